@@ -1,0 +1,64 @@
+"""How every TCP connection of a capture opened, lived and closed, proven by sequence arithmetic.
+
+>>> from handshake_inspect import inspect
+>>> inspect("echo.pcap").connections[0].teardown.kind  # doctest: +SKIP
+'four-way'
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handshake_inspect.capture.records import CaptureError, Damage
+    from handshake_inspect.connections.connection import (
+        Arithmetic,
+        Connection,
+        Endpoint,
+        Finding,
+        Handshake,
+        Pair,
+        Reset,
+        StateAt,
+        Step,
+        SynOptions,
+        Teardown,
+        TimeWait,
+    )
+    from handshake_inspect.exchanges import Exchange
+    from handshake_inspect.inspection import CaptureSummary, Inspection, inspect
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Arithmetic",
+    "CaptureError",
+    "CaptureSummary",
+    "Connection",
+    "Damage",
+    "Endpoint",
+    "Exchange",
+    "Finding",
+    "Handshake",
+    "Inspection",
+    "Pair",
+    "Reset",
+    "StateAt",
+    "Step",
+    "SynOptions",
+    "Teardown",
+    "TimeWait",
+    "inspect",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # numpy costs a tenth of a second: `handshake-inspect --help` must not pay for it.
+    if name in __all__:
+        from importlib import import_module
+
+        for module in ("inspection", "connections.connection", "capture.records", "exchanges"):
+            found = getattr(import_module(f"{__name__}.{module}"), name, None)
+            if found is not None:
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

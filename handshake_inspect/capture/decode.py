@@ -1,0 +1,469 @@
+"""A block of records -> tables of TCP segments, UDP datagrams and ICMP errors; what holds none is counted by kind.
+
+In: `Records`. Out: `Block`. RFC 791 §3.1, RFC 8200 §3-4, RFC 9293 §3.1, RFC 768; link headers are in `link`, option
+lists in `options`, quotes of ICMP in `icmp`. Frames are read in slices that fit the cache: one copy of the first 128
+octets of each, then one strided copy per header field for all frames whose headers stand at the same places. Lengths
+are those of the IP header; what was captured only says which fields can be read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.capture.files import SLACK_OCTETS
+from handshake_inspect.capture.icmp import read_errors
+from handshake_inspect.capture.link import (
+    DECODED, HEAD_OCTETS, Frames, LinkDecoder, Links, Network, Rows, gather,
+)  # fmt: skip
+from handshake_inspect.capture.options import read_options
+from handshake_inspect.capture.records import Records
+from handshake_inspect.table import PACKET_TYPE_UNKNOWN, Block, DatagramTable, IcmpErrorTable, Names, SegmentTable, Table
+
+#: Rows of a slice: with 128 octets each they fit the second-level cache.
+SLICE_ROWS = 1 << 14
+#: Headers of one IPv6 packet after the first; more are taken for damage.
+MOST_EXTENSIONS = 32
+
+ICMP, IPIP, TCP, UDP, IPV6_IN_IP, GRE, ICMPV6 = 1, 4, 6, 17, 41, 47, 58
+HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6 = 0, 43, 44, 51, 60, 135, 139, 140
+EXTENSIONS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6)
+#: Protocols that can carry another IP packet, which Scapy finds.
+CARRIERS = {IPIP: "IP in IP", IPV6_IN_IP: "IPv6 in IP", GRE: "GRE", 97: "EtherIP", 137: "MPLS in IP"}
+PROTOCOL_NAMES = {
+    **CARRIERS, 2: "IGMP", 8: "EGP", 9: "IGP", 33: "DCCP", 46: "RSVP", 50: "ESP", 51: "AH", 59: "IPv6 without payload",
+    88: "EIGRP", 89: "OSPF", 103: "PIM", 108: "IPComp", 112: "VRRP", 115: "L2TP", 132: "SCTP", 136: "UDP-Lite",
+}  # fmt: skip
+#: What is asked of the fragment field of IPv4: more fragments, or an offset. And of the fragment header of IPv6.
+IPV4_FRAGMENT, IPV6_FRAGMENT = 0x3FFF, 0xFFF9
+
+T = TypeVar("T", bound=Table)
+Matrix = NDArray[np.uint8]
+Numbers = NDArray[np.int64]
+
+
+def field(header: Matrix, dtype: str, at: int) -> NDArray[Any]:
+    """Return the header field at column `at` of each row, without a copy."""
+    return np.ndarray((len(header),), dtype, header, at, (header.strides[0],))
+
+
+@dataclass
+class Packets:
+    """IP packets of a slice whose headers stand at the same columns of `ip` and `transport`."""
+
+    rows: Rows
+    version: int
+    encapsulation: int | NDArray[np.uint16]
+    #: Rows of octets, and the column where the IP header begins.
+    ip: Matrix
+    ip_at: int
+    #: Where the next header begins in the frame; and the same as rows of octets and a column.
+    transport_at: int | Rows
+    transport: Matrix
+    transport_column: int
+    #: Octets from there on: those that the IP length says, and those that were captured.
+    payload: Numbers
+    captured: Numbers
+
+    def take(self, mask: NDArray[np.bool_]) -> Packets:
+        """Return the packets that `mask` chooses; themselves if it chooses all."""
+        if mask.all():
+            return self
+        per_row = isinstance(self.encapsulation, np.ndarray)
+        ip = self.ip[mask]
+        return replace(
+            self,
+            rows=self.rows[mask],
+            encapsulation=self.encapsulation[mask] if per_row else self.encapsulation,  # type: ignore[index]
+            ip=ip,
+            transport_at=self.transport_at if isinstance(self.transport_at, int) else self.transport_at[mask],
+            transport=ip if self.transport is self.ip else self.transport[mask],
+            payload=self.payload[mask],
+            captured=self.captured[mask],
+        )
+
+
+class Decoder:
+    """Decodes the records of a run; numbers of names are shared through `names`."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self._links = LinkDecoder(names)
+
+    def decode(self, records: Records, capture: int) -> Block:
+        """Return the rows of a block of records of the file with number `capture`."""
+        blocks = list(self.slices(records, capture))
+        if len(blocks) == 1:
+            return blocks[0]
+        return Block(
+            SegmentTable.concatenate([block.segments for block in blocks]),
+            DatagramTable.concatenate([block.datagrams for block in blocks]),
+            IcmpErrorTable.concatenate([block.icmp_errors for block in blocks]),
+            sum((block.unread for block in blocks), Counter()),
+        )
+
+    def payload_place(self, records: Records) -> tuple[int, int]:
+        """Return where the TCP or UDP payload of the only frame in `records` begins in it, and its captured octets.
+
+        (0, 0) if it holds neither.
+        """
+        one = SliceDecoder(self.names, self._links, with_slack(records), slice(0, 1), 0)
+        one.decode()
+        return one.payload_place
+
+    def slices(self, records: Records, capture: int) -> Iterator[Block]:
+        """Yield the same in slices of at most SLICE_ROWS records, to go on with while they are in the cache."""
+        records = with_slack(records)
+        for first in range(0, len(records), SLICE_ROWS):
+            yield SliceDecoder(self.names, self._links, records, slice(first, first + SLICE_ROWS), capture).decode()
+
+
+def with_slack(records: Records) -> Records:
+    """Return records in whose buffer HEAD_OCTETS can be read from any place in a frame."""
+    if not len(records):
+        return records
+    needed = int((records.offset + records.captured).max()) + SLACK_OCTETS
+    if needed <= len(records.buffer):
+        return records
+    return replace(records, buffer=np.pad(records.buffer, (0, needed - len(records.buffer))))
+
+
+class SliceDecoder:
+    """Decodes one slice. Each step finds the frames with one layout and hands them on to the next."""
+
+    def __init__(self, names: Names, links: LinkDecoder, records: Records, part: slice, capture: int) -> None:
+        self.names = names
+        self.link_decoder = links
+        self.records = records
+        self.part = part
+        self.capture = capture
+        offset = records.offset[part]
+        head = gather(records.buffer, offset)
+        self.frames = Frames(records.buffer, offset, records.captured[part], records.original[part], head)
+        self.links = Links()
+        self.unread = self.links.unread
+        #: Of the last packet read: where its payload begins in its frame, and how much of it was captured.
+        self.payload_place = (0, 0)
+        self.found: dict[type[Table], list[tuple[Rows, dict[str, Any]]]] = {}
+
+    def decode(self) -> Block:
+        """Return the rows of the slice."""
+        self._read_links()
+        for network in self.links.networks:
+            if network.version == 4:
+                self._ipv4(network)
+            else:
+                self._ipv6(network)
+        block = Block(
+            self._table(SegmentTable), self._table(DatagramTable), self._table(IcmpErrorTable), +self.unread
+        )
+        return self._with_scapy(block)
+
+    def _read_links(self) -> None:
+        link_type = self.records.link_type[self.part]
+        everything = np.arange(len(link_type))
+        same = bool((link_type == link_type[0]).all())
+        for each in [int(link_type[0])] if same else np.flatnonzero(np.bincount(link_type)).tolist():
+            rows = everything if same else everything[link_type == each]
+            if each in DECODED:
+                self.link_decoder.decode(self.frames, rows, each, self.links)
+            else:
+                self.links.carriers.append(rows)
+        if self.records.packet_type is not None:
+            self.links.packet_type = self.records.packet_type[self.part]
+
+    # --- IP ---------------------------------------------------------------------------------------------------
+
+    def _unread(self, rows: Rows, good: NDArray[np.bool_], kind: str) -> NDArray[np.bool_]:
+        """Count the rows that are not good as `kind`, and return `good`."""
+        if not good.all():
+            self.unread[kind] += len(rows) - int(np.count_nonzero(good))
+        return good
+
+    def _ipv4(self, network: Network) -> None:
+        """Read IPv4 headers (RFC 791 §3.1) and group them by their length."""
+        rows, at = network.rows, network.at
+        rows, network = self._enough(network, 20, "truncated IPv4 header")
+        if not len(rows):
+            return
+        first = self.frames.octet(rows, at)
+        header_octets = (first & 0xF) * 4
+        good = self._unread(rows, (first >> 4 == 4) & (header_octets >= 20), "malformed IPv4 header")
+        for octets in np.flatnonzero(np.bincount(header_octets[good], minlength=1)).tolist():
+            chosen = good & (header_octets == octets)
+            self._ipv4_of_length(_choose(network, chosen), octets)
+
+    def _ipv4_of_length(self, network: Network, header_octets: int) -> None:
+        rows, network = self._enough(network, header_octets, "truncated IPv4 header")
+        if not len(rows):
+            return
+        at, frames = network.at, self.frames
+        total = frames.word(rows, at + 2)
+        # TCP segmentation offload leaves 0 where the length does not fit: then the frame says it.
+        payload = np.where(total == 0, frames.original[rows] - at, total) - header_octets
+        good = self._unread(rows, payload >= 0, "malformed IPv4 header")
+        whole = self._unread(rows[good], (frames.word(rows, at + 6) & IPV4_FRAGMENT)[good] == 0, "IPv4 fragment")
+        if not (good.all() and whole.all()):
+            good[good] = whole
+            network, payload = _choose(network, good), payload[good]
+            rows = network.rows
+        protocol = frames.octet(rows, at + 9)
+        authenticated = protocol == AUTHENTICATION
+        if authenticated.any():
+            start = np.full(int(authenticated.sum()), at + header_octets)
+            self._extended(_choose(network, authenticated), start, AUTHENTICATION, payload[authenticated])
+        self._by_protocol(network, protocol, payload, at + header_octets, (AUTHENTICATION,))
+
+    def _ipv6(self, network: Network) -> None:
+        """Read IPv6 headers (RFC 8200 §3)."""
+        rows, network = self._enough(network, 40, "truncated IPv6 header")
+        if not len(rows):
+            return
+        good = self._unread(rows, self.frames.octet(rows, network.at) >> 4 == 6, "malformed IPv6 header")
+        network, at = _choose(network, good), network.at
+        rows = network.rows
+        length = self.frames.word(rows, at + 4)
+        # A jumbogram (RFC 2675), or segmentation offload: then the frame says it.
+        payload = np.where(length == 0, self.frames.original[rows] - at - 40, length)
+        protocol = self.frames.octet(rows, at + 6)
+        for extension in EXTENSIONS:
+            chosen = protocol == extension
+            if chosen.any():
+                start = np.full(int(chosen.sum()), at + 40)
+                self._extended(_choose(network, chosen), start, extension, payload[chosen])
+        self._by_protocol(network, protocol, payload, at + 40, EXTENSIONS)
+
+    def _enough(self, network: Network, octets: int, kind: str) -> tuple[Rows, Network]:
+        """Keep the frames of which `octets` after the link header were captured."""
+        enough = self._unread(network.rows, self.frames.captured[network.rows] >= network.at + octets, kind)
+        chosen = _choose(network, enough)
+        return chosen.rows, chosen
+
+    def _extended(self, network: Network, start: Rows, extension: int, payload: Numbers) -> None:
+        """Follow extension headers (RFC 8200 §4; AH: RFC 4302 §2), of which the first stands at `start`."""
+        frames, at = self.frames, start
+        protocol = np.full(len(at), extension)
+        for _ in range(MOST_EXTENSIONS):
+            more = np.isin(protocol, EXTENSIONS)
+            if not more.any():
+                break
+            good = self._unread(
+                network.rows, ~more | (frames.captured[network.rows] >= at + 8), "truncated extension header"
+            )
+            network, at, payload, protocol, more = (
+                _choose(network, good), at[good], payload[good], protocol[good], more[good],
+            )  # fmt: skip
+            rows = network.rows
+            here = np.minimum(at, frames.captured[rows])
+            is_fragment = (protocol == FRAGMENT) & (frames.word(rows, here + 2) & IPV6_FRAGMENT != 0)
+            unit, plus = np.where(protocol == AUTHENTICATION, 4, 8), np.where(protocol == AUTHENTICATION, 2, 1)
+            octets = np.where(protocol == FRAGMENT, 8, (frames.octet(rows, here + 1) + plus) * unit)
+            octets[~more] = 0
+            whole = self._unread(rows, ~(more & is_fragment), "IPv6 fragment")
+            fits = self._unread(rows[whole], (octets <= payload)[whole], "malformed extension header")
+            whole[whole] = fits
+            following = np.where(more, frames.octet(rows, here), protocol)
+            network, at, payload, protocol = (
+                _choose(network, whole), (at + octets)[whole], (payload - octets)[whole], following[whole],
+            )  # fmt: skip
+        endless = np.isin(protocol, EXTENSIONS)
+        self._unread(network.rows, ~endless, "endless extension headers")
+        self._by_protocol(network, protocol, payload, at, EXTENSIONS)
+
+    def _by_protocol(
+        self, network: Network, protocol: Numbers, payload: Numbers, at: int | Rows, followed: tuple[int, ...]
+    ) -> None:
+        """Hand packets on by the protocol of what stands at `at`; headers in `followed` were followed before."""
+        for number, read in (
+            (TCP, self._tcp), (UDP, self._udp), (ICMP, self._icmp), (ICMPV6, self._icmp),
+        ):  # fmt: skip
+            chosen = protocol == number
+            if chosen.any():
+                read(self._packets(network, chosen, payload, at))
+        others = ~np.isin(protocol, (TCP, UDP, ICMP, ICMPV6, *followed))
+        if others.any():
+            for number, count in Counter(protocol[others].tolist()).items():
+                if number in CARRIERS:
+                    self.links.carriers.append(network.rows[protocol == number])
+                else:
+                    self.unread[PROTOCOL_NAMES.get(number, f"IP protocol {number}")] += count
+
+    def _packets(self, network: Network, chosen: NDArray[np.bool_], payload: Numbers, at: int | Rows) -> Packets:
+        """Gather the octets of the chosen packets in rows, so that each field is a column."""
+        network, payload = _choose(network, chosen), payload[chosen]
+        rows, frames = network.rows, self.frames
+        start = at if isinstance(at, int) else at[chosen]
+        ip_at, column = network.at, at
+        if not isinstance(column, int) or column + 60 > HEAD_OCTETS:
+            ip, ip_at = frames.gather(rows, network.at), 0
+            transport, column = frames.gather(rows, np.minimum(start, frames.captured[rows])), 0
+        else:
+            ip = transport = frames.head if len(rows) == len(frames.head) else frames.head[rows]
+        captured = np.minimum(frames.captured[rows] - start, payload)
+        return Packets(
+            rows, network.version, network.encapsulation, ip, ip_at, start, transport, column, payload, captured
+        )
+
+    # --- what IP carries --------------------------------------------------------------------------------------
+
+    def _tcp(self, packets: Packets) -> None:
+        """Read TCP headers (RFC 9293 §3.1)."""
+        packets = self._header_is_there(packets, 20, "TCP")
+        if not len(packets.rows):
+            return
+        header_octets = (field(packets.transport, "u1", packets.transport_column + 12) >> 4).astype(np.int64) * 4
+        good = (header_octets >= 20) & (header_octets <= packets.payload)
+        if not self._unread(packets.rows, good, "malformed TCP header").all():
+            packets, header_octets = packets.take(good), header_octets[good]
+            if not len(packets.rows):
+                return
+        tcp, at = packets.transport, packets.transport_column
+        self._note_payload(packets, header_octets)
+        flags = field(tcp, ">u2", at + 12) & np.uint16(0x0FFF)
+        lists = read_options(
+            tcp, at, np.minimum(packets.captured, header_octets) - 20, flags & 2 != 0, self.names.options
+        )
+        columns = {
+            **self._common(packets),
+            "src_port": field(tcp, ">u2", at),
+            "dst_port": field(tcp, ">u2", at + 2),
+            "seq": field(tcp, ">u4", at + 4),
+            "ack": field(tcp, ">u4", at + 8),
+            "flags": flags,
+            "window": field(tcp, ">u2", at + 14),
+            "payload_octets": packets.payload - header_octets,
+            "ip_id": field(packets.ip, ">u2", packets.ip_at + 4) if packets.version == 4 else 0,
+            "ttl": field(packets.ip, "u1", packets.ip_at + (8 if packets.version == 4 else 7)),
+            "packet_type": self._packet_type(packets),
+            "options": lists.options,
+            "timestamp_value": lists.timestamp_value,
+            "timestamp_echo": lists.timestamp_echo,
+            "has_timestamps": lists.has_timestamps,
+        }
+        self.found.setdefault(SegmentTable, []).append((packets.rows, columns))
+
+    def _udp(self, packets: Packets) -> None:
+        """Read UDP headers (RFC 768); its own length counts where it fits, as options may follow (RFC 9868)."""
+        packets = self._header_is_there(packets, 8, "UDP")
+        if not len(packets.rows):
+            return
+        udp, at = packets.transport, packets.transport_column
+        length = field(udp, ">u2", at + 4).astype(np.int64)
+        self._note_payload(packets, np.full(1, 8))
+        columns = {
+            **self._common(packets),
+            "src_port": field(udp, ">u2", at),
+            "dst_port": field(udp, ">u2", at + 2),
+            "payload_octets": np.where((length >= 8) & (length <= packets.payload), length, packets.payload) - 8,
+            "ip_id": field(packets.ip, ">u2", packets.ip_at + 4) if packets.version == 4 else 0,
+            "packet_type": self._packet_type(packets),
+        }
+        self.found.setdefault(DatagramTable, []).append((packets.rows, columns))
+
+    def _note_payload(self, packets: Packets, header_octets: Numbers) -> None:
+        start = packets.transport_at if isinstance(packets.transport_at, int) else int(packets.transport_at[-1])
+        octets = int(header_octets[-1])
+        self.payload_place = (start + octets, max(int(packets.captured[-1]) - octets, 0))
+
+    def _icmp(self, packets: Packets) -> None:
+        """Read what ICMP errors quote; everything else in ICMP is counted."""
+        start = packets.transport_at
+        begin = self.frames.offset[packets.rows] + start
+        rows, columns = read_errors(self.frames.octets, begin, packets.captured, packets.version)
+        self.unread["ICMP" if packets.version == 4 else "ICMPv6"] += len(packets.rows) - len(rows)
+        if len(rows):
+            encapsulation = packets.encapsulation
+            columns["encapsulation"] = encapsulation if isinstance(encapsulation, int) else encapsulation[rows]
+            self.found.setdefault(IcmpErrorTable, []).append((packets.rows[rows], columns))
+
+    def _header_is_there(self, packets: Packets, octets: int, name: str) -> Packets:
+        """Keep the packets whose transport header is as long as it must be, and was captured."""
+        kept = packets.take(self._unread(packets.rows, packets.payload >= octets, f"malformed {name} header"))
+        return kept.take(self._unread(kept.rows, kept.captured >= octets, f"truncated {name} header"))
+
+    def _common(self, packets: Packets) -> dict[str, Any]:
+        """Return the columns that the IP header gives."""
+        ip, at = packets.ip, packets.ip_at
+        if packets.version == 4:
+            addresses = {
+                "src_hi": 0, "src_lo": field(ip, ">u4", at + 12), "dst_hi": 0, "dst_lo": field(ip, ">u4", at + 16),
+            }  # fmt: skip
+        else:
+            addresses = {
+                name: field(ip, ">u8", at + place)
+                for name, place in (("src_hi", 8), ("src_lo", 16), ("dst_hi", 24), ("dst_lo", 32))
+            }
+        return {**addresses, "ip_version": packets.version, "encapsulation": packets.encapsulation}
+
+    def _packet_type(self, packets: Packets) -> Any:
+        given = self.links.packet_type
+        return PACKET_TYPE_UNKNOWN if given is None else given[packets.rows]
+
+    # --- rows -> table ----------------------------------------------------------------------------------------
+
+    def _table(self, kind: type[T]) -> T:
+        """Put the columns that were found into one table, in the order of capture."""
+        found = self.found.get(kind, [])
+        if not found:
+            return kind.empty()
+        is_row = np.zeros(len(self.frames.offset), bool)
+        for rows, _ in found:
+            is_row[rows] = True
+        order, count = np.flatnonzero(is_row), int(np.count_nonzero(is_row))
+        place = np.cumsum(is_row) - 1
+        everything = count == len(is_row)
+        columns: dict[str, Any] = {
+            "time_ns": self.records.time_ns[self.part],
+            "frame": self.records.frame[self.part],
+        }
+        columns = {name: column if everything else column[order] for name, column in columns.items()}
+        for name, dtype in kind.DTYPES.items():
+            if name in columns:
+                continue
+            columns[name] = column = np.zeros(count, dtype)
+            if name == "capture":
+                column[:] = self.capture
+            elif len(found) == 1:
+                column[:] = found[0][1].get(name, 0)
+            else:
+                for rows, given in found:
+                    column[place[rows]] = given.get(name, 0)
+        return kind(columns)
+
+    def _with_scapy(self, block: Block) -> Block:
+        """Add what Scapy finds in the frames that are not read here."""
+        if not self.links.carriers:
+            return block
+        from handshake_inspect.capture import scapy_reader
+
+        rows = np.sort(np.concatenate(self.links.carriers)) + (self.part.start or 0)
+        other = scapy_reader.decode_records(self.records, rows, self.names, self.capture)
+        return Block(
+            _merge(block.segments, other.segments),
+            _merge(block.datagrams, other.datagrams),
+            _merge(block.icmp_errors, other.icmp_errors),
+            block.unread + other.unread,
+        )
+
+
+def _merge(first: T, second: T) -> T:
+    """Put two tables together in the order of their frames."""
+    if not len(second):
+        return first
+    both = type(first).concatenate([first, second])
+    return both.take(np.argsort(both["frame"], kind="stable"))
+
+
+def _choose(network: Network, mask: NDArray[np.bool_]) -> Network:
+    """Return the frames that `mask` chooses; the same object if it chooses all."""
+    if mask.all():
+        return network
+    names = network.encapsulation
+    return replace(
+        network, rows=network.rows[mask], encapsulation=names if isinstance(names, int) else names[mask]
+    )

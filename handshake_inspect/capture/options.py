@@ -1,0 +1,152 @@
+"""TCP option lists in columns: timestamps of every segment, and which option list a SYN has.
+
+In: rows of octets with the TCP header at a fixed place. Out: TSval, TSecr (RFC 7323 §3.2) and numbers of
+`Names.options`. Lists are walked once per layout, not once per segment: two lists whose kinds and lengths stand at
+the same places have the same layout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.table import Numbered
+
+END, NO_OPERATION, TIMESTAMPS = 0, 1, 8
+TIMESTAMPS_OCTETS = 10
+#: NOP, NOP, timestamps, length 10: how nearly every segment with timestamps begins (RFC 7323, appendix A).
+ORDINARY = 0x0101080A
+#: Longest option list: the data offset counts at most 15 words, five of which are the header.
+LONGEST_OCTETS = 40
+#: Layouts that are tried on all rows of a slice before the rest is walked row by row.
+MOST_LAYOUTS = 16
+
+
+@dataclass
+class OptionColumns:
+    """One entry per segment; see `SegmentTable`."""
+
+    timestamp_value: NDArray[np.uint32]
+    timestamp_echo: NDArray[np.uint32]
+    has_timestamps: NDArray[np.bool_]
+    options: NDArray[np.uint32]
+
+
+def layout(octets: bytes) -> tuple[int | None, list[int]]:
+    """Walk an option list. Return where its timestamps option begins, and where its kinds and lengths stand.
+
+    The walk ends at the end-of-list option, at a length that cannot be, and where the octets end.
+    """
+    timestamps: int | None = None
+    structure: list[int] = []
+    at = 0
+    while at < len(octets):
+        kind = octets[at]
+        structure.append(at)
+        if kind == END:
+            break
+        if kind == NO_OPERATION:
+            at += 1
+            continue
+        if at + 1 >= len(octets):
+            break
+        structure.append(at + 1)
+        length = octets[at + 1]
+        if length < 2 or at + length > len(octets):
+            break
+        if kind == TIMESTAMPS and length == TIMESTAMPS_OCTETS and timestamps is None:
+            timestamps = at
+        at += length
+    return timestamps, structure
+
+
+def read_options(
+    header: NDArray[np.uint8],
+    at: int,
+    option_octets: NDArray[np.int64],
+    is_syn: NDArray[np.bool_],
+    numbers: Numbered[bytes],
+) -> OptionColumns:
+    """Read the option lists of segments whose TCP headers stand at column `at` of `header`.
+
+    `option_octets`: how many octets of each list were captured. Lists of SYNs get a number in `numbers`.
+    """
+    count = len(header)
+    first, value, echo = (
+        np.ndarray((count,), ">u4", header, at + 20 + place, (header.strides[0],)) for place in (0, 4, 8)
+    )
+    ordinary = (first == ORDINARY) & (option_octets >= 12)
+    columns = OptionColumns(
+        np.where(ordinary, value, 0).astype(np.uint32),
+        np.where(ordinary, echo, 0).astype(np.uint32),
+        ordinary,
+        np.zeros(count, np.uint32),
+    )
+    rows = np.flatnonzero((~ordinary & (option_octets >= TIMESTAMPS_OCTETS)) | (is_syn & (option_octets > 0)))
+    if len(rows):
+        lists = header[rows, at + 20 : at + 20 + LONGEST_OCTETS]
+        lists[np.arange(LONGEST_OCTETS) >= option_octets[rows][:, None]] = 0
+        _read_rest(lists, rows, option_octets[rows], is_syn, numbers, columns)
+    return columns
+
+
+def _read_rest(
+    lists: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    octets: NDArray[np.int64],
+    is_syn: NDArray[np.bool_],
+    numbers: Numbered[bytes],
+    columns: OptionColumns,
+) -> None:
+    """Walk the lists that are not ordinary, all of one layout together."""
+    pending = np.arange(len(rows))
+    for _ in range(MOST_LAYOUTS):
+        if not len(pending):
+            return
+        first, length = lists[pending[0]], octets[pending[0]]
+        timestamps, structure = layout(first[:length].tobytes())
+        same = octets[pending] == length
+        for place in structure:
+            same &= lists[pending, place] == first[place]
+        chosen, pending = pending[same], pending[~same]
+        _take(lists[chosen], rows[chosen], int(length), timestamps, is_syn, numbers, columns)
+    for one in pending.tolist():
+        length = int(octets[one])
+        timestamps, _ = layout(lists[one, :length].tobytes())
+        _take(lists[one : one + 1], rows[one : one + 1], length, timestamps, is_syn, numbers, columns)
+
+
+def _take(
+    lists: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    length: int,
+    timestamps: int | None,
+    is_syn: NDArray[np.bool_],
+    numbers: Numbered[bytes],
+    columns: OptionColumns,
+) -> None:
+    """Fill the columns of `rows`, whose `lists` have one layout and one length."""
+    if timestamps is not None:
+        words = np.ascontiguousarray(lists[:, timestamps + 2 : timestamps + 10]).view(">u4")
+        columns.timestamp_value[rows] = words[:, 0]
+        columns.timestamp_echo[rows] = words[:, 1]
+        columns.has_timestamps[rows] = True
+        lists[:, timestamps + 2 : timestamps + 10] = 0
+    syn = is_syn[rows]
+    if syn.any():
+        columns.options[rows[syn]] = _number(lists[syn], length, numbers)
+
+
+def _number(lists: NDArray[np.uint8], length: int, numbers: Numbered[bytes]) -> Any:
+    """Return the number in `numbers` of each of `lists`, of which the first `length` octets count."""
+    words = np.ascontiguousarray(lists).view(np.uint64)
+    if (words == words[0]).all():
+        return numbers.number(lists[0, :length].tobytes())
+    factors = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 1], np.uint64)
+    _, first, which = np.unique((words * factors).sum(axis=1, dtype=np.uint64), return_index=True, return_inverse=True)
+    if not (words[first][which] == words).all():  # two lists with one hash
+        return [numbers.number(one[:length].tobytes()) for one in lists]
+    return np.array([numbers.number(lists[row, :length].tobytes()) for row in first.tolist()], np.uint32)[which]

@@ -1,0 +1,148 @@
+"""The command line: which commands there are, and how every one of them ends.
+
+Commands are imported when they are called, so that `--help` needs neither numpy nor Scapy nor rich. A command returns
+its exit code: 0, or 1 where a check failed, or 2 where something named could not be used. Click's own errors and
+Ctrl-C would exit with 1: here they give 2 and 130. Every error is one line on standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+#: Command -> its one-line help, in the order of a first acquaintance. The modules have the same names.
+COMMANDS = {
+    "demo": "Run a real echo session, capture it live, and draw its ladder.",
+    "read": "List every connection of captures: how it opened, how it closed.",
+    "show": "Draw the ladder of one connection: both states at every segment, with the proof.",
+    "sniff": "Watch connections live: one line per segment with both states.",
+    "check": "Check how connections opened and closed; exit 1 if one differs (for CI).",
+}
+SEVERAL_WORDS_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Commands(click.Group):
+    """A group whose commands are modules of this package, imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, in the order in which they are shown."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import the module of a command and return it."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"{__name__}.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command; for a mistyped one say which names are near."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from handshake_inspect.views.words import nearest
+
+            known = f" Commands are {', '.join(COMMANDS)}."
+            raise click.UsageError(f"there is no command {args[0]!r}.{nearest(args[0], list(COMMANDS)) or known}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run the command line and exit with its code."""
+        extra.pop("standalone_mode", None)
+        _prepare_streams()
+        try:
+            code = super().main(args, prog_name or "handshake-inspect", standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except click.ClickException as error:
+            code = _refuse(error)
+        except (KeyboardInterrupt, click.Abort):
+            code = 130
+        except BrokenPipeError:
+            code = _after_closed_pipe()
+        except Exception as error:
+            code = _known_failure(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(
+    cls=Commands, context_settings=SEVERAL_WORDS_HELP, invoke_without_command=True, subcommand_metavar="COMMAND ..."
+)
+@click.version_option(package_name="handshake-inspect", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Say how every TCP connection of a capture opened, lived and closed, and prove it.
+
+    \b
+    Examples:
+      handshake-inspect demo
+      handshake-inspect read capture.pcap
+      handshake-inspect show capture.pcap --stream 3
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> NoReturn:
+    """Run `handshake-inspect`: the console script."""
+    cli.main()
+
+
+def _refuse(error: click.ClickException) -> int:
+    """Print a wrong use in one line, with the help that would show the right one."""
+    context = getattr(error, "ctx", None)
+    hint = f" See {context.command_path} --help." if context else ""
+    message = " ".join(error.format_message().split())
+    click.echo(f"Error: {message.rstrip('.?')}{'?' if message.endswith('?') else '.'}{hint}", err=True)
+    return 2
+
+
+def _known_failure(error: Exception) -> int:
+    """Print what our own modules refuse to do; anything else is a bug and keeps its traceback."""
+    for module, name in (("capture.records", "CaptureError"), ("lab.world", "LabError")):
+        loaded = sys.modules.get(f"handshake_inspect.{module}")
+        if loaded is not None and isinstance(error, getattr(loaded, name)):
+            click.echo(f"Error: {error}", err=True)
+            return 2
+    raise error
+
+
+def _after_closed_pipe() -> int:
+    """End quietly: whoever read our output has seen enough. Python would complain when it flushes at exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+    return 0
+
+
+def _prepare_streams() -> None:
+    """Where the terminal's encoding has no arrows, print ASCII that looks like them, instead of failing."""
+    import codecs
+
+    codecs.register_error("handshake-inspect", _replace)
+    for stream in (sys.stdout, sys.stderr):
+        encoding = (getattr(stream, "encoding", None) or "").lower()
+        if not encoding.startswith("utf") and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="handshake-inspect")
+
+
+_ASCII = str.maketrans({
+    "─": "-", "▶": ">", "◀": "<", "→": ">", "←": "<", "▸": ">", "✓": "ok", "✗": "X", "…": "...", "·": "|", "×": "x",
+    "»": ">>", "«": "<<", "µ": "u", "§": "section ",
+})  # fmt: skip
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(_ASCII)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end

@@ -1,0 +1,150 @@
+"""From the names on the command line to an inspection: file by file, so that a bad one does not spoil the others.
+
+Ctrl-C ends the reading, not the work: what was read so far is a capture too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Any, Self, cast
+
+from handshake_inspect.capture.files import RecordReader, open_capture
+from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.cli.output import remark
+from handshake_inspect.inspection import Inspection, Inspector, add_source
+from handshake_inspect.views.remarks import remarks
+
+
+@dataclass
+class Reading:
+    """What became of the files."""
+
+    inspection: Inspection
+    #: How many could not be used at all.
+    failed: int
+    #: Ctrl-C came before the end.
+    interrupted: bool
+
+    @property
+    def exit_code(self) -> int:
+        """0, 2 if a file could not be used, 130 after Ctrl-C."""
+        return 130 if self.interrupted else 2 if self.failed else 0
+
+    @property
+    def useless(self) -> bool:
+        """Could none of the files be used?"""
+        return not self.inspection.captures
+
+
+def inspect_files(files: Sequence[str], reader: str = "auto", *, names: Mapping[str, str] | None = None) -> Reading:
+    """Inspect captures as one run. Those that cannot be used are reported at once, one line each.
+
+    `names`: what messages call a file, where that is not what it is opened by.
+    """
+    inspector = Inspector()
+    failed = 0
+    with Interruption() as interruption:
+        for file in files:
+            try:
+                if reader == "auto":
+                    read_file(inspector, file, interruption, name=(names or {}).get(file))
+                else:
+                    add_source(inspector, file, reader=reader)
+            except CaptureError as error:
+                remark(f"Error: {error}")
+                failed += 1
+            except KeyboardInterrupt:
+                interruption.asked = True
+            if interruption.asked:
+                break
+        return Reading(inspector.result(), failed, interruption.asked)
+
+
+def read_file(inspector: Inspector, file: str, interruption: Interruption, *, name: str | None = None) -> None:
+    """Feed one file to the inspector; `name` is what messages call it."""
+    if file == "-":
+        refuse_terminal()
+    with open_capture(file, name=name) as opened:
+        inspector.read(cast(RecordReader, _Interruptible(opened, interruption)))
+
+
+def report(inspection: Inspection, *, udp_listed: bool = False) -> None:
+    """Print on standard error what the results do not say: damage, what was not read, what was lost."""
+    for line in remarks(inspection, udp_listed=udp_listed):
+        remark(line)
+
+
+class Interruption:
+    """Ctrl-C, noted. While a read waits for input it ends that wait; a second one ends the program."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.waiting = False
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        again, self.asked = self.asked, True
+        if self.waiting or again:
+            raise KeyboardInterrupt
+
+
+class _Interruptible:
+    """A reader that ends at Ctrl-C, between two blocks; everything else of it shows through."""
+
+    def __init__(self, reader: RecordReader, interruption: Interruption) -> None:
+        self._reader = reader
+        self._interruption = interruption
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    def __iter__(self) -> Iterator[Records]:
+        blocks = iter(self._reader)
+        while not self._interruption.asked:
+            self._interruption.waiting = True
+            try:
+                block = next(blocks, None)
+            except KeyboardInterrupt:
+                return
+            finally:
+                self._interruption.waiting = False
+            if block is None:
+                return
+            yield block
+
+
+@contextmanager
+def kept(file: str) -> Iterator[str]:
+    """Give a path that can be read several times: standard input is kept in a temporary file meanwhile."""
+    if file != "-":
+        yield file
+        return
+    refuse_terminal()
+    with tempfile.NamedTemporaryFile(prefix="handshake-inspect-", suffix=".pcap") as copy:
+        with contextlib.suppress(KeyboardInterrupt):
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield copy.name
+
+
+def refuse_terminal() -> None:
+    """Raise CaptureError if nobody pipes a capture into standard input."""
+    if sys.stdin.isatty():
+        raise CaptureError("-: standard input is a terminal; try: tcpdump -w - | handshake-inspect read -")

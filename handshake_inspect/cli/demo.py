@@ -1,0 +1,125 @@
+"""`handshake-inspect demo`: a real echo session, captured live and drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from handshake_inspect.cli.options import ladder_options
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from handshake_inspect.inspection import Inspection
+    from handshake_inspect.lab.session import DemoSession
+    from handshake_inspect.views.ladder import LadderOptions
+
+
+@click.command("demo")
+@click.argument("scenario", required=False, default="four-way")
+@click.option("--close-first", type=click.Choice(["client", "server"]), help="Which end closes first.")
+@click.option("--half-close", is_flag=True, default=None, help="The first end closes its sending direction only.")
+@click.option("--ipv6", is_flag=True, default=None, help="Over ::1 instead of 127.0.0.1.")
+@click.option("--message", metavar="TEXT", help="What the client sends.  [default: bith]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the server; the kernel chooses one.")
+@click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
+@ladder_options
+def command(
+    scenario: str,
+    close_first: str | None,
+    half_close: bool | None,
+    ipv6: bool | None,
+    message: str | None,
+    port: int | None,
+    target: str | None,
+    numbers: str,
+    clock: str,
+    payload_octets: int,
+    show_all: bool,
+) -> int:
+    """Run an echo server and a client over real sockets, capture them live, and draw the ladder.
+
+    Runs in a private network, so it needs no privilege on most systems and disturbs nobody. SCENARIO is four-way
+    unless given: three-segment, server-first, half-close, refused, unanswered, reset ...
+
+    \b
+    Examples:
+      handshake-inspect demo
+      handshake-inspect demo --close-first server --message 'hello, world'
+      handshake-inspect demo --half-close --ipv6 -w half-close.pcap
+    """
+    from handshake_inspect.capture.frames import write_pcap
+    from handshake_inspect.cli.drawing import Look
+    from handshake_inspect.cli.output import remark
+    from handshake_inspect.lab.session import run_demo
+    from handshake_inspect.views.words import counted
+
+    try:
+        session = run_demo(
+            scenario,
+            message=None if message is None else message.encode("utf-8", "surrogateescape"),
+            close_first=close_first,  # type: ignore[arg-type]
+            half_close=half_close,
+            ipv6=ipv6,
+            port=port,
+        )
+    except KeyboardInterrupt:
+        remark("interrupted before the session had ended")
+        return 0
+    if target is not None:
+        count = write_pcap(target, session.frames, session.link_type)
+        remark(f"{target}: {counted(count, 'frame')} saved")
+    look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
+    return print_session(session, look.options())
+
+
+def print_session(session: DemoSession, options: LadderOptions) -> int:
+    """Inspect what was captured and print its ladder."""
+    from handshake_inspect.cli.captures import report
+    from handshake_inspect.cli.output import remark, write_lines
+
+    inspection = inspect_session(session)
+    if not len(inspection.connections):
+        remark("this scenario has no TCP connection: keep it with -w, and list it with read --udp")
+    for connection in inspection.connections:
+        write_lines(session_lines(session, inspection, connection.stream, options))
+    report(inspection, udp_listed=True)
+    return 0
+
+
+def inspect_session(session: DemoSession) -> Inspection:
+    """Inspect the frames of a session."""
+    from handshake_inspect.capture.frames import records_of
+    from handshake_inspect.inspection import Inspector
+
+    inspector = Inspector()
+    capture = inspector.begin_capture(session.interface, "live")
+    inspector.add_records(records_of(session.frames), capture)
+    inspector.captures[capture].dropped = session.dropped
+    return inspector.result()
+
+
+def session_lines(session: DemoSession, inspection: Inspection, stream: int, options: LadderOptions) -> list[Text]:
+    """Return the ladder of one connection of a session, with its socket calls."""
+    from handshake_inspect.capture.frames import payload
+    from handshake_inspect.connections.connection import Endpoint
+    from handshake_inspect.views.ladder import ladder
+    from handshake_inspect.views.words import counted
+
+    steps = inspection.steps(stream)
+    octets = {
+        step.frame: payload(session.frames[step.frame - 1])
+        for step in steps
+        if step.payload_octets and isinstance(step.frame, int)
+    }
+    where = f"{session.interface}{' of a private network' * (session.place == 'private')}"
+    return ladder(
+        inspection.connections[stream],
+        steps,
+        title=f"echo on {Endpoint(*session.server)}",
+        facts=[where, counted(len(steps), "segment"), f"{session.dropped} dropped"],
+        calls=session.calls,
+        payload=octets,
+        options=options,
+    )

@@ -1,0 +1,57 @@
+"""Draws the ladder of a connection that stands in a file: fetches the octets that it shows, fits it to the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handshake_inspect.capture.frames import fetch, payload
+from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
+from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.views.folding import Fold, fold
+from handshake_inspect.views.ladder import LadderOptions, Numbers, Payload, ladder
+from handshake_inspect.views.words import Clock, counted
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the options of the command line say about the ladder."""
+
+    numbers: Numbers = "symbolic"
+    clock: Clock = "relative"
+    payload_octets: int = 16
+    show_all: bool = False
+
+    def options(self) -> LadderOptions:
+        """Return the options of the view, for this terminal."""
+        return LadderOptions(
+            width=max(60, terminal_width() or DEFAULT_WIDTH),
+            numbers=self.numbers,
+            clock=self.clock,
+            payload_octets=self.payload_octets,
+            fold=not self.show_all,
+        )
+
+
+def draw(connection: Connection, steps: Sequence[Step], look: Look, *, path: str | None) -> list[Text]:
+    """Return the ladder of a connection; payload is read from the capture at `path`, if there is one."""
+    octets = payload_shown(steps, look, path) if path is not None and look.payload_octets else {}
+    return ladder(
+        connection,
+        steps,
+        title=f"stream {connection.stream} of {connection.capture}",
+        facts=[counted(len(steps), "segment"), *connection.encapsulation],
+        payload=octets,
+        options=look.options(),
+    )
+
+
+def payload_shown(steps: Sequence[Step], look: Look, path: str) -> Payload:
+    """Return the payload of the segments that are not folded, by frame."""
+    rows = list(steps) if look.show_all else [row for row in fold(steps) if not isinstance(row, Fold)]
+    wanted = [step.frame for step in rows if step.payload_octets and isinstance(step.frame, int)]
+    return {number: payload(raw) for number, raw in fetch(path, wanted).items()}

@@ -1,0 +1,60 @@
+"""Writes the connections of an inspection in the format asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from handshake_inspect.cli.choose import Choice
+from handshake_inspect.cli.output import remark, terminal_width, write, write_table
+from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.exchanges import Exchange
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.views import export, table
+
+
+def write_listing(
+    inspection: Inspection, chosen: Choice, format_: str, *, udp: bool = False, steps: bool = False
+) -> None:
+    """Write the chosen connections, and UDP exchanges if asked for."""
+    connections = chosen.of(inspection.connections)
+    exchanges = chosen.by_address(inspection.exchanges) if udp or format_ == "json" else iter(())
+
+    def steps_of(connection: Connection) -> tuple[Step, ...]:
+        return inspection.steps(connection.stream)
+
+    if format_ == "json":
+        captures, damage = inspection.captures, inspection.damage
+        write(export.json_document(captures, connections, exchanges, damage, steps_of if steps else None))
+    elif format_ == "ndjson":
+        write(export.ndjson(connections, steps_of if steps else None))
+        write(export.ndjson_exchanges(exchanges))
+    elif format_ == "csv":
+        write(export.csv_lines(connections))
+    elif format_ == "markdown":
+        write_markdown(connections, exchanges if udp else None, len(inspection.captures))
+    else:
+        write_tables(connections, exchanges if udp else None, len(inspection.captures))
+
+
+def write_markdown(connections: Iterable[Connection], exchanges: Iterable[Exchange] | None, captures: int) -> None:
+    """Write Markdown tables."""
+    columns = table.connection_columns(captures)
+    write(export.markdown_table([column.title for column in columns], table.rows(connections, columns)))
+    if exchanges is not None:
+        columns = table.exchange_columns()
+        write(["\n"])
+        write(export.markdown_table([column.title for column in columns], table.rows(exchanges, columns)))
+
+
+def write_tables(connections: Iterable[Connection], exchanges: Iterable[Exchange] | None, captures: int) -> None:
+    """Write tables for people; say which columns a narrow terminal has no room for."""
+    width = terminal_width()
+    tables = [table.layout(connections, table.connection_columns(captures), width)]
+    if exchanges is not None:
+        tables.append(table.layout(exchanges, table.exchange_columns(), width))
+    for number, one in enumerate(tables):
+        if number:
+            write(["\n"])
+        write_table(one.lines)
+        if one.dropped:
+            remark(f"the terminal is too narrow for: {', '.join(reversed(one.dropped))}")

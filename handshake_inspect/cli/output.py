@@ -1,0 +1,81 @@
+"""Printing: results on standard output, remarks on standard error; colour and width as the terminal has them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+from handshake_inspect.views.table import GAP, Cell
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+#: Width of a ladder that does not go to a terminal.
+DEFAULT_WIDTH = 100
+
+
+def remark(text: str) -> None:
+    """Print one line on standard error."""
+    sys.stdout.flush()
+    print(text, file=sys.stderr)
+
+
+def terminal_width() -> int | None:
+    """Return the width to fit to: COLUMNS, else that of the terminal; None if there is no terminal."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdigit() and int(columns) > 0:
+        return int(columns)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def write(pieces: Iterable[str]) -> None:
+    """Write pieces of text as they come."""
+    for piece in pieces:
+        sys.stdout.write(piece)
+
+
+def write_lines(lines: Iterable[Text]) -> None:
+    """Write styled lines, in colour if that is wanted."""
+    console = _console()
+    for line in lines:
+        if console is None:
+            sys.stdout.write(line.plain + "\n")
+        else:
+            console.print(line, soft_wrap=True)
+
+
+def write_table(lines: Iterator[list[Cell]]) -> None:
+    """Write the lines of a table."""
+    if _console() is None:
+        for cells in lines:
+            sys.stdout.write(GAP.join(cell.text for cell in cells).rstrip() + "\n")
+        return
+    write_lines(_styled(cells) for cells in lines)
+
+
+def _styled(cells: list[Cell]) -> Text:
+    from rich.text import Text
+
+    line = Text(GAP).join(Text(cell.text, cell.style) for cell in cells)
+    line.rstrip()
+    return line
+
+
+@cache
+def _console_for(stream: object) -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, width=1 << 16)
+
+
+def _console() -> Console | None:
+    """Return the console for coloured output; None where plain text is wanted."""
+    forced = os.environ.get("FORCE_COLOR", "") not in ("", "0")
+    if os.environ.get("NO_COLOR") or not (forced or sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+        return None
+    return _console_for(sys.stdout)

@@ -1,0 +1,59 @@
+"""`handshake-inspect read`: one line per connection."""
+
+from __future__ import annotations
+
+import click
+
+from handshake_inspect.cli.options import FORMATS, files_argument, reader_option, selection_options
+
+
+@click.command("read")
+@files_argument
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
+@selection_options
+@click.option("--sort", metavar="FIELD", help="Order by a field of the JSON; -FIELD puts the largest first.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N connections.")
+@click.option("--udp", is_flag=True, help="List UDP exchanges too.")
+@click.option("--steps", is_flag=True, help="With json and ndjson: every segment, with states and arithmetic.")
+@reader_option
+def command(
+    files: tuple[str, ...],
+    format_: str,
+    where: str | None,
+    host: str | None,
+    port: int | None,
+    sort: str | None,
+    limit: int | None,
+    udp: bool,
+    steps: bool,
+    reader: str,
+) -> int:
+    """List every connection of FILE...: how it opened, how it closed, who closed first.
+
+    FILE is a pcap or pcapng capture, also compressed with gzip; - is standard input. Several files are one run.
+
+    \b
+    Examples:
+      handshake-inspect read capture.pcap
+      handshake-inspect read capture.pcap --where 'teardown.kind == "aborted"' --sort -octets.responder
+      handshake-inspect read capture.pcap --where 'handshake.initial_rtt_ns > 10ms and not resets'
+      handshake-inspect read *.pcap --format csv > connections.csv
+      tcpdump -w - | handshake-inspect read -
+    """
+    from handshake_inspect.cli.captures import inspect_files, report
+    from handshake_inspect.cli.choose import choice
+    from handshake_inspect.cli.listing import write_listing
+    from handshake_inspect.cli.output import remark
+
+    if steps and format_ not in ("json", "ndjson"):
+        raise click.UsageError("--steps needs --format json or ndjson")
+    if udp and format_ == "csv":
+        raise click.UsageError("--udp needs another format than csv: its columns are those of connections")
+    chosen = choice(where, host, port, sort, limit)
+    reading = inspect_files(files, reader)
+    if not reading.useless:
+        write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
+        if chosen.beyond_limit:
+            remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
+        report(reading.inspection, udp_listed=udp or format_ == "json")
+    return reading.exit_code

@@ -1,0 +1,47 @@
+"""`handshake-inspect sniff`: connections live, one line per segment."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("sniff")
+@click.option("-i", "--interface", default="lo", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Only segments of this port.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N segments.")
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
+@click.option("-w", "--write", "target", metavar="FILE", help="Save what was seen as a pcap file.")
+def command(interface: str, port: int | None, count: int | None, duration: float | None, target: str | None) -> int:
+    """Watch TCP connections live: one line per segment, with the states of both ends after it.
+
+    Ends at Ctrl-C, or as --count and --duration say, with a table of the connections seen. Needs the right to
+    capture (root, or CAP_NET_RAW).
+
+    \b
+    Examples:
+      handshake-inspect sniff
+      handshake-inspect sniff -i eth0 --port 443 --duration 10
+      handshake-inspect sniff --port 8000 --count 12 -w echo.pcap
+    """
+    from handshake_inspect.capture.frames import write_pcap
+    from handshake_inspect.capture.live import LiveCapture
+    from handshake_inspect.cli.captures import Interruption, report
+    from handshake_inspect.cli.choose import choice
+    from handshake_inspect.cli.listing import write_listing
+    from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.watch import Watch
+    from handshake_inspect.views.words import counted
+
+    with LiveCapture(interface) as capture, Interruption() as interruption:
+        remark(f"listening on {interface}; Ctrl-C ends")
+        watch = Watch(capture, port=port, count=count, keep_frames=target is not None)
+        watch.run(interruption, duration)
+    inspection = watch.finish()
+    print()
+    write_listing(inspection, choice(None, None, port), "table")
+    report(inspection, udp_listed=True)
+    remark(f"{interface}: {counted(watch.shown, 'segment')} shown, {counted(capture.dropped, 'frame')} dropped")
+    if target is not None:
+        saved = write_pcap(target, watch.frames, capture.link_type)
+        remark(f"{target}: {counted(saved, 'frame')} saved")
+    return 0

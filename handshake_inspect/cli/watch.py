@@ -1,0 +1,101 @@
+"""Follows a live capture: every block of frames is inspected as it comes, and its new segments are printed."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from handshake_inspect.capture.frames import RawFrame
+from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.records import Records
+from handshake_inspect.cli.captures import Interruption
+from handshake_inspect.cli.output import write_lines
+from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.table import SegmentTable
+from handshake_inspect.views.segment_line import segment_line
+
+#: How long one look at the capture waits for frames.
+PATIENCE_S = 0.1
+
+
+class Watch:
+    """What was seen so far, and what is still to be printed."""
+
+    def __init__(self, capture: LiveCapture, *, port: int | None, count: int | None, keep_frames: bool) -> None:
+        self.capture = capture
+        self.port = port
+        self.count = count
+        self.keep_frames = keep_frames
+        self.frames: list[RawFrame] = []
+        self.shown = 0
+        self._printed: dict[int, int] = {}
+        self._inspector = Inspector(fold=False)
+        self._number = self._inspector.begin_capture(capture.interface, "live")
+
+    def run(self, interruption: Interruption, duration: float | None) -> None:
+        """Print segments until Ctrl-C, the count or the end of the time."""
+        deadline = None if duration is None else time.monotonic() + duration
+        while not interruption.asked and not self.enough:
+            patience = PATIENCE_S
+            if deadline is not None:
+                patience = min(patience, deadline - time.monotonic())
+                if patience <= 0:
+                    break
+            block = self.capture.read(patience)
+            if block is not None:
+                self.take(block)
+        if not self.enough:
+            for block in self.capture.drain():
+                self.take(block)
+
+    @property
+    def enough(self) -> bool:
+        """Were as many segments shown as asked for?"""
+        return self.count is not None and self.shown >= self.count
+
+    def take(self, block: Records) -> None:
+        """Inspect a block, and print the segments that are new with it."""
+        segments = self._inspector.add_records(block, self._number)
+        ours = self._of_port(segments)
+        if self.keep_frames:
+            self.keep(block, segments["frame"][ours])
+        if not ours.any():
+            return
+        new = self.new_steps(self._inspector.result())
+        left = None if self.count is None else self.count - self.shown
+        new = new[:left]
+        self.shown += len(new)
+        write_lines(segment_line(connection, step) for connection, step in new)
+
+    def new_steps(self, inspection: Inspection) -> list[tuple[Connection, Step]]:
+        """Return the segments that were not printed yet, in the order in which they were captured."""
+        found = []
+        for connection in inspection.connections:
+            total = connection.segments.originator + connection.segments.responder
+            before = self._printed.get(connection.stream, 0)
+            if total == before or not self._concerns(connection):
+                continue
+            self._printed[connection.stream] = total
+            found += [(connection, step) for step in inspection.steps(connection.stream)[before:]]
+        return sorted(found, key=lambda item: item[1].time_ns)
+
+    def keep(self, block: Records, numbers: np.ndarray[tuple[int, ...], np.dtype[np.uint32]]) -> None:
+        """Copy frames out of a block, whose buffer will be used again."""
+        for row in np.flatnonzero(np.isin(block.frame, numbers)).tolist():
+            octets, original = block.octets(row), int(block.original[row])
+            self.frames.append(RawFrame(octets, original, int(block.time_ns[row]), int(block.link_type[row])))
+
+    def finish(self) -> Inspection:
+        """Return what was found in all."""
+        self._inspector.captures[self._number].dropped = self.capture.dropped
+        return self._inspector.result()
+
+    def _of_port(self, segments: SegmentTable) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        if self.port is None:
+            return np.ones(len(segments), np.bool_)
+        return (segments["src_port"] == self.port) | (segments["dst_port"] == self.port)
+
+    def _concerns(self, connection: Connection) -> bool:
+        return self.port is None or self.port in (connection.originator.port, connection.responder.port)

@@ -1,0 +1,113 @@
+"""The engine as a whole: rows in, verdicts out, and the steps of one connection.
+
+Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`; knows no files and no formats.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.connection import Frame, Step
+from handshake_inspect.connections.conversations import KeyTable, keys_of
+from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.split import Split, StoredRows, split
+from handshake_inspect.connections.steps import steps_of
+from handshake_inspect.connections.verdict import Verdicts, VerdictTable, decide
+from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable
+from handshake_inspect.tcp.options import parse
+
+TCP = 6
+#: ICMP types that say "unreachable": RFC 792 type 3 and RFC 4443 type 1.
+UNREACHABLE = {4: 3, 6: 1}
+
+
+class Analysis:
+    """Everything known about the TCP connections of a run."""
+
+    def __init__(self, names: Names, *, fold: bool = True) -> None:
+        self._names = names
+        self._fold = fold
+        self._gathering = Gathering()
+        self._unreachable: list[NDArray[np.int64]] = []
+
+    @property
+    def keys(self) -> KeyTable:
+        """The key of each conversation."""
+        return self._gathering.conversations.keys
+
+    def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> NDArray[np.int64]:
+        """Take a block. Returns the conversation of each segment."""
+        quoted = np.zeros(len(icmp_errors), np.bool_)
+        for version, kind in UNREACHABLE.items():
+            quoted |= (icmp_errors["ip_version"] == version) & (icmp_errors["icmp_type"] == kind)
+        quoted &= icmp_errors["protocol"] == TCP
+        numbers = self._gathering.add(segments)
+        if quoted.any():
+            errors = icmp_errors.take(quoted)
+            conversation = self._gathering.conversations.number(keys_of(errors)[0])
+            self._unreachable.append(_syn_identity(conversation, errors["seq"]))
+        return numbers
+
+    def verdicts(self) -> Verdicts:
+        """Decide everything about all connections seen so far."""
+        total = Verdicts()
+        parts = [self._decide(stored)[0] for stored in self._gathering.partitions()]
+        total.extend(parts)
+        return total
+
+    def _decide(self, stored: StoredRows) -> tuple[Verdicts, Split]:
+        part = split(stored, self._gathering.is_self())
+        zeros = np.zeros(len(stored), np.int64)
+        verdicts, _ = decide(
+            part, stored["encapsulation"], zeros, (zeros, zeros), self._fast_open(), self._is_unreachable(part)
+        )
+        return verdicts, part
+
+    def _fast_open(self) -> NDArray[np.bool_]:
+        """Say of each option list whether it has the Fast Open option."""
+        lists = self._names.options.values
+        return np.array([parse(octets).fast_open_cookie is not None for octets in lists], np.bool_)
+
+    def _is_unreachable(self, part: Split) -> NDArray[np.bool_]:
+        """Say of each connection whether an ICMP error quotes its SYN."""
+        if not self._unreachable:
+            return np.zeros(len(part.conversation), np.bool_)
+        quoted = np.concatenate(self._unreachable)
+        return np.isin(_syn_identity(part.conversation, part.rows.iss[:, 0]), quoted)
+
+    def steps(self, connections: Connections, stream: int) -> tuple[Step, ...]:
+        """Describe every segment of one stream; the engine runs again, on its conversation alone."""
+        table = connections.verdicts.table
+        row = connections.row_of_stream(stream)
+        conversation = int(table["conversation"][row])
+        same = np.flatnonzero(table["conversation"] == conversation)
+        place = int(np.searchsorted(np.sort(_order(table, same)), _order(table, np.array([row]))[0]))
+        stored = self._gathering.conversation(conversation)
+        whole = split(stored, self._gathering.is_self())
+        rows = whole.rows.only(place)
+        stored = stored.take(slice(int(whole.rows.start[place]), int(whole.rows.start[place + 1])))
+        one = Split(rows, whole.conversation[place : place + 1], whole.originator_is_higher[place : place + 1])
+        zeros = np.zeros(len(stored), np.int64)
+        verdicts, events = decide(
+            one, stored["encapsulation"], zeros, (zeros, zeros), self._fast_open(), self._is_unreachable(one)
+        )
+        home = int(stored["capture"][0])
+
+        def frame_name(i: int) -> Frame:
+            frame, capture = int(stored["frame"][i]), int(stored["capture"][i])
+            return frame if capture == home else (connections.captures[capture], frame)
+
+        return steps_of(rows, events, verdicts.judgements[0], verdicts.resets, frame_name)
+
+
+def _order(table: VerdictTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    columns = table.columns
+    order: NDArray[np.int64] = columns["first_capture"][rows].astype(np.int64) << 32 | columns["first_frame"][rows]
+    return order
+
+
+def _syn_identity(conversation: NDArray[np.int64], seq: NDArray[np.uint32] | NDArray[np.int64]) -> NDArray[np.int64]:
+    identity: NDArray[np.int64] = conversation.astype(np.int64) << 32 | (seq.astype(np.int64) & 0xFFFFFFFF)
+    return identity

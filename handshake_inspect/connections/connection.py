@@ -1,0 +1,247 @@
+"""What a person asks about: one connection, how it opened, how it closed, who waits. Plain data, no arrays.
+
+In: nothing; `connections.verdict` and `connections.steps` fill these. Out: the JSON contract (`views.json`), the
+ladder (`views.ladder`), and what a caller of `inspect()` holds in hand. `None` always means that the capture cannot
+tell. Words are RFC 9293's and Zeek's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+T = TypeVar("T")
+End = Literal["originator", "responder"]
+#: A frame: its number in the connection's own capture, or (capture, number) where it lies in another file.
+Frame = int | tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair(Generic[T]):
+    """One value for each end."""
+
+    #: Of the end that opened (Zeek's word; the sender of the first SYN without ACK, else of the first segment).
+    originator: T
+    #: Of the other end.
+    responder: T
+
+    def __getitem__(self, end: End) -> T:
+        return self.originator if end == "originator" else self.responder
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One socket address."""
+
+    ip: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class SynOptions:
+    """What an end offered on its SYN."""
+
+    #: Maximum segment size in octets; None if not offered.
+    mss: int | None
+    #: Window scale shift count; None if not offered.
+    window_scale: int | None
+    sack_permitted: bool
+    timestamps: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """How the connection opened."""
+
+    #: three-way, simultaneous-open, self-connect, fast-open, refused, unreachable, unanswered, half-open, abandoned,
+    #: invalid, partial or not-captured.
+    kind: str
+    #: True: both ends are proven ESTABLISHED. False: the opening failed. None: not captured.
+    complete: bool | None
+    #: Of "syn", "syn-ack", "ack": those that later numbers prove were sent, but were not captured.
+    missing: tuple[str, ...]
+    syn_retransmissions: int
+    syn_ack_retransmissions: int
+    #: First SYN to first SYN-ACK.
+    syn_to_syn_ack_ns: int | None
+    #: First SYN-ACK to the ACK of it.
+    syn_ack_to_ack_ns: int | None
+    #: First SYN to the third segment.
+    initial_rtt_ns: int | None
+    #: A SYN or SYN-ACK was sent more than once: which one was answered cannot be told (Karn).
+    rtt_ambiguous: bool
+    #: None, "requested", "accepted" or "declined" (RFC 7413).
+    fast_open: str | None
+    #: What each end offered; None where its SYN was not captured.
+    options: Pair[SynOptions | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Teardown:
+    """How the connection closed."""
+
+    #: four-way, three-segment, simultaneous-close, half-closed, incomplete, partial, reset-after-fin, aborted,
+    #: open or none.
+    kind: str
+    #: True: both FINs acknowledged, or an RST took effect. False: stuck or half-closed. None: cannot be told.
+    complete: bool | None
+    #: Of "fin", "ack-of-fin", "peer-fin", "ack-of-peer-fin": those proven to have been sent, but not captured.
+    missing: tuple[str, ...]
+    #: "originator", "responder", "both" (the FINs crossed) or None (no FIN).
+    closed_first: str | None
+    #: Whose RST took effect: "originator", "responder", "both" or None.
+    reset_by: str | None
+    fin_retransmissions: int
+    #: First FIN to the other end's first FIN.
+    half_closed_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """One RST, effective or not."""
+
+    frame: Frame
+    by: End
+    #: Did the receiver have to accept it (RFC 9293 §3.5.3, §3.10.7; RFC 5961 §3)? None: cannot be told.
+    valid: bool | None
+    #: Why, in words with the numbers.
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWait:
+    """One end's TIME-WAIT."""
+
+    owner: End
+    entered_ns: int
+    #: Times of the segments that restarted it (a retransmitted FIN).
+    restarts_ns: tuple[int, ...]
+    #: Which assumption about its length: "linux" (60 s), "rfc" (240 s), ...
+    profile: str
+    earliest_end_ns: int
+    #: not-captured, expired, reused, reused-early or killed.
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something an expert would notice (the rules are in `findings`)."""
+
+    code: str
+    severity: str
+    frames: tuple[Frame, ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateAt:
+    """The state of one end after a segment."""
+
+    #: As RFC 9293 spells it; None: nothing is proven of this end yet.
+    state: str | None
+    #: How it is known: "sent" (its own act), "acknowledged" (proven by the peer), "assumed" or "timer"; None without
+    #: a state.
+    basis: str | None
+    #: An assumed state that later segments disprove.
+    disproved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """One number of one segment, and why it is right or wrong. Three spellings of the same line."""
+
+    #: What is checked: "ack", "seq", "u" (FIN), "books" ...
+    name: str
+    #: What it must be, in letters: "x+1", "u+1", "x+1+4".
+    symbolic: str
+    #: The same as the absolute number modulo 2**32 that it must be.
+    expected: int
+    #: The same counted from the initial sequence number (SYN = 0).
+    relative: int
+    #: The absolute number that stands in the segment.
+    actual: int
+    #: None: the capture cannot tell.
+    holds: bool | None
+    #: "SYN counts one", "4 octets", "FIN counts one"; if it does not hold: what is wrong, with the difference.
+    reason: str
+
+    def __str__(self) -> str:
+        mark = {True: "✓", False: "✗", None: "?"}[self.holds]
+        return f"{self.name} = {self.symbolic} {mark} {self.reason}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One segment of a connection, and what it changed."""
+
+    frame: Frame
+    time_ns: int
+    sender: End
+    #: Control bits in header order, comma separated: "SYN,ACK", "FIN,PSH,ACK"; "" for none.
+    flags: str
+    seq: int
+    ack: int | None
+    #: seq − ISS of the sender (SYN = 0), or from the first number seen of it if its SYN is unknown; may be negative.
+    relative_seq: int
+    #: ack − ISS of the receiver likewise; None without the ACK bit.
+    relative_ack: int | None
+    #: The same two in the letters x, y, u, v, w: "x+1", "u+1", "y+1+1460".
+    symbolic_seq: str
+    symbolic_ack: str | None
+    window: int
+    payload_octets: int
+    #: Both ends after this segment.
+    states: Pair[StateAt]
+    #: What it meant to the ends: "originator: send SYN", "responder: receive SYN" ...
+    events: tuple[str, ...]
+    arithmetic: tuple[Arithmetic, ...]
+    #: Why its receiver must ignore it; None if it does not have to.
+    ignored: str | None
+    #: It brings no new octets, SYN or FIN: all of it was captured before.
+    retransmission: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One incarnation of a pair of sockets."""
+
+    #: From 0 by first segment over the whole run.
+    stream: int
+    #: The file of the first frame, as the user named it.
+    capture: str
+    ip_version: int
+    #: What was around it, outermost first: ("vlan:42", "vxlan:7").
+    encapsulation: tuple[str, ...]
+    originator: Endpoint
+    responder: Endpoint
+    first_frame: Frame
+    last_frame: Frame
+    first_ns: int
+    last_ns: int
+    segments: Pair[int]
+    #: Second copies of loopback captures that were collapsed; not in `segments`.
+    duplicates: int
+    #: Payload of all captured segments, repeats included.
+    octets: Pair[int]
+    #: By sequence numbers: FIN − ISS − 1, or the highest octet; None unless start and end are known.
+    sent_octets: Pair[int | None]
+    #: Sent, and in no captured segment.
+    missing_octets: Pair[int | None]
+    handshake: Handshake
+    teardown: Teardown
+    resets: tuple[Reset, ...]
+    #: The states that the segments show, without repeats; None if nothing is proven of an end.
+    states: Pair[tuple[str, ...] | None]
+    time_wait: tuple[TimeWait, ...]
+    findings: tuple[Finding, ...]
+    #: Zeek's conn_state and history, Wireshark's tcp.completeness, by their published rules.
+    conn_state: str
+    history: str
+    completeness: int
+    #: Every segment, if they were asked for.
+    steps: tuple[Step, ...] | None = None
+    #: Initial sequence numbers (ISS) as far as they are known: x and y of the ladder.
+    initial_seq: Pair[int | None] = Pair(None, None)

@@ -1,0 +1,226 @@
+"""The name of each opening and closing, read from the states and events that were found, never the other way round.
+
+In: a `Shape`. Out: `Judgement`. Once per shape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handshake_inspect.connections.events import RESPONDER_BIT
+from handshake_inspect.connections.machine import RESETS, Move, Walk, walk
+from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.connections.shapes import Fact, Shape
+from handshake_inspect.tcp.states import Event, State
+
+SIDES = ("originator", "responder")
+
+#: States in which an end knows that both have agreed on the numbers (RFC 9293 §3.10.7.4 calls them synchronized).
+SYNCHRONIZED = {
+    State.ESTABLISHED,
+    State.FIN_WAIT_1,
+    State.FIN_WAIT_2,
+    State.CLOSE_WAIT,
+    State.CLOSING,
+    State.LAST_ACK,
+    State.TIME_WAIT,
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Everything that equal shapes have in common. Field names as in the JSON contract."""
+
+    walk: Walk
+    states: tuple[tuple[str, ...] | None, tuple[str, ...] | None]
+    handshake_kind: str
+    handshake_complete: bool | None
+    handshake_missing: tuple[str, ...]
+    fast_open: str | None
+    teardown_kind: str
+    teardown_complete: bool | None
+    teardown_missing: tuple[str, ...]
+    closed_first: str | None
+    reset_by: str | None
+    #: (end, ordinal of the event that entered TIME-WAIT, was it killed by an RST).
+    time_wait: tuple[tuple[int, int, bool], ...]
+
+
+def judge(shape: Shape) -> Judgement:
+    """Walk the table along a shape and name what happened."""
+    walked = walk(shape.start, Fact.SELF_CONNECT in shape.facts, shape.codes)
+    complete = _handshake_complete(shape, walked)
+    kind, missing = _handshake_kind(shape, walked, complete)
+    closing = _Closing(shape, walked)
+    teardown, closed, lost = closing.kind(opened=complete is not False)
+    return Judgement(
+        walk=walked,
+        states=(walked.states(ORIGINATOR), walked.states(RESPONDER)),
+        handshake_kind=kind,
+        handshake_complete=complete,
+        handshake_missing=missing,
+        fast_open=_fast_open(shape.facts),
+        teardown_kind=teardown,
+        teardown_complete=closed,
+        teardown_missing=lost,
+        closed_first=closing.closed_first(),
+        reset_by=_both([_sender(shape, ordinal) for ordinal in closing.resets]),
+        time_wait=tuple((m.end, m.ordinal, _killed(walked, m.end)) for m in walked.moves if m.after is State.TIME_WAIT),
+    )
+
+
+def _sender(shape: Shape, ordinal: int) -> str:
+    received_by_responder = bool(shape.codes[ordinal] & RESPONDER_BIT)
+    return SIDES[ORIGINATOR if received_by_responder else RESPONDER]
+
+
+def _both(sides: list[str]) -> str | None:
+    if not sides:
+        return None
+    return sides[0] if len(set(sides)) == 1 else "both"
+
+
+def _opens_later(walked: Walk, reset: Move) -> bool:
+    """Did the end that was reset listen again, and open? Then the RST only refused an old duplicate (Figure 8)."""
+    return any(m.end == reset.end and m.ordinal > reset.ordinal and m.after in SYNCHRONIZED for m in walked.moves)
+
+
+def _killed(walked: Walk, end: int) -> bool:
+    return any(m.end == end and m.before is State.TIME_WAIT and m.event is Event.RECEIVE_RST for m in walked.moves)
+
+
+# --- opening ---------------------------------------------------------------------------------------------------------
+
+
+def _handshake_complete(shape: Shape, walked: Walk) -> bool | None:
+    if Fact.OPENING_KNOWN not in shape.facts:
+        return None
+    return all(walked.visited(end) & SYNCHRONIZED for end in (ORIGINATOR, RESPONDER))
+
+
+def _handshake_kind(shape: Shape, walked: Walk, complete: bool | None) -> tuple[str, tuple[str, ...]]:
+    facts = shape.facts
+    if complete is None:
+        return "not-captured", ()
+    if complete:
+        missing = _missing_of_opening(facts)
+        if Fact.SELF_CONNECT in facts:
+            return "self-connect", ()
+        if Fact.BOTH_SYN in facts:
+            return "simultaneous-open", ()
+        if missing:
+            return "partial", missing
+        return ("fast-open" if Fact.FAST_OPEN_ACCEPTED in facts else "three-way"), ()
+    return _failed_kind(facts, walked), ("syn",) if Fact.SYN_CAPTURED not in facts else ()
+
+
+def _missing_of_opening(facts: Fact) -> tuple[str, ...]:
+    found = (
+        ("syn", Fact.SYN_CAPTURED in facts),
+        ("syn-ack", Fact.SYN_ACK_CAPTURED in facts or Fact.BOTH_SYN in facts),
+        ("ack", Fact.ACK_CAPTURED in facts),
+    )
+    return tuple(name for name, captured in found if not captured)
+
+
+def _failed_kind(facts: Fact, walked: Walk) -> str:
+    reset = bool(walked.effective_resets)
+    if Fact.SYN_ACK_CAPTURED in facts or (Fact.BOTH_SYN in facts and not reset):
+        if Fact.WRONG_ACK in facts:
+            return "invalid"
+        return "abandoned" if reset and not walked.visited(RESPONDER) & SYNCHRONIZED else "half-open"
+    if Fact.WRONG_SYN_ACK in facts:
+        if Fact.ACK_CAPTURED in facts or Fact.WRONG_ACK in facts:
+            return "invalid"
+        return "abandoned" if reset else "half-open"
+    if any(m.end == ORIGINATOR and m.event is Event.RECEIVE_RST_OF_SYN for m in walked.moves):
+        return "refused"
+    return "unreachable" if Fact.UNREACHABLE in facts else "unanswered"
+
+
+def _fast_open(facts: Fact) -> str | None:
+    if Fact.FAST_OPEN_REQUESTED not in facts:
+        return None
+    if Fact.FAST_OPEN_ACCEPTED in facts:
+        return "accepted"
+    if Fact.FAST_OPEN_DATA in facts and Fact.SYN_ACK_CAPTURED in facts:
+        return "declined"
+    return "requested"
+
+
+# --- closing ---------------------------------------------------------------------------------------------------------
+
+
+class _Closing:
+    """What the event string says about FINs and RSTs."""
+
+    def __init__(self, shape: Shape, walked: Walk) -> None:
+        self._facts, self._walked = shape.facts, walked
+        #: Ordinals of the RSTs that ended the connection.
+        self.resets = [m.ordinal for m in walked.moves if m.event in RESETS and not _opens_later(walked, m)]
+        self._sent: dict[int, int] = {}
+        self._acked: dict[int, int] = {}
+        for ordinal, code in enumerate(shape.codes):
+            event, end = Event(code & 0xF), int(bool(code & RESPONDER_BIT))
+            if event is Event.SEND_FIN:
+                self._sent.setdefault(end, ordinal)
+            elif event is Event.RECEIVE_ACK_OF_FIN:
+                self._acked.setdefault(end, ordinal)
+        self._self_connect = Fact.SELF_CONNECT in shape.facts
+
+    def kind(self, opened: bool) -> tuple[str, bool | None, tuple[str, ...]]:
+        """Return kind, complete and missing of the teardown."""
+        if not opened:
+            return "none", None, ()
+        reset = next(iter(self.resets), None)
+        if self._both_acknowledged() and (reset is None or reset > max(self._acked.values())):
+            return self._complete_kind(), True, self._missing()
+        if reset is not None:
+            after_fin = any(ordinal < reset for ordinal in self._sent.values())
+            return ("reset-after-fin" if after_fin else "aborted"), True, ()
+        if not self._sent:
+            return "open", None, ()
+        if self._one_direction():
+            return "partial", None, ()
+        if len(self._sent) == 1 and len(self._acked) == 1 and not self._self_connect:
+            return "half-closed", False, ()
+        return "incomplete", False, ()
+
+    def closed_first(self) -> str | None:
+        """Whose FIN came first; "both" if they crossed."""
+        if not self._sent:
+            return None
+        if self._self_connect:
+            return "both"
+        first = min(self._sent, key=lambda end: self._sent[end])
+        second = 1 - first
+        if second not in self._sent:
+            return SIDES[first]
+        knew = any(m.end == second and m.after is State.LAST_ACK for m in self._walked.moves)
+        received = any(
+            m.end == second and m.after is State.CLOSE_WAIT and m.ordinal < self._sent[second]
+            for m in self._walked.moves
+        )
+        return SIDES[first] if knew or received else "both"
+
+    def _both_acknowledged(self) -> bool:
+        ends = {ORIGINATOR} if self._self_connect else {ORIGINATOR, RESPONDER}
+        return self._sent.keys() >= ends and self._acked.keys() >= ends
+
+    def _complete_kind(self) -> str:
+        if self._missing():
+            return "partial"
+        visited = [self._walked.visited(end) for end in (ORIGINATOR, RESPONDER)]
+        if all(State.CLOSING in states for states in visited):
+            return "simultaneous-close"
+        return "four-way" if any(State.FIN_WAIT_2 in states for states in visited) else "three-segment"
+
+    def _missing(self) -> tuple[str, ...]:
+        inferred = (Fact.ORIGINATOR_FIN_INFERRED in self._facts, Fact.RESPONDER_FIN_INFERRED in self._facts)
+        if not any(inferred):
+            return ()
+        first = min(self._sent, key=lambda end: self._sent[end])
+        return tuple(name for name, end in (("fin", first), ("peer-fin", 1 - first)) if inferred[end])
+
+    def _one_direction(self) -> bool:
+        return bool(self._facts & (Fact.ORIGINATOR_SILENT | Fact.RESPONDER_SILENT)) and not self._self_connect

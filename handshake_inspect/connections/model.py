@@ -1,0 +1,229 @@
+"""Columns -> objects: makes a `Connection` of one row of `Verdicts`, when somebody asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.connection import (
+    Connection,
+    End,
+    Endpoint,
+    Frame,
+    Handshake,
+    Pair,
+    Reset,
+    SynOptions,
+    Teardown,
+    TimeWait,
+)
+from handshake_inspect.connections.conversations import KeyTable, address
+from handshake_inspect.connections.kinds import SIDES
+from handshake_inspect.connections.verdict import NONE, RESET_REASONS, Verdicts
+from handshake_inspect.table import Names
+from handshake_inspect.tcp.options import parse
+from handshake_inspect.tcp.seqnum import distance
+
+SECOND_NS = 1_000_000_000
+
+#: How long TIME-WAIT lasts at the least, by whose rules. RFC 9293 §3.6.1: 2 MSL, MSL two minutes (§3.4.2).
+TIME_WAIT_NS = {"linux": 60 * SECOND_NS, "rfc": 240 * SECOND_NS}
+
+
+@dataclass
+class Connections(Sequence[Connection]):
+    """All connections of a run, in order of first segment. A `Connection` is made when it is asked for."""
+
+    verdicts: Verdicts
+    keys: KeyTable
+    names: Names
+    #: Names of the captures, as the user gave them.
+    captures: list[str]
+    profile: str = "linux"
+
+    def __len__(self) -> int:
+        return len(self.verdicts.table)
+
+    @overload
+    def __getitem__(self, index: int) -> Connection: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Connection]: ...
+    def __getitem__(self, index: int | slice) -> Connection | list[Connection]:
+        if isinstance(index, slice):
+            return [self._make(stream) for stream in range(len(self))[index]]
+        return self._make(range(len(self))[index])
+
+    def __iter__(self) -> Iterator[Connection]:
+        return (self._make(stream) for stream in range(len(self)))
+
+    @cached_property
+    def _order(self) -> NDArray[np.int64]:
+        """Row of each stream: connections are numbered by their first segment."""
+        table = self.verdicts.table
+        first = table["first_capture"].astype(np.int64) << 32 | table["first_frame"]
+        return np.argsort(first, kind="stable")
+
+    @cached_property
+    def _next_user(self) -> NDArray[np.int64]:
+        """Row of the connection that used the same sockets next, NONE if there is none. Shape (m,)."""
+        table = self.verdicts.table
+        order = self._order
+        by_conversation = order[np.argsort(table["conversation"][order], kind="stable")]
+        following = np.full(len(order), NONE, np.int64)
+        same = table["conversation"][by_conversation[1:]] == table["conversation"][by_conversation[:-1]]
+        following[by_conversation[:-1][same]] = by_conversation[1:][same]
+        return following
+
+    def row_of_stream(self, stream: int) -> int:
+        """Return the row of the `VerdictTable` that holds a stream."""
+        return int(self._order[stream])
+
+    def _make(self, stream: int) -> Connection:
+        row = self.row_of_stream(stream)
+        cell = {name: column[row].item() for name, column in self.verdicts.table.columns.items()}
+        judgement = self.verdicts.judgements[cell["judgement"]]
+        home = cell["first_capture"]
+        originator, responder = self._endpoints(cell["conversation"], cell["originator_is_higher"])
+        return Connection(
+            stream=stream,
+            capture=self.captures[home],
+            ip_version=int(self.keys["ip_version"][cell["conversation"]]),
+            encapsulation=tuple(self.names.encapsulation[cell["encapsulation"]].split()),
+            originator=originator,
+            responder=responder,
+            first_frame=cell["first_frame"],
+            last_frame=self._frame(home, cell["last_capture"], cell["last_frame"]),
+            first_ns=cell["first_ns"],
+            last_ns=cell["last_ns"],
+            segments=Pair(cell["segments_o"], cell["segments_r"]),
+            duplicates=cell["duplicates"],
+            octets=Pair(cell["octets_o"], cell["octets_r"]),
+            sent_octets=_pair(cell, "sent_octets"),
+            missing_octets=_pair(cell, "missing_octets"),
+            handshake=Handshake(
+                kind=judgement.handshake_kind,
+                complete=judgement.handshake_complete,
+                missing=judgement.handshake_missing,
+                syn_retransmissions=cell["syn_retransmissions"],
+                syn_ack_retransmissions=cell["syn_ack_retransmissions"],
+                syn_to_syn_ack_ns=_known(cell["syn_to_syn_ack_ns"]),
+                syn_ack_to_ack_ns=_known(cell["syn_ack_to_ack_ns"]),
+                initial_rtt_ns=_known(cell["initial_rtt_ns"]),
+                rtt_ambiguous=bool(cell["syn_retransmissions"] or cell["syn_ack_retransmissions"]),
+                fast_open=judgement.fast_open,
+                options=Pair(self._options(cell["options_o"]), self._options(cell["options_r"])),
+            ),
+            teardown=Teardown(
+                kind=judgement.teardown_kind,
+                complete=judgement.teardown_complete,
+                missing=judgement.teardown_missing,
+                closed_first=judgement.closed_first,
+                reset_by=judgement.reset_by,
+                fin_retransmissions=cell["fin_retransmissions"],
+                half_closed_ns=_known(cell["half_closed_ns"]),
+            ),
+            resets=self._resets(row, home),
+            states=Pair(*judgement.states),
+            time_wait=self._time_wait(row),
+            findings=(),
+            conn_state=self.verdicts.words[cell["conn_state"]],
+            history=self.verdicts.words[cell["history"]],
+            completeness=cell["completeness"],
+            initial_seq=_pair(cell, "iss"),
+        )
+
+    def _endpoints(self, conversation: int, originator_is_higher: int) -> tuple[Endpoint, Endpoint]:
+        lower, higher = _sockets(self.keys, conversation)
+        return (higher, lower) if originator_is_higher else (lower, higher)
+
+    def _frame(self, home: int, capture: int, frame: int) -> Frame:
+        return frame if capture == home else (self.captures[capture], frame)
+
+    def _options(self, number: int) -> SynOptions | None:
+        return None if number == NONE else _syn_options(self.names.options[number])
+
+    def _resets(self, row: int, home: int) -> tuple[Reset, ...]:
+        table = self.verdicts.resets
+        at = range(*np.searchsorted(table["connection"], [row, row + 1]))
+        return tuple(
+            Reset(
+                frame=self._frame(home, int(table["capture"][i]), int(table["frame"][i])),
+                by=cast(End, SIDES[table["side"][i]]),
+                valid={1: True, 0: False, -1: None}[int(table["valid"][i])],
+                reason=RESET_REASONS[int(table["reason"][i])].format(n=_octets(int(table["distance"][i]))),
+            )
+            for i in at
+        )
+
+    def _time_wait(self, row: int) -> tuple[TimeWait, ...]:
+        table, restarts = self.verdicts.table, self.verdicts.restarts
+        judgement = self.verdicts.judgements[int(table["judgement"][row])]
+        found = []
+        for side, _, killed in judgement.time_wait:
+            entered = int(table["time_wait_ns_r" if side else "time_wait_ns_o"][row])
+            at = range(*np.searchsorted(restarts["connection"], [row, row + 1]))
+            again = tuple(int(restarts["time_ns"][i]) for i in at if restarts["side"][i] == side)
+            end = max((entered, *again)) + TIME_WAIT_NS[self.profile]
+            found.append(
+                TimeWait(
+                    owner=cast(End, SIDES[side]),
+                    entered_ns=entered,
+                    restarts_ns=again,
+                    profile=self.profile,
+                    earliest_end_ns=end,
+                    outcome="killed" if killed else self._how_it_ended(row, end),
+                )
+            )
+        return tuple(found)
+
+    def _how_it_ended(self, row: int, end_ns: int) -> str:
+        """What the next connection of the same sockets says about a TIME-WAIT (RFC 9293 §3.6.1, RFC 6191)."""
+        following = int(self._next_user[row])
+        if following == NONE:
+            return "not-captured"
+        table = self.verdicts.table
+        if table["first_ns"][following] >= end_ns:
+            return "expired"
+        iss = int(table["iss_o"][following])
+        if iss == NONE:
+            return "not-captured"
+        same = table["originator_is_higher"][following] == table["originator_is_higher"][row]
+        side = "o" if same else "r"
+        old_iss, last = int(table[f"iss_{side}"][row]), int(table[f"last_seq_{side}"][row])
+        higher = old_iss != NONE and distance((old_iss + last) & 0xFFFFFFFF, iss) > 0
+        old, new = int(table[f"last_timestamp_{side}"][row]), int(table["last_timestamp_o"][following])
+        newer = old != NONE and new != NONE and distance(old, new) > 0
+        return "reused" if higher or newer else "reused-early"
+
+
+def _sockets(keys: KeyTable, conversation: int) -> tuple[Endpoint, Endpoint]:
+    version = int(keys["ip_version"][conversation])
+
+    def socket(which: str) -> Endpoint:
+        upper, lower = int(keys[f"{which}_hi"][conversation]), int(keys[f"{which}_lo"][conversation])
+        return Endpoint(address(version, upper, lower), int(keys[f"{which}_port"][conversation]))
+
+    return socket("lower"), socket("higher")
+
+
+@lru_cache(maxsize=4096)
+def _syn_options(octets: bytes) -> SynOptions:
+    options = parse(octets)
+    return SynOptions(options.mss, options.window_scale, options.sack_permitted, options.timestamps)
+
+
+def _known(value: int) -> int | None:
+    return None if value == NONE else value
+
+
+def _pair(cell: dict[str, int], name: str) -> Pair[int | None]:
+    return Pair(_known(cell[f"{name}_o"]), _known(cell[f"{name}_r"]))
+
+
+def _octets(count: int) -> str:
+    return f"{count:,} octet" if count == 1 else f"{count:,} octets"

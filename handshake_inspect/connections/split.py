@@ -1,0 +1,306 @@
+"""Pairs of sockets -> connections: a reused port is a new connection, a repeated SYN is not.
+
+In: rows of whole conversations (`StoredRows`), sorted by conversation and capture order. Out: `ConnectionRows` with
+roles, initial sequence numbers and unwrapped relative numbers.
+
+Only a SYN without ACK can begin another connection. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say
+what else it may be; `boundaries` holds the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.table import Table
+from handshake_inspect.tcp.seqnum import distance
+
+#: How far beyond a SYN an acknowledgment may lie and still be taken for one of it: data may have followed.
+ACKNOWLEDGES_WITHIN_OCTETS = 1 << 24
+#: Relative numbers within this distance of the initial one need no unwrapping.
+SAFE_SPAN = 1 << 30
+
+
+class StoredRows(Table):
+    """Segments of known conversations: what is kept of `SegmentTable` once the key has become a number."""
+
+    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
+        "conversation": np.int32,
+        "from_higher": np.uint8,  # 1 if the numerically higher socket of the key sent it
+        "time_ns": np.int64,
+        "frame": np.uint32,
+        "capture": np.uint16,
+        "encapsulation": np.uint16,
+        "seq": np.uint32,
+        "ack": np.uint32,
+        "flags": np.uint16,
+        "window": np.uint16,
+        "payload_octets": np.uint32,
+        "ip_id": np.uint16,
+        "packet_type": np.uint8,
+        "options": np.uint32,
+        "timestamp_value": np.uint32,
+        "timestamp_echo": np.uint32,
+        "has_timestamps": np.uint8,
+    }
+
+
+@dataclass
+class Split:
+    """Connections, and where they come from."""
+
+    rows: ConnectionRows
+    #: Conversation of each connection. Shape (m,).
+    conversation: NDArray[np.int64]
+    #: 1 where the originator is the numerically higher socket of the conversation's key. Shape (m,).
+    originator_is_higher: NDArray[np.int64]
+
+
+def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
+    """Cut sorted rows into connections. `self_conversation`: are both sockets of a conversation equal?"""
+    flags = stored["flags"]
+    begins, ignored = _begin_rows(stored)
+    start = np.append(np.flatnonzero(begins), len(stored)).astype(np.int64)
+    conn = np.cumsum(begins) - 1
+    count = len(start) - 1
+    conversation = stored["conversation"][start[:-1]].astype(np.int64)
+    syn, ack, rst = (flags & SYN) != 0, (flags & ACK) != 0, (flags & RST) != 0
+    from_higher = stored["from_higher"].astype(np.int64)
+
+    bare = first_of(conn, syn & ~ack & ~rst & ~ignored, count)
+    answer = first_of(conn, syn & ack & ~rst, count)
+    originator_is_higher = np.where(
+        bare >= 0, from_higher[bare], np.where(answer >= 0, 1 - from_higher[answer], from_higher[start[:-1]])
+    )
+    self_connect = self_conversation[conversation]
+    originator_is_higher[self_connect] = 0
+    side = np.where(from_higher == originator_is_higher[conn], ORIGINATOR, RESPONDER)
+    side[self_connect[conn]] = ORIGINATOR
+    rows = ConnectionRows(
+        start=start,
+        conn=conn,
+        side=side,
+        flags=flags,
+        seq=stored["seq"].astype(np.int64),
+        ack=stored["ack"].astype(np.int64),
+        payload=stored["payload_octets"].astype(np.int64),
+        window=stored["window"],
+        time_ns=stored["time_ns"],
+        frame=stored["frame"],
+        capture=stored["capture"],
+        options=stored["options"],
+        timestamp_value=stored["timestamp_value"],
+        has_timestamps=stored["has_timestamps"],
+        ip_id=stored["ip_id"],
+        ignored_syn=ignored,
+        iss=np.full((count, 2), -1, np.int64),
+        iss_known=np.zeros((count, 2), np.bool_),
+        self_connect=self_connect,
+    )
+    _find_initial_numbers(rows)
+    _unwrap(rows)
+    return Split(rows, conversation, originator_is_higher)
+
+
+def first_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:
+    """Return the first row of each group for which `mask` holds, -1 if there is none. Shape (groups,)."""
+    rows = np.flatnonzero(mask)[::-1]
+    first = np.full(groups, -1, np.int64)
+    first[group[rows]] = rows  # the last assignment wins: the first row
+    return first
+
+
+def last_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:
+    """Return the last row of each group for which `mask` holds, -1 if there is none. Shape (groups,)."""
+    rows = np.flatnonzero(mask)
+    last = np.full(groups, -1, np.int64)
+    last[group[rows]] = rows
+    return last
+
+
+def _begin_rows(stored: StoredRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Mark the rows that begin a connection, and the SYNs that their receiver ignores."""
+    conversation, flags = stored["conversation"], stored["flags"]
+    begins = np.ones(len(stored), np.bool_)
+    begins[1:] = conversation[1:] != conversation[:-1]
+    ignored = np.zeros(len(stored), np.bool_)
+    bare = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN)
+    first_row = np.flatnonzero(begins)
+    open_question = bare[~begins[bare] & ~_repeats(stored, bare)]
+    undecided = np.unique(conversation[open_question])
+    for one in undecided:
+        at = np.searchsorted(conversation[first_row], one)
+        a = int(first_row[at])
+        b = int(first_row[at + 1]) if at + 1 < len(first_row) else len(stored)
+        new, not_taken = boundaries(stored.take(slice(a, b)))
+        begins[a + np.array(new, np.int64)] = True
+        ignored[a + np.array(not_taken, np.int64)] = True
+    return begins, ignored
+
+
+def _repeats(stored: StoredRows, bare: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the SYNs in rows `bare` repeat the SYN before them, with no FIN or RST between?
+
+    A conversation of which only the first row and its repetitions are SYNs is one connection: nothing to decide.
+    """
+    repeats = np.zeros(len(bare), np.bool_)
+    closing = np.cumsum((stored["flags"] & (FIN | RST)) != 0)[bare]
+    same = np.ones(max(len(bare) - 1, 0), np.bool_)
+    for column in (stored["conversation"][bare], stored["from_higher"][bare], stored["seq"][bare], closing):
+        same &= column[1:] == column[:-1]
+    repeats[1:] = same
+    return repeats
+
+
+def boundaries(stored: StoredRows) -> tuple[list[int], list[int]]:
+    """Decide for each SYN without ACK of one conversation what it is.
+
+    Returns the rows that begin a connection, and the rows of SYNs that their receiver ignores.
+    """
+    flags, side, seq = stored["flags"], stored["from_higher"], stored["seq"]
+    closing = np.append(0, np.cumsum((flags & (FIN | RST)) != 0))
+    by_side = [np.flatnonzero(side == s) for s in (0, 1)]
+    answers = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN | ACK)
+    begin = 0
+    new: list[int] = []
+    not_taken: list[int] = []
+    last_syn: list[int | None] = [None, None]
+    for i in map(int, np.flatnonzero((flags & (SYN | ACK | RST)) == SYN)):
+        s = int(side[i])
+        before, peer_syn = last_syn[s], last_syn[1 - s]
+        last_syn[s] = i
+        if before is not None and seq[before] == seq[i] and closing[i] == closing[before]:
+            if before in not_taken[-1:]:
+                not_taken.append(i)
+            continue  # a retransmission
+        if i == begin:
+            continue
+        if _answered_before(stored, answers, begin, i):
+            continue  # captured after its answer
+        if (
+            peer_syn is not None
+            and peer_syn >= begin
+            and closing[i] == closing[peer_syn]
+            and not _sent_between(by_side[s], peer_syn, i)
+        ):
+            continue  # simultaneous open: Figure 7
+        if _peer_ignores(stored, by_side[1 - s], i):
+            not_taken.append(i)  # RFC 5961 §4: a challenge ACK is all it gets
+            continue
+        new.append(i)
+        begin = i
+    return new, not_taken
+
+
+def _answered_before(stored: StoredRows, answers: NDArray[np.int64], begin: int, i: int) -> bool:
+    """Does an earlier SYN-ACK of the other side, in this connection, acknowledge the SYN in row `i`?"""
+    earlier = answers[np.searchsorted(answers, begin) : np.searchsorted(answers, i)]
+    earlier = earlier[stored["from_higher"][earlier] != stored["from_higher"][i]]
+    return bool((stored["ack"][earlier] == np.uint32((int(stored["seq"][i]) + 1) & 0xFFFFFFFF)).any())
+
+
+def _sent_between(own: NDArray[np.int64], after: int, until: int) -> bool:
+    return bool(np.searchsorted(own, after) < np.searchsorted(own, until))
+
+
+def _peer_ignores(stored: StoredRows, peer_rows: NDArray[np.int64], i: int) -> bool:
+    """Is the peer's next segment an ACK that does not acknowledge the SYN in row `i`?"""
+    at = np.searchsorted(peer_rows, i)
+    if at == len(peer_rows):
+        return False
+    j = int(peer_rows[at])
+    if int(stored["flags"][j]) & (SYN | RST | ACK) != ACK:
+        return False
+    return not 0 < distance(int(stored["seq"][i]), int(stored["ack"][j])) <= ACKNOWLEDGES_WITHIN_OCTETS
+
+
+def _find_initial_numbers(rows: ConnectionRows) -> None:
+    """Fill `iss` and `iss_known`: from a SYN, from the SYN-ACK's acknowledgment, or the first number seen."""
+    flags, side, count = rows.flags, rows.side, rows.connections
+    syn, ack, rst = (flags & SYN) != 0, (flags & ACK) != 0, (flags & RST) != 0
+    usable = syn & ~rst & ~rows.ignored_syn
+    bare = [first_of(rows.conn, usable & ~ack & (side == s), count) for s in (ORIGINATOR, RESPONDER)]
+    iss, known = rows.iss, rows.iss_known
+    for s in (ORIGINATOR, RESPONDER):
+        has = bare[s] >= 0
+        iss[has, s], known[has, s] = rows.seq[bare[s][has]], True
+
+    # The responder's SYN-ACK that acknowledges the SYN, or else its first one.
+    answers = usable & ack & (side == RESPONDER)
+    syn_octets = np.where(bare[ORIGINATOR] >= 0, rows.payload[bare[ORIGINATOR]], 0)
+    beyond = (rows.ack - iss[rows.conn, ORIGINATOR] - 1) & 0xFFFFFFFF
+    right = answers & known[rows.conn, ORIGINATOR] & (beyond <= syn_octets[rows.conn])
+    chosen = first_of(rows.conn, right, count)
+    first = first_of(rows.conn, answers, count)
+    chosen = np.where(chosen >= 0, chosen, first)
+    has = (chosen >= 0) & ~known[:, RESPONDER]
+    iss[has, RESPONDER], known[has, RESPONDER] = rows.seq[chosen[has]], True
+    has = (first >= 0) & ~known[:, ORIGINATOR]
+    iss[has, ORIGINATOR], known[has, ORIGINATOR] = (rows.ack[first[has]] - 1) & 0xFFFFFFFF, True
+
+    # No SYN: the first number seen of an end, its own or one acknowledged by its peer, counts as 1.
+    for s in (ORIGINATOR, RESPONDER):
+        own = first_of(rows.conn, ~rst & (side == s), count)
+        named = first_of(rows.conn, ack & ~rst & ((side != s) | rows.self_connect[rows.conn]), count)
+        reset = first_of(rows.conn, rst & (side == s), count)
+        candidates = [(own, rows.seq), (named, rows.ack), (reset, rows.seq)]
+        early = np.where((named >= 0) & ((own < 0) | (named < own)), 1, np.where(own >= 0, 0, 2))
+        for which, (row, numbers) in enumerate(candidates):
+            use = ~known[:, s] & (row >= 0) & (early == which)
+            iss[use, s] = (numbers[row[use]] - 1) & 0xFFFFFFFF
+
+
+def _unwrap(rows: ConnectionRows) -> None:
+    """Replace `seq` and `ack` by signed 64-bit distances from the initial numbers."""
+    peer_side = np.where(rows.self_connect[rows.conn], rows.side, 1 - rows.side)
+    for numbers, space in ((rows.seq, rows.side), (rows.ack, peer_side)):
+        numbers -= rows.iss[rows.conn, space]
+        numbers += 1 << 31
+        numbers &= 0xFFFFFFFF
+        numbers -= 1 << 31
+    trusted = (rows.flags & RST) == 0
+    with_ack = trusted & ((rows.flags & ACK) != 0)
+    far = (trusted & (np.abs(rows.seq) >= SAFE_SPAN)) | (with_ack & (np.abs(rows.ack) >= SAFE_SPAN))
+    octets = np.zeros(2 * rows.connections, np.int64)
+    np.add.at(octets, rows.end, rows.payload)
+    long = np.unique(np.concatenate([rows.conn[far], np.flatnonzero(octets >= SAFE_SPAN) // 2]))
+    for one in map(int, long):
+        _unwrap_long(rows, slice(int(rows.start[one]), int(rows.start[one + 1])), bool(rows.self_connect[one]))
+
+
+def _unwrap_long(rows: ConnectionRows, at: slice, self_connect: bool) -> None:
+    """Unwrap one connection that may have passed 2**31 octets: each number relative to the last believable one."""
+    side, seq, ack, flags = rows.side[at], rows.seq[at], rows.ack[at], rows.flags[at]
+    trusted = (flags & RST) == 0
+    for s in (ORIGINATOR, RESPONDER):
+        own = side == s
+        naming = (own if self_connect else ~own) & ((flags & ACK) != 0)
+        # One series per number space: the owner's SEG.SEQ and the peer's SEG.ACK, in capture order.
+        row = np.concatenate([np.flatnonzero(own), np.flatnonzero(naming)])
+        is_ack = np.repeat([False, True], [int(own.sum()), int(naming.sum())])
+        order = np.argsort(row, kind="stable")
+        row, is_ack = row[order], is_ack[order]
+        series = np.where(is_ack, ack[row], seq[row])
+        unwrapped = unwrap(series, trusted[row] & ((flags[row] & SYN) == 0))
+        seq[row[~is_ack]] = unwrapped[~is_ack]
+        ack[row[is_ack]] = unwrapped[is_ack]
+
+
+def unwrap(numbers: NDArray[np.int64], trusted: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Extend 32-bit relative numbers to 64 bits along a series that begins near 0.
+
+    Each is placed nearest to the reference: the last trusted number that lay within `SAFE_SPAN` of the reference
+    before it. So one absurd number changes nothing but itself.
+    """
+    reference, out = 0, np.empty(len(numbers), np.int64)
+    for i, (number, is_trusted) in enumerate(zip(numbers.tolist(), trusted.tolist(), strict=True)):
+        step = (number - reference + (1 << 31)) % (1 << 32) - (1 << 31)
+        out[i] = reference + step
+        if is_trusted and -SAFE_SPAN < step < SAFE_SPAN:
+            reference += step
+    return out

@@ -1,0 +1,351 @@
+"""One connection, segment by segment: both states after each, how they are known, and the arithmetic that proves it.
+
+In: the `ConnectionRows` of exactly one connection (all its rows, nothing folded) and its `Events`. Out: `Step`s. The
+states come from `machine`, which also made the verdicts; what is added here is words and sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.connection import Arithmetic, End, Frame, Pair, StateAt, Step
+from handshake_inspect.connections.events import NEVER, RESPONDER_BIT, UNKNOWN, Events, running_maximum
+from handshake_inspect.connections.kinds import SIDES, Judgement
+from handshake_inspect.connections.machine import Walk
+from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.verdict import RESET_REASONS, ResetTable
+from handshake_inspect.tcp.seqnum import add
+from handshake_inspect.tcp.states import Event, State
+
+FLAG_NAMES = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
+#: Control bits in the order in which people say them.
+SPOKEN = (1, 0, 2, 3, 5, 6, 7, 8, 4)
+
+
+def flag_names(flags: int) -> str:
+    """Spell control bits: "SYN,ACK"; an unnamed (reserved) bit as its value in hexadecimal."""
+    names = [FLAG_NAMES[bit] for bit in SPOKEN if flags >> bit & 1]
+    return ",".join([*names, *([f"0x{flags >> 9 << 9:x}"] if flags >> 9 else [])])
+
+
+def steps_of(
+    rows: ConnectionRows, events: Events, judgement: Judgement, resets: ResetTable, frame_name: Callable[[int], Frame]
+) -> tuple[Step, ...]:
+    """Describe every segment. `frame_name` turns a row into its frame number (and file, if it is another one)."""
+    states = _states_after(rows, events, judgement.walk)
+    happened = _events_at(rows, events)
+    sums = _Sums(rows, events)
+    refusals = _Refusals(rows, events, judgement.walk, resets)
+    steps = []
+    for i in range(len(rows)):
+        sender = int(rows.side[i])
+        flags = int(rows.flags[i])
+        receiver = _peer(rows, sender)
+        with_ack = bool(flags & ACK)
+        steps.append(
+            Step(
+                frame=frame_name(i),
+                time_ns=int(rows.time_ns[i]),
+                sender=cast(End, SIDES[sender]),
+                flags=flag_names(flags),
+                seq=sums.absolute(sender, int(rows.seq[i])),
+                ack=sums.absolute(receiver, int(rows.ack[i])) if with_ack else None,
+                relative_seq=int(rows.seq[i]),
+                relative_ack=int(rows.ack[i]) if with_ack else None,
+                symbolic_seq=sums.symbol(sender, int(rows.seq[i]), i),
+                symbolic_ack=sums.symbol(receiver, int(rows.ack[i]), i) if with_ack else None,
+                window=int(rows.window[i]),
+                payload_octets=int(rows.payload[i]),
+                states=states[i],
+                events=happened[i],
+                arithmetic=tuple(sums.of_row(i)),
+                ignored=refusals.of_row(i),
+                retransmission=sums.is_repeat(i),
+            )
+        )
+    return tuple(steps)
+
+
+def _peer(rows: ConnectionRows, side: int) -> int:
+    return side if bool(rows.self_connect[0]) else 1 - side
+
+
+def _states_after(rows: ConnectionRows, events: Events, walked: Walk) -> list[Pair[StateAt]]:
+    """Both states after each row, with their basis."""
+    current = [_start(walked.start[ORIGINATOR]), _start(walked.start[RESPONDER])]
+    moves = sorted(walked.moves, key=lambda m: (int(events.row[m.ordinal]), m.ordinal))
+    disproved = {(int(a), int(b), int(end) & 1) for a, b, end in events.disproved}
+    out, at = [], 0
+    for i in range(len(rows)):
+        while at < len(moves) and int(events.row[moves[at].ordinal]) <= i:
+            move = moves[at]
+            current[move.end] = StateAt(move.after.label, move.basis)
+            at += 1
+        shown = list(current)
+        for begin, until, end in disproved:
+            if begin <= i < until:
+                shown[end] = _believed(current[end])
+        out.append(Pair(shown[ORIGINATOR], shown[RESPONDER]))
+    return out
+
+
+def _start(state: State | None) -> StateAt:
+    return StateAt(state.label if state else None, "assumed" if state else None)
+
+
+#: What an end would be in, had the ACK arrived that was later disproved.
+_AFTER_ACK = {
+    "SYN-RECEIVED": "ESTABLISHED",
+    "FIN-WAIT-1": "FIN-WAIT-2",
+    "CLOSING": "TIME-WAIT",
+    "LAST-ACK": "CLOSED",
+}
+
+
+def _believed(state: StateAt) -> StateAt:
+    after = _AFTER_ACK.get(state.state or "")
+    return StateAt(after, "assumed", disproved=True) if after else state
+
+
+def _events_at(rows: ConnectionRows, events: Events) -> list[tuple[str, ...]]:
+    found: list[list[str]] = [[] for _ in range(len(rows))]
+    for row, code in zip(events.row.tolist(), events.code.tolist(), strict=True):
+        end = SIDES[RESPONDER if code & RESPONDER_BIT else ORIGINATOR]
+        found[row].append(f"{end}: {Event(code & 0xF).words}")
+    return [tuple(lines) for lines in found]
+
+
+# --- why a segment is ignored ----------------------------------------------------------------------------------------
+
+
+class _Refusals:
+    """Segments that their receiver must ignore, and why."""
+
+    def __init__(self, rows: ConnectionRows, events: Events, walked: Walk, resets: ResetTable) -> None:
+        self._rows, self._events = rows, events
+        effective = {int(events.source[ordinal]) for ordinal in walked.effective_resets}
+        self._resets = {
+            int(row): "RST ignored: "
+            + RESET_REASONS[int(resets["reason"][k])].format(n=f"{int(resets['distance'][k]):,} octets")
+            for k, row in enumerate(events.resets.row.tolist())
+            if row not in effective and resets["valid"][k] == 0
+        }
+
+    def of_row(self, i: int) -> str | None:
+        """Return why the segment in row `i` is ignored; None if it is not."""
+        rows = self._rows
+        flags = int(rows.flags[i])
+        if flags & RST:
+            return self._resets.get(i)
+        if rows.ignored_syn[i]:
+            return "SYN inside a connection: answered with a challenge ACK, nothing changes (RFC 5961 §4)"
+        if flags & (SYN | ACK) == SYN | ACK and not self._events.numbers.ack_counts[i]:
+            return "SYN,ACK that does not acknowledge the SYN: answered with RST (RFC 9293 §3.10.7.3)"
+        if flags & ACK and not self._events.numbers.ack_counts[i]:
+            return "acknowledges what was never sent: dropped, answered with an ACK (RFC 9293 §3.10.7.4)"
+        return None
+
+
+# --- sums ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Letters:
+    """The tutorials' letters for one end's numbers: its ISS, its FIN."""
+
+    initial: str
+    fin: str
+
+
+class _Sums:
+    """The arithmetic of each segment (RFC 9293 §3.4), in numbers and in letters.
+
+    x and y are the initial numbers. u is the FIN of the end that closes first, w that of the other, v the number that
+    the other end had reached when it acknowledged u.
+    """
+
+    def __init__(self, rows: ConnectionRows, events: Events) -> None:
+        self._rows, self._numbers = rows, events.numbers
+        self._fin = events.numbers.fin_row
+        first, second = ("u", "w") if self._closes_first() == ORIGINATOR else ("w", "u")
+        self._letters = [_Letters("x", first), _Letters("y", second)]
+        if bool(rows.self_connect[0]):
+            self._letters[RESPONDER] = self._letters[ORIGINATOR]
+        captured = (rows.flags & RST) == 0
+        self._sent = [
+            running_maximum(rows, rows.seq_end, captured & (rows.side == side)) for side in (ORIGINATOR, RESPONDER)
+        ]
+
+    def _closes_first(self) -> int:
+        a, b = int(self._fin[ORIGINATOR]), int(self._fin[RESPONDER])
+        return RESPONDER if b >= 0 and (a < 0 or b < a) else ORIGINATOR
+
+    def absolute(self, side: int, relative: int) -> int:
+        """Turn a relative number of one end into the absolute one."""
+        return add(int(self._rows.iss[0, side]), relative)
+
+    def _fin_number(self, side: int) -> int | None:
+        row = int(self._fin[side])
+        return int(self._numbers.fin_end[side]) - 1 if row >= 0 else None
+
+    def symbol(self, side: int, relative: int, row: int) -> str:
+        """Spell a number in letters; from the FIN on in terms of its letter."""
+        letters = self._letters[side]
+        fin = self._fin_number(side)
+        if fin is not None and relative in (fin, fin + 1) and row >= int(self._fin[side]):
+            return letters.fin if relative == fin else f"{letters.fin}+1"
+        if not bool(self._rows.iss_known[0, side]):
+            return f"{relative:+d}".lstrip("+")
+        return _plus(letters.initial, relative)
+
+    def is_repeat(self, i: int) -> bool:
+        """Was all of the segment captured before? False for segments without length."""
+        rows = self._rows
+        if i == 0 or rows.seq_end[i] == rows.seq[i] or int(rows.flags[i]) & RST:
+            return False
+        return bool(rows.seq_end[i] <= self._sent[int(rows.side[i])][i - 1])
+
+    def of_row(self, i: int) -> list[Arithmetic]:
+        """Return the sums that the numbers of row `i` must satisfy."""
+        flags = int(self._rows.flags[i])
+        sums = []
+        if flags & FIN and not flags & RST:
+            sums += self._fin_sums(i)
+        if flags & RST:
+            return sums + self._reset_sums(i)
+        if not flags & SYN:
+            sums += self._sequence_sum(i)
+        if flags & ACK:
+            sums += self._acknowledgment_sums(i)
+        return sums
+
+    def _sequence_sum(self, i: int) -> list[Arithmetic]:
+        """SEG.SEQ against the end of what its sender was captured to have sent before."""
+        rows, side = self._rows, int(self._rows.side[i])
+        before = int(self._sent[side][i - 1]) if i else UNKNOWN
+        seq = int(rows.seq[i])
+        if before == UNKNOWN or seq == before:
+            if before == 1 and bool(rows.iss_known[0, side]) and self._is_first_after_syn(i, side):
+                return [self._sum("seq", side, 1, seq, True, "next after the SYN", i)]
+            return []
+        if seq > before:
+            gap = seq - before
+            return [self._sum("seq", side, before, seq, None, f"{_octets(gap)} before it not captured (yet)", i)]
+        if int(rows.seq_end[i]) <= before and int(rows.seq_end[i]) > seq:
+            return [self._sum("seq", side, seq, seq, True, "sent before: a retransmission", i)]
+        if seq == before - 1 and int(rows.payload[i]) <= 1:
+            return [self._sum("seq", side, seq, seq, True, "one below the next: a keep-alive (RFC 9293 §3.8.4)", i)]
+        return []
+
+    def _is_first_after_syn(self, i: int, side: int) -> bool:
+        earlier = (self._rows.side[:i] == side) & ((self._rows.flags[:i] & (SYN | RST)) == 0)
+        return not bool(earlier.any())
+
+    def _fin_sums(self, i: int) -> list[Arithmetic]:
+        """u = x + 1 + octets sent: the books of one direction."""
+        rows, side = self._rows, int(self._rows.side[i])
+        number = int(rows.seq_end[i]) - 1
+        letter = self._letters[side].fin
+        if not bool(rows.iss_known[0, side]):
+            return [self._sum(letter, side, number, number, None, "the initial number was not captured", i)]
+        octets = number - 1
+        text = f"{self._letters[side].initial}+1+{octets:,}" if octets else f"{self._letters[side].initial}+1"
+        return [
+            Arithmetic(
+                name=letter,
+                symbolic=text,
+                expected=self.absolute(side, number),
+                relative=number,
+                actual=self.absolute(side, number),
+                holds=True,
+                reason=f"{_octets(octets)} sent",
+            )
+        ]
+
+    def _acknowledgment_sums(self, i: int) -> list[Arithmetic]:
+        rows, numbers = self._rows, self._numbers
+        side = int(rows.side[i])
+        peer = _peer(rows, side)
+        ack = int(rows.ack[i])
+        before = _value_before(numbers.acknowledged_by[side], i)
+        if not numbers.ack_counts[i]:
+            return [self._wrong_acknowledgment(i, peer, ack)]
+        if ack == before and not int(rows.flags[i]) & SYN:
+            return []
+        if ack < before:
+            return [self._sum("ack", peer, before, ack, None, f"{_octets(before - ack)} behind: sent or seen late", i)]
+        fin = self._fin_number(peer)
+        if fin is not None and ack == fin + 1 and int(self._fin[peer]) <= i:
+            return [self._sum("ack", peer, fin + 1, ack, True, "FIN counts one", i)]
+        if ack >= 1 and before < 1 and bool(rows.iss_known[0, peer]):
+            if ack == 1:
+                return [self._sum("ack", peer, 1, ack, True, "SYN counts one", i)]
+            return [self._sum("ack", peer, ack, ack, True, f"SYN and {_octets(ack - 1)}", i)]
+        sent = _value_before(self._sent[peer], i)
+        if sent != UNKNOWN and ack > sent:
+            return [self._sum("ack", peer, sent, ack, None, f"{_octets(ack - sent)} of it not captured", i)]
+        if before == UNKNOWN:
+            return []
+        return [self._sum("ack", peer, ack, ack, True, f"{_octets(ack - before)} received", i)]
+
+    def _wrong_acknowledgment(self, i: int, peer: int, ack: int) -> Arithmetic:
+        expected = int(self._numbers.syn_end[peer]) if int(self._rows.flags[i]) & SYN else int(self._sent[peer][i])
+        expected = max(expected, 1)
+        by = ack - expected
+        return self._sum("ack", peer, expected, ack, False, f"{_octets(abs(by))} too {'high' if by > 0 else 'low'}", i)
+
+    def _reset_sums(self, i: int) -> list[Arithmetic]:
+        rows, numbers = self._rows, self._numbers
+        side = int(rows.side[i])
+        peer = _peer(rows, side)
+        sums = []
+        expected = _value_before(numbers.acknowledged_by[peer], i)
+        if expected != UNKNOWN:
+            seq = int(rows.seq[i])
+            reason = "RCV.NXT of the peer" if seq == expected else f"{_octets(abs(seq - expected))} off RCV.NXT"
+            sums.append(self._sum("seq", side, expected, seq, seq == expected, reason, i))
+        if int(rows.flags[i]) & ACK and bool(rows.iss_known[0, peer]):
+            ack = int(rows.ack[i])
+            highest = _value_before(self._sent[peer], i)
+            if highest != UNKNOWN and numbers.syn_received[peer] == NEVER:
+                reason = "acknowledges the SYN" if ack == highest else "does not acknowledge the SYN"
+                sums.append(self._sum("ack", peer, highest, ack, ack == highest, reason, i))
+        return sums
+
+    def _sum(
+        self, name: str, side: int, expected: int, actual: int, holds: bool | None, reason: str, row: int
+    ) -> Arithmetic:
+        return Arithmetic(
+            name=name,
+            symbolic=self.symbol(side, expected, row),
+            expected=self.absolute(side, expected),
+            relative=expected,
+            actual=self.absolute(side, actual),
+            holds=holds,
+            reason=reason,
+        )
+
+
+def _value_before(running: NDArray[np.int64], i: int) -> int:
+    return int(running[i - 1]) if i else UNKNOWN
+
+
+def _plus(letter: str, relative: int) -> str:
+    if relative == 0:
+        return letter
+    if relative == 1:
+        return f"{letter}+1"
+    if relative > 1:
+        return f"{letter}+1+{relative - 1}"
+    return f"{letter}-{-relative}"
+
+
+def _octets(count: int) -> str:
+    return f"{count:,} octet" if count == 1 else f"{count:,} octets"
+
+

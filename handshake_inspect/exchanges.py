@@ -1,0 +1,132 @@
+"""UDP: who asked, who answered, what came back by ICMP. There is no handshake here, and no state.
+
+In: rows of `DatagramTable` and `IcmpErrorTable`. Out: one `Exchange` per pair of sockets, in order of first datagram.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.connection import Endpoint, Frame, Pair
+from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
+from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
+
+UDP = 17
+
+#: What an ICMP error says, by IP version, type and code (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7; RFC 4443 §3).
+ICMP_WORDS = {
+    (4, 3, 0): "network unreachable",
+    (4, 3, 1): "host unreachable",
+    (4, 3, 2): "protocol unreachable",
+    (4, 3, 3): "port unreachable",
+    (4, 3, 4): "fragmentation needed",
+    (4, 3, 9): "network administratively prohibited",
+    (4, 3, 10): "host administratively prohibited",
+    (4, 3, 13): "communication administratively prohibited",
+    (4, 11, 0): "time to live exceeded",
+    (4, 11, 1): "fragment reassembly time exceeded",
+    (6, 1, 0): "no route to destination",
+    (6, 1, 1): "communication administratively prohibited",
+    (6, 1, 3): "address unreachable",
+    (6, 1, 4): "port unreachable",
+    (6, 2, 0): "packet too big",
+    (6, 3, 0): "hop limit exceeded",
+    (6, 3, 1): "fragment reassembly time exceeded",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """All datagrams between one pair of UDP sockets."""
+
+    #: From 0 by first datagram over the whole run.
+    number: int
+    capture: str
+    ip_version: int
+    encapsulation: tuple[str, ...]
+    #: The sender of the first datagram, and the end it was sent to.
+    originator: Endpoint
+    responder: Endpoint
+    first_frame: Frame
+    last_frame: Frame
+    first_ns: int
+    last_ns: int
+    datagrams: Pair[int]
+    octets: Pair[int]
+    #: Second copies of loopback captures that were collapsed; not in `datagrams`.
+    duplicates: int
+    #: First datagram to the first one back; None if nothing came back.
+    first_answer_ns: int | None
+    #: ICMP errors that quote one of its datagrams: (frame, "port unreachable"), in order.
+    errors: tuple[tuple[Frame, str], ...]
+
+
+def find_exchanges(
+    datagrams: DatagramTable, errors: IcmpErrorTable, names: Names, captures: list[str]
+) -> list[Exchange]:
+    """Group datagrams by pair of sockets, in order of first datagram."""
+    conversations = Conversations()
+    keys, from_higher = keys_of(datagrams)
+    numbers = conversations.number(keys)
+    quoted = errors.take(errors["protocol"] == UDP)
+    known = len(conversations)
+    error_numbers = conversations.number(keys_of(quoted)[0])
+    order = np.argsort(numbers, kind="stable")
+    begins = np.searchsorted(numbers[order], np.arange(known + 1))
+    found = []
+    for number in range(known):
+        rows = order[begins[number] : begins[number + 1]]
+        mine = datagrams.take(rows)
+        icmp = quoted.take(error_numbers == number) if len(quoted) else quoted
+        key = keys.take(rows[:1])
+        found.append(_exchange(number, mine, from_higher[rows], icmp, key, names, captures))
+    return found
+
+
+def _exchange(
+    number: int,
+    rows: DatagramTable,
+    from_higher: NDArray[np.uint8],
+    errors: IcmpErrorTable,
+    key: KeyTable,
+    names: Names,
+    captures: list[str],
+) -> Exchange:
+    version = int(key["ip_version"][0])
+    lower, higher = (
+        Endpoint(address(version, int(key[f"{w}_hi"][0]), int(key[f"{w}_lo"][0])), int(key[f"{w}_port"][0]))
+        for w in ("lower", "higher")
+    )
+    asks = from_higher == from_higher[0]
+    answers = np.flatnonzero(~asks)
+    home = int(rows["capture"][0])
+
+    def frame(table: DatagramTable | IcmpErrorTable, i: int) -> Frame:
+        capture, at = int(table["capture"][i]), int(table["frame"][i])
+        return at if capture == home else (captures[capture], at)
+
+    return Exchange(
+        number=number,
+        capture=captures[home],
+        ip_version=version,
+        encapsulation=tuple(names.encapsulation[int(rows["encapsulation"][0])].split()),
+        originator=higher if from_higher[0] else lower,
+        responder=lower if from_higher[0] else higher,
+        first_frame=frame(rows, 0),
+        last_frame=frame(rows, len(rows) - 1),
+        first_ns=int(rows["time_ns"][0]),
+        last_ns=int(rows["time_ns"][-1]),
+        datagrams=Pair(int(asks.sum()), len(answers)),
+        octets=Pair(int(rows["payload_octets"][asks].sum()), int(rows["payload_octets"][~asks].sum())),
+        duplicates=0,
+        first_answer_ns=int(rows["time_ns"][answers[0]] - rows["time_ns"][0]) if len(answers) else None,
+        errors=tuple((frame(errors, i), _icmp_words(errors, i)) for i in range(len(errors))),
+    )
+
+
+def _icmp_words(errors: IcmpErrorTable, i: int) -> str:
+    version, kind, code = (int(errors[name][i]) for name in ("ip_version", "icmp_type", "icmp_code"))
+    return ICMP_WORDS.get((version, kind, code), f"ICMP{'v6' if version == 6 else ''} type {kind} code {code}")

@@ -1,0 +1,182 @@
+"""The columns of a capture: one numpy array per header field, one row per segment.
+
+Nothing here reads or decides anything. `capture.decode` fills these tables, `connections` reads them.
+Addresses are two unsigned 64-bit words (the upper and the lower half of 128 bits in network order); an
+IPv4 address is `(0, address)`, and `ip_version` tells it from an IPv6 address of the same value.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Column = NDArray[Any]
+
+#: Value of `packet_type` where the link layer does not say which way a frame went.
+PACKET_TYPE_UNKNOWN = 255
+#: Value of `packet_type` for a frame that this host sent (Linux: PACKET_OUTGOING).
+PACKET_OUTGOING = 4
+
+
+class Table:
+    """Columns of equal length, one row per thing. Subclasses list their columns in `DTYPES`."""
+
+    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {}
+    __slots__ = ("columns",)
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self.columns: dict[str, Column] = {
+            name: np.ascontiguousarray(columns[name], dtype) for name, dtype in self.DTYPES.items()
+        }
+
+    @classmethod
+    def empty(cls, rows: int = 0) -> Self:
+        """Make a table of `rows` rows, all zero."""
+        return cls({name: np.zeros(rows, dtype) for name, dtype in cls.DTYPES.items()})
+
+    @classmethod
+    def concatenate(cls, tables: Iterable[Self]) -> Self:
+        """Put tables below each other, in the order given."""
+        parts = list(tables)
+        if not parts:
+            return cls.empty()
+        if len(parts) == 1:
+            return parts[0]
+        return cls({name: np.concatenate([part.columns[name] for part in parts]) for name in cls.DTYPES})
+
+    @classmethod
+    def gather(cls, tables: list[Self]) -> Self:
+        """Put tables below each other and use them up: a column at a time, so that memory holds little twice."""
+        if len(tables) == 1:
+            return tables.pop()
+        columns = {}
+        for name, dtype in cls.DTYPES.items():
+            parts = [table.columns.pop(name) for table in tables]
+            columns[name] = np.concatenate(parts) if parts else np.zeros(0, dtype)
+        tables.clear()
+        return cls(columns)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, name: str) -> Column:
+        return self.columns[name]
+
+    def take(self, rows: Column | slice) -> Self:
+        """Return the table of `rows`: row numbers, a mask or a slice."""
+        return type(self)({name: column[rows] for name, column in self.columns.items()})
+
+
+class SegmentTable(Table):
+    """TCP segments, one row each, in the order in which they were captured."""
+
+    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
+        "time_ns": np.int64,  # since the Unix epoch
+        "frame": np.uint32,  # number of the record in its file, from 1
+        "capture": np.uint16,  # which file of the run, from 0
+        "ip_version": np.uint8,  # 4 or 6
+        "src_hi": np.uint64,  # source address, upper 64 bits (0 for IPv4)
+        "src_lo": np.uint64,  # source address, lower 64 bits
+        "dst_hi": np.uint64,
+        "dst_lo": np.uint64,
+        "src_port": np.uint16,
+        "dst_port": np.uint16,
+        "tunnel": np.uint16,  # `Names.tunnel` number: part of the connection's key
+        "encapsulation": np.uint16,  # `Names.encapsulation` number, for display
+        "seq": np.uint32,  # SEG.SEQ
+        "ack": np.uint32,  # SEG.ACK, whatever the ACK bit says
+        "flags": np.uint16,  # control bits as in the header's octets 12-13 & 0x0fff: FIN 1 ... CWR 128, AE 256
+        "window": np.uint16,  # SEG.WND as in the header, not scaled
+        "payload_octets": np.uint32,  # by the IP length, never by what was captured
+        "ip_id": np.uint16,  # IPv4 identification; 0 for IPv6
+        "ttl": np.uint8,  # time to live, hop limit
+        "packet_type": np.uint8,  # Linux packet type (0 to us ... 4 outgoing); 255 = the link layer does not say
+        "options": np.uint32,  # `Names.options` number of the option list of a SYN; 0 for segments without SYN
+        "timestamp_value": np.uint32,  # TSval, 0 without the option
+        "timestamp_echo": np.uint32,  # TSecr, 0 without the option
+        "has_timestamps": np.uint8,  # 1 if the timestamps option (RFC 7323) is there
+    }
+
+
+class DatagramTable(Table):
+    """UDP datagrams, one row each, in the order in which they were captured."""
+
+    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
+        **{
+            name: SegmentTable.DTYPES[name]
+            for name in (
+                "time_ns", "frame", "capture", "ip_version", "src_hi", "src_lo", "dst_hi", "dst_lo",
+                "src_port", "dst_port", "tunnel", "encapsulation", "payload_octets", "ip_id", "packet_type",
+            )
+        }
+    }  # fmt: skip
+
+
+class IcmpErrorTable(Table):
+    """ICMP and ICMPv6 errors that quote a TCP segment or a UDP datagram; the key columns are those of the quote."""
+
+    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
+        **{
+            name: SegmentTable.DTYPES[name]
+            for name in (
+                "time_ns", "frame", "capture", "ip_version", "src_hi", "src_lo", "dst_hi", "dst_lo",
+                "src_port", "dst_port", "tunnel", "encapsulation",
+            )
+        },
+        "protocol": np.uint8,  # of the quoted packet: 6 or 17
+        "seq": np.uint32,  # of the quoted TCP segment (0 if the quote ends before it)
+        "icmp_type": np.uint8,
+        "icmp_code": np.uint8,
+    }  # fmt: skip
+
+
+V = TypeVar("V", str, bytes)
+
+
+class Numbered(Generic[V]):
+    """Distinct values, numbered in order of first appearance; 0 is always the empty one."""
+
+    def __init__(self, nothing: V) -> None:
+        self.values: list[V] = [nothing]
+        self._numbers: dict[V, int] = {nothing: 0}
+
+    def number(self, value: V) -> int:
+        """Return the number of `value`, giving it the next one if it is new."""
+        known = self._numbers.setdefault(value, len(self.values))
+        if known == len(self.values):
+            self.values.append(value)
+        return known
+
+    def __getitem__(self, number: int) -> V:
+        return self.values[number]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass
+class Names:
+    """What the numbers in the columns `encapsulation`, `tunnel` and `options` stand for, over a whole run."""
+
+    #: Everything around the IP packet, outermost first, joined by spaces: "vlan:42 vxlan:7".
+    encapsulation: Numbered[str] = field(default_factory=lambda: Numbered(""))
+    #: The part of it that belongs to the key of a connection: tunnel types and VNI, never VLAN, label or TEID.
+    tunnel: Numbered[str] = field(default_factory=lambda: Numbered(""))
+    #: Option lists of SYNs as in the header, the 8 octets of a timestamps option zeroed (they have columns).
+    options: Numbered[bytes] = field(default_factory=lambda: Numbered(b""))
+
+
+@dataclass
+class Block:
+    """What decoding makes of one block of records."""
+
+    segments: SegmentTable
+    datagrams: DatagramTable = field(default_factory=DatagramTable.empty)
+    icmp_errors: IcmpErrorTable = field(default_factory=IcmpErrorTable.empty)
+    #: Frames that hold no row, counted by kind: "ARP", "IPv4 fragment", "truncated TCP header", ...
+    unread: Counter[str] = field(default_factory=Counter)

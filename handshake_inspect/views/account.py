@@ -1,0 +1,204 @@
+"""What stands below a ladder: times, the verdict, the books of both directions, and who owes TIME-WAIT.
+
+In: a connection and its steps. Out: wrapped lines, each a short sentence that can be read aloud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.text import Text
+
+from handshake_inspect.connections.connection import Connection, End, Pair, Step, TimeWait
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.ladder_layout import wrap
+from handshake_inspect.views.words import (
+    HANDSHAKE_SENTENCES,
+    TEARDOWN_SENTENCES,
+    TIME_WAIT_OUTCOMES,
+    TIME_WAIT_PROFILES,
+    Clock,
+    counted,
+    duration,
+    listed,
+    moment,
+    seconds,
+)
+
+HEADING = 11
+ENDS: tuple[End, End] = ("originator", "responder")
+
+
+def account(
+    connection: Connection, steps: Sequence[Step], *, names: Pair[str], width: int, clock: Clock, zero_ns: int
+) -> Iterator[Text]:
+    """Yield the lines below the ladder of `connection`, whose time column begins at `zero_ns`."""
+
+    def when(time_ns: int) -> str:
+        return f"{seconds(time_ns - zero_ns)} s" if clock == "relative" else moment(time_ns, clock)
+
+    paragraphs = [
+        ("Opening", opening(connection, names)),
+        ("Times", times(connection)),
+        ("Closing", closing(connection, names)),
+        ("Books", books(connection, steps, names)),
+        ("TIME-WAIT", time_wait(connection, steps, names, when)),
+        ("Findings", [Text(f"{f.code}: {printable(f.message)}") for f in connection.findings]),
+    ]
+    for heading, sentences in paragraphs:
+        for index, sentence in enumerate(sentences):
+            for number, line in enumerate(wrap(sentence, width - HEADING, indent=0)):
+                first = heading if index == number == 0 else ""
+                yield Text(first.ljust(HEADING), "bold").append_text(_plain(line))
+
+
+def opening(connection: Connection, names: Pair[str]) -> list[Text]:
+    """Say how it opened and why that is its name."""
+    handshake = connection.handshake
+    why = HANDSHAKE_SENTENCES.get(handshake.kind, "").format(o=names.originator, r=f"the {names.responder}")
+    line = _verdict(handshake.kind, handshake.complete).append(f" {why}.")
+    extra = []
+    if handshake.missing:
+        extra.append(f"Not captured, but proven by later numbers: {listed(handshake.missing)}.")
+    repeats = [
+        f"the {what} was sent {count + 1} times"
+        for what, count in (
+            ("SYN", handshake.syn_retransmissions), ("SYN-ACK", handshake.syn_ack_retransmissions),
+        ) if count
+    ]  # fmt: skip
+    if repeats:
+        extra.append(f"{_capital(listed(repeats))}.")
+    if handshake.fast_open is not None:
+        extra.append(f"Fast Open was {handshake.fast_open} (RFC 7413).")
+    return [line.append("".join(f" {sentence}" for sentence in extra))]
+
+
+def times(connection: Connection) -> list[Text]:
+    """Give both handshake times and their sum."""
+    handshake = connection.handshake
+    known = [
+        f"{name} {duration(length)}"
+        for name, length in (
+            ("SYN → SYN-ACK", handshake.syn_to_syn_ack_ns),
+            ("SYN-ACK → ACK", handshake.syn_ack_to_ack_ns),
+            ("SYN → ACK", handshake.initial_rtt_ns),
+        )
+        if length is not None
+    ]
+    if not known:
+        return []
+    doubt = " (which copy was answered cannot be told, so this is no round-trip time)" * handshake.rtt_ambiguous
+    return [Text(", ".join(known) + doubt + ".")]
+
+
+def closing(connection: Connection, names: Pair[str]) -> list[Text]:
+    """Say how it closed, who began, and why that is its name."""
+    teardown = connection.teardown
+    line = _verdict(teardown.kind, teardown.complete).append(f" {TEARDOWN_SENTENCES.get(teardown.kind, '')}.")
+    if teardown.closed_first in ("originator", "responder"):
+        line.append(f" The {_name(names, teardown.closed_first)} closed first.")
+    if teardown.half_closed_ns:
+        line.append(f" Between the two FINs: {duration(teardown.half_closed_ns)}.")
+    if teardown.reset_by is not None:
+        who = "both ends" if teardown.reset_by == "both" else f"the {_name(names, teardown.reset_by)}"
+        line.append(f" Reset by {who}.")
+    if teardown.missing:
+        line.append(f" Not captured, but proven by later numbers: {listed(teardown.missing)}.")
+    if teardown.fin_retransmissions:
+        line.append(f" {_capital(counted(teardown.fin_retransmissions, 'FIN retransmission'))}.")
+    return [line]
+
+
+def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> list[Text]:
+    """Close the books of each direction: the FIN's number is the initial one, plus one, plus every octet sent."""
+    lines = []
+    for end, iss in zip(ENDS, "xy", strict=True):
+        letter = fin_letter(steps, end)
+        sent, missing = connection.sent_octets[end], connection.missing_octets[end]
+        line = Text(f"{names[end]}: ")
+        if sent is None:
+            line.append(f"{counted(connection.octets[end], 'octet')} captured;")
+            line.append(" how many were sent cannot be told without both its SYN and its FIN.")
+            lines.append(line)
+            continue
+        line.append(f"{letter} = {iss} + 1 + " if letter else "")
+        line.append(f"{counted(sent, 'octet')} sent, {connection.octets[end]:,} captured, ")
+        line.append("how many are missing cannot be told" if missing is None else f"{missing:,} missing")
+        line.append(" ✓" if missing == 0 else " ✗" if missing else "", "green" if missing == 0 else "red")
+        lines.append(line)
+    return lines
+
+
+def fin_letter(steps: Sequence[Step], end: End) -> str:
+    """Return the letter that the ladder gives the number of `end`'s FIN: "u" or "w"; "" if it sent none."""
+    for step in steps:
+        if step.sender == end and "FIN" in step.flags.split(","):
+            named = [line.name for line in step.arithmetic if line.name in ("u", "w")]
+            return named[0] if named else step.symbolic_seq if step.symbolic_seq in ("u", "w") else "its FIN"
+    return ""
+
+
+def time_wait(
+    connection: Connection, steps: Sequence[Step], names: Pair[str], when: Callable[[int], str]
+) -> list[Text]:
+    """Say who owes TIME-WAIT, from which segment until when, and on what assumption."""
+    waits = connection.time_wait
+    if not waits:
+        why = _nobody_waits(connection)
+        return [Text(f"Nobody owes it: {why}.")] if why else []
+    lines = [_time_wait_line(wait, steps, names, when) for wait in waits]
+    if len(waits) == 1:
+        lines.append(_what_it_means(waits[0], connection, names))
+    return lines
+
+
+def _time_wait_line(wait: TimeWait, steps: Sequence[Step], names: Pair[str], when: Callable[[int], str]) -> Text:
+    frames = [step.frame for step in steps if step.time_ns == wait.entered_ns]
+    frame = f"frame {frames[-1]} at " if frames and isinstance(frames[-1], int) else ""
+    line = Text(f"The {names[wait.owner]} owes it from {frame}{when(wait.entered_ns)} until ")
+    line.append(when(wait.earliest_end_ns), "bold yellow")
+    line.append(f" at the earliest ({TIME_WAIT_PROFILES.get(wait.profile, wait.profile)}).")
+    if wait.restarts_ns:
+        line.append(f" A repeated FIN restarted it {counted(len(wait.restarts_ns), 'time')},")
+        line.append(f" last at {when(wait.restarts_ns[-1])}.")
+    outcome = TIME_WAIT_OUTCOMES.get(wait.outcome, wait.outcome)
+    return line.append(f" {outcome}" if outcome else "")
+
+
+def _what_it_means(wait: TimeWait, connection: Connection, names: Pair[str]) -> Text:
+    if wait.owner == "originator":
+        return Text(f"The {names.responder}'s port {connection.responder.port} is free at once.")
+    return Text(
+        f"Until then the {names.responder} cannot bind port {connection.responder.port} again,"
+        " unless it sets SO_REUSEADDR."
+    )
+
+
+def _nobody_waits(connection: Connection) -> str:
+    closing_kind, opening_kind = connection.teardown.kind, connection.handshake.kind
+    if connection.teardown.reset_by is not None:
+        return "a reset ends a connection without it"
+    if closing_kind == "none" or opening_kind in ("refused", "unanswered", "unreachable"):
+        return "the connection never opened"
+    if closing_kind in ("half-closed", "incomplete"):
+        return "no end has got as far"
+    return "no end was seen to close" if closing_kind == "open" else ""
+
+
+def _verdict(kind: str, complete: bool | None) -> Text:
+    style = {True: "bold green", False: "bold red", None: "bold yellow"}[complete]
+    word = {True: " (complete):", False: " (not complete):", None: ":"}[complete]
+    return Text().append(kind, style).append(word)
+
+
+def _name(names: Pair[str], end: str) -> str:
+    return names.originator if end == "originator" else names.responder
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _plain(line: Text) -> Text:
+    """Return `line` without the base style, so that it does not take over the heading's."""
+    return Text().append_text(line)

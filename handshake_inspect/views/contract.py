@@ -1,0 +1,227 @@
+"""The JSON contract: what every other program sees of a connection. Mapping only, nothing is computed.
+
+In: the model of `connections.connection`, `exchanges` and `inspection`. Out: dicts whose names and order are the
+contract, and `FIELDS`, the list of all of its names. More may be added; none changes its meaning without a new
+`SCHEMA`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from handshake_inspect.capture.records import Damage
+from handshake_inspect.connections.connection import (
+    Connection,
+    Endpoint,
+    Finding,
+    Frame,
+    Handshake,
+    Pair,
+    Reset,
+    StateAt,
+    Step,
+    SynOptions,
+    Teardown,
+    TimeWait,
+)
+from handshake_inspect.exchanges import Exchange
+from handshake_inspect.inspection import CaptureSummary
+
+Json = dict[str, Any]
+SCHEMA = 1
+
+
+def connection_object(connection: Connection, *, steps: tuple[Step, ...] | None = None) -> Json:
+    """Return the contract's object of one connection; with `steps` as its last field if they are given."""
+    found: Json = {
+        "stream": connection.stream,
+        "capture": connection.capture,
+        "protocol": "tcp",
+        "ip_version": connection.ip_version,
+        "encapsulation": list(connection.encapsulation),
+        "originator": _endpoint(connection.originator),
+        "responder": _endpoint(connection.responder),
+        "first_frame": _frame(connection.first_frame),
+        "last_frame": _frame(connection.last_frame),
+        "first_ns": connection.first_ns,
+        "last_ns": connection.last_ns,
+        "segments": _pair(connection.segments),
+        "duplicates": connection.duplicates,
+        "octets": _pair(connection.octets),
+        "sent_octets": _pair(connection.sent_octets),
+        "missing_octets": _pair(connection.missing_octets),
+        "handshake": _handshake(connection.handshake),
+        "teardown": _teardown(connection.teardown),
+        "resets": [_reset(reset) for reset in connection.resets],
+        "states": {
+            "originator": _list_or_none(connection.states.originator),
+            "responder": _list_or_none(connection.states.responder),
+        },
+        "time_wait": [_time_wait(wait) for wait in connection.time_wait],
+        "findings": [_finding(finding) for finding in connection.findings],
+        "conn_state": connection.conn_state,
+        "history": connection.history,
+        "completeness": connection.completeness,
+    }
+    if steps is not None:
+        found["steps"] = [step_object(step) for step in steps]
+    return found
+
+
+def step_object(step: Step) -> Json:
+    """Return the contract's object of one segment of a connection."""
+    return {
+        "frame": _frame(step.frame),
+        "time_ns": step.time_ns,
+        "sender": step.sender,
+        "flags": step.flags,
+        "seq": step.seq,
+        "ack": step.ack,
+        "relative_seq": step.relative_seq,
+        "relative_ack": step.relative_ack,
+        "symbolic_seq": step.symbolic_seq,
+        "symbolic_ack": step.symbolic_ack,
+        "window": step.window,
+        "payload_octets": step.payload_octets,
+        "retransmission": step.retransmission,
+        "states": {
+            "originator": _state_at(step.states.originator),
+            "responder": _state_at(step.states.responder),
+        },
+        "events": list(step.events),
+        "arithmetic": [str(line) for line in step.arithmetic],
+        "ignored": step.ignored,
+    }
+
+
+def exchange_object(exchange: Exchange) -> Json:
+    """Return the object of one UDP exchange."""
+    return {
+        "exchange": exchange.number,
+        "capture": exchange.capture,
+        "protocol": "udp",
+        "ip_version": exchange.ip_version,
+        "encapsulation": list(exchange.encapsulation),
+        "originator": _endpoint(exchange.originator),
+        "responder": _endpoint(exchange.responder),
+        "first_frame": _frame(exchange.first_frame),
+        "last_frame": _frame(exchange.last_frame),
+        "first_ns": exchange.first_ns,
+        "last_ns": exchange.last_ns,
+        "datagrams": _pair(exchange.datagrams),
+        "duplicates": exchange.duplicates,
+        "octets": _pair(exchange.octets),
+        "first_answer_ns": exchange.first_answer_ns,
+        "errors": [{"frame": _frame(frame), "message": message} for frame, message in exchange.errors],
+    }
+
+
+def capture_object(capture: CaptureSummary) -> Json:
+    """Return the object of one file, pipe or interface."""
+    return {
+        "name": capture.name,
+        "format": capture.format,
+        "link_types": list(capture.link_types),
+        "frames": capture.frames,
+        "segments": capture.segments,
+        "datagrams": capture.datagrams,
+        "first_ns": capture.first_ns,
+        "last_ns": capture.last_ns,
+        "dropped": capture.dropped,
+    }
+
+
+def damage_object(damage: Damage) -> Json:
+    """Return the object of one place where a capture could not be read."""
+    return {
+        "capture": damage.capture,
+        "offset": damage.offset,
+        "frames_before": damage.frames_before,
+        "message": damage.message,
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> Json:
+    return {"ip": endpoint.ip, "port": endpoint.port}
+
+
+def _pair(pair: Pair[Any]) -> Json:
+    return {"originator": pair.originator, "responder": pair.responder}
+
+
+def _frame(frame: Frame) -> int | list[str | int]:
+    return list(frame) if isinstance(frame, tuple) else frame
+
+
+def _list_or_none(items: tuple[str, ...] | None) -> list[str] | None:
+    return None if items is None else list(items)
+
+
+def _state_at(state: StateAt) -> Json:
+    return {"state": state.state, "basis": state.basis, "disproved": state.disproved}
+
+
+def _handshake(handshake: Handshake) -> Json:
+    return {
+        "kind": handshake.kind,
+        "complete": handshake.complete,
+        "missing": list(handshake.missing),
+        "syn_retransmissions": handshake.syn_retransmissions,
+        "syn_ack_retransmissions": handshake.syn_ack_retransmissions,
+        "syn_to_syn_ack_ns": handshake.syn_to_syn_ack_ns,
+        "syn_ack_to_ack_ns": handshake.syn_ack_to_ack_ns,
+        "initial_rtt_ns": handshake.initial_rtt_ns,
+        "rtt_ambiguous": handshake.rtt_ambiguous,
+        "fast_open": handshake.fast_open,
+        "options": {
+            "originator": _syn_options(handshake.options.originator),
+            "responder": _syn_options(handshake.options.responder),
+        },
+    }
+
+
+def _syn_options(options: SynOptions | None) -> Json | None:
+    if options is None:
+        return None
+    return {
+        "mss": options.mss,
+        "window_scale": options.window_scale,
+        "sack_permitted": options.sack_permitted,
+        "timestamps": options.timestamps,
+    }
+
+
+def _teardown(teardown: Teardown) -> Json:
+    return {
+        "kind": teardown.kind,
+        "complete": teardown.complete,
+        "missing": list(teardown.missing),
+        "closed_first": teardown.closed_first,
+        "reset_by": teardown.reset_by,
+        "fin_retransmissions": teardown.fin_retransmissions,
+        "half_closed_ns": teardown.half_closed_ns,
+    }
+
+
+def _reset(reset: Reset) -> Json:
+    return {"frame": _frame(reset.frame), "by": reset.by, "valid": reset.valid, "reason": reset.reason}
+
+
+def _time_wait(wait: TimeWait) -> Json:
+    return {
+        "owner": wait.owner,
+        "entered_ns": wait.entered_ns,
+        "restarts_ns": list(wait.restarts_ns),
+        "profile": wait.profile,
+        "earliest_end_ns": wait.earliest_end_ns,
+        "outcome": wait.outcome,
+    }
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "frames": [_frame(frame) for frame in finding.frames],
+        "message": finding.message,
+    }

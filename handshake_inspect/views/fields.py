@@ -1,0 +1,114 @@
+"""Every field of a connection in the JSON contract, by its dotted path, and what kind of value it holds.
+
+In: nothing. Out: `FIELDS`, which `--where` and `--sort` look names up in; a test compares it with `contract`. A path
+through a list of objects (`findings.code`) means the list of all its values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
+
+Kind = Literal["number", "text", "flag", "list", "any"]
+
+_BOTH_ENDS: dict[str, Kind] = {
+    f"{name}.{end}": "number"
+    for name in ("segments", "octets", "sent_octets", "missing_octets")
+    for end in ("originator", "responder")
+}
+_OPTION_KINDS: dict[str, Kind] = {
+    "mss": "number", "window_scale": "number", "sack_permitted": "flag", "timestamps": "flag",
+}  # fmt: skip
+_OPTIONS: dict[str, Kind] = {
+    f"handshake.options.{end}.{name}": kind
+    for end in ("originator", "responder")
+    for name, kind in _OPTION_KINDS.items()
+}
+
+FIELDS: Mapping[str, Kind] = {
+    "stream": "number",
+    "capture": "text",
+    "protocol": "text",
+    "ip_version": "number",
+    "encapsulation": "list",
+    "originator.ip": "text",
+    "originator.port": "number",
+    "responder.ip": "text",
+    "responder.port": "number",
+    "first_frame": "any",
+    "last_frame": "any",
+    "first_ns": "number",
+    "last_ns": "number",
+    **_BOTH_ENDS,
+    "duplicates": "number",
+    "handshake.kind": "text",
+    "handshake.complete": "flag",
+    "handshake.missing": "list",
+    "handshake.syn_retransmissions": "number",
+    "handshake.syn_ack_retransmissions": "number",
+    "handshake.syn_to_syn_ack_ns": "number",
+    "handshake.syn_ack_to_ack_ns": "number",
+    "handshake.initial_rtt_ns": "number",
+    "handshake.rtt_ambiguous": "flag",
+    "handshake.fast_open": "text",
+    **_OPTIONS,
+    "teardown.kind": "text",
+    "teardown.complete": "flag",
+    "teardown.missing": "list",
+    "teardown.closed_first": "text",
+    "teardown.reset_by": "text",
+    "teardown.fin_retransmissions": "number",
+    "teardown.half_closed_ns": "number",
+    "resets": "list",
+    "resets.frame": "list",
+    "resets.by": "list",
+    "resets.valid": "list",
+    "resets.reason": "list",
+    "states.originator": "list",
+    "states.responder": "list",
+    "time_wait": "list",
+    "time_wait.owner": "list",
+    "time_wait.entered_ns": "list",
+    "time_wait.restarts_ns": "list",
+    "time_wait.profile": "list",
+    "time_wait.earliest_end_ns": "list",
+    "time_wait.outcome": "list",
+    "findings": "list",
+    "findings.code": "list",
+    "findings.severity": "list",
+    "findings.frames": "list",
+    "findings.message": "list",
+    "conn_state": "text",
+    "history": "text",
+    "completeness": "number",
+}
+
+_ENDS = ("originator", "responder", "both")
+#: Fields that hold one of a few words: a misspelt word would silently match nothing.
+CHOICES: Mapping[str, Sequence[str]] = {
+    "protocol": ("tcp",),
+    "handshake.kind": HANDSHAKE_KINDS,
+    "handshake.fast_open": ("requested", "accepted", "declined"),
+    "teardown.kind": TEARDOWN_KINDS,
+    "teardown.closed_first": _ENDS,
+    "teardown.reset_by": _ENDS,
+}
+
+
+def subfields(prefix: str) -> list[str]:
+    """Return the names below an object: `handshake` has `kind`, `complete` ...; nothing if it is none."""
+    below = (path[len(prefix) + 1 :] for path in FIELDS if path.startswith(prefix + "."))
+    return list(dict.fromkeys(name.split(".")[0] for name in below))
+
+
+def value_at(found: Any, path: Sequence[str]) -> Any:
+    """Return the value at `path` of a contract object; None where a part of it is null."""
+    for position, name in enumerate(path):
+        if found is None:
+            return None
+        if isinstance(found, list):
+            return [value_at(item, path[position:]) for item in found]
+        found = found[name]
+    return found

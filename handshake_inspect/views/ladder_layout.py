@@ -1,0 +1,185 @@
+"""Where things stand on a line of the ladder, and how arrows, cells and wrapped text are drawn.
+
+In: text and widths. Out: `rich` Text lines of the right width. Nothing here knows TCP. Widths are terminal columns,
+so East Asian wide characters count two. From left to right:
+
+    time  left state  lane with the arrow  right state  proof
+
+Where the terminal is too narrow for the proof to stand beside the segment, it stands on a line of its own below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+#: Room for the longest state with its mark: "SYN-RECEIVED?".
+STATE = 13
+#: What an arrow needs beside its label: "─ " and " ─▶".
+ARROW = 5
+#: The proof stands beside the segment if it has this much room.
+PROOF_MIN = 24
+PROOF_MAX = 44
+LANE_MIN = 30
+WIDTH_FOR_FRAMES = 90
+LANE_MAX = 76
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Widths of the columns; `proof` 0: it stands below."""
+
+    width: int
+    time: int
+    lane: int
+    proof: int
+    #: Where the socket calls of the right end begin: below its states, or further left if they need the room.
+    calls: int
+    #: Part of `time` that holds the number of the frame; 0: it is not shown.
+    frame: int = 0
+
+    @classmethod
+    def fitting(cls, width: int, *, frame: int, time: int, label: int, with_payload: int, call: int) -> Layout:
+        """Choose widths for a terminal of `width`, given the widest frame number, time, label and call.
+
+        Frame numbers are shown where they do not cost the proof its place, nor a narrow terminal its payload.
+        """
+        without = cls._fitting(width, time, label, with_payload, call)
+        if not frame or width < WIDTH_FOR_FRAMES:
+            return without
+        with_frames = cls._fitting(width, frame + 2 + time, label, with_payload, call)
+        if without.proof and not with_frames.proof:
+            return without
+        return replace(with_frames, frame=frame)
+
+    @classmethod
+    def _fitting(cls, width: int, time: int, label: int, with_payload: int, call: int) -> Layout:
+        free = width - time - 2 - STATE - 1 - 1 - STATE
+        needed = max(label + ARROW, LANE_MIN)
+        wished = max(needed, min(with_payload + ARROW, LANE_MAX))
+        if free - 2 - PROOF_MIN >= needed:
+            proof = min(PROOF_MAX, max(PROOF_MIN, free - 2 - wished))
+            lane = min(LANE_MAX, free - 2 - proof)
+        else:
+            proof = 0
+            lane = max(min(free, wished), LANE_MIN)
+        right = time + 2 + STATE + 1 + lane + 1
+        return cls(width, time, lane, proof, max(right - lane, min(right, width - call)))
+
+    @property
+    def lane_start(self) -> int:
+        """Column at which the lane begins."""
+        return self.time + 2 + STATE + 1
+
+    @property
+    def below(self) -> int:
+        """Columns from the start of the lane to the end of the line."""
+        return max(self.width - self.lane_start, 20)
+
+    def row(self, time: str, left: Text, lane: Text, right: Text, proof: Text | None = None) -> Text:
+        """Put the cells of one line side by side."""
+        line = Text(fit_right(time, self.time) + "  ")
+        line.append_text(pad(left, STATE)).append(" ")
+        line.append_text(pad(lane, self.lane)).append(" ")
+        line.append_text(pad(right, STATE))
+        if proof is not None:
+            line.append("  ").append_text(proof)
+        line.rstrip()
+        return line
+
+    def left_call(self, time: str, call: Text) -> Text:
+        """Place a socket call of the left end: it may run over the lane, which is empty on its line."""
+        line = Text(fit_right(time, self.time) + "  ")
+        line.append_text(clip(call, self.width - self.time - 2))
+        line.rstrip()
+        return line
+
+    def right_call(self, time: str, call: Text) -> Text:
+        """Place a socket call of the right end: in a column of their own, over the proof or the end of the lane."""
+        line = Text(fit_right(time, self.time).ljust(self.calls))
+        return line.append_text(clip(call, self.width - self.calls))
+
+    def under_lane(self, text: Text) -> Text:
+        """Place a line that begins where the lane begins and may run to the end."""
+        return Text(" " * self.lane_start).append_text(text)
+
+
+def arrow(label: Text, width: int, *, to_right: bool, arrives: bool, style: str) -> Text:
+    """Draw `─ label ─────▶` or `◀───── label ─` in `width` columns; ✗ for the head if it is not accepted."""
+    label = clip(label, width - ARROW)
+    shaft = "─" * (width - 4 - label.cell_len)
+    head = ("▶" if to_right else "◀") if arrives else "✗"
+    line = Text()
+    if to_right:
+        line.append("─ ", style).append_text(label).append(" ").append(shaft + head, style)
+    else:
+        line.append(head + shaft, style).append(" ").append_text(label).append(" ─", style)
+    return line
+
+
+def flow(items: Sequence[Text], width: int, separator: str = " · ") -> list[Text]:
+    """Put items one after another on lines of `width`; an item that is too long is wrapped at its spaces."""
+    lines: list[Text] = []
+    for item in items:
+        if lines and lines[-1].cell_len + len(separator) + item.cell_len <= width:
+            lines[-1].append(separator, "dim").append_text(item)
+        else:
+            lines.extend(wrap(item, width))
+    return lines
+
+
+def wrap(text: Text, width: int, indent: int = 2) -> list[Text]:
+    """Break `text` at spaces into lines of `width`; every line after the first is indented."""
+    lines: list[Text] = []
+    rest = text.copy()
+    room = width
+    while rest.cell_len > room:
+        cut = _break_at(rest.plain, room)
+        line, rest = rest[:cut], rest[cut:]
+        line.rstrip()
+        lines.append(_indented(line, indent if lines else 0))
+        spaces = len(rest.plain) - len(rest.plain.lstrip(" "))
+        rest = rest[spaces:]
+        room = width - indent
+    if rest.plain or not lines:
+        lines.append(_indented(rest, indent if lines else 0))
+    return lines
+
+
+def pad(text: Text, width: int) -> Text:
+    """Return `text` in exactly `width` columns."""
+    clipped = clip(text, width)
+    clipped.append(" " * (width - clipped.cell_len))
+    return clipped
+
+
+def clip(text: Text, width: int) -> Text:
+    """Return `text` cut to `width` columns, with an ellipsis if anything was cut."""
+    clipped = text.copy()
+    if clipped.cell_len > width:
+        clipped.truncate(max(width, 1), overflow="ellipsis")
+    return clipped
+
+
+def fit_right(text: str, width: int) -> str:
+    """Return `text` aligned to the right in `width` columns."""
+    return " " * (width - cell_len(text)) + text
+
+
+def _break_at(plain: str, room: int) -> int:
+    """Return how many characters of `plain` go on a line of `room` columns: up to a space if there is one."""
+    fitting = len(set_cell_size(plain, room).rstrip("\0"))
+    fitting = min(fitting, len(plain))
+    while fitting > 1 and cell_len(plain[:fitting]) > room:
+        fitting -= 1
+    if plain[fitting : fitting + 1] == " ":
+        return fitting
+    space = plain.rfind(" ", 1, fitting)
+    return space if space > 0 else max(fitting, 1)
+
+
+def _indented(text: Text, indent: int) -> Text:
+    return Text(" " * indent).append_text(text) if indent else text

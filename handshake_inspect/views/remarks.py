@@ -1,0 +1,42 @@
+"""What goes to standard error beside the results: what was damaged, not read, lost, collapsed or not listed.
+
+In: an inspection. Out: one line for each; none for an ordinary capture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.words import counted, listed
+
+#: Kinds of unread frames that are named; more than these are summed up.
+KINDS_NAMED = 12
+
+
+def remarks(inspection: Inspection, *, udp_listed: bool = False) -> Iterator[str]:
+    """Yield the lines."""
+    for place in inspection.damage:
+        yield (
+            f"{printable(place.capture)}: damaged at octet {place.offset:,}, after"
+            f" {counted(place.frames_before, 'frame')}: {printable(place.message)}"
+        )
+    for capture in inspection.captures:
+        name = printable(capture.name)
+        if capture.segments == 0:
+            yield f"{name}: no TCP segment in {counted(capture.frames, 'frame')}"
+        if capture.dropped:
+            yield f"{name}: {counted(capture.dropped, 'frame')} dropped while capturing: numbers may be missing"
+    if inspection.unread:
+        kinds = inspection.unread.most_common()
+        said = [f"{count:,} {printable(kind)}" for kind, count in kinds[:KINDS_NAMED]]
+        if len(kinds) > KINDS_NAMED:
+            said.append(f"{sum(count for _, count in kinds[KINDS_NAMED:]):,} of other kinds")
+        yield f"not read: {listed(said)}"
+    datagrams = sum(capture.datagrams for capture in inspection.captures)
+    if datagrams and not udp_listed:
+        yield f"UDP: {counted(datagrams, 'datagram')}; --udp lists who asked and who answered"
+    duplicates = int(inspection.connections.verdicts.table["duplicates"].sum())
+    if duplicates:
+        yield f"{counted(duplicates, 'second copy', 'second copies')} of loopback segments collapsed"

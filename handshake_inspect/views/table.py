@@ -1,0 +1,181 @@
+"""One line per connection, for people: on a terminal in colour and cut to its width, elsewhere aligned and complete.
+
+In: connections or UDP exchanges. Out: lines of cells with a style each (`rich` style names; plain text needs none).
+The first rows decide how wide the columns are, so that a table of any length is written as it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from handshake_inspect.connections.connection import Connection, Endpoint
+from handshake_inspect.exchanges import Exchange
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.words import counted, duration
+
+#: So many rows are looked at to find the widths of the columns.
+ROWS_MEASURED = 500
+GAP = "  "
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table over items of some type."""
+
+    title: str
+    cell: Callable[..., str]
+    right: bool = False
+    #: Columns of rank 0 are always shown; the highest rank is dropped first where the terminal is narrow.
+    rank: int = 0
+    style: Callable[..., str] | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text that is padded to its column already, and its style ("" for none)."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Lines to print, and the titles of the columns that did not fit."""
+
+    lines: Iterator[list[Cell]]
+    dropped: list[str]
+
+
+def connection_columns(captures: int) -> list[Column]:
+    """Return the columns of a table of connections; the name of the capture only if there are several."""
+    several = [Column("capture", lambda c: printable(c.capture), rank=3)] if captures > 1 else []
+    return [
+        Column("stream", lambda c: str(c.stream), right=True),
+        *several,
+        Column("originator → responder", lambda c: f"{_address(c.originator)} → {_address(c.responder)}"),
+        Column("handshake", lambda c: c.handshake.kind, style=_handshake_style),
+        Column("teardown", lambda c: c.teardown.kind, style=_teardown_style),
+        Column("closed first", _closed_first, rank=4),
+        Column("octets → / ←", lambda c: f"{c.octets.originator:,} / {c.octets.responder:,}", right=True, rank=2),
+        Column("RTT", lambda c: _or_dash(c.handshake.initial_rtt_ns), right=True, rank=6),
+        Column("conn_state", lambda c: c.conn_state, rank=5),
+        Column("notes", lambda c: ", ".join(notes(c)), rank=1),
+    ]
+
+
+def exchange_columns() -> list[Column]:
+    """Return the columns of a table of UDP exchanges."""
+    return [
+        Column("udp", lambda e: str(e.number), right=True),
+        Column("originator → responder", lambda e: f"{_address(e.originator)} → {_address(e.responder)}"),
+        Column("datagrams → / ←", lambda e: f"{e.datagrams.originator:,} / {e.datagrams.responder:,}", right=True),
+        Column("octets → / ←", lambda e: f"{e.octets.originator:,} / {e.octets.responder:,}", right=True, rank=2),
+        Column("first answer", lambda e: _or_dash(e.first_answer_ns), right=True, rank=3),
+        Column("notes", lambda e: ", ".join(dict.fromkeys(message for _, message in e.errors)), rank=1),
+    ]
+
+
+def layout(items: Iterable[Connection] | Iterable[Exchange], columns: Sequence[Column], width: int | None) -> Table:
+    """Return the table of `items`. With a `width` columns are dropped until the rows measured fit it."""
+    source: Iterator[Connection | Exchange] = iter(items)
+    head = list(islice(source, ROWS_MEASURED))
+    widths = {
+        column.title: max([len(column.title), *(cell_width(column.cell(item)) for item in head)]) for column in columns
+    }
+    shown, dropped = _fitting(columns, widths, width)
+    return Table(_lines(chain(head, source), shown, widths), [column.title for column in dropped])
+
+
+def rows(items: Iterable[Connection] | Iterable[Exchange], columns: Sequence[Column]) -> Iterator[list[str]]:
+    """Yield the cells of every item, unpadded."""
+    for item in items:
+        yield [column.cell(item) for column in columns]
+
+
+def notes(connection: Connection) -> list[str]:
+    """Return in few words what is not ordinary about a connection."""
+    opening, closing = connection.handshake, connection.teardown
+    missing = [connection.missing_octets.originator or 0, connection.missing_octets.responder or 0]
+    said = [
+        (bool(connection.encapsulation), printable(" ".join(connection.encapsulation))),
+        (bool(opening.missing), f"{'+'.join(opening.missing)} not captured"),
+        (opening.syn_retransmissions > 0, f"SYN sent {opening.syn_retransmissions + 1}×"),
+        (opening.syn_ack_retransmissions > 0, f"SYN-ACK sent {opening.syn_ack_retransmissions + 1}×"),
+        (opening.fast_open is not None, f"fast open {opening.fast_open}"),
+        (bool(closing.missing), f"{'+'.join(closing.missing)} not captured"),
+        (closing.fin_retransmissions > 0, f"{closing.fin_retransmissions}× FIN again"),
+        (closing.reset_by is not None, f"RST by {closing.reset_by}"),
+        (any(reset.valid is False for reset in connection.resets), "RST ignored"),
+        (missing[0] > 0, f"{missing[0]:,} octets → missing"),
+        (missing[1] > 0, f"{missing[1]:,} octets ← missing"),
+        (connection.duplicates > 0, f"{counted(connection.duplicates, 'duplicate')} collapsed"),
+    ]
+    return [words for holds, words in said if holds] + [finding.code for finding in connection.findings]
+
+
+def cell_width(text: str) -> int:
+    """Return how many terminal columns `text` takes (East Asian wide characters take two)."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _fitting(columns: Sequence[Column], widths: dict[str, int], width: int | None) -> tuple[list[Column], list[Column]]:
+    """Return the columns that fit `width` together, and those that were dropped for it."""
+    shown, dropped = list(columns), []
+    while width is not None and sum(widths[c.title] for c in shown) + len(GAP) * (len(shown) - 1) > width:
+        last = max(shown, key=lambda column: column.rank)
+        if last.rank == 0:
+            break
+        shown.remove(last)
+        dropped.append(last)
+    return shown, dropped
+
+
+def _lines(
+    items: Iterable[Connection | Exchange], columns: Sequence[Column], widths: dict[str, int]
+) -> Iterator[list[Cell]]:
+    """Yield the heading and one line per item, as padded cells; the last cell of a line is not padded."""
+    last = columns[-1].title
+    yield [Cell(_pad(c.title, 0 if c.title == last else widths[c.title], c.right), "bold") for c in columns]
+    for item in items:
+        yield [
+            Cell(
+                _pad(column.cell(item), 0 if column.title == last else widths[column.title], column.right),
+                column.style(item) if column.style else "",
+            )
+            for column in columns
+        ]
+
+
+def _pad(text: str, width: int, right: bool) -> str:
+    room = " " * max(0, width - cell_width(text))
+    return room + text if right else text + room
+
+
+def _address(endpoint: Endpoint) -> str:
+    return str(endpoint)
+
+
+def _closed_first(connection: Connection) -> str:
+    return connection.teardown.closed_first or "-"
+
+
+def _or_dash(nanoseconds: int | None) -> str:
+    return "-" if nanoseconds is None else duration(nanoseconds)
+
+
+def _handshake_style(connection: Connection) -> str:
+    return _verdict_style(connection.handshake.complete)
+
+
+def _teardown_style(connection: Connection) -> str:
+    return "yellow" if connection.teardown.reset_by else _verdict_style(connection.teardown.complete)
+
+
+def _verdict_style(complete: bool | None) -> str:
+    return {True: "green", False: "red", None: ""}[complete]

@@ -1,0 +1,121 @@
+"""How this project says numbers, times and verdicts in words. One place, so that every view says the same.
+
+In: integers and the kinds of the contract. Out: short English text.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+Clock = Literal["relative", "utc", "local"]
+
+#: `handshake.kind` -> what happened, for a reader who sees the ladder above it. {o}, {r}: the two ends.
+HANDSHAKE_SENTENCES = {
+    "three-way": "SYN, SYN-ACK, ACK, and each acknowledgment is the other end's SYN number plus one",
+    "simultaneous-open": "both ends sent a SYN before either saw the other's (RFC 9293, Figure 7)",
+    "self-connect": "the socket connected to itself: one socket is both ends (RFC 9293, Figure 7)",
+    "fast-open": "the SYN carried data and the SYN-ACK acknowledged it (RFC 7413)",
+    "refused": "the SYN was answered by a RST: nobody listens on that port, or it was told to refuse",
+    "unreachable": "an ICMP error that quotes the SYN came back",
+    "unanswered": "nothing ever answered the SYN",
+    "half-open": "the SYN-ACK was never acknowledged: {r} still waits for the third segment",
+    "abandoned": "a RST came between the SYN-ACK and the third segment",
+    "invalid": "three segments were seen, but a number in them is wrong: see the ✗ above",
+    "partial": "later numbers prove a handshake of which only some steps were captured",
+    "not-captured": "the capture begins after the opening",
+}
+
+#: `teardown.kind` -> the same.
+TEARDOWN_SENTENCES = {
+    "four-way": "FIN, ACK, FIN, ACK: each end closed for itself, and each FIN was acknowledged by a segment of its own",
+    "three-segment": "FIN, FIN-ACK, ACK: the second FIN carried the acknowledgment of the first",
+    "simultaneous-close": "the FINs crossed: neither end had seen the other's when it sent its own"
+    " (RFC 9293, Figure 13)",
+    "half-closed": "one direction is closed and acknowledged, the other was still open at the end of the capture",
+    "incomplete": "TCP is stuck: a FIN was sent and never acknowledged",
+    "partial": "the numbers prove the close, but some of its segments were not captured",
+    "reset-after-fin": "a RST took effect after a FIN had been sent",
+    "aborted": "a RST took effect without any FIN: both ends lost the connection at once",
+    "open": "no closing was seen: the connection was open when the capture ended",
+    "none": "there was nothing to close: the connection never opened",
+}
+
+HANDSHAKE_KINDS = tuple(HANDSHAKE_SENTENCES)
+TEARDOWN_KINDS = tuple(TEARDOWN_SENTENCES)
+
+#: `time_wait[].profile` -> the assumption, in words. Always printed with a time that rests on it.
+TIME_WAIT_PROFILES = {
+    "linux": "Linux: 60 s after the last ACK; RFC 9293: 240 s",
+    "rfc": "RFC 9293: 2 MSL = 240 s after the last ACK; Linux: 60 s",
+}
+
+#: `time_wait[].outcome` -> how it ended.
+TIME_WAIT_OUTCOMES = {
+    "not-captured": "",
+    "expired": "It ran out.",
+    "reused": "A new connection then reused the ports, as the rules allow.",
+    "reused-early": "A new connection then reused the ports earlier than the rules allow.",
+    "killed": "A RST killed it before its time (RFC 1337).",
+}
+
+
+def milliseconds(nanoseconds: int) -> str:
+    """Return a duration in milliseconds with three decimals, rounded to nearest: `0.038`."""
+    sign = "-" if nanoseconds < 0 else ""
+    micros = (abs(nanoseconds) + 500) // 1000
+    return f"{sign}{micros // 1000}.{micros % 1000:03d}"
+
+
+def seconds(nanoseconds: int) -> str:
+    """Return a duration in seconds with three decimals, rounded to nearest: `60.452`."""
+    return milliseconds((nanoseconds + 500) // 1000 if nanoseconds >= 0 else -((500 - nanoseconds) // 1000))
+
+
+def duration(nanoseconds: int) -> str:
+    """Return a duration with its unit: `0.020 ms`, `1.250 s`."""
+    if abs(nanoseconds) >= 1_000_000_000:
+        return seconds(nanoseconds) + " s"
+    return milliseconds(nanoseconds) + " ms"
+
+
+def octets(count: int) -> str:
+    """Return a size in at most five characters and its unit: `812 B`, `1.6 MB`."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 999.5:
+            return f"{count} B" if unit == "B" else f"{size:.1f} {unit}" if size < 99.95 else f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.0f} PB"
+
+
+def counted(count: int, thing: str, things: str = "") -> str:
+    """Return `1 segment`, `1,204 segments`."""
+    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+
+
+def moment(time_ns: int, clock: Clock) -> str:
+    """Return a point in time with its date: `2026-11-21 06:15:41.123456 UTC`."""
+    zone = UTC if clock == "utc" else None
+    at = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).astimezone(zone)
+    return f"{at:%Y-%m-%d %H:%M:%S}.{time_ns % 1_000_000_000 // 1000:06d} {at:%Z}"
+
+
+def time_of_day(time_ns: int, clock: Clock) -> str:
+    """Return the time without its date: `06:15:41.123456`."""
+    return moment(time_ns, clock).split(" ")[1]
+
+
+def listed(items: tuple[str, ...] | list[str], word: str = "and") -> str:
+    """Return `a`, `a and b`, `a, b and c`."""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return ` Did you mean x?` for a mistyped word, "" if nothing known is like it."""
+    from difflib import get_close_matches
+
+    matches = get_close_matches(word, known, n=3, cutoff=0.55)
+    return f" Did you mean {listed(matches, 'or')}?" if matches else ""

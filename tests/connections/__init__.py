@@ -1,0 +1,1 @@
+"""Tests of the engine: from segments to connections and what happened to them."""

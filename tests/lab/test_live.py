@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import ctypes.util
+import fcntl
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+from privileges import as_ordinary_user, needs_private_world
+
+from handshake_inspect.capture import live
+from handshake_inspect.capture.live import LINKTYPE_ETHERNET, LINKTYPE_RAW, LiveCapture, link_type_of
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.lab.world import IFREQ, SIOCSIFFLAGS, in_private_world
+
+Key = tuple[int, int, int, int, int]
+
+
+@pytest.fixture(autouse=True)
+def private_world() -> None:
+    needs_private_world()
+
+
+def drained(capture: LiveCapture) -> list[bytes]:
+    time.sleep(0.02)  # a busy kernel delivers on loopback a little after send() has returned
+    return [block.octets(row) for block in capture.drain() for row in range(len(block))]
+
+
+def tcp_key(frame: bytes) -> Key:
+    """Source port, destination port, seq, ack, flags of a frame of loopback without IP options."""
+    version = frame[14] >> 4
+    header = frame[14 + (20 if version == 4 else 40) :]
+    source, destination, seq, ack, _, flags = struct.unpack_from("!HHIIBB", header)
+    return source, destination, seq, ack, flags
+
+
+def ten_connections(address: str) -> list[list[Key]]:
+    """Each with a capture opened just before it: what the ten captures saw."""
+    seen = []
+    for _ in range(10):
+        with LiveCapture("lo") as capture:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            with socket.create_server((address, 0), family=family) as listener:
+                client = socket.create_connection(listener.getsockname()[:2], timeout=2)
+                served, _ = listener.accept()
+                with served:
+                    client.sendall(b"bith")
+                    served.recv(16)
+                    client.close()
+                    served.recv(16)
+            seen.append([tcp_key(frame) for frame in drained(capture) if len(frame) > 60 and frame[20] != 58])
+            assert capture.dropped == 0
+    return seen
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_first_syn_is_never_lost_and_each_segment_is_seen_once(address: str) -> None:
+    syn, syn_ack, ack, psh_ack, fin_ack = 0x02, 0x12, 0x10, 0x18, 0x11
+    for keys in in_private_world(ten_connections, address):
+        flags = [key[4] for key in keys]
+        assert flags[:4] == [syn, syn_ack, ack, psh_ack]
+        assert flags.count(fin_ack) == 2
+        assert flags[-1] == ack
+        assert len(set(keys)) == len(keys)
+        assert keys[1][3] == (keys[0][2] + 1) % 2**32  # the SYN-ACK acks ISS+1
+
+
+def send_datagrams(count: int, octets: int, **options: int) -> tuple[list[int], int, int, list[int], int]:
+    for name, value in options.items():
+        setattr(live, name, value)
+    with LiveCapture("lo") as capture, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            began_ns = time.time_ns()
+            for _ in range(count):
+                sender.sendto(bytes(octets), receiver.getsockname())
+        time.sleep(0.05)  # a busy kernel delivers on loopback a little after sendto() has returned
+        ended_ns = time.time_ns()
+        lengths: list[int] = []
+        for block in capture.drain():
+            assert (block.captured == block.original).all() or octets > live.FRAME_OCTETS_MAX
+            assert began_ns <= int(block.time_ns[0]) <= int(block.time_ns[-1]) <= ended_ns
+            assert (block.link_type == LINKTYPE_ETHERNET).all()
+            lengths.extend(block.captured.tolist())
+            frames = block.frame.tolist()
+        first = capture.dropped
+        return lengths, first, capture.dropped, frames, capture.packets
+
+
+def test_the_largest_frame_of_loopback_comes_whole() -> None:
+    lengths, dropped, _, _, _ = in_private_world(send_datagrams, 3, 65507)
+    assert lengths == [65549] * 3
+    assert dropped == 0
+
+
+def test_frames_are_numbered_from_one_across_blocks() -> None:
+    lengths, dropped, _, last_frames, packets = in_private_world(send_datagrams, 300, 100, BLOCK_FRAMES=64)
+    assert dropped == 0
+    assert len(lengths) == packets == 300
+    assert last_frames == list(range(257, 301))
+
+
+def test_drops_are_counted_and_add_up() -> None:
+    lengths, dropped, again, _, _ = in_private_world(send_datagrams, 500, 1000, KERNEL_BUFFER_OCTETS=20_000)
+    assert dropped > 0
+    assert again == dropped
+    assert len(lengths) + dropped == 500
+
+
+def tagged_frame() -> tuple[bytes, list[bytes]]:
+    tag = struct.pack("!HH", 0x8100, 42)
+    frame = bytes(12) + tag + struct.pack("!H", 0x0800) + bytes(46)
+    with LiveCapture("lo") as capture, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+        sender.bind(("lo", 0))
+        sender.send(frame)
+        return frame, drained(capture)
+
+
+def test_a_vlan_tag_that_the_kernel_took_out_is_put_back() -> None:
+    sent, seen = in_private_world(tagged_frame)
+    assert seen == [sent]
+
+
+def iterate_until_stopped() -> tuple[int, float]:
+    began = time.monotonic()
+    count = 0
+    with LiveCapture("lo") as capture, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        assert capture.read(0.05) is None
+        peer.sendto(b"one", peer.getsockname())
+        for block in capture:
+            if not count:
+                peer.sendto(b"two", peer.getsockname())
+                time.sleep(0.02)
+            count += len(block)
+            capture.stop()
+    return count, time.monotonic() - began
+
+
+def test_stop_ends_the_iteration_with_what_is_queued() -> None:
+    count, seconds = in_private_world(iterate_until_stopped)
+    assert count == 2
+    assert seconds < 3
+
+
+def filtered() -> list[int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wanted:
+        wanted.bind(("127.0.0.1", 9999))
+        with (
+            LiveCapture("lo", bpf="udp dst port 9999") as capture,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+        ):
+            other.bind(("127.0.0.1", 0))
+            other.sendto(b"1", wanted.getsockname())
+            wanted.sendto(b"2", other.getsockname())
+            return [len(frame) for frame in drained(capture)]
+
+
+def test_a_filter_is_compiled_by_libpcap() -> None:
+    if ctypes.util.find_library("pcap"):
+        assert in_private_world(filtered) == [43]
+        with pytest.raises(CaptureError, match=r"^lo: the filter 'no such words' cannot be used: "):
+            in_private_world(lambda: LiveCapture("lo", bpf="no such words").close())
+    else:
+        with pytest.raises(CaptureError, match="install libpcap"):
+            in_private_world(filtered)
+
+
+def down_interface() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, IFREQ.pack(b"lo", 0))
+    LiveCapture("lo").close()
+
+
+def test_what_cannot_be_captured_is_said_in_one_line() -> None:
+    with pytest.raises(CaptureError, match=r"^nope0: no such interface; there are: lo$"):
+        in_private_world(lambda: LiveCapture("nope0").close())
+    with pytest.raises(CaptureError, match=r"^any: no such interface \('any' can be read from: tcpdump"):
+        in_private_world(lambda: LiveCapture("any").close())
+    with pytest.raises(CaptureError, match=r"^lo: the interface is down; ip link set lo up$"):
+        in_private_world(down_interface)
+    with pytest.raises(CaptureError, match=r"^capturing on lo needs CAP_NET_RAW: run as root"):
+        as_ordinary_user(lambda: LiveCapture("lo").close())
+
+
+def test_link_types() -> None:
+    assert link_type_of("eth0", 1) == LINKTYPE_ETHERNET
+    assert link_type_of("tun0", 65534) == LINKTYPE_RAW
+    with pytest.raises(CaptureError, match=r"^can0: .*tcpdump -i can0 -w - \| handshake-inspect read -$"):
+        link_type_of("can0", 280)
+
+
+def test_importing_it_imports_neither_scapy_nor_anything_of_linux() -> None:
+    program = (
+        "import sys; import handshake_inspect.capture.live; "
+        "assert not [name for name in sys.modules if name.startswith('scapy') or name == 'fcntl']"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from privileges import needs_private_world
+
+from handshake_inspect.lab.record import lines_of_page, main, write_page
+from handshake_inspect.lab.scenarios import ALL, SCENARIOS, Scenario
+from handshake_inspect.lab.session import TCP, UDP, transport_of
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
+LETTERS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16}
+
+
+def frames(path: Path) -> Iterator[bytes]:
+    """Read a pcap as its format says: little-endian, nanoseconds, Ethernet."""
+    octets = path.read_bytes()
+    assert struct.unpack_from("<IHHIIII", octets) == (0xA1B23C4D, 2, 4, 0, 0, 262144, 1)
+    place, last_ns = 24, 0
+    while place < len(octets):
+        seconds, nanoseconds, captured, original = struct.unpack_from("<IIII", octets, place)
+        assert captured == original
+        assert last_ns <= (last_ns := seconds * 10**9 + nanoseconds)
+        yield octets[place + 16 : place + 16 + captured]
+        place += 16 + captured
+
+
+def transports(path: Path) -> list[tuple[int, bytes]]:
+    found = [transport_of(frame) for frame in frames(path)]
+    return [pair for pair in found if pair is not None]
+
+
+def test_every_capture_has_its_line_and_every_line_its_capture() -> None:
+    lines = lines_of_page(PCAPS / "README.md")
+    assert sorted(line["file"] for line in lines) == sorted(path.name for path in PCAPS.glob("*.pcap*"))
+    assert len(lines) == len(ALL)
+    for line in lines:
+        name = Path(line["file"]).stem
+        assert line["recorded by"] == f"`python -m handshake_inspect.lab.record {name} -o pcaps`"
+        assert line["kernel"].startswith("Linux ")
+        verdict = SCENARIOS[name].verdict
+        if verdict:
+            assert line["handshake"] == verdict.handshake
+            assert line["teardown"] == verdict.teardown
+            assert line["closed first"] == (verdict.closed_first or "-")
+            assert line["originator"] == " > ".join(verdict.originator or ("-",))
+            assert line["responder"] == " > ".join(verdict.responder or ("-",))
+        else:
+            assert line["must be found"] == SCENARIOS[name].exchange
+
+
+@pytest.mark.parametrize("scenario", [s for s in ALL if s.verdict], ids=lambda s: s.name)
+def test_the_tcp_captures_hold_what_their_scenario_says(scenario: Scenario) -> None:
+    headers = [header for protocol, header in transports(PCAPS / f"{scenario.name}.pcap") if protocol == TCP]
+    flags = [header[13] for header in headers]
+    assert flags[0] == LETTERS["SYN"]
+    closing = next((row for row, bits in enumerate(flags) if bits & 5), len(flags))
+    wanted = [sum(LETTERS[name] for name in names.split(",")) for names in scenario.closing or ()]
+    assert flags[closing:] == wanted
+    if scenario.name != "unanswered":
+        keys = [(header[:14], len(header)) for header in headers]
+        assert len(set(keys)) == len(keys)
+
+
+def test_the_unanswered_syn_is_there_four_times() -> None:
+    headers = [header for _, header in transports(PCAPS / "unanswered.pcap")]
+    assert [header[13] for header in headers] == [LETTERS["SYN"]] * 4
+    assert len({header[4:8] for header in headers}) == 1
+
+
+def test_the_udp_captures() -> None:
+    (_, asked), (_, answered) = transports(PCAPS / "udp.pcap")
+    assert (asked[8:], answered[8:]) == (b"bith", b"BITH")
+    (protocol, asked), (quoted_protocol, quoted) = transports(PCAPS / "udp-unreachable.pcap")
+    assert protocol == quoted_protocol == UDP
+    assert quoted[:8] == asked[:8]
+    assert list(frames(PCAPS / "udp-unreachable.pcap"))[1][34:36] == b"\x03\x03"  # port unreachable
+
+
+def test_scapy_reads_every_capture() -> None:
+    from scapy.utils import RawPcapReader
+
+    for path in PCAPS.glob("*.pcap"):
+        with RawPcapReader(str(path)) as reader:
+            assert [octets for octets, _ in reader] == list(frames(path))
+
+
+def test_recording_writes_the_capture_and_its_line(tmp_path: Path) -> None:
+    needs_private_world()
+    result = CliRunner().invoke(main, ["refused", "udp", "-o", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert result.output == f"{tmp_path / 'refused.pcap'}\n{tmp_path / 'udp.pcap'}\n"
+    assert [header[13] for _, header in transports(tmp_path / "refused.pcap")] == [0x02, 0x14]
+    assert [line["file"] for line in lines_of_page(tmp_path / "README.md")] == ["refused.pcap", "udp.pcap"]
+
+
+def test_recording_one_leaves_the_lines_of_the_others(tmp_path: Path) -> None:
+    needs_private_world()
+    (tmp_path / "reset.pcap").write_bytes(b"")
+    write_page(tmp_path, {"reset.pcap": "Linux 5.4"})
+    assert CliRunner().invoke(main, ["refused", "-o", str(tmp_path)]).exit_code == 0
+    kernels = {line["file"]: line["kernel"] for line in lines_of_page(tmp_path / "README.md")}
+    assert kernels["reset.pcap"] == "Linux 5.4"
+    assert kernels["refused.pcap"] != "Linux 5.4"
+
+
+def test_what_cannot_be_recorded_is_said_in_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["nonsense", "-o", str(tmp_path)])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: nonsense: no such scenario; there are: four-way, ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_without_a_name_the_scenarios_are_listed(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["-o", str(tmp_path)])
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in result.output.splitlines()] == list(SCENARIOS)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,181 @@
+"""Compares our words for each connection with tshark's and Zeek's, line by line.
+
+In: `Answer`s, ours. Out: a `Comparison`: how many lines agree, which do not, and which were left out, by reason. The
+oracle files lie in the folder of public captures, with the README that names their quirks.
+
+A line is left out only where the other tool did not look at what we look at:
+
+- *not decoded*: the capture is of another link type, or wraps its packets, and not all of the line's packets came out;
+- *checksums*: Zeek validated checksums and tshark finds bad ones in that stream: Zeek ignored those segments;
+- *timers*: Zeek wrote more lines for a pair of sockets than we have connections, and between two of them lies a
+  silence of more than the 5 s after which it forgets an unanswered SYN, a closed or a reset connection.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Ends = tuple[tuple[str, int], tuple[str, int]]
+
+#: Link types and wrappings (words of INDEX.tsv) whose packets we may not, or not all, have seen.
+PLAIN_LINK_TYPES = {"ether", "null", "loop", "linux-sll", "linux-sll2", "rawip", "rawip4", "per-packet"}
+WRAPPINGS = {
+    "ah", "ayiya", "erspan", "geneve", "gre", "gtp", "ip_frag", "l2tp", "llc", "mpls", "ppp", "pppoes", "qinq",
+    "sctp", "teredo", "vxlan", "wlan",
+}  # fmt: skip
+#: Seconds after which Zeek forgets what seems to be over.
+ZEEK_LINGER_S = 5.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What we say of one connection of one capture."""
+
+    file: str
+    #: Both sockets, sorted.
+    ends: Ends
+    #: Order among the connections of its capture.
+    stream: int
+    first_ns: int
+    segments: int
+    conn_state: str
+    history: str
+    completeness: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A line on which we do not agree."""
+
+    file: str
+    #: tshark's stream numbers of the line.
+    streams: tuple[int, ...]
+    #: The field; "connection" if we have none, or not as many, for the line.
+    name: str
+    ours: object
+    theirs: object
+
+
+@dataclass
+class Comparison:
+    """How far two opinions agree."""
+
+    compared: Counter[str] = field(default_factory=Counter)
+    equal: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    differences: list[Difference] = field(default_factory=list)
+
+    def compare(self, file: str, streams: Iterable[int], fields: Mapping[str, tuple[object, object]]) -> None:
+        """Compare the fields of one line: name -> (ours, theirs)."""
+        for name, (ours, theirs) in fields.items():
+            self.compared[name] += 1
+            self.equal[name] += ours == theirs
+            if ours != theirs:
+                self.differences.append(Difference(file, tuple(streams), name, ours, theirs))
+
+
+def sorted_ends(one: tuple[str, int], other: tuple[str, int]) -> Ends:
+    """Name a pair of sockets, whoever spoke first."""
+    return (one, other) if one <= other else (other, one)
+
+
+def compare_with_tshark(captures: Path, answers: Iterable[Answer]) -> Comparison:
+    """Compare `completeness` with every line of oracle_tshark.jsonl."""
+    comparison, ours, wrapped = Comparison(), _by_ends(answers), _wrapped(captures)
+    theirs: dict[tuple[str, Ends], list[dict[str, Any]]] = defaultdict(list)
+    for line in _lines(captures / "oracle_tshark.jsonl"):
+        ends = sorted_ends((line["src"], int(line["sport"])), (line["dst"], int(line["dport"])))
+        theirs[line["file"], ends].append(line)
+    for (file, ends), lines in theirs.items():
+        mine = ours.get((file, ends), [])
+        for line, answer in zip(lines, _counterparts(lines, mine), strict=True):
+            streams = (int(line["stream"]),)
+            if file in wrapped and (answer is None or answer.segments != line["packets"]):
+                comparison.left_out["not decoded"] += 1
+            elif answer is None:
+                comparison.compare(file, streams, {"connection": (len(mine), len(lines))})
+            else:
+                fields = {"completeness": (answer.completeness, line["completeness"])}
+                comparison.compare(file, streams, fields)
+    return comparison
+
+
+def compare_with_zeek(captures: Path, answers: Iterable[Answer]) -> Comparison:
+    """Compare `conn_state` and `history` with every line of oracle_zeek.jsonl."""
+    comparison, ours, wrapped = Comparison(), _by_ends(answers), _wrapped(captures)
+    tshark = {(line["file"], line["stream"]): line for line in _lines(captures / "oracle_tshark.jsonl")}
+    theirs: dict[tuple[str, str, str, Ends], list[dict[str, Any]]] = defaultdict(list)
+    for line in _lines(captures / "oracle_zeek.jsonl"):
+        ends = sorted_ends((line["orig_h"], line["orig_p"]), (line["resp_h"], line["resp_p"]))
+        theirs[line["file"], line["test"], line["baseline"], ends].append(line)
+    for (file, _, _, ends), lines in theirs.items():
+        mine = ours.get((file, ends), [])
+        for line, answer in zip(lines, _counterparts(lines, mine), strict=True):
+            streams = tuple(line["tshark_streams"])
+            bad = sum(tshark[file, stream]["bad_tcp_checksum"] for stream in streams)
+            packets = (line["orig_pkts"] or 0) + (line["resp_pkts"] or 0)
+            if file in wrapped and (answer is None or answer.segments != packets):
+                comparison.left_out["not decoded"] += 1
+            elif line["checksums"] == "validated" and bad:
+                comparison.left_out["checksums"] += 1
+            elif answer is None and len(lines) > len(mine) and _has_long_silence(lines):
+                comparison.left_out["timers"] += 1
+            elif answer is None:
+                comparison.compare(file, streams, {"connection": (len(mine), len(lines))})
+            else:
+                names = ("conn_state", "history")
+                fields = {name: (getattr(answer, name), line[name]) for name in names}
+                comparison.compare(file, streams, fields)
+    return comparison
+
+
+def _by_ends(answers: Iterable[Answer]) -> dict[tuple[str, Ends], list[Answer]]:
+    found: dict[tuple[str, Ends], list[Answer]] = defaultdict(list)
+    for answer in sorted(answers, key=lambda one: one.stream):
+        found[answer.file, answer.ends].append(answer)
+    return found
+
+
+def _counterparts(lines: list[dict[str, Any]], mine: list[Answer]) -> list[Answer | None]:
+    """Find our connection for each line of a pair of sockets: the one as late as it, or else the only one in time."""
+    if len(lines) == len(mine):
+        return list(mine)
+    found: list[Answer | None] = []
+    for line in lines:
+        first_s = line.get("first_ts") or line.get("ts")
+        near = [one for one in mine if first_s is not None and abs(one.first_ns / 1e9 - float(first_s)) < 1e-3]
+        found.append(near[0] if len(near) == 1 else None)
+    return found
+
+
+def _has_long_silence(lines: list[dict[str, Any]]) -> bool:
+    times = [(line["ts"], line["ts"] + (line["duration"] or 0)) for line in lines if line["ts"] is not None]
+    times.sort()
+    return any(later[0] - earlier[1] > ZEEK_LINGER_S for earlier, later in zip(times, times[1:], strict=False))
+
+
+def _wrapped(captures: Path) -> set[str]:
+    """Name the captures of which we may not have seen every packet."""
+    with (captures / "INDEX.tsv").open() as index:
+        rows = list(csv.DictReader(index, delimiter="\t"))
+    return {
+        row["file"]
+        for row in rows
+        if row["link_type"] not in PLAIN_LINK_TYPES
+        or not row["format"].startswith(("pcap", "nsecpcap"))
+        or WRAPPINGS & {feature.partition("=")[0] for feature in row["features"].split(",")}
+        # The words of INDEX.tsv have none for Cisco FabricPath.
+        or "fabric-path" in row["file"]
+    }
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open() as lines:
+        for line in lines:
+            yield json.loads(line)
