@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from handshake_inspect.capture.decode import Decoder
-from handshake_inspect.capture.files import RecordReader, open_capture
+from handshake_inspect.capture.files import BLOCK_OCTETS, RecordReader, open_capture
 from handshake_inspect.capture.records import Damage, Records
 from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.connection import Connection, Step
@@ -77,6 +77,11 @@ class Inspection:
         if self._inspector is None or not 0 <= stream < len(self.connections):
             raise IndexError(f"there is no stream {stream}: the inspection has {len(self.connections)}")
         return self._inspector.steps(self.connections, stream)
+
+    @property
+    def duplicates(self) -> int:
+        """Second copies of segments, as captures of loopback have them, that were collapsed."""
+        return int(self.connections.verdicts.table["duplicates"].sum())
 
     def with_steps(self, stream: int) -> Connection:
         """Return connection `stream` with its `steps` filled in."""
@@ -146,9 +151,7 @@ class Inspector:
         captures = [summary.name for summary in self.captures]
         return Inspection(
             captures=self.captures,
-            connections=Connections(
-                self.analysis.verdicts(), self.analysis.keys, self.names, captures, self._profile
-            ),
+            connections=Connections(self.analysis.verdicts(), self.analysis.keys, self.names, captures, self._profile),
             exchanges=_LazyExchanges(self._datagrams, self._icmp_errors, self.names, captures),
             damage=self.damage,
             unread=self.unread,
@@ -171,9 +174,7 @@ class _LazyExchanges(Sequence[Exchange]):
     @cached_property
     def _found(self) -> list[Exchange]:
         datagrams, errors, names, captures = self._input
-        return find_exchanges(
-            DatagramTable.concatenate(datagrams), IcmpErrorTable.concatenate(errors), names, captures
-        )
+        return find_exchanges(DatagramTable.concatenate(datagrams), IcmpErrorTable.concatenate(errors), names, captures)
 
     def __len__(self) -> int:
         return len(self._found)
@@ -205,9 +206,7 @@ def inspect(
     return inspector.result()
 
 
-def add_source(
-    inspector: Inspector, source: Source, *, reader: str = "auto", block_octets: int | None = None
-) -> None:
+def add_source(inspector: Inspector, source: Source, *, reader: str = "auto", block_octets: int | None = None) -> None:
     """Feed one source to an inspector."""
     if reader not in ("auto", "scapy"):
         raise ValueError(f"reader is 'auto' or 'scapy', not {reader!r}")
@@ -216,8 +215,7 @@ def add_source(
 
         scapy_reader.feed(inspector, source)
         return
-    options = {} if block_octets is None else {"block_octets": block_octets}
-    with open_capture(source, **options) as opened:
+    with open_capture(source, block_octets=block_octets or BLOCK_OCTETS) as opened:
         inspector.read(opened)
 
 

@@ -19,11 +19,26 @@ from numpy.typing import NDArray
 from handshake_inspect.capture.files import SLACK_OCTETS
 from handshake_inspect.capture.icmp import read_errors
 from handshake_inspect.capture.link import (
-    DECODED, HEAD_OCTETS, Frames, LinkDecoder, Links, Network, Rows, gather,
+    DECODED,
+    HEAD_OCTETS,
+    Frames,
+    LinkDecoder,
+    Links,
+    Network,
+    Rows,
+    gather,
 )  # fmt: skip
 from handshake_inspect.capture.options import read_options
 from handshake_inspect.capture.records import Records
-from handshake_inspect.table import PACKET_TYPE_UNKNOWN, Block, DatagramTable, IcmpErrorTable, Names, SegmentTable, Table
+from handshake_inspect.table import (
+    PACKET_TYPE_UNKNOWN,
+    Block,
+    DatagramTable,
+    IcmpErrorTable,
+    Names,
+    SegmentTable,
+    Table,
+)
 
 #: Rows of a slice: with 128 octets each they fit the second-level cache.
 SLICE_ROWS = 1 << 14
@@ -159,12 +174,12 @@ class SliceDecoder:
                 self._ipv4(network)
             else:
                 self._ipv6(network)
-        block = Block(
-            self._table(SegmentTable), self._table(DatagramTable), self._table(IcmpErrorTable), +self.unread
-        )
+        block = Block(self._table(SegmentTable), self._table(DatagramTable), self._table(IcmpErrorTable), +self.unread)
         return self._with_scapy(block)
 
     def _read_links(self) -> None:
+        if self.records.packet_type is not None:
+            self.links.packet_type = self.records.packet_type[self.part].copy()
         link_type = self.records.link_type[self.part]
         everything = np.arange(len(link_type))
         same = bool((link_type == link_type[0]).all())
@@ -174,8 +189,6 @@ class SliceDecoder:
                 self.link_decoder.decode(self.frames, rows, each, self.links)
             else:
                 self.links.carriers.append(rows)
-        if self.records.packet_type is not None:
-            self.links.packet_type = self.records.packet_type[self.part]
 
     # --- IP ---------------------------------------------------------------------------------------------------
 
@@ -279,12 +292,16 @@ class SliceDecoder:
         self, network: Network, protocol: Numbers, payload: Numbers, at: int | Rows, followed: tuple[int, ...]
     ) -> None:
         """Hand packets on by the protocol of what stands at `at`; headers in `followed` were followed before."""
+        known = 0
         for number, read in (
             (TCP, self._tcp), (UDP, self._udp), (ICMP, self._icmp), (ICMPV6, self._icmp),
         ):  # fmt: skip
             chosen = protocol == number
+            known += int(np.count_nonzero(chosen))
             if chosen.any():
                 read(self._packets(network, chosen, payload, at))
+        if known == len(protocol):
+            return
         others = ~np.isin(protocol, (TCP, UDP, ICMP, ICMPV6, *followed))
         if others.any():
             for number, count in Counter(protocol[others].tolist()).items():
@@ -411,28 +428,31 @@ class SliceDecoder:
         found = self.found.get(kind, [])
         if not found:
             return kind.empty()
-        is_row = np.zeros(len(self.frames.offset), bool)
-        for rows, _ in found:
-            is_row[rows] = True
-        order, count = np.flatnonzero(is_row), int(np.count_nonzero(is_row))
-        place = np.cumsum(is_row) - 1
-        everything = count == len(is_row)
-        columns: dict[str, Any] = {
-            "time_ns": self.records.time_ns[self.part],
-            "frame": self.records.frame[self.part],
-        }
-        columns = {name: column if everything else column[order] for name, column in columns.items()}
+        ends = np.cumsum([len(rows) for rows, _ in found]).tolist()
+        parts = [(slice(end - len(rows), end), given) for end, (rows, given) in zip(ends, found, strict=True)]
+        count, in_order = ends[-1], len(found) == 1
+        rows = found[0][0] if in_order else np.concatenate([each for each, _ in found])
+        if not in_order:  # fill each column part by part, then take it in the order of capture: quicker than to scatter
+            place = np.full(len(self.frames.offset), -1)
+            place[rows] = np.arange(count)
+            order = place[place >= 0]
+            rows = rows[order]
+        columns: dict[str, Any] = {}
         for name, dtype in kind.DTYPES.items():
-            if name in columns:
+            if name in ("time_ns", "frame"):
+                column = getattr(self.records, name)[self.part]
+                columns[name] = column if count == len(column) else column[rows]
                 continue
-            columns[name] = column = np.zeros(count, dtype)
             if name == "capture":
-                column[:] = self.capture
-            elif len(found) == 1:
-                column[:] = found[0][1].get(name, 0)
-            else:
-                for rows, given in found:
-                    column[place[rows]] = given.get(name, 0)
+                columns[name] = np.full(count, self.capture, dtype)
+                continue
+            columns[name] = column = np.empty(count, dtype)
+            for part, given in parts:
+                column[part] = given.get(name, 0)
+            values = [given.get(name, 0) for _, given in parts]
+            same = all(isinstance(value, int) and value == values[0] for value in values)
+            if not in_order and not same:
+                columns[name] = column[order]
         return kind(columns)
 
     def _with_scapy(self, block: Block) -> Block:
@@ -464,6 +484,4 @@ def _choose(network: Network, mask: NDArray[np.bool_]) -> Network:
     if mask.all():
         return network
     names = network.encapsulation
-    return replace(
-        network, rows=network.rows[mask], encapsulation=names if isinstance(names, int) else names[mask]
-    )
+    return replace(network, rows=network.rows[mask], encapsulation=names if isinstance(names, int) else names[mask])

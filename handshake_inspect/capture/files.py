@@ -124,6 +124,9 @@ class Window:
         self.error: str | None = None
         #: Where the octets begin and end in `buffer` that were not consumed yet.
         self.start = self.end = 0
+        #: The octets, and the same as an array; replaced when they must grow.
+        self.buffer = bytearray()
+        self.octets = np.frombuffer(self.buffer, np.uint8)
         self._skipped = 0
         self._allocate(max(block_octets, 64))
 
@@ -266,7 +269,7 @@ def _open(source: str | os.PathLike[str] | BinaryIO, name: str) -> Source:
         return Source(sys.stdin.buffer, owned=False)
     if isinstance(source, str | os.PathLike):
         try:
-            return Source(cast(BinaryIO, Path(source).open("rb", buffering=0)), owned=True)  # noqa: SIM115
+            return Source(cast(BinaryIO, Path(source).open("rb", buffering=0)), owned=True)
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise CaptureError(f"{name}: cannot be opened: {reason}") from None

@@ -22,8 +22,8 @@ RAW_IP = (12, 14, 101)
 #: Link types that `decode` reads itself.
 DECODED = frozenset((NULL, ETHERNET, LOOP, LINUX_SLL, LINUX_SLL2, RAW_IPV4, RAW_IPV6, *RAW_IP))
 LINK_TYPE_NAMES = {
-    NULL: "BSD loopback", ETHERNET: "Ethernet", 9: "PPP", 12: "raw IP", 14: "raw IP", 50: "PPP in HDLC framing",
-    51: "PPPoE", 101: "raw IP", 104: "Cisco HDLC", 105: "IEEE 802.11", LOOP: "OpenBSD loopback",
+    NULL: "BSD loopback (NULL)", ETHERNET: "Ethernet", 9: "PPP", 12: "raw IP", 14: "raw IP", 50: "PPP in HDLC framing",
+    51: "PPPoE", 101: "raw IP", 104: "Cisco HDLC", 105: "IEEE 802.11", LOOP: "BSD loopback (LOOP)",
     LINUX_SLL: "Linux cooked v1", 127: "IEEE 802.11 with radiotap", 192: "PPI", RAW_IPV4: "raw IPv4",
     RAW_IPV6: "raw IPv6", 239: "NFLOG", 242: "IP over Infiniband", LINUX_SLL2: "Linux cooked v2",
 }  # fmt: skip
@@ -66,7 +66,8 @@ class Frames:
         if isinstance(at, int) and at < HEAD_OCTETS:
             column = self.head[:, at]
             return (column if len(rows) == len(column) else column[rows]).astype(np.int64)
-        return self.octets[self.offset[rows] + at].astype(np.int64)
+        octet: NDArray[np.int64] = self.octets[self.offset[rows] + at].astype(np.int64)
+        return octet
 
     def word(self, rows: Rows, at: int | Rows) -> NDArray[np.int64]:
         """Return the two octets at `at` of each frame, in network order."""
@@ -150,7 +151,7 @@ class LinkDecoder:
             rest = (protocol != IPV4) & (protocol != IPV6)
             if not rest.any():
                 return
-            tagged = np.isin(protocol, VLAN_TYPES)
+            tagged = rest & np.isin(protocol, VLAN_TYPES)
             other = rest & ~tagged
             if other.any():
                 self._other(frames, rows[other], protocol[other], at, links)

@@ -88,7 +88,6 @@ def read_options(
     rows = np.flatnonzero((~ordinary & (option_octets >= TIMESTAMPS_OCTETS)) | (is_syn & (option_octets > 0)))
     if len(rows):
         lists = header[rows, at + 20 : at + 20 + LONGEST_OCTETS]
-        lists[np.arange(LONGEST_OCTETS) >= option_octets[rows][:, None]] = 0
         _read_rest(lists, rows, option_octets[rows], is_syn, numbers, columns)
     return columns
 
@@ -108,11 +107,16 @@ def _read_rest(
             return
         first, length = lists[pending[0]], octets[pending[0]]
         timestamps, structure = layout(first[:length].tobytes())
-        same = octets[pending] == length
+        everything = len(pending) == len(lists)
+        still = lists if everything else lists[pending]
+        same = (octets if everything else octets[pending]) == length
         for place in structure:
-            same &= lists[pending, place] == first[place]
+            same &= still[:, place] == first[place]
+        if everything and same.all():
+            _take(lists, rows, int(length), timestamps, is_syn, numbers, columns)
+            return
         chosen, pending = pending[same], pending[~same]
-        _take(lists[chosen], rows[chosen], int(length), timestamps, is_syn, numbers, columns)
+        _take(still[same], rows[chosen], int(length), timestamps, is_syn, numbers, columns)
     for one in pending.tolist():
         length = int(octets[one])
         timestamps, _ = layout(lists[one, :length].tobytes())
@@ -137,6 +141,7 @@ def _take(
         lists[:, timestamps + 2 : timestamps + 10] = 0
     syn = is_syn[rows]
     if syn.any():
+        lists[:, length:] = 0  # what stands there is payload
         columns.options[rows[syn]] = _number(lists[syn], length, numbers)
 
 

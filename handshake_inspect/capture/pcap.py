@@ -84,14 +84,14 @@ class PcapReader(RecordReader):
     def _records(self, offsets: Offsets, first_frame: int) -> Records:
         """Read the headers of the records at `offsets`: seconds, fraction, captured and original length."""
         octets, count = self._window.octets, len(offsets)
-        words = np.ndarray((len(octets) - 3,), f"{self.variant.byte_order}u4", octets, 0, (1,))  # type: ignore[call-overload]
-        seconds = words[offsets].astype(np.int64)
-        fraction = words[offsets + 4].astype(np.int64)
+        every = np.ndarray((len(octets) - 15, 16), np.uint8, octets, 0, (1, 1))
+        headers = every[offsets].view(f"{self.variant.byte_order}u4")
+        seconds, fraction, captured, original = (headers[:, column].astype(np.int64) for column in range(4))
         return Records(
             buffer=octets,
             offset=offsets + self.variant.record_header_octets,
-            captured=words[offsets + 8].astype(np.int64),
-            original=words[offsets + 12].astype(np.int64),
+            captured=captured,
+            original=original,
             time_ns=seconds * 1_000_000_000 + fraction * self.variant.unit_ns,
             frame=np.arange(first_frame, first_frame + count, dtype=np.int64),
             link_type=np.full(count, self.link_type, np.uint16),

@@ -44,22 +44,27 @@ class Interface:
     #: Seconds to add to every time.
     offset_seconds: int = 0
 
-    def time_ns(self, units: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Convert times of this interface to nanoseconds since the epoch, cut to what 64 bits can hold."""
+    def time_ns(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Convert times of this interface to nanoseconds since the epoch, cut to what 64 bits can hold.
+
+        The specification's times are unsigned, but one above 2**63 units is taken for negative: it is centuries
+        away otherwise, there are captures with such times, and so at least their differences are right.
+        """
         per_second = self.units_per_second
-        if per_second > 1 << 34:  # the products below could overflow
-            exact = [nanoseconds(int(unit), per_second, self.offset_seconds) for unit in units]
+        if per_second > 1 << 33:  # the product below could overflow
+            exact = [nanoseconds(unit, per_second, self.offset_seconds) for unit in units.tolist()]
             return np.array(exact, np.int64)
-        seconds, rest = np.divmod(units, np.uint64(per_second))
-        whole = np.minimum(seconds, np.uint64(MOST_SECONDS)).astype(np.int64) + self.offset_seconds
-        fraction = (rest * np.uint64(1_000_000_000) // np.uint64(per_second)).astype(np.int64)
-        return np.clip(whole, -MOST_SECONDS, MOST_SECONDS) * 1_000_000_000 + fraction
+        seconds, rest = np.divmod(units, per_second)
+        whole = np.clip(seconds, -MOST_SECONDS, MOST_SECONDS) + self.offset_seconds
+        fraction: NDArray[np.int64] = rest * 1_000_000_000 // per_second
+        fraction += np.clip(whole, -MOST_SECONDS, MOST_SECONDS) * 1_000_000_000
+        return fraction
 
 
 def nanoseconds(units: int, per_second: int, offset_seconds: int = 0) -> int:
     """Convert one time likewise: `units` of which `per_second` make a second."""
-    seconds, rest = divmod(units, per_second)
-    seconds = max(-MOST_SECONDS, min(min(seconds, MOST_SECONDS) + offset_seconds, MOST_SECONDS))
+    seconds, rest = divmod(units - (units >> 63 << 64 if units > 0 else 0), per_second)
+    seconds = max(-MOST_SECONDS, min(max(-MOST_SECONDS, min(seconds, MOST_SECONDS)) + offset_seconds, MOST_SECONDS))
     return seconds * 1_000_000_000 + rest * 1_000_000_000 // per_second
 
 
@@ -96,7 +101,9 @@ class PcapngReader(RecordReader):
         self._reach = PLAIN_OCTETS - 1
         if not window.need(28):
             have = window.end - window.start
-            raise CaptureError(f"{name}: cut after {have} octets, inside the pcapng section header; nothing can be read")
+            raise CaptureError(
+                f"{name}: cut after {have} octets, inside the pcapng section header; nothing can be read"
+            )
         if window.peek(12)[8:] not in BYTE_ORDER:
             raise CaptureError(f"{name}: not a capture: its pcapng section header has no byte-order magic")
         self._begin_section()
@@ -126,10 +133,8 @@ class PcapngReader(RecordReader):
         """Read all whole blocks in the window; False where the capture is damaged."""
         window = self._window
         while window.end - window.start >= 12:
-            if window.peek(4) == SECTION_MAGIC:
-                state = self._section_header(parts)
-            else:
-                state = self._read_blocks(parts)
+            is_header = window.peek(4) == SECTION_MAGIC
+            state = self._section_header(parts) if is_header else self._read_blocks(parts)
             if state is not None:
                 return state
         return True
@@ -176,7 +181,7 @@ class PcapngReader(RecordReader):
     def _take(self, offsets: Offsets, parts: list[Packets]) -> bool | None:
         """Read the blocks at `offsets`: the rare ones one by one, the packets all together."""
         octets, order = self._window.octets, self.section.byte_order
-        words = np.ndarray((len(octets) - 3,), f"{order}u4", octets, 0, (1,))  # type: ignore[call-overload]
+        words = np.ndarray((len(octets) - 3,), f"{order}u4", octets, 0, (1,))
         kind = words[offsets]
         is_packet = (kind == ENHANCED_PACKET) | (kind == SIMPLE_PACKET) | (kind == OBSOLETE_PACKET)
         known = len(self.section.interfaces) + np.cumsum(kind == INTERFACE)
@@ -194,10 +199,11 @@ class PcapngReader(RecordReader):
         total = words[block + 4].astype(np.int64)
         simple, obsolete = kind == SIMPLE_PACKET, kind == OBSOLETE_PACKET
         interface = words[block + 8].astype(np.int64)
-        if obsolete.any():
-            halves = np.ndarray((len(words),), words.dtype.byteorder + "u2", words, 0, (1,))  # type: ignore[call-overload]
-            interface[obsolete] = halves[block[obsolete] + 8]
-        units = (words[block + 12].astype(np.uint64) << np.uint64(32)) | words[block + 16]
+        # The obsolete block has two octets of interface and two of drops there.
+        interface[obsolete] = (
+            interface[obsolete] >> 16 if self.section.byte_order == ">" else interface[obsolete] & 0xFFFF
+        )
+        units = ((words[block + 12].astype(np.uint64) << np.uint64(32)) | words[block + 16]).view(np.int64)
         captured = words[np.minimum(block + 20, len(words) - 1)].astype(np.int64)
         original = words[np.minimum(block + 24, len(words) - 1)].astype(np.int64)
         other = np.where(simple, SIMPLE_OTHER_OCTETS, PACKET_OTHER_OCTETS)
@@ -205,7 +211,7 @@ class PcapngReader(RecordReader):
             interface[simple], units[simple] = 0, 0
             original[simple] = words[block[simple] + 8]
             captured[simple] = self._simple_captured(original[simple], total[simple])
-        wrong = (captured > total - other) | (interface >= known)
+        wrong = (captured > total - other) | (captured < 0) | (interface >= known)
         good = int(np.argmax(wrong)) if wrong.any() else len(block)
         chosen = slice(0, good)
         time_ns, link_type = self._by_interface(interface[chosen], units[chosen])
@@ -227,9 +233,7 @@ class PcapngReader(RecordReader):
         captured = np.minimum(original, np.maximum(total - SIMPLE_OTHER_OCTETS, -1))
         return np.minimum(captured, snaplen) if snaplen else captured
 
-    def _by_interface(
-        self, interface: Offsets, units: NDArray[np.uint64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    def _by_interface(self, interface: Offsets, units: Offsets) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         interfaces = self.section.interfaces
         used = np.flatnonzero(np.bincount(interface)).tolist() if len(interface) else []
         if len(used) == 1:

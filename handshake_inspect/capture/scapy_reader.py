@@ -9,14 +9,18 @@ Scapy is imported inside the functions, so that reading ordinary captures does n
 from __future__ import annotations
 
 import contextlib
+import gzip
 import logging
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import cache
+from itertools import chain, islice
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +29,53 @@ from handshake_inspect.capture.decode import CARRIERS, PROTOCOL_NAMES
 from handshake_inspect.capture.frames import RawFrame, records_of
 from handshake_inspect.capture.icmp import COLUMNS, ERRORS, ERRORS_V6, HEADER_OCTETS, read_quote
 from handshake_inspect.capture.link import (
-    AF_INET6, ETHERTYPE_NAMES, LINK_TYPE_NAMES, LINUX_SLL, LINUX_SLL2, encapsulation_number,
+    AF_INET6,
+    ETHERTYPE_NAMES,
+    LINK_TYPE_NAMES,
+    LINUX_SLL,
+    LINUX_SLL2,
+    encapsulation_number,
 )  # fmt: skip
 from handshake_inspect.capture.options import layout
 from handshake_inspect.capture.pcapng import nanoseconds
 from handshake_inspect.capture.records import CaptureError, Records
-from handshake_inspect.table import PACKET_TYPE_UNKNOWN, Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
+from handshake_inspect.table import (
+    PACKET_TYPE_UNKNOWN,
+    Block,
+    DatagramTable,
+    IcmpErrorTable,
+    Names,
+    SegmentTable,
+    Table,
+)
 
 #: Frames in one block of `read`.
 BLOCK_FRAMES = 4096
 #: Longest frame asked of Scapy's readers; their own limit of 65535 cuts frames of loopback.
 LONGEST_FRAME_OCTETS = 1 << 24
+#: A path, "-", a binary file object, or a list of Scapy's packets.
+Source = str | os.PathLike[str] | BinaryIO | Iterable[Any]
 SYN = 2
+TCP = 6
 Row = dict[str, int]
+T = TypeVar("T", bound=Table)
+
+
+class Taker(Protocol):
+    """What `feed` asks of `inspection.Inspector`, which this module must not import."""
+
+    names: Names
+    captures: list[Any]
+
+    def begin_capture(self, name: str, format_: str) -> int:
+        """Begin another capture and return its number."""
+
+    def add_block(self, block: Block, capture: int, frames: int, time_ns: Any) -> Any:
+        """Take a decoded block."""
 
 
 @cache
-def _layers() -> SimpleNamespace:
+def scapy_layers() -> SimpleNamespace:
     """Import the layers of Scapy that can stand around TCP. Their import binds them to each other."""
     import scapy.contrib.chdlc
     import scapy.contrib.etherip
@@ -76,23 +110,38 @@ def decode_records(records: Records, rows: Iterable[int] | NDArray[np.int64], na
     return collected.block()
 
 
-def read(
-    source: str | os.PathLike[str] | BinaryIO | Iterable[Any], names: Names, capture: int = 0
-) -> Iterator[Block]:
+def read(source: Source, names: Names, capture: int = 0) -> Iterator[Block]:
     """Read a file with Scapy's own reader, or a list of packets, from end to end through Scapy.
 
     Raises CaptureError if Scapy cannot open the file.
     """
+    for _, block in read_with_records(source, names, capture):
+        yield block
+
+
+def read_with_records(source: Source, names: Names, capture: int = 0) -> Iterator[tuple[Records, Block]]:
+    """Yield the same blocks, each with the records that it was made of."""
     is_file = isinstance(source, str | os.PathLike) or hasattr(source, "read")
-    frames = _raw_frames(source) if is_file else frames_of_packets(source)  # type: ignore[arg-type]
-    collected = Collector(names, capture)
-    for number, raw in enumerate(frames, 1):
-        with _quiet():
-            collected.add(raw, number)
-        if number % BLOCK_FRAMES == 0:
-            yield collected.block()
-            collected = Collector(names, capture)
-    yield collected.block()
+    frames = _raw_frames(source) if is_file else frames_of_packets(cast(Iterable[Any], source))
+    first = 1
+    while chosen := list(islice(frames, BLOCK_FRAMES)):
+        records = records_of(chosen, first_frame=first)
+        yield records, decode_records(records, range(len(records)), names, capture)
+        first += len(chosen)
+
+
+def feed(inspector: Taker, source: Source) -> None:
+    """Give an inspector what `read` finds. Raises CaptureError if Scapy cannot open the file."""
+    name = _name(source) if isinstance(source, str | os.PathLike) or hasattr(source, "read") else "(packets)"
+    blocks = read_with_records(source, inspector.names, len(inspector.captures))
+    first = next(blocks, None)  # before the capture is begun: it may not open
+    capture = inspector.begin_capture(name, "scapy")
+    seen: set[int] = set()
+    for records, block in chain([first] if first else [], blocks):
+        seen.update(np.unique(records.link_type).tolist())
+        named = {LINK_TYPE_NAMES.get(one, f"link type {one}") for one in seen}
+        inspector.captures[capture].link_types = tuple(sorted(named))
+        inspector.add_block(block, capture, len(records), records.time_ns)
 
 
 def records_of_packets(packets: Iterable[Any]) -> Records:
@@ -102,11 +151,11 @@ def records_of_packets(packets: Iterable[Any]) -> Records:
 
 def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
     """Yield the octets, time and link type of each of Scapy's packets."""
-    layers = _layers()
+    layers = scapy_layers()
     for packet in packets:
         octets = bytes(packet)
         # A Decimal as Scapy reads it from files, or a float with no more than it can hold.
-        time_ns = int(round(Decimal(packet.time) * 1_000_000_000))
+        time_ns = round(Decimal(packet.time) * 1_000_000_000)
         try:
             link_type = layers.conf.l2types.layer2num[type(packet)]
         except KeyError:
@@ -116,20 +165,10 @@ def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
 
 def _raw_frames(source: Any) -> Iterator[RawFrame]:
     """Yield the frames of a file as Scapy's readers cut it, with exact times (a packet's `time` may be a float)."""
-    import sys
+    from scapy.utils import RawPcapNgReader
 
-    from scapy.error import Scapy_Exception
-    from scapy.utils import RawPcapNgReader, RawPcapReader
-
-    _layers()
-    opened = sys.stdin.buffer if source == "-" else source
-    name = os.fspath(source) if isinstance(source, str | os.PathLike) else str(getattr(source, "name", "(file object)"))
-    with _quiet():
-        try:
-            reader = RawPcapReader(os.fspath(opened) if isinstance(opened, str | os.PathLike) else opened)
-        except (Scapy_Exception, OSError, EOFError) as error:
-            raise CaptureError(f"{name}: Scapy cannot open it: {error}") from None
-    try:
+    with contextlib.ExitStack() as stack:
+        reader = _scapy_reader(source, stack)
         while True:
             try:
                 with _quiet():
@@ -144,9 +183,29 @@ def _raw_frames(source: Any) -> Iterator[RawFrame]:
                 time_ns = about.sec * 1_000_000_000 + about.usec * (1 if reader.nano else 1000)
                 link_type = reader.linktype
             yield RawFrame(octets, about.wirelen, time_ns, link_type & 0xFFFF)
-    finally:
-        if opened is not sys.stdin.buffer:
-            reader.close()
+
+
+def _name(source: Any) -> str:
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else str(getattr(source, "name", "(file object)"))
+
+
+def _scapy_reader(source: Any, stack: contextlib.ExitStack) -> Any:
+    """Open Scapy's reader of a capture; `stack` closes what was opened here."""
+    from scapy.error import Scapy_Exception
+    from scapy.utils import RawPcapReader
+
+    scapy_layers()
+    name = _name(source)
+    file = sys.stdin.buffer if source == "-" else source
+    try:
+        if isinstance(file, str | os.PathLike):
+            file = stack.enter_context(Path(file).open("rb"))  # noqa: SIM115 (closed by the stack)
+            if file.peek(2)[:2] == b"\x1f\x8b":
+                file = stack.enter_context(gzip.GzipFile(fileobj=file))
+        with _quiet():
+            return RawPcapReader(file)
+    except (Scapy_Exception, OSError, EOFError) as error:
+        raise CaptureError(f"{name}: Scapy cannot open it: {error}") from None
 
 
 @contextlib.contextmanager
@@ -167,7 +226,7 @@ class Collector:
     def __init__(self, names: Names, capture: int) -> None:
         self.names = names
         self.capture = capture
-        self.layers = _layers()
+        self.layers = scapy_layers()
         self.segments: list[Row] = []
         self.datagrams: list[Row] = []
         self.icmp_errors: list[Row] = []
@@ -175,13 +234,12 @@ class Collector:
 
     def block(self) -> Block:
         """Return the rows so far."""
-        tables = [
-            kind({name: np.array([row.get(name, 0) for row in rows], dtype) for name, dtype in kind.DTYPES.items()})
-            for kind, rows in (
-                (SegmentTable, self.segments), (DatagramTable, self.datagrams), (IcmpErrorTable, self.icmp_errors),
-            )
-        ]  # fmt: skip
-        return Block(*tables, unread=self.unread)  # type: ignore[arg-type]
+        return Block(
+            _table(SegmentTable, self.segments),
+            _table(DatagramTable, self.datagrams),
+            _table(IcmpErrorTable, self.icmp_errors),
+            self.unread,
+        )
 
     def add(self, raw: RawFrame, number: int) -> None:
         """Dissect one frame, and keep its row or count it."""
@@ -216,7 +274,9 @@ class Collector:
                     return "IPv4 fragment"
             elif which is layers.IPv6ExtHdrFragment and (layer.offset or layer.m):
                 return "IPv6 fragment"
-            elif ip is not None and (which in (layers.TCP, layers.UDP, layers.ICMP) or which.__name__.startswith("ICMPv6")):
+            elif ip is not None and (
+                which in (layers.TCP, layers.UDP, layers.ICMP) or which.__name__.startswith("ICMPv6")
+            ):
                 common["encapsulation"] = encapsulation_number(self.names, vlans)
                 return self._add_transport(ip, layer, raw, common)
             elif layer.name not in ("Raw", "Padding"):
@@ -225,10 +285,22 @@ class Collector:
         return _kind(ip, layers, packet, kind, raw)
 
     def _below(self, layer: Any) -> Any:
-        """Return the payload; also of a BSD loopback header with another system's number for IPv6."""
+        """Return the payload; also where Scapy does not know what it is, and we do: IPv6 after a BSD loopback
+        header with the number of another system, and TCP with options that it cannot cut.
+        """
         below = layer.payload
         is_ipv6 = layer.name.startswith("Loopback") and getattr(layer, "type", None) in AF_INET6
-        return self.layers.IPv6(below.original) if is_ipv6 and type(below) is self.layers.Raw else below
+        if type(below) is not self.layers.Raw:
+            return below
+        if is_ipv6:
+            return self.layers.IPv6(below.original)
+        octets = below.original
+        if getattr(layer, "proto", getattr(layer, "nh", None)) == TCP and len(octets) >= 20:
+            # Scapy gives up on the whole header for an option that it cannot cut (here: AO of 1 octet).
+            tcp = self.layers.TCP(octets[:12] + bytes([0x50 | octets[12] & 0xF]) + octets[13:20])
+            tcp.original, tcp.dataofs = octets, octets[12] >> 4
+            return tcp
+        return below
 
     def _add_transport(self, ip: Any, transport: Any, raw: RawFrame, common: Row) -> str | None:
         layers, octets = self.layers, transport.original
@@ -278,6 +350,10 @@ class Collector:
         return None
 
 
+def _table(kind: type[T], rows: list[Row]) -> T:
+    return kind({name: np.array([row.get(name, 0) for row in rows], dtype) for name, dtype in kind.DTYPES.items()})
+
+
 def _addresses(ip: Any, layers: SimpleNamespace) -> Row:
     """Return the columns that an IP layer gives."""
     import socket
@@ -285,9 +361,7 @@ def _addresses(ip: Any, layers: SimpleNamespace) -> Row:
     if type(ip) is layers.IP:
         source, destination = (int.from_bytes(socket.inet_aton(address)) for address in (ip.src, ip.dst))
         return {"ip_version": 4, "src_lo": source, "dst_lo": destination, "ip_id": ip.id, "ttl": ip.ttl}
-    source, destination = (
-        int.from_bytes(socket.inet_pton(socket.AF_INET6, address)) for address in (ip.src, ip.dst)
-    )
+    source, destination = (int.from_bytes(socket.inet_pton(socket.AF_INET6, address)) for address in (ip.src, ip.dst))
     low = (1 << 64) - 1
     return {
         "ip_version": 6, "src_hi": source >> 64, "src_lo": source & low,

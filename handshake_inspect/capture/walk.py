@@ -154,12 +154,13 @@ def _stitch(
 
 def _whole(buffer: bytearray, offsets: Offsets, start: int, end: int, chain: Chain) -> Offsets:
     """Cut `offsets` before the first record that is broken, cut or starts a section; plainly if in doubt."""
-    lengths = np.ndarray((end - 3,), f"{chain.byte_order}u4", buffer, 0, (1,))
-    length = lengths[offsets + chain.length_at]
-    if len(offsets) and ((length > chain.longest) | (length < chain.smallest)).any():
+    # The length of every record but the last is also the way to the next one, which needs no look at the buffer.
+    length = np.diff(offsets) - chain.added
+    if len(length) and (length.max() > chain.longest or length.min() < chain.smallest):
         return np.array(walk_plainly(buffer, start, end, end, chain), np.int64)
     if chain.stop_word >= 0:
-        stops = np.flatnonzero(lengths[offsets] == chain.stop_word)
+        words = np.ndarray((end - 3,), f"{chain.byte_order}u4", buffer, 0, (1,))
+        stops = np.flatnonzero(words[offsets] == chain.stop_word)
         if len(stops):
             offsets = offsets[: stops[0]]
     while len(offsets):

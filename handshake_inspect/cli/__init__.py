@@ -23,7 +23,7 @@ COMMANDS = {
     "sniff": "Watch connections live: one line per segment with both states.",
     "check": "Check how connections opened and closed; exit 1 if one differs (for CI).",
 }
-SEVERAL_WORDS_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Commands(click.Group):
@@ -74,9 +74,7 @@ class Commands(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-@click.group(
-    cls=Commands, context_settings=SEVERAL_WORDS_HELP, invoke_without_command=True, subcommand_metavar="COMMAND ..."
-)
+@click.group(cls=Commands, context_settings=CONTEXT, invoke_without_command=True, subcommand_metavar="COMMAND ...")
 @click.version_option(package_name="handshake-inspect", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:

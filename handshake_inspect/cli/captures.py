@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ from handshake_inspect.capture.files import RecordReader, open_capture
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.cli.output import remark
 from handshake_inspect.inspection import Inspection, Inspector, add_source
+from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
+
+#: Work that is done sooner needs no progress line.
+PROGRESS_AFTER_S = 1.0
+PROGRESS_EVERY_S = 0.2
 
 
 @dataclass
@@ -117,17 +123,43 @@ class _Interruptible:
 
     def __iter__(self) -> Iterator[Records]:
         blocks = iter(self._reader)
+        progress = Progress(self._reader.name)
         while not self._interruption.asked:
             self._interruption.waiting = True
             try:
                 block = next(blocks, None)
             except KeyboardInterrupt:
-                return
+                break
             finally:
                 self._interruption.waiting = False
             if block is None:
-                return
+                break
+            progress.add(len(block))
             yield block
+        progress.end()
+
+
+class Progress:
+    """A line on standard error that counts frames, if that is a terminal and the work takes long."""
+
+    def __init__(self, name: str) -> None:
+        self._name = printable(name)
+        self._frames = 0
+        self._next = time.monotonic() + PROGRESS_AFTER_S
+        self._shown = False
+
+    def add(self, frames: int) -> None:
+        """Count frames, and say so now and then."""
+        self._frames += frames
+        if time.monotonic() >= self._next and sys.stderr.isatty():
+            self._next = time.monotonic() + PROGRESS_EVERY_S
+            self._shown = True
+            print(f"\r{self._name}: {self._frames:,} frames", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 @contextmanager

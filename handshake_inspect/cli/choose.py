@@ -6,14 +6,17 @@ In: all connections. Out: those chosen. Without `--sort` they pass through one a
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
-from handshake_inspect.cli.where import Condition, WhereError, field_path, parse, sort_key
+from handshake_inspect.cli.where import Condition, sort_key
+from handshake_inspect.cli.where_parser import WhereError, field_path, parse
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.views.contract import connection_object
@@ -50,6 +53,14 @@ class Choice:
         yield from islice(chosen, self.limit)
         if self.limit is not None:
             self.beyond_limit = sum(1 for _ in chosen)
+
+    def streams(self, connections: Sequence[Connection]) -> NDArray[np.int64]:
+        """Return the numbers of the connections chosen, in the order asked for; makes no object if all are."""
+        if not self.chooses and not self.sort:
+            shown = len(connections) if self.limit is None else min(self.limit, len(connections))
+            self.beyond_limit = len(connections) - shown
+            return np.arange(shown)
+        return np.array([one.stream for one in self.of(connections)], np.int64)
 
     def by_address(self, items: Iterable[T]) -> Iterator[T]:
         """Yield those of the host and the port."""

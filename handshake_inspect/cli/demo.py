@@ -103,12 +103,12 @@ def inspect_session(session: DemoSession) -> Inspection:
 def session_lines(session: DemoSession, inspection: Inspection, stream: int, options: LadderOptions) -> list[Text]:
     """Return the ladder of one connection of a session, with its socket calls."""
     from handshake_inspect.capture.frames import payload
-    from handshake_inspect.connections.connection import Endpoint
+    from handshake_inspect.connections.connection import Endpoint, Frame
     from handshake_inspect.views.ladder import ladder
     from handshake_inspect.views.words import counted
 
     steps = inspection.steps(stream)
-    octets = {
+    octets: dict[Frame, bytes] = {
         step.frame: payload(session.frames[step.frame - 1])
         for step in steps
         if step.payload_octets and isinstance(step.frame, int)

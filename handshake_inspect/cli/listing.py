@@ -29,7 +29,7 @@ def write_listing(
         write(export.ndjson(connections, steps_of if steps else None))
         write(export.ndjson_exchanges(exchanges))
     elif format_ == "csv":
-        write(export.csv_lines(connections))
+        write(export.csv_lines(inspection.connections, chosen.streams(inspection.connections)))
     elif format_ == "markdown":
         write_markdown(connections, exchanges if udp else None, len(inspection.captures))
     else:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Width of a ladder that does not go to a terminal.
 DEFAULT_WIDTH = 100
+#: Characters that are written at once.
+BATCH = 1 << 16
 
 
 def remark(text: str) -> None:
@@ -34,26 +36,32 @@ def terminal_width() -> int | None:
 
 
 def write(pieces: Iterable[str]) -> None:
-    """Write pieces of text as they come."""
+    """Write pieces of text as they come, some at a time: a system call for each is slow."""
+    waiting: list[str] = []
+    size = 0
     for piece in pieces:
-        sys.stdout.write(piece)
+        waiting.append(piece)
+        size += len(piece)
+        if size > BATCH:
+            sys.stdout.write("".join(waiting))
+            waiting, size = [], 0
+    sys.stdout.write("".join(waiting))
 
 
 def write_lines(lines: Iterable[Text]) -> None:
     """Write styled lines, in colour if that is wanted."""
     console = _console()
+    if console is None:
+        write(line.plain + "\n" for line in lines)
+        return
     for line in lines:
-        if console is None:
-            sys.stdout.write(line.plain + "\n")
-        else:
-            console.print(line, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def write_table(lines: Iterator[list[Cell]]) -> None:
     """Write the lines of a table."""
     if _console() is None:
-        for cells in lines:
-            sys.stdout.write(GAP.join(cell.text for cell in cells).rstrip() + "\n")
+        write(GAP.join(cell.text for cell in cells).rstrip() + "\n" for cells in lines)
         return
     write_lines(_styled(cells) for cells in lines)
 

@@ -77,8 +77,6 @@ def read_one(path: str, name: str, reader: str) -> Reading:
 
 def choose_stream(reading: Reading, stream: int | None) -> int | None:
     """Return which stream to show; None, with the reason printed, if that cannot be told."""
-    from handshake_inspect.cli.choose import Choice
-    from handshake_inspect.cli.listing import write_listing
     from handshake_inspect.cli.output import remark
 
     count = len(reading.inspection.connections)
@@ -92,6 +90,9 @@ def choose_stream(reading: Reading, stream: int | None) -> int | None:
     elif stream is not None:
         remark(f"Error: {name}: there is no stream {stream}; the last one is {count - 1}")
     else:
+        from handshake_inspect.cli.choose import Choice
+        from handshake_inspect.cli.listing import write_listing
+
         write_listing(reading.inspection, Choice(), "table")
         remark(f"Error: {name}: {count} connections; choose one with --stream 0 to {count - 1}")
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.capture.frames import RawFrame
 from handshake_inspect.capture.live import LiveCapture
@@ -16,6 +17,8 @@ from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import SegmentTable
 from handshake_inspect.views.segment_line import segment_line
 
+#: A mask over the rows of a table.
+Rows = NDArray[np.bool_]
 #: How long one look at the capture waits for frames.
 PATIENCE_S = 0.1
 
@@ -81,7 +84,7 @@ class Watch:
             found += [(connection, step) for step in inspection.steps(connection.stream)[before:]]
         return sorted(found, key=lambda item: item[1].time_ns)
 
-    def keep(self, block: Records, numbers: np.ndarray[tuple[int, ...], np.dtype[np.uint32]]) -> None:
+    def keep(self, block: Records, numbers: NDArray[np.uint32]) -> None:
         """Copy frames out of a block, whose buffer will be used again."""
         for row in np.flatnonzero(np.isin(block.frame, numbers)).tolist():
             octets, original = block.octets(row), int(block.original[row])
@@ -92,10 +95,11 @@ class Watch:
         self._inspector.captures[self._number].dropped = self.capture.dropped
         return self._inspector.result()
 
-    def _of_port(self, segments: SegmentTable) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def _of_port(self, segments: SegmentTable) -> Rows:
         if self.port is None:
             return np.ones(len(segments), np.bool_)
-        return (segments["src_port"] == self.port) | (segments["dst_port"] == self.port)
+        ours: Rows = (segments["src_port"] == self.port) | (segments["dst_port"] == self.port)
+        return ours
 
     def _concerns(self, connection: Connection) -> bool:
         return self.port is None or self.port in (connection.originator.port, connection.responder.port)

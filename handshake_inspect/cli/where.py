@@ -1,54 +1,21 @@
-"""The language of `--where`: conditions over the fields of the JSON contract, parsed and evaluated here, never `eval`.
+"""Conditions over the fields of the JSON contract: what `--where` means once it is parsed (`where_parser`).
 
-In: `teardown.kind == "aborted" and octets.originator > 0`. Out: a `Condition` that is true or false of a contract
-object. The grammar, from loosest to tightest:
-
-    or_      = and_ ("or" and_)*
-    and_     = not_ ("and" not_)*
-    not_     = "not" not_ | comparison
-    comparison = operand [("==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not" "in") operand]
-    operand  = number | string | "true" | "false" | "null" | field | "[" operand, ... "]" | "(" or_ ")"
-
-Numbers may have a unit: ns, us, ms, s, min, h make nanoseconds; k, M, G multiply by 1000. null equals null only, and
-`<`, `<=`, `>`, `>=` with null, or between values of different kinds, are false. A field alone is true unless it is
-null, false, 0 or empty.
+In: a tree of nodes and a contract object. Out: true or false; never `eval`. null equals null only, and `<`, `<=`, `>`,
+`>=` with null, or between values of different kinds, are false. A field alone is true unless it is null, false, 0 or
+empty.
 """
 
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NoReturn
+from typing import Any
 
-from handshake_inspect.views.fields import CHOICES, FIELDS, Kind, subfields, value_at
-from handshake_inspect.views.words import listed, nearest
+from handshake_inspect.views.fields import value_at
 
-UNITS = {
-    "": 1, "ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000,
-    "min": 60_000_000_000, "h": 3_600_000_000_000, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000,
-}  # fmt: skip
-CONSTANTS = {"true": True, "false": False, "null": None}
 COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
-KEYWORDS = ("and", "or", "not", "in")
-#: Parentheses and nots within each other; more is a mistake, and Python's own stack is not endless.
-DEEPEST = 64
-
-_TOKEN = re.compile(
-    r"""\s*(?:
-      (?P<number>-?\d+(?:\.\d+)?(?P<unit>[A-Za-zµ]*))
-    | (?P<string>"(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*')
-    | (?P<word>[A-Za-z_]\w*(?:\.\w+)*)
-    | (?P<sign>==|!=|<=|>=|<|>|\(|\)|\[|\]|,)
-    )""",
-    re.VERBOSE,
-)
-
-
-class WhereError(ValueError):
-    """An expression that cannot be used. One line, with the place marked »so«."""
 
 
 @dataclass(frozen=True)
@@ -119,15 +86,6 @@ class Condition:
         return bool(evaluate(self.node, found))
 
 
-def parse(text: str) -> Condition:
-    """Parse an expression. Raises WhereError."""
-    parser = _Parser(text)
-    node = parser.either()
-    if parser.token.kind != "end":
-        parser.fail(f"cannot go on here{' (compare two values at a time, joined by and)' * parser.at_sign()}")
-    return Condition(text, node)
-
-
 def evaluate(node: Node, found: Mapping[str, Any]) -> Any:
     """Return the value of `node` for a contract object."""
     match node:
@@ -188,199 +146,6 @@ def kind_of(value: Any) -> str:
     if isinstance(value, int | float | Fraction):
         return "number"
     return "text" if isinstance(value, str) else "list" if isinstance(value, list) else "object"
-
-
-def field_path(name: str) -> tuple[str, ...]:
-    """Return the path of a field by its dotted name. Raises WhereError with the nearest names."""
-    if name in FIELDS:
-        return tuple(name.split("."))
-    below = subfields(name)
-    if below:
-        names = listed([f"{name}.{field}" for field in below], "or")
-        raise WhereError(f"{name} is an object; its fields are {names}")
-    raise WhereError(f"there is no field {name}.{nearest(name, list(FIELDS))}")
-
-
-@dataclass(frozen=True)
-class _Token:
-    kind: str  # number, string, word, sign or end
-    text: str
-    start: int
-    end: int
-
-
-class _Parser:
-    """Recursive descent over the tokens, one method per line of the grammar."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.depth = 0
-        self.tokens = self._tokens()
-        self.token = next(self.tokens)
-
-    def fail(self, message: str, start: int | None = None, end: int | None = None) -> NoReturn:
-        """Raise the error, with the place marked in the text of the expression."""
-        start = self.token.start if start is None else start
-        end = self.token.end if end is None else end
-        marked = f"{self.text[:start]}»{self.text[start:end]}«{self.text[end:]}"
-        raise WhereError(f"{message}: {' '.join(marked.split())}")
-
-    def at_sign(self) -> bool:
-        """Does a comparison stand here?"""
-        return self.token.text in (*COMPARISONS, "in")
-
-    def either(self) -> Node:
-        node = self.both()
-        while self.take("or"):
-            node = Either(node, self.both())
-        return node
-
-    def both(self) -> Node:
-        node = self.negation()
-        while self.take("and"):
-            node = Both(node, self.negation())
-        return node
-
-    def negation(self) -> Node:
-        if not self.take("not"):
-            return self.comparison()
-        with_depth = self.deeper(self.negation)
-        return Not(with_depth)
-
-    def comparison(self) -> Node:
-        start = self.token.start
-        left = self.operand()
-        sign = self.sign()
-        if sign is None:
-            return left
-        place = self.token.start
-        right = self.operand()
-        self.check_kinds(sign, left, right, start, place)
-        return Compare(sign, left, right)
-
-    def sign(self) -> str | None:
-        for sign in (*COMPARISONS, "in"):
-            if self.take(sign):
-                return sign
-        if self.take("not"):
-            if not self.take("in"):
-                self.fail('expected "in" after "not"')
-            return "not in"
-        return None
-
-    def operand(self) -> Node:
-        token = self.token
-        if self.take("("):
-            node = self.deeper(self.either)
-            self.expect(")")
-            return node
-        if self.take("["):
-            return Listing(tuple(self.deeper(self.items)))
-        if token.kind == "number":
-            self.advance()
-            return Literal(self.number(token))
-        if token.kind == "string":
-            self.advance()
-            return Literal(re.sub(r"\\(.)", r"\1", token.text[1:-1], flags=re.DOTALL))
-        if token.kind != "word" or token.text in KEYWORDS:
-            self.fail("expected a field, a number or a string" + " at the end" * (token.kind == "end"))
-        self.advance()
-        if token.text in CONSTANTS:
-            return Literal(CONSTANTS[token.text])
-        try:
-            return Field(field_path(token.text))
-        except WhereError as error:
-            self.fail(str(error).rstrip("?"), token.start, token.end)
-
-    def items(self) -> list[Node]:
-        items: list[Node] = []
-        while not self.take("]"):
-            items.append(self.operand())
-            if not self.take(","):
-                self.expect("]")
-                break
-        return items
-
-    def number(self, token: _Token) -> int | Fraction:
-        digits = token.text.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZµ")
-        unit = token.text[len(digits) :]
-        if unit not in UNITS:
-            self.fail(f"{unit} is no unit; known are {listed([u for u in UNITS if u])}", token.start, token.end)
-        value = Fraction(digits) * UNITS[unit]
-        return value.numerator if value.denominator == 1 else value
-
-    def deeper(self, rule: Callable[[], Any]) -> Any:
-        """Call `rule` one level further down."""
-        self.depth += 1
-        if self.depth > DEEPEST:
-            self.fail(f"nested more than {DEEPEST} deep")
-        node = rule()
-        self.depth -= 1
-        return node
-
-    def check_kinds(self, sign: str, left: Node, right: Node, start: int, place: int) -> None:
-        """Refuse comparisons that could never be true: they are mistakes, and would silently match nothing."""
-        if sign in ("in", "not in"):
-            if isinstance(right, Listing):
-                for item in right.items:
-                    self.check_value(left, item, place)
-            elif kind_of_node(right) in ("number", "flag"):
-                self.fail(f'"{sign}" needs a list or a text on its right', place)
-            return
-        for one, other, at in ((left, right, place), (right, left, start)):
-            self.check_value(one, other, at)
-
-    def check_value(self, field: Node, value: Node, place: int) -> None:
-        """Refuse a value of another kind than the field, and a word that the field never holds."""
-        if not isinstance(field, Field) or not isinstance(value, Literal) or value.value is None:
-            return
-        name = ".".join(field.path)
-        kind, given = FIELDS[name], kind_of(value.value)
-        end = self.token.start
-        if kind == "list":
-            self.fail(f"{name} is a list: write ... in {name}", place, end)
-        if kind not in ("any", given):
-            self.fail(f"{name} is a {kind}, not a {given}", place, end)
-        if name in CHOICES and value.value not in CHOICES[name]:
-            choices = listed(CHOICES[name], "or")
-            self.fail(f"{name} is never {value.value}; it is {choices}", place, end)
-
-    def take(self, text: str) -> bool:
-        """Go on if the next token is this sign or keyword."""
-        if self.token.kind in ("sign", "word") and self.token.text == text:
-            self.advance()
-            return True
-        return False
-
-    def expect(self, text: str) -> None:
-        if not self.take(text):
-            self.fail(f'expected "{text}"')
-
-    def advance(self) -> None:
-        self.token = next(self.tokens)
-
-    def _tokens(self) -> Iterator[_Token]:
-        position = 0
-        end = len(self.text.rstrip())
-        while position < end:
-            match = _TOKEN.match(self.text, position)
-            if match is None:
-                start = position + len(self.text[position:]) - len(self.text[position:].lstrip())
-                self.fail("cannot be read", start, start + 1)
-            kind = next(name for name in ("number", "string", "word", "sign") if match[name] is not None)
-            yield _Token(kind, match[kind], match.start(kind), match.end(kind))
-            position = match.end()
-        while True:
-            yield _Token("end", "", end, end)
-
-
-def kind_of_node(node: Node) -> Kind | str:
-    """Return the kind of value that a node has, "any" if that depends."""
-    if isinstance(node, Literal):
-        return kind_of(node.value)
-    if isinstance(node, Field):
-        return FIELDS[".".join(node.path)]
-    return "list" if isinstance(node, Listing) else "flag"
 
 
 def sort_key(path: Sequence[str], found: Mapping[str, Any]) -> tuple[bool, str, Any]:

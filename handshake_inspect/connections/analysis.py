@@ -28,14 +28,13 @@ class Analysis:
 
     def __init__(self, names: Names, *, fold: bool = True) -> None:
         self._names = names
-        self._fold = fold
-        self._gathering = Gathering()
+        self.gathering = Gathering(fold=fold)
         self._unreachable: list[NDArray[np.int64]] = []
 
     @property
     def keys(self) -> KeyTable:
         """The key of each conversation."""
-        return self._gathering.conversations.keys
+        return self.gathering.conversations.keys
 
     def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> NDArray[np.int64]:
         """Take a block. Returns the conversation of each segment."""
@@ -43,26 +42,23 @@ class Analysis:
         for version, kind in UNREACHABLE.items():
             quoted |= (icmp_errors["ip_version"] == version) & (icmp_errors["icmp_type"] == kind)
         quoted &= icmp_errors["protocol"] == TCP
-        numbers = self._gathering.add(segments)
+        numbers = self.gathering.add(segments)
         if quoted.any():
             errors = icmp_errors.take(quoted)
-            conversation = self._gathering.conversations.number(keys_of(errors)[0])
+            conversation = self.gathering.conversations.number(keys_of(errors)[0])
             self._unreachable.append(_syn_identity(conversation, errors["seq"]))
         return numbers
 
     def verdicts(self) -> Verdicts:
         """Decide everything about all connections seen so far."""
         total = Verdicts()
-        parts = [self._decide(stored)[0] for stored in self._gathering.partitions()]
+        parts = [self._decide(stored)[0] for stored in self.gathering.partitions()]
         total.extend(parts)
         return total
 
     def _decide(self, stored: StoredRows) -> tuple[Verdicts, Split]:
-        part = split(stored, self._gathering.is_self())
-        zeros = np.zeros(len(stored), np.int64)
-        verdicts, _ = decide(
-            part, stored["encapsulation"], zeros, (zeros, zeros), self._fast_open(), self._is_unreachable(part)
-        )
+        part = split(stored, self.gathering.is_self())
+        verdicts, _ = decide(part, stored["encapsulation"], self._fast_open(), self._is_unreachable(part))
         return verdicts, part
 
     def _fast_open(self) -> NDArray[np.bool_]:
@@ -84,15 +80,12 @@ class Analysis:
         conversation = int(table["conversation"][row])
         same = np.flatnonzero(table["conversation"] == conversation)
         place = int(np.searchsorted(np.sort(_order(table, same)), _order(table, np.array([row]))[0]))
-        stored = self._gathering.conversation(conversation)
-        whole = split(stored, self._gathering.is_self())
+        stored = self.gathering.conversation(conversation)
+        whole = split(stored, self.gathering.is_self())
         rows = whole.rows.only(place)
         stored = stored.take(slice(int(whole.rows.start[place]), int(whole.rows.start[place + 1])))
         one = Split(rows, whole.conversation[place : place + 1], whole.originator_is_higher[place : place + 1])
-        zeros = np.zeros(len(stored), np.int64)
-        verdicts, events = decide(
-            one, stored["encapsulation"], zeros, (zeros, zeros), self._fast_open(), self._is_unreachable(one)
-        )
+        verdicts, events = decide(one, stored["encapsulation"], self._fast_open(), self._is_unreachable(one))
         home = int(stored["capture"][0])
 
         def frame_name(i: int) -> Frame:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -54,10 +55,11 @@ def keys_of(table: Table) -> tuple[KeyTable, NDArray[np.uint8]]:
     return KeyTable(columns), swap.astype(np.uint8)
 
 
+@lru_cache(maxsize=1 << 16)
 def address(ip_version: int, upper: int, lower: int) -> str:
     """Spell an address held as two 64-bit words."""
     if ip_version == 4:
-        return str(ipaddress.IPv4Address(lower & 0xFFFFFFFF))
+        return f"{lower >> 24 & 255}.{lower >> 16 & 255}.{lower >> 8 & 255}.{lower & 255}"
     return str(ipaddress.IPv6Address(upper << 64 | lower))
 
 

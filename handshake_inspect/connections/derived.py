@@ -16,19 +16,23 @@ guessed from ports: `^` stands in front where the responder was captured first, 
 establishes both ends. A repeated SYN-ACK does not take the highest number back. Counting for the logarithmic letters
 goes on while a state hides them. Of SYNs, FINs and RSTs with ever new numbers, `MOST_REPEATS` letters each are written.
 An ignored SYN (a challenge ACK is all it gets) is left out; Zeek and Wireshark begin another connection with it.
+
+**Folded rows.** Nothing depends on the rows that `compact` folds as long as each continues its direction exactly, is
+not the first of its kind, has a window, is captured before it is acknowledged, and acknowledges neither what was not
+captured nor, for the first time, a hole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.events import NEVER, RANGE, UNKNOWN, running_maximum
+from handshake_inspect.connections.events import NEVER, RANGE, UNKNOWN, row_before, running_maximum
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import first_of
 
@@ -64,18 +68,15 @@ class Derived:
         return [self.history_of_shape[number] for number in self.shape.tolist()]
 
 
-def derive(rows: ConnectionRows, covered_to: Rows | None = None) -> Derived:
-    """Derive the words of all connections. Every connection has a row that is not an ignored SYN.
-
-    `covered_to` is needed where rows were folded: of each row the highest SEG.SEQ + SEG.LEN that its end had sent up to
-    and with it *and the folded rows that follow it*, as far as the end's next row; RSTs do not count. Shape (n,).
-    """
-    reach = _reach(rows, rows.seq_end if covered_to is None else covered_to)
-    tokens, matters = _tokens(rows, reach)
+def derive(rows: ConnectionRows) -> Derived:
+    """Derive the words of all connections. Every connection has a row that is not an ignored SYN."""
+    keys = _keys(rows)
+    tokens, matters = _tokens(rows, keys, _reach(rows))
     at = np.flatnonzero(matters)
     shape, strings = _distinct_strings(tokens[at], rows.conn[at])
     answers = [watch(string) for string in strings]
-    return Derived(shape, [state for state, _ in answers], [history for _, history in answers], _completeness(rows))
+    states, histories = [state for state, _ in answers], [history for _, history in answers]
+    return Derived(shape, states, histories, _completeness(rows, keys))
 
 
 # --- Wireshark -------------------------------------------------------------------------------------------------------
@@ -102,23 +103,22 @@ COMPLETENESS = np.array(
 )
 
 
-def _keys(rows: ConnectionRows) -> NDArray[np.uint16]:
+def _keys(rows: ConnectionRows) -> Rows:
     """Control bits and presence of payload of each row, as an index into tables. Shape (n,)."""
-    keys: NDArray[np.uint16] = (rows.flags & np.uint16(KEY_BITS)) | (rows.payload > 0) * np.uint16(KEY_PAYLOAD)
-    return keys
+    return ((rows.flags & np.uint16(KEY_BITS)) | (rows.payload > 0) * np.uint16(KEY_PAYLOAD)).astype(np.int64)
 
 
-def _completeness(rows: ConnectionRows) -> NDArray[np.uint8]:
+def _completeness(rows: ConnectionRows, keys: Rows) -> NDArray[np.uint8]:
     """What was seen of each connection. Shape (m,).
 
     Wireshark looks for the bare SYN in a conversation's first packet only. What else that packet is, it notices in its
     second pass, after it was printed: so a conversation of one packet has no bit but that of a bare SYN.
     """
-    bits = COMPLETENESS[_keys(rows)]
-    bits[rows.ignored_syn] = 0
+    bits = COMPLETENESS.take(keys)
+    bits[np.flatnonzero(rows.ignored_syn)] = 0
     begin = rows.start[:-1]
     seen: NDArray[np.uint8] = np.bitwise_or.reduceat(bits, begin) if len(begin) else np.zeros(0, np.uint8)
-    seen[np.diff(rows.start) == 1] = 0
+    seen[(np.diff(rows.start) == 1) & (rows.duplicates[begin] == 0)] = 0
     bare = (rows.flags[begin] & (SYN | ACK)) == SYN
     seen[bare] |= WS_SYN
     seen[bare & (rows.payload[begin] > 0)] |= WS_DATA
@@ -128,8 +128,8 @@ def _completeness(rows: ConnectionRows) -> NDArray[np.uint8]:
 # --- Zeek: rows -> tokens --------------------------------------------------------------------------------------------
 
 
-class Token(IntFlag):
-    """All that Zeek's rules can ask of a row."""
+class Token:
+    """All that Zeek's rules can ask of a row. Bits of plain integers: those of an enum make the walk 4 times slower."""
 
     FIN = 1 << 0
     SYN = 1 << 1
@@ -153,22 +153,22 @@ KINDS = 8
 
 
 def _token_of(flags: int, has_payload: bool) -> int:
-    token = flags & int(CONTROL)
+    token = flags & CONTROL
     if token & Token.SYN or not token:
-        token |= int(Token.ACK) if flags & ACK else 0
-    if not flags & int(CONTROL) and has_payload:
-        token |= int(Token.DATA)
+        token |= Token.ACK if flags & ACK else 0
+    if not flags & CONTROL and has_payload:
+        token |= Token.DATA
     return token
 
 
 TOKEN = np.array([_token_of(key & KEY_BITS, bool(key & KEY_PAYLOAD)) for key in range(2 * KEY_PAYLOAD)], np.int64)
 KIND_OF_TOKEN = {
-    int(Token.ACK): PURE_ACK,
-    int(Token.DATA | Token.ACK): DATA,
-    int(Token.SYN): BARE_SYN,
-    int(Token.SYN | Token.ACK): SYN_ACK,
-    int(Token.FIN): ONLY_FIN,
-    int(Token.RST): ONLY_RST,
+    Token.ACK: PURE_ACK,
+    Token.DATA | Token.ACK: DATA,
+    Token.SYN: BARE_SYN,
+    Token.SYN | Token.ACK: SYN_ACK,
+    Token.FIN: ONLY_FIN,
+    Token.RST: ONLY_RST,
     0: NOTHING,
 }
 KIND = np.array([KIND_OF_TOKEN.get(int(token), ODD) for token in TOKEN], np.int64)
@@ -178,7 +178,7 @@ KIND = np.array([KIND_OF_TOKEN.get(int(token), ODD) for token in TOKEN], np.int6
 class Reach:
     """Highest numbers at each row. RSTs and ignored SYNs do not count. Shapes (n,); UNKNOWN where there is none."""
 
-    #: Sent by its own end before this row.
+    #: Sent by its own end before this row (in what stayed: segments folded into this row come after it).
     before: Rows
     #: Sent by its peer so far.
     peer: Rows
@@ -186,49 +186,48 @@ class Reach:
     counts: Mask
 
 
-def _reach(rows: ConnectionRows, covered_to: Rows) -> Reach:
+def _reach(rows: ConnectionRows) -> Reach:
     counts = ~rows.ignored_syn & ((rows.flags & RST) == 0)
     by_originator = rows.side == ORIGINATOR
-    sent = [running_maximum(rows, covered_to, counts & mask) for mask in (by_originator, ~by_originator)]
-    before = np.where(by_originator, _earlier(rows, sent[ORIGINATOR]), _earlier(rows, sent[RESPONDER]))
-    return Reach(before, np.where(by_originator, sent[RESPONDER], sent[ORIGINATOR]), counts)
+    # As `running_maximum`, with the numbers of each connection in a range of their own until the end.
+    lift = rows.conn * RANGE
+    ends, nothing = rows.seq_end + lift, lift + UNKNOWN
+    sent = [np.maximum.accumulate(np.where(counts & mask, ends, nothing)) for mask in (by_originator, ~by_originator)]
+    before = np.full(len(rows), UNKNOWN, np.int64)
+    before[1:] = np.where(by_originator[1:], sent[ORIGINATOR][:-1], sent[RESPONDER][:-1])
+    return Reach(
+        before=np.maximum(before - lift, UNKNOWN),
+        peer=np.where(by_originator, sent[RESPONDER], sent[ORIGINATOR]) - lift,
+        counts=counts,
+    )
 
 
-def _earlier(rows: ConnectionRows, values: Rows) -> Rows:
-    """Return the value at the row before, UNKNOWN at the first row of a connection."""
-    earlier = np.empty_like(values)
-    earlier[1:] = values[:-1]
-    earlier[rows.start[:-1]] = UNKNOWN
-    return earlier
-
-
-def _tokens(rows: ConnectionRows, reach: Reach) -> tuple[Rows, Mask]:
+def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach) -> tuple[Rows, Mask]:
     """Return the token of each row, and which rows matter. Shapes (n,)."""
-    keys = _keys(rows)
-    end, kind = rows.end, KIND[keys]
-    tokens = TOKEN[keys] | (rows.side << 5)
+    end, kind = rows.end, KIND.take(keys)
+    tokens = TOKEN.take(keys) | (rows.side << 5)
     taken = ~rows.ignored_syn
-    firsts = first_of(end * KINDS + kind, taken & (kind != ODD), 2 * rows.connections * KINDS)
-    matters = np.zeros(len(rows), np.bool_)
-    matters[firsts[firsts >= 0]] = True
+    group = end * KINDS + kind
+    firsts = first_of(group, taken, 2 * rows.connections * KINDS)
+    matters = firsts.take(group) == np.arange(len(rows))
     odd = np.flatnonzero(taken & (kind == ODD))
     matters[odd[np.unique(end[odd] << 5 | tokens[odd] & 31, return_index=True)[1]]] = True
     by_end = firsts.reshape(-1, 2, KINDS)
 
     _mark(tokens, matters, _with_other_number(rows, kind, taken, matters, by_end), Token.AGAIN)
-    _mark(tokens, matters, _at_thresholds(end, _zero_windows(rows, taken)), Token.ZERO_WINDOW)
+    _mark(tokens, matters, _at_thresholds(end, _zero_windows(rows)), Token.ZERO_WINDOW)
     _mark(tokens, matters, _at_thresholds(end, _repeated_payload(rows, reach)), Token.REPEATS)
     acks, letters = _gap_letters(rows, reach)
     tokens[acks] |= np.minimum(letters, 7) << GAP_SHIFT
     matters[acks] = True
     matters[_hesitant_answers(rows, kind, matters, by_end)] = True
-    empty = _without_octets(rows, reach, by_end)
-    tokens[rows.start[empty]] |= int(Token.EMPTY)
+    empty = _without_octets(rows, reach)
+    tokens[rows.start[empty]] |= Token.EMPTY
     return tokens, matters
 
 
-def _mark(tokens: Rows, matters: Mask, at: Rows, what: Token) -> None:
-    tokens[at] |= int(what)
+def _mark(tokens: Rows, matters: Mask, at: Rows, what: int) -> None:
+    tokens[at] |= what
     matters[at] = True
 
 
@@ -256,22 +255,28 @@ def _rank(group: Rows) -> Rows:
     return place - np.searchsorted(group, group)
 
 
-def _zero_windows(rows: ConnectionRows, taken: Mask) -> Rows:
-    return np.flatnonzero(taken & (rows.window == 0) & ((rows.flags & RST) == 0))
+def _zero_windows(rows: ConnectionRows) -> Rows:
+    """Count the zero windows of each row, second copies of the segment included. Shape (n,)."""
+    zero = (rows.window == 0) & ((rows.flags & RST) == 0) & ~rows.ignored_syn
+    return np.where(zero, 1 + rows.duplicates, 0)
 
 
 def _repeated_payload(rows: ConnectionRows, reach: Reach) -> Rows:
-    """Return the rows with payload of which Zeek has seen the last octet, or a higher one, before.
+    """Count the copies of each row's payload of which Zeek has seen the last octet, or a higher one, before.
 
     Payload on a first SYN counts as repeated, as Zeek takes the SYN's end for the highest number before it looks; that
-    of an RST occupies no numbers.
+    of an RST occupies no numbers. Shape (n,).
     """
-    has_payload = (rows.payload > 0) & ~rows.ignored_syn
-    is_rst, is_syn = (rows.flags & RST) != 0, (rows.flags & SYN) != 0
-    advance = rows.seq_end - np.where(is_rst, rows.payload, 0) - reach.before
-    first = reach.before == UNKNOWN
-    repeats = has_payload & np.where(first, is_syn, advance <= 0)
-    return np.flatnonzero(repeats & ~(is_rst & (advance < -BELIEVED_JUMP_OCTETS)))
+    special = (rows.flags & (SYN | RST)) != 0
+    maybe = (rows.payload > 0) & ((rows.seq_end <= reach.before) | special | (rows.duplicates > 0))
+    count = np.zeros(len(rows), np.int64)
+    at = np.flatnonzero(maybe & ~rows.ignored_syn)
+    is_rst, is_syn = (rows.flags[at] & RST) != 0, (rows.flags[at] & SYN) != 0
+    advance = rows.seq_end[at] - np.where(is_rst, rows.payload[at], 0) - reach.before[at]
+    repeats = np.where(reach.before[at] == UNKNOWN, is_syn, advance <= 0)
+    repeats &= ~(is_rst & (advance < -BELIEVED_JUMP_OCTETS))
+    count[at] = repeats + np.where(is_rst, 0, rows.duplicates[at])
+    return count
 
 
 def _hesitant_answers(rows: ConnectionRows, kind: Rows, matters: Mask, by_end: Rows) -> Rows:
@@ -280,23 +285,26 @@ def _hesitant_answers(rows: ConnectionRows, kind: Rows, matters: Mask, by_end: R
     Zeek does not take that for an answer as long as the originator has sent nothing but its SYN: so the first one after
     each SYN, FIN or RST of the originator matters.
     """
-    opened = by_end[:, ORIGINATOR, BARE_SYN] >= 0
-    first = np.where(by_end[:, RESPONDER] < 0, NEVER, by_end[:, RESPONDER])
-    empty = np.minimum(first[:, PURE_ACK], first[:, NOTHING])
-    hesitant = opened & (empty < NEVER) & (empty == first.min(axis=1))
+    answer, opened = by_end[:, RESPONDER], by_end[:, ORIGINATOR, BARE_SYN] >= 0
+    has_empty = (answer[:, PURE_ACK] >= 0) | (answer[:, NOTHING] >= 0)
+    maybe = np.flatnonzero(opened & has_empty & ((answer[:, SYN_ACK] < 0) | (answer[:, SYN_ACK] > answer[:, PURE_ACK])))
+    first = np.where(answer[maybe] < 0, NEVER, answer[maybe])
+    hesitant = np.zeros(rows.connections, np.bool_)
+    hesitant[maybe] = np.minimum(first[:, PURE_ACK], first[:, NOTHING]) == first.min(axis=1)
     if not hesitant.any():
         return np.zeros(0, np.int64)
     acts = np.cumsum(matters & (rows.side == ORIGINATOR) & ((rows.flags & (SYN | FIN | RST)) != 0))
-    answer = ((kind == PURE_ACK) | (kind == NOTHING)) & (rows.side == RESPONDER) & hesitant[rows.conn]
-    at = np.flatnonzero(answer)
+    is_empty = ((kind == PURE_ACK) | (kind == NOTHING)) & (rows.side == RESPONDER) & ~rows.ignored_syn
+    at = np.flatnonzero(is_empty & hesitant[rows.conn])
     fresh = np.ones(len(at), np.bool_)
     fresh[1:] = (acts[at][1:] != acts[at][:-1]) | (rows.conn[at][1:] != rows.conn[at][:-1])
     return at[fresh]
 
 
-def _without_octets(rows: ConnectionRows, reach: Reach, by_end: Rows) -> Rows:
+def _without_octets(rows: ConnectionRows, reach: Reach) -> Rows:
     """Return the connections that both ends reset and in which neither has sent an octet, by Zeek's arithmetic."""
-    reset = (by_end[:, ORIGINATOR, ONLY_RST] >= 0) & (by_end[:, RESPONDER, ONLY_RST] >= 0)
+    resets = np.bincount(rows.end[(rows.flags & RST) != 0], minlength=2 * rows.connections)
+    reset: Mask = (resets[0::2] > 0) & (resets[1::2] > 0)
     if not reset.any():
         return np.zeros(0, np.int64)
     at = np.flatnonzero(reset[rows.conn] & ~rows.ignored_syn)
@@ -319,9 +327,10 @@ def _without_octets(rows: ConnectionRows, reach: Reach, by_end: Rows) -> Rows:
 THRESHOLDS = 10 ** np.arange(16)
 
 
-def _at_thresholds(end: Rows, candidates: Rows) -> Rows:
-    """Return the 1st, 10th, 100th ... of the candidate rows of each end."""
-    at, letters = _letters(candidates, end[candidates], np.ones(len(candidates), np.int64))
+def _at_thresholds(end: Rows, count: Rows) -> Rows:
+    """Return the rows that hold the 1st, 10th, 100th ... occurrence of their end. `count`: of each row, shape (n,)."""
+    candidates = np.flatnonzero(count)
+    at, letters = _letters(candidates, end[candidates], count[candidates])
     return at[letters > 0]
 
 
@@ -347,23 +356,40 @@ def _gap_letters(rows: ConnectionRows, reach: Reach) -> tuple[Rows, Rows]:
     A gap is a run of octets that was acknowledged before it was captured. Each acknowledgment that passes a part of one
     reveals one gap: a long gap is counted once for each ACK that was captured while it was passed.
     """
-    ahead = reach.counts & (rows.seq > reach.before) & (reach.before > UNKNOWN) & ((rows.flags & SYN) == 0)
+    begin = rows.seq - rows.folded_octets
+    ahead = reach.counts & (begin > reach.before) & (reach.before > UNKNOWN) & ((rows.flags & SYN) == 0)
     acks = reach.counts & ((rows.flags & ACK) != 0) & (reach.peer > UNKNOWN)
-    beyond = acks & (rows.ack > reach.peer)
+    peer_reach = reach.peer
+    beyond = acks & (rows.ack > peer_reach)
+    if beyond.any() and rows.folded_octets.any():
+        peer_reach = _with_folded(rows, peer_reach)
+        beyond = acks & (rows.ack > peer_reach)
     if not (ahead.any() or beyond.any()):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     by_originator = rows.side == ORIGINATOR
     acked = [running_maximum(rows, rows.ack, acks & mask) for mask in (by_originator, ~by_originator)]
-    acked_before = np.where(by_originator, _earlier(rows, acked[ORIGINATOR]), _earlier(rows, acked[RESPONDER]))
+    before = [row_before(rows, one) for one in acked]
+    acked_before = np.where(by_originator, before[ORIGINATOR], before[RESPONDER])
     acked_by_peer = np.where(by_originator, acked[RESPONDER], acked[ORIGINATOR])
 
-    skipped = _Spans(rows.end, np.maximum(reach.before, acked_by_peer), rows.seq).where(ahead)
-    unseen = _Spans(rows.peer, np.maximum(reach.peer, acked_before), rows.ack).where(beyond)
-    fills = _Spans(rows.end, rows.seq, rows.seq_end).where(reach.counts & (rows.seq < reach.before))
+    skipped = _Spans(rows.end, np.maximum(reach.before, acked_by_peer), begin).where(ahead)
+    unseen = _Spans(rows.peer, np.maximum(peer_reach, acked_before), rows.ack).where(beyond)
+    fills = _Spans(rows.end, begin, rows.seq_end).where(reach.counts & (begin < reach.before))
     steps = _Spans(rows.peer, acked_before, rows.ack).where(acks)
     revealed = _revealing_acks(skipped.and_also(unseen), fills, steps)
     at, count = np.unique(revealed, return_counts=True)
     return _letters(at, rows.peer[at], count)
+
+
+def _with_folded(rows: ConnectionRows, peer_reach: Rows) -> Rows:
+    """Add to what the peer had sent so far what is folded into its next row: that was captured before it was acked."""
+    place, last = np.arange(len(rows)), len(rows) - 1
+    next_peer = np.empty(len(rows), np.int64)
+    for side in (ORIGINATOR, RESPONDER):
+        following = np.minimum.accumulate(np.where(rows.side == side, place, last)[::-1])[::-1]
+        next_peer[rows.side != side] = following[rows.side != side]
+    folded = (rows.folded_octets[next_peer] > 0) & (rows.end[next_peer] == rows.peer)
+    return np.maximum(peer_reach, np.where(folded, rows.seq[next_peer], UNKNOWN))
 
 
 @dataclass
@@ -459,24 +485,25 @@ def _distinct_strings(tokens: Rows, conn: Rows) -> tuple[Rows, list[tuple[int, .
     """
     if not len(tokens):
         return np.zeros(0, np.int64), []
-    in_use = np.flatnonzero(np.bincount(tokens))
-    code = np.searchsorted(in_use, tokens) + 1  # 0 pads
-    bits = len(in_use).bit_length()
+    codes = np.cumsum(np.bincount(tokens) > 0)  # from 1: 0 pads
+    bits = int(codes[-1]).bit_length()
     per_word = 63 // bits
-    begin = np.flatnonzero(np.diff(conn, prepend=-1))
-    length = np.diff(np.append(begin, len(conn)))
-    place = np.arange(len(conn)) - np.repeat(begin, length)
-    starts = np.flatnonzero(place % per_word == 0)
-    words = np.add.reduceat(code << (place % per_word * bits), starts)
+    length = np.bincount(conn)
+    begin = np.cumsum(length) - length
+    place = np.arange(len(conn)) - begin.take(conn)
+    shift = (np.arange(int(length.max())) % per_word * bits).take(place)
+    starts = np.flatnonzero(shift == 0)
+    words = np.add.reduceat(codes.take(tokens) << shift, starts)
     word_place, word_conn = place[starts] // per_word, conn[starts]
 
     number = np.zeros(len(begin), np.int64)
     known = 0
     for nth in range(int(word_place.max()) + 1):
         here = word_place == nth
-        word = np.unique(words[here], return_inverse=True)[1]
-        pair = number[word_conn[here]] * (int(word.max()) + 1) + word
-        distinct, inverse = np.unique(pair, return_inverse=True)
+        distinct, inverse = np.unique(words[here], return_inverse=True)
+        if nth:
+            pair = number[word_conn[here]] * len(distinct) + inverse
+            distinct, inverse = np.unique(pair, return_inverse=True)
         number[word_conn[here]] = known + inverse
         known += len(distinct)
     _, example, shape = np.unique(number, return_index=True, return_inverse=True)
@@ -540,11 +567,11 @@ def _cased(letters: str, side: int) -> str:
 
 def _letter(token: int, side: int, sender: _End, written: set[str]) -> str:
     """Return the letter of a row's control bits, "" if it is not to be written (again)."""
-    control = token & int(CONTROL)
+    control = token & CONTROL
     if control & (control - 1):  # more than one bit
         letter = "I" if control & Token.FIN and control & Token.RST else "Q"
     elif control:
-        letter = {int(Token.SYN): "H" if token & Token.ACK else "S", int(Token.FIN): "F", int(Token.RST): "R"}[control]
+        letter = {Token.SYN: "H" if token & Token.ACK else "S", Token.FIN: "F", Token.RST: "R"}[control]
     else:
         letter = "D" if token & Token.DATA else "A" if token & Token.ACK else ""
     once = _cased("S" if letter == "H" else letter, side)  # a SYN-ACK after a SYN is another SYN

@@ -150,6 +150,14 @@ def running_maximum(rows: ConnectionRows, values: Rows, mask: Mask) -> Rows:
     return np.maximum.accumulate(lifted) - rows.conn * RANGE
 
 
+def row_before(rows: ConnectionRows, running: Rows) -> Rows:
+    """Return the value of a running column at the row before each row; UNKNOWN at a connection's first row."""
+    before = np.full(len(rows), UNKNOWN, np.int64)
+    same = rows.conn[1:] == rows.conn[:-1]
+    before[1:][same] = running[:-1][same]
+    return before
+
+
 def _numbers(rows: ConnectionRows) -> Numbers:
     flags, end, peer, ends = rows.flags, rows.end, rows.peer, 2 * rows.connections
     syn, ack, fin, rst = (((flags & bit) != 0) for bit in (SYN, ACK, FIN, RST))
@@ -190,7 +198,7 @@ def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
     """Sort out acknowledgments of what was never sent: they must not count as proof of anything.
 
     A capture may have missed what they acknowledge, so one that lies beyond everything captured of the peer is
-    believed unless its sender's next acknowledgment takes it back, or the peer was captured to send its SYN and
+    believed unless its sender's next acknowledgment takes it back, or the peer was captured to send its SYN-ACK and
     never anything after it (RFC 9293 §3.10.7.4, fifth: SEG.ACK > SND.NXT).
     """
     sent = [running_maximum(rows, rows.seq_end, (rows.flags & RST == 0) & (rows.side == s)) for s in (0, 1)]
@@ -203,8 +211,11 @@ def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
     following = np.full(len(rows), NEVER, np.int64)
     same = rows.end[by_end[1:]] == rows.end[by_end[:-1]]
     following[by_end[:-1][same]] = rows.ack[by_end[1:][same]]
-    spoke = np.bincount(rows.end[(rows.flags & (SYN | RST)) == 0], minlength=2 * rows.connections) > 0
-    only_syn = ~spoke & (np.bincount(rows.end[valid_syn], minlength=2 * rows.connections) > 0)
+    ends = 2 * rows.connections
+    spoke = np.bincount(rows.end[(rows.flags & (SYN | RST)) == 0], minlength=ends) > 0
+    answered = np.bincount(rows.end[valid_syn & ((rows.flags & ACK) != 0)], minlength=ends) > 0
+    asked = np.bincount(rows.end[valid_syn & ((rows.flags & ACK) == 0)], minlength=ends) > 0
+    only_syn = ~spoke & answered & ~asked
     believable: Mask = ~(beyond & ((following < rows.ack) | only_syn[rows.peer]))
     return believable
 
@@ -214,7 +225,7 @@ def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
     originator = np.arange(rows.connections) * 2
     responder = np.where(rows.self_connect, originator, originator + 1)
     opened = rows.iss_known[:, ORIGINATOR] & ~rows.self_connect
-    no_answer = opened & (numbers.syn_ack_row[responder] < 0) & (numbers.bare_syn_row[responder] < 0)
+    no_answer = opened & (numbers.syn_row[responder] < 0) & (numbers.wrong_syn_ack_row[responder] < 0)
     # The originator acknowledges: it has received a SYN-ACK.
     numbers.inferred_syn_ack_row[:] = np.where(no_answer, numbers.ack_row[originator], -1)
     # The responder acknowledges data: the originator had sent its ACK with it, or before it.
@@ -235,8 +246,8 @@ def _infer_fins(rows: ConnectionRows, numbers: Numbers) -> None:
     if not (fin_row >= 0).any():
         return
     peer_end = np.arange(ends) ^ 1
-    highest = np.full(ends, UNKNOWN, np.int64)
-    captured = (rows.flags & RST) == 0
+    highest = np.ones(ends, np.int64)
+    captured = ((rows.flags & RST) == 0) & (rows.seq_end > rows.seq)
     np.maximum.at(highest, rows.end[captured], rows.seq_end[captured])
     last_row = rows.start[1:] - 1
     last_a = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
@@ -250,9 +261,8 @@ def _infer_fins(rows: ConnectionRows, numbers: Numbers) -> None:
     for one in map(int, np.flatnonzero(candidate)):
         a, b = int(rows.start[one // 2]), int(rows.start[one // 2 + 1])
         proof = a + int(np.searchsorted(numbers.acknowledged_by[1 - one % 2][a:b], highest[one] + 1))
-        if proof >= fin_row[one ^ 1]:
-            numbers.inferred_fin_row[one] = proof
-            numbers.fin_end[one] = highest[one] + 1
+        numbers.inferred_fin_row[one] = proof
+        numbers.fin_end[one] = highest[one] + 1
 
 
 def _arrivals(rows: ConnectionRows, numbers: Numbers) -> Rows:
@@ -350,13 +360,17 @@ def _distinct_resets(code: Rows, conn: Rows) -> Mask:
 def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> None:
     ends = np.arange(2 * rows.connections)
     bare = numbers.bare_syn_row
-    slots.add(Event.SEND_SYN, ends, np.where(bare >= 0, moment(bare, OWN_ACT, np.maximum(bare, 0)), NEVER))
-
     originator, responder = ends[0::2], ends[1::2]
     # A SYN that was not captured, or only after its SYN-ACK, was sent before it.
     answer = numbers.syn_ack_row[responder]
-    syn_missing = (answer >= 0) & (bare[originator] < 0) & rows.iss_known[:, ORIGINATOR]
-    slots.add(Event.SEND_SYN, originator, np.where(syn_missing, moment(answer, PROVEN, 0), NEVER))
+    asks = bare >= 0
+    asks[originator] |= rows.iss_known[:, ORIGINATOR]
+    own, others = numbers.syn_ack_row, numbers.syn_ack_row[_peer_of(rows)]
+    shown = np.minimum(_at(asks & (own >= 0), own, 0), _at(asks & (others >= 0), others, 0))
+    sends = np.where(bare >= 0, moment(bare, OWN_ACT, np.maximum(bare, 0)), NEVER)
+    slots.add(Event.SEND_SYN, ends, np.minimum(sends, np.where(row_of(shown) < row_of(sends), shown, NEVER)))
+    syn_missing = (answer >= 0) & rows.iss_known[:, ORIGINATOR]
+    syn_missing &= (bare[originator] < 0) | (bare[originator] > answer)
 
     valid = ((rows.flags & SYN) != 0) & (arrival != NEVER) & (rows.seq == 0) & ~rows.ignored_syn
     valid &= rows.iss_known.reshape(-1)[rows.end]
@@ -414,16 +428,15 @@ def _acknowledgment_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers
     repeated = last_of(rows.end, is_syn & (rows.seq == 0) & ~rows.ignored_syn, len(ends))
     syn_count = np.bincount(rows.end[is_syn & (rows.seq == 0)], minlength=len(ends))
     again = np.where(held, np.where(syn_count[receiver] > 2, repeated[receiver], -1), repeated[receiver])
-    chosen, is_assumed, refuted = _first_credible(rows, candidate, when, soft, again)
+    own_syn = is_syn & (rows.seq == 0) & ~rows.ignored_syn
+    chosen, is_assumed, refuted = _first_credible(rows, candidate, when, soft, again, own_syn)
     disproved.append(refuted)
-    inferred = numbers.inferred_syn_ack_row
-    chosen[0::2] = np.minimum(chosen[0::2], _at(inferred >= 0, inferred, 2))
-    by_data = numbers.inferred_ack_row
-    chosen[0::2] = np.where(
-        (by_data >= 0) & (inferred < 0), np.minimum(chosen[0::2], _at(by_data >= 0, by_data, 2)), chosen[0::2]
-    )
-    chosen[1::2] = np.minimum(chosen[1::2], _at(by_data >= 0, by_data, 3))
-    slots.add(Event.RECEIVE_ACK_OF_SYN, ends, chosen, is_assumed & (chosen != NEVER))
+    inferred, by_data = numbers.inferred_syn_ack_row, numbers.inferred_ack_row
+    proven = np.full(len(ends), NEVER, np.int64)
+    proven[0::2] = np.minimum(_at(inferred >= 0, inferred, 2), _at((by_data >= 0) & (inferred < 0), by_data, 2))
+    proven[1::2] = _at(by_data >= 0, by_data, 3)
+    is_assumed &= chosen < proven
+    slots.add(Event.RECEIVE_ACK_OF_SYN, ends, np.minimum(chosen, proven), is_assumed)
 
     fin_row = np.where(numbers.fin_row >= 0, numbers.fin_row, numbers.inferred_fin_row)
     candidate = carries & (fin_row[receiver] >= 0) & (rows.ack >= numbers.fin_end[receiver])
@@ -432,19 +445,20 @@ def _acknowledgment_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers
     when = np.where(late, moment(own_fin, UNBLOCKED, index), arrival)
     is_fin = ((rows.flags & FIN) != 0) & ((rows.flags & RST) == 0)
     repeated = last_of(rows.end, is_fin, len(ends))
-    chosen, is_assumed, refuted = _first_credible(rows, candidate, when, assumed_row, repeated[receiver])
+    chosen, is_assumed, refuted = _first_credible(rows, candidate, when, assumed_row, repeated[receiver], is_fin)
     disproved.append(refuted)
-    slots.add(Event.RECEIVE_ACK_OF_FIN, ends, chosen, is_assumed & (chosen != NEVER))
+    slots.add(Event.RECEIVE_ACK_OF_FIN, ends, chosen, is_assumed)
     return np.concatenate(disproved)
 
 
 def _first_credible(
-    rows: ConnectionRows, candidate: Mask, when: Rows, soft: Mask, repeated: Rows
+    rows: ConnectionRows, candidate: Mask, when: Rows, soft: Mask, repeated: Rows, repeats: Mask
 ) -> tuple[Rows, Mask, Rows]:
     """Choose for each end the first arrival among candidates that is not disproved by a later repetition.
 
-    `soft` marks arrivals that are only assumed; `repeated` is per row the receiver's last SYN or FIN. Returns the
-    moment per end, whether it is assumed, and the disproved ones as (row, disproving row, end).
+    `soft` marks arrivals that are only assumed; `repeats` marks SYNs or FINs, and `repeated` is per row the receiver's
+    last one of them. Returns the moment of each end, whether it is assumed, and the disproved ones as (row, disproving
+    row, end).
     """
     ends = 2 * rows.connections
     candidate = candidate & (when != NEVER)
@@ -454,9 +468,22 @@ def _first_credible(
     source = (chosen >> 3) & ((1 << ROW_BITS) - 1)
     is_assumed = (chosen != NEVER) & soft[np.where(chosen != NEVER, source, 0)]
     at = np.flatnonzero(refuted)
-    early = _earliest(rows.peer[at], when[at], ends)
-    first = at[(when[at] == early[rows.peer[at]]) & (when[at] < chosen[rows.peer[at]])]
-    return chosen, is_assumed, np.stack([row_of(when[first]), repeated[first], rows.peer[first]], axis=1)
+    at = at[when[at] < chosen[rows.peer[at]]]
+    # The first repetition after it disproves it; of those that one repetition disproves the first tells it all.
+    sent = np.sort(rows.end[repeats] << ROW_BITS | np.flatnonzero(repeats))
+    disproving = sent[np.searchsorted(sent, rows.peer[at] << ROW_BITS | row_of(when[at]), "right")]
+    order = np.lexsort((when[at], disproving))
+    at, disproving = at[order], disproving[order]
+    first = np.ones(len(at), np.bool_)
+    first[1:] = disproving[1:] != disproving[:-1]
+    at, disproving = at[first], disproving[first] & ((1 << ROW_BITS) - 1)
+    return chosen, is_assumed, np.stack([row_of(when[at]), disproving, rows.peer[at]], axis=1)
+
+
+def _peer_of(rows: ConnectionRows) -> Rows:
+    """Return the other end of each end. Shape (2m,)."""
+    ends = np.arange(2 * rows.connections)
+    return np.where(np.repeat(rows.self_connect, 2), ends, ends ^ 1)
 
 
 def _fin_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> None:
@@ -466,8 +493,7 @@ def _fin_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: 
     slots.add(Event.SEND_FIN, ends, _at(proof >= 0, proof, 1))
     fins = ((rows.flags & FIN) != 0) & (arrival != NEVER)
     received = _earliest(rows.peer[fins], arrival[fins], len(ends))
-    peer_of = np.where(np.repeat(rows.self_connect, 2), ends, ends ^ 1)
-    received = np.minimum(received, _at(proof >= 0, proof, 2)[peer_of])
+    received = np.minimum(received, _at(proof >= 0, proof, 2)[_peer_of(rows)])
     slots.add(Event.RECEIVE_FIN, ends, received)
 
 
@@ -482,6 +508,10 @@ def _reset_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers) -> Rese
     receiver_side, seq = rows.peer[at] & 1, rows.seq[at]
     conn = rows.conn[at]
     a_at = np.where(receiver_side, numbers.acknowledged_by[RESPONDER][at], numbers.acknowledged_by[ORIGINATOR][at])
+    # A SYN-ACK with a wrong number names what it expects all the same.
+    wrong = numbers.wrong_syn_ack_row[rows.peer[at]]
+    named = (a_at == UNKNOWN) & (wrong >= 0) & (wrong < at)
+    expected = np.where(named, rows.ack[wrong], a_at)
     speech = (rows.flags & RST) == 0
     last_spoken = last_of(rows.end, speech, 2 * rows.connections)
     last_any = last_of(rows.end, np.ones(len(rows), np.bool_), 2 * rows.connections)
@@ -520,4 +550,4 @@ def _reset_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers) -> Rese
     reply = only_syn & ((seq < 1) | (seq > numbers.syn_end[rows.end[at]]))
     acts = (last_word | (when != NEVER)) & ~reply
     slots.add(Event.SEND_RST, rows.end[at], np.where(acts, moment(at, OWN_ACT, at), NEVER))
-    return Resets(at, when, a_at, of_syn, last_word, assumed)
+    return Resets(at, when, expected, of_syn, last_word, assumed)

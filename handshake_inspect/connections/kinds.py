@@ -125,7 +125,7 @@ def _missing_of_opening(facts: Fact) -> tuple[str, ...]:
 
 def _failed_kind(facts: Fact, walked: Walk) -> str:
     reset = bool(walked.effective_resets)
-    if Fact.SYN_ACK_CAPTURED in facts or (Fact.BOTH_SYN in facts and not reset):
+    if Fact.SYN_ACK_CAPTURED in facts or Fact.BOTH_SYN in facts:
         if Fact.WRONG_ACK in facts:
             return "invalid"
         return "abandoned" if reset and not walked.visited(RESPONDER) & SYNCHRONIZED else "half-open"
@@ -160,12 +160,15 @@ class _Closing:
         self.resets = [m.ordinal for m in walked.moves if m.event in RESETS and not _opens_later(walked, m)]
         self._sent: dict[int, int] = {}
         self._acked: dict[int, int] = {}
+        self._received: dict[int, int] = {}
         for ordinal, code in enumerate(shape.codes):
             event, end = Event(code & 0xF), int(bool(code & RESPONDER_BIT))
             if event is Event.SEND_FIN:
                 self._sent.setdefault(end, ordinal)
             elif event is Event.RECEIVE_ACK_OF_FIN:
                 self._acked.setdefault(end, ordinal)
+            elif event is Event.RECEIVE_FIN:
+                self._received.setdefault(end, ordinal)
         self._self_connect = Fact.SELF_CONNECT in shape.facts
 
     def kind(self, opened: bool) -> tuple[str, bool | None, tuple[str, ...]]:
@@ -196,12 +199,8 @@ class _Closing:
         second = 1 - first
         if second not in self._sent:
             return SIDES[first]
-        knew = any(m.end == second and m.after is State.LAST_ACK for m in self._walked.moves)
-        received = any(
-            m.end == second and m.after is State.CLOSE_WAIT and m.ordinal < self._sent[second]
-            for m in self._walked.moves
-        )
-        return SIDES[first] if knew or received else "both"
+        knew = second in self._received and self._received[second] < self._sent[second]
+        return SIDES[first] if knew else "both"
 
     def _both_acknowledged(self) -> bool:
         ends = {ORIGINATOR} if self._self_connect else {ORIGINATOR, RESPONDER}

@@ -30,6 +30,8 @@ from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.seqnum import distance
 
 SECOND_NS = 1_000_000_000
+#: How many connections are made of the columns at once.
+BLOCK_CONNECTIONS = 4096
 
 #: How long TIME-WAIT lasts at the least, by whose rules. RFC 9293 §3.6.1: 2 MSL, MSL two minutes (§3.4.2).
 TIME_WAIT_NS = {"linux": 60 * SECOND_NS, "rfc": 240 * SECOND_NS}
@@ -46,6 +48,9 @@ class Connections(Sequence[Connection]):
     captures: list[str]
     profile: str = "linux"
 
+    def __post_init__(self) -> None:
+        self._sockets = _Sockets(self.keys)
+
     def __len__(self) -> int:
         return len(self.verdicts.table)
 
@@ -55,24 +60,48 @@ class Connections(Sequence[Connection]):
     def __getitem__(self, index: slice) -> list[Connection]: ...
     def __getitem__(self, index: int | slice) -> Connection | list[Connection]:
         if isinstance(index, slice):
-            return [self._make(stream) for stream in range(len(self))[index]]
-        return self._make(range(len(self))[index])
+            return list(self.of_streams(np.arange(len(self))[index]))
+        return next(self.of_streams(np.array([range(len(self))[index]])))
 
     def __iter__(self) -> Iterator[Connection]:
-        return (self._make(stream) for stream in range(len(self)))
+        return self.of_streams(np.arange(len(self)))
+
+    def of_streams(self, streams: NDArray[np.int64]) -> Iterator[Connection]:
+        """Make the connections of these streams, one after the other."""
+        for cells in self.cells(streams):
+            yield from (self._make(*one) for one in cells)
+
+    def cells(self, streams: NDArray[np.int64]) -> Iterator[Iterator[tuple[int, int, dict[str, int]]]]:
+        """Yield, in blocks, the stream, the row and the columns of the `VerdictTable` for each of these streams."""
+        columns = self.verdicts.table.columns
+        for a in range(0, len(streams), BLOCK_CONNECTIONS):
+            some = streams[a : a + BLOCK_CONNECTIONS]
+            rows = self.order[some]
+            lists = [column[rows].tolist() for column in columns.values()]
+            yield (
+                (stream, row, dict(zip(columns, values, strict=True)))
+                for stream, row, values in zip(some.tolist(), rows.tolist(), zip(*lists, strict=True), strict=True)
+            )
 
     @cached_property
-    def _order(self) -> NDArray[np.int64]:
+    def order(self) -> NDArray[np.int64]:
         """Row of each stream: connections are numbered by their first segment."""
         table = self.verdicts.table
         first = table["first_capture"].astype(np.int64) << 32 | table["first_frame"]
         return np.argsort(first, kind="stable")
 
     @cached_property
+    def _has_resets(self) -> NDArray[np.bool_]:
+        """Does the `ResetTable` have rows for a connection? Shape (m,)."""
+        has = np.zeros(len(self), np.bool_)
+        has[self.verdicts.resets["connection"]] = True
+        return has
+
+    @cached_property
     def _next_user(self) -> NDArray[np.int64]:
         """Row of the connection that used the same sockets next, NONE if there is none. Shape (m,)."""
         table = self.verdicts.table
-        order = self._order
+        order = self.order
         by_conversation = order[np.argsort(table["conversation"][order], kind="stable")]
         following = np.full(len(order), NONE, np.int64)
         same = table["conversation"][by_conversation[1:]] == table["conversation"][by_conversation[:-1]]
@@ -81,14 +110,12 @@ class Connections(Sequence[Connection]):
 
     def row_of_stream(self, stream: int) -> int:
         """Return the row of the `VerdictTable` that holds a stream."""
-        return int(self._order[stream])
+        return int(self.order[stream])
 
-    def _make(self, stream: int) -> Connection:
-        row = self.row_of_stream(stream)
-        cell = {name: column[row].item() for name, column in self.verdicts.table.columns.items()}
+    def _make(self, stream: int, row: int, cell: dict[str, int]) -> Connection:
         judgement = self.verdicts.judgements[cell["judgement"]]
         home = cell["first_capture"]
-        originator, responder = self._endpoints(cell["conversation"], cell["originator_is_higher"])
+        originator, responder = self.endpoints(cell["conversation"], cell["originator_is_higher"])
         return Connection(
             stream=stream,
             capture=self.captures[home],
@@ -127,9 +154,9 @@ class Connections(Sequence[Connection]):
                 fin_retransmissions=cell["fin_retransmissions"],
                 half_closed_ns=_known(cell["half_closed_ns"]),
             ),
-            resets=self._resets(row, home),
+            resets=self._resets(row, home) if self._has_resets[row] else (),
             states=Pair(*judgement.states),
-            time_wait=self._time_wait(row),
+            time_wait=self._time_wait(row) if judgement.time_wait else (),
             findings=(),
             conn_state=self.verdicts.words[cell["conn_state"]],
             history=self.verdicts.words[cell["history"]],
@@ -137,8 +164,9 @@ class Connections(Sequence[Connection]):
             initial_seq=_pair(cell, "iss"),
         )
 
-    def _endpoints(self, conversation: int, originator_is_higher: int) -> tuple[Endpoint, Endpoint]:
-        lower, higher = _sockets(self.keys, conversation)
+    def endpoints(self, conversation: int, originator_is_higher: int) -> tuple[Endpoint, Endpoint]:
+        """Return the sockets of a conversation: the originator's and the responder's."""
+        lower, higher = self._sockets[conversation]
         return (higher, lower) if originator_is_higher else (lower, higher)
 
     def _frame(self, home: int, capture: int, frame: int) -> Frame:
@@ -201,14 +229,21 @@ class Connections(Sequence[Connection]):
         return "reused" if higher or newer else "reused-early"
 
 
-def _sockets(keys: KeyTable, conversation: int) -> tuple[Endpoint, Endpoint]:
-    version = int(keys["ip_version"][conversation])
+class _Sockets:
+    """The two sockets of each conversation."""
 
-    def socket(which: str) -> Endpoint:
-        upper, lower = int(keys[f"{which}_hi"][conversation]), int(keys[f"{which}_lo"][conversation])
-        return Endpoint(address(version, upper, lower), int(keys[f"{which}_port"][conversation]))
+    def __init__(self, keys: KeyTable) -> None:
+        self._keys = keys
 
-    return socket("lower"), socket("higher")
+    def __getitem__(self, conversation: int) -> tuple[Endpoint, Endpoint]:
+        columns = self._keys.columns
+        version = int(columns["ip_version"][conversation])
+
+        def socket(which: str) -> Endpoint:
+            upper, lower = int(columns[f"{which}_hi"][conversation]), int(columns[f"{which}_lo"][conversation])
+            return Endpoint(address(version, upper, lower), int(columns[f"{which}_port"][conversation]))
+
+        return socket("lower"), socket("higher")
 
 
 @lru_cache(maxsize=4096)

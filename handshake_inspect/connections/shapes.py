@@ -27,7 +27,7 @@ class Fact(IntFlag):
     SYN_ACK_CAPTURED = 1 << 1  # with the right number
     ACK_CAPTURED = 1 << 2  # a third segment with the right numbers
     WRONG_SYN_ACK = 1 << 3
-    WRONG_ACK = 1 << 4  # a third segment, but none with the right numbers
+    WRONG_ACK = 1 << 4  # segments with ACK from the originator, but no third one with exactly the right numbers
     OPENING_KNOWN = 1 << 5  # a SYN or SYN-ACK was captured: the capture does not begin later
     BOTH_SYN = 1 << 6  # both ends sent a SYN without ACK
     SELF_CONNECT = 1 << 7
@@ -124,8 +124,10 @@ def _facts(rows: ConnectionRows, events: Events, fast_open_option: NDArray[np.bo
     flags, side = rows.flags, rows.side
     third = ((flags & (SYN | RST | ACK)) == ACK) & ((side == ORIGINATOR) | rows.self_connect[rows.conn])
     right = third & numbers.ack_counts & (rows.ack >= 1) & (rows.seq >= 1)
+    exact = right & (rows.seq <= numbers.syn_end[rows.end])
     has_third = np.bincount(rows.conn[third], minlength=count) > 0
     has_right = np.bincount(rows.conn[right], minlength=count) > 0
+    has_exact = np.bincount(rows.conn[exact], minlength=count) > 0
     has_row = np.bincount(rows.end, minlength=2 * count) > 0
     octets_on_syn = np.where(bare >= 0, numbers.syn_end[originator] - 1, 0)
     option = np.where(bare >= 0, fast_open_option[rows.options[np.maximum(bare, 0)]], False)
@@ -135,7 +137,7 @@ def _facts(rows: ConnectionRows, events: Events, fast_open_option: NDArray[np.bo
         Fact.SYN_ACK_CAPTURED: answer >= 0,
         Fact.ACK_CAPTURED: has_right,
         Fact.WRONG_SYN_ACK: numbers.wrong_syn_ack_row[responder] >= 0,
-        Fact.WRONG_ACK: has_third & ~has_right,
+        Fact.WRONG_ACK: has_third & ~has_exact,
         Fact.OPENING_KNOWN: rows.iss_known[:, ORIGINATOR],
         Fact.BOTH_SYN: (numbers.bare_syn_row[originator + 1] >= 0) & (bare >= 0),
         Fact.SELF_CONNECT: rows.self_connect,

@@ -47,6 +47,10 @@ class StoredRows(Table):
         "timestamp_value": np.uint32,
         "timestamp_echo": np.uint32,
         "has_timestamps": np.uint8,
+        "folded_segments": np.uint32,  # by `compact`: segments of the same sender right before, and their octets
+        "folded_octets": np.uint32,
+        "ordinary": np.uint8,  # by `compact`: found to be the middle of a transfer
+        "duplicates": np.uint16,  # second copies that were collapsed
     }
 
 
@@ -97,6 +101,9 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
         timestamp_value=stored["timestamp_value"],
         has_timestamps=stored["has_timestamps"],
         ip_id=stored["ip_id"],
+        folded_segments=stored["folded_segments"].astype(np.int64),
+        folded_octets=stored["folded_octets"].astype(np.int64),
+        duplicates=stored["duplicates"].astype(np.int64),
         ignored_syn=ignored,
         iss=np.full((count, 2), -1, np.int64),
         iss_known=np.zeros((count, 2), np.bool_),
@@ -180,7 +187,7 @@ def boundaries(stored: StoredRows) -> tuple[list[int], list[int]]:
             continue  # a retransmission
         if i == begin:
             continue
-        if _answered_before(stored, answers, begin, i):
+        if (before is None or before < begin) and _answered_before(stored, answers, begin, i):
             continue  # captured after its answer
         if (
             peer_syn is not None
@@ -209,13 +216,20 @@ def _sent_between(own: NDArray[np.int64], after: int, until: int) -> bool:
 
 
 def _peer_ignores(stored: StoredRows, peer_rows: NDArray[np.int64], i: int) -> bool:
-    """Is the peer's next segment an ACK that does not acknowledge the SYN in row `i`?"""
+    """Is the peer's next segment an ACK that does not acknowledge the SYN in row `i`?
+
+    One that repeats the peer's last acknowledgment is no news of the SYN, wherever the SYN lies.
+    """
     at = np.searchsorted(peer_rows, i)
     if at == len(peer_rows):
         return False
     j = int(peer_rows[at])
     if int(stored["flags"][j]) & (SYN | RST | ACK) != ACK:
         return False
+    spoken = peer_rows[:at]
+    spoken = spoken[(stored["flags"][spoken] & (ACK | RST)) == ACK]
+    if len(spoken) and stored["ack"][spoken[-1]] == stored["ack"][j]:
+        return True
     return not 0 < distance(int(stored["seq"][i]), int(stored["ack"][j])) <= ACKNOWLEDGES_WITHIN_OCTETS
 
 

@@ -231,7 +231,7 @@ class _Sums:
         seq = int(rows.seq[i])
         if before == UNKNOWN or seq == before:
             if before == 1 and bool(rows.iss_known[0, side]) and self._is_first_after_syn(i, side):
-                return [self._sum("seq", side, 1, seq, True, "next after the SYN", i)]
+                return [self._sum("seq", side, 1, seq, True, "after the SYN", i)]
             return []
         if seq > before:
             gap = seq - before
@@ -291,7 +291,7 @@ class _Sums:
             return [self._sum("ack", peer, sent, ack, None, f"{_octets(ack - sent)} of it not captured", i)]
         if before == UNKNOWN:
             return []
-        return [self._sum("ack", peer, ack, ack, True, f"{_octets(ack - before)} received", i)]
+        return [self._sum("ack", peer, ack, ack, True, _octets(ack - before), i)]
 
     def _wrong_acknowledgment(self, i: int, peer: int, ack: int) -> Arithmetic:
         expected = int(self._numbers.syn_end[peer]) if int(self._rows.flags[i]) & SYN else int(self._sent[peer][i])
@@ -347,5 +347,3 @@ def _plus(letter: str, relative: int) -> str:
 
 def _octets(count: int) -> str:
     return f"{count:,} octet" if count == 1 else f"{count:,} octets"
-
-

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.derived import derive
-from handshake_inspect.connections.events import NEVER, UNKNOWN, Events, find_events, row_of, running_maximum
+from handshake_inspect.connections.events import NEVER, UNKNOWN, Events, find_events, row_of
 from handshake_inspect.connections.kinds import Judgement, judge
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST, SYN, ConnectionRows
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, first_of, last_of
 from handshake_inspect.table import Table
@@ -149,15 +149,12 @@ class Verdicts:
 def decide(
     part: Split,
     encapsulation: NDArray[np.uint16],
-    duplicates: Rows,
-    folded: tuple[Rows, Rows],
     fast_open_option: NDArray[np.bool_],
     unreachable: NDArray[np.bool_],
 ) -> tuple[Verdicts, Events]:
     """Answer everything about the connections of one partition.
 
-    `encapsulation`, `duplicates` and `folded` (segments and octets that compaction folded into a row) have one entry
-    per row; `fast_open_option` one per option list, `unreachable` one per connection.
+    `encapsulation` has one entry per row, `fast_open_option` one per option list, `unreachable` one per connection.
     """
     rows = part.rows
     events = find_events(rows)
@@ -169,8 +166,8 @@ def decide(
         "judgement": shape,
         **_extent(rows),
         "encapsulation": encapsulation[rows.start[:-1]],
-        "duplicates": np.add.reduceat(duplicates, rows.start[:-1]) if len(rows) else duplicates,
-        **_volumes(rows, folded),
+        "duplicates": np.bincount(rows.conn, rows.duplicates, rows.connections),
+        **_volumes(rows),
         **_books(rows, events),
         **_retransmissions(rows, events),
         **_times(rows, events),
@@ -179,9 +176,9 @@ def decide(
         **_last_numbers(rows),
     }
     words = derive(rows)
-    names = {word: number for number, word in enumerate(sorted({*words.conn_state, *words.history}))}
-    columns["conn_state"] = np.array([names[word] for word in words.conn_state], np.int32)
-    columns["history"] = np.array([names[word] for word in words.history], np.int32)
+    names = {word: number for number, word in enumerate({*words.state_of_shape, *words.history_of_shape})}
+    columns["conn_state"] = np.array([names[word] for word in words.state_of_shape], np.int32)[words.shape]
+    columns["history"] = np.array([names[word] for word in words.history_of_shape], np.int32)[words.shape]
     columns["completeness"] = words.completeness
     table = VerdictTable(columns)
     verdicts = Verdicts(table, judgements, _resets(rows, events), _restarts(rows, table), list(names))
@@ -205,10 +202,10 @@ def _extent(rows: ConnectionRows) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _volumes(rows: ConnectionRows, folded: tuple[Rows, Rows]) -> dict[str, Rows]:
+def _volumes(rows: ConnectionRows) -> dict[str, Rows]:
     ends = 2 * rows.connections
-    segments = np.bincount(rows.end, minlength=ends) + np.bincount(rows.end, folded[0], ends).astype(np.int64)
-    octets = np.bincount(rows.end, rows.payload + folded[1], ends).astype(np.int64)
+    segments = np.bincount(rows.end, 1 + rows.folded_segments, ends).astype(np.int64)
+    octets = np.bincount(rows.end, rows.payload + rows.folded_octets, ends).astype(np.int64)
     return {**_ends(segments, "segments"), **_ends(octets, "octets")}
 
 
@@ -241,10 +238,11 @@ def _books(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
 def _covered(rows: ConnectionRows, limit: Rows) -> Rows:
     """Count the octets of each end below `limit` that stand in at least one captured segment. Shape (2m,)."""
     ends = 2 * rows.connections
-    data = np.flatnonzero((rows.payload > 0) & ((rows.flags & RST) == 0))
+    octets = rows.payload + rows.folded_octets
+    data = np.flatnonzero((octets > 0) & ((rows.flags & RST) == 0))
     end = rows.end[data]
-    begin = rows.seq[data] + ((rows.flags[data] & SYN) != 0)
-    begin, stop = np.maximum(begin, 1), np.minimum(begin + rows.payload[data], limit[end])
+    begin = rows.seq[data] + ((rows.flags[data] & SYN) != 0) - rows.folded_octets[data]
+    begin, stop = np.maximum(begin, 1), np.minimum(begin + octets[data], limit[end])
     order = np.argsort(end, kind="stable")
     end, begin, stop = end[order], begin[order], stop[order]
     if _out_of_order(end, begin, stop):
@@ -268,7 +266,7 @@ def _reached_before(end: Rows, stop: Rows) -> Rows:
 def _out_of_order(end: Rows, begin: Rows, stop: Rows) -> bool:
     """Does any row leave a gap behind the rows before it? Then a later one may fill it."""
     before = _reached_before(end, stop)
-    return bool(((begin > before) & (before > UNKNOWN)).any())
+    return bool((begin > np.maximum(before, 1)).any())
 
 
 def _retransmissions(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
@@ -321,9 +319,7 @@ def _options(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     return _ends(options, "options")
 
 
-def _time_wait(
-    rows: ConnectionRows, events: Events, shape: Rows, judgements: list[Judgement]
-) -> dict[str, Rows]:
+def _time_wait(rows: ConnectionRows, events: Events, shape: Rows, judgements: list[Judgement]) -> dict[str, Rows]:
     """When each end entered TIME-WAIT: the shape says by which event, the event at which row."""
     ordinal = np.full((len(judgements), 2), NONE, np.int64)
     for number, judgement in enumerate(judgements):
@@ -389,5 +385,3 @@ def _restarts(rows: ConnectionRows, table: VerdictTable) -> RestartTable:
     again = (began != NONE) & (rows.time_ns[at] > began)
     at, owner = at[again], owner[again]
     return RestartTable({"connection": rows.conn[at], "side": owner, "time_ns": rows.time_ns[at]})
-
-

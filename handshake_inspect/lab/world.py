@@ -127,7 +127,7 @@ def end_by_signal(_number: int, _frame: object) -> None:
     Once: Ctrl-C reaches child and parent alike, and the parent's own SIGTERM must not disturb the clearing up.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)  # not SIG_IGN: Python complains of a signal that is already on its way
     raise KeyboardInterrupt
 
 

@@ -91,6 +91,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     S.LISTEN: {
         E.SEND_SYN: S.SYN_SENT,  # §3.10.2: SEND on a listening socket makes it active
         E.RECEIVE_SYN: S.SYN_RECEIVED_PASSIVE,  # §3.10.7.2, third
+        E.RECEIVE_FIN: S.LISTEN,  # §3.10.7.4, eighth: its number cannot be validated, dropped
         E.SEND_RST: S.LISTEN,  # §3.10.7.2, second: an ACK is answered with RST
         E.RECEIVE_RST: S.LISTEN,  # §3.10.7.2, first: ignored
         E.RECEIVE_RST_OF_SYN: S.LISTEN,
@@ -98,7 +99,8 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
     S.SYN_SENT: {
         E.SEND_SYN: S.SYN_SENT,  # retransmission
         E.RECEIVE_SYN: S.SYN_RECEIVED_ACTIVE,  # §3.10.7.3, fourth: simultaneous open, unless the same segment acks
-        E.RECEIVE_FIN: S.SYN_SENT,  # §3.10.7.4, eighth: its number cannot be validated, dropped
+        E.RECEIVE_ACK_OF_SYN: S.SYN_SENT,  # §3.10.7.3, fifth: without SYN or RST it is dropped
+        E.RECEIVE_FIN: S.SYN_SENT,  # §3.10.7.4, eighth: dropped likewise
         E.SEND_RST: S.CLOSED,
         E.RECEIVE_RST: S.SYN_SENT,  # §3.10.7.3, second: without an ACK of our SYN it is dropped
         E.RECEIVE_RST_OF_SYN: S.CLOSED,  # connection refused

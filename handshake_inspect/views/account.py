@@ -49,7 +49,7 @@ def account(
         for index, sentence in enumerate(sentences):
             for number, line in enumerate(wrap(sentence, width - HEADING, indent=0)):
                 first = heading if index == number == 0 else ""
-                yield Text(first.ljust(HEADING), "bold").append_text(_plain(line))
+                yield Text().append(first.ljust(HEADING), "bold").append_text(line)
 
 
 def opening(connection: Connection, names: Pair[str]) -> list[Text]:
@@ -111,6 +111,8 @@ def closing(connection: Connection, names: Pair[str]) -> list[Text]:
 
 def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> list[Text]:
     """Close the books of each direction: the FIN's number is the initial one, plus one, plus every octet sent."""
+    if connection.octets.originator == connection.octets.responder == 0 and connection.handshake.complete is False:
+        return []
     lines = []
     for end, iss in zip(ENDS, "xy", strict=True):
         letter = fin_letter(steps, end)
@@ -118,7 +120,7 @@ def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> li
         line = Text(f"{names[end]}: ")
         if sent is None:
             line.append(f"{counted(connection.octets[end], 'octet')} captured;")
-            line.append(" how many were sent cannot be told without both its SYN and its FIN.")
+            line.append(" how many were sent cannot be told without its SYN and FIN.")
             lines.append(line)
             continue
         line.append(f"{letter} = {iss} + 1 + " if letter else "")
@@ -197,8 +199,3 @@ def _name(names: Pair[str], end: str) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _plain(line: Text) -> Text:
-    """Return `line` without the base style, so that it does not take over the heading's."""
-    return Text().append_text(line)

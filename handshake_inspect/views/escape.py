@@ -6,19 +6,16 @@ In: octets or text of unknown origin. Out: printable text without control codes.
 
 from __future__ import annotations
 
-import unicodedata
-
-#: Categories that are never printed as they are: control, format (bidi, zero width), surrogate, private, unassigned,
-#: line and paragraph separators.
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 
 
 def printable(text: str) -> str:
-    """Return `text` with everything that a terminal could obey written as an escape: `\\x1b`, `\\u202e`."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escape(char) if unicodedata.category(char) in _HIDDEN else char for char in text)
+    """Return `text` with everything that a terminal could obey written as an escape: `\\x1b`, `\\u202e`.
+
+    Python calls printable what is no control, format (bidirectional, zero width), surrogate, private or unassigned
+    character, and no separator but the space.
+    """
+    return text if text.isprintable() else "".join(map(_escape, text))
 
 
 def octets_text(octets: bytes, limit: int) -> str:
@@ -34,6 +31,8 @@ def _octet(value: int) -> str:
 
 
 def _escape(char: str) -> str:
+    if char.isprintable():
+        return char
     if char in _SHORT:
         return _SHORT[char]
     number = ord(char)

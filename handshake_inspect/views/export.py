@@ -10,9 +10,15 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.connections.flat import FLAT_COLUMNS, flat_rows
+from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import CaptureSummary
 from handshake_inspect.views.contract import (
@@ -27,14 +33,6 @@ from handshake_inspect.views.escape import printable
 
 #: Gives the steps of a connection, for `--steps`.
 StepsOf = Callable[[Connection], tuple[Step, ...]]
-
-CSV_COLUMNS = (
-    "stream", "capture", "originator_ip", "originator_port", "responder_ip", "responder_port", "first_ns",
-    "last_ns", "segments_originator", "segments_responder", "octets_originator", "octets_responder",
-    "missing_octets_originator", "missing_octets_responder", "handshake", "teardown", "closed_first",
-    "reset_by", "states_originator", "states_responder", "initial_rtt_ns", "conn_state", "history",
-    "completeness", "findings",
-)  # fmt: skip
 
 _ENCODE = json.JSONEncoder().encode
 
@@ -83,49 +81,18 @@ def _json_list(items: Iterable[str]) -> Iterator[str]:
     yield "[]" if separator == "[" else "]"
 
 
-def csv_lines(connections: Iterable[Connection]) -> Iterator[str]:
-    """Yield a header and one line per connection; quoted as RFC 4180 says, lines end with a line feed."""
+def csv_lines(connections: Connections, streams: NDArray[np.int64]) -> Iterator[str]:
+    """Yield a header and one line for each stream; quoted as RFC 4180 says, lines end with a line feed."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for connection in connections:
-        writer.writerow(_csv_row(connection))
-        if buffer.tell() > 1 << 16:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
+    writer.writerow(FLAT_COLUMNS)
+    named = replace(connections, captures=[printable(name) for name in connections.captures])
+    for block in flat_rows(named, streams):
+        writer.writerows(block)
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
     yield buffer.getvalue()
-
-
-def _csv_row(connection: Connection) -> list[str | int | None]:
-    """Return the cells in the order of `CSV_COLUMNS`; None is written as an empty cell."""
-    return [
-        connection.stream,
-        printable(connection.capture),
-        connection.originator.ip,
-        connection.originator.port,
-        connection.responder.ip,
-        connection.responder.port,
-        connection.first_ns,
-        connection.last_ns,
-        connection.segments.originator,
-        connection.segments.responder,
-        connection.octets.originator,
-        connection.octets.responder,
-        connection.missing_octets.originator,
-        connection.missing_octets.responder,
-        connection.handshake.kind,
-        connection.teardown.kind,
-        connection.teardown.closed_first,
-        connection.teardown.reset_by,
-        ">".join(connection.states.originator or ()),
-        ">".join(connection.states.responder or ()),
-        connection.handshake.initial_rtt_ns,
-        connection.conn_state,
-        connection.history,
-        connection.completeness,
-        " ".join(finding.code for finding in connection.findings),
-    ]
 
 
 def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:

@@ -60,9 +60,10 @@ class Layout:
         free = width - time - 2 - STATE - 1 - 1 - STATE
         needed = max(label + ARROW, LANE_MIN)
         wished = max(needed, min(with_payload + ARROW, LANE_MAX))
-        if free - 2 - PROOF_MIN >= needed:
-            proof = min(PROOF_MAX, max(PROOF_MIN, free - 2 - wished))
-            lane = min(LANE_MAX, free - 2 - proof)
+        if free - 1 - PROOF_MIN >= needed:
+            roomy = free - 1 - wished >= PROOF_MIN
+            proof = min(PROOF_MAX, free - 1 - (wished if roomy else needed))
+            lane = min(LANE_MAX, free - 1 - proof)
         else:
             proof = 0
             lane = max(min(free, wished), LANE_MIN)
@@ -86,7 +87,7 @@ class Layout:
         line.append_text(pad(lane, self.lane)).append(" ")
         line.append_text(pad(right, STATE))
         if proof is not None:
-            line.append("  ").append_text(proof)
+            line.append(" ").append_text(proof)
         line.rstrip()
         return line
 
@@ -127,7 +128,7 @@ def flow(items: Sequence[Text], width: int, separator: str = " · ") -> list[Tex
         if lines and lines[-1].cell_len + len(separator) + item.cell_len <= width:
             lines[-1].append(separator, "dim").append_text(item)
         else:
-            lines.extend(wrap(item, width))
+            lines.extend(wrap(Text().append_text(item), width))
     return lines
 
 

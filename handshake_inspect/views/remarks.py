@@ -37,6 +37,6 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False) -> Iterator[str
     datagrams = sum(capture.datagrams for capture in inspection.captures)
     if datagrams and not udp_listed:
         yield f"UDP: {counted(datagrams, 'datagram')}; --udp lists who asked and who answered"
-    duplicates = int(inspection.connections.verdicts.table["duplicates"].sum())
+    duplicates = inspection.duplicates
     if duplicates:
         yield f"{counted(duplicates, 'second copy', 'second copies')} of loopback segments collapsed"

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, StateAt, Step
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.ladder import ASSUMED, CLOSING_STYLE, STATE_STYLES
 from handshake_inspect.views.ladder_layout import STATE, pad
+from handshake_inspect.views.ladder_states import state_text
 from handshake_inspect.views.words import time_of_day
 
 
@@ -18,9 +18,9 @@ def segment_line(connection: Connection, step: Step) -> Text:
     """Return the line: time of day, stream, originator, its state, direction, responder, its state, segment."""
     to_right = step.sender == "originator"
     line = Text(f"{time_of_day(step.time_ns, 'local')} {connection.stream:>4}  ")
-    line.append(f"{connection.originator} ").append_text(pad(_state(step.states.originator), STATE))
+    line.append(f"{connection.originator} ").append_text(pad(_known(step.states.originator), STATE))
     line.append(" → " if to_right else " ← ", "bold")
-    line.append(f"{connection.responder} ").append_text(pad(_state(step.states.responder), STATE))
+    line.append(f"{connection.responder} ").append_text(pad(_known(step.states.responder), STATE))
     line.append(f"  {step.flags or 'no control bits'}", "bold").append(f" seq={step.symbolic_seq}")
     if step.symbolic_ack is not None:
         line.append(f" ack={step.symbolic_ack}")
@@ -36,7 +36,5 @@ def segment_line(connection: Connection, step: Step) -> Text:
     return line
 
 
-def _state(at: StateAt) -> Text:
-    if at.state is None:
-        return Text("-")
-    return Text(at.state + ASSUMED * (at.basis == "assumed"), STATE_STYLES.get(at.state, CLOSING_STYLE))
+def _known(at: StateAt) -> Text:
+    return state_text(at) if at.state is not None else Text("-")

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import NamedTuple
 
-from handshake_inspect.connections.connection import Connection, Endpoint
+from handshake_inspect.connections.connection import Connection, Endpoint, Handshake, Teardown
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.words import counted, duration
@@ -18,6 +19,8 @@ from handshake_inspect.views.words import counted, duration
 #: So many rows are looked at to find the widths of the columns.
 ROWS_MEASURED = 500
 GAP = "  "
+#: Signs of our own, each one column wide: looking up every cell's width would take longer than all the rest.
+_OURS = str.maketrans("→←×…", "    ")
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,7 @@ class Column:
     style: Callable[..., str] | None = None
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """Text that is padded to its column already, and its style ("" for none)."""
 
     text: str
@@ -96,28 +98,47 @@ def rows(items: Iterable[Connection] | Iterable[Exchange], columns: Sequence[Col
 
 def notes(connection: Connection) -> list[str]:
     """Return in few words what is not ordinary about a connection."""
-    opening, closing = connection.handshake, connection.teardown
-    missing = [connection.missing_octets.originator or 0, connection.missing_octets.responder or 0]
-    said = [
-        (bool(connection.encapsulation), printable(" ".join(connection.encapsulation))),
-        (bool(opening.missing), f"{'+'.join(opening.missing)} not captured"),
-        (opening.syn_retransmissions > 0, f"SYN sent {opening.syn_retransmissions + 1}×"),
-        (opening.syn_ack_retransmissions > 0, f"SYN-ACK sent {opening.syn_ack_retransmissions + 1}×"),
-        (opening.fast_open is not None, f"fast open {opening.fast_open}"),
-        (bool(closing.missing), f"{'+'.join(closing.missing)} not captured"),
-        (closing.fin_retransmissions > 0, f"{closing.fin_retransmissions}× FIN again"),
-        (closing.reset_by is not None, f"RST by {closing.reset_by}"),
-        (any(reset.valid is False for reset in connection.resets), "RST ignored"),
-        (missing[0] > 0, f"{missing[0]:,} octets → missing"),
-        (missing[1] > 0, f"{missing[1]:,} octets ← missing"),
-        (connection.duplicates > 0, f"{counted(connection.duplicates, 'duplicate')} collapsed"),
-    ]
-    return [words for holds, words in said if holds] + [finding.code for finding in connection.findings]
+    said: list[str] = []
+    if connection.encapsulation:
+        said.append(printable(" ".join(connection.encapsulation)))
+    said += _opening_notes(connection.handshake)
+    said += _closing_notes(connection.teardown)
+    if any(reset.valid is False for reset in connection.resets):
+        said.append("RST ignored")
+    for arrow, missing in (
+        ("→", connection.missing_octets.originator), ("←", connection.missing_octets.responder),
+    ):  # fmt: skip
+        if missing:
+            said.append(f"{counted(missing, 'octet')} {arrow} missing")
+    if connection.duplicates:
+        said.append(f"{counted(connection.duplicates, 'duplicate')} collapsed")
+    said += [finding.code for finding in connection.findings]
+    return said
+
+
+def _opening_notes(opening: Handshake) -> Iterator[str]:
+    if opening.missing:
+        yield f"{'+'.join(opening.missing)} not captured"
+    if opening.syn_retransmissions:
+        yield f"SYN sent {opening.syn_retransmissions + 1}×"
+    if opening.syn_ack_retransmissions:
+        yield f"SYN-ACK sent {opening.syn_ack_retransmissions + 1}×"
+    if opening.fast_open is not None:
+        yield f"fast open {opening.fast_open}"
+
+
+def _closing_notes(closing: Teardown) -> Iterator[str]:
+    if closing.missing:
+        yield f"{'+'.join(closing.missing)} not captured"
+    if closing.fin_retransmissions:
+        yield f"{closing.fin_retransmissions}× FIN again"
+    if closing.reset_by is not None:
+        yield f"RST by {closing.reset_by}"
 
 
 def cell_width(text: str) -> int:
     """Return how many terminal columns `text` takes (East Asian wide characters take two)."""
-    if text.isascii():
+    if text.isascii() or text.translate(_OURS).isascii():
         return len(text)
     from rich.cells import cell_len
 
@@ -141,19 +162,16 @@ def _lines(
 ) -> Iterator[list[Cell]]:
     """Yield the heading and one line per item, as padded cells; the last cell of a line is not padded."""
     last = columns[-1].title
-    yield [Cell(_pad(c.title, 0 if c.title == last else widths[c.title], c.right), "bold") for c in columns]
+    plan = [(c.cell, 0 if c.title == last else widths[c.title], c.right, c.style) for c in columns]
+    yield [Cell(_pad(c.title, part[1], c.right), "bold") for c, part in zip(columns, plan, strict=True)]
     for item in items:
-        yield [
-            Cell(
-                _pad(column.cell(item), 0 if column.title == last else widths[column.title], column.right),
-                column.style(item) if column.style else "",
-            )
-            for column in columns
-        ]
+        yield [Cell(_pad(cell(item), width, right), style(item) if style else "") for cell, width, right, style in plan]
 
 
 def _pad(text: str, width: int, right: bool) -> str:
-    room = " " * max(0, width - cell_width(text))
+    if width == 0:
+        return text
+    room = " " * (width - cell_width(text))
     return room + text if right else text + room
 
 

@@ -4,6 +4,7 @@
     let z = x+70_000
     0.250  A > SA   y (5)  ack x+1  win 512 mss 1460 wscale 7 sackok ts 7 3 tfo 0102030405060708  *3  | CLOSED!  -
     icmp   x                                         # an ICMP error quotes A's SYN with this number
+    open                                             # short for the three segments of an ordinary handshake
     ---                                              # from here on it is another connection
     = handshake three-way                            # a verdict about the connection above
 
@@ -13,7 +14,8 @@ integers modulo 2**32; x and y are the initial numbers of A and B, chosen by who
 
 Behind `|` stand the states of A and B after the segment: `-` nothing is proven, `.` not looked at, and how it is known:
 `^` sent, `!` acknowledged, `?` assumed, `??` assumed and disproved later, nothing: not looked at. The word `ignored`
-behind them: the receiver must ignore the segment, and the inspector says so. No other line may be said to be ignored.
+behind them: the receiver must ignore the segment, and the inspector says so (`ignored?`: not looked at). No other line
+may be said to be ignored.
 
 A verdict is a path into `Connection` and its value: `handshake` and `teardown` are their kinds, `closed_first` and
 `reset_by` are the teardown's, `A` and `B` the lists of states; None is `-`, an empty tuple `()`, an end `A` or `B`.
@@ -48,6 +50,12 @@ ISN_PAIRS = {
     "half": ((1 << 31) - 1, (1 << 31) - 3),
     "random": (random.Random(9293).randrange(MODULUS), random.Random(793).randrange(MODULUS)),
 }
+
+OPEN = (
+    "A > S  x                | SYN-SENT^     LISTEN?",
+    "B > SA y    ack x+1     | SYN-SENT^     SYN-RECEIVED!",
+    "A > A  x+1  ack y+1     | ESTABLISHED!  .",
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,8 @@ class Line:
     seq: str
     ack: str | None
     states: tuple[str, str] = (".", ".")
-    ignored: bool = False
+    #: Must it be said to be ignored? None: not looked at.
+    ignored: bool | None = False
 
 
 @dataclass
@@ -147,6 +156,10 @@ def parse(text: str) -> Scenario:
             continue
         if line == "self":
             scenario.self_connect = True
+        elif line == "open":
+            for one in OPEN:
+                now, lines = _segment_lines(one, now)
+                section.lines += lines
         elif set(line) == {"-"}:
             scenario.sections.append(Section())
         elif line.startswith("let "):
@@ -193,12 +206,11 @@ def _segment_lines(text: str, now: int) -> tuple[int, list[Line]]:
     assert (ack is not None) == bool(flags & FLAGS["A"]), f"ack and the ACK bit go together: {text}"
     expected = beside.split()
     states = (expected[0], expected[1]) if expected else (".", ".")
+    ignored = None if "ignored?" in expected[2:] else "ignored" in expected[2:]
     lines = []
     for k in range(times):
         at = now + k * MILLISECOND_NS
-        lines.append(
-            Line(text, replace(segment, time_ns=BEGIN_NS + at), seq, ack, states, "ignored" in expected[2:])
-        )
+        lines.append(Line(text, replace(segment, time_ns=BEGIN_NS + at), seq, ack, states, ignored))
     return now + (times - 1) * MILLISECOND_NS, lines
 
 
@@ -217,7 +229,9 @@ def _option(word: str, rest: list[str]) -> bytes:
 # --- running ---------------------------------------------------------------------------------------------------------
 
 
-def table_of(segments: Sequence[Segment], inspector: Inspector, ends: Ends | None = None) -> SegmentTable:
+def table_of(
+    segments: Sequence[Segment], inspector: Inspector, ends: Ends | None = None, first_frame: int = 1
+) -> SegmentTable:
     """Make the rows that decoding would have made of these segments."""
     ends = ends or Ends()
     table = SegmentTable.empty(len(segments))
@@ -226,7 +240,7 @@ def table_of(segments: Sequence[Segment], inspector: Inspector, ends: Ends | Non
         source, destination = (ends.a, ends.b) if one.sender == "A" else (ends.b, ends.a)
         row: dict[str, int] = {
             "time_ns": one.time_ns,
-            "frame": i + 1,
+            "frame": first_frame + i,
             "ip_version": source[0],
             "src_hi": source[1] >> 64,
             "src_lo": source[1] & 0xFFFFFFFFFFFFFFFF,
@@ -272,6 +286,19 @@ def inspect_segments(
         inspector.add_block(Block(part), capture, len(part), part["time_ns"])
     if len(errors):
         inspector.add_block(Block(SegmentTable.empty(), icmp_errors=errors), capture, 0, np.zeros(0, np.int64))
+    return inspector.result()
+
+
+def inspect_many(conversations: Sequence[tuple[Sequence[Segment], Ends]]) -> Inspection:
+    """Feed many conversations, each between sockets of its own, one after the other."""
+    inspector = Inspector()
+    capture = inspector.begin_capture("scenario.pcap", "pcap")
+    tables, frame = [], 1
+    for segments, ends in conversations:
+        tables.append(table_of(segments, inspector, ends, frame))
+        frame += len(segments)
+    table = SegmentTable.concatenate(tables)
+    inspector.add_block(Block(table), capture, len(table), table["time_ns"])
     return inspector.result()
 
 
@@ -347,7 +374,7 @@ def _compare_steps(connection: Connection, section: Section, names: dict[str, st
             actual = getattr(step.states, names[letter])
             if not _state_fits(expected, actual):
                 differences.append(f"frame {step.frame}: {line.text.strip()}\n    {letter} is {spell(actual)}")
-        if line.ignored != (step.ignored is not None):
+        if line.ignored not in (None, step.ignored is not None):
             differences.append(f"frame {step.frame}: {line.text.strip()}\n    ignored: {step.ignored}")
     return differences
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from privileges import as_ordinary_user, children, forbid_namespaces, needs_private_world, needs_root
 
 from handshake_inspect.lab.echo import EchoPlan, End, SocketCall, ask_tcp, serve_tcp
 from handshake_inspect.lab.programs import run_programs
@@ -20,6 +19,7 @@ from handshake_inspect.lab.record import closing_of
 from handshake_inspect.lab.scenarios import SCENARIOS
 from handshake_inspect.lab.session import DemoSession, run_demo, run_session, transport_of
 from handshake_inspect.lab.world import LabError, in_child, in_private_world
+from tests.lab.privileges import as_ordinary_user, children, forbid_namespaces, needs_private_world, needs_root
 
 SYN, SYN_ACK, FIN, ACK = 0x02, 0x12, 0x01, 0x10
 

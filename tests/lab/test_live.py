@@ -9,12 +9,12 @@ import sys
 import time
 
 import pytest
-from privileges import as_ordinary_user, needs_private_world
 
 from handshake_inspect.capture import live
 from handshake_inspect.capture.live import LINKTYPE_ETHERNET, LINKTYPE_RAW, LiveCapture, link_type_of
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.lab.world import IFREQ, SIOCSIFFLAGS, in_private_world
+from tests.lab.privileges import as_ordinary_user, needs_private_world
 
 Key = tuple[int, int, int, int, int]
 

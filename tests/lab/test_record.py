@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from privileges import needs_private_world
 
 from handshake_inspect.lab.record import lines_of_page, main, write_page
 from handshake_inspect.lab.scenarios import ALL, SCENARIOS, Scenario
 from handshake_inspect.lab.session import TCP, UDP, transport_of
+from tests.lab.privileges import needs_private_world
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 LETTERS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16}

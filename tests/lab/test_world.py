@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-from privileges import as_ordinary_user, children, forbid_namespaces, needs_private_world, needs_root
 
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.lab.world import (
@@ -22,6 +21,7 @@ from handshake_inspect.lab.world import (
     in_child,
     in_private_world,
 )
+from tests.lab.privileges import as_ordinary_user, children, forbid_namespaces, needs_private_world, needs_root
 
 
 def namespace(kind: str) -> str:

@@ -18,6 +18,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,8 @@ def compare_with_zeek(captures: Path, answers: Iterable[Answer]) -> Comparison:
         ends = sorted_ends((line["orig_h"], line["orig_p"]), (line["resp_h"], line["resp_p"]))
         theirs[line["file"], line["test"], line["baseline"], ends].append(line)
     for (file, _, _, ends), lines in theirs.items():
+        if all(line["ts"] for line in lines):
+            lines.sort(key=lambda line: float(line["ts"]))  # they are written as connections end
         mine = ours.get((file, ends), [])
         for line, answer in zip(lines, _counterparts(lines, mine), strict=True):
             streams = tuple(line["tshark_streams"])
@@ -143,7 +146,7 @@ def _by_ends(answers: Iterable[Answer]) -> dict[tuple[str, Ends], list[Answer]]:
 
 
 def _counterparts(lines: list[dict[str, Any]], mine: list[Answer]) -> list[Answer | None]:
-    """Find our connection for each line of a pair of sockets: the one as late as it, or else the only one in time."""
+    """Find our connection for each line of a pair of sockets: by order if there are as many, else by time."""
     if len(lines) == len(mine):
         return list(mine)
     found: list[Answer | None] = []
@@ -157,7 +160,7 @@ def _counterparts(lines: list[dict[str, Any]], mine: list[Answer]) -> list[Answe
 def _has_long_silence(lines: list[dict[str, Any]]) -> bool:
     times = [(line["ts"], line["ts"] + (line["duration"] or 0)) for line in lines if line["ts"] is not None]
     times.sort()
-    return any(later[0] - earlier[1] > ZEEK_LINGER_S for earlier, later in zip(times, times[1:], strict=False))
+    return any(later[0] - earlier[1] > ZEEK_LINGER_S for earlier, later in pairwise(times))
 
 
 def _wrapped(captures: Path) -> set[str]:

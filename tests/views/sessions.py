@@ -9,6 +9,7 @@ from handshake_inspect.connections.connection import (
     Connection,
     End,
     Endpoint,
+    Frame,
     Handshake,
     Pair,
     StateAt,
@@ -266,7 +267,7 @@ def three_segment() -> Connection:
         segments=Pair(6, 4),
         teardown=replace(base.teardown, kind="three-segment", half_closed_ns=11000),
         states=Pair(
-            ("CLOSED", "SYN-SENT", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"),
+            ("CLOSED", "SYN-SENT", "ESTABLISHED", "FIN-WAIT-1", "TIME-WAIT"),
             base.states.responder,
         ),
         time_wait=(wait,),
@@ -353,4 +354,4 @@ def calls() -> list[Call]:
     ]
 
 
-PAYLOAD = {4: b"bith", 6: b"BITH"}
+PAYLOAD: dict[Frame, bytes] = {4: b"bith", 6: b"BITH"}

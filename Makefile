@@ -1,0 +1,45 @@
+# Every target sets up what it needs. `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := .ci/constraints.txt
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types format bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+demo: $(VENV)/installed ## run a real echo session over real sockets, captured live, drawn as a ladder
+	@$(BIN)/handshake-inspect demo $(ARGS)
+
+test: $(VENV)/installed-dev ## run the tests (root sees more; what is skipped says why)
+	@$(BIN)/pytest -n auto $(ARGS)
+
+lint: $(VENV)/installed-dev ## check style
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev ## check types, strictly
+	@$(BIN)/mypy
+
+format: $(VENV)/installed-dev ## put the source into shape
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: $(VENV)/installed-dev ## make the captures of the README's section on speed, and time them beside tshark
+	@$(BIN)/python -m tests.bench.measure $(ARGS)
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/pyvenv.cfg:
+	@.ci/make-venv $(PYTHON) $(VENV)
+
+$(VENV)/installed: $(VENV)/pyvenv.cfg pyproject.toml $(CONSTRAINTS)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/pyvenv.cfg pyproject.toml $(CONSTRAINTS)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
+	@touch $@ $(VENV)/installed

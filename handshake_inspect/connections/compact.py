@@ -1,0 +1,159 @@
+"""Folds segments that cannot change an answer, so that a long transfer takes no more memory than a short one.
+
+In: all rows so far of some conversations. Out: the same answers from fewer rows. What is folded is the ordinary middle
+of a transfer: segments in order, acknowledged, with nothing new to say but "more octets". Each is counted into the
+next row of its sender that stays.
+
+Why it is exact. Answers look at rows through few windows: the first rows of an end, control bits, the running maxima
+of SEG.SEQ and SEG.ACK, acknowledgments of a SYN or FIN, and whatever is out of the ordinary. A row is *ordinary* if it
+continues its direction exactly (SEG.SEQ is the next number), acknowledges no less than before and nothing that was not
+captured, and is no first of its kind. All other rows stay, and they are *barriers*: between two barriers the last
+ordinary row of each end stays too (and what the peer had sent before it), so at every row that stays, now and in
+future, both maxima are what they were. Ordinary rows acknowledge nothing but data; when they arrived matters to
+nobody, once they have. So only rows are folded whose end the peer has acknowledged already.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.events import NEVER, UNKNOWN, Numbers, find_events, row_before, running_maximum
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
+from handshake_inspect.connections.split import StoredRows, first_of, last_of, split
+from handshake_inspect.tcp.states import Event
+
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+
+#: One row stays for each of these steps of a direction's numbers, so that unwrapping modulo 2**32 stays certain.
+STEP_BITS = 29
+
+
+def compact(stored: StoredRows, self_conversation: Mask) -> StoredRows:
+    """Fold what can be folded. `stored` is sorted by conversation and capture order, and so is the result."""
+    rows = split(stored, self_conversation).rows
+    events = find_events(rows)
+    settled = _settled(rows, events.start, events.code, events.row)
+    # What was ordinary stays so: the rows that showed it may be gone by now.
+    ordinary = _ordinary(rows, events.numbers, settled) | (stored["ordinary"] != 0)
+    stays = ~_foldable(rows, events.numbers, ordinary)
+    # Where a row is counted: the next row of its end that stays.
+    by_end = np.argsort(rows.end, kind="stable")
+    target: Rows = np.cumsum(stays[by_end]) - stays[by_end]
+    kept = by_end[stays[by_end]]
+    folded = by_end[~stays[by_end]]
+    into = kept[target[~stays[by_end]]]
+    columns = dict(stored.columns) | {"ordinary": ordinary}
+    for name, amount in (
+        ("folded_segments", stored["folded_segments"][folded].astype(np.int64) + 1),
+        ("folded_octets", stored["folded_octets"][folded].astype(np.int64) + stored["payload_octets"][folded]),
+        ("duplicates", stored["duplicates"][folded].astype(np.int64)),
+    ):
+        total = stored[name].astype(np.int64)
+        np.add.at(total, into, amount)
+        columns[name] = total
+    return StoredRows(columns).take(stays)
+
+
+def _settled(rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row: Rows) -> Rows:
+    """Row from which on the opening of each connection can no longer change; NEVER if it still can. Shape (m,)."""
+    event = code & 0xF
+    conn = np.repeat(np.arange(rows.connections), np.diff(start))
+    opening = (event == Event.RECEIVE_SYN) | (event == Event.RECEIVE_ACK_OF_SYN)
+    acknowledged = np.bincount(conn[event == Event.RECEIVE_ACK_OF_SYN], minlength=rows.connections)
+    last = np.full(rows.connections, -1, np.int64)
+    np.maximum.at(last, conn[opening], row[opening])
+    known = rows.iss_known.all(axis=1)
+    midstream = ~rows.iss_known.any(axis=1)
+    return np.where((known & (acknowledged == 2)) | midstream, last, NEVER)
+
+
+def _ordinary(rows: ConnectionRows, numbers: Numbers, settled: Rows) -> Mask:
+    index, end, peer = np.arange(len(rows)), rows.end, rows.peer
+    ends = 2 * rows.connections
+    plain = ((rows.flags & (SYN | FIN | RST | ACK)) == ACK) & (rows.window != 0)
+    sent = [running_maximum(rows, rows.seq_end, ((rows.flags & RST) == 0) & (rows.side == s)) for s in (0, 1)]
+    own_sent = _own_before(rows, sent)
+    own_ack = _own_before(rows, numbers.acknowledged_by)
+    peer_sent = np.where(peer & 1, sent[1], sent[0])
+    ordinary = (
+        plain
+        & (rows.seq - rows.folded_octets == own_sent)
+        & (rows.ack >= own_ack)
+        & (rows.ack <= peer_sent)
+        & (own_ack > UNKNOWN)
+    )
+    ordinary &= ~rows.self_connect[rows.conn]
+    # An acknowledgment that passes a hole, and data captured after its acknowledgment, show what the capture missed.
+    begin = rows.seq - rows.folded_octets
+    skips = (begin > own_sent) & (own_sent > UNKNOWN) & ((rows.flags & RST) == 0)
+    named = (rows.flags & (RST | ACK)) == ACK
+    skipped_to = [running_maximum(rows, rows.seq, skips & (rows.side == s)) for s in (0, 1)]
+    acknowledged = [running_maximum(rows, rows.ack, named & (rows.side == s)) for s in (0, 1)]
+    ordinary &= own_ack >= np.where(peer & 1, skipped_to[1], skipped_to[0])
+    ordinary &= begin >= np.where(rows.side, acknowledged[0], acknowledged[1])
+    # Firsts: of data, of pure acknowledgments, and whatever precedes the end of the opening.
+    has_data = rows.payload > 0
+    for mask in (has_data, ~has_data & plain):
+        first = first_of(end, mask, ends)
+        ordinary[first[first >= 0]] = False
+    ordinary &= index > settled[rows.conn]
+    # Nothing is certain after an RST, or after a SYN that was not taken.
+    trouble = first_of(rows.conn, ((rows.flags & RST) != 0) | rows.ignored_syn, rows.connections)
+    ordinary &= index < np.where(trouble >= 0, trouble, NEVER)[rows.conn]
+    # The row after an extraordinary one of the same end confirms it or takes it back.
+    ordinary &= _follows_ordinary(end, ordinary)
+    ordinary &= ~_steps_over(end, rows.seq) & ~_steps_over(end, rows.ack)
+    found: Mask = ordinary
+    return found
+
+
+def _own_before(rows: ConnectionRows, running: list[Rows]) -> Rows:
+    """Return what the sender of each row had reached before it, of one running column for each side."""
+    return np.where(rows.side, row_before(rows, running[1]), row_before(rows, running[0]))
+
+
+def _foldable(rows: ConnectionRows, numbers: Numbers, ordinary: Mask) -> Mask:
+    last_row = rows.start[1:] - 1
+    now = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
+    arrived = ordinary & (rows.seq_end <= now[rows.peer]) & (rows.ack < numbers.fin_end[rows.peer])
+    foldable: Mask = arrived & ~_witnesses(rows, ordinary, arrived)
+    return foldable
+
+
+def _witnesses(rows: ConnectionRows, ordinary: Mask, arrived: Mask) -> Mask:
+    """Choose, between two barriers, the rows that stay: the last of each end, and the other end's last before it."""
+    stay = np.zeros(len(rows), np.bool_)
+    if not len(rows):
+        return stay
+    section: Rows = np.cumsum(~ordinary)
+    count = int(section[-1]) + 1
+    last = last_of(section * 2 + rows.side, arrived, 2 * count)
+    stay[last[last >= 0]] = True
+    pair = last.reshape(count, 2)
+    earlier = pair.min(axis=1)
+    earlier_side = pair.argmin(axis=1)
+    both = earlier >= 0
+    before = arrived & both[section] & (np.arange(len(rows)) < earlier[section])
+    before &= rows.side != earlier_side[section]
+    other = last_of(section, before, count)
+    stay[other[other >= 0]] = True
+    return stay
+
+
+def _follows_ordinary(end: Rows, ordinary: Mask) -> Mask:
+    """Is the row before each row, of the same end, ordinary?"""
+    order = np.argsort(end, kind="stable")
+    follows = np.zeros(len(end), np.bool_)
+    follows[order[1:]] = ordinary[order[:-1]] & (end[order[1:]] == end[order[:-1]])
+    return follows
+
+
+def _steps_over(end: Rows, numbers: Rows) -> Mask:
+    """Is a number of an end the first in its range of 2**STEP_BITS?"""
+    order = np.argsort(end, kind="stable")
+    step = numbers[order] >> STEP_BITS
+    over = np.zeros(len(end), np.bool_)
+    over[order[1:]] = step[1:] != step[:-1]
+    return over

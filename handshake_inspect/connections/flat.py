@@ -1,0 +1,95 @@
+"""The flat columns of the contract (csv), a block of connections at a time.
+
+In: `Connections`. Out: lists of cells, without an object per connection: with a million connections those would cost
+more than the analysis. `None` is what the capture cannot tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.conversations import address
+from handshake_inspect.connections.kinds import Judgement
+from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections
+from handshake_inspect.connections.verdict import NONE
+
+#: Names and order of the cells.
+FLAT_COLUMNS = (
+    "stream", "capture", "originator_ip", "originator_port", "responder_ip", "responder_port", "first_ns", "last_ns",
+    "segments_originator", "segments_responder", "octets_originator", "octets_responder", "missing_octets_originator",
+    "missing_octets_responder", "handshake", "teardown", "closed_first", "reset_by", "states_originator",
+    "states_responder", "initial_rtt_ns", "conn_state", "history", "completeness", "findings",
+)  # fmt: skip
+
+Cells = list[Any]
+
+
+def flat_rows(connections: Connections, streams: NDArray[np.int64]) -> Iterator[Iterator[tuple[Any, ...]]]:
+    """Yield, in blocks, the cells of each stream in the order of `FLAT_COLUMNS`."""
+    shared = [_shared(judgement) for judgement in connections.verdicts.judgements]
+    for a in range(0, len(streams), BLOCK_CONNECTIONS):
+        some = streams[a : a + BLOCK_CONNECTIONS]
+        rows = connections.order[some]
+        columns = _columns(connections, rows, shared)
+        columns["stream"] = some.tolist()
+        yield zip(*(columns[name] for name in FLAT_COLUMNS), strict=True)
+
+
+def _shared(judgement: Judgement) -> tuple[str | None, ...]:
+    """Cells that all connections of one shape have in common: handshake to states_responder."""
+    return (
+        judgement.handshake_kind,
+        judgement.teardown_kind,
+        judgement.closed_first,
+        judgement.reset_by,
+        *(">".join(states or ()) for states in judgement.states),
+    )
+
+
+def _columns(
+    connections: Connections, rows: NDArray[np.int64], shared: list[tuple[str | None, ...]]
+) -> dict[str, Cells]:
+    table, words = connections.verdicts.table, connections.verdicts.words
+    columns: dict[str, Cells] = {
+        "capture": [connections.captures[number] for number in table["first_capture"][rows].tolist()],
+        "first_ns": table["first_ns"][rows].tolist(),
+        "last_ns": table["last_ns"][rows].tolist(),
+        "initial_rtt_ns": _known(table["initial_rtt_ns"][rows]),
+        "conn_state": [words[number] for number in table["conn_state"][rows].tolist()],
+        "history": [words[number] for number in table["history"][rows].tolist()],
+        "completeness": table["completeness"][rows].tolist(),
+        "findings": [""] * len(rows),
+    }
+    for end, suffix in (("originator", "o"), ("responder", "r")):
+        columns[f"segments_{end}"] = table[f"segments_{suffix}"][rows].tolist()
+        columns[f"octets_{end}"] = table[f"octets_{suffix}"][rows].tolist()
+        columns[f"missing_octets_{end}"] = _known(table[f"missing_octets_{suffix}"][rows])
+    behaviour = zip(*(shared[number] for number in table["judgement"][rows].tolist()), strict=True)
+    names = ("handshake", "teardown", "closed_first", "reset_by", "states_originator", "states_responder")
+    columns |= {name: list(cells) for name, cells in zip(names, behaviour, strict=True)}
+    return columns | _sockets(connections, rows)
+
+
+def _known(values: NDArray[np.int64]) -> Cells:
+    cells: Cells = values.tolist()
+    return [None if cell == NONE else cell for cell in cells]
+
+
+def _sockets(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Cells]:
+    table, keys = connections.verdicts.table, connections.keys
+    conversation = table["conversation"][rows]
+    higher_asks = table["originator_is_higher"][rows] != 0
+    version = keys["ip_version"][conversation].tolist()
+    columns = {}
+    for end, is_higher in (("originator", higher_asks), ("responder", ~higher_asks)):
+        upper, lower, port = (
+            np.where(is_higher, keys[f"higher_{part}"][conversation], keys[f"lower_{part}"][conversation]).tolist()
+            for part in ("hi", "lo", "port")
+        )
+        columns[f"{end}_ip"] = list(map(address, version, upper, lower))
+        columns[f"{end}_port"] = port
+    return columns

@@ -1,0 +1,108 @@
+"""Which states stand beside a segment, and how each is written.
+
+In: a connection and its steps. Out: the states that changed, those passed on the way within one segment, and text
+with the sign of their basis. A state without a sign is the end's own act, or proven by its peer's numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from handshake_inspect.connections.connection import Connection, End, Pair, StateAt, Step
+
+ENDS: tuple[End, End] = ("originator", "responder")
+STATE_STYLES = {
+    "CLOSED": "bright_black",
+    "LISTEN": "blue",
+    "SYN-SENT": "cyan",
+    "SYN-RECEIVED": "cyan",
+    "ESTABLISHED": "bold green",
+    "TIME-WAIT": "bold yellow",
+}
+CLOSING_STYLE = "magenta"
+#: Signs behind a state, and what the legend says about each.
+ASSUMED, DISPROVED, BY_TIMER = "?", "✗", "~"
+LEGEND = {
+    ASSUMED: "assumed: the segment was seen, its arrival is not proven by any later number",
+    DISPROVED: "assumed at that moment, and disproved by a later segment",
+    BY_TIMER: "by a timer, which no segment shows",
+}
+
+
+def sign_of(at: StateAt) -> str:
+    """Return the sign of a state's basis; "" for what is proven."""
+    if at.state is None:
+        return ""
+    return DISPROVED if at.disproved else {"assumed": ASSUMED, "timer": BY_TIMER}.get(at.basis or "", "")
+
+
+def state_text(at: StateAt | None) -> Text:
+    """Return a state with the sign of its basis; empty if it did not change or nothing is known."""
+    if at is None or at.state is None:
+        return Text()
+    sign = sign_of(at)
+    style = STATE_STYLES.get(at.state, CLOSING_STYLE)
+    if not sign:
+        return Text(at.state, style)
+    return Text(at.state, "dim " + style.removeprefix("bold ")).append(sign, "red" if at.disproved else "dim")
+
+
+class StateWalk:
+    """Which states to print beside a segment: those that changed, and those passed on the way within it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.last: dict[End, StateAt | None] = {"originator": None, "responder": None}
+        #: How far each end has come in the list of its proven states.
+        self.reached: dict[End, int] = {"originator": 0, "responder": 0}
+
+    def before_first(self) -> Pair[StateAt] | None:
+        """Return the states before the first segment, where the list begins there (CLOSED or LISTEN)."""
+        unknown = StateAt(None, None)
+        for end in ENDS:
+            states = self.connection.states[end]
+            if states and states[0] in ("CLOSED", "LISTEN"):
+                self.last[end] = StateAt(states[0], "sent")
+        if not any(self.last.values()):
+            return None
+        return Pair(self.last["originator"] or unknown, self.last["responder"] or unknown)
+
+    def after(self, step: Step) -> tuple[list[tuple[StateAt | None, StateAt | None]], Pair[StateAt | None]]:
+        """Return the states passed within `step`, a pair per line, and those it ends in where they changed."""
+        passed = {end: self._passed(end, step.states[end]) for end in ENDS}
+        lines = max(len(passed[end]) for end in ENDS)
+        above = [
+            (_item(passed["originator"], index - lines), _item(passed["responder"], index - lines))
+            for index in range(lines)
+        ]
+        changed = {end: self._changed(end, step.states[end]) for end in ENDS}
+        return above, Pair(changed["originator"], changed["responder"])
+
+    def _passed(self, end: End, now: StateAt) -> list[StateAt]:
+        """Return the states between the last one shown and `now`, as the connection lists them."""
+        last, states = self.last[end], self.connection.states[end] or ()
+        if now.disproved or (last is not None and last.state == now.state):
+            return []
+        start = self.reached[end] + (last is not None)
+        try:
+            found = states.index(now.state or "", start)
+        except ValueError:
+            return []
+        between = states[start:found] if last is not None else ()
+        self.reached[end] = found
+        return [StateAt(state, now.basis) for state in between]
+
+    def _changed(self, end: End, now: StateAt) -> StateAt | None:
+        last = self.last[end]
+        self.last[end] = now
+        if last is None:
+            return now
+        same = now.state == last.state and now.disproved == last.disproved
+        proven = last.basis == "assumed" and now.basis in ("sent", "acknowledged")
+        return None if same and not proven else now
+
+
+def _item(states: Sequence[StateAt], index: int) -> StateAt | None:
+    return states[index] if -len(states) <= index < 0 else None

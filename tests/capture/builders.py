@@ -1,0 +1,63 @@
+"""Captures built octet by octet for the tests, independent of the code that reads them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+
+from handshake_inspect.capture.records import Records
+
+#: One frame of a capture: its octets, its length on the wire, nanoseconds since the epoch.
+Frame = tuple[bytes, int, int]
+
+
+def pcap(
+    frames: Iterable[Frame], *, order: str = "<", nano: bool = True, link_type: int = 1, snaplen: int = 65535
+) -> bytes:
+    """Return a pcap file."""
+    magic = 0xA1B23C4D if nano else 0xA1B2C3D4
+    parts = [struct.pack(order + "IHHIIII", magic, 2, 4, 0, 0, snaplen, link_type)]
+    for octets, original, time_ns in frames:
+        fraction = time_ns % 10**9 // (1 if nano else 1000)
+        parts += struct.pack(order + "4I", time_ns // 10**9, fraction, len(octets), original), octets
+    return b"".join(parts)
+
+
+def block(kind: int, body: bytes, order: str = "<") -> bytes:
+    """Return a pcapng block."""
+    body += bytes(-len(body) % 4)
+    length = len(body) + 12
+    return struct.pack(order + "II", kind, length) + body + struct.pack(order + "I", length)
+
+
+def option(code: int, value: bytes, order: str = "<") -> bytes:
+    """Return a pcapng option."""
+    return struct.pack(order + "HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+
+def section(order: str = "<") -> bytes:
+    """Return a pcapng section header."""
+    return block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order)
+
+
+def interface(link_type: int = 1, options: bytes = b"", order: str = "<", snaplen: int = 0) -> bytes:
+    """Return a pcapng interface description."""
+    return block(1, struct.pack(order + "HHI", link_type, 0, snaplen) + options, order)
+
+
+def enhanced(octets: bytes, original: int, units: int, number: int = 0, order: str = "<") -> bytes:
+    """Return an enhanced packet block."""
+    head = struct.pack(order + "5I", number, units >> 32 & 0xFFFFFFFF, units & 0xFFFFFFFF, len(octets), original)
+    return block(6, head + octets + bytes(-len(octets) % 4), order)
+
+
+def rows(records: Iterable[Records]) -> list[tuple[bytes, int, int, int, int]]:
+    """Return every record as (octets, original, time, frame, link type)."""
+    return [
+        (
+            one.octets(row), int(one.original[row]), int(one.time_ns[row]), int(one.frame[row]),
+            int(one.link_type[row]),
+        )
+        for one in records
+        for row in range(len(one))
+    ]  # fmt: skip

@@ -1,0 +1,162 @@
+"""pcapng files: sections, interfaces, blocks of every kind, damage."""
+
+from __future__ import annotations
+
+import io
+import struct
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handshake_inspect.capture import pcapng, walk
+from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.records import CaptureError
+from tests.capture.builders import block, enhanced, interface, option, rows, section
+
+EPOCH = 1_700_000_000
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_interfaces_have_their_own_link_type_resolution_and_offset(order: str) -> None:
+    data = section(order)
+    data += interface(1, order=order)
+    data += interface(113, option(9, b"\x09", order) + option(14, struct.pack(order + "q", 3600), order), order)
+    data += interface(101, option(9, b"\x8a", order), order)
+    data += enhanced(b"one", 3, EPOCH * 10**6 + 1, 0, order)
+    data += enhanced(b"two", 9, EPOCH * 10**9 + 7, 1, order)
+    data += enhanced(b"three", 5, (EPOCH << 10) + 1, 2, order)
+    assert rows(open_capture(io.BytesIO(data))) == [
+        (b"one", 3, EPOCH * 10**9 + 1000, 1, 1),
+        (b"two", 9, (EPOCH + 3600) * 10**9 + 7, 2, 113),
+        (b"three", 5, EPOCH * 10**9 + 976562, 3, 101),
+    ]
+
+
+@given(
+    st.integers(0, 255), st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5), st.integers(-(2**63), 2**63 - 1)
+)
+def test_times_are_exact_at_every_resolution(resolution: int, units: list[int], offset: int) -> None:
+    """Times beyond 64 bits of nanoseconds are cut to the last second that fits; none overflows."""
+    data = section() + interface(1, option(9, bytes([resolution])) + option(14, struct.pack("<q", offset)))
+    data += b"".join(enhanced(b"", 0, unit) for unit in units)
+    per_second = 2 ** (resolution & 127) if resolution & 128 else 10 ** (resolution & 127)
+    for unit, row in zip(units, rows(open_capture(io.BytesIO(data))), strict=True):
+        signed = unit - 2**64 if unit >= 2**63 else unit
+        exact = Fraction(signed, per_second) + offset
+        if abs(exact) < 9 * 10**9 and abs(offset) < 9 * 10**9 and abs(exact - offset) < 9 * 10**9:
+            assert row[2] == exact * 10**9 // 1
+        assert abs(row[2]) < 2**63
+
+
+def test_sections_start_afresh_and_may_change_the_byte_order() -> None:
+    data = b""
+    for order, link in (("<", 1), (">", 101), ("<", 0)):
+        data += section(order) + interface(link, order=order) + enhanced(b"x" * link, link, 10**6, 0, order)
+    assert [(row[3], row[4], row[2]) for row in rows(open_capture(io.BytesIO(data)))] == [
+        (1, 1, 10**9), (2, 101, 10**9), (3, 0, 10**9)
+    ]  # fmt: skip
+
+
+def test_simple_and_obsolete_packets_are_read_and_unknown_blocks_skipped() -> None:
+    data = section() + interface(1, snaplen=6) + block(0x0BAD, b"what is this")
+    data += block(3, struct.pack("<I", 100) + b"simple\0\0")
+    data += block(2, struct.pack("<HHIIII", 0, 9, 0, 2 * 10**6, 3, 60) + b"old\0")
+    data += block(4, b"") + block(0x80000001, b"secret")
+    assert rows(open_capture(io.BytesIO(data))) == [(b"simple", 100, 0, 1, 1), (b"old", 60, 2 * 10**9, 2, 1)]
+
+
+def test_drops_are_the_last_statistics_of_each_interface() -> None:
+    def statistics(number: int, *options: bytes) -> bytes:
+        return block(5, struct.pack("<III", number, 0, 0) + b"".join(options))
+
+    data = section() + interface() + interface()
+    data += statistics(0, option(5, struct.pack("<Q", 3)))
+    data += statistics(0, option(5, struct.pack("<Q", 5)), option(7, struct.pack("<Q", 2)))
+    data += statistics(1, option(7, struct.pack("<Q", 10)))
+    data += section() + interface() + statistics(0, option(5, struct.pack("<Q", 100)))
+    reader = open_capture(io.BytesIO(data))
+    assert rows(reader) == []
+    assert reader.dropped == 117
+
+
+def test_without_drop_counters_nothing_is_said_of_drops() -> None:
+    reader = open_capture(io.BytesIO(section() + interface() + block(5, struct.pack("<III", 0, 0, 0))))
+    assert rows(reader) == []
+    assert reader.dropped is None
+
+
+def test_broken_options_cost_nothing_but_themselves() -> None:
+    data = section() + interface(1, struct.pack("<HH", 9, 60000) + b"\x09")
+    data += enhanced(b"abc", 3, 10**6)
+    reader = open_capture(io.BytesIO(data))
+    assert rows(reader) == [(b"abc", 3, 10**9, 1, 1)]
+    assert reader.damage == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (struct.pack("<II", 6, 8), "8 octets"),
+        (struct.pack("<II", 6, 0xFFFFFFF0), "4294967280 octets"),
+        (enhanced(b"abc", 3, 0, 7), "interface 7"),
+        (block(6, struct.pack("<5I", 0, 0, 0, 5000, 5000)), "5000 captured octets"),
+        (block(0x0A0D0D0A, b"\xff" * 16), "byte-order magic"),
+    ],
+)
+def test_damage_ends_the_reading_at_its_offset(bad: bytes, says: str) -> None:
+    good = section() + interface() + enhanced(b"abc", 3, 10**6)
+    reader = open_capture(io.BytesIO(good + bad + bytes(16) + enhanced(b"later", 5, 0)))
+    assert rows(reader) == [(b"abc", 3, 10**9, 1, 1)]
+    (damage,) = reader.damage
+    assert (damage.offset, damage.frames_before) == (len(good), 1)
+    assert says in damage.message
+
+
+def test_every_truncation_keeps_what_is_whole() -> None:
+    blocks = [section(), interface(), enhanced(b"abc", 3, 1), enhanced(b"defgh", 5, 2), section(">"),
+              interface(0, order=">"), enhanced(b"i", 1, 3, order=">")]  # fmt: skip
+    whole = b"".join(blocks)
+    for length in range(28, len(whole)):
+        reader = open_capture(io.BytesIO(whole[:length]))
+        ends = [sum(map(len, blocks[: count + 1])) for count in range(len(blocks))]
+        kept = [number for number, end in enumerate(ends) if end <= length]
+        assert len(rows(reader)) == len({2, 3, 6} & set(kept))
+        assert [damage.offset for damage in reader.damage] == (
+            [] if length in ends else [ends[kept[-1]] if kept else 0]
+        )
+
+
+@pytest.mark.parametrize("length", range(4, 28))
+def test_a_cut_section_header_is_an_error(length: int) -> None:
+    with pytest.raises(CaptureError, match="pcapng section header"):
+        open_capture(io.BytesIO(section()[:length]), name="x.pcapng")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ei?s"), st.integers(0, 90)), max_size=60), st.sampled_from([64, 200, 1 << 16])
+)
+def test_block_size_and_walk_do_not_change_what_is_read(parts: list[tuple[str, int]], block_octets: int) -> None:
+    """Decoys look like blocks inside packets; sections may change the byte order."""
+    order, data, link = "<", section() + interface(), 1
+    wanted: list[tuple[bytes, int, int, int, int]] = []
+    for number, (kind, size) in enumerate(parts):
+        octets = (enhanced(b"", 0, 0, order=order) * 3)[:size]
+        if kind == "e":
+            data += enhanced(octets, size, number, 0, order)
+            wanted.append((octets, size, number * 1000, len(wanted) + 1, link))
+        elif kind == "i":
+            data += interface(9, order=order)
+        elif kind == "?":
+            data += block(77, octets, order)
+        else:
+            order, link = "<>"[number % 2], number
+            data += section(order) + interface(link, order=order)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walk, "SPAN_OCTETS", 128)
+        patch.setattr(walk, "PLAIN_OCTETS", 0)
+        patch.setattr(pcapng, "PLAIN_OCTETS", 300)
+        reader = open_capture(io.BytesIO(data), block_octets=block_octets)
+        assert rows(reader) == wanted
+    assert reader.damage == []

@@ -1,0 +1,110 @@
+"""Scapy from end to end: the same tables as our own reader and decoder, on every public capture."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.capture import scapy_reader
+from handshake_inspect.capture.decode import Decoder
+from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.frames import RawFrame, records_of
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
+from tests.capture.builders import pcap
+from tests.capture.strategies import differences
+
+#: Captures that Scapy does not open: an over-long option in the section header; Sun's own format.
+SCAPY_REFUSES = {"libpcap__shb-option-too-long.pcapng"}
+#: Frames without rows that Scapy names by an outer or inner layer of theirs.
+NAMED_DIFFERENTLY = {"IPComp", "AH", "LLC", "Spanning Tree Protocol"}
+
+
+def together(blocks: list[Block]) -> Block:
+    return Block(
+        SegmentTable.concatenate([block.segments for block in blocks]),
+        DatagramTable.concatenate([block.datagrams for block in blocks]),
+        IcmpErrorTable.concatenate([block.icmp_errors for block in blocks]),
+        sum((block.unread for block in blocks), Counter()),
+    )
+
+
+def test_both_readers_agree_on_every_public_capture(captures_dir: Path) -> None:
+    compared, rows = 0, 0
+    for path in sorted(captures_dir.glob("*.pcap*")):
+        names = Names()
+        decoder = Decoder(names)
+        ours = together([decoder.decode(records, 0) for records in open_capture(path)])
+        try:
+            theirs = together(list(scapy_reader.read(path, names)))
+        except CaptureError:
+            assert path.name in SCAPY_REFUSES
+            continue
+        assert differences(ours, theirs) == [], path.name
+        different = (ours.unread - theirs.unread) + (theirs.unread - ours.unread)
+        assert set(different) <= NAMED_DIFFERENTLY, path.name
+        assert sum(ours.unread.values()) == sum(theirs.unread.values()), path.name
+        compared, rows = compared + 1, rows + len(ours.segments)
+    assert compared > 80
+    assert rows > 4000
+
+
+@pytest.mark.parametrize(
+    ("name", "segments"),
+    [("arkime__pppoe.pcap", 10), ("zeek__pbb.pcap", 8), ("zeek__mixed-vlan-mpls.pcap", 47),
+     ("zeek__tunnels_gre-sample.pcap", 22), ("suricata-verify__hdlc-http_1tx.pcap", 17),
+     ("libpcap__http_PPI.pcap", 1), ("zeek__pppoe-over-qinq.pcap", 86)],
+)  # fmt: skip
+def test_what_we_do_not_decode_is_found_by_scapy(captures_dir: Path, name: str, segments: int) -> None:
+    """The numbers are tshark's."""
+    ours = together([Decoder(Names()).decode(records, 0) for records in open_capture(captures_dir / name)])
+    assert len(ours.segments) == segments
+    assert ours.segments["frame"].tolist() == sorted(ours.segments["frame"].tolist())
+
+
+def test_lists_of_packets_keep_their_times_and_link_types() -> None:
+    from scapy.layers.inet import IP, TCP
+    from scapy.layers.l2 import Ether
+    from scapy.utils import PcapReader
+
+    packets = [
+        Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(flags="S"),
+        IP(src="10.0.0.2", dst="10.0.0.1") / TCP(),
+    ]
+    frames = [(bytes(packet), 60, 1_700_000_000_123_456_789 + n) for n, packet in enumerate(packets)]
+    (read,) = list(PcapReader(io.BytesIO(pcap(frames[:1]))))
+    packets[1].time = 1_700_000_000.5
+    records = scapy_reader.records_of_packets([read, packets[1]])
+    assert records.time_ns.tolist() == [1_700_000_000_123_456_789, 1_700_000_000_500_000_000]
+    ours, theirs = Decoder(Names()).decode(records, 0), together(list(scapy_reader.read([read, packets[1]], Names())))
+    assert differences(ours, theirs) == []
+    assert ours.segments["src_lo"].tolist() == [0x0A000001, 0x0A000002]
+
+
+def test_a_file_that_scapy_cannot_open_is_one_clear_error() -> None:
+    with pytest.raises(CaptureError, match="Scapy cannot open it"):
+        list(scapy_reader.read(io.BytesIO(b"nothing at all"), Names()))
+
+
+def test_a_link_type_that_nobody_knows_is_counted() -> None:
+    block = Decoder(Names()).decode(records_of([RawFrame(b"abc", 3, 0, 60000)]), 0)
+    assert block.unread == {"link type 60000 frame": 1}
+
+
+def test_reading_an_ordinary_capture_does_not_import_scapy(tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap([(bytes(60), 60, 0)]))
+    program = (
+        "import sys\n"
+        "from handshake_inspect.capture.files import open_capture\n"
+        "from handshake_inspect.capture.decode import Decoder\n"
+        "from handshake_inspect.table import Names\n"
+        "for records in open_capture(sys.argv[1]): Decoder(Names()).decode(records, 0)\n"
+        "assert not any(name.split('.')[0] == 'scapy' for name in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True)

@@ -1,0 +1,213 @@
+"""What each command prints, on the recorded captures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.lab.world import in_private_world
+from tests.cli.running import PCAPS, REPOSITORY, run
+from tests.lab.privileges import needs_private_world, needs_root
+
+ECHO, RESET = str(PCAPS / "four-way.pcap"), str(PCAPS / "reset.pcap")
+ALL = [str(path) for path in sorted(PCAPS.glob("*.pcap"))]
+
+
+def test_read_prints_a_line_per_connection() -> None:
+    done = run("read", *ALL)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:2] == ["stream", "capture"]
+    assert len(lines) == 9
+    assert "UDP: 3 datagrams; --udp lists who asked and who answered" in done.stderr
+
+
+def test_formats_agree() -> None:
+    document = json.loads(run("read", *ALL, "--format", "json").stdout)
+    lines = [json.loads(line) for line in run("read", *ALL, "--format", "ndjson").stdout.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(run("read", *ALL, "--format", "csv").stdout)))
+    assert document["connections"] == lines
+    assert [row["teardown"] for row in rows] == [found["teardown"]["kind"] for found in lines]
+    assert len(document["exchanges"]) == 2
+    markdown = run("read", *ALL, "--format", "markdown").stdout.splitlines()
+    assert len(markdown) == 2 + len(lines)
+
+
+def streams(*options: str) -> list[int]:
+    out = run("read", *ALL, "--format", "ndjson", *options).stdout
+    return [json.loads(line)["stream"] for line in out.splitlines()]
+
+
+def test_choosing_sorting_and_limiting() -> None:
+    every = streams()
+    assert streams("--where", 'handshake.kind == "refused"') == [3]
+    assert streams("--where", "octets.responder > 4") == [1]
+    assert streams("--host", "::1") == [2]
+    assert streams("--host", "127.0.0.0/8") == [stream for stream in every if stream != 2]
+    assert len(streams("--port", "45243")) == 1
+    assert streams("--sort", "-octets.responder", "--limit", "1") == [1]
+    assert streams("--sort", "stream") == every
+    assert streams("--sort", "-stream") == every[::-1]
+    assert streams("--sort", "handshake.initial_rtt_ns")[-2:] == [3, 7], "null comes last"
+
+
+def test_limit_says_what_it_left_out() -> None:
+    done = run("read", *ALL, "--limit", "2")
+    assert len(done.stdout.splitlines()) == 3
+    assert "--limit 2: 6 more not shown" in done.stderr
+
+
+def test_steps_are_those_of_show() -> None:
+    found = json.loads(run("read", ECHO, "--format", "ndjson", "--steps").stdout)
+    shown = json.loads(run("show", ECHO, "--format", "json").stdout)
+    assert found == shown
+    assert len(found["steps"]) == sum(found["segments"].values())
+    assert found["steps"][0]["states"]["originator"]["state"] == "SYN-SENT"
+
+
+def test_udp_is_listed_when_asked_for() -> None:
+    done = run("read", str(PCAPS / "udp-unreachable.pcap"), "--udp")
+    assert "port unreachable" in done.stdout
+    assert "UDP:" not in done.stderr
+
+
+def test_show_draws_the_ladder_with_payload() -> None:
+    done = run("show", ECHO)
+    assert done.returncode == 0
+    for word in ("SYN,ACK seq=y ack=x+1", "TIME-WAIT", '"bith"', '"BITH"', "u = x + 1 + 4 octets sent", "three-way"):
+        assert word in done.stdout
+    assert "bith" not in run("show", ECHO, "--payload", "0").stdout
+    assert '"bi"…' in run("show", ECHO, "--payload", "2").stdout
+
+
+def test_show_lists_several_connections_and_gives_2(tmp_path: Path) -> None:
+    both = tmp_path / "both.pcap"
+    both.write_bytes(Path(ECHO).read_bytes() + Path(RESET).read_bytes()[24:])
+    done = run("show", str(both))
+    assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 3
+    assert "2 connections; choose one with --stream 0 to 1" in done.stderr
+    one = run("show", str(both), "-s", "1")
+    assert one.returncode == 0
+    assert "aborted" in one.stdout
+
+
+def test_show_saves_just_this_connection(tmp_path: Path) -> None:
+    both, one = tmp_path / "both.pcap", tmp_path / "one.pcap"
+    both.write_bytes(Path(ECHO).read_bytes() + Path(RESET).read_bytes()[24:])
+    assert run("show", str(both), "-s", "1", "-w", str(one)).returncode == 0
+    assert one.read_bytes()[24:] == Path(RESET).read_bytes()[24:]
+
+
+def test_show_dissects_one_frame() -> None:
+    done = run("show", ECHO, "--dissect", "2")
+    assert done.returncode == 0
+    assert "###[ TCP ]###" in done.stdout
+    assert "flags     = SA" in done.stdout
+
+
+def test_check_passes_and_fails() -> None:
+    assert run("check", ECHO, "--handshake", "three-way", "--teardown", "four-way,three-segment").returncode == 0
+    done = run("check", ECHO, RESET, "--teardown", "four-way")
+    assert done.returncode == 1
+    assert "stream 1: teardown: expected four-way, seen aborted" in done.stdout
+    assert "RST,ACK" in done.stdout
+    assert "1 of 2 connections failed" in done.stdout
+
+
+def test_check_of_nothing_fails() -> None:
+    done = run("check", ECHO, "--teardown", "four-way", "--port", "1")
+    assert done.returncode == 1
+    assert "no connection to check" in done.stdout
+
+
+def test_check_of_an_unusable_file_gives_2() -> None:
+    assert run("check", "no-such-file", ECHO, "--teardown", "four-way").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], ["connect(", " = b'BITH'", "0 dropped", "The client owes it"]),
+        (["--close-first", "server"], ["The server owes it", "SO_REUSEADDR"]),
+        (["--half-close", "--message", "hello"], ["shutdown(SHUT_WR)", '"HELLO"']),
+        (["--ipv6"], ["[::1]:"]),
+        (["refused"], [" = ECONNREFUSED", "refused (not complete)"]),
+    ],
+)
+def test_demo_draws_a_real_session(options: list[str], words: list[str], tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcap"
+    done = run("demo", *options, "-w", str(kept))
+    assert done.returncode == 0, done.stderr
+    for word in words:
+        assert word in done.stdout, done.stdout
+    assert run("show", str(kept)).returncode == 0
+
+
+def sniffed(arguments: list[str]) -> tuple[int, str, str]:
+    """Sniff a private network in which one echo session takes place."""
+    talk = (
+        "import socket, time\n"
+        "server = socket.create_server(('127.0.0.1', 8123))\n"
+        "client = socket.create_connection(('127.0.0.1', 8123)); session, _ = server.accept()\n"
+        "client.send(b'bith'); session.recv(9); client.close(); time.sleep(.1); session.close()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "handshake_inspect", "sniff", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    assert "listening on lo" in first, first
+    subprocess.run([sys.executable, "-c", talk], check=True)
+    if "--count" not in arguments and "--duration" not in arguments:
+        import signal
+
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("end", [["--duration", "3"], ["--count", "9"], []])
+def test_sniff_prints_segments_as_they_come(end: list[str], tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcap"
+    code, out, err = in_private_world(sniffed, [*end, "--port", "8123", "-w", str(kept)])
+    assert code == 0, err
+    lines = out.splitlines()
+    assert "SYN-SENT" in lines[0]
+    assert "SYN-RECEIVED" in lines[1]
+    assert "TIME-WAIT" in lines[8]
+    assert lines[9] == ""
+    assert "three-way" in lines[11]
+    assert "0 frames dropped" in err
+    assert "Traceback" not in err
+    assert run("check", str(kept), "--teardown", "four-way").returncode == 0
+
+
+def test_sniff_without_the_right_says_what_to_do() -> None:
+    needs_root("only root can become somebody without rights")
+    from tests.lab.privileges import as_ordinary_user
+
+    def attempt() -> int:
+        from click.testing import CliRunner
+
+        from handshake_inspect.cli import cli
+
+        return CliRunner().invoke(cli, ["sniff"]).exit_code
+
+    import handshake_inspect.cli.sniff
+    import handshake_inspect.cli.watch  # noqa: F401 - what is imported late must be there before
+
+    assert as_ordinary_user(attempt) == 2

@@ -1,0 +1,238 @@
+"""What every command has in common: help, start-up, errors in one line, exit codes, pipes."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from handshake_inspect.cli import COMMANDS, cli
+from tests.cli.running import PCAPS, REPOSITORY, run
+
+ECHO = str(PCAPS / "four-way.pcap")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_starts_with_a_verb_and_has_examples(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert command.help is not None
+    verb = command.help.split()[0]
+    assert verb == COMMANDS[name].split()[0]
+    assert re.fullmatch(r"[A-Z][a-z]+", verb)
+    shown = CliRunner().invoke(cli, [name, "--help"])
+    assert shown.exit_code == 0
+    assert "Examples:" in shown.output
+    assert f"handshake-inspect {name}" in shown.output.split("Examples:")[1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_its_help(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help or isinstance(parameter.type, click.Choice), parameter.name
+
+
+def examples() -> list[tuple[str, list[str]]]:
+    found = []
+    for name in COMMANDS:
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        lines = re.findall(r"^ *handshake-inspect (\w+)(.*)$", command.help or "", re.MULTILINE)
+        found += [(verb, rest.split(">")[0] if ">" in rest and "'" not in rest else rest) for verb, rest in lines]
+    import shlex
+
+    return [(verb, shlex.split(rest)) for verb, rest in found]
+
+
+@pytest.mark.parametrize(("name", "arguments"), examples())
+def test_examples_of_the_help_are_understood(name: str, arguments: list[str]) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    context = command.make_context(name, list(arguments))
+    if context.params.get("where"):
+        from handshake_inspect.cli.choose import choice
+
+        choice(context.params["where"], None, None, context.params.get("sort"))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["read", "--help"], ["show", "-h"], ["--version"]])
+def test_help_needs_neither_numpy_nor_scapy_nor_rich(arguments: list[str]) -> None:
+    code = (
+        "import sys; sys.argv[0] = 'handshake-inspect'\n"
+        "from handshake_inspect.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert not {'numpy', 'scapy', 'rich'} & set(sys.modules), sorted(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_takes_less_than_150_ms() -> None:
+    """Of processor time, which a busy machine does not lengthen as it does the time on the wall."""
+    best = 1.0
+    for _ in range(10):
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "handshake_inspect", "--help"], capture_output=True, check=True)
+        after = os.times()
+        used = after.children_user + after.children_system - before.children_user - before.children_system
+        best = min(best, used)
+        if best < 0.15:
+            break
+    assert best < 0.15
+
+
+def test_without_a_command_the_help_is_shown() -> None:
+    done = run()
+    assert done.returncode == 0
+    for name in COMMANDS:
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["raed", ECHO], "Did you mean read?"),
+        (["frobnicate"], "Commands are demo, read, show, sniff, check."),
+        (["read", "--fromat", "csv", ECHO], "--format"),
+        (["read"], "FILE..."),
+        (["read", ECHO, "--format", "yaml"], "'yaml' is not one of"),
+        (["read", ECHO, "--where", "teardown.knd == 1"], "Did you mean teardown.kind"),
+        (["read", ECHO, "--sort", "octets.orignator"], "Did you mean octets.originator"),
+        (["read", ECHO, "--host", "localhost"], "is no IP address"),
+        (["read", ECHO, "--steps"], "--steps needs --format json or ndjson"),
+        (["read", ECHO, "--udp", "--format", "csv"], "another format than csv"),
+        (["read", "no-such-file.pcap"], "no-such-file.pcap"),
+        (["show", "no-such-file.pcap"], "no-such-file.pcap"),
+        (["show", str(REPOSITORY)], "directory"),
+        (["show", ECHO, "--stream", "7"], "there is no stream 7; the last one is 0"),
+        (["show", ECHO, "--dissect", "99"], "there is no frame 99"),
+        (["show", ECHO, "-w", "/no/such/folder/x.pcap"], "cannot be written"),
+        (["show", str(PCAPS / "udp.pcap")], "no TCP connection"),
+        (["check", ECHO], "give --handshake or --teardown"),
+        (["check", ECHO, "--teardown", "three-way"], "'three-way' is no kind. Did you mean four-way?"),
+        (["sniff", "-i", "no-such-interface"], "no such interface"),
+        (["demo", "no-such-scenario"], "no-such-scenario"),
+    ],
+)
+def test_wrong_use_gives_2_and_one_line(arguments: list[str], says: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert says in errors[0], errors[0]
+
+
+def test_click_runner_sees_the_same_exit_codes() -> None:
+    for arguments, code in ((["raed"], 2), (["--help"], 0), (["read", "no-such-file"], 2), (["read", ECHO], 0)):
+        assert CliRunner().invoke(cli, arguments).exit_code == code, arguments
+
+
+def test_bad_file_does_not_spoil_the_others(tmp_path: Path) -> None:
+    bad = tmp_path / "notes.pcap"
+    bad.write_text("this is no capture at all, but long enough to be one")
+    done = run("read", str(bad), ECHO)
+    assert done.returncode == 2
+    assert "four-way" in done.stdout
+    assert "notes.pcap" in done.stderr
+
+
+def test_header_without_records_is_no_error(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.pcap"
+    empty.write_bytes(Path(ECHO).read_bytes()[:24])
+    done = run("read", str(empty))
+    assert done.returncode == 0
+    assert "no TCP segment in 0 frames" in done.stderr
+
+
+def test_damage_is_told_on_stderr_and_what_came_before_is_shown(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(Path(ECHO).read_bytes()[:-10])
+    done = run("read", str(cut))
+    assert done.returncode == 0
+    assert "three-way" in done.stdout
+    assert "damaged at octet" in done.stderr
+
+
+def test_closed_pipe_is_quiet() -> None:
+    shell = f"{sys.executable} -m handshake_inspect show {ECHO} --format json | true"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {shell}"], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_capture_is_read_from_standard_input() -> None:
+    octets = Path(ECHO).read_bytes()
+    assert "four-way" in run("read", "-", stdin=octets).stdout
+    shown = run("show", "-", stdin=octets)
+    assert "stream 0 of -" in shown.stdout
+    assert '"bith"' in shown.stdout
+
+
+def test_terminal_without_arrows_gets_ascii() -> None:
+    done = run("show", ECHO, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert done.stdout.isascii()
+    assert "- SYN seq=x ---" in done.stdout
+
+
+def on_terminal(arguments: list[str], **environment: str) -> bytes:
+    """Run a command on a real (pseudo) terminal and return what it wrote."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "handshake_inspect", *arguments],
+        stdin=slave, stdout=slave, stderr=slave,
+        env={**clean, "TERM": "xterm-256color", "COLUMNS": "80", **environment},
+    )  # fmt: skip
+    os.close(slave)
+    octets = b""
+    try:
+        while chunk := os.read(master, 65536):
+            octets += chunk
+    except OSError:  # Linux: EIO when the other side is closed
+        pass
+    process.wait()
+    os.close(master)
+    return octets
+
+
+def test_colour_and_width_follow_the_terminal() -> None:
+    coloured = on_terminal(["show", ECHO])
+    assert b"\x1b[" in coloured
+    plain = re.sub(rb"\x1b\[[0-9;]*m", b"", coloured).decode()
+    assert max(len(line) for line in plain.splitlines()) <= 80
+    assert b"\x1b[" not in on_terminal(["show", ECHO], NO_COLOR="1")
+    assert b"\x1b[" not in run("show", ECHO).stdout.encode()
+
+
+def test_interrupt_gives_130_with_the_result_so_far() -> None:
+    import signal
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "handshake_inspect", "read", "-"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write(Path(ECHO).read_bytes())
+    process.stdin.flush()
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    try:
+        out, err = process.communicate(timeout=20)
+    except ValueError:
+        out, err = b"", b""
+    assert process.returncode == 130, err
+    assert b"four-way" in out
+    assert b"Traceback" not in err

@@ -1,0 +1,204 @@
+"""The language of --where: what it means, and that every mistake is told where it is."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handshake_inspect.cli.where import (
+    COMPARISONS,
+    Both,
+    Compare,
+    Either,
+    Field,
+    Listing,
+    Literal,
+    Node,
+    Not,
+    evaluate,
+)
+from handshake_inspect.cli.where_parser import WhereError, parse
+from handshake_inspect.views.contract import connection_object
+from handshake_inspect.views.fields import CHOICES, FIELDS, value_at
+from tests.views.sessions import aborted, four_way
+
+FOUR_WAY = connection_object(four_way())
+ABORTED = connection_object(aborted())
+
+TRUE_OF_FOUR_WAY = [
+    'teardown.kind == "four-way"',
+    "teardown.kind == 'four-way' and octets.originator > 0",
+    'teardown.kind in ["aborted", "four-way"]',
+    'not teardown.kind == "aborted"',
+    'teardown.kind != "aborted" or octets.originator > 1M',
+    '"SYN-RECEIVED" in states.responder',
+    '"SYN-RECEIVED" not in states.originator',
+    "handshake.complete == true and handshake.rtt_ambiguous == false",
+    "handshake.complete and not handshake.rtt_ambiguous",
+    "teardown.reset_by == null and teardown.reset_by != 'originator'",
+    "handshake.initial_rtt_ns == 20us and handshake.initial_rtt_ns < 0.1ms",
+    "teardown.half_closed_ns > 160ms and teardown.half_closed_ns <= 1.5s",
+    "handshake.options.originator.mss > 65k",
+    '"originator" in time_wait.owner',
+    'originator.ip == "127.0.0.1" and responder.port in [80, 8000]',
+    "(octets.originator == 4 or octets.originator == 5) and (stream == 0)",
+    "octets.originator == octets.responder",
+    "not resets and time_wait",
+    '"F" in history',
+    "octets.originator > -1",
+    "1 == 1 and not null",
+]
+
+
+@pytest.mark.parametrize("text", TRUE_OF_FOUR_WAY)
+def test_is_true_of_the_ordinary_connection(text: str) -> None:
+    assert parse(text).holds(FOUR_WAY)
+    assert not parse(f"not ({text})").holds(FOUR_WAY)
+
+
+def test_null_is_neither_less_nor_greater() -> None:
+    for sign in ("<", "<=", ">", ">="):
+        assert not parse(f"sent_octets.originator {sign} 4").holds(ABORTED)
+    assert parse("sent_octets.originator == null").holds(ABORTED)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('teardown.knd == "aborted"', "there is no field teardown.knd. Did you mean teardown.kind"),
+        ("x == 1", "there is no field x."),
+        ('teardown == "aborted"', "teardown is an object; its fields are teardown.kind"),
+        ('teardown.kind == "four way"', "teardown.kind is never four way; it is four-way, three-segment"),
+        ("octets.originator == 'many'", "octets.originator is a number, not a text"),
+        ("teardown.kind > 3", "teardown.kind is a text, not a number"),
+        ("teardown.kind in ['four']", "teardown.kind is never four"),
+        ("states.responder == 'CLOSED'", "states.responder is a list: write ... in states.responder"),
+        ("octets.originator > 4kb", "kb is no unit"),
+        ("1 < stream < 5", "compare two values at a time"),
+        ("stream ==", "expected a field, a number or a string at the end"),
+        ("(stream == 1", 'expected ")"'),
+        ("stream == 1)", "cannot go on here"),
+        ("stream = 1", "cannot be read"),
+        ("__import__('os')", "there is no field __import__"),
+        ("stream not 4", 'expected "in" after "not"'),
+        ("", "expected a field"),
+        ("(" * 5000, "nested more than"),
+        ("not " * 5000 + "stream", "nested more than"),
+        ('"a" in stream', "a list or a text on its right"),
+    ],
+)
+def test_mistake_is_told_in_one_line_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(WhereError) as error:
+        parse(text)
+    assert message in str(error.value)
+    assert "»" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@given(st.text())
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    with contextlib.suppress(WhereError):
+        parse(text).holds(FOUR_WAY)
+
+
+TOKENS = st.sampled_from(
+    ["and", "or", "not", "in", "(", ")", "[", "]", ",", "==", "<", ">=", "null", "true", "1", "2ms", "'a'", *FIELDS]
+)
+
+
+@given(st.lists(TOKENS, max_size=14))
+def test_any_sequence_of_words_is_parsed_or_refused(words: list[str]) -> None:
+    try:
+        condition = parse(" ".join(words))
+    except WhereError:
+        return
+    for found in (FOUR_WAY, ABORTED):
+        assert condition.holds(found) in (True, False)
+
+
+NUMBER_FIELDS = sorted(name for name, kind in FIELDS.items() if kind == "number")
+TEXT_FIELDS = sorted(name for name, kind in FIELDS.items() if kind == "text" and name not in CHOICES)
+LIST_FIELDS = sorted(name for name, kind in FIELDS.items() if kind == "list")
+
+
+def field(names: list[str]) -> st.SearchStrategy[Node]:
+    return st.sampled_from(names).map(lambda name: Field(tuple(name.split("."))))
+
+
+numbers: st.SearchStrategy[Node] = st.integers(-10, 10**10).map(Literal) | field(NUMBER_FIELDS)
+texts: st.SearchStrategy[Node] = st.text("ab'\"\\ SF.-", max_size=5).map(Literal) | field(TEXT_FIELDS)
+literals: st.SearchStrategy[Node] = st.sampled_from(["SYN-SENT", "originator", "x", 1]).map(Literal)
+listings: st.SearchStrategy[Node] = st.lists(literals, max_size=3).map(lambda items: Listing(tuple(items)))
+signs = st.sampled_from(COMPARISONS)
+membership = st.sampled_from(["in", "not in"])
+comparisons: st.SearchStrategy[Node] = (
+    st.builds(Compare, signs, numbers, numbers)
+    | st.builds(Compare, signs, texts, texts)
+    | st.builds(Compare, membership, literals, listings | field(LIST_FIELDS))
+)
+nodes: st.SearchStrategy[Node] = st.recursive(
+    comparisons | st.sampled_from([True, False, None]).map(Literal),
+    lambda inner: st.builds(Not, inner) | st.builds(Both, inner, inner) | st.builds(Either, inner, inner),
+    max_leaves=8,
+)
+
+
+def spelled(node: Node) -> str:
+    match node:
+        case Literal(value):
+            if isinstance(value, str):
+                return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            return {True: "true", False: "false", None: "null"}[value] if not is_int(value) else str(value)
+        case Field(path):
+            return ".".join(path)
+        case Listing(items):
+            return "[" + ", ".join(spelled(item) for item in items) + "]"
+        case Compare(sign, left, right):
+            return f"{spelled(left)} {sign} {spelled(right)}"
+        case Not(inner):
+            return f"not ({spelled(inner)})"
+        case Both(left, right):
+            return f"({spelled(left)}) and ({spelled(right)})"
+        case Either(left, right):
+            return f"({spelled(left)}) or ({spelled(right)})"
+
+
+def is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def reference(node: Node, found: dict[str, Any]) -> Any:
+    """The same in Python's own words: `eval` of an expression made of Python values."""
+    return eval(in_python(node, found), {})
+
+
+def in_python(node: Node, found: dict[str, Any]) -> str:
+    match node:
+        case Literal(value):
+            return repr(value)
+        case Field(path):
+            return repr(value_at(found, path))
+        case Listing(items):
+            return "[" + ", ".join(in_python(item, found) for item in items) + "]"
+        case Compare(sign, left, right):
+            one, other = in_python(left, found), in_python(right, found)
+            if sign.startswith(("<", ">")) and "None" in (one, other):
+                return "False"
+            return f"({one} {sign} {other})"
+        case Not(inner):
+            return f"(not {in_python(inner, found)})"
+        case Both(left, right):
+            return f"bool({in_python(left, found)} and {in_python(right, found)})"
+        case Either(left, right):
+            return f"bool({in_python(left, found)} or {in_python(right, found)})"
+
+
+@given(nodes)
+def test_means_what_python_means(node: Node) -> None:
+    parsed = parse(spelled(node)).node
+    for found in (FOUR_WAY, ABORTED):
+        assert bool(evaluate(parsed, found)) == bool(reference(node, found)), spelled(node)

@@ -1,0 +1,25 @@
+"""What all tests share: the folder of public captures, and how long hypothesis may think."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Examples are timed by the machine they run on, not by us: a busy one must not fail a property.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
+
+
+@pytest.fixture(scope="session")
+def captures_dir() -> Path:
+    """Return the folder of public captures that HANDSHAKE_CAPTURES names."""
+    named = os.environ.get("HANDSHAKE_CAPTURES")
+    if named and Path(named).is_dir():
+        return Path(named)
+    missing = f"no folder of public captures: HANDSHAKE_CAPTURES is {named!r}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    pytest.skip(missing)

@@ -1,0 +1,141 @@
+"""Folding changes nothing: every contract field is the same from folded and from plain rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.inspection import Inspector, add_source
+from handshake_inspect.table import Block
+from tests.engine.scenario import MILLISECOND_NS, Segment, table_of
+
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+CONVERSATIONS = int(os.environ.get("HANDSHAKE_FUZZ", "400"))
+
+
+def transfer(rng: random.Random) -> list[Segment]:
+    """A long connection with everything that may happen to one: loss, reordering, repeats, lies, odd endings."""
+    isn = [rng.choice([0, 2**32 - 1, 2**32 - 5000, rng.randrange(2**32)]) for _ in range(2)]
+    sent, acked = [1, 1], [1, 1]
+    now = 10**18
+    out: list[Segment] = []
+
+    def say(side: int, flags: int, seq: int, octets: int = 0, ack: int | None = None, window: int = 500) -> None:
+        nonlocal now
+        now += rng.choice([1000, MILLISECOND_NS, 50 * MILLISECOND_NS])
+        number = 0 if ack is None else (isn[1 - side] + ack) % 2**32
+        out.append(Segment(now, "AB"[side], flags, (isn[side] + seq) % 2**32, octets, number, window))
+
+    if rng.random() < 0.85:
+        say(0, SYN, 0)
+        say(1, SYN | ACK, 0, 0, 1)
+        say(0, ACK, 1, 0, 1)
+    for _ in range(rng.randrange(10, 150)):
+        side = rng.random() < 0.6
+        event = rng.random()
+        if event < 0.55:
+            octets = rng.choice([1, 100, 1448, 60_000])
+            say(side, ACK | PSH, sent[side], octets, acked[side])
+            sent[side] += octets
+        elif event < 0.85:
+            acked[side] = sent[1 - side]
+            say(side, ACK, sent[side], 0, acked[side])
+        elif event < 0.90:
+            say(side, ACK, max(sent[side] - rng.choice([1, 100, 1448]), 1), rng.choice([0, 1, 100]), acked[side])
+        elif event < 0.93:
+            sent[side] += rng.choice([1, 1448])  # not captured
+        elif event < 0.95:
+            say(side, ACK, sent[side], 0, acked[side] + rng.choice([1, 1000, 2**29]))
+        elif event < 0.97:
+            say(side, ACK, sent[side], 0, acked[side], 0)
+        elif event < 0.98:
+            say(side, RST | rng.choice([0, ACK]), sent[side] + rng.choice([-100, 0, 0, 1, 1448]), 0, acked[side])
+        elif event < 0.99:
+            say(side, SYN, rng.choice([0, -70_000, 3_000_000]))
+        else:
+            say(side, FIN | ACK, sent[side] - rng.choice([0, 0, 200]), 0, acked[side])
+    for side in rng.choice([[], [0], [1], [0, 1], [1, 0]]):
+        say(side, FIN | ACK, sent[side], 0, sent[1 - side])
+        sent[side] += 1
+        say(1 - side, ACK, sent[1 - side], 0, sent[side])
+    if rng.random() < 0.3:
+        for _ in range(rng.randrange(1, 12)):
+            i = rng.randrange(1, len(out))
+            out[i - 1], out[i] = (
+                dataclasses.replace(out[i], time_ns=out[i - 1].time_ns),
+                dataclasses.replace(out[i - 1], time_ns=out[i].time_ns),
+            )
+    return out
+
+
+def connections_of(segments: list[Segment], gathering: Gathering | None, block_rows: int) -> list[Connection]:
+    inspector = Inspector(fold=gathering is not None)
+    if gathering:
+        inspector.analysis.gathering = gathering
+    capture = inspector.begin_capture("transfer", "pcap")
+    table = table_of(segments, inspector)
+    for a in range(0, len(table), block_rows):
+        part = table.take(slice(a, a + block_rows))
+        inspector.add_block(Block(part), capture, len(part), part["time_ns"])
+    return list(inspector.result().connections)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_folded_transfers_give_the_same_answers(seed: int) -> None:
+    rng = random.Random(seed)
+    folded_rows = 0
+    for _ in range(CONVERSATIONS // 8):
+        segments = transfer(rng)
+        gathering = Gathering(fold_rows=rng.choice([4, 16, 64]), long_rows=4)
+        plain = connections_of(segments, None, len(segments))
+        folded = connections_of(segments, gathering, rng.choice([3, 8, 17]))
+        assert folded == plain
+        folded_rows += len(segments) - sum(map(len, gathering.chunks))
+    assert folded_rows > 0, "the test folds nothing"
+
+
+def test_a_long_transfer_is_kept_in_few_rows() -> None:
+    segments = [
+        Segment(10**18, "A", SYN, 0),
+        Segment(10**18 + 1000, "B", SYN | ACK, 0, 0, 1),
+        Segment(10**18 + 2000, "A", ACK, 1, 0, 1),
+    ]
+    for i in range(10_000):
+        at = 10**18 + 3000 + i * 2000
+        segments.append(Segment(at, "B", ACK, 1 + i * 1448, 1448, 1))
+        segments.append(Segment(at + 1000, "A", ACK, 1, 0, 1 + (i + 1) * 1448))
+    gathering = Gathering(fold_rows=256, long_rows=16)
+    (one,) = connections_of(segments, gathering, 100)
+    assert sum(map(len, gathering.chunks)) < 400
+    assert one.octets.responder == 10_000 * 1448
+    assert one.segments.originator == 10_002
+
+
+def test_public_captures_give_the_same_answers_folded_and_plain(captures_dir: Path) -> None:
+    compared = 0
+    for path in sorted(captures_dir.glob("*.pcap*")):
+        try:
+            plain, folded = Inspector(fold=False), Inspector()
+            folded.analysis.gathering = Gathering(fold_rows=16, long_rows=4)
+            add_source(plain, path)
+            add_source(folded, path, block_octets=4096)
+        except CaptureError:
+            continue
+        expected = list(plain.result().connections)
+        assert list(folded.result().connections) == expected, path.name
+        compared += len(expected)
+    assert compared > 300
+
+
+def test_the_time_of_the_last_segment_survives() -> None:
+    segments = transfer(random.Random(5))
+    folded = connections_of(segments, Gathering(fold_rows=4, long_rows=4), 5)
+    assert folded[-1].last_ns == max(np.array([one.time_ns for one in segments]))

@@ -1,0 +1,771 @@
+"""The same answers by other means: one plain machine that takes a conversation segment by segment.
+
+Nothing here is shared with the engine but the table of states. It walks the rows in order, keeps for each end what its
+peer has sent and not yet delivered, and hands a segment over when it arrives. No arrays, no sorting, no moments.
+
+Reading order: `Oracle` (one connection), `split` (one conversation), `kinds` at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from scenario import Segment
+
+from handshake_inspect.tcp.states import Event, State, step
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+MODULUS = 1 << 32
+SPAN = 1 << 30
+SYNCHRONIZED = {
+    State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK,
+    State.TIME_WAIT,
+}  # fmt: skip
+
+
+def signed(number: int) -> int:
+    """The shorter way round the circle."""
+    return (number + (1 << 31)) % MODULUS - (1 << 31)
+
+
+@dataclass
+class Row:
+    """A segment with numbers counted from the initial ones."""
+
+    index: int
+    side: int
+    flags: int
+    octets: int
+    raw_seq: int
+    raw_ack: int
+    ignored_syn: bool
+    seq: int = 0
+    ack: int = 0
+
+    def has(self, bits: int) -> bool:
+        return self.flags & bits == bits
+
+    @property
+    def length(self) -> int:
+        return self.octets + bool(self.flags & SYN) + bool(self.flags & FIN)
+
+    @property
+    def end(self) -> int:
+        return self.seq + self.length
+
+    @property
+    def speaks(self) -> bool:
+        return not self.flags & RST
+
+    @property
+    def bare_syn(self) -> bool:
+        return self.flags & (SYN | ACK | RST) == SYN and not self.ignored_syn
+
+    @property
+    def syn_ack(self) -> bool:
+        return self.flags & (SYN | ACK | RST) == SYN | ACK
+
+    @property
+    def plain_ack(self) -> bool:
+        return self.flags & (SYN | ACK | RST) == ACK
+
+
+@dataclass
+class Move:
+    """One end came into a state."""
+
+    row: int
+    end: int
+    before: State | None
+    after: State
+    basis: str
+    event: Event
+
+
+@dataclass
+class End:
+    """What the machine knows of one end."""
+
+    state: State | None = None
+    start: State | None = None
+    unheard: bool = False
+    #: The highest number it has acknowledged; None before the first.
+    acknowledged: int | None = None
+    #: Everything below it counts as received, whatever was acknowledged.
+    taken_as_received: int | None = None
+    #: Segments of its peer that have not reached it.
+    pending: list[Row] = field(default_factory=list)
+    pending_resets: list[Row] = field(default_factory=list)
+    #: SYN,ACKs that it can only have received after sending its own (simultaneous open).
+    held: list[Row] = field(default_factory=list)
+    #: Acknowledgments of a FIN that was captured only after them.
+    early_acks: list[Row] = field(default_factory=list)
+    done: set[Event] = field(default_factory=set)
+
+    def has_received(self, number: int) -> bool:
+        reached = [n for n in (self.acknowledged, self.taken_as_received) if n is not None]
+        return bool(reached) and max(reached) >= number
+
+
+class Oracle:
+    """One connection."""
+
+    def __init__(self, segments: Sequence[Segment], ignored: set[int], self_connect: bool) -> None:
+        self.self_connect = self_connect
+        self.originator = _originator(segments, ignored)
+        self.rows = [
+            Row(
+                index,
+                0 if self_connect or one.sender == self.originator else 1,
+                one.flags,
+                one.octets,
+                one.seq,
+                one.ack,
+                index in ignored,
+            )
+            for index, one in enumerate(segments)
+        ]
+        self.iss: list[int | None] = [None, None]
+        self.known = [False, False]
+        self._find_initial_numbers()
+        self._count_from_initial_numbers()
+        self._look_at_syns()
+        self._look_at_acknowledgments()
+        self._look_for_what_was_missed()
+        self.ends = [End(), End()]
+        self.moves: list[Move] = []
+        self.events: list[tuple[int, int, Event]] = []
+        #: RSTs that moved their receiver: (row, number of the move).
+        self.effective_resets: list[tuple[Row, int]] = []
+        #: (from row, until before row, end, event): an assumption that later segments disprove.
+        self.disproved: list[tuple[int, int, int, Event]] = []
+        self.after: list[list[tuple[State | None, str | None]]] = []
+        self._run()
+
+    # --- who and where ---
+
+    def peer(self, side: int) -> int:
+        return side if self.self_connect else 1 - side
+
+    def of(self, side: int) -> list[Row]:
+        return [row for row in self.rows if row.side == side]
+
+    def _find_initial_numbers(self) -> None:
+        rows = self.rows
+        for side in (0, 1):
+            own = [row for row in rows if row.side == side and row.bare_syn]
+            if own:
+                self.iss[side], self.known[side] = own[0].raw_seq, True
+        responder = self.peer(0)
+        answers = [row for row in rows if row.syn_ack and row.side == responder] if not self.self_connect else []
+        if answers:
+            if not self.known[1]:
+                on_syn = next((row.octets for row in rows if row.bare_syn and row.side == 0), 0)
+                right = [
+                    row
+                    for row in answers
+                    if self.iss[0] is not None and (row.raw_ack - self.iss[0] - 1) % MODULUS <= on_syn
+                ]
+                self.iss[1], self.known[1] = (right or answers)[0].raw_seq, True
+            if not self.known[0]:
+                self.iss[0], self.known[0] = (answers[0].raw_ack - 1) % MODULUS, True
+        for side in (0, 1):
+            if self.known[side]:
+                continue
+            for row in rows:  # the first number seen of this end, its own or one that its peer acknowledges
+                if row.speaks and row.side == side:
+                    self.iss[side] = (row.raw_seq - 1) % MODULUS
+                elif row.speaks and row.has(ACK) and self.peer(row.side) == side:
+                    self.iss[side] = (row.raw_ack - 1) % MODULUS
+                else:
+                    continue
+                break
+            else:
+                reset = next((row for row in self.of(side) if row.has(RST)), None)
+                self.iss[side] = (reset.raw_seq - 1) % MODULUS if reset else None
+
+    def _count_from_initial_numbers(self) -> None:
+        """Relative numbers; in the order of capture each is placed nearest to the last believable one."""
+        for side in (0, 1):
+            iss = self.iss[side]
+            base = 0 if iss is None else iss
+            reference = 0
+            for row in self.rows:
+                both = ((row.side == side, "seq"), (self.peer(row.side) == side and row.has(ACK), "ack"))
+                for concerns, name in both:
+                    if not concerns:
+                        continue
+                    raw = row.raw_seq if name == "seq" else row.raw_ack
+                    way = signed(raw - base - reference)
+                    setattr(row, name, reference + way)
+                    if row.speaks and not row.has(SYN) and -SPAN < way < SPAN:
+                        reference += way
+
+    # --- looking at the whole connection once ---
+
+    def _look_at_syns(self) -> None:
+        rows = self.rows
+        self.syn_end = [1, 1]
+        for row in rows:
+            if row.has(SYN) and row.speaks and not row.ignored_syn and row.seq == 0 and self.known[row.side]:
+                self.syn_end[row.side] = max(self.syn_end[row.side], row.end)
+
+        def is_right(row: Row) -> bool:
+            return row.seq == 0 and self.known[row.side] and 1 <= row.ack <= self.syn_end[self.peer(row.side)]
+
+        self.right = [row for row in rows if row.syn_ack and is_right(row)]
+        self.wrong = [row for row in rows if row.syn_ack and not is_right(row)]
+        self.bare: list[Row | None] = [
+            next((r for r in self.of(side) if r.bare_syn and r.seq == 0), None) for side in (0, 1)
+        ]
+        self.syn_ack: list[Row | None] = [next((r for r in self.right if r.side == side), None) for side in (0, 1)]
+        self.syns = [
+            [r for r in self.of(side) if r.has(SYN) and r.speaks and r.seq == 0 and not r.ignored_syn]
+            for side in (0, 1)
+        ]
+
+    def _look_at_acknowledgments(self) -> None:
+        """Which acknowledgments count (RFC 9293 §3.10.7.4, fifth)."""
+        highest: list[int | None] = [None, None]
+        plain = [[r for r in self.of(side) if r.plain_ack] for side in (0, 1)]
+        self.counts = {row.index for row in self.right}
+        for row in self.rows:
+            if row.speaks:
+                seen = highest[row.side]
+                highest[row.side] = row.end if seen is None else max(seen, row.end)
+            if not row.plain_ack:
+                continue
+            peer = self.peer(row.side)
+            sent = highest[peer]
+            if sent is not None and row.ack > sent:
+                own = plain[row.side]
+                later = own[own.index(row) + 1 :]
+                taken_back = bool(later) and later[0].ack < row.ack
+                only_syn = bool(self.syns[peer]) and not any(r.speaks and not r.has(SYN) for r in self.of(peer))
+                only_syn = only_syn and self.bare[peer] is None
+                if taken_back or only_syn:
+                    continue
+            self.counts.add(row.index)
+
+    def _look_for_what_was_missed(self) -> None:
+        rows, responder = self.rows, self.peer(0)
+        opened = self.known[0] and not self.self_connect
+        acks = [r for r in self.of(0) if r.plain_ack and r.index in self.counts]
+        self.proves_syn_ack: Row | None = None
+        self.proves_ack: Row | None = None
+        if opened and self.syn_ack[1] is None and self.bare[1] is None and acks and not self.wrong_answers():
+            self.proves_syn_ack = acks[0]
+        if opened and not acks:
+            self.proves_ack = next(
+                (r for r in self.of(responder) if r.index in self.counts and r.ack > self.syn_end[0]), None
+            )
+        self.fin: list[Row | None] = [next((r for r in self.of(s) if r.has(FIN) and r.speaks), None) for s in (0, 1)]
+        fins = self.fin
+        self.fin_end: list[int | None] = [fin.end if fin else None for fin in fins]
+        self.proves_fin: list[Row | None] = [None, None]
+        if self.self_connect:
+            return
+        for side in (0, 1):
+            other = fins[1 - side]
+            if fins[side] is not None or other is None:
+                continue
+            sent = [r.end for r in self.of(side) if r.speaks and r.length]
+            sent = sent or [1] * any(r.speaks for r in self.of(side))
+            own = [r.ack for r in self.of(side) if r.index in self.counts]
+            its = [r for r in self.of(1 - side) if r.index in self.counts]
+            if not sent or not own or not its or max(own) < other.end:
+                continue
+            if max(r.ack for r in its) == max(sent) + 1:
+                self.proves_fin[side] = next(r for r in its if r.ack == max(sent) + 1)
+                self.fin_end[side] = max(sent) + 1
+        del rows
+
+    def wrong_answers(self) -> list[Row]:
+        return [row for row in self.wrong if row.side == self.peer(0)]
+
+    # --- the machine ---
+
+    def _run(self) -> None:
+        self._start()
+        for row in self.rows:
+            self._take(row)
+            self.after.append([self._last(0), self._last(1)])
+
+    def _start(self) -> None:
+        ends, rows = self.ends, self.rows
+        for side in (0, 1):
+            end = ends[side]
+            if not self.known[self.peer(side)] or (self.proves_syn_ack and side == 1):
+                end.taken_as_received = 1
+            if not self.known[0]:
+                if any(r.speaks and (r.side == side or (self.peer(r.side) == side and r.has(ACK))) for r in rows):
+                    end.start = State.ESTABLISHED
+                else:
+                    end.unheard = True
+        if self.known[0]:
+            ends[0].start = State.CLOSED
+            if not self.self_connect:
+                ends[1].start = self._start_of_responder()
+        for end in ends:
+            end.state = end.start
+
+    def _start_of_responder(self) -> State | None:
+        if self.bare[1]:
+            return State.CLOSED
+        if self.syn_ack[1] or self.wrong_answers() or self.proves_syn_ack or self.proves_ack:
+            return State.LISTEN
+        # It acknowledges the SYN with some other segment: it has received it.
+        if any(r.index in self.counts and r.ack >= self.syn_end[0] for r in self.of(1)):
+            return State.LISTEN
+        return State.CLOSED if any(r.has(RST) for r in self.of(1)) else None
+
+    def _last(self, side: int) -> tuple[State | None, str | None]:
+        for move in reversed(self.moves):
+            if move.end == (0 if self.self_connect else side):
+                return move.after, move.basis
+        start = self.ends[0 if self.self_connect else side].start
+        return start, "assumed" if start else None
+
+    def _take(self, row: Row) -> None:
+        sender, receiver = row.side, self.peer(row.side)
+        me, you = self.ends[sender], self.ends[receiver]
+        # What its acknowledgment proves.
+        if row.index in self.counts:
+            me.acknowledged = row.ack if me.acknowledged is None else max(me.acknowledged, row.ack)
+        self._infer(row)
+        for one in [r for r in me.pending if r.length and me.has_received(r.end)]:
+            me.pending.remove(one)
+            self._arrive(one, sender, row, proven=True)
+        # Its own acts.
+        acts: list[tuple[Event, str]] = []
+        if row is self.bare[sender]:
+            acts.append((Event.SEND_SYN, "sent"))
+        if row is self.fin[sender]:
+            acts.append((Event.SEND_FIN, "sent"))
+        if row.has(RST) and self._resets_itself(row):
+            acts.append((Event.SEND_RST, "sent"))
+        self._happen(sender, acts, row.index)
+        # What was waiting for it.
+        waiting = [r for r in me.pending if not r.length and me.has_received(r.end)]
+        waiting += me.held if row is self.syn_ack[sender] else []
+        waiting += me.early_acks if row is self.fin[sender] else []
+        if row is self.syn_ack[sender]:
+            me.held = []
+        for one in sorted(waiting, key=lambda r: r.index):
+            if one in me.pending:
+                me.pending.remove(one)
+                self._arrive(one, sender, row, proven=False)
+            else:
+                self._news(one, sender, row, again=True)
+        for one in [r for r in me.pending_resets if me.acknowledged is not None and me.acknowledged >= r.seq]:
+            me.pending_resets.remove(one)
+            if me.acknowledged == one.seq:
+                self._reset(one, sender, row)
+        # Itself.
+        if row.has(RST):
+            self._arrive_reset(row, receiver)
+        elif you.has_received(row.end):
+            self._arrive(row, receiver, row, proven=False)
+        else:
+            you.pending.append(row)
+
+    def _infer(self, row: Row) -> None:
+        """What this row proves though its segment was not captured, or only later."""
+        at = row.index
+        for side in (0, 1):
+            bare = self.bare[side]
+            if row in self.right and bare is not None and bare.index > at:
+                self._happen(side, [(Event.SEND_SYN, "sent")], at)
+        if row is self.syn_ack[self.peer(0)] and not self.self_connect and self.known[0]:
+            bare = self.bare[0]
+            if bare is None or bare.index > at:
+                self._happen(0, [(Event.SEND_SYN, "sent")], at)
+                self._happen(1, [(Event.RECEIVE_SYN, "acknowledged")], at)
+        if row in self.wrong and self.bare[row.side] is None:
+            right = self.syn_ack[row.side]
+            if row is next(r for r in self.wrong if r.side == row.side) and (right is None or right.index > at):
+                self._happen(row.side, [(Event.RECEIVE_SYN, "acknowledged")], at, once=False)
+        if row is self.proves_syn_ack or (row is self.proves_ack and self.proves_syn_ack is None):
+            self._happen(1, [(Event.RECEIVE_SYN, "acknowledged")], at)
+            self._happen(0, [(Event.RECEIVE_SYN, "acknowledged"), (Event.RECEIVE_ACK_OF_SYN, "acknowledged")], at)
+        if row is self.proves_ack:
+            self._happen(1, [(Event.RECEIVE_ACK_OF_SYN, "acknowledged")], at)
+        for side in (0, 1):
+            if row is self.proves_fin[side]:
+                self._happen(side, [(Event.SEND_FIN, "sent")], at)
+                self._happen(1 - side, [(Event.RECEIVE_FIN, "acknowledged")], at)
+
+    def _arrive(self, row: Row, end: int, at: Row, proven: bool) -> None:
+        """`row` reaches `end`, which is known at row `at`."""
+        self._news(row, end, at)
+        del proven
+
+    def _news(self, row: Row, end: int, at: Row, again: bool = False) -> None:
+        me = self.ends[end]
+        events: list[tuple[Event, str]] = []
+        if not again:
+            right_syn = row.has(SYN) and row.seq == 0 and not row.ignored_syn and self.known[row.side]
+            if right_syn:
+                events.append((Event.RECEIVE_SYN, "acknowledged"))
+        if row.index in self.counts:
+            events += self._acknowledgments(row, end, at, again)
+        if not again and row.has(FIN):
+            events.append((Event.RECEIVE_FIN, "acknowledged" if row.length else "assumed"))
+        self._happen(end, events, at.index)
+        del me
+
+    def _acknowledgments(self, row: Row, end: int, at: Row, again: bool) -> list[tuple[Event, str]]:
+        found: list[tuple[Event, str]] = []
+        opened = self.known[end] or (end == 1 and self.proves_syn_ack is not None)
+        crossing = self.syn_ack[end] if self.bare[end] else None
+        if opened and row.ack >= 1 and (row.has(SYN) or row.seq >= 1):
+            soft = row.length == 0 or (row.has(SYN) and crossing is not None)
+            repeats = [r.index for r in self.syns[end] if r.index > at.index]
+            crosses = row.has(SYN) and crossing is not None and crossing.index > row.index
+            if crosses and not again:
+                self.ends[end].held.append(row)
+            else:
+                if crosses and len(self.syns[end]) <= 2:
+                    repeats = []
+                found += self._believe(Event.RECEIVE_ACK_OF_SYN, soft, repeats, end, at)
+        fin, fin_end = self.fin[end] or self.proves_fin[end], self.fin_end[end]
+        if fin is not None and fin_end is not None and row.ack >= fin_end:
+            if fin.index > at.index:
+                self.ends[end].early_acks.append(row)
+            else:
+                repeats = [r.index for r in self.of(end) if r.has(FIN) and r.speaks and r.index > at.index]
+                found += self._believe(Event.RECEIVE_ACK_OF_FIN, row.length == 0, repeats, end, at)
+        return found
+
+    def _believe(self, event: Event, soft: bool, repeats: list[int], end: int, at: Row) -> list[tuple[Event, str]]:
+        if event in self.ends[end].done:
+            return []
+        if soft and repeats:
+            self.disproved.append((at.index, repeats[0], end, event))
+            return []
+        return [(event, "assumed" if soft else "acknowledged")]
+
+    def _happen(self, end: int, events: list[tuple[Event, str]], at: int, once: bool = True) -> None:
+        """Events of one group: one move, however many they are."""
+        me = self.ends[end]
+        before = me.state
+        last: tuple[Event, str] | None = None
+        for event, basis in events:
+            if once and event not in (Event.SEND_RST, Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN):
+                if event in me.done:
+                    continue
+                me.done.add(event)
+            self.events.append((at, end, event))
+            new = self._next(end, event)
+            if new is not None and new is not me.state:
+                me.state = new
+                last = (event, basis)
+        if last and me.state is not None:
+            self.moves.append(Move(at, end, before, me.state, last[1], last[0]))
+
+    def _next(self, end: int, event: Event) -> State | None:
+        state = self.ends[end].state
+        if state is not None:
+            return step(state, event)
+        reset = event in (Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN)
+        if event is Event.SEND_RST or (self.ends[end].unheard and reset):
+            return State.CLOSED
+        return None
+
+    # --- RST ---
+
+    def _worth(self, row: Row) -> str:
+        """now, assumed, waits or never."""
+        receiver = self.peer(row.side)
+        reached = self.ends[receiver].acknowledged
+        if reached is None or reached == row.seq:
+            return "now"
+        if row.seq < reached or not self._is_last_word(row):
+            return "never"
+        later = [r.ack for r in self.of(receiver) if r.index > row.index and r.index in self.counts]
+        if any(ack >= row.seq for ack in later):
+            return "waits"
+        silent = not any(r.index > row.index for r in self.of(receiver))
+        ends = [r.end for r in self.of(row.side) if r.speaks]
+        return "assumed" if silent and ends and row.seq == max(ends) else "never"
+
+    def _is_last_word(self, row: Row) -> bool:
+        return not any(r.speaks and r.index > row.index for r in self.of(row.side))
+
+    def _takes_effect_later(self, row: Row) -> bool:
+        receiver = self.peer(row.side)
+        reached = self.ends[receiver].acknowledged
+        for later in self.of(receiver):
+            if later.index > row.index and later.index in self.counts and reached is not None:
+                reached = max(reached, later.ack)
+                if reached >= row.seq:
+                    return reached == row.seq
+        return False
+
+    def _resets_itself(self, row: Row) -> bool:
+        if self.bare[row.side] is not None:
+            spoken = [r for r in self.of(row.side) if r.index < row.index and r.speaks and not r.has(SYN)]
+            if not spoken and not 1 <= row.seq <= self.syn_end[row.side]:
+                return False  # the refusal of a wrong SYN,ACK: SYN-SENT goes on (Figure 8, line 5)
+        worth = self._worth(row)
+        return (
+            self._is_last_word(row)
+            or worth in ("now", "assumed")
+            or (worth == "waits" and self._takes_effect_later(row))
+        )
+
+    def _arrive_reset(self, row: Row, receiver: int) -> None:
+        worth = self._worth(row)
+        of_syn = row.has(ACK) and self.bare[receiver] is not None and 1 <= row.ack <= self.syn_end[receiver]
+        if worth == "waits":
+            self.ends[receiver].pending_resets.append(row)
+        self._reset(row, receiver, row, of_syn, worth in ("now", "assumed"))
+
+    def _reset(self, row: Row, end: int, at: Row, of_syn: bool = False, plain: bool = True) -> None:
+        before = self.ends[end].state
+        events = [(Event.RECEIVE_RST_OF_SYN, "assumed")] if of_syn else []
+        events += [(Event.RECEIVE_RST, "assumed")] if plain else []
+        self._happen(end, events, at.index)
+        if self.ends[end].state is not before:
+            self.effective_resets.append((row, len(self.moves) - 1))
+
+    # --- answers ---
+
+    def states(self, side: int) -> tuple[str, ...] | None:
+        end = 0 if self.self_connect else side
+        start = self.ends[end].start
+        labels = [start.label] if start else []
+        for move in self.moves:
+            if move.end == end and labels[-1:] != [move.after.label]:
+                labels.append(move.after.label)
+        return tuple(labels) or None
+
+    def step_states(self) -> list[tuple[str, str]]:
+        """Both states after each row, spelled as a scenario does."""
+        believed = {
+            State.SYN_RECEIVED_PASSIVE: "ESTABLISHED", State.SYN_RECEIVED_ACTIVE: "ESTABLISHED",
+            State.FIN_WAIT_1: "FIN-WAIT-2", State.CLOSING: "TIME-WAIT", State.LAST_ACK: "CLOSED",
+        }  # fmt: skip
+        marks = {"sent": "^", "acknowledged": "!", "assumed": "?", None: ""}
+        out = []
+        for index, pair in enumerate(self.after):
+            spelled = []
+            for side, (state, basis) in enumerate(pair):
+                text = f"{state.label}{marks[basis]}" if state else "-"
+                end = 0 if self.self_connect else side
+                if any(d[2] == end and d[0] <= index < d[1] for d in self.disproved) and state in believed:
+                    text = believed[state] + "??"
+                spelled.append(text)
+            out.append((spelled[0], spelled[1]))
+        return out
+
+    def closing_resets(self) -> list[tuple[Row, Move]]:
+        """Effective RSTs, without those after which their receiver opened again (Figure 8)."""
+        found = []
+        for row, number in self.effective_resets:
+            move = self.moves[number]
+            if not any(m.end == move.end and m.after in SYNCHRONIZED for m in self.moves[number + 1 :]):
+                found.append((row, move))
+        return found
+
+    def visited(self, side: int) -> set[State]:
+        end = 0 if self.self_connect else side
+        start = self.ends[end].start
+        return {move.after for move in self.moves if move.end == end} | ({start} if start else set())
+
+
+def _originator(segments: Sequence[Segment], ignored: set[int]) -> str:
+    for index, one in enumerate(segments):
+        if one.flags & (SYN | ACK | RST) == SYN and index not in ignored:
+            return one.sender
+    for one in segments:
+        if one.flags & (SYN | ACK | RST) == SYN | ACK:
+            return "B" if one.sender == "A" else "A"
+    return segments[0].sender
+
+
+# --- one conversation ------------------------------------------------------------------------------------------------
+
+
+def split(segments: Sequence[Segment]) -> list[tuple[int, int, set[int]]]:
+    """Cut a conversation: (first, end, the ignored SYNs counted from first) of each connection."""
+    begins, ignored = [0], set()
+    syn_of: dict[str, int] = {}
+    for i, one in enumerate(segments):
+        if one.flags & (SYN | ACK | RST) != SYN:
+            continue
+        peer = "B" if one.sender == "A" else "A"
+        before, other = syn_of.get(one.sender), syn_of.get(peer)
+        syn_of[one.sender] = i
+        begin = begins[-1]
+        if before is not None and segments[before].seq == one.seq and not _closed_between(segments, before, i):
+            if before in ignored:
+                ignored.add(i)
+            continue
+        if i == begin:
+            continue
+        if (before is None or before < begin) and any(
+            answer.flags & (SYN | ACK | RST) == SYN | ACK
+            and answer.sender != one.sender
+            and (answer.ack - one.seq) % MODULUS == 1
+            for answer in segments[begin:i]
+        ):
+            continue
+        if (
+            other is not None
+            and other >= begin
+            and not _closed_between(segments, other, i)
+            and not any(r.sender == one.sender for r in segments[other:i])
+        ):
+            continue
+        answer_row = next((k for k in range(i + 1, len(segments)) if segments[k].sender == peer), None)
+        if answer_row is not None and _is_no_answer(segments, i, answer_row):
+            ignored.add(i)
+            continue
+        begins.append(i)
+    return [(a, b, {i - a for i in ignored if a <= i < b}) for a, b in pairwise([*begins, len(segments)])]
+
+
+def _closed_between(segments: Sequence[Segment], a: int, b: int) -> bool:
+    return any(one.flags & (FIN | RST) for one in segments[a:b])
+
+
+def _is_no_answer(segments: Sequence[Segment], syn: int, answer_row: int) -> bool:
+    """The peer's next segment is an ACK of other numbers: a challenge ACK (RFC 5961 §4)."""
+    answer = segments[answer_row]
+    if answer.flags & (SYN | ACK | RST) != ACK:
+        return False
+    if not 0 < signed(answer.ack - segments[syn].seq) <= 1 << 24:
+        return True
+    # It says again what it said before the SYN: no news of the SYN.
+    said = [r.ack for r in segments[:syn] if r.sender == answer.sender and r.flags & (RST | ACK) == ACK]
+    return said[-1:] == [answer.ack]
+
+
+# --- kinds (DESIGN's two tables, top to bottom) ----------------------------------------------------------------------
+
+
+@dataclass
+class Kinds:
+    """The verdicts that are compared."""
+
+    handshake: str
+    teardown: str
+    closed_first: str | None
+    reset_by: str | None
+
+
+SIDES = ("originator", "responder")
+
+
+def kinds(one: Oracle) -> Kinds:
+    senders = {SIDES[row.side] for row, _ in one.closing_resets()}
+    return Kinds(
+        handshake=_handshake(one),
+        teardown=_teardown(one),
+        closed_first=_closed_first(one),
+        reset_by=None if not senders else senders.pop() if len(senders) == 1 else "both",
+    )
+
+
+def is_complete(one: Oracle) -> bool | None:
+    if not one.known[0]:
+        return None
+    return all(one.visited(side) & SYNCHRONIZED for side in (0, 1))
+
+
+def _handshake(one: Oracle) -> str:
+    complete = is_complete(one)
+    responder = one.peer(0)
+    thirds = [r for r in one.of(0) if r.plain_ack]
+    right = [r for r in thirds if r.index in one.counts and r.ack >= 1 and r.seq >= 1]
+    if complete is None:
+        return "not-captured"
+    if complete:
+        if one.self_connect:
+            return "self-connect"
+        if one.bare[0] and one.bare[1]:
+            return "simultaneous-open"
+        answer = one.syn_ack[responder]
+        if not one.bare[0] or not answer or not right:
+            return "partial"
+        return "fast-open" if one.syn_end[0] > 1 and answer.ack > 1 else "three-way"
+    reset = bool(one.effective_resets)
+    wrong = one.wrong_answers()
+    if one.syn_ack[responder] or wrong or (one.bare[0] and one.bare[1]):
+        return _failed(one, thirds, right, reset)
+    if any(move.end == 0 and move.event is Event.RECEIVE_RST_OF_SYN for move in one.moves):
+        return "refused"
+    return "unanswered"
+
+
+def _failed(one: Oracle, thirds: list[Row], right: list[Row], reset: bool) -> str:
+    """An answer was captured, and the handshake came to nothing."""
+    if one.syn_ack[one.peer(0)] or one.bare[one.peer(0)]:
+        if thirds and not any(row.seq <= one.syn_end[0] for row in right):
+            return "invalid"
+    elif one.wrong_answers() and thirds:
+        return "invalid"
+    else:
+        return "abandoned" if reset else "half-open"
+    return "abandoned" if reset and not one.visited(1) & SYNCHRONIZED else "half-open"
+
+
+def _fin_sent(one: Oracle, side: int) -> int | None:
+    return next((k for k, (_, end, event) in enumerate(one.events) if end == side and event is Event.SEND_FIN), None)
+
+
+def _acked(one: Oracle, side: int) -> int | None:
+    found = (k for k, (_, end, event) in enumerate(one.events) if end == side and event is Event.RECEIVE_ACK_OF_FIN)
+    return next(found, None)
+
+
+def _teardown(one: Oracle) -> str:
+    if is_complete(one) is False:
+        return "none"
+    ends = (0,) if one.self_connect else (0, 1)
+    sent = {side: at for side in ends if (at := _fin_sent(one, side)) is not None}
+    acked = {side: at for side in ends if (at := _acked(one, side)) is not None}
+    first_reset = next(
+        (
+            k
+            for _, move in one.closing_resets()
+            for k, (row, end, event) in enumerate(one.events)
+            if (row, end, event) == (move.row, move.end, move.event)
+        ),
+        None,
+    )
+    both = len(sent) == len(acked) == len(ends)
+    if both and (first_reset is None or first_reset > max(acked.values())):
+        if any(one.proves_fin):
+            return "partial"
+        visited = [one.visited(side) for side in (0, 1)]
+        if all(State.CLOSING in states for states in visited):
+            return "simultaneous-close"
+        return "four-way" if any(State.FIN_WAIT_2 in states for states in visited) else "three-segment"
+    if first_reset is not None:
+        return "reset-after-fin" if any(at < first_reset for at in sent.values()) else "aborted"
+    if not sent:
+        return "open"
+    if not one.self_connect and any(not one.of(side) for side in (0, 1)):
+        return "partial"
+    return "half-closed" if len(sent) == len(acked) == 1 and not one.self_connect else "incomplete"
+
+
+def _closed_first(one: Oracle) -> str | None:
+    sent = {side: at for side in (0, 1) if (at := _fin_sent(one, side)) is not None}
+    if not sent:
+        return None
+    if one.self_connect:
+        return "both"
+    first = min(sent, key=lambda side: sent[side])
+    second = 1 - first
+    if second not in sent:
+        return SIDES[first]
+    # Had the second heard of the first one's FIN when it sent its own?
+    received = next(
+        (k for k, (_, end, event) in enumerate(one.events) if end == second and event is Event.RECEIVE_FIN), None
+    )
+    return SIDES[first] if received is not None and received < sent[second] else "both"

@@ -1,0 +1,174 @@
+"""Engine and oracle must agree in every state, its basis, every kind, and where a connection begins."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import oracle
+import pytest
+from fuzz import conversation
+from fuzz import spell as spell_segments
+from scenario import ISN_PAIRS, SELF, Ends, Segment, inspect_many, parse, spell
+from scenarios import SCENARIOS
+from test_rfc9293_figures import FIGURES
+
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.inspection import Inspection, Inspector, add_source
+from handshake_inspect.table import Block, SegmentTable
+
+#: How many conversations a run invents, and of how many of them every step is compared (both can be far more).
+CONVERSATIONS = int(os.environ.get("HANDSHAKE_FUZZ", "2000"))
+STEPS_OF_ONE_IN = int(os.environ.get("HANDSHAKE_FUZZ_STEPS", "10"))
+BATCH = 200
+#: Connections of captures with more rows are compared in their verdicts, not in every step.
+LONGEST = 500
+
+Conversation = tuple[Sequence[Segment], Ends]
+
+
+def differences(conversations: Sequence[Conversation], steps_of_one_in: int = 1) -> dict[int, list[str]]:
+    """What engine and oracle say differently, by number of the conversation."""
+    own_ports = [(segments, _with_port(ends, number)) for number, (segments, ends) in enumerate(conversations)]
+    found = inspect_many(own_ports)
+    stream_at = {one.first_frame: stream for stream, one in enumerate(found.connections)}
+    out: dict[int, list[str]] = {}
+    frame = 1
+    for number, (segments, ends) in enumerate(conversations):
+        begins = [k for k in range(len(segments)) if frame + k in stream_at]
+        parts = oracle.split(segments)
+        if begins != [a for a, _, _ in parts]:
+            lines = [f"connections begin at rows {begins}, the oracle says {[a for a, _, _ in parts]}"]
+        else:
+            lines = []
+            for a, b, ignored in parts:
+                one = oracle.Oracle(segments[a:b], ignored, _is_self(ends))
+                lines += _compare(found, stream_at[frame + a], one, with_steps=number % steps_of_one_in == 0)
+        if lines:
+            out[number] = lines
+        frame += len(segments)
+    return out
+
+
+def _is_self(ends: Ends) -> bool:
+    return ends.a == ends.b
+
+
+def _with_port(ends: Ends, number: int) -> Ends:
+    version, address, _ = ends.a
+    mine = (version, address, 10_000 + number)
+    return Ends(mine, mine if _is_self(ends) else ends.b)
+
+
+def _compare(found: Inspection, stream: int, one: oracle.Oracle, with_steps: bool) -> list[str]:
+    connection = found.connections[stream]
+    engine = {
+        "handshake": connection.handshake.kind,
+        "teardown": connection.teardown.kind,
+        "closed_first": connection.teardown.closed_first,
+        "reset_by": connection.teardown.reset_by,
+        "originator": connection.states.originator,
+        "responder": connection.states.responder,
+    }
+    plain = {**asdict(oracle.kinds(one)), "originator": one.states(0), "responder": one.states(1)}
+    out = [f"{name}: {engine[name]}, the oracle says {plain[name]}" for name in plain if engine[name] != plain[name]]
+    for row, (step, expected) in enumerate(
+        zip(found.steps(stream), one.step_states(), strict=True) if with_steps or out else ()
+    ):
+        actual = (spell(step.states.originator), spell(step.states.responder))
+        if actual != expected:
+            out.append(f"row {row + 1}: {' '.join(actual)}, the oracle says {' '.join(expected)}")
+    return out
+
+
+@pytest.mark.parametrize("isns", ISN_PAIRS.values(), ids=ISN_PAIRS)
+def test_scenarios(isns: tuple[int, int]) -> None:
+    texts = {**SCENARIOS, **FIGURES}
+    parsed = [parse(text) for text in texts.values()]
+    found = differences([(one.segments(isns), one.ends()) for one in parsed if not one.icmp])
+    names = [name for name, one in zip(texts, parsed, strict=True) if not one.icmp]
+    assert {names[number]: lines for number, lines in found.items()} == {}
+
+
+@pytest.mark.parametrize("batch", range(-(-CONVERSATIONS // BATCH)))
+def test_fuzz(batch: int) -> None:
+    seeds = range(batch * BATCH, min((batch + 1) * BATCH, CONVERSATIONS))
+    invented = [conversation(random.Random(seed)) for seed in seeds]
+    found = differences(invented, STEPS_OF_ONE_IN)
+    report = "\n\n".join(
+        f"seed {seeds[number]}\n{spell_segments(invented[number][0])}\n" + "\n".join(f"    {line}" for line in lines)
+        for number, lines in found.items()
+    )
+    assert not found, report
+
+
+class Recording(Inspector):
+    """Keeps the segments that decoding made of a capture."""
+
+    def __init__(self) -> None:
+        super().__init__(fold=False)
+        self.tables: list[SegmentTable] = []
+
+    def add_block(self, block: Block, capture: int, frames: int, time_ns: Any) -> SegmentTable:
+        self.tables.append(block.segments)
+        return super().add_block(block, capture, frames, time_ns)
+
+    def conversations(self) -> dict[tuple[Any, ...], list[tuple[int, Segment]]]:
+        """Segments with their frames, by pair of sockets and tunnel; the first sender is A."""
+        table = SegmentTable.concatenate(self.tables)
+        columns = {name: column.tolist() for name, column in table.columns.items()}
+        out: dict[tuple[Any, ...], list[tuple[int, Segment]]] = defaultdict(list)
+        first: dict[tuple[Any, ...], tuple[int, ...]] = {}
+        for i in range(len(table)):
+            cell = {name: column[i] for name, column in columns.items()}
+            source = (cell["src_hi"], cell["src_lo"], cell["src_port"])
+            destination = (cell["dst_hi"], cell["dst_lo"], cell["dst_port"])
+            key = (*sorted((source, destination)), cell["ip_version"], cell["tunnel"])
+            sender = "A" if first.setdefault(key, source) == source else "B"
+            out[key].append(
+                (
+                    cell["frame"],
+                    Segment(cell["time_ns"], sender, cell["flags"], cell["seq"], cell["payload_octets"], cell["ack"]),
+                )
+            )
+        return out
+
+
+def test_captures(captures_dir: Path) -> None:
+    """Every connection of every public capture that opens; those with copies collapsed are the engine's alone."""
+    compared, skipped = 0, 0
+    found: dict[str, list[str]] = {}
+    for path in sorted(captures_dir.iterdir()):
+        inspector = Recording()
+        try:
+            add_source(inspector, path)
+        except CaptureError:
+            continue
+        inspection = inspector.result()
+        stream_at = {one.first_frame: one for one in inspection.connections}
+        unreachable = {one.stream for one in inspection.connections if one.handshake.kind == "unreachable"}
+        for key, rows in inspector.conversations().items():
+            if any(frame in stream_at and stream_at[frame].duplicates for frame, _ in rows):
+                skipped += 1
+                continue
+            segments = [one for _, one in rows]
+            for a, b, ignored in oracle.split(segments):
+                connection = stream_at.get(rows[a][0])
+                if connection is None:
+                    found[f"{path.name} frame {rows[a][0]}"] = ["the oracle begins a connection here"]
+                    continue
+                one = oracle.Oracle(segments[a:b], ignored, key[0] == key[1])
+                lines = _compare(inspection, connection.stream, one, with_steps=b - a <= LONGEST)
+                if connection.stream in unreachable:
+                    lines = [line for line in lines if not line.startswith("handshake: unreachable")]
+                if lines:
+                    found[f"{path.name} stream {connection.stream}"] = lines
+                compared += 1
+    assert found == {}
+    assert compared > 300
+    assert skipped < compared / 10

@@ -1,0 +1,139 @@
+"""What must hold whatever happened, tried on invented conversations."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fuzz import conversation, honest_conversation
+from scenario import MODULUS, SELF, Ends, Segment, inspect_segments, spell
+
+from handshake_inspect.connections.connection import Connection, StateAt
+from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.table import Block
+
+IPV6 = Ends((6, 0xFE80 << 112 | 7, 50001), (6, 0x2001_0DB8 << 96 | 1, 443))
+
+
+def everything(found: Inspection) -> list[dict[str, Any]]:
+    """All fields of all connections, steps included."""
+    return [_fields(found.with_steps(stream)) for stream in range(len(found.connections))]
+
+
+def _fields(connection: Connection) -> dict[str, Any]:
+    return {name: getattr(connection, name) for name in Connection.__slots__}
+
+
+def _without_addresses(one: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in one.items() if name not in ("originator", "responder", "ip_version")}
+
+
+def _without_numbers(one: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what must move along with the initial numbers."""
+    steps = tuple(
+        replace(
+            step, seq=0, ack=None, arithmetic=tuple(replace(sum_, expected=0, actual=0) for sum_ in step.arithmetic)
+        )
+        for step in one["steps"]
+    )
+    return {**one, "steps": steps, "initial_seq": None}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_other_initial_numbers_change_nothing_else(seed: int) -> None:
+    rng = random.Random(f"numbers {seed}")
+    segments, ends = conversation(rng)
+    # Absent acknowledgments are 0 and stay 0; a RST that answers a segment without ACK has the absolute number 0.
+    by = {"A": rng.randrange(MODULUS), "B": rng.randrange(MODULUS)}
+    if ends == SELF:
+        by["B"] = by["A"]
+    moved = [
+        replace(
+            one,
+            seq=(one.seq + by[one.sender]) % MODULUS,
+            ack=(one.ack + by["B" if one.sender == "A" else "A"]) % MODULUS if one.flags & 16 else 0,
+        )
+        for one in segments
+    ]
+    before, after = everything(inspect_segments(segments, ends)), everything(inspect_segments(moved, ends))
+    assert [_without_numbers(one) for one in after] == [_without_numbers(one) for one in before]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_other_names_change_nothing_else(seed: int) -> None:
+    segments, ends = conversation(random.Random(f"names {seed}"))
+    if ends == SELF:
+        pytest.skip("one socket has no other order")
+    before = [_without_addresses(one) for one in everything(inspect_segments(segments, ends))]
+    for others in (IPV6, Ends(IPV6.b, IPV6.a), Ends(ends.b, ends.a)):
+        assert [_without_addresses(one) for one in everything(inspect_segments(segments, others))] == before
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_every_beginning_of_a_capture_can_be_inspected(seed: int) -> None:
+    segments, ends = conversation(random.Random(f"prefix {seed}"))
+    for count in range(len(segments) + 1):
+        found = inspect_segments(segments[:count], ends)
+        assert sum(len(found.steps(stream)) for stream in range(len(found.connections))) == count
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_facts_stay_facts_as_a_capture_grows(seed: int) -> None:
+    """`sent` and `acknowledged` are for ever; `assumed` may become acknowledged, or disproved.
+
+    On conversations without forged segments: a lie may be believed until it is found out.
+    """
+    segments, ends = honest_conversation(random.Random(f"facts {seed}"))
+    known: dict[tuple[int, str], StateAt] = {}
+    for count in range(1, len(segments) + 1):
+        found = inspect_segments(segments[:count], ends)
+        now: dict[tuple[int, str], StateAt] = {}
+        for stream in range(len(found.connections)):
+            connection = found.with_steps(stream)
+            for step in connection.steps or ():
+                assert isinstance(step.frame, int)
+                for side in ("originator", "responder"):
+                    socket = getattr(connection, side)
+                    now[step.frame, str(socket)] = getattr(step.states, side)
+        for place, fact in known.items():
+            if fact.basis in ("sent", "acknowledged"):
+                assert now[place].state == fact.state, f"{count} rows, at {place}: {spell(fact)} -> {spell(now[place])}"
+                assert now[place].basis in ("sent", "acknowledged")
+        known = now
+
+
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+def test_the_size_of_blocks_changes_nothing(seed: int, rows: int) -> None:
+    segments, ends = conversation(random.Random(f"blocks {seed}"))
+    assert everything(inspect_segments(segments, ends, block_rows=rows)) == everything(inspect_segments(segments, ends))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_folding_at_every_opportunity_changes_nothing(seed: int) -> None:
+    rng = random.Random(f"folding {seed}")
+    segments, ends = conversation(rng)
+    whole = inspect_segments(segments, ends)
+    folded = _folded(segments, ends, rows=rng.choice((1, 2, 5)))
+    names = [name for name in Connection.__slots__ if name != "steps"]
+    for stream in range(len(whole.connections)):
+        for name in names:
+            assert getattr(folded.connections[stream], name) == getattr(whole.connections[stream], name), name
+    assert len(folded.connections) == len(whole.connections)
+
+
+def _folded(segments: Sequence[Segment], ends: Ends, rows: int) -> Inspection:
+    from scenario import table_of
+
+    inspector = Inspector()
+    inspector.analysis.gathering = Gathering(fold_rows=1, long_rows=1)
+    capture = inspector.begin_capture("scenario.pcap", "pcap")
+    table = table_of(segments, inspector, ends)
+    for a in range(0, len(table), rows):
+        part = table.take(slice(a, a + rows))
+        inspector.add_block(Block(part), capture, len(part), part["time_ns"])
+    return inspector.result()

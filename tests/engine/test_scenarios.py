@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import pytest
+from scenario import ISN_PAIRS, check
+from scenarios import SCENARIOS
+
+
+@pytest.mark.parametrize("isns", ISN_PAIRS.values(), ids=ISN_PAIRS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario(name: str, isns: tuple[int, int]) -> None:
+    check(SCENARIOS[name], isns)

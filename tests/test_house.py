@@ -1,0 +1,94 @@
+"""The house stands as drawn: data flows down, a module imports only from those above it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import handshake_inspect
+
+ROOT = Path(handshake_inspect.__file__).parent
+
+#: Floors from top to bottom; a folder stands for all its modules. A module may import from floors above its own, and
+#: within its own folder.
+FLOORS = [
+    ["tcp"],
+    ["table"],
+    ["capture"],
+    ["connections"],
+    ["exchanges"],
+    ["inspection"],
+    ["views"],
+    ["lab"],
+    ["cli"],
+    ["__main__"],
+]
+LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
+
+#: Order of reading inside `connections`: each imports only from those before it.
+CONNECTIONS = [
+    "connection", "conversations", "rows", "split", "events", "compact", "duplicates", "gather", "machine", "shapes",
+    "kinds", "derived", "verdict", "model", "flat", "steps", "analysis",
+]  # fmt: skip
+
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the project's modules that a file imports, anywhere in it, without the leading package name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("handshake_inspect"):
+            base = node.module.removeprefix("handshake_inspect").lstrip(".")
+            found |= {f"{base}.{alias.name}".strip(".") for alias in node.names} if not base else {base}
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.name.removeprefix("handshake_inspect.")
+                for alias in node.names
+                if alias.name.startswith("handshake_inspect.")
+            }
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_from_above(path: Path) -> None:
+    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for imported in imports_of(path):
+        other = imported.partition(".")[0]
+        if other in ("__version__", own):
+            continue
+        assert LEVEL[other] < LEVEL[own], f"{path.relative_to(ROOT)} imports {imported} from below"
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_the_engine_reads_in_one_order(name: str) -> None:
+    allowed = {f"connections.{one}" for one in CONNECTIONS[: CONNECTIONS.index(name)]}
+    inside = {one for one in imports_of(ROOT / "connections" / f"{name}.py") if one.startswith("connections")}
+    assert inside <= allowed
+
+
+def test_every_module_of_the_engine_has_its_place() -> None:
+    assert {path.stem for path in (ROOT / "connections").glob("*.py")} == {*CONNECTIONS, "__init__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_at_its_top_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_tcp_knows_neither_numpy_nor_scapy_nor_files() -> None:
+    for path in (ROOT / "tcp").glob("*.py"):
+        names = {
+            (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
+        assert not {name.partition(".")[0] for name in names} & {"numpy", "scapy", "os", "io", "pathlib", "socket"}
+
+
+def test_everything_public_is_there() -> None:
+    for name in handshake_inspect.__all__:
+        assert getattr(handshake_inspect, name).__doc__

@@ -1,0 +1,126 @@
+"""The contract, and the formats for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handshake_inspect.capture.records import Damage
+from handshake_inspect.connections.connection import Connection, Finding, Pair
+from handshake_inspect.inspection import CaptureSummary
+from handshake_inspect.views import export
+from handshake_inspect.views.contract import connection_object, step_object
+from handshake_inspect.views.escape import octets_text, printable
+from handshake_inspect.views.fields import FIELDS
+from tests.views.sessions import aborted, four_way
+
+CONTRACT = [
+    "stream", "capture", "protocol", "ip_version", "encapsulation", "originator", "responder",
+    "first_frame", "last_frame", "first_ns", "last_ns", "segments", "duplicates", "octets", "sent_octets",
+    "missing_octets", "handshake", "teardown", "resets", "states", "time_wait", "findings", "conn_state",
+    "history", "completeness",
+]  # fmt: skip
+
+
+def test_names_and_their_order_are_those_of_the_contract() -> None:
+    found = connection_object(four_way())
+    assert list(found) == CONTRACT
+    assert list(found["handshake"]) == [
+        "kind", "complete", "missing", "syn_retransmissions", "syn_ack_retransmissions", "syn_to_syn_ack_ns",
+        "syn_ack_to_ack_ns", "initial_rtt_ns", "rtt_ambiguous", "fast_open", "options",
+    ]  # fmt: skip
+    assert list(found["teardown"]) == [
+        "kind", "complete", "missing", "closed_first", "reset_by", "fin_retransmissions", "half_closed_ns",
+    ]  # fmt: skip
+    assert list(found["time_wait"][0]) == [
+        "owner", "entered_ns", "restarts_ns", "profile", "earliest_end_ns", "outcome",
+    ]  # fmt: skip
+
+
+def test_steps_carry_both_states_with_their_basis() -> None:
+    connection = four_way()
+    step = step_object((connection.steps or ())[2])
+    assert step["states"]["responder"] == {"state": "ESTABLISHED", "basis": "assumed", "disproved": False}
+    assert step["arithmetic"][1] == "ack = y+1 ✓ SYN counts one"
+    assert step["ignored"] is None
+
+
+def test_fields_lists_exactly_the_leaves_of_the_contract() -> None:
+    finding = Finding("some-code", "note", (1,), "text")
+    found = connection_object(replace(aborted(), findings=(finding,), time_wait=four_way().time_wait))
+    found["resets"] = [{"frame": 1, "by": "originator", "valid": None, "reason": ""}]
+    assert set(leaves(found)) == set(FIELDS)
+
+
+def leaves(found: dict[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for name, value in found.items():
+        path = prefix + name
+        if isinstance(value, dict):
+            names += leaves(value, path + ".")
+            continue
+        names.append(path)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            names += leaves(value[0], path + ".")
+    return names
+
+
+def document(connections: list[Connection]) -> Any:
+    captures = [CaptureSummary("echo.pcap", "pcap")]
+    damage = [Damage("echo.pcap", 99, 3, "cut")]
+    return json.loads("".join(export.json_document(captures, connections, [], damage)))
+
+
+def test_json_document_is_one_document_however_many_connections() -> None:
+    for count in (0, 1, 3):
+        found = document([four_way()] * count)
+        assert list(found) == ["schema", "captures", "connections", "exchanges", "damage"]
+        assert found["schema"] == 1
+        assert len(found["connections"]) == count
+        assert found["damage"][0]["offset"] == 99
+
+
+def test_ndjson_equals_the_document() -> None:
+    connections = [four_way(), aborted()]
+    lines = "".join(export.ndjson(connections)).splitlines()
+    assert [json.loads(line) for line in lines] == document(connections)["connections"]
+
+
+def test_csv_has_the_columns_of_the_contract() -> None:
+    text = "".join(export.csv_lines([four_way(), replace(aborted(), capture='a,"b".pcap')]))
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert list(rows[0]) == list(export.CSV_COLUMNS)
+    assert rows[0]["states_responder"] == "LISTEN>SYN-RECEIVED>ESTABLISHED>CLOSE-WAIT>LAST-ACK>CLOSED"
+    assert rows[0]["reset_by"] == ""
+    assert rows[1]["capture"] == 'a,"b".pcap'
+    assert rows[1]["missing_octets_originator"] == ""
+
+
+def test_markdown_cells_stay_text() -> None:
+    text = "".join(export.markdown_table(["name"], [["a|b <b>`x`"], [""]]))
+    assert text.splitlines()[2] == r"| a\|b \<b\>\`x\` |"
+
+
+def test_unknown_states_are_null() -> None:
+    found = connection_object(replace(four_way(), states=Pair(("CLOSED", "SYN-SENT"), None)))
+    assert found["states"] == {"originator": ["CLOSED", "SYN-SENT"], "responder": None}
+
+
+@given(st.text())
+def test_printable_text_has_nothing_that_a_terminal_obeys(text: str) -> None:
+    assert printable(text).isprintable()
+    assert printable(printable(text)) == printable(text)
+
+
+@given(st.binary())
+def test_octets_are_spelled_in_ascii(octets: bytes) -> None:
+    text = octets_text(octets, len(octets))
+    assert text.isascii()
+    assert text.isprintable()
+    assert text.encode("ascii").decode("unicode_escape").encode("latin-1") == octets

@@ -1,0 +1,145 @@
+"""The ladder: golden pictures at fixed widths without colour, and what must hold at every width."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.views.folding import Fold, fold
+from handshake_inspect.views.ladder import LadderOptions, ladder
+from tests.views.sessions import PAYLOAD, aborted, calls, four_way, long_transfer, three_segment
+
+GOLDEN = Path(__file__).parent / "golden"
+SESSIONS: dict[str, Callable[[], Connection]] = {
+    "four-way": four_way,
+    "three-segment": three_segment,
+    "aborted": aborted,
+    "long-transfer": long_transfer,
+}
+
+
+def picture(name: str, options: LadderOptions) -> str:
+    connection = SESSIONS[name]()
+    assert connection.steps is not None
+    lines = ladder(
+        connection,
+        connection.steps,
+        title="echo on 127.0.0.1:8000",
+        facts=[f"{len(connection.steps)} segments"],
+        calls=calls() if name == "four-way" else (),
+        payload=None if name == "long-transfer" else PAYLOAD,
+        options=options,
+    )
+    return "".join(line.plain.rstrip() + "\n" for line in lines)
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+@pytest.mark.parametrize("name", SESSIONS)
+def test_ladder_is_drawn_as_before(name: str, width: int) -> None:
+    drawn = picture(name, LadderOptions(width=width))
+    expected = GOLDEN / f"{name}-{width}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        expected.parent.mkdir(exist_ok=True)
+        expected.write_text(drawn, encoding="utf-8")
+    if not expected.exists() or drawn != expected.read_text(encoding="utf-8"):
+        actual = expected.with_suffix(".actual.txt")
+        actual.write_text(drawn, encoding="utf-8")
+        pytest.fail(f"differs from {expected}; look at {actual}, then run with UPDATE_GOLDEN=1\n{drawn}")
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+@pytest.mark.parametrize("numbers", ["symbolic", "relative", "absolute"])
+def test_no_line_is_wider_than_the_terminal(name: str, numbers: str) -> None:
+    for width in range(72, 200, 7):
+        for clock in ("relative", "utc"):
+            options = LadderOptions(width=width, numbers=numbers, clock=clock)  # type: ignore[arg-type]
+            for line in picture(name, options).splitlines():
+                assert cell_len(line) <= max(width, 84 if clock == "utc" else 76), (width, line)
+
+
+def test_three_spellings_of_the_same_segment() -> None:
+    assert "SYN,ACK seq=y ack=x+1" in picture("four-way", LadderOptions(numbers="symbolic"))
+    assert "SYN,ACK seq=0 ack=1" in picture("four-way", LadderOptions(numbers="relative"))
+    assert "SYN,ACK seq=1094795585 ack=2868195533" in picture("four-way", LadderOptions(numbers="absolute"))
+
+
+def test_socket_calls_stand_where_they_were_entered_and_returned() -> None:
+    lines = picture("four-way", LadderOptions()).splitlines()
+    order = [next(i for i, line in enumerate(lines) if text in line)
+             for text in ("connect(127.0.0.1:8000) ▸", "SYN-SENT", "SYN,ACK", "connect() = 0", "b'BITH'")]  # fmt: skip
+    assert order == sorted(order)
+    assert lines[order[0]].lstrip().startswith("0.000")
+
+
+def test_assumed_states_are_marked_and_explained() -> None:
+    drawn = picture("four-way", LadderOptions())
+    assert "ESTABLISHED?" in drawn
+    assert "CLOSED?" in drawn
+    assert "? assumed:" in drawn
+    assert "CLOSE-WAIT?" not in drawn
+
+
+def test_state_passed_within_one_segment_has_a_line_of_its_own() -> None:
+    lines = picture("three-segment", LadderOptions()).splitlines()
+    passed = next(i for i, line in enumerate(lines) if line.strip() == "CLOSE-WAIT")
+    assert "LAST-ACK" in lines[passed + 1]
+
+
+def test_ignored_segment_says_why_and_does_not_arrive() -> None:
+    lines = picture("aborted", LadderOptions()).splitlines()
+    at = next(i for i, line in enumerate(lines) if "RST seq=y+9005" in line)
+    assert "✗──" in lines[at]
+    assert lines[at + 1].strip().startswith("ignored: its number is 9,000 beyond RCV.NXT")
+
+
+def test_the_account_names_owner_moment_and_assumption_of_time_wait() -> None:
+    drawn = " ".join(picture("four-way", LadderOptions()).split())
+    assert "The client owes it from frame 11 at 0.161 s until 60.161 s at the earliest" in drawn
+    assert "(Linux: 60 s after the last ACK; RFC 9293: 240 s)" in drawn
+    assert "u = x + 1 + 4 octets sent, 4 captured, 0 missing ✓" in drawn
+
+
+def test_long_transfer_is_folded_unless_all_is_asked_for() -> None:
+    folded = picture("long-transfer", LadderOptions())
+    assert "data segments" in folded
+    assert "all acknowledged" in folded
+    assert len(folded.splitlines()) < 40
+    assert len(picture("long-transfer", LadderOptions(fold=False)).splitlines()) > 900
+
+
+def test_fold_keeps_every_step_exactly_once() -> None:
+    steps = long_transfer().steps or ()
+    unfolded = [step for row in fold(steps) for step in (row.steps if isinstance(row, Fold) else [row])]
+    assert unfolded == list(steps)
+
+
+def test_fold_that_is_not_acknowledged_says_so() -> None:
+    steps = long_transfer().steps or ()
+    without_acks = [step for step in steps if step.sender == "responder" or step.frame == 3 or step.frame == 1]
+    folds = [row for row in fold(without_acks) if isinstance(row, Fold)]
+    assert [row.acknowledged for row in folds] == [False]
+
+
+@given(st.binary(max_size=40), st.text(max_size=30))
+def test_nothing_from_a_capture_reaches_the_terminal_as_a_command(octets: bytes, name: str) -> None:
+    """Payload, names and reasons are text, whatever is in them; rich markup in them stays text."""
+    base = aborted()
+    steps = tuple(replace(step, ignored=step.ignored and name) for step in base.steps or ())
+    lines = ladder(base, steps, title=f"[red]{name}", payload={4: octets, 6: b"\x1b[2J"})
+    for line in lines:
+        assert line.plain.isprintable(), repr(line.plain)
+    assert "[red]" in lines[0].plain
+
+
+def test_wide_characters_in_a_name_do_not_break_the_lines() -> None:
+    base = four_way()
+    for line in ladder(base, base.steps or (), title="記録.pcap " * 12, options=LadderOptions(width=80)):
+        assert line.cell_len <= 80
