@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,28 +15,17 @@ import numpy as np
 
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS, RecordReader, open_capture
-from handshake_inspect.capture.records import Damage, Records
-from handshake_inspect.connections.analysis import Analysis
+from handshake_inspect.capture.link import LINK_TYPE_NAMES
+from handshake_inspect.capture.records import CaptureError, Damage, Records
+from handshake_inspect.connections.analysis import Analysis, FoldedError
 from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import Exchange, find_exchanges
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
 
 #: What can be inspected: a path ("-" is standard input), an open binary file, a Scapy PacketList, or several.
 Source = str | os.PathLike[str] | BinaryIO | Any
-
-LINK_TYPE_NAMES = {
-    0: "BSD loopback (NULL)",
-    1: "Ethernet",
-    12: "raw IP",
-    14: "raw IP",
-    101: "raw IP",
-    108: "BSD loopback (LOOP)",
-    113: "Linux cooked v1",
-    228: "raw IPv4",
-    229: "raw IPv6",
-    276: "Linux cooked v2",
-}
 
 
 @dataclass
@@ -94,42 +84,69 @@ class Inspector:
     `inspect()` feeds it files; a live capture feeds it small blocks and asks again for what has changed.
     """
 
-    def __init__(self, *, profile: str = "linux", fold: bool = True) -> None:
-        self.names = Names()
+    def __init__(
+        self, *, profile: str = "linux", fold: bool = True, names: Names | None = None, only: KeyTable | None = None
+    ) -> None:
+        self.names = names or Names()
         self.captures: list[CaptureSummary] = []
         self.damage: list[Damage] = []
         self.unread: Counter[str] = Counter()
-        self.analysis = Analysis(self.names, fold=fold)
+        self.analysis = Analysis(self.names, fold=fold, only=only)
+        #: What each capture was read from, if it can be read again.
+        self._sources: list[tuple[Source, str] | None] = []
         self._profile = profile
         self._decoder = Decoder(self.names)
         self._link_types: dict[int, set[int]] = {}
         self._datagrams: list[DatagramTable] = []
         self._icmp_errors: list[IcmpErrorTable] = []
 
-    def begin_capture(self, name: str, format_: str) -> int:
-        """Begin another file or interface. Returns its number."""
+    def begin_capture(self, name: str, format_: str, source: tuple[Source, str] | None = None) -> int:
+        """Begin another file or interface. Returns its number.
+
+        `source`: what it can be read from again, and through which reader.
+        """
         self.captures.append(CaptureSummary(name, format_))
+        self._sources.append(source)
         self._link_types[len(self.captures) - 1] = set()
         return len(self.captures) - 1
 
-    def read(self, reader: RecordReader) -> None:
-        """Take a whole file or pipe."""
-        capture = self.begin_capture(reader.name, reader.format)
+    def read(self, reader: RecordReader, source: Source | None = None) -> None:
+        """Take a whole file or pipe. `source`: what it is read from, if that can be read again."""
+        again = None if source is None or _is_stream(source) else (source, "auto")
+        capture = self.begin_capture(reader.name, reader.format, again)
         for records in reader:
             self.add_records(records, capture)
         self.damage += reader.damage
         self.captures[capture].dropped = reader.dropped
 
+    def read_through_scapy(self, source: Source) -> None:
+        """Take a file, a pipe or a list of packets through Scapy's readers and dissector.
+
+        Raises `CaptureError` if Scapy cannot open it.
+        """
+        from handshake_inspect.capture.scapy_reader import read_with_records
+
+        blocks = read_with_records(source, self.names, len(self.captures))
+        first = next(blocks, None)  # before the capture is begun: it may not open
+        name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", "(packets)")
+        capture = self.begin_capture(str(name), "scapy", None if _is_stream(source) else (source, "scapy"))
+        for records, block in chain([first] if first else [], blocks):
+            self.add_decoded(records, block, capture)
+
     def add_records(self, records: Records, capture: int) -> SegmentTable:
         """Take a block of records. Returns the segments in it."""
+        return self.add_decoded(records, self._decoder.decode(records, capture), capture)
+
+    def add_decoded(self, records: Records, block: Block, capture: int) -> SegmentTable:
+        """Take a block of records and what it was decoded to. Returns the segments."""
         types = self._link_types[capture]
         types.update(np.unique(records.link_type).tolist())
-        names = sorted({LINK_TYPE_NAMES.get(one, f"link type {one}") for one in types})
-        self.captures[capture].link_types = tuple(names)
-        return self.add_block(self._decoder.decode(records, capture), capture, len(records), records.time_ns)
+        names = {LINK_TYPE_NAMES.get(one, f"link type {one}") for one in types}
+        self.captures[capture].link_types = tuple(sorted(names))
+        return self.add_block(block, capture, len(records), records.time_ns)
 
     def add_block(self, block: Block, capture: int, frames: int, time_ns: Any) -> SegmentTable:
-        """Take a decoded block. Returns its segments."""
+        """Take rows, however they were made: `frames` records, captured at `time_ns`. Returns the segments."""
         summary = self.captures[capture]
         summary.frames += frames
         summary.segments += len(block.segments)
@@ -159,8 +176,34 @@ class Inspector:
         )
 
     def steps(self, connections: Connections, stream: int) -> tuple[Step, ...]:
-        """Describe every segment of one stream."""
-        return self.analysis.steps(connections, stream)
+        """Describe every segment of one stream; its captures are read again if its segments were folded.
+
+        Raises `CaptureError` if that is needed and not possible.
+        """
+        conversation, place = self.analysis.place(connections, stream)
+        try:
+            return self.analysis.steps(conversation, place, connections.captures)
+        except FoldedError:
+            return self._read_again(conversation).analysis.steps(0, place, connections.captures)
+
+    def changed(self, segments: SegmentTable) -> list[tuple[int, list[tuple[Connection, tuple[Step, ...]]]]]:
+        """Return the conversations that these segments belong to, each with its connections and their steps."""
+        numbers = np.unique(self.analysis.gathering.conversations.number(keys_of(segments)[0])).tolist()
+        captures = [summary.name for summary in self.captures]
+        return [(number, self.analysis.conversation(number, captures)) for number in numbers]
+
+    def _read_again(self, conversation: int) -> Inspector:
+        """Read the captures again, keeping every segment of one conversation."""
+        key = self.analysis.keys.take(slice(conversation, conversation + 1))
+        again = Inspector(fold=False, names=self.names, only=key)
+        for summary, source in zip(self.captures, self._sources, strict=True):
+            if source is None:
+                raise CaptureError(
+                    f"{summary.name}: this connection is too long to keep every segment in memory, and the capture "
+                    "cannot be read again; save it to a file first"
+                )
+            add_source(again, source[0], reader=source[1])
+        return again
 
 
 class _LazyExchanges(Sequence[Exchange]):
@@ -211,12 +254,10 @@ def add_source(inspector: Inspector, source: Source, *, reader: str = "auto", bl
     if reader not in ("auto", "scapy"):
         raise ValueError(f"reader is 'auto' or 'scapy', not {reader!r}")
     if reader == "scapy" or not (isinstance(source, str | os.PathLike) or hasattr(source, "read")):
-        from handshake_inspect.capture import scapy_reader
-
-        scapy_reader.feed(inspector, source)
+        inspector.read_through_scapy(source)
         return
     with open_capture(source, block_octets=block_octets or BLOCK_OCTETS) as opened:
-        inspector.read(opened)
+        inspector.read(opened, source)
 
 
 def _sources(source: Source | Iterable[Source]) -> list[Source]:
@@ -225,6 +266,11 @@ def _sources(source: Source | Iterable[Source]) -> list[Source]:
     if isinstance(source, list | tuple) and source and not _is_packet(source[0]):
         return list(source)
     return [source]
+
+
+def _is_stream(source: Source) -> bool:
+    """Is it used up by being read once?"""
+    return bool(source == "-") if isinstance(source, str) else hasattr(source, "read")
 
 
 def _is_packet(one: object) -> bool:

@@ -17,10 +17,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import cache
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO, Protocol, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,19 +59,6 @@ SYN = 2
 TCP = 6
 Row = dict[str, int]
 T = TypeVar("T", bound=Table)
-
-
-class Taker(Protocol):
-    """What `feed` asks of `inspection.Inspector`, which this module must not import."""
-
-    names: Names
-    captures: list[Any]
-
-    def begin_capture(self, name: str, format_: str) -> int:
-        """Begin another capture and return its number."""
-
-    def add_block(self, block: Block, capture: int, frames: int, time_ns: Any) -> Any:
-        """Take a decoded block."""
 
 
 @cache
@@ -128,20 +115,6 @@ def read_with_records(source: Source, names: Names, capture: int = 0) -> Iterato
         records = records_of(chosen, first_frame=first)
         yield records, decode_records(records, range(len(records)), names, capture)
         first += len(chosen)
-
-
-def feed(inspector: Taker, source: Source) -> None:
-    """Give an inspector what `read` finds. Raises CaptureError if Scapy cannot open the file."""
-    name = _name(source) if isinstance(source, str | os.PathLike) or hasattr(source, "read") else "(packets)"
-    blocks = read_with_records(source, inspector.names, len(inspector.captures))
-    first = next(blocks, None)  # before the capture is begun: it may not open
-    capture = inspector.begin_capture(name, "scapy")
-    seen: set[int] = set()
-    for records, block in chain([first] if first else [], blocks):
-        seen.update(np.unique(records.link_type).tolist())
-        named = {LINK_TYPE_NAMES.get(one, f"link type {one}") for one in seen}
-        inspector.captures[capture].link_types = tuple(sorted(named))
-        inspector.add_block(block, capture, len(records), records.time_ns)
 
 
 def records_of_packets(packets: Iterable[Any]) -> Records:

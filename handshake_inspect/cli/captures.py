@@ -79,7 +79,7 @@ def read_file(inspector: Inspector, file: str, interruption: Interruption, *, na
     if file == "-":
         refuse_terminal()
     with open_capture(file, name=name) as opened:
-        inspector.read(cast(RecordReader, _Interruptible(opened, interruption)))
+        inspector.read(cast(RecordReader, _Interruptible(opened, interruption)), file)
 
 
 def report(inspection: Inspection, *, udp_listed: bool = False) -> None:

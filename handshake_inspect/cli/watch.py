@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,8 @@ class Watch:
         self.keep_frames = keep_frames
         self.frames: list[RawFrame] = []
         self.shown = 0
-        self._printed: dict[int, int] = {}
+        #: Stream of each connection of a conversation, and how many of its segments were printed.
+        self._printed: dict[tuple[int, int], tuple[int, int]] = {}
         self._inspector = Inspector(fold=False)
         self._number = self._inspector.begin_capture(capture.interface, "live")
 
@@ -66,22 +68,20 @@ class Watch:
             self.keep(block, segments["frame"][ours])
         if not ours.any():
             return
-        new = self.new_steps(self._inspector.result())
+        new = self.new_steps(segments.take(ours))
         left = None if self.count is None else self.count - self.shown
         new = new[:left]
         self.shown += len(new)
         write_lines(segment_line(connection, step) for connection, step in new)
 
-    def new_steps(self, inspection: Inspection) -> list[tuple[Connection, Step]]:
+    def new_steps(self, segments: SegmentTable) -> list[tuple[Connection, Step]]:
         """Return the segments that were not printed yet, in the order in which they were captured."""
         found = []
-        for connection in inspection.connections:
-            total = connection.segments.originator + connection.segments.responder
-            before = self._printed.get(connection.stream, 0)
-            if total == before or not self._concerns(connection):
-                continue
-            self._printed[connection.stream] = total
-            found += [(connection, step) for step in inspection.steps(connection.stream)[before:]]
+        for conversation, connections in self._inspector.changed(segments):
+            for place, (connection, steps) in enumerate(connections):
+                stream, before = self._printed.get((conversation, place), (len(self._printed), 0))
+                self._printed[conversation, place] = (stream, len(steps))
+                found += [(replace(connection, stream=stream), step) for step in steps[before:]]
         return sorted(found, key=lambda item: item[1].time_ns)
 
     def keep(self, block: Records, numbers: NDArray[np.uint32]) -> None:
@@ -100,6 +100,3 @@ class Watch:
             return np.ones(len(segments), np.bool_)
         ours: Rows = (segments["src_port"] == self.port) | (segments["dst_port"] == self.port)
         return ours
-
-    def _concerns(self, connection: Connection) -> bool:
-        return self.port is None or self.port in (connection.originator.port, connection.responder.port)

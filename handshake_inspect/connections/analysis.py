@@ -5,10 +5,12 @@ Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.connection import Frame, Step
+from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections
@@ -23,11 +25,16 @@ TCP = 6
 UNREACHABLE = {4: 3, 6: 1}
 
 
-class Analysis:
-    """Everything known about the TCP connections of a run."""
+class FoldedError(Exception):
+    """The segments of a connection were folded: they must be read again to be described one by one."""
 
-    def __init__(self, names: Names, *, fold: bool = True) -> None:
+
+class Analysis:
+    """Everything known about the TCP connections of a run; with `only`, of one conversation of it."""
+
+    def __init__(self, names: Names, *, fold: bool = True, only: KeyTable | None = None) -> None:
         self._names = names
+        self._only = only
         self.gathering = Gathering(fold=fold)
         self._unreachable: list[NDArray[np.int64]] = []
 
@@ -38,6 +45,9 @@ class Analysis:
 
     def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> NDArray[np.int64]:
         """Take a block. Returns the conversation of each segment."""
+        if self._only is not None:
+            segments = segments.take(_has_key(segments, self._only))
+            icmp_errors = icmp_errors.take(_has_key(icmp_errors, self._only))
         quoted = np.zeros(len(icmp_errors), np.bool_)
         for version, kind in UNREACHABLE.items():
             quoted |= (icmp_errors["ip_version"] == version) & (icmp_errors["icmp_type"] == kind)
@@ -73,26 +83,62 @@ class Analysis:
         quoted = np.concatenate(self._unreachable)
         return np.isin(_syn_identity(part.conversation, part.rows.iss[:, 0]), quoted)
 
-    def steps(self, connections: Connections, stream: int) -> tuple[Step, ...]:
-        """Describe every segment of one stream; the engine runs again, on its conversation alone."""
+    def place(self, connections: Connections, stream: int) -> tuple[int, int]:
+        """Return the conversation of a stream, and which of its connections the stream is, from 0."""
         table = connections.verdicts.table
         row = connections.row_of_stream(stream)
         conversation = int(table["conversation"][row])
         same = np.flatnonzero(table["conversation"] == conversation)
-        place = int(np.searchsorted(np.sort(_order(table, same)), _order(table, np.array([row]))[0]))
+        order = np.sort(_order(table, same))
+        return conversation, int(np.searchsorted(order, _order(table, np.array([row]))[0]))
+
+    def steps(self, conversation: int, place: int, captures: list[str]) -> tuple[Step, ...]:
+        """Describe every segment of one connection: the engine runs again, on its rows alone.
+
+        Raises `FoldedError` if some of them were folded.
+        """
         stored = self.gathering.conversation(conversation)
+        if stored["folded_segments"].any():
+            raise FoldedError
         whole = split(stored, self.gathering.is_self())
+        one = stored.take(slice(int(whole.rows.start[place]), int(whole.rows.start[place + 1])))
+        return self._describe(whole, place, one, captures)[1]
+
+    def conversation(self, number: int, captures: list[str]) -> list[tuple[Connection, tuple[Step, ...]]]:
+        """Return every connection of one conversation with its steps; streams are counted within it."""
+        stored = self.gathering.conversation(number)
+        whole = split(stored, self.gathering.is_self())
+        start = whole.rows.start.tolist()
+        found = []
+        for place in range(whole.rows.connections):
+            one = stored.take(slice(start[place], start[place + 1]))
+            verdicts, steps = self._describe(whole, place, one, captures)
+            connection = Connections(verdicts, self.keys, self._names, captures)[0]
+            found.append((replace(connection, stream=place), steps))
+        return found
+
+    def _describe(
+        self, whole: Split, place: int, stored: StoredRows, captures: list[str]
+    ) -> tuple[Verdicts, tuple[Step, ...]]:
         rows = whole.rows.only(place)
-        stored = stored.take(slice(int(whole.rows.start[place]), int(whole.rows.start[place + 1])))
         one = Split(rows, whole.conversation[place : place + 1], whole.originator_is_higher[place : place + 1])
         verdicts, events = decide(one, stored["encapsulation"], self._fast_open(), self._is_unreachable(one))
         home = int(stored["capture"][0])
 
         def frame_name(i: int) -> Frame:
             frame, capture = int(stored["frame"][i]), int(stored["capture"][i])
-            return frame if capture == home else (connections.captures[capture], frame)
+            return frame if capture == home else (captures[capture], frame)
 
-        return steps_of(rows, events, verdicts.judgements[0], verdicts.resets, frame_name)
+        return verdicts, steps_of(rows, events, verdicts.judgements[0], verdicts.resets, frame_name)
+
+
+def _has_key(table: SegmentTable | IcmpErrorTable, key: KeyTable) -> NDArray[np.bool_]:
+    """Which rows belong to the conversation of this key?"""
+    keys = keys_of(table)[0]
+    same = np.ones(len(table), np.bool_)
+    for name, column in key.columns.items():
+        same &= keys[name] == column[0]
+    return same
 
 
 def _order(table: VerdictTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -9,8 +9,9 @@ acknowledged; it is *assumed* to arrive, once A has reached its number, that is,
 So a bare ACK that answers a simultaneous FIN does not overtake the FIN that its sender has in flight (Figure 13).
 
 **When.** An event is placed at a row: the one that proves or unblocks it, or the segment's own row if it was
-acknowledged already. Within one row: what its ACK proves, its sender's own act, assumed arrivals that it unblocks, an
-RST that it unblocks, the segment's own arrival. The events of one arrived segment form one group: RST, SYN, ACK, FIN.
+acknowledged already. Within one row: what it proves of segments that were not captured, what its ACK proves, its
+sender's own act, assumed arrivals that it unblocks, an RST that it unblocks, the segment's own arrival. The events of
+one arrived segment form one group: RST, SYN, ACK, FIN.
 
 **What counts once.** Being acknowledged, sending a FIN and receiving one happen once; repetitions change nothing. An
 assumed arrival is *disproved* when the receiver repeats what it would have acknowledged (its SYN, its FIN): then only
@@ -39,9 +40,11 @@ RANGE = 1 << 44
 NEVER = np.iinfo(np.int64).max
 
 # Order within one row.
-PROVEN, OWN_ACT, UNBLOCKED, UNBLOCKED_RST, ARRIVED = range(5)
+INFERRED, PROVEN, OWN_ACT, UNBLOCKED, UNBLOCKED_RST, ARRIVED = range(6)
 #: Bits of a row number in a moment: a partition holds at most 2**28 rows.
 ROW_BITS = 28
+#: Source of an inferred FIN: after all segments that the same row proves.
+AFTER_ALL = (1 << ROW_BITS) - 8
 
 # Bits of an event's code; the lower four are the `Event`.
 RESPONDER_BIT, ASSUMED_BIT, JOINED_BIT = 1 << 4, 1 << 5, 1 << 6
@@ -273,11 +276,13 @@ def _arrivals(rows: ConnectionRows, numbers: Numbers) -> Rows:
     # Before the capture begins everything is taken to have arrived; so is a SYN whose answer was not captured.
     delivered = np.where(rows.iss_known, UNKNOWN, 1)
     delivered[numbers.inferred_syn_ack_row >= 0, ORIGINATOR] = 1
+    # A SYN has arrived when it is acknowledged, whatever becomes of data on it (RFC 7413 §4.2).
+    needed = np.where((rows.flags & SYN) != 0, rows.seq + 1, rows.seq_end)
     for s in (ORIGINATOR, RESPONDER):
         receiver_side = rows.peer & 1
         sender = np.flatnonzero(receiver_side == s)
         reached = np.maximum(numbers.acknowledged_by[s], _delivered_to(rows, delivered, s)) + rows.conn * RANGE
-        proof[sender] = np.searchsorted(reached, rows.seq_end[sender] + rows.conn[sender] * RANGE)
+        proof[sender] = np.searchsorted(reached, needed[sender] + rows.conn[sender] * RANGE)
     occupies = rows.seq_end > rows.seq
     arrives = proof < rows.start[rows.conn + 1]
     when = np.where(
@@ -389,12 +394,12 @@ def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arr
     # A SYN-ACK with a wrong number answers some other SYN, an old duplicate (Figure 8): it was received all the same.
     wrong = numbers.wrong_syn_ack_row
     other = (wrong >= 0) & ((numbers.syn_ack_row < 0) | (wrong < numbers.syn_ack_row)) & (bare < 0)
-    slots.add(Event.RECEIVE_SYN, ends, np.where(other, moment(wrong, PROVEN, 0), NEVER))
+    slots.add(Event.RECEIVE_SYN, ends, np.where(other, moment(wrong, INFERRED, 0), NEVER))
 
 
 def _at(condition: Mask, row: Rows, source: int) -> Rows:
     """Moment of what `row` proves though its segment was not captured; `source` only orders such events."""
-    return np.where(condition, moment(np.maximum(row, 0), PROVEN, source), NEVER)
+    return np.where(condition, moment(np.maximum(row, 0), INFERRED, source), NEVER)
 
 
 def _earliest(group: Rows, when: Rows, groups: int) -> Rows:
@@ -490,10 +495,11 @@ def _fin_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: 
     ends = np.arange(2 * rows.connections)
     row, proof = numbers.fin_row, numbers.inferred_fin_row
     slots.add(Event.SEND_FIN, ends, np.where(row >= 0, moment(row, OWN_ACT, np.maximum(row, 0)), NEVER))
-    slots.add(Event.SEND_FIN, ends, _at(proof >= 0, proof, 1))
+    missed = np.where(proof >= 0, moment(np.maximum(proof, 0), PROVEN, AFTER_ALL), NEVER)
+    slots.add(Event.SEND_FIN, ends, missed)
     fins = ((rows.flags & FIN) != 0) & (arrival != NEVER)
     received = _earliest(rows.peer[fins], arrival[fins], len(ends))
-    received = np.minimum(received, _at(proof >= 0, proof, 2)[_peer_of(rows)])
+    received = np.minimum(received, np.where(missed == NEVER, NEVER, missed + (1 << 3))[_peer_of(rows)])
     slots.add(Event.RECEIVE_FIN, ends, received)
 
 

@@ -135,6 +135,8 @@ def _failed_kind(facts: Fact, walked: Walk) -> str:
         return "abandoned" if reset else "half-open"
     if any(m.end == ORIGINATOR and m.event is Event.RECEIVE_RST_OF_SYN for m in walked.moves):
         return "refused"
+    if State.SYN_RECEIVED_PASSIVE in walked.visited(RESPONDER):
+        return "half-open"
     return "unreachable" if Fact.UNREACHABLE in facts else "unanswered"
 
 

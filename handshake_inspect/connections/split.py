@@ -262,8 +262,11 @@ def _find_initial_numbers(rows: ConnectionRows) -> None:
         own = first_of(rows.conn, ~rst & (side == s), count)
         named = first_of(rows.conn, ack & ~rst & ((side != s) | rows.self_connect[rows.conn]), count)
         reset = first_of(rows.conn, rst & (side == s), count)
-        candidates = [(own, rows.seq), (named, rows.ack), (reset, rows.seq)]
-        early = np.where((named >= 0) & ((own < 0) | (named < own)), 1, np.where(own >= 0, 0, 2))
+        named_by_reset = first_of(rows.conn, ack & rst & (side != s), count)
+        candidates = [(own, rows.seq), (named, rows.ack), (reset, rows.seq), (named_by_reset, rows.ack)]
+        early = np.where(
+            (named >= 0) & ((own < 0) | (named < own)), 1, np.where(own >= 0, 0, np.where(reset >= 0, 2, 3))
+        )
         for which, (row, numbers) in enumerate(candidates):
             use = ~known[:, s] & (row >= 0) & (early == which)
             iss[use, s] = (numbers[row[use]] - 1) & 0xFFFFFFFF

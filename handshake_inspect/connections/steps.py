@@ -89,7 +89,8 @@ def _states_after(rows: ConnectionRows, events: Events, walked: Walk) -> list[Pa
         shown = list(current)
         for begin, until, end in disproved:
             if begin <= i < until:
-                shown[end] = _believed(current[end])
+                for one in (ORIGINATOR, RESPONDER) if bool(rows.self_connect[0]) else (end,):
+                    shown[one] = _believed(current[one])
         out.append(Pair(shown[ORIGINATOR], shown[RESPONDER]))
     return out
 
@@ -131,7 +132,7 @@ class _Refusals:
         effective = {int(events.source[ordinal]) for ordinal in walked.effective_resets}
         self._resets = {
             int(row): "RST ignored: "
-            + RESET_REASONS[int(resets["reason"][k])].format(n=f"{int(resets['distance'][k]):,} octets")
+            + RESET_REASONS[int(resets["reason"][k])].format(n=_octets(int(resets["distance"][k])))
             for k, row in enumerate(events.resets.row.tolist())
             if row not in effective and resets["valid"][k] == 0
         }
@@ -176,6 +177,8 @@ class _Sums:
         self._letters = [_Letters("x", first), _Letters("y", second)]
         if bool(rows.self_connect[0]):
             self._letters[RESPONDER] = self._letters[ORIGINATOR]
+        self._second = 1 - self._closes_first()
+        self._v = self._find_v()
         captured = (rows.flags & RST) == 0
         self._sent = [
             running_maximum(rows, rows.seq_end, captured & (rows.side == side)) for side in (ORIGINATOR, RESPONDER)
@@ -184,6 +187,20 @@ class _Sums:
     def _closes_first(self) -> int:
         a, b = int(self._fin[ORIGINATOR]), int(self._fin[RESPONDER])
         return RESPONDER if b >= 0 and (a < 0 or b < a) else ORIGINATOR
+
+    def _find_v(self) -> int | None:
+        """Find v: the number that the second end had reached when it acknowledged the FIN of the first."""
+        first = 1 - self._second
+        if (
+            int(self._fin[first]) < 0
+            or bool(self._rows.self_connect[0])
+            or not bool(self._rows.iss_known[0, self._second])
+        ):
+            return None
+        acks = self._numbers.ack_counts & (self._rows.side == self._second)
+        acks &= self._rows.ack >= self._numbers.fin_end[first]
+        rows = np.flatnonzero(acks)
+        return int(self._rows.seq[rows[0]] + self._rows.payload[rows[0]]) if len(rows) else None
 
     def absolute(self, side: int, relative: int) -> int:
         """Turn a relative number of one end into the absolute one."""
@@ -199,6 +216,8 @@ class _Sums:
         fin = self._fin_number(side)
         if fin is not None and relative in (fin, fin + 1) and row >= int(self._fin[side]):
             return letters.fin if relative == fin else f"{letters.fin}+1"
+        if side == self._second and self._v is not None and relative >= self._v and row >= int(self._fin[1 - side]):
+            return "v" if relative == self._v else f"v+{relative - self._v}"
         if not bool(self._rows.iss_known[0, side]):
             return f"{relative:+d}".lstrip("+")
         return _plus(letters.initial, relative)
@@ -225,14 +244,18 @@ class _Sums:
         return sums
 
     def _sequence_sum(self, i: int) -> list[Arithmetic]:
-        """SEG.SEQ against the end of what its sender was captured to have sent before."""
+        """SEG.SEQ against the end of what its sender was captured to have sent before, and the number after it."""
         rows, side = self._rows, int(self._rows.side[i])
         before = int(self._sent[side][i - 1]) if i else UNKNOWN
         seq = int(rows.seq[i])
         if before == UNKNOWN or seq == before:
+            sums = []
             if before == 1 and bool(rows.iss_known[0, side]) and self._is_first_after_syn(i, side):
-                return [self._sum("seq", side, 1, seq, True, "after the SYN", i)]
-            return []
+                sums.append(self._sum("seq", side, 1, seq, True, "after the SYN", i))
+            octets = int(rows.payload[i])
+            if octets and not int(rows.flags[i]) & FIN:
+                sums.append(self._sum("next", side, seq + octets, seq + octets, True, f"seq + {octets:,}", i))
+            return sums
         if seq > before:
             gap = seq - before
             return [self._sum("seq", side, before, seq, None, f"{_octets(gap)} before it not captured (yet)", i)]
@@ -253,7 +276,7 @@ class _Sums:
         letter = self._letters[side].fin
         if not bool(rows.iss_known[0, side]):
             return [self._sum(letter, side, number, number, None, "the initial number was not captured", i)]
-        octets = number - 1
+        octets, since = number - 1, number - self._v if self._v is not None and side == self._second else 0
         text = f"{self._letters[side].initial}+1+{octets:,}" if octets else f"{self._letters[side].initial}+1"
         return [
             Arithmetic(
@@ -264,8 +287,22 @@ class _Sums:
                 actual=self.absolute(side, number),
                 holds=True,
                 reason=f"{_octets(octets)} sent",
-            )
+            ),
+            *([self._half_closed_sum(side, number, since)] if since > 0 else []),
         ]
+
+    def _half_closed_sum(self, side: int, number: int, since: int) -> Arithmetic:
+        """w = v + octets sent while half-closed."""
+        at = self.absolute(side, number)
+        return Arithmetic(
+            name=self._letters[side].fin,
+            symbolic=f"v+{since:,}",
+            expected=at,
+            relative=number,
+            actual=at,
+            holds=True,
+            reason="while half-closed",
+        )
 
     def _acknowledgment_sums(self, i: int) -> list[Arithmetic]:
         rows, numbers = self._rows, self._numbers

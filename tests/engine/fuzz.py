@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from scenario import BEGIN_NS, MILLISECOND_NS, MODULUS, SELF, Ends, Segment
+from tests.engine.scenario import BEGIN_NS, MILLISECOND_NS, MODULUS, SELF, Ends, Segment
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 EDGES = (0, 1, MODULUS - 1, MODULUS - 2, MODULUS - 10, 1 << 31, (1 << 31) - 1, (1 << 31) + 1)

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from scenario import Segment
-
 from handshake_inspect.tcp.states import Event, State, step
+from tests.engine.scenario import Segment
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 MODULUS = 1 << 32
@@ -54,6 +53,11 @@ class Row:
     @property
     def end(self) -> int:
         return self.seq + self.length
+
+    @property
+    def arrives_at(self) -> int:
+        """The number that its receiver must have acknowledged. Of a SYN only the SYN: data on it may be declined."""
+        return self.seq + 1 if self.flags & SYN else self.end
 
     @property
     def speaks(self) -> bool:
@@ -127,6 +131,8 @@ class Oracle:
             )
             for index, one in enumerate(segments)
         ]
+        self._of = [[row for row in self.rows if row.side == side] for side in (0, 1)]
+        self._last_spoken = [max((row.index for row in own if row.speaks), default=-1) for own in self._of]
         self.iss: list[int | None] = [None, None]
         self.known = [False, False]
         self._find_initial_numbers()
@@ -150,7 +156,7 @@ class Oracle:
         return side if self.self_connect else 1 - side
 
     def of(self, side: int) -> list[Row]:
-        return [row for row in self.rows if row.side == side]
+        return self._of[side]
 
     def _find_initial_numbers(self) -> None:
         rows = self.rows
@@ -335,7 +341,7 @@ class Oracle:
         if row.index in self.counts:
             me.acknowledged = row.ack if me.acknowledged is None else max(me.acknowledged, row.ack)
         self._infer(row)
-        for one in [r for r in me.pending if r.length and me.has_received(r.end)]:
+        for one in [r for r in me.pending if r.length and me.has_received(r.arrives_at)]:
             me.pending.remove(one)
             self._arrive(one, sender, row, proven=True)
         # Its own acts.
@@ -348,7 +354,7 @@ class Oracle:
             acts.append((Event.SEND_RST, "sent"))
         self._happen(sender, acts, row.index)
         # What was waiting for it.
-        waiting = [r for r in me.pending if not r.length and me.has_received(r.end)]
+        waiting = [r for r in me.pending if not r.length and me.has_received(r.arrives_at)]
         waiting += me.held if row is self.syn_ack[sender] else []
         waiting += me.early_acks if row is self.fin[sender] else []
         if row is self.syn_ack[sender]:
@@ -366,7 +372,7 @@ class Oracle:
         # Itself.
         if row.has(RST):
             self._arrive_reset(row, receiver)
-        elif you.has_received(row.end):
+        elif you.has_received(row.arrives_at):
             self._arrive(row, receiver, row, proven=False)
         else:
             you.pending.append(row)
@@ -492,7 +498,7 @@ class Oracle:
         return "assumed" if silent and ends and row.seq == max(ends) else "never"
 
     def _is_last_word(self, row: Row) -> bool:
-        return not any(r.speaks and r.index > row.index for r in self.of(row.side))
+        return self._last_spoken[row.side] < row.index
 
     def _takes_effect_later(self, row: Row) -> bool:
         receiver = self.peer(row.side)

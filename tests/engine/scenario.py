@@ -441,12 +441,12 @@ def describe(found: Inspection, stream: int) -> str:
         f"  originator {one.states.originator}",
         f"  responder  {one.states.responder}",
     ]
-    for step in one.steps or ():
-        out.append(
-            f"  {step.frame:>3} {step.sender:10} {step.flags:12} seq {step.relative_seq} ({step.payload_octets}) ack "
-            f"{step.relative_ack} | {spell(step.states.originator)} {spell(step.states.responder)}"
-            f"{'  IGNORED ' + step.ignored if step.ignored else ''}"
-        )
+    out += [
+        f"  {step.frame!s:>3} {step.sender:10} {step.flags:12} seq {step.relative_seq} ({step.payload_octets}) ack "
+        f"{step.relative_ack} | {spell(step.states.originator)} {spell(step.states.responder)}"
+        f"{'  IGNORED ' + step.ignored if step.ignored else ''}"
+        for step in one.steps or ()
+    ]
     out += [f"  RST {one_reset}" for one_reset in one.resets]
     out += [f"  {wait}" for wait in one.time_wait]
     return "\n".join(out)

@@ -796,6 +796,14 @@ NOT_CAPTURED = {
         = A CLOSED SYN-SENT ESTABLISHED
         = B LISTEN SYN-RECEIVED ESTABLISHED
     """,
+    "the SYN,ACK, and data follows at once": """
+        A > S  x
+        B > PA y+1 (5)  ack x+1   | SYN-SENT^     SYN-RECEIVED!
+        A > A  x+1      ack y+6   | ESTABLISHED!  ESTABLISHED?
+        = handshake partial
+        = handshake.missing syn-ack
+        = A CLOSED SYN-SENT ESTABLISHED
+    """,
     "the third segment": """
         A > S  x
         B > SA y    ack x+1
@@ -903,8 +911,8 @@ FAST_OPEN = {
     """,
     "declined: only the SYN is acknowledged": """
         A > S  x  (10)          tfo 0102030405060708
-        B > SA y        ack x+1
-        A > PA x+1 (10) ack y+1   | ESTABLISHED!  .
+        B > SA y        ack x+1   | SYN-SENT^     SYN-RECEIVED!
+        A > PA x+1 (10) ack y+1   | ESTABLISHED!  SYN-RECEIVED!
         B > A  y+1      ack x+11  | ESTABLISHED!  ESTABLISHED!
         A > FA x+11     ack y+1
         B > FA y+1      ack x+12

@@ -10,17 +10,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import oracle
 import pytest
-from fuzz import conversation
-from fuzz import spell as spell_segments
-from scenario import ISN_PAIRS, SELF, Ends, Segment, inspect_many, parse, spell
-from scenarios import SCENARIOS
-from test_rfc9293_figures import FIGURES
 
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.inspection import Inspection, Inspector, add_source
 from handshake_inspect.table import Block, SegmentTable
+from tests.engine import oracle
+from tests.engine.fuzz import conversation
+from tests.engine.fuzz import spell as spell_segments
+from tests.engine.scenario import ISN_PAIRS, Ends, Segment, inspect_many, parse, spell
+from tests.engine.scenarios import SCENARIOS
+from tests.engine.test_rfc9293_figures import FIGURES
 
 #: How many conversations a run invents, and of how many of them every step is compared (both can be far more).
 CONVERSATIONS = int(os.environ.get("HANDSHAKE_FUZZ", "2000"))

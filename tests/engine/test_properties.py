@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fuzz import conversation, honest_conversation
-from scenario import MODULUS, SELF, Ends, Segment, inspect_segments, spell
 
 from handshake_inspect.connections.connection import Connection, StateAt
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import Block
+from tests.engine.fuzz import conversation, honest_conversation
+from tests.engine.scenario import MODULUS, SELF, Ends, Segment, inspect_many, inspect_segments, spell, table_of
 
 IPV6 = Ends((6, 0xFE80 << 112 | 7, 50001), (6, 0x2001_0DB8 << 96 | 1, 443))
 
@@ -73,6 +73,18 @@ def test_other_names_change_nothing_else(seed: int) -> None:
         assert [_without_addresses(one) for one in everything(inspect_segments(segments, others))] == before
 
 
+def test_company_changes_nothing() -> None:
+    """A connection is the same among others as alone (frames and times are not)."""
+    invented = [conversation(random.Random(f"company {seed}")) for seed in range(150)]
+    ends = [Ends((*one.a[:2], 10_000 + k), one.b) if one != SELF else one for k, (_, one) in enumerate(invented)]
+    invented = [(segments, end) for (segments, _), end in zip(invented, ends, strict=True) if end != SELF]
+    together = list(inspect_many(invented).connections)
+    alone = [one for segments, end in invented for one in inspect_segments(segments, end).connections]
+    names = ("handshake", "teardown", "states", "octets", "sent_octets", "missing_octets", "conn_state", "history")
+    for one, other in zip(together, alone, strict=True):
+        assert {name: getattr(one, name) for name in names} == {name: getattr(other, name) for name in names}
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_every_beginning_of_a_capture_can_be_inspected(seed: int) -> None:
     segments, ends = conversation(random.Random(f"prefix {seed}"))
@@ -127,8 +139,6 @@ def test_folding_at_every_opportunity_changes_nothing(seed: int) -> None:
 
 
 def _folded(segments: Sequence[Segment], ends: Ends, rows: int) -> Inspection:
-    from scenario import table_of
-
     inspector = Inspector()
     inspector.analysis.gathering = Gathering(fold_rows=1, long_rows=1)
     capture = inspector.begin_capture("scenario.pcap", "pcap")

@@ -10,7 +10,8 @@ tests. Each test says which states of its figure no capture can show, and why.
 from __future__ import annotations
 
 import pytest
-from scenario import ISN_PAIRS, check
+
+from tests.engine.scenario import ISN_PAIRS, check
 
 FIGURES = {
     # Line 2's SYN-RECEIVED is proven by line 3, line 3's ESTABLISHED by line 4; line 4's ESTABLISHED is assumed, and

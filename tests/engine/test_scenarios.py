@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from scenario import ISN_PAIRS, check
-from scenarios import SCENARIOS
+
+from tests.engine.scenario import ISN_PAIRS, check
+from tests.engine.scenarios import SCENARIOS
 
 
 @pytest.mark.parametrize("isns", ISN_PAIRS.values(), ids=ISN_PAIRS)

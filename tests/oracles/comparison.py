@@ -18,11 +18,16 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-Ends = tuple[tuple[str, int], tuple[str, int]]
+from handshake_inspect import inspect
+from handshake_inspect.connections.connection import Connection, Step
+
+Socket = tuple[str, int]
+Ends = tuple[Socket, Socket]
 
 #: Link types and wrappings (words of INDEX.tsv) whose packets we may not, or not all, have seen.
 PLAIN_LINK_TYPES = {"ether", "null", "loop", "linux-sll", "linux-sll2", "rawip", "rawip4", "per-packet"}
@@ -32,6 +37,20 @@ WRAPPINGS = {
 }  # fmt: skip
 #: Seconds after which Zeek forgets what seems to be over.
 ZEEK_LINGER_S = 5.0
+
+
+@dataclass
+class Sent:
+    """What one socket sent in one connection."""
+
+    packets: int = 0
+    #: Payload, repeats included.
+    octets: int = 0
+    #: Segments with these control bits.
+    syn: int = 0
+    syn_ack: int = 0
+    fin: int = 0
+    rst: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,11 @@ class Answer:
     conn_state: str
     history: str
     completeness: int
+    last_ns: int = 0
+    #: First SYN to third segment.
+    initial_rtt_ns: int | None = None
+    #: What each socket sent; both ends of a connection to itself are one socket.
+    sent: Mapping[Socket, Sent] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,30 +105,128 @@ class Comparison:
                 self.differences.append(Difference(file, tuple(streams), name, ours, theirs))
 
 
-def sorted_ends(one: tuple[str, int], other: tuple[str, int]) -> Ends:
+def sorted_ends(one: Socket, other: Socket) -> Ends:
     """Name a pair of sockets, whoever spoke first."""
     return (one, other) if one <= other else (other, one)
 
 
+def answers_of(path: Path) -> list[Answer]:
+    """Inspect a capture and return our answer for each of its connections."""
+    inspection = inspect(path)
+    return [_answer(path.name, one, inspection.steps(one.stream)) for one in inspection.connections]
+
+
+def _answer(file: str, one: Connection, steps: Iterable[Step]) -> Answer:
+    sockets = {
+        "originator": (one.originator.ip, one.originator.port),
+        "responder": (one.responder.ip, one.responder.port),
+    }
+    sent: dict[Socket, Sent] = defaultdict(Sent)
+    for end, segments, octets in (
+        ("originator", one.segments.originator, one.octets.originator),
+        ("responder", one.segments.responder, one.octets.responder),
+    ):
+        sent[sockets[end]].packets += segments
+        sent[sockets[end]].octets += octets
+    for step in steps:
+        bits, counts = set(step.flags.split(",")), sent[sockets[step.sender]]
+        counts.syn += "SYN" in bits and "ACK" not in bits
+        counts.syn_ack += {"SYN", "ACK"} <= bits
+        counts.fin += "FIN" in bits
+        counts.rst += "RST" in bits
+    return Answer(
+        file=file,
+        ends=sorted_ends(sockets["originator"], sockets["responder"]),
+        stream=one.stream,
+        first_ns=one.first_ns,
+        segments=one.segments.originator + one.segments.responder,
+        conn_state=one.conn_state,
+        history=one.history,
+        completeness=one.completeness,
+        last_ns=one.last_ns,
+        initial_rtt_ns=one.handshake.initial_rtt_ns,
+        sent=sent,
+    )
+
+
 def compare_with_tshark(captures: Path, answers: Iterable[Answer]) -> Comparison:
     """Compare `completeness` with every line of oracle_tshark.jsonl."""
+    comparison = Comparison()
+    for line, answer in _lines_of_tshark(captures, answers, comparison):
+        fields = {"completeness": (answer.completeness, line["completeness"])}
+        comparison.compare(line["file"], (line["stream"],), fields)
+    return comparison
+
+
+def compare_traffic_with_tshark(captures: Path, answers: Iterable[Answer]) -> Comparison:
+    """Compare times, control bits, packets, octets and initial round-trip time with every line likewise.
+
+    All but the times are pairs: of the socket that sent the first packet, of the other.
+    """
+    comparison = Comparison()
+    for line, answer in _lines_of_tshark(captures, answers, comparison):
+        first, other = (line["src"], int(line["sport"])), (line["dst"], int(line["dport"]))
+        one, two = (answer.sent.get(socket, Sent()) for socket in (first, other))
+        two = Sent() if other == first else two
+        fields: dict[str, tuple[object, object]] = {
+            "first time": (answer.first_ns, _signed_ns(line["first_ts"])),
+            "last time": (answer.last_ns, _signed_ns(line["last_ts"])),
+            "packets": ((one.packets, two.packets), (line["pkts_a"], line["pkts_b"])),
+            "octets": ((one.octets, two.octets), (line["bytes_a"], line["bytes_b"])),
+            "SYN": ((one.syn, two.syn), (line["syn_a"], line["syn_b"])),
+            "SYN-ACK": ((one.syn_ack, two.syn_ack), (line["synack_a"], line["synack_b"])),
+            "FIN": ((one.fin, two.fin), (line["fin_a"], line["fin_b"])),
+            "RST": ((one.rst, two.rst), (line["rst_a"], line["rst_b"])),
+        }
+        rtt_ns = None if line["initial_rtt"] is None else _signed_ns(line["initial_rtt"])
+        if rtt_ns is not None or answer.initial_rtt_ns is not None:
+            fields["initial RTT"] = (answer.initial_rtt_ns, rtt_ns)
+        comparison.compare(line["file"], (line["stream"],), fields)
+    return comparison
+
+
+def compare_connections_with_tshark(captures: Path, answers: Iterable[Answer]) -> Comparison:
+    """Compare how many connections each pair of sockets has; the streams named are all of that pair."""
     comparison, ours, wrapped = Comparison(), _by_ends(answers), _wrapped(captures)
-    theirs: dict[tuple[str, Ends], list[dict[str, Any]]] = defaultdict(list)
+    theirs = _tshark_by_ends(captures)
+    for file, ends in sorted(set(ours) | set(theirs)):
+        mine, lines = ours.get((file, ends), []), theirs.get((file, ends), [])
+        if file in wrapped and sum(one.segments for one in mine) != sum(line["packets"] for line in lines):
+            comparison.left_out["not decoded"] += 1
+        else:
+            streams = [line["stream"] for line in lines]
+            comparison.compare(file, streams, {"connections": (len(mine), len(lines))})
+    return comparison
+
+
+def _signed_ns(seconds: str) -> int:
+    """Read a time. One that 64 bits of ns cannot hold is negative for us: see `pcapng.Interface.time_ns`."""
+    found = int(Decimal(seconds) * 1_000_000_000)
+    return found - (1_000 << 64) if found >> 63 > 0 else found
+
+
+def _tshark_by_ends(captures: Path) -> dict[tuple[str, Ends], list[dict[str, Any]]]:
+    found: dict[tuple[str, Ends], list[dict[str, Any]]] = defaultdict(list)
     for line in _lines(captures / "oracle_tshark.jsonl"):
         ends = sorted_ends((line["src"], int(line["sport"])), (line["dst"], int(line["dport"])))
-        theirs[line["file"], ends].append(line)
-    for (file, ends), lines in theirs.items():
+        found[line["file"], ends].append(line)
+    return found
+
+
+def _lines_of_tshark(
+    captures: Path, answers: Iterable[Answer], comparison: Comparison
+) -> Iterator[tuple[dict[str, Any], Answer]]:
+    """Yield each line with our answer; note in `comparison` those that have none, or are left out."""
+    ours, wrapped = _by_ends(answers), _wrapped(captures)
+    for (file, ends), lines in _tshark_by_ends(captures).items():
         mine = ours.get((file, ends), [])
         for line, answer in zip(lines, _counterparts(lines, mine), strict=True):
-            streams = (int(line["stream"]),)
             if file in wrapped and (answer is None or answer.segments != line["packets"]):
                 comparison.left_out["not decoded"] += 1
             elif answer is None:
-                comparison.compare(file, streams, {"connection": (len(mine), len(lines))})
+                comparison.compare(file, (line["stream"],), {"connection": (len(mine), len(lines))})
             else:
-                fields = {"completeness": (answer.completeness, line["completeness"])}
-                comparison.compare(file, streams, fields)
-    return comparison
+                yield line, answer
 
 
 def compare_with_zeek(captures: Path, answers: Iterable[Answer]) -> Comparison:

@@ -1,4 +1,4 @@
-"""The whole state × event grid, against a table read from RFC 9293 §3.3.2 (Figure 5), §3.10.4 and §3.10.7 for this test.
+"""The whole state × event grid, against a table read from RFC 9293 §3.3.2 (Figure 5), §3.10.4 and §3.10.7.
 
 A cell is the next state; `=` the same state, by a rule of the RFC; `·` an event that cannot happen there.
 """

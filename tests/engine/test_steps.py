@@ -1,0 +1,255 @@
+"""One connection segment by segment: numbers in three spellings, sums that hold or do not, times, who waits."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+
+import pytest
+
+from handshake_inspect import inspect
+from handshake_inspect.connections.connection import Step, SynOptions
+from handshake_inspect.inspection import Inspection
+from tests.engine.fuzz import conversation
+from tests.engine.scenario import ISN_PAIRS, MODULUS, Segment, inspect_lines, inspect_segments, parse
+from tests.engine.scenarios import SCENARIOS
+
+ECHO = """
+    0.000000  A > S  x
+    0.000040  B > SA y          ack x+1
+    0.000060  A > A  x+1        ack y+1
+    0.1       A > PA x+1   (4)  ack y+1
+    0.2       B > A  y+1        ack x+5
+    0.3       B > PA y+1   (4)  ack x+5
+    0.4       A > A  x+5        ack y+5
+    1.0       A > FA x+5        ack y+5
+    1.1       B > A  y+5        ack x+6
+    1.2       B > PA y+5  (10)  ack x+6
+    1.3       A > A  x+6        ack y+15
+    1.5       B > FA y+15       ack x+6
+    1.6       A > A  x+6        ack y+16
+"""
+
+
+def sums(step: Step) -> set[tuple[str, str, bool | None]]:
+    return {(one.name, one.symbolic, one.holds) for one in step.arithmetic}
+
+
+@pytest.mark.parametrize("isns", ISN_PAIRS.values(), ids=ISN_PAIRS)
+def test_numbers_of_an_echo_session(isns: tuple[int, int]) -> None:
+    x, y = isns
+    steps = inspect_lines(ECHO, isns).steps(0)
+    assert [(one.relative_seq, one.relative_ack) for one in steps] == [
+        (0, None), (0, 1), (1, 1), (1, 1), (1, 5), (1, 5), (5, 5), (5, 5), (5, 6), (5, 6), (6, 15), (15, 6), (6, 16),
+    ]  # fmt: skip
+    bases = {"originator": (x, y), "responder": (y, x)}
+    for one in steps:
+        own, other = bases[one.sender]
+        assert one.seq == (own + one.relative_seq) % MODULUS
+        assert one.ack == (None if one.relative_ack is None else (other + one.relative_ack) % MODULUS)
+
+
+def test_letters_of_an_echo_session() -> None:
+    steps = inspect_lines(ECHO).steps(0)
+    assert [(one.symbolic_seq, one.symbolic_ack) for one in steps[:8]] == [
+        ("x", None),
+        ("y", "x+1"),
+        ("x+1", "y+1"),
+        ("x+1", "y+1"),
+        ("y+1", "x+1+4"),
+        ("y+1", "x+1+4"),
+        ("x+1+4", "y+1+4"),
+        ("u", "v"),  # v: what the responder had reached when it acknowledged u
+    ]
+    assert (steps[8].symbolic_seq, steps[8].symbolic_ack) == ("v", "u+1")
+    assert (steps[11].symbolic_seq, steps[11].symbolic_ack) == ("w", "u+1")
+    assert (steps[12].symbolic_seq, steps[12].symbolic_ack) == ("u+1", "w+1")
+
+
+def test_the_sums_that_must_be_shown() -> None:
+    steps = inspect_lines(ECHO).steps(0)
+    assert ("ack", "x+1", True) in sums(steps[1])
+    assert ("ack", "y+1", True) in sums(steps[2])
+    assert ("seq", "x+1", True) in sums(steps[2])
+    assert ("ack", "x+1+4", True) in sums(steps[4])
+    assert ("u", "x+1+4", True) in sums(steps[7])
+    assert ("ack", "u+1", True) in sums(steps[8])
+    assert ("w", "y+1+14", True) in sums(steps[11])
+    assert ("ack", "w+1", True) in sums(steps[12])
+    assert all(one.holds for step in steps for one in step.arithmetic)
+
+
+def test_every_sum_is_true_to_the_numbers_in_the_segment() -> None:
+    """What holds has equal numbers, what does not has different ones, in all scenarios."""
+    seen = set()
+    for text in SCENARIOS.values():
+        found = inspect_lines(text, ISN_PAIRS["last"])
+        for stream in range(len(found.connections)):
+            for step in found.steps(stream):
+                for one in step.arithmetic:
+                    seen.add(one.holds)
+                    if one.holds is not None:
+                        assert one.holds == (one.expected == one.actual), (text, step.frame, str(one))
+                    assert 0 <= one.expected < MODULUS
+                    assert 0 <= one.actual < MODULUS
+    assert seen == {True, False, None}
+
+
+def test_a_wrong_number_says_by_how_much() -> None:
+    step = inspect_lines("A > S x\n B > SA y ack x+5").steps(0)[1]
+    (one,) = step.arithmetic
+    assert (one.name, one.symbolic, one.holds, one.actual - one.expected) == ("ack", "x+1", False, 4)
+    assert "4 octets" in one.reason
+    assert step.ignored is not None
+
+
+@pytest.mark.parametrize(
+    ("lines", "wrong", "words"),
+    [
+        ("B > PA y+1 (9) ack x+1 \n A > A x+1 ack y+10 \n B > R y+4", 2, "below"),
+        ("B > R y+500 \n B > A y+1 ack x+1", 0, "RFC 5961"),
+        ("A > S x+999 \n B > A y+1 ack x+1", 0, "challenge ACK"),
+        ("A > A x+1 ack y+999 \n A > A x+1 ack y+1 \n B > A y+1 ack x+1", 0, "never sent"),
+    ],
+)
+def test_what_is_ignored_says_why(lines: str, wrong: int, words: str) -> None:
+    steps = inspect_lines(f"open\n{lines}").steps(0)[3:]
+    assert words in (steps[wrong].ignored or "")
+    assert [one.ignored for k, one in enumerate(steps) if k != wrong] == [None] * (len(steps) - 1)
+
+
+def test_an_end_whose_start_was_not_captured_counts_from_the_first_number_seen() -> None:
+    steps = inspect_lines("A > PA x+77 (4) ack y+9 \n B > A y+9 ack x+81").steps(0)
+    assert [(one.relative_seq, one.relative_ack) for one in steps] == [(1, 1), (1, 5)]
+    assert all("x" not in one.symbolic_seq and "y" not in one.symbolic_seq for one in steps)
+
+
+def test_a_lone_rst_counts_from_the_first_number_seen_too() -> None:
+    (step,) = inspect_lines("B > RA 0 ack x+1").steps(0)
+    assert (step.relative_seq, step.relative_ack) == (1, 1)
+
+
+def test_retransmissions_are_marked() -> None:
+    steps = inspect_lines(
+        """
+        A > S  x
+        A > S  x                    # again
+        B > SA y          ack x+1
+        A > A  x+1        ack y+1
+        A > A  x+1        ack y+1   # no length: nothing to retransmit
+        A > PA x+1   (4)  ack y+1
+        A > PA x+1   (4)  ack y+1   # again
+        A > PA x+3   (4)  ack y+1   # two octets are new
+        A > FA x+7        ack y+1
+        A > FPA x+3  (4)  ack y+1   # again
+        """
+    ).steps(0)
+    assert [k for k, one in enumerate(steps) if one.retransmission] == [1, 6, 9]
+
+
+def test_flags_are_spelled_in_the_order_in_which_people_say_them() -> None:
+    steps = inspect_lines("A > SEC x\n B > SAE y ack x+1\n A > FPUA x+1 ack y+1").steps(0)
+    assert [one.flags for one in steps] == ["SYN,ECE,CWR", "SYN,ECE,ACK", "FIN,PSH,URG,ACK"]
+
+
+def test_events_name_the_end_to_which_they_happen() -> None:
+    steps = inspect_lines(ECHO).steps(0)
+    assert steps[0].events == ("originator: send SYN",)
+    assert steps[2].events == (
+        "originator: receive SYN",
+        "originator: receive ACK of SYN",
+        "responder: receive ACK of SYN",
+    )
+    assert steps[8].events == ("responder: receive FIN", "originator: receive ACK of FIN")
+
+
+def test_times() -> None:
+    one = inspect_lines(ECHO).connections[0]
+    assert one.handshake.syn_to_syn_ack_ns == 40_000
+    assert one.handshake.syn_ack_to_ack_ns == 20_000
+    assert one.handshake.initial_rtt_ns == 60_000
+    assert one.handshake.rtt_ambiguous is False
+    assert one.teardown.half_closed_ns == 500_000_000
+    (wait,) = one.time_wait
+    assert (wait.owner, wait.entered_ns) == ("originator", one.first_ns + 1_600_000_000)
+    assert one.last_ns - one.first_ns == 1_600_000_000
+
+
+@pytest.mark.parametrize(("profile", "seconds"), [("linux", 60), ("rfc", 240)])
+def test_time_wait_lasts_as_long_as_the_profile_says(profile: str, seconds: int) -> None:
+    (wait,) = inspect_lines(ECHO, profile=profile).connections[0].time_wait
+    assert (wait.profile, wait.earliest_end_ns) == (profile, wait.entered_ns + seconds * 1_000_000_000)
+
+
+def test_after_a_simultaneous_close_both_ends_wait() -> None:
+    found = inspect_lines("open\n A > FA x+1 ack y+1\n B > FA y+1 ack x+1\n A > A x+2 ack y+2\n B > A y+2 ack x+2")
+    assert {one.owner for one in found.connections[0].time_wait} == {"originator", "responder"}
+
+
+def test_options_of_both_ends() -> None:
+    options = (
+        inspect_lines("A > S x mss 1460 sackok ts 1 0 wscale 7\n B > SA y ack x+1 mss 536\n A > A x+1 ack y+1")
+        .connections[0]
+        .handshake.options
+    )
+    assert options.originator == SynOptions(mss=1460, window_scale=7, sack_permitted=True, timestamps=True)
+    assert options.responder == SynOptions(mss=536, window_scale=None, sack_permitted=False, timestamps=False)
+
+
+def test_options_of_a_syn_that_was_not_captured_are_not_known() -> None:
+    options = inspect_lines("B > SA y ack x+1 mss 536\n A > A x+1 ack y+1").connections[0].handshake.options
+    assert options.originator is None
+    assert options.responder is not None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_steps_and_verdict_tell_one_story(seed: int) -> None:
+    """The states of the steps are the list of states, in order; disproved ones stand in the steps only."""
+    segments, ends = conversation(random.Random(f"story {seed}"))
+    found = inspect_segments(segments, ends)
+    for stream in range(len(found.connections)):
+        one = found.with_steps(stream)
+        for side in ("originator", "responder"):
+            shown = [getattr(step.states, side) for step in one.steps or ()]
+            listed = list(getattr(one.states, side) or ())
+            assert shown[-1].state == (listed[-1] if listed else None) or shown[-1].disproved
+            position = 0
+            for state in (state.state for state in shown if state.state and not state.disproved):
+                while listed[position] != state:
+                    position += 1
+                    assert position < len(listed), f"{state} comes back in {[s.state for s in shown]}, not in {listed}"
+
+
+def test_payload_cut_by_the_snapshot_length_counts_in_full() -> None:
+    """A capture of headers only (snapshot length 54): octets and numbers come from the IP length."""
+    text = """
+        open
+        A > PA x+1 (700)  ack y+1
+        B > A  y+1        ack x+701
+        A > FA x+701      ack y+1
+        B > FA y+1        ack x+702
+        A > A  x+702      ack y+2
+    """
+    (one,) = _captured(parse(text).segments(ISN_PAIRS["plain"]), snapshot_octets=54).connections
+    assert (one.octets.originator, one.sent_octets.originator, one.missing_octets.originator) == (700, 700, 0)
+    assert (one.handshake.kind, one.teardown.kind) == ("three-way", "three-segment")
+
+
+def _captured(segments: list[Segment], snapshot_octets: int) -> Inspection:
+    """Write the segments as an Ethernet capture and read it."""
+    out = io.BytesIO()
+    out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, snapshot_octets, 1))
+    for one in segments:
+        source, destination = (1, 2) if one.sender == "A" else (2, 1)
+        ports = (40000, 80) if one.sender == "A" else (80, 40000)
+        tcp = struct.pack(">HHIIBBHHH", *ports, one.seq, one.ack, 0x50, one.flags & 0xFF, one.window, 0, 0)
+        ip = struct.pack(
+            ">BBHHHBBH4B4B", 0x45, 0, 40 + one.octets, 0, 0, 64, 6, 0, 10, 0, 0, source, 10, 0, 0, destination
+        )
+        frame = bytes(12) + b"\x08\x00" + ip + tcp + bytes(one.octets)
+        seconds, nanoseconds = divmod(one.time_ns, 1_000_000_000)
+        kept = frame[:snapshot_octets]
+        out.write(struct.pack("<IIII", seconds, nanoseconds, len(kept), len(frame)) + kept)
+    out.seek(0)
+    return inspect(out)
