@@ -22,8 +22,8 @@ import numpy as np
 
 from handshake_inspect.capture.records import CaptureError, Damage, Records
 
-#: Octets read at once: larger blocks gain nothing, and memory stays at this size.
-BLOCK_OCTETS = 1 << 25
+#: Octets read at once: larger blocks gain nothing, and memory stays small.
+BLOCK_OCTETS = 1 << 23
 #: Octets kept behind the data of a buffer, so that fixed-size rows can be gathered from any frame in it.
 SLACK_OCTETS = 256
 #: No record of any format is longer than this, or it is damage (USB and D-Bus captures may reach it).

@@ -24,7 +24,7 @@ COPY_WITHIN_NS = 100_000
 
 _SAME = (
     "conversation", "from_higher", "seq", "ack", "flags", "ip_id", "payload_octets", "window", "timestamp_value",
-    "timestamp_echo", "options",
+    "options",
 )  # fmt: skip
 
 LOOPBACK_4 = 127

@@ -5,7 +5,8 @@ In: `SegmentTable` blocks as they are decoded. Out: partitions, the sorted rows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,8 @@ from handshake_inspect.connections.duplicates import collapse, is_loopback
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.table import SegmentTable
 
-#: Rows that a partition aims at: its columns fit into the second-level cache.
-PARTITION_ROWS = 1 << 17
+#: Rows that a partition aims at.
+PARTITION_ROWS = 1 << 16
 #: Rows of long conversations that are worth a pass of `compact`, and how many rows make a conversation long.
 FOLD_ROWS, LONG_ROWS = 1 << 17, 1 << 8
 
@@ -27,21 +28,16 @@ class Gathering:
 
     def __init__(self, *, fold: bool = True, fold_rows: int = FOLD_ROWS, long_rows: int = LONG_ROWS) -> None:
         self.conversations = Conversations()
-        self.chunks: list[StoredRows] = []
+        self._pool = _Pool()
         self._fold, self._fold_rows, self._long_rows = fold, fold_rows, long_rows
         #: Rows of each conversation that have not been offered to `compact` yet.
         self._fresh = np.zeros(0, np.int64)
-        #: Were any rows folded away?
-        self.folded = False
 
     def add(self, segments: SegmentTable) -> NDArray[np.int64]:
         """Add a block of segments. Returns the conversation of each."""
         keys, from_higher = keys_of(segments)
         numbers = self.conversations.number(keys)
-        rows = StoredRows.empty(len(segments))
-        rows.columns |= {name: segments[name] for name in StoredRows.DTYPES if name in SegmentTable.DTYPES}
-        rows.columns |= {"conversation": numbers.astype(np.int32), "from_higher": from_higher}
-        self.chunks.append(rows)
+        self._pool.append(segments.columns | {"conversation": numbers, "from_higher": from_higher}, len(segments))
         if self._fold:
             self._fold_long(numbers)
         return numbers
@@ -54,13 +50,18 @@ class Gathering:
         long = fresh >= self._long_rows
         if int(fresh[long].sum()) < self._fold_rows:
             return
-        taken = StoredRows.concatenate([chunk.take(long[chunk["conversation"]]) for chunk in self.chunks])
-        self.chunks = [chunk.take(~long[chunk["conversation"]]) for chunk in self.chunks]
+        taken = _Pool()
+        removed = self._pool.remove(long[self._pool.column("conversation")])
+        taken.append(removed.columns, len(removed))
         is_self = self.is_self()
-        compacted = [compact(part, is_self) for part in self._sorted(taken)]
-        self.chunks = [*compacted, *(chunk for chunk in self.chunks if len(chunk))]
+        for part in self._sorted(taken):
+            compacted = compact(part, is_self)
+            self._pool.append(compacted.columns, len(compacted))
         self._fresh[long] = 0
-        self.folded = True
+
+    def __len__(self) -> int:
+        """How many rows are kept."""
+        return len(self._pool)
 
     def is_self(self) -> NDArray[np.bool_]:
         """Say of each conversation whether both of its sockets are equal."""
@@ -74,29 +75,80 @@ class Gathering:
 
     def conversation(self, number: int) -> StoredRows:
         """Return the rows of one conversation, in capture order."""
-        rows = StoredRows.concatenate([chunk.take(chunk["conversation"] == number) for chunk in self.chunks])
-        return next(self._sorted(rows))
+        rows = self._pool.take(self._pool.column("conversation") == number)
+        return collapse(rows, is_loopback(self.conversations.keys))
 
     def partitions(self) -> Iterator[StoredRows]:
         """Return all rows, sorted by conversation and capture order, a range of whole conversations at a time."""
-        rows = StoredRows.gather(self.chunks)
-        self.chunks = [rows]
-        return self._sorted(rows)
+        return self._sorted(self._pool)
 
-    def _sorted(self, rows: StoredRows) -> Iterator[StoredRows]:
+    def _sorted(self, pool: _Pool) -> Iterator[StoredRows]:
         loopback = is_loopback(self.conversations.keys)
-        return (collapse(part, loopback) for part in _partitions(rows))
+        return (collapse(part, loopback) for part in pool.partitions())
 
 
-def _partitions(rows: StoredRows) -> Iterator[StoredRows]:
-    order = _by_conversation(rows["conversation"])
-    sorted_numbers = rows["conversation"][order]
-    a = 0
-    while a < len(order):
-        b = min(a + PARTITION_ROWS, len(order))
-        b = int(np.searchsorted(sorted_numbers, sorted_numbers[b - 1], "right"))
-        yield rows.take(order[a:b])
-        a = b
+class _Pool:
+    """Rows in the order of their arrival, in columns that grow in place.
+
+    Large arrays grow by moving pages, not by copying, and a column in which nothing has stood yet takes no memory at
+    all: most captures are one file, and most connections are short.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, NDArray[Any]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, columns: Mapping[str, NDArray[Any]], count: int) -> None:
+        """Add rows; a column that is not given is zero."""
+        need = self._count + count
+        for name, dtype in StoredRows.DTYPES.items():
+            values = columns.get(name)
+            if name not in self._columns and (values is None or not values.any()):
+                continue
+            column = self._columns.setdefault(name, np.zeros(self._count, dtype))
+            if need > len(column):
+                # No view of a column outlives the call that made it.
+                column.resize(need + need // 8, refcheck=False)
+            column[self._count : need] = 0 if values is None else values
+        self._count = need
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one column, as a view that the next `append` makes invalid."""
+        return self._columns[name][: self._count] if name in self._columns else np.zeros(self._count, np.int32)
+
+    def take(self, chosen: NDArray[Any]) -> StoredRows:
+        """Return copies of rows: row numbers, or a mask."""
+        count = int(chosen.sum()) if chosen.dtype == np.bool_ else len(chosen)
+        return StoredRows(
+            {
+                name: self._columns[name][: self._count][chosen] if name in self._columns else np.zeros(count, dtype)
+                for name, dtype in StoredRows.DTYPES.items()
+            }
+        )
+
+    def remove(self, mask: NDArray[np.bool_]) -> StoredRows:
+        """Take rows out, and close the gaps."""
+        taken = self.take(mask)
+        left = self._count - len(taken)
+        for column in self._columns.values():
+            column[:left] = column[: self._count][~mask]
+        self._count = left
+        return taken
+
+    def partitions(self) -> Iterator[StoredRows]:
+        """Yield copies of all rows by conversation and capture order, a range of whole conversations at a time."""
+        numbers = self.column("conversation")
+        order = _by_conversation(numbers)
+        sorted_numbers = numbers[order]
+        a = 0
+        while a < len(order):
+            b = min(a + PARTITION_ROWS, len(order))
+            b = int(np.searchsorted(sorted_numbers, sorted_numbers[b - 1], "right"))
+            yield self.take(order[a:b])
+            a = b
 
 
 def _by_conversation(numbers: NDArray[np.int32]) -> NDArray[np.int64]:

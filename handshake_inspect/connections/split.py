@@ -45,7 +45,6 @@ class StoredRows(Table):
         "packet_type": np.uint8,
         "options": np.uint32,
         "timestamp_value": np.uint32,
-        "timestamp_echo": np.uint32,
         "has_timestamps": np.uint8,
         "folded_segments": np.uint32,  # by `compact`: segments of the same sender right before, and their octets
         "folded_octets": np.uint32,

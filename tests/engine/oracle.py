@@ -256,7 +256,7 @@ class Oracle:
             self.counts.add(row.index)
 
     def _look_for_what_was_missed(self) -> None:
-        rows, responder = self.rows, self.peer(0)
+        responder = self.peer(0)
         opened = self.known[0] and not self.self_connect
         acks = [r for r in self.of(0) if r.plain_ack and r.index in self.counts]
         self.proves_syn_ack: Row | None = None
@@ -278,7 +278,7 @@ class Oracle:
             if fins[side] is not None or other is None:
                 continue
             sent = [r.end for r in self.of(side) if r.speaks and r.length]
-            sent = sent or [1] * any(r.speaks for r in self.of(side))
+            sent += [1] * any(r.speaks for r in self.of(side))
             own = [r.ack for r in self.of(side) if r.index in self.counts]
             its = [r for r in self.of(1 - side) if r.index in self.counts]
             if not sent or not own or not its or max(own) < other.end:
@@ -286,7 +286,6 @@ class Oracle:
             if max(r.ack for r in its) == max(sent) + 1:
                 self.proves_fin[side] = next(r for r in its if r.ack == max(sent) + 1)
                 self.fin_end[side] = max(sent) + 1
-        del rows
 
     def wrong_answers(self) -> list[Row]:
         return [row for row in self.wrong if row.side == self.peer(0)]
@@ -323,7 +322,7 @@ class Oracle:
         if self.syn_ack[1] or self.wrong_answers() or self.proves_syn_ack or self.proves_ack:
             return State.LISTEN
         # It acknowledges the SYN with some other segment: it has received it.
-        if any(r.index in self.counts and r.ack >= self.syn_end[0] for r in self.of(1)):
+        if any(r.index in self.counts and r.ack >= 1 for r in self.of(1)):
             return State.LISTEN
         return State.CLOSED if any(r.has(RST) for r in self.of(1)) else None
 
@@ -343,7 +342,8 @@ class Oracle:
         self._infer(row)
         for one in [r for r in me.pending if r.length and me.has_received(r.arrives_at)]:
             me.pending.remove(one)
-            self._arrive(one, sender, row, proven=True)
+            self._news(one, sender, row)
+        self._infer_fin(row)
         # Its own acts.
         acts: list[tuple[Event, str]] = []
         if row is self.bare[sender]:
@@ -362,7 +362,7 @@ class Oracle:
         for one in sorted(waiting, key=lambda r: r.index):
             if one in me.pending:
                 me.pending.remove(one)
-                self._arrive(one, sender, row, proven=False)
+                self._news(one, sender, row)
             else:
                 self._news(one, sender, row, again=True)
         for one in [r for r in me.pending_resets if me.acknowledged is not None and me.acknowledged >= r.seq]:
@@ -373,7 +373,7 @@ class Oracle:
         if row.has(RST):
             self._arrive_reset(row, receiver)
         elif you.has_received(row.arrives_at):
-            self._arrive(row, receiver, row, proven=False)
+            self._news(row, receiver, row)
         else:
             you.pending.append(row)
 
@@ -398,18 +398,17 @@ class Oracle:
             self._happen(0, [(Event.RECEIVE_SYN, "acknowledged"), (Event.RECEIVE_ACK_OF_SYN, "acknowledged")], at)
         if row is self.proves_ack:
             self._happen(1, [(Event.RECEIVE_ACK_OF_SYN, "acknowledged")], at)
+
+    def _infer_fin(self, row: Row) -> None:
+        """A FIN is the last number of its sender: all that came before has arrived."""
+        at = row.index
         for side in (0, 1):
             if row is self.proves_fin[side]:
                 self._happen(side, [(Event.SEND_FIN, "sent")], at)
                 self._happen(1 - side, [(Event.RECEIVE_FIN, "acknowledged")], at)
 
-    def _arrive(self, row: Row, end: int, at: Row, proven: bool) -> None:
-        """`row` reaches `end`, which is known at row `at`."""
-        self._news(row, end, at)
-        del proven
-
     def _news(self, row: Row, end: int, at: Row, again: bool = False) -> None:
-        me = self.ends[end]
+        """`row` reaches `end`, which is known at row `at`. `again`: only its acknowledgment had been held back."""
         events: list[tuple[Event, str]] = []
         if not again:
             right_syn = row.has(SYN) and row.seq == 0 and not row.ignored_syn and self.known[row.side]
@@ -420,7 +419,6 @@ class Oracle:
         if not again and row.has(FIN):
             events.append((Event.RECEIVE_FIN, "acknowledged" if row.length else "assumed"))
         self._happen(end, events, at.index)
-        del me
 
     def _acknowledgments(self, row: Row, end: int, at: Row, again: bool) -> list[tuple[Event, str]]:
         found: list[tuple[Event, str]] = []
@@ -567,6 +565,18 @@ class Oracle:
             out.append((spelled[0], spelled[1]))
         return out
 
+    def books(self, side: int) -> tuple[int, int] | None:
+        """Octets sent by sequence numbers, and those in no captured segment; None without a SYN and a FIN."""
+        last = self.fin_end[side]
+        if not self.known[side] or last is None or last < 2:
+            return None
+        missing = [(1, last - 1)]
+        for row in self.of(side):
+            if row.speaks and row.octets:
+                begin = row.seq + bool(row.flags & SYN)
+                missing = [piece for hole in missing for piece in _without(hole, begin, begin + row.octets)]
+        return last - 2, sum(b - a for a, b in missing)
+
     def closing_resets(self) -> list[tuple[Row, Move]]:
         """Effective RSTs, without those after which their receiver opened again (Figure 8)."""
         found = []
@@ -580,6 +590,12 @@ class Oracle:
         end = 0 if self.self_connect else side
         start = self.ends[end].start
         return {move.after for move in self.moves if move.end == end} | ({start} if start else set())
+
+
+def _without(hole: tuple[int, int], begin: int, end: int) -> list[tuple[int, int]]:
+    """What remains of a hole when `begin` to `end` is filled."""
+    pieces = [(hole[0], min(hole[1], begin)), (max(hole[0], end), hole[1])]
+    return [(a, b) for a, b in pieces if a < b]
 
 
 def _originator(segments: Sequence[Segment], ignored: set[int]) -> str:
@@ -704,7 +720,7 @@ def _handshake(one: Oracle) -> str:
         return _failed(one, thirds, right, reset)
     if any(move.end == 0 and move.event is Event.RECEIVE_RST_OF_SYN for move in one.moves):
         return "refused"
-    return "unanswered"
+    return "half-open" if State.SYN_RECEIVED_PASSIVE in one.visited(1) else "unanswered"
 
 
 def _failed(one: Oracle, thirds: list[Row], right: list[Row], reset: bool) -> str:

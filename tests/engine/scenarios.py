@@ -465,6 +465,22 @@ IGNORED = {
         = resets.0.valid False
         = resets.1.valid False
     """,
+    "a second SYN,ACK with another number, which the third segment acknowledges": """
+        let z = y+7000
+        A > S  x
+        B > SA y        ack x+1  | SYN-SENT^     SYN-RECEIVED!  ignored?
+        B > SA z        ack x+1  | SYN-SENT^     SYN-RECEIVED!  ignored?
+        A > A  x+1      ack z+1  | ESTABLISHED!  ESTABLISHED?
+        A > PA x+1 (5)  ack z+1
+        B > A  z+1      ack x+6
+        B > FA z+1      ack x+6
+        A > FA x+6      ack z+2
+        B > A  z+2      ack x+7
+        = handshake three-way
+        = teardown three-segment
+        = sent_octets.B 0
+        = missing_octets.B 0
+    """,
     "SYN in an established connection: a challenge ACK, nothing else": """
         open
         A > S  x+5000           | ESTABLISHED!  ESTABLISHED?  ignored
@@ -628,6 +644,27 @@ RESETS = {
         B > RA y+1  ack x+1  | CLOSED   CLOSED
         = teardown aborted
     """,
+    "at a self-connect": """
+        self
+        A > S  x
+        A > SA x    ack x+1
+        A > A  x+1  ack x+1
+        A > RA x+1  ack x+1  | CLOSED  CLOSED
+        = handshake self-connect
+        = teardown aborted
+        = reset_by A
+        = resets.0.by A
+    """,
+    "beyond the window first, then exactly, after the challenge ACK (RFC 5961 §3.2)": """
+        open
+        A > R  x+100         | .        ESTABLISHED?  ignored
+        B > A  y+1  ack x+1  | .        ESTABLISHED?
+        A > R  x+1           | CLOSED^  CLOSED?
+        = teardown aborted
+        = reset_by A
+        = resets.0.valid False
+        = resets.1.valid True
+    """,
     "RST,ACK answers data to a closed port, its number from the acknowledgment": """
         A > PA x+1 (5)  ack y+1  | ESTABLISHED?  ESTABLISHED?
         B > R  y+1               | CLOSED?       CLOSED^
@@ -742,6 +779,17 @@ REUSED = {
         A > A  x+100_001  ack p+1
         = handshake three-way
         = handshake.syn_retransmissions 0
+    """,
+    "whose new SYN was not captured": _PLAINLY_CLOSED
+    + """
+        = teardown three-segment
+        ---
+        let p = y+900_000
+        let q = x+500_000
+        5     B > SA p    ack q+1  | SYN-SENT      SYN-RECEIVED!
+        5.01  A > A  q+1  ack p+1  | ESTABLISHED!  ESTABLISHED?
+        = handshake partial
+        = handshake.missing syn
     """,
     "refused, and tried again with another ISN": """
         A > S  x

@@ -75,7 +75,7 @@ def test_other_names_change_nothing_else(seed: int) -> None:
 
 def test_company_changes_nothing() -> None:
     """A connection is the same among others as alone (frames and times are not)."""
-    invented = [conversation(random.Random(f"company {seed}")) for seed in range(150)]
+    invented = [conversation(random.Random(f"company {seed}")) for seed in range(120)]
     ends = [Ends((*one.a[:2], 10_000 + k), one.b) if one != SELF else one for k, (_, one) in enumerate(invented)]
     invented = [(segments, end) for (segments, _), end in zip(invented, ends, strict=True) if end != SELF]
     together = list(inspect_many(invented).connections)
@@ -85,7 +85,7 @@ def test_company_changes_nothing() -> None:
         assert {name: getattr(one, name) for name in names} == {name: getattr(other, name) for name in names}
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(10))
 def test_every_beginning_of_a_capture_can_be_inspected(seed: int) -> None:
     segments, ends = conversation(random.Random(f"prefix {seed}"))
     for count in range(len(segments) + 1):
@@ -93,7 +93,7 @@ def test_every_beginning_of_a_capture_can_be_inspected(seed: int) -> None:
         assert sum(len(found.steps(stream)) for stream in range(len(found.connections))) == count
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(25))
 def test_facts_stay_facts_as_a_capture_grows(seed: int) -> None:
     """`sent` and `acknowledged` are for ever; `assumed` may become acknowledged, or disproved.
 
@@ -118,14 +118,14 @@ def test_facts_stay_facts_as_a_capture_grows(seed: int) -> None:
         known = now
 
 
-@pytest.mark.parametrize("seed", range(30))
-@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("rows", [1, 3])
 def test_the_size_of_blocks_changes_nothing(seed: int, rows: int) -> None:
     segments, ends = conversation(random.Random(f"blocks {seed}"))
     assert everything(inspect_segments(segments, ends, block_rows=rows)) == everything(inspect_segments(segments, ends))
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(50))
 def test_folding_at_every_opportunity_changes_nothing(seed: int) -> None:
     rng = random.Random(f"folding {seed}")
     segments, ends = conversation(rng)

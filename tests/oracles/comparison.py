@@ -1,4 +1,4 @@
-"""Compares our words for each connection with tshark's and Zeek's, line by line.
+"""Compares our words and counts for each connection with tshark's and Zeek's, line by line.
 
 In: `Answer`s, ours. Out: a `Comparison`: how many lines agree, which do not, and which were left out, by reason. The
 oracle files lie in the folder of public captures, with the README that names their quirks.
