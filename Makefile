@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := .ci/constraints.txt
 SHELL := /bin/bash
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types format bench clean
@@ -16,7 +17,7 @@ demo: $(VENV)/installed ## run a real echo session over real sockets, captured l
 	@$(BIN)/handshake-inspect demo $(ARGS)
 
 test: $(VENV)/installed-dev ## run the tests (root sees more; what is skipped says why)
-	@$(BIN)/pytest -n auto $(ARGS)
+	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 lint: $(VENV)/installed-dev ## check style
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -37,9 +38,11 @@ $(VENV)/pyvenv.cfg:
 	@.ci/make-venv $(PYTHON) $(VENV)
 
 $(VENV)/installed: $(VENV)/pyvenv.cfg pyproject.toml $(CONSTRAINTS)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable .
+	@echo 'make: installing handshake-inspect into $(VENV)' >&2
+	@$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/pyvenv.cfg pyproject.toml $(CONSTRAINTS)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) --editable '.[dev]'
+	@echo 'make: installing handshake-inspect and the tools of its tests into $(VENV)' >&2
+	@$(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/installed

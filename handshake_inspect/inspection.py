@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -132,6 +133,16 @@ class Inspector:
         capture = self.begin_capture(str(name), "scapy", None if _is_stream(source) else (source, "scapy"))
         for records, block in chain([first] if first else [], blocks):
             self.add_decoded(records, block, capture)
+        if isinstance(source, str | os.PathLike) and source != "-":
+            self._look_for_damage(source, capture)
+
+    def _look_for_damage(self, source: str | os.PathLike[str], capture: int) -> None:
+        """Walk a file's records once more: Scapy's readers end silently where a file is cut or damaged."""
+        with contextlib.suppress(CaptureError), open_capture(source) as reader:
+            for _ in reader:
+                pass
+            self.damage += reader.damage
+            self.captures[capture].dropped = reader.dropped
 
     def add_records(self, records: Records, capture: int) -> SegmentTable:
         """Take a block of records. Returns the segments in it."""

@@ -109,7 +109,9 @@ def _known_failure(error: Exception) -> int:
     for module, name in (("capture.records", "CaptureError"), ("lab.world", "LabError")):
         loaded = sys.modules.get(f"handshake_inspect.{module}")
         if loaded is not None and isinstance(error, getattr(loaded, name)):
-            click.echo(f"Error: {error}", err=True)
+            from handshake_inspect.views.escape import printable
+
+            click.echo(printable(f"Error: {error}"), err=True)
             return 2
     raise error
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from handshake_inspect.views.escape import printable
 from handshake_inspect.views.table import GAP, Cell
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ BATCH = 1 << 16
 def remark(text: str) -> None:
     """Print one line on standard error."""
     sys.stdout.flush()
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)
 
 
 def terminal_width() -> int | None:

@@ -78,8 +78,10 @@ class Numbers:
     acknowledged_by: list[Rows]
     #: Acknowledgments that count towards A. Shape (n,).
     ack_counts: Mask
-    #: End of the SYN of each end (1, or more with data on it). Shape (2m,).
+    #: Number after the SYN of each end and the data on it (1 without data). Shape (2m,).
     syn_end: Rows
+    #: FINs of this connection. Shape (n,).
+    is_fin: Mask
     #: First FIN of each end, -1 if none, and its end. Shape (2m,).
     fin_row: Rows
     fin_end: Rows
@@ -118,6 +120,8 @@ class Resets:
     last_word: Mask
     #: Its effect is assumed: it is beyond A, but nothing was heard of the receiver again.
     assumed: Mask
+    #: Its sender went on, and the receiver acknowledged it: it had no effect.
+    belied: Mask
 
 
 def find_events(rows: ConnectionRows) -> Events:
@@ -167,18 +171,21 @@ def _numbers(rows: ConnectionRows) -> Numbers:
     known = rows.iss_known.reshape(-1)
     valid_syn = syn & ~rst & ~rows.ignored_syn & (rows.seq == 0) & known[end]
     syn_end = np.ones(ends, np.int64)
-    np.maximum.at(syn_end, end[valid_syn], rows.seq_end[valid_syn])
+    np.maximum.at(syn_end, end[valid_syn], rows.payload[valid_syn] + 1)
     # RFC 9293 §3.10.7.3, first: a SYN-ACK counts if it acknowledges the SYN, or a part of the data on it.
     right = valid_syn & ack & (rows.ack >= 1) & (rows.ack <= syn_end[peer])
     wrong = syn & ack & ~rst & ~right
     ordinary = ack & ~syn & ~rst
     counts = right | ordinary & _believable(rows, ordinary, valid_syn)
     acknowledged_by = [running_maximum(rows, rows.ack, counts & (rows.side == s)) for s in (ORIGINATOR, RESPONDER)]
-    fin_row = first_of(end, fin & ~rst, ends)
+    # A FIN whose number lies before its sender's SYN is no FIN of this connection.
+    is_fin = fin & ~rst & (~known[end] | (rows.seq_end >= 2))
+    fin_row = first_of(end, is_fin, ends)
     numbers = Numbers(
         acknowledged_by=acknowledged_by,
         ack_counts=counts,
         syn_end=syn_end,
+        is_fin=is_fin,
         fin_row=fin_row,
         fin_end=np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER),
         inferred_fin_row=np.full(ends, -1, np.int64),
@@ -448,7 +455,7 @@ def _acknowledgment_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers
     own_fin = np.maximum(fin_row[receiver], 0)
     late = candidate & (row_of(arrival) < own_fin) & (arrival != NEVER)
     when = np.where(late, moment(own_fin, UNBLOCKED, index), arrival)
-    is_fin = ((rows.flags & FIN) != 0) & ((rows.flags & RST) == 0)
+    is_fin = numbers.is_fin
     repeated = last_of(rows.end, is_fin, len(ends))
     chosen, is_assumed, refuted = _first_credible(rows, candidate, when, assumed_row, repeated[receiver], is_fin)
     disproved.append(refuted)
@@ -497,7 +504,7 @@ def _fin_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: 
     slots.add(Event.SEND_FIN, ends, np.where(row >= 0, moment(row, OWN_ACT, np.maximum(row, 0)), NEVER))
     missed = np.where(proof >= 0, moment(np.maximum(proof, 0), PROVEN, AFTER_ALL), NEVER)
     slots.add(Event.SEND_FIN, ends, missed)
-    fins = ((rows.flags & FIN) != 0) & (arrival != NEVER)
+    fins = numbers.is_fin & (arrival != NEVER)
     received = _earliest(rows.peer[fins], arrival[fins], len(ends))
     received = np.minimum(received, np.where(missed == NEVER, NEVER, missed + (1 << 3))[_peer_of(rows)])
     slots.add(Event.RECEIVE_FIN, ends, received)
@@ -526,7 +533,15 @@ def _reset_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers) -> Rese
     highest = np.full(2 * rows.connections, UNKNOWN, np.int64)
     np.maximum.at(highest, rows.end[speech], rows.seq_end[speech])
 
-    when = np.where((a_at == UNKNOWN) | (a_at == seq), moment(at, ARRIVED, at), NEVER)
+    # An end that has only sent its SYN resets nothing of its own when it refuses a wrong SYN-ACK (Figure 8, line 5).
+    spoken_before = first_of(rows.end, speech & ((rows.flags & SYN) == 0), 2 * rows.connections)
+    only_syn = (numbers.bare_syn_row[rows.end[at]] >= 0) & ~(
+        (spoken_before[rows.end[at]] >= 0) & (spoken_before[rows.end[at]] < at)
+    )
+    reply = only_syn & ((seq < 1) | (seq > numbers.syn_end[rows.end[at]]))
+    belied = _belied(rows, numbers, at) & ~last_word & ~reply
+
+    when = np.where(((a_at == UNKNOWN) | (a_at == seq)) & ~belied, moment(at, ARRIVED, at), NEVER)
     ahead = np.flatnonzero((a_at != UNKNOWN) & (seq > a_at) & last_word)
     assumed = np.zeros(len(at), np.bool_)
     for s in (ORIGINATOR, RESPONDER):
@@ -545,15 +560,24 @@ def _reset_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers) -> Rese
     receiver = rows.peer[at]
     of_syn = ack & (numbers.bare_syn_row[receiver] >= 0)
     of_syn &= (rows.ack[at] >= 1) & (rows.ack[at] <= numbers.syn_end[receiver])
-    slots.add(Event.RECEIVE_RST_OF_SYN, receiver, np.where(of_syn, moment(at, ARRIVED, at), NEVER), assumed)
+    slots.add(Event.RECEIVE_RST_OF_SYN, receiver, np.where(of_syn & ~belied, moment(at, ARRIVED, at), NEVER), assumed)
     slots.add(Event.RECEIVE_RST, receiver, when, assumed)
-
-    # An end that has only sent its SYN resets nothing of its own when it refuses a wrong SYN-ACK (Figure 8, line 5).
-    spoken_before = first_of(rows.end, speech & ((rows.flags & SYN) == 0), 2 * rows.connections)
-    only_syn = (numbers.bare_syn_row[rows.end[at]] >= 0) & ~(
-        (spoken_before[rows.end[at]] >= 0) & (spoken_before[rows.end[at]] < at)
-    )
-    reply = only_syn & ((seq < 1) | (seq > numbers.syn_end[rows.end[at]]))
     acts = (last_word | (when != NEVER)) & ~reply
     slots.add(Event.SEND_RST, rows.end[at], np.where(acts, moment(at, OWN_ACT, at), NEVER))
-    return Resets(at, when, expected, of_syn, last_word, assumed)
+    return Resets(at, when, expected, of_syn, last_word, assumed, belied)
+
+
+def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
+    """Did the peer acknowledge something that the sender of an RST sent only afterwards? Then nothing was reset.
+
+    An injected RST looks so, or one that was lost behind the capture.
+    """
+    speech = (rows.flags & RST) == 0
+    last_row = rows.start[1:] - 1
+    belied = np.zeros(len(at), np.bool_)
+    for s in (ORIGINATOR, RESPONDER):
+        sent = running_maximum(rows, rows.seq_end, speech & (rows.side == s))[at]
+        peer_side = np.where(rows.self_connect[rows.conn[at]], s, 1 - s)
+        finally_acknowledged = np.stack([a[last_row] for a in numbers.acknowledged_by])[peer_side, rows.conn[at]]
+        belied |= (rows.side[at] == s) & (finally_acknowledged > np.maximum(sent, UNKNOWN))
+    return belied

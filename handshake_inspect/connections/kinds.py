@@ -70,6 +70,8 @@ def judge(shape: Shape) -> Judgement:
 
 
 def _sender(shape: Shape, ordinal: int) -> str:
+    if Fact.SELF_CONNECT in shape.facts:
+        return SIDES[ORIGINATOR]
     received_by_responder = bool(shape.codes[ordinal] & RESPONDER_BIT)
     return SIDES[ORIGINATOR if received_by_responder else RESPONDER]
 

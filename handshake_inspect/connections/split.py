@@ -3,8 +3,8 @@
 In: rows of whole conversations (`StoredRows`), sorted by conversation and capture order. Out: `ConnectionRows` with
 roles, initial sequence numbers and unwrapped relative numbers.
 
-Only a SYN without ACK can begin another connection. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say
-what else it may be; `boundaries` holds the rules.
+A SYN without ACK can begin another connection; so can, after a FIN or RST, a SYN-ACK that answers none of the SYNs so
+far. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say what else a SYN may be; `boundaries` has the rules.
 """
 
 from __future__ import annotations
@@ -138,7 +138,10 @@ def _begin_rows(stored: StoredRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     bare = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN)
     first_row = np.flatnonzero(begins)
     open_question = bare[~begins[bare] & ~_repeats(stored, bare)]
-    undecided = np.unique(conversation[open_question])
+    answers = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN | ACK)
+    closing = np.cumsum((flags & (FIN | RST)) != 0)
+    late = answers[closing[answers] > closing[first_row][np.searchsorted(first_row, answers, "right") - 1]]
+    undecided = np.unique(conversation[np.concatenate([open_question, late])])
     for one in undecided:
         at = np.searchsorted(conversation[first_row], one)
         a = int(first_row[at])
@@ -164,7 +167,7 @@ def _repeats(stored: StoredRows, bare: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def boundaries(stored: StoredRows) -> tuple[list[int], list[int]]:
-    """Decide for each SYN without ACK of one conversation what it is.
+    """Decide for each SYN of one conversation what it is.
 
     Returns the rows that begin a connection, and the rows of SYNs that their receiver ignores.
     """
@@ -176,8 +179,13 @@ def boundaries(stored: StoredRows) -> tuple[list[int], list[int]]:
     new: list[int] = []
     not_taken: list[int] = []
     last_syn: list[int | None] = [None, None]
-    for i in map(int, np.flatnonzero((flags & (SYN | ACK | RST)) == SYN)):
+    for i in map(int, np.flatnonzero((flags & (SYN | RST)) == SYN)):
         s = int(side[i])
+        if flags[i] & ACK:
+            if closing[i] > closing[begin] and _answers_another(stored, begin, i):
+                new.append(i)  # the sockets are used again, and the SYN was not captured
+                begin = i
+            continue
         before, peer_syn = last_syn[s], last_syn[1 - s]
         last_syn[s] = i
         if before is not None and seq[before] == seq[i] and closing[i] == closing[before]:
@@ -208,6 +216,27 @@ def _answered_before(stored: StoredRows, answers: NDArray[np.int64], begin: int,
     earlier = answers[np.searchsorted(answers, begin) : np.searchsorted(answers, i)]
     earlier = earlier[stored["from_higher"][earlier] != stored["from_higher"][i]]
     return bool((stored["ack"][earlier] == np.uint32((int(stored["seq"][i]) + 1) & 0xFFFFFFFF)).any())
+
+
+def _answers_another(stored: StoredRows, begin: int, i: int) -> bool:
+    """Does the SYN-ACK in row `i` show that the sockets are used again, by a SYN that was not captured?
+
+    Both ends have closed before it, it belongs to no SYN of this connection, neither by its number nor by its
+    acknowledgment, and the other end's next segment acknowledges it.
+    """
+    flags, side = stored["flags"], stored["from_higher"]
+    fins = (flags[begin:i] & (FIN | RST)) == FIN
+    if len(np.unique(side[begin:i][fins])) < 2:
+        return False
+    syn = np.flatnonzero((flags[begin:i] & (SYN | RST)) == SYN) + begin
+    own = side[syn] == side[i]
+    if (stored["seq"][syn[own]] == stored["seq"][i]).any():
+        return False
+    beyond = stored["ack"][i] - stored["seq"][syn[~own]] - np.uint32(1)
+    if (beyond <= stored["payload_octets"][syn[~own]]).any():
+        return False
+    following = np.flatnonzero(side[i:] != side[i])[:1] + i
+    return bool((stored["ack"][following] == stored["seq"][i] + np.uint32(1)).any())
 
 
 def _sent_between(own: NDArray[np.int64], after: int, until: int) -> bool:
@@ -251,6 +280,7 @@ def _find_initial_numbers(rows: ConnectionRows) -> None:
     chosen = first_of(rows.conn, right, count)
     first = first_of(rows.conn, answers, count)
     chosen = np.where(chosen >= 0, chosen, first)
+    _prefer_acknowledged(rows, right, chosen)
     has = (chosen >= 0) & ~known[:, RESPONDER]
     iss[has, RESPONDER], known[has, RESPONDER] = rows.seq[chosen[has]], True
     has = (first >= 0) & ~known[:, ORIGINATOR]
@@ -269,6 +299,21 @@ def _find_initial_numbers(rows: ConnectionRows) -> None:
         for which, (row, numbers) in enumerate(candidates):
             use = ~known[:, s] & (row >= 0) & (early == which)
             iss[use, s] = (numbers[row[use]] - 1) & 0xFFFFFFFF
+
+
+def _prefer_acknowledged(rows: ConnectionRows, right: NDArray[np.bool_], chosen: NDArray[np.int64]) -> None:
+    """Of several SYN-ACKs with different numbers choose the one whose number the originator acknowledges.
+
+    SYN cookies and restarted servers answer the same SYN with another initial number.
+    """
+    at = np.flatnonzero(right)
+    several = np.unique(rows.conn[at[rows.seq[at] != rows.seq[chosen[rows.conn[at]]]]])
+    for one in map(int, several):
+        part = slice(int(rows.start[one]), int(rows.start[one + 1]))
+        third = ((rows.flags[part] & (SYN | RST | ACK)) == ACK) & (rows.side[part] == ORIGINATOR)
+        named = set(((rows.ack[part][third] - 1) & 0xFFFFFFFF).tolist())
+        answers = np.flatnonzero(right[part]) + part.start
+        chosen[one] = next((i for i in answers.tolist() if int(rows.seq[i]) in named), int(chosen[one]))
 
 
 def _unwrap(rows: ConnectionRows) -> None:

@@ -18,7 +18,7 @@ from handshake_inspect.connections.events import NEVER, RESPONDER_BIT, UNKNOWN, 
 from handshake_inspect.connections.kinds import SIDES, Judgement
 from handshake_inspect.connections.machine import Walk
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
-from handshake_inspect.connections.verdict import RESET_REASONS, ResetTable
+from handshake_inspect.connections.verdict import BELIED, RESET_REASONS, ResetTable
 from handshake_inspect.tcp.seqnum import add
 from handshake_inspect.tcp.states import Event, State
 
@@ -134,7 +134,7 @@ class _Refusals:
             int(row): "RST ignored: "
             + RESET_REASONS[int(resets["reason"][k])].format(n=_octets(int(resets["distance"][k])))
             for k, row in enumerate(events.resets.row.tolist())
-            if row not in effective and resets["valid"][k] == 0
+            if row not in effective and (resets["valid"][k] == 0 or resets["reason"][k] == BELIED)
         }
 
     def of_row(self, i: int) -> str | None:
@@ -143,8 +143,12 @@ class _Refusals:
         flags = int(rows.flags[i])
         if flags & RST:
             return self._resets.get(i)
+        if flags & FIN and int(rows.seq_end[i]) < 2 and bool(rows.iss_known[0, rows.side[i]]):
+            return "FIN before its sender's SYN: outside the window, dropped (RFC 9293 §3.10.7.4)"
         if rows.ignored_syn[i]:
             return "SYN inside a connection: answered with a challenge ACK, nothing changes (RFC 5961 §4)"
+        if flags & (SYN | ACK) == SYN | ACK and rows.seq[i] and rows.ack[i] == 1:
+            return "SYN,ACK with another initial number than the one that was acknowledged"
         if flags & (SYN | ACK) == SYN | ACK and not self._events.numbers.ack_counts[i]:
             return "SYN,ACK that does not acknowledge the SYN: answered with RST (RFC 9293 §3.10.7.3)"
         if flags & ACK and not self._events.numbers.ack_counts[i]:
@@ -274,6 +278,8 @@ class _Sums:
         rows, side = self._rows, int(self._rows.side[i])
         number = int(rows.seq_end[i]) - 1
         letter = self._letters[side].fin
+        if number < 1 and bool(rows.iss_known[0, side]):
+            return [self._sum("seq", side, 1, int(rows.seq[i]), False, f"{_octets(1 - number)} too low", i)]
         if not bool(rows.iss_known[0, side]):
             return [self._sum(letter, side, number, number, None, "the initial number was not captured", i)]
         octets, since = number - 1, number - self._v if self._v is not None and side == self._second else 0
@@ -319,7 +325,8 @@ class _Sums:
         fin = self._fin_number(peer)
         if fin is not None and ack == fin + 1 and int(self._fin[peer]) <= i:
             return [self._sum("ack", peer, fin + 1, ack, True, "FIN counts one", i)]
-        if ack >= 1 and before < 1 and bool(rows.iss_known[0, peer]):
+        opens = before < 1 or int(rows.flags[i]) & SYN
+        if ack >= 1 and opens and bool(rows.iss_known[0, peer]):
             if ack == 1:
                 return [self._sum("ack", peer, 1, ack, True, "SYN counts one", i)]
             return [self._sum("ack", peer, ack, ack, True, f"SYN and {_octets(ack - 1)}", i)]
@@ -334,6 +341,9 @@ class _Sums:
         expected = int(self._numbers.syn_end[peer]) if int(self._rows.flags[i]) & SYN else int(self._sent[peer][i])
         expected = max(expected, 1)
         by = ack - expected
+        if not by:  # it is the segment's own number that is wrong
+            seq, side = int(self._rows.seq[i]), int(self._rows.side[i])
+            return self._sum("seq", side, 0, seq, False, "another initial number", i)
         return self._sum("ack", peer, expected, ack, False, f"{_octets(abs(by))} too {'high' if by > 0 else 'low'}", i)
 
     def _reset_sums(self, i: int) -> list[Arithmetic]:

@@ -97,7 +97,7 @@ class RestartTable(Table):
     }
 
 
-AT_NEXT, OF_SYN, NOT_OF_SYN, UNCHECKED, OLD, AHEAD, CAUGHT_UP, LAST_WORD = range(8)
+AT_NEXT, OF_SYN, NOT_OF_SYN, UNCHECKED, OLD, AHEAD, CAUGHT_UP, LAST_WORD, BELIED = range(9)
 
 #: Reasons of `ResetTable.reason`; {n} is the distance in octets.
 RESET_REASONS = {
@@ -108,6 +108,7 @@ RESET_REASONS = {
     OLD: "its number is {n} below the next one expected: outside the window (RFC 9293 §3.10.7.4)",
     AHEAD: "its number is {n} above the next one expected: at most a challenge ACK (RFC 5961 §3.2)",
     CAUGHT_UP: "its number was {n} ahead of what was acknowledged, and was reached later",
+    BELIED: "its sender went on and was acknowledged: it never arrived, or was ignored (an injected one looks so)",
     LAST_WORD: "it follows its sender's last segment and the peer is silent from then on: taken to have worked",
 }
 
@@ -351,6 +352,7 @@ def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
     syn_sent = (events.numbers.bare_syn_row[receiver] >= 0) & (row_of(events.numbers.syn_received[receiver]) > at)
     reason = np.select(
         [
+            resets.belied & (resets.of_syn | (expected == UNKNOWN) | (seq == expected)),
             syn_sent & resets.of_syn,
             syn_sent,
             expected == UNKNOWN,
@@ -359,10 +361,10 @@ def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
             resets.assumed,
             resets.moment != NEVER,
         ],
-        [OF_SYN, NOT_OF_SYN, UNCHECKED, AT_NEXT, OLD, LAST_WORD, CAUGHT_UP],
+        [BELIED, OF_SYN, NOT_OF_SYN, UNCHECKED, AT_NEXT, OLD, LAST_WORD, CAUGHT_UP],
         AHEAD,
     )
-    valid = np.array([1, 1, 0, -1, 0, 0, 1, -1])[reason]
+    valid = np.array([1, 1, 0, -1, 0, 0, 1, -1, -1])[reason]
     return ResetTable(
         {
             "connection": rows.conn[at],

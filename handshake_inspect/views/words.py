@@ -19,7 +19,7 @@ HANDSHAKE_SENTENCES = {
     "refused": "the SYN was answered by a RST: nobody listens on that port, or it was told to refuse",
     "unreachable": "an ICMP error that quotes the SYN came back",
     "unanswered": "nothing ever answered the SYN",
-    "half-open": "the SYN-ACK was never acknowledged: {r} still waits for the third segment",
+    "half-open": "{r} has answered the SYN and still waits for a valid acknowledgment of its own",
     "abandoned": "a RST came between the SYN-ACK and the third segment",
     "invalid": "three segments were seen, but a number in them is wrong: see the ✗ above",
     "partial": "later numbers prove a handshake of which only some steps were captured",

@@ -174,7 +174,9 @@ class Oracle:
                     for row in answers
                     if self.iss[0] is not None and (row.raw_ack - self.iss[0] - 1) % MODULUS <= on_syn
                 ]
-                self.iss[1], self.known[1] = (right or answers)[0].raw_seq, True
+                named = {row.raw_ack for row in rows if row.side == 0 and row.plain_ack}
+                confirmed = [row for row in right if (row.raw_seq + 1) % MODULUS in named]
+                self.iss[1], self.known[1] = (confirmed or right or answers)[0].raw_seq, True
             if not self.known[0]:
                 self.iss[0], self.known[0] = (answers[0].raw_ack - 1) % MODULUS, True
         for side in (0, 1):
@@ -216,7 +218,7 @@ class Oracle:
         self.syn_end = [1, 1]
         for row in rows:
             if row.has(SYN) and row.speaks and not row.ignored_syn and row.seq == 0 and self.known[row.side]:
-                self.syn_end[row.side] = max(self.syn_end[row.side], row.end)
+                self.syn_end[row.side] = max(self.syn_end[row.side], 1 + row.octets)
 
         def is_right(row: Row) -> bool:
             return row.seq == 0 and self.known[row.side] and 1 <= row.ack <= self.syn_end[self.peer(row.side)]
@@ -267,7 +269,7 @@ class Oracle:
             self.proves_ack = next(
                 (r for r in self.of(responder) if r.index in self.counts and r.ack > self.syn_end[0]), None
             )
-        self.fin: list[Row | None] = [next((r for r in self.of(s) if r.has(FIN) and r.speaks), None) for s in (0, 1)]
+        self.fin: list[Row | None] = [next((r for r in self.of(s) if self._is_fin(r)), None) for s in (0, 1)]
         fins = self.fin
         self.fin_end: list[int | None] = [fin.end if fin else None for fin in fins]
         self.proves_fin: list[Row | None] = [None, None]
@@ -286,6 +288,10 @@ class Oracle:
             if max(r.ack for r in its) == max(sent) + 1:
                 self.proves_fin[side] = next(r for r in its if r.ack == max(sent) + 1)
                 self.fin_end[side] = max(sent) + 1
+
+    def _is_fin(self, row: Row) -> bool:
+        """A FIN whose number lies before its sender's SYN belongs to some other connection."""
+        return row.has(FIN) and row.speaks and (not self.known[row.side] or row.end >= 2)
 
     def wrong_answers(self) -> list[Row]:
         return [row for row in self.wrong if row.side == self.peer(0)]
@@ -416,7 +422,7 @@ class Oracle:
                 events.append((Event.RECEIVE_SYN, "acknowledged"))
         if row.index in self.counts:
             events += self._acknowledgments(row, end, at, again)
-        if not again and row.has(FIN):
+        if not again and self._is_fin(row):
             events.append((Event.RECEIVE_FIN, "acknowledged" if row.length else "assumed"))
         self._happen(end, events, at.index)
 
@@ -439,7 +445,7 @@ class Oracle:
             if fin.index > at.index:
                 self.ends[end].early_acks.append(row)
             else:
-                repeats = [r.index for r in self.of(end) if r.has(FIN) and r.speaks and r.index > at.index]
+                repeats = [r.index for r in self.of(end) if self._is_fin(r) and r.index > at.index]
                 found += self._believe(Event.RECEIVE_ACK_OF_FIN, row.length == 0, repeats, end, at)
         return found
 
@@ -484,6 +490,8 @@ class Oracle:
         """now, assumed, waits or never."""
         receiver = self.peer(row.side)
         reached = self.ends[receiver].acknowledged
+        if self._is_belied(row):
+            return "never"
         if reached is None or reached == row.seq:
             return "now"
         if row.seq < reached or not self._is_last_word(row):
@@ -494,6 +502,20 @@ class Oracle:
         silent = not any(r.index > row.index for r in self.of(receiver))
         ends = [r.end for r in self.of(row.side) if r.speaks]
         return "assumed" if silent and ends and row.seq == max(ends) else "never"
+
+    def _is_refusal(self, row: Row) -> bool:
+        """The answer to a wrong SYN,ACK: SYN-SENT goes on (Figure 8, line 5)."""
+        if self.bare[row.side] is None or 1 <= row.seq <= self.syn_end[row.side]:
+            return False
+        return not any(r.index < row.index and r.speaks and not r.has(SYN) for r in self.of(row.side))
+
+    def _is_belied(self, row: Row) -> bool:
+        """Its sender went on, and the peer acknowledged what it sent then: nothing had been reset."""
+        if self._is_last_word(row) or self._is_refusal(row):
+            return False
+        acknowledged = [r.ack for r in self.of(self.peer(row.side)) if r.index in self.counts]
+        sent = [r.end for r in self.of(row.side) if r.speaks and r.index < row.index]
+        return bool(acknowledged) and (not sent or max(acknowledged) > max(sent))
 
     def _is_last_word(self, row: Row) -> bool:
         return self._last_spoken[row.side] < row.index
@@ -509,10 +531,8 @@ class Oracle:
         return False
 
     def _resets_itself(self, row: Row) -> bool:
-        if self.bare[row.side] is not None:
-            spoken = [r for r in self.of(row.side) if r.index < row.index and r.speaks and not r.has(SYN)]
-            if not spoken and not 1 <= row.seq <= self.syn_end[row.side]:
-                return False  # the refusal of a wrong SYN,ACK: SYN-SENT goes on (Figure 8, line 5)
+        if self._is_refusal(row):
+            return False
         worth = self._worth(row)
         return (
             self._is_last_word(row)
@@ -522,7 +542,12 @@ class Oracle:
 
     def _arrive_reset(self, row: Row, receiver: int) -> None:
         worth = self._worth(row)
-        of_syn = row.has(ACK) and self.bare[receiver] is not None and 1 <= row.ack <= self.syn_end[receiver]
+        of_syn = (
+            not self._is_belied(row)
+            and row.has(ACK)
+            and self.bare[receiver] is not None
+            and 1 <= row.ack <= self.syn_end[receiver]
+        )
         if worth == "waits":
             self.ends[receiver].pending_resets.append(row)
         self._reset(row, receiver, row, of_syn, worth in ("now", "assumed"))
@@ -616,6 +641,8 @@ def split(segments: Sequence[Segment]) -> list[tuple[int, int, set[int]]]:
     begins, ignored = [0], set()
     syn_of: dict[str, int] = {}
     for i, one in enumerate(segments):
+        if one.flags & (SYN | ACK | RST) == SYN | ACK and _answers_another(segments, begins[-1], i):
+            begins.append(i)
         if one.flags & (SYN | ACK | RST) != SYN:
             continue
         peer = "B" if one.sender == "A" else "A"
@@ -652,6 +679,20 @@ def split(segments: Sequence[Segment]) -> list[tuple[int, int, set[int]]]:
 
 def _closed_between(segments: Sequence[Segment], a: int, b: int) -> bool:
     return any(one.flags & (FIN | RST) for one in segments[a:b])
+
+
+def _answers_another(segments: Sequence[Segment], begin: int, answer: int) -> bool:
+    """A SYN,ACK after a FIN or RST that fits no SYN of this connection: the SYN of the next one was not captured."""
+    one = segments[answer]
+    if not _closed_between(segments, begin, answer):
+        return False
+    for syn in segments[begin:answer]:
+        if syn.flags & (SYN | RST) == SYN:
+            if syn.sender == one.sender and syn.seq == one.seq:
+                return False
+            if syn.sender != one.sender and (one.ack - syn.seq - 1) % MODULUS <= syn.octets:
+                return False
+    return True
 
 
 def _is_no_answer(segments: Sequence[Segment], syn: int, answer_row: int) -> bool:
