@@ -65,7 +65,7 @@ class Events:
     source: Rows
     #: What each RST is worth. One entry for each row with the RST bit.
     resets: Resets
-    #: Assumed arrivals of an ACK of a SYN or FIN that were disproved: (row, row that disproves it, end). Shape (j, 3).
+    #: Assumed arrivals that were disproved: (row, row that disproves it, end, `Event`). Shape (j, 4).
     disproved: Rows
     numbers: Numbers
 
@@ -442,7 +442,7 @@ def _acknowledgment_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers
     again = np.where(held, np.where(syn_count[receiver] > 2, repeated[receiver], -1), repeated[receiver])
     own_syn = is_syn & (rows.seq == 0) & ~rows.ignored_syn
     chosen, is_assumed, refuted = _first_credible(rows, candidate, when, soft, again, own_syn)
-    disproved.append(refuted)
+    disproved.append(np.insert(refuted, 3, Event.RECEIVE_ACK_OF_SYN, axis=1))
     inferred, by_data = numbers.inferred_syn_ack_row, numbers.inferred_ack_row
     proven = np.full(len(ends), NEVER, np.int64)
     proven[0::2] = np.minimum(_at(inferred >= 0, inferred, 2), _at((by_data >= 0) & (inferred < 0), by_data, 2))
@@ -458,7 +458,7 @@ def _acknowledgment_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers
     is_fin = numbers.is_fin
     repeated = last_of(rows.end, is_fin, len(ends))
     chosen, is_assumed, refuted = _first_credible(rows, candidate, when, assumed_row, repeated[receiver], is_fin)
-    disproved.append(refuted)
+    disproved.append(np.insert(refuted, 3, Event.RECEIVE_ACK_OF_FIN, axis=1))
     slots.add(Event.RECEIVE_ACK_OF_FIN, ends, chosen, is_assumed)
     return np.concatenate(disproved)
 

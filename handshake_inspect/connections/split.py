@@ -139,7 +139,7 @@ def _begin_rows(stored: StoredRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     first_row = np.flatnonzero(begins)
     open_question = bare[~begins[bare] & ~_repeats(stored, bare)]
     answers = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN | ACK)
-    closing = np.cumsum((flags & (FIN | RST)) != 0)
+    closing = np.append(0, np.cumsum((flags & (FIN | RST)) != 0))
     late = answers[closing[answers] > closing[first_row][np.searchsorted(first_row, answers, "right") - 1]]
     undecided = np.unique(conversation[np.concatenate([open_question, late])])
     for one in undecided:
@@ -236,7 +236,7 @@ def _answers_another(stored: StoredRows, begin: int, i: int) -> bool:
     if (beyond <= stored["payload_octets"][syn[~own]]).any():
         return False
     following = np.flatnonzero(side[i:] != side[i])[:1] + i
-    return bool((stored["ack"][following] == stored["seq"][i] + np.uint32(1)).any())
+    return bool((stored["ack"][following] == (int(stored["seq"][i]) + 1) & 0xFFFFFFFF).any())
 
 
 def _sent_between(own: NDArray[np.int64], after: int, until: int) -> bool:

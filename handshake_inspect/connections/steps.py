@@ -79,7 +79,7 @@ def _states_after(rows: ConnectionRows, events: Events, walked: Walk) -> list[Pa
     """Both states after each row, with their basis."""
     current = [_start(walked.start[ORIGINATOR]), _start(walked.start[RESPONDER])]
     moves = sorted(walked.moves, key=lambda m: (int(events.row[m.ordinal]), m.ordinal))
-    disproved = {(int(a), int(b), int(end) & 1) for a, b, end in events.disproved}
+    disproved = {(int(a), int(b), int(end) & 1, Event(int(event))) for a, b, end, event in events.disproved}
     out, at = [], 0
     for i in range(len(rows)):
         while at < len(moves) and int(events.row[moves[at].ordinal]) <= i:
@@ -87,10 +87,10 @@ def _states_after(rows: ConnectionRows, events: Events, walked: Walk) -> list[Pa
             current[move.end] = StateAt(move.after.label, move.basis)
             at += 1
         shown = list(current)
-        for begin, until, end in disproved:
+        for begin, until, end, event in disproved:
             if begin <= i < until:
                 for one in (ORIGINATOR, RESPONDER) if bool(rows.self_connect[0]) else (end,):
-                    shown[one] = _believed(current[one])
+                    shown[one] = _believed(current[one], event)
         out.append(Pair(shown[ORIGINATOR], shown[RESPONDER]))
     return out
 
@@ -101,15 +101,13 @@ def _start(state: State | None) -> StateAt:
 
 #: What an end would be in, had the ACK arrived that was later disproved.
 _AFTER_ACK = {
-    "SYN-RECEIVED": "ESTABLISHED",
-    "FIN-WAIT-1": "FIN-WAIT-2",
-    "CLOSING": "TIME-WAIT",
-    "LAST-ACK": "CLOSED",
+    Event.RECEIVE_ACK_OF_SYN: {"SYN-RECEIVED": "ESTABLISHED"},
+    Event.RECEIVE_ACK_OF_FIN: {"FIN-WAIT-1": "FIN-WAIT-2", "CLOSING": "TIME-WAIT", "LAST-ACK": "CLOSED"},
 }
 
 
-def _believed(state: StateAt) -> StateAt:
-    after = _AFTER_ACK.get(state.state or "")
+def _believed(state: StateAt, event: Event) -> StateAt:
+    after = _AFTER_ACK[event].get(state.state or "")
     return StateAt(after, "assumed", disproved=True) if after else state
 
 

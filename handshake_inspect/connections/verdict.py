@@ -302,13 +302,16 @@ def _times(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
         usable = (first >= 0) & (second > first)
         return np.where(usable, np.maximum(rows.time_ns[second] - rows.time_ns[first], 0), NONE)
 
-    third = np.where(answer >= 0, third, NONE)
+    # Without a SYN-ACK the first segment that acknowledges one is the third.
+    inferred = numbers.inferred_syn_ack_row
+    exact = rows.seq[inferred] == numbers.syn_end[originator]
+    third = np.where(answer >= 0, third, np.where(exact, inferred, NONE))
     fins = numbers.fin_row
     low, high = np.minimum(fins[0::2], fins[1::2]), np.maximum(fins[0::2], fins[1::2])
     return {
         "syn_to_syn_ack_ns": between(syn, answer),
-        "syn_ack_to_ack_ns": between(answer, third),
-        "initial_rtt_ns": np.where(answer > syn, between(syn, third), NONE),
+        "syn_ack_to_ack_ns": np.where(answer >= 0, between(answer, third), NONE),
+        "initial_rtt_ns": np.where((answer > syn) | (answer < 0), between(syn, third), NONE),
         "half_closed_ns": between(low, high),
     }
 

@@ -50,9 +50,9 @@ def scripts() -> list[Script]:
         [(True, SYN, 0, 0, 0), (False, RST | ACK, 0, 1, 0)],
         [(True, SYN, 0, 0, 0)] * 3,
         opening + echo + [(True, RST | ACK, 41, 41, 0)],
-        opening + [(False, RST, 1, 0, 0)],
+        [*opening, (False, RST, 1, 0, 0)],
         [*opening[:2], opening[1], opening[1]],
-        [opening[0], *opening] + echo + four + last,
+        [opening[0], *opening, *echo, *four, *last],
         opening + echo + [echo[0], echo[1]] + four + last,
         opening + echo + four + [four[2]] + last * 2,
         opening + echo + four[:2],
@@ -97,16 +97,14 @@ def short(rng: np.random.Generator, connections: int = 212_000) -> Packets:
 
 
 def bulk(rng: np.random.Generator, packets: int = 2_000_000, connections: int = 40) -> Packets:
-    """A few long downloads: two data segments for each acknowledgment in a small share of the packets."""
+    """A few long downloads: one acknowledgment for 19 data segments."""
     opening, closing = scripts()[0][:3], 4
     each = packets // connections - len(opening) - closing
     is_ack = np.arange(each) % 20 == 19
     sent = np.cumsum(np.where(is_ack, 0, 1448))
     before = np.concatenate([[0], sent[:-1]])
-    middle = np.column_stack(
-        [is_ack, np.full(each, ACK), np.where(is_ack, 1, 1 + before), np.where(is_ack, 1 + sent, 1)]
-        + [np.where(is_ack, 0, 1448)]
-    )
+    own, other = np.where(is_ack, 1, 1 + before), np.where(is_ack, 1 + sent, 1)
+    middle = np.column_stack([is_ack, np.full(each, ACK), own, other, np.where(is_ack, 0, 1448)])
     end = 1 + int(sent[-1])
     tail = [
         (False, FIN | ACK, end, 1, 0),
@@ -118,7 +116,8 @@ def bulk(rng: np.random.Generator, packets: int = 2_000_000, connections: int = 
     connection = np.tile(np.arange(connections), len(script))
     columns = np.repeat(script, connections, axis=0)
     time_ns = np.arange(len(columns)) * 1200
-    return _numbered(rng, connection, columns[:, 0] == 1, *(columns[:, i] for i in (1, 2, 3, 4)), time_ns)
+    flags, number, acknowledged, payload = columns[:, 1:5].T
+    return _numbered(rng, connection, columns[:, 0] == 1, flags, number, acknowledged, payload, time_ns)
 
 
 def flood(rng: np.random.Generator, packets: int = 1_000_000) -> Packets:

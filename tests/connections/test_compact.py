@@ -39,7 +39,7 @@ def transfer(rng: random.Random) -> list[Segment]:
         say(1, SYN | ACK, 0, 0, 1)
         say(0, ACK, 1, 0, 1)
     for _ in range(rng.randrange(10, 150)):
-        side = rng.random() < 0.6
+        side = int(rng.random() < 0.6)
         event = rng.random()
         if event < 0.55:
             octets = rng.choice([1, 100, 1448, 60_000])

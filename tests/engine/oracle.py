@@ -574,9 +574,12 @@ class Oracle:
     def step_states(self) -> list[tuple[str, str]]:
         """Both states after each row, spelled as a scenario does."""
         believed = {
-            State.SYN_RECEIVED_PASSIVE: "ESTABLISHED", State.SYN_RECEIVED_ACTIVE: "ESTABLISHED",
-            State.FIN_WAIT_1: "FIN-WAIT-2", State.CLOSING: "TIME-WAIT", State.LAST_ACK: "CLOSED",
-        }  # fmt: skip
+            (Event.RECEIVE_ACK_OF_SYN, State.SYN_RECEIVED_PASSIVE): "ESTABLISHED",
+            (Event.RECEIVE_ACK_OF_SYN, State.SYN_RECEIVED_ACTIVE): "ESTABLISHED",
+            (Event.RECEIVE_ACK_OF_FIN, State.FIN_WAIT_1): "FIN-WAIT-2",
+            (Event.RECEIVE_ACK_OF_FIN, State.CLOSING): "TIME-WAIT",
+            (Event.RECEIVE_ACK_OF_FIN, State.LAST_ACK): "CLOSED",
+        }
         marks = {"sent": "^", "acknowledged": "!", "assumed": "?", None: ""}
         out = []
         for index, pair in enumerate(self.after):
@@ -584,8 +587,9 @@ class Oracle:
             for side, (state, basis) in enumerate(pair):
                 text = f"{state.label}{marks[basis]}" if state else "-"
                 end = 0 if self.self_connect else side
-                if any(d[2] == end and d[0] <= index < d[1] for d in self.disproved) and state in believed:
-                    text = believed[state] + "??"
+                for begin, until, whose, event in self.disproved:
+                    if state and whose == end and begin <= index < until and (event, state) in believed:
+                        text = believed[event, state] + "??"
                 spelled.append(text)
             out.append((spelled[0], spelled[1]))
         return out
@@ -682,9 +686,9 @@ def _closed_between(segments: Sequence[Segment], a: int, b: int) -> bool:
 
 
 def _answers_another(segments: Sequence[Segment], begin: int, answer: int) -> bool:
-    """A SYN,ACK after a FIN or RST that fits no SYN of this connection: the SYN of the next one was not captured."""
+    """A SYN,ACK after both FINs that fits no SYN of this connection, and is acknowledged: its SYN was not captured."""
     one = segments[answer]
-    if not _closed_between(segments, begin, answer):
+    if {r.sender for r in segments[begin:answer] if r.flags & (FIN | RST) == FIN} != {"A", "B"}:
         return False
     for syn in segments[begin:answer]:
         if syn.flags & (SYN | RST) == SYN:
@@ -692,7 +696,8 @@ def _answers_another(segments: Sequence[Segment], begin: int, answer: int) -> bo
                 return False
             if syn.sender != one.sender and (one.ack - syn.seq - 1) % MODULUS <= syn.octets:
                 return False
-    return True
+    following = next((r for r in segments[answer:] if r.sender != one.sender), None)
+    return following is not None and following.ack == (one.seq + 1) % MODULUS
 
 
 def _is_no_answer(segments: Sequence[Segment], syn: int, answer_row: int) -> bool:
