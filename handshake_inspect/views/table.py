@@ -19,6 +19,8 @@ from handshake_inspect.views.words import counted, duration
 #: So many rows are looked at to find the widths of the columns.
 ROWS_MEASURED = 500
 GAP = "  "
+#: The last column, of remarks, is cut to this before other columns are dropped.
+NARROW_NOTES = 26
 #: Signs of our own, each one column wide: looking up every cell's width would take longer than all the rest.
 _OURS = str.maketrans("→←×…", "    ")
 
@@ -86,7 +88,13 @@ def layout(items: Iterable[Connection] | Iterable[Exchange], columns: Sequence[C
     widths = {
         column.title: max([len(column.title), *(cell_width(column.cell(item)) for item in head)]) for column in columns
     }
+    last = columns[-1].title
+    wanted, widths[last] = widths[last], min(widths[last], NARROW_NOTES)
     shown, dropped = _fitting(columns, widths, width)
+    if width is None or columns[-1] in dropped:
+        widths[last] = wanted
+    else:
+        widths[last] = width - _total([c for c in shown if c.title != last], widths) - len(GAP)
     return Table(_lines(chain(head, source), shown, widths), [column.title for column in dropped])
 
 
@@ -148,7 +156,7 @@ def cell_width(text: str) -> int:
 def _fitting(columns: Sequence[Column], widths: dict[str, int], width: int | None) -> tuple[list[Column], list[Column]]:
     """Return the columns that fit `width` together, and those that were dropped for it."""
     shown, dropped = list(columns), []
-    while width is not None and sum(widths[c.title] for c in shown) + len(GAP) * (len(shown) - 1) > width:
+    while width is not None and _total(shown, widths) > width:
         last = max(shown, key=lambda column: column.rank)
         if last.rank == 0:
             break
@@ -157,20 +165,35 @@ def _fitting(columns: Sequence[Column], widths: dict[str, int], width: int | Non
     return shown, dropped
 
 
+def _total(columns: Sequence[Column], widths: dict[str, int]) -> int:
+    return sum(widths[column.title] for column in columns) + len(GAP) * (len(columns) - 1)
+
+
 def _lines(
     items: Iterable[Connection | Exchange], columns: Sequence[Column], widths: dict[str, int]
 ) -> Iterator[list[Cell]]:
-    """Yield the heading and one line per item, as padded cells; the last cell of a line is not padded."""
-    last = columns[-1].title
-    plan = [(c.cell, 0 if c.title == last else widths[c.title], c.right, c.style) for c in columns]
-    yield [Cell(_pad(c.title, part[1], c.right), "bold") for c, part in zip(columns, plan, strict=True)]
+    """Yield the heading and one line per item, as padded cells; the last cell of a line is cut, not padded."""
+    plan = [(c.cell, widths[c.title], c.right, c.style) for c in columns]
+    yield [Cell(_pad(c.title, widths[c.title], c.right), "bold") for c in columns]
     for item in items:
-        yield [Cell(_pad(cell(item), width, right), style(item) if style else "") for cell, width, right, style in plan]
+        cells = [
+            Cell(_pad(cell(item), width, right), style(item) if style else "") for cell, width, right, style in plan
+        ]
+        end = cells[-1]
+        cells[-1] = Cell(_cut(end.text.rstrip(), plan[-1][1]), end.style)
+        yield cells
+
+
+def _cut(text: str, width: int) -> str:
+    """Cut text to a width in terminal columns; an ellipsis stands for what is missing."""
+    if cell_width(text) <= width:
+        return text
+    while text and cell_width(text) >= width:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def _pad(text: str, width: int, right: bool) -> str:
-    if width == 0:
-        return text
     room = " " * (width - cell_width(text))
     return room + text if right else text + room
 

@@ -808,15 +808,6 @@ REUSED = {
         = handshake partial
         = handshake.missing syn
     """,
-    "whose new SYN was not captured, and whose new ISN is 2^32 - 1": _PLAINLY_CLOSED
-    + """
-        ---
-        let p = 4_294_967_295
-        let q = x+500_000
-        5     B > SA p    ack q+1
-        5.01  A > A  q+1  ack p+1  | ESTABLISHED!  ESTABLISHED?
-        = handshake partial
-    """,
     "refused, and tried again with another ISN": """
         A > S  x
         B > RA 0    ack x+1
@@ -848,6 +839,19 @@ REUSED = {
         = handshake unanswered
     """,
 }
+
+#: Not for every initial number: if y were 2^32 - 1 too, the SYN,ACK would be the old one.
+REUSED_WITH_LAST_NUMBER = (
+    _PLAINLY_CLOSED
+    + """
+        ---
+        let p = 4_294_967_295
+        let q = x+500_000
+        5     B > SA p    ack q+1
+        5.01  A > A  q+1  ack p+1  | ESTABLISHED!  ESTABLISHED?
+        = handshake partial
+    """
+)
 
 NOT_CAPTURED = {
     "the SYN": """

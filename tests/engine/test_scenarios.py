@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engine.scenario import ISN_PAIRS, check
-from tests.engine.scenarios import OPEN_QUESTIONS, SCENARIOS
+from tests.engine.scenarios import OPEN_QUESTIONS, REUSED_WITH_LAST_NUMBER, SCENARIOS
 
 
 def names() -> list[object]:
@@ -18,3 +18,7 @@ def names() -> list[object]:
 @pytest.mark.parametrize("name", names())
 def test_scenario(name: str, isns: tuple[int, int]) -> None:
     check(SCENARIOS[name], isns)
+
+
+def test_sockets_used_again_with_the_last_number_of_all() -> None:
+    check(REUSED_WITH_LAST_NUMBER)
