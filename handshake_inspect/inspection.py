@@ -15,9 +15,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from handshake_inspect.capture.decode import Decoder
-from handshake_inspect.capture.files import BLOCK_OCTETS, RecordReader, open_capture
+from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
 from handshake_inspect.capture.link import LINK_TYPE_NAMES
 from handshake_inspect.capture.records import CaptureError, Damage, Records
+from handshake_inspect.capture.source import RecordReader
 from handshake_inspect.connections.analysis import Analysis, FoldedError
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of

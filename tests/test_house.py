@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,17 @@ FLOORS = [
 ]
 LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
-#: Order of reading inside `connections`: each imports only from those before it.
-CONNECTIONS = [
-    "connection", "conversations", "rows", "split", "events", "compact", "duplicates", "gather", "machine", "shapes",
-    "kinds", "derived", "verdict", "model", "flat", "steps", "analysis",
+#: Order of modules inside two folders: each imports only from those before it.
+CAPTURE = [
+    "records", "source", "walk", "pcap", "pcapng", "files", "live", "link", "ip", "options", "icmp", "scapy_reader",
+    "decode", "frames",
 ]  # fmt: skip
+CONNECTIONS = [
+    "connection", "conversations", "rows", "split", "moments", "numbers", "resets", "events", "compact",
+    "duplicates", "gather", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek",
+    "derived", "verdict", "model", "flat", "steps", "analysis",
+]  # fmt: skip
+ORDERED = {"capture": CAPTURE, "connections": CONNECTIONS}
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))
 
@@ -42,7 +49,8 @@ def imports_of(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("handshake_inspect"):
             base = node.module.removeprefix("handshake_inspect").lstrip(".")
-            found |= {f"{base}.{alias.name}".strip(".") for alias in node.names} if not base else {base}
+            is_folder = (ROOT / base.replace(".", "/")).is_dir()
+            found |= {f"{base}.{alias.name}".strip(".") for alias in node.names} if is_folder else {base}
         elif isinstance(node, ast.Import):
             found |= {
                 alias.name.removeprefix("handshake_inspect.")
@@ -62,15 +70,20 @@ def test_a_module_imports_only_from_above(path: Path) -> None:
         assert LEVEL[other] < LEVEL[own], f"{path.relative_to(ROOT)} imports {imported} from below"
 
 
-@pytest.mark.parametrize("name", CONNECTIONS)
-def test_the_engine_reads_in_one_order(name: str) -> None:
-    allowed = {f"connections.{one}" for one in CONNECTIONS[: CONNECTIONS.index(name)]}
-    inside = {one for one in imports_of(ROOT / "connections" / f"{name}.py") if one.startswith("connections")}
+@pytest.mark.parametrize(("folder", "name"), [(folder, name) for folder in ORDERED for name in ORDERED[folder]])
+def test_imports_inside_a_folder_flow_one_way(folder: str, name: str) -> None:
+    order = ORDERED[folder]
+    allowed = {f"{folder}.{one}" for one in order[: order.index(name)]}
+    inside = {one for one in imports_of(ROOT / folder / f"{name}.py") if one.partition(".")[0] == folder}
     assert inside <= allowed
 
 
-def test_every_module_of_the_engine_has_its_place() -> None:
-    assert {path.stem for path in (ROOT / "connections").glob("*.py")} == {*CONNECTIONS, "__init__"}
+@pytest.mark.parametrize("folder", ORDERED)
+def test_every_module_of_a_folder_has_its_place_and_its_line(folder: str) -> None:
+    modules = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
+    assert modules == {*ORDERED[folder]}
+    lines = re.findall(r"^- ((?:`\w+`(?:, )?)+): ", (ROOT / folder / "__init__.py").read_text(), re.MULTILINE)
+    assert modules == {name for line in lines for name in re.findall(r"\w+", line)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

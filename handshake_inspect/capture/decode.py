@@ -1,35 +1,27 @@
 """A block of records -> tables of TCP segments, UDP datagrams and ICMP errors; what holds none is counted by kind.
 
-In: `Records`. Out: `Block`. RFC 791 §3.1, RFC 8200 §3-4, RFC 9293 §3.1, RFC 768; link headers are in `link`, option
-lists in `options`, quotes of ICMP in `icmp`. Frames are read in slices that fit the cache: one copy of the first 128
-octets of each, then one strided copy per header field for all frames whose headers stand at the same places. Lengths
-are those of the IP header; what was captured only says which fields can be read.
+In: `Records`. Out: `Block`. RFC 9293 §3.1, RFC 768; link headers are in `link`, IP headers in `ip`, option lists in
+`options`, quotes of ICMP in `icmp`. Frames are read in slices that fit the cache: one copy of the first 128 octets of
+each, then one strided copy per header field for all frames whose headers stand at the same places. What may hold a
+packet that is not read here goes to `scapy_reader`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.files import SLACK_OCTETS
 from handshake_inspect.capture.icmp import read_errors
-from handshake_inspect.capture.link import (
-    DECODED,
-    HEAD_OCTETS,
-    Frames,
-    LinkDecoder,
-    Links,
-    Network,
-    Rows,
-    gather,
-)  # fmt: skip
+from handshake_inspect.capture.ip import TCP, UDP, IpDecoder, Matrix, Numbers, Packets
+from handshake_inspect.capture.link import DECODED, Frames, LinkDecoder, Links, Rows, gather
 from handshake_inspect.capture.options import read_options
 from handshake_inspect.capture.records import Records
+from handshake_inspect.capture.source import SLACK_OCTETS
 from handshake_inspect.table import (
     PACKET_TYPE_UNKNOWN,
     Block,
@@ -42,65 +34,13 @@ from handshake_inspect.table import (
 
 #: Rows of a slice: with 128 octets each they fit the second-level cache.
 SLICE_ROWS = 1 << 14
-#: Headers of one IPv6 packet after the first; more are taken for damage.
-MOST_EXTENSIONS = 32
-
-ICMP, IPIP, TCP, UDP, IPV6_IN_IP, GRE, ICMPV6 = 1, 4, 6, 17, 41, 47, 58
-HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6 = 0, 43, 44, 51, 60, 135, 139, 140
-EXTENSIONS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6)
-#: Protocols that can carry another IP packet, which Scapy finds.
-CARRIERS = {IPIP: "IP in IP", IPV6_IN_IP: "IPv6 in IP", GRE: "GRE", 97: "EtherIP", 137: "MPLS in IP"}
-PROTOCOL_NAMES = {
-    **CARRIERS, 2: "IGMP", 8: "EGP", 9: "IGP", 33: "DCCP", 46: "RSVP", 50: "ESP", 51: "AH", 59: "IPv6 without payload",
-    88: "EIGRP", 89: "OSPF", 103: "PIM", 108: "IPComp", 112: "VRRP", 115: "L2TP", 132: "SCTP", 136: "UDP-Lite",
-}  # fmt: skip
-#: What is asked of the fragment field of IPv4: more fragments, or an offset. And of the fragment header of IPv6.
-IPV4_FRAGMENT, IPV6_FRAGMENT = 0x3FFF, 0xFFF9
 
 T = TypeVar("T", bound=Table)
-Matrix = NDArray[np.uint8]
-Numbers = NDArray[np.int64]
 
 
 def field(header: Matrix, dtype: str, at: int) -> NDArray[Any]:
     """Return the header field at column `at` of each row, without a copy."""
     return np.ndarray((len(header),), dtype, header, at, (header.strides[0],))
-
-
-@dataclass
-class Packets:
-    """IP packets of a slice whose headers stand at the same columns of `ip` and `transport`."""
-
-    rows: Rows
-    version: int
-    encapsulation: int | NDArray[np.uint16]
-    #: Rows of octets, and the column where the IP header begins.
-    ip: Matrix
-    ip_at: int
-    #: Where the next header begins in the frame; and the same as rows of octets and a column.
-    transport_at: int | Rows
-    transport: Matrix
-    transport_column: int
-    #: Octets from there on: those that the IP length says, and those that were captured.
-    payload: Numbers
-    captured: Numbers
-
-    def take(self, mask: NDArray[np.bool_]) -> Packets:
-        """Return the packets that `mask` chooses; themselves if it chooses all."""
-        if mask.all():
-            return self
-        per_row = isinstance(self.encapsulation, np.ndarray)
-        ip = self.ip[mask]
-        return replace(
-            self,
-            rows=self.rows[mask],
-            encapsulation=self.encapsulation[mask] if per_row else self.encapsulation,  # type: ignore[index]
-            ip=ip,
-            transport_at=self.transport_at if isinstance(self.transport_at, int) else self.transport_at[mask],
-            transport=ip if self.transport is self.ip else self.transport[mask],
-            payload=self.payload[mask],
-            captured=self.captured[mask],
-        )
 
 
 class Decoder:
@@ -169,11 +109,15 @@ class SliceDecoder:
     def decode(self) -> Block:
         """Return the rows of the slice."""
         self._read_links()
+        ip = IpDecoder(self.frames, self.links)
         for network in self.links.networks:
-            if network.version == 4:
-                self._ipv4(network)
-            else:
-                self._ipv6(network)
+            for packets in ip.packets(network):
+                if packets.protocol == TCP:
+                    self._tcp(packets)
+                elif packets.protocol == UDP:
+                    self._udp(packets)
+                else:
+                    self._icmp(packets)
         block = Block(self._table(SegmentTable), self._table(DatagramTable), self._table(IcmpErrorTable), +self.unread)
         return self._with_scapy(block)
 
@@ -190,142 +134,6 @@ class SliceDecoder:
             else:
                 self.links.carriers.append(rows)
 
-    # --- IP ---------------------------------------------------------------------------------------------------
-
-    def _unread(self, rows: Rows, good: NDArray[np.bool_], kind: str) -> NDArray[np.bool_]:
-        """Count the rows that are not good as `kind`, and return `good`."""
-        if not good.all():
-            self.unread[kind] += len(rows) - int(np.count_nonzero(good))
-        return good
-
-    def _ipv4(self, network: Network) -> None:
-        """Read IPv4 headers (RFC 791 §3.1) and group them by their length."""
-        rows, at = network.rows, network.at
-        rows, network = self._enough(network, 20, "truncated IPv4 header")
-        if not len(rows):
-            return
-        first = self.frames.octet(rows, at)
-        header_octets = (first & 0xF) * 4
-        good = self._unread(rows, (first >> 4 == 4) & (header_octets >= 20), "malformed IPv4 header")
-        for octets in np.flatnonzero(np.bincount(header_octets[good], minlength=1)).tolist():
-            chosen = good & (header_octets == octets)
-            self._ipv4_of_length(_choose(network, chosen), octets)
-
-    def _ipv4_of_length(self, network: Network, header_octets: int) -> None:
-        rows, network = self._enough(network, header_octets, "truncated IPv4 header")
-        if not len(rows):
-            return
-        at, frames = network.at, self.frames
-        total = frames.word(rows, at + 2)
-        # TCP segmentation offload leaves 0 where the length does not fit: then the frame says it.
-        payload = np.where(total == 0, frames.original[rows] - at, total) - header_octets
-        good = self._unread(rows, payload >= 0, "malformed IPv4 header")
-        whole = self._unread(rows[good], (frames.word(rows, at + 6) & IPV4_FRAGMENT)[good] == 0, "IPv4 fragment")
-        if not (good.all() and whole.all()):
-            good[good] = whole
-            network, payload = _choose(network, good), payload[good]
-            rows = network.rows
-        protocol = frames.octet(rows, at + 9)
-        authenticated = protocol == AUTHENTICATION
-        if authenticated.any():
-            start = np.full(int(authenticated.sum()), at + header_octets)
-            self._extended(_choose(network, authenticated), start, AUTHENTICATION, payload[authenticated])
-        self._by_protocol(network, protocol, payload, at + header_octets, (AUTHENTICATION,))
-
-    def _ipv6(self, network: Network) -> None:
-        """Read IPv6 headers (RFC 8200 §3)."""
-        rows, network = self._enough(network, 40, "truncated IPv6 header")
-        if not len(rows):
-            return
-        good = self._unread(rows, self.frames.octet(rows, network.at) >> 4 == 6, "malformed IPv6 header")
-        network, at = _choose(network, good), network.at
-        rows = network.rows
-        length = self.frames.word(rows, at + 4)
-        # A jumbogram (RFC 2675), or segmentation offload: then the frame says it.
-        payload = np.where(length == 0, self.frames.original[rows] - at - 40, length)
-        protocol = self.frames.octet(rows, at + 6)
-        for extension in EXTENSIONS:
-            chosen = protocol == extension
-            if chosen.any():
-                start = np.full(int(chosen.sum()), at + 40)
-                self._extended(_choose(network, chosen), start, extension, payload[chosen])
-        self._by_protocol(network, protocol, payload, at + 40, EXTENSIONS)
-
-    def _enough(self, network: Network, octets: int, kind: str) -> tuple[Rows, Network]:
-        """Keep the frames of which `octets` after the link header were captured."""
-        enough = self._unread(network.rows, self.frames.captured[network.rows] >= network.at + octets, kind)
-        chosen = _choose(network, enough)
-        return chosen.rows, chosen
-
-    def _extended(self, network: Network, start: Rows, extension: int, payload: Numbers) -> None:
-        """Follow extension headers (RFC 8200 §4; AH: RFC 4302 §2), of which the first stands at `start`."""
-        frames, at = self.frames, start
-        protocol = np.full(len(at), extension)
-        for _ in range(MOST_EXTENSIONS):
-            more = np.isin(protocol, EXTENSIONS)
-            if not more.any():
-                break
-            good = self._unread(
-                network.rows, ~more | (frames.captured[network.rows] >= at + 8), "truncated extension header"
-            )
-            network, at, payload, protocol, more = (
-                _choose(network, good), at[good], payload[good], protocol[good], more[good],
-            )  # fmt: skip
-            rows = network.rows
-            here = np.minimum(at, frames.captured[rows])
-            is_fragment = (protocol == FRAGMENT) & (frames.word(rows, here + 2) & IPV6_FRAGMENT != 0)
-            unit, plus = np.where(protocol == AUTHENTICATION, 4, 8), np.where(protocol == AUTHENTICATION, 2, 1)
-            octets = np.where(protocol == FRAGMENT, 8, (frames.octet(rows, here + 1) + plus) * unit)
-            octets[~more] = 0
-            whole = self._unread(rows, ~(more & is_fragment), "IPv6 fragment")
-            fits = self._unread(rows[whole], (octets <= payload)[whole], "malformed extension header")
-            whole[whole] = fits
-            following = np.where(more, frames.octet(rows, here), protocol)
-            network, at, payload, protocol = (
-                _choose(network, whole), (at + octets)[whole], (payload - octets)[whole], following[whole],
-            )  # fmt: skip
-        endless = np.isin(protocol, EXTENSIONS)
-        self._unread(network.rows, ~endless, "endless extension headers")
-        self._by_protocol(network, protocol, payload, at, EXTENSIONS)
-
-    def _by_protocol(
-        self, network: Network, protocol: Numbers, payload: Numbers, at: int | Rows, followed: tuple[int, ...]
-    ) -> None:
-        """Hand packets on by the protocol of what stands at `at`; headers in `followed` were followed before."""
-        known = 0
-        for number, read in (
-            (TCP, self._tcp), (UDP, self._udp), (ICMP, self._icmp), (ICMPV6, self._icmp),
-        ):  # fmt: skip
-            chosen = protocol == number
-            known += int(np.count_nonzero(chosen))
-            if chosen.any():
-                read(self._packets(network, chosen, payload, at))
-        if known == len(protocol):
-            return
-        others = ~np.isin(protocol, (TCP, UDP, ICMP, ICMPV6, *followed))
-        if others.any():
-            for number, count in Counter(protocol[others].tolist()).items():
-                if number in CARRIERS:
-                    self.links.carriers.append(network.rows[protocol == number])
-                else:
-                    self.unread[PROTOCOL_NAMES.get(number, f"IP protocol {number}")] += count
-
-    def _packets(self, network: Network, chosen: NDArray[np.bool_], payload: Numbers, at: int | Rows) -> Packets:
-        """Gather the octets of the chosen packets in rows, so that each field is a column."""
-        network, payload = _choose(network, chosen), payload[chosen]
-        rows, frames = network.rows, self.frames
-        start = at if isinstance(at, int) else at[chosen]
-        ip_at, column = network.at, at
-        if not isinstance(column, int) or column + 60 > HEAD_OCTETS:
-            ip, ip_at = frames.gather(rows, network.at), 0
-            transport, column = frames.gather(rows, np.minimum(start, frames.captured[rows])), 0
-        else:
-            ip = transport = frames.head if len(rows) == len(frames.head) else frames.head[rows]
-        captured = np.minimum(frames.captured[rows] - start, payload)
-        return Packets(
-            rows, network.version, network.encapsulation, ip, ip_at, start, transport, column, payload, captured
-        )
-
     # --- what IP carries --------------------------------------------------------------------------------------
 
     def _tcp(self, packets: Packets) -> None:
@@ -335,7 +143,7 @@ class SliceDecoder:
             return
         header_octets = (field(packets.transport, "u1", packets.transport_column + 12) >> 4).astype(np.int64) * 4
         good = (header_octets >= 20) & (header_octets <= packets.payload)
-        if not self._unread(packets.rows, good, "malformed TCP header").all():
+        if not self.links.expect(good, "malformed TCP header").all():
             packets, header_octets = packets.take(good), header_octets[good]
             if not len(packets.rows):
                 return
@@ -400,8 +208,8 @@ class SliceDecoder:
 
     def _header_is_there(self, packets: Packets, octets: int, name: str) -> Packets:
         """Keep the packets whose transport header is as long as it must be, and was captured."""
-        kept = packets.take(self._unread(packets.rows, packets.payload >= octets, f"malformed {name} header"))
-        return kept.take(self._unread(kept.rows, kept.captured >= octets, f"truncated {name} header"))
+        kept = packets.take(self.links.expect(packets.payload >= octets, f"malformed {name} header"))
+        return kept.take(self.links.expect(kept.captured >= octets, f"truncated {name} header"))
 
     def _common(self, packets: Packets) -> dict[str, Any]:
         """Return the columns that the IP header gives."""
@@ -459,7 +267,7 @@ class SliceDecoder:
         """Add what Scapy finds in the frames that are not read here."""
         if not self.links.carriers:
             return block
-        from handshake_inspect.capture import scapy_reader
+        from handshake_inspect.capture import scapy_reader  # ordinary captures do not pay for its import
 
         rows = np.sort(np.concatenate(self.links.carriers)) + (self.part.start or 0)
         other = scapy_reader.decode_records(self.records, rows, self.names, self.capture)
@@ -477,11 +285,3 @@ def _merge(first: T, second: T) -> T:
         return first
     both = type(first).concatenate([first, second])
     return both.take(np.argsort(both["frame"], kind="stable"))
-
-
-def _choose(network: Network, mask: NDArray[np.bool_]) -> Network:
-    """Return the frames that `mask` chooses; the same object if it chooses all."""
-    if mask.all():
-        return network
-    names = network.encapsulation
-    return replace(network, rows=network.rows[mask], encapsulation=names if isinstance(names, int) else names[mask])

@@ -9,34 +9,19 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
 from handshake_inspect.table import Names
 
 #: Largest time that the 32-bit seconds of a pcap record can hold.
 MOST_SECONDS = 0xFFFF_FFFF
 SNAPLEN = 262144
-
-
-@dataclass(frozen=True, slots=True)
-class RawFrame:
-    """One frame as it was captured."""
-
-    octets: bytes
-    #: Octets that it had on the wire.
-    original: int
-    #: Since the Unix epoch.
-    time_ns: int
-    #: LINKTYPE_ value.
-    link_type: int
-    #: Linux packet type (4: sent by this host); 255: not known.
-    packet_type: int = 255
 
 
 def fetch(source: str | os.PathLike[str] | BinaryIO, numbers: Collection[int]) -> dict[int, RawFrame]:
@@ -52,42 +37,14 @@ def fetch(source: str | os.PathLike[str] | BinaryIO, numbers: Collection[int]) -
     with reader:
         for records in reader:
             for row in np.flatnonzero(np.isin(records.frame, wanted)).tolist():
-                frames[int(records.frame[row])] = _frame(records, row)
+                frames[int(records.frame[row])] = records.raw(row)
             if len(records) and records.frame[-1] >= wanted[-1]:
                 break
     return frames
 
 
-def _frame(records: Records, row: int) -> RawFrame:
-    return RawFrame(
-        records.octets(row),
-        int(records.original[row]),
-        int(records.time_ns[row]),
-        int(records.link_type[row]),
-        255 if records.packet_type is None else int(records.packet_type[row]),
-    )
-
-
-def records_of(frames: Iterable[RawFrame], *, first_frame: int = 1) -> Records:
-    """Make a block of records of frames in memory, numbered from `first_frame`."""
-    chosen = list(frames)
-    captured = np.array([len(frame.octets) for frame in chosen], np.int64)
-    return Records(
-        buffer=np.frombuffer(b"".join(frame.octets for frame in chosen), np.uint8),
-        offset=np.cumsum(captured) - captured,
-        captured=captured,
-        original=np.array([frame.original for frame in chosen], np.int64),
-        time_ns=np.array([frame.time_ns for frame in chosen], np.int64),
-        frame=np.arange(first_frame, first_frame + len(chosen), dtype=np.int64),
-        link_type=np.array([frame.link_type for frame in chosen], np.uint16),
-        packet_type=np.array([frame.packet_type for frame in chosen], np.uint8),
-    )
-
-
 def payload(raw: RawFrame) -> bytes:
     """Return the octets of the TCP or UDP payload of a frame, as far as they were captured; b"" if it has none."""
-    from handshake_inspect.capture.decode import Decoder
-
     begin, length = Decoder(Names()).payload_place(records_of([raw]))
     return raw.octets[begin : begin + length]
 

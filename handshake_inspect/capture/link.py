@@ -8,7 +8,7 @@ raw IP; the layouts are those of the tcpdump project's list of link-layer header
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,13 @@ class Network:
     #: `Names.encapsulation` number: one for all, or one per row.
     encapsulation: int | NDArray[np.uint16] = 0
 
+    def take(self, mask: NDArray[np.bool_]) -> Network:
+        """Return the frames that `mask` chooses; the same object if it chooses all."""
+        if mask.all():
+            return self
+        names = self.encapsulation
+        return replace(self, rows=self.rows[mask], encapsulation=names if isinstance(names, int) else names[mask])
+
 
 @dataclass
 class Links:
@@ -110,6 +117,12 @@ class Links:
     unread: Counter[str] = field(default_factory=Counter)
     #: Linux packet type of every frame of the slice; None: no frame has one.
     packet_type: NDArray[np.uint8] | None = None
+
+    def expect(self, good: NDArray[np.bool_], otherwise: str) -> NDArray[np.bool_]:
+        """Count the frames that are not good as `otherwise`, and return `good`."""
+        if not good.all():
+            self.unread[otherwise] += len(good) - int(np.count_nonzero(good))
+        return good
 
 
 class LinkDecoder:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handshake_inspect.capture.files import LONGEST_RECORD_OCTETS, RecordReader, Window
 from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, RecordReader, Window
 from handshake_inspect.capture.walk import PLAUSIBLE_RECORDS, Chain, Offsets, walk
 
 FILE_HEADER_OCTETS = 24

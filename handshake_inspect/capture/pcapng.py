@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.files import RecordReader, Window
 from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.source import RecordReader, Window
 from handshake_inspect.capture.walk import PLAIN_OCTETS, PLAUSIBLE_RECORDS, Chain, Offsets, walk
 
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"

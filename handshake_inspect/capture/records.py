@@ -1,11 +1,12 @@
 """Records: the frames of a capture as offsets into one buffer, before anything in them is understood.
 
 Readers (`pcap`, `pcapng`, `live`) yield blocks of records; `decode` turns each into rows. Nothing is copied per
-frame: a block is one buffer and one row of numbers per frame.
+frame: a block is one buffer and one row of numbers per frame. A frame that is to stand alone is a `RawFrame`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,47 @@ class Records:
         """Return the captured octets of the frame in `row`."""
         start = int(self.offset[row])
         return self.buffer[start : start + int(self.captured[row])].tobytes()
+
+    def raw(self, row: int) -> RawFrame:
+        """Return the frame in `row` by itself."""
+        return RawFrame(
+            self.octets(row),
+            int(self.original[row]),
+            int(self.time_ns[row]),
+            int(self.link_type[row]),
+            255 if self.packet_type is None else int(self.packet_type[row]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RawFrame:
+    """One frame as it was captured."""
+
+    octets: bytes
+    #: Octets that it had on the wire.
+    original: int
+    #: Since the Unix epoch.
+    time_ns: int
+    #: LINKTYPE_ value.
+    link_type: int
+    #: Linux packet type (4: sent by this host); 255: not known.
+    packet_type: int = 255
+
+
+def records_of(frames: Iterable[RawFrame], *, first_frame: int = 1) -> Records:
+    """Make a block of records of frames in memory, numbered from `first_frame`."""
+    chosen = list(frames)
+    captured = np.array([len(frame.octets) for frame in chosen], np.int64)
+    return Records(
+        buffer=np.frombuffer(b"".join(frame.octets for frame in chosen), np.uint8),
+        offset=np.cumsum(captured) - captured,
+        captured=captured,
+        original=np.array([frame.original for frame in chosen], np.int64),
+        time_ns=np.array([frame.time_ns for frame in chosen], np.int64),
+        frame=np.arange(first_frame, first_frame + len(chosen), dtype=np.int64),
+        link_type=np.array([frame.link_type for frame in chosen], np.uint16),
+        packet_type=np.array([frame.packet_type for frame in chosen], np.uint8),
+    )
 
 
 @dataclass(frozen=True)

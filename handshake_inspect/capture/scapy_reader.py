@@ -25,9 +25,8 @@ from typing import Any, BinaryIO, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.decode import CARRIERS, PROTOCOL_NAMES
-from handshake_inspect.capture.frames import RawFrame, records_of
 from handshake_inspect.capture.icmp import COLUMNS, ERRORS, ERRORS_V6, HEADER_OCTETS, read_quote
+from handshake_inspect.capture.ip import CARRIERS, PROTOCOL_NAMES
 from handshake_inspect.capture.link import (
     AF_INET6,
     ETHERTYPE_NAMES,
@@ -38,7 +37,7 @@ from handshake_inspect.capture.link import (
 )  # fmt: skip
 from handshake_inspect.capture.options import layout
 from handshake_inspect.capture.pcapng import nanoseconds
-from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.records import CaptureError, RawFrame, Records, records_of
 from handshake_inspect.table import (
     PACKET_TYPE_UNKNOWN,
     Block,
@@ -52,6 +51,8 @@ from handshake_inspect.table import (
 #: Frames in one block of `read`.
 BLOCK_FRAMES = 4096
 #: Longest frame asked of Scapy's readers; their own limit of 65535 cuts frames of loopback.
+#: Times of packets made by hand or by broken clocks are cut to what 64 bits hold.
+LATEST_NS = (1 << 63) - 1
 LONGEST_FRAME_OCTETS = 1 << 24
 #: A path, "-", a binary file object, or a list of Scapy's packets.
 Source = str | os.PathLike[str] | BinaryIO | Iterable[Any]
@@ -88,12 +89,7 @@ def decode_records(records: Records, rows: Iterable[int] | NDArray[np.int64], na
     collected = Collector(names, capture)
     with _quiet():
         for row in np.asarray(rows).tolist():
-            packet_type = PACKET_TYPE_UNKNOWN if records.packet_type is None else int(records.packet_type[row])
-            raw = RawFrame(
-                records.octets(row), int(records.original[row]), int(records.time_ns[row]),
-                int(records.link_type[row]), packet_type,
-            )  # fmt: skip
-            collected.add(raw, int(records.frame[row]))
+            collected.add(records.raw(row), int(records.frame[row]))
     return collected.block()
 
 
@@ -129,6 +125,7 @@ def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
         octets = bytes(packet)
         # A Decimal as Scapy reads it from files, or a float with no more than it can hold.
         time_ns = round(Decimal(packet.time) * 1_000_000_000)
+        time_ns = max(-LATEST_NS, min(time_ns, LATEST_NS))
         try:
             link_type = layers.conf.l2types.layer2num[type(packet)]
         except KeyError:

@@ -15,7 +15,7 @@ from struct import Struct
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.files import LONGEST_RECORD_OCTETS
+from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS
 
 Offsets = NDArray[np.int64]
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Self, cast
 
-from handshake_inspect.capture.files import RecordReader, open_capture
+from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.source import RecordReader
 from handshake_inspect.cli.output import remark
 from handshake_inspect.inspection import Inspection, Inspector, add_source
 from handshake_inspect.views.escape import printable

@@ -90,7 +90,7 @@ def print_session(session: DemoSession, options: LadderOptions) -> int:
 
 def inspect_session(session: DemoSession) -> Inspection:
     """Inspect the frames of a session."""
-    from handshake_inspect.capture.frames import records_of
+    from handshake_inspect.capture.records import records_of
     from handshake_inspect.inspection import Inspector
 
     inspector = Inspector()

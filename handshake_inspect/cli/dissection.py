@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from handshake_inspect.capture.frames import RawFrame
+from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.views.escape import printable
 
 

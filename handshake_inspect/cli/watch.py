@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.frames import RawFrame
 from handshake_inspect.capture.live import LiveCapture
-from handshake_inspect.capture.records import Records
+from handshake_inspect.capture.records import RawFrame, Records
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.output import write_lines
 from handshake_inspect.connections.connection import Connection, Step

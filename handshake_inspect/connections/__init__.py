@@ -1,7 +1,27 @@
 """Segments in, connections out: what opened, lived and closed, and how that is known.
 
-Reading order: `conversations` (rows -> pairs of sockets), `compact` (folds what cannot change an answer), `split`
-(pairs of sockets -> connections), `rows` (what the rest reads), `events` (sequence arithmetic), `machine` (states),
-`derived` (Zeek's and Wireshark's words), `verdict` (columns of answers), `steps` (one connection, segment by
-segment), `connection` (the model).
+The modules, in the order in which data flows:
+
+- `conversations`: rows -> pairs of sockets, numbered as they appear.
+- `duplicates`: collapses the second copies that a capture of loopback has of every segment.
+- `compact`: folds the segments that cannot change an answer.
+- `gather`: keeps what is left until the end, and hands it out by conversation.
+- `split`: pairs of sockets -> connections, with roles and relative numbers.
+- `rows`: the rows of whole connections, which the rest reads.
+- `moments`, `numbers`, `resets`: when something happened, who acknowledged what, what each RST is worth.
+- `events`: sequence arithmetic: what happened to each end, and when.
+- `machine`: events -> states of both ends; the only code that walks the table of `tcp.states`.
+- `shapes`: connections that behave equally, found once.
+- `kinds`: the name of each shape's opening and closing.
+- `zeek_reach`, `zeek_gaps`, `zeek_tokens`, `zeek`: highest numbers, gaps, rows as tokens, and what Zeek makes of them.
+- `derived`: other tools' words: Zeek's, from the four above, and Wireshark's.
+- `verdict`: the answers as columns, one row per connection.
+- `model`: columns -> `Connection` objects, when somebody asks for one.
+- `flat`: columns -> the cells of csv, without objects.
+- `steps`: one connection, segment by segment, with the arithmetic that proves each state.
+- `analysis`: all of this wired up, for `inspection`.
+- `connection`: what comes out: plain data about one connection.
+
+Imports flow one way too, with `connection` first and what `compact` asks of `events` before `gather`: the order is in
+tests/test_house.py.
 """

@@ -18,7 +18,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.events import NEVER, UNKNOWN, Numbers, find_events, row_before, running_maximum
+from handshake_inspect.connections.events import find_events
+from handshake_inspect.connections.moments import NEVER
+from handshake_inspect.connections.numbers import UNKNOWN, Numbers, row_before, running_maximum
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import StoredRows, first_of, last_of, split
 from handshake_inspect.tcp.states import Event

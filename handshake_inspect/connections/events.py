@@ -25,26 +25,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
-from handshake_inspect.connections.split import first_of, last_of
+from handshake_inspect.connections.moments import (
+    AFTER_ALL,
+    ARRIVED,
+    INFERRED,
+    NEVER,
+    ORDER_BITS,
+    OWN_ACT,
+    PROVEN,
+    ROW_BITS,
+    UNBLOCKED,
+    Mask,
+    Rows,
+    moment,
+    row_of,
+    source_of,
+)
+from handshake_inspect.connections.numbers import RANGE, UNKNOWN, Numbers, find_numbers
+from handshake_inspect.connections.resets import Resets, find_resets
+from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.split import last_of
 from handshake_inspect.tcp.states import Event
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-
-#: No number yet: below every relative number (0 is a number, the SYN's).
-UNKNOWN = -(1 << 40)
-#: Distance between the number ranges of neighbouring connections where one array holds all of them.
-RANGE = 1 << 44
-#: Moment of what never happened.
-NEVER = np.iinfo(np.int64).max
-
-# Order within one row.
-INFERRED, PROVEN, OWN_ACT, UNBLOCKED, UNBLOCKED_RST, ARRIVED = range(6)
-#: Bits of a row number in a moment: a partition holds at most 2**28 rows.
-ROW_BITS = 28
-#: Source of an inferred FIN: after all segments that the same row proves.
-AFTER_ALL = (1 << ROW_BITS) - 8
 
 # Bits of an event's code; the lower four are the `Event`.
 RESPONDER_BIT, ASSUMED_BIT, JOINED_BIT = 1 << 4, 1 << 5, 1 << 6
@@ -68,211 +69,22 @@ class Events:
     #: Assumed arrivals that were disproved: (row, row that disproves it, end, `Event`). Shape (j, 4).
     disproved: Rows
     numbers: Numbers
-
-
-@dataclass
-class Numbers:
-    """What the acknowledgments and sequence numbers of each end amount to."""
-
-    #: A of each side at each row, this row included; UNKNOWN before the first. Two arrays of shape (n,).
-    acknowledged_by: list[Rows]
-    #: Acknowledgments that count towards A. Shape (n,).
-    ack_counts: Mask
-    #: Number after the SYN of each end and the data on it (1 without data). Shape (2m,).
-    syn_end: Rows
-    #: FINs of this connection. Shape (n,).
-    is_fin: Mask
-    #: First FIN of each end, -1 if none, and its end. Shape (2m,).
-    fin_row: Rows
-    fin_end: Rows
-    #: A FIN was not captured, but its acknowledgment proves it: the row that does, -1 else. Shape (2m,).
-    inferred_fin_row: Rows
-    #: First and last valid SYN of each end, -1 if none. Shape (2m,).
-    syn_row: Rows
-    last_syn_row: Rows
-    #: First SYN without ACK, first valid SYN-ACK, first SYN-ACK with a wrong number of each end. Shape (2m,).
-    bare_syn_row: Rows
-    syn_ack_row: Rows
-    wrong_syn_ack_row: Rows
-    #: First segment with ACK, without SYN and RST, of each end; and the first that counts. Shape (2m,).
-    ack_row: Rows
     #: Moment at which each end has received its peer's SYN, NEVER if that is not proven. Shape (2m,).
     syn_received: Rows
-    #: Row that proves a handshake segment which was not captured, -1 else: the originator's first ACK for the
-    #: SYN-ACK, the responder's acknowledgment of data for both. Shape (m,).
-    inferred_syn_ack_row: Rows
-    inferred_ack_row: Rows
-
-
-@dataclass
-class Resets:
-    """All RST rows."""
-
-    #: Row of each.
-    row: Rows
-    #: Moment of its effect, NEVER if it has none.
-    moment: Rows
-    #: A of the receiver when it was sent, UNKNOWN if the receiver had acknowledged nothing.
-    expected: Rows
-    #: It acknowledges the receiver's SYN.
-    of_syn: Mask
-    #: It was its sender's last word.
-    last_word: Mask
-    #: Its effect is assumed: it is beyond A, but nothing was heard of the receiver again.
-    assumed: Mask
-    #: Its sender went on, and the receiver acknowledged it: it had no effect.
-    belied: Mask
 
 
 def find_events(rows: ConnectionRows) -> Events:
     """Find what happened to both ends of every connection."""
-    numbers = _numbers(rows)
+    numbers = find_numbers(rows)
     arrival = _arrivals(rows, numbers)
     slots = _Slots(rows)
-    _handshake_events(slots, rows, numbers, arrival)
+    syn_received = _handshake_events(slots, rows, numbers, arrival)
     disproved = _acknowledgment_events(slots, rows, numbers, arrival)
     _fin_events(slots, rows, numbers, arrival)
-    resets = _reset_events(slots, rows, numbers)
+    resets = find_resets(rows, numbers)
+    _reset_events(slots, rows, resets)
     start, code, row, source = slots.sorted_events()
-    return Events(start, code, row, source, resets, disproved, numbers)
-
-
-def moment(row: Rows | int, rank: int, source: Rows | int) -> Rows:
-    """Put (row, rank within the row, source row) into one number that sorts."""
-    base = np.asarray(row, np.int64) << 3 | rank
-    return (base << ROW_BITS | np.asarray(source, np.int64)) << 3
-
-
-def row_of(when: Rows) -> Rows:
-    """Return the row of a moment."""
-    return when >> (ROW_BITS + 6)
-
-
-# --- numbers ---------------------------------------------------------------------------------------------------------
-
-
-def running_maximum(rows: ConnectionRows, values: Rows, mask: Mask) -> Rows:
-    """Return at each row the largest of `values` where `mask`, from its connection's first row to this one."""
-    lifted = np.where(mask, values, UNKNOWN) + rows.conn * RANGE
-    return np.maximum.accumulate(lifted) - rows.conn * RANGE
-
-
-def row_before(rows: ConnectionRows, running: Rows) -> Rows:
-    """Return the value of a running column at the row before each row; UNKNOWN at a connection's first row."""
-    before = np.full(len(rows), UNKNOWN, np.int64)
-    same = rows.conn[1:] == rows.conn[:-1]
-    before[1:][same] = running[:-1][same]
-    return before
-
-
-def _numbers(rows: ConnectionRows) -> Numbers:
-    flags, end, peer, ends = rows.flags, rows.end, rows.peer, 2 * rows.connections
-    syn, ack, fin, rst = (((flags & bit) != 0) for bit in (SYN, ACK, FIN, RST))
-    known = rows.iss_known.reshape(-1)
-    valid_syn = syn & ~rst & ~rows.ignored_syn & (rows.seq == 0) & known[end]
-    syn_end = np.ones(ends, np.int64)
-    np.maximum.at(syn_end, end[valid_syn], rows.payload[valid_syn] + 1)
-    # RFC 9293 §3.10.7.3, first: a SYN-ACK counts if it acknowledges the SYN, or a part of the data on it.
-    right = valid_syn & ack & (rows.ack >= 1) & (rows.ack <= syn_end[peer])
-    wrong = syn & ack & ~rst & ~right
-    ordinary = ack & ~syn & ~rst
-    counts = right | ordinary & _believable(rows, ordinary, valid_syn)
-    acknowledged_by = [running_maximum(rows, rows.ack, counts & (rows.side == s)) for s in (ORIGINATOR, RESPONDER)]
-    # A FIN whose number lies before its sender's SYN is no FIN of this connection.
-    is_fin = fin & ~rst & (~known[end] | (rows.seq_end >= 2))
-    fin_row = first_of(end, is_fin, ends)
-    numbers = Numbers(
-        acknowledged_by=acknowledged_by,
-        ack_counts=counts,
-        syn_end=syn_end,
-        is_fin=is_fin,
-        fin_row=fin_row,
-        fin_end=np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER),
-        inferred_fin_row=np.full(ends, -1, np.int64),
-        syn_row=first_of(end, valid_syn & (right | ~ack), ends),
-        last_syn_row=last_of(end, valid_syn, ends),
-        bare_syn_row=first_of(end, valid_syn & ~ack, ends),
-        syn_ack_row=first_of(end, right, ends),
-        wrong_syn_ack_row=first_of(end, wrong, ends),
-        ack_row=first_of(end, ordinary & counts, ends),
-        syn_received=np.full(ends, NEVER, np.int64),
-        inferred_syn_ack_row=np.full(rows.connections, -1, np.int64),
-        inferred_ack_row=np.full(rows.connections, -1, np.int64),
-    )
-    _infer_handshake(rows, numbers)
-    _infer_fins(rows, numbers)
-    return numbers
-
-
-def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
-    """Sort out acknowledgments of what was never sent: they must not count as proof of anything.
-
-    A capture may have missed what they acknowledge, so one that lies beyond everything captured of the peer is
-    believed unless its sender's next acknowledgment takes it back, or the peer was captured to send its SYN-ACK and
-    never anything after it (RFC 9293 §3.10.7.4, fifth: SEG.ACK > SND.NXT).
-    """
-    sent = [running_maximum(rows, rows.seq_end, (rows.flags & RST == 0) & (rows.side == s)) for s in (0, 1)]
-    peer_sent = np.where(rows.peer & 1, sent[RESPONDER], sent[ORIGINATOR])
-    beyond = ordinary & (rows.ack > peer_sent) & (peer_sent > UNKNOWN)
-    if not beyond.any():
-        return np.ones(len(rows), np.bool_)
-    at = np.flatnonzero(ordinary)
-    by_end = at[np.argsort(rows.end[at], kind="stable")]
-    following = np.full(len(rows), NEVER, np.int64)
-    same = rows.end[by_end[1:]] == rows.end[by_end[:-1]]
-    following[by_end[:-1][same]] = rows.ack[by_end[1:][same]]
-    ends = 2 * rows.connections
-    spoke = np.bincount(rows.end[(rows.flags & (SYN | RST)) == 0], minlength=ends) > 0
-    answered = np.bincount(rows.end[valid_syn & ((rows.flags & ACK) != 0)], minlength=ends) > 0
-    asked = np.bincount(rows.end[valid_syn & ((rows.flags & ACK) == 0)], minlength=ends) > 0
-    only_syn = ~spoke & answered & ~asked
-    believable: Mask = ~(beyond & ((following < rows.ack) | only_syn[rows.peer]))
-    return believable
-
-
-def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
-    """Find what proves a SYN-ACK or a third segment that was not captured."""
-    originator = np.arange(rows.connections) * 2
-    responder = np.where(rows.self_connect, originator, originator + 1)
-    opened = rows.iss_known[:, ORIGINATOR] & ~rows.self_connect
-    no_answer = opened & (numbers.syn_row[responder] < 0) & (numbers.wrong_syn_ack_row[responder] < 0)
-    # The originator acknowledges: it has received a SYN-ACK.
-    numbers.inferred_syn_ack_row[:] = np.where(no_answer, numbers.ack_row[originator], -1)
-    # The responder acknowledges data: the originator had sent its ACK with it, or before it.
-    data_acknowledged = numbers.acknowledged_by[RESPONDER] > numbers.syn_end[originator][rows.conn]
-    first = first_of(rows.conn, data_acknowledged & (rows.side == RESPONDER), rows.connections)
-    numbers.inferred_ack_row[:] = np.where(opened & (numbers.ack_row[originator] < 0), first, -1)
-
-
-def _infer_fins(rows: ConnectionRows, numbers: Numbers) -> None:
-    """Find what proves a FIN that was not captured.
-
-    The peer has closed too and is acknowledged, all data captured of this end lies below some number E, and the peer
-    acknowledges E + 1: one more than there was. A lost single octet of data would look the same; but its sender would
-    not have been silent after it.
-    """
-    ends = 2 * rows.connections
-    fin_row = numbers.fin_row
-    if not (fin_row >= 0).any():
-        return
-    peer_end = np.arange(ends) ^ 1
-    highest = np.ones(ends, np.int64)
-    captured = ((rows.flags & RST) == 0) & (rows.seq_end > rows.seq)
-    np.maximum.at(highest, rows.end[captured], rows.seq_end[captured])
-    last_row = rows.start[1:] - 1
-    last_a = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
-    candidate = (
-        (fin_row < 0)
-        & (fin_row[peer_end] >= 0)
-        & (last_a >= numbers.fin_end[peer_end])
-        & (last_a[peer_end] == highest + 1)
-        & np.repeat(~rows.self_connect, 2)
-    )
-    for one in map(int, np.flatnonzero(candidate)):
-        a, b = int(rows.start[one // 2]), int(rows.start[one // 2 + 1])
-        proof = a + int(np.searchsorted(numbers.acknowledged_by[1 - one % 2][a:b], highest[one] + 1))
-        numbers.inferred_fin_row[one] = proof
-        numbers.fin_end[one] = highest[one] + 1
+    return Events(start, code, row, source, resets, disproved, numbers, syn_received)
 
 
 def _arrivals(rows: ConnectionRows, numbers: Numbers) -> Rows:
@@ -334,11 +146,10 @@ class _Slots:
         when, code, conn = when[keep], code[keep], conn[keep]
         joined = np.zeros(len(when), np.bool_)
         same_end = (code[1:] & RESPONDER_BIT) == (code[:-1] & RESPONDER_BIT)
-        joined[1:] = (when[1:] >> 3 == when[:-1] >> 3) & same_end & (conn[1:] == conn[:-1])
+        joined[1:] = (when[1:] >> ORDER_BITS == when[:-1] >> ORDER_BITS) & same_end & (conn[1:] == conn[:-1])
         code |= np.where(joined, JOINED_BIT, 0)
         start = np.searchsorted(conn, np.arange(self._rows.connections + 1))
-        source = (when >> 3) & ((1 << ROW_BITS) - 1)
-        return start, code.astype(np.uint8), row_of(when), source
+        return start, code.astype(np.uint8), row_of(when), source_of(when)
 
 
 _GROUP_ORDER = {
@@ -369,7 +180,8 @@ def _distinct_resets(code: Rows, conn: Rows) -> Mask:
     return keep
 
 
-def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> None:
+def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> Rows:
+    """SYN sent and received. Returns the moment at which each end received one."""
     ends = np.arange(2 * rows.connections)
     bare = numbers.bare_syn_row
     originator, responder = ends[0::2], ends[1::2]
@@ -395,13 +207,12 @@ def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arr
     received[responder] = np.minimum(received[responder], _at(by_data, inferred_both, 1))
     received[originator] = np.minimum(received[originator], _at(inferred >= 0, inferred, 2))
     received[originator] = np.minimum(received[originator], _at(by_data, inferred_both, 2))
-    numbers.syn_received[:] = received
     slots.add(Event.RECEIVE_SYN, ends, received)
-
     # A SYN-ACK with a wrong number answers some other SYN, an old duplicate (Figure 8): it was received all the same.
     wrong = numbers.wrong_syn_ack_row
     other = (wrong >= 0) & ((numbers.syn_ack_row < 0) | (wrong < numbers.syn_ack_row)) & (bare < 0)
     slots.add(Event.RECEIVE_SYN, ends, np.where(other, moment(wrong, INFERRED, 0), NEVER))
+    return received
 
 
 def _at(condition: Mask, row: Rows, source: int) -> Rows:
@@ -477,7 +288,7 @@ def _first_credible(
     refuted = candidate & soft & (repeated > row_of(when))
     use = candidate & ~refuted
     chosen = _earliest(rows.peer[use], when[use], ends)
-    source = (chosen >> 3) & ((1 << ROW_BITS) - 1)
+    source = source_of(chosen)
     is_assumed = (chosen != NEVER) & soft[np.where(chosen != NEVER, source, 0)]
     at = np.flatnonzero(refuted)
     at = at[when[at] < chosen[rows.peer[at]]]
@@ -506,78 +317,13 @@ def _fin_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: 
     slots.add(Event.SEND_FIN, ends, missed)
     fins = numbers.is_fin & (arrival != NEVER)
     received = _earliest(rows.peer[fins], arrival[fins], len(ends))
-    received = np.minimum(received, np.where(missed == NEVER, NEVER, missed + (1 << 3))[_peer_of(rows)])
+    received = np.minimum(received, np.where(missed == NEVER, NEVER, missed + (1 << ORDER_BITS))[_peer_of(rows)])
     slots.add(Event.RECEIVE_FIN, ends, received)
 
 
-def _reset_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers) -> Resets:
-    """Decide what each RST is worth.
-
-    At exactly A of its receiver, or with A unknown, it takes effect. Below A it is old. Above, it waits until A equals
-    it, if it is its sender's last word; if the receiver is silent from then on, it is assumed to have worked (data
-    that is followed by an RST is never acknowledged).
-    """
-    at = np.flatnonzero((rows.flags & RST) != 0)
-    receiver_side, seq = rows.peer[at] & 1, rows.seq[at]
-    conn = rows.conn[at]
-    a_at = np.where(receiver_side, numbers.acknowledged_by[RESPONDER][at], numbers.acknowledged_by[ORIGINATOR][at])
-    # A SYN-ACK with a wrong number names what it expects all the same.
-    wrong = numbers.wrong_syn_ack_row[rows.peer[at]]
-    named = (a_at == UNKNOWN) & (wrong >= 0) & (wrong < at)
-    expected = np.where(named, rows.ack[wrong], a_at)
-    speech = (rows.flags & RST) == 0
-    last_spoken = last_of(rows.end, speech, 2 * rows.connections)
-    last_any = last_of(rows.end, np.ones(len(rows), np.bool_), 2 * rows.connections)
-    last_word = last_spoken[rows.end[at]] < at
-    peer_silent = last_any[rows.peer[at]] < at
-    highest = np.full(2 * rows.connections, UNKNOWN, np.int64)
-    np.maximum.at(highest, rows.end[speech], rows.seq_end[speech])
-
-    # An end that has only sent its SYN resets nothing of its own when it refuses a wrong SYN-ACK (Figure 8, line 5).
-    spoken_before = first_of(rows.end, speech & ((rows.flags & SYN) == 0), 2 * rows.connections)
-    only_syn = (numbers.bare_syn_row[rows.end[at]] >= 0) & ~(
-        (spoken_before[rows.end[at]] >= 0) & (spoken_before[rows.end[at]] < at)
-    )
-    reply = only_syn & ((seq < 1) | (seq > numbers.syn_end[rows.end[at]]))
-    belied = _belied(rows, numbers, at) & ~last_word & ~reply
-
-    when = np.where(((a_at == UNKNOWN) | (a_at == seq)) & ~belied, moment(at, ARRIVED, at), NEVER)
-    ahead = np.flatnonzero((a_at != UNKNOWN) & (seq > a_at) & last_word)
-    assumed = np.zeros(len(at), np.bool_)
-    for s in (ORIGINATOR, RESPONDER):
-        mine = ahead[receiver_side[ahead] == s]
-        reached = numbers.acknowledged_by[s] + rows.conn * RANGE
-        proof = np.searchsorted(reached, seq[mine] + conn[mine] * RANGE)
-        inside = proof < rows.start[conn[mine] + 1]
-        exact = inside & (reached[np.where(inside, proof, 0)] == seq[mine] + conn[mine] * RANGE)
-        when[mine[exact]] = moment(proof[exact], UNBLOCKED_RST, at[mine[exact]])
-        quiet = mine[~inside & peer_silent[mine] & (seq[mine] == highest[rows.end[at[mine]]])]
-        when[quiet] = moment(at[quiet], ARRIVED, at[quiet])
-        assumed[quiet] = True
-
-    # §3.5.3: in SYN-SENT an RST is valid if it acknowledges the SYN (or data on it).
-    ack = (rows.flags[at] & ACK) != 0
-    receiver = rows.peer[at]
-    of_syn = ack & (numbers.bare_syn_row[receiver] >= 0)
-    of_syn &= (rows.ack[at] >= 1) & (rows.ack[at] <= numbers.syn_end[receiver])
-    slots.add(Event.RECEIVE_RST_OF_SYN, receiver, np.where(of_syn & ~belied, moment(at, ARRIVED, at), NEVER), assumed)
-    slots.add(Event.RECEIVE_RST, receiver, when, assumed)
-    acts = (last_word | (when != NEVER)) & ~reply
-    slots.add(Event.SEND_RST, rows.end[at], np.where(acts, moment(at, OWN_ACT, at), NEVER))
-    return Resets(at, when, expected, of_syn, last_word, assumed, belied)
-
-
-def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
-    """Did the peer acknowledge something that the sender of an RST sent only afterwards? Then nothing was reset.
-
-    An injected RST looks so, or one that was lost behind the capture.
-    """
-    speech = (rows.flags & RST) == 0
-    last_row = rows.start[1:] - 1
-    belied = np.zeros(len(at), np.bool_)
-    for s in (ORIGINATOR, RESPONDER):
-        sent = running_maximum(rows, rows.seq_end, speech & (rows.side == s))[at]
-        peer_side = np.where(rows.self_connect[rows.conn[at]], s, 1 - s)
-        finally_acknowledged = np.stack([a[last_row] for a in numbers.acknowledged_by])[peer_side, rows.conn[at]]
-        belied |= (rows.side[at] == s) & (finally_acknowledged > np.maximum(sent, UNKNOWN))
-    return belied
+def _reset_events(slots: _Slots, rows: ConnectionRows, resets: Resets) -> None:
+    at, receiver = resets.row, rows.peer[resets.row]
+    of_syn = np.where(resets.of_syn & ~resets.belied, moment(at, ARRIVED, at), NEVER)
+    slots.add(Event.RECEIVE_RST_OF_SYN, receiver, of_syn, resets.assumed)
+    slots.add(Event.RECEIVE_RST, receiver, resets.moment, resets.assumed)
+    slots.add(Event.SEND_RST, rows.end[at], np.where(resets.ends_sender, moment(at, OWN_ACT, at), NEVER))

@@ -161,7 +161,8 @@ class _Closing:
     def __init__(self, shape: Shape, walked: Walk) -> None:
         self._facts, self._walked = shape.facts, walked
         #: Ordinals of the RSTs that ended the connection.
-        self.resets = [m.ordinal for m in walked.moves if m.event in RESETS and not _opens_later(walked, m)]
+        ending = RESETS | {Event.SEND_RST} if Fact.SELF_CONNECT in shape.facts else RESETS
+        self.resets = [m.ordinal for m in walked.moves if m.event in ending and not _opens_later(walked, m)]
         self._sent: dict[int, int] = {}
         self._acked: dict[int, int] = {}
         self._received: dict[int, int] = {}

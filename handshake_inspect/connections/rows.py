@@ -17,6 +17,9 @@ FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
 
 ORIGINATOR, RESPONDER = 0, 1
 
+#: What a row's control bits say can be looked up in a table of 64: the lower five of them, and whether it has payload.
+KEY_BITS, KEY_PAYLOAD = 0x1F, 1 << 5
+
 _PER_CONNECTION = {"start", "iss", "iss_known", "self_connect"}
 
 
@@ -102,3 +105,8 @@ class ConnectionRows:
         counted = ((self.flags & SYN) != 0).astype(np.int64) + ((self.flags & FIN) != 0)
         after: NDArray[np.int64] = self.seq + self.payload + counted
         return after
+
+
+def control_keys(rows: ConnectionRows) -> NDArray[np.int64]:
+    """Return control bits and presence of payload of each row, as an index into tables. Shape (n,)."""
+    return ((rows.flags & np.uint16(KEY_BITS)) | (rows.payload > 0) * np.uint16(KEY_PAYLOAD)).astype(np.int64)

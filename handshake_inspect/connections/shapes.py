@@ -12,8 +12,9 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.events import NEVER, Events
+from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.machine import AS_CLOSED, AS_ESTABLISHED, AS_LISTEN, NOTHING, UNHEARD
+from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 
 #: Octets of an event string that fit into one word.
@@ -107,7 +108,7 @@ def _starts(rows: ConnectionRows, events: Events) -> NDArray[np.int64]:
     starts[known, ORIGINATOR] = AS_CLOSED
     passive = known & (numbers.bare_syn_row[responder] < 0)
     answered = (numbers.syn_ack_row[responder] >= 0) | (numbers.wrong_syn_ack_row[responder] >= 0)
-    answered |= numbers.syn_received[responder] != NEVER
+    answered |= events.syn_received[responder] != NEVER
     starts[passive & answered, RESPONDER] = AS_LISTEN
     starts[passive & ~answered & reset[responder], RESPONDER] = AS_CLOSED
     starts[known & ~passive, RESPONDER] = AS_CLOSED

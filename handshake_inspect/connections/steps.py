@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import Arithmetic, End, Frame, Pair, StateAt, Step
-from handshake_inspect.connections.events import NEVER, RESPONDER_BIT, UNKNOWN, Events, running_maximum
+from handshake_inspect.connections.events import RESPONDER_BIT, Events
 from handshake_inspect.connections.kinds import SIDES, Judgement
 from handshake_inspect.connections.machine import Walk
+from handshake_inspect.connections.moments import NEVER
+from handshake_inspect.connections.numbers import UNKNOWN, running_maximum
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.verdict import BELIED, RESET_REASONS, ResetTable
 from handshake_inspect.tcp.seqnum import add
@@ -173,7 +175,7 @@ class _Sums:
     """
 
     def __init__(self, rows: ConnectionRows, events: Events) -> None:
-        self._rows, self._numbers = rows, events.numbers
+        self._rows, self._numbers, self._events = rows, events.numbers, events
         self._fin = events.numbers.fin_row
         first, second = ("u", "w") if self._closes_first() == ORIGINATOR else ("w", "u")
         self._letters = [_Letters("x", first), _Letters("y", second)]
@@ -357,7 +359,7 @@ class _Sums:
         if int(rows.flags[i]) & ACK and bool(rows.iss_known[0, peer]):
             ack = int(rows.ack[i])
             highest = _value_before(self._sent[peer], i)
-            if highest != UNKNOWN and numbers.syn_received[peer] == NEVER:
+            if highest != UNKNOWN and self._events.syn_received[peer] == NEVER:
                 reason = "acknowledges the SYN" if ack == highest else "does not acknowledge the SYN"
                 sums.append(self._sum("ack", peer, highest, ack, ack == highest, reason, i))
         return sums

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.derived import derive
-from handshake_inspect.connections.events import NEVER, UNKNOWN, Events, find_events, row_of
+from handshake_inspect.connections.events import Events, find_events
 from handshake_inspect.connections.kinds import Judgement, judge
+from handshake_inspect.connections.moments import NEVER, row_of
+from handshake_inspect.connections.numbers import UNKNOWN
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST, SYN, ConnectionRows
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, first_of, last_of
@@ -352,7 +354,7 @@ def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
     receiver = rows.peer[at]
     expected, seq = resets.expected, rows.seq[at]
     # In SYN-SENT: it has sent a SYN and is not known to have received one.
-    syn_sent = (events.numbers.bare_syn_row[receiver] >= 0) & (row_of(events.numbers.syn_received[receiver]) > at)
+    syn_sent = (events.numbers.bare_syn_row[receiver] >= 0) & (row_of(events.syn_received[receiver]) > at)
     reason = np.select(
         [
             resets.belied & (resets.of_syn | (expected == UNKNOWN) | (seq == expected)),

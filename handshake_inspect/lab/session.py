@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from handshake_inspect.capture.frames import RawFrame
 from handshake_inspect.capture.live import LiveCapture
-from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.records import CaptureError, RawFrame, Records
 from handshake_inspect.lab.echo import Address, End, SocketCall
 from handshake_inspect.lab.programs import run_programs
 from handshake_inspect.lab.scenarios import Scenario, scenario_named

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from handshake_inspect.capture.frames import RawFrame
+from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.scapy_reader import scapy_layers
 from handshake_inspect.table import Block
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from handshake_inspect.capture import decode, scapy_reader
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.frames import RawFrame, records_of
 from handshake_inspect.capture.link import DECODED
 from handshake_inspect.capture.options import layout, read_options
+from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.table import Block, Names, Numbered
 from tests.capture import strategies as build
 

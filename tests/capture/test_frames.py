@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.frames import RawFrame, fetch, payload, records_of, write_pcap
-from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.capture.frames import fetch, payload, write_pcap
+from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
 from handshake_inspect.capture.scapy_reader import scapy_layers
 from tests.capture import strategies as build
 from tests.capture.builders import pcap, rows

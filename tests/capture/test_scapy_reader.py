@@ -13,8 +13,7 @@ import pytest
 from handshake_inspect.capture import scapy_reader
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.frames import RawFrame, records_of
-from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
 from tests.capture.builders import pcap
 from tests.capture.strategies import differences

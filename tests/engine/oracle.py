@@ -613,6 +613,8 @@ class Oracle:
             move = self.moves[number]
             if not any(m.end == move.end and m.after in SYNCHRONIZED for m in self.moves[number + 1 :]):
                 found.append((row, move))
+        if self.self_connect and not found:  # its own RST has closed the socket before it can arrive there
+            found = [(self.rows[m.row], m) for m in self.moves if m.event is Event.SEND_RST]
         return found
 
     def visited(self, side: int) -> set[State]:

@@ -1140,8 +1140,3 @@ GROUPS = {
 }
 
 SCENARIOS = {f"{group}: {name}": text for group, members in GROUPS.items() for name, text in members.items()}
-
-#: What the engine does not do (yet), and why. Strict: a scenario that begins to pass must leave this list.
-OPEN_QUESTIONS = {
-    "RST: at a self-connect": "its own RST has closed the socket before it arrives there: no RST took effect",
-}

@@ -1,0 +1,214 @@
+"""Octets as they arrive, and the part of them that is in memory; what every reader of a capture file has in common.
+
+In: an open file or pipe. Out: a `Window` on its octets, and `RecordReader`, the base of `pcap` and `pcapng`. A source
+gives what one read returns, so a live pipe is not kept waiting, and never needs to seek. gzip is undone on the way.
+"""
+
+from __future__ import annotations
+
+import io
+import select
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+
+import numpy as np
+
+from handshake_inspect.capture.records import Damage, Records
+
+#: Octets kept behind the data of a buffer, so that fixed-size rows can be gathered from any frame in it.
+SLACK_OCTETS = 256
+#: No record of any format is longer than this, or it is damage (USB and D-Bus captures may reach it).
+LONGEST_RECORD_OCTETS = 1 << 27
+
+
+class Source:
+    """Octets as they arrive: `readinto` fills what one read gives (and what is ready), 0 at the end."""
+
+    def __init__(self, file: BinaryIO, *, owned: bool) -> None:
+        self._file = cast(Any, file)
+        self._owned = owned
+        self._descriptor = _descriptor(file)
+        self._raw = isinstance(file, io.RawIOBase)
+
+    def readinto(self, view: memoryview) -> int:
+        """Wait for some octets, then take also those that are ready, at most as many as `view` holds."""
+        filled = self._read_once(view)
+        while 0 < filled < len(view) and self._descriptor is not None:
+            if not select.select([self._descriptor], [], [], 0)[0]:
+                break
+            more = self._read_once(view[filled:])
+            if not more:
+                break
+            filled += more
+        return filled
+
+    def _read_once(self, view: memoryview) -> int:
+        if self._raw:
+            return int(self._file.readinto(view) or 0)
+        if hasattr(self._file, "readinto1"):
+            return int(self._file.readinto1(view) or 0)
+        octets = self._file.read(len(view))
+        view[: len(octets)] = octets
+        return len(octets)
+
+    def close(self) -> None:
+        """Close the file if it was opened here."""
+        if self._owned:
+            self._file.close()
+
+
+def _descriptor(file: BinaryIO) -> int | None:
+    """Return the descriptor to ask whether more is ready; None if there is none."""
+    try:
+        return file.fileno()
+    except (OSError, AttributeError, io.UnsupportedOperation):
+        return None
+
+
+class GunzipSource(Source):
+    """The decompressed octets of a gzip source (RFC 1952), member after member."""
+
+    def __init__(self, source: Source, already_read: bytes) -> None:
+        self._source = source
+        self._compressed = already_read
+        self._member = zlib.decompressobj(wbits=31)
+
+    def readinto(self, view: memoryview) -> int:
+        """Decompress at most as many octets as `view` holds; 0 at the end; OSError where the data is broken."""
+        chunk = bytearray(1 << 16)
+        while True:
+            if not self._compressed:
+                self._compressed = bytes(chunk[: self._source.readinto(memoryview(chunk))])
+                if not self._compressed:
+                    if not self._member.eof:
+                        raise OSError("the gzip stream ends early")
+                    return 0
+            if self._member.eof:
+                if not self._compressed.strip(b"\0"):  # RFC 1952 has no padding, gzip(1) accepts zeros
+                    self._compressed = b""
+                    continue
+                self._member = zlib.decompressobj(wbits=31)
+            try:
+                octets = self._member.decompress(self._compressed, len(view))
+            except zlib.error as error:
+                raise OSError(f"the gzip stream is broken ({error})") from None
+            self._compressed = self._member.unconsumed_tail or self._member.unused_data
+            if octets:
+                view[: len(octets)] = octets
+                return len(octets)
+
+    def close(self) -> None:
+        """Close the compressed source."""
+        self._source.close()
+
+
+class Window:
+    """The part of a source that is in memory: one buffer, used again for every block, growing only if it must."""
+
+    def __init__(self, source: Source, block_octets: int) -> None:
+        self.source = source
+        #: No more octets will come.
+        self.ended = False
+        #: Why they stopped coming, if that was an error.
+        self.error: str | None = None
+        #: Where the octets begin and end in `buffer` that were not consumed yet.
+        self.start = self.end = 0
+        #: The octets, and the same as an array; replaced when they must grow.
+        self.buffer = bytearray()
+        self.octets = np.frombuffer(self.buffer, np.uint8)
+        self._skipped = 0
+        self._allocate(max(block_octets, 64))
+
+    def _allocate(self, size: int) -> None:
+        kept = bytes(self.buffer[self.start : self.end]) if self.end else b""
+        self.buffer = bytearray(size + SLACK_OCTETS)
+        self.octets = np.frombuffer(self.buffer, np.uint8)
+        self.buffer[: len(kept)] = kept
+        self.size = size
+
+    def fill(self) -> bool:
+        """Move what is not consumed to the front and read behind it; False if nothing more came."""
+        carried = self.end - self.start
+        if carried == self.size and not self.ended:
+            self._allocate(2 * self.size)
+        elif self.start:
+            self.buffer[:carried] = self.buffer[self.start : self.end]
+        self._skipped += self.start
+        self.start, self.end = 0, carried
+        if not self.ended:
+            try:
+                came = self.source.readinto(memoryview(self.buffer)[carried : self.size])
+            except OSError as error:
+                self.error = error.strerror or str(error)
+                came = 0
+            self.end += came
+            self.ended = came == 0
+        return not self.ended
+
+    def need(self, count: int) -> bool:
+        """Read until `count` octets are there; False if the source ends before."""
+        while self.end - self.start < count:
+            if not self.fill():
+                return False
+        return True
+
+    def peek(self, count: int) -> bytes:
+        """Return the next octets, at most `count`, of those in memory."""
+        return bytes(self.buffer[self.start : min(self.start + count, self.end)])
+
+    def file_offset(self, index: int) -> int:
+        """Return where in the (uncompressed) source the octet at `index` of the buffer stands."""
+        return self._skipped + index
+
+
+class RecordReader(ABC):
+    """The records of one capture, iterated once. Damage ends the iteration without an exception."""
+
+    #: "pcap" or "pcapng".
+    format: str = ""
+
+    def __init__(self, name: str, window: Window) -> None:
+        self.name = name
+        self.damage: list[Damage] = []
+        #: Frames that the capturing side says it lost; None if it does not say. Final when iteration has ended.
+        self.dropped: int | None = None
+        self._window = window
+        self._frames = 0
+
+    def __iter__(self) -> Iterator[Records]:
+        try:
+            yield from self._blocks()
+        finally:
+            self.close()
+
+    @abstractmethod
+    def _blocks(self) -> Iterator[Records]:
+        """Yield the records of each block that arrives."""
+
+    def _damaged(self, index: int, message: str) -> None:
+        """Note that the record at `index` of the buffer is broken."""
+        offset = self._window.file_offset(index)
+        self.damage.append(Damage(self.name, offset, self._frames, message))
+
+    def _cut(self, index: int, what: str) -> None:
+        """Note that the capture ends inside the record at `index`, or could not be read further."""
+        window = self._window
+        if window.error:
+            self._damaged(index, f"cannot be read further: {window.error}")
+        elif window.end > index:
+            self._damaged(index, f"the capture ends inside {what} ({window.end - index} octets of it are there)")
+
+    def close(self) -> None:
+        """Close the file, if `open_capture` opened it."""
+        self._window.source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,38 @@
+"""When something happened: a row, a rank within it and the segment that it is about, in one number that sorts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+#: Moment of what never happened.
+NEVER = np.iinfo(np.int64).max
+
+# Order within one row.
+INFERRED, PROVEN, OWN_ACT, UNBLOCKED, UNBLOCKED_RST, ARRIVED = range(6)
+#: Bits of a row number in a moment: a partition holds at most 2**28 rows.
+ROW_BITS = 28
+#: Source of an inferred FIN: after all segments that the same row proves.
+AFTER_ALL = (1 << ROW_BITS) - 8
+#: The lowest bits order the events of one segment.
+ORDER_BITS = 3
+
+
+def moment(row: Rows | int, rank: int, source: Rows | int) -> Rows:
+    """Put (row, rank within the row, source row) into one number that sorts."""
+    base = np.asarray(row, np.int64) << 3 | rank
+    when: Rows = (base << ROW_BITS | np.asarray(source, np.int64)) << ORDER_BITS
+    return when
+
+
+def row_of(when: Rows) -> Rows:
+    """Return the row of a moment."""
+    return when >> (ROW_BITS + 3 + ORDER_BITS)
+
+
+def source_of(when: Rows) -> Rows:
+    """Return the source row of a moment."""
+    return (when >> ORDER_BITS) & ((1 << ROW_BITS) - 1)

@@ -1,0 +1,175 @@
+"""What the numbers of each end amount to: who acknowledged what, and which segments must have been there.
+
+In: `ConnectionRows`. Out: `Numbers`. RFC 9293 §3.4 and §3.10.7.4 (fifth: check the ACK field).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handshake_inspect.connections.moments import NEVER, Mask, Rows
+from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.split import first_of, last_of
+
+#: No number yet: below every relative number (0 is a number, the SYN's).
+UNKNOWN = -(1 << 40)
+#: Distance between the number ranges of neighbouring connections where one array holds all of them.
+RANGE = 1 << 44
+
+
+@dataclass
+class Numbers:
+    """What the acknowledgments and sequence numbers of each end amount to."""
+
+    #: A of each side at each row, this row included; UNKNOWN before the first. Two arrays of shape (n,).
+    acknowledged_by: list[Rows]
+    #: Acknowledgments that count towards A. Shape (n,).
+    ack_counts: Mask
+    #: Number after the SYN of each end and the data on it (1 without data). Shape (2m,).
+    syn_end: Rows
+    #: FINs of this connection. Shape (n,).
+    is_fin: Mask
+    #: First FIN of each end, -1 if none, and its end. Shape (2m,).
+    fin_row: Rows
+    fin_end: Rows
+    #: A FIN was not captured, but its acknowledgment proves it: the row that does, -1 else. Shape (2m,).
+    inferred_fin_row: Rows
+    #: First and last valid SYN of each end, -1 if none. Shape (2m,).
+    syn_row: Rows
+    last_syn_row: Rows
+    #: First SYN without ACK, first valid SYN-ACK, first SYN-ACK with a wrong number of each end. Shape (2m,).
+    bare_syn_row: Rows
+    syn_ack_row: Rows
+    wrong_syn_ack_row: Rows
+    #: First segment with ACK, without SYN and RST, of each end; and the first that counts. Shape (2m,).
+    ack_row: Rows
+    #: Row that proves a handshake segment which was not captured, -1 else: the originator's first ACK for the
+    #: SYN-ACK, the responder's acknowledgment of data for both. Shape (m,).
+    inferred_syn_ack_row: Rows
+    inferred_ack_row: Rows
+
+
+def running_maximum(rows: ConnectionRows, values: Rows, mask: Mask) -> Rows:
+    """Return at each row the largest of `values` where `mask`, from its connection's first row to this one."""
+    lifted = np.where(mask, values, UNKNOWN) + rows.conn * RANGE
+    return np.maximum.accumulate(lifted) - rows.conn * RANGE
+
+
+def row_before(rows: ConnectionRows, running: Rows) -> Rows:
+    """Return the value of a running column at the row before each row; UNKNOWN at a connection's first row."""
+    before = np.full(len(rows), UNKNOWN, np.int64)
+    same = rows.conn[1:] == rows.conn[:-1]
+    before[1:][same] = running[:-1][same]
+    return before
+
+
+def find_numbers(rows: ConnectionRows) -> Numbers:
+    """Look at every SYN, FIN and acknowledgment of every connection."""
+    flags, end, peer, ends = rows.flags, rows.end, rows.peer, 2 * rows.connections
+    syn, ack, fin, rst = (((flags & bit) != 0) for bit in (SYN, ACK, FIN, RST))
+    known = rows.iss_known.reshape(-1)
+    valid_syn = syn & ~rst & ~rows.ignored_syn & (rows.seq == 0) & known[end]
+    syn_end = np.ones(ends, np.int64)
+    np.maximum.at(syn_end, end[valid_syn], rows.payload[valid_syn] + 1)
+    # RFC 9293 §3.10.7.3, first: a SYN-ACK counts if it acknowledges the SYN, or a part of the data on it.
+    right = valid_syn & ack & (rows.ack >= 1) & (rows.ack <= syn_end[peer])
+    wrong = syn & ack & ~rst & ~right
+    ordinary = ack & ~syn & ~rst
+    counts = right | ordinary & _believable(rows, ordinary, valid_syn)
+    acknowledged_by = [running_maximum(rows, rows.ack, counts & (rows.side == s)) for s in (ORIGINATOR, RESPONDER)]
+    # A FIN whose number lies before its sender's SYN is no FIN of this connection.
+    is_fin = fin & ~rst & (~known[end] | (rows.seq_end >= 2))
+    fin_row = first_of(end, is_fin, ends)
+    numbers = Numbers(
+        acknowledged_by=acknowledged_by,
+        ack_counts=counts,
+        syn_end=syn_end,
+        is_fin=is_fin,
+        fin_row=fin_row,
+        fin_end=np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER),
+        inferred_fin_row=np.full(ends, -1, np.int64),
+        syn_row=first_of(end, valid_syn & (right | ~ack), ends),
+        last_syn_row=last_of(end, valid_syn, ends),
+        bare_syn_row=first_of(end, valid_syn & ~ack, ends),
+        syn_ack_row=first_of(end, right, ends),
+        wrong_syn_ack_row=first_of(end, wrong, ends),
+        ack_row=first_of(end, ordinary & counts, ends),
+        inferred_syn_ack_row=np.full(rows.connections, -1, np.int64),
+        inferred_ack_row=np.full(rows.connections, -1, np.int64),
+    )
+    _infer_handshake(rows, numbers)
+    _infer_fins(rows, numbers)
+    return numbers
+
+
+def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
+    """Sort out acknowledgments of what was never sent: they must not count as proof of anything.
+
+    A capture may have missed what they acknowledge, so one that lies beyond everything captured of the peer is
+    believed unless its sender's next acknowledgment takes it back, or the peer was captured to send its SYN-ACK and
+    never anything after it (RFC 9293 §3.10.7.4, fifth: SEG.ACK > SND.NXT).
+    """
+    sent = [running_maximum(rows, rows.seq_end, (rows.flags & RST == 0) & (rows.side == s)) for s in (0, 1)]
+    peer_sent = np.where(rows.peer & 1, sent[RESPONDER], sent[ORIGINATOR])
+    beyond = ordinary & (rows.ack > peer_sent) & (peer_sent > UNKNOWN)
+    if not beyond.any():
+        return np.ones(len(rows), np.bool_)
+    at = np.flatnonzero(ordinary)
+    by_end = at[np.argsort(rows.end[at], kind="stable")]
+    following = np.full(len(rows), NEVER, np.int64)
+    same = rows.end[by_end[1:]] == rows.end[by_end[:-1]]
+    following[by_end[:-1][same]] = rows.ack[by_end[1:][same]]
+    ends = 2 * rows.connections
+    spoke = np.bincount(rows.end[(rows.flags & (SYN | RST)) == 0], minlength=ends) > 0
+    answered = np.bincount(rows.end[valid_syn & ((rows.flags & ACK) != 0)], minlength=ends) > 0
+    asked = np.bincount(rows.end[valid_syn & ((rows.flags & ACK) == 0)], minlength=ends) > 0
+    only_syn = ~spoke & answered & ~asked
+    believable: Mask = ~(beyond & ((following < rows.ack) | only_syn[rows.peer]))
+    return believable
+
+
+def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
+    """Find what proves a SYN-ACK or a third segment that was not captured."""
+    originator = np.arange(rows.connections) * 2
+    responder = np.where(rows.self_connect, originator, originator + 1)
+    opened = rows.iss_known[:, ORIGINATOR] & ~rows.self_connect
+    no_answer = opened & (numbers.syn_row[responder] < 0) & (numbers.wrong_syn_ack_row[responder] < 0)
+    # The originator acknowledges: it has received a SYN-ACK.
+    numbers.inferred_syn_ack_row[:] = np.where(no_answer, numbers.ack_row[originator], -1)
+    # The responder acknowledges data: the originator had sent its ACK with it, or before it.
+    data_acknowledged = numbers.acknowledged_by[RESPONDER] > numbers.syn_end[originator][rows.conn]
+    first = first_of(rows.conn, data_acknowledged & (rows.side == RESPONDER), rows.connections)
+    numbers.inferred_ack_row[:] = np.where(opened & (numbers.ack_row[originator] < 0), first, -1)
+
+
+def _infer_fins(rows: ConnectionRows, numbers: Numbers) -> None:
+    """Find what proves a FIN that was not captured.
+
+    The peer has closed too and is acknowledged, all data captured of this end lies below some number E, and the peer
+    acknowledges E + 1: one more than there was. A lost single octet of data would look the same; but its sender would
+    not have been silent after it.
+    """
+    ends = 2 * rows.connections
+    fin_row = numbers.fin_row
+    if not (fin_row >= 0).any():
+        return
+    peer_end = np.arange(ends) ^ 1
+    highest = np.ones(ends, np.int64)
+    captured = ((rows.flags & RST) == 0) & (rows.seq_end > rows.seq)
+    np.maximum.at(highest, rows.end[captured], rows.seq_end[captured])
+    last_row = rows.start[1:] - 1
+    last_a = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
+    candidate = (
+        (fin_row < 0)
+        & (fin_row[peer_end] >= 0)
+        & (last_a >= numbers.fin_end[peer_end])
+        & (last_a[peer_end] == highest + 1)
+        & np.repeat(~rows.self_connect, 2)
+    )
+    for one in map(int, np.flatnonzero(candidate)):
+        a, b = int(rows.start[one // 2]), int(rows.start[one // 2 + 1])
+        proof = a + int(np.searchsorted(numbers.acknowledged_by[1 - one % 2][a:b], highest[one] + 1))
+        numbers.inferred_fin_row[one] = proof
+        numbers.fin_end[one] = highest[one] + 1

@@ -1,0 +1,118 @@
+"""What each RST is worth (RFC 9293 §3.5.2, §3.5.3, §3.10.7; RFC 5961 §3).
+
+At exactly A of its receiver, or with A unknown, it takes effect. Below A it is old. Above, it waits until A equals it,
+if it is its sender's last word; if the receiver is silent from then on, it is assumed to have worked (data that is
+followed by an RST is never acknowledged). If its sender goes on and is acknowledged, nothing was reset.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handshake_inspect.connections.moments import ARRIVED, NEVER, UNBLOCKED_RST, Mask, Rows, moment
+from handshake_inspect.connections.numbers import RANGE, UNKNOWN, Numbers, running_maximum
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.split import first_of, last_of
+
+
+@dataclass
+class Resets:
+    """All RST rows."""
+
+    #: Row of each.
+    row: Rows
+    #: Moment of its effect, NEVER if it has none.
+    moment: Rows
+    #: A of the receiver when it was sent, UNKNOWN if the receiver had acknowledged nothing.
+    expected: Rows
+    #: It acknowledges the receiver's SYN.
+    of_syn: Mask
+    #: It was its sender's last word.
+    last_word: Mask
+    #: Its effect is assumed: it is beyond A, but nothing was heard of the receiver again.
+    assumed: Mask
+    #: Its sender went on, and the receiver acknowledged it: it had no effect.
+    belied: Mask
+    #: Its sender gave up its own connection with it.
+    ends_sender: Mask
+
+
+def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
+    """Decide what each RST is worth."""
+    at = np.flatnonzero((rows.flags & RST) != 0)
+    sender, receiver, seq = rows.end[at], rows.peer[at], rows.seq[at]
+    acknowledged = np.where(
+        receiver & 1, numbers.acknowledged_by[RESPONDER][at], numbers.acknowledged_by[ORIGINATOR][at]
+    )
+    last_word = last_of(rows.end, (rows.flags & RST) == 0, 2 * rows.connections)[sender] < at
+    refuses = _refuses_only(rows, numbers, at)
+    belied = _belied(rows, numbers, at) & ~last_word & ~refuses
+    exact = (acknowledged == UNKNOWN) | (acknowledged == seq)
+    when = np.where(exact & ~belied, moment(at, ARRIVED, at), NEVER)
+    ahead = np.flatnonzero((acknowledged != UNKNOWN) & (seq > acknowledged) & last_word)
+    assumed = _catch_up(rows, numbers, at, ahead, when)
+    # §3.5.3: in SYN-SENT an RST is valid if it acknowledges the SYN (or data on it).
+    of_syn = ((rows.flags[at] & ACK) != 0) & (numbers.bare_syn_row[receiver] >= 0)
+    of_syn &= (rows.ack[at] >= 1) & (rows.ack[at] <= numbers.syn_end[receiver])
+    # A SYN-ACK with a wrong number names what it expects all the same.
+    wrong = numbers.wrong_syn_ack_row[receiver]
+    named = (acknowledged == UNKNOWN) & (wrong >= 0) & (wrong < at)
+    return Resets(
+        row=at,
+        moment=when,
+        expected=np.where(named, rows.ack[wrong], acknowledged),
+        of_syn=of_syn,
+        last_word=last_word,
+        assumed=assumed,
+        belied=belied,
+        ends_sender=(last_word | (when != NEVER)) & ~refuses,
+    )
+
+
+def _refuses_only(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
+    """Does an RST only refuse a wrong SYN-ACK? An end that has only sent its SYN goes on (Figure 8, line 5)."""
+    sender, seq = rows.end[at], rows.seq[at]
+    spoke = first_of(rows.end, (rows.flags & (SYN | RST)) == 0, 2 * rows.connections)[sender]
+    only_syn = (numbers.bare_syn_row[sender] >= 0) & ~((spoke >= 0) & (spoke < at))
+    return only_syn & ((seq < 1) | (seq > numbers.syn_end[sender]))
+
+
+def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, when: Rows) -> Mask:
+    """Fill in the moments of RSTs beyond A (`ahead`: their places in `at`). Returns which effects are assumed."""
+    sender, receiver, seq, conn = rows.end[at], rows.peer[at], rows.seq[at], rows.conn[at]
+    ends = 2 * rows.connections
+    peer_silent = last_of(rows.end, np.ones(len(rows), np.bool_), ends)[receiver] < at
+    highest = np.full(ends, UNKNOWN, np.int64)
+    speech = (rows.flags & RST) == 0
+    np.maximum.at(highest, rows.end[speech], rows.seq_end[speech])
+    assumed = np.zeros(len(at), np.bool_)
+    for s in (ORIGINATOR, RESPONDER):
+        mine = ahead[receiver[ahead] & 1 == s]
+        reached = numbers.acknowledged_by[s] + rows.conn * RANGE
+        wanted = seq[mine] + conn[mine] * RANGE
+        proof = np.searchsorted(reached, wanted)
+        inside = proof < rows.start[conn[mine] + 1]
+        exact = inside & (reached[np.where(inside, proof, 0)] == wanted)
+        when[mine[exact]] = moment(proof[exact], UNBLOCKED_RST, at[mine[exact]])
+        quiet = mine[~inside & peer_silent[mine] & (seq[mine] == highest[sender[mine]])]
+        when[quiet] = moment(at[quiet], ARRIVED, at[quiet])
+        assumed[quiet] = True
+    return assumed
+
+
+def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
+    """Did the peer acknowledge something that the sender of an RST sent only afterwards? Then nothing was reset.
+
+    An injected RST looks so, or one that was lost behind the capture.
+    """
+    speech = (rows.flags & RST) == 0
+    last_row = rows.start[1:] - 1
+    belied = np.zeros(len(at), np.bool_)
+    for s in (ORIGINATOR, RESPONDER):
+        sent = running_maximum(rows, rows.seq_end, speech & (rows.side == s))[at]
+        peer_side = np.where(rows.self_connect[rows.conn[at]], s, 1 - s)
+        finally_acknowledged = np.stack([a[last_row] for a in numbers.acknowledged_by])[peer_side, rows.conn[at]]
+        belied |= (rows.side[at] == s) & (finally_acknowledged > np.maximum(sent, UNKNOWN))
+    return belied

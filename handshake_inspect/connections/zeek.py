@@ -1,0 +1,166 @@
+"""What Zeek makes of one connection: the states of its ends, `conn_state` and `history`.
+
+In: the token string of a connection (`zeek_tokens`). Out: Zeek's two words for it. In plain Python, once per distinct
+string. Rules followed: Zeek 7 (TCPSessionAdapter, TCP_Endpoint, base/protocols/conn).
+
+**Where we differ from Zeek, knowingly.** Timers do not end a connection. Roles are ours, not guessed from ports: `^`
+stands in front where the responder was captured first, and a SYN captured after its SYN-ACK establishes both ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+
+from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.connections.zeek_tokens import CONTROL, GAP_SHIFT, Token
+
+
+class Seen(IntEnum):
+    """Zeek's states of one end."""
+
+    INACTIVE = 0
+    SYN_SENT = 1
+    SYN_ACK_SENT = 2
+    PARTIAL = 3
+    ESTABLISHED = 4
+    CLOSED = 5
+    RESET = 6
+
+
+@dataclass
+class _End:
+    state: Seen = Seen.INACTIVE
+    before: Seen = Seen.INACTIVE
+
+    def move(self, state: Seen) -> None:
+        if state != self.state:
+            self.before, self.state = self.state, state
+
+    def is_clean(self) -> bool:
+        """Is it established, or was it until its FIN? Gaps count between such ends only."""
+        return Seen.ESTABLISHED in ((self.state, self.before) if self.state is Seen.CLOSED else (self.state,))
+
+
+@lru_cache(maxsize=1 << 16)
+def watch(tokens: Sequence[int]) -> tuple[str, str]:
+    """Walk over a connection as Zeek does. Returns its `conn_state` and its `history`."""
+    ends = (_End(), _End())
+    history: list[str] = ["^"] if tokens[0] & Token.BY_RESPONDER else []
+    written: set[str] = set()
+    for token in tokens:
+        side = RESPONDER if token & Token.BY_RESPONDER else ORIGINATOR
+        sender, peer = ends[side], ends[1 - side]
+        history.extend(_cased(_letter(token, side, sender, written), side))
+        if token & Token.ZERO_WINDOW and peer.state != Seen.CLOSED and sender.state != Seen.RESET:
+            history.append(_cased("W", side))
+        if token & Token.REPEATS and sender.state != Seen.RESET:
+            history.append(_cased("T", side))
+        _advance(token, side, sender, peer)
+        if sender.is_clean() and peer.is_clean():
+            history.append(_cased("G", 1 - side) * (token >> GAP_SHIFT))
+    text = "".join(history)
+    return _conn_state(ends[ORIGINATOR], ends[RESPONDER], text, bool(tokens[0] & Token.EMPTY)), text
+
+
+def _cased(letters: str, side: int) -> str:
+    return letters.lower() if side == RESPONDER else letters
+
+
+def _letter(token: int, side: int, sender: _End, written: set[str]) -> str:
+    """Return the letter of a row's control bits, "" if it is not to be written (again)."""
+    control = token & CONTROL
+    if control & (control - 1):  # more than one bit
+        letter = "I" if control & Token.FIN and control & Token.RST else "Q"
+    elif control:
+        letter = {Token.SYN: "H" if token & Token.ACK else "S", Token.FIN: "F", Token.RST: "R"}[control]
+    else:
+        letter = "D" if token & Token.DATA else "A" if token & Token.ACK else ""
+    once = _cased("S" if letter == "H" else letter, side)  # a SYN-ACK after a SYN is another SYN
+    if once not in written:
+        written.add(once)
+        return letter
+    if not token & Token.AGAIN:
+        return ""
+    # An open end takes another SYN for the one that counts: its number is then 0, as before.
+    closed = sender.state is Seen.CLOSED or (sender.state is Seen.RESET and sender.before is not Seen.INACTIVE)
+    return letter if letter in "FR" or closed else ""
+
+
+def _advance(token: int, side: int, sender: _End, peer: _End) -> None:
+    """Move the ends' states over one row."""
+    syn, fin, rst = token & Token.SYN, token & Token.FIN, token & Token.RST
+    match sender.state:
+        case Seen.INACTIVE:
+            _first_word(token, side, sender, peer)
+        case Seen.SYN_SENT | Seen.SYN_ACK_SENT:
+            if fin:
+                sender.move(Seen.CLOSED)
+            if rst:
+                sender.move(Seen.RESET)
+        case Seen.ESTABLISHED | Seen.PARTIAL:
+            if syn and not token & Token.ACK and (sender.state, peer.state) == (Seen.PARTIAL, Seen.INACTIVE):
+                sender.move(Seen.SYN_SENT)
+            if fin and not rst:
+                sender.move(Seen.CLOSED)
+                if (peer.state, peer.before) == (Seen.RESET, Seen.CLOSED):
+                    peer.move(Seen.CLOSED)  # a FIN and then an RST, now answered: an ordinary close
+            if rst:
+                sender.move(Seen.RESET)
+        case Seen.CLOSED:
+            if rst and peer.state != Seen.CLOSED:
+                sender.move(Seen.RESET)
+
+
+def _first_word(token: int, side: int, sender: _End, peer: _End) -> None:
+    """Move the state of an end that was silent so far, or that has only acknowledged a SYN."""
+    if token & Token.SYN:
+        if side == RESPONDER or (not token & Token.ACK and peer.state is Seen.ESTABLISHED):
+            if peer.state is Seen.SYN_SENT or (peer.state is Seen.SYN_ACK_SENT and not token & Token.ACK):
+                peer.move(Seen.ESTABLISHED)
+            sender.move(Seen.ESTABLISHED)
+        else:
+            sender.move(Seen.SYN_ACK_SENT if token & Token.ACK else Seen.SYN_SENT)
+    if token & Token.FIN:
+        sender.move(Seen.CLOSED)
+    if token & Token.RST:
+        sender.move(Seen.RESET)
+    if sender.state is not Seen.INACTIVE:
+        return
+    if side == RESPONDER and not token & Token.DATA and peer.state is Seen.SYN_SENT:
+        return  # some acknowledge a SYN before they answer it
+    if token & Token.ACK and peer.state is Seen.ESTABLISHED:
+        sender.move(Seen.ESTABLISHED)
+    else:
+        sender.move(Seen.PARTIAL)
+
+
+def _conn_state(originator: _End, responder: _End, history: str, is_empty: bool) -> str:
+    """Return Zeek's verdict on the two final states. The order of the questions counts."""
+    mine, theirs = originator.state, responder.state
+    silent = (Seen.INACTIVE, Seen.PARTIAL)
+    if theirs is Seen.RESET:
+        if mine in (Seen.SYN_SENT, Seen.SYN_ACK_SENT) or (mine is Seen.RESET and is_empty):
+            return "REJ"
+        return "RSTRH" if mine in silent else "RSTR"
+    if mine is Seen.RESET:
+        if theirs not in silent:
+            return "RSTO"
+        return "RSTOS0" if _syn_then_rst(history) else "OTH"
+    if mine is Seen.CLOSED:
+        return "SF" if theirs is Seen.CLOSED else "SH" if theirs in silent else "S2"
+    if theirs is Seen.CLOSED:
+        return "SHR" if mine in silent else "S3"
+    if (mine, theirs) == (Seen.SYN_SENT, Seen.INACTIVE):
+        return "S0"
+    return "S1" if (mine, theirs) == (Seen.ESTABLISHED, Seen.ESTABLISHED) else "OTH"
+
+
+def _syn_then_rst(history: str) -> bool:
+    """Did the originator send a SYN, then an RST, and nothing that another end would have answered between?"""
+    after_syn = history.removeprefix("^")
+    if not after_syn.startswith("S") or "R" not in after_syn:
+        return False
+    return not set("HAFGIQ") & set(after_syn[: after_syn.index("R")])

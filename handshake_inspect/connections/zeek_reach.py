@@ -1,0 +1,75 @@
+"""What Zeek's rules remember of an end's numbers: the highest one so far, and how often something has happened.
+
+In: `ConnectionRows`. Out: `Reach`, the highest numbers sent at each row; and of any count per row, at which rows a
+letter is written. Rules followed: Zeek 7, TCP_Endpoint. `zeek_gaps` and `zeek_tokens` build on both.
+
+**Letters at powers of ten.** Zeek writes the letters of zero windows, repeated payload and gaps at the 1st, 10th,
+100th ... occurrence of an end.
+
+**Where we differ from Zeek, knowingly.** A repeated SYN-ACK does not take the highest number back. Counting for the
+logarithmic letters goes on while a state hides them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.numbers import RANGE, UNKNOWN
+from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER, RST, ConnectionRows
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+THRESHOLDS = 10 ** np.arange(16)
+
+
+@dataclass
+class Reach:
+    """Highest numbers at each row. RSTs and ignored SYNs do not count. Shapes (n,); UNKNOWN where there is none."""
+
+    #: Sent by its own end before this row (in what stayed: segments folded into this row come after it).
+    before: Rows
+    #: Sent by its peer so far.
+    peer: Rows
+    #: Rows that count.
+    counts: Mask
+
+
+def find_reach(rows: ConnectionRows) -> Reach:
+    """Return the highest numbers at each row."""
+    counts = ~rows.ignored_syn & ((rows.flags & RST) == 0)
+    by_originator = rows.side == ORIGINATOR
+    # As `running_maximum`, with the numbers of each connection in a range of their own until the end.
+    lift = rows.conn * RANGE
+    ends, nothing = rows.seq_end + lift, lift + UNKNOWN
+    sent = [np.maximum.accumulate(np.where(counts & mask, ends, nothing)) for mask in (by_originator, ~by_originator)]
+    before = np.full(len(rows), UNKNOWN, np.int64)
+    before[1:] = np.where(by_originator[1:], sent[ORIGINATOR][:-1], sent[RESPONDER][:-1])
+    return Reach(
+        before=np.maximum(before - lift, UNKNOWN),
+        peer=np.where(by_originator, sent[RESPONDER], sent[ORIGINATOR]) - lift,
+        counts=counts,
+    )
+
+
+def at_thresholds(end: Rows, count: Rows) -> Rows:
+    """Return the rows that hold the 1st, 10th, 100th ... occurrence of their end. `count`: of each row, shape (n,)."""
+    candidates = np.flatnonzero(count)
+    at, letters = count_letters(candidates, end[candidates], count[candidates])
+    return at[letters > 0]
+
+
+def count_letters(at: Rows, end: Rows, count: Rows) -> tuple[Rows, Rows]:
+    """Return rows with `count` occurrences each, sorted by `end`, and how many thresholds each row passes."""
+    if not len(at):
+        return at, count
+    order = np.argsort(end, kind="stable")
+    at, end, count = at[order], end[order], count[order]
+    total = np.cumsum(count)
+    before = total - count
+    before_end = before[np.searchsorted(end, end)]
+    passed = np.searchsorted(THRESHOLDS, [before - before_end, total - before_end], side="right")
+    return at, passed[1] - passed[0]
