@@ -50,9 +50,9 @@ from handshake_inspect.table import (
 
 #: Frames in one block of `read`.
 BLOCK_FRAMES = 4096
-#: Longest frame asked of Scapy's readers; their own limit of 65535 cuts frames of loopback.
 #: Times of packets made by hand or by broken clocks are cut to what 64 bits hold.
 LATEST_NS = (1 << 63) - 1
+#: Longest frame asked of Scapy's readers; their own limit of 65535 cuts frames of loopback.
 LONGEST_FRAME_OCTETS = 1 << 24
 #: A path, "-", a binary file object, or a list of Scapy's packets.
 Source = str | os.PathLike[str] | BinaryIO | Iterable[Any]
