@@ -15,7 +15,7 @@ one arrived segment form one group: RST, SYN, ACK, FIN.
 
 **What counts once.** Being acknowledged, sending a FIN and receiving one happen once; repetitions change nothing. An
 assumed arrival is *disproved* when the receiver repeats what it would have acknowledged (its SYN, its FIN): then only
-later segments can have brought the news.
+later segments can have brought the news. It is *confirmed* when a later segment that brings the same news is proven.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ class Events:
     resets: Resets
     #: Assumed arrivals that were disproved: (row, row that disproves it, end, `Event`). Shape (j, 4).
     disproved: Rows
+    #: Assumed arrivals of which a later segment is proof: (row of the proof, end, `Event`). Shape (i, 3).
+    confirmed: Rows
     numbers: Numbers
     #: Moment at which each end has received its peer's SYN, NEVER if that is not proven. Shape (2m,).
     syn_received: Rows
@@ -79,12 +81,12 @@ def find_events(rows: ConnectionRows) -> Events:
     arrival = _arrivals(rows, numbers)
     slots = _Slots(rows)
     syn_received = _handshake_events(slots, rows, numbers, arrival)
-    disproved = _acknowledgment_events(slots, rows, numbers, arrival)
+    disproved, confirmed = _acknowledgment_events(slots, rows, numbers, arrival)
     _fin_events(slots, rows, numbers, arrival)
     resets = find_resets(rows, numbers)
     _reset_events(slots, rows, resets)
     start, code, row, source = slots.sorted_events()
-    return Events(start, code, row, source, resets, disproved, numbers, syn_received)
+    return Events(start, code, row, source, resets, disproved, confirmed, numbers, syn_received)
 
 
 def _arrivals(rows: ConnectionRows, numbers: Numbers) -> Rows:
@@ -227,69 +229,89 @@ def _earliest(group: Rows, when: Rows, groups: int) -> Rows:
     return out
 
 
-def _acknowledgment_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> Rows:
-    """ACK of SYN and ACK of FIN. Returns the disproved assumptions."""
-    ends = np.arange(2 * rows.connections)
-    receiver = rows.peer
-    index = np.arange(len(rows))
-    carries = numbers.ack_counts
-    assumed_row = rows.seq_end == rows.seq
-    disproved = []
+@dataclass
+class _News:
+    """When each end learnt that its SYN (or its FIN) was acknowledged."""
 
+    #: Moment of the first credible arrival of the news, NEVER if there is none. Shape (2m,).
+    moment: Rows
+    #: Is that arrival only assumed? Shape (2m,).
+    assumed: Mask
+    #: Moment of the first proven arrival. Shape (2m,).
+    proven: Rows
+    #: Disproved assumptions: (row, disproving row, end). Shape (j, 3).
+    disproved: Rows
+
+
+def _acknowledgment_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> tuple[Rows, Rows]:
+    """ACK of SYN and ACK of FIN. Returns the disproved and the confirmed assumptions."""
+    ends = np.arange(2 * rows.connections)
+    disproved, confirmed = [], []
+    for event, news in (
+        (Event.RECEIVE_ACK_OF_SYN, _syn_acknowledged(rows, numbers, arrival)),
+        (Event.RECEIVE_ACK_OF_FIN, _fin_acknowledged(rows, numbers, arrival)),
+    ):
+        slots.add(event, ends, news.moment, news.assumed)
+        disproved.append(np.insert(news.disproved, 3, event, axis=1))
+        later = np.flatnonzero(news.assumed & (news.proven != NEVER))
+        confirmed.append(np.stack([row_of(news.proven[later]), later, np.full(len(later), event)], axis=1))
+    return np.concatenate(disproved), np.concatenate(confirmed)
+
+
+def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> _News:
+    receiver, index = rows.peer, np.arange(len(rows))
+    is_syn = (rows.flags & SYN) != 0
+    own_syn = is_syn & (rows.seq == 0) & ~rows.ignored_syn
     # Whose SYN could be acknowledged: one that was captured, or whose acknowledgment was.
     opened = rows.iss_known.reshape(-1).copy()
     opened[1::2] |= numbers.inferred_syn_ack_row >= 0
-    candidate = carries & opened[receiver] & (rows.ack >= 1)
+    candidate = numbers.ack_counts & opened[receiver] & (rows.ack >= 1)
     # §3.10.7.4, first: a segment before the window is not acceptable, its ACK is not looked at.
-    candidate &= ((rows.flags & SYN) != 0) | (rows.seq >= 1)
+    candidate &= is_syn | (rows.seq >= 1)
     # An end that sent a SYN-ACK had not been acknowledged then (simultaneous open: the SYN-ACKs cross).
     crossing = np.where((numbers.bare_syn_row >= 0) & (numbers.syn_ack_row >= 0), numbers.syn_ack_row, -1)
-    is_syn = (rows.flags & SYN) != 0
     held = is_syn & (crossing[receiver] > index)
     when = np.where(held, moment(np.maximum(crossing[receiver], 0), UNBLOCKED, index), arrival)
-    soft = assumed_row | (is_syn & (crossing[receiver] >= 0))
-    repeated = last_of(rows.end, is_syn & (rows.seq == 0) & ~rows.ignored_syn, len(ends))
-    syn_count = np.bincount(rows.end[is_syn & (rows.seq == 0)], minlength=len(ends))
-    again = np.where(held, np.where(syn_count[receiver] > 2, repeated[receiver], -1), repeated[receiver])
-    own_syn = is_syn & (rows.seq == 0) & ~rows.ignored_syn
-    chosen, is_assumed, refuted = _first_credible(rows, candidate, when, soft, again, own_syn)
-    disproved.append(np.insert(refuted, 3, Event.RECEIVE_ACK_OF_SYN, axis=1))
+    soft = (rows.seq_end == rows.seq) | (is_syn & (crossing[receiver] >= 0))
+    repeated = last_of(rows.end, own_syn, 2 * rows.connections)[receiver]
+    syn_count = np.bincount(rows.end[is_syn & (rows.seq == 0)], minlength=2 * rows.connections)
+    repeated = np.where(held & (syn_count[receiver] <= 2), -1, repeated)
+    news = _first_credible(rows, candidate, when, soft, repeated, own_syn)
+    # What proves it though the segment that brought it was not captured.
     inferred, by_data = numbers.inferred_syn_ack_row, numbers.inferred_ack_row
-    proven = np.full(len(ends), NEVER, np.int64)
-    proven[0::2] = np.minimum(_at(inferred >= 0, inferred, 2), _at((by_data >= 0) & (inferred < 0), by_data, 2))
-    proven[1::2] = _at(by_data >= 0, by_data, 3)
-    is_assumed &= chosen < proven
-    slots.add(Event.RECEIVE_ACK_OF_SYN, ends, np.minimum(chosen, proven), is_assumed)
+    shown = np.full(2 * rows.connections, NEVER, np.int64)
+    shown[0::2] = np.minimum(_at(inferred >= 0, inferred, 2), _at((by_data >= 0) & (inferred < 0), by_data, 2))
+    shown[1::2] = _at(by_data >= 0, by_data, 3)
+    news.assumed &= news.moment < shown
+    news.moment, news.proven = np.minimum(news.moment, shown), np.minimum(news.proven, shown)
+    return news
 
-    fin_row = np.where(numbers.fin_row >= 0, numbers.fin_row, numbers.inferred_fin_row)
-    candidate = carries & (fin_row[receiver] >= 0) & (rows.ack >= numbers.fin_end[receiver])
-    own_fin = np.maximum(fin_row[receiver], 0)
-    late = candidate & (row_of(arrival) < own_fin) & (arrival != NEVER)
-    when = np.where(late, moment(own_fin, UNBLOCKED, index), arrival)
-    is_fin = numbers.is_fin
-    repeated = last_of(rows.end, is_fin, len(ends))
-    chosen, is_assumed, refuted = _first_credible(rows, candidate, when, assumed_row, repeated[receiver], is_fin)
-    disproved.append(np.insert(refuted, 3, Event.RECEIVE_ACK_OF_FIN, axis=1))
-    slots.add(Event.RECEIVE_ACK_OF_FIN, ends, chosen, is_assumed)
-    return np.concatenate(disproved)
+
+def _fin_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> _News:
+    receiver = rows.peer
+    fin_row = np.where(numbers.fin_row >= 0, numbers.fin_row, numbers.inferred_fin_row)[receiver]
+    candidate = numbers.ack_counts & (fin_row >= 0) & (rows.ack >= numbers.fin_end[receiver])
+    # A FIN that was captured after its acknowledgment had been sent before it.
+    late = candidate & (row_of(arrival) < fin_row) & (arrival != NEVER)
+    when = np.where(late, moment(np.maximum(fin_row, 0), UNBLOCKED, np.arange(len(rows))), arrival)
+    repeated = last_of(rows.end, numbers.is_fin, 2 * rows.connections)[receiver]
+    return _first_credible(rows, candidate, when, rows.seq_end == rows.seq, repeated, numbers.is_fin)
 
 
 def _first_credible(
     rows: ConnectionRows, candidate: Mask, when: Rows, soft: Mask, repeated: Rows, repeats: Mask
-) -> tuple[Rows, Mask, Rows]:
+) -> _News:
     """Choose for each end the first arrival among candidates that is not disproved by a later repetition.
 
     `soft` marks arrivals that are only assumed; `repeats` marks SYNs or FINs, and `repeated` is per row the receiver's
-    last one of them. Returns the moment of each end, whether it is assumed, and the disproved ones as (row, disproving
-    row, end).
+    last one of them.
     """
     ends = 2 * rows.connections
     candidate = candidate & (when != NEVER)
     refuted = candidate & soft & (repeated > row_of(when))
-    use = candidate & ~refuted
+    use, proven = candidate & ~refuted, candidate & ~soft
     chosen = _earliest(rows.peer[use], when[use], ends)
-    source = source_of(chosen)
-    is_assumed = (chosen != NEVER) & soft[np.where(chosen != NEVER, source, 0)]
+    is_assumed = (chosen != NEVER) & soft[np.where(chosen != NEVER, source_of(chosen), 0)]
     at = np.flatnonzero(refuted)
     at = at[when[at] < chosen[rows.peer[at]]]
     # The first repetition after it disproves it; of those that one repetition disproves the first tells it all.
@@ -300,7 +322,8 @@ def _first_credible(
     first = np.ones(len(at), np.bool_)
     first[1:] = disproving[1:] != disproving[:-1]
     at, disproving = at[first], disproving[first] & ((1 << ROW_BITS) - 1)
-    return chosen, is_assumed, np.stack([row_of(when[at]), disproving, rows.peer[at]], axis=1)
+    disproved = np.stack([row_of(when[at]), disproving, rows.peer[at]], axis=1)
+    return _News(chosen, is_assumed, _earliest(rows.peer[proven], when[proven], ends), disproved)
 
 
 def _peer_of(rows: ConnectionRows) -> Rows:

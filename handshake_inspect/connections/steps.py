@@ -7,7 +7,7 @@ states come from `machine`, which also made the verdicts; what is added here is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -82,12 +82,18 @@ def _states_after(rows: ConnectionRows, events: Events, walked: Walk) -> list[Pa
     current = [_start(walked.start[ORIGINATOR]), _start(walked.start[RESPONDER])]
     moves = sorted(walked.moves, key=lambda m: (int(events.row[m.ordinal]), m.ordinal))
     disproved = {(int(a), int(b), int(end) & 1, Event(int(event))) for a, b, end, event in events.disproved}
+    confirmed = {(int(end) & 1, Event(int(event))): int(row) for row, end, event in events.confirmed}
+    last: list[Event | None] = [None, None]
     out, at = [], 0
     for i in range(len(rows)):
         while at < len(moves) and int(events.row[moves[at].ordinal]) <= i:
             move = moves[at]
-            current[move.end] = StateAt(move.after.label, move.basis)
+            current[move.end], last[move.end] = StateAt(move.after.label, move.basis), move.event
             at += 1
+        for end, event in enumerate(last):
+            proof = confirmed.get((0 if bool(rows.self_connect[0]) else end, event)) if event is not None else None
+            if proof is not None and proof <= i and current[end].basis == "assumed":
+                current[end] = replace(current[end], basis="acknowledged")
         shown = list(current)
         for begin, until, end, event in disproved:
             if begin <= i < until:
@@ -181,6 +187,10 @@ class _Sums:
         self._letters = [_Letters("x", first), _Letters("y", second)]
         if bool(rows.self_connect[0]):
             self._letters[RESPONDER] = self._letters[ORIGINATOR]
+        # An end of which only RSTs were captured has no numbers to count from: 0 is what stands in the header.
+        speech = (rows.flags & RST) == 0
+        named = speech & ((rows.flags & ACK) != 0)
+        self._heard = [bool((speech & (rows.side == s)).any() or (named & (rows.side != s)).any()) for s in (0, 1)]
         self._second = 1 - self._closes_first()
         self._v = self._find_v()
         captured = (rows.flags & RST) == 0
@@ -223,7 +233,7 @@ class _Sums:
         if side == self._second and self._v is not None and relative >= self._v and row >= int(self._fin[1 - side]):
             return "v" if relative == self._v else f"v+{relative - self._v}"
         if not bool(self._rows.iss_known[0, side]):
-            return f"{relative:+d}".lstrip("+")
+            return str(relative) if self._heard[side] else str(self.absolute(side, relative))
         return _plus(letters.initial, relative)
 
     def is_repeat(self, i: int) -> bool:

@@ -145,6 +145,8 @@ class Oracle:
         self.events: list[tuple[int, int, Event]] = []
         #: RSTs that moved their receiver: (row, number of the move).
         self.effective_resets: list[tuple[Row, int]] = []
+        #: First proven arrival of news that had been assumed to arrive before: (end, event) -> row.
+        self.confirmed: dict[tuple[int, Event], int] = {}
         #: (from row, until before row, end, event): an assumption that later segments disprove.
         self.disproved: list[tuple[int, int, int, Event]] = []
         self.after: list[list[tuple[State | None, str | None]]] = []
@@ -451,6 +453,8 @@ class Oracle:
 
     def _believe(self, event: Event, soft: bool, repeats: list[int], end: int, at: Row) -> list[tuple[Event, str]]:
         if event in self.ends[end].done:
+            if not soft:
+                self.confirmed.setdefault((end, event), at.index)
             return []
         if soft and repeats:
             self.disproved.append((at.index, repeats[0], end, event))
@@ -465,6 +469,8 @@ class Oracle:
         for event, basis in events:
             if once and event not in (Event.SEND_RST, Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN):
                 if event in me.done:
+                    if basis == "acknowledged":
+                        self.confirmed.setdefault((end, event), at)
                     continue
                 me.done.add(event)
             self.events.append((at, end, event))
@@ -585,6 +591,8 @@ class Oracle:
         for index, pair in enumerate(self.after):
             spelled = []
             for side, (state, basis) in enumerate(pair):
+                if basis == "assumed" and self._is_confirmed(0 if self.self_connect else side, index):
+                    basis = "acknowledged"
                 text = f"{state.label}{marks[basis]}" if state else "-"
                 end = 0 if self.self_connect else side
                 for begin, until, whose, event in self.disproved:
@@ -593,6 +601,12 @@ class Oracle:
                 spelled.append(text)
             out.append((spelled[0], spelled[1]))
         return out
+
+    def _is_confirmed(self, end: int, index: int) -> bool:
+        """Has a proven segment brought, by row `index`, the news by which the end came into its state?"""
+        moves = [m for m in self.moves if m.end == end and m.row <= index]
+        proof = self.confirmed.get((end, moves[-1].event)) if moves else None
+        return proof is not None and proof <= index
 
     def books(self, side: int) -> tuple[int, int] | None:
         """Octets sent by sequence numbers, and those in no captured segment; None without a SYN and a FIN."""
