@@ -5,16 +5,22 @@ In: rows of `DatagramTable` and `IcmpErrorTable`. Out: one `Exchange` per pair o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
+from handshake_inspect.connections.duplicates import is_loopback, second_copies
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
 
 UDP = 17
+
+#: What the second copy of a datagram has in common with it.
+SAME_DATAGRAM = ("conversation", "from_higher", "ip_id", "payload_octets")
 
 #: What an ICMP error says, by IP version, type and code (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7; RFC 4443 §3).
 ICMP_WORDS = {
@@ -74,16 +80,29 @@ def find_exchanges(
     quoted = errors.take(errors["protocol"] == UDP)
     known = len(conversations)
     error_numbers = conversations.number(keys_of(quoted)[0])
-    order = np.argsort(numbers, kind="stable")
-    begins = np.searchsorted(numbers[order], np.arange(known + 1))
+    columns = datagrams.columns | {"conversation": numbers, "from_higher": from_higher}
+    weight = (np.ones(len(datagrams), np.int64), np.zeros(len(datagrams), np.int64))
+    loopback = is_loopback(conversations.keys)
+    copies = second_copies(columns, SAME_DATAGRAM, datagrams["ip_id"] != 0, loopback, weight)[1]
+    is_copy = np.zeros(len(datagrams), np.bool_)
+    is_copy[copies] = True
     found = []
-    for number in range(known):
-        rows = order[begins[number] : begins[number + 1]]
-        mine = datagrams.take(rows)
-        icmp = quoted.take(error_numbers == number) if len(quoted) else quoted
-        key = keys.take(rows[:1])
-        found.append(_exchange(number, mine, from_higher[rows], icmp, key, names, captures))
+    for number, (rows, errors_of) in enumerate(
+        zip(_groups(numbers, known), _groups(error_numbers, known), strict=True)
+    ):
+        own = rows[~is_copy[rows]]
+        exchange = _exchange(
+            number, datagrams.take(own), from_higher[own], quoted.take(errors_of), keys.take(own[:1]), names, captures
+        )
+        found.append(replace(exchange, duplicates=len(rows) - len(own)))
     return found
+
+
+def _groups(numbers: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of each number, in order; those of numbers from `count` on are left out."""
+    order = np.argsort(numbers, kind="stable")
+    begins = np.searchsorted(numbers[order], np.arange(count + 1))
+    return (order[a:b] for a, b in pairwise(begins.tolist()))
 
 
 def _exchange(

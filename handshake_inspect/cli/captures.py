@@ -83,9 +83,9 @@ def read_file(inspector: Inspector, file: str, interruption: Interruption, *, na
         inspector.read(cast(RecordReader, _Interruptible(opened, interruption)), file)
 
 
-def report(inspection: Inspection, *, udp_listed: bool = False) -> None:
+def report(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str = "--udp") -> None:
     """Print on standard error what the results do not say: damage, what was not read, what was lost."""
-    for line in remarks(inspection, udp_listed=udp_listed):
+    for line in remarks(inspection, udp_listed=udp_listed, udp_lister=udp_lister):
         remark(line)
 
 

@@ -67,7 +67,7 @@ def command(
         if differences:
             failed += 1
             print_failure(reading.inspection, connection, differences)
-    report(reading.inspection, udp_listed=True)
+    report(reading.inspection, udp_listed=checked > 0, udp_lister="read --udp")
     if reading.exit_code:
         return reading.exit_code
     return summary(checked, failed)
@@ -105,7 +105,7 @@ def summary(checked: int, failed: int) -> int:
         write(["FAILED: there was no connection to check\n"])
         return 1
     if failed:
-        write([f"{failed} of {counted(checked, 'connection')} failed\n"])
+        write([f"{failed:,} of {checked:,} connections failed\n"])
         return 1
     write([f"ok: {counted(checked, 'connection')}\n"])
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 from handshake_inspect.cli.choose import Choice
@@ -10,6 +11,7 @@ from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views import export, table
+from handshake_inspect.views.words import listed
 
 
 def write_listing(
@@ -32,12 +34,15 @@ def write_listing(
         write(export.csv_lines(inspection.connections, chosen.streams(inspection.connections)))
     elif format_ == "markdown":
         write_markdown(connections, exchanges if udp else None, len(inspection.captures))
-    else:
-        write_tables(connections, exchanges if udp else None, len(inspection.captures))
+    elif not write_tables(connections, exchanges if udp else None, len(inspection.captures)):
+        known = {"connection": len(inspection.connections), "exchange": len(inspection.exchanges) if udp else 0}
+        passed_over = [f"{count:,} {thing}s" for thing, count in known.items() if count]
+        if passed_over and not chosen.beyond_limit:  # else other remarks say why there is no table
+            remark(f"none of {listed(passed_over)} was chosen")
 
 
 def write_markdown(connections: Iterable[Connection], exchanges: Iterable[Exchange] | None, captures: int) -> None:
-    """Write Markdown tables."""
+    """Write Markdown tables, with their headings also where there are no rows: another program may read them."""
     columns = table.connection_columns(captures)
     write(export.markdown_table([column.title for column in columns], table.rows(connections, columns)))
     if exchanges is not None:
@@ -46,15 +51,21 @@ def write_markdown(connections: Iterable[Connection], exchanges: Iterable[Exchan
         write(export.markdown_table([column.title for column in columns], table.rows(exchanges, columns)))
 
 
-def write_tables(connections: Iterable[Connection], exchanges: Iterable[Exchange] | None, captures: int) -> None:
-    """Write tables for people; say which columns a narrow terminal has no room for."""
+def write_tables(connections: Iterable[Connection], exchanges: Iterable[Exchange] | None, captures: int) -> bool:
+    """Write those tables for people that have rows, and say which columns a narrow terminal has no room for.
+
+    Returns whether there was one.
+    """
     width = terminal_width()
     tables = [table.layout(connections, table.connection_columns(captures), width)]
     if exchanges is not None:
         tables.append(table.layout(exchanges, table.exchange_columns(), width))
-    for number, one in enumerate(tables):
+    filled = [one for one in tables if not one.empty]
+    for number, one in enumerate(filled):
         if number:
             write(["\n"])
         write_table(one.lines)
-        if one.dropped:
-            remark(f"the terminal is too narrow for: {', '.join(reversed(one.dropped))}")
+    dropped = dict.fromkeys(title for one in filled for title in one.dropped)
+    if dropped and sys.stdout.isatty():
+        remark(f"the terminal is too narrow for: {', '.join(dropped)}")
+    return bool(filled)

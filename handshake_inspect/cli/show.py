@@ -51,20 +51,20 @@ def command(
 
     with kept(file) as path:
         if dissect is not None:
-            return print_dissection(path, dissect)
+            return print_dissection(path, dissect, name=file)
         reading = read_one(path, file, reader)
         if reading.useless:
             return reading.exit_code
         chosen = choose_stream(reading, stream)
         if chosen is None:
-            report(reading.inspection, udp_listed=False)
+            report(reading.inspection, udp_lister="read --udp")
             return 2
         steps = reading.inspection.steps(chosen)
         if target is not None:
             save(path, steps, target)
         look = {"numbers": numbers, "clock": clock, "payload_octets": payload_octets, "show_all": show_all}
         print_connection(reading, chosen, steps, format_, path, look)
-        report(reading.inspection)
+        report(reading.inspection, udp_lister="read --udp")
         return reading.exit_code
 
 
@@ -113,16 +113,20 @@ def print_connection(
         write_lines(draw(connection, steps, Look(**look), path=path))  # type: ignore[arg-type]
 
 
-def print_dissection(path: str, number: int) -> int:
-    """Print one frame with every field that Scapy knows."""
+def print_dissection(path: str, number: int, *, name: str) -> int:
+    """Print one frame, with every field that Scapy knows, of the capture at `path`, which the user named `name`."""
+    from handshake_inspect.capture.files import open_capture
     from handshake_inspect.capture.frames import fetch
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.dissection import dissection
     from handshake_inspect.cli.output import write
+    from handshake_inspect.views.words import counted
 
     frame = fetch(path, [number]).get(number)
     if frame is None:
-        raise CaptureError(f"{path}: there is no frame {number}")
+        with open_capture(path, name=name) as opened:
+            frames = sum(len(block) for block in opened)
+        raise CaptureError(f"{name}: there is no frame {number}: it has {counted(frames, 'frame')}")
     write([dissection(frame)])
     return 0
 

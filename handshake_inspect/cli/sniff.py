@@ -37,10 +37,13 @@ def command(interface: str, port: int | None, count: int | None, duration: float
         watch = Watch(capture, port=port, count=count, keep_frames=target is not None)
         watch.run(interruption, duration)
     inspection = watch.finish()
-    print()
-    write_listing(inspection, choice(None, None, port), "table")
+    if watch.shown:
+        print()
+        write_listing(inspection, choice(None, None, port), "table")
     report(inspection, udp_listed=True)
-    remark(f"{interface}: {counted(watch.shown, 'segment')} shown, {counted(capture.dropped, 'frame')} dropped")
+    shown = f"{counted(watch.shown, 'segment')} shown" if watch.shown else "nothing seen"
+    where = f" at port {port}" if port is not None and not watch.shown else ""
+    remark(f"{interface}: {shown}{where}, {counted(capture.dropped, 'frame')} dropped")
     if target is not None:
         saved = write_pcap(target, watch.frames, capture.link_type)
         remark(f"{target}: {counted(saved, 'frame')} saved")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +13,14 @@ from numpy.typing import NDArray
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import RawFrame, Records
 from handshake_inspect.cli.captures import Interruption
-from handshake_inspect.cli.output import write_lines
+from handshake_inspect.cli.output import terminal_width, write_lines
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import SegmentTable
-from handshake_inspect.views.segment_line import segment_line
+from handshake_inspect.views.segment_line import fitted_lines, segment_line
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 #: A mask over the rows of a table.
 Rows = NDArray[np.bool_]
@@ -35,6 +40,8 @@ class Watch:
         self.shown = 0
         #: Stream of each connection of a conversation, and how many of its segments were printed.
         self._printed: dict[tuple[int, int], tuple[int, int]] = {}
+        #: Streams of which a segment was printed.
+        self._announced: set[int] = set()
         self._inspector = Inspector(fold=False)
         self._number = self._inspector.begin_capture(capture.interface, "live")
 
@@ -71,7 +78,16 @@ class Watch:
         left = None if self.count is None else self.count - self.shown
         new = new[:left]
         self.shown += len(new)
-        write_lines(segment_line(connection, step) for connection, step in new)
+        write_lines(line for connection, step in new for line in self.lines(connection, step))
+
+    def lines(self, connection: Connection, step: Step) -> Iterator[Text]:
+        """Yield what is printed for one segment: one line, or as many as the terminal needs."""
+        width = terminal_width()
+        if width is None:
+            yield segment_line(connection, step)
+        else:
+            yield from fitted_lines(connection, step, width, first=connection.stream not in self._announced)
+        self._announced.add(connection.stream)
 
     def new_steps(self, segments: SegmentTable) -> list[tuple[Connection, Step]]:
         """Return the segments that were not printed yet, in the order in which they were captured."""

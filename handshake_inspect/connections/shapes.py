@@ -100,7 +100,8 @@ def _starts(rows: ConnectionRows, events: Events) -> NDArray[np.int64]:
     spoke = np.bincount(rows.end[(rows.flags & RST) == 0], minlength=2 * count) > 0
     acked = np.bincount(rows.peer[(rows.flags & (RST | ACK)) == ACK], minlength=2 * count) > 0
     reset = np.bincount(rows.end[(rows.flags & RST) != 0], minlength=2 * count) > 0
-    synchronized = spoke | acked
+    # Of an end that only sent RSTs an acknowledgment proves nothing: it may never have had a connection.
+    synchronized = spoke | (acked & ~reset)
 
     starts = np.full((count, 2), NOTHING, np.int64)
     for side, end in ((ORIGINATOR, originator), (RESPONDER, responder)):

@@ -119,8 +119,10 @@ def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> li
         sent, missing = connection.sent_octets[end], connection.missing_octets[end]
         line = Text(f"{names[end]}: ")
         if sent is None:
-            line.append(f"{counted(connection.octets[end], 'octet')} captured;")
-            line.append(" how many were sent cannot be told without its SYN and FIN.")
+            unknown = [name for name, known in (("SYN", connection.initial_seq[end] is not None), ("FIN", letter))
+                       if not known]  # fmt: skip
+            line.append(f"{counted(connection.octets[end], 'octet')} captured; how many were sent cannot be told")
+            line.append(f" without its {listed(unknown)}." if unknown else ".")
             lines.append(line)
             continue
         line.append(f"{letter} = {iss} + 1 + " if letter else "")

@@ -20,14 +20,12 @@ from handshake_inspect.views.escape import printable
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions, Numbers, Payload
-from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow, wrap
+from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow, flow_together, wrap
 from handshake_inspect.views.ladder_states import ENDS, LEGEND, StateWalk, sign_of, state_text
 from handshake_inspect.views.words import counted, milliseconds, moment, octets, seconds, time_of_day
 
 __all__ = ["LadderOptions", "Numbers", "Payload", "SocketCall", "end_names", "ladder"]
 
-#: Up to so many octets of payload are shortened where there is no room; more were asked for, and are shown in full.
-PAYLOAD_SHORT = 16
 #: Above this many nanoseconds the time column counts seconds instead of milliseconds.
 LONG_NS = 100_000_000_000
 
@@ -106,18 +104,18 @@ class _Drawing:
     # The header: whose connection, and what the letters stand for.
 
     def header(self, title: str, facts: Sequence[str]) -> list[Text]:
-        """Return the title, the addresses, and the two initial sequence numbers."""
+        """Return the title, the addresses, the two initial sequence numbers, and what else is known."""
         connection, names = self.connection, self.names
-        items = [Text(printable(title), "bold")]
-        items += [Text(f"{names[end]} {connection.originator if end == 'originator' else connection.responder}")
-                  for end in ENDS]  # fmt: skip
+        addresses = [Text(f"{names[end]} {connection.originator if end == 'originator' else connection.responder}")
+                     for end in ENDS]  # fmt: skip
+        initial = []
         for letter, end in zip("xy", ENDS, strict=True):
             number = connection.initial_seq[end]
-            items.append(Text(f"{letter} = {'not captured' if number is None else number}", "cyan"))
-        items += [Text(printable(fact)) for fact in facts]
+            initial.append(Text(f"{letter} = {'not captured' if number is None else number}", "cyan"))
+        more = [Text(printable(fact)) for fact in facts]
         if self.options.clock != "relative":
-            items.append(Text("begins " + moment(self.zero_ns, self.options.clock)))
-        return flow(items, self.options.width)
+            more.append(Text("begins " + moment(self.zero_ns, self.options.clock)))
+        return flow_together([[Text(printable(title), "bold")], addresses, initial, more], self.options.width)
 
     def heading(self) -> list[Text]:
         """Return the names of the columns."""
@@ -160,10 +158,12 @@ class _Drawing:
 
     def call_line(self, mark: CallMark) -> Text:
         """Return the line of a socket call, in the lane of its program."""
-        text = Text(printable(mark.text), "italic blue")
-        time = self.time(mark.time_ns)
-        place = self.layout.right_call if is_right_call(mark) else self.layout.left_call
-        return place(time, text)
+        right = is_right_call(mark)
+        room = self.layout.right_call_room if right else self.layout.left_call_room
+        said = printable(mark.text)
+        text = Text(printable(mark.short) if mark.short and cell_len(said) > room else said, "italic blue")
+        place = self.layout.right_call if right else self.layout.left_call
+        return place(self.time(mark.time_ns), text)
 
     def fold_lines(self, folded: Fold) -> Iterator[Text]:
         """Say in one line what was folded."""
@@ -211,8 +211,6 @@ class _Drawing:
         """Return what stands on the arrow, and the payload if that must go below it."""
         label, text = self.cells.label(step), self.cells.payload(step)
         room = self.layout.lane - ARROW - label.cell_len - 1
-        if not self.layout.proof and self.options.payload_octets <= PAYLOAD_SHORT and len(text) > room:
-            text = self.cells.payload_beginning(step, room)  # no line below has room for it
         if not text or len(text) > room:
             return label, text
         return label.append(" ").append(text, "green"), ""

@@ -47,6 +47,8 @@ class CallMark:
     time_ns: int
     end: str
     text: str
+    #: The same without the arguments, for where there is no room; "" if it has none to leave out.
+    short: str = ""
 
 
 def call_marks(calls: Sequence[SocketCall], steps: Sequence[Step]) -> list[CallMark]:
@@ -59,7 +61,7 @@ def call_marks(calls: Sequence[SocketCall], steps: Sequence[Step]) -> list[CallM
         between = sum(call.entered_ns < at < call.returned_ns for at in times)
         if between:
             marks.append(CallMark(call.entered_ns, call.end, f"{call.text} ▸"))
-            marks.append(CallMark(call.returned_ns, call.end, f"{call.name}() = {call.result}"))
-        else:
-            marks.append(CallMark(call.entered_ns, call.end, f"{call.text} = {call.result}"))
+        short = f"{call.name}(…) = {call.result}" if call.text != f"{call.name}()" else ""
+        at = call.returned_ns if between else call.entered_ns
+        marks.append(CallMark(at, call.end, f"{call.text} = {call.result}", short))
     return sorted(marks, key=lambda mark: mark.time_ns)

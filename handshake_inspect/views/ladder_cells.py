@@ -61,15 +61,6 @@ class Cells:
             return ""
         return f'"{octets_text(data, limit)}"' + "…" * (len(data) > limit)
 
-    def payload_beginning(self, step: Step, room: int) -> str:
-        """Return as many of those octets as fit `room` columns; "" if that would be less than four."""
-        data = self._payload.get(step.frame, b"")
-        for limit in range(min(len(data), self.options.payload_octets, room), 3, -1):
-            text = f'"{octets_text(data, limit)}"' + "…" * (len(data) > limit)
-            if len(text) <= room:
-                return text
-        return ""
-
     def numbers(self, step: Step) -> tuple[str, str | None]:
         """Return seq and ack as the options spell them."""
         if self.options.numbers == "symbolic":

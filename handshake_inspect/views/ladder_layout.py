@@ -80,6 +80,16 @@ class Layout:
         """Columns from the start of the lane to the end of the line."""
         return max(self.width - self.lane_start, 20)
 
+    @property
+    def left_call_room(self) -> int:
+        """Columns for a socket call of the left end."""
+        return self.width - self.time - 2
+
+    @property
+    def right_call_room(self) -> int:
+        """Columns for a socket call of the right end."""
+        return self.width - self.calls
+
     def row(self, time: str, left: Text, lane: Text, right: Text, proof: Text | None = None) -> Text:
         """Put the cells of one line side by side."""
         line = Text(fit_right(time, self.time) + "  ")
@@ -94,14 +104,14 @@ class Layout:
     def left_call(self, time: str, call: Text) -> Text:
         """Place a socket call of the left end: it may run over the lane, which is empty on its line."""
         line = Text(fit_right(time, self.time) + "  ")
-        line.append_text(clip(call, self.width - self.time - 2))
+        line.append_text(clip(call, self.left_call_room))
         line.rstrip()
         return line
 
     def right_call(self, time: str, call: Text) -> Text:
         """Place a socket call of the right end: in a column of their own, over the proof or the end of the lane."""
         line = Text(fit_right(time, self.time).ljust(self.calls))
-        return line.append_text(clip(call, self.width - self.calls))
+        return line.append_text(clip(call, self.right_call_room))
 
     def under_lane(self, text: Text) -> Text:
         """Place a line that begins where the lane begins and may run to the end."""
@@ -129,6 +139,18 @@ def flow(items: Sequence[Text], width: int, separator: str = " · ") -> list[Tex
             lines[-1].append(separator, "dim").append_text(item)
         else:
             lines.extend(wrap(Text().append_text(item), width))
+    return lines
+
+
+def flow_together(groups: Sequence[Sequence[Text]], width: int, separator: str = " · ") -> list[Text]:
+    """Do the same with groups of items; a group that fits a line is never broken."""
+    lines: list[Text] = []
+    for group in groups:
+        added = flow(group, width, separator)
+        if lines and len(added) == 1 and lines[-1].cell_len + len(separator) + added[0].cell_len <= width:
+            lines[-1].append(separator, "dim").append_text(added[0])
+        else:
+            lines += added
     return lines
 
 

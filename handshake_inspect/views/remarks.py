@@ -15,8 +15,11 @@ from handshake_inspect.views.words import counted, listed
 KINDS_NAMED = 12
 
 
-def remarks(inspection: Inspection, *, udp_listed: bool = False) -> Iterator[str]:
-    """Yield the lines."""
+def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str = "--udp") -> Iterator[str]:
+    """Yield the lines. `udp_lister`: what lists UDP, for a reader whose command has not done so.
+
+    Of a live capture without a segment nothing is said: the command that captured says what it saw.
+    """
     for place in inspection.damage:
         yield (
             f"{printable(place.capture)}: damaged at octet {place.offset:,}, after"
@@ -24,7 +27,7 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False) -> Iterator[str
         )
     for capture in inspection.captures:
         name = printable(capture.name)
-        if capture.segments == 0:
+        if capture.segments == 0 and capture.format != "live" and not (udp_listed and capture.datagrams):
             yield f"{name}: no TCP segment in {counted(capture.frames, 'frame')}"
         if capture.dropped:
             yield f"{name}: {counted(capture.dropped, 'frame')} dropped while capturing: numbers may be missing"
@@ -36,7 +39,7 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False) -> Iterator[str
         yield f"not read: {listed(said)}"
     datagrams = sum(capture.datagrams for capture in inspection.captures)
     if datagrams and not udp_listed:
-        yield f"UDP: {counted(datagrams, 'datagram')}; --udp lists who asked and who answered"
+        yield f"UDP: {counted(datagrams, 'datagram')}; {udp_lister} lists who asked and who answered"
     duplicates = inspection.duplicates
     if duplicates:
         yield f"{counted(duplicates, 'second copy', 'second copies')} of loopback segments collapsed"

@@ -1,27 +1,61 @@
 """One line per segment with both states: what `sniff` prints while connections live.
 
-In: a connection and one of its steps. Out: a line of styled text; the originator stands on the left.
+In: a connection and one of its steps. Out: styled text; the originator stands on the left. Where there is no width to
+fit to, a line is complete in itself; on a terminal the addresses stand once, above the first segment of their stream.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, StateAt, Step
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.ladder_layout import STATE, pad
+from handshake_inspect.views.ladder_layout import STATE, pad, wrap
 from handshake_inspect.views.ladder_states import state_text
 from handshake_inspect.views.words import time_of_day
+
+#: Narrower terminals get times of day in milliseconds.
+WIDTH_FOR_MICROSECONDS = 100
 
 
 def segment_line(connection: Connection, step: Step) -> Text:
     """Return the line: time of day, stream, originator, its state, direction, responder, its state, segment."""
-    to_right = step.sender == "originator"
     line = Text(f"{time_of_day(step.time_ns, 'local')} {connection.stream:>4}  ")
     line.append(f"{connection.originator} ").append_text(pad(_known(step.states.originator), STATE))
-    line.append(" → " if to_right else " ← ", "bold")
+    line.append_text(_direction(step))
     line.append(f"{connection.responder} ").append_text(pad(_known(step.states.responder), STATE))
-    line.append(f"  {step.flags or 'no control bits'}", "bold").append(f" seq={step.symbolic_seq}")
+    return line.append("  ").append_text(_segment(step))
+
+
+def fitted_lines(connection: Connection, step: Step, width: int, *, first: bool) -> Iterator[Text]:
+    """Yield the same for a terminal of `width`; `first`: nothing of this stream was printed yet."""
+    time = time_of_day(step.time_ns, "local")
+    begin = f"{time if width >= WIDTH_FOR_MICROSECONDS else time[:-3]} {connection.stream:>3}  "
+    if first:
+        names = Text(f"{connection.originator} → {connection.responder}", "bold")
+        yield from _hanging(Text(f"{connection.stream:>{len(begin) - 2}}  "), names, width)
+    line = Text(begin).append_text(pad(_known(step.states.originator), STATE)).append_text(_direction(step))
+    line.append_text(pad(_known(step.states.responder), STATE)).append("  ")
+    yield from _hanging(line, _segment(step), width)
+
+
+def _hanging(begin: Text, rest: Text, width: int) -> Iterator[Text]:
+    """Yield `begin` and `rest` on one line; what does not fit goes below, where `rest` begins."""
+    start = begin.cell_len
+    for number, part in enumerate(wrap(rest, max(width - start, STATE), indent=0)):
+        line = Text(" " * start) if number else begin
+        yield line.append_text(part)
+
+
+def _direction(step: Step) -> Text:
+    return Text(" → " if step.sender == "originator" else " ← ", "bold")
+
+
+def _segment(step: Step) -> Text:
+    """Return the segment, and what is wrong with it."""
+    line = Text().append(step.flags or "no control bits", "bold").append(f" seq={step.symbolic_seq}")
     if step.symbolic_ack is not None:
         line.append(f" ack={step.symbolic_ack}")
     if step.payload_octets:

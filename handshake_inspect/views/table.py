@@ -19,8 +19,10 @@ from handshake_inspect.views.words import counted, duration
 #: So many rows are looked at to find the widths of the columns.
 ROWS_MEASURED = 500
 GAP = "  "
-#: The last column, of remarks, is cut to this before other columns are dropped.
-NARROW_NOTES = 26
+#: The last column, of remarks, is cut to this before other columns are dropped: "RST by originator".
+NARROW_NOTES = 17
+#: The path of a capture is cut to its last part, and that to this, before other columns are dropped.
+NARROW_CAPTURE = 24
 #: Signs of our own, each one column wide: looking up every cell's width would take longer than all the rest.
 _OURS = str.maketrans("→←×…", "    ")
 
@@ -32,8 +34,12 @@ class Column:
     title: str
     cell: Callable[..., str]
     right: bool = False
-    #: Columns of rank 0 are always shown; the highest rank is dropped first where the terminal is narrow.
+    #: Columns of rank 0 are always shown; of the others, on a narrow terminal, each that fits beside those below it.
     rank: int = 0
+    #: To how many terminal columns a text may be cut before other columns are dropped; None: it is never cut.
+    narrow: Callable[[str], int] | None = None
+    #: Cuts a text to a width.
+    cut: Callable[[str, int], str] | None = None
     style: Callable[..., str] | None = None
 
 
@@ -49,12 +55,16 @@ class Table:
     """Lines to print, and the titles of the columns that did not fit."""
 
     lines: Iterator[list[Cell]]
+    #: From the one that is wanted most.
     dropped: list[str]
+    #: Is there no row below the heading?
+    empty: bool
 
 
 def connection_columns(captures: int) -> list[Column]:
     """Return the columns of a table of connections; the name of the capture only if there are several."""
-    several = [Column("capture", lambda c: printable(c.capture), rank=3)] if captures > 1 else []
+    name = Column("capture", lambda c: printable(c.capture), rank=1, narrow=narrow_path, cut=cut_path)
+    several = [name] if captures > 1 else []
     return [
         Column("stream", lambda c: str(c.stream), right=True),
         *several,
@@ -62,10 +72,10 @@ def connection_columns(captures: int) -> list[Column]:
         Column("handshake", lambda c: c.handshake.kind, style=_handshake_style),
         Column("teardown", lambda c: c.teardown.kind, style=_teardown_style),
         Column("closed first", _closed_first, rank=4),
-        Column("octets → / ←", lambda c: f"{c.octets.originator:,} / {c.octets.responder:,}", right=True, rank=2),
-        Column("RTT", lambda c: _or_dash(c.handshake.initial_rtt_ns), right=True, rank=6),
-        Column("conn_state", lambda c: c.conn_state, rank=5),
-        Column("notes", lambda c: ", ".join(notes(c)), rank=1),
+        Column("octets → / ←", lambda c: f"{c.octets.originator:,} / {c.octets.responder:,}", right=True, rank=3),
+        Column("RTT", lambda c: _or_dash(c.handshake.initial_rtt_ns), right=True, rank=5),
+        Column("conn_state", lambda c: c.conn_state, rank=6),
+        Column("notes", lambda c: ", ".join(notes(c)), rank=2, narrow=narrow_notes, cut=cut_end),
     ]
 
 
@@ -77,7 +87,13 @@ def exchange_columns() -> list[Column]:
         Column("datagrams → / ←", lambda e: f"{e.datagrams.originator:,} / {e.datagrams.responder:,}", right=True),
         Column("octets → / ←", lambda e: f"{e.octets.originator:,} / {e.octets.responder:,}", right=True, rank=2),
         Column("first answer", lambda e: _or_dash(e.first_answer_ns), right=True, rank=3),
-        Column("notes", lambda e: ", ".join(dict.fromkeys(message for _, message in e.errors)), rank=1),
+        Column(
+            "notes",
+            lambda e: ", ".join(dict.fromkeys(message for _, message in e.errors)),
+            rank=1,
+            narrow=narrow_notes,
+            cut=cut_end,
+        ),
     ]
 
 
@@ -85,17 +101,20 @@ def layout(items: Iterable[Connection] | Iterable[Exchange], columns: Sequence[C
     """Return the table of `items`. With a `width` columns are dropped until the rows measured fit it."""
     source: Iterator[Connection | Exchange] = iter(items)
     head = list(islice(source, ROWS_MEASURED))
-    widths = {
-        column.title: max([len(column.title), *(cell_width(column.cell(item)) for item in head)]) for column in columns
-    }
-    last = columns[-1].title
-    wanted, widths[last] = widths[last], min(widths[last], NARROW_NOTES)
-    shown, dropped = _fitting(columns, widths, width)
-    if width is None or columns[-1] in dropped:
-        widths[last] = wanted
-    else:
-        widths[last] = width - _total([c for c in shown if c.title != last], widths) - len(GAP)
-    return Table(_lines(chain(head, source), shown, widths), [column.title for column in dropped])
+    texts = {column.title: [column.title, *(column.cell(item) for item in head)] for column in columns}
+    widths = {title: max(map(cell_width, cells)) for title, cells in texts.items()}
+    shown = list(columns)
+    if width is not None:
+        wished = widths
+        widths = {c.title: max(map(c.narrow or cell_width, texts[c.title])) for c in columns}
+        shown = _fitting(columns, widths, width)
+        for column in sorted(shown, key=lambda column: column.rank):
+            room = max(0, width - _total(shown, widths))
+            widths[column.title] += min(room, wished[column.title] - widths[column.title])
+        if shown[-1].narrow is not None:  # nothing stands behind it: longer texts further down have the rest
+            widths[shown[-1].title] += max(0, width - _total(shown, widths))
+    dropped = [column.title for column in sorted(columns, key=lambda column: column.rank) if column not in shown]
+    return Table(_lines(chain(head, source), shown, widths, cut=width is not None), dropped, empty=not head)
 
 
 def rows(items: Iterable[Connection] | Iterable[Exchange], columns: Sequence[Column]) -> Iterator[list[str]]:
@@ -153,16 +172,13 @@ def cell_width(text: str) -> int:
     return cell_len(text)
 
 
-def _fitting(columns: Sequence[Column], widths: dict[str, int], width: int | None) -> tuple[list[Column], list[Column]]:
-    """Return the columns that fit `width` together, and those that were dropped for it."""
-    shown, dropped = list(columns), []
-    while width is not None and _total(shown, widths) > width:
-        last = max(shown, key=lambda column: column.rank)
-        if last.rank == 0:
-            break
-        shown.remove(last)
-        dropped.append(last)
-    return shown, dropped
+def _fitting(columns: Sequence[Column], widths: dict[str, int], width: int) -> list[Column]:
+    """Return the columns that fit `width` together, those of low rank before those of high."""
+    chosen: list[Column] = []
+    for column in sorted(columns, key=lambda column: column.rank):
+        if column.rank == 0 or _total([*chosen, column], widths) <= width:
+            chosen.append(column)
+    return [column for column in columns if column in chosen]
 
 
 def _total(columns: Sequence[Column], widths: dict[str, int]) -> int:
@@ -170,27 +186,49 @@ def _total(columns: Sequence[Column], widths: dict[str, int]) -> int:
 
 
 def _lines(
-    items: Iterable[Connection | Exchange], columns: Sequence[Column], widths: dict[str, int]
+    items: Iterable[Connection | Exchange], columns: Sequence[Column], widths: dict[str, int], *, cut: bool
 ) -> Iterator[list[Cell]]:
-    """Yield the heading and one line per item, as padded cells; the last cell of a line is cut, not padded."""
-    plan = [(c.cell, widths[c.title], c.right, c.style) for c in columns]
+    """Yield the heading and one line per item, as padded cells, cut to their columns where those can be."""
+    plan = [(_cutting(c, widths[c.title]) if cut else c.cell, widths[c.title], c.right, c.style) for c in columns]
     yield [Cell(_pad(c.title, widths[c.title], c.right), "bold") for c in columns]
     for item in items:
-        cells = [
-            Cell(_pad(cell(item), width, right), style(item) if style else "") for cell, width, right, style in plan
-        ]
-        end = cells[-1]
-        cells[-1] = Cell(_cut(end.text.rstrip(), plan[-1][1]), end.style)
-        yield cells
+        yield [Cell(_pad(cell(item), width, right), style(item) if style else "") for cell, width, right, style in plan]
 
 
-def _cut(text: str, width: int) -> str:
-    """Cut text to a width in terminal columns; an ellipsis stands for what is missing."""
+def _cutting(column: Column, width: int) -> Callable[..., str]:
+    """Return what gives the cell of an item, cut to `width` if the column can be cut."""
+    shorten, cell = column.cut, column.cell
+    return cell if shorten is None else lambda item: shorten(cell(item), width)
+
+
+def narrow_notes(text: str) -> int:
+    """Return to how many terminal columns notes may be cut."""
+    return min(cell_width(text), NARROW_NOTES)
+
+
+def narrow_path(text: str) -> int:
+    """Return to how many terminal columns a path may be cut: its folders go, its name stays if it is not long."""
+    _, slash, name = text.rpartition("/")
+    return min(cell_width(text), cell_width(f"…/{name}" if slash else name), NARROW_CAPTURE)
+
+
+def cut_end(text: str, width: int) -> str:
+    """Cut text to a width in terminal columns; an ellipsis stands for what is missing at its end."""
     if cell_width(text) <= width:
         return text
     while text and cell_width(text) >= width:
         text = text[:-1]
     return f"{text}…"
+
+
+def cut_path(text: str, width: int) -> str:
+    """Cut a path to a width in terminal columns: folders go first, then the beginning of the name."""
+    if cell_width(text) <= width:
+        return text
+    while text and cell_width(text) >= width:
+        text = text[1:]
+    folder = text.find("/")
+    return f"…{text[max(folder, 0) :]}"
 
 
 def _pad(text: str, width: int, right: bool) -> str:

@@ -16,11 +16,11 @@ HANDSHAKE_SENTENCES = {
     "simultaneous-open": "both ends sent a SYN before either saw the other's (RFC 9293, Figure 7)",
     "self-connect": "the socket connected to itself: one socket is both ends (RFC 9293, Figure 7)",
     "fast-open": "the SYN carried data and the SYN-ACK acknowledged it (RFC 7413)",
-    "refused": "the SYN was answered by a RST: nobody listens on that port, or it was told to refuse",
+    "refused": "the SYN was answered by an RST: nobody listens on that port, or it was told to refuse",
     "unreachable": "an ICMP error that quotes the SYN came back",
     "unanswered": "nothing ever answered the SYN",
     "half-open": "{r} has answered the SYN and still waits for a valid acknowledgment of its own",
-    "abandoned": "a RST came between the SYN-ACK and the third segment",
+    "abandoned": "an RST came between the SYN-ACK and the third segment",
     "invalid": "three segments were seen, but a number in them is wrong: see the ✗ above",
     "partial": "later numbers prove a handshake of which only some steps were captured",
     "not-captured": "the capture begins after the opening",
@@ -35,8 +35,8 @@ TEARDOWN_SENTENCES = {
     "half-closed": "one direction is closed and acknowledged, the other was still open at the end of the capture",
     "incomplete": "TCP is stuck: a FIN was sent and never acknowledged",
     "partial": "the numbers prove the close, but some of its segments were not captured",
-    "reset-after-fin": "a RST took effect after a FIN had been sent",
-    "aborted": "a RST took effect without any FIN: both ends lost the connection at once",
+    "reset-after-fin": "an RST took effect after a FIN had been sent",
+    "aborted": "an RST took effect without any FIN: both ends lost the connection at once",
     "open": "no closing was seen: the connection was open when the capture ended",
     "none": "there was nothing to close: the connection never opened",
 }
@@ -56,7 +56,7 @@ TIME_WAIT_OUTCOMES = {
     "expired": "It ran out.",
     "reused": "A new connection then reused the ports, as the rules allow.",
     "reused-early": "A new connection then reused the ports earlier than the rules allow.",
-    "killed": "A RST killed it before its time (RFC 1337).",
+    "killed": "An RST killed it before its time (RFC 1337).",
 }
 
 

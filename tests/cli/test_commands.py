@@ -79,6 +79,32 @@ def test_udp_is_listed_when_asked_for() -> None:
     assert "UDP:" not in done.stderr
 
 
+def test_a_table_without_rows_has_no_heading() -> None:
+    done = run("read", str(PCAPS / "udp.pcap"), str(PCAPS / "udp-unreachable.pcap"), "--udp", COLUMNS="100")
+    assert done.stdout.startswith("udp ")
+    assert len(done.stdout.splitlines()) == 3
+    assert done.stderr == ""
+    both = run("read", *ALL, "--udp").stdout
+    assert both.startswith("stream ")
+    assert "\n\nudp " in both
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([ECHO, RESET, "--port", "1"], "none of 2 connections was chosen\n"),
+        ([ECHO, str(PCAPS / "udp.pcap"), "--udp", "--port", "1"], "none of 1 connections and 1 exchanges was chosen\n"),
+        ([ECHO, "--limit", "0"], "--limit 0: 1 more not shown\n"),
+        ([str(PCAPS / "udp-unreachable.pcap")], "UDP: 1 datagram; --udp lists who asked and who answered\n"),
+    ],
+)
+def test_an_empty_result_says_why(arguments: list[str], says: str) -> None:
+    done = run("read", *arguments)
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert done.stderr.endswith(says)
+
+
 def test_show_draws_the_ladder_with_payload() -> None:
     done = run("show", ECHO)
     assert done.returncode == 0
@@ -114,6 +140,16 @@ def test_show_dissects_one_frame() -> None:
     assert "flags     = SA" in done.stdout
 
 
+def test_show_says_how_many_frames_there_are() -> None:
+    assert run("show", ECHO, "--dissect", "99").stderr == f"Error: {ECHO}: there is no frame 99: it has 11 frames\n"
+    from_pipe = run("show", "-", "--dissect", "99", stdin=Path(ECHO).read_bytes())
+    assert from_pipe.stderr == "Error: -: there is no frame 99: it has 11 frames\n"
+
+
+def test_show_says_which_command_lists_udp() -> None:
+    assert "UDP: 2 datagrams; read --udp lists who asked" in run("show", str(PCAPS / "udp.pcap")).stderr
+
+
 def test_check_passes_and_fails() -> None:
     assert run("check", ECHO, "--handshake", "three-way", "--teardown", "four-way,three-segment").returncode == 0
     done = run("check", ECHO, RESET, "--teardown", "four-way")
@@ -121,12 +157,22 @@ def test_check_passes_and_fails() -> None:
     assert "stream 1: teardown: expected four-way, seen aborted" in done.stdout
     assert "RST,ACK" in done.stdout
     assert "1 of 2 connections failed" in done.stdout
+    assert "1 of 1 connections failed" in run("check", RESET, "--teardown", "four-way").stdout
 
 
 def test_check_of_nothing_fails() -> None:
     done = run("check", ECHO, "--teardown", "four-way", "--port", "1")
     assert done.returncode == 1
     assert "no connection to check" in done.stdout
+
+
+def test_check_does_not_miss_tcp_in_a_capture_of_udp() -> None:
+    udp = str(PCAPS / "udp.pcap")
+    assert run("check", ECHO, udp, "--teardown", "four-way").stderr == ""
+    alone = run("check", udp, "--teardown", "four-way")
+    assert alone.returncode == 1
+    assert "no connection to check" in alone.stdout
+    assert "no TCP segment in 2 frames" in alone.stderr
 
 
 def test_check_of_an_unusable_file_gives_2() -> None:
@@ -194,6 +240,18 @@ def test_sniff_prints_segments_as_they_come(end: list[str], tmp_path: Path) -> N
     assert "0 frames dropped" in err
     assert "Traceback" not in err
     assert run("check", str(kept), "--teardown", "four-way").returncode == 0
+
+
+def test_sniff_of_nothing_says_so_in_one_line() -> None:
+    needs_private_world()
+
+    def quiet() -> subprocess.CompletedProcess[str]:
+        return run("sniff", "--duration", "0.3", "--port", "8123")
+
+    done = in_private_world(quiet)
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[1:] == ["lo: nothing seen at port 8123, 0 frames dropped"]
 
 
 def test_sniff_without_the_right_says_what_to_do() -> None:

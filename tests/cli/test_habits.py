@@ -217,6 +217,13 @@ def test_colour_and_width_follow_the_terminal() -> None:
     assert b"\x1b[" not in run("show", ECHO).stdout.encode()
 
 
+def test_only_a_terminal_is_told_what_it_is_too_narrow_for() -> None:
+    arguments = ["read", ECHO, str(PCAPS / "udp.pcap"), "--udp"]
+    assert on_terminal(arguments).count(b"the terminal is too narrow for: capture, ") == 1
+    assert "too narrow" not in run(*arguments, COLUMNS="80").stderr
+    assert b"too narrow" not in on_terminal(arguments, COLUMNS="300")
+
+
 def test_interrupt_gives_130_with_the_result_so_far() -> None:
     import signal
 

@@ -91,3 +91,10 @@ def test_a_large_frame_of_segmentation_offload_counts_in_full(tmp_path: Path) ->
         write_pcap(tmp_path / "tso.pcap", [*frames[:3], large], ETHERNET)
         (found,) = inspect(tmp_path / "tso.pcap").connections
         assert found.octets.originator == 65_000
+
+
+def test_a_datagram_seen_twice_is_one(tmp_path: Path) -> None:
+    doubled = [copy for frame in frames_of("udp.pcap") for copy in (frame, later(frame, 2_000))]
+    write_pcap(tmp_path / "udp.pcap", doubled, ETHERNET)
+    (found,) = inspect(tmp_path / "udp.pcap").exchanges
+    assert (found.datagrams.originator, found.datagrams.responder, found.duplicates) == (1, 1, 2)

@@ -313,7 +313,9 @@ class Oracle:
             if not self.known[self.peer(side)] or (self.proves_syn_ack and side == 1):
                 end.taken_as_received = 1
             if not self.known[0]:
-                if any(r.speaks and (r.side == side or (self.peer(r.side) == side and r.has(ACK))) for r in rows):
+                spoke = any(r.speaks and r.side == side for r in rows)
+                named = any(r.speaks and r.has(ACK) and self.peer(r.side) == side for r in rows)
+                if spoke or (named and not any(r.has(RST) and r.side == side for r in rows)):
                     end.start = State.ESTABLISHED
                 else:
                     end.unheard = True

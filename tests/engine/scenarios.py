@@ -683,7 +683,7 @@ RESETS = {
         = resets.1.valid True
     """,
     "RST,ACK answers data to a closed port, its number from the acknowledgment": """
-        A > PA x+1 (5)  ack y+1  | ESTABLISHED?  ESTABLISHED?
+        A > PA x+1 (5)  ack y+1  | ESTABLISHED?  -
         B > R  y+1               | CLOSED?       CLOSED^
         = handshake not-captured
         = teardown aborted

@@ -96,15 +96,15 @@ FIGURES = {
         = A CLOSED SYN-SENT
         = B -
     """,
-    # The connection is older than the capture; that A has forgotten it shows only its RST.
+    # The connection is older than the capture; A, which has crashed, is heard only by its RST: nothing is proven of it before.
     "10: active side causes half-open connection discovery": """
-        B > A  y+1 (10) ack x+1       | ESTABLISHED?  ESTABLISHED?
+        B > A  y+1 (10) ack x+1       | -             ESTABLISHED?
         A > R  x+1                    | CLOSED^       CLOSED?
         = handshake not-captured
         = handshake.complete -
         = teardown aborted
         = reset_by A
-        = A ESTABLISHED CLOSED
+        = A CLOSED
         = B ESTABLISHED CLOSED
     """,
     # Captured at A: the old duplicate (line 2) is not seen, B's answer is. A's LISTEN is nothing that it sends; its

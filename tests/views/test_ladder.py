@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.connection import Connection, Pair
 from handshake_inspect.views.folding import Fold, fold
-from handshake_inspect.views.ladder import LadderOptions, ladder
-from tests.views.sessions import PAYLOAD, aborted, calls, four_way, long_transfer, three_segment
+from handshake_inspect.views.ladder import LadderOptions, Payload, ladder
+from tests.views.sessions import PAYLOAD, aborted, call, calls, four_way, long_transfer, three_segment
 
 GOLDEN = Path(__file__).parent / "golden"
 SESSIONS: dict[str, Callable[[], Connection]] = {
@@ -79,7 +79,44 @@ def test_socket_calls_stand_where_they_were_entered_and_returned() -> None:
     assert lines[order[0]].lstrip().startswith("0.000")
 
 
-def test_assumed_states_are_marked_and_explained() -> None:
+def test_a_call_that_returns_is_spelled_as_it_was_entered() -> None:
+    drawn = picture("four-way", LadderOptions())
+    for spelled in ("recv(1024) ▸", "recv(1024) = b'bith'", "send(b'bith') = 4", "connect(127.0.0.1:8000) = 0"):
+        assert spelled in drawn
+    assert "recv() =" not in drawn
+
+
+def test_a_call_without_room_leaves_its_arguments_out() -> None:
+    base = four_way()
+    long = call("server", f"send(b'{'x' * 60}')", "64", 155, 183)
+    bare = call("server", "accept()", f"[{'fe80:' * 20}]", 184, 185)
+    lines = ladder(base, base.steps or (), title="echo", calls=[long, bare], options=LadderOptions(width=80))
+    said = "\n".join(line.plain for line in lines)
+    assert "send(…) = 64" in said
+    assert "accept() = [fe80:" in said
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
+def test_both_initial_numbers_stand_on_one_line(width: int) -> None:
+    header = picture("four-way", LadderOptions(width=width)).split("\n\n")[0].splitlines()
+    (line,) = (line for line in header if "x = " in line)
+    assert "x = 2868195532 · y = 1094795585" in line
+    (line,) = (line for line in header if "client" in line)
+    assert "client 127.0.0.1:54668 · server 127.0.0.1:8000" in line
+    assert all(not line.endswith("·") for line in header)
+
+
+def test_payload_without_room_on_the_arrow_stands_below_it_before_the_arithmetic() -> None:
+    base = four_way()
+    octets: Payload = {4: b"hello, world and more", 6: b"HELLO"}
+    lines = ladder(base, base.steps or (), title="echo", payload=octets, options=LadderOptions(width=80))
+    said = [line.plain.strip() for line in lines]
+    at = next(number for number, line in enumerate(said) if "PSH,ACK seq=x+1 ack=y+1" in line)
+    assert said[at + 1] == '"hello, world and"…'
+    assert "✓" in said[at + 2]
+
+
+_marked_and_explained() -> None:
     drawn = picture("four-way", LadderOptions())
     assert "ESTABLISHED?" in drawn
     assert "CLOSED?" in drawn
@@ -105,6 +142,21 @@ def test_the_account_names_owner_moment_and_assumption_of_time_wait() -> None:
     assert "The client owes it from frame 11 at 0.161 s until 60.161 s at the earliest" in drawn
     assert "(Linux: 60 s after the last ACK; RFC 9293: 240 s)" in drawn
     assert "u = x + 1 + 4 octets sent, 4 captured, 0 missing ✓" in drawn
+
+
+def test_the_books_name_only_what_is_missing() -> None:
+    def books(iss: int | None, *, fin: bool) -> str:
+        base = replace(
+            four_way(), initial_seq=Pair(iss, 1), sent_octets=Pair(None, 4), missing_octets=Pair(None, 0),
+        )  # fmt: skip
+        steps = [step for step in base.steps or () if fin or step.sender == "responder" or "FIN" not in step.flags]
+        drawn = " ".join(" ".join(line.plain.split()) for line in ladder(base, steps, title="echo"))
+        return drawn.partition("4 octets captured; how many were sent ")[2].partition(" server: ")[0]
+
+    assert books(7, fin=False) == "cannot be told without its FIN."
+    assert books(None, fin=True) == "cannot be told without its SYN."
+    assert books(None, fin=False) == "cannot be told without its SYN and FIN."
+    assert books(7, fin=True) == "cannot be told."
 
 
 def test_long_transfer_is_folded_unless_all_is_asked_for() -> None:

@@ -34,6 +34,44 @@ def test_narrow_terminal_drops_columns_and_names_them() -> None:
     assert "four-way" in text[1]
 
 
+def of_several_files(width: int) -> list[str]:
+    files = ("a/long/way/down/four-way.pcap", "reset.pcap")
+    connections = [replace(one, capture=name) for one, name in zip((four_way(), aborted()), files, strict=True)]
+    laid_out = table.layout(connections, table.connection_columns(2), width)
+    return [table.GAP.join(cell.text for cell in line).rstrip() for line in laid_out.lines]
+
+
+def test_with_several_files_their_names_stay_longest() -> None:
+    for width in range(87, 160):
+        text = of_several_files(width)
+        assert all(cell_len(line) <= width for line in text), width
+        assert "/four-way.pcap " in text[1], width
+    assert "…/four-way.pcap " in of_several_files(95)[1]
+    assert "a/long/way/down/four-way.pcap " in of_several_files(150)[1]
+
+
+def test_notes_are_cut_before_columns_are_dropped() -> None:
+    noted = replace(aborted(), duplicates=1000)
+    laid_out = table.layout([noted], table.connection_columns(1), 100)
+    said = table.GAP.join(cell.text for cell in list(laid_out.lines)[1])
+    assert "octets → / ←" not in laid_out.dropped
+    assert "RST by responder" in said
+    assert said.rstrip().endswith("…")
+
+
+def test_a_path_loses_its_folders_first() -> None:
+    assert table.cut_path("four-way.pcap", 13) == "four-way.pcap"
+    assert table.cut_path("some/pcaps/four-way.pcap", 22) == "…/pcaps/four-way.pcap"
+    assert table.cut_path("some/pcaps/four-way.pcap", 20) == "…/four-way.pcap"
+    assert table.cut_path("some/pcaps/four-way.pcap", 10) == "…-way.pcap"
+    assert cell_len(table.cut_path("記録" * 20, 21)) <= 21
+
+
+def test_a_table_without_rows_says_so() -> None:
+    assert table.layout([], table.connection_columns(1), None).empty
+    assert not table.layout([four_way()], table.connection_columns(1), None).empty
+
+
 def test_rows_after_those_measured_are_written_too() -> None:
     many = (replace(four_way(), stream=n, originator=Endpoint("10.0.0.1", n)) for n in range(2000))
     laid_out = table.layout(many, table.connection_columns(1), None)
