@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -198,11 +197,16 @@ class Inspector:
         except FoldedError:
             return self._read_again(conversation).analysis.steps(0, place, connections.captures)
 
-    def changed(self, segments: SegmentTable) -> list[tuple[int, list[tuple[Connection, tuple[Step, ...]]]]]:
-        """Return the conversations that these segments belong to, each with its connections and their steps."""
-        numbers = np.unique(self.analysis.gathering.conversations.number(keys_of(segments)[0])).tolist()
-        captures = [summary.name for summary in self.captures]
-        return [(number, self.analysis.conversation(number, captures)) for number in numbers]
+    def conversations_of(self, segments: SegmentTable) -> list[int]:
+        """Return the numbers of the conversations that these segments belong to."""
+        numbers: list[int] = np.unique(self.analysis.gathering.conversations.number(keys_of(segments)[0])).tolist()
+        return numbers
+
+    def conversation(
+        self, number: int, begin: Mapping[int, int] | None = None
+    ) -> list[tuple[Connection, tuple[Step, ...]]]:
+        """Return the connections of one conversation so far, with their steps; `begin` says how many are known."""
+        return self.analysis.conversation(number, [summary.name for summary in self.captures], begin)
 
     def _read_again(self, conversation: int) -> Inspector:
         """Read the captures again, keeping every segment of one conversation."""
@@ -273,8 +277,10 @@ def add_source(inspector: Inspector, source: Source, *, reader: str = "auto", bl
 
 
 def _sources(source: Source | Iterable[Source]) -> list[Source]:
-    if isinstance(source, str | Path) or hasattr(source, "read"):
+    if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
         return [source]
+    if source is None or isinstance(source, int | float | bytes):
+        raise TypeError(f"inspect() takes a path, a binary file, a list of packets or of these, not {source!r}")
     if isinstance(source, list | tuple) and source and not _is_packet(source[0]):
         return list(source)
     return [source]

@@ -6,11 +6,12 @@ In: a path and frame numbers. Out: `RawFrame`s. The tables keep no octets; whoev
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self, cast
 
 import numpy as np
 
@@ -49,32 +50,64 @@ def payload(raw: RawFrame) -> bytes:
     return raw.octets[begin : begin + length]
 
 
-def write_pcap(target: str | os.PathLike[str] | BinaryIO, frames: Iterable[RawFrame], link_type: int) -> int:
-    """Write frames as a pcap file with nanoseconds, and return how many. All must be of `link_type`.
+class PcapWriter:
+    """Writes frames to a pcap file with nanoseconds, one by one: what is written is a whole capture at any time.
 
-    Raises CaptureError, one line, if one is not, if its time cannot be written, or if the file cannot be.
+    Raises CaptureError, one line, if the file cannot be written, if a frame has another link type, or if its time is
+    outside what pcap can hold.
     """
-    if not isinstance(target, str | os.PathLike):
-        return _write(target, frames, link_type, str(getattr(target, "name", "(file object)")))
-    try:
-        with Path(target).open("wb") as file:
-            return _write(file, frames, link_type, os.fspath(target))
-    except OSError as error:
-        raise CaptureError(f"{os.fspath(target)}: cannot be written: {error.strerror or error}") from None
 
+    def __init__(self, target: str | os.PathLike[str] | BinaryIO, link_type: int) -> None:
+        self.count = 0
+        self._link_type = link_type
+        self._owned = isinstance(target, str | os.PathLike)
+        self._name = str(getattr(target, "name", "(file object)")) if not self._owned else os.fspath(cast(str, target))
+        with self._refusals():
+            self._file = Path(cast(str, target)).open("wb") if self._owned else cast(BinaryIO, target)  # noqa: SIM115
+            self._file.write(struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, link_type))
 
-def _write(file: BinaryIO, frames: Iterable[RawFrame], link_type: int, name: str) -> int:
-    file.write(struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, link_type))
-    count = 0
-    for frame in frames:
-        if frame.link_type != link_type:
-            raise CaptureError(
-                f"{name}: a pcap file has one link type, {link_type}, and frame {count + 1} has {frame.link_type}"
-            )
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def write(self, frame: RawFrame) -> None:
+        """Add a frame."""
+        number = self.count + 1
+        if frame.link_type != self._link_type:
+            both = f"{self._link_type}, and frame {number} has {frame.link_type}"
+            raise CaptureError(f"{self._name}: a pcap file has one link type, {both}")
         seconds, fraction = divmod(frame.time_ns, 1_000_000_000)
         if not 0 <= seconds <= MOST_SECONDS:
-            raise CaptureError(f"{name}: the time of frame {count + 1} is outside 1970 to 2106, which pcap can hold")
-        file.write(struct.pack("<IIII", seconds, fraction, len(frame.octets), frame.original))
-        file.write(frame.octets)
-        count += 1
-    return count
+            raise CaptureError(f"{self._name}: the time of frame {number} is outside 1970 to 2106, which pcap can hold")
+        with self._refusals():
+            self._file.write(struct.pack("<IIII", seconds, fraction, len(frame.octets), frame.original))
+            self._file.write(frame.octets)
+        self.count = number
+
+    def flush(self) -> None:
+        """Put what was written onto the disk."""
+        with self._refusals():
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file, if it was opened here."""
+        if self._owned:
+            with self._refusals():
+                self._file.close()
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CaptureError(f"{self._name}: cannot be written: {error.strerror or error}") from None
+
+
+def write_pcap(target: str | os.PathLike[str] | BinaryIO, frames: Iterable[RawFrame], link_type: int) -> int:
+    """Write frames as a pcap file with nanoseconds, and return how many. All must be of `link_type`."""
+    with PcapWriter(target, link_type) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return writer.count

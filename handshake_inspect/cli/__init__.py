@@ -69,6 +69,8 @@ class Commands(click.Group):
             code = 130
         except BrokenPipeError:
             code = _after_closed_pipe()
+        except OSError as error:
+            code = _unwritable(error)
         except Exception as error:
             code = _known_failure(error)
         sys.exit(code if isinstance(code, int) else 0)
@@ -114,6 +116,15 @@ def _known_failure(error: Exception) -> int:
             click.echo(printable(f"Error: {error}"), err=True)
             return 2
     raise error
+
+
+def _unwritable(error: OSError) -> int:
+    """Say that standard output takes no more (a full disk); other files speak for themselves, as `CaptureError`."""
+    if error.filename is not None:
+        raise error
+    _after_closed_pipe()
+    click.echo(f"Error: the output cannot be written: {error.strerror or error}", err=True)
+    return 2
 
 
 def _after_closed_pipe() -> int:

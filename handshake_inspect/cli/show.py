@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -49,6 +50,8 @@ def command(
     """
     from handshake_inspect.cli.captures import kept, report
 
+    if target is not None and same_file(file, target):
+        raise click.BadParameter(f"{target} is the capture that is read: choose another name", param_hint="--write")
     with kept(file) as path:
         if dissect is not None:
             return print_dissection(path, dissect, name=file)
@@ -66,6 +69,14 @@ def command(
         print_connection(reading, chosen, steps, format_, path, look)
         report(reading.inspection, udp_lister="read --udp")
         return reading.exit_code
+
+
+def same_file(file: str, target: str) -> bool:
+    """Are both names one file? Then writing the one would destroy the other."""
+    try:
+        return Path(file).samefile(target)
+    except OSError:
+        return False
 
 
 def read_one(path: str, name: str, reader: str) -> Reading:

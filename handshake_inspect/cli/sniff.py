@@ -23,7 +23,9 @@ def command(interface: str, port: int | None, count: int | None, duration: float
       handshake-inspect sniff -i eth0 --port 443 --duration 10
       handshake-inspect sniff --port 8000 --count 12 -w echo.pcap
     """
-    from handshake_inspect.capture.frames import write_pcap
+    from contextlib import ExitStack
+
+    from handshake_inspect.capture.frames import PcapWriter
     from handshake_inspect.capture.live import LiveCapture
     from handshake_inspect.cli.captures import Interruption, report
     from handshake_inspect.cli.choose import choice
@@ -32,19 +34,21 @@ def command(interface: str, port: int | None, count: int | None, duration: float
     from handshake_inspect.cli.watch import Watch
     from handshake_inspect.views.words import counted
 
-    with LiveCapture(interface) as capture, Interruption() as interruption:
+    with LiveCapture(interface) as capture, Interruption() as interruption, ExitStack() as stack:
+        writer = stack.enter_context(PcapWriter(target, capture.link_type)) if target is not None else None
         remark(f"listening on {interface}; Ctrl-C ends")
-        watch = Watch(capture, port=port, count=count, keep_frames=target is not None)
+        watch = Watch(capture, port=port, count=count, writer=writer)
         watch.run(interruption, duration)
     inspection = watch.finish()
     if watch.shown:
         print()
         write_listing(inspection, choice(None, None, port), "table")
     report(inspection, udp_listed=True)
-    shown = f"{counted(watch.shown, 'segment')} shown" if watch.shown else "nothing seen"
+    shown = f"{counted(watch.shown, 'segment')} seen" if watch.shown else "nothing seen"
+    if watch.passed_over:
+        shown += f", {watch.passed_over:,} of them too fast to be shown one by one"
     where = f" at port {port}" if port is not None and not watch.shown else ""
     remark(f"{interface}: {shown}{where}, {counted(capture.dropped, 'frame')} dropped")
-    if target is not None:
-        saved = write_pcap(target, watch.frames, capture.link_type)
-        remark(f"{target}: {counted(saved, 'frame')} saved")
+    if writer is not None:
+        remark(f"{target}: {counted(writer.count, 'frame')} saved")
     return 0

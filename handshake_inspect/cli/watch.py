@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture.frames import PcapWriter
 from handshake_inspect.capture.live import LiveCapture
-from handshake_inspect.capture.records import RawFrame, Records
+from handshake_inspect.capture.records import Records
 from handshake_inspect.cli.captures import Interruption
-from handshake_inspect.cli.output import terminal_width, write_lines
+from handshake_inspect.cli.output import terminal_width, write, write_lines
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import SegmentTable
 from handshake_inspect.views.segment_line import fitted_lines, segment_line
+from handshake_inspect.views.words import counted
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -26,20 +28,27 @@ if TYPE_CHECKING:
 Rows = NDArray[np.bool_]
 #: How long one look at the capture waits for frames.
 PATIENCE_S = 0.1
+#: What one look may bring and still be printed segment by segment: nobody reads faster, and the capture must keep up.
+MOST_SEGMENTS, MOST_CONVERSATIONS = 1000, 100
 
 
 class Watch:
     """What was seen so far, and what is still to be printed."""
 
-    def __init__(self, capture: LiveCapture, *, port: int | None, count: int | None, keep_frames: bool) -> None:
+    def __init__(
+        self, capture: LiveCapture, *, port: int | None, count: int | None, writer: PcapWriter | None = None
+    ) -> None:
         self.capture = capture
         self.port = port
         self.count = count
-        self.keep_frames = keep_frames
-        self.frames: list[RawFrame] = []
+        self.writer = writer
         self.shown = 0
-        #: Stream of each connection of a conversation, and how many of its segments were printed.
-        self._printed: dict[tuple[int, int], tuple[int, int]] = {}
+        #: Segments that came too fast to be printed one by one.
+        self.passed_over = 0
+        #: Per conversation: how many segments of each of its connections need not be described again.
+        self._printed: dict[int, dict[int, int]] = {}
+        #: Number of each connection, in the order in which they were printed.
+        self._streams: dict[tuple[int, int], int] = {}
         #: Streams of which a segment was printed.
         self._announced: set[int] = set()
         self._inspector = Inspector(fold=False)
@@ -59,26 +68,38 @@ class Watch:
                 self.take(block)
         if not self.enough:
             for block in self.capture.drain():
-                self.take(block)
+                self.take(block, hurry=interruption.asked)
 
     @property
     def enough(self) -> bool:
         """Were as many segments shown as asked for?"""
         return self.count is not None and self.shown >= self.count
 
-    def take(self, block: Records) -> None:
-        """Inspect a block, and print the segments that are new with it."""
+    def take(self, block: Records, *, hurry: bool = False) -> None:
+        """Inspect a block, and print the segments that are new with it, unless there are too many or in a hurry."""
         segments = self._inspector.add_records(block, self._number)
         ours = self._of_port(segments)
-        if self.keep_frames:
-            self.keep(block, segments["frame"][ours])
+        if self.writer is not None:
+            self.keep(self.writer, block, segments["frame"][ours])
         if not ours.any():
             return
-        new = self.new_steps(segments.take(ours))
+        conversations = self._inspector.conversations_of(segments.take(ours))
+        if hurry or int(ours.sum()) > MOST_SEGMENTS or len(conversations) > MOST_CONVERSATIONS:
+            self._pass_over(int(ours.sum()), len(conversations))
+            return
+        new = self.new_steps(conversations, set(segments["frame"][ours].tolist()))
         left = None if self.count is None else self.count - self.shown
         new = new[:left]
         self.shown += len(new)
         write_lines(line for connection, step in new for line in self.lines(connection, step))
+
+    def _pass_over(self, segments: int, conversations: int) -> None:
+        """Say how many segments are not printed one by one; the summary counts them all."""
+        left = segments if self.count is None else min(segments, self.count - self.shown)
+        self.shown += left
+        self.passed_over += left
+        many = f"{counted(left, 'segment')} of {counted(conversations, 'conversation')}"
+        write([f"… {many} at once, not shown one by one\n"])
 
     def lines(self, connection: Connection, step: Step) -> Iterator[Text]:
         """Yield what is printed for one segment: one line, or as many as the terminal needs."""
@@ -89,21 +110,22 @@ class Watch:
             yield from fitted_lines(connection, step, width, first=connection.stream not in self._announced)
         self._announced.add(connection.stream)
 
-    def new_steps(self, segments: SegmentTable) -> list[tuple[Connection, Step]]:
-        """Return the segments that were not printed yet, in the order in which they were captured."""
+    def new_steps(self, conversations: list[int], frames: set[int]) -> list[tuple[Connection, Step]]:
+        """Return the segments in these frames, in the order in which they were captured."""
         found = []
-        for conversation, connections in self._inspector.changed(segments):
-            for place, (connection, steps) in enumerate(connections):
-                stream, before = self._printed.get((conversation, place), (len(self._printed), 0))
-                self._printed[conversation, place] = (stream, len(steps))
-                found += [(replace(connection, stream=stream), step) for step in steps[before:]]
+        for number in conversations:
+            known = self._printed.setdefault(number, {})
+            for place, (connection, steps) in enumerate(self._inspector.conversation(number, known)):
+                stream = self._streams.setdefault((number, place), len(self._streams))
+                known[place] = known.get(place, 0) + len(steps)
+                found += [(replace(connection, stream=stream), step) for step in steps if step.frame in frames]
         return sorted(found, key=lambda item: item[1].time_ns)
 
-    def keep(self, block: Records, numbers: NDArray[np.uint32]) -> None:
-        """Copy frames out of a block, whose buffer will be used again."""
+    def keep(self, writer: PcapWriter, block: Records, numbers: NDArray[np.uint32]) -> None:
+        """Save frames of a block, whose buffer will be used again; the file is whole after each block."""
         for row in np.flatnonzero(np.isin(block.frame, numbers)).tolist():
-            octets, original = block.octets(row), int(block.original[row])
-            self.frames.append(RawFrame(octets, original, int(block.time_ns[row]), int(block.link_type[row])))
+            writer.write(block.raw(row))
+        writer.flush()
 
     def finish(self) -> Inspection:
         """Return what was found in all."""

@@ -5,6 +5,7 @@ Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -104,21 +105,26 @@ class Analysis:
         one = stored.take(slice(int(whole.rows.start[place]), int(whole.rows.start[place + 1])))
         return self._describe(whole, place, one, captures)[1]
 
-    def conversation(self, number: int, captures: list[str]) -> list[tuple[Connection, tuple[Step, ...]]]:
-        """Return every connection of one conversation with its steps; streams are counted within it."""
+    def conversation(
+        self, number: int, captures: list[str], begin: Mapping[int, int] | None = None
+    ) -> list[tuple[Connection, tuple[Step, ...]]]:
+        """Return every connection of one conversation with its steps; streams are counted within it.
+
+        `begin`: how many steps of which connection to leave out, because they are known.
+        """
         stored = self.gathering.conversation(number)
         whole = split(stored, self.gathering.is_self())
         start = whole.rows.start.tolist()
         found = []
         for place in range(whole.rows.connections):
             one = stored.take(slice(start[place], start[place + 1]))
-            verdicts, steps = self._describe(whole, place, one, captures)
+            verdicts, steps = self._describe(whole, place, one, captures, (begin or {}).get(place, 0))
             connection = Connections(verdicts, self.keys, self._names, captures)[0]
             found.append((replace(connection, stream=place), steps))
         return found
 
     def _describe(
-        self, whole: Split, place: int, stored: StoredRows, captures: list[str]
+        self, whole: Split, place: int, stored: StoredRows, captures: list[str], begin: int = 0
     ) -> tuple[Verdicts, tuple[Step, ...]]:
         rows = whole.rows.only(place)
         one = Split(rows, whole.conversation[place : place + 1], whole.originator_is_higher[place : place + 1])
@@ -129,7 +135,7 @@ class Analysis:
             frame, capture = int(stored["frame"][i]), int(stored["capture"][i])
             return frame if capture == home else (captures[capture], frame)
 
-        return verdicts, steps_of(rows, events, verdicts.judgements[0], verdicts.resets, frame_name)
+        return verdicts, steps_of(rows, events, verdicts.judgements[0], verdicts.resets, frame_name, begin)
 
 
 def _has_key(table: SegmentTable | IcmpErrorTable, key: KeyTable) -> NDArray[np.bool_]:

@@ -65,7 +65,12 @@ def judge(shape: Shape) -> Judgement:
         teardown_missing=lost,
         closed_first=closing.closed_first(),
         reset_by=_both([_sender(shape, ordinal) for ordinal in closing.resets]),
-        time_wait=tuple((m.end, m.ordinal, _killed(walked, m.end)) for m in walked.moves if m.after is State.TIME_WAIT),
+        time_wait=tuple(
+            (m.end, m.ordinal, _killed(walked, m.end))
+            for m in walked.moves
+            # The two ends of a self-connect are one socket.
+            if m.after is State.TIME_WAIT and not (m.end == RESPONDER and Fact.SELF_CONNECT in shape.facts)
+        ),
     )
 
 

@@ -36,15 +36,23 @@ def flag_names(flags: int) -> str:
 
 
 def steps_of(
-    rows: ConnectionRows, events: Events, judgement: Judgement, resets: ResetTable, frame_name: Callable[[int], Frame]
+    rows: ConnectionRows,
+    events: Events,
+    judgement: Judgement,
+    resets: ResetTable,
+    frame_name: Callable[[int], Frame],
+    begin: int = 0,
 ) -> tuple[Step, ...]:
-    """Describe every segment. `frame_name` turns a row into its frame number (and file, if it is another one)."""
+    """Describe every segment from row `begin` on.
+
+    `frame_name` turns a row into its frame number (and file, if it is another one).
+    """
     states = _states_after(rows, events, judgement.walk)
     happened = _events_at(rows, events)
     sums = _Sums(rows, events)
     refusals = _Refusals(rows, events, judgement.walk, resets)
     steps = []
-    for i in range(len(rows)):
+    for i in range(begin, len(rows)):
         sender = int(rows.side[i])
         flags = int(rows.flags[i])
         receiver = _peer(rows, sender)
@@ -287,16 +295,15 @@ class _Sums:
         """u = x + 1 + octets sent: the books of one direction."""
         rows, side = self._rows, int(self._rows.side[i])
         number = int(rows.seq_end[i]) - 1
-        letter = self._letters[side].fin
         if number < 1 and bool(rows.iss_known[0, side]):
             return [self._sum("seq", side, 1, int(rows.seq[i]), False, f"{_octets(1 - number)} too low", i)]
         if not bool(rows.iss_known[0, side]):
-            return [self._sum(letter, side, number, number, None, "the initial number was not captured", i)]
+            return []  # nothing to count from
         octets, since = number - 1, number - self._v if self._v is not None and side == self._second else 0
         text = f"{self._letters[side].initial}+1+{octets:,}" if octets else f"{self._letters[side].initial}+1"
         return [
             Arithmetic(
-                name=letter,
+                name=self._letters[side].fin,
                 symbolic=text,
                 expected=self.absolute(side, number),
                 relative=number,

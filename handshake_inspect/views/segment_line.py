@@ -18,6 +18,8 @@ from handshake_inspect.views.words import time_of_day
 
 #: Narrower terminals get times of day in milliseconds.
 WIDTH_FOR_MICROSECONDS = 100
+#: A segment stands beside the states if it has this much room, else below them.
+SEGMENT_MIN = 24
 
 
 def segment_line(connection: Connection, step: Step) -> Text:
@@ -38,6 +40,9 @@ def fitted_lines(connection: Connection, step: Step, width: int, *, first: bool)
         yield from _hanging(Text(f"{connection.stream:>{len(begin) - 2}}  "), names, width)
     line = Text(begin).append_text(pad(_known(step.states.originator), STATE)).append_text(_direction(step))
     line.append_text(pad(_known(step.states.responder), STATE)).append("  ")
+    if width - line.cell_len < SEGMENT_MIN:
+        yield line
+        line = Text(" " * len(begin))
     yield from _hanging(line, _segment(step), width)
 
 

@@ -19,8 +19,8 @@ from handshake_inspect.views.words import counted, duration
 #: So many rows are looked at to find the widths of the columns.
 ROWS_MEASURED = 500
 GAP = "  "
-#: The last column, of remarks, is cut to this before other columns are dropped: "RST by originator".
-NARROW_NOTES = 17
+#: The last column, of remarks, is cut to this before other columns are dropped: "RST by responder" fits.
+NARROW_NOTES = 16
 #: The path of a capture is cut to its last part, and that to this, before other columns are dropped.
 NARROW_CAPTURE = 24
 #: Signs of our own, each one column wide: looking up every cell's width would take longer than all the rest.
@@ -109,8 +109,9 @@ def layout(items: Iterable[Connection] | Iterable[Exchange], columns: Sequence[C
         widths = {c.title: max(map(c.narrow or cell_width, texts[c.title])) for c in columns}
         shown = _fitting(columns, widths, width)
         for column in sorted(shown, key=lambda column: column.rank):
-            room = max(0, width - _total(shown, widths))
-            widths[column.title] += min(room, wished[column.title] - widths[column.title])
+            wish = wished[column.title] - widths[column.title]
+            if wish <= width - _total(shown, widths):
+                widths[column.title] += wish
         if shown[-1].narrow is not None:  # nothing stands behind it: longer texts further down have the rest
             widths[shown[-1].title] += max(0, width - _total(shown, widths))
     dropped = [column.title for column in sorted(columns, key=lambda column: column.rank) if column not in shown]

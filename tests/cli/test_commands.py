@@ -210,7 +210,7 @@ def sniffed(arguments: list[str]) -> tuple[int, str, str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "handshake_inspect", "sniff", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**{name: value for name, value in os.environ.items() if name != "COLUMNS"}, "PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
     assert process.stderr is not None
     first = process.stderr.readline()

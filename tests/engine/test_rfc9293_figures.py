@@ -96,7 +96,7 @@ FIGURES = {
         = A CLOSED SYN-SENT
         = B -
     """,
-    # The connection is older than the capture; A, which has crashed, is heard only by its RST: nothing is proven of it before.
+    # The connection is older than the capture; A has crashed, and is heard only by its RST: nothing is proven before.
     "10: active side causes half-open connection discovery": """
         B > A  y+1 (10) ack x+1       | -             ESTABLISHED?
         A > R  x+1                    | CLOSED^       CLOSED?

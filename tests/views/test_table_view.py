@@ -47,7 +47,7 @@ def test_with_several_files_their_names_stay_longest() -> None:
         assert all(cell_len(line) <= width for line in text), width
         assert "/four-way.pcap " in text[1], width
     assert "…/four-way.pcap " in of_several_files(95)[1]
-    assert "a/long/way/down/four-way.pcap " in of_several_files(150)[1]
+    assert "a/long/way/down/four-way.pcap " in of_several_files(170)[1]
 
 
 def test_notes_are_cut_before_columns_are_dropped() -> None:

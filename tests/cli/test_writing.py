@@ -1,0 +1,56 @@
+"""What is written where: nothing is destroyed, and what cannot be written is said in one line."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.capture.frames import PcapWriter, fetch
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.inspection import inspect
+
+PCAPS = Path(__file__).parent.parent.parent / "pcaps"
+COMMAND = [sys.executable, "-m", "handshake_inspect"]
+
+
+def test_show_does_not_write_over_the_capture_it_reads(tmp_path: Path) -> None:
+    capture = tmp_path / "echo.pcap"
+    shutil.copy(PCAPS / "four-way.pcap", capture)
+    (tmp_path / "other-name.pcap").hardlink_to(capture)
+    before = capture.read_bytes()
+    for target in (capture, tmp_path / "other-name.pcap"):
+        ran = subprocess.run([*COMMAND, "show", capture, "-w", target], capture_output=True, text=True, check=False)
+        assert ran.returncode == 2
+        assert "choose another name" in ran.stderr
+        assert capture.read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [*COMMAND, "read", PCAPS / "four-way.pcap"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ran.returncode == 2
+    assert ran.stderr.splitlines()[-1] == "Error: the output cannot be written: No space left on device"
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_capture_is_whole_while_it_is_written(tmp_path: Path) -> None:
+    frames = fetch(PCAPS / "four-way.pcap", range(1, 12))
+    target = tmp_path / "growing.pcap"
+    with PcapWriter(target, 1) as writer:
+        for number in sorted(frames):
+            writer.write(frames[number])
+            writer.flush()
+            assert inspect(target).captures[0].frames == number
+    assert inspect(target).connections[0].teardown.kind == "four-way"
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="cannot be written: No such file or directory"):
+        PcapWriter(tmp_path / "no-such-folder" / "x.pcap", 1)

@@ -1,0 +1,48 @@
+"""`sniff` keeps up with a burst: what is too fast to print is counted, saved and summed up."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.capture.frames import PcapWriter
+from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.cli.captures import Interruption
+from handshake_inspect.cli.watch import Watch
+from handshake_inspect.inspection import inspect
+from tests.lab.privileges import needs_root
+
+CONNECTIONS = 400
+
+
+def burst(connections: int) -> None:
+    """Open and close connections on loopback as fast as the machine does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
+
+        def serve() -> None:
+            for _ in range(connections):
+                server.accept()[0].close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        for _ in range(connections):
+            socket.create_connection(server.getsockname(), timeout=5).close()
+        thread.join(10)
+
+
+def test_a_burst_is_passed_over_and_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needs_root("capturing on lo")
+    target = tmp_path / "burst.pcap"
+    with LiveCapture("lo") as capture, PcapWriter(target, capture.link_type) as writer:
+        watch = Watch(capture, port=None, count=None, writer=writer)
+        burst(CONNECTIONS)
+        with Interruption() as interruption:
+            watch.run(interruption, 0.5)
+    found = watch.finish()
+    assert len([one for one in found.connections if one.handshake.kind == "three-way"]) >= CONNECTIONS
+    assert watch.passed_over > 0
+    assert "not shown one by one" in capsys.readouterr().out
+    assert len(inspect(target).connections) == len(found.connections)
