@@ -29,6 +29,10 @@ def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
     return split
 
 
+#: Ladders drawn of connections that differ; the lines name them all.
+MOST_LADDERS = 3
+
+
 @click.command("check")
 @files_argument
 @click.option("--handshake", metavar="K[,K]", callback=_kinds(HANDSHAKE_KINDS), help="Kinds of opening that are right.")
@@ -44,7 +48,7 @@ def command(
     port: int | None,
     reader: str,
 ) -> int:
-    """Check how the connections of FILE... opened and closed; print the ladder of every one that differs.
+    """Check how the connections of FILE... opened and closed; name every one that differs, and draw the first ladders.
 
     Exit code 0: all are as expected. 1: at least one differs, or there is none to check. 2: a file could not be used.
 
@@ -61,12 +65,15 @@ def command(
     chosen = choice(where, host, port)
     reading = inspect_files(files, reader)
     checked, failed = 0, 0
+    drawn: list[Connection] = []
     for connection in chosen.of(reading.inspection.connections):
         checked += 1
         differences = compare(connection, handshake, teardown)
         if differences:
             failed += 1
-            print_failure(reading.inspection, connection, differences)
+            print_failure(connection, differences)
+            drawn += [connection] if failed <= MOST_LADDERS else []
+    draw_failures(reading.inspection, drawn, failed)
     report(reading.inspection, udp_listed=checked > 0, udp_lister="read --udp")
     if reading.exit_code:
         return reading.exit_code
@@ -83,17 +90,28 @@ def compare(connection: Connection, handshake: tuple[str, ...], teardown: tuple[
     ]
 
 
-def print_failure(inspection: Inspection, connection: Connection, differences: list[str]) -> None:
-    """Print what differs, and the ladder that shows why."""
-    from handshake_inspect.cli.drawing import Look, draw
-    from handshake_inspect.cli.output import write, write_lines
+def print_failure(connection: Connection, differences: list[str]) -> None:
+    """Print what differs, in one line."""
+    from handshake_inspect.cli.output import write
     from handshake_inspect.views.escape import printable
 
     name = f"{printable(connection.capture)} stream {connection.stream}"
-    write([f"FAILED {name}: {'; '.join(differences)}\n\n"])
-    path = None if connection.capture == "-" else connection.capture
-    write_lines(draw(connection, inspection.steps(connection.stream), Look(), path=path))
-    write(["\n"])
+    write([f"FAILED {name}: {'; '.join(differences)}\n"])
+
+
+def draw_failures(inspection: Inspection, drawn: list[Connection], failed: int) -> None:
+    """Print the ladders that show why: of the first few, so that many failures do not bury each other."""
+    from handshake_inspect.cli.drawing import Look, draw
+    from handshake_inspect.cli.output import write, write_lines
+
+    for connection in drawn:
+        write(["\n"])
+        path = None if connection.capture == "-" else connection.capture
+        write_lines(draw(connection, inspection.steps(connection.stream), Look(), path=path))
+    if failed > len(drawn):
+        write([f"\nthe ladders of {failed - len(drawn):,} more: `show FILE --stream N` with the names above\n"])
+    if drawn:
+        write(["\n"])
 
 
 def summary(checked: int, failed: int) -> int:

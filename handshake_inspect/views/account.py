@@ -114,7 +114,9 @@ def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> li
     if connection.octets.originator == connection.octets.responder == 0 and connection.handshake.complete is False:
         return []
     lines = []
-    for end, iss in zip(ENDS, "xy", strict=True):
+    # A self-connect is one socket: its books are one.
+    ends = ENDS[:1] if connection.originator == connection.responder else ENDS
+    for end, iss in zip(ends, "xy", strict=False):
         letter = fin_letter(steps, end)
         sent, missing = connection.sent_octets[end], connection.missing_octets[end]
         line = Text(f"{names[end]}: ")
@@ -151,7 +153,7 @@ def time_wait(
         why = _nobody_waits(connection)
         return [Text(f"Nobody owes it: {why}.")] if why else []
     lines = [_time_wait_line(wait, steps, names, when) for wait in waits]
-    if len(waits) == 1:
+    if len(waits) == 1 and waits[0].outcome == "not-captured":  # else it is over, and how was said
         lines.append(_what_it_means(waits[0], connection, names))
     return lines
 

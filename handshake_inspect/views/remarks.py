@@ -42,4 +42,4 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
         yield f"UDP: {counted(datagrams, 'datagram')}; {udp_lister} lists who asked and who answered"
     duplicates = inspection.duplicates
     if duplicates:
-        yield f"{counted(duplicates, 'second copy', 'second copies')} of loopback segments collapsed"
+        yield f"{counted(duplicates, 'segment')} captured twice within 0.1 ms, as loopback shows them: counted once"
