@@ -96,7 +96,6 @@ class PcapngReader(RecordReader):
 
     def __init__(self, name: str, window: Window) -> None:
         super().__init__(name, window)
-        self._dropped_before: int | None = None
         #: Octets that one walk covers: doubled while no new section begins, so that sections cost no second walk.
         self._reach = PLAIN_OCTETS - 1
         if not window.need(28):

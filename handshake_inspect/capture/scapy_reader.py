@@ -113,11 +113,6 @@ def read_with_records(source: Source, names: Names, capture: int = 0) -> Iterato
         first += len(chosen)
 
 
-def records_of_packets(packets: Iterable[Any]) -> Records:
-    """Make a block of records of Scapy packets, for `Decoder`."""
-    return records_of(frames_of_packets(packets))
-
-
 def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
     """Yield the octets, time and link type of each of Scapy's packets."""
     layers = scapy_layers()

@@ -66,10 +66,6 @@ class Walk:
         first = self.start[end]
         return found | {first} if first else found
 
-    def first_move(self, end: int, after: State) -> Move | None:
-        """Return the move by which one end first came into a state."""
-        return next((move for move in self.moves if move.end == end and move.after is after), None)
-
 
 @lru_cache(maxsize=4096)
 def walk(start: tuple[int, int], self_connect: bool, codes: bytes) -> Walk:

@@ -11,7 +11,7 @@ import numpy as np
 
 from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
-from handshake_inspect.connections.split import first_of, last_of
+from handshake_inspect.connections.split import first_of
 
 #: No number yet: below every relative number (0 is a number, the SYN's).
 UNKNOWN = -(1 << 40)
@@ -36,14 +36,13 @@ class Numbers:
     fin_end: Rows
     #: A FIN was not captured, but its acknowledgment proves it: the row that does, -1 else. Shape (2m,).
     inferred_fin_row: Rows
-    #: First and last valid SYN of each end, -1 if none. Shape (2m,).
+    #: First valid SYN of each end, -1 if none. Shape (2m,).
     syn_row: Rows
-    last_syn_row: Rows
     #: First SYN without ACK, first valid SYN-ACK, first SYN-ACK with a wrong number of each end. Shape (2m,).
     bare_syn_row: Rows
     syn_ack_row: Rows
     wrong_syn_ack_row: Rows
-    #: First segment with ACK, without SYN and RST, of each end; and the first that counts. Shape (2m,).
+    #: First segment with ACK, without SYN and RST, of each end that counts. Shape (2m,).
     ack_row: Rows
     #: Row that proves a handshake segment which was not captured, -1 else: the originator's first ACK for the
     #: SYN-ACK, the responder's acknowledgment of data for both. Shape (m,).
@@ -91,7 +90,6 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
         fin_end=np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER),
         inferred_fin_row=np.full(ends, -1, np.int64),
         syn_row=first_of(end, valid_syn & (right | ~ack), ends),
-        last_syn_row=last_of(end, valid_syn, ends),
         bare_syn_row=first_of(end, valid_syn & ~ack, ends),
         syn_ack_row=first_of(end, right, ends),
         wrong_syn_ack_row=first_of(end, wrong, ends),

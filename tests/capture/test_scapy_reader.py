@@ -78,7 +78,7 @@ def test_lists_of_packets_keep_their_times_and_link_types() -> None:
     frames = [(bytes(packet), 60, 1_700_000_000_123_456_789 + n) for n, packet in enumerate(packets)]
     (read,) = list(PcapReader(io.BytesIO(pcap(frames[:1]))))
     packets[1].time = 1_700_000_000.5
-    records = scapy_reader.records_of_packets([read, packets[1]])
+    records = records_of(scapy_reader.frames_of_packets([read, packets[1]]))
     assert records.time_ns.tolist() == [1_700_000_000_123_456_789, 1_700_000_000_500_000_000]
     ours, theirs = Decoder(Names()).decode(records, 0), together(list(scapy_reader.read([read, packets[1]], Names())))
     assert differences(ours, theirs) == []
