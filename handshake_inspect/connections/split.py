@@ -9,7 +9,7 @@ far. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say what else
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.table import Table
-from handshake_inspect.tcp.seqnum import distance
+from handshake_inspect.tcp.seqnum import MODULUS, distance
 
 #: How far beyond a SYN an acknowledgment may lie and still be taken for one of it: data may have followed.
 ACKNOWLEDGES_WITHIN_OCTETS = 1 << 24
@@ -169,96 +169,126 @@ def _repeats(stored: StoredRows, bare: NDArray[np.int64]) -> NDArray[np.bool_]:
 def boundaries(stored: StoredRows) -> tuple[list[int], list[int]]:
     """Decide for each SYN of one conversation what it is.
 
-    Returns the rows that begin a connection, and the rows of SYNs that their receiver ignores.
+    Returns the rows that begin a connection, and the rows of SYNs that their receiver ignores. The cost is that of the
+    SYNs, however many there are: each asks only what was prepared.
     """
-    flags, side, seq = stored["flags"], stored["from_higher"], stored["seq"]
-    closing = np.append(0, np.cumsum((flags & (FIN | RST)) != 0))
-    by_side = [np.flatnonzero(side == s) for s in (0, 1)]
-    answers = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN | ACK)
-    begin = 0
+    look = _Lookup(stored)
+    begin, opening = 0, _Opening()
     new: list[int] = []
-    not_taken: list[int] = []
+    not_taken: dict[int, None] = {}
     last_syn: list[int | None] = [None, None]
-    for i in map(int, np.flatnonzero((flags & (SYN | RST)) == SYN)):
-        s = int(side[i])
-        if flags[i] & ACK:
-            if closing[i] > closing[begin] and _answers_another(stored, begin, i):
+    for i, s, is_answer, seq, ack, octets in look.syns():
+        if is_answer:
+            if look.both_closed(begin, i) and not opening.knows(s, seq, ack) and look.next_acknowledges(i, s, seq):
                 new.append(i)  # the sockets are used again, and the SYN was not captured
-                begin = i
+                begin, opening = i, _Opening()
+            opening.add(s, seq, octets, ack)
             continue
         before, peer_syn = last_syn[s], last_syn[1 - s]
         last_syn[s] = i
-        if before is not None and seq[before] == seq[i] and closing[i] == closing[before]:
-            if before in not_taken[-1:]:
-                not_taken.append(i)
-            continue  # a retransmission
-        if i == begin:
-            continue
-        if (before is None or before < begin) and _answered_before(stored, answers, begin, i):
-            continue  # captured after its answer
-        if (
-            peer_syn is not None
-            and peer_syn >= begin
-            and closing[i] == closing[peer_syn]
-            and not _sent_between(by_side[s], peer_syn, i)
-        ):
-            continue  # simultaneous open: Figure 7
-        if _peer_ignores(stored, by_side[1 - s], i):
-            not_taken.append(i)  # RFC 5961 §4: a challenge ACK is all it gets
-            continue
-        new.append(i)
-        begin = i
-    return new, not_taken
+        if before is not None and look.seq(before) == seq and not look.closing_between(before, i):
+            if before in not_taken:
+                not_taken[i] = None
+        elif i == begin:
+            pass
+        elif (before is None or before < begin) and opening.is_answered(1 - s, seq):
+            pass  # captured after its answer
+        elif peer_syn is not None and peer_syn >= begin and look.is_crossing(s, peer_syn, i):
+            pass  # simultaneous open: Figure 7
+        elif look.peer_ignores(i, s, seq):
+            not_taken[i] = None  # RFC 5961 §4: a challenge ACK is all it gets
+        else:
+            new.append(i)
+            begin, opening = i, _Opening()
+        opening.add(s, seq, octets)
+    return new, list(not_taken)
 
 
-def _answered_before(stored: StoredRows, answers: NDArray[np.int64], begin: int, i: int) -> bool:
-    """Does an earlier SYN-ACK of the other side, in this connection, acknowledge the SYN in row `i`?"""
-    earlier = answers[np.searchsorted(answers, begin) : np.searchsorted(answers, i)]
-    earlier = earlier[stored["from_higher"][earlier] != stored["from_higher"][i]]
-    return bool((stored["ack"][earlier] == np.uint32((int(stored["seq"][i]) + 1) & 0xFFFFFFFF)).any())
+class _Opening:
+    """The numbers that the SYNs of one connection have brought so far."""
+
+    def __init__(self) -> None:
+        self._numbers: tuple[set[int], set[int]] = (set(), set())
+        #: What a SYN-ACK of the other end acknowledges if it answers one of them.
+        self._ends: tuple[set[int], set[int]] = (set(), set())
+        self._acknowledged: tuple[set[int], set[int]] = (set(), set())
+
+    def add(self, side: int, seq: int, octets: int, ack: int | None = None) -> None:
+        """Add a SYN, or a SYN-ACK with its acknowledgment."""
+        self._numbers[side].add(seq)
+        self._ends[side].update(((seq + 1) % MODULUS, (seq + 1 + octets) % MODULUS))
+        if ack is not None:
+            self._acknowledged[side].add(ack)
+
+    def is_answered(self, by: int, seq: int) -> bool:
+        """Has a SYN-ACK of side `by` acknowledged the SYN with this number?"""
+        return (seq + 1) % MODULUS in self._acknowledged[by]
+
+    def knows(self, side: int, seq: int, ack: int) -> bool:
+        """Does a SYN-ACK belong to these SYNs, by its number or by its acknowledgment?"""
+        return seq in self._numbers[side] or ack in self._ends[1 - side]
 
 
-def _answers_another(stored: StoredRows, begin: int, i: int) -> bool:
-    """Does the SYN-ACK in row `i` show that the sockets are used again, by a SYN that was not captured?
+class _Lookup:
+    """What the SYNs of one conversation ask about the rows around them."""
 
-    Both ends have closed before it, it belongs to no SYN of this connection, neither by its number nor by its
-    acknowledgment, and the other end's next segment acknowledges it.
-    """
-    flags, side = stored["flags"], stored["from_higher"]
-    fins = (flags[begin:i] & (FIN | RST)) == FIN
-    if len(np.unique(side[begin:i][fins])) < 2:
-        return False
-    syn = np.flatnonzero((flags[begin:i] & (SYN | RST)) == SYN) + begin
-    own = side[syn] == side[i]
-    if (stored["seq"][syn[own]] == stored["seq"][i]).any():
-        return False
-    beyond = stored["ack"][i] - stored["seq"][syn[~own]] - np.uint32(1)
-    if (beyond <= stored["payload_octets"][syn[~own]]).any():
-        return False
-    following = np.flatnonzero(side[i:] != side[i])[:1] + i
-    return bool((stored["ack"][following] == (int(stored["seq"][i]) + 1) & 0xFFFFFFFF).any())
+    def __init__(self, stored: StoredRows) -> None:
+        flags, side = stored["flags"], stored["from_higher"]
+        self._flags, self._seq, self._ack = flags, stored["seq"], stored["ack"]
+        self._side, self._octets = side, stored["payload_octets"]
+        self._closing = np.append(0, np.cumsum((flags & (FIN | RST)) != 0))
+        fin = (flags & (FIN | RST)) == FIN
+        self._fins = [np.append(0, np.cumsum(fin & (side == s))) for s in (0, 1)]
+        self._rows = [np.flatnonzero(side == s) for s in (0, 1)]
+        acks = (flags & (ACK | RST)) == ACK
+        self._acks = [np.flatnonzero(acks & (side == s)) for s in (0, 1)]
 
+    def syns(self) -> Iterator[tuple[int, int, bool, int, int, int]]:
+        """Yield row, side, "is it a SYN-ACK", number, acknowledgment and octets of each SYN."""
+        at = np.flatnonzero((self._flags & (SYN | RST)) == SYN)
+        columns = (self._side[at], (self._flags[at] & ACK) != 0, self._seq[at], self._ack[at], self._octets[at])
+        return zip(at.tolist(), *(column.tolist() for column in columns), strict=True)
 
-def _sent_between(own: NDArray[np.int64], after: int, until: int) -> bool:
-    return bool(np.searchsorted(own, after) < np.searchsorted(own, until))
+    def seq(self, row: int) -> int:
+        """Return SEG.SEQ of a row."""
+        return int(self._seq[row])
 
+    def closing_between(self, a: int, b: int) -> bool:
+        """Is there a FIN or RST from row `a` to before row `b`?"""
+        return bool(self._closing[a] != self._closing[b])
 
-def _peer_ignores(stored: StoredRows, peer_rows: NDArray[np.int64], i: int) -> bool:
-    """Is the peer's next segment an ACK that does not acknowledge the SYN in row `i`?
+    def both_closed(self, a: int, b: int) -> bool:
+        """Have both sides sent a FIN from row `a` to before row `b`?"""
+        return all(bool(fins[a] != fins[b]) for fins in self._fins)
 
-    One that repeats the peer's last acknowledgment is no news of the SYN, wherever the SYN lies.
-    """
-    at = np.searchsorted(peer_rows, i)
-    if at == len(peer_rows):
-        return False
-    j = int(peer_rows[at])
-    if int(stored["flags"][j]) & (SYN | RST | ACK) != ACK:
-        return False
-    spoken = peer_rows[:at]
-    spoken = spoken[(stored["flags"][spoken] & (ACK | RST)) == ACK]
-    if len(spoken) and stored["ack"][spoken[-1]] == stored["ack"][j]:
-        return True
-    return not 0 < distance(int(stored["seq"][i]), int(stored["ack"][j])) <= ACKNOWLEDGES_WITHIN_OCTETS
+    def is_crossing(self, side: int, peer_syn: int, row: int) -> bool:
+        """Is the peer's SYN still open, and has this side been silent since?"""
+        silent = np.searchsorted(self._rows[side], peer_syn) == np.searchsorted(self._rows[side], row)
+        return bool(silent) and not self.closing_between(peer_syn, row)
+
+    def _next_of_peer(self, row: int, side: int) -> int | None:
+        rows = self._rows[1 - side]
+        at = int(np.searchsorted(rows, row))
+        return int(rows[at]) if at < len(rows) else None
+
+    def next_acknowledges(self, row: int, side: int, seq: int) -> bool:
+        """Does the other side's next segment acknowledge exactly the SYN-ACK in this row?"""
+        following = self._next_of_peer(row, side)
+        return following is not None and int(self._ack[following]) == (seq + 1) % MODULUS
+
+    def peer_ignores(self, row: int, side: int, seq: int) -> bool:
+        """Is the peer's next segment an ACK that does not acknowledge the SYN in this row?
+
+        One that repeats the peer's last acknowledgment is no news of the SYN, wherever the SYN lies.
+        """
+        following = self._next_of_peer(row, side)
+        if following is None or int(self._flags[following]) & (SYN | RST | ACK) != ACK:
+            return False
+        acks = self._acks[1 - side]
+        spoken = int(np.searchsorted(acks, row))
+        if spoken and self._ack[acks[spoken - 1]] == self._ack[following]:
+            return True
+        return not 0 < distance(seq, int(self._ack[following])) <= ACKNOWLEDGES_WITHIN_OCTETS
 
 
 def _find_initial_numbers(rows: ConnectionRows) -> None:
