@@ -209,14 +209,15 @@ class _Opening:
 
     def __init__(self) -> None:
         self._numbers: tuple[set[int], set[int]] = (set(), set())
-        #: What a SYN-ACK of the other end acknowledges if it answers one of them.
-        self._ends: tuple[set[int], set[int]] = (set(), set())
+        #: Octets on the SYNs that had any: a SYN-ACK may acknowledge a part of them (RFC 7413).
+        self._octets: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self._acknowledged: tuple[set[int], set[int]] = (set(), set())
 
     def add(self, side: int, seq: int, octets: int, ack: int | None = None) -> None:
         """Add a SYN, or a SYN-ACK with its acknowledgment."""
         self._numbers[side].add(seq)
-        self._ends[side].update(((seq + 1) % MODULUS, (seq + 1 + octets) % MODULUS))
+        if octets:
+            self._octets[side][seq] = max(octets, self._octets[side].get(seq, 0))
         if ack is not None:
             self._acknowledged[side].add(ack)
 
@@ -226,7 +227,9 @@ class _Opening:
 
     def knows(self, side: int, seq: int, ack: int) -> bool:
         """Does a SYN-ACK belong to these SYNs, by its number or by its acknowledgment?"""
-        return seq in self._numbers[side] or ack in self._ends[1 - side]
+        if seq in self._numbers[side] or (ack - 1) % MODULUS in self._numbers[1 - side]:
+            return True
+        return any((ack - number - 1) % MODULUS <= octets for number, octets in self._octets[1 - side].items())
 
 
 class _Lookup:

@@ -180,3 +180,9 @@ def test_captures(captures_dir: Path) -> None:
     assert found == {}
     assert compared > 300
     assert skipped < compared / 10
+
+
+@pytest.mark.parametrize("seed", [22394, 57743])
+def test_conversations_that_once_differed(seed: int) -> None:
+    """A SYN,ACK of a part of the data on a SYN, after a close, belongs to that SYN (RFC 7413)."""
+    assert not differences([conversation(random.Random(seed))], 1)
