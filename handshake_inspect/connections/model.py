@@ -24,7 +24,7 @@ from handshake_inspect.connections.connection import (
 )
 from handshake_inspect.connections.conversations import KeyTable, address
 from handshake_inspect.connections.kinds import SIDES
-from handshake_inspect.connections.verdict import NONE, RESET_REASONS, Verdicts
+from handshake_inspect.connections.verdict import NONE, Verdicts, reset_reason
 from handshake_inspect.table import Names
 from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.seqnum import distance
@@ -183,7 +183,7 @@ class Connections(Sequence[Connection]):
                 frame=self._frame(home, int(table["capture"][i]), int(table["frame"][i])),
                 by=cast(End, SIDES[table["side"][i]]),
                 valid={1: True, 0: False, -1: None}[int(table["valid"][i])],
-                reason=RESET_REASONS[int(table["reason"][i])].format(n=_octets(int(table["distance"][i]))),
+                reason=reset_reason(table, i),
             )
             for i in at
         )
@@ -258,7 +258,3 @@ def _known(value: int) -> int | None:
 
 def _pair(cell: dict[str, int], name: str) -> Pair[int | None]:
     return Pair(_known(cell[f"{name}_o"]), _known(cell[f"{name}_r"]))
-
-
-def _octets(count: int) -> str:
-    return f"{count:,} octet" if count == 1 else f"{count:,} octets"

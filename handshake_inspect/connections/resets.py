@@ -29,8 +29,6 @@ class Resets:
     expected: Rows
     #: It acknowledges the receiver's SYN.
     of_syn: Mask
-    #: It was its sender's last word.
-    last_word: Mask
     #: Its effect is assumed: it is beyond A, but nothing was heard of the receiver again.
     assumed: Mask
     #: Its sender went on, and the receiver acknowledged it: it had no effect.
@@ -64,7 +62,6 @@ def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
         moment=when,
         expected=np.where(named, rows.ack[wrong], acknowledged),
         of_syn=of_syn,
-        last_word=last_word,
         assumed=assumed,
         belied=belied,
         ends_sender=(last_word | (when != NEVER)) & ~refuses,

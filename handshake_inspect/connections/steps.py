@@ -20,7 +20,7 @@ from handshake_inspect.connections.machine import Walk
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.numbers import UNKNOWN, running_maximum
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
-from handshake_inspect.connections.verdict import BELIED, RESET_REASONS, ResetTable
+from handshake_inspect.connections.verdict import BELIED, ResetTable, octets_in_words, reset_reason
 from handshake_inspect.tcp.seqnum import add
 from handshake_inspect.tcp.states import Event, State
 
@@ -145,8 +145,7 @@ class _Refusals:
         self._rows, self._events = rows, events
         effective = {int(events.source[ordinal]) for ordinal in walked.effective_resets}
         self._resets = {
-            int(row): "RST ignored: "
-            + RESET_REASONS[int(resets["reason"][k])].format(n=_octets(int(resets["distance"][k])))
+            int(row): f"RST ignored: {reset_reason(resets, k)}"
             for k, row in enumerate(events.resets.row.tolist())
             if row not in effective and (resets["valid"][k] == 0 or resets["reason"][k] == BELIED)
         }
@@ -280,7 +279,9 @@ class _Sums:
             return sums
         if seq > before:
             gap = seq - before
-            return [self._sum("seq", side, before, seq, None, f"{_octets(gap)} before it not captured (yet)", i)]
+            return [
+                self._sum("seq", side, before, seq, None, f"{octets_in_words(gap)} before it not captured (yet)", i)
+            ]
         if int(rows.seq_end[i]) <= before and int(rows.seq_end[i]) > seq:
             return [self._sum("seq", side, seq, seq, True, "sent before: a retransmission", i)]
         if seq == before - 1 and int(rows.payload[i]) <= 1:
@@ -296,7 +297,7 @@ class _Sums:
         rows, side = self._rows, int(self._rows.side[i])
         number = int(rows.seq_end[i]) - 1
         if number < 1 and bool(rows.iss_known[0, side]):
-            return [self._sum("seq", side, 1, int(rows.seq[i]), False, f"{_octets(1 - number)} too low", i)]
+            return [self._sum("seq", side, 1, int(rows.seq[i]), False, f"{octets_in_words(1 - number)} too low", i)]
         if not bool(rows.iss_known[0, side]):
             return []  # nothing to count from
         octets, since = number - 1, number - self._v if self._v is not None and side == self._second else 0
@@ -309,7 +310,7 @@ class _Sums:
                 relative=number,
                 actual=self.absolute(side, number),
                 holds=True,
-                reason=f"{_octets(octets)} sent",
+                reason=f"{octets_in_words(octets)} sent",
             ),
             *([self._half_closed_sum(side, number, since)] if since > 0 else []),
         ]
@@ -338,7 +339,11 @@ class _Sums:
         if ack == before and not int(rows.flags[i]) & SYN:
             return []
         if ack < before:
-            return [self._sum("ack", peer, before, ack, None, f"{_octets(before - ack)} behind: sent or seen late", i)]
+            return [
+                self._sum(
+                    "ack", peer, before, ack, None, f"{octets_in_words(before - ack)} behind: sent or seen late", i
+                )
+            ]
         fin = self._fin_number(peer)
         if fin is not None and ack == fin + 1 and int(self._fin[peer]) <= i:
             return [self._sum("ack", peer, fin + 1, ack, True, "FIN counts one", i)]
@@ -346,13 +351,13 @@ class _Sums:
         if ack >= 1 and opens and bool(rows.iss_known[0, peer]):
             if ack == 1:
                 return [self._sum("ack", peer, 1, ack, True, "SYN counts one", i)]
-            return [self._sum("ack", peer, ack, ack, True, f"SYN and {_octets(ack - 1)}", i)]
+            return [self._sum("ack", peer, ack, ack, True, f"SYN and {octets_in_words(ack - 1)}", i)]
         sent = _value_before(self._sent[peer], i)
         if sent != UNKNOWN and ack > sent:
-            return [self._sum("ack", peer, sent, ack, None, f"{_octets(ack - sent)} of it not captured", i)]
+            return [self._sum("ack", peer, sent, ack, None, f"{octets_in_words(ack - sent)} of it not captured", i)]
         if before == UNKNOWN:
             return []
-        return [self._sum("ack", peer, ack, ack, True, _octets(ack - before), i)]
+        return [self._sum("ack", peer, ack, ack, True, octets_in_words(ack - before), i)]
 
     def _wrong_acknowledgment(self, i: int, peer: int, ack: int) -> Arithmetic:
         expected = int(self._numbers.syn_end[peer]) if int(self._rows.flags[i]) & SYN else int(self._sent[peer][i])
@@ -361,7 +366,9 @@ class _Sums:
         if not by:  # it is the segment's own number that is wrong
             seq, side = int(self._rows.seq[i]), int(self._rows.side[i])
             return self._sum("seq", side, 0, seq, False, "another initial number", i)
-        return self._sum("ack", peer, expected, ack, False, f"{_octets(abs(by))} too {'high' if by > 0 else 'low'}", i)
+        return self._sum(
+            "ack", peer, expected, ack, False, f"{octets_in_words(abs(by))} too {'high' if by > 0 else 'low'}", i
+        )
 
     def _reset_sums(self, i: int) -> list[Arithmetic]:
         rows, numbers = self._rows, self._numbers
@@ -371,7 +378,7 @@ class _Sums:
         expected = _value_before(numbers.acknowledged_by[peer], i)
         if expected != UNKNOWN:
             seq = int(rows.seq[i])
-            reason = "RCV.NXT of the peer" if seq == expected else f"{_octets(abs(seq - expected))} off RCV.NXT"
+            reason = "RCV.NXT of the peer" if seq == expected else f"{octets_in_words(abs(seq - expected))} off RCV.NXT"
             sums.append(self._sum("seq", side, expected, seq, seq == expected, reason, i))
         if int(rows.flags[i]) & ACK and bool(rows.iss_known[0, peer]):
             ack = int(rows.ack[i])
@@ -407,7 +414,3 @@ def _plus(letter: str, relative: int) -> str:
     if relative > 1:
         return f"{letter}+1+{relative - 1}"
     return f"{letter}-{-relative}"
-
-
-def _octets(count: int) -> str:
-    return f"{count:,} octet" if count == 1 else f"{count:,} octets"

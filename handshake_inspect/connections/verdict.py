@@ -115,6 +115,16 @@ RESET_REASONS = {
 }
 
 
+def reset_reason(resets: ResetTable, row: int) -> str:
+    """Say in words, with the number, why an RST counts or does not."""
+    return RESET_REASONS[int(resets["reason"][row])].format(n=octets_in_words(int(resets["distance"][row])))
+
+
+def octets_in_words(count: int) -> str:
+    """Spell a number of octets: "1 octet", "1,448 octets"."""
+    return f"{count:,} octet" if count == 1 else f"{count:,} octets"
+
+
 @dataclass
 class Verdicts:
     """The answers about all connections of a run."""
