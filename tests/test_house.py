@@ -30,8 +30,9 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
 #: Order of modules inside two folders: each imports only from those before it.
 CAPTURE = [
-    "records", "source", "walk", "pcap", "pcapng", "files", "live", "link", "ip", "options", "icmp", "scapy_reader",
-    "decode", "frames",
+    "records", "source", "walk", "pcap", "pcapng", "files", "live", "link", "ip", "options", "icmp", "fragments",
+    "scapy_layers", "scapy_places", "scapy_ethertypes", "scapy_links", "scapy_wlan", "scapy_tunnels", "scapy_packets",
+    "scapy_reader", "decode", "frames",
 ]  # fmt: skip
 CONNECTIONS = [
     "connection", "conversations", "rows", "split", "moments", "numbers", "resets", "events", "compact",

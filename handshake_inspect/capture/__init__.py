@@ -12,6 +12,11 @@ The modules, in the order in which data flows; each imports only from those befo
 - `ip`: where the transport header of each packet begins.
 - `options`: TCP option lists.
 - `icmp`: what ICMP errors quote.
+- `fragments`: fragments of IP packets -> whole packets.
+- `scapy_layers`: headers as Scapy's classes.
+- `scapy_places`: where in a frame a header begins.
+- `scapy_links`, `scapy_wlan`, `scapy_ethertypes`, `scapy_tunnels`: from one place in a frame to the next.
+- `scapy_packets`: places -> rows.
 - `scapy_reader`: records -> tables through Scapy, for what is not read here and as an oracle of what is.
 - `decode`: records -> tables.
 - `frames`: single frames, read again.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import zlib
 
 CLIENT, SERVER = "10.1.0.1", "10.1.0.2"
 CLIENT6, SERVER6 = "2001:db8::1", "2001:db8::2"
@@ -249,6 +250,12 @@ TEREDO_ORIGIN = bytes.fromhex("0000 1234 f5fefefe")
 def authentication(following: int, below: bytes, check: bytes = bytes(12)) -> bytes:
     """RFC 4302 §2."""
     return struct.pack("!BBHII", following, 1 + len(check) // 4, 0, 0x100, 1) + check + below
+
+
+def ipcomp(following: int, below: bytes, parameters: int = 2) -> bytes:
+    """RFC 3173 §3.1 with RFC 2394's algorithm: raw DEFLATE; parameters above 255 are negotiated."""
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return struct.pack("!BBH", following, 0, parameters) + deflate.compress(below) + deflate.flush()
 
 
 def ayiya(below: bytes, following: int = 41, identity: int = 4, signature: int = 5) -> bytes:

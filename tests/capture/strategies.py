@@ -7,7 +7,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from handshake_inspect.capture.records import RawFrame
-from handshake_inspect.capture.scapy_reader import scapy_layers
 from handshake_inspect.table import Block
 
 ports = st.integers(0, 0xFFFF)
@@ -81,7 +80,6 @@ def frames(draw: st.DrawFn) -> RawFrame:
     """Return a frame of a link type that both readers know, perhaps with padding behind it."""
     from scapy.layers.l2 import CookedLinux, CookedLinuxV2, Dot1AD, Dot1Q, Ether, Loopback
 
-    scapy_layers()
     version, packet = draw(packets())
     link = draw(st.sampled_from([1, 1, 1, 113, 276, 0, 101]))
     ethertype = 0x0800 if version == 4 else 0x86DD

@@ -11,7 +11,6 @@ from hypothesis import given
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.frames import fetch, payload, write_pcap
 from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
-from handshake_inspect.capture.scapy_reader import scapy_layers
 from tests.capture import strategies as build
 from tests.capture.builders import pcap, rows
 
@@ -29,7 +28,8 @@ def test_fetch_returns_just_the_frames_asked_for(tmp_path: Path) -> None:
 def test_the_payload_is_what_scapy_says_it_is(frame: RawFrame) -> None:
     from scapy.layers.inet import TCP, UDP
 
-    layers = scapy_layers()
+    from handshake_inspect.capture import scapy_layers as layers
+
     packet = layers.conf.l2types.num2layer[frame.link_type](frame.octets)
     for layer in (TCP, UDP):
         if layer in packet and not (layer is TCP and "dataofs" in packet[TCP].fields and packet[TCP].dataofs < 5):

@@ -1,0 +1,277 @@
+"""Frames -> rows of segments, datagrams and ICMP errors, through Scapy.
+
+In: single frames. Out: the rows of a `Block`. Each place in a frame is read by the step of its kind, from outside to
+inside; this module has the steps of IP and of what becomes a row. RFC 791, RFC 8200, RFC 4302, RFC 9293 §3.1, RFC 768.
+Lengths are those of the IP header, as in `decode`; what holds no row is counted by kind.
+"""
+
+from __future__ import annotations
+
+import socket
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from handshake_inspect.capture import scapy_ethertypes, scapy_links, scapy_tunnels, scapy_wlan
+from handshake_inspect.capture import scapy_layers as layers
+from handshake_inspect.capture.fragments import Fragment, Reassembler
+from handshake_inspect.capture.icmp import COLUMNS, ERRORS, ERRORS_V6, HEADER_OCTETS, read_quote
+from handshake_inspect.capture.ip import PROTOCOL_NAMES
+from handshake_inspect.capture.options import layout
+from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.scapy_places import MOST_HEADERS, Place, Step, Unread, fixed_header_at
+from handshake_inspect.table import (
+    PACKET_TYPE_UNKNOWN,
+    Block,
+    DatagramTable,
+    IcmpErrorTable,
+    Names,
+    SegmentTable,
+    Table,
+)
+
+ICMP, IPV4_IN, TCP, UDP, IPV6_IN, FRAGMENT, AH, ICMPV6, IPCOMP = 1, 4, 6, 17, 41, 44, 51, 58, 108
+#: Headers between IPv6 and its payload (RFC 8200 §4): hop-by-hop, routing, fragment, AH, destination, mobility, HIP,
+#: shim6. In IPv4, AH alone begins such a chain.
+EXTENSIONS = (0, 43, FRAGMENT, AH, 60, 135, 139, 140)
+MOST_EXTENSIONS = 32
+#: Words of IP in IP, by the versions outside and inside.
+IP_IN_IP = {(4, 4): "ipip", (4, 6): "6in4", (6, 4): "4in6", (6, 6): "6in6"}
+SYN = 2
+#: A compressed payload is inflated up to here, as no IP packet is longer.
+LONGEST_PAYLOAD_OCTETS = 0xFFFF
+LINUX_SLL, LINUX_SLL2 = 113, 276
+#: Numbers of names are 16 bits wide: all beyond share the last one.
+LAST_NUMBER = 0xFFFF
+Row = dict[str, int]
+T = TypeVar("T", bound=Table)
+
+
+class Collector:
+    """Dissects frames one by one and keeps their rows."""
+
+    def __init__(self, names: Names, capture: int, fragments: Reassembler | None = None) -> None:
+        self.names = names
+        self.capture = capture
+        #: None: fragments are counted only.
+        self.fragments = fragments
+        self.rows: dict[type[Table], list[Row]] = {SegmentTable: [], DatagramTable: [], IcmpErrorTable: []}
+        self.unread: Counter[str] = Counter()
+        #: Columns that all rows of the frame share.
+        self._frame: Row = {}
+        self._steps: dict[str, Step] = {
+            **scapy_links.STEPS, **scapy_ethertypes.STEPS, **scapy_wlan.STEPS, **scapy_tunnels.STEPS,
+            "ipv4": self._ipv4, "ipv6": self._ipv6,
+        }  # fmt: skip
+
+    def block(self) -> Block:
+        """Return the rows so far."""
+        segments, datagrams = self._table(SegmentTable), self._table(DatagramTable)
+        return Block(segments, datagrams, self._table(IcmpErrorTable), self.unread)
+
+    def add(self, raw: RawFrame, number: int) -> None:
+        """Dissect one frame: keep its rows, count what holds none."""
+        self._frame = {
+            "time_ns": raw.time_ns, "frame": number, "capture": self.capture, "packet_type": _packet_type(raw),
+        }  # fmt: skip
+        todo = [Place("link", raw.octets, raw.original, raw.link_type)]
+        while todo:
+            place = todo.pop()
+            further: list[Place] = []
+            try:
+                if place.depth > MOST_HEADERS:
+                    raise Unread("endless headers")
+                further.extend(self._steps[place.kind](place))
+            except Unread as unread:
+                self.unread[str(unread)] += 1
+            except Exception as error:  # Scapy's dissectors raise anything on octets they did not expect
+                self.unread[f"frame that Scapy fails on ({type(error).__name__})"] += 1
+            todo += reversed(further)
+
+    # --- IP -----------------------------------------------------------------------------------------------------------
+
+    def _ipv4(self, place: Place) -> Iterator[Place]:
+        """RFC 791 §3.1. A total length of 0 is what segmentation offload leaves: then what is around says it."""
+        ip = fixed_header_at(place, layers.IP, 20, "IPv4 header")
+        octets = ip.ihl * 4
+        if ip.version != 4 or octets < 20:
+            raise Unread("malformed IPv4 header")
+        if len(place.octets) < octets:
+            raise Unread("truncated IPv4 header")
+        payload = (ip.len or place.original) - octets
+        if payload < 0:
+            raise Unread("malformed IPv4 header")
+        below = place.after(octets, "", ip.proto).sized(payload)
+        if ip.frag or ip.flags.MF:
+            header = place.octets[:6] + bytes(2) + place.octets[8:octets]
+            key = (4, ip.src, ip.dst, ip.proto, ip.id, *place.keys)
+            yield self._whole(place, below, Fragment(key, header, ip.frag * 8, bool(ip.flags.MF), below.octets))
+            return
+        yield from self._chain(place, below, {"ip_version": 4, **_ends(ip), "ip_id": ip.id, "ttl": ip.ttl})
+
+    def _ipv6(self, place: Place) -> Iterator[Place]:
+        """RFC 8200 §3. A length of 0 is that of a jumbogram (RFC 2675): then what is around says it."""
+        ip = fixed_header_at(place, layers.IPv6, 40, "IPv6 header")
+        if ip.version != 6:
+            raise Unread("malformed IPv6 header")
+        below = place.after(40, "", ip.nh).sized(ip.plen or max(place.original - 40, 0))
+        yield from self._chain(place, below, {"ip_version": 6, **_ends(ip), "ttl": ip.hlim})
+
+    def _chain(self, ip: Place, place: Place, row: Row) -> Iterator[Place]:
+        """Follow the extension headers of the packet at `ip` (RFC 8200 §4); AH is one of them, and has a word."""
+        chain = (AH,) if ip.kind == "ipv4" else EXTENSIONS
+        #: Where the packet says what this header is.
+        said_at, start = 6, 40
+        for _ in range(MOST_EXTENSIONS):
+            if place.number not in chain:
+                yield from self._payload(place, row)
+                return
+            kind, chain = place.number, EXTENSIONS
+            if len(place.octets) < 8:
+                raise Unread("truncated extension header" if place.original >= 8 else "malformed extension header")
+            header = fixed_header_at(place, layers.Extension, 2, "extension header")
+            part = fixed_header_at(place, layers.IPv6ExtHdrFragment, 8, "extension header")
+            if kind == FRAGMENT and (part.offset or part.m):
+                before = ip.octets[:said_at] + bytes([part.nh]) + ip.octets[said_at + 1 : start]
+                key = (6, row["src_hi"], row["src_lo"], row["dst_hi"], row["dst_lo"], part.id, *ip.keys)
+                below = place.after(8, "")
+                yield self._whole(ip, below, Fragment(key, before, part.offset * 8, bool(part.m), below.octets))
+                return
+            octets = {AH: (header.len + 2) * 4, FRAGMENT: 8}.get(kind, (header.len + 1) * 8)
+            if octets > place.original:
+                raise Unread("malformed extension header")
+            said_at, start = start, start + octets
+            place = place.after(octets, "", header.nh)
+            place = place.named("ah") if kind == AH else place
+        raise Unread("endless extension headers")
+
+    def _whole(self, ip: Place, below: Place, part: Fragment) -> Place:
+        """Hand a fragment to the reassembler; return the packet that it completes, as it stands in this frame."""
+        captured = len(below.octets) == below.original
+        whole = self.fragments.add(part) if self.fragments and captured and ip.octets[0] >> 4 == part.key[0] else None
+        if whole is None:
+            raise Unread(f"IPv{part.key[0]} fragment")
+        return replace(ip, octets=whole.octets, original=len(whole.octets))
+
+    def _payload(self, place: Place, row: Row) -> Iterator[Place]:
+        """What the protocol of an IP packet says: a row, or a place further in."""
+        version = row["ip_version"]
+        if place.number in (IPV4_IN, IPV6_IN):
+            word = IP_IN_IP[version, 4 if place.number == IPV4_IN else 6]
+            yield place.after(0, "ipv4" if place.number == IPV4_IN else "ipv6").named(word, word)
+        elif place.number == IPCOMP:
+            yield from self._payload(decompressed(place), row)
+        elif place.number in scapy_tunnels.IP_PROTOCOLS:
+            yield place.after(0, scapy_tunnels.IP_PROTOCOLS[place.number])
+        elif place.number == UDP:
+            yield from self._udp(place, row)
+        elif place.number == TCP:
+            self._tcp(place, row)
+        elif place.number in (ICMP, ICMPV6):
+            self._icmp(place, row)
+        else:
+            raise Unread(PROTOCOL_NAMES.get(place.number, f"IP protocol {place.number}"))
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def _tcp(self, place: Place, row: Row) -> None:
+        """RFC 9293 §3.1. Scapy gives up on a header for one option that it cannot cut: it gets none."""
+        _expect(place, 20, "TCP")
+        octets = place.octets
+        without_options = octets[:12] + bytes([0x50 | octets[12] & 0xF]) + octets[13:20]
+        tcp = fixed_header_at(replace(place, octets=without_options), layers.TCP, 20, "TCP header")
+        header = (octets[12] >> 4) * 4
+        if not 20 <= header <= place.original:
+            raise Unread("malformed TCP header")
+        flags = int(tcp.flags) | tcp.reserved << 9
+        self._keep(SegmentTable, place, {
+            **row, **self._options(octets[20:header], flags), "src_port": tcp.sport, "dst_port": tcp.dport,
+            "seq": tcp.seq, "ack": tcp.ack, "flags": flags, "window": tcp.window,
+            "payload_octets": place.original - header,
+        })  # fmt: skip
+
+    def _options(self, options: bytes, flags: int) -> Row:
+        """Return the columns that an option list gives; the timestamps have columns, and are zero in the list."""
+        row: Row = {}
+        timestamps, _ = layout(options)
+        if timestamps is not None:
+            values = options[timestamps + 2 : timestamps + 10]
+            options = options[: timestamps + 2] + bytes(8) + options[timestamps + 10 :]
+            row = {"timestamp_value": int.from_bytes(values[:4]), "timestamp_echo": int.from_bytes(values[4:])}
+            row["has_timestamps"] = 1
+        return {**row, "options": self.names.options.number(options) if flags & SYN else 0}
+
+    def _udp(self, place: Place, row: Row) -> Iterator[Place]:
+        """RFC 768: a tunnel, or a row. Its own length counts where it fits, as options may follow (RFC 9868)."""
+        _expect(place, 8, "UDP")
+        udp = fixed_header_at(place, layers.UDP, 8, "UDP header")
+        length = udp.len if 8 <= udp.len <= place.original else place.original
+        inside = scapy_tunnels.inside_udp(place.after(8, "").sized(length - 8), (udp.sport, udp.dport))
+        if inside is not None:
+            yield inside
+            return
+        columns = {"src_port": udp.sport, "dst_port": udp.dport, "payload_octets": length - 8}
+        self._keep(DatagramTable, place, {**row, **columns})
+
+    def _icmp(self, place: Place, row: Row) -> None:
+        """RFC 792, RFC 4443: errors that quote TCP or UDP."""
+        message, errors = place.octets, ERRORS if row["ip_version"] == 4 else ERRORS_V6
+        quoted = None
+        if len(message) >= HEADER_OCTETS + 24 and message[0] in errors:
+            quoted = read_quote(message[HEADER_OCTETS:])
+        if quoted is None:
+            raise Unread("ICMP" if row["ip_version"] == 4 else "ICMPv6")
+        self._keep(IcmpErrorTable, place, dict(zip(COLUMNS, (message[0], message[1], *quoted), strict=True)))
+
+    def _keep(self, table: type[Table], place: Place, row: Row) -> None:
+        """Keep a row, with what is around it."""
+        words, keys = " ".join(place.words), " ".join(place.keys)
+        self.rows[table].append({
+            **self._frame, **row, "encapsulation": min(self.names.encapsulation.number(words), LAST_NUMBER),
+            "tunnel": min(self.names.tunnel.number(keys), LAST_NUMBER),
+        })  # fmt: skip
+
+    def _table(self, kind: type[T]) -> T:
+        rows = self.rows[kind]
+        return kind({name: np.array([row.get(name, 0) for row in rows], dtype) for name, dtype in kind.DTYPES.items()})
+
+
+def decompressed(place: Place) -> Place:
+    """Return the payload of an IPComp header (RFC 3173 §3.1, RFC 2394: DEFLATE); its ends alone know the algorithm."""
+    header = fixed_header_at(place, layers.IpComp, 4, "IPComp header")
+    try:
+        octets = zlib.decompressobj(-zlib.MAX_WBITS).decompress(place.octets[4:], LONGEST_PAYLOAD_OCTETS)
+    except zlib.error:
+        octets = b""
+    if not octets or header.nh == IPCOMP:
+        raise Unread("IPComp")
+    below = place.after(4, "", header.nh).named("ipcomp")
+    return replace(below, octets=octets, original=len(octets))
+
+
+def _expect(place: Place, octets: int, name: str) -> None:
+    """Raise Unread unless a transport header is as long as it must be, and was captured."""
+    if place.original < octets:
+        raise Unread(f"malformed {name} header")
+    if len(place.octets) < octets:
+        raise Unread(f"truncated {name} header")
+
+
+def _packet_type(raw: RawFrame) -> int:
+    """Return the Linux packet type: of the cooked header, or what the source knew."""
+    kind = {LINUX_SLL: layers.CookedLinux, LINUX_SLL2: layers.CookedLinuxV2}.get(raw.link_type)
+    found = kind and layers.read_header(kind, raw.octets, 16 if raw.link_type == LINUX_SLL else 20)
+    return min(found[0].pkttype, PACKET_TYPE_UNKNOWN) if found else raw.packet_type
+
+
+def _ends(ip: Any) -> Row:
+    """Return the columns of the addresses of an IP header."""
+    row: Row = {}
+    for name, address in (("src", ip.src), ("dst", ip.dst)):
+        value = int.from_bytes(socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address))
+        row |= {f"{name}_hi": value >> 64, f"{name}_lo": value & (1 << 64) - 1}
+    return row

@@ -1,0 +1,92 @@
+"""Every layer that can stand around TCP, through each decoder: octets by hand against rows by hand."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from handshake_inspect.capture import scapy_reader
+from handshake_inspect.capture.records import RawFrame, Records, records_of
+from handshake_inspect.table import Block, Names, Table
+from tests.capture.layer_cases import ALL, WHOLE, Case, Found
+
+Decode = Callable[[Records, Names], Block]
+
+
+def through_scapy(records: Records, names: Names) -> Block:
+    return scapy_reader.decode_records(records, range(len(records)), names, 0)
+
+
+#: Decoders that are held against the cases.
+DECODERS: dict[str, Decode] = {"scapy": through_scapy}
+EVERY_DECODER = pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS.keys())
+
+
+def records(case: Case, captured: int | None = None) -> Records:
+    """Return the frame of a case, of which `captured` octets are there."""
+    return records_of([RawFrame(case.octets[:captured], len(case.octets), 0, case.link_type)])
+
+
+def address(version: int, high: int, low: int) -> str:
+    if version == 4:
+        return socket.inet_ntop(socket.AF_INET, low.to_bytes(4))
+    return socket.inet_ntop(socket.AF_INET6, (high << 64 | low).to_bytes(16))
+
+
+def found(table: Table, names: Names) -> list[Found]:
+    """Return the rows of a table as the cases spell them."""
+    rows = [{name: int(column[row]) for name, column in table.columns.items()} for row in range(len(table))]
+    return [
+        Found(
+            names.encapsulation[row["encapsulation"]], names.tunnel[row["tunnel"]],
+            address(row["ip_version"], row["src_hi"], row["src_lo"]), row["src_port"],
+            address(row["ip_version"], row["dst_hi"], row["dst_lo"]), row["dst_port"], row.get("seq", 0),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+@EVERY_DECODER
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+def test_every_layer_is_read_as_its_specification_says(case: Case, decode: Decode) -> None:
+    names = Names()
+    block = decode(records(case), names)
+    assert found(block.segments, names) == list(case.segments)
+    assert found(block.datagrams, names) == list(case.datagrams)
+    assert not len(block.icmp_errors)
+    unread = Counter({kind: count for kind, count in block.unread.items() if count})
+    if case.unread is None:
+        assert unread.total() == 1
+    else:
+        assert unread == Counter(case.unread)
+
+
+@EVERY_DECODER
+@pytest.mark.parametrize("case", WHOLE, ids=lambda case: case.name)
+def test_a_frame_cut_anywhere_gives_no_other_rows_and_is_never_lost(case: Case, decode: Decode) -> None:
+    """As a snaplen cuts it. A tunnel whose header was cut is the datagram that it is in, or is counted."""
+    lengths = range(len(case.octets)) if len(case.octets) < 200 else range(0, len(case.octets), 7)
+    for captured in lengths:
+        names = Names()
+        block = decode(records(case, captured), names)
+        assert not set(found(block.segments, names)) - set(case.segments)
+        assert len(block.segments) <= len(case.segments)
+        assert len(block.segments) + len(block.datagrams) + sum(block.unread.values()) >= 1
+        assert len(block.segments) + sum(block.unread.values()) <= max(1, len(case.segments) + len(case.unread or ()))
+
+
+#: Cases in which some header says where the packet ends; in the others, the length of the frame does.
+ENDED = [case for case in WHOLE if not ("L2TPv3" in case.name or "A-MSDU" in case.name or "length 0" in case.name)]
+
+
+@EVERY_DECODER
+@pytest.mark.parametrize("case", ENDED, ids=lambda case: case.name)
+def test_octets_behind_the_frame_change_nothing(case: Case, decode: Decode) -> None:
+    """Ethernet pads short frames, and some cards leave the frame check sequence."""
+    names = Names()
+    block = decode(records(case._replace(octets=case.octets + b"\xa5\x5a\xa5\x5a")), names)
+    assert found(block.segments, names) == list(case.segments)
+    assert not block.segments["payload_octets"].any()
