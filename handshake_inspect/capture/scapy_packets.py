@@ -74,11 +74,12 @@ class Collector:
         return Block(segments, datagrams, self._table(IcmpErrorTable), self.unread)
 
     def add(self, raw: RawFrame, number: int) -> None:
-        """Dissect one frame: keep its rows, count what holds none."""
+        """Dissect one frame and keep its rows; one that holds none is counted once, by what was met first."""
         self._frame = {
             "time_ns": raw.time_ns, "frame": number, "capture": self.capture, "packet_type": _packet_type(raw),
         }  # fmt: skip
         todo = [Place("link", raw.octets, raw.original, raw.link_type)]
+        before, met = sum(map(len, self.rows.values())), list[str]()
         while todo:
             place = todo.pop()
             further: list[Place] = []
@@ -87,10 +88,12 @@ class Collector:
                     raise Unread("endless headers")
                 further.extend(self._steps[place.kind](place))
             except Unread as unread:
-                self.unread[str(unread)] += 1
+                met.append(str(unread))
             except Exception as error:  # Scapy's dissectors raise anything on octets they did not expect
-                self.unread[f"frame that Scapy fails on ({type(error).__name__})"] += 1
+                met.append(f"frame that Scapy fails on ({type(error).__name__})")
             todo += reversed(further)
+        if sum(map(len, self.rows.values())) == before:
+            self.unread.update(met[:1])
 
     # --- IP -----------------------------------------------------------------------------------------------------------
 

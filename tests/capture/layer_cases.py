@@ -95,7 +95,7 @@ class Case(NamedTuple):
     octets: bytes
     segments: tuple[Found, ...] = ()
     datagrams: tuple[Found, ...] = ()
-    #: Kinds that `Block.unread` counts, each once; None: one kind, whatever its words.
+    #: The kind of a frame without rows, as `Block.unread` counts it; None: counted, whatever the words.
     unread: tuple[str, ...] | None = ()
 
 
@@ -222,7 +222,7 @@ WLAN = [
               flags=TO_DS | FROM_DS),
          (segment(), segment(), segment())),
     Case("802.11, A-MSDU of which one subframe is ARP", 105,
-         wlan(subframes(llc_snap(ARP, bytes(28)), SNAP4), subtype=8, qos=0x80), (segment(),), unread=("ARP",)),
+         wlan(subframes(llc_snap(ARP, bytes(28)), SNAP4), subtype=8, qos=0x80), (segment(),)),
     good("radiotap", 127, radiotap(wlan(SNAP4))),
     good("radiotap, flags", 127, radiotap(wlan(SNAP4) + bytes(4), flags=0x10)),
     good("radiotap, time and flags", 127, radiotap(wlan(SNAP6), flags=0, timestamp=True), version=6),
