@@ -5,13 +5,17 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handshake_inspect.capture import scapy_reader
 from handshake_inspect.capture.records import RawFrame, Records, records_of
 from handshake_inspect.table import Block, Names, Table
 from tests.capture.layer_cases import ALL, WHOLE, Case, Found
+from tests.capture.layer_strategies import layered
 
 Decode = Callable[[Records, Names], Block]
 
@@ -75,6 +79,34 @@ def test_a_frame_cut_anywhere_gives_no_other_rows_and_is_never_lost(case: Case, 
         assert not set(found(block.segments, names)) - set(case.segments)
         assert len(block.segments) <= len(case.segments)
         assert sum(block.unread.values()) == (not len(block.segments) and not len(block.datagrams))
+
+
+@EVERY_DECODER
+@given(layered())
+def test_layers_in_any_order_give_the_row_inside_them(decode: Decode, built: tuple[RawFrame, Found]) -> None:
+    frame, row = built
+    names = Names()
+    block = decode(records_of([frame]), names)
+    assert found(block.segments, names) == [row]
+    assert not len(block.datagrams)
+    assert not +block.unread
+    assert block.segments["payload_octets"].tolist() == [0]
+    assert block.segments["time_ns"].tolist() == [frame.time_ns]
+
+
+@EVERY_DECODER
+@given(layered(), st.data())
+def test_layers_cut_anywhere_or_damaged_in_one_octet_never_lose_a_frame(
+    decode: Decode, built: tuple[RawFrame, Found], data: st.DataObject
+) -> None:
+    frame, _ = built
+    octets = bytearray(frame.octets)
+    octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
+    cut = replace(frame, octets=bytes(octets[: data.draw(st.integers(0, len(octets)))]))
+    block = decode(records_of([cut]), Names())
+    rows = len(block.segments) + len(block.datagrams) + len(block.icmp_errors)
+    assert sum(block.unread.values()) == (rows == 0)
+    assert not [kind for kind in block.unread if "Scapy fails" in kind]
 
 
 #: Cases in which some header says where the packet ends; in the others, the length of the frame does.

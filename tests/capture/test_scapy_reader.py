@@ -13,9 +13,11 @@ import pytest
 from handshake_inspect.capture import scapy_reader
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.fragments import Reassembler
 from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
 from tests.capture.builders import pcap
+from tests.capture.headers import IPV4, IPV6, SEQ, ethernet, in_udp, ipv4, ipv6, number, tcp, vxlan
 from tests.capture.strategies import differences
 
 #: Captures that Scapy does not open: an over-long option in the section header; Sun's own format.
@@ -120,3 +122,42 @@ def test_reading_an_ordinary_capture_does_not_import_scapy(tmp_path: Path) -> No
         "assert not any(name.split('.')[0] == 'scapy' for name in sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+
+
+def fragments(version: int) -> list[bytes]:
+    """Return the SYN with 20 octets of payload in three fragments, the last one first."""
+    whole = tcp(2, b"x" * 20)
+    parts = [(start, whole[start : start + 16], start + 16 < len(whole)) for start in range(0, len(whole), 16)]
+    if version == 4:
+        packets = [ipv4(6, part, fragment=start // 8 | more << 13) for start, part, more in parts]
+    else:
+        packets = [ipv6(44, bytes([6, 0]) + number(start | more, 2) + bytes(4) + part) for start, part, more in parts]
+    return packets[::-1]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("in_tunnel", [False, True])
+def test_fragments_become_the_segment_that_they_are_parts_of(version: int, in_tunnel: bool) -> None:
+    """RFC 791 §3.2, RFC 8200 §4.5: in the frame that completes the packet, under what stands around it."""
+    frames = [ethernet(IPV4 if version == 4 else IPV6, packet) for packet in fragments(version)]
+    if in_tunnel:
+        frames = [ethernet(IPV4, in_udp(4789, vxlan(7, frame))) for frame in frames]
+    records = records_of([RawFrame(frame, len(frame), n, 1) for n, frame in enumerate(frames)])
+    names, parts = Names(), Reassembler()
+    blocks = [scapy_reader.decode_records(records, [row], names, 0, parts) for row in range(3)]
+    block = together(blocks)
+    assert block.segments["frame"].tolist() == [3]
+    assert block.segments["time_ns"].tolist() == [2]
+    assert block.segments["payload_octets"].tolist() == [20]
+    assert block.segments["seq"].tolist() == [SEQ]
+    assert names.tunnel[int(block.segments["tunnel"][0])] == ("vxlan:7" if in_tunnel else "")
+    assert block.unread == {f"IPv{version} fragment": 2}
+
+
+def test_fragments_of_different_packets_are_not_mixed() -> None:
+    """The identification, the addresses and the tunnel tell them apart."""
+    first, last = fragments(4)[2], fragments(4)[0]
+    frames = [ethernet(IPV4, in_udp(4789, vxlan(vni, ethernet(IPV4, one)))) for vni, one in ((7, first), (8, last))]
+    records = records_of([RawFrame(frame, len(frame), 0, 1) for frame in frames])
+    block = scapy_reader.decode_records(records, range(2), Names(), 0, Reassembler())
+    assert block.unread == {"IPv4 fragment": 2}
