@@ -15,7 +15,7 @@ import numpy as np
 
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
-from handshake_inspect.capture.link import LINK_TYPE_NAMES
+from handshake_inspect.capture.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.records import CaptureError, Damage, Records
 from handshake_inspect.capture.source import RecordReader
 from handshake_inspect.connections.analysis import Analysis, FoldedError
@@ -125,9 +125,9 @@ class Inspector:
 
         Raises `CaptureError` if Scapy cannot open it.
         """
-        from handshake_inspect.capture.scapy_reader import read_with_records
+        from handshake_inspect.capture.scapy_reader import read
 
-        blocks = read_with_records(source, self.names, len(self.captures))
+        blocks = read(source, self.names, len(self.captures), self._decoder.reassembler)
         first = next(blocks, None)  # before the capture is begun: it may not open
         name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", "(packets)")
         capture = self.begin_capture(str(name), "scapy", None if _is_stream(source) else (source, "scapy"))
@@ -182,7 +182,7 @@ class Inspector:
             connections=Connections(self.analysis.verdicts(), self.analysis.keys, self.names, captures, self._profile),
             exchanges=_LazyExchanges(self._datagrams, self._icmp_errors, self.names, captures),
             damage=self.damage,
-            unread=self.unread,
+            unread=self.unread + self._decoder.reassembler.unread(),
             _inspector=self,
         )
 

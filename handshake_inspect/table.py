@@ -86,8 +86,8 @@ class SegmentTable(Table):
         "dst_lo": np.uint64,
         "src_port": np.uint16,
         "dst_port": np.uint16,
-        "tunnel": np.uint16,  # `Names.tunnel` number: part of the connection's key
-        "encapsulation": np.uint16,  # `Names.encapsulation` number, for display
+        "tunnel": np.uint32,  # `Names.tunnel` number: part of the connection's key
+        "encapsulation": np.uint32,  # `Names.encapsulation` number, for display
         "seq": np.uint32,  # SEG.SEQ
         "ack": np.uint32,  # SEG.ACK, whatever the ACK bit says
         "flags": np.uint16,  # control bits as in the header's octets 12-13 & 0x0fff: FIN 1 ... CWR 128, AE 256
@@ -155,8 +155,21 @@ class Numbered(Generic[V]):
     def __getitem__(self, number: int) -> V:
         return self.values[number]
 
+    def __contains__(self, value: V) -> bool:
+        return value in self._numbers
+
     def __len__(self) -> int:
         return len(self.values)
+
+
+#: Encapsulations that get a number of their own (a capture may name a new tunnel in every frame); and what the others
+#: are called.
+MOST_NAMES, ONE_MORE = 1 << 18, "…"
+
+
+def bounded_number(names: Numbered[str], name: str) -> int:
+    """Return the number of a name; all that are new beyond MOST_NAMES share one."""
+    return names.number(name if len(names) < MOST_NAMES or name in names else ONE_MORE)
 
 
 @dataclass

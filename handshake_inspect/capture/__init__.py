@@ -8,11 +8,12 @@ The modules, in the order in which data flows; each imports only from those befo
 - `pcap`, `pcapng`: octets of a file -> records.
 - `files`: opens a file, pipe or file object, and recognises its format.
 - `live`: records of an interface.
-- `link`: where the IP packet of each frame begins.
-- `ip`: where the transport header of each packet begins.
+- `layers`: a slice of records in columns, and the headers of it that are still to be read.
+- `link`, `serial`, `link_types`, `wlan`: what stands between the first octet of a frame and its IP packet.
+- `ip`, `tunnels`: where the transport header of each packet begins, and packets in packets.
+- `fragments`: IP fragments, put together again.
 - `options`: TCP option lists.
 - `icmp`: what ICMP errors quote.
-- `fragments`: fragments of IP packets -> whole packets.
 - `scapy_layers`: headers as Scapy's classes.
 - `scapy_places`: where in a frame a header begins.
 - `scapy_links`, `scapy_wlan`, `scapy_ethertypes`, `scapy_tunnels`: from one place in a frame to the next.

@@ -1,9 +1,10 @@
 """A block of records -> tables of TCP segments, UDP datagrams and ICMP errors; what holds none is counted by kind.
 
-In: `Records`. Out: `Block`. RFC 9293 §3.1, RFC 768; link headers are in `link`, IP headers in `ip`, option lists in
-`options`, quotes of ICMP in `icmp`. Frames are read in slices that fit the cache: one copy of the first 128 octets of
-each, then one strided copy per header field for all frames whose headers stand at the same places. What may hold a
-packet that is not read here goes to `scapy_reader`.
+In: `Records`. Out: `Block`. RFC 9293 §3.1, RFC 768; what stands before the transport headers is read by `link`, `wlan`,
+`tunnels` and `ip`, option lists by `options`, quotes of ICMP by `icmp`. Frames are read in slices that fit the cache:
+one copy of the first 128 octets of each, then one strided copy per header field for all frames whose headers stand at
+the same places. Headers are read in rounds, outermost first, each kind for all frames that have it next. Fragments are
+put together and read again; what may hold a packet that is not read here goes to `scapy_reader`.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture import ip, link, serial, tunnels, wlan
+from handshake_inspect.capture.fragments import Fragment, Reassembler
 from handshake_inspect.capture.icmp import read_errors
-from handshake_inspect.capture.ip import TCP, UDP, IpDecoder, Matrix, Numbers, Packets
-from handshake_inspect.capture.link import DECODED, Frames, LinkDecoder, Links, Rows, gather
+from handshake_inspect.capture.ip import Packets
+from handshake_inspect.capture.layers import FragmentRows, Header, Layer, Matrix, Rows, Slice, together
+from handshake_inspect.capture.link_types import LINK_TYPES, RAW_IPV4, RAW_IPV6
 from handshake_inspect.capture.options import read_options
-from handshake_inspect.capture.records import Records
+from handshake_inspect.capture.records import RawFrame, Records, records_of
 from handshake_inspect.capture.source import SLACK_OCTETS
 from handshake_inspect.table import (
     PACKET_TYPE_UNKNOWN,
@@ -34,6 +38,12 @@ from handshake_inspect.table import (
 
 #: Rows of a slice: with 128 octets each they fit the second-level cache.
 SLICE_ROWS = 1 << 14
+#: Headers around a transport; more are taken for damage.
+MOST_ROUNDS = 64
+#: Layers of one header that are read one by one, with constant places, before they are merged.
+MOST_LAYERS = 6
+#: Who reads which header.
+READERS = {**link.READERS, **serial.READERS, **wlan.READERS, **ip.READERS, **tunnels.READERS}
 
 T = TypeVar("T", bound=Table)
 
@@ -44,38 +54,41 @@ def field(header: Matrix, dtype: str, at: int) -> NDArray[Any]:
 
 
 class Decoder:
-    """Decodes the records of a run; numbers of names are shared through `names`."""
+    """Decodes the records of a run; numbers of names and fragments are shared by its captures."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
-        self._links = LinkDecoder(names)
+        self.reassembler = Reassembler()
 
     def decode(self, records: Records, capture: int) -> Block:
         """Return the rows of a block of records of the file with number `capture`."""
         blocks = list(self.slices(records, capture))
-        if len(blocks) == 1:
-            return blocks[0]
-        return Block(
-            SegmentTable.concatenate([block.segments for block in blocks]),
-            DatagramTable.concatenate([block.datagrams for block in blocks]),
-            IcmpErrorTable.concatenate([block.icmp_errors for block in blocks]),
-            sum((block.unread for block in blocks), Counter()),
-        )
+        return blocks[0] if len(blocks) == 1 else _joined(blocks)
 
-    def payload_place(self, records: Records) -> tuple[int, int]:
+    def payload_place(self, records: Records, seq: int | None = None) -> tuple[int, int]:
         """Return where the TCP or UDP payload of the only frame in `records` begins in it, and its captured octets.
 
-        (0, 0) if it holds neither.
+        `seq`: SEG.SEQ of the segment meant, where the frame may hold several. (0, 0) if it holds none.
         """
-        one = SliceDecoder(self.names, self._links, with_slack(records), slice(0, 1), 0)
+        one = SliceDecoder(self, with_slack(records), slice(0, 1), 0)
         one.decode()
-        return one.payload_place
+        places = one.payload_places()
+        return next((place for number, *place in places if seq in (None, number)), (0, 0))  # type: ignore[return-value]
 
     def slices(self, records: Records, capture: int) -> Iterator[Block]:
         """Yield the same in slices of at most SLICE_ROWS records, to go on with while they are in the cache."""
         records = with_slack(records)
         for first in range(0, len(records), SLICE_ROWS):
-            yield SliceDecoder(self.names, self._links, records, slice(first, first + SLICE_ROWS), capture).decode()
+            yield SliceDecoder(self, records, slice(first, first + SLICE_ROWS), capture).decode()
+
+
+def _joined(blocks: list[Block]) -> Block:
+    return Block(
+        SegmentTable.concatenate([block.segments for block in blocks]),
+        DatagramTable.concatenate([block.datagrams for block in blocks]),
+        IcmpErrorTable.concatenate([block.icmp_errors for block in blocks]),
+        sum((block.unread for block in blocks), Counter()),
+    )
 
 
 def with_slack(records: Records) -> Records:
@@ -89,50 +102,73 @@ def with_slack(records: Records) -> Records:
 
 
 class SliceDecoder:
-    """Decodes one slice. Each step finds the frames with one layout and hands them on to the next."""
+    """Decodes one slice: follows headers from frame to transport, and puts what it finds into columns."""
 
-    def __init__(self, names: Names, links: LinkDecoder, records: Records, part: slice, capture: int) -> None:
-        self.names = names
-        self.link_decoder = links
+    def __init__(self, decoder: Decoder, records: Records, part: slice, capture: int) -> None:
+        self.decoder = decoder
+        self.names = decoder.names
         self.records = records
         self.part = part
         self.capture = capture
-        offset = records.offset[part]
-        head = gather(records.buffer, offset)
-        self.frames = Frames(records.buffer, offset, records.captured[part], records.original[part], head)
-        self.links = Links()
-        self.unread = self.links.unread
-        #: Of the last packet read: where its payload begins in its frame, and how much of it was captured.
-        self.payload_place = (0, 0)
+        given = records.packet_type
+        self.slice = Slice(
+            records.buffer, records.offset[part], records.captured[part], records.original[part], self.names,
+            packet_type=None if given is None else given[part].copy(),
+        )  # fmt: skip
+        self.unread = self.slice.unread
+        #: The transports that were read, and the octets of their headers.
+        self.transports: list[tuple[Packets, Rows]] = []
         self.found: dict[type[Table], list[tuple[Rows, dict[str, Any]]]] = {}
 
     def decode(self) -> Block:
         """Return the rows of the slice."""
-        self._read_links()
-        ip = IpDecoder(self.frames, self.links)
-        for network in self.links.networks:
-            for packets in ip.packets(network):
-                if packets.protocol == TCP:
-                    self._tcp(packets)
-                elif packets.protocol == UDP:
-                    self._udp(packets)
-                else:
-                    self._icmp(packets)
-        block = Block(self._table(SegmentTable), self._table(DatagramTable), self._table(IcmpErrorTable), +self.unread)
-        return self._with_scapy(block)
+        self.follow(self._frames())
+        block = self.block()
+        if self.slice.for_scapy:
+            block = _merged(block, self._through_scapy())
+        if self.slice.fragments:
+            block = _merged(block, self._put_together())
+        return block
 
-    def _read_links(self) -> None:
-        if self.records.packet_type is not None:
-            self.links.packet_type = self.records.packet_type[self.part].copy()
+    def block(self) -> Block:
+        """Return the rows found so far."""
+        return Block(self._table(SegmentTable), self._table(DatagramTable), self._table(IcmpErrorTable), +self.unread)
+
+    def _frames(self) -> Iterator[Layer]:
+        """Yield what the link type of each frame says comes first."""
         link_type = self.records.link_type[self.part]
         everything = np.arange(len(link_type))
         same = bool((link_type == link_type[0]).all())
         for each in [int(link_type[0])] if same else np.flatnonzero(np.bincount(link_type)).tolist():
             rows = everything if same else everything[link_type == each]
-            if each in DECODED:
-                self.link_decoder.decode(self.frames, rows, each, self.links)
+            if each in LINK_TYPES:
+                yield from LINK_TYPES[each](self.slice, Layer(Header.LINK, rows, 0))
             else:
-                self.links.carriers.append(rows)
+                self.slice.for_scapy.append(rows)
+
+    def follow(self, layers: Iterator[Layer]) -> None:
+        """Read header after header, all of a kind together, until the transports are found."""
+        rounds = 0
+        pending = list(together(layers, MOST_LAYERS))
+        while pending and rounds < MOST_ROUNDS:
+            following: list[Layer] = []
+            for layer in pending:
+                following += self._read(layer)
+            pending, rounds = list(together(following, MOST_LAYERS)), rounds + 1
+        for layer in pending:
+            self.unread[f"more than {MOST_ROUNDS} headers"] += len(layer.rows)
+
+    def _read(self, layer: Layer) -> Iterator[Layer]:
+        if layer.header is Header.AMSDU:
+            self._aggregates(layer)
+        elif not isinstance(layer, Packets):
+            yield from READERS[layer.header](self.slice, layer)
+        elif layer.header is Header.TCP:
+            self._tcp(layer)
+        elif layer.header is Header.UDP:
+            yield from self._udp(layer)
+        else:
+            self._icmp(layer)
 
     # --- what IP carries --------------------------------------------------------------------------------------
 
@@ -143,12 +179,12 @@ class SliceDecoder:
             return
         header_octets = (field(packets.transport, "u1", packets.transport_column + 12) >> 4).astype(np.int64) * 4
         good = (header_octets >= 20) & (header_octets <= packets.payload)
-        if not self.links.expect(good, "malformed TCP header").all():
+        if not self.slice.expect(good, "malformed TCP header").all():
             packets, header_octets = packets.take(good), header_octets[good]
             if not len(packets.rows):
                 return
         tcp, at = packets.transport, packets.transport_column
-        self._note_payload(packets, header_octets)
+        self.transports.append((packets, header_octets))
         flags = field(tcp, ">u2", at + 12) & np.uint16(0x0FFF)
         lists = read_options(
             tcp, at, np.minimum(packets.captured, header_octets) - 20, flags & 2 != 0, self.names.options
@@ -172,14 +208,22 @@ class SliceDecoder:
         }
         self.found.setdefault(SegmentTable, []).append((packets.rows, columns))
 
-    def _udp(self, packets: Packets) -> None:
+    def _udp(self, packets: Packets) -> Iterator[Layer]:
         """Read UDP headers (RFC 768); its own length counts where it fits, as options may follow (RFC 9868)."""
         packets = self._header_is_there(packets, 8, "UDP")
         if not len(packets.rows):
             return
         udp, at = packets.transport, packets.transport_column
+        payload = packets.next(Header.UDP, 8, end=packets.at + packets.payload)
+        entered, inside = tunnels.in_udp(self.slice, payload, field(udp, ">u2", at), field(udp, ">u2", at + 2))
+        yield from inside
+        if entered.any():
+            packets = packets.take(~entered)
+            if not len(packets.rows):
+                return
+            udp, at = packets.transport, packets.transport_column
         length = field(udp, ">u2", at + 4).astype(np.int64)
-        self._note_payload(packets, np.full(1, 8))
+        self.transports.append((packets, np.full(len(packets.rows), 8)))
         columns = {
             **self._common(packets),
             "src_port": field(udp, ">u2", at),
@@ -190,26 +234,52 @@ class SliceDecoder:
         }
         self.found.setdefault(DatagramTable, []).append((packets.rows, columns))
 
-    def _note_payload(self, packets: Packets, header_octets: Numbers) -> None:
-        start = packets.transport_at if isinstance(packets.transport_at, int) else int(packets.transport_at[-1])
-        octets = int(header_octets[-1])
-        self.payload_place = (start + octets, max(int(packets.captured[-1]) - octets, 0))
+    def _aggregates(self, layer: Layer) -> None:
+        """Read frames that hold several (IEEE 802.11 A-MSDU). One that holds no row at all is counted once."""
+        inside = self._inside(layer)
+        known = [rows for found in inside.found.values() for rows, _ in found]
+        known += [some.layer.rows for some in inside.slice.fragments] + inside.slice.for_scapy
+        holds_some = np.isin(layer.rows, np.concatenate(known)) if known else np.zeros(len(layer.rows), np.bool_)
+        for one in np.flatnonzero(~holds_some).tolist():
+            met = self._inside(layer.take(np.arange(len(layer.rows)) == one)).unread
+            self.unread[next(iter(+met))] += 1
+        for table, found in inside.found.items():
+            self.found.setdefault(table, []).extend(found)
+        self.transports += inside.transports
+        self.slice.fragments += inside.slice.fragments
+        self.slice.for_scapy += inside.slice.for_scapy
+
+    def _inside(self, layer: Layer) -> SliceDecoder:
+        """Follow the frames in an aggregate, apart from all else that is in the slice."""
+        inside = SliceDecoder(self.decoder, self.records, self.part, self.capture)
+        inside.slice.packet_type = self.slice.packet_type
+        inside.follow(wlan.aggregate(inside.slice, layer))
+        return inside
+
+    def payload_places(self) -> Iterator[tuple[int, int, int]]:
+        """Yield, per transport: SEG.SEQ (0 for UDP), where its payload begins in its frame, captured octets of it."""
+        for packets, header_octets in self.transports:
+            is_tcp = packets.header is Header.TCP
+            begin = np.add(packets.at, header_octets).tolist()
+            captured = np.maximum(packets.captured - header_octets, 0).tolist()
+            seq = field(packets.transport, ">u4", packets.transport_column + 4).tolist() if is_tcp else [0] * len(begin)
+            yield from zip(seq, begin, captured, strict=True)
 
     def _icmp(self, packets: Packets) -> None:
         """Read what ICMP errors quote; everything else in ICMP is counted."""
-        start = packets.transport_at
-        begin = self.frames.offset[packets.rows] + start
-        rows, columns = read_errors(self.frames.octets, begin, packets.captured, packets.version)
+        begin = self.slice.offset[packets.rows] + packets.at
+        rows, columns = read_errors(self.slice.octets, begin, packets.captured, packets.version)
         self.unread["ICMP" if packets.version == 4 else "ICMPv6"] += len(packets.rows) - len(rows)
         if len(rows):
-            encapsulation = packets.encapsulation
-            columns["encapsulation"] = encapsulation if isinstance(encapsulation, int) else encapsulation[rows]
+            for name in ("encapsulation", "tunnel"):
+                column = getattr(packets, name)
+                columns[name] = column if isinstance(column, int) else column[rows]
             self.found.setdefault(IcmpErrorTable, []).append((packets.rows[rows], columns))
 
     def _header_is_there(self, packets: Packets, octets: int, name: str) -> Packets:
         """Keep the packets whose transport header is as long as it must be, and was captured."""
-        kept = packets.take(self.links.expect(packets.payload >= octets, f"malformed {name} header"))
-        return kept.take(self.links.expect(kept.captured >= octets, f"truncated {name} header"))
+        kept = packets.take(self.slice.expect(packets.payload >= octets, f"malformed {name} header"))
+        return kept.take(self.slice.expect(kept.captured >= octets, f"truncated {name} header"))
 
     def _common(self, packets: Packets) -> dict[str, Any]:
         """Return the columns that the IP header gives."""
@@ -223,10 +293,11 @@ class SliceDecoder:
                 name: field(ip, ">u8", at + place)
                 for name, place in (("src_hi", 8), ("src_lo", 16), ("dst_hi", 24), ("dst_lo", 32))
             }
-        return {**addresses, "ip_version": packets.version, "encapsulation": packets.encapsulation}
+        around = {"encapsulation": packets.encapsulation, "tunnel": packets.tunnel}
+        return {**addresses, **around, "ip_version": packets.version}
 
     def _packet_type(self, packets: Packets) -> Any:
-        given = self.links.packet_type
+        given = self.slice.packet_type
         return PACKET_TYPE_UNKNOWN if given is None else given[packets.rows]
 
     # --- rows -> table ----------------------------------------------------------------------------------------
@@ -241,9 +312,11 @@ class SliceDecoder:
         count, in_order = ends[-1], len(found) == 1
         rows = found[0][0] if in_order else np.concatenate([each for each, _ in found])
         if not in_order:  # fill each column part by part, then take it in the order of capture: quicker than to scatter
-            place = np.full(len(self.frames.offset), -1)
+            place = np.full(len(self.slice.offset), -1)
             place[rows] = np.arange(count)
             order = place[place >= 0]
+            if len(order) < count:  # a frame may hold several segments (IEEE 802.11 A-MSDU)
+                order = np.argsort(rows, kind="stable")
             rows = rows[order]
         columns: dict[str, Any] = {}
         for name, dtype in kind.DTYPES.items():
@@ -263,24 +336,79 @@ class SliceDecoder:
                 columns[name] = column[order]
         return kind(columns)
 
-    def _with_scapy(self, block: Block) -> Block:
-        """Add what Scapy finds in the frames that are not read here."""
-        if not self.links.carriers:
-            return block
+    # --- what is read otherwise -------------------------------------------------------------------------------
+
+    def _through_scapy(self) -> Block:
+        """Return what Scapy finds in the frames that are not read here."""
         from handshake_inspect.capture import scapy_reader  # ordinary captures do not pay for its import
 
-        rows = np.sort(np.concatenate(self.links.carriers)) + (self.part.start or 0)
-        other = scapy_reader.decode_records(self.records, rows, self.names, self.capture)
-        return Block(
-            _merge(block.segments, other.segments),
-            _merge(block.datagrams, other.datagrams),
-            _merge(block.icmp_errors, other.icmp_errors),
-            block.unread + other.unread,
-        )
+        rows = np.sort(np.concatenate(self.slice.for_scapy)) + (self.part.start or 0)
+        fragments = self.decoder.reassembler
+        return scapy_reader.decode_records(self.records, rows, self.names, self.capture, fragments)
+
+    def _put_together(self) -> Block:
+        """Return what the packets hold whose last fragment is in this slice."""
+        found = [(row, fragment, layer) for some in self.slice.fragments for row, fragment, layer in self._each(some)]
+        found.sort(key=lambda one: one[0])
+        whole: dict[int, list[tuple[RawFrame, int, int, int]]] = {}
+        for row, fragment, (encapsulation, tunnel) in found:
+            packet = self.decoder.reassembler.add(fragment)
+            if packet is not None:
+                kind = PACKET_TYPE_UNKNOWN if self.slice.packet_type is None else int(self.slice.packet_type[row])
+                link_type = RAW_IPV4 if fragment.version == 4 else RAW_IPV6
+                raw = RawFrame(packet.octets, packet.original, fragment.time_ns, link_type, kind)
+                whole.setdefault(fragment.version, []).append((raw, fragment.frame, encapsulation, tunnel))
+        blocks = [self._whole_packets(version, packets) for version, packets in whole.items()]
+        return blocks[0] if len(blocks) == 1 else _merged(*blocks) if blocks else Block(SegmentTable.empty())
+
+    def _each(self, some: FragmentRows) -> Iterator[tuple[int, Fragment, tuple[int, int]]]:
+        """Yield fragments one by one, each with its row and with the numbers of what stands around it."""
+        layer, slice_ = some.layer, self.slice
+        frame, time_ns = self.records.frame[self.part], self.records.time_ns[self.part]
+        end = layer.at + np.maximum(slice_.there(layer), 0)
+        columns = [
+            np.broadcast_to(np.asarray(each), layer.rows.shape).tolist()
+            for each in (
+                layer.rows, layer.at, some.data_at, end, some.length, some.position, some.more, some.protocol,
+                some.identification, layer.encapsulation, layer.tunnel,
+            )
+        ]  # fmt: skip
+        for row, at, data_at, stop, length, position, more, protocol, identification, *around in zip(
+            *columns, strict=True
+        ):
+            start = int(slice_.offset[row])
+            header_end = data_at if some.version == 4 else at + 40
+            header = slice_.octets[start + at : start + header_end].tobytes()
+            octets = slice_.octets[start + data_at : start + max(data_at, min(stop, data_at + length))].tobytes()
+            yield row, Fragment(
+                some.version, header, protocol, identification, around[1], position, more, octets, length,
+                int(frame[row]), int(time_ns[row]),
+            ), (around[0], around[1])  # fmt: skip
+
+    def _whole_packets(self, version: int, packets: list[tuple[RawFrame, int, int, int]]) -> Block:
+        """Decode packets that were put together: each stands for the frame that completed it."""
+        raw, frame, encapsulation, tunnel = (list(column) for column in zip(*packets, strict=True))
+        records = replace(records_of(raw), frame=np.array(frame, np.int64))
+        again = SliceDecoder(self.decoder, with_slack(records), slice(0, len(raw)), self.capture)
+        header = Header.IPV4 if version == 4 else Header.IPV6
+        around = (np.array(encapsulation, np.int64), np.array(tunnel, np.int64))
+        again.follow(iter([Layer(header, np.arange(len(raw)), 0, None, *around)]))
+        again.unread["IPComp"] += sum(map(len, again.slice.for_scapy))
+        block = again.block()
+        return _merged(block, again._put_together()) if again.slice.fragments else block
 
 
-def _merge(first: T, second: T) -> T:
-    """Put two tables together in the order of their frames."""
+def _merged(first: Block, second: Block) -> Block:
+    """Put two blocks together in the order of their frames."""
+    return Block(
+        _in_order(first.segments, second.segments),
+        _in_order(first.datagrams, second.datagrams),
+        _in_order(first.icmp_errors, second.icmp_errors),
+        first.unread + second.unread,
+    )
+
+
+def _in_order(first: T, second: T) -> T:
     if not len(second):
         return first
     both = type(first).concatenate([first, second])

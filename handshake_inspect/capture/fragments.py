@@ -1,81 +1,187 @@
-"""Fragments of IP packets -> whole packets.
+"""IP fragments put together again: RFC 791 §3.2, RFC 8200 §4.5, RFC 815.
 
-In: fragments in the order of capture, from either decoder. Out: the whole packet, once its last missing part has come.
-RFC 791 §3.2, RFC 8200 §4.5; what overlaps is taken from the fragment that came first.
+In: `Fragment`s in order of capture. Out: the `Whole` packet when the last of its fragments has come. Off the fast path:
+one fragment at a time. What is kept is bounded in packets, octets and time; fragments whose packet never becomes whole
+are counted.
+
+The octets that came first count where IPv4 fragments overlap; overlapping fragments of IPv6 make their packet invalid
+(RFC 5722 §4). A fragment that was cut by the capture leaves a hole: the whole packet has its full length, and its
+octets up to the hole.
 """
 
 from __future__ import annotations
 
+import struct
+from bisect import bisect_left, insort
+from collections import Counter
 from dataclasses import dataclass, field
 
-#: Packets that may be incomplete at one time; the oldest is given up.
-MOST_PACKETS = 1024
+#: RFC 8200 §4.5: fragments wait 60 s for the rest.
+WAIT_NS = 60_000_000_000
+#: Packets and octets that wait at the most; the oldest give way.
+MOST_PACKETS, MOST_OCTETS = 1 << 14, 1 << 26
+#: What an IP packet can hold at the most; a fragment that goes beyond is malformed.
+LONGEST_OCTETS = 65535
+NAMES = {4: "IPv4 fragment", 6: "IPv6 fragment"}
 
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A part of an IP packet, and what tells it from parts of other packets."""
+    """One fragment of an IP packet."""
 
-    #: IP version, addresses, protocol, identification, and what stood around (RFC 791 §3.2, RFC 8200 §4.5).
-    key: tuple[object, ...]
-    #: Header of the whole packet: IPv4 without its length and fragment fields, IPv6 without its fragment header.
+    version: int
+    #: The IP header: of IPv4 with its options, of IPv6 without extension headers.
     header: bytes
-    #: Where the part belongs, in octets, and whether others follow it.
-    offset: int
+    #: Protocol of what was cut into fragments.
+    protocol: int
+    identification: int
+    #: `Names.tunnel` number of what stands around it: packets of different tunnels do not mix.
+    tunnel: int
+    #: Where its octets belong in the whole, in octets, and whether more follow.
+    position: int
     more: bool
+    #: Its octets as far as they were captured, and how many there are by the IP length.
     octets: bytes
+    length: int
+    #: Where and when it was captured.
+    frame: int
+    time_ns: int
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What all fragments of one packet have in common."""
+        addresses = self.header[12:20] if self.version == 4 else self.header[8:40]
+        return self.version, addresses, self.identification, self.protocol if self.version == 4 else None, self.tunnel
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """An IP packet put together."""
+    """A packet that was put together: an IP header that says nothing of fragments, and what followed."""
 
+    version: int
+    #: As far as they were captured.
     octets: bytes
+    #: All octets that it had.
+    original: int
+    #: The frames of its fragments, in order of capture.
+    frames: tuple[int, ...]
 
 
-@dataclass
-class _Parts:
-    header: bytes | None = None
-    parts: dict[int, bytes] = field(default_factory=dict)
+@dataclass(slots=True)
+class _Waiting:
+    """Fragments of one packet."""
+
+    first_ns: int
+    header: bytes = b""
+    protocol: int = 0
+    #: Length of the whole, once its last fragment has come.
     total: int | None = None
+    #: Pieces that do not overlap, by position: (position, length, octets).
+    pieces: list[tuple[int, int, bytes]] = field(default_factory=list)
+    covered: int = 0
+    kept: int = 0
+    frames: list[int] = field(default_factory=list)
+    #: It can never become whole: overlaps of IPv6, octets behind the last fragment.
+    spoiled: bool = False
 
 
 class Reassembler:
-    """Keeps parts until their packet is whole."""
+    """The fragments of a run that wait for the rest of their packets."""
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[object, ...], _Parts] = {}
+        self._waiting: dict[tuple[object, ...], _Waiting] = {}
+        self._octets = 0
+        self._given_up: Counter[str] = Counter()
+        #: The packets that became whole, by the frame of their last fragment; None: nobody asks for them.
+        self.completed: dict[int, Whole] | None = None
 
-    def add(self, packet: Fragment) -> Whole | None:
-        """Return the packet that `packet` completes, or None."""
-        waiting = self._waiting.setdefault(packet.key, _Parts())
-        waiting.parts.setdefault(packet.offset, packet.octets)
-        if packet.offset == 0 and waiting.header is None:
-            waiting.header = packet.header
-        if not packet.more:
-            waiting.total = packet.offset + len(packet.octets)
-        payload = _joined(waiting)
-        if payload is None or waiting.header is None:
-            if len(self._waiting) > MOST_PACKETS:
-                del self._waiting[next(iter(self._waiting))]
+    def unread(self) -> Counter[str]:
+        """Count the fragments so far whose packets are not whole."""
+        waiting = Counter[str]()
+        for key, one in self._waiting.items():
+            waiting[f"{NAMES[key[0]]} without the rest"] += len(one.frames)  # type: ignore[index]
+        return self._given_up + waiting
+
+    def add(self, fragment: Fragment) -> Whole | None:
+        """Take a fragment; return its packet if that is whole now."""
+        end = fragment.position + fragment.length
+        if end > LONGEST_OCTETS or fragment.length <= 0 or (fragment.more and fragment.length % 8):
+            self._given_up[f"malformed {NAMES[fragment.version]}"] += 1
             return None
-        del self._waiting[packet.key]
-        return Whole(_with_length(waiting.header, payload))
-
-
-def _joined(waiting: _Parts) -> bytes | None:
-    """Return the payload, if every octet of it is there."""
-    if waiting.total is None:
+        key = fragment.key
+        one = self._waiting.get(key)
+        if one is not None and fragment.time_ns - one.first_ns > WAIT_NS:
+            self._give_up(key)
+            one = None
+        if one is None:
+            one = self._waiting[key] = _Waiting(fragment.time_ns)
+        self._keep(one, fragment)
+        if one.total is not None and one.covered == one.total and not one.spoiled:
+            self._forget(key)
+            whole = _whole(one, fragment.version)
+            if self.completed is not None:
+                self.completed[fragment.frame] = whole
+            return whole
+        while len(self._waiting) > MOST_PACKETS or self._octets > MOST_OCTETS:
+            self._give_up(next(iter(self._waiting)))
         return None
-    payload = b""
-    for offset in sorted(waiting.parts):
-        if offset > len(payload):
-            return None
-        payload += waiting.parts[offset][len(payload) - offset :]
-    return payload[: waiting.total] if len(payload) >= waiting.total else None
+
+    def _keep(self, one: _Waiting, fragment: Fragment) -> None:
+        """Put a fragment to the others of its packet: those octets of it that are new."""
+        one.frames.append(fragment.frame)
+        begin, end = fragment.position, fragment.position + fragment.length
+        if begin == 0 and not one.header:
+            one.header, one.protocol = fragment.header, fragment.protocol
+        if not fragment.more and one.total is None:
+            one.total = end
+        place = max(bisect_left(one.pieces, (begin + 1,)) - 1, 0)
+        if one.pieces and one.pieces[place][:2] == (begin, fragment.length):
+            return  # a second copy
+        gaps = _gaps(one.pieces, place, begin, end)
+        one.spoiled |= fragment.version == 6 and gaps != [(begin, end)]
+        for start, stop in gaps:
+            octets = fragment.octets[start - begin : stop - begin]
+            insort(one.pieces, (start, stop - start, octets))
+            one.covered += stop - start
+            one.kept += len(octets)
+            self._octets += len(octets)
+        at, length, _ = one.pieces[-1]
+        one.spoiled |= one.total is not None and at + length > one.total
+
+    def _forget(self, key: tuple[object, ...]) -> None:
+        self._octets -= self._waiting.pop(key).kept
+
+    def _give_up(self, key: tuple[object, ...]) -> None:
+        self._given_up[f"{NAMES[key[0]]} without the rest"] += len(self._waiting[key].frames)  # type: ignore[index]
+        self._forget(key)
 
 
-def _with_length(header: bytes, payload: bytes) -> bytes:
-    """Put header and payload together, with the length of the whole."""
-    at, length = (2, len(header) + len(payload)) if header[0] >> 4 == 4 else (4, len(header) + len(payload) - 40)
-    return header[:at] + min(length, 0xFFFF).to_bytes(2) + header[at + 2 :] + payload
+def _gaps(pieces: list[tuple[int, int, bytes]], place: int, begin: int, end: int) -> list[tuple[int, int]]:
+    """Return the parts of [begin, end) that no piece covers; no piece before `place` reaches it."""
+    gaps = []
+    for at, length, _ in pieces[place:]:
+        if at >= end:
+            break
+        if at > begin:
+            gaps.append((begin, at))
+        begin = max(begin, at + length)
+    if begin < end:
+        gaps.append((begin, end))
+    return gaps
+
+
+def _whole(one: _Waiting, version: int) -> Whole:
+    """Put the pieces behind the header, which gets the length of the whole and says nothing of fragments."""
+    octets, total = bytearray(), 0
+    for _, length, piece in one.pieces:
+        if len(octets) == total:  # no hole so far
+            octets += piece
+        total += length
+    header = bytearray(one.header)
+    if version == 4:
+        struct.pack_into("!H", header, 2, min(len(header) + total, LONGEST_OCTETS))
+        struct.pack_into("!H", header, 6, 0)
+    else:
+        struct.pack_into("!H", header, 4, total)
+        header[6] = one.protocol
+    return Whole(version, bytes(header + octets), len(header) + total, tuple(one.frames))

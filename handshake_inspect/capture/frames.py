@@ -17,6 +17,7 @@ import numpy as np
 
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.link_types import RAW_IPV4, RAW_IPV6
 from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
 from handshake_inspect.table import Names
 
@@ -44,9 +45,44 @@ def fetch(source: str | os.PathLike[str] | BinaryIO, numbers: Collection[int]) -
     return frames
 
 
-def payload(raw: RawFrame) -> bytes:
-    """Return the octets of the TCP or UDP payload of a frame, as far as they were captured; b"" if it has none."""
-    begin, length = Decoder(Names()).payload_place(records_of([raw]))
+def fetch_whole(
+    source: str | os.PathLike[str] | BinaryIO, numbers: Collection[int]
+) -> tuple[dict[int, RawFrame], dict[int, RawFrame]]:
+    """Return the same, and for frames that complete an IP packet in fragments: the frames of all fragments, the packet.
+
+    The packets, by the number of the frame that completes each, are frames of link type raw IP. Fragments are rare:
+    only where there are some among the frames asked for is the capture decoded from its beginning.
+    """
+    frames = fetch(source, numbers)
+    decoder = Decoder(Names())
+    for number, frame in frames.items():
+        decoder.decode(records_of([frame], first_frame=number), 0)
+    if not decoder.reassembler.unread():
+        return frames, {}
+    decoder = Decoder(Names())
+    completed = decoder.reassembler.completed = {}
+    with open_capture(source) as reader:
+        for records in reader:
+            decoder.decode(records, 0)
+            if len(records) and records.frame[-1] >= max(frames):
+                break
+    wholes = {number: whole for number, whole in completed.items() if number in frames}
+    frames |= fetch(source, {number for whole in wholes.values() for number in whole.frames})
+    packets = {
+        number: RawFrame(
+            whole.octets, whole.original, frames[number].time_ns, RAW_IPV4 if whole.version == 4 else RAW_IPV6
+        )
+        for number, whole in wholes.items()
+    }
+    return frames, packets
+
+
+def payload(raw: RawFrame, seq: int | None = None) -> bytes:
+    """Return the octets of the TCP or UDP payload of a frame, as far as they were captured; b"" if it has none.
+
+    `seq`: SEG.SEQ of the segment meant, where a frame may hold several (IEEE 802.11 A-MSDU).
+    """
+    begin, length = Decoder(Names()).payload_place(records_of([raw]), seq)
     return raw.octets[begin : begin + length]
 
 

@@ -1,214 +1,251 @@
 """IP headers in columns: what each packet carries, and where that begins.
 
-In: frames of a slice whose IP header stands at the same place (`link.Network`). Out: `Packets` of one protocol each,
-whose headers stand at the same columns; what holds none is counted. RFC 791 §3.1, RFC 8200 §3-4, RFC 4302 §2. Lengths
-are those of the IP header; what was captured only says which fields can be read.
+In: `Layer`s of IPv4 or IPv6 headers. Out: `Packets` of TCP, UDP and ICMP, whose headers stand at the same columns, and
+`Layer`s of what carries packets further in; fragments are set aside, the rest is counted. RFC 791 §3.1, RFC 8200 §3-4,
+RFC 4302 §2. Lengths are those of the IP header; what was captured only says which fields can be read.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from handshake_inspect.capture.link import HEAD_OCTETS, Frames, Links, Network, Rows
+from handshake_inspect.capture.layers import (
+    HEAD_OCTETS,
+    FragmentRows,
+    Header,
+    Layer,
+    Mask,
+    Matrix,
+    PerRow,
+    Rows,
+    Slice,
+    by_version,
+    distinct,
+    of,
+)
+from handshake_inspect.capture.link import Reader
 
 #: Headers of one IPv6 packet after the first; more are taken for damage.
 MOST_EXTENSIONS = 32
 
-ICMP, IPIP, TCP, UDP, IPV6_IN_IP, GRE, ICMPV6 = 1, 4, 6, 17, 41, 47, 58
-#: Protocols that `decode` reads, in this order.
-TRANSPORTS = (TCP, UDP, ICMP, ICMPV6)
+IPIP, TCP, UDP, IPV6_IN_IP, IPCOMP = 4, 6, 17, 41, 108
+#: Protocols that are read in columns, or carry packets further in.
+PROTOCOLS = {
+    TCP: Header.TCP, UDP: Header.UDP, 1: Header.ICMP, 58: Header.ICMP, IPIP: Header.IPV4, IPV6_IN_IP: Header.IPV6,
+    47: Header.GRE, 97: Header.ETHERIP, 115: Header.L2TP_IP, 137: Header.MPLS,
+}  # fmt: skip
+TRANSPORTS = (Header.TCP, Header.UDP, Header.ICMP)
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6 = 0, 43, 44, 51, 60, 135, 139, 140
 EXTENSIONS = (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6)
-#: Protocols that can carry another IP packet, which Scapy finds.
-CARRIERS = {IPIP: "IP in IP", IPV6_IN_IP: "IPv6 in IP", GRE: "GRE", 97: "EtherIP", 137: "MPLS in IP"}
 PROTOCOL_NAMES = {
-    **CARRIERS, 2: "IGMP", 8: "EGP", 9: "IGP", 33: "DCCP", 46: "RSVP", 50: "ESP", 51: "AH", 59: "IPv6 without payload",
-    88: "EIGRP", 89: "OSPF", 103: "PIM", 108: "IPComp", 112: "VRRP", 115: "L2TP", 132: "SCTP", 136: "UDP-Lite",
+    2: "IGMP", 8: "EGP", 9: "IGP", 33: "DCCP", 46: "RSVP", 47: "GRE", 50: "ESP", 51: "AH",
+    59: "IPv6 without payload", 88: "EIGRP", 89: "OSPF", 97: "EtherIP", 103: "PIM", 108: "IPComp", 112: "VRRP",
+    115: "L2TP", 132: "SCTP", 136: "UDP-Lite", 137: "MPLS in IP",
 }  # fmt: skip
+#: Words for packets in packets, by the versions outside and inside.
+NESTINGS = {(4, IPIP): "ipip", (6, IPIP): "4in6", (4, IPV6_IN_IP): "6in4", (6, IPV6_IN_IP): "6in6"}
 #: What is asked of the fragment field of IPv4: more fragments, or an offset. And of the fragment header of IPv6.
 IPV4_FRAGMENT, IPV6_FRAGMENT = 0x3FFF, 0xFFF9
 
-Matrix = NDArray[np.uint8]
-Numbers = NDArray[np.int64]
-
 
 @dataclass
-class Packets:
-    """IP packets of a slice whose headers stand at the same columns of `ip` and `transport`."""
+class Packets(Layer):
+    """IP packets of a slice whose headers stand at the same columns of `ip` and `transport`; `at`: the transport's."""
 
-    #: One of TRANSPORTS.
-    protocol: int
-    rows: Rows
-    version: int
-    encapsulation: int | NDArray[np.uint16]
+    version: int = 4
+    #: Protocol number of the transport.
+    protocol: int = TCP
     #: Rows of octets, and the column where the IP header begins.
-    ip: Matrix
-    ip_at: int
-    #: Where the next header begins in the frame; and the same as rows of octets and a column.
-    transport_at: int | Rows
-    transport: Matrix
-    transport_column: int
+    ip: Matrix = None  # type: ignore[assignment]
+    ip_at: int = 0
+    #: The same for the transport header.
+    transport: Matrix = None  # type: ignore[assignment]
+    transport_column: int = 0
     #: Octets from there on: those that the IP length says, and those that were captured.
-    payload: Numbers
-    captured: Numbers
+    payload: Rows = None  # type: ignore[assignment]
+    captured: Rows = None  # type: ignore[assignment]
 
-    def take(self, mask: NDArray[np.bool_]) -> Packets:
+    def take(self, mask: Mask) -> Self:
         """Return the packets that `mask` chooses; themselves if it chooses all."""
         if mask.all():
             return self
-        per_row = isinstance(self.encapsulation, np.ndarray)
         ip = self.ip[mask]
         return replace(
-            self,
-            rows=self.rows[mask],
-            encapsulation=self.encapsulation[mask] if per_row else self.encapsulation,  # type: ignore[index]
+            super().take(mask),
             ip=ip,
-            transport_at=self.transport_at if isinstance(self.transport_at, int) else self.transport_at[mask],
             transport=ip if self.transport is self.ip else self.transport[mask],
             payload=self.payload[mask],
             captured=self.captured[mask],
         )
 
 
-class IpDecoder:
-    """Reads the IP headers of one slice. What it cannot read goes to `links`: Scapy's rows, and counts."""
+def ip(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """IP of either version."""
+    yield from by_version(part, layer, "packet that is not IP")
 
-    def __init__(self, frames: Frames, links: Links) -> None:
-        self.frames = frames
-        self.links = links
 
-    def packets(self, network: Network) -> Iterator[Packets]:
-        """Yield the TCP, UDP and ICMP packets of a group of frames."""
-        yield from self._ipv4(network) if network.version == 4 else self._ipv6(network)
+def ipv4(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Read IPv4 headers (RFC 791 §3.1), those at one place together by their length."""
+    layer = part.enough(layer, 20, "truncated IPv4 header")
+    if not len(layer.rows):
+        return
+    first = part.octet(layer.rows, layer.at)
+    header_octets = (first & 0xF) * 4
+    good = part.expect((first >> 4 == 4) & (header_octets >= 20), "malformed IPv4 header")
+    layer, header_octets = layer.take(good), header_octets[good]
+    if not isinstance(layer.at, int):
+        yield from _ipv4_of_length(part, layer, header_octets)
+        return
+    for octets in distinct(header_octets):
+        yield from _ipv4_of_length(part, layer.take(header_octets == octets), octets)
 
-    def _ipv4(self, network: Network) -> Iterator[Packets]:
-        """Read IPv4 headers (RFC 791 §3.1) and group them by their length."""
-        rows, at = network.rows, network.at
-        rows, network = self._enough(network, 20, "truncated IPv4 header")
-        if not len(rows):
+
+def _ipv4_of_length(part: Slice, layer: Layer, header_octets: PerRow) -> Iterator[Layer]:
+    enough = part.expect(part.there(layer) >= header_octets, "truncated IPv4 header")
+    layer, header_octets = layer.take(enough), of(header_octets, enough)
+    if not len(layer.rows):
+        return
+    total = part.word(layer.rows, layer.at + 2)
+    # TCP segmentation offload leaves 0 where the length does not fit: then the frame says it.
+    payload: Rows = np.subtract(np.where(total == 0, part.claimed(layer), total), header_octets)
+    good = part.expect(payload >= 0, "malformed IPv4 header")
+    fragment = good & (part.word(layer.rows, layer.at + 6) & IPV4_FRAGMENT != 0)
+    if fragment.any():
+        _set_aside_ipv4(part, layer.take(fragment), of(header_octets, fragment), payload[fragment])
+    whole = good & ~fragment
+    if not whole.all():
+        layer, payload, header_octets = layer.take(whole), payload[whole], of(header_octets, whole)
+        if not len(layer.rows):
             return
-        first = self.frames.octet(rows, at)
-        header_octets = (first & 0xF) * 4
-        good = self.links.expect((first >> 4 == 4) & (header_octets >= 20), "malformed IPv4 header")
-        for octets in np.flatnonzero(np.bincount(header_octets[good], minlength=1)).tolist():
-            chosen = good & (header_octets == octets)
-            yield from self._ipv4_of_length(network.take(chosen), octets)
+    protocol = part.octet(layer.rows, layer.at + 9)
+    authenticated = protocol == AUTHENTICATION
+    if authenticated.any():
+        some, skip = layer.take(authenticated), np.broadcast_to(header_octets, protocol.shape)[authenticated]
+        yield from _extended(part, some, 4, skip, AUTHENTICATION, payload[authenticated])
+    yield from _by_protocol(part, layer, 4, protocol, payload, header_octets, (AUTHENTICATION,))
 
-    def _ipv4_of_length(self, network: Network, header_octets: int) -> Iterator[Packets]:
-        rows, network = self._enough(network, header_octets, "truncated IPv4 header")
-        if not len(rows):
-            return
-        at, frames = network.at, self.frames
-        total = frames.word(rows, at + 2)
-        # TCP segmentation offload leaves 0 where the length does not fit: then the frame says it.
-        payload = np.where(total == 0, frames.original[rows] - at, total) - header_octets
-        good = self.links.expect(payload >= 0, "malformed IPv4 header")
-        whole = self.links.expect((frames.word(rows, at + 6) & IPV4_FRAGMENT)[good] == 0, "IPv4 fragment")
-        if not (good.all() and whole.all()):
-            good[good] = whole
-            network, payload = network.take(good), payload[good]
-            rows = network.rows
-        protocol = frames.octet(rows, at + 9)
-        authenticated = protocol == AUTHENTICATION
-        if authenticated.any():
-            start = np.full(int(authenticated.sum()), at + header_octets)
-            yield from self._extended(network.take(authenticated), start, AUTHENTICATION, payload[authenticated])
-        yield from self._by_protocol(network, protocol, payload, at + header_octets, (AUTHENTICATION,))
 
-    def _ipv6(self, network: Network) -> Iterator[Packets]:
-        """Read IPv6 headers (RFC 8200 §3)."""
-        rows, network = self._enough(network, 40, "truncated IPv6 header")
-        if not len(rows):
-            return
-        good = self.links.expect(self.frames.octet(rows, network.at) >> 4 == 6, "malformed IPv6 header")
-        network, at = network.take(good), network.at
-        rows = network.rows
-        length = self.frames.word(rows, at + 4)
-        # A jumbogram (RFC 2675), or segmentation offload: then the frame says it.
-        payload = np.where(length == 0, self.frames.original[rows] - at - 40, length)
-        protocol = self.frames.octet(rows, at + 6)
-        for extension in EXTENSIONS:
-            chosen = protocol == extension
-            if chosen.any():
-                start = np.full(int(chosen.sum()), at + 40)
-                yield from self._extended(network.take(chosen), start, extension, payload[chosen])
-        yield from self._by_protocol(network, protocol, payload, at + 40, EXTENSIONS)
+def ipv6(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Read IPv6 headers (RFC 8200 §3)."""
+    layer = part.enough(layer, 40, "truncated IPv6 header")
+    if not len(layer.rows):
+        return
+    good = part.expect(part.octet(layer.rows, layer.at) >> 4 == 6, "malformed IPv6 header")
+    layer = layer.take(good)
+    length = part.word(layer.rows, layer.at + 4)
+    # A jumbogram (RFC 2675), or segmentation offload: then the frame says it.
+    payload = np.where(length == 0, part.claimed(layer) - 40, length)
+    protocol = part.octet(layer.rows, layer.at + 6)
+    for extension in EXTENSIONS:
+        chosen = protocol == extension
+        if chosen.any():
+            skip = np.full(int(chosen.sum()), 40)
+            yield from _extended(part, layer.take(chosen), 6, skip, extension, payload[chosen])
+    yield from _by_protocol(part, layer, 6, protocol, payload, 40, EXTENSIONS)
 
-    def _enough(self, network: Network, octets: int, kind: str) -> tuple[Rows, Network]:
-        """Keep the frames of which `octets` after the link header were captured."""
-        enough = self.links.expect(self.frames.captured[network.rows] >= network.at + octets, kind)
-        chosen = network.take(enough)
-        return chosen.rows, chosen
 
-    def _extended(self, network: Network, start: Rows, extension: int, payload: Numbers) -> Iterator[Packets]:
-        """Follow extension headers (RFC 8200 §4; AH: RFC 4302 §2), of which the first stands at `start`."""
-        frames, at = self.frames, start
-        protocol = np.full(len(at), extension)
-        for _ in range(MOST_EXTENSIONS):
-            more = np.isin(protocol, EXTENSIONS)
-            if not more.any():
-                break
-            good = self.links.expect(~more | (frames.captured[network.rows] >= at + 8), "truncated extension header")
-            network, at, payload, protocol, more = (
-                network.take(good), at[good], payload[good], protocol[good], more[good],
-            )  # fmt: skip
-            rows = network.rows
-            here = np.minimum(at, frames.captured[rows])
-            is_fragment = (protocol == FRAGMENT) & (frames.word(rows, here + 2) & IPV6_FRAGMENT != 0)
-            unit, plus = np.where(protocol == AUTHENTICATION, 4, 8), np.where(protocol == AUTHENTICATION, 2, 1)
-            octets = np.where(protocol == FRAGMENT, 8, (frames.octet(rows, here + 1) + plus) * unit)
-            octets[~more] = 0
-            whole = self.links.expect(~(more & is_fragment), "IPv6 fragment")
-            fits = self.links.expect((octets <= payload)[whole], "malformed extension header")
-            whole[whole] = fits
-            following = np.where(more, frames.octet(rows, here), protocol)
-            network, at, payload, protocol = (
-                network.take(whole), (at + octets)[whole], (payload - octets)[whole], following[whole],
-            )  # fmt: skip
-        endless = np.isin(protocol, EXTENSIONS)
-        self.links.expect(~endless, "endless extension headers")
-        yield from self._by_protocol(network, protocol, payload, at, EXTENSIONS)
+def _extended(part: Slice, layer: Layer, version: int, skip: Rows, extension: int, payload: Rows) -> Iterator[Layer]:
+    """Follow extension headers (RFC 8200 §4; AH: RFC 4302 §2), of which the first stands `skip` octets further on."""
+    followed = EXTENSIONS if version == 6 else (AUTHENTICATION,)
+    protocol = np.full(len(skip), extension)
+    for _ in range(MOST_EXTENSIONS):
+        more = np.isin(protocol, followed)
+        if not more.any():
+            break
+        good = part.expect(~more | (part.there(layer) >= skip + 8), "truncated extension header")
+        layer, skip, payload, protocol, more = layer.take(good), skip[good], payload[good], protocol[good], more[good]
+        at = layer.at + np.minimum(skip, part.there(layer))
+        is_ah, is_fragment = protocol == AUTHENTICATION, protocol == FRAGMENT
+        octets = (part.octet(layer.rows, at + 1) + np.where(is_ah, 2, 1)) * np.where(is_ah, 4, 8)
+        octets = np.where(is_fragment, 8, octets) * more
+        following = np.where(more, part.octet(layer.rows, at), protocol)
+        fits = octets <= payload
+        in_pieces = is_fragment & fits & (part.word(layer.rows, at + 2) & IPV6_FRAGMENT != 0)
+        if in_pieces.any():
+            _set_aside_ipv6(part, layer.take(in_pieces), at[in_pieces], following[in_pieces], payload[in_pieces])
+        whole = part.expect(fits, "malformed extension header") & ~in_pieces
+        layer = _noting_authentication(part, layer.take(whole), is_ah[whole])
+        skip, payload, protocol = (skip + octets)[whole], (payload - octets)[whole], following[whole]
+    part.expect(~np.isin(protocol, followed), "endless extension headers")
+    yield from _by_protocol(part, layer, version, protocol, payload, skip, followed)
 
-    def _by_protocol(
-        self, network: Network, protocol: Numbers, payload: Numbers, at: int | Rows, followed: tuple[int, ...]
-    ) -> Iterator[Packets]:
-        """Yield packets by the protocol of what stands at `at`; headers in `followed` were followed before."""
-        known = 0
-        for number in TRANSPORTS:
-            chosen = protocol == number
-            known += int(np.count_nonzero(chosen))
-            if chosen.any():
-                yield self._gathered(number, network, chosen, payload, at)
-        if known == len(protocol):
-            return
-        others = ~np.isin(protocol, (*TRANSPORTS, *followed))
-        if others.any():
-            for number, count in Counter(protocol[others].tolist()).items():
-                if number in CARRIERS:
-                    self.links.carriers.append(network.rows[protocol == number])
-                else:
-                    self.links.unread[PROTOCOL_NAMES.get(number, f"IP protocol {number}")] += count
 
-    def _gathered(
-        self, protocol: int, network: Network, chosen: NDArray[np.bool_], payload: Numbers, at: int | Rows
-    ) -> Packets:
-        """Gather the octets of the chosen packets in rows, so that each field is a column."""
-        network, payload = network.take(chosen), payload[chosen]
-        rows, frames = network.rows, self.frames
-        start = at if isinstance(at, int) else at[chosen]
-        ip_at, column = network.at, at
-        if not isinstance(column, int) or column + 60 > HEAD_OCTETS:
-            ip, ip_at = frames.gather(rows, network.at), 0
-            transport, column = frames.gather(rows, np.minimum(start, frames.captured[rows])), 0
-        else:
-            ip = transport = frames.head if len(rows) == len(frames.head) else frames.head[rows]
-        captured = np.minimum(frames.captured[rows] - start, payload)
-        return Packets(
-            protocol, rows, network.version, network.encapsulation,
-            ip, ip_at, start, transport, column, payload, captured,
-        )  # fmt: skip
+def _noting_authentication(part: Slice, layer: Layer, is_ah: Mask) -> Layer:
+    """Put the word for the authentication header around the packets that have one."""
+    if not is_ah.any():
+        return layer
+    with_word = part.around(layer, lambda _: "ah").encapsulation
+    return replace(layer, encapsulation=np.where(is_ah, with_word, layer.encapsulation))
+
+
+def _by_protocol(
+    part: Slice, layer: Layer, version: int, protocol: Rows, payload: Rows, skip: PerRow, followed: tuple[int, ...]
+) -> Iterator[Layer]:
+    """Yield packets by the protocol of what stands `skip` octets further on; `followed` were followed before."""
+    for number in distinct(protocol):
+        chosen = protocol == number
+        header = PROTOCOLS.get(number)
+        if header in TRANSPORTS:
+            yield _gathered(part, layer, version, number, chosen, payload, skip)
+        elif header is not None:
+            some, octets = layer.take(chosen), of(skip, chosen)
+            if number in (IPIP, IPV6_IN_IP):
+                some = part.around(some, lambda _, number=number: NESTINGS[version, number], key=True)  # type: ignore[misc]
+            elif header is Header.MPLS:
+                some = part.around(some, lambda _: "mpls-in-ip", key=True)
+            yield some.next(header, octets, end=some.at + octets + payload[chosen])
+        elif number == IPCOMP:  # Scapy's side decompresses it
+            part.for_scapy.append(layer.rows[chosen])
+        elif number not in followed:
+            part.unread[PROTOCOL_NAMES.get(number, f"IP protocol {number}")] += int(np.count_nonzero(chosen))
+
+
+def _gathered(
+    part: Slice, layer: Layer, version: int, protocol: int, chosen: Mask, payload: Rows, skip: PerRow
+) -> Packets:
+    """Gather the octets of the chosen packets in rows, so that each field is a column."""
+    layer, payload, skip = layer.take(chosen), payload[chosen], of(skip, chosen)
+    there, rows = part.there(layer), layer.rows
+    at = layer.at + skip
+    if isinstance(at, int) and isinstance(layer.at, int) and at + 60 <= HEAD_OCTETS:
+        ip_at, column = layer.at, at
+        ip = transport = part.head if len(rows) == len(part.head) else part.head[rows]
+    else:
+        ip_at = column = 0
+        ip, transport = part.gather(rows, layer.at), part.gather(rows, layer.at + np.minimum(skip, there))
+    return Packets(
+        PROTOCOLS[protocol], rows, at, layer.end, layer.encapsulation, layer.tunnel, 0,
+        version, protocol, ip, ip_at, transport, column, payload, np.minimum(there - skip, payload),
+    )  # fmt: skip
+
+
+# --- fragments ----------------------------------------------------------------------------------------------------
+
+
+def _set_aside_ipv4(part: Slice, layer: Layer, header_octets: PerRow, payload: Rows) -> None:
+    """Keep what RFC 791 §3.2 needs to put fragments together."""
+    rows, at = layer.rows, layer.at
+    place = part.word(rows, at + 6)
+    part.fragments.append(
+        FragmentRows(
+            layer, 4, np.broadcast_to(at + header_octets, rows.shape), payload, (place & 0x1FFF) * 8,
+            place & 0x2000 != 0, part.octet(rows, at + 9), part.word(rows, at + 4),
+        )
+    )  # fmt: skip
+
+
+def _set_aside_ipv6(part: Slice, layer: Layer, at: Rows, protocol: Rows, payload: Rows) -> None:
+    """Keep what RFC 8200 §4.5 needs to put fragments together; `at`: where the fragment headers stand."""
+    place = part.word(layer.rows, at + 2)
+    part.fragments.append(
+        FragmentRows(
+            layer, 6, at + 8, payload - 8, place & 0xFFF8, place & 1 != 0, protocol, part.long(layer.rows, at + 4)
+        )
+    )
+
+
+READERS: dict[Header, Reader] = {Header.IP: ip, Header.IPV4: ipv4, Header.IPV6: ipv6}

@@ -1,281 +1,195 @@
-"""Link headers in columns: where the IP packet of each frame begins, and what stands around it.
+"""Ethernet and the tags around IP in columns: what an ethertype says, and what labels and shims stand before it.
 
-In: one slice of records of one link type. Out: groups of frames whose IP header stands at the same place, and the
-kinds of the frames that hold none. Ethernet with VLAN tags (IEEE 802.1Q), Linux cooked v1 and v2, BSD NULL and LOOP,
-raw IP; the layouts are those of the tcpdump project's list of link-layer header types.
+In: the `Layer`s of a slice. Out: the layers that follow them; what holds no IP packet is counted by kind. IEEE 802.3,
+802.1Q, 802.1ah, 802.2; RFC 3032 (MPLS). Read `ethernet`, `by_ethertype` and `vlan` first: that is most traffic.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from handshake_inspect.table import PACKET_TYPE_UNKNOWN, Names
+from handshake_inspect.capture.layers import Header, Layer, Mask, PerRow, Slice, of
 
-Rows = NDArray[np.int64]
+Reader = Callable[[Slice, Layer], Iterator[Layer]]
 
-NULL, ETHERNET, LOOP, LINUX_SLL, LINUX_SLL2, RAW_IPV4, RAW_IPV6 = 0, 1, 108, 113, 276, 228, 229
-RAW_IP = (12, 14, 101)
-#: Link types that `decode` reads itself.
-DECODED = frozenset((NULL, ETHERNET, LOOP, LINUX_SLL, LINUX_SLL2, RAW_IPV4, RAW_IPV6, *RAW_IP))
-LINK_TYPE_NAMES = {
-    NULL: "BSD loopback (NULL)", ETHERNET: "Ethernet", 9: "PPP", 12: "raw IP", 14: "raw IP", 50: "PPP in HDLC framing",
-    51: "PPPoE", 101: "raw IP", 104: "Cisco HDLC", 105: "IEEE 802.11", LOOP: "BSD loopback (LOOP)",
-    LINUX_SLL: "Linux cooked v1", 127: "IEEE 802.11 with radiotap", 192: "PPI", RAW_IPV4: "raw IPv4",
-    RAW_IPV6: "raw IPv6", 239: "NFLOG", 242: "IP over Infiniband", LINUX_SLL2: "Linux cooked v2",
+#: What an ethertype says comes next.
+ETHERTYPES = {
+    0x0800: Header.IPV4, 0x86DD: Header.IPV6, 0x6558: Header.ETHERNET, 0x880B: Header.PPP,
+    0x8847: Header.MPLS, 0x8848: Header.MPLS, 0x8864: Header.PPPOE, 0x88E7: Header.PBB,
+    0x8903: Header.FABRICPATH, 0x22F3: Header.TRILL, 0x894F: Header.NSH,
+    **dict.fromkeys((0x8100, 0x88A8, 0x9100, 0x9200, 0x9300), Header.VLAN),
+    **dict.fromkeys((0x8926, 0x8909, 0x892F), Header.SHIM),
 }  # fmt: skip
-
-IPV4, IPV6 = 0x0800, 0x86DD
-VLAN_TYPES = (0x8100, 0x88A8, 0x9100, 0x9200, 0x9300)
-#: Protocols that can carry an IP packet further in, which Scapy finds.
-CARRIERS = {
-    0x8847: "MPLS", 0x8848: "MPLS", 0x8864: "PPPoE", 0x88E7: "802.1ah", 0x6558: "transparent Ethernet bridging",
-    0x880B: "PPP",
-}  # fmt: skip
+#: Tags whose contents say nothing of connections: word, octets before the next ethertype.
+SHIMS = {0x8926: ("vntag", 4), 0x8909: ("cmd", 6), 0x892F: ("hsr", 4)}
+#: What NSH says comes next.
+NSH_PROTOCOLS = {1: Header.IPV4, 2: Header.IPV6, 3: Header.ETHERNET, 4: Header.NSH, 5: Header.MPLS}
 ETHERTYPE_NAMES = {
-    **CARRIERS, 0x0806: "ARP", 0x8035: "RARP", 0x8863: "PPPoE discovery", 0x88CC: "LLDP", 0x888E: "EAPOL",
-    0x88E5: "MACsec", 0x88F7: "PTP", 0x9000: "Ethernet loopback test", 0x8809: "slow protocol", 0x8903: "FabricPath",
+    0x0806: "ARP", 0x8035: "RARP", 0x8863: "PPPoE discovery", 0x88CC: "LLDP", 0x888E: "EAPOL", 0x88E5: "MACsec",
+    0x88F7: "PTP", 0x9000: "Ethernet loopback test", 0x8809: "slow protocol",
 }  # fmt: skip
 #: Ethernet: smaller values of the type field are the length of an IEEE 802.3 frame.
 SMALLEST_ETHERTYPE = 0x600
-#: Address families of BSD NULL and LOOP headers; AF_INET6 differs by system.
-AF_INET, AF_INET6 = 2, (10, 24, 28, 30)
-#: Octets of each frame that are copied to be read in columns: enough for Ethernet, two tags, IPv6 and TCP options.
-HEAD_OCTETS = 128
-#: More tags than this are taken for damage.
-MOST_TAGS = 64
+#: Pairs of IEEE 802.2 access points: SNAP, spanning tree, OSI, IP, NetWare, NetBIOS, and NetWare without any.
+ACCESS_POINTS = (0xAAAA, 0x4242, 0xFEFE, 0x0606, 0xE0E0, 0xF0F0, 0xFFFF)
+#: RFC 2427 §4: network layer protocol identifiers.
+NLPIDS = {0xCC: Header.IPV4, 0x8E: Header.IPV6}
 
 
-@dataclass
-class Frames:
-    """One slice of a block of records."""
-
-    #: The block's buffer, with slack behind the last frame.
-    octets: NDArray[np.uint8]
-    offset: Rows
-    captured: NDArray[np.int64]
-    original: NDArray[np.int64]
-    #: The first HEAD_OCTETS of every frame, one row each; octets behind a short frame are those of its neighbours.
-    head: NDArray[np.uint8]
-
-    def octet(self, rows: Rows, at: int | Rows) -> NDArray[np.int64]:
-        """Return the octet at `at` of each frame; whether it was captured is for the caller to know."""
-        if isinstance(at, int) and at < HEAD_OCTETS:
-            column = self.head[:, at]
-            return (column if len(rows) == len(column) else column[rows]).astype(np.int64)
-        octet: NDArray[np.int64] = self.octets[self.offset[rows] + at].astype(np.int64)
-        return octet
-
-    def word(self, rows: Rows, at: int | Rows) -> NDArray[np.int64]:
-        """Return the two octets at `at` of each frame, in network order."""
-        if isinstance(at, int) and at + 1 < HEAD_OCTETS:
-            column = np.ndarray((len(self.head),), ">u2", self.head, at, (HEAD_OCTETS,))
-            return (column if len(rows) == len(column) else column[rows]).astype(np.int64)
-        return self.octet(rows, at) << 8 | self.octet(rows, at + 1)
-
-    def gather(self, rows: Rows, at: int | Rows) -> NDArray[np.uint8]:
-        """Return HEAD_OCTETS octets from `at` of each frame."""
-        return gather(self.octets, self.offset[rows] + at)
+def ethernet(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Two addresses, then an ethertype or the length of an 802.3 frame."""
+    layer = part.enough(layer, 14, "truncated Ethernet header")
+    yield from by_ethertype(part, layer, 12)
 
 
-def gather(octets: NDArray[np.uint8], begin: Rows) -> NDArray[np.uint8]:
-    """Return rows of HEAD_OCTETS octets that begin at `begin` (one copy of 128 octets costs some 25 ns)."""
-    every = np.ndarray((len(octets) - HEAD_OCTETS + 1, HEAD_OCTETS), np.uint8, octets, 0, (1, 1))
-    return every[begin]
+def by_ethertype(part: Slice, layer: Layer, type_at: PerRow, skip: PerRow | None = None) -> Iterator[Layer]:
+    """Yield what the ethertype says that stands at `type_at` of the layer; it begins at `skip`, or right behind it."""
+    if not len(layer.rows):
+        return
+    protocol = part.word(layer.rows, layer.at + type_at)
+    skip = type_at + 2 if skip is None else skip
+    short = protocol < SMALLEST_ETHERTYPE
+    if short.any():
+        yield layer.take(short).next(Header.LLC, of(skip, short))
+        layer, protocol, skip = layer.take(~short), protocol[~short], of(skip, ~short)
+    yield from part.following(layer, protocol, skip, ETHERTYPES, ethertype_name)
 
 
-@dataclass
-class Network:
-    """Frames of a slice whose IP header stands at the same place."""
-
-    rows: Rows
-    #: Octets of the frame before the IP header.
-    at: int
-    #: 4 or 6: what the link header says.
-    version: int
-    #: `Names.encapsulation` number: one for all, or one per row.
-    encapsulation: int | NDArray[np.uint16] = 0
-
-    def take(self, mask: NDArray[np.bool_]) -> Network:
-        """Return the frames that `mask` chooses; the same object if it chooses all."""
-        if mask.all():
-            return self
-        names = self.encapsulation
-        return replace(self, rows=self.rows[mask], encapsulation=names if isinstance(names, int) else names[mask])
+def ethertype_name(number: int) -> str:
+    """Name what an ethertype says follows."""
+    return ETHERTYPE_NAMES.get(number, f"ethertype 0x{number:04x}")
 
 
-@dataclass
-class Links:
-    """What the link headers of a slice say."""
-
-    networks: list[Network] = field(default_factory=list)
-    #: Rows that another dissector should look into.
-    carriers: list[Rows] = field(default_factory=list)
-    unread: Counter[str] = field(default_factory=Counter)
-    #: Linux packet type of every frame of the slice; None: no frame has one.
-    packet_type: NDArray[np.uint8] | None = None
-
-    def expect(self, good: NDArray[np.bool_], otherwise: str) -> NDArray[np.bool_]:
-        """Count the frames that are not good as `otherwise`, and return `good`."""
-        if not good.all():
-            self.unread[otherwise] += len(good) - int(np.count_nonzero(good))
-        return good
+def vlan(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """IEEE 802.1Q §9.6: two octets of control information, of which 12 bits are the VLAN, then an ethertype."""
+    layer = part.enough(layer, 4, "truncated VLAN tag")
+    if len(layer.rows):
+        tag = part.word(layer.rows, layer.at) & 0xFFF
+        yield from by_ethertype(part, part.around(layer, lambda each: f"vlan:{each}", tag), 2)
 
 
-class LinkDecoder:
-    """Reads link headers; remembers the names of VLANs."""
-
-    def __init__(self, names: Names) -> None:
-        self._names = names
-        self._single_tags = np.zeros(4096, np.int64)
-
-    def decode(self, frames: Frames, rows: Rows, link_type: int, links: Links) -> None:
-        """Read the link headers of `rows`, all of `link_type` (one of DECODED), into `links`."""
-        if link_type == ETHERNET:
-            self._typed(frames, rows, 12, 14, "truncated Ethernet header", links)
-        elif link_type in (LINUX_SLL, LINUX_SLL2):
-            self._cooked(frames, rows, link_type, links)
-        elif link_type in (NULL, LOOP):
-            self._family(frames, rows, links)
-        elif link_type == RAW_IPV4:
-            links.networks.append(Network(rows, 0, 4))
-        elif link_type == RAW_IPV6:
-            links.networks.append(Network(rows, 0, 6))
-        else:
-            self._raw(frames, rows, links)
-
-    def _typed(self, frames: Frames, rows: Rows, type_at: int, at: int, truncated: str, links: Links) -> None:
-        """Read the protocol number at `type_at`, then VLAN tags; the IP packet begins at `at` or after the tags."""
-        tags: NDArray[np.int64] | None = None
-        for depth in range(MOST_TAGS):
-            enough = frames.captured[rows] >= at
-            if not enough.all():
-                links.unread[truncated if depth == 0 else "truncated VLAN tag"] += int((~enough).sum())
-                rows, tags = rows[enough], None if tags is None else tags[enough]
-            protocol = frames.word(rows, type_at)
-            for version, number in ((4, IPV4), (6, IPV6)):
-                chosen = protocol == number
-                if chosen.any():
-                    names = 0 if tags is None else self._tag_names(tags[chosen])
-                    links.networks.append(Network(rows[chosen], at, version, names))
-            rest = (protocol != IPV4) & (protocol != IPV6)
-            if not rest.any():
-                return
-            tagged = rest & np.isin(protocol, VLAN_TYPES)
-            other = rest & ~tagged
-            if other.any():
-                self._other(frames, rows[other], protocol[other], at, links)
-            rows = rows[tagged]
-            if not len(rows):
-                return
-            tag = frames.word(rows, type_at + 2)[:, None] & 0xFFF
-            # A tag that was cut off holds octets of the next frame here; the next turn drops these rows.
-            tags = tag if tags is None else np.hstack([tags[tagged], tag])
-            type_at, at = type_at + 4, at + 4
-        links.unread["endless VLAN tags"] += len(rows)
-
-    def _tag_names(self, tags: NDArray[np.int64]) -> NDArray[np.uint16]:
-        """Return the encapsulation numbers of rows of VLAN ids, outermost first."""
-        if tags.shape[1] > 1:
-            different, which = np.unique(tags, axis=0, return_inverse=True)
-            numbers = [self._number(one) for one in different.tolist()]
-            return np.array(numbers, np.uint16)[which.reshape(-1)]
-        single = tags[:, 0]
-        for vlan in np.flatnonzero(np.bincount(single, minlength=4096)).tolist():
-            if not self._single_tags[vlan]:
-                self._single_tags[vlan] = self._number([vlan])
-        return self._single_tags[single].astype(np.uint16)
-
-    def _number(self, vlans: list[int]) -> int:
-        return encapsulation_number(self._names, [f"vlan:{vlan}" for vlan in vlans])
-
-    def _cooked(self, frames: Frames, rows: Rows, link_type: int, links: Links) -> None:
-        header_octets, type_at = (16, 14) if link_type == LINUX_SLL else (20, 0)
-        enough = frames.captured[rows] >= header_octets
-        links.unread["truncated Linux cooked header"] += int((~enough).sum())
-        rows = rows[enough]
-        kind = frames.word(rows, 0) if link_type == LINUX_SLL else frames.octet(rows, 10)
-        if links.packet_type is None:
-            links.packet_type = np.full(len(frames.offset), PACKET_TYPE_UNKNOWN, np.uint8)
-        links.packet_type[rows] = np.minimum(kind, PACKET_TYPE_UNKNOWN)
-        if link_type == LINUX_SLL:
-            self._typed(frames, rows, type_at, header_octets, "", links)
-        else:
-            self._cooked_2(frames, rows, links)
-
-    def _cooked_2(self, frames: Frames, rows: Rows, links: Links) -> None:
-        """Linux cooked v2 has its protocol first; VLAN tags, if any, still follow the header of 20 octets."""
-        protocol = frames.word(rows, 0)
-        for version, number in ((4, IPV4), (6, IPV6)):
-            chosen = protocol == number
-            if chosen.any():
-                links.networks.append(Network(rows[chosen], 20, version))
-        tagged = np.isin(protocol, VLAN_TYPES)
-        other = ~tagged & (protocol != IPV4) & (protocol != IPV6)
-        if other.any():
-            self._other(frames, rows[other], protocol[other], 20, links)
-        if tagged.any():
-            self._tagged_after(frames, rows[tagged], 20, links)
-
-    def _tagged_after(self, frames: Frames, rows: Rows, at: int, links: Links) -> None:
-        """Read VLAN tags of which the first one's type was already read: its control octets stand at `at`."""
-        enough = frames.captured[rows] >= at + 4
-        links.unread["truncated VLAN tag"] += int((~enough).sum())
-        rows = rows[enough]
-        tag = frames.word(rows, at)[:, None] & 0xFFF
-        before = len(links.networks)
-        self._typed(frames, rows, at + 2, at + 4, "truncated VLAN tag", links)
-        outer = dict(zip(rows.tolist(), tag[:, 0].tolist(), strict=True))
-        for network in links.networks[before:]:
-            inner = np.broadcast_to(np.asarray(network.encapsulation, np.int64), network.rows.shape).tolist()
-            names = [
-                [f"vlan:{outer[row]}", *self._names.encapsulation[number].split()]
-                for row, number in zip(network.rows.tolist(), inner, strict=True)
-            ]
-            network.encapsulation = np.array([encapsulation_number(self._names, name) for name in names], np.uint16)
-
-    def _family(self, frames: Frames, rows: Rows, links: Links) -> None:
-        """BSD: an address family of four octets, in the byte order of the capturing host or of the network."""
-        enough = frames.captured[rows] >= 4
-        links.unread["truncated BSD loopback header"] += int((~enough).sum())
-        rows = rows[enough]
-        upper, lower = frames.word(rows, 0), frames.word(rows, 2)
-        little = (upper >> 8) | (upper & 0xFF) << 8
-        family = np.where(upper == 0, lower, np.where(lower == 0, little, 0))
-        v4, v6 = family == AF_INET, np.isin(family, AF_INET6)
-        if v4.any():
-            links.networks.append(Network(rows[v4], 4, 4))
-        if v6.any():
-            links.networks.append(Network(rows[v6], 4, 6))
-        for number, count in Counter(family[~v4 & ~v6].tolist()).items():
-            links.unread[f"address family {number}"] += count
-
-    def _raw(self, frames: Frames, rows: Rows, links: Links) -> None:
-        enough = frames.captured[rows] >= 1
-        links.unread["empty frame"] += int((~enough).sum())
-        rows = rows[enough]
-        version = frames.octet(rows, 0) >> 4
-        for each in (4, 6):
-            if (version == each).any():
-                links.networks.append(Network(rows[version == each], 0, each))
-        links.unread["raw frame that is not IP"] += int(((version != 4) & (version != 6)).sum())
-
-    def _other(self, frames: Frames, rows: Rows, protocol: NDArray[np.int64], at: int, links: Links) -> None:
-        """Sort frames that hold no IP packet directly: some go to Scapy, the rest is counted by kind."""
-        carrier = np.isin(protocol, tuple(CARRIERS))
-        short = protocol < SMALLEST_ETHERTYPE
-        snap = short & (frames.captured[rows] >= at + 8)
-        snap &= (frames.word(rows, at) == 0xAAAA) & (frames.octet(rows, at + 2) == 3)
-        if (carrier | snap).any():
-            links.carriers.append(rows[carrier | snap])
-        links.unread["LLC"] += int((short & ~snap).sum())
-        for number, count in Counter(protocol[~carrier & ~short].tolist()).items():
-            links.unread[ETHERTYPE_NAMES.get(number, f"ethertype 0x{number:04x}")] += count
+def shim(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """A tag of fixed length, then an ethertype."""
+    word, octets = SHIMS[layer.note]
+    layer = part.enough(layer, octets + 2, f"truncated {word} tag")
+    yield from by_ethertype(part, part.around(layer, lambda _: word), octets)
 
 
-def encapsulation_number(names: Names, parts: list[str]) -> int:
-    """Return the number of an encapsulation; all beyond the 16 bits of the column share the last one."""
-    return min(names.encapsulation.number(" ".join(parts)), 0xFFFF)
+def pbb(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """IEEE 802.1ah: a service tag with an identifier of 24 bits, then the customer's Ethernet frame."""
+    layer = part.enough(layer, 4, "truncated 802.1ah tag")
+    service = part.long(layer.rows, layer.at) & 0xFFFFFF
+    yield part.around(layer, lambda each: f"pbb:{each}", service).next(Header.ETHERNET, 4)
+
+
+def fabricpath(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Cisco FabricPath: forwarding tag and time to live in two octets, then the inner Ethernet frame."""
+    layer = part.enough(layer, 2, "truncated FabricPath tag")
+    yield part.around(layer, lambda _: "fabricpath").next(Header.ETHERNET, 2)
+
+
+def trill(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """RFC 6325 §3.2: six octets and options of four octets each, then the inner Ethernet frame."""
+    layer = part.enough(layer, 6, "truncated TRILL header")
+    option_octets = (part.word(layer.rows, layer.at) >> 6 & 0x1F) * 4
+    yield part.around(layer, lambda _: "trill").next(Header.ETHERNET, 6 + option_octets)
+
+
+def nsh(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """RFC 8300 §2.2: version, flags, length in words of four octets, kind of metadata, next protocol; then metadata."""
+    layer = part.enough(layer, 4, "truncated NSH header")
+    octets = (part.word(layer.rows, layer.at) & 0x3F) * 4
+    layer = layer.take(good := part.expect((octets >= 8) & (octets <= part.there(layer)), "NSH"))
+    protocol = part.octet(layer.rows, layer.at + 3)
+    yield from part.following(
+        part.around(layer, lambda _: "nsh"), protocol, octets[good], NSH_PROTOCOLS, lambda _: "NSH"
+    )
+
+
+def llc(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """IEEE 802.2: SNAP with an ethertype (RFC 1042; 00-00-F8 is 802.1H), IP's own access point, or RFC 2684 routed."""
+    layer = part.enough(layer, 4, "LLC")
+    if not len(layer.rows):
+        return
+    points, control = part.word(layer.rows, layer.at), part.octet(layer.rows, layer.at + 2)
+    unnumbered = control == 3
+    snap = unnumbered & (points == 0xAAAA) & (part.there(layer) >= 8)
+    ip = unnumbered & (points == 0x0606)
+    routed = unnumbered & (points == 0xFEFE)
+    part.unread["LLC"] += int(np.count_nonzero(~(snap | ip | routed)))
+    if snap.any():
+        with_type = layer.take(snap)
+        organisation = part.long(with_type.rows, with_type.at + 2) & 0xFFFFFF
+        known = part.expect((organisation == 0) | (organisation == 0xF8), "LLC")
+        yield from by_ethertype(part, with_type.take(known), 6)
+    if ip.any():
+        yield layer.take(ip).next(Header.IPV4, 3)
+    if routed.any():
+        some = layer.take(routed)
+        yield from part.following(some, part.octet(some.rows, some.at + 3), 4, NLPIDS, lambda _: "LLC")
+
+
+def mpls(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """RFC 3032 §2.1: a label stack entry; more of them follow until one has the S bit."""
+    layer = part.enough(layer, 4, "truncated MPLS label")
+    if len(layer.rows):
+        entry = part.long(layer.rows, layer.at)
+        layer = part.around(layer, lambda each: f"mpls:{each}", entry >> 12)
+        bottom = (entry & 0x100) != 0
+        for mask, header in ((~bottom, Header.MPLS), (bottom, Header.BELOW_MPLS)):
+            if mask.any():
+                yield layer.take(mask).next(header, 4)
+
+
+def below_mpls(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """What no label names: IP, or a pseudowire's Ethernet frame behind a control word (RFC 4385 §3) or without one."""
+    layer = part.enough(layer, 1, "MPLS without payload")
+    if not len(layer.rows):
+        return
+    version = part.octet(layer.rows, layer.at) >> 4
+    is_ip = (version == 4) | (version == 6)
+    bare = looks_like_ethernet(part, layer)
+    controlled = (version == 0) & looks_like_ethernet(part, layer.next(Header.ETHERNET, 4))
+    is_ip &= looks_like_ip(part, layer) | ~bare
+    bare &= ~is_ip & ~controlled
+    part.expect(is_ip | bare | controlled, "MPLS")
+    for mask, header, skip in ((is_ip, Header.IP, 0), (controlled, Header.ETHERNET, 4), (bare, Header.ETHERNET, 0)):
+        if mask.any():
+            yield layer.take(mask).next(header, skip)
+
+
+def looks_like_ethernet(part: Slice, layer: Layer) -> Mask:
+    """Could an Ethernet frame begin there? Its type field is one that we know, with the version of IP if it is IP."""
+    there = part.there(layer)
+    long_enough = there >= 14
+    # What was not captured is read from the frame's beginning: it does not matter what stands there.
+    at = np.where(long_enough, layer.at, 0)
+    protocol = part.word(layer.rows, np.where(long_enough, at + 12, 0))
+    version = part.octet(layer.rows, np.where(there >= 15, at + 14, 0)) >> 4
+    known = np.isin(protocol, (0x0806, *(number for number in ETHERTYPES if number not in (0x0800, 0x86DD))))
+    known |= ((protocol == 0x0800) & (version == 4)) | ((protocol == 0x86DD) & (version == 6))
+    points = part.word(layer.rows, np.where(there >= 16, at + 14, 0))
+    known |= (protocol >= 3) & (protocol <= part.claimed(layer) - 14) & np.isin(points, ACCESS_POINTS) & (there >= 16)
+    return known & long_enough
+
+
+def looks_like_ip(part: Slice, layer: Layer) -> Mask:
+    """Could an IP packet begin there? Its lengths fit what is there."""
+    there = part.there(layer)
+    long_enough = there >= 20
+    at = np.where(long_enough, layer.at, 0)
+    first, claimed = part.octet(layer.rows, at), part.claimed(layer)
+    total, length = part.word(layer.rows, at + 2), part.word(layer.rows, at + 4)
+    v4 = (first >> 4 == 4) & ((first & 0xF) >= 5) & (total <= claimed)
+    v6 = (first >> 4 == 6) & (length <= claimed - 40)
+    fits: Mask = (v4 | v6) & long_enough
+    return fits
+
+
+READERS: dict[Header, Reader] = {
+    Header.ETHERNET: ethernet, Header.LLC: llc, Header.VLAN: vlan, Header.SHIM: shim, Header.PBB: pbb,
+    Header.FABRICPATH: fabricpath, Header.TRILL: trill, Header.NSH: nsh, Header.MPLS: mpls,
+    Header.BELOW_MPLS: below_mpls,
+}  # fmt: skip

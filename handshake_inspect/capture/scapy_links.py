@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handshake_inspect.capture import scapy_layers as layers
-from handshake_inspect.capture.link import LINK_TYPE_NAMES
+from handshake_inspect.capture.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.scapy_ethertypes import IP_LLC, SNAP_LLC
 from handshake_inspect.capture.scapy_places import Place, Step, Unread, header_at
 

@@ -32,6 +32,7 @@ from handshake_inspect.table import (
     Names,
     SegmentTable,
     Table,
+    bounded_number,
 )
 
 ICMP, IPV4_IN, TCP, UDP, IPV6_IN, FRAGMENT, AH, ICMPV6, IPCOMP = 1, 4, 6, 17, 41, 44, 51, 58, 108
@@ -45,8 +46,6 @@ SYN = 2
 #: A compressed payload is inflated up to here, as no IP packet is longer.
 LONGEST_PAYLOAD_OCTETS = 0xFFFF
 LINUX_SLL, LINUX_SLL2 = 113, 276
-#: Numbers of names are 16 bits wide: all beyond share the last one.
-LAST_NUMBER = 0xFFFF
 Row = dict[str, int]
 T = TypeVar("T", bound=Table)
 
@@ -54,10 +53,9 @@ T = TypeVar("T", bound=Table)
 class Collector:
     """Dissects frames one by one and keeps their rows."""
 
-    def __init__(self, names: Names, capture: int, fragments: Reassembler | None = None) -> None:
+    def __init__(self, names: Names, capture: int, fragments: Reassembler) -> None:
         self.names = names
         self.capture = capture
-        #: None: fragments are counted only.
         self.fragments = fragments
         self.rows: dict[type[Table], list[Row]] = {SegmentTable: [], DatagramTable: [], IcmpErrorTable: []}
         self.unread: Counter[str] = Counter()
@@ -110,9 +108,7 @@ class Collector:
             raise Unread("malformed IPv4 header")
         below = place.after(octets, "", ip.proto).sized(payload)
         if ip.frag or ip.flags.MF:
-            header = place.octets[:6] + bytes(2) + place.octets[8:octets]
-            key = (4, ip.src, ip.dst, ip.proto, ip.id, *place.keys)
-            yield self._whole(place, below, Fragment(key, header, ip.frag * 8, bool(ip.flags.MF), below.octets))
+            yield from self._whole(place, below, place.octets[:octets], ip.id, ip.frag * 8, bool(ip.flags.MF))
             return
         yield from self._chain(place, below, {"ip_version": 4, **_ends(ip), "ip_id": ip.id, "ttl": ip.ttl})
 
@@ -127,38 +123,38 @@ class Collector:
     def _chain(self, ip: Place, place: Place, row: Row) -> Iterator[Place]:
         """Follow the extension headers of the packet at `ip` (RFC 8200 §4); AH is one of them, and has a word."""
         chain = (AH,) if ip.kind == "ipv4" else EXTENSIONS
-        #: Where the packet says what this header is.
-        said_at, start = 6, 40
         for _ in range(MOST_EXTENSIONS):
             if place.number not in chain:
                 yield from self._payload(place, row)
                 return
-            kind, chain = place.number, EXTENSIONS
+            kind = place.number
             if len(place.octets) < 8:
                 raise Unread("truncated extension header" if place.original >= 8 else "malformed extension header")
             header = fixed_header_at(place, layers.Extension, 2, "extension header")
             part = fixed_header_at(place, layers.IPv6ExtHdrFragment, 8, "extension header")
             if kind == FRAGMENT and (part.offset or part.m):
-                before = ip.octets[:said_at] + bytes([part.nh]) + ip.octets[said_at + 1 : start]
-                key = (6, row["src_hi"], row["src_lo"], row["dst_hi"], row["dst_lo"], part.id, *ip.keys)
-                below = place.after(8, "")
-                yield self._whole(ip, below, Fragment(key, before, part.offset * 8, bool(part.m), below.octets))
+                around, below = replace(ip, words=place.words), place.after(8, "", part.nh)
+                yield from self._whole(around, below, ip.octets[:40], part.id, part.offset * 8, bool(part.m))
                 return
             octets = {AH: (header.len + 2) * 4, FRAGMENT: 8}.get(kind, (header.len + 1) * 8)
             if octets > place.original:
                 raise Unread("malformed extension header")
-            said_at, start = start, start + octets
             place = place.after(octets, "", header.nh)
             place = place.named("ah") if kind == AH else place
         raise Unread("endless extension headers")
 
-    def _whole(self, ip: Place, below: Place, part: Fragment) -> Place:
-        """Hand a fragment to the reassembler; return the packet that it completes, as it stands in this frame."""
-        captured = len(below.octets) == below.original
-        whole = self.fragments.add(part) if self.fragments and captured and ip.octets[0] >> 4 == part.key[0] else None
-        if whole is None:
-            raise Unread(f"IPv{part.key[0]} fragment")
-        return replace(ip, octets=whole.octets, original=len(whole.octets))
+    def _whole(
+        self, ip: Place, below: Place, header: bytes, identification: int, position: int, more: bool
+    ) -> Iterator[Place]:
+        """Hand a fragment to the reassembler; yield the packet that it completes, as it stands in this frame."""
+        fragment = Fragment(
+            ip.octets[0] >> 4, header, below.number, identification,
+            bounded_number(self.names.tunnel, " ".join(ip.keys)), position, more, below.octets, below.original,
+            self._frame["frame"], self._frame["time_ns"],
+        )  # fmt: skip
+        whole = self.fragments.add(fragment)
+        if whole is not None:
+            yield replace(ip, octets=whole.octets, original=whole.original)
 
     def _payload(self, place: Place, row: Row) -> Iterator[Place]:
         """What the protocol of an IP packet says: a row, or a place further in."""
@@ -234,8 +230,8 @@ class Collector:
         """Keep a row, with what is around it."""
         words, keys = " ".join(place.words), " ".join(place.keys)
         self.rows[table].append({
-            **self._frame, **row, "encapsulation": min(self.names.encapsulation.number(words), LAST_NUMBER),
-            "tunnel": min(self.names.tunnel.number(keys), LAST_NUMBER),
+            **self._frame, **row, "encapsulation": bounded_number(self.names.encapsulation, words),
+            "tunnel": bounded_number(self.names.tunnel, keys),
         })  # fmt: skip
 
     def _table(self, kind: type[T]) -> T:

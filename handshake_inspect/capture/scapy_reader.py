@@ -45,31 +45,28 @@ def decode_records(
 ) -> Block:
     """Return what Scapy finds in these rows of a block of records.
 
-    `fragments` puts packets together over the blocks of a capture; without it, fragments are counted only.
+    `fragments` puts packets together over the blocks of a capture, and counts those that are not whole.
     """
     with _quiet():
         from handshake_inspect.capture.scapy_packets import Collector
 
-        collected = Collector(names, capture, fragments)
+        collected = Collector(names, capture, fragments or Reassembler())
         for row in np.asarray(rows).tolist():
             collected.add(records.raw(row), int(records.frame[row]))
     return collected.block()
 
 
-def read(source: Source, names: Names, capture: int = 0) -> Iterator[Block]:
+def read(
+    source: Source, names: Names, capture: int = 0, fragments: Reassembler | None = None
+) -> Iterator[tuple[Records, Block]]:
     """Read a file with Scapy's own reader, or a list of packets, from end to end through Scapy.
 
-    Raises CaptureError if Scapy cannot open the file.
+    Yields blocks, each with the records that it was made of. `fragments` is as for `decode_records`. Raises
+    CaptureError if Scapy cannot open the file.
     """
-    for _, block in read_with_records(source, names, capture):
-        yield block
-
-
-def read_with_records(source: Source, names: Names, capture: int = 0) -> Iterator[tuple[Records, Block]]:
-    """Yield the same blocks, each with the records that it was made of."""
     is_file = isinstance(source, str | os.PathLike) or hasattr(source, "read")
     frames = _raw_frames(source) if is_file else frames_of_packets(cast(Iterable[Any], source))
-    first, fragments = 1, Reassembler()
+    first, fragments = 1, fragments or Reassembler()
     while chosen := list(islice(frames, BLOCK_FRAMES)):
         records = records_of(chosen, first_frame=first)
         yield records, decode_records(records, range(len(records)), names, capture, fragments)

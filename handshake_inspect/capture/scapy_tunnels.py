@@ -25,7 +25,7 @@ L2TP_OFFSETS = tuple(cookie + sublayer for cookie in (0, 4, 8) for sublayer in (
 #: Message type of GTP that carries a packet.
 T_PDU = 255
 #: Next protocol of VXLAN-GPE -> kind of the place behind it.
-GPE_PROTOCOLS = {1: "ipv4", 2: "ipv6", 3: "ethernet", 5: "mpls"}
+GPE_PROTOCOLS = {1: "ipv4", 2: "ipv6", 3: "ethernet", 4: "nsh", 5: "mpls"}
 
 
 # --- over IP ----------------------------------------------------------------------------------------------------------
@@ -44,22 +44,13 @@ def gre(place: Place) -> Iterator[Place]:
         word = f"nvgre:{header.key >> 8}"
         yield place.after(octets, "ethernet").named(word, word)
         return
-    below = place.after(octets, "ethertype", header.proto)
-    below = below.named(f"gre:{header.key}" if header.key_present else "gre", "gre")
-    if header.proto == ERSPAN:
-        yield (
-            below.after(0, "erspan 2")
-            if header.seqnum_present
-            else below.after(0, "ethernet").named("erspan", "erspan")
-        )
-    elif header.proto in (ERSPAN_3, WCCP):
-        yield below.after(0, "erspan 3" if header.proto == ERSPAN_3 else "wccp")
-    elif header.proto in ARUBA:
-        yield below.after(0, "802.11")
-    elif header.proto >= SMALLEST_ETHERTYPE:
-        yield below
-    else:
+    if header.proto < SMALLEST_ETHERTYPE:
         raise Unread("GRE")
+    kind = {ERSPAN: "erspan 2" if header.seqnum_present else "erspan 1", ERSPAN_3: "erspan 3", WCCP: "wccp"}.get(
+        header.proto, "802.11" if header.proto in ARUBA else "ethertype"
+    )
+    word = f"gre:{header.key}" if header.key_present else "gre"
+    yield place.after(octets, kind, header.proto if kind == "ethertype" else 0).named(word, "gre")
 
 
 def pptp(place: Place) -> Place:
@@ -68,6 +59,11 @@ def pptp(place: Place) -> Place:
     if header.proto != PPP or not header.key_present or octets >= place.original:
         raise Unread("GRE")
     return place.after(octets, "ppp").named(f"pptp:{header.call_id}", "pptp")
+
+
+def erspan_1(place: Place) -> Iterator[Place]:
+    """ERSPAN type I has no header of its own, as GRE then has no sequence number."""
+    yield place.after(0, "ethernet").named("erspan", "erspan")
 
 
 def erspan_2(place: Place) -> Iterator[Place]:
@@ -258,6 +254,6 @@ def inside_udp(place: Place, ports: tuple[int, int]) -> Place | None:
 
 
 STEPS: dict[str, Step] = {
-    "gre": gre, "erspan 2": erspan_2, "erspan 3": erspan_3, "wccp": wccp, "etherip": etherip,
+    "gre": gre, "erspan 1": erspan_1, "erspan 2": erspan_2, "erspan 3": erspan_3, "wccp": wccp, "etherip": etherip,
     "mpls in ip": mpls_in_ip, "l2tp over ip": l2tp_over_ip,
 }  # fmt: skip

@@ -108,8 +108,8 @@ def session_lines(session: DemoSession, inspection: Inspection, stream: int, opt
     from handshake_inspect.views.words import counted
 
     steps = inspection.steps(stream)
-    octets: dict[Frame, bytes] = {
-        step.frame: payload(session.frames[step.frame - 1])
+    octets: dict[tuple[Frame, int], bytes] = {
+        (step.frame, step.seq): payload(session.frames[step.frame - 1])
         for step in steps
         if step.payload_octets and isinstance(step.frame, int)
     }

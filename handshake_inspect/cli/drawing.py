@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from handshake_inspect.capture.frames import fetch, payload
+from handshake_inspect.capture.frames import fetch_whole, payload
 from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.views.folding import Fold, fold
@@ -53,5 +53,6 @@ def draw(connection: Connection, steps: Sequence[Step], look: Look, *, path: str
 def payload_shown(steps: Sequence[Step], look: Look, path: str) -> Payload:
     """Return the payload of the segments that are not folded, by frame."""
     rows = list(steps) if look.show_all else [row for row in fold(steps) if not isinstance(row, Fold)]
-    wanted = [step.frame for step in rows if step.payload_octets and isinstance(step.frame, int)]
-    return {number: payload(raw) for number, raw in fetch(path, wanted).items()}
+    wanted = [(step.frame, step.seq) for step in rows if step.payload_octets and isinstance(step.frame, int)]
+    frames, packets = fetch_whole(path, {frame for frame, _ in wanted})
+    return {(frame, seq): payload(packets.get(frame, frames[frame]), seq) for frame, seq in wanted if frame in frames}

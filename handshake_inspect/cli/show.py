@@ -144,11 +144,11 @@ def print_dissection(path: str, number: int, *, name: str) -> int:
 
 def save(path: str, steps: tuple[Step, ...], target: str) -> None:
     """Write the frames of a connection to a file of their own."""
-    from handshake_inspect.capture.frames import fetch, write_pcap
+    from handshake_inspect.capture.frames import fetch_whole, write_pcap
     from handshake_inspect.cli.output import remark
     from handshake_inspect.views.words import counted
 
     numbers = [step.frame for step in steps if isinstance(step.frame, int)]
-    frames = [frame for _, frame in sorted(fetch(path, numbers).items())]
+    frames = [frame for _, frame in sorted(fetch_whole(path, numbers)[0].items())]
     count = write_pcap(target, frames, frames[0].link_type)
     remark(f"{target}: {counted(count, 'frame')} saved")

@@ -28,7 +28,7 @@ KEY: dict[str, DTypeLike] = {
     "lower_port": np.uint16,
     "higher_port": np.uint16,
     "ip_version": np.uint8,
-    "tunnel": np.uint16,
+    "tunnel": np.uint32,
 }
 
 

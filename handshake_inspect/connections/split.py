@@ -35,7 +35,7 @@ class StoredRows(Table):
         "time_ns": np.int64,
         "frame": np.uint32,
         "capture": np.uint16,
-        "encapsulation": np.uint16,
+        "encapsulation": np.uint32,
         "seq": np.uint32,
         "ack": np.uint32,
         "flags": np.uint16,

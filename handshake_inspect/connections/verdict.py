@@ -42,7 +42,7 @@ class VerdictTable(Table):
         "last_frame": np.uint32,
         "first_ns": np.int64,
         "last_ns": np.int64,
-        "encapsulation": np.uint16,
+        "encapsulation": np.uint32,
         "segments_o": np.int64,
         "segments_r": np.int64,
         "duplicates": np.int64,

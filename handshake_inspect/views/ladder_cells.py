@@ -16,7 +16,7 @@ from handshake_inspect.views.escape import octets_text, printable
 from handshake_inspect.views.words import Clock
 
 Numbers = Literal["symbolic", "relative", "absolute"]
-Payload = Mapping[Frame, bytes]
+Payload = Mapping[tuple[Frame, int], bytes]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Cells:
 
     def payload(self, step: Step) -> str:
         """Return the first octets in quotes, as many as the options say; "" if none are known."""
-        data = self._payload.get(step.frame, b"")
+        data = self._payload.get((step.frame, step.seq), b"")
         limit = self.options.payload_octets
         if not data or limit == 0:
             return ""

@@ -210,6 +210,12 @@ def vxlan(identifier: int, below: bytes, flags: int = 8, following: int = 0) -> 
     return struct.pack("!BHBI", flags, 0, following, identifier << 8) + below
 
 
+def nsh(following: int, below: bytes, metadata: bytes = b"") -> bytes:
+    """RFC 8300 §2.2: version and flags, length in words, kind 2 of metadata, next protocol; path; metadata."""
+    words = 2 + len(metadata) // 4
+    return struct.pack("!HBBI", 0x0FC0 | words, 2, following, 0x000001FF) + metadata + below
+
+
 def geneve(identifier: int, protocol: int, below: bytes, options: bytes = b"", version: int = 0) -> bytes:
     """RFC 8926 §3.4."""
     return struct.pack("!BBHI", version << 6 | len(options) // 4, 0, protocol, identifier << 8) + options + below

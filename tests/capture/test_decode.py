@@ -13,20 +13,31 @@ from hypothesis import strategies as st
 from handshake_inspect.capture import decode, scapy_reader
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.link import DECODED
+from handshake_inspect.capture.link_types import LINK_TYPES
 from handshake_inspect.capture.options import layout, read_options
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.table import Block, Names, Numbered
 from tests.capture import strategies as build
 
-LINKS = sorted(DECODED)
+LINKS = sorted(LINK_TYPES)
+WIRELESS = (105, 119, 127, 163, 192)
 
 
 def decoded(*frames: bytes, link: int = 1, original: int | None = None) -> tuple[Block, Names]:
     """Decode frames that were captured whole (or had `original` octets on the wire)."""
-    names = Names()
+    decoder = Decoder(Names())
     raw = [RawFrame(octets, original or len(octets), 10**18 + n, link) for n, octets in enumerate(frames)]
-    return Decoder(names).decode(records_of(raw), 3), names
+    return decoder.decode(records_of(raw), 3), decoder.names
+
+
+def accounted(frames: list[RawFrame]) -> int:
+    """Decode frames and return how many of them became rows, parts of rows, or counts."""
+    decoder = Decoder(Names())
+    completed = decoder.reassembler.completed = {}
+    block = decoder.decode(records_of(frames), 0)
+    rows = len(block.segments) + len(block.datagrams) + len(block.icmp_errors)
+    pieces = sum(len(whole.frames) - 1 for whole in completed.values())
+    return rows + pieces + block.unread.total() + decoder.reassembler.unread().total()
 
 
 def ethernet(payload: bytes, kind: int = 0x0800) -> bytes:
@@ -98,9 +109,9 @@ def test_any_number_of_vlan_tags_is_stepped_over_and_named(depth: int) -> None:
     assert second == 0
 
 
-def test_endless_vlan_tags_end() -> None:
+def test_endless_headers_end() -> None:
     block, _ = decoded(ethernet(struct.pack("!HH", 1, 0x8100) * 500, 0x8100))
-    assert block.unread == {"endless VLAN tags": 1}
+    assert block.unread == {"more than 64 headers": 1}
 
 
 @pytest.mark.parametrize(
@@ -114,8 +125,6 @@ def test_endless_vlan_tags_end() -> None:
         (ethernet(b"\x65" + bytes(40)), "malformed IPv4 header"),
         (ethernet(b"\x44" + bytes(40)), "malformed IPv4 header"),
         (ethernet(ipv4(tcp(), total=19)), "malformed IPv4 header"),
-        (ethernet(ipv4(tcp(), fragment=0x2000)), "IPv4 fragment"),
-        (ethernet(ipv4(tcp(), fragment=5)), "IPv4 fragment"),
         (ethernet(ipv4(tcp()[:19], total=40)), "truncated TCP header"),
         (ethernet(ipv4(tcp()[:19])), "malformed TCP header"),
         (ethernet(ipv4(tcp(offset=4))), "malformed TCP header"),
@@ -126,7 +135,6 @@ def test_endless_vlan_tags_end() -> None:
         (ethernet(ipv4(bytes(40), 132)), "SCTP"),
         (ethernet(ipv4(bytes(40), 44)), "IP protocol 44"),
         (ethernet(ipv6(bytes(39))[:39], 0x86DD), "truncated IPv6 header"),
-        (ethernet(ipv6(b"\6\0\0\1" + bytes(4) + tcp(), 44), 0x86DD), "IPv6 fragment"),
         (ethernet(ipv6(b"\6\0\0", 60, 100), 0x86DD), "truncated extension header"),
         (ethernet(ipv6(b"\6\x09" + bytes(6), 60), 0x86DD), "malformed extension header"),
         (ethernet(ipv6(b"\x3c\0" * 800, 60), 0x86DD), "endless extension headers"),
@@ -232,11 +240,11 @@ def test_generated_frames_are_read_as_scapy_reads_them(frames: list[RawFrame], s
     build.assert_equal(ours, theirs)
 
 
-@given(st.lists(st.binary(max_size=200), max_size=30), st.sampled_from([*LINKS, 9, 105, 192, 60000]))
+@given(st.lists(st.binary(max_size=200), max_size=30), st.sampled_from([*LINKS, 60000]))
 def test_no_octets_raise(frames: list[bytes], link: int) -> None:
-    block, _ = decoded(*frames, link=link)
-    rows = len(block.segments) + len(block.datagrams) + len(block.icmp_errors) + sum(block.unread.values())
-    assert rows == len(frames)
+    found = accounted([RawFrame(octets, len(octets), 0, link) for octets in frames])
+    # A frame of IEEE 802.11 may hold several (A-MSDU).
+    assert found >= len(frames) if link in WIRELESS else found == len(frames)
 
 
 @given(build.frames(), st.data())
@@ -244,9 +252,7 @@ def test_one_changed_octet_or_a_cut_never_raises(frame: RawFrame, data: st.DataO
     octets = bytearray(frame.octets)
     octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
     cut = bytes(octets[: data.draw(st.integers(0, len(octets)))])
-    block = Decoder(Names()).decode(records_of([RawFrame(cut, frame.original, 0, frame.link_type)]), 0)
-    rows = len(block.segments) + len(block.datagrams) + len(block.icmp_errors) + sum(block.unread.values())
-    assert rows == 1
+    assert accounted([RawFrame(cut, frame.original, 0, frame.link_type)]) == 1
 
 
 def test_a_frame_is_read_alike_however_it_is_cut_as_long_as_its_headers_are_there() -> None:
@@ -268,11 +274,9 @@ def test_every_truncation_of_every_public_capture_frame_is_counted_once(captures
         for records in reader:
             for row in range(0, len(records), max(len(records) // 4, 1)):
                 link = int(records.link_type[row])
-                if link in DECODED:
+                if link in LINK_TYPES:
                     octets = records.octets(row)
                     taken += [RawFrame(octets[:n], len(octets), 0, link) for n in range(0, min(len(octets), 140), 3)]
-        block = Decoder(Names()).decode(records_of(taken), 0)
-        tables = (block.segments, block.datagrams, block.icmp_errors)
-        # A frame may hold several rows: an A-MSDU of 802.11.
-        with_rows = set[int]().union(*(table["frame"].tolist() for table in tables))
-        assert len(with_rows) + sum(block.unread.values()) == len(taken), path.name
+        found = accounted(taken)
+        # A frame of IEEE 802.11 may hold several (A-MSDU): here it is one in GRE, of two.
+        assert found >= len(taken) if "amsdu" in path.name else found == len(taken), path.name

@@ -354,4 +354,4 @@ def calls() -> list[Call]:
     ]
 
 
-PAYLOAD: dict[Frame, bytes] = {4: b"bith", 6: b"BITH"}
+PAYLOAD: dict[tuple[Frame, int], bytes] = {(4, (X + 1) % 2**32): b"bith", (6, (Y + 1) % 2**32): b"BITH"}

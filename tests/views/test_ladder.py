@@ -108,7 +108,9 @@ def test_both_initial_numbers_stand_on_one_line(width: int) -> None:
 
 def test_payload_without_room_on_the_arrow_stands_below_it_before_the_arithmetic() -> None:
     base = four_way()
-    octets: Payload = {4: b"hello, world and more", 6: b"HELLO"}
+    octets: Payload = {
+        (step.frame, step.seq): b"hello, world and more" if step.frame == 4 else b"HELLO" for step in base.steps or ()
+    }
     lines = ladder(base, base.steps or (), title="echo", payload=octets, options=LadderOptions(width=80))
     said = [line.plain.strip() for line in lines]
     at = next(number for number, line in enumerate(said) if "PSH,ACK seq=x+1 ack=y+1" in line)
@@ -185,7 +187,12 @@ def test_nothing_from_a_capture_reaches_the_terminal_as_a_command(octets: bytes,
     """Payload, names and reasons are text, whatever is in them; rich markup in them stays text."""
     base = aborted()
     steps = tuple(replace(step, ignored=step.ignored and name) for step in base.steps or ())
-    lines = ladder(base, steps, title=f"[red]{name}", payload={4: octets, 6: b"\x1b[2J"})
+    lines = ladder(
+        base,
+        steps,
+        title=f"[red]{name}",
+        payload={(step.frame, step.seq): octets if step.frame == 4 else b"\x1b[2J" for step in steps},
+    )
     for line in lines:
         assert line.plain.isprintable(), repr(line.plain)
     assert "[red]" in lines[0].plain

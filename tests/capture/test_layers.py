@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect.capture import scapy_reader
+from handshake_inspect.capture.decode import Decoder
+from handshake_inspect.capture.fragments import Reassembler
 from handshake_inspect.capture.records import RawFrame, Records, records_of
 from handshake_inspect.table import Block, Names, Table
 from tests.capture.layer_cases import ALL, WHOLE, Case, Found
@@ -21,11 +23,20 @@ Decode = Callable[[Records, Names], Block]
 
 
 def through_scapy(records: Records, names: Names) -> Block:
-    return scapy_reader.decode_records(records, range(len(records)), names, 0)
+    fragments = Reassembler()
+    block = scapy_reader.decode_records(records, range(len(records)), names, 0, fragments)
+    return replace(block, unread=block.unread + fragments.unread())
+
+
+def in_columns(records: Records, names: Names) -> Block:
+    """Decode; fragments that wait for the rest are counted as what is not read."""
+    decoder = Decoder(names)
+    block = decoder.decode(records, 0)
+    return replace(block, unread=block.unread + decoder.reassembler.unread())
 
 
 #: Decoders that are held against the cases.
-DECODERS: dict[str, Decode] = {"scapy": through_scapy}
+DECODERS: dict[str, Decode] = {"columns": in_columns, "scapy": through_scapy}
 EVERY_DECODER = pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS.keys())
 
 
@@ -121,3 +132,13 @@ def test_octets_behind_the_frame_change_nothing(case: Case, decode: Decode) -> N
     block = decode(records(case._replace(octets=case.octets + b"\xa5\x5a\xa5\x5a")), names)
     assert found(block.segments, names) == list(case.segments)
     assert not block.segments["payload_octets"].any()
+
+
+@EVERY_DECODER
+def test_all_frames_together_hold_what_each_holds_alone(decode: Decode) -> None:
+    """In one slice, where equal headers at different places are read together, and three times over."""
+    names = Names()
+    frames = [RawFrame(case.octets, len(case.octets), 0, case.link_type) for case in ALL * 3]
+    block = decode(records_of(frames), names)
+    assert found(block.segments, names) == [row for case in ALL for row in case.segments] * 3
+    assert found(block.datagrams, names) == [row for case in ALL for row in case.datagrams] * 3

@@ -1,0 +1,304 @@
+"""One slice of a block of records while it is decoded: its octets in columns, headers still to be read, results.
+
+In: `Records`. `link`, `wlan`, `tunnels` and `ip` read one kind of header each for all frames of the slice that have it
+next, and say which header follows: a `Layer` in, `Layer`s out, until `decode` finds transports. What holds none is
+counted by kind. A layer is read once for many frames, so a tunnel costs no more than a VLAN tag.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.table import Names, Numbered, bounded_number
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Matrix = NDArray[np.uint8]
+#: A number for all rows, or one per row.
+PerRow = int | Rows
+
+#: Octets of each frame that are copied to be read in columns: enough for Ethernet, two tags, IPv6 and TCP options.
+HEAD_OCTETS = 128
+#: Distinct values that are looked for one by one before all of them are counted.
+FEW_VALUES = 8
+
+
+class Header(Enum):
+    """What can stand next in a frame."""
+
+    #: The frame's own, by its link type.
+    LINK = auto()
+    ETHERNET = auto()
+    LLC = auto()
+    VLAN = auto()
+    SHIM = auto()
+    PBB = auto()
+    FABRICPATH = auto()
+    TRILL = auto()
+    NSH = auto()
+    MPLS = auto()
+    BELOW_MPLS = auto()
+    PPPOE = auto()
+    PPP = auto()
+    HDLC = auto()
+    FRAME_RELAY = auto()
+    NFLOG = auto()
+    RADIOTAP = auto()
+    PPI = auto()
+    PRISM = auto()
+    AVS = auto()
+    WLAN = auto()
+    AMSDU = auto()
+    IP = auto()
+    IPV4 = auto()
+    IPV6 = auto()
+    GRE = auto()
+    ERSPAN_2 = auto()
+    ERSPAN_3 = auto()
+    WCCP = auto()
+    ETHERIP = auto()
+    L2TP_IP = auto()
+    TCP = auto()
+    UDP = auto()
+    ICMP = auto()
+
+
+@dataclass
+class Layer:
+    """Frames of a slice in which one kind of header stands next."""
+
+    header: Header
+    rows: Rows
+    #: Where it begins in each frame.
+    at: PerRow
+    #: Where what the headers around it speak of ends in the frame, captured or not; None: with the frame.
+    end: Rows | None = None
+    #: `Names.encapsulation` and `Names.tunnel` numbers of what stands around it.
+    encapsulation: PerRow = 0
+    tunnel: PerRow = 0
+    #: What a reader has to know of the header before it (`link.SHIMS`).
+    note: int = 0
+
+    def take(self, mask: Mask) -> Self:
+        """Return the frames that `mask` chooses; the same object if it chooses all."""
+        if mask.all():
+            return self
+        return replace(
+            self,
+            rows=self.rows[mask],
+            at=of(self.at, mask),
+            end=None if self.end is None else self.end[mask],
+            encapsulation=of(self.encapsulation, mask),
+            tunnel=of(self.tunnel, mask),
+        )
+
+    def next(self, header: Header, skip: PerRow, *, end: Rows | None = None, note: int = 0) -> Layer:
+        """Return what stands `skip` octets further on in the same frames."""
+        return Layer(
+            header, self.rows, self.at + skip, self.end if end is None else end, self.encapsulation, self.tunnel, note
+        )
+
+    @staticmethod
+    def merged(layers: list[Layer]) -> Layer:
+        """Return one layer for several of one header and note, with every column per row."""
+        rows = np.concatenate([layer.rows for layer in layers])
+
+        def column(name: str) -> Rows:
+            return np.concatenate([np.broadcast_to(getattr(layer, name), layer.rows.shape) for layer in layers])
+
+        ended = layers[0].end is not None
+        end = np.concatenate([layer.end for layer in layers if layer.end is not None]) if ended else None
+        return Layer(
+            layers[0].header, rows, column("at"), end, column("encapsulation"), column("tunnel"), layers[0].note
+        )
+
+
+def of(value: PerRow, mask: Mask) -> PerRow:
+    """Return what stands for the rows that `mask` chooses."""
+    return value if isinstance(value, int) else value[mask]
+
+
+@dataclass
+class Slice:
+    """The octets of a slice, and what its headers say."""
+
+    #: The block's buffer, with slack behind the last frame.
+    octets: NDArray[np.uint8]
+    #: Per frame: where it begins in `octets`, how much of it was captured, and its length on the wire.
+    offset: Rows
+    captured: Rows
+    original: Rows
+    names: Names
+    #: The first HEAD_OCTETS of every frame, one row each; octets behind a short frame are those of its neighbours.
+    head: Matrix = field(init=False)
+    #: Linux packet type of every frame of the slice; None: no frame has one.
+    packet_type: NDArray[np.uint8] | None = None
+    #: Rows that another dissector should look into.
+    for_scapy: list[Rows] = field(default_factory=list)
+    #: IP fragments, as `ip` found them.
+    fragments: list[FragmentRows] = field(default_factory=list)
+    #: Frames that hold no row, counted by kind.
+    unread: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.head = gather(self.octets, self.offset)
+
+    # --- octets -----------------------------------------------------------------------------------------------
+
+    def octet(self, rows: Rows, at: PerRow) -> Rows:
+        """Return the octet at `at` of each frame; whether it was captured is for the caller to know."""
+        if isinstance(at, int) and at < HEAD_OCTETS:
+            column = self.head[:, at]
+            return (column if len(rows) == len(column) else column[rows]).astype(np.int64)
+        octet: Rows = self.octets[self.offset[rows] + at].astype(np.int64)
+        return octet
+
+    def word(self, rows: Rows, at: PerRow) -> Rows:
+        """Return the two octets at `at` of each frame, in network order."""
+        if isinstance(at, int) and at + 1 < HEAD_OCTETS:
+            column = np.ndarray((len(self.head),), ">u2", self.head, at, (HEAD_OCTETS,))
+            return (column if len(rows) == len(column) else column[rows]).astype(np.int64)
+        return self.octet(rows, at) << 8 | self.octet(rows, at + 1)
+
+    def long(self, rows: Rows, at: PerRow) -> Rows:
+        """Return the four octets at `at` of each frame, in network order."""
+        return self.word(rows, at) << 16 | self.word(rows, at + 2)
+
+    def gather(self, rows: Rows, at: PerRow) -> Matrix:
+        """Return HEAD_OCTETS octets from `at` of each frame."""
+        return gather(self.octets, self.offset[rows] + at)
+
+    # --- how far they go --------------------------------------------------------------------------------------
+
+    def there(self, layer: Layer) -> Rows:
+        """Return the octets of each layer that were captured, by its frame and by the headers around it."""
+        captured = self.captured[layer.rows]
+        there: Rows = np.subtract(captured if layer.end is None else np.minimum(captured, layer.end), layer.at)
+        return there
+
+    def claimed(self, layer: Layer) -> Rows:
+        """Return the octets of each layer, captured or not."""
+        claimed: Rows = np.subtract(self.original[layer.rows] if layer.end is None else layer.end, layer.at)
+        return claimed
+
+    def enough(self, layer: Layer, octets: PerRow, otherwise: str) -> Layer:
+        """Keep the frames of which `octets` from the layer's beginning are there; count the others."""
+        return layer.take(self.expect(self.there(layer) >= octets, otherwise))
+
+    def expect(self, good: Mask, otherwise: str) -> Mask:
+        """Count the frames that are not good as `otherwise`, and return `good`."""
+        if not good.all():
+            self.unread[otherwise] += len(good) - int(np.count_nonzero(good))
+        return good
+
+    # --- what follows -----------------------------------------------------------------------------------------
+
+    def following(
+        self, layer: Layer, numbers: Rows, skip: PerRow, headers: Mapping[int, Header], name: Callable[[int], str]
+    ) -> Iterator[Layer]:
+        """Yield what follows a header that says so by number; what `headers` does not have is counted by `name`."""
+        for number in distinct(numbers):
+            chosen = numbers == number
+            if number in headers:
+                some = layer.take(chosen)
+                header = headers[number]
+                note = number if header is Header.SHIM else 0
+                yield some.next(header, of(skip, chosen), note=note)
+            else:
+                self.unread[name(number)] += int(np.count_nonzero(chosen))
+
+    def around(
+        self, layer: Layer, spell: Callable[[int], str], values: PerRow = 0, *, key: bool | str = False
+    ) -> Layer:
+        """Return the layer with one more word around it, spelled from `values`.
+
+        `key`: the word tells connections apart; or the part of it that does.
+        """
+        if not len(layer.rows):
+            return layer
+        layer = replace(layer, encapsulation=_extended(self.names.encapsulation, layer.encapsulation, spell, values))
+        if key:
+            spelled, told = (spell, values) if key is True else (lambda _: str(key), 0)
+            layer = replace(layer, tunnel=_extended(self.names.tunnel, layer.tunnel, spelled, told))
+        return layer
+
+
+@dataclass
+class FragmentRows:
+    """IP fragments of a slice: where their IP headers stand, and what each says of itself."""
+
+    layer: Layer
+    version: int
+    #: Where the fragment's own octets begin in the frame, and how many there are by the IP length.
+    data_at: Rows
+    length: Rows
+    #: Where those octets belong in the whole, and whether more follow.
+    position: Rows
+    more: Mask
+    #: Protocol of the whole and identification.
+    protocol: Rows
+    identification: Rows
+
+
+def gather(octets: NDArray[np.uint8], begin: Rows) -> Matrix:
+    """Return rows of HEAD_OCTETS octets that begin at `begin` (one copy of 128 octets costs some 25 ns)."""
+    every = np.ndarray((len(octets) - HEAD_OCTETS + 1, HEAD_OCTETS), np.uint8, octets, 0, (1, 1))
+    return every[begin]
+
+
+def distinct(numbers: Rows) -> list[int]:
+    """Return the distinct values of numbers below 2**16: in most slices there are one to three."""
+    found: list[int] = []
+    rest = numbers
+    while len(rest):
+        if len(found) == FEW_VALUES:
+            counted: list[int] = np.flatnonzero(np.bincount(numbers)).tolist()
+            return counted
+        found.append(int(rest[0]))
+        rest = rest[rest != rest[0]]
+    return found
+
+
+def by_version(part: Slice, layer: Layer, otherwise: str) -> Iterator[Layer]:
+    """Yield IPv4 and IPv6 headers, told apart by their first four bits."""
+    layer = part.enough(layer, 1, otherwise)
+    if len(layer.rows):
+        version = part.octet(layer.rows, layer.at) >> 4
+        headers = {4: Header.IPV4, 6: Header.IPV6}
+        yield from part.following(layer, version, 0, headers, lambda _: otherwise)
+
+
+def _extended(names: Numbered[str], before: PerRow, spell: Callable[[int], str], values: PerRow) -> PerRow:
+    """Return the numbers of the names `before`, each with one more word."""
+    if isinstance(before, int) and isinstance(values, np.ndarray) and len(values) and (values == values[0]).all():
+        values = int(values[0])
+    if isinstance(before, int) and isinstance(values, int):
+        return _number(names, before, spell(values))
+    pairs = np.asarray(before, np.int64) << 32 | np.asarray(values, np.int64)
+    different, which = np.unique(pairs, return_inverse=True)
+    numbers = [_number(names, pair >> 32, spell(pair & 0xFFFFFFFF)) for pair in different.tolist()]
+    extended: Rows = np.array(numbers, np.int64)[which.reshape(-1)]
+    return extended
+
+
+def _number(names: Numbered[str], before: int, word: str) -> int:
+    return bounded_number(names, f"{names[before]} {word}".lstrip())
+
+
+def together(layers: Iterable[Layer], most: int) -> Iterator[Layer]:
+    """Yield layers, those of one header and note merged where there are more than `most` of them."""
+    alike: dict[tuple[Header, int, bool], list[Layer]] = {}
+    for layer in layers:
+        if type(layer) is not Layer:  # a transport: nothing follows it
+            yield layer
+        elif len(layer.rows):
+            alike.setdefault((layer.header, layer.note, layer.end is None), []).append(layer)
+    for some in alike.values():
+        yield from some if len(some) <= most else [Layer.merged(some)]

@@ -1,0 +1,170 @@
+"""Link types: how the frames of each begin, by the number that a capture gives for its interface.
+
+In: the frames of a slice that have one link type. Out: the `Layer`s that follow the link header. The layouts are those
+of the tcpdump project's list of link-layer header types, whose pages name the standards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from handshake_inspect.capture.layers import Header, Layer, Rows, Slice, by_version
+from handshake_inspect.capture.link import Reader, by_ethertype, ethernet, llc
+from handshake_inspect.capture.serial import frame_relay, having, hdlc, pppd
+from handshake_inspect.table import PACKET_TYPE_UNKNOWN
+
+NULL, ETHERNET, LOOP, LINUX_SLL, LINUX_SLL2, RAW_IPV4, RAW_IPV6 = 0, 1, 108, 113, 276, 228, 229
+RAW_IP = (12, 14, 101)
+#: What they are called.
+LINK_TYPE_NAMES = {
+    NULL: "BSD loopback (NULL)", ETHERNET: "Ethernet", 6: "token ring", 9: "PPP", 10: "FDDI", 12: "raw IP",
+    14: "raw IP", 50: "PPP in HDLC framing", 51: "PPPoE", 100: "ATM (RFC 1483)", 101: "raw IP", 104: "Cisco HDLC",
+    105: "IEEE 802.11", 107: "frame relay", LOOP: "BSD loopback (LOOP)", 109: "OpenBSD enc",
+    LINUX_SLL: "Linux cooked v1", 117: "OpenBSD pflog", 119: "IEEE 802.11 with Prism header", 123: "SunATM",
+    127: "IEEE 802.11 with radiotap", 163: "IEEE 802.11 with AVS header", 166: "PPP of pppd", 192: "PPI",
+    204: "PPP with direction", 205: "Cisco HDLC with direction", 226: "Solaris IPNET", RAW_IPV4: "raw IPv4",
+    RAW_IPV6: "raw IPv6", 239: "NFLOG",
+    240: "netANALYZER", 242: "IP over Infiniband", LINUX_SLL2: "Linux cooked v2", 281: "Ethernet with Broadcom tag",
+    282: "Ethernet after Broadcom tag", 284: "Ethernet with DSA tag", 285: "Ethernet with EtherType DSA tag",
+}  # fmt: skip
+#: Address families of BSD headers; AF_INET6 differs by system.
+FAMILIES = {2: Header.IPV4, **dict.fromkeys((10, 24, 26, 28, 30), Header.IPV6)}
+#: NFULA_PAYLOAD of <linux/netfilter/nfnetlink_log.h>; more attributes than this are taken for damage.
+NFLOG_PAYLOAD, MOST_ATTRIBUTES = 9, 64
+
+
+def cooked(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Linux cooked v1: packet type, device type, address, and an ethertype last."""
+    layer = part.enough(layer, 16, "truncated Linux cooked header")
+    if len(layer.rows):
+        _note_packet_type(part, layer, part.word(layer.rows, layer.at))
+        yield from by_ethertype(part, layer, 14)
+
+
+def cooked_2(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Linux cooked v2 has its ethertype first, in a header of 20 octets."""
+    layer = part.enough(layer, 20, "truncated Linux cooked header")
+    if len(layer.rows):
+        _note_packet_type(part, layer, part.octet(layer.rows, layer.at + 10))
+        yield from by_ethertype(part, layer, 0, 20)
+
+
+def _note_packet_type(part: Slice, layer: Layer, kind: Rows) -> None:
+    if part.packet_type is None:
+        part.packet_type = np.full(len(part.offset), PACKET_TYPE_UNKNOWN, np.uint8)
+    part.packet_type[layer.rows] = np.minimum(kind, PACKET_TYPE_UNKNOWN)
+
+
+def family(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """BSD: an address family of four octets, in the byte order of the capturing host or of the network."""
+    yield from _by_family(part, layer, "truncated BSD loopback header", 4)
+
+
+def encapsulated(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """OpenBSD's enc(4): address family, security parameter index, flags, of four octets each."""
+    yield from _by_family(part, layer, "truncated enc header", 12)
+
+
+def _by_family(part: Slice, layer: Layer, truncated: str, skip: int) -> Iterator[Layer]:
+    layer = part.enough(layer, skip, truncated)
+    if len(layer.rows):
+        upper, lower = part.word(layer.rows, layer.at), part.word(layer.rows, layer.at + 2)
+        little = (upper >> 8) | (upper & 0xFF) << 8
+        number = np.where(upper == 0, lower, np.where(lower == 0, little, 0))
+        yield from part.following(layer, number, skip, FAMILIES, lambda each: f"address family {each}")
+
+
+def firewall_log(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """OpenBSD's pflog: its length, padded to four, and the address family."""
+    layer = part.enough(layer, 2, "truncated pflog header")
+    length = part.octet(layer.rows, layer.at) + 3 & ~3
+    layer, length = having(part, layer, length, "truncated pflog header")
+    if len(layer.rows):
+        number = part.octet(layer.rows, layer.at + 1)
+        yield from part.following(layer, number, length, FAMILIES, lambda each: f"address family {each}")
+
+
+def netfilter_log(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """NFLOG: address family, version, resource; then attributes: length, type (in the host's byte order), value."""
+    layer = part.enough(layer, 8, "truncated NFLOG header")
+    rows = layer.rows
+    place, there = np.full(len(rows), 4), part.there(layer)  # counted from the layer's beginning
+    found = np.zeros(len(rows), np.bool_)
+    for _ in range(MOST_ATTRIBUTES):
+        going = np.flatnonzero(~found & (place >= 0))
+        if not len(going):
+            break
+        at = place[going]
+        where = np.broadcast_to(layer.at, rows.shape)[going] + at
+        fields = np.stack([part.word(rows[going], where), part.word(rows[going], where + 2)], axis=1)
+        swapped = (fields & 0xFF) << 8 | fields >> 8
+        length, kind = np.where((fields[:, 1] > 0xFF)[:, None], swapped, fields).T
+        found[going] = kind == NFLOG_PAYLOAD
+        after = at + (length + 3 & ~3)
+        more = (length >= 4) & (after + 4 <= there[going])
+        place[going] = np.where(kind == NFLOG_PAYLOAD, at, np.where(more, after, -1))
+    found = part.expect(found, "NFLOG without a packet")
+    layer, place = layer.take(found), place[found]
+    number = part.octet(layer.rows, layer.at)
+    yield from part.following(layer, number, place + 4, FAMILIES, lambda each: f"address family {each}")
+
+
+def token_ring(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """IEEE 802.5: access and frame control, addresses; a source route if the source's first bit is set; then LLC."""
+    layer = part.enough(layer, 16, "truncated token ring header")
+    layer = layer.take(part.expect(part.octet(layer.rows, layer.at + 1) >> 6 == 1, "token ring control"))
+    routed = part.octet(layer.rows, layer.at + 8) & 0x80 != 0
+    yield layer.next(Header.LLC, 14 + np.where(routed, part.octet(layer.rows, layer.at + 14) & 0x1F, 0))
+
+
+def fddi(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """ISO 9314-2: frame control, of which four bits say that LLC follows, and two addresses."""
+    layer = part.enough(layer, 13, "truncated FDDI header")
+    layer = layer.take(part.expect(part.octet(layer.rows, layer.at) & 0x70 == 0x50, "FDDI control"))
+    yield layer.next(Header.LLC, 13)
+
+
+def sunatm(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Kind of traffic in four bits, virtual path, virtual channel; kind 2 is LLC, 1 is LAN emulation."""
+    layer = part.enough(layer, 4, "truncated SunATM header")
+    layer = layer.take(part.expect(part.octet(layer.rows, layer.at) & 0xF == 2, "ATM traffic that is not LLC"))
+    yield layer.next(Header.LLC, 4)
+
+
+def start(header: Header, skip: int = 0) -> Reader:
+    """Make the reader of a link type whose frames begin with `skip` octets that say nothing, then with `header`."""
+
+    def read(_: Slice, layer: Layer) -> Iterator[Layer]:
+        yield layer.next(header, skip)
+
+    return read
+
+
+def typed(type_at: int, skip: int) -> Reader:
+    """Make the reader of a link type whose frames have an ethertype at a fixed place."""
+
+    def read(part: Slice, layer: Layer) -> Iterator[Layer]:
+        yield from by_ethertype(part, part.enough(layer, skip, "truncated link header"), type_at, skip)
+
+    return read
+
+
+def raw(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """IP without a link header."""
+    yield from by_version(part, layer, "raw frame that is not IP")
+
+
+#: How the frames of each link type begin.
+LINK_TYPES: dict[int, Reader] = {
+    NULL: family, LOOP: family, ETHERNET: ethernet, 6: token_ring, 9: start(Header.PPP), 10: fddi,
+    50: hdlc, 51: start(Header.PPPOE), 100: llc, 104: hdlc, 105: start(Header.WLAN), 107: frame_relay,
+    109: encapsulated, LINUX_SLL: cooked, 117: firewall_log, 119: start(Header.PRISM), 123: sunatm,
+    127: start(Header.RADIOTAP), 163: start(Header.AVS), 166: pppd, 192: start(Header.PPI),
+    204: start(Header.PPP, 1), 205: start(Header.HDLC, 1),
+    226: start(Header.IP, 24), RAW_IPV4: start(Header.IPV4), RAW_IPV6: start(Header.IPV6), 239: netfilter_log,
+    240: start(Header.ETHERNET, 4), 242: typed(40, 44), LINUX_SLL2: cooked_2, 281: typed(16, 18),
+    282: start(Header.ETHERNET, 4), 284: typed(16, 18), 285: typed(20, 22),
+    **dict.fromkeys(RAW_IP, raw),
+}  # fmt: skip

@@ -1,0 +1,150 @@
+"""IEEE 802.11 frames in columns: what is readable of them, and the headers that monitoring puts before them.
+
+In and out: `Layer`s. IEEE 802.11 §9.2.3 (general frame format), §9.3.2.2 (A-MSDU); radiotap.org; CACE's PPI; the
+headers of Prism and AVS drivers. Only data frames that are whole and not encrypted hold something for us; the others
+are counted by kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from handshake_inspect.capture.layers import Header, Layer, Mask, PerRow, Rows, Slice
+from handshake_inspect.capture.link import Reader
+from handshake_inspect.capture.link_types import LINK_TYPES
+
+#: Frame control: type 2 is data; of its subtypes, 4 says that there is none and 8 that there is a QoS field.
+DATA, NO_DATA, QOS = 2, 0x40, 0x80
+TO_DS, FROM_DS, MORE_FRAGMENTS, PROTECTED, ORDER = 0x01, 0x02, 0x04, 0x40, 0x80
+#: Bit of the QoS field: the frame is an aggregate of several.
+AGGREGATE = 0x80
+#: Radiotap: field 0 is a time of 8 octets, field 1 the flags, of which 0x20 says that the frame's header is padded.
+RADIOTAP_TIME, RADIOTAP_FLAGS, PADDED = 1, 2, 0x20
+#: The magic of AVS headers, in the field in which Prism headers have a message number.
+AVS_MAGIC = 0x80211001
+#: More words of field bits, and more frames in an aggregate, are taken for damage.
+MOST_WORDS, MOST_SUBFRAMES = 16, 256
+
+
+def radiotap(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Version, pad, length, words of field bits (all little-endian), the fields; then the frame."""
+    layer = part.enough(layer, 8, "truncated radiotap header")
+    layer, length = _past(part, layer, _little(part, layer, 2, 2), 8, "radiotap header")
+    if len(layer.rows):
+        padded = _is_padded(part, layer, length)
+        for mask, note in ((~padded, 0), (padded, PADDED)):
+            if mask.any():
+                yield layer.take(mask).next(Header.WLAN, length[mask], note=note)
+
+
+def _is_padded(part: Slice, layer: Layer, length: Rows) -> Mask:
+    """Say of each frame whether its 802.11 header is padded to four octets."""
+    place, going = np.full(len(layer.rows), 4), np.ones(len(layer.rows), np.bool_)
+    for _ in range(MOST_WORDS):
+        last = part.octet(layer.rows, layer.at + np.minimum(place + 3, length - 1))
+        place = place + 4 * going
+        going = going & (last & 0x80 != 0)  # one more word of field bits follows
+        if not going.any():
+            break
+    fields = part.octet(layer.rows, layer.at + 4)
+    place = np.where(fields & RADIOTAP_TIME != 0, (place + 7 & ~7) + 8, place)
+    there = (fields & RADIOTAP_FLAGS != 0) & (place < length)
+    flags = part.octet(layer.rows, layer.at + np.where(there, place, 0))
+    padded: Mask = there & (flags & PADDED != 0)
+    return padded
+
+
+def ppi(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Version, flags, length and the link type of what follows, little-endian."""
+    layer = part.enough(layer, 8, "truncated PPI header")
+    layer, length = _past(part, layer, _little(part, layer, 2, 2), 8, "PPI header")
+    link_type = _little(part, layer, 4, 4)
+    for each in np.unique(link_type).tolist():
+        mask = link_type == each
+        if each in LINK_TYPES:
+            yield from LINK_TYPES[each](part, layer.take(mask).next(Header.LINK, length[mask]))
+        else:
+            part.unread[f"PPI with link type {each}"] += int(np.count_nonzero(mask))
+
+
+def prism(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Message number and length of four octets each, in the host's byte order; some drivers write AVS headers here."""
+    layer = part.enough(layer, 8, "truncated Prism header")
+    is_avs = part.long(layer.rows, layer.at) == AVS_MAGIC
+    if is_avs.any():
+        yield layer.take(is_avs).next(Header.AVS, 0)
+    layer = layer.take(~is_avs)
+    little = _little(part, layer, 4, 4)
+    length = np.where(little > 0xFFFF, part.long(layer.rows, layer.at + 4), little)
+    layer, length = _past(part, layer, length, 8, "Prism header")
+    yield layer.next(Header.WLAN, length)
+
+
+def avs(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Magic and length of four octets each."""
+    layer = part.enough(layer, 8, "truncated AVS header")
+    layer, length = _past(part, layer, part.long(layer.rows, layer.at + 4), 8, "AVS header")
+    yield layer.next(Header.WLAN, length)
+
+
+def _little(part: Slice, layer: Layer, at: int, octets: int) -> Rows:
+    """Return a little-endian number at `at` of each layer."""
+    number = np.zeros(len(layer.rows), np.int64)
+    for place in range(octets):
+        number |= part.octet(layer.rows, layer.at + at + place) << 8 * place
+    return number
+
+
+def _past(part: Slice, layer: Layer, length: Rows, least: int, name: str) -> tuple[Layer, Rows]:
+    """Keep the frames whose header of `length` octets can be and is there."""
+    good = part.expect((length >= least) & (length <= part.there(layer)), f"truncated {name}")
+    return layer.take(good), length[good]
+
+
+def frame(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """An 802.11 frame: its header has three or four addresses, then perhaps QoS and HT control."""
+    layer = part.enough(layer, 24, "truncated 802.11 header")
+    if not len(layer.rows):
+        return
+    kind, flags = part.octet(layer.rows, layer.at), part.octet(layer.rows, layer.at + 1)
+    is_data = (kind >> 2 & 3 == DATA) & (kind & NO_DATA == 0)
+    part.expect(is_data, "802.11 management and control")
+    protected = is_data & (flags & PROTECTED != 0)
+    part.expect(~protected, "802.11 encrypted")
+    in_pieces = (flags & MORE_FRAGMENTS != 0) | (part.octet(layer.rows, layer.at + 22) & 0xF != 0)
+    part.expect(~(in_pieces & is_data & ~protected), "802.11 fragment")
+    good = is_data & ~protected & ~in_pieces
+    layer, kind, flags = layer.take(good), kind[good], flags[good]
+    four = flags & (TO_DS | FROM_DS) == TO_DS | FROM_DS
+    qos = kind & QOS != 0
+    qos_at = np.where(four, 30, 24)
+    skip = qos_at + np.where(qos, 2, 0) + np.where(qos & (flags & ORDER != 0), 4, 0)
+    if layer.note == PADDED:
+        skip = skip + 3 & ~3
+    enough = part.expect(part.there(layer) >= skip, "truncated 802.11 header")
+    layer, qos, qos_at, skip = layer.take(enough), qos[enough], qos_at[enough], skip[enough]
+    several = qos & (part.octet(layer.rows, layer.at + np.where(qos, qos_at, 0)) & AGGREGATE != 0)
+    for mask, header in ((~several, Header.LLC), (several, Header.AMSDU)):
+        if mask.any():
+            yield layer.take(mask).next(header, skip[mask])
+
+
+def aggregate(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """An A-MSDU: frames of two addresses, a length and that many octets, each but the last padded to four."""
+    for _ in range(MOST_SUBFRAMES):
+        layer = part.enough(layer, 14, "truncated A-MSDU")
+        if not len(layer.rows):
+            return
+        octets = part.word(layer.rows, layer.at + 12)
+        end = np.minimum(layer.at + 14 + octets, layer.at + np.maximum(part.claimed(layer), 0))
+        yield layer.next(Header.LLC, 14, end=end)
+        skip: PerRow = 14 + octets + 3 & ~3
+        going = part.there(layer) >= skip + 14
+        layer = layer.next(Header.AMSDU, skip).take(going)
+
+
+READERS: dict[Header, Reader] = {
+    Header.RADIOTAP: radiotap, Header.PPI: ppi, Header.PRISM: prism, Header.AVS: avs, Header.WLAN: frame,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Fuzzing of what reads octets from outside: `targets` says what must hold, `explore` looks for what breaks it."""
