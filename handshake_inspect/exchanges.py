@@ -69,6 +69,16 @@ class Exchange:
     #: ICMP errors that quote one of its datagrams: (frame, "port unreachable"), in order.
     errors: tuple[tuple[Frame, str], ...]
 
+    @property
+    def conn_state(self) -> str:
+        """Zeek's word: SF if both ends sent something, else S0 (base/protocols/conn; the first sender is "orig")."""
+        return "SF" if self.datagrams.responder else "S0"
+
+    @property
+    def history(self) -> str:
+        """Zeek's history: one letter for each end that sent something (UDPAnalyzer::DeliverPacket)."""
+        return "Dd" if self.datagrams.responder else "D"
+
 
 def find_exchanges(
     datagrams: DatagramTable, errors: IcmpErrorTable, names: Names, captures: list[str]

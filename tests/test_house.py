@@ -38,7 +38,8 @@ CAPTURE = [
 CONNECTIONS = [
     "connection", "conversations", "rows", "split", "moments", "numbers", "resets", "events", "compact",
     "duplicates", "gather", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek",
-    "derived", "verdict", "model", "flat", "steps", "analysis",
+    "derived", "zeek_sizes", "verdict", "model", "flat", "zeek_uid", "conn_log",
+    "steps", "analysis",
 ]  # fmt: skip
 ORDERED = {"capture": CAPTURE, "connections": CONNECTIONS}
 

@@ -10,7 +10,7 @@ from handshake_inspect.cli.output import remark, terminal_width, write, write_ta
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
-from handshake_inspect.views import export, table
+from handshake_inspect.views import export, table, zeek_log
 from handshake_inspect.views.words import listed
 
 
@@ -32,6 +32,9 @@ def write_listing(
         write(export.ndjson_exchanges(exchanges))
     elif format_ == "csv":
         write(export.csv_lines(inspection.connections, chosen.streams(inspection.connections)))
+    elif format_ == "zeek":
+        streams = chosen.streams(inspection.connections)
+        write(zeek_log.conn_log(inspection.captures, inspection.connections, streams, exchanges))
     elif format_ == "markdown":
         write_markdown(connections, exchanges if udp else None, len(inspection.captures))
     elif not write_tables(connections, exchanges if udp else None, len(inspection.captures)):

@@ -15,9 +15,11 @@ The modules, in the order in which data flows:
 - `kinds`: the name of each shape's opening and closing.
 - `zeek_reach`, `zeek_gaps`, `zeek_tokens`, `zeek`: highest numbers, gaps, rows as tokens, and what Zeek makes of them.
 - `derived`: other tools' words: Zeek's, from the four above, and Wireshark's.
+- `zeek_sizes`: octets and times as Zeek counts them.
 - `verdict`: the answers as columns, one row per connection.
 - `model`: columns -> `Connection` objects, when somebody asks for one.
-- `flat`: columns -> the cells of csv, without objects.
+- `zeek_uid`: identifiers of connections in Zeek's form.
+- `flat`, `conn_log`: columns -> the cells of csv and of Zeek's conn.log, without objects.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
 - `analysis`: all of this wired up, for `inspection`.
 - `connection`: what comes out: plain data about one connection.

@@ -4,6 +4,7 @@ In: `ConnectionRows`. Out: `Derived`. The rules are those tools' own, with their
 for filters that people bring along; our verdicts stand elsewhere. Wireshark's rules are here (Wireshark 4.0,
 packet-tcp.c, as `tshark -2` prints it). Zeek's are in four modules, each of which says where we differ: `zeek_reach`
 (highest numbers), `zeek_gaps` (gaps), `zeek_tokens` (rows -> strings of tokens), `zeek` (the walk over one string).
+What Zeek counts stands in `zeek_sizes`.
 
 **Folded rows.** Nothing depends on the rows that `compact` folds as long as each continues its direction exactly, is
 not the first of its kind, has a window, is captured before it is acknowledged, and acknowledges neither what was not
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.rows import ACK, FIN, KEY_BITS, KEY_PAYLOAD, RST, SYN, ConnectionRows, control_keys
 from handshake_inspect.connections.zeek import watch
+from handshake_inspect.connections.zeek_gaps import Gaps, find_gaps
+from handshake_inspect.connections.zeek_reach import find_reach
 from handshake_inspect.connections.zeek_tokens import token_strings
 
 Rows = NDArray[np.int64]
@@ -35,6 +38,9 @@ class Derived:
     history_of_shape: list[str]
     #: Wireshark's `tcp.completeness`: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32. Shape (m,).
     completeness: NDArray[np.uint8]
+    #: Octets of gaps, of the few connections that have one: their numbers, and how many. Zeek's `missed_bytes`.
+    with_gaps: Rows
+    gap_octets: Rows
 
     @property
     def conn_state(self) -> list[str]:
@@ -50,10 +56,21 @@ class Derived:
 def derive(rows: ConnectionRows) -> Derived:
     """Derive the words of all connections. Every connection has a row that is not an ignored SYN."""
     keys = control_keys(rows)
-    shape, strings = token_strings(rows, keys)
+    reach = find_reach(rows)
+    gaps = find_gaps(rows, reach)
+    shape, strings = token_strings(rows, keys, reach, gaps)
     answers = [watch(string) for string in strings]
     states, histories = [state for state, _ in answers], [history for _, history in answers]
-    return Derived(shape, states, histories, _completeness(rows, keys))
+    reported = np.array(["G" in history.upper() for history in histories], np.bool_)
+    return Derived(shape, states, histories, _completeness(rows, keys), *_gap_octets(rows, gaps, reported, shape))
+
+
+def _gap_octets(rows: ConnectionRows, gaps: Gaps, reported: NDArray[np.bool_], shape: Rows) -> tuple[Rows, Rows]:
+    """Add up the gaps of each connection in whose history Zeek writes one: in others it reports none."""
+    conn = rows.conn[gaps.row]
+    here = reported[shape[conn]]
+    with_gaps, inverse = np.unique(conn[here], return_inverse=True)
+    return with_gaps, np.bincount(inverse, gaps.octets[here], len(with_gaps)).astype(np.int64)
 
 
 # --- Wireshark -------------------------------------------------------------------------------------------------------

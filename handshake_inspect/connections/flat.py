@@ -71,7 +71,7 @@ def _columns(
     behaviour = zip(*(shared[number] for number in table["judgement"][rows].tolist()), strict=True)
     names = ("handshake", "teardown", "closed_first", "reset_by", "states_originator", "states_responder")
     columns |= {name: list(cells) for name, cells in zip(names, behaviour, strict=True)}
-    return columns | _sockets(connections, rows)
+    return columns | sockets(connections, rows)
 
 
 def _known(values: NDArray[np.int64]) -> Cells:
@@ -79,7 +79,8 @@ def _known(values: NDArray[np.int64]) -> Cells:
     return [None if cell == NONE else cell for cell in cells]
 
 
-def _sockets(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Cells]:
+def sockets(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Cells]:
+    """Return `originator_ip`, `originator_port`, `responder_ip` and `responder_port` of these rows of the verdicts."""
     table, keys = connections.verdicts.table, connections.keys
     conversation = table["conversation"][rows]
     higher_asks = table["originator_is_higher"][rows] != 0

@@ -21,6 +21,7 @@ from handshake_inspect.connections.numbers import UNKNOWN
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST, SYN, ConnectionRows
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, first_of, last_of
+from handshake_inspect.connections.zeek_sizes import both_ended_ns, reach_octets
 from handshake_inspect.table import Table
 
 #: A number that is not known, in columns whose own values are never negative.
@@ -72,6 +73,9 @@ class VerdictTable(Table):
         "conn_state": np.int32,  # index of `Verdicts.words`, as the next
         "history": np.int32,
         "completeness": np.uint8,
+        "reach_octets_o": np.int64,  # sent, as far as numbers show (Zeek's `orig_bytes`)
+        "reach_octets_r": np.int64,
+        "both_ended_ns": np.int64,  # when both ends had sent a FIN or an RST; NONE if that was not captured
     }
 
 
@@ -96,6 +100,15 @@ class RestartTable(Table):
         "connection": np.int64,
         "side": np.uint8,  # whose TIME-WAIT
         "time_ns": np.int64,
+    }
+
+
+class GapTable(Table):
+    """One row per connection of which Zeek reports gaps, ordered by connection."""
+
+    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
+        "connection": np.int64,
+        "octets": np.int64,  # acknowledged before they were captured, if ever: Zeek's `missed_bytes`
     }
 
 
@@ -133,6 +146,7 @@ class Verdicts:
     judgements: list[Judgement] = field(default_factory=list)
     resets: ResetTable = field(default_factory=ResetTable.empty)
     restarts: RestartTable = field(default_factory=RestartTable.empty)
+    gaps: GapTable = field(default_factory=GapTable.empty)
     #: Distinct values of `conn_state` and `history`.
     words: list[str] = field(default_factory=list)
 
@@ -151,12 +165,14 @@ class Verdicts:
             columns["history"] = spelled[columns["history"]]
             part.resets.columns["connection"] += offset
             part.restarts.columns["connection"] += offset
+            part.gaps.columns["connection"] += offset
             offset += len(part.table)
             tables.append(part.table)
         self.table = VerdictTable.gather(tables)
         self.judgements, self.words = list(numbers), list(words)
         self.resets = ResetTable.concatenate([part.resets for part in parts])
         self.restarts = RestartTable.concatenate([part.restarts for part in parts])
+        self.gaps = GapTable.concatenate([part.gaps for part in parts])
 
 
 def decide(
@@ -186,7 +202,8 @@ def decide(
         **_times(rows, events),
         **_options(rows, events),
         **_time_wait(rows, events, shape, judgements),
-        **_last_numbers(rows),
+        **_last_numbers(rows, events),
+        "both_ended_ns": both_ended_ns(rows, NONE),
     }
     words = derive(rows)
     names = {word: number for number, word in enumerate({*words.state_of_shape, *words.history_of_shape})}
@@ -194,7 +211,8 @@ def decide(
     columns["history"] = np.array([names[word] for word in words.history_of_shape], np.int32)[words.shape]
     columns["completeness"] = words.completeness
     table = VerdictTable(columns)
-    verdicts = Verdicts(table, judgements, _resets(rows, events), _restarts(rows, table), list(names))
+    gaps = GapTable({"connection": words.with_gaps, "octets": words.gap_octets})
+    verdicts = Verdicts(table, judgements, _resets(rows, events), _restarts(rows, table), gaps, list(names))
     return verdicts, events
 
 
@@ -348,14 +366,18 @@ def _time_wait(rows: ConnectionRows, events: Events, shape: Rows, judgements: li
     return _ends(entered.reshape(-1), "time_wait_ns")
 
 
-def _last_numbers(rows: ConnectionRows) -> dict[str, Rows]:
+def _last_numbers(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     ends = 2 * rows.connections
     highest = np.full(ends, UNKNOWN, np.int64)
     speech = (rows.flags & RST) == 0
     np.maximum.at(highest, rows.end[speech], rows.seq_end[speech])
     stamped = last_of(rows.end, rows.has_timestamps != 0, ends)
     stamp = np.where(stamped >= 0, rows.timestamp_value[stamped].astype(np.int64), NONE)
-    return {**_ends(highest, "last_seq"), **_ends(stamp, "last_timestamp")}
+    return {
+        **_ends(highest, "last_seq"),
+        **_ends(stamp, "last_timestamp"),
+        **_ends(reach_octets(rows, events.numbers, highest), "reach_octets"),
+    }
 
 
 def _resets(rows: ConnectionRows, events: Events) -> ResetTable:

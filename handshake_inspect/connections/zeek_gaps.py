@@ -1,6 +1,7 @@
 """Gaps, as Zeek counts them: octets that were acknowledged before they were captured.
 
-In: `ConnectionRows` and their `Reach`. Out: the rows whose ACK reveals gaps, and for how many a `g` or `G` is written.
+In: `ConnectionRows` and their `Reach`. Out: the rows whose ACK reveals a gap, and its octets; of these, the rows for
+which a `g` or `G` is written, and how many.
 Rules followed: Zeek 7, TCP_Reassembler, which looks for holes whenever the acknowledgment advances. Here the holes,
 what fills them and the advances are spans of numbers, of all ends at once.
 
@@ -19,8 +20,24 @@ from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, SYN, 
 from handshake_inspect.connections.zeek_reach import Mask, Reach, Rows, count_letters
 
 
-def gap_letters(rows: ConnectionRows, reach: Reach) -> tuple[Rows, Rows]:
-    """Return rows whose ACK reveals gaps, and for how many a letter is written.
+@dataclass
+class Gaps:
+    """Every gap of some connections. Shapes (k,), in no particular order."""
+
+    #: The row whose ACK reveals it: a row appears as often as it reveals one.
+    row: Rows
+    #: How long it is.
+    octets: Rows
+
+
+def gap_letters(rows: ConnectionRows, gaps: Gaps) -> tuple[Rows, Rows]:
+    """Return rows whose ACK reveals gaps, and for how many a letter is written."""
+    at, count = np.unique(gaps.row, return_counts=True)
+    return count_letters(at, rows.peer[at], count)
+
+
+def find_gaps(rows: ConnectionRows, reach: Reach) -> Gaps:
+    """Find all gaps.
 
     A gap is a run of octets that was acknowledged before it was captured. Each acknowledgment that passes a part of one
     reveals one gap: a long gap is counted once for each ACK that was captured while it was passed.
@@ -34,7 +51,7 @@ def gap_letters(rows: ConnectionRows, reach: Reach) -> tuple[Rows, Rows]:
         peer_reach = _with_folded(rows, peer_reach)
         beyond = acks & (rows.ack > peer_reach)
     if not (ahead.any() or beyond.any()):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return _NO_GAPS
     by_originator = rows.side == ORIGINATOR
     acked = [running_maximum(rows, rows.ack, acks & mask) for mask in (by_originator, ~by_originator)]
     before = [row_before(rows, one) for one in acked]
@@ -45,9 +62,7 @@ def gap_letters(rows: ConnectionRows, reach: Reach) -> tuple[Rows, Rows]:
     unseen = _Spans(rows.peer, np.maximum(peer_reach, acked_before), rows.ack).where(beyond)
     fills = _Spans(rows.end, begin, rows.seq_end).where(reach.counts & (begin < reach.before))
     steps = _Spans(rows.peer, acked_before, rows.ack).where(acks)
-    revealed = _revealing_acks(skipped.and_also(unseen), fills, steps)
-    at, count = np.unique(revealed, return_counts=True)
-    return count_letters(at, rows.peer[at], count)
+    return _revealed(skipped.and_also(unseen), fills, steps)
 
 
 def _with_folded(rows: ConnectionRows, peer_reach: Rows) -> Rows:
@@ -59,6 +74,9 @@ def _with_folded(rows: ConnectionRows, peer_reach: Rows) -> Rows:
         next_peer[rows.side != side] = following[rows.side != side]
     folded = (rows.folded_octets[next_peer] > 0) & (rows.end[next_peer] == rows.peer)
     return np.maximum(peer_reach, np.where(folded, rows.seq[next_peer], UNKNOWN))
+
+
+_NO_GAPS = Gaps(np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 @dataclass
@@ -88,19 +106,19 @@ class _Spans:
         return _Spans(place[here], self.begin[here] + lift, self.stop[here] + lift, self.row[here])
 
 
-def _revealing_acks(holes: _Spans, fills: _Spans, steps: _Spans) -> Rows:
-    """Return the row of the ACK that reveals each gap; a row appears as often as it reveals one.
+def _revealed(holes: _Spans, fills: _Spans, steps: _Spans) -> Gaps:
+    """Return the gaps that the acknowledgments reveal.
 
     A hole opened where a segment began, or an ACK lay, beyond the highest number; `fills` are all segments that may
     have filled a part of one; `steps` are the advances of the acknowledgments. All their edges cut the holes into
     pieces, each of which is filled and acknowledged as a whole. A piece not filled when it was acknowledged is a gap.
     """
     if not len(holes.row):
-        return holes.row
+        return _NO_GAPS
     ends = np.unique(holes.end)
     holes, fills, steps = (spans.lifted(ends) for spans in (holes, fills, steps))
     if not len(steps.row):
-        return steps.row
+        return _NO_GAPS
     by_number = np.argsort(holes.begin)
     hole_begin, hole_stop, hole_end = holes.begin[by_number], holes.stop[by_number], holes.end[by_number]
     by_number = np.argsort(steps.stop)
@@ -117,8 +135,10 @@ def _revealing_acks(holes: _Spans, fills: _Spans, steps: _Spans) -> Rows:
     # Neighbours that one ACK reveals are one gap.
     same = np.zeros(len(gap), np.bool_)
     same[1:] = gap[:-1] & (ack_row[reached[1:]] == ack_row[reached[:-1]])
-    revealing: Rows = ack_row[reached[gap & ~same]]
-    return revealing
+    first = np.flatnonzero(gap & ~same)
+    if not len(first):
+        return _NO_GAPS
+    return Gaps(ack_row[reached[first]], np.add.reduceat(np.where(gap, stop - begin, 0), first))
 
 
 def _earliest_cover(begin: Rows, stop: Rows, row: Rows, cuts: Rows) -> Rows:

@@ -1,7 +1,7 @@
 """Rows -> tokens, small numbers that say all that Zeek's rules can ask of a row; and strings of them.
 
-In: `ConnectionRows`. Out: the distinct token strings, and the number of each connection's, for `zeek` to walk over
-each string once. Rules followed: Zeek 7 (TCPSessionAdapter, TCP_Endpoint).
+In: `ConnectionRows`, their `Reach` and `Gaps`. Out: the distinct token strings, and the number of each connection's,
+for `zeek` to walk over each string once. Rules followed: Zeek 7 (TCPSessionAdapter, TCP_Endpoint).
 
 **Once per string.** Zeek walks over every packet. Nearly all of them change nothing: not the state of an end, not the
 history. Rows that cannot matter are left out. A row matters if it is the first of its kind from its end, a SYN, FIN
@@ -31,8 +31,8 @@ from handshake_inspect.connections.rows import (
     ConnectionRows,
 )
 from handshake_inspect.connections.split import first_of
-from handshake_inspect.connections.zeek_gaps import gap_letters
-from handshake_inspect.connections.zeek_reach import Mask, Reach, Rows, at_thresholds, find_reach
+from handshake_inspect.connections.zeek_gaps import Gaps, gap_letters
+from handshake_inspect.connections.zeek_reach import Mask, Reach, Rows, at_thresholds
 
 #: Letters for SYNs (FINs, RSTs) with another number than the one before: Zeek writes all, also of a storm.
 MOST_REPEATS = 100
@@ -86,14 +86,14 @@ KIND_OF_TOKEN = {
 KIND = np.array([KIND_OF_TOKEN.get(int(token), ODD) for token in TOKEN], np.int64)
 
 
-def token_strings(rows: ConnectionRows, keys: Rows) -> tuple[Rows, list[tuple[int, ...]]]:
+def token_strings(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple[Rows, list[tuple[int, ...]]]:
     """Return the number of each connection's token string, shape (m,), and the strings. `keys`: `control_keys`."""
-    tokens, matters = _tokens(rows, keys, find_reach(rows))
+    tokens, matters = _tokens(rows, keys, reach, gaps)
     at = np.flatnonzero(matters)
     return _distinct_strings(tokens[at], rows.conn[at])
 
 
-def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach) -> tuple[Rows, Mask]:
+def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple[Rows, Mask]:
     """Return the token of each row, and which rows matter. Shapes (n,)."""
     end, kind = rows.end, KIND.take(keys)
     tokens = TOKEN.take(keys) | (rows.side << 5)
@@ -108,7 +108,7 @@ def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach) -> tuple[Rows, Mask]
     _mark(tokens, matters, _with_other_number(rows, kind, taken, matters, by_end), Token.AGAIN)
     _mark(tokens, matters, at_thresholds(end, _zero_windows(rows)), Token.ZERO_WINDOW)
     _mark(tokens, matters, at_thresholds(end, _repeated_payload(rows, reach)), Token.REPEATS)
-    acks, letters = gap_letters(rows, reach)
+    acks, letters = gap_letters(rows, gaps)
     tokens[acks] |= np.minimum(letters, 7) << GAP_SHIFT
     matters[acks] = True
     matters[_hesitant_answers(rows, kind, matters, by_end)] = True

@@ -16,7 +16,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
@@ -28,6 +28,8 @@ from handshake_inspect.connections.connection import Connection, Step
 
 Socket = tuple[str, int]
 Ends = tuple[Socket, Socket]
+#: Name -> (ours, theirs).
+Fields = Mapping[str, tuple[object, object]]
 
 #: Link types and wrappings (words of INDEX.tsv) whose packets we may not, or not all, have seen.
 PLAIN_LINK_TYPES = {"ether", "null", "loop", "linux-sll", "linux-sll2", "rawip", "rawip4", "per-packet"}
@@ -231,6 +233,17 @@ def _lines_of_tshark(
 
 def compare_with_zeek(captures: Path, answers: Iterable[Answer]) -> Comparison:
     """Compare `conn_state` and `history` with every line of oracle_zeek.jsonl."""
+
+    def words(answer: Answer, line: Mapping[str, Any]) -> Fields:
+        return {name: (getattr(answer, name), line[name]) for name in ("conn_state", "history")}
+
+    return compare_fields_with_zeek(captures, answers, words)
+
+
+def compare_fields_with_zeek(
+    captures: Path, answers: Iterable[Answer], fields: Callable[[Answer, Mapping[str, Any]], Fields]
+) -> Comparison:
+    """Compare some fields with every line of oracle_zeek.jsonl: `fields` names them for one of our answers."""
     comparison, ours, wrapped = Comparison(), _by_ends(answers), _wrapped(captures)
     tshark = {(line["file"], line["stream"]): line for line in _lines(captures / "oracle_tshark.jsonl")}
     theirs: dict[tuple[str, str, str, Ends], list[dict[str, Any]]] = defaultdict(list)
@@ -254,9 +267,7 @@ def compare_with_zeek(captures: Path, answers: Iterable[Answer]) -> Comparison:
             elif answer is None:
                 comparison.compare(file, streams, {"connection": (len(mine), len(lines))})
             else:
-                names = ("conn_state", "history")
-                fields = {name: (getattr(answer, name), line[name]) for name in names}
-                comparison.compare(file, streams, fields)
+                comparison.compare(file, streams, fields(answer, line))
     return comparison
 
 

@@ -1,0 +1,74 @@
+"""Identifiers of connections in Zeek's form: "C" and two numbers of 32 and 64 bits in base 62 (Zeek 7, UID.cc).
+
+In: what tells a connection from all others of a run. Out: "CHhAvVGS1DHFjwGM9q", the same in every run. Zeek's own are
+different in every run; other logs of ours do not exist, so all that counts is that one connection has one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.conversations import KeyTable, hash_of
+from handshake_inspect.table import Names
+
+Hashes = NDArray[np.uint64]
+
+DIGITS = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", np.uint8)
+#: Digits that 32 and 64 bits need.
+SHORT, LONG = 6, 11
+
+
+def connection_hashes(
+    keys: KeyTable, first_ns: NDArray[np.int64], place: NDArray[np.uint64], names: Names
+) -> tuple[Hashes, Hashes]:
+    """Mix keys, first times and places (capture and frame) into two numbers each. Shapes (n,)."""
+    # The number of a tunnel is that of its first appearance in this run: its name is the same in every run.
+    tunnels = np.array([crc32(name.encode()) & 0xFFFF for name in names.tunnel.values], np.uint16)
+    named = KeyTable(keys.columns | {"tunnel": tunnels[keys["tunnel"]]})
+    return _mixed(named, first_ns, place, 0), _mixed(named, first_ns, place, 1)
+
+
+def _mixed(keys: KeyTable, first_ns: NDArray[np.int64], place: NDArray[np.uint64], salt: int) -> Hashes:
+    mixed = hash_of(keys, salt)
+    for word in (first_ns.astype(np.uint64), place):
+        mixed ^= word
+        mixed *= np.uint64(0xFF51AFD7ED558CCD)
+        mixed ^= mixed >> np.uint64(32)
+    return mixed
+
+
+def capture_codes(captures: Sequence[str]) -> NDArray[np.uint64]:
+    """Return 32 bits for each capture: its name without folders, and its number among those of that name."""
+    seen: Counter[str] = Counter()
+    codes = []
+    for capture in captures:
+        name = re.split(r"[\\/]", capture)[-1]
+        codes.append(crc32(f"{name} {seen[name]}".encode("utf-8", "surrogateescape")))
+        seen[name] += 1
+    return np.array(codes, np.uint64)
+
+
+def uids(short: Hashes, long: Hashes) -> list[str]:
+    """Spell pairs of numbers; of `short` the upper 32 bits."""
+    text = np.empty((len(short), 1 + SHORT + LONG), np.uint8)
+    text[:, 0] = ord("C")
+    for begin, count, left in ((1, SHORT, short >> np.uint64(32)), (1 + SHORT, LONG, long.copy())):
+        for place in range(begin, begin + count):  # Zeek's order: lowest digit first
+            text[:, place] = DIGITS[left % np.uint64(62)]
+            left //= np.uint64(62)
+    spelled: list[str] = text.view(f"S{text.shape[1]}").reshape(-1).astype(str).tolist()
+    return spelled
+
+
+def uid_of(text: str) -> str:
+    """Spell the identifier of what `text` names."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+    short, long = np.frombuffer(digest, "<u8").astype(np.uint64).reshape(2, 1)
+    return uids(short, long)[0]
