@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import files_argument, reader_option, selection_options
+from handshake_inspect.cli.options import Asked, files_argument, reader_option, selection_options
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS, listed, nearest
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ def command(
     files: tuple[str, ...],
     handshake: tuple[str, ...],
     teardown: tuple[str, ...],
-    where: str | None,
-    host: str | None,
-    port: int | None,
+    asked: Asked,
     reader: str,
 ) -> int:
     """Check how the connections of FILE... opened and closed; name every one that differs, and draw the first ladders.
@@ -62,11 +60,11 @@ def command(
 
     if not handshake and not teardown:
         raise click.UsageError("nothing to check: give --handshake or --teardown, or both")
-    chosen = choice(where, host, port)
+    chosen = choice(asked)
     reading = inspect_files(files, reader)
     checked, failed = 0, 0
     drawn: list[Connection] = []
-    for connection in chosen.of(reading.inspection.connections):
+    for connection in chosen.of(reading.inspection):
         checked += 1
         differences = compare(connection, handshake, teardown)
         if differences:
@@ -75,8 +73,9 @@ def command(
             drawn += [connection] if failed <= MOST_LADDERS else []
     draw_failures(reading.inspection, drawn, failed)
     report(reading.inspection, udp_listed=checked > 0, udp_lister="read --udp")
-    if reading.exit_code:
-        return reading.exit_code
+    unusable = reading.exit_code or chosen.absent_streams(reading.inspection)
+    if unusable:
+        return unusable
     return summary(checked, failed)
 
 

@@ -1,13 +1,15 @@
-"""Which connections, in which order, how many: `--where`, `--host`, `--port`, `--sort`, `--limit`.
+"""Which connections, in which order, how many: what `--where`, `--sort`, `--limit` and a `Selection` leave.
 
-In: all connections. Out: those chosen. Without `--sort` they pass through one at a time.
+In: the options, and an inspection. Out: the connections chosen, or only their numbers. The selection is made on
+columns; an object is made of what it leaves only if `--where` or `--sort` must look at it.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
@@ -15,83 +17,95 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.cli.moments import Moment, MomentError, parse_moment
+from handshake_inspect.cli.options import Asked
+from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.selection import Network, Selection, StreamRange
 from handshake_inspect.cli.where import Condition, sort_key
 from handshake_inspect.cli.where_parser import WhereError, field_path, parse
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.exchanges import Exchange
+from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.contract import connection_object
+from handshake_inspect.views.words import counted
 
-T = TypeVar("T", Connection, Exchange)
+T = TypeVar("T")
 
 
 @dataclass
 class Choice:
     """What was asked for, and how many connections were passed over for `--limit`."""
 
+    selection: Selection = field(default_factory=Selection)
     where: Condition | None = None
-    network: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
-    port: int | None = None
     sort: tuple[str, ...] = ()
     descending: bool = False
     limit: int | None = None
     #: Chosen, but not shown because of the limit.
     beyond_limit: int = 0
 
-    @property
-    def chooses(self) -> bool:
-        """Is anything left out for what it is?"""
-        return self.where is not None or self.network is not None or self.port is not None
-
-    def of(self, connections: Iterable[Connection]) -> Iterator[Connection]:
-        """Yield the connections chosen, in the order asked for."""
-        chosen = (one for one in self.by_address(connections) if self._where_holds(one))
+    def of(self, inspection: Inspection) -> Iterator[Connection]:
+        """Yield the connections chosen, in the order asked for; one at a time where nothing is sorted."""
+        if self.where is None and not self.sort:
+            yield from inspection.connections.of_streams(self.streams(inspection))
+            return
+        chosen = inspection.connections.of_streams(self.selection.of(inspection))
+        if self.where is not None:
+            chosen = (one for one in chosen if self._where_holds(one))
         if self.sort:
-            keyed = [(sort_key(self.sort, connection_object(one)), one) for one in chosen]
-            known = [item for item in keyed if not item[0][0]]
-            known.sort(key=lambda item: item[0], reverse=self.descending)
-            chosen = (one for _, one in [*known, *(item for item in keyed if item[0][0])])
+            chosen = self._sorted(chosen)
         yield from islice(chosen, self.limit)
         if self.limit is not None:
             self.beyond_limit = sum(1 for _ in chosen)
 
-    def streams(self, connections: Sequence[Connection]) -> NDArray[np.int64]:
-        """Return the numbers of the connections chosen, in the order asked for; makes no object if all are."""
-        if not self.chooses and not self.sort:
-            shown = len(connections) if self.limit is None else min(self.limit, len(connections))
-            self.beyond_limit = len(connections) - shown
-            return np.arange(shown)
-        return np.array([one.stream for one in self.of(connections)], np.int64)
+    def streams(self, inspection: Inspection) -> NDArray[np.int64]:
+        """Return the numbers of the connections chosen, in the order asked for; makes no object if it need not."""
+        if self.where is not None or self.sort:
+            return np.array([one.stream for one in self.of(inspection)], np.int64)
+        streams = self.selection.of(inspection)
+        shown = streams[: self.limit]
+        self.beyond_limit = len(streams) - len(shown)
+        return shown
 
-    def by_address(self, items: Iterable[T]) -> Iterator[T]:
-        """Yield those of the host and the port."""
-        for item in items:
-            ends = (item.originator, item.responder)
-            if self.port is not None and all(end.port != self.port for end in ends):
-                continue
-            if self.network is not None and all(not _within(end.ip, self.network) for end in ends):
-                continue
-            yield item
+    def exchanges(self, inspection: Inspection) -> Iterator[Exchange]:
+        """Yield the UDP exchanges chosen."""
+        return (one for one in inspection.exchanges if self.selection.takes(one, inspection))
+
+    def absent_streams(self, inspection: Inspection) -> int:
+        """Print what was asked for by number and is not there. Returns 2 if there is any, 0 else: an exit code."""
+        absent = self.selection.absent(inspection)
+        if absent:
+            there = counted(len(inspection.connections), "connection")
+            remark(f"Error: --stream: there is no {', no '.join(map(str, absent))}; the run has {there}, from 0")
+        return 2 if absent else 0
+
+    def _sorted(self, chosen: Iterator[Connection]) -> Iterator[Connection]:
+        keyed = [(sort_key(self.sort, connection_object(one)), one) for one in chosen]
+        known = [item for item in keyed if not item[0][0]]
+        known.sort(key=lambda item: item[0], reverse=self.descending)
+        return (one for _, one in [*known, *(item for item in keyed if item[0][0])])
 
     def _where_holds(self, connection: Connection) -> bool:
         return self.where is None or self.where.holds(connection_object(connection))
 
 
-def choice(
-    where: str | None, host: str | None, port: int | None, sort: str | None = None, limit: int | None = None
-) -> Choice:
+def choice(asked: Asked, sort: str | None = None, limit: int | None = None) -> Choice:
     """Understand the options. Raises click.BadParameter."""
-    chosen = Choice(port=port, limit=limit)
-    if where is not None:
+    selection = Selection(
+        host=_read("--host", _network, asked.host),
+        nets=tuple(_network(net, "--net") for net in asked.net),
+        port=asked.port,
+        since=_read("--since", _moment, asked.since),
+        until=_read("--until", _moment, asked.until),
+        streams=tuple(_stream_ranges(asked.streams)),
+    )
+    _refuse_backwards(selection)
+    chosen = Choice(selection, limit=limit)
+    if asked.where is not None:
         try:
-            chosen.where = parse(where)
+            chosen.where = parse(asked.where)
         except WhereError as error:
             raise click.BadParameter(str(error), param_hint="--where") from None
-    if host is not None:
-        try:
-            chosen.network = ipaddress.ip_network(host, strict=False)
-        except ValueError:
-            message = f"{host!r} is no IP address and no network (10.0.0.0/8, 2001:db8::/32)"
-            raise click.BadParameter(message, param_hint="--host") from None
     if sort is not None:
         try:
             chosen.sort = field_path(sort.removeprefix("-"))
@@ -101,6 +115,39 @@ def choice(
     return chosen
 
 
-def _within(ip: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
-    address = ipaddress.ip_address(ip)
-    return address.version == network.version and address in network
+def _read(option: str, read: Callable[[str, str], T], text: str | None) -> T | None:
+    return None if text is None else read(text, option)
+
+
+def _network(text: str, option: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        message = f"{text!r} is no IP address and no network (10.0.0.0/8, 2001:db8::/32)"
+        raise click.BadParameter(message, param_hint=option) from None
+
+
+def _moment(text: str, option: str) -> Moment:
+    try:
+        return parse_moment(text)
+    except MomentError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _refuse_backwards(selection: Selection) -> None:
+    since, until = selection.since, selection.until
+    if since is not None and until is not None and since.counts_from == until.counts_from and until.ns < since.ns:
+        raise click.BadParameter("it lies before --since: nothing could be chosen", param_hint="--until")
+
+
+def _stream_ranges(texts: Sequence[str]) -> Iterator[StreamRange]:
+    for text in ",".join(texts).split(",") if texts else ():
+        found = re.fullmatch(r"\s*(\d{1,10})\s*(-\s*(\d{1,10})?)?\s*", text, re.ASCII)
+        if not found:
+            message = f"{text!r} is no number of a stream and no range (3 or 3,7-9 or 20-)"
+            raise click.BadParameter(message, param_hint="--stream")
+        first = int(found[1])
+        last = first if found[2] is None else None if found[3] is None else int(found[3])
+        if last is not None and last < first:
+            raise click.BadParameter(f"{text!r} is a range that ends before it begins", param_hint="--stream")
+        yield StreamRange(first, last)

@@ -18,8 +18,8 @@ def write_listing(
     inspection: Inspection, chosen: Choice, format_: str, *, udp: bool = False, steps: bool = False
 ) -> None:
     """Write the chosen connections, and UDP exchanges if asked for."""
-    connections = chosen.of(inspection.connections)
-    exchanges = chosen.by_address(inspection.exchanges) if udp or format_ == "json" else iter(())
+    connections = chosen.of(inspection)
+    exchanges = chosen.exchanges(inspection) if udp or format_ == "json" else iter(())
 
     def steps_of(connection: Connection) -> tuple[Step, ...]:
         return inspection.steps(connection.stream)
@@ -31,9 +31,9 @@ def write_listing(
         write(export.ndjson(connections, steps_of if steps else None))
         write(export.ndjson_exchanges(exchanges))
     elif format_ == "csv":
-        write(export.csv_lines(inspection.connections, chosen.streams(inspection.connections)))
+        write(export.csv_lines(inspection.connections, chosen.streams(inspection)))
     elif format_ == "zeek":
-        streams = chosen.streams(inspection.connections)
+        streams = chosen.streams(inspection)
         write(zeek_log.conn_log(inspection.captures, inspection.connections, streams, exchanges))
     elif format_ == "markdown":
         write_markdown(connections, exchanges if udp else None, len(inspection.captures))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -28,10 +30,49 @@ def reader_option(function: F) -> F:
     )(function)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What `selection_options` were given, as it stands on the command line; `choose.choice` understands it."""
+
+    where: str | None = None
+    host: str | None = None
+    net: tuple[str, ...] = ()
+    port: int | None = None
+    since: str | None = None
+    until: str | None = None
+    streams: tuple[str, ...] = ()
+
+
 def selection_options(function: F) -> F:
-    """--where, --host, --port: which connections."""
+    """--where, --host, --net, --port, --since, --until, --stream: which connections. The function takes `asked`."""
+
+    @wraps(function)
+    def gathered(**options: Any) -> Any:
+        asked = Asked(**{one.name: options.pop(one.name) for one in fields(Asked)})
+        return function(asked=asked, **options)
+
+    command = gathered
     for option in (
+        click.option(
+            "-s",
+            "--stream",
+            "streams",
+            multiple=True,
+            metavar="N[,N-M...]",
+            help="Only connections with these numbers; N- is N and all later ones.",
+        ),
+        click.option("--until", metavar="TIME", help="Only what had begun by then."),
+        click.option(
+            "--since",
+            metavar="TIME",
+            help="Only what still went on then or later; it is judged with all its segments. TIME is "
+            "2026-11-21T06:40:30.5Z, 1795243230.5 (since 1970), +1.5s (after the first frame) or 06:40:30 "
+            "(of its day); UTC unless it has a zone.",
+        ),
         click.option("--port", type=click.IntRange(0, 65535), help="Only connections of this port."),
+        click.option(
+            "--net", metavar="IP/LEN", multiple=True, help="Only connections with an end in one of these networks."
+        ),
         click.option("--host", metavar="IP[/LEN]", help="Only connections of this address or network."),
         click.option(
             "--where",
@@ -39,8 +80,8 @@ def selection_options(function: F) -> F:
             help="Only connections of which this is true: fields of the JSON, == != < <= > >= in, and or not.",
         ),
     ):
-        function = option(function)
-    return function
+        command = option(command)
+    return cast(F, command)
 
 
 def ladder_options(function: F) -> F:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from handshake_inspect.cli.options import FORMATS, files_argument, reader_option, selection_options
+from handshake_inspect.cli.options import FORMATS, Asked, files_argument, reader_option, selection_options
 
 
 @click.command("read")
@@ -19,9 +19,7 @@ from handshake_inspect.cli.options import FORMATS, files_argument, reader_option
 def command(
     files: tuple[str, ...],
     format_: str,
-    where: str | None,
-    host: str | None,
-    port: int | None,
+    asked: Asked,
     sort: str | None,
     limit: int | None,
     udp: bool,
@@ -37,7 +35,9 @@ def command(
       handshake-inspect read capture.pcap
       handshake-inspect read capture.pcap --where 'teardown.kind == "aborted"' --sort -octets.responder
       handshake-inspect read capture.pcap --where 'handshake.initial_rtt_ns > 10ms and not resets'
+      handshake-inspect read capture.pcap --net 10.0.0.0/8 --since 06:40:30 --until +2min
       handshake-inspect read *.pcap --format csv > connections.csv
+      handshake-inspect read day/ 'night/*.pcap.gz' --format zeek > conn.log
       tcpdump -w - | handshake-inspect read -
     """
     from handshake_inspect.cli.captures import inspect_files, report
@@ -49,11 +49,12 @@ def command(
         raise click.UsageError("--steps needs --format json or ndjson")
     if udp and format_ == "csv":
         raise click.UsageError("--udp needs another format than csv: its columns are those of connections")
-    chosen = choice(where, host, port, sort, limit)
+    chosen = choice(asked, sort, limit)
     reading = inspect_files(files, reader)
-    if not reading.useless:
-        write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
-        if chosen.beyond_limit:
-            remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
-        report(reading.inspection, udp_listed=udp or format_ == "json")
-    return reading.exit_code
+    if reading.useless:
+        return reading.exit_code
+    write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
+    if chosen.beyond_limit:
+        remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
+    report(reading.inspection, udp_listed=udp or format_ == "json")
+    return reading.exit_code or chosen.absent_streams(reading.inspection)

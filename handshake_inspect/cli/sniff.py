@@ -30,6 +30,7 @@ def command(interface: str, port: int | None, count: int | None, duration: float
     from handshake_inspect.cli.captures import Interruption, report
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.listing import write_listing
+    from handshake_inspect.cli.options import Asked
     from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.watch import Watch
     from handshake_inspect.views.words import counted
@@ -42,7 +43,7 @@ def command(interface: str, port: int | None, count: int | None, duration: float
     inspection = watch.finish()
     if watch.shown:
         print()
-        write_listing(inspection, choice(None, None, port), "table")
+        write_listing(inspection, choice(Asked(port=port)), "table")
     report(inspection, udp_listed=True)
     shown = f"{counted(watch.shown, 'segment')} seen" if watch.shown else "nothing seen"
     if watch.passed_over:

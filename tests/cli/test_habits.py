@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from handshake_inspect.cli import COMMANDS, cli
+from handshake_inspect.cli.options import Asked
 from tests.cli.running import PCAPS, REPOSITORY, run
 
 ECHO = str(PCAPS / "four-way.pcap")
@@ -60,10 +62,11 @@ def test_examples_of_the_help_are_understood(name: str, arguments: list[str]) ->
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     context = command.make_context(name, list(arguments))
-    if context.params.get("where"):
+    asked = {one.name: context.params[one.name] for one in fields(Asked) if one.name in context.params}
+    if len(asked) == len(fields(Asked)):
         from handshake_inspect.cli.choose import choice
 
-        choice(context.params["where"], None, None, context.params.get("sort"))
+        choice(Asked(**asked), context.params.get("sort"))
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["read", "--help"], ["show", "-h"], ["--version"]])

@@ -1,0 +1,116 @@
+"""Which connections and UDP exchanges, by what stands in columns: addresses, ports, times, stream numbers.
+
+In: the options. Out: the numbers of the streams chosen, without an object per connection; of exchanges, which there
+are few of, each is asked. A connection is chosen as a whole: it was judged with all its segments, also with those
+before `--since`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.cli.moments import Moment
+from handshake_inspect.connections.conversations import KeyTable
+from handshake_inspect.exchanges import Exchange
+from handshake_inspect.inspection import Inspection
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Mask = NDArray[np.bool_]
+LOWER_64 = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class StreamRange:
+    """Streams from `first` to `last`, both included; None: to the end."""
+
+    first: int
+    last: int | None
+
+    def __str__(self) -> str:
+        if self.first == self.last:
+            return f"stream {self.first}"
+        return f"stream {self.first} and later" if self.last is None else f"streams {self.first} to {self.last}"
+
+
+@dataclass
+class Selection:
+    """All that must hold; what is None or empty leaves nothing out."""
+
+    host: Network | None = None
+    #: An end lies in one of these.
+    nets: tuple[Network, ...] = ()
+    port: int | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    streams: tuple[StreamRange, ...] = ()
+
+    def of(self, inspection: Inspection) -> NDArray[np.int64]:
+        """Return the streams chosen, in order."""
+        connections = inspection.connections
+        chosen = np.ones(len(connections), np.bool_)
+        table = connections.verdicts.table
+        if self.host is not None or self.nets or self.port is not None:
+            by_conversation = self._has_ends(connections.keys)
+            chosen &= by_conversation[table["conversation"][connections.order]]
+        if self.since is not None or self.until is not None:
+            since, until = self.window(inspection)
+            first, last = (table[name][connections.order] for name in ("first_ns", "last_ns"))
+            chosen &= (np.maximum(first, last) >= since) & (first <= until)
+        if self.streams:
+            named = np.zeros(len(connections), np.bool_)
+            for one in self.streams:
+                named[one.first : None if one.last is None else one.last + 1] = True
+            chosen &= named
+        return np.flatnonzero(chosen)
+
+    def _has_ends(self, keys: KeyTable) -> Mask:
+        chosen = np.ones(len(keys), np.bool_)
+        if self.port is not None:
+            chosen &= (keys["lower_port"] == self.port) | (keys["higher_port"] == self.port)
+        if self.host is not None:
+            chosen &= _touches(keys, self.host)
+        if self.nets:
+            chosen &= np.logical_or.reduce([_touches(keys, net) for net in self.nets])
+        return chosen
+
+    def takes(self, exchange: Exchange, inspection: Inspection) -> bool:
+        """Is a UDP exchange chosen? It is no stream: numbers of streams choose none."""
+        if self.streams:
+            return False
+        ends = (exchange.originator, exchange.responder)
+        if self.port is not None and all(end.port != self.port for end in ends):
+            return False
+        addresses = [ipaddress.ip_address(end.ip) for end in ends]
+        if self.host is not None and all(one not in self.host for one in addresses):
+            return False
+        if self.nets and all(one not in net for net in self.nets for one in addresses):
+            return False
+        since, until = self.window(inspection)
+        return max(exchange.first_ns, exchange.last_ns) >= since and exchange.first_ns <= until
+
+    def window(self, inspection: Inspection) -> tuple[int, int]:
+        """Return since and until in nanoseconds since the epoch; the run's first frame may say what they mean."""
+        first_ns = min((one.first_ns for one in inspection.captures if one.first_ns is not None), default=0)
+        far = np.iinfo(np.int64)
+        since = int(far.min) if self.since is None else self.since.at(first_ns)
+        until = int(far.max) if self.until is None else self.until.at(first_ns)
+        return since, until
+
+    def absent(self, inspection: Inspection) -> tuple[StreamRange, ...]:
+        """Return what was asked for by number and is not there."""
+        return tuple(one for one in self.streams if one.first >= len(inspection.connections))
+
+
+def _touches(keys: KeyTable, network: Network) -> Mask:
+    """Say of each key whether one of its ends lies in the network."""
+    mask, prefix = int(network.netmask), int(network.network_address)
+    inside = np.zeros(len(keys), np.bool_)
+    for end in ("lower", "higher"):
+        upper = keys[f"{end}_hi"] & np.uint64(mask >> 64) == np.uint64(prefix >> 64)
+        inside |= upper & (keys[f"{end}_lo"] & np.uint64(mask & LOWER_64) == np.uint64(prefix & LOWER_64))
+    inside &= keys["ip_version"] == network.version
+    return inside
