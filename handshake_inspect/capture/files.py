@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from handshake_inspect.capture import pcap, pcapng
-from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.capture.source import GunzipSource, RecordReader, Source, Window
 
 #: Octets read at once: larger blocks gain nothing, and memory stays small.
@@ -57,7 +57,7 @@ def _recognise(window: Window, name: str, block_octets: int) -> RecordReader:
         raise CaptureError(f"{name}: cannot be read: {window.error}")
     magic = window.peek(4)
     if not magic:
-        raise CaptureError(f"{name}: empty; a pcap or pcapng capture begins with a header of 24 octets or more")
+        raise NotACapture(f"{name}: empty; a pcap or pcapng capture begins with a header of 24 octets or more")
     if magic in pcap.MAGIC:
         return pcap.PcapReader(name, window)
     if magic == pcapng.SECTION_MAGIC:
@@ -68,7 +68,7 @@ def _recognise(window: Window, name: str, block_octets: int) -> RecordReader:
         if start.startswith(foreign):
             raise CaptureError(f"{name}: {advice}")
     shown = start.decode("ascii") if start.isascii() and start.decode("ascii").isprintable() else start.hex(" ")
-    raise CaptureError(f'{name}: not a capture: begins with "{shown}", expected a pcap or pcapng header')
+    raise NotACapture(f'{name}: not a capture: begins with "{shown}", expected a pcap or pcapng header')
 
 
 def _open(source: str | os.PathLike[str] | BinaryIO, name: str) -> Source:

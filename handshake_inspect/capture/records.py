@@ -100,3 +100,7 @@ class Damage:
 
 class CaptureError(Exception):
     """A capture that cannot be used at all. The message is one line: what is wrong, where, and what to do."""
+
+
+class NotACapture(CaptureError):  # noqa: N818 - it says what the file is, to whoever looks for captures among others
+    """A file is something else, or empty."""

@@ -57,11 +57,13 @@ def command(
     """
     from handshake_inspect.cli.captures import inspect_files, report
     from handshake_inspect.cli.choose import choice
+    from handshake_inspect.cli.naming import files_named
 
     if not handshake and not teardown:
         raise click.UsageError("nothing to check: give --handshake or --teardown, or both")
     chosen = choice(asked)
-    reading = inspect_files(files, reader)
+    named = files_named(files)
+    reading = inspect_files(named.files, reader)
     checked, failed = 0, 0
     drawn: list[Connection] = []
     for connection in chosen.of(reading.inspection):
@@ -73,7 +75,7 @@ def command(
             drawn += [connection] if failed <= MOST_LADDERS else []
     draw_failures(reading.inspection, drawn, failed)
     report(reading.inspection, udp_listed=checked > 0, udp_lister="read --udp")
-    unusable = reading.exit_code or chosen.absent_streams(reading.inspection)
+    unusable = reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
     if unusable:
         return unusable
     return summary(checked, failed)

@@ -15,7 +15,7 @@ FORMATS = ("table", "json", "ndjson", "csv", "zeek", "markdown")
 
 
 def files_argument(function: F) -> F:
-    """FILE...: captures; `-` is standard input."""
+    """FILE...: captures, folders, patterns; `-` is standard input."""
     return click.argument("files", metavar="FILE...", nargs=-1, required=True)(function)
 
 

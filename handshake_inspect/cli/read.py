@@ -28,7 +28,8 @@ def command(
 ) -> int:
     """List every connection of FILE...: how it opened, how it closed, who closed first.
 
-    FILE is a pcap or pcapng capture, also compressed with gzip; - is standard input. Several files are one run.
+    FILE is a pcap or pcapng capture, also compressed with gzip; - is standard input; a folder means the captures in it,
+    a pattern ('logs/**/*.pcap') those that it matches. Several files are one run.
 
     \b
     Examples:
@@ -43,6 +44,7 @@ def command(
     from handshake_inspect.cli.captures import inspect_files, report
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.listing import write_listing
+    from handshake_inspect.cli.naming import files_named
     from handshake_inspect.cli.output import remark
 
     if steps and format_ not in ("json", "ndjson"):
@@ -50,11 +52,12 @@ def command(
     if udp and format_ == "csv":
         raise click.UsageError("--udp needs another format than csv: its columns are those of connections")
     chosen = choice(asked, sort, limit)
-    reading = inspect_files(files, reader)
+    named = files_named(files)
+    reading = inspect_files(named.files, reader)
     if reading.useless:
-        return reading.exit_code
+        return reading.exit_code or named.exit_code
     write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
     if chosen.beyond_limit:
         remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
     report(reading.inspection, udp_listed=udp or format_ == "json")
-    return reading.exit_code or chosen.absent_streams(reading.inspection)
+    return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)

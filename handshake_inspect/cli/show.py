@@ -49,7 +49,9 @@ def command(
       handshake-inspect show capture.pcap -s 3 --format json
     """
     from handshake_inspect.cli.captures import kept, report
+    from handshake_inspect.cli.naming import one_file_named
 
+    file = one_file_named(file)
     if target is not None and same_file(file, target):
         raise click.BadParameter(f"{target} is the capture that is read: choose another name", param_hint="--write")
     with kept(file) as path:

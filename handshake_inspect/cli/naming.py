@@ -1,0 +1,147 @@
+"""From the names on the command line to files: a folder means the captures in it, a pattern those that it matches.
+
+In: names as the user gave them; a quoted pattern comes here as it is, and some shells expand none. Out: files, in the
+order of the names, sorted within each. What is a capture is told by its contents. In folders and patterns, what is
+none is passed over and counted in one line; hidden files, and what is no regular file, are not looked at.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.records import CaptureError, NotACapture
+from handshake_inspect.cli.output import remark
+from handshake_inspect.views.words import counted
+
+#: Octets read at once to tell what a file is: enough for the first header, also when it is compressed.
+LOOK_OCTETS = 4096
+
+
+@dataclass
+class NamedFiles:
+    """What the names mean."""
+
+    files: list[str] = field(default_factory=list)
+    #: How many names, or folders below them, could not be used; each was reported.
+    failed: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 2 if a name could not be used."""
+        return 2 if self.failed else 0
+
+    def refuse(self, message: str) -> None:
+        """Report what cannot be used."""
+        remark(f"Error: {message}")
+        self.failed += 1
+
+
+def files_named(names: Iterable[str]) -> NamedFiles:
+    """Return the files that names, folders and patterns mean. What cannot be used is reported at once, a line each."""
+    named = NamedFiles()
+    for name in names:
+        if not is_folder(name) and not is_pattern(name):
+            named.files.append(name)  # where it cannot be used, reading it says why
+            continue
+        files = _files_of(name, named.refuse)
+        captures = [one for one in files if is_capture(one)]
+        if not captures:
+            named.refuse(_without(name, files))
+        elif len(captures) < len(files):
+            remark(_passed_over(name, len(files) - len(captures), len(files)))
+        named.files += captures
+    return named
+
+
+def one_file_named(name: str) -> str:
+    """Return the one file that a name means. Raises CaptureError if a folder or pattern means several, or none."""
+    if not is_folder(name) and not is_pattern(name):
+        return name
+    files = _files_of(name, lambda message: remark(f"Error: {message}"))
+    captures = [one for one in files if is_capture(one)]
+    if not captures:
+        raise CaptureError(_without(name, files))
+    if len(captures) > 1:
+        kind = "directory" if is_folder(name) else "pattern"
+        raise CaptureError(f"{name}: this {kind} means {counted(len(captures), 'capture')}; name one of them")
+    return captures[0]
+
+
+def is_folder(name: str) -> bool:
+    """Is it the name of a folder?"""
+    return name != "-" and os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises where it may not look
+
+
+def is_pattern(name: str) -> bool:
+    """Is it a pattern? A name with `*`, `?` or `[` that is there is a file."""
+    return glob.has_magic(name) and not os.path.lexists(name)
+
+
+def _files_of(name: str, refuse: Callable[[str], None]) -> list[str]:
+    """List the files of a folder or pattern; `refuse` is told which folders cannot be listed."""
+    return _files_in(name, refuse) if is_folder(name) else _files_matching(name, refuse)
+
+
+def _files_in(folder: str, refuse: Callable[[str], None]) -> list[str]:
+    """List the files of a folder and of those below it; links to folders are not followed: they may go round."""
+    found = []
+    walk = os.walk(folder, onerror=lambda error: refuse(f"{error.filename}: cannot be listed: {error.strerror}"))
+    for place, below, names in walk:
+        below[:] = [one for one in below if not one.startswith(".")]
+        found += [str(Path(place, one)) for one in names if not one.startswith(".")]
+    return _regular(found)
+
+
+def _files_matching(pattern: str, refuse: Callable[[str], None]) -> list[str]:
+    """List the files that a pattern matches; `**` stands for any folders. Hidden ones only if it names the dot."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        return _regular(glob.glob(pattern))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    # glob's own `**` follows links, and has no end where two of them go round.
+    begin = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+    root = Path(*parts[:begin])
+    found = _files_in(str(root), refuse)
+    return [one for one in found if _matches(Path(one).relative_to(root).parts, parts[begin:])]
+
+
+def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Do the parts of a path match those of a pattern?"""
+    if not pattern or not parts:
+        return not pattern and not parts
+    if pattern[0] == "**":
+        rest = pattern[1:] or ("*",)
+        return _matches(parts, rest) or _matches(parts[1:], pattern)
+    return fnmatch.fnmatch(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+
+
+def _regular(paths: Iterable[str]) -> list[str]:
+    """Return the regular files: to open a pipe or a device would wait for somebody."""
+    regular = (one for one in dict.fromkeys(paths) if os.path.isfile(one))  # noqa: PTH113 - as above
+    return sorted(regular, key=lambda one: Path(one).parts)
+
+
+def _without(name: str, files: list[str]) -> str:
+    among = f" (of {counted(len(files), 'file')})" if files else ""
+    where = "in this directory" if is_folder(name) else "that this pattern matches"
+    return f"{name}: there is no capture {where}{among}"
+
+
+def _passed_over(name: str, count: int, of: int) -> str:
+    return f"{name}: {count:,} of {counted(of, 'file')} {'is no capture' if count == 1 else 'are no captures'}"
+
+
+def is_capture(file: str) -> bool:
+    """Is it a capture by its first octets? What cannot be looked at counts as one, so that reading says why."""
+    try:
+        with open_capture(file, block_octets=LOOK_OCTETS):
+            return True
+    except NotACapture:
+        return False
+    except CaptureError:
+        return True

@@ -1,0 +1,172 @@
+"""Names, folders and patterns on the command line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.cli.naming import files_named, is_pattern
+from tests.cli.running import PCAPS, run
+from tests.lab.privileges import as_ordinary_user, needs_root
+
+FOUR_WAY, RESET, REFUSED, IPV6 = (PCAPS / f"{name}.pcap" for name in ("four-way", "reset", "refused", "ipv6"))
+
+GZ = "b/two.pcap.gz"
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Path:
+    """A folder of captures under misleading names, and of what is none."""
+    day = tmp_path / "day"
+    (day / "b" / ".hidden").mkdir(parents=True)
+    (day / "a.d").mkdir()
+    shutil.copy(FOUR_WAY, day / "z")
+    shutil.copy(RESET, day / "b" / "one.txt")
+    (day / "b" / "two.pcap.gz").write_bytes(gzip.compress(IPV6.read_bytes()))
+    shutil.copy(REFUSED, day / "a.d" / "x[1].pcap")
+    shutil.copy(RESET, day / ".secret.pcap")
+    shutil.copy(RESET, day / "b" / ".hidden" / "four.pcap")
+    (day / "notes.pcap").write_text("this is no capture at all")
+    (day / "empty.pcap").touch()
+    os.mkfifo(day / "pipe.pcap")
+    (day / "loop").symlink_to(day)
+    return day
+
+
+def captures(*names: str | Path) -> list[str]:
+    out = run("read", *map(str, names), "--format", "ndjson").stdout
+    return [json.loads(line)["capture"] for line in out.splitlines()]
+
+
+def test_a_folder_means_the_captures_in_it_and_below_sorted(day: Path) -> None:
+    done = run("read", str(day), "--format", "ndjson")
+    assert done.returncode == 0
+    found = [json.loads(line)["capture"] for line in done.stdout.splitlines()]
+    assert found == [str(day / name) for name in ("a.d/x[1].pcap", "b/one.txt", "b/two.pcap.gz", "z")]
+    assert done.stderr == f"{day}: 2 of 6 files are no captures\n"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("b/*", ["b/one.txt", "b/two.pcap.gz"]),
+        ("**/*.pcap*", ["a.d/x[1].pcap", "b/two.pcap.gz"]),
+        ("**/*", ["a.d/x[1].pcap", "b/one.txt", "b/two.pcap.gz", "z"]),
+        ("*/*.p?ap", ["a.d/x[1].pcap"]),
+        ("[yz]", ["z"]),
+        ("**", ["a.d/x[1].pcap", "b/one.txt", "b/two.pcap.gz", "z"]),
+        ("**/b/**/*", ["b/one.txt", "b/two.pcap.gz"]),
+        ("?.d/**/x*", ["a.d/x[1].pcap"]),
+        ("a.d/x[1].pcap", ["a.d/x[1].pcap"]),  # a name that is there is no pattern
+        (".sec*", [".secret.pcap"]),
+    ],
+)
+def test_a_pattern_means_the_captures_that_it_matches(day: Path, pattern: str, found: list[str]) -> None:
+    assert captures(day / pattern) == [str(day / name) for name in found]
+
+
+def test_names_keep_their_order(day: Path) -> None:
+    other = PCAPS / "half-close.pcap"
+    assert captures(other, day / "z", day / "b") == [str(other), *(str(day / name) for name in ("z", "b/one.txt", GZ))]
+
+
+def test_standard_input_stands_among_the_others(day: Path) -> None:
+    done = run("read", str(day / "a.d"), "-", str(day / "z"), "--format", "ndjson", stdin=RESET.read_bytes())
+    found = [json.loads(line)["capture"] for line in done.stdout.splitlines()]
+    assert found == [str(day / "a.d" / "x[1].pcap"), "-", str(day / "z")]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("no*", "there is no capture that this pattern matches (of 1 file)"),
+        ("*.none", "there is no capture that this pattern matches"),
+        ("nothing", "there is no capture in this directory"),
+        ("missing.pcap", "cannot be opened: No such file or directory"),
+        ("empty.pcap", "empty"),
+        ("notes.pcap", "not a capture"),
+    ],
+)
+@pytest.mark.parametrize("command", [["read"], ["check", "--teardown", "four-way"]])
+def test_what_means_no_capture_gives_2_and_one_line(day: Path, command: list[str], name: str, says: str) -> None:
+    (day / "nothing").mkdir()
+    alone = run(*command, str(day / name))
+    assert alone.returncode == 2
+    assert alone.stderr.startswith(f"Error: {day / name}: {says}"), alone.stderr
+    assert alone.stderr.count("\n") == 1
+    among = run(*command, str(day / name), str(FOUR_WAY))
+    assert among.returncode == 2
+    assert among.stderr == alone.stderr
+
+
+def test_what_was_found_is_shown_beside_the_error(day: Path) -> None:
+    done = run("read", str(day / "*.none"), str(FOUR_WAY))
+    assert done.returncode == 2
+    assert "four-way" in done.stdout
+
+
+def test_a_damaged_capture_in_a_folder_is_an_error_and_not_passed_over(day: Path) -> None:
+    (day / "b" / "cut.pcap").write_bytes(FOUR_WAY.read_bytes()[:10])
+    done = run("read", str(day / "b"))
+    assert "cut.pcap" in done.stderr
+    assert "no captures" not in done.stderr
+
+
+@pytest.fixture
+def guarded() -> Iterator[Path]:
+    """A folder that anybody may enter, with a folder in it that only root may."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "closed").mkdir(0o700)
+        shutil.copy(RESET, folder / "closed" / "one.pcap")
+        shutil.copy(RESET, folder / "open.pcap")
+        files_named([])  # what it imports must be there before the rights are gone
+        yield folder
+
+
+@pytest.mark.parametrize("names", [["."], ["closed", "open.pcap"], ["closed/*", "open.pcap"], ["**/*"]])
+def test_what_may_not_be_read_does_not_spoil_the_others(guarded: Path, names: list[str]) -> None:
+    needs_root("only root can become somebody without rights")
+
+    def found() -> tuple[list[str], int]:
+        named = files_named([str(guarded / name) for name in names])
+        return named.files, named.failed
+
+    files, failed = as_ordinary_user(found)
+    assert files == [str(guarded / "open.pcap")]
+    assert failed >= 1
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_is_left_to_reading(guarded: Path) -> None:
+    needs_root("only root can become somebody without rights")
+    name = str(guarded / "closed" / "one.pcap")
+    assert as_ordinary_user(lambda: files_named([name]).files) == [name]
+
+
+def test_show_takes_a_pattern_or_folder_of_one_capture(day: Path) -> None:
+    assert "aborted" in run("show", str(day / "b" / "*.txt")).stdout
+    assert "refused" in run("show", str(day / "a.d")).stdout
+    several = run("show", str(day))
+    assert several.returncode == 2
+    assert several.stderr == f"Error: {day}: this directory means 4 captures; name one of them\n"
+    assert "there is no capture that this pattern matches" in run("show", str(day / "*.none")).stderr
+
+
+def test_a_name_that_holds_control_codes_is_printed_safely(tmp_path: Path) -> None:
+    folder = tmp_path / "a\x1b[31mb"
+    folder.mkdir()
+    assert "\x1b" not in run("read", str(folder)).stderr
+
+
+def test_only_marks_of_patterns_that_are_no_file_make_a_pattern(day: Path) -> None:
+    assert is_pattern(str(day / "*"))
+    assert not is_pattern(str(day / "a.d" / "x[1].pcap"))
+    assert not is_pattern(str(day / "missing"))
