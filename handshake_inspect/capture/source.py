@@ -36,9 +36,7 @@ class Source:
     def readinto(self, view: memoryview) -> int:
         """Wait for some octets, then take also those that are ready, at most as many as `view` holds."""
         filled = self._read_once(view)
-        while 0 < filled < len(view) and self._descriptor is not None:
-            if not select.select([self._descriptor], [], [], 0)[0]:
-                break
+        while 0 < filled < len(view) and self._is_ready():
             more = self._read_once(view[filled:])
             if not more:
                 break
@@ -53,6 +51,16 @@ class Source:
         octets = self._file.read(len(view))
         view[: len(octets)] = octets
         return len(octets)
+
+    def _is_ready(self) -> bool:
+        """Tell whether a read would not wait; False where the system cannot tell."""
+        if self._descriptor is None:
+            return False
+        try:
+            return bool(select.select([self._descriptor], [], [], 0)[0])
+        except (OSError, ValueError):  # Windows asks sockets only; elsewhere a descriptor above FD_SETSIZE
+            self._descriptor = None
+            return False
 
     def close(self) -> None:
         """Close the file if it was opened here."""

@@ -7,6 +7,7 @@ Ctrl-C would exit with 1: here they give 2 and 130. Every error is one line on s
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -123,6 +124,8 @@ def _unwritable(error: OSError) -> int:
     if error.filename is not None:
         raise error
     _after_closed_pipe()
+    if sys.platform == "win32" and error.errno == errno.EINVAL:  # what a closed pipe is there
+        return 0
     click.echo(f"Error: the output cannot be written: {error.strerror or error}", err=True)
     return 2
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self, cast
 
@@ -170,11 +171,12 @@ def kept(file: str) -> Iterator[str]:
         yield file
         return
     refuse_terminal()
-    with tempfile.NamedTemporaryFile(prefix="handshake-inspect-", suffix=".pcap") as copy:
-        with contextlib.suppress(KeyboardInterrupt):
-            shutil.copyfileobj(sys.stdin.buffer, copy)
-        copy.flush()
-        yield copy.name
+    # A folder, because Windows does not open a NamedTemporaryFile a second time.
+    with tempfile.TemporaryDirectory(prefix="handshake-inspect-") as folder:
+        copy = Path(folder, "stdin.pcap")
+        with contextlib.suppress(KeyboardInterrupt), copy.open("wb") as opened:
+            shutil.copyfileobj(sys.stdin.buffer, opened)
+        yield str(copy)
 
 
 def refuse_terminal() -> None:

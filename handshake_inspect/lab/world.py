@@ -5,13 +5,13 @@ and on which nobody else talks; the network ends with the child, TIME-WAIT and a
 ordinary user a user namespace around it, in which the child is root over that network only. Takes about 10 ms.
 
 Every way in which a system forbids this has its own sign (measured); `explain_failure` names the one that applies.
+Linux only, and only when something is called: importing this module is safe anywhere.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import pickle
 import signal
@@ -172,6 +172,8 @@ def enter_private_network(*, with_user_namespace: bool | None = None) -> None:
 
 def bring_up(interface: str) -> None:
     """Set the flag IFF_UP of `interface`."""
+    import fcntl  # not on Windows, where this module is imported all the same
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = IFREQ.pack(interface.encode(), 0)
         _, flags = IFREQ.unpack(fcntl.ioctl(any_socket, SIOCGIFFLAGS, request))
