@@ -109,7 +109,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     modules = {str(path.relative_to(package.parent)) for path in package.rglob("*.py")}
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    assert names == modules | {"handshake_inspect/py.typed"}
+    recorded = {f"handshake_inspect/lab/recorded/{path.name}" for path in (package / "lab" / "recorded").iterdir()}
+    assert len(recorded) >= 12
+    assert names == modules | recorded | {"handshake_inspect/py.typed"}
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:
@@ -140,3 +142,7 @@ def test_the_installed_command_reads_and_draws_a_capture(installed: Installed) -
     (line,) = installed.run("handshake-inspect", "read", "four-way.pcap", "--format", "csv").splitlines()[1:]
     assert ",three-way,four-way," in line
     assert "TIME-WAIT" in installed.run("handshake-inspect", "show", "four-way.pcap")
+
+
+def test_the_installed_command_replays_a_recorded_session(installed: Installed) -> None:
+    assert "connect(" in installed.run("handshake-inspect", "demo", "--replay")

@@ -1,8 +1,9 @@
-"""`handshake-inspect demo`: a real echo session, captured live and drawn."""
+"""`handshake-inspect demo`: a real echo session, captured live and drawn; or one that was recorded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from handshake_inspect.lab.session import DemoSession
     from handshake_inspect.views.ladder import LadderOptions
 
+#: What stands behind the interface's name, by `DemoSession.place`.
+PLACES = {"private": " of a private network", "host": "", "recorded": " of a private network, recorded"}
+
 
 @click.command("demo")
 @click.argument("scenario", required=False, default="four-way")
@@ -23,47 +27,39 @@ if TYPE_CHECKING:
 @click.option("--ipv6", is_flag=True, default=None, help="Over ::1 instead of 127.0.0.1.")
 @click.option("--message", metavar="TEXT", help="What the client sends.  [default: bith]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the server; the kernel chooses one.")
+@click.option("--replay", is_flag=True, help="Show a session that was recorded; this works on any system.")
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
 def command(
     scenario: str,
-    close_first: str | None,
-    half_close: bool | None,
-    ipv6: bool | None,
-    message: str | None,
-    port: int | None,
+    replay: bool,
     target: str | None,
     numbers: str,
     clock: str,
     payload_octets: int,
     show_all: bool,
+    **plan: Any,
 ) -> int:
     """Run an echo server and a client over real sockets, capture them live, and draw the ladder.
 
     Runs in a private network, so it needs no privilege on most systems and disturbs nobody. SCENARIO is four-way
-    unless given: three-segment, server-first, half-close, refused, unanswered, reset ...
+    unless given: three-segment, server-first, half-close, refused, unanswered, reset ... Where the system is not
+    Linux, a recorded session is shown.
 
     \b
     Examples:
       handshake-inspect demo
       handshake-inspect demo --close-first server --message 'hello, world'
       handshake-inspect demo --half-close --ipv6 -w half-close.pcap
+      handshake-inspect demo refused --replay
     """
     from handshake_inspect.capture.frames import write_pcap
     from handshake_inspect.cli.drawing import Look
     from handshake_inspect.cli.output import remark
-    from handshake_inspect.lab.session import run_demo
     from handshake_inspect.views.words import counted
 
     try:
-        session = run_demo(
-            scenario,
-            message=None if message is None else message.encode("utf-8", "surrogateescape"),
-            close_first=close_first,  # type: ignore[arg-type]
-            half_close=half_close,
-            ipv6=ipv6,
-            port=port,
-        )
+        session = recorded_session(scenario, replay, plan) if replay or not is_linux() else real_session(scenario, plan)
     except KeyboardInterrupt:
         remark("interrupted before the session had ended")
         return 0
@@ -72,6 +68,41 @@ def command(
         remark(f"{target}: {counted(count, 'frame')} saved")
     look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
     return print_session(session, look.options())
+
+
+def is_linux() -> bool:
+    """Can sessions be captured on this system?"""
+    return sys.platform.startswith("linux")
+
+
+def real_session(scenario: str, plan: dict[str, Any]) -> DemoSession:
+    """Run a scenario as planned. Raises LabError, which names the way out where the system forbids it."""
+    from handshake_inspect.lab.session import run_demo
+    from handshake_inspect.lab.world import WorldError
+
+    message = plan["message"]
+    octets = None if message is None else message.encode("utf-8", "surrogateescape")
+    try:
+        return run_demo(scenario, **{**plan, "message": octets})
+    except WorldError as error:
+        raise WorldError(f"{error}; or see a recorded session: demo --replay") from error
+
+
+def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> DemoSession:
+    """Return the recorded session of a scenario, and say in one line that it is one. Raises LabError."""
+    from handshake_inspect.cli.output import remark
+    from handshake_inspect.lab.replay import replay, replay_names
+    from handshake_inspect.views.words import listed, moment
+
+    given = [f"--{name.replace('_', '-')}" for name, value in plan.items() if value is not None]
+    why = "" if asked else f"a real session needs Linux, and this is {sys.platform}: "
+    if given:
+        choices = f"choose a SCENARIO instead: {', '.join(replay_names())}"
+        raise click.UsageError(f"{why}{listed(given)} cannot change a session that was recorded; {choices}")
+    found = replay(scenario)
+    when = moment(found.session.frames[0].time_ns, "utc").partition(".")[0]
+    remark(f"{why}this session was recorded with {found.kernel} at {when} UTC")
+    return found.session
 
 
 def print_session(session: DemoSession, options: LadderOptions) -> int:
@@ -113,7 +144,7 @@ def session_lines(session: DemoSession, inspection: Inspection, stream: int, opt
         for step in steps
         if step.payload_octets and isinstance(step.frame, int)
     }
-    where = f"{session.interface}{' of a private network' * (session.place == 'private')}"
+    where = f"{session.interface}{PLACES[session.place]}"
     return ladder(
         inspection.connections[stream],
         steps,

@@ -2,5 +2,6 @@
 
 Reading order: `echo` (the programs, each socket call noted), `programs` (two of them as two processes), `scenarios`
 (which programs make which kind of connection), `world` (a private network to run them in), `session` (capture and
-programs together), `record` (sessions saved as captures, with a page of what each must show).
+programs together), `replay` (sessions that were recorded, shipped with the package), `record` (sessions saved as
+captures, with a page of what each must show).
 """

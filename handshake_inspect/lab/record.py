@@ -2,10 +2,12 @@
 
     python -m handshake_inspect.lab.record four-way -o pcaps
     python -m handshake_inspect.lab.record --all -o pcaps
+    python -m handshake_inspect.lab.record --calls four-way refused -o handshake_inspect/lab/recorded
 
 In: names of scenarios. Out: `NAME.pcap` (nanoseconds, Ethernet frames of `lo`, each segment once) and a `README.md`
-whose two tables tests parse: one line per capture. A recording in which the kernel did not close as the scenario says
-(a very busy machine delays the programs) or in which frames were dropped is made again.
+whose two tables tests parse: one line per capture. With `--calls`, for `demo --replay`: `NAME.json` with the socket
+calls and where the recording comes from, and no page. A recording in which the kernel did not close as the scenario
+says (a very busy machine delays the programs) or in which frames were dropped is made again.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import click
 
 from handshake_inspect.capture.frames import write_pcap
 from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.lab.replay import write_replay
 from handshake_inspect.lab.scenarios import ALL, SCENARIOS, Scenario, scenario_named
 from handshake_inspect.lab.session import TCP, DemoSession, run_demo, transport_of
 from handshake_inspect.lab.world import LabError
@@ -50,15 +53,32 @@ capture here is without one.
 """
 
 
-def record(name: str, folder: Path) -> Path:
-    """Record one scenario as `folder`/NAME.pcap and return that path. LabError if the machine is too busy."""
+def record(name: str, folder: Path, *, calls: bool = False) -> Path:
+    """Record one scenario as `folder`/NAME.pcap and return that path; with `calls` also its socket calls.
+
+    LabError if the machine is too busy.
+    """
+    session = recorded(name)
+    if calls:
+        command = f"python -m handshake_inspect.lab.record --calls {name} -o handshake_inspect/lab/recorded"
+        return write_replay(session, folder, kernel=kernel_name(), recorded_by=command)
+    path = folder / f"{name}.pcap"
+    write_pcap(path, session.frames, session.link_type)
+    return path
+
+
+def kernel_name() -> str:
+    """Name this kernel: "Linux 6.18.44"."""
+    return f"{platform.system()} {platform.release().split('-')[0]}"
+
+
+def recorded(name: str) -> DemoSession:
+    """Run a scenario until it closes as planned. LabError if the machine is too busy."""
     scenario = scenario_named(name)
     for _ in range(ATTEMPTS):
         session = run_demo(scenario)
         if session.dropped == 0 and (scenario.closing is None or closing_of(session) == scenario.closing):
-            path = folder / f"{name}.pcap"
-            write_pcap(path, session.frames, session.link_type)
-            return path
+            return session
     raise LabError(f"{name}: the kernel did not close as planned in {ATTEMPTS} attempts: is the machine busy?")
 
 
@@ -135,6 +155,7 @@ def lines_of_page(path: Path) -> list[dict[str, str]]:
 @click.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Record every scenario.")
+@click.option("--calls", is_flag=True, help="Also write NAME.json, the socket calls, for `demo --replay`; no page.")
 @click.option(
     "-o",
     "folder",
@@ -142,7 +163,7 @@ def lines_of_page(path: Path) -> list[dict[str, str]]:
     required=True,
     help="Folder for the captures and their page.",
 )
-def main(names: tuple[str, ...], everything: bool, folder: Path) -> None:
+def main(names: tuple[str, ...], everything: bool, calls: bool, folder: Path) -> None:
     """Record scenarios with real sockets, as NAME.pcap each. Without a NAME: list them."""
     chosen = tuple(SCENARIOS) if everything else names
     if not chosen:
@@ -153,14 +174,15 @@ def main(names: tuple[str, ...], everything: bool, folder: Path) -> None:
     kernels = {line["file"]: line["kernel"] for line in lines_of_page(folder / "README.md")}
     try:
         for name in chosen:
-            path = record(name, folder)
-            kernels[path.name] = f"{platform.system()} {platform.release().split('-')[0]}"
+            path = record(name, folder, calls=calls)
+            kernels[path.name] = kernel_name()
             click.echo(str(path))
     except (LabError, CaptureError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)
     finally:
-        write_page(folder, kernels)
+        if not calls:
+            write_page(folder, kernels)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ class DemoSession:
     link_type: int
     #: Frames that the kernel could not queue; 0 unless the machine is very busy.
     dropped: int
-    #: "private" or "host".
+    #: "private", "host" or "recorded".
     place: str
 
 
