@@ -16,32 +16,12 @@ from handshake_inspect.connections.connection import Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
 from handshake_inspect.connections.duplicates import is_loopback, second_copies
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
+from handshake_inspect.tcp.icmp import words
 
 UDP = 17
 
 #: What the second copy of a datagram has in common with it.
 SAME_DATAGRAM = ("conversation", "from_higher", "ip_id", "payload_octets")
-
-#: What an ICMP error says, by IP version, type and code (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7; RFC 4443 §3).
-ICMP_WORDS = {
-    (4, 3, 0): "network unreachable",
-    (4, 3, 1): "host unreachable",
-    (4, 3, 2): "protocol unreachable",
-    (4, 3, 3): "port unreachable",
-    (4, 3, 4): "fragmentation needed",
-    (4, 3, 9): "network administratively prohibited",
-    (4, 3, 10): "host administratively prohibited",
-    (4, 3, 13): "communication administratively prohibited",
-    (4, 11, 0): "time to live exceeded",
-    (4, 11, 1): "fragment reassembly time exceeded",
-    (6, 1, 0): "no route to destination",
-    (6, 1, 1): "communication administratively prohibited",
-    (6, 1, 3): "address unreachable",
-    (6, 1, 4): "port unreachable",
-    (6, 2, 0): "packet too big",
-    (6, 3, 0): "hop limit exceeded",
-    (6, 3, 1): "fragment reassembly time exceeded",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,5 +137,4 @@ def _exchange(
 
 
 def _icmp_words(errors: IcmpErrorTable, i: int) -> str:
-    version, kind, code = (int(errors[name][i]) for name in ("ip_version", "icmp_type", "icmp_code"))
-    return ICMP_WORDS.get((version, kind, code), f"ICMP{'v6' if version == 6 else ''} type {kind} code {code}")
+    return words(*(int(errors[name][i]) for name in ("ip_version", "icmp_type", "icmp_code")))

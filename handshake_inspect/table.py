@@ -118,20 +118,29 @@ class DatagramTable(Table):
 
 
 class IcmpErrorTable(Table):
-    """ICMP and ICMPv6 errors that quote a TCP segment or a UDP datagram; the key columns are those of the quote."""
+    """ICMP and ICMPv6 errors that quote a TCP segment or a UDP datagram; the key columns are those of the quote.
+
+    The error is of the same IP version as what it quotes.
+    """
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         **{
             name: SegmentTable.DTYPES[name]
             for name in (
                 "time_ns", "frame", "capture", "ip_version", "src_hi", "src_lo", "dst_hi", "dst_lo",
-                "src_port", "dst_port", "tunnel", "encapsulation",
+                "src_port", "dst_port", "tunnel", "encapsulation", "ip_id", "packet_type",
             )
         },
-        "protocol": np.uint8,  # of the quoted packet: 6 or 17
-        "seq": np.uint32,  # of the quoted TCP segment (0 if the quote ends before it)
+        "from_hi": np.uint64,  # who sent the error
+        "from_lo": np.uint64,
         "icmp_type": np.uint8,
         "icmp_code": np.uint8,
+        "mtu": np.uint32,  # of the next hop, octets; 0: the message has none
+        "protocol": np.uint8,  # of the quoted packet: 6 or 17
+        "quoted_ip_id": np.uint16,  # its IPv4 identification; 0 for IPv6
+        "has_seq": np.uint8,  # 1 if the quote reaches the sequence number of TCP
+        "seq": np.uint32,  # of the quoted TCP segment; 0 without `has_seq`
+        "quoted_flags": np.int16,  # control bits of the quoted TCP segment; -1 if the quote ends before them
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ The modules, in the order in which data flows; each imports only from those befo
 - `ip`, `tunnels`: where the transport header of each packet begins, and packets in packets.
 - `fragments`: IP fragments, put together again.
 - `options`: TCP option lists.
-- `icmp`: what ICMP errors quote.
+- `icmp`: what ICMP errors say and quote.
 - `scapy_layers`: headers as Scapy's classes.
 - `scapy_places`: where in a frame a header begins.
 - `scapy_links`, `scapy_wlan`, `scapy_ethertypes`, `scapy_tunnels`: from one place in a frame to the next.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture import ip, link, serial, tunnels, wlan
 from handshake_inspect.capture.fragments import Fragment, Reassembler
-from handshake_inspect.capture.icmp import read_errors
+from handshake_inspect.capture.icmp import carried, read_errors
 from handshake_inspect.capture.ip import Packets
 from handshake_inspect.capture.layers import FragmentRows, Header, Layer, Matrix, Rows, Slice, together
 from handshake_inspect.capture.link_types import LINK_TYPES, RAW_IPV4, RAW_IPV6
@@ -198,7 +198,7 @@ class SliceDecoder:
             "flags": flags,
             "window": field(tcp, ">u2", at + 14),
             "payload_octets": packets.payload - header_octets,
-            "ip_id": field(packets.ip, ">u2", packets.ip_at + 4) if packets.version == 4 else 0,
+            "ip_id": self._ip_id(packets),
             "ttl": field(packets.ip, "u1", packets.ip_at + (8 if packets.version == 4 else 7)),
             "packet_type": self._packet_type(packets),
             "options": lists.options,
@@ -229,7 +229,7 @@ class SliceDecoder:
             "src_port": field(udp, ">u2", at),
             "dst_port": field(udp, ">u2", at + 2),
             "payload_octets": np.where((length >= 8) & (length <= packets.payload), length, packets.payload) - 8,
-            "ip_id": field(packets.ip, ">u2", packets.ip_at + 4) if packets.version == 4 else 0,
+            "ip_id": self._ip_id(packets),
             "packet_type": self._packet_type(packets),
         }
         self.found.setdefault(DatagramTable, []).append((packets.rows, columns))
@@ -271,9 +271,9 @@ class SliceDecoder:
         rows, columns = read_errors(self.slice.octets, begin, packets.captured, packets.version)
         self.unread["ICMP" if packets.version == 4 else "ICMPv6"] += len(packets.rows) - len(rows)
         if len(rows):
-            for name in ("encapsulation", "tunnel"):
-                column = getattr(packets, name)
-                columns[name] = column if isinstance(column, int) else column[rows]
+            around = {**self._common(packets), "packet_type": self._packet_type(packets), "ip_id": self._ip_id(packets)}
+            for name, value in carried(around).items():
+                columns[name] = value if isinstance(value, int) else value[rows]
             self.found.setdefault(IcmpErrorTable, []).append((packets.rows[rows], columns))
 
     def _header_is_there(self, packets: Packets, octets: int, name: str) -> Packets:
@@ -295,6 +295,9 @@ class SliceDecoder:
             }
         around = {"encapsulation": packets.encapsulation, "tunnel": packets.tunnel}
         return {**addresses, **around, "ip_version": packets.version}
+
+    def _ip_id(self, packets: Packets) -> Any:
+        return field(packets.ip, ">u2", packets.ip_at + 4) if packets.version == 4 else 0
 
     def _packet_type(self, packets: Packets) -> Any:
         given = self.slice.packet_type

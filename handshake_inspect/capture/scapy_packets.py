@@ -19,7 +19,7 @@ import numpy as np
 from handshake_inspect.capture import scapy_ethertypes, scapy_links, scapy_tunnels, scapy_wlan
 from handshake_inspect.capture import scapy_layers as layers
 from handshake_inspect.capture.fragments import Fragment, Reassembler
-from handshake_inspect.capture.icmp import COLUMNS, ERRORS, ERRORS_V6, HEADER_OCTETS, read_quote
+from handshake_inspect.capture.icmp import COLUMNS, carried, read_message
 from handshake_inspect.capture.ip import PROTOCOL_NAMES
 from handshake_inspect.capture.options import layout
 from handshake_inspect.capture.records import RawFrame
@@ -218,13 +218,10 @@ class Collector:
 
     def _icmp(self, place: Place, row: Row) -> None:
         """RFC 792, RFC 4443: errors that quote TCP or UDP."""
-        message, errors = place.octets, ERRORS if row["ip_version"] == 4 else ERRORS_V6
-        quoted = None
-        if len(message) >= HEADER_OCTETS + 24 and message[0] in errors:
-            quoted = read_quote(message[HEADER_OCTETS:])
-        if quoted is None:
+        message = read_message(place.octets, row["ip_version"])
+        if message is None:
             raise Unread("ICMP" if row["ip_version"] == 4 else "ICMPv6")
-        self._keep(IcmpErrorTable, place, dict(zip(COLUMNS, (message[0], message[1], *quoted), strict=True)))
+        self._keep(IcmpErrorTable, place, {**carried(row), **dict(zip(COLUMNS, message, strict=True))})
 
     def _keep(self, table: type[Table], place: Place, row: Row) -> None:
         """Keep a row, with what is around it."""

@@ -1,5 +1,5 @@
 """What RFC 9293 says, and nothing else: no I/O, no numpy, no Scapy.
 
 Reading order: `seqnum` (arithmetic modulo 2**32), `states` (the state diagram as one table),
-`options` (the option list of a header).
+`options` (the option list of a header), `icmp` (what an ICMP error tells TCP).
 """
