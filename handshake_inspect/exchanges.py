@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.connection import Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
 from handshake_inspect.connections.duplicates import is_loopback, second_copies
+from handshake_inspect.connections.quotes import copies_of
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
 from handshake_inspect.tcp.icmp import words
 
@@ -69,13 +70,17 @@ def find_exchanges(
     numbers = conversations.number(keys)
     quoted = errors.take(errors["protocol"] == UDP)
     known = len(conversations)
-    error_numbers = conversations.number(keys_of(quoted)[0])
+    error_keys, error_from_higher = keys_of(quoted)
+    error_numbers = conversations.number(error_keys)
     columns = datagrams.columns | {"conversation": numbers, "from_higher": from_higher}
     weight = (np.ones(len(datagrams), np.int64), np.zeros(len(datagrams), np.int64))
     loopback = is_loopback(conversations.keys)
     copies = second_copies(columns, SAME_DATAGRAM, datagrams["ip_id"] != 0, loopback, weight)[1]
     is_copy = np.zeros(len(datagrams), np.bool_)
     is_copy[copies] = True
+    quoting = quoted.columns | {"conversation": error_numbers, "from_higher": error_from_higher}
+    kept = np.delete(np.arange(len(quoted)), copies_of(quoting, loopback))
+    quoted, error_numbers = quoted.take(kept), error_numbers[kept]
     found = []
     for number, (rows, errors_of) in enumerate(
         zip(_groups(numbers, known), _groups(error_numbers, known), strict=True)

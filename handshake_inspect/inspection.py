@@ -74,6 +74,16 @@ class Inspection:
         """Second copies of segments, as captures of loopback have them, that were collapsed."""
         return int(self.connections.verdicts.table["duplicates"].sum())
 
+    @property
+    def unmatched_icmp_errors(self) -> int:
+        """ICMP errors that quote a TCP segment of no connection here."""
+        return self.connections.verdicts.unmatched_errors
+
+    @property
+    def icmp_error_copies(self) -> int:
+        """Second copies of ICMP errors about TCP, as captures of loopback have them, that were left out."""
+        return self.connections.verdicts.error_copies
+
     def with_steps(self, stream: int) -> Connection:
         """Return connection `stream` with its `steps` filled in."""
         return replace(self.connections[stream], steps=self.steps(stream))
@@ -146,7 +156,11 @@ class Inspector:
 
     def add_records(self, records: Records, capture: int) -> SegmentTable:
         """Take a block of records. Returns the segments in it."""
-        return self.add_decoded(records, self._decoder.decode(records, capture), capture)
+        return self.add_decoded(records, self.decode(records, capture), capture)
+
+    def decode(self, records: Records, capture: int) -> Block:
+        """Decode a block of records, and take nothing yet."""
+        return self._decoder.decode(records, capture)
 
     def add_decoded(self, records: Records, block: Block, capture: int) -> SegmentTable:
         """Take a block of records and what it was decoded to. Returns the segments."""
@@ -197,8 +211,8 @@ class Inspector:
         except FoldedError:
             return self._read_again(conversation).analysis.steps(0, place, connections.captures)
 
-    def conversations_of(self, segments: SegmentTable) -> list[int]:
-        """Return the numbers of the conversations that these segments belong to."""
+    def conversations_of(self, segments: SegmentTable | IcmpErrorTable) -> list[int]:
+        """Return the numbers of the conversations that these segments belong to, or are quoted of."""
         numbers: list[int] = np.unique(self.analysis.gathering.conversations.number(keys_of(segments)[0])).tolist()
         return numbers
 

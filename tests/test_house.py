@@ -37,9 +37,8 @@ CAPTURE = [
 ]  # fmt: skip
 CONNECTIONS = [
     "connection", "conversations", "rows", "split", "moments", "numbers", "resets", "events", "compact",
-    "duplicates", "gather", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek",
-    "derived", "zeek_sizes", "verdict", "model", "flat", "zeek_uid", "conn_log",
-    "steps", "analysis",
+    "duplicates", "gather", "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek",
+    "derived", "zeek_sizes", "verdict", "model", "flat", "zeek_uid", "conn_log", "steps", "analysis",
 ]  # fmt: skip
 ORDERED = {"capture": CAPTURE, "connections": CONNECTIONS}
 

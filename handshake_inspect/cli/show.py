@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from handshake_inspect.cli.options import ladder_options, reader_option
 
 if TYPE_CHECKING:
     from handshake_inspect.cli.captures import Reading
-    from handshake_inspect.connections.connection import Step
+    from handshake_inspect.connections.connection import IcmpError, Step
 
 
 @click.command("show")
@@ -66,7 +67,7 @@ def command(
             return 2
         steps = reading.inspection.steps(chosen)
         if target is not None:
-            save(path, steps, target)
+            save(path, [*steps, *reading.inspection.connections[chosen].icmp_errors], target)
         look = {"numbers": numbers, "clock": clock, "payload_octets": payload_octets, "show_all": show_all}
         print_connection(reading, chosen, steps, format_, path, look)
         report(reading.inspection, udp_lister="read --udp")
@@ -144,13 +145,13 @@ def print_dissection(path: str, number: int, *, name: str) -> int:
     return 0
 
 
-def save(path: str, steps: tuple[Step, ...], target: str) -> None:
-    """Write the frames of a connection to a file of their own."""
+def save(path: str, parts: Sequence[Step | IcmpError], target: str) -> None:
+    """Write the frames of a connection, and of the ICMP errors about it, to a file of their own."""
     from handshake_inspect.capture.frames import fetch_whole, write_pcap
     from handshake_inspect.cli.output import remark
     from handshake_inspect.views.words import counted
 
-    numbers = [step.frame for step in steps if isinstance(step.frame, int)]
+    numbers = [part.frame for part in parts if isinstance(part.frame, int)]
     frames = [frame for _, frame in sorted(fetch_whole(path, numbers)[0].items())]
     count = write_pcap(target, frames, frames[0].link_type)
     remark(f"{target}: {counted(count, 'frame')} saved")

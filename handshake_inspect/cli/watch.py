@@ -15,17 +15,20 @@ from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import Records
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.output import terminal_width, write, write_lines
-from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.connections.connection import Connection, IcmpError, Step
 from handshake_inspect.inspection import Inspection, Inspector
-from handshake_inspect.table import SegmentTable
+from handshake_inspect.table import IcmpErrorTable, SegmentTable
 from handshake_inspect.views.segment_line import fitted_lines, segment_line
 from handshake_inspect.views.words import counted
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+#: What is printed: a segment of a connection, or an ICMP error about it.
+Seen = tuple[Connection, Step | IcmpError]
 #: A mask over the rows of a table.
 Rows = NDArray[np.bool_]
+TCP = 6
 #: How long one look at the capture waits for frames.
 PATIENCE_S = 0.1
 #: What one look may bring and still be printed segment by segment: nobody reads faster, and the capture must keep up.
@@ -77,32 +80,47 @@ class Watch:
 
     def take(self, block: Records, *, hurry: bool = False) -> None:
         """Inspect a block, and print the segments that are new with it, unless there are too many or in a hurry."""
-        segments = self._inspector.add_records(block, self._number)
-        ours = self._of_port(segments)
+        decoded = self._inspector.decode(block, self._number)
+        self._inspector.add_decoded(block, decoded, self._number)
+        segments = decoded.segments.take(self._of_port(decoded.segments))
+        errors = decoded.icmp_errors.take(self._of_port(decoded.icmp_errors) & (decoded.icmp_errors["protocol"] == TCP))
+        frames = np.concatenate([segments["frame"], errors["frame"]])
         if self.writer is not None:
-            self.keep(self.writer, block, segments["frame"][ours])
-        if not ours.any():
+            self.keep(self.writer, block, frames)
+        if not len(frames):
             return
-        conversations = self._inspector.conversations_of(segments.take(ours))
-        if hurry or int(ours.sum()) > MOST_SEGMENTS or len(conversations) > MOST_CONVERSATIONS:
-            self._pass_over(int(ours.sum()), len(conversations))
+        conversations = self._conversations_of(segments, errors)
+        if hurry or len(frames) > MOST_SEGMENTS or len(conversations) > MOST_CONVERSATIONS:
+            self._pass_over(len(segments), len(conversations))
             return
-        new = self.new_steps(conversations, set(segments["frame"][ours].tolist()))
-        left = None if self.count is None else self.count - self.shown
-        new = new[:left]
-        self.shown += len(new)
+        new = self._as_many_as_asked_for(self.new_lines(conversations, set(frames.tolist())))
         write_lines(line for connection, step in new for line in self.lines(connection, step))
 
+    def _conversations_of(self, segments: SegmentTable, errors: IcmpErrorTable) -> list[int]:
+        """Return the conversations of segments, and of those that errors quote."""
+        found = self._inspector.conversations_of(segments)
+        return sorted({*found, *self._inspector.conversations_of(errors)}) if len(errors) else found
+
+    def _as_many_as_asked_for(self, new: list[Seen]) -> list[Seen]:
+        """Count segments, and leave out what comes after the last one."""
+        for place, (_, step) in enumerate(new):
+            if self.enough:
+                return new[:place]
+            self.shown += isinstance(step, Step)
+        return new
+
     def _pass_over(self, segments: int, conversations: int) -> None:
-        """Say how many segments are not printed one by one; the summary counts them all."""
+        """Say how many segments are not printed one by one; the summary counts them all, and the ICMP errors."""
+        if not segments:
+            return
         left = segments if self.count is None else min(segments, self.count - self.shown)
         self.shown += left
         self.passed_over += left
         many = f"{counted(left, 'segment')} of {counted(conversations, 'conversation')}"
         write([f"… {many} at once, not shown one by one\n"])
 
-    def lines(self, connection: Connection, step: Step) -> Iterator[Text]:
-        """Yield what is printed for one segment: one line, or as many as the terminal needs."""
+    def lines(self, connection: Connection, step: Step | IcmpError) -> Iterator[Text]:
+        """Yield what is printed for one segment or ICMP error: one line, or as many as the terminal needs."""
         width = terminal_width()
         if width is None:
             yield segment_line(connection, step)
@@ -110,15 +128,17 @@ class Watch:
             yield from fitted_lines(connection, step, width, first=connection.stream not in self._announced)
         self._announced.add(connection.stream)
 
-    def new_steps(self, conversations: list[int], frames: set[int]) -> list[tuple[Connection, Step]]:
-        """Return the segments in these frames, in the order in which they were captured."""
-        found = []
+    def new_lines(self, conversations: list[int], frames: set[int]) -> list[Seen]:
+        """Return the segments and the ICMP errors in these frames, in the order in which they were captured."""
+        found: list[Seen] = []
         for number in conversations:
             known = self._printed.setdefault(number, {})
             for place, (connection, steps) in enumerate(self._inspector.conversation(number, known)):
                 stream = self._streams.setdefault((number, place), len(self._streams))
                 known[place] = known.get(place, 0) + len(steps)
-                found += [(replace(connection, stream=stream), step) for step in steps if step.frame in frames]
+                numbered = replace(connection, stream=stream)
+                new: list[Step | IcmpError] = [*steps, *connection.icmp_errors]
+                found += [(numbered, step) for step in new if step.frame in frames]
         return sorted(found, key=lambda item: item[1].time_ns)
 
     def keep(self, writer: PcapWriter, block: Records, numbers: NDArray[np.uint32]) -> None:
@@ -132,7 +152,7 @@ class Watch:
         self._inspector.captures[self._number].dropped = self.capture.dropped
         return self._inspector.result()
 
-    def _of_port(self, segments: SegmentTable) -> Rows:
+    def _of_port(self, segments: SegmentTable | IcmpErrorTable) -> Rows:
         if self.port is None:
             return np.ones(len(segments), np.bool_)
         ours: Rows = (segments["src_port"] == self.port) | (segments["dst_port"] == self.port)

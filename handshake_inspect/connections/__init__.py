@@ -6,6 +6,7 @@ The modules, in the order in which data flows:
 - `duplicates`: collapses the second copies that a capture of loopback has of every segment.
 - `compact`: folds the segments that cannot change an answer.
 - `gather`: keeps what is left until the end, and hands it out by conversation.
+- `quotes`: ICMP errors -> the connections whose segments they quote.
 - `split`: pairs of sockets -> connections, with roles and relative numbers.
 - `rows`: the rows of whole connections, which the rest reads.
 - `moments`, `numbers`, `resets`: when something happened, who acknowledged what, what each RST is worth.

@@ -15,15 +15,12 @@ from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
 from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.steps import steps_of
 from handshake_inspect.connections.verdict import Verdicts, VerdictTable, decide
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.options import parse
-
-TCP = 6
-#: ICMP types that say "unreachable": RFC 792 type 3 and RFC 4443 type 1.
-UNREACHABLE = {4: 3, 6: 1}
 
 
 class FoldedError(Exception):
@@ -37,7 +34,7 @@ class Analysis:
         self._names = names
         self._only = only
         self.gathering = Gathering(fold=fold)
-        self._unreachable: list[NDArray[np.int64]] = []
+        self._quotes = Quotes()
 
     @property
     def keys(self) -> KeyTable:
@@ -49,15 +46,9 @@ class Analysis:
         if self._only is not None:
             segments = segments.take(_has_key(segments, self._only))
             icmp_errors = icmp_errors.take(_has_key(icmp_errors, self._only))
-        quoted = np.zeros(len(icmp_errors), np.bool_)
-        for version, kind in UNREACHABLE.items():
-            quoted |= (icmp_errors["ip_version"] == version) & (icmp_errors["icmp_type"] == kind)
-        quoted &= icmp_errors["protocol"] == TCP
         numbers = self.gathering.add(segments)
-        if quoted.any():
-            errors = icmp_errors.take(quoted)
-            conversation = self.gathering.conversations.number(keys_of(errors)[0])
-            self._unreachable.append(_syn_identity(conversation, errors["seq"]))
+        if len(icmp_errors):
+            self._quotes.add(icmp_errors, self.gathering.conversations)
         return numbers
 
     def verdicts(self) -> Verdicts:
@@ -65,11 +56,15 @@ class Analysis:
         total = Verdicts()
         parts = [self._decide(stored)[0] for stored in self.gathering.partitions()]
         total.extend(parts)
+        if self._quotes:
+            errors = self._quotes.all(self.gathering.conversations)
+            total.unmatched_errors = len(errors) - len(total.icmp_errors)
+            total.error_copies = self._quotes.copies
         return total
 
     def _decide(self, stored: StoredRows) -> tuple[Verdicts, Split]:
         part = split(stored, self.gathering.is_self())
-        verdicts, _ = decide(part, stored["encapsulation"], self._fast_open(), self._is_unreachable(part))
+        verdicts, _ = decide(part, stored["encapsulation"], self._fast_open(), self._joined(part))
         return verdicts, part
 
     def _fast_open(self) -> NDArray[np.bool_]:
@@ -77,12 +72,12 @@ class Analysis:
         lists = self._names.options.values
         return np.array([parse(octets).fast_open_cookie is not None for octets in lists], np.bool_)
 
-    def _is_unreachable(self, part: Split) -> NDArray[np.bool_]:
-        """Say of each connection whether an ICMP error quotes its SYN."""
-        if not self._unreachable:
-            return np.zeros(len(part.conversation), np.bool_)
-        quoted = np.concatenate(self._unreachable)
-        return np.isin(_syn_identity(part.conversation, part.rows.iss[:, 0]), quoted)
+    def _joined(self, part: Split) -> QuoteTable:
+        """Return the ICMP errors that quote a segment of these connections."""
+        if not self._quotes or not len(part.conversation):
+            return QuoteTable.empty()
+        first, last = int(part.conversation[0]), int(part.conversation[-1])
+        return join(self._quotes.of(first, last, self.gathering.conversations), part)
 
     def place(self, connections: Connections, stream: int) -> tuple[int, int]:
         """Return the conversation of a stream, and which of its connections the stream is, from 0."""
@@ -103,7 +98,7 @@ class Analysis:
             raise FoldedError
         whole = split(stored, self.gathering.is_self())
         one = stored.take(slice(int(whole.rows.start[place]), int(whole.rows.start[place + 1])))
-        return self._describe(whole, place, one, captures)[1]
+        return self._describe(whole, place, one, self._joined(whole), captures)[1]
 
     def conversation(
         self, number: int, captures: list[str], begin: Mapping[int, int] | None = None
@@ -113,22 +108,25 @@ class Analysis:
         `begin`: how many steps of which connection to leave out, because they are known.
         """
         stored = self.gathering.conversation(number)
+        if not len(stored):
+            return []  # only an ICMP error is known of it
         whole = split(stored, self.gathering.is_self())
+        joined = self._joined(whole)
         start = whole.rows.start.tolist()
         found = []
         for place in range(whole.rows.connections):
             one = stored.take(slice(start[place], start[place + 1]))
-            verdicts, steps = self._describe(whole, place, one, captures, (begin or {}).get(place, 0))
+            verdicts, steps = self._describe(whole, place, one, joined, captures, (begin or {}).get(place, 0))
             connection = Connections(verdicts, self.keys, self._names, captures)[0]
             found.append((replace(connection, stream=place), steps))
         return found
 
     def _describe(
-        self, whole: Split, place: int, stored: StoredRows, captures: list[str], begin: int = 0
+        self, whole: Split, place: int, stored: StoredRows, joined: QuoteTable, captures: list[str], begin: int = 0
     ) -> tuple[Verdicts, tuple[Step, ...]]:
         rows = whole.rows.only(place)
         one = Split(rows, whole.conversation[place : place + 1], whole.originator_is_higher[place : place + 1])
-        verdicts, events = decide(one, stored["encapsulation"], self._fast_open(), self._is_unreachable(one))
+        verdicts, events = decide(one, stored["encapsulation"], self._fast_open(), joined.of(place))
         home = int(stored["capture"][0])
 
         def frame_name(i: int) -> Frame:
@@ -151,8 +149,3 @@ def _order(table: VerdictTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     columns = table.columns
     order: NDArray[np.int64] = columns["first_capture"][rows].astype(np.int64) << 32 | columns["first_frame"][rows]
     return order
-
-
-def _syn_identity(conversation: NDArray[np.int64], seq: NDArray[np.uint32] | NDArray[np.int64]) -> NDArray[np.int64]:
-    identity: NDArray[np.int64] = conversation.astype(np.int64) << 32 | (seq.astype(np.int64) & 0xFFFFFFFF)
-    return identity

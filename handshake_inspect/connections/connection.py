@@ -112,6 +112,39 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
+class IcmpError:
+    """One ICMP or ICMPv6 error that quotes a segment of the connection (RFC 9293 §3.9.2.2)."""
+
+    frame: Frame
+    time_ns: int
+    #: Address of who sent it: a router on the way, or the other end.
+    source: str
+    type: int
+    code: int
+    #: What it says: "port unreachable", "fragmentation needed" ...
+    message: str
+    #: What TCP is to do with it: "hard" (abort), "soft" (keep trying), "path-mtu" (send less at once) or "advice"
+    #: (nothing).
+    kind: str
+    #: Whose segment it quotes; to that end it goes.
+    quotes: End
+    #: The quoted sequence number; None if the quote ends before it.
+    seq: int | None
+    #: seq − ISS of that end, as in `Step`; and the same in letters, x or y.
+    relative_seq: int | None
+    symbolic_seq: str | None
+    #: Control bits of the quoted segment, as in `Step`; None if the quote ends before them.
+    flags: str | None
+    #: MTU of the next hop in octets; None if the error has none.
+    mtu: int | None
+    #: It quotes the originator's SYN.
+    answers_syn: bool
+    #: Had that end sent a segment with this number? False: forged, or about an older connection (RFC 5927 §4.1: to be
+    #: ignored). None: cannot be told.
+    was_sent: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimeWait:
     """One end's TIME-WAIT."""
 
@@ -233,6 +266,8 @@ class Connection:
     handshake: Handshake
     teardown: Teardown
     resets: tuple[Reset, ...]
+    #: ICMP errors that quote its segments, by time. They move no state: whether they arrived no segment shows.
+    icmp_errors: tuple[IcmpError, ...]
     #: The states that the segments show, without repeats; None if nothing is proven of an end.
     states: Pair[tuple[str, ...] | None]
     time_wait: tuple[TimeWait, ...]

@@ -16,6 +16,7 @@ from handshake_inspect.connections.connection import (
     Endpoint,
     Frame,
     Handshake,
+    IcmpError,
     Pair,
     Reset,
     SynOptions,
@@ -98,6 +99,13 @@ class Connections(Sequence[Connection]):
         return has
 
     @cached_property
+    def _has_icmp_errors(self) -> NDArray[np.bool_]:
+        """Does an ICMP error belong to a connection? Shape (m,)."""
+        has = np.zeros(len(self), np.bool_)
+        has[self.verdicts.icmp_errors["connection"]] = True
+        return has
+
+    @cached_property
     def _next_user(self) -> NDArray[np.int64]:
         """Row of the connection that used the same sockets next, NONE if there is none. Shape (m,)."""
         table = self.verdicts.table
@@ -155,6 +163,7 @@ class Connections(Sequence[Connection]):
                 half_closed_ns=_known(cell["half_closed_ns"]),
             ),
             resets=self._resets(row, home) if self._has_resets[row] else (),
+            icmp_errors=self._icmp_errors(row, cell) if self._has_icmp_errors[row] else (),
             states=Pair(*judgement.states),
             time_wait=self._time_wait(row) if judgement.time_wait else (),
             findings=(),
@@ -186,6 +195,15 @@ class Connections(Sequence[Connection]):
                 reason=reset_reason(table, i),
             )
             for i in at
+        )
+
+    def _icmp_errors(self, row: int, cell: dict[str, int]) -> tuple[IcmpError, ...]:
+        table = self.verdicts.icmp_errors
+        iss = (_known(cell["iss_o"]), _known(cell["iss_r"]))
+        at = range(*np.searchsorted(table["connection"], [row, row + 1]))
+        frames = ((int(table["capture"][i]), int(table["frame"][i])) for i in at)
+        return tuple(
+            table.error(i, self._frame(cell["first_capture"], *frame), iss) for i, frame in zip(at, frames, strict=True)
         )
 
     def _time_wait(self, row: int) -> tuple[TimeWait, ...]:

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 # Control bits as in the header (RFC 9293 §3.1).
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
+FLAG_NAMES = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
+#: Control bits in the order in which people say them.
+SPOKEN = (1, 0, 2, 3, 5, 6, 7, 8, 4)
 
 ORIGINATOR, RESPONDER = 0, 1
 
@@ -110,3 +113,9 @@ class ConnectionRows:
 def control_keys(rows: ConnectionRows) -> NDArray[np.int64]:
     """Return control bits and presence of payload of each row, as an index into tables. Shape (n,)."""
     return ((rows.flags & np.uint16(KEY_BITS)) | (rows.payload > 0) * np.uint16(KEY_PAYLOAD)).astype(np.int64)
+
+
+def flag_names(flags: int) -> str:
+    """Spell control bits: "SYN,ACK"; an unnamed (reserved) bit as its value in hexadecimal."""
+    names = [FLAG_NAMES[bit] for bit in SPOKEN if flags >> bit & 1]
+    return ",".join([*names, *([f"0x{flags >> 9 << 9:x}"] if flags >> 9 else [])])

@@ -35,7 +35,7 @@ class Fact(IntFlag):
     FAST_OPEN_REQUESTED = 1 << 8  # RFC 7413: the option, or data, on the SYN
     FAST_OPEN_DATA = 1 << 9  # octets on the SYN
     FAST_OPEN_ACCEPTED = 1 << 10  # the SYN-ACK acknowledges octets on the SYN
-    UNREACHABLE = 1 << 11  # an ICMP error quotes a SYN
+    UNREACHABLE = 1 << 11  # an ICMP error quotes the SYN, and says that it was not delivered
     ORIGINATOR_SILENT = 1 << 12  # none of its segments was captured
     RESPONDER_SILENT = 1 << 13
     ORIGINATOR_FIN_INFERRED = 1 << 14
@@ -61,7 +61,7 @@ def find_shapes(
     """Number the shapes of all connections. Returns the shape of each connection and the shapes.
 
     `fast_open_option` says of each `Names.options` number whether it has the Fast Open option, `unreachable` of each
-    connection whether an ICMP error quotes one of its SYNs.
+    connection whether an ICMP error says that its SYN was not delivered.
     """
     starts = _starts(rows, events)
     facts = _facts(rows, events, fast_open_option) | np.where(unreachable, int(Fact.UNREACHABLE), 0)

@@ -19,20 +19,10 @@ from handshake_inspect.connections.kinds import SIDES, Judgement
 from handshake_inspect.connections.machine import Walk
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.numbers import UNKNOWN, running_maximum
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows, flag_names
 from handshake_inspect.connections.verdict import BELIED, ResetTable, octets_in_words, reset_reason
-from handshake_inspect.tcp.seqnum import add
+from handshake_inspect.tcp.seqnum import add, spelled
 from handshake_inspect.tcp.states import Event, State
-
-FLAG_NAMES = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
-#: Control bits in the order in which people say them.
-SPOKEN = (1, 0, 2, 3, 5, 6, 7, 8, 4)
-
-
-def flag_names(flags: int) -> str:
-    """Spell control bits: "SYN,ACK"; an unnamed (reserved) bit as its value in hexadecimal."""
-    names = [FLAG_NAMES[bit] for bit in SPOKEN if flags >> bit & 1]
-    return ",".join([*names, *([f"0x{flags >> 9 << 9:x}"] if flags >> 9 else [])])
 
 
 def steps_of(
@@ -241,7 +231,7 @@ class _Sums:
             return "v" if relative == self._v else f"v+{relative - self._v}"
         if not bool(self._rows.iss_known[0, side]):
             return str(relative) if self._heard[side] else str(self.absolute(side, relative))
-        return _plus(letters.initial, relative)
+        return spelled(letters.initial, relative)
 
     def is_repeat(self, i: int) -> bool:
         """Was all of the segment captured before? False for segments without length."""
@@ -404,13 +394,3 @@ class _Sums:
 
 def _value_before(running: NDArray[np.int64], i: int) -> int:
     return int(running[i - 1]) if i else UNKNOWN
-
-
-def _plus(letter: str, relative: int) -> str:
-    if relative == 0:
-        return letter
-    if relative == 1:
-        return f"{letter}+1"
-    if relative > 1:
-        return f"{letter}+1+{relative - 1}"
-    return f"{letter}-{-relative}"

@@ -18,6 +18,7 @@ from handshake_inspect.connections.events import Events, find_events
 from handshake_inspect.connections.kinds import Judgement, judge
 from handshake_inspect.connections.moments import NEVER, row_of
 from handshake_inspect.connections.numbers import UNKNOWN
+from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST, SYN, ConnectionRows
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, first_of, last_of
@@ -149,6 +150,10 @@ class Verdicts:
     gaps: GapTable = field(default_factory=GapTable.empty)
     #: Distinct values of `conn_state` and `history`.
     words: list[str] = field(default_factory=list)
+    icmp_errors: QuoteTable = field(default_factory=QuoteTable.empty)
+    #: ICMP errors that quote a segment of no connection, and second copies of errors, over the whole run.
+    unmatched_errors: int = 0
+    error_copies: int = 0
 
     def extend(self, parts: list[Verdicts]) -> None:
         """Put the answers about further partitions below these."""
@@ -166,6 +171,7 @@ class Verdicts:
             part.resets.columns["connection"] += offset
             part.restarts.columns["connection"] += offset
             part.gaps.columns["connection"] += offset
+            part.icmp_errors.columns["connection"] += offset
             offset += len(part.table)
             tables.append(part.table)
         self.table = VerdictTable.gather(tables)
@@ -173,21 +179,23 @@ class Verdicts:
         self.resets = ResetTable.concatenate([part.resets for part in parts])
         self.restarts = RestartTable.concatenate([part.restarts for part in parts])
         self.gaps = GapTable.concatenate([part.gaps for part in parts])
+        self.icmp_errors = QuoteTable.concatenate([part.icmp_errors for part in parts])
 
 
 def decide(
     part: Split,
     encapsulation: NDArray[np.uint16],
     fast_open_option: NDArray[np.bool_],
-    unreachable: NDArray[np.bool_],
+    icmp_errors: QuoteTable,
 ) -> tuple[Verdicts, Events]:
     """Answer everything about the connections of one partition.
 
-    `encapsulation` has one entry per row, `fast_open_option` one per option list, `unreachable` one per connection.
+    `encapsulation` has one entry per row, `fast_open_option` one per option list; `icmp_errors` are those of
+    these connections.
     """
     rows = part.rows
     events = find_events(rows)
-    shape, shapes = find_shapes(rows, events, fast_open_option, unreachable)
+    shape, shapes = find_shapes(rows, events, fast_open_option, icmp_errors.unreachable(rows.connections))
     judgements = [judge(one) for one in shapes]
     columns = {
         "conversation": part.conversation,
@@ -212,7 +220,9 @@ def decide(
     columns["completeness"] = words.completeness
     table = VerdictTable(columns)
     gaps = GapTable({"connection": words.with_gaps, "octets": words.gap_octets})
-    verdicts = Verdicts(table, judgements, _resets(rows, events), _restarts(rows, table), gaps, list(names))
+    verdicts = Verdicts(
+        table, judgements, _resets(rows, events), _restarts(rows, table), gaps, list(names), icmp_errors
+    )
     return verdicts, events
 
 

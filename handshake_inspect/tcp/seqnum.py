@@ -19,3 +19,14 @@ def distance(start: int, end: int) -> int:
 def before(a: int, b: int) -> bool:
     """Is `a` < `b` in the sense of RFC 9293 §3.4?"""
     return distance(a, b) > 0
+
+
+def spelled(letter: str, relative: int) -> str:
+    """Spell a number relative to an initial sequence number in letters: "x", "x+1", "x+1+1460", "x-3"."""
+    if relative == 0:
+        return letter
+    if relative == 1:
+        return f"{letter}+1"
+    if relative > 1:
+        return f"{letter}+1+{relative - 1}"
+    return f"{letter}-{-relative}"

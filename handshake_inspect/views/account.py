@@ -11,6 +11,7 @@ from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, End, Pair, Step, TimeWait
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.icmp_lines import sentences
 from handshake_inspect.views.ladder_layout import wrap
 from handshake_inspect.views.words import (
     HANDSHAKE_SENTENCES,
@@ -40,13 +41,14 @@ def account(
     paragraphs = [
         ("Opening", opening(connection, names)),
         ("Times", times(connection)),
+        ("ICMP", list(sentences(connection.icmp_errors, names))),
         ("Closing", closing(connection, names)),
         ("Books", books(connection, steps, names)),
         ("TIME-WAIT", time_wait(connection, steps, names, when)),
         ("Findings", [Text(f"{f.code}: {printable(f.message)}") for f in connection.findings]),
     ]
-    for heading, sentences in paragraphs:
-        for index, sentence in enumerate(sentences):
+    for heading, said in paragraphs:
+        for index, sentence in enumerate(said):
             for number, line in enumerate(wrap(sentence, width - HEADING, indent=0)):
                 first = heading if index == number == 0 else ""
                 yield Text().append(first.ljust(HEADING), "bold").append_text(line)

@@ -16,6 +16,7 @@ from handshake_inspect.connections.connection import (
     Finding,
     Frame,
     Handshake,
+    IcmpError,
     Pair,
     Reset,
     StateAt,
@@ -53,6 +54,7 @@ def connection_object(connection: Connection, *, steps: tuple[Step, ...] | None 
         "handshake": _handshake(connection.handshake),
         "teardown": _teardown(connection.teardown),
         "resets": [_reset(reset) for reset in connection.resets],
+        "icmp_errors": [_icmp_error(error) for error in connection.icmp_errors],
         "states": {
             "originator": _list_or_none(connection.states.originator),
             "responder": _list_or_none(connection.states.responder),
@@ -205,6 +207,26 @@ def _teardown(teardown: Teardown) -> Json:
 
 def _reset(reset: Reset) -> Json:
     return {"frame": _frame(reset.frame), "by": reset.by, "valid": reset.valid, "reason": reset.reason}
+
+
+def _icmp_error(error: IcmpError) -> Json:
+    return {
+        "frame": _frame(error.frame),
+        "time_ns": error.time_ns,
+        "source": error.source,
+        "type": error.type,
+        "code": error.code,
+        "message": error.message,
+        "kind": error.kind,
+        "quotes": error.quotes,
+        "seq": error.seq,
+        "relative_seq": error.relative_seq,
+        "symbolic_seq": error.symbolic_seq,
+        "flags": error.flags,
+        "mtu": error.mtu,
+        "answers_syn": error.answers_syn,
+        "was_sent": error.was_sent,
+    }
 
 
 def _time_wait(wait: TimeWait) -> Json:

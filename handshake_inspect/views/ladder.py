@@ -14,10 +14,11 @@ from typing import TypeGuard
 from rich.cells import cell_len
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, Frame, Pair, StateAt, Step
+from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Pair, StateAt, Step
 from handshake_inspect.views.account import account
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.folding import Fold, fold
+from handshake_inspect.views.icmp_lines import details, label, short_label, spelling_of, with_errors
 from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions, Numbers, Payload
 from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow, flow_together, wrap
@@ -30,7 +31,7 @@ __all__ = ["LadderOptions", "Numbers", "Payload", "SocketCall", "end_names", "la
 LONG_NS = 100_000_000_000
 
 
-Row = Step | Fold | CallMark
+Row = Step | Fold | CallMark | IcmpError
 
 
 def ladder(
@@ -84,19 +85,24 @@ class _Drawing:
         self.connection = connection
         self.options = options
         self.names = end_names(connection)
-        self.shown: list[Row] = merge(fold(steps) if options.fold else iter(steps), call_marks(calls, steps))
+        segments_and_errors = with_errors(fold(steps) if options.fold else iter(steps), connection.icmp_errors)
+        self.shown: list[Row] = merge(segments_and_errors, call_marks(calls, steps))
         self.zero_ns = _zero(calls, steps)
-        self.in_seconds = bool(steps) and steps[-1].time_ns - self.zero_ns >= LONG_NS
+        last: list[Row] = [*steps[-1:], *connection.icmp_errors[-1:]]
+        self.in_seconds = max(map(row_time, last), default=0) - self.zero_ns >= LONG_NS
+        self.spelling = spelling_of(steps) if connection.icmp_errors else {}
         self.cells = Cells(options, payload)
         segments = [row for row in self.shown if isinstance(row, Step)]
+        frames = [row.frame for row in self.shown if isinstance(row, Step | IcmpError)]
         labels = [self.cells.label(step).cell_len for step in segments]
         payloads = [len(f" {text}") if (text := self.cells.payload(step)) else 0 for step in segments]
+        errors = [label(error).cell_len for error in connection.icmp_errors]
         self.layout = Layout.fitting(
             options.width,
-            frame=max([5, *(len(frame_text(step.frame)) for step in segments)]),
+            frame=max([5, *(len(frame_text(frame)) for frame in frames)]),
             time=max([7, *(len(self.time(row_time(row))) for row in self.shown)]),
             label=max([0, *labels]),
-            with_payload=max([0, *map(sum, zip(labels, payloads, strict=True))]),
+            with_payload=max([0, *map(sum, zip(labels, payloads, strict=True)), *errors]),
             call=max([0, *(cell_len(row.text) for row in self.shown if is_right_call(row))]),
         )
         self.marks: set[str] = set()
@@ -150,6 +156,8 @@ class _Drawing:
                 yield self.call_line(row)
             elif isinstance(row, Fold):
                 yield from self.fold_lines(row)
+            elif isinstance(row, IcmpError):
+                yield from self.error_lines(row)
             else:
                 passed, now = walk.after(row)
                 for left, right in passed:
@@ -194,11 +202,8 @@ class _Drawing:
         )
         proofs = [self.cells.proof(line) for line in step.arithmetic]
         beside = flow(proofs, layout.proof) if layout.proof else []
-        time = self.time(step.time_ns)
-        if layout.frame:
-            time = frame_text(step.frame).rjust(layout.frame) + time.rjust(layout.time - layout.frame)
         left, right = self.state(now.originator), self.state(now.responder)
-        yield layout.row(time, left, drawn, right, beside[0] if beside else None)
+        yield layout.row(self.when(step), left, drawn, right, beside[0] if beside else None)
         for lane, proof in zip_longest(self.payload_lines(step, rest), beside[1:]):
             yield layout.row("", Text(), lane or Text(), Text(), proof)
         if not layout.proof:
@@ -206,6 +211,29 @@ class _Drawing:
         if step.ignored is not None:
             said = Text(f"ignored: {printable(step.ignored)}", "red")
             yield from (layout.under_lane(line) for line in wrap(said, layout.below))
+
+    def error_lines(self, error: IcmpError) -> Iterator[Text]:
+        """Yield the line of an ICMP error, which comes from the other end or from the way, and what it quotes."""
+        layout, connection = self.layout, self.connection
+        said, more = label(error), details(error, self.options.numbers, self.spelling)
+        if said.cell_len > layout.lane - ARROW:
+            said, more = short_label(error), [Text(error.message, said.style), *more]
+        to_right = error.quotes == "responder"
+        sender = connection.originator if to_right else connection.responder
+        arrives, whole = error.was_sent is not False, error.source == sender.ip
+        drawn = arrow(said, layout.lane, to_right=to_right, arrives=arrives, style="red", whole=whole)
+        beside = flow(more, layout.proof) if layout.proof else []
+        yield layout.row(self.when(error), Text(), drawn, Text(), beside[0] if beside else None)
+        yield from (layout.row("", Text(), Text(), Text(), line) for line in beside[1:])
+        if not layout.proof:
+            yield from (layout.under_lane(line) for line in flow(more, layout.below))
+
+    def when(self, row: Step | IcmpError) -> str:
+        """Return the text of the time column, with the number of the frame if that is shown."""
+        time, layout = self.time(row.time_ns), self.layout
+        if not layout.frame:
+            return time
+        return frame_text(row.frame).rjust(layout.frame) + time.rjust(layout.time - layout.frame)
 
     def label_and_rest(self, step: Step) -> tuple[Text, str]:
         """Return what stands on the arrow, and the payload if that must go below it."""
@@ -236,7 +264,7 @@ class _Drawing:
         return seconds(time_ns - self.zero_ns) if self.in_seconds else milliseconds(time_ns - self.zero_ns)
 
 
-def merge(rows: Iterable[Step | Fold], marks: Sequence[CallMark]) -> list[Row]:
+def merge(rows: Iterable[Step | Fold | IcmpError], marks: Sequence[CallMark]) -> list[Row]:
     """Put socket calls between the segments by time; segments keep the order in which they were captured."""
     merged: list[Row] = []
     waiting = list(marks)

@@ -118,13 +118,18 @@ class Layout:
         return Text(" " * self.lane_start).append_text(text)
 
 
-def arrow(label: Text, width: int, *, to_right: bool, arrives: bool, style: str) -> Text:
-    """Draw `─ label ─────▶` or `◀───── label ─` in `width` columns; ✗ for the head if it is not accepted."""
+def arrow(label: Text, width: int, *, to_right: bool, arrives: bool, style: str, whole: bool = True) -> Text:
+    """Draw `─ label ─────▶` or `◀───── label ─` in `width` columns; ✗ for the head if it is not accepted.
+
+    Not `whole`: it begins on the way, and takes two thirds of the width or what the label needs.
+    """
     label = clip(label, width - ARROW)
-    shaft = "─" * (width - 4 - label.cell_len)
+    length = width if whole else max(width * 2 // 3, label.cell_len + ARROW)
+    shaft = "─" * (length - 4 - label.cell_len)
     head = ("▶" if to_right else "◀") if arrives else "✗"
     line = Text()
     if to_right:
+        line.append(" " * (width - length))
         line.append("─ ", style).append_text(label).append(" ").append(shaft + head, style)
     else:
         line.append(head + shaft, style).append(" ").append_text(label).append(" ─", style)

@@ -40,6 +40,13 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
     datagrams = sum(capture.datagrams for capture in inspection.captures)
     if datagrams and not udp_listed:
         yield f"UDP: {counted(datagrams, 'datagram')}; {udp_lister} lists who asked and who answered"
+    if inspection.unmatched_icmp_errors:
+        count = inspection.unmatched_icmp_errors
+        quote = counted(count, "ICMP error about TCP quotes", "ICMP errors about TCP quote")
+        yield f"{quote} a segment of no connection that was captured"
+    if inspection.icmp_error_copies:
+        copies = counted(inspection.icmp_error_copies, "ICMP error")
+        yield f"{copies} captured twice within 0.1 ms, as loopback shows them: told once"
     duplicates = inspection.duplicates
     if duplicates:
         yield f"{counted(duplicates, 'segment')} captured twice within 0.1 ms, as loopback shows them: counted once"

@@ -1,7 +1,8 @@
-"""One line per segment with both states: what `sniff` prints while connections live.
+"""One line per segment with both states, and per ICMP error: what `sniff` prints while connections live.
 
-In: a connection and one of its steps. Out: styled text; the originator stands on the left. Where there is no width to
-fit to, a line is complete in itself; on a terminal the addresses stand once, above the first segment of their stream.
+In: a connection and one of its steps or errors. Out: styled text; the originator stands on the left. Where there is no
+width to fit to, a line is complete in itself; on a terminal the addresses stand once, above the first segment of their
+stream.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, StateAt, Step
+from handshake_inspect.connections.connection import Connection, IcmpError, StateAt, Step
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.icmp_lines import details, label
 from handshake_inspect.views.ladder_layout import STATE, pad, wrap
 from handshake_inspect.views.ladder_states import state_text
 from handshake_inspect.views.words import time_of_day
@@ -22,28 +24,30 @@ WIDTH_FOR_MICROSECONDS = 100
 SEGMENT_MIN = 24
 
 
-def segment_line(connection: Connection, step: Step) -> Text:
+def segment_line(connection: Connection, step: Step | IcmpError) -> Text:
     """Return the line: time of day, stream, originator, its state, direction, responder, its state, segment."""
+    left, right = _states(step)
     line = Text(f"{time_of_day(step.time_ns, 'local')} {connection.stream:>4}  ")
-    line.append(f"{connection.originator} ").append_text(pad(_known(step.states.originator), STATE))
+    line.append(f"{connection.originator} ").append_text(pad(left, STATE))
     line.append_text(_direction(step))
-    line.append(f"{connection.responder} ").append_text(pad(_known(step.states.responder), STATE))
-    return line.append("  ").append_text(_segment(step))
+    line.append(f"{connection.responder} ").append_text(pad(right, STATE))
+    return line.append("  ").append_text(_said(step))
 
 
-def fitted_lines(connection: Connection, step: Step, width: int, *, first: bool) -> Iterator[Text]:
+def fitted_lines(connection: Connection, step: Step | IcmpError, width: int, *, first: bool) -> Iterator[Text]:
     """Yield the same for a terminal of `width`; `first`: nothing of this stream was printed yet."""
     time = time_of_day(step.time_ns, "local")
     begin = f"{time if width >= WIDTH_FOR_MICROSECONDS else time[:-3]} {connection.stream:>3}  "
     if first:
         names = Text(f"{connection.originator} → {connection.responder}", "bold")
         yield from _hanging(Text(f"{connection.stream:>{len(begin) - 2}}  "), names, width)
-    line = Text(begin).append_text(pad(_known(step.states.originator), STATE)).append_text(_direction(step))
-    line.append_text(pad(_known(step.states.responder), STATE)).append("  ")
+    left, right = _states(step)
+    line = Text(begin).append_text(pad(left, STATE)).append_text(_direction(step))
+    line.append_text(pad(right, STATE)).append("  ")
     if width - line.cell_len < SEGMENT_MIN:
         yield line
         line = Text(" " * len(begin))
-    yield from _hanging(line, _segment(step), width)
+    yield from _hanging(line, _said(step), width)
 
 
 def _hanging(begin: Text, rest: Text, width: int) -> Iterator[Text]:
@@ -54,8 +58,22 @@ def _hanging(begin: Text, rest: Text, width: int) -> Iterator[Text]:
         yield line.append_text(part)
 
 
-def _direction(step: Step) -> Text:
-    return Text(" → " if step.sender == "originator" else " ← ", "bold")
+def _direction(step: Step | IcmpError) -> Text:
+    to_right = step.quotes == "responder" if isinstance(step, IcmpError) else step.sender == "originator"
+    return Text(" → " if to_right else " ← ", "bold")
+
+
+def _states(step: Step | IcmpError) -> tuple[Text, Text]:
+    """Return both states after a segment; an ICMP error moves none."""
+    if isinstance(step, IcmpError):
+        return Text(), Text()
+    return _known(step.states.originator), _known(step.states.responder)
+
+
+def _said(step: Step | IcmpError) -> Text:
+    if isinstance(step, IcmpError):
+        return Text(", ").join([label(step), *details(step, "symbolic")])
+    return _segment(step)
 
 
 def _segment(step: Step) -> Text:

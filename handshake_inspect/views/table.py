@@ -6,6 +6,7 @@ The first rows decide how wide the columns are, so that a table of any length is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -130,6 +131,7 @@ def notes(connection: Connection) -> list[str]:
     if connection.encapsulation:
         said.append(printable(" ".join(connection.encapsulation)))
     said += _opening_notes(connection.handshake)
+    said += _icmp_notes(connection)
     said += _closing_notes(connection.teardown)
     if any(reset.valid is False for reset in connection.resets):
         said.append("RST ignored")
@@ -153,6 +155,12 @@ def _opening_notes(opening: Handshake) -> Iterator[str]:
         yield f"SYN-ACK sent {opening.syn_ack_retransmissions + 1}×"
     if opening.fast_open is not None:
         yield f"fast open {opening.fast_open}"
+
+
+def _icmp_notes(connection: Connection) -> Iterator[str]:
+    """Yield what ICMP errors said, each once."""
+    for message, count in Counter(error.message for error in connection.icmp_errors).items():
+        yield f"ICMP {message}" + (f" {count}×" if count > 1 else "")
 
 
 def _closing_notes(closing: Teardown) -> Iterator[str]:

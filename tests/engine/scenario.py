@@ -279,7 +279,7 @@ def inspect_segments(
     inspector = Inspector(profile=profile)
     capture = inspector.begin_capture("scenario.pcap", "pcap")
     table = table_of(segments, inspector, ends)
-    errors = _icmp_errors(list(quoted), ends)
+    errors = _icmp_errors(list(quoted), ends, int(table["time_ns"].max(initial=0)))
     size = block_rows or max(len(table), 1)
     for a in range(0, len(table), size):
         part = table.take(slice(a, a + size))
@@ -302,7 +302,7 @@ def inspect_many(conversations: Sequence[tuple[Sequence[Segment], Ends]]) -> Ins
     return inspector.result()
 
 
-def _icmp_errors(quoted: list[int], ends: Ends) -> IcmpErrorTable:
+def _icmp_errors(quoted: list[int], ends: Ends, time_ns: int) -> IcmpErrorTable:
     errors = IcmpErrorTable.empty(len(quoted))
     for i, seq in enumerate(quoted):
         row = {
@@ -313,8 +313,11 @@ def _icmp_errors(quoted: list[int], ends: Ends) -> IcmpErrorTable:
             "dst_port": ends.b[2],
             "protocol": 6,
             "seq": seq,
+            "has_seq": 1,
+            "quoted_flags": -1,
             "icmp_type": 3,
             "icmp_code": 1,
+            "time_ns": time_ns,
         }
         for name, value in row.items():
             errors.columns[name][i] = value

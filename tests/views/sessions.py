@@ -11,6 +11,7 @@ from handshake_inspect.connections.connection import (
     Endpoint,
     Frame,
     Handshake,
+    IcmpError,
     Pair,
     StateAt,
     Step,
@@ -212,6 +213,7 @@ def four_way() -> Connection:
             half_closed_ns=160962000,
         ),
         resets=(),
+        icmp_errors=(),
         states=Pair(
             ("CLOSED", "SYN-SENT", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"),
             ("LISTEN", "SYN-RECEIVED", "ESTABLISHED", "CLOSE-WAIT", "LAST-ACK", "CLOSED"),
@@ -335,6 +337,82 @@ def long_transfer(segments: int = 600) -> Connection:
         history="ShAd",
         completeness=15,
     )
+
+
+def icmp_error(us: int, frame: int, message: tuple[int, int, str, str], source: str = "203.0.113.9") -> IcmpError:
+    """An error that quotes 8 octets of the SYN; `message`: type, code, words and kind."""
+    return IcmpError(
+        frame=frame,
+        time_ns=at(us),
+        source=source,
+        type=message[0],
+        code=message[1],
+        message=message[2],
+        kind=message[3],
+        quotes="originator",
+        seq=X,
+        relative_seq=0,
+        symbolic_seq="x",
+        flags=None,
+        mtu=None,
+        answers_syn=True,
+        was_sent=True,
+    )
+
+
+def unreachable() -> Connection:
+    """Two routers tell that a SYN went nowhere, and so does the host itself."""
+    story = Story()
+    story.now["responder"] = StateAt(None, None)
+    story.tell(0, "originator", "SYN", (0, "x"), None, originator=sent("SYN-SENT"))
+    story.tell(1_000_000, "originator", "SYN", (0, "x"), None, again=True)
+    base = four_way()
+    steps = (story.steps[0], replace(story.steps[1], frame=4))
+    return replace(
+        base,
+        stream=4,
+        steps=steps,
+        last_frame=4,
+        last_ns=steps[-1].time_ns,
+        segments=Pair(2, 0),
+        octets=Pair(0, 0),
+        sent_octets=Pair(None, None),
+        missing_octets=Pair(None, None),
+        handshake=replace(
+            base.handshake, kind="unreachable", complete=False, syn_retransmissions=1, syn_to_syn_ack_ns=None,
+            syn_ack_to_ack_ns=None, initial_rtt_ns=None, options=Pair(base.handshake.options.originator, None),
+        ),
+        teardown=Teardown("none", None, (), None, None, 0, None),
+        icmp_errors=(
+            icmp_error(3_000, 2, (3, 1, "host unreachable", "soft")),
+            icmp_error(4_000, 3, (3, 13, "communication administratively prohibited", "hard"), "203.0.113.99"),
+            icmp_error(1_000_500, 5, (3, 3, "port unreachable", "hard"), "127.0.0.1"),
+            icmp_error(1_000_600, 6, (3, 1, "host unreachable", "soft")),
+        ),
+        states=Pair(("CLOSED", "SYN-SENT"), None),
+        time_wait=(),
+        conn_state="S0",
+        history="S",
+        completeness=1,
+        initial_seq=Pair(X, None),
+    )  # fmt: skip
+
+
+def too_big() -> Connection:
+    """The ordinary session, with a router that tells the client of a smaller MTU, and a forged error to the server."""
+    base = four_way()
+    needed = replace(
+        icmp_error(125, 21, (3, 4, "fragmentation needed", "path-mtu")), answers_syn=False, mtu=1400,
+        seq=(X + 1) % 2**32, relative_seq=1, symbolic_seq="x+1", flags="PSH,ACK",
+    )  # fmt: skip
+    forged = replace(
+        icmp_error(180, 22, (3, 2, "protocol unreachable", "hard"), "127.0.0.1"), answers_syn=False, quotes="responder",
+        seq=(Y + 90_000) % 2**32, relative_seq=90_000, symbolic_seq="y+1+89999", was_sent=False,
+    )  # fmt: skip
+    cut = replace(
+        needed, frame=23, time_ns=at(500_000), seq=None, relative_seq=None, symbolic_seq=None, flags=None, mtu=None
+    )
+    return replace(base, stream=5, icmp_errors=(needed, forged, cut))
 
 
 def calls() -> list[Call]:

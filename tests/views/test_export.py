@@ -22,14 +22,14 @@ from handshake_inspect.views import export
 from handshake_inspect.views.contract import connection_object, step_object
 from handshake_inspect.views.escape import octets_text, printable
 from handshake_inspect.views.fields import FIELDS
-from tests.views.sessions import aborted, four_way
+from tests.views.sessions import aborted, four_way, unreachable
 
 PCAPS = Path(__file__).parent.parent.parent / "pcaps"
 
 CONTRACT = [
     "stream", "capture", "protocol", "ip_version", "encapsulation", "originator", "responder",
     "first_frame", "last_frame", "first_ns", "last_ns", "segments", "duplicates", "octets", "sent_octets",
-    "missing_octets", "handshake", "teardown", "resets", "states", "time_wait", "findings", "conn_state",
+    "missing_octets", "handshake", "teardown", "resets", "icmp_errors", "states", "time_wait", "findings", "conn_state",
     "history", "completeness",
 ]  # fmt: skip
 
@@ -43,6 +43,10 @@ def test_names_and_their_order_are_those_of_the_contract() -> None:
     ]  # fmt: skip
     assert list(found["teardown"]) == [
         "kind", "complete", "missing", "closed_first", "reset_by", "fin_retransmissions", "half_closed_ns",
+    ]  # fmt: skip
+    assert list(connection_object(unreachable())["icmp_errors"][0]) == [
+        "frame", "time_ns", "source", "type", "code", "message", "kind", "quotes", "seq", "relative_seq",
+        "symbolic_seq", "flags", "mtu", "answers_syn", "was_sent",
     ]  # fmt: skip
     assert list(found["time_wait"][0]) == [
         "owner", "entered_ns", "restarts_ns", "profile", "earliest_end_ns", "outcome",
@@ -61,6 +65,7 @@ def test_fields_lists_exactly_the_leaves_of_the_contract() -> None:
     finding = Finding("some-code", "note", (1,), "text")
     found = connection_object(replace(aborted(), findings=(finding,), time_wait=four_way().time_wait))
     found["resets"] = [{"frame": 1, "by": "originator", "valid": None, "reason": ""}]
+    found["icmp_errors"] = connection_object(unreachable())["icmp_errors"]
     assert set(leaves(found)) == set(FIELDS)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,18 @@ from rich.cells import cell_len
 from handshake_inspect.connections.connection import Connection, Pair
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder
-from tests.views.sessions import PAYLOAD, aborted, call, calls, four_way, long_transfer, three_segment
+from tests.views.sessions import (
+    PAYLOAD,
+    aborted,
+    call,
+    calls,
+    four_way,
+    icmp_error,
+    long_transfer,
+    three_segment,
+    too_big,
+    unreachable,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 SESSIONS: dict[str, Callable[[], Connection]] = {
@@ -23,6 +35,8 @@ SESSIONS: dict[str, Callable[[], Connection]] = {
     "three-segment": three_segment,
     "aborted": aborted,
     "long-transfer": long_transfer,
+    "unreachable": unreachable,
+    "too-big": too_big,
 }
 
 
@@ -35,7 +49,7 @@ def picture(name: str, options: LadderOptions) -> str:
         title="echo on 127.0.0.1:8000",
         facts=[f"{len(connection.steps)} segments"],
         calls=calls() if name == "four-way" else (),
-        payload=None if name == "long-transfer" else PAYLOAD,
+        payload=None if name in ("long-transfer", "unreachable") else PAYLOAD,
         options=options,
     )
     return "".join(line.plain.rstrip() + "\n" for line in lines)
@@ -159,6 +173,46 @@ def test_the_books_name_only_what_is_missing() -> None:
     assert books(None, fin=True) == "cannot be told without its SYN."
     assert books(None, fin=False) == "cannot be told without its SYN and FIN."
     assert books(7, fin=True) == "cannot be told."
+
+
+def arrows(name: str, width: int) -> list[str]:
+    """Return the arrows of a ladder, each from its left end to its right one."""
+    found = [re.search("[◀─✗].*[▶─✗]", line) for line in picture(name, LadderOptions(width=width)).splitlines()]
+    return [one.group() for one in found if one and len(one.group()) > 10]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_an_icmp_error_stands_between_the_segments_and_goes_to_whom_it_quotes(width: int) -> None:
+    said = [(arrow[0], re.sub("[◀─▶✗]", "", arrow).strip()) for arrow in arrows("unreachable", width)]
+    assert (said[0], said[3]) == (("─", "SYN seq=x"), ("─", "SYN seq=x again"))
+    assert [one for one in said if "ICMP" in one[1]] == [said[1], said[2], said[4], said[5]]
+    assert {head for head, _ in (said[1], said[2], said[4], said[5])} == {"◀"}
+    (forged,) = (arrow for arrow in arrows("too-big", width) if "protocol unreachable" in arrow)
+    assert forged[-1] == "✗"
+
+
+def test_an_error_from_the_other_end_comes_all_the_way() -> None:
+    lengths = [len(arrow) for arrow in arrows("unreachable", 80)]
+    assert lengths[4] == lengths[0] > max(lengths[1], lengths[2], lengths[5])
+
+
+@pytest.mark.parametrize(("frame", "first"), [(2, "SYN"), (0, "ICMP")])
+def test_errors_at_one_time_stand_in_the_order_of_their_frames(frame: int, first: str) -> None:
+    base = unreachable()
+    syn = (base.steps or ())[0]
+    error = replace(icmp_error(0, frame, (3, 1, "host unreachable", "soft")), time_ns=syn.time_ns)
+    lines = [line.plain for line in ladder(replace(base, icmp_errors=(error,)), [syn], title="x")]
+    drawn = next(line for line in lines if "─ SYN seq=x ─" in line or "─ ICMP" in line)
+    assert first in drawn.partition("quotes")[0]
+
+
+def test_the_account_tells_equal_errors_once_and_of_many_how_many() -> None:
+    drawn = " ".join(picture("unreachable", LadderOptions(width=200)).split())
+    assert "host unreachable, 2 times: 203.0.113.9 quotes the SYN of the client." in drawn
+    base = unreachable()
+    many = tuple(icmp_error(n, 2, (3, 1, "host unreachable", "soft"), f"10.0.0.{n}") for n in range(9))
+    lines = ladder(replace(base, icmp_errors=many), base.steps or (), title="x")
+    assert any("And 3 more errors of 3 other kinds." in line.plain for line in lines)
 
 
 def test_long_transfer_is_folded_unless_all_is_asked_for() -> None:
