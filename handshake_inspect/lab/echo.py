@@ -67,6 +67,8 @@ class EchoPlan:
     ipv6: bool = False
     #: Port of the server; 0 lets the kernel choose.
     port: int = 0
+    #: Address of the server; None: loopback.
+    address: str | None = None
     #: How long the other end waits after `recv() = b''` before it closes: 0 makes a three-segment closing.
     pause_s: float = 0.3
     #: How long any single call may take.
@@ -80,8 +82,8 @@ class EchoPlan:
 
     @property
     def host(self) -> str:
-        """The loopback address of the chosen IP version."""
-        return "::1" if self.ipv6 else "127.0.0.1"
+        """The server's address: loopback of the chosen IP version, unless the plan has another."""
+        return self.address or ("::1" if self.ipv6 else "127.0.0.1")
 
     @property
     def farewell(self) -> bytes:
@@ -338,6 +340,12 @@ def listen_deaf(plan: EchoPlan, stage: Stage) -> None:
         listen(listener, plan)
         stage.ready(listener.address)
         stage.until_client_ended()
+
+
+def serve_nowhere(plan: EchoPlan, stage: Stage) -> None:
+    """Be nobody: the address is where there is no host."""
+    stage.ready((plan.host, plan.port))
+    stage.until_client_ended()
 
 
 def ask_and_reset(plan: EchoPlan, stage: Stage, server: Address) -> None:

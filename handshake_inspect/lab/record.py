@@ -4,7 +4,7 @@
     python -m handshake_inspect.lab.record --all -o pcaps
     python -m handshake_inspect.lab.record --calls four-way refused -o handshake_inspect/lab/recorded
 
-In: names of scenarios. Out: `NAME.pcap` (nanoseconds, Ethernet frames of `lo`, each segment once) and a `README.md`
+In: names of scenarios. Out: `NAME.pcap` (nanoseconds, Ethernet frames, each segment once) and a `README.md`
 whose two tables tests parse: one line per capture. With `--calls`, for `demo --replay`: `NAME.json` with the socket
 calls and where the recording comes from, and no page. A recording in which the kernel did not close as the scenario
 says (a very busy machine delays the programs) or in which frames were dropped is made again.
@@ -36,7 +36,7 @@ TCP_HEADING = "| file | recorded by | kernel | shows | handshake | teardown | cl
 UDP_HEADING = "| file | recorded by | kernel | shows | must be found |"
 PAGE = """# Recorded captures
 
-Each was recorded from real sockets by the command in its line (in a network namespace of its own, so the only frames
+Each was recorded from real sockets by the command in its line (in network namespaces of its own, so the only frames
 are those of its two programs); `python -m handshake_inspect.lab.record --all -o pcaps` records them all anew. Times
 are the kernel's, in nanoseconds; each segment of loopback is there once. The expected verdicts follow from what the
 programs do and from RFC 9293: they are written in `handshake_inspect/lab/scenarios.py`, not taken from this

@@ -18,10 +18,12 @@ from handshake_inspect.lab.echo import (
     bind_without_listen,
     listen_deaf,
     serve_nothing_udp,
+    serve_nowhere,
     serve_tcp,
     serve_udp,
 )
 from handshake_inspect.lab.programs import Client, Server
+from handshake_inspect.lab.router import NOWHERE, SERVER
 from handshake_inspect.lab.world import LabError
 
 States = tuple[str, ...]
@@ -60,6 +62,8 @@ class Scenario:
     closing: tuple[str, ...] | None
     #: UDP: datagrams each way and the ICMP error that comes back.
     exchange: str | None = None
+    #: Client and server are hosts with a router between them (`router`); else both are on loopback.
+    routed: bool = False
 
 
 FOUR_WAY = Verdict(
@@ -142,6 +146,26 @@ ALL = (
         EchoPlan(timeout_s=3.4),
         Verdict("unanswered", "none", None, ("CLOSED", "SYN-SENT"), None),
         (),
+    ),
+    Scenario(
+        "unreachable",
+        "The router has no route to the server's address: an ICMP error that quotes the SYN comes back.",
+        serve_nowhere,
+        ask_tcp,
+        EchoPlan(address=NOWHERE, port=80),
+        Verdict("unreachable", "none", None, ("CLOSED", "SYN-SENT"), None),
+        (),
+        routed=True,
+    ),
+    Scenario(
+        "path-mtu",
+        "A segment is too big for a link behind the router: ICMP tells the MTU, and it is sent again in two.",
+        serve_tcp,
+        ask_tcp,
+        EchoPlan(address=SERVER, message=b"bith" * 325),
+        FOUR_WAY,
+        FOUR_SEGMENTS,
+        routed=True,
     ),
     Scenario(
         "ipv6",

@@ -16,10 +16,11 @@ from typing import Any, Literal
 
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import CaptureError, RawFrame, Records
-from handshake_inspect.lab.echo import Address, End, SocketCall
+from handshake_inspect.lab.echo import Address, EchoPlan, End, SocketCall, Stage
 from handshake_inspect.lab.programs import run_programs
+from handshake_inspect.lab.router import INTERFACE, enter, three_hosts
 from handshake_inspect.lab.scenarios import Scenario, scenario_named
-from handshake_inspect.lab.world import WorldError, in_private_world
+from handshake_inspect.lab.world import LabError, WorldError, in_private_world
 
 #: Where a session runs: in a network of its own, on this host's loopback, or the first of them that is possible.
 Place = Literal["auto", "private", "host"]
@@ -80,12 +81,14 @@ def run_demo(
     given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     if given:  # what the scenario promises of its own plan need not hold for another
         chosen = replace(chosen, plan=replace(chosen.plan, **given), verdict=None, closing=None)
+    if chosen.routed and chosen.plan.ipv6:
+        raise LabError(f"{chosen.name}: the network with a router has IPv4 only")
     if place == "host":
         return run_session(chosen, "host")
     try:
         return in_private_world(run_session, chosen, "private")
     except WorldError as forbidden:
-        if place == "private":
+        if place == "private" or chosen.routed:
             raise
         try:
             return run_session(chosen, "host")
@@ -94,7 +97,23 @@ def run_demo(
 
 
 def run_session(scenario: Scenario, place: str, interface: str = "lo") -> DemoSession:
-    """Run a scenario in the network this process is in."""
+    """Run a scenario in the network this process is in; with a router in it if the scenario needs one."""
+    if not scenario.routed:
+        return capture_session(scenario, place, interface)
+    if place == "host":
+        raise WorldError(f"{scenario.name}: the network with a router must be a private one")
+    with three_hosts() as server_host:
+
+        def server(plan: EchoPlan, stage: Stage) -> None:
+            enter(server_host)
+            scenario.server(plan, stage)
+
+        session = capture_session(replace(scenario, server=server), place, INTERFACE)
+    return replace(session, scenario=scenario)
+
+
+def capture_session(scenario: Scenario, place: str, interface: str) -> DemoSession:
+    """Capture at `interface` while both programs run."""
     frames: list[RawFrame] = []
     with LiveCapture(interface) as capture:
 
@@ -155,7 +174,7 @@ def is_closing(port: int, table: str) -> bool:
 
 
 def concerns_port(frame: bytes, port: int) -> bool:
-    """Tell whether an Ethernet frame of loopback is of `port`: TCP, UDP, or an ICMP error that quotes one."""
+    """Tell whether an Ethernet frame is of `port`: TCP, UDP, or an ICMP error that quotes one."""
     found = transport_of(frame)
     if found is None:
         return False

@@ -1,7 +1,7 @@
 """What an ICMP error says in words, and what TCP is to make of it.
 
-In: IP version, type and code of a message. Out: words, and one of `Kind`. Read RFC 9293 §3.9.2.2 first; RFC 5461 §2
-and §4 say what stacks do, RFC 5927 §4 why an error is believed only if it quotes a number that is in flight.
+In: IP version, type and code of a message. Out: words, and one of `Kind`. Read RFC 9293 §3.9.2.2 first; RFC 5461 says
+what systems really do, RFC 5927 §4.1 why an error is believed only if it quotes a number that was sent.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Literal
 
 #: What TCP does with an error:
 #:
-#: - `hard`: it SHOULD abort the connection (SHLD-26); many stacks only do so before it is established (RFC 5461 §4).
-#: - `soft`: it MUST NOT abort (MUST-56); it goes on sending, and tells the program if that comes to nothing (SHLD-25).
+#: - `hard`: it SHOULD abort the connection (SHLD-26); some systems only do so before it is open (RFC 5461 §2.1).
+#: - `soft`: it MUST NOT abort (MUST-56), and tells the program (SHLD-25); some do abort while it opens (RFC 5461 §4).
 #: - `path-mtu`: it sends smaller segments (RFC 1191, RFC 8201).
 #: - `advice`: it does nothing. Source quench MUST be discarded (MUST-55, RFC 6633); redirects are for IP.
 Kind = Literal["hard", "soft", "path-mtu", "advice"]

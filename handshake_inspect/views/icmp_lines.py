@@ -20,8 +20,8 @@ KINDS_TOLD = 6
 #: What TCP does about an error, by its kind, and by whether it quotes the SYN (RFC 9293 §3.9.2.2).
 _CONSEQUENCE = {
     ("hard", True): "a hard error: TCP should give up opening",
-    ("hard", False): "a hard error: TCP should abort, but most systems only note it once a connection is open",
-    ("soft", True): "a soft error: TCP must not give up for it, and sends the SYN again",
+    ("hard", False): "a hard error: TCP should abort, though some systems only note it once a connection is open",
+    ("soft", True): "a soft error: TCP must not give up for it, though some systems do while they open",
     ("soft", False): "a soft error: TCP must not abort for it, and sends again",
     ("path-mtu", True): "TCP is to send less at once",
     ("path-mtu", False): "TCP is to send less at once",

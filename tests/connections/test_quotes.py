@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from handshake_inspect.connections.connection import Connection, IcmpError
-from handshake_inspect.inspection import Inspection, Inspector, inspect
+from handshake_inspect.inspection import Inspection, Inspector, add_source, inspect
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 from tests.capture.builders import pcap
 from tests.capture.icmp_builders import (
@@ -182,7 +182,7 @@ def test_of_an_end_that_was_never_heard_nothing_can_be_told() -> None:
     assert (found.quotes, found.was_sent, found.seq, found.relative_seq) == ("responder", None, 5003, None)
 
 
-def test_numbers_beyond_four_gigabytes_are_counted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_beyond_four_gigabytes_are_counted_on() -> None:
     one = Conversation()
     packets, sent = [*one.handshake()], 1
     for _ in range(10):
@@ -270,7 +270,7 @@ def test_errors_stand_in_the_order_of_time_with_the_frames_of_their_files() -> N
     first = capture(syn, (9.0, error(ROUTER, syn, 3, 1)))
     second = capture((5.0, error(ROUTER, syn, 11, 0)))
     files = [io.BytesIO(first), io.BytesIO(second)]
-    files[0].name, files[1].name = "a.pcap", "b.pcap"  # type: ignore[attr-defined]
+    files[0].name, files[1].name = "a.pcap", "b.pcap"
     (found,) = inspect(files).connections
     assert [(error.frame, error.message) for error in found.icmp_errors] == [
         (("b.pcap", 1), "time to live exceeded"), (2, "host unreachable"),
@@ -379,9 +379,8 @@ def test_a_long_transfer_is_folded_and_its_errors_are_not(fold: bool) -> None:
     octets = capture(*packets)
     inspector = Inspector(fold=fold)
     inspector.analysis.gathering._fold_rows = 500
-    from handshake_inspect.inspection import add_source
-
     add_source(inspector, io.BytesIO(octets), block_octets=4096)
+    assert (len(inspector.analysis.gathering) < 3000) == fold
     (found,) = inspector.result().connections
     assert [one.relative_seq for one in found.icmp_errors] == [1 + 50_000 * n for n in range(6)]
     assert all(one.was_sent for one in found.icmp_errors)
