@@ -26,7 +26,7 @@ def test_read_prints_a_line_per_connection() -> None:
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert lines[0].split()[:2] == ["stream", "capture"]
-    assert len(lines) == 9
+    assert len(lines) == 11
     assert "UDP: 3 datagrams; --udp lists who asked and who answered" in done.stderr
 
 
@@ -48,21 +48,23 @@ def streams(*options: str) -> list[int]:
 
 def test_choosing_sorting_and_limiting() -> None:
     every = streams()
-    assert streams("--where", 'handshake.kind == "refused"') == [3]
-    assert streams("--where", "octets.responder > 4") == [1]
+    assert streams("--where", 'handshake.kind == "refused"') == [4]
+    assert streams("--where", "octets.responder > 4") == [1, 3]
     assert streams("--host", "::1") == [2]
-    assert streams("--host", "127.0.0.0/8") == [stream for stream in every if stream != 2]
+    assert streams("--host", "127.0.0.0/8") == [stream for stream in every if stream not in (2, 3, 9)]
     assert len(streams("--port", "45243")) == 1
-    assert streams("--sort", "-octets.responder", "--limit", "1") == [1]
+    assert streams("--sort", "-octets.responder", "--limit", "1") == [3]
+    assert streams("--where", "icmp_errors") == [3, 9]
+    assert streams("--where", '"soft" in icmp_errors.kind') == [9]
     assert streams("--sort", "stream") == every
     assert streams("--sort", "-stream") == every[::-1]
-    assert streams("--sort", "handshake.initial_rtt_ns")[-2:] == [3, 7], "null comes last"
+    assert streams("--sort", "handshake.initial_rtt_ns")[-3:] == [4, 8, 9], "null comes last"
 
 
 def test_limit_says_what_it_left_out() -> None:
     done = run("read", *ALL, "--limit", "2")
     assert len(done.stdout.splitlines()) == 3
-    assert "--limit 2: 6 more not shown" in done.stderr
+    assert "--limit 2: 8 more not shown" in done.stderr
 
 
 def test_steps_are_those_of_show() -> None:
