@@ -240,7 +240,6 @@ class _Ends:
     def quoted(self, errors: QuotingTable, connection: Rows) -> Rows:
         """Return which end of `connection` sent the segment that each error quotes."""
         own = errors["from_higher"] == self._originator_is_higher[connection]
-        own |= self._rows.self_connect[connection]
         return 2 * connection + np.where(own, ORIGINATOR, RESPONDER)
 
     def of_syn(self, errors: QuotingTable, part: Split) -> Rows:

@@ -120,9 +120,11 @@ def test_a_refused_syn_stays_refused() -> None:
     assert only(syn, error(ROUTER, syn, 3, 1), reset).handshake.kind == "refused"
 
 
-def test_the_quote_of_a_syn_ack_is_no_answer_to_a_syn() -> None:
+@pytest.mark.parametrize("octets", [40, 28])
+def test_the_quote_of_a_syn_ack_is_no_answer_to_a_syn(octets: int) -> None:
     one = Conversation(5000, 5000)
-    found = only(one.sent(SYN), one.answered(SYN_ACK, 0, 1), error(ROUTER, one.answered(SYN_ACK, 0, 1), 3, 1))
+    answer = one.answered(SYN_ACK, 0, 1)
+    found = only(one.sent(SYN), answer, error(ROUTER, answer, 3, 1, octets=octets))
     assert found.handshake.kind == "half-open"
     assert [(error.quotes, error.answers_syn, error.seq) for error in found.icmp_errors] == [("responder", False, 5000)]
 
@@ -248,6 +250,8 @@ def test_an_error_that_was_captured_before_the_segment_it_quotes_is_joined_by_it
     assert found.connections[0].handshake.kind == "unreachable"
     other = inspected((1.0, error(ROUTER, one.sent(ACK, 400), 3, 1)), (1.5, one.sent(SYN)))
     assert (other.connections[0].icmp_errors, other.unmatched_icmp_errors) == ((), 1)
+    unheard = inspected((1.0, error(ROUTER, one.answered(ACK, 3, 1), 3, 1)), (1.5, one.sent(SYN)))
+    assert (unheard.connections[0].icmp_errors, unheard.unmatched_icmp_errors) == ((), 1)
 
 
 def test_errors_about_other_sockets_are_counted() -> None:
