@@ -15,8 +15,9 @@ from handshake_inspect.capture.layers import Header, Layer, Mask, PerRow, Rows, 
 from handshake_inspect.capture.link import Reader
 from handshake_inspect.capture.link_types import LINK_TYPES
 
-#: Frame control: type 2 is data; of its subtypes, 4 says that there is none and 8 that there is a QoS field.
-DATA, NO_DATA, QOS = 2, 0x40, 0x80
+#: Frame control: two bits of type, of which 2 is data; its subtypes with bit 4 have none, those with 8 a QoS field.
+OTHER_KINDS = {0: "management", 1: "control", 3: "extension"}
+NO_DATA, QOS = 0x40, 0x80
 TO_DS, FROM_DS, MORE_FRAGMENTS, PROTECTED, ORDER = 0x01, 0x02, 0x04, 0x40, 0x80
 #: Bit of the QoS field: the frame is an aggregate of several.
 AGGREGATE = 0x80
@@ -105,18 +106,8 @@ def _past(part: Slice, layer: Layer, length: Rows, least: int, name: str) -> tup
 
 def frame(part: Slice, layer: Layer) -> Iterator[Layer]:
     """An 802.11 frame: its header has three or four addresses, then perhaps QoS and HT control."""
-    layer = part.enough(layer, 24, "truncated 802.11 header")
-    if not len(layer.rows):
-        return
+    layer = _readable(part, part.enough(layer, 2, "truncated 802.11 header"))
     kind, flags = part.octet(layer.rows, layer.at), part.octet(layer.rows, layer.at + 1)
-    is_data = (kind >> 2 & 3 == DATA) & (kind & NO_DATA == 0)
-    part.expect(is_data, "802.11 management and control")
-    protected = is_data & (flags & PROTECTED != 0)
-    part.expect(~protected, "802.11 encrypted")
-    in_pieces = (flags & MORE_FRAGMENTS != 0) | (part.octet(layer.rows, layer.at + 22) & 0xF != 0)
-    part.expect(~(in_pieces & is_data & ~protected), "802.11 fragment")
-    good = is_data & ~protected & ~in_pieces
-    layer, kind, flags = layer.take(good), kind[good], flags[good]
     four = flags & (TO_DS | FROM_DS) == TO_DS | FROM_DS
     qos = kind & QOS != 0
     qos_at = np.where(four, 30, 24)
@@ -129,6 +120,20 @@ def frame(part: Slice, layer: Layer) -> Iterator[Layer]:
     for mask, header in ((~several, Header.LLC), (several, Header.AMSDU)):
         if mask.any():
             yield layer.take(mask).next(header, skip[mask])
+
+
+def _readable(part: Slice, layer: Layer) -> Layer:
+    """Keep the data frames that are whole and not encrypted."""
+    kind = part.octet(layer.rows, layer.at)
+    for number, name in OTHER_KINDS.items():
+        layer = layer.take(part.expect(kind >> 2 & 3 != number, f"802.11 {name} frame"))
+        kind = part.octet(layer.rows, layer.at)
+    layer = layer.take(part.expect(kind & NO_DATA == 0, "802.11 frame without data"))
+    protected = part.octet(layer.rows, layer.at + 1) & PROTECTED != 0
+    layer = layer.take(part.expect(~protected, "802.11 protected frame"))
+    layer = part.enough(layer, 24, "truncated 802.11 header")
+    more, number_of_piece = part.octet(layer.rows, layer.at + 1) & MORE_FRAGMENTS, part.octet(layer.rows, layer.at + 22)
+    return layer.take(part.expect((more == 0) & (number_of_piece & 0xF == 0), "802.11 fragment"))
 
 
 def aggregate(part: Slice, layer: Layer) -> Iterator[Layer]:

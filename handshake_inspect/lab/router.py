@@ -13,7 +13,6 @@ neither end knows of that MTU. Links are made through rtnetlink(7), addresses an
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import signal
 import socket
@@ -22,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from handshake_inspect.lab.world import CLONE_NEWNET, LabError, bring_up, fork
+from handshake_inspect.lab.world import CLONE_NEWNET, LabError, bring_up, fork, network_ioctl
 
 CLIENT, SERVER = "192.0.2.2", "198.51.100.2"
 ROUTER_TO_CLIENT, ROUTER_TO_SERVER = "192.0.2.1", "198.51.100.1"
@@ -147,20 +146,17 @@ def attribute(kind: int, value: bytes) -> bytes:
 def configure(interface: str, address: str, *, mtu: int = 1500) -> None:
     """Give an interface an address of a /24 network and an MTU, and bring it up."""
     name = interface.encode()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        for request, value in ((SIOCSIFADDR, address), (SIOCSIFNETMASK, "255.255.255.0")):
-            fcntl.ioctl(any_socket, request, struct.pack("16s16s8x", name, socket_address(value)))
-        fcntl.ioctl(any_socket, SIOCSIFMTU, struct.pack("16si20x", name, mtu))
+    for request, value in ((SIOCSIFADDR, address), (SIOCSIFNETMASK, "255.255.255.0")):
+        network_ioctl(request, struct.pack("16s16s8x", name, socket_address(value)))
+    network_ioctl(SIOCSIFMTU, struct.pack("16si20x", name, mtu))
     bring_up(interface)
 
 
 def send_as_on_the_wire(interface: str) -> None:
     """Switch segmentation offload off: each frame that is captured is a segment of the wire."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        for command in (ETHTOOL_STSO, ETHTOOL_SGSO):
-            off = ctypes.create_string_buffer(struct.pack("=II", command, 0), 8)
-            request = struct.pack("@16sP16x", interface.encode(), ctypes.addressof(off))
-            fcntl.ioctl(any_socket, SIOCETHTOOL, request)
+    for command in (ETHTOOL_STSO, ETHTOOL_SGSO):
+        off = ctypes.create_string_buffer(struct.pack("=II", command, 0), 8)
+        network_ioctl(SIOCETHTOOL, struct.pack("@16sP16x", interface.encode(), ctypes.addressof(off)))
 
 
 def route_everything(gateway: str) -> None:
@@ -168,8 +164,7 @@ def route_everything(gateway: str) -> None:
     anywhere = socket_address("0.0.0.0")
     addresses = (anywhere, socket_address(gateway), anywhere)
     entry = struct.pack("@L16s16s16sHhLPhPLLH", 0, *addresses, RTF_UP | RTF_GATEWAY, 0, 0, 0, 0, 0, 0, 0, 0)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, SIOCADDRT, entry)
+    network_ioctl(SIOCADDRT, entry)
 
 
 def socket_address(address: str) -> bytes:

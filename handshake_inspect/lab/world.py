@@ -172,12 +172,16 @@ def enter_private_network(*, with_user_namespace: bool | None = None) -> None:
 
 def bring_up(interface: str) -> None:
     """Set the flag IFF_UP of `interface`."""
+    _, flags = IFREQ.unpack(network_ioctl(SIOCGIFFLAGS, IFREQ.pack(interface.encode(), 0)))
+    network_ioctl(SIOCSIFFLAGS, IFREQ.pack(interface.encode(), flags | IFF_UP))
+
+
+def network_ioctl(request: int, argument: bytes) -> bytes:
+    """Ask the kernel something about an interface or a route (netdevice(7)). Returns its answer. Raises OSError."""
     import fcntl  # not on Windows, where this module is imported all the same
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        request = IFREQ.pack(interface.encode(), 0)
-        _, flags = IFREQ.unpack(fcntl.ioctl(any_socket, SIOCGIFFLAGS, request))
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, IFREQ.pack(interface.encode(), flags | IFF_UP))
+        return fcntl.ioctl(any_socket, request, argument)
 
 
 def setting(path: str) -> str:
