@@ -1,8 +1,9 @@
 """From a file, a pipe or an open file object to blocks of records, whatever the format is.
 
-In: a path, "-" for standard input, or a binary file object, gzip or not. Out: a `RecordReader`, which is iterated once
-and yields `Records`. `source` knows how octets arrive, `pcap` and `pcapng` know the formats; this module recognises
-them by their first octets.
+In: a path, "-" for standard input, or a binary file object, compressed or not. Out: a `RecordReader`, which is
+iterated once and yields `Records`. `source` knows how octets arrive, `compressed` undoes compression, `pcap`, `pcapng`
+and `snoop` know the formats; this module recognises all of them by their first octets. What is none of them is named
+by `foreign`.
 """
 
 from __future__ import annotations
@@ -13,22 +14,14 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from handshake_inspect.capture import pcap, pcapng
+from handshake_inspect.capture import pcap, pcapng, snoop
+from handshake_inspect.capture.compressed import MAGIC_OCTETS, MOST_LAYERS, DecompressedSource, compression_of
+from handshake_inspect.capture.foreign import SAMPLE_OCTETS, Kind, kind_of
 from handshake_inspect.capture.records import CaptureError, NotACapture
-from handshake_inspect.capture.source import GunzipSource, RecordReader, Source, Window
+from handshake_inspect.capture.source import FileSource, RecordReader, Source, Window
 
 #: Octets read at once: larger blocks gain nothing, and memory stays small.
 BLOCK_OCTETS = 1 << 23
-
-#: Formats that we know by their first octets but do not read.
-FOREIGN_MAGIC = {
-    b"snoop\0": "a Solaris snoop file; convert it with `editcap -F pcapng`",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; decompress it first",
-    b"\x04\x22\x4d\x18": "compressed with lz4; decompress it first",
-    b"\xfd7zXZ\0": "compressed with xz; decompress it first",
-    b"BZh": "compressed with bzip2; decompress it first",
-    b"PK\x03\x04": "a zip archive; unpack it first",
-}
 
 
 def open_capture(
@@ -42,47 +35,125 @@ def open_capture(
     name = name or _name(source)
     opened = _open(source, name)
     try:
-        return _recognise(Window(opened, block_octets), name, block_octets)
+        window, around = _decompressed(Window(opened, block_octets), name, block_octets)
+        return _recognise(window, name, around)
     except BaseException:
         opened.close()
         raise
 
 
-def _recognise(window: Window, name: str, block_octets: int) -> RecordReader:
-    window.need(4)
-    if window.peek(2) == b"\x1f\x8b":
-        window = Window(GunzipSource(window.source, window.peek(window.size)), block_octets)
+def open_decompressed(source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None) -> io.BufferedReader:
+    """Open a file likewise for another reader of captures: its octets, compression undone.
+
+    Reading raises OSError where a compressed stream is broken. Raises CaptureError if it cannot be opened.
+    """
+    name = name or _name(source)
+    opened = _open(source, name)
+    try:
+        window, _ = _decompressed(Window(opened, io.DEFAULT_BUFFER_SIZE), name, io.DEFAULT_BUFFER_SIZE)
+        return io.BufferedReader(_WindowFile(window))
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _decompressed(window: Window, name: str, block_octets: int) -> tuple[Window, list[str]]:
+    """Undo what compression there is. Returns a window on the contents, and what was around them, outermost first."""
+    around: list[str] = []
+    while True:
         window.need(4)
-    if window.error:
-        raise CaptureError(f"{name}: cannot be read: {window.error}")
+        if window.peek(3) in (b"\x5d\0\0", b"\xfd7z"):  # their magic is longer
+            window.need(MAGIC_OCTETS)
+        compression = compression_of(window.peek(MAGIC_OCTETS))
+        if compression is None:
+            return window, around
+        if len(around) == MOST_LAYERS:
+            raise CaptureError(f"{name}: compressed more than {MOST_LAYERS} times over; decompress it first")
+        if compression.missing:
+            raise CaptureError(
+                f"{name}: compressed with {compression.name}; {compression.missing}, "
+                f"or decompress it first: {compression.program} {name}"
+            )
+        around.append(compression.name)
+        inside = DecompressedSource(compression, window.source, window.peek(window.size))
+        window = Window(inside, block_octets)
+
+
+def _recognise(window: Window, name: str, around: list[str]) -> RecordReader:
     magic = window.peek(4)
+    if window.error and len(magic) < 4:
+        raise CaptureError(f"{name}: cannot be read: {window.error}")
     if not magic:
-        raise NotACapture(f"{name}: empty; a pcap or pcapng capture begins with a header of 24 octets or more")
+        raise NotACapture(f"{name}: empty{_inside(around)}; a capture begins with a header of 16 octets or more")
     if magic in pcap.MAGIC:
         return pcap.PcapReader(name, window)
     if magic == pcapng.SECTION_MAGIC:
         return pcapng.PcapngReader(name, window)
-    window.need(8)
-    start = window.peek(8)
-    for foreign, advice in FOREIGN_MAGIC.items():
-        if start.startswith(foreign):
-            raise CaptureError(f"{name}: {advice}")
-    shown = start.decode("ascii") if start.isascii() and start.decode("ascii").isprintable() else start.hex(" ")
-    raise NotACapture(f'{name}: not a capture: begins with "{shown}", expected a pcap or pcapng header')
+    window.need(len(snoop.MAGIC))
+    if window.peek(len(snoop.MAGIC)) == snoop.MAGIC:
+        return snoop.SnoopReader(name, window)
+    window.need(SAMPLE_OCTETS)
+    start = window.peek(SAMPLE_OCTETS)
+    kind = kind_of(start)
+    error = CaptureError if kind is not None and kind.is_capture else NotACapture
+    raise error(f"{name}: {_described(start, kind, name, around)}")
+
+
+def _described(start: bytes, kind: Kind | None, name: str, around: list[str]) -> str:
+    """Say in one line what a file is that we do not read, and what to do."""
+    begin = start[:8]
+    shown = begin.decode("ascii") if begin.isascii() and begin.decode("ascii").isprintable() else begin.hex(" ")
+    if kind is None:
+        return f'not a capture{_inside(around)}: begins with "{shown}", expected a pcap, pcapng or snoop header'
+    advice = f"; {kind.advice.format(name=name)}" if kind.advice else ""
+    if kind.is_capture:
+        return f"{kind.what}{_inside(around)}, which is not read{advice}"
+    begins = f', begins with "{shown}"' if kind.what.split(" in ")[0] == "text" else ""
+    return f"not a capture: {kind.what}{_inside(around)}{begins}{advice}"
+
+
+def _inside(around: list[str]) -> str:
+    return f" inside {' inside '.join(reversed(around))}" if around else ""
+
+
+class _WindowFile(io.RawIOBase):
+    """A window as a raw file."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, view: memoryview) -> int:  # type: ignore[override]
+        window = self._window
+        if window.need(1):
+            count = min(len(view), window.end - window.start)
+            view[:count] = window.buffer[window.start : window.start + count]
+            window.start += count
+            return count
+        if window.error:
+            raise OSError(window.error)
+        return 0
+
+    def close(self) -> None:
+        if not self.closed:
+            self._window.source.close()
+        super().close()
 
 
 def _open(source: str | os.PathLike[str] | BinaryIO, name: str) -> Source:
     if source == "-":
-        return Source(sys.stdin.buffer, owned=False)
+        return FileSource(sys.stdin.buffer, owned=False)
     if isinstance(source, str | os.PathLike):
         try:
-            return Source(cast(BinaryIO, Path(source).open("rb", buffering=0)), owned=True)
+            return FileSource(cast(BinaryIO, Path(source).open("rb", buffering=0)), owned=True)
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise CaptureError(f"{name}: cannot be opened: {reason}") from None
     if isinstance(source, io.TextIOBase):
         raise CaptureError(f"{name}: opened as text; open it in binary mode")
-    return Source(source, owned=False)
+    return FileSource(source, owned=False)
 
 
 def _name(source: str | os.PathLike[str] | BinaryIO) -> str:

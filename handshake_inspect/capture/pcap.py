@@ -1,24 +1,41 @@
-"""pcap files: a header of 24 octets, then records of 16 octets and a frame each.
+"""pcap files: a header of 24 octets, then records of 16 octets and a frame each; and the variants of it.
 
 In: a `Window` on the file. Out: `Records`. The format is draft-ietf-opsawg-pcap; read its sections 4 and 5 first.
-Both byte orders, microseconds and nanoseconds, and Kuznetzov's longer record header.
+The variants are those of libpcap's sf-pcap.c and Wireshark's wiretap/libpcap.c: both byte orders, microseconds and
+nanoseconds, Ixia's longer file header, AIX, Kuznetzov's longer record headers, and lengths in the order of old times.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from handshake_inspect.capture.chained import ChainedReader
 from handshake_inspect.capture.records import CaptureError, Records
-from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, RecordReader, Window
-from handshake_inspect.capture.walk import PLAUSIBLE_RECORDS, Chain, Offsets, walk
+from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, Window
+from handshake_inspect.capture.walk import PLAUSIBLE_RECORDS, Chain, Offsets
 
 FILE_HEADER_OCTETS = 24
 #: Smallest limit for the captured length of a record, whatever the snaplen says (libpcap: MAXIMUM_SNAPLEN).
 MAXIMUM_SNAPLEN = 262144
+#: Where the captured length and the length on the wire stand in a record header; before version 2.3 the other way.
+CAPTURED_AT, ORIGINAL_AT = 8, 12
+#: DG/UX's tcpdump says that it writes this version, and writes lengths in the old order.
+DG_UX_VERSION = (543, 0)
+#: AIX writes version 2.2, nanoseconds, and for a link type an ifType of RFC 1573 -> the LINKTYPE_ that it is.
+AIX_VERSION = (2, 2)
+AIX_LINK_TYPES = {6: 1, 9: 6, 15: 10, 24: 0}
+FDDI = 10
+#: Octets that AIX puts before each FDDI frame.
+AIX_FDDI_PADDING = 3
+#: Octets of Kuznetzov's record header: his patches of 1999-10-29 and, in SuSE 6.3, of 1999-09-15.
+PATCHED_HEADER_OCTETS = (24, 28)
+#: Records that tell the two apart.
+RECORDS_TRIED = 3
+#: The upper half of the link type: is there a length of the frame check sequence, and which, in units of 16 bits.
+FCS_PRESENT, FCS_SHIFT = 0x0400_0000, 28
 
 
 @dataclass(frozen=True)
@@ -28,78 +45,112 @@ class Variant:
     byte_order: str
     #: Nanoseconds in one unit of a record's fraction of a second.
     unit_ns: int
-    record_header_octets: int = 16
+    file_header_octets: int = FILE_HEADER_OCTETS
+    #: Has a record header more than 16 octets?
+    patched: bool = False
 
 
+#: Ixia's two (hardware and software) have the length of all records at the end of the file header.
 MAGIC = {
-    b"\xd4\xc3\xb2\xa1": Variant("<", 1000),
-    b"\xa1\xb2\xc3\xd4": Variant(">", 1000),
-    b"\x4d\x3c\xb2\xa1": Variant("<", 1),
-    b"\xa1\xb2\x3c\x4d": Variant(">", 1),
-    b"\x34\xcd\xb2\xa1": Variant("<", 1000, 24),
-    b"\xa1\xb2\xcd\x34": Variant(">", 1000, 24),
+    struct.pack(order + "I", magic): Variant(order, *about)
+    for order in "<>"
+    for magic, about in (
+        (0xA1B2C3D4, (1000,)),
+        (0xA1B23C4D, (1,)),
+        (0xA1B2CD34, (1000, FILE_HEADER_OCTETS, True)),
+        (0x1C0001AC, (1000, FILE_HEADER_OCTETS + 4)),
+        (0x1C0001AB, (1000, FILE_HEADER_OCTETS + 4)),
+    )
 }
 
 
-class PcapReader(RecordReader):
+class PcapReader(ChainedReader):
     """The records of a pcap file."""
 
     format = "pcap"
 
     def __init__(self, name: str, window: Window) -> None:
         super().__init__(name, window)
-        if not window.need(FILE_HEADER_OCTETS):
-            have = window.end - window.start
-            raise CaptureError(f"{name}: cut after {have} octets, inside the pcap header of 24; nothing can be read")
+        window.need(FILE_HEADER_OCTETS)
+        self.variant = variant = MAGIC[window.peek(4)]
+        if not window.need(variant.file_header_octets):
+            have, whole = window.end - window.start, variant.file_header_octets
+            raise CaptureError(
+                f"{name}: cut after {have} octets, inside the pcap header of {whole}; nothing can be read"
+            )
         header = window.peek(FILE_HEADER_OCTETS)
-        self.variant = MAGIC[header[:4]]
-        _, _, _, _, snaplen, link = struct.unpack(self.variant.byte_order + "HHIIII", header[4:])
-        #: LINKTYPE_ value; the upper half of the field has flags about the frame check sequence.
+        major, minor, _, _, snaplen, link = struct.unpack(variant.byte_order + "HHIIII", header[4:])
+        if major < 2:
+            raise CaptureError(f"{name}: a pcap file of version {major}.{minor}; only 2.0 and later are known")
+        #: Nanoseconds in one unit of a record's fraction of a second.
+        self.unit_ns = variant.unit_ns
+        #: LINKTYPE_ value.
         self.link_type = link & 0xFFFF
+        #: Octets of frame check sequence at the end of each frame on the wire.
+        self.fcs_octets = 2 * (link >> FCS_SHIFT) if link & FCS_PRESENT else 0
+        #: Octets between record header and frame.
+        self.padding = 0
+        if (major, minor) == AIX_VERSION and link in AIX_LINK_TYPES and not variant.patched:
+            self.unit_ns, self.link_type = 1, AIX_LINK_TYPES[link]
+            self.padding = AIX_FDDI_PADDING if self.link_type == FDDI else 0
+        window.start += variant.file_header_octets
         longest = min(max(snaplen, MAXIMUM_SNAPLEN), LONGEST_RECORD_OCTETS)
-        self.chain = PcapChain(
-            self.variant.byte_order, self.variant.record_header_octets, 8,
-            longest=longest, header_octets=self.variant.record_header_octets,
-        )  # fmt: skip
-        window.start += FILE_HEADER_OCTETS
+        self.chain = self._chain((major, minor), longest)
 
-    def _blocks(self) -> Iterator[Records]:
-        window, chain = self._window, self.chain
-        while True:
-            offsets = walk(window.buffer, window.start, window.end, chain)
-            if len(offsets):
-                window.start = chain.record_end(window.buffer, int(offsets[-1])) or window.end
-                first = self._frames + 1
-                self._frames += len(offsets)
-                yield self._records(offsets, first)
-            left = window.end - window.start
-            if left >= chain.header_octets and chain.record_end(window.buffer, window.start) is None:
-                claimed = chain.words.unpack_from(window.buffer, window.start)[1]
-                self._damaged(window.start, f"a record claims {claimed} captured octets, more than {chain.longest}")
-                return
-            if not window.fill():
-                self._cut(window.start, "a record" if left >= chain.header_octets else "a record header")
-                return
+    def _chain(self, version: tuple[int, int], longest: int) -> PcapChain:
+        """Return how the records follow each other."""
+        swapped = version < (2, 3) or version == DG_UX_VERSION
+        order, at = self.variant.byte_order, ORIGINAL_AT if swapped else CAPTURED_AT
+        kind = EitherOrderChain if version == (2, 3) else PcapChain
+        lengths = PATCHED_HEADER_OCTETS if self.variant.patched else (16,)
+        usual, *others = (kind(order, length, at, longest=longest, header_octets=length) for length in lengths)
+        if others and not self._fits(usual):
+            return next((chain for chain in others if self._fits(chain)), usual)
+        return usual
 
-    def _records(self, offsets: Offsets, first_frame: int) -> Records:
+    def _fits(self, chain: PcapChain) -> bool:
+        """Tell whether the first records look right so: the file says only that their headers are longer."""
+        window, at = self._window, 0
+        for _ in range(RECORDS_TRIED):
+            if not window.need(at + chain.header_octets):
+                return window.end - window.start == at
+            begin = window.start + at
+            _, fraction, one, other = struct.unpack_from(chain.byte_order + "4I", window.buffer, begin)
+            captured, original = (one, other) if chain.length_at == CAPTURED_AT else (other, one)
+            if fraction >= 1_000_000 or not captured <= original <= LONGEST_RECORD_OCTETS or captured > chain.longest:
+                return False
+            at += chain.added + captured
+        return True
+
+    def _records(self, offsets: Offsets, first_frame: int) -> tuple[Records, str | None]:
         """Read the headers of the records at `offsets`: seconds, fraction, captured and original length."""
-        octets, count = self._window.octets, len(offsets)
-        every = np.ndarray((len(octets) - 15, 16), np.uint8, octets, 0, (1, 1))
-        headers = every[offsets].view(f"{self.variant.byte_order}u4")
+        count = len(offsets)
+        headers = self._headers(offsets, 4, self.variant.byte_order)
         seconds, fraction, captured, original = (headers[:, column].astype(np.int64) for column in range(4))
+        if self.chain.length_at == ORIGINAL_AT:
+            captured, original = original, captured
+        elif isinstance(self.chain, EitherOrderChain):
+            captured, original = np.minimum(captured, original), np.maximum(captured, original)
+        begin = offsets + self.chain.added
+        if self.padding:
+            padding = np.minimum(captured, self.padding)
+            begin, captured, original = begin + padding, captured - padding, np.maximum(original - self.padding, 0)
+        if self.fcs_octets:
+            original = np.maximum(original - self.fcs_octets, 0)
+            captured = np.minimum(captured, original)
         return Records(
-            buffer=octets,
-            offset=offsets + self.variant.record_header_octets,
+            buffer=self._window.octets,
+            offset=begin,
             captured=captured,
             original=original,
-            time_ns=seconds * 1_000_000_000 + fraction * self.variant.unit_ns,
+            time_ns=seconds * 1_000_000_000 + fraction * self.unit_ns,
             frame=np.arange(first_frame, first_frame + count, dtype=np.int64),
             link_type=np.full(count, self.link_type, np.uint16),
-        )
+        ), None
 
 
 class PcapChain(Chain):
-    """Record headers: seconds, fraction of a second, captured octets, original octets."""
+    """Record headers: seconds, fraction of a second, captured octets, original octets (or these two swapped)."""
 
     def guess(self, buffer: bytearray, start: int, low: int, high: int, end: int) -> int:
         """Look for the upper half of the seconds, as in the block's first record, then for records in a row."""
@@ -120,7 +171,22 @@ class PcapChain(Chain):
             if offset + self.header_octets > end:
                 return False
             _, fraction, captured, original = struct.unpack_from(self.byte_order + "4I", buffer, offset)
+            if self.length_at == ORIGINAL_AT:
+                captured, original = original, captured
             if captured > self.longest or captured > original or fraction >= 1_000_000_000:
                 return False
             offset += self.added + captured
         return True
+
+
+class EitherOrderChain(PcapChain):
+    """Version 2.3: some programs wrote it with the lengths still in the old order; the captured one is not longer."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.in_step = False
+
+    def record_end(self, buffer: bytearray, offset: int) -> int | None:
+        """Return where the record at `offset` ends, or None if its lengths cannot be."""
+        length = min(struct.unpack_from(self.byte_order + "II", buffer, offset + CAPTURED_AT))
+        return offset + self.added + length if length <= self.longest else None

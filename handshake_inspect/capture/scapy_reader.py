@@ -8,19 +8,17 @@ reading ordinary captures does not pay for it.
 from __future__ import annotations
 
 import contextlib
-import gzip
 import logging
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture.files import open_decompressed
 from handshake_inspect.capture.fragments import Reassembler
 from handshake_inspect.capture.pcapng import nanoseconds
 from handshake_inspect.capture.records import CaptureError, RawFrame, Records, records_of
@@ -99,7 +97,7 @@ def _raw_frames(source: Any) -> Iterator[RawFrame]:
             try:
                 with _quiet():
                     octets, about = reader._read_packet(size=LONGEST_FRAME_OCTETS)
-            except EOFError:
+            except (EOFError, OSError):  # the file ends, or the compressed stream around it breaks
                 return
             if isinstance(reader, RawPcapNgReader):
                 units = ((about.tshigh or 0) << 32) | (about.tslow or 0)
@@ -123,12 +121,8 @@ def _scapy_reader(source: Any, stack: contextlib.ExitStack) -> Any:
     import handshake_inspect.capture.scapy_layers  # noqa: F401 (names the link types)
 
     name = _name(source)
-    file = sys.stdin.buffer if source == "-" else source
+    file = stack.enter_context(open_decompressed(source, name=name))
     try:
-        if isinstance(file, str | os.PathLike):
-            file = stack.enter_context(Path(file).open("rb"))  # noqa: SIM115 (closed by the stack)
-            if file.peek(2)[:2] == b"\x1f\x8b":
-                file = stack.enter_context(gzip.GzipFile(fileobj=file))
         with _quiet():
             return RawPcapReader(file)
     except (Scapy_Exception, OSError, EOFError) as error:

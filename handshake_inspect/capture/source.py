@@ -1,14 +1,13 @@
 """Octets as they arrive, and the part of them that is in memory; what every reader of a capture file has in common.
 
-In: an open file or pipe. Out: a `Window` on its octets, and `RecordReader`, the base of `pcap` and `pcapng`. A source
-gives what one read returns, so a live pipe is not kept waiting, and never needs to seek. gzip is undone on the way.
+In: an open file or pipe. Out: a `Window` on its octets, and `RecordReader`, the base of the readers of all formats. A
+source gives what one read returns, so a live pipe is not kept waiting, and never needs to seek.
 """
 
 from __future__ import annotations
 
 import io
 import select
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import TracebackType
@@ -24,8 +23,23 @@ SLACK_OCTETS = 256
 LONGEST_RECORD_OCTETS = 1 << 27
 
 
-class Source:
-    """Octets as they arrive: `readinto` fills what one read gives (and what is ready), 0 at the end."""
+class Source(ABC):
+    """Octets as they arrive."""
+
+    @abstractmethod
+    def readinto(self, view: memoryview) -> int:
+        """Wait for some octets and put them into `view`, which is not empty; return how many, 0 at the end.
+
+        Raises OSError where they cannot be read further.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file, if it was opened here."""
+
+
+class FileSource(Source):
+    """A file, a pipe or a file object."""
 
     def __init__(self, file: BinaryIO, *, owned: bool) -> None:
         self._file = cast(Any, file)
@@ -74,43 +88,6 @@ def _descriptor(file: BinaryIO) -> int | None:
         return file.fileno()
     except (OSError, AttributeError, io.UnsupportedOperation):
         return None
-
-
-class GunzipSource(Source):
-    """The decompressed octets of a gzip source (RFC 1952), member after member."""
-
-    def __init__(self, source: Source, already_read: bytes) -> None:
-        self._source = source
-        self._compressed = already_read
-        self._member = zlib.decompressobj(wbits=31)
-
-    def readinto(self, view: memoryview) -> int:
-        """Decompress at most as many octets as `view` holds; 0 at the end; OSError where the data is broken."""
-        chunk = bytearray(1 << 16)
-        while True:
-            if not self._compressed:
-                self._compressed = bytes(chunk[: self._source.readinto(memoryview(chunk))])
-                if not self._compressed:
-                    if not self._member.eof:
-                        raise OSError("the gzip stream ends early")
-                    return 0
-            if self._member.eof:
-                if not self._compressed.strip(b"\0"):  # RFC 1952 has no padding, gzip(1) accepts zeros
-                    self._compressed = b""
-                    continue
-                self._member = zlib.decompressobj(wbits=31)
-            try:
-                octets = self._member.decompress(self._compressed, len(view))
-            except zlib.error as error:
-                raise OSError(f"the gzip stream is broken ({error})") from None
-            self._compressed = self._member.unconsumed_tail or self._member.unused_data
-            if octets:
-                view[: len(octets)] = octets
-                return len(octets)
-
-    def close(self) -> None:
-        """Close the compressed source."""
-        self._source.close()
 
 
 class Window:
@@ -175,7 +152,7 @@ class Window:
 class RecordReader(ABC):
     """The records of one capture, iterated once. Damage ends the iteration without an exception."""
 
-    #: "pcap" or "pcapng".
+    #: "pcap", "pcapng" or "snoop".
     format: str = ""
 
     def __init__(self, name: str, window: Window) -> None:

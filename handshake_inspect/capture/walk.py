@@ -45,6 +45,8 @@ class Chain(ABC):
     stop_word: int = -1
     #: Octets needed to read the first word and the length.
     header_octets: int = 16
+    #: False: `record_end` alone knows how long a record is, so records are followed one by one.
+    in_step: bool = True
     words: Struct = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,9 +66,18 @@ class Chain(ABC):
             return None
         return int(offset + self.added + (length + self.padding & ~self.padding))
 
+    def complaint(self, buffer: bytearray, offset: int) -> str:
+        """Say what is wrong with the record at `offset`, whose length cannot be."""
+        length = self.words.unpack_from(buffer, offset)[1]
+        if length > self.longest:
+            return f"a record claims {length} octets, more than {self.longest}"
+        return f"a record claims {length} octets, less than its header of {self.smallest}"
+
 
 def walk(buffer: bytearray, start: int, end: int, chain: Chain) -> Offsets:
     """Return the offsets of the whole records in [start, end), up to the first that is cut or broken."""
+    if not chain.in_step:
+        return np.array(walk_by_record_end(buffer, start, end, chain), np.int64)
     if end - start < PLAIN_OCTETS:
         return np.array(walk_plainly(buffer, start, end, end, chain), np.int64)
     starts = [start]
@@ -97,6 +108,18 @@ def walk_plainly(buffer: bytearray, start: int, until: int, end: int, chain: Cha
             break
         append(offset)
         offset = after
+    return offsets
+
+
+def walk_by_record_end(buffer: bytearray, start: int, end: int, chain: Chain) -> list[int]:
+    """Follow a chain whose records have no one length field, to the first that is cut or broken."""
+    offsets: list[int] = []
+    while start + chain.header_octets <= end:
+        after = chain.record_end(buffer, start)
+        if after is None or after > end:
+            break
+        offsets.append(start)
+        start = after
     return offsets
 
 

@@ -23,6 +23,16 @@ def pcap(
     return b"".join(parts)
 
 
+def snoop(frames: Iterable[Frame], *, data_link: int = 4, version: int = 2, drops: int = 0, pad: int = 3) -> bytes:
+    """Return a snoop file; `pad`: 3 pads records to multiples of four octets, as RFC 1761 says."""
+    parts = [b"snoop\0\0\0", struct.pack(">II", version, data_link)]
+    for octets, original, time_ns in frames:
+        length = 24 + len(octets) + pad & ~pad
+        fields = (original, len(octets), length, drops, time_ns // 10**9, time_ns % 10**9 // 1000)
+        parts.append((struct.pack(">6I", *fields) + octets).ljust(length, b"\0"))
+    return b"".join(parts)
+
+
 def block(kind: int, body: bytes, order: str = "<") -> bytes:
     """Return a pcapng block."""
     body += bytes(-len(body) % 4)

@@ -20,7 +20,7 @@ from tests.capture.builders import pcap
 from tests.capture.headers import IPV4, IPV6, SEQ, ethernet, in_udp, ipv4, ipv6, number, tcp, vxlan
 from tests.capture.strategies import differences
 
-#: Captures that Scapy does not open: an over-long option in the section header; Sun's own format.
+#: Captures that Scapy does not open: an over-long option in the section header.
 SCAPY_REFUSES = {"libpcap__shb-option-too-long.pcapng"}
 #: Captures in which Scapy's side enters tunnels and puts fragments together, which `decode` does not do yet: each of
 #: Frames without rows that Scapy names by an outer or inner layer of theirs.

@@ -1,0 +1,201 @@
+"""Compression undone: gzip, zstd, xz, lzma and bzip2 around any capture, recognised by their first octets.
+
+In: a `Source` of compressed octets. Out: a `Source` of what is in them. Memory is bounded whatever is in the stream:
+never more comes out of one call than its caller has room for, and windows are limited. Streams may have several
+members one after the other (RFC 1952 §2.2; xz: section 2 of its file format; zstd: RFC 8878 §3), as parallel
+compressors and log rotation write them. What came out before a stream breaks is never lost.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import sys
+import zlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from handshake_inspect.capture.source import Source
+
+#: Compressed octets given to a decompressor at once.
+FEED_OCTETS = 1 << 16
+#: Largest window (dictionary) that a stream may ask memory for, as the zstd program limits it; xz -9 asks for half.
+WINDOW_LOG = 27
+#: liblzma counts its own tables too.
+LZMA_MEMORY_OCTETS = (1 << WINDOW_LOG) + (4 << 20)
+#: How many times a capture may be compressed over.
+MOST_LAYERS = 3
+#: How many octets tell a compression.
+MAGIC_OCTETS = 13
+
+
+class Decompressor(Protocol):
+    """One member of a compressed stream, as the standard library's decompressors have it."""
+
+    @property
+    def eof(self) -> bool:
+        """Has the member ended?"""
+
+    @property
+    def needs_input(self) -> bool:
+        """Can no more come out before more is put in?"""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was put in and stands behind the member."""
+
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
+        """Put `data` in, and return at most `max_length` octets."""
+
+
+class _GzipMember:
+    """zlib's object for a gzip member, in the manner of the others: it keeps what was not taken in yet."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._member.eof and not self._member.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._member.unused_data
+
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
+        return self._member.decompress(self._member.unconsumed_tail or data, max_length)
+
+
+def _xz_stream() -> Decompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=LZMA_MEMORY_OCTETS)
+
+
+def _lzma_stream() -> Decompressor:
+    return lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=LZMA_MEMORY_OCTETS)
+
+
+def _zstd_frame() -> Decompressor:
+    """Return a decompressor of Python's own (3.14), or of the package that gives it to older ones."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    frame: Decompressor = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})
+    return frame
+
+
+@dataclass(frozen=True)
+class Compression:
+    """One way to compress a stream."""
+
+    #: What messages call it.
+    name: str
+    #: The program that undoes it.
+    program: str
+    begin_member: Callable[[], Decompressor]
+    #: May zeros follow a member? (xz: Stream Padding, section 2.2; gzip(1) accepts them.)
+    padded: bool = False
+
+    @property
+    def missing(self) -> str | None:
+        """What to do where this Python cannot undo it; None where it can."""
+        try:
+            self.begin_member()
+        except ImportError:
+            return "install the package with its extra: pip install 'handshake-inspect[zstd]'"
+        return None
+
+
+GZIP = Compression("gzip", "gzip -dc", _GzipMember, padded=True)
+ZSTD = Compression("zstd", "zstd -dc", _zstd_frame)
+XZ = Compression("xz", "xz -dc", _xz_stream, padded=True)
+LZMA = Compression("lzma", "xz -dc", _lzma_stream)
+BZIP2 = Compression("bzip2", "bzip2 -dc", bz2.BZ2Decompressor)
+
+
+def compression_of(start: bytes) -> Compression | None:
+    """Return how the stream is compressed that begins with `start` (MAGIC_OCTETS of it); None if it is not."""
+    if start.startswith(b"\x1f\x8b"):
+        return GZIP
+    # RFC 8878 §3.1: a frame, or a skippable one (§3.1.2), whose magic number may end in any half octet.
+    if start.startswith(b"\x28\xb5\x2f\xfd") or (start[1:4] == b"\x2a\x4d\x18" and start[0] >> 4 == 5):
+        return ZSTD
+    if start.startswith(b"\xfd7zXZ\0"):
+        return XZ
+    if start.startswith(b"BZh") and start[3:4] in (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8", b"9"):
+        return BZIP2
+    # No magic: the usual properties (lc=3 lp=0 pb=2), a dictionary of whole KiB, the size of the contents or -1.
+    if start.startswith(b"\x5d\0\0") and len(start) == MAGIC_OCTETS and start[5:13].endswith((b"\xff" * 8, b"\0\0")):
+        return LZMA
+    return None
+
+
+class DecompressedSource(Source):
+    """What is in a compressed source, member after member."""
+
+    def __init__(self, compression: Compression, source: Source, already_read: bytes = b"") -> None:
+        self._compression = compression
+        self._source = source
+        #: Compressed octets that wait their turn.
+        self._ahead = deque([memoryview(already_read)] if already_read else [])
+        self._chunk = bytearray(FEED_OCTETS)
+        self._member = compression.begin_member()
+
+    def readinto(self, view: memoryview) -> int:
+        """Decompress at most as many octets as `view` holds; 0 at the end; OSError where the stream is broken."""
+        while True:
+            member = self._member
+            if member.eof:
+                if not self._next_member():
+                    return 0
+                continue
+            feed = self._feed() if member.needs_input else b""
+            ended = member.needs_input and not feed
+            try:
+                octets = member.decompress(feed, len(view))
+            except Exception as error:  # zlib, lzma and zstd have exceptions of their own, bz2 uses OSError
+                raise OSError(self._complaint(error)) from None
+            if octets:
+                view[: len(octets)] = octets
+                return len(octets)
+            if ended:
+                raise OSError(f"the {self._compression.name} stream ends early")
+
+    def _complaint(self, error: Exception) -> str:
+        name = self._compression.name
+        if "emory" in str(error):  # "Memory usage limit exceeded", "Frame requires too much memory"
+            room, program = f"{1 << WINDOW_LOG >> 20} MiB", self._compression.program
+            return f"the {name} stream needs a window of more than {room}; decompress it with `{program}`"
+        return f"the {name} stream is broken ({error})"
+
+    def _next_member(self) -> bool:
+        """Begin the member that follows the one that ended; False if none does."""
+        if rest := self._member.unused_data:
+            self._ahead.appendleft(memoryview(rest))
+        self._member = self._compression.begin_member()
+        while chunk := self._feed():
+            kept = bytes(chunk).lstrip(b"\0") if self._compression.padded else chunk
+            if kept:
+                self._ahead.appendleft(memoryview(kept))
+                return True
+        return False
+
+    def _feed(self) -> memoryview:
+        """Return the compressed octets that come next; none at the end."""
+        if not self._ahead:
+            count = self._source.readinto(memoryview(self._chunk))
+            return memoryview(bytes(self._chunk[:count]))
+        first = self._ahead.popleft()
+        if len(first) > FEED_OCTETS:
+            self._ahead.appendleft(first[FEED_OCTETS:])
+        return first[:FEED_OCTETS]
+
+    def close(self) -> None:
+        """Close the compressed source."""
+        self._source.close()
