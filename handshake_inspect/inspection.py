@@ -13,13 +13,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from handshake_inspect.capture.about import About
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
 from handshake_inspect.capture.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.records import CaptureError, Damage, Records
 from handshake_inspect.capture.source import RecordReader
 from handshake_inspect.connections.analysis import Analysis, FoldedError
-from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import Exchange, find_exchanges
@@ -47,6 +48,8 @@ class CaptureSummary:
     last_ns: int | None = None
     #: Frames that the capturing side says it lost; None if it does not say.
     dropped: int | None = None
+    #: What the file says about itself: comments, names, interfaces.
+    about: About = field(default_factory=About)
 
 
 @dataclass
@@ -67,7 +70,21 @@ class Inspection:
         """Return every segment of connection `stream`, with both states after it and the arithmetic."""
         if self._inspector is None or not 0 <= stream < len(self.connections):
             raise IndexError(f"there is no stream {stream}: the inspection has {len(self.connections)}")
-        return self._inspector.steps(self.connections, stream)
+        steps = self._inspector.steps(self.connections, stream)
+        if not any(one.about.frame_comments for one in self.captures):
+            return steps
+        home = self.connections[stream].capture
+        return tuple(replace(step, comments=self._comments(step.frame, home)) for step in steps)
+
+    def _comments(self, frame: Frame, home: str) -> tuple[str, ...]:
+        """Return the comments on a frame of the capture `home`, or of another one."""
+        name, number = frame if isinstance(frame, tuple) else (home, frame)
+        about = next(one.about for one in self.captures if one.name == name)
+        return tuple(about.frame_comments.get(number, ()))
+
+    def names_of(self, address: str) -> tuple[str, ...]:
+        """Return the names that the captures know for an address, each once."""
+        return tuple(dict.fromkeys(name for one in self.captures for name in one.about.names.get(address, ())))
 
     @property
     def duplicates(self) -> int:
@@ -125,6 +142,7 @@ class Inspector:
         """Take a whole file or pipe. `source`: what it is read from, if that can be read again."""
         again = None if source is None or _is_stream(source) else (source, "auto")
         capture = self.begin_capture(reader.name, reader.format, again)
+        self.captures[capture].about = reader.about
         for records in reader:
             self.add_records(records, capture)
         self.damage += reader.damage
@@ -153,6 +171,7 @@ class Inspector:
                 pass
             self.damage += reader.damage
             self.captures[capture].dropped = reader.dropped
+            self.captures[capture].about = reader.about
 
     def add_records(self, records: Records, capture: int) -> SegmentTable:
         """Take a block of records. Returns the segments in it."""

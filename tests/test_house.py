@@ -30,8 +30,9 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
 #: Order of modules inside two folders: each imports only from those before it.
 CAPTURE = [
-    "records", "source", "compressed", "walk", "chained", "pcap", "snoop", "pcapng", "foreign", "files", "live", "layers",
-    "link", "serial", "link_types", "wlan", "ip", "tunnels", "fragments", "options", "icmp",
+    "records", "about", "source", "compressed", "walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng",
+    "foreign", "files", "live", "layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "fragments",
+    "options", "icmp",
     "scapy_layers", "scapy_places", "scapy_ethertypes", "scapy_links", "scapy_wlan", "scapy_tunnels", "scapy_packets",
     "scapy_reader", "decode", "frames",
 ]  # fmt: skip

@@ -3,11 +3,14 @@
 The modules, in the order in which data flows; each imports only from those before it:
 
 - `records`: what a file or an interface is cut into: blocks of records, single frames, and damage.
+- `about`: what a file says about itself: comments, names, interfaces.
 - `source`: octets as they arrive from a file or pipe, the part in memory, and what readers have in common.
 - `compressed`: compression undone: gzip, zstd, xz, lzma, bzip2.
 - `walk`: where each record of a block begins.
 - `chained`: what readers of records with one header each have in common.
-- `pcap`, `snoop`, `pcapng`: octets of a file -> records.
+- `pcap`, `snoop`: octets of a file -> records.
+- `pcapng_blocks`: the rarer blocks and the options of pcapng.
+- `pcapng`: octets of a file -> records.
 - `foreign`: what a file is that is none of these.
 - `files`: opens a file, pipe or file object, and recognises its format.
 - `live`: records of an interface.

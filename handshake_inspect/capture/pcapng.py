@@ -1,8 +1,9 @@
-"""pcapng files: a chain of blocks; section headers, interface descriptions, packets, statistics.
+"""pcapng files: a chain of blocks; section headers, interface descriptions, packets, names, statistics.
 
-In: a `Window` on the file. Out: `Records`. The format is draft-ietf-opsawg-pcapng; read its sections 3.1 and 4 first.
-Packets are blocks of type 6 (enhanced), 3 (simple) and 2 (obsolete). Unknown blocks are skipped. A packet belongs to
-an interface of its section, which gives its link type, the resolution of its time and an offset to it.
+In: a `Window` on the file. Out: `Records`, and `About`. The format is draft-ietf-opsawg-pcapng; read its sections 3.1
+and 4 first. Packets are blocks of type 6 (enhanced), 3 (simple) and 2 (obsolete). A packet belongs to an interface of
+its section, which gives its link type, the resolution of its time and an offset to it. `pcapng_blocks` reads the
+rarer blocks and the options; secrets, journals, custom and unknown blocks are skipped.
 """
 
 from __future__ import annotations
@@ -14,58 +15,33 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture.about import text_of
+from handshake_inspect.capture.pcapng_blocks import (
+    EPB_DROPCOUNT,
+    MOST_BODY_OCTETS,
+    OPT_COMMENT,
+    Interface,
+    nanoseconds,
+    options_of_packets,
+    read_interface,
+    read_names,
+    read_section,
+    read_statistics,
+)
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import RecordReader, Window
 from handshake_inspect.capture.walk import PLAIN_OCTETS, PLAUSIBLE_RECORDS, Chain, Offsets, walk
 
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
-SECTION_HEADER, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, STATISTICS, ENHANCED_PACKET = (
-    0x0A0D0D0A, 1, 2, 3, 5, 6,
+SECTION_HEADER, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, NAMES, STATISTICS, ENHANCED_PACKET = (
+    0x0A0D0D0A, 1, 2, 3, 4, 5, 6,
 )  # fmt: skip
 BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
-#: Options of interface descriptions and of interface statistics (sections 4.2 and 4.6).
-IF_TSRESOL, IF_TSOFFSET, ISB_IFDROP, ISB_OSDROP = 9, 14, 5, 7
 #: Octets of a packet block that are not frame: before the frame and in all, for each of the three kinds.
 PACKET_HEADER_OCTETS, PACKET_OTHER_OCTETS = 28, 32
 SIMPLE_HEADER_OCTETS, SIMPLE_OTHER_OCTETS = 12, 16
-#: Seconds since the epoch that nanoseconds in 64 bits can hold.
-MOST_SECONDS = 9_223_372_035
-
-
-@dataclass(frozen=True)
-class Interface:
-    """What an interface description block says."""
-
-    link_type: int
-    #: Longest frame that was captured; 0: no limit.
-    snaplen: int
-    #: Units of time in a second.
-    units_per_second: int = 1_000_000
-    #: Seconds to add to every time.
-    offset_seconds: int = 0
-
-    def time_ns(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Convert times of this interface to nanoseconds since the epoch, cut to what 64 bits can hold.
-
-        The specification's times are unsigned, but one above 2**63 units is taken for negative: it is centuries
-        away otherwise, there are captures with such times, and so at least their differences are right.
-        """
-        per_second = self.units_per_second
-        if per_second > 1 << 33:  # the product below could overflow
-            exact = [nanoseconds(unit, per_second, self.offset_seconds) for unit in units.tolist()]
-            return np.array(exact, np.int64)
-        seconds, rest = np.divmod(units, per_second)
-        whole = np.clip(seconds, -MOST_SECONDS, MOST_SECONDS) + self.offset_seconds
-        fraction: NDArray[np.int64] = rest * 1_000_000_000 // per_second
-        fraction += np.clip(whole, -MOST_SECONDS, MOST_SECONDS) * 1_000_000_000
-        return fraction
-
-
-def nanoseconds(units: int, per_second: int, offset_seconds: int = 0) -> int:
-    """Convert one time likewise: `units` of which `per_second` make a second."""
-    seconds, rest = divmod(units - (units >> 63 << 64 if units > 0 else 0), per_second)
-    seconds = max(-MOST_SECONDS, min(max(-MOST_SECONDS, min(seconds, MOST_SECONDS)) + offset_seconds, MOST_SECONDS))
-    return seconds * 1_000_000_000 + rest * 1_000_000_000 // per_second
+#: Drops of an obsolete packet block that are not known.
+DROPS_UNKNOWN = 0xFFFF
 
 
 @dataclass
@@ -74,8 +50,11 @@ class Section:
 
     byte_order: str
     interfaces: list[Interface] = field(default_factory=list)
-    #: Per interface, the frames it lost up to its last statistics block.
+    #: Per interface, the frames it lost up to its last statistics block, and those that its packets tell of.
     dropped: dict[int, int] = field(default_factory=dict)
+    dropped_before_packets: dict[int, int] = field(default_factory=dict)
+    #: Does every block repeat its length at its end? Not where the section header does not.
+    repeats_lengths: bool = True
 
 
 @dataclass
@@ -155,6 +134,9 @@ class PcapngReader(RecordReader):
         self._count_dropped()
         self._begin_section()
         self._reach = PLAIN_OCTETS - 1
+        end = window.start + length
+        self.section.repeats_lengths = window.buffer[end - 4 : end] == window.peek(8)[4:]
+        read_section(self._body(window.start, length), self.section.byte_order, self.about)
         window.start += length + 3 & ~3
         return None
 
@@ -181,15 +163,27 @@ class PcapngReader(RecordReader):
         """Read the blocks at `offsets`: the rare ones one by one, the packets all together."""
         octets, order = self._window.octets, self.section.byte_order
         words = np.ndarray((len(octets) - 3,), f"{order}u4", octets, 0, (1,))
-        kind = words[offsets]
+        odd, wrong = self._lengths_that_differ(words, offsets)
+        offsets, kind = offsets[:odd], words[offsets[:odd]]
         is_packet = (kind == ENHANCED_PACKET) | (kind == SIMPLE_PACKET) | (kind == OBSOLETE_PACKET)
         known = len(self.section.interfaces) + np.cumsum(kind == INTERFACE)
-        for row in np.flatnonzero((kind == INTERFACE) | (kind == STATISTICS)).tolist():
+        for row in np.flatnonzero((kind == INTERFACE) | (kind == STATISTICS) | (kind == NAMES)).tolist():
             self._read_rare(int(offsets[row]), int(kind[row]))
         rows = np.flatnonzero(is_packet)
-        if not len(rows):
-            return None
-        return self._packets(words, offsets[rows], kind[rows], known[rows], parts)
+        state = self._packets(words, offsets[rows], kind[rows], known[rows], parts) if len(rows) else None
+        return self._broken(*wrong, parts) if wrong and state is None else state
+
+    def _lengths_that_differ(self, words: NDArray[np.uint32], offsets: Offsets) -> tuple[int, tuple[int, str] | None]:
+        """Return how many blocks repeat their length at their end as they must, and what is wrong with the next."""
+        if not self.section.repeats_lengths:
+            return len(offsets), None
+        length = words[offsets + 4].astype(np.int64)
+        differ = (words[offsets + length - 4] != length) & (length & 3 == 0)
+        if not differ.any():
+            return len(offsets), None
+        row = int(np.argmax(differ))
+        end = words[offsets[row] + length[row] - 4]
+        return row, (int(offsets[row]), f"a block claims {length[row]} octets, and {end} at its end")
 
     def _packets(
         self, words: NDArray[np.uint32], block: Offsets, kind: NDArray[np.uint32], known: Offsets, parts: list[Packets]
@@ -217,6 +211,13 @@ class PcapngReader(RecordReader):
         time_ns[simple[chosen]] = 0
         begin = block + np.where(simple, SIMPLE_HEADER_OCTETS, PACKET_HEADER_OCTETS)
         parts.append(Packets(begin[chosen], captured[chosen], original[chosen], time_ns, link_type))
+        end_of_frame = begin + (captured + 3 & ~3)
+        has_options = ~simple & (block + total - 4 - end_of_frame >= 4)
+        if has_options[chosen].any() or obsolete[chosen].any():
+            rows = np.flatnonzero(has_options[chosen])
+            first = self._frames + 1 + sum(len(part.offset) for part in parts[:-1])
+            self._note_options(first + rows, interface[rows], end_of_frame[rows], (block + total)[rows] - 4)
+            self._note_obsolete_drops(words, block[chosen][obsolete[chosen]], interface[chosen][obsolete[chosen]])
         if good == len(block):
             return None
         reason = (
@@ -255,21 +256,52 @@ class PcapngReader(RecordReader):
         return time_ns, link_type
 
     def _read_rare(self, block: int, kind: int) -> None:
-        """Read an interface description or an interface statistics block; one that is too short says nothing."""
-        order, buffer = self.section.byte_order, self._window.buffer
-        total = struct.unpack_from(order + "I", buffer, block + 4)[0]
-        body = bytes(buffer[block + 8 : block + max(total, 12) - 4])
+        """Read an interface description, names or interface statistics; a block that is too short says nothing."""
+        section, buffer = self.section, self._window.buffer
+        total = struct.unpack_from(section.byte_order + "I", buffer, block + 4)[0]
+        body = self._body(block, max(total, 12))
         if kind == INTERFACE:
-            self.section.interfaces.append(_interface(body, order))
-        elif len(body) >= 12:
-            options = _options(body[12:], order)
-            drops = [
-                struct.unpack(order + "Q", options[code])[0]
-                for code in (ISB_IFDROP, ISB_OSDROP)
-                if len(options.get(code, b"")) == 8
-            ]
-            if drops:
-                self.section.dropped[struct.unpack_from(order + "I", body)[0]] = sum(drops)
+            section.interfaces.append(read_interface(body, section.byte_order, self.about))
+        elif kind == NAMES:
+            read_names(body, section.byte_order, self.about)
+        else:
+            number, dropped, comments = read_statistics(body, section.byte_order)
+            if dropped is not None:
+                section.dropped[number] = dropped
+            if number < len(section.interfaces):
+                interface = section.interfaces[number].about
+                interface.dropped = interface.dropped if dropped is None else dropped
+                for comment in comments:
+                    self.about.add_interface_comment(interface, comment)
+
+    def _body(self, block: int, length: int) -> bytes:
+        """Return what stands between the lengths of a block, as far as anybody looks at it."""
+        return bytes(self._window.buffer[block + 8 : block + min(length - 4, MOST_BODY_OCTETS)])
+
+    def _note_options(self, frame: Offsets, interface: Offsets, begin: Offsets, end: Offsets) -> None:
+        """Note comments and drops in the options of packets, which stand in [begin, end)."""
+        order = self.section.byte_order
+        for row, code, value in options_of_packets(
+            self._window.octets, order, begin, end, (OPT_COMMENT, EPB_DROPCOUNT)
+        ):
+            if code == OPT_COMMENT:
+                self.about.add_frame_comment(int(frame[row]), text_of(value))
+            elif len(value) == 8:
+                self._note_drops(int(interface[row]), struct.unpack(order + "Q", value)[0])
+
+    def _note_obsolete_drops(self, words: NDArray[np.uint32], block: Offsets, interface: Offsets) -> None:
+        """Note the drops that stand in the headers of obsolete packet blocks (appendix A of the draft)."""
+        field_ = words[block + 8]
+        drops = field_ & 0xFFFF if self.section.byte_order == ">" else field_ >> 16
+        for row in np.flatnonzero((drops != DROPS_UNKNOWN) & (drops != 0)).tolist():
+            self._note_drops(int(interface[row]), int(drops[row]))
+
+    def _note_drops(self, interface: int, count: int) -> None:
+        """Count frames that were lost before a packet of an interface of this section."""
+        before = self.section.dropped_before_packets
+        before[interface] = before.get(interface, 0) + count
+        if interface not in self.section.dropped:
+            self.section.interfaces[interface].about.dropped = before[interface]
 
     def _broken(self, index: int, message: str, parts: list[Packets]) -> bool:
         frames = self._frames
@@ -279,9 +311,10 @@ class PcapngReader(RecordReader):
         return False
 
     def _count_dropped(self) -> None:
-        if self.section.dropped:
-            self.dropped = (self.dropped or 0) + sum(self.section.dropped.values())
-            self.section.dropped = {}
+        section = self.section
+        if dropped := section.dropped_before_packets | section.dropped:
+            self.dropped = (self.dropped or 0) + sum(dropped.values())
+            section.dropped, section.dropped_before_packets = {}, {}
 
     def _records(self, parts: list[Packets], first_frame: int, count: int) -> Records:
         return Records(
@@ -293,34 +326,6 @@ class PcapngReader(RecordReader):
             frame=np.arange(first_frame, first_frame + count, dtype=np.int64),
             link_type=np.concatenate([part.link_type for part in parts]),
         )
-
-
-def _interface(body: bytes, order: str) -> Interface:
-    if len(body) < 8:
-        return Interface(link_type=0xFFFF, snaplen=0)
-    link_type, _, snaplen = struct.unpack_from(order + "HHI", body)
-    options = _options(body[8:], order)
-    units_per_second = 1_000_000
-    if len(resolution := options.get(IF_TSRESOL, b"")) == 1:
-        exponent = resolution[0] & 0x7F
-        units_per_second = 2**exponent if resolution[0] & 0x80 else 10**exponent
-    offset_seconds = 0
-    if len(value := options.get(IF_TSOFFSET, b"")) == 8:
-        offset_seconds = max(-MOST_SECONDS, min(struct.unpack(order + "q", value)[0], MOST_SECONDS))
-    return Interface(link_type, snaplen, units_per_second, offset_seconds)
-
-
-def _options(octets: bytes, order: str) -> dict[int, bytes]:
-    """Return the options of a block by code; what follows a broken one is left out."""
-    options: dict[int, bytes] = {}
-    at = 0
-    while at + 4 <= len(octets):
-        code, length = struct.unpack_from(order + "HH", octets, at)
-        if code == 0 or at + 4 + length > len(octets):
-            break
-        options[code] = octets[at + 4 : at + 4 + length]
-        at += 4 + (length + 3 & ~3)
-    return options
 
 
 class PcapngChain(Chain):

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
+from handshake_inspect.capture.about import About
 from handshake_inspect.capture.records import Damage, Records
 
 #: Octets kept behind the data of a buffer, so that fixed-size rows can be gathered from any frame in it.
@@ -160,6 +161,8 @@ class RecordReader(ABC):
         self.damage: list[Damage] = []
         #: Frames that the capturing side says it lost; None if it does not say. Final when iteration has ended.
         self.dropped: int | None = None
+        #: What the file says about itself; filled while it is read.
+        self.about = About()
         self._window = window
         self._frames = 0
 

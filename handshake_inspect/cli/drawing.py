@@ -11,10 +11,16 @@ from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Numbers, Payload, ladder
-from handshake_inspect.views.words import Clock, counted
+from handshake_inspect.views.words import Clock, counted, listed
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from handshake_inspect.inspection import Inspection
+
+
+#: Names of one address that the header of a ladder has room for.
+NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -37,17 +43,29 @@ class Look:
         )
 
 
-def draw(connection: Connection, steps: Sequence[Step], look: Look, *, path: str | None) -> list[Text]:
-    """Return the ladder of a connection; payload is read from the capture at `path`, if there is one."""
+def draw(
+    connection: Connection, steps: Sequence[Step], look: Look, *, path: str | None, names: Sequence[str] = ()
+) -> list[Text]:
+    """Return the ladder of a connection; payload is read from the capture at `path`, if there is one.
+
+    `names`: what is known of its addresses, a line each.
+    """
     octets = payload_shown(steps, look, path) if path is not None and look.payload_octets else {}
     return ladder(
         connection,
         steps,
         title=f"stream {connection.stream} of {connection.capture}",
-        facts=[counted(len(steps), "segment"), *connection.encapsulation],
+        facts=[counted(len(steps), "segment"), *connection.encapsulation, *names],
         payload=octets,
         options=look.options(),
     )
+
+
+def names_of_ends(inspection: Inspection, connection: Connection) -> list[str]:
+    """Return what the capture says the two addresses are called, if anything."""
+    addresses = dict.fromkeys([connection.originator.ip, connection.responder.ip])
+    known = {address: inspection.names_of(address)[:NAMES_SHOWN] for address in addresses}
+    return [f"{address} is {listed(names, 'or')}" for address, names in known.items() if names]
 
 
 def payload_shown(steps: Sequence[Step], look: Look, path: str) -> Payload:

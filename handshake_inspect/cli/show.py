@@ -116,7 +116,7 @@ def print_connection(
     reading: Reading, stream: int, steps: tuple[Step, ...], format_: str, path: str, look: dict[str, object]
 ) -> None:
     """Print the connection as a ladder or as JSON."""
-    from handshake_inspect.cli.drawing import Look, draw
+    from handshake_inspect.cli.drawing import Look, draw, names_of_ends
     from handshake_inspect.cli.output import write, write_lines
     from handshake_inspect.views.export import ndjson
 
@@ -124,7 +124,8 @@ def print_connection(
     if format_ == "json":
         write(ndjson([connection], lambda _: steps))
     else:
-        write_lines(draw(connection, steps, Look(**look), path=path))  # type: ignore[arg-type]
+        names = names_of_ends(reading.inspection, connection)
+        write_lines(draw(connection, steps, Look(**look), path=path, names=names))  # type: ignore[arg-type]
 
 
 def print_dissection(path: str, number: int, *, name: str) -> int:

@@ -235,6 +235,8 @@ class Step:
     ignored: str | None
     #: It brings no new octets, SYN or FIN: all of it was captured before.
     retransmission: bool = False
+    #: What people wrote beside its frame in the capture.
+    comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from handshake_inspect.capture.about import About, InterfaceAbout
+from handshake_inspect.capture.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.connections.connection import (
     Connection,
@@ -93,6 +95,7 @@ def step_object(step: Step) -> Json:
         "events": list(step.events),
         "arithmetic": [str(line) for line in step.arithmetic],
         "ignored": step.ignored,
+        "comments": list(step.comments),
     }
 
 
@@ -130,6 +133,37 @@ def capture_object(capture: CaptureSummary) -> Json:
         "first_ns": capture.first_ns,
         "last_ns": capture.last_ns,
         "dropped": capture.dropped,
+        **_about(capture.about),
+    }
+
+
+def _about(about: About) -> Json:
+    """Return what a file says about itself."""
+    return {
+        "hardware": about.hardware,
+        "os": about.os,
+        "application": about.application,
+        "comments": list(about.comments),
+        "interfaces": [_interface(one) for one in about.interfaces],
+        "names": {address: list(names) for address, names in about.names.items()},
+        "frame_comments": [
+            {"frame": frame, "comments": list(comments)} for frame, comments in about.frame_comments.items()
+        ],
+        "left_out": dict(about.left_out),
+    }
+
+
+def _interface(interface: InterfaceAbout) -> Json:
+    return {
+        "name": interface.name,
+        "description": interface.description,
+        "link_type": LINK_TYPE_NAMES.get(interface.link_type, f"link type {interface.link_type}"),
+        "snaplen": interface.snaplen,
+        "filter": interface.filter,
+        "hardware": interface.hardware,
+        "os": interface.os,
+        "dropped": interface.dropped,
+        "comments": list(interface.comments),
     }
 
 

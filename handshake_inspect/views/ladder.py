@@ -211,6 +211,9 @@ class _Drawing:
         if step.ignored is not None:
             said = Text(f"ignored: {printable(step.ignored)}", "red")
             yield from (layout.under_lane(line) for line in wrap(said, layout.below))
+        for comment in step.comments:
+            said = Text(f"comment: {printable(comment)}", "italic")
+            yield from (layout.under_lane(line) for line in wrap(said, layout.below))
 
     def error_lines(self, error: IcmpError) -> Iterator[Text]:
         """Yield the line of an ICMP error, which comes from the other end or from the way, and what it quotes."""

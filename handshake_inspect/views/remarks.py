@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handshake_inspect.capture.about import About
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.words import counted, listed
 
 #: Kinds of unread frames that are named; more than these are summed up.
 KINDS_NAMED = 12
+#: Comments on a whole capture that are printed, and characters of each: the JSON has all.
+COMMENTS_PRINTED, COMMENT_CHARACTERS = 5, 300
 
 
 def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str = "--udp") -> Iterator[str]:
@@ -31,6 +34,7 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
             yield f"{name}: no TCP segment in {counted(capture.frames, 'frame')}"
         if capture.dropped:
             yield f"{name}: {counted(capture.dropped, 'frame')} dropped while capturing: numbers may be missing"
+        yield from _about(name, capture.about)
     if inspection.unread:
         kinds = inspection.unread.most_common()
         said = [f"{count:,} {printable(kind)}" for kind, count in kinds[:KINDS_NAMED]]
@@ -50,3 +54,20 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
     duplicates = inspection.duplicates
     if duplicates:
         yield f"{counted(duplicates, 'segment')} captured twice within 0.1 ms, as loopback shows them: counted once"
+
+
+def _about(name: str, about: About) -> Iterator[str]:
+    """Say what people wrote into a capture."""
+    comments = about.comments  # not those on interfaces: capturing programs write them by themselves
+    for comment in comments[:COMMENTS_PRINTED]:
+        said = comment.strip()
+        cut = said[:COMMENT_CHARACTERS] + "…" * (len(said) > COMMENT_CHARACTERS)
+        yield f"{name}: comment: {printable(cut)}"
+    if len(comments) > COMMENTS_PRINTED:
+        yield f"{name}: {counted(len(comments) - COMMENTS_PRINTED, 'more comment')}; --format json has them"
+    if about.frame_comments:
+        verb = "has" if len(about.frame_comments) == 1 else "have"
+        yield f"{name}: {counted(len(about.frame_comments), 'frame')} {verb} comments; show prints them"
+    if about.left_out:
+        said = [f"{count:,} {kind}" for kind, count in about.left_out.items()]
+        yield f"{name}: not kept, for there are too many: {listed(said)}"

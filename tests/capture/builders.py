@@ -45,9 +45,9 @@ def option(code: int, value: bytes, order: str = "<") -> bytes:
     return struct.pack(order + "HH", code, len(value)) + value + bytes(-len(value) % 4)
 
 
-def section(order: str = "<") -> bytes:
+def section(order: str = "<", options: bytes = b"") -> bytes:
     """Return a pcapng section header."""
-    return block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1), order)
+    return block(0x0A0D0D0A, struct.pack(order + "IHHq", 0x1A2B3C4D, 1, 0, -1) + options, order)
 
 
 def interface(link_type: int = 1, options: bytes = b"", order: str = "<", snaplen: int = 0) -> bytes:
@@ -55,10 +55,28 @@ def interface(link_type: int = 1, options: bytes = b"", order: str = "<", snaple
     return block(1, struct.pack(order + "HHI", link_type, 0, snaplen) + options, order)
 
 
-def enhanced(octets: bytes, original: int, units: int, number: int = 0, order: str = "<") -> bytes:
+def enhanced(
+    octets: bytes, original: int, units: int, number: int = 0, order: str = "<", options: bytes = b""
+) -> bytes:
     """Return an enhanced packet block."""
     head = struct.pack(order + "5I", number, units >> 32 & 0xFFFFFFFF, units & 0xFFFFFFFF, len(octets), original)
-    return block(6, head + octets + bytes(-len(octets) % 4), order)
+    return block(6, head + octets + bytes(-len(octets) % 4) + options, order)
+
+
+def obsolete(octets: bytes, units: int, number: int, drops: int, order: str = "<", options: bytes = b"") -> bytes:
+    """Return an obsolete packet block, which has its drops in its header."""
+    head = struct.pack(order + "HHIIII", number, drops, units >> 32, units & 0xFFFFFFFF, len(octets), len(octets))
+    return block(2, head + octets + bytes(-len(octets) % 4) + options, order)
+
+
+def statistics(number: int, options: bytes = b"", order: str = "<") -> bytes:
+    """Return an interface statistics block."""
+    return block(5, struct.pack(order + "III", number, 0, 0) + options, order)
+
+
+def names(records: Iterable[tuple[int, bytes]], options: bytes = b"", order: str = "<") -> bytes:
+    """Return a name resolution block of records: kind and value."""
+    return block(4, b"".join(option(kind, value, order) for kind, value in records) + bytes(4) + options, order)
 
 
 def rows(records: Iterable[Records]) -> list[tuple[bytes, int, int, int, int]]:

@@ -1,0 +1,190 @@
+"""The rarer blocks of pcapng, one by one, and the options at the end of all blocks.
+
+In: the octets of a block between its lengths, and the byte order of its section. Out: interfaces and their clocks, and
+what goes into `About`. Read sections 3.5 (options), 4.1, 4.2, 4.5 and 4.6 of draft-ietf-opsawg-pcapng first. A block
+that is too short says nothing; what follows a broken option or record is left out; neither ends the reading.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.capture.about import About, InterfaceAbout, text_of
+from handshake_inspect.capture.walk import Offsets
+
+#: Option codes of all blocks, of section headers, interface descriptions, interface statistics and packets.
+OPT_END, OPT_COMMENT = 0, 1
+SHB_HARDWARE, SHB_OS, SHB_USERAPPL = 2, 3, 4
+IF_NAME, IF_DESCRIPTION, IF_TSRESOL, IF_FILTER, IF_OS, IF_TSOFFSET, IF_HARDWARE = 2, 3, 9, 11, 12, 14, 15
+ISB_IFDROP, ISB_OSDROP = 5, 7
+EPB_DROPCOUNT = 4
+#: Records of name resolution blocks.
+NRB_END, NRB_IPV4, NRB_IPV6 = 0, 1, 2
+#: Of one block no more octets than these are looked at for options and names: a longer list is no list.
+MOST_LISTED_OCTETS = 1 << 20
+MOST_BODY_OCTETS = MOST_LISTED_OCTETS + 64
+#: Options of one packet that are looked at together with those of all others.
+OPTIONS_TOGETHER = 16
+#: Seconds since the epoch that nanoseconds in 64 bits can hold.
+MOST_SECONDS = 9_223_372_035
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What an interface description block says."""
+
+    link_type: int
+    #: Longest frame that was captured; 0: no limit.
+    snaplen: int
+    #: Units of time in a second.
+    units_per_second: int = 1_000_000
+    #: Seconds to add to every time.
+    offset_seconds: int = 0
+    about: InterfaceAbout = field(default_factory=lambda: InterfaceAbout(0xFFFF), compare=False)
+
+    def time_ns(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Convert times of this interface to nanoseconds since the epoch, cut to what 64 bits can hold.
+
+        The specification's times are unsigned, but one above 2**63 units is taken for negative: it is centuries
+        away otherwise, there are captures with such times, and so at least their differences are right.
+        """
+        per_second = self.units_per_second
+        if per_second > 1 << 33:  # the product below could overflow
+            exact = [nanoseconds(unit, per_second, self.offset_seconds) for unit in units.tolist()]
+            return np.array(exact, np.int64)
+        seconds, rest = np.divmod(units, per_second)
+        whole = np.clip(seconds, -MOST_SECONDS, MOST_SECONDS) + self.offset_seconds
+        fraction: NDArray[np.int64] = rest * 1_000_000_000 // per_second
+        fraction += np.clip(whole, -MOST_SECONDS, MOST_SECONDS) * 1_000_000_000
+        return fraction
+
+
+def nanoseconds(units: int, per_second: int, offset_seconds: int = 0) -> int:
+    """Convert one time likewise: `units` of which `per_second` make a second."""
+    seconds, rest = divmod(units - (units >> 63 << 64 if units > 0 else 0), per_second)
+    seconds = max(-MOST_SECONDS, min(max(-MOST_SECONDS, min(seconds, MOST_SECONDS)) + offset_seconds, MOST_SECONDS))
+    return seconds * 1_000_000_000 + rest * 1_000_000_000 // per_second
+
+
+def read_section(body: bytes, order: str, about: About) -> None:
+    """Note what a section header says: comments, hardware, operating system, application (section 4.1)."""
+    for code, value in options_of(body[16:], order):
+        if code == OPT_COMMENT:
+            about.add_comment(text_of(value))
+        elif code == SHB_HARDWARE:
+            about.hardware = about.hardware or text_of(value)
+        elif code == SHB_OS:
+            about.os = about.os or text_of(value)
+        elif code == SHB_USERAPPL:
+            about.application = about.application or text_of(value)
+
+
+def read_interface(body: bytes, order: str, about: About) -> Interface:
+    """Read an interface description (section 4.2)."""
+    if len(body) < 8:
+        return Interface(link_type=0xFFFF, snaplen=0)
+    link_type, _, snaplen = struct.unpack_from(order + "HHI", body)
+    options = list(options_of(body[8:], order))
+    said = dict(options)
+    units_per_second = 1_000_000
+    if len(resolution := said.get(IF_TSRESOL, b"")) == 1:
+        exponent = resolution[0] & 0x7F
+        units_per_second = 2**exponent if resolution[0] & 0x80 else 10**exponent
+    offset_seconds = 0
+    if len(value := said.get(IF_TSOFFSET, b"")) == 8:
+        offset_seconds = max(-MOST_SECONDS, min(struct.unpack(order + "q", value)[0], MOST_SECONDS))
+    described = _described(InterfaceAbout(link_type, snaplen or None), said)
+    about.add_interface(described)
+    for code, value in options:
+        if code == OPT_COMMENT:
+            about.add_interface_comment(described, text_of(value))
+    return Interface(link_type, snaplen, units_per_second, offset_seconds, described)
+
+
+def _described(interface: InterfaceAbout, said: dict[int, bytes]) -> InterfaceAbout:
+    """Fill in the texts of an interface description."""
+    interface.name, interface.description, interface.hardware, interface.os = (
+        text_of(said[code]) if code in said else None for code in (IF_NAME, IF_DESCRIPTION, IF_HARDWARE, IF_OS)
+    )
+    if said.get(IF_FILTER, b"")[:1] == b"\0":  # what follows is text, as tcpdump takes it; 1 is BPF code
+        interface.filter = text_of(said[IF_FILTER][1:])
+    return interface
+
+
+def read_statistics(body: bytes, order: str) -> tuple[int, int | None, list[str]]:
+    """Read interface statistics (section 4.6): the interface, the frames it lost if that is said, and comments."""
+    if len(body) < 12:
+        return -1, None, []
+    options = list(options_of(body[12:], order))
+    said = dict(options)
+    drops = [
+        struct.unpack(order + "Q", said[code])[0] for code in (ISB_IFDROP, ISB_OSDROP) if len(said.get(code, b"")) == 8
+    ]
+    comments = [text_of(value) for code, value in options if code == OPT_COMMENT]
+    return struct.unpack_from(order + "I", body)[0], sum(drops) if drops else None, comments
+
+
+def read_names(body: bytes, order: str, about: About) -> None:
+    """Note the names of a name resolution block, and comments on it (section 4.5)."""
+    at, octets = 0, body[:MOST_LISTED_OCTETS]
+    while at + 4 <= len(octets):
+        kind, length = struct.unpack_from(order + "HH", octets, at)
+        at += 4
+        if kind == NRB_END or at + length > len(octets):
+            break
+        address_octets = {NRB_IPV4: 4, NRB_IPV6: 16}.get(kind, length)
+        if length > address_octets:
+            address = str(ipaddress.ip_address(octets[at : at + address_octets]))
+            for name in octets[at + address_octets : at + length].split(b"\0"):
+                about.add_name(address, text_of(name))
+        at += length + 3 & ~3
+    for code, value in options_of(octets[at:], order):
+        if code == OPT_COMMENT:
+            about.add_comment(text_of(value))
+
+
+def options_of(octets: bytes, order: str) -> Iterator[tuple[int, bytes]]:
+    """Yield the options of a block, code and value (section 3.5); what follows a broken one is left out."""
+    at, end = 0, min(len(octets), MOST_LISTED_OCTETS)
+    while at + 4 <= end:
+        code, length = struct.unpack_from(order + "HH", octets, at)
+        if code == OPT_END or at + 4 + length > end:
+            return
+        yield code, octets[at + 4 : at + 4 + length]
+        at += 4 + (length + 3 & ~3)
+
+
+def options_of_packets(
+    octets: NDArray[np.uint8], order: str, begin: Offsets, end: Offsets, wanted: Collection[int]
+) -> list[tuple[int, int, bytes]]:
+    """Return row, code and value of the wanted options of many packets, whose options stand in [begin, end).
+
+    The first options of all packets are looked at together, then the second ones, and so on: captures of some systems
+    have options on every packet, but seldom wanted ones, and a loop over packets would cost more than all else.
+    """
+    halves = np.ndarray((len(octets) - 1,), f"{order}u2", octets, 0, (1,))
+    rows = np.flatnonzero(end - begin >= 4)
+    at, found = begin[rows], list[tuple[int, int, bytes]]()
+    for _ in range(OPTIONS_TOGETHER):
+        code, length = halves[at], halves[at + 2].astype(np.int64)
+        whole = (code != OPT_END) & (at + 4 + length <= end[rows])
+        rows, at, code, length = rows[whole], at[whole], code[whole], length[whole]
+        for one in np.flatnonzero(np.isin(code, list(wanted))).tolist():
+            value = octets[at[one] + 4 : at[one] + 4 + length[one]].tobytes()
+            found.append((int(rows[one]), int(code[one]), value))
+        at = at + 4 + (length + 3 & ~3)
+        more = at + 4 <= end[rows]
+        rows, at = rows[more], at[more]
+        if not len(rows):
+            break
+    for row, start in zip(rows.tolist(), at.tolist(), strict=True):
+        rest = options_of(octets[start : end[row]].tobytes(), order)
+        found += [(row, code, value) for code, value in rest if code in wanted]
+    found.sort(key=lambda one: one[0])
+    return found
