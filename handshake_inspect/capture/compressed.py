@@ -3,7 +3,7 @@
 In: a `Source` of compressed octets. Out: a `Source` of what is in them. Memory is bounded whatever is in the stream:
 never more comes out of one call than its caller has room for, and windows are limited. Streams may have several
 members one after the other (RFC 1952 §2.2; xz: section 2 of its file format; zstd: RFC 8878 §3), as parallel
-compressors and log rotation write them. What came out before a stream breaks is never lost.
+compressors and log rotation write them. What came out before a stream breaks is kept.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import Protocol
 
 from handshake_inspect.capture.source import Source
 
-#: Compressed octets given to a decompressor at once.
-FEED_OCTETS = 1 << 16
+#: Compressed octets read at once, given to a decompressor at once, and octets asked of it at once. Where a stream is
+#: broken a decompressor keeps back what came out since it was last asked, so these two are small.
+READ_OCTETS, FEED_OCTETS, PIECE_OCTETS = 1 << 16, 1 << 10, 1 << 14
 #: Largest window (dictionary) that a stream may ask memory for, as the zstd program limits it; xz -9 asks for half.
 WINDOW_LOG = 27
 #: liblzma counts its own tables too.
@@ -144,28 +145,53 @@ class DecompressedSource(Source):
         self._source = source
         #: Compressed octets that wait their turn.
         self._ahead = deque([memoryview(already_read)] if already_read else [])
-        self._chunk = bytearray(FEED_OCTETS)
+        self._chunk = bytearray(READ_OCTETS)
         self._member = compression.begin_member()
+        self._error: OSError | None = None
 
     def readinto(self, view: memoryview) -> int:
-        """Decompress at most as many octets as `view` holds; 0 at the end; OSError where the stream is broken."""
-        while True:
-            member = self._member
-            if member.eof:
-                if not self._next_member():
-                    return 0
-                continue
-            feed = self._feed() if member.needs_input else b""
-            ended = member.needs_input and not feed
+        """Decompress at most as many octets as `view` holds; 0 at the end; OSError where the stream is broken.
+
+        Waits for some, and then takes what can come out without another read of the source.
+        """
+        filled = 0
+        while filled < len(view):
+            if filled and not self._ahead and (self._member.needs_input or self._member.eof):
+                break
+            octets = self._piece(min(len(view) - filled, PIECE_OCTETS), may_fail=not filled)
+            if octets is None:
+                break
+            view[filled : filled + len(octets)] = octets
+            filled += len(octets)
+        return filled
+
+    def _piece(self, most: int, *, may_fail: bool) -> bytes | None:
+        """Return what one turn of the decompressor gives, perhaps nothing yet; None at the end.
+
+        A stream that breaks is broken from then on: the error is raised now, or by the next call.
+        """
+        if self._error is None:
             try:
-                octets = member.decompress(feed, len(view))
-            except Exception as error:  # zlib, lzma and zstd have exceptions of their own, bz2 uses OSError
-                raise OSError(self._complaint(error)) from None
-            if octets:
-                view[: len(octets)] = octets
-                return len(octets)
-            if ended:
-                raise OSError(f"the {self._compression.name} stream ends early")
+                return self._turn(most)
+            except OSError as error:
+                self._error = error
+        if may_fail:
+            raise self._error
+        return None
+
+    def _turn(self, most: int) -> bytes | None:
+        member = self._member
+        if member.eof:
+            return b"" if self._next_member() else None
+        feed = self._feed() if member.needs_input else b""
+        ended = member.needs_input and not feed
+        try:
+            octets = member.decompress(feed, most)
+        except Exception as error:  # zlib, lzma and zstd have exceptions of their own, bz2 uses OSError
+            raise OSError(self._complaint(error)) from None
+        if ended and not octets:
+            raise OSError(f"the {self._compression.name} stream ends early")
+        return octets
 
     def _complaint(self, error: Exception) -> str:
         name = self._compression.name
@@ -178,11 +204,11 @@ class DecompressedSource(Source):
         """Begin the member that follows the one that ended; False if none does."""
         if rest := self._member.unused_data:
             self._ahead.appendleft(memoryview(rest))
-        self._member = self._compression.begin_member()
         while chunk := self._feed():
             kept = bytes(chunk).lstrip(b"\0") if self._compression.padded else chunk
             if kept:
                 self._ahead.appendleft(memoryview(kept))
+                self._member = self._compression.begin_member()
                 return True
         return False
 
@@ -190,7 +216,7 @@ class DecompressedSource(Source):
         """Return the compressed octets that come next; none at the end."""
         if not self._ahead:
             count = self._source.readinto(memoryview(self._chunk))
-            return memoryview(bytes(self._chunk[:count]))
+            self._ahead.append(memoryview(bytes(self._chunk[:count])))
         first = self._ahead.popleft()
         if len(first) > FEED_OCTETS:
             self._ahead.appendleft(first[FEED_OCTETS:])

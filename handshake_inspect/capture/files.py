@@ -93,6 +93,8 @@ def _recognise(window: Window, name: str, around: list[str]) -> RecordReader:
     if window.peek(len(snoop.MAGIC)) == snoop.MAGIC:
         return snoop.SnoopReader(name, window)
     window.need(SAMPLE_OCTETS)
+    if window.error:  # what came out of a broken stream before may be anything
+        raise CaptureError(f"{name}: cannot be read: {window.error}")
     start = window.peek(SAMPLE_OCTETS)
     kind = kind_of(start)
     error = CaptureError if kind is not None and kind.is_capture else NotACapture

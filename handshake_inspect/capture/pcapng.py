@@ -77,6 +77,8 @@ class PcapngReader(RecordReader):
         super().__init__(name, window)
         #: Octets that one walk covers: doubled while no new section begins, so that sections cost no second walk.
         self._reach = PLAIN_OCTETS - 1
+        #: Where in the window the first damage is.
+        self._broken_at: int | None = None
         if not window.need(28):
             have = window.end - window.start
             raise CaptureError(
@@ -136,7 +138,7 @@ class PcapngReader(RecordReader):
         self._reach = PLAIN_OCTETS - 1
         end = window.start + length
         self.section.repeats_lengths = window.buffer[end - 4 : end] == window.peek(8)[4:]
-        read_section(self._body(window.start, length), self.section.byte_order, self.about)
+        read_section(self._body(window.start), self.section.byte_order, self.about)
         window.start += length + 3 & ~3
         return None
 
@@ -167,10 +169,13 @@ class PcapngReader(RecordReader):
         offsets, kind = offsets[:odd], words[offsets[:odd]]
         is_packet = (kind == ENHANCED_PACKET) | (kind == SIMPLE_PACKET) | (kind == OBSOLETE_PACKET)
         known = len(self.section.interfaces) + np.cumsum(kind == INTERFACE)
-        for row in np.flatnonzero((kind == INTERFACE) | (kind == STATISTICS) | (kind == NAMES)).tolist():
-            self._read_rare(int(offsets[row]), int(kind[row]))
+        for row in np.flatnonzero(kind == INTERFACE).tolist():
+            self._read_interface(int(offsets[row]))
         rows = np.flatnonzero(is_packet)
         state = self._packets(words, offsets[rows], kind[rows], known[rows], parts) if len(rows) else None
+        until = np.inf if self._broken_at is None else self._broken_at
+        for row in np.flatnonzero(((kind == STATISTICS) | (kind == NAMES)) & (offsets < until)).tolist():
+            self._read_rare(int(offsets[row]), int(kind[row]))
         return self._broken(*wrong, parts) if wrong and state is None else state
 
     def _lengths_that_differ(self, words: NDArray[np.uint32], offsets: Offsets) -> tuple[int, tuple[int, str] | None]:
@@ -255,14 +260,14 @@ class PcapngReader(RecordReader):
             time_ns[chosen] = interfaces[numbers[0]].time_ns(units[chosen])
         return time_ns, link_type
 
+    def _read_interface(self, block: int) -> None:
+        """Read an interface description; one that is too short says nothing, but counts."""
+        self.section.interfaces.append(read_interface(self._body(block), self.section.byte_order, self.about))
+
     def _read_rare(self, block: int, kind: int) -> None:
-        """Read an interface description, names or interface statistics; a block that is too short says nothing."""
-        section, buffer = self.section, self._window.buffer
-        total = struct.unpack_from(section.byte_order + "I", buffer, block + 4)[0]
-        body = self._body(block, max(total, 12))
-        if kind == INTERFACE:
-            section.interfaces.append(read_interface(body, section.byte_order, self.about))
-        elif kind == NAMES:
+        """Read names or interface statistics; a block that is too short says nothing."""
+        section, body = self.section, self._body(block)
+        if kind == NAMES:
             read_names(body, section.byte_order, self.about)
         else:
             number, dropped, comments = read_statistics(body, section.byte_order)
@@ -274,8 +279,9 @@ class PcapngReader(RecordReader):
                 for comment in comments:
                     self.about.add_interface_comment(interface, comment)
 
-    def _body(self, block: int, length: int) -> bytes:
+    def _body(self, block: int) -> bytes:
         """Return what stands between the lengths of a block, as far as anybody looks at it."""
+        length = struct.unpack_from(self.section.byte_order + "I", self._window.buffer, block + 4)[0]
         return bytes(self._window.buffer[block + 8 : block + min(length - 4, MOST_BODY_OCTETS)])
 
     def _note_options(self, frame: Offsets, interface: Offsets, begin: Offsets, end: Offsets) -> None:
@@ -304,6 +310,7 @@ class PcapngReader(RecordReader):
             self.section.interfaces[interface].about.dropped = before[interface]
 
     def _broken(self, index: int, message: str, parts: list[Packets]) -> bool:
+        self._broken_at = index
         frames = self._frames
         self._frames += sum(len(part.offset) for part in parts)
         self._damaged(index, message)

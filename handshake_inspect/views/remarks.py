@@ -69,5 +69,5 @@ def _about(name: str, about: About) -> Iterator[str]:
         verb = "has" if len(about.frame_comments) == 1 else "have"
         yield f"{name}: {counted(len(about.frame_comments), 'frame')} {verb} comments; show prints them"
     if about.left_out:
-        said = [f"{count:,} {kind}" for kind, count in about.left_out.items()]
-        yield f"{name}: not kept, for there are too many: {listed(said)}"
+        kinds = [f"{count:,} {kind}" for kind, count in about.left_out.items()]
+        yield f"{name}: not kept, for there are too many: {listed(kinds)}"

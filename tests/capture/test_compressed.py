@@ -145,8 +145,9 @@ def test_octets_that_changed_in_the_middle_are_damage_and_no_exception(name: str
         raw.read()
     try:
         reader = open_capture(io.BytesIO(octets))
-    except CaptureError as error:  # bzip2: all of it is one block
-        assert f"the {name} stream is broken" in str(error)
+    except CaptureError as error:  # bzip2: all of it is one block, which comes out changed before its checksum is seen
+        assert name == "bzip2"
+        assert "not a capture inside bzip2" in str(error) or "the bzip2 stream is broken" in str(error)
         return
     found = rows(reader)
     assert [row[1:] for row in found] == [row[1:] for row in expected(made)[: len(found)]]
