@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.cli import cli
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.contract import connection_object, exchange_object
-from tests.capture.builders import Frame, enhanced, interface, option, pcap, section
+from tests.capture.builders import Frame, enhanced, interface, option, pcap, section, snoop
 from tests.oracles.everything import everything
 
 PCAPS = Path(__file__).parent.parent / "pcaps"
@@ -249,6 +250,8 @@ WRITERS: dict[str, Writer] = {
     "pcap of µs, big-endian": lambda frames, link_type: pcap(frames, link_type=link_type, order=">", nano=False),
     "pcapng": lambda frames, link_type: as_pcapng(frames, link_type, "<"),
     "pcapng, big-endian": lambda frames, link_type: as_pcapng(frames, link_type, ">"),
+    "pcap in xz": lambda frames, link_type: lzma.compress(pcap(frames, link_type=link_type), preset=0),
+    "snoop of µs, Ethernet only": lambda frames, _: snoop(frames),
 }
 
 
@@ -258,14 +261,15 @@ def test_the_same_frames_in_another_file_format_give_the_identical_answers(captu
     for path, ours in readable(captures_dir):
         frames, link_types = frames_of(path)
         too_fine = "µs" in kind and any(time_ns % 1000 for _, _, time_ns in frames)
+        other_link = "Ethernet only" in kind and link_types != {1}
         too_late = any(not 0 <= time_ns < 10**9 << 32 for _, _, time_ns in frames)
-        if too_fine or too_late or len(link_types) != 1:
+        if too_fine or too_late or other_link or len(link_types) != 1:
             continue  # the format has no place for that
         again = inspect(io.BytesIO(WRITERS[kind](frames, link_types.pop())))
         assert not again.damage
         assert_same(ours, again, path.name)
         compared += 1
-    assert compared > 80
+    assert compared > (70 if "only" in kind else 80)
 
 
 # --- commands --------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.cli import cli
 from handshake_inspect.inspection import Inspection, Inspector, add_source
-from tests.capture.builders import block, enhanced, interface, option, pcap, section
+from tests.capture.builders import block, enhanced, interface, names, option, pcap, section
 from tests.oracles.everything import everything
 
 PCAPS = Path(__file__).parent.parent / "pcaps"
@@ -436,6 +436,7 @@ def many_clocks(count: int) -> bytes:
 SOUND = pcap([(bytes(60), 60, 10**18)] * 5)
 PROMISE = struct.pack("<4I", 1, 1, 0xFFFFFFFF, 0xFFFFFFFF)
 LONGEST = struct.pack("<4I", 1, 1, (1 << 27) - 1, (1 << 27) - 1)
+OPTION = struct.pack("<HH", 77, 0)
 HUGE_SECTION = struct.pack("<III", 0x0A0D0D0A, 0xFFFFFFFC, 0x1A2B3C4D)
 #: Captures whose lengths promise far more than there is, or which are much longer unpacked.
 ABSURDITIES: dict[str, Callable[[], bytes]] = {
@@ -447,6 +448,16 @@ ABSURDITIES: dict[str, Callable[[], bytes]] = {
     "an option longer than its block": lambda: section() + block(1, struct.pack("<HHIHH", 1, 0, 0, 9, 0xFFFF)),
     "20,000 sections": lambda: section() * 20_000,
     "20,000 interfaces, each with its clock": lambda: many_clocks(20_000),
+    "a section header of 16 million options": lambda: gzip.compress(section(options=OPTION * (16 << 20)), 1),
+    "a packet of 16 million options": lambda: gzip.compress(
+        section() + interface() + enhanced(b"", 0, 1, options=OPTION * (16 << 20)), 1
+    ),
+    "20,000 frames with long comments": lambda: gzip.compress(
+        section() + interface() + enhanced(b"", 0, 1, options=option(1, "comment 😀".encode() * 400) * 3) * 20_000, 1
+    ),
+    "a million names": lambda: gzip.compress(
+        section() + b"".join(names([(1, struct.pack("<I", n) + b"name\0" * 50)]) for n in range(1_000_000 // 50)), 1
+    ),
     "zeros for records, 64 MiB unpacked": lambda: gzip.compress(pcap([]) + bytes(64 << 20), 1),
     "text, 64 MiB unpacked": lambda: gzip.compress(b"x" * (64 << 20), 1),
 }

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 T = TypeVar("T")
-#: Characters of one text.
-MOST_CHARACTERS = 4096
+#: Characters of one text, and of all together.
+MOST_CHARACTERS, MOST_IN_ALL = 4096, 8 << 20
 #: Comments on the whole, interfaces, addresses with names, frames with comments; names and comments of each.
 MOST_COMMENTS, MOST_INTERFACES, MOST_NAMED, MOST_FRAMES, MOST_OF_ONE = 100, 1000, 10_000, 10_000, 20
 
@@ -54,6 +54,8 @@ class About:
     frame_comments: dict[int, list[str]] = field(default_factory=dict)
     #: What was not kept because there is too much of it, by kind: "comments", "interfaces", "names".
     left_out: Counter[str] = field(default_factory=Counter)
+    #: Characters kept so far.
+    _kept: int = field(default=0, repr=False, compare=False)
 
     def add_comment(self, comment: str) -> None:
         """Keep a comment on the whole."""
@@ -61,7 +63,8 @@ class About:
 
     def add_interface(self, interface: InterfaceAbout) -> None:
         """Keep an interface."""
-        self._add(self.interfaces, interface, MOST_INTERFACES, "interfaces")
+        texts = (interface.name, interface.description, interface.filter, interface.hardware, interface.os)
+        self._add(self.interfaces, interface, MOST_INTERFACES, "interfaces", sum(len(text or "") for text in texts))
 
     def add_interface_comment(self, interface: InterfaceAbout, comment: str) -> None:
         """Keep a comment on an interface."""
@@ -72,7 +75,7 @@ class About:
         if not name or name in self.names.get(address, ()):
             return
         if address in self.names or len(self.names) < MOST_NAMED:
-            self._add(self.names.setdefault(address, []), name, MOST_OF_ONE, "names")
+            self._add(self.names.setdefault(address, []), name, MOST_OF_ONE, "names", len(name) + len(address))
         else:
             self.left_out["names"] += 1
 
@@ -85,11 +88,14 @@ class About:
         else:
             self.left_out["comments"] += 1
 
-    def _add(self, kept: list[T], one: T, most: int, kind: str) -> None:
+    def _add(self, kept: list[T], one: T, most: int, kind: str, characters: int = 0) -> None:
+        """Keep a text, or something of so many characters, unless there is too much already."""
         if not one:
             return
-        if len(kept) < most:
+        characters = characters or (len(one) if isinstance(one, str) else 0)
+        if len(kept) < most and self._kept + characters <= MOST_IN_ALL:
             kept.append(one)
+            self._kept += characters
         else:
             self.left_out[kind] += 1
 

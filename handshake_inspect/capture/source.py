@@ -109,11 +109,10 @@ class Window:
         self._allocate(max(block_octets, 64))
 
     def _allocate(self, size: int) -> None:
-        kept = bytes(self.buffer[self.start : self.end]) if self.end else b""
-        self.buffer = bytearray(size + SLACK_OCTETS)
-        self.octets = np.frombuffer(self.buffer, np.uint8)
-        self.buffer[: len(kept)] = kept
-        self.size = size
+        kept = memoryview(self.buffer)[self.start : self.end]
+        buffer = bytearray(size + SLACK_OCTETS)
+        buffer[: len(kept)] = kept
+        self.buffer, self.octets, self.size = buffer, np.frombuffer(buffer, np.uint8), size
 
     def fill(self) -> bool:
         """Move what is not consumed to the front and read behind it; False if nothing more came."""

@@ -243,6 +243,23 @@ def test_a_live_pipe_delivers_each_record_when_it_comes() -> None:
     assert got == expected(FRAMES)
 
 
+@pytest.mark.parametrize("error", [OSError("not a socket"), ValueError("filedescriptor out of range in select()")])
+def test_where_nobody_can_ask_whether_more_is_ready_reading_works_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """select() takes sockets only on Windows, and low descriptors only elsewhere."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("select.select", refuse)
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap(FRAMES * 50))
+    assert rows(open_capture(path, block_octets=64)) == expected(FRAMES * 50)
+    with path.open("rb") as file:
+        assert rows(open_capture(file)) == expected(FRAMES * 50)
+
+
 def chains() -> st.SearchStrategy[list[int]]:
     return st.lists(st.integers(0, 300), min_size=1, max_size=200)
 
