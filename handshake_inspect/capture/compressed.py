@@ -148,6 +148,7 @@ class DecompressedSource(Source):
         self._chunk = bytearray(READ_OCTETS)
         self._member = compression.begin_member()
         self._error: OSError | None = None
+        self.is_whole = source.is_whole
 
     def readinto(self, view: memoryview) -> int:
         """Decompress at most as many octets as `view` holds; 0 at the end; OSError where the stream is broken.

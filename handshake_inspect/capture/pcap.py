@@ -2,7 +2,8 @@
 
 In: a `Window` on the file. Out: `Records`. The format is draft-ietf-opsawg-pcap; read its sections 4 and 5 first.
 The variants are those of libpcap's sf-pcap.c and Wireshark's wiretap/libpcap.c: both byte orders, microseconds and
-nanoseconds, Ixia's longer file header, AIX, Kuznetzov's longer record headers, and lengths in the order of old times.
+nanoseconds, Ixia's longer file header, AIX, longer record headers of Kuznetzov and Nokia, and lengths in the order of
+old times.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ AIX_LINK_TYPES = {6: 1, 9: 6, 15: 10, 24: 0}
 FDDI = 10
 #: Octets that AIX puts before each FDDI frame.
 AIX_FDDI_PADDING = 3
-#: Octets of Kuznetzov's record header: his patches of 1999-10-29 and, in SuSE 6.3, of 1999-09-15.
-PATCHED_HEADER_OCTETS = (24, 28)
-#: Records that tell the two apart.
+#: Octets of a record header, the usual first. Kuznetzov's patches of 1999-10-29 and 1999-09-15 (SuSE 6.3) have a magic
+#: number of their own; that of 1999-04-17 (Red Hat 6.1) and Nokia's firewalls have that of everybody.
+PATCHED_HEADER_OCTETS, USUAL_HEADER_OCTETS = (24, 28), (16, 24, 20)
+#: Records that tell them apart.
 RECORDS_TRIED = 3
 #: The upper half of the link type: is there a length of the frame check sequence, and which, in units of 16 bits.
 FCS_PRESENT, FCS_SHIFT = 0x0400_0000, 28
@@ -102,18 +104,21 @@ class PcapReader(ChainedReader):
         swapped = version < (2, 3) or version == DG_UX_VERSION
         order, at = self.variant.byte_order, ORIGINAL_AT if swapped else CAPTURED_AT
         kind = EitherOrderChain if version == (2, 3) else PcapChain
-        lengths = PATCHED_HEADER_OCTETS if self.variant.patched else (16,)
+        lengths = PATCHED_HEADER_OCTETS if self.variant.patched else USUAL_HEADER_OCTETS
         usual, *others = (kind(order, length, at, longest=longest, header_octets=length) for length in lengths)
-        if others and not self._fits(usual):
-            return next((chain for chain in others if self._fits(chain)), usual)
+        # A pipe may be live: who waits for its second record before the first is shown waits too long.
+        can_tell = self.variant.patched or (version == (2, 4) and self.unit_ns == 1000 and self._window.source.is_whole)
+        if can_tell and not self._fits(usual, least=1):
+            least = 1 if self.variant.patched else 2  # what is cut in the usual way may look like one record of another
+            return next((chain for chain in others if self._fits(chain, least=least)), usual)
         return usual
 
-    def _fits(self, chain: PcapChain) -> bool:
-        """Tell whether the first records look right so: the file says only that their headers are longer."""
+    def _fits(self, chain: PcapChain, *, least: int) -> bool:
+        """Tell whether the first records, at least so many, look right so: the file does not say how they are."""
         window, at = self._window, 0
-        for _ in range(RECORDS_TRIED):
+        for number in range(RECORDS_TRIED):
             if not window.need(at + chain.header_octets):
-                return window.end - window.start == at
+                return window.end - window.start == at and number >= least
             begin = window.start + at
             _, fraction, one, other = struct.unpack_from(chain.byte_order + "4I", window.buffer, begin)
             captured, original = (one, other) if chain.length_at == CAPTURED_AT else (other, one)

@@ -7,7 +7,9 @@ source gives what one read returns, so a live pipe is not kept waiting, and neve
 from __future__ import annotations
 
 import io
+import os
 import select
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import TracebackType
@@ -26,6 +28,9 @@ LONGEST_RECORD_OCTETS = 1 << 27
 
 class Source(ABC):
     """Octets as they arrive."""
+
+    #: Are they all there, so that reading ahead keeps nobody waiting?
+    is_whole: bool = False
 
     @abstractmethod
     def readinto(self, view: memoryview) -> int:
@@ -47,6 +52,7 @@ class FileSource(Source):
         self._owned = owned
         self._descriptor = _descriptor(file)
         self._raw = isinstance(file, io.RawIOBase)
+        self.is_whole = isinstance(file, io.BytesIO) or _is_regular(self._descriptor)
 
     def readinto(self, view: memoryview) -> int:
         """Wait for some octets, then take also those that are ready, at most as many as `view` holds."""
@@ -81,6 +87,10 @@ class FileSource(Source):
         """Close the file if it was opened here."""
         if self._owned:
             self._file.close()
+
+
+def _is_regular(descriptor: int | None) -> bool:
+    return descriptor is not None and stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def _descriptor(file: BinaryIO) -> int | None:

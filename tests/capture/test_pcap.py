@@ -86,6 +86,35 @@ def test_both_of_kuznetzovs_record_headers_are_told_apart(order: str, header_oct
 
 
 @pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("header_octets", [16, 20, 24])
+@pytest.mark.parametrize("count", range(2, 6))
+def test_longer_record_headers_behind_the_usual_magic_number_are_told_by_the_records(
+    tmp_path: Path, order: str, header_octets: int, count: int
+) -> None:
+    """Nokia's firewalls have 4 octets more, Red Hat 6.1 (Kuznetzov's patch of 1999-04-17) 8."""
+    made: list[Frame] = [(bytes([n]) * (60 + 7 * n), 99, (940_000_000 + n) * 10**9 + 7000) for n in range(count)]
+    data = struct.pack(order + "IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    for octets, original, time_ns in made:
+        header = struct.pack(order + "4I", time_ns // 10**9, 7, len(octets), original)
+        data += header.ljust(header_octets, b"\3") + octets
+    path = tmp_path / "x.pcap"
+    path.write_bytes(data)
+    for source in (path, io.BytesIO(data), io.BytesIO(gzip.compress(data))):
+        for block_octets in (64, 1 << 20):
+            reader = open_capture(source, block_octets=block_octets)
+            assert rows(reader) == expected(made)
+            assert reader.damage == []
+            if isinstance(source, io.BytesIO):
+                source.seek(0)
+    if header_octets == 16:
+        second = 24 + 16 + 60
+        for length in range(24, len(data)):  # a cut file is not taken for one of those
+            cut = rows(open_capture(io.BytesIO(data[:length])))
+            assert cut == expected(made)[: len(cut)]
+            assert bool(cut) == (length >= second)
+
+
+@pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("magic", [0x1C0001AC, 0x1C0001AB])
 def test_the_longer_file_header_of_ixia_is_stepped_over(order: str, magic: int) -> None:
     data = (
