@@ -62,7 +62,10 @@ class About:
         self._add(self.comments, comment, MOST_COMMENTS, "comments")
 
     def add_interface(self, interface: InterfaceAbout) -> None:
-        """Keep an interface."""
+        """Keep an interface, and as many of its comments as of one frame."""
+        comments, interface.comments = interface.comments, []
+        for comment in comments:
+            self.add_interface_comment(interface, comment)
         texts = (interface.name, interface.description, interface.filter, interface.hardware, interface.os)
         self._add(self.interfaces, interface, MOST_INTERFACES, "interfaces", sum(len(text or "") for text in texts))
 

@@ -10,23 +10,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.about import text_of
 from handshake_inspect.capture.pcapng_blocks import (
-    EPB_DROPCOUNT,
     MOST_BODY_OCTETS,
-    OPT_COMMENT,
-    Interface,
+    Section,
     nanoseconds,
-    options_of_packets,
     read_interface,
     read_names,
     read_section,
-    read_statistics,
 )
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import RecordReader, Window
@@ -40,21 +35,8 @@ BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 #: Octets of a packet block that are not frame: before the frame and in all, for each of the three kinds.
 PACKET_HEADER_OCTETS, PACKET_OTHER_OCTETS = 28, 32
 SIMPLE_HEADER_OCTETS, SIMPLE_OTHER_OCTETS = 12, 16
-#: Drops of an obsolete packet block that are not known.
-DROPS_UNKNOWN = 0xFFFF
-
-
-@dataclass
-class Section:
-    """What holds from one section header to the next."""
-
-    byte_order: str
-    interfaces: list[Interface] = field(default_factory=list)
-    #: Per interface, the frames it lost up to its last statistics block, and those that its packets tell of.
-    dropped: dict[int, int] = field(default_factory=dict)
-    dropped_before_packets: dict[int, int] = field(default_factory=dict)
-    #: Does every block repeat its length at its end? Not where the section header does not.
-    repeats_lengths: bool = True
+#: Where an obsolete packet block has its drops, seen from the frame.
+DROPS_BEFORE_FRAME = np.array([10, 11]) - PACKET_HEADER_OCTETS
 
 
 @dataclass
@@ -90,7 +72,7 @@ class PcapngReader(RecordReader):
 
     def _begin_section(self) -> None:
         byte_order = BYTE_ORDER[self._window.peek(12)[8:]]
-        self.section = Section(byte_order)
+        self.section = Section(byte_order, self.about)
         self.chain = PcapngChain(
             byte_order, 0, 4, smallest=12, padding=3, stop_word=SECTION_HEADER, header_octets=12
         )  # fmt: skip
@@ -170,12 +152,18 @@ class PcapngReader(RecordReader):
         is_packet = (kind == ENHANCED_PACKET) | (kind == SIMPLE_PACKET) | (kind == OBSOLETE_PACKET)
         known = len(self.section.interfaces) + np.cumsum(kind == INTERFACE)
         for row in np.flatnonzero(kind == INTERFACE).tolist():
-            self._read_interface(int(offsets[row]))
+            self.section.interfaces.append(read_interface(self._body(int(offsets[row])), order))
         rows = np.flatnonzero(is_packet)
         state = self._packets(words, offsets[rows], kind[rows], known[rows], parts) if len(rows) else None
         until = np.inf if self._broken_at is None else self._broken_at
-        for row in np.flatnonzero(((kind == STATISTICS) | (kind == NAMES)) & (offsets < until)).tolist():
-            self._read_rare(int(offsets[row]), int(kind[row]))
+        is_rare = (kind == INTERFACE) | (kind == STATISTICS) | (kind == NAMES)
+        for row in np.flatnonzero(is_rare & (offsets < until)).tolist():
+            if kind[row] == INTERFACE:
+                self.about.add_interface(self.section.interfaces[known[row] - 1].about)
+            elif kind[row] == NAMES:
+                read_names(self._body(int(offsets[row])), order, self.about)
+            else:
+                self.section.read_statistics(self._body(int(offsets[row])))
         return self._broken(*wrong, parts) if wrong and state is None else state
 
     def _lengths_that_differ(self, words: NDArray[np.uint32], offsets: Offsets) -> tuple[int, tuple[int, str] | None]:
@@ -216,13 +204,7 @@ class PcapngReader(RecordReader):
         time_ns[simple[chosen]] = 0
         begin = block + np.where(simple, SIMPLE_HEADER_OCTETS, PACKET_HEADER_OCTETS)
         parts.append(Packets(begin[chosen], captured[chosen], original[chosen], time_ns, link_type))
-        end_of_frame = begin + (captured + 3 & ~3)
-        has_options = ~simple & (block + total - 4 - end_of_frame >= 4)
-        if has_options[chosen].any() or obsolete[chosen].any():
-            rows = np.flatnonzero(has_options[chosen])
-            first = self._frames + 1 + sum(len(part.offset) for part in parts[:-1])
-            self._note_options(first + rows, interface[rows], end_of_frame[rows], (block + total)[rows] - 4)
-            self._note_obsolete_drops(words, block[chosen][obsolete[chosen]], interface[chosen][obsolete[chosen]])
+        self._note_options(begin[chosen], block[chosen] + total[chosen], interface[chosen], kind[chosen], parts)
         if good == len(block):
             return None
         reason = (
@@ -260,54 +242,30 @@ class PcapngReader(RecordReader):
             time_ns[chosen] = interfaces[numbers[0]].time_ns(units[chosen])
         return time_ns, link_type
 
-    def _read_interface(self, block: int) -> None:
-        """Read an interface description; one that is too short says nothing, but counts."""
-        self.section.interfaces.append(read_interface(self._body(block), self.section.byte_order, self.about))
-
-    def _read_rare(self, block: int, kind: int) -> None:
-        """Read names or interface statistics; a block that is too short says nothing."""
-        section, body = self.section, self._body(block)
-        if kind == NAMES:
-            read_names(body, section.byte_order, self.about)
-        else:
-            number, dropped, comments = read_statistics(body, section.byte_order)
-            if dropped is not None:
-                section.dropped[number] = dropped
-            if number < len(section.interfaces):
-                interface = section.interfaces[number].about
-                interface.dropped = interface.dropped if dropped is None else dropped
-                for comment in comments:
-                    self.about.add_interface_comment(interface, comment)
-
     def _body(self, block: int) -> bytes:
         """Return what stands between the lengths of a block, as far as anybody looks at it."""
         length = struct.unpack_from(self.section.byte_order + "I", self._window.buffer, block + 4)[0]
         return bytes(self._window.buffer[block + 8 : block + min(length - 4, MOST_BODY_OCTETS)])
 
-    def _note_options(self, frame: Offsets, interface: Offsets, begin: Offsets, end: Offsets) -> None:
-        """Note comments and drops in the options of packets, which stand in [begin, end)."""
-        order = self.section.byte_order
-        for row, code, value in options_of_packets(
-            self._window.octets, order, begin, end, (OPT_COMMENT, EPB_DROPCOUNT)
-        ):
-            if code == OPT_COMMENT:
-                self.about.add_frame_comment(int(frame[row]), text_of(value))
-            elif len(value) == 8:
-                self._note_drops(int(interface[row]), struct.unpack(order + "Q", value)[0])
+    def _note_options(
+        self, frame: Offsets, end: Offsets, interface: Offsets, kind: NDArray[np.uint32], parts: list[Packets]
+    ) -> None:
+        """Note comments and drops in the options, and in the headers, of the packets that are the last of `parts`.
 
-    def _note_obsolete_drops(self, words: NDArray[np.uint32], block: Offsets, interface: Offsets) -> None:
-        """Note the drops that stand in the headers of obsolete packet blocks (appendix A of the draft)."""
-        field_ = words[block + 8]
-        drops = field_ & 0xFFFF if self.section.byte_order == ">" else field_ >> 16
-        for row in np.flatnonzero((drops != DROPS_UNKNOWN) & (drops != 0)).tolist():
-            self._note_drops(int(interface[row]), int(drops[row]))
-
-    def _note_drops(self, interface: int, count: int) -> None:
-        """Count frames that were lost before a packet of an interface of this section."""
-        before = self.section.dropped_before_packets
-        before[interface] = before.get(interface, 0) + count
-        if interface not in self.section.dropped:
-            self.section.interfaces[interface].about.dropped = before[interface]
+        Options stand between the frame, which is padded, and the length at the `end` of the block.
+        """
+        begin = frame + (parts[-1].captured + 3 & ~3)
+        has_options = (end - 4 - begin >= 4) & (kind != SIMPLE_PACKET)
+        if has_options.any():
+            rows = np.flatnonzero(has_options)
+            first = self._frames + 1 + sum(len(part.offset) for part in parts[:-1])
+            octets = self._window.octets
+            self.section.note_options(octets, first + rows, interface[rows], begin[rows], end[rows] - 4)
+        if len(rows := np.flatnonzero(kind == OBSOLETE_PACKET)):
+            drops = (
+                self._window.octets[frame[rows, None] + DROPS_BEFORE_FRAME].copy().view(f"{self.chain.byte_order}u2")
+            )
+            self.section.note_obsolete_drops(interface[rows], drops[:, 0])
 
     def _broken(self, index: int, message: str, parts: list[Packets]) -> bool:
         self._broken_at = index
@@ -318,10 +276,9 @@ class PcapngReader(RecordReader):
         return False
 
     def _count_dropped(self) -> None:
-        section = self.section
-        if dropped := section.dropped_before_packets | section.dropped:
-            self.dropped = (self.dropped or 0) + sum(dropped.values())
-            section.dropped, section.dropped_before_packets = {}, {}
+        """Add the drops of the section that ends."""
+        if (lost := self.section.lost) is not None:
+            self.dropped = (self.dropped or 0) + lost
 
     def _records(self, parts: list[Packets], first_frame: int, count: int) -> Records:
         return Records(

@@ -24,6 +24,8 @@ SHB_HARDWARE, SHB_OS, SHB_USERAPPL = 2, 3, 4
 IF_NAME, IF_DESCRIPTION, IF_TSRESOL, IF_FILTER, IF_OS, IF_TSOFFSET, IF_HARDWARE = 2, 3, 9, 11, 12, 14, 15
 ISB_IFDROP, ISB_OSDROP = 5, 7
 EPB_DROPCOUNT = 4
+#: Drops of an obsolete packet block that are not known.
+DROPS_UNKNOWN = 0xFFFF
 #: Records of name resolution blocks.
 NRB_END, NRB_IPV4, NRB_IPV6 = 0, 1, 2
 #: Of one block no more octets than these are looked at for options and names: a longer list is no list.
@@ -85,7 +87,7 @@ def read_section(body: bytes, order: str, about: About) -> None:
             about.application = about.application or text_of(value)
 
 
-def read_interface(body: bytes, order: str, about: About) -> Interface:
+def read_interface(body: bytes, order: str) -> Interface:
     """Read an interface description (section 4.2)."""
     if len(body) < 8:
         return Interface(link_type=0xFFFF, snaplen=0)
@@ -99,12 +101,9 @@ def read_interface(body: bytes, order: str, about: About) -> Interface:
     offset_seconds = 0
     if len(value := said.get(IF_TSOFFSET, b"")) == 8:
         offset_seconds = max(-MOST_SECONDS, min(struct.unpack(order + "q", value)[0], MOST_SECONDS))
-    described = _described(InterfaceAbout(link_type, snaplen or None), said)
-    about.add_interface(described)
-    for code, value in options:
-        if code == OPT_COMMENT:
-            about.add_interface_comment(described, text_of(value))
-    return Interface(link_type, snaplen, units_per_second, offset_seconds, described)
+    about = _described(InterfaceAbout(link_type, snaplen or None), said)
+    about.comments = [text_of(value) for code, value in options if code == OPT_COMMENT]
+    return Interface(link_type, snaplen, units_per_second, offset_seconds, about)
 
 
 def _described(interface: InterfaceAbout, said: dict[int, bytes]) -> InterfaceAbout:
@@ -115,19 +114,6 @@ def _described(interface: InterfaceAbout, said: dict[int, bytes]) -> InterfaceAb
     if said.get(IF_FILTER, b"")[:1] == b"\0":  # what follows is text, as tcpdump takes it; 1 is BPF code
         interface.filter = text_of(said[IF_FILTER][1:])
     return interface
-
-
-def read_statistics(body: bytes, order: str) -> tuple[int, int | None, list[str]]:
-    """Read interface statistics (section 4.6): the interface, the frames it lost if that is said, and comments."""
-    if len(body) < 12:
-        return -1, None, []
-    options = list(options_of(body[12:], order))
-    said = dict(options)
-    drops = [
-        struct.unpack(order + "Q", said[code])[0] for code in (ISB_IFDROP, ISB_OSDROP) if len(said.get(code, b"")) == 8
-    ]
-    comments = [text_of(value) for code, value in options if code == OPT_COMMENT]
-    return struct.unpack_from(order + "I", body)[0], sum(drops) if drops else None, comments
 
 
 def read_names(body: bytes, order: str, about: About) -> None:
@@ -188,3 +174,62 @@ def options_of_packets(
         found += [(row, code, value) for code, value in rest if code in wanted]
     found.sort(key=lambda one: one[0])
     return found
+
+
+@dataclass
+class Section:
+    """What holds from one section header to the next."""
+
+    byte_order: str
+    #: Of the whole file.
+    about: About
+    interfaces: list[Interface] = field(default_factory=list)
+    #: Per interface, the frames it lost up to its last statistics block, and those that its packets tell of.
+    dropped: dict[int, int] = field(default_factory=dict)
+    dropped_before_packets: dict[int, int] = field(default_factory=dict)
+    #: Does every block repeat its length at its end? Not where the section header does not.
+    repeats_lengths: bool = True
+
+    @property
+    def lost(self) -> int | None:
+        """Frames that its interfaces lost; None if it does not say. Statistics count more than packets."""
+        dropped = self.dropped_before_packets | self.dropped
+        return sum(dropped.values()) if dropped else None
+
+    def read_statistics(self, body: bytes) -> None:
+        """Note drops of an interface, and comments on it (section 4.6)."""
+        if len(body) < 12:
+            return
+        number = struct.unpack_from(self.byte_order + "I", body)[0]
+        interface = self.interfaces[number].about if number < len(self.interfaces) else InterfaceAbout(0xFFFF)
+        drops = []
+        for code, value in options_of(body[12:], self.byte_order):
+            if code == OPT_COMMENT:
+                self.about.add_interface_comment(interface, text_of(value))
+            elif code in (ISB_IFDROP, ISB_OSDROP) and len(value) == 8:
+                drops.append(struct.unpack(self.byte_order + "Q", value)[0])
+        if drops:
+            self.dropped[number] = interface.dropped = sum(drops)
+
+    def note_options(
+        self, octets: NDArray[np.uint8], frame: Offsets, interface: Offsets, begin: Offsets, end: Offsets
+    ) -> None:
+        """Note comments and drops in the options of packets (section 4.3), which stand in [begin, end)."""
+        wanted = (OPT_COMMENT, EPB_DROPCOUNT)
+        for row, code, value in options_of_packets(octets, self.byte_order, begin, end, wanted):
+            if code == OPT_COMMENT:
+                self.about.add_frame_comment(int(frame[row]), text_of(value))
+            elif len(value) == 8:
+                self._note_drops(int(interface[row]), struct.unpack(self.byte_order + "Q", value)[0])
+
+    def note_obsolete_drops(self, interface: Offsets, drops: NDArray[np.uint16]) -> None:
+        """Note the drops that stand in the headers of obsolete packet blocks (appendix A)."""
+        for row in np.flatnonzero((drops != DROPS_UNKNOWN) & (drops != 0)).tolist():
+            self._note_drops(int(interface[row]), int(drops[row]))
+
+    def _note_drops(self, interface: int, count: int) -> None:
+        """Count frames that were lost before a packet of an interface."""
+        before = self.dropped_before_packets
+        before[interface] = before.get(interface, 0) + count
+        if interface not in self.dropped:
+            self.interfaces[interface].about.dropped = before[interface]

@@ -149,6 +149,7 @@ TOO_LONG = struct.pack("<HH", 1, 60_000) + b"text"
         section() + interface() + statistics(0, TOO_LONG),
         section() + interface() + statistics(77, option(1, b"of no interface")),
         section() + interface() + block(5, b"short"),
+        section() + block(5, b"short") + statistics(0, option(5, bytes(8))) + interface(),
         section() + interface() + block(4, b""),
         section() + interface() + enhanced(b"abc", 3, 1, options=TOO_LONG),
         section() + interface() + enhanced(b"abc", 3, 1, options=b"\1\0"),
