@@ -121,7 +121,7 @@ class Window:
     def _allocate(self, size: int) -> None:
         kept = memoryview(self.buffer)[self.start : self.end]
         buffer = bytearray(size + SLACK_OCTETS)
-        buffer[: len(kept)] = kept
+        memoryview(buffer)[: len(kept)] = kept  # a view takes them without another copy, a bytearray would make one
         self.buffer, self.octets, self.size = buffer, np.frombuffer(buffer, np.uint8), size
 
     def fill(self) -> bool:
@@ -130,7 +130,8 @@ class Window:
         if carried == self.size and not self.ended:
             self._allocate(2 * self.size)
         elif self.start:
-            self.buffer[:carried] = self.buffer[self.start : self.end]
+            view = memoryview(self.buffer)
+            view[:carried] = view[self.start : self.end]
         self._skipped += self.start
         self.start, self.end = 0, carried
         if not self.ended:
