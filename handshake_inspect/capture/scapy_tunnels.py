@@ -9,6 +9,7 @@ VXLAN-GPE and AYIYA.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 
 from handshake_inspect.capture import scapy_layers as layers
@@ -24,6 +25,7 @@ ERSPAN, ERSPAN_3, WCCP, PPP, BRIDGED, ARUBA = 0x88BE, 0x22EB, 0x883E, 0x880B, 0x
 L2TP_OFFSETS = tuple(cookie + sublayer for cookie in (0, 4, 8) for sublayer in (0, 4))
 #: Message type of GTP that carries a packet.
 T_PDU = 255
+TEREDO_PREFIX = bytes.fromhex("20010000")
 #: Next protocol of VXLAN-GPE -> kind of the place behind it.
 GPE_PROTOCOLS = {1: "ipv4", 2: "ipv6", 3: "ethernet", 4: "nsh", 5: "mpls"}
 
@@ -206,6 +208,15 @@ def teredo(place: Place) -> Place | None:
     return ip_by_version(place, at, "teredo", "teredo", (6,))
 
 
+def is_between_teredo_clients(place: Place) -> bool:
+    """RFC 4380 §2.6: IPv6 from or to 2001:0::/32, just as long as the datagram. Its ports are any."""
+    if len(place.octets) < 40 or place.octets[0] >> 4 != 6:
+        return False
+    ip = layers.IPv6(place.octets[:40])
+    addresses = (socket.inet_pton(socket.AF_INET6, end) for end in (ip.src, ip.dst))
+    return ip.plen + 40 == place.original and any(one.startswith(TEREDO_PREFIX) for one in addresses)
+
+
 def l2tp(place: Place) -> Place | None:
     """RFC 2661 §3.1: data of version 2; RFC 3931 §4.1.2.1: of version 3. Control messages are datagrams."""
     if len(place.octets) < 6 or place.octets[0] & 0x80:
@@ -244,6 +255,8 @@ AT_PORT: dict[int, Reader] = {2152: gtp, 3386: gtp_0, 3544: teredo, 1701: l2tp, 
 
 def inside_udp(place: Place, ports: tuple[int, int]) -> Place | None:
     """Return the place inside a datagram from and to `ports`; None if it is no tunnel."""
+    if is_between_teredo_clients(place):
+        return place.after(0, "ipv6").named("teredo", "teredo")
     source, destination = ports
     candidates = (TO_PORT.get(destination), AT_PORT.get(destination), AT_PORT.get(source))
     for read in candidates:

@@ -33,6 +33,8 @@ GRE_PROTOCOLS = {
 BRIDGED, ERSPAN = 0x6558, 0x88BE
 #: VXLAN's generic protocol extension: what its next protocol field says.
 VXLAN_GPE_PROTOCOLS = NSH_PROTOCOLS
+#: 2001:0::/32.
+TEREDO_PREFIX = 0x20010000
 #: GTP-U: the message that carries a packet; more extension headers are taken for damage.
 G_PDU, MOST_EXTENSIONS = 255, 16
 
@@ -222,6 +224,20 @@ def teredo(part: Slice, layer: Layer) -> Entered:
     return good, [inner.next(Header.IPV6, skip[good])]
 
 
+def teredo_by_address(part: Slice, layer: Layer) -> Entered:
+    """Teredo between two clients or to a relay, whose ports are any: IPv6 from or to a Teredo address (RFC 4380 §2.6).
+
+    The packet must be just as long as the datagram: 16 bits of length and 32 of prefix do not fit by chance.
+    """
+    good = _has(part, layer, 40, lambda at: part.octet(layer.rows, at) >> 4 == 6)
+    if good.any():
+        rows, at = layer.rows, np.where(good, layer.at, 0)
+        good &= part.word(rows, at + 4) + 40 == part.claimed(layer)
+        good &= (part.long(rows, at + 8) == TEREDO_PREFIX) | (part.long(rows, at + 24) == TEREDO_PREFIX)
+    inner = part.around(layer.take(good), lambda _: "teredo", key=True)
+    return good, [inner.next(Header.IPV6, 0)]
+
+
 def l2tp(part: Slice, layer: Layer) -> Entered:
     """Version 2: flags, perhaps a length, tunnel and session; version 3: flags, reserved, session. T says control."""
     long_enough = part.there(layer) >= 8
@@ -320,9 +336,9 @@ _IS_EITHER[[*BY_EITHER]] = True
 
 
 def in_udp(part: Slice, layer: Layer, source: Rows, destination: Rows) -> Entered:
-    """Say which of these UDP payloads are tunnels, and what follows in those."""
+    """Say which of these UDP payloads are tunnels, and what follows: by their ports, Teredo by its addresses."""
     candidate = _IS_DESTINATION[destination] | _IS_EITHER[source]
-    entered, layers = np.zeros(len(layer.rows), np.bool_), list[Layer]()
+    entered, layers = teredo_by_address(part, layer)
     if not candidate.any():
         return entered, layers
     for port, reader in (*BY_DESTINATION.items(), *BY_EITHER.items()):

@@ -128,6 +128,8 @@ def counted(name: str, link_type: int, octets: bytes, kind: str | None = None) -
     return Case(name, link_type, octets, unread=None if kind is None else (kind,))
 
 
+TEREDO_CLIENT = "2001:0:4137:9e50:8000:f12a:b9c8:2815"
+TEREDO_SYN = ipv6(6, tcp(), (TEREDO_CLIENT, SERVER6))
 INNER4, INNER6 = ethernet(IPV4, SYN4), ethernet(IPV6, SYN6)
 SNAP4, SNAP6 = llc_snap(IPV4, SYN4), llc_snap(IPV6, SYN6)
 #: A MAC address that begins with neither 4 nor 6 nor 0: no IP packet, no control word.
@@ -477,6 +479,10 @@ UDP_TUNNELS = [
     counted("Teredo bubble", 1, ethernet(IPV4, in_udp(3544, ipv6(59, b""))), "IPv6 without payload"),
     plain("Teredo's port, IPv4", 50000, 3544, SYN4),
     plain("Teredo's port, something else", 50000, 3544, b"\x00\x02hello"),
+    Case("Teredo between clients, by its addresses", 1, ethernet(IPV4, in_udp(40000, TEREDO_SYN, 50001)),
+         (Found("teredo", "teredo", TEREDO_CLIENT, CLIENT_PORT, SERVER6, SERVER_PORT, SEQ),)),
+    plain("Teredo addresses, but another length", 50001, 40000, TEREDO_SYN + b"x"),
+    plain("IPv6 in UDP without a Teredo address", 50001, 40000, SYN6),
     plain("Teredo, authentication cut", 50000, 3544, teredo_authentication(b"name", b"value")[:12]),
     tunnelled("L2TP", in_udp(1701, l2tp(3, 4, ppp(0x21, SYN4, framed=True)), 1701), "l2tp:3.4", "l2tp"),
     tunnelled("L2TP from its port", in_udp(50000, l2tp(3, 4, ppp(0x21, SYN4)), 1701), "l2tp:3.4", "l2tp"),

@@ -5,7 +5,6 @@ oracle files lie in the folder of public captures, with the README that names th
 
 A line is left out only where the other tool did not look at what we look at:
 
-- *not decoded*: the capture is of another link type, or wraps its packets, and not all of the line's packets came out;
 - *checksums*: Zeek validated checksums and tshark finds bad ones in that stream: Zeek ignored those segments;
 - *timers*: Zeek wrote more lines for a pair of sockets than we have connections, and between two of them lies a
   silence of more than the 5 s after which it forgets an unanswered SYN, a closed or a reset connection.
@@ -13,7 +12,6 @@ A line is left out only where the other tool did not look at what we look at:
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,12 +29,6 @@ Ends = tuple[Socket, Socket]
 #: Name -> (ours, theirs).
 Fields = Mapping[str, tuple[object, object]]
 
-#: Link types and wrappings (words of INDEX.tsv) whose packets we may not, or not all, have seen.
-PLAIN_LINK_TYPES = {"ether", "null", "loop", "linux-sll", "linux-sll2", "rawip", "rawip4", "per-packet"}
-WRAPPINGS = {
-    "ah", "ayiya", "erspan", "geneve", "gre", "gtp", "ip_frag", "l2tp", "llc", "mpls", "ppp", "pppoes", "qinq",
-    "sctp", "teredo", "vxlan", "wlan",
-}  # fmt: skip
 #: Seconds after which Zeek forgets what seems to be over.
 ZEEK_LINGER_S = 5.0
 
@@ -189,15 +181,12 @@ def compare_traffic_with_tshark(captures: Path, answers: Iterable[Answer]) -> Co
 
 def compare_connections_with_tshark(captures: Path, answers: Iterable[Answer]) -> Comparison:
     """Compare how many connections each pair of sockets has; the streams named are all of that pair."""
-    comparison, ours, wrapped = Comparison(), _by_ends(answers), _wrapped(captures)
+    comparison, ours = Comparison(), _by_ends(answers)
     theirs = _tshark_by_ends(captures)
     for file, ends in sorted(set(ours) | set(theirs)):
         mine, lines = ours.get((file, ends), []), theirs.get((file, ends), [])
-        if file in wrapped and sum(one.segments for one in mine) != sum(line["packets"] for line in lines):
-            comparison.left_out["not decoded"] += 1
-        else:
-            streams = [line["stream"] for line in lines]
-            comparison.compare(file, streams, {"connections": (len(mine), len(lines))})
+        streams = [line["stream"] for line in lines]
+        comparison.compare(file, streams, {"connections": (len(mine), len(lines))})
     return comparison
 
 
@@ -218,14 +207,12 @@ def _tshark_by_ends(captures: Path) -> dict[tuple[str, Ends], list[dict[str, Any
 def _lines_of_tshark(
     captures: Path, answers: Iterable[Answer], comparison: Comparison
 ) -> Iterator[tuple[dict[str, Any], Answer]]:
-    """Yield each line with our answer; note in `comparison` those that have none, or are left out."""
-    ours, wrapped = _by_ends(answers), _wrapped(captures)
+    """Yield each line with our answer; note in `comparison` those that have none."""
+    ours = _by_ends(answers)
     for (file, ends), lines in _tshark_by_ends(captures).items():
         mine = ours.get((file, ends), [])
         for line, answer in zip(lines, _counterparts(lines, mine), strict=True):
-            if file in wrapped and (answer is None or answer.segments != line["packets"]):
-                comparison.left_out["not decoded"] += 1
-            elif answer is None:
+            if answer is None:
                 comparison.compare(file, (line["stream"],), {"connection": (len(mine), len(lines))})
             else:
                 yield line, answer
@@ -244,7 +231,7 @@ def compare_fields_with_zeek(
     captures: Path, answers: Iterable[Answer], fields: Callable[[Answer, Mapping[str, Any]], Fields]
 ) -> Comparison:
     """Compare some fields with every line of oracle_zeek.jsonl: `fields` names them for one of our answers."""
-    comparison, ours, wrapped = Comparison(), _by_ends(answers), _wrapped(captures)
+    comparison, ours = Comparison(), _by_ends(answers)
     tshark = {(line["file"], line["stream"]): line for line in _lines(captures / "oracle_tshark.jsonl")}
     theirs: dict[tuple[str, str, str, Ends], list[dict[str, Any]]] = defaultdict(list)
     for line in _lines(captures / "oracle_zeek.jsonl"):
@@ -257,10 +244,7 @@ def compare_fields_with_zeek(
         for line, answer in zip(lines, _counterparts(lines, mine), strict=True):
             streams = tuple(line["tshark_streams"])
             bad = sum(tshark[file, stream]["bad_tcp_checksum"] for stream in streams)
-            packets = (line["orig_pkts"] or 0) + (line["resp_pkts"] or 0)
-            if file in wrapped and (answer is None or answer.segments != packets):
-                comparison.left_out["not decoded"] += 1
-            elif line["checksums"] == "validated" and bad:
+            if line["checksums"] == "validated" and bad:
                 comparison.left_out["checksums"] += 1
             elif answer is None and len(lines) > len(mine) and _has_long_silence(lines):
                 comparison.left_out["timers"] += 1
@@ -294,21 +278,6 @@ def _has_long_silence(lines: list[dict[str, Any]]) -> bool:
     times = [(line["ts"], line["ts"] + (line["duration"] or 0)) for line in lines if line["ts"] is not None]
     times.sort()
     return any(later[0] - earlier[1] > ZEEK_LINGER_S for earlier, later in pairwise(times))
-
-
-def _wrapped(captures: Path) -> set[str]:
-    """Name the captures of which we may not have seen every packet."""
-    with (captures / "INDEX.tsv").open() as index:
-        rows = list(csv.DictReader(index, delimiter="\t"))
-    return {
-        row["file"]
-        for row in rows
-        if row["link_type"] not in PLAIN_LINK_TYPES
-        or not row["format"].startswith(("pcap", "nsecpcap"))
-        or WRAPPINGS & {feature.partition("=")[0] for feature in row["features"].split(",")}
-        # The words of INDEX.tsv have none for Cisco FabricPath.
-        or "fabric-path" in row["file"]
-    }
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

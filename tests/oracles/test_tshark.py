@@ -16,6 +16,7 @@ from tests.oracles.comparison import (
     answers_of,
     compare_connections_with_tshark,
     compare_traffic_with_tshark,
+    compare_with_tshark,
 )
 
 #: (capture, tshark's streams, names of the fields) -> why we differ.
@@ -27,7 +28,11 @@ RESET_BETWEEN = "a SYN after the RST that refused the one before it: a new conne
 #: The originator has reset its connection itself, in SYN-SENT after the SYN-ACK; then it opens with a SYN,FIN.
 ABORTED_BEFORE = "a SYN,FIN of the same number after its own RST: a new connection for us, not for tshark"
 
+#: RFC 4380 §2.6: the addresses tell it. tshark has a heuristic for it that is off unless it is asked for.
+TEREDO = "Teredo between ports of its own: Zeek logs the connection too"
+
 CONNECTIONS: Reasons = {
+    ("zeek__tunnels_teredo_bubble_with_payload.pcap", (), ("connections",)): TEREDO,
     ("suricata-verify__urgent11_cve_2019_12260.pcap", (0, 1), ("connections",)): ABORTED_BEFORE,
     ("zeek__pop3.pcap", (0,), ("connections",)): RESET_BETWEEN,
     ("zeek__pop3.pcap", (1,), ("connections",)): RESET_BETWEEN,
@@ -97,18 +102,28 @@ def test_every_pair_of_sockets_has_as_many_connections_as_tshark_sees(
 ) -> None:
     comparison = compare_connections_with_tshark(captures_dir, answers)
     assert differing(comparison) == set(CONNECTIONS)
-    assert comparison.compared["connections"] >= 298
-    assert comparison.equal["connections"] >= 0.98 * comparison.compared["connections"]
+    assert comparison.compared["connections"] == 337
 
 
 def test_times_packets_octets_and_control_bits_are_those_of_tshark(captures_dir: Path, answers: list[Answer]) -> None:
     comparison = compare_traffic_with_tshark(captures_dir, answers)
     comparison.differences = [one for one in comparison.differences if one.name != "initial RTT"]
     assert differing(comparison) == set(TRAFFIC)
-    for name, compared in comparison.compared.items():
-        if name != "initial RTT":
-            assert compared >= 322, name
-            assert comparison.equal[name] >= 0.98 * compared, name
+    assert {compared for name, compared in comparison.compared.items() if name != "initial RTT"} == {360}
+
+
+def test_one_of_a_hundred_answers_differs_at_the_most(captures_dir: Path, answers: list[Answer]) -> None:
+    """Of all lines and fields: connections per pair of sockets, packets, octets, control bits, completeness."""
+    parts = (
+        compare_connections_with_tshark(captures_dir, answers),
+        compare_traffic_with_tshark(captures_dir, answers),
+        compare_with_tshark(captures_dir, answers),
+    )
+    fields = {"connections", "packets", "octets", "SYN", "SYN-ACK", "FIN", "RST", "completeness"}
+    compared = sum(part.compared[name] for part in parts for name in fields)
+    equal = sum(part.equal[name] for part in parts for name in fields)
+    assert compared == 337 + 7 * 360
+    assert compared - equal <= 0.01 * compared
 
 
 def test_initial_round_trip_times_are_those_of_tshark(captures_dir: Path, answers: list[Answer]) -> None:
