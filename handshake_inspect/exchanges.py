@@ -86,10 +86,11 @@ def find_exchanges(
     copies = second_copies(columns, SAME_DATAGRAM, datagrams["ip_id"] != 0, loopback, weight)[1]
     is_copy = np.zeros(len(datagrams), np.bool_)
     is_copy[copies] = True
+    groups = zip(_groups(numbers, known), _groups(error_numbers, known), strict=True)
+    first = {int(rows[0]): (rows, errors_of) for rows, errors_of in groups}
+    by_frame = sorted(first, key=lambda row: (int(datagrams["capture"][row]), int(datagrams["frame"][row])))
     found = []
-    for number, (rows, errors_of) in enumerate(
-        zip(_groups(numbers, known), _groups(error_numbers, known), strict=True)
-    ):
+    for number, (rows, errors_of) in enumerate(first[row] for row in by_frame):
         own = rows[~is_copy[rows]]
         exchange = _exchange(
             number, datagrams.take(own), from_higher[own], quoted.take(errors_of), keys.take(own[:1]), names, captures

@@ -31,7 +31,7 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 #: Order of modules inside two folders: each imports only from those before it.
 CAPTURE = [
     "records", "source", "walk", "pcap", "pcapng", "files", "live", "link", "ip", "options", "icmp", "scapy_reader",
-    "decode", "frames",
+    "decode", "frames", "pieces", "order", "merge", "inputs",
 ]  # fmt: skip
 CONNECTIONS = [
     "connection", "conversations", "rows", "split", "moments", "numbers", "resets", "events", "compact",

@@ -113,6 +113,9 @@ def test_a_list_with_floats_for_times_differs_by_what_floats_cannot_hold(path: P
     """As Scapy's sniffers make them: a float of today's seconds has steps of 238 ns."""
     from scapy.utils import rdpcap
 
+    from handshake_inspect.capture.scapy_reader import scapy_layers
+
+    scapy_layers()  # the list knows only the link types whose layers are loaded
     packets = rdpcap(str(path))
     for packet in packets:
         packet.time = float(packet.time)

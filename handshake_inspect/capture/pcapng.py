@@ -73,6 +73,8 @@ class Section:
     """What holds from one section header to the next."""
 
     byte_order: str
+    #: How many interfaces the sections before it have described.
+    interfaces_before: int = 0
     interfaces: list[Interface] = field(default_factory=list)
     #: Per interface, the frames it lost up to its last statistics block.
     dropped: dict[int, int] = field(default_factory=dict)
@@ -87,6 +89,8 @@ class Packets:
     original: Offsets
     time_ns: Offsets
     link_type: NDArray[np.uint16]
+    #: Number of its interface, counted over all sections.
+    interface: Offsets
 
 
 class PcapngReader(RecordReader):
@@ -105,14 +109,19 @@ class PcapngReader(RecordReader):
             )
         if window.peek(12)[8:] not in BYTE_ORDER:
             raise CaptureError(f"{name}: not a capture: its pcapng section header has no byte-order magic")
-        self._begin_section()
+        self._begin_section(0)
 
-    def _begin_section(self) -> None:
+    def _begin_section(self, interfaces_before: int) -> None:
         byte_order = BYTE_ORDER[self._window.peek(12)[8:]]
-        self.section = Section(byte_order)
+        self.section = Section(byte_order, interfaces_before)
         self.chain = PcapngChain(
             byte_order, 0, 4, smallest=12, padding=3, stop_word=SECTION_HEADER, header_octets=12
         )  # fmt: skip
+
+    @property
+    def _interfaces(self) -> int:
+        """How many interfaces all sections so far have described."""
+        return self.section.interfaces_before + len(self.section.interfaces)
 
     def _blocks(self) -> Iterator[Records]:
         window, going_on = self._window, True
@@ -153,7 +162,7 @@ class PcapngReader(RecordReader):
         if version != 1:
             return self._broken(window.start, f"a section of version {version}; only version 1 is known", parts)
         self._count_dropped()
-        self._begin_section()
+        self._begin_section(self._interfaces)
         self._reach = PLAIN_OCTETS - 1
         window.start += length + 3 & ~3
         return None
@@ -216,7 +225,8 @@ class PcapngReader(RecordReader):
         time_ns, link_type = self._by_interface(interface[chosen], units[chosen])
         time_ns[simple[chosen]] = 0
         begin = block + np.where(simple, SIMPLE_HEADER_OCTETS, PACKET_HEADER_OCTETS)
-        parts.append(Packets(begin[chosen], captured[chosen], original[chosen], time_ns, link_type))
+        number = interface[chosen] + self.section.interfaces_before
+        parts.append(Packets(begin[chosen], captured[chosen], original[chosen], time_ns, link_type, number))
         if good == len(block):
             return None
         reason = (
@@ -292,6 +302,7 @@ class PcapngReader(RecordReader):
             time_ns=np.concatenate([part.time_ns for part in parts]),
             frame=np.arange(first_frame, first_frame + count, dtype=np.int64),
             link_type=np.concatenate([part.link_type for part in parts]),
+            interface=np.concatenate([part.interface for part in parts]) if self._interfaces > 1 else None,
         )
 
 

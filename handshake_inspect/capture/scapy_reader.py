@@ -14,7 +14,7 @@ import logging
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from decimal import Decimal
 from functools import cache
 from itertools import islice
@@ -93,6 +93,11 @@ def decode_records(records: Records, rows: Iterable[int] | NDArray[np.int64], na
     return collected.block()
 
 
+def decode_block(records: Records, names: Names, capture: int) -> Block:
+    """Return what Scapy finds in a whole block of records."""
+    return decode_records(records, range(len(records)), names, capture)
+
+
 def read(source: Source, names: Names, capture: int = 0) -> Iterator[Block]:
     """Read a file with Scapy's own reader, or a list of packets, from end to end through Scapy.
 
@@ -104,18 +109,27 @@ def read(source: Source, names: Names, capture: int = 0) -> Iterator[Block]:
 
 def read_with_records(source: Source, names: Names, capture: int = 0) -> Iterator[tuple[Records, Block]]:
     """Yield the same blocks, each with the records that it was made of."""
+    for records in read_records(source):
+        yield records, decode_block(records, names, capture)
+
+
+def read_records(source: Source) -> Generator[Records]:
+    """Yield the frames of a file as Scapy's own reader cuts it, or of a list of packets, in blocks of records.
+
+    Raises CaptureError if Scapy cannot open the file.
+    """
     is_file = isinstance(source, str | os.PathLike) or hasattr(source, "read")
     frames = _raw_frames(source) if is_file else frames_of_packets(cast(Iterable[Any], source))
     first = 1
     while chosen := list(islice(frames, BLOCK_FRAMES)):
-        records = records_of(chosen, first_frame=first)
-        yield records, decode_records(records, range(len(records)), names, capture)
+        yield records_of(chosen, first_frame=first)
         first += len(chosen)
 
 
 def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
     """Yield the octets, time and link type of each of Scapy's packets."""
     layers = scapy_layers()
+    interfaces: dict[Any, int] = {}
     for packet in packets:
         octets = bytes(packet)
         # A Decimal as Scapy reads it from files, or a float with no more than it can hold.
@@ -125,7 +139,9 @@ def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
             link_type = layers.conf.l2types.layer2num[type(packet)]
         except KeyError:
             link_type = 0xFFFF
-        yield RawFrame(octets, int(getattr(packet, "wirelen", None) or len(octets)), time_ns, int(link_type))
+        wire_octets = int(getattr(packet, "wirelen", None) or len(octets))
+        interface = interfaces.setdefault(getattr(packet, "sniffed_on", None), len(interfaces))
+        yield RawFrame(octets, wire_octets, time_ns, int(link_type), interface=interface)
 
 
 def _raw_frames(source: Any) -> Iterator[RawFrame]:
@@ -134,6 +150,7 @@ def _raw_frames(source: Any) -> Iterator[RawFrame]:
 
     with contextlib.ExitStack() as stack:
         reader = _scapy_reader(source, stack)
+        interfaces = _Interfaces(reader)
         while True:
             try:
                 with _quiet():
@@ -147,7 +164,26 @@ def _raw_frames(source: Any) -> Iterator[RawFrame]:
             else:
                 time_ns = about.sec * 1_000_000_000 + about.usec * (1 if reader.nano else 1000)
                 link_type = reader.linktype
-            yield RawFrame(octets, about.wirelen, time_ns, link_type & 0xFFFF)
+            yield RawFrame(octets, about.wirelen, time_ns, link_type & 0xFFFF, interface=interfaces.last)
+
+
+class _Interfaces:
+    """Which interface the last packet of a pcapng file came from, over all sections: its reader does not tell."""
+
+    def __init__(self, reader: Any) -> None:
+        self.last = self._before = 0
+        self._reader = reader
+        if hasattr(reader, "_check_interface_id"):
+            self._check, reader._check_interface_id = reader._check_interface_id, self._note
+            self._begin, reader._read_block_shb = reader._read_block_shb, self._note_section
+
+    def _note(self, number: int) -> bool:
+        self.last = self._before + number
+        return bool(self._check(number))
+
+    def _note_section(self) -> None:
+        self._before = len(self._reader.interfaces)
+        self._begin()
 
 
 def _name(source: Any) -> str:

@@ -17,7 +17,7 @@ from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.steps import steps_of
-from handshake_inspect.connections.verdict import Verdicts, VerdictTable, decide
+from handshake_inspect.connections.verdict import Verdicts, decide
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.options import parse
 
@@ -86,12 +86,9 @@ class Analysis:
 
     def place(self, connections: Connections, stream: int) -> tuple[int, int]:
         """Return the conversation of a stream, and which of its connections the stream is, from 0."""
-        table = connections.verdicts.table
+        conversation = connections.verdicts.table["conversation"]
         row = connections.row_of_stream(stream)
-        conversation = int(table["conversation"][row])
-        same = np.flatnonzero(table["conversation"] == conversation)
-        order = np.sort(_order(table, same))
-        return conversation, int(np.searchsorted(order, _order(table, np.array([row]))[0]))
+        return int(conversation[row]), row - int(np.searchsorted(conversation, conversation[row]))
 
     def steps(self, conversation: int, place: int, captures: list[str]) -> tuple[Step, ...]:
         """Describe every segment of one connection: the engine runs again, on its rows alone.
@@ -145,12 +142,6 @@ def _has_key(table: SegmentTable | IcmpErrorTable, key: KeyTable) -> NDArray[np.
     for name, column in key.columns.items():
         same &= keys[name] == column[0]
     return same
-
-
-def _order(table: VerdictTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    columns = table.columns
-    order: NDArray[np.int64] = columns["first_capture"][rows].astype(np.int64) << 32 | columns["first_frame"][rows]
-    return order
 
 
 def _syn_identity(conversation: NDArray[np.int64], seq: NDArray[np.uint32] | NDArray[np.int64]) -> NDArray[np.int64]:

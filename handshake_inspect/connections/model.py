@@ -100,12 +100,10 @@ class Connections(Sequence[Connection]):
     @cached_property
     def _next_user(self) -> NDArray[np.int64]:
         """Row of the connection that used the same sockets next, NONE if there is none. Shape (m,)."""
-        table = self.verdicts.table
-        order = self.order
-        by_conversation = order[np.argsort(table["conversation"][order], kind="stable")]
-        following = np.full(len(order), NONE, np.int64)
-        same = table["conversation"][by_conversation[1:]] == table["conversation"][by_conversation[:-1]]
-        following[by_conversation[:-1][same]] = by_conversation[1:][same]
+        conversation = self.verdicts.table["conversation"]
+        following = np.full(len(conversation), NONE, np.int64)
+        same = np.flatnonzero(conversation[1:] == conversation[:-1])
+        following[same] = same + 1
         return following
 
     def row_of_stream(self, stream: int) -> int:
