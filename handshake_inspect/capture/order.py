@@ -134,7 +134,7 @@ class Clock:
     def keys(self, records: Records) -> Keys | None:
         """Return where the records of the next block belong; None if each belongs where it stands."""
         time_ns = records.time_ns
-        second = self._interfaces.second(records, self._latest)
+        second = self._interfaces.second(records, self._latest, self._last)
         if time_ns[0] >= self._latest and bool((time_ns[1:] >= time_ns[:-1]).all()):
             self._interfaces.note(records)
             self._remember(time_ns, int(time_ns[-1]))
@@ -188,7 +188,6 @@ class _Interfaces:
         self.several = False
         #: What was settled when the second one appeared: by the tolerance for one.
         self.settled_before = EARLIEST_NS
-        self._first: int | None = None
         self._times: dict[int, tuple[int, int]] = {}
 
     @property
@@ -196,22 +195,20 @@ class _Interfaces:
         """How far a record may lie behind the latest of all."""
         return INTERFACES_NS if self.several else QUEUE_NS
 
-    def second(self, records: Records, latest: int) -> int | None:
-        """Return the first row of a block from which on there are several interfaces; None if there is one.
+    def second(self, records: Records, latest: int, last: int) -> int | None:
+        """Return the row of a block from which on there are several interfaces; None if there is one.
 
-        `latest` is the latest time before the block, which was one of the first interface.
+        `latest` and `last` are the latest and the last time before the block.
         """
         if self.several:
             return 0
-        interface = np.zeros(1, np.int64) if records.interface is None else records.interface
-        self._first = int(interface[0]) if self._first is None else self._first
-        others = np.flatnonzero(interface != self._first)
-        if not len(others):
+        numbered = np.zeros(0, np.int64) if records.interface is None else np.flatnonzero(records.interface >= 0)
+        if not len(numbered):
             return None
-        row = int(others[0])
+        row = int(numbered[0])
         self.several = True
         if latest > EARLIEST_NS:
-            self._times[self._first] = (latest, latest)
+            self._times[0] = (latest, last)
         latest = max(latest, int(records.time_ns[:row].max(initial=EARLIEST_NS)))
         self.settled_before = max(latest - QUEUE_NS, EARLIEST_NS)
         return row
@@ -238,7 +235,8 @@ class _Interfaces:
 
 def _by_interface(records: Records) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Yield each interface of a block with its rows."""
-    interface = np.zeros(len(records), np.int64) if records.interface is None else records.interface
+    numbers = np.zeros(len(records), np.int64) if records.interface is None else records.interface
+    interface = np.maximum(numbers, 0)
     order = np.argsort(interface, kind="stable")
     ordered = interface[order]
     begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])).tolist()

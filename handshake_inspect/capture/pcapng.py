@@ -89,7 +89,7 @@ class Packets:
     original: Offsets
     time_ns: Offsets
     link_type: NDArray[np.uint16]
-    #: Number of its interface, counted over all sections.
+    #: Number of its interface, counted over all sections; -1 while only one is described.
     interface: Offsets
 
 
@@ -225,7 +225,8 @@ class PcapngReader(RecordReader):
         time_ns, link_type = self._by_interface(interface[chosen], units[chosen])
         time_ns[simple[chosen]] = 0
         begin = block + np.where(simple, SIMPLE_HEADER_OCTETS, PACKET_HEADER_OCTETS)
-        number = interface[chosen] + self.section.interfaces_before
+        before = self.section.interfaces_before
+        number = np.where(before + known[chosen] > 1, before + interface[chosen], -1)
         parts.append(Packets(begin[chosen], captured[chosen], original[chosen], time_ns, link_type, number))
         if good == len(block):
             return None

@@ -33,7 +33,8 @@ class Records:
     link_type: NDArray[np.uint16]
     #: Linux packet type per frame where the source knows it (a live socket); 255 = not said.
     packet_type: NDArray[np.uint8] | None = None
-    #: Which interface captured each frame, as a number of its own over all sections of a file; None: the only one, 0.
+    #: Which interface captured each frame: its number over all sections of a file, from 0 as they are described; -1
+    #: while only one is. None: all -1.
     interface: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
@@ -52,7 +53,7 @@ class Records:
             int(self.time_ns[row]),
             int(self.link_type[row]),
             255 if self.packet_type is None else int(self.packet_type[row]),
-            0 if self.interface is None else int(self.interface[row]),
+            -1 if self.interface is None else int(self.interface[row]),
         )
 
 
@@ -69,8 +70,8 @@ class RawFrame:
     link_type: int
     #: Linux packet type (4: sent by this host); 255: not known.
     packet_type: int = 255
-    #: Which interface of its file captured it.
-    interface: int = 0
+    #: Which interface of its file captured it; -1 if only one had been described.
+    interface: int = -1
 
 
 def records_of(frames: Iterable[RawFrame], *, first_frame: int = 1) -> Records:

@@ -129,7 +129,7 @@ def read_records(source: Source) -> Generator[Records]:
 def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
     """Yield the octets, time and link type of each of Scapy's packets."""
     layers = scapy_layers()
-    interfaces: dict[Any, int] = {}
+    interfaces = _names_of_interfaces(packets)
     for packet in packets:
         octets = bytes(packet)
         # A Decimal as Scapy reads it from files, or a float with no more than it can hold.
@@ -140,8 +140,16 @@ def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
         except KeyError:
             link_type = 0xFFFF
         wire_octets = int(getattr(packet, "wirelen", None) or len(octets))
-        interface = interfaces.setdefault(getattr(packet, "sniffed_on", None), len(interfaces))
+        interface = interfaces.get(getattr(packet, "sniffed_on", None), -1)
         yield RawFrame(octets, wire_octets, time_ns, int(link_type), interface=interface)
+
+
+def _names_of_interfaces(packets: Iterable[Any]) -> dict[Any, int]:
+    """Number the interfaces that the packets of a list name, if there are several."""
+    if isinstance(packets, Iterator):  # can be iterated only once
+        return {}
+    names = dict.fromkeys(getattr(packet, "sniffed_on", None) for packet in packets)
+    return {name: number for number, name in enumerate(names)} if len(names) > 1 else {}
 
 
 def _raw_frames(source: Any) -> Iterator[RawFrame]:
@@ -171,14 +179,16 @@ class _Interfaces:
     """Which interface the last packet of a pcapng file came from, over all sections: its reader does not tell."""
 
     def __init__(self, reader: Any) -> None:
-        self.last = self._before = 0
+        #: As in `RawFrame.interface`.
+        self.last = -1
+        self._before = 0
         self._reader = reader
         if hasattr(reader, "_check_interface_id"):
             self._check, reader._check_interface_id = reader._check_interface_id, self._note
             self._begin, reader._read_block_shb = reader._read_block_shb, self._note_section
 
     def _note(self, number: int) -> bool:
-        self.last = self._before + number
+        self.last = self._before + number if len(self._reader.interfaces) > 1 else -1
         return bool(self._check(number))
 
     def _note_section(self) -> None:
