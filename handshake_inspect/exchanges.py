@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
-from handshake_inspect.connections.duplicates import is_loopback, second_copies
+from handshake_inspect.connections.copies import find_copies
+from handshake_inspect.connections.duplicates import is_loopback
+from handshake_inspect.connections.packets import Packets
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
 
 UDP = 17
 
-#: What the second copy of a datagram has in common with it.
-SAME_DATAGRAM = ("conversation", "from_higher", "ip_id", "payload_octets")
+#: What the copy of a datagram has in common with it.
+SAME_DATAGRAM = ("ip_id", "payload_octets", "from_higher", "conversation")
 
 #: What an ICMP error says, by IP version, type and code (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7; RFC 4443 §3).
 ICMP_WORDS = {
@@ -62,7 +64,7 @@ class Exchange:
     last_ns: int
     datagrams: Pair[int]
     octets: Pair[int]
-    #: Second copies of loopback captures that were collapsed; not in `datagrams`.
+    #: Copies that were collapsed, as captures of loopback have them; not in `datagrams`.
     duplicates: int
     #: First datagram to the first one back; None if nothing came back.
     first_answer_ns: int | None
@@ -80,12 +82,7 @@ def find_exchanges(
     quoted = errors.take(errors["protocol"] == UDP)
     known = len(conversations)
     error_numbers = conversations.number(keys_of(quoted)[0])
-    columns = datagrams.columns | {"conversation": numbers, "from_higher": from_higher}
-    weight = (np.ones(len(datagrams), np.int64), np.zeros(len(datagrams), np.int64))
-    loopback = is_loopback(conversations.keys)
-    copies = second_copies(columns, SAME_DATAGRAM, datagrams["ip_id"] != 0, loopback, weight)[1]
-    is_copy = np.zeros(len(datagrams), np.bool_)
-    is_copy[copies] = True
+    is_copy = _copies(datagrams, numbers, from_higher, is_loopback(conversations.keys))
     groups = zip(_groups(numbers, known), _groups(error_numbers, known), strict=True)
     first = {int(rows[0]): (rows, errors_of) for rows, errors_of in groups}
     by_frame = sorted(first, key=lambda row: (int(datagrams["capture"][row]), int(datagrams["frame"][row])))
@@ -97,6 +94,30 @@ def find_exchanges(
         )
         found.append(replace(exchange, duplicates=len(rows) - len(own)))
     return found
+
+
+def _copies(
+    datagrams: DatagramTable, numbers: NDArray[np.int64], from_higher: NDArray[np.uint8], loopback: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Mark the datagrams that are shown another time. `numbers` and `from_higher` say whose they are."""
+    order = np.argsort(numbers, kind="stable")
+    packets = Packets(
+        columns={
+            name: column[order]
+            for name, column in (datagrams.columns | {"conversation": numbers, "from_higher": from_higher}).items()
+        },
+        same=SAME_DATAGRAM,
+        identified=(datagrams["ip_id"] != 0)[order],
+        weighty=np.zeros(len(order), np.bool_),
+        loopback=loopback,
+        stands_for=np.ones(len(order), np.int64),
+        taken_out=np.zeros(len(order), np.int64),
+    )
+    copies = find_copies(packets)
+    copies = find_copies(replace(packets, trusted=copies.evidence.trusted()))
+    is_copy = np.zeros(len(order), np.bool_)
+    is_copy[order[copies.copy]] = True
+    return is_copy
 
 
 def _groups(numbers: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64]]:

@@ -17,7 +17,7 @@ from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source
 from handshake_inspect.capture.link import LINK_TYPE_NAMES
 from handshake_inspect.capture.merge import Feed, Merge
-from handshake_inspect.capture.order import Disorder
+from handshake_inspect.capture.order import INTERFACES_NS, Disorder
 from handshake_inspect.capture.records import CaptureError, Damage, Records
 from handshake_inspect.connections.analysis import Analysis, FoldedError
 from handshake_inspect.connections.connection import Connection, Step
@@ -71,8 +71,18 @@ class Inspection:
 
     @property
     def duplicates(self) -> int:
-        """Second copies of segments, as captures of loopback have them, that were collapsed."""
-        return int(self.connections.verdicts.table["duplicates"].sum())
+        """Copies of segments that were collapsed."""
+        return self.copies.total()
+
+    @property
+    def copies(self) -> Counter[str]:
+        """The same by what shows a segment again: "loopback", "mirror", "router", "elsewhere" (another capture)."""
+        return self.connections.verdicts.copies
+
+    @property
+    def one_sided(self) -> int:
+        """Connections of which one end was not captured, though the other end's numbers prove that it spoke."""
+        return int(np.count_nonzero(self.connections.verdicts.table["one_sided"]))
 
     def with_steps(self, stream: int) -> Connection:
         """Return connection `stream` with its `steps` filled in."""
@@ -106,6 +116,8 @@ class Inspector:
         self.captures.append(CaptureSummary(name, format_))
         self._sources.append(source)
         self._link_types[len(self.captures) - 1] = set()
+        if len(self.captures) > 1:
+            self.analysis.gathering.copies_within_ns = INTERFACES_NS
         return len(self.captures) - 1
 
     def read(self, inputs: Sequence[Input], hooks: Hooks | None = None) -> None:

@@ -34,9 +34,9 @@ CAPTURE = [
     "decode", "frames", "pieces", "order", "merge", "inputs",
 ]  # fmt: skip
 CONNECTIONS = [
-    "connection", "conversations", "rows", "split", "moments", "numbers", "resets", "events", "compact",
-    "duplicates", "gather", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek",
-    "derived", "verdict", "model", "flat", "steps", "analysis",
+    "connection", "conversations", "packets", "runs", "copies", "rows", "split", "moments", "numbers", "resets",
+    "events", "compact", "duplicates", "gather", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens",
+    "zeek", "derived", "verdict", "model", "flat", "steps", "analysis",
 ]  # fmt: skip
 ORDERED = {"capture": CAPTURE, "connections": CONNECTIONS}
 

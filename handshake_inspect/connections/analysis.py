@@ -15,6 +15,7 @@ from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.steps import steps_of
 from handshake_inspect.connections.verdict import Verdicts, decide
@@ -64,12 +65,15 @@ class Analysis:
         """Decide everything about all connections seen so far."""
         total = Verdicts()
         parts = [self._decide(stored)[0] for stored in self.gathering.partitions()]
+        for number, stored in self.gathering.reconsidered():
+            parts[number] = self._decide(stored)[0]
         total.extend(parts)
         return total
 
     def _decide(self, stored: StoredRows) -> tuple[Verdicts, Split]:
         part = split(stored, self.gathering.is_self())
         verdicts, _ = decide(part, stored["encapsulation"], self._fast_open(), self._is_unreachable(part))
+        verdicts.copies.update({kind: int(stored[f"copies_{kind}"].sum()) for kind in KINDS})
         return verdicts, part
 
     def _fast_open(self) -> NDArray[np.bool_]:

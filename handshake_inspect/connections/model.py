@@ -194,7 +194,7 @@ class Connections(Sequence[Connection]):
             entered = int(table["time_wait_ns_r" if side else "time_wait_ns_o"][row])
             at = range(*np.searchsorted(restarts["connection"], [row, row + 1]))
             again = tuple(int(restarts["time_ns"][i]) for i in at if restarts["side"][i] == side)
-            end = max((entered, *again)) + TIME_WAIT_NS[self.profile]
+            end = (entered, *again)[-1] + TIME_WAIT_NS[self.profile]
             found.append(
                 TimeWait(
                     owner=cast(End, SIDES[side]),
@@ -213,6 +213,8 @@ class Connections(Sequence[Connection]):
         if following == NONE:
             return "not-captured"
         table = self.verdicts.table
+        if table["first_clock"][following] != table["last_clock"][row]:
+            return "not-captured"  # the clock was set: nobody knows how long it took
         if table["first_ns"][following] >= end_ns:
             return "expired"
         iss = int(table["iss_o"][following])

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handshake_inspect.capture.order import Disorder
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.words import counted, listed
+from handshake_inspect.views.words import counted, duration, listed
 
+#: How segments were captured more than once, by the kind of their copies; in other words where it is another capture.
+COPIES = {
+    "loopback": "twice within 0.1 ms, as loopback shows them",
+    "mirror": "again within 10 ms, as a port mirror or a bridge shows them",
+    "router": "again on the other side of a router",
+}
 #: Kinds of unread frames that are named; more than these are summed up.
 KINDS_NAMED = 12
 
@@ -31,6 +38,7 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
             yield f"{name}: no TCP segment in {counted(capture.frames, 'frame')}"
         if capture.dropped:
             yield f"{name}: {counted(capture.dropped, 'frame')} dropped while capturing: numbers may be missing"
+        yield from (f"{name}: {line}" for line in _disorder(capture.disorder))
     if inspection.unread:
         kinds = inspection.unread.most_common()
         said = [f"{count:,} {printable(kind)}" for kind, count in kinds[:KINDS_NAMED]]
@@ -40,6 +48,28 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
     datagrams = sum(capture.datagrams for capture in inspection.captures)
     if datagrams and not udp_listed:
         yield f"UDP: {counted(datagrams, 'datagram')}; {udp_lister} lists who asked and who answered"
-    duplicates = inspection.duplicates
-    if duplicates:
-        yield f"{counted(duplicates, 'segment')} captured twice within 0.1 ms, as loopback shows them: counted once"
+    yield from _copies(inspection)
+    if inspection.one_sided:
+        all_of_them = counted(len(inspection.connections), "connection")
+        yield f"{inspection.one_sided:,} of {all_of_them} captured in one direction only"
+
+
+def _disorder(found: Disorder) -> Iterator[str]:
+    """Say what became of frames whose times step back."""
+    if found.frames:
+        frames = counted(found.frames, "frame")
+        yield f"{frames} out of order by up to {duration(found.largest_ns)}: put in order of time"
+    if found.jumps:
+        yield (
+            f"the clock jumps back {counted(found.jumps, 'time')}, by up to {duration(found.largest_jump_ns)}, first at"
+            f" frame {found.first_jump_frame:,}: kept in the order of the file, intervals across it are not known"
+        )
+
+
+def _copies(inspection: Inspection) -> Iterator[str]:
+    """Say what showed segments more than once."""
+    names = [printable(capture.name) for capture in inspection.captures]
+    where = f"in both {names[0]} and {names[1]}" if len(names) == 2 else "in several of the captures"
+    for kind, count in inspection.copies.items():
+        if count:
+            yield f"{counted(count, 'segment')} captured {COPIES.get(kind, where)}: counted once"
