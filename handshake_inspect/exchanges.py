@@ -5,9 +5,11 @@ In: rows of `DatagramTable` and `IcmpErrorTable`. Out: one `Exchange` per pair o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +98,26 @@ def find_exchanges(
     return found
 
 
+class LazyExchanges(Sequence[Exchange]):
+    """The UDP exchanges, found when somebody looks: most users only count them."""
+
+    def __init__(
+        self, datagrams: list[DatagramTable], errors: list[IcmpErrorTable], names: Names, captures: list[str]
+    ) -> None:
+        self._input = (datagrams, errors, names, captures)
+
+    @cached_property
+    def _found(self) -> list[Exchange]:
+        datagrams, errors, names, captures = self._input
+        return find_exchanges(DatagramTable.concatenate(datagrams), IcmpErrorTable.concatenate(errors), names, captures)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._found[index]
+
+
 def _copies(
     datagrams: DatagramTable, numbers: NDArray[np.int64], from_higher: NDArray[np.uint8], loopback: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
@@ -163,9 +185,16 @@ def _exchange(
         datagrams=Pair(int(asks.sum()), len(answers)),
         octets=Pair(int(rows["payload_octets"][asks].sum()), int(rows["payload_octets"][~asks].sum())),
         duplicates=0,
-        first_answer_ns=int(rows["time_ns"][answers[0]] - rows["time_ns"][0]) if len(answers) else None,
+        first_answer_ns=_first_answer_ns(rows, answers),
         errors=tuple((frame(errors, i), _icmp_words(errors, i)) for i in range(len(errors))),
     )
+
+
+def _first_answer_ns(rows: DatagramTable, answers: NDArray[np.int64]) -> int | None:
+    """Return how long the first answer took; None without one, or if the clock was set back meanwhile."""
+    if not len(answers) or rows["time_ns"][answers[0]] < rows["time_ns"][0]:
+        return None
+    return int(rows["time_ns"][answers[0]] - rows["time_ns"][0])
 
 
 def _icmp_words(errors: IcmpErrorTable, i: int) -> str:

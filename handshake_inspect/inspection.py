@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS
-from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source
+from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source, sources
 from handshake_inspect.capture.link import LINK_TYPE_NAMES
 from handshake_inspect.capture.merge import Feed, Merge
 from handshake_inspect.capture.order import INTERFACES_NS, Disorder
@@ -23,7 +20,7 @@ from handshake_inspect.connections.analysis import Analysis, FoldedError
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.exchanges import Exchange, find_exchanges
+from handshake_inspect.exchanges import Exchange, LazyExchanges
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
 
 
@@ -225,7 +222,7 @@ class Inspector:
         return Inspection(
             captures=self.captures,
             connections=Connections(self.analysis.verdicts(), self.analysis.keys, self.names, captures, self._profile),
-            exchanges=_LazyExchanges(self._datagrams, self._icmp_errors, self.names, captures),
+            exchanges=LazyExchanges(self._datagrams, self._icmp_errors, self.names, captures),
             damage=self.damage,
             unread=self.unread,
             _inspector=self,
@@ -267,26 +264,6 @@ class Inspector:
         return again
 
 
-class _LazyExchanges(Sequence[Exchange]):
-    """The UDP exchanges, found when somebody looks: most users only count them."""
-
-    def __init__(
-        self, datagrams: list[DatagramTable], errors: list[IcmpErrorTable], names: Names, captures: list[str]
-    ) -> None:
-        self._input = (datagrams, errors, names, captures)
-
-    @cached_property
-    def _found(self) -> list[Exchange]:
-        datagrams, errors, names, captures = self._input
-        return find_exchanges(DatagramTable.concatenate(datagrams), IcmpErrorTable.concatenate(errors), names, captures)
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._found[index]
-
-
 def inspect(
     source: Source | Iterable[Source],
     *,
@@ -307,19 +284,5 @@ def inspect(
     if reader not in ("auto", "scapy"):
         raise ValueError(f"reader is 'auto' or 'scapy', not {reader!r}")
     inspector = Inspector(profile=profile, fold=fold)
-    inspector.read([Input(one, reader, block_octets=block_octets or BLOCK_OCTETS) for one in _sources(source)])
+    inspector.read([Input(one, reader, block_octets=block_octets or BLOCK_OCTETS) for one in sources(source)])
     return inspector.result()
-
-
-def _sources(source: Source | Iterable[Source]) -> list[Source]:
-    if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
-        return [source]
-    if source is None or isinstance(source, int | float | bytes):
-        raise TypeError(f"inspect() takes a path, a binary file, a list of packets or of these, not {source!r}")
-    if isinstance(source, list | tuple) and source and not _is_packet(source[0]):
-        return list(source)
-    return [source]
-
-
-def _is_packet(one: object) -> bool:
-    return hasattr(one, "haslayer")

@@ -153,3 +153,18 @@ class ThroughScapy:
     def close(self) -> None:
         """Close the file."""
         self._blocks.close()
+
+
+def sources(source: Source | Iterable[Source]) -> list[Source]:
+    """Return one by one what `inspect()` was given: one source, or a list of them."""
+    if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
+        return [source]
+    if source is None or isinstance(source, int | float | bytes):
+        raise TypeError(f"inspect() takes a path, a binary file, a list of packets or of these, not {source!r}")
+    if isinstance(source, list | tuple) and source and not _is_packet(source[0]):
+        return list(source)
+    return [source]
+
+
+def _is_packet(one: object) -> bool:
+    return hasattr(one, "haslayer")

@@ -28,7 +28,7 @@ Times = NDArray[np.int64]
 Spans = NDArray[np.uint64]
 
 #: How far a record may lie behind the latest of its own interface and still be a matter of queues. ntpd sets a clock
-#: at once that is more than 128 ms off (RFC 5905 §11.2.2, STEPT); a smaller error is slewed away.
+#: that is more than 128 ms off (ntp.conf(5), `tinker step`); a smaller error is slewed away, and no time steps back.
 QUEUE_NS = 100_000_000
 #: How far behind the latest of another interface: readers take turns, and wait up to a second for a full buffer.
 INTERFACES_NS = 2_000_000_000
