@@ -5,24 +5,27 @@ In: rows of `DatagramTable` and `IcmpErrorTable`. Out: one `Exchange` per pair o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
-from handshake_inspect.connections.duplicates import is_loopback, second_copies
+from handshake_inspect.connections.copies import shown_again
+from handshake_inspect.connections.duplicates import is_loopback
 from handshake_inspect.connections.quotes import copies_of
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
 from handshake_inspect.tcp.icmp import words
 
 UDP = 17
 
-#: What the second copy of a datagram has in common with it.
-SAME_DATAGRAM = ("conversation", "from_higher", "ip_id", "payload_octets")
+#: What the copy of a datagram has in common with it.
+SAME_DATAGRAM = ("ip_id", "payload_octets", "from_higher", "conversation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Exchange:
     last_ns: int
     datagrams: Pair[int]
     octets: Pair[int]
-    #: Second copies of loopback captures that were collapsed; not in `datagrams`.
+    #: Copies that were collapsed, as captures of loopback have them; not in `datagrams`.
     duplicates: int
     #: First datagram to the first one back; None if nothing came back.
     first_answer_ns: int | None
@@ -70,27 +73,46 @@ def find_exchanges(
     numbers = conversations.number(keys)
     quoted = errors.take(errors["protocol"] == UDP)
     known = len(conversations)
+    loopback = is_loopback(conversations.keys)
+    sent = datagrams.columns | {"conversation": numbers, "from_higher": from_higher}
+    is_copy = np.zeros(len(datagrams), np.bool_)
+    is_copy[shown_again(sent, SAME_DATAGRAM, datagrams["ip_id"] != 0, loopback)] = True
     error_keys, error_from_higher = keys_of(quoted)
     error_numbers = conversations.number(error_keys)
-    columns = datagrams.columns | {"conversation": numbers, "from_higher": from_higher}
-    weight = (np.ones(len(datagrams), np.int64), np.zeros(len(datagrams), np.int64))
-    loopback = is_loopback(conversations.keys)
-    copies = second_copies(columns, SAME_DATAGRAM, datagrams["ip_id"] != 0, loopback, weight)[1]
-    is_copy = np.zeros(len(datagrams), np.bool_)
-    is_copy[copies] = True
     quoting = quoted.columns | {"conversation": error_numbers, "from_higher": error_from_higher}
-    kept = np.delete(np.arange(len(quoted)), copies_of(quoting, loopback))
+    kept = np.delete(np.arange(len(quoted)), copies_of(quoting, is_loopback(conversations.keys)))
     quoted, error_numbers = quoted.take(kept), error_numbers[kept]
+    groups = zip(_groups(numbers, known), _groups(error_numbers, known), strict=True)
+    first = {int(rows[0]): (rows, errors_of) for rows, errors_of in groups}
+    by_frame = sorted(first, key=lambda row: (int(datagrams["capture"][row]), int(datagrams["frame"][row])))
     found = []
-    for number, (rows, errors_of) in enumerate(
-        zip(_groups(numbers, known), _groups(error_numbers, known), strict=True)
-    ):
+    for number, (rows, errors_of) in enumerate(first[row] for row in by_frame):
         own = rows[~is_copy[rows]]
         exchange = _exchange(
             number, datagrams.take(own), from_higher[own], quoted.take(errors_of), keys.take(own[:1]), names, captures
         )
         found.append(replace(exchange, duplicates=len(rows) - len(own)))
     return found
+
+
+class LazyExchanges(Sequence[Exchange]):
+    """The UDP exchanges, found when somebody looks: most users only count them."""
+
+    def __init__(
+        self, datagrams: list[DatagramTable], errors: list[IcmpErrorTable], names: Names, captures: list[str]
+    ) -> None:
+        self._input = (datagrams, errors, names, captures)
+
+    @cached_property
+    def _found(self) -> list[Exchange]:
+        datagrams, errors, names, captures = self._input
+        return find_exchanges(DatagramTable.concatenate(datagrams), IcmpErrorTable.concatenate(errors), names, captures)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._found[index]
 
 
 def _groups(numbers: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64]]:
@@ -136,9 +158,16 @@ def _exchange(
         datagrams=Pair(int(asks.sum()), len(answers)),
         octets=Pair(int(rows["payload_octets"][asks].sum()), int(rows["payload_octets"][~asks].sum())),
         duplicates=0,
-        first_answer_ns=int(rows["time_ns"][answers[0]] - rows["time_ns"][0]) if len(answers) else None,
+        first_answer_ns=_first_answer_ns(rows, answers),
         errors=tuple((frame(errors, i), _icmp_words(errors, i)) for i in range(len(errors))),
     )
+
+
+def _first_answer_ns(rows: DatagramTable, answers: NDArray[np.int64]) -> int | None:
+    """Return how long the first answer took; None without one, or if the clock was set back meanwhile."""
+    if not len(answers) or rows["time_ns"][answers[0]] < rows["time_ns"][0]:
+        return None
+    return int(rows["time_ns"][answers[0]] - rows["time_ns"][0])
 
 
 def _icmp_words(errors: IcmpErrorTable, i: int) -> str:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import chain
-from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.decode import Decoder
-from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
+from handshake_inspect.capture.files import BLOCK_OCTETS
+from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source, sources
 from handshake_inspect.capture.link_types import LINK_TYPE_NAMES
+from handshake_inspect.capture.merge import Feed, Merge
+from handshake_inspect.capture.order import INTERFACES_NS, Disorder
 from handshake_inspect.capture.records import CaptureError, Damage, Records
-from handshake_inspect.capture.source import RecordReader
 from handshake_inspect.connections.analysis import Analysis, FoldedError
 from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.exchanges import Exchange, find_exchanges
+from handshake_inspect.exchanges import Exchange, LazyExchanges
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
-
-#: What can be inspected: a path ("-" is standard input), an open binary file, a Scapy PacketList, or several.
-Source = str | os.PathLike[str] | BinaryIO | Any
 
 
 @dataclass
@@ -50,6 +45,8 @@ class CaptureSummary:
     dropped: int | None = None
     #: What the file says about itself: comments, names, interfaces.
     about: About = field(default_factory=About)
+    #: What was found of times that step back.
+    disorder: Disorder = field(default_factory=Disorder)
 
 
 @dataclass
@@ -88,8 +85,18 @@ class Inspection:
 
     @property
     def duplicates(self) -> int:
-        """Second copies of segments, as captures of loopback have them, that were collapsed."""
-        return int(self.connections.verdicts.table["duplicates"].sum())
+        """Copies of segments that were collapsed."""
+        return self.copies.total()
+
+    @property
+    def copies(self) -> Counter[str]:
+        """The same by what shows a segment again: "loopback", "mirror", "router", "elsewhere" (another capture)."""
+        return self.connections.verdicts.copies
+
+    @property
+    def one_sided(self) -> int:
+        """Connections of which one end was not captured, though the other end's numbers prove that it spoke."""
+        return int(np.count_nonzero(self.connections.verdicts.table["one_sided"]))
 
     @property
     def unmatched_icmp_errors(self) -> int:
@@ -117,80 +124,103 @@ class Inspector:
     ) -> None:
         self.names = names or Names()
         self.captures: list[CaptureSummary] = []
-        self.damage: list[Damage] = []
         self.unread: Counter[str] = Counter()
         self.analysis = Analysis(self.names, fold=fold, only=only)
         #: What each capture was read from, if it can be read again.
-        self._sources: list[tuple[Source, str] | None] = []
+        self._sources: list[Input | None] = []
+        self._damage: dict[int, list[Damage]] = {}
         self._profile = profile
         self._decoder = Decoder(self.names)
         self._link_types: dict[int, set[int]] = {}
         self._datagrams: list[DatagramTable] = []
         self._icmp_errors: list[IcmpErrorTable] = []
 
-    def begin_capture(self, name: str, format_: str, source: tuple[Source, str] | None = None) -> int:
-        """Begin another file or interface. Returns its number.
-
-        `source`: what it can be read from again, and through which reader.
-        """
+    def begin_capture(self, name: str, format_: str, source: Input | None = None) -> int:
+        """Begin another file or interface. Returns its number. `source`: what it can be read from again."""
         self.captures.append(CaptureSummary(name, format_))
         self._sources.append(source)
         self._link_types[len(self.captures) - 1] = set()
+        if len(self.captures) > 1:
+            self.analysis.gathering.copies_within_ns = INTERFACES_NS
         return len(self.captures) - 1
 
-    def read(self, reader: RecordReader, source: Source | None = None) -> None:
-        """Take a whole file or pipe. `source`: what it is read from, if that can be read again."""
-        again = None if source is None or _is_stream(source) else (source, "auto")
-        capture = self.begin_capture(reader.name, reader.format, again)
-        self.captures[capture].about = reader.about
-        for records in reader:
-            self.add_records(records, capture)
-        self.damage += reader.damage
-        self.captures[capture].dropped = reader.dropped
+    def read(self, inputs: Sequence[Input], hooks: Hooks | None = None) -> None:
+        """Take captures whole, in order of time over all of them; they are numbered in the order given.
 
-    def read_through_scapy(self, source: Source) -> None:
-        """Take a file, a pipe or a list of packets through Scapy's readers and dissector.
-
-        Raises `CaptureError` if Scapy cannot open it.
+        Raises `CaptureError` if one cannot be used at all, unless `hooks` say what becomes of it.
         """
-        from handshake_inspect.capture.scapy_reader import read
+        hooks = hooks or Hooks()
+        feeds = [self._feed(one, len(inputs) > 1, hooks) for one in inputs]
+        merge = Merge(feed for feed in feeds if feed is not None)
+        try:
+            for block in merge:
+                self.take(block)
+        finally:  # what was read is inspected, whatever came between
+            for block in merge.rest():
+                self.take(block)
 
-        blocks = read(source, self.names, len(self.captures), self._decoder.reassembler)
-        first = next(blocks, None)  # before the capture is begun: it may not open
-        name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", "(packets)")
-        capture = self.begin_capture(str(name), "scapy", None if _is_stream(source) else (source, "scapy"))
-        for records, block in chain([first] if first else [], blocks):
-            self.add_decoded(records, block, capture)
-        if isinstance(source, str | os.PathLike) and source != "-":
-            self._look_for_damage(source, capture)
+    def _feed(self, one: Input, is_one_of_several: bool, hooks: Hooks) -> Feed | None:
+        """Begin a capture, and see when it begins if there are others; None if it cannot be used."""
+        if hooks.stopped():
+            return None
+        opened_later = is_one_of_several and one.is_file
+        try:
+            opened = one.open(hooks, glimpse=opened_later)
+            first_ns = opened.first_ns() if is_one_of_several else None
+        except CaptureError as error:
+            hooks.failed(error)
+            return None
+        capture = self.begin_capture(opened.reader.name, opened.reader.format, one if one.can_be_read_again else None)
+        if opened_later:
+            opened.close()
+        disorder = self.captures[capture].disorder
+        kept = None if opened_later else opened
+        return Feed(capture, lambda: self._blocks(one, kept, capture, hooks), disorder, first_ns)
 
-    def _look_for_damage(self, source: str | os.PathLike[str], capture: int) -> None:
-        """Walk a file's records once more: Scapy's readers end silently where a file is cut or damaged."""
-        with contextlib.suppress(CaptureError), open_capture(source) as reader:
-            for _ in reader:
-                pass
-            self.damage += reader.damage
-            self.captures[capture].dropped = reader.dropped
-            self.captures[capture].about = reader.about
+    def _blocks(self, one: Input, opened: Opened | None, capture: int, hooks: Hooks) -> Iterator[tuple[Records, Block]]:
+        """Read a capture from its beginning to its end."""
+        try:
+            opened = opened or one.open(hooks)
+        except CaptureError as error:  # it was there a moment ago
+            hooks.failed(error)
+            return
+        for records in opened:
+            block = self._decode(records, capture, through_scapy=one.through_scapy)
+            self._count(records, block, capture)
+            yield records, block
+        self._damage[capture] = opened.reader.damage
+        self.captures[capture].dropped = opened.reader.dropped
+        self.captures[capture].about = opened.reader.about
 
-    def add_records(self, records: Records, capture: int) -> SegmentTable:
-        """Take a block of records. Returns the segments in it."""
-        return self.add_decoded(records, self.decode(records, capture), capture)
+    def _decode(self, records: Records, capture: int, *, through_scapy: bool) -> Block:
+        if not through_scapy:
+            return self._decoder.decode(records, capture)
+        from handshake_inspect.capture.scapy_reader import decode_block  # reading files does not pay for its import
 
-    def decode(self, records: Records, capture: int) -> Block:
-        """Decode a block of records, and take nothing yet."""
-        return self._decoder.decode(records, capture)
+        return decode_block(records, self.names, capture, self._decoder.reassembler)
 
-    def add_decoded(self, records: Records, block: Block, capture: int) -> SegmentTable:
-        """Take a block of records and what it was decoded to. Returns the segments."""
+    def add_records(self, records: Records, capture: int) -> Block:
+        """Take a block of records as they come. Returns what is in it."""
+        block = self._decoder.decode(records, capture)
+        self._count(records, block, capture)
+        self.take(block)
+        return block
+
+    def add_block(self, block: Block, capture: int, frames: int, time_ns: NDArray[np.int64]) -> SegmentTable:
+        """Take rows, however they were made: `frames` records, captured at `time_ns`. Returns the segments."""
+        self._count_rows(block, capture, frames, time_ns)
+        self.take(block)
+        return block.segments
+
+    def _count(self, records: Records, block: Block, capture: int) -> None:
+        """Count a block of records, and what it was decoded to."""
         types = self._link_types[capture]
         types.update(np.unique(records.link_type).tolist())
         names = {LINK_TYPE_NAMES.get(one, f"link type {one}") for one in types}
         self.captures[capture].link_types = tuple(sorted(names))
-        return self.add_block(block, capture, len(records), records.time_ns)
+        self._count_rows(block, capture, len(records), records.time_ns)
 
-    def add_block(self, block: Block, capture: int, frames: int, time_ns: Any) -> SegmentTable:
-        """Take rows, however they were made: `frames` records, captured at `time_ns`. Returns the segments."""
+    def _count_rows(self, block: Block, capture: int, frames: int, time_ns: NDArray[np.int64]) -> None:
         summary = self.captures[capture]
         summary.frames += frames
         summary.segments += len(block.segments)
@@ -200,12 +230,19 @@ class Inspector:
             summary.first_ns = first if summary.first_ns is None else min(summary.first_ns, first)
             summary.last_ns = last if summary.last_ns is None else max(summary.last_ns, last)
         self.unread.update(block.unread)
+
+    def take(self, block: Block) -> None:
+        """Take rows in order of time, of one capture or of several."""
         if len(block.datagrams):
             self._datagrams.append(block.datagrams)
         if len(block.icmp_errors):
             self._icmp_errors.append(block.icmp_errors)
         self.analysis.add(block.segments, block.icmp_errors)
-        return block.segments
+
+    @property
+    def damage(self) -> list[Damage]:
+        """Where captures could not be read, in the order in which they were named."""
+        return [place for _, places in sorted(self._damage.items()) for place in places]
 
     def result(self) -> Inspection:
         """Say what was found so far."""
@@ -213,7 +250,7 @@ class Inspector:
         return Inspection(
             captures=self.captures,
             connections=Connections(self.analysis.verdicts(), self.analysis.keys, self.names, captures, self._profile),
-            exchanges=_LazyExchanges(self._datagrams, self._icmp_errors, self.names, captures),
+            exchanges=LazyExchanges(self._datagrams, self._icmp_errors, self.names, captures),
             damage=self.damage,
             unread=self.unread + self._decoder.reassembler.unread(),
             _inspector=self,
@@ -251,28 +288,8 @@ class Inspector:
                     f"{summary.name}: this connection is too long to keep every segment in memory, and the capture "
                     "cannot be read again; save it to a file first"
                 )
-            add_source(again, source[0], reader=source[1])
+        again.read([source for source in self._sources if source is not None])
         return again
-
-
-class _LazyExchanges(Sequence[Exchange]):
-    """The UDP exchanges, found when somebody looks: most users only count them."""
-
-    def __init__(
-        self, datagrams: list[DatagramTable], errors: list[IcmpErrorTable], names: Names, captures: list[str]
-    ) -> None:
-        self._input = (datagrams, errors, names, captures)
-
-    @cached_property
-    def _found(self) -> list[Exchange]:
-        datagrams, errors, names, captures = self._input
-        return find_exchanges(DatagramTable.concatenate(datagrams), IcmpErrorTable.concatenate(errors), names, captures)
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._found[index]
 
 
 def inspect(
@@ -286,43 +303,14 @@ def inspect(
     """Inspect one or several captures and return what every connection did.
 
     `source`: a path ("-" is standard input), an open binary file, a Scapy PacketList, or a list of these, which are
-    read in the order given as one run. `reader`: "auto", or "scapy" to go through Scapy's readers and dissector from
+    read as one run, in order of time. `reader`: "auto", or "scapy" to go through Scapy's readers and dissector from
     end to end. `profile`: whose TIME-WAIT is assumed ("linux" 60 s, "rfc" 240 s). `fold`: keep memory bounded by
     folding segments that cannot change an answer; False keeps all. `block_octets`: how much is read at once.
 
     Raises `CaptureError` if a source cannot be used at all; damage inside one is reported in `Inspection.damage`.
     """
-    inspector = Inspector(profile=profile, fold=fold)
-    for one in _sources(source):
-        add_source(inspector, one, reader=reader, block_octets=block_octets)
-    return inspector.result()
-
-
-def add_source(inspector: Inspector, source: Source, *, reader: str = "auto", block_octets: int | None = None) -> None:
-    """Feed one source to an inspector."""
     if reader not in ("auto", "scapy"):
         raise ValueError(f"reader is 'auto' or 'scapy', not {reader!r}")
-    if reader == "scapy" or not (isinstance(source, str | os.PathLike) or hasattr(source, "read")):
-        inspector.read_through_scapy(source)
-        return
-    with open_capture(source, block_octets=block_octets or BLOCK_OCTETS) as opened:
-        inspector.read(opened, source)
-
-
-def _sources(source: Source | Iterable[Source]) -> list[Source]:
-    if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
-        return [source]
-    if source is None or isinstance(source, int | float | bytes):
-        raise TypeError(f"inspect() takes a path, a binary file, a list of packets or of these, not {source!r}")
-    if isinstance(source, list | tuple) and source and not _is_packet(source[0]):
-        return list(source)
-    return [source]
-
-
-def _is_stream(source: Source) -> bool:
-    """Is it used up by being read once?"""
-    return bool(source == "-") if isinstance(source, str) else hasattr(source, "read")
-
-
-def _is_packet(one: object) -> bool:
-    return hasattr(one, "haslayer")
+    inspector = Inspector(profile=profile, fold=fold)
+    inspector.read([Input(one, reader, block_octets=block_octets or BLOCK_OCTETS) for one in sources(source)])
+    return inspector.result()

@@ -100,6 +100,7 @@ class SegmentTable(Table):
         "timestamp_value": np.uint32,  # TSval, 0 without the option
         "timestamp_echo": np.uint32,  # TSecr, 0 without the option
         "has_timestamps": np.uint8,  # 1 if the timestamps option (RFC 7323) is there
+        "clock": np.uint16,  # how often the clock of the capture had jumped back before (`capture.order`)
     }
 
 

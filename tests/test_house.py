@@ -34,12 +34,13 @@ CAPTURE = [
     "foreign", "files", "live", "layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "fragments",
     "options", "icmp",
     "scapy_layers", "scapy_places", "scapy_ethertypes", "scapy_links", "scapy_wlan", "scapy_tunnels", "scapy_packets",
-    "scapy_reader", "decode", "frames",
+    "scapy_reader", "decode", "frames", "pieces", "order", "merge", "inputs",
 ]  # fmt: skip
 CONNECTIONS = [
-    "connection", "conversations", "rows", "split", "moments", "numbers", "resets", "events", "compact",
-    "duplicates", "gather", "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek",
-    "derived", "zeek_sizes", "verdict", "model", "flat", "zeek_uid", "conn_log", "steps", "analysis",
+    "connection", "conversations", "packets", "runs", "copies", "rows", "split", "moments", "numbers", "resets",
+    "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps",
+    "zeek_tokens", "zeek", "derived", "zeek_sizes", "verdict", "model", "flat", "zeek_uid", "conn_log", "steps",
+    "analysis",
 ]  # fmt: skip
 ORDERED = {"capture": CAPTURE, "connections": CONNECTIONS}
 

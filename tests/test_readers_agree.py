@@ -115,6 +115,8 @@ def test_a_list_with_floats_for_times_differs_by_what_floats_cannot_hold(path: P
     """As Scapy's sniffers make them: a float of today's seconds has steps of 238 ns."""
     from scapy.utils import rdpcap
 
+    import handshake_inspect.capture.scapy_layers  # noqa: F401 (a list knows only link types whose layers are loaded)
+
     packets = rdpcap(str(path))
     for packet in packets:
         packet.time = float(packet.time)

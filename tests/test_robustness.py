@@ -24,9 +24,10 @@ from click.testing import CliRunner, Result
 
 from handshake_inspect import inspect
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.capture.inputs import Hooks, Input, Reader
+from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.cli import cli
-from handshake_inspect.inspection import Inspection, Inspector, add_source
+from handshake_inspect.inspection import Inspection, Inspector
 from tests.capture.builders import block, enhanced, interface, names, option, pcap, section
 from tests.oracles.everything import everything
 
@@ -80,17 +81,21 @@ def look(octets: bytes) -> Inspection:
 
 def of_first_frames(path: Path, count: int) -> list[dict[str, Any]]:
     """Inspect the first frames of a file without the rest ever being there."""
+
+    def first(reader: Reader) -> Iterator[Records]:
+        left = count
+        for records in reader:
+            for name in ("offset", "captured", "original", "time_ns", "frame", "link_type", "interface"):
+                column = getattr(records, name)
+                setattr(records, name, None if column is None else column[:left])
+            left -= len(records)
+            if len(records):
+                yield records
+            if not left:
+                break
+
     inspector = Inspector()
-    capture = inspector.begin_capture("", "pcap")
-    for records in open_capture(path, block_octets=BLOCK_OCTETS):
-        fewer = min(count, len(records))
-        for name in ("offset", "captured", "original", "time_ns", "frame", "link_type"):
-            setattr(records, name, getattr(records, name)[:fewer])
-        if fewer:
-            inspector.add_records(records, capture)
-        count -= fewer
-        if not count:
-            break
+    inspector.read([Input(path, block_octets=BLOCK_OCTETS)], Hooks(watch=first))
     return everything(inspector.result())
 
 
@@ -118,10 +123,10 @@ def check_truncations(octets: bytes, lengths: Iterable[int], expected: Callable[
         inspector, cut = Inspector(), io.BytesIO(octets[:length])
         if length < needed:
             with pytest.raises(CaptureError) as refused:
-                add_source(inspector, cut, block_octets=BLOCK_OCTETS)
+                inspector.read([Input(cut, block_octets=BLOCK_OCTETS)])
             assert "\n" not in str(refused.value)
             continue
-        add_source(inspector, cut, block_octets=BLOCK_OCTETS)
+        inspector.read([Input(cut, block_octets=BLOCK_OCTETS)])
         whole = max(end for end in ends if end <= length)
         frames = frames_in(octets, whole)
         assert inspector.captures[0].frames == frames

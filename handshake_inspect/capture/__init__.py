@@ -27,4 +27,7 @@ The modules, in the order in which data flows; each imports only from those befo
 - `scapy_reader`: records -> tables through Scapy, for what is not read here and as an oracle of what is.
 - `decode`: records -> tables.
 - `frames`: single frames, read again.
+- `pieces`, `order`: rows of one capture -> the same in order of time.
+- `merge`: several captures -> one run in order of time.
+- `inputs`: what can be inspected, and how each kind of it is opened.
 """

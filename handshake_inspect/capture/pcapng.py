@@ -48,6 +48,8 @@ class Packets:
     original: Offsets
     time_ns: Offsets
     link_type: NDArray[np.uint16]
+    #: Number of its interface, counted over all sections; -1 while only one is described.
+    interface: Offsets
 
 
 class PcapngReader(RecordReader):
@@ -68,14 +70,19 @@ class PcapngReader(RecordReader):
             )
         if window.peek(12)[8:] not in BYTE_ORDER:
             raise CaptureError(f"{name}: not a capture: its pcapng section header has no byte-order magic")
-        self._begin_section()
+        self._begin_section(0)
 
-    def _begin_section(self) -> None:
+    def _begin_section(self, interfaces_before: int) -> None:
         byte_order = BYTE_ORDER[self._window.peek(12)[8:]]
-        self.section = Section(byte_order, self.about)
+        self.section = Section(byte_order, self.about, interfaces_before)
         self.chain = PcapngChain(
             byte_order, 0, 4, smallest=12, padding=3, stop_word=SECTION_HEADER, header_octets=12
         )  # fmt: skip
+
+    @property
+    def _interfaces(self) -> int:
+        """How many interfaces all sections so far have described."""
+        return self.section.interfaces_before + len(self.section.interfaces)
 
     def _blocks(self) -> Iterator[Records]:
         window, going_on = self._window, True
@@ -116,7 +123,7 @@ class PcapngReader(RecordReader):
         if version != 1:
             return self._broken(window.start, f"a section of version {version}; only version 1 is known", parts)
         self._count_dropped()
-        self._begin_section()
+        self._begin_section(self._interfaces)
         self._reach = PLAIN_OCTETS - 1
         end = window.start + length
         self.section.repeats_lengths = window.buffer[end - 4 : end] == window.peek(8)[4:]
@@ -203,7 +210,9 @@ class PcapngReader(RecordReader):
         time_ns, link_type = self._by_interface(interface[chosen], units[chosen])
         time_ns[simple[chosen]] = 0
         begin = block + np.where(simple, SIMPLE_HEADER_OCTETS, PACKET_HEADER_OCTETS)
-        parts.append(Packets(begin[chosen], captured[chosen], original[chosen], time_ns, link_type))
+        before = self.section.interfaces_before
+        number = np.where(before + known[chosen] > 1, before + interface[chosen], -1)
+        parts.append(Packets(begin[chosen], captured[chosen], original[chosen], time_ns, link_type, number))
         self._note_options(begin[chosen], block[chosen] + total[chosen], interface[chosen], kind[chosen], parts)
         if good == len(block):
             return None
@@ -289,6 +298,7 @@ class PcapngReader(RecordReader):
             time_ns=np.concatenate([part.time_ns for part in parts]),
             frame=np.arange(first_frame, first_frame + count, dtype=np.int64),
             link_type=np.concatenate([part.link_type for part in parts]),
+            interface=np.concatenate([part.interface for part in parts]) if self._interfaces > 1 else None,
         )
 
 

@@ -183,6 +183,8 @@ class Section:
     byte_order: str
     #: Of the whole file.
     about: About
+    #: How many interfaces the sections before it have described.
+    interfaces_before: int = 0
     interfaces: list[Interface] = field(default_factory=list)
     #: Per interface, the frames it lost up to its last statistics block, and those that its packets tell of.
     dropped: dict[int, int] = field(default_factory=dict)

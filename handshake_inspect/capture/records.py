@@ -33,6 +33,9 @@ class Records:
     link_type: NDArray[np.uint16]
     #: Linux packet type per frame where the source knows it (a live socket); 255 = not said.
     packet_type: NDArray[np.uint8] | None = None
+    #: Which interface captured each frame: its number over all sections of a file, from 0 as they are described; -1
+    #: while only one is. None: all -1.
+    interface: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -50,6 +53,7 @@ class Records:
             int(self.time_ns[row]),
             int(self.link_type[row]),
             255 if self.packet_type is None else int(self.packet_type[row]),
+            -1 if self.interface is None else int(self.interface[row]),
         )
 
 
@@ -66,6 +70,8 @@ class RawFrame:
     link_type: int
     #: Linux packet type (4: sent by this host); 255: not known.
     packet_type: int = 255
+    #: Which interface of its file captured it; -1 if only one had been described.
+    interface: int = -1
 
 
 def records_of(frames: Iterable[RawFrame], *, first_frame: int = 1) -> Records:
@@ -81,6 +87,7 @@ def records_of(frames: Iterable[RawFrame], *, first_frame: int = 1) -> Records:
         frame=np.arange(first_frame, first_frame + len(chosen), dtype=np.int64),
         link_type=np.array([frame.link_type for frame in chosen], np.uint16),
         packet_type=np.array([frame.packet_type for frame in chosen], np.uint8),
+        interface=np.array([frame.interface for frame in chosen], np.int64),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
 from typing import Any, BinaryIO, cast
@@ -54,6 +54,11 @@ def decode_records(
     return collected.block()
 
 
+def decode_block(records: Records, names: Names, capture: int, fragments: Reassembler | None = None) -> Block:
+    """Return what Scapy finds in a whole block of records; `fragments` is as for `decode_records`."""
+    return decode_records(records, range(len(records)), names, capture, fragments)
+
+
 def read(
     source: Source, names: Names, capture: int = 0, fragments: Reassembler | None = None
 ) -> Iterator[tuple[Records, Block]]:
@@ -62,12 +67,21 @@ def read(
     Yields blocks, each with the records that it was made of. `fragments` is as for `decode_records`. Raises
     CaptureError if Scapy cannot open the file.
     """
+    fragments = fragments or Reassembler()
+    for records in read_records(source):
+        yield records, decode_block(records, names, capture, fragments)
+
+
+def read_records(source: Source) -> Generator[Records]:
+    """Yield the frames of a file as Scapy's own reader cuts it, or of a list of packets, in blocks of records.
+
+    Raises CaptureError if Scapy cannot open the file.
+    """
     is_file = isinstance(source, str | os.PathLike) or hasattr(source, "read")
     frames = _raw_frames(source) if is_file else frames_of_packets(cast(Iterable[Any], source))
-    first, fragments = 1, fragments or Reassembler()
+    first = 1
     while chosen := list(islice(frames, BLOCK_FRAMES)):
-        records = records_of(chosen, first_frame=first)
-        yield records, decode_records(records, range(len(records)), names, capture, fragments)
+        yield records_of(chosen, first_frame=first)
         first += len(chosen)
 
 
@@ -75,6 +89,7 @@ def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
     """Yield the octets, time and link type of each of Scapy's packets."""
     from handshake_inspect.capture import scapy_layers as layers
 
+    interfaces = _names_of_interfaces(packets)
     for packet in packets:
         octets = bytes(packet)
         # A Decimal as Scapy reads it from files, or a float with no more than it can hold.
@@ -84,7 +99,17 @@ def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
             link_type = layers.conf.l2types.layer2num[type(packet)]
         except KeyError:
             link_type = 0xFFFF
-        yield RawFrame(octets, int(getattr(packet, "wirelen", None) or len(octets)), time_ns, int(link_type))
+        wire_octets = int(getattr(packet, "wirelen", None) or len(octets))
+        interface = interfaces.get(getattr(packet, "sniffed_on", None), -1)
+        yield RawFrame(octets, wire_octets, time_ns, int(link_type), interface=interface)
+
+
+def _names_of_interfaces(packets: Iterable[Any]) -> dict[Any, int]:
+    """Number the interfaces that the packets of a list name, if there are several."""
+    if isinstance(packets, Iterator):  # can be iterated only once
+        return {}
+    names = dict.fromkeys(getattr(packet, "sniffed_on", None) for packet in packets)
+    return {name: number for number, name in enumerate(names)} if len(names) > 1 else {}
 
 
 def _raw_frames(source: Any) -> Iterator[RawFrame]:
@@ -93,6 +118,7 @@ def _raw_frames(source: Any) -> Iterator[RawFrame]:
 
     with contextlib.ExitStack() as stack:
         reader = _scapy_reader(source, stack)
+        interfaces = _Interfaces(reader)
         while True:
             try:
                 with _quiet():
@@ -106,7 +132,28 @@ def _raw_frames(source: Any) -> Iterator[RawFrame]:
             else:
                 time_ns = about.sec * 1_000_000_000 + about.usec * (1 if reader.nano else 1000)
                 link_type = reader.linktype
-            yield RawFrame(octets, about.wirelen, time_ns, link_type & 0xFFFF)
+            yield RawFrame(octets, about.wirelen, time_ns, link_type & 0xFFFF, interface=interfaces.last)
+
+
+class _Interfaces:
+    """Which interface the last packet of a pcapng file came from, over all sections: its reader does not tell."""
+
+    def __init__(self, reader: Any) -> None:
+        #: As in `RawFrame.interface`.
+        self.last = -1
+        self._before = 0
+        self._reader = reader
+        if hasattr(reader, "_check_interface_id"):
+            self._check, reader._check_interface_id = reader._check_interface_id, self._note
+            self._begin, reader._read_block_shb = reader._read_block_shb, self._note_section
+
+    def _note(self, number: int) -> bool:
+        self.last = self._before + number if len(self._reader.interfaces) > 1 else -1
+        return bool(self._check(number))
+
+    def _note_section(self) -> None:
+        self._before = len(self._reader.interfaces)
+        self._begin()
 
 
 def _name(source: Any) -> str:

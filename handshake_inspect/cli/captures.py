@@ -11,18 +11,17 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.inputs import Hooks, Input, Reader
 from handshake_inspect.capture.records import CaptureError, Records
-from handshake_inspect.capture.source import RecordReader
 from handshake_inspect.cli.output import remark
-from handshake_inspect.inspection import Inspection, Inspector, add_source
+from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
 
@@ -58,30 +57,34 @@ def inspect_files(files: Sequence[str], reader: str = "auto", *, names: Mapping[
     `names`: what messages call a file, where that is not what it is opened by.
     """
     inspector = Inspector()
-    failed = 0
+    failed: list[CaptureError] = []
+
+    def note(error: CaptureError) -> None:
+        remark(f"Error: {error}")
+        failed.append(error)
+
     with Interruption() as interruption:
-        for file in files:
-            try:
-                if reader == "auto":
-                    read_file(inspector, file, interruption, name=(names or {}).get(file))
-                else:
-                    add_source(inspector, file, reader=reader)
-            except CaptureError as error:
-                remark(f"Error: {error}")
-                failed += 1
-            except KeyboardInterrupt:
-                interruption.asked = True
-            if interruption.asked:
-                break
-        return Reading(inspector.result(), failed, interruption.asked)
+        hooks = Hooks(
+            watch=lambda opened: _Interruptible(opened, interruption), failed=note, stopped=lambda: interruption.asked
+        )
+        try:
+            inspector.read(
+                [Input(file, reader, (names or {}).get(file)) for file in files if _is_usable(file, note)], hooks
+            )
+        except KeyboardInterrupt:
+            interruption.asked = True
+        return Reading(inspector.result(), len(failed), interruption.asked)
 
 
-def read_file(inspector: Inspector, file: str, interruption: Interruption, *, name: str | None = None) -> None:
-    """Feed one file to the inspector; `name` is what messages call it."""
-    if file == "-":
-        refuse_terminal()
-    with open_capture(file, name=name) as opened:
-        inspector.read(cast(RecordReader, _Interruptible(opened, interruption)), file)
+def _is_usable(file: str, note: Callable[[CaptureError], None]) -> bool:
+    """Is it anything but a terminal, from which nothing would ever come?"""
+    try:
+        if file == "-":
+            refuse_terminal()
+    except CaptureError as error:
+        note(error)
+        return False
+    return True
 
 
 def report(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str = "--udp") -> None:
@@ -114,14 +117,11 @@ class Interruption:
 
 
 class _Interruptible:
-    """A reader that ends at Ctrl-C, between two blocks; everything else of it shows through."""
+    """The records of a reader, up to Ctrl-C between two blocks."""
 
-    def __init__(self, reader: RecordReader, interruption: Interruption) -> None:
+    def __init__(self, reader: Reader, interruption: Interruption) -> None:
         self._reader = reader
         self._interruption = interruption
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reader, name)
 
     def __iter__(self) -> Iterator[Records]:
         blocks = iter(self._reader)

@@ -80,8 +80,7 @@ class Watch:
 
     def take(self, block: Records, *, hurry: bool = False) -> None:
         """Inspect a block, and print the segments that are new with it, unless there are too many or in a hurry."""
-        decoded = self._inspector.decode(block, self._number)
-        self._inspector.add_decoded(block, decoded, self._number)
+        decoded = self._inspector.add_records(block, self._number)
         segments = decoded.segments.take(self._of_port(decoded.segments))
         errors = decoded.icmp_errors.take(self._of_port(decoded.icmp_errors) & (decoded.icmp_errors["protocol"] == TCP))
         frames = np.concatenate([segments["frame"], errors["frame"]])

@@ -3,7 +3,7 @@
 The modules, in the order in which data flows:
 
 - `conversations`: rows -> pairs of sockets, numbered as they appear.
-- `duplicates`: collapses the second copies that a capture of loopback has of every segment.
+- `packets`, `runs`, `copies`, `duplicates`: finds the rows that show a segment again, and collapses them.
 - `compact`: folds the segments that cannot change an answer.
 - `gather`: keeps what is left until the end, and hands it out by conversation.
 - `quotes`: ICMP errors -> the connections whose segments they quote.

@@ -15,10 +15,11 @@ from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
 from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.steps import steps_of
-from handshake_inspect.connections.verdict import Verdicts, VerdictTable, decide
+from handshake_inspect.connections.verdict import Verdicts, decide
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.options import parse
 
@@ -55,6 +56,8 @@ class Analysis:
         """Decide everything about all connections seen so far."""
         total = Verdicts()
         parts = [self._decide(stored)[0] for stored in self.gathering.partitions()]
+        for number, stored in self.gathering.reconsidered():
+            parts[number] = self._decide(stored)[0]
         total.extend(parts)
         if self._quotes:
             errors = self._quotes.all(self.gathering.conversations)
@@ -65,6 +68,7 @@ class Analysis:
     def _decide(self, stored: StoredRows) -> tuple[Verdicts, Split]:
         part = split(stored, self.gathering.is_self())
         verdicts, _ = decide(part, stored["encapsulation"], self._fast_open(), self._joined(part))
+        verdicts.copies.update({kind: int(stored[f"copies_{kind}"].sum()) for kind in KINDS})
         return verdicts, part
 
     def _fast_open(self) -> NDArray[np.bool_]:
@@ -81,12 +85,9 @@ class Analysis:
 
     def place(self, connections: Connections, stream: int) -> tuple[int, int]:
         """Return the conversation of a stream, and which of its connections the stream is, from 0."""
-        table = connections.verdicts.table
+        conversation = connections.verdicts.table["conversation"]
         row = connections.row_of_stream(stream)
-        conversation = int(table["conversation"][row])
-        same = np.flatnonzero(table["conversation"] == conversation)
-        order = np.sort(_order(table, same))
-        return conversation, int(np.searchsorted(order, _order(table, np.array([row]))[0]))
+        return int(conversation[row]), row - int(np.searchsorted(conversation, conversation[row]))
 
     def steps(self, conversation: int, place: int, captures: list[str]) -> tuple[Step, ...]:
         """Describe every segment of one connection: the engine runs again, on its rows alone.
@@ -143,9 +144,3 @@ def _has_key(table: SegmentTable | IcmpErrorTable, key: KeyTable) -> NDArray[np.
     for name, column in key.columns.items():
         same &= keys[name] == column[0]
     return same
-
-
-def _order(table: VerdictTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    columns = table.columns
-    order: NDArray[np.int64] = columns["first_capture"][rows].astype(np.int64) << 32 | columns["first_frame"][rows]
-    return order

@@ -18,11 +18,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.connections.copies import COPY_WITHIN_NS
 from handshake_inspect.connections.events import find_events
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.numbers import UNKNOWN, Numbers, row_before, running_maximum
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
-from handshake_inspect.connections.split import StoredRows, first_of, last_of, split
+from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows, first_of, last_of, split
 from handshake_inspect.tcp.states import Event
 
 Mask = NDArray[np.bool_]
@@ -32,14 +33,17 @@ Rows = NDArray[np.int64]
 STEP_BITS = 29
 
 
-def compact(stored: StoredRows, self_conversation: Mask) -> StoredRows:
-    """Fold what can be folded. `stored` is sorted by conversation and capture order, and so is the result."""
+def compact(stored: StoredRows, self_conversation: Mask, *, copies_within_ns: int = 0) -> StoredRows:
+    """Fold what can be folded. `stored` is sorted by conversation and capture order, and so is the result.
+
+    Copies of what is not older than `copies_within_ns` may still come: it stays.
+    """
     rows = split(stored, self_conversation).rows
     events = find_events(rows)
     settled = _settled(rows, events.start, events.code, events.row)
     # What was ordinary stays so: the rows that showed it may be gone by now.
     ordinary = _ordinary(rows, events.numbers, settled) | (stored["ordinary"] != 0)
-    stays = ~_foldable(rows, events.numbers, ordinary)
+    stays = ~_foldable(rows, events.numbers, ordinary, _lone(rows, copies_within_ns))
     # Where a row is counted: the next row of its end that stays.
     by_end = np.argsort(rows.end, kind="stable")
     target: Rows = np.cumsum(stays[by_end]) - stays[by_end]
@@ -50,7 +54,7 @@ def compact(stored: StoredRows, self_conversation: Mask) -> StoredRows:
     for name, amount in (
         ("folded_segments", stored["folded_segments"][folded].astype(np.int64) + 1),
         ("folded_octets", stored["folded_octets"][folded].astype(np.int64) + stored["payload_octets"][folded]),
-        ("duplicates", stored["duplicates"][folded].astype(np.int64)),
+        *((name, stored[name][folded].astype(np.int64)) for name in COPY_COLUMNS if stored[name].any()),
     ):
         total = stored[name].astype(np.int64)
         np.add.at(total, into, amount)
@@ -116,10 +120,19 @@ def _own_before(rows: ConnectionRows, running: list[Rows]) -> Rows:
     return np.where(rows.side, row_before(rows, running[1]), row_before(rows, running[0]))
 
 
-def _foldable(rows: ConnectionRows, numbers: Numbers, ordinary: Mask) -> Mask:
+def _lone(rows: ConnectionRows, copies_within_ns: int) -> Mask:
+    """Say of each row whether no copy of it is to be expected any more."""
+    doubled = np.bincount(rows.conn, rows.duplicates, rows.connections) > 0
+    within_ns = np.where(doubled, max(COPY_WITHIN_NS, copies_within_ns), copies_within_ns)
+    latest = np.maximum.reduceat(rows.time_ns, rows.start[:-1])
+    lone: Mask = (latest - within_ns)[rows.conn] >= rows.time_ns
+    return lone
+
+
+def _foldable(rows: ConnectionRows, numbers: Numbers, ordinary: Mask, lone: Mask) -> Mask:
     last_row = rows.start[1:] - 1
     now = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
-    arrived = ordinary & (rows.seq_end <= now[rows.peer]) & (rows.ack < numbers.fin_end[rows.peer])
+    arrived = lone & ordinary & (rows.seq_end <= now[rows.peer]) & (rows.ack < numbers.fin_end[rows.peer])
     foldable: Mask = arrived & ~_witnesses(rows, ordinary, arrived)
     return foldable
 

@@ -1,36 +1,24 @@
-"""Collapses the second copies that a capture of loopback, or of `any`, has of every segment.
+"""Collapses segments that a run of captures shows more than once, and counts them in the rows that stay.
 
-Linux shows a segment on `lo` twice, when it leaves and when it arrives. In: `StoredRows` sorted by conversation and
-capture order. Out: the same without the second copies, which are counted in the rows that stay.
-
-Two rows are copies if they are equal in everything that a sender would change, IP identification included, and lie
-within `COPY_WITHIN_NS`. A real retransmission has a new identification (RFC 6864 §4.1 allows otherwise only where
-there is no fragmentation; Linux then sends 0) and comes after 200 ms at the earliest. Where the link layer says which
-way a frame went, the first must have gone out and the second must have come in. Where it does not, only loopback
-addresses are looked at, and only conversations most of whose segments stand there twice: two equal SYN-ACKs within
-microseconds do occur. An identification of 0 without timestamps proves nothing by itself, and is believed only in a
-conversation that has certain copies too.
+In: `StoredRows` sorted by conversation and capture order. Out: the same without copies; `copies` says which rows are.
+Of a segment that stands in several captures the row of the capture named first stays. What only another one has goes
+where the difference of their clocks puts it, which the segments that both have tell.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.conversations import KeyTable
-from handshake_inspect.connections.split import StoredRows
-from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
+from handshake_inspect.connections.copies import find_copies
+from handshake_inspect.connections.packets import ELSEWHERE, Copies, Evidence, Packets
+from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows
 
-COPY_WITHIN_NS = 100_000
-#: Share of a conversation's segments that must stand there twice where no packet type tells.
-MOSTLY_DOUBLED = 0.7
-
-_SAME = (
-    "conversation", "from_higher", "seq", "ack", "flags", "ip_id", "payload_octets", "window", "timestamp_value",
-    "options",
+#: What the copies of a segment have in common, the most telling first. Time to live and encapsulation differ on the
+#: two sides of a router, and so may the options of a SYN, whose MSS some routers lower.
+SAME_SEGMENT = (
+    "seq", "ip_id", "ack", "payload_octets", "timestamp_value", "window", "flags", "from_higher", "conversation",
 )  # fmt: skip
 
 LOOPBACK_4 = 127
@@ -46,60 +34,75 @@ def is_loopback(keys: KeyTable) -> NDArray[np.bool_]:
     return found
 
 
-def collapse(stored: StoredRows, loopback: NDArray[np.bool_]) -> StoredRows:
-    """Collapse second copies. `loopback`: can a conversation only have been captured on loopback?"""
-    identified = (stored["ip_id"] != 0) | (stored["has_timestamps"] != 0)
-    weight = (1 + stored["folded_segments"].astype(np.int64), stored["duplicates"].astype(np.int64))
-    first, second = second_copies(stored.columns, _SAME, identified, loopback, weight)
-    if not len(second):
-        return stored
-    counts = stored["duplicates"].astype(np.int64)
-    counts[first] += 1 + counts[second]
-    stays = np.ones(len(stored), np.bool_)
-    stays[second] = False
-    return StoredRows(dict(stored.columns) | {"duplicates": counts}).take(stays)
+def collapse(
+    stored: StoredRows, loopback: NDArray[np.bool_], trusted: frozenset[int] = frozenset()
+) -> tuple[StoredRows, Evidence]:
+    """Collapse copies. Returns the rows that stay, and what this rests on.
 
-
-def second_copies(
-    columns: Mapping[str, NDArray[Any]],
-    same: Sequence[str],
-    identified: NDArray[np.bool_],
-    loopback: NDArray[np.bool_],
-    weight: tuple[NDArray[np.int64], NDArray[np.int64]],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the rows that are second copies. Returns the rows that they are copies of, and the copies.
-
-    `columns` has `conversation`, `packet_type` and `time_ns` beside the columns `same` that copies have in common;
-    `identified` says of each row whether being equal means something; `loopback` is as for `collapse`; `weight` gives
-    the segments that each row stands for, and how many copies of them were collapsed before.
+    `loopback`: can a conversation only have been captured on loopback? `trusted`: captures that are known to show most
+    segments more than once.
     """
-    conversation, packet_type, time_ns = columns["conversation"], columns["packet_type"], columns["time_ns"]
-    directed = packet_type != PACKET_TYPE_UNKNOWN
-    candidates = np.flatnonzero(directed | loopback[conversation])
-    order = candidates[np.lexsort([candidates, *(columns[name][candidates] for name in reversed(same))])]
-    first, second = order[:-1], order[1:]
-    copy = time_ns[second] - time_ns[first] <= COPY_WITHIN_NS
-    for name in same:
-        copy &= columns[name][first] == columns[name][second]
-    arrives = (packet_type[first] == PACKET_OUTGOING) & (packet_type[second] != PACKET_OUTGOING)
-    copy &= np.where(directed[second], directed[first] & arrives, ~directed[first])
-    certain = copy & (directed[second] | identified[second])
-    doubled = np.zeros(len(loopback), np.bool_)
-    doubled[conversation[second[certain]]] = True
-    copy = _every_other(copy & doubled[conversation[second]])
-    # Rows that stand for copies already (`weight`: segments of a row, its copies) count too.
-    segments, copies = weight
-    total = np.bincount(conversation, segments + copies, len(loopback))
-    twice = 2 * (
-        np.bincount(conversation, copies, len(loopback)) + np.bincount(conversation[second[copy]], None, len(loopback))
+    packets = Packets(
+        columns=stored.columns,
+        same=SAME_SEGMENT,
+        identified=(stored["ip_id"] != 0) | (stored["has_timestamps"] != 0),
+        weighty=stored["payload_octets"] > 0,
+        loopback=loopback,
+        stands_for=1 + stored["folded_segments"].astype(np.int64),
+        taken_out=stored.copies(COPY_COLUMNS[:ELSEWHERE]),
+        trusted=trusted,
     )
-    copy &= directed[second] | (twice >= MOSTLY_DOUBLED * total)[conversation[second]]
-    return first[copy], second[copy]
+    copies = find_copies(packets)
+    if not len(copies.copy):
+        return stored, copies.evidence
+    counted = _count(stored, copies)
+    order = _in_order(stored, copies)
+    stays = np.ones(len(stored), np.bool_)
+    stays[copies.copy] = False
+    return counted.take(order[stays[order]]), copies.evidence
 
 
-def _every_other(copy: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Of each run of equal neighbours keep the odd ones: four equal rows are two segments seen twice."""
-    index = np.arange(len(copy))
-    run_start = np.maximum.accumulate(np.where(copy, -1, index))
-    odd: NDArray[np.bool_] = copy & ((index - run_start) % 2 == 1)
-    return odd
+def _count(stored: StoredRows, copies: Copies) -> StoredRows:
+    """Count each copy, and what had been counted in it, in the row that stays."""
+    columns = dict(stored.columns)
+    for kind, name in enumerate(COPY_COLUMNS):
+        total = stored[name].astype(np.int64)
+        np.add.at(total, copies.original, total[copies.copy] + (copies.kind == kind))
+        columns[name] = total
+    return StoredRows(columns)
+
+
+def _in_order(stored: StoredRows, copies: Copies) -> NDArray[np.int64]:
+    """Return the rows in order, those that only another capture has where the difference of the clocks puts them.
+
+    That is the median of what the copies of a conversation and direction lie apart: a packet is put where the first
+    capture would have seen it.
+    """
+    order = np.arange(len(stored))
+    elsewhere = copies.kind == ELSEWHERE
+    if not elsewhere.any():
+        return order
+    original, copy = copies.original[elsewhere], copies.copy[elsewhere]
+    conversation, time_ns = stored["conversation"].astype(np.int64), stored["time_ns"].copy()
+    source = (conversation << 16 | stored["capture"]) << 1 | stored["from_higher"]
+    sources, apart = _medians(source[copy], time_ns[copy] - time_ns[original])
+    others = np.ones(len(stored), np.bool_)
+    others[copies.copy] = False
+    for known in (source, source ^ 1):  # the other direction tells where this one has no copies
+        at = np.minimum(np.searchsorted(sources, known), len(sources) - 1)
+        put = others & (sources[at] == known)
+        time_ns[put] -= apart[at[put]]
+        others &= ~put
+    # Where a clock jumped only the order of the file is left.
+    moved = np.unique(conversation[time_ns != stored["time_ns"]])
+    moved = np.setdiff1d(moved, conversation[stored["clock"] != 0])
+    rows = np.flatnonzero(np.isin(conversation, moved))
+    order[rows] = rows[np.lexsort((time_ns[rows], conversation[rows]))]
+    return order
+
+
+def _medians(group: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the groups, and the median of the values of each."""
+    order = np.lexsort((values, group))
+    groups, begin, count = np.unique(group[order], return_index=True, return_counts=True)
+    return groups, values[order][begin + count // 2]

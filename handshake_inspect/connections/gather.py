@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.compact import compact
 from handshake_inspect.connections.conversations import Conversations, keys_of
 from handshake_inspect.connections.duplicates import collapse, is_loopback
+from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.table import SegmentTable
 
@@ -30,6 +31,12 @@ class Gathering:
         self.conversations = Conversations()
         self._pool = _Pool()
         self._fold, self._fold_rows, self._long_rows = fold, fold_rows, long_rows
+        #: Numbers of the last partitions that had conversations too short to tell, and captures that tell for them.
+        self._undecided: set[int] = set()
+        self._trusted: frozenset[int] = frozenset()
+        #: How long after a segment its copy may come; more than 0 if the run has several captures.
+        self.copies_within_ns = 0
+        self._is_loopback = np.zeros(0, np.bool_)
         #: Rows of each conversation that have not been offered to `compact` yet.
         self._fresh = np.zeros(0, np.int64)
 
@@ -54,8 +61,8 @@ class Gathering:
         removed = self._pool.remove(long[self._pool.column("conversation")])
         taken.append(removed.columns, len(removed))
         is_self = self.is_self()
-        for part in self._sorted(taken):
-            compacted = compact(part, is_self)
+        for part in taken.partitions():
+            compacted = compact(self._collapse(part)[0], is_self, copies_within_ns=self.copies_within_ns)
             self._pool.append(compacted.columns, len(compacted))
         self._fresh[long] = 0
 
@@ -76,15 +83,37 @@ class Gathering:
     def conversation(self, number: int) -> StoredRows:
         """Return the rows of one conversation, in capture order."""
         rows = self._pool.take(self._pool.column("conversation") == number)
-        return collapse(rows, is_loopback(self.conversations.keys))
+        return self._collapse(rows)[0]
 
     def partitions(self) -> Iterator[StoredRows]:
         """Return all rows, sorted by conversation and capture order, a range of whole conversations at a time."""
-        return self._sorted(self._pool)
+        evidence, self._undecided, self._trusted = Evidence(), set(), frozenset()
+        for number, part in enumerate(self._pool.partitions()):
+            collapsed, found = self._collapse(part)
+            evidence.add(found)
+            if found.undecided:
+                self._undecided.add(number)
+            yield collapsed
+        self._trusted = evidence.trusted()
 
-    def _sorted(self, pool: _Pool) -> Iterator[StoredRows]:
-        loopback = is_loopback(self.conversations.keys)
-        return (collapse(part, loopback) for part in pool.partitions())
+    def reconsidered(self) -> Iterator[tuple[int, StoredRows]]:
+        """Return, with their numbers, the partitions anew that all of them together show in another light."""
+        if not self._trusted or not self._undecided:
+            return
+        for number, part in enumerate(self._pool.partitions()):
+            if number in self._undecided:
+                yield number, self._collapse(part)[0]
+
+    def _collapse(self, rows: StoredRows) -> tuple[StoredRows, Evidence]:
+        return collapse(rows, self._loopback(), self._trusted)
+
+    def _loopback(self) -> NDArray[np.bool_]:
+        """Say of each conversation whether it can only have been captured on loopback."""
+        known = len(self._is_loopback)
+        if known < len(self.conversations):
+            new = self.conversations.keys.take(slice(known, None))
+            self._is_loopback = np.append(self._is_loopback, is_loopback(new))
+        return self._is_loopback
 
 
 class _Pool:

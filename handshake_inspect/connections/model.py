@@ -108,12 +108,10 @@ class Connections(Sequence[Connection]):
     @cached_property
     def _next_user(self) -> NDArray[np.int64]:
         """Row of the connection that used the same sockets next, NONE if there is none. Shape (m,)."""
-        table = self.verdicts.table
-        order = self.order
-        by_conversation = order[np.argsort(table["conversation"][order], kind="stable")]
-        following = np.full(len(order), NONE, np.int64)
-        same = table["conversation"][by_conversation[1:]] == table["conversation"][by_conversation[:-1]]
-        following[by_conversation[:-1][same]] = by_conversation[1:][same]
+        conversation = self.verdicts.table["conversation"]
+        following = np.full(len(conversation), NONE, np.int64)
+        same = np.flatnonzero(conversation[1:] == conversation[:-1])
+        following[same] = same + 1
         return following
 
     def row_of_stream(self, stream: int) -> int:
@@ -214,7 +212,7 @@ class Connections(Sequence[Connection]):
             entered = int(table["time_wait_ns_r" if side else "time_wait_ns_o"][row])
             at = range(*np.searchsorted(restarts["connection"], [row, row + 1]))
             again = tuple(int(restarts["time_ns"][i]) for i in at if restarts["side"][i] == side)
-            end = max((entered, *again)) + TIME_WAIT_NS[self.profile]
+            end = (entered, *again)[-1] + TIME_WAIT_NS[self.profile]
             found.append(
                 TimeWait(
                     owner=cast(End, SIDES[side]),
@@ -233,6 +231,8 @@ class Connections(Sequence[Connection]):
         if following == NONE:
             return "not-captured"
         table = self.verdicts.table
+        if table["first_clock"][following] != table["last_clock"][row]:
+            return "not-captured"  # the clock was set: nobody knows how long it took
         if table["first_ns"][following] >= end_ns:
             return "expired"
         iss = int(table["iss_o"][following])

@@ -17,7 +17,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.connection import Frame, IcmpError
 from handshake_inspect.connections.conversations import Conversations, address, keys_of
-from handshake_inspect.connections.duplicates import is_loopback, second_copies
+from handshake_inspect.connections.copies import shown_again
+from handshake_inspect.connections.duplicates import is_loopback
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import UNKNOWN
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, flag_names
@@ -29,9 +30,9 @@ from handshake_inspect.tcp.seqnum import spelled
 TCP = 6
 #: How many connections of the same sockets, from the latest back, an error about data is compared with.
 STEPS_BACK = 8
-#: What the second copy of an error has in common with it.
+#: What the copy of an error has in common with it.
 SAME_ERROR = (
-    "conversation", "from_higher", "from_hi", "from_lo", "ip_id", "icmp_type", "icmp_code", "seq", "quoted_ip_id",
+    "ip_id", "quoted_ip_id", "seq", "icmp_type", "icmp_code", "from_lo", "from_hi", "from_higher", "conversation",
 )  # fmt: skip
 #: Values of `QuoteTable.was_sent`.
 CANNOT_TELL, NEVER_SENT, SENT = -1, 0, 1
@@ -144,12 +145,10 @@ class Quotes:
 
 
 def copies_of(columns: Mapping[str, NDArray[Any]], loopback: Mask) -> Rows:
-    """Return the rows of errors that are second copies; `loopback` is as for `duplicates.collapse`."""
-    count = len(columns["conversation"])
+    """Return the rows of errors that show an error again; `loopback` is as for `Packets`."""
     # A segment is not sent twice within the time in which copies lie; a datagram may be.
     identified = (columns["ip_id"] != 0) | (columns["quoted_ip_id"] != 0) | (columns["has_seq"] != 0)
-    weight = (np.ones(count, np.int64), np.zeros(count, np.int64))
-    return second_copies(columns, SAME_ERROR, identified, loopback, weight)[1]
+    return shown_again(columns, SAME_ERROR, identified, loopback)
 
 
 def join(errors: QuotingTable, part: Split) -> QuoteTable:

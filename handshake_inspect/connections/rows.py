@@ -59,11 +59,13 @@ class ConnectionRows:
     has_timestamps: NDArray[np.uint8]
     #: IPv4 identification (0 for IPv6).
     ip_id: NDArray[np.uint16]
+    #: How often the clock of its capture had jumped back: times of rows with different numbers cannot be compared.
+    clock: NDArray[np.uint16]
     #: What `compact` folded into a row: segments of the same end right before it, and their octets, which are the
     #: numbers from `seq - folded_octets` to `seq`.
     folded_segments: NDArray[np.int64]
     folded_octets: NDArray[np.int64]
-    #: Second copies of the segment that were collapsed.
+    #: Copies of the segment that were collapsed.
     duplicates: NDArray[np.int64]
     #: A bare SYN that its receiver answers with a challenge ACK: it belongs to no connection of its own.
     ignored_syn: NDArray[np.bool_]

@@ -9,13 +9,14 @@ far. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say what else
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.seqnum import MODULUS, distance
@@ -24,6 +25,10 @@ from handshake_inspect.tcp.seqnum import MODULUS, distance
 ACKNOWLEDGES_WITHIN_OCTETS = 1 << 24
 #: Relative numbers within this distance of the initial one need no unwrapping.
 SAFE_SPAN = 1 << 30
+
+
+#: Where copies that were collapsed are counted, by their kind.
+COPY_COLUMNS = tuple(f"copies_{kind}" for kind in KINDS)
 
 
 class StoredRows(Table):
@@ -43,14 +48,27 @@ class StoredRows(Table):
         "payload_octets": np.uint32,
         "ip_id": np.uint16,
         "packet_type": np.uint8,
+        "ttl": np.uint8,
         "options": np.uint32,
         "timestamp_value": np.uint32,
         "has_timestamps": np.uint8,
         "folded_segments": np.uint32,  # by `compact`: segments of the same sender right before, and their octets
         "folded_octets": np.uint32,
         "ordinary": np.uint8,  # by `compact`: found to be the middle of a transfer
-        "duplicates": np.uint16,  # second copies that were collapsed
+        "clock": np.uint16,
+        "copies_loopback": np.uint32,  # copies that were collapsed, by kind: see `copies`
+        "copies_mirror": np.uint32,
+        "copies_router": np.uint32,
+        "copies_elsewhere": np.uint32,
     }
+
+    def copies(self, names: Sequence[str] = COPY_COLUMNS) -> NDArray[np.int64]:
+        """Return how many copies of each row were collapsed, of these kinds."""
+        total = np.zeros(len(self), np.int64)
+        for name in names:
+            if self[name].any():
+                total += self[name]
+        return total
 
 
 @dataclass
@@ -100,9 +118,10 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
         timestamp_value=stored["timestamp_value"],
         has_timestamps=stored["has_timestamps"],
         ip_id=stored["ip_id"],
+        clock=stored["clock"],
         folded_segments=stored["folded_segments"].astype(np.int64),
         folded_octets=stored["folded_octets"].astype(np.int64),
-        duplicates=stored["duplicates"].astype(np.int64),
+        duplicates=stored.copies(),
         ignored_syn=ignored,
         iss=np.full((count, 2), -1, np.int64),
         iss_known=np.zeros((count, 2), np.bool_),

@@ -6,6 +6,7 @@ in `Verdicts.judgements`; `model` makes `Connection` objects of both when somebo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -32,7 +33,10 @@ Rows = NDArray[np.int64]
 
 
 class VerdictTable(Table):
-    """One row per connection. Columns that end in `_o` and `_r` are the originator's and the responder's."""
+    """One row per connection, by conversation and in order of time.
+
+    Columns that end in `_o` and `_r` are the originator's and the responder's.
+    """
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         "conversation": np.int32,
@@ -71,6 +75,9 @@ class VerdictTable(Table):
         "last_seq_r": np.int64,
         "last_timestamp_o": np.int64,  # last TSval, NONE without timestamps
         "last_timestamp_r": np.int64,
+        "first_clock": np.uint16,  # how often the clock had jumped back before the first and the last row
+        "last_clock": np.uint16,
+        "one_sided": np.uint8,  # 1 if only one end was captured, and its numbers prove that the other one spoke
         "conn_state": np.int32,  # index of `Verdicts.words`, as the next
         "history": np.int32,
         "completeness": np.uint8,
@@ -154,6 +161,8 @@ class Verdicts:
     #: ICMP errors that quote a segment of no connection, and second copies of errors, over the whole run.
     unmatched_errors: int = 0
     error_copies: int = 0
+    #: Copies that were collapsed, by the names of their kinds (`copies.KINDS`).
+    copies: Counter[str] = field(default_factory=Counter)
 
     def extend(self, parts: list[Verdicts]) -> None:
         """Put the answers about further partitions below these."""
@@ -180,6 +189,7 @@ class Verdicts:
         self.restarts = RestartTable.concatenate([part.restarts for part in parts])
         self.gaps = GapTable.concatenate([part.gaps for part in parts])
         self.icmp_errors = QuoteTable.concatenate([part.icmp_errors for part in parts])
+        self.copies = sum((part.copies for part in parts), Counter())
 
 
 def decide(
@@ -197,6 +207,7 @@ def decide(
     events = find_events(rows)
     shape, shapes = find_shapes(rows, events, fast_open_option, icmp_errors.unreachable(rows.connections))
     judgements = [judge(one) for one in shapes]
+    waits = _time_wait_rows(rows, events, shape, judgements)
     columns = {
         "conversation": part.conversation,
         "originator_is_higher": part.originator_is_higher,
@@ -209,8 +220,9 @@ def decide(
         **_retransmissions(rows, events),
         **_times(rows, events),
         **_options(rows, events),
-        **_time_wait(rows, events, shape, judgements),
+        **_ends(np.where(waits >= 0, rows.time_ns[waits], NONE).reshape(-1), "time_wait_ns"),
         **_last_numbers(rows, events),
+        "one_sided": _one_sided(rows, events),
         "both_ended_ns": both_ended_ns(rows, NONE),
     }
     words = derive(rows)
@@ -221,7 +233,7 @@ def decide(
     table = VerdictTable(columns)
     gaps = GapTable({"connection": words.with_gaps, "octets": words.gap_octets})
     verdicts = Verdicts(
-        table, judgements, _resets(rows, events), _restarts(rows, table), gaps, list(names), icmp_errors
+        table, judgements, _resets(rows, events), _restarts(rows, waits), gaps, list(names), icmp_errors
     )
     return verdicts, events
 
@@ -240,6 +252,8 @@ def _extent(rows: ConnectionRows) -> dict[str, NDArray[np.generic]]:
         "last_frame": rows.frame[last],
         "first_ns": rows.time_ns[first],
         "last_ns": rows.time_ns[last],
+        "first_clock": rows.clock[first],
+        "last_clock": rows.clock[last],
     }
 
 
@@ -248,6 +262,27 @@ def _volumes(rows: ConnectionRows) -> dict[str, Rows]:
     segments = np.bincount(rows.end, 1 + rows.folded_segments, ends).astype(np.int64)
     octets = np.bincount(rows.end, rows.payload + rows.folded_octets, ends).astype(np.int64)
     return {**_ends(segments, "segments"), **_ends(octets, "octets")}
+
+
+def _one_sided(rows: ConnectionRows, events: Events) -> NDArray[np.bool_]:
+    """Say of each connection whether one end is silent whose words the other end acknowledges."""
+    spoke = np.zeros((rows.connections, 2), np.bool_)
+    spoke[rows.conn, rows.side] = True
+    silent = ~spoke.all(axis=1) & ~rows.self_connect
+    found = np.zeros(rows.connections, np.bool_)
+    at = np.flatnonzero(silent[rows.conn] & events.numbers.ack_counts)
+    if not len(at):
+        return found
+    conn, ack = rows.conn[at], rows.ack[at]
+    lowest = np.full(rows.connections, NEVER, np.int64)
+    highest = np.full(rows.connections, UNKNOWN, np.int64)
+    np.minimum.at(lowest, conn, ack)
+    np.maximum.at(highest, conn, ack)
+    # A SYN was captured: any acknowledgment tells of the answer. Without one only a second, higher one does.
+    opened = np.zeros(rows.connections, np.bool_)
+    opened[rows.conn[(rows.flags & (SYN | RST)) == SYN]] = True
+    found[conn] = (opened | (highest > lowest))[conn]
+    return found
 
 
 def _books(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
@@ -338,9 +373,10 @@ def _times(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     third = first_of(rows.conn, third_mask, rows.connections)
 
     def between(first: Rows, second: Rows) -> Rows:
-        # A SYN that was captured after its answer measures nothing.
-        usable = (first >= 0) & (second > first)
-        return np.where(usable, np.maximum(rows.time_ns[second] - rows.time_ns[first], 0), NONE)
+        # A SYN that was captured after its answer measures nothing, nor does a clock that was set meanwhile.
+        usable = (first >= 0) & (second > first) & (rows.clock[first] == rows.clock[second])
+        usable &= rows.time_ns[second] >= rows.time_ns[first]
+        return np.where(usable, rows.time_ns[second] - rows.time_ns[first], NONE)
 
     # Without a SYN-ACK the first segment that acknowledges one is the third.
     inferred = numbers.inferred_syn_ack_row
@@ -363,17 +399,17 @@ def _options(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     return _ends(options, "options")
 
 
-def _time_wait(rows: ConnectionRows, events: Events, shape: Rows, judgements: list[Judgement]) -> dict[str, Rows]:
-    """When each end entered TIME-WAIT: the shape says by which event, the event at which row."""
+def _time_wait_rows(rows: ConnectionRows, events: Events, shape: Rows, judgements: list[Judgement]) -> Rows:
+    """Row at which each end entered TIME-WAIT, -1 if never: the shape says by which event. Shape (m, 2)."""
     ordinal = np.full((len(judgements), 2), NONE, np.int64)
     for number, judgement in enumerate(judgements):
         for end, which, _ in judgement.time_wait:
             ordinal[number, end] = which
     chosen = ordinal[shape]
-    entered = np.full((rows.connections, 2), NONE, np.int64)
+    entered = np.full((rows.connections, 2), -1, np.int64)
     conn, side = np.nonzero(chosen >= 0)
-    entered[conn, side] = rows.time_ns[events.row[events.start[conn] + chosen[conn, side]]]
-    return _ends(entered.reshape(-1), "time_wait_ns")
+    entered[conn, side] = events.row[events.start[conn] + chosen[conn, side]]
+    return entered
 
 
 def _last_numbers(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
@@ -425,12 +461,12 @@ def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
     )
 
 
-def _restarts(rows: ConnectionRows, table: VerdictTable) -> RestartTable:
+def _restarts(rows: ConnectionRows, waits: Rows) -> RestartTable:
     """A FIN that is repeated to an end in TIME-WAIT starts its 2MSL again (RFC 9293 §3.10.7.4, eighth)."""
     at = np.flatnonzero((rows.flags & (FIN | RST)) == FIN)
-    entered = np.stack([table["time_wait_ns_o"], table["time_wait_ns_r"]], axis=1)
     owner = rows.peer[at] & 1
-    began = entered[rows.conn[at], owner]
-    again = (began != NONE) & (rows.time_ns[at] > began)
+    began = waits[rows.conn[at], owner]
+    later = (rows.time_ns[at] > rows.time_ns[began]) | (rows.clock[at] != rows.clock[began])
+    again = (began >= 0) & (at > began) & later
     at, owner = at[again], owner[again]
     return RestartTable({"connection": rows.conn[at], "side": owner, "time_ns": rows.time_ns[at]})

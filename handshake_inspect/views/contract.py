@@ -133,6 +133,12 @@ def capture_object(capture: CaptureSummary) -> Json:
         "first_ns": capture.first_ns,
         "last_ns": capture.last_ns,
         "dropped": capture.dropped,
+        "out_of_order": {"frames": capture.disorder.frames, "largest_ns": capture.disorder.largest_ns},
+        "clock_jumps": {
+            "count": capture.disorder.jumps,
+            "largest_ns": capture.disorder.largest_jump_ns,
+            "first_frame": capture.disorder.first_jump_frame,
+        },
         **_about(capture.about),
     }
 

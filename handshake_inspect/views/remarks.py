@@ -8,10 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handshake_inspect.capture.about import About
+from handshake_inspect.capture.order import Disorder
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.words import counted, listed
+from handshake_inspect.views.words import counted, duration, listed
 
+#: How segments were captured more than once, by the kind of their copies; in other words where it is another capture.
+COPIES = {
+    "loopback": "twice within 0.1 ms, as loopback shows them",
+    "mirror": "again within 10 ms, as a port mirror or a bridge shows them",
+    "router": "again on the other side of a router",
+}
 #: Kinds of unread frames that are named; more than these are summed up.
 KINDS_NAMED = 12
 #: Comments on a whole capture that are printed, and characters of each: the JSON has all.
@@ -35,6 +42,7 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
         if capture.dropped:
             yield f"{name}: {counted(capture.dropped, 'frame')} dropped while capturing: numbers may be missing"
         yield from _about(name, capture.about)
+        yield from (f"{name}: {line}" for line in _disorder(capture.disorder))
     if inspection.unread:
         kinds = inspection.unread.most_common()
         said = [f"{count:,} {printable(kind)}" for kind, count in kinds[:KINDS_NAMED]]
@@ -50,10 +58,11 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
         yield f"{quote} a segment of no connection that was captured"
     if inspection.icmp_error_copies:
         copies = counted(inspection.icmp_error_copies, "ICMP error")
-        yield f"{copies} captured twice within 0.1 ms, as loopback shows them: told once"
-    duplicates = inspection.duplicates
-    if duplicates:
-        yield f"{counted(duplicates, 'segment')} captured twice within 0.1 ms, as loopback shows them: counted once"
+        yield f"{copies} captured again: told once"
+    yield from _copies(inspection)
+    if inspection.one_sided:
+        all_of_them = counted(len(inspection.connections), "connection")
+        yield f"{inspection.one_sided:,} of {all_of_them} captured in one direction only"
 
 
 def _about(name: str, about: About) -> Iterator[str]:
@@ -71,3 +80,24 @@ def _about(name: str, about: About) -> Iterator[str]:
     if about.left_out:
         kinds = [f"{count:,} {kind}" for kind, count in about.left_out.items()]
         yield f"{name}: not kept, for there are too many: {listed(kinds)}"
+
+
+def _disorder(found: Disorder) -> Iterator[str]:
+    """Say what became of frames whose times step back."""
+    if found.frames:
+        frames = counted(found.frames, "frame")
+        yield f"{frames} out of order by up to {duration(found.largest_ns)}: put in order of time"
+    if found.jumps:
+        yield (
+            f"the clock jumps back {counted(found.jumps, 'time')}, by up to {duration(found.largest_jump_ns)}, first at"
+            f" frame {found.first_jump_frame:,}: kept in the order of the file, intervals across it are not known"
+        )
+
+
+def _copies(inspection: Inspection) -> Iterator[str]:
+    """Say what showed segments more than once."""
+    names = [printable(capture.name) for capture in inspection.captures]
+    where = f"in both {names[0]} and {names[1]}" if len(names) == 2 else "in several of the captures"
+    for kind, count in inspection.copies.items():
+        if count:
+            yield f"{counted(count, 'segment')} captured {COPIES.get(kind, where)}: counted once"

@@ -78,7 +78,7 @@ def test_every_field_of_a_segment_is_read() -> None:
         "seq": 0xFFFFFFFF,
         "ack": 0x80000000, "flags": 0x1C2, "window": 512, "payload_octets": 5, "ip_id": 7, "ttl": 60,
         "packet_type": 255, "options": 1, "timestamp_value": 0x01020304,
-        "timestamp_echo": 0x05060708, "has_timestamps": 1,
+        "timestamp_echo": 0x05060708, "has_timestamps": 1, "clock": 0,
     }  # fmt: skip
     assert names.options[1] == b"\2\4\5\xb4\4\2\x08\x0a" + bytes(8) + b"\1\3\3\7"
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from handshake_inspect.capture import pcapng, walk
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.capture.scapy_reader import read_records
 from tests.capture.builders import block, enhanced, interface, option, rows, section
 
 EPOCH = 1_700_000_000
@@ -57,6 +58,20 @@ def test_sections_start_afresh_and_may_change_the_byte_order() -> None:
     assert [(row[3], row[4], row[2]) for row in rows(open_capture(io.BytesIO(data)))] == [
         (1, 1, 10**9), (2, 101, 10**9), (3, 0, 10**9)
     ]  # fmt: skip
+
+
+def test_interfaces_are_numbered_over_all_sections_once_there_are_several() -> None:
+    """A frame before the second description has none: its interface was the only one. Scapy's reader says the same."""
+    data = section() + interface() + enhanced(b"one", 3, 1) + interface() + enhanced(b"two", 3, 2, 0)
+    data += enhanced(b"three", 5, 3, 1) + section(">") + interface(order=">") + enhanced(b"four", 4, 4, 0, ">")
+    for blocks in (open_capture(io.BytesIO(data), block_octets=64), open_capture(io.BytesIO(data))):
+        numbers = [-1 if one.interface is None else one.interface[row] for one in blocks for row in range(len(one))]
+        assert numbers == [-1, 0, 1, 2]
+    (records,) = read_records(io.BytesIO(data))
+    assert records.interface is not None
+    assert records.interface.tolist() == [-1, 0, 1, 2]
+    only = open_capture(io.BytesIO(section() + interface() + enhanced(b"one", 3, 1)))
+    assert [records.interface for records in only] == [None]
 
 
 def test_simple_and_obsolete_packets_are_read_and_unknown_blocks_skipped() -> None:

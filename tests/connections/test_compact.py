@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspector, add_source
+from handshake_inspect.inspection import Inspector
 from handshake_inspect.table import Block
 from tests.engine.scenario import MILLISECOND_NS, Segment, table_of
 
@@ -125,8 +126,8 @@ def test_public_captures_give_the_same_answers_folded_and_plain(captures_dir: Pa
         try:
             plain, folded = Inspector(fold=False), Inspector()
             folded.analysis.gathering = Gathering(fold_rows=16, long_rows=4)
-            add_source(plain, path)
-            add_source(folded, path, block_octets=4096)
+            plain.read([Input(path)])
+            folded.read([Input(path, block_octets=4096)])
         except CaptureError:
             continue
         expected = list(plain.result().connections)

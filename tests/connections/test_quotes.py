@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection, IcmpError
-from handshake_inspect.inspection import Inspection, Inspector, add_source, inspect
+from handshake_inspect.inspection import Inspection, Inspector, inspect
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 from tests.capture.builders import pcap
 from tests.capture.icmp_builders import (
@@ -383,7 +384,7 @@ def test_a_long_transfer_is_folded_and_its_errors_are_not(fold: bool) -> None:
     octets = capture(*packets)
     inspector = Inspector(fold=fold)
     inspector.analysis.gathering._fold_rows = 500
-    add_source(inspector, io.BytesIO(octets), block_octets=4096)
+    inspector.read([Input(io.BytesIO(octets), block_octets=4096)])
     assert (len(inspector.analysis.gathering) < 3000) == fold
     (found,) = inspector.result().connections
     assert [one.relative_seq for one in found.icmp_errors] == [1 + 50_000 * n for n in range(6)]

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.inspection import Inspection, Inspector, add_source
+from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import Block, SegmentTable
 from tests.engine import oracle
 from tests.engine.fuzz import conversation
@@ -122,9 +123,9 @@ class Recording(Inspector):
         super().__init__(fold=False)
         self.tables: list[SegmentTable] = []
 
-    def add_block(self, block: Block, capture: int, frames: int, time_ns: Any) -> SegmentTable:
+    def take(self, block: Block) -> None:
         self.tables.append(block.segments)
-        return super().add_block(block, capture, frames, time_ns)
+        super().take(block)
 
     def conversations(self) -> dict[tuple[Any, ...], list[tuple[int, Segment]]]:
         """Segments with their frames, by pair of sockets and tunnel; the first sender is A."""
@@ -154,7 +155,7 @@ def test_captures(captures_dir: Path) -> None:
     for path in sorted(captures_dir.iterdir()):
         inspector = Recording()
         try:
-            add_source(inspector, path)
+            inspector.read([Input(path)])
         except CaptureError:
             continue
         inspection = inspector.result()

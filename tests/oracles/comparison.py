@@ -57,11 +57,14 @@ class Answer:
     #: Order among the connections of its capture.
     stream: int
     first_ns: int
+    #: As often as they were captured: copies too.
     segments: int
     conn_state: str
     history: str
     completeness: int
     last_ns: int = 0
+    #: Those of `segments` that we take for copies; tshark counts them.
+    duplicates: int = 0
     #: First SYN to third segment.
     initial_rtt_ns: int | None = None
     #: What each socket sent; both ends of a connection to itself are one socket.
@@ -133,7 +136,8 @@ def _answer(file: str, one: Connection, steps: Iterable[Step]) -> Answer:
         ends=sorted_ends(sockets["originator"], sockets["responder"]),
         stream=one.stream,
         first_ns=one.first_ns,
-        segments=one.segments.originator + one.segments.responder,
+        segments=one.segments.originator + one.segments.responder + one.duplicates,
+        duplicates=one.duplicates,
         conn_state=one.conn_state,
         history=one.history,
         completeness=one.completeness,
@@ -172,6 +176,8 @@ def compare_traffic_with_tshark(captures: Path, answers: Iterable[Answer]) -> Co
             "FIN": ((one.fin, two.fin), (line["fin_a"], line["fin_b"])),
             "RST": ((one.rst, two.rst), (line["rst_a"], line["rst_b"])),
         }
+        if answer.duplicates:  # nothing says whose they are
+            fields = {"packets": (answer.segments, line["packets"])}
         rtt_ns = None if line["initial_rtt"] is None else _signed_ns(line["initial_rtt"])
         if rtt_ns is not None or answer.initial_rtt_ns is not None:
             fields["initial RTT"] = (answer.initial_rtt_ns, rtt_ns)

@@ -57,6 +57,9 @@ INITIAL_RTT: Reasons = {
     ("zeek__pop3.pcap", (0,), ("initial RTT",)): NOT_A_SYN_ACK,
     ("zeek__pop3.pcap", (1,), ("initial RTT",)): NOT_A_SYN_ACK,
     ("pcapplusplus__pcapng-example.pcapng", (11,), ("initial RTT",)): NOT_A_SYN_ACK,
+    ("pcapplusplus__pcapng-example.pcapng", (0,), ("initial RTT",)): (
+        "the clock jumps back by 46 years between the SYN,ACK and the third segment: no interval across that is known"
+    ),
     ("tcpdump__of13_ericsson.pcapng", (3,), ("initial RTT",)): NOT_A_SYN_ACK,
     ("trex-core__tcp2_http_wrong_port_c.pcap", (0,), ("initial RTT",)): NOT_A_SYN_ACK,
     ("arkime__tcpseq_synthetic.pcap", (0,), ("initial RTT",)): "the second segment is far beyond the SYN: no third one",

@@ -1,0 +1,174 @@
+"""What can be inspected, and how each kind of it is opened: files, pipes, file objects, lists of Scapy's packets.
+
+In: an `Input`. Out: an `Opened`, its records, whichever reader they come through. A run of several captures asks each
+when it begins, before it reads any: files are closed meanwhile, what can be read only once is kept open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from handshake_inspect.capture.about import About
+from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
+from handshake_inspect.capture.records import CaptureError, Damage, Records
+
+#: What can be inspected: a path ("-" is standard input), an open binary file, a Scapy PacketList, or several.
+Source = str | os.PathLike[str] | BinaryIO | Any
+#: What is read of a file to see when it begins.
+FIRST_OCTETS = 1 << 16
+
+
+class Reader(Protocol):
+    """What opens as a capture: `RecordReader`, and the same through Scapy."""
+
+    #: What messages call it, and its format.
+    name: str
+    format: str
+    #: Final when iteration has ended.
+    damage: list[Damage]
+    dropped: int | None
+    #: What it says about itself.
+    about: About
+
+    def __iter__(self) -> Iterator[Records]: ...
+
+    def close(self) -> None:
+        """Close what was opened."""
+
+
+def _raise(error: CaptureError) -> None:
+    raise error
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What somebody who waits for the reading wants to know, or to decide."""
+
+    #: Stands between a reader and whoever iterates it, and may end it early.
+    watch: Callable[[Reader], Iterable[Records]] = iter
+    #: Is told of each capture that cannot be used; the others are still read, unless it raises.
+    failed: Callable[[CaptureError], None] = _raise
+    #: Shall no further capture be begun?
+    stopped: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True)
+class Input:
+    """One capture that is to be inspected."""
+
+    source: Source
+    #: "auto", or "scapy" to go through Scapy's readers and dissector from end to end.
+    reader: str = "auto"
+    #: What messages call it, if that is not what it is opened by.
+    name: str | None = None
+    block_octets: int = BLOCK_OCTETS
+
+    @property
+    def is_packets(self) -> bool:
+        """Is it a list of packets?"""
+        return not (isinstance(self.source, str | os.PathLike) or hasattr(self.source, "read"))
+
+    @property
+    def is_file(self) -> bool:
+        """Is it a file by its name, which can be opened as often as one likes? A named pipe cannot."""
+        source = self.source
+        return isinstance(source, str | os.PathLike) and source != "-" and Path(source).is_file()
+
+    @property
+    def through_scapy(self) -> bool:
+        """Are its frames dissected by Scapy?"""
+        return self.reader == "scapy" or self.is_packets
+
+    @property
+    def can_be_read_again(self) -> bool:
+        """Can all of it be read another time?"""
+        return self.is_file or (self.is_packets and not isinstance(self.source, Iterator))
+
+    def open(self, hooks: Hooks, *, glimpse: bool = False) -> Opened:
+        """Open it; for a `glimpse`, to read no more than its beginning. Raises CaptureError."""
+        if self.through_scapy:
+            return Opened(ThroughScapy(self.source, self.name), hooks)
+        octets = min(self.block_octets, FIRST_OCTETS) if glimpse else self.block_octets
+        return Opened(open_capture(self.source, name=self.name, block_octets=octets), hooks)
+
+
+class Opened:
+    """The records of one capture, iterated once."""
+
+    def __init__(self, reader: Reader, hooks: Hooks) -> None:
+        self.reader = reader
+        self._blocks = iter(hooks.watch(reader))
+        self._first: list[Records] = []
+
+    def first_ns(self) -> int | None:
+        """Wait for the first records, and return the time of the first one; None if there are none."""
+        self._first = [records for records in [next(self._blocks, None)] if records is not None]
+        return int(self._first[0].time_ns[0]) if self._first else None
+
+    def __iter__(self) -> Iterator[Records]:
+        first, self._first = self._first, []
+        yield from first
+        yield from self._blocks
+
+    def close(self) -> None:
+        """Close it, if it was opened here."""
+        if isinstance(self._blocks, Generator):
+            self._blocks.close()
+        self.reader.close()
+
+
+class ThroughScapy:
+    """The records of a capture as Scapy's readers cut it."""
+
+    format = "scapy"
+
+    def __init__(self, source: Source, name: str | None) -> None:
+        from handshake_inspect.capture.scapy_reader import read_records  # reading files does not pay for its import
+
+        is_path = isinstance(source, str | os.PathLike)
+        self.name = name or (str(source) if is_path else str(getattr(source, "name", "(packets)")))
+        self.damage: list[Damage] = []
+        self.dropped: int | None = None
+        self.about = About()
+        self._source = source if is_path and source != "-" else None
+        self._blocks = read_records(source)
+        self._first = next(self._blocks, None)  # it may not open
+
+    def __iter__(self) -> Iterator[Records]:
+        if self._first is not None:
+            yield self._first
+        yield from self._blocks
+        self._look_for_damage()
+
+    def _look_for_damage(self) -> None:
+        """Walk a file's records once more: Scapy's readers end silently where a file is cut or damaged."""
+        if self._source is None:
+            return
+        with contextlib.suppress(CaptureError), open_capture(self._source, name=self.name) as reader:
+            for _ in reader:
+                pass
+            self.damage, self.dropped, self.about = reader.damage, reader.dropped, reader.about
+
+    def close(self) -> None:
+        """Close the file."""
+        self._blocks.close()
+
+
+def sources(source: Source | Iterable[Source]) -> list[Source]:
+    """Return one by one what `inspect()` was given: one source, or a list of them."""
+    if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
+        return [source]
+    if source is None or isinstance(source, int | float | bytes):
+        raise TypeError(f"inspect() takes a path, a binary file, a list of packets or of these, not {source!r}")
+    if isinstance(source, list | tuple) and source and not _is_packet(source[0]):
+        return list(source)
+    return [source]
+
+
+def _is_packet(one: object) -> bool:
+    return hasattr(one, "haslayer")

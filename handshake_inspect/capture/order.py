@@ -1,0 +1,249 @@
+"""Puts the rows of one capture in order of time, as far as its clock can be believed.
+
+In: the blocks of one capture as they are decoded, with the times of all their records. Out: `Piece`s, the same rows in
+order. Several queues of a network card, or several interfaces, hand their frames over in turns, so a capture's times
+step back a little where nothing is wrong. A clock that is set steps back as well, and then the order of the file is
+the only one there is.
+
+Each record has a *key*: its time if it lies within a tolerance behind the latest time before it, and that latest time
+otherwise. Rows are sorted by key, those of equal keys stay in the order of the file. Keys depend on the records before,
+never on how these were cut into blocks. As no key lies further back than the tolerance, rows are held back only so
+long; a capture whose times never step back costs one look at them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, Shelf, piece_of, sorted_piece, tables_of
+from handshake_inspect.capture.records import Records
+from handshake_inspect.table import Block, Table
+
+Times = NDArray[np.int64]
+Spans = NDArray[np.uint64]
+
+#: How far a record may lie behind the latest of its own interface and still be a matter of queues. ntpd sets a clock
+#: that is more than 128 ms off (ntp.conf(5), `tinker step`); a smaller error is slewed away, and no time steps back.
+QUEUE_NS = 100_000_000
+#: How far behind the latest of another interface: readers take turns, and wait up to a second for a full buffer.
+INTERFACES_NS = 2_000_000_000
+#: How many records after its place in time a record may stand: this bounds what is held back.
+QUEUE_RECORDS = 1 << 17
+#: Column `clock` of a segment counts to here.
+MOST_JUMPS = (1 << 16) - 1
+
+
+@dataclass
+class Disorder:
+    """What was found of times that step back."""
+
+    #: Records that stand after a later one and were put in order, and how far behind it they lay at most.
+    frames: int = 0
+    largest_ns: int = 0
+    #: Steps back that are not those of a queue: the clock was set, or interfaces have different clocks. The largest
+    #: one, and the number of the frame after the first one.
+    jumps: int = 0
+    largest_jump_ns: int = 0
+    first_jump_frame: int | None = None
+
+
+class Ordering:
+    """Takes the blocks of one capture, and gives their rows in order as soon as nothing can come before them.
+
+    What it finds of times that step back it notes in `disorder`.
+    """
+
+    def __init__(self, capture: int, disorder: Disorder) -> None:
+        self._capture = capture
+        self._clock = Clock(disorder)
+        self._shelf = Shelf()
+
+    @property
+    def settled(self) -> int:
+        """No row that is still to be given has a smaller key."""
+        first = self._shelf.first
+        return self._clock.settled if first is None else min(first[0], self._clock.settled)
+
+    def add(self, records: Records, block: Block) -> Iterator[Piece]:
+        """Take the next block. Yields what is settled with it."""
+        if len(records):
+            self._shelf.put(self._piece(records, block))
+            yield from self._shelf.take((self._clock.settled, self._capture))
+
+    def finish(self) -> Iterator[Piece]:
+        """Yield the rest."""
+        return self._shelf.take(None)
+
+    def _piece(self, records: Records, block: Block) -> Piece | None:
+        """Sort the rows of a block, and note how often the clock had jumped before each segment."""
+        jumped = self._clock.disorder.jumps
+        keys = self._clock.keys(records)
+        if keys is None:
+            if jumped:
+                _note_jumps(block, np.full(len(block.segments), jumped))
+            return piece_of((table, table["time_ns"]) for table in tables_of(block))
+        row = {id(table): _rows_of(table, records) for table in tables_of(block)}
+        if self._clock.disorder.jumps:
+            _note_jumps(block, keys.jumps[row[id(block.segments)]])
+        return sorted_piece([tuple((table, keys.key[row[id(table)]]) for table in tables_of(block))])
+
+
+def _rows_of(table: Table, records: Records) -> NDArray[np.int64]:
+    """Return which record of its block each row of a table was read from; frames are numbered without gaps."""
+    row = table["frame"].astype(np.int64) - int(records.frame[0])
+    return np.clip(row, 0, len(records) - 1, out=row)
+
+
+def _note_jumps(block: Block, jumps: NDArray[np.int64]) -> None:
+    block.segments.columns["clock"] = np.minimum(jumps, MOST_JUMPS).astype(np.uint16)
+
+
+@dataclass
+class Keys:
+    """Where the records of a block belong. Shape (n,), one entry per record."""
+
+    key: Times
+    #: How often the clock had jumped back before each record, itself included.
+    jumps: NDArray[np.int64]
+
+
+class Clock:
+    """What the times of one capture have said so far."""
+
+    def __init__(self, disorder: Disorder) -> None:
+        self.disorder = disorder
+        self._latest = self._last = EARLIEST_NS
+        #: Latest time at each of the last records: QUEUE_RECORDS of them, and what came in the same block.
+        self._history: deque[Times] = deque()
+        self._remembered = 0
+        self._interfaces = _Interfaces()
+
+    @property
+    def settled(self) -> int:
+        """No record that is still to come has a smaller key."""
+        over = self._remembered - QUEUE_RECORDS
+        by_count = int(self._history[0][over]) if over >= 0 else EARLIEST_NS
+        by_time = max(self._latest - self._interfaces.tolerance_ns, EARLIEST_NS)
+        return max(by_count, by_time, self._interfaces.settled_before)
+
+    def keys(self, records: Records) -> Keys | None:
+        """Return where the records of the next block belong; None if each belongs where it stands."""
+        time_ns = records.time_ns
+        second = self._interfaces.second(records, self._latest, self._last)
+        if time_ns[0] >= self._latest and bool((time_ns[1:] >= time_ns[:-1]).all()):
+            self._interfaces.note(records)
+            self._remember(time_ns, int(time_ns[-1]))
+            return None
+        latest = np.maximum.accumulate(np.append(self._latest, time_ns))
+        behind = _span(latest[:-1], time_ns)
+        back = _span(np.append(self._last, time_ns[:-1]), time_ns)
+        own_behind, own_back = self._interfaces.behind(records) if self._interfaces.several else (behind, back)
+        late = (own_behind > QUEUE_NS) | (behind > INTERFACES_NS)
+        jump = (own_back > QUEUE_NS) | (back > INTERFACES_NS)
+        key = np.maximum(np.where(late, latest[:-1], time_ns), self._earliest(latest[1:], second))
+        jumps = self.disorder.jumps + np.cumsum(jump)
+        self._count(records, behind[~late], np.where(jump, np.maximum(own_back, back), 0))
+        self._remember(latest[1:], int(time_ns[-1]))
+        return Keys(key, jumps)
+
+    def _earliest(self, latest: Times, second: int | None) -> Times:
+        """Return the smallest key that each record of a block can have: what was settled before it."""
+        known = np.concatenate([*self._history, latest])
+        over = self._remembered - QUEUE_RECORDS + np.arange(len(latest))
+        earliest = np.where(over >= 0, known[np.maximum(over, 0)], EARLIEST_NS)
+        if second is not None:
+            earliest[second:] = np.maximum(earliest[second:], self._interfaces.settled_before)
+        return earliest
+
+    def _remember(self, latest: Times, last: int) -> None:
+        """Note the latest time at each record of a block, and the time of its last one."""
+        self._history.append(latest)
+        self._remembered += len(latest)
+        while self._remembered - len(self._history[0]) >= QUEUE_RECORDS:
+            self._remembered -= len(self._history.popleft())
+        self._latest, self._last = int(latest[-1]), last
+
+    def _count(self, records: Records, behind: Spans, jumps: Spans) -> None:
+        """Count the records that are put in order by how far they lie `behind`, and the jumps by how far they go."""
+        found = self.disorder
+        found.frames += int((behind > 0).sum())
+        found.largest_ns = max(found.largest_ns, int(behind.max(initial=0)))
+        at = np.flatnonzero(jumps)
+        if len(at):
+            found.jumps += len(at)
+            found.largest_jump_ns = max(found.largest_jump_ns, int(jumps.max()))
+            if found.first_jump_frame is None:
+                found.first_jump_frame = int(records.frame[at[0]])
+
+
+class _Interfaces:
+    """The latest and the last time of each interface, once a capture turns out to have several."""
+
+    def __init__(self) -> None:
+        self.several = False
+        #: What was settled when the second one appeared: by the tolerance for one.
+        self.settled_before = EARLIEST_NS
+        self._times: dict[int, tuple[int, int]] = {}
+
+    @property
+    def tolerance_ns(self) -> int:
+        """How far a record may lie behind the latest of all."""
+        return INTERFACES_NS if self.several else QUEUE_NS
+
+    def second(self, records: Records, latest: int, last: int) -> int | None:
+        """Return the row of a block from which on there are several interfaces; None if there is one.
+
+        `latest` and `last` are the latest and the last time before the block.
+        """
+        if self.several:
+            return 0
+        numbered = np.zeros(0, np.int64) if records.interface is None else np.flatnonzero(records.interface >= 0)
+        if not len(numbered):
+            return None
+        row = int(numbered[0])
+        self.several = True
+        if latest > EARLIEST_NS:
+            self._times[0] = (latest, last)
+        latest = max(latest, int(records.time_ns[:row].max(initial=EARLIEST_NS)))
+        self.settled_before = max(latest - QUEUE_NS, EARLIEST_NS)
+        return row
+
+    def note(self, records: Records) -> None:
+        """Note a block whose times do not step back."""
+        if self.several:
+            for number, rows in _by_interface(records):
+                last = int(records.time_ns[rows[-1]])
+                self._times[number] = (last, last)
+
+    def behind(self, records: Records) -> tuple[Spans, Spans]:
+        """Return how far each record lies behind the latest, and how far behind the last, of its interface."""
+        time_ns = records.time_ns
+        latest, last = np.empty_like(time_ns), np.empty_like(time_ns)
+        for number, rows in _by_interface(records):
+            own = time_ns[rows]
+            before = self._times.get(number, (EARLIEST_NS, EARLIEST_NS))
+            running = np.maximum.accumulate(np.append(before[0], own))
+            latest[rows], last[rows] = running[:-1], np.append(before[1], own[:-1])
+            self._times[number] = (int(running[-1]), int(own[-1]))
+        return _span(latest, time_ns), _span(last, time_ns)
+
+
+def _by_interface(records: Records) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield each interface of a block with its rows."""
+    numbers = np.zeros(len(records), np.int64) if records.interface is None else records.interface
+    interface = np.maximum(numbers, 0)
+    order = np.argsort(interface, kind="stable")
+    ordered = interface[order]
+    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])).tolist()
+    for a, b in zip(begins, [*begins[1:], len(order)], strict=True):
+        yield int(ordered[a]), order[a:b]
+
+
+def _span(later: Times, earlier: Times) -> Spans:
+    """Return how far `earlier` lies before `later`, 0 where it does not; exact for all that 64 bits hold."""
+    return np.where(later > earlier, later.view(np.uint64) - earlier.view(np.uint64), np.uint64(0))

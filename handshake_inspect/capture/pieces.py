@@ -1,0 +1,111 @@
+"""Pieces of a run, each in order, that overlap: kept in order together, and given when nothing can come before them.
+
+In: `Piece`s, in whatever order they come. Out: the same rows, by key and then by capture. Pieces that do not overlap
+stay as they are; of two that do, only the rows from where they overlap are sorted together.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable, Table
+
+Times = NDArray[np.int64]
+#: Where a row belongs: its key, then the number of its capture.
+Place = tuple[int, int]
+#: Segments, datagrams and ICMP errors, each with the key of every row.
+Parts = tuple[tuple[Table, Times], ...]
+
+#: Below all times that are read.
+EARLIEST_NS = -(1 << 63)
+
+
+def tables_of(block: Block) -> tuple[Table, Table, Table]:
+    """Return the tables of a block."""
+    return block.segments, block.datagrams, block.icmp_errors
+
+
+@dataclass
+class Piece:
+    """Rows of the three tables of a block, each in order of its keys, and of captures where these are equal."""
+
+    parts: Parts
+    #: Places of the first row and of the last one.
+    first: Place
+    last: Place
+
+    @property
+    def block(self) -> Block:
+        """The rows, without the keys."""
+        segments, datagrams, icmp_errors = (table for table, _ in self.parts)
+        return Block(cast(SegmentTable, segments), cast(DatagramTable, datagrams), cast(IcmpErrorTable, icmp_errors))
+
+    def cut(self, place: Place) -> tuple[Piece | None, Piece | None]:
+        """Return the rows up to a place, and those after it."""
+        at = [_rows_up_to(table, key, place) for table, key in self.parts]
+        halves = (
+            [(table.take(slice(a, b)), key[a:b]) for (table, key), a, b in zip(self.parts, begins, ends, strict=True)]
+            for begins, ends in (([0] * len(at), at), (at, [None] * len(at)))
+        )
+        before, after = (piece_of(half) for half in halves)
+        return before, after
+
+
+def piece_of(parts: Iterable[tuple[Table, Times]]) -> Piece | None:
+    """Make a piece of tables in order, each with its keys; None if there are no rows."""
+    kept = tuple(parts)
+    ends = [(int(key[at]), int(table["capture"][at])) for table, key in kept if len(table) for at in (0, -1)]
+    return Piece(kept, min(ends), max(ends)) if ends else None
+
+
+def _rows_up_to(table: Table, key: Times, place: Place) -> int:
+    low, high = np.searchsorted(key, place[0], "left"), np.searchsorted(key, place[0], "right")
+    return int(low + np.searchsorted(table["capture"][low:high], place[1], "right"))
+
+
+def sorted_piece(parts: Sequence[Parts]) -> Piece | None:
+    """Put rows in order; those of one capture and of equal keys stay in the order given."""
+    merged = []
+    for tables in zip(*parts, strict=True):
+        kind = type(tables[0][0])
+        table = kind.concatenate([table for table, _ in tables])
+        key = np.concatenate([key for _, key in tables])
+        order = np.lexsort((table["capture"], key))
+        merged.append((table.take(order), key[order]))
+    return piece_of(merged)
+
+
+class Shelf:
+    """Pieces in order, none of which overlaps the next."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[Piece] = deque()
+
+    @property
+    def first(self) -> Place | None:
+        """Place of the first row; None if there are none."""
+        return self._pieces[0].first if self._pieces else None
+
+    def put(self, piece: Piece | None) -> None:
+        """Take a piece."""
+        if piece is None:
+            return
+        overlapping = [piece]
+        while self._pieces and self._pieces[-1].last > piece.first:
+            before, after = self._pieces.pop().cut(piece.first)
+            overlapping += [after] if after else []
+            self._pieces.extend([before] if before else [])
+        if len(overlapping) > 1:
+            piece = sorted_piece([one.parts for one in reversed(overlapping)])
+        self._pieces.extend([piece] if piece else [])
+
+    def take(self, settled: Place | None) -> Iterator[Piece]:
+        """Yield the pieces up to a place that none passes which is still to come; all of them if it is None."""
+        while self._pieces and (settled is None or self._pieces[0].last <= settled):
+            yield self._pieces.popleft()

@@ -1,0 +1,243 @@
+"""Finds the rows that show a packet another time: what one sender sent once, and a run of captures saw more than once.
+
+In: rows of packets, sorted by conversation and then by order of time. Out: `Copies`, which rows are copies of which,
+and of what kind. Nothing is taken out here.
+
+Copies are equal in everything that a sender would change, IP identification included. That alone proves nothing: a
+network may deliver a packet twice, and dropping what is equal would lose it. What tells is how many there are. A port
+mirror that sees a packet come in and go out, a router of which both sides are captured, or Linux' `any` with a bridge
+show (nearly) *every* segment of a conversation that often; a network hardly ever does. And a segment that stands in two
+captures is one segment: no clocks are compared for that. A conversation too short to tell is judged by its capture: if
+that shows most of all others more than once, it does so of this one.
+
+An identification of 0 without timestamps makes even a sure copy doubtful (Linux sends SYN-ACKs and RSTs so), and is
+believed only in a conversation that has certain copies too. A retransmission has a new identification (RFC 6864 §4.1
+allows otherwise only where there is no fragmentation; Linux then sends 0) and comes after 200 ms at the earliest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.packets import (
+    ELSEWHERE,
+    LOOPBACK,
+    MOSTLY_DOUBLED,
+    Copies,
+    Evidence,
+    Mask,
+    Packets,
+    Rows,
+)
+from handshake_inspect.connections.runs import Places, Runs, scene_of
+from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
+
+#: How long after a packet its copy comes: on loopback, and by way of a switch or a router under load.
+LOOPBACK_WITHIN_NS, COPY_WITHIN_NS = 100_000, 10_000_000
+#: In how many of the next rows of its conversation a packet's copy is looked for first.
+NEAR_ROWS = 4
+NOTHING = np.zeros(0, np.int64)
+
+
+def find_copies(packets: Packets) -> Copies:
+    """Find the rows that show a packet again."""
+    rows = _candidates(packets)
+    if not len(rows):
+        return Copies(rows, rows, rows.astype(np.uint8), _evidence(packets, None))
+    places = _places(packets, rows)
+    within_ns = np.where(packets.loopback[places.conversation], LOOPBACK_WITHIN_NS, COPY_WITHIN_NS)
+    directed = _directed(packets, places)
+    settled = np.isin(places.conversation, places.conversation[directed])
+    runs = Runs(packets, places, _follows(packets, places, within_ns) & ~settled)
+    is_copy = directed | runs.is_copy
+    original = np.maximum.accumulate(np.where(is_copy, 0, np.arange(len(is_copy))))
+    kind = np.where(directed, np.uint8(LOOPBACK), runs.kind)
+    inside = Copies(places.row[original[is_copy]], places.row[is_copy], kind[is_copy], _evidence(packets, runs))
+    return _with_other_captures(packets, places, inside) if _several(packets.columns["capture"]) else inside
+
+
+def shown_again(columns: Mapping[str, NDArray[Any]], same: Sequence[str], identified: Mask, loopback: Mask) -> Rows:
+    """Return the rows, each a whole packet and in any order, that show a packet again.
+
+    The arguments are those of `Packets`; all packets of the run must be there.
+    """
+    order = np.argsort(columns["conversation"], kind="stable")
+    packets = Packets(
+        columns={name: column[order] for name, column in columns.items()},
+        same=same,
+        identified=identified[order],
+        weighty=np.zeros(len(order), np.bool_),
+        loopback=loopback,
+        stands_for=np.ones(len(order), np.int64),
+        taken_out=np.zeros(len(order), np.int64),
+    )
+    evidence = find_copies(packets).evidence
+    again: Rows = order[find_copies(replace(packets, trusted=evidence.trusted())).copy]
+    return again
+
+
+def _evidence(packets: Packets, runs: Runs | None) -> Evidence:
+    """Count what each capture shows, and what of it in conversations that are doubled, or may be."""
+    shown = packets.stands_for + packets.taken_out
+    evidence = Evidence(shown=_by_capture(packets.columns["capture"], shown))
+    doubled = NOTHING
+    if runs is not None:
+        scenes, capture = runs.scenes, runs.scenes.number & 0xFFFF
+        doubled = scenes.number[runs.doubled]
+        evidence.doubled = _by_capture(capture[runs.doubled], scenes.shown[runs.doubled])
+        evidence.undecided = _by_capture(capture[runs.undecided], scenes.shown[runs.undecided])
+    if (known := packets.taken_out > 0).any():  # and what `compact` looked at before
+        scene = scene_of(packets, np.arange(len(packets)))
+        rows = np.isin(scene, np.setdiff1d(scene[known], doubled))
+        evidence.doubled += _by_capture(packets.columns["capture"][rows], shown[rows])
+    return evidence
+
+
+def _by_capture(capture: NDArray[np.integer[Any]], shown: Rows) -> Counter[int]:
+    """Add up what is shown of each capture."""
+    if _several(capture):
+        return +Counter(dict(enumerate(np.bincount(capture, shown).astype(np.int64).tolist())))
+    return Counter({int(capture[0]): int(shown.sum())} if len(capture) else {})
+
+
+# --- where to look ---------------------------------------------------------------------------------------------------
+
+
+def _candidates(packets: Packets) -> Rows:
+    """Return the rows that equal another one, of the conversations in which that is worth a look. They are sorted."""
+    columns = packets.columns
+    if _several(columns["capture"]):
+        rows = np.arange(len(packets))
+    else:
+        looks = packets.loopback | _has_near_copies(packets)
+        rows = np.flatnonzero(looks[columns["conversation"]] | (columns["packet_type"] != PACKET_TYPE_UNKNOWN))
+    hashes = np.zeros(len(rows), np.uint64)
+    for name in packets.same:
+        hashes ^= columns[name][rows].astype(np.uint64)
+        hashes *= np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio, as in Knuth's multiplicative hash
+        hashes ^= hashes >> np.uint64(29)
+    order = np.argsort(hashes)
+    equal = hashes[order[1:]] == hashes[order[:-1]]
+    alike = np.zeros(len(rows), np.bool_)
+    alike[1:] |= equal
+    alike[:-1] |= equal
+    found: Rows = np.sort(rows[order[alike]])
+    return found if _several(columns["capture"]) else found[_may_be_most(packets, found)]
+
+
+def _may_be_most(packets: Packets, alike: Rows) -> Mask:
+    """Say of each of these rows whether they are as many in its conversation as copies must be."""
+    conversation = packets.columns["conversation"]
+    if (packets.stands_for + packets.taken_out > 1).any():
+        return np.ones(len(alike), np.bool_)
+    base = int(conversation[0]) if len(conversation) else 0  # sorted
+    rows = np.bincount(conversation - base)
+    most = np.bincount(conversation[alike] - base, minlength=len(rows)) >= MOSTLY_DOUBLED * rows
+    directed = packets.columns["packet_type"][alike] != PACKET_TYPE_UNKNOWN
+    may_be: Mask = most[conversation[alike] - base] | directed
+    return may_be
+
+
+def _several(capture: NDArray[np.integer[Any]]) -> bool:
+    return bool(len(capture)) and bool((capture != capture[0]).any())
+
+
+def _has_near_copies(packets: Packets) -> Mask:
+    """Say of each conversation whether a packet equals one of the next few rows of it, or did so before.
+
+    One of a conversation that is doubled does: whoever waits for an answer sends nothing between a packet and its
+    copy. This costs a few comparisons for each row, where finding all copies would sort them.
+    """
+    found = np.zeros(len(packets.loopback), np.bool_)
+    first = packets.columns[packets.same[0]]
+    for near in range(1, min(NEAR_ROWS + 1, len(packets))):
+        at = np.flatnonzero(first[:-near] == first[near:])
+        for name in packets.same[1:]:
+            column = packets.columns[name]
+            at = at[column[at] == column[at + near]]
+        found[packets.columns["conversation"][at]] = True
+    found[packets.columns["conversation"][packets.taken_out > 0]] = True
+    return found
+
+
+# --- which are copies ------------------------------------------------------------------------------------------------
+
+
+def _places(packets: Packets, rows: Rows) -> Places:
+    """Put equal packets side by side, by capture and order of time."""
+    columns = {name: packets.columns[name][rows] for name in packets.same}
+    capture = packets.columns["capture"][rows]
+    order = np.lexsort([rows, capture, *columns.values()])
+    rows = rows[order]
+    new = np.ones(len(rows), np.bool_)
+    new[1:] = False
+    for column in columns.values():
+        new[1:] |= column[order[1:]] != column[order[:-1]]
+    conversation = packets.columns["conversation"][rows]
+    return Places(
+        row=rows,
+        packet=np.cumsum(new) - 1,
+        capture=capture[order],
+        conversation=conversation,
+        certain=packets.identified[rows] | (packets.weighty[rows] & ~packets.loopback[conversation]),
+        # What `compact` folded other packets into is old, and its copies were found before.
+        whole=packets.stands_for[rows] == 1,
+    )
+
+
+def _directed(packets: Packets, places: Places) -> Mask:
+    """Mark what came in right after it had gone out, where the link layer says so."""
+    packet_type = packets.columns["packet_type"][places.row]
+    went_out = packet_type == PACKET_OUTGOING
+    came_in = (packet_type != PACKET_OUTGOING) & (packet_type != PACKET_TYPE_UNKNOWN)
+    found = _follows(packets, places, np.full(len(places.row), LOOPBACK_WITHIN_NS)) & places.whole
+    found[1:] &= went_out[:-1] & came_in[1:]
+    return found
+
+
+def _follows(packets: Packets, places: Places, within_ns: Rows) -> Mask:
+    """Mark the places whose packet stands at the place before too, in the same capture and little earlier."""
+    time_ns = packets.columns["time_ns"][places.row]
+    found = np.zeros(len(time_ns), np.bool_)
+    found[1:] = (places.packet[1:] == places.packet[:-1]) & (places.capture[1:] == places.capture[:-1])
+    found[1:] &= (time_ns[1:] >= time_ns[:-1]) & (time_ns[1:] - time_ns[:-1] <= within_ns[1:])
+    return found
+
+
+def _with_other_captures(packets: Packets, places: Places, inside: Copies) -> Copies:
+    """Add the copies that other captures have to those `inside` one capture."""
+    at = np.flatnonzero(places.whole & ~np.isin(places.row, inside.copy))
+    packet, capture = places.packet[at], places.capture[at]
+    rank = _rank(packet * (int(places.capture.max()) + 1) + capture)
+    order = np.lexsort((capture, rank, packet))
+    at, packet, rank = at[order], packet[order], rank[order]
+    again = np.zeros(len(at), np.bool_)
+    again[1:] = (packet[1:] == packet[:-1]) & (rank[1:] == rank[:-1])
+    proven = np.unique(places.conversation[at[again & places.certain[at]]])
+    again &= np.isin(places.conversation[at], proven)
+    original = places.row[at[np.maximum.accumulate(np.where(again, 0, np.arange(len(at))))[again]]]
+    copy = places.row[at[again]]
+    # The original of a copy inside one capture may be a copy of another capture's itself.
+    final = np.arange(len(packets))
+    final[copy] = original
+    return Copies(
+        np.append(final[inside.original], original),
+        np.append(inside.copy, copy),
+        np.append(inside.kind, np.full(len(copy), ELSEWHERE, np.uint8)),
+        inside.evidence,
+    )
+
+
+def _rank(group: Rows) -> Rows:
+    """Count the places of each group, from 0; groups stand side by side."""
+    index = np.arange(len(group))
+    begins = np.ones(len(group), np.bool_)
+    begins[1:] = group[1:] != group[:-1]
+    rank: Rows = index - np.maximum.accumulate(np.where(begins, index, 0))
+    return rank

@@ -1,0 +1,86 @@
+"""What a search for copies looks at, and what it finds.
+
+In and out: `Packets`, rows of segments or datagrams; `Copies` and `Evidence`. `copies` has the rules.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+#: What shows a packet again: a capture of loopback, where it leaves and arrives; a port mirror, where it enters and
+#: leaves the switch, or a bridge; a router, on its other side, which its time to live tells; another capture.
+LOOPBACK, MIRROR, ROUTER, ELSEWHERE = range(4)
+KINDS = ("loopback", "mirror", "router", "elsewhere")
+
+#: Share of a conversation's packets, or of a capture's, that must stand there more than once.
+MOSTLY_DOUBLED = 0.7
+
+
+@dataclass
+class Packets:
+    """Rows of packets that may show some of them again. Arrays of shape (n,) if nothing else is said."""
+
+    #: `conversation`, `from_higher`, `capture`, `time_ns`, `packet_type`, `ttl` if there is one, and those of `same`.
+    columns: Mapping[str, NDArray[Any]]
+    #: Names of the columns in which copies are equal.
+    same: Sequence[str]
+    #: Does being equal mean something, by an identification or a timestamp?
+    identified: Mask
+    #: Does it say something that is said once: payload?
+    weighty: Mask
+    #: Can each conversation only have been captured on loopback? One entry for every conversation of the run.
+    loopback: Mask
+    #: How many packets each row stands for, and how many copies within its capture were taken out before.
+    stands_for: Rows
+    taken_out: Rows
+    #: Captures that are known to show most packets more than once.
+    trusted: frozenset[int] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.identified)
+
+
+@dataclass
+class Evidence:
+    """How many packets each capture shows, by its number; of a whole run when that of its parts is added up."""
+
+    shown: Counter[int] = field(default_factory=Counter)
+    #: Those in conversations that certainly show most of theirs more than once.
+    doubled: Counter[int] = field(default_factory=Counter)
+    #: Those in conversations that seem to, but are too short to tell.
+    undecided: Counter[int] = field(default_factory=Counter)
+
+    def add(self, other: Evidence) -> None:
+        """Add what another part of the run shows."""
+        self.shown += other.shown
+        self.doubled += other.doubled
+        self.undecided += other.undecided
+
+    def trusted(self) -> frozenset[int]:
+        """Return the captures of which most is doubled, so that the undecided is believed."""
+        return frozenset(
+            capture
+            for capture, count in self.doubled.items()
+            if count >= MOSTLY_DOUBLED * (self.shown[capture] - self.undecided[capture])
+        )
+
+
+@dataclass
+class Copies:
+    """Which rows show a packet again."""
+
+    #: The row that stays, and the row that shows the same packet. Shape (k,).
+    original: Rows
+    copy: Rows
+    #: LOOPBACK ... ELSEWHERE. Shape (k,).
+    kind: NDArray[np.uint8]
+    evidence: Evidence
