@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -55,6 +55,10 @@ class Piece:
         )
         before, after = (piece_of(half) for half in halves)
         return before, after
+
+    def copy(self) -> Piece:
+        """Return the same rows in memory of their own."""
+        return replace(self, parts=tuple((table.take(np.arange(len(table))), key.copy()) for table, key in self.parts))
 
 
 def piece_of(parts: Iterable[tuple[Table, Times]]) -> Piece | None:
@@ -106,6 +110,12 @@ class Shelf:
         self._pieces.extend([piece] if piece else [])
 
     def take(self, settled: Place | None) -> Iterator[Piece]:
-        """Yield the pieces up to a place that none passes which is still to come; all of them if it is None."""
+        """Yield the rows up to a place that none passes which is still to come; all of them if it is None."""
         while self._pieces and (settled is None or self._pieces[0].last <= settled):
             yield self._pieces.popleft()
+        if self._pieces and settled is not None and self._pieces[0].first <= settled:
+            before, after = self._pieces.popleft().cut(settled)
+            if after:  # a copy of its own, or the few rows that wait would hold the whole block
+                self._pieces.appendleft(after.copy())
+            if before:
+                yield before

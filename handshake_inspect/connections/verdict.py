@@ -49,9 +49,9 @@ class VerdictTable(Table):
         "first_ns": np.int64,
         "last_ns": np.int64,
         "encapsulation": np.uint32,
-        "segments_o": np.int64,
-        "segments_r": np.int64,
-        "duplicates": np.int64,
+        "segments_o": np.uint32,
+        "segments_r": np.uint32,
+        "duplicates": np.uint32,
         "octets_o": np.int64,
         "octets_r": np.int64,
         "sent_octets_o": np.int64,  # NONE if start or end is not known
@@ -67,8 +67,8 @@ class VerdictTable(Table):
         "syn_ack_to_ack_ns": np.int64,
         "initial_rtt_ns": np.int64,
         "half_closed_ns": np.int64,
-        "options_o": np.int64,  # `Names.options` number of the SYN's options, NONE without a SYN
-        "options_r": np.int64,
+        "options_o": np.int32,  # `Names.options` number of the SYN's options, NONE without a SYN
+        "options_r": np.int32,
         "time_wait_ns_o": np.int64,  # entered; NONE if never
         "time_wait_ns_r": np.int64,
         "last_seq_o": np.int64,  # highest relative number sent, for the next user of the sockets
