@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS
+from handshake_inspect.capture.headers.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source, sources
-from handshake_inspect.capture.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.merge import Feed, Merge
 from handshake_inspect.capture.order import INTERFACES_NS, Disorder
 from handshake_inspect.capture.records import CaptureError, Damage, Records
@@ -195,7 +195,8 @@ class Inspector:
     def _decode(self, records: Records, capture: int, *, through_scapy: bool) -> Block:
         if not through_scapy:
             return self._decoder.decode(records, capture)
-        from handshake_inspect.capture.scapy_reader import decode_block  # reading files does not pay for its import
+        # Reading files does not pay for its import.
+        from handshake_inspect.capture.scapy_side.reader import decode_block
 
         return decode_block(records, self.names, capture, self._decoder.reassembler)
 

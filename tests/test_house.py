@@ -28,21 +28,24 @@ FLOORS = [
 ]
 LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
-#: Order of modules inside two folders: each imports only from those before it.
+#: Order of modules and folders inside some folders: each imports only from those before it.
 CAPTURE = [
-    "records", "about", "source", "compressed", "walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng",
-    "foreign", "files", "live", "layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "fragments",
-    "options", "icmp",
-    "scapy_layers", "scapy_places", "scapy_ethertypes", "scapy_links", "scapy_wlan", "scapy_tunnels", "scapy_packets",
-    "scapy_reader", "decode", "frames", "pieces", "order", "merge", "inputs",
+    "records", "about", "source", "compressed", "formats", "files", "live", "headers", "fragments", "scapy_side",
+    "decode", "frames", "pieces", "order", "merge", "inputs",
 ]  # fmt: skip
+FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
+HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp"]
+SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
 CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "copies", "rows", "split", "moments", "numbers", "resets",
     "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps",
     "zeek_tokens", "zeek", "derived", "zeek_sizes", "verdict", "model", "flat", "zeek_uid", "conn_log", "steps",
     "analysis",
 ]  # fmt: skip
-ORDERED = {"capture": CAPTURE, "connections": CONNECTIONS}
+ORDERED = {
+    "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
+    "connections": CONNECTIONS,
+}  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))
 
@@ -76,18 +79,20 @@ def test_a_module_imports_only_from_above(path: Path) -> None:
 
 @pytest.mark.parametrize(("folder", "name"), [(folder, name) for folder in ORDERED for name in ORDERED[folder]])
 def test_imports_inside_a_folder_flow_one_way(folder: str, name: str) -> None:
-    order = ORDERED[folder]
-    allowed = {f"{folder}.{one}" for one in order[: order.index(name)]}
-    inside = {one for one in imports_of(ROOT / folder / f"{name}.py") if one.partition(".")[0] == folder}
-    assert inside <= allowed
+    order, inside = ORDERED[folder], folder.replace("/", ".") + "."
+    allowed = {*order[: order.index(name)], name if (ROOT / folder / name).is_dir() else ""}
+    place = ROOT / folder / name
+    for path in place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]:
+        imported = {one.removeprefix(inside).partition(".")[0] for one in imports_of(path) if one.startswith(inside)}
+        assert imported <= allowed, path
 
 
 @pytest.mark.parametrize("folder", ORDERED)
 def test_every_module_of_a_folder_has_its_place_and_its_line(folder: str) -> None:
-    modules = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
-    assert modules == {*ORDERED[folder]}
+    found = {path.stem for path in (ROOT / folder).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert found - {"__init__"} == {*ORDERED[folder]}
     lines = re.findall(r"^- ((?:`\w+`(?:, )?)+): ", (ROOT / folder / "__init__.py").read_text(), re.MULTILINE)
-    assert modules == {name for line in lines for name in re.findall(r"\w+", line)}
+    assert {*ORDERED[folder]} == {name for line in lines for name in re.findall(r"\w+", line)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

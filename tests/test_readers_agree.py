@@ -97,7 +97,7 @@ def test_scapy_from_end_to_end_gives_the_identical_answers(captures_dir: Path, p
 def test_a_list_of_packets_gives_the_identical_answers(captures_dir: Path, part: int) -> None:
     from scapy.utils import rdpcap
 
-    import handshake_inspect.capture.scapy_layers  # noqa: F401 (the list knows only the link types that are loaded)
+    import handshake_inspect.capture.scapy_side.layers  # noqa: F401 (the list knows only the link types that are loaded)
 
     compared = 0
     for path, ours in readable(captures_dir, part, 3):
@@ -115,7 +115,7 @@ def test_a_list_with_floats_for_times_differs_by_what_floats_cannot_hold(path: P
     """As Scapy's sniffers make them: a float of today's seconds has steps of 238 ns."""
     from scapy.utils import rdpcap
 
-    import handshake_inspect.capture.scapy_layers  # noqa: F401 (a list knows only link types whose layers are loaded)
+    import handshake_inspect.capture.scapy_side.layers  # noqa: F401 (a list knows only link types whose layers are loaded)
 
     packets = rdpcap(str(path))
     for packet in packets:

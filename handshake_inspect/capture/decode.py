@@ -4,7 +4,7 @@ In: `Records`. Out: `Block`. RFC 9293 §3.1, RFC 768; what stands before the tra
 `tunnels` and `ip`, option lists by `options`, quotes of ICMP by `icmp`. Frames are read in slices that fit the cache:
 one copy of the first 128 octets of each, then one strided copy per header field for all frames whose headers stand at
 the same places. Headers are read in rounds, outermost first, each kind for all frames that have it next. Fragments are
-put together and read again; what may hold a packet that is not read here goes to `scapy_reader`.
+put together and read again; what may hold a packet that is not read here goes to `scapy_side`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture import ip, link, serial, tunnels, wlan
 from handshake_inspect.capture.fragments import Fragment, Reassembler
-from handshake_inspect.capture.icmp import carried, read_errors
-from handshake_inspect.capture.ip import Packets
-from handshake_inspect.capture.layers import FragmentRows, Header, Layer, Matrix, Rows, Slice, together
-from handshake_inspect.capture.link_types import LINK_TYPES, RAW_IPV4, RAW_IPV6
-from handshake_inspect.capture.options import read_options
+from handshake_inspect.capture.headers import ip, link, serial, tunnels, wlan
+from handshake_inspect.capture.headers.icmp import carried, read_errors
+from handshake_inspect.capture.headers.ip import Packets
+from handshake_inspect.capture.headers.layers import FragmentRows, Header, Layer, Matrix, Rows, Slice, together
+from handshake_inspect.capture.headers.link_types import LINK_TYPES, RAW_IPV4, RAW_IPV6
+from handshake_inspect.capture.headers.options import read_options
 from handshake_inspect.capture.records import RawFrame, Records, records_of
 from handshake_inspect.capture.source import SLACK_OCTETS
 from handshake_inspect.table import (
@@ -343,11 +343,11 @@ class SliceDecoder:
 
     def _through_scapy(self) -> Block:
         """Return what Scapy finds in the frames that are not read here."""
-        from handshake_inspect.capture import scapy_reader  # ordinary captures do not pay for its import
+        from handshake_inspect.capture.scapy_side import reader  # ordinary captures do not pay for its import
 
         rows = np.sort(np.concatenate(self.slice.for_scapy)) + (self.part.start or 0)
         fragments = self.decoder.reassembler
-        return scapy_reader.decode_records(self.records, rows, self.names, self.capture, fragments)
+        return reader.decode_records(self.records, rows, self.names, self.capture, fragments)
 
     def _put_together(self) -> Block:
         """Return what the packets hold whose last fragment is in this slice."""

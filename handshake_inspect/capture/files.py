@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from handshake_inspect.capture import pcap, pcapng, snoop
 from handshake_inspect.capture.compressed import MAGIC_OCTETS, MOST_LAYERS, DecompressedSource, compression_of
-from handshake_inspect.capture.foreign import SAMPLE_OCTETS, Kind, kind_of
+from handshake_inspect.capture.formats import pcap, pcapng, snoop
+from handshake_inspect.capture.formats.foreign import SAMPLE_OCTETS, Kind, kind_of
 from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.capture.source import FileSource, RecordReader, Source, Window
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.link_types import RAW_IPV4, RAW_IPV6
+from handshake_inspect.capture.headers.link_types import RAW_IPV4, RAW_IPV6
 from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
 from handshake_inspect.table import Names
 

@@ -128,7 +128,8 @@ class ThroughScapy:
     format = "scapy"
 
     def __init__(self, source: Source, name: str | None) -> None:
-        from handshake_inspect.capture.scapy_reader import read_records  # reading files does not pay for its import
+        # Reading files does not pay for its import.
+        from handshake_inspect.capture.scapy_side.reader import read_records
 
         is_path = isinstance(source, str | os.PathLike)
         self.name = name or (str(source) if is_path else str(getattr(source, "name", "(packets)")))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from handshake_inspect.capture.about import About, InterfaceAbout
-from handshake_inspect.capture.link_types import LINK_TYPE_NAMES
+from handshake_inspect.capture.headers.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.connections.connection import (
     Connection,

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handshake_inspect.capture import decode, scapy_reader
+from handshake_inspect.capture import decode
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.link_types import LINK_TYPES
-from handshake_inspect.capture.options import layout, read_options
+from handshake_inspect.capture.headers.link_types import LINK_TYPES
+from handshake_inspect.capture.headers.options import layout, read_options
 from handshake_inspect.capture.records import RawFrame, records_of
+from handshake_inspect.capture.scapy_side import reader as scapy_reader
 from handshake_inspect.table import Block, Names, Numbered
 from tests.capture import strategies as build
 

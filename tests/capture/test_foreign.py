@@ -10,7 +10,7 @@ import struct
 import pytest
 
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.foreign import MAGICS
+from handshake_inspect.capture.formats.foreign import MAGICS
 from handshake_inspect.capture.records import CaptureError
 
 TCPDUMP = b"12:34:56.789012 IP 10.0.0.1.80 > 10.0.0.2.1234: Flags [S], seq 1, win 64240, length 0\n"
@@ -83,8 +83,8 @@ def test_so_is_what_is_inside_compression() -> None:
 
 
 def test_no_magic_hides_another_and_none_is_one_of_a_format_that_is_read() -> None:
-    from handshake_inspect.capture import pcap, pcapng, snoop
     from handshake_inspect.capture.compressed import compression_of
+    from handshake_inspect.capture.formats import pcap, pcapng, snoop
 
     begins = [(offset, magic) for offset, magic, _ in MAGICS]
     assert len(set(begins)) == len(begins)

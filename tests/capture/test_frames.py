@@ -28,7 +28,7 @@ def test_fetch_returns_just_the_frames_asked_for(tmp_path: Path) -> None:
 def test_the_payload_is_what_scapy_says_it_is(frame: RawFrame) -> None:
     from scapy.layers.inet import TCP, UDP
 
-    from handshake_inspect.capture import scapy_layers as layers
+    from handshake_inspect.capture.scapy_side import layers as layers
 
     packet = layers.conf.l2types.num2layer[frame.link_type](frame.octets)
     for layer in (TCP, UDP):

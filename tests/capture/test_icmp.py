@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.records import RawFrame, records_of
-from handshake_inspect.capture.scapy_reader import decode_records
+from handshake_inspect.capture.scapy_side.reader import decode_records
 from handshake_inspect.table import Block, Names
 from tests.capture.icmp_builders import (
     ACK,

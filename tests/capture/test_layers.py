@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.capture import scapy_reader
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.fragments import Reassembler
 from handshake_inspect.capture.records import RawFrame, Records, records_of
+from handshake_inspect.capture.scapy_side import reader as scapy_reader
 from handshake_inspect.table import Block, Names, Table
 from tests.capture.layer_cases import ALL, WHOLE, Case, Found
 from tests.capture.layer_strategies import layered

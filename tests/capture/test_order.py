@@ -122,13 +122,17 @@ def test_rows_stand_where_the_rule_says_whatever_the_blocks(
     assert datagrams == [(0, number) for number in expected if number % 2 and number % 3]
 
 
-def test_a_capture_in_order_is_handed_on_as_it_is() -> None:
-    frames = [(time, 0) for time in range(0, 4000, 2)]
+def test_a_capture_in_order_is_handed_on_without_a_copy_but_for_the_rows_that_wait() -> None:
+    frames = [(time, -1) for time in range(0, 4000, 2)]
     records, block = next(cut(frames, [2000]))
     disorder = Disorder()
     ordering = Ordering(0, disorder)
-    pieces = [*ordering.add(records, block), *ordering.finish()]
-    assert [piece.block.segments for piece in pieces] == [block.segments]
+    (settled,), (waiting,) = list(ordering.add(records, block)), list(ordering.finish())
+    given, rest = settled.block.segments, waiting.block.segments
+    assert np.shares_memory(given["time_ns"], block.segments["time_ns"])
+    assert not np.shares_memory(rest["time_ns"], block.segments["time_ns"])
+    assert [*given["frame"], *rest["frame"]] == block.segments["frame"].tolist()
+    assert 0 < len(rest) < len(given) / 10
     assert disorder == Disorder()
 
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.capture import walk
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.pcap import PcapChain
+from handshake_inspect.capture.formats import walk
+from handshake_inspect.capture.formats.pcap import PcapChain
 from handshake_inspect.capture.records import CaptureError
 from tests.capture.builders import Frame, pcap, rows
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.capture import pcapng, walk
 from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.formats import pcapng, walk
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.capture.scapy_reader import read_records
+from handshake_inspect.capture.scapy_side.reader import read_records
 from tests.capture.builders import block, enhanced, interface, option, rows, section
 
 EPOCH = 1_700_000_000

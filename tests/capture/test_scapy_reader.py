@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.capture import scapy_reader
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.fragments import Reassembler
 from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
+from handshake_inspect.capture.scapy_side import reader as scapy_reader
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
 from tests.capture.builders import pcap
 from tests.capture.headers import IPV4, IPV6, SEQ, ethernet, in_udp, ipv4, ipv6, number, tcp, vxlan

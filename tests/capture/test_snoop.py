@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.capture import walk
 from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.formats import walk
+from handshake_inspect.capture.formats.snoop import SnoopChain
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.capture.snoop import SnoopChain
 from tests.capture.builders import Frame, rows, snoop
 
 FRAMES: list[Frame] = [(b"", 60, 10**18), (b"a" * 61, 61, 10**18 + 1000), (b"b" * 300, 65549, 10**18 + 10**9)]

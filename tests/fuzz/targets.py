@@ -13,7 +13,7 @@ from itertools import chain
 from handshake_inspect import inspect
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.link_types import LINK_TYPES
+from handshake_inspect.capture.headers.link_types import LINK_TYPES
 from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
 from handshake_inspect.table import Names
 from handshake_inspect.views.contract import connection_object

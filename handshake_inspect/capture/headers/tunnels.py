@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from handshake_inspect.capture.layers import Header, Layer, Mask, Rows, Slice
-from handshake_inspect.capture.link import (
+from handshake_inspect.capture.headers.layers import Header, Layer, Mask, Rows, Slice
+from handshake_inspect.capture.headers.link import (
     ETHERTYPES,
     NSH_PROTOCOLS,
     Reader,

@@ -11,10 +11,10 @@ import struct
 
 import numpy as np
 
-from handshake_inspect.capture.chained import ChainedReader
+from handshake_inspect.capture.formats.chained import ChainedReader
+from handshake_inspect.capture.formats.walk import PLAUSIBLE_RECORDS, Chain, Offsets
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, Window
-from handshake_inspect.capture.walk import PLAUSIBLE_RECORDS, Chain, Offsets
 
 MAGIC = b"snoop\0\0\0"
 FILE_HEADER_OCTETS = 16

@@ -12,10 +12,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 
-from handshake_inspect.capture import scapy_layers as layers
-from handshake_inspect.capture.scapy_ethertypes import SMALLEST_ETHERTYPE, looks_like_ethernet, looks_like_ip
-from handshake_inspect.capture.scapy_links import PPP_PROTOCOLS
-from handshake_inspect.capture.scapy_places import Place, Step, Unread, header_at
+from handshake_inspect.capture.scapy_side import layers as layers
+from handshake_inspect.capture.scapy_side.ethertypes import SMALLEST_ETHERTYPE, looks_like_ethernet, looks_like_ip
+from handshake_inspect.capture.scapy_side.links import PPP_PROTOCOLS
+from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, header_at
 
 #: IP protocol -> kind of the place behind the IP header.
 IP_PROTOCOLS = {47: "gre", 97: "etherip", 115: "l2tp over ip", 137: "mpls in ip"}

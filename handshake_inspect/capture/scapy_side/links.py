@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handshake_inspect.capture import scapy_layers as layers
-from handshake_inspect.capture.link_types import LINK_TYPE_NAMES
-from handshake_inspect.capture.scapy_ethertypes import IP_LLC, SNAP_LLC
-from handshake_inspect.capture.scapy_places import Place, Step, Unread, header_at
+from handshake_inspect.capture.headers.link_types import LINK_TYPE_NAMES
+from handshake_inspect.capture.scapy_side import layers as layers
+from handshake_inspect.capture.scapy_side.ethertypes import IP_LLC, SNAP_LLC
+from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, header_at
 
 #: Link type -> octets to skip, and the kind of the place behind them.
 LINK_TYPES = {

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.about import About, InterfaceAbout, text_of
-from handshake_inspect.capture.walk import Offsets
+from handshake_inspect.capture.formats.walk import Offsets
 
 #: Option codes of all blocks, of section headers, interface descriptions, interface statistics and packets.
 OPT_END, OPT_COMMENT = 0, 1

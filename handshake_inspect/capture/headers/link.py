@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from handshake_inspect.capture.layers import Header, Layer, Mask, PerRow, Slice, of
+from handshake_inspect.capture.headers.layers import Header, Layer, Mask, PerRow, Slice, of
 
 Reader = Callable[[Slice, Layer], Iterator[Layer]]
 

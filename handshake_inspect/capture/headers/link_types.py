@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.capture.layers import Header, Layer, Rows, Slice, by_version
-from handshake_inspect.capture.link import Reader, by_ethertype, ethernet, llc
-from handshake_inspect.capture.serial import frame_relay, having, hdlc, pppd
+from handshake_inspect.capture.headers.layers import Header, Layer, Rows, Slice, by_version
+from handshake_inspect.capture.headers.link import Reader, by_ethertype, ethernet, llc
+from handshake_inspect.capture.headers.serial import frame_relay, having, hdlc, pppd
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
 NULL, ETHERNET, LOOP, LINUX_SLL, LINUX_SLL2, RAW_IPV4, RAW_IPV6 = 0, 1, 108, 113, 276, 228, 229

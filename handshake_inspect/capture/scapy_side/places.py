@@ -1,7 +1,7 @@
 """A place in a frame where a header begins, and the way from one to the next.
 
 In: octets and what they are said to be. Out: the places further in, until one is an IP packet's transport. A step reads
-one header with a class of `scapy_layers` and yields what follows it; it raises `Unread` for what holds no TCP.
+one header with a class of `layers` and yields what follows it; it raises `Unread` for what holds no TCP.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from handshake_inspect.capture.scapy_layers import read_header
+from handshake_inspect.capture.scapy_side.layers import read_header
 
 #: Headers around a transport; more are taken for damage.
 MOST_HEADERS = 64

@@ -16,14 +16,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from handshake_inspect.capture import scapy_ethertypes, scapy_links, scapy_tunnels, scapy_wlan
-from handshake_inspect.capture import scapy_layers as layers
 from handshake_inspect.capture.fragments import Fragment, Reassembler
-from handshake_inspect.capture.icmp import COLUMNS, carried, read_message
-from handshake_inspect.capture.ip import PROTOCOL_NAMES
-from handshake_inspect.capture.options import layout
+from handshake_inspect.capture.headers.icmp import COLUMNS, carried, read_message
+from handshake_inspect.capture.headers.ip import PROTOCOL_NAMES
+from handshake_inspect.capture.headers.options import layout
 from handshake_inspect.capture.records import RawFrame
-from handshake_inspect.capture.scapy_places import MOST_HEADERS, Place, Step, Unread, fixed_header_at
+from handshake_inspect.capture.scapy_side import ethertypes as scapy_ethertypes
+from handshake_inspect.capture.scapy_side import layers as layers
+from handshake_inspect.capture.scapy_side import links as scapy_links
+from handshake_inspect.capture.scapy_side import tunnels as scapy_tunnels
+from handshake_inspect.capture.scapy_side import wlan as scapy_wlan
+from handshake_inspect.capture.scapy_side.places import MOST_HEADERS, Place, Step, Unread, fixed_header_at
 from handshake_inspect.table import (
     PACKET_TYPE_UNKNOWN,
     Block,

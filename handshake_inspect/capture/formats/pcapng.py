@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.pcapng_blocks import (
+from handshake_inspect.capture.formats.pcapng_blocks import (
     MOST_BODY_OCTETS,
     Section,
     nanoseconds,
@@ -23,9 +23,9 @@ from handshake_inspect.capture.pcapng_blocks import (
     read_names,
     read_section,
 )
+from handshake_inspect.capture.formats.walk import PLAIN_OCTETS, PLAUSIBLE_RECORDS, Chain, Offsets, walk
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import RecordReader, Window
-from handshake_inspect.capture.walk import PLAIN_OCTETS, PLAUSIBLE_RECORDS, Chain, Offsets, walk
 
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
 SECTION_HEADER, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, NAMES, STATISTICS, ENHANCED_PACKET = (

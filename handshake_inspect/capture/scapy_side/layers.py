@@ -1,7 +1,7 @@
 """Headers as Scapy's classes: those that it has, and small ones for those that it has not.
 
 In: octets that begin with a header. Out: the header's fields, read by Scapy's `fields_desc`, and nothing further in:
-what follows is for `scapy_links`, `scapy_tunnels` and `scapy_packets` to choose, by the rules of the specifications
+what follows is for `links`, `tunnels` and `packets` to choose, by the rules of the specifications
 and not by Scapy's guesses. Only what goes through Scapy imports this module; its import loads Scapy.
 """
 

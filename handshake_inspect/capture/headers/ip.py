@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from handshake_inspect.capture.layers import (
+from handshake_inspect.capture.headers.layers import (
     HEAD_OCTETS,
     FragmentRows,
     Header,
@@ -27,7 +27,7 @@ from handshake_inspect.capture.layers import (
     distinct,
     of,
 )
-from handshake_inspect.capture.link import Reader
+from handshake_inspect.capture.headers.link import Reader
 
 #: Headers of one IPv6 packet after the first; more are taken for damage.
 MOST_EXTENSIONS = 32

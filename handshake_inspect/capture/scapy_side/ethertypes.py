@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from handshake_inspect.capture import scapy_layers as layers
-from handshake_inspect.capture.link import ETHERTYPE_NAMES
-from handshake_inspect.capture.scapy_places import Place, Step, Unread, header_at
+from handshake_inspect.capture.headers.link import ETHERTYPE_NAMES
+from handshake_inspect.capture.scapy_side import layers as layers
+from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, header_at
 
 IPV4, IPV6, ARP, PPPOE, PPPOE_DISCOVERY = 0x0800, 0x86DD, 0x0806, 0x8864, 0x8863
 MPLS, VLAN_TYPES = (0x8847, 0x8848), (0x8100, 0x88A8, 0x9100, 0x9200, 0x9300)

@@ -1,7 +1,7 @@
 """The same as `decode`, through Scapy's dissectors: for what we do not read ourselves, and as the oracle of what we do.
 
 In: some records of a block (`decode_records`), or a whole file or list of packets (`read`). Out: `Block`s with the
-same columns. What Scapy makes of a frame is in `scapy_packets`. Scapy is imported inside the functions, so that
+same columns. What Scapy makes of a frame is in `packets`. Scapy is imported inside the functions, so that
 reading ordinary captures does not pay for it.
 """
 
@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.files import open_decompressed
+from handshake_inspect.capture.formats.pcapng_blocks import nanoseconds
 from handshake_inspect.capture.fragments import Reassembler
-from handshake_inspect.capture.pcapng_blocks import nanoseconds
 from handshake_inspect.capture.records import CaptureError, RawFrame, Records, records_of
 from handshake_inspect.table import Block, Names
 
@@ -46,7 +46,7 @@ def decode_records(
     `fragments` puts packets together over the blocks of a capture, and counts those that are not whole.
     """
     with _quiet():
-        from handshake_inspect.capture.scapy_packets import Collector
+        from handshake_inspect.capture.scapy_side.packets import Collector
 
         collected = Collector(names, capture, fragments or Reassembler())
         for row in np.asarray(rows).tolist():
@@ -87,7 +87,7 @@ def read_records(source: Source) -> Generator[Records]:
 
 def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
     """Yield the octets, time and link type of each of Scapy's packets."""
-    from handshake_inspect.capture import scapy_layers as layers
+    from handshake_inspect.capture.scapy_side import layers as layers
 
     interfaces = _names_of_interfaces(packets)
     for packet in packets:
@@ -165,7 +165,7 @@ def _scapy_reader(source: Any, stack: contextlib.ExitStack) -> Any:
     from scapy.error import Scapy_Exception
     from scapy.utils import RawPcapReader
 
-    import handshake_inspect.capture.scapy_layers  # noqa: F401 (names the link types)
+    import handshake_inspect.capture.scapy_side.layers  # noqa: F401 (names the link types)
 
     name = _name(source)
     file = stack.enter_context(open_decompressed(source, name=name))

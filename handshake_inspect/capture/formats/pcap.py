@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handshake_inspect.capture.chained import ChainedReader
+from handshake_inspect.capture.formats.chained import ChainedReader
+from handshake_inspect.capture.formats.walk import PLAUSIBLE_RECORDS, Chain, Offsets
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, Window
-from handshake_inspect.capture.walk import PLAUSIBLE_RECORDS, Chain, Offsets
 
 FILE_HEADER_OCTETS = 24
 #: Smallest limit for the captured length of a record, whatever the snaplen says (libpcap: MAXIMUM_SNAPLEN).

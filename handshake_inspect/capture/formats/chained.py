@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture.formats.walk import Chain, Offsets, walk
 from handshake_inspect.capture.records import Records
 from handshake_inspect.capture.source import RecordReader
-from handshake_inspect.capture.walk import Chain, Offsets, walk
 
 
 class ChainedReader(RecordReader):

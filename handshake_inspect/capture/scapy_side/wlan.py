@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handshake_inspect.capture import scapy_layers as layers
-from handshake_inspect.capture.scapy_places import Place, Step, Unread, fixed_header_at, header_at
+from handshake_inspect.capture.scapy_side import layers as layers
+from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, fixed_header_at, header_at
 
 DATA = 2
 #: Bits of the subtype of data frames: no data in it; QoS control follows the addresses.
