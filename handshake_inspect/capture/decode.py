@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.fragments import Fragment, Reassembler
+from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
 from handshake_inspect.capture.headers import ip, link, serial, tunnels, wlan
 from handshake_inspect.capture.headers.icmp import carried, read_errors
 from handshake_inspect.capture.headers.ip import Packets
@@ -104,12 +104,17 @@ def with_slack(records: Records) -> Records:
 class SliceDecoder:
     """Decodes one slice: follows headers from frame to transport, and puts what it finds into columns."""
 
-    def __init__(self, decoder: Decoder, records: Records, part: slice, capture: int) -> None:
+    def __init__(
+        self, decoder: Decoder, records: Records, part: slice, capture: int, *, wholes: int = 0, aggregate: bool = False
+    ) -> None:
         self.decoder = decoder
         self.names = decoder.names
         self.records = records
         self.part = part
         self.capture = capture
+        #: Packets in fragments, one inside the other, that these packets were in; and do they stand in an aggregate?
+        self.wholes = wholes
+        self.aggregate = aggregate
         given = records.packet_type
         self.slice = Slice(
             records.buffer, records.offset[part], records.captured[part], records.original[part], self.names,
@@ -235,25 +240,27 @@ class SliceDecoder:
         self.found.setdefault(DatagramTable, []).append((packets.rows, columns))
 
     def _aggregates(self, layer: Layer) -> None:
-        """Read frames that hold several (IEEE 802.11 A-MSDU). One that holds no row at all is counted once."""
-        inside = self._inside(layer)
+        """Read frames that hold several (IEEE 802.11 A-MSDU). One without any row is counted, as its first part is."""
+        if self.aggregate:
+            self.unread["A-MSDU in A-MSDU"] += len(layer.rows)
+            return
+        inside = self._inside(layer, wlan.MOST_SUBFRAMES)
         known = [rows for found in inside.found.values() for rows, _ in found]
         known += [some.layer.rows for some in inside.slice.fragments] + inside.slice.for_scapy
         holds_some = np.isin(layer.rows, np.concatenate(known)) if known else np.zeros(len(layer.rows), np.bool_)
-        for one in np.flatnonzero(~holds_some).tolist():
-            met = self._inside(layer.take(np.arange(len(layer.rows)) == one)).unread
-            self.unread[next(iter(+met))] += 1
+        if not holds_some.all():
+            self.unread.update(self._inside(layer.take(~holds_some), 1).unread)
         for table, found in inside.found.items():
             self.found.setdefault(table, []).extend(found)
         self.transports += inside.transports
         self.slice.fragments += inside.slice.fragments
         self.slice.for_scapy += inside.slice.for_scapy
 
-    def _inside(self, layer: Layer) -> SliceDecoder:
-        """Follow the frames in an aggregate, apart from all else that is in the slice."""
-        inside = SliceDecoder(self.decoder, self.records, self.part, self.capture)
+    def _inside(self, layer: Layer, most: int) -> SliceDecoder:
+        """Follow the frames in aggregates, `most` in each, apart from all else that is in the slice."""
+        inside = SliceDecoder(self.decoder, self.records, self.part, self.capture, wholes=self.wholes, aggregate=True)
         inside.slice.packet_type = self.slice.packet_type
-        inside.follow(wlan.aggregate(inside.slice, layer))
+        inside.follow(wlan.aggregate(inside.slice, layer, most))
         return inside
 
     def payload_places(self) -> Iterator[tuple[int, int, int]]:
@@ -390,9 +397,13 @@ class SliceDecoder:
 
     def _whole_packets(self, version: int, packets: list[tuple[RawFrame, int, int, int]]) -> Block:
         """Decode packets that were put together: each stands for the frame that completed it."""
+        if self.wholes == MOST_WHOLES:
+            return Block(SegmentTable.empty(), unread=Counter({"endless fragments": len(packets)}))
         raw, frame, encapsulation, tunnel = (list(column) for column in zip(*packets, strict=True))
         records = replace(records_of(raw), frame=np.array(frame, np.int64))
-        again = SliceDecoder(self.decoder, with_slack(records), slice(0, len(raw)), self.capture)
+        again = SliceDecoder(
+            self.decoder, with_slack(records), slice(0, len(raw)), self.capture, wholes=self.wholes + 1
+        )
         header = Header.IPV4 if version == 4 else Header.IPV6
         around = (np.array(encapsulation, np.int64), np.array(tunnel, np.int64))
         again.follow(iter([Layer(header, np.arange(len(raw)), 0, None, *around)]))

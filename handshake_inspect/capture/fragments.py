@@ -13,15 +13,20 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left, insort
-from collections import Counter
+from collections import Counter, OrderedDict
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 #: RFC 8200 §4.5: fragments wait 60 s for the rest.
 WAIT_NS = 60_000_000_000
 #: Packets and octets that wait at the most; the oldest give way.
 MOST_PACKETS, MOST_OCTETS = 1 << 14, 1 << 26
+#: What a fragment costs besides its octets, which may be few or not captured at all (CPython: some 200 octets).
+FRAGMENT_OCTETS = 256
 #: What an IP packet can hold at the most; a fragment that goes beyond is malformed.
 LONGEST_OCTETS = 65535
+#: Packets in fragments inside of each other; more are taken for damage.
+MOST_WHOLES = 8
 NAMES = {4: "IPv4 fragment", 6: "IPv6 fragment"}
 
 
@@ -89,11 +94,13 @@ class Reassembler:
     """The fragments of a run that wait for the rest of their packets."""
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[object, ...], _Waiting] = {}
+        #: The oldest first.
+        self._waiting: OrderedDict[tuple[object, ...], _Waiting] = OrderedDict()
         self._octets = 0
         self._given_up: Counter[str] = Counter()
-        #: The packets that became whole, by the frame of their last fragment; None: nobody asks for them.
-        self.completed: dict[int, Whole] | None = None
+        #: Frames of which somebody wants the packets that they complete, and those packets by their frame.
+        self.wanted: Container[int] = ()
+        self.completed: dict[int, Whole] = {}
 
     def unread(self) -> Counter[str]:
         """Count the fragments so far whose packets are not whole."""
@@ -119,7 +126,7 @@ class Reassembler:
         if one.total is not None and one.covered == one.total and not one.spoiled:
             self._forget(key)
             whole = _whole(one, fragment.version)
-            if self.completed is not None:
+            if fragment.frame in self.wanted:
                 self.completed[fragment.frame] = whole
             return whole
         while len(self._waiting) > MOST_PACKETS or self._octets > MOST_OCTETS:
@@ -129,6 +136,7 @@ class Reassembler:
     def _keep(self, one: _Waiting, fragment: Fragment) -> None:
         """Put a fragment to the others of its packet: those octets of it that are new."""
         one.frames.append(fragment.frame)
+        self._count(one, FRAGMENT_OCTETS)
         begin, end = fragment.position, fragment.position + fragment.length
         if begin == 0 and not one.header:
             one.header, one.protocol = fragment.header, fragment.protocol
@@ -143,10 +151,13 @@ class Reassembler:
             octets = fragment.octets[start - begin : stop - begin]
             insort(one.pieces, (start, stop - start, octets))
             one.covered += stop - start
-            one.kept += len(octets)
-            self._octets += len(octets)
+            self._count(one, len(octets))
         at, length, _ = one.pieces[-1]
         one.spoiled |= one.total is not None and at + length > one.total
+
+    def _count(self, one: _Waiting, octets: int) -> None:
+        one.kept += octets
+        self._octets += octets
 
     def _forget(self, key: tuple[object, ...]) -> None:
         self._octets -= self._waiting.pop(key).kept

@@ -60,13 +60,13 @@ def fetch_whole(
     if not decoder.reassembler.unread():
         return frames, {}
     decoder = Decoder(Names())
-    completed = decoder.reassembler.completed = {}
+    decoder.reassembler.wanted = frames.keys()
     with open_capture(source) as reader:
         for records in reader:
             decoder.decode(records, 0)
             if len(records) and records.frame[-1] >= max(frames):
                 break
-    wholes = {number: whole for number, whole in completed.items() if number in frames}
+    wholes = decoder.reassembler.completed
     frames |= fetch(source, {number for whole in wholes.values() for number in whole.frames})
     packets = {
         number: RawFrame(

@@ -34,7 +34,7 @@ def decoded(*frames: bytes, link: int = 1, original: int | None = None) -> tuple
 def accounted(frames: list[RawFrame]) -> int:
     """Decode frames and return how many of them became rows, parts of rows, or counts."""
     decoder = Decoder(Names())
-    completed = decoder.reassembler.completed = {}
+    decoder.reassembler.wanted, completed = range(1, len(frames) + 1), decoder.reassembler.completed
     block = decoder.decode(records_of(frames), 0)
     rows = len(block.segments) + len(block.datagrams) + len(block.icmp_errors)
     pieces = sum(len(whole.frames) - 1 for whole in completed.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from handshake_inspect.capture.frames import fetch_whole, payload
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.table import Block, Names
 from tests.capture.builders import pcap
-from tests.capture.headers import SYN4, ethernet, gtp, in_udp
+from tests.capture.headers import SEQ, SYN4, ethernet, gtp, in_udp, ipv4
+from tests.capture.test_layers import EVERY_DECODER, Decode, found
 
 #: Columns that a segment has from its frame, not from its headers.
 OF_THE_FRAME = {"time_ns", "frame"}
@@ -168,6 +170,39 @@ def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reassembler.unread() == {"IPv4 fragment without the rest": 100}
 
 
+@pytest.mark.parametrize("places", [[0] * 1000, range(1000)], ids=["copies", "cut before their octets"])
+def test_fragments_that_bring_no_octets_are_bounded_too(places: Sequence[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fragments, "MOST_OCTETS", 100 * fragments.FRAGMENT_OCTETS)
+    reassembler = Reassembler()
+    for place in places:
+        reassembler.add(make(8 * place, b"", length=8))
+        assert sum(len(one.frames) for one in reassembler._waiting.values()) <= 100
+    assert reassembler.unread() == {"IPv4 fragment without the rest": 1000}
+
+
+@EVERY_DECODER
+@pytest.mark.parametrize("levels", [fragments.MOST_WHOLES, fragments.MOST_WHOLES + 1, 60])
+def test_packets_in_fragments_inside_of_each_other_end_somewhere(decode: Decode, levels: int) -> None:
+    """Each completes the next one; every level adds 28 octets, so that 64 KiB could hold two thousand."""
+    frames, packet = [], SYN4
+    for level in range(levels):
+        first, last = (
+            ipv4(4 if level else 6, packet[20:][part], fragment=word)
+            for part, word in ((slice(0, 8), 0x2000), (slice(8, None), 1))
+        )
+        depth = levels - 1 - level
+        for _ in range(depth):
+            first = ipv4(4, first)
+        frames.append(RawFrame(first, len(first), 0, 101))
+        packet = ipv4(4, last)
+    last = packet[20:]
+    names = Names()
+    block = decode(records_of([*frames, RawFrame(last, len(last), 0, 101)]), names)
+    read = levels <= fragments.MOST_WHOLES
+    assert [one.seq for one in found(block.segments, names)] == [SEQ] * read
+    assert block.unread["endless fragments"] == (not read)
+
+
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 6), st.booleans()), max_size=30))
 def test_any_fragments_give_a_packet_without_holes_or_none(given_: list[tuple[int, int, bool]]) -> None:
     reassembler, wholes = Reassembler(), list[Whole]()
@@ -177,8 +212,9 @@ def test_any_fragments_give_a_packet_without_holes_or_none(given_: list[tuple[in
     for whole in wholes:
         assert len(whole.octets) == whole.original
     assert reassembler.unread().total() + sum(len(whole.frames) for whole in wholes) == len(given_)
-    kept = sum(len(octets) for one in reassembler._waiting.values() for *_, octets in one.pieces)
-    assert kept == reassembler._octets
+    waiting = reassembler._waiting.values()
+    kept = sum(len(octets) for one in waiting for *_, octets in one.pieces)
+    assert kept + fragments.FRAGMENT_OCTETS * sum(len(one.frames) for one in waiting) == reassembler._octets
 
 
 def test_a_datagram_of_many_small_pieces_costs_no_more_than_its_octets() -> None:

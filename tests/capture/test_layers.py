@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.capture.decode import Decoder
+from handshake_inspect.capture.decode import Decoder, SliceDecoder
 from handshake_inspect.capture.fragments import Reassembler
 from handshake_inspect.capture.records import RawFrame, Records, records_of
 from handshake_inspect.capture.scapy_side import reader as scapy_reader
 from handshake_inspect.table import Block, Names, Table
-from tests.capture.layer_cases import ALL, WHOLE, Case, Found
+from tests.capture.headers import ARP, IPV4, around, gre, llc_snap, subframes, wlan
+from tests.capture.layer_cases import ALL, SNAP4, WHOLE, Case, Found
 from tests.capture.layer_strategies import layered
 
 Decode = Callable[[Records, Names], Block]
@@ -118,6 +119,30 @@ def test_layers_cut_anywhere_or_damaged_in_one_octet_never_lose_a_frame(
     rows = len(block.segments) + len(block.datagrams) + len(block.icmp_errors)
     assert sum(block.unread.values()) == (rows == 0)
     assert not [kind for kind in block.unread if "Scapy fails" in kind]
+
+
+@EVERY_DECODER
+def test_aggregates_inside_of_each_other_are_counted_and_end(decode: Decode) -> None:
+    """802.11 in GRE in an A-MSDU, 400 times: read one inside the other, they would need a stack of that height."""
+    frame = wlan(subframes(SNAP4), subtype=8, qos=0x80)
+    for _ in range(400):
+        frame = wlan(subframes(llc_snap(IPV4, around(47, gre(0x8200, frame)))), subtype=8, qos=0x80)
+    block = decode(records_of([RawFrame(frame, len(frame), 0, 105)]), Names())
+    assert not len(block.segments)
+    assert +block.unread == {"A-MSDU in A-MSDU": 1}
+
+
+def test_aggregates_without_rows_are_counted_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looked into alone, with its slice around it, would cost the square of their number."""
+    made = []
+    start = SliceDecoder.__init__
+    monkeypatch.setattr(
+        SliceDecoder, "__init__", lambda self, *given, **named: made.append(start(self, *given, **named))
+    )
+    frame = wlan(subframes(llc_snap(ARP, bytes(28)), llc_snap(0x88CC, bytes(28))), subtype=8, qos=0x80)
+    block = Decoder(Names()).decode(records_of([RawFrame(frame, len(frame), 0, 105)] * 500), 0)
+    assert +block.unread == {"ARP": 500}
+    assert len(made) == 3
 
 
 #: Cases in which some header says where the packet ends; in the others, the length of the frame does.

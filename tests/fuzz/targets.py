@@ -36,7 +36,7 @@ def decode(octets: bytes) -> None:
     """Every frame becomes at least one row, a part of one, or a count; its rows say where they come from."""
     frames = frames_of(octets)
     decoder = Decoder(Names())
-    completed = decoder.reassembler.completed = {}
+    decoder.reassembler.wanted, completed = range(1, len(frames) + 1), decoder.reassembler.completed
     block = decoder.decode(records_of(frames), 0)
     tables = (block.segments, block.datagrams, block.icmp_errors)
     numbers = set(chain.from_iterable(table["frame"].tolist() for table in tables))

@@ -136,9 +136,12 @@ def _readable(part: Slice, layer: Layer) -> Layer:
     return layer.take(part.expect((more == 0) & (number_of_piece & 0xF == 0), "802.11 fragment"))
 
 
-def aggregate(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """An A-MSDU: frames of two addresses, a length and that many octets, each but the last padded to four."""
-    for _ in range(MOST_SUBFRAMES):
+def aggregate(part: Slice, layer: Layer, most: int) -> Iterator[Layer]:
+    """An A-MSDU: frames of two addresses, a length and that many octets, each but the last padded to four.
+
+    `most`: how many frames of each are read.
+    """
+    for _ in range(most):
         layer = part.enough(layer, 14, "truncated A-MSDU")
         if not len(layer.rows):
             return

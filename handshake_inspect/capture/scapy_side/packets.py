@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from handshake_inspect.capture.fragments import Fragment, Reassembler
+from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
 from handshake_inspect.capture.headers.icmp import COLUMNS, carried, read_message
 from handshake_inspect.capture.headers.ip import PROTOCOL_NAMES
 from handshake_inspect.capture.headers.options import layout
@@ -156,8 +156,13 @@ class Collector:
             self._frame["frame"], self._frame["time_ns"],
         )  # fmt: skip
         whole = self.fragments.add(fragment)
-        if whole is not None:
-            yield replace(ip, octets=whole.octets, original=whole.original)
+        if whole is None:
+            return
+        if ip.wholes == MOST_WHOLES:
+            raise Unread("endless fragments")
+        yield replace(
+            ip, octets=whole.octets, original=whole.original, depth=0, wholes=ip.wholes + 1, aggregate=False
+        )  # fmt: skip
 
     def _payload(self, place: Place, row: Row) -> Iterator[Place]:
         """What the protocol of an IP packet says: a row, or a place further in."""

@@ -30,8 +30,10 @@ class Place:
     #: Words for `Names.encapsulation` and `Names.tunnel`, outermost first.
     words: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-    #: Headers before this one.
+    #: Headers before this one; packets in fragments that it is in; does it stand in an aggregate of 802.11?
     depth: int = 0
+    wholes: int = 0
+    aggregate: bool = False
 
     def after(self, octets: int, kind: str, number: int = 0) -> Place:
         """Return the place behind the first `octets`, which are of this header; 0 is another reading of this place."""

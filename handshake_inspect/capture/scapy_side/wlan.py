@@ -7,6 +7,7 @@ In: a place of radiotap, PPI, Prism, AVS or 802.11. Out: places of LLC, one for 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from handshake_inspect.capture.scapy_side import layers as layers
 from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, fixed_header_at, header_at
@@ -84,11 +85,11 @@ def wlan(place: Place) -> Iterator[Place]:
 
 def subframes(place: Place) -> Iterator[Place]:
     """The MSDUs of an A-MSDU; each subframe but the last is padded to 4 octets."""
-    at = 0
-    while at + 14 <= place.original:
-        header, octets = header_at(place.after(at, "subframe"), layers.Subframe, 14, "A-MSDU subframe")
-        if header.len < 8:  # a frame check sequence, or padding
-            return
+    if place.aggregate:
+        raise Unread("A-MSDU in A-MSDU")
+    place, at = replace(place, aggregate=True), 0
+    while at == 0 or at + 14 <= len(place.octets):
+        header, octets = header_at(place.after(at, "subframe"), layers.Subframe, 14, "A-MSDU")
         yield place.after(at + octets, "llc").sized(header.len)
         at += octets + header.len + 3 & ~3
 
