@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
-from handshake_inspect.capture.headers import ip, link, serial, tunnels, wlan
+from handshake_inspect.capture.headers import ip, link, link_types, serial, tunnels, wlan
 from handshake_inspect.capture.headers.icmp import carried, read_errors
 from handshake_inspect.capture.headers.ip import Packets
 from handshake_inspect.capture.headers.layers import FragmentRows, Header, Layer, Matrix, Rows, Slice, together
@@ -43,7 +43,7 @@ MOST_ROUNDS = 64
 #: Layers of one header that are read one by one, with constant places, before they are merged.
 MOST_LAYERS = 6
 #: Who reads which header.
-READERS = {**link.READERS, **serial.READERS, **wlan.READERS, **ip.READERS, **tunnels.READERS}
+READERS = {**link.READERS, **serial.READERS, **link_types.READERS, **wlan.READERS, **ip.READERS, **tunnels.READERS}
 
 T = TypeVar("T", bound=Table)
 
@@ -147,7 +147,7 @@ class SliceDecoder:
         for each in [int(link_type[0])] if same else np.flatnonzero(np.bincount(link_type)).tolist():
             rows = everything if same else everything[link_type == each]
             if each in LINK_TYPES:
-                yield from LINK_TYPES[each](self.slice, Layer(Header.LINK, rows, 0))
+                yield Layer(Header.LINK, rows, 0, note=each)
             else:
                 self.slice.for_scapy.append(rows)
 

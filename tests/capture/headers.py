@@ -129,6 +129,34 @@ def cisco_hdlc(ethertype: int, below: bytes, address: int = 0x0F) -> bytes:
     return bytes([address, 0]) + number(ethertype, 2) + below
 
 
+def macsec(ethertype: int, below: bytes, control: int = 0, channel: bytes = b"") -> bytes:
+    """IEEE 802.1AE §9: what follows Ethertype 0x88E5; the integrity check of 16 octets last."""
+    control |= 0x20 if channel else 0
+    return bytes([control, 0]) + number(1, 4) + channel + number(ethertype, 2) + below + bytes(16)
+
+
+def cooked(device: int, protocol: int, below: bytes) -> bytes:
+    """Linux cooked v1: packet type, kind of device, length of address, address, protocol."""
+    return struct.pack("!HHH8sH", 0, device, 6, MAC[:6], protocol) + below
+
+
+def cooked_2(device: int, protocol: int, below: bytes) -> bytes:
+    """Linux cooked v2: protocol, reserved, interface, kind of device, packet type, length of address, address."""
+    return struct.pack("!HHIHBB8s", protocol, 0, 1, device, 0, 6, MAC[:6]) + below
+
+
+def juniper(below: bytes, *, bare: bool = False, extension: bytes | None = None) -> bytes:
+    """Juniper: magic, flags, extension with its length; instead of a link header, a family in little-endian order."""
+    flags = 0x02 * bare | 0x80 * (extension is not None)
+    start = b"MGC" + bytes([flags]) + (b"" if extension is None else number(len(extension), 2) + extension)
+    return start + (b"\2\0\0\0" if bare else b"") + below
+
+
+def pktap(link_type: int, below: bytes) -> bytes:
+    """Apple PKTAP: length, kind of record, link type, all little-endian; the interface's name, process and more."""
+    return struct.pack("<III24s", 108, 1, link_type, b"en0") + bytes(72) + below
+
+
 # --- IEEE 802.11 ------------------------------------------------------------------------------------------------------
 
 TO_DS, FROM_DS, MORE_FRAGMENTS, PROTECTED, ORDER = 1, 2, 4, 0x40, 0x80
@@ -147,6 +175,11 @@ def wlan(
         if flags & ORDER:
             header += bytes(4)
     return header + below
+
+
+def mesh_control(*addresses: bytes) -> bytes:
+    """IEEE 802.11 §9.2.4.8.3: flags, time to live, sequence number, addresses."""
+    return bytes([len(addresses), 31]) + number(1, 4) + b"".join(addresses)
 
 
 def subframes(*payloads: bytes) -> bytes:
@@ -193,6 +226,11 @@ def pptp(call: int, below: bytes, *, sequence: bool = True, acknowledgment: bool
         "!HHHH", KEY | 1 | sequence << 12 | acknowledgment << 7, 0x880B, len(below), call
     )  # fmt: skip
     return header + bytes(4 * sequence) + bytes(4 * acknowledgment) + below
+
+
+def eoip(tunnel: int, below: bytes) -> bytes:
+    """MikroTik's Ethernet over IP: GRE of version 1 with the length of the payload, the tunnel in little-endian."""
+    return struct.pack("!HHH", KEY | 1, 0x6400, len(below)) + tunnel.to_bytes(2, "little") + below
 
 
 def erspan(session: int, below: bytes, version: int = 1) -> bytes:
@@ -243,6 +281,17 @@ def l2tp(tunnel: int, session: int, below: bytes, *, flags: int = 0, offset: int
 def l2tp_3(session: int, below: bytes, cookie: bytes = b"", sublayer: bytes = b"") -> bytes:
     """RFC 3931 §4.1.1: session, cookie, sublayer: over IP."""
     return number(session, 4) + cookie + sublayer + below
+
+
+def lisp(below: bytes, instance: int | None = None) -> bytes:
+    """RFC 9300 §5.3: with a nonce; or with an instance, of which the flag is 0x08."""
+    flags, last = (0xC0, 0x00000001) if instance is None else (0x88, instance << 8)
+    return number(flags, 1) + b"\x12\x34\x56" + number(last, 4) + below
+
+
+def tzsp(inside: int, below: bytes, tags: bytes = b"", kind: int = 0) -> bytes:
+    """TaZmen Sniffer Protocol: version, type, what is inside; tagged fields; the end tag."""
+    return bytes([1, kind]) + number(inside, 2) + tags + b"\x01" + below
 
 
 def teredo_authentication(identifier: bytes = b"", value: bytes = b"") -> bytes:

@@ -134,7 +134,7 @@ def test_aggregates_inside_of_each_other_are_counted_and_end(decode: Decode) -> 
 
 def test_aggregates_without_rows_are_counted_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each looked into alone, with its slice around it, would cost the square of their number."""
-    made = []
+    made: list[None] = []
     start = SliceDecoder.__init__
     monkeypatch.setattr(
         SliceDecoder, "__init__", lambda self, *given, **named: made.append(start(self, *given, **named))
@@ -143,6 +143,12 @@ def test_aggregates_without_rows_are_counted_all_together(monkeypatch: pytest.Mo
     block = Decoder(Names()).decode(records_of([RawFrame(frame, len(frame), 0, 105)] * 500), 0)
     assert +block.unread == {"ARP": 500}
     assert len(made) == 3
+
+
+@EVERY_DECODER
+def test_padding_behind_the_packet_of_nflog_is_no_payload(decode: Decode) -> None:
+    (case,) = (case for case in ALL if case.name == "NFLOG, IPv4 of length 0, padding behind it")
+    assert decode(records(case), Names()).segments["payload_octets"].tolist() == [3]
 
 
 #: Cases in which some header says where the packet ends; in the others, the length of the frame does.

@@ -36,7 +36,7 @@ IPIP, TCP, UDP, IPV6_IN_IP, IPCOMP = 4, 6, 17, 41, 108
 #: Protocols that are read in columns, or carry packets further in.
 PROTOCOLS = {
     TCP: Header.TCP, UDP: Header.UDP, 1: Header.ICMP, 58: Header.ICMP, IPIP: Header.IPV4, IPV6_IN_IP: Header.IPV6,
-    47: Header.GRE, 97: Header.ETHERIP, 115: Header.L2TP_IP, 137: Header.MPLS,
+    47: Header.GRE, 97: Header.ETHERIP, 115: Header.L2TP_IP, 137: Header.MPLS, 143: Header.ETHERNET, 145: Header.NSH,
 }  # fmt: skip
 TRANSPORTS = (Header.TCP, Header.UDP, Header.ICMP)
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, MOBILITY, HIP, SHIM6 = 0, 43, 44, 51, 60, 135, 139, 140
@@ -48,6 +48,8 @@ PROTOCOL_NAMES = {
 }  # fmt: skip
 #: Words for packets in packets, by the versions outside and inside.
 NESTINGS = {(4, IPIP): "ipip", (6, IPIP): "4in6", (4, IPV6_IN_IP): "6in4", (6, IPV6_IN_IP): "6in6"}
+#: Words for what has no header of its own that could say one: RFC 4023, RFC 8986 §4.9.
+WORDS = {137: "mpls-in-ip", 143: "ethernet-in-ip"}
 #: What is asked of the fragment field of IPv4: more fragments, or an offset. And of the fragment header of IPv6.
 IPV4_FRAGMENT, IPV6_FRAGMENT = 0x3FFF, 0xFFF9
 
@@ -193,10 +195,9 @@ def _by_protocol(
             yield _gathered(part, layer, version, number, chosen, payload, skip)
         elif header is not None:
             some, octets = layer.take(chosen), of(skip, chosen)
-            if number in (IPIP, IPV6_IN_IP):
-                some = part.around(some, lambda _, number=number: NESTINGS[version, number], key=True)  # type: ignore[misc]
-            elif header is Header.MPLS:
-                some = part.around(some, lambda _: "mpls-in-ip", key=True)
+            word = NESTINGS.get((version, number)) or WORDS.get(number)
+            if word:
+                some = part.around(some, lambda _, word=word: word, key=True)  # type: ignore[misc]
             yield some.next(header, octets, end=some.at + octets + payload[chosen])
         elif number == IPCOMP:  # Scapy's side decompresses it
             part.for_scapy.append(layer.rows[chosen])

@@ -39,6 +39,7 @@ class Header(Enum):
     LLC = auto()
     VLAN = auto()
     SHIM = auto()
+    MACSEC = auto()
     PBB = auto()
     FABRICPATH = auto()
     TRILL = auto()
@@ -49,9 +50,7 @@ class Header(Enum):
     PPP = auto()
     HDLC = auto()
     FRAME_RELAY = auto()
-    NFLOG = auto()
     RADIOTAP = auto()
-    PPI = auto()
     PRISM = auto()
     AVS = auto()
     WLAN = auto()
@@ -60,11 +59,11 @@ class Header(Enum):
     IPV4 = auto()
     IPV6 = auto()
     GRE = auto()
-    ERSPAN_2 = auto()
-    ERSPAN_3 = auto()
+    ERSPAN = auto()
     WCCP = auto()
     ETHERIP = auto()
     L2TP_IP = auto()
+    TZSP = auto()
     TCP = auto()
     UDP = auto()
     ICMP = auto()
@@ -83,7 +82,7 @@ class Layer:
     #: `Names.encapsulation` and `Names.tunnel` numbers of what stands around it.
     encapsulation: PerRow = 0
     tunnel: PerRow = 0
-    #: What a reader has to know of the header before it (`link.SHIMS`).
+    #: What a reader has to know besides: the link type (`link_types.link`), the kind of tag (`link.SHIMS`), padding.
     note: int = 0
 
     def take(self, mask: Mask) -> Self:
@@ -174,6 +173,13 @@ class Slice:
     def gather(self, rows: Rows, at: PerRow) -> Matrix:
         """Return HEAD_OCTETS octets from `at` of each frame."""
         return gather(self.octets, self.offset[rows] + at)
+
+    def little(self, rows: Rows, at: PerRow, octets: int) -> Rows:
+        """Return the little-endian number of so many octets at `at` of each frame."""
+        number = np.zeros(len(rows), np.int64)
+        for place in range(octets):
+            number |= self.octet(rows, at + place) << 8 * place
+        return number
 
     # --- how far they go --------------------------------------------------------------------------------------
 

@@ -18,24 +18,27 @@ Reader = Callable[[Slice, Layer], Iterator[Layer]]
 ETHERTYPES = {
     0x0800: Header.IPV4, 0x86DD: Header.IPV6, 0x6558: Header.ETHERNET, 0x880B: Header.PPP,
     0x8847: Header.MPLS, 0x8848: Header.MPLS, 0x8864: Header.PPPOE, 0x88E7: Header.PBB,
-    0x8903: Header.FABRICPATH, 0x22F3: Header.TRILL, 0x894F: Header.NSH,
+    0x88E5: Header.MACSEC, 0x8903: Header.FABRICPATH, 0x22F3: Header.TRILL, 0x894F: Header.NSH,
     **dict.fromkeys((0x8100, 0x88A8, 0x9100, 0x9200, 0x9300), Header.VLAN),
-    **dict.fromkeys((0x8926, 0x8909, 0x892F), Header.SHIM),
+    **dict.fromkeys((0x8926, 0x8909, 0x892F, 0x893F, 0xF1C1), Header.SHIM),
 }  # fmt: skip
-#: Tags whose contents say nothing of connections: word, octets before the next ethertype.
-SHIMS = {0x8926: ("vntag", 4), 0x8909: ("cmd", 6), 0x892F: ("hsr", 4)}
+#: Tags whose contents say nothing of connections (of Cisco, HSR, IEEE 802.1BR, IEEE 802.1CB): word, octets before the
+#: next ethertype.
+SHIMS = {0x8926: ("vntag", 4), 0x8909: ("cmd", 6), 0x892F: ("hsr", 4), 0x893F: ("etag", 6), 0xF1C1: ("rtag", 4)}
 #: What NSH says comes next.
 NSH_PROTOCOLS = {1: Header.IPV4, 2: Header.IPV6, 3: Header.ETHERNET, 4: Header.NSH, 5: Header.MPLS}
 ETHERTYPE_NAMES = {
-    0x0806: "ARP", 0x8035: "RARP", 0x8863: "PPPoE discovery", 0x88CC: "LLDP", 0x888E: "EAPOL", 0x88E5: "MACsec",
+    0x0806: "ARP", 0x8035: "RARP", 0x8863: "PPPoE discovery", 0x88CC: "LLDP", 0x888E: "EAPOL",
     0x88F7: "PTP", 0x9000: "Ethernet loopback test", 0x8809: "slow protocol",
 }  # fmt: skip
 #: Ethernet: smaller values of the type field are the length of an IEEE 802.3 frame.
 SMALLEST_ETHERTYPE = 0x600
 #: Pairs of IEEE 802.2 access points: SNAP, spanning tree, OSI, IP, NetWare, NetBIOS, and NetWare without any.
 ACCESS_POINTS = (0xAAAA, 0x4242, 0xFEFE, 0x0606, 0xE0E0, 0xF0F0, 0xFFFF)
-#: RFC 2427 §4: network layer protocol identifiers.
-NLPIDS = {0xCC: Header.IPV4, 0x8E: Header.IPV6}
+#: RFC 2427 §4, RFC 2364 §4 and RFC 1973 §3 (PPP): network layer protocol identifiers.
+NLPIDS = {0xCC: Header.IPV4, 0x8E: Header.IPV6, 0xCF: Header.PPP}
+#: RFC 2684 §5.2, RFC 2427 §4.2: the organisation and the types, with and without a check sequence, of bridged Ethernet.
+BRIDGING, BRIDGED_ETHERNET = 0x0080C2, (1, 7)
 
 
 def ethernet(part: Slice, layer: Layer) -> Iterator[Layer]:
@@ -77,6 +80,16 @@ def shim(part: Slice, layer: Layer) -> Iterator[Layer]:
     yield from by_ethertype(part, part.around(layer, lambda _: word), octets)
 
 
+def macsec(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """IEEE 802.1AE §9: control octet, short length, packet number, perhaps a channel; readable if E and C are 0."""
+    layer = part.enough(layer, 8, "truncated MACsec tag")
+    control = part.octet(layer.rows, layer.at)
+    layer = layer.take(good := part.expect(control & 0x8C == 0, "MACsec"))
+    skip = np.where(control[good] & 0x20 != 0, 14, 6)
+    good = part.expect(part.there(layer) >= skip + 2, "truncated MACsec tag")
+    yield from by_ethertype(part, part.around(layer.take(good), lambda _: "macsec"), skip[good])
+
+
 def pbb(part: Slice, layer: Layer) -> Iterator[Layer]:
     """IEEE 802.1ah: a service tag with an identifier of 24 bits, then the customer's Ethernet frame."""
     layer = part.enough(layer, 4, "truncated 802.1ah tag")
@@ -109,7 +122,7 @@ def nsh(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def llc(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """IEEE 802.2: SNAP with an ethertype (RFC 1042; 00-00-F8 is 802.1H), IP's own access point, or RFC 2684 routed."""
+    """IEEE 802.2: SNAP with an ethertype (RFC 1042; 00-00-F8: 802.1H), IP's own access point; RFC 2684's two kinds."""
     layer = part.enough(layer, 4, "LLC")
     if not len(layer.rows):
         return
@@ -122,7 +135,11 @@ def llc(part: Slice, layer: Layer) -> Iterator[Layer]:
     if snap.any():
         with_type = layer.take(snap)
         organisation = part.long(with_type.rows, with_type.at + 2) & 0xFFFFFF
-        known = part.expect((organisation == 0) | (organisation == 0xF8), "LLC")
+        bridged = (organisation == BRIDGING) & np.isin(part.word(with_type.rows, with_type.at + 6), BRIDGED_ETHERNET)
+        if bridged.any():  # two octets align it
+            yield with_type.take(bridged).next(Header.ETHERNET, 10)
+        known = (organisation == 0) | (organisation == 0xF8)
+        part.expect(known | bridged, "LLC")
         yield from by_ethertype(part, with_type.take(known), 6)
     if ip.any():
         yield layer.take(ip).next(Header.IPV4, 3)
@@ -190,6 +207,7 @@ def looks_like_ip(part: Slice, layer: Layer) -> Mask:
 
 READERS: dict[Header, Reader] = {
     Header.ETHERNET: ethernet, Header.LLC: llc, Header.VLAN: vlan, Header.SHIM: shim, Header.PBB: pbb,
+    Header.MACSEC: macsec,
     Header.FABRICPATH: fabricpath, Header.TRILL: trill, Header.NSH: nsh, Header.MPLS: mpls,
     Header.BELOW_MPLS: below_mpls,
 }  # fmt: skip

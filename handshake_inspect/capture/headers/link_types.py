@@ -7,10 +7,11 @@ of the tcpdump project's list of link-layer header types, whose pages name the s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from handshake_inspect.capture.headers.layers import Header, Layer, Rows, Slice, by_version
+from handshake_inspect.capture.headers.layers import Header, Layer, Rows, Slice, by_version, distinct
 from handshake_inspect.capture.headers.link import Reader, by_ethertype, ethernet, llc
 from handshake_inspect.capture.headers.serial import frame_relay, having, hdlc, pppd
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
@@ -22,17 +23,31 @@ LINK_TYPE_NAMES = {
     NULL: "BSD loopback (NULL)", ETHERNET: "Ethernet", 6: "token ring", 9: "PPP", 10: "FDDI", 12: "raw IP",
     14: "raw IP", 50: "PPP in HDLC framing", 51: "PPPoE", 100: "ATM (RFC 1483)", 101: "raw IP", 104: "Cisco HDLC",
     105: "IEEE 802.11", 107: "frame relay", LOOP: "BSD loopback (LOOP)", 109: "OpenBSD enc",
-    LINUX_SLL: "Linux cooked v1", 117: "OpenBSD pflog", 119: "IEEE 802.11 with Prism header", 123: "SunATM",
-    127: "IEEE 802.11 with radiotap", 163: "IEEE 802.11 with AVS header", 166: "PPP of pppd", 192: "PPI",
-    204: "PPP with direction", 205: "Cisco HDLC with direction", 226: "Solaris IPNET", RAW_IPV4: "raw IPv4",
-    RAW_IPV6: "raw IPv6", 239: "NFLOG",
+    LINUX_SLL: "Linux cooked v1", 117: "OpenBSD pflog", 119: "IEEE 802.11 with Prism header",
+    122: "IP over Fibre Channel", 123: "SunATM", 127: "IEEE 802.11 with radiotap", 128: "TZSP",
+    138: "IP over IEEE 1394", 163: "IEEE 802.11 with AVS header", 166: "PPP of pppd", 178: "Juniper Ethernet",
+    179: "Juniper PPP", 180: "Juniper frame relay", 181: "Juniper Cisco HDLC", 192: "PPI", 204: "PPP with direction",
+    205: "Cisco HDLC with direction", 206: "frame relay with direction", 226: "Solaris IPNET",
+    RAW_IPV4: "raw IPv4", RAW_IPV6: "raw IPv6", 258: "Apple PKTAP", 239: "NFLOG",
     240: "netANALYZER", 242: "IP over Infiniband", LINUX_SLL2: "Linux cooked v2", 281: "Ethernet with Broadcom tag",
     282: "Ethernet after Broadcom tag", 284: "Ethernet with DSA tag", 285: "Ethernet with EtherType DSA tag",
 }  # fmt: skip
 #: Address families of BSD headers; AF_INET6 differs by system.
 FAMILIES = {2: Header.IPV4, **dict.fromkeys((10, 24, 26, 28, 30), Header.IPV6)}
+#: Kinds of Linux devices (<linux/if_arp.h>) of which the cooked header's ethertype does not say what follows it.
+FRAME_RELAY_DEVICE, RADIOTAP_DEVICE, NETLINK_DEVICE = 770, 803, 824
+DEVICES = {FRAME_RELAY_DEVICE: Header.FRAME_RELAY, RADIOTAP_DEVICE: Header.RADIOTAP}
 #: NFULA_PAYLOAD of <linux/netfilter/nfnetlink_log.h>; more attributes than this are taken for damage.
 NFLOG_PAYLOAD, MOST_ATTRIBUTES = 9, 64
+#: Bits of an attribute's type that are flags (<linux/netlink.h>), in the first octet of it in network order.
+ATTRIBUTE_FLAGS = 0xC000
+#: Juniper: how its headers begin; flags: an extension follows; there is no link header.
+JUNIPER_MAGIC, EXTENSION, NO_LINK = 0x4D4743, 0x80, 0x02
+
+
+def link(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """What a frame begins with, by its link type."""
+    yield from LINK_TYPES[layer.note](part, layer)
 
 
 def cooked(part: Slice, layer: Layer) -> Iterator[Layer]:
@@ -40,7 +55,7 @@ def cooked(part: Slice, layer: Layer) -> Iterator[Layer]:
     layer = part.enough(layer, 16, "truncated Linux cooked header")
     if len(layer.rows):
         _note_packet_type(part, layer, part.word(layer.rows, layer.at))
-        yield from by_ethertype(part, layer, 14)
+        yield from _by_device(part, layer, part.word(layer.rows, layer.at + 2), 14, 16)
 
 
 def cooked_2(part: Slice, layer: Layer) -> Iterator[Layer]:
@@ -48,7 +63,16 @@ def cooked_2(part: Slice, layer: Layer) -> Iterator[Layer]:
     layer = part.enough(layer, 20, "truncated Linux cooked header")
     if len(layer.rows):
         _note_packet_type(part, layer, part.octet(layer.rows, layer.at + 10))
-        yield from by_ethertype(part, layer, 0, 20)
+        yield from _by_device(part, layer, part.word(layer.rows, layer.at + 8), 0, 20)
+
+
+def _by_device(part: Slice, layer: Layer, device: Rows, type_at: int, skip: int) -> Iterator[Layer]:
+    """Yield what the ethertype says, but for devices that put something else there."""
+    special = (device == RADIOTAP_DEVICE) | (device == FRAME_RELAY_DEVICE) | (device == NETLINK_DEVICE)
+    if special.any():
+        yield from part.following(layer.take(special), device[special], skip, DEVICES, lambda _: "netlink message")
+        layer = layer.take(~special)
+    yield from by_ethertype(part, layer, type_at, skip)
 
 
 def _note_packet_type(part: Slice, layer: Layer, kind: Rows) -> None:
@@ -91,6 +115,7 @@ def netfilter_log(part: Slice, layer: Layer) -> Iterator[Layer]:
     layer = part.enough(layer, 8, "truncated NFLOG header")
     rows = layer.rows
     place, there = np.full(len(rows), 4), part.there(layer)  # counted from the layer's beginning
+    end = place.copy()
     found = np.zeros(len(rows), np.bool_)
     for _ in range(MOST_ATTRIBUTES):
         going = np.flatnonzero(~found & (place >= 0))
@@ -100,15 +125,62 @@ def netfilter_log(part: Slice, layer: Layer) -> Iterator[Layer]:
         where = np.broadcast_to(layer.at, rows.shape)[going] + at
         fields = np.stack([part.word(rows[going], where), part.word(rows[going], where + 2)], axis=1)
         swapped = (fields & 0xFF) << 8 | fields >> 8
-        length, kind = np.where((fields[:, 1] > 0xFF)[:, None], swapped, fields).T
-        found[going] = kind == NFLOG_PAYLOAD
+        little = fields[:, 1] & ~ATTRIBUTE_FLAGS > 0xFF  # types are small numbers
+        length, kind = np.where(little[:, None], swapped, fields).T
+        kind = kind & ~ATTRIBUTE_FLAGS
+        found[going], end[going] = kind == NFLOG_PAYLOAD, where + np.maximum(length, 4)
         after = at + (length + 3 & ~3)
         more = (length >= 4) & (after + 4 <= there[going])
         place[going] = np.where(kind == NFLOG_PAYLOAD, at, np.where(more, after, -1))
     found = part.expect(found, "NFLOG without a packet")
-    layer, place = layer.take(found), place[found]
+    layer, place = replace(layer.take(found), end=end[found]), place[found]
     number = part.octet(layer.rows, layer.at)
     yield from part.following(layer, number, place + 4, FAMILIES, lambda each: f"address family {each}")
+
+
+def telling(name: str, length: tuple[int, int], type_at: int, least: int) -> Reader:
+    """Make the reader of headers that say their own length and the link type of what follows, little-endian.
+
+    `length`: where that is, and in how many octets; `least`: octets that every header has.
+    """
+
+    def read(part: Slice, layer: Layer) -> Iterator[Layer]:
+        layer = part.enough(layer, least, f"truncated {name} header")
+        octets = part.little(layer.rows, layer.at + length[0], length[1])
+        layer = layer.take(good := part.expect(octets >= least, f"truncated {name} header"))
+        layer, octets = having(part, layer, octets[good], f"truncated {name} header")
+        link_type = part.little(layer.rows, layer.at + type_at, 4)
+        layer = layer.take(good := part.expect(link_type < 1 << 16, f"{name} with a link type that cannot be"))
+        link_type, octets = link_type[good], octets[good]
+        for each in distinct(link_type):
+            mask = link_type == each
+            if each in LINK_TYPES:
+                yield layer.take(mask).next(Header.LINK, octets[mask], note=each)
+            else:
+                part.unread[f"{name} with link type {each}"] += int(np.count_nonzero(mask))
+
+    return read
+
+
+def juniper(header: Header) -> Reader:
+    """Make the reader of what Juniper's routers capture: magic, flags, perhaps an extension that says its length.
+
+    Then `header`; or, if a flag says that there is no link header, a number of four octets and IP.
+    """
+
+    def read(part: Slice, layer: Layer) -> Iterator[Layer]:
+        layer = part.enough(layer, 4, "truncated Juniper header")
+        start = part.long(layer.rows, layer.at)
+        layer = layer.take(good := part.expect(start >> 8 == JUNIPER_MAGIC, "Juniper header"))
+        flags = start[good]
+        extension = np.where(flags & EXTENSION != 0, 2 + part.word(layer.rows, layer.at + 4), 0)
+        bare = flags & NO_LINK != 0
+        good = part.expect(part.there(layer) >= 4 + extension + 4 * bare, "truncated Juniper header")
+        layer, bare, skip = layer.take(good), bare[good], 4 + extension[good]
+        yield layer.take(bare).next(Header.IP, skip[bare] + 4)
+        yield layer.take(~bare).next(header, skip[~bare])
+
+    return read
 
 
 def token_ring(part: Slice, layer: Layer) -> Iterator[Layer]:
@@ -161,10 +233,14 @@ LINK_TYPES: dict[int, Reader] = {
     NULL: family, LOOP: family, ETHERNET: ethernet, 6: token_ring, 9: start(Header.PPP), 10: fddi,
     50: hdlc, 51: start(Header.PPPOE), 100: llc, 104: hdlc, 105: start(Header.WLAN), 107: frame_relay,
     109: encapsulated, LINUX_SLL: cooked, 117: firewall_log, 119: start(Header.PRISM), 123: sunatm,
-    127: start(Header.RADIOTAP), 163: start(Header.AVS), 166: pppd, 192: start(Header.PPI),
-    204: start(Header.PPP, 1), 205: start(Header.HDLC, 1),
+    122: start(Header.LLC, 16), 127: start(Header.RADIOTAP), 128: start(Header.TZSP), 138: typed(16, 18),
+    163: start(Header.AVS), 166: pppd, 178: juniper(Header.ETHERNET), 179: juniper(Header.PPP),
+    180: juniper(Header.FRAME_RELAY), 181: juniper(Header.HDLC), 192: telling("PPI", (2, 2), 4, 8),
+    204: start(Header.PPP, 1), 205: start(Header.HDLC, 1), 206: start(Header.FRAME_RELAY, 1),
+    258: telling("PKTAP", (0, 4), 8, 12),
     226: start(Header.IP, 24), RAW_IPV4: start(Header.IPV4), RAW_IPV6: start(Header.IPV6), 239: netfilter_log,
     240: start(Header.ETHERNET, 4), 242: typed(40, 44), LINUX_SLL2: cooked_2, 281: typed(16, 18),
     282: start(Header.ETHERNET, 4), 284: typed(16, 18), 285: typed(20, 22),
     **dict.fromkeys(RAW_IP, raw),
 }  # fmt: skip
+READERS: dict[Header, Reader] = {Header.LINK: link}

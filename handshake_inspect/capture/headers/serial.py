@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.capture.headers.layers import Header, Layer, Rows, Slice
-from handshake_inspect.capture.headers.link import NLPIDS, Reader, by_ethertype
+from handshake_inspect.capture.headers.link import BRIDGED_ETHERNET, BRIDGING, NLPIDS, Reader, by_ethertype
 
 #: RFC 1661, RFC 3032 §4.3 (MPLS).
 PPP_PROTOCOLS = {0x0021: Header.IPV4, 0x0057: Header.IPV6, 0x0281: Header.MPLS, 0x0283: Header.MPLS}
@@ -86,7 +86,10 @@ def frame_relay(part: Slice, layer: Layer) -> Iterator[Layer]:
     snap = identifier == 0x80
     if snap.any():  # SNAP: organisation and ethertype
         typed, after = having(part, layer.take(snap), skip[snap] + 6, "truncated frame relay header")
-        yield from by_ethertype(part, typed, after - 2, after)
+        organisation = part.long(typed.rows, typed.at + after - 6) & 0xFFFFFF
+        bridged = (organisation == BRIDGING) & np.isin(part.word(typed.rows, typed.at + after - 2), BRIDGED_ETHERNET)
+        yield typed.take(bridged).next(Header.ETHERNET, after[bridged])
+        yield from by_ethertype(part, typed.take(~bridged), after[~bridged] - 2, after[~bridged])
     rest = layer.take(~snap)
     yield from part.following(rest, identifier[~snap], skip[~snap] + 1, NLPIDS, lambda _: other)
 

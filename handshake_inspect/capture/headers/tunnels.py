@@ -2,8 +2,9 @@
 
 In and out: `Layer`s. GRE (RFC 2784, 2890; PPTP's: RFC 2637 §4.1; NVGRE: RFC 7637 §3.2) with ERSPAN (draft-foschiano-
 erspan-03), VXLAN (RFC 7348 §5), Geneve (RFC 8926 §3), GTP-U (3GPP TS 29.281 §5), Teredo (RFC 4380 §5.1), L2TP (RFC
-2661 §3, RFC 3931 §4.1), EtherIP (RFC 3378), AYIYA (draft-massar-v6ops-ayiya), MPLS and GRE in UDP (RFC 7510, 8086).
-A UDP datagram is known by its port; where its header is not what it should be, it stays a datagram.
+2661 §3, RFC 3931 §4.1), EtherIP (RFC 3378), AYIYA (draft-massar-v6ops-ayiya), MPLS and GRE in UDP (RFC 7510, 8086),
+LISP (RFC 9300 §5), MikroTik's EoIP, TZSP. A UDP datagram is known by its port; where its header is not what it should
+be, it stays a datagram.
 """
 
 from __future__ import annotations
@@ -26,17 +27,24 @@ from handshake_inspect.capture.headers.link import (
 CHECKSUM, ROUTING, KEY, SEQUENCE, ACKNOWLEDGMENT, VERSION = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080, 7
 #: What may follow GRE besides what may follow Ethernet. Aruba's access points send 802.11 under a number per queue.
 GRE_PROTOCOLS = {
-    **ETHERTYPES, 0x88BE: Header.ERSPAN_2, 0x22EB: Header.ERSPAN_3, 0x883E: Header.WCCP,
+    **ETHERTYPES, 0x88BE: Header.ERSPAN, 0x22EB: Header.ERSPAN, 0x883E: Header.WCCP, 0x6400: Header.ETHERNET,
     0x6559: Header.FRAME_RELAY,
     **dict.fromkeys(range(0x8200, 0x8380, 0x10), Header.WLAN),
 }  # fmt: skip
-BRIDGED, ERSPAN = 0x6558, 0x88BE
+BRIDGED, ERSPAN, PPP, EOIP = 0x6558, 0x88BE, 0x880B, 0x6400
 #: VXLAN's generic protocol extension: what its next protocol field says.
 VXLAN_GPE_PROTOCOLS = NSH_PROTOCOLS
 #: 2001:0::/32.
 TEREDO_PREFIX = 0x20010000
 #: GTP-U: the message that carries a packet; more extension headers are taken for damage.
 G_PDU, MOST_EXTENSIONS = 255, 16
+#: Stands for the instance of LISP where there is none: real ones have 24 bits.
+NO_INSTANCE = 1 << 24
+#: TZSP: what its field of two octets says is inside; more tagged fields are taken for damage.
+TZSP_FRAMES = {
+    1: Header.ETHERNET, 4: Header.PPP, 7: Header.IP, 18: Header.WLAN, 119: Header.PRISM, 127: Header.AVS,
+}  # fmt: skip
+MOST_TAGS = 64
 
 
 # --- carried by IP --------------------------------------------------------------------------------------------------
@@ -48,16 +56,20 @@ def gre(part: Slice, layer: Layer) -> Iterator[Layer]:
     if not len(layer.rows):
         return
     flags = part.word(layer.rows, layer.at)
-    good = part.expect((flags & ROUTING == 0) & (flags & VERSION <= 1), "GRE")
-    layer, flags = layer.take(good), flags[good]
-    enhanced = flags & VERSION == 1
+    protocol, enhanced = part.word(layer.rows, layer.at + 2), flags & VERSION == 1
+    known = np.where(enhanced, np.isin(protocol, (PPP, EOIP)) & (flags & KEY != 0), flags & VERSION == 0)
+    good = part.expect(known & (flags & ROUTING == 0), "GRE")
+    layer, flags, protocol, enhanced = layer.take(good), flags[good], protocol[good], enhanced[good]
     octets = 4 + 4 * sum((flags & bit != 0).astype(np.int64) for bit in (CHECKSUM, KEY, SEQUENCE))
     octets += 4 * (enhanced & (flags & ACKNOWLEDGMENT != 0))
     good = part.expect(part.there(layer) >= octets, "truncated GRE header")
-    layer, flags, octets, enhanced = layer.take(good), flags[good], octets[good], enhanced[good]
-    protocol = part.word(layer.rows, layer.at + 2)
+    layer, flags, octets, protocol, enhanced = (
+        layer.take(good), flags[good], octets[good], protocol[good], enhanced[good],
+    )  # fmt: skip
     bridge = (protocol == BRIDGED) & (flags & (CHECKSUM | KEY | SEQUENCE) == KEY) & ~enhanced
-    kinds = np.select([enhanced, bridge, flags & KEY != 0], [PPTP, NVGRE, KEYED_GRE], PLAIN_GRE)
+    mikrotik = enhanced & (protocol == EOIP)
+    conditions = [mikrotik, enhanced, bridge, flags & KEY != 0]
+    kinds = np.select(conditions, [MIKROTIK, PPTP, NVGRE, KEYED_GRE], PLAIN_GRE)
     for kind in np.unique(kinds).tolist():
         mask = kinds == kind
         some, numbers, skip = _named_gre(part, layer.take(mask), kind, flags[mask]), protocol[mask], octets[mask]
@@ -70,7 +82,7 @@ def gre(part: Slice, layer: Layer) -> Iterator[Layer]:
         yield from part.following(some, numbers, skip, GRE_PROTOCOLS, ethertype_name)
 
 
-PLAIN_GRE, KEYED_GRE, NVGRE, PPTP = range(4)
+PLAIN_GRE, KEYED_GRE, NVGRE, PPTP, MIKROTIK = range(5)
 
 
 def _named_gre(part: Slice, layer: Layer, kind: int, flags: Rows) -> Layer:
@@ -80,25 +92,24 @@ def _named_gre(part: Slice, layer: Layer, kind: int, flags: Rows) -> Layer:
     number = part.long(layer.rows, layer.at + 4 + np.where(flags & CHECKSUM != 0, 4, 0))
     if kind == NVGRE:
         return part.around(layer, lambda each: f"nvgre:{each}", number >> 8, key=True)
+    if kind == MIKROTIK:  # the payload's length, and the tunnel in little-endian order
+        number = part.little(layer.rows, layer.at + 6, 2)
+        return part.around(layer, lambda each: f"eoip:{each}", number, key=True)
     if kind == PPTP:
         return part.around(layer, lambda each: f"pptp:{each}", number & 0xFFFF, key="pptp")
     return part.around(layer, lambda each: f"gre:{each}", number, key="gre")
 
 
-def erspan_2(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Type II: version and VLAN, session in 10 bits, index; then the mirrored frame."""
-    yield from _mirrored(part, part.enough(layer, 8, "truncated ERSPAN header"), 8)
-
-
-def erspan_3(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Type III: 12 octets, of which the last bit says that 8 more follow."""
-    layer = part.enough(layer, 12, "truncated ERSPAN header")
-    yield from _mirrored(part, layer, 12 + 8 * (part.octet(layer.rows, layer.at + 11) & 1))
-
-
-def _mirrored(part: Slice, layer: Layer, skip: int | Rows) -> Iterator[Layer]:
+def erspan(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """Version and VLAN, session in 10 bits; 8 octets in all. Of version 2 12, and 8 more if the last bit says so."""
+    layer = part.enough(layer, 8, "truncated ERSPAN header")
+    third = part.octet(layer.rows, layer.at) >> 4 == 2
+    good = part.expect(~third | (part.there(layer) >= 12), "truncated ERSPAN header")
+    layer, third = layer.take(good), third[good]
+    more = part.octet(layer.rows, layer.at + np.where(third, 11, 0)) & 1
     session = part.word(layer.rows, layer.at + 2) & 0x3FF
-    yield part.around(layer, lambda each: f"erspan:{each}", session, key="erspan").next(Header.ETHERNET, skip)
+    layer = part.around(layer, lambda each: f"erspan:{each}", session, key="erspan")
+    yield layer.next(Header.ETHERNET, np.where(third, 12 + 8 * more, 8))
 
 
 def wccp(part: Slice, layer: Layer) -> Iterator[Layer]:
@@ -125,9 +136,16 @@ def l2tp_ip(part: Slice, layer: Layer) -> Iterator[Layer]:
     yield from layers
 
 
+def tzsp_frame(part: Slice, layer: Layer) -> Iterator[Layer]:
+    """TZSP as a link type of its own."""
+    entered, layers = tzsp(part, layer)
+    part.expect(entered, "TZSP")
+    yield from layers
+
+
 READERS: dict[Header, Reader] = {
-    Header.GRE: gre, Header.ERSPAN_2: erspan_2, Header.ERSPAN_3: erspan_3, Header.WCCP: wccp,
-    Header.ETHERIP: etherip, Header.L2TP_IP: l2tp_ip,
+    Header.GRE: gre, Header.ERSPAN: erspan, Header.WCCP: wccp, Header.ETHERIP: etherip, Header.L2TP_IP: l2tp_ip,
+    Header.TZSP: tzsp_frame,
 }  # fmt: skip
 
 
@@ -312,6 +330,37 @@ def gre_in_udp(part: Slice, layer: Layer) -> Entered:
     return good, [layer.take(good).next(Header.GRE, 0)]
 
 
+def lisp(part: Slice, layer: Layer) -> Entered:
+    """RFC 9300 §5.3: flags, nonce; instance in 24 bits if the I flag is set, or locators; then IP."""
+    good = _has(part, layer, 9, lambda at: np.isin(part.octet(layer.rows, at + 8) >> 4, (4, 6)))
+    inner = layer.take(good)
+    has_instance = part.octet(inner.rows, inner.at) & 0x08 != 0
+    number = np.where(has_instance, part.long(inner.rows, inner.at + 4) >> 8, NO_INSTANCE)
+    spell: Callable[[int], str] = lambda each: "lisp" if each == NO_INSTANCE else f"lisp:{each}"  # noqa: E731
+    return good, [part.around(inner, spell, number, key=True).next(Header.IP, 8)]
+
+
+def tzsp(part: Slice, layer: Layer) -> Entered:
+    """TaZmen Sniffer Protocol: version 1, type, what is inside; tagged fields up to tag 1; the frame."""
+    there = part.there(layer)
+    good = _has(part, layer, 5, lambda at: part.word(layer.rows, at) <= 0x0101)
+    good &= part.octet(layer.rows, np.where(good, layer.at, 0)) == 1
+    skip, going = np.full(len(layer.rows), 4), good.copy()
+    for _ in range(MOST_TAGS):
+        place = layer.at + np.where(going & (there > skip), skip, 0)
+        kind, length = part.octet(layer.rows, place), part.octet(layer.rows, place + 1)
+        skip += going * np.where(kind <= 1, 1, 2 + length)
+        good &= there >= skip
+        going &= good & (kind != 1)
+        if not going.any():
+            break
+    good &= ~going
+    inside = part.word(layer.rows, np.where(good, layer.at + 2, 0))
+    good &= np.isin(inside, [*TZSP_FRAMES])
+    inner = part.around(layer.take(good), lambda _: "tzsp", key=True)
+    return good, list(part.following(inner, inside[good], skip[good], TZSP_FRAMES, str))
+
+
 def _has(part: Slice, layer: Layer, octets: int, is_one: Callable[[Rows], Mask]) -> Mask:
     """Which rows have so many octets, and are what `is_one` says, which is told where the layer begins?"""
     enough = part.there(layer) >= octets
@@ -327,7 +376,8 @@ def _with_network(part: Slice, layer: Layer, word: str) -> Layer:
 
 #: Readers by the port that a datagram goes to, and by the port of either end.
 BY_DESTINATION = {
-    4789: vxlan, 8472: vxlan, 4790: vxlan_gpe, 6081: geneve, 6635: mpls_in_udp, 4754: gre_in_udp,
+    4789: vxlan, 8472: vxlan, 4790: vxlan_gpe, 6081: geneve, 6635: mpls_in_udp, 4754: gre_in_udp, 4341: lisp,
+    37008: tzsp,
 }  # fmt: skip
 BY_EITHER = {2152: gtp, 3386: gtp_0, 3544: teredo, 1701: l2tp, 5072: ayiya}
 _IS_DESTINATION, _IS_EITHER = np.zeros(1 << 16, np.bool_), np.zeros(1 << 16, np.bool_)

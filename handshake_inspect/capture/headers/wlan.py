@@ -1,8 +1,8 @@
 """IEEE 802.11 frames in columns: what is readable of them, and the headers that monitoring puts before them.
 
-In and out: `Layer`s. IEEE 802.11 §9.2.3 (general frame format), §9.3.2.2 (A-MSDU); radiotap.org; CACE's PPI; the
-headers of Prism and AVS drivers. Only data frames that are whole and not encrypted hold something for us; the others
-are counted by kind.
+In and out: `Layer`s. IEEE 802.11 §9.2.3 (general frame format), §9.2.4.8.3 (mesh), §9.3.2.2 (A-MSDU); radiotap.org;
+the headers of Prism and AVS drivers. Only data frames that are whole and not encrypted hold something for us; the
+others are counted by kind.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ import numpy as np
 
 from handshake_inspect.capture.headers.layers import Header, Layer, Mask, PerRow, Rows, Slice
 from handshake_inspect.capture.headers.link import Reader
-from handshake_inspect.capture.headers.link_types import LINK_TYPES
 
 #: Frame control: two bits of type, of which 2 is data; its subtypes with bit 4 have none, those with 8 a QoS field.
 OTHER_KINDS = {0: "management", 1: "control", 3: "extension"}
 NO_DATA, QOS = 0x40, 0x80
 TO_DS, FROM_DS, MORE_FRAGMENTS, PROTECTED, ORDER = 0x01, 0x02, 0x04, 0x40, 0x80
-#: Bit of the QoS field: the frame is an aggregate of several.
-AGGREGATE = 0x80
+#: Bits of the octets of the QoS field: the frame is an aggregate of several; in a mesh, it has a mesh control field.
+AGGREGATE, MESH = 0x80, 0x01
 #: Radiotap: field 0 is a time of 8 octets, field 1 the flags, of which 0x20 says that the frame's header is padded.
 RADIOTAP_TIME, RADIOTAP_FLAGS, PADDED = 1, 2, 0x20
 #: The magic of AVS headers, in the field in which Prism headers have a message number.
@@ -32,7 +31,7 @@ MOST_WORDS, MOST_SUBFRAMES = 16, 256
 def radiotap(part: Slice, layer: Layer) -> Iterator[Layer]:
     """Version, pad, length, words of field bits (all little-endian), the fields; then the frame."""
     layer = part.enough(layer, 8, "truncated radiotap header")
-    layer, length = _past(part, layer, _little(part, layer, 2, 2), 8, "radiotap header")
+    layer, length = _past(part, layer, part.little(layer.rows, layer.at + 2, 2), 8, "radiotap header")
     if len(layer.rows):
         padded = _is_padded(part, layer, length)
         for mask, note in ((~padded, 0), (padded, PADDED)):
@@ -57,19 +56,6 @@ def _is_padded(part: Slice, layer: Layer, length: Rows) -> Mask:
     return padded
 
 
-def ppi(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Version, flags, length and the link type of what follows, little-endian."""
-    layer = part.enough(layer, 8, "truncated PPI header")
-    layer, length = _past(part, layer, _little(part, layer, 2, 2), 8, "PPI header")
-    link_type = _little(part, layer, 4, 4)
-    for each in np.unique(link_type).tolist():
-        mask = link_type == each
-        if each in LINK_TYPES:
-            yield from LINK_TYPES[each](part, layer.take(mask).next(Header.LINK, length[mask]))
-        else:
-            part.unread[f"PPI with link type {each}"] += int(np.count_nonzero(mask))
-
-
 def prism(part: Slice, layer: Layer) -> Iterator[Layer]:
     """Message number and length of four octets each, in the host's byte order; some drivers write AVS headers here."""
     layer = part.enough(layer, 8, "truncated Prism header")
@@ -77,7 +63,7 @@ def prism(part: Slice, layer: Layer) -> Iterator[Layer]:
     if is_avs.any():
         yield layer.take(is_avs).next(Header.AVS, 0)
     layer = layer.take(~is_avs)
-    little = _little(part, layer, 4, 4)
+    little = part.little(layer.rows, layer.at + 4, 4)
     length = np.where(little > 0xFFFF, part.long(layer.rows, layer.at + 4), little)
     layer, length = _past(part, layer, length, 8, "Prism header")
     yield layer.next(Header.WLAN, length)
@@ -88,14 +74,6 @@ def avs(part: Slice, layer: Layer) -> Iterator[Layer]:
     layer = part.enough(layer, 8, "truncated AVS header")
     layer, length = _past(part, layer, part.long(layer.rows, layer.at + 4), 8, "AVS header")
     yield layer.next(Header.WLAN, length)
-
-
-def _little(part: Slice, layer: Layer, at: int, octets: int) -> Rows:
-    """Return a little-endian number at `at` of each layer."""
-    number = np.zeros(len(layer.rows), np.int64)
-    for place in range(octets):
-        number |= part.octet(layer.rows, layer.at + at + place) << 8 * place
-    return number
 
 
 def _past(part: Slice, layer: Layer, length: Rows, least: int, name: str) -> tuple[Layer, Rows]:
@@ -116,10 +94,25 @@ def frame(part: Slice, layer: Layer) -> Iterator[Layer]:
         skip = skip + 3 & ~3
     enough = part.expect(part.there(layer) >= skip, "truncated 802.11 header")
     layer, qos, qos_at, skip = layer.take(enough), qos[enough], qos_at[enough], skip[enough]
-    several = qos & (part.octet(layer.rows, layer.at + np.where(qos, qos_at, 0)) & AGGREGATE != 0)
+    control = part.word(layer.rows, layer.at + np.where(qos, qos_at, 0))
+    several = qos & (control >> 8 & AGGREGATE != 0)
+    in_mesh = qos & ~several & (control & MESH != 0)
+    if in_mesh.any():
+        skip = skip + np.where(in_mesh, _mesh_control(part, layer, skip), 0)
     for mask, header in ((~several, Header.LLC), (several, Header.AMSDU)):
         if mask.any():
             yield layer.take(mask).next(header, skip[mask])
+
+
+def _mesh_control(part: Slice, layer: Layer, at: Rows) -> Rows:
+    """Return the octets of the mesh control field at `at` of each frame: six, and six for each address more.
+
+    0 where there is none: outside of meshes its bit of the QoS field has another meaning, but there LLC begins.
+    """
+    from_ds = part.octet(layer.rows, layer.at + 1) & FROM_DS != 0
+    known = from_ds & (part.there(layer) > at)
+    addresses = part.octet(layer.rows, layer.at + np.where(known, at, 0))
+    return np.where(known & (addresses <= 2), 6 + 6 * addresses, 0)
 
 
 def _readable(part: Slice, layer: Layer) -> Layer:
@@ -154,5 +147,5 @@ def aggregate(part: Slice, layer: Layer, most: int) -> Iterator[Layer]:
 
 
 READERS: dict[Header, Reader] = {
-    Header.RADIOTAP: radiotap, Header.PPI: ppi, Header.PRISM: prism, Header.AVS: avs, Header.WLAN: frame,
+    Header.RADIOTAP: radiotap, Header.PRISM: prism, Header.AVS: avs, Header.WLAN: frame,
 }  # fmt: skip

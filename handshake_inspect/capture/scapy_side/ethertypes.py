@@ -22,6 +22,7 @@ SMALLEST_ETHERTYPE = 0x600
 ETHERTYPES = {
     IPV4: "ipv4", IPV6: "ipv6", PPPOE: "pppoe", 0x6558: "ethernet", 0x880B: "ppp", 0x894F: "nsh", 0x88E7: "802.1ah",
     0x8903: "fabricpath", 0x8926: "vntag", 0x8909: "cmd", 0x22F3: "trill", 0x892F: "hsr",
+    0x893F: "etag", 0xF1C1: "rtag", 0x88E5: "macsec",
     **dict.fromkeys(MPLS, "mpls"), **dict.fromkeys(VLAN_TYPES, "vlan"),
 }  # fmt: skip
 #: Ethertypes besides IP's by which the Ethernet frame of a pseudowire is recognised.
@@ -68,6 +69,8 @@ TAGS = {
     "cmd": Tag(layers.CiscoMetaData, 8, "Cisco MetaData header", "cmd"),
     "trill": Tag(layers.TrillHeader, 6, "TRILL header", "trill", "ethernet"),
     "hsr": Tag(layers.HsrTag, 6, "HSR tag", "hsr"),
+    "etag": Tag(layers.ETag, 8, "E-TAG", "etag"),
+    "rtag": Tag(layers.RTag, 6, "R-TAG", "rtag"),
 }
 
 
@@ -78,6 +81,18 @@ def tag(place: Place) -> Iterator[Place]:
     options = 4 * header.words if place.kind == "trill" else 0
     number = header.type if kind.below == "ethertype" else 0
     yield place.after(octets + options, kind.below, number).named(kind.word.format(header))
+
+
+def macsec(place: Place) -> Iterator[Place]:
+    """MACsec (IEEE 802.1AE §9) that only protects integrity; the channel may follow the tag, then an Ethertype."""
+    header, octets = header_at(place, layers.MacSec, 6, "MACsec tag")
+    if header.version or header.encrypted or header.changed:
+        raise Unread("MACsec")
+    octets += 8 * header.channel
+    if len(place.octets) < octets + 2:
+        raise Unread("truncated MACsec tag")
+    number = int.from_bytes(place.octets[octets : octets + 2])
+    yield place.after(octets + 2, "ethertype", number).named("macsec")
 
 
 def nsh(place: Place) -> Iterator[Place]:
@@ -134,5 +149,6 @@ def looks_like_ip(place: Place) -> str | None:
 
 
 STEPS: dict[str, Step] = {
-    "ethernet": ethernet, "ethertype": ethertype, "nsh": nsh, "mpls": mpls, **dict.fromkeys(TAGS, tag),
+    "ethernet": ethernet, "ethertype": ethertype, "macsec": macsec, "nsh": nsh, "mpls": mpls,
+    **dict.fromkeys(TAGS, tag),
 }  # fmt: skip

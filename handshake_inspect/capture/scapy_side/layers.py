@@ -57,11 +57,12 @@ from scapy.packet import NoPayload, Packet
 # fmt: off
 __all__ = [  # noqa: RUF022 (by name)
     "AVSWLANHeader", "Ayiya", "CHDLC", "CiscoMetaData", "conf", "CookedLinux", "CookedLinuxV2", "Dot11", "Dot11QoS",
-    "Dot1AH", "Dot1Q", "Enc", "ERSPAN_II", "ERSPAN_III", "Ether", "EtherIP", "Extension", "FabricPath", "Fddi",
-    "FrameRelay", "GENEVE", "GRE", "GRE_PPTP", "GTPHeader", "GtpVersion0", "HsrTag", "ICMP", "Infiniband", "IP",
-    "IpComp", "IPv6", "IPv6ExtHdrFragment", "L2TP", "L2tpVersion3", "LLC", "LoopbackOpenBSD", "MPLS", "NflogAttribute",
-    "NoPayload", "NshStart", "PfLogStart", "PPI", "PPP", "PPPoE", "PrismStart", "RadioTapStart", "read_header", "SNAP",
-    "Subframe", "SunAtm", "TCP", "TeredoAuthentication", "TokenRing", "TrillHeader", "UDP", "VnTag", "VXLAN",
+    "Dot1AH", "Dot1Q", "Enc", "EoIp", "ERSPAN_II", "ERSPAN_III", "ETag", "Ether", "EtherIP", "Extension",
+    "FabricPath", "Fddi", "FrameRelay", "GENEVE", "GRE", "GRE_PPTP", "GTPHeader", "GtpVersion0", "HsrTag", "ICMP",
+    "Infiniband", "IP", "IpComp", "IPv6", "IPv6ExtHdrFragment", "JuniperStart", "L2TP", "L2tpVersion3", "Lisp",
+    "LLC", "LoopbackOpenBSD", "MacSec", "MPLS", "NflogAttribute", "NoPayload", "NshStart", "PfLogStart",
+    "PktapStart", "PPI", "PPP", "PPPoE", "PrismStart", "RadioTapStart", "read_header", "RTag", "SNAP", "Subframe",
+    "SunAtm", "TCP", "TeredoAuthentication", "TokenRing", "TrillHeader", "TzspStart", "UDP", "VnTag", "VXLAN",
     "VxlanGpe",
 ]
 # fmt: on
@@ -102,6 +103,21 @@ class PfLogStart(Packet):
     """OpenBSD's packet filter log: its length without padding, and the address family."""
 
     fields_desc = PFLog.fields_desc[:2]
+
+
+class PktapStart(Packet):
+    """Apple's PKTAP: length, kind of record, link type of what follows; more that does not matter here."""
+
+    fields_desc = (LEIntField("length", 108), LEIntField("next", 1), LEIntField("dlt", 1))
+
+
+class JuniperStart(Packet):
+    """Juniper: magic; an extension follows; there is no link header."""
+
+    fields_desc = (
+        StrFixedLenField("magic", b"MGC", 3), BitField("extended", 0, 1), BitField("reserved", 0, 5),
+        BitField("bare", 0, 1), BitField("direction", 0, 1),
+    )  # fmt: skip
 
 
 class Subframe(Packet):
@@ -182,6 +198,28 @@ class CiscoMetaData(Packet):
     )  # fmt: skip
 
 
+class ETag(Packet):
+    """IEEE 802.1BR §7: an E-TAG."""
+
+    fields_desc = (StrFixedLenField("control", b"", 6), ShortField("type", 0))
+
+
+class RTag(Packet):
+    """IEEE 802.1CB §7.8: an R-TAG."""
+
+    fields_desc = (ShortField("reserved", 0), ShortField("sequence", 0), ShortField("type", 0))
+
+
+class MacSec(Packet):
+    """IEEE 802.1AE §9: the tag without the channel that may follow it."""
+
+    fields_desc = (
+        BitField("version", 0, 1), BitField("end_station", 0, 1), BitField("channel", 0, 1), BitField("copy", 0, 1),
+        BitField("encrypted", 0, 1), BitField("changed", 0, 1), BitField("association", 0, 2),
+        ByteField("short_length", 0), IntField("number", 0),
+    )  # fmt: skip
+
+
 class TrillHeader(Packet):
     """RFC 6325 §3; `words`: length of the options."""
 
@@ -216,6 +254,28 @@ class IpComp(Packet):
     """RFC 3173 §3.1."""
 
     fields_desc = (ByteField("nh", 59), ByteField("flags", 0), ShortField("cpi", 0))
+
+
+class EoIp(Packet):
+    """MikroTik's Ethernet over IP: GRE of version 1, of which the key is a length and the tunnel."""
+
+    fields_desc = (ShortField("flags", 0x2001), ShortField("type", 0x6400), ShortField("length", 0),
+                   LEShortField("tunnel", 0))  # fmt: skip
+
+
+class Lisp(Packet):
+    """RFC 9300 §5.3; the instance is there if its flag is set."""
+
+    fields_desc = (
+        BitField("flags", 0, 4), BitField("has_instance", 0, 1), BitField("more_flags", 0, 3),
+        ThreeBytesField("nonce", 0), ThreeBytesField("instance", 0), ByteField("locators", 0),
+    )  # fmt: skip
+
+
+class TzspStart(Packet):
+    """TaZmen Sniffer Protocol: tagged fields follow."""
+
+    fields_desc = (ByteField("version", 1), ByteField("kind", 0), ShortField("inside", 1))
 
 
 class VxlanGpe(Packet):

@@ -12,18 +12,24 @@ from collections.abc import Iterator
 from handshake_inspect.capture.headers.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.scapy_side import layers as layers
 from handshake_inspect.capture.scapy_side.ethertypes import IP_LLC, SNAP_LLC
-from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, header_at
+from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, fixed_header_at, header_at
 
 #: Link type -> octets to skip, and the kind of the place behind them.
 LINK_TYPES = {
     0: (0, "loopback"), 1: (0, "ethernet"), 6: (0, "token ring"), 9: (0, "ppp"), 10: (0, "fddi"), 12: (0, "raw"),
     14: (0, "raw"), 50: (0, "ppp"), 51: (0, "pppoe"), 100: (0, "llc"), 101: (0, "raw"), 104: (0, "hdlc"),
     105: (0, "802.11"), 107: (0, "frame relay"), 108: (0, "loopback"), 109: (0, "enc"), 113: (0, "cooked"),
-    117: (0, "pflog"), 119: (0, "prism"), 123: (0, "sunatm"), 127: (0, "radiotap"), 163: (0, "avs"), 166: (1, "ppp"),
-    192: (0, "ppi"), 204: (1, "ppp"), 205: (1, "hdlc"), 228: (0, "ipv4"), 229: (0, "ipv6"), 239: (0, "nflog"),
+    117: (0, "pflog"), 119: (0, "prism"), 122: (16, "llc"), 123: (0, "sunatm"), 127: (0, "radiotap"), 128: (0, "tzsp"),
+    138: (16, "1394"), 163: (0, "avs"), 166: (1, "ppp"), 178: (0, "juniper"), 179: (0, "juniper"), 180: (0, "juniper"),
+    181: (0, "juniper"), 192: (0, "ppi"), 204: (1, "ppp"), 205: (1, "hdlc"), 206: (1, "frame relay"), 258: (0, "pktap"),
+    228: (0, "ipv4"), 229: (0, "ipv6"), 239: (0, "nflog"),
     240: (4, "ethernet"), 242: (0, "infiniband"), 276: (0, "cooked"),
 }  # fmt: skip
 LINUX_SLL2, PPP_PPPD = 276, 166
+#: Devices of Linux whose cooked frames have no Ethertype; link type of Juniper -> kind of the place behind its header.
+DEVICES = {770: "frame relay", 803: "radiotap"}
+NETLINK = 824
+JUNIPER = {178: "ethernet", 179: "ppp", 180: "frame relay", 181: "hdlc"}
 #: Address families of BSD; that of IPv6 differs by system, and NFLOG has Linux's.
 AF_INET, AF_INET6 = 2, (10, 24, 28, 30)
 #: PPP protocol -> kind of the place behind it.
@@ -32,6 +38,9 @@ PPP_PROTOCOLS = {0x0021: "ipv4", 0x0057: "ipv6", 0x0281: "mpls", 0x0283: "mpls"}
 CISCO_ADDRESSES = (0x0F, 0x8F)
 #: Network layer protocol identifiers (RFC 2427 §3) -> kind of the place behind them.
 NLPIDS = {0xCC: "ipv4", 0x8E: "ipv6", 0xCF: "ppp", 0x80: "snap"}
+ROUTED_NLPIDS, OSI_LLC = (0xCC, 0x8E, 0xCF), b"\xfe\xfe\x03"
+#: Organisation and types of bridged Ethernet (RFC 2427 §4.2, RFC 2684 §5.2).
+BRIDGING_OUI, BRIDGED_ETHERNET = 0x0080C2, (1, 7)
 #: Organisations whose SNAP types are Ethertypes: RFC 1042's, and the bridge tunnel of IEEE 802.1H.
 ETHERTYPE_OUIS = (0x000000, 0x0000F8)
 #: Linux NFLOG: the attribute that is the packet; bits of the type that are flags.
@@ -44,7 +53,7 @@ def link(place: Place) -> Iterator[Place]:
         yield from whatever_scapy_finds(place)
         return
     octets, kind = LINK_TYPES[place.number]
-    number = place.number if kind in ("ppp", "cooked") else 0
+    number = place.number if kind in ("ppp", "cooked", "juniper") else 0
     if len(place.octets) < octets:
         raise Unread(f"truncated {LINK_TYPE_NAMES.get(place.number, f'link type {place.number}')} header")
     yield place.after(octets, kind, number)
@@ -99,7 +108,55 @@ def cooked(place: Place) -> Iterator[Place]:
     """Linux cooked, v1 and v2: the protocol is an Ethertype."""
     kind, octets = (layers.CookedLinuxV2, 20) if place.number == LINUX_SLL2 else (layers.CookedLinux, 16)
     header, _ = header_at(place, kind, octets, "Linux cooked header")
+    if header.lladdrtype in DEVICES:
+        yield place.after(octets, DEVICES[header.lladdrtype])
+        return
+    if header.lladdrtype == NETLINK:
+        raise Unread("netlink message")
     yield place.after(octets, "ethertype", header.proto)
+
+
+def ppi(place: Place) -> Iterator[Place]:
+    """Per-Packet Information: its length, and the link type behind it."""
+    header = fixed_header_at(place, layers.PPI, 8, "PPI header")
+    yield from told(place, header.len, 8, header.dlt, "PPI")
+
+
+def pktap(place: Place) -> Iterator[Place]:
+    """Apple's PKTAP says the same."""
+    header, _ = header_at(place, layers.PktapStart, 12, "PKTAP header")
+    yield from told(place, header.length, 12, header.dlt, "PKTAP")
+
+
+def told(place: Place, octets: int, least: int, link_type: int, name: str) -> Iterator[Place]:
+    """A header that says its length and the link type of what follows."""
+    if not least <= octets <= len(place.octets):
+        raise Unread(f"truncated {name} header")
+    if link_type >= 1 << 16:
+        raise Unread(f"{name} with a link type that cannot be")
+    if link_type not in LINK_TYPES:
+        raise Unread(f"{name} with link type {link_type}")
+    yield place.after(octets, "link", link_type)
+
+
+def juniper(place: Place) -> Iterator[Place]:
+    """Juniper: magic, flags, perhaps an extension; then the link header, or four octets and IP."""
+    header, octets = header_at(place, layers.JuniperStart, 4, "Juniper header")
+    if header.magic != b"MGC":
+        raise Unread("Juniper header")
+    if header.extended:
+        octets += 2 + int.from_bytes(place.octets[4:6])
+    octets += 4 * header.bare
+    if len(place.octets) < octets:
+        raise Unread("truncated Juniper header")
+    yield place.after(octets, "raw" if header.bare else JUNIPER[place.number])
+
+
+def ip_over_1394(place: Place) -> Iterator[Place]:
+    """Apple's IP over IEEE 1394: an Ethertype, behind the addresses."""
+    if len(place.octets) < 2:
+        raise Unread("truncated IP over IEEE 1394 header")
+    yield place.after(2, "ethertype", int.from_bytes(place.octets[:2]))
 
 
 # --- PPP and its relatives --------------------------------------------------------------------------------------------
@@ -157,18 +214,23 @@ def frame_relay(place: Place) -> Iterator[Place]:
 
 
 def llc(place: Place) -> Iterator[Place]:
-    """IEEE 802.2: SNAP, or IP's own SAP."""
+    """IEEE 802.2: SNAP, or IP's own SAP; RFC 2684 §5.1 and RFC 2364 §4: an NLPID behind that of OSI."""
     if place.octets[:3] == IP_LLC:
         yield place.after(3, "ipv4")
+    elif place.octets[:3] == OSI_LLC and int.from_bytes(place.octets[3:4]) in ROUTED_NLPIDS:
+        yield place.after(4, NLPIDS[place.octets[3]])
     elif place.octets[:3] == SNAP_LLC and len(place.octets) >= 8:
-        yield place.after(3, "snap")
+        yield place.after(3, "snap", 2)
     else:
         raise Unread("LLC")
 
 
 def snap(place: Place) -> Iterator[Place]:
-    """RFC 1042: an organisation and a type."""
+    """RFC 1042: an organisation and a type. The place's number is how many octets align bridged Ethernet behind it."""
     header, octets = header_at(place, layers.SNAP, 5, "SNAP header")
+    if header.OUI == BRIDGING_OUI and header.code in BRIDGED_ETHERNET:
+        yield place.after(octets + place.number, "ethernet")
+        return
     if header.OUI not in ETHERTYPE_OUIS:
         raise Unread("LLC")
     yield place.after(octets, "ethertype", header.code)
@@ -249,5 +311,6 @@ def nflog_attribute(octets: bytes, swapped: bool) -> tuple[int, int]:
 STEPS: dict[str, Step] = {
     "link": link, "raw": raw, "loopback": loopback, "cooked": cooked, "ppp": ppp, "pppoe": pppoe, "hdlc": hdlc,
     "frame relay": frame_relay, "llc": llc, "snap": snap, "fddi": fddi, "token ring": token_ring, "sunatm": sunatm,
-    "infiniband": infiniband, "enc": enc, "pflog": pflog, "nflog": nflog,
+    "infiniband": infiniband, "enc": enc, "pflog": pflog, "nflog": nflog, "ppi": ppi, "pktap": pktap,
+    "juniper": juniper, "1394": ip_over_1394,
 }  # fmt: skip

@@ -18,14 +18,18 @@ from handshake_inspect.capture.scapy_side.links import PPP_PROTOCOLS
 from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, header_at
 
 #: IP protocol -> kind of the place behind the IP header.
-IP_PROTOCOLS = {47: "gre", 97: "etherip", 115: "l2tp over ip", 137: "mpls in ip"}
+IP_PROTOCOLS = {47: "gre", 97: "etherip", 115: "l2tp over ip", 137: "mpls in ip", 143: "ethernet in ip", 145: "nsh"}
 #: Protocol types of GRE that are no Ethertypes.
 ERSPAN, ERSPAN_3, WCCP, PPP, BRIDGED, ARUBA = 0x88BE, 0x22EB, 0x883E, 0x880B, 0x6558, range(0x8200, 0x8371, 16)
+EOIP = b"\x64\x00"
 #: Where what L2TPv3 carries may begin behind the session: cookies of 0, 4 and 8 octets, a sublayer of 0 or 4.
 L2TP_OFFSETS = tuple(cookie + sublayer for cookie in (0, 4, 8) for sublayer in (0, 4))
 #: Message type of GTP that carries a packet.
 T_PDU = 255
 TEREDO_PREFIX = bytes.fromhex("20010000")
+#: What TZSP says is inside -> kind of the place; more tagged fields are taken for damage.
+TZSP_FRAMES = {1: "ethernet", 4: "ppp", 7: "raw", 18: "802.11", 119: "prism", 127: "avs"}
+MOST_TAGS = 64
 #: Next protocol of VXLAN-GPE -> kind of the place behind it.
 GPE_PROTOCOLS = {1: "ipv4", 2: "ipv6", 3: "ethernet", 4: "nsh", 5: "mpls"}
 
@@ -38,7 +42,7 @@ def gre(place: Place) -> Iterator[Place]:
     if len(place.octets) >= 4 and (place.octets[0] & 0x40 or place.octets[1] & 7 > 1):
         raise Unread("GRE")
     if len(place.octets) >= 4 and place.octets[1] & 7 == 1:
-        yield pptp(place)
+        yield eoip(place) if place.octets[2:4] == EOIP else pptp(place)
         return
     header, octets = header_at(place, layers.GRE, 4, "GRE header")
     plain = not header.chksum_present and not header.seqnum_present
@@ -48,7 +52,7 @@ def gre(place: Place) -> Iterator[Place]:
         return
     if header.proto < SMALLEST_ETHERTYPE:
         raise Unread("GRE")
-    kind = {ERSPAN: "erspan 2" if header.seqnum_present else "erspan 1", ERSPAN_3: "erspan 3", WCCP: "wccp"}.get(
+    kind = {ERSPAN: "erspan" if header.seqnum_present else "erspan 1", ERSPAN_3: "erspan", WCCP: "wccp"}.get(
         header.proto, "802.11" if header.proto in ARUBA else "ethertype"
     )
     word = f"gre:{header.key}" if header.key_present else "gre"
@@ -63,21 +67,29 @@ def pptp(place: Place) -> Place:
     return place.after(octets, "ppp").named(f"pptp:{header.call_id}", "pptp")
 
 
+def eoip(place: Place) -> Place:
+    """MikroTik's: a key, of which half is the tunnel, as in PPTP; then Ethernet."""
+    if not place.octets[0] & 0x20:
+        raise Unread("GRE")
+    header, octets = header_at(place, layers.EoIp, 8, "GRE header")
+    octets += 4 * bool(header.flags & 0x8000) + 4 * bool(header.flags & 0x1000) + 4 * bool(header.flags & 0x80)
+    word = f"eoip:{header.tunnel}"
+    return place.after(octets, "ethernet").named(word, word)
+
+
 def erspan_1(place: Place) -> Iterator[Place]:
     """ERSPAN type I has no header of its own, as GRE then has no sequence number."""
     yield place.after(0, "ethernet").named("erspan", "erspan")
 
 
-def erspan_2(place: Place) -> Iterator[Place]:
-    """ERSPAN type II."""
-    header, octets = header_at(place, layers.ERSPAN_II, 8, "ERSPAN header")
+def erspan(place: Place) -> Iterator[Place]:
+    """ERSPAN type II, or III by its version: the last bit of that says that 8 octets more stand before the frame."""
+    if place.octets[:1] and place.octets[0] >> 4 == 2:
+        header, octets = header_at(place, layers.ERSPAN_III, 12, "ERSPAN header")
+        octets += 8 * header.o
+    else:
+        header, octets = header_at(place, layers.ERSPAN_II, 8, "ERSPAN header")
     yield place.after(octets, "ethernet").named(f"erspan:{header.session_id}", "erspan")
-
-
-def erspan_3(place: Place) -> Iterator[Place]:
-    """ERSPAN type III: the last bit says that 8 octets more stand before the frame."""
-    header, octets = header_at(place, layers.ERSPAN_III, 12, "ERSPAN header")
-    yield place.after(octets + 8 * header.o, "ethernet").named(f"erspan:{header.session_id}", "erspan")
 
 
 def wccp(place: Place) -> Iterator[Place]:
@@ -97,6 +109,11 @@ def etherip(place: Place) -> Iterator[Place]:
 def mpls_in_ip(place: Place) -> Iterator[Place]:
     """RFC 4023: labels."""
     yield place.after(0, "mpls").named("mpls-in-ip", "mpls-in-ip")
+
+
+def ethernet_in_ip(place: Place) -> Iterator[Place]:
+    """RFC 8986 §4.9: a frame, and nothing before it."""
+    yield place.after(0, "ethernet").named("ethernet-in-ip", "ethernet-in-ip")
 
 
 def l2tp_over_ip(place: Place) -> Iterator[Place]:
@@ -240,6 +257,41 @@ def ayiya(place: Place) -> Place | None:
     return place.after(octets, "ipv6").named("ayiya", "ayiya") if octets <= len(place.octets) else None
 
 
+def lisp(place: Place) -> Place | None:
+    """RFC 9300 §5.3: nonce, instance or locators, then IP."""
+    found = layers.read_header(layers.Lisp, place.octets, 8)
+    if found is None:
+        return None
+    word = f"lisp:{found[0].instance}" if found[0].has_instance else "lisp"
+    return ip_by_version(place, found[1], word, word)
+
+
+def tzsp(place: Place) -> Place | None:
+    """TaZmen Sniffer Protocol: tagged fields (0 pads, 1 ends them), then the frame."""
+    found = layers.read_header(layers.TzspStart, place.octets, 4)
+    if found is None or found[0].version != 1 or found[0].kind > 1 or found[0].inside not in TZSP_FRAMES:
+        return None
+    at = found[1]
+    for _ in range(MOST_TAGS):
+        if at >= len(place.octets):
+            return None
+        tag = place.octets[at]
+        if tag > 1 and at + 1 >= len(place.octets):
+            return None
+        at += 1 if tag <= 1 else 2 + place.octets[at + 1]
+        if tag == 1:
+            return place.after(at, TZSP_FRAMES[found[0].inside]).named("tzsp", "tzsp")
+    return None
+
+
+def tzsp_frame(place: Place) -> Iterator[Place]:
+    """The same as a link type."""
+    found = tzsp(place)
+    if found is None:
+        raise Unread("TZSP")
+    yield found
+
+
 def mpls_in_udp(place: Place) -> Place | None:
     """RFC 7510: labels."""
     return place.after(0, "mpls").named("mpls-in-udp", "mpls-in-udp") if len(place.octets) >= 4 else None
@@ -249,6 +301,7 @@ Reader = Callable[[Place], Place | None]
 #: Destination port -> tunnel; port of either end -> tunnel.
 TO_PORT: dict[int, Reader] = {
     4754: gre_in_udp, 4789: vxlan, 8472: vxlan, 4790: vxlan_gpe, 6081: geneve, 6635: mpls_in_udp,
+    4341: lisp, 37008: tzsp,
 }  # fmt: skip
 AT_PORT: dict[int, Reader] = {2152: gtp, 3386: gtp_0, 3544: teredo, 1701: l2tp, 5072: ayiya}
 
@@ -267,6 +320,6 @@ def inside_udp(place: Place, ports: tuple[int, int]) -> Place | None:
 
 
 STEPS: dict[str, Step] = {
-    "gre": gre, "erspan 1": erspan_1, "erspan 2": erspan_2, "erspan 3": erspan_3, "wccp": wccp, "etherip": etherip,
-    "mpls in ip": mpls_in_ip, "l2tp over ip": l2tp_over_ip,
+    "gre": gre, "erspan 1": erspan_1, "erspan": erspan, "wccp": wccp, "etherip": etherip,
+    "mpls in ip": mpls_in_ip, "ethernet in ip": ethernet_in_ip, "l2tp over ip": l2tp_over_ip, "tzsp": tzsp_frame,
 }  # fmt: skip

@@ -1,6 +1,6 @@
 """802.11 data frames and the headers that monitors put before them, through Scapy.
 
-In: a place of radiotap, PPI, Prism, AVS or 802.11. Out: places of LLC, one for each MSDU of a frame. IEEE 802.11-2020
+In: a place of radiotap, Prism, AVS or 802.11. Out: places of LLC, one for each MSDU of a frame. IEEE 802.11-2020
 §9.2 and §9.3.2 (headers), §9.3.2.2 (A-MSDU); the radiotap project's fields TSFT and flags.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from handshake_inspect.capture.scapy_side import layers as layers
-from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, fixed_header_at, header_at
+from handshake_inspect.capture.scapy_side.places import Place, Step, Unread, header_at
 
-DATA = 2
+DATA, FROM_DS = 2, 2
 #: Bits of the subtype of data frames: no data in it; QoS control follows the addresses.
 NULL, QOS = 4, 8
 #: AVS begins with this number, whatever the link type says.
@@ -27,14 +27,6 @@ def radiotap(place: Place) -> Iterator[Place]:
         raise Unread("truncated radiotap header")
     padded = bool(header.Flags and header.Flags.pad)
     yield place.after(header.len, "802.11", int(padded))
-
-
-def ppi(place: Place) -> Iterator[Place]:
-    """Per-Packet Information: its length, and the link type behind it."""
-    header = fixed_header_at(place, layers.PPI, 8, "PPI header")
-    if not 8 <= header.len <= len(place.octets):
-        raise Unread("truncated PPI header")
-    yield place.after(header.len, "link", header.dlt)
 
 
 def prism(place: Place) -> Iterator[Place]:
@@ -71,15 +63,19 @@ def wlan(place: Place) -> Iterator[Place]:
         raise Unread("802.11 protected frame")
     if header.FCfield.MF or header.SC & 0xF:
         raise Unread("802.11 fragment")
-    aggregate = False
+    aggregate, mesh = False, False
     if subtype & QOS:
         control, more = header_at(place.after(octets, "qos"), layers.Dot11QoS, 2, "802.11 header")
+        mesh = bool(place.octets[octets + 1] & 1 and place.octets[1] & FROM_DS)
         # Order in a QoS frame: HT control, 4 octets.
         octets, aggregate = octets + more + 4 * header.FCfield.order, bool(control.A_MSDU_Present)
     if place.number:  # radiotap: padded
         octets = octets + 3 & ~3
     if len(place.octets) < octets:
         raise Unread("truncated 802.11 header")
+    # IEEE 802.11 §9.2.4.8.3: flags that say how many addresses follow the other five octets; LLC begins otherwise.
+    if mesh and not aggregate and place.octets[octets : octets + 1] in (b"\x00", b"\x01", b"\x02"):
+        octets += 6 + 6 * place.octets[octets]
     yield from subframes(place.after(octets, "llc")) if aggregate else (place.after(octets, "llc"),)
 
 
@@ -94,4 +90,4 @@ def subframes(place: Place) -> Iterator[Place]:
         at += octets + header.len + 3 & ~3
 
 
-STEPS: dict[str, Step] = {"radiotap": radiotap, "ppi": ppi, "prism": prism, "avs": avs, "802.11": wlan}
+STEPS: dict[str, Step] = {"radiotap": radiotap, "prism": prism, "avs": avs, "802.11": wlan}
