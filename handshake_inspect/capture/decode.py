@@ -1,10 +1,10 @@
 """A block of records -> tables of TCP segments, UDP datagrams and ICMP errors; what holds none is counted by kind.
 
-In: `Records`. Out: `Block`. RFC 9293 §3.1, RFC 768; what stands before the transport headers is read by `link`, `wlan`,
-`tunnels` and `ip`, option lists by `options`, quotes of ICMP by `icmp`. Frames are read in slices that fit the cache:
-one copy of the first 128 octets of each, then one strided copy per header field for all frames whose headers stand at
-the same places. Headers are read in rounds, outermost first, each kind for all frames that have it next. Fragments are
-put together and read again; what may hold a packet that is not read here goes to `scapy_side`.
+In: `Records`. Out: `Block`. The headers themselves, and the specifications of each, are read in `headers`. Frames are
+read in slices that fit the cache: one copy of the first 128 octets of each, then one strided copy per header field for
+all frames whose headers stand at the same places. Headers are read in rounds, outermost first, each kind for all frames
+that have it next. Fragments are put together and read again; what may hold a packet that is not read here goes to
+`scapy_side`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
-from handshake_inspect.capture.headers import ip, link, link_types, serial, tunnels, wlan
-from handshake_inspect.capture.headers.icmp import carried, read_errors
+from handshake_inspect.capture.headers import ip, link, link_types, serial, transports, tunnels, wlan
 from handshake_inspect.capture.headers.ip import Packets
-from handshake_inspect.capture.headers.layers import FragmentRows, Header, Layer, Matrix, Rows, Slice, together
+from handshake_inspect.capture.headers.layers import FragmentRows, Header, Layer, Slice, together
 from handshake_inspect.capture.headers.link_types import LINK_TYPES, RAW_IPV4, RAW_IPV6
-from handshake_inspect.capture.headers.options import read_options
+from handshake_inspect.capture.headers.transports import Found
 from handshake_inspect.capture.records import RawFrame, Records, records_of
 from handshake_inspect.capture.source import SLACK_OCTETS
 from handshake_inspect.table import (
@@ -48,11 +46,6 @@ READERS = {**link.READERS, **serial.READERS, **link_types.READERS, **wlan.READER
 T = TypeVar("T", bound=Table)
 
 
-def field(header: Matrix, dtype: str, at: int) -> NDArray[Any]:
-    """Return the header field at column `at` of each row, without a copy."""
-    return np.ndarray((len(header),), dtype, header, at, (header.strides[0],))
-
-
 class Decoder:
     """Decodes the records of a run; numbers of names and fragments are shared by its captures."""
 
@@ -72,7 +65,7 @@ class Decoder:
         """
         one = SliceDecoder(self, with_slack(records), slice(0, 1), 0)
         one.decode()
-        places = one.payload_places()
+        places = (place for found in one.found for place in found.payloads())
         return next((place for number, *place in places if seq in (None, number)), (0, 0))  # type: ignore[return-value]
 
     def slices(self, records: Records, capture: int) -> Iterator[Block]:
@@ -121,9 +114,7 @@ class SliceDecoder:
             packet_type=None if given is None else given[part].copy(),
         )  # fmt: skip
         self.unread = self.slice.unread
-        #: The transports that were read, and the octets of their headers.
-        self.transports: list[tuple[Packets, Rows]] = []
-        self.found: dict[type[Table], list[tuple[Rows, dict[str, Any]]]] = {}
+        self.found: list[Found] = []
 
     def decode(self) -> Block:
         """Return the rows of the slice."""
@@ -166,78 +157,14 @@ class SliceDecoder:
     def _read(self, layer: Layer) -> Iterator[Layer]:
         if layer.header is Header.AMSDU:
             self._aggregates(layer)
-        elif not isinstance(layer, Packets):
-            yield from READERS[layer.header](self.slice, layer)
-        elif layer.header is Header.TCP:
-            self._tcp(layer)
-        elif layer.header is Header.UDP:
-            yield from self._udp(layer)
+        elif isinstance(layer, Packets):
+            for each in transports.READERS[layer.header](self.slice, layer):
+                if isinstance(each, Found):
+                    self.found.append(each)
+                else:
+                    yield each
         else:
-            self._icmp(layer)
-
-    # --- what IP carries --------------------------------------------------------------------------------------
-
-    def _tcp(self, packets: Packets) -> None:
-        """Read TCP headers (RFC 9293 §3.1)."""
-        packets = self._header_is_there(packets, 20, "TCP")
-        if not len(packets.rows):
-            return
-        header_octets = (field(packets.transport, "u1", packets.transport_column + 12) >> 4).astype(np.int64) * 4
-        good = (header_octets >= 20) & (header_octets <= packets.payload)
-        if not self.slice.expect(good, "malformed TCP header").all():
-            packets, header_octets = packets.take(good), header_octets[good]
-            if not len(packets.rows):
-                return
-        tcp, at = packets.transport, packets.transport_column
-        self.transports.append((packets, header_octets))
-        flags = field(tcp, ">u2", at + 12) & np.uint16(0x0FFF)
-        lists = read_options(
-            tcp, at, np.minimum(packets.captured, header_octets) - 20, flags & 2 != 0, self.names.options
-        )
-        columns = {
-            **self._common(packets),
-            "src_port": field(tcp, ">u2", at),
-            "dst_port": field(tcp, ">u2", at + 2),
-            "seq": field(tcp, ">u4", at + 4),
-            "ack": field(tcp, ">u4", at + 8),
-            "flags": flags,
-            "window": field(tcp, ">u2", at + 14),
-            "payload_octets": packets.payload - header_octets,
-            "ip_id": self._ip_id(packets),
-            "ttl": field(packets.ip, "u1", packets.ip_at + (8 if packets.version == 4 else 7)),
-            "packet_type": self._packet_type(packets),
-            "options": lists.options,
-            "timestamp_value": lists.timestamp_value,
-            "timestamp_echo": lists.timestamp_echo,
-            "has_timestamps": lists.has_timestamps,
-        }
-        self.found.setdefault(SegmentTable, []).append((packets.rows, columns))
-
-    def _udp(self, packets: Packets) -> Iterator[Layer]:
-        """Read UDP headers (RFC 768); its own length counts where it fits, as options may follow (RFC 9868)."""
-        packets = self._header_is_there(packets, 8, "UDP")
-        if not len(packets.rows):
-            return
-        udp, at = packets.transport, packets.transport_column
-        payload = packets.next(Header.UDP, 8, end=packets.at + packets.payload)
-        entered, inside = tunnels.in_udp(self.slice, payload, field(udp, ">u2", at), field(udp, ">u2", at + 2))
-        yield from inside
-        if entered.any():
-            packets = packets.take(~entered)
-            if not len(packets.rows):
-                return
-            udp, at = packets.transport, packets.transport_column
-        length = field(udp, ">u2", at + 4).astype(np.int64)
-        self.transports.append((packets, np.full(len(packets.rows), 8)))
-        columns = {
-            **self._common(packets),
-            "src_port": field(udp, ">u2", at),
-            "dst_port": field(udp, ">u2", at + 2),
-            "payload_octets": np.where((length >= 8) & (length <= packets.payload), length, packets.payload) - 8,
-            "ip_id": self._ip_id(packets),
-            "packet_type": self._packet_type(packets),
-        }
-        self.found.setdefault(DatagramTable, []).append((packets.rows, columns))
+            yield from READERS[layer.header](self.slice, layer)
 
     def _aggregates(self, layer: Layer) -> None:
         """Read frames that hold several (IEEE 802.11 A-MSDU). One without any row is counted, as its first part is."""
@@ -245,14 +172,12 @@ class SliceDecoder:
             self.unread["A-MSDU in A-MSDU"] += len(layer.rows)
             return
         inside = self._inside(layer, wlan.MOST_SUBFRAMES)
-        known = [rows for found in inside.found.values() for rows, _ in found]
+        known = [found.rows for found in inside.found]
         known += [some.layer.rows for some in inside.slice.fragments] + inside.slice.for_scapy
         holds_some = np.isin(layer.rows, np.concatenate(known)) if known else np.zeros(len(layer.rows), np.bool_)
         if not holds_some.all():
             self.unread.update(self._inside(layer.take(~holds_some), 1).unread)
-        for table, found in inside.found.items():
-            self.found.setdefault(table, []).extend(found)
-        self.transports += inside.transports
+        self.found += inside.found
         self.slice.fragments += inside.slice.fragments
         self.slice.for_scapy += inside.slice.for_scapy
 
@@ -263,64 +188,17 @@ class SliceDecoder:
         inside.follow(wlan.aggregate(inside.slice, layer, most))
         return inside
 
-    def payload_places(self) -> Iterator[tuple[int, int, int]]:
-        """Yield, per transport: SEG.SEQ (0 for UDP), where its payload begins in its frame, captured octets of it."""
-        for packets, header_octets in self.transports:
-            is_tcp = packets.header is Header.TCP
-            begin = np.add(packets.at, header_octets).tolist()
-            captured = np.maximum(packets.captured - header_octets, 0).tolist()
-            seq = field(packets.transport, ">u4", packets.transport_column + 4).tolist() if is_tcp else [0] * len(begin)
-            yield from zip(seq, begin, captured, strict=True)
-
-    def _icmp(self, packets: Packets) -> None:
-        """Read what ICMP errors quote; everything else in ICMP is counted."""
-        begin = self.slice.offset[packets.rows] + packets.at
-        rows, columns = read_errors(self.slice.octets, begin, packets.captured, packets.version)
-        self.unread["ICMP" if packets.version == 4 else "ICMPv6"] += len(packets.rows) - len(rows)
-        if len(rows):
-            around = {**self._common(packets), "packet_type": self._packet_type(packets), "ip_id": self._ip_id(packets)}
-            for name, value in carried(around).items():
-                columns[name] = value if isinstance(value, int) else value[rows]
-            self.found.setdefault(IcmpErrorTable, []).append((packets.rows[rows], columns))
-
-    def _header_is_there(self, packets: Packets, octets: int, name: str) -> Packets:
-        """Keep the packets whose transport header is as long as it must be, and was captured."""
-        kept = packets.take(self.slice.expect(packets.payload >= octets, f"malformed {name} header"))
-        return kept.take(self.slice.expect(kept.captured >= octets, f"truncated {name} header"))
-
-    def _common(self, packets: Packets) -> dict[str, Any]:
-        """Return the columns that the IP header gives."""
-        ip, at = packets.ip, packets.ip_at
-        if packets.version == 4:
-            addresses = {
-                "src_hi": 0, "src_lo": field(ip, ">u4", at + 12), "dst_hi": 0, "dst_lo": field(ip, ">u4", at + 16),
-            }  # fmt: skip
-        else:
-            addresses = {
-                name: field(ip, ">u8", at + place)
-                for name, place in (("src_hi", 8), ("src_lo", 16), ("dst_hi", 24), ("dst_lo", 32))
-            }
-        around = {"encapsulation": packets.encapsulation, "tunnel": packets.tunnel}
-        return {**addresses, **around, "ip_version": packets.version}
-
-    def _ip_id(self, packets: Packets) -> Any:
-        return field(packets.ip, ">u2", packets.ip_at + 4) if packets.version == 4 else 0
-
-    def _packet_type(self, packets: Packets) -> Any:
-        given = self.slice.packet_type
-        return PACKET_TYPE_UNKNOWN if given is None else given[packets.rows]
-
     # --- rows -> table ----------------------------------------------------------------------------------------
 
     def _table(self, kind: type[T]) -> T:
         """Put the columns that were found into one table, in the order of capture."""
-        found = self.found.get(kind, [])
+        found = [one for one in self.found if one.table is kind]
         if not found:
             return kind.empty()
-        ends = np.cumsum([len(rows) for rows, _ in found]).tolist()
-        parts = [(slice(end - len(rows), end), given) for end, (rows, given) in zip(ends, found, strict=True)]
+        ends = np.cumsum([len(one.rows) for one in found]).tolist()
+        parts = [(slice(end - len(one.rows), end), one.columns) for end, one in zip(ends, found, strict=True)]
         count, in_order = ends[-1], len(found) == 1
-        rows = found[0][0] if in_order else np.concatenate([each for each, _ in found])
+        rows = found[0].rows if in_order else np.concatenate([one.rows for one in found])
         if not in_order:  # fill each column part by part, then take it in the order of capture: quicker than to scatter
             place = np.full(len(self.slice.offset), -1)
             place[rows] = np.arange(count)

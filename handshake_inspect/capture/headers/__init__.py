@@ -7,4 +7,5 @@ The modules, in the order in which data flows; each imports only from those befo
 - `ip`, `tunnels`: where the transport header of each packet begins, and packets in packets.
 - `options`: TCP option lists.
 - `icmp`: what ICMP errors say and quote.
+- `transports`: TCP and UDP headers, and the rows of all three.
 """

@@ -1,0 +1,145 @@
+"""Transport headers in columns: TCP and UDP, and what ICMP errors quote.
+
+In: `Packets`, as `ip` found them. Out: `Found` rows of a table; of UDP also the `Layer`s in tunnels. RFC 9293 §3.1,
+RFC 768; option lists are read by `options`, quotes by `icmp`. What is malformed or was cut is counted by kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.capture.headers import tunnels
+from handshake_inspect.capture.headers.icmp import carried, read_errors
+from handshake_inspect.capture.headers.ip import Packets
+from handshake_inspect.capture.headers.layers import Header, Layer, Matrix, Rows, Slice
+from handshake_inspect.capture.headers.options import read_options
+from handshake_inspect.table import PACKET_TYPE_UNKNOWN, DatagramTable, IcmpErrorTable, SegmentTable, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows of one table that were read together, in the order of their frames."""
+
+    table: type[Table]
+    #: The frames that they stand in, counted from the slice's beginning.
+    rows: Rows
+    #: By the table's names, one value for all rows or one per row; what is left out is 0.
+    columns: dict[str, Any]
+    #: Their packets, and the octets of each transport header; None: what an ICMP error quotes has no payload to show.
+    packets: Packets | None = None
+    header_octets: Rows | None = None
+
+    def payloads(self) -> Iterator[tuple[int, int, int]]:
+        """Yield, per row: SEG.SEQ (0 for UDP), where its payload begins in its frame, captured octets of it."""
+        if self.packets is None or self.header_octets is None:
+            return
+        begin = np.add(self.packets.at, self.header_octets).tolist()
+        captured = np.maximum(self.packets.captured - self.header_octets, 0).tolist()
+        seq = self.columns["seq"].tolist() if "seq" in self.columns else [0] * len(begin)
+        yield from zip(seq, begin, captured, strict=True)
+
+
+def field(header: Matrix, dtype: str, at: int) -> NDArray[Any]:
+    """Return the header field at column `at` of each row, without a copy."""
+    return np.ndarray((len(header),), dtype, header, at, (header.strides[0],))
+
+
+def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
+    """Read TCP headers (RFC 9293 §3.1)."""
+    packets = _with_header(part, packets, 20, "TCP")
+    if not len(packets.rows):
+        return
+    header_octets = (field(packets.transport, "u1", packets.transport_column + 12) >> 4).astype(np.int64) * 4
+    good = part.expect((header_octets >= 20) & (header_octets <= packets.payload), "malformed TCP header")
+    if not good.all():
+        packets, header_octets = packets.take(good), header_octets[good]
+        if not len(packets.rows):
+            return
+    header, at = packets.transport, packets.transport_column
+    flags = field(header, ">u2", at + 12) & np.uint16(0x0FFF)
+    lists = read_options(
+        header, at, np.minimum(packets.captured, header_octets) - 20, flags & 2 != 0, part.names.options
+    )
+    columns = {
+        **_common(part, packets),
+        "src_port": field(header, ">u2", at),
+        "dst_port": field(header, ">u2", at + 2),
+        "seq": field(header, ">u4", at + 4),
+        "ack": field(header, ">u4", at + 8),
+        "flags": flags,
+        "window": field(header, ">u2", at + 14),
+        "payload_octets": packets.payload - header_octets,
+        "ttl": field(packets.ip, "u1", packets.ip_at + (8 if packets.version == 4 else 7)),
+        "options": lists.options,
+        "timestamp_value": lists.timestamp_value,
+        "timestamp_echo": lists.timestamp_echo,
+        "has_timestamps": lists.has_timestamps,
+    }
+    yield Found(SegmentTable, packets.rows, columns, packets, header_octets)
+
+
+def udp(part: Slice, packets: Packets) -> Iterator[Found | Layer]:
+    """Read UDP headers (RFC 768); its own length counts where it fits, as options may follow (RFC 9868)."""
+    packets = _with_header(part, packets, 8, "UDP")
+    if not len(packets.rows):
+        return
+    header, at = packets.transport, packets.transport_column
+    payload = packets.next(Header.UDP, 8, end=packets.at + packets.payload)
+    entered, inside = tunnels.in_udp(part, payload, field(header, ">u2", at), field(header, ">u2", at + 2))
+    yield from inside
+    if entered.any():
+        packets = packets.take(~entered)
+        if not len(packets.rows):
+            return
+        header, at = packets.transport, packets.transport_column
+    length = field(header, ">u2", at + 4).astype(np.int64)
+    columns = {
+        **_common(part, packets),
+        "src_port": field(header, ">u2", at),
+        "dst_port": field(header, ">u2", at + 2),
+        "payload_octets": np.where((length >= 8) & (length <= packets.payload), length, packets.payload) - 8,
+    }
+    yield Found(DatagramTable, packets.rows, columns, packets, np.full(len(packets.rows), 8))
+
+
+def icmp(part: Slice, packets: Packets) -> Iterator[Found]:
+    """Read what ICMP errors quote; everything else in ICMP is counted."""
+    begin = part.offset[packets.rows] + packets.at
+    rows, columns = read_errors(part.octets, begin, packets.captured, packets.version)
+    part.unread["ICMP" if packets.version == 4 else "ICMPv6"] += len(packets.rows) - len(rows)
+    if len(rows):
+        for name, value in carried(_common(part, packets)).items():
+            columns[name] = value if isinstance(value, int) else value[rows]
+        yield Found(IcmpErrorTable, packets.rows[rows], columns)
+
+
+def _with_header(part: Slice, packets: Packets, octets: int, name: str) -> Packets:
+    """Keep the packets whose transport header is as long as it must be, and was captured."""
+    kept = packets.take(part.expect(packets.payload >= octets, f"malformed {name} header"))
+    return kept.take(part.expect(kept.captured >= octets, f"truncated {name} header"))
+
+
+def _common(part: Slice, packets: Packets) -> dict[str, Any]:
+    """Return the columns that the IP header and what stands around it give."""
+    ip, at = packets.ip, packets.ip_at
+    columns: dict[str, Any] = {
+        "ip_version": packets.version,
+        "packet_type": PACKET_TYPE_UNKNOWN if part.packet_type is None else part.packet_type[packets.rows],
+        "encapsulation": packets.encapsulation,
+        "tunnel": packets.tunnel,
+    }
+    if packets.version == 4:
+        places = {"src_lo": (">u4", 12), "dst_lo": (">u4", 16), "ip_id": (">u2", 4)}
+    else:
+        places = {"src_hi": (">u8", 8), "src_lo": (">u8", 16), "dst_hi": (">u8", 24), "dst_lo": (">u8", 32)}
+    return columns | {name: field(ip, dtype, at + place) for name, (dtype, place) in places.items()}
+
+
+READERS: dict[Header, Callable[[Slice, Packets], Iterator[Found | Layer]]] = {
+    Header.TCP: tcp, Header.UDP: udp, Header.ICMP: icmp,
+}  # fmt: skip
