@@ -9,6 +9,7 @@ compressors and log rotation write them. What came out before a stream breaks is
 from __future__ import annotations
 
 import bz2
+import contextlib
 import lzma
 import sys
 import zlib
@@ -21,7 +22,7 @@ from handshake_inspect.capture.source import Source
 
 #: Compressed octets read at once, given to a decompressor at once, and octets asked of it at once. Where a stream is
 #: broken a decompressor keeps back what came out since it was last asked, so these two are small.
-READ_OCTETS, FEED_OCTETS, PIECE_OCTETS = 1 << 16, 1 << 10, 1 << 14
+READ_OCTETS, FEED_OCTETS, PIECE_OCTETS = 1 << 16, 1 << 10, 1 << 12
 #: Largest window (dictionary) that a stream may ask memory for, as the zstd program limits it; xz -9 asks for half.
 WINDOW_LOG = 27
 #: liblzma counts its own tables too.
@@ -52,10 +53,17 @@ class Decompressor(Protocol):
 
 
 class _GzipMember:
-    """zlib's object for a gzip member, in the manner of the others: it keeps what was not taken in yet."""
+    """zlib's object for a gzip member, in the manner of the others: it keeps what was not taken in yet.
+
+    Where the member is broken, zlib keeps back what came out before the break in the same call. Then what was put in
+    since the last copy of its state is put in again, octet by octet.
+    """
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(wbits=31)
+        #: The state some time ago; what was put in since then, and how many octets came out.
+        self._before, self._put_in, self._came_out = self._member.copy(), bytearray(), 0
+        self._error: zlib.error | None = None
 
     @property
     def eof(self) -> bool:
@@ -63,14 +71,35 @@ class _GzipMember:
 
     @property
     def needs_input(self) -> bool:
-        return not self._member.eof and not self._member.unconsumed_tail
+        return not self._member.eof and not self._member.unconsumed_tail and self._error is None
 
     @property
     def unused_data(self) -> bytes:
         return self._member.unused_data
 
     def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
-        return self._member.decompress(self._member.unconsumed_tail or data, max_length)
+        if self._error is not None:
+            raise self._error
+        tail = self._member.unconsumed_tail
+        if not tail:
+            if len(self._put_in) >= READ_OCTETS:
+                self._before, self._put_in, self._came_out = self._member.copy(), bytearray(), 0
+            self._put_in += data
+        try:
+            octets = self._member.decompress(tail or data, max_length)
+        except zlib.error as error:
+            self._error = error
+            return self._what_came_before()
+        self._came_out += len(octets)
+        return octets
+
+    def _what_came_before(self) -> bytes:
+        """Return what comes out before the break and was not given yet: no more than one octet can hold more."""
+        found = bytearray()
+        with contextlib.suppress(zlib.error):
+            for octet in self._put_in:
+                found += self._before.decompress(bytes([octet]))
+        return bytes(found[self._came_out : self._came_out + PIECE_OCTETS])
 
 
 def _xz_stream() -> Decompressor:
@@ -148,6 +177,8 @@ class DecompressedSource(Source):
         self._chunk = bytearray(READ_OCTETS)
         self._member = compression.begin_member()
         self._error: OSError | None = None
+        #: What came out in the last turn and was not asked for yet.
+        self._piece = memoryview(b"")
         self.is_whole = source.is_whole
 
     def readinto(self, view: memoryview) -> int:
@@ -157,37 +188,40 @@ class DecompressedSource(Source):
         """
         filled = 0
         while filled < len(view):
-            if filled and not self._ahead and (self._member.needs_input or self._member.eof):
-                break
-            octets = self._piece(min(len(view) - filled, PIECE_OCTETS), may_fail=not filled)
-            if octets is None:
-                break
-            view[filled : filled + len(octets)] = octets
-            filled += len(octets)
+            if not self._piece:
+                if filled and not self._ahead and (self._member.needs_input or self._member.eof):
+                    break
+                octets = self._next_piece(may_fail=not filled)
+                if octets is None:
+                    break
+                self._piece = memoryview(octets)
+            taken, self._piece = self._piece[: len(view) - filled], self._piece[len(view) - filled :]
+            view[filled : filled + len(taken)] = taken
+            filled += len(taken)
         return filled
 
-    def _piece(self, most: int, *, may_fail: bool) -> bytes | None:
+    def _next_piece(self, *, may_fail: bool) -> bytes | None:
         """Return what one turn of the decompressor gives, perhaps nothing yet; None at the end.
 
         A stream that breaks is broken from then on: the error is raised now, or by the next call.
         """
         if self._error is None:
             try:
-                return self._turn(most)
+                return self._turn()
             except OSError as error:
                 self._error = error
         if may_fail:
             raise self._error
         return None
 
-    def _turn(self, most: int) -> bytes | None:
+    def _turn(self) -> bytes | None:
         member = self._member
         if member.eof:
             return b"" if self._next_member() else None
         feed = self._feed() if member.needs_input else b""
         ended = member.needs_input and not feed
         try:
-            octets = member.decompress(feed, most)
+            octets = member.decompress(feed, PIECE_OCTETS)
         except Exception as error:  # zlib, lzma and zstd have exceptions of their own, bz2 uses OSError
             raise OSError(self._complaint(error)) from None
         if ended and not octets:
