@@ -13,7 +13,6 @@ import contextlib
 import lzma
 import sys
 import zlib
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -173,7 +172,7 @@ class DecompressedSource(Source):
         self._compression = compression
         self._source = source
         #: Compressed octets that wait their turn.
-        self._ahead = deque([memoryview(already_read)] if already_read else [])
+        self._ahead = memoryview(already_read)
         self._chunk = bytearray(READ_OCTETS)
         self._member = compression.begin_member()
         self._error: OSError | None = None
@@ -238,24 +237,28 @@ class DecompressedSource(Source):
     def _next_member(self) -> bool:
         """Begin the member that follows the one that ended; False if none does."""
         if rest := self._member.unused_data:
-            self._ahead.appendleft(memoryview(rest))
+            self._ahead = memoryview(bytes(rest) + self._ahead)
         while chunk := self._feed():
             kept = bytes(chunk).lstrip(b"\0") if self._compression.padded else chunk
             if kept:
-                self._ahead.appendleft(memoryview(kept))
+                self._ahead = memoryview(bytes(kept) + self._ahead)
                 self._member = self._compression.begin_member()
                 return True
         return False
 
     def _feed(self) -> memoryview:
-        """Return the compressed octets that come next; none at the end."""
-        if not self._ahead:
+        """Return the compressed octets that come next, FEED_OCTETS at the most; none at the end.
+
+        How much of a broken stream comes out depends on what is put in at once: of a file, always as much as there is.
+        """
+        ahead = self._ahead
+        while len(ahead) < FEED_OCTETS and (self.is_whole or not ahead):
             count = self._source.readinto(memoryview(self._chunk))
-            self._ahead.append(memoryview(bytes(self._chunk[:count])))
-        first = self._ahead.popleft()
-        if len(first) > FEED_OCTETS:
-            self._ahead.appendleft(first[FEED_OCTETS:])
-        return first[:FEED_OCTETS]
+            if not count:
+                break
+            ahead = memoryview(bytes(ahead) + self._chunk[:count])
+        self._ahead = ahead[FEED_OCTETS:]
+        return ahead[:FEED_OCTETS]
 
     def close(self) -> None:
         """Close the compressed source."""

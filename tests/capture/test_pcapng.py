@@ -175,3 +175,12 @@ def test_block_size_and_walk_do_not_change_what_is_read(parts: list[tuple[str, i
         reader = open_capture(io.BytesIO(data), block_octets=block_octets)
         assert rows(reader) == wanted
     assert reader.damage == []
+
+
+@pytest.mark.parametrize("block_octets", [64, 1 << 16])
+def test_a_section_header_whose_padding_is_not_there_is_cut(block_octets: int) -> None:
+    """Blocks are padded to four octets (section 3.1); found by exploring."""
+    octets = section()[:4] + struct.pack("<I", 29) + section()[8:] + b"x"
+    reader = open_capture(io.BytesIO(octets), block_octets=block_octets)
+    assert list(reader) == []
+    assert [place.message for place in reader.damage] == ["the capture ends inside a block (29 octets of it are there)"]

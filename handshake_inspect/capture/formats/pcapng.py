@@ -117,7 +117,8 @@ class PcapngReader(RecordReader):
         length = struct.unpack(BYTE_ORDER[magic] + "I", window.peek(8)[4:])[0]
         if not 28 <= length <= self.chain.longest:
             return self._broken(window.start, f"a section header claims {length} octets", parts)
-        if window.end - window.start < length:
+        after = window.start + (length + 3 & ~3)
+        if window.end < after:
             return True
         version = struct.unpack(BYTE_ORDER[magic] + "H", window.peek(14)[12:])[0]
         if version != 1:
@@ -128,7 +129,7 @@ class PcapngReader(RecordReader):
         end = window.start + length
         self.section.repeats_lengths = window.buffer[end - 4 : end] == window.peek(8)[4:]
         read_section(self._body(window.start), self.section.byte_order, self.about)
-        window.start += length + 3 & ~3
+        window.start = after
         return None
 
     def _read_blocks(self, parts: list[Packets]) -> bool | None:
