@@ -384,6 +384,80 @@ def test_files_of_a_rotating_capture_may_be_named_in_any_order(tmp_path: Path) -
     assert_whatever_the_blocks(*parts[::-1])
 
 
+def unidentified(frame: RawFrame) -> RawFrame:
+    """Take a frame's identification and timestamps away, as an end over IPv6 without RFC 7323 has neither."""
+    octets = bytearray(identified(frame, 0).octets)
+    data = 34 + (octets[46] >> 4) * 4
+    octets[54:data] = b"\x01" * (data - 54)  # options: no-operation
+    return dataclasses.replace(frame, octets=bytes(octets))
+
+
+@pytest.mark.parametrize("begin", [1, 2])
+def test_what_is_sent_again_in_the_next_file_of_a_rotating_capture_stays(begin: int, tmp_path: Path) -> None:
+    """Nothing but its time tells the repetition from what it repeats."""
+    frames = [unidentified(frame) for frame in session("four-way")]
+    again = [*frames[:5], later(frames[3], 5 * MS), *frames[5:]]
+    plain = inspect(saved(tmp_path / "plain.pcap", again))
+    files = [saved(tmp_path / "1.pcap", again[: 3 + begin]), saved(tmp_path / "2.pcap", again[3 + begin :])]
+    assert said(inspect(files)) == said(plain)
+    assert plain.connections[0].octets.originator == 8
+
+
+def test_probes_that_keep_a_connection_alive_stay_in_every_file(tmp_path: Path) -> None:
+    """They are all equal, and so are their answers (RFC 9293 §3.8.4)."""
+    opening = [unidentified(frame) for frame in session("four-way")[:5]]
+    files, whole = [], opening
+    for number in range(3):
+        probes = [later(frame, (number * 20 + i) * 7_200 * 1000 * MS) for i in range(1, 20) for frame in opening[3:5]]
+        files.append(saved(tmp_path / f"{number}.pcap", [*opening, *probes] if number == 0 else probes))
+        whole = [*whole, *probes]
+    found = inspect(files)
+    assert said(found) == said(inspect(saved(tmp_path / "whole.pcap", whole)))
+    assert (found.duplicates, found.connections[0].segments.originator) == (0, 3 + 3 * 19)
+
+
+@pytest.mark.parametrize("common", [3, 11, 60])
+def test_captures_that_overlap_a_little_count_what_both_have_once(common: int, tmp_path: Path) -> None:
+    """One ends while the other has begun: few of their segments are common, but all that both could have."""
+    frames = session("four-way")
+    data = [identified(later(frames[3], n * MS), 1000 + n) for n in range(200)]
+    data = [
+        dataclasses.replace(one, octets=one.octets[:38] + struct.pack("!I", n * 4 + seq) + one.octets[42:])
+        for seq in [int.from_bytes(frames[3].octets[38:42])]
+        for n, one in enumerate(data)
+    ]
+    a, b = [*frames[:3], *data[: 100 + common]], [later(one, -7 * MS) for one in data[100:]]
+    plain = inspect(saved(tmp_path / "plain.pcap", [*frames[:3], *data]))
+    found = inspect([saved(tmp_path / "a.pcap", a), saved(tmp_path / "b.pcap", b)])
+    assert found.duplicates == common
+    (one,), (other,) = found.connections, plain.connections
+    assert (one.segments, one.octets, one.states) == (other.segments, other.octets, other.states)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_pieces_of_a_capture_say_what_the_whole_says(seed: int, tmp_path: Path) -> None:
+    """Cut by time, by direction, by socket, at random, and named in any order."""
+    pick = random.Random(seed)
+    frames = mixed(pick.sample(NAMES, pick.randint(1, len(NAMES))))
+    cuts: list[Callable[[int, RawFrame], object]] = [
+        lambda i, _: i // width,
+        lambda _, frame: from_client(frame),
+        lambda _, frame: frame.octets[34:38] if from_client(frame) else frame.octets[36:38] + frame.octets[34:36],
+        lambda _, __: pick.randrange(3),
+    ]
+    width = pick.randint(1, 20)
+    pieces: dict[object, list[RawFrame]] = {}
+    chosen = pick.sample(cuts, pick.randint(1, 2))
+    for i, frame in enumerate(frames):
+        pieces.setdefault(tuple(cut(i, frame) for cut in chosen), []).append(frame)
+    files = [saved(tmp_path / f"{number}.pcap", piece) for number, piece in enumerate(pieces.values())]
+    pick.shuffle(files)
+    whole = inspect(saved(tmp_path / "whole.pcap", frames))
+    found = inspect(files)
+    assert said(found) == said(whole)
+    assert [line for line in told(found) if "counted once" in line] == []
+
+
 @pytest.mark.parametrize("clock_ns", [0, 1_700 * MS, -1_700 * MS, -86_400_000 * MS, 90_000])
 def test_two_capture_points_whatever_their_clocks(clock_ns: int, tmp_path: Path) -> None:
     """B is 4 ms nearer to the server, and its clock is another; each has missed a few frames."""

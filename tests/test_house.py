@@ -37,10 +37,10 @@ FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "forei
 HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp", "transports"]
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
 CONNECTIONS = [
-    "connection", "conversations", "packets", "runs", "copies", "rows", "split", "moments", "numbers", "resets",
-    "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps",
-    "zeek_tokens", "zeek", "derived", "zeek_sizes", "verdict", "model", "flat", "zeek_uid", "conn_log", "steps",
-    "analysis",
+    "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "split", "moments", "numbers",
+    "resets", "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds", "zeek_reach",
+    "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "verdict", "model", "flat", "zeek_uid", "conn_log",
+    "steps", "analysis",
 ]  # fmt: skip
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,

@@ -3,7 +3,8 @@
 The modules, in the order in which data flows:
 
 - `conversations`: rows -> pairs of sockets, numbered as they appear.
-- `packets`, `runs`, `copies`, `duplicates`: finds the rows that show a segment again, and collapses them.
+- `packets`, `runs`, `elsewhere`, `copies`, `duplicates`: finds the rows that show a segment again, in one
+  capture and in several, and collapses them.
 - `compact`: folds the segments that cannot change an answer.
 - `gather`: keeps what is left until the end, and hands it out by conversation.
 - `quotes`: ICMP errors -> the connections whose segments they quote.

@@ -6,9 +6,9 @@ and of what kind. Nothing is taken out here.
 Copies are equal in everything that a sender would change, IP identification included. That alone proves nothing: a
 network may deliver a packet twice, and dropping what is equal would lose it. What tells is how many there are. A port
 mirror that sees a packet come in and go out, a router of which both sides are captured, or Linux' `any` with a bridge
-show (nearly) *every* segment of a conversation that often; a network hardly ever does. And a segment that stands in two
-captures is one segment: no clocks are compared for that. A conversation too short to tell is judged by its capture: if
-that shows most of all others more than once, it does so of this one.
+show (nearly) *every* segment of a conversation that often; a network hardly ever does. A conversation too short to tell
+is judged by its capture: if that shows most of all others more than once, it does so of this one. `elsewhere` has what
+tells copies in other captures.
 
 An identification of 0 without timestamps makes even a sure copy doubtful (Linux sends SYN-ACKs and RSTs so), and is
 believed only in a conversation that has certain copies too. A retransmission has a new identification (RFC 6864 §4.1
@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.connections.elsewhere import with_other_captures
 from handshake_inspect.connections.packets import (
-    ELSEWHERE,
     LOOPBACK,
     MOSTLY_DOUBLED,
     Copies,
@@ -59,7 +59,7 @@ def find_copies(packets: Packets) -> Copies:
     original = np.maximum.accumulate(np.where(is_copy, 0, np.arange(len(is_copy))))
     kind = np.where(directed, np.uint8(LOOPBACK), runs.kind)
     inside = Copies(places.row[original[is_copy]], places.row[is_copy], kind[is_copy], _evidence(packets, runs))
-    return _with_other_captures(packets, places, inside) if _several(packets.columns["capture"]) else inside
+    return with_other_captures(packets, places, inside) if _several(packets.columns["capture"]) else inside
 
 
 def shown_again(columns: Mapping[str, NDArray[Any]], same: Sequence[str], identified: Mask, loopback: Mask) -> Rows:
@@ -76,6 +76,7 @@ def shown_again(columns: Mapping[str, NDArray[Any]], same: Sequence[str], identi
         loopback=loopback,
         stands_for=np.ones(len(order), np.int64),
         taken_out=np.zeros(len(order), np.int64),
+        elsewhere=np.zeros(len(order), np.int64),
     )
     evidence = find_copies(packets).evidence
     again: Rows = order[find_copies(replace(packets, trusted=evidence.trusted())).copy]
@@ -208,36 +209,3 @@ def _follows(packets: Packets, places: Places, within_ns: Rows) -> Mask:
     found[1:] = (places.packet[1:] == places.packet[:-1]) & (places.capture[1:] == places.capture[:-1])
     found[1:] &= (time_ns[1:] >= time_ns[:-1]) & (time_ns[1:] - time_ns[:-1] <= within_ns[1:])
     return found
-
-
-def _with_other_captures(packets: Packets, places: Places, inside: Copies) -> Copies:
-    """Add the copies that other captures have to those `inside` one capture."""
-    at = np.flatnonzero(places.whole & ~np.isin(places.row, inside.copy))
-    packet, capture = places.packet[at], places.capture[at]
-    rank = _rank(packet * (int(places.capture.max()) + 1) + capture)
-    order = np.lexsort((capture, rank, packet))
-    at, packet, rank = at[order], packet[order], rank[order]
-    again = np.zeros(len(at), np.bool_)
-    again[1:] = (packet[1:] == packet[:-1]) & (rank[1:] == rank[:-1])
-    proven = np.unique(places.conversation[at[again & places.certain[at]]])
-    again &= np.isin(places.conversation[at], proven)
-    original = places.row[at[np.maximum.accumulate(np.where(again, 0, np.arange(len(at))))[again]]]
-    copy = places.row[at[again]]
-    # The original of a copy inside one capture may be a copy of another capture's itself.
-    final = np.arange(len(packets))
-    final[copy] = original
-    return Copies(
-        np.append(final[inside.original], original),
-        np.append(inside.copy, copy),
-        np.append(inside.kind, np.full(len(copy), ELSEWHERE, np.uint8)),
-        inside.evidence,
-    )
-
-
-def _rank(group: Rows) -> Rows:
-    """Count the places of each group, from 0; groups stand side by side."""
-    index = np.arange(len(group))
-    begins = np.ones(len(group), np.bool_)
-    begins[1:] = group[1:] != group[:-1]
-    rank: Rows = index - np.maximum.accumulate(np.where(begins, index, 0))
-    return rank

@@ -50,6 +50,7 @@ def collapse(
         loopback=loopback,
         stands_for=1 + stored["folded_segments"].astype(np.int64),
         taken_out=stored.copies(COPY_COLUMNS[:ELSEWHERE]),
+        elsewhere=stored.copies(COPY_COLUMNS[ELSEWHERE:]),
         trusted=trusted,
     )
     copies = find_copies(packets)

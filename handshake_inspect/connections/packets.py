@@ -42,6 +42,8 @@ class Packets:
     #: How many packets each row stands for, and how many copies within its capture were taken out before.
     stands_for: Rows
     taken_out: Rows
+    #: How many copies in other captures were taken out before.
+    elsewhere: Rows
     #: Captures that are known to show most packets more than once.
     trusted: frozenset[int] = frozenset()
 

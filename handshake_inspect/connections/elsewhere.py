@@ -1,0 +1,112 @@
+"""Finds the packets that several captures of a run show: two places of capture, or one file that was named twice.
+
+In: `Packets`, the `Places` of equal ones side by side, and the copies found inside each capture. Out: the same with
+those of other captures.
+
+What stands in two captures is one packet, and no clocks are compared for that, if both show the same stretch of its
+conversation. Of at least one direction, that is, most of what they show between their first and their last common
+packet is common to them, and so is what one of them shows before and behind: a capture may begin earlier or end later
+than another one, not both. Else a segment that was sent again in the next file of a rotating capture would be lost.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.packets import ELSEWHERE, MOSTLY_DOUBLED, Copies, Mask, Packets, Rows
+from handshake_inspect.connections.runs import CERTAIN_COPIES, Places
+
+
+def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Copies:
+    """Add the copies that other captures have to those `inside` one capture."""
+    at = np.flatnonzero(places.whole & ~np.isin(places.row, inside.copy))
+    packet, capture = places.packet[at], places.capture[at]
+    rank = _rank(packet * (int(places.capture.max()) + 1) + capture)
+    order = np.lexsort((capture, rank, packet))
+    at, packet, rank = at[order], packet[order], rank[order]
+    again = np.zeros(len(at), np.bool_)
+    again[1:] = (packet[1:] == packet[:-1]) & (rank[1:] == rank[:-1])
+    again &= np.isin(places.conversation[at], _of_the_same_stretch(packets, places, inside, at, again, rank))
+    original = places.row[at[np.maximum.accumulate(np.where(again, 0, np.arange(len(at))))[again]]]
+    copy = places.row[at[again]]
+    # The original of a copy inside one capture may be a copy of another capture's itself.
+    final = np.arange(len(packets))
+    final[copy] = original
+    return Copies(
+        np.append(final[inside.original], original),
+        np.append(inside.copy, copy),
+        np.append(inside.kind, np.full(len(copy), ELSEWHERE, np.uint8)),
+        inside.evidence,
+    )
+
+
+def _of_the_same_stretch(
+    packets: Packets, places: Places, inside: Copies, at: Rows, again: Mask, rank: Rows
+) -> NDArray[np.int32]:
+    """Return the conversations of which several captures show the same stretch.
+
+    `at` are the places to look at, equal ones side by side; `again` marks those that equal the one before in another
+    capture; `rank` counts how many equal ones their own capture has before.
+    """
+    if not again.any():
+        return np.zeros(0, np.int32)
+    common = again.copy()
+    common[:-1] |= again[1:]
+    told = np.zeros(len(packets), np.bool_)  # what another capture told before counts too
+    told[places.row[at[common]]] = True
+    told |= packets.elsewhere > 0
+    concerned = np.zeros(len(packets.loopback), np.bool_)
+    concerned[places.conversation[at[again]]] = True
+    alone = packets.stands_for == 1
+    alone[inside.copy] = False
+    rows = np.flatnonzero((alone | told) & concerned[packets.columns["conversation"]])
+    end = _end_of(packets, rows)
+    mostly = _mostly_common(end << 16 | packets.columns["capture"][rows], told[rows])
+    # Payload that one capture has twice is no evidence: a probe that keeps a connection alive is always the same.
+    once = again & (rank == 0)
+    once[:-1] &= (rank[1:] == 0) | (places.packet[at[1:]] != places.packet[at[:-1]])
+    row = places.row[at]
+    sure, probable = again & packets.identified[row], once & places.certain[at]
+    ends, count = np.unique(_end_of(packets, row[probable]), return_counts=True)
+    proven = np.union1d(_end_of(packets, row[sure]), ends[count >= CERTAIN_COPIES])
+    found: NDArray[np.int32] = (proven[np.isin(proven, mostly)] >> 1).astype(np.int32)
+    return found
+
+
+def _end_of(packets: Packets, rows: Rows) -> Rows:
+    """Number the direction of a conversation that each of these rows belongs to."""
+    columns = packets.columns
+    end: Rows = columns["conversation"][rows].astype(np.int64) << 1 | columns["from_higher"][rows]
+    return end
+
+
+def _mostly_common(scene: Rows, common: Mask) -> Rows:
+    """Return the directions of which most is common. `scene`: direction and capture of each row, in order of time."""
+    order = np.argsort(scene, kind="stable")
+    scene, common = scene[order], common[order]
+    begin = np.flatnonzero(np.append(True, scene[1:] != scene[:-1]))
+    size = np.diff(np.append(begin, len(scene)))
+    index = np.arange(len(scene)) - np.repeat(begin, size)
+    first = np.minimum.reduceat(np.where(common, index, len(scene)), begin)
+    last = np.maximum.reduceat(np.where(common, index, -1), begin)
+    shared = np.add.reduceat(common.astype(np.int64), begin)
+    has = shared > 0
+    ends, number = np.unique(scene[begin[has]] >> 16, return_inverse=True)
+    missed = np.bincount(number, (last - first + 1 - shared)[has], len(ends))
+    for outside in (first[has], (size - 1 - last)[has]):  # of all captures but the one that shows most there
+        most = np.zeros(len(ends), np.int64)
+        np.maximum.at(most, number, outside)
+        missed += np.bincount(number, outside, len(ends)) - most
+    shown = np.bincount(number, shared[has], len(ends))
+    mostly: Rows = ends[shown >= MOSTLY_DOUBLED * (shown + missed)]
+    return mostly
+
+
+def _rank(group: Rows) -> Rows:
+    """Count the places of each group, from 0; groups stand side by side."""
+    index = np.arange(len(group))
+    begins = np.ones(len(group), np.bool_)
+    begins[1:] = group[1:] != group[:-1]
+    rank: Rows = index - np.maximum.accumulate(np.where(begins, index, 0))
+    return rank
