@@ -165,7 +165,7 @@ class Inspector:
             return None
         opened_later = is_one_of_several and one.is_file
         try:
-            opened = one.open(hooks, glimpse=opened_later)
+            opened = one.open(hooks)
             first_ns = opened.first_ns() if is_one_of_several else None
         except CaptureError as error:
             hooks.failed(error)

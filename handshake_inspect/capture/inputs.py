@@ -19,8 +19,6 @@ from handshake_inspect.capture.records import CaptureError, Damage, Records
 
 #: What can be inspected: a path ("-" is standard input), an open binary file, a Scapy PacketList, or several.
 Source = str | os.PathLike[str] | BinaryIO | Any
-#: What is read of a file to see when it begins.
-FIRST_OCTETS = 1 << 16
 
 
 class Reader(Protocol):
@@ -89,12 +87,11 @@ class Input:
         """Can all of it be read another time?"""
         return self.is_file or (self.is_packets and not isinstance(self.source, Iterator))
 
-    def open(self, hooks: Hooks, *, glimpse: bool = False) -> Opened:
-        """Open it; for a `glimpse`, to read no more than its beginning. Raises CaptureError."""
+    def open(self, hooks: Hooks) -> Opened:
+        """Open it. Raises CaptureError."""
         if self.through_scapy:
             return Opened(ThroughScapy(self.source, self.name), hooks)
-        octets = min(self.block_octets, FIRST_OCTETS) if glimpse else self.block_octets
-        return Opened(open_capture(self.source, name=self.name, block_octets=octets), hooks)
+        return Opened(open_capture(self.source, name=self.name, block_octets=self.block_octets), hooks)
 
 
 class Opened:

@@ -22,6 +22,8 @@ from handshake_inspect.capture.records import Damage, Records
 
 #: Octets kept behind the data of a buffer, so that fixed-size rows can be gathered from any frame in it.
 SLACK_OCTETS = 256
+#: Octets of the first block at most: enough to see when a capture begins, and a small one takes no large buffer.
+FIRST_OCTETS = 1 << 16
 #: No record of any format is longer than this, or it is damage (USB and D-Bus captures may reach it).
 LONGEST_RECORD_OCTETS = 1 << 27
 
@@ -102,7 +104,10 @@ def _descriptor(file: BinaryIO) -> int | None:
 
 
 class Window:
-    """The part of a source that is in memory: one buffer, used again for every block, growing only if it must."""
+    """The part of a source that is in memory: one buffer, used again for every block.
+
+    It grows up to `block_octets` while each block fills it, and beyond that only for a record that is longer.
+    """
 
     def __init__(self, source: Source, block_octets: int) -> None:
         self.source = source
@@ -116,7 +121,8 @@ class Window:
         self.buffer = bytearray()
         self.octets = np.frombuffer(self.buffer, np.uint8)
         self._skipped = 0
-        self._allocate(max(block_octets, 64))
+        self._block_octets = max(block_octets, 64)
+        self._allocate(min(self._block_octets, FIRST_OCTETS))
 
     def _allocate(self, size: int) -> None:
         kept = memoryview(self.buffer)[self.start : self.end]
@@ -129,6 +135,8 @@ class Window:
         carried = self.end - self.start
         if carried == self.size and not self.ended:
             self._allocate(2 * self.size)
+        elif self.end == self.size < self._block_octets and not self.ended:
+            self._allocate(min(4 * self.size, self._block_octets))
         elif self.start:
             view = memoryview(self.buffer)
             view[:carried] = view[self.start : self.end]
