@@ -49,18 +49,6 @@ class Table:
             return parts[0]
         return cls({name: np.concatenate([part.columns[name] for part in parts]) for name in cls.DTYPES})
 
-    @classmethod
-    def gather(cls, tables: list[Self]) -> Self:
-        """Put tables below each other and use them up: a column at a time, so that memory holds little twice."""
-        if len(tables) == 1:
-            return tables.pop()
-        columns = {}
-        for name, dtype in cls.DTYPES.items():
-            parts = [table.columns.pop(name) for table in tables]
-            columns[name] = np.concatenate(parts) if parts else np.zeros(0, dtype)
-        tables.clear()
-        return cls(columns)
-
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
 
@@ -70,6 +58,50 @@ class Table:
     def take(self, rows: Column | slice) -> Self:
         """Return the table of `rows`: row numbers, a mask or a slice."""
         return type(self)({name: column[rows] for name, column in self.columns.items()})
+
+
+class Growing:
+    """Rows of a table that grows in place.
+
+    Large arrays grow by moving pages, not by copying, and a column in which nothing but 0 has stood yet takes no memory
+    at all: most captures are one file, most connections are short, most frames have no tunnel.
+    """
+
+    def __init__(self, kind: type[Table]) -> None:
+        self._dtypes = kind.DTYPES
+        self._columns: dict[str, Column] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, columns: Mapping[str, Column], count: int) -> None:
+        """Add rows; a column that is not given is zero."""
+        need = self._count + count
+        for name, dtype in self._dtypes.items():
+            values = columns.get(name)
+            if name not in self._columns and (values is None or not values.any()):
+                continue
+            column = self._columns.setdefault(name, np.zeros(self._count, dtype))
+            if need > len(column):
+                # No view of a column outlives the call that made it.
+                column.resize(need + need // 16, refcheck=False)
+            column[self._count : need] = 0 if values is None else values
+        self._count = need
+
+    def column(self, name: str) -> Column:
+        """Return one column, as a view that the next `append` makes invalid."""
+        return (
+            self._columns[name][: self._count] if name in self._columns else np.zeros(self._count, self._dtypes[name])
+        )
+
+    def finish(self) -> dict[str, Column]:
+        """Give all columns away, without the room that they had to grow."""
+        for column in self._columns.values():
+            column.resize(self._count, refcheck=False)
+        columns = {name: self.column(name) for name in self._dtypes}
+        self._columns, self._count = {}, 0
+        return columns
 
 
 class SegmentTable(Table):

@@ -19,7 +19,7 @@ from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
 from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.steps import steps_of
-from handshake_inspect.connections.verdict import Verdicts, decide
+from handshake_inspect.connections.verdict import Verdicts, decide, together
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.options import parse
 
@@ -54,11 +54,9 @@ class Analysis:
 
     def verdicts(self) -> Verdicts:
         """Decide everything about all connections seen so far."""
-        total = Verdicts()
-        parts = [self._decide(stored)[0] for stored in self.gathering.partitions()]
-        for number, stored in self.gathering.reconsidered():
-            parts[number] = self._decide(stored)[0]
-        total.extend(parts)
+        total = together(self._decide(stored)[0] for stored in self.gathering.partitions())
+        if self.gathering.look_different_together:
+            total = together(self._decide(stored)[0] for stored in self.gathering.reconsidered())
         if self._quotes:
             errors = self._quotes.all(self.gathering.conversations)
             total.unmatched_errors = len(errors) - len(total.icmp_errors)

@@ -5,7 +5,7 @@ In: `SegmentTable` blocks as they are decoded. Out: partitions, the sorted rows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from handshake_inspect.connections.conversations import Conversations, keys_of
 from handshake_inspect.connections.duplicates import collapse, is_loopback
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.split import StoredRows
-from handshake_inspect.table import SegmentTable
+from handshake_inspect.table import Growing, SegmentTable
 
 #: Rows that a partition aims at.
 PARTITION_ROWS = 1 << 16
@@ -31,8 +31,8 @@ class Gathering:
         self.conversations = Conversations()
         self._pool = _Pool()
         self._fold, self._fold_rows, self._long_rows = fold, fold_rows, long_rows
-        #: Numbers of the last partitions that had conversations too short to tell, and captures that tell for them.
-        self._undecided: set[int] = set()
+        #: Had the last partitions conversations too short to tell? And which captures tell for them?
+        self._undecided = False
         self._trusted: frozenset[int] = frozenset()
         #: How long after a segment its copy may come; more than 0 if the run has several captures.
         self.copies_within_ns = 0
@@ -87,22 +87,22 @@ class Gathering:
 
     def partitions(self) -> Iterator[StoredRows]:
         """Return all rows, sorted by conversation and capture order, a range of whole conversations at a time."""
-        evidence, self._undecided, self._trusted = Evidence(), set(), frozenset()
-        for number, part in enumerate(self._pool.partitions()):
+        evidence, self._trusted = Evidence(), frozenset()
+        for part in self._pool.partitions():
             collapsed, found = self._collapse(part)
             evidence.add(found)
-            if found.undecided:
-                self._undecided.add(number)
             yield collapsed
-        self._trusted = evidence.trusted()
+        self._trusted, self._undecided = evidence.trusted(), bool(evidence.undecided)
 
-    def reconsidered(self) -> Iterator[tuple[int, StoredRows]]:
-        """Return, with their numbers, the partitions anew that all of them together show in another light."""
-        if not self._trusted or not self._undecided:
-            return
-        for number, part in enumerate(self._pool.partitions()):
-            if number in self._undecided:
-                yield number, self._collapse(part)[0]
+    @property
+    def look_different_together(self) -> bool:
+        """Do the last partitions, all together, tell what one of them was too short to tell?"""
+        return self._undecided and bool(self._trusted)
+
+    def reconsidered(self) -> Iterator[StoredRows]:
+        """Return the partitions anew, with what all of them told."""
+        for part in self._pool.partitions():
+            yield self._collapse(part)[0]
 
     def _collapse(self, rows: StoredRows) -> tuple[StoredRows, Evidence]:
         return collapse(rows, self._loopback(), self._trusted)
@@ -116,37 +116,11 @@ class Gathering:
         return self._is_loopback
 
 
-class _Pool:
-    """Rows in the order of their arrival, in columns that grow in place.
-
-    Large arrays grow by moving pages, not by copying, and a column in which nothing has stood yet takes no memory at
-    all: most captures are one file, and most connections are short.
-    """
+class _Pool(Growing):
+    """Rows in the order of their arrival."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, NDArray[Any]] = {}
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def append(self, columns: Mapping[str, NDArray[Any]], count: int) -> None:
-        """Add rows; a column that is not given is zero."""
-        need = self._count + count
-        for name, dtype in StoredRows.DTYPES.items():
-            values = columns.get(name)
-            if name not in self._columns and (values is None or not values.any()):
-                continue
-            column = self._columns.setdefault(name, np.zeros(self._count, dtype))
-            if need > len(column):
-                # No view of a column outlives the call that made it.
-                column.resize(need + need // 8, refcheck=False)
-            column[self._count : need] = 0 if values is None else values
-        self._count = need
-
-    def column(self, name: str) -> NDArray[Any]:
-        """Return one column, as a view that the next `append` makes invalid."""
-        return self._columns[name][: self._count] if name in self._columns else np.zeros(self._count, np.int32)
+        super().__init__(StoredRows)
 
     def take(self, chosen: NDArray[Any]) -> StoredRows:
         """Return copies of rows: row numbers, or a mask."""

@@ -7,7 +7,7 @@ in `Verdicts.judgements`; `model` makes `Connection` objects of both when somebo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -24,7 +24,7 @@ from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST, SYN, C
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, first_of, last_of
 from handshake_inspect.connections.zeek_sizes import both_ended_ns, reach_octets
-from handshake_inspect.table import Table
+from handshake_inspect.table import Growing, Table
 
 #: A number that is not known, in columns whose own values are never negative.
 NONE = -1
@@ -164,32 +164,33 @@ class Verdicts:
     #: Copies that were collapsed, by the names of their kinds (`copies.KINDS`).
     copies: Counter[str] = field(default_factory=Counter)
 
-    def extend(self, parts: list[Verdicts]) -> None:
-        """Put the answers about further partitions below these."""
-        numbers: dict[Judgement, int] = {}
-        words: dict[str, int] = {}
-        tables: list[VerdictTable] = []
-        offset = 0
-        for part in parts:
-            judged = np.array([numbers.setdefault(one, len(numbers)) for one in part.judgements], np.int32)
-            spelled = np.array([words.setdefault(one, len(words)) for one in part.words], np.int32)
-            columns = part.table.columns
-            columns["judgement"] = judged[columns["judgement"]]
-            columns["conn_state"] = spelled[columns["conn_state"]]
-            columns["history"] = spelled[columns["history"]]
-            part.resets.columns["connection"] += offset
-            part.restarts.columns["connection"] += offset
-            part.gaps.columns["connection"] += offset
-            part.icmp_errors.columns["connection"] += offset
-            offset += len(part.table)
-            tables.append(part.table)
-        self.table = VerdictTable.gather(tables)
-        self.judgements, self.words = list(numbers), list(words)
-        self.resets = ResetTable.concatenate([part.resets for part in parts])
-        self.restarts = RestartTable.concatenate([part.restarts for part in parts])
-        self.gaps = GapTable.concatenate([part.gaps for part in parts])
-        self.icmp_errors = QuoteTable.concatenate([part.icmp_errors for part in parts])
-        self.copies = sum((part.copies for part in parts), Counter())
+
+def together(parts: Iterable[Verdicts]) -> Verdicts:
+    """Put the answers about partitions below each other. Takes one at a time, and uses it up."""
+    table, total = Growing(VerdictTable), Verdicts()
+    resets, restarts, gaps, icmp_errors = [total.resets], [total.restarts], [total.gaps], [total.icmp_errors]
+    numbers: dict[Judgement, int] = {}
+    words: dict[str, int] = {}
+    for part in parts:
+        columns = part.table.columns
+        judged = np.array([numbers.setdefault(one, len(numbers)) for one in part.judgements], np.int32)
+        spelled = np.array([words.setdefault(one, len(words)) for one in part.words], np.int32)
+        columns["judgement"] = judged[columns["judgement"]]
+        columns["conn_state"] = spelled[columns["conn_state"]]
+        columns["history"] = spelled[columns["history"]]
+        for of_some in (part.resets, part.restarts, part.gaps, part.icmp_errors):
+            of_some.columns["connection"] += len(table)
+        resets.append(part.resets)
+        restarts.append(part.restarts)
+        gaps.append(part.gaps)
+        icmp_errors.append(part.icmp_errors)
+        table.append(columns, len(part.table))
+        total.copies.update(part.copies)
+    total.table = VerdictTable(table.finish())
+    total.judgements, total.words = list(numbers), list(words)
+    total.resets, total.restarts = ResetTable.concatenate(resets), RestartTable.concatenate(restarts)
+    total.gaps, total.icmp_errors = GapTable.concatenate(gaps), QuoteTable.concatenate(icmp_errors)
+    return total
 
 
 def decide(
