@@ -130,7 +130,8 @@ class Inspector:
         self._sources: list[Input | None] = []
         self._damage: dict[int, list[Damage]] = {}
         self._profile = profile
-        self._decoder = Decoder(self.names)
+        #: Of each capture that is being read: fragments of several are not mixed.
+        self._decoders: dict[int, Decoder] = {}
         self._link_types: dict[int, set[int]] = {}
         self._datagrams: list[DatagramTable] = []
         self._icmp_errors: list[IcmpErrorTable] = []
@@ -188,21 +189,23 @@ class Inspector:
             block = self._decode(records, capture, through_scapy=one.through_scapy)
             self._count(records, block, capture)
             yield records, block
+        self.unread += self._decoders.pop(capture, Decoder(self.names)).reassembler.unread()
         self._damage[capture] = opened.reader.damage
         self.captures[capture].dropped = opened.reader.dropped
         self.captures[capture].about = opened.reader.about
 
-    def _decode(self, records: Records, capture: int, *, through_scapy: bool) -> Block:
+    def _decode(self, records: Records, capture: int, *, through_scapy: bool = False) -> Block:
+        decoder = self._decoders.setdefault(capture, Decoder(self.names))
         if not through_scapy:
-            return self._decoder.decode(records, capture)
+            return decoder.decode(records, capture)
         # Reading files does not pay for its import.
         from handshake_inspect.capture.scapy_side.reader import decode_block
 
-        return decode_block(records, self.names, capture, self._decoder.reassembler)
+        return decode_block(records, self.names, capture, decoder.reassembler)
 
     def add_records(self, records: Records, capture: int) -> Block:
         """Take a block of records as they come. Returns what is in it."""
-        block = self._decoder.decode(records, capture)
+        block = self._decode(records, capture)
         self._count(records, block, capture)
         self.take(block)
         return block
@@ -253,7 +256,7 @@ class Inspector:
             connections=Connections(self.analysis.verdicts(), self.analysis.keys, self.names, captures, self._profile),
             exchanges=LazyExchanges(self._datagrams, self._icmp_errors, self.names, captures),
             damage=self.damage,
-            unread=self.unread + self._decoder.reassembler.unread(),
+            unread=sum((one.reassembler.unread() for one in self._decoders.values()), self.unread),
             _inspector=self,
         )
 

@@ -23,6 +23,7 @@ from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.views.remarks import remarks
 from tests.capture.builders import enhanced, interface, option, section
+from tests.capture.test_fragments import packet_of, pieces_of
 from tests.oracles.everything import everything
 
 PCAPS = Path(__file__).parent.parent / "pcaps"
@@ -495,6 +496,27 @@ def test_the_same_file_twice_is_the_same_once(tmp_path: Path) -> None:
     but = ("duplicates", "history", "conn_state")
     assert said(twice, *but) == said(once, *but)
     assert twice.duplicates == once.captures[0].segments
+
+
+def test_public_captures_named_twice_are_the_same_once(captures_dir: Path) -> None:
+    for path in sorted(one for one in captures_dir.iterdir() if ".pcap" in one.name):
+        once, twice = inspect(path), inspect([path, path])
+        assert twice.duplicates == once.captures[0].segments + once.duplicates, path.name
+        assert len(twice.connections) == len(once.connections), path.name
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_fragments_of_two_captures_are_not_mixed(version: int, tmp_path: Path) -> None:
+    """Blocks of both are decoded in turns."""
+    pieces = [piece for i in range(4) for piece in pieces_of(version, packet_of(version, bytes([i]) * 40), 24)]
+    frames = [RawFrame(octets, len(octets), 1000 * i, 101) for i, octets in enumerate(pieces)]
+    path = saved(tmp_path / "pieces.pcap", frames, 101)
+    once = inspect(path)
+    assert once.captures[0].segments == 4
+    for block_octets in (64, 150, None):
+        twice = inspect([path, path], block_octets=block_octets)
+        assert [capture.segments for capture in twice.captures] == [4, 4]
+        assert not twice.unread
 
 
 def test_a_file_that_cannot_be_used_does_not_keep_the_others_from_being_merged(tmp_path: Path) -> None:

@@ -67,7 +67,10 @@ def _of_the_same_stretch(
     once = again & (rank == 0)
     once[:-1] &= (rank[1:] == 0) | (places.packet[at[1:]] != places.packet[at[:-1]])
     row = places.row[at]
-    sure, probable = again & packets.identified[row], once & places.certain[at]
+    # One file that was named twice has equal times too, and no repetition has.
+    same_time = again.copy()
+    same_time[1:] &= packets.columns["time_ns"][row[1:]] == packets.columns["time_ns"][row[:-1]]
+    sure, probable = again & (packets.identified[row] | same_time), once & places.certain[at]
     ends, count = np.unique(_end_of(packets, row[probable]), return_counts=True)
     proven = np.union1d(_end_of(packets, row[sure]), ends[count >= CERTAIN_COPIES])
     found: NDArray[np.int32] = (proven[np.isin(proven, mostly)] >> 1).astype(np.int32)
