@@ -144,9 +144,10 @@ class Reassembler:
             one.total = end
         place = max(bisect_left(one.pieces, (begin + 1,)) - 1, 0)
         if one.pieces and one.pieces[place][:2] == (begin, fragment.length):
-            return  # a second copy
-        gaps = _gaps(one.pieces, place, begin, end)
-        one.spoiled |= fragment.version == 6 and gaps != [(begin, end)]
+            gaps = []  # a second copy
+        else:
+            gaps = _gaps(one.pieces, place, begin, end)
+            one.spoiled |= fragment.version == 6 and gaps != [(begin, end)]
         for start, stop in gaps:
             octets = fragment.octets[start - begin : stop - begin]
             insort(one.pieces, (start, stop - start, octets))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handshake_inspect import inspect
@@ -203,6 +203,7 @@ def test_packets_in_fragments_inside_of_each_other_end_somewhere(decode: Decode,
     assert block.unread["endless fragments"] == (not read)
 
 
+@example([(3, 6, True), (6, 6, True), (3, 6, False)])  # a second copy says that the first was the last one
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 6), st.booleans()), max_size=30))
 def test_any_fragments_give_a_packet_without_holes_or_none(given_: list[tuple[int, int, bool]]) -> None:
     reassembler, wholes = Reassembler(), list[Whole]()
