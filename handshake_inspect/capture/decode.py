@@ -47,7 +47,7 @@ T = TypeVar("T", bound=Table)
 
 
 class Decoder:
-    """Decodes the records of a run; numbers of names and fragments are shared by its captures."""
+    """Decodes the records of one capture, whose fragments wait in it; numbers of names are shared by a run."""
 
     def __init__(self, names: Names) -> None:
         self.names = names

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
@@ -21,6 +21,8 @@ from handshake_inspect.capture.headers.link_types import RAW_IPV4, RAW_IPV6
 from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
 from handshake_inspect.table import Names
 
+#: A frame by its number, or by the name of another capture and its number there.
+Frame = int | tuple[str, int]
 #: Largest time that the 32-bit seconds of a pcap record can hold.
 MOST_SECONDS = 0xFFFF_FFFF
 SNAPLEN = 262144
@@ -74,6 +76,27 @@ def fetch_whole(
         )
         for number, whole in wholes.items()
     }
+    return frames, packets
+
+
+def fetch_parts(
+    paths: Mapping[str, str], home: str, parts: Collection[Frame]
+) -> tuple[dict[Frame, RawFrame], dict[Frame, RawFrame]]:
+    """Return the same of several captures, whose `paths` stand by their names; frames are named as a connection does.
+
+    `home` is the capture of the connection. What stands in a capture without a path is left out.
+    """
+    by_capture: dict[str, set[int]] = {}
+    for part in parts:
+        name, number = (home, part) if isinstance(part, int) else part
+        by_capture.setdefault(name, set()).add(number)
+    frames: dict[Frame, RawFrame] = {}
+    packets: dict[Frame, RawFrame] = {}
+    for name, numbers in by_capture.items():
+        if name not in paths:
+            continue
+        for found, into in zip(fetch_whole(paths[name], numbers), (frames, packets), strict=True):
+            into |= {number if name == home else (name, number): found[number] for number in sorted(found)}
     return frames, packets
 
 

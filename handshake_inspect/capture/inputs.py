@@ -133,7 +133,7 @@ class ThroughScapy:
         self.damage: list[Damage] = []
         self.dropped: int | None = None
         self.about = About()
-        self._source = source if is_path and source != "-" else None
+        self._source = source if Input(source).is_file else None
         self._blocks = read_records(source)
         self._first = next(self._blocks, None)  # it may not open
 

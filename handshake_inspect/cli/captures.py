@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from handshake_inspect.capture.inputs import Hooks, Input, Reader
 from handshake_inspect.capture.records import CaptureError, Records
@@ -166,17 +166,28 @@ class Progress:
 
 @contextmanager
 def kept(file: str) -> Iterator[str]:
-    """Give a path that can be read several times: standard input is kept in a temporary file meanwhile."""
-    if file != "-":
-        yield file
+    """Give a path that can be read several times: what comes through a pipe is kept in a temporary file meanwhile."""
+    if Input(file).is_file or (file != "-" and not Path(file).exists()):
+        yield file  # where it cannot be used, reading it says why
         return
-    refuse_terminal()
+    if file == "-":
+        refuse_terminal()
     # A folder, because Windows does not open a NamedTemporaryFile a second time.
     with tempfile.TemporaryDirectory(prefix="handshake-inspect-") as folder:
-        copy = Path(folder, "stdin.pcap")
-        with contextlib.suppress(KeyboardInterrupt), copy.open("wb") as opened:
-            shutil.copyfileobj(sys.stdin.buffer, opened)
+        copy = Path(folder, "pipe.pcap")
+        with contextlib.suppress(KeyboardInterrupt), copy.open("wb") as opened, _opened(file) as pipe:
+            shutil.copyfileobj(pipe, opened)
         yield str(copy)
+
+
+def _opened(file: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    """Open a pipe by its name. Raises CaptureError."""
+    if file == "-":
+        return contextlib.nullcontext(sys.stdin.buffer)
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise CaptureError(f"{file}: cannot be opened: {error.strerror or error}") from None
 
 
 def refuse_terminal() -> None:

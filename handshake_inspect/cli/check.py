@@ -102,16 +102,17 @@ def print_failure(connection: Connection, differences: list[str]) -> None:
 
 def draw_failures(inspection: Inspection, drawn: list[Connection], failed: int) -> None:
     """Print the ladders that show why: of the first few, so that many failures do not bury each other."""
+    from handshake_inspect.capture.inputs import Input
     from handshake_inspect.cli.drawing import Look, draw, names_of_ends
     from handshake_inspect.cli.output import write, write_lines
 
+    paths = {one.name: one.name for one in inspection.captures if Input(one.name).is_file}
     for connection in drawn:
         write(["\n"])
-        path = None if connection.capture == "-" else connection.capture
         names = names_of_ends(inspection, connection)
-        write_lines(draw(connection, inspection.steps(connection.stream), Look(), path=path, names=names))
+        write_lines(draw(connection, inspection.steps(connection.stream), Look(), paths=paths, names=names))
     if failed > len(drawn):
-        write([f"\nthe ladders of {failed - len(drawn):,} more: `show FILE --stream N` with the names above\n"])
+        write([f"\nthe ladders of {failed - len(drawn):,} more: `show FILE... --stream N` with the same files\n"])
     if drawn:
         write(["\n"])
 

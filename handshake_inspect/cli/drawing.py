@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from handshake_inspect.capture.frames import fetch_whole, payload
+from handshake_inspect.capture.frames import fetch_parts, payload
 from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.views.folding import Fold, fold
@@ -44,13 +44,13 @@ class Look:
 
 
 def draw(
-    connection: Connection, steps: Sequence[Step], look: Look, *, path: str | None, names: Sequence[str] = ()
+    connection: Connection, steps: Sequence[Step], look: Look, *, paths: Mapping[str, str], names: Sequence[str] = ()
 ) -> list[Text]:
-    """Return the ladder of a connection; payload is read from the capture at `path`, if there is one.
+    """Return the ladder of a connection; payload is read from its captures, of those that have a path by their names.
 
     `names`: what is known of its addresses, a line each.
     """
-    octets = payload_shown(steps, look, path) if path is not None and look.payload_octets else {}
+    octets = payload_shown(steps, look, paths, connection.capture) if look.payload_octets else {}
     return ladder(
         connection,
         steps,
@@ -68,9 +68,9 @@ def names_of_ends(inspection: Inspection, connection: Connection) -> list[str]:
     return [f"{address} is {listed(names, 'or')}" for address, names in known.items() if names]
 
 
-def payload_shown(steps: Sequence[Step], look: Look, path: str) -> Payload:
+def payload_shown(steps: Sequence[Step], look: Look, paths: Mapping[str, str], home: str) -> Payload:
     """Return the payload of the segments that are not folded, by frame."""
     rows = list(steps) if look.show_all else [row for row in fold(steps) if not isinstance(row, Fold)]
-    wanted = [(step.frame, step.seq) for step in rows if step.payload_octets and isinstance(step.frame, int)]
-    frames, packets = fetch_whole(path, {frame for frame, _ in wanted})
+    wanted = [(step.frame, step.seq) for step in rows if step.payload_octets]
+    frames, packets = fetch_parts(paths, home, {frame for frame, _ in wanted})
     return {(frame, seq): payload(packets.get(frame, frames[frame]), seq) for frame, seq in wanted if frame in frames}

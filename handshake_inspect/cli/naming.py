@@ -56,21 +56,18 @@ def files_named(names: Iterable[str]) -> NamedFiles:
         elif len(captures) < len(files):
             remark(_passed_over(name, len(files) - len(captures), len(files)))
         named.files += captures
+    first: dict[str, str] = {}
+    for file in named.files:
+        first.setdefault(_place(file), file)
+    if len(first) < len(named.files):
+        remark(f"{counted(len(named.files) - len(first), 'file')} named again: read once")
+    named.files = list(first.values())
     return named
 
 
-def one_file_named(name: str) -> str:
-    """Return the one file that a name means. Raises CaptureError if a folder or pattern means several, or none."""
-    if not is_folder(name) and not is_pattern(name):
-        return name
-    files = _files_of(name, lambda message: remark(f"Error: {message}"))
-    captures = [one for one in files if is_capture(one)]
-    if not captures:
-        raise CaptureError(_without(name, files))
-    if len(captures) > 1:
-        kind = "directory" if is_folder(name) else "pattern"
-        raise CaptureError(f"{name}: this {kind} means {counted(len(captures), 'capture')}; name one of them")
-    return captures[0]
+def _place(file: str) -> str:
+    """Return what all names of one file have in common."""
+    return file if file == "-" else os.path.realpath(file)
 
 
 def is_folder(name: str) -> bool:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import ladder_options, reader_option
+from handshake_inspect.cli.options import files_argument, ladder_options, reader_option
 
 if TYPE_CHECKING:
     from handshake_inspect.cli.captures import Reading
-    from handshake_inspect.connections.connection import IcmpError, Step
+    from handshake_inspect.connections.connection import Connection, IcmpError, Step
 
 
 @click.command("show")
-@click.argument("file", metavar="FILE")
+@files_argument
 @click.option("-s", "--stream", type=click.IntRange(min=0), help="Which connection, by its number in `read`.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @ladder_options
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("-w", "--write", "target", metavar="FILE", help="Save just this connection as a pcap file.")
 @reader_option
 def command(
-    file: str,
+    files: tuple[str, ...],
     stream: int | None,
     format_: str,
     numbers: str,
@@ -37,9 +38,10 @@ def command(
     target: str | None,
     reader: str,
 ) -> int:
-    """Draw the ladder of one connection of FILE: every segment, both states after it, and the proof.
+    """Draw the ladder of one connection of FILE...: every segment, both states after it, and the proof.
 
-    Without --stream the capture must hold one connection; if it holds more they are listed.
+    Without --stream the captures must hold one connection; if they hold more these are listed. Several files are one
+    run, as in `read`: the numbers of connections are the same.
 
     \b
     Examples:
@@ -47,46 +49,44 @@ def command(
       handshake-inspect show capture.pcap --stream 3 --numbers absolute --time utc
       handshake-inspect show capture.pcap -s 3 -w one.pcap
       handshake-inspect show capture.pcap -s 3 --dissect 12
-      handshake-inspect show capture.pcap -s 3 --format json
+      handshake-inspect show client-side.pcap server-side.pcap -s 3 --format json
     """
-    from handshake_inspect.cli.captures import kept, report
-    from handshake_inspect.cli.naming import one_file_named
+    from handshake_inspect.capture.records import CaptureError
+    from handshake_inspect.cli.captures import inspect_files, kept, report
+    from handshake_inspect.cli.naming import files_named
 
-    file = one_file_named(file)
-    if target is not None and same_file(file, target):
-        raise click.BadParameter(f"{target} is the capture that is read: choose another name", param_hint="--write")
-    with kept(file) as path:
+    named = files_named(files)
+    refuse_overwriting(named.files, target)
+    if dissect is not None and len(named.files) > 1:
+        raise CaptureError(f"--dissect {dissect}: {len(named.files)} files have such a frame; name one of them")
+    with ExitStack() as stack:
+        paths = {file: stack.enter_context(kept(file)) for file in named.files}
         if dissect is not None:
-            return print_dissection(path, dissect, name=file)
-        reading = read_one(path, file, reader)
+            return print_dissection(paths, dissect) if paths else named.exit_code
+        reading = inspect_files([*paths.values()], reader, names={path: name for name, path in paths.items()})
         if reading.useless:
-            return reading.exit_code
+            return reading.exit_code or named.exit_code
         chosen = choose_stream(reading, stream)
         if chosen is None:
             report(reading.inspection, udp_lister="read --udp")
             return 2
         steps = reading.inspection.steps(chosen)
+        connection = reading.inspection.connections[chosen]
         if target is not None:
-            save(path, [*steps, *reading.inspection.connections[chosen].icmp_errors], target)
+            save(paths, connection.capture, [*steps, *connection.icmp_errors], target)
         look = {"numbers": numbers, "clock": clock, "payload_octets": payload_octets, "show_all": show_all}
-        print_connection(reading, chosen, steps, format_, path, look)
+        print_connection(reading, connection, steps, format_, paths, look)
         report(reading.inspection, udp_lister="read --udp")
-        return reading.exit_code
+        return reading.exit_code or named.exit_code
 
 
-def same_file(file: str, target: str) -> bool:
-    """Are both names one file? Then writing the one would destroy the other."""
-    try:
-        return Path(file).samefile(target)
-    except OSError:
-        return False
-
-
-def read_one(path: str, name: str, reader: str) -> Reading:
-    """Inspect the capture at `path`, which the user named `name`."""
-    from handshake_inspect.cli.captures import inspect_files
-
-    return inspect_files([path], reader, names={path: name})
+def refuse_overwriting(files: Sequence[str], target: str | None) -> None:
+    """Raise click.BadParameter if the file to write is one that is read: writing the one would destroy the other."""
+    for file in files:
+        with suppress(OSError):
+            if target is not None and Path(file).samefile(target):
+                message = f"{target} is the capture that is read: choose another name"
+                raise click.BadParameter(message, param_hint="--write")
 
 
 def choose_stream(reading: Reading, stream: int | None) -> int | None:
@@ -98,9 +98,10 @@ def choose_stream(reading: Reading, stream: int | None) -> int | None:
         return stream
     if stream is None and count == 1:
         return 0
-    name = reading.inspection.captures[0].name
+    captures = reading.inspection.captures
+    name = captures[0].name if len(captures) == 1 else f"{len(captures)} captures"
     if count == 0:
-        remark(f"Error: {name}: there is no TCP connection in it")
+        remark(f"Error: {name}: there is no TCP connection in {'it' if len(captures) == 1 else 'them'}")
     elif stream is not None:
         remark(f"Error: {name}: there is no stream {stream}; the last one is {count - 1}")
     else:
@@ -113,23 +114,27 @@ def choose_stream(reading: Reading, stream: int | None) -> int | None:
 
 
 def print_connection(
-    reading: Reading, stream: int, steps: tuple[Step, ...], format_: str, path: str, look: dict[str, object]
+    reading: Reading,
+    connection: Connection,
+    steps: tuple[Step, ...],
+    format_: str,
+    paths: Mapping[str, str],
+    look: dict[str, object],
 ) -> None:
     """Print the connection as a ladder or as JSON."""
     from handshake_inspect.cli.drawing import Look, draw, names_of_ends
     from handshake_inspect.cli.output import write, write_lines
     from handshake_inspect.views.export import ndjson
 
-    connection = reading.inspection.connections[stream]
     if format_ == "json":
         write(ndjson([connection], lambda _: steps))
     else:
         names = names_of_ends(reading.inspection, connection)
-        write_lines(draw(connection, steps, Look(**look), path=path, names=names))  # type: ignore[arg-type]
+        write_lines(draw(connection, steps, Look(**look), paths=paths, names=names))  # type: ignore[arg-type]
 
 
-def print_dissection(path: str, number: int, *, name: str) -> int:
-    """Print one frame, with every field that Scapy knows, of the capture at `path`, which the user named `name`."""
+def print_dissection(paths: Mapping[str, str], number: int) -> int:
+    """Print one frame, with every field that Scapy knows, of the only capture."""
     from handshake_inspect.capture.files import open_capture
     from handshake_inspect.capture.frames import fetch
     from handshake_inspect.capture.records import CaptureError
@@ -137,6 +142,7 @@ def print_dissection(path: str, number: int, *, name: str) -> int:
     from handshake_inspect.cli.output import write
     from handshake_inspect.views.words import counted
 
+    ((name, path),) = paths.items()
     frame = fetch(path, [number]).get(number)
     if frame is None:
         with open_capture(path, name=name) as opened:
@@ -146,13 +152,17 @@ def print_dissection(path: str, number: int, *, name: str) -> int:
     return 0
 
 
-def save(path: str, parts: Sequence[Step | IcmpError], target: str) -> None:
-    """Write the frames of a connection, and of the ICMP errors about it, to a file of their own."""
-    from handshake_inspect.capture.frames import fetch_whole, write_pcap
+def save(paths: Mapping[str, str], home: str, parts: Sequence[Step | IcmpError], target: str) -> None:
+    """Write the frames of a connection, and of the ICMP errors about it, to a file of their own.
+
+    They stand in it as in their capture; those of several by time.
+    """
+    from handshake_inspect.capture.frames import fetch_parts, write_pcap
     from handshake_inspect.cli.output import remark
     from handshake_inspect.views.words import counted
 
-    numbers = [part.frame for part in parts if isinstance(part.frame, int)]
-    frames = [frame for _, frame in sorted(fetch_whole(path, numbers)[0].items())]
+    frames = list(fetch_parts(paths, home, {part.frame for part in parts})[0].values())
+    if any(isinstance(part.frame, tuple) for part in parts):
+        frames.sort(key=lambda frame: frame.time_ns)
     count = write_pcap(target, frames, frames[0].link_type)
     remark(f"{target}: {counted(count, 'frame')} saved")

@@ -6,13 +6,17 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from handshake_inspect.capture.frames import fetch, write_pcap
+from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import PCAPS, REPOSITORY, run
 from tests.lab.privileges import needs_private_world, needs_root
@@ -133,6 +137,50 @@ def test_show_saves_just_this_connection(tmp_path: Path) -> None:
     both.write_bytes(Path(ECHO).read_bytes() + Path(RESET).read_bytes()[24:])
     assert run("show", str(both), "-s", "1", "-w", str(one)).returncode == 0
     assert one.read_bytes()[24:] == Path(RESET).read_bytes()[24:]
+
+
+def half(path: Path, frames: Iterable[RawFrame]) -> str:
+    write_pcap(path, frames, 1)
+    return str(path)
+
+
+def test_show_draws_a_connection_that_stands_in_two_captures(tmp_path: Path) -> None:
+    """One file for each direction, named in the wrong order: payload and frames come from both."""
+    found = fetch(ECHO, range(1, 100))
+    frames = [found[number] for number in sorted(found)]
+    client_port = frames[0].octets[34:36]
+    files = [
+        half(tmp_path / f"{name}.pcap", [one for one in frames if (one.octets[34:36] == client_port) == is_client])
+        for name, is_client in (("server", False), ("client", True))
+    ]
+    both, plain = tmp_path / "both.pcap", tmp_path / "plain.pcap"
+    done = run("show", *files, "-w", str(both))
+    assert done.returncode == 0
+    ladder = re.compile(r" +ms  client.*?TIME-WAIT  ", re.DOTALL)
+    assert ladder.findall(done.stdout) == ladder.findall(run("show", ECHO, "-w", str(plain)).stdout) != []
+    assert '"bith"' in done.stdout
+    assert '"BITH"' in done.stdout
+    assert both.read_bytes() == plain.read_bytes()
+    connection = json.loads(run("show", *files, "--format", "json").stdout)
+    assert [step["frame"] for step in connection["steps"][:3]] == [1, [files[0], 1], 2]
+    assert run("show", *files, "-w", files[1]).returncode == 2
+    assert Path(files[1]).read_bytes() != both.read_bytes()
+    failed = run("check", *files, "--teardown", "aborted")
+    assert '"BITH"' in failed.stdout
+
+
+@pytest.mark.parametrize("reader", ["auto", "scapy"])
+@pytest.mark.parametrize("command", ["show", "read"])
+def test_a_named_pipe_is_read_once(command: str, reader: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cp", RESET, pipe]) as writer:
+        try:
+            done = run(command, str(pipe), "--reader", reader)
+        finally:
+            writer.kill()
+    assert done.returncode == 0
+    assert "127.0.0.1:48172" in done.stdout
 
 
 def test_show_dissects_one_frame() -> None:

@@ -20,6 +20,7 @@ from handshake_inspect.cli.options import Asked
 from tests.cli.running import PCAPS, REPOSITORY, run
 
 ECHO = str(PCAPS / "four-way.pcap")
+ECHO_6 = str(PCAPS / "ipv6.pcap")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -118,7 +119,8 @@ def test_without_a_command_the_help_is_shown() -> None:
         (["read", ECHO, "--udp", "--format", "csv"], "another format than csv"),
         (["read", "no-such-file.pcap"], "no-such-file.pcap"),
         (["show", "no-such-file.pcap"], "no-such-file.pcap"),
-        (["show", str(REPOSITORY)], "directory"),
+        (["show", str(REPOSITORY / "tests" / "cli")], "there is no capture in this directory"),
+        (["show", ECHO, ECHO_6, "--dissect", "2"], "2 files have such a frame"),
         (["show", ECHO, "--stream", "7"], "there is no stream 7; the last one is 0"),
         (["show", ECHO, "--dissect", "99"], "there is no frame 99"),
         (["show", ECHO, "-w", "/no/such/folder/x.pcap"], "cannot be written"),

@@ -151,13 +151,21 @@ def test_a_file_in_a_folder_that_may_not_be_entered_is_left_to_reading(guarded: 
     assert as_ordinary_user(lambda: files_named([name]).files) == [name]
 
 
-def test_show_takes_a_pattern_or_folder_of_one_capture(day: Path) -> None:
+def test_show_takes_patterns_and_folders(day: Path) -> None:
     assert "aborted" in run("show", str(day / "b" / "*.txt")).stdout
     assert "refused" in run("show", str(day / "a.d")).stdout
     several = run("show", str(day))
     assert several.returncode == 2
-    assert several.stderr == f"Error: {day}: this directory means 4 captures; name one of them\n"
+    assert "connections; choose one with --stream 0 to " in several.stderr
     assert "there is no capture that this pattern matches" in run("show", str(day / "*.none")).stderr
+
+
+def test_a_file_that_is_named_twice_is_read_once(day: Path) -> None:
+    once = run("read", str(day), "--format", "csv")
+    twice = run("read", str(day), str(day / "b" / "*.txt"), f"{day}/./a.d", "--format", "csv")
+    assert twice.stdout == once.stdout
+    assert "2 files named again: read once" in twice.stderr
+    assert "named again" not in once.stderr
 
 
 def test_a_name_that_holds_control_codes_is_printed_safely(tmp_path: Path) -> None:
