@@ -36,8 +36,9 @@ from handshake_inspect.table import (
 
 #: Rows of a slice: with 128 octets each they fit the second-level cache.
 SLICE_ROWS = 1 << 14
-#: Headers around a transport; more are taken for damage.
-MOST_ROUNDS = 64
+#: Headers around a transport; more are taken for damage. Each is a round, and so are the link type and the transport.
+MOST_HEADERS = 64
+MOST_ROUNDS = MOST_HEADERS + 2
 #: Layers of one header that are read one by one, with constant places, before they are merged.
 MOST_LAYERS = 6
 #: Who reads which header.
@@ -152,7 +153,7 @@ class SliceDecoder:
                 following += self._read(layer)
             pending, rounds = list(together(following, MOST_LAYERS)), rounds + 1
         for layer in pending:
-            self.unread[f"more than {MOST_ROUNDS} headers"] += len(layer.rows)
+            self.unread[f"more than {MOST_HEADERS} headers"] += len(layer.rows)
 
     def _read(self, layer: Layer) -> Iterator[Layer]:
         if layer.header is Header.AMSDU:

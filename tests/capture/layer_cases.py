@@ -352,6 +352,8 @@ TAGS = [
          ethernet(0x8847, labels(18, below=OTHER_MAC)), "mpls:18"),
     good("MPLS pseudowire with control word and tag", 1,
          ethernet(0x8847, labels(19, below=bytes(4) + ethernet(0x8100, tag(8, IPV4, SYN4)))), "mpls:19 vlan:8"),
+    good("MPLS, 58 labels", 1, ethernet(0x8847, labels(*range(100, 158), below=SYN4)),
+         " ".join(f"mpls:{label}" for label in range(100, 158))),
     good("MPLS behind a tag", 1, ethernet(0x8100, tag(4, 0x8847, labels(5, below=SYN4))), "vlan:4 mpls:5"),
     good("PPPoE", 1, ethernet(0x8864, pppoe(0x1234, ppp(0x21, SYN4))), "pppoe:4660"),
     good("PPPoE, IPv6", 1, ethernet(0x8864, pppoe(1, ppp(0x57, SYN6))), "pppoe:1", version=6),
@@ -399,6 +401,10 @@ IP_TUNNELS = [
     good("IPv4 in IPv6 behind destination options", 1,
          ethernet(IPV6, around6(60, bytes.fromhex("0400 0401 0104 0100") + SYN4)), "4in6", "4in6"),
     tunnelled("IP in IP behind options", ipv4(4, SYN4, (NEAR, FAR), options=b"\x94\x04\x00\x00"), "ipip"),
+    counted("IP in IP that is longer than what it is in", 1,
+            ethernet(IPV4, ipv4(4, SYN4, (NEAR, FAR), total=20 + 30)), "truncated TCP header"),
+    counted("PPPoE of another version", 1, ethernet(0x8864, b"\x21" + pppoe(7, ppp(0x21, SYN4))[1:]),
+            "PPPoE discovery"),
     tunnelled("IP in IP twice", around(4, around(4, SYN4)), "ipip ipip"),
     good("IP in IP, a tag outside", 1, ethernet(0x8100, tag(2, IPV4, around(4, SYN4))), "vlan:2 ipip", "ipip"),
     good("raw IP, IP in IP", 101, around(4, SYN4), "ipip", "ipip"),
@@ -486,6 +492,7 @@ GRE = [
     counted("GRE cut in its key", 1, ethernet(IPV4, around(47, gre(IPV4, b"", KEY)[:6]))),
     counted("ERSPAN cut in its header", 1, ethernet(IPV4, around(47, gre(0x88BE, b"\x10\x64", SEQUENCE)))),
     plain("GRE in UDP with routing", 50000, 4754, gre(IPV4, SYN4, ROUTING)),
+    plain("GRE in UDP, version 1", 50000, 4754, pptp(1, ppp(0x21, SYN4))),
     plain("UDP from GRE's port", 4754, 50000, gre(IPV4, SYN4)),
 ]  # fmt: skip
 
@@ -493,6 +500,13 @@ UDP_TUNNELS = [
     tunnelled("LISP", in_udp(4341, lisp(SYN4)), "lisp"),
     tunnelled("LISP with an instance", in_udp(4341, lisp(SYN6, 77)), "lisp:77", version=6),
     tunnelled("LISP, instance 0", in_udp(4341, lisp(SYN4, 0)), "lisp:0"),
+    plain("GTP-U around no IP", 50000, 2152, gtp(1, b"\x12" + bytes(30))),
+    plain("GTP-U around nothing", 50000, 2152, gtp(1, b"")),
+    plain("L2TP around nothing", 50000, 1701, l2tp(1, 2, b"")),
+    plain("Geneve with a type that is none", 50000, 6081, geneve(1, 0x200, INNER4)),
+    tunnelled("Teredo between clients, options of UDP behind it (RFC 9868)", around(17, udp(
+        40001, 40002, TEREDO_SYN, 8 + len(TEREDO_SYN)) + bytes(4)), "teredo", version=6)._replace(
+            segments=(segment("teredo", "teredo", 6)._replace(src=TEREDO_CLIENT, dst=SERVER6),)),
     plain("LISP around no IP", 50000, 4341, lisp(b"\x12" + bytes(30))),
     plain("LISP that ends behind its header", 50000, 4341, lisp(b"")),
     tunnelled("TZSP", in_udp(37008, tzsp(1, INNER4)), "tzsp"),

@@ -99,10 +99,10 @@ class Layer:
         )
 
     def next(self, header: Header, skip: PerRow, *, end: Rows | None = None, note: int = 0) -> Layer:
-        """Return what stands `skip` octets further on in the same frames."""
-        return Layer(
-            header, self.rows, self.at + skip, self.end if end is None else end, self.encapsulation, self.tunnel, note
-        )
+        """Return what stands `skip` octets further on in the same frames. It ends where a header around it does."""
+        ends = [each for each in (end, self.end) if each is not None]
+        nearest = np.minimum(*ends) if len(ends) == 2 else ends[0] if ends else None
+        return Layer(header, self.rows, self.at + skip, nearest, self.encapsulation, self.tunnel, note)
 
     @staticmethod
     def merged(layers: list[Layer]) -> Layer:

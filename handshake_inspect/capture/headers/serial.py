@@ -89,7 +89,9 @@ def frame_relay(part: Slice, layer: Layer) -> Iterator[Layer]:
         organisation = part.long(typed.rows, typed.at + after - 6) & 0xFFFFFF
         bridged = (organisation == BRIDGING) & np.isin(part.word(typed.rows, typed.at + after - 2), BRIDGED_ETHERNET)
         yield typed.take(bridged).next(Header.ETHERNET, after[bridged])
-        yield from by_ethertype(part, typed.take(~bridged), after[~bridged] - 2, after[~bridged])
+        known = (organisation == 0) | (organisation == 0xF8)
+        part.expect(known | bridged, other)
+        yield from by_ethertype(part, typed.take(known), after[known] - 2, after[known])
     rest = layer.take(~snap)
     yield from part.following(rest, identifier[~snap], skip[~snap] + 1, NLPIDS, lambda _: other)
 

@@ -89,20 +89,21 @@ def udp(part: Slice, packets: Packets) -> Iterator[Found | Layer]:
     if not len(packets.rows):
         return
     header, at = packets.transport, packets.transport_column
-    payload = packets.next(Header.UDP, 8, end=packets.at + packets.payload)
+    length = field(header, ">u2", at + 4).astype(np.int64)
+    length = np.where((length >= 8) & (length <= packets.payload), length, packets.payload)
+    payload = packets.next(Header.UDP, 8, end=packets.at + length)
     entered, inside = tunnels.in_udp(part, payload, field(header, ">u2", at), field(header, ">u2", at + 2))
     yield from inside
     if entered.any():
-        packets = packets.take(~entered)
+        packets, length = packets.take(~entered), length[~entered]
         if not len(packets.rows):
             return
         header, at = packets.transport, packets.transport_column
-    length = field(header, ">u2", at + 4).astype(np.int64)
     columns = {
         **_common(part, packets),
         "src_port": field(header, ">u2", at),
         "dst_port": field(header, ">u2", at + 2),
-        "payload_octets": np.where((length >= 8) & (length <= packets.payload), length, packets.payload) - 8,
+        "payload_octets": length - 8,
     }
     yield Found(DatagramTable, packets.rows, columns, packets, np.full(len(packets.rows), 8))
 

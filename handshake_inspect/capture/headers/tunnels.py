@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from handshake_inspect.capture.headers.layers import Header, Layer, Mask, Rows, Slice
+from handshake_inspect.capture.headers.layers import Header, Layer, Mask, PerRow, Rows, Slice
 from handshake_inspect.capture.headers.link import (
     ETHERTYPES,
     NSH_PROTOCOLS,
+    SMALLEST_ETHERTYPE,
     Reader,
     ethertype_name,
     looks_like_ethernet,
@@ -57,10 +58,10 @@ def gre(part: Slice, layer: Layer) -> Iterator[Layer]:
         return
     flags = part.word(layer.rows, layer.at)
     protocol, enhanced = part.word(layer.rows, layer.at + 2), flags & VERSION == 1
-    known = np.where(enhanced, np.isin(protocol, (PPP, EOIP)) & (flags & KEY != 0), flags & VERSION == 0)
+    known = np.where(enhanced, np.isin(protocol, (PPP, EOIP)) & (flags & (CHECKSUM | KEY) == KEY), flags & VERSION == 0)
     good = part.expect(known & (flags & ROUTING == 0), "GRE")
     layer, flags, protocol, enhanced = layer.take(good), flags[good], protocol[good], enhanced[good]
-    octets = 4 + 4 * sum((flags & bit != 0).astype(np.int64) for bit in (CHECKSUM, KEY, SEQUENCE))
+    octets = _gre_octets(flags)
     octets += 4 * (enhanced & (flags & ACKNOWLEDGMENT != 0))
     good = part.expect(part.there(layer) >= octets, "truncated GRE header")
     layer, flags, octets, protocol, enhanced = (
@@ -80,6 +81,14 @@ def gre(part: Slice, layer: Layer) -> Iterator[Layer]:
             )
         some, numbers, skip = some.take(~bare_mirror), numbers[~bare_mirror], skip[~bare_mirror]
         yield from part.following(some, numbers, skip, GRE_PROTOCOLS, ethertype_name)
+
+
+def _gre_octets(flags: Rows) -> Rows:
+    """Return the octets of GRE headers of version 0 with these flags."""
+    octets = np.full(len(flags), 4)
+    for bit in (CHECKSUM, KEY, SEQUENCE):
+        octets += 4 * (flags & bit != 0)
+    return octets
 
 
 PLAIN_GRE, KEYED_GRE, NVGRE, PPTP, MIKROTIK = range(5)
@@ -182,6 +191,7 @@ def geneve(part: Slice, layer: Layer) -> Entered:
         return is_good
 
     good = _has(part, layer, 8, is_geneve)
+    good &= part.word(layer.rows, np.where(good, layer.at + 2, 0)) >= SMALLEST_ETHERTYPE
     inner = _with_network(part, layer.take(good), "geneve")
     skip = 8 + (part.octet(inner.rows, inner.at) & 0x3F) * 4
     protocol = part.word(inner.rows, inner.at + 2)
@@ -207,7 +217,7 @@ def gtp(part: Slice, layer: Layer) -> Entered:
         good &= ~more | ((octets > 0) & (there >= skip + octets))
         skip += np.where(more & good, octets, 0)
         following = np.where(more & good, part.octet(layer.rows, layer.at + np.where(more & good, skip, 1) - 1), 0)
-    good &= following == 0
+    good &= (following == 0) & _begins_ip(part, layer, skip)
     inner = layer.take(good)
     endpoint = part.long(inner.rows, inner.at + 4)
     inner = part.around(inner, lambda each: f"gtp:{each}", endpoint, key="gtp")
@@ -217,6 +227,7 @@ def gtp(part: Slice, layer: Layer) -> Entered:
 def gtp_0(part: Slice, layer: Layer) -> Entered:
     """GTP version 0 (GSM 09.60 §6): 20 octets, with a flow label where version 1 has its tunnel endpoint."""
     good = _has(part, layer, 20, lambda at: part.word(layer.rows, at) & 0xF0FF == 0x1000 | G_PDU)
+    good &= _begins_ip(part, layer, 20)
     inner = layer.take(good)
     label = part.word(inner.rows, inner.at + 6)
     return good, [part.around(inner, lambda each: f"gtp:{each}", label, key="gtp").next(Header.IP, 20)]
@@ -258,10 +269,10 @@ def teredo_by_address(part: Slice, layer: Layer) -> Entered:
 
 def l2tp(part: Slice, layer: Layer) -> Entered:
     """Version 2: flags, perhaps a length, tunnel and session; version 3: flags, reserved, session. T says control."""
-    long_enough = part.there(layer) >= 8
-    flags = part.word(layer.rows, np.where(long_enough, layer.at, 0))
-    data = long_enough & (flags & 0x8000 == 0)
-    v2, v3 = data & (flags & 0xF == 2), data & (flags & 0xF == 3)
+    there = part.there(layer)
+    flags = part.word(layer.rows, np.where(there >= 6, layer.at, 0))
+    data = flags & 0x8000 == 0
+    v2, v3 = data & (flags & 0xF == 2) & (there >= 6), data & (flags & 0xF == 3) & (there >= 8)
     session = part.long(layer.rows, np.where(v3, layer.at + 4, 0))
     entered, layers = _l2tp_session(part, layer, session, 8, v3 & (session != 0))
     good, more = _l2tp_2(part, layer, flags, v2)
@@ -325,14 +336,17 @@ def mpls_in_udp(part: Slice, layer: Layer) -> Entered:
 
 
 def gre_in_udp(part: Slice, layer: Layer) -> Entered:
-    """GRE, and nothing before it."""
-    good = _has(part, layer, 4, lambda at: part.word(layer.rows, at) & (ROUTING | VERSION & ~1) == 0)
+    """GRE of version 0, and nothing before it."""
+    good = _has(part, layer, 4, lambda at: part.word(layer.rows, at) & (ROUTING | VERSION) == 0)
+    at = np.where(good, layer.at, 0)
+    good &= part.word(layer.rows, at + 2) >= SMALLEST_ETHERTYPE
+    good &= part.there(layer) >= _gre_octets(part.word(layer.rows, at))
     return good, [layer.take(good).next(Header.GRE, 0)]
 
 
 def lisp(part: Slice, layer: Layer) -> Entered:
     """RFC 9300 §5.3: flags, nonce; instance in 24 bits if the I flag is set, or locators; then IP."""
-    good = _has(part, layer, 9, lambda at: np.isin(part.octet(layer.rows, at + 8) >> 4, (4, 6)))
+    good = _begins_ip(part, layer, 8)
     inner = layer.take(good)
     has_instance = part.octet(inner.rows, inner.at) & 0x08 != 0
     number = np.where(has_instance, part.long(inner.rows, inner.at + 4) >> 8, NO_INSTANCE)
@@ -366,6 +380,14 @@ def _has(part: Slice, layer: Layer, octets: int, is_one: Callable[[Rows], Mask])
     enough = part.there(layer) >= octets
     good: Mask = enough & is_one(np.where(enough, layer.at, 0))
     return good
+
+
+def _begins_ip(part: Slice, layer: Layer, skip: PerRow) -> Mask:
+    """Which rows have an octet behind the first `skip` that says IPv4 or IPv6?"""
+    enough = part.there(layer) > skip
+    version = part.octet(layer.rows, layer.at + np.where(enough, skip, 0)) >> 4
+    begins: Mask = enough & ((version == 4) | (version == 6))
+    return begins
 
 
 def _with_network(part: Slice, layer: Layer, word: str) -> Layer:

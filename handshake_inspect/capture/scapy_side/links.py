@@ -181,10 +181,10 @@ def ppp(place: Place) -> Iterator[Place]:
 
 
 def pppoe(place: Place) -> Iterator[Place]:
-    """PPP over Ethernet (RFC 2516 §4); code 0 is a session."""
+    """PPP over Ethernet (RFC 2516 §4): version and type are 1; code 0 is a session."""
     header, octets = header_at(place, layers.PPPoE, 6, "PPPoE header")
-    if header.code:
-        raise Unread("PPPoE")
+    if (header.version, header.type, header.code) != (1, 1, 0):
+        raise Unread("PPPoE discovery")
     yield place.after(octets, "ppp").named(f"pppoe:{header.sessionid}")
 
 

@@ -42,6 +42,8 @@ def gre(place: Place) -> Iterator[Place]:
     if len(place.octets) >= 4 and (place.octets[0] & 0x40 or place.octets[1] & 7 > 1):
         raise Unread("GRE")
     if len(place.octets) >= 4 and place.octets[1] & 7 == 1:
+        if place.octets[0] & 0xA0 != 0x20:  # a key and no checksum
+            raise Unread("GRE")
         yield eoip(place) if place.octets[2:4] == EOIP else pptp(place)
         return
     header, octets = header_at(place, layers.GRE, 4, "GRE header")
@@ -69,10 +71,8 @@ def pptp(place: Place) -> Place:
 
 def eoip(place: Place) -> Place:
     """MikroTik's: a key, of which half is the tunnel, as in PPTP; then Ethernet."""
-    if not place.octets[0] & 0x20:
-        raise Unread("GRE")
     header, octets = header_at(place, layers.EoIp, 8, "GRE header")
-    octets += 4 * bool(header.flags & 0x8000) + 4 * bool(header.flags & 0x1000) + 4 * bool(header.flags & 0x80)
+    octets += 4 * bool(header.flags & 0x1000) + 4 * bool(header.flags & 0x80)
     word = f"eoip:{header.tunnel}"
     return place.after(octets, "ethernet").named(word, word)
 
@@ -144,7 +144,9 @@ def l2tp_payload(place: Place, session: int) -> Place | None:
 
 
 def gre_in_udp(place: Place) -> Place | None:
-    """RFC 8086: GRE as over IP."""
+    """RFC 8086: GRE of version 0 as over IP."""
+    if len(place.octets) >= 4 and place.octets[1] & 7:
+        return None
     try:
         return next(gre(place))
     except Unread:
@@ -222,7 +224,7 @@ def teredo(place: Place) -> Place | None:
         at = 4 + found[0].id_len + found[0].value_len + 9 if found else 0
     if place.octets[at : at + 2] == b"\x00\x00":
         at += 8
-    return ip_by_version(place, at, "teredo", "teredo", (6,))
+    return ip_by_version(place, at, "teredo", "teredo", (6,)) if len(place.octets) >= at + 40 else None
 
 
 def is_between_teredo_clients(place: Place) -> bool:
@@ -240,11 +242,14 @@ def l2tp(place: Place) -> Place | None:
         return None
     if place.octets[1] & 0xF == 3:
         found = layers.read_header(layers.L2tpVersion3, place.octets, 8)
-        return found and l2tp_payload(place.after(8, "l2tp"), found[0].session)
+        session = found[0].session if found else 0  # 0 is control
+        return l2tp_payload(place.after(8, "l2tp"), session) if session else None
     found = layers.read_header(layers.L2TP, place.octets, 6)
     if found is None or found[0].version != 2 or len(found[0].pad or b"") < (found[0].offset or 0):
         return None
     header, octets = found
+    if octets >= len(place.octets):
+        return None
     return place.after(octets, "ppp").named(f"l2tp:{header.tunnel_id}.{header.session_id}", "l2tp")
 
 
@@ -254,7 +259,7 @@ def ayiya(place: Place) -> Place | None:
     if found is None or found[0].nh != 41:
         return None
     octets = found[1] + 2 ** found[0].id_len + 4 * found[0].sig_len
-    return place.after(octets, "ipv6").named("ayiya", "ayiya") if octets <= len(place.octets) else None
+    return ip_by_version(place, octets, "ayiya", "ayiya", (6,)) if len(place.octets) >= octets + 40 else None
 
 
 def lisp(place: Place) -> Place | None:
