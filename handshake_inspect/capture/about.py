@@ -40,6 +40,8 @@ class InterfaceAbout:
 class About:
     """What a file says about itself."""
 
+    #: Files that stand in it one behind the other.
+    files: int = 1
     #: On the file as a whole (its sections and its lists of names), in order.
     comments: list[str] = field(default_factory=list)
     #: The machine, its operating system and the program that captured; of the first section that says so.

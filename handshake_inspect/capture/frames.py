@@ -124,6 +124,7 @@ class PcapWriter:
         with self._refusals():
             self._file = Path(cast(str, target)).open("wb") if self._owned else cast(BinaryIO, target)  # noqa: SIM115
             self._file.write(struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, link_type))
+            self._file.flush()  # a whole capture from the beginning, whatever comes
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -161,11 +162,17 @@ def sources(source: Source | Iterable[Source]) -> list[Source]:
     """Return one by one what `inspect()` was given: one source, or a list of them."""
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
         return [source]
-    if source is None or isinstance(source, int | float | bytes):
-        raise TypeError(f"inspect() takes a path, a binary file, a list of packets or of these, not {source!r}")
-    if isinstance(source, list | tuple) and source and not _is_packet(source[0]):
-        return list(source)
-    return [source]
+    if source is None or isinstance(source, int | float | bytes | bytearray) or not isinstance(source, Iterable):
+        kind = type(source).__name__
+        raise TypeError(f"inspect() takes a path, a binary file, a list of packets or of these, no {kind}")
+    if _is_packet(source):
+        return [[source]]
+    if isinstance(source, list | tuple):
+        return [source] if not source or _is_packet(source[0]) else list(source)
+    first = next(source, None) if isinstance(source, Iterator) else None
+    if first is None:
+        return [source]
+    return [chain([first], source)] if _is_packet(first) else [first, *source]
 
 
 def _is_packet(one: object) -> bool:

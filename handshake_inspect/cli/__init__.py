@@ -68,7 +68,7 @@ class Commands(click.Group):
             code = _refuse(error)
         except (KeyboardInterrupt, click.Abort):
             code = 130
-        except BrokenPipeError:
+        except (BrokenPipeError, SystemExit):  # click's own answer to a closed pipe is to exit with 1
             code = _after_closed_pipe()
         except OSError as error:
             code = _unwritable(error)
@@ -142,6 +142,10 @@ def _prepare_streams() -> None:
     """Where the terminal's encoding has no arrows, print ASCII that looks like them, instead of failing."""
     import codecs
 
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            setattr(sys, name, os.fdopen(nowhere, "w"))
     codecs.register_error("handshake-inspect", _replace)
     for stream in (sys.stdout, sys.stderr):
         encoding = (getattr(stream, "encoding", None) or "").lower()

@@ -94,21 +94,24 @@ def report(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str 
 
 
 class Interruption:
-    """Ctrl-C, noted. While a read waits for input it ends that wait; a second one ends the program."""
+    """Ctrl-C, or an end asked for by SIGTERM, noted. While a read waits for input it ends that wait; a second one ends
+    the program.
+    """
 
     def __init__(self) -> None:
         self.asked = False
         self.waiting = False
-        self._before: Any = None
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._note)
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         again, self.asked = self.asked, True

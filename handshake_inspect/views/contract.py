@@ -146,6 +146,7 @@ def capture_object(capture: CaptureSummary) -> Json:
 def _about(about: About) -> Json:
     """Return what a file says about itself."""
     return {
+        "files": about.files,
         "hardware": about.hardware,
         "os": about.os,
         "application": about.application,

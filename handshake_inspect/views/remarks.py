@@ -67,6 +67,8 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
 
 def _about(name: str, about: About) -> Iterator[str]:
     """Say what people wrote into a capture."""
+    if about.files > 1:
+        yield f"{name}: {about.files:,} pcap files, one behind the other: read as one"
     comments = about.comments  # not those on interfaces: capturing programs write them by themselves
     for comment in comments[:COMMENTS_PRINTED]:
         said = comment.strip()

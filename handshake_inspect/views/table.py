@@ -15,7 +15,7 @@ from typing import NamedTuple
 from handshake_inspect.connections.connection import Connection, Endpoint, Handshake, Teardown
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.words import counted, duration
+from handshake_inspect.views.words import counted, duration, listed
 
 #: So many rows are looked at to find the widths of the columns.
 ROWS_MEASURED = 500
@@ -146,9 +146,15 @@ def notes(connection: Connection) -> list[str]:
     return said
 
 
+#: `teardown.missing` in a note.
+MISSING_OF_CLOSING = {
+    "fin": "FIN", "ack-of-fin": "ACK of FIN", "peer-fin": "peer's FIN", "ack-of-peer-fin": "ACK of peer's FIN",
+}  # fmt: skip
+
+
 def _opening_notes(opening: Handshake) -> Iterator[str]:
     if opening.missing:
-        yield f"{'+'.join(opening.missing)} not captured"
+        yield f"{listed([one.upper() for one in opening.missing])} not captured"
     if opening.syn_retransmissions:
         yield f"SYN sent {opening.syn_retransmissions + 1}×"
     if opening.syn_ack_retransmissions:
@@ -165,7 +171,7 @@ def _icmp_notes(connection: Connection) -> Iterator[str]:
 
 def _closing_notes(closing: Teardown) -> Iterator[str]:
     if closing.missing:
-        yield f"{'+'.join(closing.missing)} not captured"
+        yield f"{listed([MISSING_OF_CLOSING[one] for one in closing.missing])} not captured"
     if closing.fin_retransmissions:
         yield f"{closing.fin_retransmissions}× FIN again"
     if closing.reset_by is not None:

@@ -33,14 +33,16 @@ TEARDOWN_SENTENCES = {
     "simultaneous-close": "the FINs crossed: neither end had seen the other's when it sent its own"
     " (RFC 9293, Figure 13)",
     "half-closed": "one direction is closed and acknowledged, the other was still open at the end of the capture",
-    "incomplete": "TCP is stuck: a FIN was sent and never acknowledged",
-    "partial": "the numbers prove the close, but some of its segments were not captured",
+    "incomplete": "a FIN was sent, and nothing that was captured acknowledges it: TCP was stuck, or the capture ended",
+    "partial": "a close of which only some segments were captured",
     "reset-after-fin": "an RST took effect after a FIN had been sent",
     "aborted": "an RST took effect without any FIN: both ends lost the connection at once",
     "open": "no closing was seen: the connection was open when the capture ended",
     "none": "there was nothing to close: the connection never opened",
 }
 
+DAY_NS = 86_400_000_000_000
+YEAR_NS = 31_556_952 * 1_000_000_000
 HANDSHAKE_KINDS = tuple(HANDSHAKE_SENTENCES)
 TEARDOWN_KINDS = tuple(TEARDOWN_SENTENCES)
 
@@ -73,7 +75,11 @@ def seconds(nanoseconds: int) -> str:
 
 
 def duration(nanoseconds: int) -> str:
-    """Return a duration with its unit: `0.020 ms`, `1.250 s`."""
+    """Return a duration with its unit: `0.020 ms`, `1.250 s`, `46.7 years`."""
+    if abs(nanoseconds) >= 2 * YEAR_NS:
+        return f"{nanoseconds / YEAR_NS:.1f} years"
+    if abs(nanoseconds) >= 2 * DAY_NS:
+        return f"{nanoseconds / DAY_NS:.1f} days"
     if abs(nanoseconds) >= 1_000_000_000:
         return seconds(nanoseconds) + " s"
     return milliseconds(nanoseconds) + " ms"

@@ -126,7 +126,7 @@ def test_endless_headers_end() -> None:
         (ethernet(b"\x65" + bytes(40)), "malformed IPv4 header"),
         (ethernet(b"\x44" + bytes(40)), "malformed IPv4 header"),
         (ethernet(ipv4(tcp(), total=19)), "malformed IPv4 header"),
-        (ethernet(ipv4(tcp()[:19], total=40)), "truncated TCP header"),
+        (ethernet(ipv4(tcp()[:15], total=40)), "truncated TCP header"),
         (ethernet(ipv4(tcp()[:19])), "malformed TCP header"),
         (ethernet(ipv4(tcp(offset=4))), "malformed TCP header"),
         (ethernet(ipv4(tcp(offset=6))), "malformed TCP header"),
@@ -261,10 +261,10 @@ def test_a_frame_is_read_alike_however_it_is_cut_as_long_as_its_headers_are_ther
     frames = [RawFrame(whole[:length], len(whole), 0, 1) for length in range(len(whole) + 1)]
     block = Decoder(Names()).decode(records_of(frames), 0)
     assert block.unread == {
-        "truncated Ethernet header": 14, "truncated IPv4 header": 20, "truncated TCP header": 20,
+        "truncated Ethernet header": 14, "truncated IPv4 header": 20, "truncated TCP header": 16,
     }  # fmt: skip
     assert set(block.segments["payload_octets"].tolist()) == {100}
-    assert block.segments["has_timestamps"].tolist() == [0] * 12 + [1] * 101
+    assert block.segments["has_timestamps"].tolist() == [0] * 16 + [1] * 101
 
 
 def test_every_truncation_of_every_public_capture_frame_is_counted_once(captures_dir: Path) -> None:

@@ -26,8 +26,10 @@ FRAMES: list[Frame] = [
     (b"b" * 300, 65549, 1_700_000_001_000_000_000),
 ]
 
+#: A record of nothing but zeros is none.
 frames = st.lists(
-    st.tuples(st.binary(max_size=200), st.integers(0, 2**32 - 1), st.integers(0, 2**32 * 10**9 - 1)), max_size=20
+    st.tuples(st.binary(max_size=200), st.integers(0, 2**32 - 1), st.integers(0, 2**32 * 10**9 - 1)).filter(any),
+    max_size=20,
 )
 
 
@@ -328,3 +330,34 @@ def test_a_big_file_is_walked_in_step_with_the_same_result() -> None:
     made: list[Frame] = [((inner * 2)[:size], size, 10**18 + number) for number, size in enumerate(sizes)]
     reader = open_capture(io.BytesIO(pcap(made)))
     assert rows(reader) == expected(made)
+
+
+def test_zeros_behind_the_records_are_damage_and_no_frames() -> None:
+    """A disk that was full, or a machine that went down: the file is longer than what was written."""
+    octets = pcap(FRAMES) + bytes(4096)
+    for block_octets in (64, 1 << 16):
+        reader = open_capture(io.BytesIO(octets), block_octets=block_octets)
+        assert rows(reader) == expected(FRAMES)
+        (place,) = reader.damage
+        assert place.offset == len(pcap(FRAMES))
+        assert "nothing but zeros" in place.message
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("block_octets", [64, 1 << 16])
+def test_files_one_behind_the_other_are_read_as_one(order: str, block_octets: int) -> None:
+    """`cat a.pcap b.pcap`; each has a header of its own, and perhaps another link type."""
+    octets = pcap(FRAMES, order=order) + pcap(FRAMES, order=order, link_type=101) + pcap([], order=order)
+    reader = open_capture(io.BytesIO(octets), block_octets=block_octets)
+    found = rows(reader)
+    assert [one[4] for one in found] == [1] * len(FRAMES) + [101] * len(FRAMES)
+    assert [one[:3] for one in found] == [(*one,) for one in FRAMES * 2]
+    assert [one[3] for one in found] == list(range(1, 2 * len(FRAMES) + 1))
+    assert reader.about.files == 3
+    assert not reader.damage
+
+
+def test_a_cut_header_behind_the_records_is_damage() -> None:
+    reader = open_capture(io.BytesIO(pcap(FRAMES) + pcap([])[:20]))
+    assert rows(reader) == expected(FRAMES)
+    assert len(reader.damage) == 1

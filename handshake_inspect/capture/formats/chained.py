@@ -26,6 +26,10 @@ class ChainedReader(RecordReader):
     def _records(self, offsets: Offsets, first_frame: int) -> tuple[Records, str | None]:
         """Read the records at `offsets`. Returns those up to the first whose header cannot be, and what is wrong."""
 
+    def _begins_anew(self) -> bool:
+        """Read the header of another file of the format, if one begins at `window.start`; False if none does."""
+        return False
+
     def _blocks(self) -> Iterator[Records]:
         window, chain = self._window, self.chain
         while True:
@@ -37,7 +41,12 @@ class ChainedReader(RecordReader):
                 if len(records):
                     yield records
                 if wrong is not None:
-                    self._damaged(int(offsets[len(records)]), wrong)
+                    window.start = int(offsets[len(records)])
+                    if self._begins_anew():
+                        self.about.files += 1
+                        chain = self.chain
+                        continue
+                    self._damaged(window.start, wrong)
                     return
             left = window.end - window.start
             if left >= chain.header_octets and chain.record_end(window.buffer, window.start) is None:

@@ -12,6 +12,7 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.capture.formats.chained import ChainedReader
 from handshake_inspect.capture.formats.walk import PLAUSIBLE_RECORDS, Chain, Offsets
@@ -34,6 +35,7 @@ AIX_FDDI_PADDING = 3
 #: Octets of a record header, the usual first. Kuznetzov's patches of 1999-10-29 and 1999-09-15 (SuSE 6.3) have a magic
 #: number of their own; that of 1999-04-17 (Red Hat 6.1) and Nokia's firewalls have that of everybody.
 PATCHED_HEADER_OCTETS, USUAL_HEADER_OCTETS = (24, 28), (16, 24, 20)
+ANOTHER_FILE = "another pcap file begins here, and its header is cut or of an unknown version"
 #: Records that tell them apart.
 RECORDS_TRIED = 3
 #: The upper half of the link type: is there a length of the frame check sequence, and which, in units of 16 bits.
@@ -73,8 +75,14 @@ class PcapReader(ChainedReader):
 
     def __init__(self, name: str, window: Window) -> None:
         super().__init__(name, window)
+        self._read_header()
+
+    def _read_header(self) -> None:
+        """Read the header at `window.start`. Raises CaptureError if it is cut or of an unknown version."""
+        window, name = self._window, self.name
         window.need(FILE_HEADER_OCTETS)
-        self.variant = variant = MAGIC[window.peek(4)]
+        self.magic = window.peek(4)
+        self.variant = variant = MAGIC[self.magic]
         if not window.need(variant.file_header_octets):
             have, whole = window.end - window.start, variant.file_header_octets
             raise CaptureError(
@@ -129,8 +137,12 @@ class PcapReader(ChainedReader):
 
     def _records(self, offsets: Offsets, first_frame: int) -> tuple[Records, str | None]:
         """Read the headers of the records at `offsets`: seconds, fraction, captured and original length."""
-        count = len(offsets)
         headers = self._headers(offsets, 4, self.variant.byte_order)
+        wrong = None
+        if (strange := self._strange(headers)) is not None:
+            row, wrong = strange
+            offsets, headers = offsets[:row], headers[:row]
+        count = len(offsets)
         seconds, fraction, captured, original = (headers[:, column].astype(np.int64) for column in range(4))
         if self.chain.length_at == ORIGINAL_AT:
             captured, original = original, captured
@@ -151,7 +163,35 @@ class PcapReader(ChainedReader):
             time_ns=seconds * 1_000_000_000 + fraction * self.unit_ns,
             frame=np.arange(first_frame, first_frame + count, dtype=np.int64),
             link_type=np.full(count, self.link_type, np.uint16),
-        ), None
+        ), wrong
+
+    def _strange(self, headers: NDArray[np.uint32]) -> tuple[int, str] | None:
+        """Return the first record that is none, and what it is: the header of another file, or nothing but zeros.
+
+        Both read as a record of no octets.
+        """
+        empty = np.flatnonzero((headers[:, 2] | headers[:, 3]) == 0)
+        if not len(empty):
+            return None
+        first, second = headers[empty, 0], headers[empty, 1]
+        number = int.from_bytes(self.magic, "little" if self.variant.byte_order == "<" else "big")
+        strange = np.flatnonzero((first == number) | ((first == 0) & (second == 0)))
+        if not len(strange):
+            return None
+        at = int(strange[0])
+        message = (
+            "a record of nothing but zeros; the file was not written to its end" if first[at] == 0 else ANOTHER_FILE
+        )
+        return int(empty[at]), message
+
+    def _begins_anew(self) -> bool:
+        if self._window.peek(4) != self.magic:
+            return False
+        try:
+            self._read_header()
+        except CaptureError:
+            return False
+        return True
 
 
 class PcapChain(Chain):

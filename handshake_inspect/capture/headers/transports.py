@@ -20,6 +20,9 @@ from handshake_inspect.capture.headers.layers import Header, Layer, Matrix, Rows
 from handshake_inspect.capture.headers.options import read_options
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN, DatagramTable, IcmpErrorTable, SegmentTable, Table
 
+#: Octets of a TCP header that are read: up to the window. Checksum and urgent pointer may be cut off.
+NEEDED_OF_TCP = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -51,7 +54,7 @@ def field(header: Matrix, dtype: str, at: int) -> NDArray[Any]:
 
 def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
     """Read TCP headers (RFC 9293 §3.1)."""
-    packets = _with_header(part, packets, 20, "TCP")
+    packets = _with_header(part, packets, 20, NEEDED_OF_TCP, "TCP")
     if not len(packets.rows):
         return
     header_octets = (field(packets.transport, "u1", packets.transport_column + 12) >> 4).astype(np.int64) * 4
@@ -85,7 +88,7 @@ def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
 
 def udp(part: Slice, packets: Packets) -> Iterator[Found | Layer]:
     """Read UDP headers (RFC 768); its own length counts where it fits, as options may follow (RFC 9868)."""
-    packets = _with_header(part, packets, 8, "UDP")
+    packets = _with_header(part, packets, 8, 8, "UDP")
     if not len(packets.rows):
         return
     header, at = packets.transport, packets.transport_column
@@ -119,10 +122,10 @@ def icmp(part: Slice, packets: Packets) -> Iterator[Found]:
         yield Found(IcmpErrorTable, packets.rows[rows], columns)
 
 
-def _with_header(part: Slice, packets: Packets, octets: int, name: str) -> Packets:
-    """Keep the packets whose transport header is as long as it must be, and was captured."""
+def _with_header(part: Slice, packets: Packets, octets: int, needed: int, name: str) -> Packets:
+    """Keep the packets whose transport header has its `octets`, of which those `needed` were captured."""
     kept = packets.take(part.expect(packets.payload >= octets, f"malformed {name} header"))
-    return kept.take(part.expect(kept.captured >= octets, f"truncated {name} header"))
+    return kept.take(part.expect(kept.captured >= needed, f"truncated {name} header"))
 
 
 def _common(part: Slice, packets: Packets) -> dict[str, Any]:

@@ -46,6 +46,8 @@ MOST_EXTENSIONS = 32
 #: Words of IP in IP, by the versions outside and inside.
 IP_IN_IP = {(4, 4): "ipip", (4, 6): "6in4", (6, 4): "4in6", (6, 6): "6in6"}
 SYN = 2
+#: Octets of a TCP header up to the window, the last field that is read.
+NEEDED_OF_TCP = 16
 #: A compressed payload is inflated up to here, as no IP packet is longer.
 LONGEST_PAYLOAD_OCTETS = 0xFFFF
 LINUX_SLL, LINUX_SLL2 = 113, 276
@@ -187,8 +189,8 @@ class Collector:
 
     def _tcp(self, place: Place, row: Row) -> None:
         """RFC 9293 §3.1. Scapy gives up on a header for one option that it cannot cut: it gets none."""
-        _expect(place, 20, "TCP")
-        octets = place.octets
+        _expect(place, 20, "TCP", needed=NEEDED_OF_TCP)
+        octets = place.octets.ljust(20, b"\0")  # what may be cut off is not read
         without_options = octets[:12] + bytes([0x50 | octets[12] & 0xF]) + octets[13:20]
         tcp = fixed_header_at(replace(place, octets=without_options), layers.TCP, 20, "TCP header")
         header = (octets[12] >> 4) * 4
@@ -214,7 +216,7 @@ class Collector:
 
     def _udp(self, place: Place, row: Row) -> Iterator[Place]:
         """RFC 768: a tunnel, or a row. Its own length counts where it fits, as options may follow (RFC 9868)."""
-        _expect(place, 8, "UDP")
+        _expect(place, 8, "UDP", needed=8)
         udp = fixed_header_at(place, layers.UDP, 8, "UDP header")
         length = udp.len if 8 <= udp.len <= place.original else place.original
         inside = scapy_tunnels.inside_udp(place.after(8, "").sized(length - 8), (udp.sport, udp.dport))
@@ -257,11 +259,11 @@ def decompressed(place: Place) -> Place:
     return replace(below, octets=octets, original=len(octets))
 
 
-def _expect(place: Place, octets: int, name: str) -> None:
-    """Raise Unread unless a transport header is as long as it must be, and was captured."""
+def _expect(place: Place, octets: int, name: str, *, needed: int) -> None:
+    """Raise Unread unless a transport header has its `octets`, of which those `needed` were captured."""
     if place.original < octets:
         raise Unread(f"malformed {name} header")
-    if len(place.octets) < octets:
+    if len(place.octets) < needed:
         raise Unread(f"truncated {name} header")
 
 
