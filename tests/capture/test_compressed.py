@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -137,7 +138,8 @@ def test_a_stream_cut_anywhere_gives_what_came_before(name: str) -> None:
 
 @everything_compressed
 def test_octets_that_changed_in_the_middle_are_damage_and_no_exception(name: str) -> None:
-    made: list[Frame] = [(os.urandom(500), 500, 10**18 + number) for number in range(200)]
+    chosen = random.Random(9293)
+    made: list[Frame] = [(bytes(chosen.choices(range(64), k=500)), 500, 10**18 + number) for number in range(200)]
     octets = bytearray(COMPRESS[name](pcap(made)))
     middle = len(octets) // 2
     octets[middle : middle + 40] = bytes(40)
@@ -145,13 +147,16 @@ def test_octets_that_changed_in_the_middle_are_damage_and_no_exception(name: str
         raw.read()
     try:
         reader = open_capture(io.BytesIO(octets))
-    except CaptureError as error:  # bzip2: all of it is one block, which comes out changed before its checksum is seen
-        assert name == "bzip2"
-        assert "not a capture inside bzip2" in str(error) or "the bzip2 stream is broken" in str(error)
+    except CaptureError as error:  # all of it is one block, which comes out changed, or not at all
+        assert name in ("bzip2", "zstd")
+        assert f"not a capture inside {name}" in str(error) or f"the {name} stream is broken" in str(error)
         return
     found = rows(reader)
-    assert [row[1:] for row in found] == [row[1:] for row in expected(made)[: len(found)]]
-    assert len(reader.damage) == 1
+    # What comes before the change is as it was. What comes out of changed octets may be anything, until it is noticed.
+    before = rows(open_capture(io.BytesIO(octets[:middle])))
+    assert len(before) > 50 or name in ("bzip2", "zstd")
+    assert found[: len(before) - 1] == expected(made)[: len(before) - 1]
+    assert reader.damage
 
 
 @everything_compressed
