@@ -21,6 +21,8 @@ COPIES = {
 }
 #: Kinds of unread frames that are named; more than these are summed up.
 KINDS_NAMED = 12
+#: Captures without a TCP segment that are named: a folder may have thousands.
+EMPTY_NAMED = 10
 #: Comments on a whole capture that are printed, and characters of each: the JSON has all.
 COMMENTS_PRINTED, COMMENT_CHARACTERS = 5, 300
 
@@ -35,14 +37,19 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
             f"{printable(place.capture)}: damaged at octet {place.offset:,}, after"
             f" {counted(place.frames_before, 'frame')}: {printable(place.message)}"
         )
+    empty = 0
     for capture in inspection.captures:
         name = printable(capture.name)
         if capture.segments == 0 and capture.format != "live" and not (udp_listed and capture.datagrams):
-            yield f"{name}: no TCP segment in {counted(capture.frames, 'frame')}"
+            empty += 1
+            if empty <= EMPTY_NAMED:
+                yield f"{name}: no TCP segment in {counted(capture.frames, 'frame')}"
         if capture.dropped:
             yield f"{name}: {counted(capture.dropped, 'frame')} dropped while capturing: numbers may be missing"
         yield from _about(name, capture.about)
         yield from (f"{name}: {line}" for line in _disorder(capture.disorder))
+    if empty > EMPTY_NAMED:
+        yield f"{counted(empty - EMPTY_NAMED, 'more capture')} without a TCP segment"
     if inspection.unread:
         kinds = inspection.unread.most_common()
         said = [f"{count:,} {printable(kind)}" for kind, count in kinds[:KINDS_NAMED]]

@@ -160,6 +160,16 @@ def test_show_takes_patterns_and_folders(day: Path) -> None:
     assert "there is no capture that this pattern matches" in run("show", str(day / "*.none")).stderr
 
 
+def test_of_many_captures_without_a_segment_the_first_are_named(tmp_path: Path) -> None:
+    for number in range(25):
+        shutil.copy(PCAPS / "udp.pcap", tmp_path / f"{number:02}.pcap")
+    lines = [line for line in run("read", str(tmp_path)).stderr.splitlines() if "TCP segment" in line]
+    assert lines == [
+        *(f"{tmp_path}/{number:02}.pcap: no TCP segment in 2 frames" for number in range(10)),
+        "15 more captures without a TCP segment",
+    ]
+
+
 def test_a_file_that_is_named_twice_is_read_once(day: Path) -> None:
     once = run("read", str(day), "--format", "csv")
     twice = run("read", str(day), str(day / "b" / "*.txt"), f"{day}/./a.d", "--format", "csv")
