@@ -39,8 +39,8 @@ SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "pac
 CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "split", "moments", "numbers",
     "resets", "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds", "zeek_reach",
-    "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "verdict", "model", "flat", "zeek_uid", "conn_log",
-    "steps", "analysis",
+    "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "verdict", "model", "flat", "zeek_uid",
+    "conn_log", "steps", "analysis",
 ]  # fmt: skip
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.connections.answers import Verdicts, together
 from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.gather import Gathering
@@ -19,7 +20,7 @@ from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
 from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.steps import steps_of
-from handshake_inspect.connections.verdict import Verdicts, decide, together
+from handshake_inspect.connections.verdict import decide
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.options import parse
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.flat import sockets
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections
-from handshake_inspect.connections.verdict import NONE
 from handshake_inspect.connections.zeek_uid import capture_codes, connection_hashes, uids
 
 #: Names, types and order of the cells: Zeek 6 and 7.0. Later ones add `ip_proto`; readers go by the names.

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.conversations import address
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections
-from handshake_inspect.connections.verdict import NONE
 
 #: Names and order of the cells.
 FLAT_COLUMNS = (

@@ -10,6 +10,7 @@ from typing import cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.connections.answers import NONE, Verdicts, reset_reason
 from handshake_inspect.connections.connection import (
     Connection,
     End,
@@ -25,7 +26,6 @@ from handshake_inspect.connections.connection import (
 )
 from handshake_inspect.connections.conversations import KeyTable, address
 from handshake_inspect.connections.kinds import SIDES
-from handshake_inspect.connections.verdict import NONE, Verdicts, reset_reason
 from handshake_inspect.table import Names
 from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.seqnum import distance

@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.connections.answers import BELIED, ResetTable, octets_in_words, reset_reason
 from handshake_inspect.connections.connection import Arithmetic, End, Frame, Pair, StateAt, Step
 from handshake_inspect.connections.events import RESPONDER_BIT, Events
 from handshake_inspect.connections.kinds import SIDES, Judgement
@@ -20,7 +21,6 @@ from handshake_inspect.connections.machine import Walk
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.numbers import UNKNOWN, running_maximum
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows, flag_names
-from handshake_inspect.connections.verdict import BELIED, ResetTable, octets_in_words, reset_reason
 from handshake_inspect.tcp.seqnum import add, spelled
 from handshake_inspect.tcp.states import Event, State
 

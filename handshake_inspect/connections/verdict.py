@@ -1,19 +1,30 @@
-"""The answers as columns: one row per connection, one column per number of the JSON contract.
+"""Rows and events of connections -> the answers: sizes, times, books, retransmissions, TIME-WAIT, resets.
 
-In: `Split` (rows and where they come from) and `Names`. Out: `Verdicts`. What equal shapes have in common stands once,
-in `Verdicts.judgements`; `model` makes `Connection` objects of both when somebody asks.
+In: `Split` (rows and where they come from) and the ICMP errors that quote them. Out: `Verdicts`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar
-
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
+from handshake_inspect.connections.answers import (
+    AHEAD,
+    AT_NEXT,
+    BELIED,
+    CAUGHT_UP,
+    LAST_WORD,
+    NONE,
+    NOT_OF_SYN,
+    OF_SYN,
+    OLD,
+    UNCHECKED,
+    GapTable,
+    ResetTable,
+    RestartTable,
+    Verdicts,
+    VerdictTable,
+)
 from handshake_inspect.connections.derived import derive
 from handshake_inspect.connections.events import Events, find_events
 from handshake_inspect.connections.kinds import Judgement, judge
@@ -24,173 +35,8 @@ from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST, SYN, C
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, first_of, last_of
 from handshake_inspect.connections.zeek_sizes import both_ended_ns, reach_octets
-from handshake_inspect.table import Growing, Table
-
-#: A number that is not known, in columns whose own values are never negative.
-NONE = -1
 
 Rows = NDArray[np.int64]
-
-
-class VerdictTable(Table):
-    """One row per connection, by conversation and in order of time.
-
-    Columns that end in `_o` and `_r` are the originator's and the responder's.
-    """
-
-    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
-        "conversation": np.int32,
-        "originator_is_higher": np.uint8,
-        "judgement": np.int32,  # index of `Verdicts.judgements`
-        "first_capture": np.uint16,
-        "first_frame": np.uint32,
-        "last_capture": np.uint16,
-        "last_frame": np.uint32,
-        "first_ns": np.int64,
-        "last_ns": np.int64,
-        "encapsulation": np.uint32,
-        "segments_o": np.uint32,
-        "segments_r": np.uint32,
-        "duplicates": np.uint32,
-        "octets_o": np.int64,
-        "octets_r": np.int64,
-        "sent_octets_o": np.int64,  # NONE if start or end is not known
-        "sent_octets_r": np.int64,
-        "missing_octets_o": np.int64,
-        "missing_octets_r": np.int64,
-        "iss_o": np.int64,  # NONE if not known
-        "iss_r": np.int64,
-        "syn_retransmissions": np.int32,
-        "syn_ack_retransmissions": np.int32,
-        "fin_retransmissions": np.int32,
-        "syn_to_syn_ack_ns": np.int64,  # NONE if not known, as the next three
-        "syn_ack_to_ack_ns": np.int64,
-        "initial_rtt_ns": np.int64,
-        "half_closed_ns": np.int64,
-        "options_o": np.int32,  # `Names.options` number of the SYN's options, NONE without a SYN
-        "options_r": np.int32,
-        "time_wait_ns_o": np.int64,  # entered; NONE if never
-        "time_wait_ns_r": np.int64,
-        "last_seq_o": np.int64,  # highest relative number sent, for the next user of the sockets
-        "last_seq_r": np.int64,
-        "last_timestamp_o": np.int64,  # last TSval, NONE without timestamps
-        "last_timestamp_r": np.int64,
-        "first_clock": np.uint16,  # how often the clock had jumped back before the first and the last row
-        "last_clock": np.uint16,
-        "one_sided": np.uint8,  # 1 if only one end was captured, and its numbers prove that the other one spoke
-        "conn_state": np.int32,  # index of `Verdicts.words`, as the next
-        "history": np.int32,
-        "completeness": np.uint8,
-        "reach_octets_o": np.int64,  # sent, as far as numbers show (Zeek's `orig_bytes`)
-        "reach_octets_r": np.int64,
-        "both_ended_ns": np.int64,  # when both ends had sent a FIN or an RST; NONE if that was not captured
-    }
-
-
-class ResetTable(Table):
-    """One row per RST, ordered by connection and frame."""
-
-    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
-        "connection": np.int64,  # row of the `VerdictTable`
-        "capture": np.uint16,
-        "frame": np.uint32,
-        "side": np.uint8,
-        "valid": np.int8,  # 1, 0, or -1: cannot be told
-        "reason": np.uint8,  # `RESET_REASONS`
-        "distance": np.int64,  # its number minus the expected one, where that matters
-    }
-
-
-class RestartTable(Table):
-    """One row per repeated FIN that restarted a TIME-WAIT."""
-
-    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
-        "connection": np.int64,
-        "side": np.uint8,  # whose TIME-WAIT
-        "time_ns": np.int64,
-    }
-
-
-class GapTable(Table):
-    """One row per connection of which Zeek reports gaps, ordered by connection."""
-
-    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
-        "connection": np.int64,
-        "octets": np.int64,  # acknowledged before they were captured, if ever: Zeek's `missed_bytes`
-    }
-
-
-AT_NEXT, OF_SYN, NOT_OF_SYN, UNCHECKED, OLD, AHEAD, CAUGHT_UP, LAST_WORD, BELIED = range(9)
-
-#: Reasons of `ResetTable.reason`; {n} is the distance in octets.
-RESET_REASONS = {
-    AT_NEXT: "its number is exactly the next one expected (RFC 9293 §3.10.7.4)",
-    OF_SYN: "it acknowledges the SYN (RFC 9293 §3.10.7.3)",
-    NOT_OF_SYN: "the receiver is in SYN-SENT and it does not acknowledge the SYN (RFC 9293 §3.10.7.3)",
-    UNCHECKED: "nothing of its sender had been acknowledged: its number cannot be checked",
-    OLD: "its number is {n} below the next one expected: outside the window (RFC 9293 §3.10.7.4)",
-    AHEAD: "its number is {n} above the next one expected: at most a challenge ACK (RFC 5961 §3.2)",
-    CAUGHT_UP: "its number was {n} ahead of what was acknowledged, and was reached later",
-    BELIED: "its sender went on and was acknowledged: it never arrived, or was ignored (an injected one looks so)",
-    LAST_WORD: "it follows its sender's last segment and the peer is silent from then on: taken to have worked",
-}
-
-
-def reset_reason(resets: ResetTable, row: int) -> str:
-    """Say in words, with the number, why an RST counts or does not."""
-    return RESET_REASONS[int(resets["reason"][row])].format(n=octets_in_words(int(resets["distance"][row])))
-
-
-def octets_in_words(count: int) -> str:
-    """Spell a number of octets: "1 octet", "1,448 octets"."""
-    return f"{count:,} octet" if count == 1 else f"{count:,} octets"
-
-
-@dataclass
-class Verdicts:
-    """The answers about all connections of a run."""
-
-    table: VerdictTable = field(default_factory=VerdictTable.empty)
-    judgements: list[Judgement] = field(default_factory=list)
-    resets: ResetTable = field(default_factory=ResetTable.empty)
-    restarts: RestartTable = field(default_factory=RestartTable.empty)
-    gaps: GapTable = field(default_factory=GapTable.empty)
-    #: Distinct values of `conn_state` and `history`.
-    words: list[str] = field(default_factory=list)
-    icmp_errors: QuoteTable = field(default_factory=QuoteTable.empty)
-    #: ICMP errors that quote a segment of no connection, and second copies of errors, over the whole run.
-    unmatched_errors: int = 0
-    error_copies: int = 0
-    #: Copies that were collapsed, by the names of their kinds (`copies.KINDS`).
-    copies: Counter[str] = field(default_factory=Counter)
-
-
-def together(parts: Iterable[Verdicts]) -> Verdicts:
-    """Put the answers about partitions below each other. Takes one at a time, and uses it up."""
-    table, total = Growing(VerdictTable), Verdicts()
-    resets, restarts, gaps, icmp_errors = [total.resets], [total.restarts], [total.gaps], [total.icmp_errors]
-    numbers: dict[Judgement, int] = {}
-    words: dict[str, int] = {}
-    for part in parts:
-        columns = part.table.columns
-        judged = np.array([numbers.setdefault(one, len(numbers)) for one in part.judgements], np.int32)
-        spelled = np.array([words.setdefault(one, len(words)) for one in part.words], np.int32)
-        columns["judgement"] = judged[columns["judgement"]]
-        columns["conn_state"] = spelled[columns["conn_state"]]
-        columns["history"] = spelled[columns["history"]]
-        for of_some in (part.resets, part.restarts, part.gaps, part.icmp_errors):
-            of_some.columns["connection"] += len(table)
-        resets.append(part.resets)
-        restarts.append(part.restarts)
-        gaps.append(part.gaps)
-        icmp_errors.append(part.icmp_errors)
-        table.append(columns, len(part.table))
-        total.copies.update(part.copies)
-    total.table = VerdictTable(table.finish())
-    total.judgements, total.words = list(numbers), list(words)
-    total.resets, total.restarts = ResetTable.concatenate(resets), RestartTable.concatenate(restarts)
-    total.gaps, total.icmp_errors = GapTable.concatenate(gaps), QuoteTable.concatenate(icmp_errors)
-    return total
 
 
 def decide(
