@@ -77,7 +77,8 @@ def field_path(name: str) -> tuple[str, ...]:
     if below:
         names = listed([f"{name}.{field}" for field in below], "or")
         raise WhereError(f"{name} is an object; its fields are {names}")
-    raise WhereError(f"there is no field {name}.{nearest(name, list(FIELDS))}")
+    quotes = f' Text stands in quotes, as in "{name}"' if "." not in name else ""
+    raise WhereError(f"there is no field {name}.{nearest(name, list(FIELDS))}{quotes}")
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,8 @@ class _Parser:
 
     def expect(self, text: str) -> None:
         if not self.take(text):
-            self.fail(f'expected "{text}"')
+            lists = "; a list stands in brackets: [80, 443]" * (text == ")" and self.token.text == ",")
+            self.fail(f'expected "{text}"{lists}')
 
     def advance(self) -> None:
         self.token = next(self.tokens)

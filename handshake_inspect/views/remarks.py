@@ -11,7 +11,7 @@ from handshake_inspect.capture.about import About
 from handshake_inspect.capture.order import Disorder
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.words import counted, duration, listed
+from handshake_inspect.views.words import counted, duration, listed, of_kind
 
 #: How segments were captured more than once, by the kind of their copies; in other words where it is another capture.
 COPIES = {
@@ -52,7 +52,7 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
         yield f"{counted(empty - EMPTY_NAMED, 'more capture')} without a TCP segment"
     if inspection.unread:
         kinds = inspection.unread.most_common()
-        said = [f"{count:,} {printable(kind)}" for kind, count in kinds[:KINDS_NAMED]]
+        said = [f"{count:,} {printable(of_kind(count, kind))}" for kind, count in kinds[:KINDS_NAMED]]
         if len(kinds) > KINDS_NAMED:
             said.append(f"{sum(count for _, count in kinds[KINDS_NAMED:]):,} of other kinds")
         yield f"not read: {listed(said)}"
@@ -100,6 +100,7 @@ def _disorder(found: Disorder) -> Iterator[str]:
         yield (
             f"the clock jumps back {counted(found.jumps, 'time')}, by up to {duration(found.largest_jump_ns)}, first at"
             f" frame {found.first_jump_frame:,}: kept in the order of the file, intervals across it are not known"
+            " (captures put behind each other? reordercap sorts them)"
         )
 
 

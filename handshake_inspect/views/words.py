@@ -5,6 +5,7 @@ In: integers and the kinds of the contract. Out: short English text.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -41,6 +42,8 @@ TEARDOWN_SENTENCES = {
     "none": "there was nothing to close: the connection never opened",
 }
 
+#: What can be counted, in the names of what is not read.
+_COUNTABLE = re.compile(r"\b(header|fragment|frame|label|tag|packet)\b")
 DAY_NS = 86_400_000_000_000
 YEAR_NS = 31_556_952 * 1_000_000_000
 HANDSHAKE_KINDS = tuple(HANDSHAKE_SENTENCES)
@@ -98,6 +101,11 @@ def octets(count: int) -> str:
 def counted(count: int, thing: str, things: str = "") -> str:
     """Return `1 segment`, `1,204 segments`."""
     return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+
+
+def of_kind(count: int, kind: str) -> str:
+    """Return the kind of `count` frames that were not read: `IPv4 fragment without the rest`, `truncated tags`."""
+    return kind if count == 1 else _COUNTABLE.sub(r"\1s", kind, count=1)
 
 
 def moment(time_ns: int, clock: Clock) -> str:
