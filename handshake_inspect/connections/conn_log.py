@@ -82,7 +82,7 @@ def _columns(connections: Connections, rows: Integers) -> dict[str, list[str]]:
     ends = sockets(connections, rows)
     for end, ours in (("orig", "originator"), ("resp", "responder")):
         columns[f"id.{end}_h"] = ends[f"{ours}_ip"]
-        columns[f"id.{end}_p"] = list(map(str, ends[f"{ours}_port"]))
+        columns[f"id.{end}_p"] = ends[f"{ours}_port"]
     return columns
 
 

@@ -1,13 +1,13 @@
 """The flat columns of the contract (csv), a block of connections at a time.
 
-In: `Connections`. Out: lists of cells, without an object per connection: with a million connections those would cost
-more than the analysis. `None` is what the capture cannot tell.
+In: `Connections`. Out: cells as text, without an object per connection: with a million connections those would cost
+more than the analysis. An empty cell is what the capture cannot tell. Only the name of a capture may hold a character
+that a format must quote: all other cells are numbers, addresses and words of the contract.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,48 +25,46 @@ FLAT_COLUMNS = (
     "states_responder", "initial_rtt_ns", "conn_state", "history", "completeness", "findings",
 )  # fmt: skip
 
-Cells = list[Any]
+Cells = list[str]
 
 
-def flat_rows(connections: Connections, streams: NDArray[np.int64]) -> Iterator[Iterator[tuple[Any, ...]]]:
+def flat_rows(connections: Connections, streams: NDArray[np.int64]) -> Iterator[Iterator[tuple[str, ...]]]:
     """Yield, in blocks, the cells of each stream in the order of `FLAT_COLUMNS`."""
     shared = [_shared(judgement) for judgement in connections.verdicts.judgements]
     for a in range(0, len(streams), BLOCK_CONNECTIONS):
         some = streams[a : a + BLOCK_CONNECTIONS]
         rows = connections.order[some]
         columns = _columns(connections, rows, shared)
-        columns["stream"] = some.tolist()
+        columns["stream"] = _numbers(some)
         yield zip(*(columns[name] for name in FLAT_COLUMNS), strict=True)
 
 
-def _shared(judgement: Judgement) -> tuple[str | None, ...]:
+def _shared(judgement: Judgement) -> tuple[str, ...]:
     """Cells that all connections of one shape have in common: handshake to states_responder."""
     return (
         judgement.handshake_kind,
         judgement.teardown_kind,
-        judgement.closed_first,
-        judgement.reset_by,
+        judgement.closed_first or "",
+        judgement.reset_by or "",
         *(">".join(states or ()) for states in judgement.states),
     )
 
 
-def _columns(
-    connections: Connections, rows: NDArray[np.int64], shared: list[tuple[str | None, ...]]
-) -> dict[str, Cells]:
+def _columns(connections: Connections, rows: NDArray[np.int64], shared: list[tuple[str, ...]]) -> dict[str, Cells]:
     table, words = connections.verdicts.table, connections.verdicts.words
     columns: dict[str, Cells] = {
         "capture": [connections.captures[number] for number in table["first_capture"][rows].tolist()],
-        "first_ns": table["first_ns"][rows].tolist(),
-        "last_ns": table["last_ns"][rows].tolist(),
+        "first_ns": _numbers(table["first_ns"][rows]),
+        "last_ns": _numbers(table["last_ns"][rows]),
         "initial_rtt_ns": _known(table["initial_rtt_ns"][rows]),
         "conn_state": [words[number] for number in table["conn_state"][rows].tolist()],
         "history": [words[number] for number in table["history"][rows].tolist()],
-        "completeness": table["completeness"][rows].tolist(),
+        "completeness": _numbers(table["completeness"][rows]),
         "findings": [""] * len(rows),
     }
     for end, suffix in (("originator", "o"), ("responder", "r")):
-        columns[f"segments_{end}"] = table[f"segments_{suffix}"][rows].tolist()
-        columns[f"octets_{end}"] = table[f"octets_{suffix}"][rows].tolist()
+        columns[f"segments_{end}"] = _numbers(table[f"segments_{suffix}"][rows])
+        columns[f"octets_{end}"] = _numbers(table[f"octets_{suffix}"][rows])
         columns[f"missing_octets_{end}"] = _known(table[f"missing_octets_{suffix}"][rows])
     behaviour = zip(*(shared[number] for number in table["judgement"][rows].tolist()), strict=True)
     names = ("handshake", "teardown", "closed_first", "reset_by", "states_originator", "states_responder")
@@ -74,9 +72,12 @@ def _columns(
     return columns | sockets(connections, rows)
 
 
+def _numbers(values: NDArray[np.int64]) -> Cells:
+    return list(map(str, values.tolist()))
+
+
 def _known(values: NDArray[np.int64]) -> Cells:
-    cells: Cells = values.tolist()
-    return [None if cell == NONE else cell for cell in cells]
+    return ["" if value == NONE else str(value) for value in values.tolist()]
 
 
 def sockets(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Cells]:
@@ -88,9 +89,9 @@ def sockets(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Cell
     columns = {}
     for end, is_higher in (("originator", higher_asks), ("responder", ~higher_asks)):
         upper, lower, port = (
-            np.where(is_higher, keys[f"higher_{part}"][conversation], keys[f"lower_{part}"][conversation]).tolist()
+            np.where(is_higher, keys[f"higher_{part}"][conversation], keys[f"lower_{part}"][conversation])
             for part in ("hi", "lo", "port")
         )
-        columns[f"{end}_ip"] = list(map(address, version, upper, lower))
-        columns[f"{end}_port"] = port
+        columns[f"{end}_ip"] = list(map(address, version, upper.tolist(), lower.tolist()))
+        columns[f"{end}_port"] = _numbers(port)
     return columns
