@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import threading
 from collections.abc import Iterable
 
+from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import Records
 
 #: One frame of a capture: its octets, its length on the wire, nanoseconds since the epoch.
@@ -89,3 +92,29 @@ def rows(records: Iterable[Records]) -> list[tuple[bytes, int, int, int, int]]:
         for one in records
         for row in range(len(one))
     ]  # fmt: skip
+
+
+def rows_from_pipe(parts: list[bytes]) -> list[tuple[bytes, int, int, int, int]]:
+    """Return the rows of a capture written to a pipe part by part, each only when the one before it has been read.
+
+    A reader that waits for more than what has come finds the writer gone after 20 seconds, and the capture cut.
+    """
+    reading, writing = os.pipe()
+    seen = threading.Semaphore(0)
+
+    def write() -> None:
+        with open(writing, "wb", buffering=0) as pipe:  # noqa: PTH123 (a descriptor)
+            for part in parts:
+                pipe.write(part)
+                if not seen.acquire(timeout=20):
+                    return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    got = []
+    with open(reading, "rb", buffering=0) as pipe:  # noqa: PTH123 (a descriptor)
+        for records in open_capture(pipe):
+            got += rows([records])
+            seen.release()
+    writer.join()
+    return got

@@ -11,7 +11,6 @@ import random
 import struct
 import subprocess
 import sys
-import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +24,7 @@ from handshake_inspect import inspect
 from handshake_inspect.capture import compressed
 from handshake_inspect.capture.files import open_capture, open_decompressed
 from handshake_inspect.capture.records import CaptureError
-from tests.capture.builders import Frame, enhanced, interface, pcap, rows, section, snoop
+from tests.capture.builders import Frame, enhanced, interface, pcap, rows, rows_from_pipe, section, snoop
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -170,24 +169,7 @@ def test_what_follows_a_stream_and_is_none_is_told(name: str) -> None:
 def test_a_live_pipe_delivers_what_has_come(name: str) -> None:
     """Members are written one after the other; each is seen before the next is written."""
     parts = [pcap(FRAMES[:1]), pcap(FRAMES[1:2])[24:], pcap(FRAMES[2:])[24:]]
-    reading, writing = os.pipe()
-    seen = threading.Semaphore(0)
-
-    def write() -> None:
-        with open(writing, "wb", buffering=0) as pipe:  # noqa: PTH123 (a descriptor)
-            for part in parts:
-                pipe.write(COMPRESS[name](part))
-                assert seen.acquire(timeout=20)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    got = []
-    with open(reading, "rb", buffering=0) as pipe:  # noqa: PTH123 (a descriptor)
-        for records in open_capture(pipe):
-            got += rows([records])
-            seen.release()
-    writer.join()
-    assert got == expected(FRAMES)
+    assert rows_from_pipe([COMPRESS[name](part) for part in parts]) == expected(FRAMES)
 
 
 @everything_compressed

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import struct
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.formats import walk
 from handshake_inspect.capture.formats.pcap import PcapChain
 from handshake_inspect.capture.records import CaptureError
-from tests.capture.builders import Frame, pcap, rows
+from tests.capture.builders import Frame, pcap, rows, rows_from_pipe
 
 FRAMES: list[Frame] = [
     (b"", 60, 1_700_000_000_123_456_000),
@@ -254,24 +252,7 @@ def test_a_cut_gzip_file_is_read_up_to_the_cut() -> None:
 
 def test_a_live_pipe_delivers_each_record_when_it_comes() -> None:
     parts = [pcap(FRAMES[:1]), pcap(FRAMES[1:2])[24:], pcap(FRAMES[2:])[24:]]
-    reading, writing = os.pipe()
-    seen = threading.Semaphore(0)
-
-    def write() -> None:
-        with open(writing, "wb", buffering=0) as pipe:  # noqa: PTH123 (a descriptor)
-            for part in parts:
-                pipe.write(part)
-                assert seen.acquire(timeout=20)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    got = []
-    with open(reading, "rb") as pipe:  # noqa: PTH123 (a descriptor)
-        for records in open_capture(pipe):
-            got += rows([records])
-            seen.release()
-    writer.join()
-    assert got == expected(FRAMES)
+    assert rows_from_pipe(parts) == expected(FRAMES)
 
 
 @pytest.mark.parametrize("error", [OSError("not a socket"), ValueError("filedescriptor out of range in select()")])
