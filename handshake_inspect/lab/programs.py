@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from handshake_inspect.lab.echo import Address, CallError, EchoPlan, SocketCall, Stage, call_as_json
+from handshake_inspect.lab.calls import Address, CallError, SocketCall, call_as_json
+from handshake_inspect.lab.echo import EchoPlan, Stage
 from handshake_inspect.lab.world import LabError, fork
 
 Server = Callable[[EchoPlan, Stage], None]

@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import CaptureError, RawFrame, Records
-from handshake_inspect.lab.echo import Address, EchoPlan, End, SocketCall, Stage
+from handshake_inspect.lab.calls import Address, End, SocketCall
+from handshake_inspect.lab.echo import EchoPlan, Stage
 from handshake_inspect.lab.programs import run_programs
 from handshake_inspect.lab.router import INTERFACE, enter, three_hosts
 from handshake_inspect.lab.scenarios import Scenario, scenario_named

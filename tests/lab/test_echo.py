@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.lab.echo import EchoPlan, End, SocketCall, ask_tcp, serve_tcp
+from handshake_inspect.lab.calls import End, SocketCall
+from handshake_inspect.lab.echo import EchoPlan, ask_tcp, serve_tcp
 from handshake_inspect.lab.programs import run_programs
 from handshake_inspect.lab.record import closing_of
 from handshake_inspect.lab.scenarios import SCENARIOS

@@ -1,0 +1,190 @@
+"""A socket whose calls are noted one by one: what the program asked, what it got, and when.
+
+In: the calls of a program. Out: one `SocketCall` per call, with the moments in which it was entered and returned, on
+the clock of the capture (CLOCK_REALTIME), told to a `Notes`: the pipe of a demo, or the screen of `echo`.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+End = Literal["client", "server"]
+Address = tuple[str, int]
+
+#: Octets asked for by each recv().
+RECV_OCTETS = 1024
+#: Octets of a payload that are spelled out in the text of a call.
+SHOWN_OCTETS = 16
+
+
+@dataclass(frozen=True)
+class SocketCall:
+    """One call of a socket function by one of the two programs."""
+
+    end: End
+    #: "connect", "recv", "close" ...
+    name: str
+    #: The call with its arguments, short: "recv(1024)".
+    text: str
+    #: What it returned, "b'BITH'", "127.0.0.1:54668", "0", or the name of its error: "ECONNREFUSED".
+    result: str
+    #: When it was entered and when it returned, nanoseconds since the Unix epoch.
+    entered_ns: int
+    returned_ns: int
+
+    def __str__(self) -> str:
+        return f"{self.text} = {self.result}"
+
+
+class Notes(Protocol):
+    """Who is told of the calls."""
+
+    def note(self, call: SocketCall) -> None:
+        """Take one finished call."""
+
+
+class CallError(Exception):
+    """A socket call returned an error. It has been noted, and ends the program: that is part of the show."""
+
+
+class RecordedSocket:
+    """A socket whose calls are noted one by one, as the program made them."""
+
+    def __init__(
+        self,
+        end: End,
+        notes: Notes,
+        *,
+        ipv6: bool = False,
+        kind: int = socket.SOCK_STREAM,
+        timeout_s: float | None = 5.0,
+        real: socket.socket | None = None,
+    ) -> None:
+        self.end, self.notes, self.timeout_s = end, notes, timeout_s
+        #: What close() says in brackets: a server has two sockets to close.
+        self.role = ""
+        self.real = real or socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, kind)
+        self.real.settimeout(timeout_s)
+
+    def __enter__(self) -> RecordedSocket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.real.fileno() != -1:
+            self.close()
+
+    @property
+    def address(self) -> Address:
+        """The socket's own address."""
+        host, port, *_ = self.real.getsockname()
+        return host, port
+
+    def call(self, name: str, arguments: str, function: Callable[[], Any], spell: Callable[[Any], str]) -> Any:
+        """Call `function`, note it with the moments before and after, and return what it returned."""
+        entered_ns = time.time_ns()
+        try:
+            value = function()
+            result = spell(value)
+            return value
+        except OSError as error:
+            result = spell_error(error, self.timeout_s)
+            raise CallError(f"{name}({arguments}) = {result}") from error
+        finally:
+            returned_ns = time.time_ns()
+            text = f"{name}({arguments})"
+            self.notes.note(SocketCall(self.end, name, text, result, entered_ns, returned_ns))
+
+    def bind(self, address: Address) -> None:
+        """Take a local address."""
+        self.call("bind", spell_address(address), lambda: self.real.bind(address), spell_none)
+
+    def listen(self, backlog: int) -> None:
+        """Passive OPEN."""
+        self.role = "listener"
+        self.call("listen", str(backlog), lambda: self.real.listen(backlog), spell_none)
+
+    def connect(self, address: Address) -> None:
+        """Active OPEN; for UDP only the choice of the peer."""
+        self.call("connect", spell_address(address), lambda: self.real.connect(address), spell_none)
+
+    def accept(self) -> RecordedSocket:
+        """Wait for a connection and return its socket."""
+        real, _ = self.call("accept", "", self.real.accept, lambda pair: spell_address(pair[1]))
+        return RecordedSocket(self.end, self.notes, timeout_s=self.timeout_s, real=real)
+
+    def send(self, octets: bytes) -> None:
+        """Send all of `octets`: one call for each part that the kernel took."""
+        while octets:
+            sent = self._send_part(octets)
+            octets = octets[sent:]
+
+    def _send_part(self, octets: bytes) -> int:
+        sent: int = self.call("send", spell_octets(octets), lambda: self.real.send(octets), str)
+        return sent
+
+    def recv(self) -> bytes:
+        """Receive what is there; b'' after the peer's FIN."""
+        received: bytes = self.call("recv", str(RECV_OCTETS), lambda: self.real.recv(RECV_OCTETS), spell_octets)
+        return received
+
+    def sendto(self, octets: bytes, address: Address) -> None:
+        """Send one datagram."""
+        arguments = f"{spell_octets(octets)}, {spell_address(address)}"
+        self.call("sendto", arguments, lambda: self.real.sendto(octets, address), str)
+
+    def recvfrom(self) -> tuple[bytes, Address]:
+        """Receive one datagram and its sender's address."""
+        octets, address = self.call(
+            "recvfrom",
+            "65535",
+            lambda: self.real.recvfrom(65535),
+            lambda pair: f"{spell_octets(pair[0])}, {spell_address(pair[1])}",
+        )
+        return octets, address[:2]
+
+    def setsockopt(self, level: int, option: int, value: Any, text: str) -> None:
+        """Set an option; `text` spells it."""
+        self.call("setsockopt", text, lambda: self.real.setsockopt(level, option, value), spell_none)
+
+    def shutdown(self) -> None:
+        """Close the sending direction only."""
+        self.call("shutdown", "SHUT_WR", lambda: self.real.shutdown(socket.SHUT_WR), spell_none)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.call("close", self.role, self.real.close, spell_none)
+
+
+def spell_address(address: Any) -> str:
+    """Spell a socket address: 127.0.0.1:8000, [::1]:8000."""
+    host, port, *_ = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def spell_octets(octets: bytes) -> str:
+    """Spell a payload: all of it if short, else its beginning and its size."""
+    if len(octets) <= SHOWN_OCTETS:
+        return repr(octets)
+    return f"{octets[:SHOWN_OCTETS]!r}… {len(octets)} octets"
+
+
+def spell_none(_: object) -> str:
+    """Spell the result of a call that returns nothing: as the system call does."""
+    return "0"
+
+
+def spell_error(error: OSError, timeout_s: float | None) -> str:
+    """Spell an error by its name in <errno.h>."""
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return f"timed out after {timeout_s:g} s"
+    return errno.errorcode.get(error.errno or 0, str(error))
+
+
+def call_as_json(call: SocketCall) -> dict[str, Any]:
+    """Return the call as a JSON object; `SocketCall(**object)` is the way back."""
+    return asdict(call)
