@@ -7,7 +7,10 @@ the clock of the capture (CLOCK_REALTIME), told to a `Notes`: the pipe of a demo
 from __future__ import annotations
 
 import errno
+import os
+import select
 import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,6 +23,7 @@ Address = tuple[str, int]
 RECV_OCTETS = 1024
 #: Octets of a payload that are spelled out in the text of a call.
 SHOWN_OCTETS = 16
+TCP_REPAIR = 19  # <linux/tcp.h>
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,11 @@ class Notes(Protocol):
 
 class CallError(Exception):
     """A socket call returned an error. It has been noted, and ends the program: that is part of the show."""
+
+    def __init__(self, call: str, result: str) -> None:
+        super().__init__(f"{call} = {result}")
+        #: The name of the error in <errno.h>, "ECONNREFUSED", or that it timed out.
+        self.result = result
 
 
 class RecordedSocket:
@@ -93,7 +102,7 @@ class RecordedSocket:
             return value
         except OSError as error:
             result = spell_error(error, self.timeout_s)
-            raise CallError(f"{name}({arguments}) = {result}") from error
+            raise CallError(f"{name}({arguments})", result) from error
         finally:
             returned_ns = time.time_ns()
             text = f"{name}({arguments})"
@@ -111,6 +120,33 @@ class RecordedSocket:
     def connect(self, address: Address) -> None:
         """Active OPEN; for UDP only the choice of the peer."""
         self.call("connect", spell_address(address), lambda: self.real.connect(address), spell_none)
+
+    def connect_start(self, address: Address) -> None:
+        """Begin an active OPEN without waiting for its end: connect() on a socket that does not block."""
+
+        def start() -> int:
+            self.real.setblocking(False)
+            return self.real.connect_ex(address)
+
+        self.call("connect", spell_address(address), start, lambda number: errno.errorcode.get(number, "0"))
+
+    def connect_finish(self) -> None:
+        """Wait for the end of an active OPEN that was begun."""
+
+        def finish() -> None:
+            self.real.settimeout(self.timeout_s)
+            if not select.select([], [self.real], [], self.timeout_s)[1]:
+                raise TimeoutError
+            number = self.real.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise OSError(number, os.strerror(number))
+
+        self.call("getsockopt", "SO_ERROR", finish, spell_none)
+
+    def connect_with(self, octets: bytes, address: Address) -> None:
+        """Active OPEN with data on the SYN (RFC 7413): sendto() with MSG_FASTOPEN."""
+        arguments = f"{spell_octets(octets)}, MSG_FASTOPEN, {spell_address(address)}"
+        self.call("sendto", arguments, lambda: self.real.sendto(octets, socket.MSG_FASTOPEN, address), str)
 
     def accept(self) -> RecordedSocket:
         """Wait for a connection and return its socket."""
@@ -158,6 +194,17 @@ class RecordedSocket:
     def close(self) -> None:
         """Close the socket."""
         self.call("close", self.role, self.real.close, spell_none)
+
+    def reset(self) -> None:
+        """Close with SO_LINGER 0: an RST instead of a FIN."""
+        linger = struct.pack("@ii", 1, 0)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger, "SO_LINGER, on, 0 s")
+        self.close()
+
+    def vanish(self) -> None:
+        """Be gone without a segment, as after a crash of the whole host: close() in repair mode (tcp(7))."""
+        self.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1, "TCP_REPAIR, 1")
+        self.close()
 
 
 def spell_address(address: Any) -> str:

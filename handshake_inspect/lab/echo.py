@@ -223,6 +223,4 @@ def ask_and_reset(plan: EchoPlan, stage: Stage, server: Address) -> None:
         connection.connect(server)
         say_and_hear(connection, plan)
         time.sleep(SETTLE_S)
-        linger = struct.pack("@ii", 1, 0)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger, "SO_LINGER, on, 0 s")
-        connection.close()
+        connection.reset()

@@ -1,0 +1,134 @@
+"""`handshake-inspect lab`: every way a connection opens and closes, made by real sockets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from handshake_inspect.cli.options import ladder_options
+
+
+@click.group("lab")
+def command() -> None:
+    """Make every kind of connection with real sockets: list them, run one, record them.
+
+    Each scenario runs in a private network, as root or as an ordinary user; many have two hosts with a wire between
+    them that loses, holds, doubles or reorders segments by rule.
+
+    \b
+    Examples:
+      handshake-inspect lab list
+      handshake-inspect lab run simultaneous-close
+      handshake-inspect lab record --all -o pcaps
+    """
+
+
+@command.command("list")
+@click.option("--names", "only_names", is_flag=True, help="Only the names, one a line.")
+def list_command(only_names: bool) -> int:
+    """List the scenarios, each with one sentence of what it shows.
+
+    \b
+    Example:
+      handshake-inspect lab list
+    """
+    from handshake_inspect.cli.output import hanging
+    from handshake_inspect.lab.scenarios import ALL, CHAPTERS
+
+    if only_names:
+        click.echo("\n".join(scenario.name for scenario in ALL))
+        return 0
+    width = max(len(scenario.name) for scenario in ALL)
+    for number, chapter in enumerate(CHAPTERS):
+        click.echo(f"{chr(10) if number else ''}{chapter.title}")
+        for scenario in chapter.scenarios:
+            click.echo(hanging(f"  {scenario.name:{width}}  ", scenario.shows))
+    return 0
+
+
+@command.command("run")
+@click.argument("name")
+@click.option("--host", "on_host", is_flag=True, help="On this host's own loopback, instead of a private network.")
+@click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    metavar="TEXT",
+    help="What a wire between the two does besides: 'drop first SYN from client', 'delay second data from server by "
+    "300 ms', 'hold', 'duplicate', 'swap'; kinds are SYN, SYN-ACK, ACK, data, FIN, RST, segment.",
+)
+@click.option("--at", type=click.Choice(["client", "server"]), default="client", help="Which end of the wire to show.")
+@click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
+@ladder_options
+def run_command(
+    name: str,
+    on_host: bool,
+    rules: tuple[str, ...],
+    at: str,
+    target: str | None,
+    numbers: str,
+    clock: str,
+    payload_octets: int,
+    show_all: bool,
+) -> int:
+    """Run one scenario and draw the ladder of each of its connections.
+
+    \b
+    Examples:
+      handshake-inspect lab run simultaneous-close
+      handshake-inspect lab run lost-last-ack --at server
+      handshake-inspect lab run four-way --rule 'drop first FIN from client'
+    """
+    from handshake_inspect.capture.frames import write_pcap
+    from handshake_inspect.cli.drawing import Look
+    from handshake_inspect.cli.output import hanging, remark
+    from handshake_inspect.cli.performing import print_session
+    from handshake_inspect.lab.session import run_demo
+    from handshake_inspect.views.words import counted
+
+    session = run_demo(name, rules=rules, place="host" if on_host else "auto")
+    vantage = next((one for one in session.vantages if one.name == at), session.vantages[0])
+    scenario = session.scenario
+    click.echo(hanging(f"{scenario.name}: ", scenario.shows))
+    click.echo(hanging("Look for: ", scenario.look_for) + "\n")
+    look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
+    print_session(session, vantage, look.options(), title=f"{scenario.name}, seen at the {vantage.name}")
+    if target is not None:
+        count = write_pcap(target, vantage.frames, vantage.link_type)
+        remark(f"{target}: {counted(count, 'frame')} saved")
+    return 0
+
+
+@command.command("record")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Record every scenario.")
+@click.option("--calls", is_flag=True, help="Write NAME.json too, the socket calls, for `demo --replay`; no page.")
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder for the captures and their page.",
+)
+def record_command(names: tuple[str, ...], everything: bool, calls: bool, folder: Path) -> int:
+    """Record scenarios as NAME.pcap each, with a page that says what each shows and what must be found in it.
+
+    \b
+    Examples:
+      handshake-inspect lab record four-way refused -o captures
+      handshake-inspect lab record --all -o pcaps
+    """
+    from handshake_inspect.lab.record import record, record_replay
+    from handshake_inspect.lab.scenarios import SCENARIOS, scenario_named
+
+    if bool(names) == everything:
+        raise click.UsageError("name the scenarios, or --all for all of them (`lab list` shows them)")
+    for name in names:
+        scenario_named(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SCENARIOS if everything else names:
+        for path in [record_replay(name, folder)] if calls else record(name, folder):
+            click.echo(str(path))
+    return 0
