@@ -8,6 +8,7 @@ from handshake_inspect.capture.frames import payload
 from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.output import remark, write_lines
 from handshake_inspect.connections.connection import Endpoint, Frame
+from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.views.ladder import LadderOptions, ladder
 from handshake_inspect.views.words import counted
 
@@ -46,7 +47,7 @@ def session_lines(
         steps,
         title=title,
         facts=[where, counted(len(steps), "segment"), f"{vantage.dropped} dropped"],
-        calls=session.calls,
+        calls=calls_of(inspection.connections[stream], session.calls, inspection.connections),
         payload=octets,
         options=options,
     )

@@ -7,6 +7,7 @@ the clock of the capture (CLOCK_REALTIME), told to a `Notes`: the pipe of a demo
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import select
 import socket
@@ -40,6 +41,11 @@ class SocketCall:
     #: When it was entered and when it returned, nanoseconds since the Unix epoch.
     entered_ns: int
     returned_ns: int
+    #: Which socket of its process, from 0; the socket's own address then, and whom it had for a peer: accept() whom it
+    #: accepted. "" if there was none.
+    socket: int = 0
+    local: str = ""
+    peer: str = ""
 
     def __str__(self) -> str:
         return f"{self.text} = {self.result}"
@@ -64,6 +70,8 @@ class CallError(Exception):
 class RecordedSocket:
     """A socket whose calls are noted one by one, as the program made them."""
 
+    _numbers = itertools.count()
+
     def __init__(
         self,
         end: End,
@@ -73,8 +81,10 @@ class RecordedSocket:
         kind: int = socket.SOCK_STREAM,
         timeout_s: float | None = 5.0,
         real: socket.socket | None = None,
+        peer: str = "",
     ) -> None:
         self.end, self.notes, self.timeout_s = end, notes, timeout_s
+        self._number, self._local, self._peer = next(self._numbers), "", peer
         #: What close() says in brackets: a server has two sockets to close.
         self.role = ""
         self.real = real or socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, kind)
@@ -105,8 +115,11 @@ class RecordedSocket:
             raise CallError(f"{name}({arguments})", result) from error
         finally:
             returned_ns = time.time_ns()
-            text = f"{name}({arguments})"
-            self.notes.note(SocketCall(self.end, name, text, result, entered_ns, returned_ns))
+            if self.real.fileno() != -1 and self.address[1]:
+                self._local = spell_address(self.address)
+            peer = result if name == "accept" and ":" in result else self._peer
+            text, whose = f"{name}({arguments})", (self._number, self._local, peer)
+            self.notes.note(SocketCall(self.end, name, text, result, entered_ns, returned_ns, *whose))
 
     def bind(self, address: Address) -> None:
         """Take a local address."""
@@ -119,10 +132,12 @@ class RecordedSocket:
 
     def connect(self, address: Address) -> None:
         """Active OPEN; for UDP only the choice of the peer."""
+        self._peer = spell_address(address)
         self.call("connect", spell_address(address), lambda: self.real.connect(address), spell_none)
 
     def connect_start(self, address: Address) -> None:
         """Begin an active OPEN without waiting for its end: connect() on a socket that does not block."""
+        self._peer = spell_address(address)
 
         def start() -> int:
             self.real.setblocking(False)
@@ -145,13 +160,14 @@ class RecordedSocket:
 
     def connect_with(self, octets: bytes, address: Address) -> None:
         """Active OPEN with data on the SYN (RFC 7413): sendto() with MSG_FASTOPEN."""
-        arguments = f"{spell_octets(octets)}, MSG_FASTOPEN, {spell_address(address)}"
+        self._peer = spell_address(address)
+        arguments = f"{spell_octets(octets)}, MSG_FASTOPEN, {self._peer}"
         self.call("sendto", arguments, lambda: self.real.sendto(octets, socket.MSG_FASTOPEN, address), str)
 
     def accept(self) -> RecordedSocket:
         """Wait for a connection and return its socket."""
-        real, _ = self.call("accept", "", self.real.accept, lambda pair: spell_address(pair[1]))
-        return RecordedSocket(self.end, self.notes, timeout_s=self.timeout_s, real=real)
+        real, peer = self.call("accept", "", self.real.accept, lambda pair: spell_address(pair[1]))
+        return RecordedSocket(self.end, self.notes, timeout_s=self.timeout_s, real=real, peer=spell_address(peer))
 
     def send(self, octets: bytes) -> None:
         """Send all of `octets`: one call for each part that the kernel took."""
