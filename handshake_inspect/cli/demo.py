@@ -49,7 +49,7 @@ def command(
     from handshake_inspect.capture.frames import write_pcap
     from handshake_inspect.cli.drawing import Look
     from handshake_inspect.cli.output import remark
-    from handshake_inspect.cli.performing import echo_title, print_session, warn_without_tcp
+    from handshake_inspect.cli.performing import print_session, title_of, warn_without_tcp
     from handshake_inspect.views.words import counted
 
     try:
@@ -61,7 +61,7 @@ def command(
         count = write_pcap(target, session.frames, session.link_type)
         remark(f"{target}: {counted(count, 'frame')} saved")
     look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
-    warn_without_tcp(print_session(session, session.vantages[0], look.options(), title=echo_title(session)))
+    warn_without_tcp(print_session(session, session.vantages[0], look.options(), title=title_of(session)))
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -61,18 +62,8 @@ def list_command(only_names: bool) -> int:
 @click.option("--at", type=click.Choice(["client", "server"]), default="client", help="Which end of the wire to show.")
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
-def run_command(
-    name: str,
-    on_host: bool,
-    rules: tuple[str, ...],
-    at: str,
-    target: str | None,
-    numbers: str,
-    clock: str,
-    payload_octets: int,
-    show_all: bool,
-) -> int:
-    """Run one scenario and draw the ladder of each of its connections.
+def run_command(name: str, on_host: bool, rules: tuple[str, ...], at: str, target: str | None, **look: Any) -> int:
+    """Run a scenario and draw the ladder of each of its connections.
 
     \b
     Examples:
@@ -80,24 +71,30 @@ def run_command(
       handshake-inspect lab run lost-last-ack --at server
       handshake-inspect lab run four-way --rule 'drop first FIN from client'
     """
-    from handshake_inspect.capture.frames import write_pcap
-    from handshake_inspect.cli.drawing import Look
-    from handshake_inspect.cli.output import hanging, remark
-    from handshake_inspect.cli.performing import print_session
-    from handshake_inspect.lab.session import run_demo
-    from handshake_inspect.views.words import counted
+    from handshake_inspect.cli.performing import Wish, perform
 
-    session = run_demo(name, rules=rules, place="host" if on_host else "auto")
-    vantage = next((one for one in session.vantages if one.name == at), session.vantages[0])
-    scenario = session.scenario
-    click.echo(hanging(f"{scenario.name}: ", scenario.shows))
-    click.echo(hanging("Look for: ", scenario.look_for) + "\n")
-    look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
-    print_session(session, vantage, look.options(), title=f"{scenario.name}, seen at the {vantage.name}")
-    if target is not None:
-        count = write_pcap(target, vantage.frames, vantage.link_type)
-        remark(f"{target}: {counted(count, 'frame')} saved")
-    return 0
+    return perform(name, Wish(rules, "host" if on_host else "auto", at, target), look)
+
+
+@command.command("soak")
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Each N times.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="At most N at once.")
+def soak_command(names: tuple[str, ...], times: int, jobs: int | None) -> int:
+    """Run scenarios, many at once, and say of each whether it was as promised; exit 1 if one was not.
+
+    All of them unless named.
+
+    \b
+    Examples:
+      handshake-inspect lab soak
+      handshake-inspect lab soak simultaneous-close lost-fin --times 20
+    """
+    from handshake_inspect.cli.performing import try_many
+    from handshake_inspect.lab.scenarios import SCENARIOS, scenario_named
+
+    chosen = [scenario_named(name).name for name in names] or list(SCENARIOS)
+    return try_many(chosen * times, jobs)
 
 
 @command.command("record")

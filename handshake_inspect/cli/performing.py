@@ -1,13 +1,19 @@
-"""Prints a session of the lab: the ladder of each of its connections, with the socket calls of both ends."""
+"""Prints sessions of the lab: of one the ladder of each connection, with socket calls; of many a line each."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from handshake_inspect.capture.frames import payload
+from handshake_inspect.capture.frames import payload, write_pcap
 from handshake_inspect.cli.captures import report
-from handshake_inspect.cli.output import remark, write_lines
+from handshake_inspect.cli.drawing import Look
+from handshake_inspect.cli.output import hanging, remark, write_lines
 from handshake_inspect.connections.connection import Endpoint, Frame
+from handshake_inspect.lab.scenarios.scenario import Programs
+from handshake_inspect.lab.session import Place, run_demo
+from handshake_inspect.lab.trials import JOBS, trials
 from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.views.ladder import LadderOptions, ladder
 from handshake_inspect.views.words import counted
@@ -20,6 +26,45 @@ if TYPE_CHECKING:
 
 #: What stands behind the interface's name, by `Session.place`.
 PLACES = {"private": " of a private network", "host": "", "recorded": " of a private network, recorded"}
+
+#: What stands behind a scenario's name, by `Vantage.name`.
+SEEN = {"loopback": "on loopback", "client": "seen at the client's end", "server": "seen at the server's end"}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How one scenario is to be run, and where it is to be seen."""
+
+    rules: tuple[str, ...] = ()
+    place: Place = "auto"
+    #: Which end of a wire.
+    at: str = "client"
+    #: File for the capture.
+    target: str | None = None
+
+
+def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
+    """Run a scenario and print it: what it shows, what to look for, its ladders. Returns the exit code."""
+    session = run_demo(name, rules=wish.rules, place=wish.place)
+    vantage = next((one for one in session.vantages if one.name == wish.at), session.vantages[0])
+    scenario = session.scenario
+    print(hanging(f"{name}: ", scenario.shows))
+    print(hanging("Look for: ", scenario.look_for) + "\n")
+    print_session(session, vantage, Look(**look).options(), title=f"{name} {SEEN[vantage.name]}")
+    if wish.target is not None:
+        count = write_pcap(wish.target, vantage.frames, vantage.link_type)
+        remark(f"{wish.target}: {counted(count, 'frame')} saved")
+    return 0
+
+
+def try_many(names: Sequence[str], jobs: int | None) -> int:
+    """Run scenarios, and print of each whether it was as promised. Returns the exit code: 1 if one was not."""
+    width, wrong = max(map(len, names)), 0
+    for trial in trials(names, jobs or JOBS):
+        print(f"{trial.name:{width}}  {'; '.join(trial.wrong) or 'as promised'}  ({trial.seconds:.1f} s)", flush=True)
+        wrong += bool(trial.wrong)
+    remark(f"{counted(len(names), 'run')}, {wrong or 'none'} not as promised")
+    return int(wrong > 0)
 
 
 def print_session(session: Session, vantage: Vantage, options: LadderOptions, *, title: str) -> Inspection:
@@ -53,9 +98,11 @@ def session_lines(
     )
 
 
-def echo_title(session: Session) -> str:
-    """Return the title of the ladders of an echo."""
-    return f"echo on {Endpoint(*session.server)}"
+def title_of(session: Session) -> str:
+    """Return the title of the ladders of a demo: two echo programs, or the name of a script."""
+    if isinstance(session.scenario.performance, Programs):
+        return f"echo on {Endpoint(*session.server)}"
+    return f"{session.scenario.name} {SEEN[session.vantages[0].name]}"
 
 
 def warn_without_tcp(inspection: Inspection) -> None:
