@@ -100,6 +100,7 @@ def soak_command(names: tuple[str, ...], times: int, jobs: int | None) -> int:
 @command.command("record")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Record every scenario.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="At most N at once.")
 @click.option("--calls", is_flag=True, help="Write NAME.json too, the socket calls, for `demo --replay`; no page.")
 @click.option(
     "-o",
@@ -109,7 +110,7 @@ def soak_command(names: tuple[str, ...], times: int, jobs: int | None) -> int:
     required=True,
     help="Folder for the captures and their page.",
 )
-def record_command(names: tuple[str, ...], everything: bool, calls: bool, folder: Path) -> int:
+def record_command(names: tuple[str, ...], everything: bool, jobs: int | None, calls: bool, folder: Path) -> int:
     """Record scenarios as NAME.pcap each, with a page that says what each shows and what must be found in it.
 
     \b
@@ -117,7 +118,7 @@ def record_command(names: tuple[str, ...], everything: bool, calls: bool, folder
       handshake-inspect lab record four-way refused -o captures
       handshake-inspect lab record --all -o pcaps
     """
-    from handshake_inspect.lab.record import record, record_replay
+    from handshake_inspect.lab.record import JOBS, record, record_replay
     from handshake_inspect.lab.scenarios import SCENARIOS, scenario_named
 
     if bool(names) == everything:
@@ -125,7 +126,7 @@ def record_command(names: tuple[str, ...], everything: bool, calls: bool, folder
     for name in names:
         scenario_named(name)
     folder.mkdir(parents=True, exist_ok=True)
-    for name in SCENARIOS if everything else names:
-        for path in [record_replay(name, folder)] if calls else record(name, folder):
-            click.echo(str(path))
+    chosen = list(SCENARIOS) if everything else names
+    for path in (record_replay(name, folder) for name in chosen) if calls else record(chosen, folder, jobs or JOBS):
+        click.echo(str(path))
     return 0

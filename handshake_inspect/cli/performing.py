@@ -11,9 +11,10 @@ from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.drawing import Look
 from handshake_inspect.cli.output import hanging, remark, write_lines
 from handshake_inspect.connections.connection import Endpoint, Frame
+from handshake_inspect.lab.record import JOBS
 from handshake_inspect.lab.scenarios.scenario import Programs
 from handshake_inspect.lab.session import Place, run_demo
-from handshake_inspect.lab.trials import JOBS, trials
+from handshake_inspect.lab.trials import trials
 from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.views.ladder import LadderOptions, ladder
 from handshake_inspect.views.words import counted

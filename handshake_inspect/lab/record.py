@@ -7,9 +7,11 @@ says (a very busy machine delays its programs) or in which frames were dropped i
 
 from __future__ import annotations
 
+import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from handshake_inspect.capture.frames import write_pcap
@@ -20,34 +22,42 @@ from handshake_inspect.lab.replay import write_replay
 from handshake_inspect.lab.scenarios import SCENARIOS, scenario_named
 from handshake_inspect.lab.segments import segment_of
 from handshake_inspect.lab.session import Session, Vantage, run_demo
-from handshake_inspect.lab.world import LabError
+from handshake_inspect.lab.world import LabError, in_children
 
 #: How often a scenario is tried before the machine is called too busy.
 ATTEMPTS = 4
+#: How many run at once unless said: they wait more than they work.
+JOBS = 4 * (os.cpu_count() or 1)
 
 
-def record(name: str, folder: Path) -> list[Path]:
-    """Record one scenario into `folder`, with its lines on the page there; return the captures.
+def record(names: Sequence[str], folder: Path, jobs: int = JOBS) -> Iterator[Path]:
+    """Record scenarios into `folder`, with their lines on the page there; yield the captures as they are written.
 
-    LabError if the machine is too busy.
+    Raises LabError if a scenario cannot be recorded; those before it are kept.
     """
-    session = recorded(name)
-    page, paths = Page.read(folder), []
+    page = Page.read(folder)
+    try:
+        for session in in_children([partial(recorded, name) for name in names], jobs):
+            yield from write_captures(session, folder, page)
+    finally:
+        page.write(folder, list(SCENARIOS))
+
+
+def write_captures(session: Session, folder: Path, page: Page) -> Iterator[Path]:
+    """Write the capture of each vantage point of a session, and put its lines on the page; yield the paths."""
+    scenario = scenario_named(session.scenario.name)
     for vantage, path in zip(session.vantages, files_of(session, folder), strict=True):
-        frames = list(cut(vantage.frames, session.scenario.snap_octets))
-        write_pcap(path, frames, vantage.link_type)
-        paths.append(path)
+        write_pcap(path, list(cut(vantage.frames, scenario.snap_octets)), vantage.link_type)
         capture = {
             "file": path.name,
-            "recorded by": f"`handshake-inspect lab record {name} -o pcaps`",
+            "recorded by": f"`handshake-inspect lab record {scenario.name} -o pcaps`",
             "kernel": kernel_name(),
             "captured at": vantage.name,
-            "shows": session.scenario.shows,
+            "shows": scenario.shows,
         }
-        outcome = outcome_of(session.scenario.outcomes or (), vantage.inspected().connections)
-        page.put(capture, outcome or (), session.scenario.exchange)
-    page.write(folder, list(SCENARIOS))
-    return paths
+        outcome = outcome_of(scenario.outcomes or (), vantage.inspected().connections)
+        page.put(capture, outcome or (), scenario.exchange)
+        yield path
 
 
 def record_replay(name: str, folder: Path) -> Path:

@@ -7,21 +7,15 @@ cores may run at once.
 
 from __future__ import annotations
 
-import os
-import selectors
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import cast
 
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.lab.record import what_is_wrong
+from handshake_inspect.lab.record import JOBS, what_is_wrong
 from handshake_inspect.lab.session import run_demo
-from handshake_inspect.lab.world import Child, LabError
-
-#: How many run at once unless said: they wait more than they work.
-JOBS = 4 * (os.cpu_count() or 1)
+from handshake_inspect.lab.world import LabError, in_children
 
 
 @dataclass(frozen=True)
@@ -46,17 +40,4 @@ def try_scenario(name: str) -> Trial:
 
 def trials(names: Sequence[str], jobs: int = JOBS) -> Iterator[Trial]:
     """Try scenarios, at most `jobs` at once."""
-    waiting = list(reversed(names))
-    with selectors.DefaultSelector() as selector:
-        try:
-            while waiting or selector.get_map():
-                while waiting and len(selector.get_map()) < jobs:
-                    selector.register(Child(partial(try_scenario, waiting.pop())), selectors.EVENT_READ)
-                for key, _ in selector.select():
-                    child = cast(Child[Trial], key.fileobj)
-                    if not child.listen():
-                        selector.unregister(child)
-                        yield child.result()
-        finally:
-            for key in list(selector.get_map().values()):
-                cast(Child[Trial], key.fileobj).end()
+    return in_children([partial(try_scenario, name) for name in names], jobs)

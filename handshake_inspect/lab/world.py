@@ -14,12 +14,13 @@ import ctypes
 import errno
 import os
 import pickle
+import selectors
 import signal
 import socket
 import struct
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, Literal, ParamSpec, TypeVar, cast
 
@@ -70,6 +71,24 @@ def in_child(function: Callable[[], R]) -> R:
     while child.listen():
         pass
     return child.result()
+
+
+def in_children(functions: Sequence[Callable[[], R]], jobs: int) -> Iterator[R]:
+    """Call each function in a child of its own, at most `jobs` at once; yield what they return as they end."""
+    waiting = list(reversed(functions))
+    with selectors.DefaultSelector() as selector:
+        try:
+            while waiting or selector.get_map():
+                while waiting and len(selector.get_map()) < jobs:
+                    selector.register(Child(waiting.pop()), selectors.EVENT_READ)
+                for key, _ in selector.select():
+                    child = cast(Child[R], key.fileobj)
+                    if not child.listen():
+                        selector.unregister(child)
+                        yield child.result()
+        finally:
+            for key in list(selector.get_map().values()):
+                cast(Child[R], key.fileobj).end()
 
 
 class Child(Generic[R]):
