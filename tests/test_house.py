@@ -42,9 +42,10 @@ CONNECTIONS = [
     "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "verdict", "model", "flat", "zeek_uid",
     "conn_log", "steps", "analysis",
 ]  # fmt: skip
+KERNEL = ["sock_diag", "ring_buffer", "tracepoint", "account", "watch", "translation", "agreement"]
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
-    "connections": CONNECTIONS,
+    "connections": CONNECTIONS, "lab/kernel": KERNEL,
 }  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

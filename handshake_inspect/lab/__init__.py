@@ -2,7 +2,8 @@
 
 Reading order: `world` (a private network), `calls` (a socket whose calls are noted), `echo` (two programs), `programs`
 (run as processes), `hosts`, `links`, `router`, `rules`, `wire` (several hosts, and what happens between them), `bench`
-(what a script works with), `scenarios` (who performs what, and what must be found), `session` (capture and performance
-together), `expected` (what was found held against what was promised), `record` and `page` (sessions saved as captures),
-`replay` (recorded sessions that are shipped with the package).
+(what a script works with), `scenarios` (who performs what, and what must be found), `kernel` (what the kernel itself
+says of both ends), `session` (capture, performance and kernel together), `expected` (what was found held against what
+was promised), `record` and `page` (sessions saved as captures), `replay` (recorded sessions that are shipped with the
+package), `trials` (many scenarios at once).
 """

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import pytest
 
+from handshake_inspect.lab.kernel.tracepoint import TraceError, mount_privately
 from handshake_inspect.lab.world import WorldError, in_child, in_private_world
 
 R = TypeVar("R")
@@ -42,6 +43,19 @@ def needs_private_world() -> None:
 
 def needs_root(reason: str) -> None:
     require(os.geteuid() == 0, reason)
+
+
+@cache
+def why_no_tracepoint() -> str:
+    try:
+        in_child(mount_privately)
+    except TraceError as error:
+        return str(error)
+    return ""
+
+
+def needs_tracepoint() -> None:
+    require(not why_no_tracepoint(), why_no_tracepoint())
 
 
 def children() -> list[str]:

@@ -1,0 +1,11 @@
+"""The kernel's own account of a run, beside which the states that we read from the capture are laid.
+
+Reading order; a module imports only from those above it:
+
+- `sock_diag`: the TCP sockets of this moment, half-open and TIME-WAIT included; no privilege
+- `ring_buffer`, `tracepoint`: every change of state, root only
+- `account`: what was told, plain data
+- `watch`: a process that notes it while programs run
+- `translation`: the kernel's account in the words of RFC 9293, by one table of differences
+- `agreement`: both accounts compared, state by state
+"""
