@@ -5,6 +5,7 @@ Blocks of the README, by language and by the comment above them:
 - `console`: executed in a folder that has `pcaps/`, at 100 columns without colour; the output must be equal.
 - `console` after `<!-- live -->`: executed with real sockets. Figures differ from run to run, and so does the order in
   which two programs are scheduled: compared are the segments in their order, and which words there are.
+- `console` after `<!-- live, traced -->`: likewise, with the kernel's tracepoint, which is for root.
 - `python`, `pycon`: executed. `json` after `<!-- output of: COMMAND -->`: equal to what COMMAND prints.
 - `sh`: shown; that every command in it is one that the command line takes is checked.
 
@@ -35,7 +36,7 @@ from handshake_inspect.cli import COMMANDS, cli
 from handshake_inspect.lab.session import run_demo
 from handshake_inspect.lab.world import in_private_world
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
-from tests.lab.privileges import needs_private_world
+from tests.lab.privileges import needs_private_world, needs_tracepoint
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
@@ -196,6 +197,8 @@ def test_a_transcript_is_what_the_commands_print(block: Block, tmp_path: Path) -
 @pytest.mark.parametrize("block", blocks(README_TEXT, "console", "live"), ids=by_line)
 def test_a_live_transcript_shows_what_happens(block: Block, tmp_path: Path) -> None:
     needs_private_world()
+    if block.mark == "live, traced":
+        needs_tracepoint()
     (shown,) = exchanges(block.text)
     assert stable_part(run_live(shown.command, furnish(tmp_path))) == stable_part(shown.output)
 
@@ -319,7 +322,15 @@ def test_the_tables_of_kinds_are_complete(field: str, kinds: tuple[str, ...]) ->
 
 
 def test_every_block_is_of_a_known_kind() -> None:
-    known = {("console", ""), ("console", "live"), ("pycon", ""), ("python", ""), ("sh", ""), ("json", "output of")}
+    known = {
+        ("console", ""),
+        ("console", "live"),
+        ("console", "live, traced"),
+        ("pycon", ""),
+        ("python", ""),
+        ("sh", ""),
+        ("json", "output of"),
+    }
     found = {(match["language"], (match["mark"] or "").partition(":")[0]) for match in _BLOCK.finditer(README_TEXT)}
     assert found <= known
 
@@ -343,7 +354,7 @@ def renew() -> None:
             with tempfile.TemporaryDirectory() as name:
                 folder = furnish(Path(name))
                 commands = [exchange.command for exchange in shown]
-                printed = [run_live(commands[0], folder)] if mark == "live" else execute(commands, folder)
+                printed = [run_live(commands[0], folder)] if mark.startswith("live") else execute(commands, folder)
             pairs = zip(shown, printed, strict=True)
             text = "".join(f"{one.prompt}\n{output}\n" if output else f"{one.prompt}\n" for one, output in pairs)
         if match["language"] == "json":

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 @click.option("--message", metavar="TEXT", help="What the client sends.  [default: bith]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the server; the kernel chooses one.")
 @click.option("--replay", is_flag=True, help="Show a session that was recorded; this works on any system.")
+@click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
+@click.option("--differences", is_flag=True, help="List how Linux's account differs from RFC 9293, and nothing else.")
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
 def command(
     scenario: str,
     replay: bool,
+    verify: bool,
+    differences: bool,
     target: str | None,
     numbers: str,
     clock: str,
@@ -39,21 +43,30 @@ def command(
     unless given: three-segment, server-first, half-close, refused, unanswered, reset ... Where the system is not
     Linux, a recorded session is shown.
 
+    With --verify the kernel tells its own states: as root of the machine every change (a tracepoint), else sampled.
+
     \b
     Examples:
       handshake-inspect demo
       handshake-inspect demo --close-first server --message 'hello, world'
       handshake-inspect demo --half-close --ipv6 -w half-close.pcap
+      handshake-inspect demo --verify three-segment
       handshake-inspect demo refused --replay
     """
     from handshake_inspect.capture.frames import write_pcap
     from handshake_inspect.cli.drawing import Look
     from handshake_inspect.cli.output import remark
-    from handshake_inspect.cli.performing import print_session, title_of, warn_without_tcp
+    from handshake_inspect.cli.performing import print_differences, print_session, title_of, verified, warn_without_tcp
     from handshake_inspect.views.words import counted
 
+    if differences:
+        print_differences()
+        return 0
     try:
-        session = recorded_session(scenario, replay, plan) if replay or not is_linux() else real_session(scenario, plan)
+        if replay or not is_linux():
+            session = recorded_session(scenario, replay, plan | {"verify": verify or None})
+        else:
+            session = real_session(scenario, plan, verify=verify)
     except KeyboardInterrupt:
         remark("interrupted before the session had ended")
         return 0
@@ -61,8 +74,9 @@ def command(
         count = write_pcap(target, session.frames, session.link_type)
         remark(f"{target}: {counted(count, 'frame')} saved")
     look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
-    warn_without_tcp(print_session(session, session.vantages[0], look.options(), title=title_of(session)))
-    return 0
+    inspection = print_session(session, session.vantages[0], look.options(), title=title_of(session))
+    warn_without_tcp(inspection)
+    return verified(session, inspection)
 
 
 def is_linux() -> bool:
@@ -70,7 +84,7 @@ def is_linux() -> bool:
     return sys.platform.startswith("linux")
 
 
-def real_session(scenario: str, plan: dict[str, Any]) -> Session:
+def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False) -> Session:
     """Run a scenario as planned. Raises LabError, which names the way out where the system forbids it."""
     from handshake_inspect.lab.session import run_demo
     from handshake_inspect.lab.world import WorldError
@@ -78,7 +92,7 @@ def real_session(scenario: str, plan: dict[str, Any]) -> Session:
     message = plan["message"]
     octets = None if message is None else message.encode("utf-8", "surrogateescape")
     try:
-        return run_demo(scenario, **{**plan, "message": octets})
+        return run_demo(scenario, verify=verify, **{**plan, "message": octets})
     except WorldError as error:
         raise WorldError(f"{error}; or see a recorded session: demo --replay") from error
 

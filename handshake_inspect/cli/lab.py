@@ -59,21 +59,25 @@ def list_command(only_names: bool) -> int:
     help="What a wire between the two does besides: 'drop first SYN from client', 'delay second data from server by "
     "300 ms', 'hold', 'duplicate', 'swap'; kinds are SYN, SYN-ACK, ACK, data, FIN, RST, segment.",
 )
+@click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
 @click.option("--at", type=click.Choice(["client", "server"]), default="client", help="Which end of the wire to show.")
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
-def run_command(name: str, on_host: bool, rules: tuple[str, ...], at: str, target: str | None, **look: Any) -> int:
+def run_command(
+    name: str, on_host: bool, rules: tuple[str, ...], verify: bool, at: str, target: str | None, **look: Any
+) -> int:
     """Run a scenario and draw the ladder of each of its connections.
 
     \b
     Examples:
       handshake-inspect lab run simultaneous-close
       handshake-inspect lab run lost-last-ack --at server
+      handshake-inspect lab run three-segment --verify
       handshake-inspect lab run four-way --rule 'drop first FIN from client'
     """
     from handshake_inspect.cli.performing import Wish, perform
 
-    return perform(name, Wish(rules, "host" if on_host else "auto", at, target), look)
+    return perform(name, Wish(rules, "host" if on_host else "auto", at, target, verify), look)
 
 
 @command.command("soak")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from handshake_inspect.inspection import Inspection
-    from handshake_inspect.lab.session import Session, Vantage
+    from handshake_inspect.lab.session import Session
+    from handshake_inspect.lab.vantage import Vantage
 
 #: What stands behind the interface's name, by `Session.place`.
 PLACES = {"private": " of a private network", "host": "", "recorded": " of a private network, recorded"}
@@ -42,27 +43,34 @@ class Wish:
     at: str = "client"
     #: File for the capture.
     target: str | None = None
+    #: Lay the kernel's own account beside it.
+    verify: bool = False
 
 
 def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
     """Run a scenario and print it: what it shows, what to look for, its ladders. Returns the exit code."""
-    session = run_demo(name, rules=wish.rules, place=wish.place)
+    session = run_demo(name, rules=wish.rules, verify=wish.verify, place=wish.place)
     vantage = next((one for one in session.vantages if one.name == wish.at), session.vantages[0])
     scenario = session.scenario
     print(hanging(f"{name}: ", scenario.shows))
     print(hanging("Look for: ", scenario.look_for) + "\n")
-    print_session(session, vantage, Look(**look).options(), title=f"{name} {SEEN[vantage.name]}")
+    inspection = print_session(session, vantage, Look(**look).options(), title=f"{name} {SEEN[vantage.name]}")
     if wish.target is not None:
         count = write_pcap(wish.target, vantage.frames, vantage.link_type)
         remark(f"{wish.target}: {counted(count, 'frame')} saved")
-    return 0
+    return verified(session, inspection)
 
 
 def try_many(names: Sequence[str], jobs: int | None) -> int:
     """Run scenarios, and print of each whether it was as promised. Returns the exit code: 1 if one was not."""
+    from handshake_inspect.cli.verifying import verdict
+
     width, wrong = max(map(len, names)), 0
     for trial in trials(names, jobs or JOBS):
-        print(f"{trial.name:{width}}  {'; '.join(trial.wrong) or 'as promised'}  ({trial.seconds:.1f} s)", flush=True)
+        said = "; ".join(trial.wrong) or "as promised"
+        if trial.agreement is not None:
+            said += f"; {verdict(trial.agreement, []).plain}"
+        print(f"{trial.name:{width}}  {trial.seconds:5.1f} s  {said}", flush=True)
         wrong += bool(trial.wrong)
     remark(f"{counted(len(names), 'run')}, {wrong or 'none'} not as promised")
     return int(wrong > 0)
@@ -110,3 +118,19 @@ def warn_without_tcp(inspection: Inspection) -> None:
     """Say that a session of UDP has no ladder, and where to find it."""
     if not len(inspection.connections):
         remark("this scenario has no TCP connection: keep it with -w, and list it with read --udp")
+
+
+def verified(session: Session, inspection: Inspection) -> int:
+    """Print the kernel's own account beside ours, if it was asked; return the exit code: 1 if they contradict."""
+    if session.kernel is None or not len(inspection.connections):
+        return 0
+    from handshake_inspect.cli.verifying import verify
+
+    return verify(inspection, session.kernel, session.calls)
+
+
+def print_differences() -> None:
+    """Print how the kernel's account is translated."""
+    from handshake_inspect.cli.verifying import translation_lines
+
+    write_lines(translation_lines())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,6 +93,8 @@ class Bench:
     server: Host
     #: None where both hosts are one: on loopback.
     between: Wire | None = None
+    #: Has the kernel asked now, if it is asked at all.
+    look: Callable[[], object] = lambda: None
 
     @property
     def wire(self) -> Wire:
@@ -113,8 +115,9 @@ class Bench:
         client.recv()
 
     def pause(self, seconds: float = SETTLE_S) -> None:
-        """Wait until what was sent has arrived, or as long as said."""
+        """Wait until what was sent has arrived, or as long as said; then the kernel is asked what there is."""
         time.sleep(seconds)
+        self.look()
 
 
 @contextlib.contextmanager

@@ -21,7 +21,8 @@ from handshake_inspect.lab.page import Page
 from handshake_inspect.lab.replay import write_replay
 from handshake_inspect.lab.scenarios import SCENARIOS, scenario_named
 from handshake_inspect.lab.segments import segment_of
-from handshake_inspect.lab.session import Session, Vantage, run_demo
+from handshake_inspect.lab.session import Session, run_demo
+from handshake_inspect.lab.vantage import Vantage
 from handshake_inspect.lab.world import LabError, in_children
 
 #: How often a scenario is tried before the machine is called too busy.

@@ -20,7 +20,8 @@ from handshake_inspect.capture.frames import write_pcap
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.lab.calls import SocketCall, call_as_json
 from handshake_inspect.lab.scenarios import SCENARIOS, scenario_named
-from handshake_inspect.lab.session import Session, Vantage
+from handshake_inspect.lab.session import Session
+from handshake_inspect.lab.vantage import Vantage
 from handshake_inspect.lab.world import LabError
 
 RECORDED = resources.files("handshake_inspect.lab") / "recorded"

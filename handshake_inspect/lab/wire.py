@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
+import secrets
 import selectors
 import socket
 import time
@@ -33,7 +34,7 @@ from handshake_inspect.lab.world import LabError, bring_up
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-CLIENT, SERVER = "198.18.0.1", "198.18.0.2"  # RFC 2544: networks for tests of devices
+CLIENT, SERVER = "198.18.0.1", "198.18.0.2"  # RFC 2544: 198.18.0.0/15 is for tests of devices
 INTERFACES: dict[End, str] = {"client": "client0", "server": "server0"}
 RELAYED: dict[str, End] = {"wire0": "client", "wire1": "server"}
 OTHER: dict[End, End] = {"client": "server", "server": "client"}
@@ -74,6 +75,15 @@ def two_hosts(client: str = CLIENT, server: str = SERVER) -> Iterator[tuple[int,
             yield server_host, wire
         finally:
             end_hosts(hosts)
+
+
+def addresses(*, of_its_own: bool) -> tuple[str, str]:
+    """Return the addresses of client and server; a pair that no other wire has, if that is wanted."""
+    if not of_its_own:
+        return CLIENT, SERVER
+    network = f"198.{18 + secrets.randbelow(2)}.{1 + secrets.randbelow(254)}"
+    host = 1 + secrets.randbelow(126)
+    return f"{network}.{2 * host - 1}", f"{network}.{2 * host}"
 
 
 def be_an_end(interface: str, address: str) -> None:

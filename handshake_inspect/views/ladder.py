@@ -87,7 +87,7 @@ class _Drawing:
         self.names = end_names(connection)
         segments_and_errors = with_errors(fold(steps) if options.fold else iter(steps), connection.icmp_errors)
         self.shown: list[Row] = merge(segments_and_errors, call_marks(calls, steps))
-        self.zero_ns = _zero(calls, steps)
+        self.zero_ns = start_ns(calls, steps)
         last: list[Row] = [*steps[-1:], *connection.icmp_errors[-1:]]
         self.in_seconds = max(map(row_time, last), default=0) - self.zero_ns >= LONG_NS
         self.spelling = spelling_of(steps) if connection.icmp_errors else {}
@@ -293,7 +293,7 @@ def is_right_call(row: Row) -> TypeGuard[CallMark]:
     return isinstance(row, CallMark) and row.end != "client"
 
 
-def _zero(calls: Sequence[SocketCall], steps: Sequence[Step]) -> int:
+def start_ns(calls: Sequence[SocketCall], steps: Sequence[Step]) -> int:
     """Return the time that is 0.000: the client's connect(), else the first segment."""
     connects = [call.entered_ns for call in calls if call.end == "client" and call.name == "connect"]
     return min([*connects, *(step.time_ns for step in steps[:1])], default=0)

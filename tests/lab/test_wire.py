@@ -228,7 +228,7 @@ def test_a_setting_of_this_host_is_never_changed() -> None:
 def test_a_wire_is_private() -> None:
     with pytest.raises(WorldError, match=r"^four-way: the wire between two hosts must be a private one$"):
         run_demo("four-way", rules=("drop first SYN from client",), place="host")
-    with pytest.raises(LabError, match=r"^ipv6: the wire has IPv4 only$"):
+    with pytest.raises(LabError, match=r"^ipv6: the wire between two hosts has IPv4 only$"):
         run_demo("ipv6", rules=("drop first SYN from client",))
 
 

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import cast
 
+from handshake_inspect.lab.hosts import inside
 from handshake_inspect.lab.kernel.account import Concern, KernelAccount, KernelChange
 from handshake_inspect.lab.kernel.sock_diag import IpVersion, KernelSocket, dump, open_diagnosis
 from handshake_inspect.lab.kernel.tracepoint import (
@@ -34,7 +35,6 @@ from handshake_inspect.lab.kernel.tracepoint import (
     clock_offset,
     tracing,
 )
-from handshake_inspect.lab.router import inside
 from handshake_inspect.lab.world import PR_SET_PDEATHSIG, fork, sendable
 
 #: Shortest and longest pause between two looks; between them it is so many times the duration of the look before.

@@ -18,7 +18,7 @@ from handshake_inspect.inspection import Inspector
 from handshake_inspect.lab.kernel.account import Concern, KernelAccount, address_of_its_own
 from handshake_inspect.lab.kernel.agreement import Agreement, Row, compare
 from handshake_inspect.lab.kernel.watch import Watch, watching
-from handshake_inspect.lab.session import raw_frames
+from handshake_inspect.lab.vantage import raw_frames
 from handshake_inspect.lab.world import in_private_world
 
 SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27

@@ -12,7 +12,7 @@ import pytest
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.lab.kernel.agreement import compare
 from handshake_inspect.lab.kernel.translation import DIFFERENCES
-from handshake_inspect.lab.session import raw_frames
+from handshake_inspect.lab.vantage import raw_frames
 from tests.lab.kernel.runs import (
     DROP_BARE_ACK,
     SETTLE_S,

@@ -88,7 +88,8 @@ def test_runs_side_by_side_do_not_mix(private_world: None) -> None:
 
 
 def test_several_hosts_are_watched_at_once(private_world: None) -> None:
-    from handshake_inspect.lab.router import SERVER, inside, three_hosts
+    from handshake_inspect.lab.hosts import inside
+    from handshake_inspect.lab.router import SERVER, three_hosts
 
     def across() -> set[str]:
         with three_hosts() as server_host, watching(Concern(addresses={SERVER}), (None, server_host)) as watch:

@@ -1,0 +1,153 @@
+"""Prints both accounts of a run side by side, ours and the kernel's, and the verdict; the exit code is its answer.
+
+In: an `Agreement`. Out: for each end of each connection two columns of states with their times, a mark between them,
+and why a row has only one side or was translated; then the lines of `DIFFERENCES` that were used, and the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from handshake_inspect.cli.output import write_lines
+from handshake_inspect.lab.kernel.agreement import ENDS, Agreement, ConnectionAgreement, EndAgreement, Fit, Row, compare
+from handshake_inspect.lab.kernel.translation import BY_CODE, DIFFERENCES
+from handshake_inspect.views.ladder import end_names, start_ns
+from handshake_inspect.views.words import counted
+
+if TYPE_CHECKING:
+    from handshake_inspect.inspection import Inspection
+    from handshake_inspect.lab.calls import SocketCall
+    from handshake_inspect.lab.kernel.account import KernelAccount
+
+#: Between the two columns, by how a row fits.
+MARKS = {
+    "agrees": ("✓", "green"),
+    "contradicts": ("✗", "bold red"),
+    "not-taken": ("?", "yellow"),
+    "not-seen": ("·", "dim"),
+    "not-captured": ("·", "dim"),
+}
+#: Beside a row that only one side has and that needs no translation.
+ALONE = {
+    "contradicts": "one of the two is wrong",
+    "not-seen": "between two samples",
+    "not-captured": "in no captured segment",
+}
+#: Why a count of our changes is not among those that agree.
+SHORTFALLS: tuple[tuple[Fit, str], ...] = (
+    ("not-seen", "it does not show"),
+    ("not-taken", "we assumed did not happen"),
+)
+TIME_WIDTH, STATE_WIDTH = 10, 13
+
+
+def verify(inspection: Inspection, account: KernelAccount, calls: Sequence[SocketCall] = ()) -> int:
+    """Print both accounts and the verdict; return the exit code: 1 if they contradict. Raises LabError.
+
+    `calls`: the socket calls of the ladder above, if there is one, so that both count the time from the same moment.
+    """
+    agreement = compare(inspection, account)
+    write_lines(agreement_lines(agreement, account, inspection, calls))
+    return int(agreement.contradicts)
+
+
+def agreement_lines(
+    agreement: Agreement, account: KernelAccount, inspection: Inspection, calls: Sequence[SocketCall]
+) -> Iterator[Text]:
+    """Return all lines: how the kernel was asked, both columns of each end, the translations used, the verdict."""
+    yield Text("")
+    yield how_asked(account)
+    contradictions = []
+    for one in agreement.connections:
+        names = end_names(inspection.connections[one.stream])
+        zero_ns = start_ns(calls, inspection.steps(one.stream))
+        for end in ends_shown(one):
+            yield Text("")
+            yield from end_lines(end, names[end.end], zero_ns)
+            contradictions += [f"{names[end.end]}: {spell(row)}" for row in end.contradictions]
+    codes = {row.note for end in agreement.ends for row in end.rows}
+    if codes - {None}:
+        yield Text("")
+        yield from translation_lines(codes)
+    yield Text("")
+    yield verdict(agreement, contradictions)
+
+
+def ends_shown(connection: ConnectionAgreement) -> list[EndAgreement]:
+    """Return both ends; one of a socket that is connected with itself."""
+    both = [connection.ends[end] for end in ENDS]
+    return both[:1] if both[0].endpoint == both[1].endpoint else both
+
+
+def how_asked(account: KernelAccount) -> Text:
+    """Say where the kernel's states come from."""
+    if account.traced:
+        said = f"every change, by the tracepoint sock:inet_sock_set_state; {counted(account.samples, 'sample')}"
+    else:
+        gap = account.longest_gap_ns / 1e6
+        said = f"{counted(account.samples, 'sample')}, up to {gap:.1f} ms apart: {account.why_sampled}"
+    return Text.assemble(("The kernel's own account", "bold"), f" · {said}")
+
+
+def end_lines(end: EndAgreement, name: str, zero_ns: int) -> Iterator[Text]:
+    """Return both columns of one end."""
+    yield Text.assemble((name, "bold"), f" {end.endpoint}")
+    heading = f"{'ms':>{TIME_WIDTH}}  {'capture':{STATE_WIDTH}}   {'kernel':{STATE_WIDTH}}{'ms':>{TIME_WIDTH}}"
+    yield Text(heading, "dim")
+    if not end.rows:
+        yield Text(f"{'':{TIME_WIDTH}}  neither says anything", "dim")
+    for row in end.rows:
+        yield row_line(row, zero_ns)
+
+
+def row_line(row: Row, zero_ns: int) -> Text:
+    """Return one row: time and state of ours, a mark, state and time of the kernel's, a remark."""
+    own, kernel = row.own, row.kernel
+    style = "bold red" if row.fit == "contradicts" else ""
+    line = Text()
+    line.append(f"{milliseconds(own.time_ns if own else None, zero_ns)}  ", "dim")
+    line.append(f"{own.state if own else '':{STATE_WIDTH}} ", style)
+    line.append(*MARKS[row.fit])
+    line.append(f" {kernel.state if kernel else '':{STATE_WIDTH}}", style)
+    line.append(milliseconds(kernel.time_ns if kernel else None, zero_ns), "dim")
+    before = own is not None and own.time_ns is None
+    remark = BY_CODE[row.note].kernel if row.note else "" if before else ALONE.get(row.fit, "")
+    if remark:
+        line.append(f"  {remark}", style or "dim")
+    line.rstrip()
+    return line
+
+
+def milliseconds(time_ns: int | None, zero_ns: int) -> str:
+    """Return a time since `zero_ns`, right-aligned; blank if there is none."""
+    return f"{'' if time_ns is None else f'{(time_ns - zero_ns) / 1e6:.3f}':>{TIME_WIDTH}}"
+
+
+def translation_lines(codes: Collection[str | None] | None = None) -> Iterator[Text]:
+    """Return the table of differences, or its lines with these codes."""
+    yield Text("How Linux says it, and what that is in RFC 9293:", "bold")
+    for one in DIFFERENCES:
+        if codes is None or one.code in codes:
+            yield Text.assemble(f"  {one.kernel} ", ("= ", "dim"), (one.means, "bold"))
+            yield Text(f"      {one.reason}", "dim")
+
+
+def verdict(agreement: Agreement, contradictions: Sequence[str]) -> Text:
+    """Return the line for which all this was done."""
+    agreed, changes = agreement.count("agrees"), counted(agreement.changes, "change")
+    if agreement.contradicts:
+        return Text(f"kernel and capture contradict each other: {'; '.join(contradictions)}", "bold red")
+    if agreement.why_sampled is not None:
+        return Text(f"sampled: {agreed} of {changes} seen, none contradicts", "bold green")
+    rest = [f"{agreement.count(fit)} {why}" for fit, why in SHORTFALLS if agreement.count(fit)]
+    return Text("; ".join([f"kernel and capture agree: {agreed} of {changes}", *rest]), "bold green")
+
+
+def spell(row: Row) -> str:
+    """Spell a contradiction."""
+    side, other = ("capture", row.own) if row.own else ("kernel", row.kernel)
+    assert other is not None
+    return f"only the {side} says {other.state}"

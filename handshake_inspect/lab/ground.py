@@ -1,0 +1,76 @@
+"""The ground of a session: the network that a scenario needs, set up inside the one this process is in.
+
+In: a scenario, and `How` it is to be run. Out: a `Ground` as long as the context lasts: addresses, hosts, the wire if
+there is one, and the vantage points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from handshake_inspect.lab.kernel.account import address_of_its_own
+from handshake_inspect.lab.router import INTERFACE, three_hosts
+from handshake_inspect.lab.scenarios.scenario import Scenario
+from handshake_inspect.lab.wire import INTERFACES, Wire, addresses, two_hosts
+from handshake_inspect.lab.world import WorldError
+
+#: What a network that needs several hosts is called.
+NETWORKS = {"router": "network with a router", "wire": "wire between two hosts"}
+
+
+@dataclass(frozen=True)
+class How:
+    """How a scenario is to be run."""
+
+    #: Rules of the wire besides those of the scenario (`rules`).
+    rules: tuple[str, ...] = ()
+    #: Have the kernel's own account noted.
+    verify: bool = False
+    #: In a network of its own, of which settings may be changed; else on this host's loopback.
+    is_private: bool = True
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Where a session takes place: addresses, hosts, and where it is captured."""
+
+    client: str
+    server: str
+    #: Vantage points: name, interface, and the host that has it (None: this process's).
+    taps: tuple[tuple[str, str, int | None], ...]
+    #: The server's host, if it has one of its own.
+    server_host: int | None = None
+    wire: Wire | None = None
+
+    @property
+    def hosts(self) -> tuple[int | None, ...]:
+        """Every host with sockets of the session."""
+        return (None,) if self.server_host is None else (None, self.server_host)
+
+
+@contextmanager
+def ground_for(scenario: Scenario, how: How, interface: str = "lo") -> Iterator[Ground]:
+    """Set up the network that a scenario needs. Raises LabError.
+
+    A server has an address of its own where others could be mistaken for it: on this host's loopback, and wherever
+    the kernel is asked, which knows no networks. IPv6 has but one address of loopback; there ports have to do.
+    """
+    if scenario.network != "loopback" and not how.is_private:
+        raise WorldError(f"{scenario.name}: the {NETWORKS[scenario.network]} must be a private one")
+    if scenario.network == "router":
+        with three_hosts() as server_host:
+            yield Ground("", scenario.plan.host, (("client", INTERFACE, None),), server_host)
+    elif scenario.network == "wire":
+        client, server = addresses(of_its_own=how.verify)
+        with two_hosts(client, server) as (server_host, wire):
+            for rule in how.rules:
+                wire.rule(rule)
+            taps = (("client", INTERFACES["client"], None), ("server", INTERFACES["server"], server_host))
+            yield Ground(client, server, taps, server_host, wire)
+    else:
+        host = scenario.plan.host
+        if host == "127.0.0.1" and (how.verify or not how.is_private):
+            host = address_of_its_own()
+        yield Ground(host, host, (("loopback", interface, None),))
