@@ -15,9 +15,13 @@ from typing import Any, Literal, Protocol
 
 End = Literal["client", "server"]
 Address = tuple[str, int]
+#: What a socket call takes: IPv4; IPv6 with flow label and scope; the path of a Unix socket.
+SocketAddress = Address | tuple[str, int, int, int] | str
 
 #: Octets asked for by each recv().
 RECV_OCTETS = 1024
+#: Octets asked for where a datagram comes: what is not asked for would be lost.
+DATAGRAM_OCTETS_MAX = 65535
 #: Octets of a payload that are spelled out in the text of a call.
 SHOWN_OCTETS = 16
 
@@ -51,6 +55,13 @@ class Notes(Protocol):
 class CallError(Exception):
     """A socket call returned an error. It has been noted, and ends the program: that is part of the show."""
 
+    def __init__(self, name: str, arguments: str, result: str) -> None:
+        super().__init__(f"{name}({arguments}) = {result}")
+        #: Of the function: "connect".
+        self.name = name
+        #: The error by its name in <errno.h>: "ECONNREFUSED"; or "timed out after 5 s".
+        self.result = result
+
 
 class RecordedSocket:
     """A socket whose calls are noted one by one, as the program made them."""
@@ -78,6 +89,11 @@ class RecordedSocket:
         if self.real.fileno() != -1:
             self.close()
 
+    def wait_at_most(self, timeout_s: float | None) -> None:
+        """Let a call wait so long from now on; None: for ever."""
+        self.timeout_s = timeout_s
+        self.real.settimeout(timeout_s)
+
     @property
     def address(self) -> Address:
         """The socket's own address."""
@@ -93,13 +109,16 @@ class RecordedSocket:
             return value
         except OSError as error:
             result = spell_error(error, self.timeout_s)
-            raise CallError(f"{name}({arguments}) = {result}") from error
+            raise CallError(name, arguments, result) from error
+        except KeyboardInterrupt:
+            result = "EINTR, by Ctrl-C"
+            raise
         finally:
             returned_ns = time.time_ns()
             text = f"{name}({arguments})"
             self.notes.note(SocketCall(self.end, name, text, result, entered_ns, returned_ns))
 
-    def bind(self, address: Address) -> None:
+    def bind(self, address: SocketAddress) -> None:
         """Take a local address."""
         self.call("bind", spell_address(address), lambda: self.real.bind(address), spell_none)
 
@@ -108,7 +127,7 @@ class RecordedSocket:
         self.role = "listener"
         self.call("listen", str(backlog), lambda: self.real.listen(backlog), spell_none)
 
-    def connect(self, address: Address) -> None:
+    def connect(self, address: SocketAddress) -> None:
         """Active OPEN; for UDP only the choice of the peer."""
         self.call("connect", spell_address(address), lambda: self.real.connect(address), spell_none)
 
@@ -127,12 +146,16 @@ class RecordedSocket:
         sent: int = self.call("send", spell_octets(octets), lambda: self.real.send(octets), str)
         return sent
 
-    def recv(self) -> bytes:
-        """Receive what is there; b'' after the peer's FIN."""
-        received: bytes = self.call("recv", str(RECV_OCTETS), lambda: self.real.recv(RECV_OCTETS), spell_octets)
+    def send_datagram(self, octets: bytes) -> None:
+        """Send one datagram on a connected socket: one call, also where there is no octet in it."""
+        self._send_part(octets)
+
+    def recv(self, octets: int = RECV_OCTETS) -> bytes:
+        """Receive what is there, so many octets at most; b'' after the peer's FIN."""
+        received: bytes = self.call("recv", str(octets), lambda: self.real.recv(octets), spell_octets)
         return received
 
-    def sendto(self, octets: bytes, address: Address) -> None:
+    def sendto(self, octets: bytes, address: SocketAddress) -> None:
         """Send one datagram."""
         arguments = f"{spell_octets(octets)}, {spell_address(address)}"
         self.call("sendto", arguments, lambda: self.real.sendto(octets, address), str)
@@ -141,8 +164,8 @@ class RecordedSocket:
         """Receive one datagram and its sender's address."""
         octets, address = self.call(
             "recvfrom",
-            "65535",
-            lambda: self.real.recvfrom(65535),
+            str(DATAGRAM_OCTETS_MAX),
+            lambda: self.real.recvfrom(DATAGRAM_OCTETS_MAX),
             lambda pair: f"{spell_octets(pair[0])}, {spell_address(pair[1])}",
         )
         return octets, address[:2]
@@ -161,7 +184,9 @@ class RecordedSocket:
 
 
 def spell_address(address: Any) -> str:
-    """Spell a socket address: 127.0.0.1:8000, [::1]:8000."""
+    """Spell a socket address: 127.0.0.1:8000, [::1]:8000, the path of a Unix socket."""
+    if not isinstance(address, tuple):
+        return address if isinstance(address, str) and address else "a socket without a name"
     host, port, *_ = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
