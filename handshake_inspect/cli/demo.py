@@ -12,6 +12,7 @@ from handshake_inspect.cli.options import ladder_options
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from handshake_inspect.exchanges import Exchange
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.lab.session import DemoSession
     from handshake_inspect.views.ladder import LadderOptions
@@ -106,13 +107,13 @@ def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> DemoSe
 
 
 def print_session(session: DemoSession, options: LadderOptions) -> int:
-    """Inspect what was captured and print its ladder."""
+    """Inspect what was captured and print its picture: a ladder, or the datagrams of UDP."""
     from handshake_inspect.cli.captures import report
-    from handshake_inspect.cli.output import remark, write_lines
+    from handshake_inspect.cli.output import write_lines
 
     inspection = inspect_session(session)
-    if not len(inspection.connections):
-        remark("this scenario has no TCP connection: keep it with -w, and list it with read --udp")
+    for exchange in inspection.exchanges:
+        write_lines(exchange_picture(session, inspection, exchange, options))
     for connection in inspection.connections:
         write_lines(session_lines(session, inspection, connection.stream, options))
     report(inspection, udp_listed=True)
@@ -152,5 +153,31 @@ def session_lines(session: DemoSession, inspection: Inspection, stream: int, opt
         facts=[where, counted(len(steps), "segment"), f"{session.dropped} dropped"],
         calls=session.calls,
         payload=octets,
+        options=options,
+    )
+
+
+def exchange_picture(
+    session: DemoSession, inspection: Inspection, exchange: Exchange, options: LadderOptions
+) -> list[Text]:
+    """Return the picture of a UDP exchange of a session, with its socket calls."""
+    from handshake_inspect.capture.frames import payload
+    from handshake_inspect.exchanges import Datagram
+    from handshake_inspect.views.exchange_lines import exchange_lines
+    from handshake_inspect.views.words import counted
+
+    events = inspection.exchanges.events(exchange.number)
+    datagrams = [event for event in events if isinstance(event, Datagram)]
+    return exchange_lines(
+        exchange,
+        events,
+        title=f"echo over UDP on {exchange.responder}",
+        facts=[
+            f"{session.interface}{PLACES[session.place]}",
+            counted(len(datagrams), "datagram"),
+            f"{session.dropped} dropped",
+        ],
+        calls=session.calls,
+        payload={one.frame: payload(session.frames[one.frame - 1]) for one in datagrams if isinstance(one.frame, int)},
         options=options,
     )

@@ -7,11 +7,13 @@ a socket reaches a terminal escaped, and a pipe as it was.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import TextIO
 
 from rich.text import Text
 
@@ -100,7 +102,14 @@ class EchoScreen:
     def _print(self, line: Text) -> None:
         with self.output.lock:
             if not self.output.quiet:
+                wipe_prompt(sys.stderr)
                 write_line(line, sys.stderr)
+
+
+def wipe_prompt(stream: TextIO) -> None:
+    """Clear what stands on the terminal's line: a prompt, the ^C of a key."""
+    if stream.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        stream.write("\r\x1b[K")
 
 
 def reachable(spelled: str) -> str:
@@ -112,6 +121,7 @@ def reachable(spelled: str) -> str:
 def write_octets(octets: bytes) -> None:
     """Write octets that came from outside on standard output: to a terminal only what it cannot obey."""
     if sys.stdout.isatty():
+        wipe_prompt(sys.stdout)
         text = octets.removesuffix(b"\n").decode("utf-8", "backslashreplace")
         sys.stdout.write(f"{printable(text)}\n")
         sys.stdout.flush()

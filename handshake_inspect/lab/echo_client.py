@@ -64,7 +64,10 @@ def ask_stream(connection: RecordedSocket, plan: ClientPlan, lines: Lines, scree
             is_closed = not hear_more(connection, hear)
     if is_closed:
         screen.say("the server has closed: its FIN is here")
-    close(connection, plan, said, hear, is_first=not is_closed)
+    elif plan.half_close and not plan.reset:
+        listen_on(connection, plan, screen, hear)
+        return
+    close(connection, plan, said, is_first=not is_closed)
 
 
 def hear_more(connection: RecordedSocket, hear: Hear) -> bool:
@@ -88,18 +91,24 @@ def hear_all(connection: RecordedSocket, octets: int, hear: Hear) -> bool:
     return len(heard) >= octets
 
 
-def close(connection: RecordedSocket, plan: ClientPlan, said: int, hear: Hear, *, is_first: bool) -> None:
+def listen_on(connection: RecordedSocket, plan: ClientPlan, screen: Screen, hear: Hear) -> None:
+    """Close the sending direction only, and hear what the server still has to say."""
+    time.sleep(plan.delay_s)
+    connection.shutdown()
+    screen.say("our FIN is sent: we say no more, and still listen")
+    while hear_more(connection, hear):
+        pass
+    screen.say("the server has closed too: its FIN is here")
+    connection.close()
+
+
+def close(connection: RecordedSocket, plan: ClientPlan, said: int, *, is_first: bool) -> None:
     """Close as planned, as the first end or as the second."""
     closing = ByHand(plan.half_close, plan.delay_s, said)
     if is_first:
         time.sleep(plan.delay_s)
     if plan.reset:
         close_by_reset(connection)
-    elif is_first and plan.half_close:
-        connection.shutdown()
-        while hear_more(connection, hear):
-            pass
-        connection.close()
     elif is_first:
         close_first(connection, closing)
     else:

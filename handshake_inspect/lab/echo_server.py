@@ -147,7 +147,7 @@ def serve_client(connection: RecordedSocket, plan: ServerPlan, screen: Screen, t
             echo(connection, 1 if plan.close_first else None, answer)
             is_first = plan.close_first and echoed > 0
             if not is_first:
-                screen.say("the client has closed: its FIN is here, and all that it sent before has been read")
+                screen.say("the client has closed its sending direction: its FIN is here")
             close(connection, plan, echoed, is_first=is_first)
         except CallError as error:
             screen.say(meaning(error, plan.where.transport) or "this client is given up")
