@@ -21,8 +21,7 @@ from handshake_inspect.views.ladder_cells import LadderOptions
 from handshake_inspect.views.ladder_layout import Layout, arrow, flow_together
 from handshake_inspect.views.words import counted, duration, milliseconds, time_of_day
 
-#: The error that a UDP port at which nobody is sends back, in the words of `tcp.icmp`; its name in <errno.h> is
-#: ECONNREFUSED.
+#: What comes back from a port at which nobody is, in the words of `tcp.icmp`.
 PORT_UNREACHABLE = "port unreachable"
 
 Row = Datagram | DatagramError | CallMark
@@ -172,12 +171,13 @@ def refusals(errors: Sequence[DatagramError]) -> list[str]:
     for error in errors:
         key = (error.message, error.source, "client" if error.quotes == "originator" else "server")
         alike[key] = alike.get(key, 0) + 1
-    return [
-        f"{message}{f', {count} times' if count > 1 else ''}, from {source}: a datagram of the {end} was not delivered. "
-        f"{'This is how UDP refuses: no socket has that port; a' if message == PORT_UNREACHABLE else 'A'} connected "
-        "socket is told (RFC 1122 §4.1.3.3)."
-        for (message, source, end), count in alike.items()
-    ]
+    said = []
+    for (message, source, end), count in alike.items():
+        times = f", {count} times" if count > 1 else ""
+        refused = " No socket has that port: this is how UDP refuses, and a connected socket is told: ECONNREFUSED"
+        why = f"{refused} (RFC 1122 §4.1.3.3)." if message == PORT_UNREACHABLE else ""
+        said.append(f"{message}{times}: {source} quotes a datagram of the {end}.{why}")
+    return said
 
 
 def books(exchange: Exchange) -> str:
