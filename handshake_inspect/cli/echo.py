@@ -87,12 +87,13 @@ def serve_command(quiet: bool, **given: Any) -> int:
       handshake-inspect echo serve --udp --port 8000
       handshake-inspect echo serve --unix /tmp/echo.sock
     """
-    from handshake_inspect.cli.echo_screen import EchoScreen, Output
+    from handshake_inspect.cli.echo_screen import EchoScreen, Output, end_by_signals
     from handshake_inspect.lab.echo_server import Tally, serve
 
     plan = server_plan(given)
     screen = EchoScreen(Output(quiet), invitation=INVITATIONS[plan.where.transport])
     tally = Tally()
+    end_by_signals()
     try:
         serve(plan, screen, tally)
     except KeyboardInterrupt:

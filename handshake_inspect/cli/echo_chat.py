@@ -44,7 +44,7 @@ def serve_command(
       handshake-inspect echo chat serve --port 9000
       handshake-inspect echo chat serve --port 9000 --ipv6 --keep-alive 2
     """
-    from handshake_inspect.cli.echo_screen import EchoScreen, Output
+    from handshake_inspect.cli.echo_screen import EchoScreen, Output, end_by_signals
     from handshake_inspect.lab.chat_server import RoomPlan, serve_chat
     from handshake_inspect.lab.echo_plans import internet_place
     from handshake_inspect.views.words import counted
@@ -52,6 +52,7 @@ def serve_command(
     plan = RoomPlan(internet_place(host or "", port, udp=True, ipv6=ipv6), keep_alive_s, people)
     invitation = "in other terminals: handshake-inspect echo chat join --name ANNA {0}"
     screen = EchoScreen(Output(quiet), invitation=invitation)
+    end_by_signals()
     came, said = serve_chat(plan, screen)
     screen.result(f"{counted(came, 'person', 'people')} came, {counted(said, 'message')}")
     return 0

@@ -8,6 +8,7 @@ a socket reaches a terminal escaped, and a pipe as it was.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -104,6 +105,12 @@ class EchoScreen:
             if not self.output.quiet:
                 wipe_prompt(sys.stderr)
                 write_line(line, sys.stderr)
+
+
+def end_by_signals() -> None:
+    """Let Ctrl-C and SIGTERM alike raise KeyboardInterrupt: a shell starts what is behind `&` deaf to Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 def wipe_prompt(stream: TextIO) -> None:

@@ -111,7 +111,7 @@ class RecordedSocket:
             result = spell_error(error, self.timeout_s)
             raise CallError(name, arguments, result) from error
         except KeyboardInterrupt:
-            result = "EINTR, by Ctrl-C"
+            result = "EINTR"
             raise
         finally:
             returned_ns = time.time_ns()
