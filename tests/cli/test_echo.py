@@ -103,7 +103,7 @@ def two_terminals() -> dict[str, object]:
     client.until(r"type lines; Ctrl-D closes")
     client.until("> ")
     client.type("grüezi \u202e\n")
-    client.until("\nGRüEZI \\\\u202e\r\n")
+    client.until(r"\x1b\[KGRüEZI \\u202e\r\n")
     client.until("> ")
     client.type("\n")
     client.until("an empty line is no octet")
