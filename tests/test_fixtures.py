@@ -1,4 +1,4 @@
-"""Every capture in `pcaps/` has its line in the page beside it, and shows what the line says."""
+"""Every capture in `pcaps/` has its lines in the page beside it, and shows what the lines say."""
 
 from __future__ import annotations
 
@@ -7,38 +7,47 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect import inspect
-from handshake_inspect.lab.record import lines_of_page
+from handshake_inspect.lab.expected import nearest_differences, outcome_of
+from handshake_inspect.lab.page import Page, connection_line
+from handshake_inspect.lab.scenarios import SCENARIOS
 
 FOLDER = Path(__file__).parent.parent / "pcaps"
-LINES = {line["file"]: line for line in lines_of_page(FOLDER / "README.md")}
+PAGE = Page.read(FOLDER)
+NAMES = [line["file"] for line in PAGE.captures]
 
 
-def spelled(states: tuple[str, ...] | None) -> str:
-    return " > ".join(states) if states else "-"
+def test_every_capture_is_listed_and_every_scenario_recorded() -> None:
+    assert {path.name for path in FOLDER.glob("*.pcap*")} == set(NAMES)
+    assert {name.split(".")[0] for name in NAMES} == set(SCENARIOS)
+    assert len(NAMES) == len(set(NAMES))
 
 
-def test_every_capture_is_listed() -> None:
-    assert {path.name for path in FOLDER.glob("*.pcap*")} == set(LINES)
+@pytest.mark.parametrize("line", PAGE.captures, ids=NAMES)
+def test_a_line_of_provenance_says_what_was_recorded_how(line: dict[str, str]) -> None:
+    name = line["file"].split(".")[0]
+    assert line["recorded by"] == f"`handshake-inspect lab record {name} -o pcaps`"
+    assert line["kernel"].startswith("Linux ")
+    assert line["shows"] == SCENARIOS[name].shows
 
 
-@pytest.mark.parametrize("name", [name for name, line in LINES.items() if "handshake" in line])
-def test_a_tcp_capture_shows_what_its_line_says(name: str) -> None:
-    line = LINES[name]
+@pytest.mark.parametrize("name", NAMES)
+def test_a_capture_shows_what_its_scenario_promises(name: str) -> None:
+    scenario = SCENARIOS[name.split(".")[0]]
     found = inspect(FOLDER / name)
-    (one,) = found.connections
-    assert (one.handshake.kind, one.teardown.kind) == (line["handshake"], line["teardown"])
-    assert (one.teardown.closed_first or "-") == line["closed first"]
-    assert spelled(one.states.originator) == line["originator"]
-    assert spelled(one.states.responder) == line["responder"]
+    assert scenario.outcomes is not None
+    assert nearest_differences(scenario.outcomes, found.connections) == []
+    outcome = outcome_of(scenario.outcomes, found.connections) or ()
+    lines = [line for line in PAGE.connections if line["file"] == name]
+    assert lines == [connection_line(name, stream, outcome) for stream in range(len(found.connections))]
     assert not found.damage
-    assert not one.duplicates
+    assert not any(one.duplicates for one in found.connections)
     assert found.captures[0].dropped is None
 
 
-@pytest.mark.parametrize("name", [name for name, line in LINES.items() if "must be found" in line])
-def test_a_udp_capture_shows_what_its_line_says(name: str) -> None:
-    (one,) = inspect(FOLDER / name).exchanges
+@pytest.mark.parametrize("line", PAGE.exchanges, ids=lambda line: line["file"])
+def test_a_udp_capture_shows_what_its_line_says(line: dict[str, str]) -> None:
+    (one,) = inspect(FOLDER / line["file"]).exchanges
     words = [f"{one.datagrams.originator} datagram", f"{one.datagrams.responder} answer"]
     words[1] += "s" if one.datagrams.responder != 1 else ""
     words += [error for _, error in one.errors]
-    assert ", ".join(words) == LINES[name]["must be found"]
+    assert ", ".join(words) == line["must be found"] == SCENARIOS[line["file"].split(".")[0]].exchange

@@ -10,15 +10,7 @@ import click
 from handshake_inspect.cli.options import ladder_options
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
-    from handshake_inspect.exchanges import Exchange
-    from handshake_inspect.inspection import Inspection
-    from handshake_inspect.lab.session import DemoSession
-    from handshake_inspect.views.ladder import LadderOptions
-
-#: What stands behind the interface's name, by `DemoSession.place`.
-PLACES = {"private": " of a private network", "host": "", "recorded": " of a private network, recorded"}
+    from handshake_inspect.lab.session import Session
 
 
 @click.command("demo")
@@ -57,6 +49,7 @@ def command(
     from handshake_inspect.capture.frames import write_pcap
     from handshake_inspect.cli.drawing import Look
     from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.performing import print_session, title_of
     from handshake_inspect.views.words import counted
 
     try:
@@ -68,7 +61,8 @@ def command(
         count = write_pcap(target, session.frames, session.link_type)
         remark(f"{target}: {counted(count, 'frame')} saved")
     look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
-    return print_session(session, look.options())
+    print_session(session, session.vantages[0], look.options(), title=title_of(session))
+    return 0
 
 
 def is_linux() -> bool:
@@ -76,7 +70,7 @@ def is_linux() -> bool:
     return sys.platform.startswith("linux")
 
 
-def real_session(scenario: str, plan: dict[str, Any]) -> DemoSession:
+def real_session(scenario: str, plan: dict[str, Any]) -> Session:
     """Run a scenario as planned. Raises LabError, which names the way out where the system forbids it."""
     from handshake_inspect.lab.session import run_demo
     from handshake_inspect.lab.world import WorldError
@@ -89,7 +83,7 @@ def real_session(scenario: str, plan: dict[str, Any]) -> DemoSession:
         raise WorldError(f"{error}; or see a recorded session: demo --replay") from error
 
 
-def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> DemoSession:
+def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> Session:
     """Return the recorded session of a scenario, and say in one line that it is one. Raises LabError."""
     from handshake_inspect.cli.output import remark
     from handshake_inspect.lab.replay import replay, replay_names
@@ -104,80 +98,3 @@ def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> DemoSe
     when = moment(found.session.frames[0].time_ns, "utc").partition(".")[0]
     remark(f"{why}this session was recorded with {found.kernel} at {when} UTC")
     return found.session
-
-
-def print_session(session: DemoSession, options: LadderOptions) -> int:
-    """Inspect what was captured and print its picture: a ladder, or the datagrams of UDP."""
-    from handshake_inspect.cli.captures import report
-    from handshake_inspect.cli.output import write_lines
-
-    inspection = inspect_session(session)
-    for exchange in inspection.exchanges:
-        write_lines(exchange_picture(session, inspection, exchange, options))
-    for connection in inspection.connections:
-        write_lines(session_lines(session, inspection, connection.stream, options))
-    report(inspection, udp_listed=True)
-    return 0
-
-
-def inspect_session(session: DemoSession) -> Inspection:
-    """Inspect the frames of a session."""
-    from handshake_inspect.capture.records import records_of
-    from handshake_inspect.inspection import Inspector
-
-    inspector = Inspector()
-    capture = inspector.begin_capture(session.interface, "live")
-    inspector.add_records(records_of(session.frames), capture)
-    inspector.captures[capture].dropped = session.dropped
-    return inspector.result()
-
-
-def session_lines(session: DemoSession, inspection: Inspection, stream: int, options: LadderOptions) -> list[Text]:
-    """Return the ladder of one connection of a session, with its socket calls."""
-    from handshake_inspect.capture.frames import payload
-    from handshake_inspect.connections.connection import Endpoint, Frame
-    from handshake_inspect.views.ladder import ladder
-    from handshake_inspect.views.words import counted
-
-    steps = inspection.steps(stream)
-    octets: dict[tuple[Frame, int], bytes] = {
-        (step.frame, step.seq): payload(session.frames[step.frame - 1])
-        for step in steps
-        if step.payload_octets and isinstance(step.frame, int)
-    }
-    where = f"{session.interface}{PLACES[session.place]}"
-    return ladder(
-        inspection.connections[stream],
-        steps,
-        title=f"echo on {Endpoint(*session.server)}",
-        facts=[where, counted(len(steps), "segment"), f"{session.dropped} dropped"],
-        calls=session.calls,
-        payload=octets,
-        options=options,
-    )
-
-
-def exchange_picture(
-    session: DemoSession, inspection: Inspection, exchange: Exchange, options: LadderOptions
-) -> list[Text]:
-    """Return the picture of a UDP exchange of a session, with its socket calls."""
-    from handshake_inspect.capture.frames import payload
-    from handshake_inspect.exchanges import Datagram
-    from handshake_inspect.views.exchange_lines import exchange_lines
-    from handshake_inspect.views.words import counted
-
-    events = inspection.exchanges.events(exchange.number)
-    datagrams = [event for event in events if isinstance(event, Datagram)]
-    return exchange_lines(
-        exchange,
-        events,
-        title=f"echo over UDP on {exchange.responder}",
-        facts=[
-            f"{session.interface}{PLACES[session.place]}",
-            counted(len(datagrams), "datagram"),
-            f"{session.dropped} dropped",
-        ],
-        calls=session.calls,
-        payload={one.frame: payload(session.frames[one.frame - 1]) for one in datagrams if isinstance(one.frame, int)},
-        options=options,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, TextIO
@@ -98,3 +99,9 @@ def _console(stream: TextIO) -> Console | None:
     if os.environ.get("NO_COLOR") or not (forced or stream.isatty()) or os.environ.get("TERM") == "dumb":
         return None
     return _console_for(stream)
+
+
+def hanging(label: str, text: str) -> str:
+    """Return a text behind a label, wrapped to the terminal, with later lines under the first word of the text."""
+    width = max(60, terminal_width() or DEFAULT_WIDTH)
+    return textwrap.fill(text, width, initial_indent=label, subsequent_indent=" " * len(label), break_on_hyphens=False)

@@ -1,7 +1,8 @@
 """Real sockets that make every kind of connection, and the kernel's own account of them.
 
-Reading order: `calls` (a socket whose calls are noted), `echo` (the programs), `programs` (two of them as two
-processes), `scenarios` (which programs make which kind of connection), `world` (a private network to run them in),
-`router` (three hosts in it, for ICMP errors), `session` (capture and programs together), `replay` (sessions that were
-recorded, shipped with the package), `record` (sessions saved as captures, with a page of what each must show).
+Reading order: `world` (a private network), `calls` (a socket whose calls are noted), `echo` (two programs), `programs`
+(run as processes), `hosts`, `links`, `router`, `rules`, `wire` (several hosts, and what happens between them), `bench`
+(what a script works with), `scenarios` (who performs what, and what must be found), `session` (capture and performance
+together), `expected` (what was found held against what was promised), `record` and `page` (sessions saved as captures),
+`replay` (recorded sessions that are shipped with the package).
 """

@@ -7,7 +7,11 @@ the clock of the capture (CLOCK_REALTIME), told to a `Notes`: the pipe of a demo
 from __future__ import annotations
 
 import errno
+import itertools
+import os
+import select
 import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,12 +22,16 @@ Address = tuple[str, int]
 #: What a socket call takes: IPv4; IPv6 with flow label and scope; the path of a Unix socket.
 SocketAddress = Address | tuple[str, int, int, int] | str
 
+#: Families whose addresses are a host and a port.
+INTERNET = (socket.AF_INET, socket.AF_INET6)
+
 #: Octets asked for by each recv().
 RECV_OCTETS = 1024
 #: Octets asked for where a datagram comes: what is not asked for would be lost.
 DATAGRAM_OCTETS_MAX = 65535
 #: Octets of a payload that are spelled out in the text of a call.
 SHOWN_OCTETS = 16
+TCP_REPAIR = 19  # <linux/tcp.h>
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,11 @@ class SocketCall:
     #: When it was entered and when it returned, nanoseconds since the Unix epoch.
     entered_ns: int
     returned_ns: int
+    #: Which socket of its process, from 0; the socket's own address then, and whom it had for a peer: accept() whom it
+    #: accepted. "" if there was none.
+    socket: int = 0
+    local: str = ""
+    peer: str = ""
 
     def __str__(self) -> str:
         return f"{self.text} = {self.result}"
@@ -55,16 +68,18 @@ class Notes(Protocol):
 class CallError(Exception):
     """A socket call returned an error. It has been noted, and ends the program: that is part of the show."""
 
-    def __init__(self, name: str, arguments: str, result: str) -> None:
-        super().__init__(f"{name}({arguments}) = {result}")
+    def __init__(self, call: str, result: str) -> None:
+        super().__init__(f"{call} = {result}")
         #: Of the function: "connect".
-        self.name = name
-        #: The error by its name in <errno.h>: "ECONNREFUSED"; or "timed out after 5 s".
+        self.name = call.partition("(")[0]
+        #: The name of the error in <errno.h>, "ECONNREFUSED", or that it timed out.
         self.result = result
 
 
 class RecordedSocket:
     """A socket whose calls are noted one by one, as the program made them."""
+
+    _numbers = itertools.count()
 
     def __init__(
         self,
@@ -75,8 +90,10 @@ class RecordedSocket:
         kind: int = socket.SOCK_STREAM,
         timeout_s: float | None = 5.0,
         real: socket.socket | None = None,
+        peer: str = "",
     ) -> None:
         self.end, self.notes, self.timeout_s = end, notes, timeout_s
+        self._number, self._local, self._peer = next(self._numbers), "", peer
         #: What close() says in brackets: a server has two sockets to close.
         self.role = ""
         self.real = real or socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, kind)
@@ -109,14 +126,17 @@ class RecordedSocket:
             return value
         except OSError as error:
             result = spell_error(error, self.timeout_s)
-            raise CallError(name, arguments, result) from error
+            raise CallError(f"{name}({arguments})", result) from error
         except KeyboardInterrupt:
             result = "EINTR"
             raise
         finally:
             returned_ns = time.time_ns()
-            text = f"{name}({arguments})"
-            self.notes.note(SocketCall(self.end, name, text, result, entered_ns, returned_ns))
+            if self.real.fileno() != -1 and self.real.family in INTERNET and self.address[1]:
+                self._local = spell_address(self.address)
+            peer = result if name == "accept" and ":" in result else self._peer
+            text, whose = f"{name}({arguments})", (self._number, self._local, peer)
+            self.notes.note(SocketCall(self.end, name, text, result, entered_ns, returned_ns, *whose))
 
     def bind(self, address: SocketAddress) -> None:
         """Take a local address."""
@@ -129,12 +149,42 @@ class RecordedSocket:
 
     def connect(self, address: SocketAddress) -> None:
         """Active OPEN; for UDP only the choice of the peer."""
+        self._peer = spell_address(address)
         self.call("connect", spell_address(address), lambda: self.real.connect(address), spell_none)
+
+    def connect_start(self, address: Address) -> None:
+        """Begin an active OPEN without waiting for its end: connect() on a socket that does not block."""
+        self._peer = spell_address(address)
+
+        def start() -> int:
+            self.real.setblocking(False)
+            return self.real.connect_ex(address)
+
+        self.call("connect", spell_address(address), start, lambda number: errno.errorcode.get(number, "0"))
+
+    def connect_finish(self) -> None:
+        """Wait for the end of an active OPEN that was begun."""
+
+        def finish() -> None:
+            self.real.settimeout(self.timeout_s)
+            if not select.select([], [self.real], [], self.timeout_s)[1]:
+                raise TimeoutError
+            number = self.real.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise OSError(number, os.strerror(number))
+
+        self.call("getsockopt", "SO_ERROR", finish, spell_none)
+
+    def connect_with(self, octets: bytes, address: Address) -> None:
+        """Active OPEN with data on the SYN (RFC 7413): sendto() with MSG_FASTOPEN."""
+        self._peer = spell_address(address)
+        arguments = f"{spell_octets(octets)}, MSG_FASTOPEN, {self._peer}"
+        self.call("sendto", arguments, lambda: self.real.sendto(octets, socket.MSG_FASTOPEN, address), str)
 
     def accept(self) -> RecordedSocket:
         """Wait for a connection and return its socket."""
-        real, _ = self.call("accept", "", self.real.accept, lambda pair: spell_address(pair[1]))
-        return RecordedSocket(self.end, self.notes, timeout_s=self.timeout_s, real=real)
+        real, peer = self.call("accept", "", self.real.accept, lambda pair: spell_address(pair[1]))
+        return RecordedSocket(self.end, self.notes, timeout_s=self.timeout_s, real=real, peer=spell_address(peer))
 
     def send(self, octets: bytes) -> None:
         """Send all of `octets`: one call for each part that the kernel took."""
@@ -181,6 +231,17 @@ class RecordedSocket:
     def close(self) -> None:
         """Close the socket."""
         self.call("close", self.role, self.real.close, spell_none)
+
+    def reset(self) -> None:
+        """Close with SO_LINGER 0: an RST instead of a FIN."""
+        linger = struct.pack("@ii", 1, 0)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger, "SO_LINGER, on, 0 s")
+        self.close()
+
+    def vanish(self) -> None:
+        """Be gone without a segment, as after a crash of the whole host: close() in repair mode (tcp(7))."""
+        self.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1, "TCP_REPAIR, 1")
+        self.close()
 
 
 def spell_address(address: Any) -> str:

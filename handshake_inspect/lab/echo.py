@@ -240,11 +240,4 @@ def ask_and_reset(plan: EchoPlan, stage: Stage, server: Address) -> None:
         connection.connect(server)
         say_and_hear(connection, plan)
         time.sleep(SETTLE_S)
-        close_by_reset(connection)
-
-
-def close_by_reset(connection: RecordedSocket) -> None:
-    """Close with SO_LINGER 0: the kernel sends an RST instead of a FIN, and forgets the connection."""
-    linger = struct.pack("@ii", 1, 0)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger, "SO_LINGER, on, 0 s")
-    connection.close()
+        connection.reset()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from handshake_inspect.lab.calls import DATAGRAM_OCTETS_MAX, CallError, RecordedSocket
-from handshake_inspect.lab.echo import MESSAGE_OCTETS_MAX, close_by_reset, close_first, close_second
+from handshake_inspect.lab.echo import MESSAGE_OCTETS_MAX, close_first, close_second
 from handshake_inspect.lab.echo_plans import ByHand, ClientPlan, Lines, Screen
 from handshake_inspect.lab.meanings import explained
 from handshake_inspect.lab.world import LabError
@@ -108,7 +108,7 @@ def close(connection: RecordedSocket, plan: ClientPlan, said: int, *, is_first: 
     if is_first:
         time.sleep(plan.delay_s)
     if plan.reset:
-        close_by_reset(connection)
+        connection.reset()
     elif is_first:
         close_first(connection, closing)
     else:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from handshake_inspect.lab.calls import CallError, RecordedSocket, spell_address
-from handshake_inspect.lab.echo import close_by_reset, close_first, close_second, echo
+from handshake_inspect.lab.echo import close_first, close_second, echo
 from handshake_inspect.lab.echo_plans import ByHand, Screen, ServerPlan, Where
 from handshake_inspect.lab.meanings import explained, meaning
 from handshake_inspect.lab.world import LabError
@@ -160,7 +160,7 @@ def close(connection: RecordedSocket, plan: ServerPlan, echoed: int, *, is_first
     if is_first:
         time.sleep(plan.delay_s)
     if plan.reset:
-        close_by_reset(connection)
+        connection.reset()
     elif is_first:
         close_first(connection, closing)
     else:

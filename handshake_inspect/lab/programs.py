@@ -1,8 +1,8 @@
-"""Two programs as two processes: started in order, listened to, and ended in bounded time whatever happens.
+"""Programs as processes: started in order, listened to, and ended in bounded time whatever happens.
 
-In: a server and a client from `echo`. Out: their socket calls, in the order in which they were entered, and the
-server's address. The two talk through real sockets only; what they report comes over a pipe each, a line of JSON per
-call. Only processes started here are ended here.
+In: a server and a client from `echo`, or the script of a `bench`. Out: their socket calls, in the order in which they
+were entered, and the server's address. Programs talk through real sockets only; what they report comes over a pipe
+each, a line of JSON per call. Only processes started here are ended here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import select
 import selectors
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from handshake_inspect.lab.calls import Address, CallError, SocketCall, call_as_json
@@ -35,7 +36,10 @@ class Account:
     """What the two programs told of themselves."""
 
     calls: list[SocketCall] = field(default_factory=list)
-    server: Address | None = None
+    #: Where somebody may connect, in the order in which it was told.
+    servers: list[Address] = field(default_factory=list)
+    #: A script has come to its end; its process, and so its sockets, are still there.
+    script_ended: bool = False
     #: What went wrong in a program beside its socket calls.
     failures: list[str] = field(default_factory=list)
 
@@ -55,6 +59,10 @@ class PipeStage:
     def ready(self, address: Address) -> None:
         """Report that the client may start."""
         self._say("ready", address)
+
+    def ended(self) -> None:
+        """Script only: report its end."""
+        self._say("ended", None)
 
     def fail(self, reason: str) -> None:
         """Report why the program could not go on."""
@@ -94,7 +102,9 @@ class Program:
             if what == "call":
                 account.calls.append(SocketCall(**content))
             elif what == "ready":
-                account.server = (content[0], content[1])
+                account.servers.append((content[0], content[1]))
+            elif what == "ended":
+                account.script_ended = True
             else:
                 account.failures.append(content)
         return bool(octets)
@@ -139,13 +149,12 @@ def run_programs(
         server(plan, stage)
 
     def ask(stage: PipeStage) -> None:
-        assert account.server is not None
-        client(plan, stage, account.server)
+        client(plan, stage, account.servers[0])
 
     try:
         programs.append(Program(serve, client_ended_reader, 2 * plan.timeout_s))
-        wait(programs, account, deadline, meanwhile, until=lambda: account.server is not None)
-        if account.server is None:
+        wait(programs, account, deadline, meanwhile, until=lambda: bool(account.servers))
+        if not account.servers:
             raise LabError(f"the server could not start: {why_not_ready(account)}")
         programs.append(Program(ask, client_ended_reader, plan.timeout_s))
         wait(programs, account, deadline, meanwhile, until=lambda: not programs[1].running)
@@ -160,6 +169,40 @@ def run_programs(
         raise LabError(f"an echo program failed: {'; '.join(account.failures)}")
     account.calls.sort(key=lambda call: call.entered_ns)
     return account
+
+
+@contextmanager
+def running_script(
+    script: Callable[[Stage], object], limit_s: float, *, meanwhile: Callable[[], object] = lambda: None
+) -> Iterator[Account]:
+    """Run a script to its end; the body of the context runs while its sockets are still open.
+
+    What the script returns is kept for as long. Raises LabError if the script failed, or did not end within `limit_s`.
+    """
+    account = Account()
+
+    def perform(stage: PipeStage) -> None:
+        _kept = script(stage)  # its sockets, which would be closed if nobody held them
+        stage.ended()
+        signal.pause()
+
+    never, _writer = os.pipe()
+    program = Program(perform, never, limit_s)
+    try:
+        wait([program], account, time.monotonic() + limit_s, meanwhile, until=lambda: account.script_ended)
+        if account.failures or not account.script_ended:
+            raise LabError("; ".join(account.failures) or why_it_ended(account))
+        account.calls.sort(key=lambda call: call.entered_ns)
+        yield account
+    finally:
+        program.end()
+        os.close(never)
+        os.close(_writer)
+
+
+def why_it_ended(account: Account) -> str:
+    """Say after which call a script ended that should have gone on."""
+    return f"the script ended too early, after {account.calls[-1]}" if account.calls else "the script made no call"
 
 
 def wait(

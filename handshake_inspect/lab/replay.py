@@ -1,9 +1,9 @@
 """Recorded sessions, for systems on which no real one can be captured: what `demo --replay` shows.
 
-In: the name of a scenario. Out: a `DemoSession` as it was recorded from real sockets. Each is two files in `recorded/`:
+In: the name of a scenario. Out: a `Session` as it was recorded from real sockets. Each is two files in `recorded/`:
 NAME.pcap, and NAME.json with the socket calls and how it was recorded. They are made by
 
-    python -m handshake_inspect.lab.record --calls four-way refused ... -o handshake_inspect/lab/recorded
+    handshake-inspect lab record --calls four-way refused ... -o handshake_inspect/lab/recorded
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from handshake_inspect.capture.frames import write_pcap
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.lab.calls import SocketCall, call_as_json
 from handshake_inspect.lab.scenarios import SCENARIOS, scenario_named
-from handshake_inspect.lab.session import DemoSession
+from handshake_inspect.lab.session import Session, Vantage
 from handshake_inspect.lab.world import LabError
 
 RECORDED = resources.files("handshake_inspect.lab") / "recorded"
@@ -30,7 +30,7 @@ RECORDED = resources.files("handshake_inspect.lab") / "recorded"
 class Replay:
     """A recorded session, and where it comes from."""
 
-    session: DemoSession
+    session: Session
     #: Under which kernel it was recorded: "Linux 6.18.44".
     kernel: str
     #: The command that recorded it.
@@ -50,14 +50,11 @@ def replay(name: str) -> Replay:
     account = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
     frames = _frames((RECORDED / f"{name}.pcap").read_bytes(), name)
     host, port = account["server"]
-    session = DemoSession(
+    session = Session(
         scenario=scenario,
-        frames=frames,
+        vantages=(Vantage("recorded", account["interface"], frames[0].link_type, frames, account["dropped"]),),
         calls=[SocketCall(**call) for call in account["calls"]],
         server=(host, port),
-        interface=account["interface"],
-        link_type=frames[0].link_type,
-        dropped=account["dropped"],
         place="recorded",
     )
     return Replay(session, account["kernel"], account["recorded_by"])
@@ -68,7 +65,7 @@ def _frames(octets: bytes, name: str) -> list[RawFrame]:
         return [records.raw(row) for records in opened for row in range(len(records))]
 
 
-def write_replay(session: DemoSession, folder: Path, *, kernel: str, recorded_by: str) -> Path:
+def write_replay(session: Session, folder: Path, *, kernel: str, recorded_by: str) -> Path:
     """Write both files of a session into a folder. Returns the path of the capture."""
     name = session.scenario.name
     account: dict[str, Any] = {

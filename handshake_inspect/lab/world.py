@@ -14,14 +14,15 @@ import ctypes
 import errno
 import os
 import pickle
+import selectors
 import signal
 import socket
 import struct
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, ParamSpec, TypeVar, cast
+from typing import Generic, Literal, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,33 +67,79 @@ def in_private_world(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
 
 def in_child(function: Callable[[], R]) -> R:
     """Call `function` in a forked child and return what it returns (see `in_private_world`)."""
-    reader, writer = os.pipe()
+    child = Child(function)
+    while child.listen():
+        pass
+    return child.result()
 
-    def answer_and_leave() -> None:
-        os.close(reader)
+
+def in_children(functions: Sequence[Callable[[], R]], jobs: int) -> Iterator[R]:
+    """Call each function in a child of its own, at most `jobs` at once; yield what they return as they end."""
+    waiting = list(reversed(functions))
+    with selectors.DefaultSelector() as selector:
         try:
-            answer = pickle.dumps((True, function()))
-        except Exception as error:
-            answer = pickle.dumps((False, sendable(error)))
-        with os.fdopen(writer, "wb") as pipe:
-            pipe.write(answer)
+            while waiting or selector.get_map():
+                while waiting and len(selector.get_map()) < jobs:
+                    selector.register(Child(waiting.pop()), selectors.EVENT_READ)
+                for key, _ in selector.select():
+                    child = cast(Child[R], key.fileobj)
+                    if not child.listen():
+                        selector.unregister(child)
+                        yield child.result()
+        finally:
+            for key in list(selector.get_map().values()):
+                cast(Child[R], key.fileobj).end()
 
-    pid = fork(answer_and_leave)
-    os.close(writer)
-    try:
-        with os.fdopen(reader, "rb") as pipe:
-            answer = pipe.read()
-    except BaseException:
-        os.kill(pid, signal.SIGTERM)
-        raise
-    finally:
-        _, status = os.waitpid(pid, 0)
-    if not answer:
-        raise RuntimeError(f"the child of the lab ended with status {os.waitstatus_to_exitcode(status)}")
-    succeeded, value = pickle.loads(answer)  # written by our own child
-    if not succeeded:
-        raise value
-    return cast(R, value)
+
+class Child(Generic[R]):
+    """A forked process that calls a function and sends back what it returns, or its error."""
+
+    def __init__(self, function: Callable[[], R]) -> None:
+        self._reader, writer = os.pipe()
+        self._answer = b""
+
+        def answer_and_leave() -> None:
+            os.close(self._reader)
+            try:
+                answer = pickle.dumps((True, function()))
+            except Exception as error:
+                answer = pickle.dumps((False, sendable(error)))
+            with os.fdopen(writer, "wb") as pipe:
+                pipe.write(answer)
+
+        self._pid = fork(answer_and_leave)
+        os.close(writer)
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on, for use with `selectors`."""
+        return self._reader
+
+    def listen(self) -> bool:
+        """Take over a part of the answer; False when it is complete. If this is interrupted, the child is ended."""
+        try:
+            part = os.read(self._reader, 1 << 20)
+        except BaseException:
+            self.end()
+            raise
+        self._answer += part
+        return bool(part)
+
+    def result(self) -> R:
+        """See the child off when its answer is complete; return the answer, or raise its error."""
+        os.close(self._reader)
+        _, status = os.waitpid(self._pid, 0)
+        if not self._answer:
+            raise RuntimeError(f"the child of the lab ended with status {os.waitstatus_to_exitcode(status)}")
+        succeeded, value = pickle.loads(self._answer)  # written by our own child
+        if not succeeded:
+            raise value
+        return cast(R, value)
+
+    def end(self) -> None:
+        """End the child before it has answered; it ends its own children."""
+        os.close(self._reader)
+        os.kill(self._pid, signal.SIGTERM)
+        os.waitpid(self._pid, 0)
 
 
 def fork(child: Callable[[], None]) -> int:
@@ -148,16 +195,18 @@ def die_with_parent() -> None:
 def enter_private_network(*, with_user_namespace: bool | None = None) -> None:
     """Move this process, which must be single-threaded, into a network namespace of its own, with `lo` up.
 
-    With a user namespace around it unless this is root (None), or as said. Raises WorldError.
+    With a user namespace around it unless root may do without (None), or as said. Raises WorldError.
     """
     user, group = os.geteuid(), os.getegid()
-    needs_user = user != 0 if with_user_namespace is None else with_user_namespace
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # else /proc/self/uid_map belongs to root
-    if libc.unshare(CLONE_NEWNET | (CLONE_NEWUSER if needs_user else 0)) != 0:
-        raise WorldError(explain_failure("unshare", ctypes.get_errno()))
-    die_with_parent()  # new credentials clear it
+    needs_user = user != 0 if with_user_namespace is None else with_user_namespace
+    if not needs_user and libc.unshare(CLONE_NEWNET) != 0:  # root without CAP_SYS_ADMIN, as in many containers
+        needs_user = True
     if needs_user:
+        if libc.unshare(CLONE_NEWNET | CLONE_NEWUSER) != 0:
+            raise WorldError(explain_failure("unshare", ctypes.get_errno()))
+        die_with_parent()  # new credentials clear it
         try:
             Path("/proc/self/setgroups").write_text("deny")
             Path("/proc/self/uid_map").write_text(f"0 {user} 1")

@@ -61,6 +61,7 @@ def as_ordinary_user(function: Callable[[], R]) -> R:
 
     # The python of root may not be readable for others: what is imported late must be there before.
     import encodings.idna  # noqa: F401
+    import multiprocessing.connection  # noqa: F401
 
     import scapy.arch.linux  # noqa: F401
 

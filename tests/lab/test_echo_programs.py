@@ -295,7 +295,7 @@ def test_hosts_and_paths_that_cannot_be() -> None:
 
 
 def test_an_error_without_a_meaning_speaks_for_itself() -> None:
-    assert explained(CallError("recv", "1", "EBADF"), "tcp") == "recv(1) = EBADF"
-    assert explained(CallError("connect", "x", "timed out after 1 s"), "tcp").startswith(
+    assert explained(CallError("recv(1)", "EBADF"), "tcp") == "recv(1) = EBADF"
+    assert explained(CallError("connect(x)", "timed out after 1 s"), "tcp").startswith(
         "connect(x) = timed out after 1 s: no SYN-ACK, no RST, no ICMP error"
     )

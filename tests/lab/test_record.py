@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
-from handshake_inspect.lab.record import lines_of_page, main, write_page
-from handshake_inspect.lab.scenarios import ALL, SCENARIOS, Scenario
-from handshake_inspect.lab.session import TCP, UDP, transport_of
+from handshake_inspect.cli import cli
+from handshake_inspect.lab.page import CAPTURES, Page
+from handshake_inspect.lab.scenarios import ALL, SCENARIOS
+from handshake_inspect.lab.scenarios.scenario import Scenario
+from handshake_inspect.lab.segments import TCP, UDP, transport_of
 from tests.lab.privileges import needs_private_world
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -34,26 +36,7 @@ def transports(path: Path) -> list[tuple[int, bytes]]:
     return [pair for pair in found if pair is not None]
 
 
-def test_every_capture_has_its_line_and_every_line_its_capture() -> None:
-    lines = lines_of_page(PCAPS / "README.md")
-    assert sorted(line["file"] for line in lines) == sorted(path.name for path in PCAPS.glob("*.pcap*"))
-    assert len(lines) == len(ALL)
-    for line in lines:
-        name = Path(line["file"]).stem
-        assert line["recorded by"] == f"`python -m handshake_inspect.lab.record {name} -o pcaps`"
-        assert line["kernel"].startswith("Linux ")
-        verdict = SCENARIOS[name].verdict
-        if verdict:
-            assert line["handshake"] == verdict.handshake
-            assert line["teardown"] == verdict.teardown
-            assert line["closed first"] == (verdict.closed_first or "-")
-            assert line["originator"] == " > ".join(verdict.originator or ("-",))
-            assert line["responder"] == " > ".join(verdict.responder or ("-",))
-        else:
-            assert line["must be found"] == SCENARIOS[name].exchange
-
-
-@pytest.mark.parametrize("scenario", [s for s in ALL if s.verdict], ids=lambda s: s.name)
+@pytest.mark.parametrize("scenario", [s for s in ALL if s.closing is not None], ids=lambda s: s.name)
 def test_the_tcp_captures_hold_what_their_scenario_says(scenario: Scenario) -> None:
     headers = [header for protocol, header in transports(PCAPS / f"{scenario.name}.pcap") if protocol == TCP]
     flags = [header[13] for header in headers]
@@ -102,34 +85,58 @@ def test_scapy_reads_every_capture() -> None:
             assert [octets for octets, _ in reader] == list(frames(path))
 
 
+def record(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["lab", "record", *arguments])
+
+
 def test_recording_writes_the_capture_and_its_line(tmp_path: Path) -> None:
     needs_private_world()
-    result = CliRunner().invoke(main, ["refused", "udp", "-o", str(tmp_path)])
+    result = record("refused", "udp", "-o", str(tmp_path))
     assert result.exit_code == 0, result.output
-    assert result.output == f"{tmp_path / 'refused.pcap'}\n{tmp_path / 'udp.pcap'}\n"
+    assert sorted(result.output.splitlines()) == [f"{tmp_path / 'refused.pcap'}", f"{tmp_path / 'udp.pcap'}"]
     assert [header[13] for _, header in transports(tmp_path / "refused.pcap")] == [0x02, 0x14]
-    assert [line["file"] for line in lines_of_page(tmp_path / "README.md")] == ["refused.pcap", "udp.pcap"]
+    page = Page.read(tmp_path)
+    assert [line["file"] for line in page.captures] == ["refused.pcap", "udp.pcap"]
+    assert [line["handshake"] for line in page.connections] == ["refused"]
+    assert [line["must be found"] for line in page.exchanges] == ["1 datagram, 1 answer"]
 
 
 def test_recording_one_leaves_the_lines_of_the_others(tmp_path: Path) -> None:
     needs_private_world()
     (tmp_path / "reset.pcap").write_bytes(b"")
-    write_page(tmp_path, {"reset.pcap": "Linux 5.4"})
-    assert CliRunner().invoke(main, ["refused", "-o", str(tmp_path)]).exit_code == 0
-    kernels = {line["file"]: line["kernel"] for line in lines_of_page(tmp_path / "README.md")}
+    page = Page()
+    page.put({**dict.fromkeys(CAPTURES, "-"), "file": "reset.pcap", "kernel": "Linux 5.4"}, (), None)
+    page.put({**dict.fromkeys(CAPTURES, "-"), "file": "gone.pcap"}, (), None)
+    page.write(tmp_path, list(SCENARIOS))
+    assert record("refused", "-o", str(tmp_path)).exit_code == 0
+    kernels = {line["file"]: line["kernel"] for line in Page.read(tmp_path).captures}
     assert kernels["reset.pcap"] == "Linux 5.4"
     assert kernels["refused.pcap"] != "Linux 5.4"
+    assert "gone.pcap" not in kernels
 
 
-def test_what_cannot_be_recorded_is_said_in_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["nonsense", "-o", str(tmp_path)])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nonsense"], "nonsense: no such scenario; there are: four-way, "),
+        ([], "name the scenarios, or --all for all of them"),
+        (["--all", "refused"], "name the scenarios, or --all for all of them"),
+    ],
+)
+def test_what_cannot_be_recorded_is_said_in_one_line(arguments: list[str], says: str, tmp_path: Path) -> None:
+    result = record(*arguments, "-o", str(tmp_path))
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: nonsense: no such scenario; there are: four-way, ")
+    assert result.stderr.startswith(f"Error: {says}")
     assert result.stderr.count("\n") == 1
-
-
-def test_without_a_name_the_scenarios_are_listed(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["-o", str(tmp_path)])
-    assert result.exit_code == 0
-    assert [line.split()[0] for line in result.output.splitlines()] == list(SCENARIOS)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_scenarios_are_listed_each_with_its_sentence() -> None:
+    result = CliRunner().invoke(cli, ["lab", "list"], env={"COLUMNS": "300"})
+    assert result.exit_code == 0
+    lines = [line.strip() for line in result.output.splitlines()]
+    assert [line for line in lines if line.split(" ")[0] in SCENARIOS] == [
+        f"{name:{max(map(len, SCENARIOS))}}  {scenario.shows}" for name, scenario in SCENARIOS.items()
+    ]
+    names = CliRunner().invoke(cli, ["lab", "list", "--names"]).output
+    assert names.split() == list(SCENARIOS)

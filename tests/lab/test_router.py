@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from handshake_inspect.capture.frames import write_pcap
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.inspection import inspect
 from handshake_inspect.lab.router import NOWHERE, ROUTER_TO_CLIENT, SMALL_MTU
-from handshake_inspect.lab.session import DemoSession, run_demo
+from handshake_inspect.lab.session import Session, run_demo
 from handshake_inspect.lab.world import LabError, WorldError, in_private_world
 from tests.lab.privileges import as_ordinary_user, children, needs_private_world
 
@@ -21,7 +22,7 @@ def private_world() -> None:
     needs_private_world()
 
 
-def connection_of(session: DemoSession, folder: Path) -> Connection:
+def connection_of(session: Session, folder: Path) -> Connection:
     path = folder / "session.pcap"
     write_pcap(path, session.frames, session.link_type)
     found = inspect(path)
@@ -61,7 +62,7 @@ def test_what_a_network_with_a_router_cannot_do_is_said_in_one_line() -> None:
 
 
 def without_router(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr("handshake_inspect.lab.router.IFLA_INFO_KIND", 99)
+    monkeypatch.setattr("handshake_inspect.lab.links.IFLA_INFO_KIND", 99)
     with pytest.raises(LabError) as said:
         run_demo("unreachable", place="private")
     return str(said.value)
@@ -87,6 +88,7 @@ def sniffed_while_unreachable(port: int | None, count: int | None) -> tuple[str,
     from handshake_inspect.lab.programs import run_programs
     from handshake_inspect.lab.router import INTERFACE, three_hosts
     from handshake_inspect.lab.scenarios import SCENARIOS
+    from handshake_inspect.lab.scenarios.scenario import Programs
 
     scenario, out = SCENARIOS["unreachable"], io.StringIO()
     with three_hosts(), LiveCapture(INTERFACE) as capture, tempfile.TemporaryDirectory() as folder:
@@ -95,7 +97,8 @@ def sniffed_while_unreachable(port: int | None, count: int | None) -> tuple[str,
             watch = Watch(capture, port=port, count=count, writer=writer)
             with Interruption() as interruption:
                 look = lambda: watch.run(interruption, 0.01)  # noqa: E731
-                run_programs(scenario.server, scenario.client, scenario.plan, meanwhile=look)
+                assert isinstance(scenario.performance, Programs)
+                run_programs(scenario.performance.server, scenario.performance.client, scenario.plan, meanwhile=look)
                 watch.run(interruption, 0.2)
         return out.getvalue(), target.read_bytes(), watch.shown
 
@@ -108,7 +111,7 @@ def test_sniff_prints_and_saves_an_error_about_a_watched_connection(port: int | 
     assert shown == printed  # segments only
     if printed:
         said = " ".join(out.split())
-        assert "← ICMP network unreachable, from" in said
+        assert re.search(r"← (203\.0\.113\.7:80 )?ICMP network unreachable, from", said)  # the peer, if there is room
         assert f"from {ROUTER_TO_CLIENT}, quotes SYN seq=x" in said
         assert [one.handshake.kind for one in inspect(io.BytesIO(saved)).connections] == ["unreachable"]
 

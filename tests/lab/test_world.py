@@ -161,3 +161,15 @@ def test_root_needs_no_user_namespace() -> None:
     needs_root("root's network namespace needs root")
     user = namespace("user")
     assert in_private_world(lambda: namespace("user")) == user
+
+
+def test_root_without_the_capability_has_one_like_a_user() -> None:
+    """As in many containers: uid 0, but not CAP_SYS_ADMIN."""
+    needs_root("dropping a capability of root needs root")
+    program = (
+        "from handshake_inspect.lab.session import run_demo\n"
+        "print(run_demo('three-segment').place, run_demo('four-way', rules=['drop first SYN from client']).place)"
+    )
+    command = ["setpriv", "--bounding-set=-sys_admin", sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("private private\n", "")

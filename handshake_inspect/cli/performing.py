@@ -1,0 +1,127 @@
+"""Prints sessions of the lab: of one each connection and each exchange, with socket calls; of many a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from handshake_inspect.capture.frames import payload, write_pcap
+from handshake_inspect.cli.captures import report
+from handshake_inspect.cli.drawing import Look
+from handshake_inspect.cli.output import hanging, remark, write_lines
+from handshake_inspect.connections.connection import Endpoint, Frame
+from handshake_inspect.exchanges import Datagram, Exchange
+from handshake_inspect.lab.record import JOBS
+from handshake_inspect.lab.scenarios.scenario import Programs
+from handshake_inspect.lab.session import Place, run_demo
+from handshake_inspect.lab.trials import trials
+from handshake_inspect.lab.whose import calls_of
+from handshake_inspect.views.exchange_lines import exchange_lines
+from handshake_inspect.views.ladder import LadderOptions, ladder
+from handshake_inspect.views.words import counted
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from handshake_inspect.inspection import Inspection
+    from handshake_inspect.lab.session import Session, Vantage
+
+#: What stands behind the interface's name, by `Session.place`.
+PLACES = {"private": " of a private network", "host": "", "recorded": " of a private network, recorded"}
+
+#: What stands behind a scenario's name, by `Vantage.name`.
+SEEN = {"loopback": "on loopback", "client": "seen at the client's end", "server": "seen at the server's end"}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How one scenario is to be run, and where it is to be seen."""
+
+    rules: tuple[str, ...] = ()
+    place: Place = "auto"
+    #: Which end of a wire.
+    at: str = "client"
+    #: File for the capture.
+    target: str | None = None
+
+
+def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
+    """Run a scenario and print it: what it shows, what to look for, its ladders. Returns the exit code."""
+    session = run_demo(name, rules=wish.rules, place=wish.place)
+    vantage = next((one for one in session.vantages if one.name == wish.at), session.vantages[0])
+    scenario = session.scenario
+    print(hanging(f"{name}: ", scenario.shows))
+    print(hanging("Look for: ", scenario.look_for) + "\n")
+    print_session(session, vantage, Look(**look).options(), title=f"{name} {SEEN[vantage.name]}")
+    if wish.target is not None:
+        count = write_pcap(wish.target, vantage.frames, vantage.link_type)
+        remark(f"{wish.target}: {counted(count, 'frame')} saved")
+    return 0
+
+
+def try_many(names: Sequence[str], jobs: int | None) -> int:
+    """Run scenarios, and print of each whether it was as promised. Returns the exit code: 1 if one was not."""
+    width, wrong = max(map(len, names)), 0
+    for trial in trials(names, jobs or JOBS):
+        print(f"{trial.name:{width}}  {'; '.join(trial.wrong) or 'as promised'}  ({trial.seconds:.1f} s)", flush=True)
+        wrong += bool(trial.wrong)
+    remark(f"{counted(len(names), 'run')}, {wrong or 'none'} not as promised")
+    return int(wrong > 0)
+
+
+def print_session(session: Session, vantage: Vantage, options: LadderOptions, *, title: str) -> None:
+    """Print a session as it was seen at one vantage point: the ladder of each connection, the datagrams of UDP."""
+    inspection = vantage.inspected()
+    for exchange in inspection.exchanges:
+        write_lines(exchange_picture(session, vantage, inspection, exchange, options, title))
+    for connection in inspection.connections:
+        write_lines(session_lines(session, vantage, inspection, connection.stream, options, title))
+    report(inspection, udp_listed=True)
+
+
+def session_lines(
+    session: Session, vantage: Vantage, inspection: Inspection, stream: int, options: LadderOptions, title: str
+) -> list[Text]:
+    """Return the ladder of one connection of a session, with its socket calls."""
+    steps = inspection.steps(stream)
+    octets: dict[tuple[Frame, int], bytes] = {
+        (step.frame, step.seq): payload(vantage.frames[step.frame - 1])
+        for step in steps
+        if step.payload_octets and isinstance(step.frame, int)
+    }
+    where = f"{vantage.interface}{PLACES[session.place]}"
+    return ladder(
+        inspection.connections[stream],
+        steps,
+        title=title,
+        facts=[where, counted(len(steps), "segment"), f"{vantage.dropped} dropped"],
+        calls=calls_of(inspection.connections[stream], session.calls, inspection.connections),
+        payload=octets,
+        options=options,
+    )
+
+
+def exchange_picture(
+    session: Session, vantage: Vantage, inspection: Inspection, exchange: Exchange, options: LadderOptions, title: str
+) -> list[Text]:
+    """Return the picture of one UDP exchange of a session, with its socket calls."""
+    events = inspection.exchanges.events(exchange.number)
+    datagrams = [event for event in events if isinstance(event, Datagram)]
+    where = f"{vantage.interface}{PLACES[session.place]}"
+    return exchange_lines(
+        exchange,
+        events,
+        title=title,
+        facts=[where, counted(len(datagrams), "datagram"), f"{vantage.dropped} dropped"],
+        calls=session.calls if len(inspection.exchanges) == 1 else (),
+        payload={one.frame: payload(vantage.frames[one.frame - 1]) for one in datagrams if isinstance(one.frame, int)},
+        options=options,
+    )
+
+
+def title_of(session: Session) -> str:
+    """Return the title of the ladders of a demo: two echo programs, or the name of a script."""
+    if isinstance(session.scenario.performance, Programs):
+        return f"echo on {Endpoint(*session.server)}"
+    return f"{session.scenario.name} {SEEN[session.vantages[0].name]}"

@@ -1,0 +1,129 @@
+"""What a script of the lab works with: two hosts, whose sockets it opens, and the wire between them if there is one.
+
+In: a `Stage`, to which every call of a socket is told. Out: a `Bench`. A script makes the calls of both ends in the
+order in which they are to happen, in one process: a socket belongs to the network namespace in which it was opened.
+The kernel does the rest, as it does for two programs: `connect()` returns before anybody has called `accept()`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from handshake_inspect.lab.calls import Address, CallError, End, RecordedSocket
+from handshake_inspect.lab.echo import Stage
+from handshake_inspect.lab.hosts import inside
+from handshake_inspect.lab.wire import Wire
+from handshake_inspect.lab.world import LabError
+
+#: Long enough for what was sent to have arrived and been answered, also on a busy machine.
+SETTLE_S = 0.05
+#: Longer than any delayed acknowledgment of Linux (40 to 200 ms).
+DELAYED_ACK_S = 0.3
+
+
+@dataclass
+class Host:
+    """One end: an address, and the sockets that a script opens there."""
+
+    end: End
+    ip: str
+    stage: Stage
+    #: Id of the process that keeps this host's network namespace; None: this process is in it.
+    keeper: int | None = None
+    #: May settings of its network be changed? Not where they are the real host's.
+    is_private: bool = True
+    #: Kept, so that no socket is closed because a script forgot it.
+    opened: list[RecordedSocket] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Be in the network of this host for a while."""
+        if self.keeper is None:
+            yield
+        else:
+            with inside(self.keeper):
+                yield
+
+    def socket(self, *, timeout_s: float = 5.0) -> RecordedSocket:
+        """Open a TCP socket here."""
+        with self.inside():
+            opened = RecordedSocket(self.end, self.stage, ipv6=":" in self.ip, timeout_s=timeout_s)
+        self.opened.append(opened)
+        return opened
+
+    def bound(self, port: int = 0, *, reuse: bool = False) -> RecordedSocket:
+        """Open a socket that has a local port of its own before it connects or listens."""
+        opened = self.socket()
+        if reuse:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1, "SO_REUSEADDR, 1")
+        opened.bind((self.ip, port))
+        return opened
+
+    def listen(self, backlog: int = 5, *, port: int = 0, reuse: bool = False) -> RecordedSocket:
+        """Open a listening socket (passive OPEN)."""
+        listener = self.bound(port, reuse=reuse)
+        listener.listen(backlog)
+        self.stage.ready(listener.address)
+        return listener
+
+    def connect(self, to: RecordedSocket | Address) -> RecordedSocket:
+        """Open a socket and connect it (active OPEN)."""
+        opened = self.socket()
+        opened.connect(to if isinstance(to, tuple) else to.address)
+        return opened
+
+    def set(self, name: str, value: int | str) -> None:
+        """Change a setting of this host's TCP: /proc/sys/net/ipv4/`name`."""
+        if not self.is_private:
+            raise LabError(f"this scenario changes net.ipv4.{name}: it runs in a private network only, not with --host")
+        with self.inside():
+            Path("/proc/sys/net/ipv4", name).write_text(str(value))
+
+
+@dataclass
+class Bench:
+    """Both hosts and their wire."""
+
+    client: Host
+    server: Host
+    #: None where both hosts are one: on loopback.
+    between: Wire | None = None
+
+    @property
+    def wire(self) -> Wire:
+        """The wire between the two hosts."""
+        assert self.between is not None, "this scenario is on loopback"
+        return self.between
+
+    def session(self, backlog: int = 5) -> tuple[RecordedSocket, RecordedSocket, RecordedSocket]:
+        """Open a connection: return the listener, the client's socket and the server's."""
+        listener = self.server.listen(backlog)
+        client = self.client.connect(listener)
+        return listener, client, listener.accept()
+
+    def echo(self, client: RecordedSocket, server: RecordedSocket, octets: bytes = b"bith") -> None:
+        """Send some octets, and get them back in upper case."""
+        client.send(octets)
+        server.send(server.recv().upper())
+        client.recv()
+
+    def pause(self, seconds: float = SETTLE_S) -> None:
+        """Wait until what was sent has arrived, or as long as said."""
+        time.sleep(seconds)
+
+
+@contextlib.contextmanager
+def failing(result: str) -> Iterator[None]:
+    """Expect the call in the body to fail with the error of that name; LabError if it does not."""
+    try:
+        yield
+    except CallError as error:
+        if error.result != result:
+            raise LabError(f"{error}, where {result} was expected") from error
+    else:
+        raise LabError(f"a call succeeded where {result} was expected")

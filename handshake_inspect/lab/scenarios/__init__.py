@@ -1,0 +1,20 @@
+"""Every scenario of the lab, by name, in the order in which a learner would meet them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from handshake_inspect.lab.scenarios import echoes
+from handshake_inspect.lab.scenarios.scenario import Scenario
+from handshake_inspect.lab.world import LabError
+
+CHAPTERS = (echoes.CHAPTER,)
+ALL: tuple[Scenario, ...] = tuple(scenario for chapter in CHAPTERS for scenario in chapter.scenarios)
+SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in ALL}
+
+
+def scenario_named(name: str) -> Scenario:
+    """Return the scenario of that name; LabError with the names that are near, or all, if there is none."""
+    if name not in SCENARIOS:
+        raise LabError(f"{name}: no such scenario; there are: {', '.join(SCENARIOS)}")
+    return SCENARIOS[name]

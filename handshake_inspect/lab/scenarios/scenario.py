@@ -1,0 +1,118 @@
+"""What a scenario of the lab is: who performs it, where, and what an inspector must say of it.
+
+The expected verdicts follow from what the programs do and from RFC 9293; they were not copied from this project's
+engine, which is tested against them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from handshake_inspect.lab.bench import Bench
+from handshake_inspect.lab.echo import EchoPlan
+from handshake_inspect.lab.programs import Client, Server
+
+States = tuple[str, ...]
+#: Where a scenario takes place: on loopback; on two hosts with a `wire`; on two hosts with a `router` between them.
+Network = Literal["loopback", "wire", "router"]
+Script = Callable[[Bench], None]
+
+OPENED_ACTIVELY: States = ("CLOSED", "SYN-SENT", "ESTABLISHED")
+OPENED_PASSIVELY: States = ("LISTEN", "SYN-RECEIVED", "ESTABLISHED")
+CLOSED_FIRST: States = ("FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT")
+CLOSED_SECOND: States = ("CLOSE-WAIT", "LAST-ACK", "CLOSED")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What must be found of one TCP connection, in the words of the JSON contract."""
+
+    handshake: str
+    teardown: str
+    #: "originator", "responder", "both" or None.
+    closed_first: str | None
+    originator: States | None
+    responder: States | None
+    #: More of the JSON, by path: {"handshake.syn_retransmissions": 1}.
+    also: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Two programs as two processes, and their plan."""
+
+    server: Server
+    client: Client
+    plan: EchoPlan = field(default_factory=EchoPlan)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One kind of connection, made by real sockets."""
+
+    name: str
+    #: One sentence: what happens, for the list and for the page of the captures.
+    shows: str
+    performance: Programs | Script
+    #: What to look for in the ladder, one or two sentences.
+    look_for: str = ""
+    #: The legal outcomes, each with one verdict per TCP connection in order of `stream`. More than one where the kernel
+    #: decides a race. None: not known of another plan than the scenario's own; (): no TCP.
+    outcomes: tuple[tuple[Verdict, ...], ...] | None = ()
+    network: Network = "loopback"
+    #: Control bits of the segments from the first FIN or RST on, for scenarios of which the machine's load may change
+    #: the shape; None: any.
+    closing: tuple[str, ...] | None = None
+    #: UDP: datagrams each way and the ICMP error that comes back.
+    exchange: str | None = None
+    #: Octets of each frame that a recording keeps; the rest is only counted.
+    snap_octets: int = 65535
+
+    @property
+    def plan(self) -> EchoPlan:
+        """The plan of its two programs; a script has none, and gives the default."""
+        return self.performance.plan if isinstance(self.performance, Programs) else EchoPlan()
+
+
+FOUR_WAY = Verdict(
+    "three-way", "four-way", "originator", OPENED_ACTIVELY + CLOSED_FIRST, OPENED_PASSIVELY + CLOSED_SECOND
+)
+
+
+@dataclass
+class Chapter:
+    """Scenarios that belong together, in the order in which a learner would meet them."""
+
+    title: str
+    scenarios: list[Scenario] = field(default_factory=list)
+
+    def script(
+        self,
+        name: str,
+        *outcomes: Verdict | tuple[Verdict, ...],
+        look_for: str,
+        network: Network = "wire",
+        snap_octets: int = 65535,
+    ) -> Callable[[Script], Script]:
+        """Make a scenario of a script, whose docstring is the sentence that says what it shows.
+
+        Each of `outcomes` is a legal one: the verdict of the one connection, or of each in order of `stream`.
+        """
+
+        def add(script: Script) -> Script:
+            self.scenarios.append(
+                Scenario(
+                    name=name,
+                    shows=" ".join((script.__doc__ or "").split()),
+                    performance=script,
+                    look_for=look_for,
+                    outcomes=tuple(one if isinstance(one, tuple) else (one,) for one in outcomes),
+                    network=network,
+                    snap_octets=snap_octets,
+                )
+            )
+            return script
+
+        return add

@@ -1,0 +1,81 @@
+"""`lab run` and `lab soak`, with real sockets; `lab list` and `lab record` are in tests/lab/test_record.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from handshake_inspect import inspect
+from handshake_inspect.cli import cli
+from handshake_inspect.lab.scenarios import SCENARIOS
+from tests.cli.running import run
+from tests.lab.privileges import needs_private_world
+
+
+@pytest.fixture
+def private_world() -> None:
+    needs_private_world()
+
+
+@pytest.mark.usefixtures("private_world")
+def test_run_says_what_to_look_for_and_draws_the_ladder(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.pcap"
+    done = run("lab", "run", "refused", "-w", str(kept))
+    assert done.returncode == 0
+    assert done.stdout.startswith("refused: Nobody listens at the port: an RST answers the SYN.\nLook for: The RST ")
+    assert "refused on loopback · client 127.0.0.1:" in done.stdout
+    assert "connect(127.0.0.1:" in done.stdout
+    assert done.stderr == f"{kept}: 2 frames saved\n"
+    assert [one.handshake.kind for one in inspect(kept).connections] == ["refused"]
+
+
+@pytest.mark.usefixtures("private_world")
+@pytest.mark.parametrize(("at", "syns"), [("client", 2), ("server", 1)])
+def test_a_rule_puts_two_programs_on_a_wire(at: str, syns: int) -> None:
+    done = run("lab", "run", "three-segment", "--rule", "drop first SYN from client", "--at", at)
+    assert done.returncode == 0
+    assert f"three-segment seen at the {at}'s end" in done.stdout
+    assert done.stdout.count("─ SYN seq=x") == syns
+
+
+@pytest.mark.usefixtures("private_world")
+def test_soak_says_of_each_run_whether_it_was_as_promised() -> None:
+    done = run("lab", "soak", "refused", "three-segment", "--times", "3", "-j", "4")
+    assert done.returncode == 0, done.stdout
+    assert sorted(line.split("  ")[0] for line in done.stdout.splitlines()) == ["refused"] * 3 + ["three-segment"] * 3
+    assert all("as promised" in line for line in done.stdout.splitlines())
+    assert done.stderr == "6 runs, none not as promised\n"
+
+
+@pytest.mark.usefixtures("private_world")
+def test_soak_finds_what_is_not_as_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = SCENARIOS["refused"]
+    assert scenario.outcomes
+    lying = replace(scenario, outcomes=((replace(scenario.outcomes[0][0], handshake="three-way"),),), closing=("FIN",))
+    monkeypatch.setitem(SCENARIOS, "refused", lying)
+    done = CliRunner().invoke(cli, ["lab", "soak", "refused"])
+    assert done.exit_code == 1
+    assert "it closed by RST,ACK" in done.stdout
+    assert "loopback: stream 0: handshake.kind is refused, three-way expected" in done.stdout
+    assert done.stderr == "1 run, 1 not as promised\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "no-such"], "no-such: no such scenario; there are: four-way"),
+        (["soak", "refused", "no-such"], "no-such: no such scenario; there are: four-way"),
+        (["run", "four-way", "--rule", "lose a SYN"], "'lose a SYN' is no rule of a wire; rules are like 'drop first"),
+        (["run", "ipv6", "--rule", "drop first SYN from client"], "ipv6: the wire has IPv4 only"),
+        (["run", "unreachable", "--host"], "unreachable: the network with a router must be a private one"),
+        (["run"], "Missing argument 'NAME'"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments: list[str], says: str) -> None:
+    done = run("lab", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: {says}")
+    assert done.stderr.count("\n") == 1

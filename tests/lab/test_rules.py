@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from handshake_inspect.lab.rules import EVERY, Rule, parse_rule
+from handshake_inspect.lab.segments import KINDS, Segment
+from handshake_inspect.lab.world import LabError
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("drop first SYN from client", Rule("drop", 1, 1, "SYN", "client")),
+        ("drop first SYN-ACK from server", Rule("drop", 1, 1, "SYN-ACK", "server")),
+        ("drop first 2 FIN from server", Rule("drop", 1, 2, "FIN", "server")),
+        ("drop every segment from client", Rule("drop", 1, EVERY, "segment", "client")),
+        ("hold second data from client", Rule("hold", 2, 1, "data", "client")),
+        ("delay third ACK from server by 300 ms", Rule("delay", 3, 1, "ACK", "server", 0.3)),
+        ("duplicate first RST from client", Rule("duplicate", 1, 1, "RST", "client")),
+        ("  duplicate first SYN  from client after 20 ms ", Rule("duplicate", 1, 1, "SYN", "client", 0.02)),
+        ("swap first data from client", Rule("swap", 1, 1, "data", "client")),
+    ],
+)
+def test_a_rule_is_one_line(text: str, rule: Rule) -> None:
+    assert parse_rule(text) == rule
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "lose first SYN from client", "drop SYN from client", "drop first SYN", "drop first SYN from nobody",
+     "drop first 0 SYN from client", "drop first FIN,ACK from client", "drop first SYN from client by 3 ms",
+     "delay first SYN from client", "hold first SYN from client after 1 ms"],
+)  # fmt: skip
+def test_what_is_no_rule_is_said_in_one_line(text: str) -> None:
+    with pytest.raises(LabError, match=r"rule|delay") as said:
+        parse_rule(text)
+    assert "\n" not in str(said.value)
+
+
+def segment(flags: int, payload: bytes = b"") -> Segment:
+    return Segment(("192.0.2.1", 1), ("192.0.2.2", 2), 5, 6, flags, payload)
+
+
+@pytest.mark.parametrize(
+    ("flags", "payload", "kind"),
+    [
+        (0x02, b"", "SYN"), (0x02, b"fast", "SYN"), (0xC2, b"", "SYN"), (0x12, b"", "SYN-ACK"), (0x10, b"", "ACK"),
+        (0x18, b"x", "data"), (0x10, b"x", "data"), (0x11, b"", "FIN"), (0x19, b"x", "FIN"), (0x04, b"", "RST"),
+        (0x14, b"", "RST"),
+    ],
+)  # fmt: skip
+def test_a_segment_is_of_exactly_one_kind(flags: int, payload: bytes, kind: str) -> None:
+    found = segment(flags, payload)
+    assert found.kind == kind
+    assert [one for one in KINDS if parse_rule(f"drop first {one} from client").is_about(found, "client")] == [kind]
+    assert parse_rule("drop every segment from client").is_about(found, "client")
+    assert not parse_rule("drop every segment from client").is_about(found, "server")
+
+
+def test_a_rule_takes_those_that_it_counts() -> None:
+    assert [number for number in range(1, 6) if parse_rule("drop first 3 FIN from client").takes(number)] == [1, 2, 3]
+    assert [number for number in range(1, 6) if parse_rule("drop second FIN from client").takes(number)] == [2]
