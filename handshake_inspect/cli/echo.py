@@ -64,10 +64,12 @@ command.add_command(chat)
 
 @command.command("serve")
 @click.option("--host", metavar="ADDRESS", help="Where to listen: an address or a name.  [default: loopback]")
-@click.option("--port", type=click.IntRange(0, 65535), help="0: the kernel chooses one.  [default: 0]")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", help="0: the kernel chooses one.  [default: 0]")
 @click.option("--ipv6", is_flag=True, help="On ::1, or on the IPv6 address of that name.")
 @click.option("--plain", is_flag=True, help="Send back what came as it is, not in upper case.")
-@click.option("--backlog", type=click.IntRange(0, 65535), help="How many may wait to be accepted.  [default: 5]")
+@click.option(
+    "--backlog", type=click.IntRange(0, 65535), metavar="N", help="How many may wait to be accepted.  [default: 5]"
+)
 @click.option("--one-at-a-time", is_flag=True, help="The next client waits until this one has left.")
 @click.option("--close-first", is_flag=True, help="Close each connection after the first answer.")
 @click.option("--clients", type=click.IntRange(1), metavar="N", help="End after N clients (UDP: datagrams).")
@@ -105,7 +107,12 @@ def serve_command(quiet: bool, **given: Any) -> int:
 @command.command("connect")
 @click.argument("address", required=False, metavar="[HOST:]PORT")
 @click.option("--message", "messages", multiple=True, metavar="TEXT", help="Say this and end; may be repeated.")
-@click.option("--source-port", type=click.IntRange(1, 65535), help="The client's own port; the kernel chooses one.")
+@click.option(
+    "--source-port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="The client's own port; the kernel chooses one.",
+)
 @click.option("--close-second", is_flag=True, help="Wait for the server to close first.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 86400), default=5.0, show_default=True,
               metavar="SECONDS", help="How long a call may wait.")  # fmt: skip

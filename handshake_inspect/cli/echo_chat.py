@@ -18,7 +18,9 @@ def chat() -> None:
 
 @chat.command("serve")
 @click.option("--host", metavar="ADDRESS", help="Where to listen: an address or a name.  [default: loopback]")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: the kernel chooses one.  [default: 0]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="0: the kernel chooses one.  [default: 0]"
+)
 @click.option("--ipv6", is_flag=True, help="On ::1, or on the IPv6 address of that name.")
 @click.option(
     "--keep-alive",
