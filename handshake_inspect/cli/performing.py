@@ -14,11 +14,13 @@ from handshake_inspect.connections.connection import Endpoint, Frame
 from handshake_inspect.exchanges import Datagram, Exchange
 from handshake_inspect.lab.record import JOBS
 from handshake_inspect.lab.scenarios.scenario import Programs
+from handshake_inspect.lab.scenarios.unix import UNIX
 from handshake_inspect.lab.session import Place, run_demo
 from handshake_inspect.lab.trials import trials
 from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.views.exchange_lines import exchange_lines
 from handshake_inspect.views.ladder import LadderOptions, ladder
+from handshake_inspect.views.unix_lines import unix_lines
 from handshake_inspect.views.words import counted
 
 if TYPE_CHECKING:
@@ -73,6 +75,10 @@ def try_many(names: Sequence[str], jobs: int | None) -> int:
 def print_session(session: Session, vantage: Vantage, options: LadderOptions, *, title: str) -> None:
     """Print a session as it was seen at one vantage point: the ladder of each connection, the datagrams of UDP."""
     inspection = vantage.inspected()
+    if session.scenario.name == UNIX.name:
+        where = f"{vantage.interface}{PLACES[session.place]}"
+        write_lines(unix_lines(session.calls, len(vantage.frames), title=title, where=where, options=options))
+        return
     for exchange in inspection.exchanges:
         write_lines(exchange_picture(session, vantage, inspection, exchange, options, title))
     for connection in inspection.connections:
