@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TextIO
 
+import click
 from rich.text import Text
 
 from handshake_inspect.cli.output import write_line
@@ -143,6 +144,8 @@ def lines_to_say(messages: Iterable[str], prompt: Callable[[], None], hint: str)
     given = [text.encode("utf-8", "surrogateescape") for text in messages]
     if given:
         return Lines(None, given)
+    if sys.platform == "win32":  # select() takes sockets only there
+        raise click.UsageError("on Windows nothing can be typed here: say it with --message TEXT")
     if not sys.stdin.isatty():
         return Lines(sys.stdin.fileno())
     print(hint, file=sys.stderr, flush=True)

@@ -5,4 +5,7 @@ Reading order: `world` (a private network), `calls` (a socket whose calls are no
 (what a script works with), `scenarios` (who performs what, and what must be found), `session` (capture and performance
 together), `expected` (what was found held against what was promised), `record` and `page` (sessions saved as captures),
 `replay` (recorded sessions that are shipped with the package).
+
+By hand: `echo_plans` (where, and how), `meanings` (of errors), `echo_server`, `echo_client`; `chat` (what is said over
+UDP), `chat_server`, `chat_client`.
 """

@@ -42,8 +42,11 @@ _MEANINGS: Mapping[tuple[str, str, str], str] = {
 }
 #: (transport, function) -> what it means that nothing came in time.
 _SILENCE: Mapping[tuple[str, str], str] = {
-    ("tcp", "connect"): "no SYN-ACK, no RST, no ICMP error: a filter drops the SYN, or nobody has that address",
-    ("tcp", "recv"): "the connection stands, but the other end says nothing",
+    (
+        "tcp",
+        "connect",
+    ): "no SYN-ACK, no RST, no ICMP error: a filter drops the SYN, the accept queue is full, or nobody is there",
+    ("tcp", "recv"): "the connection stands, but the other end says nothing; it may not be accepted yet",
     ("tcp", "send"): "the other end does not read: its window and this end's buffer are full",
     (
         "udp",

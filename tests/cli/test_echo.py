@@ -16,7 +16,7 @@ import pytest
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import REPOSITORY, run
 from tests.lab.privileges import needs_private_world
-from tests.lab.programs_by_hand import Program
+from tests.lab.programs_by_hand import Program, run_program
 
 
 @pytest.mark.parametrize(
@@ -168,3 +168,34 @@ def test_help_imports_neither_numpy_nor_scapy_nor_rich() -> None:
     program += "print(sorted({'numpy', 'scapy', 'rich'} & set(sys.modules)), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
+
+
+def programs_of(system: str) -> list[tuple[int, str]]:
+    """A TCP echo, and a chat, whose programs all find what that system has."""
+    ended = []
+    with Program("serve", "--clients", "1", system=system) as server:
+        address = server.address()
+        ended.append(run_program("connect", address, "--message", "bith", "--quiet", system=system))
+        ended.append(server.end())
+    with Program("chat", "serve", "--people", "1", system=system) as server:
+        address = server.address()
+        arguments = ["--name", "ANNA", "--message", "hello", "--quiet"]
+        ended.append(run_program("chat", "join", address, *arguments, system=system))
+        ended.append(server.end())
+    ended.append(run_program("connect", address, system=system))
+    return [(one.code, one.out + one.err * (one.code != 0)) for one in ended]
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_the_programs_run_on_other_systems_too(system: str) -> None:
+    needs_private_world()
+    *ended, typed = in_private_world(programs_of, system)
+    assert ended == [
+        (0, "BITH\n"),
+        (0, ended[1][1]),
+        (0, "* welcome, ANNA; you are alone\n"),
+        (0, ended[3][1]),
+    ]
+    assert ended[1][1].endswith("1 client served, 4 octets echoed\n")
+    assert ended[3][1].endswith("1 person came, 1 message\n")
+    assert ("say it with --message" in typed[1]) is (system == "win32")

@@ -7,8 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,12 +32,13 @@ class Ended:
 
 
 class Program:
-    """One program in the background; whatever happens, it is ended."""
+    """One program in the background, perhaps as if on another system; whatever happens, it is ended."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, system: str = "") -> None:
+        run = ["tests.cli.elsewhere", system] if system else ["handshake_inspect"]
         environment = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "NO_COLOR")}
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "handshake_inspect", "echo", *arguments],
+            [sys.executable, "-u", "-m", *run, "echo", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -83,17 +82,9 @@ class Program:
         return Ended(self.process.returncode, out.decode(), err.decode())
 
 
-def run_program(*arguments: str, typed: str = "") -> Ended:
+def run_program(*arguments: str, typed: str = "", system: str = "") -> Ended:
     """Run one program to its end."""
-    with Program(*arguments) as program:
+    with Program(*arguments, system=system) as program:
         if typed:
             program.type(typed)
         return program.end()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
