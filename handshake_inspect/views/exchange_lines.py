@@ -94,17 +94,13 @@ class _Drawing:
         when = self.time(row)
         if self.layout.frame:
             when = self.frame(row).rjust(self.layout.frame) + when.rjust(self.layout.time - self.layout.frame)
-        is_error = isinstance(row, DatagramError)
-        sender = row.sender if isinstance(row, Datagram) else {"originator": "responder"}.get(row.quotes, "originator")
-        end = self.exchange.originator if sender == "originator" else self.exchange.responder
-        drawn = arrow(
-            self.label(row),
-            self.layout.lane,
-            to_right=sender == "originator",
-            arrives=True,
-            style="red" if is_error else "bright_black",
-            whole=isinstance(row, Datagram) or row.source == end.ip,
-        )
+        if isinstance(row, Datagram):
+            to_right, style, whole = row.sender == "originator", "bright_black", True
+        else:  # from the other end, or from a router on the way
+            to_right, style = row.quotes == "responder", "red"
+            other = self.exchange.originator if to_right else self.exchange.responder
+            whole = row.source == other.ip
+        drawn = arrow(self.label(row), self.layout.lane, to_right=to_right, arrives=True, style=style, whole=whole)
         return self.layout.row(when, Text(), drawn, Text())
 
     def call_line(self, mark: CallMark) -> Text:

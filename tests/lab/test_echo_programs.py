@@ -51,26 +51,27 @@ def inspected(frames: list[RawFrame]) -> Inspection:
 
 
 @pytest.mark.parametrize(
-    ("server", "client", "handshake", "teardown", "closed_first"),
+    ("server", "client", "handshake", "teardowns", "closed_first"),
     [
-        ([], [], "three-way", "three-segment", "originator"),
+        ([], [], "three-way", "three-segment four-way", "originator"),  # whether 40 ms suffice is the machine's affair
         (["--delay", "0.3"], [], "three-way", "four-way", "originator"),
-        (["--close-first"], ["--close-second"], "three-way", "three-segment", "responder"),
+        (["--close-first"], ["--close-second"], "three-way", "three-segment four-way", "responder"),
         (["--half-close"], ["--half-close"], "three-way", "four-way", "originator"),
         (["--close-first", "--half-close"], ["--close-second", "--delay", "0.3"], "three-way", "four-way", "responder"),
         ([], ["--linger", "0"], "three-way", "aborted", None),
         (["--close-first", "--linger", "0"], ["--close-second"], "three-way", "aborted", None),
         (["--linger", "0"], ["--half-close"], "three-way", "reset-after-fin", "originator"),
-        (["--ipv6"], [], "three-way", "three-segment", "originator"),
+        (["--ipv6"], [], "three-way", "three-segment four-way", "originator"),
     ],
 )
 def test_the_capture_shows_what_was_asked_of_the_programs(
-    server: list[str], client: list[str], handshake: str, teardown: str, closed_first: str | None
+    server: list[str], client: list[str], handshake: str, teardowns: str, closed_first: str | None
 ) -> None:
     served, asked, frames = in_private_world(session, ["--clients", "1", *server], [*client, "--message", "bith"])
     assert asked.out.splitlines()[0] == "BITH"
     (connection,) = inspected(frames).connections
-    assert (connection.handshake.kind, connection.teardown.kind) == (handshake, teardown)
+    assert connection.handshake.kind == handshake
+    assert connection.teardown.kind in teardowns.split()
     assert connection.teardown.closed_first == closed_first
     assert served.code == 0
     assert served.out == "1 client served, 4 octets echoed\n"
