@@ -25,7 +25,8 @@ INVITATIONS = {
     "tcp": "in another terminal: handshake-inspect echo connect {0}",
     "udp": "in another terminal: handshake-inspect echo connect --udp {0}",
     "unix": "in another terminal: handshake-inspect echo connect --unix {0}\n"
-    "nothing of this goes over any wire: no IP, no segments; the kernel moves octets from queue to queue (see: ss -xp)",
+    "nothing of this goes over any wire: no IP, no segments, nothing to sniff;\n"
+    "the kernel copies from one socket's queue to the other's: ss -xp shows both",
 }
 
 
@@ -142,6 +143,8 @@ def server_plan(given: dict[str, Any]) -> ServerPlan:
     """Return what the options ask of the server. Raises LabError or UsageError."""
     from handshake_inspect.lab.echo_plans import ServerPlan, internet_place
 
+    if given["udp"] and given["timeout_s"] is not None:
+        raise click.UsageError("--timeout does not go with --udp: there is no client to leave")
     where = place(given) or internet_place(
         given["host"] or "", given["port"] or 0, udp=given["udp"], ipv6=given["ipv6"]
     )
@@ -190,7 +193,7 @@ def place(given: dict[str, Any]) -> Where | None:
     transport = "unix" if given["path"] is not None else "udp" if given["udp"] else "tcp"
     without, why = WITHOUT_MEANING.get(transport, (set(), ""))
     for name, value in given.items():
-        if name in without and value not in (None, False):
+        if name in without and value is not None and value is not False:
             raise click.UsageError(f"--{name.replace('_', '-')} does not go with --{transport}: {why}")
     return None if given["path"] is None else unix_place(given["path"])
 

@@ -8,6 +8,7 @@ a socket reaches a terminal escaped, and a pipe as it was.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -70,7 +71,7 @@ class EchoScreen:
         spelled = spell_address(address)
         with self.output.lock:
             print(f"listening on {printable(spelled)}", flush=True)
-        for line in self.invitation.format(reachable(spelled)).splitlines():
+        for line in self.invitation.format(shlex.quote(reachable(spelled))).splitlines():
             self._print(Text(printable(line), "green"))
 
     def heard(self, octets: bytes) -> None:

@@ -23,6 +23,8 @@ from tests.lab.programs_by_hand import Program, run_program
     ("arguments", "says"),
     [
         (["serve", "--udp", "--backlog", "3"], "--backlog does not go with --udp: UDP has no connection"),
+        (["serve", "--udp", "--backlog", "0"], "--backlog does not go with --udp"),
+        (["serve", "--udp", "--timeout", "3"], "--timeout does not go with --udp: there is no client to leave"),
         (["serve", "--unix", "/tmp/x", "--port", "3"], "--port does not go with --unix: a Unix socket has neither"),
         (["serve", "--unix", "/tmp/x", "--udp"], "choose one: --udp or --unix"),
         (["serve", "--linger", "5"], "'5' is not '0'"),
@@ -148,6 +150,26 @@ def test_a_chat_on_terminals_and_ctrl_c_says_goodbye() -> None:
     codes, line = in_private_world(chat_on_a_terminal)
     assert codes == [0, 0, 0]
     assert line.endswith("> \r\x1b[K")  # the prompt gives way to what the others say
+
+
+def invitations() -> list[str]:
+    told = []
+    for host in ("127.0.0.1", "::1", "0.0.0.0"):
+        with Program("serve", "--host", host, "--port", "8000", "--clients", "1") as server:
+            server.address()
+            run_program("connect", "[::1]:8000" if host == "::1" else "8000", "--message", "x")
+            told.append(server.end().err)
+    return [line for err in told for line in err.splitlines() if line.startswith("in another terminal")]
+
+
+def test_the_command_for_the_other_terminal_can_be_typed_into_any_shell() -> None:
+    needs_private_world()
+    command = "in another terminal: handshake-inspect echo connect "
+    assert in_private_world(invitations) == [
+        f"{command}127.0.0.1:8000",
+        f"{command}'[::1]:8000'",  # zsh would look for files of such a name
+        f"{command}127.0.0.1:8000",
+    ]
 
 
 def client_interrupted() -> int:
