@@ -14,7 +14,7 @@ from collections.abc import Callable
 from handshake_inspect.lab.calls import DATAGRAM_OCTETS_MAX, CallError, RecordedSocket
 from handshake_inspect.lab.echo import MESSAGE_OCTETS_MAX, close_first, close_second
 from handshake_inspect.lab.echo_plans import ByHand, ClientPlan, Lines, Screen
-from handshake_inspect.lab.meanings import explained
+from handshake_inspect.lab.meanings import end_of_stream, explained
 from handshake_inspect.lab.world import LabError
 
 Hear = Callable[[bytes], object]
@@ -63,7 +63,7 @@ def ask_stream(connection: RecordedSocket, plan: ClientPlan, lines: Lines, scree
         while not is_closed:
             is_closed = not hear_more(connection, hear)
     if is_closed:
-        screen.say("the server has closed: its FIN is here")
+        screen.say(f"the server has closed: {end_of_stream(plan.where.transport)}")
     elif plan.half_close and not plan.reset:
         listen_on(connection, plan, screen, hear)
         return
@@ -95,10 +95,10 @@ def listen_on(connection: RecordedSocket, plan: ClientPlan, screen: Screen, hear
     """Close the sending direction only, and hear what the server still has to say."""
     time.sleep(plan.delay_s)
     connection.shutdown()
-    screen.say("our FIN is sent: we say no more, and still listen")
+    screen.say("our sending direction is closed: we say no more, and still listen")
     while hear_more(connection, hear):
         pass
-    screen.say("the server has closed too: its FIN is here")
+    screen.say(f"the server has closed too: {end_of_stream(plan.where.transport)}")
     connection.close()
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from handshake_inspect.lab.calls import CallError, RecordedSocket, spell_address
 from handshake_inspect.lab.echo import close_first, close_second, echo
 from handshake_inspect.lab.echo_plans import ByHand, Screen, ServerPlan, Where
-from handshake_inspect.lab.meanings import explained, meaning
+from handshake_inspect.lab.meanings import end_of_stream, explained, meaning
 from handshake_inspect.lab.world import LabError
 
 
@@ -147,7 +147,7 @@ def serve_client(connection: RecordedSocket, plan: ServerPlan, screen: Screen, t
             echo(connection, 1 if plan.close_first else None, answer)
             is_first = plan.close_first and echoed > 0
             if not is_first:
-                screen.say("the client has closed its sending direction: its FIN is here")
+                screen.say(f"the client has closed its sending direction: {end_of_stream(plan.where.transport)}")
             close(connection, plan, echoed, is_first=is_first)
         except CallError as error:
             screen.say(meaning(error, plan.where.transport) or "this client is given up")

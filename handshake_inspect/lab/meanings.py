@@ -56,6 +56,11 @@ _SILENCE: Mapping[tuple[str, str], str] = {
 }
 
 
+def end_of_stream(transport: str) -> str:
+    """Say how a program is told that the other end has closed: recv() = b''."""
+    return "its FIN is here" if transport == "tcp" else "the kernel says so, no FIN was sent"
+
+
 def meaning(error: CallError, transport: str) -> str:
     """Return what the error means: "" if its name must speak for itself."""
     if error.result.startswith("timed out"):

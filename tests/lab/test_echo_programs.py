@@ -94,7 +94,7 @@ def test_every_call_is_printed_with_what_it_returned() -> None:
 def test_a_half_close_leaves_the_server_the_last_word() -> None:
     _, asked, _ = in_private_world(session, ["--clients", "1", "--half-close"], ["--half-close", "--message", "bith"])
     assert asked.out == "BITH\n4 OCTETS IN ALL\n"
-    assert "our FIN is sent: we say no more, and still listen" in asked.err
+    assert "└ our sending direction is closed: we say no more, and still listen" in asked.err
 
 
 def test_lines_of_a_pipe_are_said_one_by_one_and_quiet_leaves_only_the_echo() -> None:
@@ -248,6 +248,7 @@ def test_a_unix_socket_leaves_nothing_on_any_wire(tmp_path: Path) -> None:
     assert (asked.out, served.out) == ("BITH\n", "1 client served, 4 octets echoed\n")
     assert frames == []
     assert "nothing of this goes over any wire" in served.err
+    assert "└ the client has closed its sending direction: the kernel says so, no FIN was sent" in served.err
     assert not Path(path).exists()
 
 
