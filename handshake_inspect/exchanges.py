@@ -1,6 +1,7 @@
 """UDP: who asked, who answered, what came back by ICMP. There is no handshake here, and no state.
 
-In: rows of `DatagramTable` and `IcmpErrorTable`. Out: one `Exchange` per pair of sockets, in order of first datagram.
+In: rows of `DatagramTable` and `IcmpErrorTable`. Out: one `Exchange` per pair of sockets, in order of first datagram;
+and, of one that is to be drawn, its datagrams and the ICMP errors about them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.connection import Endpoint, Frame, Pair
+from handshake_inspect.connections.connection import End, Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
 from handshake_inspect.connections.copies import shown_again
 from handshake_inspect.connections.duplicates import is_loopback
@@ -26,6 +27,30 @@ UDP = 17
 
 #: What the copy of a datagram has in common with it.
 SAME_DATAGRAM = ("ip_id", "payload_octets", "from_higher", "conversation")
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """One datagram of an exchange."""
+
+    frame: Frame
+    time_ns: int
+    sender: End
+    payload_octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramError:
+    """One ICMP error that quotes a datagram of an exchange (RFC 1122 §4.1.3.3: it is passed to the program)."""
+
+    frame: Frame
+    time_ns: int
+    #: Address of who sent it: a router on the way, or the other end.
+    source: str
+    #: What it says: "port unreachable".
+    message: str
+    #: Whose datagram it quotes; to that end it goes.
+    quotes: End
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +89,17 @@ class Exchange:
         return "Dd" if self.datagrams.responder else "D"
 
 
-def find_exchanges(
-    datagrams: DatagramTable, errors: IcmpErrorTable, names: Names, captures: list[str]
-) -> list[Exchange]:
-    """Group datagrams by pair of sockets, in order of first datagram."""
+#: An exchange, the rows of its datagrams, and the rows of the errors about them.
+Found = tuple[Exchange, NDArray[np.int64], NDArray[np.int64]]
+
+
+def find_exchanges(datagrams: DatagramTable, errors: IcmpErrorTable, names: Names, captures: list[str]) -> list[Found]:
+    """Group datagrams by pair of sockets, in order of first datagram; copies are left out."""
     conversations = Conversations()
     keys, from_higher = keys_of(datagrams)
     numbers = conversations.number(keys)
-    quoted = errors.take(errors["protocol"] == UDP)
+    rows_quoting = np.flatnonzero(errors["protocol"] == UDP)
+    quoted = errors.take(rows_quoting)
     known = len(conversations)
     loopback = is_loopback(conversations.keys)
     sent = datagrams.columns | {"conversation": numbers, "from_higher": from_higher}
@@ -81,17 +109,17 @@ def find_exchanges(
     error_numbers = conversations.number(error_keys)
     quoting = quoted.columns | {"conversation": error_numbers, "from_higher": error_from_higher}
     kept = np.delete(np.arange(len(quoted)), copies_of(quoting, is_loopback(conversations.keys)))
-    quoted, error_numbers = quoted.take(kept), error_numbers[kept]
+    quoted, error_numbers, rows_quoting = quoted.take(kept), error_numbers[kept], rows_quoting[kept]
     groups = zip(_groups(numbers, known), _groups(error_numbers, known), strict=True)
     first = {int(rows[0]): (rows, errors_of) for rows, errors_of in groups}
     by_frame = sorted(first, key=lambda row: (int(datagrams["capture"][row]), int(datagrams["frame"][row])))
-    found = []
+    found: list[Found] = []
     for number, (rows, errors_of) in enumerate(first[row] for row in by_frame):
         own = rows[~is_copy[rows]]
         exchange = _exchange(
             number, datagrams.take(own), from_higher[own], quoted.take(errors_of), keys.take(own[:1]), names, captures
         )
-        found.append(replace(exchange, duplicates=len(rows) - len(own)))
+        found.append((replace(exchange, duplicates=len(rows) - len(own)), own, rows_quoting[errors_of]))
     return found
 
 
@@ -104,9 +132,51 @@ class LazyExchanges(Sequence[Exchange]):
         self._input = (datagrams, errors, names, captures)
 
     @cached_property
+    def _tables(self) -> tuple[DatagramTable, IcmpErrorTable]:
+        datagrams, errors, _, _ = self._input
+        return DatagramTable.concatenate(datagrams), IcmpErrorTable.concatenate(errors)
+
+    @cached_property
+    def _rows(self) -> list[Found]:
+        _, _, names, captures = self._input
+        return find_exchanges(*self._tables, names, captures)
+
+    @cached_property
     def _found(self) -> list[Exchange]:
-        datagrams, errors, names, captures = self._input
-        return find_exchanges(DatagramTable.concatenate(datagrams), IcmpErrorTable.concatenate(errors), names, captures)
+        return [exchange for exchange, _, _ in self._rows]
+
+    def events(self, number: int) -> list[Datagram | DatagramError]:
+        """Return the datagrams of one exchange and the ICMP errors about them, in order of time."""
+        exchange, rows, errors_of = self._rows[number]
+        datagrams, errors = self._tables[0].take(rows), self._tables[1].take(errors_of)
+        captures = self._input[3]
+        first = self._tables[0].take(rows[:1])
+        home, from_higher = int(first["capture"][0]), keys_of(first)[1][0]
+
+        def end(is_higher: np.uint8) -> End:
+            return "originator" if is_higher == from_higher else "responder"
+
+        happened: list[Datagram | DatagramError] = [
+            Datagram(
+                frame=_frame(datagrams, i, home, captures),
+                time_ns=int(datagrams["time_ns"][i]),
+                sender=end(is_higher),
+                payload_octets=int(datagrams["payload_octets"][i]),
+            )
+            for i, is_higher in enumerate(keys_of(datagrams)[1])
+        ]
+        for i, is_higher in enumerate(keys_of(errors)[1]):
+            source = address(exchange.ip_version, int(errors["from_hi"][i]), int(errors["from_lo"][i]))
+            happened.append(
+                DatagramError(
+                    frame=_frame(errors, i, home, captures),
+                    time_ns=int(errors["time_ns"][i]),
+                    source=source,
+                    message=_icmp_words(errors, i),
+                    quotes=end(is_higher),
+                )
+            )
+        return sorted(happened, key=lambda one: one.time_ns)
 
     def __len__(self) -> int:
         return len(self._found)
@@ -140,10 +210,6 @@ def _exchange(
     answers = np.flatnonzero(~asks)
     home = int(rows["capture"][0])
 
-    def frame(table: DatagramTable | IcmpErrorTable, i: int) -> Frame:
-        capture, at = int(table["capture"][i]), int(table["frame"][i])
-        return at if capture == home else (captures[capture], at)
-
     return Exchange(
         number=number,
         capture=captures[home],
@@ -151,16 +217,21 @@ def _exchange(
         encapsulation=tuple(names.encapsulation[int(rows["encapsulation"][0])].split()),
         originator=higher if from_higher[0] else lower,
         responder=lower if from_higher[0] else higher,
-        first_frame=frame(rows, 0),
-        last_frame=frame(rows, len(rows) - 1),
+        first_frame=_frame(rows, 0, home, captures),
+        last_frame=_frame(rows, len(rows) - 1, home, captures),
         first_ns=int(rows["time_ns"][0]),
         last_ns=int(rows["time_ns"][-1]),
         datagrams=Pair(int(asks.sum()), len(answers)),
         octets=Pair(int(rows["payload_octets"][asks].sum()), int(rows["payload_octets"][~asks].sum())),
         duplicates=0,
         first_answer_ns=_first_answer_ns(rows, answers),
-        errors=tuple((frame(errors, i), _icmp_words(errors, i)) for i in range(len(errors))),
+        errors=tuple((_frame(errors, i, home, captures), _icmp_words(errors, i)) for i in range(len(errors))),
     )
+
+
+def _frame(table: DatagramTable | IcmpErrorTable, i: int, home: int, captures: list[str]) -> Frame:
+    capture, at = int(table["capture"][i]), int(table["frame"][i])
+    return at if capture == home else (captures[capture], at)
 
 
 def _first_answer_ns(rows: DatagramTable, answers: NDArray[np.int64]) -> int | None:

@@ -21,7 +21,7 @@ from handshake_inspect.connections.analysis import Analysis, FoldedError
 from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.exchanges import Exchange, LazyExchanges
+from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
 
 
@@ -56,8 +56,8 @@ class Inspection:
     captures: list[CaptureSummary]
     #: In order of first segment; made when asked for.
     connections: Connections
-    #: UDP, in order of first datagram.
-    exchanges: Sequence[Exchange]
+    #: UDP, in order of first datagram; made when asked for.
+    exchanges: LazyExchanges
     damage: list[Damage]
     #: Frames that hold neither a segment nor a datagram, counted by kind.
     unread: Counter[str] = field(default_factory=Counter)

@@ -140,7 +140,13 @@ def execute(commands: list[str], folder: Path) -> list[str]:
 
 
 def run_live(command: str, folder: Path) -> str:
-    """Run one command that needs real sockets. `sniff` gets an echo session at port 8000 to look at."""
+    """Run one command that needs real sockets. Some get somebody to talk with, at port 8000 of a private network:
+
+    `sniff` an echo session to look at, `echo serve` a client, `echo connect` a server, `echo chat` two people.
+    """
+    for program, partners in PARTNERS.items():
+        if f" {program} " in command:
+            return in_private_world(run_with, command, partners, folder)
     if " sniff " not in command:
         return execute([command], folder)[0]
 
@@ -164,6 +170,71 @@ def run_live(command: str, folder: Path) -> str:
         return (first + process.stdout.read()).removesuffix("\n")
 
     return in_private_world(inside)
+
+
+#: What is run by the other end of a transcript.
+PARTNERS = {
+    "echo serve": ["handshake-inspect echo connect 127.0.0.1:8000 --message bith"],
+    "echo connect": ["handshake-inspect echo serve --port 8000 --clients 1"],
+    "echo chat serve": [
+        "handshake-inspect echo chat join 8000 --name ANNA --stay 9",
+        "handshake-inspect echo chat join 8000 --name BEN --message 'good morning'",
+    ],
+}
+
+
+def run_with(command: str, partners: list[str], folder: Path) -> str:
+    """Run a command and its partners, the servers first; return what the command printed.
+
+    ANNA stays until BEN has left, so the order is the same in every run.
+    """
+    running: list[subprocess.Popen[str]] = []
+
+    def start(one: str) -> subprocess.Popen[str]:
+        running.append(
+            subprocess.Popen(
+                shlex.split(one),
+                cwd=folder,
+                env=environment() | {"PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+            )
+        )
+        return running[-1]
+
+    def until(process: subprocess.Popen[str], word: str) -> str:
+        assert process.stdout is not None
+        seen = ""
+        while word not in seen:
+            line = process.stdout.readline()
+            assert line, seen
+            seen += line
+        return seen
+
+    try:
+        if " serve " not in command:
+            until(start(partners[0]), "listening on")
+            return execute([command], folder)[0]
+        server = start(command)
+        printed = until(server, "listening on")
+        guests = []
+        for partner in partners:
+            guests.append(start(partner))
+            if " --stay " in partner:
+                until(guests[-1], "welcome")
+        guests[-1].wait(TIMEOUT_S)
+        if len(guests) > 1:
+            until(guests[0], "has left")
+            guests[0].send_signal(signal.SIGINT)
+        assert server.stdout is not None
+        return (printed + server.stdout.read()).removesuffix("\n")
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
 
 
 def stable_part(live: str) -> tuple[list[str], set[str]]:
@@ -242,6 +313,18 @@ def command_named(name: str) -> click.Command:
     return command
 
 
+def every_command() -> dict[str, click.Command]:
+    """Return all commands by their names, those of groups by both: "echo serve"."""
+    found: dict[str, click.Command] = {}
+    waiting = [(name, command_named(name)) for name in COMMANDS]
+    while waiting:
+        name, command = waiting.pop(0)
+        found[name] = command
+        if isinstance(command, click.Group):
+            waiting += [(f"{name} {inner}", one) for inner, one in command.commands.items()]
+    return found
+
+
 def options_of(command: click.Command) -> set[str]:
     """Return its options by their long names, short ones too."""
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
@@ -249,9 +332,9 @@ def options_of(command: click.Command) -> set[str]:
 
 
 def examples_of(command: click.Command) -> list[str]:
-    """Return the lines below "Examples:" in its help."""
-    _, _, below = (command.help or "").partition("Examples:")
-    return [line.strip() for line in below.splitlines() if line.strip()]
+    """Return the lines below "Examples:" in its help, or "Example:"."""
+    _, *below = re.split("Examples?:", command.help or "", maxsplit=1)
+    return [line.strip() for line in "".join(below).splitlines() if line.strip()]
 
 
 def calls(shell: str) -> Iterator[list[str]]:
@@ -266,7 +349,12 @@ def calls(shell: str) -> Iterator[list[str]]:
 
 def parse(arguments: list[str]) -> None:
     """Let the command line parse these arguments, and call nothing. Raises click.UsageError."""
-    command_named(arguments[0]).make_context(arguments[0], arguments[1:])
+    command, rest = command_named(arguments[0]), arguments[1:]
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        if rest[0] not in command.commands:
+            raise click.UsageError(f"{arguments[0]} has no {rest[0]}")
+        command, rest = command.commands[rest[0]], rest[1:]
+    command.make_context(arguments[0], rest)
 
 
 def listed_options() -> Iterator[tuple[str, str]]:
@@ -275,14 +363,14 @@ def listed_options() -> Iterator[tuple[str, str]]:
     for line in table.splitlines():
         if line.startswith("| `"):
             options, commands, _ = (cell.strip() for cell in line.strip("|").split(" | ", 2))
-            for command in re.findall(r"`(\w+)`", commands):
+            for command in re.findall(r"`(\w[\w ]*)`", commands):
                 for option in re.findall(r"(?<![\w-])--?[a-z][\w-]*", options):
                     yield command, option
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", every_command())
 def test_a_command_has_help_with_examples_that_work(name: str) -> None:
-    command = command_named(name)
+    command = every_command()[name]
     examples = examples_of(command)
     assert (command.help or "").splitlines()[0].endswith(".")
     assert examples
@@ -300,7 +388,7 @@ def test_a_command_stands_in_the_readme_as_a_transcript(name: str) -> None:
 
 
 def test_the_list_of_options_is_that_of_the_command_line() -> None:
-    real = {(name, option) for name in COMMANDS for option in options_of(command_named(name))}
+    real = {(name, option) for name, command in every_command().items() for option in options_of(command)}
     listed = list(listed_options())
     assert set(listed) == real
     assert len(listed) == len(set(listed))

@@ -22,6 +22,7 @@ COMMANDS = {
     "read": "List every connection of captures: how it opened, how it closed.",
     "show": "Draw the ladder of one connection: both states at every segment, with the proof.",
     "sniff": "Watch connections live: one line per segment with both states.",
+    "echo": "Serve and connect by hand: echo over TCP, UDP or a Unix socket, and a chat.",
     "lab": "Make every kind of connection with real sockets: list, run, record.",
     "check": "Check how connections opened and closed; exit 1 if one differs (for CI).",
 }

@@ -56,7 +56,7 @@ def command(
     from handshake_inspect.capture.frames import write_pcap
     from handshake_inspect.cli.drawing import Look
     from handshake_inspect.cli.output import remark
-    from handshake_inspect.cli.performing import print_differences, print_session, title_of, verified, warn_without_tcp
+    from handshake_inspect.cli.performing import print_differences, print_session, title_of, verified
     from handshake_inspect.views.words import counted
 
     if differences:
@@ -75,7 +75,6 @@ def command(
         remark(f"{target}: {counted(count, 'frame')} saved")
     look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
     inspection = print_session(session, session.vantages[0], look.options(), title=title_of(session))
-    warn_without_tcp(inspection)
     return verified(session, inspection)
 
 

@@ -8,7 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.table import GAP, Cell
@@ -52,7 +52,7 @@ def write(pieces: Iterable[str]) -> None:
 
 def write_lines(lines: Iterable[Text]) -> None:
     """Write styled lines, in colour if that is wanted."""
-    console = _console()
+    console = _console(sys.stdout)
     if console is None:
         write(line.plain + "\n" for line in lines)
         return
@@ -60,9 +60,19 @@ def write_lines(lines: Iterable[Text]) -> None:
         console.print(line, soft_wrap=True)
 
 
+def write_line(line: Text, stream: TextIO) -> None:
+    """Write one styled line at once, in colour if that stream wants it."""
+    console = _console(stream)
+    if console is None:
+        stream.write(line.plain + "\n")
+    else:
+        console.print(line, soft_wrap=True)
+    stream.flush()
+
+
 def write_table(lines: Iterator[list[Cell]]) -> None:
     """Write the lines of a table."""
-    if _console() is None:
+    if _console(sys.stdout) is None:
         write(GAP.join(cell.text for cell in cells).rstrip() + "\n" for cells in lines)
         return
     write_lines(_styled(cells) for cells in lines)
@@ -77,18 +87,18 @@ def _styled(cells: list[Cell]) -> Text:
 
 
 @cache
-def _console_for(stream: object) -> Console:
+def _console_for(stream: TextIO) -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, width=1 << 16)
+    return Console(file=stream, highlight=False, markup=False, emoji=False, width=1 << 16)
 
 
-def _console() -> Console | None:
+def _console(stream: TextIO) -> Console | None:
     """Return the console for coloured output; None where plain text is wanted."""
     forced = os.environ.get("FORCE_COLOR", "") not in ("", "0")
-    if os.environ.get("NO_COLOR") or not (forced or sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
+    if os.environ.get("NO_COLOR") or not (forced or stream.isatty()) or os.environ.get("TERM") == "dumb":
         return None
-    return _console_for(sys.stdout)
+    return _console_for(stream)
 
 
 def hanging(label: str, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Prints sessions of the lab: of one the ladder of each connection, with socket calls; of many a line each."""
+"""Prints sessions of the lab: of one each connection and each exchange, with socket calls; of many a line each."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.drawing import Look
 from handshake_inspect.cli.output import hanging, remark, write_lines
 from handshake_inspect.connections.connection import Endpoint, Frame
+from handshake_inspect.exchanges import Datagram, Exchange
 from handshake_inspect.lab.record import JOBS
 from handshake_inspect.lab.scenarios.scenario import Programs
+from handshake_inspect.lab.scenarios.unix import UNIX
 from handshake_inspect.lab.session import Place, run_demo
 from handshake_inspect.lab.trials import trials
 from handshake_inspect.lab.whose import calls_of
+from handshake_inspect.views.exchange_lines import exchange_lines
 from handshake_inspect.views.ladder import LadderOptions, ladder
+from handshake_inspect.views.unix_lines import unix_lines
 from handshake_inspect.views.words import counted
 
 if TYPE_CHECKING:
@@ -77,8 +81,17 @@ def try_many(names: Sequence[str], jobs: int | None) -> int:
 
 
 def print_session(session: Session, vantage: Vantage, options: LadderOptions, *, title: str) -> Inspection:
-    """Print the ladders of a session as it was seen at one vantage point; return the inspection."""
+    """Print a session as it was seen at one vantage point: the ladder of each connection, the datagrams of UDP.
+
+    Returns the inspection.
+    """
     inspection = vantage.inspected()
+    if session.scenario.name == UNIX.name:
+        where = f"{vantage.interface}{PLACES[session.place]}"
+        write_lines(unix_lines(session.calls, len(vantage.frames), title=title, where=where, options=options))
+        return inspection
+    for exchange in inspection.exchanges:
+        write_lines(exchange_picture(session, vantage, inspection, exchange, options, title))
     for connection in inspection.connections:
         write_lines(session_lines(session, vantage, inspection, connection.stream, options, title))
     report(inspection, udp_listed=True)
@@ -107,17 +120,29 @@ def session_lines(
     )
 
 
+def exchange_picture(
+    session: Session, vantage: Vantage, inspection: Inspection, exchange: Exchange, options: LadderOptions, title: str
+) -> list[Text]:
+    """Return the picture of one UDP exchange of a session, with its socket calls."""
+    events = inspection.exchanges.events(exchange.number)
+    datagrams = [event for event in events if isinstance(event, Datagram)]
+    where = f"{vantage.interface}{PLACES[session.place]}"
+    return exchange_lines(
+        exchange,
+        events,
+        title=title,
+        facts=[where, counted(len(datagrams), "datagram"), f"{vantage.dropped} dropped"],
+        calls=session.calls if len(inspection.exchanges) == 1 else (),
+        payload={one.frame: payload(vantage.frames[one.frame - 1]) for one in datagrams if isinstance(one.frame, int)},
+        options=options,
+    )
+
+
 def title_of(session: Session) -> str:
     """Return the title of the ladders of a demo: two echo programs, or the name of a script."""
     if isinstance(session.scenario.performance, Programs):
         return f"echo on {Endpoint(*session.server)}"
     return f"{session.scenario.name} {SEEN[session.vantages[0].name]}"
-
-
-def warn_without_tcp(inspection: Inspection) -> None:
-    """Say that a session of UDP has no ladder, and where to find it."""
-    if not len(inspection.connections):
-        remark("this scenario has no TCP connection: keep it with -w, and list it with read --udp")
 
 
 def verified(session: Session, inspection: Inspection) -> int:

@@ -6,4 +6,7 @@ Reading order: `world` (a private network), `calls` (a socket whose calls are no
 says of both ends), `session` (capture, performance and kernel together), `expected` (what was found held against what
 was promised), `record` and `page` (sessions saved as captures), `replay` (recorded sessions that are shipped with the
 package), `trials` (many scenarios at once).
+
+By hand: `echo_plans` (where, and how), `meanings` (of errors), `echo_server`, `echo_client`; `chat` (what is said over
+UDP), `chat_server`, `chat_client`.
 """

@@ -19,9 +19,16 @@ from typing import Any, Literal, Protocol
 
 End = Literal["client", "server"]
 Address = tuple[str, int]
+#: What a socket call takes: IPv4; IPv6 with flow label and scope; the path of a Unix socket.
+SocketAddress = Address | tuple[str, int, int, int] | str
+
+#: Families whose addresses are a host and a port.
+INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 #: Octets asked for by each recv().
 RECV_OCTETS = 1024
+#: Octets asked for where a datagram comes: what is not asked for would be lost.
+DATAGRAM_OCTETS_MAX = 65535
 #: Octets of a payload that are spelled out in the text of a call.
 SHOWN_OCTETS = 16
 TCP_REPAIR = 19  # <linux/tcp.h>
@@ -63,6 +70,8 @@ class CallError(Exception):
 
     def __init__(self, call: str, result: str) -> None:
         super().__init__(f"{call} = {result}")
+        #: Of the function: "connect".
+        self.name = call.partition("(")[0]
         #: The name of the error in <errno.h>, "ECONNREFUSED", or that it timed out.
         self.result = result
 
@@ -97,6 +106,11 @@ class RecordedSocket:
         if self.real.fileno() != -1:
             self.close()
 
+    def wait_at_most(self, timeout_s: float | None) -> None:
+        """Let a call wait so long from now on; None: for ever."""
+        self.timeout_s = timeout_s
+        self.real.settimeout(timeout_s)
+
     @property
     def address(self) -> Address:
         """The socket's own address."""
@@ -113,15 +127,18 @@ class RecordedSocket:
         except OSError as error:
             result = spell_error(error, self.timeout_s)
             raise CallError(f"{name}({arguments})", result) from error
+        except KeyboardInterrupt:
+            result = "EINTR"
+            raise
         finally:
             returned_ns = time.time_ns()
-            if self.real.fileno() != -1 and self.address[1]:
+            if self.real.fileno() != -1 and self.real.family in INTERNET and self.address[1]:
                 self._local = spell_address(self.address)
             peer = result if name == "accept" and ":" in result else self._peer
             text, whose = f"{name}({arguments})", (self._number, self._local, peer)
             self.notes.note(SocketCall(self.end, name, text, result, entered_ns, returned_ns, *whose))
 
-    def bind(self, address: Address) -> None:
+    def bind(self, address: SocketAddress) -> None:
         """Take a local address."""
         self.call("bind", spell_address(address), lambda: self.real.bind(address), spell_none)
 
@@ -130,7 +147,7 @@ class RecordedSocket:
         self.role = "listener"
         self.call("listen", str(backlog), lambda: self.real.listen(backlog), spell_none)
 
-    def connect(self, address: Address) -> None:
+    def connect(self, address: SocketAddress) -> None:
         """Active OPEN; for UDP only the choice of the peer."""
         self._peer = spell_address(address)
         self.call("connect", spell_address(address), lambda: self.real.connect(address), spell_none)
@@ -179,12 +196,16 @@ class RecordedSocket:
         sent: int = self.call("send", spell_octets(octets), lambda: self.real.send(octets), str)
         return sent
 
-    def recv(self) -> bytes:
-        """Receive what is there; b'' after the peer's FIN."""
-        received: bytes = self.call("recv", str(RECV_OCTETS), lambda: self.real.recv(RECV_OCTETS), spell_octets)
+    def send_datagram(self, octets: bytes) -> None:
+        """Send one datagram on a connected socket: one call, also where there is no octet in it."""
+        self._send_part(octets)
+
+    def recv(self, octets: int = RECV_OCTETS) -> bytes:
+        """Receive what is there, so many octets at most; b'' after the peer's FIN."""
+        received: bytes = self.call("recv", str(octets), lambda: self.real.recv(octets), spell_octets)
         return received
 
-    def sendto(self, octets: bytes, address: Address) -> None:
+    def sendto(self, octets: bytes, address: SocketAddress) -> None:
         """Send one datagram."""
         arguments = f"{spell_octets(octets)}, {spell_address(address)}"
         self.call("sendto", arguments, lambda: self.real.sendto(octets, address), str)
@@ -193,8 +214,8 @@ class RecordedSocket:
         """Receive one datagram and its sender's address."""
         octets, address = self.call(
             "recvfrom",
-            "65535",
-            lambda: self.real.recvfrom(65535),
+            str(DATAGRAM_OCTETS_MAX),
+            lambda: self.real.recvfrom(DATAGRAM_OCTETS_MAX),
             lambda pair: f"{spell_octets(pair[0])}, {spell_address(pair[1])}",
         )
         return octets, address[:2]
@@ -224,7 +245,9 @@ class RecordedSocket:
 
 
 def spell_address(address: Any) -> str:
-    """Spell a socket address: 127.0.0.1:8000, [::1]:8000."""
+    """Spell a socket address: 127.0.0.1:8000, [::1]:8000, the path of a Unix socket."""
+    if not isinstance(address, tuple):
+        return address if isinstance(address, str) and address else "a socket without a name"
     host, port, *_ = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

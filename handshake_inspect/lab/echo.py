@@ -14,6 +14,7 @@ import ctypes
 import socket
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +62,22 @@ class EchoPlan:
     def farewell(self) -> bytes:
         """What the other end still has to say after a half-close: it can only know this at the end."""
         return b"%d OCTETS IN ALL" % len(self.message)
+
+
+class Closing(Protocol):
+    """How an end closes: what `close_first` and `close_second` look at. An `EchoPlan` says it, or `echo_plans`."""
+
+    @property
+    def half_close(self) -> bool:
+        """The first end shuts down its sending direction only."""
+
+    @property
+    def pause_s(self) -> float:
+        """How long the second end waits after `recv() = b''`."""
+
+    @property
+    def farewell(self) -> bytes:
+        """What the second end still sends after a half-close."""
 
 
 class Stage(Notes, Protocol):
@@ -111,14 +128,14 @@ def listen(listener: RecordedSocket, plan: EchoPlan) -> None:
     listener.listen(5)
 
 
-def echo(connection: RecordedSocket, octets: int | None) -> None:
-    """Send back in upper case what comes, up to so many octets, or until the peer has closed (None)."""
+def echo(connection: RecordedSocket, octets: int | None, answer: Callable[[bytes], bytes] = bytes.upper) -> None:
+    """Send back, in upper case, what comes: until it is so many octets, or until the peer has closed (None)."""
     echoed = 0
     while octets is None or echoed < octets:
         received = connection.recv()
         if not received:
             return
-        connection.send(received.upper())
+        connection.send(answer(received))
         echoed += len(received)
 
 
@@ -140,7 +157,7 @@ def read_to_end(connection: RecordedSocket) -> bool:
     return True
 
 
-def close_first(connection: RecordedSocket, plan: EchoPlan) -> None:
+def close_first(connection: RecordedSocket, plan: Closing) -> None:
     """Be the end whose FIN comes first."""
     time.sleep(SETTLE_S)
     if plan.half_close:
@@ -149,7 +166,7 @@ def close_first(connection: RecordedSocket, plan: EchoPlan) -> None:
     connection.close()
 
 
-def close_second(connection: RecordedSocket, plan: EchoPlan) -> None:
+def close_second(connection: RecordedSocket, plan: Closing) -> None:
     """Be the end that has read recv() = b'' and closes in its turn."""
     if plan.pause_s:
         time.sleep(plan.pause_s)

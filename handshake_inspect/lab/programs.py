@@ -126,6 +126,8 @@ def run_program(run: Callable[[PipeStage], None], stage: PipeStage) -> None:
         run(stage)
     except CallError:
         pass
+    except LabError as error:
+        stage.fail(str(error))
     except Exception as error:
         stage.fail(f"{type(error).__name__}: {error}")
 

@@ -5,7 +5,7 @@ In: a connection and its steps. Out: wrapped lines, each a short sentence that c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.text import Text
 
@@ -33,7 +33,7 @@ ENDS: tuple[End, End] = ("originator", "responder")
 def account(
     connection: Connection, steps: Sequence[Step], *, names: Pair[str], width: int, clock: Clock, zero_ns: int
 ) -> Iterator[Text]:
-    """Yield the lines below the ladder of `connection`, whose time column begins at `zero_ns`."""
+    """Return the lines below the ladder of `connection`, whose time column begins at `zero_ns`."""
 
     def when(time_ns: int) -> str:
         return f"{seconds(time_ns - zero_ns)} s" if clock == "relative" else moment(time_ns, clock)
@@ -47,6 +47,11 @@ def account(
         ("TIME-WAIT", time_wait(connection, steps, names, when)),
         ("Findings", [Text(f"{f.code}: {printable(f.message)}") for f in connection.findings]),
     ]
+    return paragraphs_as_lines(paragraphs, width)
+
+
+def paragraphs_as_lines(paragraphs: Iterable[tuple[str, Sequence[Text]]], width: int) -> Iterator[Text]:
+    """Yield each heading with its sentences beside it; one that has nothing to say is left out."""
     for heading, said in paragraphs:
         for index, sentence in enumerate(said):
             for number, line in enumerate(wrap(sentence, width - HEADING, indent=0)):

@@ -1,6 +1,6 @@
 """Socket calls of both programs as lines of the ladder, at the moments when they were entered and returned.
 
-In: calls as the lab records them, and the steps of the connection. Out: `CallMark`s, by time.
+In: calls as the lab records them, and what was captured. Out: `CallMark`s, by time.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-from handshake_inspect.connections.connection import Step
 
 
 class SocketCall(Protocol):
@@ -51,7 +49,15 @@ class CallMark:
     short: str = ""
 
 
-def call_marks(calls: Sequence[SocketCall], steps: Sequence[Step]) -> list[CallMark]:
+class Timed(Protocol):
+    """What was captured at a moment: a segment, a datagram, an ICMP error."""
+
+    @property
+    def time_ns(self) -> int:
+        """When, on the clock of the calls."""
+
+
+def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed]) -> list[CallMark]:
     """Return the lines of the socket calls: one where nothing happened while it ran, else two."""
     times = sorted(
         [step.time_ns for step in steps] + [at for call in calls for at in (call.entered_ns, call.returned_ns)]

@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -42,14 +43,17 @@ MISSING_NAMES: dict[str, dict[ModuleType, tuple[str, ...]]] = {
             "SIGUSR2", "SIGWINCH", "alarm", "pthread_kill", "pthread_sigmask", "set_wakeup_fd", "setitimer", "sigwait",
         ),
         select: ("poll", "epoll", "EPOLLIN", "POLLIN", "POLLHUP"),
-        socket: ("AF_PACKET", "AF_UNIX", "CMSG_SPACE", "PF_PACKET", "SCM_RIGHTS", "SO_REUSEPORT", "socketpair"),
+        socket: (
+            "AF_PACKET", "AF_UNIX", "CMSG_SPACE", "MSG_ERRQUEUE", "PF_PACKET", "SCM_RIGHTS", "SO_REUSEPORT",
+            "socketpair",
+        ),
         # A file that is open cannot be opened again there by its name.
         tempfile: ("NamedTemporaryFile",),
     },
     "darwin": {
         os: ("memfd_create", "posix_fadvise", "sched_getaffinity", "setresuid", "splice"),
         select: ("epoll", "EPOLLIN"),
-        socket: ("AF_PACKET", "PF_PACKET"),
+        socket: ("AF_PACKET", "PF_PACKET", "MSG_ERRQUEUE"),
     },
 }  # fmt: skip
 
@@ -69,11 +73,16 @@ class Absent(importlib.abc.MetaPathFinder):
         return None
 
 
-def sockets_only(*lists: Any) -> Any:
-    """What select.select does on Windows with a descriptor of a file or pipe."""
-    if any(not isinstance(one, socket.socket) for some in lists[:3] for one in some):
+def sockets_only(*lists: Any, here: Any = select.select) -> Any:
+    """What select.select does on Windows, also with a descriptor of a file or pipe."""
+    if not all(is_socket(one) for some in lists[:3] for one in some):
         raise OSError(10038, "An operation was attempted on something that is not a socket")
-    raise AssertionError("no socket is expected here")
+    return here(*lists)
+
+
+def is_socket(one: Any) -> bool:
+    """Is this a socket, or the descriptor of one?"""
+    return isinstance(one, socket.socket) or (isinstance(one, int) and stat.S_ISSOCK(os.fstat(one).st_mode))
 
 
 def be(system: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from handshake_inspect.lab.scenarios import echoes
 from handshake_inspect.lab.scenarios.scenario import Scenario
+from handshake_inspect.lab.scenarios.unix import UNIX
 from handshake_inspect.lab.world import LabError
 
 CHAPTERS = (echoes.CHAPTER,)
@@ -15,6 +16,8 @@ SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in ALL
 
 def scenario_named(name: str) -> Scenario:
     """Return the scenario of that name; LabError with the names that are near, or all, if there is none."""
+    if name == UNIX.name:  # not among `SCENARIOS`, which can be recorded
+        return UNIX
     if name not in SCENARIOS:
         raise LabError(f"{name}: no such scenario; there are: {', '.join(SCENARIOS)}")
     return SCENARIOS[name]

@@ -1,0 +1,50 @@
+"""`demo` where there is no TCP connection: datagrams have a picture of their own, a Unix socket leaves nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import run
+from tests.lab.privileges import needs_private_world, needs_root
+
+
+@pytest.fixture(autouse=True)
+def private_world() -> None:
+    needs_private_world()
+
+
+def test_demo_udp_draws_an_exchange(tmp_path: Path) -> None:
+    kept = tmp_path / "udp.pcap"
+    done = run("demo", "udp", "-w", str(kept), COLUMNS="100")
+    assert done.returncode == 0
+    assert '─ 4 octets "bith" ─' in done.stdout
+    assert "recvfrom(65535) = b'bith', 127.0.0.1:" in done.stdout
+    assert "none: UDP has no handshake. Nothing was agreed before the first datagram" in done.stdout
+    assert re.search(r"Answer +after \d", done.stdout)
+    assert "1 / 1" in run("read", "--udp", str(kept)).stdout
+
+
+def test_demo_udp_unreachable_shows_the_refusal() -> None:
+    shown = run("demo", "udp-unreachable", COLUMNS="100").stdout
+    assert "◀───── ICMP port unreachable ─" in shown
+    assert "recv(1024) = ECONNREFUSED" in shown
+    assert "this is how UDP refuses" in shown
+
+
+def test_demo_unix_captures_nothing_and_says_why() -> None:
+    done = run("demo", "unix", COLUMNS="100")
+    assert done.returncode == 0
+    for call in ("bind(echo.sock) = 0", "send(b'bith') = 4", "recv(1024) = b'BITH'", "recv(1024) = b''"):
+        assert call in done.stdout
+    assert "0 frames captured on lo of a private network" in done.stdout
+
+
+def test_on_a_host_where_others_talk_the_unix_socket_is_not_shown() -> None:
+    needs_root("capturing on this host's loopback needs root")
+    done = run("lab", "run", "unix", "--host")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: unix: others talk on this host's loopback too")
+    assert done.stderr.count("\n") == 1
