@@ -54,8 +54,8 @@ class Ground:
 def ground_for(scenario: Scenario, how: How, interface: str = "lo") -> Iterator[Ground]:
     """Set up the network that a scenario needs. Raises LabError.
 
-    A server has an address of its own where others could be mistaken for it: on this host's loopback, and wherever
-    the kernel is asked, which knows no networks. IPv6 has but one address of loopback; there ports have to do.
+    A server has an address of its own where the kernel is asked, whose account tells of all networks of the machine.
+    IPv6 has but one address of loopback; there ports have to do.
     """
     if scenario.network != "loopback" and not how.is_private:
         raise WorldError(f"{scenario.name}: the {NETWORKS[scenario.network]} must be a private one")
@@ -71,6 +71,6 @@ def ground_for(scenario: Scenario, how: How, interface: str = "lo") -> Iterator[
             yield Ground(client, server, taps, server_host, wire)
     else:
         host = scenario.plan.host
-        if host == "127.0.0.1" and (how.verify or not how.is_private):
+        if host == "127.0.0.1" and how.verify:
             host = address_of_its_own()
         yield Ground(host, host, (("loopback", interface, None),))
