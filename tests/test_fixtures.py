@@ -32,11 +32,12 @@ def test_a_line_of_provenance_says_what_was_recorded_how(line: dict[str, str]) -
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_capture_shows_what_its_scenario_promises(name: str) -> None:
-    scenario = SCENARIOS[name.split(".")[0]]
+    scenario, vantage = name.split(".")[:2]  # NAME.pcap, NAME.server.pcap
+    outcomes = SCENARIOS[scenario].outcomes_at(vantage)
     found = inspect(FOLDER / name)
-    assert scenario.outcomes is not None
-    assert nearest_differences(scenario.outcomes, found.connections) == []
-    outcome = outcome_of(scenario.outcomes, found.connections) or ()
+    assert outcomes is not None
+    assert nearest_differences(outcomes, found.connections) == []
+    outcome = outcome_of(outcomes, found.connections) or ()
     lines = [line for line in PAGE.connections if line["file"] == name]
     assert lines == [connection_line(name, stream, outcome) for stream in range(len(found.connections))]
     assert not found.damage

@@ -56,7 +56,7 @@ def write_captures(session: Session, folder: Path, page: Page) -> Iterator[Path]
             "captured at": vantage.name,
             "shows": scenario.shows,
         }
-        outcome = outcome_of(scenario.outcomes or (), vantage.inspected().connections)
+        outcome = outcome_of(scenario.outcomes_at(vantage.name) or (), vantage.inspected().connections)
         page.put(capture, outcome or (), scenario.exchange)
         yield path
 
@@ -108,7 +108,7 @@ def what_is_wrong(session: Session) -> list[str]:
 
 def unlike_promise(session: Session, vantage: Vantage) -> list[str]:
     """Return what an inspection at one vantage point found otherwise than promised."""
-    outcomes = session.scenario.outcomes
+    outcomes = session.scenario.outcomes_at(vantage.name)
     return nearest_differences(outcomes, vantage.inspected().connections) if outcomes else []
 
 

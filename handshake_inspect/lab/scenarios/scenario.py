@@ -61,6 +61,8 @@ class Scenario:
     #: The legal outcomes, each with one verdict per TCP connection in order of `stream`. More than one where the kernel
     #: decides a race. None: not known of another plan than the scenario's own; (): no TCP.
     outcomes: tuple[tuple[Verdict, ...], ...] | None = ()
+    #: The same at the server's end of a wire, where not every segment of the client's end was seen. None: no different.
+    server_outcomes: tuple[tuple[Verdict, ...], ...] | None = None
     network: Network = "loopback"
     #: Control bits of the segments from the first FIN or RST on, for scenarios of which the machine's load may change
     #: the shape; None: any.
@@ -74,6 +76,10 @@ class Scenario:
     def plan(self) -> EchoPlan:
         """The plan of its two programs; a script has none, and gives the default."""
         return self.performance.plan if isinstance(self.performance, Programs) else EchoPlan()
+
+    def outcomes_at(self, vantage: str) -> tuple[tuple[Verdict, ...], ...] | None:
+        """Return the legal outcomes at a vantage point, by its name."""
+        return self.outcomes if vantage != "server" or self.server_outcomes is None else self.server_outcomes
 
 
 FOUR_WAY = Verdict(
@@ -93,12 +99,14 @@ class Chapter:
         name: str,
         *outcomes: Verdict | tuple[Verdict, ...],
         look_for: str,
+        server_outcomes: tuple[Verdict | tuple[Verdict, ...], ...] | None = None,
         network: Network = "wire",
         snap_octets: int = 65535,
     ) -> Callable[[Script], Script]:
         """Make a scenario of a script, whose docstring is the sentence that says what it shows.
 
-        Each of `outcomes` is a legal one: the verdict of the one connection, or of each in order of `stream`.
+        Each of `outcomes` is a legal one: the verdict of the one connection, or of each in order of `stream`; so are
+        `server_outcomes`, for the server's end of the wire, where they differ.
         """
 
         def add(script: Script) -> Script:
@@ -108,7 +116,8 @@ class Chapter:
                     shows=" ".join((script.__doc__ or "").split()),
                     performance=script,
                     look_for=look_for,
-                    outcomes=tuple(one if isinstance(one, tuple) else (one,) for one in outcomes),
+                    outcomes=as_outcomes(outcomes),
+                    server_outcomes=None if server_outcomes is None else as_outcomes(server_outcomes),
                     network=network,
                     snap_octets=snap_octets,
                 )
@@ -116,3 +125,8 @@ class Chapter:
             return script
 
         return add
+
+
+def as_outcomes(outcomes: tuple[Verdict | tuple[Verdict, ...], ...]) -> tuple[tuple[Verdict, ...], ...]:
+    """Return outcomes each with its verdicts in order of `stream`; one verdict alone is that of the one connection."""
+    return tuple(one if isinstance(one, tuple) else (one,) for one in outcomes)
