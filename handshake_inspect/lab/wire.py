@@ -117,6 +117,10 @@ class Wire:
         """Put a frame on the wire that no host sent."""
         self.ask("send", frame, to)
 
+    def release(self, *rules: InEffect) -> None:
+        """Send what several rules hold, at one moment: before anybody can have answered. It ends them."""
+        self.ask("release", *(rule.number for rule in rules))
+
     def cut(self) -> tuple[InEffect, ...]:
         """Lose every segment from now on, in both directions."""
         return tuple(self.rule(f"drop every segment from {end}") for end in OTHER)
@@ -134,22 +138,22 @@ class InEffect:
     """A rule that is in force on a wire."""
 
     def __init__(self, wire: Wire, number: int, text: str) -> None:
-        self._wire, self._number, self.text = wire, number, text
+        self._wire, self.number, self.text = wire, number, text
 
     def wait(self, count: int = 1) -> list[Segment]:
         """Wait until the rule has taken `count` segments, and return them. LabError if they do not come."""
-        taken: list[Segment] = self._wire.ask("wait", self._number, count)
+        taken: list[Segment] = self._wire.ask("wait", self.number, count)
         if len(taken) < count:
             raise LabError(f"the wire waited in vain for what its rule is about: {self.text}")
         return taken
 
     def release(self) -> None:
         """Send what it holds, in the order of arrival, and end the rule."""
-        self._wire.ask("release", self._number)
+        self._wire.release(self)
 
     def lift(self) -> None:
         """End the rule; what it holds is lost."""
-        self._wire.ask("lift", self._number)
+        self._wire.ask("lift", self.number)
 
 
 @dataclass
@@ -230,7 +234,7 @@ class Relay:
 
     def _apply(self, entry: InForce, frame: bytes, sender: End) -> None:
         rule, receiver = entry.rule, OTHER[sender]
-        if rule.action == "duplicate":
+        if rule.action in ("duplicate", "pass"):
             self._send(frame, receiver)
         if rule.action in ("delay", "duplicate"):
             heapq.heappush(self._later, (time.monotonic() + rule.delay_s, next(self._numbers), frame, receiver))
@@ -270,7 +274,7 @@ class Relay:
             "start": self._open_both_ends,
             "rule": self._add,
             "send": self._send,
-            "release": lambda number: self._let_go(self._rules.pop(number)),
+            "release": self._release,
             "lift": self._lift,
         }
         answer = ways[what](*details)
@@ -281,6 +285,10 @@ class Relay:
         number = next(self._numbers)
         self._rules[number] = InForce(rule)
         return number
+
+    def _release(self, *numbers: int) -> None:
+        for number in numbers:
+            self._let_go(self._rules.pop(number))
 
     def _lift(self, number: int) -> None:
         del self._rules[number]
