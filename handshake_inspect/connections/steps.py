@@ -235,10 +235,14 @@ class _Sums:
 
     def is_repeat(self, i: int) -> bool:
         """Was all of the segment captured before? False for segments without length."""
-        rows = self._rows
-        if i == 0 or rows.seq_end[i] == rows.seq[i] or int(rows.flags[i]) & RST:
+        rows, side, flags = self._rows, int(self._rows.side[i]), int(self._rows.flags[i])
+        if i == 0 or rows.seq_end[i] == rows.seq[i] or flags & RST:
             return False
-        return bool(rows.seq_end[i] <= self._sent[int(rows.side[i])][i - 1])
+        if flags & SYN and flags & ACK:
+            own = rows.flags[:i][rows.side[:i] == side]
+            if not np.any((own & SYN != 0) & (own & ACK != 0)):
+                return False  # simultaneous open: the SYN was there before, its ACK is new (RFC 9293 Figure 7)
+        return bool(rows.seq_end[i] <= self._sent[side][i - 1])
 
     def of_row(self, i: int) -> list[Arithmetic]:
         """Return the sums that the numbers of row `i` must satisfy."""

@@ -160,7 +160,8 @@ def time_wait(
         why = _nobody_waits(connection)
         return [Text(f"Nobody owes it: {why}.")] if why else []
     lines = [_time_wait_line(wait, steps, names, when) for wait in waits]
-    if len(waits) == 1 and waits[0].outcome == "not-captured":  # else it is over, and how was said
+    is_one_socket = connection.originator == connection.responder
+    if len(waits) == 1 and waits[0].outcome == "not-captured" and not is_one_socket:  # else how it ended was said
         lines.append(_what_it_means(waits[0], connection, names))
     return lines
 

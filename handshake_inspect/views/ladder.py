@@ -115,7 +115,9 @@ class _Drawing:
         addresses = [Text(f"{names[end]} {connection.originator if end == 'originator' else connection.responder}")
                      for end in ENDS]  # fmt: skip
         initial = []
-        for letter, end in zip("xy", ENDS, strict=True):
+        # A self-connect is one socket, with one initial number.
+        ends = ENDS[:1] if connection.originator == connection.responder else ENDS
+        for letter, end in zip("xy", ends, strict=False):
             number = connection.initial_seq[end]
             initial.append(Text(f"{letter} = {'not captured' if number is None else number}", "cyan"))
         more = [Text(printable(fact)) for fact in facts]
