@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.lab.calls import SocketCall
@@ -34,18 +35,35 @@ def calls_of(
             )
         else:
             ours += [call for call in of_socket if concerns(call, of_socket, connection, connections)]
-    return sorted(ours, key=lambda call: call.entered_ns)
+    return sorted(on_their_sides(ours, connection), key=lambda call: call.entered_ns)
+
+
+def on_their_sides(calls: Sequence[SocketCall], connection: Connection) -> Sequence[SocketCall]:
+    """Return the calls with those of the originator as the client's, which stand on the left of a ladder.
+
+    It is the server where the server connected, and was seen first: in a simultaneous open.
+    """
+    originator = str(connection.originator)
+    if connection.originator == connection.responder or {call.end for call in calls if call.local == originator} != {
+        "server"
+    }:
+        return calls
+    return [replace(call, end="client" if call.end == "server" else "server") for call in calls]
 
 
 def connected_by(
     opener: SocketCall, of_socket: Sequence[SocketCall], connections: Sequence[Connection]
 ) -> Connection | None:
-    """Return the connection that a connecting socket began: the first of its addresses that came after the call."""
+    """Return the connection that a connecting socket began: the first of its addresses that came after the call.
+
+    The second of two that open simultaneously joins the one that the other's SYN had begun.
+    """
     local = of_socket[-1].local
     for connection in connections:
         ends = ends_of(connection)
         fits = {local, opener.peer} == ends if local else opener.peer in ends
-        if fits and connection.first_ns >= opener.entered_ns:
+        joins = connection.handshake.kind == "simultaneous-open" and connection.last_ns >= opener.entered_ns
+        if fits and (connection.first_ns >= opener.entered_ns or joins):
             return connection
     return None
 

@@ -75,3 +75,14 @@ def refused(bench: Bench) -> None:
 
 def test_a_refused_call_has_a_place() -> None:
     assert calls_by_stream(refused) == [["server bind", "client connect"]]
+
+
+@pytest.mark.parametrize("vantage", [0, 1])
+def test_in_a_simultaneous_open_the_calls_of_who_was_seen_first_stand_on_the_left(vantage: int) -> None:
+    session = run_demo("simultaneous-open", place="private")
+    found = session.vantages[vantage].inspected().connections
+    calls = calls_of(found[0], session.calls, found)
+    assert len(calls) == len(session.calls)
+    connecting = [call for call in calls if call.name == "connect"]
+    assert {call.local for call in connecting if call.end == "client"} == {str(found[0].originator)}
+    assert {call.local for call in connecting if call.end == "server"} == {str(found[0].responder)}
