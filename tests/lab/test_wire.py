@@ -236,3 +236,34 @@ def test_two_programs_can_have_a_wire_between_them() -> None:
     session = run_demo("four-way", rules=("drop first SYN from client",))
     assert kinds(session, "client", CLIENT)[:2] == ["SYN", "SYN"]
     assert session.server[0] == SERVER
+
+
+def test_a_rule_that_lets_segments_pass_tells_when_they_have() -> None:
+    def script(bench: Bench) -> None:
+        passed = bench.wire.rule("pass first 2 data from client")
+        _, client, server = bench.session()
+        bench.echo(client, server)
+        client.send(b"more")
+        assert [segment.payload for segment in passed.wait(2)] == [b"bith", b"more"]
+        server.recv()
+
+    data = [segment.payload for segment in seen(run(script), "server") if segment.kind == "data"]
+    assert data == [b"bith", b"BITH", b"more"]
+
+
+def test_what_several_rules_hold_goes_on_before_it_can_be_answered() -> None:
+    def script(bench: Bench) -> None:
+        _, client, server = bench.session()
+        held = [bench.wire.rule(f"hold first data from {end}") for end in ("client", "server")]
+        client.send(b"question")
+        server.send(b"answer to nothing")
+        for rule in held:
+            rule.wait()
+        bench.wire.release(*held)
+        assert (server.recv(), client.recv()) == (b"question", b"answer to nothing")
+        bench.pause()
+
+    session = run(script)
+    for at in ("client", "server"):
+        first, second = [segment for segment in seen(session, at) if segment.kind == "data"]
+        assert (first.ack, second.ack) == (second.seq, first.seq)  # neither acknowledges the other
