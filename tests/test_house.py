@@ -40,7 +40,7 @@ CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "split", "moments", "numbers",
     "resets", "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds", "zeek_reach",
     "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "verdict", "model", "flat", "zeek_uid",
-    "conn_log", "steps", "analysis",
+    "conn_log", "repeats", "steps", "analysis",
 ]  # fmt: skip
 KERNEL = ["sock_diag", "ring_buffer", "tracepoint", "account", "watch", "translation", "agreement"]
 ORDERED = {

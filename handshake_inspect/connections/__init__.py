@@ -22,6 +22,7 @@ The modules, in the order in which data flows:
 - `model`: columns -> `Connection` objects, when somebody asks for one.
 - `zeek_uid`: identifiers of connections in Zeek's form.
 - `flat`, `conn_log`: columns -> the cells of csv and of Zeek's conn.log, without objects.
+- `repeats`: which segments bring nothing that was not captured before.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
 - `analysis`: all of this wired up, for `inspection`.
 - `connection`: what comes out: plain data about one connection.

@@ -18,8 +18,9 @@ from handshake_inspect.connections.connection import Arithmetic, End, Frame, Pai
 from handshake_inspect.connections.events import RESPONDER_BIT, Events
 from handshake_inspect.connections.kinds import SIDES, Judgement
 from handshake_inspect.connections.machine import Walk
-from handshake_inspect.connections.moments import NEVER
+from handshake_inspect.connections.moments import NEVER, Mask
 from handshake_inspect.connections.numbers import UNKNOWN, running_maximum
+from handshake_inspect.connections.repeats import repeats
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows, flag_names
 from handshake_inspect.tcp.seqnum import add, spelled
 from handshake_inspect.tcp.states import Event, State
@@ -194,6 +195,7 @@ class _Sums:
         self._sent = [
             running_maximum(rows, rows.seq_end, captured & (rows.side == side)) for side in (ORIGINATOR, RESPONDER)
         ]
+        self._repeated = self._find_repeats()
 
     def _closes_first(self) -> int:
         a, b = int(self._fin[ORIGINATOR]), int(self._fin[RESPONDER])
@@ -235,14 +237,19 @@ class _Sums:
 
     def is_repeat(self, i: int) -> bool:
         """Was all of the segment captured before? False for segments without length."""
-        rows, side, flags = self._rows, int(self._rows.side[i]), int(self._rows.flags[i])
-        if i == 0 or rows.seq_end[i] == rows.seq[i] or flags & RST:
-            return False
+        rows, flags = self._rows, int(self._rows.flags[i])
         if flags & SYN and flags & ACK:
-            own = rows.flags[:i][rows.side[:i] == side]
+            own = rows.flags[:i][rows.side[:i] == rows.side[i]]
             if not np.any((own & SYN != 0) & (own & ACK != 0)):
                 return False  # simultaneous open: the SYN was there before, its ACK is new (RFC 9293 Figure 7)
-        return bool(rows.seq_end[i] <= self._sent[side][i - 1])
+        return bool(self._repeated[i])
+
+    def _find_repeats(self) -> Mask:
+        rows, found = self._rows, np.zeros(len(self._rows), np.bool_)
+        for side in (ORIGINATOR, RESPONDER):
+            at = np.flatnonzero((rows.side == side) & (rows.seq_end > rows.seq) & ((rows.flags & RST) == 0))
+            found[at] = repeats(rows.seq[at], rows.seq_end[at])
+        return found
 
     def of_row(self, i: int) -> list[Arithmetic]:
         """Return the sums that the numbers of row `i` must satisfy."""
@@ -277,7 +284,8 @@ class _Sums:
                 self._sum("seq", side, before, seq, None, f"{octets_in_words(gap)} before it not captured (yet)", i)
             ]
         if int(rows.seq_end[i]) <= before and int(rows.seq_end[i]) > seq:
-            return [self._sum("seq", side, seq, seq, True, "sent before: a retransmission", i)]
+            why = "sent before: a retransmission" if self._repeated[i] else "fills a gap: overtaken, or sent again"
+            return [self._sum("seq", side, seq, seq, True, why, i)]
         if seq == before - 1 and int(rows.payload[i]) <= 1:
             return [self._sum("seq", side, seq, seq, True, "one below the next: a keep-alive (RFC 9293 §3.8.4)", i)]
         return []

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handshake_inspect.connections.repeats import repeats
+
+
+@pytest.mark.parametrize(
+    ("segments", "wanted"),
+    [
+        ([(0, 4), (4, 8)], [False, False]),
+        ([(0, 4), (0, 4)], [False, True]),
+        ([(0, 4), (8, 12), (4, 8), (4, 8)], [False, False, False, True]),
+        ([(0, 4), (8, 12), (6, 8), (4, 6), (0, 12)], [False, False, False, False, True]),
+        ([(0, 4), (8, 12), (2, 10), (0, 12)], [False, False, False, True]),
+        ([(4, 8), (0, 4), (0, 8)], [False, False, True]),  # the capture began with one that had overtaken
+        ([(0, 4), (0, 8), (0, 8)], [False, False, True]),
+    ],
+)
+def test_a_segment_that_fills_a_gap_is_no_repeat(segments: list[tuple[int, int]], wanted: list[bool]) -> None:
+    seq, seq_end = np.array(segments).T
+    assert repeats(seq, seq_end).tolist() == wanted
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 8)), max_size=30))
+def test_it_is_what_a_set_of_numbers_says(segments: list[tuple[int, int]]) -> None:
+    captured: set[int] = set()
+    wanted = []
+    for seq, octets in segments:
+        numbers = set(range(seq, seq + octets))
+        wanted.append(numbers <= captured)
+        captured |= numbers
+    first = np.array([seq for seq, _ in segments], np.int64)
+    assert repeats(first, first + np.array([octets for _, octets in segments], np.int64)).tolist() == wanted
