@@ -114,6 +114,15 @@ class Bench:
         server.send(server.recv().upper())
         client.recv()
 
+    def close_in_turn(self, client: RecordedSocket, server: RecordedSocket) -> None:
+        """Close the client, and when its FIN has been acknowledged the server: four segments."""
+        self.pause()
+        client.close()
+        server.recv()
+        self.pause(DELAYED_ACK_S)
+        server.close()
+        self.pause()
+
     def pause(self, seconds: float = SETTLE_S) -> None:
         """Wait until what was sent has arrived, or as long as said; then the kernel is asked what there is."""
         time.sleep(seconds)

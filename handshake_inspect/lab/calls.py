@@ -176,10 +176,21 @@ class RecordedSocket:
         self.call("getsockopt", "SO_ERROR", finish, spell_none)
 
     def connect_with(self, octets: bytes, address: Address) -> None:
-        """Active OPEN with data on the SYN (RFC 7413): sendto() with MSG_FASTOPEN."""
+        """Active OPEN with data on the SYN (RFC 7413): sendto() with MSG_FASTOPEN.
+
+        Without a cookie the data wait for the handshake, which only a socket that blocks does (else EINPROGRESS).
+        """
         self._peer = spell_address(address)
-        arguments = f"{spell_octets(octets)}, MSG_FASTOPEN, {self._peer}"
-        self.call("sendto", arguments, lambda: self.real.sendto(octets, socket.MSG_FASTOPEN, address), str)
+
+        def open_fast() -> int:
+            self.real.setblocking(True)
+            try:
+                return self.real.sendto(octets, socket.MSG_FASTOPEN, address)
+            finally:
+                self.real.settimeout(self.timeout_s)
+
+        arguments = f"{spell_octets(octets)}, MSG_FASTOPEN, {spell_address(address)}"
+        self.call("sendto", arguments, open_fast, str)
 
     def accept(self) -> RecordedSocket:
         """Wait for a connection and return its socket."""

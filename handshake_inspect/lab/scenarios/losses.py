@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench
-from handshake_inspect.lab.calls import RecordedSocket
 from handshake_inspect.lab.scenarios.scenario import (
     FOUR_WAY,
     OPENED_ACTIVELY,
@@ -17,16 +16,6 @@ from handshake_inspect.lab.scenarios.scenario import (
 CHAPTER = Chapter("Segments that are lost")
 
 OPEN = Verdict("three-way", "open", None, OPENED_ACTIVELY, OPENED_PASSIVELY)
-
-
-def close_in_turn(bench: Bench, client: RecordedSocket, server: RecordedSocket) -> None:
-    """Close first the client, then, when its FIN has been acknowledged, the server."""
-    bench.pause()
-    client.close()
-    server.recv()
-    bench.pause(DELAYED_ACK_S)
-    server.close()
-    bench.pause()
 
 
 @CHAPTER.script(
@@ -43,7 +32,7 @@ def lost_syn(bench: Bench) -> None:
     bench.wire.rule("drop first SYN from client")
     _, client, server = bench.session()
     bench.echo(client, server)
-    close_in_turn(bench, client, server)
+    bench.close_in_turn(client, server)
 
 
 def opened_again(syns: int, syn_acks: int) -> Verdict:
@@ -68,7 +57,7 @@ def lost_syn_ack(bench: Bench) -> None:
     bench.wire.rule("drop first SYN-ACK from server")
     _, client, server = bench.session()
     bench.echo(client, server)
-    close_in_turn(bench, client, server)
+    bench.close_in_turn(client, server)
 
 
 @CHAPTER.script(
@@ -85,7 +74,7 @@ def lost_third_ack(bench: Bench) -> None:
     _, client, server = bench.session()
     server.send(b"hello")
     client.recv()
-    close_in_turn(bench, client, server)
+    bench.close_in_turn(client, server)
 
 
 @CHAPTER.script(
@@ -106,7 +95,7 @@ def lost_third_ack_then_data(bench: Bench) -> None:
     server = listener.accept()
     server.send(server.recv().upper())
     client.recv()
-    close_in_turn(bench, client, server)
+    bench.close_in_turn(client, server)
 
 
 @CHAPTER.script(
@@ -125,7 +114,7 @@ def lost_data(bench: Bench) -> None:
     _, client, server = bench.session()
     bench.wire.rule("drop first data from client")
     bench.echo(client, server)
-    close_in_turn(bench, client, server)
+    bench.close_in_turn(client, server)
 
 
 @CHAPTER.script(
@@ -142,7 +131,7 @@ def lost_fin(bench: Bench) -> None:
     _, client, server = bench.session()
     bench.echo(client, server)
     bench.wire.rule("drop first FIN from client")
-    close_in_turn(bench, client, server)
+    bench.close_in_turn(client, server)
 
 
 @CHAPTER.script(

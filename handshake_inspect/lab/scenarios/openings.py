@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 
-from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench, failing
+from handshake_inspect.lab.bench import Bench, failing
 from handshake_inspect.lab.scenarios.scenario import (
     CLOSED_FIRST,
     CLOSED_SECOND,
@@ -59,12 +59,7 @@ def simultaneous_open(bench: Bench) -> None:
     client.connect_finish()
     server.connect_finish()
     bench.echo(client, server)
-    bench.pause()
-    client.close()
-    server.recv()
-    bench.pause(DELAYED_ACK_S)
-    server.close()
-    bench.pause()
+    bench.close_in_turn(client, server)
 
 
 SELF_CONNECTED = (*OPENED_SIMULTANEOUSLY, "FIN-WAIT-1", "CLOSING", "TIME-WAIT")
@@ -135,9 +130,4 @@ def third_ack_with_data(bench: Bench) -> None:
     server = listener.accept()
     server.send(server.recv().upper())
     client.recv()
-    bench.pause()
-    client.close()
-    server.recv()
-    bench.pause(DELAYED_ACK_S)
-    server.close()
-    bench.pause()
+    bench.close_in_turn(client, server)
