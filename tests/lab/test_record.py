@@ -25,7 +25,7 @@ def frames(path: Path) -> Iterator[bytes]:
     place, last_ns = 24, 0
     while place < len(octets):
         seconds, nanoseconds, captured, original = struct.unpack_from("<IIII", octets, place)
-        assert captured == original
+        assert captured == min(original, SCENARIOS[path.name.split(".")[0]].snap_octets)
         assert last_ns <= (last_ns := seconds * 10**9 + nanoseconds)
         yield octets[place + 16 : place + 16 + captured]
         place += 16 + captured
