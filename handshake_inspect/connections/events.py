@@ -15,7 +15,8 @@ one arrived segment form one group: RST, SYN, ACK, FIN.
 
 **What counts once.** Being acknowledged, sending a FIN and receiving one happen once; repetitions change nothing. An
 assumed arrival is *disproved* when the receiver repeats what it would have acknowledged (its SYN, its FIN): then only
-later segments can have brought the news. It is *confirmed* when a later segment that brings the same news is proven.
+later segments can have brought the news. It is *confirmed* when a later segment that brings the same news is proven;
+what the receiver seems to repeat after that is an old copy.
 """
 
 from __future__ import annotations
@@ -273,10 +274,8 @@ def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     held = is_syn & (crossing[receiver] > index)
     when = np.where(held, moment(np.maximum(crossing[receiver], 0), UNBLOCKED, index), arrival)
     soft = (rows.seq_end == rows.seq) | (is_syn & (crossing[receiver] >= 0))
-    repeated = last_of(rows.end, own_syn, 2 * rows.connections)[receiver]
     syn_count = np.bincount(rows.end[is_syn & (rows.seq == 0)], minlength=2 * rows.connections)
-    repeated = np.where(held & (syn_count[receiver] <= 2), -1, repeated)
-    news = _first_credible(rows, candidate, when, soft, repeated, own_syn)
+    news = _first_credible(rows, candidate, when, soft, own_syn, held & (syn_count[receiver] <= 2))
     # What proves it though the segment that brought it was not captured.
     inferred, by_data = numbers.inferred_syn_ack_row, numbers.inferred_ack_row
     shown = np.full(2 * rows.connections, NEVER, np.int64)
@@ -294,22 +293,24 @@ def _fin_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     # A FIN that was captured after its acknowledgment had been sent before it.
     late = candidate & (row_of(arrival) < fin_row) & (arrival != NEVER)
     when = np.where(late, moment(np.maximum(fin_row, 0), UNBLOCKED, np.arange(len(rows))), arrival)
-    repeated = last_of(rows.end, numbers.is_fin, 2 * rows.connections)[receiver]
-    return _first_credible(rows, candidate, when, rows.seq_end == rows.seq, repeated, numbers.is_fin)
+    return _first_credible(rows, candidate, when, rows.seq_end == rows.seq, numbers.is_fin, np.zeros_like(late))
 
 
 def _first_credible(
-    rows: ConnectionRows, candidate: Mask, when: Rows, soft: Mask, repeated: Rows, repeats: Mask
+    rows: ConnectionRows, candidate: Mask, when: Rows, soft: Mask, repeats: Mask, spared: Mask
 ) -> _News:
     """Choose for each end the first arrival among candidates that is not disproved by a later repetition.
 
-    `soft` marks arrivals that are only assumed; `repeats` marks SYNs or FINs, and `repeated` is per row the receiver's
-    last one of them.
+    `soft` marks arrivals that are only assumed, `repeats` SYNs or FINs, `spared` arrivals that none of them disproves.
     """
     ends = 2 * rows.connections
     candidate = candidate & (when != NEVER)
-    refuted = candidate & soft & (repeated > row_of(when))
-    use, proven = candidate & ~refuted, candidate & ~soft
+    proven = candidate & ~soft
+    # An end repeats nothing of which it has proven to know that it arrived: what comes then is an old copy.
+    proof = _earliest(rows.peer[proven], when[proven], ends)
+    repeats = repeats & (np.arange(len(rows)) < row_of(proof)[rows.end])
+    refuted = candidate & soft & ~spared & (last_of(rows.end, repeats, ends)[rows.peer] > row_of(when))
+    use = candidate & ~refuted
     chosen = _earliest(rows.peer[use], when[use], ends)
     is_assumed = (chosen != NEVER) & soft[np.where(chosen != NEVER, source_of(chosen), 0)]
     at = np.flatnonzero(refuted)
@@ -323,7 +324,7 @@ def _first_credible(
     first[1:] = disproving[1:] != disproving[:-1]
     at, disproving = at[first], disproving[first] & ((1 << ROW_BITS) - 1)
     disproved = np.stack([row_of(when[at]), disproving, rows.peer[at]], axis=1)
-    return _News(chosen, is_assumed, _earliest(rows.peer[proven], when[proven], ends), disproved)
+    return _News(chosen, is_assumed, proof, disproved)
 
 
 def _peer_of(rows: ConnectionRows) -> Rows:

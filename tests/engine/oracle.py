@@ -140,6 +140,14 @@ class Oracle:
         self._look_at_syns()
         self._look_at_acknowledgments()
         self._look_for_what_was_missed()
+        #: First proven arrival of each news: (end, event) -> row.
+        self.proofs: dict[tuple[int, Event], int] = {}
+        self._forget()
+        self._run()
+        self._forget()
+        self._run()  # knowing what was proven when: who knows that its SYN or FIN arrived does not repeat it
+
+    def _forget(self) -> None:
         self.ends = [End(), End()]
         self.moves: list[Move] = []
         self.events: list[tuple[int, int, Event]] = []
@@ -150,7 +158,6 @@ class Oracle:
         #: (from row, until before row, end, event): an assumption that later segments disprove.
         self.disproved: list[tuple[int, int, int, Event]] = []
         self.after: list[list[tuple[State | None, str | None]]] = []
-        self._run()
 
     # --- who and where ---
 
@@ -454,6 +461,9 @@ class Oracle:
         return found
 
     def _believe(self, event: Event, soft: bool, repeats: list[int], end: int, at: Row) -> list[tuple[Event, str]]:
+        if not soft:
+            self.proofs.setdefault((end, event), at.index)
+        repeats = [row for row in repeats if row < self.proofs.get((end, event), len(self.rows))]
         if event in self.ends[end].done:
             if not soft:
                 self.confirmed.setdefault((end, event), at.index)

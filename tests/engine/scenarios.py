@@ -52,6 +52,18 @@ OPENINGS = {
         = handshake.syn_ack_retransmissions 1
         = B LISTEN SYN-RECEIVED ESTABLISHED
     """,
+    "an old copy of the SYN,ACK disproves nothing: the server has acknowledged data since": """
+        A > S  x
+        B > SA y        ack x+1   | SYN-SENT^     SYN-RECEIVED!
+        A > A  x+1      ack y+1   | ESTABLISHED!  ESTABLISHED?
+        A > PA x+1 (4)  ack y+1   | ESTABLISHED!  ESTABLISHED?
+        B > A  y+1      ack x+5   | ESTABLISHED!  ESTABLISHED!
+        B > SA y        ack x+1   | ESTABLISHED!  ESTABLISHED!
+        A > A  x+5      ack y+1   | ESTABLISHED!  ESTABLISHED!
+        = handshake three-way
+        = handshake.syn_ack_retransmissions 1
+        = B LISTEN SYN-RECEIVED ESTABLISHED
+    """,
     "the third segment is lost for good: only the client is established": """
         A > S  x
         B > SA y    ack x+1   | SYN-SENT^     SYN-RECEIVED!
