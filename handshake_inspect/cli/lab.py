@@ -57,7 +57,7 @@ def list_command(only_names: bool) -> int:
     multiple=True,
     metavar="TEXT",
     help="What a wire between the two does besides: 'drop first SYN from client', 'delay second data from server by "
-    "300 ms', 'hold', 'duplicate', 'swap', 'pass'; kinds are SYN, SYN-ACK, ACK, data, FIN, RST, segment.",
+    "300 ms', 'hold', 'duplicate', 'swap'; kinds are SYN, SYN-ACK, ACK, data, FIN, RST, segment.",
 )
 @click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
 @click.option("--at", type=click.Choice(["client", "server"]), default="client", help="Which end of the wire to show.")

@@ -82,7 +82,10 @@ class Host:
         if not self.is_private:
             raise LabError(f"this scenario changes net.ipv4.{name}: it runs in a private network only, not with --host")
         with self.inside():
-            Path("/proc/sys/net/ipv4", name).write_text(str(value))
+            setting = Path("/proc/sys/net/ipv4", name)
+            if not setting.exists():
+                raise LabError(f"this kernel has no setting net.ipv4.{name}: the scenario needs a newer one")
+            setting.write_text(str(value))
 
 
 @dataclass
@@ -115,12 +118,19 @@ class Bench:
         client.recv()
 
     def close_in_turn(self, client: RecordedSocket, server: RecordedSocket) -> None:
-        """Close the client, and when its FIN has been acknowledged the server: four segments."""
+        """Close the client, and when its FIN has been acknowledged the server: four segments on the wire."""
         self.pause()
+        acknowledged = self.wire.rule("pass first ACK from server")
         client.close()
         server.recv()
-        self.pause(DELAYED_ACK_S)
+        acknowledged.wait()
+        self.close_last(server)
+
+    def close_last(self, server: RecordedSocket) -> None:
+        """Close the server when the client has closed, and wait for the last ACK."""
+        last = self.wire.rule("pass first ACK from client")
         server.close()
+        last.wait()
         self.pause()
 
     def pause(self, seconds: float = SETTLE_S) -> None:

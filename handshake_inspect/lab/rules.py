@@ -9,6 +9,7 @@ In: one line of text. Out: a `Rule`, and which of the frames that pass are its:
     hold first FIN from server            (until the script lets it go)
     swap first data from client           (it goes after the next segment of the same end)
     pass first RST from server            (nothing happens to it; the script waits for it)
+    keep first FIN from server            (it passes, and a copy is kept until the script lets it go)
     drop every segment from client
 
 `first N`, `second`, `third` and `every` count the segments of that kind and end since the rule is there. The kinds are
@@ -25,11 +26,11 @@ from handshake_inspect.lab.calls import End
 from handshake_inspect.lab.segments import KINDS, Segment
 from handshake_inspect.lab.world import LabError
 
-Action = Literal["drop", "hold", "delay", "duplicate", "swap", "pass"]
+Action = Literal["drop", "hold", "delay", "duplicate", "swap", "pass", "keep"]
 
 ORDINALS = {"first": 1, "second": 2, "third": 3}
 GRAMMAR = re.compile(
-    r"(?P<action>drop|hold|delay|duplicate|swap|pass) "
+    r"(?P<action>drop|hold|delay|duplicate|swap|pass|keep) "
     r"(?:(?P<ordinal>first|second|third)(?: (?P<count>[1-9]\d{0,3}))?|(?P<every>every)) "
     rf"(?P<kind>{'|'.join(sorted(KINDS, key=len, reverse=True))}|segment) "
     r"from (?P<end>client|server)"

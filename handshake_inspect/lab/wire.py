@@ -110,7 +110,7 @@ class Wire:
         self.ask("start")
 
     def rule(self, text: str) -> InEffect:
-        """Put a rule in force (see `rules`); the first one that takes a segment decides."""
+        """Put a rule in force (see `rules`); the first one that takes a segment and does not let it pass decides."""
         return InEffect(self, self.ask("rule", parse_rule(text)), text)
 
     def send(self, frame: bytes, to: End) -> None:
@@ -221,12 +221,15 @@ class Relay:
                 self._apply(entry, frame, sender)
 
     def _rule_for(self, segment: Segment, sender: End) -> InForce | None:
-        """Count a segment in every rule that is about it; return the first one that takes it."""
+        """Count a segment in every rule that is about it; return the first that takes it and does not let it pass."""
         taker = None
         for entry in self._rules.values():
             if entry.rule.is_about(segment, sender):
                 entry.counted += 1
-                if taker is None and entry.rule.takes(entry.counted):
+                takes = entry.rule.takes(entry.counted)
+                if takes and entry.rule.action == "pass":
+                    entry.taken.append(segment)
+                elif takes and taker is None:
                     taker = entry
         if taker is not None:
             taker.taken.append(segment)
@@ -234,11 +237,11 @@ class Relay:
 
     def _apply(self, entry: InForce, frame: bytes, sender: End) -> None:
         rule, receiver = entry.rule, OTHER[sender]
-        if rule.action in ("duplicate", "pass"):
+        if rule.action in ("duplicate", "keep"):
             self._send(frame, receiver)
         if rule.action in ("delay", "duplicate"):
             heapq.heappush(self._later, (time.monotonic() + rule.delay_s, next(self._numbers), frame, receiver))
-        elif rule.action in ("hold", "swap"):
+        elif rule.action in ("hold", "swap", "keep"):
             entry.held.append((frame, receiver))
 
     def _let_overtaken_go(self, sender: End) -> None:

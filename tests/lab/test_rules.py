@@ -19,6 +19,7 @@ from handshake_inspect.lab.world import LabError
         ("duplicate first RST from client", Rule("duplicate", 1, 1, "RST", "client")),
         ("  duplicate first SYN  from client after 20 ms ", Rule("duplicate", 1, 1, "SYN", "client", 0.02)),
         ("swap first data from client", Rule("swap", 1, 1, "data", "client")),
+        ("keep second data from client", Rule("keep", 2, 1, "data", "client")),
         ("pass first 3 FIN from server", Rule("pass", 1, 3, "FIN", "server")),
     ],
 )

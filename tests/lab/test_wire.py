@@ -238,17 +238,34 @@ def test_two_programs_can_have_a_wire_between_them() -> None:
     assert session.server[0] == SERVER
 
 
-def test_a_rule_that_lets_segments_pass_tells_when_they_have() -> None:
+def test_a_rule_that_lets_segments_pass_tells_when_they_have_whatever_others_do_to_them() -> None:
     def script(bench: Bench) -> None:
-        passed = bench.wire.rule("pass first 2 data from client")
+        bench.wire.rule("drop first data from client")
+        watched = bench.wire.rule("pass first 3 data from client")
         _, client, server = bench.session()
-        bench.echo(client, server)
+        bench.echo(client, server)  # a retransmission
         client.send(b"more")
-        assert [segment.payload for segment in passed.wait(2)] == [b"bith", b"more"]
+        assert [segment.payload for segment in watched.wait(3)] == [b"bith", b"bith", b"more"]
         server.recv()
 
     data = [segment.payload for segment in seen(run(script), "server") if segment.kind == "data"]
     assert data == [b"bith", b"BITH", b"more"]
+
+
+def test_a_kept_copy_goes_when_it_is_released_and_the_segment_at_once() -> None:
+    def script(bench: Bench) -> None:
+        copied = bench.wire.rule("keep first data from client")
+        _, client, server = bench.session()
+        bench.echo(client, server)
+        answered = bench.wire.rule("pass first ACK from server")
+        copied.release()
+        answered.wait()
+
+    session = run(script)
+    assert kinds(session, "client", CLIENT).count("data") == 1
+    data = [segment for segment in seen(session, "server") if segment.payload]
+    assert [segment.payload for segment in data] == [b"bith", b"BITH", b"bith"]
+    assert data[0] == data[2]
 
 
 def test_what_several_rules_hold_goes_on_before_it_can_be_answered() -> None:
@@ -267,3 +284,11 @@ def test_what_several_rules_hold_goes_on_before_it_can_be_answered() -> None:
     for at in ("client", "server"):
         first, second = [segment for segment in seen(session, at) if segment.kind == "data"]
         assert (first.ack, second.ack) == (second.seq, first.seq)  # neither acknowledges the other
+
+
+def test_a_setting_that_this_kernel_has_not_is_said_in_one_line() -> None:
+    def script(bench: Bench) -> None:
+        bench.client.set("tcp_fast_as_light", 1)
+
+    with pytest.raises(LabError, match=r"this kernel has no setting net\.ipv4\.tcp_fast_as_light"):
+        run(script)
