@@ -75,7 +75,7 @@ def opening(connection: Connection, names: Pair[str]) -> list[Text]:
     ]  # fmt: skip
     if repeats:
         extra.append(f"{_capital(listed(repeats))}.")
-    if handshake.fast_open is not None:
+    if handshake.fast_open is not None and handshake.kind != "fast-open":
         extra.append(f"Fast Open was {handshake.fast_open} (RFC 7413).")
     return [line.append("".join(f" {sentence}" for sentence in extra))]
 
