@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 
-from handshake_inspect.lab.bench import Bench
+from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench
 from handshake_inspect.lab.scenarios.scenario import FOUR_WAY, Chapter
 
 CHAPTER = Chapter("Large transfers")
@@ -23,7 +23,6 @@ SNAP_OCTETS = 100
     replace(
         FOUR_WAY,
         also={
-            "octets.originator": OCTETS,
             "sent_octets.originator": OCTETS,
             "missing_octets.originator": 0,
             "handshake.options.originator.mss": ETHERNET_MSS_OCTETS,
@@ -48,4 +47,8 @@ def large_transfer(bench: Bench) -> None:
         received = 0
         while received < PART_OCTETS:
             received += len(server.recv(PART_OCTETS))
-    bench.close_in_turn(client, server)
+    client.close()
+    server.recv()
+    bench.pause(DELAYED_ACK_S)
+    server.close()
+    bench.pause()

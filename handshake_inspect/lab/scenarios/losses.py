@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench
+from handshake_inspect.lab.bench import Bench
 from handshake_inspect.lab.scenarios.scenario import (
     FOUR_WAY,
     OPENED_ACTIVELY,
@@ -147,13 +147,14 @@ def lost_last_ack(bench: Bench) -> None:
     _, client, server = bench.session()
     bench.echo(client, server)
     bench.pause()
+    acknowledged = bench.wire.rule("pass first ACK from server")
     client.close()
     server.recv()
-    bench.pause(DELAYED_ACK_S)
+    acknowledged.wait()
     bench.wire.rule("drop first 2 ACK from client")
-    fins = bench.wire.rule("pass first 3 FIN from server")
+    acks = bench.wire.rule("pass first 3 ACK from client")
     server.close()
-    fins.wait(3)
+    acks.wait(3)
     bench.pause()
 
 

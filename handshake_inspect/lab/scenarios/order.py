@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 
-from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench
+from handshake_inspect.lab.bench import Bench
 from handshake_inspect.lab.scenarios.scenario import FOUR_WAY, Chapter, Verdict
 
 CHAPTER = Chapter("Copies, and segments out of order")
@@ -47,11 +47,13 @@ def duplicate_syn(bench: Bench) -> None:
 )
 def late_duplicate_syn_ack(bench: Bench) -> None:
     """A copy of the SYN-ACK comes late, when the connection has long been used."""
-    bench.wire.rule("duplicate first SYN-ACK from server after 300 ms")
+    old = bench.wire.rule("keep first SYN-ACK from server")
     _, client, server = bench.session()
     bench.echo(client, server)
-    bench.pause()
-    bench.wire.rule("pass first ACK from client").wait()
+    bench.pause(0.3)
+    answer = bench.wire.rule("pass first ACK from client")
+    old.release()
+    answer.wait()
     bench.close_in_turn(client, server)
 
 
@@ -67,10 +69,12 @@ def late_duplicate_syn_ack(bench: Bench) -> None:
 def duplicate_data(bench: Bench) -> None:
     """The wire delivers a segment with data twice."""
     _, client, server = bench.session()
-    bench.wire.rule("duplicate first data from client after 100 ms")
+    copy = bench.wire.rule("keep first data from client")
     bench.echo(client, server)
     bench.pause()
-    bench.wire.rule("pass first ACK from server").wait()
+    answer = bench.wire.rule("pass first ACK from server")
+    copy.release()
+    answer.wait()
     bench.close_in_turn(client, server)
 
 
@@ -88,13 +92,15 @@ def duplicate_fin(bench: Bench) -> None:
     _, client, server = bench.session()
     bench.echo(client, server)
     bench.pause()
-    bench.wire.rule("duplicate first FIN from client after 150 ms")
+    copy = bench.wire.rule("keep first FIN from client")
+    acks = bench.wire.rule("pass first 2 ACK from server")
     client.close()
     server.recv()
-    bench.pause(0.1)
-    bench.wire.rule("pass first ACK from server").wait()
-    server.close()
+    acks.wait()
     bench.pause()
+    copy.release()
+    acks.wait(2)
+    bench.close_last(server)
 
 
 #: A client whose two calls were far apart (a busy machine) takes what is late for lost, and sends it again.
@@ -146,10 +152,10 @@ def fin_before_data(bench: Bench) -> None:
     be_far_apart(bench)
     _, client, server = bench.session()
     bench.wire.rule("swap first data from client")
+    acks = bench.wire.rule("pass first 2 ACK from server")
     client.send(b"bith")
     client.close()
     server.recv()
     server.recv()
-    bench.pause(DELAYED_ACK_S)
-    server.close()
-    bench.pause()
+    acks.wait(2)
+    bench.close_last(server)
