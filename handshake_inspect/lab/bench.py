@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from handshake_inspect.lab.calls import Address, CallError, End, RecordedSocket
+from handshake_inspect.lab.calls import Address, CallError, End, RecordedSocket, SocketCall
 from handshake_inspect.lab.echo import Stage
 from handshake_inspect.lab.hosts import inside
 from handshake_inspect.lab.wire import Wire
@@ -22,6 +22,12 @@ from handshake_inspect.lab.world import LabError
 
 #: Long enough for what was sent to have arrived and been answered, also on a busy machine.
 SETTLE_S = 0.05
+#: How long a script waits for something that the kernel does.
+STATE_LIMIT_S = 10.0
+#: In a note that is no call of a socket.
+NO_SOCKET = -1
+#: Numbers of states in /proc/net/tcp (<net/tcp_states.h>).
+STATES = {"ESTABLISHED": "01", "SYN-RECEIVED": "03", "FIN-WAIT-2": "05", "TIME-WAIT": "06"}
 #: Longer than any delayed acknowledgment of Linux (40 to 200 ms).
 DELAYED_ACK_S = 0.3
 
@@ -52,9 +58,7 @@ class Host:
     def socket(self, *, timeout_s: float = 5.0) -> RecordedSocket:
         """Open a TCP socket here."""
         with self.inside():
-            opened = RecordedSocket(self.end, self.stage, ipv6=":" in self.ip, timeout_s=timeout_s)
-        self.opened.append(opened)
-        return opened
+            return RecordedSocket(self.end, self.stage, ipv6=":" in self.ip, timeout_s=timeout_s, kept=self.opened)
 
     def bound(self, port: int = 0, *, reuse: bool = False) -> RecordedSocket:
         """Open a socket that has a local port of its own before it connects or listens."""
@@ -64,9 +68,13 @@ class Host:
         opened.bind((self.ip, port))
         return opened
 
-    def listen(self, backlog: int = 5, *, port: int = 0, reuse: bool = False) -> RecordedSocket:
-        """Open a listening socket (passive OPEN)."""
+    def listen(
+        self, backlog: int = 5, *, port: int = 0, reuse: bool = False, buffer_octets: int | None = None
+    ) -> RecordedSocket:
+        """Open a listening socket (passive OPEN), whose connections may have a small receive buffer."""
         listener = self.bound(port, reuse=reuse)
+        if buffer_octets is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_octets, f"SO_RCVBUF, {buffer_octets}")
         listener.listen(backlog)
         self.stage.ready(listener.address)
         return listener
@@ -76,6 +84,21 @@ class Host:
         opened = self.socket()
         opened.connect(to if isinstance(to, tuple) else to.address)
         return opened
+
+    def holds(self, state: str, port: int) -> int:
+        """Count the sockets of a local port that this host's kernel holds in a state (/proc/net/tcp)."""
+        table = Path("/proc", str(self.keeper or "self"), "net", "tcp6" if ":" in self.ip else "tcp")
+        lines = (line.split() for line in table.read_text().splitlines()[1:])
+        return sum(local.endswith(f":{port:04X}") and now == STATES[state] for _, local, _, now, *_ in lines)
+
+    def half_open(self, port: int) -> int:
+        """Count the half-open connections of a port, request sockets in SYN-RECEIVED, and note it beside the calls."""
+        entered_ns = time.time_ns()
+        count = self.holds("SYN-RECEIVED", port)
+        text, listener = "/proc/net/tcp: SYN-RECEIVED", f"{self.ip}:{port}"
+        times_ns = (entered_ns, time.time_ns())
+        self.stage.note(SocketCall(self.end, "/proc/net/tcp", text, str(count), *times_ns, NO_SOCKET, listener))
+        return count
 
     def set(self, name: str, value: int | str) -> None:
         """Change a setting of this host's TCP: /proc/sys/net/ipv4/`name`."""
@@ -132,6 +155,14 @@ class Bench:
         server.close()
         last.wait()
         self.pause()
+
+    def until(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait until the kernel has done something. LabError, which says what, if it does not."""
+        deadline = time.monotonic() + STATE_LIMIT_S
+        while not holds():
+            if time.monotonic() > deadline:
+                raise LabError(f"the script waited in vain until {what}")
+            time.sleep(0.002)
 
     def pause(self, seconds: float = SETTLE_S) -> None:
         """Wait until what was sent has arrived, or as long as said; then the kernel is asked what there is."""

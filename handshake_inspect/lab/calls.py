@@ -6,6 +6,7 @@ the clock of the capture (CLOCK_REALTIME), told to a `Notes`: the pipe of a demo
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import itertools
 import os
@@ -32,6 +33,9 @@ DATAGRAM_OCTETS_MAX = 65535
 #: Octets of a payload that are spelled out in the text of a call.
 SHOWN_OCTETS = 16
 TCP_REPAIR = 19  # <linux/tcp.h>
+SO_ATTACH_FILTER = 26  # <asm-generic/socket.h>
+#: A classic BPF program of one instruction, RET 0: the socket gets nothing of what arrives.
+DROP_ALL = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,12 @@ class RecordedSocket:
         timeout_s: float | None = 5.0,
         real: socket.socket | None = None,
         peer: str = "",
+        kept: list[RecordedSocket] | None = None,
     ) -> None:
+        #: Where this socket and those that it accepts are kept, so that none is closed because a script forgot it.
+        self.kept = kept
+        if kept is not None:
+            kept.append(self)
         self.end, self.notes, self.timeout_s = end, notes, timeout_s
         self._number, self._local, self._peer = next(self._numbers), "", peer
         #: What close() says in brackets: a server has two sockets to close.
@@ -195,7 +204,9 @@ class RecordedSocket:
     def accept(self) -> RecordedSocket:
         """Wait for a connection and return its socket."""
         real, peer = self.call("accept", "", self.real.accept, lambda pair: spell_address(pair[1]))
-        return RecordedSocket(self.end, self.notes, timeout_s=self.timeout_s, real=real, peer=spell_address(peer))
+        return RecordedSocket(
+            self.end, self.notes, timeout_s=self.timeout_s, real=real, peer=spell_address(peer), kept=self.kept
+        )
 
     def send(self, octets: bytes) -> None:
         """Send all of `octets`: one call for each part that the kernel took."""
@@ -234,6 +245,18 @@ class RecordedSocket:
     def setsockopt(self, level: int, option: int, value: Any, text: str) -> None:
         """Set an option; `text` spells it."""
         self.call("setsockopt", text, lambda: self.real.setsockopt(level, option, value), spell_none)
+
+    def deafen(self) -> None:
+        """Drop every segment that arrives at this socket from now on (socket(7)): nothing is answered."""
+        program = struct.pack("@HP", 1, ctypes.addressof(DROP_ALL))
+        self.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program, "SO_ATTACH_FILTER, drop all")
+
+    def keep_alive(self, *, idle_s: int, interval_s: int, count: int) -> None:
+        """Ask after the peer when nothing was heard of it for `idle_s` (RFC 9293 §3.8.4, tcp(7))."""
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1, "SO_KEEPALIVE, 1")
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle_s, f"TCP_KEEPIDLE, {idle_s} s")
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s, f"TCP_KEEPINTVL, {interval_s} s")
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, count, f"TCP_KEEPCNT, {count}")
 
     def shutdown(self) -> None:
         """Close the sending direction only."""

@@ -10,9 +10,7 @@ which makes four segments; or it closes at once, and its own FIN carries that AC
 
 from __future__ import annotations
 
-import ctypes
 import socket
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +23,6 @@ from handshake_inspect.lab.world import LabError
 MESSAGE_OCTETS_MAX = 32768
 #: Pause of the closing end after the last echo, so that the ACK of the data is on the wire before the FIN.
 SETTLE_S = 0.05
-SO_ATTACH_FILTER = 26
 
 
 @dataclass(frozen=True)
@@ -219,10 +216,7 @@ def bind_without_listen(plan: EchoPlan, stage: Stage) -> None:
 def listen_deaf(plan: EchoPlan, stage: Stage) -> None:
     """Listen behind a filter that drops every segment: a SYN gets no answer at all."""
     with open_socket("server", plan, stage) as listener:
-        drop_all = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))  # BPF: RET 0
-        program = struct.pack("@HP", 1, ctypes.addressof(drop_all))
-        text = "SO_ATTACH_FILTER, drop all"
-        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program, text)
+        listener.deafen()
         listen(listener, plan)
         stage.ready(listener.address)
         stage.until_client_ended()

@@ -77,9 +77,9 @@ class Page:
     def write(self, folder: Path, order: Sequence[str]) -> None:
         """Write the page, with the files that are still there, in the order of the names of their scenarios."""
 
-        def place(line: Line) -> tuple[int, str, str]:
+        def place(line: Line) -> tuple[int, str, int]:
             name = line["file"].split(".")[0]
-            return (order.index(name) if name in order else len(order), line["file"], line.get("stream", ""))
+            return (order.index(name) if name in order else len(order), line["file"], int(line.get("stream", 0)))
 
         def ordered(lines: list[Line]) -> list[Line]:
             return sorted((line for line in lines if (folder / line["file"]).exists()), key=place)
