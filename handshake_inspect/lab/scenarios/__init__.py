@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handshake_inspect.lab.scenarios import echoes, fast_open, large, losses, openings, order
+from handshake_inspect.lab.scenarios import echoes, fast_open, large, losses, openings, order, queues
 from handshake_inspect.lab.scenarios.scenario import Scenario
 from handshake_inspect.lab.scenarios.unix import UNIX
 from handshake_inspect.lab.world import LabError
 
-CHAPTERS = (echoes.CHAPTER, openings.CHAPTER, losses.CHAPTER, order.CHAPTER, fast_open.CHAPTER, large.CHAPTER)
+CHAPTERS = (
+    echoes.CHAPTER,
+    openings.CHAPTER,
+    losses.CHAPTER,
+    order.CHAPTER,
+    queues.CHAPTER,
+    fast_open.CHAPTER,
+    large.CHAPTER,
+)
 ALL: tuple[Scenario, ...] = tuple(scenario for chapter in CHAPTERS for scenario in chapter.scenarios)
 SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in ALL}
 
