@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handshake_inspect.lab.scenarios import echoes, fast_open, large, losses, openings, order, queues
+from handshake_inspect.lab.scenarios import echoes, fast_open, idle, large, losses, openings, order, queues
 from handshake_inspect.lab.scenarios.scenario import Scenario
 from handshake_inspect.lab.scenarios.unix import UNIX
 from handshake_inspect.lab.world import LabError
@@ -16,6 +16,7 @@ CHAPTERS = (
     order.CHAPTER,
     queues.CHAPTER,
     fast_open.CHAPTER,
+    idle.CHAPTER,
     large.CHAPTER,
 )
 ALL: tuple[Scenario, ...] = tuple(scenario for chapter in CHAPTERS for scenario in chapter.scenarios)
