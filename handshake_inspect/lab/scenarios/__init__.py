@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handshake_inspect.lab.scenarios import echoes, fast_open, idle, large, losses, openings, order, queues
+from handshake_inspect.lab.scenarios import echoes, fast_open, idle, large, losses, openings, order, queues, time_wait
 from handshake_inspect.lab.scenarios.scenario import Scenario
 from handshake_inspect.lab.scenarios.unix import UNIX
 from handshake_inspect.lab.world import LabError
@@ -17,6 +17,7 @@ CHAPTERS = (
     queues.CHAPTER,
     fast_open.CHAPTER,
     idle.CHAPTER,
+    time_wait.CHAPTER,
     large.CHAPTER,
 )
 ALL: tuple[Scenario, ...] = tuple(scenario for chapter in CHAPTERS for scenario in chapter.scenarios)
