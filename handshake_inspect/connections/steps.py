@@ -285,10 +285,26 @@ class _Sums:
             ]
         if int(rows.seq_end[i]) <= before and int(rows.seq_end[i]) > seq:
             why = "sent before: a retransmission" if self._repeated[i] else "fills a gap: overtaken, or sent again"
+            if self._is_copy(i):
+                why = "the same IP packet again: a copy"
             return [self._sum("seq", side, seq, seq, True, why, i)]
         if seq == before - 1 and int(rows.payload[i]) <= 1:
-            return [self._sum("seq", side, seq, seq, True, "one below the next: a keep-alive (RFC 9293 §3.8.4)", i)]
+            closed = self._finds_window_closed(i)
+            what = "a probe of the closed window (RFC 9293 §3.8.6.1)" if closed else "a keep-alive (RFC 9293 §3.8.4)"
+            return [self._sum("seq", side, seq, seq, True, f"one below the next: {what}", i)]
         return []
+
+    def _is_copy(self, i: int) -> bool:
+        """Was the same IP packet captured before? Then the network doubled it; an IP ID of 0 tells nothing."""
+        rows = self._rows
+        same = (rows.ip_id[:i] == rows.ip_id[i]) & (rows.side[:i] == rows.side[i]) & (rows.seq[:i] == rows.seq[i])
+        return bool(rows.ip_id[i] != 0 and same.any())
+
+    def _finds_window_closed(self, i: int) -> bool:
+        """Did the peer last say that it takes nothing?"""
+        rows = self._rows
+        said = np.flatnonzero((rows.side[:i] != rows.side[i]) & ((rows.flags[:i] & (RST | ACK)) == ACK))
+        return bool(len(said)) and int(rows.window[said[-1]]) == 0
 
     def _is_first_after_syn(self, i: int, side: int) -> bool:
         earlier = (self._rows.side[:i] == side) & ((self._rows.flags[:i] & (SYN | RST)) == 0)

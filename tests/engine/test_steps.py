@@ -148,6 +148,22 @@ def test_retransmissions_are_marked() -> None:
     assert [k for k, one in enumerate(steps) if one.retransmission] == [1, 6, 9]
 
 
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("A > PA x+1 (4) ack y+1 \n A > PA x+1 (4) ack y+1", "sent before: a retransmission"),
+        ("A > PA x+1 (4) ack y+1 id 9 \n A > PA x+1 (4) ack y+1 id 9", "the same IP packet again: a copy"),
+        ("A > PA x+1 (4) ack y+1 id 0 \n A > PA x+1 (4) ack y+1 id 0", "sent before: a retransmission"),
+        ("A > PA x+1 (4) ack y+1 \n B > A y+1 ack x+5 \n A > A x+4 ack y+1", "a keep-alive (RFC 9293 §3.8.4)"),
+        ("A > PA x+1 (4) ack y+1 \n B > A y+1 ack x+5 win 0 \n A > A x+4 ack y+1", "a probe of the closed window"),
+    ],
+)
+def test_why_a_number_comes_again(lines: str, words: str) -> None:
+    (line,) = inspect_lines(f"open\n{lines}").steps(0)[-1].arithmetic
+    assert line.name == "seq"
+    assert words in line.reason
+
+
 def test_flags_are_spelled_in_the_order_in_which_people_say_them() -> None:
     steps = inspect_lines("A > SEC x\n B > SAE y ack x+1\n A > FPUA x+1 ack y+1").steps(0)
     assert [one.flags for one in steps] == ["SYN,ECE,CWR", "SYN,ECE,ACK", "FIN,PSH,URG,ACK"]
