@@ -155,7 +155,7 @@ class TimeWait:
     #: Which assumption about its length: "linux" (60 s), "rfc" (240 s), ...
     profile: str
     earliest_end_ns: int
-    #: not-captured, expired, reused, reused-early or killed.
+    #: not-captured, expired, reused, reused-early, killed or forgotten.
     outcome: str
 
 

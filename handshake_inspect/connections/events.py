@@ -293,7 +293,23 @@ def _fin_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     # A FIN that was captured after its acknowledgment had been sent before it.
     late = candidate & (row_of(arrival) < fin_row) & (arrival != NEVER)
     when = np.where(late, moment(np.maximum(fin_row, 0), UNBLOCKED, np.arange(len(rows))), arrival)
-    return _first_credible(rows, candidate, when, rows.seq_end == rows.seq, numbers.is_fin, np.zeros_like(late))
+    sent = numbers.is_fin & ~_copies(rows, numbers.is_fin)
+    return _first_credible(rows, candidate, when, rows.seq_end == rows.seq, sent, np.zeros_like(late))
+
+
+def _copies(rows: ConnectionRows, mask: Mask) -> Mask:
+    """Mark the rows among `mask` that the network doubled: the same number and IP ID as an earlier one of its end.
+
+    Their sender did not send again, so they tell nothing of what it has heard. An IP ID of 0 tells nothing (RFC 6864).
+    """
+    at = np.flatnonzero(mask & (rows.ip_id != 0))
+    columns = (rows.end[at], rows.ip_id[at], rows.seq[at])
+    order = np.lexsort(columns)
+    copies = np.zeros(len(rows), np.bool_)
+    if len(at):
+        same = np.logical_and.reduce([column[order[1:]] == column[order[:-1]] for column in columns])
+        copies[at[order[1:][same]]] = True
+    return copies
 
 
 def _first_credible(

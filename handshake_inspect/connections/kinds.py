@@ -42,8 +42,8 @@ class Judgement:
     teardown_missing: tuple[str, ...]
     closed_first: str | None
     reset_by: str | None
-    #: (end, ordinal of the event that entered TIME-WAIT, was it killed by an RST).
-    time_wait: tuple[tuple[int, int, bool], ...]
+    #: (end, ordinal of the event that entered TIME-WAIT, how an RST ended it: "killed", "forgotten", None).
+    time_wait: tuple[tuple[int, int, str | None], ...]
 
 
 def judge(shape: Shape) -> Judgement:
@@ -66,7 +66,7 @@ def judge(shape: Shape) -> Judgement:
         closed_first=closing.closed_first(),
         reset_by=_both([_sender(shape, ordinal) for ordinal in closing.resets]),
         time_wait=tuple(
-            (m.end, m.ordinal, _killed(walked, m.end))
+            (m.end, m.ordinal, _cut_short(walked, m.end))
             for m in walked.moves
             # The two ends of a self-connect are one socket.
             if m.after is State.TIME_WAIT and not (m.end == RESPONDER and Fact.SELF_CONNECT in shape.facts)
@@ -92,8 +92,13 @@ def _opens_later(walked: Walk, reset: Move) -> bool:
     return any(m.end == reset.end and m.ordinal > reset.ordinal and m.after in SYNCHRONIZED for m in walked.moves)
 
 
-def _killed(walked: Walk, end: int) -> bool:
-    return any(m.end == end and m.before is State.TIME_WAIT and m.event is Event.RECEIVE_RST for m in walked.moves)
+def _cut_short(walked: Walk, end: int) -> str | None:
+    """Tell how an RST ended TIME-WAIT: it came (RFC 1337), or the end itself sent one and so had no TIME-WAIT any more.
+
+    §3.10.7.4: TIME-WAIT acknowledges what comes; only an end without a connection answers with an RST (§3.10.7.1).
+    """
+    left = [m.event for m in walked.moves if m.end == end and m.before is State.TIME_WAIT]
+    return {Event.RECEIVE_RST: "killed", Event.SEND_RST: "forgotten"}.get(left[-1]) if left else None
 
 
 # --- opening ---------------------------------------------------------------------------------------------------------

@@ -208,7 +208,7 @@ class Connections(Sequence[Connection]):
         table, restarts = self.verdicts.table, self.verdicts.restarts
         judgement = self.verdicts.judgements[int(table["judgement"][row])]
         found = []
-        for side, _, killed in judgement.time_wait:
+        for side, _, cut_short in judgement.time_wait:
             entered = int(table["time_wait_ns_r" if side else "time_wait_ns_o"][row])
             at = range(*np.searchsorted(restarts["connection"], [row, row + 1]))
             again = tuple(int(restarts["time_ns"][i]) for i in at if restarts["side"][i] == side)
@@ -220,13 +220,17 @@ class Connections(Sequence[Connection]):
                     restarts_ns=again,
                     profile=self.profile,
                     earliest_end_ns=end,
-                    outcome="killed" if killed else self._how_it_ended(row, end),
+                    outcome=self._how_it_ended(row, end, cut_short),
                 )
             )
         return tuple(found)
 
-    def _how_it_ended(self, row: int, end_ns: int) -> str:
-        """What the next connection of the same sockets says about a TIME-WAIT (RFC 9293 §3.6.1, RFC 6191)."""
+    def _how_it_ended(self, row: int, end_ns: int, cut_short: str | None) -> str:
+        """What an RST, or the next connection of the same sockets, says about a TIME-WAIT (§3.6.1, RFC 6191)."""
+        if cut_short == "forgotten" and int(self.verdicts.table["last_ns"][row]) >= end_ns:
+            return "expired"  # the RST, its last segment, only shows that it was over
+        if cut_short is not None:
+            return cut_short
         following = int(self._next_user[row])
         if following == NONE:
             return "not-captured"

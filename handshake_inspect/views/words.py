@@ -62,6 +62,7 @@ TIME_WAIT_OUTCOMES = {
     "reused": "A new connection then reused the ports, as the rules allow.",
     "reused-early": "A new connection then reused the ports earlier than the rules allow.",
     "killed": "An RST killed it before its time (RFC 1337).",
+    "forgotten": "But it had forgotten the connection by then: it sent an RST itself.",
 }
 
 

@@ -40,6 +40,7 @@ class Row:
     raw_seq: int
     raw_ack: int
     ignored_syn: bool
+    ip_id: int | None
     seq: int = 0
     ack: int = 0
 
@@ -128,6 +129,7 @@ class Oracle:
                 one.seq,
                 one.ack,
                 index in ignored,
+                one.ip_id,
             )
             for index, one in enumerate(segments)
         ]
@@ -305,6 +307,11 @@ class Oracle:
     def wrong_answers(self) -> list[Row]:
         return [row for row in self.wrong if row.side == self.peer(0)]
 
+    def _is_copy(self, fin: Row) -> bool:
+        """The network doubled it: an earlier FIN of the same packet number."""
+        same = [r for r in self.of(fin.side) if self._is_fin(r) and r.seq == fin.seq and r.ip_id == fin.ip_id]
+        return bool(fin.ip_id) and same[0] is not fin
+
     # --- the machine ---
 
     def _run(self) -> None:
@@ -456,7 +463,8 @@ class Oracle:
             if fin.index > at.index:
                 self.ends[end].early_acks.append(row)
             else:
-                repeats = [r.index for r in self.of(end) if self._is_fin(r) and r.index > at.index]
+                fins = [r for r in self.of(end) if self._is_fin(r) and not self._is_copy(r)]
+                repeats = [r.index for r in fins if r.index > at.index]
                 found += self._believe(Event.RECEIVE_ACK_OF_FIN, row.length == 0, repeats, end, at)
         return found
 

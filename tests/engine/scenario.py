@@ -10,7 +10,8 @@
 
 A segment line is: time in seconds (else 1 ms after the line before), sender, `>`, control bits by first letter (`-` for
 none), number, octets in parentheses, then options in any order; `*N` sends it N times. Numbers are sums of letters and
-integers modulo 2**32; x and y are the initial numbers of A and B, chosen by whoever runs the scenario.
+integers modulo 2**32; x and y are the initial numbers of A and B, chosen by whoever runs the scenario. Each segment
+has an IP ID of its own; `id N` gives it this one: with the same one the network has doubled a segment.
 
 Behind `|` stand the states of A and B after the segment: `-` nothing is proven, `.` not looked at, and how it is known:
 `^` sent, `!` acknowledged, `?` assumed, `??` assumed and disproved later, nothing: not looked at. The word `ignored`
@@ -71,6 +72,8 @@ class Segment:
     window: int = 65535
     options: bytes = b""
     timestamps: tuple[int, int] | None = None
+    #: None: one of its own.
+    ip_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -196,6 +199,8 @@ def _segment_lines(text: str, now: int) -> tuple[int, list[Line]]:
             ack = rest.pop(0)
         elif word == "win":
             segment = replace(segment, window=int(rest.pop(0)))
+        elif word == "id":
+            segment = replace(segment, ip_id=int(rest.pop(0)))
         elif word.startswith("*"):
             times = int(word[1:])
         elif word == "ts":
@@ -254,7 +259,7 @@ def table_of(
             "window": one.window,
             "payload_octets": one.octets,
             "ttl": 64,
-            "ip_id": (i + 1) & 0xFFFF,
+            "ip_id": (i + 1) & 0xFFFF if one.ip_id is None else one.ip_id,
             "packet_type": 255,
             "options": options.number(one.options) if one.flags & 2 else 0,
             "has_timestamps": int(one.timestamps is not None),

@@ -658,6 +658,21 @@ RESETS = {
         = A CLOSED SYN-SENT ESTABLISHED FIN-WAIT-1 TIME-WAIT CLOSED
         = time_wait.0.outcome killed
     """,
+    "from TIME-WAIT: the kernel had no room for it and has forgotten the connection": """
+        open
+        A > FA x+1  ack y+1
+        B > A  y+1  ack x+2
+        B > FA y+1  ack x+2  id 7
+        A > A  x+2  ack y+2             | TIME-WAIT!  CLOSED?
+        B > FA y+1  ack x+2  id 7        | TIME-WAIT!  CLOSED?
+        A > R  x+2                      | CLOSED^     CLOSED?
+        = teardown four-way
+        = reset_by -
+        = A CLOSED SYN-SENT ESTABLISHED FIN-WAIT-1 FIN-WAIT-2 TIME-WAIT CLOSED
+        = B LISTEN SYN-RECEIVED ESTABLISHED CLOSE-WAIT LAST-ACK CLOSED
+        = time_wait.0.outcome forgotten
+        = time_wait.0.restarts_ns ()
+    """,
     "data and RST at once: never acknowledged, taken to have worked": """
         open
         A > PA x+1 (10)  ack y+1

@@ -142,7 +142,15 @@ class Recording(Inspector):
             out[key].append(
                 (
                     cell["frame"],
-                    Segment(cell["time_ns"], sender, cell["flags"], cell["seq"], cell["payload_octets"], cell["ack"]),
+                    Segment(
+                        cell["time_ns"],
+                        sender,
+                        cell["flags"],
+                        cell["seq"],
+                        cell["payload_octets"],
+                        cell["ack"],
+                        ip_id=cell["ip_id"],
+                    ),
                 )
             )
         return out

@@ -235,3 +235,34 @@ def time_wait_old_syn(bench: Bench) -> None:
     copy.release()
     reset.wait()
     bench.until(lambda: bench.server.holds("TIME-WAIT", port) == 0, "the RST had ended TIME-WAIT")
+
+
+@CHAPTER.script(
+    "time-wait-overflow",
+    owed(CLIENT_LOST_IT, "forgotten"),
+    look_for=(
+        "Four segments close it, as always. But the client's kernel has no room for TIME-WAIT (tcp_max_tw_buckets): it "
+        "forgets the connection at once, and answers the late FIN with an RST instead of an ACK."
+    ),
+)
+def time_wait_overflow(bench: Bench) -> None:
+    """The kernel has no room for TIME-WAIT: the closing looks ordinary, but a late copy of the FIN is reset."""
+    bench.client.set("tcp_max_tw_buckets", 0)
+    _, client, server = bench.session()
+    bench.echo(client, server)
+    bench.pause()
+    copy = bench.wire.rule("keep first FIN from server")
+    acknowledged = bench.wire.rule("pass first ACK from server")
+    last = bench.wire.rule("pass first ACK from client")
+    client.shutdown()  # after close() the kernel would keep FIN-WAIT-2 in the table of TIME-WAIT, which has no room
+    acknowledged.wait()
+    server.recv()
+    server.close()
+    client.recv()
+    client.close()
+    last.wait()
+    bench.pause()
+    reset = bench.wire.rule("pass first RST from client")
+    copy.release()
+    reset.wait()
+    bench.pause()
