@@ -14,7 +14,7 @@ import numpy as np
 from handshake_inspect.connections.moments import ARRIVED, NEVER, UNBLOCKED_RST, Mask, Rows, moment
 from handshake_inspect.connections.numbers import RANGE, UNKNOWN, Numbers, running_maximum
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
-from handshake_inspect.connections.split import first_of, last_of
+from handshake_inspect.connections.split import first_of, last_of, next_of
 
 
 @dataclass
@@ -102,7 +102,7 @@ def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, whe
 def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
     """Did the peer acknowledge something that the sender of an RST sent only afterwards? Then nothing was reset.
 
-    An injected RST looks so, or one that was lost behind the capture.
+    An injected RST looks so, one that was lost behind the capture, or one that TIME-WAIT ignored.
     """
     speech = (rows.flags & RST) == 0
     last_row = rows.start[1:] - 1
@@ -112,4 +112,21 @@ def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
         peer_side = np.where(rows.self_connect[rows.conn[at]], s, 1 - s)
         finally_acknowledged = np.stack([a[last_row] for a in numbers.acknowledged_by])[peer_side, rows.conn[at]]
         belied |= (rows.side[at] == s) & (finally_acknowledged > np.maximum(sent, UNKNOWN))
-    return belied
+    return belied | _outlived(rows, numbers, at)
+
+
+def _outlived(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
+    """Did TIME-WAIT acknowledge again what came after an RST? Then it had ignored that (RFC 1337)."""
+    sender, receiver = rows.end[at], rows.peer[at]
+    acknowledged = np.stack(numbers.acknowledged_by)
+    over = acknowledged[receiver & 1, at] >= numbers.fin_end[sender]
+    over &= acknowledged[sender & 1, at] >= numbers.fin_end[receiver]
+    outlived = np.zeros(len(at), np.bool_)
+    which = np.flatnonzero(over)
+    if len(which):
+        occupies = (rows.seq_end > rows.seq) & ((rows.flags & RST) == 0)
+        came = next_of(rows.end, occupies, sender[which], at[which])
+        answer = next_of(rows.end, np.ones(len(rows), np.bool_), receiver[which], came)
+        is_ack = (rows.flags[answer] & (SYN | RST | ACK)) == ACK
+        outlived[which] = (came >= 0) & (answer >= 0) & is_ack
+    return outlived

@@ -28,12 +28,12 @@ from handshake_inspect.connections.answers import (
 from handshake_inspect.connections.derived import derive
 from handshake_inspect.connections.events import Events, find_events
 from handshake_inspect.connections.kinds import Judgement, judge
-from handshake_inspect.connections.moments import NEVER, ROW_BITS, row_of
+from handshake_inspect.connections.moments import NEVER, row_of
 from handshake_inspect.connections.numbers import UNKNOWN
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST, SYN, ConnectionRows
 from handshake_inspect.connections.shapes import find_shapes
-from handshake_inspect.connections.split import Split, first_of, last_of
+from handshake_inspect.connections.split import Split, first_of, last_of, next_of
 from handshake_inspect.connections.zeek_sizes import both_ended_ns, reach_octets
 
 Rows = NDArray[np.int64]
@@ -319,19 +319,7 @@ def _restarts(rows: ConnectionRows, waits: Rows) -> RestartTable:
     later = (rows.time_ns[at] > rows.time_ns[began]) | (rows.clock[at] != rows.clock[began])
     again = (began >= 0) & (at > began) & later
     at, owner = at[again], owner[again]
-    answer = _next_of_end(rows, rows.peer[at], at)
+    answer = next_of(rows.end, np.ones(len(rows), np.bool_), rows.peer[at], at)
     refused = (answer >= 0) & ((rows.flags[answer] & RST) != 0)
     at, owner = at[~refused], owner[~refused]
     return RestartTable({"connection": rows.conn[at], "side": owner, "time_ns": rows.time_ns[at]})
-
-
-def _next_of_end(rows: ConnectionRows, end: Rows, after: Rows) -> Rows:
-    """Return the first row of each `end` after each row `after`, -1 if there is none."""
-    concerned = np.zeros(2 * rows.connections, np.bool_)
-    concerned[end] = True
-    own = np.flatnonzero(concerned[rows.end])
-    placed = np.sort(rows.end[own] << ROW_BITS | own)
-    place = np.searchsorted(placed, end << ROW_BITS | after, "right")
-    found = placed[np.minimum(place, len(placed) - 1)] if len(placed) else np.zeros(len(end), np.int64)
-    inside = (place < len(placed)) & (found >> ROW_BITS == end)
-    return np.where(inside, found & ((1 << ROW_BITS) - 1), -1)

@@ -541,7 +541,19 @@ class Oracle:
             return False
         acknowledged = [r.ack for r in self.of(self.peer(row.side)) if r.index in self.counts]
         sent = [r.end for r in self.of(row.side) if r.speaks and r.index < row.index]
-        return bool(acknowledged) and (not sent or max(acknowledged) > max(sent))
+        return (bool(acknowledged) and (not sent or max(acknowledged) > max(sent))) or self._is_outlived(row)
+
+    def _is_outlived(self, row: Row) -> bool:
+        """TIME-WAIT acknowledges what came after it: it had ignored the RST."""
+        sender, receiver = row.side, self.peer(row.side)
+        for closer, other in ((sender, receiver), (receiver, sender)):
+            fin_end = self.fin_end[closer]
+            said = [r.ack for r in self.of(other) if r.index < row.index and r.index in self.counts]
+            if fin_end is None or max(said, default=-SPAN) < fin_end:
+                return False
+        came = next((r for r in self.of(sender) if r.index > row.index and r.speaks and r.length), None)
+        answer = came and next((r for r in self.of(receiver) if r.index > came.index), None)
+        return answer is not None and answer.plain_ack
 
     def _is_last_word(self, row: Row) -> bool:
         return self._last_spoken[row.side] < row.index

@@ -658,6 +658,24 @@ RESETS = {
         = A CLOSED SYN-SENT ESTABLISHED FIN-WAIT-1 TIME-WAIT CLOSED
         = time_wait.0.outcome killed
     """,
+    "in TIME-WAIT, which ignores it and lives on (RFC 1337)": """
+        open
+        B > PA y+1 (4)  ack x+1
+        A > A  x+1  ack y+5
+        A > FA x+1  ack y+5
+        B > A  y+5  ack x+2
+        B > FA y+5  ack x+2  id 9
+        A > A  x+2  ack y+6                 | TIME-WAIT!  CLOSED?
+        B > FA y+5  ack x+2  id 9           | TIME-WAIT!  CLOSED?
+        A > A  x+2  ack y+6                 | TIME-WAIT!  CLOSED?
+        B > R  y+6                          | TIME-WAIT!  CLOSED?   ignored
+        B > PA y+1 (4)  ack x+1             | TIME-WAIT!  CLOSED?   ignored?
+        A > A  x+2  ack y+6                 | TIME-WAIT!  CLOSED?
+        = teardown four-way
+        = reset_by -
+        = A CLOSED SYN-SENT ESTABLISHED FIN-WAIT-1 FIN-WAIT-2 TIME-WAIT
+        = time_wait.0.outcome not-captured
+    """,
     "from TIME-WAIT: the kernel had no room for it and has forgotten the connection": """
         open
         A > FA x+1  ack y+1

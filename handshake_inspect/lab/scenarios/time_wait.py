@@ -216,6 +216,27 @@ def time_wait_killed(bench: Bench) -> None:
 
 
 @CHAPTER.script(
+    "time-wait-protected",
+    owed(FOUR_WAY, "not-captured"),
+    server_outcomes=(owed(CLIENT_LOST_IT, "killed"),),
+    look_for=(
+        "With tcp_rfc1337 the client ignores the RST. A late copy of data proves it: TIME-WAIT still acknowledges what "
+        "comes. At the server's end only the RST is seen (--at server), and nothing there contradicts it."
+    ),
+)
+def time_wait_protected(bench: Bench) -> None:
+    """The same with tcp_rfc1337: the RST is ignored, and TIME-WAIT lives on."""
+    bench.client.set("tcp_rfc1337", 1)
+    data = bench.wire.rule("keep first data from server")
+    port = late_fin(bench)
+    reset = bench.wire.rule("drop first RST from server")
+    data.release()
+    reset.wait()
+    bench.pause()
+    bench.until(lambda: bench.client.holds("TIME-WAIT", port) == 1, "TIME-WAIT was seen to live on")
+
+
+@CHAPTER.script(
     "time-wait-old-syn",
     owed(SERVER_LOST_IT, "killed"),
     look_for=(
