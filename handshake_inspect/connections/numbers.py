@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handshake_inspect.connections.moments import NEVER, Mask, Rows
+from handshake_inspect.connections.moments import NEVER, ROW_BITS, Mask, Rows
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import first_of
 
@@ -62,6 +62,23 @@ def row_before(rows: ConnectionRows, running: Rows) -> Rows:
     same = rows.conn[1:] == rows.conn[:-1]
     before[1:][same] = running[:-1][same]
     return before
+
+
+def next_of_end(rows: ConnectionRows, mask: Mask, end: Rows, after: Rows) -> Rows:
+    """Return the first row of each `end` behind each row `after` for which `mask` holds, -1 if there is none.
+
+    Shape (k,), as `end` and `after`.
+    """
+    concerned = np.zeros(2 * rows.connections, np.bool_)
+    concerned[end] = True
+    own = np.flatnonzero(mask & concerned[rows.end])
+    if not len(own):
+        return np.full(len(end), -1, np.int64)
+    placed = np.sort(rows.end[own] << ROW_BITS | own)
+    place = np.searchsorted(placed, end << ROW_BITS | after, "right")
+    found = placed[np.minimum(place, len(placed) - 1)]
+    inside = (place < len(placed)) & (found >> ROW_BITS == end)
+    return np.where(inside, found & ((1 << ROW_BITS) - 1), -1)
 
 
 def find_numbers(rows: ConnectionRows) -> Numbers:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.connections.moments import ARRIVED, NEVER, UNBLOCKED_RST, Mask, Rows, moment
-from handshake_inspect.connections.numbers import RANGE, UNKNOWN, Numbers, running_maximum
+from handshake_inspect.connections.numbers import RANGE, UNKNOWN, Numbers, next_of_end, running_maximum
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
-from handshake_inspect.connections.split import first_of, last_of, next_of
+from handshake_inspect.connections.split import first_of, last_of
 
 
 @dataclass
@@ -125,8 +125,8 @@ def _outlived(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
     which = np.flatnonzero(over)
     if len(which):
         occupies = (rows.seq_end > rows.seq) & ((rows.flags & RST) == 0)
-        came = next_of(rows.end, occupies, sender[which], at[which])
-        answer = next_of(rows.end, np.ones(len(rows), np.bool_), receiver[which], came)
+        came = next_of_end(rows, occupies, sender[which], at[which])
+        answer = next_of_end(rows, np.ones(len(rows), np.bool_), receiver[which], came)
         is_ack = (rows.flags[answer] & (SYN | RST | ACK)) == ACK
         outlived[which] = (came >= 0) & (answer >= 0) & is_ack
     return outlived

@@ -16,7 +16,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handshake_inspect.connections.moments import ROW_BITS
 from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.table import Table
@@ -147,25 +146,6 @@ def last_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> N
     last = np.full(groups, -1, np.int64)
     last[group[rows]] = rows
     return last
-
-
-def next_of(
-    group: NDArray[np.int64], mask: NDArray[np.bool_], wanted: NDArray[np.int64], after: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the first row of each group `wanted` behind each row `after` for which `mask` holds, -1 if there is none.
-
-    Shape (k,), as `wanted` and `after`.
-    """
-    concerned = np.zeros(int(group.max(initial=-1)) + 1, np.bool_)
-    concerned[wanted] = True
-    rows = np.flatnonzero(mask & concerned[group])
-    if not len(rows):
-        return np.full(len(wanted), -1, np.int64)
-    placed = np.sort(group[rows] << ROW_BITS | rows)
-    place = np.searchsorted(placed, wanted << ROW_BITS | after, "right")
-    found = placed[np.minimum(place, len(placed) - 1)]
-    inside = (place < len(placed)) & (found >> ROW_BITS == wanted)
-    return np.where(inside, found & ((1 << ROW_BITS) - 1), -1)
 
 
 def _begin_rows(stored: StoredRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -29,11 +29,11 @@ from handshake_inspect.connections.derived import derive
 from handshake_inspect.connections.events import Events, find_events
 from handshake_inspect.connections.kinds import Judgement, judge
 from handshake_inspect.connections.moments import NEVER, row_of
-from handshake_inspect.connections.numbers import UNKNOWN
+from handshake_inspect.connections.numbers import UNKNOWN, next_of_end
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST, SYN, ConnectionRows
 from handshake_inspect.connections.shapes import find_shapes
-from handshake_inspect.connections.split import Split, first_of, last_of, next_of
+from handshake_inspect.connections.split import Split, first_of, last_of
 from handshake_inspect.connections.zeek_sizes import both_ended_ns, reach_octets
 
 Rows = NDArray[np.int64]
@@ -319,7 +319,7 @@ def _restarts(rows: ConnectionRows, waits: Rows) -> RestartTable:
     later = (rows.time_ns[at] > rows.time_ns[began]) | (rows.clock[at] != rows.clock[began])
     again = (began >= 0) & (at > began) & later
     at, owner = at[again], owner[again]
-    answer = next_of(rows.end, np.ones(len(rows), np.bool_), rows.peer[at], at)
+    answer = next_of_end(rows, np.ones(len(rows), np.bool_), rows.peer[at], at)
     refused = (answer >= 0) & ((rows.flags[answer] & RST) != 0)
     at, owner = at[~refused], owner[~refused]
     return RestartTable({"connection": rows.conn[at], "side": owner, "time_ns": rows.time_ns[at]})
