@@ -118,9 +118,9 @@ def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
 def _outlived(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
     """Did TIME-WAIT acknowledge again what came after an RST? Then it had ignored that (RFC 1337)."""
     sender, receiver = rows.end[at], rows.peer[at]
-    acknowledged = np.stack(numbers.acknowledged_by)
-    over = acknowledged[receiver & 1, at] >= numbers.fin_end[sender]
-    over &= acknowledged[sender & 1, at] >= numbers.fin_end[receiver]
+    by_originator, by_responder = (acknowledged[at] for acknowledged in numbers.acknowledged_by)
+    over = np.where(receiver & 1, by_responder, by_originator) >= numbers.fin_end[sender]
+    over &= np.where(sender & 1, by_responder, by_originator) >= numbers.fin_end[receiver]
     outlived = np.zeros(len(at), np.bool_)
     which = np.flatnonzero(over)
     if len(which):
