@@ -42,9 +42,9 @@ from handshake_inspect.connections.moments import (
     row_of,
     source_of,
 )
-from handshake_inspect.connections.numbers import RANGE, UNKNOWN, Numbers, find_numbers
+from handshake_inspect.connections.numbers import RANGE, UNKNOWN, Numbers, find_numbers, next_of_end
 from handshake_inspect.connections.resets import Resets, find_resets
-from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import last_of
 from handshake_inspect.tcp.states import Event
 
@@ -269,6 +269,7 @@ def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     candidate = numbers.ack_counts & opened[receiver] & (rows.ack >= 1)
     # §3.10.7.4, first: a segment before the window is not acceptable, its ACK is not looked at.
     candidate &= is_syn | (rows.seq >= 1)
+    candidate &= ~_refused(rows, numbers)
     # An end that sent a SYN-ACK had not been acknowledged then (simultaneous open: the SYN-ACKs cross).
     crossing = np.where((numbers.bare_syn_row >= 0) & (numbers.syn_ack_row >= 0), numbers.syn_ack_row, -1)
     held = is_syn & (crossing[receiver] > index)
@@ -284,6 +285,28 @@ def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     news.assumed &= news.moment < shown
     news.moment, news.proven = np.minimum(news.moment, shown), np.minimum(news.proven, shown)
     return news
+
+
+def _refused(rows: ConnectionRows, numbers: Numbers) -> Mask:
+    """Mark third segments that opened nothing: an RST without ACK, at the number they acknowledge, is the answer.
+
+    So an end answers that has no connection for a segment (RFC 9293 §3.5.2), as a listener whose queue is full. Of an
+    ABORT §3.10.5 would allow the same, but the kernels of today set ACK in it.
+    """
+    refused = np.zeros(len(rows), np.bool_)
+    bare = ((rows.flags & (RST | ACK)) == RST) & (rows.side == RESPONDER) & ~rows.self_connect[rows.conn]
+    concerned = np.zeros(rows.connections, np.bool_)
+    concerned[rows.conn[bare]] = True
+    third = concerned[rows.conn] & numbers.ack_counts & (rows.side == ORIGINATOR) & ((rows.flags & (SYN | RST)) == 0)
+    at = np.flatnonzero(third & (rows.seq_end == rows.seq) & (rows.seq == numbers.syn_end[rows.end]))
+    every = np.ones(len(rows), np.bool_)
+    answer = next_of_end(rows, every, rows.peer[at], at)
+    goes_on = next_of_end(rows, every, rows.end[at], at)
+    spoke = numbers.ack_row[rows.peer[at]]
+    is_answer = (answer >= 0) & bare[answer] & (rows.seq[answer] == rows.ack[at])
+    is_all = ((goes_on < 0) | (goes_on > answer)) & ((spoke < 0) | (spoke > answer))
+    refused[at[is_answer & is_all]] = True
+    return refused
 
 
 def _fin_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> _News:

@@ -448,7 +448,7 @@ class Oracle:
         found: list[tuple[Event, str]] = []
         opened = self.known[end] or (end == 1 and self.proves_syn_ack is not None)
         crossing = self.syn_ack[end] if self.bare[end] else None
-        if opened and row.ack >= 1 and (row.has(SYN) or row.seq >= 1):
+        if opened and row.ack >= 1 and (row.has(SYN) or row.seq >= 1) and not self._is_refused(row):
             soft = row.length == 0 or (row.has(SYN) and crossing is not None)
             repeats = [r.index for r in self.syns[end] if r.index > at.index]
             crosses = row.has(SYN) and crossing is not None and crossing.index > row.index
@@ -467,6 +467,18 @@ class Oracle:
                 repeats = [r.index for r in fins if r.index > at.index]
                 found += self._believe(Event.RECEIVE_ACK_OF_FIN, row.length == 0, repeats, end, at)
         return found
+
+    def _is_refused(self, row: Row) -> bool:
+        """A third segment that found no connection: all that its receiver says is an RST without ACK at its number."""
+        if self.self_connect or row.side != 0 or row.length or row.seq != self.syn_end[0] or row.has(SYN):
+            return False
+        answer = next((r for r in self.of(1) if r.index > row.index), None)
+        if answer is None or answer.flags & (RST | ACK) != RST or answer.seq != row.ack:
+            return False
+        between = any(row.index < r.index < answer.index for r in self.of(0))
+        return not between and not any(
+            r.plain_ack and r.index in self.counts and r.index < answer.index for r in self.of(1)
+        )
 
     def _believe(self, event: Event, soft: bool, repeats: list[int], end: int, at: Row) -> list[tuple[Event, str]]:
         if not soft:

@@ -658,6 +658,31 @@ RESETS = {
         = A CLOSED SYN-SENT ESTABLISHED FIN-WAIT-1 TIME-WAIT CLOSED
         = time_wait.0.outcome killed
     """,
+    "to the third segment: the listener has no room for the connection": """
+        A > S  x
+        B > SA y    ack x+1
+        A > A  x+1  ack y+1     | ESTABLISHED!  SYN-RECEIVED!
+        B > R  y+1              | CLOSED?       CLOSED^
+        = handshake abandoned
+        = teardown none
+        = A CLOSED SYN-SENT ESTABLISHED CLOSED
+        = B LISTEN SYN-RECEIVED CLOSED
+    """,
+    "with ACK after the third segment: an ABORT of what was open": """
+        open
+        B > RA y+1  ack x+1     | CLOSED?       CLOSED^
+        = handshake three-way
+        = teardown aborted
+        = B LISTEN SYN-RECEIVED ESTABLISHED CLOSED
+    """,
+    "without ACK to data: what was open may have been lost since (Figure 10)": """
+        open
+        A > PA x+1 (4)  ack y+1
+        B > R  y+1
+        = handshake three-way
+        = teardown aborted
+        = B LISTEN SYN-RECEIVED ESTABLISHED CLOSED
+    """,
     "in TIME-WAIT, which ignores it and lives on (RFC 1337)": """
         open
         B > PA y+1 (4)  ack x+1

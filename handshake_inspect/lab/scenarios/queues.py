@@ -85,6 +85,29 @@ def accept_queue_overflow(bench: Bench) -> None:
 
 
 @CHAPTER.script(
+    "accept-queue-overflow-reset",
+    (
+        Verdict("abandoned", "none", None, (*OPENED_ACTIVELY, "CLOSED"), ("LISTEN", "SYN-RECEIVED", "CLOSED")),
+        OPENED,
+        OPENED,
+    ),
+    look_for=(
+        "The RST has no ACK bit: it is the answer to a segment for which there is no connection (RFC 9293 §3.5.2), not "
+        "an ABORT. connect() had returned 0, and the first recv() fails with ECONNRESET."
+    ),
+)
+def accept_queue_overflow_reset(bench: Bench) -> None:
+    """The same with tcp_abort_on_overflow: an RST answers the third segment that finds the queue full."""
+    bench.server.set("tcp_syncookies", 0)
+    bench.server.set("tcp_abort_on_overflow", 1)
+    reset = bench.wire.rule("pass first RST from server")
+    _, late = third_segment_too_late(bench)
+    reset.wait()
+    with failing("ECONNRESET"):
+        late.recv()
+
+
+@CHAPTER.script(
     "syn-cookie",
     OPENED,
     look_for=(
@@ -137,8 +160,9 @@ def syn_cookie_rescued(bench: Bench) -> None:
         OPENED,
     ),
     look_for=(
-        "For the client the connection is open; the server has never heard of it, and no timer of either end would "
-        "tell: without keep-alive the client would wait for ever."
+        "For the client the connection is open, and without keep-alive it would wait for ever; the server has never "
+        "had it. Its ESTABLISHED? is an assumption that no segment contradicts: a server that lost an open connection "
+        "in a crash would answer just so (RFC 9293 Figure 10)."
     ),
 )
 def syn_cookie_vanished(bench: Bench) -> None:
