@@ -47,16 +47,17 @@ def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
     last_word = last_of(rows.end, (rows.flags & RST) == 0, 2 * rows.connections)[sender] < at
     refuses = _refuses_only(rows, numbers, at)
     belied = _belied(rows, numbers, at) & ~last_word & ~refuses
-    exact = (acknowledged == UNKNOWN) | (acknowledged == seq)
+    # A SYN-ACK with a wrong number names what it expects all the same.
+    wrong = numbers.wrong_syn_ack_row[receiver]
+    named = (acknowledged == UNKNOWN) & (wrong >= 0) & (wrong < at)
+    # Of an end that has only sent its SYN, RCV.NXT of the receiver is known: what is not there refuses another SYN.
+    exact = ((acknowledged == UNKNOWN) & (named | ~refuses)) | (acknowledged == seq)
     when = np.where(exact & ~belied, moment(at, ARRIVED, at), NEVER)
     ahead = np.flatnonzero((acknowledged != UNKNOWN) & (seq > acknowledged) & last_word)
     assumed = _catch_up(rows, numbers, at, ahead, when)
     # §3.5.3: in SYN-SENT an RST is valid if it acknowledges the SYN (or data on it).
     of_syn = ((rows.flags[at] & ACK) != 0) & (numbers.bare_syn_row[receiver] >= 0)
     of_syn &= (rows.ack[at] >= 1) & (rows.ack[at] <= numbers.syn_end[receiver])
-    # A SYN-ACK with a wrong number names what it expects all the same.
-    wrong = numbers.wrong_syn_ack_row[receiver]
-    named = (acknowledged == UNKNOWN) & (wrong >= 0) & (wrong < at)
     return Resets(
         row=at,
         moment=when,

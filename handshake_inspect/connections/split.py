@@ -205,7 +205,7 @@ def boundaries(stored: StoredRows) -> tuple[list[int], list[int]]:
             continue
         before, peer_syn = last_syn[s], last_syn[1 - s]
         last_syn[s] = i
-        if before is not None and look.seq(before) == seq and not look.closing_between(before, i):
+        if before is not None and look.seq(before) == seq and not look.closing_between(before, i, besides=s):
             if before in not_taken:
                 not_taken[i] = None
         elif i == begin:
@@ -264,6 +264,23 @@ class _Lookup:
         self._rows = [np.flatnonzero(side == s) for s in (0, 1)]
         acks = (flags & (ACK | RST)) == ACK
         self._acks = [np.flatnonzero(acks & (side == s)) for s in (0, 1)]
+        self._refusals = [np.append(0, np.cumsum(self._refuses_only(s))) for s in (0, 1)]
+
+    def _refuses_only(self, side: int) -> NDArray[np.bool_]:
+        """Mark the RSTs with which this side only refuses a SYN-ACK of some other SYN (Figure 8, line 5).
+
+        Its own SYN is all it has sent, and SYN-SENT goes on (§3.10.7.3, first). An RST that answers an ACK without SYN
+        ends a connection of its peer's (Figure 9, line 5): what follows is another one.
+        """
+        refuses = np.zeros(len(self._flags), np.bool_)
+        resets = np.flatnonzero((self._side == side) & ((self._flags & (RST | ACK)) == RST))
+        said = _last_before(np.flatnonzero((self._side == side) & ((self._flags & RST) == 0)), resets)
+        heard = _last_before(self._rows[1 - side], resets)
+        beyond = (self._seq[resets].astype(np.int64) - self._seq[said] - 1) % MODULUS
+        only_syn = (said >= 0) & ((self._flags[said] & (SYN | ACK)) == SYN)
+        of_other = (heard < said) | ((self._flags[heard] & (SYN | ACK | RST)) == SYN | ACK)
+        refuses[resets] = only_syn & of_other & (beyond > self._octets[said])
+        return refuses
 
     def syns(self) -> Iterator[tuple[int, int, bool, int, int, int]]:
         """Yield row, side, "is it a SYN-ACK", number, acknowledgment and octets of each SYN."""
@@ -275,9 +292,10 @@ class _Lookup:
         """Return SEG.SEQ of a row."""
         return int(self._seq[row])
 
-    def closing_between(self, a: int, b: int) -> bool:
-        """Is there a FIN or RST from row `a` to before row `b`?"""
-        return bool(self._closing[a] != self._closing[b])
+    def closing_between(self, a: int, b: int, *, besides: int | None = None) -> bool:
+        """Is there a FIN or RST from row `a` to before row `b`, besides RSTs of a side that ended nothing?"""
+        refusals = 0 if besides is None else self._refusals[besides][b] - self._refusals[besides][a]
+        return bool(self._closing[b] - self._closing[a] != refusals)
 
     def both_closed(self, a: int, b: int) -> bool:
         """Have both sides sent a FIN from row `a` to before row `b`?"""
@@ -311,6 +329,11 @@ class _Lookup:
         if spoken and self._ack[acks[spoken - 1]] == self._ack[following]:
             return True
         return not 0 < distance(seq, int(self._ack[following])) <= ACKNOWLEDGES_WITHIN_OCTETS
+
+
+def _last_before(rows: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the last of `rows` before each of `at`, -1 if there is none."""
+    return np.append(-1, rows)[np.searchsorted(rows, at)]
 
 
 def _find_initial_numbers(rows: ConnectionRows) -> None:

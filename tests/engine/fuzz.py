@@ -87,8 +87,18 @@ def _open(talk: Talk, a: str) -> bool:
     """Open by one of the ways; False if nothing can follow."""
     b = other(a)
     way = talk.rng.choices(
-        ("three-way", "simultaneous", "refused", "unanswered", "half-open", "abandoned", "fast-open", "mid-stream"),
-        (60, 8, 4, 3, 4, 4, 5, 12),
+        (
+            "three-way",
+            "simultaneous",
+            "refused",
+            "unanswered",
+            "half-open",
+            "abandoned",
+            "fast-open",
+            "mid-stream",
+            "old-duplicate",
+        ),
+        (60, 8, 4, 3, 4, 4, 5, 12, 4),
     )[0]
     if way == "mid-stream":
         talk.next = {end: talk.isn[end] + talk.rng.randrange(1, 1000) for end in "AB"}
@@ -111,6 +121,12 @@ def _open(talk: Talk, a: str) -> bool:
             talk.hear(end)
             talk.say(end, SYN)
         return True
+    if way == "old-duplicate":  # Figure 8: its SYN-ACK is refused, and the SYN goes again, or has been under way
+        old = (talk.isn[a] - talk.rng.choice((9, 1000, 1 << 31))) % MODULUS
+        talk.said.append(Segment(0, b, SYN | ACK, talk.rng.randrange(MODULUS), 0, old))
+        talk.said.append(Segment(0, a, RST, old, 0, 0))
+        if talk.rng.random() < 0.7:
+            talk.again(a, SYN)
     if data_on_syn and talk.rng.random() < 0.4:
         talk.next[a] -= data_on_syn  # declined
     talk.say(b, SYN)

@@ -530,6 +530,8 @@ class Oracle:
         reached = self.ends[receiver].acknowledged
         if self._is_belied(row):
             return "never"
+        if reached is None and self._is_refusal(row):  # RCV.NXT follows the SYN, or what a wrong SYN,ACK says
+            return "now" if any(r.side == receiver and r.index < row.index for r in self.wrong) else "never"
         if reached is None or reached == row.seq:
             return "now"
         if row.seq < reached or not self._is_last_word(row):
@@ -713,7 +715,7 @@ def split(segments: Sequence[Segment]) -> list[tuple[int, int, set[int]]]:
         before, other = syn_of.get(one.sender), syn_of.get(peer)
         syn_of[one.sender] = i
         begin = begins[-1]
-        if before is not None and segments[before].seq == one.seq and not _closed_between(segments, before, i):
+        if before is not None and segments[before].seq == one.seq and not _closed_since_syn(segments, before, i):
             if before in ignored:
                 ignored.add(i)
             continue
@@ -743,6 +745,21 @@ def split(segments: Sequence[Segment]) -> list[tuple[int, int, set[int]]]:
 
 def _closed_between(segments: Sequence[Segment], a: int, b: int) -> bool:
     return any(one.flags & (FIN | RST) for one in segments[a:b])
+
+
+def _closed_since_syn(segments: Sequence[Segment], syn: int, i: int) -> bool:
+    """As before, but for a bare RST with a number that is not the SYN's, in answer to a SYN,ACK: SYN-SENT goes on."""
+    sender, number, silent, heard = segments[syn].sender, segments[syn].seq, True, SYN | ACK
+    for one in segments[syn + 1 : i]:
+        if one.flags & (FIN | RST):
+            own = one.sender == sender and silent and one.flags & (RST | ACK) == RST
+            if not own or heard != SYN | ACK or 1 <= (one.seq - number) % MODULUS <= 1 + segments[syn].octets:
+                return True
+        elif one.sender == sender:
+            silent = False
+        if one.sender != sender:
+            heard = one.flags & (SYN | ACK | RST)
+    return False
 
 
 def _answers_another(segments: Sequence[Segment], begin: int, answer: int) -> bool:

@@ -55,6 +55,35 @@ FIGURES = {
         = A CLOSED SYN-SENT ESTABLISHED
         = B LISTEN SYN-RECEIVED LISTEN SYN-RECEIVED ESTABLISHED
     """,
+    # As Linux does it: the RST leaves SYN-SENT as it is, and the same SYN goes again at once.
+    "8: recovery from an old duplicate SYN, captured at A, the SYN goes again": """
+        let z = y-100
+        A > S  x                      | SYN-SENT^     LISTEN?
+        B > SA z    ack x-9           | SYN-SENT^     SYN-RECEIVED!  ignored
+        A > R  x-9                    | SYN-SENT^     LISTEN?
+        A > S  x                      | SYN-SENT^     LISTEN?
+        B > SA y    ack x+1           | SYN-SENT^     SYN-RECEIVED!
+        A > A  x+1  ack y+1           | ESTABLISHED!  ESTABLISHED?
+        = handshake three-way
+        = handshake.syn_retransmissions 1
+        = handshake.rtt_ambiguous True
+        = teardown open
+        = reset_by -
+        = A CLOSED SYN-SENT ESTABLISHED
+        = B LISTEN SYN-RECEIVED LISTEN SYN-RECEIVED ESTABLISHED
+    """,
+    # The same with nothing of B captured: the number of the RST alone says that it is not about A's SYN.
+    "8: recovery from an old duplicate SYN, only what A sends is captured": """
+        A > S  x                      | SYN-SENT^     .
+        A > R  x-9                    | SYN-SENT^     .
+        A > S  x                      | SYN-SENT^     .
+        A > A  x+1  ack y+1           | ESTABLISHED!  ESTABLISHED?
+        = handshake partial
+        = handshake.syn_retransmissions 1
+        = handshake.missing syn-ack
+        = teardown open
+        = A CLOSED SYN-SENT ESTABLISHED
+    """,
     # Captured at B: the duplicate comes first, and no number in it says that it is old; it is a connection that A
     # abandons. A's SYN-SENT of lines 4 and 5 (of the newer SYN, still under way) cannot be seen.
     "8: recovery from an old duplicate SYN, captured at B": """
@@ -95,6 +124,22 @@ FIGURES = {
         = handshake unanswered
         = A CLOSED SYN-SENT
         = B -
+    """,
+    # The capture begins after the crash: B's ACK and A's RST are the end of the old connection all the same.
+    "9: half-open connection discovery, the old connection not captured": """
+        A > S  x+300
+        B > A  y+1  ack x+1
+        A > R  x+1
+        = handshake unanswered
+        ---
+        let p = y+77
+        A > S  x+300                  | SYN-SENT^     LISTEN?
+        B > SA p    ack x+301         | SYN-SENT^     SYN-RECEIVED!
+        A > A  x+301  ack p+1         | ESTABLISHED!  ESTABLISHED?
+        = handshake three-way
+        = handshake.syn_retransmissions 0
+        = A CLOSED SYN-SENT ESTABLISHED
+        = B LISTEN SYN-RECEIVED ESTABLISHED
     """,
     # The connection is older than the capture; A has crashed, and is heard only by its RST: nothing is proven before.
     "10: active side causes half-open connection discovery": """
