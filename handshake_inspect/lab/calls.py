@@ -258,6 +258,10 @@ class RecordedSocket:
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s, f"TCP_KEEPINTVL, {interval_s} s")
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, count, f"TCP_KEEPCNT, {count}")
 
+    def cork(self) -> None:
+        """Send no segment that is not full until the direction is closed (tcp(7)): the FIN then carries the rest."""
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1, "TCP_CORK, 1")
+
     def shutdown(self) -> None:
         """Close the sending direction only."""
         self.call("shutdown", "SHUT_WR", lambda: self.real.shutdown(socket.SHUT_WR), spell_none)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handshake_inspect.lab.scenarios import echoes, fast_open, idle, large, losses, openings, order, queues, time_wait
+from handshake_inspect.lab.scenarios import (
+    closings,
+    echoes,
+    fast_open,
+    idle,
+    large,
+    losses,
+    openings,
+    order,
+    queues,
+    time_wait,
+)
 from handshake_inspect.lab.scenarios.scenario import Scenario
 from handshake_inspect.lab.scenarios.unix import UNIX
 from handshake_inspect.lab.world import LabError
@@ -14,6 +25,7 @@ CHAPTERS = (
     openings.CHAPTER,
     losses.CHAPTER,
     order.CHAPTER,
+    closings.CHAPTER,
     queues.CHAPTER,
     fast_open.CHAPTER,
     idle.CHAPTER,
