@@ -227,6 +227,12 @@ class RecordedSocket:
         received: bytes = self.call("recv", str(octets), lambda: self.real.recv(octets), spell_octets)
         return received
 
+    def peek(self) -> bytes:
+        """Look at what is there, and leave it unread."""
+        arguments = f"{RECV_OCTETS}, MSG_PEEK"
+        seen: bytes = self.call("recv", arguments, lambda: self.real.recv(RECV_OCTETS, socket.MSG_PEEK), spell_octets)
+        return seen
+
     def sendto(self, octets: bytes, address: SocketAddress) -> None:
         """Send one datagram."""
         arguments = f"{spell_octets(octets)}, {spell_address(address)}"

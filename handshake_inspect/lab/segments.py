@@ -10,6 +10,8 @@ import socket
 import struct
 from dataclasses import dataclass
 
+from handshake_inspect.tcp.seqnum import MODULUS
+
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
 #: Control bits of octet 13 of the TCP header, lowest first (RFC 9293 §3.1).
@@ -30,6 +32,13 @@ class Segment:
     ack: int
     flags: int
     payload: bytes
+    #: The whole Ethernet frame.
+    frame: bytes
+
+    @property
+    def end(self) -> int:
+        """SEG.SEQ + SEG.LEN: the number behind it."""
+        return (self.seq + len(self.payload) + bool(self.flags & SYN) + bool(self.flags & FIN)) % MODULUS
 
     @property
     def kind(self) -> str:
@@ -48,6 +57,20 @@ class Segment:
         return ",".join(name for number, name in enumerate(CONTROL_BITS) if self.flags >> number & 1)
 
 
+def forged(model: Segment, flags: str, *, seq: int) -> bytes:
+    """Return a frame that its sender never sent: like `model`, without options or payload, with other numbers.
+
+    `flags`: Scapy's letters for the control bits.
+    """
+    from scapy.layers.inet import IP, TCP
+    from scapy.layers.l2 import Ether
+
+    frame = Ether(model.frame)
+    ip, tcp = frame[IP], frame[TCP]
+    segment = TCP(sport=tcp.sport, dport=tcp.dport, flags=flags, seq=seq % MODULUS)
+    return bytes(Ether(src=frame.src, dst=frame.dst) / IP(src=ip.src, dst=ip.dst) / segment)
+
+
 def segment_of(frame: bytes) -> Segment | None:
     """Return the TCP segment in an Ethernet frame; None if it carries something else."""
     found = transport_of(frame)
@@ -63,7 +86,7 @@ def segment_of(frame: bytes) -> Segment | None:
         size = int.from_bytes(packet[4:6])
     source, destination = (socket.inet_ntop(family, address) for address in addresses)
     payload = header[(offset >> 4) * 4 : size or None]  # short frames are padded; 0 is a length that did not fit
-    return Segment((source, source_port), (destination, destination_port), seq, ack, flags, payload)
+    return Segment((source, source_port), (destination, destination_port), seq, ack, flags, payload, frame)
 
 
 def ports_of(frame: bytes) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from handshake_inspect.lab.scenarios import (
     openings,
     order,
     queues,
+    resets,
     time_wait,
 )
 from handshake_inspect.lab.scenarios.scenario import Scenario
@@ -26,6 +27,7 @@ CHAPTERS = (
     losses.CHAPTER,
     order.CHAPTER,
     closings.CHAPTER,
+    resets.CHAPTER,
     queues.CHAPTER,
     fast_open.CHAPTER,
     idle.CHAPTER,
