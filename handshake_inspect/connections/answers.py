@@ -110,7 +110,7 @@ class GapTable(Table):
     }
 
 
-AT_NEXT, OF_SYN, NOT_OF_SYN, UNCHECKED, OLD, AHEAD, CAUGHT_UP, LAST_WORD, BELIED = range(9)
+AT_NEXT, OF_SYN, NOT_OF_SYN, UNCHECKED, OLD, AHEAD, CAUGHT_UP, LAST_WORD, BELIED, ELSEWHERE = range(10)
 
 #: Reasons of `ResetTable.reason`; {n} is the distance in octets.
 RESET_REASONS = {
@@ -122,6 +122,7 @@ RESET_REASONS = {
     AHEAD: "its number is {n} above the next one expected: at most a challenge ACK (RFC 5961 §3.2)",
     CAUGHT_UP: "its number was {n} ahead of what was acknowledged, and was reached later",
     BELIED: "its sender went on and was acknowledged: it never arrived, or was ignored (an injected one looks so)",
+    ELSEWHERE: "its sender went on from another number: it was not at the next one expected (RFC 9293 §3.10.7.4)",
     LAST_WORD: "it follows its sender's last segment and the peer is silent from then on: taken to have worked",
 }
 

@@ -2,7 +2,8 @@
 
 At exactly A of its receiver, or with A unknown, it takes effect. Below A it is old. Above, it waits until A equals it,
 if it is its sender's last word; if the receiver is silent from then on, it is assumed to have worked (data that is
-followed by an RST is never acknowledged). If its sender goes on and is acknowledged, nothing was reset.
+followed by an RST is never acknowledged). If its sender goes on and is acknowledged, nothing was reset; likewise if it
+goes on, A is unknown, and the RST is not at the number that its sender had reached.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Resets:
     assumed: Mask
     #: Its sender went on, and the receiver acknowledged it: it had no effect.
     belied: Mask
+    #: A is unknown, but its sender went on from another number than that of the RST.
+    elsewhere: Mask
     #: Its sender gave up its own connection with it.
     ends_sender: Mask
 
@@ -46,12 +49,15 @@ def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
     )
     last_word = last_of(rows.end, (rows.flags & RST) == 0, 2 * rows.connections)[sender] < at
     refuses = _refuses_only(rows, numbers, at)
-    belied = _belied(rows, numbers, at) & ~last_word & ~refuses
+    sent = _sent_before(rows, at)
+    belied = _belied(rows, numbers, at, sent) & ~last_word & ~refuses
     # A SYN-ACK with a wrong number names what it expects all the same.
     wrong = numbers.wrong_syn_ack_row[receiver]
     named = (acknowledged == UNKNOWN) & (wrong >= 0) & (wrong < at)
     # Of an end that has only sent its SYN, RCV.NXT of the receiver is known: what is not there refuses another SYN.
-    exact = ((acknowledged == UNKNOWN) & (named | ~refuses)) | (acknowledged == seq)
+    unknown = (acknowledged == UNKNOWN) & (named | ~refuses)
+    elsewhere = unknown & ~last_word & ~named & (sent != UNKNOWN) & (sent != seq)
+    exact = (unknown & ~elsewhere) | (acknowledged == seq)
     when = np.where(exact & ~belied, moment(at, ARRIVED, at), NEVER)
     ahead = np.flatnonzero((acknowledged != UNKNOWN) & (seq > acknowledged) & last_word)
     assumed = _catch_up(rows, numbers, at, ahead, when)
@@ -65,6 +71,7 @@ def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
         of_syn=of_syn,
         assumed=assumed,
         belied=belied,
+        elsewhere=elsewhere,
         ends_sender=(last_word | (when != NEVER)) & ~refuses,
     )
 
@@ -100,19 +107,24 @@ def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, whe
     return assumed
 
 
-def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
+def _sent_before(rows: ConnectionRows, at: Rows) -> Rows:
+    """Return the number that the sender of each RST had reached, UNKNOWN if nothing of it was captured before."""
+    speech = (rows.flags & RST) == 0
+    sent = [running_maximum(rows, rows.seq_end, speech & (rows.side == s))[at] for s in (ORIGINATOR, RESPONDER)]
+    return np.maximum(np.where(rows.side[at] == RESPONDER, sent[RESPONDER], sent[ORIGINATOR]), UNKNOWN)
+
+
+def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows, sent: Rows) -> Mask:
     """Did the peer acknowledge something that the sender of an RST sent only afterwards? Then nothing was reset.
 
     An injected RST looks so, one that was lost behind the capture, or one that TIME-WAIT ignored.
     """
-    speech = (rows.flags & RST) == 0
     last_row = rows.start[1:] - 1
     belied = np.zeros(len(at), np.bool_)
     for s in (ORIGINATOR, RESPONDER):
-        sent = running_maximum(rows, rows.seq_end, speech & (rows.side == s))[at]
         peer_side = np.where(rows.self_connect[rows.conn[at]], s, 1 - s)
         finally_acknowledged = np.stack([a[last_row] for a in numbers.acknowledged_by])[peer_side, rows.conn[at]]
-        belied |= (rows.side[at] == s) & (finally_acknowledged > np.maximum(sent, UNKNOWN))
+        belied |= (rows.side[at] == s) & (finally_acknowledged > sent)
     return belied | _outlived(rows, numbers, at)
 
 

@@ -13,6 +13,7 @@ from handshake_inspect.connections.answers import (
     AT_NEXT,
     BELIED,
     CAUGHT_UP,
+    ELSEWHERE,
     LAST_WORD,
     NONE,
     NOT_OF_SYN,
@@ -285,16 +286,17 @@ def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
             resets.belied & (resets.of_syn | (expected == UNKNOWN) | (seq == expected)),
             syn_sent & resets.of_syn,
             syn_sent,
+            resets.elsewhere,
             expected == UNKNOWN,
             seq == expected,
             seq < expected,
             resets.assumed,
             resets.moment != NEVER,
         ],
-        [BELIED, OF_SYN, NOT_OF_SYN, UNCHECKED, AT_NEXT, OLD, LAST_WORD, CAUGHT_UP],
+        [BELIED, OF_SYN, NOT_OF_SYN, ELSEWHERE, UNCHECKED, AT_NEXT, OLD, LAST_WORD, CAUGHT_UP],
         AHEAD,
     )
-    valid = np.array([1, 1, 0, -1, 0, 0, 1, -1, -1])[reason]
+    valid = np.array([1, 1, 0, -1, 0, 0, 1, -1, -1, 0])[reason]
     return ResetTable(
         {
             "connection": rows.conn[at],

@@ -532,7 +532,11 @@ class Oracle:
             return "never"
         if reached is None and self._is_refusal(row):  # RCV.NXT follows the SYN, or what a wrong SYN,ACK says
             return "now" if any(r.side == receiver and r.index < row.index for r in self.wrong) else "never"
-        if reached is None or reached == row.seq:
+        if reached is None:
+            sent = [r.end for r in self.of(row.side) if r.speaks and r.index < row.index]
+            goes_on = not self._is_last_word(row)
+            return "never" if goes_on and sent and row.seq != max(sent) else "now"
+        if reached == row.seq:
             return "now"
         if row.seq < reached or not self._is_last_word(row):
             return "never"

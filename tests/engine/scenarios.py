@@ -566,6 +566,18 @@ RESETS = {
         = teardown open
         = B LISTEN SYN-RECEIVED ESTABLISHED
     """,
+    # RFC 5961 §3: it would have had to be at x+1.
+    "of an end of which only its own segments were captured, and which goes on": """
+        A > S  x
+        A > A  x+1      ack y+1
+        A > R  x+1001           | ESTABLISHED!  ESTABLISHED?  ignored
+        A > PA x+1 (5)  ack y+1
+        A > FA x+6      ack y+1 | FIN-WAIT-1^   ESTABLISHED?
+        = teardown partial
+        = reset_by -
+        = A CLOSED SYN-SENT ESTABLISHED FIN-WAIT-1
+        = resets.0.valid False
+    """,
     "in SYN-RECEIVED after simultaneous open": """
         A > S  x
         B > S  y
