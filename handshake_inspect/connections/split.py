@@ -3,8 +3,9 @@
 In: rows of whole conversations (`StoredRows`), sorted by conversation and capture order. Out: `ConnectionRows` with
 roles, initial sequence numbers and unwrapped relative numbers.
 
-A SYN without ACK can begin another connection; so can, after a FIN or RST, a SYN-ACK that answers none of the SYNs so
-far. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say what else a SYN may be; `boundaries` has the rules.
+A SYN without ACK can begin another connection; so can a SYN-ACK that answers none of the SYNs so far, after both FINs
+or where its sender alone was captured. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say what else a SYN
+may be; `boundaries` has the rules.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ def _begin_rows(stored: StoredRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     answers = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN | ACK)
     closing = np.append(0, np.cumsum((flags & (FIN | RST)) != 0))
     late = answers[closing[answers] > closing[first_row][np.searchsorted(first_row, answers, "right") - 1]]
-    undecided = np.unique(conversation[np.concatenate([open_question, late])])
+    undecided = np.unique(conversation[np.concatenate([open_question, late, answers[1:][_differ(stored, answers)]])])
     for one in undecided:
         at = np.searchsorted(conversation[first_row], one)
         a = int(first_row[at])
@@ -185,6 +186,13 @@ def _repeats(stored: StoredRows, bare: NDArray[np.int64]) -> NDArray[np.bool_]:
     return repeats
 
 
+def _differ(stored: StoredRows, answers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Has each SYN-ACK but the first another initial number than the one before it in its conversation?"""
+    same, seq = stored["conversation"][answers], stored["seq"][answers]
+    differ: NDArray[np.bool_] = (same[1:] == same[:-1]) & (seq[1:] != seq[:-1])
+    return differ
+
+
 def boundaries(stored: StoredRows) -> tuple[list[int], list[int]]:
     """Decide for each SYN of one conversation what it is.
 
@@ -198,7 +206,8 @@ def boundaries(stored: StoredRows) -> tuple[list[int], list[int]]:
     last_syn: list[int | None] = [None, None]
     for i, s, is_answer, seq, ack, octets in look.syns():
         if is_answer:
-            if look.both_closed(begin, i) and not opening.knows(s, seq, ack) and look.next_acknowledges(i, s, seq):
+            again = look.both_closed(begin, i) and not opening.knows(s, seq, ack) and look.next_acknowledges(i, s, seq)
+            if again or (look.is_alone(s) and opening.is_another_answer(s, seq, ack)):
                 new.append(i)  # the sockets are used again, and the SYN was not captured
                 begin, opening = i, _Opening()
             opening.add(s, seq, octets, ack)
@@ -244,6 +253,10 @@ class _Opening:
         """Has a SYN-ACK of side `by` acknowledged the SYN with this number?"""
         return (seq + 1) % MODULUS in self._acknowledged[by]
 
+    def is_another_answer(self, side: int, seq: int, ack: int) -> bool:
+        """Has this side sent SYN-ACKs, but none with this number nor for this SYN?"""
+        return bool(self._acknowledged[side]) and seq not in self._numbers[side] and ack not in self._acknowledged[side]
+
     def knows(self, side: int, seq: int, ack: int) -> bool:
         """Does a SYN-ACK belong to these SYNs, by its number or by its acknowledgment?"""
         if seq in self._numbers[side] or (ack - 1) % MODULUS in self._numbers[1 - side]:
@@ -287,6 +300,10 @@ class _Lookup:
         at = np.flatnonzero((self._flags & (SYN | RST)) == SYN)
         columns = (self._side[at], (self._flags[at] & ACK) != 0, self._seq[at], self._ack[at], self._octets[at])
         return zip(at.tolist(), *(column.tolist() for column in columns), strict=True)
+
+    def is_alone(self, side: int) -> bool:
+        """Was nothing of the other side captured?"""
+        return len(self._rows[1 - side]) == 0
 
     def seq(self, row: int) -> int:
         """Return SEG.SEQ of a row."""

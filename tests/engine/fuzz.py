@@ -52,7 +52,11 @@ def conversation(rng: random.Random) -> tuple[list[Segment], Ends]:
     segments: list[Segment] = []
     while not segments:
         segments = _incarnations(rng)
-    return _timed(_damaged(rng, segments)), Ends()
+    segments = _damaged(rng, segments)
+    if rng.random() < 0.06:  # a capture of one direction only
+        sender = rng.choice([one.sender for one in segments])
+        segments = [one for one in segments if one.sender == sender]
+    return _timed(segments), Ends()
 
 
 def honest_conversation(rng: random.Random) -> tuple[list[Segment], Ends]:

@@ -769,6 +769,10 @@ def _closed_since_syn(segments: Sequence[Segment], syn: int, i: int) -> bool:
 def _answers_another(segments: Sequence[Segment], begin: int, answer: int) -> bool:
     """A SYN,ACK after both FINs that fits no SYN of this connection, and is acknowledged: its SYN was not captured."""
     one = segments[answer]
+    before = [r for r in segments[begin:answer] if r.flags & (SYN | ACK | RST) == SYN | ACK]
+    if before and all(r.sender == one.sender for r in segments):  # it has only its own numbers to tell by
+        numbers = {r.seq for r in segments[begin:answer] if r.flags & (SYN | RST) == SYN}
+        return one.seq not in numbers and one.ack not in {r.ack for r in before}
     if {r.sender for r in segments[begin:answer] if r.flags & (FIN | RST) == FIN} != {"A", "B"}:
         return False
     for syn in segments[begin:answer]:

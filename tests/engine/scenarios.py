@@ -857,6 +857,18 @@ REUSED = {
         B > A  y+2  ack x+2           | CLOSED?  TIME-WAIT!
         = teardown three-segment
     """,
+    "where only the server was captured: its SYN,ACK has another number, for another SYN": """
+        B > SA y        ack x+1
+        B > A  y+1      ack x+6
+        = handshake partial
+        ---
+        let p = y+77
+        B > SA p        ack x+4001
+        B > SA p        ack x+4001
+        B > PA p+1 (5)  ack x+4006
+        = handshake partial
+        = handshake.syn_ack_retransmissions 1
+    """,
     "after an RST, with the same ISN": """
         open
         A > R  x+1
