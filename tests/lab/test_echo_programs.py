@@ -175,7 +175,6 @@ def ended_by(number: signal.Signals, arguments: list[str]) -> Ended:
 def test_a_signal_ends_the_server_normally(number: signal.Signals) -> None:
     served = in_private_world(ended_by, number, [])
     assert served.code == 0
-    assert "accept() = EINTR" in served.err
     assert served.out == "1 client served, 1 octet echoed; 1 still connected: the kernel closes for us\n"
 
 

@@ -40,7 +40,7 @@ def test_what_is_no_rule_is_said_in_one_line(text: str) -> None:
 
 
 def segment(flags: int, payload: bytes = b"") -> Segment:
-    return Segment(("192.0.2.1", 1), ("192.0.2.2", 2), 5, 6, flags, payload)
+    return Segment(("192.0.2.1", 1), ("192.0.2.2", 2), 5, 6, flags, payload, b"")
 
 
 @pytest.mark.parametrize(

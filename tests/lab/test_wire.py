@@ -142,7 +142,11 @@ def test_a_segment_that_no_host_sent_arrives() -> None:
         held = bench.wire.rule("hold every RST from server")
         with bench.server.inside():
             hardware = hardware_address("server0")
-        packet = Ether(dst=hardware) / IP(src=CLIENT, dst=SERVER) / TCP(sport=999, dport=listener.address[1], flags="A")
+        packet = (
+            Ether(src=hardware, dst=hardware)
+            / IP(src=CLIENT, dst=SERVER)
+            / TCP(sport=999, dport=listener.address[1], flags="A")
+        )
         bench.wire.send(bytes(packet), "server")
         assert held.wait()[0].destination == (CLIENT, 999)
 

@@ -19,12 +19,9 @@ import handshake_inspect.lab.world  # noqa: F401
 from handshake_inspect.cli import cli
 from handshake_inspect.lab.kernel.agreement import compare
 from handshake_inspect.lab.kernel.translation import DIFFERENCES
-from handshake_inspect.lab.scenarios import ALL
 from handshake_inspect.lab.session import Session, run_demo
 from tests.cli.running import run
 from tests.lab.privileges import as_ordinary_user, needs_root, needs_tracepoint
-
-TCP_SCENARIOS = [scenario.name for scenario in ALL if scenario.outcomes]
 
 
 @pytest.fixture(autouse=True)
@@ -36,17 +33,7 @@ def below_the_ladder(output: str) -> str:
     return output[output.index("The kernel's own account") :]
 
 
-@pytest.mark.parametrize("name", TCP_SCENARIOS)
-def test_every_change_of_every_scenario_agrees(name: str) -> None:
-    needs_tracepoint()
-    session = run_demo(name, verify=True)
-    assert session.kernel and session.kernel.traced
-    agreement = compare(session.vantages[0].inspected(), session.kernel)
-    assert agreement.complete, agreement.ends
-    assert agreement.changes > 0
-
-
-@pytest.mark.parametrize("name", [name for name in TCP_SCENARIOS if name != "unanswered"])
+@pytest.mark.parametrize("name", ["three-segment", "reset", "path-mtu"])
 def test_nothing_that_an_ordinary_user_samples_contradicts(name: str) -> None:
     session = as_ordinary_user(lambda: run_demo(name, verify=True))
     assert session.kernel and not session.kernel.traced
