@@ -17,12 +17,14 @@ import pytest
 
 from handshake_inspect.capture.frames import fetch, write_pcap
 from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.lab.scenarios.echoes import CHAPTER
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import PCAPS, REPOSITORY, run
 from tests.lab.privileges import needs_private_world, needs_root
 
 ECHO, RESET = str(PCAPS / "four-way.pcap"), str(PCAPS / "reset.pcap")
-ALL = [str(path) for path in sorted(PCAPS.glob("*.pcap"))]
+#: Both programs of the echo in all their plans: each capture at one place only.
+ALL = sorted(str(PCAPS / f"{scenario.name}.pcap") for scenario in CHAPTER.scenarios)
 
 
 def test_read_prints_a_line_per_connection() -> None:
