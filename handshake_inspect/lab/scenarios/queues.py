@@ -192,7 +192,7 @@ def flood(bench: Bench) -> RecordedSocket:
     listener = bench.server.listen(BACKLOG)
     syns = bench.wire.rule(f"pass first {FLOOD} SYN from client")
     for _ in range(FLOOD):
-        attacker = bench.client.socket()
+        attacker = bench.client.bound()  # so that the kernel's account, too, knows the port from the first
         attacker.deafen()
         attacker.connect_start(listener.address)
     syns.wait(FLOOD)
@@ -214,7 +214,7 @@ def syn_flood(bench: Bench) -> None:
     bench.server.set("tcp_syncookies", 0)
     listener = flood(bench)
     syn = bench.wire.rule("pass first SYN from client")
-    bench.client.socket().connect_start(listener.address)
+    bench.client.bound().connect_start(listener.address)
     syn.wait()
     bench.pause()
 
