@@ -229,7 +229,7 @@ def test_frames_of_random_octets(link_type: int) -> None:
 def flipped(octets: bytes, chance: random.Random, flips: int, first: int) -> bytes:
     changed = bytearray(octets)
     for _ in range(flips):
-        changed[chance.randrange(first, len(octets))] ^= 1 << chance.randrange(8)
+        changed[chance.randrange(min(first, len(octets) - 1), len(octets))] ^= 1 << chance.randrange(8)
     return bytes(changed)
 
 
