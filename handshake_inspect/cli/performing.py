@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from handshake_inspect.capture.frames import payload, write_pcap
 from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.drawing import Look
 from handshake_inspect.cli.output import hanging, remark, write_lines
-from handshake_inspect.connections.connection import Endpoint, Frame
+from handshake_inspect.connections.connection import Connection, Endpoint, Frame
 from handshake_inspect.exchanges import Datagram, Exchange
 from handshake_inspect.lab.record import JOBS
 from handshake_inspect.lab.scenarios.scenario import Programs
@@ -21,11 +23,9 @@ from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.views.exchange_lines import exchange_lines
 from handshake_inspect.views.ladder import LadderOptions, ladder
 from handshake_inspect.views.unix_lines import unix_lines
-from handshake_inspect.views.words import counted
+from handshake_inspect.views.words import counted, listed
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.lab.session import Session
     from handshake_inspect.lab.vantage import Vantage
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 #: What stands behind the interface's name, by `Session.place`.
 PLACES = {"private": " of a private network", "host": "", "recorded": " of a private network, recorded"}
 
+#: More connections than these are drawn once for all that went alike.
+LADDERS_MAX = 4
 #: What stands behind a scenario's name, by `Vantage.name`.
 SEEN = {"loopback": "on loopback", "client": "seen at the client's end", "server": "seen at the server's end"}
 
@@ -92,10 +94,34 @@ def print_session(session: Session, vantage: Vantage, options: LadderOptions, *,
         return inspection
     for exchange in inspection.exchanges:
         write_lines(exchange_picture(session, vantage, inspection, exchange, options, title))
-    for connection in inspection.connections:
-        write_lines(session_lines(session, vantage, inspection, connection.stream, options, title))
+    for alike in alike_connections(inspection.connections):
+        write_lines(session_lines(session, vantage, inspection, alike[0].stream, options, title))
+        if len(alike) > 1:
+            more = counted(len(alike) - 1, "connection")
+            write_lines([Text(f"{more} more like it: stream {runs([one.stream for one in alike[1:]])}\n", "dim")])
     report(inspection, udp_listed=True)
     return inspection
+
+
+def alike_connections(connections: Sequence[Connection]) -> list[list[Connection]]:
+    """Return the connections in groups of which one ladder tells all: each its own, but many that went alike."""
+    if len(connections) <= LADDERS_MAX:
+        return [[one] for one in connections]
+    groups: dict[object, list[Connection]] = {}
+    for one in connections:
+        groups.setdefault((one.handshake.kind, one.teardown.kind, one.states, one.segments), []).append(one)
+    return list(groups.values())
+
+
+def runs(numbers: Sequence[int]) -> str:
+    """Spell rising numbers, neighbours as one: "1-8 and 12"."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][-1] == number - 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return listed([str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in found])
 
 
 def session_lines(

@@ -43,6 +43,15 @@ def test_a_rule_puts_two_programs_on_a_wire(at: str, syns: int) -> None:
 
 
 @pytest.mark.usefixtures("private_world")
+def test_connections_that_went_alike_are_drawn_once() -> None:
+    done = run("lab", "run", "syn-flood")
+    assert done.returncode == 0
+    assert done.stdout.count("syn-flood seen at the client's end") == 2
+    assert "8 connections more like it: stream 1-8\n" in done.stdout
+    assert "/proc/net/tcp: SYN-RECEIVED = 9" in done.stdout
+
+
+@pytest.mark.usefixtures("private_world")
 def test_soak_says_of_each_run_whether_it_was_as_promised() -> None:
     done = run("lab", "soak", "refused", "three-segment", "--times", "3", "-j", "4")
     assert done.returncode == 0, done.stdout
