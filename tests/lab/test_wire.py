@@ -165,7 +165,7 @@ def test_the_segments_have_real_checksums() -> None:
     from scapy.layers.l2 import Ether
 
     session = run(ordinary)
-    assert len(session.frames) > 8
+    assert len(session.frames) >= 8
     for frame in session.frames:
         parsed = Ether(frame.octets)
         again = Ether(frame.octets)
@@ -187,7 +187,7 @@ def syn_acks_of_a_lossy_wire() -> tuple[int, int]:
 
 
 def wait_in_vain(limit_s: float) -> str:
-    import handshake_inspect.lab.wire as module
+    import handshake_inspect.lab.relay as module
 
     module.CATCH_LIMIT_S = limit_s
     with two_hosts() as (_, wire), pytest.raises(LabError) as said:
