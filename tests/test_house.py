@@ -42,7 +42,10 @@ CONNECTIONS = [
     "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "verdict", "model", "flat", "zeek_uid",
     "conn_log", "repeats", "steps", "analysis",
 ]  # fmt: skip
-KERNEL = ["sock_diag", "ring_buffer", "tracepoint", "account", "watch", "translation", "agreement"]
+KERNEL = [
+    "sock_diag", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation", "association",
+    "uncaptured", "agreement",
+]  # fmt: skip
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
     "connections": CONNECTIONS, "lab/kernel": KERNEL,

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from handshake_inspect.cli.output import write_lines
 from handshake_inspect.lab.kernel.agreement import ENDS, Agreement, ConnectionAgreement, EndAgreement, Fit, Row, compare
-from handshake_inspect.lab.kernel.translation import BY_CODE, DIFFERENCES
+from handshake_inspect.lab.kernel.differences import BY_CODE, DIFFERENCES
 from handshake_inspect.views.ladder import end_names, start_ns
 from handshake_inspect.views.words import counted
 
@@ -39,7 +39,7 @@ ALONE = {
 #: Why a count of our changes is not among those that agree.
 SHORTFALLS: tuple[tuple[Fit, str], ...] = (
     ("not-seen", "it does not show"),
-    ("not-taken", "we assumed did not happen"),
+    ("not-taken", "assumed, but did not happen"),
 )
 TIME_WIDTH, STATE_WIDTH = 10, 13
 
@@ -67,7 +67,7 @@ def agreement_lines(
         for end in ends_shown(one):
             yield Text("")
             yield from end_lines(end, names[end.end], zero_ns)
-            contradictions += [f"{names[end.end]}: {spell(row)}" for row in end.contradictions]
+            contradictions += [f"{names[end.end]}: {row}" for row in end.contradictions]
     codes = {row.note for end in agreement.ends for row in end.rows}
     if codes - {None}:
         yield Text("")
@@ -137,17 +137,15 @@ def translation_lines(codes: Collection[str | None] | None = None) -> Iterator[T
 
 def verdict(agreement: Agreement, contradictions: Sequence[str]) -> Text:
     """Return the line for which all this was done."""
-    agreed, changes = agreement.count("agrees"), counted(agreement.changes, "change")
-    if agreement.contradicts:
+    if contradictions:
         return Text(f"kernel and capture contradict each other: {'; '.join(contradictions)}", "bold red")
+    return Text(how_far(agreement), "bold green")
+
+
+def how_far(agreement: Agreement) -> str:
+    """Say how many of our changes the kernel confirms, and what became of the others."""
+    agreed, changes = agreement.count("agrees"), counted(agreement.changes, "change")
     if agreement.why_sampled is not None:
-        return Text(f"sampled: {agreed} of {changes} seen, none contradicts", "bold green")
+        return f"sampled: {agreed} of {changes} seen, none contradicts"
     rest = [f"{agreement.count(fit)} {why}" for fit, why in SHORTFALLS if agreement.count(fit)]
-    return Text("; ".join([f"kernel and capture agree: {agreed} of {changes}", *rest]), "bold green")
-
-
-def spell(row: Row) -> str:
-    """Spell a contradiction."""
-    side, other = ("capture", row.own) if row.own else ("kernel", row.kernel)
-    assert other is not None
-    return f"only the {side} says {other.state}"
+    return "; ".join([f"kernel and capture agree: {agreed} of {changes}", *rest])

@@ -6,6 +6,9 @@ Reading order; a module imports only from those above it:
 - `ring_buffer`, `tracepoint`: every change of state, root only
 - `account`: what was told, plain data
 - `watch`: a process that notes it while programs run
-- `translation`: the kernel's account in the words of RFC 9293, by one table of differences
+- `differences`: the table of all that is translated
+- `translation`: the kernel's account in the words of RFC 9293
+- `association`: which sockets were which connection
+- `uncaptured`: what a socket did that no captured segment shows
 - `agreement`: both accounts compared, state by state
 """

@@ -3,7 +3,7 @@
 In: connections with their segments, and a `KernelAccount`. Out: an `Agreement`: for each end of each connection the
 rows of both columns in one order, how each row fits, and the counts of the verdict.
 
-What must hold: with the tracepoint both orders are equal, but for what `translation.DIFFERENCES` lists. Of samples:
+What must hold: with the tracepoint both orders are equal, but for what `differences.DIFFERENCES` lists. Of samples:
 what they saw is in our order. Of a capture that has only a part (`partial`: one vantage point, one direction): every
 state that we claim is in the kernel's order; only the tracepoint can deny that. A state that we only *assume* (a
 segment was captured, and nothing proves its arrival) contradicts nothing if it did not come about, and does not agree
@@ -12,7 +12,7 @@ either: the row says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Literal
@@ -20,7 +20,9 @@ from typing import Literal
 from handshake_inspect.connections.connection import Connection, End, Endpoint, Pair, Step
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.lab.kernel.account import KernelAccount
-from handshake_inspect.lab.kernel.translation import NO_SOCKET, KernelState, Life, lives
+from handshake_inspect.lab.kernel.association import addresses, between_the_same, lives_of
+from handshake_inspect.lab.kernel.translation import KernelState
+from handshake_inspect.lab.kernel.uncaptured import hidden_of, states_of
 from handshake_inspect.lab.world import LabError
 
 #: How one row fits: both say it; the kernel does not show it, or the samples missed it; we assumed it, and it did not
@@ -28,8 +30,6 @@ from handshake_inspect.lab.world import LabError
 Fit = Literal["agrees", "not-seen", "not-taken", "not-captured", "contradicts"]
 ENDS: tuple[End, End] = ("originator", "responder")
 
-#: A segment moves a socket within this time of its capture. What moves without one moved by itself.
-AT_ONCE_NS = 1_000_000
 #: Cost of a row that only one side may have, and of one that both must have, in the search for the best alignment.
 ALONE, FORBIDDEN = 1, 1000
 
@@ -52,8 +52,13 @@ class Row:
     own: OwnState | None
     kernel: KernelState | None
     fit: Fit
-    #: Which line of `translation.DIFFERENCES` explains it.
+    #: Which line of `differences.DIFFERENCES` explains it.
     note: str | None = None
+
+    def __str__(self) -> str:
+        side, state = ("capture", self.own) if self.own else ("kernel", self.kernel)
+        assert state is not None
+        return f"only the {side} says {state.state}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,51 +137,32 @@ def compare(inspection: Inspection, account: KernelAccount, *, partial: bool = F
     found = []
     for connection in connections:
         steps = inspection.steps(connection.stream)
-        pair = [
-            compare_end(connection, end, steps, life_of(connection, end, connections, account), account, partial)
-            for end in ENDS
-        ]
+        same = between_the_same(connection, connections)
+        earlier = [inspection.steps(one.stream)[0] for one in same if one.stream < connection.stream]
+        pair = []
+        for end in ENDS:
+            sockets = lives_of(connection, end, same, account)
+            hidden = hidden_of(sockets, end, steps, earlier)
+            kernel = states_of(sockets, end, steps, account)
+            pair.append(compare_end(connection, end, steps, kernel, hidden, account, partial))
         found.append(ConnectionAgreement(connection.stream, connection.first_ns, Pair(*pair)))
     return Agreement(tuple(found), account.why_sampled)
-
-
-def life_of(connection: Connection, end: End, connections: Sequence[Connection], account: KernelAccount) -> list[Life]:
-    """Return the sockets that were this end: the same addresses may be used again, by a connection each."""
-    local, remote = addresses(connection, end)
-    same = [other for other in connections if {addresses(other, side) for side in ENDS} >= {(local, remote)}]
-    return [life for life in lives(account, local, remote) if connection_of(life, same) is connection]
-
-
-def addresses(connection: Connection, end: End) -> tuple[Endpoint, Endpoint]:
-    """Return this end's address and the other's."""
-    own, peer = connection.originator, connection.responder
-    return (own, peer) if end == "originator" else (peer, own)
-
-
-def connection_of(life: Life, same: Sequence[Connection]) -> Connection:
-    """Find the connection of a socket among those with its addresses: it opens before its SYN, or after the peer's."""
-    if life.active:
-        after = [one for one in same if one.first_ns >= life.begin_ns - AT_ONCE_NS]
-        return after[0] if after else same[-1]
-    before = [one for one in same if one.first_ns <= life.begin_ns + AT_ONCE_NS]
-    return before[-1] if before else same[0]
 
 
 def compare_end(
     connection: Connection,
     end: End,
     steps: Sequence[Step],
-    found: Sequence[Life],
+    kernel: Sequence[KernelState],
+    hidden: Mapping[str, str],
     account: KernelAccount,
     partial: bool,
 ) -> EndAgreement:
-    """Compare one end with the sockets that it was."""
-    kernel = [state for life in found for state in life.states]
-    hidden = {state: note for life in found for state, note in life.hidden.items()} if found else NO_SOCKET
-    if kernel[1:] and kernel[-1].state == "CLOSED" and is_silent(kernel[-2], kernel[-1], end, steps, account):
-        kernel[-1] = replace(kernel[-1], note=kernel[-1].note or "silent", optional=True)
+    """Compare one end with the states of the sockets that it was, and with what these may hide."""
 
     def own_alone(one: OwnState) -> tuple[Fit, str | None]:
+        if hidden.get(one.state) == "old-copy":
+            return "not-taken", "old-copy"
         if not account.traced or one.state in hidden:
             return "not-seen", hidden.get(one.state) if account.traced else None
         return ("not-taken", "not-taken") if one.basis == "assumed" else ("contradicts", None)
@@ -238,22 +224,6 @@ def basis_in_the_end(steps: Sequence[Step], end: End) -> str | None:
     first = steps[0].states[end]
     lasting = takewhile(lambda step: step.states[end].state == first.state, steps)
     return next((step.states[end].basis for step in lasting if step.states[end].basis != "assumed"), first.basis)
-
-
-def is_silent(before: KernelState, last: KernelState, end: End, steps: Sequence[Step], account: KernelAccount) -> bool:
-    """Tell whether a socket ended by itself: no segment of that time can have ended it.
-
-    An RST of either end can, and in LAST-ACK any segment of the peer. A sample is younger than the change that it
-    shows, by the time since the sample before.
-    """
-    if last.time_ns is None:
-        return False
-    earliest = last.time_ns - AT_ONCE_NS - (account.longest_gap_ns if last.source == "sampled" else 0)
-    return not any(
-        earliest <= step.time_ns <= last.time_ns + AT_ONCE_NS
-        and ("RST" in step.flags or (before.state == "LAST-ACK" and step.sender != end))
-        for step in steps
-    )
 
 
 def align(

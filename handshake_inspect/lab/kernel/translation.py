@@ -1,104 +1,19 @@
 """The kernel's account in the words of RFC 9293: where Linux represents a connection differently, and what that means.
 
 In: a `KernelAccount` and the two addresses of one end. Out: the `Life` of each socket that was that end: its states in
-order, each with how it is known and, where it was translated, by which line of `DIFFERENCES`. That table is all that
-is translated; each line was measured on Linux 6.18 and is held by a test with real sockets. RFC 9293 §3.3.2 and §3.6
-are the other side of it.
+order, each with how it is known and, where it was translated, by which line of `differences`. Here is what the account
+alone tells; what it takes the captured segments to tell is in `uncaptured`. RFC 9293 §3.3.2 and §3.6 are the other
+side of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.account import KernelAccount, KernelChange, Source
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One way in which the kernel says something else than RFC 9293, and means the same."""
-
-    #: Its name, a word.
-    code: str
-    #: What the kernel shows.
-    kernel: str
-    #: What it is in the words of RFC 9293.
-    means: str
-    #: One sentence: why.
-    reason: str
-
-
-DIFFERENCES = (
-    Difference(
-        "mini",
-        "→ TCP_CLOSE, and a mini socket in TIME-WAIT",
-        "TIME-WAIT",
-        "For TIME-WAIT Linux replaces a socket by a small one, and logs the end of the big one.",
-    ),
-    Difference(
-        "orphan",
-        "→ TCP_CLOSE, and a mini socket in FIN-WAIT-2",
-        "still FIN-WAIT-2",
-        "A socket that its program has closed is replaced already here; from then on nothing is logged.",
-    ),
-    Difference(
-        "mini-unseen",
-        "→ TCP_CLOSE, and no mini socket was seen",
-        "TIME-WAIT or CLOSED",
-        "TIME-WAIT that ends between two samples, or that tcp_max_tw_buckets forbids, leaves no trace.",
-    ),
-    Difference(
-        "one-segment",
-        "two changes by one segment",
-        "one move",
-        "A segment with an ACK of the FIN and a FIN is two steps of Linux, and one of RFC 9293 §3.3.2.",
-    ),
-    Difference(
-        "request",
-        "a request socket, logged with the third segment",
-        "SYN-RECEIVED",
-        "A half-open connection is only a request at its listener: sock_diag shows it, nothing logs it.",
-    ),
-    Difference(
-        "request-gone",
-        "the request socket is gone",
-        "LISTEN",
-        "An RST removed it (RFC 9293 §3.10.7.4: back to LISTEN), or no SYN-ACK of it was answered.",
-    ),
-    Difference(
-        "request-unseen",
-        "no request socket was seen",
-        "LISTEN or SYN-RECEIVED",
-        "A request that ends between two samples leaves no trace; with SYN cookies there is none.",
-    ),
-    Difference(
-        "no-socket",
-        "no socket",
-        "CLOSED",
-        "A port at which nobody listens has no socket: the kernel answers for it.",
-    ),
-    Difference(
-        "silent",
-        "→ TCP_CLOSE, and no segment at that time",
-        "CLOSED, by itself",
-        "Retries are exhausted, an orphan's time is up, a program gives its socket up: without a word.",
-    ),
-    Difference(
-        "time-wait-over",
-        "the mini socket is gone",
-        "CLOSED",
-        "2MSL has passed, the port was used again, or an RST has ended TIME-WAIT (RFC 1337).",
-    ),
-    Difference(
-        "not-taken",
-        "did not happen",
-        "the segment did not arrive",
-        "What was captured may yet be dropped, at a full accept queue or a filter: nothing proves it.",
-    ),
-)
-
-BY_CODE = {difference.code: difference for difference in DIFFERENCES}
 
 #: State passed through within one segment: from, through, to.
 ONE_SEGMENT = {
@@ -108,8 +23,10 @@ ONE_SEGMENT = {
 }
 #: From these a socket's TCP_CLOSE may mean that a mini socket has taken over.
 BEFORE_MINI = {"FIN-WAIT-2", "CLOSING"}
+#: What is hidden of an end that listens: another request may have come and gone.
+UNSEEN_REQUEST = {"LISTEN": "request-unseen", "SYN-RECEIVED": "request-unseen"}
 #: What is hidden of an end of which the kernel shows no socket at all.
-NO_SOCKET = {"CLOSED": "no-socket", "LISTEN": "request-unseen", "SYN-RECEIVED": "request-unseen"}
+NO_SOCKET = {"CLOSED": "no-socket"} | UNSEEN_REQUEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +38,7 @@ class KernelState:
     #: As RFC 9293 spells it.
     state: str
     source: Source
-    #: Which line of `DIFFERENCES` it was translated by; None: none.
+    #: Which line of `differences` it was translated by; None: none.
     note: str | None = None
     #: A capture need not show it: it was passed through, or no segment tells of it.
     optional: bool = False
@@ -132,10 +49,12 @@ class Life:
     """One socket that was one end of one connection, from request socket to mini socket."""
 
     begin_ns: int
-    #: It opened actively: by a SYN of its own.
+    #: It opened actively: by a SYN of its own, if it came to that.
     active: bool
+    #: A connection that was captured begins with that SYN (`association`).
+    began: bool = False
     states: list[KernelState] = field(default_factory=list)
-    #: States that it may have had and that the kernel does not show; each by a line of `DIFFERENCES`.
+    #: States that it may have had and that the kernel does not show; each by a line of `differences`.
     hidden: dict[str, str] = field(default_factory=dict)
     #: Every change, as it was told.
     traced: list[KernelChange] = field(default_factory=list)
@@ -160,28 +79,46 @@ def lives(account: KernelAccount, local: Endpoint, remote: Endpoint) -> list[Lif
         life.states = mark_passing(from_trace(life) if life.traced else from_samples(life), life)
         if life.traced and unseen_mini(life):
             life.hidden = {"TIME-WAIT": "mini-unseen"}
+        if life.states[0].state == "LISTEN":
+            life.hidden |= UNSEEN_REQUEST
     return found
 
 
 def with_ports(changes: Iterable[KernelChange]) -> list[KernelChange]:
     """Give the first change of each active OPEN its local port, which is chosen just after it.
 
-    The next change of the same socket has it; of a socket that has no next change, the samples.
+    The next change of the same socket has it. A socket that has no next change is in SYN-SENT still, and what is told
+    of several of them is alike: they get the ports of the samples in SYN-SENT that are no other socket's, in order.
     """
     found: list[KernelChange] = []
-    later: dict[object, KernelChange] = {}
+    later: dict[str, KernelChange] = {}
     for change in reversed(list(changes)):
-        anywhere = (change.local.ip, change.remote)
         if change.source == "tracepoint" and change.old == "CLOSED":
-            known = later.pop(change.socket, later.get(anywhere))
+            known = later.pop(change.socket, None)
             if change.local.port == 0 and known is not None:
                 change = replace(change, local=known.local)
         elif change.source == "tracepoint":
             later[change.socket] = change
-        elif change.new == "SYN-SENT":
-            later[anywhere] = change
         found.append(change)
-    return found[::-1]
+    found.reverse()
+    free = ports_of_nobody(found)
+    return [change if change.local.port else replace(change, local=next_port(change, free)) for change in found]
+
+
+def ports_of_nobody(changes: Sequence[KernelChange]) -> dict[tuple[str, Endpoint], deque[Endpoint]]:
+    """Return, by local address and peer, the ports that were sampled in SYN-SENT and that nothing else was told of."""
+    told = {(change.local, change.remote) for change in changes if change.source == "tracepoint"}
+    free: defaultdict[tuple[str, Endpoint], dict[Endpoint, None]] = defaultdict(dict)
+    for change in changes:
+        if change.new == "SYN-SENT" and (change.local, change.remote) not in told:
+            free[change.local.ip, change.remote][change.local] = None
+    return {whose: deque(ports) for whose, ports in free.items()}
+
+
+def next_port(change: KernelChange, free: dict[tuple[str, Endpoint], deque[Endpoint]]) -> Endpoint:
+    """Take the next of these ports for a socket whose port nobody told; its own address if there is none left."""
+    ports = free.get((change.local.ip, change.remote))
+    return ports.popleft() if ports else change.local
 
 
 def gather_lives(changes: Iterable[KernelChange]) -> list[Life]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.account import KernelAccount, KernelChange
-from handshake_inspect.lab.kernel.translation import DIFFERENCES, Difference, KernelState, lives
-from tests.lab.kernel.accounts import CLIENT, MS, SERVER, account, chain, sampled
+from handshake_inspect.lab.kernel.differences import DIFFERENCES, Difference
+from handshake_inspect.lab.kernel.translation import KernelState, lives, with_ports
+from tests.lab.kernel.accounts import CLIENT, MS, SERVER, account, chain, sampled, traced
 
 OPENED = ("CLOSED", "SYN-SENT", "ESTABLISHED")
 ACCEPTED = ("LISTEN", "SYN-RECEIVED", "ESTABLISHED")
@@ -117,6 +121,33 @@ def test_or_from_the_samples_if_there_is_no_next() -> None:
 
 def test_one_that_nobody_knows_is_nobodys() -> None:
     assert lives(account(*chain(0, "a", "CLOSED", "SYN-SENT")), CLIENT, SERVER) == []
+
+
+def test_many_that_stay_in_syn_sent_get_the_sampled_ports_in_order() -> None:
+    ends = [Endpoint(CLIENT.ip, port) for port in (40001, 40002, 40003)]
+    opens = [traced(n / 10, name, "CLOSED", "SYN-SENT", port=False) for n, name in enumerate("abc")]
+    seen = [replace(sampled(5, end.ip, "socket", None, "SYN-SENT"), socket=str(end), local=end) for end in ends]
+    told = account(*opens, *seen)
+    assert [change.local for change in with_ports(told.changes)[:3]] == ends
+    for end, opened in zip(ends, opens, strict=True):
+        (life,) = lives(told, end, SERVER)
+        assert [state.state for state in life.states] == ["CLOSED", "SYN-SENT"]
+        assert life.begin_ns == opened.time_ns
+
+
+def test_a_port_that_another_socket_was_told_of_is_not_given_again() -> None:
+    known, unknown = chain(0, "a", *OPENED), chain(5, "b", "CLOSED", "SYN-SENT")
+    told = account(*known, sampled(0.5, "7", "socket", None, "SYN-SENT"), *unknown)
+    assert [change.local.port for change in with_ports(told.changes) if change.socket == "skaddr b"] == [0]
+    assert len(lives(told, CLIENT, SERVER)) == 1
+
+
+def test_at_a_listener_another_request_may_have_come_and_gone() -> None:
+    unseen = {"LISTEN": "request-unseen", "SYN-RECEIVED": "request-unseen"}
+    (life,) = lives(account(*chain(0, "b", *ACCEPTED, server=True)), SERVER, CLIENT)
+    assert life.hidden == unseen
+    (life,) = lives(account(*chain(0, "a", *OPENED)), CLIENT, SERVER)
+    assert life.hidden == {}
 
 
 def test_a_sample_that_began_before_the_socket_was_born_belongs_to_it() -> None:

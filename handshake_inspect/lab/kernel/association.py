@@ -1,0 +1,70 @@
+"""Which sockets were which connection: two addresses may be used again, by a socket and a connection each.
+
+In: the connections of a capture, and a `KernelAccount`. Out: for one end of one connection the `Life` of each socket
+that was it, in order of time.
+
+A socket that opens actively sends a SYN, and with it a connection begins: where there are as many of the one as of the
+other, the k-th socket is the k-th connection, also if its SYN came so late that the next socket was there already
+(RFC 9293 §3.5, Figure 8). Where there are more sockets, some sent no SYN that was captured here; where there are more
+connections, the network made one from a copy of a SYN. Then time decides: a connection is of the latest socket that
+was there before it. Any other socket, of a listener or first seen later, is of the latest connection before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from handshake_inspect.connections.connection import Connection, End, Endpoint
+from handshake_inspect.lab.kernel.account import KernelAccount
+from handshake_inspect.lab.kernel.translation import Life, lives
+
+#: A segment moves a socket within this time of its capture. What moves without one moved by itself.
+AT_ONCE_NS = 1_000_000
+
+
+def lives_of(connection: Connection, end: End, same: Sequence[Connection], account: KernelAccount) -> list[Life]:
+    """Return the sockets that were this end of a connection; `same` are all with these addresses, in order."""
+    found = lives(account, *addresses(connection, end))
+    return [life for life, owner in zip(found, owners(found, same), strict=True) if owner is connection]
+
+
+def addresses(connection: Connection, end: End) -> tuple[Endpoint, Endpoint]:
+    """Return this end's address and the other's."""
+    own, peer = connection.originator, connection.responder
+    return (own, peer) if end == "originator" else (peer, own)
+
+
+def between_the_same(connection: Connection, connections: Sequence[Connection]) -> list[Connection]:
+    """Return those connections that have the same two addresses, whoever began them."""
+    both = {connection.originator, connection.responder}
+    return [other for other in connections if {other.originator, other.responder} == both]
+
+
+def owners(found: Sequence[Life], same: Sequence[Connection]) -> Iterator[Connection]:
+    """Yield the connection of each socket, and note of those that open actively whether they began it."""
+    begun = iter(begun_by([life for life in found if life.active], same))
+    for life in found:
+        one = next(begun) if life.active else None
+        life.began = one is not None
+        yield one or latest_before(life, same)
+
+
+def begun_by(active: Sequence[Life], same: Sequence[Connection]) -> list[Connection | None]:
+    """Return the connection that each of these sockets began; None if it began none that was captured."""
+    if len(active) == len(same) and all(
+        life.begin_ns <= one.last_ns + AT_ONCE_NS for life, one in zip(active, same, strict=True)
+    ):
+        return list(same)
+    found: list[Connection | None] = [None] * len(active)
+    at = 0
+    for one in same:
+        before = [n for n in range(at, len(active)) if active[n].begin_ns <= one.first_ns + AT_ONCE_NS]
+        if before:
+            found[before[-1]], at = one, before[-1] + 1
+    return found
+
+
+def latest_before(life: Life, same: Sequence[Connection]) -> Connection:
+    """Return the latest connection that began before this socket; the first if none did."""
+    before = [one for one in same if one.first_ns <= life.begin_ns + AT_ONCE_NS]
+    return before[-1] if before else same[0]

@@ -1,0 +1,128 @@
+"""What no segment shows: each rule applies where its segment is absent, or present, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.connections.connection import End, Step
+from handshake_inspect.inspection import inspect
+from handshake_inspect.lab.kernel.account import KernelAccount, KernelChange
+from handshake_inspect.lab.kernel.translation import NO_SOCKET, Life, lives
+from handshake_inspect.lab.kernel.uncaptured import hidden_of, states_of
+from tests.lab.kernel.accounts import CLIENT, MS, SERVER, account, chain, sampled
+
+OPENED = ("CLOSED", "SYN-SENT", "ESTABLISHED")
+ATTEMPT = ("CLOSED", "SYN-SENT", "CLOSED")
+SEGMENT = inspect(Path(__file__).parents[3] / "pcaps" / "four-way.pcap").steps(0)[0]
+SYN = [replace(SEGMENT, time_ns=0, sender="originator", flags="SYN")]
+
+Told = list[tuple[str, str | None, bool]]
+
+
+def at(ms: int, flags: str, sender: End = "originator") -> Step:
+    return replace(SEGMENT, time_ns=ms * MS, flags=flags, sender=sender)
+
+
+def told(
+    changes: Sequence[KernelChange], steps: Sequence[Step], *, began: Sequence[bool] = (), server: bool = False
+) -> Told:
+    """The states of all sockets of one end; `began`: which of them began a connection that was captured."""
+    one: KernelAccount = account(*changes)
+    found = lives(one, *((SERVER, CLIENT) if server else (CLIENT, SERVER)))
+    for life, has_begun in zip(found, began, strict=False):
+        life.began = has_begun
+    states = states_of(found, "responder" if server else "originator", steps, one)
+    return [(state.state, state.note, state.optional) for state in states]
+
+
+FIRST: Told = [(state, None, False) for state in OPENED]
+TRIED: Told = [(state, "no-syn", True) for state in ATTEMPT]
+
+
+def test_an_attempt_without_a_syn_is_no_state_of_the_connection_before() -> None:
+    changes = [*chain(0, "a", *OPENED), *chain(100, "b", *ATTEMPT)]
+    assert told(changes, SYN, began=[True, False]) == FIRST + TRIED
+
+
+@pytest.mark.parametrize(
+    ("states", "steps", "began"),
+    [
+        (ATTEMPT, [*SYN, at(100, "SYN")], False),  # a SYN was captured just then
+        (ATTEMPT, SYN, True),  # a connection began with it, later
+        ((*OPENED, "FIN-WAIT-1", "CLOSED"), [*SYN, at(100, "SYN")], False),
+    ],
+)
+def test_whatever_else_a_second_socket_was_must_be_captured(
+    states: tuple[str, ...], steps: list[Step], began: bool
+) -> None:
+    rows = told([*chain(0, "a", *OPENED), *chain(100, "b", *states)], steps, began=[True, began])
+    assert ("SYN-SENT", None, False) in rows[len(FIRST) :]
+
+
+def test_a_socket_put_back_by_repair_is_established_without_a_syn() -> None:
+    changes = [*chain(0, "a", *OPENED, "CLOSED"), *chain(100, "b", *OPENED, "FIN-WAIT-1")]
+    assert told(changes, SYN, began=[True, False]) == [
+        *FIRST,
+        ("CLOSED", "silent", True),
+        ("SYN-SENT", "repair", True),
+        ("ESTABLISHED", "repair", True),
+        ("FIN-WAIT-1", None, False),
+    ]
+
+
+def test_so_it_is_if_it_was_only_sampled() -> None:
+    seen = [
+        sampled(1, "7", "socket", None, "ESTABLISHED"),
+        sampled(100, "7", "socket", "ESTABLISHED", None),
+        sampled(101, "8", "socket", None, "ESTABLISHED"),
+    ]
+    assert told(seen, SYN)[-2:] == [("CLOSED", "silent", True), ("ESTABLISHED", "repair", True)]
+    assert told(seen, [*SYN, at(100, "SYN")])[-1] == ("ESTABLISHED", None, False)
+    assert told(seen[2:], SYN) == [("ESTABLISHED", None, False)], "the first may have been there before the capture"
+
+
+REQUEST = [
+    sampled(0, "9", "request", None, "SYN-RECEIVED", server=True),
+    sampled(50, "9", "request", "SYN-RECEIVED", None, server=True),
+]
+
+
+@pytest.mark.parametrize(
+    ("steps", "last"),
+    [
+        ([at(50, "RST", "responder")], ("CLOSED", "request-reset", True)),
+        ([at(50, "RST", "originator")], ("LISTEN", "request-gone", True)),
+        ([at(10, "RST", "responder")], ("LISTEN", "request-gone", True)),  # it answered something else
+        ([], ("LISTEN", "request-gone", True)),
+    ],
+)
+def test_a_request_that_goes_with_an_rst_of_its_own_was_aborted(steps: list[Step], last: tuple[str, str, bool]) -> None:
+    assert told(REQUEST, steps, server=True)[-1] == last
+
+
+def test_an_rst_ends_a_socket_not_in_silence() -> None:
+    changes = chain(0, "a", *OPENED, "CLOSED")
+    assert told(changes, [*SYN, at(3, "RST,ACK", "responder")])[-1] == ("CLOSED", None, False)
+    assert told(changes, SYN)[-1] == ("CLOSED", "silent", True)
+
+
+def test_a_syn_that_repeats_an_earlier_connections_is_of_no_socket() -> None:
+    late = [at(300, "SYN")]
+    assert hidden_of([], "originator", late, SYN) == NO_SOCKET | {"SYN-SENT": "old-copy"}
+    assert hidden_of([], "responder", late, SYN) == NO_SOCKET
+
+
+@pytest.mark.parametrize("other", [{"seq": SEGMENT.seq + 1}, {"sender": "responder"}, {"flags": "SYN,ACK"}])
+def test_another_syn_is_no_copy(other: dict[str, object]) -> None:
+    late = [replace(SYN[0], time_ns=300 * MS, **other)]  # type: ignore[arg-type]
+    assert hidden_of([], "originator", late, SYN) == NO_SOCKET
+    assert hidden_of([], "originator", SYN, []) == NO_SOCKET
+
+
+def test_an_end_with_a_socket_hides_only_what_that_may_hide() -> None:
+    life = Life(0, active=True, hidden={"TIME-WAIT": "mini-unseen"})
+    assert hidden_of([life], "originator", SYN, SYN) == {"TIME-WAIT": "mini-unseen"}
