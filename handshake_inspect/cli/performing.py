@@ -38,6 +38,9 @@ LADDERS_MAX = 4
 #: What stands behind a scenario's name, by `Vantage.name`.
 SEEN = {"loopback": "on loopback", "client": "seen at the client's end", "server": "seen at the server's end"}
 
+#: So many of the things that are wrong with one run are told.
+WRONG_SHOWN = 3
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -69,13 +72,16 @@ def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
 
 def try_many(names: Sequence[str], jobs: int | None) -> int:
     """Run scenarios, and print of each whether it was as promised. Returns the exit code: 1 if one was not."""
-    from handshake_inspect.cli.verifying import verdict
+    from handshake_inspect.cli.verifying import how_far
 
     width, wrong = max(map(len, names)), 0
     for trial in trials(names, jobs or JOBS):
-        said = "; ".join(trial.wrong) or "as promised"
-        if trial.agreement is not None:
-            said += f"; {verdict(trial.agreement, []).plain}"
+        said = "as promised"
+        if trial.wrong:
+            rest = len(trial.wrong) - WRONG_SHOWN
+            said = "; ".join([*trial.wrong[:WRONG_SHOWN], *([f"and {rest} more"] if rest > 0 else [])])
+        elif trial.agreements:
+            said += f"; {how_far(next(iter(trial.agreements.values())))}"
         print(f"{trial.name:{width}}  {trial.seconds:5.1f} s  {said}", flush=True)
         wrong += bool(trial.wrong)
     remark(f"{counted(len(names), 'run')}, {wrong or 'none'} not as promised")
