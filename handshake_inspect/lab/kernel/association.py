@@ -24,8 +24,11 @@ AT_ONCE_NS = 1_000_000
 
 def lives_of(connection: Connection, end: End, same: Sequence[Connection], account: KernelAccount) -> list[Life]:
     """Return the sockets that were this end of a connection; `same` are all with these addresses, in order."""
-    found = lives(account, *addresses(connection, end))
-    return [life for life, owner in zip(found, owners(found, same), strict=True) if owner is connection]
+    local, remote = addresses(connection, end)
+    found = lives(account, local, remote)
+    begins = all(one.originator == local for one in same)
+    whose = owners(found, same, begins=begins, unseen_ns=0 if account.traced else account.longest_gap_ns)
+    return [life for life, owner in zip(found, whose, strict=True) if owner is connection]
 
 
 def addresses(connection: Connection, end: End) -> tuple[Endpoint, Endpoint]:
@@ -40,25 +43,34 @@ def between_the_same(connection: Connection, connections: Sequence[Connection]) 
     return [other for other in connections if {other.originator, other.responder} == both]
 
 
-def owners(found: Sequence[Life], same: Sequence[Connection]) -> Iterator[Connection]:
-    """Yield the connection of each socket, and note of those that open actively whether they began it."""
-    begun = iter(begun_by([life for life in found if life.active], same))
+def owners(
+    found: Sequence[Life], same: Sequence[Connection], *, begins: bool, unseen_ns: int = 0
+) -> Iterator[Connection]:
+    """Yield the connection of each socket of one end, and note of each whether it began it.
+
+    `begins`: this end began all of them. `unseen_ns`: a socket may have been there so long before anything was told.
+    """
+    active = [life for life in found if life.active]
+    if begins and len(found) == len(same):
+        active = list(found)  # also those that are open in the first sample of them
+    begun = iter(begun_by(active, same, unseen_ns))
     for life in found:
-        one = next(begun) if life.active else None
+        one = next(begun) if life.active or len(active) == len(found) else None
         life.began = one is not None
         yield one or latest_before(life, same)
 
 
-def begun_by(active: Sequence[Life], same: Sequence[Connection]) -> list[Connection | None]:
+def begun_by(active: Sequence[Life], same: Sequence[Connection], unseen_ns: int) -> list[Connection | None]:
     """Return the connection that each of these sockets began; None if it began none that was captured."""
     if len(active) == len(same) and all(
-        life.begin_ns <= one.last_ns + AT_ONCE_NS for life, one in zip(active, same, strict=True)
+        life.begin_ns - unseen_ns <= one.last_ns + AT_ONCE_NS for life, one in zip(active, same, strict=True)
     ):
         return list(same)
     found: list[Connection | None] = [None] * len(active)
     at = 0
     for one in same:
-        before = [n for n in range(at, len(active)) if active[n].begin_ns <= one.first_ns + AT_ONCE_NS]
+        latest_ns = one.first_ns + AT_ONCE_NS + unseen_ns
+        before = [number for number in range(at, len(active)) if active[number].begin_ns <= latest_ns]
         if before:
             found[before[-1]], at = one, before[-1] + 1
     return found

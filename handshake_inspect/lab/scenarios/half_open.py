@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench, failing
+from handshake_inspect.lab.calls import RecordedSocket
 from handshake_inspect.lab.checkpoint import OPTIONS, checkpoint, restored
 from handshake_inspect.lab.scenarios.scenario import OPENED_ACTIVELY, OPENED_PASSIVELY, Chapter, Verdict
 
@@ -129,14 +130,21 @@ def old_duplicate_syn(bench: Bench) -> None:
     _, port = first.address
     first.connect_start(listener.address)
     old.wait()
+    bench.look()
     first.close()
     new = bench.wire.rule("hold first SYN from client")
     client = bench.client.bound(port)
     client.connect_start(listener.address)
     new.wait()
     again = bench.wire.rule("drop every SYN from client")
+    reset = bench.wire.rule("hold first RST from client")
     old.release()
     again.wait()
+    reset.wait()
+    bench.look()
+    reset.release()
+    until_listening(bench, listener)
+    bench.look()
     new.release()
     client.connect_finish()
     bench.echo(client, listener.accept())
@@ -170,6 +178,11 @@ def old_duplicate_syn_passive(bench: Bench) -> None:
     reset = bench.wire.rule("pass first RST from client")
     old.release()
     reset.wait()
+    until_listening(bench, listener)
+
+
+def until_listening(bench: Bench, listener: RecordedSocket) -> None:
+    """Wait until an RST has sent the server back to LISTEN."""
     _, port = listener.address
     bench.until(lambda: bench.server.holds("SYN-RECEIVED", port) == 0, "the server has left SYN-RECEIVED")
 

@@ -139,6 +139,7 @@ def reset_syn_received(bench: Bench) -> None:
     client = bench.client.socket()
     client.connect_start(listener.address)
     answer.wait()
+    bench.look()
     client.close()
     reset = bench.wire.rule("pass first RST from client")
     answer.release()

@@ -41,11 +41,24 @@ ACTIVE: dict[str, tuple[list[int], list[int], list[tuple[int, bool]]]] = {
 def test_a_socket_that_opens_actively_begins_a_connection(case: str) -> None:
     sockets, begins, expected = ACTIVE[case]
     found = [Life(at_ms * MS, active=True) for at_ms in sockets]
-    streams = [one.stream for one in owners(found, connections(*begins))]
+    streams = [one.stream for one in owners(found, connections(*begins), begins=True)]
     assert [(stream, life.began) for stream, life in zip(streams, found, strict=True)] == expected
 
 
 def test_any_other_socket_is_of_the_latest_connection_before_it() -> None:
     found = [Life(at_ms * MS, active=False) for at_ms in (0, 12, 19, 21, 400)]
-    assert [one.stream for one in owners(found, connections(10, 20))] == [0, 0, 1, 1, 1]
+    assert [one.stream for one in owners(found, connections(10, 20), begins=False)] == [0, 0, 1, 1, 1]
     assert not any(life.began for life in found)
+
+
+@pytest.mark.parametrize(("begins", "expected"), [(True, [0, 1]), (False, [1, 1])])
+def test_samples_may_show_a_socket_first_when_it_is_open(begins: bool, expected: list[int]) -> None:
+    found = [Life(16 * MS, active=True), Life(25 * MS, active=False)]
+    assert [one.stream for one in owners(found, connections(10, 20), begins=begins, unseen_ns=4 * MS)] == expected
+
+
+@pytest.mark.parametrize(("unseen_ms", "expected"), [(0, 1), (10, 0)])
+def test_a_sampled_socket_may_have_been_there_since_the_look_before(unseen_ms: int, expected: int) -> None:
+    found = [Life(15 * MS, active=True)]
+    (one,) = owners(found, connections(10, 20), begins=True, unseen_ns=unseen_ms * MS)
+    assert (one.stream, found[0].began) == (expected, True)
