@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench, failing
@@ -14,6 +15,7 @@ from handshake_inspect.lab.scenarios.scenario import (
     Chapter,
     Verdict,
 )
+from handshake_inspect.lab.wire import InEffect
 
 CROSSED = ("FIN-WAIT-1", "CLOSING", "TIME-WAIT")
 BOTH_AT_ONCE = Verdict(
@@ -66,8 +68,10 @@ def half_close_server(bench: Bench) -> None:
     client.send(b"more")
     server.recv()
     bench.pause(DELAYED_ACK_S)
+    last = bench.wire.rule("pass first ACK from server")
     client.close()
     server.recv()
+    last.wait()
     bench.pause()
 
 
@@ -105,10 +109,7 @@ def simultaneous_close(bench: Bench) -> None:
     fins = [bench.wire.rule("hold every FIN from client"), bench.wire.rule("hold every FIN from server")]
     client.close()
     server.close()
-    for fin in fins:
-        fin.wait()
-    bench.wire.release(*fins)
-    bench.pause()
+    cross(bench, fins)
 
 
 @CHAPTER.script(
@@ -129,12 +130,20 @@ def simultaneous_close_data(bench: Bench) -> None:
     client.send(b"last")
     client.shutdown()
     server.shutdown()
-    for fin in fins:
-        fin.wait()
-    bench.wire.release(*fins)
+    cross(bench, fins)
     server.recv()
     server.recv()
     client.recv()
+
+
+def cross(bench: Bench, fins: Sequence[InEffect]) -> None:
+    """Hold the FINs of both ends until both are there, let them go at one moment, and wait for their ACKs."""
+    for fin in fins:
+        fin.wait()
+    acks = [bench.wire.rule("pass first ACK from client"), bench.wire.rule("pass first ACK from server")]
+    bench.wire.release(*fins)
+    for ack in acks:
+        ack.wait()
     bench.pause()
 
 
@@ -158,9 +167,8 @@ def fin_with_data(bench: Bench) -> None:
     server.send(question.upper())
     client.recv()
     bench.pause(DELAYED_ACK_S)
-    server.close()
+    bench.close_last(server)
     client.recv()
-    bench.pause()
 
 
 @CHAPTER.script(
@@ -186,8 +194,7 @@ def close_in_flight(bench: Bench) -> None:
     while server.recv():
         pass
     bench.pause(DELAYED_ACK_S)
-    server.close()
-    bench.pause()
+    bench.close_last(server)
 
 
 @CHAPTER.script(

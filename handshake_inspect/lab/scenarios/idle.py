@@ -88,8 +88,7 @@ def zero_window(bench: Bench) -> None:
     client.close()
     acknowledged.wait()
     server.recv()
-    server.close()
-    bench.pause()
+    bench.close_last(server)
 
 
 @CHAPTER.script(

@@ -171,12 +171,7 @@ def blind_reset(bench: Bench) -> None:
     bench.wire.send(forged(model, "R", seq=model.end + 1000), to="server")
     challenge.wait()
     bench.echo(client, server)
-    bench.pause(DELAYED_ACK_S)
-    client.close()
-    server.recv()
-    bench.pause(DELAYED_ACK_S)
-    server.close()
-    bench.pause()
+    bench.close_in_turn(client, server)
 
 
 @CHAPTER.script(
