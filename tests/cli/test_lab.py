@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from handshake_inspect import inspect
-from handshake_inspect.cli import cli
+from handshake_inspect.cli import cli, performing
 from handshake_inspect.lab.scenarios import SCENARIOS
+from handshake_inspect.lab.trials import Trial
 from tests.cli.running import run
 from tests.lab.privileges import needs_private_world
 
@@ -72,7 +73,17 @@ def test_soak_finds_what_is_not_as_promised(monkeypatch: pytest.MonkeyPatch) -> 
     assert done.exit_code == 1
     assert "it closed by RST,ACK" in done.stdout
     assert "loopback: stream 0: handshake.kind is refused, three-way expected" in done.stdout
+    assert "agree" not in done.stdout
     assert done.stderr == "1 run, 1 not as promised\n"
+
+
+def test_soak_tells_no_more_than_a_few_things_of_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = tuple(f"client: stream {number}, originator: only the kernel says CLOSED" for number in range(40))
+    trial = Trial("refused", wrong, {}, 0.5)
+    monkeypatch.setattr(performing, "trials", lambda names, jobs: [trial for _ in names])
+    done = CliRunner().invoke(cli, ["lab", "soak", "refused"])
+    assert done.exit_code == 1
+    assert done.stdout == f"refused    0.5 s  {'; '.join(wrong[:3])}; and 37 more\n"
 
 
 @pytest.mark.parametrize(
