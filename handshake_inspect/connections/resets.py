@@ -50,13 +50,14 @@ def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
     last_word = last_of(rows.end, (rows.flags & RST) == 0, 2 * rows.connections)[sender] < at
     refuses = _refuses_only(rows, numbers, at)
     sent = _sent_before(rows, at)
-    belied = _belied(rows, numbers, at, sent) & ~last_word & ~refuses
-    # A SYN-ACK with a wrong number names what it expects all the same.
+    # A SYN-ACK with a wrong number names what it expects all the same. Who goes on has refused no more than that.
     wrong = numbers.wrong_syn_ack_row[receiver]
     named = (acknowledged == UNKNOWN) & (wrong >= 0) & (wrong < at)
+    refuses |= named & (seq == rows.ack[wrong]) & ~last_word
+    belied = _belied(rows, numbers, at, sent) & ~last_word & ~refuses
     # Of an end that has only sent its SYN, RCV.NXT of the receiver is known: what is not there refuses another SYN.
     unknown = (acknowledged == UNKNOWN) & (named | ~refuses)
-    elsewhere = unknown & ~last_word & ~named & (sent != UNKNOWN) & (sent != seq)
+    elsewhere = unknown & ~last_word & ~(named & refuses) & (sent != UNKNOWN) & (sent != seq)
     exact = (unknown & ~elsewhere) | (acknowledged == seq)
     when = np.where(exact & ~belied, moment(at, ARRIVED, at), NEVER)
     ahead = np.flatnonzero((acknowledged != UNKNOWN) & (seq > acknowledged) & last_word)

@@ -97,7 +97,8 @@ def _states_after(rows: ConnectionRows, events: Events, walked: Walk) -> list[Pa
         for begin, until, end, event in disproved:
             if begin <= i < until:
                 for one in (ORIGINATOR, RESPONDER) if bool(rows.self_connect[0]) else (end,):
-                    shown[one] = _believed(current[one], event)
+                    after = _AFTER_ACK[event].get(current[one].state or "")
+                    shown[one] = StateAt(after, "assumed", disproved=True) if after else shown[one]
         out.append(Pair(shown[ORIGINATOR], shown[RESPONDER]))
     return out
 
@@ -111,11 +112,6 @@ _AFTER_ACK = {
     Event.RECEIVE_ACK_OF_SYN: {"SYN-RECEIVED": "ESTABLISHED"},
     Event.RECEIVE_ACK_OF_FIN: {"FIN-WAIT-1": "FIN-WAIT-2", "CLOSING": "TIME-WAIT", "LAST-ACK": "CLOSED"},
 }
-
-
-def _believed(state: StateAt, event: Event) -> StateAt:
-    after = _AFTER_ACK[event].get(state.state or "")
-    return StateAt(after, "assumed", disproved=True) if after else state
 
 
 def _events_at(rows: ConnectionRows, events: Events) -> list[tuple[str, ...]]:

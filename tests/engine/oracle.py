@@ -549,6 +549,11 @@ class Oracle:
 
     def _is_refusal(self, row: Row) -> bool:
         """The answer to a wrong SYN,ACK: SYN-SENT goes on (Figure 8, line 5)."""
+        receiver = self.peer(row.side)
+        stray = [r for r in self.wrong if r.side == receiver and r.index < row.index]
+        named = bool(stray) and self.ends[receiver].acknowledged is None and row.seq == stray[0].ack
+        if named and not self._is_last_word(row):
+            return True
         if self.bare[row.side] is None or 1 <= row.seq <= self.syn_end[row.side]:
             return False
         return not any(r.index < row.index and r.speaks and not r.has(SYN) for r in self.of(row.side))

@@ -1210,6 +1210,43 @@ COUNTEREXAMPLES = {
         = teardown three-segment
         = sent_octets.A 4294967296
     """,
+    "an RST refuses a SYN,ACK of some other SYN, from an end that said more than its SYN": """
+        A > S  x
+        A > -  x
+        B > SA y          ack x-9     | SYN-SENT^     SYN-RECEIVED!  ignored
+        A > R  x-9                    | SYN-SENT^     LISTEN?
+        B > SA y+100_000  ack x+1     | SYN-SENT^     SYN-RECEIVED!
+        A > A  x+1        ack y+100_001
+        = handshake three-way
+        = reset_by -
+        = A CLOSED SYN-SENT ESTABLISHED
+        = B LISTEN SYN-RECEIVED LISTEN SYN-RECEIVED ESTABLISHED
+        = resets.0.valid True
+    """,
+    "a SYN,ACK and a FIN are repeated: each disproves an acknowledgment of its own": """
+        A > S  x
+        B > SA y        ack x+1   | SYN-SENT^     SYN-RECEIVED!
+        A > A  x+1      ack y+1   | ESTABLISHED!  ESTABLISHED??
+        B > FA y+1      ack x+1   | ESTABLISHED!  FIN-WAIT-1^
+        A > A  x+1      ack y+2   | CLOSE-WAIT!   FIN-WAIT-2??
+        B > SA y        ack x+1   | CLOSE-WAIT!   FIN-WAIT-2??
+        B > FA y+1      ack x+1   | CLOSE-WAIT!   FIN-WAIT-1^
+        A > A  x+1      ack y+2   | CLOSE-WAIT!   FIN-WAIT-2?
+        = handshake three-way
+        = teardown half-closed
+    """,
+    "a FIN of the connection before is repeated while a SYN,ACK is": """
+        let z = y+100_000
+        let w = x+100_000
+        B > FA z    ack w    | CLOSED?        LISTEN?
+        B > SA y    ack x+1  | SYN-SENT^      SYN-RECEIVED!
+        A > A  w    ack z+1  | SYN-RECEIVED!  ESTABLISHED??
+        B > A  z+1  ack w+1  | SYN-RECEIVED!  ESTABLISHED??  ignored
+        B > FA z    ack w    | SYN-RECEIVED!  ESTABLISHED??
+        A > A  x+1  ack y+1  | SYN-RECEIVED!  ESTABLISHED??
+        B > SA y    ack x+1  | SYN-RECEIVED!  SYN-RECEIVED!
+        A > A  x+1  ack y+1  | SYN-RECEIVED!  ESTABLISHED?
+    """,
     "keep-alives, one below the next number": """
         open
         A > A  x+0      ack y+1   | ESTABLISHED!  ESTABLISHED?
