@@ -90,7 +90,7 @@ class Teardown:
     complete: bool | None
     #: Of "fin", "ack-of-fin", "peer-fin", "ack-of-peer-fin": those proven to have been sent, but not captured.
     missing: tuple[str, ...]
-    #: "originator", "responder", "both" (the FINs crossed) or None (no FIN).
+    #: "originator", "responder", "both" (the FINs crossed) or None (no FIN, or it cannot be told).
     closed_first: str | None
     #: Whose RST took effect: "originator", "responder", "both" or None.
     reset_by: str | None
@@ -173,7 +173,7 @@ class Finding:
 class StateAt:
     """The state of one end after a segment."""
 
-    #: As RFC 9293 spells it; None: nothing is proven of this end yet.
+    #: As RFC 9293 spells it; None: nothing is proven of this end yet, or it is closing and its state cannot be told.
     state: str | None
     #: How it is known: "sent" (its own act), "acknowledged" (proven by the peer), "assumed" or "timer"; None without
     #: a state.

@@ -17,6 +17,10 @@ one arrived segment form one group: RST, SYN, ACK, FIN.
 assumed arrival is *disproved* when the receiver repeats what it would have acknowledged (its SYN, its FIN): then only
 later segments can have brought the news. It is *confirmed* when a later segment that brings the same news is proven;
 what the receiver seems to repeat after that is an old copy.
+
+**What cannot be told.** A FIN is its sender's first move or the answer to its peer's FIN, and leads elsewhere. Where
+its sender has acknowledged numbers that were not captured, the last of them may be that FIN: such a FIN is *unplaced*,
+and of the states after it only those are known to which an RST leads.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ from handshake_inspect.connections.split import last_of
 from handshake_inspect.tcp.states import Event
 
 # Bits of an event's code; the lower four are the `Event`.
-RESPONDER_BIT, ASSUMED_BIT, JOINED_BIT = 1 << 4, 1 << 5, 1 << 6
+RESPONDER_BIT, ASSUMED_BIT, JOINED_BIT, UNPLACED_BIT = 1 << 4, 1 << 5, 1 << 6, 1 << 7
 
 
 @dataclass
@@ -59,7 +63,8 @@ class Events:
     #: Where the events of each connection begin. Shape (m + 1,).
     start: Rows
     #: `Event` | RESPONDER_BIT if it happened to the responder | ASSUMED_BIT | JOINED_BIT if it belongs to the group
-    #: of the event before it. Shape (k,), as all below.
+    #: of the event before it | UNPLACED_BIT of a FIN if it cannot be told whether it is the first or the second. Shape
+    #: (k,), as all below.
     code: NDArray[np.uint8]
     #: The row at which it is known.
     row: Rows
@@ -131,13 +136,17 @@ class _Slots:
         self._rows = rows
         self._parts: list[tuple[Rows, Rows, Rows]] = []
 
-    def add(self, event: Event, end: Rows, when: Rows, assumed: Mask | bool = False) -> None:
+    def add(
+        self, event: Event, end: Rows, when: Rows, assumed: Mask | bool = False, unplaced: Mask | None = None
+    ) -> None:
         """Add `event` of each `end` at its moment; moments NEVER are left out."""
         happened = when != NEVER
         # §3.10.7.4: within a group RST, SYN, ACK, FIN.
         order = _GROUP_ORDER.get(event, 0)
         code = np.full(len(end), int(event), np.int64) | np.where(end & 1, RESPONDER_BIT, 0)
         code |= np.where(np.broadcast_to(assumed, len(end)), ASSUMED_BIT, 0)
+        if unplaced is not None:
+            code |= np.where(unplaced, UNPLACED_BIT, 0)
         self._parts.append((when[happened] | order, code[happened], end[happened] >> 1))
 
     def sorted_events(self) -> tuple[Rows, NDArray[np.uint8], Rows, Rows]:
@@ -190,10 +199,11 @@ def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arr
     originator, responder = ends[0::2], ends[1::2]
     # A SYN that was not captured, or only after its SYN-ACK, was sent before it.
     answer = numbers.syn_ack_row[responder]
-    asks = bare >= 0
+    asks = (bare >= 0) | numbers.crossing_syn
     asks[originator] |= rows.iss_known[:, ORIGINATOR]
     own, others = numbers.syn_ack_row, numbers.syn_ack_row[_peer_of(rows)]
     shown = np.minimum(_at(asks & (own >= 0), own, 0), _at(asks & (others >= 0), others, 0))
+    shown = np.minimum(shown, _at(numbers.crossing_syn & (numbers.ack_row >= 0), numbers.ack_row, 0))
     sends = np.where(bare >= 0, moment(bare, OWN_ACT, np.maximum(bare, 0)), NEVER)
     slots.add(Event.SEND_SYN, ends, np.minimum(sends, np.where(row_of(shown) < row_of(sends), shown, NEVER)))
     syn_missing = (answer >= 0) & rows.iss_known[:, ORIGINATOR]
@@ -202,6 +212,7 @@ def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arr
     valid = ((rows.flags & SYN) != 0) & (arrival != NEVER) & (rows.seq == 0) & ~rows.ignored_syn
     valid &= rows.iss_known.reshape(-1)[rows.end]
     received = _earliest(rows.peer[valid], arrival[valid], len(ends))
+    received = np.minimum(received, _at(numbers.crossing_syn[_peer_of(rows)], own, 1))
     inferred = numbers.inferred_syn_ack_row
     received[responder] = np.minimum(received[responder], _at(syn_missing, answer, 1))
     received[responder] = np.minimum(received[responder], _at(inferred >= 0, inferred, 1))
@@ -210,6 +221,9 @@ def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arr
     received[responder] = np.minimum(received[responder], _at(by_data, inferred_both, 1))
     received[originator] = np.minimum(received[originator], _at(inferred >= 0, inferred, 2))
     received[originator] = np.minimum(received[originator], _at(by_data, inferred_both, 2))
+    # A SYN that crosses another arrives after that one was sent.
+    late = numbers.crossing_syn[responder] & (inferred >= 0)
+    received[responder[late]] = moment(inferred[late], INFERRED, 1)
     slots.add(Event.RECEIVE_SYN, ends, received)
     # A SYN-ACK with a wrong number answers some other SYN, an old duplicate (Figure 8): it was received all the same.
     wrong = numbers.wrong_syn_ack_row
@@ -271,11 +285,11 @@ def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     candidate &= is_syn | (rows.seq >= 1)
     candidate &= ~_refused(rows, numbers)
     # An end that sent a SYN-ACK had not been acknowledged then (simultaneous open: the SYN-ACKs cross).
-    crossing = np.where((numbers.bare_syn_row >= 0) & (numbers.syn_ack_row >= 0), numbers.syn_ack_row, -1)
+    crossing = _crossing_answers(numbers)
     held = is_syn & (crossing[receiver] > index)
     when = np.where(held, moment(np.maximum(crossing[receiver], 0), UNBLOCKED, index), arrival)
     soft = (rows.seq_end == rows.seq) | (is_syn & (crossing[receiver] >= 0))
-    syn_count = np.bincount(rows.end[is_syn & (rows.seq == 0)], minlength=2 * rows.connections)
+    syn_count = np.bincount(rows.end[own_syn], minlength=2 * rows.connections) + numbers.crossing_syn
     news = _first_credible(rows, candidate, when, soft, own_syn, held & (syn_count[receiver] <= 2))
     # What proves it though the segment that brought it was not captured.
     inferred, by_data = numbers.inferred_syn_ack_row, numbers.inferred_ack_row
@@ -285,6 +299,14 @@ def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     news.assumed &= news.moment < shown
     news.moment, news.proven = np.minimum(news.moment, shown), np.minimum(news.proven, shown)
     return news
+
+
+def _crossing_answers(numbers: Numbers) -> Rows:
+    """Return the row that shows the SYN-ACK of each end that sent a SYN without ACK too, -1 else. Shape (2m,)."""
+    asks = (numbers.bare_syn_row >= 0) | numbers.crossing_syn
+    captured = np.where(asks, numbers.syn_ack_row, -1)
+    proof = np.repeat(numbers.inferred_syn_ack_row, 2)
+    return np.where(numbers.crossing_syn & (proof >= 0), proof, captured)
 
 
 def _refused(rows: ConnectionRows, numbers: Numbers) -> Mask:
@@ -374,14 +396,15 @@ def _peer_of(rows: ConnectionRows) -> Rows:
 
 def _fin_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> None:
     ends = np.arange(2 * rows.connections)
-    row, proof = numbers.fin_row, numbers.inferred_fin_row
-    slots.add(Event.SEND_FIN, ends, np.where(row >= 0, moment(row, OWN_ACT, np.maximum(row, 0)), NEVER))
+    row, proof, unplaced = numbers.fin_row, numbers.inferred_fin_row, numbers.unplaced_fin
+    sent = np.where(row >= 0, moment(row, OWN_ACT, np.maximum(row, 0)), NEVER)
+    slots.add(Event.SEND_FIN, ends, sent, unplaced=unplaced)
     missed = np.where(proof >= 0, moment(np.maximum(proof, 0), PROVEN, AFTER_ALL), NEVER)
     slots.add(Event.SEND_FIN, ends, missed)
     fins = numbers.is_fin & (arrival != NEVER)
     received = _earliest(rows.peer[fins], arrival[fins], len(ends))
     received = np.minimum(received, np.where(missed == NEVER, NEVER, missed + (1 << ORDER_BITS))[_peer_of(rows)])
-    slots.add(Event.RECEIVE_FIN, ends, received)
+    slots.add(Event.RECEIVE_FIN, ends, received, unplaced=unplaced[_peer_of(rows)])
 
 
 def _reset_events(slots: _Slots, rows: ConnectionRows, resets: Resets) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handshake_inspect.connections.events import RESPONDER_BIT
+from handshake_inspect.connections.events import RESPONDER_BIT, UNPLACED_BIT
 from handshake_inspect.connections.machine import RESETS, Move, Walk, walk
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.shapes import Fact, Shape
@@ -16,7 +16,7 @@ from handshake_inspect.tcp.states import Event, State
 SIDES = ("originator", "responder")
 
 #: States in which an end knows that both have agreed on the numbers (RFC 9293 §3.10.7.4 calls them synchronized).
-SYNCHRONIZED = {
+SYNCHRONIZED: set[State | None] = {
     State.ESTABLISHED,
     State.FIN_WAIT_1,
     State.FIN_WAIT_2,
@@ -24,6 +24,7 @@ SYNCHRONIZED = {
     State.CLOSING,
     State.LAST_ACK,
     State.TIME_WAIT,
+    None,  # which of those of closing cannot be told
 }
 
 
@@ -137,7 +138,7 @@ def _missing_of_opening(facts: Fact) -> tuple[str, ...]:
 
 def _failed_kind(facts: Fact, walked: Walk) -> str:
     reset = bool(walked.effective_resets)
-    if Fact.SYN_ACK_CAPTURED in facts or Fact.BOTH_SYN in facts:
+    if facts & (Fact.SYN_ACK_CAPTURED | Fact.BOTH_SYN | Fact.CROSSING_SYN):
         if Fact.WRONG_ACK in facts:
             return "invalid"
         return "abandoned" if reset and not walked.visited(RESPONDER) & SYNCHRONIZED else "half-open"
@@ -176,10 +177,13 @@ class _Closing:
         self._sent: dict[int, int] = {}
         self._acked: dict[int, int] = {}
         self._received: dict[int, int] = {}
+        #: Is there a FIN of which cannot be told whether it is the first or the second?
+        self._unplaced = False
         for ordinal, code in enumerate(shape.codes):
             event, end = Event(code & 0xF), int(bool(code & RESPONDER_BIT))
             if event is Event.SEND_FIN:
                 self._sent.setdefault(end, ordinal)
+                self._unplaced |= bool(code & UNPLACED_BIT)
             elif event is Event.RECEIVE_ACK_OF_FIN:
                 self._acked.setdefault(end, ordinal)
             elif event is Event.RECEIVE_FIN:
@@ -191,8 +195,10 @@ class _Closing:
         if not opened:
             return "none", None, ()
         reset = next(iter(self.resets), None)
-        if self._both_acknowledged() and (reset is None or reset > max(self._acked.values())):
+        if self._both_acknowledged() and self._acknowledged_before(reset):
             return self._complete_kind(), True, self._missing()
+        if self._unplaced and (self._one_direction() or self._acknowledged_before(reset)):
+            return "partial", None if reset is None else True, ()
         if reset is not None:
             after_fin = any(ordinal < reset for ordinal in self._sent.values())
             return ("reset-after-fin" if after_fin else "aborted"), True, ()
@@ -205,17 +211,21 @@ class _Closing:
         return "incomplete", False, ()
 
     def closed_first(self) -> str | None:
-        """Whose FIN came first; "both" if they crossed."""
-        if not self._sent:
+        """Whose FIN came first; "both" if they crossed; None if none was sent, or it cannot be told."""
+        if not self._sent or self._unplaced:
             return None
         if self._self_connect:
             return "both"
         first = min(self._sent, key=lambda end: self._sent[end])
         second = 1 - first
         if second not in self._sent:
-            return SIDES[first]
+            # Of an end that was not captured, a FIN may have been on its way.
+            return None if self._one_direction() else SIDES[first]
         knew = second in self._received and self._received[second] < self._sent[second]
         return SIDES[first] if knew else "both"
+
+    def _acknowledged_before(self, reset: int | None) -> bool:
+        return bool(self._acked) and (reset is None or reset > max(self._acked.values()))
 
     def _both_acknowledged(self) -> bool:
         ends = {ORIGINATOR} if self._self_connect else {ORIGINATOR, RESPONDER}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from handshake_inspect.connections.events import ASSUMED_BIT, JOINED_BIT, RESPONDER_BIT
+from handshake_inspect.connections.events import ASSUMED_BIT, JOINED_BIT, RESPONDER_BIT, UNPLACED_BIT
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.tcp.states import Event, State, step
 
@@ -32,7 +32,8 @@ class Move:
     ordinal: int
     end: int
     before: State | None
-    after: State
+    #: None: a closing state, but which one cannot be told.
+    after: State | None
     #: "sent", "acknowledged" or "assumed".
     basis: str
     event: Event
@@ -56,12 +57,12 @@ class Walk:
         first = self.start[end]
         labels = [first.label] if first else []
         for move in self.moves:
-            if move.end == end and labels[-1:] != [move.after.label]:
+            if move.end == end and move.after and labels[-1:] != [move.after.label]:
                 labels.append(move.after.label)
         return tuple(labels) or None
 
-    def visited(self, end: int) -> set[State]:
-        """Return every state that one end was in."""
+    def visited(self, end: int) -> set[State | None]:
+        """Return every state that one end was in, None among them if it cannot be told of one."""
         found = {move.after for move in self.moves if move.end == end}
         first = self.start[end]
         return found | {first} if first else found
@@ -75,19 +76,23 @@ def walk(start: tuple[int, int], self_connect: bool, codes: bytes) -> Walk:
     moves: list[Move] = []
     effective: list[int] = []
     group_began, group_first = [state[ORIGINATOR], state[RESPONDER]], 0
+    #: Ends of which only an RST tells the state.
+    lost = [code == UNHEARD for code in start]
     for ordinal, code in enumerate(codes):
         event, end = Event(code & 0xF), int(bool(code & RESPONDER_BIT))
         old = state[end]
         if not code & JOINED_BIT:
             group_began[end], group_first = old, ordinal
-        new = _next(old, event, start[end])
+        new = _next(old, event, lost[end])
         if new is None or new is old:
             continue
-        state[end] = new
         if event in RESETS:
             effective.append(ordinal)
-        if moves and moves[-1].ordinal >= group_first:
+        if code & UNPLACED_BIT:
+            new, lost[end] = None, True  # the second FIN leads elsewhere than the first
+        elif moves and moves[-1].ordinal >= group_first:
             moves.pop()  # one segment is one step, however many events it is
+        state[end] = new
         moves.append(Move(ordinal, end, group_began[end], new, _basis(event, code), event))
     if self_connect:
         moves += [Move(m.ordinal, RESPONDER, m.before, m.after, m.basis, m.event) for m in moves]
@@ -95,10 +100,10 @@ def walk(start: tuple[int, int], self_connect: bool, codes: bytes) -> Walk:
     return Walk(tuple(moves), begin, (state[ORIGINATOR], state[RESPONDER]), tuple(effective))
 
 
-def _next(state: State | None, event: Event, start: int) -> State | None:
+def _next(state: State | None, event: Event, lost: bool) -> State | None:
     if state is not None:
         return step(state, event)
-    if event is Event.SEND_RST or (start == UNHEARD and event in RESETS):
+    if event is Event.SEND_RST or (lost and event in RESETS):
         return State.CLOSED
     return None
 

@@ -36,8 +36,12 @@ class Numbers:
     fin_end: Rows
     #: A FIN was not captured, but its acknowledgment proves it: the row that does, -1 else. Shape (2m,).
     inferred_fin_row: Rows
+    #: Whether the peer's FIN had come before the FIN of this end cannot be told. Shape (2m,).
+    unplaced_fin: Mask
     #: First valid SYN of each end, -1 if none. Shape (2m,).
     syn_row: Rows
+    #: A SYN without ACK was not captured, but the peer, which had sent one too, answers it. Shape (2m,).
+    crossing_syn: Mask
     #: First SYN without ACK, first valid SYN-ACK, first SYN-ACK with a wrong number of each end. Shape (2m,).
     bare_syn_row: Rows
     syn_ack_row: Rows
@@ -106,6 +110,7 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
         fin_row=fin_row,
         fin_end=np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER),
         inferred_fin_row=np.full(ends, -1, np.int64),
+        unplaced_fin=np.zeros(ends, np.bool_),
         syn_row=first_of(end, valid_syn & (right | ~ack), ends),
         bare_syn_row=first_of(end, valid_syn & ~ack, ends),
         syn_ack_row=first_of(end, right, ends),
@@ -113,9 +118,10 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
         ack_row=first_of(end, ordinary & counts, ends),
         inferred_syn_ack_row=np.full(rows.connections, -1, np.int64),
         inferred_ack_row=np.full(rows.connections, -1, np.int64),
+        crossing_syn=np.zeros(ends, np.bool_),
     )
     _infer_handshake(rows, numbers)
-    _infer_fins(rows, numbers)
+    _look_for_fins(rows, numbers, ~syn | valid_syn)
     return numbers
 
 
@@ -146,10 +152,13 @@ def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
 
 
 def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
-    """Find what proves a SYN-ACK or a third segment that was not captured."""
+    """Find what proves a SYN, a SYN-ACK or a third segment that was not captured."""
     originator = np.arange(rows.connections) * 2
     responder = np.where(rows.self_connect, originator, originator + 1)
     opened = rows.iss_known[:, ORIGINATOR] & ~rows.self_connect
+    # An end that has sent a SYN without ACK sends a SYN-ACK only in answer to another such SYN (§3.10.7.3, Figure 7).
+    asks, answers = numbers.bare_syn_row >= 0, numbers.syn_ack_row >= 0
+    numbers.crossing_syn[1::2] = opened & asks[originator] & answers[originator] & ~asks[responder]
     no_answer = opened & (numbers.syn_row[responder] < 0) & (numbers.wrong_syn_ack_row[responder] < 0)
     # The originator acknowledges: it has received a SYN-ACK.
     numbers.inferred_syn_ack_row[:] = np.where(no_answer, numbers.ack_row[originator], -1)
@@ -159,32 +168,56 @@ def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
     numbers.inferred_ack_row[:] = np.where(opened & (numbers.ack_row[originator] < 0), first, -1)
 
 
-def _infer_fins(rows: ConnectionRows, numbers: Numbers) -> None:
+def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:
+    """Look for what is known of the FIN that was not captured, where the other end's was.
+
+    `valid`: segments of this connection, without stray SYNs.
+    """
+    ends = np.arange(2 * rows.connections)
+    missing = (numbers.fin_row < 0) & (numbers.fin_row[ends ^ 1] >= 0) & np.repeat(~rows.self_connect, 2)
+    if not missing.any():
+        return
+    # Before a segment that stays, the octets of the folded ones lie.
+    at = np.flatnonzero(missing[rows.end] & valid & ((rows.flags & RST) == 0))
+    at = at[(rows.seq_end[at] > rows.seq[at]) | (rows.folded_octets[at] > 0)]
+    occupied = np.full(len(ends), UNKNOWN, np.int64)
+    np.maximum.at(occupied, rows.end[at], rows.seq_end[at])
+    _infer_fins(rows, numbers, missing, np.maximum(occupied, 1))
+    _doubt_fins(rows, numbers, np.flatnonzero(missing & (numbers.inferred_fin_row < 0)), occupied)
+
+
+def _infer_fins(rows: ConnectionRows, numbers: Numbers, missing: Mask, occupied: Rows) -> None:
     """Find what proves a FIN that was not captured.
 
-    The peer has closed too and is acknowledged, all data captured of this end lies below some number E, and the peer
-    acknowledges E + 1: one more than there was. A lost single octet of data would look the same; but its sender would
-    not have been silent after it.
+    The peer has closed too and is acknowledged, all data captured of this end lies below some number E (`occupied`),
+    and the peer acknowledges E + 1: one more than there was. A lost single octet of data would look the same; but its
+    sender would not have been silent after it.
     """
-    ends = 2 * rows.connections
-    fin_row = numbers.fin_row
-    if not (fin_row >= 0).any():
-        return
-    peer_end = np.arange(ends) ^ 1
-    highest = np.ones(ends, np.int64)
-    captured = ((rows.flags & RST) == 0) & (rows.seq_end > rows.seq)
-    np.maximum.at(highest, rows.end[captured], rows.seq_end[captured])
+    peer_end = np.arange(2 * rows.connections) ^ 1
     last_row = rows.start[1:] - 1
     last_a = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
-    candidate = (
-        (fin_row < 0)
-        & (fin_row[peer_end] >= 0)
-        & (last_a >= numbers.fin_end[peer_end])
-        & (last_a[peer_end] == highest + 1)
-        & np.repeat(~rows.self_connect, 2)
-    )
+    candidate = missing & (last_a >= numbers.fin_end[peer_end]) & (last_a[peer_end] == occupied + 1)
     for one in map(int, np.flatnonzero(candidate)):
         a, b = int(rows.start[one // 2]), int(rows.start[one // 2 + 1])
-        proof = a + int(np.searchsorted(numbers.acknowledged_by[1 - one % 2][a:b], highest[one] + 1))
+        proof = a + int(np.searchsorted(numbers.acknowledged_by[1 - one % 2][a:b], occupied[one] + 1))
         numbers.inferred_fin_row[one] = proof
-        numbers.fin_end[one] = highest[one] + 1
+        numbers.fin_end[one] = occupied[one] + 1
+
+
+def _doubt_fins(rows: ConnectionRows, numbers: Numbers, missing: Rows, occupied: Rows) -> None:
+    """Find the FINs of which cannot be told whether their sender had received one. `missing`: the ends without a FIN.
+
+    Such a FIN acknowledges numbers that no captured segment occupies, and the last of them may be the peer's FIN. It
+    is not if the peer has occupied it, or is acknowledged beyond it later: nothing comes after a FIN (RFC 9293 §3.6).
+    """
+    sender = missing ^ 1
+    row, last_row = numbers.fin_row[sender], rows.start[missing // 2 + 1] - 1
+    acknowledged_by = np.stack(numbers.acknowledged_by)
+    acknowledged = acknowledged_by[sender & 1, row]
+    # The first acknowledgment of an end that opened is that of the SYN; before a capture's begin may lie anything.
+    opened = rows.iss_known[missing // 2, missing & 1]
+    first = numbers.ack_row[sender]
+    opened |= rows.iss_known[missing // 2, ORIGINATOR] & (first >= 0) & (first < row)
+    occupied = np.maximum(occupied[missing], np.where(opened, 1, UNKNOWN))
+    goes_on = acknowledged_by[sender & 1, last_row] > acknowledged
+    numbers.unplaced_fin[sender] = (acknowledged > occupied) & ~goes_on

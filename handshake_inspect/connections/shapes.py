@@ -42,6 +42,7 @@ class Fact(IntFlag):
     RESPONDER_FIN_INFERRED = 1 << 15
     SYN_ACK_INFERRED = 1 << 16
     ACK_INFERRED = 1 << 17
+    CROSSING_SYN = 1 << 18  # the responder's SYN without ACK was not captured, but answered
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def _starts(rows: ConnectionRows, events: Events) -> NDArray[np.int64]:
     for side, end in ((ORIGINATOR, originator), (RESPONDER, responder)):
         starts[:, side] = np.where(~known, np.where(synchronized[end], AS_ESTABLISHED, UNHEARD), NOTHING)
     starts[known, ORIGINATOR] = AS_CLOSED
-    passive = known & (numbers.bare_syn_row[responder] < 0)
+    passive = known & (numbers.bare_syn_row[responder] < 0) & ~numbers.crossing_syn[responder]
     answered = (numbers.syn_ack_row[responder] >= 0) | (numbers.wrong_syn_ack_row[responder] >= 0)
     answered |= events.syn_received[responder] != NEVER
     starts[passive & answered, RESPONDER] = AS_LISTEN
@@ -152,6 +153,7 @@ def _facts(rows: ConnectionRows, events: Events, fast_open_option: NDArray[np.bo
         Fact.RESPONDER_FIN_INFERRED: numbers.inferred_fin_row[originator + 1] >= 0,
         Fact.SYN_ACK_INFERRED: numbers.inferred_syn_ack_row >= 0,
         Fact.ACK_INFERRED: numbers.inferred_ack_row >= 0,
+        Fact.CROSSING_SYN: numbers.crossing_syn[originator + 1],
     }
     facts = np.zeros(count, np.int64)
     for fact, claim in claims.items():

@@ -87,7 +87,8 @@ def _states_after(rows: ConnectionRows, events: Events, walked: Walk) -> list[Pa
     for i in range(len(rows)):
         while at < len(moves) and int(events.row[moves[at].ordinal]) <= i:
             move = moves[at]
-            current[move.end], last[move.end] = StateAt(move.after.label, move.basis), move.event
+            told = StateAt(move.after.label, move.basis) if move.after else StateAt(None, None)
+            current[move.end], last[move.end] = told, move.event
             at += 1
         for end, event in enumerate(last):
             proof = confirmed.get((0 if bool(rows.self_connect[0]) else end, event)) if event is not None else None

@@ -4,20 +4,25 @@ In: names of scenarios. Out: a `Trial` of each, in the order in which they end. 
 makes its own private network: they do not see each other. Scenarios mostly wait, so more of them than there are
 cores may run at once.
 
-The kernel is asked too: does its account of the states agree with what each vantage point shows?
+The kernel is asked too: does its account of the states agree with what each vantage point shows, and does what one of
+them shows of one direction alone claim no state in which the kernel never was?
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.connections.connection import End
+from handshake_inspect.lab.kernel.account import KernelAccount
 from handshake_inspect.lab.kernel.agreement import ENDS, Agreement, compare
 from handshake_inspect.lab.record import JOBS, what_is_wrong
+from handshake_inspect.lab.segments import segment_of
 from handshake_inspect.lab.session import run_demo
+from handshake_inspect.lab.vantage import Vantage
 from handshake_inspect.lab.world import LabError, in_children
 
 
@@ -47,10 +52,32 @@ def try_scenario(name: str) -> Trial:
         wrong = what_is_wrong(session)
         if session.scenario.outcomes:
             agreements = {vantage.name: compare(vantage.inspected(), session.kernel) for vantage in session.vantages}
-        wrong += [line for where, agreement in agreements.items() for line in denied(agreement, where)]
+            parts = one_direction_each(session.vantages, session.kernel)
+            wrong += [line for where, one in (agreements | parts).items() for line in denied(one, where)]
     except (LabError, CaptureError) as error:
         wrong = [str(error)]
     return Trial(name, tuple(wrong), agreements, time.monotonic() - began, is_void)
+
+
+def one_direction_each(vantages: Sequence[Vantage], kernel: KernelAccount) -> dict[str, Agreement]:
+    """Compare what each vantage point would have shown of what one end sent, as far as that can tell."""
+    return {
+        f"{vantage.name}, only what the {end} sent": compare(sent_by(end, vantage).inspected(), kernel, partial=True)
+        for vantage in vantages
+        for end in ENDS
+    }
+
+
+def sent_by(end: End, vantage: Vantage) -> Vantage:
+    """Return what a vantage point would have shown of one direction alone."""
+    senders = {(one.ip, one.port) for one in (getattr(each, end) for each in vantage.inspected().connections)}
+    return replace(vantage, frames=[frame for frame in vantage.frames if sender_of(frame.octets) in senders])
+
+
+def sender_of(frame: bytes) -> tuple[str, int] | None:
+    """Return who sent a segment; None of another frame."""
+    segment = segment_of(frame)
+    return segment.source if segment is not None else None
 
 
 def denied(agreement: Agreement, where: str) -> list[str]:

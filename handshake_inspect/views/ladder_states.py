@@ -21,6 +21,8 @@ STATE_STYLES = {
     "ESTABLISHED": "bold green",
     "TIME-WAIT": "bold yellow",
 }
+#: In place of a state: the end has left the one before it, and what the capture missed would tell for which.
+NOT_CAPTURED = "not captured"
 CLOSING_STYLE = "magenta"
 #: Signs behind a state, and what the legend says about each.
 ASSUMED, DISPROVED, BY_TIMER = "?", "✗", "~"
@@ -43,6 +45,8 @@ def state_text(at: StateAt | None) -> Text:
     if at is None or at.state is None:
         return Text()
     sign = sign_of(at)
+    if at.state == NOT_CAPTURED:
+        return Text(at.state, "dim")
     style = STATE_STYLES.get(at.state, CLOSING_STYLE)
     if not sign:
         return Text(at.state, style)
@@ -99,6 +103,8 @@ class StateWalk:
         self.last[end] = now
         if last is None:
             return now
+        if now.state is None and last.state is not None:
+            return StateAt(NOT_CAPTURED, None)
         same = now.state == last.state and now.disproved == last.disproved
         proven = last.basis == "assumed" and now.basis in ("sent", "acknowledged")
         return None if same and not proven else now

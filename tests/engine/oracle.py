@@ -20,7 +20,7 @@ MODULUS = 1 << 32
 SPAN = 1 << 30
 SYNCHRONIZED = {
     State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK,
-    State.TIME_WAIT,
+    State.TIME_WAIT, None,
 }  # fmt: skip
 
 
@@ -84,7 +84,8 @@ class Move:
     row: int
     end: int
     before: State | None
-    after: State
+    #: None: it is closing, and nobody can tell how.
+    after: State | None
     basis: str
     event: Event
 
@@ -96,6 +97,7 @@ class End:
     state: State | None = None
     start: State | None = None
     unheard: bool = False
+    lost: bool = False
     #: The highest number it has acknowledged; None before the first.
     acknowledged: int | None = None
     #: Everything below it counts as received, whatever was acknowledged.
@@ -271,6 +273,8 @@ class Oracle:
     def _look_for_what_was_missed(self) -> None:
         responder = self.peer(0)
         opened = self.known[0] and not self.self_connect
+        #: The originator answers a SYN of the responder's, and that was not captured.
+        self.crosses = opened and bool(self.bare[0] and self.syn_ack[0] and not self.bare[1])
         acks = [r for r in self.of(0) if r.plain_ack and r.index in self.counts]
         self.proves_syn_ack: Row | None = None
         self.proves_ack: Row | None = None
@@ -284,21 +288,36 @@ class Oracle:
         fins = self.fin
         self.fin_end: list[int | None] = [fin.end if fin else None for fin in fins]
         self.proves_fin: list[Row | None] = [None, None]
+        #: Ends of which nobody can tell whether their FIN is the first or the second.
+        self.in_doubt: set[int] = set()
         if self.self_connect:
             return
         for side in (0, 1):
             other = fins[1 - side]
             if fins[side] is not None or other is None:
                 continue
-            sent = [r.end for r in self.of(side) if r.speaks and r.length]
-            sent += [1] * any(r.speaks for r in self.of(side))
+            own_rows = [r for r in self.of(side) if r.speaks and (not r.has(SYN) or r in self.syns[side])]
+            occupied = [r.end for r in own_rows if r.length]
+            sent = occupied + [1] * any(r.speaks for r in self.of(side))
             own = [r.ack for r in self.of(side) if r.index in self.counts]
             its = [r for r in self.of(1 - side) if r.index in self.counts]
-            if not sent or not own or not its or max(own) < other.end:
-                continue
-            if max(r.ack for r in its) == max(sent) + 1:
+            closed = bool(own) and max(own) >= other.end
+            if sent and its and closed and max(r.ack for r in its) == max(sent) + 1:
                 self.proves_fin[side] = next(r for r in its if r.ack == max(sent) + 1)
                 self.fin_end[side] = max(sent) + 1
+            elif self._may_hide_a_fin(occupied, side, other):
+                self.in_doubt.add(1 - side)
+
+    def _may_hide_a_fin(self, occupied: list[int], side: int, other: Row) -> bool:
+        """Had the sender of the FIN `other` acknowledged what was not captured, perhaps a FIN, and nothing after it?"""
+        its = [r for r in self.of(1 - side) if r.index in self.counts]
+        before = [r.ack for r in its if r.index <= other.index]
+        has_acknowledged_the_syn = self.known[0] and any(r.plain_ack and r.index < other.index for r in its)
+        if self.known[side] or has_acknowledged_the_syn:
+            occupied = [*occupied, 1]
+        if not before or max(r.ack for r in its) > max(before):
+            return False
+        return all(max(before) > end for end in occupied)
 
     def _is_fin(self, row: Row) -> bool:
         """A FIN whose number lies before its sender's SYN belongs to some other connection."""
@@ -341,7 +360,7 @@ class Oracle:
             end.state = end.start
 
     def _start_of_responder(self) -> State | None:
-        if self.bare[1]:
+        if self.bare[1] or self.crosses:
             return State.CLOSED
         if self.syn_ack[1] or self.wrong_answers() or self.proves_syn_ack or self.proves_ack:
             return State.LISTEN
@@ -353,7 +372,7 @@ class Oracle:
     def _last(self, side: int) -> tuple[State | None, str | None]:
         for move in reversed(self.moves):
             if move.end == (0 if self.self_connect else side):
-                return move.after, move.basis
+                return move.after, move.basis if move.after else None
         start = self.ends[0 if self.self_connect else side].start
         return start, "assumed" if start else None
 
@@ -381,6 +400,9 @@ class Oracle:
         waiting = [r for r in me.pending if not r.length and me.has_received(r.arrives_at)]
         waiting += me.held if row is self.syn_ack[sender] else []
         waiting += me.early_acks if row is self.fin[sender] else []
+        if self.crosses and row is self.proves_syn_ack:
+            for one in you.held:
+                self._news(one, receiver, row, again=True)
         if row is self.syn_ack[sender]:
             me.held = []
         for one in sorted(waiting, key=lambda r: r.index):
@@ -408,6 +430,11 @@ class Oracle:
             bare = self.bare[side]
             if row in self.right and bare is not None and bare.index > at:
                 self._happen(side, [(Event.SEND_SYN, "sent")], at)
+        if self.crosses:
+            if row in self.right or (row.side == 1 and row.plain_ack and row.index in self.counts):
+                self._happen(1, [(Event.SEND_SYN, "sent")], at)
+            if row is self.syn_ack[0]:
+                self._happen(0, [(Event.RECEIVE_SYN, "acknowledged")], at)
         if row is self.syn_ack[self.peer(0)] and not self.self_connect and self.known[0]:
             bare = self.bare[0]
             if bare is None or bare.index > at:
@@ -436,7 +463,8 @@ class Oracle:
         events: list[tuple[Event, str]] = []
         if not again:
             right_syn = row.has(SYN) and row.seq == 0 and not row.ignored_syn and self.known[row.side]
-            if right_syn:
+            waits = self.crosses and end == 1 and self.proves_syn_ack is not None
+            if right_syn and not waits:
                 events.append((Event.RECEIVE_SYN, "acknowledged"))
         if row.index in self.counts:
             events += self._acknowledgments(row, end, at, again)
@@ -448,6 +476,8 @@ class Oracle:
         found: list[tuple[Event, str]] = []
         opened = self.known[end] or (end == 1 and self.proves_syn_ack is not None)
         crossing = self.syn_ack[end] if self.bare[end] else None
+        if self.crosses and end == 1:
+            crossing = self.syn_ack[1] or self.proves_syn_ack
         if opened and row.ack >= 1 and (row.has(SYN) or row.seq >= 1) and not self._is_refused(row):
             soft = row.length == 0 or (row.has(SYN) and crossing is not None)
             repeats = [r.index for r in self.syns[end] if r.index > at.index]
@@ -455,7 +485,7 @@ class Oracle:
             if crosses and not again:
                 self.ends[end].held.append(row)
             else:
-                if crosses and len(self.syns[end]) <= 2:
+                if crosses and len(self.syns[end]) + (self.crosses and end == 1) <= 2:
                     repeats = []
                 found += self._believe(Event.RECEIVE_ACK_OF_SYN, soft, repeats, end, at)
         fin, fin_end = self.fin[end] or self.proves_fin[end], self.fin_end[end]
@@ -508,17 +538,26 @@ class Oracle:
             self.events.append((at, end, event))
             new = self._next(end, event)
             if new is not None and new is not me.state:
+                if event in (Event.SEND_FIN, Event.RECEIVE_FIN) and self._is_in_doubt(end, event):
+                    if last:
+                        self.moves.append(Move(at, end, before, me.state, last[1], last[0]))
+                    self.moves.append(Move(at, end, before, None, basis, event))
+                    me.state, me.lost, last = None, True, None
+                    continue
                 me.state = new
                 last = (event, basis)
         if last and me.state is not None:
             self.moves.append(Move(at, end, before, me.state, last[1], last[0]))
+
+    def _is_in_doubt(self, end: int, event: Event) -> bool:
+        return (end if event is Event.SEND_FIN else self.peer(end)) in self.in_doubt
 
     def _next(self, end: int, event: Event) -> State | None:
         state = self.ends[end].state
         if state is not None:
             return step(state, event)
         reset = event in (Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN)
-        if event is Event.SEND_RST or (self.ends[end].unheard and reset):
+        if event is Event.SEND_RST or ((self.ends[end].unheard or self.ends[end].lost) and reset):
             return State.CLOSED
         return None
 
@@ -628,7 +667,7 @@ class Oracle:
         start = self.ends[end].start
         labels = [start.label] if start else []
         for move in self.moves:
-            if move.end == end and labels[-1:] != [move.after.label]:
+            if move.end == end and move.after and labels[-1:] != [move.after.label]:
                 labels.append(move.after.label)
         return tuple(labels) or None
 
@@ -686,7 +725,7 @@ class Oracle:
             found = [(self.rows[m.row], m) for m in self.moves if m.event is Event.SEND_RST]
         return found
 
-    def visited(self, side: int) -> set[State]:
+    def visited(self, side: int) -> set[State | None]:
         end = 0 if self.self_connect else side
         start = self.ends[end].start
         return {move.after for move in self.moves if move.end == end} | ({start} if start else set())
@@ -852,7 +891,7 @@ def _handshake(one: Oracle) -> str:
         return "fast-open" if one.syn_end[0] > 1 and answer.ack > 1 else "three-way"
     reset = bool(one.effective_resets)
     wrong = one.wrong_answers()
-    if one.syn_ack[responder] or wrong or (one.bare[0] and one.bare[1]):
+    if one.syn_ack[responder] or wrong or one.crosses or (one.bare[0] and one.bare[1]):
         return _failed(one, thirds, right, reset)
     if any(move.end == 0 and move.event is Event.RECEIVE_RST_OF_SYN for move in one.moves):
         return "refused"
@@ -861,7 +900,7 @@ def _handshake(one: Oracle) -> str:
 
 def _failed(one: Oracle, thirds: list[Row], right: list[Row], reset: bool) -> str:
     """An answer was captured, and the handshake came to nothing."""
-    if one.syn_ack[one.peer(0)] or one.bare[one.peer(0)]:
+    if one.syn_ack[one.peer(0)] or one.bare[one.peer(0)] or one.crosses:
         if thirds and not any(row.seq <= one.syn_end[0] for row in right):
             return "invalid"
     elif one.wrong_answers() and thirds:
@@ -903,25 +942,28 @@ def _teardown(one: Oracle) -> str:
         if all(State.CLOSING in states for states in visited):
             return "simultaneous-close"
         return "four-way" if any(State.FIN_WAIT_2 in states for states in visited) else "three-segment"
+    alone = not one.self_connect and any(not one.of(side) for side in (0, 1))
+    if one.in_doubt and (alone or (acked and (first_reset is None or first_reset > max(acked.values())))):
+        return "partial"
     if first_reset is not None:
         return "reset-after-fin" if any(at < first_reset for at in sent.values()) else "aborted"
     if not sent:
         return "open"
-    if not one.self_connect and any(not one.of(side) for side in (0, 1)):
+    if alone:
         return "partial"
     return "half-closed" if len(sent) == len(acked) == 1 and not one.self_connect else "incomplete"
 
 
 def _closed_first(one: Oracle) -> str | None:
     sent = {side: at for side in (0, 1) if (at := _fin_sent(one, side)) is not None}
-    if not sent:
+    if not sent or one.in_doubt:
         return None
     if one.self_connect:
         return "both"
     first = min(sent, key=lambda side: sent[side])
     second = 1 - first
     if second not in sent:
-        return SIDES[first]
+        return SIDES[first] if one.of(second) else None
     # Had the second heard of the first one's FIN when it sent its own?
     received = next(
         (k for k, (_, end, event) in enumerate(one.events) if end == second and event is Event.RECEIVE_FIN), None
