@@ -79,7 +79,7 @@ def transfer(rng: random.Random) -> list[Segment]:
 
 def connections_of(segments: list[Segment], gathering: Gathering | None, block_rows: int) -> list[Connection]:
     inspector = Inspector(fold=gathering is not None)
-    if gathering:
+    if gathering is not None:
         inspector.analysis.gathering = gathering
     capture = inspector.begin_capture("transfer", "pcap")
     table = table_of(segments, inspector)
@@ -118,6 +118,26 @@ def test_a_long_transfer_is_kept_in_few_rows() -> None:
     assert len(gathering) < 400
     assert one.octets.responder == 10_000 * 1448
     assert one.segments.originator == 10_002
+
+
+def test_octets_folded_into_an_acknowledgment_count_as_captured() -> None:
+    """Else the last of them might be a FIN that was not captured."""
+    said = [("A", SYN, 0, 0, 0), ("B", SYN | ACK, 0, 0, 1), ("A", ACK, 1, 0, 1)]
+    # The first pure acknowledgment of an end stays; the ones after the data are ordinary.
+    said += [("A", ACK, 1, 1, 1), ("B", ACK, 1, 0, 2)]
+    said += [line for i in range(9) for line in (("B", ACK, 1 + 9 * i, 9, 2), ("A", ACK, 2, 0, 10 + 9 * i))]
+    said += [line for i in range(9) for line in (("A", ACK, 2 + i, 1, 82), ("B", ACK, 82, 0, 3 + i))]
+    said += [("A", FIN | ACK, 11, 0, 82), ("B", ACK, 82, 0, 12)]
+    segments = [
+        Segment(10**18 + i * MILLISECOND_NS, sender, flags, seq, octets, ack)
+        for i, (sender, flags, seq, octets, ack) in enumerate(said)
+    ]
+    gathering = Gathering(fold_rows=4, long_rows=4)
+    (folded,) = connections_of(segments, gathering, len(segments))
+    kept = gathering.conversation(0)
+    assert max((kept["seq"] + kept["payload_octets"])[kept["payload_octets"] > 0]) < 82
+    assert folded == connections_of(segments, None, len(segments))[0]
+    assert folded.states.originator == ("CLOSED", "SYN-SENT", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2")
 
 
 def test_public_captures_give_the_same_answers_folded_and_plain(captures_dir: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from handshake_inspect.connections.connection import Connection, Pair
+from handshake_inspect.connections.connection import Connection, Pair, StateAt
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder
 from tests.views.sessions import (
@@ -138,6 +138,16 @@ def test_assumed_states_are_marked_and_explained() -> None:
     assert "CLOSED?" in drawn
     assert "? assumed:" in drawn
     assert "CLOSE-WAIT?" not in drawn
+
+
+def test_a_state_that_cannot_be_told_is_not_the_one_before_it() -> None:
+    connection = three_segment()
+    assert connection.steps is not None
+    closing = [replace(step, states=Pair(StateAt(None, None), step.states.responder)) for step in connection.steps[-3:]]
+    drawn = ladder(connection, (*connection.steps[:-3], *closing), title="", facts=(), options=LadderOptions())
+    lines = [line.plain for line in drawn if "not captured" in line.plain]
+    assert len(lines) == 1
+    assert "FIN,ACK seq=u" in lines[0]
 
 
 def test_state_passed_within_one_segment_has_a_line_of_its_own() -> None:
