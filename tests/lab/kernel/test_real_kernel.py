@@ -240,8 +240,6 @@ def test_a_pair_of_addresses_used_twice_is_two_connections() -> None:
 
 #: Where the port of the server stands in a frame of it, and of its client: behind 14 octets of Ethernet, 20 of IPv4.
 FROM_SERVER, TO_SERVER = slice(34, 36), slice(36, 38)
-#: The server's FIN has an acknowledgment that is higher by one: of an octet, or of a FIN that was not captured?
-OWN_FIN_ONLY = pytest.mark.xfail(reason="of two FINs only the second captured: we say FIN-WAIT-1, it is LAST-ACK")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +249,7 @@ OWN_FIN_ONLY = pytest.mark.xfail(reason="of two FINs only the second captured: w
         (three_segments, TO_SERVER),
         (crash, TO_SERVER),
         (crash, FROM_SERVER),
-        pytest.param(four_way, FROM_SERVER, marks=OWN_FIN_ONLY),
+        (four_way, FROM_SERVER),
     ],
 )
 def test_one_direction_claims_nothing_that_the_kernel_denies(talk: Talk, direction: slice) -> None:
