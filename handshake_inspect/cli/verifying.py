@@ -6,13 +6,14 @@ and why a row has only one side or was translated; then the lines of `DIFFERENCE
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from handshake_inspect.cli.output import write_lines
-from handshake_inspect.lab.kernel.agreement import ENDS, Agreement, ConnectionAgreement, EndAgreement, Fit, Row, compare
+from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
+from handshake_inspect.lab.kernel.agreement import Agreement, ConnectionAgreement, EndAgreement, Fit, Row, compare
 from handshake_inspect.lab.kernel.differences import BY_CODE, DIFFERENCES
 from handshake_inspect.views.ladder import end_names, start_ns
 from handshake_inspect.views.words import counted
@@ -42,6 +43,8 @@ SHORTFALLS: tuple[tuple[Fit, str], ...] = (
     ("not-taken", "assumed, but did not happen"),
 )
 TIME_WIDTH, STATE_WIDTH = 10, 13
+#: A remark that has less room stands below its row.
+REMARK_WIDTH_MIN = 24
 
 
 def verify(inspection: Inspection, account: KernelAccount, calls: Sequence[SocketCall] = ()) -> int:
@@ -60,26 +63,28 @@ def agreement_lines(
     """Return all lines: how the kernel was asked, both columns of each end, the translations used, the verdict."""
     yield Text("")
     yield how_asked(account)
-    contradictions = []
+    contradictions: list[str] = []
+    drawn: list[ConnectionAgreement] = []
     for one in agreement.connections:
         names = end_names(inspection.connections[one.stream])
         zero_ns = start_ns(calls, inspection.steps(one.stream))
-        for end in ends_shown(one):
-            yield Text("")
-            yield from end_lines(end, names[end.end], zero_ns)
-            contradictions += [f"{names[end.end]}: {row}" for row in end.contradictions]
+        contradictions += [f"{names[end.end]}: {row}" for end in one.distinct for row in end.contradictions]
+        if not any(one.shape == other.shape for other in drawn):
+            for end in one.distinct:
+                yield Text("")
+                yield from end_lines(end, names[end.end], zero_ns)
+            drawn.append(one)
+    if len(drawn) < len(agreement.connections):
+        yield Text("")
+        yield Text(
+            f"{counted(len(agreement.connections) - len(drawn), 'more connection')} went like one of these", "dim"
+        )
     codes = {row.note for end in agreement.ends for row in end.rows}
     if codes - {None}:
         yield Text("")
         yield from translation_lines(codes)
     yield Text("")
     yield verdict(agreement, contradictions)
-
-
-def ends_shown(connection: ConnectionAgreement) -> list[EndAgreement]:
-    """Return both ends; one of a socket that is connected with itself."""
-    both = [connection.ends[end] for end in ENDS]
-    return both[:1] if both[0].endpoint == both[1].endpoint else both
 
 
 def how_asked(account: KernelAccount) -> Text:
@@ -89,7 +94,11 @@ def how_asked(account: KernelAccount) -> Text:
     else:
         gap = account.longest_gap_ns / 1e6
         said = f"{counted(account.samples, 'sample')}, up to {gap:.1f} ms apart: {account.why_sampled}"
-    return Text.assemble(("The kernel's own account", "bold"), f" · {said}")
+    head = "The kernel's own account"
+    lines = textwrap.wrap(f"{head} · {said}", width(), break_on_hyphens=False)
+    found = Text("\n".join(lines))
+    found.stylize("bold", 0, len(head))
+    return found
 
 
 def end_lines(end: EndAgreement, name: str, zero_ns: int) -> Iterator[Text]:
@@ -100,10 +109,10 @@ def end_lines(end: EndAgreement, name: str, zero_ns: int) -> Iterator[Text]:
     if not end.rows:
         yield Text(f"{'':{TIME_WIDTH}}  neither says anything", "dim")
     for row in end.rows:
-        yield row_line(row, zero_ns)
+        yield from row_lines(row, zero_ns)
 
 
-def row_line(row: Row, zero_ns: int) -> Text:
+def row_lines(row: Row, zero_ns: int) -> Iterator[Text]:
     """Return one row: time and state of ours, a mark, state and time of the kernel's, a remark."""
     own, kernel = row.own, row.kernel
     style = "bold red" if row.fit == "contradicts" else ""
@@ -115,10 +124,30 @@ def row_line(row: Row, zero_ns: int) -> Text:
     line.append(milliseconds(kernel.time_ns if kernel else None, zero_ns), "dim")
     before = own is not None and own.time_ns is None
     remark = BY_CODE[row.note].kernel if row.note else "" if before else ALONE.get(row.fit, "")
-    if remark:
-        line.append(f"  {remark}", style or "dim")
     line.rstrip()
-    return line
+    if remark:
+        yield from beside(line, remark, style or "dim")
+    else:
+        yield line
+
+
+def beside(line: Text, remark: str, style: str) -> Iterator[Text]:
+    """Return a row with a remark behind it; below it, where the terminal is too narrow."""
+    column = len(line.plain.ljust(2 * TIME_WIDTH + 2 * STATE_WIDTH + 5)) + 2
+    if width() - column >= REMARK_WIDTH_MIN:
+        first, *rest = textwrap.wrap(remark, width() - column, break_on_hyphens=False)
+        line.pad_right(column - len(line.plain))
+        yield line.append(first, style)
+    else:
+        column, rest = TIME_WIDTH + 2, textwrap.wrap(remark, width() - TIME_WIDTH - 2, break_on_hyphens=False)
+        yield line
+    for part in rest:
+        yield Text(" " * column + part, style)
+
+
+def width() -> int:
+    """Return how wide lines may be."""
+    return max(60, terminal_width() or DEFAULT_WIDTH)
 
 
 def milliseconds(time_ns: int | None, zero_ns: int) -> str:
@@ -132,7 +161,8 @@ def translation_lines(codes: Collection[str | None] | None = None) -> Iterator[T
     for one in DIFFERENCES:
         if codes is None or one.code in codes:
             yield Text.assemble(f"  {one.kernel} ", ("= ", "dim"), (one.means, "bold"))
-            yield Text(f"      {one.reason}", "dim")
+            for line in textwrap.wrap(one.reason, width() - 6, break_on_hyphens=False):
+                yield Text(f"      {line}", "dim")
 
 
 def verdict(agreement: Agreement, contradictions: Sequence[str]) -> Text:

@@ -104,11 +104,14 @@ class Host:
         """Change a setting of this host's TCP: /proc/sys/net/ipv4/`name`."""
         if not self.is_private:
             raise LabError(f"this scenario changes net.ipv4.{name}: it runs in a private network only, not with --host")
+        entered_ns = time.time_ns()
         with self.inside():
             setting = Path("/proc/sys/net/ipv4", name)
             if not setting.exists():
                 raise LabError(f"this kernel has no setting net.ipv4.{name}: the scenario needs a newer one")
             setting.write_text(str(value))
+        text, times_ns = f"sysctl net.ipv4.{name}", (entered_ns, time.time_ns())
+        self.stage.note(SocketCall(self.end, "sysctl", text, str(value), *times_ns, NO_SOCKET))
 
 
 @dataclass

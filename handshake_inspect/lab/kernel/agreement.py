@@ -93,6 +93,20 @@ class ConnectionAgreement:
     #: The same twice for a connection of a socket with itself.
     ends: Pair[EndAgreement]
 
+    @property
+    def distinct(self) -> list[EndAgreement]:
+        """Both ends; the one of a socket that is connected with itself."""
+        both = [self.ends[end] for end in ENDS]
+        return both[:1] if both[0].endpoint == both[1].endpoint else both
+
+    @property
+    def shape(self) -> object:
+        """What two connections have in common that went alike: states and how they fit, without times."""
+        return [
+            [(row.own and row.own.state, row.kernel and row.kernel.state, row.fit, row.note) for row in end.rows]
+            for end in self.distinct
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
@@ -104,8 +118,8 @@ class Agreement:
 
     @property
     def ends(self) -> list[EndAgreement]:
-        """Every end of every connection."""
-        return [connection.ends[end] for connection in self.connections for end in ENDS]
+        """Every end of every connection; the one of a socket that is connected with itself once."""
+        return [end for connection in self.connections for end in connection.distinct]
 
     @property
     def contradicts(self) -> bool:

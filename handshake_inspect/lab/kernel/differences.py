@@ -50,7 +50,7 @@ DIFFERENCES = (
     ),
     Difference(
         "request",
-        "a request socket, logged with the third segment",
+        "a request socket, until the third segment",
         "SYN-RECEIVED",
         "A half-open connection is only a request at its listener: sock_diag shows it, nothing logs it.",
     ),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.account import KernelAccount, KernelChange, Source
@@ -76,7 +77,9 @@ def lives(account: KernelAccount, local: Endpoint, remote: Endpoint) -> list[Lif
     changes = [change for change in with_ports(account.changes) if (change.local, change.remote) == (local, remote)]
     found = gather_lives(changes)
     for life in found:
-        life.states = mark_passing(from_trace(life) if life.traced else from_samples(life), life)
+        life.states = mark_passing(
+            from_trace(life) if life.traced else from_samples(life), life, account.longest_gap_ns
+        )
         if life.traced and unseen_mini(life):
             life.hidden = {"TIME-WAIT": "mini-unseen"}
         if life.states[0].state == "LISTEN":
@@ -190,7 +193,7 @@ def mini_states(life: Life, change: KernelChange) -> Iterator[KernelState]:
 def from_samples(life: Life) -> list[KernelState]:
     """Translate what was only sampled of one socket."""
     first = life.sampled[0]
-    before = [KernelState(None, "LISTEN", "sampled", "request")] if first.kind == "request" else []
+    before = [KernelState(None, "LISTEN", "sampled")] if first.kind == "request" else []
     return before + [sampled_state(sample) for sample in life.sampled]
 
 
@@ -206,15 +209,19 @@ def sampled_state(sample: KernelChange) -> KernelState:
     return KernelState(sample.time_ns, "CLOSED", "sampled", note, optional=mini)
 
 
-def mark_passing(states: list[KernelState], life: Life) -> list[KernelState]:
-    """Join what is one state, and mark what was passed through within one segment: no sample shows that it lasted."""
+def mark_passing(states: list[KernelState], life: Life, gap_ns: int) -> list[KernelState]:
+    """Join what is one state, and mark what was passed through within one segment: no sample shows that it lasted.
+
+    `gap_ns`: the longest time between two looks. One look may hit the very instant.
+    """
     joined: list[KernelState] = []
     for state in states:
         if joined and joined[-1].state == state.state:
             joined[-1] = replace(joined[-1], note=joined[-1].note or state.note)
         else:
             joined.append(state)
-    lasted = {sample.new for sample in life.sampled}
+    lasted = {one.new for one, later in pairwise(life.sampled) if later.time_ns - one.time_ns > gap_ns}
+    lasted |= {sample.new for sample in (*minis_of(life), *life.sampled[-1:])}
     for number in range(1, len(joined) - 1):
         through = tuple(state.state for state in joined[number - 1 : number + 2])
         if through in ONE_SEGMENT and through[1] not in lasted:

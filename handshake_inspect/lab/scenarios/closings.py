@@ -202,7 +202,8 @@ def close_in_flight(bench: Bench) -> None:
     ORPHANED,
     look_for=(
         "After close() nobody would read any more, so Linux gives FIN-WAIT-2 up after tcp_fin_timeout (60 s, here 1), "
-        "without a segment. What comes later meets no connection: an RST answers it, and send() fails with EPIPE."
+        "without a segment. What comes later meets no connection: an RST answers it; the first send() succeeds, the "
+        "second fails with EPIPE."
     ),
 )
 def orphan_fin_wait_2(bench: Bench) -> None:

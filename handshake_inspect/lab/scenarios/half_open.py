@@ -91,7 +91,7 @@ def server_crash(bench: Bench) -> None:
     look_for=(
         "RFC 9293 Figure 9: the server is ESTABLISHED, so an ACK of the old numbers answers the new SYN (a challenge "
         "ACK). SYN-SENT refuses it by an RST of those numbers, which ends the old connection; the same SYN, sent "
-        "again, opens the new one."
+        "again, opens the new one: in the second ladder, of which it is the first segment."
     ),
 )
 def half_open_syn(bench: Bench) -> None:
@@ -155,6 +155,7 @@ def old_duplicate_syn(bench: Bench) -> None:
     "old-duplicate-syn-passive",
     ABORTED_BY_CLIENT,
     server_outcomes=((ABORTED_BY_CLIENT, ABANDONED),),
+    seen_at="server",
     look_for=(
         "RFC 9293 Figure 11, seen at the server: nothing in the SYN says that it is old. Its SYN-ACK reaches a port "
         "that listens, which answers with an RST as any port without that connection would; both listen as before."

@@ -80,6 +80,7 @@ def lost_third_ack(bench: Bench) -> None:
 @CHAPTER.script(
     "lost-third-ack-then-data",
     replace(FOUR_WAY, also={"handshake.syn_ack_retransmissions": 0}),
+    seen_at="server",
     look_for=(
         "Nothing is repeated: every segment after the SYN carries an ACK, so the data that follow open the server as "
         "well. At the server's end the third segment is the one with data."

@@ -39,7 +39,7 @@ BOTH_OPENED_SEEN_FROM_THE_OTHER = replace(
     server_outcomes=(BOTH_OPENED_SEEN_FROM_THE_OTHER,),
     look_for=(
         "Nobody listens. Each end is in SYN-SENT when the other's bare SYN comes, goes to SYN-RECEIVED and answers "
-        "with SYN,ACK: four segments, one connection (RFC 9293 Figure 7)."
+        "with SYN,ACK: four segments, one connection (RFC 9293 Figure 7). Linux answers each SYN,ACK with an ACK, too."
     ),
 )
 def simultaneous_open(bench: Bench) -> None:

@@ -21,6 +21,7 @@ def counting(**counts: int) -> Verdict:
     "duplicate-syn",
     counting(syn=0, syn_ack=1),
     server_outcomes=(counting(syn=1, syn_ack=1),),
+    seen_at="server",
     look_for=(
         "The server in SYN-RECEIVED answers the copy with the same SYN,ACK, the same y: it is the same connection. "
         "The client, ESTABLISHED by then, answers the second SYN,ACK with an ACK, and nothing more happens."
@@ -61,6 +62,7 @@ def late_duplicate_syn_ack(bench: Bench) -> None:
     "duplicate-data",
     replace(FOUR_WAY, also={"octets.originator": 4, "sent_octets.originator": 4}),
     server_outcomes=(replace(FOUR_WAY, also={"octets.originator": 8, "sent_octets.originator": 4}),),
+    seen_at="server",
     look_for=(
         "recv() returns the octets once: their numbers lie below RCV.NXT. The copy is only acknowledged again, with "
         "a SACK option that names it (RFC 2883)."
@@ -82,6 +84,7 @@ def duplicate_data(bench: Bench) -> None:
     "duplicate-fin",
     counting(fin=0),
     server_outcomes=(counting(fin=1),),
+    seen_at="server",
     look_for=(
         "The server in CLOSE-WAIT acknowledges the copy again and stays there: a FIN is an event only once. recv() "
         "returned b'' for the first one."
@@ -104,8 +107,8 @@ def duplicate_fin(bench: Bench) -> None:
 
 
 #: A client whose two calls were far apart (a busy machine) takes what is late for lost, and sends it again.
-IN_TIME, AGAIN = ({"octets.originator": octets, "sent_octets.originator": 4, "missing_octets.originator": 0}
-                  for octets in (4, 6))  # fmt: skip
+IN_TIME, AGAIN, ALL_AGAIN = ({"octets.originator": octets, "sent_octets.originator": 4, "missing_octets.originator": 0}
+                  for octets in (4, 6, 8))  # fmt: skip
 
 
 def be_far_apart(bench: Bench) -> None:
@@ -120,6 +123,8 @@ def be_far_apart(bench: Bench) -> None:
     "swapped-data",
     replace(FOUR_WAY, also=IN_TIME),
     replace(FOUR_WAY, also=AGAIN),
+    replace(FOUR_WAY, also=ALL_AGAIN),
+    seen_at="server",
     look_for=(
         "At the server's end the second half comes first. Its ACK still asks for x+1, and names in a SACK option what "
         "is there already; recv() returns nothing until the gap is filled, then both halves in order."
@@ -142,6 +147,7 @@ def swapped_data(bench: Bench) -> None:
     "fin-before-data",
     replace(FOUR_WAY, also=IN_TIME),
     replace(FOUR_WAY, also={**AGAIN, "octets.originator": 8}),
+    seen_at="server",
     look_for=(
         "At the server's end the FIN comes first, and is no event yet: its number is beyond RCV.NXT. The server stays "
         "ESTABLISHED until the data before it have come, and one ACK answers both."

@@ -97,7 +97,7 @@ def accept_queue_overflow(bench: Bench) -> None:
     ),
 )
 def accept_queue_overflow_reset(bench: Bench) -> None:
-    """The same with tcp_abort_on_overflow: an RST answers the third segment that finds the queue full."""
+    """The accept queue is full when a third segment comes, and tcp_abort_on_overflow is set: an RST answers it."""
     bench.server.set("tcp_syncookies", 0)
     bench.server.set("tcp_abort_on_overflow", 1)
     reset = bench.wire.rule("pass first RST from server")
@@ -228,7 +228,7 @@ def syn_flood(bench: Bench) -> None:
     ),
 )
 def syn_flood_cookies(bench: Bench) -> None:
-    """The same flood with SYN cookies: an honest client gets through."""
+    """24 clients that never send the third segment, against SYN cookies: an honest client gets through."""
     bench.server.set("tcp_syncookies", 1)
     listener = flood(bench)
     bench.echo(bench.client.connect(listener), listener.accept())

@@ -152,6 +152,7 @@ def reset_syn_received(bench: Bench) -> None:
     "blind-reset",
     FOUR_WAY,
     server_outcomes=(replace(FOUR_WAY, also={"resets.0.valid": False, "resets.1.valid": False}),),
+    seen_at="server",
     look_for=(
         "Seen at the server: an RST outside the window is dropped; one inside it, but not at RCV.NXT, gets a challenge "
         "ACK (RFC 5961 §3). A client that had sent it would answer that with an RST of the right number; this one "
@@ -178,6 +179,7 @@ def blind_reset(bench: Bench) -> None:
     "forged-reset",
     ABORTED_BY_SERVER,
     server_outcomes=(ABORTED,),
+    seen_at="server",
     look_for=(
         "An RST at exactly RCV.NXT is believed, whoever sent it. The client counts as ESTABLISHED until its next "
         "data are answered by an RST: compare both ends of the wire."

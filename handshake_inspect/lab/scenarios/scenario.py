@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from handshake_inspect.lab.bench import Bench
+from handshake_inspect.lab.calls import End
 from handshake_inspect.lab.echo import EchoPlan
 from handshake_inspect.lab.programs import Client, Server
 
@@ -64,6 +65,8 @@ class Scenario:
     #: The same at the server's end of a wire, where not every segment of the client's end was seen. None: no different.
     server_outcomes: tuple[tuple[Verdict, ...], ...] | None = None
     network: Network = "loopback"
+    #: The end of the wire at which it shows best.
+    seen_at: End = "client"
     #: Control bits of the segments from the first FIN or RST on, for scenarios of which the machine's load may change
     #: the shape; None: any.
     closing: tuple[str, ...] | None = None
@@ -101,6 +104,7 @@ class Chapter:
         look_for: str,
         server_outcomes: tuple[Verdict | tuple[Verdict, ...], ...] | None = None,
         network: Network = "wire",
+        seen_at: End = "client",
         snap_octets: int = 65535,
     ) -> Callable[[Script], Script]:
         """Make a scenario of a script, whose docstring is the sentence that says what it shows.
@@ -119,6 +123,7 @@ class Chapter:
                     outcomes=as_outcomes(outcomes),
                     server_outcomes=None if server_outcomes is None else as_outcomes(server_outcomes),
                     network=network,
+                    seen_at=seen_at,
                     snap_octets=snap_octets,
                 )
             )

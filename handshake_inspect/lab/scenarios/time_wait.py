@@ -97,7 +97,7 @@ def time_wait_reused(bench: Bench) -> None:
     ),
 )
 def time_wait_not_reused(bench: Bench) -> None:
-    """The same without timestamps: connect() from the port in TIME-WAIT fails."""
+    """Without timestamps the client cannot connect from the port for which it owes TIME-WAIT: connect() fails."""
     bench.client.set("tcp_timestamps", 0)
     listener, client, server = session_of_bound(bench)
     port = close_in_order(bench, client, server)
@@ -131,7 +131,7 @@ def time_wait_reopened(bench: Bench) -> None:
     ),
 )
 def time_wait_reopened_by_number(bench: Bench) -> None:
-    """The same without timestamps: the new SYN has a higher number than the old connection ever used."""
+    """Without timestamps a SYN reopens the server's TIME-WAIT: its number is higher than any of the old ones."""
     bench.client.set("tcp_timestamps", 0)
     listener, client, server = session_of_bound(bench)
     port = client.address[1]
@@ -225,7 +225,7 @@ def time_wait_killed(bench: Bench) -> None:
     ),
 )
 def time_wait_protected(bench: Bench) -> None:
-    """The same with tcp_rfc1337: the RST is ignored, and TIME-WAIT lives on."""
+    """An RST reaches TIME-WAIT where tcp_rfc1337 is set: it is ignored, and TIME-WAIT lives on."""
     bench.client.set("tcp_rfc1337", 1)
     data = bench.wire.rule("keep first data from server")
     port = late_fin(bench)

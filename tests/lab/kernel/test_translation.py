@@ -96,7 +96,7 @@ def test_a_request_that_goes_leaves_the_listener() -> None:
         sampled(1000, "9", "request", "SYN-RECEIVED", None, server=True),
     ]
     assert told(ending(*seen, server=True)) == [
-        ("LISTEN", "request", False),
+        ("LISTEN", None, False),
         ("SYN-RECEIVED", "request", False),
         ("LISTEN", "request-gone", True),
     ]
@@ -186,3 +186,14 @@ def test_a_line_of_the_table_is_short_and_has_its_reason(one: Difference) -> Non
     assert len(one.kernel) <= 47
     assert len(one.reason) <= 94
     assert one.reason.endswith(".")
+
+
+@pytest.mark.parametrize(("until_ms", "passing"), [(11, True), (13, False)])
+def test_one_look_may_hit_the_instant_within_a_segment(until_ms: int, passing: bool) -> None:
+    """The longest time between two looks is 2 ms: what one of them saw may have been gone before the next."""
+    seen = [
+        sampled(0, "9", "socket", None, "FIN-WAIT-1"),
+        sampled(10, "9", "socket", "FIN-WAIT-1", "FIN-WAIT-2"),
+        sampled(until_ms, "9", "mini", "FIN-WAIT-2", "TIME-WAIT"),
+    ]
+    assert told(ending(*seen))[1] == ("FIN-WAIT-2", "one-segment" if passing else None, passing)
