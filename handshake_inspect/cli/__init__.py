@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 
 import click
 
+from handshake_inspect.cli.groups import Group
+
 #: Command -> its one-line help, in the order of a first acquaintance. The modules have the same names.
 COMMANDS = {
     "demo": "Run a real echo session, capture it live, and draw its ladder.",
@@ -29,7 +31,7 @@ COMMANDS = {
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class Commands(click.Group):
+class Commands(Group):
     """A group whose commands are modules of this package, imported when called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -43,19 +45,9 @@ class Commands(click.Group):
         command: click.Command = import_module(f"{__name__}.{name}").command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Find the command; for a mistyped one say which names are near."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from handshake_inspect.views.words import nearest
-
-            known = f" Commands are {', '.join(COMMANDS)}."
-            raise click.UsageError(f"there is no command {args[0]!r}.{nearest(args[0], list(COMMANDS)) or known}", ctx)
-        return super().resolve_command(ctx, args)
+    def summaries(self, ctx: click.Context) -> list[tuple[str, str]]:
+        """Return each command with its one-line help, without importing any."""
+        return list(COMMANDS.items())
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any

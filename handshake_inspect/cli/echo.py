@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from handshake_inspect.cli.echo_chat import chat
+from handshake_inspect.cli.groups import Group
 
 if TYPE_CHECKING:
     from handshake_inspect.lab.echo_plans import ClientPlan, ServerPlan, Where
@@ -45,7 +46,7 @@ def shared_options(function: F) -> F:
     return function
 
 
-@click.group("echo", subcommand_metavar="PROGRAM ...")
+@click.group("echo", cls=Group, subcommand_metavar="PROGRAM ...")
 def command() -> None:
     """Serve and connect by hand: the echo programs of the tutorials, and a chat.
 

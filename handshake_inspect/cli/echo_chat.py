@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from handshake_inspect.cli.groups import Group
 
-@click.group("chat", subcommand_metavar="PROGRAM ...")
+
+@click.group("chat", cls=Group, subcommand_metavar="PROGRAM ...")
 def chat() -> None:
     """Talk with several people through one UDP server.
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from handshake_inspect.cli.groups import Group
 from handshake_inspect.cli.options import ladder_options
 
 
-@click.group("lab")
+@click.group("lab", cls=Group)
 def command() -> None:
     """Make every kind of connection with real sockets: list them, run one, record them.
 
@@ -36,6 +37,7 @@ def list_command(only_names: bool) -> int:
     """
     from handshake_inspect.cli.output import hanging
     from handshake_inspect.lab.scenarios import ALL, CHAPTERS
+    from handshake_inspect.lab.scenarios.unix import UNIX
 
     if only_names:
         click.echo("\n".join(scenario.name for scenario in ALL))
@@ -45,6 +47,8 @@ def list_command(only_names: bool) -> int:
         click.echo(f"{chr(10) if number else ''}{chapter.title}")
         for scenario in chapter.scenarios:
             click.echo(hanging(f"  {scenario.name:{width}}  ", scenario.shows))
+    click.echo("\nTo be run, not recorded: there is nothing to capture")
+    click.echo(hanging(f"  {UNIX.name:{width}}  ", UNIX.shows))
     return 0
 
 

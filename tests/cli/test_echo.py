@@ -34,7 +34,8 @@ from tests.lab.programs_by_hand import Program, run_program
         (["connect", "::1:80"], "an IPv6 address needs brackets before its port"),
         (["connect", "80", "--udp", "--half-close"], "--half-close does not go with --udp"),
         (["chat", "join", "80"], "Missing option '--name'"),
-        (["sevre"], "No such command 'sevre'"),
+        (["sevre"], "there is no command 'sevre'. Did you mean serve?"),
+        (["chat", "jion"], "there is no command 'jion'. Did you mean join?"),
     ],
 )
 def test_what_is_asked_wrongly_is_said_in_one_line(arguments: list[str], says: str) -> None:

@@ -97,6 +97,21 @@ def test_help_takes_less_than_150_ms() -> None:
     assert best < 0.15
 
 
+@pytest.mark.parametrize(
+    ("group", "whole"),
+    [
+        ("lab", "Record scenarios as NAME.pcap each, with a page that says what each shows and what must be found"),
+        ("echo", "Connect to an echo server and say the lines you type, or those of a pipe, or each --message."),
+        ("echo chat", "Join a chat: say lines, and read what the others say; /quit or Ctrl-D leaves."),
+    ],
+)
+def test_a_group_alone_shows_its_help_with_whole_sentences(group: str, whole: str) -> None:
+    alone, asked = run(*group.split()), run(*group.split(), "--help")
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert alone.stdout == asked.stdout
+    assert whole in " ".join(alone.stdout.split())
+
+
 def test_without_a_command_the_help_is_shown() -> None:
     done = run()
     assert done.returncode == 0

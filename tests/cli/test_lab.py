@@ -89,8 +89,10 @@ def test_soak_tells_no_more_than_a_few_things_of_one_run(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["run", "no-such"], "no-such: no such scenario; there are: four-way"),
-        (["soak", "refused", "no-such"], "no-such: no such scenario; there are: four-way"),
+        (["run", "simultaneous-clos"], "simultaneous-clos: no such scenario; `lab list` shows them. Did you mean "),
+        (["run", "unx"], "unx: no such scenario; `lab list` shows them. Did you mean unix?"),
+        (["frob"], "there is no command 'frob'. Commands are list, record, run, soak. See handshake-inspect lab"),
+        (["soak", "refused", "no-such"], "no-such: no such scenario; `lab list` shows them."),
         (["run", "four-way", "--rule", "lose a SYN"], "'lose a SYN' is no rule of a wire; rules are like 'drop first"),
         (["run", "ipv6", "--rule", "drop first SYN from client"], "ipv6: the wire between two hosts has IPv4 only"),
         (["run", "unreachable", "--host"], "unreachable: the network with a router must be a private one"),

@@ -118,7 +118,7 @@ def test_recording_one_leaves_the_lines_of_the_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nonsense"], "nonsense: no such scenario; there are: four-way, "),
+        (["nonsense"], "nonsense: no such scenario; `lab list` shows them."),
         ([], "name the scenarios, or --all for all of them"),
         (["--all", "refused"], "name the scenarios, or --all for all of them"),
     ],
@@ -138,5 +138,6 @@ def test_the_scenarios_are_listed_each_with_its_sentence() -> None:
     assert [line for line in lines if line.split(" ")[0] in SCENARIOS] == [
         f"{name:{max(map(len, SCENARIOS))}}  {scenario.shows}" for name, scenario in SCENARIOS.items()
     ]
+    assert lines[-1].startswith("unix ")
     names = CliRunner().invoke(cli, ["lab", "list", "--names"]).output
     assert names.split() == list(SCENARIOS)

@@ -88,7 +88,7 @@ def test_demo_replays_where_nothing_can_be_captured(system: str, arguments: list
     ("arguments", "says"),
     [
         (["udp"], "udp: there is no recorded session of it; recorded are: four-way, three-segment, "),
-        (["nonsense"], "nonsense: no such scenario; there are: four-way, "),
+        (["nonsense"], "nonsense: no such scenario; `lab list` shows them."),
         (
             ["--message", "x"],
             "--message cannot change a session that was recorded; choose a SCENARIO instead: four-way, ",

@@ -21,6 +21,7 @@ from handshake_inspect.lab.scenarios import (
 from handshake_inspect.lab.scenarios.scenario import Scenario
 from handshake_inspect.lab.scenarios.unix import UNIX
 from handshake_inspect.lab.world import LabError
+from handshake_inspect.views.words import nearest
 
 CHAPTERS = (
     echoes.CHAPTER,
@@ -41,9 +42,9 @@ SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in ALL
 
 
 def scenario_named(name: str) -> Scenario:
-    """Return the scenario of that name; LabError with the names that are near, or all, if there is none."""
+    """Return the scenario of that name; LabError with the names that are near if there is none."""
     if name == UNIX.name:  # not among `SCENARIOS`, which can be recorded
         return UNIX
     if name not in SCENARIOS:
-        raise LabError(f"{name}: no such scenario; there are: {', '.join(SCENARIOS)}")
+        raise LabError(f"{name}: no such scenario; `lab list` shows them.{nearest(name, [*SCENARIOS, UNIX.name])}")
     return SCENARIOS[name]
