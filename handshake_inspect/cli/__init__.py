@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -96,7 +97,7 @@ def _refuse(error: click.ClickException) -> int:
     """Print a wrong use in one line, with the help that would show the right one."""
     context = getattr(error, "ctx", None)
     hint = f" See {context.command_path} --help." if context else ""
-    message = " ".join(error.format_message().split())
+    message = re.sub(r"\b(integer|float) range\b", r"\1", " ".join(error.format_message().split()))  # of click.IntRange
     click.echo(f"Error: {message.rstrip('.?')}{'?' if message.endswith('?') else '.'}{hint}", err=True)
     return 2
 

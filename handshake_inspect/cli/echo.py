@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -31,19 +31,28 @@ INVITATIONS = {
 }
 
 
-def shared_options(function: F) -> F:
-    """Add the options of both programs."""
-    for option in (
+def shared_options(*, half_close: str) -> Callable[[F], F]:
+    """Add the options of both programs; what a half-close is differs."""
+
+    def add(function: F) -> F:
+        for option in options_of_both(half_close):
+            function = option(function)
+        return function
+
+    return add
+
+
+def options_of_both(half_close: str) -> Iterable[Callable[[F], F]]:
+    """Return the options of both programs, the last one first."""
+    return (
         click.option("-q", "--quiet", is_flag=True, help="Do not print the socket calls."),
         click.option("--delay", "delay_s", type=click.FloatRange(0, 3600), default=0.0, metavar="SECONDS",
                      help="Wait before each message or answer, and before a close."),
         click.option("--linger", type=click.Choice(["0"]), help="Close with SO_LINGER 0: an RST instead of a FIN."),
-        click.option("--half-close", is_flag=True, help="The first end closes its sending direction only."),
+        click.option("--half-close", is_flag=True, help=half_close),
         click.option("--unix", "path", metavar="PATH", help="Over a Unix socket with this path."),
         click.option("--udp", is_flag=True, help="Over UDP instead of TCP."),
-    ):  # fmt: skip
-        function = option(function)
-    return function
+    )  # fmt: skip
 
 
 @click.group("echo", cls=Group, subcommand_metavar="PROGRAM ...")
@@ -77,7 +86,9 @@ command.add_command(chat)
 @click.option("--clients", type=click.IntRange(1), metavar="N", help="End after N clients (UDP: datagrams).")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 86400), metavar="SECONDS",
               help="Leave a client that is silent for so long.")  # fmt: skip
-@shared_options
+@shared_options(
+    half_close="Have the last word after the client's FIN; with --close-first: close the sending direction only."
+)
 def serve_command(quiet: bool, **given: Any) -> int:
     """Run an echo server: it answers every client in upper case, until Ctrl-C.
 
@@ -115,10 +126,13 @@ def serve_command(quiet: bool, **given: Any) -> int:
     metavar="PORT",
     help="The client's own port; the kernel chooses one.",
 )
-@click.option("--close-second", is_flag=True, help="Wait for the server to close first.")
+@click.option("--close-second", is_flag=True, help="Wait for the server to close first: `echo serve --close-first`.")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 86400), default=5.0, show_default=True,
               metavar="SECONDS", help="How long a call may wait.")  # fmt: skip
-@shared_options
+@shared_options(
+    half_close="Close the sending direction only, and hear what the server still says; with --close-second: have the "
+    "last word after the server's FIN."
+)
 def connect_command(messages: tuple[str, ...], quiet: bool, **given: Any) -> int:
     """Connect to an echo server and say the lines you type, or those of a pipe, or each --message.
 
@@ -186,7 +200,7 @@ def client_plan(given: dict[str, Any]) -> ClientPlan:
 
 
 def place(given: dict[str, Any]) -> Where | None:
-    """Return the Unix socket that is meant, if any; refuse options that say nothing to the transport."""
+    """Return the Unix socket that is meant, if any; refuse options that say nothing to it, or to each other."""
     from handshake_inspect.lab.echo_plans import unix_place
 
     if given["path"] is not None and given["udp"]:
@@ -196,6 +210,8 @@ def place(given: dict[str, Any]) -> Where | None:
     for name, value in given.items():
         if name in without and value is not None and value is not False:
             raise click.UsageError(f"--{name.replace('_', '-')} does not go with --{transport}: {why}")
+    if given["half_close"] and given["linger"] is not None:
+        raise click.UsageError("choose one: --half-close or --linger, which closes both directions at once by an RST")
     return None if given["path"] is None else unix_place(given["path"])
 
 

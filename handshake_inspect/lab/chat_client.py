@@ -40,7 +40,7 @@ class GuestPlan:
 def join_chat(plan: GuestPlan, lines: Lines, screen: Screen, show: Show) -> None:
     """Join, talk until `/quit`, the end of the lines or Ctrl-C, and leave."""
     if why_no_name(plan.name):
-        raise LabError(f"{plan.name}: {why_no_name(plan.name)}")
+        raise LabError(f"{plan.name!r}: {why_no_name(plan.name)}")
     try:
         with plan.where.open("client", screen, None) as connection:
             connection.connect(plan.where.address)

@@ -58,7 +58,12 @@ class EchoPlan:
     @property
     def farewell(self) -> bytes:
         """What the other end still has to say after a half-close: it can only know this at the end."""
-        return b"%d OCTETS IN ALL" % len(self.message)
+        return octets_in_all(len(self.message))
+
+
+def octets_in_all(octets: int) -> bytes:
+    """Return the last word of the end that closes second."""
+    return b"%d %s IN ALL" % (octets, b"OCTET" if octets == 1 else b"OCTETS")
 
 
 class Closing(Protocol):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from handshake_inspect.lab.calls import DATAGRAM_OCTETS_MAX, CallError, RecordedSocket
 from handshake_inspect.lab.echo import MESSAGE_OCTETS_MAX, close_first, close_second
 from handshake_inspect.lab.echo_plans import ByHand, ClientPlan, Lines, Screen
-from handshake_inspect.lab.meanings import end_of_stream, explained
+from handshake_inspect.lab.meanings import NO_SOCKET, STILL_OPEN, end_of_stream, explained, has_timed_out
 from handshake_inspect.lab.world import LabError
 
 Hear = Callable[[bytes], object]
@@ -33,6 +34,8 @@ def ask(plan: ClientPlan, lines: Lines, screen: Screen, hear: Hear) -> None:
             else:
                 ask_stream(connection, plan, lines, screen, hear)
     except CallError as error:
+        if error.result == "ECONNREFUSED" and transport == "unix" and not Path(str(plan.where.address)).is_socket():
+            raise LabError(f"{error}: {NO_SOCKET}") from error
         raise LabError(explained(error, transport)) from error
 
 
@@ -59,9 +62,9 @@ def ask_stream(connection: RecordedSocket, plan: ClientPlan, lines: Lines, scree
         connection.send(checked(line))
         said += len(line)
         is_closed = not hear_all(connection, len(line), hear)
-    if plan.close_second:
-        while not is_closed:
-            is_closed = not hear_more(connection, hear)
+    if plan.close_second and not is_closed:
+        hear_until_closed(connection, hear)
+        is_closed = True
     if is_closed:
         screen.say(f"the server has closed: {end_of_stream(plan.where.transport)}")
     elif plan.half_close and not plan.reset:
@@ -76,6 +79,17 @@ def hear_more(connection: RecordedSocket, hear: Hear) -> bool:
     if received:
         hear(received)
     return bool(received)
+
+
+def hear_until_closed(connection: RecordedSocket, hear: Hear) -> None:
+    """Receive until the server closes first. LabError, which says how to have it do so, if it does not."""
+    try:
+        while hear_more(connection, hear):
+            pass
+    except CallError as error:
+        if has_timed_out(error):
+            raise LabError(f"{error}: {STILL_OPEN}") from error
+        raise
 
 
 def hear_all(connection: RecordedSocket, octets: int, hear: Hear) -> bool:

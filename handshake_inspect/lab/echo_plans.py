@@ -6,6 +6,7 @@ which a socket takes; `ServerPlan` and `ClientPlan`; and the lines that a client
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import select
 import socket
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from handshake_inspect.lab.calls import Address, End, Notes, RecordedSocket, SocketAddress, spell_address
+from handshake_inspect.lab.echo import octets_in_all
 from handshake_inspect.lab.world import LabError
 
 Transport = Literal["tcp", "udp", "unix"]
@@ -109,19 +111,33 @@ class ByHand:
     @property
     def farewell(self) -> bytes:
         """What is still sent after the other end's half-close."""
-        return b"%d OCTETS IN ALL" % self.octets
+        return octets_in_all(self.octets)
 
 
 def split_place(text: str) -> Address:
     """Take HOST:PORT apart; [HOST]:PORT for IPv6. A port alone is one of this host. Raises LabError."""
+    if text.startswith("[") and text.endswith("]"):
+        raise LabError(f"{text}: the port is missing: {text}:8000")
     host, _, port = text.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise LabError(f"{text}: an IPv6 address needs brackets before its port: [{text}]:PORT, or [{host}]:{port}")
+        meant = [f"[{one}]:{its}" for one, its in ((text, "PORT"), (host, port)) if is_ipv6(one)]
+        raise LabError(
+            f"{text}: an IPv6 address needs brackets before its port: {' or '.join(meant or ['[::1]:8000'])}"
+        )
     if not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
         raise LabError(f"{text}: expected HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:8000 or [::1]:8000")
     return host, int(port)
+
+
+def is_ipv6(text: str) -> bool:
+    """Tell whether it is an IPv6 address."""
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def internet_place(host: str, port: int, *, udp: bool, ipv6: bool = False) -> Where:

@@ -78,18 +78,23 @@ def open_server(where: Where, screen: Screen, backlog: int = 5) -> Iterator[Reco
         try:
             screen.ready(server.real.getsockname())
             yield server
+        except KeyboardInterrupt:
+            screen.say("a signal, as Ctrl-C sends it: the call was interrupted, and the server ends")
+            raise
         finally:
             if where.transport == "unix":
                 Path(str(where.address)).unlink(missing_ok=True)
 
 
 def remove_if_left_over(path: str) -> None:
-    """Remove the file of a Unix socket at which nobody listens: bind() would take it for a server."""
+    """Remove the file of a Unix socket that nobody has: bind() would take it for a server.
+
+    A datagram socket asks, which no stream socket lets connect (EPROTOTYPE): it is never taken for a client.
+    """
     try:
         if not stat.S_ISSOCK(Path(path).stat().st_mode):
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(1)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
             probe.connect(path)
     except ConnectionRefusedError:
         Path(path).unlink(missing_ok=True)
@@ -150,7 +155,7 @@ def serve_client(connection: RecordedSocket, plan: ServerPlan, screen: Screen, t
                 screen.say(f"the client has closed its sending direction: {end_of_stream(plan.where.transport)}")
             close(connection, plan, echoed, is_first=is_first)
         except CallError as error:
-            screen.say(meaning(error, plan.where.transport) or "this client is given up")
+            screen.say(meaning(error, plan.where.transport, "server") or "this client is given up")
     tally.client_left()
 
 

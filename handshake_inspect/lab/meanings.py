@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handshake_inspect.lab.calls import CallError
+from handshake_inspect.lab.calls import CallError, End
 
+#: Of a path at which something else is: Linux gives ECONNREFUSED there too.
+NO_SOCKET = "that file is no socket: `echo serve --unix` makes one"
 #: (transport, function, error) -> meaning. "" stands for any.
 _MEANINGS: Mapping[tuple[str, str, str], str] = {
     ("tcp", "connect", "ECONNREFUSED"): "refused: an RST answered the SYN: nobody listens at that port",
@@ -19,7 +21,7 @@ _MEANINGS: Mapping[tuple[str, str, str], str] = {
     ("unix", "connect", "ECONNREFUSED"): "the file is there, but no server listens at it any more",
     ("unix", "connect", "ENOENT"): "there is no such file: start the server first",
     ("unix", "connect", "EAGAIN"): "the server's backlog is full: it has not accepted those who came before",
-    ("unix", "connect", "ENOTSOCK"): "that file is no socket",
+    ("unix", "connect", "ENOTSOCK"): NO_SOCKET,
     ("unix", "bind", "EADDRINUSE"): "there is a file of that name: take another path, or end the server that has it",
     ("unix", "bind", "ENOENT"): "there is no such folder",
     ("unix", "", "ECONNRESET"): "the other end closed and left octets unread that were sent to it",
@@ -54,6 +56,10 @@ _SILENCE: Mapping[tuple[str, str], str] = {
     ): "no answer: UDP does not say whether the datagram was lost, or the answer, or whether none was sent",
     ("unix", "recv"): "the other end says nothing",
 }
+#: The same for a server, which has accepted the client itself.
+_SILENT_CLIENT = "the client says nothing and does not close: it is left"
+#: For a client that has heard all echoes and waits for the server to close.
+STILL_OPEN = "the server does not close: it waits for this end to close first, unless it was started with --close-first"
 
 
 def end_of_stream(transport: str) -> str:
@@ -61,9 +67,16 @@ def end_of_stream(transport: str) -> str:
     return "its FIN is here" if transport == "tcp" else "the kernel says so, no FIN was sent"
 
 
-def meaning(error: CallError, transport: str) -> str:
-    """Return what the error means: "" if its name must speak for itself."""
-    if error.result.startswith("timed out"):
+def has_timed_out(error: CallError) -> bool:
+    """Tell whether the call ended because nothing came in time."""
+    return error.result.startswith("timed out")
+
+
+def meaning(error: CallError, transport: str, end: End = "client") -> str:
+    """Return what the error means for a client or a server: "" if its name must speak for itself."""
+    if has_timed_out(error):
+        if end == "server" and error.name == "recv":
+            return _SILENT_CLIENT
         return _SILENCE.get((transport, error.name), "")
     keys = ((one, name, error.result) for name in (error.name, "") for one in (transport, ""))
     return next((_MEANINGS[key] for key in keys if key in _MEANINGS), "")

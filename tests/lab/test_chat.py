@@ -99,7 +99,7 @@ def test_a_name_that_is_taken_or_is_none_is_refused_in_one_line() -> None:
     taken, spaced, empty, served, anna = in_private_world(name_taken)
     assert [taken.code, spaced.code, empty.code] == [2, 2, 2]
     assert taken.err.splitlines()[-1] == "Error: the server does not let anna in: the name anna is taken"
-    assert spaced.err == "Error: A B: a name has 1 to 20 letters, digits, - and _, and no space\n"
+    assert spaced.err == "Error: 'A B': a name has 1 to 20 letters, digits, - and _, and no space\n"
     assert served.code == anna.code == 0
     assert anna.out.splitlines()[-1] == "* the server has ended the chat"
 

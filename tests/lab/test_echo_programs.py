@@ -157,7 +157,31 @@ def silent_client() -> Ended:
 
 
 def test_a_silent_client_is_left_after_the_timeout() -> None:
-    assert "recv(1024) = timed out after 0.2 s" in in_private_world(silent_client).err
+    said = in_private_world(silent_client).err
+    assert "recv(1024) = timed out after 0.2 s" in said
+    assert "└ the client says nothing and does not close: it is left" in said
+
+
+def both_wait_for_the_other() -> tuple[Ended, Ended]:
+    with Program("serve") as server:
+        arguments = ["--message", "x", "--close-second", "--timeout", "0.3"]
+        return run_program("connect", server.address(), *arguments), server.end(signal.SIGINT)
+
+
+def test_two_programs_that_wait_for_each_other_are_told_how_one_closes_first() -> None:
+    asked, served = in_private_world(both_wait_for_the_other)
+    assert (asked.code, asked.out) == (2, "X\n")
+    assert asked.err.splitlines()[-1].startswith("Error: recv(1024) = timed out after 0.3 s: the server does not close")
+    assert "--close-first" in asked.err.splitlines()[-1]
+    assert "EINTR" in served.err
+    assert "└ a signal, as Ctrl-C sends it: the call was interrupted, and the server ends" in served.err
+
+
+def test_the_client_can_have_the_last_word() -> None:
+    server = ["--clients", "1", "--close-first", "--half-close"]
+    served, asked, _ = in_private_world(session, server, ["--close-second", "--half-close", "--message", "x"])
+    assert "send(b'1 OCTET IN ALL') = 14" in asked.calls
+    assert "recv(1024) = b'1 OCTET IN ALL'" in served.calls
 
 
 def ended_by(number: signal.Signals, arguments: list[str]) -> Ended:
@@ -257,15 +281,20 @@ def test_a_left_over_unix_socket_is_replaced_and_a_living_one_or_a_file_is_not(t
         dead.bind(str(path))
     refused = run_program("connect", "--unix", str(path), "--message", "x")
     assert (refused.code, refused.err.splitlines()[-1].endswith("but no server listens at it any more")) == (2, True)
-    with Program("serve", "--unix", str(path)) as server:
+    with Program("serve", "--unix", str(path), "--clients", "1") as server:
         server.address()
         second = run_program("serve", "--unix", str(path))
         assert second.code == 2
         assert "EADDRINUSE: there is a file of that name" in second.err
-        assert server.end(signal.SIGTERM).code == 0
+        assert run_program("connect", "--unix", str(path), "--message", "x").out == "X\n"  # nobody was its client yet
+        assert server.process.wait(5) == 0
+        assert "1 client served" in server.end().out
     path.write_text("precious")
     assert run_program("serve", "--unix", str(path)).code == 2
     assert path.read_text() == "precious"
+    assert run_program("connect", "--unix", str(path)).err.endswith(
+        "ECONNREFUSED: that file is no socket: `echo serve --unix` makes one\n"
+    )
 
 
 # --- what is asked wrongly -------------------------------------------------------------------------------------------
@@ -283,6 +312,21 @@ def test_a_place_is_a_host_and_a_port(place: str, found: tuple[str, int]) -> Non
 def test_what_is_no_place_is_refused_in_one_line(place: str) -> None:
     with pytest.raises(LabError, match=r"^[^\n]*: (expected HOST:PORT|an IPv6 address needs brackets)[^\n]*$"):
         split_place(place)
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        ("[::1]", "the port is missing: [::1]:8000"),
+        ("::1", "an IPv6 address needs brackets before its port: [::1]:PORT"),
+        ("fe80::1:80", "an IPv6 address needs brackets before its port: [fe80::1:80]:PORT or [fe80::1]:80"),
+        ("a:b:c", "an IPv6 address needs brackets before its port: [::1]:8000"),
+    ],
+)
+def test_what_was_meant_by_a_wrong_place_is_offered(place: str, says: str) -> None:
+    with pytest.raises(LabError) as said:
+        split_place(place)
+    assert str(said.value) == f"{place}: {says}"
 
 
 def test_hosts_and_paths_that_cannot_be() -> None:
