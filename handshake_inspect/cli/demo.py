@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 @click.option("--differences", is_flag=True, help="List how Linux's account differs from RFC 9293, and nothing else.")
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     scenario: str,
     replay: bool,
     verify: bool,
@@ -60,6 +63,7 @@ def command(
     from handshake_inspect.views.words import counted
 
     if differences:
+        refuse_company(context)
         print_differences()
         return 0
     try:
@@ -78,6 +82,14 @@ def command(
     return verified(session, inspection)
 
 
+def refuse_company(context: click.Context) -> None:
+    """Refuse what is asked for beside --differences: nothing is run."""
+    typed = (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
+    given = [one for one in context.command.params if context.get_parameter_source(one.name or "") in typed]
+    if len(given) > 1:
+        raise click.UsageError("--differences goes alone: it runs no scenario")
+
+
 def is_linux() -> bool:
     """Can sessions be captured on this system?"""
     return sys.platform.startswith("linux")
@@ -85,9 +97,11 @@ def is_linux() -> bool:
 
 def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False) -> Session:
     """Run a scenario as planned. Raises LabError, which names the way out where the system forbids it."""
+    from handshake_inspect.cli.performing import refuse_in_vain
     from handshake_inspect.lab.session import run_demo
     from handshake_inspect.lab.world import WorldError
 
+    refuse_in_vain(scenario, verify=verify)
     message = plan["message"]
     octets = None if message is None else message.encode("utf-8", "surrogateescape")
     try:

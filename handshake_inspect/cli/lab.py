@@ -64,11 +64,11 @@ def list_command(only_names: bool) -> int:
     "300 ms', 'hold', 'duplicate', 'swap'; kinds are SYN, SYN-ACK, ACK, data, FIN, RST, segment.",
 )
 @click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
-@click.option("--at", type=click.Choice(["client", "server"]), default="client", help="Which end of the wire to show.")
+@click.option("--at", type=click.Choice(["client", "server"]), help="Which end of the wire to show.  [default: client]")
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
 def run_command(
-    name: str, on_host: bool, rules: tuple[str, ...], verify: bool, at: str, target: str | None, **look: Any
+    name: str, on_host: bool, rules: tuple[str, ...], verify: bool, at: str | None, target: str | None, **look: Any
 ) -> int:
     """Run a scenario and draw the ladder of each of its connections.
 

@@ -15,11 +15,13 @@ from handshake_inspect.cli.output import hanging, remark, write_lines
 from handshake_inspect.connections.connection import Connection, Endpoint, Frame
 from handshake_inspect.exchanges import Datagram, Exchange
 from handshake_inspect.lab.record import JOBS
+from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.scenarios.scenario import Programs
 from handshake_inspect.lab.scenarios.unix import UNIX
 from handshake_inspect.lab.session import Place, run_demo
 from handshake_inspect.lab.trials import trials
 from handshake_inspect.lab.whose import calls_of
+from handshake_inspect.lab.world import LabError
 from handshake_inspect.views.exchange_lines import exchange_lines
 from handshake_inspect.views.ladder import LadderOptions, ladder
 from handshake_inspect.views.unix_lines import unix_lines
@@ -48,8 +50,8 @@ class Wish:
 
     rules: tuple[str, ...] = ()
     place: Place = "auto"
-    #: Which end of a wire.
-    at: str = "client"
+    #: Which end of a wire; None: the client's, or where it can be seen.
+    at: str | None = None
     #: File for the capture.
     target: str | None = None
     #: Lay the kernel's own account beside it.
@@ -58,6 +60,7 @@ class Wish:
 
 def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
     """Run a scenario and print it: what it shows, what to look for, its ladders. Returns the exit code."""
+    refuse_in_vain(name, verify=wish.verify, at=wish.at, rules=wish.rules)
     session = run_demo(name, rules=wish.rules, verify=wish.verify, place=wish.place)
     vantage = next((one for one in session.vantages if one.name == wish.at), session.vantages[0])
     scenario = session.scenario
@@ -68,6 +71,17 @@ def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
         count = write_pcap(wish.target, vantage.frames, vantage.link_type)
         remark(f"{wish.target}: {counted(count, 'frame')} saved")
     return verified(session, inspection)
+
+
+def refuse_in_vain(name: str, *, verify: bool, at: str | None = None, rules: Sequence[str] = ()) -> None:
+    """Raise LabError for what would change nothing of a scenario."""
+    scenario = scenario_named(name)
+    if verify and not scenario.has_tcp:
+        raise LabError(f"{name}: there is no state to verify: it has no TCP connection")
+    if at is not None and scenario.network == "loopback" and not rules:
+        raise LabError(f"{name} is on loopback, which is one place: leave out --at, or put a wire there by --rule")
+    if at == "server" and scenario.network == "router":
+        raise LabError(f"{name} is captured at the client's end of the router only: leave out --at")
 
 
 def try_many(names: Sequence[str], jobs: int | None) -> int:

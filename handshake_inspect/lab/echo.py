@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -240,3 +240,25 @@ def ask_and_reset(plan: EchoPlan, stage: Stage, server: Address) -> None:
         say_and_hear(connection, plan)
         time.sleep(SETTLE_S)
         connection.reset()
+
+
+#: What of a plan the programs heed that have no use for all of it.
+_HEEDED: Mapping[Callable[..., None], frozenset[str]] = {
+    serve_udp: frozenset({"message", "ipv6", "port"}),
+    serve_nothing_udp: frozenset({"message", "ipv6", "port"}),
+    ask_and_reset: frozenset({"message", "ipv6", "port"}),
+    bind_without_listen: frozenset({"ipv6", "port"}),
+    listen_deaf: frozenset({"ipv6", "port"}),
+    serve_nowhere: frozenset({"ipv6", "port"}),
+}
+
+
+def unheeded(changes: Iterable[str], *programs: Callable[..., None]) -> list[str]:
+    """Return those changes of a plan that change nothing for two programs, as options: "half-close"."""
+    sets = [_HEEDED[program] for program in programs if program in _HEEDED]
+    return [option(name) for name in changes if not all(name in heeded for heeded in sets)]
+
+
+def option(name: str) -> str:
+    """Return what a field of a plan is called where it can be chosen."""
+    return name.removesuffix("_s").replace("_", "-")

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from handshake_inspect.capture.records import CaptureError, RawFrame
 from handshake_inspect.lab.bench import Bench
 from handshake_inspect.lab.calls import Address, End, SocketCall
+from handshake_inspect.lab.echo import option, unheeded
 from handshake_inspect.lab.ground import NETWORKS, How, ground_for
 from handshake_inspect.lab.kernel.account import Concern, KernelAccount
 from handshake_inspect.lab.kernel.watch import watching
@@ -112,12 +113,17 @@ def run_demo(
 
 def replanned(scenario: Scenario, given: dict[str, Any], rules: tuple[str, ...]) -> Scenario:
     """Return the scenario with another plan, or on a wire. What it promises of its own plan need not hold then."""
+    if rules and not scenario.has_tcp:
+        raise LabError(f"{scenario.name}: rules are about TCP segments, and it has none")
     if given:
         if not isinstance(scenario.performance, Programs):
-            names = ", ".join(name.removesuffix("_s").replace("_", "-") for name in given)
+            names = ", ".join(map(option, given))
             raise LabError(f"{scenario.name} is a script, which has no plan to change ({names}); take four-way")
+        performance = scenario.performance
+        if idle := unheeded(given, performance.server, performance.client):
+            raise LabError(f"{scenario.name}: its programs have no use for {', '.join(idle)}; take four-way")
         plan = replace(scenario.plan, **given)
-        scenario = replace(scenario, performance=replace(scenario.performance, plan=plan), outcomes=None, closing=None)
+        scenario = replace(scenario, performance=replace(performance, plan=plan), outcomes=None, closing=None)
     if rules and scenario.network == "loopback":
         scenario = replace(scenario, network="wire", outcomes=None, closing=None)
     if scenario.network != "loopback" and scenario.plan.ipv6:

@@ -48,3 +48,24 @@ def test_on_a_host_where_others_talk_the_unix_socket_is_not_shown() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("Error: unix: others talk on this host's loopback too")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["refused", "--close-first", "server"], "refused: its programs have no use for close-first; take four-way"),
+        (["unanswered", "--message", "x"], "unanswered: its programs have no use for message; take four-way"),
+        (["reset", "--half-close"], "reset: its programs have no use for half-close; take four-way"),
+        (["udp", "--half-close", "--port", "9"], "udp: its programs have no use for half-close; take four-way"),
+        (["lost-syn", "--half-close"], "lost-syn is a script, which has no plan to change (half-close); take four-way"),
+        (["udp", "--verify"], "udp: there is no state to verify: it has no TCP connection"),
+        (["nope", "--verify"], "nope: no such scenario"),
+        (["--differences", "nope"], "--differences goes alone: it runs no scenario"),
+        (["--differences", "--all"], "--differences goes alone: it runs no scenario"),
+    ],
+)
+def test_what_would_change_nothing_is_refused(arguments: list[str], says: str) -> None:
+    done = run("demo", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: {says}")
+    assert done.stderr.count("\n") == 1

@@ -96,6 +96,10 @@ def test_soak_tells_no_more_than_a_few_things_of_one_run(monkeypatch: pytest.Mon
         (["run", "four-way", "--rule", "lose a SYN"], "'lose a SYN' is no rule of a wire; rules are like 'drop first"),
         (["run", "ipv6", "--rule", "drop first SYN from client"], "ipv6: the wire between two hosts has IPv4 only"),
         (["run", "unreachable", "--host"], "unreachable: the network with a router must be a private one"),
+        (["run", "udp", "--rule", "drop first SYN from client"], "udp: rules are about TCP segments, and it has none"),
+        (["run", "unix", "--verify"], "unix: there is no state to verify: it has no TCP connection"),
+        (["run", "four-way", "--at", "client"], "four-way is on loopback, which is one place: leave out --at, or"),
+        (["run", "unreachable", "--at", "server"], "unreachable is captured at the client's end of the router only"),
         (["run"], "Missing argument 'NAME'"),
     ],
 )

@@ -80,6 +80,11 @@ class Scenario:
         """The plan of its two programs; a script has none, and gives the default."""
         return self.performance.plan if isinstance(self.performance, Programs) else EchoPlan()
 
+    @property
+    def has_tcp(self) -> bool:
+        """Does it make TCP connections? Only they have segments and states."""
+        return self.outcomes != ()
+
     def outcomes_at(self, vantage: str) -> tuple[tuple[Verdict, ...], ...] | None:
         """Return the legal outcomes at a vantage point, by its name."""
         return self.outcomes if vantage != "server" or self.server_outcomes is None else self.server_outcomes

@@ -119,11 +119,11 @@ def test_an_account_with_holes_is_exit_code_2_and_one_line(monkeypatch: pytest.M
     assert said in done.output.splitlines()
 
 
-def test_over_ipv6_and_over_udp() -> None:
+def test_over_ipv6_but_not_over_udp() -> None:
     assert invoked("--ipv6", "--verify").exit_code == 0
     done = invoked("udp", "--verify")
-    assert done.exit_code == 0
-    assert "own account" not in done.output
+    assert done.exit_code == 2
+    assert done.output == "Error: udp: there is no state to verify: it has no TCP connection\n"
 
 
 def test_a_recorded_session_has_no_kernel_to_ask() -> None:
