@@ -60,8 +60,7 @@ def list_command(only_names: bool) -> int:
     "rules",
     multiple=True,
     metavar="TEXT",
-    help="What a wire between the two does besides: 'drop first SYN from client', 'delay second data from server by "
-    "300 ms', 'hold', 'duplicate', 'swap'; kinds are SYN, SYN-ACK, ACK, data, FIN, RST, segment.",
+    help="What the wire between the two does besides, as above; may be repeated.",
 )
 @click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
 @click.option("--at", type=click.Choice(["client", "server"]), help="Which end of the wire to show.  [default: client]")
@@ -73,11 +72,21 @@ def run_command(
     """Run a scenario and draw the ladder of each of its connections.
 
     \b
+    A rule is ACTION WHICH KIND from END:
+      ACTION  drop, hold (for good), delay ... by N ms, duplicate [... after N ms],
+              swap (it goes after the next segment of that end)
+      WHICH   first, first N, second, third, every: of that kind and end
+      KIND    SYN, SYN-ACK, ACK (a bare one), data, FIN, RST, or segment: any of them.
+              The third segment of a handshake is the first ACK from client.
+      END     client, server
+
+    \b
     Examples:
       handshake-inspect lab run simultaneous-close
       handshake-inspect lab run lost-last-ack --at server
       handshake-inspect lab run three-segment --verify
       handshake-inspect lab run four-way --rule 'drop first FIN from client'
+      handshake-inspect lab run half-close --rule 'delay second data from server by 300 ms'
     """
     from handshake_inspect.cli.performing import Wish, perform
 

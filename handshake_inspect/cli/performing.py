@@ -65,8 +65,13 @@ def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
     vantage = next((one for one in session.vantages if one.name == wish.at), session.vantages[0])
     scenario = session.scenario
     print(hanging(f"{name}: ", scenario.shows))
-    print(hanging("Look for: ", scenario.look_for) + "\n")
+    print(hanging("Look for: ", scenario.look_for))
+    for rule in wish.rules:
+        print(hanging("Rule: ", " ".join(rule.split())))
+    print()
     inspection = print_session(session, vantage, Look(**look).options(), title=f"{name} {SEEN[vantage.name]}")
+    for rule in session.idle_rules:
+        remark(f"{' '.join(rule.split())}: this rule took no segment")
     if wish.target is not None:
         count = write_pcap(wish.target, vantage.frames, vantage.link_type)
         remark(f"{wish.target}: {counted(count, 'frame')} saved")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from handshake_inspect.lab.kernel.account import address_of_its_own
 from handshake_inspect.lab.router import INTERFACE, three_hosts
 from handshake_inspect.lab.scenarios.scenario import Scenario
-from handshake_inspect.lab.wire import INTERFACES, Wire, addresses, two_hosts
+from handshake_inspect.lab.wire import INTERFACES, InEffect, Wire, addresses, two_hosts
 from handshake_inspect.lab.world import WorldError
 
 #: What a network that needs several hosts is called.
@@ -43,6 +43,13 @@ class Ground:
     #: The server's host, if it has one of its own.
     server_host: int | None = None
     wire: Wire | None = None
+    #: Those of `How.rules`.
+    rules: tuple[InEffect, ...] = ()
+
+    @property
+    def idle_rules(self) -> tuple[str, ...]:
+        """The rules that have taken no segment so far."""
+        return tuple(rule.text for rule in self.rules if not rule.count())
 
     @property
     def hosts(self) -> tuple[int | None, ...]:
@@ -65,10 +72,9 @@ def ground_for(scenario: Scenario, how: How, interface: str = "lo") -> Iterator[
     elif scenario.network == "wire":
         client, server = addresses(of_its_own=how.verify)
         with two_hosts(client, server) as (server_host, wire):
-            for rule in how.rules:
-                wire.rule(rule)
+            rules = tuple(wire.rule(rule) for rule in how.rules)
             taps = (("client", INTERFACES["client"], None), ("server", INTERFACES["server"], server_host))
-            yield Ground(client, server, taps, server_host, wire)
+            yield Ground(client, server, taps, server_host, wire, rules)
     else:
         host = scenario.plan.host
         if host == "127.0.0.1" and how.verify:

@@ -158,6 +158,7 @@ class Relay:
             "send": self._send,
             "release": self._release,
             "lift": self._lift,
+            "count": self._count,
         }
         answer = ways[what](*details)
         self._control.send(answer)
@@ -174,6 +175,9 @@ class Relay:
 
     def _lift(self, number: int) -> None:
         del self._rules[number]
+
+    def _count(self, number: int) -> int:
+        return len(self._rules[number].taken)
 
     def _open_both_ends(self) -> None:
         for interface, end in RELAYED.items():

@@ -13,30 +13,28 @@ In: one line of text. Out: a `Rule`, and which of the frames that pass are its:
     drop every segment from client
 
 `first N`, `second`, `third` and `every` count the segments of that kind and end since the rule is there. The kinds are
-SYN, SYN-ACK, ACK (nothing but an acknowledgment), data, FIN, RST (`segments.KINDS`), or `segment`: any of them.
+SYN, SYN-ACK, ACK (nothing but an acknowledgment), data, FIN, RST (`segments.KINDS`), or `segment`: any of them. So the
+third segment of a handshake is `first ACK from client`, or `second segment from client`.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from handshake_inspect.lab.calls import End
 from handshake_inspect.lab.segments import KINDS, Segment
 from handshake_inspect.lab.world import LabError
+from handshake_inspect.views.words import listed
 
 Action = Literal["drop", "hold", "delay", "duplicate", "swap", "pass", "keep"]
 
+ACTIONS: tuple[Action, ...] = get_args(Action)
 ORDINALS = {"first": 1, "second": 2, "third": 3}
-GRAMMAR = re.compile(
-    r"(?P<action>drop|hold|delay|duplicate|swap|pass|keep) "
-    r"(?:(?P<ordinal>first|second|third)(?: (?P<count>[1-9]\d{0,3}))?|(?P<every>every)) "
-    rf"(?P<kind>{'|'.join(sorted(KINDS, key=len, reverse=True))}|segment) "
-    r"from (?P<end>client|server)"
-    r"(?: (?:by|after) (?P<delay>\d{1,5}) ms)?"
-)
-EXAMPLE = "'drop first SYN from client', 'delay second data from server by 300 ms'"
+ENDS: tuple[End, ...] = get_args(End)
+COUNT, DELAY_MS = re.compile(r"[1-9]\d{0,3}"), re.compile(r"\d{1,5}")
+EXAMPLE = "'drop first SYN from client'"
 EVERY = 1 << 30
 
 
@@ -63,12 +61,50 @@ class Rule:
 
 
 def parse_rule(text: str) -> Rule:
-    """Read a rule. LabError, one line, with examples, if it is none."""
-    found = GRAMMAR.fullmatch(" ".join(text.split()))
-    if found is None:
-        raise LabError(f"{text!r} is no rule of a wire; rules are like {EXAMPLE}")
-    action, delay = cast(Action, found["action"]), found["delay"]
-    if (action == "delay") != (delay is not None) and action != "duplicate":
-        raise LabError(f"{text!r}: only delay (needs it) and duplicate (may have it) take 'by N ms'")
-    first, count = (1, EVERY) if found["every"] else (ORDINALS[found["ordinal"]], int(found["count"] or 1))
-    return Rule(action, first, count, found["kind"], cast(End, found["end"]), int(delay or 0) / 1000)
+    """Read a rule. LabError, one line, which says what is wrong with which word, if it is none."""
+    words = Words(text.split())
+    action = cast(Action, words.take(*ACTIONS))
+    ordinal = words.take(*ORDINALS, "every")
+    count = EVERY if ordinal == "every" else words.take_number(COUNT) or 1
+    kind = words.take(*KINDS, "segment")
+    words.take("from")
+    sender = cast(End, words.take(*ENDS))
+    delay_ms = None
+    if words.left:
+        words.take("by", "after")
+        delay_ms = words.take_number(DELAY_MS)
+        if delay_ms is None:
+            raise words.unexpected("a number")
+        words.take("ms")
+    if words.left:
+        raise words.wrong(f"{' '.join(words.left)!r} is too much")
+    if (action == "delay") != (delay_ms is not None) and action != "duplicate":
+        raise words.wrong("only delay (needs it) and duplicate (may have it) take 'by N ms'")
+    return Rule(action, ORDINALS.get(ordinal, 1), count, kind, sender, (delay_ms or 0) / 1000)
+
+
+class Words:
+    """The words of a rule, taken one by one."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.text, self.left = " ".join(words), words
+
+    def take(self, *known: str) -> str:
+        """Take the next word, which must be one of these. Raises LabError."""
+        if not self.left or self.left[0] not in known:
+            raise self.unexpected(listed(known, "or"))
+        return self.left.pop(0)
+
+    def take_number(self, form: re.Pattern[str]) -> int | None:
+        """Take the next word if it is a number of this form."""
+        return int(self.left.pop(0)) if self.left and form.fullmatch(self.left[0]) else None
+
+    def unexpected(self, wanted: str) -> LabError:
+        """Return the error for the next word, or that there is none."""
+        return self.wrong(
+            f"{self.left[0]!r} stands where {wanted} is expected" if self.left else f"{wanted} is missing"
+        )
+
+    def wrong(self, why: str) -> LabError:
+        """Return the error that names the whole rule, and one that is right."""
+        return LabError(f"{self.text!r} is no rule of a wire, such as {EXAMPLE}: {why}")

@@ -44,6 +44,8 @@ class Session:
     place: str
     #: What the kernel itself told of the connections, if it was asked.
     kernel: KernelAccount | None = None
+    #: Rules besides those of the scenario that took no segment.
+    idle_rules: tuple[str, ...] = ()
 
     @property
     def frames(self) -> list[RawFrame]:
@@ -164,6 +166,7 @@ def run_session(scenario: Scenario, how: How, interface: str = "lo") -> Session:
             server=account.servers[0],
             place="private" if how.is_private else "host",
             kernel=watch.end().about(Concern(ports=frozenset(ports))) if watch else None,
+            idle_rules=ground.idle_rules,
         )
 
 

@@ -134,6 +134,11 @@ class InEffect:
             raise LabError(f"the wire waited in vain for what its rule is about: {self.text}")
         return taken
 
+    def count(self) -> int:
+        """Return how many segments the rule has taken so far."""
+        taken: int = self._wire.ask("count", self.number)
+        return taken
+
     def release(self) -> None:
         """Send what it holds, in the order of arrival, and end the rule."""
         self._wire.release(self)

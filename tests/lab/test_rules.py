@@ -28,14 +28,37 @@ def test_a_rule_is_one_line(text: str, rule: Rule) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "lose first SYN from client", "drop SYN from client", "drop first SYN", "drop first SYN from nobody",
-     "drop first 0 SYN from client", "drop first FIN,ACK from client", "drop first SYN from client by 3 ms",
-     "delay first SYN from client", "hold first SYN from client after 1 ms"],
-)  # fmt: skip
-def test_what_is_no_rule_is_said_in_one_line(text: str) -> None:
-    with pytest.raises(LabError, match=r"rule|delay") as said:
+    ("text", "says"),
+    [
+        ("", "drop, hold, delay, duplicate, swap, pass or keep is missing"),
+        (
+            "lose first SYN from client",
+            "'lose' stands where drop, hold, delay, duplicate, swap, pass or keep is expected",
+        ),
+        ("drop SYN from client", "'SYN' stands where first, second, third or every is expected"),
+        ("drop 1st SYN from client", "'1st' stands where first, second, third or every is expected"),
+        (
+            "drop first FIN,ACK from client",
+            "'FIN,ACK' stands where SYN, SYN-ACK, ACK, data, FIN, RST or segment is exp",
+        ),
+        ("drop first 0 SYN from client", "'0' stands where SYN, SYN-ACK, ACK, data, FIN, RST or segment is expected"),
+        ("drop every 2 SYN from client", "'2' stands where SYN, SYN-ACK, ACK, data, FIN, RST or segment is expected"),
+        ("drop first SYN", "from is missing"),
+        ("drop first SYN from nobody", "'nobody' stands where client or server is expected"),
+        ("delay first SYN from client in 3 ms", "'in' stands where by or after is expected"),
+        ("delay first SYN from client by x ms", "'x' stands where a number is expected"),
+        ("delay first SYN from client by", "a number is missing"),
+        ("delay first SYN from client by 3", "ms is missing"),
+        ("delay first SYN from client by 3 ms or so", "'or so' is too much"),
+        ("drop first SYN from client by 3 ms", "only delay (needs it) and duplicate (may have it) take 'by N ms'"),
+        ("delay first SYN from client", "only delay (needs it) and duplicate (may have it) take 'by N ms'"),
+        ("hold first SYN from client after 1 ms", "only delay (needs it) and duplicate (may have it) take 'by N ms'"),
+    ],
+)
+def test_of_what_is_no_rule_the_wrong_word_is_named(text: str, says: str) -> None:
+    with pytest.raises(LabError) as said:
         parse_rule(text)
+    assert str(said.value).startswith(f"{text!r} is no rule of a wire, such as 'drop first SYN from client': {says}")
     assert "\n" not in str(said.value)
 
 
