@@ -63,7 +63,11 @@ def list_command(only_names: bool) -> int:
     help="What the wire between the two does besides, as above; may be repeated.",
 )
 @click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
-@click.option("--at", type=click.Choice(["client", "server"]), help="Which end of the wire to show.  [default: client]")
+@click.option(
+    "--at",
+    type=click.Choice(["client", "server"]),
+    help="Which end of the wire to show; unless given, the one that shows more.",
+)
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
 def run_command(

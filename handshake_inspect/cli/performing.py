@@ -62,8 +62,8 @@ def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
     """Run a scenario and print it: what it shows, what to look for, its ladders. Returns the exit code."""
     refuse_in_vain(name, verify=wish.verify, at=wish.at, rules=wish.rules)
     session = run_demo(name, rules=wish.rules, verify=wish.verify, place=wish.place)
-    vantage = next((one for one in session.vantages if one.name == wish.at), session.vantages[0])
-    scenario = session.scenario
+    scenario, at = session.scenario, wish.at or session.scenario.seen_at
+    vantage = next((one for one in session.vantages if one.name == at), session.vantages[0])
     print(hanging(f"{name}: ", scenario.shows))
     print(hanging("Look for: ", scenario.look_for))
     for rule in wish.rules:
