@@ -110,7 +110,9 @@ class GapTable(Table):
     }
 
 
-AT_NEXT, OF_SYN, NOT_OF_SYN, UNCHECKED, OLD, AHEAD, CAUGHT_UP, LAST_WORD, BELIED, ELSEWHERE = range(10)
+AT_NEXT, OF_SYN, NOT_OF_SYN, UNCHECKED, OLD, AHEAD, CAUGHT_UP, LAST_WORD, BELIED, ELSEWHERE, BEYOND, OF_ANOTHER = range(
+    12
+)
 
 #: Reasons of `ResetTable.reason`; {n} is the distance in octets.
 RESET_REASONS = {
@@ -120,9 +122,11 @@ RESET_REASONS = {
     UNCHECKED: "nothing of its sender had been acknowledged: its number cannot be checked",
     OLD: "its number is {n} below the next one expected: outside the window (RFC 9293 §3.10.7.4)",
     AHEAD: "its number is {n} above the next one expected: at most a challenge ACK (RFC 5961 §3.2)",
+    BEYOND: "its number is {n} above the next one expected: outside any window, dropped (RFC 9293 §3.10.7.4)",
     CAUGHT_UP: "its number was {n} ahead of what was acknowledged, and was reached later",
     BELIED: "its sender went on and was acknowledged: it never arrived, or was ignored (an injected one looks so)",
     ELSEWHERE: "its sender went on from another number: it was not at the next one expected (RFC 9293 §3.10.7.4)",
+    OF_ANOTHER: "it answers a SYN-ACK of another initial number: whose connection that was, no segment here shows",
     LAST_WORD: "it follows its sender's last segment and the peer is silent from then on: taken to have worked",
 }
 

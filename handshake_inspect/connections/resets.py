@@ -36,6 +36,9 @@ class Resets:
     belied: Mask
     #: A is unknown, but its sender went on from another number than that of the RST.
     elsewhere: Mask
+    #: It answers a SYN-ACK with another initial number than the one that was acknowledged (RFC 9293 §3.5.2): that
+    #: belongs to another connection of the same sockets, whose numbers are not those of this one.
+    of_another: Mask
     #: Its sender gave up its own connection with it.
     ends_sender: Mask
 
@@ -73,6 +76,7 @@ def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
         assumed=assumed,
         belied=belied,
         elsewhere=elsewhere,
+        of_another=_answers_another(rows, at),
         ends_sender=(last_word | (when != NEVER)) & ~refuses,
     )
 
@@ -83,6 +87,18 @@ def _refuses_only(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
     spoke = first_of(rows.end, (rows.flags & (SYN | RST)) == 0, 2 * rows.connections)[sender]
     only_syn = (numbers.bare_syn_row[sender] >= 0) & ~((spoke >= 0) & (spoke < at))
     return only_syn & ((seq < 1) | (seq > numbers.syn_end[sender]))
+
+
+def _answers_another(rows: ConnectionRows, at: Rows) -> Mask:
+    """Does an RST without ACK have the number that a SYN-ACK asked for which is not that of this connection?"""
+    other = ((rows.flags & (SYN | RST | ACK)) == (SYN | ACK)) & (rows.seq != 0)
+    found = np.zeros(len(at), np.bool_)
+    for s in (ORIGINATOR, RESPONDER):
+        last = running_maximum(rows, np.arange(len(rows)), other & (rows.side == s))[at]
+        asked_for = np.where(last >= 0, rows.ack[np.maximum(last, 0)], UNKNOWN)
+        found |= (rows.peer[at] & 1 == s) & (asked_for == rows.seq[at])
+    found &= (rows.flags[at] & ACK) == 0
+    return found
 
 
 def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, when: Rows) -> Mask:

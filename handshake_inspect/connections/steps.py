@@ -133,7 +133,7 @@ class _Refusals:
         self._rows, self._events = rows, events
         effective = {int(events.source[ordinal]) for ordinal in walked.effective_resets}
         self._resets = {
-            int(row): f"RST ignored: {reset_reason(resets, k)}"
+            int(row): reset_reason(resets, k)
             for k, row in enumerate(events.resets.row.tolist())
             if row not in effective and (resets["valid"][k] == 0 or resets["reason"][k] == BELIED)
         }
@@ -193,6 +193,7 @@ class _Sums:
             running_maximum(rows, rows.seq_end, captured & (rows.side == side)) for side in (ORIGINATOR, RESPONDER)
         ]
         self._repeated = self._find_repeats()
+        self._resets_of_another = set(events.resets.row[events.resets.of_another].tolist())
 
     def _closes_first(self) -> int:
         a, b = int(self._fin[ORIGINATOR]), int(self._fin[RESPONDER])
@@ -273,7 +274,7 @@ class _Sums:
                 sums.append(self._sum("seq", side, 1, seq, True, "after the SYN", i))
             octets = int(rows.payload[i])
             if octets and not int(rows.flags[i]) & FIN:
-                sums.append(self._sum("next", side, seq + octets, seq + octets, True, f"seq + {octets:,}", i))
+                sums.append(self._sum("next", side, seq + octets, seq + octets, True, f"seq + {octets}", i))
             return sums
         if seq > before:
             gap = seq - before
@@ -316,11 +317,10 @@ class _Sums:
         if not bool(rows.iss_known[0, side]):
             return []  # nothing to count from
         octets, since = number - 1, number - self._v if self._v is not None and side == self._second else 0
-        text = f"{self._letters[side].initial}+1+{octets:,}" if octets else f"{self._letters[side].initial}+1"
         return [
             Arithmetic(
                 name=self._letters[side].fin,
-                symbolic=text,
+                symbolic=spelled(self._letters[side].initial, number),
                 expected=self.absolute(side, number),
                 relative=number,
                 actual=self.absolute(side, number),
@@ -335,7 +335,7 @@ class _Sums:
         at = self.absolute(side, number)
         return Arithmetic(
             name=self._letters[side].fin,
-            symbolic=f"v+{since:,}",
+            symbolic=f"v+{since}",
             expected=at,
             relative=number,
             actual=at,
@@ -391,8 +391,10 @@ class _Sums:
         peer = _peer(rows, side)
         sums = []
         expected = _value_before(numbers.acknowledged_by[peer], i)
-        if expected != UNKNOWN:
-            seq = int(rows.seq[i])
+        seq = int(rows.seq[i])
+        if expected != UNKNOWN and seq < expected and i in self._resets_of_another:
+            sums.append(self._sum("seq", side, seq, seq, True, "what that SYN,ACK acknowledged", i))
+        elif expected != UNKNOWN:
             reason = "RCV.NXT of the peer" if seq == expected else f"{octets_in_words(abs(seq - expected))} off RCV.NXT"
             sums.append(self._sum("seq", side, expected, seq, seq == expected, reason, i))
         if int(rows.flags[i]) & ACK and bool(rows.iss_known[0, peer]):

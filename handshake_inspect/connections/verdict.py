@@ -12,11 +12,13 @@ from handshake_inspect.connections.answers import (
     AHEAD,
     AT_NEXT,
     BELIED,
+    BEYOND,
     CAUGHT_UP,
     ELSEWHERE,
     LAST_WORD,
     NONE,
     NOT_OF_SYN,
+    OF_ANOTHER,
     OF_SYN,
     OLD,
     UNCHECKED,
@@ -30,14 +32,16 @@ from handshake_inspect.connections.derived import derive
 from handshake_inspect.connections.events import Events, find_events
 from handshake_inspect.connections.kinds import Judgement, judge
 from handshake_inspect.connections.moments import NEVER, row_of
-from handshake_inspect.connections.numbers import UNKNOWN, next_of_end
+from handshake_inspect.connections.numbers import RANGE, UNKNOWN, next_of_end, running_maximum
 from handshake_inspect.connections.quotes import QuoteTable
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST, SYN, ConnectionRows
+from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, first_of, last_of
 from handshake_inspect.connections.zeek_sizes import both_ended_ns, reach_octets
 
 Rows = NDArray[np.int64]
+#: The largest shift of a window (RFC 7323 §2.3).
+SHIFT_MAX = 14
 
 
 def decide(
@@ -289,14 +293,16 @@ def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
             resets.elsewhere,
             expected == UNKNOWN,
             seq == expected,
+            (seq < expected) & resets.of_another,
             seq < expected,
             resets.assumed,
             resets.moment != NEVER,
+            seq - expected >= _widest_window(rows, at),
         ],
-        [BELIED, OF_SYN, NOT_OF_SYN, ELSEWHERE, UNCHECKED, AT_NEXT, OLD, LAST_WORD, CAUGHT_UP],
+        [BELIED, OF_SYN, NOT_OF_SYN, ELSEWHERE, UNCHECKED, AT_NEXT, OF_ANOTHER, OLD, LAST_WORD, CAUGHT_UP, BEYOND],
         AHEAD,
     )
-    valid = np.array([1, 1, 0, -1, 0, 0, 1, -1, -1, 0])[reason]
+    valid = np.array([1, 1, 0, -1, 0, 0, 1, -1, -1, 0, 0, -1])[reason]
     return ResetTable(
         {
             "connection": rows.conn[at],
@@ -308,6 +314,20 @@ def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
             "distance": np.where(expected == UNKNOWN, 0, np.abs(seq - expected)),
         }
     )
+
+
+def _widest_window(rows: ConnectionRows, at: Rows) -> Rows:
+    """Return how many octets the receiver of each row `at` can have offered when it spoke last; all if it never did.
+
+    What its SYN said of the scale may not be captured, so the largest is taken (RFC 7323 §2.3).
+    """
+    offers = (rows.flags & RST) == 0
+    last = [
+        running_maximum(rows, np.arange(len(rows)), offers & (rows.side == side))[at]
+        for side in (ORIGINATOR, RESPONDER)
+    ]
+    spoke = np.where(rows.peer[at] & 1, last[RESPONDER], last[ORIGINATOR])
+    return np.where(spoke >= 0, rows.window[np.maximum(spoke, 0)].astype(np.int64) << SHIFT_MAX, RANGE)
 
 
 def _restarts(rows: ConnectionRows, waits: Rows) -> RestartTable:

@@ -40,7 +40,7 @@ def account(
 
     paragraphs = [
         ("Opening", opening(connection, names)),
-        ("Times", times(connection)),
+        ("Times", times(connection, steps)),
         ("ICMP", list(sentences(connection.icmp_errors, names))),
         ("Closing", closing(connection, names)),
         ("Books", books(connection, steps, names)),
@@ -80,8 +80,8 @@ def opening(connection: Connection, names: Pair[str]) -> list[Text]:
     return [line.append("".join(f" {sentence}" for sentence in extra))]
 
 
-def times(connection: Connection) -> list[Text]:
-    """Give both handshake times and their sum."""
+def times(connection: Connection, steps: Sequence[Step]) -> list[Text]:
+    """Give both handshake times and their sum, and say where a copy sent before the answer makes them doubtful."""
     handshake = connection.handshake
     known = [
         f"{name} {duration(length)}"
@@ -94,8 +94,24 @@ def times(connection: Connection) -> list[Text]:
     ]
     if not known:
         return []
-    doubt = " (which copy was answered cannot be told, so this is no round-trip time)" * handshake.rtt_ambiguous
-    return [Text(", ".join(known) + doubt + ".")]
+    copied = copied_before_the_answer(steps) if handshake.rtt_ambiguous else []
+    doubt = f" (which copy of the {' and of the '.join(copied)} was answered cannot be told: no time across it is a"
+    return [Text(", ".join(known) + f"{doubt} round-trip time)" * bool(copied) + ".")]
+
+
+def copied_before_the_answer(steps: Sequence[Step]) -> list[str]:
+    """Return what was captured more than once before it was answered: "SYN", "SYN-ACK", both, or neither.
+
+    A copy that comes after the answer makes no time doubtful (Karn): the answer was to the one before it.
+    """
+    said = [set(step.flags.split(",")) & {"SYN", "ACK", "RST"} for step in steps]
+    copied = []
+    for what, bits, answer in (("SYN", {"SYN"}, {"SYN", "ACK"}), ("SYN-ACK", {"SYN", "ACK"}, {"ACK"})):
+        first = said.index(bits) if bits in said else len(said)
+        answered = said.index(answer, first) if answer in said[first:] else len(said)
+        if any(said[at] == bits and steps[at].retransmission for at in range(first, answered)):
+            copied.append(what)
+    return copied
 
 
 def closing(connection: Connection, names: Pair[str]) -> list[Text]:

@@ -21,7 +21,7 @@ HANDSHAKE_SENTENCES = {
     "unreachable": "an ICMP error that quotes the SYN came back",
     "unanswered": "nothing ever answered the SYN",
     "half-open": "{r} has answered the SYN and still waits for a valid acknowledgment of its own",
-    "abandoned": "an RST came between the SYN-ACK and the third segment",
+    "abandoned": "an RST ended it before {r} was proven ESTABLISHED",
     "invalid": "three segments were seen, but a number in them is wrong: see the ✗ above",
     "partial": "later numbers prove a handshake of which only some steps were captured",
     "not-captured": "the capture begins after the opening",
@@ -37,7 +37,7 @@ TEARDOWN_SENTENCES = {
     "incomplete": "a FIN was sent, and nothing that was captured acknowledges it: TCP was stuck, or the capture ended",
     "partial": "a close of which only some segments were captured",
     "reset-after-fin": "an RST took effect after a FIN had been sent",
-    "aborted": "an RST took effect without any FIN: both ends lost the connection at once",
+    "aborted": "an RST, and no FIN: its sender has no connection any more, nor has the other end once it arrives",
     "open": "no closing was seen: the connection was open when the capture ended",
     "none": "there was nothing to close: the connection never opened",
 }

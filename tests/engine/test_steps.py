@@ -108,7 +108,8 @@ def test_a_wrong_number_says_by_how_much() -> None:
     ("lines", "wrong", "words"),
     [
         ("B > PA y+1 (9) ack x+1 \n A > A x+1 ack y+10 \n B > R y+4", 2, "below"),
-        ("B > R y+500 \n B > A y+1 ack x+1", 0, "RFC 5961"),
+        ("B > R y+500 \n B > A y+1 ack x+1", 0, "at most a challenge ACK (RFC 5961 §3.2)"),
+        ("B > R y+1073741825 \n B > A y+1 ack x+1", 0, "outside any window"),
         ("A > S x+999 \n B > A y+1 ack x+1", 0, "challenge ACK"),
         ("A > A x+1 ack y+999 \n A > A x+1 ack y+1 \n B > A y+1 ack x+1", 0, "never sent"),
     ],
@@ -117,6 +118,17 @@ def test_what_is_ignored_says_why(lines: str, wrong: int, words: str) -> None:
     steps = inspect_lines(f"open\n{lines}").steps(0)[3:]
     assert words in (steps[wrong].ignored or "")
     assert [one.ignored for k, one in enumerate(steps) if k != wrong] == [None] * (len(steps) - 1)
+
+
+def test_an_rst_that_answers_a_syn_ack_of_another_number_is_not_called_wrong() -> None:
+    """It belongs to another connection of the same sockets, whose end no segment shows (RFC 9293 Figure 11)."""
+    inspection = inspect_lines(
+        "open\n A > PA x+1 (4) ack y+1 \n B > A y+1 ack x+5 \n A > RA x+5 ack y+1 \n B > SA y+5000 ack x+1 \n A > R x+1"
+    )
+    answer = inspection.steps(0)[-1]
+    assert answer.ignored is None
+    assert sums(answer) == {("seq", "x+1", True)}
+    assert [reset.valid for reset in inspection.connections[0].resets] == [True, None]
 
 
 def test_an_end_whose_start_was_not_captured_counts_from_the_first_number_seen() -> None:

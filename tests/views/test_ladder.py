@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from handshake_inspect.connections.connection import Connection, Pair, StateAt
+from handshake_inspect.views.account import times
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder
+from tests.engine.scenario import inspect_lines
 from tests.views.sessions import (
     PAYLOAD,
     aborted,
@@ -168,6 +170,27 @@ def test_the_account_names_owner_moment_and_assumption_of_time_wait() -> None:
     assert "The client owes it from frame 11 at 0.161 s until 60.161 s at the earliest" in drawn
     assert "(Linux: 60 s after the last ACK; RFC 9293: 240 s)" in drawn
     assert "u = x + 1 + 4 octets sent, 4 captured, 0 missing ✓" in drawn
+
+
+@pytest.mark.parametrize(
+    ("lines", "copied"),
+    [
+        ("A > S x \n B > SA y ack x+1 \n A > A x+1 ack y+1 \n B > SA y ack x+1 \n A > A x+1 ack y+1", ""),
+        ("A > S x \n B > SA y ack x+1 \n B > SA y ack x+1 \n A > A x+1 ack y+1", "copy of the SYN-ACK was"),
+        ("A > S x \n A > S x \n B > SA y ack x+1 \n A > A x+1 ack y+1", "copy of the SYN was"),
+        (
+            "A > S x \n A > S x \n B > SA y ack x+1 \n B > SA y ack x+1 \n A > A x+1 ack y+1",
+            "copy of the SYN and of the SYN-ACK was",
+        ),
+    ],
+)
+def test_a_time_is_doubted_only_for_a_copy_that_came_before_the_answer(lines: str, copied: str) -> None:
+    inspection = inspect_lines(lines)
+    (connection,) = inspection.connections
+    assert connection.handshake.rtt_ambiguous
+    (said,) = times(connection, inspection.steps(0))
+    assert ("cannot be told" in said.plain) == bool(copied)
+    assert copied in said.plain
 
 
 def test_the_books_name_only_what_is_missing() -> None:
