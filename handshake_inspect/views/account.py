@@ -150,8 +150,9 @@ def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> li
             line.append(f" without its {listed(unknown)}." if unknown else ".")
             lines.append(line)
             continue
-        line.append(f"{letter} = {iss} + 1 + " if letter else "")
-        line.append(f"{counted(sent, 'octet')} sent, {connection.octets[end]:,} captured, ")
+        # A number is spelled as in the formula of which it is the end.
+        sum_ = f"{letter} = {iss} + 1 + {sent} octet{'' if sent == 1 else 's'}" if letter else counted(sent, "octet")
+        line.append(f"{sum_} sent, {connection.octets[end]:{'' if letter else ','}} captured, ")
         line.append("how many are missing cannot be told" if missing is None else f"{missing:,} missing")
         line.append(" ✓" if missing == 0 else " ✗" if missing else "", "green" if missing == 0 else "red")
         lines.append(line)

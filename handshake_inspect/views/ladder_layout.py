@@ -24,6 +24,8 @@ ARROW = 5
 PROOF_MIN = 24
 PROOF_MAX = 44
 LANE_MIN = 30
+#: The lane gives up to here what the socket calls of the right end need, to begin below its name.
+LANE_TIGHT = 24
 WIDTH_FOR_FRAMES = 90
 LANE_MAX = 76
 
@@ -36,8 +38,6 @@ class Layout:
     time: int
     lane: int
     proof: int
-    #: Where the socket calls of the right end begin: below its states, or further left if they need the room.
-    calls: int
     #: Part of `time` that holds the number of the frame; 0: it is not shown.
     frame: int = 0
 
@@ -67,13 +67,19 @@ class Layout:
         else:
             proof = 0
             lane = max(min(free, wished), LANE_MIN)
-        right = time + 2 + STATE + 1 + lane + 1
-        return cls(width, time, lane, proof, max(right - lane, min(right, width - call)))
+        lacking = time + 2 + STATE + 1 + lane + 1 + call - width
+        tight = max(label + ARROW, LANE_TIGHT)
+        return cls(width, time, lane - max(0, min(lacking, lane - tight)), proof)
 
     @property
     def lane_start(self) -> int:
         """Column at which the lane begins."""
         return self.time + 2 + STATE + 1
+
+    @property
+    def right_start(self) -> int:
+        """Column at which the right end's states begin, and its socket calls."""
+        return self.lane_start + self.lane + 1
 
     @property
     def below(self) -> int:
@@ -87,8 +93,8 @@ class Layout:
 
     @property
     def right_call_room(self) -> int:
-        """Columns for a socket call of the right end."""
-        return self.width - self.calls
+        """Columns for a socket call of the right end, which may run over the lane."""
+        return self.width - self.lane_start
 
     def row(self, time: str, left: Text, lane: Text, right: Text, proof: Text | None = None) -> Text:
         """Put the cells of one line side by side."""
@@ -109,9 +115,10 @@ class Layout:
         return line
 
     def right_call(self, time: str, call: Text) -> Text:
-        """Place a socket call of the right end: in a column of their own, over the proof or the end of the lane."""
-        line = Text(fit_right(time, self.time).ljust(self.calls))
-        return line.append_text(clip(call, self.right_call_room))
+        """Place a socket call of the right end: below its states, or as far to the left as it needs the room."""
+        call = clip(call, self.right_call_room)
+        start = min(self.right_start, self.width - call.cell_len)
+        return Text(fit_right(time, self.time).ljust(start)).append_text(call)
 
     def under_lane(self, text: Text) -> Text:
         """Place a line that begins where the lane begins and may run to the end."""
