@@ -31,9 +31,19 @@ ENDS: tuple[End, End] = ("originator", "responder")
 
 
 def account(
-    connection: Connection, steps: Sequence[Step], *, names: Pair[str], width: int, clock: Clock, zero_ns: int
+    connection: Connection,
+    steps: Sequence[Step],
+    *,
+    names: Pair[str],
+    width: int,
+    clock: Clock,
+    zero_ns: int,
+    place: Callable[[Step], str],
 ) -> Iterator[Text]:
-    """Return the lines below the ladder of `connection`, whose time column begins at `zero_ns`."""
+    """Return the lines below the ladder of `connection`, whose time column begins at `zero_ns`.
+
+    `place` says where the ladder shows a segment.
+    """
 
     def when(time_ns: int) -> str:
         return f"{seconds(time_ns - zero_ns)} s" if clock == "relative" else moment(time_ns, clock)
@@ -44,7 +54,7 @@ def account(
         ("ICMP", list(sentences(connection.icmp_errors, names))),
         ("Closing", closing(connection, names)),
         ("Books", books(connection, steps, names)),
-        ("TIME-WAIT", time_wait(connection, steps, names, when)),
+        ("TIME-WAIT", time_wait(connection, steps, names, when, place)),
         ("Findings", [Text(f"{f.code}: {printable(f.message)}") for f in connection.findings]),
     ]
     return paragraphs_as_lines(paragraphs, width)
@@ -169,24 +179,41 @@ def fin_letter(steps: Sequence[Step], end: End) -> str:
 
 
 def time_wait(
-    connection: Connection, steps: Sequence[Step], names: Pair[str], when: Callable[[int], str]
+    connection: Connection,
+    steps: Sequence[Step],
+    names: Pair[str],
+    when: Callable[[int], str],
+    place: Callable[[Step], str],
 ) -> list[Text]:
     """Say who owes TIME-WAIT, from which segment until when, and on what assumption."""
     waits = connection.time_wait
     if not waits:
         why = _nobody_waits(connection)
         return [Text(f"Nobody owes it: {why}.")] if why else []
-    lines = [_time_wait_line(wait, steps, names, when) for wait in waits]
+    lines = [_time_wait_line(wait, _begin(wait, steps, names, when, place), names, when) for wait in waits]
     is_one_socket = connection.originator == connection.responder
     if len(waits) == 1 and waits[0].outcome == "not-captured" and not is_one_socket:  # else how it ended was said
         lines.append(_what_it_means(waits[0], connection, names))
     return lines
 
 
-def _time_wait_line(wait: TimeWait, steps: Sequence[Step], names: Pair[str], when: Callable[[int], str]) -> Text:
-    frames = [step.frame for step in steps if step.time_ns == wait.entered_ns]
-    frame = f"frame {frames[-1]} at " if frames and isinstance(frames[-1], int) else ""
-    line = Text(f"The {names[wait.owner]} owes it from {frame}{when(wait.entered_ns)} until ")
+def _begin(
+    wait: TimeWait,
+    steps: Sequence[Step],
+    names: Pair[str],
+    when: Callable[[int], str],
+    place: Callable[[Step], str],
+) -> str:
+    """Say from when: "its ACK at 402.474 ms", as the ladder shows that segment."""
+    segments = [step for step in steps if step.time_ns == wait.entered_ns]
+    if not segments:
+        return when(wait.entered_ns)
+    whose = "its" if segments[-1].sender == wait.owner else f"the {names[segments[-1].sender]}'s"
+    return f"{whose} {segments[-1].flags} {place(segments[-1])}"
+
+
+def _time_wait_line(wait: TimeWait, begin: str, names: Pair[str], when: Callable[[int], str]) -> Text:
+    line = Text(f"The {names[wait.owner]} owes it from {begin} until ")
     line.append(when(wait.earliest_end_ns), "bold yellow")
     line.append(f" at the earliest ({TIME_WAIT_PROFILES.get(wait.profile, wait.profile)}).")
     if wait.restarts_ns:

@@ -60,6 +60,7 @@ def ladder(
             width=drawing.options.width,
             clock=drawing.options.clock,
             zero_ns=drawing.zero_ns,
+            place=drawing.place,
         ),
     ]
 
@@ -163,7 +164,7 @@ class _Drawing:
             else:
                 passed, now = walk.after(row)
                 for left, right in passed:
-                    yield self.layout.row("", self.state(left), Text(), self.state(right))
+                    yield self.layout.row(self.time(row.time_ns), self.state(left), Text(), self.state(right))
                 yield from self.segment_lines(row, now)
 
     def call_line(self, mark: CallMark) -> Text:
@@ -239,6 +240,13 @@ class _Drawing:
         if not layout.frame:
             return time
         return frame_text(row.frame).rjust(layout.frame) + time.rjust(layout.time - layout.frame)
+
+    def place(self, step: Step) -> str:
+        """Say where a segment stands, as its row does: "at 402.474 ms", "in frame 13 at 402.474 ms"."""
+        frame = f"in frame {frame_text(step.frame)} at " if self.layout.frame else "at "
+        if self.options.clock != "relative":
+            return frame + moment(step.time_ns, self.options.clock)
+        return f"{frame}{self.time(step.time_ns)} {'s' if self.in_seconds else 'ms'}"
 
     def label_and_rest(self, step: Step) -> tuple[Text, str]:
         """Return what stands on the arrow, and the payload if that must go below it."""

@@ -102,6 +102,13 @@ def test_a_call_that_returns_is_spelled_as_it_was_entered() -> None:
     assert "recv() =" not in drawn
 
 
+def test_calls_of_the_right_end_begin_below_its_name_and_one_that_is_too_long_moves_alone() -> None:
+    lines = picture("four-way", LadderOptions(width=80)).splitlines()
+    name = next(line for line in lines if " ms " in line).index("server")
+    begins = {text: next(line for line in lines if text in line).index(text) for text in ("recv(1024) ▸", "accept() =")}
+    assert begins == {"recv(1024) ▸": name, "accept() =": 80 - len("accept() = 127.0.0.1:54668")}
+
+
 def test_a_call_without_room_leaves_its_arguments_out() -> None:
     base = four_way()
     long = call("server", f"send(b'{'x' * 60}')", "64", 155, 183)
@@ -152,10 +159,11 @@ def test_a_state_that_cannot_be_told_is_not_the_one_before_it() -> None:
     assert "FIN,ACK seq=u" in lines[0]
 
 
-def test_state_passed_within_one_segment_has_a_line_of_its_own() -> None:
+def test_state_passed_within_one_segment_has_a_line_of_its_own_and_the_time_of_the_segment() -> None:
     lines = picture("three-segment", LadderOptions()).splitlines()
-    passed = next(i for i, line in enumerate(lines) if line.strip() == "CLOSE-WAIT")
+    passed = next(i for i, line in enumerate(lines) if line.endswith(" CLOSE-WAIT"))
     assert "LAST-ACK" in lines[passed + 1]
+    assert lines[passed].split()[0] == lines[passed + 1].split()[0]
 
 
 def test_ignored_segment_says_why_and_does_not_arrive() -> None:
@@ -166,8 +174,10 @@ def test_ignored_segment_says_why_and_does_not_arrive() -> None:
 
 
 def test_the_account_names_owner_moment_and_assumption_of_time_wait() -> None:
-    drawn = " ".join(picture("four-way", LadderOptions()).split())
-    assert "The client owes it from frame 11 at 0.161 s until 60.161 s at the earliest" in drawn
+    drawn = " ".join(picture("four-way", LadderOptions(width=120)).split())
+    assert "The client owes it from its ACK in frame 11 at 161.362 ms until 60.161 s at the earliest" in drawn
+    narrow = " ".join(picture("four-way", LadderOptions(width=80)).split())
+    assert "The client owes it from its ACK at 161.362 ms until 60.161 s at the earliest" in narrow
     assert "(Linux: 60 s after the last ACK; RFC 9293: 240 s)" in drawn
     assert "u = x + 1 + 4 octets sent, 4 captured, 0 missing ✓" in drawn
 
