@@ -15,7 +15,7 @@ from handshake_inspect.connections.answers import Verdicts, together
 from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.model import Connections, syn_options
 from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
 from handshake_inspect.connections.split import Split, StoredRows, split
@@ -133,7 +133,8 @@ class Analysis:
             frame, capture = int(stored["frame"][i]), int(stored["capture"][i])
             return frame if capture == home else (captures[capture], frame)
 
-        return verdicts, steps_of(rows, events, verdicts.judgements[0], verdicts.resets, frame_name, begin)
+        offered = [syn_options(octets) for octets in self._names.options.values]
+        return verdicts, steps_of(rows, events, verdicts.judgements[0], verdicts.resets, offered, frame_name, begin)
 
 
 def _has_key(table: SegmentTable | IcmpErrorTable, key: KeyTable) -> NDArray[np.bool_]:

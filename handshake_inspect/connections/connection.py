@@ -50,6 +50,8 @@ class SynOptions:
     window_scale: int | None
     sack_permitted: bool
     timestamps: bool
+    #: RFC 7413: "request" for a cookie, or "cookie"; None without the option.
+    fast_open: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,12 @@ class Step:
     ignored: str | None
     #: It brings no new octets, SYN or FIN: all of it was captured before.
     retransmission: bool = False
+    #: What it offers, if it is a SYN or SYN-ACK.
+    options: SynOptions | None = None
+    #: `window` in octets, scaled as both SYNs agreed (RFC 7323 §2.2); None if one of them was not captured.
+    window_octets: int | None = None
+    #: Its sender takes nothing, or took nothing until now: the window is 0, or was 0 in its segment before.
+    at_closed_window: bool = False
     #: What people wrote beside its frame in the capture.
     comments: tuple[str, ...] = ()
 

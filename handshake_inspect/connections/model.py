@@ -180,7 +180,7 @@ class Connections(Sequence[Connection]):
         return frame if capture == home else (self.captures[capture], frame)
 
     def _options(self, number: int) -> SynOptions | None:
-        return None if number == NONE else _syn_options(self.names.options[number])
+        return None if number == NONE else syn_options(self.names.options[number])
 
     def _resets(self, row: int, home: int) -> tuple[Reset, ...]:
         table = self.verdicts.resets
@@ -269,9 +269,11 @@ class _Sockets:
 
 
 @lru_cache(maxsize=4096)
-def _syn_options(octets: bytes) -> SynOptions:
+def syn_options(octets: bytes) -> SynOptions:
+    """Return what the option list of a SYN offers."""
     options = parse(octets)
-    return SynOptions(options.mss, options.window_scale, options.sack_permitted, options.timestamps)
+    fast_open = None if options.fast_open_cookie is None else "cookie" if options.fast_open_cookie else "request"
+    return SynOptions(options.mss, options.window_scale, options.sack_permitted, options.timestamps, fast_open)
 
 
 def _known(value: int) -> int | None:

@@ -6,7 +6,7 @@ states come from `machine`, which also made the verdicts; what is added here is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.answers import BELIED, ResetTable, octets_in_words, reset_reason
-from handshake_inspect.connections.connection import Arithmetic, End, Frame, Pair, StateAt, Step
+from handshake_inspect.connections.connection import Arithmetic, End, Frame, Pair, StateAt, Step, SynOptions
 from handshake_inspect.connections.events import RESPONDER_BIT, Events
 from handshake_inspect.connections.kinds import SIDES, Judgement
 from handshake_inspect.connections.machine import Walk
@@ -22,6 +22,7 @@ from handshake_inspect.connections.moments import NEVER, Mask
 from handshake_inspect.connections.numbers import UNKNOWN, running_maximum
 from handshake_inspect.connections.repeats import repeats
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows, flag_names
+from handshake_inspect.tcp.options import SHIFT_MAX
 from handshake_inspect.tcp.seqnum import add, spelled
 from handshake_inspect.tcp.states import Event, State
 
@@ -31,17 +32,20 @@ def steps_of(
     events: Events,
     judgement: Judgement,
     resets: ResetTable,
+    offered: Sequence[SynOptions],
     frame_name: Callable[[int], Frame],
     begin: int = 0,
 ) -> tuple[Step, ...]:
     """Describe every segment from row `begin` on.
 
-    `frame_name` turns a row into its frame number (and file, if it is another one).
+    `offered` has what each option list offers, by its number; `frame_name` turns a row into its frame number (and
+    file, if it is another one).
     """
     states = _states_after(rows, events, judgement.walk)
     happened = _events_at(rows, events)
     sums = _Sums(rows, events)
     refusals = _Refusals(rows, events, judgement.walk, resets)
+    windows = _Windows(rows, offered)
     steps = []
     for i in range(begin, len(rows)):
         sender = int(rows.side[i])
@@ -67,6 +71,9 @@ def steps_of(
                 arithmetic=tuple(sums.of_row(i)),
                 ignored=refusals.of_row(i),
                 retransmission=sums.is_repeat(i),
+                options=offered[int(rows.options[i])] if flags & SYN else None,
+                window_octets=windows.octets(i),
+                at_closed_window=bool(windows.closed[i]),
             )
         )
     return tuple(steps)
@@ -155,6 +162,39 @@ class _Refusals:
         if flags & ACK and not self._events.numbers.ack_counts[i]:
             return "acknowledges what was never sent: dropped, answered with an ACK (RFC 9293 §3.10.7.4)"
         return None
+
+
+# --- windows -------------------------------------------------------------------------------------------------------
+
+
+class _Windows:
+    """What each segment says its sender will take (RFC 9293 §3.8.6, RFC 7323 §2)."""
+
+    def __init__(self, rows: ConnectionRows, offered: Sequence[SynOptions]) -> None:
+        self._rows = rows
+        first = [np.flatnonzero(((rows.flags & SYN) != 0) & (rows.side == side)) for side in (ORIGINATOR, RESPONDER)]
+        if bool(rows.self_connect[0]):
+            first[RESPONDER] = first[ORIGINATOR]
+        #: Of each side; None unless both SYNs were captured. The scale is used only if both offered one.
+        self._shifts: list[int] | None = None
+        if all(map(len, first)):
+            shifts = [offered[int(rows.options[at[0]])].window_scale for at in first]
+            self._shifts = [0 if None in shifts else min(shift or 0, SHIFT_MAX) for shift in shifts]
+        #: Rows whose window is 0, or was 0 in the segment of the same sender before. An RST offers none.
+        self.closed = np.zeros(len(rows), np.bool_)
+        for side in (ORIGINATOR, RESPONDER):
+            at = np.flatnonzero((rows.side == side) & ((rows.flags & RST) == 0))
+            zero = rows.window[at] == 0
+            self.closed[at] = zero
+            self.closed[at[1:]] |= zero[:-1]
+
+    def octets(self, i: int) -> int | None:
+        """Return the window of row `i` in octets; None if the scale is not known."""
+        rows = self._rows
+        window = int(rows.window[i])
+        if window == 0 or int(rows.flags[i]) & SYN:
+            return window  # of a SYN it is never scaled
+        return None if self._shifts is None else window << self._shifts[int(rows.side[i])]
 
 
 # --- sums ------------------------------------------------------------------------------------------------------------

@@ -38,10 +38,9 @@ from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, 
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, first_of, last_of
 from handshake_inspect.connections.zeek_sizes import both_ended_ns, reach_octets
+from handshake_inspect.tcp.options import SHIFT_MAX
 
 Rows = NDArray[np.int64]
-#: The largest shift of a window (RFC 7323 §2.3).
-SHIFT_MAX = 14
 
 
 def decide(

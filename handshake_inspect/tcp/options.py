@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 END, NO_OPERATION, MSS, WINDOW_SCALE, SACK_PERMITTED, TIMESTAMPS = 0, 1, 2, 3, 4, 8
+#: RFC 7323 §2.3: the largest shift of a window that is used; a larger one counts as this.
+SHIFT_MAX = 14
 MPTCP, FAST_OPEN, EXPERIMENT = 30, 34, 254
 #: RFC 6994 identifier of Fast Open in the shared experimental option (RFC 7413 §4.1.1, before kind 34).
 FAST_OPEN_EXPERIMENT = b"\xf9\x89"

@@ -1,7 +1,8 @@
 """Long data transfers in few lines: runs of segments that change nothing become one `Fold`.
 
 In: the steps of a connection. Out: the same steps, with the middle of every long quiet run replaced. A step is quiet
-if it has only ACK and PSH, moves no state, is not ignored, repeated or commented, and all of its arithmetic holds.
+if it has only ACK and PSH, moves no state, closes or opens no window, is not ignored, repeated or commented, and all
+of its arithmetic holds.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def _quiet(steps: Sequence[Step], index: int) -> bool:
         and step.ignored is None
         and not step.retransmission
         and not step.comments
+        and not step.at_closed_window
         and all(line.holds is not False for line in step.arithmetic)
     )
 

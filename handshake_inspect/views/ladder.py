@@ -8,7 +8,7 @@ happened when; across, what a segment did to both ends. Below it stand the accou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import TypeGuard
 
 from rich.cells import cell_len
@@ -193,7 +193,7 @@ class _Drawing:
         yield from (Text(" " * start).append_text(line) for line in others)
 
     def segment_lines(self, step: Step, now: Pair[StateAt | None]) -> Iterator[Text]:
-        """Yield the line of a segment, and those below it: payload, proof, why it is ignored."""
+        """Yield the line of a segment, and those below it: options, payload, proof, why it is ignored."""
         layout = self.layout
         label, rest = self.label_and_rest(step)
         drawn = arrow(
@@ -207,7 +207,8 @@ class _Drawing:
         beside = flow(proofs, layout.proof) if layout.proof else []
         left, right = self.state(now.originator), self.state(now.responder)
         yield layout.row(self.when(step), left, drawn, right, beside[0] if beside else None)
-        for lane, proof in zip_longest(self.payload_lines(step, rest), beside[1:]):
+        below = chain(self.option_lines(step), self.payload_lines(step, rest))
+        for lane, proof in zip_longest(below, beside[1:]):
             yield layout.row("", Text(), lane or Text(), Text(), proof)
         if not layout.proof:
             yield from (layout.under_lane(line) for line in flow(proofs, layout.below))
@@ -255,6 +256,13 @@ class _Drawing:
         if not text or len(text) > room:
             return label, text
         return label.append(" ").append(text, "green"), ""
+
+    def option_lines(self, step: Step) -> Iterator[Text]:
+        """Yield what a SYN offers, on its sender's side."""
+        offer, room = self.cells.options_offered(step), self.layout.lane - 4
+        for line in wrap(offer, room, indent=0) if offer else []:
+            indent = room - line.cell_len + 2 if step.sender == "responder" else 2
+            yield Text(" " * indent).append_text(line)
 
     def payload_lines(self, step: Step, text: str) -> Iterator[Text]:
         """Yield the payload in as many lines of the lane as it needs, on its sender's side."""

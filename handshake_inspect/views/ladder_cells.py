@@ -40,7 +40,7 @@ class Cells:
         self._payload = payload
 
     def label(self, step: Step) -> Text:
-        """Return the segment in words: control bits, seq, ack, len."""
+        """Return the segment in words: control bits, seq, ack, len; the window where it is or was closed."""
         seq, ack = self.numbers(step)
         label = Text()
         label.append(step.flags or "no control bits", _flags_style(step.flags))
@@ -49,9 +49,27 @@ class Cells:
             label.append(f" ack={ack}")
         if step.payload_octets:
             label.append(f" len={step.payload_octets}")
+        if step.at_closed_window:
+            unscaled = step.window_octets is None
+            label.append(f" win={step.window if unscaled else step.window_octets}", "yellow")
+            label.append(" unscaled" * unscaled, "dim")
         if step.retransmission:
             label.append(" again", "yellow")
         return label
+
+    def options_offered(self, step: Step) -> Text:
+        """Return what a SYN or SYN-ACK offers: "mss=1460 ws=7 sack ts tfo=request"; empty for other segments."""
+        offer = step.options
+        if offer is None:
+            return Text()
+        said = [
+            *([f"mss={offer.mss}"] if offer.mss is not None else []),
+            *([f"ws={offer.window_scale}"] if offer.window_scale is not None else []),
+            *(["sack"] if offer.sack_permitted else []),
+            *(["ts"] if offer.timestamps else []),
+            *([f"tfo={offer.fast_open}"] if offer.fast_open else []),
+        ]
+        return Text(" ".join(said), "dim")
 
     def payload(self, step: Step) -> str:
         """Return the first octets in quotes, as many as the options say; "" if none are known."""

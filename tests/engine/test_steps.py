@@ -225,6 +225,35 @@ def test_options_of_both_ends() -> None:
     assert options.responder == SynOptions(mss=536, window_scale=None, sack_permitted=False, timestamps=False)
 
 
+def test_a_closed_window_is_told_in_octets_when_it_closes_while_it_is_closed_and_when_it_opens() -> None:
+    told = """
+        A > S  x    mss 1460 wscale 7
+        B > SA y    ack x+1 win 65535 wscale 2
+        A > A  x+1  ack y+1 win 10
+        B > A  y+1  ack x+1 win 0
+        B > A  y+1  ack x+1 win 0
+        B > A  y+1  ack x+1 win 3
+        B > A  y+1  ack x+1 win 4
+        B > R  y+1  win 0
+    """
+    steps = inspect_lines(told).steps(0)
+    assert [one.at_closed_window for one in steps] == [False, False, False, True, True, True, False, False]
+    assert [one.window_octets for one in steps[1:7]] == [65535, 10 << 7, 0, 0, 3 << 2, 4 << 2]
+    assert [one.options is not None for one in steps[:3]] == [True, True, False]
+
+
+def test_a_window_is_scaled_only_if_both_syns_are_known_to_agree() -> None:
+    one_offers = inspect_lines("A > S x wscale 7\n B > SA y ack x+1\n A > A x+1 ack y+1 win 10").steps(0)
+    assert one_offers[2].window_octets == 10
+    one_captured = inspect_lines("B > SA y ack x+1 wscale 7\n A > A x+1 ack y+1 win 10").steps(0)
+    assert one_captured[1].window_octets is None
+
+
+def test_a_fast_open_option_asks_for_a_cookie_or_is_one() -> None:
+    steps = inspect_lines("A > S x tfo\n B > SA y ack x+1 tfo 0102030405060708\n A > A x+1 ack y+1").steps(0)
+    assert [one.options and one.options.fast_open for one in steps] == ["request", "cookie", None]
+
+
 def test_options_of_a_syn_that_was_not_captured_are_not_known() -> None:
     options = inspect_lines("B > SA y ack x+1 mss 536\n A > A x+1 ack y+1").connections[0].handshake.options
     assert options.originator is None

@@ -24,6 +24,8 @@ X, Y = 2868195532, 1094795585
 #: 2024-11-20 23:00:00 UTC.
 BEGIN_NS = 1732143600_000_000_000
 BITH = b"bith"
+#: What Linux offers on loopback.
+OFFER = SynOptions(65495, 7, True, True)
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Story:
                 arithmetic=arithmetic,
                 ignored=ignored,
                 retransmission=again,
+                options=OFFER if "SYN" in flags else None,
             )
         )
 

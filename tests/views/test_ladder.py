@@ -17,6 +17,7 @@ from handshake_inspect.connections.connection import Connection, Pair, StateAt
 from handshake_inspect.views.account import times
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder
+from handshake_inspect.views.ladder_cells import Cells
 from tests.engine.scenario import inspect_lines
 from tests.views.sessions import (
     PAYLOAD,
@@ -107,6 +108,20 @@ def test_calls_of_the_right_end_begin_below_its_name_and_one_that_is_too_long_mo
     name = next(line for line in lines if " ms " in line).index("server")
     begins = {text: next(line for line in lines if text in line).index(text) for text in ("recv(1024) ▸", "accept() =")}
     assert begins == {"recv(1024) ▸": name, "accept() =": 80 - len("accept() = 127.0.0.1:54668")}
+
+
+def test_a_syn_offers_its_options_on_the_line_below_it() -> None:
+    lines = picture("four-way", LadderOptions()).splitlines()
+    offers = [i for i, line in enumerate(lines) if line.strip().startswith("mss=65495 ws=7 sack ts")]
+    assert [lines[i - 1].split()[2:4] for i in offers] == [["─", "SYN"], ["SYN,ACK", "seq=y"]]
+
+
+@pytest.mark.parametrize(("octets", "said"), [(0, "win=0"), (1280, "win=1280"), (None, "win=512 unscaled")])
+def test_a_window_that_is_or_was_closed_stands_on_the_arrow(octets: int | None, said: str) -> None:
+    step = (four_way().steps or ())[4]
+    assert "win=" not in Cells(LadderOptions(), {}).label(step).plain
+    told = replace(step, at_closed_window=True, window_octets=octets)
+    assert Cells(LadderOptions(), {}).label(told).plain.endswith(said)
 
 
 def test_a_call_without_room_leaves_its_arguments_out() -> None:
