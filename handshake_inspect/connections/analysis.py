@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.answers import Verdicts, together
-from handshake_inspect.connections.connection import Connection, Frame, Step
+from handshake_inspect.connections.connection import Connection, Frame, Step, SynOptions
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections, syn_options
@@ -133,7 +133,9 @@ class Analysis:
             frame, capture = int(stored["frame"][i]), int(stored["capture"][i])
             return frame if capture == home else (captures[capture], frame)
 
-        offered = [syn_options(octets) for octets in self._names.options.values]
+        def offered(number: int) -> SynOptions:
+            return syn_options(self._names.options[number])
+
         return verdicts, steps_of(rows, events, verdicts.judgements[0], verdicts.resets, offered, frame_name, begin)
 
 

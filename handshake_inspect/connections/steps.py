@@ -6,7 +6,7 @@ states come from `machine`, which also made the verdicts; what is added here is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -32,13 +32,13 @@ def steps_of(
     events: Events,
     judgement: Judgement,
     resets: ResetTable,
-    offered: Sequence[SynOptions],
+    offered: Callable[[int], SynOptions],
     frame_name: Callable[[int], Frame],
     begin: int = 0,
 ) -> tuple[Step, ...]:
     """Describe every segment from row `begin` on.
 
-    `offered` has what each option list offers, by its number; `frame_name` turns a row into its frame number (and
+    `offered` says what an option list offers, by its number; `frame_name` turns a row into its frame number (and
     file, if it is another one).
     """
     states = _states_after(rows, events, judgement.walk)
@@ -71,7 +71,7 @@ def steps_of(
                 arithmetic=tuple(sums.of_row(i)),
                 ignored=refusals.of_row(i),
                 retransmission=sums.is_repeat(i),
-                options=offered[int(rows.options[i])] if flags & SYN else None,
+                options=offered(int(rows.options[i])) if flags & SYN else None,
                 window_octets=windows.octets(i),
                 at_closed_window=bool(windows.closed[i]),
             )
@@ -170,7 +170,7 @@ class _Refusals:
 class _Windows:
     """What each segment says its sender will take (RFC 9293 §3.8.6, RFC 7323 §2)."""
 
-    def __init__(self, rows: ConnectionRows, offered: Sequence[SynOptions]) -> None:
+    def __init__(self, rows: ConnectionRows, offered: Callable[[int], SynOptions]) -> None:
         self._rows = rows
         first = [np.flatnonzero(((rows.flags & SYN) != 0) & (rows.side == side)) for side in (ORIGINATOR, RESPONDER)]
         if bool(rows.self_connect[0]):
@@ -178,7 +178,7 @@ class _Windows:
         #: Of each side; None unless both SYNs were captured. The scale is used only if both offered one.
         self._shifts: list[int] | None = None
         if all(map(len, first)):
-            shifts = [offered[int(rows.options[at[0]])].window_scale for at in first]
+            shifts = [offered(int(rows.options[at[0]])).window_scale for at in first]
             self._shifts = [0 if None in shifts else min(shift or 0, SHIFT_MAX) for shift in shifts]
         #: Rows whose window is 0, or was 0 in the segment of the same sender before. An RST offers none.
         self.closed = np.zeros(len(rows), np.bool_)

@@ -49,10 +49,7 @@ class Cells:
             label.append(f" ack={ack}")
         if step.payload_octets:
             label.append(f" len={step.payload_octets}")
-        if step.at_closed_window:
-            unscaled = step.window_octets is None
-            label.append(f" win={step.window if unscaled else step.window_octets}", "yellow")
-            label.append(" unscaled" * unscaled, "dim")
+        label.append_text(closed_window(step))
         if step.retransmission:
             label.append(" again", "yellow")
         return label
@@ -97,6 +94,15 @@ class Cells:
         if line.reason:
             text.append(f" {printable(line.reason)}", "red" if line.holds is False else "dim")
         return text
+
+
+def closed_window(step: Step) -> Text:
+    """Return " win=0", or what opens again; empty if the window neither is nor was closed."""
+    if not step.at_closed_window:
+        return Text()
+    if step.window_octets is None:
+        return Text(f" win={step.window}", "yellow").append(" unscaled", "dim")
+    return Text(f" win={step.window_octets}", "yellow")
 
 
 def _flags_style(flags: str) -> str:

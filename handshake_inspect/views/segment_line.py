@@ -14,6 +14,7 @@ from rich.text import Text
 from handshake_inspect.connections.connection import Connection, IcmpError, StateAt, Step
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.icmp_lines import details, label
+from handshake_inspect.views.ladder_cells import closed_window
 from handshake_inspect.views.ladder_layout import STATE, pad, wrap
 from handshake_inspect.views.ladder_states import state_text
 from handshake_inspect.views.words import time_of_day
@@ -83,6 +84,7 @@ def _segment(step: Step) -> Text:
         line.append(f" ack={step.symbolic_ack}")
     if step.payload_octets:
         line.append(f" len={step.payload_octets}")
+    line.append_text(closed_window(step))
     if step.retransmission:
         line.append(" again", "yellow")
     for number in step.arithmetic:

@@ -37,6 +37,12 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
             assert f"{step.flags} seq={step.symbolic_seq}" in said
 
 
+def test_a_window_that_is_closed_is_told() -> None:
+    connection = four_way()
+    step = replace((connection.steps or ())[4], at_closed_window=True, window_octets=0)
+    assert segment_line(connection, step).plain.endswith(" win=0")
+
+
 def test_what_does_not_fit_stands_below_the_segment() -> None:
     connection = aborted()
     ignored = next(step for step in connection.steps or () if step.ignored is not None)
