@@ -14,7 +14,7 @@ from handshake_inspect.lab.segments import Segment, segment_of
 from handshake_inspect.lab.session import Session, run_demo
 from handshake_inspect.lab.wire import CLIENT, SERVER, two_hosts
 from handshake_inspect.lab.world import LabError, WorldError, in_private_world, network_ioctl
-from tests.lab.privileges import as_ordinary_user, children, needs_private_world
+from tests.lab.privileges import as_ordinary_user, children, needs_private_world, needs_root
 
 
 @pytest.fixture(autouse=True)
@@ -222,6 +222,8 @@ def test_a_script_whose_call_fails_says_which() -> None:
 
 
 def test_a_setting_of_this_host_is_never_changed() -> None:
+    needs_root("capturing on this host's loopback needs root")
+
     def script(bench: Bench) -> None:
         bench.server.set("tcp_syncookies", 0)
 
