@@ -11,8 +11,8 @@ from handshake_inspect.cli.echo_chat import chat
 from handshake_inspect.cli.groups import Group
 
 if TYPE_CHECKING:
-    from handshake_inspect.lab.echo_plans import ClientPlan, ServerPlan, Where
-    from handshake_inspect.lab.echo_server import Tally
+    from handshake_inspect.lab.by_hand.echo_plans import ClientPlan, ServerPlan, Where
+    from handshake_inspect.lab.by_hand.echo_server import Tally
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -103,7 +103,7 @@ def serve_command(quiet: bool, **given: Any) -> int:
       handshake-inspect echo serve --unix /tmp/echo.sock
     """
     from handshake_inspect.cli.echo_screen import EchoScreen, Output, end_by_signals
-    from handshake_inspect.lab.echo_server import Tally, serve
+    from handshake_inspect.lab.by_hand.echo_server import Tally, serve
 
     plan = server_plan(given)
     screen = EchoScreen(Output(quiet), invitation=INVITATIONS[plan.where.transport])
@@ -146,7 +146,7 @@ def connect_command(messages: tuple[str, ...], quiet: bool, **given: Any) -> int
       handshake-inspect echo connect --unix /tmp/echo.sock
     """
     from handshake_inspect.cli.echo_screen import EchoScreen, Output, lines_to_say
-    from handshake_inspect.lab.echo_client import ask
+    from handshake_inspect.lab.by_hand.echo_client import ask
 
     plan = client_plan(given)
     screen = EchoScreen(Output(quiet))
@@ -156,7 +156,7 @@ def connect_command(messages: tuple[str, ...], quiet: bool, **given: Any) -> int
 
 def server_plan(given: dict[str, Any]) -> ServerPlan:
     """Return what the options ask of the server. Raises LabError or UsageError."""
-    from handshake_inspect.lab.echo_plans import ServerPlan, internet_place
+    from handshake_inspect.lab.by_hand.echo_plans import ServerPlan, internet_place
 
     if given["udp"] and given["timeout_s"] is not None:
         raise click.UsageError("--timeout does not go with --udp: there is no client to leave")
@@ -179,7 +179,7 @@ def server_plan(given: dict[str, Any]) -> ServerPlan:
 
 def client_plan(given: dict[str, Any]) -> ClientPlan:
     """Return what the options ask of the client. Raises LabError or UsageError."""
-    from handshake_inspect.lab.echo_plans import ClientPlan, internet_place, split_place
+    from handshake_inspect.lab.by_hand.echo_plans import ClientPlan, internet_place, split_place
 
     where = place(given)
     if where is not None and given["address"] is not None:
@@ -201,7 +201,7 @@ def client_plan(given: dict[str, Any]) -> ClientPlan:
 
 def place(given: dict[str, Any]) -> Where | None:
     """Return the Unix socket that is meant, if any; refuse options that say nothing to it, or to each other."""
-    from handshake_inspect.lab.echo_plans import unix_place
+    from handshake_inspect.lab.by_hand.echo_plans import unix_place
 
     if given["path"] is not None and given["udp"]:
         raise click.UsageError("choose one: --udp or --unix")

@@ -49,8 +49,8 @@ def serve_command(
       handshake-inspect echo chat serve --port 9000 --ipv6 --keep-alive 2
     """
     from handshake_inspect.cli.echo_screen import EchoScreen, Output, end_by_signals
-    from handshake_inspect.lab.chat_server import RoomPlan, serve_chat
-    from handshake_inspect.lab.echo_plans import internet_place
+    from handshake_inspect.lab.by_hand.chat_server import RoomPlan, serve_chat
+    from handshake_inspect.lab.by_hand.echo_plans import internet_place
     from handshake_inspect.views.words import counted
 
     plan = RoomPlan(internet_place(host or "", port, udp=True, ipv6=ipv6), keep_alive_s, people)
@@ -84,8 +84,8 @@ def join_command(address: str, name: str, messages: tuple[str, ...], stay_s: flo
       handshake-inspect echo chat join --name BEN 9000 --message 'good morning' --stay 2 --quiet
     """
     from handshake_inspect.cli.echo_screen import EchoScreen, Output, lines_to_say
-    from handshake_inspect.lab.chat_client import GuestPlan, join_chat
-    from handshake_inspect.lab.echo_plans import internet_place, split_place
+    from handshake_inspect.lab.by_hand.chat_client import GuestPlan, join_chat
+    from handshake_inspect.lab.by_hand.echo_plans import internet_place, split_place
     from handshake_inspect.views.escape import printable
 
     plan = GuestPlan(internet_place(*split_place(address), udp=True), name, stay_s)

@@ -21,8 +21,8 @@ import click
 from rich.text import Text
 
 from handshake_inspect.cli.output import write_line
+from handshake_inspect.lab.by_hand.echo_plans import Lines
 from handshake_inspect.lab.calls import SocketAddress, SocketCall, spell_address
-from handshake_inspect.lab.echo_plans import Lines
 from handshake_inspect.views.escape import printable
 
 #: How wide the address of a peer is made, so that calls stand below each other: "127.0.0.1:54668".

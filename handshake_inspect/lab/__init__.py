@@ -7,6 +7,5 @@ kernel itself says of both ends), `session` (capture, performance and kernel tog
 against what was promised), `record` and `page` (sessions saved as captures), `replay` (recorded sessions that are
 shipped with the package), `trials` (many scenarios at once).
 
-By hand: `echo_plans` (where, and how), `meanings` (of errors), `echo_server`, `echo_client`; `chat` (what is said over
-UDP), `chat_server`, `chat_client`.
+The programs by hand are in `by_hand`.
 """

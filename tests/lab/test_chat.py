@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.inspection import Inspector
-from handshake_inspect.lab.chat import TEXT_OCTETS_MAX, VERBS, Message, decode, why_no_name
-from handshake_inspect.lab.echo_plans import split_place
+from handshake_inspect.lab.by_hand.chat import TEXT_OCTETS_MAX, VERBS, Message, decode, why_no_name
+from handshake_inspect.lab.by_hand.echo_plans import split_place
 from handshake_inspect.lab.vantage import raw_frames
 from handshake_inspect.lab.world import in_private_world
 from tests.lab.privileges import needs_private_world

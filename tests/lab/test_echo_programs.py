@@ -14,9 +14,9 @@ import pytest
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.lab.by_hand.echo_plans import internet_place, split_place, unix_place
+from handshake_inspect.lab.by_hand.meanings import explained
 from handshake_inspect.lab.calls import CallError
-from handshake_inspect.lab.echo_plans import internet_place, split_place, unix_place
-from handshake_inspect.lab.meanings import explained
 from handshake_inspect.lab.vantage import raw_frames
 from handshake_inspect.lab.world import LabError, in_private_world
 from tests.lab.privileges import needs_private_world

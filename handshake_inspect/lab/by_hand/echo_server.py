@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from handshake_inspect.lab.by_hand.echo_plans import ByHand, Screen, ServerPlan, Where
+from handshake_inspect.lab.by_hand.meanings import end_of_stream, explained, meaning
 from handshake_inspect.lab.calls import CallError, RecordedSocket, spell_address
 from handshake_inspect.lab.echo import close_first, close_second, echo
-from handshake_inspect.lab.echo_plans import ByHand, Screen, ServerPlan, Where
-from handshake_inspect.lab.meanings import end_of_stream, explained, meaning
 from handshake_inspect.lab.world import LabError
 
 

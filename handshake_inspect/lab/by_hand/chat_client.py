@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from handshake_inspect.lab.by_hand.chat import TEXT_OCTETS_MAX, Message, decode, why_no_name
+from handshake_inspect.lab.by_hand.echo_plans import Lines, Screen, Where
+from handshake_inspect.lab.by_hand.meanings import explained
 from handshake_inspect.lab.calls import DATAGRAM_OCTETS_MAX, CallError, RecordedSocket
-from handshake_inspect.lab.chat import TEXT_OCTETS_MAX, Message, decode, why_no_name
-from handshake_inspect.lab.echo_plans import Lines, Screen, Where
-from handshake_inspect.lab.meanings import explained
 from handshake_inspect.lab.world import LabError
 
 #: JOIN or its answer may be lost: it is sent so often, so far apart.

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from handshake_inspect.lab.by_hand.echo_plans import ByHand, ClientPlan, Lines, Screen
+from handshake_inspect.lab.by_hand.meanings import NO_SOCKET, STILL_OPEN, end_of_stream, explained, has_timed_out
 from handshake_inspect.lab.calls import DATAGRAM_OCTETS_MAX, CallError, RecordedSocket
 from handshake_inspect.lab.echo import MESSAGE_OCTETS_MAX, close_first, close_second
-from handshake_inspect.lab.echo_plans import ByHand, ClientPlan, Lines, Screen
-from handshake_inspect.lab.meanings import NO_SOCKET, STILL_OPEN, end_of_stream, explained, has_timed_out
 from handshake_inspect.lab.world import LabError
 
 Hear = Callable[[bytes], object]

@@ -14,11 +14,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from handshake_inspect.lab.by_hand.chat import Message, decode, why_no_name
+from handshake_inspect.lab.by_hand.echo_plans import Screen, Where
+from handshake_inspect.lab.by_hand.echo_server import open_server
+from handshake_inspect.lab.by_hand.meanings import meaning
 from handshake_inspect.lab.calls import DATAGRAM_OCTETS_MAX, Address, CallError, RecordedSocket, spell_address
-from handshake_inspect.lab.chat import Message, decode, why_no_name
-from handshake_inspect.lab.echo_plans import Screen, Where
-from handshake_inspect.lab.echo_server import open_server
-from handshake_inspect.lab.meanings import meaning
 from handshake_inspect.lab.world import LabError
 
 #: <linux/in.h>, <linux/in6.h>: report ICMP errors on this socket.
