@@ -78,5 +78,5 @@ def begun_by(active: Sequence[Life], same: Sequence[Connection], unseen_ns: int)
 
 def latest_before(life: Life, same: Sequence[Connection]) -> Connection:
     """Return the latest connection that began before this socket; the first if none did."""
-    before = [one for one in same if one.first_ns <= life.begin_ns + AT_ONCE_NS]
+    before = [one for one in same if one.first_ns <= life.told_ns + AT_ONCE_NS]
     return before[-1] if before else same[0]

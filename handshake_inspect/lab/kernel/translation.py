@@ -62,6 +62,11 @@ class Life:
     sampled: list[KernelChange] = field(default_factory=list)
 
     @property
+    def told_ns(self) -> int:
+        """When it was there for certain: a sample has the time at which the look began, and a look takes its time."""
+        return self.traced[0].time_ns if self.traced else self.begin_ns
+
+    @property
     def ended(self) -> bool:
         """Has the tracepoint told its end?"""
         return bool(self.traced) and self.traced[-1].new == "CLOSED"

@@ -11,7 +11,7 @@ from handshake_inspect.connections.connection import Connection
 from handshake_inspect.inspection import inspect
 from handshake_inspect.lab.kernel.association import owners
 from handshake_inspect.lab.kernel.translation import Life
-from tests.lab.kernel.accounts import MS
+from tests.lab.kernel.accounts import MS, chain
 
 (RECORDED,) = inspect(Path(__file__).parents[3] / "pcaps" / "four-way.pcap").connections
 
@@ -49,6 +49,15 @@ def test_any_other_socket_is_of_the_latest_connection_before_it() -> None:
     found = [Life(at_ms * MS, active=False) for at_ms in (0, 12, 19, 21, 400)]
     assert [one.stream for one in owners(found, connections(10, 20), begins=False)] == [0, 0, 1, 1, 1]
     assert not any(life.began for life in found)
+
+
+def test_a_look_that_began_before_the_syn_and_took_long_found_the_socket_of_that_syn() -> None:
+    late = Life(17 * MS, active=False, traced=[*chain(0, "a", "LISTEN", "SYN-RECEIVED", server=True)])
+    late.traced[0] = replace(late.traced[0], time_ns=21 * MS)
+    assert [one.stream for one in owners([Life(10 * MS, active=False), late], connections(10, 20), begins=False)] == [
+        0,
+        1,
+    ]
 
 
 @pytest.mark.parametrize(("begins", "expected"), [(True, [0, 1]), (False, [1, 1])])
