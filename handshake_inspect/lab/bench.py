@@ -17,6 +17,7 @@ from pathlib import Path
 from handshake_inspect.lab.calls import Address, CallError, End, RecordedSocket, SocketCall
 from handshake_inspect.lab.echo import Stage
 from handshake_inspect.lab.hosts import inside
+from handshake_inspect.lab.kernel.sock_diag import tcp_sockets
 from handshake_inspect.lab.wire import Wire
 from handshake_inspect.lab.world import LabError
 
@@ -26,8 +27,6 @@ SETTLE_S = 0.05
 STATE_LIMIT_S = 10.0
 #: In a note that is no call of a socket.
 NO_SOCKET = -1
-#: Numbers of states in /proc/net/tcp (<net/tcp_states.h>).
-STATES = {"ESTABLISHED": "01", "SYN-RECEIVED": "03", "FIN-WAIT-2": "05", "TIME-WAIT": "06"}
 #: Longer than any delayed acknowledgment of Linux (40 to 200 ms).
 DELAYED_ACK_S = 0.3
 
@@ -86,18 +85,17 @@ class Host:
         return opened
 
     def holds(self, state: str, port: int) -> int:
-        """Count the sockets of a local port that this host's kernel holds in a state (/proc/net/tcp)."""
-        table = Path("/proc", str(self.keeper or "self"), "net", "tcp6" if ":" in self.ip else "tcp")
-        lines = (line.split() for line in table.read_text().splitlines()[1:])
-        return sum(local.endswith(f":{port:04X}") and now == STATES[state] for _, local, _, now, *_ in lines)
+        """Count the sockets of a local port that this host's kernel holds in a state, as RFC 9293 spells it."""
+        with self.inside():
+            return sum(one.state == state and one.local.port == port for one in tcp_sockets())
 
     def half_open(self, port: int) -> int:
         """Count the half-open connections of a port, request sockets in SYN-RECEIVED, and note it beside the calls."""
         entered_ns = time.time_ns()
         count = self.holds("SYN-RECEIVED", port)
-        text, listener = "/proc/net/tcp: SYN-RECEIVED", f"{self.ip}:{port}"
+        text, listener = "sock_diag: SYN-RECEIVED", f"{self.ip}:{port}"
         times_ns = (entered_ns, time.time_ns())
-        self.stage.note(SocketCall(self.end, "/proc/net/tcp", text, str(count), *times_ns, NO_SOCKET, listener))
+        self.stage.note(SocketCall(self.end, "sock_diag", text, str(count), *times_ns, NO_SOCKET, listener))
         return count
 
     def set(self, name: str, value: int | str) -> None:

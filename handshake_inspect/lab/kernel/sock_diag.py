@@ -103,11 +103,6 @@ def tcp_sockets(*, ip_versions: Iterable[IpVersion] = (4, 6)) -> list[KernelSock
         return [one for version in ip_versions for one in dump(netlink, version)]
 
 
-def half_open(port: int, sockets: Iterable[KernelSocket]) -> int:
-    """Count the connections that are half open at `port`: SYN-RECEIVED, third segment outstanding."""
-    return sum(one.kind == "request" and one.local.port == port for one in sockets)
-
-
 def open_diagnosis() -> socket.socket:
     """Open a netlink socket that asks about the network namespace in which it was opened. Raises LabError."""
     try:

@@ -11,7 +11,7 @@ import pytest
 
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel import sock_diag
-from handshake_inspect.lab.kernel.sock_diag import dump, half_open, messages, parse_socket, tcp_sockets
+from handshake_inspect.lab.kernel.sock_diag import dump, messages, parse_socket, tcp_sockets
 from handshake_inspect.lab.world import LabError, in_private_world
 from tests.lab.kernel.runs import connected, connecting, deafen, listener_at, settle
 from tests.lab.privileges import as_ordinary_user
@@ -87,7 +87,7 @@ def talk() -> list[tuple[str, str, int]]:
         port = listener.getsockname()[1]
         with connecting(listener.getsockname()):
             found += seen()
-            assert half_open(port, tcp_sockets()) == 1
+            assert sum(one.kind == "request" and one.local.port == port for one in tcp_sockets()) == 1
         (listening,) = [one for one in tcp_sockets() if one.state == "LISTEN"]
         assert (listening.local, listening.accept_queue, listening.backlog) == (Endpoint("127.0.0.1", port), 0, 3)
         waiting = socket.create_connection(("127.0.0.1", port))
