@@ -77,7 +77,7 @@ def run_command(
 
     \b
     A rule is ACTION WHICH KIND from END:
-      ACTION  drop, hold (for good), delay ... by N ms, duplicate [... after N ms],
+      ACTION  drop, delay ... by N ms, duplicate [... after N ms],
               swap (it goes after the next segment of that end)
       WHICH   first, first N, second, third, every: of that kind and end
       KIND    SYN, SYN-ACK, ACK (a bare one), data, FIN, RST, or segment: any of them.

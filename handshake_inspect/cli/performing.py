@@ -15,6 +15,7 @@ from handshake_inspect.cli.output import hanging, remark, write_lines
 from handshake_inspect.connections.connection import Connection, Endpoint, Frame
 from handshake_inspect.exchanges import Datagram, Exchange
 from handshake_inspect.lab.record import JOBS
+from handshake_inspect.lab.rules import parse_rule
 from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.scenarios.scenario import Programs
 from handshake_inspect.lab.scenarios.unix import UNIX
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 #: What stands behind the interface's name, by `Session.place`.
 PLACES = {"private": " of a private network", "host": "", "recorded": " of a private network, recorded"}
 
+#: Actions of rules that mean nothing without a script.
+FOR_SCRIPTS = ("hold", "keep", "pass")
 #: More connections than these are drawn once for all that went alike.
 LADDERS_MAX = 4
 #: What stands behind a scenario's name, by `Vantage.name`.
@@ -87,6 +90,9 @@ def refuse_in_vain(name: str, *, verify: bool, at: str | None = None, rules: Seq
         raise LabError(f"{name} is on loopback, which is one place: leave out --at, or put a wire there by --rule")
     if at == "server" and scenario.network == "router":
         raise LabError(f"{name} is captured at the client's end of the router only: leave out --at")
+    for rule in rules:
+        if parse_rule(rule).action in FOR_SCRIPTS:
+            raise LabError(f"{rule!r} is for a script, which lets the segment go: take drop, delay, duplicate or swap")
 
 
 def try_many(names: Sequence[str], jobs: int | None) -> int:

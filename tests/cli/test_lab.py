@@ -48,7 +48,13 @@ def test_a_rule_puts_two_programs_on_a_wire(at: str, syns: int) -> None:
 @pytest.mark.usefixtures("private_world")
 def test_a_rule_that_took_nothing_is_named() -> None:
     done = run(
-        "lab", "run", "three-segment", "--rule", "drop first  RST from client", "--rule", "pass every FIN from server"
+        "lab",
+        "run",
+        "three-segment",
+        "--rule",
+        "drop first  RST from client",
+        "--rule",
+        "duplicate first SYN from client",
     )
     assert done.returncode == 0
     assert done.stderr == "drop first RST from client: this rule took no segment\n"
@@ -105,6 +111,7 @@ def test_soak_tells_no_more_than_a_few_things_of_one_run(monkeypatch: pytest.Mon
         (["frob"], "there is no command 'frob'. Commands are list, record, run, soak. See handshake-inspect lab"),
         (["soak", "refused", "no-such"], "no-such: no such scenario; `lab list` shows them."),
         (["run", "four-way", "--rule", "lose a SYN"], "'lose a SYN' is no rule of a wire, such as 'drop first"),
+        (["run", "four-way", "--rule", "hold first FIN from client"], "'hold first FIN from client' is for a script"),
         (["run", "ipv6", "--rule", "drop first SYN from client"], "ipv6: the wire between two hosts has IPv4 only"),
         (["run", "unreachable", "--host"], "unreachable: the network with a router must be a private one"),
         (["run", "udp", "--rule", "drop first SYN from client"], "udp: rules are about TCP segments, and it has none"),
