@@ -35,6 +35,7 @@ CAPTURE = [
 ]  # fmt: skip
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
 HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp", "transports"]
+LIVE = ["interfaces", "filtering", "timestamps", "ring", "capture", "privileges"]
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
 CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "split", "moments", "numbers",
@@ -48,7 +49,7 @@ KERNEL = [
 ]  # fmt: skip
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
-    "connections": CONNECTIONS, "lab/kernel": KERNEL,
+    "connections": CONNECTIONS, "capture/live": LIVE, "lab/kernel": KERNEL,
 }  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

@@ -156,7 +156,6 @@ def run_session(scenario: Scenario, how: How, interface: str = "lo") -> Session:
 
         look = watch.look if watch else no_look
         account = stack.enter_context(performing(scenario, how, ground, keep, look))
-        keep()
         ports = {port for _, port in account.servers}
         is_alone = how.is_private and not isinstance(scenario.performance, Programs)
         return Session(

@@ -16,6 +16,9 @@ from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.lab.hosts import inside
 from handshake_inspect.lab.segments import ports_of, transport_of
 
+#: Looked at every few milliseconds, a ring need not be large, and many scenarios may run at once.
+RING_OCTETS = 16 << 20
+
 
 @dataclass(frozen=True)
 class Vantage:
@@ -43,7 +46,7 @@ class Vantage:
 def captured(host: int | None, interface: str) -> Iterator[LiveCapture]:
     """Capture at an interface of a host."""
     with nullcontext() if host is None else inside(host):
-        capture = LiveCapture(interface)
+        capture = LiveCapture(interface, ring_octets=RING_OCTETS)
     with capture:
         yield capture
 
@@ -57,12 +60,14 @@ class Tap:
     frames: list[RawFrame] = field(default_factory=list)
 
     def keep(self) -> None:
-        """Take over what is queued now."""
-        for block in self.capture.drain():
+        """Take over what the kernel has handed over by now, without waiting for more."""
+        while (block := self.capture.read()) is not None:
             self.frames.extend(raw_frames(block))
 
     def vantage(self, concerns: Callable[[bytes], bool]) -> Vantage:
-        """Return what was seen of the session."""
+        """Return what was seen of the session up to now."""
+        for block in self.capture.drain():
+            self.frames.extend(raw_frames(block))
         frames = [frame for frame in self.frames if concerns(frame.octets)]
         return Vantage(self.name, self.capture.interface, self.capture.link_type, frames, self.capture.dropped)
 

@@ -1,0 +1,185 @@
+"""The ring: memory shared with the kernel, into which it puts frames block by block (TPACKET_V3).
+
+In: a packet socket. Out: `Filled`: the blocks that the kernel has finished, as one stretch of the ring, and a column
+per field of what the kernel says of each frame in it. Nothing is copied and no system call is made per frame. The
+blocks belong to us until `give_back()`. Read first: Documentation/networking/packet_mmap.rst of the kernel,
+<linux/if_packet.h>.
+
+What shapes it (all measured, Linux 6.18):
+
+- A block is handed over when it is full, or RETIRE_MS after its first frame; so the ring also fills with time: 128
+  blocks hold 5 s of a thin stream, however few frames. Who reads must come back within that time.
+- The kernel allows a ring of any size in a user namespace too; SO_RCVBUF is cut down to net.core.rmem_max there.
+- A frame longer than a block is cut to it: so blocks have twice the octets of the longest frame (BIG TCP).
+- The number of frames in a block that is being filled can be seen, but not whether the last one is complete.
+- While somebody holds a part of the mapping, the socket lives on, though its descriptor is closed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import socket
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.capture.live.filtering import FRAME_OCTETS_MAX
+from handshake_inspect.capture.source import SLACK_OCTETS
+
+# <linux/if_packet.h>: numbers, because Python's socket module lacks the names.
+SOL_PACKET = 263
+PACKET_RX_RING = 5
+PACKET_STATISTICS = 6
+PACKET_VERSION = 10
+PACKET_RESERVE = 12
+TPACKET_V3 = 2
+TP_STATUS_KERNEL = 0
+TP_STATUS_USER = 1 << 0
+
+#: What the kernel can hold while we are busy, unless said: enough for 350,000 small segments.
+RING_OCTETS = 64 << 20
+BLOCK_OCTETS = 2 * FRAME_OCTETS_MAX
+#: With one block there would be nowhere to go on while it is read.
+FEWEST_BLOCKS = 2
+#: Handed out at once: as much as a reader of files takes.
+MOST_BLOCKS = 8
+#: When a block is handed over that is not full.
+RETIRE_MS = 40
+ETH_P_8021Q = 0x8100
+#: Room in front of a frame for a VLAN tag that the network card took out of it.
+VLAN_TAG_OCTETS = 4
+
+#: struct tpacket_req3: block size, blocks, frame size (means nothing here), frames, retire timeout, private, features.
+REQUEST = struct.Struct("@7I")
+FRAME_SIZE = 2048
+#: struct tpacket_block_desc: block_status, num_pkts, offset_to_first_pkt, from octet 8 on.
+STATUS_AT, COUNT_AT = 8, 12
+WORD, TWO_WORDS = struct.Struct("=I"), struct.Struct("=II")
+#: struct tpacket3_hdr and the struct sockaddr_ll behind it; they begin at multiples of 8 octets (V3_ALIGNMENT).
+ALIGNMENT = 8
+FIELDS = {
+    "sec": ("u4", 4), "nsec": ("u4", 8), "captured": ("u4", 12), "original": ("u4", 16), "status": ("u4", 20),
+    "mac": ("u2", 24), "tci": ("u4", 32), "tpid": ("u2", 36), "index": ("i4", 52), "type": ("u2", 56),
+    "packet_type": ("u1", 58),
+}  # fmt: skip
+FRAME = np.dtype(
+    {
+        "names": list(FIELDS),
+        "formats": [kind for kind, _ in FIELDS.values()],
+        "offsets": [at for _, at in FIELDS.values()],
+        "itemsize": 68,
+    }
+)
+
+
+@dataclass
+class Filled:
+    """Frames in one stretch of the ring."""
+
+    #: The stretch, with some octets behind its last frame where the ring has them.
+    octets: NDArray[np.uint8]
+    #: Where the kernel's header of each frame begins in it.
+    at: NDArray[np.int64]
+    #: Those headers (dtype FRAME).
+    headers: NDArray[np.void]
+
+
+class Ring:
+    """The ring of a packet socket. It begins empty: what the socket has queued before is lost."""
+
+    def __init__(self, ours: socket.socket, octets: int) -> None:
+        ours.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
+        ours.setsockopt(SOL_PACKET, PACKET_RESERVE, VLAN_TAG_OCTETS)
+        self._blocks = allocate(ours, max(octets // BLOCK_OCTETS, FEWEST_BLOCKS))
+        self._memory = mmap.mmap(ours.fileno(), self._blocks * BLOCK_OCTETS)
+        self._octets = np.frombuffer(self._memory, np.uint8)
+        #: The block from which we go on, and how many before it are still ours.
+        self._next = 0
+        self._held = 0
+
+    @property
+    def octets(self) -> int:
+        """How large it became."""
+        return self._blocks * BLOCK_OCTETS
+
+    @property
+    def is_filling(self) -> bool:
+        """Does a frame stand in the block that the kernel is filling?"""
+        return self._word(self._next, COUNT_AT) > 0
+
+    def take(self) -> Filled | None:
+        """Return the frames of the blocks that are finished, MOST_BLOCKS at once; None if no block is."""
+        first, at = self._next, list[int]()
+        last = min(first + MOST_BLOCKS, self._blocks)
+        while self._next < last and self._word(self._next, STATUS_AT) & TP_STATUS_USER:
+            at += self._frames_of(self._next)
+            self._next += 1
+        if self._next == first:
+            return None
+        self._held += self._next - first
+        begin, end = first * BLOCK_OCTETS, self._next * BLOCK_OCTETS
+        self._next %= self._blocks
+        places = np.array(at, np.int64) - begin
+        octets = self._octets[begin : end + SLACK_OCTETS]
+        every = np.ndarray(((end - begin - FRAME.itemsize) // ALIGNMENT + 1,), FRAME, octets, 0, (ALIGNMENT,))
+        return Filled(octets, places, every[places // ALIGNMENT])
+
+    def give_back(self) -> None:
+        """Let the kernel have the blocks again that were taken."""
+        for block in range(self._next - self._held, self._next):
+            begin = block % self._blocks * BLOCK_OCTETS
+            WORD.pack_into(self._memory, begin + COUNT_AT, 0)  # else `is_filling` before the kernel opens it again
+            WORD.pack_into(self._memory, begin + STATUS_AT, TP_STATUS_KERNEL)
+        self._held = 0
+
+    def close(self) -> None:
+        """Let go of the memory; what was handed out stays readable for whoever still holds it."""
+        del self._octets
+        with contextlib.suppress(BufferError):
+            self._memory.close()
+
+    def _word(self, block: int, at: int) -> int:
+        return int(WORD.unpack_from(self._memory, block * BLOCK_OCTETS + at)[0])
+
+    def _frames_of(self, block: int) -> list[int]:
+        """Follow the chain of frames in a block: some 100 ns each, a tenth of what it costs to decode one."""
+        begin = block * BLOCK_OCTETS
+        count, first = TWO_WORDS.unpack_from(self._memory, begin + COUNT_AT)
+        memory, unpack, at, places = self._memory, WORD.unpack_from, begin + first, list[int]()
+        for _ in range(count):
+            places.append(at)
+            at += unpack(memory, at)[0]
+        return places
+
+
+def allocate(ours: socket.socket, blocks: int) -> int:
+    """Have the kernel make a ring of so many blocks, or of half as many until it can; return how many it has."""
+    while True:
+        request = REQUEST.pack(BLOCK_OCTETS, blocks, FRAME_SIZE, blocks * (BLOCK_OCTETS // FRAME_SIZE), RETIRE_MS, 0, 0)
+        try:
+            ours.setsockopt(SOL_PACKET, PACKET_RX_RING, request)
+            return blocks
+        except OSError as error:
+            if error.errno != errno.ENOMEM or blocks == FEWEST_BLOCKS:
+                raise
+        blocks = max(blocks // 2, FEWEST_BLOCKS)
+
+
+def statistics(ours: socket.socket) -> tuple[int, int]:
+    """Return frames that passed the filter, and those of them that found no room, since the last time."""
+    received, dropped, _ = struct.unpack("=III", ours.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12))
+    return received, dropped
+
+
+def restore_vlan_tags(filled: Filled, begin: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
+    """Put VLAN tags back behind the two addresses of the frames in `rows`, which then begin four octets earlier."""
+    headers, octets = filled.headers[rows], filled.octets
+    addresses = begin[rows, None] + np.arange(12)
+    octets[addresses - VLAN_TAG_OCTETS] = octets[addresses]
+    kind = np.where(headers["tpid"], headers["tpid"], ETH_P_8021Q)  # not told before Linux 3.14
+    tag = np.stack([kind, headers["tci"]], axis=1).astype(">u2")
+    octets[begin[rows, None] + np.arange(8, 12)] = tag.view(np.uint8)
