@@ -1,0 +1,117 @@
+"""Privileges: given up once a capture is open, which needs none any more.
+
+In: the process as it is. Out: the same process with fewer rights, and what was given up, in words. Under sudo it
+becomes the user who called it. Other root stays root without any capability, which running a program does not bring
+back (capabilities(7)): it may still write root's own files, as their owner.
+
+Only the calling thread loses its capabilities, as the kernel has it; becoming another user is done in all threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+# <linux/prctl.h>, <linux/capability.h>
+PR_CAPBSET_DROP = 24
+PR_SET_NO_NEW_PRIVS = 38
+CAPABILITY_VERSION_3 = 0x20080522
+#: As many as the bit sets of that version can tell apart.
+MOST_CAPABILITIES = 64
+
+
+@dataclass(frozen=True)
+class User:
+    """Whom a process may become."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+def give_up_privileges(writes_in: Iterable[str | os.PathLike[str]] = ()) -> str | None:
+    """Give up what an open capture does not need; return what was done, None if there was nothing to give up.
+
+    `writes_in`: folders in which files are still to be made: a user who may not do that is not become. Never raises: a
+    right that the system keeps us from giving up stays.
+    """
+    user = invoking_user()
+    if user is not None and all(may_write(folder, user) for folder in writes_in):
+        with contextlib.suppress(OSError):  # no such user in this user namespace
+            become(user)
+            return f"goes on as {user.name}, without the rights of root"
+    if not effective_capabilities():
+        return None
+    drop_capabilities()
+    if effective_capabilities():
+        return "goes on with its rights, which this system does not let it give up"
+    return f"goes on without the {'rights of root' if os.geteuid() == 0 else 'capabilities that it had'}"
+
+
+def invoking_user() -> User | None:
+    """Return who called sudo, if this is root by it."""
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if not (hasattr(os, "geteuid") and os.geteuid() == 0 and uid.isdecimal() and gid.isdecimal() and int(uid)):
+        return None
+    import pwd  # not on Windows
+
+    try:
+        name = pwd.getpwuid(int(uid)).pw_name
+        groups = os.getgrouplist(name, int(gid))
+    except KeyError:
+        name, groups = uid, [int(gid)]
+    return User(name, int(uid), int(gid), tuple(groups))
+
+
+def may_write(folder: str | os.PathLike[str], user: User) -> bool:
+    """Tell whether a user may make files in a folder: asked of the kernel, as that user for a moment."""
+    group, groups = os.getegid(), os.getgroups()
+    try:
+        os.setgroups(user.groups)
+        os.setegid(user.gid)
+        os.seteuid(user.uid)
+        return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+    except OSError:
+        return False
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        with contextlib.suppress(OSError):  # nor could they be changed
+            os.setgroups(groups)
+
+
+def become(user: User) -> None:
+    """Become a user for good, in all threads; the kernel takes the capabilities. Raises OSError."""
+    os.setgroups(user.groups)
+    os.setresgid(user.gid, user.gid, user.gid)
+    os.setresuid(user.uid, user.uid, user.uid)
+    libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def drop_capabilities() -> None:
+    """Give up all capabilities of this thread, and that a program which it runs gets some."""
+    library = libc()
+    for capability in range(MOST_CAPABILITIES):  # EINVAL for one that this kernel does not have
+        library.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    library.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    library.capset(struct.pack("=Ii", CAPABILITY_VERSION_3, 0), bytes(24))
+
+
+def effective_capabilities() -> int:
+    """Return the bit set of what this thread may do beyond its user's rights; 0 where the system does not say."""
+    try:
+        lines = Path("/proc/thread-self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1], 16) for line in lines if line.startswith("CapEff:")), 0)
+
+
+def libc() -> ctypes.CDLL:
+    """Return the C library, whose prctl() and capset() Python lacks."""
+    return ctypes.CDLL(None, use_errno=True)
