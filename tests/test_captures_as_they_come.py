@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from handshake_inspect import inspect
-from handshake_inspect.capture.frames import fetch, write_pcap
+from handshake_inspect.capture.frames import fetch
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.views.remarks import remarks

@@ -30,11 +30,12 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
 #: Order of modules and folders inside some folders: each imports only from those before it.
 CAPTURE = [
-    "records", "about", "source", "compressed", "formats", "files", "live", "headers", "fragments", "scapy_side",
-    "decode", "frames", "pieces", "order", "merge", "inputs",
+    "records", "about", "source", "compressed", "formats", "files", "writing", "live", "headers", "fragments",
+    "scapy_side", "decode", "frames", "pieces", "order", "merge", "inputs",
 ]  # fmt: skip
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
 HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp", "transports"]
+WRITING = ["output", "pcap", "pcapng", "rotation"]
 LIVE = ["interfaces", "filtering", "timestamps", "ring", "capture", "privileges"]
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
 CONNECTIONS = [
@@ -49,7 +50,7 @@ KERNEL = [
 ]  # fmt: skip
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
-    "connections": CONNECTIONS, "capture/live": LIVE, "lab/kernel": KERNEL,
+    "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,
 }  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

@@ -8,6 +8,7 @@ The modules and folders, in the order in which data flows; each imports only fro
 - `compressed`: compression undone: gzip, zstd, xz, lzma, bzip2.
 - `formats`: pcap, pcapng and snoop.
 - `files`: opens a file, pipe or file object, and recognises its format.
+- `writing`: records -> files.
 - `live`: records of interfaces.
 - `headers`: link layers, tunnels, IP and what it carries, in columns.
 - `fragments`: IP fragments, put together again.

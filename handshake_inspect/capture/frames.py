@@ -1,4 +1,4 @@
-"""Single frames: read again from their file, cut down to their payload, written to a file of their own.
+"""Single frames: read again from their file, cut down to their payload.
 
 In: a path and frame numbers. Out: `RawFrame`s. The tables keep no octets; whoever needs some (the ladder's payload,
 `show --dissect`, `show -w`) reads the file a second time for these frames alone.
@@ -6,26 +6,20 @@ In: a path and frame numbers. Out: `RawFrame`s. The tables keep no octets; whoev
 
 from __future__ import annotations
 
-import contextlib
 import os
-import struct
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import BinaryIO, Self, cast
+from collections.abc import Collection, Mapping
+from typing import BinaryIO
 
 import numpy as np
 
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.headers.link_types import RAW_IPV4, RAW_IPV6
-from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
+from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.table import Names
 
 #: A frame by its number, or by the name of another capture and its number there.
 Frame = int | tuple[str, int]
-#: Largest time that the 32-bit seconds of a pcap record can hold.
-MOST_SECONDS = 0xFFFF_FFFF
-SNAPLEN = 262144
 
 
 def fetch(source: str | os.PathLike[str] | BinaryIO, numbers: Collection[int]) -> dict[int, RawFrame]:
@@ -107,67 +101,3 @@ def payload(raw: RawFrame, seq: int | None = None) -> bytes:
     """
     begin, length = Decoder(Names()).payload_place(records_of([raw]), seq)
     return raw.octets[begin : begin + length]
-
-
-class PcapWriter:
-    """Writes frames to a pcap file with nanoseconds, one by one: what is written is a whole capture at any time.
-
-    Raises CaptureError, one line, if the file cannot be written, if a frame has another link type, or if its time is
-    outside what pcap can hold.
-    """
-
-    def __init__(self, target: str | os.PathLike[str] | BinaryIO, link_type: int) -> None:
-        self.count = 0
-        self._link_type = link_type
-        self._owned = isinstance(target, str | os.PathLike)
-        self._name = str(getattr(target, "name", "(file object)")) if not self._owned else os.fspath(cast(str, target))
-        with self._refusals():
-            self._file = Path(cast(str, target)).open("wb") if self._owned else cast(BinaryIO, target)  # noqa: SIM115
-            self._file.write(struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, link_type))
-            self._file.flush()  # a whole capture from the beginning, whatever comes
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
-
-    def write(self, frame: RawFrame) -> None:
-        """Add a frame."""
-        number = self.count + 1
-        if frame.link_type != self._link_type:
-            both = f"{self._link_type}, and frame {number} has {frame.link_type}"
-            raise CaptureError(f"{self._name}: a pcap file has one link type, {both}")
-        seconds, fraction = divmod(frame.time_ns, 1_000_000_000)
-        if not 0 <= seconds <= MOST_SECONDS:
-            raise CaptureError(f"{self._name}: the time of frame {number} is outside 1970 to 2106, which pcap can hold")
-        with self._refusals():
-            self._file.write(struct.pack("<IIII", seconds, fraction, len(frame.octets), frame.original))
-            self._file.write(frame.octets)
-        self.count = number
-
-    def flush(self) -> None:
-        """Put what was written onto the disk."""
-        with self._refusals():
-            self._file.flush()
-
-    def close(self) -> None:
-        """Close the file, if it was opened here."""
-        if self._owned:
-            with self._refusals():
-                self._file.close()
-
-    @contextlib.contextmanager
-    def _refusals(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise CaptureError(f"{self._name}: cannot be written: {error.strerror or error}") from None
-
-
-def write_pcap(target: str | os.PathLike[str] | BinaryIO, frames: Iterable[RawFrame], link_type: int) -> int:
-    """Write frames as a pcap file with nanoseconds, and return how many. All must be of `link_type`."""
-    with PcapWriter(target, link_type) as writer:
-        for frame in frames:
-            writer.write(frame)
-    return writer.count

@@ -56,7 +56,7 @@ def command(
       handshake-inspect demo --verify three-segment
       handshake-inspect demo refused --replay
     """
-    from handshake_inspect.capture.frames import write_pcap
+    from handshake_inspect.capture.writing.pcap import write_pcap
     from handshake_inspect.cli.drawing import Look
     from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.performing import print_differences, print_session, title_of, verified

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from handshake_inspect.capture.frames import payload, write_pcap
+from handshake_inspect.capture.frames import payload
+from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.drawing import Look
 from handshake_inspect.cli.output import hanging, remark, write_lines

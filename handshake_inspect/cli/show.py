@@ -157,7 +157,8 @@ def save(paths: Mapping[str, str], home: str, parts: Sequence[Step | IcmpError],
 
     They stand in it as in their capture; those of several by time.
     """
-    from handshake_inspect.capture.frames import fetch_parts, write_pcap
+    from handshake_inspect.capture.frames import fetch_parts
+    from handshake_inspect.capture.writing.pcap import write_pcap
     from handshake_inspect.cli.output import remark
     from handshake_inspect.views.words import counted
 

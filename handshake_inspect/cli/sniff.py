@@ -25,8 +25,8 @@ def command(interface: str, port: int | None, count: int | None, duration: float
     """
     from contextlib import ExitStack
 
-    from handshake_inspect.capture.frames import PcapWriter
     from handshake_inspect.capture.live import LiveCapture
+    from handshake_inspect.capture.writing.pcap import PcapWriter
     from handshake_inspect.cli.captures import Interruption, report
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.listing import write_listing

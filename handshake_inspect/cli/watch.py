@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.frames import PcapWriter
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import Records
+from handshake_inspect.capture.writing.output import CaptureWriter
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.output import terminal_width, write, write_lines
 from handshake_inspect.connections.connection import Connection, IcmpError, Step
@@ -39,7 +39,7 @@ class Watch:
     """What was seen so far, and what is still to be printed."""
 
     def __init__(
-        self, capture: LiveCapture, *, port: int | None, count: int | None, writer: PcapWriter | None = None
+        self, capture: LiveCapture, *, port: int | None, count: int | None, writer: CaptureWriter | None = None
     ) -> None:
         self.capture = capture
         self.port = port
@@ -140,11 +140,9 @@ class Watch:
                 found += [(numbered, step) for step in new if step.frame in frames]
         return sorted(found, key=lambda item: item[1].time_ns)
 
-    def keep(self, writer: PcapWriter, block: Records, numbers: NDArray[np.uint32]) -> None:
+    def keep(self, writer: CaptureWriter, block: Records, numbers: NDArray[np.uint32]) -> None:
         """Save frames of a block, whose buffer will be used again; the file is whole after each block."""
-        for row in np.flatnonzero(np.isin(block.frame, numbers)).tolist():
-            writer.write(block.raw(row))
-        writer.flush()
+        writer.write(block, np.isin(block.frame, numbers))
 
     def finish(self) -> Inspection:
         """Return what was found in all."""

@@ -14,8 +14,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from handshake_inspect.capture.frames import write_pcap
 from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.lab.expected import nearest_differences, outcome_of
 from handshake_inspect.lab.page import Page
 from handshake_inspect.lab.replay import write_replay

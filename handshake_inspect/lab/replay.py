@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.frames import write_pcap
 from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.lab.calls import SocketCall, call_as_json
 from handshake_inspect.lab.scenarios import SCENARIOS, scenario_named
 from handshake_inspect.lab.session import Session

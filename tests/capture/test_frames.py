@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.frames import fetch, payload, write_pcap
+from handshake_inspect.capture.frames import fetch, payload
 from handshake_inspect.capture.records import CaptureError, RawFrame, records_of
+from handshake_inspect.capture.writing.pcap import write_pcap
 from tests.capture import strategies as build
 from tests.capture.builders import pcap, rows
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.capture.frames import fetch, write_pcap
+from handshake_inspect.capture.frames import fetch
 from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.lab.scenarios.echoes import CHAPTER
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import PCAPS, REPOSITORY, run

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.capture.frames import PcapWriter, fetch
-from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.capture.frames import fetch
+from handshake_inspect.capture.records import CaptureError, records_of
+from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.inspection import inspect
 
 PCAPS = Path(__file__).parent.parent.parent / "pcaps"
@@ -45,8 +46,7 @@ def test_a_capture_is_whole_while_it_is_written(tmp_path: Path) -> None:
     target = tmp_path / "growing.pcap"
     with PcapWriter(target, 1) as writer:
         for number in sorted(frames):
-            writer.write(frames[number])
-            writer.flush()
+            writer.write(records_of([frames[number]]))
             assert inspect(target).captures[0].frames == number
     assert inspect(target).connections[0].teardown.kind == "four-way"
 

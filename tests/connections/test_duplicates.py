@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect import inspect
-from handshake_inspect.capture.frames import fetch, write_pcap
+from handshake_inspect.capture.frames import fetch
 from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.writing.pcap import write_pcap
 
 PCAPS = Path(__file__).parent.parent.parent / "pcaps"
 ETHERNET, LINUX_SLL = 1, 113

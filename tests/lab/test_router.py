@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.capture.frames import write_pcap
+from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.inspection import inspect
 from handshake_inspect.lab.router import NOWHERE, ROUTER_TO_CLIENT, SMALL_MTU
@@ -81,8 +81,8 @@ def sniffed_while_unreachable(port: int | None, count: int | None) -> tuple[str,
     import contextlib
     import tempfile
 
-    from handshake_inspect.capture.frames import PcapWriter
     from handshake_inspect.capture.live import LiveCapture
+    from handshake_inspect.capture.writing.pcap import PcapWriter
     from handshake_inspect.cli.captures import Interruption
     from handshake_inspect.cli.watch import Watch
     from handshake_inspect.lab.programs import run_programs

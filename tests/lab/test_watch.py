@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.capture.frames import PcapWriter
 from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.watch import Watch
 from handshake_inspect.inspection import inspect

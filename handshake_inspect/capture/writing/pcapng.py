@@ -1,0 +1,152 @@
+"""pcapng files: interfaces with names and link types of their own, exact times, the direction of frames, drops.
+
+In: `Records`, and the interfaces that their numbers mean. Out: one section of draft-ietf-opsawg-pcapng, little-endian;
+read its sections 4.1 to 4.3 and 4.6 first. Times are nanoseconds. An interface is described before its first frame, so
+the list may grow. The last blocks count, per interface, the frames that were captured and those that are saved.
+"""
+
+from __future__ import annotations
+
+import platform
+import struct
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect import __version__
+from handshake_inspect.capture.formats.pcapng import ENHANCED_PACKET, INTERFACE, SECTION_HEADER, STATISTICS
+from handshake_inspect.capture.formats.pcapng_blocks import (
+    IF_NAME,
+    IF_TSRESOL,
+    ISB_IFDROP,
+    OPT_COMMENT,
+    OPT_END,
+    SHB_OS,
+    SHB_USERAPPL,
+)
+from handshake_inspect.capture.records import Records
+from handshake_inspect.capture.writing.output import FileWriter, Rows, Target, laid_out, numbers_of
+
+SNAPLEN = 262144
+BYTE_ORDER_MAGIC = 0x1A2B3C4D
+UNKNOWN_LENGTH = -1
+#: Times in units of 10**-9 s.
+NANOSECONDS = bytes([9])
+ISB_IFRECV, ISB_USRDELIV = 4, 8
+EPB_FLAGS = 2
+#: epb_flags by Linux packet type: to us, broadcast, multicast, to somebody else (seen by promiscuous mode), sent by us.
+#: Bits 0-1: 1 came in, 2 went out; bits 2-4: 1 unicast, 2 multicast, 3 broadcast, 4 promiscuous (section 4.3.1).
+FLAGS = np.zeros(256, np.uint32)
+FLAGS[:5] = [1 | 1 << 2, 1 | 3 << 2, 1 | 2 << 2, 1 | 4 << 2, 2]
+#: Name and link type.
+Interface = tuple[str, int]
+
+
+class PcapngWriter(FileWriter):
+    """Writes a pcapng file of the frames of `interfaces`; the list may grow while it is written.
+
+    `dropped` is asked at the end how many frames were lost. They are said of the first interface: the kernel counts
+    those of all interfaces together.
+    """
+
+    OTHER_OCTETS = 28 + 3 + 16
+
+    def __init__(
+        self, target: Target, interfaces: Sequence[Interface], *, dropped: Callable[[], int] = lambda: 0
+    ) -> None:
+        super().__init__(target)
+        self._interfaces = interfaces
+        self._dropped = dropped
+        #: Per interface that is described: frames captured, frames saved.
+        self._captured: list[int] = []
+        self._saved: list[int] = []
+        self._output.put(section_header())
+        self._describe()
+
+    def write(self, records: Records, rows: Rows | None = None) -> None:
+        """Add the frames of a block, or those in `rows`; all of the block count as captured."""
+        self._describe()
+        every = np.zeros(len(records), np.int64) if records.interface is None else np.maximum(records.interface, 0)
+        chosen = numbers_of(records, rows)
+        if len(chosen):
+            self._output.put(packets(records, chosen, every[chosen]))
+        self._count(every, self._captured)
+        self._count(every[chosen], self._saved)
+        self.count += len(chosen)
+
+    def close(self) -> None:
+        """Write the statistics of all interfaces, and close the file if it was opened here."""
+        try:
+            if not self._output.has_failed:
+                self._output.put(b"".join(map(self._statistics, range(len(self._captured)))))
+        finally:
+            self._output.close()
+
+    def _describe(self) -> None:
+        """Describe the interfaces that have come since."""
+        new = self._interfaces[len(self._captured) :]
+        if new:
+            self._output.put(b"".join(interface_description(*one) for one in new))
+            self._captured += [0] * len(new)
+            self._saved += [0] * len(new)
+
+    @staticmethod
+    def _count(interface: NDArray[np.int64], counts: list[int]) -> None:
+        for number, count in enumerate(np.bincount(interface, minlength=len(counts)).tolist()):
+            counts[number] += count
+
+    def _statistics(self, number: int) -> bytes:
+        """Return the statistics of an interface. Drops stand where dumpcap puts those of the kernel: isb_ifdrop."""
+        dropped = self._dropped() if number == 0 else 0
+        options = option(ISB_IFRECV, struct.pack("<Q", self._captured[number] + dropped))
+        if number == 0:
+            options += option(ISB_IFDROP, struct.pack("<Q", dropped))
+        options += option(ISB_USRDELIV, struct.pack("<Q", self._saved[number]))
+        if number == 0 and dropped and len(self._captured) > 1:
+            options += option(OPT_COMMENT, b"the frames dropped are those of all interfaces")
+        now_ns = time.time_ns()
+        fields = struct.pack("<III", number, now_ns >> 32, now_ns & 0xFFFFFFFF)
+        return block(STATISTICS, fields + options + option(OPT_END, b""))
+
+
+def section_header() -> bytes:
+    """Return the block that begins a file."""
+    options = option(SHB_OS, f"{platform.system()} {platform.release()}".encode())
+    options += option(SHB_USERAPPL, f"handshake-inspect {__version__}".encode()) + option(OPT_END, b"")
+    return block(SECTION_HEADER, struct.pack("<IHHq", BYTE_ORDER_MAGIC, 1, 0, UNKNOWN_LENGTH) + options)
+
+
+def interface_description(name: str, link_type: int) -> bytes:
+    """Return the block that describes an interface."""
+    options = option(IF_NAME, name.encode()) + option(IF_TSRESOL, NANOSECONDS) + option(OPT_END, b"")
+    return block(INTERFACE, struct.pack("<HHI", link_type, 0, SNAPLEN) + options)
+
+
+def packets(records: Records, rows: NDArray[np.intp], interface: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return enhanced packet blocks of the frames in `rows`, of these interfaces."""
+    captured, units = records.captured[rows], records.time_ns[rows].view(np.uint64)
+    behind: list[NDArray[Any]] = [np.zeros(len(rows), np.int64)]  # to be the length again
+    if records.packet_type is not None:
+        flags = FLAGS[records.packet_type[rows]]
+        behind = [np.full(len(rows), 4 << 16 | EPB_FLAGS), flags, np.zeros(len(rows), np.int64), *behind]
+    total = 28 + (captured + 3 & ~3) + 4 * len(behind)
+    behind[-1] = total
+    before = [np.full(len(rows), ENHANCED_PACKET), total, interface, units >> np.uint64(32)]
+    before += [units & np.uint64(0xFFFFFFFF), captured, records.original[rows]]
+    columns = ([column.astype(np.uint32) for column in side] for side in (before, behind))
+    head, tail = (np.stack(side, axis=1) for side in columns)
+    return laid_out(records, rows, head, tail, padding=3)
+
+
+def block(kind: int, body: bytes) -> bytes:
+    """Return a block: its kind, its length, what is in it, its length again."""
+    length = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + length + body + length
+
+
+def option(code: int, value: bytes) -> bytes:
+    """Return an option: its code, its length, its value, padded to four octets."""
+    return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)

@@ -1,0 +1,149 @@
+"""A capture written to one file, or to file after file: by size, by time, of which the last are kept.
+
+In: a name, and when to begin a new file. Out: a `CaptureWriter`. Files of a rotation are named as dumpcap names them:
+`NAME_00001_20261126071500.pcapng`, their number and the local time at which they begin. Each is complete in itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.writing.output import CaptureWriter, FileWriter, Rows, Target, numbers_of
+from handshake_inspect.capture.writing.pcap import PcapWriter
+from handshake_inspect.capture.writing.pcapng import Interface, PcapngWriter
+
+ETHERNET = 1
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """When a new file begins, and how many stay. None: not for that reason; all."""
+
+    #: Before the frame that would make the file larger.
+    octets_max: int | None = None
+    #: Before the frame that came so long after the first of the file.
+    seconds: float | None = None
+    #: The oldest file is removed when there are more.
+    files_max: int | None = None
+
+
+def open_writer(
+    target: Target,
+    interfaces: Sequence[Interface],
+    *,
+    rotation: Rotation | None = None,
+    dropped: Callable[[], int] = lambda: 0,
+) -> CaptureWriter:
+    """Open a writer for frames of these interfaces: pcap where the name ends in .pcap, else pcapng.
+
+    `interfaces` may grow (see `LiveCapture.interfaces`); `dropped` tells how many frames were lost up to now. Raises
+    CaptureError, one line.
+    """
+    if rotation is None:
+        return file_writer(target, interfaces, dropped)
+    if not isinstance(target, str | os.PathLike):
+        raise CaptureError("a rotation of files needs a name")
+    return RotatingWriter(Path(target), interfaces, rotation, dropped)
+
+
+def file_writer(target: Target, interfaces: Sequence[Interface], dropped: Callable[[], int]) -> FileWriter:
+    """Open a writer of one file."""
+    name = Path(target) if isinstance(target, str | os.PathLike) else None
+    if name is None or name.suffix != ".pcap":
+        return PcapngWriter(target, interfaces, dropped=dropped)
+    link_types = dict.fromkeys(link_type for _, link_type in interfaces)
+    if len(link_types) > 1:
+        each = ", ".join(f"{interface} has {link_type}" for interface, link_type in interfaces)
+        raise CaptureError(f"{name}: a pcap file has one link type, and {each}; call it {name.with_suffix('.pcapng')}")
+    return PcapWriter(target, next(iter(link_types), ETHERNET))
+
+
+class RotatingWriter(CaptureWriter):
+    """Writes file after file."""
+
+    def __init__(
+        self, target: Path, interfaces: Sequence[Interface], rotation: Rotation, dropped: Callable[[], int]
+    ) -> None:
+        super().__init__()
+        self._target = target
+        self._interfaces = interfaces
+        self._rotation = rotation
+        self._dropped = dropped
+        #: Drops of which earlier files tell.
+        self._told = 0
+        #: How many files were begun, and when the first frame of this one came.
+        self._begun = 0
+        self._first_ns = 0
+        #: The files that there are, the oldest first.
+        self.paths: list[Path] = []
+        self._file = self._begin(datetime.now())
+
+    def write(self, records: Records, rows: Rows | None = None) -> None:
+        """Add the frames of a block, or those in `rows`, to as many files as it takes."""
+        left, start = numbers_of(records, rows), 0
+        while (fitting := self._fitting(records, left)) < len(left):
+            until = int(left[fitting])
+            self._file.write(part_of(records, slice(start, until)), left[:fitting] - start)
+            self._file.close()
+            self._file = self._begin(datetime.fromtimestamp(int(records.time_ns[until]) / 1e9))
+            left, start = left[fitting:], until
+            self.count += fitting
+        self._file.write(part_of(records, slice(start, None)), left - start)
+        self.count += len(left)
+
+    def close(self) -> None:
+        """End the last file."""
+        self._file.close()
+
+    def _fitting(self, records: Records, rows: NDArray[np.intp]) -> int:
+        """Return how many of these frames the file still takes: one at least, if it is empty."""
+        if not len(rows):
+            return 0
+        times_ns, fitting, is_empty = records.time_ns[rows], len(rows), self._file.count == 0
+        if is_empty:
+            self._first_ns = int(times_ns[0])
+        if self._rotation.octets_max is not None:
+            size = np.cumsum(records.captured[rows] + self._file.OTHER_OCTETS)
+            fitting = int(np.searchsorted(size, self._rotation.octets_max - self._file.octets, "right"))
+        if self._rotation.seconds is not None:
+            is_late = times_ns >= self._first_ns + int(self._rotation.seconds * 1e9)
+            fitting = min(fitting, int(np.argmax(is_late)) if is_late.any() else len(rows))
+        return max(fitting, 1) if is_empty else fitting
+
+    def _begin(self, begins: datetime) -> FileWriter:
+        """Open the next file, and remove the oldest if there are too many."""
+        self._begun += 1
+        name = f"{self._target.stem}_{self._begun:05d}_{begins:%Y%m%d%H%M%S}{self._target.suffix}"
+        path = self._target.with_name(name)
+        writer = file_writer(path, self._interfaces, self._dropped_since)
+        self.paths.append(path)
+        while self._rotation.files_max is not None and len(self.paths) > self._rotation.files_max:
+            oldest = self.paths.pop(0)
+            try:
+                oldest.unlink(missing_ok=True)
+            except OSError as error:
+                raise CaptureError(f"{oldest}: cannot be removed: {error.strerror or error}") from None
+        return writer
+
+    def _dropped_since(self) -> int:
+        """Return the frames lost since the last file was asked for them."""
+        before, self._told = self._told, self._dropped()
+        return self._told - before
+
+
+def part_of(records: Records, part: slice) -> Records:
+    """Return some rows of a block that follow each other."""
+    columns = {
+        each.name: column[part]
+        for each in fields(records)
+        if each.name != "buffer" and (column := getattr(records, each.name)) is not None
+    }
+    return replace(records, **columns)
