@@ -70,7 +70,7 @@ def test_the_first_syn_is_never_lost_and_each_segment_is_seen_once(address: str)
 
 
 def send_datagrams(
-    count: int, octets: int, ring_octets: int = RING_OCTETS
+    count: int, octets: int, bpf: str | None = None, ring_octets: int = RING_OCTETS
 ) -> tuple[list[int], int, int, list[int], int]:
     with (
         LiveCapture("lo", ring_octets=ring_octets) as capture,
@@ -96,8 +96,9 @@ def send_datagrams(
         return lengths, first, capture.dropped, frames, capture.packets
 
 
-def test_the_largest_frame_of_loopback_comes_whole() -> None:
-    lengths, dropped, _, _, _ = in_private_world(send_datagrams, 3, 65507)
+@pytest.mark.parametrize("bpf", [None, "udp"])
+def test_the_largest_frame_of_loopback_comes_whole(bpf: str | None) -> None:
+    lengths, dropped, _, _, _ = in_private_world(send_datagrams, 3, 65507, bpf)
     assert lengths == [65549] * 3
     assert dropped == 0
 

@@ -116,7 +116,7 @@ def compiled(bpf: str, link_type: int, interface: Interface | None) -> Program:
         if libpcap.pcap_compile(handle, ctypes.byref(program), ctypes.create_string_buffer(bpf.encode()), 1, -1):
             raise CaptureError(f"{where}: {one_line(libpcap.pcap_geterr(handle))}")
         instructions = [program.bf_insns[place] for place in range(program.bf_len)]
-        found = [(int(each.code), int(each.jt), int(each.jf), int(each.k)) for each in instructions]
+        found = [(int(each.code), int(each.jt), int(each.jf), int(each.k) & 0xFFFFFFFF) for each in instructions]
         libpcap.pcap_freecode(ctypes.byref(program))
         return found
     finally:
