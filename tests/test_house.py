@@ -36,7 +36,7 @@ CAPTURE = [
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
 HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp", "transports"]
 WRITING = ["output", "pcap", "pcapng", "rotation"]
-LIVE = ["interfaces", "filtering", "timestamps", "ring", "capture", "privileges"]
+LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "privileges"]
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
 CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "split", "moments", "numbers",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -20,7 +21,7 @@ import pytest
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.live.interfaces import LINKTYPE_ETHERNET, LINKTYPE_RAW
-from handshake_inspect.capture.live.ring import BLOCK_OCTETS
+from handshake_inspect.capture.live.ring import BLOCK_OCTETS, REQUEST, allocate
 from handshake_inspect.capture.records import CaptureError, RawFrame
 from handshake_inspect.lab.links import join
 from handshake_inspect.lab.world import IFREQ, SIOCSIFFLAGS, bring_up, in_private_world
@@ -379,3 +380,26 @@ def test_a_ring_goes_round_and_nothing_is_lost_or_twice() -> None:
     assert len(lengths) == 5000
     assert frames == list(range(1, 5001))
     assert dropped == 0
+
+
+def test_a_ring_becomes_smaller_where_the_kernel_has_not_so_much_memory() -> None:
+    class Poor(socket.socket):
+        """The kernel's answers, had it memory for ten blocks."""
+
+        asked: list[int]
+
+        def setsockopt(self, level: int, name: int, value: bytes) -> None:  # type: ignore[override]
+            _, blocks, *_ = REQUEST.unpack(value)
+            self.asked = [*getattr(self, "asked", []), blocks]
+            if blocks > self.most:
+                raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+        most = 10
+
+    with Poor() as ours:
+        assert allocate(ours, 128) == 8
+        assert ours.asked == [128, 64, 32, 16, 8]
+        Poor.most = 1
+        with pytest.raises(OSError, match="memory"):
+            allocate(ours, 5)
+        assert ours.asked[5:] == [5, 2]

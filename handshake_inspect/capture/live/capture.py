@@ -1,4 +1,4 @@
-"""Live capture: frames of network interfaces through Scapy's packet socket, in blocks of records.
+"""Live capture: frames of network interfaces in blocks of records, while they come.
 
 In: names of interfaces. Out: blocks of `Records` over the memory of the `ring`, in the order in which the kernel saw
 the frames, and how many it had to drop. The loop that reads keeps offsets and integer nanoseconds only; understanding
@@ -6,64 +6,46 @@ the frames is `decode`'s work, later. There is one socket for all interfaces: on
 
 What shapes it (all measured):
 
-- The socket is open before this object exists, so a program started after it cannot lose its first SYN. Until ring and
-  filter stand, a filter refuses everything: no frame is seen or counted that was not meant.
-- On `lo` the kernel shows every segment twice, leaving and arriving: the `filtering` refuses the first copy. Where all
-  interfaces are loopback, PACKET_IGNORE_OUTGOING (Linux 4.20) saves the kernel making it.
 - A bound socket is told that its interface went down or away; one for several interfaces is not.
 - Reading PACKET_STATISTICS resets it: the counters are added up here.
+- A VLAN tag that the kernel took out of a frame stands beside it: it is put back.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
-import logging
 import os
 import select
 import socket
-import struct
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.live.filtering import REFUSE, attach, program_for
+from handshake_inspect.capture.live.filtering import REFUSE, attach
 from handshake_inspect.capture.live.interfaces import (
     ANY,
-    ARPHRD_LOOPBACK,
     LINK_TYPES,
     LINKTYPE_ETHERNET,
-    Interface,
     interface_failure,
     interfaces_named,
     name_of,
 )
-from handshake_inspect.capture.live.ring import (
-    RETIRE_MS,
-    RING_OCTETS,
-    SOL_PACKET,
-    Filled,
-    Ring,
-    restore_vlan_tags,
-    statistics,
-)
-from handshake_inspect.capture.live.timestamps import timestamps_switched_on
+from handshake_inspect.capture.live.opening import Wanted, open_ring
+from handshake_inspect.capture.live.ring import RETIRE_MS, RING_OCTETS, Filled, restore_vlan_tags, statistics
 from handshake_inspect.capture.records import CaptureError, Records
 
-# <linux/if_packet.h>, <linux/if_ether.h>
-PACKET_ADD_MEMBERSHIP = 1
-PACKET_IGNORE_OUTGOING = 23
-PACKET_MR_PROMISC = 1
-ETH_P_ALL = 3
+# <linux/if_packet.h>
 TP_STATUS_VLAN_VALID = 1 << 4
 
 #: How long the kernel may take to hand over a block that is not full; a busy machine is late.
 RETIRE_LIMIT_S = 0.5
+#: Between two looks at a block that the kernel is about to hand over.
+LOOK_S = 0.005
 #: How long one look of the iteration waits for frames.
 PATIENCE_S = 0.1
 #: Link type by interface type, and what stands for those that are not read.
@@ -90,58 +72,24 @@ class LiveCapture:
     ) -> None:
         names = [interfaces] if isinstance(interfaces, str) else list(interfaces)
         found = interfaces_named(names)
-        self._is_any = ANY in names
+        wanted = Wanted(found, ANY in names, bpf, promiscuous, ring_octets)
         #: What it was asked for, for messages: "lo", "lo,eth0", "any".
-        self.interface = ANY if self._is_any else ",".join(one.name for one in found)
+        self.interface = wanted.name
         #: Name and link type of each interface, by its number in `Records.interface`. "any" has those that were seen
         #: so far: it grows.
         self.interfaces: list[tuple[str, int]] = []
         #: Frames of interfaces under "any" whose link type nobody here reads.
         self.unread = 0
-        self._is_one = not self._is_any and len(found) == 1
+        self._is_one = wanted.is_one
+        #: Number in `interfaces` by the kernel's number and type.
         self._numbers: dict[tuple[int, int], int] = {}
         self._received = self._dropped = self._frames = 0
         self._stopped = False
         self._failure: CaptureError | None = None
-        with timestamps_switched_on():
-            self._scapy_socket = open_scapy_socket(found[0].name, self.interface)
+        self._scapy_socket, self._ring = open_ring(wanted)
         self._socket: socket.socket = self._scapy_socket.ins
-        try:
-            self._ring = self._set_up(found, promiscuous, ring_octets)
-            attach(self._socket, program_for(found, bpf, is_any=self._is_any))
-        except BaseException as error:
-            self._scapy_socket.close()
-            if isinstance(error, OSError):
-                raise CaptureError(self._why_no_ring(error)) from error
-            raise
-        if not self._is_any:
-            for one in found:
-                self._number_of(one.index, one.type, one.name)
-
-    def _set_up(self, interfaces: Sequence[Interface], promiscuous: bool, ring_octets: int) -> Ring:
-        """Make a ring, of which nothing is seen yet, and say which frames are to be captured. Raises OSError."""
-        ours = self._socket
-        attach(ours, REFUSE)
-        ring = Ring(ours, ring_octets)
-        if not self._is_one:
-            bind_to_all(ours)
-        if not self._is_any and promiscuous:
-            for one in interfaces:
-                request = struct.pack("@iHH8s", one.index, PACKET_MR_PROMISC, 0, b"")
-                ours.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
-        if not self._is_any and all(one.type == ARPHRD_LOOPBACK for one in interfaces):
-            try:
-                ours.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
-            except OSError as error:
-                if error.errno != errno.ENOPROTOOPT:
-                    raise
-        statistics(ours)  # what came before the filter refused it
-        return ring
-
-    def _why_no_ring(self, error: OSError) -> str:
-        if error.errno == errno.ENOMEM:
-            return f"{self.interface}: the kernel has no memory for the smallest ring; end other captures first"
-        return interface_failure(error, self.interface)
+        for one in () if wanted.is_any else found:
+            self._number_of(one.index, one.type, one.name)
 
     def __enter__(self) -> Self:
         return self
@@ -221,7 +169,7 @@ class LiveCapture:
             elif not self._ring.is_filling or time.monotonic() > deadline:
                 return
             else:
-                time.sleep(RETIRE_MS / 8000)
+                time.sleep(LOOK_S)
 
     def stop(self) -> None:
         """End the iteration over this capture after what is queued now. May be called from a signal handler."""
@@ -256,7 +204,7 @@ class LiveCapture:
         """Tell an interface that has gone from one that is down."""
         index = next(iter(self._numbers))[0]
         gone = number == errno.ENETDOWN and name_of(self._socket, index).startswith("#")
-        return OSError(errno.ENODEV if gone else number, errno.errorcode.get(number, ""))
+        return OSError(errno.ENODEV if gone else number, os.strerror(number))
 
     def _take(self) -> Records | None:
         """Give the last blocks back, and return the frames of those that are finished; None if there are none."""
@@ -318,30 +266,3 @@ class LiveCapture:
             received, dropped = statistics(self._socket)
             self._received += received
             self._dropped += dropped
-
-
-def bind_to_all(ours: socket.socket) -> None:
-    """Have a packet socket see all interfaces, as interface 0 means; Python's bind() takes names only."""
-    address = struct.pack("@HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), 0, 0, 0, 0, b"")
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.bind(ours.fileno(), address, len(address)):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-
-def open_scapy_socket(interface: str, asked: str) -> Any:
-    """Open Scapy's listening packet socket on an interface that exists; errors become CaptureError."""
-    from scapy.arch.linux import L2ListenSocket
-    from scapy.config import conf
-
-    known = conf.ifaces.data.get(interface)
-    if known is None or known.index != socket.if_nametoindex(interface):
-        conf.ifaces.reload()  # Scapy's list was made in another network namespace, or before the interface was
-    scapy_log = logging.getLogger("scapy.runtime")
-    level = scapy_log.level
-    scapy_log.setLevel(logging.ERROR)  # it warns that no layer is loaded to dissect with: none is wanted
-    try:
-        return L2ListenSocket(iface=interface, promisc=False)
-    except OSError as error:
-        raise CaptureError(interface_failure(error, asked)) from error
-    finally:
-        scapy_log.setLevel(level)
