@@ -110,6 +110,22 @@ def test_broken_options_cost_nothing_but_themselves() -> None:
     assert reader.damage == []
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_options_tell_which_way_a_frame_went(order: str) -> None:
+    """epb_flags (section 4.3.1) as Linux packet types: 0 to us, 1 broadcast, 2 multicast, 3 to others, 4 sent."""
+    expected = {0b00101: 0, 0b00001: 0, 0b01101: 1, 0b01001: 2, 0b10001: 3, 0b00010: 4, 0b00110: 4, 0b00100: 255}
+    data, comment = section(order) + interface(order=order), option(1, b"a comment", order)
+    for flags in expected:
+        said = option(2, struct.pack(order + "I", flags | 0xABCD00E0), order)
+        data += enhanced(b"abc", 3, 0, 0, order, said + option(0, b"", order))
+        data += enhanced(b"abc", 3, 0, 0, order, comment + said)
+        data += enhanced(b"abc", 3, 0, 0, order, comment) + enhanced(b"abc", 3, 0, 0, order)
+        data += enhanced(b"abc", 3, 0, 0, order, option(2, b"xx", order))  # too short to be flags
+    (block_,) = open_capture(io.BytesIO(data))
+    assert block_.packet_type is not None
+    assert block_.packet_type.tolist() == [kind for each in expected.values() for kind in (each, each, 255, 255, 255)]
+
+
 @pytest.mark.parametrize(
     ("bad", "says"),
     [

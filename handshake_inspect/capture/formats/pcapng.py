@@ -19,6 +19,7 @@ from handshake_inspect.capture.formats.pcapng_blocks import (
     MOST_BODY_OCTETS,
     Section,
     nanoseconds,
+    packet_types,
     read_interface,
     read_names,
     read_section,
@@ -26,6 +27,7 @@ from handshake_inspect.capture.formats.pcapng_blocks import (
 from handshake_inspect.capture.formats.walk import PLAIN_OCTETS, PLAUSIBLE_RECORDS, Chain, Offsets, walk
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import RecordReader, Window
+from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
 SECTION_HEADER, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, NAMES, STATISTICS, ENHANCED_PACKET = (
@@ -50,6 +52,8 @@ class Packets:
     link_type: NDArray[np.uint16]
     #: Number of its interface, counted over all sections; -1 while only one is described.
     interface: Offsets
+    #: Linux packet type, where its options tell it.
+    packet_type: NDArray[np.uint8]
 
 
 class PcapngReader(RecordReader):
@@ -213,7 +217,10 @@ class PcapngReader(RecordReader):
         begin = block + np.where(simple, SIMPLE_HEADER_OCTETS, PACKET_HEADER_OCTETS)
         before = self.section.interfaces_before
         number = np.where(before + known[chosen] > 1, before + interface[chosen], -1)
-        parts.append(Packets(begin[chosen], captured[chosen], original[chosen], time_ns, link_type, number))
+        packet_type = np.full(good, PACKET_TYPE_UNKNOWN, np.uint8)
+        parts.append(
+            Packets(begin[chosen], captured[chosen], original[chosen], time_ns, link_type, number, packet_type)
+        )
         self._note_options(begin[chosen], block[chosen] + total[chosen], interface[chosen], kind[chosen], parts)
         if good == len(block):
             return None
@@ -260,7 +267,7 @@ class PcapngReader(RecordReader):
     def _note_options(
         self, frame: Offsets, end: Offsets, interface: Offsets, kind: NDArray[np.uint32], parts: list[Packets]
     ) -> None:
-        """Note comments and drops in the options, and in the headers, of the packets that are the last of `parts`.
+        """Note what the options, and the headers, of the packets say that are the last of `parts`.
 
         Options stand between the frame, which is padded, and the length at the `end` of the block.
         """
@@ -271,6 +278,7 @@ class PcapngReader(RecordReader):
             first = self._frames + 1 + sum(len(part.offset) for part in parts[:-1])
             octets = self._window.octets
             self.section.note_options(octets, first + rows, interface[rows], begin[rows], end[rows] - 4)
+            parts[-1].packet_type[rows] = packet_types(octets, self.chain.byte_order, begin[rows], end[rows] - 4)
         if len(rows := np.flatnonzero(kind == OBSOLETE_PACKET)):
             drops = (
                 self._window.octets[frame[rows, None] + DROPS_BEFORE_FRAME].copy().view(f"{self.chain.byte_order}u2")
@@ -291,6 +299,7 @@ class PcapngReader(RecordReader):
             self.dropped = (self.dropped or 0) + lost
 
     def _records(self, parts: list[Packets], first_frame: int, count: int) -> Records:
+        packet_type = np.concatenate([part.packet_type for part in parts])
         return Records(
             buffer=self._window.octets,
             offset=np.concatenate([part.offset for part in parts]),
@@ -300,6 +309,7 @@ class PcapngReader(RecordReader):
             frame=np.arange(first_frame, first_frame + count, dtype=np.int64),
             link_type=np.concatenate([part.link_type for part in parts]),
             interface=np.concatenate([part.interface for part in parts]) if self._interfaces > 1 else None,
+            packet_type=packet_type if (packet_type != PACKET_TYPE_UNKNOWN).any() else None,
         )
 
 

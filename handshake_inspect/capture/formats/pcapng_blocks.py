@@ -17,13 +17,22 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.about import About, InterfaceAbout, text_of
 from handshake_inspect.capture.formats.walk import Offsets
+from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 
 #: Option codes of all blocks, of section headers, interface descriptions, interface statistics and packets.
 OPT_END, OPT_COMMENT = 0, 1
 SHB_HARDWARE, SHB_OS, SHB_USERAPPL = 2, 3, 4
 IF_NAME, IF_DESCRIPTION, IF_TSRESOL, IF_FILTER, IF_OS, IF_TSOFFSET, IF_HARDWARE = 2, 3, 9, 11, 12, 14, 15
 ISB_IFDROP, ISB_OSDROP = 5, 7
-EPB_DROPCOUNT = 4
+EPB_FLAGS, EPB_DROPCOUNT = 2, 4
+#: epb_flags by Linux packet type: to us, broadcast, multicast, to somebody else (seen by promiscuous mode), sent by us.
+#: Bits 0-1: 1 came in, 2 went out; bits 2-4: 1 unicast, 2 multicast, 3 broadcast, 4 promiscuous (section 4.3.1).
+FLAGS_OF_PACKET_TYPE = (1 | 1 << 2, 1 | 3 << 2, 1 | 2 << 2, 1 | 4 << 2, 2)
+#: And back, by those five bits; what came in need not say how it was addressed.
+PACKET_TYPE_OF_FLAGS = np.full(1 << 5, PACKET_TYPE_UNKNOWN, np.uint8)
+PACKET_TYPE_OF_FLAGS[1::4] = 0
+PACKET_TYPE_OF_FLAGS[2::4] = PACKET_OUTGOING
+PACKET_TYPE_OF_FLAGS[list(FLAGS_OF_PACKET_TYPE)] = range(5)
 #: Drops of an obsolete packet block that are not known.
 DROPS_UNKNOWN = 0xFFFF
 #: Records of name resolution blocks.
@@ -173,6 +182,24 @@ def options_of_packets(
         rest = options_of(octets[start : end[row]].tobytes(), order)
         found += [(row, code, value) for code, value in rest if code in wanted]
     found.sort(key=lambda one: one[0])
+    return found
+
+
+def packet_types(octets: NDArray[np.uint8], order: str, begin: Offsets, end: Offsets) -> NDArray[np.uint8]:
+    """Return the Linux packet types that the options of packets in [begin, end) tell (epb_flags).
+
+    Mostly these are the first option, if there are any.
+    """
+    found = np.full(len(begin), PACKET_TYPE_UNKNOWN, np.uint8)
+    halves = np.ndarray((len(octets) - 1,), f"{order}u2", octets, 0, (1,))
+    words = np.ndarray((len(octets) - 3,), f"{order}u4", octets, 0, (1,))
+    rows = np.flatnonzero(end - begin >= 8)
+    first = (halves[begin[rows]] == EPB_FLAGS) & (halves[begin[rows] + 2] == 4)
+    rows, others = rows[first], rows[~first]
+    found[rows] = PACKET_TYPE_OF_FLAGS[words[begin[rows] + 4] & 31]
+    for row, _, value in options_of_packets(octets, order, begin[others], end[others], (EPB_FLAGS,)):
+        if len(value) == 4:
+            found[others[row]] = PACKET_TYPE_OF_FLAGS[struct.unpack(order + "I", value)[0] & 31]
     return found
 
 

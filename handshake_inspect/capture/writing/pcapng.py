@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from handshake_inspect import __version__
 from handshake_inspect.capture.formats.pcapng import ENHANCED_PACKET, INTERFACE, SECTION_HEADER, STATISTICS
 from handshake_inspect.capture.formats.pcapng_blocks import (
+    EPB_FLAGS,
+    FLAGS_OF_PACKET_TYPE,
     IF_NAME,
     IF_TSRESOL,
     ISB_IFDROP,
@@ -36,11 +38,9 @@ UNKNOWN_LENGTH = -1
 #: Times in units of 10**-9 s.
 NANOSECONDS = bytes([9])
 ISB_IFRECV, ISB_USRDELIV = 4, 8
-EPB_FLAGS = 2
-#: epb_flags by Linux packet type: to us, broadcast, multicast, to somebody else (seen by promiscuous mode), sent by us.
-#: Bits 0-1: 1 came in, 2 went out; bits 2-4: 1 unicast, 2 multicast, 3 broadcast, 4 promiscuous (section 4.3.1).
+#: epb_flags by Linux packet type; 0: not known.
 FLAGS = np.zeros(256, np.uint32)
-FLAGS[:5] = [1 | 1 << 2, 1 | 3 << 2, 1 | 2 << 2, 1 | 4 << 2, 2]
+FLAGS[: len(FLAGS_OF_PACKET_TYPE)] = FLAGS_OF_PACKET_TYPE
 #: Name and link type.
 Interface = tuple[str, int]
 
