@@ -8,7 +8,8 @@ The events go into a tracefs *instance*, a set of buffers that no other tracing 
 so what a killed watcher left behind is known and removed by the next one. Its clock is CLOCK_MONOTONIC; what is added
 to reach the clock of a capture, CLOCK_REALTIME, is measured to some 100 ns (`ClockOffset`).
 
-The tracepoint knows no network namespace: it tells of all of them. RFC 9293 §3.3.2 names the states.
+The tracepoint knows no network namespace: it tells of all of them. So a filter in the kernel keeps to the addresses
+that concern us, or a burst of somebody else's would fill the buffers. RFC 9293 §3.3.2 names the states.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import ctypes
 import errno
 import os
 import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,9 +162,24 @@ def parse_event(monotonic_ns: int, record: bytes, fields: dict[str, Field]) -> S
     return StateEvent(monotonic_ns, fields["skaddr"].number(record), ends[0], ends[1], old, new)
 
 
+def filter_of(addresses: Collection[str]) -> str:
+    """Return a filter of the kernel's (Documentation/trace/events.rst) that lets all events of these addresses pass.
+
+    It compares four octets as a number of the host's, so an IPv4 address can be asked for, and of IPv6 the family.
+    """
+    numbers = [int.from_bytes(socket.inet_aton(each), sys.byteorder) for each in sorted(addresses) if ":" not in each]
+    tests = [f"saddr == {number} || daddr == {number}" for number in numbers]
+    if len(numbers) < len(addresses):
+        tests.append(f"family == {int(socket.AF_INET6)}")
+    return " || ".join(tests)
+
+
 @contextmanager
-def tracing() -> Iterator[StateTrace]:
-    """Switch the tracepoint on, in a private mount of tracefs, as long as the context lasts. Raises TraceError."""
+def tracing(addresses: Collection[str] = ()) -> Iterator[StateTrace]:
+    """Switch the tracepoint on, in a private mount of tracefs, as long as the context lasts. Raises TraceError.
+
+    With `addresses`, events of others need not be told.
+    """
     tracefs = mount_privately()
     remove_stale(tracefs / "instances")
     instance = tracefs / "instances" / f"{PREFIX}-{os.getpid()}-{start_of(os.getpid())}"
@@ -172,6 +189,9 @@ def tracing() -> Iterator[StateTrace]:
             stack.callback(remove, instance)
             (instance / "trace_clock").write_text("mono")
             (instance / "buffer_size_kb").write_text(str(BUFFER_KIB))
+            if addresses:
+                with contextlib.suppress(OSError):  # a kernel that cannot compare them tells of all
+                    (instance / EVENT / "filter").write_text(filter_of(addresses))
             switch = instance / EVENT / "enable"
             pipes = [open_pipe(path, stack) for path in sorted(instance.glob("per_cpu/cpu*/trace_pipe_raw"))]
             stack.callback(switch.write_text, "0")

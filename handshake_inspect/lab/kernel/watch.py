@@ -134,7 +134,7 @@ def keep_watch(
         why_sampled: str | None = "the tracepoint was not asked for"
         if trace:
             try:
-                states, why_sampled = stack.enter_context(tracing()), None
+                states, why_sampled = stack.enter_context(tracing(concern.addresses)), None
             except TraceError as error:
                 why_sampled = str(error)
         notes.add(sampler.look())

@@ -165,6 +165,33 @@ def test_what_is_faster_than_we_read_is_counted_as_lost(monkeypatch: pytest.Monk
     assert kept + lost >= 4000
 
 
+def listening_at(address: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as one:
+        one.bind((address, 0))
+        one.listen()
+
+
+@pytest.mark.parametrize("ours", ["127.77.1.9", "::1"])
+def test_a_burst_of_others_does_not_fill_the_buffers(ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracepoint, "BUFFER_KIB", 8)
+
+    def among_others() -> tuple[set[str], int, int]:
+        with tracing({ours}) as trace:
+            listening_at(ours)
+            for _ in range(2000):
+                listening_at("127.77.1.10")
+            listening_at(ours)
+            events = trace.read()
+            return {event.local.ip for event in events}, len(events), trace.lost()
+
+    addresses, told, lost = as_root(among_others)
+    if ours == "::1":  # of IPv6 all addresses, and other tests may use them
+        assert ours in addresses
+        assert not any("." in address for address in addresses)
+    else:
+        assert (addresses, told, lost) == ({ours}, 4, 0)  # each opened and closed
+
+
 def test_a_watcher_leaves_no_instance_and_one_that_was_killed_is_cleared_up() -> None:
     needs_tracepoint()
     needs_private_world()
