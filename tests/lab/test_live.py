@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import ctypes.util
 import fcntl
+import random
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -14,8 +16,9 @@ from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.live.interfaces import LINKTYPE_ETHERNET, LINKTYPE_RAW, link_type_of
 from handshake_inspect.capture.live.ring import RING_OCTETS
 from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.lab.links import attribute
 from handshake_inspect.lab.world import IFREQ, SIOCSIFFLAGS, in_private_world
-from tests.lab.privileges import as_ordinary_user, needs_private_world
+from tests.lab.privileges import as_ordinary_user, needs_private_world, require
 
 Key = tuple[int, int, int, int, int]
 
@@ -101,6 +104,51 @@ def test_the_largest_frame_of_loopback_comes_whole(bpf: str | None) -> None:
     lengths, dropped, _, _, _ = in_private_world(send_datagrams, 3, 65507, bpf)
     assert lengths == [65549] * 3
     assert dropped == 0
+
+
+def allow_big_tcp(octets: int) -> None:
+    """Let segments of so many octets go over lo, as `ip link set lo gso_max_size N gso_ipv4_max_size N` does."""
+    rtm_setlink, request_and_ack, gso_max_size, gso_ipv4_max_size = 19, 5, 41, 63
+    size = struct.pack("=I", octets)
+    body = struct.pack("=BxHiII", 0, 0, socket.if_nametoindex("lo"), 0, 0)
+    body += attribute(gso_max_size, size) + attribute(gso_ipv4_max_size, size)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
+        netlink.send(struct.pack("=IHHII", 16 + len(body), rtm_setlink, request_and_ack, 1, 0) + body)
+        (error,) = struct.unpack_from("=i", netlink.recv(4096), 16)
+    require(error == 0, f"this kernel has no BIG TCP (RTM_SETLINK: {-error})")
+
+
+def big_segments() -> tuple[int, bool, bool, int]:
+    allow_big_tcp(200_000)
+    sent, seen = random.Random(7).randbytes(4 << 20), 0
+    with LiveCapture("lo") as capture, socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        with socket.create_connection(listener.getsockname()) as client, listener.accept()[0] as server:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
+            thread = threading.Thread(target=client.sendall, args=(sent,))
+            thread.start()
+            received = b""
+            while len(received) < len(sent):
+                received += server.recv(1 << 20)
+            thread.join()
+        longest, whole, right = 0, True, True
+        for block in capture.drain():
+            whole &= bool((block.captured == block.original).all())
+            for row in range(len(block)):
+                octets = block.octets(row)
+                longest = max(longest, len(octets))
+                payload = octets[34 + (octets[46] >> 4) * 4 :] if octets[14] == 0x45 else b""
+                right &= not payload or payload in sent
+                seen += len(payload)
+        return longest, whole, right, seen - len(sent) + capture.dropped
+
+
+def test_segments_of_big_tcp_come_whole() -> None:
+    longest, whole, right, missing = in_private_world(big_segments)
+    assert longest > 65549
+    assert whole
+    assert right
+    assert missing == 0
 
 
 def test_frames_are_numbered_from_one_across_blocks() -> None:

@@ -57,9 +57,9 @@ LINK_TYPE_OF[list(LINK_TYPES)] = list(LINK_TYPES.values())
 class LiveCapture:
     """An open capture of one interface by its name, of several, or of "any": all there are and those that come later.
 
-    `bpf` is a filter in tcpdump's language (needs libpcap). `ring_octets` is the memory in which frames wait for us; it
-    becomes smaller where the kernel has not so much. Frames queue from the moment the object exists. Use it as a
-    context manager, or call `close()`.
+    `bpf` is a filter in tcpdump's language (needs libpcap). `ring_octets` is the memory in which frames wait for us,
+    half of what is free at most; it becomes smaller where the kernel has not so much. Frames queue from the moment the
+    object exists. Use it as a context manager, or call `close()`.
     """
 
     def __init__(

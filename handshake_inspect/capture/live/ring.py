@@ -20,6 +20,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import mmap
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -94,7 +95,8 @@ class Ring:
     def __init__(self, ours: socket.socket, octets: int) -> None:
         ours.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
         ours.setsockopt(SOL_PACKET, PACKET_RESERVE, VLAN_TAG_OCTETS)
-        self._blocks = allocate(ours, max(octets // BLOCK_OCTETS, FEWEST_BLOCKS))
+        most = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE // 2  # the kernel would take all there is
+        self._blocks = allocate(ours, max(min(octets, most) // BLOCK_OCTETS, FEWEST_BLOCKS))
         self._memory = mmap.mmap(ours.fileno(), self._blocks * BLOCK_OCTETS)
         self._octets = np.frombuffer(self._memory, np.uint8)
         #: The block from which we go on, and how many before it are still ours.
