@@ -31,7 +31,7 @@ class Records:
     frame: NDArray[np.int64]
     #: Link type (LINKTYPE_ value) of each frame's interface.
     link_type: NDArray[np.uint16]
-    #: Linux packet type per frame where the source knows it (a live socket); 255 = not said.
+    #: Linux packet type per frame where the source knows it (a live socket, pcapng); 255 = not said.
     packet_type: NDArray[np.uint8] | None = None
     #: Which interface captured each frame: its number over all sections of a file, from 0 as they are described; -1
     #: while only one is. None: all -1.

@@ -73,7 +73,7 @@ def test_the_first_syn_is_never_lost_and_each_segment_is_seen_once(address: str)
 
 
 def send_datagrams(
-    count: int, octets: int, bpf: str | None = None, ring_octets: int = RING_OCTETS
+    count: int, octets: int, bpf: str | None = None, ring_octets: int = RING_OCTETS, interface: str = "lo"
 ) -> tuple[list[int], int, int, list[int], int]:
     with (
         LiveCapture("lo", ring_octets=ring_octets) as capture,
@@ -96,6 +96,7 @@ def send_datagrams(
             lengths.extend(block.captured.tolist())
             frames.extend(block.frame.tolist())
         first = capture.dropped
+        assert capture.received == capture.packets + capture.dropped
         return lengths, first, capture.dropped, frames, capture.packets
 
 
@@ -158,8 +159,11 @@ def test_frames_are_numbered_from_one_across_blocks() -> None:
     assert frames == list(range(1, 301))
 
 
-def test_drops_are_counted_exactly_and_add_up() -> None:
-    lengths, dropped, again, _, _ = in_private_world(send_datagrams, 3000, 1000, ring_octets=1 << 20)
+@pytest.mark.parametrize("interface", ["lo", "any"])
+@pytest.mark.parametrize("bpf", [None, "udp"])
+def test_drops_are_counted_exactly_and_add_up(interface: str, bpf: str | None) -> None:
+    """What the filter refuses is no drop: the leaving copies on lo."""
+    lengths, dropped, again, _, _ = in_private_world(send_datagrams, 3000, 1000, bpf, 1 << 20, interface)
     assert dropped > 0
     assert again == dropped
     assert len(lengths) + dropped == 3000

@@ -192,6 +192,38 @@ def test_a_named_interface_must_be_readable_there_and_up() -> None:
         in_private_world(lambda: LiveCapture(["lo", "nope0"]).close())
 
 
+def promiscuity(interface: str) -> int:
+    """How many sockets want the frames that are for others (IFLA_PROMISCUITY of rtnetlink(7))."""
+    rtm_getlink, request, ifla_promiscuity = 18, 1, 30
+    body = struct.pack("=BxHiII", 0, 0, socket.if_nametoindex(interface), 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
+        netlink.send(struct.pack("=IHHII", 16 + len(body), rtm_getlink, request, 1, 0) + body)
+        answer = netlink.recv(1 << 16)
+    at = 32
+    while at < len(answer):
+        length, kind = struct.unpack_from("=HH", answer, at)
+        if kind == ifla_promiscuity:
+            return int(struct.unpack_from("=I", answer, at + 4)[0])
+        at += length + 3 & ~3
+    raise AssertionError("the kernel does not tell")
+
+
+def promiscuities(asked: list[str], promiscuous: bool) -> tuple[list[int], list[int]]:
+    """Of lo, a0 and b0, during a capture and after it."""
+    pair_of_interfaces("a0", "b0")
+    with LiveCapture(asked, promiscuous=promiscuous):
+        during = [promiscuity(name) for name in ("lo", "a0", "b0")]
+    return during, [promiscuity(name) for name in ("lo", "a0", "b0")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "during"), [(["b0"], [0, 0, 1]), (["a0", "b0"], [0, 1, 1]), (["any"], [1, 1, 1])], ids=str
+)
+def test_frames_for_others_are_wanted_while_the_capture_is_open(asked: list[str], during: list[int]) -> None:
+    assert in_private_world(promiscuities, asked, True) == (during, [0, 0, 0])
+    assert in_private_world(promiscuities, asked, False) == ([0, 0, 0], [0, 0, 0])
+
+
 # --- filters ---------------------------------------------------------------------------------------------------------
 
 FRAMES = {

@@ -39,6 +39,7 @@ class Wanted:
     is_any: bool
     #: A filter in tcpdump's language.
     bpf: str | None
+    #: Also frames that are for other hosts; of "any" on the interfaces of now.
     promiscuous: bool
     ring_octets: int
 
@@ -94,10 +95,9 @@ def set_up(ours: socket.socket, wanted: Wanted) -> Ring:
     ring = Ring(ours, wanted.ring_octets)
     if not wanted.is_one:
         bind_to_all(ours)
-    if wanted.promiscuous and not wanted.is_any:
-        for one in wanted.interfaces:
-            request = struct.pack("@iHH8s", one.index, PACKET_MR_PROMISC, 0, b"")
-            ours.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
+    for one in wanted.interfaces if wanted.promiscuous else ():
+        request = struct.pack("@iHH8s", one.index, PACKET_MR_PROMISC, 0, b"")
+        ours.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, request)
     if not wanted.is_any and all(one.type == ARPHRD_LOOPBACK for one in wanted.interfaces):
         ignore_outgoing(ours)
     statistics(ours)  # what came before the filter refused it
