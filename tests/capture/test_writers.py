@@ -298,6 +298,31 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
             open_writer(tmp_path / "none" / "x.pcapng", INTERFACES, rotation=rotation)
 
 
+@pytest.mark.parametrize("suffix", ["pcapng", "pcap"])
+def test_a_rotation_that_cannot_go_on_is_one_line_and_its_files_can_be_read(tmp_path: Path, suffix: str) -> None:
+    folder, moved = tmp_path / "before", tmp_path / "after"
+    folder.mkdir()
+    writer = open_writer(folder / f"x.{suffix}", INTERFACES[:1], rotation=Rotation(octets_max=3000))
+    with (
+        pytest.raises(CaptureError, match=r"/x_00002_\d{14}\.\w+: cannot be written: No such file or directory$"),
+        writer,
+    ):
+        folder.rename(moved)
+        writer.write(records_of([frame(100, number) for number in range(40)]))
+    (kept,) = moved.iterdir()
+    assert len(read_back(kept)) > 10
+
+
+def test_a_file_that_cannot_be_removed_is_one_line(tmp_path: Path) -> None:
+    rotation = Rotation(octets_max=3000, files_max=1)
+    with open_writer(tmp_path / "x.pcapng", INTERFACES[:1], rotation=rotation) as writer:
+        (oldest,) = tmp_path.iterdir()
+        oldest.unlink()
+        oldest.mkdir()
+        with pytest.raises(CaptureError, match=r"/x_00001_\d{14}\.pcapng: cannot be removed: Is a directory$"):
+            writer.write(records_of([frame(100, number) for number in range(40)]))
+
+
 def test_fifty_thousand_frames_cost_little() -> None:
     one = records_of([frame(70, number) for number in range(50_000)])
     began = time.process_time()

@@ -63,15 +63,18 @@ def program_for(interfaces: Sequence[Interface], bpf: str | None, *, is_any: boo
     """Return the program that keeps what is wanted of these interfaces, or of any. Raises CaptureError."""
     kept = dict.fromkeys(LINK_TYPES.values(), ACCEPT)
     if bpf is not None:
-        for link_type, interface in {one.link_type: one for one in reversed(interfaces)}.items():
-            kept[link_type] = compiled(bpf, link_type, interface)
-        for link_type in kept if is_any else ():
-            kept[link_type] = compiled_or_refused(bpf, link_type) if kept[link_type] is ACCEPT else kept[link_type]
+        there = {one.link_type: one for one in reversed(interfaces)}
+        for link_type in kept:
+            if link_type in there:
+                kept[link_type] = compiled(bpf, link_type, there[link_type])
+            elif is_any:
+                kept[link_type] = compiled_or_refused(bpf, link_type)
     program = by_type(kept)
     if not is_any and len(interfaces) > 1:
         program = switch(INTERFACE_INDEX, [(one.index, 0) for one in interfaces], REFUSE, program)
     if len(program) > MOST_INSTRUCTIONS:
-        raise CaptureError(f"the filter {bpf!r} is too long: {len(program)} instructions; the kernel takes 4096")
+        most = f"{len(program)} instructions; the kernel takes {MOST_INSTRUCTIONS}"
+        raise CaptureError(f"the filter {bpf!r} is too long: {most}")
     return program
 
 

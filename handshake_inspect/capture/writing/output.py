@@ -31,8 +31,8 @@ class Output:
         self.name = os.fspath(cast(str, target)) if self._owned else str(getattr(target, "name", "(file object)"))
         #: How much was put.
         self.octets = 0
-        #: It could not be written once: nothing more will be.
-        self.has_failed = False
+        #: It is closed, or could not be written once: nothing more will be.
+        self.is_over = False
         try:
             self._file = Path(cast(str, target)).open("wb", buffering=0) if self._owned else cast(Any, target)  # noqa: SIM115
         except OSError as error:
@@ -48,7 +48,7 @@ class Output:
             if not self._owned:
                 self._file.flush()
         except OSError as error:
-            self.has_failed = True
+            self.is_over = True
             if self._owned:
                 with contextlib.suppress(OSError):  # a pipe or a device cannot be cut
                     self._file.truncate(self.octets)
@@ -59,6 +59,7 @@ class Output:
 
     def close(self) -> None:
         """Close the file, if it was opened here."""
+        self.is_over = True
         if self._owned:
             try:
                 self._file.close()

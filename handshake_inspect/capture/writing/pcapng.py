@@ -80,7 +80,7 @@ class PcapngWriter(FileWriter):
     def close(self) -> None:
         """Write the statistics of all interfaces, and close the file if it was opened here."""
         try:
-            if not self._output.has_failed:
+            if not self._output.is_over:
                 self._output.put(b"".join(map(self._statistics, range(len(self._captured)))))
         finally:
             self._output.close()

@@ -94,6 +94,7 @@ class RotatingWriter(CaptureWriter):
             self._file.write(part_of(records, slice(start, until)), left[:fitting] - start)
             self._file.close()
             self._file = self._begin(datetime.fromtimestamp(int(records.time_ns[until]) / 1e9))
+            self._remove_oldest()
             left, start = left[fitting:], until
             self.count += fitting
         self._file.write(part_of(records, slice(start, None)), left - start)
@@ -119,19 +120,22 @@ class RotatingWriter(CaptureWriter):
         return max(fitting, 1) if is_empty else fitting
 
     def _begin(self, begins: datetime) -> FileWriter:
-        """Open the next file, and remove the oldest if there are too many."""
+        """Open the next file."""
         self._begun += 1
         name = f"{self._target.stem}_{self._begun:05d}_{begins:%Y%m%d%H%M%S}{self._target.suffix}"
         path = self._target.with_name(name)
         writer = file_writer(path, self._interfaces, self._dropped_since)
         self.paths.append(path)
+        return writer
+
+    def _remove_oldest(self) -> None:
+        """Remove the files that are too many."""
         while self._rotation.files_max is not None and len(self.paths) > self._rotation.files_max:
             oldest = self.paths.pop(0)
             try:
                 oldest.unlink(missing_ok=True)
             except OSError as error:
                 raise CaptureError(f"{oldest}: cannot be removed: {error.strerror or error}") from None
-        return writer
 
     def _dropped_since(self) -> int:
         """Return the frames lost since the last file was asked for them."""
