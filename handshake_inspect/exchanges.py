@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.connection import End, Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
 from handshake_inspect.connections.copies import shown_again
-from handshake_inspect.connections.duplicates import is_loopback
 from handshake_inspect.connections.quotes import copies_of
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
 from handshake_inspect.tcp.icmp import words
@@ -101,14 +100,14 @@ def find_exchanges(datagrams: DatagramTable, errors: IcmpErrorTable, names: Name
     rows_quoting = np.flatnonzero(errors["protocol"] == UDP)
     quoted = errors.take(rows_quoting)
     known = len(conversations)
-    loopback = is_loopback(conversations.keys)
+    loopback = conversations.loopback
     sent = datagrams.columns | {"conversation": numbers, "from_higher": from_higher}
     is_copy = np.zeros(len(datagrams), np.bool_)
     is_copy[shown_again(sent, SAME_DATAGRAM, datagrams["ip_id"] != 0, loopback)] = True
     error_keys, error_from_higher = keys_of(quoted)
     error_numbers = conversations.number(error_keys)
     quoting = quoted.columns | {"conversation": error_numbers, "from_higher": error_from_higher}
-    kept = np.delete(np.arange(len(quoted)), copies_of(quoting, is_loopback(conversations.keys)))
+    kept = np.delete(np.arange(len(quoted)), copies_of(quoting, conversations.loopback))
     quoted, error_numbers, rows_quoting = quoted.take(kept), error_numbers[kept], rows_quoting[kept]
     groups = zip(_groups(numbers, known), _groups(error_numbers, known), strict=True)
     first = {int(rows[0]): (rows, errors_of) for rows, errors_of in groups}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,12 +17,17 @@ from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source, sourc
 from handshake_inspect.capture.merge import Feed, Merge
 from handshake_inspect.capture.order import INTERFACES_NS, Disorder
 from handshake_inspect.capture.records import CaptureError, Damage, Records
-from handshake_inspect.connections.analysis import Analysis, FoldedError
+from handshake_inspect.connections.analysis import Analysis, Decided, FoldedError, Seen
 from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
+from handshake_inspect.connections.going import Going
+from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
+
+#: How many streams are made ready for `steps` at once, if they have no more segments than that.
+AHEAD, AHEAD_SEGMENTS = 100, 20_000
 
 
 @dataclass
@@ -61,16 +66,18 @@ class Inspection:
     damage: list[Damage]
     #: Frames that hold neither a segment nor a datagram, counted by kind.
     unread: Counter[str] = field(default_factory=Counter)
+    #: What is not listed any more, of a capture that did not end; nothing of a file.
+    let_go: LetGo = field(default_factory=LetGo)
     _inspector: Inspector | None = None
 
     def steps(self, stream: int) -> tuple[Step, ...]:
         """Return every segment of connection `stream`, with both states after it and the arithmetic."""
-        if self._inspector is None or not 0 <= stream < len(self.connections):
+        if self._inspector is None or stream not in self.connections.streams:
             raise IndexError(f"there is no stream {stream}: the inspection has {len(self.connections)}")
         steps = self._inspector.steps(self.connections, stream)
         if not any(one.about.frame_comments for one in self.captures):
             return steps
-        home = self.connections[stream].capture
+        home = self._connection(stream).capture
         return tuple(replace(step, comments=self._comments(step.frame, home)) for step in steps)
 
     def _comments(self, frame: Frame, home: str) -> tuple[str, ...]:
@@ -91,17 +98,17 @@ class Inspection:
     @property
     def copies(self) -> Counter[str]:
         """The same by what shows a segment again: "loopback", "mirror", "router", "elsewhere" (another capture)."""
-        return self.connections.verdicts.copies
+        return self.connections.verdicts.copies + self.let_go.copies
 
     @property
     def one_sided(self) -> int:
         """Connections of which one end was not captured, though the other end's numbers prove that it spoke."""
-        return int(np.count_nonzero(self.connections.verdicts.table["one_sided"]))
+        return int(np.count_nonzero(self.connections.verdicts.table["one_sided"])) + self.let_go.one_sided
 
     @property
     def unmatched_icmp_errors(self) -> int:
         """ICMP errors that quote a TCP segment of no connection here."""
-        return self.connections.verdicts.unmatched_errors
+        return self.connections.verdicts.unmatched_errors + self.let_go.unmatched_errors
 
     @property
     def icmp_error_copies(self) -> int:
@@ -110,22 +117,32 @@ class Inspection:
 
     def with_steps(self, stream: int) -> Connection:
         """Return connection `stream` with its `steps` filled in."""
-        return replace(self.connections[stream], steps=self.steps(stream))
+        return replace(self._connection(stream), steps=self.steps(stream))
+
+    def _connection(self, stream: int) -> Connection:
+        return next(self.connections.of_streams(np.array([stream])))
 
 
 class Inspector:
     """Takes captures block by block, and says at any time what they show so far.
 
-    `inspect()` feeds it files; a live capture feeds it small blocks and asks again for what has changed.
+    `inspect()` feeds it files. A live capture feeds it small blocks, asks what is new with each (`update`), and lets go
+    what is over (`go_on`), as `leaving` says.
     """
 
     def __init__(
-        self, *, profile: str = "linux", fold: bool = True, names: Names | None = None, only: KeyTable | None = None
+        self,
+        *,
+        profile: str = "linux",
+        fold: bool = True,
+        names: Names | None = None,
+        only: KeyTable | None = None,
+        leaving: Leaving | None = None,
     ) -> None:
         self.names = names or Names()
         self.captures: list[CaptureSummary] = []
         self.unread: Counter[str] = Counter()
-        self.analysis = Analysis(self.names, fold=fold, only=only)
+        self.analysis = Analysis(self.names, fold=fold, only=only) if leaving is None else Going(self.names, leaving)
         #: What each capture was read from, if it can be read again.
         self._sources: list[Input | None] = []
         self._damage: dict[int, list[Damage]] = {}
@@ -135,6 +152,8 @@ class Inspector:
         self._link_types: dict[int, set[int]] = {}
         self._datagrams: list[DatagramTable] = []
         self._icmp_errors: list[IcmpErrorTable] = []
+        #: Conversations that are ready for `steps`.
+        self._ahead: tuple[Connections, set[int], Decided] | None = None
 
     def begin_capture(self, name: str, format_: str, source: Input | None = None) -> int:
         """Begin another file or interface. Returns its number. `source`: what it can be read from again."""
@@ -253,10 +272,11 @@ class Inspector:
         captures = [summary.name for summary in self.captures]
         return Inspection(
             captures=self.captures,
-            connections=Connections(self.analysis.verdicts(), self.analysis.keys, self.names, captures, self._profile),
+            connections=self.analysis.connections(self.analysis.verdicts(), captures, self._profile),
             exchanges=LazyExchanges(self._datagrams, self._icmp_errors, self.names, captures),
             damage=self.damage,
             unread=sum((one.reassembler.unread() for one in self._decoders.values()), self.unread),
+            let_go=replace(self.analysis.let_go) if isinstance(self.analysis, Going) else LetGo(),
             _inspector=self,
         )
 
@@ -265,22 +285,45 @@ class Inspector:
 
         Raises `CaptureError` if that is needed and not possible.
         """
-        conversation, place = self.analysis.place(connections, stream)
+        table = connections.verdicts.table
+        row = int(connections.rows_of(np.array([stream]))[0])
+        conversation = int(table["conversation"][row])
+        place = row - int(np.searchsorted(table["conversation"], conversation))
+        decided = self._decided(connections, stream, conversation)
+        first = int(np.searchsorted(decided.part.conversation, conversation))
         try:
-            return self.analysis.steps(conversation, place, connections.captures)
+            return decided.steps(first + place, connections.captures, self.names)
         except FoldedError:
-            return self._read_again(conversation).analysis.steps(0, place, connections.captures)
+            again = self._read_again(conversation)
+            return again.analysis.described(np.zeros(1, np.int64)).steps(place, connections.captures, self.names)
 
-    def conversations_of(self, segments: SegmentTable | IcmpErrorTable) -> list[int]:
-        """Return the numbers of the conversations that these segments belong to, or are quoted of."""
-        numbers: list[int] = np.unique(self.analysis.gathering.conversations.number(keys_of(segments)[0])).tolist()
-        return numbers
+    def _decided(self, connections: Connections, stream: int, conversation: int) -> Decided:
+        """Decide a conversation, and those of the next streams with it: whoever asks for one often asks for all."""
+        if self._ahead is None or self._ahead[0] is not connections or conversation not in self._ahead[1]:
+            place = int(np.searchsorted(connections.streams, stream))
+            rows = connections.rows_of(connections.streams[place : place + AHEAD])
+            table = connections.verdicts.table
+            kept = np.cumsum(table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]) <= AHEAD_SEGMENTS
+            kept[0] = True
+            conversations = np.unique(table["conversation"][rows[kept]]).astype(np.int64)
+            self._ahead = connections, set(conversations.tolist()), self.analysis.described(conversations)
+        return self._ahead[2]
 
-    def conversation(
-        self, number: int, begin: Mapping[int, int] | None = None
-    ) -> list[tuple[Connection, tuple[Step, ...]]]:
-        """Return the connections of one conversation so far, with their steps; `begin` says how many are known."""
-        return self.analysis.conversation(number, [summary.name for summary in self.captures], begin)
+    def conversations_of(self, segments: SegmentTable | IcmpErrorTable) -> NDArray[np.int64]:
+        """Return the numbers of the conversations that these segments belong to, or are quoted of, each once."""
+        return np.unique(self.analysis.gathering.conversations.number(keys_of(segments)[0]))
+
+    def update(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> list[Seen]:
+        """Describe these segments and ICMP errors about TCP, which the last blocks brought, in order of time.
+
+        Each comes with its connection as it is now. Of segments that were let go or folded since nothing is said.
+        """
+        return self.analysis.update(segments, icmp_errors, [summary.name for summary in self.captures])
+
+    def go_on(self) -> None:
+        """Let go what is over, where `leaving` says so; call it when a block was described."""
+        if isinstance(self.analysis, Going):
+            self.analysis.go_on(max((one.last_ns or 0 for one in self.captures), default=0))
 
     def _read_again(self, conversation: int) -> Inspector:
         """Read the captures again, keeping every segment of one conversation."""

@@ -60,6 +60,11 @@ class Table:
         return type(self)({name: column[rows] for name, column in self.columns.items()})
 
 
+def frame_numbers(capture: Column, frame: Column) -> Column:
+    """Put capture and frame of rows into one number each, which sorts by capture."""
+    return capture.astype(np.int64) << 32 | frame
+
+
 class Growing:
     """Rows of a table that grows in place.
 

@@ -39,10 +39,10 @@ WRITING = ["output", "pcap", "pcapng", "rotation"]
 LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "privileges"]
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
 CONNECTIONS = [
-    "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "split", "moments", "numbers",
-    "resets", "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds", "zeek_reach",
-    "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "verdict", "model", "flat", "zeek_uid",
-    "conn_log", "repeats", "steps", "analysis",
+    "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "split", "moments",
+    "numbers", "resets", "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds",
+    "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "verdict", "model",
+    "flat", "zeek_uid", "conn_log", "repeats", "steps", "analysis", "streams", "leaving", "going",
 ]  # fmt: skip
 KERNEL = [
     "sock_diag", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation", "association",

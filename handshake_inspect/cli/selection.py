@@ -63,9 +63,9 @@ class Selection:
         if self.streams:
             named = np.zeros(len(connections), np.bool_)
             for one in self.streams:
-                named[one.first : None if one.last is None else one.last + 1] = True
+                named |= _named(connections.streams, one)
             chosen &= named
-        return np.flatnonzero(chosen)
+        return connections.streams[chosen]
 
     def _has_ends(self, keys: KeyTable) -> Mask:
         chosen = np.ones(len(keys), np.bool_)
@@ -102,7 +102,15 @@ class Selection:
 
     def absent(self, inspection: Inspection) -> tuple[StreamRange, ...]:
         """Return what was asked for by number and is not there."""
-        return tuple(one for one in self.streams if one.first >= len(inspection.connections))
+        streams = inspection.connections.streams
+        return tuple(one for one in self.streams if not _named(streams, one).any())
+
+
+def _named(streams: NDArray[np.int64], wanted: StreamRange) -> Mask:
+    """Say of each stream whether it lies in a range."""
+    last = np.iinfo(np.int64).max if wanted.last is None else wanted.last
+    named: Mask = (streams >= wanted.first) & (streams <= last)
+    return named
 
 
 def _touches(keys: KeyTable, network: Network) -> Mask:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,9 @@ from handshake_inspect.capture.records import Records
 from handshake_inspect.capture.writing.output import CaptureWriter
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.output import terminal_width, write, write_lines
+from handshake_inspect.connections.analysis import Seen
 from handshake_inspect.connections.connection import Connection, IcmpError, Step
+from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import IcmpErrorTable, SegmentTable
 from handshake_inspect.views.segment_line import fitted_lines, segment_line
@@ -24,8 +25,6 @@ from handshake_inspect.views.words import counted
 if TYPE_CHECKING:
     from rich.text import Text
 
-#: What is printed: a segment of a connection, or an ICMP error about it.
-Seen = tuple[Connection, Step | IcmpError]
 #: A mask over the rows of a table.
 Rows = NDArray[np.bool_]
 TCP = 6
@@ -48,13 +47,9 @@ class Watch:
         self.shown = 0
         #: Segments that came too fast to be printed one by one.
         self.passed_over = 0
-        #: Per conversation: how many segments of each of its connections need not be described again.
-        self._printed: dict[int, dict[int, int]] = {}
-        #: Number of each connection, in the order in which they were printed.
-        self._streams: dict[tuple[int, int], int] = {}
         #: Streams of which a segment was printed.
         self._announced: set[int] = set()
-        self._inspector = Inspector(fold=False)
+        self._inspector = Inspector(leaving=Leaving())
         self._number = self._inspector.begin_capture(capture.interface, "live")
 
     def run(self, interruption: Interruption, duration: float | None) -> None:
@@ -87,18 +82,16 @@ class Watch:
         if self.writer is not None:
             self.keep(self.writer, block, frames)
         if not len(frames):
+            self._inspector.go_on()
             return
-        conversations = self._conversations_of(segments, errors)
-        if hurry or len(frames) > MOST_SEGMENTS or len(conversations) > MOST_CONVERSATIONS:
-            self._pass_over(len(segments), len(conversations))
-            return
-        new = self._as_many_as_asked_for(self.new_lines(conversations, set(frames.tolist())))
-        write_lines(line for connection, step in new for line in self.lines(connection, step))
-
-    def _conversations_of(self, segments: SegmentTable, errors: IcmpErrorTable) -> list[int]:
-        """Return the conversations of segments, and of those that errors quote."""
-        found = self._inspector.conversations_of(segments)
-        return sorted({*found, *self._inspector.conversations_of(errors)}) if len(errors) else found
+        of = self._inspector.conversations_of
+        conversations = len(np.union1d(of(segments), of(errors)))
+        if hurry or len(frames) > MOST_SEGMENTS or conversations > MOST_CONVERSATIONS:
+            self._pass_over(len(segments), conversations)
+        else:
+            new = self._as_many_as_asked_for(self._inspector.update(segments, errors))
+            write_lines(line for connection, step in new for line in self.lines(connection, step))
+        self._inspector.go_on()
 
     def _as_many_as_asked_for(self, new: list[Seen]) -> list[Seen]:
         """Count segments, and leave out what comes after the last one."""
@@ -126,19 +119,6 @@ class Watch:
         else:
             yield from fitted_lines(connection, step, width, first=connection.stream not in self._announced)
         self._announced.add(connection.stream)
-
-    def new_lines(self, conversations: list[int], frames: set[int]) -> list[Seen]:
-        """Return the segments and the ICMP errors in these frames, in the order in which they were captured."""
-        found: list[Seen] = []
-        for number in conversations:
-            known = self._printed.setdefault(number, {})
-            for place, (connection, steps) in enumerate(self._inspector.conversation(number, known)):
-                stream = self._streams.setdefault((number, place), len(self._streams))
-                known[place] = known.get(place, 0) + len(steps)
-                numbered = replace(connection, stream=stream)
-                new: list[Step | IcmpError] = [*steps, *connection.icmp_errors]
-                found += [(numbered, step) for step in new if step.frame in frames]
-        return sorted(found, key=lambda item: item[1].time_ns)
 
     def keep(self, writer: CaptureWriter, block: Records, numbers: NDArray[np.uint32]) -> None:
         """Save frames of a block, whose buffer will be used again; the file is whole after each block."""

@@ -8,6 +8,7 @@ The modules, in the order in which data flows:
 - `compact`: folds the segments that cannot change an answer.
 - `gather`: keeps what is left until the end, and hands it out by conversation.
 - `quotes`: ICMP errors -> the connections whose segments they quote.
+- `reuse`: sockets that are used again in the ordinary way, for `split`.
 - `split`: pairs of sockets -> connections, with roles and relative numbers.
 - `rows`: the rows of whole connections, which the rest reads.
 - `moments`, `numbers`, `resets`: when something happened, who acknowledged what, what each RST is worth.
@@ -25,6 +26,8 @@ The modules, in the order in which data flows:
 - `repeats`: which segments bring nothing that was not captured before.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
 - `analysis`: all of this wired up, for `inspection`.
+- `streams`, `leaving`, `going`: the same for a capture that does not end: numbers for good, who may leave when, and
+  the rounds in which they do.
 - `connection`: what comes out: plain data about one connection.
 
 Imports flow one way too, with `connection` first and what `compact` asks of `events` before `gather`: the order is in

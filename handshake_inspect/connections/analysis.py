@@ -5,15 +5,16 @@ Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.answers import Verdicts, together
-from handshake_inspect.connections.connection import Connection, Frame, Step, SynOptions
+from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
 from handshake_inspect.connections.conversations import KeyTable, keys_of
+from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections, syn_options
 from handshake_inspect.connections.packets import KINDS
@@ -21,8 +22,13 @@ from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
 from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.steps import steps_of
 from handshake_inspect.connections.verdict import decide
-from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable
+from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
 from handshake_inspect.tcp.options import parse
+
+Rows = NDArray[np.int64]
+
+#: A connection, and one of its segments or an ICMP error about it.
+Seen = tuple[Connection, Step | IcmpError]
 
 
 class FoldedError(Exception):
@@ -32,111 +38,140 @@ class FoldedError(Exception):
 class Analysis:
     """Everything known about the TCP connections of a run; with `only`, of one conversation of it."""
 
-    def __init__(self, names: Names, *, fold: bool = True, only: KeyTable | None = None) -> None:
-        self._names = names
+    def __init__(
+        self, names: Names, *, fold: bool = True, only: KeyTable | None = None, gathering: Gathering | None = None
+    ) -> None:
+        self.names = names
         self._only = only
-        self.gathering = Gathering(fold=fold)
-        self._quotes = Quotes()
+        self.gathering = gathering or Gathering(fold=fold)
+        self.quotes = Quotes()
+        self._fast_open = np.zeros(0, np.bool_)
 
     @property
     def keys(self) -> KeyTable:
         """The key of each conversation."""
         return self.gathering.conversations.keys
 
-    def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> NDArray[np.int64]:
-        """Take a block. Returns the conversation of each segment."""
+    def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
+        """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
         if self._only is not None:
             segments = segments.take(_has_key(segments, self._only))
             icmp_errors = icmp_errors.take(_has_key(icmp_errors, self._only))
-        numbers = self.gathering.add(segments)
-        if len(icmp_errors):
-            self._quotes.add(icmp_errors, self.gathering.conversations)
-        return numbers
+        return self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
 
     def verdicts(self) -> Verdicts:
         """Decide everything about all connections seen so far."""
-        total = together(self._decide(stored)[0] for stored in self.gathering.partitions())
+        total = together(self.decide(stored).verdicts for stored in self.gathering.partitions())
         if self.gathering.look_different_together:
-            total = together(self._decide(stored)[0] for stored in self.gathering.reconsidered())
-        if self._quotes:
-            errors = self._quotes.all(self.gathering.conversations)
+            total = together(self.decide(stored).verdicts for stored in self.gathering.reconsidered())
+        if self.quotes:
+            errors = self.quotes.all(self.gathering.conversations)
             total.unmatched_errors = len(errors) - len(total.icmp_errors)
-            total.error_copies = self._quotes.copies
+            total.error_copies = self.quotes.copies
         return total
 
-    def _decide(self, stored: StoredRows) -> tuple[Verdicts, Split]:
-        part = split(stored, self.gathering.is_self())
-        verdicts, _ = decide(part, stored["encapsulation"], self._fast_open(), self._joined(part))
+    def decide(self, stored: StoredRows) -> Decided:
+        """Decide everything about some whole conversations."""
+        part = split(stored, self.gathering.conversations.is_self)
+        joined = QuoteTable.empty()
+        if self.quotes and len(part.conversation):
+            first, last = int(part.conversation[0]), int(part.conversation[-1])
+            joined = join(self.quotes.of(first, last, self.gathering.conversations), part)
+        verdicts, events = decide(part, stored["encapsulation"], self._have_fast_open(), joined)
         verdicts.copies.update({kind: int(stored[f"copies_{kind}"].sum()) for kind in KINDS})
-        return verdicts, part
+        return Decided(stored, part, events, verdicts)
 
-    def _fast_open(self) -> NDArray[np.bool_]:
+    def _have_fast_open(self) -> NDArray[np.bool_]:
         """Say of each option list whether it has the Fast Open option."""
-        lists = self._names.options.values
-        return np.array([parse(octets).fast_open_cookie is not None for octets in lists], np.bool_)
+        new = self.names.options.values[len(self._fast_open) :]
+        if new:
+            has = np.array([parse(octets).fast_open_cookie is not None for octets in new], np.bool_)
+            self._fast_open = np.append(self._fast_open, has)
+        return self._fast_open
 
-    def _joined(self, part: Split) -> QuoteTable:
-        """Return the ICMP errors that quote a segment of these connections."""
-        if not self._quotes or not len(part.conversation):
-            return QuoteTable.empty()
-        first, last = int(part.conversation[0]), int(part.conversation[-1])
-        return join(self._quotes.of(first, last, self.gathering.conversations), part)
+    def described(self, conversations: Rows) -> Decided:
+        """Decide everything about these conversations, to have some of their connections described."""
+        return self.decide(self.gathering.rows_of(conversations))
 
-    def place(self, connections: Connections, stream: int) -> tuple[int, int]:
-        """Return the conversation of a stream, and which of its connections the stream is, from 0."""
-        conversation = connections.verdicts.table["conversation"]
-        row = connections.row_of_stream(stream)
-        return int(conversation[row]), row - int(np.searchsorted(conversation, conversation[row]))
-
-    def steps(self, conversation: int, place: int, captures: list[str]) -> tuple[Step, ...]:
-        """Describe every segment of one connection: the engine runs again, on its rows alone.
-
-        Raises `FoldedError` if some of them were folded.
-        """
-        stored = self.gathering.conversation(conversation)
-        if stored["folded_segments"].any():
-            raise FoldedError
-        whole = split(stored, self.gathering.is_self())
-        one = stored.take(slice(int(whole.rows.start[place]), int(whole.rows.start[place + 1])))
-        return self._describe(whole, place, one, self._joined(whole), captures)[1]
-
-    def conversation(
-        self, number: int, captures: list[str], begin: Mapping[int, int] | None = None
-    ) -> list[tuple[Connection, tuple[Step, ...]]]:
-        """Return every connection of one conversation with its steps; streams are counted within it.
-
-        `begin`: how many steps of which connection to leave out, because they are known.
-        """
-        stored = self.gathering.conversation(number)
+    def update(self, segments: SegmentTable, icmp_errors: IcmpErrorTable, captures: list[str]) -> list[Seen]:
+        """Describe these segments and ICMP errors, all of which were added, in order of time."""
+        conversations = self.gathering.conversations
+        numbers = [conversations.number(keys_of(table)[0]) for table in (segments, icmp_errors)]
+        stored = self.gathering.rows_of(np.unique(np.concatenate(numbers)))
         if not len(stored):
-            return []  # only an ICMP error is known of it
-        whole = split(stored, self.gathering.is_self())
-        joined = self._joined(whole)
-        start = whole.rows.start.tolist()
-        found = []
-        for place in range(whole.rows.connections):
-            one = stored.take(slice(start[place], start[place + 1]))
-            verdicts, steps = self._describe(whole, place, one, joined, captures, (begin or {}).get(place, 0))
-            connection = Connections(verdicts, self.keys, self._names, captures)[0]
-            found.append((replace(connection, stream=place), steps))
-        return found
+            return []  # nothing but an ICMP error is known
+        decided = self.decide(stored)
+        connections = self.connections(decided.verdicts, captures)
+        errors = decided.verdicts.icmp_errors
+        steps = decided.steps_in(_frames(segments), captures, self.names)
+        is_new = np.isin(_frames(errors), _frames(icmp_errors))
+        concerned = np.union1d(list(steps), errors["connection"][is_new]).astype(np.int64)
+        found: list[Seen] = []
+        for row, connection in zip(concerned.tolist(), connections.of_rows(concerned), strict=True):
+            own = is_new[slice(*np.searchsorted(errors["connection"], [row, row + 1]).tolist())].tolist()
+            found += [(connection, step) for step in steps.get(row, ())]
+            found += [(connection, one) for one, new in zip(connection.icmp_errors, own, strict=True) if new]
+        return sorted(found, key=lambda item: item[1].time_ns)
 
-    def _describe(
-        self, whole: Split, place: int, stored: StoredRows, joined: QuoteTable, captures: list[str], begin: int = 0
-    ) -> tuple[Verdicts, tuple[Step, ...]]:
-        rows = whole.rows.only(place)
-        one = Split(rows, whole.conversation[place : place + 1], whole.originator_is_higher[place : place + 1])
-        verdicts, events = decide(one, stored["encapsulation"], self._fast_open(), joined.of(place))
-        home = int(stored["capture"][0])
+    def connections(self, verdicts: Verdicts, captures: list[str], profile: str = "linux") -> Connections:
+        """Make connections of verdicts."""
+        return Connections(verdicts, self.keys, self.names, captures, profile)
+
+
+@dataclass
+class Decided:
+    """Some whole conversations, decided together."""
+
+    stored: StoredRows
+    part: Split
+    events: Events
+    verdicts: Verdicts
+
+    def steps_in(self, frames: Rows, captures: list[str], names: Names) -> dict[int, tuple[Step, ...]]:
+        """Describe the segments that stand in these frames, by the row of their connection."""
+        rows = np.flatnonzero(np.isin(_frames(self.stored), frames))
+        connection = self.part.rows.conn[rows]
+        begins = np.flatnonzero(np.append(True, connection[1:] != connection[:-1])) if len(rows) else rows
+        chosen = zip(connection[begins].tolist(), np.split(rows, begins[1:]), strict=True) if len(rows) else ()
+        return {
+            one: self.steps(one, captures, names, (some - int(self.part.rows.start[one])).tolist())
+            for one, some in chosen
+        }
+
+    def steps(
+        self, connection: int, captures: list[str], names: Names, chosen: Sequence[int] | None = None
+    ) -> tuple[Step, ...]:
+        """Describe the segments of one connection, or the `chosen` ones of them, counted from its first.
+
+        Raises `FoldedError` if one that is asked for was folded.
+        """
+        at = slice(*self.part.rows.start[connection : connection + 2].tolist())
+        if chosen is None and self.stored["folded_segments"][at].any():
+            raise FoldedError
+        which = slice(*np.searchsorted(self.verdicts.resets["connection"], [connection, connection + 1]).tolist())
+        capture, frame = self.stored["capture"][at], self.stored["frame"][at]
 
         def frame_name(i: int) -> Frame:
-            frame, capture = int(stored["frame"][i]), int(stored["capture"][i])
-            return frame if capture == home else (captures[capture], frame)
+            number = int(frame[i])
+            return number if capture[i] == capture[0] else (captures[int(capture[i])], number)
 
         def offered(number: int) -> SynOptions:
-            return syn_options(self._names.options[number])
+            return syn_options(names.options[number])
 
-        return verdicts, steps_of(rows, events, verdicts.judgements[0], verdicts.resets, offered, frame_name, begin)
+        return steps_of(
+            self.part.rows.only(connection),
+            self.events.only(connection, at),
+            self.verdicts.judgements[int(self.verdicts.table["judgement"][connection])],
+            self.verdicts.resets.take(which),
+            offered,
+            frame_name,
+            chosen,
+        )
+
+
+def _frames(table: SegmentTable | IcmpErrorTable | StoredRows | QuoteTable) -> Rows:
+    """Put capture and frame of each row into one number."""
+    return frame_numbers(table["capture"], table["frame"])
 
 
 def _has_key(table: SegmentTable | IcmpErrorTable, key: KeyTable) -> NDArray[np.bool_]:

@@ -51,7 +51,7 @@ def conn_log_rows(connections: Connections, streams: Integers) -> Iterator[Itera
     missed = np.zeros(len(connections), np.int64)
     missed[connections.verdicts.gaps["connection"]] = connections.verdicts.gaps["octets"]
     for a in range(0, len(streams), BLOCK_CONNECTIONS):
-        rows = connections.order[streams[a : a + BLOCK_CONNECTIONS]]
+        rows = connections.rows_of(streams[a : a + BLOCK_CONNECTIONS])
         columns = _columns(connections, rows) | {
             "uid": _uids(connections, rows, captures),
             "missed_bytes": list(map(str, missed[rows].tolist())),

@@ -1,8 +1,8 @@
 """Rows -> pairs of sockets. A *conversation* is everything between two sockets, however many connections that is.
 
-In: `SegmentTable` blocks as they are decoded. Out: a number per row for its conversation, in order of first row, and
-the sending socket as one bit (0: the numerically lower socket sent it). The key is addresses, ports and the nesting
-of tunnels; VLAN, MPLS label and GTP TEID differ by direction and do not belong to it.
+In: `SegmentTable` blocks as they are decoded. Out: a number per row for its conversation, and the sending socket as one
+bit (0: the numerically lower socket sent it). The key is addresses, ports and the nesting of tunnels; VLAN, MPLS label
+and GTP TEID differ by direction and do not belong to it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -18,6 +18,12 @@ from numpy.typing import DTypeLike, NDArray
 from handshake_inspect.table import Table
 
 Hashes = NDArray[np.uint64]
+
+#: New hashes that are not worth moving all others for.
+LATEST_HASHES = 1024
+
+LOOPBACK_4 = 127
+LOOPBACK_6 = 1
 
 #: Columns of a conversation's key: the lower socket, the higher socket, what carries them.
 KEY: dict[str, DTypeLike] = {
@@ -55,6 +61,25 @@ def keys_of(table: Table) -> tuple[KeyTable, NDArray[np.uint8]]:
     return KeyTable(columns), swap.astype(np.uint8)
 
 
+def is_loopback(keys: KeyTable) -> NDArray[np.bool_]:
+    """Say of each key whether its segments can only have been captured on loopback."""
+    v4 = (keys["ip_version"] == 4) & (keys["lower_lo"] >> np.uint64(24) == LOOPBACK_4)
+    v6 = (keys["ip_version"] == 6) & (keys["lower_hi"] == 0) & (keys["lower_lo"] == LOOPBACK_6)
+    found: NDArray[np.bool_] = v4 | v6 | _is_one_host(keys)
+    return found
+
+
+def _is_one_host(keys: KeyTable) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = (keys["lower_hi"] == keys["higher_hi"]) & (keys["lower_lo"] == keys["higher_lo"])
+    return same
+
+
+def _is_self(keys: KeyTable) -> NDArray[np.bool_]:
+    """Say of each key whether both of its sockets are equal."""
+    found: NDArray[np.bool_] = _is_one_host(keys) & (keys["lower_port"] == keys["higher_port"])
+    return found
+
+
 @lru_cache(maxsize=1 << 16)
 def address(ip_version: int, upper: int, lower: int) -> str:
     """Spell an address held as two 64-bit words."""
@@ -67,18 +92,43 @@ class Conversations:
     """Numbers keys in order of first appearance, over any number of blocks.
 
     Keys are found by a 64-bit hash. Two keys of one hash are told apart by comparing the keys themselves; the rows of
-    the later one are looked up again on the next level, which hashes with another salt.
+    the later one are looked up again on the next level, which hashes with another salt. The numbers of keys that are
+    forgotten are given to later ones.
     """
 
     def __init__(self) -> None:
-        self.keys = KeyTable.empty()
-        self._levels: list[tuple[Hashes, NDArray[np.int64]]] = []
+        self._columns: dict[str, NDArray[Any]] = KeyTable.empty().columns
+        self._columns |= {"loopback": np.zeros(0, np.bool_), "self": np.zeros(0, np.bool_)}
+        self._count = 0
+        self._free = np.zeros(0, np.int64)
+        self._levels: list[_Known] = []
 
     def __len__(self) -> int:
-        return len(self.keys)
+        """How many numbers there are, the free ones included: the length of what has one entry for each number."""
+        return self._count
+
+    @property
+    def held(self) -> int:
+        """How many conversations there are."""
+        return self._count - len(self._free)
+
+    @property
+    def keys(self) -> KeyTable:
+        """The key of each number; of a free one it means nothing. A view: what is held for long takes a copy."""
+        return KeyTable({name: self._columns[name][: self._count] for name in KEY})
+
+    @property
+    def loopback(self) -> NDArray[np.bool_]:
+        """Say of each number whether its conversation can only have been captured on loopback."""
+        return self._columns["loopback"][: self._count]
+
+    @property
+    def is_self(self) -> NDArray[np.bool_]:
+        """Say of each number whether both sockets of its conversation are equal."""
+        return self._columns["self"][: self._count]
 
     def number(self, keys: KeyTable) -> NDArray[np.int64]:
-        """Return the conversation number of each row of `keys`; new keys get the next numbers."""
+        """Return the conversation number of each row of `keys`; new keys get numbers."""
         numbers = np.full(len(keys), -1, np.int64)
         todo = np.arange(len(keys))
         level = 0
@@ -87,7 +137,7 @@ class Conversations:
             found = self._number_on(level, hash_of(part, level), part)
             same = np.ones(len(todo), np.bool_)
             for name in KEY:
-                same &= self.keys[name][found] == part[name]
+                same &= self._columns[name][found] == part[name]
             numbers[todo[same]] = found[same]
             todo = todo[~same]
             level += 1
@@ -95,22 +145,90 @@ class Conversations:
 
     def _number_on(self, level: int, hashes: Hashes, keys: KeyTable) -> NDArray[np.int64]:
         if level == len(self._levels):
-            self._levels.append((np.zeros(0, np.uint64), np.zeros(0, np.int64)))
-        known, numbers = self._levels[level]
+            self._levels.append(_Known())
         distinct, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-        at = np.searchsorted(known, distinct)
-        is_known = np.zeros(len(distinct), np.bool_)
-        inside = at < len(known)
-        is_known[inside] = known[at[inside]] == distinct[inside]
-        found = np.full(len(distinct), -1, np.int64)
-        found[is_known] = numbers[at[is_known]]
-        new = np.flatnonzero(~is_known)
+        found = self._levels[level].find(distinct)
+        new = np.flatnonzero(found < 0)
         if len(new):
             by_appearance = new[np.argsort(first[new])]
-            found[by_appearance] = len(self.keys) + np.arange(len(new))
-            self.keys = KeyTable.concatenate([self.keys, keys.take(first[by_appearance])])
-            self._levels[level] = (np.insert(known, at[new], distinct[new]), np.insert(numbers, at[new], found[new]))
+            found[by_appearance] = self._add(keys.take(first[by_appearance]))
+            self._levels[level].add(distinct[new], found[new])
         return found[inverse]
+
+    def _add(self, keys: KeyTable) -> NDArray[np.int64]:
+        """Give numbers to new keys: free ones first."""
+        free, self._free = self._free[: len(keys)], self._free[len(keys) :]
+        numbers = np.append(free, self._count + np.arange(len(keys) - len(free)))
+        self._count += len(keys) - len(free)
+        values = keys.columns | {"loopback": is_loopback(keys), "self": _is_self(keys)}
+        for name, column in self._columns.items():
+            if self._count > len(column):
+                # Not in place: who holds a view keeps what it was.
+                self._columns[name] = np.zeros(self._count + self._count // 4, column.dtype)
+                self._columns[name][: len(column)] = column
+            self._columns[name][numbers] = values[name]
+        return numbers
+
+    def forget(self, numbers: NDArray[np.int64]) -> None:
+        """Let conversations go; their numbers are free."""
+        gone = np.zeros(self._count, np.bool_)
+        gone[self._free] = gone[numbers] = True
+        self._free = np.append(self._free, numbers)
+        for level in self._levels[:1]:
+            level.forget(gone)
+        if len(self._levels) > 1:  # whoever had to leave a level may belong on it now
+            self._levels.clear()
+            self._place(np.flatnonzero(~gone))
+
+    def _place(self, numbers: NDArray[np.int64]) -> None:
+        """Put known keys on the levels anew."""
+        while len(numbers):
+            known = _Known()
+            hashes = hash_of(self.keys.take(numbers), len(self._levels))
+            distinct, first = np.unique(hashes, return_index=True)
+            known.add(distinct, numbers[first])
+            self._levels.append(known)
+            numbers = np.delete(numbers, first)
+
+
+class _Known:
+    """The numbers of hashes: sorted, and apart from the others the latest, so that a few new ones move only a few."""
+
+    def __init__(self) -> None:
+        self._most: tuple[Hashes, NDArray[np.int64]] = (np.zeros(0, np.uint64), np.zeros(0, np.int64))
+        self._latest = self._most
+
+    def find(self, hashes: Hashes) -> NDArray[np.int64]:
+        """Return the number of each hash, -1 if it is not known."""
+        found = np.full(len(hashes), -1, np.int64)
+        for known, numbers in (self._most, self._latest):
+            if len(known):
+                at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+                same = known[at] == hashes
+                found[same] = numbers[at[same]]
+        return found
+
+    def add(self, hashes: Hashes, numbers: NDArray[np.int64]) -> None:
+        """Add hashes that are not known yet, sorted."""
+        self._latest = _merged(self._latest, (hashes, numbers))
+        if len(self._latest[0]) > max(LATEST_HASHES, len(self._most[0]) // 16):
+            self._most, self._latest = _merged(self._most, self._latest), (hashes[:0], numbers[:0])
+
+    def forget(self, gone: NDArray[np.bool_]) -> None:
+        """Leave out the numbers that are gone."""
+        self._most, self._latest = (
+            (hashes[~gone[numbers]], numbers[~gone[numbers]]) for hashes, numbers in (self._most, self._latest)
+        )
+
+
+def _merged(
+    known: tuple[Hashes, NDArray[np.int64]], new: tuple[Hashes, NDArray[np.int64]]
+) -> tuple[Hashes, NDArray[np.int64]]:
+    """Put sorted hashes among others."""
+    if not len(known[0]):
+        return new
+    at = np.searchsorted(known[0], new[0])
+    return np.insert(known[0], at, new[0]), np.insert(known[1], at, new[1])
 
 
 def hash_of(keys: KeyTable, salt: int) -> Hashes:

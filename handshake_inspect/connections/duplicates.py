@@ -7,10 +7,11 @@ where the difference of their clocks puts it, which the segments that both have 
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.copies import find_copies
 from handshake_inspect.connections.packets import ELSEWHERE, Copies, Evidence, Packets
 from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows
@@ -20,18 +21,6 @@ from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows
 SAME_SEGMENT = (
     "seq", "ip_id", "ack", "payload_octets", "timestamp_value", "window", "flags", "from_higher", "conversation",
 )  # fmt: skip
-
-LOOPBACK_4 = 127
-LOOPBACK_6 = 1
-
-
-def is_loopback(keys: KeyTable) -> NDArray[np.bool_]:
-    """Say of each conversation whether it can only have been captured on loopback."""
-    v4 = (keys["ip_version"] == 4) & (keys["lower_lo"] >> np.uint64(24) == LOOPBACK_4)
-    v6 = (keys["ip_version"] == 6) & (keys["lower_hi"] == 0) & (keys["lower_lo"] == LOOPBACK_6)
-    same_host = (keys["lower_hi"] == keys["higher_hi"]) & (keys["lower_lo"] == keys["higher_lo"])
-    found: NDArray[np.bool_] = v4 | v6 | same_host
-    return found
 
 
 def collapse(
@@ -107,3 +96,15 @@ def _medians(group: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArr
     order = np.lexsort((values, group))
     groups, begin, count = np.unique(group[order], return_index=True, return_counts=True)
     return groups, values[order][begin + count // 2]
+
+
+def shown_by(stored: StoredRows) -> Evidence:
+    """Return what collapsed rows show of their captures, when they are let go."""
+    copies = stored.copies(COPY_COLUMNS[:ELSEWHERE])
+    shown = 1 + stored["folded_segments"].astype(np.int64) + copies
+    doubled = np.isin(stored["conversation"], stored["conversation"][copies > 0])
+    return Evidence(*(_by_capture(stored["capture"][mask], shown[mask]) for mask in (slice(None), doubled)))
+
+
+def _by_capture(capture: NDArray[np.uint16], shown: NDArray[np.int64]) -> Counter[int]:
+    return +Counter(dict(enumerate(np.bincount(capture, shown).astype(np.int64).tolist())))

@@ -33,7 +33,7 @@ def flat_rows(connections: Connections, streams: NDArray[np.int64]) -> Iterator[
     shared = [_shared(judgement) for judgement in connections.verdicts.judgements]
     for a in range(0, len(streams), BLOCK_CONNECTIONS):
         some = streams[a : a + BLOCK_CONNECTIONS]
-        rows = connections.order[some]
+        rows = connections.rows_of(some)
         columns = _columns(connections, rows, shared)
         columns["stream"] = _numbers(some)
         yield zip(*(columns[name] for name in FLAT_COLUMNS), strict=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.compact import compact
 from handshake_inspect.connections.conversations import Conversations, keys_of
-from handshake_inspect.connections.duplicates import collapse, is_loopback
+from handshake_inspect.connections.duplicates import collapse
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.table import Growing, SegmentTable
@@ -36,60 +36,84 @@ class Gathering:
         self._trusted: frozenset[int] = frozenset()
         #: How long after a segment its copy may come; more than 0 if the run has several captures.
         self.copies_within_ns = 0
-        self._is_loopback = np.zeros(0, np.bool_)
-        #: Rows of each conversation that have not been offered to `compact` yet.
+        #: Rows of each conversation that have not been offered to `compact` yet, and how many those of long ones are.
         self._fresh = np.zeros(0, np.int64)
+        self._fresh_long = 0
+        #: What the rows showed that were let go.
+        self._shown_before = Evidence()
 
     def add(self, segments: SegmentTable) -> NDArray[np.int64]:
         """Add a block of segments. Returns the conversation of each."""
         keys, from_higher = keys_of(segments)
         numbers = self.conversations.number(keys)
         self._pool.append(segments.columns | {"conversation": numbers, "from_higher": from_higher}, len(segments))
+        self._count_fresh(numbers)
         if self._fold:
-            self._fold_long(numbers)
+            self.fold_long()
         return numbers
 
-    def _fold_long(self, numbers: NDArray[np.int64]) -> None:
+    def _count_fresh(self, numbers: NDArray[np.int64]) -> None:
+        if len(self._fresh) < len(self.conversations):
+            self._fresh = grown(self._fresh, len(self.conversations))
+        distinct, count = distinct_numbers(numbers, len(self.conversations))
+        before = self._fresh[distinct]
+        after = before + count
+        self._fresh[distinct] = after
+        new = np.where(before >= self._long_rows, count, after)
+        self._fresh_long += int(new[after >= self._long_rows].sum())
+
+    def fold_long(self) -> None:
         """Fold the long conversations once they have brought enough rows."""
-        fresh = np.bincount(numbers, minlength=len(self.conversations))
-        fresh[: len(self._fresh)] += self._fresh
-        self._fresh = fresh
-        long = fresh >= self._long_rows
-        if int(fresh[long].sum()) < self._fold_rows:
+        if self._fresh_long < max(self._fold_rows, len(self._pool) // 16):
             return
+        long = self._fresh[: len(self.conversations)] >= self._long_rows
         taken = _Pool()
         removed = self._pool.remove(long[self._pool.column("conversation")])
         taken.append(removed.columns, len(removed))
-        is_self = self.is_self()
-        for part in taken.partitions():
-            compacted = compact(self._collapse(part)[0], is_self, copies_within_ns=self.copies_within_ns)
+        is_self = self.conversations.is_self
+        for rows in taken.by_conversation():
+            part = self._collapse(taken.take(rows))[0]
+            compacted = compact(part, is_self, copies_within_ns=self.copies_within_ns)
             self._pool.append(compacted.columns, len(compacted))
-        self._fresh[long] = 0
+        self._fresh[: len(long)][long] = 0
+        self._fresh_long = 0
 
     def __len__(self) -> int:
         """How many rows are kept."""
         return len(self._pool)
 
-    def is_self(self) -> NDArray[np.bool_]:
-        """Say of each conversation whether both of its sockets are equal."""
-        keys = self.conversations.keys
-        equal: NDArray[np.bool_] = (
-            (keys["lower_hi"] == keys["higher_hi"])
-            & (keys["lower_lo"] == keys["higher_lo"])
-            & (keys["lower_port"] == keys["higher_port"])
-        )
-        return equal
+    def rows_of(self, numbers: NDArray[np.int64]) -> StoredRows:
+        """Return the rows of some conversations, sorted by conversation and capture order."""
+        rows = self._pool.rows_of(self._marked(numbers))
+        return self._collapse(self._pool.take(rows))[0]
 
-    def conversation(self, number: int) -> StoredRows:
-        """Return the rows of one conversation, in capture order."""
-        rows = self._pool.take(self._pool.column("conversation") == number)
-        return self._collapse(rows)[0]
+    def looks(self, numbers: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], StoredRows, StoredRows]]:
+        """Yield some conversations, a range at a time: the places of their rows, the rows, and these without copies.
+
+        The places hold until rows are added or discarded.
+        """
+        for places in self._pool.by_conversation(self._marked(numbers)):
+            rows = self._pool.take(places)
+            yield places, rows, self._collapse(rows)[0]
+
+    def _marked(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        marked = np.zeros(len(self.conversations), np.bool_)
+        marked[numbers] = True
+        return marked
+
+    def discard(self, rows: NDArray[np.int64], gone: NDArray[np.int64], evidence: Evidence) -> None:
+        """Let rows go, by their places, and conversations, by their numbers. `evidence`: what these rows showed."""
+        self._pool.discard(rows)
+        self._shown_before.add(evidence)
+        self._fresh[gone] = 0
+        self.conversations.forget(gone)
 
     def partitions(self) -> Iterator[StoredRows]:
         """Return all rows, sorted by conversation and capture order, a range of whole conversations at a time."""
         evidence, self._trusted = Evidence(), frozenset()
-        for part in self._pool.partitions():
-            collapsed, found = self._collapse(part)
+        evidence.add(self._shown_before)
+        for rows in self._pool.by_conversation():
+            collapsed, found = self._collapse(self._pool.take(rows))
             evidence.add(found)
             yield collapsed
         self._trusted, self._undecided = evidence.trusted(), bool(evidence.undecided)
@@ -101,19 +125,11 @@ class Gathering:
 
     def reconsidered(self) -> Iterator[StoredRows]:
         """Return the partitions anew, with what all of them told."""
-        for part in self._pool.partitions():
-            yield self._collapse(part)[0]
+        for rows in self._pool.by_conversation():
+            yield self._collapse(self._pool.take(rows))[0]
 
     def _collapse(self, rows: StoredRows) -> tuple[StoredRows, Evidence]:
-        return collapse(rows, self._loopback(), self._trusted)
-
-    def _loopback(self) -> NDArray[np.bool_]:
-        """Say of each conversation whether it can only have been captured on loopback."""
-        known = len(self._is_loopback)
-        if known < len(self.conversations):
-            new = self.conversations.keys.take(slice(known, None))
-            self._is_loopback = np.append(self._is_loopback, is_loopback(new))
-        return self._is_loopback
+        return collapse(rows, self.conversations.loopback, self._trusted)
 
 
 class _Pool(Growing):
@@ -135,22 +151,39 @@ class _Pool(Growing):
     def remove(self, mask: NDArray[np.bool_]) -> StoredRows:
         """Take rows out, and close the gaps."""
         taken = self.take(mask)
-        left = self._count - len(taken)
-        for column in self._columns.values():
-            column[:left] = column[: self._count][~mask]
-        self._count = left
+        self._keep(~mask)
         return taken
 
-    def partitions(self) -> Iterator[StoredRows]:
-        """Yield copies of all rows by conversation and capture order, a range of whole conversations at a time."""
+    def discard(self, rows: NDArray[np.int64]) -> None:
+        """Drop rows by their numbers, and close the gaps."""
+        stays = np.ones(self._count, np.bool_)
+        stays[rows] = False
+        self._keep(stays)
+
+    def _keep(self, stays: NDArray[np.bool_]) -> None:
+        left = int(stays.sum())
+        for column in self._columns.values():
+            column[:left] = column[: self._count][stays]
+        self._count = left
+
+    def rows_of(self, marked: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the numbers of the rows of the conversations marked, by conversation and capture order."""
+        rows = np.flatnonzero(marked[self.column("conversation")])
+        return rows[_by_conversation(self.column("conversation")[rows])]
+
+    def by_conversation(self, marked: NDArray[np.bool_] | None = None) -> Iterator[NDArray[np.int64]]:
+        """Yield the numbers of all rows, or those marked, a range of whole conversations at a time.
+
+        They are sorted by conversation and capture order.
+        """
         numbers = self.column("conversation")
-        order = _by_conversation(numbers)
+        order = _by_conversation(numbers) if marked is None else self.rows_of(marked)
         sorted_numbers = numbers[order]
         a = 0
         while a < len(order):
             b = min(a + PARTITION_ROWS, len(order))
             b = int(np.searchsorted(sorted_numbers, sorted_numbers[b - 1], "right"))
-            yield self.take(order[a:b])
+            yield order[a:b]
             a = b
 
 
@@ -160,3 +193,20 @@ def _by_conversation(numbers: NDArray[np.int32]) -> NDArray[np.int64]:
     keyed = numbers.astype(np.int64) << row_bits | np.arange(len(numbers))
     keyed.sort()
     return keyed & ((1 << row_bits) - 1)
+
+
+def grown(column: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return a longer column, with room to grow; what is new is 0."""
+    longer = np.zeros(count + count // 4, column.dtype)
+    longer[: len(column)] = column
+    return longer
+
+
+def distinct_numbers(numbers: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the distinct ones among numbers below `known`, and how often each is there."""
+    if len(numbers) < known // 8:  # a small block of a long run
+        distinct, count = np.unique(numbers, return_counts=True)
+        return distinct, count
+    count = np.bincount(numbers)
+    distinct = np.flatnonzero(count)
+    return distinct, count[distinct]

@@ -26,7 +26,7 @@ from handshake_inspect.connections.connection import (
 )
 from handshake_inspect.connections.conversations import KeyTable, address
 from handshake_inspect.connections.kinds import SIDES
-from handshake_inspect.table import Names
+from handshake_inspect.table import Names, frame_numbers
 from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.seqnum import distance
 
@@ -48,6 +48,8 @@ class Connections(Sequence[Connection]):
     #: Names of the captures, as the user gave them.
     captures: list[str]
     profile: str = "linux"
+    #: Stream of each row of the verdicts, where connections have left; None: they are numbered by first segment.
+    numbers: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         self._sockets = _Sockets(self.keys)
@@ -61,23 +63,29 @@ class Connections(Sequence[Connection]):
     def __getitem__(self, index: slice) -> list[Connection]: ...
     def __getitem__(self, index: int | slice) -> Connection | list[Connection]:
         if isinstance(index, slice):
-            return list(self.of_streams(np.arange(len(self))[index]))
-        return next(self.of_streams(np.array([range(len(self))[index]])))
+            return list(self.of_streams(self.streams[index]))
+        return next(self.of_streams(self.streams[[index]]))
 
     def __iter__(self) -> Iterator[Connection]:
-        return self.of_streams(np.arange(len(self)))
+        return self.of_streams(self.streams)
 
     def of_streams(self, streams: NDArray[np.int64]) -> Iterator[Connection]:
         """Make the connections of these streams, one after the other."""
         for cells in self.cells(streams):
             yield from (self._make(*one) for one in cells)
 
+    def of_rows(self, rows: NDArray[np.int64]) -> Iterator[Connection]:
+        """Make the connections of these rows of the verdicts, one after the other."""
+        place = np.empty(len(self), np.int64)
+        place[self.order] = np.arange(len(self))
+        return self.of_streams(self.streams[place[rows]])
+
     def cells(self, streams: NDArray[np.int64]) -> Iterator[Iterator[tuple[int, int, dict[str, int]]]]:
         """Yield, in blocks, the stream, the row and the columns of the `VerdictTable` for each of these streams."""
         columns = self.verdicts.table.columns
         for a in range(0, len(streams), BLOCK_CONNECTIONS):
             some = streams[a : a + BLOCK_CONNECTIONS]
-            rows = self.order[some]
+            rows = self.rows_of(some)
             lists = [column[rows].tolist() for column in columns.values()]
             yield (
                 (stream, row, dict(zip(columns, values, strict=True)))
@@ -86,10 +94,23 @@ class Connections(Sequence[Connection]):
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
-        """Row of each stream: connections are numbered by their first segment."""
+        """The rows of the verdicts in order of stream."""
+        if self.numbers is not None:
+            return np.argsort(self.numbers)
         table = self.verdicts.table
-        first = table["first_capture"].astype(np.int64) << 32 | table["first_frame"]
-        return np.argsort(first, kind="stable")
+        return np.argsort(frame_numbers(table["first_capture"], table["first_frame"]), kind="stable")
+
+    @cached_property
+    def streams(self) -> NDArray[np.int64]:
+        """The numbers of all streams, in order: from 0, without a gap unless connections have left."""
+        return np.arange(len(self)) if self.numbers is None else self.numbers[self.order]
+
+    def rows_of(self, streams: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows of the verdicts that hold these streams."""
+        rows: NDArray[np.int64] = self.order[
+            streams if self.numbers is None else np.searchsorted(self.streams, streams)
+        ]
+        return rows
 
     @cached_property
     def _has_resets(self) -> NDArray[np.bool_]:
@@ -113,10 +134,6 @@ class Connections(Sequence[Connection]):
         same = np.flatnonzero(conversation[1:] == conversation[:-1])
         following[same] = same + 1
         return following
-
-    def row_of_stream(self, stream: int) -> int:
-        """Return the row of the `VerdictTable` that holds a stream."""
-        return int(self.order[stream])
 
     def _make(self, stream: int, row: int, cell: dict[str, int]) -> Connection:
         judgement = self.verdicts.judgements[cell["judgement"]]

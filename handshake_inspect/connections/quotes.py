@@ -18,12 +18,11 @@ from numpy.typing import DTypeLike, NDArray
 from handshake_inspect.connections.connection import Frame, IcmpError
 from handshake_inspect.connections.conversations import Conversations, address, keys_of
 from handshake_inspect.connections.copies import shown_again
-from handshake_inspect.connections.duplicates import is_loopback
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import UNKNOWN
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, flag_names
 from handshake_inspect.connections.split import SAFE_SPAN, Split
-from handshake_inspect.table import IcmpErrorTable, Table
+from handshake_inspect.table import IcmpErrorTable, Table, frame_numbers
 from handshake_inspect.tcp.icmp import kind, says_undelivered, words
 from handshake_inspect.tcp.seqnum import spelled
 
@@ -110,18 +109,20 @@ class Quotes:
     def __init__(self) -> None:
         self._blocks: list[QuotingTable] = []
         self._sorted: QuotingTable | None = None
-        #: Second copies, as captures of loopback have them, that were left out.
+        #: Second copies, as captures of loopback have them, that were left out; and those among them for good.
         self.copies = 0
+        self._copies_before = 0
 
-    def add(self, errors: IcmpErrorTable, conversations: Conversations) -> None:
-        """Take the errors of a block."""
+    def add(self, errors: IcmpErrorTable, conversations: Conversations) -> Rows:
+        """Take the errors of a block. Returns the conversation of each that is about TCP."""
         errors = errors.take(errors["protocol"] == TCP)
         if not len(errors):
-            return
+            return np.zeros(0, np.int64)
         keys, from_higher = keys_of(errors)
         numbers = conversations.number(keys)
         self._blocks.append(QuotingTable({**errors.columns, "conversation": numbers, "from_higher": from_higher}))
         self._sorted = None
+        return numbers
 
     def __bool__(self) -> bool:
         return bool(self._blocks)
@@ -136,12 +137,23 @@ class Quotes:
         """Return all errors, by conversation and time, without second copies."""
         if self._sorted is None:
             table = QuotingTable.concatenate(self._blocks)
-            second = copies_of(table.columns, is_loopback(conversations.keys))
-            self.copies = len(second)
+            second = copies_of(table.columns, conversations.loopback)
+            self.copies = self._copies_before + len(second)
             kept = np.delete(np.arange(len(table)), second)
             order = np.lexsort([table[name][kept] for name in ("frame", "capture", "time_ns", "conversation")])
             self._sorted = table.take(kept[order])
         return self._sorted
+
+    def let_go(self, gone: Mask, about: QuoteTable, conversations: Conversations) -> int:
+        """Let errors go: those of conversations that are gone, and those `about` connections that leave before others.
+
+        `gone` has one entry for each conversation. Returns how many there were.
+        """
+        table = self.all(conversations)
+        of_these = frame_numbers(about["capture"], about["frame"])
+        stays = ~gone[table["conversation"]] & ~np.isin(frame_numbers(table["capture"], table["frame"]), of_these)
+        self._blocks, self._sorted, self._copies_before = [table.take(stays)], None, self.copies
+        return int(np.count_nonzero(~stays))
 
 
 def copies_of(columns: Mapping[str, NDArray[Any]], loopback: Mask) -> Rows:

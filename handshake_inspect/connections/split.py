@@ -5,7 +5,7 @@ roles, initial sequence numbers and unwrapped relative numbers.
 
 A SYN without ACK can begin another connection; so can a SYN-ACK that answers none of the SYNs so far, after both FINs
 or where its sender alone was captured. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say what else a SYN
-may be; `boundaries` has the rules.
+may be; `boundaries` has the rules, and `reuse` decides the ordinary in columns.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.packets import KINDS
+from handshake_inspect.connections.reuse import ordinary_reuse
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.seqnum import MODULUS, distance
@@ -162,7 +163,9 @@ def _begin_rows(stored: StoredRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     closing = np.append(0, np.cumsum((flags & (FIN | RST)) != 0))
     late = answers[closing[answers] > closing[first_row][np.searchsorted(first_row, answers, "right") - 1]]
     undecided = np.unique(conversation[np.concatenate([open_question, late, answers[1:][_differ(stored, answers)]])])
-    for one in undecided:
+    again, decided = ordinary_reuse(stored, undecided)
+    begins[again] = True
+    for one in np.setdiff1d(undecided, decided):
         at = np.searchsorted(conversation[first_row], one)
         a = int(first_row[at])
         b = int(first_row[at + 1]) if at + 1 < len(first_row) else len(stored)

@@ -1,12 +1,12 @@
 """One connection, segment by segment: both states after each, how they are known, and the arithmetic that proves it.
 
-In: the `ConnectionRows` of exactly one connection (all its rows, nothing folded) and its `Events`. Out: `Step`s. The
-states come from `machine`, which also made the verdicts; what is added here is words and sums.
+In: the `ConnectionRows` of exactly one connection, of which none from those asked for on is folded, and its `Events`.
+Out: `Step`s. The states come from `machine`, which also made the verdicts; what is added here is words and sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -34,20 +34,21 @@ def steps_of(
     resets: ResetTable,
     offered: Callable[[int], SynOptions],
     frame_name: Callable[[int], Frame],
-    begin: int = 0,
+    chosen: Sequence[int] | None = None,
 ) -> tuple[Step, ...]:
-    """Describe every segment from row `begin` on.
+    """Describe every segment, or those in the `chosen` rows, which are in order.
 
     `offered` says what an option list offers, by its number; `frame_name` turns a row into its frame number (and
     file, if it is another one).
     """
-    states = _states_after(rows, events, judgement.walk)
-    happened = _events_at(rows, events)
+    chosen = range(len(rows)) if chosen is None else chosen
+    states = _states_after(rows, events, judgement.walk, chosen)
+    happened = _events_at(events)
     sums = _Sums(rows, events)
     refusals = _Refusals(rows, events, judgement.walk, resets)
     windows = _Windows(rows, offered)
     steps = []
-    for i in range(begin, len(rows)):
+    for i, states_after in zip(chosen, states, strict=True):
         sender = int(rows.side[i])
         flags = int(rows.flags[i])
         receiver = _peer(rows, sender)
@@ -66,8 +67,8 @@ def steps_of(
                 symbolic_ack=sums.symbol(receiver, int(rows.ack[i]), i) if with_ack else None,
                 window=int(rows.window[i]),
                 payload_octets=int(rows.payload[i]),
-                states=states[i],
-                events=happened[i],
+                states=states_after,
+                events=tuple(happened.get(i, ())),
                 arithmetic=tuple(sums.of_row(i)),
                 ignored=refusals.of_row(i),
                 retransmission=sums.is_repeat(i),
@@ -83,15 +84,15 @@ def _peer(rows: ConnectionRows, side: int) -> int:
     return side if bool(rows.self_connect[0]) else 1 - side
 
 
-def _states_after(rows: ConnectionRows, events: Events, walked: Walk) -> list[Pair[StateAt]]:
-    """Both states after each row, with their basis."""
+def _states_after(rows: ConnectionRows, events: Events, walked: Walk, chosen: Sequence[int]) -> list[Pair[StateAt]]:
+    """Both states after each chosen row, with their basis."""
     current = [_start(walked.start[ORIGINATOR]), _start(walked.start[RESPONDER])]
     moves = sorted(walked.moves, key=lambda m: (int(events.row[m.ordinal]), m.ordinal))
     disproved = {(int(a), int(b), int(end) & 1, Event(int(event))) for a, b, end, event in events.disproved}
     confirmed = {(int(end) & 1, Event(int(event))): int(row) for row, end, event in events.confirmed}
     last: list[Event | None] = [None, None]
     out, at = [], 0
-    for i in range(len(rows)):
+    for i in chosen:
         while at < len(moves) and int(events.row[moves[at].ordinal]) <= i:
             move = moves[at]
             told = StateAt(move.after.label, move.basis) if move.after else StateAt(None, None)
@@ -122,12 +123,12 @@ _AFTER_ACK = {
 }
 
 
-def _events_at(rows: ConnectionRows, events: Events) -> list[tuple[str, ...]]:
-    found: list[list[str]] = [[] for _ in range(len(rows))]
+def _events_at(events: Events) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
     for row, code in zip(events.row.tolist(), events.code.tolist(), strict=True):
         end = SIDES[RESPONDER if code & RESPONDER_BIT else ORIGINATOR]
-        found[row].append(f"{end}: {Event(code & 0xF).words}")
-    return [tuple(lines) for lines in found]
+        found.setdefault(row, []).append(f"{end}: {Event(code & 0xF).words}")
+    return found
 
 
 # --- why a segment is ignored ----------------------------------------------------------------------------------------
@@ -285,8 +286,9 @@ class _Sums:
     def _find_repeats(self) -> Mask:
         rows, found = self._rows, np.zeros(len(self._rows), np.bool_)
         for side in (ORIGINATOR, RESPONDER):
-            at = np.flatnonzero((rows.side == side) & (rows.seq_end > rows.seq) & ((rows.flags & RST) == 0))
-            found[at] = repeats(rows.seq[at], rows.seq_end[at])
+            begin = rows.seq - rows.folded_octets
+            at = np.flatnonzero((rows.side == side) & (rows.seq_end > begin) & ((rows.flags & RST) == 0))
+            found[at] = repeats(begin[at], rows.seq_end[at])
         return found
 
     def of_row(self, i: int) -> list[Arithmetic]:

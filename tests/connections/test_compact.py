@@ -134,7 +134,7 @@ def test_octets_folded_into_an_acknowledgment_count_as_captured() -> None:
     ]
     gathering = Gathering(fold_rows=4, long_rows=4)
     (folded,) = connections_of(segments, gathering, len(segments))
-    kept = gathering.conversation(0)
+    kept = gathering.rows_of(np.zeros(1, np.int64))
     assert max((kept["seq"] + kept["payload_octets"])[kept["payload_octets"] > 0]) < 82
     assert folded == connections_of(segments, None, len(segments))[0]
     assert folded.states.originator == ("CLOSED", "SYN-SENT", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2")

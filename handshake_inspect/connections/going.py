@@ -1,0 +1,203 @@
+"""The engine on a capture that does not end: what is over leaves, in rounds that are worth their cost.
+
+In: the same blocks. Out: the same answers about the connections that are held, each under a number of its own for good,
+and `LetGo`, what was counted of those that left. `leaving` says who may leave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.analysis import Analysis
+from handshake_inspect.connections.answers import Verdicts
+from handshake_inspect.connections.conversations import KeyTable
+from handshake_inspect.connections.duplicates import shown_by
+from handshake_inspect.connections.gather import Gathering, distinct_numbers
+from handshake_inspect.connections.leaving import (
+    Attendance,
+    Leaving,
+    LetGo,
+    Looks,
+    count_leaving,
+    looks_of,
+    who_leaves,
+)
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.packets import Evidence
+from handshake_inspect.connections.quotes import QuoteTable
+from handshake_inspect.connections.split import StoredRows, split
+from handshake_inspect.connections.streams import Streams
+from handshake_inspect.table import Column, IcmpErrorTable, Names, SegmentTable, frame_numbers
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+#: Rows of long connections that are worth folding: those that are followed are looked at with every block.
+FOLLOWED_ROWS = 1 << 13
+#: Rows, for each connection that is to be kept, from which on it is worth counting the connections.
+ROWS_OF_ONE = 16
+
+
+class Going(Analysis):
+    """An `Analysis` that lets connections go."""
+
+    def __init__(self, names: Names, leaving: Leaving) -> None:
+        # Not folded with each block: the segments of a block are described first.
+        super().__init__(names, gathering=Gathering(fold=False, fold_rows=FOLLOWED_ROWS))
+        self.leaving = leaving
+        self.let_go = LetGo()
+        self._attendance = Attendance()
+        self._streams = Streams()
+        #: Conversations with rows of which it is not known yet whether they begin connections.
+        self._touched: list[Rows] = []
+        self._rows_since_round = 0
+
+    def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
+        """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
+        for times in (segments["time_ns"], icmp_errors["time_ns"]):
+            if len(times):
+                self._attendance.advance(int(times[-1]))
+        found = self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
+        for numbers in found:
+            self._attendance.hear(*distinct_numbers(numbers, len(self.gathering.conversations)))
+        self._touched.append(found[0])
+        self._rows_since_round += len(segments) + len(icmp_errors)
+        return found
+
+    def connections(self, verdicts: Verdicts, captures: list[str], profile: str = "linux") -> Connections:
+        """Make connections of verdicts, with the numbers that are theirs for good."""
+        self._number_touched()
+        table = verdicts.table
+        frames = frame_numbers(table["first_capture"], table["first_frame"])
+        numbers = self._streams.number(frames, table["first_ns"])
+        # The number of a conversation may be another one's later.
+        keys = KeyTable({name: column.copy() for name, column in self.keys.columns.items()})
+        return Connections(verdicts, keys, self.names, captures, profile, numbers)
+
+    def _number_touched(self) -> None:
+        """Give numbers to the connections that began since the last time."""
+        if not self._touched:
+            return
+        touched = np.unique(np.concatenate(self._touched))
+        self._touched.clear()
+        frames, times = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for _, _, stored in self.gathering.looks(touched):
+            begins = split(stored, self.gathering.conversations.is_self).rows.start[:-1]
+            frames.append(frame_numbers(stored["capture"][begins], stored["frame"][begins]))
+            times.append(stored["time_ns"][begins])
+        self._streams.number(np.concatenate(frames), np.concatenate(times))
+
+    def go_on(self, now_ns: int) -> None:
+        """Let go and fold what may be; call it when a block was described. It costs nothing most of the time."""
+        self._attendance.advance(now_ns)
+        self.gathering.fold_long()
+        rows = len(self.gathering)
+        if self._rows_since_round < max(self.leaving.round_rows, rows // self.leaving.round_share):
+            return
+        self._rows_since_round = 0
+        self._number_touched()
+        if self._attendance.held > self.leaving.keep or rows > ROWS_OF_ONE * self.leaving.keep:
+            self._round()
+
+    def _round(self) -> None:
+        """Look at the conversations that are worth it, and let go what may leave."""
+        attendance = self._attendance
+        due = attendance.due(self.leaving.least_quiet_ns, attendance.held - self.leaving.keep)
+        parts = [self._look(*one) for one in self.gathering.looks(due)]
+        looks = Looks.concatenate(part.looks for part in parts)
+        attendance.looked(looks)
+        leaves = who_leaves(looks, attendance.heard(looks), attendance.now_ns, attendance.held - self.leaving.keep)
+        # Nothing but ICMP errors is known of the others.
+        gone = [np.setdiff1d(due, looks["conversation"])]
+        places, frames = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        errors, shown = [QuoteTable.empty()], Evidence()
+        at = 0
+        for part in parts:
+            mine, at = leaves[at : at + len(part.looks)], at + len(part.looks)
+            if mine.any():
+                gone.append(part.gone(mine))
+                places.append(part.places_of(mine))
+                errors.append(part.errors_of(mine))
+                shown.add(shown_by(part.rows_of(mine)))
+                count_leaving(self.let_go, part.verdicts, part.rows_of(mine), mine)
+                frames.append(part.frames_of(mine))
+        attendance.left(looks.take(leaves))
+        self._streams.forget(np.concatenate(frames))
+        self._discard(np.concatenate(places), np.concatenate(gone), shown, QuoteTable.concatenate(errors))
+
+    def _look(self, places: Rows, rows: StoredRows, stored: StoredRows) -> _Part:
+        decided = self.decide(stored)
+        size = np.bincount(_groups(rows["conversation"]))
+        unchanged = size == np.bincount(_groups(stored["conversation"]))
+        unchanged[_groups(stored["conversation"])[stored.copies() > 0]] = False
+        looks = looks_of(decided.verdicts, decided.part, stored, unchanged, self.leaving)
+        return _Part(places, size, stored, decided.part.rows.start, decided.verdicts, looks)
+
+    def _discard(self, places: Rows, gone: Rows, shown: Evidence, errors: QuoteTable) -> None:
+        if self.quotes:
+            is_gone = np.zeros(len(self.gathering.conversations), np.bool_)
+            is_gone[gone] = True
+            let_go = self.quotes.let_go(is_gone, errors, self.gathering.conversations)
+            self.let_go.icmp_errors += len(errors)
+            self.let_go.unmatched_errors += let_go - len(errors)
+        self._attendance.forget(gone)
+        self.gathering.discard(places, gone, shown)
+
+
+@dataclass
+class _Part:
+    """Whole conversations that were looked at."""
+
+    #: Where their rows are kept. Shape (n,).
+    places: Rows
+    #: How many rows each conversation has there. Shape (c,).
+    size: Rows
+    #: The rows without copies, and where those of each connection begin. Shape (m + 1,).
+    stored: StoredRows
+    start: Rows
+    verdicts: Verdicts
+    looks: Looks
+
+    def _groups(self) -> Rows:
+        """Number the conversation of each connection, from 0. Shape (m,)."""
+        return _groups(self.looks["conversation"])
+
+    def _is_gone(self, leaves: Mask) -> Mask:
+        """Say of each conversation whether all of its connections leave. Shape (c,)."""
+        gone: Mask = np.bincount(self._groups()[~leaves], minlength=len(self.size)) == 0
+        return gone
+
+    def gone(self, leaves: Mask) -> Rows:
+        """Return the numbers of the conversations of which all connections leave."""
+        begins = np.searchsorted(self._groups(), np.flatnonzero(self._is_gone(leaves)))
+        return self.looks["conversation"][begins]
+
+    def places_of(self, leaves: Mask) -> Rows:
+        """Return where the rows are kept that leave: all of a conversation, or its first ones."""
+        leaving = np.bincount(self._groups(), self.looks["rows"] * leaves, len(self.size)).astype(np.int64)
+        leaving = np.where(self._is_gone(leaves), self.size, leaving)
+        place = np.arange(len(self.places)) - np.repeat(np.cumsum(self.size) - self.size, self.size)
+        return self.places[place < np.repeat(leaving, self.size)]
+
+    def rows_of(self, leaves: Mask) -> StoredRows:
+        """Return the rows, without copies, that leave."""
+        return self.stored.take(np.repeat(leaves, np.diff(self.start)))
+
+    def frames_of(self, leaves: Mask) -> Rows:
+        """Return the frames with which the connections began that leave."""
+        begins = self.start[:-1][leaves]
+        return frame_numbers(self.stored["capture"][begins], self.stored["frame"][begins])
+
+    def errors_of(self, leaves: Mask) -> QuoteTable:
+        """Return the ICMP errors about the connections that leave."""
+        errors = self.verdicts.icmp_errors
+        return errors.take(leaves[errors["connection"]])
+
+
+def _groups(conversation: Column) -> Rows:
+    """Number sorted conversations from 0."""
+    groups: Rows = np.cumsum(np.append(False, conversation[1:] != conversation[:-1]))[: len(conversation)]
+    return groups

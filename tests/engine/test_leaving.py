@@ -1,0 +1,225 @@
+"""A capture that does not end: what leaves changes nothing of what stays, is counted, and is all that it cost."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handshake_inspect.connections.connection import Connection, Frame
+from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.going import Going
+from handshake_inspect.connections.leaving import SECOND_NS, Leaving
+from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
+from tests.bench.soak import PORTS, blocks
+from tests.engine.fuzz import conversation
+from tests.engine.scenario import BEGIN_NS, SELF, Ends, Segment, parse, table_of
+
+#: Leaves at every opportunity.
+AT_ONCE = Leaving(keep=0, round_rows=1, round_share=1 << 30)
+
+
+def crowd(rng: random.Random, conversations: int, inspector: Inspector) -> SegmentTable:
+    """Invent conversations that begin within some minutes, each with sockets of its own, mixed in order of time."""
+    tables = []
+    for number in range(conversations):
+        segments, ends = several(rng)
+        own = (*ends.a[:2], 10_000 + number)
+        ends = Ends(own, own if ends == SELF else ends.b)
+        tables.append(table_of(spread(rng, segments), inspector, ends))
+    table = SegmentTable.concatenate(tables)
+    table = table.take(np.argsort(table["time_ns"], kind="stable"))
+    table.columns["frame"] = np.arange(1, len(table) + 1, dtype=np.uint32)
+    return table
+
+
+def several(rng: random.Random) -> tuple[list[Segment], Ends]:
+    """Invent what happens between two sockets: one conversation, or some that follow each other."""
+    segments, ends = conversation(rng)
+    for _ in range(rng.choice((0, 0, 2, 6)) if ends != SELF else 0):
+        more, others = conversation(rng)
+        segments = segments + more if others != SELF else segments
+    return segments, ends
+
+
+def spread(rng: random.Random, segments: list[Segment]) -> list[Segment]:
+    """Give times that leave no pause in which the sockets could be forgotten."""
+    time_ns = BEGIN_NS + rng.randrange(300 * SECOND_NS)
+    out = []
+    for one in segments:
+        time_ns += rng.choice((1_000_000, 50_000_000, SECOND_NS))
+        out.append(replace(one, time_ns=time_ns))
+    return out
+
+
+def fed(inspector: Inspector, table: SegmentTable, rows: int) -> Inspector:
+    capture = inspector.begin_capture("live", "live")
+    for a in range(0, len(table), rows):
+        part = table.take(slice(a, a + rows))
+        inspector.add_block(Block(part), capture, len(part), part["time_ns"])
+        inspector.go_on()
+    return inspector
+
+
+def fields(one: Connection) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in Connection.__slots__ if name != "stream"}
+
+
+def kinds(found: Inspection) -> tuple[Counter[str], Counter[str]]:
+    """Count all connections by kind, those that left too."""
+    handshakes, teardowns = found.let_go.handshakes.copy(), found.let_go.teardowns.copy()
+    handshakes.update(one.handshake.kind for one in found.connections)
+    teardowns.update(one.teardown.kind for one in found.connections)
+    return handshakes, teardowns
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_leaves_changes_nothing_of_what_stays(seed: int) -> None:
+    rng = random.Random(f"leaving {seed}")
+    leaving = Inspector(leaving=replace(AT_ONCE, keep=rng.choice((0, 50))))
+    table = crowd(rng, 300, leaving)
+    plain = Inspector(names=leaving.names, fold=False)
+    whole = fed(plain, table, len(table)).result()
+    left = fed(leaving, table, rng.choice((7, 100, 1000))).result()
+    by_frame = {one.first_frame: one for one in whole.connections}
+    assert left.let_go.connections > len(whole.connections) / 4
+    for one in left.connections:
+        assert fields(one) == fields(by_frame[one.first_frame])
+    assert left.let_go.connections + len(left.connections) == len(whole.connections)
+    assert kinds(left) == kinds(whole)
+    held = sum(sum((one.segments.originator, one.segments.responder)) for one in left.connections)
+    assert left.let_go.segments + held == len(table)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_update_says_what_a_look_at_everything_says(seed: int) -> None:
+    """Also of transfers whose earlier segments were folded, and while others leave."""
+    rng = random.Random(f"update {seed}")
+    live = Inspector(leaving=AT_ONCE)
+    plain = Inspector(fold=False, names=live.names)
+    going(live).gathering = Gathering(fold=False, fold_rows=1, long_rows=4)
+    table = crowd(rng, 12, live)
+    captures = [one.begin_capture("live", "live") for one in (live, plain)]
+    for a in range(0, len(table), rows := rng.choice((5, 40))):
+        part = table.take(slice(a, a + rows))
+        for one in (live, plain):
+            one.add_block(Block(part), captures[0], len(part), part["time_ns"])
+        told = live.update(part, IcmpErrorTable.empty())
+        live.go_on()
+        now = plain.result()
+        assert [step.frame for _, step in told] == part["frame"].tolist()
+        by_frame = {step.frame: (one, step) for one in now.connections for step in now.steps(one.stream)}
+        for connection, step in told:
+            whole, expected = by_frame[step.frame]
+            assert step == expected
+            assert fields(connection) == fields(whole)
+
+
+def going(inspector: Inspector) -> Going:
+    assert isinstance(inspector.analysis, Going)
+    return inspector.analysis
+
+
+def test_a_stream_keeps_its_number_and_it_is_that_of_the_whole() -> None:
+    inspector = Inspector(leaving=Leaving(keep=0, round_rows=500))
+    capture, segments, seen = inspector.begin_capture("live", "live"), [], dict[Frame, int]()
+    for block in blocks(90, 10, "loopback"):
+        decoded = inspector.add_records(block, capture)
+        segments.append(decoded.segments)
+        for connection, _ in inspector.update(decoded.segments, decoded.icmp_errors)[:5]:
+            assert seen.setdefault(connection.first_frame, connection.stream) == connection.stream
+        inspector.go_on()
+    plain = Inspector(names=inspector.names)
+    whole = fed(plain, SegmentTable.concatenate(segments), 1 << 20).result()
+    numbers = {one.first_frame: one.stream for one in whole.connections}
+    assert seen == {frame: numbers[frame] for frame in seen}
+    left = inspector.result()
+    assert 0 < len(left.connections) < 0.8 * len(whole.connections)
+    assert [one.stream for one in left.connections] == [numbers[one.first_frame] for one in left.connections]
+    last = left.connections[-1]
+    assert left.with_steps(last.stream).stream == last.stream
+
+
+@pytest.mark.parametrize("kind", ["loopback", "wide", "flood"])
+def test_memory_stays_flat(kind: str) -> None:
+    """60,000 connections in ten minutes: what is held is what came within a TIME-WAIT and a round."""
+    inspector = Inspector(leaving=Leaving(keep=1000, round_rows=5000))
+    capture, rows, conversations, begun = inspector.begin_capture("live", "live"), [], [], 0
+    began = time.process_time()
+    for block in blocks(600, 100, kind):
+        segments = inspector.add_records(block, capture).segments
+        inspector.go_on()
+        begun += int((segments["flags"] == 2).sum())
+        rows.append(len(inspector.analysis.gathering))
+        conversations.append(len(inspector.analysis.gathering.conversations))
+    spent = time.process_time() - began
+    most, each = 100 * 65, 1 if kind == "flood" else 10
+    assert max(rows) <= 1.3 * most * each + 5000
+    assert max(conversations) <= 1.3 * most + 5000 // each if kind != "loopback" else len(PORTS)
+    found = inspector.result()
+    assert found.let_go.connections + len(found.connections) == begun
+    assert found.let_go.handshakes == {"unanswered" if kind == "flood" else "three-way": found.let_go.connections}
+    assert spent < 60, "a tenth of a processor for 1,000 segments a second is far too much"
+
+
+CLOSE = """
+    A > FA  x+1  ack y+1
+    B > FA  y+1  ack x+2
+    A > A   x+2  ack y+2
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "quiet_s"),
+    [
+        ("open" + CLOSE, 60),
+        ("open\nB > RA y+1 ack x+1", 60),
+        ("A > S x\nB > RA 0 ack x+1", 60),
+        ("A > S x", 64),
+        ("A > S x\nB > SA y ack x+1", 64),
+        ("open\nA > FA x+1 ack y+1", 240),
+        ("A > PA x+1 (4) ack y+1", 240),
+        ("open", 7440),
+        ("open\nA > FA x+1 ack y+1\nB > A y+1 ack x+2", 7440),
+    ],
+)
+def test_how_long_sockets_must_be_quiet(text: str, quiet_s: int) -> None:
+    inspector = Inspector(leaving=AT_ONCE)
+    capture, segments = inspector.begin_capture("live", "live"), parse(text).segments((1000, 5000))
+
+    def add(some: list[Segment], ends: Ends) -> None:
+        table = table_of(some, inspector, ends)
+        inspector.add_block(Block(table), capture, len(table), table["time_ns"])
+        inspector.go_on()
+
+    def held_at(after_s: int) -> bool:
+        other = Segment(segments[-1].time_ns + after_s * SECOND_NS, "A", 2, 0)
+        add([other], Ends((4, 1, 1 + after_s), (4, 2, 2)))
+        return any(one.originator.port == Ends().a[2] for one in inspector.result().connections)
+
+    add(segments, Ends())
+    assert held_at(quiet_s - 1)
+    assert not held_at(quiet_s)
+    assert inspector.result().let_go.connections >= 1
+
+
+def test_a_late_segment_within_time_wait_finds_its_connection() -> None:
+    inspector = Inspector(leaving=AT_ONCE)
+    segments = parse("open" + CLOSE + "50 B > FA y+1 ack x+2\n105 B > FA y+1 ack x+2").segments((1000, 5000))
+    found = fed(inspector, table_of(segments, inspector), 1).result()
+    assert len(found.connections) == 1
+    assert len(found.connections[0].time_wait[0].restarts_ns) == 2
+
+
+@pytest.mark.parametrize(("conversations", "leave"), [(80, False), (600, True)])
+def test_nobody_leaves_while_few_are_held(conversations: int, leave: bool) -> None:
+    inspector = Inspector(leaving=Leaving(keep=400, round_rows=1))
+    found = fed(inspector, crowd(random.Random("keep"), conversations, inspector), 50).result()
+    assert (found.let_go.connections > 0) == leave
+    assert not leave or len(found.connections) >= 400
