@@ -17,15 +17,10 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import End, Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
-from handshake_inspect.connections.copies import shown_again
 from handshake_inspect.connections.quotes import copies_of
+from handshake_inspect.datagrams import UDP, KeptDatagrams, copies_in
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
 from handshake_inspect.tcp.icmp import words
-
-UDP = 17
-
-#: What the copy of a datagram has in common with it.
-SAME_DATAGRAM = ("ip_id", "payload_octets", "from_higher", "conversation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +87,7 @@ class Exchange:
 Found = tuple[Exchange, NDArray[np.int64], NDArray[np.int64]]
 
 
-def find_exchanges(datagrams: DatagramTable, errors: IcmpErrorTable, names: Names, captures: list[str]) -> list[Found]:
+def find_exchanges(datagrams: KeptDatagrams, errors: IcmpErrorTable, names: Names, captures: list[str]) -> list[Found]:
     """Group datagrams by pair of sockets, in order of first datagram; copies are left out."""
     conversations = Conversations()
     keys, from_higher = keys_of(datagrams)
@@ -100,10 +95,7 @@ def find_exchanges(datagrams: DatagramTable, errors: IcmpErrorTable, names: Name
     rows_quoting = np.flatnonzero(errors["protocol"] == UDP)
     quoted = errors.take(rows_quoting)
     known = len(conversations)
-    loopback = conversations.loopback
-    sent = datagrams.columns | {"conversation": numbers, "from_higher": from_higher}
-    is_copy = np.zeros(len(datagrams), np.bool_)
-    is_copy[shown_again(sent, SAME_DATAGRAM, datagrams["ip_id"] != 0, loopback)] = True
+    is_copy = copies_in(datagrams, numbers, from_higher, conversations.loopback)
     error_keys, error_from_higher = keys_of(quoted)
     error_numbers = conversations.number(error_keys)
     quoting = quoted.columns | {"conversation": error_numbers, "from_higher": error_from_higher}
@@ -118,7 +110,8 @@ def find_exchanges(datagrams: DatagramTable, errors: IcmpErrorTable, names: Name
         exchange = _exchange(
             number, datagrams.take(own), from_higher[own], quoted.take(errors_of), keys.take(own[:1]), names, captures
         )
-        found.append((replace(exchange, duplicates=len(rows) - len(own)), own, rows_quoting[errors_of]))
+        copies = len(rows) - len(own) + int(datagrams["folded_copies"][rows].sum())
+        found.append((replace(exchange, duplicates=copies), own, rows_quoting[errors_of]))
     return found
 
 
@@ -131,9 +124,9 @@ class LazyExchanges(Sequence[Exchange]):
         self._input = (datagrams, errors, names, captures)
 
     @cached_property
-    def _tables(self) -> tuple[DatagramTable, IcmpErrorTable]:
+    def _tables(self) -> tuple[KeptDatagrams, IcmpErrorTable]:
         datagrams, errors, _, _ = self._input
-        return DatagramTable.concatenate(datagrams), IcmpErrorTable.concatenate(errors)
+        return KeptDatagrams.concatenate(map(KeptDatagrams.of, datagrams)), IcmpErrorTable.concatenate(errors)
 
     @cached_property
     def _rows(self) -> list[Found]:
@@ -193,7 +186,7 @@ def _groups(numbers: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64
 
 def _exchange(
     number: int,
-    rows: DatagramTable,
+    rows: KeptDatagrams,
     from_higher: NDArray[np.uint8],
     errors: IcmpErrorTable,
     key: KeyTable,
@@ -207,6 +200,8 @@ def _exchange(
     )
     asks = from_higher == from_higher[0]
     answers = np.flatnonzero(~asks)
+    datagrams = 1 + rows["folded_datagrams"]
+    octets = rows["payload_octets"] + rows["folded_octets"]
     home = int(rows["capture"][0])
 
     return Exchange(
@@ -220,8 +215,8 @@ def _exchange(
         last_frame=_frame(rows, len(rows) - 1, home, captures),
         first_ns=int(rows["time_ns"][0]),
         last_ns=int(rows["time_ns"][-1]),
-        datagrams=Pair(int(asks.sum()), len(answers)),
-        octets=Pair(int(rows["payload_octets"][asks].sum()), int(rows["payload_octets"][~asks].sum())),
+        datagrams=Pair(int(datagrams[asks].sum()), int(datagrams[~asks].sum())),
+        octets=Pair(int(octets[asks].sum()), int(octets[~asks].sum())),
         duplicates=0,
         first_answer_ns=_first_answer_ns(rows, answers),
         errors=tuple((_frame(errors, i, home, captures), _icmp_words(errors, i)) for i in range(len(errors))),

@@ -23,8 +23,9 @@ from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
-from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable
+from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 
 #: How many streams are made ready for `steps` at once, if they have no more segments than that.
 AHEAD, AHEAD_SEGMENTS = 100, 20_000
@@ -150,8 +151,7 @@ class Inspector:
         #: Of each capture that is being read: fragments of several are not mixed.
         self._decoders: dict[int, Decoder] = {}
         self._link_types: dict[int, set[int]] = {}
-        self._datagrams: list[DatagramTable] = []
-        self._icmp_errors: list[IcmpErrorTable] = []
+        self._datagrams = Datagrams()
         #: Conversations that are ready for `steps`.
         self._ahead: tuple[Connections, set[int], Decided] | None = None
 
@@ -256,10 +256,7 @@ class Inspector:
 
     def take(self, block: Block) -> None:
         """Take rows in order of time, of one capture or of several."""
-        if len(block.datagrams):
-            self._datagrams.append(block.datagrams)
-        if len(block.icmp_errors):
-            self._icmp_errors.append(block.icmp_errors)
+        self._datagrams.add(block.datagrams, block.icmp_errors)
         self.analysis.add(block.segments, block.icmp_errors)
 
     @property
@@ -273,7 +270,7 @@ class Inspector:
         return Inspection(
             captures=self.captures,
             connections=self.analysis.connections(self.analysis.verdicts(), captures, self._profile),
-            exchanges=LazyExchanges(self._datagrams, self._icmp_errors, self.names, captures),
+            exchanges=LazyExchanges(list(self._datagrams.tables), list(self._datagrams.errors), self.names, captures),
             damage=self.damage,
             unread=sum((one.reassembler.unread() for one in self._decoders.values()), self.unread),
             let_go=replace(self.analysis.let_go) if isinstance(self.analysis, Going) else LetGo(),
@@ -323,7 +320,9 @@ class Inspector:
     def go_on(self) -> None:
         """Let go what is over, where `leaving` says so; call it when a block was described."""
         if isinstance(self.analysis, Going):
-            self.analysis.go_on(max((one.last_ns or 0 for one in self.captures), default=0))
+            now_ns = max((one.last_ns or 0 for one in self.captures), default=0)
+            self.analysis.go_on(now_ns)
+            self._datagrams.go_on(now_ns, self.analysis.leaving, self.analysis.let_go)
 
     def _read_again(self, conversation: int) -> Inspector:
         """Read the captures again, keeping every segment of one conversation."""

@@ -199,6 +199,15 @@ class Numbered(Generic[V]):
             self.values.append(value)
         return known
 
+    def keep(self, numbers: Column) -> Column:
+        """Forget all values but those with these numbers. Returns the new number of each old one, 0 if it is gone."""
+        kept = [0, *(number for number in numbers.tolist() if number)]
+        moved = np.zeros(len(self.values), np.int64)
+        moved[kept] = np.arange(len(kept))
+        self.values[:] = [self.values[number] for number in kept]
+        self._numbers = {value: number for number, value in enumerate(self.values)}
+        return moved
+
     def __getitem__(self, number: int) -> V:
         return self.values[number]
 

@@ -19,6 +19,7 @@ FLOORS = [
     ["table"],
     ["capture"],
     ["connections"],
+    ["datagrams"],
     ["exchanges"],
     ["inspection"],
     ["views"],

@@ -45,7 +45,8 @@ class Analysis:
         self._only = only
         self.gathering = gathering or Gathering(fold=fold)
         self.quotes = Quotes()
-        self._fast_open = np.zeros(0, np.bool_)
+        #: Of the option lists that were looked at.
+        self.fast_open = np.zeros(0, np.bool_)
 
     @property
     def keys(self) -> KeyTable:
@@ -83,11 +84,11 @@ class Analysis:
 
     def _have_fast_open(self) -> NDArray[np.bool_]:
         """Say of each option list whether it has the Fast Open option."""
-        new = self.names.options.values[len(self._fast_open) :]
+        new = self.names.options.values[len(self.fast_open) :]
         if new:
             has = np.array([parse(octets).fast_open_cookie is not None for octets in new], np.bool_)
-            self._fast_open = np.append(self._fast_open, has)
-        return self._fast_open
+            self.fast_open = np.append(self.fast_open, has)
+        return self.fast_open
 
     def described(self, conversations: Rows) -> Decided:
         """Decide everything about these conversations, to have some of their connections described."""

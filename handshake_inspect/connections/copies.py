@@ -62,21 +62,30 @@ def find_copies(packets: Packets) -> Copies:
     return with_other_captures(packets, places, inside) if _several(packets.columns["capture"]) else inside
 
 
-def shown_again(columns: Mapping[str, NDArray[Any]], same: Sequence[str], identified: Mask, loopback: Mask) -> Rows:
-    """Return the rows, each a whole packet and in any order, that show a packet again.
+def shown_again(
+    columns: Mapping[str, NDArray[Any]],
+    same: Sequence[str],
+    identified: Mask,
+    loopback: Mask,
+    stands_for: Rows | None = None,
+    taken_out: Rows | None = None,
+) -> Rows:
+    """Return the rows, in any order, that show a packet again.
 
-    The arguments are those of `Packets`; all packets of the run must be there.
+    The arguments are those of `Packets`; all packets of the run must be there. If nothing is said of what a row stands
+    for, it is a whole packet.
     """
     order = np.argsort(columns["conversation"], kind="stable")
+    nothing = np.zeros(len(order), np.int64)
     packets = Packets(
         columns={name: column[order] for name, column in columns.items()},
         same=same,
         identified=identified[order],
         weighty=np.zeros(len(order), np.bool_),
         loopback=loopback,
-        stands_for=np.ones(len(order), np.int64),
-        taken_out=np.zeros(len(order), np.int64),
-        elsewhere=np.zeros(len(order), np.int64),
+        stands_for=nothing + 1 if stands_for is None else stands_for[order],
+        taken_out=nothing if taken_out is None else taken_out[order],
+        elsewhere=nothing,
     )
     evidence = find_copies(packets).evidence
     again: Rows = order[find_copies(replace(packets, trusted=evidence.trusted())).copy]

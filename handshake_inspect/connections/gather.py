@@ -16,7 +16,7 @@ from handshake_inspect.connections.conversations import Conversations, keys_of
 from handshake_inspect.connections.duplicates import collapse
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.split import StoredRows
-from handshake_inspect.table import Growing, SegmentTable
+from handshake_inspect.table import Growing, Numbered, SegmentTable
 
 #: Rows that a partition aims at.
 PARTITION_ROWS = 1 << 16
@@ -95,6 +95,11 @@ class Gathering:
         for places in self._pool.by_conversation(self._marked(numbers)):
             rows = self._pool.take(places)
             yield places, rows, self._collapse(rows)[0]
+
+    def keep_options(self, options: Numbered[bytes]) -> None:
+        """Forget the option lists that stand in no row, and renumber the others."""
+        column = self._pool.column("options")
+        column[:] = options.keep(np.unique(column))[column]
 
     def _marked(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         marked = np.zeros(len(self.conversations), np.bool_)

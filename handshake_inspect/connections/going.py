@@ -39,6 +39,8 @@ Mask = NDArray[np.bool_]
 FOLLOWED_ROWS = 1 << 13
 #: Rows, for each connection that is to be kept, from which on it is worth counting the connections.
 ROWS_OF_ONE = 16
+#: Different option lists of SYNs that are kept whoever has them: keys of MPTCP and cookies of Fast Open are all new.
+MOST_OPTIONS = 1 << 12
 
 
 class Going(Analysis):
@@ -54,6 +56,8 @@ class Going(Analysis):
         #: Conversations with rows of which it is not known yet whether they begin connections.
         self._touched: list[Rows] = []
         self._rows_since_round = 0
+        #: With how many option lists it is worth looking for those that nobody has any more.
+        self._many_options = MOST_OPTIONS
 
     def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
         """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
@@ -101,6 +105,10 @@ class Going(Analysis):
         self._number_touched()
         if self._attendance.held > self.leaving.keep or rows > ROWS_OF_ONE * self.leaving.keep:
             self._round()
+        if len(self.names.options) > self._many_options:
+            self.gathering.keep_options(self.names.options)
+            self.fast_open = self.fast_open[:0]
+            self._many_options = max(MOST_OPTIONS, 2 * len(self.names.options))
 
     def _round(self) -> None:
         """Look at the conversations that are worth it, and let go what may leave."""

@@ -163,9 +163,11 @@ def _begin_rows(stored: StoredRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_
     closing = np.append(0, np.cumsum((flags & (FIN | RST)) != 0))
     late = answers[closing[answers] > closing[first_row][np.searchsorted(first_row, answers, "right") - 1]]
     undecided = np.unique(conversation[np.concatenate([open_question, late, answers[1:][_differ(stored, answers)]])])
-    again, decided = ordinary_reuse(stored, undecided)
-    begins[again] = True
-    for one in np.setdiff1d(undecided, decided):
+    if len(undecided):
+        again, decided = ordinary_reuse(stored, undecided)
+        begins[again] = True
+        undecided = np.setdiff1d(undecided, decided)
+    for one in undecided:
         at = np.searchsorted(conversation[first_row], one)
         a = int(first_row[at])
         b = int(first_row[at + 1]) if at + 1 < len(first_row) else len(stored)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.order import Disorder
+from handshake_inspect.connections.leaving import LetGo
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.words import counted, duration, listed, of_kind
@@ -19,6 +20,8 @@ COPIES = {
     "mirror": "again within 10 ms, as a port mirror or a bridge shows them",
     "router": "again on the other side of a router",
 }
+#: Kinds of handshakes after which there is no teardown.
+NEVER_OPENED = ("refused", "unreachable", "unanswered", "half-open", "abandoned", "invalid")
 #: Kinds of unread frames that are named; more than these are summed up.
 KINDS_NAMED = 12
 #: Captures without a TCP segment that are named: a folder may have thousands.
@@ -50,6 +53,7 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
         yield from (f"{name}: {line}" for line in _disorder(capture.disorder))
     if empty > EMPTY_NAMED:
         yield f"{counted(empty - EMPTY_NAMED, 'more capture')} without a TCP segment"
+    yield from _let_go(inspection.let_go)
     if inspection.unread:
         kinds = inspection.unread.most_common()
         said = [f"{count:,} {printable(of_kind(count, kind))}" for kind, count in kinds[:KINDS_NAMED]]
@@ -102,6 +106,20 @@ def _disorder(found: Disorder) -> Iterator[str]:
             f" frame {found.first_jump_frame:,}: kept in the order of the file, intervals across it are not known"
             " (captures put behind each other? reordercap sorts them)"
         )
+
+
+def _let_go(let_go: LetGo) -> Iterator[str]:
+    """Say what is not listed any more, of a capture that did not end."""
+    if let_go.connections:
+        ends = [f"{count:,} {kind}" for kind, count in let_go.teardowns.most_common() if kind != "none"]
+        never = [f"{count:,} {kind}" for kind, count in let_go.handshakes.most_common() if kind in NEVER_OPENED]
+        kinds = listed([*ends, *never])
+        yield (
+            f"let go after their TIME-WAIT, and not listed: {counted(let_go.connections, 'connection')} of"
+            f" {counted(let_go.segments, 'segment')} ({kinds})"
+        )
+    if let_go.exchanges:
+        yield f"let go, and not listed: {counted(let_go.exchanges, 'UDP exchange')}"
 
 
 def _copies(inspection: Inspection) -> Iterator[str]:

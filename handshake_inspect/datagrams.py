@@ -1,0 +1,143 @@
+"""Keeps the UDP datagrams of a run, and the ICMP errors about them, until somebody asks what they were.
+
+In: rows as they are decoded. Out: tables of what is kept. Of a capture that does not end exchanges leave that have been
+quiet for as long as a NAT must keep them (RFC 4787 REQ-5: five minutes), the quietest first; and of a long exchange the
+datagrams in the middle are folded into the one before of their sender that stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from handshake_inspect.connections.conversations import Conversations, keys_of
+from handshake_inspect.connections.copies import COPY_WITHIN_NS, shown_again
+from handshake_inspect.connections.leaving import SECOND_NS, Leaving, LetGo
+from handshake_inspect.connections.split import first_of, last_of
+from handshake_inspect.table import Column, DatagramTable, IcmpErrorTable
+
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+UDP = 17
+QUIET_NS = 300 * SECOND_NS
+#: Datagrams of an exchange that is worth folding, and how many of the latest stay.
+LONG_ROWS, LATEST_ROWS = 1 << 10, 1 << 6
+
+#: What the copy of a datagram has in common with it.
+SAME_DATAGRAM = ("ip_id", "payload_octets", "from_higher", "conversation")
+
+
+class KeptDatagrams(DatagramTable):
+    """UDP datagrams, and what was folded into each of them."""
+
+    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
+        **DatagramTable.DTYPES,
+        "folded_datagrams": np.int64,  # of the same sender right behind it, without copies
+        "folded_octets": np.int64,
+        "folded_copies": np.int64,
+    }
+
+    @classmethod
+    def of(cls, table: DatagramTable) -> KeptDatagrams:
+        """Return the datagrams of a table, into which nothing is folded unless it says so."""
+        nothing = {name: np.zeros(len(table), np.int64) for name in cls.DTYPES if name not in table.columns}
+        return cls({**table.columns, **nothing})
+
+
+def copies_in(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask) -> Mask:
+    """Say of each datagram whether it shows another one again; `numbers` are their conversations."""
+    again = shown_again(
+        table.columns | {"conversation": numbers, "from_higher": from_higher},
+        SAME_DATAGRAM,
+        table["ip_id"] != 0,
+        loopback,
+        stands_for=1 + table["folded_datagrams"],
+        taken_out=table["folded_copies"],
+    )
+    is_copy = np.zeros(len(table), np.bool_)
+    is_copy[again] = True
+    return is_copy
+
+
+class Datagrams:
+    """The datagrams of a run, and the ICMP errors that quote some."""
+
+    def __init__(self) -> None:
+        self.tables: list[DatagramTable] = []
+        self.errors: list[IcmpErrorTable] = []
+        self._kept = self._since_round = 0
+
+    def add(self, datagrams: DatagramTable, errors: IcmpErrorTable) -> None:
+        """Take the rows of a block."""
+        if len(datagrams):
+            self.tables.append(datagrams)
+        if len(errors) and (about := errors["protocol"] == UDP).any():
+            self.errors.append(errors.take(about))
+        self._since_round += len(datagrams) + len(errors)
+
+    def go_on(self, now_ns: int, leaving: Leaving, let_go: LetGo) -> None:
+        """Let go and fold what may be, once that is worth it; what leaves is counted."""
+        if self._since_round < max(leaving.round_rows, self._kept // leaving.round_share):
+            return
+        table = KeptDatagrams.concatenate(KeptDatagrams.of(one) for one in self.tables)
+        errors = IcmpErrorTable.concatenate(self.errors)
+        conversations = Conversations()
+        (keys, from_higher), (error_keys, _) = keys_of(table), keys_of(errors)
+        numbers, of_error = conversations.number(keys), conversations.number(error_keys)
+        quiet = _quiet(numbers, table, of_error, errors, now_ns, leaving.keep)
+        exchanges = np.unique(numbers[quiet[numbers]])
+        let_go.exchanges += len(exchanges)
+        let_go.datagrams += int((1 + table["folded_datagrams"])[quiet[numbers]].sum())
+        stays = ~quiet[numbers]
+        table = _fold(table.take(stays), numbers[stays], from_higher[stays], conversations.loopback, now_ns)
+        self.tables, self.errors = [table], [errors.take(~quiet[of_error])]
+        self._kept, self._since_round = len(table) + len(self.errors[0]), 0
+
+
+def _quiet(numbers: Rows, table: KeptDatagrams, of_error: Rows, errors: IcmpErrorTable, now_ns: int, keep: int) -> Mask:
+    """Say of each conversation whether it leaves: the quietest, so that `keep` stay."""
+    count = int(max(numbers.max(initial=-1), of_error.max(initial=-1))) + 1
+    last_ns = np.zeros(count, np.int64)
+    np.maximum.at(last_ns, numbers, table["time_ns"])
+    np.maximum.at(last_ns, of_error, errors["time_ns"])
+    quiet = now_ns - last_ns >= QUIET_NS
+    most = count - keep
+    if most <= 0:
+        return np.zeros(count, np.bool_)
+    leaves: Mask = quiet & (last_ns <= np.partition(last_ns, most - 1)[most - 1])
+    return leaves
+
+
+def _fold(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, now_ns: int) -> KeptDatagrams:
+    """Fold the datagrams in the middle of long exchanges; the first and the last ones of each end stay."""
+    size = np.bincount(numbers, minlength=len(loopback))
+    if size.max(initial=0) < LONG_ROWS:
+        return table
+    is_copy = copies_in(table, numbers, from_higher, loopback)
+    end = 2 * numbers + from_higher
+    first, last = (of(end, ~is_copy, 2 * len(size))[end] for of in (first_of, last_of))
+    place = np.arange(len(table))
+    order = np.argsort(numbers, kind="stable")
+    to_end = np.empty(len(table), np.int64)
+    to_end[order] = np.cumsum(size)[numbers[order]] - place
+    stays = (to_end <= LATEST_ROWS) | (place == first) | (place == last)
+    stays &= ~is_copy
+    # Copies of the latest may still come: nothing of them is folded, and nothing into them.
+    stays |= (size[numbers] < LONG_ROWS) | (now_ns - table["time_ns"] <= COPY_WITHIN_NS)
+    by_end = np.argsort(end, kind="stable")
+    counts = (stays & ~is_copy)[by_end]
+    before: Rows = np.cumsum(counts) - 1
+    folded, into = by_end[~stays[by_end]], by_end[counts][before[~stays[by_end]]]
+    columns = dict(table.columns)
+    for name, amount in (
+        ("folded_datagrams", np.where(is_copy, 0, 1 + table["folded_datagrams"])),
+        ("folded_octets", np.where(is_copy, 0, table["payload_octets"] + table["folded_octets"])),
+        ("folded_copies", is_copy + table["folded_copies"]),
+    ):
+        columns[name] = table[name].copy()
+        np.add.at(columns[name], into, amount[folded])
+    return KeptDatagrams(columns).take(stays)

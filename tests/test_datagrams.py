@@ -1,0 +1,85 @@
+"""UDP in a capture that does not end: long exchanges are folded, quiet ones leave, and all are counted."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handshake_inspect.connections.leaving import SECOND_NS, Leaving
+from handshake_inspect.exchanges import Exchange
+from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable
+
+BEGIN_NS = 1_700_000_000 * SECOND_NS
+LOOPBACK, ELSEWHERE = 127 << 24 | 1, 10 << 24
+
+
+def datagrams(rng: random.Random, count: int, pairs: int, seconds: int, host: int = ELSEWHERE) -> DatagramTable:
+    """Invent datagrams between some pairs of sockets, each of which begins and ends some time; some come twice."""
+    rows: list[dict[str, int]] = []
+    for number in range(count):
+        pair = rng.randrange(pairs)
+        time_ns = BEGIN_NS + number * seconds * SECOND_NS // count
+        if not pair * seconds // (2 * pairs) <= number * seconds // count <= (pair + pairs) * seconds // (2 * pairs):
+            continue
+        asks = rng.random() < 0.5
+        row = {
+            "time_ns": time_ns, "ip_version": 4, "src_lo": host, "dst_lo": host, "ip_id": number % 60_000 + 1,
+            "src_port": 1000 + pair if asks else 53, "dst_port": 53 if asks else 1000 + pair,
+            "payload_octets": rng.randrange(100), "packet_type": 255,
+        }  # fmt: skip
+        rows += [row, {**row, "time_ns": time_ns + 1000}] if host == LOOPBACK else [row]
+    columns = {name: np.array([row.get(name, 0) for row in rows]) for name in DatagramTable.DTYPES}
+    return DatagramTable({**columns, "frame": 1 + np.arange(len(rows))})
+
+
+def errors_about(table: DatagramTable) -> IcmpErrorTable:
+    """Say of some datagrams that their port is unreachable."""
+    some = table.take(slice(0, None, 50))
+    nothing = IcmpErrorTable.empty(len(some)).columns
+    values = {"protocol": 17, "icmp_type": 3, "icmp_code": 3, "quoted_ip_id": some["ip_id"], "frame": some["frame"]}
+    shared = {name: column for name, column in some.columns.items() if name in nothing}
+    return IcmpErrorTable({**nothing, **shared, **{k: nothing[k] + v for k, v in values.items()}})
+
+
+def fed(inspector: Inspector, table: DatagramTable, rows: int) -> tuple[Inspection, int]:
+    """Feed blocks. Returns what was found, and how many datagrams were kept at the most."""
+    capture, most = inspector.begin_capture("live", "live"), 0
+    for a in range(0, len(table), rows):
+        part = table.take(slice(a, a + rows))
+        block = Block(SegmentTable.empty(), part, errors_about(part))
+        inspector.add_block(block, capture, len(part), part["time_ns"])
+        inspector.go_on()
+        most = max(most, sum(map(len, inspector._datagrams.tables)))
+    return inspector.result(), most
+
+
+def fields(one: Exchange) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in Exchange.__slots__ if name != "number"}
+
+
+@pytest.mark.parametrize("host", [ELSEWHERE, LOOPBACK])
+@pytest.mark.parametrize("seed", range(3))
+def test_folding_changes_nothing(seed: int, host: int) -> None:
+    table = datagrams(random.Random(f"folding {seed}"), 20_000, 3, 200, host)
+    whole, _ = fed(Inspector(), table, len(table))
+    kept, most = fed(Inspector(leaving=Leaving(round_rows=100, round_share=1 << 20)), table, 100)
+    assert [fields(one) for one in kept.exchanges] == [fields(one) for one in whole.exchanges]
+    assert most < 6000 < len(table)
+
+
+def test_quiet_exchanges_leave_and_are_counted() -> None:
+    table = datagrams(random.Random("quiet"), 20_000, 200, 3000)
+    whole, _ = fed(Inspector(), table, len(table))
+    leaving = replace(Leaving(), keep=20, round_rows=200, round_share=1 << 20)
+    kept, _ = fed(Inspector(leaving=leaving), table, 200)
+    assert 20 <= len(kept.exchanges) < len(whole.exchanges)
+    assert kept.let_go.exchanges + len(kept.exchanges) == len(whole.exchanges)
+    held = sum(one.datagrams.originator + one.datagrams.responder for one in kept.exchanges)
+    assert kept.let_go.datagrams + held == len(table)
+    by_frame = {one.first_frame: one for one in whole.exchanges}
+    assert [fields(one) for one in kept.exchanges] == [fields(by_frame[one.first_frame]) for one in kept.exchanges]
