@@ -26,6 +26,7 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
+from handshake_inspect.tcp.time_wait import profile_of
 
 #: How many streams are made ready for `steps` at once, if they have no more segments than that.
 AHEAD, AHEAD_SEGMENTS = 100, 20_000
@@ -147,7 +148,8 @@ class Inspector:
         #: What each capture was read from, if it can be read again.
         self._sources: list[Input | None] = []
         self._damage: dict[int, list[Damage]] = {}
-        self._profile = profile
+        #: Whose rules of TIME-WAIT are assumed.
+        self.profile = profile_of(profile)
         #: Of each capture that is being read: fragments of several are not mixed.
         self._decoders: dict[int, Decoder] = {}
         self._link_types: dict[int, set[int]] = {}
@@ -269,7 +271,7 @@ class Inspector:
         captures = [summary.name for summary in self.captures]
         return Inspection(
             captures=self.captures,
-            connections=self.analysis.connections(self.analysis.verdicts(), captures, self._profile),
+            connections=self.analysis.connections(self.analysis.verdicts(), captures, self.profile),
             exchanges=LazyExchanges(list(self._datagrams.tables), list(self._datagrams.errors), self.names, captures),
             damage=self.damage,
             unread=sum((one.reassembler.unread() for one in self._decoders.values()), self.unread),
@@ -315,7 +317,7 @@ class Inspector:
 
         Each comes with its connection as it is now. Of segments that were let go or folded since nothing is said.
         """
-        return self.analysis.update(segments, icmp_errors, [summary.name for summary in self.captures])
+        return self.analysis.update(segments, icmp_errors, [summary.name for summary in self.captures], self.profile)
 
     def go_on(self) -> None:
         """Let go what is over, where `leaving` says so; call it when a block was described."""
@@ -350,8 +352,9 @@ def inspect(
 
     `source`: a path ("-" is standard input), an open binary file, a Scapy PacketList, or a list of these, which are
     read as one run, in order of time. `reader`: "auto", or "scapy" to go through Scapy's readers and dissector from
-    end to end. `profile`: whose TIME-WAIT is assumed ("linux" 60 s, "rfc" 240 s). `fold`: keep memory bounded by
-    folding segments that cannot change an answer; False keeps all. `block_octets`: how much is read at once.
+    end to end. `profile`: whose TIME-WAIT is assumed: "linux" (60 s), "rfc" (240 s), "freebsd" (60 s), "macos"
+    (30 s), "windows" (120 s), or a number of seconds ("45s"). `fold`: keep memory bounded by folding segments that
+    cannot change an answer; False keeps all. `block_octets`: how much is read at once.
 
     Raises `CaptureError` if a source cannot be used at all; damage inside one is reported in `Inspection.damage`.
     """

@@ -42,8 +42,9 @@ SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "pac
 CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "split", "moments",
     "numbers", "resets", "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds",
-    "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "verdict", "model",
-    "flat", "zeek_uid", "conn_log", "repeats", "steps", "analysis", "streams", "leaving", "going",
+    "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "waiting", "verdict",
+    "time_waits", "model", "flat", "zeek_uid", "conn_log", "repeats", "steps", "analysis", "streams", "leaving",
+    "going",
 ]  # fmt: skip
 KERNEL = [
     "sock_diag", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation", "association",

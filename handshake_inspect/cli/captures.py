@@ -51,12 +51,14 @@ class Reading:
         return not self.inspection.captures
 
 
-def inspect_files(files: Sequence[str], reader: str = "auto", *, names: Mapping[str, str] | None = None) -> Reading:
+def inspect_files(
+    files: Sequence[str], reader: str = "auto", *, names: Mapping[str, str] | None = None, profile: str = "linux"
+) -> Reading:
     """Inspect captures as one run. Those that cannot be used are reported at once, one line each.
 
-    `names`: what messages call a file, where that is not what it is opened by.
+    `names`: what messages call a file, where that is not what it is opened by. `profile`: whose TIME-WAIT is assumed.
     """
-    inspector = Inspector()
+    inspector = Inspector(profile=profile)
     failed: list[CaptureError] = []
 
     def note(error: CaptureError) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import Asked, files_argument, reader_option, selection_options
+from handshake_inspect.cli.options import Asked, files_argument, profile_option, reader_option, selection_options
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS, listed, nearest
 
 if TYPE_CHECKING:
@@ -38,12 +38,14 @@ MOST_LADDERS = 3
 @click.option("--handshake", metavar="K[,K]", callback=_kinds(HANDSHAKE_KINDS), help="Kinds of opening that are right.")
 @click.option("--teardown", metavar="K[,K]", callback=_kinds(TEARDOWN_KINDS), help="Kinds of closing that are right.")
 @selection_options
+@profile_option
 @reader_option
 def command(
     files: tuple[str, ...],
     handshake: tuple[str, ...],
     teardown: tuple[str, ...],
     asked: Asked,
+    profile: str,
     reader: str,
 ) -> int:
     """Check how the connections of FILE... opened and closed; name every one that differs, and draw the first ladders.
@@ -63,7 +65,7 @@ def command(
         raise click.UsageError("nothing to check: give --handshake or --teardown, or both")
     chosen = choice(asked)
     named = files_named(files)
-    reading = inspect_files(named.files, reader)
+    reading = inspect_files(named.files, reader, profile=profile)
     checked, failed = 0, 0
     drawn: list[Connection] = []
     for connection in chosen.of(reading.inspection):

@@ -9,6 +9,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from handshake_inspect.tcp.time_wait import PROFILES, profile_of
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 FORMATS = ("table", "json", "ndjson", "csv", "zeek", "markdown")
@@ -28,6 +30,25 @@ def reader_option(function: F) -> F:
         show_default=True,
         help="Who reads and dissects: ourselves with Scapy's help, or Scapy alone.",
     )(function)
+
+
+def profile_option(function: F) -> F:
+    """--profile: whose TIME-WAIT is assumed. The function takes `profile`, as `inspect()` does."""
+    return click.option(
+        "--profile",
+        metavar="NAME|SECONDS",
+        default="linux",
+        show_default=True,
+        callback=_known_profile,
+        help=f"Whose TIME-WAIT is assumed: {', '.join(PROFILES)}, or a number of seconds.",
+    )(function)
+
+
+def _known_profile(_ctx: click.Context, _param: click.Parameter, text: str) -> str:
+    try:
+        return profile_of(text).name
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from handshake_inspect.cli.options import FORMATS, Asked, files_argument, reader_option, selection_options
+from handshake_inspect.cli.options import (
+    FORMATS,
+    Asked,
+    files_argument,
+    profile_option,
+    reader_option,
+    selection_options,
+)
 
 
 @click.command("read")
@@ -15,6 +22,7 @@ from handshake_inspect.cli.options import FORMATS, Asked, files_argument, reader
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N connections.")
 @click.option("--udp", is_flag=True, help="List UDP exchanges too.")
 @click.option("--steps", is_flag=True, help="With json and ndjson: every segment, with states and arithmetic.")
+@profile_option
 @reader_option
 def command(
     files: tuple[str, ...],
@@ -24,6 +32,7 @@ def command(
     limit: int | None,
     udp: bool,
     steps: bool,
+    profile: str,
     reader: str,
 ) -> int:
     """List every connection of FILE...: how it opened, how it closed, who closed first.
@@ -53,7 +62,7 @@ def command(
         raise click.UsageError("--udp needs another format than csv: its columns are those of connections")
     chosen = choice(asked, sort, limit)
     named = files_named(files)
-    reading = inspect_files(named.files, reader)
+    reading = inspect_files(named.files, reader, profile=profile)
     if reading.useless:
         return reading.exit_code or named.exit_code
     write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import files_argument, ladder_options, reader_option
+from handshake_inspect.cli.options import files_argument, ladder_options, profile_option, reader_option
 
 if TYPE_CHECKING:
     from handshake_inspect.cli.captures import Reading
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     "--dissect", type=click.IntRange(min=1), metavar="N", help="Print frame N in full (Scapy) and nothing else."
 )
 @click.option("-w", "--write", "target", metavar="FILE", help="Save just this connection as a pcap file.")
+@profile_option
 @reader_option
 def command(
     files: tuple[str, ...],
@@ -36,6 +37,7 @@ def command(
     show_all: bool,
     dissect: int | None,
     target: str | None,
+    profile: str,
     reader: str,
 ) -> int:
     """Draw the ladder of one connection of FILE...: every segment, both states after it, and the proof.
@@ -63,7 +65,8 @@ def command(
         paths = {file: stack.enter_context(kept(file)) for file in named.files}
         if dissect is not None:
             return print_dissection(paths, dissect) if paths else named.exit_code
-        reading = inspect_files([*paths.values()], reader, names={path: name for name, path in paths.items()})
+        names = {path: name for name, path in paths.items()}
+        reading = inspect_files([*paths.values()], reader, names=names, profile=profile)
         if reading.useless:
             return reading.exit_code or named.exit_code
         chosen = choose_stream(reading, stream)

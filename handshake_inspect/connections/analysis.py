@@ -24,6 +24,7 @@ from handshake_inspect.connections.steps import steps_of
 from handshake_inspect.connections.verdict import decide
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
 from handshake_inspect.tcp.options import parse
+from handshake_inspect.tcp.time_wait import Profile
 
 Rows = NDArray[np.int64]
 
@@ -94,7 +95,9 @@ class Analysis:
         """Decide everything about these conversations, to have some of their connections described."""
         return self.decide(self.gathering.rows_of(conversations))
 
-    def update(self, segments: SegmentTable, icmp_errors: IcmpErrorTable, captures: list[str]) -> list[Seen]:
+    def update(
+        self, segments: SegmentTable, icmp_errors: IcmpErrorTable, captures: list[str], profile: Profile
+    ) -> list[Seen]:
         """Describe these segments and ICMP errors, all of which were added, in order of time."""
         conversations = self.gathering.conversations
         numbers = [conversations.number(keys_of(table)[0]) for table in (segments, icmp_errors)]
@@ -102,7 +105,7 @@ class Analysis:
         if not len(stored):
             return []  # nothing but an ICMP error is known
         decided = self.decide(stored)
-        connections = self.connections(decided.verdicts, captures)
+        connections = self.connections(decided.verdicts, captures, profile)
         errors = decided.verdicts.icmp_errors
         steps = decided.steps_in(_frames(segments), captures, self.names)
         is_new = np.isin(_frames(errors), _frames(icmp_errors))
@@ -114,7 +117,7 @@ class Analysis:
             found += [(connection, one) for one, new in zip(connection.icmp_errors, own, strict=True) if new]
         return sorted(found, key=lambda item: item[1].time_ns)
 
-    def connections(self, verdicts: Verdicts, captures: list[str], profile: str = "linux") -> Connections:
+    def connections(self, verdicts: Verdicts, captures: list[str], profile: Profile) -> Connections:
         """Make connections of verdicts."""
         return Connections(verdicts, self.keys, self.names, captures, profile)
 

@@ -59,12 +59,12 @@ class VerdictTable(Table):
         "half_closed_ns": np.int64,
         "options_o": np.int32,  # `Names.options` number of the SYN's options, NONE without a SYN
         "options_r": np.int32,
-        "time_wait_ns_o": np.int64,  # entered; NONE if never
-        "time_wait_ns_r": np.int64,
         "last_seq_o": np.int64,  # highest relative number sent, for the next user of the sockets
         "last_seq_r": np.int64,
         "last_timestamp_o": np.int64,  # last TSval, NONE without timestamps
         "last_timestamp_r": np.int64,
+        "syn_timestamp_o": np.int64,  # TSval of the first SYN, NONE without one
+        "syn_timestamp_r": np.int64,
         "first_clock": np.uint16,  # how often the clock had jumped back before the first and the last row
         "last_clock": np.uint16,
         "one_sided": np.uint8,  # 1 if only one end was captured, and its numbers prove that the other one spoke
@@ -91,14 +91,41 @@ class ResetTable(Table):
     }
 
 
+class WaitTable(Table):
+    """One row per TIME-WAIT, ordered by connection; of two, the originator's first."""
+
+    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
+        "connection": np.int64,  # row of the `VerdictTable`
+        "side": np.uint8,  # whose
+        "entered_ns": np.int64,
+        "capture": np.uint16,
+        "frame": np.uint32,
+        "cut_short": np.uint8,  # index of `CUTS`: how an RST ended it
+        "cut_ns": np.int64,  # that RST; NONE if there is none
+        "cut_capture": np.uint16,
+        "cut_frame": np.uint32,
+    }
+
+
+#: How an RST ends TIME-WAIT: not at all; one was received (RFC 1337); its owner sent one, and so had forgotten it.
+CUTS = (None, "killed", "forgotten")
+
+
 class RestartTable(Table):
-    """One row per repeated FIN that restarted a TIME-WAIT."""
+    """One row per segment that can have restarted a TIME-WAIT, ordered by connection and time."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         "connection": np.int64,
         "side": np.uint8,  # whose TIME-WAIT
         "time_ns": np.int64,
+        "capture": np.uint16,
+        "frame": np.uint32,
+        "segment": np.uint8,  # index of `RESTARTING`
     }
+
+
+#: What can restart a TIME-WAIT; by RFC 9293 only the first does.
+RESTARTING = ("FIN", "data", "ACK")
 
 
 class GapTable(Table):
@@ -148,6 +175,7 @@ class Verdicts:
     table: VerdictTable = field(default_factory=VerdictTable.empty)
     judgements: list[Judgement] = field(default_factory=list)
     resets: ResetTable = field(default_factory=ResetTable.empty)
+    waits: WaitTable = field(default_factory=WaitTable.empty)
     restarts: RestartTable = field(default_factory=RestartTable.empty)
     gaps: GapTable = field(default_factory=GapTable.empty)
     #: Distinct values of `conn_state` and `history`.
@@ -164,6 +192,7 @@ def together(parts: Iterable[Verdicts]) -> Verdicts:
     """Put the answers about partitions below each other. Takes one at a time, and uses it up."""
     table, total = Growing(VerdictTable), Verdicts()
     resets, restarts, gaps, icmp_errors = [total.resets], [total.restarts], [total.gaps], [total.icmp_errors]
+    waits = [total.waits]
     numbers: dict[Judgement, int] = {}
     words: dict[str, int] = {}
     for part in parts:
@@ -173,9 +202,10 @@ def together(parts: Iterable[Verdicts]) -> Verdicts:
         columns["judgement"] = judged[columns["judgement"]]
         columns["conn_state"] = spelled[columns["conn_state"]]
         columns["history"] = spelled[columns["history"]]
-        for of_some in (part.resets, part.restarts, part.gaps, part.icmp_errors):
+        for of_some in (part.resets, part.waits, part.restarts, part.gaps, part.icmp_errors):
             of_some.columns["connection"] += len(table)
         resets.append(part.resets)
+        waits.append(part.waits)
         restarts.append(part.restarts)
         gaps.append(part.gaps)
         icmp_errors.append(part.icmp_errors)
@@ -183,6 +213,7 @@ def together(parts: Iterable[Verdicts]) -> Verdicts:
         total.copies.update(part.copies)
     total.table = VerdictTable(table.finish())
     total.judgements, total.words = list(numbers), list(words)
+    total.waits = WaitTable.concatenate(waits)
     total.resets, total.restarts = ResetTable.concatenate(resets), RestartTable.concatenate(restarts)
     total.gaps, total.icmp_errors = GapTable.concatenate(gaps), QuoteTable.concatenate(icmp_errors)
     return total

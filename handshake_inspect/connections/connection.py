@@ -147,18 +147,60 @@ class IcmpError:
 
 
 @dataclass(frozen=True, slots=True)
+class Restart:
+    """One segment that starts a TIME-WAIT again."""
+
+    frame: Frame
+    time_ns: int
+    #: What it is: "FIN" (RFC 9293 §3.10.7.4, eighth), "data" or "ACK", which count only where the profile says so.
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """The next connection of the same two sockets, as it looks from a TIME-WAIT."""
+
+    #: Its number.
+    stream: int
+    #: Who opened it, as an end of the connection that left the TIME-WAIT.
+    by: End
+    #: What makes it legal; empty if nothing does. "expired": the time was over. "timestamps": its SYN's timestamp is
+    #: newer than the last one, or the old connection had none (RFC 6191 §2). "initial-number": its SYN's number is
+    #: above the last one, and its timestamp is not older (RFC 9293 §3.6.1 MAY-2, RFC 6191 §2).
+    rules: tuple[str, ...]
+    #: Number of its SYN, and the last number that the same end had used before: that of its FIN.
+    initial_seq: int
+    last_seq: int | None
+    #: Timestamp of its SYN, and the last one that the same end had sent before (RFC 7323); None without.
+    timestamp: int | None
+    last_timestamp: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimeWait:
     """One end's TIME-WAIT."""
 
     owner: End
     entered_ns: int
-    #: Times of the segments that restarted it (a retransmitted FIN).
-    restarts_ns: tuple[int, ...]
-    #: Which assumption about its length: "linux" (60 s), "rfc" (240 s), ...
+    #: The segment with which it is known to have begun.
+    entered_frame: Frame
+    #: Segments that started it again, by the rules of the profile.
+    restarts: tuple[Restart, ...]
+    #: Whose rules are assumed: a name of `tcp.time_wait.PROFILES`, or a number of seconds ("45s").
     profile: str
     earliest_end_ns: int
     #: not-captured, expired, reused, reused-early, killed or forgotten.
     outcome: str
+    #: The segment that ended it or, if it is expired or forgotten, the one that shows that it was over by then.
+    ended_ns: int | None = None
+    ended_frame: Frame | None = None
+    #: The connection that took the sockets, if that is known.
+    reuse: Reuse | None = None
+
+    @property
+    def restarts_ns(self) -> tuple[int, ...]:
+        """Times of the segments that restarted it."""
+        return tuple(one.time_ns for one in self.restarts)
 
 
 @dataclass(frozen=True, slots=True)

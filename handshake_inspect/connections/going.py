@@ -31,6 +31,7 @@ from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.split import StoredRows, split
 from handshake_inspect.connections.streams import Streams
 from handshake_inspect.table import Column, IcmpErrorTable, Names, SegmentTable, frame_numbers
+from handshake_inspect.tcp.time_wait import Profile
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -71,7 +72,7 @@ class Going(Analysis):
         self._rows_since_round += len(segments) + len(icmp_errors)
         return found
 
-    def connections(self, verdicts: Verdicts, captures: list[str], profile: str = "linux") -> Connections:
+    def connections(self, verdicts: Verdicts, captures: list[str], profile: Profile) -> Connections:
         """Make connections of verdicts, with the numbers that are theirs for good."""
         self._number_touched()
         table = verdicts.table

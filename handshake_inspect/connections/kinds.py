@@ -29,6 +29,18 @@ SYNCHRONIZED: set[State | None] = {
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """One end's TIME-WAIT."""
+
+    end: int
+    #: Which event of the string entered it, from 0.
+    entered: int
+    #: How an RST ended it ("killed", "forgotten"), and which event that was; None if none did.
+    cut_short: str | None
+    cut: int | None
+
+
+@dataclass(frozen=True)
 class Judgement:
     """Everything that equal shapes have in common. Field names as in the JSON contract."""
 
@@ -43,8 +55,8 @@ class Judgement:
     teardown_missing: tuple[str, ...]
     closed_first: str | None
     reset_by: str | None
-    #: (end, ordinal of the event that entered TIME-WAIT, how an RST ended it: "killed", "forgotten", None).
-    time_wait: tuple[tuple[int, int, str | None], ...]
+    #: Each end's TIME-WAIT.
+    time_wait: tuple[Waiting, ...]
 
 
 def judge(shape: Shape) -> Judgement:
@@ -67,7 +79,7 @@ def judge(shape: Shape) -> Judgement:
         closed_first=closing.closed_first(),
         reset_by=_both([_sender(shape, ordinal) for ordinal in closing.resets]),
         time_wait=tuple(
-            (m.end, m.ordinal, _cut_short(walked, m.end))
+            Waiting(m.end, m.ordinal, *_cut_short(walked, m.end))
             for m in walked.moves
             # The two ends of a self-connect are one socket.
             if m.after is State.TIME_WAIT and not (m.end == RESPONDER and Fact.SELF_CONNECT in shape.facts)
@@ -93,13 +105,14 @@ def _opens_later(walked: Walk, reset: Move) -> bool:
     return any(m.end == reset.end and m.ordinal > reset.ordinal and m.after in SYNCHRONIZED for m in walked.moves)
 
 
-def _cut_short(walked: Walk, end: int) -> str | None:
+def _cut_short(walked: Walk, end: int) -> tuple[str | None, int | None]:
     """Tell how an RST ended TIME-WAIT: it came (RFC 1337), or the end itself sent one and so had no TIME-WAIT any more.
 
     §3.10.7.4: TIME-WAIT acknowledges what comes; only an end without a connection answers with an RST (§3.10.7.1).
     """
-    left = [m.event for m in walked.moves if m.end == end and m.before is State.TIME_WAIT]
-    return {Event.RECEIVE_RST: "killed", Event.SEND_RST: "forgotten"}.get(left[-1]) if left else None
+    left = [m for m in walked.moves if m.end == end and m.before is State.TIME_WAIT]
+    how = {Event.RECEIVE_RST: "killed", Event.SEND_RST: "forgotten"}.get(left[-1].event) if left else None
+    return how, left[-1].ordinal if how else None
 
 
 # --- opening ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.answers import NONE, Verdicts, reset_reason
+from handshake_inspect.connections.answers import NONE, RESTARTING, Verdicts, reset_reason
 from handshake_inspect.connections.connection import (
     Connection,
     End,
@@ -20,22 +20,21 @@ from handshake_inspect.connections.connection import (
     IcmpError,
     Pair,
     Reset,
+    Restart,
+    Reuse,
     SynOptions,
     Teardown,
     TimeWait,
 )
 from handshake_inspect.connections.conversations import KeyTable, address
 from handshake_inspect.connections.kinds import SIDES
+from handshake_inspect.connections.time_waits import OUTCOMES, RULES, TimeWaits, find_time_waits
 from handshake_inspect.table import Names, frame_numbers
 from handshake_inspect.tcp.options import parse
-from handshake_inspect.tcp.seqnum import distance
+from handshake_inspect.tcp.time_wait import PROFILES, Profile
 
-SECOND_NS = 1_000_000_000
 #: How many connections are made of the columns at once.
 BLOCK_CONNECTIONS = 4096
-
-#: How long TIME-WAIT lasts at the least, by whose rules. RFC 9293 §3.6.1: 2 MSL, MSL two minutes (§3.4.2).
-TIME_WAIT_NS = {"linux": 60 * SECOND_NS, "rfc": 240 * SECOND_NS}
 
 
 @dataclass
@@ -47,7 +46,8 @@ class Connections(Sequence[Connection]):
     names: Names
     #: Names of the captures, as the user gave them.
     captures: list[str]
-    profile: str = "linux"
+    #: Whose rules of TIME-WAIT are assumed.
+    profile: Profile = PROFILES["linux"]
     #: Stream of each row of the verdicts, where connections have left; None: they are numbered by first segment.
     numbers: NDArray[np.int64] | None = None
 
@@ -76,9 +76,7 @@ class Connections(Sequence[Connection]):
 
     def of_rows(self, rows: NDArray[np.int64]) -> Iterator[Connection]:
         """Make the connections of these rows of the verdicts, one after the other."""
-        place = np.empty(len(self), np.int64)
-        place[self.order] = np.arange(len(self))
-        return self.of_streams(self.streams[place[rows]])
+        return self.of_streams(self.stream_of[rows])
 
     def cells(self, streams: NDArray[np.int64]) -> Iterator[Iterator[tuple[int, int, dict[str, int]]]]:
         """Yield, in blocks, the stream, the row and the columns of the `VerdictTable` for each of these streams."""
@@ -127,13 +125,16 @@ class Connections(Sequence[Connection]):
         return has
 
     @cached_property
-    def _next_user(self) -> NDArray[np.int64]:
-        """Row of the connection that used the same sockets next, NONE if there is none. Shape (m,)."""
-        conversation = self.verdicts.table["conversation"]
-        following = np.full(len(conversation), NONE, np.int64)
-        same = np.flatnonzero(conversation[1:] == conversation[:-1])
-        following[same] = same + 1
-        return following
+    def time_waits(self) -> TimeWaits:
+        """Every TIME-WAIT, in columns."""
+        return find_time_waits(self.verdicts, self.profile)
+
+    @cached_property
+    def stream_of(self) -> NDArray[np.int64]:
+        """Number of the connection in each row of the `VerdictTable`."""
+        streams = np.empty(len(self), np.int64)
+        streams[self.order] = self.streams
+        return streams
 
     def _make(self, stream: int, row: int, cell: dict[str, int]) -> Connection:
         judgement = self.verdicts.judgements[cell["judgement"]]
@@ -180,7 +181,7 @@ class Connections(Sequence[Connection]):
             resets=self._resets(row, home) if self._has_resets[row] else (),
             icmp_errors=self._icmp_errors(row, cell) if self._has_icmp_errors[row] else (),
             states=Pair(*judgement.states),
-            time_wait=self._time_wait(row) if judgement.time_wait else (),
+            time_wait=self._time_wait(row, home) if judgement.time_wait else (),
             findings=(),
             conn_state=self.verdicts.words[cell["conn_state"]],
             history=self.verdicts.words[cell["history"]],
@@ -221,51 +222,51 @@ class Connections(Sequence[Connection]):
             table.error(i, self._frame(cell["first_capture"], *frame), iss) for i, frame in zip(at, frames, strict=True)
         )
 
-    def _time_wait(self, row: int) -> tuple[TimeWait, ...]:
-        table, restarts = self.verdicts.table, self.verdicts.restarts
-        judgement = self.verdicts.judgements[int(table["judgement"][row])]
-        found = []
-        for side, _, cut_short in judgement.time_wait:
-            entered = int(table["time_wait_ns_r" if side else "time_wait_ns_o"][row])
-            at = range(*np.searchsorted(restarts["connection"], [row, row + 1]))
-            again = tuple(int(restarts["time_ns"][i]) for i in at if restarts["side"][i] == side)
-            end = (entered, *again)[-1] + TIME_WAIT_NS[self.profile]
-            found.append(
-                TimeWait(
-                    owner=cast(End, SIDES[side]),
-                    entered_ns=entered,
-                    restarts_ns=again,
-                    profile=self.profile,
-                    earliest_end_ns=end,
-                    outcome=self._how_it_ended(row, end, cut_short),
-                )
-            )
-        return tuple(found)
+    def _time_wait(self, row: int, home: int) -> tuple[TimeWait, ...]:
+        at = range(*np.searchsorted(self.time_waits.table["connection"], [row, row + 1]))
+        return tuple(self._one_time_wait(i, row, home) for i in at)
 
-    def _how_it_ended(self, row: int, end_ns: int, cut_short: str | None) -> str:
-        """What an RST, or the next connection of the same sockets, says about a TIME-WAIT (§3.6.1, RFC 6191)."""
-        if cut_short == "forgotten" and int(self.verdicts.table["last_ns"][row]) >= end_ns:
-            return "expired"  # the RST, its last segment, only shows that it was over
-        if cut_short is not None:
-            return cut_short
-        following = int(self._next_user[row])
-        if following == NONE:
-            return "not-captured"
-        table = self.verdicts.table
-        if table["first_clock"][following] != table["last_clock"][row]:
-            return "not-captured"  # the clock was set: nobody knows how long it took
-        if table["first_ns"][following] >= end_ns:
-            return "expired"
-        iss = int(table["iss_o"][following])
-        if iss == NONE:
-            return "not-captured"
-        same = table["originator_is_higher"][following] == table["originator_is_higher"][row]
-        side = "o" if same else "r"
-        old_iss, last = int(table[f"iss_{side}"][row]), int(table[f"last_seq_{side}"][row])
-        higher = old_iss != NONE and distance((old_iss + last) & 0xFFFFFFFF, iss) > 0
-        old, new = int(table[f"last_timestamp_{side}"][row]), int(table["last_timestamp_o"][following])
-        newer = old != NONE and new != NONE and distance(old, new) > 0
-        return "reused" if higher or newer else "reused-early"
+    def _one_time_wait(self, i: int, row: int, home: int) -> TimeWait:
+        waits = self.time_waits
+        ended_ns = _known(int(waits.ended_ns[i]))
+        ended = self._frame(home, int(waits.ended_capture[i]), int(waits.ended_frame[i]))
+        return TimeWait(
+            owner=cast(End, SIDES[waits.table["side"][i]]),
+            entered_ns=int(waits.table["entered_ns"][i]),
+            entered_frame=self._frame(home, int(waits.table["capture"][i]), int(waits.table["frame"][i])),
+            restarts=self._restarts(row, int(waits.table["side"][i]), home),
+            profile=self.profile.name,
+            earliest_end_ns=int(waits.earliest_end_ns[i]),
+            outcome=OUTCOMES[waits.outcome[i]],
+            ended_ns=ended_ns,
+            ended_frame=None if ended_ns is None else ended,
+            reuse=self._reuse(i) if waits.is_reused[i] else None,
+        )
+
+    def _restarts(self, row: int, side: int, home: int) -> tuple[Restart, ...]:
+        table = self.verdicts.restarts
+        at = range(*np.searchsorted(table["connection"], [row, row + 1]))
+        return tuple(
+            Restart(
+                frame=self._frame(home, int(table["capture"][i]), int(table["frame"][i])),
+                time_ns=int(table["time_ns"][i]),
+                segment=RESTARTING[table["segment"][i]],
+            )
+            for i in at
+            if table["side"][i] == side and self.time_waits.restarts[i]
+        )
+
+    def _reuse(self, i: int) -> Reuse:
+        following = self.time_waits.next
+        return Reuse(
+            stream=int(self.stream_of[following.row[i]]),
+            by=cast(End, SIDES[following.by[i]]),
+            rules=tuple(name for name, bit in RULES.items() if following.rules[i] & bit),
+            initial_seq=int(following.initial_seq[i]),
+            last_seq=_known(int(following.last_seq[i])),
+            timestamp=_known(int(following.timestamp[i])),
+            last_timestamp=_known(int(following.last_timestamp[i])),
+        )
 
 
 class _Sockets:

@@ -24,19 +24,19 @@ from handshake_inspect.connections.answers import (
     UNCHECKED,
     GapTable,
     ResetTable,
-    RestartTable,
     Verdicts,
     VerdictTable,
 )
 from handshake_inspect.connections.derived import derive
 from handshake_inspect.connections.events import Events, find_events
-from handshake_inspect.connections.kinds import Judgement, judge
+from handshake_inspect.connections.kinds import judge
 from handshake_inspect.connections.moments import NEVER, row_of
-from handshake_inspect.connections.numbers import RANGE, UNKNOWN, next_of_end, running_maximum
+from handshake_inspect.connections.numbers import RANGE, UNKNOWN, running_maximum
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, first_of, last_of
+from handshake_inspect.connections.waiting import find_waits
 from handshake_inspect.connections.zeek_sizes import both_ended_ns, reach_octets
 from handshake_inspect.tcp.options import SHIFT_MAX
 
@@ -58,7 +58,6 @@ def decide(
     events = find_events(rows)
     shape, shapes = find_shapes(rows, events, fast_open_option, icmp_errors.unreachable(rows.connections))
     judgements = [judge(one) for one in shapes]
-    waits = _time_wait_rows(rows, events, shape, judgements)
     columns = {
         "conversation": part.conversation,
         "originator_is_higher": part.originator_is_higher,
@@ -71,7 +70,6 @@ def decide(
         **_retransmissions(rows, events),
         **_times(rows, events),
         **_options(rows, events),
-        **_ends(np.where(waits >= 0, rows.time_ns[waits], NONE).reshape(-1), "time_wait_ns"),
         **_last_numbers(rows, events),
         "one_sided": _one_sided(rows, events),
         "both_ended_ns": both_ended_ns(rows, NONE),
@@ -83,9 +81,8 @@ def decide(
     columns["completeness"] = words.completeness
     table = VerdictTable(columns)
     gaps = GapTable({"connection": words.with_gaps, "octets": words.gap_octets})
-    verdicts = Verdicts(
-        table, judgements, _resets(rows, events), _restarts(rows, waits), gaps, list(names), icmp_errors
-    )
+    waits, restarts = find_waits(rows, events, shape, judgements)
+    verdicts = Verdicts(table, judgements, _resets(rows, events), waits, restarts, gaps, list(names), icmp_errors)
     return verdicts, events
 
 
@@ -250,29 +247,22 @@ def _options(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     return _ends(options, "options")
 
 
-def _time_wait_rows(rows: ConnectionRows, events: Events, shape: Rows, judgements: list[Judgement]) -> Rows:
-    """Row at which each end entered TIME-WAIT, -1 if never: the shape says by which event. Shape (m, 2)."""
-    ordinal = np.full((len(judgements), 2), NONE, np.int64)
-    for number, judgement in enumerate(judgements):
-        for end, which, _ in judgement.time_wait:
-            ordinal[number, end] = which
-    chosen = ordinal[shape]
-    entered = np.full((rows.connections, 2), -1, np.int64)
-    conn, side = np.nonzero(chosen >= 0)
-    entered[conn, side] = events.row[events.start[conn] + chosen[conn, side]]
-    return entered
-
-
 def _last_numbers(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     ends = 2 * rows.connections
     highest = np.full(ends, UNKNOWN, np.int64)
     speech = (rows.flags & RST) == 0
     np.maximum.at(highest, rows.end[speech], rows.seq_end[speech])
     stamped = last_of(rows.end, rows.has_timestamps != 0, ends)
+    syn = events.numbers.syn_row
+    syn_stamped = (syn >= 0) & (rows.has_timestamps[syn] != 0)
     stamp = np.where(stamped >= 0, rows.timestamp_value[stamped].astype(np.int64), NONE)
+    # A FIN that was not captured has a number all the same, if it was acknowledged.
+    inferred = events.numbers.inferred_fin_row >= 0
+    last = np.where(inferred, np.maximum(highest, events.numbers.fin_end), highest)
     return {
-        **_ends(highest, "last_seq"),
+        **_ends(last, "last_seq"),
         **_ends(stamp, "last_timestamp"),
+        **_ends(np.where(syn_stamped, rows.timestamp_value[syn].astype(np.int64), NONE), "syn_timestamp"),
         **_ends(reach_octets(rows, events.numbers, highest), "reach_octets"),
     }
 
@@ -327,20 +317,3 @@ def _widest_window(rows: ConnectionRows, at: Rows) -> Rows:
     ]
     spoke = np.where(rows.peer[at] & 1, last[RESPONDER], last[ORIGINATOR])
     return np.where(spoke >= 0, rows.window[np.maximum(spoke, 0)].astype(np.int64) << SHIFT_MAX, RANGE)
-
-
-def _restarts(rows: ConnectionRows, waits: Rows) -> RestartTable:
-    """A FIN that is repeated to an end in TIME-WAIT starts its 2MSL again (RFC 9293 §3.10.7.4, eighth).
-
-    Not if an RST answers it: then there was no TIME-WAIT any more.
-    """
-    at = np.flatnonzero((rows.flags & (FIN | RST)) == FIN)
-    owner = rows.peer[at] & 1
-    began = waits[rows.conn[at], owner]
-    later = (rows.time_ns[at] > rows.time_ns[began]) | (rows.clock[at] != rows.clock[began])
-    again = (began >= 0) & (at > began) & later
-    at, owner = at[again], owner[again]
-    answer = next_of_end(rows, np.ones(len(rows), np.bool_), rows.peer[at], at)
-    refused = (answer >= 0) & ((rows.flags[answer] & RST) != 0)
-    at, owner = at[~refused], owner[~refused]
-    return RestartTable({"connection": rows.conn[at], "side": owner, "time_ns": rows.time_ns[at]})

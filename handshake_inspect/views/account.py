@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, End, Pair, Step, TimeWait
+from handshake_inspect.connections.connection import Connection, End, Pair, Step
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.icmp_lines import sentences
 from handshake_inspect.views.ladder_layout import wrap
+from handshake_inspect.views.time_wait_lines import time_wait
 from handshake_inspect.views.words import (
     HANDSHAKE_SENTENCES,
     TEARDOWN_SENTENCES,
-    TIME_WAIT_OUTCOMES,
-    TIME_WAIT_PROFILES,
     Clock,
     counted,
     duration,
@@ -176,71 +175,6 @@ def fin_letter(steps: Sequence[Step], end: End) -> str:
             named = [line.name for line in step.arithmetic if line.name in ("u", "w")]
             return named[0] if named else step.symbolic_seq if step.symbolic_seq in ("u", "w") else "its FIN"
     return ""
-
-
-def time_wait(
-    connection: Connection,
-    steps: Sequence[Step],
-    names: Pair[str],
-    when: Callable[[int], str],
-    place: Callable[[Step], str],
-) -> list[Text]:
-    """Say who owes TIME-WAIT, from which segment until when, and on what assumption."""
-    waits = connection.time_wait
-    if not waits:
-        why = _nobody_waits(connection)
-        return [Text(f"Nobody owes it: {why}.")] if why else []
-    lines = [_time_wait_line(wait, _begin(wait, steps, names, when, place), names, when) for wait in waits]
-    is_one_socket = connection.originator == connection.responder
-    if len(waits) == 1 and waits[0].outcome == "not-captured" and not is_one_socket:  # else how it ended was said
-        lines.append(_what_it_means(waits[0], connection, names))
-    return lines
-
-
-def _begin(
-    wait: TimeWait,
-    steps: Sequence[Step],
-    names: Pair[str],
-    when: Callable[[int], str],
-    place: Callable[[Step], str],
-) -> str:
-    """Say from when: "its ACK at 402.474 ms", as the ladder shows that segment."""
-    segments = [step for step in steps if step.time_ns == wait.entered_ns]
-    if not segments:
-        return when(wait.entered_ns)
-    whose = "its" if segments[-1].sender == wait.owner else f"the {names[segments[-1].sender]}'s"
-    return f"{whose} {segments[-1].flags} {place(segments[-1])}"
-
-
-def _time_wait_line(wait: TimeWait, begin: str, names: Pair[str], when: Callable[[int], str]) -> Text:
-    line = Text(f"The {names[wait.owner]} owes it from {begin} until ")
-    line.append(when(wait.earliest_end_ns), "bold yellow")
-    line.append(f" at the earliest ({TIME_WAIT_PROFILES.get(wait.profile, wait.profile)}).")
-    if wait.restarts_ns:
-        line.append(f" A repeated FIN restarted it {counted(len(wait.restarts_ns), 'time')},")
-        line.append(f" last at {when(wait.restarts_ns[-1])}.")
-    outcome = TIME_WAIT_OUTCOMES.get(wait.outcome, wait.outcome)
-    return line.append(f" {outcome}" if outcome else "")
-
-
-def _what_it_means(wait: TimeWait, connection: Connection, names: Pair[str]) -> Text:
-    if wait.owner == "originator":
-        return Text(f"The {names.responder}'s port {connection.responder.port} is free at once.")
-    return Text(
-        f"Until then the {names.responder} cannot bind port {connection.responder.port} again,"
-        " unless it sets SO_REUSEADDR."
-    )
-
-
-def _nobody_waits(connection: Connection) -> str:
-    closing_kind, opening_kind = connection.teardown.kind, connection.handshake.kind
-    if connection.teardown.reset_by is not None:
-        return "a reset ends a connection without it"
-    if closing_kind == "none" or opening_kind in ("refused", "unanswered", "unreachable"):
-        return "the connection never opened"
-    if closing_kind in ("half-closed", "incomplete"):
-        return "no end has got as far"
-    return "no end was seen to close" if closing_kind == "open" else ""
 
 
 def _verdict(kind: str, complete: bool | None) -> Text:

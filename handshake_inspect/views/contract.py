@@ -21,6 +21,7 @@ from handshake_inspect.connections.connection import (
     IcmpError,
     Pair,
     Reset,
+    Reuse,
     StateAt,
     Step,
     SynOptions,
@@ -61,7 +62,7 @@ def connection_object(connection: Connection, *, steps: tuple[Step, ...] | None 
             "originator": _list_or_none(connection.states.originator),
             "responder": _list_or_none(connection.states.responder),
         },
-        "time_wait": [_time_wait(wait) for wait in connection.time_wait],
+        "time_wait": [time_wait_object(wait) for wait in connection.time_wait],
         "findings": [_finding(finding) for finding in connection.findings],
         "conn_state": connection.conn_state,
         "history": connection.history,
@@ -270,7 +271,8 @@ def _icmp_error(error: IcmpError) -> Json:
     }
 
 
-def _time_wait(wait: TimeWait) -> Json:
+def time_wait_object(wait: TimeWait) -> Json:
+    """Return the contract's object of one TIME-WAIT."""
     return {
         "owner": wait.owner,
         "entered_ns": wait.entered_ns,
@@ -278,6 +280,25 @@ def _time_wait(wait: TimeWait) -> Json:
         "profile": wait.profile,
         "earliest_end_ns": wait.earliest_end_ns,
         "outcome": wait.outcome,
+        "entered_frame": _frame(wait.entered_frame),
+        "restarts": [
+            {"frame": _frame(one.frame), "time_ns": one.time_ns, "segment": one.segment} for one in wait.restarts
+        ],
+        "ended_ns": wait.ended_ns,
+        "ended_frame": None if wait.ended_frame is None else _frame(wait.ended_frame),
+        "reuse": None if wait.reuse is None else _reuse(wait.reuse),
+    }
+
+
+def _reuse(reuse: Reuse) -> Json:
+    return {
+        "stream": reuse.stream,
+        "by": reuse.by,
+        "rules": list(reuse.rules),
+        "initial_seq": reuse.initial_seq,
+        "last_seq": reuse.last_seq,
+        "timestamp": reuse.timestamp,
+        "last_timestamp": reuse.last_timestamp,
     }
 
 

@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime
 from typing import Literal
 
+from handshake_inspect.tcp.time_wait import PROFILES, SECOND_NS, Profile
+
 Clock = Literal["relative", "utc", "local"]
 
 #: `handshake.kind` -> what happened, for a reader who sees the ladder above it. {o}, {r}: the two ends.
@@ -49,21 +51,11 @@ YEAR_NS = 31_556_952 * 1_000_000_000
 HANDSHAKE_KINDS = tuple(HANDSHAKE_SENTENCES)
 TEARDOWN_KINDS = tuple(TEARDOWN_SENTENCES)
 
-#: `time_wait[].profile` -> the assumption, in words. Always printed with a time that rests on it.
-TIME_WAIT_PROFILES = {
-    "linux": "Linux: 60 s after the last ACK; RFC 9293: 240 s",
-    "rfc": "RFC 9293: 2 MSL = 240 s after the last ACK; Linux: 60 s",
-}
 
-#: `time_wait[].outcome` -> how it ended.
-TIME_WAIT_OUTCOMES = {
-    "not-captured": "",
-    "expired": "It ran out.",
-    "reused": "A new connection then reused the ports, as the rules allow.",
-    "reused-early": "A new connection then reused the ports earlier than the rules allow.",
-    "killed": "An RST killed it before its time (RFC 1337).",
-    "forgotten": "But it had forgotten the connection by then: it sent an RST itself.",
-}
+def assumption(profile: Profile) -> str:
+    """Return whose TIME-WAIT is assumed, and what others hold. Always printed with a time that rests on it."""
+    other = PROFILES["linux" if profile.name == "rfc" else "rfc"]
+    return f"{profile.assumption}; {other.assumption.partition(':')[0]}: {other.length_ns // SECOND_NS} s"
 
 
 def milliseconds(nanoseconds: int) -> str:

@@ -225,7 +225,8 @@ def four_way() -> Connection:
             TimeWait(
                 owner="originator",
                 entered_ns=steps[-1].time_ns,
-                restarts_ns=(),
+                entered_frame=steps[-1].frame,
+                restarts=(),
                 profile="linux",
                 earliest_end_ns=steps[-1].time_ns + 60_000_000_000,
                 outcome="not-captured",
@@ -261,6 +262,7 @@ def three_segment() -> Connection:
     wait = replace(
         base.time_wait[0],
         entered_ns=steps[-1].time_ns,
+        entered_frame=steps[-1].frame,
         earliest_end_ns=steps[-1].time_ns + 60_000_000_000,
     )
     return replace(

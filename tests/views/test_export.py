@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect.capture.records import Damage
-from handshake_inspect.connections.connection import Connection, Finding, Pair
+from handshake_inspect.connections.connection import Connection, Finding, Pair, Restart, Reuse
 from handshake_inspect.connections.flat import FLAT_COLUMNS
 from handshake_inspect.inspection import CaptureSummary, inspect
 from handshake_inspect.views import export
@@ -49,7 +49,8 @@ def test_names_and_their_order_are_those_of_the_contract() -> None:
         "symbolic_seq", "flags", "mtu", "answers_syn", "was_sent",
     ]  # fmt: skip
     assert list(found["time_wait"][0]) == [
-        "owner", "entered_ns", "restarts_ns", "profile", "earliest_end_ns", "outcome",
+        "owner", "entered_ns", "restarts_ns", "profile", "earliest_end_ns", "outcome", "entered_frame", "restarts",
+        "ended_ns", "ended_frame", "reuse",
     ]  # fmt: skip
 
 
@@ -63,7 +64,9 @@ def test_steps_carry_both_states_with_their_basis() -> None:
 
 def test_fields_lists_exactly_the_leaves_of_the_contract() -> None:
     finding = Finding("some-code", "note", (1,), "text")
-    found = connection_object(replace(aborted(), findings=(finding,), time_wait=four_way().time_wait))
+    reuse = Reuse(1, "originator", ("timestamps",), 9, 8, 7, 6)
+    wait = replace(four_way().time_wait[0], restarts=(Restart(3, 4, "FIN"),), reuse=reuse)
+    found = connection_object(replace(aborted(), findings=(finding,), time_wait=(wait,)))
     found["resets"] = [{"frame": 1, "by": "originator", "valid": None, "reason": ""}]
     found["icmp_errors"] = connection_object(unreachable())["icmp_errors"]
     assert set(leaves(found)) == set(FIELDS)

@@ -1,0 +1,79 @@
+"""Who enters TIME-WAIT with which segment, what can restart it, and which RST ends it.
+
+In: rows, their events, and the judgements of their shapes. Out: `WaitTable` and `RestartTable`. Read RFC 9293 §3.6.1,
+§3.10.7.4 (eighth) and RFC 1337. How long it lasts is not decided here: that depends on whose rules are assumed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.answers import CUTS, NONE, RESTARTING, RestartTable, WaitTable
+from handshake_inspect.connections.events import Events
+from handshake_inspect.connections.kinds import Judgement
+from handshake_inspect.connections.numbers import next_of_end
+from handshake_inspect.connections.rows import ACK, FIN, RST, ConnectionRows
+
+Rows = NDArray[np.int64]
+#: Columns that a shape says of each of its two ends.
+ENTERED, CUT, HOW = range(3)
+
+
+def find_waits(
+    rows: ConnectionRows, events: Events, shape: Rows, judgements: list[Judgement]
+) -> tuple[WaitTable, RestartTable]:
+    """Return every TIME-WAIT of these connections, and the segments that can have restarted one."""
+    said = np.full((len(judgements), 2, 3), NONE, np.int64)
+    for number, judgement in enumerate(judgements):
+        for wait in judgement.time_wait:
+            cut = NONE if wait.cut is None else wait.cut
+            said[number, wait.end] = wait.entered, cut, CUTS.index(wait.cut_short)
+    said = said[shape]
+    conn, side = np.nonzero(said[:, :, ENTERED] >= 0)
+    ordinal, cut, how = said[conn, side].T
+    entered = events.row[events.start[conn] + ordinal]
+    reset = np.where(cut >= 0, events.source[events.start[conn] + np.maximum(cut, 0)], NONE)
+    waits = WaitTable(
+        {
+            "connection": conn,
+            "side": side,
+            "entered_ns": rows.time_ns[entered],
+            "capture": rows.capture[entered],
+            "frame": rows.frame[entered],
+            "cut_short": how,
+            "cut_ns": np.where(reset >= 0, rows.time_ns[reset], NONE),
+            "cut_capture": np.where(reset >= 0, rows.capture[reset], 0),
+            "cut_frame": np.where(reset >= 0, rows.frame[reset], 0),
+        }
+    )
+    began, ended = np.full((2, 2 * rows.connections), NONE, np.int64)
+    began[2 * conn + side] = entered
+    ended[2 * conn + side] = np.where(reset >= 0, reset, len(rows))
+    return waits, _restarts(rows, began, ended)
+
+
+def _restarts(rows: ConnectionRows, began: Rows, ended: Rows) -> RestartTable:
+    """Return what reaches an end in TIME-WAIT and has an ACK: a FIN that is repeated starts its 2MSL again.
+
+    Not if an RST answers it: then there was no TIME-WAIT any more. `began`, `ended`: rows, of each end.
+    """
+    at = np.flatnonzero(((rows.flags & (FIN | ACK)) != 0) & ((rows.flags & RST) == 0) & (began[rows.peer] >= 0))
+    owner, start = rows.peer[at], began[rows.peer[at]]
+    later = (rows.time_ns[at] > rows.time_ns[start]) | (rows.clock[at] != rows.clock[start])
+    again = (at > start) & (at < ended[owner]) & later
+    at, owner = at[again], owner[again]
+    answer = next_of_end(rows, np.ones(len(rows), np.bool_), owner, at)
+    refused = (answer >= 0) & ((rows.flags[answer] & RST) != 0)
+    at, owner = at[~refused], owner[~refused]
+    fin, data, ack = (RESTARTING.index(name) for name in ("FIN", "data", "ACK"))
+    return RestartTable(
+        {
+            "connection": rows.conn[at],
+            "side": owner & 1,
+            "time_ns": rows.time_ns[at],
+            "capture": rows.capture[at],
+            "frame": rows.frame[at],
+            "segment": np.select([(rows.flags[at] & FIN) != 0, rows.payload[at] > 0], [fin, data], ack),
+        }
+    )
