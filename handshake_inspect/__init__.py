@@ -28,8 +28,12 @@ if TYPE_CHECKING:
         Teardown,
         TimeWait,
     )
+    from handshake_inspect.connections.ledger import Owed, TimeWaitLedger
+    from handshake_inspect.connections.owing import HostOwes
+    from handshake_inspect.connections.port_use import PortRange, PortUse
     from handshake_inspect.exchanges import Exchange
     from handshake_inspect.inspection import CaptureSummary, Inspection, inspect
+    from handshake_inspect.tcp.time_wait import Profile
 
 __version__ = "0.1.0"
 
@@ -43,9 +47,14 @@ __all__ = [
     "Exchange",
     "Finding",
     "Handshake",
+    "HostOwes",
     "IcmpError",
     "Inspection",
+    "Owed",
     "Pair",
+    "PortRange",
+    "PortUse",
+    "Profile",
     "Reset",
     "Restart",
     "Reuse",
@@ -54,6 +63,7 @@ __all__ = [
     "SynOptions",
     "Teardown",
     "TimeWait",
+    "TimeWaitLedger",
     "inspect",
 ]
 
@@ -63,7 +73,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from importlib import import_module
 
-        for module in ("inspection", "connections.connection", "capture.records", "exchanges"):
+        for module in ("inspection", "connections.connection", "capture.records", "exchanges", "connections.ledger"):
             found = getattr(import_module(f"{__name__}.{module}"), name, None)
             if found is not None:
                 return found

@@ -22,7 +22,9 @@ from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
+from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.port_use import EPHEMERAL_PORTS, PortRange
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
@@ -116,6 +118,17 @@ class Inspection:
     def icmp_error_copies(self) -> int:
         """Second copies of ICMP errors about TCP, as captures of loopback have them, that were left out."""
         return self.connections.verdicts.error_copies
+
+    def time_wait_ledger(
+        self, streams: Sequence[int] | NDArray[np.int64] | None = None, *, ports: PortRange = EPHEMERAL_PORTS
+    ) -> TimeWaitLedger:
+        """Return who owes TIME-WAIT, in all connections or only in these streams.
+
+        `ports`: those from which the connecting ends took theirs.
+        """
+        chosen = None if streams is None else np.asarray(streams, np.int64)
+        times = [time for one in self.captures for time in (one.first_ns, one.last_ns) if time is not None]
+        return TimeWaitLedger(self.connections, chosen, ports, (min(times, default=0), max(times, default=0)))
 
     def with_steps(self, stream: int) -> Connection:
         """Return connection `stream` with its `steps` filled in."""

@@ -43,8 +43,8 @@ CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "split", "moments",
     "numbers", "resets", "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds",
     "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "waiting", "verdict",
-    "time_waits", "model", "flat", "zeek_uid", "conn_log", "repeats", "steps", "analysis", "streams", "leaving",
-    "going",
+    "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat", "zeek_uid", "conn_log", "repeats", "steps",
+    "analysis", "streams", "leaving", "going",
 ]  # fmt: skip
 KERNEL = [
     "sock_diag", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation", "association",

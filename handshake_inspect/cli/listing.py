@@ -55,14 +55,19 @@ def write_markdown(connections: Iterable[Connection], exchanges: Iterable[Exchan
 
 
 def write_tables(connections: Iterable[Connection], exchanges: Iterable[Exchange] | None, captures: int) -> bool:
-    """Write those tables for people that have rows, and say which columns a narrow terminal has no room for.
-
-    Returns whether there was one.
-    """
+    """Write the tables for people that have rows. Returns whether there was one."""
     width = terminal_width()
     tables = [table.layout(connections, table.connection_columns(captures), width)]
     if exchanges is not None:
         tables.append(table.layout(exchanges, table.exchange_columns(), width))
+    return write_fitted(tables)
+
+
+def write_fitted(tables: list[table.Table]) -> bool:
+    """Write those tables that have rows, and say which columns a narrow terminal has no room for.
+
+    Returns whether there was one.
+    """
     filled = [one for one in tables if not one.empty]
     for number, one in enumerate(filled):
         if number:

@@ -51,6 +51,25 @@ def _known_profile(_ctx: click.Context, _param: click.Parameter, text: str) -> s
         raise click.BadParameter(str(error)) from None
 
 
+def ports_option(function: F) -> F:
+    """--ports: from where connect() takes ports. The function takes `ports`, first and last, or None."""
+    return click.option(
+        "--ports",
+        metavar="FIRST-LAST",
+        callback=_port_range,
+        help="With --time-wait: the ephemeral ports of the hosts, 32768-60999 (Linux) unless given.",
+    )(function)
+
+
+def _port_range(_ctx: click.Context, _param: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= 65535):
+        raise click.BadParameter(f"{text!r} is no range of ports (32768-60999; from 1 to 65535)")
+    return int(first), int(last)
+
+
 @dataclass(frozen=True)
 class Asked:
     """What `selection_options` were given, as it stands on the command line; `choose.choice` understands it."""

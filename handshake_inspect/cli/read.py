@@ -8,6 +8,7 @@ from handshake_inspect.cli.options import (
     FORMATS,
     Asked,
     files_argument,
+    ports_option,
     profile_option,
     reader_option,
     selection_options,
@@ -22,7 +23,9 @@ from handshake_inspect.cli.options import (
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N connections.")
 @click.option("--udp", is_flag=True, help="List UDP exchanges too.")
 @click.option("--steps", is_flag=True, help="With json and ndjson: every segment, with states and arithmetic.")
+@click.option("--time-wait", "time_wait", is_flag=True, help="List who owes TIME-WAIT instead, and what it comes to.")
 @profile_option
+@ports_option
 @reader_option
 def command(
     files: tuple[str, ...],
@@ -32,7 +35,9 @@ def command(
     limit: int | None,
     udp: bool,
     steps: bool,
+    time_wait: bool,
     profile: str,
+    ports: tuple[int, int] | None,
     reader: str,
 ) -> int:
     """List every connection of FILE...: how it opened, how it closed, who closed first.
@@ -47,11 +52,13 @@ def command(
       handshake-inspect read capture.pcap --where 'handshake.initial_rtt_ns > 10ms and not resets'
       handshake-inspect read capture.pcap --net 10.0.0.0/8 --since 06:40:30 --until +2min
       handshake-inspect read *.pcap --format csv > connections.csv
+      handshake-inspect read capture.pcap --time-wait --profile macos --ports 49152-65535
       handshake-inspect read day/ 'night/*.pcap.gz' --format zeek > conn.log
       tcpdump -w - | handshake-inspect read -
     """
     from handshake_inspect.cli.captures import inspect_files, report
     from handshake_inspect.cli.choose import choice
+    from handshake_inspect.cli.ledger import write_ledger
     from handshake_inspect.cli.listing import write_listing
     from handshake_inspect.cli.naming import files_named
     from handshake_inspect.cli.output import remark
@@ -60,12 +67,20 @@ def command(
         raise click.UsageError("--steps needs --format json or ndjson")
     if udp and format_ == "csv":
         raise click.UsageError("--udp needs another format than csv: its columns are those of connections")
+    if time_wait and (udp or steps or format_ == "zeek"):
+        refused = "--udp" if udp else "--steps" if steps else "--format zeek"
+        raise click.UsageError(f"--time-wait and {refused} do not go together: it lists TIME-WAITs, no connections")
+    if ports is not None and not time_wait:
+        raise click.UsageError("--ports needs --time-wait")
     chosen = choice(asked, sort, limit)
     named = files_named(files)
     reading = inspect_files(named.files, reader, profile=profile)
     if reading.useless:
         return reading.exit_code or named.exit_code
-    write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
+    if time_wait:
+        write_ledger(reading.inspection, chosen, format_, ports)
+    else:
+        write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
     if chosen.beyond_limit:
         remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
     report(reading.inspection, udp_listed=udp or format_ == "json")

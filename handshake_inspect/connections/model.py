@@ -181,7 +181,7 @@ class Connections(Sequence[Connection]):
             resets=self._resets(row, home) if self._has_resets[row] else (),
             icmp_errors=self._icmp_errors(row, cell) if self._has_icmp_errors[row] else (),
             states=Pair(*judgement.states),
-            time_wait=self._time_wait(row, home) if judgement.time_wait else (),
+            time_wait=self._time_wait(row) if judgement.time_wait else (),
             findings=(),
             conn_state=self.verdicts.words[cell["conn_state"]],
             history=self.verdicts.words[cell["history"]],
@@ -222,11 +222,14 @@ class Connections(Sequence[Connection]):
             table.error(i, self._frame(cell["first_capture"], *frame), iss) for i, frame in zip(at, frames, strict=True)
         )
 
-    def _time_wait(self, row: int, home: int) -> tuple[TimeWait, ...]:
+    def _time_wait(self, row: int) -> tuple[TimeWait, ...]:
         at = range(*np.searchsorted(self.time_waits.table["connection"], [row, row + 1]))
-        return tuple(self._one_time_wait(i, row, home) for i in at)
+        return tuple(self.time_wait(i) for i in at)
 
-    def _one_time_wait(self, i: int, row: int, home: int) -> TimeWait:
+    def time_wait(self, i: int) -> TimeWait:
+        """Make the TIME-WAIT in row `i` of `time_waits`."""
+        row = int(self.time_waits.table["connection"][i])
+        home = int(self.verdicts.table["first_capture"][row])
         waits = self.time_waits
         ended_ns = _known(int(waits.ended_ns[i]))
         ended = self._frame(home, int(waits.ended_capture[i]), int(waits.ended_frame[i]))

@@ -65,6 +65,8 @@ class TimeWaits:
     ended_capture: Rows
     ended_frame: Rows
     next: Next
+    #: Row of the connection that used the same sockets next, NONE if there is none. Shape (m,), as the `VerdictTable`.
+    next_users: Rows
 
     def __len__(self) -> int:
         return len(self.table)
@@ -87,7 +89,8 @@ def find_time_waits(verdicts: Verdicts, profile: Profile) -> TimeWaits:
     conn = waits["connection"]
     counts = _counting(verdicts, profile)
     end_ns = _last_started(verdicts, counts) + profile.length_ns
-    following = _next_users(table)[conn]
+    next_users = _next_users(table)
+    following = next_users[conn]
     known = (following != NONE) & (table["first_clock"][following] == table["last_clock"][conn])
     following = np.where(known, following, NONE)  # if the clock was set, nobody knows how long it took
     after = known & (table["first_ns"][following] >= end_ns)
@@ -113,7 +116,9 @@ def find_time_waits(verdicts: Verdicts, profile: Profile) -> TimeWaits:
         )
         for name in ("ns", "capture", "frame")
     }
-    return TimeWaits(waits, profile, counts, end_ns, outcome, shows["ns"], shows["capture"], shows["frame"], found)
+    return TimeWaits(
+        waits, profile, counts, end_ns, outcome, shows["ns"], shows["capture"], shows["frame"], found, next_users
+    )
 
 
 def _counting(verdicts: Verdicts, profile: Profile) -> Mask:

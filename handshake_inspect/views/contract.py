@@ -43,8 +43,8 @@ def connection_object(connection: Connection, *, steps: tuple[Step, ...] | None 
         "protocol": "tcp",
         "ip_version": connection.ip_version,
         "encapsulation": list(connection.encapsulation),
-        "originator": _endpoint(connection.originator),
-        "responder": _endpoint(connection.responder),
+        "originator": endpoint_object(connection.originator),
+        "responder": endpoint_object(connection.responder),
         "first_frame": _frame(connection.first_frame),
         "last_frame": _frame(connection.last_frame),
         "first_ns": connection.first_ns,
@@ -108,8 +108,8 @@ def exchange_object(exchange: Exchange) -> Json:
         "protocol": "udp",
         "ip_version": exchange.ip_version,
         "encapsulation": list(exchange.encapsulation),
-        "originator": _endpoint(exchange.originator),
-        "responder": _endpoint(exchange.responder),
+        "originator": endpoint_object(exchange.originator),
+        "responder": endpoint_object(exchange.responder),
         "first_frame": _frame(exchange.first_frame),
         "last_frame": _frame(exchange.last_frame),
         "first_ns": exchange.first_ns,
@@ -185,7 +185,8 @@ def damage_object(damage: Damage) -> Json:
     }
 
 
-def _endpoint(endpoint: Endpoint) -> Json:
+def endpoint_object(endpoint: Endpoint) -> Json:
+    """Return the object of a socket address."""
     return {"ip": endpoint.ip, "port": endpoint.port}
 
 

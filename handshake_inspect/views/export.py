@@ -60,9 +60,9 @@ def json_document(
     yield f'{{"schema": {SCHEMA},\n "captures": '
     yield _ENCODE([capture_object(capture) for capture in captures])
     yield ',\n "connections": '
-    yield from _json_list(_connection_line(connection, steps_of) for connection in connections)
+    yield from json_list(_connection_line(connection, steps_of) for connection in connections)
     yield ',\n "exchanges": '
-    yield from _json_list(_ENCODE(exchange_object(exchange)) for exchange in exchanges)
+    yield from json_list(_ENCODE(exchange_object(exchange)) for exchange in exchanges)
     yield ',\n "damage": '
     yield _ENCODE([damage_object(place) for place in damage])
     yield "}\n"
@@ -73,7 +73,8 @@ def _connection_line(connection: Connection, steps_of: StepsOf | None) -> str:
     return _ENCODE(found)
 
 
-def _json_list(items: Iterable[str]) -> Iterator[str]:
+def json_list(items: Iterable[str]) -> Iterator[str]:
+    """Yield a list of JSON texts, each on a line of its own."""
     separator = "["
     for item in items:
         yield f"{separator}\n  {item}"

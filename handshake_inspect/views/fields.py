@@ -6,7 +6,7 @@ through a list of objects (`findings.code`) means the list of all its values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
@@ -139,6 +139,15 @@ def value_at(found: Any, path: Sequence[str]) -> Any:
         if found is None:
             return None
         if isinstance(found, list):
-            return [value_at(item, path[position:]) for item in found]
+            return _all_values(value_at(item, path[position:]) for item in found)
         found = found[name]
+    return found
+
+
+def _all_values(values: Iterable[Any]) -> list[Any]:
+    """Return all values of the objects of a list: those of their own lists too, but a frame of another file stays."""
+    found: list[Any] = []
+    for value in values:
+        is_list = isinstance(value, list) and [*map(type, value)] != [str, int]
+        found += value if is_list else [value]
     return found

@@ -294,9 +294,9 @@ def inspect_segments(
     return inspector.result()
 
 
-def inspect_many(conversations: Sequence[tuple[Sequence[Segment], Ends]]) -> Inspection:
+def inspect_many(conversations: Sequence[tuple[Sequence[Segment], Ends]], *, profile: str = "linux") -> Inspection:
     """Feed many conversations, each between sockets of its own, one after the other."""
-    inspector = Inspector()
+    inspector = Inspector(profile=profile)
     capture = inspector.begin_capture("scenario.pcap", "pcap")
     tables, frame = [], 1
     for segments, ends in conversations:

@@ -1,0 +1,58 @@
+"""The ledger of TIME-WAIT, one row for each: the columns of a table for people.
+
+In: `Owed`, one at a time. Out: columns for `table.layout`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from handshake_inspect.connections.connection import Frame
+from handshake_inspect.connections.ledger import Owed
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.table import Column, cut_end, cut_path, narrow_notes, narrow_path
+from handshake_inspect.views.words import seconds
+
+#: `time_wait[].outcome` -> style.
+STYLES = {"expired": "green", "reused": "green", "reused-early": "red", "killed": "red", "forgotten": "yellow"}
+
+
+def owed_columns(captures: int, zero_ns: int) -> list[Column]:
+    """Return the columns; times are seconds since `zero_ns`. The name of the capture only if there are several."""
+
+    def when(time_ns: int) -> str:
+        return f"{seconds(time_ns - zero_ns)} s"
+
+    name = Column("capture", lambda o: printable(o.capture), rank=3, narrow=narrow_path, cut=cut_path)
+    return [
+        Column("stream", lambda o: str(o.stream), right=True),
+        *([name] if captures > 1 else []),
+        Column("owner", lambda o: str(o.owner)),
+        Column("peer", lambda o: str(o.peer), rank=1),
+        Column("entered", lambda o: when(o.wait.entered_ns), right=True, rank=2),
+        Column("by frame", lambda o: frame_text(o.wait.entered_frame), right=True, rank=5),
+        Column("restarts", lambda o: str(len(o.wait.restarts) or "-"), right=True, rank=4),
+        Column("until", lambda o: when(o.wait.earliest_end_ns), right=True, rank=2),
+        Column(
+            "how it ended",
+            lambda o: _ended(o, when),
+            rank=1,
+            narrow=narrow_notes,
+            cut=cut_end,
+            style=lambda o: STYLES.get(o.wait.outcome, ""),
+        ),
+    ]
+
+
+def frame_text(frame: Frame) -> str:
+    """Spell a frame: `12`, or `other.pcap:12`."""
+    return str(frame) if isinstance(frame, int) else f"{printable(frame[0])}:{frame[1]}"
+
+
+def _ended(owed: Owed, when: Callable[[int], str]) -> str:
+    wait = owed.wait
+    if wait.ended_ns is None or wait.ended_frame is None:
+        return wait.outcome
+    if wait.reuse is not None and wait.outcome != "expired":
+        return f"{wait.outcome} by stream {wait.reuse.stream}: {', '.join(wait.reuse.rules) or 'no rule'}"
+    return f"{wait.outcome} at {when(wait.ended_ns)}, frame {frame_text(wait.ended_frame)}"
