@@ -50,7 +50,7 @@ class TimeWaitLedger:
         #: Times of the first and the last frame: what is counted behind the last one rests on the profile alone.
         self.captured_ns = captured_ns
         #: Rows of the `VerdictTable`.
-        self._rows: Rows = connections.order if streams is None else connections.order[streams]
+        self._rows: Rows = connections.order if streams is None else connections.rows_of(streams)
         owner = connections.time_waits.table["connection"]
         first, last = np.searchsorted(owner, self._rows), np.searchsorted(owner, self._rows, "right")
         skipped = np.cumsum(last - first) - last

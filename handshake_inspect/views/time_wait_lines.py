@@ -45,7 +45,7 @@ def _begin(
     place: Callable[[Step], str],
 ) -> str:
     """Say from when: "its ACK at 402.474 ms", as the ladder shows that segment."""
-    segments = [step for step in steps if step.time_ns == wait.entered_ns]
+    segments = [step for step in steps if step.frame == wait.entered_frame]
     if not segments:
         return when(wait.entered_ns)
     whose = "its" if segments[-1].sender == wait.owner else f"the {names[segments[-1].sender]}'s"
