@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from handshake_inspect.tcp.seqnum import before
+
 T = TypeVar("T")
 End = Literal["originator", "responder"]
 #: A frame: its number in the connection's own capture, or (capture, number) where it lies in another file.
@@ -174,6 +176,17 @@ class Reuse:
     #: Timestamp of its SYN, and the last one that the same end had sent before (RFC 7323); None without.
     timestamp: int | None
     last_timestamp: int | None
+    #: Number with which the other end answers, and the last one that it had used before. If it owes TIME-WAIT, RFC 9293
+    #: §3.6.1 (MAY-2) asks for a higher one.
+    answer_seq: int | None
+    last_answer_seq: int | None
+
+    @property
+    def answer_is_higher(self) -> bool | None:
+        """Is the answer's number above the last one, modulo 2**32? None: one of them is not known."""
+        if self.answer_seq is None or self.last_answer_seq is None:
+            return None
+        return before(self.last_answer_seq, self.answer_seq)
 
 
 @dataclass(frozen=True, slots=True)

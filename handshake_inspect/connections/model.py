@@ -269,6 +269,8 @@ class Connections(Sequence[Connection]):
             last_seq=_known(int(following.last_seq[i])),
             timestamp=_known(int(following.timestamp[i])),
             last_timestamp=_known(int(following.last_timestamp[i])),
+            answer_seq=_known(int(following.answer_seq[i])),
+            last_answer_seq=_known(int(following.last_answer_seq[i])),
         )
 
 

@@ -46,6 +46,9 @@ class Next:
     last_seq: Rows
     timestamp: Rows
     last_timestamp: Rows
+    #: Number with which the other end answers, and the last one that it used before.
+    answer_seq: Rows
+    last_answer_seq: Rows
 
 
 @dataclass
@@ -159,26 +162,30 @@ def _next(table: VerdictTable, conn: Rows, following: Rows, after: Mask) -> Next
     """Compare the SYN of each next connection with the last numbers of its sender (RFC 6191 §2)."""
     by_originator = table["originator_is_higher"][following] == table["originator_is_higher"][conn]
 
-    def of_opener(name: str) -> Rows:
-        value: Rows = np.where(by_originator, table[f"{name}_o"][conn], table[f"{name}_r"][conn])
+    def old(name: str, *, opener: bool = True) -> Rows:
+        value: Rows = np.where(by_originator == opener, table[f"{name}_o"][conn], table[f"{name}_r"][conn])
         return value
+
+    def last_used(*, opener: bool) -> Rows:
+        iss = old("iss", opener=opener)
+        return np.where(known & (iss != NONE), (iss + old("last_seq", opener=opener) - 1) % MODULUS, NONE)
 
     known = (following != NONE) & (table["iss_o"][following] != NONE)
     seq = np.where(known, table["iss_o"][following], NONE)
-    old_iss = of_opener("iss")
-    last = np.where(known & (old_iss != NONE), (old_iss + of_opener("last_seq") - 1) % MODULUS, NONE)
+    last = last_used(opener=True)
     stamp = np.where(known, table["syn_timestamp_o"][following], NONE)
     # Timestamps are in use if the SYN-ACK has one too; if it was not captured, the SYN's counts.
     answered = table["options_r"][following] != NONE
     stamp = np.where(answered & (table["syn_timestamp_r"][following] == NONE), NONE, stamp)
-    last_stamp = np.where(known, of_opener("last_timestamp"), NONE)
+    last_stamp = np.where(known, old("last_timestamp"), NONE)
     both = (stamp != NONE) & (last_stamp != NONE)
     newer, older = both & _is_above(stamp, last_stamp), both & _is_above(last_stamp, stamp)
     fresh = (stamp != NONE) & (last_stamp == NONE)
     higher = (last != NONE) & _is_above(seq, last) & ~older
     rules = after * RULES["expired"] | (newer | fresh) * RULES["timestamps"] | higher * RULES["initial-number"]
     by = np.where(following == NONE, NONE, np.where(by_originator, 0, 1))
-    return Next(following, by, rules, seq, last, stamp, last_stamp)
+    answer = np.where(known, table["iss_r"][following], NONE)
+    return Next(following, by, rules, seq, last, stamp, last_stamp, answer, last_used(opener=False))
 
 
 def _is_above(number: Rows, other: Rows) -> Mask:

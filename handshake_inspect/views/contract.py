@@ -300,6 +300,8 @@ def _reuse(reuse: Reuse) -> Json:
         "last_seq": reuse.last_seq,
         "timestamp": reuse.timestamp,
         "last_timestamp": reuse.last_timestamp,
+        "answer_seq": reuse.answer_seq,
+        "last_answer_seq": reuse.last_answer_seq,
     }
 
 

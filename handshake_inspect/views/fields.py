@@ -105,6 +105,8 @@ FIELDS: Mapping[str, Kind] = {
     "time_wait.reuse.last_seq": "list",
     "time_wait.reuse.timestamp": "list",
     "time_wait.reuse.last_timestamp": "list",
+    "time_wait.reuse.answer_seq": "list",
+    "time_wait.reuse.last_answer_seq": "list",
     "findings": "list",
     "findings.code": "list",
     "findings.severity": "list",

@@ -82,7 +82,8 @@ def _ended(wait: TimeWait, names: Pair[str], when: Callable[[int], str]) -> str:
         if wait.outcome == "expired":
             return f"It ran out; at {at} {opened}."
         allowed = "as the rules allow" if wait.reuse.rules else "which no rule allows"
-        return f"At {at}, {early} before its time, {opened}, {allowed}: {listed(list(_proofs(wait.reuse)))}."
+        proofs = listed(list(_proofs(wait.reuse)))
+        return f"At {at}, {early} before its time, {opened}, {allowed}: {proofs}.{_answer(wait, wait.reuse, names)}"
     if wait.outcome == "killed":
         return f"An RST killed it at {at}, {early} before its time (RFC 1337)."
     if wait.outcome == "forgotten":
@@ -100,11 +101,22 @@ def _proofs(reuse: Reuse) -> Iterator[str]:
         yield f"its timestamp {reuse.timestamp} is older than the last one {reuse.last_timestamp}"
         return
     if "initial-number" in reuse.rules:
-        yield f"its initial number {reuse.initial_seq} is above the last one {reuse.last_seq} (RFC 9293 §3.6.1)"
+        yield f"its initial number {reuse.initial_seq} is above the last one {reuse.last_seq} (RFC 6191)"
     elif not reuse.rules and reuse.last_seq is None:
         yield f"the last number before its initial one {reuse.initial_seq} is not known"
     elif not reuse.rules:
         yield f"its initial number {reuse.initial_seq} is not above the last one {reuse.last_seq}"
+
+
+def _answer(wait: TimeWait, reuse: Reuse, names: Pair[str]) -> str:
+    """Say whether an owner that was asked keeps to its own part: a number above all of its old ones."""
+    if reuse.by == wait.owner or reuse.answer_is_higher is None:
+        return ""
+    compared, as_asked = ("above", "as") if reuse.answer_is_higher else ("not above", "which is not what")
+    return (
+        f" The {names[wait.owner]} begins with {reuse.answer_seq}, {compared} its own last one {reuse.last_answer_seq},"
+        f" {as_asked} RFC 9293 asks for (§3.6.1, MAY-2)."
+    )
 
 
 def _what_it_means(wait: TimeWait, connection: Connection, names: Pair[str]) -> Text:

@@ -83,6 +83,10 @@ def test_the_rule_of_reuse_comes_with_its_numbers(name: str, by: str, rules: tup
     assert sent is not None and first is not None
     assert reuse.initial_seq == new.initial_seq.originator
     assert reuse.last_seq == (first + 1 + sent) % (1 << 32)
+    answered, before = old.sent_octets.responder, old.initial_seq.responder
+    assert answered is not None and before is not None
+    assert reuse.answer_seq == new.initial_seq.responder
+    assert reuse.last_answer_seq == (before + 1 + answered) % (1 << 32)
 
 
 def test_every_public_capture_says_of_each_what_its_segments_say(captures_dir: Path) -> None:
@@ -252,6 +256,25 @@ def test_of_both_that_owe_it_each_is_asked_for_itself() -> None:
         ("responder", "reused", "responder"),
     ]
     assert all(one.reuse and one.reuse.rules == ("initial-number",) for one in waits)
+
+
+@pytest.mark.parametrize(("answer", "higher"), [("y+2", True), ("y+1", False), ("y-500", False)])
+@pytest.mark.parametrize("isns", ISN_PAIRS.values(), ids=ISN_PAIRS)
+def test_may_2_asks_the_owner_for_a_number_above_its_own_last_one(
+    answer: str, higher: bool, isns: tuple[int, int]
+) -> None:
+    lines = (
+        """
+        open
+        B > FA y+1  ack x+1
+        A > FA x+1  ack y+2
+        B > A  y+2  ack x+2
+        let n = """
+        + f"{answer}\n 5 A > S x+700 \n B > SA n ack x+701"
+    )
+    (wait,) = waits_of(lines, isns=isns)
+    assert wait.reuse is not None
+    assert (wait.owner, wait.outcome, wait.reuse.answer_is_higher) == ("responder", "reused", higher)
 
 
 def test_a_syn_from_the_other_end_takes_it_only_if_it_is_answered() -> None:

@@ -52,7 +52,11 @@ def _without_numbers(one: dict[str, Any]) -> dict[str, Any]:
         for step in one["steps"]
     )
     waits = tuple(
-        replace(wait, reuse=wait.reuse and replace(wait.reuse, initial_seq=0, last_seq=None))
+        replace(
+            wait,
+            reuse=wait.reuse
+            and replace(wait.reuse, initial_seq=0, last_seq=None, answer_seq=None, last_answer_seq=None),
+        )
         for wait in one["time_wait"]
     )
     return {**one, "steps": steps, "time_wait": waits, "initial_seq": None}

@@ -64,7 +64,7 @@ def test_steps_carry_both_states_with_their_basis() -> None:
 
 def test_fields_lists_exactly_the_leaves_of_the_contract() -> None:
     finding = Finding("some-code", "note", (1,), "text")
-    reuse = Reuse(1, "originator", ("timestamps",), 9, 8, 7, 6)
+    reuse = Reuse(1, "originator", ("timestamps",), 9, 8, 7, 6, 5, 4)
     wait = replace(four_way().time_wait[0], restarts=(Restart(3, 4, "FIN"),), reuse=reuse)
     found = connection_object(replace(aborted(), findings=(finding,), time_wait=(wait,)))
     found["resets"] = [{"frame": 1, "by": "originator", "valid": None, "reason": ""}]
