@@ -15,7 +15,7 @@ from handshake_inspect.tcp.time_wait import profile_of
 from handshake_inspect.views.words import assumption, counted, duration, listed
 
 #: What restarted it, in words.
-SEGMENTS = {"FIN": "repeated FIN", "data": "late segment with data", "ACK": "late ACK"}
+SEGMENTS = {"FIN": "repeated FIN", "data": "late data segment", "ACK": "late ACK"}
 
 
 def time_wait(
