@@ -50,9 +50,11 @@ KERNEL = [
     "sock_diag", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation", "association",
     "uncaptured", "agreement",
 ]  # fmt: skip
+STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "beside"]
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
     "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,
+    "lab/strace": STRACE,
 }  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

@@ -10,7 +10,7 @@ from handshake_inspect.capture.frames import fetch_parts, payload
 from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.views.folding import Fold, fold
-from handshake_inspect.views.ladder import LadderOptions, Numbers, Payload, ladder
+from handshake_inspect.views.ladder import LadderOptions, Numbers, Payload, SocketCall, ladder
 from handshake_inspect.views.words import Clock, counted, listed
 
 if TYPE_CHECKING:
@@ -44,11 +44,17 @@ class Look:
 
 
 def draw(
-    connection: Connection, steps: Sequence[Step], look: Look, *, paths: Mapping[str, str], names: Sequence[str] = ()
+    connection: Connection,
+    steps: Sequence[Step],
+    look: Look,
+    *,
+    paths: Mapping[str, str],
+    names: Sequence[str] = (),
+    calls: Sequence[SocketCall] = (),
 ) -> list[Text]:
     """Return the ladder of a connection; payload is read from its captures, of those that have a path by their names.
 
-    `names`: what is known of its addresses, a line each.
+    `names`: what is known of its addresses, a line each. `calls`: those of its two sockets.
     """
     octets = payload_shown(steps, look, paths, connection.capture) if look.payload_octets else {}
     return ladder(
@@ -56,6 +62,7 @@ def draw(
         steps,
         title=f"stream {connection.stream} of {connection.capture}",
         facts=[counted(len(steps), "segment"), *connection.encapsulation, *names],
+        calls=calls,
         payload=octets,
         options=look.options(),
     )

@@ -14,6 +14,7 @@ from handshake_inspect.cli.options import files_argument, ladder_options, profil
 if TYPE_CHECKING:
     from handshake_inspect.cli.captures import Reading
     from handshake_inspect.connections.connection import Connection, IcmpError, Step
+    from handshake_inspect.lab.calls import SocketCall
 
 
 @click.command("show")
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 )
 @click.option("-w", "--write", "target", metavar="FILE", help="Save just this connection as a pcap file.")
 @profile_option
+@click.option(
+    "--strace",
+    "log",
+    metavar="LOG",
+    type=click.Path(),
+    help="Show the socket calls of a log of strace beside the segments: strace -f -ttt -T -yy -e trace=network,close.",
+)
 @reader_option
 def command(
     files: tuple[str, ...],
@@ -38,6 +46,7 @@ def command(
     dissect: int | None,
     target: str | None,
     profile: str,
+    log: str | None,
     reader: str,
 ) -> int:
     """Draw the ladder of one connection of FILE...: every segment, both states after it, and the proof.
@@ -51,14 +60,23 @@ def command(
       handshake-inspect show capture.pcap --stream 3 --numbers absolute --time utc
       handshake-inspect show capture.pcap -s 3 -w one.pcap
       handshake-inspect show capture.pcap -s 3 --dissect 12
+      handshake-inspect show capture.pcap -s 3 --strace client.log
       handshake-inspect show client-side.pcap server-side.pcap -s 3 --format json
     """
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.captures import inspect_files, kept, report
     from handshake_inspect.cli.naming import files_named
+    from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.tracing import beside
+    from handshake_inspect.lab.strace.log import read_log
 
     named = files_named(files)
     refuse_overwriting(named.files, target)
+    if log is not None and format_ != "text":
+        raise click.UsageError(
+            f"--strace draws socket calls into the ladder: it goes with --format text, not {format_}"
+        )
+    trace = read_log(log) if log is not None else None
     if dissect is not None and len(named.files) > 1:
         raise CaptureError(f"--dissect {dissect}: {len(named.files)} files have such a frame; name one of them")
     with ExitStack() as stack:
@@ -78,7 +96,11 @@ def command(
         if target is not None:
             save(paths, connection.capture, [*steps, *connection.icmp_errors], target)
         look = {"numbers": numbers, "clock": clock, "payload_octets": payload_octets, "show_all": show_all}
-        print_connection(reading, connection, steps, format_, paths, look)
+        found, said = beside(trace, reading.inspection.connections) if trace is not None else (None, [])
+        calls = found.calls_of(connection) if found is not None else []
+        print_connection(reading, connection, steps, format_, paths, look, calls)
+        for line in said:
+            remark(line)
         report(reading.inspection, udp_lister="read --udp")
         return reading.exit_code or named.exit_code
 
@@ -123,6 +145,7 @@ def print_connection(
     format_: str,
     paths: Mapping[str, str],
     look: dict[str, object],
+    calls: Sequence[SocketCall],
 ) -> None:
     """Print the connection as a ladder or as JSON."""
     from handshake_inspect.cli.drawing import Look, draw, names_of_ends
@@ -133,7 +156,8 @@ def print_connection(
         write(ndjson([connection], lambda _: steps))
     else:
         names = names_of_ends(reading.inspection, connection)
-        write_lines(draw(connection, steps, Look(**look), paths=paths, names=names))  # type: ignore[arg-type]
+        view = Look(**look)  # type: ignore[arg-type]
+        write_lines(draw(connection, steps, view, paths=paths, names=names, calls=calls))
 
 
 def print_dissection(paths: Mapping[str, str], number: int) -> int:

@@ -27,7 +27,7 @@ class SocketCall(Protocol):
 
     @property
     def result(self) -> str:
-        """What it returned: "0", "b''"."""
+        """What it returned: "0", "b''"; "" of what never returns: "exit(0)"."""
 
     @property
     def entered_ns(self) -> int:
@@ -67,7 +67,8 @@ def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed]) -> list[Call
         between = sum(call.entered_ns < at < call.returned_ns for at in times)
         if between:
             marks.append(CallMark(call.entered_ns, call.end, f"{call.text} ▸"))
-        short = f"{call.name}(…) = {call.result}" if call.text != f"{call.name}()" else ""
+        returned = f" = {call.result}" if call.result else ""
+        short = f"{call.name}(…){returned}" if call.text != f"{call.name}()" else ""
         at = call.returned_ns if between else call.entered_ns
-        marks.append(CallMark(at, call.end, f"{call.text} = {call.result}", short))
+        marks.append(CallMark(at, call.end, call.text + returned, short))
     return sorted(marks, key=lambda mark: mark.time_ns)

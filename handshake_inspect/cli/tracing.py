@@ -1,0 +1,47 @@
+"""Socket calls out of a log of strace, for the ladders: whose they are, and what must be said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.lab.strace.beside import Attribution, attribute
+from handshake_inspect.lab.strace.log import SocketLog
+from handshake_inspect.views.words import counted, moment
+
+
+def beside(log: SocketLog, connections: Sequence[Connection]) -> tuple[Attribution, list[str]]:
+    """Find the connections of a log's sockets. Returns also what must be said of it, one line each."""
+    found = attribute(log.sockets, connections)
+    return found, list(remarks_on(log, found, connections))
+
+
+def remarks_on(log: SocketLog, found: Attribution, connections: Sequence[Connection]) -> Iterator[str]:
+    """Yield what the ladders do not say: what was not read, what belongs to none, what was guessed."""
+    if log.unread:
+        yield f"{log.name}: {counted(len(log.unread), 'line')} could not be read (the first: {log.unread[0]})"
+    if not log.sockets:
+        yield f"{log.name}: there is no call on a TCP socket in it: was it recorded with -e trace=network,close?"
+        return
+    first_ns = min((one.first_ns for one in connections), default=0)
+    last_ns = max((one.last_ns for one in connections), default=0)
+    if connections and (log.last_ns < first_ns or log.first_ns > last_ns):
+        yield (
+            f"{log.name}: it is of another time ({moment(log.first_ns, 'utc')}) than the capture "
+            f"({moment(first_ns, 'utc')}): none of its calls can belong to it"
+        )
+        return
+    if found.strangers:
+        calls = sum(len(socket.calls) for socket in found.strangers)
+        sockets = counted(len(found.strangers), "socket")
+        yield f"{log.name}: {counted(calls, 'call')} of {sockets} belong to no connection of the capture"
+    if found.guesses:
+        yield (
+            f"{log.name}: {counted(found.guesses, 'client')} may have been another connection's: several connected "
+            "at once, and the log does not tell their ports; record with strace -yy"
+        )
+    if not log.has_durations:
+        yield (
+            f"{log.name}: it does not tell how long calls took: one that waits is shown as returned when the next line "
+            "begins; record with strace -T"
+        )

@@ -1,0 +1,238 @@
+"""Lines of a log of strace(1): what a process asked of the kernel, and when.
+
+In: lines as `strace -f -ttt` writes them, to a file (`19344 1795676722.013404 close(3) = 0`) or to standard error
+(`[pid 19344] 1795676722.013404 ...`). Out: `SystemCall`s in the order in which they were entered, ends of processes,
+and which child ended under which parent.
+
+- A call that another process interrupts stands on two lines, `<unfinished ...>` and `<... recvfrom resumed>`.
+- A call that a signal interrupts and that begins anew (`= ? ERESTARTSYS`) is one call to the program: it is one here.
+- When a call returned: with -T its duration is told. Else the second of two lines tells it; of a call on one line it is
+  only known that it had returned when the next line began, which is what `returned_ns` then says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+#: The process and the moment, then what happened; -i and -n put something in brackets between.
+LINE = re.compile(r"(?:\[pid +(\d+)\] +|(\d+) +)?(\d{9,})\.(\d{6}|\d{9}) (?:\[[ \da-f]+\] )*(.*)")
+WHOLE = re.compile(r"(\w+)\((.*)\) += (.*?)(?: <(\d+)\.(\d{6,9})>)?")
+BEGUN = re.compile(r"(\w+)\((.*?) ?<unfinished \.\.\.>(?:\) += \?)?")
+RESUMED = re.compile(r"<\.\.\. (\w+) resumed>,? ?(.*)\) += (.*?)(?: <(\d+)\.(\d{6,9})>)?")
+EXITED = re.compile(r"\+\+\+ (?:exited with (\d+)|killed by (\w+).*|superseded by .*) \+\+\+")
+CHILD_ENDED = re.compile(r"--- SIGCHLD \{.*\bsi_pid=(\d+)\b.*\} ---")
+SIGNAL = re.compile(r"--- .* ---")
+ATTACHED = re.compile(r"(?:strace: )?Process (\d+) attached.*")
+DETACHED = re.compile(r"(?:strace: )?Process \d+ detached.*")
+UNTIMED = re.compile(r"(?:\[pid +\d+\] +|\d+ +)?(?:\d\d:\d\d:\d\d|\d\.\d{6} |\w+\(.*\) += )")
+RESTARTED = "? ERESTART"
+#: The one process of a log that names none.
+UNNAMED = 0
+
+
+@dataclass(slots=True, eq=False)
+class SystemCall:
+    """One system call of one process."""
+
+    #: The thread, as strace numbers them.
+    pid: int
+    name: str
+    #: What stands in the brackets.
+    arguments: str
+    entered_ns: int
+    #: Place of its entry among the events of the log.
+    entered_at: int
+    #: What stands behind the "=": "0", "-1 EAGAIN (Resource temporarily unavailable)"; "?" if it never returned.
+    result: str = "?"
+    returned_ns: int = 0
+    returned_at: int = 0
+    #: Is `returned_ns` only the moment by which it had returned?
+    is_bound: bool = False
+    #: When it was entered for the last time, if signals interrupted it.
+    resumed_ns: int = 0
+
+    @property
+    def number(self) -> int | None:
+        """What it returned, if that is a number."""
+        found = re.match(r"-?\d+|0x[\da-f]+", self.result)
+        return int(found.group(), 0) if found else None
+
+    @property
+    def error(self) -> str:
+        """The name of its error, "" if it has none."""
+        found = re.match(r"-1 (E\w+)", self.result)
+        return found.group(1) if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The end of a thread."""
+
+    pid: int
+    time_ns: int
+    at: int
+    #: "exited with 0", "killed by SIGKILL".
+    text: str
+
+
+@dataclass
+class Lines:
+    """What the lines of a log say."""
+
+    calls: list[SystemCall] = field(default_factory=list)
+    exits: list[Exit] = field(default_factory=list)
+    #: Child -> parent, of processes whose end was told to the parent: they were no threads.
+    parents: dict[int, int] = field(default_factory=dict)
+    #: Numbers of lines that say nothing that we know; of them what a program wrote between the lines of its log.
+    unread: list[int] = field(default_factory=list)
+    #: First and last moment in the log; 0 if it has none.
+    first_ns: int = 0
+    last_ns: int = 0
+    #: The first line with a moment of day, as strace -t and -tt write it, or with a system call and none; 0: none.
+    untimed: int = 0
+
+
+def read_lines(lines: Iterable[str]) -> Lines:
+    """Read the lines of a log, each as far as it can be understood."""
+    reader = _Reader()
+    for number, line in enumerate(lines, 1):
+        reader.take(number, line.rstrip("\n"))
+    return reader.finish()
+
+
+class _Reader:
+    """What is known between two lines."""
+
+    def __init__(self) -> None:
+        self._found = Lines()
+        self._at = 0
+        #: Per process the call that it is in, and a call that a signal broke off and that may begin anew.
+        self._inside: dict[int, SystemCall] = {}
+        self._broken: dict[int, SystemCall] = {}
+        #: Calls on the line before, whose return only the next line bounds.
+        self._open_end: SystemCall | None = None
+        self._main = UNNAMED
+        self._alive: set[int] = set()
+        self._children: set[int] = set()
+
+    def take(self, number: int, line: str) -> None:
+        """Understand one line, or count it."""
+        found = LINE.fullmatch(line)
+        if found is None:
+            attached = ATTACHED.fullmatch(line)
+            if attached is not None:
+                self._children.add(int(attached.group(1)))
+                self._alive.add(int(attached.group(1)))
+            elif line.strip() and not DETACHED.fullmatch(line):
+                self._found.unread.append(number)
+                if UNTIMED.match(line) and not self._found.untimed:
+                    self._found.untimed = number
+            return
+        named, time_ns = found.group(1) or found.group(2), nanoseconds(found.group(3), found.group(4))
+        pid = self._named(int(named)) if named else self._unnamed()
+        self._at += 1
+        self._found.first_ns = self._found.first_ns or time_ns
+        self._found.last_ns = time_ns
+        if self._open_end is not None:
+            self._open_end.returned_ns, self._open_end = max(time_ns, self._open_end.entered_ns), None
+        if not self._understand(pid, time_ns, found.group(5)):
+            self._found.unread.append(number)
+
+    def _named(self, pid: int) -> int:
+        """Return a process that the line names; the first one is the one that was not named before."""
+        self._alive.add(pid)
+        if self._main == UNNAMED and pid not in self._children:
+            self._main = pid
+            self._alive.discard(UNNAMED)
+            for call in self._found.calls:
+                call.pid = pid if call.pid == UNNAMED else call.pid
+            for known in (self._inside, self._broken):
+                if UNNAMED in known:
+                    known[pid] = known.pop(UNNAMED)
+        return pid
+
+    def _unnamed(self) -> int:
+        """Return the process of a line that names none: the only one there is."""
+        if len(self._alive) == 1:
+            return next(iter(self._alive))
+        self._alive.add(self._main)
+        return self._main
+
+    def _understand(self, pid: int, time_ns: int, text: str) -> bool:
+        """Take over what a line says behind the moment; False if it is nothing known."""
+        if begun := BEGUN.fullmatch(text):
+            self._inside[pid] = self._enter(pid, time_ns, begun.group(1), begun.group(2).strip())
+        elif whole := WHOLE.fullmatch(text):
+            call = self._enter(pid, time_ns, whole.group(1), whole.group(2))
+            self._leave(call, time_ns, whole.group(3), whole.group(4), whole.group(5))
+        elif resumed := RESUMED.fullmatch(text):
+            return self._resume(pid, time_ns, resumed)
+        elif ended := EXITED.fullmatch(text):
+            self._end(pid, time_ns, text.strip("+ "), has_ended=bool(ended.group(1) or ended.group(2)))
+        elif child := CHILD_ENDED.fullmatch(text):
+            self._found.parents[int(child.group(1))] = pid
+        else:
+            return SIGNAL.fullmatch(text) is not None
+        return True
+
+    def _enter(self, pid: int, time_ns: int, name: str, arguments: str) -> SystemCall:
+        """Note that a call was entered; one that begins anew after a signal was entered before it."""
+        broken = self._broken.pop(pid, None)
+        if broken is not None and name in (broken.name, "restart_syscall"):
+            if name == broken.name:
+                broken.arguments = arguments
+            broken.result, broken.resumed_ns = "?", time_ns
+            return broken
+        call = SystemCall(pid, name, arguments, time_ns, self._at, returned_ns=time_ns, resumed_ns=time_ns)
+        self._found.calls.append(call)
+        return call
+
+    def _resume(self, pid: int, time_ns: int, resumed: re.Match[str]) -> bool:
+        """Take over the second line of a call; False if there was no first one."""
+        name, rest, *returned = resumed.groups()
+        call = self._inside.pop(pid, None)
+        if call is None or call.name != name:
+            return False
+        parted = not (call.arguments and rest) or call.arguments.endswith((",", "("))
+        call.arguments = f"{call.arguments}{'' if parted else ','} {rest}".strip()
+        self._leave(call, time_ns, *returned, is_second=True)
+        return True
+
+    def _leave(
+        self, call: SystemCall, time_ns: int, result: str, seconds: str | None, fraction: str | None, *,
+        is_second: bool = False,
+    ) -> None:  # fmt: skip
+        """Note that a call returned, on its own line or on a second one."""
+        call.result, call.returned_at = result, self._at
+        if result.startswith(RESTARTED):
+            call.result = "-1 EINTR (Interrupted system call)"  # unless it begins anew
+            self._broken[call.pid] = call
+        if seconds is not None and fraction is not None:
+            call.returned_ns = call.resumed_ns + nanoseconds(seconds, fraction)
+        elif is_second:
+            call.returned_ns = time_ns
+        elif result != "?":
+            call.is_bound, self._open_end = True, call
+
+    def _end(self, pid: int, time_ns: int, text: str, *, has_ended: bool) -> None:
+        """Note the end of a thread, and of the call that it was in."""
+        inside = self._inside.pop(pid, None)
+        if inside is not None:
+            inside.returned_ns, inside.returned_at = time_ns, self._at
+        self._alive.discard(pid)
+        if has_ended:
+            self._found.exits.append(Exit(pid, time_ns, self._at, text))
+
+    def finish(self) -> Lines:
+        """Return what was found; calls that never returned last to the end of the log."""
+        self._at += 1
+        for call in self._inside.values():
+            call.returned_ns, call.returned_at = self._found.last_ns, self._at
+        return self._found
+
+
+def nanoseconds(seconds: str, fraction: str) -> int:
+    """Return seconds with six or nine digits behind the point as nanoseconds."""
+    return int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0"))
