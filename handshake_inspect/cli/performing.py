@@ -12,8 +12,9 @@ from handshake_inspect.capture.frames import payload
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.drawing import Look
+from handshake_inspect.cli.ladders import Seen, print_ladders
 from handshake_inspect.cli.output import hanging, remark, write_lines
-from handshake_inspect.connections.connection import Connection, Endpoint, Frame
+from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.exchanges import Datagram, Exchange
 from handshake_inspect.lab.record import JOBS
 from handshake_inspect.lab.rules import parse_rule
@@ -25,9 +26,9 @@ from handshake_inspect.lab.trials import trials
 from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.lab.world import LabError
 from handshake_inspect.views.exchange_lines import exchange_lines
-from handshake_inspect.views.ladder import LadderOptions, ladder
+from handshake_inspect.views.ladder import LadderOptions
 from handshake_inspect.views.unix_lines import unix_lines
-from handshake_inspect.views.words import counted, listed
+from handshake_inspect.views.words import counted
 
 if TYPE_CHECKING:
     from handshake_inspect.inspection import Inspection
@@ -39,8 +40,6 @@ PLACES = {"private": " of a private network", "host": "", "recorded": " of a pri
 
 #: Actions of rules that mean nothing without a script.
 FOR_SCRIPTS = ("hold", "keep", "pass")
-#: More connections than these are drawn once for all that went alike.
-LADDERS_MAX = 4
 #: What stands behind a scenario's name, by `Vantage.name`.
 SEEN = {"loopback": "on loopback", "client": "seen at the client's end", "server": "seen at the server's end"}
 
@@ -126,56 +125,17 @@ def print_session(session: Session, vantage: Vantage, options: LadderOptions, *,
         return inspection
     for exchange in inspection.exchanges:
         write_lines(exchange_picture(session, vantage, inspection, exchange, options, title))
-    for alike in alike_connections(inspection.connections):
-        write_lines(session_lines(session, vantage, inspection, alike[0].stream, options, title))
-        if len(alike) > 1:
-            more = counted(len(alike) - 1, "connection")
-            write_lines([Text(f"{more} more like it: stream {runs([one.stream for one in alike[1:]])}\n", "dim")])
+    seen = Seen(
+        title=title,
+        where=f"{vantage.interface}{PLACES[session.place]}",
+        inspection=inspection,
+        frames=vantage.frames,
+        dropped=vantage.dropped,
+        calls_of=lambda connection: calls_of(connection, session.calls, inspection.connections),
+    )
+    print_ladders(seen, options)
     report(inspection, udp_listed=True)
     return inspection
-
-
-def alike_connections(connections: Sequence[Connection]) -> list[list[Connection]]:
-    """Return the connections in groups of which one ladder tells all: each its own, but many that went alike."""
-    if len(connections) <= LADDERS_MAX:
-        return [[one] for one in connections]
-    groups: dict[object, list[Connection]] = {}
-    for one in connections:
-        groups.setdefault((one.handshake.kind, one.teardown.kind, one.states, one.segments), []).append(one)
-    return list(groups.values())
-
-
-def runs(numbers: Sequence[int]) -> str:
-    """Spell rising numbers, neighbours as one: "1-8 and 12"."""
-    found: list[list[int]] = []
-    for number in numbers:
-        if found and found[-1][-1] == number - 1:
-            found[-1].append(number)
-        else:
-            found.append([number])
-    return listed([str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in found])
-
-
-def session_lines(
-    session: Session, vantage: Vantage, inspection: Inspection, stream: int, options: LadderOptions, title: str
-) -> list[Text]:
-    """Return the ladder of one connection of a session, with its socket calls."""
-    steps = inspection.steps(stream)
-    octets: dict[tuple[Frame, int], bytes] = {
-        (step.frame, step.seq): payload(vantage.frames[step.frame - 1])
-        for step in steps
-        if step.payload_octets and isinstance(step.frame, int)
-    }
-    where = f"{vantage.interface}{PLACES[session.place]}"
-    return ladder(
-        inspection.connections[stream],
-        steps,
-        title=title,
-        facts=[where, counted(len(steps), "segment"), f"{vantage.dropped} dropped"],
-        calls=calls_of(inspection.connections[stream], session.calls, inspection.connections),
-        payload=octets,
-        options=options,
-    )
 
 
 def exchange_picture(

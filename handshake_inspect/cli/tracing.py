@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.cli.ladders import Seen, print_ladders
+from handshake_inspect.cli.output import remark
 from handshake_inspect.connections.connection import Connection
+from handshake_inspect.inspection import Inspection
 from handshake_inspect.lab.strace.beside import Attribution, attribute
 from handshake_inspect.lab.strace.log import SocketLog
+from handshake_inspect.views.ladder import LadderOptions
 from handshake_inspect.views.words import counted, moment
+
+
+def print_traced(
+    inspection: Inspection,
+    frames: Sequence[RawFrame],
+    log: SocketLog,
+    options: LadderOptions,
+    *,
+    title: str,
+    dropped: int,
+) -> None:
+    """Print the ladders of a command that was watched in a private network, with its socket calls in both lanes."""
+    found, said = beside(log, inspection.connections)
+    seen = Seen(title, "lo of a private network", inspection, frames, dropped, found.calls_of)
+    print_ladders(seen, options)
+    for line in said:
+        remark(line)
 
 
 def beside(log: SocketLog, connections: Sequence[Connection]) -> tuple[Attribution, list[str]]:

@@ -72,6 +72,11 @@ def on_host(server: Server, ground: Ground) -> Server:
     return serve
 
 
+def are_closing() -> bool:
+    """Tell whether any TCP socket of the network that this process is in may still send or await a segment."""
+    return any(is_closing(None, Path("/proc/self/net", table)) for table in TABLES)
+
+
 def wait_until_closed(port: int, server_host: int | None = None) -> None:
     """Wait until the kernel holds no TCP socket of `port` but in LISTEN or TIME-WAIT, CLOSING_LIMIT_S at most."""
     deadline = time.monotonic() + CLOSING_LIMIT_S
@@ -80,13 +85,13 @@ def wait_until_closed(port: int, server_host: int | None = None) -> None:
         time.sleep(0.005)
 
 
-def is_closing(port: int, table: Path) -> bool:
-    """Tell whether a table of sockets has one of `port` that may still send or await a segment."""
+def is_closing(port: int | None, table: Path) -> bool:
+    """Tell whether a table of sockets has one of `port`, or any, that may still send or await a segment."""
     try:
         lines = table.read_text().splitlines()[1:]
     except OSError:  # no IPv6 in this kernel
         return False
-    wanted = f":{port:04X}"
+    wanted = f":{port:04X}" if port is not None else ""
     for line in lines:
         _, local, remote, state, *_ = line.split()
         if (local.endswith(wanted) or remote.endswith(wanted)) and state not in QUIET_STATES:

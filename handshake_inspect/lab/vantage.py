@@ -82,12 +82,12 @@ def of_anybody(frame: bytes) -> bool:
     return transport_of(frame) is not None
 
 
-def raw_frames(block: Records) -> list[RawFrame]:
-    """Copy the frames out of a block, whose buffer is about to be used again."""
+def raw_frames(block: Records, octets_max: int | None = None) -> list[RawFrame]:
+    """Copy the frames, or so many octets of each, out of a block, whose buffer is about to be used again."""
     assert block.packet_type is not None
     return [
         RawFrame(
-            octets=block.octets(row),
+            octets=block.octets(row)[:octets_max],
             original=int(block.original[row]),
             time_ns=int(block.time_ns[row]),
             link_type=int(block.link_type[row]),

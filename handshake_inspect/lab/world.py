@@ -21,6 +21,7 @@ import struct
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, Literal, ParamSpec, TypeVar, cast
 
@@ -135,6 +136,11 @@ class Child(Generic[R]):
             raise value
         return cast(R, value)
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the child a signal, if it is still there."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, number)
+
     def end(self) -> None:
         """End the child before it has answered; it ends its own children."""
         os.close(self._reader)
@@ -179,11 +185,16 @@ def end_by_signal(_number: int, _frame: object) -> None:
 
 
 def sendable(error: Exception) -> Exception:
-    """Return what to raise in the parent: errors with a message for people as they are, others with their trace."""
+    """Return what to raise in the parent: errors with a message for people as they are, others with their trace.
+
+    A closed pipe at standard output is the parent's as well.
+    """
     from handshake_inspect.capture.records import CaptureError
 
     if isinstance(error, LabError | CaptureError):
         return type(error)(str(error))
+    if isinstance(error, BrokenPipeError):
+        return BrokenPipeError()
     return RuntimeError("in the child of the lab:\n" + "".join(traceback.format_exception(error)))
 
 

@@ -19,7 +19,7 @@ from handshake_inspect.views.account import account
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.icmp_lines import details, label, short_label, spelling_of, with_errors
-from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks
+from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks, fold_calls
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions, Numbers, Payload
 from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow, flow_together, wrap
 from handshake_inspect.views.ladder_states import ENDS, LEGEND, StateWalk, sign_of, state_text
@@ -87,7 +87,8 @@ class _Drawing:
         self.options = options
         self.names = end_names(connection)
         segments_and_errors = with_errors(fold(steps) if options.fold else iter(steps), connection.icmp_errors)
-        self.shown: list[Row] = merge(segments_and_errors, call_marks(calls, steps))
+        shown = merge(segments_and_errors, call_marks(calls, steps))
+        self.shown: Sequence[Row] = fold_calls(shown) if options.fold else shown
         self.zero_ns = start_ns(calls, steps)
         last: list[Row] = [*steps[-1:], *connection.icmp_errors[-1:]]
         self.in_seconds = max(map(row_time, last), default=0) - self.zero_ns >= LONG_NS

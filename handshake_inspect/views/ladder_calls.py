@@ -5,9 +5,14 @@ In: calls as the lab records them, and what was captured. Out: `CallMark`s, by t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import groupby
+from typing import Protocol, TypeVar
+
+#: So many calls of one function in a row are shown one by one.
+CALLS_MAX = 4
 
 
 class SocketCall(Protocol):
@@ -47,6 +52,10 @@ class CallMark:
     text: str
     #: The same without the arguments, for where there is no room; "" if it has none to leave out.
     short: str = ""
+    #: Of the function: "recv"; "" of what stands for many calls.
+    name: str = ""
+    #: It returned here; else it was entered.
+    returns: bool = True
 
 
 class Timed(Protocol):
@@ -55,6 +64,38 @@ class Timed(Protocol):
     @property
     def time_ns(self) -> int:
         """When, on the clock of the calls."""
+
+
+Row = TypeVar("Row")
+
+
+def fold_calls(rows: Sequence[Row]) -> list[Row | CallMark]:
+    """Put one line for many calls of one function by one end, with no other line than calls between them.
+
+    As a long transfer of segments is folded: the first stays.
+    """
+    folded: list[Row | CallMark] = []
+    for are_calls, stretch in groupby(rows, lambda row: isinstance(row, CallMark)):
+        some = list(stretch)
+        folded += fold_stretch([row for row in some if isinstance(row, CallMark)]) if are_calls else some
+    return folded
+
+
+def fold_stretch(marks: Sequence[CallMark]) -> list[CallMark]:
+    """Fold lines of calls that stand together."""
+    counts = Counter((mark.end, mark.name) for mark in marks if mark.returns)
+    last = {(mark.end, mark.name): mark for mark in marks}
+    returned: Counter[tuple[str, str]] = Counter()
+    folded: list[CallMark] = []
+    for mark in marks:
+        whose = mark.end, mark.name
+        if counts[whose] <= CALLS_MAX or not returned[whose] or (mark is last[whose] and not mark.returns):
+            folded.append(mark)
+        elif returned[whose] == 1 and mark.returns:
+            text = f"… {mark.name}() {counts[whose] - 1} times more …"
+            folded.append(CallMark(mark.time_ns, mark.end, text))
+        returned[whose] += mark.returns
+    return folded
 
 
 def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed]) -> list[CallMark]:
@@ -66,9 +107,9 @@ def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed]) -> list[Call
     for call in calls:
         between = sum(call.entered_ns < at < call.returned_ns for at in times)
         if between:
-            marks.append(CallMark(call.entered_ns, call.end, f"{call.text} ▸"))
+            marks.append(CallMark(call.entered_ns, call.end, f"{call.text} ▸", name=call.name, returns=False))
         returned = f" = {call.result}" if call.result else ""
         short = f"{call.name}(…){returned}" if call.text != f"{call.name}()" else ""
         at = call.returned_ns if between else call.entered_ns
-        marks.append(CallMark(at, call.end, call.text + returned, short))
+        marks.append(CallMark(at, call.end, call.text + returned, short, call.name))
     return sorted(marks, key=lambda mark: mark.time_ns)

@@ -204,7 +204,7 @@ def shown(call: SystemCall, socket: TracedSocket, end: End) -> SocketCall:
     """Return a call as the ladders show it."""
     name, text, result = spelled(call, role="listener" if socket.is_listener else "")
     waits = call.name in WAITING and call.error not in ("EAGAIN", "EINPROGRESS")
-    returned_ns = call.entered_ns if call.is_bound and not waits else call.returned_ns
+    returned_ns = call.entered_ns if call.is_untimed and not waits else call.returned_ns
     return SocketCall(
         end, name, text, result, call.entered_ns, max(returned_ns, call.entered_ns), socket.number, socket.local,
         socket.peer,

@@ -33,16 +33,17 @@ class SocketLog:
     has_durations: bool
 
 
-def read_log(path: str) -> SocketLog:
-    """Read a log. Raises CaptureError."""
+def read_log(path: str, *, name: str | None = None) -> SocketLog:
+    """Read a log, which messages call `name`. Raises CaptureError."""
     try:
         with Path(path).open(encoding="utf-8", errors="surrogateescape") as opened:
             lines = read_lines(opened)
     except OSError as error:
         raise CaptureError(f"{path}: cannot be opened: {error.strerror or error}") from None
     refuse_other_texts(path, lines)
-    has_durations = not any(call.is_bound for call in lines.calls)
-    return SocketLog(path, sockets_of(lines), lines.unread, lines.first_ns, lines.last_ns, has_durations)
+    name = name or path
+    has_durations = not any(call.is_untimed for call in lines.calls)
+    return SocketLog(name, sockets_of(lines), lines.unread, lines.first_ns, lines.last_ns, has_durations)
 
 
 def refuse_other_texts(path: str, lines: Lines) -> None:

@@ -36,13 +36,13 @@ def test_a_call_on_one_line_in_every_form_of_its_beginning(line: str) -> None:
 
 def test_a_duration_tells_when_a_call_returned() -> None:
     (call,) = calls('7 1795676722.000100 recvfrom(3, "", 9, 0, NULL, NULL) = 0 <1.000250>')
-    assert (call.returned_ns - call.entered_ns, call.is_bound) == (1_000_250_000, False)
+    assert (call.returned_ns - call.entered_ns, call.is_untimed) == (1_000_250_000, False)
 
 
 def test_without_durations_a_call_has_returned_when_the_next_line_begins() -> None:
     first, second = calls("7 1795676722.000100 listen(3, 5) = 0\n8 1795676722.000700 close(4) = 0")
-    assert (first.returned_ns, first.is_bound) == (S + 700_000, True)
-    assert (second.returned_ns, second.is_bound) == (second.entered_ns, True)
+    assert (first.returned_ns, first.is_untimed) == (S + 700_000, True)
+    assert (second.returned_ns, second.is_untimed) == (second.entered_ns, True)
 
 
 def test_a_call_on_two_lines_is_one_call() -> None:
@@ -55,7 +55,7 @@ def test_a_call_on_two_lines_is_one_call() -> None:
         """.replace("        ", "")
     )
     assert (first.arguments, first.number, second.arguments) == ('3, "BITH", 9, 0, NULL, NULL', 4, "4")
-    assert (first.returned_ns, first.is_bound) == (S + 300_000, False)
+    assert (first.returned_ns, first.is_untimed) == (S + 300_000, False)
     assert second.returned_ns == S + 400_000
 
 
@@ -65,7 +65,7 @@ def test_strace_before_5_puts_a_space_behind_what_is_resumed(space: str) -> None
         "7 1795676722.000100 accept4(3, <unfinished ...>\n"
         f"7 1795676722.000200 <... accept4 resumed>{space}{{a}}, [16], 0) = 5 <0.000190>"
     )
-    assert (call.arguments, call.returned_ns) == ("3, {a}, [16], 0", S + 290_000)
+    assert (call.arguments, call.returned_ns) == ("3, {a}, [16], 0", S + 200_000)
 
 
 def test_a_call_that_begins_anew_after_a_signal_is_one_call() -> None:

@@ -1,0 +1,86 @@
+"""Prints the ladders of what was captured live: of each connection its own, of many that went alike one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from handshake_inspect.capture.frames import payload
+from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.cli.output import write_lines
+from handshake_inspect.connections.connection import Connection, Frame
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.lab.calls import SocketCall
+from handshake_inspect.views.ladder import LadderOptions, ladder
+from handshake_inspect.views.words import counted, listed
+
+#: More connections than these are drawn once for all that went alike.
+LADDERS_MAX = 4
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was captured at one place, and what was called meanwhile."""
+
+    title: str
+    #: "lo of a private network".
+    where: str
+    inspection: Inspection
+    #: In the order of their numbers, from 1; of a very long capture the first ones.
+    frames: Sequence[RawFrame]
+    #: Frames that the kernel could not queue.
+    dropped: int
+    #: Gives the socket calls of a connection.
+    calls_of: Callable[[Connection], Sequence[SocketCall]]
+
+
+def print_ladders(seen: Seen, options: LadderOptions) -> None:
+    """Print the ladder of each connection with its socket calls; of more than LADDERS_MAX, each kind of ladder once."""
+    for alike in alike_connections(seen.inspection.connections):
+        write_lines(ladder_of(seen, alike[0], options))
+        if len(alike) > 1:
+            more = counted(len(alike) - 1, "connection")
+            write_lines([Text(f"{more} more like it: stream {runs([one.stream for one in alike[1:]])}\n", "dim")])
+
+
+def ladder_of(seen: Seen, connection: Connection, options: LadderOptions) -> list[Text]:
+    """Return the ladder of one connection."""
+    steps = seen.inspection.steps(connection.stream)
+    octets: dict[tuple[Frame, int], bytes] = {
+        (step.frame, step.seq): payload(seen.frames[step.frame - 1])
+        for step in steps
+        if step.payload_octets and isinstance(step.frame, int) and step.frame <= len(seen.frames)
+    }
+    return ladder(
+        connection,
+        steps,
+        title=seen.title,
+        facts=[seen.where, counted(len(steps), "segment"), f"{seen.dropped} dropped"],
+        calls=seen.calls_of(connection),
+        payload=octets,
+        options=options,
+    )
+
+
+def alike_connections(connections: Iterable[Connection]) -> list[list[Connection]]:
+    """Return the connections in groups of which one ladder tells all: each its own, but many that went alike."""
+    found = list(connections)
+    if len(found) <= LADDERS_MAX:
+        return [[one] for one in found]
+    groups: dict[object, list[Connection]] = {}
+    for one in found:
+        groups.setdefault((one.handshake.kind, one.teardown.kind, one.states, one.segments), []).append(one)
+    return list(groups.values())
+
+
+def runs(numbers: Sequence[int]) -> str:
+    """Spell rising numbers, neighbours as one: "1-8 and 12"."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][-1] == number - 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return listed([str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in found])

@@ -1,0 +1,269 @@
+"""Any command in a network of its own, watched: `sniff -- COMMAND`.
+
+In: a command line, and a function that watches. Out: what that function returned. A child of this process makes a
+private world (`world`), opens a capture there, starts the command with the terminal's own streams, and calls the
+function, which takes the frames as they come and prints what it likes. The world has a loopback interface only, every
+port may be bound, and an ordinary user is that user in it: a second user namespace, around the command, undoes the
+mapping to root of the first.
+
+The watching ends when the command has ended and the kernel has finished its closings. Processes that the command left
+behind are ended then: their network goes. Ctrl-C goes to the command, as it does in a shell.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import ClassVar, TypeVar
+
+from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.records import RawFrame, Records
+from handshake_inspect.lab.performing import CLOSING_LIMIT_S, are_closing
+from handshake_inspect.lab.processes import adopt_orphans, bury, command_line, descendants, name_of, send
+from handshake_inspect.lab.strace.log import SocketLog, read_log
+from handshake_inspect.lab.vantage import raw_frames
+from handshake_inspect.lab.world import (
+    CLONE_NEWUSER,
+    PR_SET_DUMPABLE,
+    Child,
+    LabError,
+    die_with_parent,
+    enter_private_network,
+)
+
+R = TypeVar("R")
+
+#: How long one look at the capture waits for frames, and so how late the end of the command may be noticed.
+PATIENCE_S = 0.05
+#: How long a process may take to end when it is asked to, before it is killed.
+LEAVING_LIMIT_S = 1.0
+#: So many frames of a traced command are kept, each of so many octets: what its ladders show.
+KEPT_FRAMES, KEPT_OCTETS = 100_000, 4096
+#: What strace is asked for: calls on sockets, and what copies, inherits and closes their descriptors. Not every
+#: processor has those with a "?".
+TRACED = "network,close,read,write,readv,writev,sendfile,dup,?dup2,dup3,fcntl,clone,?clone3,?fork,?vfork,exit_group"
+#: -D makes strace the command's child instead of its parent; -I4: Ctrl-C and Ctrl-Z are not meant for it.
+STRACE = ("strace", "-D", "-I4", "-f", "-ttt", "-T", "-yy", "-e", f"trace={TRACED}")
+#: Lowest port that may be bound without privilege (ip-sysctl.rst).
+PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+class CommandError(LabError):
+    """The command cannot be run. `exit_status` is what a shell gives then."""
+
+    exit_status: ClassVar[int] = 126
+
+
+class CommandNotFoundError(CommandError):
+    """There is no such command."""
+
+    exit_status: ClassVar[int] = 127
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    #: Its own, or 128 and the number of the signal that killed it, as shells say it.
+    exit_status: int
+    #: The signal that killed it: "SIGINT"; "" if none did.
+    killed_by: str
+    #: Processes that it left behind, which were ended with their network: "python3 (pid 4711)".
+    left: tuple[str, ...]
+    #: What was called on its sockets, if it was traced.
+    log: SocketLog | None
+
+
+class Running:
+    """A command in its world, as whoever watches sees it."""
+
+    def __init__(
+        self, arguments: Sequence[str], capture: LiveCapture, log_path: Path | None, user: int, group: int
+    ) -> None:
+        #: The capture at the loopback interface of the world, open since before the command began.
+        self.capture = capture
+        #: The frames of a traced command so far, for its ladders: the first KEPT_FRAMES.
+        self.frames: list[RawFrame] = []
+        #: How it ended, when `blocks` have come to their end.
+        self.ended: Ended | None = None
+        self._log_path = log_path
+        self._asked_to_end_s: float | None = None
+        start = [*STRACE, "-o", str(log_path), "--"] if log_path is not None else []
+        try:
+            self._process = subprocess.Popen([*start, *arguments], preexec_fn=partial(be_oneself, user, group))
+        except OSError as error:  # no program in a form that this system can run
+            raise CommandError(f"{arguments[0]}: cannot be run: {error.strerror}") from None
+
+    def blocks(self) -> Iterator[Records]:
+        """Yield the frames as they come, until the command has ended and all is closed.
+
+        A block is valid until the next one is asked for.
+        """
+        self._take_signals()
+        while self._process.poll() is None:
+            yield from self._look()
+        yield from self._until(lambda: not self._left() and not are_closing(), CLOSING_LIMIT_S)
+        left = [name_of(pid) for pid in self._left()]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            send(number, self._left())
+            yield from self._until(lambda: not self._left(), LEAVING_LIMIT_S)
+        yield from self._until(lambda: not self._tracers() and not are_closing(), CLOSING_LIMIT_S)
+        yield from map(self._kept, self.capture.drain())
+        self.ended = self._how_it_ended(left)
+
+    def _look(self) -> Iterator[Records]:
+        """Yield what comes in a short while."""
+        block = self.capture.read(PATIENCE_S)
+        if block is not None:
+            yield self._kept(block)
+        if self._asked_to_end_s is not None and time.monotonic() > self._asked_to_end_s + LEAVING_LIMIT_S:
+            self._process.kill()
+        with suppress(ChildProcessError):
+            bury(but=self._process.pid)
+
+    def _until(self, is_so: Callable[[], bool], limit_s: float) -> Iterator[Records]:
+        """Look until something is so, but not for longer than the limit."""
+        deadline = time.monotonic() + limit_s
+        while not is_so() and time.monotonic() < deadline:
+            yield from self._look()
+
+    def _kept(self, block: Records) -> Records:
+        if self._log_path is not None and len(self.frames) < KEPT_FRAMES:
+            self.frames += raw_frames(block, KEPT_OCTETS)
+        return block
+
+    def _left(self) -> list[int]:
+        """Return the processes that live on, without that of strace."""
+        tracers = self._tracers()
+        return [pid for pid in descendants() if pid not in tracers]
+
+    def _tracers(self) -> list[int]:
+        mine = os.fsencode(self._log_path) if self._log_path is not None else None
+        return [pid for pid in descendants() if mine is not None and mine in command_line(pid)]
+
+    def _how_it_ended(self, left: list[str]) -> Ended:
+        code = self._process.returncode
+        killed_by = signal.Signals(-code).name if code < 0 else ""
+        log = read_log(str(self._log_path), name="strace") if self._log_path is not None else None
+        return Ended(code if code >= 0 else 128 - code, killed_by, tuple(left), log)
+
+    def _take_signals(self) -> None:
+        """Leave Ctrl-C to the command, which gets it too; hand on what was sent to our parent alone."""
+        interrupted_s = -1.0
+
+        def take(number: int, _frame: FrameType | None) -> None:
+            nonlocal interrupted_s
+            if number == signal.SIGINT:
+                interrupted_s = time.monotonic()
+            elif number == signal.SIGTERM:
+                self._asked_to_end_s = self._asked_to_end_s or time.monotonic()
+                self._process.terminate()
+            elif time.monotonic() - interrupted_s > PATIENCE_S:  # else the whole group got it, the command too
+                self._process.send_signal(signal.SIGINT)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, take)
+
+    def end(self) -> None:
+        """End the command and all that it left, where the watching has ended before it."""
+        send(signal.SIGKILL, list(descendants()))
+
+
+def run_command(arguments: Sequence[str], watch: Callable[[Running], R], *, traced: bool = False) -> R:
+    """Run a command in a private world and call `watch` there; return what it returned, which must be picklable.
+
+    Raises CommandError if there is no such command, LabError if there can be no such world, or no strace in it.
+    """
+    refuse_unknown(arguments[0])
+    if traced and shutil.which("strace") is None:
+        raise LabError("strace is not installed: apt-get install strace, or leave out --strace")
+    user, group = os.geteuid(), os.getegid()
+
+    def inside() -> R:
+        signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which the command would inherit
+        enter_private_network()
+        adopt_orphans()
+        with suppress(OSError):  # read-only in a container, whose root needs no leave
+            PORT_START.write_text("0")
+        with tempfile.TemporaryDirectory(prefix="handshake-inspect-") as folder, LiveCapture("lo") as capture:
+            if traced:
+                refuse_untraceable()
+            running = Running(arguments, capture, Path(folder, "strace.log") if traced else None, user, group)
+            try:
+                return watch(running)
+            finally:
+                running.end()
+                sys.stdout.flush()
+
+    return wait_for(inside)
+
+
+def wait_for(function: Callable[[], R]) -> R:
+    """Call a function in a child and return what it returned; signals that come here meanwhile are the child's."""
+    asked: list[int] = []
+    child: Child[R] | None = None
+
+    def hand_on(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        if child is not None:
+            child.send_signal(signal.SIGUSR1 if number == signal.SIGINT else signal.SIGTERM)
+
+    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        child = Child(function)
+        while child.listen():
+            pass
+        return child.result()
+    except RuntimeError:
+        if asked:  # it came so early that the child could not take it yet
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def refuse_unknown(name: str) -> None:
+    """Raise CommandError unless there is such a command, as execvp(3) looks for it."""
+    if shutil.which(name) is not None:
+        return
+    places = [name] if os.sep in name else [str(Path(place, name)) for place in os.get_exec_path()]
+    if any(Path(place).exists() for place in places):
+        what = "a folder" if Path(name).is_dir() else "not executable: chmod +x, or name its interpreter first"
+        raise CommandError(f"{name}: {what}")
+    raise CommandNotFoundError(f"{name}: there is no such command{'' if os.sep in name else ' in the folders of PATH'}")
+
+
+def refuse_untraceable() -> None:
+    """Raise LabError if strace cannot trace here: many containers forbid ptrace(2)."""
+    tried = subprocess.run(
+        ["strace", "-o", os.devnull, "-e", "trace=none", "true"], capture_output=True, text=True, check=False
+    )
+    if tried.returncode != 0:
+        said = tried.stderr.strip().splitlines()[-1:] or [f"it ended with status {tried.returncode}"]
+        raise LabError(
+            f"strace cannot trace here ({said[0]}): in a container add --cap-add SYS_PTRACE, or leave out --strace"
+        )
+
+
+def be_oneself(user: int, group: int) -> None:
+    """Be this user again, between fork and exec, where a user namespace has made a root of him."""
+    if os.geteuid() != user:
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)  # else /proc/self/uid_map belongs to root
+        if libc.unshare(CLONE_NEWUSER) == 0:  # where no more of them are allowed the command sees itself as root
+            Path("/proc/self/uid_map").write_text(f"{user} 0 1")
+            Path("/proc/self/gid_map").write_text(f"{group} 0 1")
+    die_with_parent()
