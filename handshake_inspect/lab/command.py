@@ -179,6 +179,10 @@ class Running:
     def end(self) -> None:
         """End the command and all that it left, where the watching has ended before it."""
         send(signal.SIGKILL, list(descendants()))
+        self._process.wait()
+        deadline = time.monotonic() + LEAVING_LIMIT_S
+        while list(descendants()) and time.monotonic() < deadline:
+            time.sleep(0.005)
 
 
 def run_command(arguments: Sequence[str], watch: Callable[[Running], R], *, traced: bool = False) -> R:

@@ -1,0 +1,241 @@
+"""A command in a private world: what it says there is captured, how it ended is told, and nothing of it stays."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.inspection import Inspector
+from handshake_inspect.lab.command import CommandError, CommandNotFoundError, Running, run_command
+from handshake_inspect.lab.world import LabError
+from tests.lab.privileges import NOBODY, as_ordinary_user, children, needs_private_world, needs_root
+
+ECHO = """
+import os, socket
+listener = socket.create_server(("127.0.0.1", {port}))
+if os.fork() == 0:
+    client = socket.create_connection(listener.getsockname())
+    client.sendall(b"BITH")
+    assert client.recv(9) == b"BITH"
+    client.close()
+    os._exit(0)
+server, _ = listener.accept()
+server.sendall(server.recv(9))
+assert server.recv(9) == b""
+server.close()
+os.wait()
+"""
+#: An interpreter that everybody may run, also where that of the tests is root's own.
+PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+LIMIT_S = 20
+STUBBORN = "trap '' TERM; while :; do sleep 0.1; done"
+
+
+@pytest.fixture(autouse=True)
+def private_world() -> None:
+    needs_private_world()
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known when a command has ended, in a form that goes through a pipe."""
+
+    kinds: list[tuple[str, str]]
+    frames: int
+    dropped: int
+    exit_status: int
+    killed_by: str
+    left: tuple[str, ...]
+
+
+def watch(running: Running) -> Told:
+    inspector = Inspector()
+    number = inspector.begin_capture("lo", "live")
+    for block in running.blocks():
+        inspector.add_records(block, number)
+    ended = running.ended
+    assert ended is not None
+    kinds = [(one.handshake.kind, one.teardown.kind) for one in inspector.result().connections]
+    frames, dropped = running.capture.packets, running.capture.dropped
+    return Told(kinds, frames, dropped, ended.exit_status, ended.killed_by, ended.left)
+
+
+def shell(script: str) -> Told:
+    return run_command(["sh", "-c", script], watch)
+
+
+def test_a_session_is_captured_from_the_first_syn_to_the_last_ack() -> None:
+    told = run_command([PYTHON, "-c", ECHO.format(port=0)], watch)
+    assert told == Told([("three-way", "three-segment")], 10, 0, 0, "", ())
+
+
+def test_an_ordinary_user_is_that_user_in_it_and_may_bind_every_port(capfd: pytest.CaptureFixture[str]) -> None:
+    script = f"import os; print(os.getuid(), os.geteuid(), os.getgid(), flush=True)\n{ECHO.format(port=7)}"
+    told = as_ordinary_user(lambda: run_command([PYTHON, "-c", script], watch))
+    assert (told.kinds, told.exit_status) == ([("three-way", "three-segment")], 0)
+    user, group = (NOBODY, NOBODY) if os.geteuid() == 0 else (os.getuid(), os.getgid())
+    assert capfd.readouterr().out.split() == [str(user), str(user), str(group)]
+
+
+def test_root_stays_root(capfd: pytest.CaptureFixture[str]) -> None:
+    needs_root("only root can stay root")
+    assert shell("id -u").exit_status == 0
+    assert capfd.readouterr().out == "0\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "exit_status", "killed_by"), [("exit 7", 7, ""), ("kill -9 $$", 137, "SIGKILL"), ("true", 0, "")]
+)
+def test_the_exit_status_is_told_as_shells_tell_it(script: str, exit_status: int, killed_by: str) -> None:
+    told = shell(script)
+    assert (told.exit_status, told.killed_by, told.frames) == (exit_status, killed_by, 0)
+
+
+def test_what_a_command_leaves_behind_is_named_and_ended() -> None:
+    told = shell("sleep 600 & (trap '' TERM; sleep 601; true) & exit 3")
+    assert told.exit_status == 3
+    assert sorted(name.split()[0] for name in told.left) == ["sh", "sleep", "sleep"]
+    assert all(not Path("/proc", name.rpartition(" ")[2].rstrip(")")).exists() for name in told.left)
+    assert not children()
+
+
+def test_what_ends_shortly_after_the_command_is_waited_for() -> None:
+    assert shell("(sleep 0.1) & exit 0").left == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "status"),
+    [
+        ("no-such-command", "no-such-command: there is no such command in the folders of PATH", 127),
+        ("/no/such/command", "/no/such/command: there is no such command", 127),
+        ("{folder}/text", "{folder}/text: not executable: chmod +x, or name its interpreter first", 126),
+        ("{folder}", "{folder}: a folder", 126),
+        ("{folder}/bare", "{folder}/bare: cannot be run: Exec format error", 126),
+    ],
+)
+def test_what_cannot_be_run_is_told_in_one_line(name: str, said: str, status: int, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("echo")
+    (tmp_path / "bare").write_text("echo")
+    (tmp_path / "bare").chmod(0o755)
+    with pytest.raises(CommandError) as raised:
+        run_command([name.format(folder=tmp_path)], watch)
+    assert str(raised.value) == said.format(folder=tmp_path)
+    assert raised.value.exit_status == status
+    assert isinstance(raised.value, CommandNotFoundError) == (status == 127)
+
+
+def stumble(running: Running) -> None:
+    next(running.blocks())
+    raise LabError("stumbled")
+
+
+def test_the_command_ends_when_the_watching_does(tmp_path: Path) -> None:
+    script = f"echo $$ > {tmp_path}/pid; {PYTHON} -c '{ECHO.format(port=0)}'; sleep 600"
+    with pytest.raises(LabError, match=r"^stumbled$"):
+        run_command(["sh", "-c", script], stumble)
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+    assert not children()
+
+
+#: Counts the SIGINTs that it gets, and ends with their number.
+COUNTING = "n=0; trap 'n=$((n+1))' INT; echo ready; while [ $n = 0 ]; do sleep 0.05; done; sleep 0.3; exit $n"
+
+
+def read_until(stream: int, wanted: bytes) -> bytes:
+    """Return what was read up to there; what an end of the program left unsaid fails the test that looks for it."""
+    found, deadline = b"", time.monotonic() + LIMIT_S
+    while wanted not in found and time.monotonic() < deadline:
+        try:
+            part = os.read(stream, 1000)
+        except OSError:  # a terminal whose other end was closed
+            break
+        if not part:
+            break
+        found += part
+    return found
+
+
+def test_ctrl_c_at_a_terminal_is_the_commands_and_the_capture_ends_with_it() -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "tests.lab.watching", "sh", "-c", COUNTING])
+    read_until(terminal, b"ready")
+    os.write(terminal, b"\x03")
+    assert b"0 frames, status 1, killed by nobody" in read_until(terminal, b"nobody")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    os.close(terminal)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts the program that watches, in a process group of its own; it ends with the test."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def begin(*command: str) -> subprocess.Popen[bytes]:
+        arguments = [sys.executable, "-m", "tests.lab.watching", *command]
+        running.append(subprocess.Popen(arguments, stdout=subprocess.PIPE, start_new_session=True))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        if one.stdout is not None:
+            one.stdout.close()
+        one.kill()
+        one.wait()
+
+
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_an_interruption_reaches_the_command_once(
+    whole_group: bool, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    watching = start("sh", "-c", COUNTING)
+    assert watching.stdout is not None
+    read_until(watching.stdout.fileno(), b"ready")
+    if whole_group:
+        os.killpg(watching.pid, signal.SIGINT)
+    else:
+        watching.send_signal(signal.SIGINT)
+    assert b"status 1, killed by nobody" in read_until(watching.stdout.fileno(), b"nobody")
+    assert watching.wait(LIMIT_S) == 1
+
+
+@pytest.mark.parametrize(("script", "status"), [("exec sleep 600", b"SIGTERM"), (STUBBORN, b"SIGKILL")])
+def test_a_request_to_end_is_handed_on(
+    script: str, status: bytes, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    watching = start("sh", "-c", f"echo ready; {script}")
+    assert watching.stdout is not None
+    read_until(watching.stdout.fileno(), b"ready")
+    watching.terminate()
+    assert b"killed by " + status in read_until(watching.stdout.fileno(), status)
+    watching.wait(LIMIT_S)
+
+
+def test_nothing_lives_on_when_nobody_reads_any_more(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    watching = start("sh", "-c", f"exec >/dev/null; echo $$ > {tmp_path}/pid; sleep 0.3")
+    assert watching.stdout is not None
+    watching.stdout.close()
+    assert watching.wait(LIMIT_S) != 0
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_the_command_dies_with_whoever_watches(tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]) -> None:
+    watching = start("sh", "-c", f"echo $$ > {tmp_path}/pid; echo ready; exec sleep 600")
+    assert watching.stdout is not None
+    read_until(watching.stdout.fileno(), b"ready")
+    watching.kill()
+    process, deadline = Path("/proc", (tmp_path / "pid").read_text().strip()), time.monotonic() + LIMIT_S
+    while process.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not process.exists()
