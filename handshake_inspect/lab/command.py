@@ -86,6 +86,43 @@ class Ended:
     log: SocketLog | None
 
 
+class Signals:
+    """What this process is asked by signals while a command runs in the same group of processes.
+
+    Ctrl-C at a terminal reaches the command too: it is left to it. What was sent to our parent alone is handed on.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waiting: list[int] = []
+        self._interrupted_s = 0.0
+        #: When the command was asked to end, if it was.
+        self.asked_to_end_s: float | None = None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, self._take)  # not SIG_IGN, which the command would inherit
+
+    def are_for(self, process: subprocess.Popen[bytes]) -> None:
+        """Hand on from now on, and what has come before there was a process."""
+        self._process = process
+        for number in self._waiting:
+            self._hand_on(number)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            self._interrupted_s = time.monotonic()
+        elif number == signal.SIGTERM or time.monotonic() > self._interrupted_s + PATIENCE_S:
+            self._hand_on(number)
+
+    def _hand_on(self, number: int) -> None:
+        if self._process is None:
+            self._waiting.append(number)
+        elif number == signal.SIGTERM:
+            self.asked_to_end_s = self.asked_to_end_s or time.monotonic()
+            self._process.terminate()
+        else:
+            self._process.send_signal(signal.SIGINT)
+
+
 class Running:
     """A command in its world, as whoever watches sees it."""
 
@@ -99,19 +136,19 @@ class Running:
         #: How it ended, when `blocks` have come to their end.
         self.ended: Ended | None = None
         self._log_path = log_path
-        self._asked_to_end_s: float | None = None
+        self._signals = Signals()
         start = [*STRACE, "-o", str(log_path), "--"] if log_path is not None else []
         try:
             self._process = subprocess.Popen([*start, *arguments], preexec_fn=partial(be_oneself, user, group))
         except OSError as error:  # no program in a form that this system can run
             raise CommandError(f"{arguments[0]}: cannot be run: {error.strerror}") from None
+        self._signals.are_for(self._process)
 
     def blocks(self) -> Iterator[Records]:
         """Yield the frames as they come, until the command has ended and all is closed.
 
         A block is valid until the next one is asked for.
         """
-        self._take_signals()
         while self._process.poll() is None:
             yield from self._look()
         yield from self._until(lambda: not self._left() and not are_closing(), CLOSING_LIMIT_S)
@@ -128,7 +165,8 @@ class Running:
         block = self.capture.read(PATIENCE_S)
         if block is not None:
             yield self._kept(block)
-        if self._asked_to_end_s is not None and time.monotonic() > self._asked_to_end_s + LEAVING_LIMIT_S:
+        asked_s = self._signals.asked_to_end_s
+        if asked_s is not None and time.monotonic() > asked_s + LEAVING_LIMIT_S:
             self._process.kill()
         with suppress(ChildProcessError):
             bury(but=self._process.pid)
@@ -159,23 +197,6 @@ class Running:
         log = read_log(str(self._log_path), name="strace") if self._log_path is not None else None
         return Ended(code if code >= 0 else 128 - code, killed_by, tuple(left), log)
 
-    def _take_signals(self) -> None:
-        """Leave Ctrl-C to the command, which gets it too; hand on what was sent to our parent alone."""
-        interrupted_s = -1.0
-
-        def take(number: int, _frame: FrameType | None) -> None:
-            nonlocal interrupted_s
-            if number == signal.SIGINT:
-                interrupted_s = time.monotonic()
-            elif number == signal.SIGTERM:
-                self._asked_to_end_s = self._asked_to_end_s or time.monotonic()
-                self._process.terminate()
-            elif time.monotonic() - interrupted_s > PATIENCE_S:  # else the whole group got it, the command too
-                self._process.send_signal(signal.SIGINT)
-
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, take)
-
     def end(self) -> None:
         """End the command and all that it left, where the watching has ended before it."""
         send(signal.SIGKILL, list(descendants()))
@@ -196,7 +217,6 @@ def run_command(arguments: Sequence[str], watch: Callable[[Running], R], *, trac
     user, group = os.geteuid(), os.getegid()
 
     def inside() -> R:
-        signal.signal(signal.SIGINT, lambda *_: None)  # not SIG_IGN, which the command would inherit
         enter_private_network()
         adopt_orphans()
         with suppress(OSError):  # read-only in a container, whose root needs no leave
@@ -224,7 +244,8 @@ def wait_for(function: Callable[[], R]) -> R:
         if child is not None:
             child.send_signal(signal.SIGUSR1 if number == signal.SIGINT else signal.SIGTERM)
 
-    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    # The child begins with the last one's action too, so that an early signal does not kill it.
+    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     try:
         child = Child(function)
         while child.listen():

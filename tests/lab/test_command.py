@@ -16,6 +16,7 @@ import pytest
 
 from handshake_inspect.inspection import Inspector
 from handshake_inspect.lab.command import CommandError, CommandNotFoundError, Running, run_command
+from handshake_inspect.lab.processes import state_of
 from handshake_inspect.lab.world import LabError
 from tests.lab.privileges import NOBODY, as_ordinary_user, children, needs_private_world, needs_root
 
@@ -37,7 +38,7 @@ os.wait()
 #: An interpreter that everybody may run, also where that of the tests is root's own.
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 LIMIT_S = 20
-STUBBORN = "trap '' TERM; while :; do sleep 0.1; done"
+STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +68,10 @@ def watch(running: Running) -> Told:
     kinds = [(one.handshake.kind, one.teardown.kind) for one in inspector.result().connections]
     frames, dropped = running.capture.packets, running.capture.dropped
     return Told(kinds, frames, dropped, ended.exit_status, ended.killed_by, ended.left)
+
+
+def lives(pid: int) -> bool:
+    return state_of(pid) not in ("Z", "X", "")
 
 
 def shell(script: str) -> Told:
@@ -104,7 +109,7 @@ def test_what_a_command_leaves_behind_is_named_and_ended() -> None:
     told = shell("sleep 600 & (trap '' TERM; sleep 601; true) & exit 3")
     assert told.exit_status == 3
     assert sorted(name.split()[0] for name in told.left) == ["sh", "sleep", "sleep"]
-    assert all(not Path("/proc", name.rpartition(" ")[2].rstrip(")")).exists() for name in told.left)
+    assert not any(lives(int(name.rpartition(" ")[2].rstrip(")"))) for name in told.left)
     assert not children()
 
 
@@ -142,7 +147,7 @@ def test_the_command_ends_when_the_watching_does(tmp_path: Path) -> None:
     script = f"echo $$ > {tmp_path}/pid; {PYTHON} -c '{ECHO.format(port=0)}'; sleep 600"
     with pytest.raises(LabError, match=r"^stumbled$"):
         run_command(["sh", "-c", script], stumble)
-    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+    assert not lives(int((tmp_path / "pid").read_text()))
     assert not children()
 
 
@@ -208,11 +213,11 @@ def test_an_interruption_reaches_the_command_once(
     assert watching.wait(LIMIT_S) == 1
 
 
-@pytest.mark.parametrize(("script", "status"), [("exec sleep 600", b"SIGTERM"), (STUBBORN, b"SIGKILL")])
+@pytest.mark.parametrize(("script", "status"), [("echo ready; exec sleep 600", b"SIGTERM"), (STUBBORN, b"SIGKILL")])
 def test_a_request_to_end_is_handed_on(
     script: str, status: bytes, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    watching = start("sh", "-c", f"echo ready; {script}")
+    watching = start("sh", "-c", script)
     assert watching.stdout is not None
     read_until(watching.stdout.fileno(), b"ready")
     watching.terminate()
@@ -223,11 +228,12 @@ def test_a_request_to_end_is_handed_on(
 def test_nothing_lives_on_when_nobody_reads_any_more(
     tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    watching = start("sh", "-c", f"exec >/dev/null; echo $$ > {tmp_path}/pid; sleep 0.3")
+    watching = start("sh", "-c", f"echo $$ > {tmp_path}/pid; echo ready; exec >/dev/null; sleep 0.3")
     assert watching.stdout is not None
+    read_until(watching.stdout.fileno(), b"ready")
     watching.stdout.close()
     assert watching.wait(LIMIT_S) != 0
-    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+    assert not lives(int((tmp_path / "pid").read_text()))
 
 
 def test_the_command_dies_with_whoever_watches(tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]) -> None:
@@ -235,7 +241,7 @@ def test_the_command_dies_with_whoever_watches(tmp_path: Path, start: Callable[.
     assert watching.stdout is not None
     read_until(watching.stdout.fileno(), b"ready")
     watching.kill()
-    process, deadline = Path("/proc", (tmp_path / "pid").read_text().strip()), time.monotonic() + LIMIT_S
-    while process.exists() and time.monotonic() < deadline:
+    pid, deadline = int((tmp_path / "pid").read_text()), time.monotonic() + LIMIT_S
+    while lives(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not process.exists()
+    assert not lives(pid)
