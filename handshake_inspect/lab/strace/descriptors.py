@@ -1,14 +1,14 @@
 """Which socket a descriptor of a process is.
 
 Threads share a table of descriptors, a forked child gets a copy of its parent's (clone(2), CLONE_FILES). Where clone()
-is in the log, that is exact. Where it is not, the child of a SIGCHLD was a process of its own and any other thread
-shares the table; what a child then turns out to use is what its parent had, or had last closed, when the child was
-first seen. (-y and -yy tell in each line which socket it is.)
+is in the log, that is exact. Where it is not, a child whose end the parent was told, or that outlived it, was a process
+of its own, and any other thread shares the table; what a child then turns out to use is what its parent had, or had
+last closed, when the child was first seen. (-y and -yy tell in each line which socket it is.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -25,6 +25,8 @@ class Table(Generic[S]):
     #: What was probably inherited.
     inherited: dict[int, S] = field(default_factory=dict)
     threads: set[int] = field(default_factory=set)
+    #: Do its threads only seem to share it?
+    is_guess: bool = False
 
 
 class Descriptors(Generic[S]):
@@ -51,6 +53,7 @@ class Descriptors(Generic[S]):
     def _of_stranger(self, pid: int) -> Table[S]:
         parent = self._parents.get(pid)
         if parent is None or parent == pid:
+            self._shared.is_guess = bool(self._shared.threads)
             return self._shared
         before = self.table(parent)
         return Table(inherited=before.inherited | before.closed | before.open)
@@ -72,10 +75,15 @@ class Descriptors(Generic[S]):
         if number in table.open:
             table.closed[number] = table.open.pop(number)
 
-    def end(self, pid: int) -> list[S]:
-        """Note the end of a thread; return the sockets that were still open if it was the last one of its table."""
+    def end(self, pid: int, used: Callable[[S], bool]) -> list[S]:
+        """Note the end of a thread; return the sockets that were still open if it was the last one of its table.
+
+        Where nobody knows that, those that it `used`.
+        """
         table = self.table(pid)
         table.threads.discard(pid)
+        if table.is_guess:
+            return [one for one in dict.fromkeys(table.open.values()) if used(one)]
         if table.threads:
             return []
         left = list(dict.fromkeys(table.open.values()))

@@ -87,7 +87,7 @@ class Lines:
 
     calls: list[SystemCall] = field(default_factory=list)
     exits: list[Exit] = field(default_factory=list)
-    #: Child -> parent, of processes whose end was told to the parent: they were no threads.
+    #: Child -> parent, of those that were no threads: their end was told to the parent, or they outlived it.
     parents: dict[int, int] = field(default_factory=dict)
     #: Numbers of lines that say nothing that we know; of them what a program wrote between the lines of its log.
     unread: list[int] = field(default_factory=list)
@@ -177,7 +177,7 @@ class _Reader:
         elif ended := EXITED.fullmatch(text):
             self._end(pid, time_ns, text.strip("+ "), has_ended=bool(ended.group(1) or ended.group(2)))
         elif child := CHILD_ENDED.fullmatch(text):
-            self._found.parents[int(child.group(1))] = pid
+            self._child_ended(int(child.group(1)), pid)
         else:
             return SIGNAL.fullmatch(text) is not None
         return True
@@ -230,8 +230,24 @@ class _Reader:
         if has_ended:
             self._found.exits.append(Exit(pid, time_ns, self._at, text))
 
+    def _child_ended(self, child: int, parent: int) -> None:
+        """Note that a parent was told of a child's end, and by the same signal of those that ended while it waited."""
+        ended = [one.pid for one in self._found.exits]
+        for pid in [child, *(ended[ended.index(child) :] if child in ended else [])]:
+            self._found.parents.setdefault(pid, parent)
+
+    def _outlived(self) -> None:
+        """Note who did anything after the first process had ended, which the end of its threads comes before."""
+        first = self._found.calls[0].pid if self._found.calls else UNNAMED
+        end = next((one.at for one in self._found.exits if one.pid == first), None)
+        if end is not None:
+            later = {one.pid for one in self._found.exits if one.at > end}
+            for pid in later | {call.pid for call in self._found.calls if call.entered_at > end}:
+                self._found.parents.setdefault(pid, first)
+
     def finish(self) -> Lines:
         """Return what was found; calls that never returned last to the end of the log."""
+        self._outlived()
         self._at += 1
         for call in self._inside.values():
             call.returned_ns, call.returned_at = self._found.last_ns, self._at

@@ -140,18 +140,18 @@ class _Reading:
         leaving = self._leaving.get(event.pid)
         if leaving is not None:
             event = replace(event, time_ns=leaving.entered_ns, text=f"exit({leaving.arguments})")
-        for socket in self._held.end(event.pid):
+        for socket in self._held.end(event.pid, lambda one: any(call.pid == event.pid for call in one.calls)):
             socket.exits.append(event)
 
     def _socket(self, call: SystemCall) -> TracedSocket | None:
         """Return the socket that a call is about; None if it is about something else."""
         told = descriptor(call.arguments)
-        if told is None:
+        if told is None or told.is_foreign:
             return None
         socket = self._by_inode.get(told.inode) if told.inode is not None else self._of_ends(told)
         held = self._held.find(call.pid, told.number)
         socket = socket or held
-        if socket is None and (told.is_foreign or call.name not in NETWORK):
+        if socket is None and call.name not in NETWORK:
             return None
         if socket is None or (call.name == "connect" and has_failed(socket)):
             socket = self._new(told, call.pid, of=socket)
