@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "log",
     metavar="LOG",
     type=click.Path(),
-    help="Show the socket calls of a log of strace beside the segments: strace -f -ttt -T -yy -e trace=network,close.",
+    help="Show the socket calls of a log beside the segments: strace -f -ttt -T -yy -e trace=network,close,read,write.",
 )
 @reader_option
 def command(

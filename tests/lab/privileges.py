@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import shutil
 import struct
 from collections.abc import Callable
 from functools import cache
@@ -13,8 +14,9 @@ from typing import TypeVar
 
 import pytest
 
+from handshake_inspect.lab.command import refuse_untraceable
 from handshake_inspect.lab.kernel.tracepoint import TraceError, mount_privately
-from handshake_inspect.lab.world import WorldError, in_child, in_private_world
+from handshake_inspect.lab.world import LabError, WorldError, in_child, in_private_world
 
 R = TypeVar("R")
 NOBODY = 65534
@@ -56,6 +58,21 @@ def why_no_tracepoint() -> str:
 
 def needs_tracepoint() -> None:
     require(not why_no_tracepoint(), why_no_tracepoint())
+
+
+@cache
+def why_no_strace() -> str:
+    if shutil.which("strace") is None:
+        return "strace is not installed"
+    try:
+        in_private_world(refuse_untraceable)
+    except LabError as error:
+        return str(error)
+    return ""
+
+
+def needs_strace() -> None:
+    require(not why_no_strace(), why_no_strace())
 
 
 def children() -> list[str]:

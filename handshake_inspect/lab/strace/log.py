@@ -15,7 +15,7 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.lab.strace.lines import Lines, read_lines
 from handshake_inspect.lab.strace.sockets import TracedSocket, sockets_of
 
-RECORD = "strace -f -ttt -T -yy -e trace=network,close -o FILE COMMAND"
+RECORD = "strace -f -ttt -T -yy -e trace=network,close,read,write -o FILE COMMAND"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ PYTHON = ("/usr/bin/python3", "-I", "-S")
 class Program:
     """A program and the calls that its connections have, in the order in which they were entered."""
 
+    shows: str
     source: str
     #: Per connection: calls of the client and of the server, each in order. {client} is its address, {pid} any process.
     client: tuple[str, ...]
@@ -32,6 +33,7 @@ class Program:
 
 
 ECHO = Program(
+    "An echo over IPv4, each end a process.",
     """
 import _socket, os
 listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
@@ -67,8 +69,8 @@ os.wait()
     ),
 )
 
-#: The parent closes what it accepted, its child goes on with it: one socket, two processes.
 FORKING = Program(
+    "A server that forks for each of two connections over IPv6: it closes what it accepted, and its child goes on.",
     """
 import _socket, os
 listener = _socket.socket(_socket.AF_INET6, _socket.SOCK_STREAM)
@@ -114,8 +116,8 @@ os.wait()
     connections=2,
 )
 
-#: A client that does not wait, and a server that is interrupted while it does.
 UNBLOCKED = Program(
+    "A client whose socket does not block; a server whose accept() a signal interrupts, and whose end closes for it.",
     """
 import _socket, os, select, signal
 signal.signal(signal.SIGALRM, lambda *_: None)
@@ -177,16 +179,20 @@ FLAGS = {
 CALLS = "trace=network,close,read,write"
 
 
+def command_of(flags: str) -> list[str]:
+    """Return the command line of strace, without the name of the log and the program."""
+    return ["strace", "-f", *FLAGS[flags], "-e", CALLS]
+
+
 def record(program: str, flags: str, folder: Path) -> tuple[Path, Path]:
     """Run a program under strace, in a private world that is captured; return the capture and the log."""
     capture, log = folder / f"{program}-{flags}.pcap", folder / f"{program}-{flags}.log"
-    strace = ["strace", "-f", *FLAGS[flags], "-e", CALLS, "-o", str(log)]
 
     def watch(running: Running) -> None:
         frames = [frame for block in running.blocks() for frame in raw_frames(block)]
         write_pcap(capture, frames, running.capture.link_type)
 
-    run_command([*strace, *PYTHON, "-c", PROGRAMS[program].source], watch)
+    run_command([*command_of(flags), "-o", str(log), *PYTHON, "-c", PROGRAMS[program].source], watch)
     return capture, log
 
 

@@ -5,7 +5,7 @@ Recorded logs are read everywhere; where strace is installed the same programs a
 
 from __future__ import annotations
 
-import shutil
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from handshake_inspect.inspection import inspect
 from handshake_inspect.lab.strace.beside import attribute
 from handshake_inspect.lab.strace.log import read_log
-from tests.lab.privileges import needs_private_world, require
+from tests.lab.privileges import needs_strace
 from tests.lab.strace.programs import FLAGS, PROGRAMS, lanes, record
 from tests.lab.strace.record import FOLDER
 
@@ -25,6 +25,12 @@ def expected(program: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     return [(one.client, one.server)] * one.connections
 
 
+def test_every_recorded_pair_is_listed_on_its_page() -> None:
+    names = set(re.findall(r"^\| (\w+-\w+) \|", (FOLDER / "README.md").read_text(), re.MULTILINE))
+    assert names == {path.stem for path in FOLDER.glob("*.*") if path.name != "README.md"}
+    assert names == {f"{program}-{flags}" for program, flags in EACH}
+
+
 @pytest.mark.parametrize(("program", "flags"), EACH)
 def test_the_lanes_of_a_recorded_program(program: str, flags: str) -> None:
     log = FOLDER / f"{program}-{flags}.log"
@@ -34,8 +40,7 @@ def test_the_lanes_of_a_recorded_program(program: str, flags: str) -> None:
 
 @pytest.mark.parametrize(("program", "flags"), EACH)
 def test_the_lanes_of_a_program_that_runs_now(program: str, flags: str, tmp_path: Path) -> None:
-    needs_private_world()
-    require(shutil.which("strace") is not None, "strace is not installed")
+    needs_strace()
     capture, log = record(program, flags, tmp_path)
     assert lanes(capture, log) == expected(program)
 
