@@ -53,10 +53,10 @@ def remarks_on(log: SocketLog, found: Attribution, connections: Sequence[Connect
             f"({moment(first_ns, 'utc')}): none of its calls can belong to it"
         )
         return
-    if found.strangers:
-        calls = sum(len(socket.calls) for socket in found.strangers)
+    calls = sum(len(socket.calls) for socket in found.strangers)
+    if calls:
         sockets = counted(len(found.strangers), "socket")
-        yield f"{log.name}: {counted(calls, 'call')} of {sockets} belong to no connection of the capture"
+        yield f"{log.name}: {counted(calls, 'call')} on {sockets} belong to no connection of the capture"
     if found.guesses:
         yield (
             f"{log.name}: {counted(found.guesses, 'client')} may have been another connection's: several connected "

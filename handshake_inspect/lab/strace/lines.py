@@ -137,8 +137,8 @@ class _Reader:
         named, time_ns = found.group(1) or found.group(2), nanoseconds(found.group(3), found.group(4))
         pid = self._named(int(named)) if named else self._unnamed()
         self._at += 1
-        self._found.first_ns = self._found.first_ns or time_ns
-        self._found.last_ns = time_ns
+        self._found.first_ns = min(self._found.first_ns or time_ns, time_ns)
+        self._found.last_ns = max(self._found.last_ns, time_ns)
         if self._before is not None:
             latest_ns = time_ns if self._before.is_untimed else min(time_ns, self._before.returned_ns + DECODING_NS)
             self._before.returned_ns, self._before = max(latest_ns, self._before.returned_ns), None

@@ -55,5 +55,4 @@ def refuse_other_texts(path: str, lines: Lines) -> None:
         raise CaptureError(f"{path}: this log of strace is empty: record one with {RECORD}")
     if lines.untimed:
         raise CaptureError(f"{path}:{lines.untimed}: no time since 1970 stands on this line: record with {RECORD}")
-    where = f"{path}:{lines.unread[0]}" if lines.unread else path
-    raise CaptureError(f"{where}: this is no log of strace ({len(lines.unread)} lines say no system call): {RECORD}")
+    raise CaptureError(f"{path}:{lines.unread[0]}: this line is not of a log of strace: record one with {RECORD}")

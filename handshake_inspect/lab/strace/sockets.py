@@ -59,7 +59,7 @@ def sockets_of(lines: Lines) -> list[TracedSocket]:
     """Return the TCP sockets of a log with which somebody did anything, in the order of their making."""
     reading = _Reading(lines)
     reading.run()
-    return [one for one in reading.sockets if not one.is_foreign and one.calls]
+    return [one for one in reading.sockets if not one.is_foreign and (one.calls or one.accepted_by)]
 
 
 def connects(call: SystemCall) -> bool:
