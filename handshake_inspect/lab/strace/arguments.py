@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-STRING = r'"(?:[^"\\]|\\.)*"(?:\.\.\.)?'
+STRING = r'"(?:[^"\\]++|\\.)*+"(?:\.\.\.)?'
 #: Behind a descriptor; "<" and ">" in the names of files are escaped by strace.
-DECORATION = r"<(?:->|[^<>]|<[^<>]*>)*>"
+DECORATION = r"<(?:[^<>-]++|->|-(?!>)|<[^<>]*+>)*+>"
 TOKEN = re.compile(rf"{STRING}|(?<=\d){DECORATION}|.", re.DOTALL)
 DESCRIPTOR = re.compile(rf"(\d+)({DECORATION})?")
 INODE = re.compile(r"<(?P<protocol>[\w-]+):\[(?P<inode>\d+)\]>")
@@ -75,14 +76,21 @@ def pair(text: str) -> str:
 
 
 def spell(host: str, port: str | int) -> str:
-    """Spell an address and a port: 127.0.0.1:8000, [::1]:8000."""
+    """Spell an address and a port: 127.0.0.1:8000, [::1]:8000; "" if the host is none."""
+    known = spell_host(host)
+    return f"{known}:{port}" if known else ""
+
+
+@lru_cache
+def spell_host(host: str) -> str:
+    """Spell the address of a host, in brackets if it is one of IPv6."""
     try:
         address = ip_address(host.partition("%")[0])
     except ValueError:
         return ""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def socket_address(struct: str) -> str:

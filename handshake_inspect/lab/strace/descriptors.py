@@ -46,6 +46,7 @@ class Descriptors(Generic[S]):
     def table(self, pid: int) -> Table[S]:
         """Return the table of a thread. One that is seen for the first time gets its own, or that of the others."""
         if pid not in self._tables:
+            self._tables[pid] = Table()  # also to its own ancestors, if a damaged log makes it one of them
             self._tables[pid] = self._of_stranger(pid)
             self._tables[pid].threads.add(pid)
         return self._tables[pid]

@@ -19,15 +19,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 #: The process and the moment, then what happened; -i and -n put something in brackets between.
-LINE = re.compile(r"(?:\[pid +(\d+)\] +|(\d+) +)?(\d{9,})\.(\d{6}|\d{9}) (?:\[[ \da-f]+\] )*(.*)")
-WHOLE = re.compile(r"(\w+)\((.*)\) += (.*?)(?: <(\d+)\.(\d{6,9})>)?")
-BEGUN = re.compile(r"(\w+)\((.*?) ?<unfinished \.\.\.>(?:\) += \?)?")
-RESUMED = re.compile(r"<\.\.\. (\w+) resumed>,? ?(.*)\) += (.*?)(?: <(\d+)\.(\d{6,9})>)?")
+LINE = re.compile(r"(?:\[pid +(\d+)\] +|(\d+) +)?(\d{9,11})\.(\d{6}|\d{9}) (?:\[[ \da-f]+\] )*(.*)")
+WHOLE = re.compile(r"(\w+)\((.*)\) += (.*?)(?: <(\d{1,9})\.(\d{6,9})>)?")
+BEGUN = re.compile(r"(\w+)\((.*?) ?<unfinished \.\.\.>(?:\) = \?)?")
+RESUMED = re.compile(r"<\.\.\. (\w+) resumed>,? ?(.*)\) += (.*?)(?: <(\d{1,9})\.(\d{6,9})>)?")
 EXITED = re.compile(r"\+\+\+ (?:exited with (\d+)|killed by (\w+).*|superseded by .*) \+\+\+")
 CHILD_ENDED = re.compile(r"--- SIGCHLD \{.*\bsi_pid=(\d+)\b.*\} ---")
 SIGNAL = re.compile(r"--- .* ---")
 ATTACHED = re.compile(r"(?:strace: )?Process (\d+) attached.*")
 DETACHED = re.compile(r"(?:strace: )?Process \d+ detached.*")
+UNFINISHED = ("<unfinished ...>", "<unfinished ...>) = ?")
 UNTIMED = re.compile(r"(?:\[pid +\d+\] +|\d+ +)?(?:\d\d:\d\d:\d\d|\d\.\d{6} |\w+\(.*\) += )")
 RESTARTED = "? ERESTART"
 #: What strace may do, after it noted the time, before the call begins.
@@ -167,7 +168,7 @@ class _Reader:
 
     def _understand(self, pid: int, time_ns: int, text: str) -> bool:
         """Take over what a line says behind the moment; False if it is nothing known."""
-        if begun := BEGUN.fullmatch(text):
+        if text.endswith(UNFINISHED) and (begun := BEGUN.fullmatch(text)):
             self._inside[pid] = self._enter(pid, time_ns, begun.group(1), begun.group(2).strip())
         elif whole := WHOLE.fullmatch(text):
             call = self._enter(pid, time_ns, whole.group(1), whole.group(2))

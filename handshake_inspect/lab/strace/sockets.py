@@ -48,12 +48,6 @@ class TracedSocket:
         """The call that began a connection, if one did."""
         return next((call for call in self.calls if connects(call)), None)
 
-    def learn(self, told: Descriptor) -> None:
-        """Take over the addresses that strace -yy tells of a descriptor."""
-        self.local = told.local or self.local
-        self.peer = told.peer or self.peer
-        self.is_foreign = self.is_foreign or told.is_foreign
-
 
 def sockets_of(lines: Lines) -> list[TracedSocket]:
     """Return the TCP sockets of a log with which somebody did anything, in the order of their making."""
@@ -74,6 +68,8 @@ class _Reading:
         self._lines = lines
         self._held: Descriptors[TracedSocket] = Descriptors(lines.parents)
         self._by_inode: dict[int, TracedSocket] = {}
+        #: The youngest one with both of these addresses.
+        self._by_ends: dict[tuple[str, str], TracedSocket] = {}
         #: How a process was ended that said so itself: its first moment.
         self._leaving: dict[int, SystemCall] = {}
         self.sockets: list[TracedSocket] = []
@@ -148,7 +144,8 @@ class _Reading:
         told = descriptor(call.arguments)
         if told is None or told.is_foreign:
             return None
-        socket = self._by_inode.get(told.inode) if told.inode is not None else self._of_ends(told)
+        ends = self._by_ends.get((told.local, told.peer)) if told.peer else None
+        socket = self._by_inode.get(told.inode) if told.inode is not None else ends
         held = self._held.find(call.pid, told.number)
         socket = socket or held
         if socket is None and call.name not in NETWORK:
@@ -157,18 +154,19 @@ class _Reading:
             socket = self._new(told, call.pid, of=socket)
         elif held is not socket:
             self._held.put(call.pid, told.number, socket)
-        socket.learn(told)
+        self._learn(socket, told)
         if connects(call):
             socket.peer = socket_address(call.arguments) or socket.peer
             socket.is_foreign = socket.is_foreign or "AF_UNIX" in call.arguments or "AF_NETLINK" in call.arguments
         return socket
 
-    def _of_ends(self, told: Descriptor) -> TracedSocket | None:
-        """Return the youngest socket with both addresses that -yy tells, if it tells them."""
-        if not told.peer:
-            return None
-        ends = (told.local, told.peer)
-        return next((one for one in reversed(self.sockets) if (one.local, one.peer) == ends), None)
+    def _learn(self, socket: TracedSocket, told: Descriptor) -> None:
+        """Take over the addresses that strace -yy tells of a descriptor."""
+        socket.local = told.local or socket.local
+        socket.peer = told.peer or socket.peer
+        socket.is_foreign = socket.is_foreign or told.is_foreign
+        if told.peer:
+            self._by_ends[told.local, told.peer] = socket
 
     def _make(self, call: SystemCall) -> None:
         """socket() returned one."""
@@ -196,7 +194,7 @@ class _Reading:
         socket = TracedSocket(len(self.sockets))
         if of is not None:
             socket.is_foreign = of.is_foreign
-        socket.learn(told)
+        self._learn(socket, told)
         self.sockets.append(socket)
         self._held.put(pid, told.number, socket)
         if told.inode is not None:
