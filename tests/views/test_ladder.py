@@ -124,6 +124,27 @@ def test_a_window_that_is_or_was_closed_stands_on_the_arrow(octets: int | None, 
     assert Cells(LadderOptions(), {}).label(told).plain.endswith(said)
 
 
+def test_many_calls_of_one_function_in_a_row_are_folded() -> None:
+    base = four_way()
+    sending = [call("client", f"send(b'{number:04}')", "4", 600 + 2 * number, 601 + 2 * number) for number in range(9)]
+    calls = [*sending, call("client", "shutdown(SHUT_WR)", "0", 640, 641)]
+
+    def drawn(fold: bool) -> list[str]:
+        options = LadderOptions(width=100, fold=fold)
+        lines = ladder(base, base.steps or (), title="echo", calls=calls, options=options)
+        return [line.plain.split("  ")[-1] for line in lines if "send" in line.plain or "shutdown" in line.plain]
+
+    assert drawn(fold=True) == ["send(b'0000') = 4", "… send() 8 times more …", "shutdown(SHUT_WR) = 0"]
+    assert len(drawn(fold=False)) == 10
+
+
+def test_what_never_returns_has_no_result() -> None:
+    base = four_way()
+    calls = [call("server", "exit(0)", "", 600, 600)]
+    lines = ladder(base, base.steps or (), title="echo", calls=calls, options=LadderOptions(width=100))
+    assert [line.plain.split()[1:] for line in lines if "exit" in line.plain] == [["exit(0)"]]
+
+
 def test_a_call_without_room_leaves_its_arguments_out() -> None:
     base = four_way()
     long = call("server", f"send(b'{'x' * 60}')", "64", 155, 183)

@@ -1,0 +1,106 @@
+"""A command in a private world under strace: its calls and its segments are of one run, and stand on one picture."""
+
+from __future__ import annotations
+
+import pytest
+
+from handshake_inspect.cli.tracing import print_traced
+from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.lab.calls import SocketCall
+from handshake_inspect.lab.command import Running, run_command
+from handshake_inspect.lab.strace.beside import attribute
+from handshake_inspect.views.ladder import LadderOptions
+from tests.lab.privileges import as_ordinary_user, needs_private_world, needs_strace
+from tests.lab.strace.programs import ECHO, PYTHON
+
+#: The client's child has its socket too: close() sends nothing, and the child's end does.
+INHERITED = """
+import _socket, os
+listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+listener.bind(("127.0.0.1", 8000))
+listener.listen(5)
+client = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+client.connect(("127.0.0.1", 8000))
+number, _ = listener._accept()
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.close(number)
+    os.read(reader, 1)
+    os._exit(0)
+client.close()
+os.write(writer, b"!")
+os.read(number, 9)
+os.wait()
+"""
+
+
+@pytest.fixture(autouse=True)
+def strace() -> None:
+    needs_private_world()
+    needs_strace()
+
+
+def inspected(running: Running) -> Inspection:
+    inspector = Inspector(fold=False)
+    number = inspector.begin_capture("lo", "live")
+    for block in running.blocks():
+        inspector.add_records(block, number)
+    return inspector.result()
+
+
+def calls_and_fin(running: Running) -> tuple[list[SocketCall], int]:
+    inspection = inspected(running)
+    assert running.ended is not None
+    assert running.ended.log is not None
+    assert not running.ended.log.unread
+    found = attribute(running.ended.log.sockets, inspection.connections)
+    (one,) = inspection.connections
+    return found.calls_of(one), next(step.time_ns for step in inspection.steps(0) if "FIN" in step.flags)
+
+
+def test_the_calls_of_both_ends_are_found() -> None:
+    calls, _ = run_command([*PYTHON, "-c", ECHO.source], calls_and_fin, traced=True)
+    assert [str(call).split(" = ")[0] for call in calls if call.end == "client"] == [
+        text.split(" = ")[0] for text in ECHO.client
+    ]
+    assert {call.local for call in calls if call.end == "server"} == {"127.0.0.1:8000"}
+
+
+def test_an_ordinary_user_may_trace_too() -> None:
+    calls, _ = as_ordinary_user(lambda: run_command([*PYTHON, "-c", ECHO.source], calls_and_fin, traced=True))
+    assert len(calls) == len(ECHO.client + ECHO.server)
+
+
+def test_who_inherited_a_socket_closes_it_last() -> None:
+    calls, fin_ns = run_command([*PYTHON, "-c", INHERITED], calls_and_fin, traced=True)
+    ours = [call for call in calls if call.end == "client"]
+    assert [call.text.partition("] ")[2] for call in ours] == ["connect(127.0.0.1:8000)", "close()", "exit(0)"]
+    assert ours[1].returned_ns < ours[2].entered_ns < fin_ns
+
+
+def test_the_exit_status_is_the_commands_and_what_it_leaves_behind_is_not_strace() -> None:
+    def told(running: Running) -> tuple[int, tuple[str, ...]]:
+        inspected(running)
+        assert running.ended is not None
+        return running.ended.exit_status, running.ended.left
+
+    status, left = run_command(["sh", "-c", "sleep 600 & exit 3"], told, traced=True)
+    assert (status, [name.split()[0] for name in left]) == (3, ["sleep"])
+
+
+def printed(running: Running) -> None:
+    inspection = inspected(running)
+    assert running.ended is not None
+    assert running.ended.log is not None
+    options = LadderOptions(width=100)
+    print_traced(inspection, running.frames, running.ended.log, options, title="an echo", dropped=0)
+
+
+def test_the_ladder_has_calls_segments_and_octets(capfd: pytest.CaptureFixture[str]) -> None:
+    run_command([*PYTHON, "-c", ECHO.source], printed, traced=True)
+    out, err = capfd.readouterr()
+    assert out.startswith("an echo · client 127.0.0.1:")
+    assert "lo of a private network · 10 segments · 0 dropped" in out
+    for said in ("listen(5) = 0", "connect(127.0.0.1:8000)", '"BITH"', "recv(1024) = b''", "TIME-WAIT"):
+        assert said in out
+    assert err == ""
