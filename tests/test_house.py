@@ -51,10 +51,11 @@ KERNEL = [
     "uncaptured", "agreement",
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "beside"]
+TIME_WAIT = ["wheel", "jiffies", "counters", "following", "endings", "staying", "reckoning"]
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
     "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,
-    "lab/strace": STRACE,
+    "lab/strace": STRACE, "lab/time_wait": TIME_WAIT,
 }  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

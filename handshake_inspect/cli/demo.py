@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the server; the kernel chooses one.")
 @click.option("--replay", is_flag=True, help="Show a session that was recorded; this works on any system.")
 @click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
+@click.option("--wait", is_flag=True, help="Then follow the kernel's TIME-WAIT to its end, 60 s, with a countdown.")
 @click.option("--differences", is_flag=True, help="List how Linux's account differs from RFC 9293, and nothing else.")
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
@@ -32,6 +34,7 @@ def command(
     scenario: str,
     replay: bool,
     verify: bool,
+    wait: bool,
     differences: bool,
     target: str | None,
     numbers: str,
@@ -47,6 +50,7 @@ def command(
     Linux, a recorded session is shown.
 
     With --verify the kernel tells its own states: as root of the machine every change (a tracepoint), else sampled.
+    With --wait the end of TIME-WAIT is predicted from the capture and timed against the kernel's own timer.
 
     \b
     Examples:
@@ -54,12 +58,13 @@ def command(
       handshake-inspect demo --close-first server --message 'hello, world'
       handshake-inspect demo --half-close --ipv6 -w half-close.pcap
       handshake-inspect demo --verify three-segment
+      handshake-inspect demo --wait
       handshake-inspect demo refused --replay
     """
     from handshake_inspect.capture.writing.pcap import write_pcap
     from handshake_inspect.cli.drawing import Look
     from handshake_inspect.cli.output import remark
-    from handshake_inspect.cli.performing import print_differences, print_session, title_of, verified
+    from handshake_inspect.cli.performing import print_differences, print_session, title_of, verified, waited
     from handshake_inspect.views.words import counted
 
     if differences:
@@ -68,9 +73,10 @@ def command(
         return 0
     try:
         if replay or not is_linux():
-            session = recorded_session(scenario, replay, plan | {"verify": verify or None})
+            told = iter([recorded_session(scenario, replay, plan | {"verify": verify or None, "wait": wait or None})])
         else:
-            session = real_session(scenario, plan, verify=verify)
+            told = real_session(scenario, plan, verify=verify, wait=wait)
+        session = next(told)
     except KeyboardInterrupt:
         remark("interrupted before the session had ended")
         return 0
@@ -79,7 +85,10 @@ def command(
         remark(f"{target}: {counted(count, 'frame')} saved")
     look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
     inspection = print_session(session, session.vantages[0], look.options(), title=title_of(session))
-    return verified(session, inspection)
+    code = verified(session, inspection)
+    if wait:
+        waited(session, told)
+    return code
 
 
 def refuse_company(context: click.Context) -> None:
@@ -95,17 +104,20 @@ def is_linux() -> bool:
     return sys.platform.startswith("linux")
 
 
-def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False) -> Session:
-    """Run a scenario as planned. Raises LabError, which names the way out where the system forbids it."""
-    from handshake_inspect.cli.performing import refuse_in_vain
-    from handshake_inspect.lab.session import run_demo
+def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False, wait: bool = False) -> Iterator[Any]:
+    """Run a scenario as planned: its session, and if it is to `wait` what is told of its TIME-WAIT.
+
+    Raises LabError, which names the way out where the system forbids it.
+    """
+    from handshake_inspect.cli.performing import performed, refuse_in_vain
+    from handshake_inspect.lab.ground import How
     from handshake_inspect.lab.world import WorldError
 
-    refuse_in_vain(scenario, verify=verify)
+    refuse_in_vain(scenario, verify=verify, wait=wait)
     message = plan["message"]
     octets = None if message is None else message.encode("utf-8", "surrogateescape")
     try:
-        return run_demo(scenario, verify=verify, **{**plan, "message": octets})
+        return performed(scenario, {**plan, "message": octets}, How(verify=verify), wait=wait)
     except WorldError as error:
         raise WorldError(f"{error}; or see a recorded session: demo --replay") from error
 

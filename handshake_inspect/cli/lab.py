@@ -63,6 +63,7 @@ def list_command(only_names: bool) -> int:
     help="What the wire between the two does besides, as above; may be repeated.",
 )
 @click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
+@click.option("--wait", is_flag=True, help="Then follow the kernel's TIME-WAIT to its end, 60 s, with a countdown.")
 @click.option(
     "--at",
     type=click.Choice(["client", "server"]),
@@ -71,7 +72,14 @@ def list_command(only_names: bool) -> int:
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
 def run_command(
-    name: str, on_host: bool, rules: tuple[str, ...], verify: bool, at: str | None, target: str | None, **look: Any
+    name: str,
+    on_host: bool,
+    rules: tuple[str, ...],
+    verify: bool,
+    wait: bool,
+    at: str | None,
+    target: str | None,
+    **look: Any,
 ) -> int:
     """Run a scenario and draw the ladder of each of its connections.
 
@@ -89,12 +97,13 @@ def run_command(
       handshake-inspect lab run simultaneous-close
       handshake-inspect lab run lost-last-ack --at server
       handshake-inspect lab run three-segment --verify
+      handshake-inspect lab run simultaneous-close --wait
       handshake-inspect lab run four-way --rule 'drop first FIN from client'
       handshake-inspect lab run half-close --rule 'delay second data from server by 300 ms'
     """
     from handshake_inspect.cli.performing import Wish, perform
 
-    return perform(name, Wish(rules, "host" if on_host else "auto", at, target, verify), look)
+    return perform(name, Wish(rules, "host" if on_host else "auto", at, target, verify, wait), look)
 
 
 @command.command("soak")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ from handshake_inspect.cli.ladders import Seen, print_ladders
 from handshake_inspect.cli.output import hanging, remark, write_lines
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.exchanges import Datagram, Exchange
+from handshake_inspect.lab.ground import How
 from handshake_inspect.lab.record import JOBS
 from handshake_inspect.lab.rules import parse_rule
 from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.scenarios.scenario import Programs
 from handshake_inspect.lab.scenarios.unix import UNIX
-from handshake_inspect.lab.session import Place, run_demo
+from handshake_inspect.lab.session import Place, planned, run_demo
 from handshake_inspect.lab.trials import trials
 from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.lab.world import LabError
@@ -59,12 +60,15 @@ class Wish:
     target: str | None = None
     #: Lay the kernel's own account beside it.
     verify: bool = False
+    #: Follow its TIME-WAIT to the end.
+    wait: bool = False
 
 
 def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
     """Run a scenario and print it: what it shows, what to look for, its ladders. Returns the exit code."""
-    refuse_in_vain(name, verify=wish.verify, at=wish.at, rules=wish.rules)
-    session = run_demo(name, rules=wish.rules, verify=wish.verify, place=wish.place)
+    refuse_in_vain(name, verify=wish.verify, wait=wish.wait, at=wish.at, rules=wish.rules)
+    told = performed(name, {}, How(wish.rules, wish.verify), wait=wish.wait, place=wish.place)
+    session = next(told)
     scenario, at = session.scenario, wish.at or session.scenario.seen_at
     vantage = next((one for one in session.vantages if one.name == at), session.vantages[0])
     print(hanging(f"{name}: ", scenario.shows))
@@ -78,14 +82,31 @@ def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
     if wish.target is not None:
         count = write_pcap(wish.target, vantage.frames, vantage.link_type)
         remark(f"{wish.target}: {counted(count, 'frame')} saved")
-    return verified(session, inspection)
+    code = verified(session, inspection)
+    if wish.wait:
+        waited(session, told)
+    return code
 
 
-def refuse_in_vain(name: str, *, verify: bool, at: str | None = None, rules: Sequence[str] = ()) -> None:
+def performed(name: str, plan: dict[str, Any], how: How, *, wait: bool, place: Place = "auto") -> Iterator[Any]:
+    """Run a scenario; yield its session, and if it is to `wait` what is told of its TIME-WAIT (`staying`)."""
+    if not wait:
+        return iter([run_demo(name, rules=how.rules, verify=how.verify, place=place, **plan)])
+    from handshake_inspect.lab.time_wait.jiffies import placed_wheel
+    from handshake_inspect.lab.time_wait.staying import run_and_stay
+
+    return run_and_stay(planned(name, plan, how.rules), placed_wheel(), how, place)
+
+
+def refuse_in_vain(
+    name: str, *, verify: bool, wait: bool = False, at: str | None = None, rules: Sequence[str] = ()
+) -> None:
     """Raise LabError for what would change nothing of a scenario."""
     scenario = scenario_named(name)
     if verify and not scenario.has_tcp:
         raise LabError(f"{name}: there is no state to verify: it has no TCP connection")
+    if wait and not scenario.has_tcp:
+        raise LabError(f"{name}: there is no TIME-WAIT to wait for: it has no TCP connection")
     if at is not None and scenario.network == "loopback" and not rules:
         raise LabError(f"{name} is on loopback, which is one place: leave out --at, or put a wire there by --rule")
     if at == "server" and scenario.network == "router":
@@ -170,6 +191,17 @@ def verified(session: Session, inspection: Inspection) -> int:
     from handshake_inspect.cli.verifying import verify
 
     return verify(inspection, session.kernel, session.calls)
+
+
+def waited(session: Session, told: Iterator[Any]) -> None:
+    """Follow the TIME-WAIT of a session to its end, and print what came of it."""
+    from handshake_inspect.cli.wait_report import report_wait
+    from handshake_inspect.cli.waiting import wait_out
+    from handshake_inspect.lab.time_wait.reckoning import Waiting
+
+    waiting = Waiting(session)
+    wait_out(waiting, told)
+    report_wait(waiting)
 
 
 def print_differences() -> None:

@@ -8,9 +8,10 @@ CLOSING_LIMIT_S), so the last ACK is in it too; and with the last line of a scri
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from handshake_inspect.capture.records import CaptureError, RawFrame
 from handshake_inspect.lab.bench import Bench
@@ -25,6 +26,7 @@ from handshake_inspect.lab.scenarios.scenario import Programs, Scenario
 from handshake_inspect.lab.vantage import Tap, Vantage, captured, of_anybody, of_ports
 from handshake_inspect.lab.world import LabError, WorldError, in_private_world
 
+T = TypeVar("T")
 #: Where a session runs: in a network of its own, on this host's loopback, or the first of them that is possible.
 Place = Literal["auto", "private", "host"]
 
@@ -88,7 +90,6 @@ def run_demo(
     takes a private network (as root a network namespace, else a user namespace around one), and where the system
     forbids that the host's own loopback. Raises LabError or CaptureError, each of one line.
     """
-    chosen = scenario_named(scenario) if isinstance(scenario, str) else scenario
     changes = {
         "message": message,
         "close_first": close_first,
@@ -97,20 +98,36 @@ def run_demo(
         "port": port,
         "pause_s": pause_s,
     }
-    given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
-    chosen = replanned(chosen, given, rules)
-    on_host = How(rules, verify, is_private=False)
+    chosen = planned(scenario, changes, rules)
+
+    def run(how: How) -> Session:
+        if not how.is_private:
+            return run_session(chosen, how)
+        return replace(in_private_world(run_there, chosen, how), scenario=chosen)
+
+    return where_possible(run, chosen, How(rules, verify), place)
+
+
+def where_possible(run: Callable[[How], T], scenario: Scenario, how: How, place: Place) -> T:
+    """Run something in a private network; where the system forbids that, on this host's loopback if that may be."""
+    on_host = replace(how, is_private=False)
     if place == "host":
-        return run_session(chosen, on_host)
+        return run(on_host)
     try:
-        return replace(in_private_world(run_there, chosen, How(rules, verify)), scenario=chosen)
+        return run(how)
     except WorldError as forbidden:
-        if place == "private" or chosen.network != "loopback":
+        if place == "private" or scenario.network != "loopback":
             raise
         try:
-            return run_session(chosen, on_host)
+            return run(on_host)
         except CaptureError as error:
             raise WorldError(f"{forbidden}; and on this host's own loopback: {error}") from error
+
+
+def planned(scenario: str | Scenario, changes: dict[str, Any], rules: tuple[str, ...]) -> Scenario:
+    """Return a scenario with those `changes` of its plan that are not None, and under the rules of a wire."""
+    chosen = scenario_named(scenario) if isinstance(scenario, str) else scenario
+    return replanned(chosen, {name: value for name, value in changes.items() if value is not None}, rules)
 
 
 def replanned(scenario: Scenario, given: dict[str, Any], rules: tuple[str, ...]) -> Scenario:
@@ -134,16 +151,40 @@ def replanned(scenario: Scenario, given: dict[str, Any], rules: tuple[str, ...])
 
 
 def run_there(scenario: Scenario, how: How) -> Session:
-    """Run a scenario in a private network; return its session without the script, which need not be picklable."""
-    return replace(run_session(scenario, how), scenario=replace(scenario, performance=no_script))
+    """Run a scenario in a private network; return its session as it can be sent from there."""
+    return without_script(run_session(scenario, how))
+
+
+def without_script(session: Session) -> Session:
+    """Return a session without its script, which need not be picklable."""
+    return replace(session, scenario=replace(session.scenario, performance=no_script))
 
 
 def no_script(_: Bench) -> None:
     """Do nothing: stands for a script that stayed on the other side."""
 
 
-def run_session(scenario: Scenario, how: How, interface: str = "lo") -> Session:
-    """Run a scenario in the network this process is in; with hosts and links in it if the scenario needs them."""
+@dataclass(frozen=True)
+class Stay:
+    """A session that is over, while its network and its captures are still there."""
+
+    session: Session
+    #: Every host with sockets of the session.
+    hosts: tuple[int | None, ...]
+    ports: Set[int]
+    #: Takes over what is captured.
+    keep: Callable[[], object]
+    #: What was captured so far, at each vantage point.
+    vantages: Callable[[], tuple[Vantage, ...]]
+
+
+def run_session(
+    scenario: Scenario, how: How, interface: str = "lo", *, stay: Callable[[Stay], object] = lambda _: None
+) -> Session:
+    """Run a scenario in the network this process is in; with hosts and links in it if the scenario needs them.
+
+    `stay` is called when the session is over; when it returns, the network is left.
+    """
     with ExitStack() as stack:
         ground = stack.enter_context(ground_for(scenario, how, interface))
         concern = Concern(addresses=frozenset({ground.server}))
@@ -158,15 +199,21 @@ def run_session(scenario: Scenario, how: How, interface: str = "lo") -> Session:
         account = stack.enter_context(performing(scenario, how, ground, keep, look))
         ports = {port for _, port in account.servers}
         is_alone = how.is_private and not isinstance(scenario.performance, Programs)
-        return Session(
+
+        def vantages() -> tuple[Vantage, ...]:
+            return tuple(tap.vantage(of_anybody if is_alone else of_ports(ports)) for tap in taps)
+
+        session = Session(
             scenario=scenario,
-            vantages=tuple(tap.vantage(of_anybody if is_alone else of_ports(ports)) for tap in taps),
+            vantages=vantages(),
             calls=account.calls,
             server=account.servers[0],
             place="private" if how.is_private else "host",
             kernel=watch.end().about(Concern(ports=frozenset(ports))) if watch else None,
             idle_rules=ground.idle_rules,
         )
+        stay(Stay(session, ground.hosts, ports, keep, vantages))
+        return session
 
 
 def no_look() -> None:

@@ -1,0 +1,173 @@
+"""Prints what a wait for TIME-WAIT found: for each, what happened when, by the capture and by the kernel, and why.
+
+In: a `Waiting`. Out: the rule by which this machine keeps its timers; for each TIME-WAIT its moments in order of time,
+in seconds since the zero of the ladder above, and a sentence that explains every difference.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
+from handshake_inspect.lab.time_wait.following import Following
+from handshake_inspect.lab.time_wait.reckoning import Reckoning, Waiting
+from handshake_inspect.lab.time_wait.wheel import TIME_WAIT_NS, Wheel
+from handshake_inspect.views.ladder import end_names
+from handshake_inspect.views.words import duration, seconds
+
+TIME_WIDTH, EVENT_WIDTH = 9, 12
+#: A moment, what it is, and what is to be said of it.
+Row = tuple[int, str, str]
+
+
+def report_wait(waiting: Waiting) -> None:
+    """Print what came of it."""
+    write_lines(report_lines(waiting))
+
+
+def report_lines(waiting: Waiting) -> Iterator[Text]:
+    """Return all lines: the rule of this machine, and each TIME-WAIT."""
+    reckonings = waiting.reckonings()
+    yield Text("")
+    if waiting.glance is None:
+        yield Text("The wait ended before the kernel was asked.")
+        return
+    if not reckonings:
+        yield Text("Nobody owes TIME-WAIT in this capture: there is nothing to wait for.")
+        return
+    head = "TIME-WAIT against the kernel's own timer"
+    for number, line in enumerate(wrapped(f"{head} · {rule_of(waiting.glance.wheel)}")):
+        if not number:
+            line.stylize("bold", 0, len(head))
+        yield line
+    for one in reckonings:
+        yield Text("")
+        yield from reckoning_lines(one, zero_of(waiting))
+
+
+def zero_of(waiting: Waiting) -> int:
+    """Return the time that is 0 in the ladder: the client's connect(), else the first segment."""
+    session = waiting.session
+    connects = [call.entered_ns for call in session.calls if (call.end, call.name) == ("client", "connect")]
+    return min([*connects, *(frame.time_ns for frame in session.frames[:1])], default=0)
+
+
+def rule_of(wheel: Wheel) -> str:
+    """Say how this machine keeps a timer of 60 s."""
+    ticks, step = wheel.ticks(TIME_WAIT_NS), wheel.step_ticks()
+    return (
+        f"HZ={wheel.hz}, so 60 s are {ticks:,} ticks of {wheel.tick_ns / 1e6:g} ms; a timer this long is kept in steps "
+        f"of {step:,} ticks = {wheel.step_ns() / 1e9:.3f} s"
+    )
+
+
+def reckoning_lines(one: Reckoning, zero_ns: int) -> Iterator[Text]:
+    """Return the lines of one TIME-WAIT: what happened when, and why."""
+    yield Text.assemble((end_names(one.connection)[one.owner], "bold"), f" {one.local} → {one.remote}")
+    yield Text(f"{'s':>{TIME_WIDTH}}", "dim")
+    for time_ns, event, said in sorted(rows_of(one), key=lambda row: row[0]):
+        line = Text(f"{seconds(time_ns - zero_ns):>{TIME_WIDTH}}  ", "dim").append(f"{event:{EVENT_WIDTH}}  ", "bold")
+        first, *rest = textwrap.wrap(said, width() - len(line.plain), break_on_hyphens=False)
+        yield line.append(first, "not dim")
+        for part in rest:
+            yield Text(" " * len(line.plain[: TIME_WIDTH + EVENT_WIDTH + 4]) + part)
+    for line in wrapped(conclusion(one)):
+        line.stylize("green" if one.ending.cause == "ran-out" else "yellow")
+        yield line
+
+
+def rows_of(one: Reckoning) -> Iterator[Row]:
+    """Yield the moments of one TIME-WAIT, by the capture and by the kernel."""
+    yield one.entered_ns, "entered", "capture: by the segment at this time"
+    for time_ns in one.restarts_ns:
+        yield time_ns, "restarted", "capture: it had to answer once more, and begins anew"
+    entry = one.entry
+    if entry is None:
+        return
+    first_ns = entry.first.after_ns + one.offset_ns
+    yield first_ns, "timer", f"kernel: {entry.first_left_ns / 1e9:.3f} s left when first asked"
+    for restart in entry.restarts:
+        left = f"{restart.left_ns / 1e9:.3f} s were left" if restart.left_ns else "it had run out"
+        yield restart.time_ns + one.offset_ns, "timer set", f"kernel: to 60 s again; {left}"
+    yield from end_rows(one, entry)
+
+
+def end_rows(one: Reckoning, entry: Following) -> Iterator[Row]:
+    """Yield the moments of its end: predicted, and as the kernel had them."""
+    expiry_ns = entry.expiry_ns + one.offset_ns
+    yield one.predicted_ns, "predicted", "capture: 60 s after that"
+    apart = duration(abs(expiry_ns - one.predicted_ns))
+    side = "before" if expiry_ns < one.predicted_ns else "after"
+    event = "timer at 0" if entry.zero else "timer due"
+    yield expiry_ns, event, f"kernel: {apart} {side} the prediction; it counts whole ticks"
+    fires = one.predicted_gone
+    if one.wheel.origin_ns is not None:
+        step_ns, error = (fires.earliest_ns + fires.latest_ns) // 2, (fires.latest_ns - fires.earliest_ns) / 2e6
+        yield step_ns, "wheel", f"computed: the next step of the timer wheel, ± {error:.1f} ms"
+    else:
+        yield fires.latest_ns, "wheel", "computed: the latest that the timer wheel allows"
+    if one.gone_ns is not None:
+        yield one.gone_ns, "gone", f"kernel: the entry is no longer there{gone_beside(one)}"
+
+
+def gone_beside(one: Reckoning) -> str:
+    """Say how far the end was from the step of the wheel that was computed; "" where it did not come to that."""
+    gone_ns, fires = one.gone_ns, one.predicted_gone
+    if gone_ns is None or one.ending.cause != "ran-out" or one.wheel.origin_ns is None:
+        return ""
+    apart_ns = gone_ns - (fires.earliest_ns + fires.latest_ns) // 2
+    return f", {duration(abs(apart_ns))} {'before' if apart_ns < 0 else 'after'} the step"
+
+
+def conclusion(one: Reckoning) -> str:
+    """Say how it ended, and why then."""
+    entry, ending = one.entry, one.ending
+    if ending.cause == "no-room":
+        return f"It never was: {CAUSES['no-room']}."
+    if entry is None:
+        return f"It was over before it could be followed: {cause_of(one)}."
+    if ending.cause == "there":
+        left = f"{entry.left_ns / 1e9:.1f} s were left when the wait ended"
+        return f"{left}; a private network ends with the wait, and its TIME-WAIT with it."
+    if entry.gone is None or ending.cause != "ran-out":
+        early_ns = entry.fires.earliest_ns - (entry.gone or entry.last).before_ns
+        return f"It ended {early_ns / 1e9:.3f} s before its time: {cause_of(one)}."
+    late, step = (entry.late_ns or 0) / 1e9, one.wheel.step_ns() / 1e9
+    return (
+        f"It ran out, and was there {late:.3f} s longer than 60 s: the timer wheel has steps of {step:.3f} s here, and "
+        "fires at the first that comes after a timer has run out, so that none is early."
+    )
+
+
+#: `Ending.cause` -> why a TIME-WAIT did not run out.
+CAUSES = {
+    "reset": "an RST ended it (RFC 1337)",
+    "reused": "a new connection has taken its two sockets (RFC 9293 §3.6.1, RFC 6191)",
+    "destroyed": "no segment came that ends it, so somebody destroyed it (SOCK_DESTROY, as ss -K does)",
+    "no-room": "the kernel had no room for it (tcp_max_tw_buckets), and counted that in TCPTimeWaitOverflow",
+    "unknown": "the capture does not tell why",
+}
+
+
+def cause_of(one: Reckoning) -> str:
+    """Name the cause, and the segment that was."""
+    by = one.ending.by
+    if by is None:
+        return CAUSES[one.ending.cause]
+    names = end_names(one.connection)
+    is_owners = by.segment.source == (one.local.ip, one.local.port)
+    sender = names[one.owner] if is_owners else names["responder" if one.owner == "originator" else "originator"]
+    return f"{CAUSES[one.ending.cause]}, the {sender}'s {by.segment.kind} in frame {by.frame}"
+
+
+def wrapped(text: str) -> Iterator[Text]:
+    """Yield a text in lines of the width of the terminal."""
+    return (Text(line) for line in textwrap.wrap(text, width(), break_on_hyphens=False))
+
+
+def width() -> int:
+    """Return how wide lines may be."""
+    return max(60, terminal_width() or DEFAULT_WIDTH)

@@ -1,0 +1,81 @@
+"""Waits for TIME-WAIT in front of people: a countdown on standard error, until the last entry is gone or Ctrl-C.
+
+In: what `staying` tells. Out: a `Waiting` that has taken it over. On a terminal the countdown is rewritten in place,
+elsewhere it is a line every ten seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from handshake_inspect.cli.output import remark
+from handshake_inspect.lab.session import Session
+from handshake_inspect.lab.time_wait.following import Following
+from handshake_inspect.lab.time_wait.reckoning import Waiting
+from handshake_inspect.lab.time_wait.staying import Glance
+
+#: Without a terminal the countdown is a line each time that so much has passed.
+LINE_EVERY_NS = 10_000_000_000
+
+
+def wait_out(waiting: Waiting, told: Iterator[Session | Glance]) -> None:
+    """Take over glances until the last, with a countdown. Ctrl-C ends it: what is known so far is kept."""
+    countdown = Countdown()
+    try:
+        for glance in told:
+            assert isinstance(glance, Glance)
+            waiting.take(glance)
+            countdown.show(glance)
+    except KeyboardInterrupt:
+        countdown.clear()
+        remark("the wait was interrupted")
+    finally:
+        countdown.clear()
+
+
+class Countdown:
+    """What stands on standard error meanwhile."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._said = -1
+        self._restarts = 0
+
+    def show(self, glance: Glance) -> None:
+        """Show the next glance."""
+        there = [entry for entry in glance.entries if entry.gone is None]
+        restarts = sum(len(entry.restarts) for entry in glance.entries)
+        if restarts > self._restarts:
+            self.clear()
+            remark("TIME-WAIT was restarted: the kernel's timer stands at 60 s again")
+        self._restarts = restarts
+        if there and self._is_terminal:
+            sys.stderr.write(f"\r{countdown_line(there, glance.now_ns)}\x1b[K")
+            sys.stderr.flush()
+        elif there and (part := last_of(there).left_ns // LINE_EVERY_NS) != self._said:
+            self._said = part
+            remark(countdown_line(there, glance.now_ns))
+
+    def clear(self) -> None:
+        """Leave the line empty for what comes next."""
+        if self._is_terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def last_of(there: Sequence[Following]) -> Following:
+    """Return the entry whose timer runs out last."""
+    return max(there, key=lambda entry: entry.expiry.latest_ns)
+
+
+def countdown_line(there: Sequence[Following], now_ns: int) -> str:
+    """Say how long the last of some entries will still be there."""
+    last = last_of(there)
+    which = f"{last.local} → {last.remote}" if len(there) == 1 else f"{len(there)} entries, the last"
+    if last.left_ns:
+        left_ns = max(0, last.expiry_ns - now_ns)
+        said = f"{left_ns / 1e9:.1f} s left on the kernel's timer"
+    else:
+        said = "the kernel's timer is at 0, the entry still there"
+    return f"TIME-WAIT {which}: {said}; Ctrl-C ends the wait"

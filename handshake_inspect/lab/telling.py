@@ -1,0 +1,58 @@
+"""A child that tells as it goes: what a forked process says while it works, as it says it.
+
+In: a function that is given `tell`, and whether it is to have a network of its own. Out: an iterator over what it told.
+It is for work of which somebody wants to see the middle; `world.in_private_world` is for work with a result.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterator
+from typing import TypeVar, cast
+
+from handshake_inspect.lab.world import enter_private_network, fork, sendable
+
+T = TypeVar("T")
+Tell = Callable[[T], None]
+
+
+def telling(function: Callable[[Tell[T]], object], *, is_private: bool) -> Iterator[T]:
+    """Call `function` in a forked child, and yield what it tells, which must be picklable.
+
+    An error of it is raised here, as `world.Child` does. Whoever stops listening ends the child, and with it a private
+    network. Raises WorldError at the first step if a private network is not possible.
+    """
+    reader, writer = os.pipe()
+
+    def tell_and_leave() -> None:
+        os.close(reader)
+        with os.fdopen(writer, "wb") as pipe:
+
+            def tell(value: object) -> None:
+                pickle.dump((True, value), pipe)
+                pipe.flush()
+
+            try:
+                if is_private:
+                    enter_private_network()
+                function(tell)
+            except Exception as error:
+                pickle.dump((False, sendable(error)), pipe)
+
+    child = fork(tell_and_leave)
+    os.close(writer)
+    try:
+        with os.fdopen(reader, "rb") as pipe:
+            while True:
+                try:
+                    succeeded, value = pickle.load(pipe)  # written by our own child
+                except EOFError:
+                    return
+                if not succeeded:
+                    raise value
+                yield cast(T, value)
+    finally:
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)

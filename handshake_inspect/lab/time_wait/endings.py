@@ -1,0 +1,77 @@
+"""What ended a TIME-WAIT: its timer, or what came before, with the evidence for it.
+
+In: an entry as it was followed (`following`), the segments of its pair of sockets that were captured meanwhile, and
+what the kernel counted. Out: an `Ending`. An RST and SOCK_DESTROY leave no trace in the kernel (`counters`): the first
+is known by its segment, the second by elimination, which takes a capture that missed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from handshake_inspect.lab.segments import ACK, RST, SYN, Segment
+from handshake_inspect.lab.time_wait.following import Following, Look
+
+#: ran-out: the timer fired. reset: an RST. reused: a new connection of the same two ends. destroyed: SOCK_DESTROY, as
+#: `ss -K` does. no-room: it never was, for tcp_max_tw_buckets. unknown: nothing tells. there: it has not ended.
+Cause = Literal["ran-out", "reset", "reused", "destroyed", "no-room", "unknown", "there"]
+
+#: The clock of the capture and CLOCK_MONOTONIC are compared once; a segment is stamped before it is answered.
+SLACK_NS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A segment of the pair, when it was captured (CLOCK_MONOTONIC), and its number in the capture."""
+
+    time_ns: int
+    frame: int
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How it ended."""
+
+    cause: Cause
+    #: The segment that did it, or that opened the connection that did.
+    by: Captured | None = None
+    #: For "reused": did the owner of TIME-WAIT open the new connection itself? None: not seen.
+    by_owner: bool | None = None
+
+
+def ending_of(entry: Following, captured: Sequence[Captured], *, is_complete: bool) -> Ending:
+    """Say what ended an entry that was followed. `is_complete`: the capture missed no frame."""
+    if entry.gone is None:
+        return Ending("there")
+    evidence = evidence_in(captured, entry.local.port, entry.last, entry.gone)
+    if evidence is not None:
+        return evidence
+    if entry.instead is not None:
+        return Ending("reused")
+    if entry.gone.after_ns >= entry.fires.earliest_ns:
+        return Ending("ran-out")
+    return Ending("destroyed" if is_complete else "unknown")
+
+
+def ending_of_missing(captured: Sequence[Captured], port: int, entered: Look, *, overflowed: bool) -> Ending:
+    """Say why an entry that the capture promises was never there; `entered`: from its beginning to the first look."""
+    return evidence_in(captured, port, entered, entered) or Ending("no-room" if overflowed else "unknown")
+
+
+def evidence_in(captured: Sequence[Captured], port: int, last: Look, gone: Look) -> Ending | None:
+    """Return the ending that a segment tells: one that came between two looks.
+
+    A SYN that was answered by a SYN-ACK opened a new connection; an RST that came to the owner of TIME-WAIT, whose port
+    is `port`, ended it. If the owner's own kernel sent the RST, there was no TIME-WAIT any more.
+    """
+    window = [one for one in captured if last.before_ns - SLACK_NS <= one.time_ns <= gone.after_ns + SLACK_NS]
+    answers = {one.segment.ack for one in window if one.segment.flags & (SYN | ACK) == SYN | ACK}
+    for one in window:
+        segment = one.segment
+        if segment.flags & SYN and not segment.flags & ACK and segment.end in answers:
+            return Ending("reused", one, by_owner=segment.source[1] == port)
+    resets = [one for one in window if one.segment.flags & RST and one.segment.destination[1] == port]
+    return Ending("reset", resets[-1]) if resets else None

@@ -1,0 +1,129 @@
+"""A session of the lab whose network stays until the kernel's TIME-WAIT entries of it are gone, captured all the while.
+
+In: a scenario. Out: the `Session`, as soon as it is over; then a `Glance` several times a second: every entry as it has
+been followed so far, what was captured since the glance before, and the kernel's counters. The last glance has no entry
+left. A private network lives as long as somebody listens, and with it its TIME-WAIT.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.hosts import inside
+from handshake_inspect.lab.kernel.account import Concern
+from handshake_inspect.lab.kernel.sock_diag import IP_VERSIONS, bit_of, dump, open_diagnosis, socket_between
+from handshake_inspect.lab.kernel.tracepoint import clock_offset
+from handshake_inspect.lab.scenarios.scenario import Scenario
+from handshake_inspect.lab.session import Place, Session, Stay, run_session, where_possible, without_script
+from handshake_inspect.lab.telling import Tell, telling
+from handshake_inspect.lab.time_wait.counters import Counters, read_counters
+from handshake_inspect.lab.time_wait.following import Following, Look
+from handshake_inspect.lab.time_wait.wheel import Wheel
+
+#: The pause between two looks, and the one near a moment at which something is to happen; how near that is.
+PAUSE_S, SHORT_PAUSE_S, NEAR_NS = 0.02, 0.002, 150_000_000
+#: The time between two glances that are told.
+GLANCE_NS = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """How far it has come."""
+
+    wheel: Wheel
+    #: CLOCK_MONOTONIC, and what must be added to it for the clock of the capture.
+    now_ns: int
+    offset_ns: int
+    entries: tuple[Following, ...]
+    #: What was captured since the glance before, at each vantage point.
+    frames: tuple[tuple[RawFrame, ...], ...]
+    #: Of the network of each host.
+    counters: tuple[Counters, ...]
+
+    @property
+    def is_last(self) -> bool:
+        """Is there nothing left to wait for?"""
+        return all(entry.gone for entry in self.entries)
+
+
+def run_and_stay(scenario: Scenario, wheel: Wheel, how: How, place: Place = "auto") -> Iterator[Session | Glance]:
+    """Run a scenario; yield its session, then glances until its TIME-WAIT is over. Raises LabError or CaptureError."""
+
+    def begun(there: How) -> Iterator[Session | Glance]:
+        def tell_all(tell: Tell[Session | Glance]) -> None:
+            run_session(scenario, there, stay=lambda stay: tell_stay(stay, wheel, tell))
+
+        told = telling(tell_all, is_private=there.is_private)
+        session = next(told)
+        assert isinstance(session, Session)
+        return itertools.chain([replace(session, scenario=scenario)], told)
+
+    return where_possible(begun, scenario, how, place)
+
+
+def tell_stay(stay: Stay, wheel: Wheel, tell: Tell[Session | Glance]) -> None:
+    """Tell the session of a stay, then follow what it left in TIME-WAIT, and tell a glance now and then."""
+    tell(without_script(stay.session))
+    offset_ns = clock_offset().ns
+    concern = Concern(ports=stay.ports)
+    followers = Followers(stay.hosts, concern, wheel)
+    told_ns, shown = 0, [len(vantage.frames) for vantage in stay.session.vantages]
+    while True:
+        followers.look()
+        stay.keep()
+        now_ns = time.monotonic_ns()
+        if followers.all_gone or now_ns > told_ns + GLANCE_NS:
+            told_ns, vantages = now_ns, stay.vantages()
+            frames = tuple(tuple(one.frames[before:]) for one, before in zip(vantages, shown, strict=True))
+            shown = [len(vantage.frames) for vantage in vantages]
+            counters = tuple(map(read_counters, stay.hosts))
+            tell(Glance(wheel, now_ns, offset_ns, deepcopy(followers.entries), frames, counters))
+        if followers.all_gone:
+            return
+        time.sleep(followers.pause_s())
+
+
+class Followers:
+    """Follows every entry that some networks hold when this begins."""
+
+    def __init__(self, hosts: Sequence[int | None], concern: Concern, wheel: Wheel) -> None:
+        self._netlinks = []
+        for host in hosts:
+            with nullcontext() if host is None else inside(host):
+                self._netlinks.append(open_diagnosis())
+        bit, found = bit_of("TIME-WAIT"), list[Following]()
+        for number, netlink in enumerate(self._netlinks):
+            for version in IP_VERSIONS:
+                before_ns = time.monotonic_ns()
+                held = dump(netlink, version, bit)
+                look = Look(before_ns, time.monotonic_ns())
+                found += [
+                    Following.begun(one, number, look, wheel) for one in held if concern.includes(one.local, one.remote)
+                ]
+        self.entries = tuple(sorted(found, key=lambda one: one.expiry.earliest_ns))
+
+    def look(self) -> None:
+        """Ask for each entry that is still there."""
+        for entry in self.entries:
+            if entry.gone is None:
+                before_ns = time.monotonic_ns()
+                found = socket_between(self._netlinks[entry.host], entry.local, entry.remote)
+                entry.note(Look(before_ns, time.monotonic_ns()), found)
+
+    @property
+    def all_gone(self) -> bool:
+        """Is nothing left to follow?"""
+        return all(entry.gone for entry in self.entries)
+
+    def pause_s(self) -> float:
+        """Return how long to wait before the next look: less, near the moment when a timer runs out or fires."""
+        now_ns = time.monotonic_ns()
+        is_near = any(entry.gone is None and entry.is_due(now_ns, NEAR_NS) for entry in self.entries)
+        return SHORT_PAUSE_S if is_near else PAUSE_S
