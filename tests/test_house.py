@@ -47,11 +47,13 @@ CONNECTIONS = [
     "analysis", "streams", "leaving", "going",
 ]  # fmt: skip
 KERNEL = [
-    "sock_diag", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation", "association",
-    "uncaptured", "agreement",
+    "sock_diag", "entry_table", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation",
+    "association", "uncaptured", "agreement",
+]  # fmt: skip
+TIME_WAIT = [
+    "wheel", "jiffies", "counters", "following", "endings", "staying", "reckoning", "census", "observing", "binding",
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "beside"]
-TIME_WAIT = ["wheel", "jiffies", "counters", "following", "endings", "staying", "reckoning"]
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
     "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,

@@ -6,6 +6,7 @@ Blocks of the README, by language and by the comment above them:
 - `console` after `<!-- live -->`: executed with real sockets. Figures differ from run to run, and so does the order in
   which two programs are scheduled: compared are the segments in their order, and which words there are.
 - `console` after `<!-- live, traced -->`: likewise, with the kernel's tracepoint, which is for root.
+- `console` after `<!-- live, 60 s -->`: likewise, but it takes so long that it runs beside the tests (`sixty_seconds`).
 - `python`, `pycon`: executed. `json` after `<!-- output of: COMMAND -->`: equal to what COMMAND prints.
 - `sh`: shown; that every command in it is one that the command line takes is checked.
 
@@ -20,6 +21,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -46,7 +48,9 @@ OPTIONS_HEADING, AFTER_OPTIONS = "## All options", "## Licence"
 SEPARATOR = "--- end of output ---"
 #: Console scripts stand beside the Python that runs this.
 SCRIPTS = Path(sys.executable).parent
-TIMEOUT_S = 60
+TIMEOUT_S = 90
+#: What runs beside the tests: `tests/lab/time_wait/sixty_seconds.py`.
+LONG = "live, 60 s"
 
 _BLOCK = re.compile(r"(?:^<!-- (?P<mark>[^\n]+) -->\n\n?)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 
@@ -143,8 +147,11 @@ def execute(commands: list[str], folder: Path) -> list[str]:
 def run_live(command: str, folder: Path) -> str:
     """Run one command that needs real sockets. Some get somebody to talk with, at port 8000 of a private network:
 
-    `sniff` an echo session to look at, `echo serve` a client, `echo connect` a server, `echo chat` two people.
+    `sniff` an echo session to look at, `echo serve` a client, `echo connect` a server, `echo chat` two people, and
+    `timewait list` what some connections have left.
     """
+    if " timewait list" in command:
+        return in_private_world(run_after_connections, command, folder)
     for program, partners in PARTNERS.items():
         if f" {program} " in command:
             return in_private_world(run_with, command, partners, folder)
@@ -238,6 +245,18 @@ def run_with(command: str, partners: list[str], folder: Path) -> str:
             process.communicate()
 
 
+def run_after_connections(command: str, folder: Path) -> str:
+    """Run a command in a network that holds TIME-WAIT entries: of twelve clients, and of a server."""
+    with socket.create_server(("127.0.0.1", 8000)) as one, socket.create_server(("127.0.0.1", 8001)) as other:
+        for listener, client_first in [(one, True)] * 12 + [(other, False)] * 3:
+            client = socket.create_connection(listener.getsockname())
+            server, _ = listener.accept()
+            for end in (client, server) if client_first else (server, client):
+                end.close()
+                time.sleep(0.02)
+        return execute([command], folder)[0]
+
+
 def stable_part(live: str) -> tuple[list[str], set[str]]:
     """Return what must be the same in every run: the segments in their order, and which words there are."""
     masked = re.sub(r"\b(seq|ack|next|len|[uvwxy]) ?= ?(\S+)", r"\1=#", live)
@@ -266,7 +285,12 @@ def test_a_transcript_is_what_the_commands_print(block: Block, tmp_path: Path) -
         assert output == exchange.output, f"{exchange.prompt}: see the top of this file for how to write it anew"
 
 
-@pytest.mark.parametrize("block", blocks(README_TEXT, "console", "live"), ids=by_line)
+def live_blocks() -> list[Block]:
+    """Return what is run here with real sockets."""
+    return [block for block in blocks(README_TEXT, "console", "live") if block.mark != LONG]
+
+
+@pytest.mark.parametrize("block", live_blocks(), ids=by_line)
 def test_a_live_transcript_shows_what_happens(block: Block, tmp_path: Path) -> None:
     needs_private_world()
     if block.mark == "live, traced":
@@ -415,6 +439,7 @@ def test_every_block_is_of_a_known_kind() -> None:
         ("console", ""),
         ("console", "live"),
         ("console", "live, traced"),
+        ("console", LONG),
         ("pycon", ""),
         ("python", ""),
         ("sh", ""),

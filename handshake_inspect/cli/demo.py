@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +11,7 @@ from handshake_inspect.cli.options import ladder_options
 
 if TYPE_CHECKING:
     from handshake_inspect.lab.session import Session
+    from handshake_inspect.lab.time_wait.staying import Told
 
 
 @click.command("demo")
@@ -64,7 +64,15 @@ def command(
     from handshake_inspect.capture.writing.pcap import write_pcap
     from handshake_inspect.cli.drawing import Look
     from handshake_inspect.cli.output import remark
-    from handshake_inspect.cli.performing import print_differences, print_session, title_of, verified, waited
+    from handshake_inspect.cli.performing import (
+        print_differences,
+        print_session,
+        session_of,
+        title_of,
+        verified,
+        waited,
+    )
+    from handshake_inspect.lab.time_wait.staying import told_of
     from handshake_inspect.views.words import counted
 
     if differences:
@@ -73,10 +81,10 @@ def command(
         return 0
     try:
         if replay or not is_linux():
-            told = iter([recorded_session(scenario, replay, plan | {"verify": verify or None, "wait": wait or None})])
+            told = told_of(recorded_session(scenario, replay, plan | {"verify": verify or None, "wait": wait or None}))
         else:
             told = real_session(scenario, plan, verify=verify, wait=wait)
-        session = next(told)
+        session = session_of(told)
     except KeyboardInterrupt:
         remark("interrupted before the session had ended")
         return 0
@@ -104,7 +112,7 @@ def is_linux() -> bool:
     return sys.platform.startswith("linux")
 
 
-def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False, wait: bool = False) -> Iterator[Any]:
+def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False, wait: bool = False) -> Told:
     """Run a scenario as planned: its session, and if it is to `wait` what is told of its TIME-WAIT.
 
     Raises LabError, which names the way out where the system forbids it.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from handshake_inspect.lab.rules import parse_rule
 from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.scenarios.scenario import Programs
 from handshake_inspect.lab.scenarios.unix import UNIX
-from handshake_inspect.lab.session import Place, planned, run_demo
+from handshake_inspect.lab.session import Place, Session, planned, run_demo
 from handshake_inspect.lab.trials import trials
 from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.lab.world import LabError
@@ -33,7 +33,7 @@ from handshake_inspect.views.words import counted
 
 if TYPE_CHECKING:
     from handshake_inspect.inspection import Inspection
-    from handshake_inspect.lab.session import Session
+    from handshake_inspect.lab.time_wait.staying import Told
     from handshake_inspect.lab.vantage import Vantage
 
 #: What stands behind the interface's name, by `Session.place`.
@@ -68,7 +68,7 @@ def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
     """Run a scenario and print it: what it shows, what to look for, its ladders. Returns the exit code."""
     refuse_in_vain(name, verify=wish.verify, wait=wish.wait, at=wish.at, rules=wish.rules)
     told = performed(name, {}, How(wish.rules, wish.verify), wait=wish.wait, place=wish.place)
-    session = next(told)
+    session = session_of(told)
     scenario, at = session.scenario, wish.at or session.scenario.seen_at
     vantage = next((one for one in session.vantages if one.name == at), session.vantages[0])
     print(hanging(f"{name}: ", scenario.shows))
@@ -88,14 +88,21 @@ def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
     return code
 
 
-def performed(name: str, plan: dict[str, Any], how: How, *, wait: bool, place: Place = "auto") -> Iterator[Any]:
-    """Run a scenario; yield its session, and if it is to `wait` what is told of its TIME-WAIT (`staying`)."""
-    if not wait:
-        return iter([run_demo(name, rules=how.rules, verify=how.verify, place=place, **plan)])
+def performed(name: str, plan: dict[str, Any], how: How, *, wait: bool, place: Place = "auto") -> Told:
+    """Run a scenario; return its session, and if it is to `wait` what is told of its TIME-WAIT (`staying`)."""
     from handshake_inspect.lab.time_wait.jiffies import placed_wheel
-    from handshake_inspect.lab.time_wait.staying import run_and_stay
+    from handshake_inspect.lab.time_wait.staying import run_and_stay, told_of
 
+    if not wait:
+        return told_of(run_demo(name, rules=how.rules, verify=how.verify, place=place, **plan))
     return run_and_stay(planned(name, plan, how.rules), placed_wheel(), how, place)
+
+
+def session_of(told: Told) -> Session:
+    """Return the session, which is told first."""
+    session = next(told)
+    assert isinstance(session, Session)
+    return session
 
 
 def refuse_in_vain(
@@ -193,7 +200,7 @@ def verified(session: Session, inspection: Inspection) -> int:
     return verify(inspection, session.kernel, session.calls)
 
 
-def waited(session: Session, told: Iterator[Any]) -> None:
+def waited(session: Session, told: Told) -> None:
     """Follow the TIME-WAIT of a session to its end, and print what came of it."""
     from handshake_inspect.cli.wait_report import report_wait
     from handshake_inspect.cli.waiting import wait_out

@@ -81,7 +81,7 @@ def reckoning_lines(one: Reckoning, zero_ns: int) -> Iterator[Text]:
 
 def rows_of(one: Reckoning) -> Iterator[Row]:
     """Yield the moments of one TIME-WAIT, by the capture and by the kernel."""
-    yield one.entered_ns, "entered", "capture: by the segment at this time"
+    yield one.entered_ns, "entered", "capture: with the segment of this moment"
     for time_ns in one.restarts_ns:
         yield time_ns, "restarted", "capture: it had to answer once more, and begins anew"
     entry = one.entry
@@ -99,10 +99,9 @@ def end_rows(one: Reckoning, entry: Following) -> Iterator[Row]:
     """Yield the moments of its end: predicted, and as the kernel had them."""
     expiry_ns = entry.expiry_ns + one.offset_ns
     yield one.predicted_ns, "predicted", "capture: 60 s after that"
-    apart = duration(abs(expiry_ns - one.predicted_ns))
-    side = "before" if expiry_ns < one.predicted_ns else "after"
     event = "timer at 0" if entry.zero else "timer due"
-    yield expiry_ns, event, f"kernel: {apart} {side} the prediction; it counts whole ticks"
+    apart = duration(abs(expiry_ns - one.predicted_ns))
+    yield expiry_ns, event, f"kernel: {apart} from the prediction; it counts whole ticks"
     fires = one.predicted_gone
     if one.wheel.origin_ns is not None:
         step_ns, error = (fires.earliest_ns + fires.latest_ns) // 2, (fires.latest_ns - fires.earliest_ns) / 2e6
@@ -110,7 +109,7 @@ def end_rows(one: Reckoning, entry: Following) -> Iterator[Row]:
     else:
         yield fires.latest_ns, "wheel", "computed: the latest that the timer wheel allows"
     if one.gone_ns is not None:
-        yield one.gone_ns, "gone", f"kernel: the entry is no longer there{gone_beside(one)}"
+        yield one.gone_ns, "gone", f"kernel: the entry is not there any more{gone_beside(one)}"
 
 
 def gone_beside(one: Reckoning) -> str:
@@ -119,7 +118,7 @@ def gone_beside(one: Reckoning) -> str:
     if gone_ns is None or one.ending.cause != "ran-out" or one.wheel.origin_ns is None:
         return ""
     apart_ns = gone_ns - (fires.earliest_ns + fires.latest_ns) // 2
-    return f", {duration(abs(apart_ns))} {'before' if apart_ns < 0 else 'after'} the step"
+    return f", {duration(abs(apart_ns))} from the step"
 
 
 def conclusion(one: Reckoning) -> str:

@@ -7,19 +7,18 @@ elsewhere it is a line every ten seconds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from handshake_inspect.cli.output import remark
-from handshake_inspect.lab.session import Session
 from handshake_inspect.lab.time_wait.following import Following
 from handshake_inspect.lab.time_wait.reckoning import Waiting
-from handshake_inspect.lab.time_wait.staying import Glance
+from handshake_inspect.lab.time_wait.staying import Glance, Told
 
 #: Without a terminal the countdown is a line each time that so much has passed.
 LINE_EVERY_NS = 10_000_000_000
 
 
-def wait_out(waiting: Waiting, told: Iterator[Session | Glance]) -> None:
+def wait_out(waiting: Waiting, told: Told) -> None:
     """Take over glances until the last, with a countdown. Ctrl-C ends it: what is known so far is kept."""
     countdown = Countdown()
     try:
@@ -31,6 +30,7 @@ def wait_out(waiting: Waiting, told: Iterator[Session | Glance]) -> None:
         countdown.clear()
         remark("the wait was interrupted")
     finally:
+        told.close()
         countdown.clear()
 
 
@@ -53,7 +53,7 @@ class Countdown:
         if there and self._is_terminal:
             sys.stderr.write(f"\r{countdown_line(there, glance.now_ns)}\x1b[K")
             sys.stderr.flush()
-        elif there and (part := last_of(there).left_ns // LINE_EVERY_NS) != self._said:
+        elif there and (part := -(-last_of(there).left_ns // LINE_EVERY_NS)) != self._said:
             self._said = part
             remark(countdown_line(there, glance.now_ns))
 

@@ -53,6 +53,11 @@ def configure(interface: str, address: str, *, mtu: int = 1500) -> None:
     bring_up(interface)
 
 
+def add_address(label: str, address: str) -> None:
+    """Give an interface one more address, under a label: "lo:1"."""
+    network_ioctl(SIOCSIFADDR, struct.pack("16s16s8x", label.encode(), socket_address(address)))
+
+
 def send_as_on_the_wire(interface: str) -> None:
     """Switch offloads off: each frame that is captured is a segment of the wire, with its real checksum."""
     for command in (ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TypeVar, cast
 
 from handshake_inspect.lab.world import enter_private_network, fork, sendable
@@ -18,10 +18,10 @@ T = TypeVar("T")
 Tell = Callable[[T], None]
 
 
-def telling(function: Callable[[Tell[T]], object], *, is_private: bool) -> Iterator[T]:
+def telling(function: Callable[[Tell[T]], object], *, is_private: bool) -> Generator[T, None, None]:
     """Call `function` in a forked child, and yield what it tells, which must be picklable.
 
-    An error of it is raised here, as `world.Child` does. Whoever stops listening ends the child, and with it a private
+    An error of it is raised here, as `world.Child` does. To close the generator ends the child, and with it a private
     network. Raises WorldError at the first step if a private network is not possible.
     """
     reader, writer = os.pipe()
@@ -43,16 +43,16 @@ def telling(function: Callable[[Tell[T]], object], *, is_private: bool) -> Itera
 
     child = fork(tell_and_leave)
     os.close(writer)
+    has_ended = False
     try:
         with os.fdopen(reader, "rb") as pipe:
-            while True:
-                try:
-                    succeeded, value = pickle.load(pipe)  # written by our own child
-                except EOFError:
-                    return
+            while pipe.peek(1):
+                succeeded, value = pickle.load(pipe)  # written by our own child
                 if not succeeded:
                     raise value
                 yield cast(T, value)
+        has_ended = True
     finally:
-        os.kill(child, signal.SIGTERM)
+        if not has_ended:
+            os.kill(child, signal.SIGTERM)
         os.waitpid(child, 0)

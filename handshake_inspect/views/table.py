@@ -10,16 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from handshake_inspect.connections.connection import Connection, Endpoint, Handshake, Teardown
-from handshake_inspect.connections.ledger import Owed
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.words import counted, duration, listed
 
-#: What a table may have a row for.
-Items = Iterable[Connection] | Iterable[Exchange] | Iterable[Owed]
 #: So many rows are looked at to find the widths of the columns.
 ROWS_MEASURED = 500
 GAP = "  "
@@ -101,9 +98,9 @@ def exchange_columns() -> list[Column]:
     ]
 
 
-def layout(items: Items, columns: Sequence[Column], width: int | None) -> Table:
+def layout(items: Iterable[Any], columns: Sequence[Column], width: int | None) -> Table:
     """Return the table of `items`. With a `width` columns are dropped until the rows measured fit it."""
-    source: Iterator[Connection | Exchange | Owed] = iter(items)
+    source: Iterator[Any] = iter(items)
     head = list(islice(source, ROWS_MEASURED))
     texts = {column.title: [column.title, *(column.cell(item) for item in head)] for column in columns}
     widths = {title: max(map(cell_width, cells)) for title, cells in texts.items()}
@@ -122,7 +119,7 @@ def layout(items: Items, columns: Sequence[Column], width: int | None) -> Table:
     return Table(_lines(chain(head, source), shown, widths, cut=width is not None), dropped, empty=not head)
 
 
-def rows(items: Items, columns: Sequence[Column]) -> Iterator[list[str]]:
+def rows(items: Iterable[Any], columns: Sequence[Column]) -> Iterator[list[str]]:
     """Yield the cells of every item, unpadded."""
     for item in items:
         yield [column.cell(item) for column in columns]
@@ -204,7 +201,7 @@ def _total(columns: Sequence[Column], widths: dict[str, int]) -> int:
 
 
 def _lines(
-    items: Iterable[Connection | Exchange | Owed], columns: Sequence[Column], widths: dict[str, int], *, cut: bool
+    items: Iterable[Any], columns: Sequence[Column], widths: dict[str, int], *, cut: bool
 ) -> Iterator[list[Cell]]:
     """Yield the heading and one line per item, as padded cells, cut to their columns where those can be."""
     plan = [(_cutting(c, widths[c.title]) if cut else c.cell, widths[c.title], c.right, c.style) for c in columns]

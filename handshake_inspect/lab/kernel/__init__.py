@@ -3,6 +3,7 @@
 Reading order; a module imports only from those above it:
 
 - `sock_diag`: the TCP sockets of this moment, half-open and TIME-WAIT included; no privilege
+- `entry_table`: the same as columns, for tens of thousands of them
 - `ring_buffer`, `tracepoint`: every change of state, root only
 - `account`: what was told, plain data
 - `watch`: a process that notes it while programs run

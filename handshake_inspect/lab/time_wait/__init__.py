@@ -9,4 +9,7 @@ Reading order; a module imports only from those above it:
 - `endings`: what ended it, and the evidence
 - `staying`: a session of the lab whose network stays until its TIME-WAIT is over
 - `reckoning`: what the capture predicts beside what the kernel did
+- `census`: who on this host holds how many
+- `observing`: all entries of this host, from look to look
+- `binding`: who may bind and connect beside it, tried
 """

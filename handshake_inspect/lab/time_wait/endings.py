@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from handshake_inspect.lab.segments import ACK, RST, SYN, Segment
-from handshake_inspect.lab.time_wait.following import Following, Look
+from handshake_inspect.lab.time_wait.following import Following
 
 #: ran-out: the timer fired. reset: an RST. reused: a new connection of the same two ends. destroyed: SOCK_DESTROY, as
 #: `ss -K` does. no-room: it never was, for tcp_max_tw_buckets. unknown: nothing tells. there: it has not ended.
 Cause = Literal["ran-out", "reset", "reused", "destroyed", "no-room", "unknown", "there"]
 
-#: The clock of the capture and CLOCK_MONOTONIC are compared once; a segment is stamped before it is answered.
+#: The clock of the capture and CLOCK_MONOTONIC are compared to some microseconds, and may drift apart in 60 s.
 SLACK_NS = 1_000_000
 
 
@@ -46,7 +46,7 @@ def ending_of(entry: Following, captured: Sequence[Captured], *, is_complete: bo
     """Say what ended an entry that was followed. `is_complete`: the capture missed no frame."""
     if entry.gone is None:
         return Ending("there")
-    evidence = evidence_in(captured, entry.local.port, entry.last, entry.gone)
+    evidence = evidence_in(captured, entry.local.port, entry.last.before_ns - SLACK_NS, entry.gone.after_ns + SLACK_NS)
     if evidence is not None:
         return evidence
     if entry.instead is not None:
@@ -56,18 +56,20 @@ def ending_of(entry: Following, captured: Sequence[Captured], *, is_complete: bo
     return Ending("destroyed" if is_complete else "unknown")
 
 
-def ending_of_missing(captured: Sequence[Captured], port: int, entered: Look, *, overflowed: bool) -> Ending:
-    """Say why an entry that the capture promises was never there; `entered`: from its beginning to the first look."""
-    return evidence_in(captured, port, entered, entered) or Ending("no-room" if overflowed else "unknown")
+def ending_of_missing(
+    captured: Sequence[Captured], port: int, entered_ns: int, asked_ns: int, *, overflowed: bool
+) -> Ending:
+    """Say why an entry that the capture promises was not there when the kernel was first asked, at `asked_ns`."""
+    return evidence_in(captured, port, entered_ns, asked_ns) or Ending("no-room" if overflowed else "unknown")
 
 
-def evidence_in(captured: Sequence[Captured], port: int, last: Look, gone: Look) -> Ending | None:
-    """Return the ending that a segment tells: one that came between two looks.
+def evidence_in(captured: Sequence[Captured], port: int, after_ns: int, until_ns: int) -> Ending | None:
+    """Return the ending that a segment tells: one that came between two moments.
 
     A SYN that was answered by a SYN-ACK opened a new connection; an RST that came to the owner of TIME-WAIT, whose port
     is `port`, ended it. If the owner's own kernel sent the RST, there was no TIME-WAIT any more.
     """
-    window = [one for one in captured if last.before_ns - SLACK_NS <= one.time_ns <= gone.after_ns + SLACK_NS]
+    window = [one for one in captured if after_ns < one.time_ns <= until_ns]
     answers = {one.segment.ack for one in window if one.segment.flags & (SYN | ACK) == SYN | ACK}
     for one in window:
         segment = one.segment

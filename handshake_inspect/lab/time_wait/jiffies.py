@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from handshake_inspect.lab.kernel.sock_diag import HEADER, messages
-from handshake_inspect.lab.links import SIOCSIFADDR, socket_address
+from handshake_inspect.lab.links import add_address
 from handshake_inspect.lab.time_wait.wheel import Wheel, this_wheel
-from handshake_inspect.lab.world import LabError, WorldError, in_private_world, network_ioctl
+from handshake_inspect.lab.world import LabError, WorldError, in_private_world
 
 # <linux/rtnetlink.h>, <linux/netlink.h>, <linux/if_addr.h>
 RTM_GETADDR, RTM_NEWADDR, NLM_F_REQUEST, NLM_F_DUMP, NLMSG_DONE = 22, 20, 1, 0x300, 3
@@ -49,9 +49,8 @@ def start_of_jiffies(tick_ns: int) -> tuple[int, int]:
     moments_ns: dict[str, tuple[int, int]] = {}
     for number in range(1, ADDRESSES + 1):
         time.sleep(PAUSE_S)
-        address, label = f"127.0.1.{number}", f"lo:{number}".encode()
-        before_ns = time.monotonic_ns()
-        network_ioctl(SIOCSIFADDR, struct.pack("16s16s8x", label, socket_address(address)))
+        address, before_ns = f"127.0.1.{number}", time.monotonic_ns()
+        add_address(f"lo:{number}", address)
         moments_ns[address] = before_ns, time.monotonic_ns()
     hz = round(1e9 / tick_ns)
     earliest_ns, latest_ns = -(2**63), 2**63

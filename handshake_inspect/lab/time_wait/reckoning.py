@@ -14,7 +14,7 @@ from handshake_inspect.connections.connection import Connection, End, Endpoint, 
 from handshake_inspect.lab.segments import segment_of
 from handshake_inspect.lab.session import Session
 from handshake_inspect.lab.time_wait.endings import Captured, Ending, ending_of, ending_of_missing
-from handshake_inspect.lab.time_wait.following import Following, Look
+from handshake_inspect.lab.time_wait.following import Following
 from handshake_inspect.lab.time_wait.staying import Glance
 from handshake_inspect.lab.time_wait.wheel import TIME_WAIT_NS, Span, Wheel
 from handshake_inspect.lab.vantage import Vantage
@@ -90,11 +90,11 @@ class Waiting:
         for host, vantage in enumerate(self._vantages):
             connections = list(vantage.inspected().connections)
             for connection in connections:
-                later = [one for one in connections if one.stream > connection.stream and is_between(one, connection)]
+                until_ns = next((one.first_ns for one in connections if is_next_of(one, connection)), None)
                 for wait in waits_of(connection):
                     local, remote = ends_of(connection, wait.owner)
                     if len(self._vantages) == 1 or local.ip == self._address_at(host):
-                        entry = None if later else self._entry_between(local, remote)
+                        entry = self._entry_between(local, remote, until_ns)
                         ending = self._ending(wait, local, remote, host, entry)
                         found.append(self._reckoning(connection, wait, entry, ending))
         return sorted(found, key=lambda one: one.entered_ns)
@@ -105,10 +105,14 @@ class Waiting:
         first = self.session.vantages[0].inspected().connections[0]
         return server if host else next(ip for ip in (first.originator.ip, first.responder.ip) if ip != server)
 
-    def _entry_between(self, local: Endpoint, remote: Endpoint) -> Following | None:
-        """Return the kernel's entry of a pair of sockets."""
-        entries = self.glance.entries if self.glance else ()
-        return next((one for one in entries if (one.local, one.remote) == (local, remote)), None)
+    def _entry_between(self, local: Endpoint, remote: Endpoint, until_ns: int | None) -> Following | None:
+        """Return the kernel's entry of a pair of sockets, which was there before their next connection began."""
+        assert self.glance is not None
+        for one in self.glance.entries:
+            was_there = until_ns is None or one.first.before_ns + self.glance.offset_ns < until_ns
+            if (one.local, one.remote) == (local, remote) and was_there:
+                return one
+        return None
 
     def _ending(self, wait: TimeWait, local: Endpoint, remote: Endpoint, host: int, entry: Following | None) -> Ending:
         """Say what ended a TIME-WAIT, by the segments at the vantage point of its host."""
@@ -117,8 +121,9 @@ class Waiting:
         captured = list(captured_between(vantage, local, remote, offset_ns))
         if entry is not None:
             return ending_of(entry, captured, is_complete=not vantage.dropped)
-        since = Look(wait.entered_ns - offset_ns, self._first.now_ns)
-        return ending_of_missing(captured, local.port, since, overflowed=self.glance.counters[host].overflowed > 0)
+        overflowed = self.glance.counters[host].overflowed > 0
+        entered_ns, asked_ns = wait.entered_ns - offset_ns, self._first.now_ns
+        return ending_of_missing(captured, local.port, entered_ns, asked_ns, overflowed=overflowed)
 
     def _reckoning(self, connection: Connection, wait: TimeWait, entry: Following | None, ending: Ending) -> Reckoning:
         assert self.glance is not None
@@ -139,9 +144,9 @@ def ends_of(connection: Connection, owner: End) -> tuple[Endpoint, Endpoint]:
     return ends if owner == "originator" else ends[::-1]
 
 
-def is_between(one: Connection, other: Connection) -> bool:
-    """Have two connections the same two sockets?"""
-    return {one.originator, one.responder} == {other.originator, other.responder}
+def is_next_of(one: Connection, other: Connection) -> bool:
+    """Have two connections the same two sockets, and is `one` the later?"""
+    return one.stream > other.stream and {one.originator, one.responder} == {other.originator, other.responder}
 
 
 def captured_between(vantage: Vantage, local: Endpoint, remote: Endpoint, offset_ns: int) -> Iterator[Captured]:

@@ -7,10 +7,10 @@ left. A private network lives as long as somebody listens, and with it its TIME-
 
 from __future__ import annotations
 
-import itertools
+import socket
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
@@ -28,9 +28,9 @@ from handshake_inspect.lab.time_wait.following import Following, Look
 from handshake_inspect.lab.time_wait.wheel import Wheel
 
 #: The pause between two looks, and the one near a moment at which something is to happen; how near that is.
-PAUSE_S, SHORT_PAUSE_S, NEAR_NS = 0.02, 0.002, 150_000_000
+PAUSE_S, SHORT_PAUSE_S, NEAR_NS = 0.05, 0.002, 150_000_000
 #: The time between two glances that are told.
-GLANCE_NS = 100_000_000
+GLANCE_NS = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,60 +53,80 @@ class Glance:
         return all(entry.gone for entry in self.entries)
 
 
-def run_and_stay(scenario: Scenario, wheel: Wheel, how: How, place: Place = "auto") -> Iterator[Session | Glance]:
-    """Run a scenario; yield its session, then glances until its TIME-WAIT is over. Raises LabError or CaptureError."""
+#: What is told of a stay.
+Told = Generator[Session | Glance, None, None]
 
-    def begun(there: How) -> Iterator[Session | Glance]:
+
+def run_and_stay(scenario: Scenario, wheel: Wheel, how: How, place: Place = "auto") -> Told:
+    """Run a scenario; yield its session, then glances until its TIME-WAIT is over. Raises LabError or CaptureError.
+
+    To close what it returns ends the stay.
+    """
+
+    def begun(there: How) -> Told:
         def tell_all(tell: Tell[Session | Glance]) -> None:
             run_session(scenario, there, stay=lambda stay: tell_stay(stay, wheel, tell))
 
         told = telling(tell_all, is_private=there.is_private)
-        session = next(told)
+        session = next(told, None)
         assert isinstance(session, Session)
-        return itertools.chain([replace(session, scenario=scenario)], told)
+        return told_of(replace(session, scenario=scenario), told)
 
     return where_possible(begun, scenario, how, place)
+
+
+def told_of(session: Session, rest: Iterable[Session | Glance] = ()) -> Told:
+    """Yield a session, then what else is told."""
+    yield session
+    yield from rest
 
 
 def tell_stay(stay: Stay, wheel: Wheel, tell: Tell[Session | Glance]) -> None:
     """Tell the session of a stay, then follow what it left in TIME-WAIT, and tell a glance now and then."""
     tell(without_script(stay.session))
     offset_ns = clock_offset().ns
-    concern = Concern(ports=stay.ports)
-    followers = Followers(stay.hosts, concern, wheel)
     told_ns, shown = 0, [len(vantage.frames) for vantage in stay.session.vantages]
-    while True:
-        followers.look()
-        stay.keep()
-        now_ns = time.monotonic_ns()
-        if followers.all_gone or now_ns > told_ns + GLANCE_NS:
-            told_ns, vantages = now_ns, stay.vantages()
-            frames = tuple(tuple(one.frames[before:]) for one, before in zip(vantages, shown, strict=True))
-            shown = [len(vantage.frames) for vantage in vantages]
-            counters = tuple(map(read_counters, stay.hosts))
-            tell(Glance(wheel, now_ns, offset_ns, deepcopy(followers.entries), frames, counters))
-        if followers.all_gone:
-            return
-        time.sleep(followers.pause_s())
+    with asking_of(stay.hosts) as netlinks:
+        followers = Followers(netlinks, Concern(ports=stay.ports), wheel)
+        while True:
+            followers.look()
+            stay.keep()
+            now_ns = time.monotonic_ns()
+            if followers.all_gone or now_ns > told_ns + GLANCE_NS:
+                told_ns, vantages = now_ns, stay.vantages()
+                frames = tuple(tuple(one.frames[before:]) for one, before in zip(vantages, shown, strict=True))
+                shown = [len(vantage.frames) for vantage in vantages]
+                counters = tuple(map(read_counters, stay.hosts))
+                tell(Glance(wheel, now_ns, offset_ns, deepcopy(followers.entries), frames, counters))
+            if followers.all_gone:
+                return
+            time.sleep(followers.pause_s())
+
+
+@contextmanager
+def asking_of(hosts: Sequence[int | None]) -> Iterator[list[socket.socket]]:
+    """Open a netlink socket in the network of each host."""
+    with ExitStack() as stack:
+        netlinks = []
+        for host in hosts:
+            with nullcontext() if host is None else inside(host):
+                netlinks.append(stack.enter_context(open_diagnosis()))
+        yield netlinks
 
 
 class Followers:
     """Follows every entry that some networks hold when this begins."""
 
-    def __init__(self, hosts: Sequence[int | None], concern: Concern, wheel: Wheel) -> None:
-        self._netlinks = []
-        for host in hosts:
-            with nullcontext() if host is None else inside(host):
-                self._netlinks.append(open_diagnosis())
-        bit, found = bit_of("TIME-WAIT"), list[Following]()
-        for number, netlink in enumerate(self._netlinks):
+    def __init__(self, netlinks: Sequence[socket.socket], concern: Concern, wheel: Wheel) -> None:
+        self._netlinks = netlinks
+        found: list[Following] = []
+        for number, netlink in enumerate(netlinks):
             for version in IP_VERSIONS:
                 before_ns = time.monotonic_ns()
-                held = dump(netlink, version, bit)
+                held = dump(netlink, version, bit_of("TIME-WAIT"))
                 look = Look(before_ns, time.monotonic_ns())
-                found += [
-                    Following.begun(one, number, look, wheel) for one in held if concern.includes(one.local, one.remote)
-                ]
+                ours = (one for one in held if concern.includes(one.local, one.remote))
+                found += [Following.begun(one, number, look, wheel) for one in ours]
         self.entries = tuple(sorted(found, key=lambda one: one.expiry.earliest_ns))
 
     def look(self) -> None:

@@ -1,0 +1,183 @@
+"""Watches the TIME-WAIT entries of this host in front of people: a line for each change, a summary at the end.
+
+In: the changes that an `Observer` finds. Out: on standard output a line each, or an object a line for programs. Where
+many entries change alike between two looks, one line tells of all.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from handshake_inspect.cli.captures import Interruption
+from handshake_inspect.cli.output import hanging, remark
+from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.lab.kernel.tracepoint import clock_offset
+from handshake_inspect.lab.time_wait.jiffies import placed_wheel
+from handshake_inspect.lab.time_wait.observing import Cause, Change, Filter, Gone, Observer
+from handshake_inspect.lab.time_wait.wheel import Wheel
+from handshake_inspect.views.words import counted
+
+#: More changes of one kind than these between two looks are told together.
+ALONE_MAX = 6
+TIME_WIDTH, KIND_WIDTH = 9, 9
+#: `Gone.cause` in the summary.
+ENDINGS: dict[Cause, str] = {
+    "ran-out": "ran out",
+    "reused": "reused",
+    "reset-or-destroyed": "ended by an RST or SOCK_DESTROY",
+    "destroyed": "ended by SOCK_DESTROY",
+}
+
+
+def watch(wanted: Filter, count: int | None, duration_s: float | None, format_: str) -> int:
+    """Watch until Ctrl-C, so many ends, or so many seconds; print the summary. Returns the exit code."""
+    watching = Watching(placed_wheel(), wanted, is_json=format_ == "ndjson")
+    remark("watching TIME-WAIT on this host; Ctrl-C ends")
+    with Interruption() as interruption:
+        deadline_s = None if duration_s is None else time.monotonic() + duration_s
+        while True:
+            watching.look()
+            left_s = None if deadline_s is None else deadline_s - time.monotonic()
+            if interruption.asked or (count and len(watching.ended) >= count) or (left_s is not None and left_s <= 0):
+                break
+            pause_until_next(watching.observer, interruption, left_s)
+    watching.summarize()
+    return 0
+
+
+def pause_until_next(observer: Observer, interruption: Interruption, left_s: float | None) -> None:
+    """Wait until the next look is due, or the end; Ctrl-C ends the wait."""
+    try:
+        interruption.waiting = True
+        time.sleep(max(0, min(observer.next_look_s(), left_s if left_s is not None else 1.0)))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        interruption.waiting = False
+
+
+class Watching:
+    """One watch: what is printed, and what is kept for the summary."""
+
+    def __init__(self, wheel: Wheel, wanted: Filter, *, is_json: bool) -> None:
+        self.observer = Observer(wheel, wanted)
+        self._is_json = is_json
+        self._began_ns = time.monotonic_ns()
+        self._offset_ns = clock_offset().ns
+        self.ended: list[Gone] = []
+
+    def look(self) -> None:
+        """Look once, and print what changed."""
+        changes = self.observer.look()
+        self.ended += [change.gone for change in changes if change.gone is not None]
+        lines = map(json.dumps, map(self._as_json, changes)) if self._is_json else self._lines(changes)
+        for line in lines:
+            print(line, flush=True)
+
+    def _lines(self, changes: Sequence[Change]) -> Iterator[str]:
+        """Yield a line for each change, or one for many that are alike."""
+        alike: dict[tuple[str, str], list[Change]] = {}
+        for change in changes:
+            alike.setdefault((change.kind, change.gone.cause if change.gone else ""), []).append(change)
+        for group in alike.values():
+            if len(group) <= ALONE_MAX:
+                yield from (self._line(change, f"{change.local} → {change.remote}", 1) for change in group)
+            else:
+                for who, some in by_pair(group).items():
+                    yield self._line(some[-1], who, len(some))
+
+    def _line(self, change: Change, who: str, count: int) -> str:
+        """Return the line of a change, or of many like it."""
+        time_s = f"{(change.time_ns - self._began_ns) / 1e9:.3f}"
+        many = f"{count:,} entries, the last one: " if count > 1 else ""
+        head = f"{time_s:>{TIME_WIDTH}}  {change.kind:{KIND_WIDTH}}  "
+        return hanging(head, f"{who}  {many}{self._said(change)}")
+
+    def _said(self, change: Change) -> str:
+        """Say what is to be said of one change."""
+        if change.gone is not None:
+            return self._why_gone(change.gone)
+        if change.kind == "at-0":
+            return "the kernel's timer has run out; the entry waits for the next step of the timer wheel"
+        left = f"{change.left_ns / 1e9:.1f} s on the kernel's timer"
+        return f"{left}: it had to answer a segment" if change.kind == "restarted" else left
+
+    def _why_gone(self, gone: Gone) -> str:
+        """Say why an entry is gone, as far as can be seen."""
+        lived = f"after {gone.lived_ns / 1e9:.3f} s: "
+        if gone.cause == "ran-out":
+            step_ns = (gone.fires.earliest_ns + gone.fires.latest_ns) // 2 - self._began_ns
+            due = f" (computed: {step_ns / 1e9:.3f})" if self.observer.wheel.origin_ns is not None else ""
+            return f"{lived}it ran out, {gone.late_ns / 1e9:.3f} s late, at a step of the timer wheel{due}"
+        if gone.instead is not None:
+            who = ", by its owner's connect()" if gone.recycled else ", by the other end's SYN or its owner's"
+            return f"{lived}reused{who}; its two sockets are {gone.instead.state} now"
+        if gone.cause == "destroyed":
+            return f"{lived}somebody destroyed it (SOCK_DESTROY, as ss -K does): an RST is ignored here (tcp_rfc1337)"
+        or_reused = ", or a reuse that is over already" if gone.recycled else ""
+        return f"{lived}by an RST or SOCK_DESTROY (ss -K){or_reused}: the kernel counts neither, a capture tells"
+
+    def _as_json(self, change: Change) -> dict[str, Any]:
+        """Return one change as an object."""
+        gone = change.gone
+        return {
+            "time_ns": change.time_ns + self._offset_ns,
+            "event": change.kind,
+            "local": {"ip": change.local.ip, "port": change.local.port},
+            "remote": {"ip": change.remote.ip, "port": change.remote.port},
+            "left_ns": change.left_ns,
+            "cause": gone.cause if gone else None,
+            "lived_ns": gone.lived_ns if gone else None,
+            "seen_within_ns": gone.seen_within_ns if gone else None,
+            "beyond_60_s_ns": gone.late_ns if gone and gone.cause == "ran-out" else None,
+            "computed_end_ns": gone.fires.latest_ns + self._offset_ns if gone else None,
+            "instead": gone.instead.state if gone and gone.instead else None,
+        }
+
+    def summarize(self) -> None:
+        """Print how the entries ended."""
+        say = remark if self._is_json else print
+        seconds = (time.monotonic_ns() - self._began_ns) / 1e9
+        causes = Counter(one.cause for one in self.ended)
+        how = ", ".join(f"{causes[cause]:,} {said}" for cause, said in ENDINGS.items() if causes[cause])
+        ended = f"{counted(len(self.ended), 'entry', 'entries')} ended in {seconds:.1f} s"
+        if not self._is_json:
+            print()
+        say(hanging("", f"{ended}{f' ({how})' if how else ''}; {self.observer.count:,} are there"))
+        wheel = self.observer.wheel
+        ran_out = [one for one in self.ended if one.cause == "ran-out"]
+        if ran_out:
+            late_s = [one.late_ns / 1e9 for one in ran_out]
+            low, middle, high = min(late_s), statistics.median(late_s), max(late_s)
+            beyond = f"beyond 60 s: earliest {low:.3f}, median {middle:.3f}, latest {high:.3f} s"
+            within_ms = max(one.seen_within_ns for one in ran_out) / 1e6
+            step = f"the timer wheel has steps of {wheel.step_ns() / 1e9:.3f} s (HZ={wheel.hz})"
+            say(hanging("", f"{beyond}, of which up to {within_ms:.0f} ms until it was seen; {step}"))
+        if self.observer.overflowed:
+            some = counted(self.observer.overflowed, "connection")
+            say(hanging("", f"{some} found no room in TIME-WAIT (tcp_max_tw_buckets, TCPTimeWaitOverflow)"))
+
+
+def by_pair(changes: Sequence[Change]) -> dict[str, list[Change]]:
+    """Return changes by who holds towards whom: a client without its ports, or a server without its clients'.
+
+    Each change counts with those of its client or of its server, whichever are more.
+    """
+    as_client = Counter((bare(one.local), one.remote) for one in changes)
+    as_server = Counter((one.local, bare(one.remote)) for one in changes)
+    found: dict[str, list[Change]] = {}
+    for one in changes:
+        client, server = (bare(one.local), one.remote), (one.local, bare(one.remote))
+        local, remote = client if as_client[client] >= as_server[server] else server
+        found.setdefault(f"{local} → {remote}", []).append(one)
+    return found
+
+
+def bare(end: Endpoint) -> str:
+    """Return an address without its port."""
+    return f"[{end.ip}]" if ":" in end.ip else end.ip

@@ -1,0 +1,124 @@
+"""Who on this host holds how many TIME-WAIT entries, towards whom, until when, and how near that is to running out.
+
+In: the kernel's entries (`entry_table`) and settings of this network namespace; no privilege is needed. Out: a
+`Census`. A server's entries are those of its listening port, by client address; a client's those towards one remote
+socket, for which each takes a port of the ephemeral range (RFC 6056) away: when all are taken, connect() fails.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.lab.kernel.entry_table import Rows, local_of, read_rows, remote_of
+from handshake_inspect.lab.kernel.sock_diag import bit_of, open_diagnosis
+from handshake_inspect.lab.time_wait.wheel import Wheel
+
+Role = Literal["client", "server"]
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """The ports from which the kernel chooses for a client: net.ipv4.ip_local_port_range without the reserved ones."""
+
+    first: int
+    last: int
+    reserved: frozenset[int] = frozenset()
+
+    def __contains__(self, port: int) -> bool:
+        return self.first <= port <= self.last and port not in self.reserved
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1 - sum(self.first <= port <= self.last for port in self.reserved)
+
+
+@dataclass(slots=True)
+class Holding:
+    """The entries that one local end holds towards one remote."""
+
+    role: Role
+    #: A server's own socket; of a client its address, with port 0.
+    local: Endpoint
+    #: A client's server; of a server its client's address, with port 0.
+    remote: Endpoint
+    count: int = 0
+    #: How much the kernel's timers still show, the least and the most, in ms.
+    nearest_ms: int = 1 << 62
+    farthest_ms: int = 0
+    #: Of a client: different ports of the ephemeral range that it may not take for this remote socket.
+    ephemeral: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """All TIME-WAIT entries of a network namespace at one moment."""
+
+    time_ns: int
+    #: The most entries first.
+    holdings: tuple[Holding, ...]
+    #: How many there are, and may be: net.ipv4.tcp_max_tw_buckets.
+    count: int
+    limit: int
+    ports: PortRange
+    #: net.ipv4.tcp_tw_reuse: 1, or 2 on loopback, lets connect() take a port again after a second.
+    reuse: int
+    wheel: Wheel
+
+
+def take_census(wheel: Wheel) -> Census:
+    """Count what there is now. Raises LabError."""
+    with open_diagnosis() as netlink:
+        listeners = {(local_of(row).port) for row in read_rows(netlink, bit_of("LISTEN"))}
+        time_ns = time.time_ns()
+        rows = read_rows(netlink, bit_of("TIME-WAIT"))
+    ports = port_range()
+    held = holdings(rows, frozenset(listeners), ports)
+    limit, reuse = int(setting("tcp_max_tw_buckets")), int(setting("tcp_tw_reuse") or 0)
+    return Census(time_ns, tuple(held), len(rows), limit, ports, reuse, wheel)
+
+
+def holdings(rows: Rows, listeners: frozenset[int], ports: PortRange) -> list[Holding]:
+    """Group the entries by who holds them towards whom; the most first."""
+    ends = [(local_of(row), remote_of(row), int(row["expires_ms"])) for row in rows]
+    remotes = Counter(local for local, _, _ in ends)
+    found: dict[tuple[Endpoint, Endpoint], Holding] = {}
+    for local, remote, left_ms in ends:
+        is_server = local.port in listeners or local.port not in ports or remotes[local] > 1
+        local_key = local if is_server else Endpoint(local.ip, 0)
+        remote_key = Endpoint(remote.ip, 0) if is_server else remote
+        role: Role = "server" if is_server else "client"
+        one = found.setdefault((local_key, remote_key), Holding(role, local_key, remote_key))
+        one.count += 1
+        one.nearest_ms, one.farthest_ms = min(one.nearest_ms, left_ms), max(one.farthest_ms, left_ms)
+        if not is_server:
+            one.ephemeral.add(local.port)
+    return sorted(found.values(), key=lambda one: (-one.count, str(one.local), str(one.remote)))
+
+
+def port_range() -> PortRange:
+    """Return the ephemeral ports of this network."""
+    first, last = map(int, setting("ip_local_port_range").split())
+    return PortRange(first, last, frozenset(spelled_out(setting("ip_local_reserved_ports"))))
+
+
+def spelled_out(ranges: str) -> Iterator[int]:
+    """Yield the ports of "8080,9000-9010"."""
+    for part in filter(None, ranges.split(",")):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def setting(name: str) -> str:
+    """Return a setting of this network's TCP, "" where the kernel has none."""
+    path = Path("/proc/sys/net/ipv4", name)
+    return path.read_text().strip() if path.exists() else ""
+
+
+def counted(holdings: Iterable[Holding], role: Role) -> int:
+    """Count the entries of clients, or of servers."""
+    return sum(one.count for one in holdings if one.role == role)

@@ -1,0 +1,105 @@
+"""Each early end of TIME-WAIT, provoked by a real kernel's means, and explained by its true cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from handshake_inspect.cli.wait_report import report_lines
+from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.scenarios.scenario import Script
+from handshake_inspect.lab.session import Session
+from handshake_inspect.lab.time_wait.jiffies import placed_wheel
+from handshake_inspect.lab.time_wait.reckoning import Reckoning, Waiting
+from handshake_inspect.lab.time_wait.staying import Glance, run_and_stay
+from tests.lab.privileges import as_ordinary_user, children, needs_private_world
+from tests.lab.time_wait import provoking
+
+SECOND_NS = 1_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def private_world() -> None:
+    needs_private_world()
+
+
+def waited(script: Script, until: Callable[[Glance], bool] = lambda glance: glance.is_last) -> Waiting:
+    """Run a script and follow its TIME-WAIT to the end, or until some glance."""
+    told = run_and_stay(provoking.scenario_of(script), placed_wheel(), How(), "private")
+    session = next(told)
+    assert isinstance(session, Session)
+    waiting = Waiting(session)
+    for glance in told:
+        assert isinstance(glance, Glance)
+        waiting.take(glance)
+        if until(glance):
+            break
+    told.close()
+    return waiting
+
+
+def only(waiting: Waiting) -> Reckoning:
+    (found,) = waiting.reckonings()[:1]
+    return found
+
+
+def said(waiting: Waiting) -> str:
+    return " ".join(" ".join(line.plain for line in report_lines(waiting)).split())
+
+
+@pytest.mark.parametrize(
+    ("script", "cause", "words"),
+    [
+        (provoking.is_destroyed, "destroyed", "so somebody destroyed it (SOCK_DESTROY, as ss -K does)."),
+        (provoking.is_reset, "reset", "an RST ended it (RFC 1337), the server's RST in frame "),
+        (provoking.is_reused_by_its_owner, "reused", "the client's SYN in frame "),
+        (provoking.is_reused_by_the_other_end, "reused", "the client's SYN in frame "),
+    ],
+)
+def test_what_ends_it_early_is_named(script: Script, cause: str, words: str) -> None:
+    waiting = waited(script)
+    one = only(waiting)
+    assert one.ending.cause == cause
+    assert one.entry is not None
+    assert one.gone_ns is not None
+    assert one.predicted_ns - one.gone_ns > 55 * SECOND_NS
+    assert words in said(waiting)
+    assert " s before its time: " in said(waiting)
+
+
+def test_who_reused_it_is_told_apart() -> None:
+    assert only(waited(provoking.is_reused_by_its_owner)).ending.by_owner is True
+    assert only(waited(provoking.is_reused_by_the_other_end)).ending.by_owner is False
+
+
+def test_an_ordinary_user_sees_the_same() -> None:
+    cause = as_ordinary_user(lambda: only(waited(provoking.is_destroyed)).ending.cause)
+    assert cause == "destroyed"
+
+
+def test_what_had_no_room_never_was() -> None:
+    waiting = waited(provoking.has_no_room)
+    one = only(waiting)
+    assert (one.ending.cause, one.entry) == ("no-room", None)
+    assert "It never was: the kernel had no room for it (tcp_max_tw_buckets)" in said(waiting)
+
+
+def test_a_restart_is_seen_in_the_capture_and_in_the_kernel() -> None:
+    waiting = waited(provoking.is_restarted, lambda glance: any(entry.restarts for entry in glance.entries))
+    one = only(waiting)
+    assert one.entry is not None
+    (restart,) = one.entry.restarts
+    (captured_ns,) = one.restarts_ns
+    assert abs(restart.time_ns + one.offset_ns - captured_ns) <= 3 * one.wheel.tick_ns
+    assert one.ending.cause == "there"
+    assert "restarted capture: it had to answer once more" in said(waiting)
+    assert "timer set kernel: to 60 s again" in said(waiting)
+
+
+def test_a_wait_that_is_broken_off_says_what_is_known_and_leaves_no_process() -> None:
+    before = children()
+    waiting = waited(provoking.is_left_alone, lambda _: True)
+    assert only(waiting).ending.cause == "there"
+    assert "a private network ends with the wait, and its TIME-WAIT with it." in said(waiting)
+    assert children() == before

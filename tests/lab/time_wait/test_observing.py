@@ -1,0 +1,162 @@
+"""All entries of a host, watched by anybody: what begins, restarts, is gone, and why as far as that can be seen."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.lab.bench import Bench, Host
+from handshake_inspect.lab.time_wait.binding import Notebook
+from handshake_inspect.lab.time_wait.jiffies import placed_wheel
+from handshake_inspect.lab.time_wait.observing import Change, Filter, Observer
+from handshake_inspect.lab.world import in_private_world
+from tests.lab.kernel.runs import listener_at
+from tests.lab.privileges import as_ordinary_user, needs_private_world
+from tests.lab.time_wait import provoking
+from tests.lab.time_wait.provoking import CLIENT, SERVER, close_in_turn, connect_again, destroy
+
+#: How long a deed waits for somebody to see what it has done: in vain, where nobody wants to.
+PATIENCE_S = 1.0
+#: Closes a connection, and when that was seen does something to its TIME-WAIT.
+Deed = Callable[[Bench, Callable[[], object]], object]
+#: Connections of a busy host, and the share of one processor that watching them may take.
+MANY, SHARE = 10_000, 0.2
+
+
+@pytest.fixture(autouse=True)
+def private_world() -> None:
+    needs_private_world()
+
+
+def seen(deed: Deed, wanted: Filter, *settings: str) -> list[tuple[str, str, bool]]:
+    """Watch a private network, as anybody, in which `deed` closes a connection, and goes on when that was seen."""
+
+    def inside() -> list[tuple[str, str, bool]]:
+        for name in settings:
+            Path("/proc/sys/net/ipv4", name).write_text("1")
+        observer, it_began = Observer(wheel, wanted), threading.Event()
+        observer.look()
+        changes: list[Change] = []
+        bench = own_bench()
+        actor = threading.Thread(target=lambda: deed(bench, lambda: it_began.wait(PATIENCE_S)))
+        actor.start()
+        while actor.is_alive():
+            changes += observer.look()
+            if changes:
+                it_began.set()
+            time.sleep(observer.next_look_s())
+        changes += observer.look()
+        observer.close()
+        return [(one.kind, one.gone.cause if one.gone else "", bool(one.gone and one.gone.recycled)) for one in changes]
+
+    wheel = placed_wheel()
+    return as_ordinary_user(lambda: in_private_world(inside))
+
+
+def own_bench() -> Bench:
+    notes = Notebook()
+    return Bench(Host("client", "127.0.0.1", notes), Host("server", "127.0.0.1", notes))
+
+
+def then_destroyed(bench: Bench, until_seen: Callable[[], object]) -> None:
+    owner, peer = close_in_turn(bench)
+    until_seen()
+    destroy(owner, peer)
+
+
+def then_reused_by_its_owner(bench: Bench, until_seen: Callable[[], object]) -> None:
+    close_in_turn(bench)
+    until_seen()
+    connect_again(bench)
+
+
+def then_reused_by_the_other_end(bench: Bench, until_seen: Callable[[], object]) -> None:
+    close_in_turn(bench, closes_first="server")
+    until_seen()
+    connect_again(bench)
+
+
+@pytest.mark.parametrize(
+    ("deed", "settings", "gone"),
+    [
+        (then_destroyed, (), ("gone", "reset-or-destroyed", False)),
+        (then_destroyed, ("tcp_rfc1337",), ("gone", "destroyed", False)),
+        (then_reused_by_its_owner, (), ("gone", "reused", True)),
+        (then_reused_by_the_other_end, (), ("gone", "reused", False)),
+    ],
+)
+def test_an_early_end_is_told_as_far_as_it_can_be_seen(
+    deed: Deed, settings: tuple[str, ...], gone: tuple[str, str, bool]
+) -> None:
+    assert seen(deed, Filter(), *settings) == [("began", "", False), gone]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_seen"),
+    [
+        (Filter(port=SERVER), True),
+        (Filter(port=CLIENT), True),
+        (Filter(port=SERVER + 1), False),
+        (Filter(ip="127.0.0.1"), True),
+        (Filter(ip="127.0.0.2"), False),
+    ],
+)
+def test_only_what_is_wanted_is_shown(wanted: Filter, is_seen: bool) -> None:
+    assert bool(seen(then_destroyed, wanted)) == is_seen
+
+
+def test_what_was_there_before_is_told_at_the_first_look() -> None:
+    def inside() -> list[str]:
+        close_in_turn(own_bench())
+        observer = Observer(wheel, Filter())
+        kinds: list[str] = [change.kind for change in (*observer.look(), *observer.look())]
+        observer.close()
+        return kinds
+
+    wheel = placed_wheel()
+    assert in_private_world(inside) == ["there"]
+
+
+def test_connections_without_room_are_counted() -> None:
+    def inside() -> int:
+        observer = Observer(wheel, Filter())
+        observer.look()
+        provoking.has_no_room(own_bench())
+        observer.look()
+        observer.close()
+        return observer.overflowed
+
+    wheel = placed_wheel()
+    assert in_private_world(inside) == 1
+
+
+def test_many_entries_take_little_of_a_processor() -> None:
+    def inside() -> tuple[int, float]:
+        with listener_at("127.0.0.1", backlog=50) as listener:
+            Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("10000 60999")
+            Path("/proc/sys/net/ipv4/tcp_tw_reuse").write_text("0")
+            for number in range(MANY):
+                if number % 20 == 0:  # at once they would be too many for who traces the whole machine beside us
+                    time.sleep(0.005)
+                client = socket.create_connection(listener.getsockname())
+                server, _ = listener.accept()
+                client.close()
+                server.close()
+        observer = Observer(wheel, Filter())
+        seen = len(observer.look())
+        began, used = time.monotonic(), time.process_time()
+        while time.monotonic() < began + 2:
+            time.sleep(observer.next_look_s())
+            observer.look()
+        observer.close()
+        return seen, (time.process_time() - used) / (time.monotonic() - began)
+
+    wheel = placed_wheel()
+    count, share = in_private_world(inside)
+    assert count == MANY
+    assert share < SHARE
