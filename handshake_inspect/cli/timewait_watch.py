@@ -37,15 +37,16 @@ ENDINGS: dict[Cause, str] = {
 def watch(wanted: Filter, count: int | None, duration_s: float | None, format_: str) -> int:
     """Watch until Ctrl-C, so many ends, or so many seconds; print the summary. Returns the exit code."""
     watching = Watching(placed_wheel(), wanted, is_json=format_ == "ndjson")
-    remark("watching TIME-WAIT on this host; Ctrl-C ends")
     with Interruption() as interruption:
         deadline_s = None if duration_s is None else time.monotonic() + duration_s
+        watching.look()
+        remark("watching TIME-WAIT on this host; Ctrl-C ends")
         while True:
-            watching.look()
             left_s = None if deadline_s is None else deadline_s - time.monotonic()
             if interruption.asked or (count and len(watching.ended) >= count) or (left_s is not None and left_s <= 0):
                 break
             pause_until_next(watching.observer, interruption, left_s)
+            watching.look()
     watching.summarize()
     return 0
 

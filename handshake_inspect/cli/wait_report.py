@@ -12,13 +12,17 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
+from handshake_inspect.lab.time_wait.endings import Captured
 from handshake_inspect.lab.time_wait.following import Following
 from handshake_inspect.lab.time_wait.reckoning import Reckoning, Waiting
 from handshake_inspect.lab.time_wait.wheel import TIME_WAIT_NS, Wheel
 from handshake_inspect.views.ladder import end_names
 from handshake_inspect.views.words import duration, seconds
 
-TIME_WIDTH, EVENT_WIDTH = 9, 12
+TIME_WIDTH, EVENT_WIDTH = 9, 10
+SAID_COLUMN = TIME_WIDTH + EVENT_WIDTH + 4
+#: A timer that was set again tells when, to some ticks.
+RESTART_TICKS = 3
 #: A moment, what it is, and what is to be said of it.
 Row = tuple[int, str, str]
 
@@ -69,11 +73,10 @@ def reckoning_lines(one: Reckoning, zero_ns: int) -> Iterator[Text]:
     yield Text.assemble((end_names(one.connection)[one.owner], "bold"), f" {one.local} → {one.remote}")
     yield Text(f"{'s':>{TIME_WIDTH}}", "dim")
     for time_ns, event, said in sorted(rows_of(one), key=lambda row: row[0]):
-        line = Text(f"{seconds(time_ns - zero_ns):>{TIME_WIDTH}}  ", "dim").append(f"{event:{EVENT_WIDTH}}  ", "bold")
-        first, *rest = textwrap.wrap(said, width() - len(line.plain), break_on_hyphens=False)
-        yield line.append(first, "not dim")
-        for part in rest:
-            yield Text(" " * len(line.plain[: TIME_WIDTH + EVENT_WIDTH + 4]) + part)
+        first, *rest = textwrap.wrap(said, width() - SAID_COLUMN, break_on_hyphens=False)
+        when, what = f"{seconds(time_ns - zero_ns):>{TIME_WIDTH}}  ", f"{event:{EVENT_WIDTH}}  "
+        yield Text.assemble((when, "dim"), (what, "bold"), first)
+        yield from (Text(" " * SAID_COLUMN + part) for part in rest)
     for line in wrapped(conclusion(one)):
         line.stylize("green" if one.ending.cause == "ran-out" else "yellow")
         yield line
@@ -81,17 +84,20 @@ def reckoning_lines(one: Reckoning, zero_ns: int) -> Iterator[Text]:
 
 def rows_of(one: Reckoning) -> Iterator[Row]:
     """Yield the moments of one TIME-WAIT, by the capture and by the kernel."""
-    yield one.entered_ns, "entered", "capture: with the segment of this moment"
+    yield one.entered_ns, "entered", f"capture: with {named(one, one.segment_at(one.entered_ns))}"
     for time_ns in one.restarts_ns:
-        yield time_ns, "restarted", "capture: it had to answer once more, and begins anew"
+        segment = named(one, one.segment_at(time_ns))
+        yield time_ns, "restarted", f"capture: with {segment}, to which it had to answer once more"
     entry = one.entry
     if entry is None:
         return
     first_ns = entry.first.after_ns + one.offset_ns
     yield first_ns, "timer", f"kernel: {entry.first_left_ns / 1e9:.3f} s left when first asked"
     for restart in entry.restarts:
+        time_ns = restart.time_ns + one.offset_ns
+        by = one.segment_near(time_ns, RESTART_TICKS * one.wheel.tick_ns)
         left = f"{restart.left_ns / 1e9:.3f} s were left" if restart.left_ns else "it had run out"
-        yield restart.time_ns + one.offset_ns, "timer set", f"kernel: to 60 s again; {left}"
+        yield time_ns, "timer set", f"kernel: to 60 s again, by {named(one, by)}; {left}"
     yield from end_rows(one, entry)
 
 
@@ -99,9 +105,10 @@ def end_rows(one: Reckoning, entry: Following) -> Iterator[Row]:
     """Yield the moments of its end: predicted, and as the kernel had them."""
     expiry_ns = entry.expiry_ns + one.offset_ns
     yield one.predicted_ns, "predicted", "capture: 60 s after that"
-    event = "timer at 0" if entry.zero else "timer due"
-    apart = duration(abs(expiry_ns - one.predicted_ns))
-    yield expiry_ns, event, f"kernel: {apart} from the prediction; it counts whole ticks"
+    said = "as the timer was last seen"
+    if one.ending.cause in ("ran-out", "there"):
+        said = f"{duration(abs(expiry_ns - one.predicted_ns))} from the prediction; it counts whole ticks"
+    yield expiry_ns, "timer at 0" if entry.zero else "timer due", f"kernel: {said}"
     fires = one.predicted_gone
     if one.wheel.origin_ns is not None:
         step_ns, error = (fires.earliest_ns + fires.latest_ns) // 2, (fires.latest_ns - fires.earliest_ns) / 2e6
@@ -156,10 +163,17 @@ def cause_of(one: Reckoning) -> str:
     by = one.ending.by
     if by is None:
         return CAUSES[one.ending.cause]
+    return f"{CAUSES[one.ending.cause]}, {named(one, by)}"
+
+
+def named(one: Reckoning, captured: Captured | None) -> str:
+    """Name a segment: "the client's ACK in frame 11"."""
+    if captured is None:
+        return "a segment that was not captured"
     names = end_names(one.connection)
-    is_owners = by.segment.source == (one.local.ip, one.local.port)
-    sender = names[one.owner] if is_owners else names["responder" if one.owner == "originator" else "originator"]
-    return f"{CAUSES[one.ending.cause]}, the {sender}'s {by.segment.kind} in frame {by.frame}"
+    other = names.responder if one.owner == "originator" else names.originator
+    sender = names[one.owner] if one.is_owners(captured) else other
+    return f"the {sender}'s {captured.segment.kind} in frame {captured.frame}"
 
 
 def wrapped(text: str) -> Iterator[Text]:

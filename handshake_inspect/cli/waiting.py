@@ -6,6 +6,7 @@ elsewhere it is a line every ten seconds.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from handshake_inspect.cli.output import remark
 from handshake_inspect.lab.time_wait.following import Following
 from handshake_inspect.lab.time_wait.reckoning import Waiting
 from handshake_inspect.lab.time_wait.staying import Glance, Told
+from handshake_inspect.views.table import cut_end
 
 #: Without a terminal the countdown is a line each time that so much has passed.
 LINE_EVERY_NS = 10_000_000_000
@@ -20,18 +22,19 @@ LINE_EVERY_NS = 10_000_000_000
 
 def wait_out(waiting: Waiting, told: Told) -> None:
     """Take over glances until the last, with a countdown. Ctrl-C ends it: what is known so far is kept."""
-    countdown = Countdown()
+    countdown, was_interrupted = Countdown(), False
     try:
         for glance in told:
             assert isinstance(glance, Glance)
             waiting.take(glance)
             countdown.show(glance)
     except KeyboardInterrupt:
-        countdown.clear()
-        remark("the wait was interrupted")
+        was_interrupted = True
     finally:
         told.close()
         countdown.clear()
+    if was_interrupted:
+        remark("the wait was interrupted")
 
 
 class Countdown:
@@ -51,7 +54,8 @@ class Countdown:
             remark("TIME-WAIT was restarted: the kernel's timer stands at 60 s again")
         self._restarts = restarts
         if there and self._is_terminal:
-            sys.stderr.write(f"\r{countdown_line(there, glance.now_ns)}\x1b[K")
+            room = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r{cut_end(countdown_line(there, glance.now_ns), room)}\x1b[K")
             sys.stderr.flush()
         elif there and (part := -(-last_of(there).left_ns // LINE_EVERY_NS)) != self._said:
             self._said = part

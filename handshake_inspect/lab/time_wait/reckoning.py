@@ -7,7 +7,7 @@ times are on the clock of the capture. RFC 9293 §3.6.1: 2 MSL after the last se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from handshake_inspect.connections.connection import Connection, End, Endpoint, TimeWait
@@ -35,6 +35,8 @@ class Reckoning:
     offset_ns: int
     wheel: Wheel
     ending: Ending
+    #: The segments between its two sockets, both directions.
+    captured: tuple[Captured, ...]
 
     @property
     def local(self) -> Endpoint:
@@ -67,6 +69,19 @@ class Reckoning:
         """When the entry was gone."""
         return None if self.entry is None or self.entry.gone is None else self.entry.gone.before_ns + self.offset_ns
 
+    def segment_at(self, time_ns: int) -> Captured | None:
+        """Return the segment that was captured at a moment, on the clock of the capture."""
+        return next((one for one in self.captured if one.time_ns + self.offset_ns == time_ns), None)
+
+    def segment_near(self, time_ns: int, within_ns: int) -> Captured | None:
+        """Return the last segment that came to the owner at most so long before or after a moment."""
+        came = (one for one in reversed(self.captured) if not self.is_owners(one))
+        return next((one for one in came if abs(one.time_ns + self.offset_ns - time_ns) <= within_ns), None)
+
+    def is_owners(self, one: Captured) -> bool:
+        """Did the owner of TIME-WAIT send that segment?"""
+        return one.segment.source == (self.local.ip, self.local.port)
+
 
 class Waiting:
     """A session and all that was seen of its TIME-WAIT so far."""
@@ -91,13 +106,13 @@ class Waiting:
             connections = list(vantage.inspected().connections)
             for connection in connections:
                 until_ns = next((one.first_ns for one in connections if is_next_of(one, connection)), None)
-                for wait in waits_of(connection):
-                    local, remote = ends_of(connection, wait.owner)
-                    if len(self._vantages) == 1 or local.ip == self._address_at(host):
-                        entry = self._entry_between(local, remote, until_ns)
-                        ending = self._ending(wait, local, remote, host, entry)
-                        found.append(self._reckoning(connection, wait, entry, ending))
+                waits = (wait for wait in waits_of(connection) if self._is_seen_from(host, connection, wait))
+                found += [self._reckoning(connection, wait, host, until_ns) for wait in waits]
         return sorted(found, key=lambda one: one.entered_ns)
+
+    def _is_seen_from(self, host: int, connection: Connection, wait: TimeWait) -> bool:
+        """Is the owner at this vantage point: the only one, or that at its own host?"""
+        return len(self._vantages) == 1 or ends_of(connection, wait.owner)[0].ip == self._address_at(host)
 
     def _address_at(self, host: int) -> str:
         """Return the address of the host at whose interface a vantage point is."""
@@ -114,23 +129,37 @@ class Waiting:
                 return one
         return None
 
-    def _ending(self, wait: TimeWait, local: Endpoint, remote: Endpoint, host: int, entry: Following | None) -> Ending:
+    def _reckoning(self, connection: Connection, wait: TimeWait, host: int, until_ns: int | None) -> Reckoning:
+        """Lay together what is known of one TIME-WAIT, whose host is at a vantage point.
+
+        `until_ns`: when the next connection of the same two sockets began; None: there was none.
+        """
+        assert self.glance is not None
+        local, remote = ends_of(connection, wait.owner)
+        captured = tuple(captured_between(self._vantages[host], local, remote, self.glance.offset_ns))
+        entry = self._entry_between(local, remote, until_ns)
+        return Reckoning(
+            connection=connection,
+            owner=wait.owner,
+            entered_ns=wait.entered_ns,
+            restarts_ns=wait.restarts_ns,
+            entry=entry,
+            offset_ns=self.glance.offset_ns,
+            wheel=self.glance.wheel,
+            ending=self._ending(wait, local, host, entry, captured),
+            captured=captured,
+        )
+
+    def _ending(
+        self, wait: TimeWait, local: Endpoint, host: int, entry: Following | None, captured: Sequence[Captured]
+    ) -> Ending:
         """Say what ended a TIME-WAIT, by the segments at the vantage point of its host."""
         assert self.glance is not None and self._first is not None
-        vantage, offset_ns = self._vantages[host], self.glance.offset_ns
-        captured = list(captured_between(vantage, local, remote, offset_ns))
         if entry is not None:
-            return ending_of(entry, captured, is_complete=not vantage.dropped)
+            return ending_of(entry, captured, is_complete=not self._vantages[host].dropped)
         overflowed = self.glance.counters[host].overflowed > 0
-        entered_ns, asked_ns = wait.entered_ns - offset_ns, self._first.now_ns
+        entered_ns, asked_ns = wait.entered_ns - self.glance.offset_ns, self._first.now_ns
         return ending_of_missing(captured, local.port, entered_ns, asked_ns, overflowed=overflowed)
-
-    def _reckoning(self, connection: Connection, wait: TimeWait, entry: Following | None, ending: Ending) -> Reckoning:
-        assert self.glance is not None
-        offset_ns = self.glance.offset_ns
-        return Reckoning(
-            connection, wait.owner, wait.entered_ns, wait.restarts_ns, entry, offset_ns, self.glance.wheel, ending
-        )  # fmt: skip
 
 
 def waits_of(connection: Connection) -> tuple[TimeWait, ...]:

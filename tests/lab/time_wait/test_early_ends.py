@@ -93,8 +93,8 @@ def test_a_restart_is_seen_in_the_capture_and_in_the_kernel() -> None:
     (captured_ns,) = one.restarts_ns
     assert abs(restart.time_ns + one.offset_ns - captured_ns) <= 3 * one.wheel.tick_ns
     assert one.ending.cause == "there"
-    assert "restarted capture: it had to answer once more" in said(waiting)
-    assert "timer set kernel: to 60 s again" in said(waiting)
+    assert ", to which it had to answer once more" in said(waiting)
+    assert "timer set kernel: to 60 s again, by the server's FIN in frame " in said(waiting)
 
 
 def test_a_wait_that_is_broken_off_says_what_is_known_and_leaves_no_process() -> None:

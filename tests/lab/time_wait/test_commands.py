@@ -1,0 +1,192 @@
+"""`demo --wait` and `timewait` as people use them: on a terminal, with Ctrl-C, and by programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.lab.world import in_private_world
+from tests.cli.running import REPOSITORY, run
+from tests.lab.privileges import needs_private_world
+from tests.lab.time_wait.provoking import CLIENT, SERVER, close_in_turn, connect_again
+from tests.lab.time_wait.test_observing import own_bench
+
+LIMIT_S = 30
+
+
+def on_a_terminal(*arguments: str, until: str, columns: int = 80) -> tuple[int, str]:
+    """Run a command on a terminal of its own, and type Ctrl-C when it has printed what `until` matches.
+
+    Returns its exit code, and what it printed.
+    """
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(REPOSITORY)
+        os.environ |= {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+        os.environ.pop("COLUMNS", None)
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        os.execv(sys.executable, [sys.executable, "-m", "handshake_inspect", *arguments])
+    printed, was_typed, deadline = b"", False, time.monotonic() + LIMIT_S
+    try:
+        while time.monotonic() < deadline:
+            if select.select([terminal], [], [], 0.1)[0]:
+                try:
+                    part = os.read(terminal, 1 << 16)
+                except OSError:  # the other end is closed
+                    break
+                printed += part
+            if not was_typed and re.search(until.encode(), printed):
+                was_typed = True
+                os.write(terminal, b"\x03")
+    finally:
+        os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), printed.decode()
+
+
+def test_ctrl_c_ends_the_wait_with_what_is_known_so_far() -> None:
+    needs_private_world()
+    code, printed = on_a_terminal("demo", "--wait", until=r"59\.[0-5] s left")
+    assert code == 0
+    countdown, _, report = printed.partition("the wait was interrupted")
+    lines = [line.removesuffix("^C") for line in countdown.split("\r") if line.startswith("TIME-WAIT 127.0.0.1:")]
+    assert len(lines) > 2
+    assert max(map(len, lines)) < 80 + len("\x1b[K")
+    assert "TIME-WAIT against the kernel's own timer" in report
+    assert "s were left when the wait ended" in " ".join(report.split())
+
+
+@pytest.mark.parametrize("scenario", ["reset", "refused"])
+def test_where_nobody_owes_it_there_is_nothing_to_wait_for(scenario: str) -> None:
+    needs_private_world()
+    done = run("demo", scenario, "--wait")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("\nNobody owes TIME-WAIT in this capture: there is nothing to wait for.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("demo", "udp", "--wait"), "udp: there is no TIME-WAIT to wait for: it has no TCP connection"),
+        (("demo", "four-way", "--replay", "--wait"), "--wait cannot change a session that was recorded"),
+        (("timewait", "watch", "--host", "example"), "'example' is no IP address"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...], says: str) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_scenario_of_the_lab_can_be_waited_for_too() -> None:
+    needs_private_world()
+    done = run("lab", "run", "time-wait-killed", "--wait")
+    assert done.returncode == 0
+    said = " ".join(done.stdout.split())
+    assert "It was over before it could be followed: an RST ended it (RFC 1337), the server's RST in frame" in said
+
+
+def watching(deed: Callable[[], object], *options: str) -> tuple[int, str, str]:
+    """Do something in a private network while `timewait watch` runs there; end that by Ctrl-C unless it ends itself."""
+
+    def inside() -> tuple[int, str, str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "handshake_inspect", "timewait", "watch", *options],
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "COLUMNS": "100"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("watching TIME-WAIT on this host")
+        deed()
+        if "--count" not in options:
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=LIMIT_S)
+        return process.returncode, out, err
+
+    needs_private_world()
+    return in_private_world(inside)
+
+
+def close_and_reuse() -> None:
+    bench = own_bench()
+    close_in_turn(bench)
+    time.sleep(0.5)
+    connect_again(bench)
+    time.sleep(0.5)
+
+
+def test_the_watch_ends_at_ctrl_c_with_a_summary() -> None:
+    code, out, err = watching(close_and_reuse)
+    assert (code, err) == (0, "")
+    began, gone, *rest = [line for line in out.splitlines() if line.strip()]
+    assert f"began      127.0.0.1:{CLIENT} → 127.0.0.1:{SERVER}" in began
+    assert f"gone       127.0.0.1:{CLIENT} → 127.0.0.1:{SERVER}" in gone
+    assert "reused, by its owner's connect(); its two sockets are ESTABLISHED now" in " ".join(out.split())
+    assert rest[-1].startswith("1 entry ended in ")
+    assert rest[-1].endswith(" s (1 reused); 0 are there")
+
+
+def test_the_watch_ends_after_so_many_ends_and_prints_objects_for_programs() -> None:
+    code, out, err = watching(close_and_reuse, "--count", "1", "--format", "ndjson")
+    assert code == 0
+    began, gone = map(json.loads, out.splitlines())
+    assert (began["event"], began["cause"], began["local"]) == ("began", None, {"ip": "127.0.0.1", "port": CLIENT})
+    assert (gone["event"], gone["cause"], gone["instead"]) == ("gone", "reused", "ESTABLISHED")
+    assert 0 < gone["lived_ns"] < 5_000_000_000
+    assert gone["computed_end_ns"] - gone["time_ns"] > 55_000_000_000
+    assert err.startswith("1 entry ended in ")
+
+
+def test_many_that_change_alike_are_told_in_one_line() -> None:
+    def many() -> None:
+        with socket.create_server(("127.0.0.1", SERVER), backlog=100) as listener:
+            for _ in range(300):
+                client = socket.create_connection(listener.getsockname())
+                server, _ = listener.accept()
+                client.close()
+                server.close()
+            time.sleep(0.5)
+
+    code, out, _ = watching(many)
+    assert code == 0
+    lines = [line for line in out.splitlines() if " began " in line]
+    assert 1 <= len(lines) < 100
+    assert any(f"127.0.0.1 → 127.0.0.1:{SERVER}  " in line and " entries, the last one: " in line for line in lines)
+    assert out.splitlines()[-1].endswith("; 300 are there")
+
+
+def test_the_census_is_a_document_for_programs() -> None:
+    def inside() -> str:
+        close_in_turn(own_bench(), closes_first="server")
+        return run("timewait", "list", "--format", "json").stdout
+
+    needs_private_world()
+    document = json.loads(in_private_world(inside))
+    assert document["entries"] == 1
+    (one,) = document["holdings"]
+    assert (one["role"], one["local"], one["remote"]) == (
+        "server",
+        {"ip": "127.0.0.1", "port": SERVER},
+        {"ip": "127.0.0.1", "port": None},
+    )
+    assert 0 < one["first_end_ms"] <= one["last_end_ms"] <= 60_000
+    assert document["max_entries"] == int(Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").read_text())
