@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.live import LiveCapture, filtering
 from handshake_inspect.capture.live.interfaces import LINKTYPE_ETHERNET, LINKTYPE_RAW
 from handshake_inspect.capture.live.ring import BLOCK_OCTETS, REQUEST, allocate
 from handshake_inspect.capture.records import CaptureError, RawFrame
@@ -331,6 +331,14 @@ def test_what_is_no_filter_is_said_before_anything_is_captured() -> None:
     for interfaces in ("lo", "any"):
         with pytest.raises(CaptureError, match=r"^lo: the filter 'no such words' cannot be used: "):
             in_private_world(partial(LiveCapture, interfaces, bpf="no such words"))
+
+
+def test_a_filter_that_the_kernel_does_not_take_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filtering, "MOST_INSTRUCTIONS", 40)
+    with pytest.raises(
+        CaptureError, match=r"^lo: the filter is too long: it comes to \d+ instructions, where the kernel"
+    ):
+        in_private_world(partial(LiveCapture, "lo", bpf="tcp port 80 or host 10.0.0.1"))
 
 
 # --- what goes away, and what does not fit ---------------------------------------------------------------------------

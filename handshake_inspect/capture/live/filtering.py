@@ -73,8 +73,9 @@ def program_for(interfaces: Sequence[Interface], bpf: str | None, *, is_any: boo
     if not is_any and len(interfaces) > 1:
         program = switch(INTERFACE_INDEX, [(one.index, 0) for one in interfaces], REFUSE, program)
     if len(program) > MOST_INSTRUCTIONS:
-        most = f"{len(program)} instructions; the kernel takes {MOST_INSTRUCTIONS}"
-        raise CaptureError(f"the filter {bpf!r} is too long: {most}")
+        names = ",".join(one.name for one in interfaces)
+        most = f"{len(program)} instructions, where the kernel takes {MOST_INSTRUCTIONS}"
+        raise CaptureError(f"{names}: the filter is too long: it comes to {most}; ask for less, or for ranges of ports")
     return program
 
 
