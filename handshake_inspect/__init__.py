@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Teardown,
         TimeWait,
     )
+    from handshake_inspect.connections.leaving import LetGo
     from handshake_inspect.connections.ledger import Owed, TimeWaitLedger
     from handshake_inspect.connections.owing import HostOwes
     from handshake_inspect.connections.port_use import PortRange, PortUse
@@ -50,6 +51,7 @@ __all__ = [
     "HostOwes",
     "IcmpError",
     "Inspection",
+    "LetGo",
     "Owed",
     "Pair",
     "PortRange",
@@ -73,7 +75,11 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         from importlib import import_module
 
-        for module in ("inspection", "connections.connection", "capture.records", "exchanges", "connections.ledger"):
+        modules = (
+            "inspection", "connections.connection", "connections.leaving", "connections.ledger", "capture.records",
+            "exchanges",
+        )  # fmt: skip
+        for module in modules:
             found = getattr(import_module(f"{__name__}.{module}"), name, None)
             if found is not None:
                 return found

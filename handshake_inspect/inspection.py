@@ -17,7 +17,7 @@ from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source, sourc
 from handshake_inspect.capture.merge import Feed, Merge
 from handshake_inspect.capture.order import INTERFACES_NS, Disorder
 from handshake_inspect.capture.records import CaptureError, Damage, Records
-from handshake_inspect.connections.analysis import Analysis, Decided, FoldedError, Seen
+from handshake_inspect.connections.analysis import Ahead, Analysis, FoldedError, Seen
 from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.going import Going
@@ -29,9 +29,6 @@ from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import profile_of
-
-#: How many streams are made ready for `steps` at once, if they have no more segments than that.
-AHEAD, AHEAD_SEGMENTS = 100, 20_000
 
 
 @dataclass
@@ -167,8 +164,7 @@ class Inspector:
         self._decoders: dict[int, Decoder] = {}
         self._link_types: dict[int, set[int]] = {}
         self._datagrams = Datagrams()
-        #: Conversations that are ready for `steps`.
-        self._ahead: tuple[Connections, set[int], Decided] | None = None
+        self._ahead = Ahead(self.analysis)
 
     def begin_capture(self, name: str, format_: str, source: Input | None = None) -> int:
         """Begin another file or interface. Returns its number. `source`: what it can be read from again."""
@@ -301,25 +297,13 @@ class Inspector:
         row = int(connections.rows_of(np.array([stream]))[0])
         conversation = int(table["conversation"][row])
         place = row - int(np.searchsorted(table["conversation"], conversation))
-        decided = self._decided(connections, stream, conversation)
+        decided = self._ahead.of(connections, stream)
         first = int(np.searchsorted(decided.part.conversation, conversation))
         try:
             return decided.steps(first + place, connections.captures, self.names)
         except FoldedError:
-            again = self._read_again(conversation)
-            return again.analysis.described(np.zeros(1, np.int64)).steps(place, connections.captures, self.names)
-
-    def _decided(self, connections: Connections, stream: int, conversation: int) -> Decided:
-        """Decide a conversation, and those of the next streams with it: whoever asks for one often asks for all."""
-        if self._ahead is None or self._ahead[0] is not connections or conversation not in self._ahead[1]:
-            place = int(np.searchsorted(connections.streams, stream))
-            rows = connections.rows_of(connections.streams[place : place + AHEAD])
-            table = connections.verdicts.table
-            kept = np.cumsum(table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]) <= AHEAD_SEGMENTS
-            kept[0] = True
-            conversations = np.unique(table["conversation"][rows[kept]]).astype(np.int64)
-            self._ahead = connections, set(conversations.tolist()), self.analysis.described(conversations)
-        return self._ahead[2]
+            again = self._read_again(conversation).analysis
+            return again.described(np.zeros(1, np.int64)).steps(place, connections.captures, self.names)
 
     def conversations_of(self, segments: SegmentTable | IcmpErrorTable) -> NDArray[np.int64]:
         """Return the numbers of the conversations that these segments belong to, or are quoted of, each once."""

@@ -28,6 +28,9 @@ from handshake_inspect.tcp.time_wait import Profile
 
 Rows = NDArray[np.int64]
 
+#: How many connections are made ready to be described at once, if they have no more segments than that.
+AHEAD, AHEAD_SEGMENTS = 100, 20_000
+
 #: A connection, and one of its segments or an ICMP error about it.
 Seen = tuple[Connection, Step | IcmpError]
 
@@ -171,6 +174,37 @@ class Decided:
             frame_name,
             chosen,
         )
+
+
+class Ahead:
+    """Makes connections ready to be described, some at once: whoever asks for one often asks for those behind it.
+
+    For a hundred connections together the engine takes hardly longer than for one.
+    """
+
+    def __init__(self, analysis: Analysis) -> None:
+        self._analysis = analysis
+        self._connections: Connections | None = None
+        self._ready: set[int] = set()
+        self._decided: Decided | None = None
+
+    def of(self, connections: Connections, stream: int) -> Decided:
+        """Return what was decided of the conversation of this stream, among others."""
+        conversation = connections.verdicts.table["conversation"][connections.rows_of(np.array([stream]))[0]]
+        if self._decided is None or self._connections is not connections or conversation not in self._ready:
+            conversations = self._next(connections, stream)
+            self._connections, self._ready = connections, set(conversations.tolist())
+            self._decided = self._analysis.described(conversations)
+        return self._decided
+
+    def _next(self, connections: Connections, stream: int) -> Rows:
+        """Return the conversations of this stream and of those behind it."""
+        place = int(np.searchsorted(connections.streams, stream))
+        rows = connections.rows_of(connections.streams[place : place + AHEAD])
+        table = connections.verdicts.table
+        few = np.cumsum(table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]) <= AHEAD_SEGMENTS
+        few[0] = True
+        return np.unique(table["conversation"][rows[few]]).astype(np.int64)
 
 
 def _frames(table: SegmentTable | IcmpErrorTable | StoredRows | QuoteTable) -> Rows:

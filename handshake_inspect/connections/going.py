@@ -99,11 +99,12 @@ class Going(Analysis):
         """Let go and fold what may be; call it when a block was described. It costs nothing most of the time."""
         self._attendance.advance(now_ns)
         self.gathering.fold_long()
+        if sum(map(len, self._touched)) >= self.leaving.round_rows:
+            self._number_touched()
         rows = len(self.gathering)
         if self._rows_since_round < max(self.leaving.round_rows, rows // self.leaving.round_share):
             return
         self._rows_since_round = 0
-        self._number_touched()
         if self._attendance.held > self.leaving.keep or rows > ROWS_OF_ONE * self.leaving.keep:
             self._round()
         if len(self.names.options) > self._many_options:
@@ -113,8 +114,10 @@ class Going(Analysis):
 
     def _round(self) -> None:
         """Look at the conversations that are worth it, and let go what may leave."""
-        attendance = self._attendance
-        due = attendance.due(self.leaving.least_quiet_ns, attendance.held - self.leaving.keep)
+        self._number_touched()
+        attendance, leaving = self._attendance, self.leaving
+        most_rows = max(leaving.look_rows, len(self.gathering) // (2 * leaving.round_share))
+        due, more = attendance.due(leaving.least_quiet_ns, attendance.held - leaving.keep, most_rows)
         parts = [self._look(*one) for one in self.gathering.looks(due)]
         looks = Looks.concatenate(part.looks for part in parts)
         attendance.looked(looks)
@@ -136,6 +139,8 @@ class Going(Analysis):
         attendance.left(looks.take(leaves))
         self._streams.forget(np.concatenate(frames))
         self._discard(np.concatenate(places), np.concatenate(gone), shown, QuoteTable.concatenate(errors))
+        if more:
+            self._rows_since_round = len(self.gathering)  # go on with the next block
 
     def _look(self, places: Rows, rows: StoredRows, stored: StoredRows) -> _Part:
         decided = self.decide(stored)

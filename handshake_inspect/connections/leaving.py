@@ -60,6 +60,8 @@ class Leaving:
     #: Rows that must have come since the last round, at the least; and those kept, divided by this.
     round_rows: int = 20_000
     round_share: int = 8
+    #: Rows that a round looks at, so that the capture need not wait long; and those kept, divided by twice that share.
+    look_rows: int = 1 << 17
 
     @property
     def least_quiet_ns(self) -> int:
@@ -140,13 +142,19 @@ class Attendance:
         self._look_ns[numbers] = 0
         self._fresh[numbers] += rows
 
-    def due(self, quiet_ns: int, most: int) -> Rows:
-        """Return the conversations that are worth a look: the quietest, `most` of them, and those that grew much."""
+    def due(self, quiet_ns: int, most: int, rows: int) -> tuple[Rows, bool]:
+        """Return the conversations that are worth a look: the quietest, `most` of them, and those that grew much.
+
+        They have about so many rows. Says also whether others are left for another time.
+        """
         there = self._connections > 0
         quiet = np.flatnonzero(there & (self.now_ns - self._heard_ns >= quiet_ns) & (self._look_ns <= self.now_ns))
         if len(quiet) > most:
             quiet = quiet[np.argpartition(self._heard_ns[quiet], max(most, 1) - 1)[: max(most, 0)]]
-        return np.union1d(quiet, np.flatnonzero(there & (self._fresh > self._known + GROWN_ROWS)))
+        grew = np.flatnonzero(there & (self._fresh > self._known + GROWN_ROWS))
+        due = np.concatenate([quiet, np.setdiff1d(grew, quiet)])
+        first = np.searchsorted(np.cumsum(self._known[due] + self._fresh[due]), rows) + 1
+        return np.sort(due[:first]), bool(first < len(due))
 
     def heard(self, looks: Looks) -> Rows:
         """Return when the conversation of each connection was heard last. Shape (m,)."""

@@ -79,11 +79,11 @@ def kinds(found: Inspection) -> tuple[Counter[str], Counter[str]]:
     return handshakes, teardowns
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_what_leaves_changes_nothing_of_what_stays(seed: int) -> None:
     rng = random.Random(f"leaving {seed}")
     leaving = Inspector(leaving=replace(AT_ONCE, keep=rng.choice((0, 50))))
-    table = crowd(rng, 300, leaving)
+    table = crowd(rng, 200, leaving)
     plain = Inspector(names=leaving.names, fold=False)
     whole = fed(plain, table, len(table)).result()
     left = fed(leaving, table, rng.choice((7, 100, 1000))).result()
@@ -104,7 +104,7 @@ def test_an_update_says_what_a_look_at_everything_says(seed: int) -> None:
     live = Inspector(leaving=AT_ONCE)
     plain = Inspector(fold=False, names=live.names)
     going(live).gathering = Gathering(fold=False, fold_rows=1, long_rows=4)
-    table = crowd(rng, 12, live)
+    table = crowd(rng, 9, live)
     captures = [one.begin_capture("live", "live") for one in (live, plain)]
     for a in range(0, len(table), rows := rng.choice((5, 40))):
         part = table.take(slice(a, a + rows))
@@ -129,10 +129,11 @@ def going(inspector: Inspector) -> Going:
 def test_a_stream_keeps_its_number_and_it_is_that_of_the_whole() -> None:
     inspector = Inspector(leaving=Leaving(keep=0, round_rows=500))
     capture, segments, seen = inspector.begin_capture("live", "live"), [], dict[Frame, int]()
-    for block in blocks(90, 10, "loopback"):
+    for tick, block in enumerate(blocks(90, 10, "loopback")):
         decoded = inspector.add_records(block, capture)
         segments.append(decoded.segments)
-        for connection, _ in inspector.update(decoded.segments, decoded.icmp_errors)[:5]:
+        told = inspector.update(decoded.segments, decoded.icmp_errors) if tick % 9 == 0 else ()
+        for connection, _ in told:
             assert seen.setdefault(connection.first_frame, connection.stream) == connection.stream
         inspector.go_on()
     plain = Inspector(names=inspector.names)
@@ -148,24 +149,25 @@ def test_a_stream_keeps_its_number_and_it_is_that_of_the_whole() -> None:
 
 @pytest.mark.parametrize("kind", ["loopback", "wide", "flood"])
 def test_memory_stays_flat(kind: str) -> None:
-    """60,000 connections in ten minutes: what is held is what came within a TIME-WAIT and a round."""
+    """60,000 connections in four minutes: what is held is what came within a TIME-WAIT and a round."""
     inspector = Inspector(leaving=Leaving(keep=1000, round_rows=5000))
     capture, rows, conversations, begun = inspector.begin_capture("live", "live"), [], [], 0
     began = time.process_time()
-    for block in blocks(600, 100, kind):
+    for block in blocks(240, 250, kind):
         segments = inspector.add_records(block, capture).segments
         inspector.go_on()
         begun += int((segments["flags"] == 2).sum())
         rows.append(len(inspector.analysis.gathering))
         conversations.append(len(inspector.analysis.gathering.conversations))
     spent = time.process_time() - began
-    most, each = 100 * 65, 1 if kind == "flood" else 10
+    most, each = 250 * 65, 1 if kind == "flood" else 10
     assert max(rows) <= 1.3 * most * each + 5000
     assert max(conversations) <= 1.3 * most + 5000 // each if kind != "loopback" else len(PORTS)
     found = inspector.result()
     assert found.let_go.connections + len(found.connections) == begun
-    assert found.let_go.handshakes == {"unanswered" if kind == "flood" else "three-way": found.let_go.connections}
-    assert spent < 60, "a tenth of a processor for 1,000 segments a second is far too much"
+    assert {opening for opening, _ in found.let_go.kinds} == {"unanswered" if kind == "flood" else "three-way"}
+    assert found.let_go.kinds.total() == found.let_go.connections
+    assert spent < 60, "a quarter of a processor for 2,500 segments a second is far too much"
 
 
 CLOSE = """
