@@ -20,7 +20,7 @@ from handshake_inspect.cli.options import (
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
 @selection_options
 @click.option("--sort", metavar="FIELD", help="Order by a field of the JSON; -FIELD puts the largest first.")
-@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N connections.")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N connections, or TIME-WAITs.")
 @click.option("--udp", is_flag=True, help="List UDP exchanges too.")
 @click.option("--steps", is_flag=True, help="With json and ndjson: every segment, with states and arithmetic.")
 @click.option("--time-wait", "time_wait", is_flag=True, help="List who owes TIME-WAIT instead, and what it comes to.")

@@ -110,18 +110,24 @@ def find_time_waits(verdicts: Verdicts, profile: Profile) -> TimeWaits:
         [how_cut, EXPIRED, REUSED, REUSED_EARLY, FORGOTTEN],
         NOT_CAPTURED,
     )  # fmt: skip
-    # TIME-WAIT answers no SYN with an RST: the RST, the last segment, shows that there was none (§3.10.7.1).
-    shows = {
-        name: np.select(
+    shown = _shown(table, waits, following, cut, outcome)
+    return TimeWaits(waits, profile, counts, end_ns, outcome, *shown, found, next_users)
+
+
+def _shown(table: VerdictTable, waits: WaitTable, following: Rows, cut: Mask, outcome: Rows) -> tuple[Rows, Rows, Rows]:
+    """Return time, capture and frame of the segment that ended each TIME-WAIT, or shows that it was over.
+
+    TIME-WAIT answers no SYN with an RST (§3.10.7.1): that RST, the last segment, shows that it was forgotten.
+    """
+
+    def of(name: str) -> Rows:
+        return np.select(
             [cut, outcome == NOT_CAPTURED, outcome == FORGOTTEN],
             [waits[f"cut_{name}"].astype(np.int64), NONE, table[f"last_{name}"][following].astype(np.int64)],
             table[f"first_{name}"][following].astype(np.int64),
         )
-        for name in ("ns", "capture", "frame")
-    }
-    return TimeWaits(
-        waits, profile, counts, end_ns, outcome, shows["ns"], shows["capture"], shows["frame"], found, next_users
-    )
+
+    return of("ns"), of("capture"), of("frame")
 
 
 def _counting(verdicts: Verdicts, profile: Profile) -> Mask:
