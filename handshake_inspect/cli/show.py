@@ -72,10 +72,6 @@ def command(
 
     named = files_named(files)
     refuse_overwriting(named.files, target)
-    if log is not None and format_ != "text":
-        raise click.UsageError(
-            f"--strace draws socket calls into the ladder: it goes with --format text, not {format_}"
-        )
     trace = read_log(log) if log is not None else None
     if dissect is not None and len(named.files) > 1:
         raise CaptureError(f"--dissect {dissect}: {len(named.files)} files have such a frame; name one of them")
@@ -97,7 +93,7 @@ def command(
             save(paths, connection.capture, [*steps, *connection.icmp_errors], target)
         look = {"numbers": numbers, "clock": clock, "payload_octets": payload_octets, "show_all": show_all}
         found, said = beside(trace, reading.inspection.connections) if trace is not None else (None, [])
-        calls = found.calls_of(connection) if found is not None else []
+        calls = found.calls_of(connection) if found is not None else None
         print_connection(reading, connection, steps, format_, paths, look, calls)
         for line in said:
             remark(line)
@@ -145,19 +141,19 @@ def print_connection(
     format_: str,
     paths: Mapping[str, str],
     look: dict[str, object],
-    calls: Sequence[SocketCall],
+    calls: Sequence[SocketCall] | None,
 ) -> None:
     """Print the connection as a ladder or as JSON."""
     from handshake_inspect.cli.drawing import Look, draw, names_of_ends
     from handshake_inspect.cli.output import write, write_lines
-    from handshake_inspect.views.export import ndjson
+    from handshake_inspect.views.export import shown
 
     if format_ == "json":
-        write(ndjson([connection], lambda _: steps))
+        write([shown(connection, steps, calls)])
     else:
         names = names_of_ends(reading.inspection, connection)
         view = Look(**look)  # type: ignore[arg-type]
-        write_lines(draw(connection, steps, view, paths=paths, names=names, calls=calls))
+        write_lines(draw(connection, steps, view, paths=paths, names=names, calls=calls or ()))
 
 
 def print_dissection(paths: Mapping[str, str], number: int) -> int:

@@ -7,6 +7,7 @@ contract, and `FIELDS`, the list of all of its names. More may be added; none ch
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from handshake_inspect.capture.about import About, InterfaceAbout
@@ -30,13 +31,16 @@ from handshake_inspect.connections.connection import (
 )
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import CaptureSummary
+from handshake_inspect.views.ladder_calls import SocketCall
 
 Json = dict[str, Any]
 SCHEMA = 1
 
 
-def connection_object(connection: Connection, *, steps: tuple[Step, ...] | None = None) -> Json:
-    """Return the contract's object of one connection; with `steps` as its last field if they are given."""
+def connection_object(
+    connection: Connection, *, steps: tuple[Step, ...] | None = None, calls: Sequence[SocketCall] | None = None
+) -> Json:
+    """Return the contract's object of one connection; with `steps` and socket `calls` behind it if they are given."""
     found: Json = {
         "stream": connection.stream,
         "capture": connection.capture,
@@ -70,7 +74,21 @@ def connection_object(connection: Connection, *, steps: tuple[Step, ...] | None 
     }
     if steps is not None:
         found["steps"] = [step_object(step) for step in steps]
+    if calls is not None:
+        found["calls"] = [call_object(call) for call in calls]
     return found
+
+
+def call_object(call: SocketCall) -> Json:
+    """Return the contract's object of one socket call: those of the left lane are the originator's."""
+    return {
+        "by": "originator" if call.end == "client" else "responder",
+        "name": call.name,
+        "text": call.text,
+        "result": call.result or None,
+        "entered_ns": call.entered_ns,
+        "returned_ns": call.returned_ns,
+    }
 
 
 def step_object(step: Step) -> Json:

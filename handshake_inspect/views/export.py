@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +30,7 @@ from handshake_inspect.views.contract import (
     exchange_object,
 )
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.ladder_calls import SocketCall
 
 #: Gives the steps of a connection, for `--steps`.
 StepsOf = Callable[[Connection], tuple[Step, ...]]
@@ -41,6 +42,11 @@ def ndjson(connections: Iterable[Connection], steps_of: StepsOf | None = None) -
     """Yield one JSON object per connection, each a line."""
     for connection in connections:
         yield _connection_line(connection, steps_of) + "\n"
+
+
+def shown(connection: Connection, steps: tuple[Step, ...], calls: Sequence[SocketCall] | None) -> str:
+    """Return the line of one connection, with all of its segments, and with its socket calls if a log told them."""
+    return _ENCODE(connection_object(connection, steps=steps, calls=calls)) + "\n"
 
 
 def ndjson_exchanges(exchanges: Iterable[Exchange]) -> Iterator[str]:

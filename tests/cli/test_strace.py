@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,19 @@ def test_the_calls_of_both_programs_stand_in_the_lanes() -> None:
     ]  # fmt: skip
     places = [next(at for at, line in enumerate(lines) if text in line) for text in told]
     assert places == sorted(places)
+
+
+def test_the_calls_stand_in_the_json() -> None:
+    done = run("show", str(ECHO), "--strace", LOG[ECHO], "--format", "json")
+    found = json.loads(done.stdout)
+    calls = [call for call in found["calls"] if call["name"] in ("connect", "accept")]
+    assert [(call["by"], call["text"]) for call in sorted(calls, key=lambda call: call["by"])] == [
+        ("originator", "connect(127.0.0.1:8000)"),
+        ("responder", "accept()"),
+    ]
+    assert all(call["entered_ns"] < call["returned_ns"] for call in calls)
+    assert calls[-1]["result"] in ("0", f"127.0.0.1:{found['originator']['port']}")
+    assert "calls" not in json.loads(run("show", str(ECHO), "--format", "json").stdout)
 
 
 def test_calls_of_other_connections_are_not_mentioned() -> None:

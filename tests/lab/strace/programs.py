@@ -116,6 +116,54 @@ os.wait()
     connections=2,
 )
 
+#: All threads have one table of descriptors: what one accepts another reads, and a number is used again.
+THREADS = Program(
+    "A server with a thread for each of two connections, and a client that is another thread of the same process.",
+    """
+import _socket, _thread
+listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+listener.bind(("127.0.0.1", 8000))
+listener.listen(5)
+ended, done = _thread.allocate_lock(), _thread.allocate_lock()
+done.acquire()
+def connect():
+    for _ in range(2):
+        client = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+        client.connect(("127.0.0.1", 8000))
+        client.send(b"BITH")
+        client.recv(1024)
+        client.recv(1024)
+        client.close()
+    done.release()
+def serve(number):
+    server = _socket.socket(fileno=number)
+    server.send(server.recv(1024))
+    server.close()
+    ended.release()
+_thread.start_new_thread(connect, ())
+for _ in range(2):
+    ended.acquire()
+    _thread.start_new_thread(serve, (listener._accept()[0],))
+done.acquire()
+""",
+    client=(
+        "connect(127.0.0.1:8000) = 0",
+        "send(b'BITH') = 4",
+        "recv(1024) = b'BITH'",
+        "recv(1024) = b''",
+        "close() = 0",
+    ),
+    server=(
+        "bind(127.0.0.1:8000) = 0",
+        "listen(5) = 0",
+        "accept() = {client}",
+        "recv(1024) = b'BITH'",
+        "send(b'BITH') = 4",
+        "close() = 0",
+    ),
+    connections=2,
+)
+
 UNBLOCKED = Program(
     "A client whose socket does not block; a server whose accept() a signal interrupts, and whose end closes for it.",
     """
@@ -167,7 +215,7 @@ os._exit(3)
     ),
 )
 
-PROGRAMS = {"echo": ECHO, "forking": FORKING, "unblocked": UNBLOCKED}
+PROGRAMS = {"echo": ECHO, "forking": FORKING, "threads": THREADS, "unblocked": UNBLOCKED}
 #: What strace may be asked to write, from the least that is of use.
 FLAGS = {
     "plain": ("-ttt",),

@@ -1,12 +1,13 @@
 """Record the logs and captures of `traced/`, and their page: `python -m tests.lab.strace.record`, with strace there.
 
 Each pair is of one run of a program of `programs`, in a private world: the capture opened before the program, strace
-around it.
+around it. Names of programs record only those.
 """
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 from handshake_inspect.lab.page import table
@@ -37,7 +38,7 @@ def pages_lines() -> list[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    for program in PROGRAMS:
+    for program in sys.argv[1:] or PROGRAMS:
         for flags in FLAGS:
             print(*record(program, flags, FOLDER))
     lines = [dict(zip(HEADING, line, strict=True)) for line in pages_lines()]
