@@ -11,8 +11,9 @@ from handshake_inspect.connections.connection import Connection
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.lab.strace.beside import Attribution, attribute
 from handshake_inspect.lab.strace.log import SocketLog
+from handshake_inspect.lab.strace.spelling import spelled
 from handshake_inspect.views.ladder import LadderOptions
-from handshake_inspect.views.words import counted, moment
+from handshake_inspect.views.words import counted, listed, moment
 
 
 def print_traced(
@@ -28,8 +29,16 @@ def print_traced(
     found, said = beside(log, inspection.connections)
     seen = Seen(title, "lo of a private network", inspection, frames, dropped, found.calls_of)
     print_ladders(seen, options)
-    for line in said:
+    for line in [*unreachable(found), *said]:
         remark(line)
+
+
+def unreachable(found: Attribution) -> Iterator[str]:
+    """Yield a line if a command wanted to connect to somebody outside its private network."""
+    openers = [socket.opener for socket in found.strangers]
+    outside = {spelled(call).text for call in openers if call is not None and call.error == "ENETUNREACH"}
+    if outside:
+        yield f"{listed(sorted(outside))}: ENETUNREACH: nobody is in this private network but its own loopback"
 
 
 def beside(log: SocketLog, connections: Sequence[Connection]) -> tuple[Attribution, list[str]]:

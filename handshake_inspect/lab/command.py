@@ -99,7 +99,7 @@ class Signals:
         #: When the command was asked to end, if it was.
         self.asked_to_end_s: float | None = None
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._take)  # not SIG_IGN, which the command would inherit
+            signal.signal(number, self.take)  # not SIG_IGN, which the command would inherit
 
     def are_for(self, process: subprocess.Popen[bytes]) -> None:
         """Hand on from now on, and what has come before there was a process."""
@@ -107,7 +107,8 @@ class Signals:
         for number in self._waiting:
             self._hand_on(number)
 
-    def _take(self, number: int, _frame: FrameType | None) -> None:
+    def take(self, number: int, _frame: FrameType | None = None) -> None:
+        """Act on a signal."""
         if number == signal.SIGINT:
             self._interrupted_s = time.monotonic()
         elif number == signal.SIGTERM or time.monotonic() > self._interrupted_s + PATIENCE_S:
@@ -196,6 +197,10 @@ class Running:
         killed_by = signal.Signals(-code).name if code < 0 else ""
         log = read_log(str(self._log_path), name="strace") if self._log_path is not None else None
         return Ended(code if code >= 0 else 128 - code, killed_by, tuple(left), log)
+
+    def stop(self) -> None:
+        """Ask the command to end: `blocks` go on until it has, LEAVING_LIMIT_S at most."""
+        self._signals.take(signal.SIGTERM)
 
     def end(self) -> None:
         """End the command and all that it left, where the watching has ended before it."""

@@ -105,6 +105,27 @@ def test_the_exit_status_is_told_as_shells_tell_it(script: str, exit_status: int
     assert (told.exit_status, told.killed_by, told.frames) == (exit_status, killed_by, 0)
 
 
+def test_its_input_is_the_terminals_or_what_is_piped() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.lab.watching", "cat"], input=b"piped\n", capture_output=True, check=True
+    )
+    assert b"piped\n" in done.stdout
+
+
+def test_an_interactive_shell_has_the_terminal_to_itself() -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "tests.lab.watching", "sh", "-i"])
+    read_until(terminal, b"watching")
+    os.write(terminal, b"sleep 600\n")
+    time.sleep(0.2)
+    os.write(terminal, b"\x03")
+    os.write(terminal, b"exit 4\n")
+    assert b"status 4, killed by nobody" in read_until(terminal, b"nobody")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 4
+    os.close(terminal)
+
+
 def test_what_a_command_leaves_behind_is_named_and_ended() -> None:
     told = shell("sleep 600 & (trap '' TERM; sleep 601; true) & exit 3")
     assert told.exit_status == 3
@@ -136,6 +157,15 @@ def test_what_cannot_be_run_is_told_in_one_line(name: str, said: str, status: in
     assert str(raised.value) == said.format(folder=tmp_path)
     assert raised.value.exit_status == status
     assert isinstance(raised.value, CommandNotFoundError) == (status == 127)
+
+
+def watch_until_stopped(running: Running) -> str:
+    running.stop()
+    return watch(running).killed_by
+
+
+def test_whoever_has_seen_enough_stops_the_command() -> None:
+    assert run_command(["sleep", "600"], watch_until_stopped) == "SIGTERM"
 
 
 def stumble(running: Running) -> None:

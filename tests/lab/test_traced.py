@@ -88,6 +88,16 @@ def test_the_exit_status_is_the_commands_and_what_it_leaves_behind_is_not_strace
     assert (status, [name.split()[0] for name in left]) == (3, ["sleep"])
 
 
+def test_who_is_outside_is_said_to_be_out_of_reach(capfd: pytest.CaptureFixture[str]) -> None:
+    script = "import _socket; _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM).connect_ex(('192.0.2.1', 80))"
+    run_command([*PYTHON, "-c", script], printed, traced=True)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith(
+        "connect(192.0.2.1:80): ENETUNREACH: nobody is in this private network but its own loopback\n"
+    )
+
+
 def printed(running: Running) -> None:
     inspection = inspected(running)
     assert running.ended is not None
