@@ -7,5 +7,8 @@ kernel itself says of both ends), `session` (capture, performance and kernel tog
 against what was promised), `record` and `page` (sessions saved as captures), `replay` (recorded sessions that are
 shipped with the package), `trials` (many scenarios at once).
 
+Other programs: `command` (any command in a private world, watched; `processes` are what it starts), and `strace` (the
+socket calls of any program).
+
 The programs by hand are in `by_hand`.
 """

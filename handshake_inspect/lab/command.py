@@ -53,7 +53,10 @@ LEAVING_LIMIT_S = 1.0
 KEPT_FRAMES, KEPT_OCTETS = 100_000, 4096
 #: What strace is asked for: calls on sockets, and what copies, inherits and closes their descriptors. Not every
 #: processor has those with a "?".
-TRACED = "network,close,read,write,readv,writev,sendfile,dup,?dup2,dup3,fcntl,clone,?clone3,?fork,?vfork,exit_group"
+TRACED = (
+    "network,close,read,write,readv,writev,sendfile,dup,?dup2,dup3,fcntl,"
+    "clone,?clone3,?fork,?vfork,execve,exit_group"
+)  # fmt: skip
 #: -D makes strace the command's child instead of its parent; -I4: Ctrl-C and Ctrl-Z are not meant for it.
 STRACE = ("strace", "-D", "-I4", "-f", "-ttt", "-T", "-yy", "-e", f"trace={TRACED}")
 #: Lowest port that may be bound without privilege (ip-sysctl.rst).

@@ -5,6 +5,7 @@ In: calls as the lab records them, and what was captured. Out: `CallMark`s, by t
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed]) -> list[Call
     )
     marks: list[CallMark] = []
     for call in calls:
-        between = sum(call.entered_ns < at < call.returned_ns for at in times)
+        between = bisect_left(times, call.returned_ns) > bisect_right(times, call.entered_ns)
         if between:
             marks.append(CallMark(call.entered_ns, call.end, f"{call.text} ▸", name=call.name, returns=False))
         returned = f" = {call.result}" if call.result else ""

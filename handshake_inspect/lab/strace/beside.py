@@ -13,7 +13,8 @@ in the order in which they began, as its queue does.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -89,6 +90,8 @@ class _Among:
         self._by_ends: dict[frozenset[str], list[Connection]] = defaultdict(list)
         self._by_end: dict[str, list[Connection]] = defaultdict(list)
         self._by_port: dict[str, list[Connection]] = defaultdict(list)
+        #: By port those that nobody may have accepted yet.
+        self._queues: dict[str, deque[Connection]] = {}
         #: Numbers of those of which a client, or a server, is known.
         self._taken: dict[End, set[int]] = {"client": set(), "server": set()}
         for one in self.all:
@@ -119,22 +122,27 @@ class _Among:
         opener = socket.opener
         if opener is None:
             return None
-        taken = self._taken["client"]
-        free = [one for one in self._by_end.get(socket.peer, []) if one.stream not in taken]
-        free = [one for one in free if may_have_begun(opener, one) and str(one.originator) != socket.peer]
-        during = [one for one in free if one.first_ns <= opener.returned_ns]
-        found.guesses += len(during) > 1
+        some = self._by_end.get(socket.peer, [])
+        begin = bisect_left(some, opener.entered_ns, key=began)
         # With TCP_FASTOPEN_CONNECT the SYN waits for the first octets.
         until_ns = max(call.returned_ns for call in socket.calls)
-        return next((one for one in during or free if one.first_ns <= until_ns), None)
+        free = [
+            one
+            for one in some[begin : bisect_right(some, until_ns, key=began)]
+            if one.stream not in self._taken["client"] and str(one.originator) != socket.peer
+        ]
+        found.guesses += sum(one.first_ns <= opener.returned_ns for one in free) > 1
+        return next(iter(free), None)
 
     def accepted(self, socket: TracedSocket) -> Connection | None:
         """Return the connection that a server accepted that did not ask whose."""
         call, local = socket.accepted_by, socket.local or (socket.listener.local if socket.listener else "")
         if call is None:
             return None
-        some = [one for one in self._by_port.get(port_of(local), []) if one.stream not in self._taken["server"]]
-        return next((one for one in some if one.handshake.complete and one.first_ns <= call.returned_ns), None)
+        queue = self._queues.setdefault(port_of(local), deque(self._by_port.get(port_of(local), [])))
+        while queue and (queue[0].stream in self._taken["server"] or not queue[0].handshake.complete):
+            queue.popleft()
+        return queue[0] if queue and queue[0].first_ns <= call.returned_ns else None
 
     def give(self, socket: TracedSocket, connection: Connection | None, found: Attribution) -> None:
         """Note whose a socket is."""
@@ -148,6 +156,11 @@ class _Among:
         elif socket.accepted_by is not None:
             socket.local, socket.peer = responder, originator
         self._taken[end_of(socket, connection)].add(connection.stream)
+
+
+def began(connection: Connection) -> int:
+    """Return when the first segment of a connection was captured."""
+    return connection.first_ns
 
 
 def may_have_begun(opener: SystemCall, connection: Connection) -> bool:

@@ -24,9 +24,15 @@ class Table(Generic[S]):
     closed: dict[int, S] = field(default_factory=dict)
     #: What was probably inherited.
     inherited: dict[int, S] = field(default_factory=dict)
+    #: Those that execve() closes (O_CLOEXEC).
+    brief: set[int] = field(default_factory=set)
     threads: set[int] = field(default_factory=set)
     #: Do its threads only seem to share it?
     is_guess: bool = False
+
+    def copy(self) -> Table[S]:
+        """Return the table of a child that was forked now."""
+        return Table(dict(self.open), inherited=dict(self.inherited), brief=set(self.brief))
 
 
 class Descriptors(Generic[S]):
@@ -40,7 +46,7 @@ class Descriptors(Generic[S]):
     def born(self, child: int, parent: int, *, shares: bool) -> None:
         """Note that a process or thread was made, now."""
         table = self.table(parent)
-        self._tables[child] = table if shares else Table(dict(table.open), inherited=dict(table.inherited))
+        self._tables[child] = table if shares else table.copy()
         self._tables[child].threads.add(child)
 
     def table(self, pid: int) -> Table[S]:
@@ -69,6 +75,21 @@ class Descriptors(Generic[S]):
     def put(self, pid: int, number: int, socket: S) -> None:
         """Note that a descriptor is a socket."""
         self.table(pid).open[number] = socket
+
+    def mark(self, pid: int, number: int, *, is_brief: bool) -> None:
+        """Note whether execve() closes a descriptor."""
+        brief = self.table(pid).brief
+        (brief.add if is_brief else brief.discard)(number)
+
+    def executed(self, pid: int) -> None:
+        """Note that a process executed another program: it has a table of its own, without what execve() closes."""
+        table = self.table(pid)
+        table.threads.discard(pid)
+        self._tables[pid] = own = table.copy()
+        own.threads.add(pid)
+        for number in own.brief:
+            own.open.pop(number, None)
+        own.brief.clear()
 
     def close(self, pid: int, number: int) -> None:
         """Note that a descriptor was closed."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 #: The process and the moment, then what happened; -i and -n put something in brackets between.
 LINE = re.compile(r"(?:\[pid +(\d+)\] +|(\d+) +)?(\d{9,11})\.(\d{6}|\d{9}) (?:\[[ \da-f]+\] )*(.*)")
@@ -120,6 +121,7 @@ class _Reader:
         self._before: SystemCall | None = None
         self._main = UNNAMED
         self._alive: set[int] = set()
+        self._ended: set[int] = set()
         self._children: set[int] = set()
 
     def take(self, number: int, line: str) -> None:
@@ -199,7 +201,7 @@ class _Reader:
         """Take over the second line of a call; False if there was no first one."""
         name, rest, *returned = resumed.groups()
         call = self._inside.pop(pid, None)
-        if call is None or call.name != name:
+        if call is None or name not in (call.name, "restart_syscall"):
             return False
         parted = not (call.arguments and rest) or call.arguments.endswith((",", "("))
         call.arguments = f"{call.arguments}{'' if parted else ','} {rest}".strip()
@@ -229,13 +231,15 @@ class _Reader:
             inside.returned_ns, inside.returned_at = time_ns, self._at
         self._alive.discard(pid)
         if has_ended:
+            self._ended.add(pid)
             self._found.exits.append(Exit(pid, time_ns, self._at, text))
 
     def _child_ended(self, child: int, parent: int) -> None:
         """Note that a parent was told of a child's end, and by the same signal of those that ended while it waited."""
-        ended = [one.pid for one in self._found.exits]
-        for pid in [child, *(ended[ended.index(child) :] if child in ended else [])]:
-            self._found.parents.setdefault(pid, parent)
+        self._found.parents.setdefault(child, parent)
+        if child in self._ended:
+            for one in takewhile(lambda one: one.pid != child, reversed(self._found.exits)):
+                self._found.parents.setdefault(one.pid, parent)
 
     def _outlived(self) -> None:
         """Note who did anything after the first process had ended, which the end of its threads comes before."""

@@ -111,6 +111,8 @@ class _Reading:
         """A call has returned: it may have made a socket, copied a descriptor, or told an address."""
         if call.error and call.error not in UNDER_WAY:
             return
+        if call.name == "execve" and call.number == 0:
+            self._held.executed(call.pid)
         if call.name == "socket":
             self._make(call)
             return
@@ -120,9 +122,7 @@ class _Reading:
         if call.name in ACCEPTING:
             self._accept(call, socket)
         elif call.name in COPYING:
-            copied = descriptor(call.result)
-            if copied is not None and (call.name != "fcntl" or "F_DUPFD" in call.arguments):
-                self._held.put(call.pid, copied.number, socket)
+            self._copy(call, socket)
         elif call.name == "getpeername":
             socket.peer = socket_address(call.arguments) or socket.peer
         elif call.name in ("bind", "getsockname"):
@@ -130,6 +130,15 @@ class _Reading:
             socket.local = told if told and not told.endswith(":0") else socket.local
         elif call.name == "listen":
             socket.is_listener = True
+
+    def _copy(self, call: SystemCall, socket: TracedSocket) -> None:
+        """A descriptor was copied; or fcntl() said whether execve() closes it."""
+        copied, original = descriptor(call.result), descriptor(call.arguments)
+        if call.name == "fcntl" and "F_SETFD" in call.arguments and original is not None:
+            self._held.mark(call.pid, original.number, is_brief="FD_CLOEXEC" in call.arguments)
+        elif copied is not None and (call.name != "fcntl" or "F_DUPFD" in call.arguments):
+            self._held.put(call.pid, copied.number, socket)
+            self._held.mark(call.pid, copied.number, is_brief="CLOEXEC" in call.arguments)
 
     def _end(self, event: Exit) -> None:
         """A thread has ended; with the last one of a process its sockets are closed."""
@@ -174,6 +183,7 @@ class _Reading:
         if told is not None:
             is_stream = any(kind.startswith("SOCK_STREAM") for kind in kinds)
             socket = self._new(told, call.pid)
+            self._held.mark(call.pid, told.number, is_brief="SOCK_CLOEXEC" in call.arguments)
             socket.is_foreign = family not in ("AF_INET", "AF_INET6") or not is_stream
 
     def _accept(self, call: SystemCall, listener: TracedSocket) -> None:
@@ -183,6 +193,7 @@ class _Reading:
             return
         listener.is_listener = True
         socket = self._new(told, call.pid)
+        self._held.mark(call.pid, told.number, is_brief="SOCK_CLOEXEC" in call.arguments)
         socket.listener, socket.accepted_by = listener, call
         socket.is_foreign = socket.is_foreign or listener.is_foreign
         socket.peer = socket.peer or socket_address(call.arguments)

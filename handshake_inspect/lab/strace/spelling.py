@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from handshake_inspect.lab.calls import SHOWN_OCTETS
-from handshake_inspect.lab.strace.arguments import STRING, buffers, octets, socket_address, split
+from handshake_inspect.lab.strace.arguments import STRING, buffers, descriptor, octets, socket_address, split
 from handshake_inspect.lab.strace.lines import SystemCall
 
 #: Calls whose first argument is a socket, and that have to do with what is on the wire.
@@ -24,6 +24,7 @@ SHOWN = SENDING | RECEIVING | ACCEPTING | OTHERS
 #: Those that wait for the other end.
 WAITING = RECEIVING | ACCEPTING | {"connect"}
 FAST_OPEN = "MSG_FASTOPEN"
+LINGER = re.compile(r"\{l_onoff=(\d+), l_linger=(\d+)\}")
 
 
 class Spelled(NamedTuple):
@@ -64,7 +65,8 @@ def argument(arguments: Sequence[str], place: int) -> str:
 
 def accepted(arguments: Sequence[str], result: str) -> str:
     """Return whom accept() accepted, where that is told."""
-    return socket_address(argument(arguments, 1)) or (result.partition("->")[2].partition("]>")[0] if result else "")
+    told = descriptor(result)
+    return socket_address(argument(arguments, 1)) or (told.peer if told is not None else "")
 
 
 def option(arguments: Sequence[str], *, with_value: bool) -> str:
@@ -74,9 +76,10 @@ def option(arguments: Sequence[str], *, with_value: bool) -> str:
 
 
 def value(text: str) -> str:
-    """Spell the value of an option: "[1]" as 1, "{l_onoff=1, l_linger=0}" as it is; SO_ERROR's "[ECONNREFUSED]"."""
-    inner = text.removeprefix("[").removesuffix("]")
-    return "0" if inner == "NULL" else inner
+    """Spell the value of an option: "[1]" and "[ECONNREFUSED]" without brackets, SO_LINGER in words."""
+    if linger := LINGER.fullmatch(text):
+        return f"on, {linger.group(2)} s" if linger.group(1) != "0" else "off"
+    return text.removeprefix("[").removesuffix("]")
 
 
 def sending(call: SystemCall, arguments: Sequence[str]) -> tuple[str, str]:

@@ -202,6 +202,25 @@ def test_a_copied_descriptor_is_the_same_socket_and_other_protocols_are_none() -
     assert found.strangers == []
 
 
+def test_another_program_has_no_socket_that_execve_closes() -> None:
+    one = connection(0, 40000, 120, 900)
+    kept = f"""
+        7 000100 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+        7 000110 connect(3, {address(8000)}, 16) = 0 <0.000020>
+        7 000200 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD) = 8
+        8 000210 execve("/bin/true", ["true"], 0x7f /* 9 vars */) = 0
+        8 000220 exit_group(0) = ?
+        8 000230 +++ exited with 0 +++
+        7 000300 close(3) = 0
+        """
+    assert [call.text for call in beside(kept, one).calls_of(one)][1:] == ["[pid 8] exit(0)", "[pid 7] close()"]
+    for closed in (
+        kept.replace("SOCK_STREAM", "SOCK_STREAM|SOCK_CLOEXEC"),
+        kept.replace("7 000200", "7 000150 fcntl(3, F_SETFD, FD_CLOEXEC) = 0\n7 000200"),
+    ):
+        assert [call.text for call in beside(closed, one).calls_of(one)][1:] == ["close()"]
+
+
 def test_fast_open_connects_by_sending() -> None:
     one = connection(0, 40000, 120, 900)
     found = beside(
