@@ -47,7 +47,7 @@ class Analysis:
     ) -> None:
         self.names = names
         self._only = only
-        self.gathering = gathering or Gathering(fold=fold)
+        self.gathering = Gathering(fold=fold) if gathering is None else gathering
         self.quotes = Quotes()
         #: Of the option lists that were looked at.
         self.fast_open = np.zeros(0, np.bool_)

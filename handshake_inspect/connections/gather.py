@@ -106,9 +106,14 @@ class Gathering:
         marked[numbers] = True
         return marked
 
-    def discard(self, rows: NDArray[np.int64], gone: NDArray[np.int64], evidence: Evidence) -> None:
-        """Let rows go, by their places, and conversations, by their numbers. `evidence`: what these rows showed."""
-        self._pool.discard(rows)
+    def discard(self, places: NDArray[np.int64], kept: StoredRows, gone: NDArray[np.int64], evidence: Evidence) -> None:
+        """Let rows go, by their places, and conversations, by their numbers; `kept` are rows without copies instead.
+
+        All rows of the conversations of `kept` go. `evidence` is what the rows showed that are gone.
+        """
+        if len(places):
+            self._pool.discard(places)
+        self._pool.append(kept.columns, len(kept))
         self._shown_before.add(evidence)
         self._fresh[gone] = 0
         self.conversations.forget(gone)

@@ -6,7 +6,7 @@ and `LetGo`, what was counted of those that left. `leaving` says who may leave.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ from handshake_inspect.tcp.time_wait import Profile
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+NOTHING = np.zeros(0, np.int64)
 #: Rows of long connections that are worth folding: those that are followed are looked at with every block.
 FOLLOWED_ROWS = 1 << 13
 #: Rows, for each connection that is to be kept, from which on it is worth counting the connections.
@@ -122,43 +123,40 @@ class Going(Analysis):
         looks = Looks.concatenate(part.looks for part in parts)
         attendance.looked(looks)
         leaves = who_leaves(looks, attendance.heard(looks), attendance.now_ns, attendance.held - self.leaving.keep)
+        gone = _Gone()
         # Nothing but ICMP errors is known of the others.
-        gone = [np.setdiff1d(due, looks["conversation"])]
-        places, frames = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        errors, shown = [QuoteTable.empty()], Evidence()
+        gone.conversations.append(np.setdiff1d(due, looks["conversation"]))
         at = 0
         for part in parts:
             mine, at = leaves[at : at + len(part.looks)], at + len(part.looks)
             if mine.any():
-                gone.append(part.gone(mine))
-                places.append(part.places_of(mine))
-                errors.append(part.errors_of(mine))
-                shown.add(shown_by(part.rows_of(mine)))
+                gone.add(part, mine)
                 count_leaving(self.let_go, part.verdicts, part.rows_of(mine), mine)
-                frames.append(part.frames_of(mine))
         attendance.left(looks.take(leaves))
-        self._streams.forget(np.concatenate(frames))
-        self._discard(np.concatenate(places), np.concatenate(gone), shown, QuoteTable.concatenate(errors))
+        self._discard(gone)
         if more:
             self._rows_since_round = len(self.gathering)  # go on with the next block
 
     def _look(self, places: Rows, rows: StoredRows, stored: StoredRows) -> _Part:
         decided = self.decide(stored)
         size = np.bincount(_groups(rows["conversation"]))
-        unchanged = size == np.bincount(_groups(stored["conversation"]))
-        unchanged[_groups(stored["conversation"])[stored.copies() > 0]] = False
-        looks = looks_of(decided.verdicts, decided.part, stored, unchanged, self.leaving)
-        return _Part(places, size, stored, decided.part.rows.start, decided.verdicts, looks)
+        changed = size != np.bincount(_groups(stored["conversation"]))
+        looks = looks_of(decided.verdicts, decided.part, stored, self.leaving)
+        return _Part(places, size, changed, stored, decided.part.rows.start, decided.verdicts, looks)
 
-    def _discard(self, places: Rows, gone: Rows, shown: Evidence, errors: QuoteTable) -> None:
+    def _discard(self, gone: _Gone) -> None:
+        conversations = np.concatenate(gone.conversations)
         if self.quotes:
             is_gone = np.zeros(len(self.gathering.conversations), np.bool_)
-            is_gone[gone] = True
+            is_gone[conversations] = True
+            errors = QuoteTable.concatenate(gone.errors)
             let_go = self.quotes.let_go(is_gone, errors, self.gathering.conversations)
             self.let_go.icmp_errors += len(errors)
             self.let_go.unmatched_errors += let_go - len(errors)
-        self._attendance.forget(gone)
-        self.gathering.discard(places, gone, shown)
+        self._attendance.forget(conversations)
+        self._streams.forget(np.concatenate([NOTHING, *gone.frames]))
+        places, kept = np.concatenate([NOTHING, *gone.places]), StoredRows.concatenate(gone.kept)
+        self.gathering.discard(places, kept, conversations, gone.shown)
 
 
 @dataclass
@@ -167,8 +165,9 @@ class _Part:
 
     #: Where their rows are kept. Shape (n,).
     places: Rows
-    #: How many rows each conversation has there. Shape (c,).
+    #: How many rows each conversation has there, and whether copies are among them. Shape (c,).
     size: Rows
+    changed: Mask
     #: The rows without copies, and where those of each connection begin. Shape (m + 1,).
     stored: StoredRows
     start: Rows
@@ -190,11 +189,19 @@ class _Part:
         return self.looks["conversation"][begins]
 
     def places_of(self, leaves: Mask) -> Rows:
-        """Return where the rows are kept that leave: all of a conversation, or its first ones."""
+        """Return where the rows are kept that leave: all of a conversation, or its first ones.
+
+        Of one with copies of which some connections leave, all do: `kept_of` are the others, to be put back.
+        """
         leaving = np.bincount(self._groups(), self.looks["rows"] * leaves, len(self.size)).astype(np.int64)
-        leaving = np.where(self._is_gone(leaves), self.size, leaving)
+        leaving = np.where(self._is_gone(leaves) | (self.changed & (leaving > 0)), self.size, leaving)
         place = np.arange(len(self.places)) - np.repeat(np.cumsum(self.size) - self.size, self.size)
         return self.places[place < np.repeat(leaving, self.size)]
+
+    def kept_of(self, leaves: Mask) -> StoredRows:
+        """Return the rows, without copies, of the other connections of conversations with copies."""
+        concerned = self.changed & (np.bincount(self._groups(), leaves, len(self.size)) > 0)
+        return self.rows_of(~leaves & concerned[self._groups()])
 
     def rows_of(self, leaves: Mask) -> StoredRows:
         """Return the rows, without copies, that leave."""
@@ -209,6 +216,29 @@ class _Part:
         """Return the ICMP errors about the connections that leave."""
         errors = self.verdicts.icmp_errors
         return errors.take(leaves[errors["connection"]])
+
+
+@dataclass
+class _Gone:
+    """What goes in a round, part for part."""
+
+    conversations: list[Rows] = field(default_factory=list)
+    #: Where rows are kept that go, and those to be put back.
+    places: list[Rows] = field(default_factory=list)
+    kept: list[StoredRows] = field(default_factory=list)
+    #: Frames with which connections began.
+    frames: list[Rows] = field(default_factory=list)
+    errors: list[QuoteTable] = field(default_factory=list)
+    shown: Evidence = field(default_factory=Evidence)
+
+    def add(self, part: _Part, leaves: Mask) -> None:
+        """Add the connections of a part that leave."""
+        self.conversations.append(part.gone(leaves))
+        self.places.append(part.places_of(leaves))
+        self.kept.append(part.kept_of(leaves))
+        self.frames.append(part.frames_of(leaves))
+        self.errors.append(part.errors_of(leaves))
+        self.shown.add(shown_by(part.rows_of(leaves)))
 
 
 def _groups(conversation: Column) -> Rows:

@@ -196,11 +196,8 @@ class Looks(Table):
     }
 
 
-def looks_of(verdicts: Verdicts, part: Split, stored: StoredRows, unchanged: Mask, leaving: Leaving) -> Looks:
-    """Say of each connection of a partition what decides whether it leaves.
-
-    `unchanged`: no row of a conversation was taken for a copy; one entry for each.
-    """
+def looks_of(verdicts: Verdicts, part: Split, stored: StoredRows, leaving: Leaving) -> Looks:
+    """Say of each connection of a partition what decides whether it leaves."""
     quiet_ns = np.array([leaving.quiet_ns(one) for one in verdicts.judgements], np.int64)
     table = verdicts.table
     quiet_ns = quiet_ns[table["judgement"]]
@@ -211,12 +208,12 @@ def looks_of(verdicts: Verdicts, part: Split, stored: StoredRows, unchanged: Mas
             "last_ns": table["last_ns"],
             "rows": np.diff(part.rows.start),
             "quiet_ns": np.where(alone, np.minimum(quiet_ns, STUCK_NS), quiet_ns),
-            "is_cut": _cuts(part, stored, unchanged),
+            "is_cut": _cuts(part, stored),
         }
     )
 
 
-def _cuts(part: Split, stored: StoredRows, unchanged: Mask) -> Mask:
+def _cuts(part: Split, stored: StoredRows) -> Mask:
     """Say of each connection whether `split` cuts it and those after it without those before as with them. Shape (m,).
 
     What `boundaries` asks of rows before the SYN at which it began: whether the other side had sent a SYN; what either
@@ -242,7 +239,6 @@ def _cuts(part: Split, stored: StoredRows, unchanged: Mask) -> Mask:
         first = first_of(group, of_side & bare, count)[own]
         cuts &= (higher[start] == side) | (first < 0) | (first >= start)
     cuts |= rows[own] > MOST_ROWS
-    cuts &= unchanged[own]
     cuts[1:] &= own[1:] == own[:-1]
     cuts[:1] = False
     found: Mask = cuts

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handshake_inspect.connections.connection import Connection, Frame
+from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import SECOND_NS, Leaving
@@ -79,14 +79,25 @@ def kinds(found: Inspection) -> tuple[Counter[str], Counter[str]]:
     return handshakes, teardowns
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_what_leaves_changes_nothing_of_what_stays(seed: int) -> None:
+def doubled(table: SegmentTable) -> SegmentTable:
+    """Show every segment twice, as Linux' `any` does with loopback: where it leaves, and where it arrives."""
+    out = table.take(np.repeat(np.arange(len(table)), 2))
+    out.columns["packet_type"] = np.tile(np.array([4, 0], np.uint8), len(table))
+    out.columns["time_ns"] += np.tile([0, 20_000], len(table))
+    out.columns["frame"] = np.arange(1, len(out) + 1, dtype=np.uint32)
+    return out
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_leaves_changes_nothing_of_what_stays(seed: int, twice: bool) -> None:
     rng = random.Random(f"leaving {seed}")
     leaving = Inspector(leaving=replace(AT_ONCE, keep=rng.choice((0, 50))))
     table = crowd(rng, 200, leaving)
+    table = doubled(table) if twice else table
     plain = Inspector(names=leaving.names, fold=False)
     whole = fed(plain, table, len(table)).result()
-    left = fed(leaving, table, rng.choice((7, 100, 1000))).result()
+    left = fed(leaving, table, rng.choice((8, 100, 1000))).result()
     by_frame = {one.first_frame: one for one in whole.connections}
     assert left.let_go.connections > len(whole.connections) / 4
     for one in left.connections:
@@ -94,7 +105,8 @@ def test_what_leaves_changes_nothing_of_what_stays(seed: int) -> None:
     assert left.let_go.connections + len(left.connections) == len(whole.connections)
     assert kinds(left) == kinds(whole)
     held = sum(sum((one.segments.originator, one.segments.responder)) for one in left.connections)
-    assert left.let_go.segments + held == len(table)
+    assert left.let_go.segments + held + left.duplicates == len(table)
+    assert left.copies == whole.copies
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -225,3 +237,30 @@ def test_nobody_leaves_while_few_are_held(conversations: int, leave: bool) -> No
     found = fed(inspector, crowd(random.Random("keep"), conversations, inspector), 50).result()
     assert (found.let_go.connections > 0) == leave
     assert not leave or len(found.connections) >= 400
+
+
+def test_a_long_transfer_that_is_followed_stays_small() -> None:
+    inspector = Inspector(leaving=Leaving())
+    capture, most, begin = inspector.begin_capture("live", "live"), 0, 0
+    data = [Segment(0, "A", 24, 1001 + 1000 * k, 1000, 5001) for k in range(30_000)]
+    acks = [replace(one, sender="B", flags=16, seq=5001, octets=0, ack=one.seq + 1000) for one in data]
+    opening = parse("open").segments((1000, 5000))
+    segments = [*opening, *(one for pair in zip(data, acks, strict=True) for one in pair)]
+    timed = [replace(one, time_ns=BEGIN_NS + k * 1_000_000) for k, one in enumerate(segments)]
+    table = table_of(timed, inspector)
+    for begin in range(0, len(table), 500):
+        part = table.take(slice(begin, begin + 500))
+        inspector.add_block(Block(part), capture, len(part), part["time_ns"])
+        told = inspector.update(part.take(slice(0, 5)), IcmpErrorTable.empty())
+        assert [step.retransmission for _, step in told if isinstance(step, Step)] == [False] * min(5, len(part))
+        inspector.go_on()
+        most = max(most, len(inspector.analysis.gathering))
+    assert most < 10_000
+    only = inspector.result().connections[0]
+    assert (only.octets.originator, only.segments.responder) == (30_000_000, 30_001)
+    again = table.take(slice(50_003, 50_004))
+    again.columns["frame"][:], again.columns["ip_id"][:] = len(table) + 1, 60_000
+    again.columns["time_ns"][:] = table["time_ns"][-1] + 1
+    inspector.add_block(Block(again), capture, 1, again["time_ns"])
+    ((_, step),) = inspector.update(again, IcmpErrorTable.empty())
+    assert isinstance(step, Step) and step.retransmission, "what was folded is known to have been there"
