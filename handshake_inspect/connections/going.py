@@ -69,7 +69,8 @@ class Going(Analysis):
         found = self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
         for numbers in found:
             self._attendance.hear(*distinct_numbers(numbers, len(self.gathering.conversations)))
-        self._touched.append(found[0])
+        if len(segments):
+            self._touched.append(found[0])
         self._rows_since_round += len(segments) + len(icmp_errors)
         return found
 
