@@ -50,6 +50,9 @@ def report_lines(waiting: Waiting) -> Iterator[Text]:
     for one in reckonings:
         yield Text("")
         yield from reckoning_lines(one, zero_of(waiting))
+        for line in wrapped(conclusion(one, is_private=waiting.session.place == "private")):
+            line.stylize("green" if one.ending.cause == "ran-out" else "yellow")
+            yield line
 
 
 def zero_of(waiting: Waiting) -> int:
@@ -69,7 +72,7 @@ def rule_of(wheel: Wheel) -> str:
 
 
 def reckoning_lines(one: Reckoning, zero_ns: int) -> Iterator[Text]:
-    """Return the lines of one TIME-WAIT: what happened when, and why."""
+    """Return the lines of one TIME-WAIT: what happened when."""
     yield Text.assemble((end_names(one.connection)[one.owner], "bold"), f" {one.local} → {one.remote}")
     yield Text(f"{'s':>{TIME_WIDTH}}", "dim")
     for time_ns, event, said in sorted(rows_of(one), key=lambda row: row[0]):
@@ -77,9 +80,6 @@ def reckoning_lines(one: Reckoning, zero_ns: int) -> Iterator[Text]:
         when, what = f"{seconds(time_ns - zero_ns):>{TIME_WIDTH}}  ", f"{event:{EVENT_WIDTH}}  "
         yield Text.assemble((when, "dim"), (what, "bold"), first)
         yield from (Text(" " * SAID_COLUMN + part) for part in rest)
-    for line in wrapped(conclusion(one)):
-        line.stylize("green" if one.ending.cause == "ran-out" else "yellow")
-        yield line
 
 
 def rows_of(one: Reckoning) -> Iterator[Row]:
@@ -128,8 +128,8 @@ def gone_beside(one: Reckoning) -> str:
     return f", {duration(abs(apart_ns))} from the step"
 
 
-def conclusion(one: Reckoning) -> str:
-    """Say how it ended, and why then."""
+def conclusion(one: Reckoning, *, is_private: bool) -> str:
+    """Say how it ended, and why then. `is_private`: in a network that ends with the wait."""
     entry, ending = one.entry, one.ending
     if ending.cause == "no-room":
         return f"It never was: {CAUSES['no-room']}."
@@ -137,7 +137,8 @@ def conclusion(one: Reckoning) -> str:
         return f"It was over before it could be followed: {cause_of(one)}."
     if ending.cause == "there":
         left = f"{entry.left_ns / 1e9:.1f} s were left when the wait ended"
-        return f"{left}; a private network ends with the wait, and its TIME-WAIT with it."
+        with_it = "its private network has ended too, and it with that" if is_private else "it runs on in this host"
+        return f"{left}; {with_it}."
     if entry.gone is None or ending.cause != "ran-out":
         early_ns = entry.fires.earliest_ns - (entry.gone or entry.last).before_ns
         return f"It ended {early_ns / 1e9:.3f} s before its time: {cause_of(one)}."

@@ -172,10 +172,8 @@ class Stay:
     #: Every host with sockets of the session.
     hosts: tuple[int | None, ...]
     ports: Set[int]
-    #: Takes over what is captured.
-    keep: Callable[[], object]
-    #: What was captured so far, at each vantage point.
-    vantages: Callable[[], tuple[Vantage, ...]]
+    #: Returns what was captured since the session, or since this was last called, at each vantage point.
+    fresh: Callable[[], tuple[Vantage, ...]]
 
 
 def run_session(
@@ -200,19 +198,20 @@ def run_session(
         ports = {port for _, port in account.servers}
         is_alone = how.is_private and not isinstance(scenario.performance, Programs)
 
-        def vantages() -> tuple[Vantage, ...]:
-            return tuple(tap.vantage(of_anybody if is_alone else of_ports(ports)) for tap in taps)
+        def fresh() -> tuple[Vantage, ...]:
+            keep()
+            return tuple(tap.hand_over(of_anybody if is_alone else of_ports(ports)) for tap in taps)
 
         session = Session(
             scenario=scenario,
-            vantages=vantages(),
+            vantages=fresh(),
             calls=account.calls,
             server=account.servers[0],
             place="private" if how.is_private else "host",
             kernel=watch.end().about(Concern(ports=frozenset(ports))) if watch else None,
             idle_rules=ground.idle_rules,
         )
-        stay(Stay(session, ground.hosts, ports, keep, vantages))
+        stay(Stay(session, ground.hosts, ports, fresh))
         return session
 
 

@@ -64,11 +64,12 @@ class Tap:
         while (block := self.capture.read()) is not None:
             self.frames.extend(raw_frames(block))
 
-    def vantage(self, concerns: Callable[[bytes], bool]) -> Vantage:
-        """Return what was seen of the session up to now."""
+    def hand_over(self, concerns: Callable[[bytes], bool]) -> Vantage:
+        """Return what was seen of the session since this was last called, and begin anew."""
         for block in self.capture.drain():
             self.frames.extend(raw_frames(block))
         frames = [frame for frame in self.frames if concerns(frame.octets)]
+        self.frames = []
         return Vantage(self.name, self.capture.interface, self.capture.link_type, frames, self.capture.dropped)
 
 

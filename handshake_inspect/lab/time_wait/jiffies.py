@@ -13,11 +13,10 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 from handshake_inspect.lab.kernel.sock_diag import HEADER, messages
 from handshake_inspect.lab.links import add_address
-from handshake_inspect.lab.time_wait.wheel import Wheel, this_wheel
+from handshake_inspect.lab.time_wait.wheel import Span, Wheel, this_wheel
 from handshake_inspect.lab.world import LabError, WorldError, in_private_world
 
 # <linux/rtnetlink.h>, <linux/netlink.h>, <linux/if_addr.h>
@@ -39,9 +38,8 @@ def placed_wheel() -> Wheel:
         earliest_ns, latest_ns = in_private_world(start_of_jiffies, wheel.tick_ns)
     except WorldError:
         return wheel
-    initial = 2**32 - BEFORE_START_S * wheel.hz
-    start_ns = (earliest_ns + latest_ns) // 2
-    return replace(wheel, origin_ns=start_ns - initial * wheel.tick_ns, error_ns=(latest_ns - earliest_ns + 1) // 2)
+    since_zero_ns = (2**32 - BEFORE_START_S * wheel.hz) * wheel.tick_ns
+    return wheel.placed_by(Span(earliest_ns - since_zero_ns, latest_ns - since_zero_ns))
 
 
 def start_of_jiffies(tick_ns: int) -> tuple[int, int]:

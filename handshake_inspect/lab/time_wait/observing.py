@@ -21,7 +21,7 @@ import numpy.typing as npt
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.entry_table import ROW, Rows, local_of, read_rows, remote_of
 from handshake_inspect.lab.kernel.sock_diag import KernelSocket, bit_of, open_diagnosis, socket_between
-from handshake_inspect.lab.time_wait.counters import Counters, ignores_resets, read_counters
+from handshake_inspect.lab.time_wait.counters import ignores_resets, read_counters
 from handshake_inspect.lab.time_wait.following import HELD_UP_TICKS, MILLISECOND_NS, Look
 from handshake_inspect.lab.time_wait.wheel import TIME_WAIT_NS, Span, Wheel
 
@@ -127,7 +127,8 @@ class Observer:
         self._wanted = wanted
         self._netlink = open_diagnosis()
         self._table = Table.empty()
-        self._counters: Counters = read_counters()
+        #: As they were before the last look.
+        self._counters = read_counters()
         #: When the last look began; 0: there was none.
         self._looked_ns = 0
         #: Connections that found no room, since the first look.
@@ -141,13 +142,13 @@ class Observer:
 
     def look(self) -> list[Change]:
         """Ask the kernel once, and return what is different from the look before."""
-        before_ns = time.monotonic_ns()
+        before, before_ns = read_counters(), time.monotonic_ns()
         rows = self._wanted.of(read_rows(self._netlink, bit_of("TIME-WAIT")))
         look = Look(before_ns, time.monotonic_ns())
-        counters = read_counters()
-        changes = self._changes(rows[np.argsort(rows["cookie"])], look, counters)
-        self.overflowed += counters.overflowed - self._counters.overflowed
-        self._counters, self._looked_ns = counters, before_ns
+        recycled = read_counters().recycled > self._counters.recycled
+        changes = self._changes(rows[np.argsort(rows["cookie"])], look, recycled=recycled)
+        self.overflowed += before.overflowed - self._counters.overflowed
+        self._counters, self._looked_ns = before, before_ns
         return changes
 
     def close(self) -> None:
@@ -169,7 +170,7 @@ class Observer:
         due_ns = now_ns + step_ns - (now_ns - origin_ns - AFTER_STEP_NS) % step_ns
         return min(pause_s, (due_ns - now_ns) / 1e9)
 
-    def _changes(self, rows: Rows, look: Look, counters: Counters) -> list[Change]:
+    def _changes(self, rows: Rows, look: Look, *, recycled: bool) -> list[Change]:
         """Compare the rows, which are by cookie, with those of the look before."""
         old = self._table
         known, was = found_in(old.rows["cookie"], rows["cookie"])
@@ -185,7 +186,7 @@ class Observer:
         ]
         missed: list[int] = []
         for number in np.setdiff1d(np.arange(len(old.rows)), was):
-            change = self._gone(old, int(number), look.after_ns, counters)
+            change = self._gone(old, int(number), look.after_ns, recycled=recycled)
             if change is None:
                 missed.append(int(number))
             else:
@@ -218,7 +219,7 @@ class Observer:
         is_later = look.before_ns + left_ns - self.wheel.tick_ns > old_expiry_ns + held_up_ns
         return (left_ns > old_left_ns) | (could_be & is_later)
 
-    def _gone(self, old: Table, number: int, time_ns: int, counters: Counters) -> Change | None:
+    def _gone(self, old: Table, number: int, time_ns: int, *, recycled: bool) -> Change | None:
         """Say why an entry is gone; None if it is there: a dump can miss one while others come and go."""
         row, left_ns, latest_ns = old.rows[number], int(old.left_ns[number]), int(old.expiry_ns[number])
         local, remote = local_of(row), remote_of(row)
@@ -230,7 +231,8 @@ class Observer:
         cause: Cause = "ran-out"
         if time_ns < fires.earliest_ns - self.wheel.tick_ns:
             cause = "reused" if instead else "destroyed" if ignores_resets() else "reset-or-destroyed"
-        recycled = counters.recycled > self._counters.recycled
+        elif self.wheel.origin_ns is None and not left_ns:
+            self.wheel = self.wheel.placed_by(Span(self._looked_ns, time_ns))
         seen_within_ns = time_ns - self._looked_ns
         gone = Gone(cause, lived_ns, seen_within_ns, fires, instead if cause == "reused" else None, recycled)
         return Change("gone", time_ns, local, remote, left_ns, gone)

@@ -95,9 +95,10 @@ class Waiting:
     def take(self, glance: Glance) -> None:
         """Take over one more glance."""
         self._first, self.glance = self._first or glance, glance
-        for number, frames in enumerate(glance.frames):
-            one = self._vantages[number]
-            self._vantages[number] = replace(one, frames=[*one.frames, *frames])
+        self._vantages = [
+            replace(fresh, frames=one.frames + fresh.frames if fresh.frames else one.frames)
+            for one, fresh in zip(self._vantages, glance.fresh, strict=True)
+        ]
 
     def reckonings(self) -> list[Reckoning]:
         """Lay what is known beside each other, in the order of entering."""

@@ -11,10 +11,8 @@ import socket
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from copy import deepcopy
 from dataclasses import dataclass, replace
 
-from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.lab.ground import How
 from handshake_inspect.lab.hosts import inside
 from handshake_inspect.lab.kernel.account import Concern
@@ -26,6 +24,7 @@ from handshake_inspect.lab.telling import Tell, telling
 from handshake_inspect.lab.time_wait.counters import Counters, read_counters
 from handshake_inspect.lab.time_wait.following import Following, Look
 from handshake_inspect.lab.time_wait.wheel import Wheel
+from handshake_inspect.lab.vantage import Vantage
 
 #: The pause between two looks, and the one near a moment at which something is to happen; how near that is.
 PAUSE_S, SHORT_PAUSE_S, NEAR_NS = 0.05, 0.002, 150_000_000
@@ -43,7 +42,7 @@ class Glance:
     offset_ns: int
     entries: tuple[Following, ...]
     #: What was captured since the glance before, at each vantage point.
-    frames: tuple[tuple[RawFrame, ...], ...]
+    fresh: tuple[Vantage, ...]
     #: Of the network of each host.
     counters: tuple[Counters, ...]
 
@@ -85,19 +84,15 @@ def tell_stay(stay: Stay, wheel: Wheel, tell: Tell[Session | Glance]) -> None:
     """Tell the session of a stay, then follow what it left in TIME-WAIT, and tell a glance now and then."""
     tell(without_script(stay.session))
     offset_ns = clock_offset().ns
-    told_ns, shown = 0, [len(vantage.frames) for vantage in stay.session.vantages]
+    told_ns = 0
     with asking_of(stay.hosts) as netlinks:
         followers = Followers(netlinks, Concern(ports=stay.ports), wheel)
         while True:
             followers.look()
-            stay.keep()
             now_ns = time.monotonic_ns()
             if followers.all_gone or now_ns > told_ns + GLANCE_NS:
-                told_ns, vantages = now_ns, stay.vantages()
-                frames = tuple(tuple(one.frames[before:]) for one, before in zip(vantages, shown, strict=True))
-                shown = [len(vantage.frames) for vantage in vantages]
-                counters = tuple(map(read_counters, stay.hosts))
-                tell(Glance(wheel, now_ns, offset_ns, deepcopy(followers.entries), frames, counters))
+                told_ns, counters = now_ns, tuple(map(read_counters, stay.hosts))
+                tell(Glance(wheel, now_ns, offset_ns, followers.entries, stay.fresh(), counters))
             if followers.all_gone:
                 return
             time.sleep(followers.pause_s())

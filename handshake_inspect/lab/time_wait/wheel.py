@@ -13,7 +13,7 @@ jiffies since 300 s before the start of the machine: all entries of a machine en
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 #: <linux/time.h>: the clock that moves on with each tick. Its resolution is the length of a tick.
 CLOCK_MONOTONIC_COARSE = 6
@@ -37,10 +37,18 @@ class Wheel:
 
     #: 1/HZ.
     tick_ns: int
-    #: CLOCK_MONOTONIC when jiffies was a multiple of every step; None: only the step is known, not where the grid lies.
+    #: CLOCK_MONOTONIC when jiffies was a multiple of the step; None: only the step is known, not where the grid lies.
     origin_ns: int | None = None
     #: How far the grid may lie from there, to either side.
     error_ns: int = 0
+
+    def placed_by(self, end: Span) -> Wheel:
+        """Return the same wheel with its grid, where a timer of 60 s was seen to fire."""
+        return replace(
+            self,
+            origin_ns=(end.earliest_ns + end.latest_ns) // 2,
+            error_ns=(end.latest_ns - end.earliest_ns + 1) // 2,
+        )
 
     @property
     def hz(self) -> int:

@@ -14,9 +14,8 @@ import handshake_inspect.cli.demo
 import handshake_inspect.cli.drawing
 import handshake_inspect.cli.performing
 import handshake_inspect.cli.verifying
-import handshake_inspect.lab.session as session_module
 import handshake_inspect.lab.world  # noqa: F401
-from handshake_inspect.cli import cli
+from handshake_inspect.cli import cli, performing
 from handshake_inspect.lab.kernel.agreement import compare
 from handshake_inspect.lab.kernel.differences import DIFFERENCES
 from handshake_inspect.lab.session import Session, run_demo
@@ -94,8 +93,8 @@ def falsified(session: Session) -> Session:
 
 def test_a_contradiction_is_exit_code_1_and_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
     needs_tracepoint()
-    real = session_module.run_demo
-    monkeypatch.setattr(session_module, "run_demo", lambda *given, **more: falsified(real(*given, **more)))
+    real = run_demo
+    monkeypatch.setattr(performing, "run_demo", lambda *given, **more: falsified(real(*given, **more)))
     done = invoked("three-segment", "--verify")
     assert done.exit_code == 1
     assert done.output.splitlines()[-1] == (
@@ -105,14 +104,14 @@ def test_a_contradiction_is_exit_code_1_and_says_where(monkeypatch: pytest.Monke
 
 
 def test_an_account_with_holes_is_exit_code_2_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = session_module.run_demo
+    real = run_demo
 
     def lossy(*given: object, **more: object) -> Session:
         session = real(*given, **more)  # type: ignore[arg-type]
         assert session.kernel
         return replace(session, kernel=replace(session.kernel, lost=7))
 
-    monkeypatch.setattr(session_module, "run_demo", lossy)
+    monkeypatch.setattr(performing, "run_demo", lossy)
     done = invoked("reset", "--verify")
     assert done.exit_code == 2
     said = "Error: the kernel's account has holes: 7 changes came faster than they were noted; run it again"

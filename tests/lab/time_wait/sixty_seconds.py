@@ -1,33 +1,37 @@
 """The 60 seconds of TIME-WAIT, waited for beside the tests: `python -m tests.lab.time_wait.sixty_seconds FOLDER PID`.
 
 Forty connections in four private networks, over IPv4 and IPv6, two of them as root where this is root and two as an
-ordinary user; and `demo --wait` as the README shows it. What came of it is written to FOLDER, each file at once when it
-is complete. It ends with the process PID, whose folder it is, or when it is done: after 65 s.
+ordinary user; ten more, watched as `timewait watch` does; and `demo --wait` as the README shows it. What came of it is
+written to FOLDER, each file at once when it is complete. It ends with the process PID, whose folder it is, or when it
+is done: after 65 s.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
 import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from handshake_inspect.lab.bench import Bench
+from handshake_inspect.lab.bench import Bench, Host
 from handshake_inspect.lab.calls import RecordedSocket
 from handshake_inspect.lab.ground import How
 from handshake_inspect.lab.scenarios.scenario import Scenario
 from handshake_inspect.lab.session import Session
+from handshake_inspect.lab.time_wait.binding import Notebook
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
+from handshake_inspect.lab.time_wait.observing import Change, Filter, Observer
 from handshake_inspect.lab.time_wait.reckoning import Reckoning, Waiting
 from handshake_inspect.lab.time_wait.staying import Glance, run_and_stay
-from handshake_inspect.lab.world import PR_SET_PDEATHSIG, fork, in_children
+from handshake_inspect.lab.time_wait.wheel import Wheel, this_wheel
+from handshake_inspect.lab.world import fork, in_children, in_private_world
 from tests.lab.privileges import as_ordinary_user
 from tests.test_readme import LONG, README_TEXT, blocks, environment, exchanges
 
@@ -89,6 +93,35 @@ def waited_out(who: str, ip_version: int) -> Measured:
     return Measured(who, ip_version, os.geteuid(), waiting.reckonings(), dropped, shown_ms)
 
 
+@dataclass(frozen=True)
+class Watched:
+    """What an observer saw of some connections, who did not know where the grid of the timer wheel lies."""
+
+    changes: list[Change]
+    #: The grid as the first end has told it, and as it is known by jiffies.
+    learned: Wheel
+    known: Wheel
+
+
+def watched() -> Watched:
+    """Watch the entries of a private network to their end."""
+    known = placed_wheel()
+
+    def inside() -> Watched:
+        notes = Notebook()
+        bench = Bench(Host("client", "127.0.0.1", notes), Host("server", "127.0.0.1", notes))
+        observer, changes = Observer(this_wheel(), Filter()), list[Change]()
+        observer.look()
+        ten_connections("127.0.0.1")(bench)
+        while True:
+            changes += observer.look()
+            if not observer.count:
+                return Watched(changes, observer.wheel, known)
+            time.sleep(observer.next_look_s())
+
+    return as_ordinary_user(lambda: in_private_world(inside))
+
+
 def measured(who: str, ip_version: int) -> Measured:
     work = partial(waited_out, who, ip_version)
     return work() if who == "root" and os.geteuid() == 0 else as_ordinary_user(work)
@@ -100,20 +133,31 @@ def write_at_once(path: Path, octets: bytes) -> None:
     partly.rename(path)
 
 
+def named(name: str, work: Callable[[], object]) -> tuple[str, object]:
+    return name, work()
+
+
 def wait_out(folder: Path) -> None:
     """Do all of it, and write what came of it."""
+    work = [
+        partial(named, f"{who}-{version}.pickle", partial(measured, who, version)) for who in WHO for version in IPS
+    ]
+    work.append(partial(named, "watched.pickle", watched))
     (shown,) = exchanges(blocks(README_TEXT, "console", LONG)[0].text)
     demo = subprocess.Popen(
         ["bash", "-c", f"exec 2>&1; {shown.command}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         env=environment(),
-        preexec_fn=lambda: ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0),
+        start_new_session=True,
     )
-    work = [partial(measured, who, version) for who in WHO for version in IPS]
-    for found in in_children(work, len(work)):
-        write_at_once(folder / f"{found.who}-{found.ip_version}.pickle", pickle.dumps(found))
-    write_at_once(folder / "demo", demo.communicate()[0])
+    try:
+        for name, found in in_children(work, len(work)):
+            write_at_once(folder / name, pickle.dumps(found))
+        write_at_once(folder / "demo", demo.communicate()[0])
+    finally:
+        if demo.poll() is None:
+            os.killpg(demo.pid, signal.SIGTERM)
 
 
 def main(folder: Path, run: int) -> None:

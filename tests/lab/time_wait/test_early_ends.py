@@ -8,12 +8,15 @@ import pytest
 
 from handshake_inspect.cli.wait_report import report_lines
 from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.kernel.sock_diag import open_diagnosis, socket_between
+from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.scenarios.scenario import Script
 from handshake_inspect.lab.session import Session
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
 from handshake_inspect.lab.time_wait.reckoning import Reckoning, Waiting
-from handshake_inspect.lab.time_wait.staying import Glance, run_and_stay
-from tests.lab.privileges import as_ordinary_user, children, needs_private_world
+from handshake_inspect.lab.time_wait.staying import Glance, Told, run_and_stay
+from handshake_inspect.lab.time_wait.wheel import this_wheel
+from tests.lab.privileges import as_ordinary_user, children, needs_private_world, needs_root
 from tests.lab.time_wait import provoking
 
 SECOND_NS = 1_000_000_000
@@ -27,9 +30,7 @@ def private_world() -> None:
 def waited(script: Script, until: Callable[[Glance], bool] = lambda glance: glance.is_last) -> Waiting:
     """Run a script and follow its TIME-WAIT to the end, or until some glance."""
     told = run_and_stay(provoking.scenario_of(script), placed_wheel(), How(), "private")
-    session = next(told)
-    assert isinstance(session, Session)
-    waiting = Waiting(session)
+    waiting = Waiting(told_session(told))
     for glance in told:
         assert isinstance(glance, Glance)
         waiting.take(glance)
@@ -37,6 +38,12 @@ def waited(script: Script, until: Callable[[Glance], bool] = lambda glance: glan
             break
     told.close()
     return waiting
+
+
+def told_session(told: Told) -> Session:
+    session = next(told)
+    assert isinstance(session, Session)
+    return session
 
 
 def only(waiting: Waiting) -> Reckoning:
@@ -101,5 +108,19 @@ def test_a_wait_that_is_broken_off_says_what_is_known_and_leaves_no_process() ->
     before = children()
     waiting = waited(provoking.is_left_alone, lambda _: True)
     assert only(waiting).ending.cause == "there"
-    assert "a private network ends with the wait, and its TIME-WAIT with it." in said(waiting)
+    assert "s were left when the wait ended; its private network has ended too, and it with that." in said(waiting)
     assert children() == before
+
+
+def test_on_this_hosts_own_loopback_it_runs_on() -> None:
+    needs_root("to capture on this host's own loopback")
+    told = run_and_stay(scenario_named("three-segment"), this_wheel(), How(), "host")
+    waiting = Waiting(told_session(told))
+    waiting.take(next(told))  # type: ignore[arg-type]
+    told.close()
+    assert "; it runs on in this host." in said(waiting)
+    one = only(waiting)
+    with open_diagnosis() as netlink:
+        left = socket_between(netlink, one.local, one.remote)
+    assert left is not None
+    assert left.state == "TIME-WAIT"

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.lab.bench import Bench, Host
+from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.session import Stay, run_session
 from handshake_inspect.lab.time_wait.binding import Notebook
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
 from handshake_inspect.lab.time_wait.observing import Change, Filter, Observer
@@ -160,3 +162,22 @@ def test_many_entries_take_little_of_a_processor() -> None:
     count, share = in_private_world(inside)
     assert count == MANY
     assert share < SHARE
+
+
+def test_a_restart_is_seen() -> None:
+    """The last ACK of a connection is lost, and the FIN comes again."""
+    told: list[str] = []
+
+    def watch_until_restarted(_: Stay) -> None:
+        observer, deadline = Observer(wheel, Filter()), time.monotonic() + 5
+        while "restarted" not in told and time.monotonic() < deadline:
+            told.extend(change.kind for change in observer.look())
+            time.sleep(observer.next_look_s())
+        observer.close()
+
+    def inside() -> list[str]:
+        run_session(provoking.scenario_of(provoking.is_restarted), How(), stay=watch_until_restarted)
+        return told
+
+    wheel = placed_wheel()
+    assert in_private_world(inside) == ["there", "restarted"]

@@ -10,7 +10,7 @@ import pytest
 
 from handshake_inspect.lab.time_wait.wheel import TIME_WAIT_NS
 from tests.lab.privileges import NOBODY
-from tests.lab.time_wait.sixty_seconds import CONNECTIONS, IPS, WHO, Measured
+from tests.lab.time_wait.sixty_seconds import CONNECTIONS, IPS, WHO, Measured, Watched
 from tests.test_readme import LONG, README_TEXT, blocks, exchanges, stable_part
 
 #: An end is seen by the first look after it, and the looks are 2 ms apart then: more on a machine that is held up.
@@ -58,6 +58,26 @@ def test_the_ends_lie_on_one_grid_and_are_never_early(after_sixty_seconds: Read)
     assert all(phase_ns < LOOK_NS or phase_ns > step_ns - LOOK_NS for phase_ns in phases_ns)
     # What the timers show are whole ticks, which is how HZ can be told too.
     assert all(shown_ms * 1_000_000 % tick_ns == 0 for each in found for shown_ms in each.shown_ms if tick_ns >= 10**6)
+
+
+def test_whoever_watches_sees_each_begin_run_out_and_go(after_sixty_seconds: Read) -> None:
+    found = pickle.loads(after_sixty_seconds("watched.pickle"))
+    assert isinstance(found, Watched)
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for change in found.changes:
+        kinds.setdefault((str(change.local), str(change.remote)), []).append(change.kind)
+    assert len(kinds) == CONNECTIONS
+    assert all(seen in (["began", "at-0", "gone"], ["began", "gone"]) for seen in kinds.values())
+    ends = [change.gone for change in found.changes if change.gone is not None]
+    assert [end.cause for end in ends] == ["ran-out"] * CONNECTIONS
+    for end in ends:
+        assert -found.known.tick_ns <= end.late_ns <= found.known.step_ns() + end.seen_within_ns + LOOK_NS
+    # The first end that was seen has told where the grid lies, as far as that look was exact.
+    step_ns = found.known.step_ns()
+    assert found.learned.origin_ns is not None
+    assert found.known.origin_ns is not None
+    apart_ns = (found.learned.origin_ns - found.known.origin_ns + step_ns // 2) % step_ns - step_ns // 2
+    assert abs(apart_ns) <= found.learned.error_ns + found.known.error_ns + LOOK_NS
 
 
 def test_the_demo_says_so_as_the_readme_shows(after_sixty_seconds: Read) -> None:
