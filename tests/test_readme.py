@@ -148,9 +148,9 @@ def run_live(command: str, folder: Path) -> str:
     """Run one command that needs real sockets. Some get somebody to talk with, at port 8000 of a private network:
 
     `sniff` an echo session to look at, `echo serve` a client, `echo connect` a server, `echo chat` two people, and
-    `timewait list` what some connections have left.
+    `timewait list` and `watch` what some connections have left.
     """
-    if " timewait list" in command:
+    if re.search(r" timewait (list|watch)", command):
         return in_private_world(run_after_connections, command, folder)
     for program, partners in PARTNERS.items():
         if f" {program} " in command:

@@ -95,7 +95,7 @@ def command(
     inspection = print_session(session, session.vantages[0], look.options(), title=title_of(session))
     code = verified(session, inspection)
     if wait:
-        waited(session, told)
+        waited(session, told, inspection)
     return code
 
 

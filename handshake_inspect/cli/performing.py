@@ -84,7 +84,7 @@ def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
         remark(f"{wish.target}: {counted(count, 'frame')} saved")
     code = verified(session, inspection)
     if wish.wait:
-        waited(session, told)
+        waited(session, told, inspection)
     return code
 
 
@@ -200,15 +200,15 @@ def verified(session: Session, inspection: Inspection) -> int:
     return verify(inspection, session.kernel, session.calls)
 
 
-def waited(session: Session, told: Told) -> None:
-    """Follow the TIME-WAIT of a session to its end, and print what came of it."""
+def waited(session: Session, told: Told, shown: Inspection) -> None:
+    """Follow the TIME-WAIT of a session to its end, and print what came of it below the ladders of `shown`."""
     from handshake_inspect.cli.wait_report import report_wait
     from handshake_inspect.cli.waiting import wait_out
     from handshake_inspect.lab.time_wait.reckoning import Waiting
 
     waiting = Waiting(session)
     wait_out(waiting, told)
-    report_wait(waiting)
+    report_wait(waiting, shown)
 
 
 def print_differences() -> None:

@@ -104,9 +104,9 @@ class Watching:
         if change.gone is not None:
             return self._why_gone(change.gone)
         if change.kind == "at-0":
-            return "the kernel's timer has run out; the entry waits for the next step of the timer wheel"
-        left = f"{change.left_ns / 1e9:.1f} s on the kernel's timer"
-        return f"{left}: it had to answer a segment" if change.kind == "restarted" else left
+            return "its timer has run out; it waits for the next step of the timer wheel"
+        left = f"{change.left_ns / 1e9:.1f} s left"
+        return f"{left} again: it had to answer a segment" if change.kind == "restarted" else left
 
     def _why_gone(self, gone: Gone) -> str:
         """Say why an entry is gone, as far as can be seen."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -16,8 +17,12 @@ from handshake_inspect.lab.time_wait.endings import Captured
 from handshake_inspect.lab.time_wait.following import Following
 from handshake_inspect.lab.time_wait.reckoning import Reckoning, Waiting
 from handshake_inspect.lab.time_wait.wheel import TIME_WAIT_NS, Wheel
-from handshake_inspect.views.ladder import end_names
+from handshake_inspect.lab.whose import calls_of
+from handshake_inspect.views.ladder import end_names, start_ns
 from handshake_inspect.views.words import duration, seconds
+
+if TYPE_CHECKING:
+    from handshake_inspect.inspection import Inspection
 
 TIME_WIDTH, EVENT_WIDTH = 9, 10
 SAID_COLUMN = TIME_WIDTH + EVENT_WIDTH + 4
@@ -27,12 +32,12 @@ RESTART_TICKS = 3
 Row = tuple[int, str, str]
 
 
-def report_wait(waiting: Waiting) -> None:
-    """Print what came of it."""
-    write_lines(report_lines(waiting))
+def report_wait(waiting: Waiting, shown: Inspection) -> None:
+    """Print what came of it, below the ladders of `shown`."""
+    write_lines(report_lines(waiting, shown))
 
 
-def report_lines(waiting: Waiting) -> Iterator[Text]:
+def report_lines(waiting: Waiting, shown: Inspection) -> Iterator[Text]:
     """Return all lines: the rule of this machine, and each TIME-WAIT."""
     reckonings = waiting.reckonings()
     yield Text("")
@@ -49,17 +54,20 @@ def report_lines(waiting: Waiting) -> Iterator[Text]:
         yield line
     for one in reckonings:
         yield Text("")
-        yield from reckoning_lines(one, zero_of(waiting))
+        yield from reckoning_lines(one, zero_of(one, waiting, shown))
         for line in wrapped(conclusion(one, is_private=waiting.session.place == "private")):
             line.stylize("green" if one.ending.cause == "ran-out" else "yellow")
             yield line
 
 
-def zero_of(waiting: Waiting) -> int:
-    """Return the time that is 0 in the ladder: the client's connect(), else the first segment."""
-    session = waiting.session
-    connects = [call.entered_ns for call in session.calls if (call.end, call.name) == ("client", "connect")]
-    return min([*connects, *(frame.time_ns for frame in session.frames[:1])], default=0)
+def zero_of(one: Reckoning, waiting: Waiting, shown: Inspection) -> int:
+    """Return the time that is 0 in the ladder of its connection, which may have been seen at another vantage point."""
+    connections, ends = list(shown.connections), {one.local, one.remote}
+    same = [each for each in connections if {each.originator, each.responder} == ends]
+    drawn = min(same, key=lambda each: abs(each.first_ns - one.connection.first_ns), default=None)
+    if drawn is None:
+        return one.connection.first_ns
+    return start_ns(calls_of(drawn, waiting.session.calls, connections), shown.steps(drawn.stream))
 
 
 def rule_of(wheel: Wheel) -> str:

@@ -52,7 +52,9 @@ def only(waiting: Waiting) -> Reckoning:
 
 
 def said(waiting: Waiting) -> str:
-    return " ".join(" ".join(line.plain for line in report_lines(waiting)).split())
+    return " ".join(
+        " ".join(line.plain for line in report_lines(waiting, waiting.session.vantages[0].inspected())).split()
+    )
 
 
 @pytest.mark.parametrize(
