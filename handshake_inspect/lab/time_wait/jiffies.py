@@ -12,12 +12,12 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from handshake_inspect.lab.kernel.sock_diag import HEADER, messages
 from handshake_inspect.lab.links import add_address
 from handshake_inspect.lab.time_wait.wheel import Span, Wheel, this_wheel
-from handshake_inspect.lab.world import LabError, WorldError, in_private_world
+from handshake_inspect.lab.world import WorldError, in_private_world
 
 # <linux/rtnetlink.h>, <linux/netlink.h>, <linux/if_addr.h>
 RTM_GETADDR, RTM_NEWADDR, NLM_F_REQUEST, NLM_F_DUMP, NLMSG_DONE = 22, 20, 1, 0x300, 3
@@ -28,21 +28,20 @@ IFADDRMSG, RTATTR, CACHEINFO = struct.Struct("=BBBBI"), struct.Struct("=HH"), st
 BEFORE_START_S = 300
 #: How many addresses are made, and the pause before each: together they see every phase of hundredths and ticks.
 ADDRESSES, PAUSE_S = 12, 0.0023
-HUNDREDTH_NS = 10_000_000
 
 
 def placed_wheel() -> Wheel:
     """Return the wheel of this machine with its grid, or without where no private network is allowed. Takes 40 ms."""
     wheel = this_wheel()
     try:
-        earliest_ns, latest_ns = in_private_world(start_of_jiffies, wheel.tick_ns)
+        start = in_private_world(start_of_jiffies, wheel.tick_ns)
     except WorldError:
         return wheel
     since_zero_ns = (2**32 - BEFORE_START_S * wheel.hz) * wheel.tick_ns
-    return wheel.placed_by(Span(earliest_ns - since_zero_ns, latest_ns - since_zero_ns))
+    return wheel.placed_by(Span(start.earliest_ns - since_zero_ns, start.latest_ns - since_zero_ns))
 
 
-def start_of_jiffies(tick_ns: int) -> tuple[int, int]:
+def start_of_jiffies(tick_ns: int) -> Span:
     """Return between which moments of CLOCK_MONOTONIC jiffies had its first value, in a private network."""
     moments_ns: dict[str, tuple[int, int]] = {}
     for number in range(1, ADDRESSES + 1):
@@ -50,17 +49,25 @@ def start_of_jiffies(tick_ns: int) -> tuple[int, int]:
         address, before_ns = f"127.0.1.{number}", time.monotonic_ns()
         add_address(f"lo:{number}", address)
         moments_ns[address] = before_ns, time.monotonic_ns()
+    made = [(*moments_ns[address], hundredths) for address, hundredths in stamps() if address in moments_ns]
+    return narrowed([start_by(tick_ns, *one) for one in made])
+
+
+def start_by(tick_ns: int, before_ns: int, after_ns: int, hundredths: int) -> Span:
+    """Return the same as one address tells, which was made between two moments."""
     hz = round(1e9 / tick_ns)
-    earliest_ns, latest_ns = -(2**63), 2**63
-    for address, hundredths in stamps():
-        if address in moments_ns:
-            before_ns, after_ns = moments_ns[address]
-            first, last = -(-hundredths * hz // 100), -(-(hundredths + 1) * hz // 100)  # jiffies: first <= it < last
-            earliest_ns = max(earliest_ns, before_ns - last * tick_ns)
-            latest_ns = min(latest_ns, after_ns - first * tick_ns)
-    if not 0 <= latest_ns - earliest_ns < HUNDREDTH_NS * 2:
-        raise LabError(f"the kernel's addresses do not tell its jiffies: {earliest_ns} to {latest_ns} ns")
-    return earliest_ns, latest_ns
+    first, beyond = (-(-stamp * hz // 100) for stamp in (hundredths, hundredths + 1))  # first <= jiffies < beyond
+    return Span(before_ns - beyond * tick_ns, after_ns - first * tick_ns)
+
+
+def narrowed(spans: Sequence[Span]) -> Span:
+    """Return what several spans tell together.
+
+    A processor that is held up counts jiffies late, and then all of a span is late. So the first of the latest times
+    always holds, and an earliest time that is after it does not.
+    """
+    latest_ns = min(span.latest_ns for span in spans)
+    return Span(max(span.earliest_ns for span in spans if span.earliest_ns <= latest_ns), latest_ns)
 
 
 def stamps() -> Iterator[tuple[str, int]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.lab.time_wait.jiffies import BEFORE_START_S, placed_wheel
+from handshake_inspect.lab.time_wait.jiffies import BEFORE_START_S, narrowed, placed_wheel, start_by
 from handshake_inspect.lab.time_wait.wheel import Span, Wheel, this_wheel
 from tests.lab.privileges import as_ordinary_user, forbid_namespaces, needs_private_world, needs_root
 
@@ -56,6 +56,18 @@ def test_without_a_grid_it_fires_within_a_step() -> None:
 
 def test_the_length_of_a_tick_is_that_of_the_configuration_of_this_kernel() -> None:
     assert this_wheel().hz in (100, 250, 300, 1000)
+
+
+def test_what_one_address_tells_of_jiffies_is_as_wide_as_a_hundredth_and_the_time_it_took() -> None:
+    # HZ=250: 10,000 hundredths are jiffies 25000 to 25002 since the start, as they are from 100.000 to 100.012 s.
+    span = start_by(4_000_000, 100 * SECOND_NS, 100 * SECOND_NS + 1000, 10_000)
+    assert span == Span(100 * SECOND_NS - 25_003 * 4_000_000, 100 * SECOND_NS + 1000 - 25_000 * 4_000_000)
+
+
+def test_an_address_that_was_stamped_late_is_overruled() -> None:
+    exact, narrow, late = Span(0, 900), Span(500, 1000), Span(950, 2000)
+    assert narrowed([exact, narrow]) == Span(500, 900)
+    assert narrowed([exact, late, narrow]) == Span(500, 900)
 
 
 def test_an_ordinary_user_finds_jiffies_out() -> None:
