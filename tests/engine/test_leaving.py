@@ -264,3 +264,38 @@ def test_a_long_transfer_that_is_followed_stays_small() -> None:
     inspector.add_block(Block(again), capture, 1, again["time_ns"])
     ((_, step),) = inspector.update(again, IcmpErrorTable.empty())
     assert isinstance(step, Step) and step.retransmission, "what was folded is known to have been there"
+
+
+def test_icmp_errors_leave_with_what_they_are_about() -> None:
+    """With their connection, or by themselves where nothing was captured of what they quote."""
+    inspector = Inspector(leaving=AT_ONCE)
+    capture = inspector.begin_capture("live", "live")
+    for number, (after_s, text) in enumerate(((0, "A > S x"), (1, "A > S x"), (80, "A > S x"), (200, "A > S x"))):
+        ends = Ends((4, 1, 1000 + number), (4, 2, 80))
+        segments = [replace(one, time_ns=BEGIN_NS + after_s * SECOND_NS) for one in parse(text).segments((1000, 5000))]
+        table = table_of(segments, inspector, ends, 10 * number + 1)
+        errors = IcmpErrorTable.empty(2)
+        for name, value in (
+            ("icmp_type", 3),
+            ("icmp_code", 1),
+            ("protocol", 6),
+            ("has_seq", 1),
+            ("seq", 1000),
+            ("quoted_flags", 2),
+        ):
+            errors.columns[name][:] = value
+        for name in ("ip_version", "src_lo", "dst_lo", "src_port", "dst_port"):
+            errors.columns[name][:] = table[name][0]
+        errors.columns["time_ns"][:] = table["time_ns"][0] + 1
+        errors.columns["frame"][:] = 10 * number + 2 + np.arange(2)
+        errors.columns["quoted_ip_id"][:] = 1 + np.arange(2)
+        errors.columns["src_port"][1] += 500  # of sockets of which nothing else is known
+        inspector.add_block(Block(table, icmp_errors=errors), capture, 3, table["time_ns"])
+        told = inspector.update(table, errors)
+        assert [type(one).__name__ for _, one in told] == ["Step", "IcmpError"]
+        inspector.go_on()
+    found = inspector.result()
+    assert found.let_go.handshakes == {"unreachable": 3}
+    assert (found.let_go.icmp_errors, found.let_go.unmatched_errors, found.unmatched_icmp_errors) == (3, 3, 4)
+    assert [len(one.icmp_errors) for one in found.connections] == [1]
+    assert going(inspector).gathering.conversations.held == 2

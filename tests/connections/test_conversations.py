@@ -1,0 +1,46 @@
+"""Numbers of pairs of sockets: found again, forgotten, and given to others, whatever their hashes are."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from handshake_inspect.connections import conversations as module
+from handshake_inspect.connections.conversations import Conversations, KeyTable
+
+
+def keys(hosts: list[int]) -> KeyTable:
+    table = KeyTable.empty(len(hosts))
+    table.columns["higher_lo"][:] = hosts
+    table.columns["lower_lo"][:] = [0x7F000001 if host % 3 else 1 for host in hosts]
+    table.columns["ip_version"][:] = 4
+    return table
+
+
+@pytest.mark.parametrize("bits", [64, 6, 1])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_number_is_its_keys_as_long_as_that_is_known(seed: int, bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With hashes of few bits most keys collide, and stand on other levels."""
+    whole = module.hash_of
+
+    def few(table: KeyTable, salt: int) -> NDArray[np.uint64]:
+        return whole(table, salt) & np.uint64((1 << bits) - 1)
+
+    monkeypatch.setattr(module, "hash_of", few)
+    monkeypatch.setattr(module, "LATEST_HASHES", 8)
+    rng, conversations, known = random.Random(f"{seed} {bits}"), Conversations(), dict[int, int]()
+    for _ in range(30):
+        hosts = [rng.randrange(200) + 1 for _ in range(rng.randrange(1, 40))]
+        numbers = conversations.number(keys(hosts)).tolist()
+        for host, number in zip(hosts, numbers, strict=True):
+            assert known.setdefault(host, number) == number
+            assert conversations.keys["higher_lo"][number] == host
+            assert conversations.loopback[number] == bool(host % 3)
+        assert len(set(known.values())) == len(known) == conversations.held
+        gone = rng.sample(sorted(known), rng.randrange(len(known)))
+        conversations.forget(np.array([known.pop(host) for host in gone], np.int64))
+        assert conversations.held == len(known)
+    assert len(conversations) <= 200, "numbers are used again"
