@@ -7,7 +7,6 @@ many entries change alike between two looks, one line tells of all.
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from handshake_inspect.cli.output import hanging, remark
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.tracepoint import clock_offset
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
-from handshake_inspect.lab.time_wait.observing import Cause, Change, Filter, Gone, Observer
+from handshake_inspect.lab.time_wait.observing import Cause, Change, Filter, Gone, Observer, Tally
 from handshake_inspect.lab.time_wait.wheel import Wheel
 from handshake_inspect.views.words import counted
 
@@ -32,6 +31,12 @@ ENDINGS: dict[Cause, str] = {
     "reset-or-destroyed": "ended by an RST or SOCK_DESTROY",
     "destroyed": "ended by SOCK_DESTROY",
 }
+#: `Gone.by_owner`, in words.
+REUSERS = {
+    True: "its owner's connect()",
+    False: "the other end's SYN",
+    None: "its owner's connect() or the other end's SYN",
+}
 
 
 def watch(wanted: Filter, count: int | None, duration_s: float | None, format_: str) -> int:
@@ -43,7 +48,7 @@ def watch(wanted: Filter, count: int | None, duration_s: float | None, format_: 
         remark("watching TIME-WAIT on this host; Ctrl-C ends")
         while True:
             left_s = None if deadline_s is None else deadline_s - time.monotonic()
-            if interruption.asked or (count and len(watching.ended) >= count) or (left_s is not None and left_s <= 0):
+            if interruption.asked or (count and watching.tally.ended >= count) or (left_s is not None and left_s <= 0):
                 break
             pause_until_next(watching.observer, interruption, left_s)
             watching.look()
@@ -70,12 +75,14 @@ class Watching:
         self._is_json = is_json
         self._began_ns = time.monotonic_ns()
         self._offset_ns = clock_offset().ns
-        self.ended: list[Gone] = []
+        self.tally = Tally()
 
     def look(self) -> None:
         """Look once, and print what changed."""
         changes = self.observer.look()
-        self.ended += [change.gone for change in changes if change.gone is not None]
+        for change in changes:
+            if change.gone is not None:
+                self.tally.count(change.gone)
         lines = map(json.dumps, map(self._as_json, changes)) if self._is_json else self._lines(changes)
         for line in lines:
             print(line, flush=True)
@@ -116,12 +123,10 @@ class Watching:
             due = f" (computed: {step_ns / 1e9:.3f})" if self.observer.wheel.origin_ns is not None else ""
             return f"{lived}it ran out, {gone.late_ns / 1e9:.3f} s late, at a step of the timer wheel{due}"
         if gone.instead is not None:
-            who = ", by its owner's connect()" if gone.recycled else ", by the other end's SYN or its owner's"
-            return f"{lived}reused{who}; its two sockets are {gone.instead.state} now"
+            return f"{lived}reused by {REUSERS[gone.by_owner]}; its two sockets are {gone.instead.state} now"
         if gone.cause == "destroyed":
             return f"{lived}somebody destroyed it (SOCK_DESTROY, as ss -K does): an RST is ignored here (tcp_rfc1337)"
-        or_reused = ", or a reuse that is over already" if gone.recycled else ""
-        return f"{lived}by an RST or SOCK_DESTROY (ss -K){or_reused}: the kernel counts neither, a capture tells"
+        return f"{lived}by an RST or SOCK_DESTROY (ss -K): the kernel counts neither, a capture tells"
 
     def _as_json(self, change: Change) -> dict[str, Any]:
         """Return one change as an object."""
@@ -137,27 +142,25 @@ class Watching:
             "seen_within_ns": gone.seen_within_ns if gone else None,
             "beyond_60_s_ns": gone.late_ns if gone and gone.cause == "ran-out" else None,
             "computed_end_ns": gone.fires.latest_ns + self._offset_ns if gone else None,
+            "by_owner": gone.by_owner if gone else None,
             "instead": gone.instead.state if gone and gone.instead else None,
         }
 
     def summarize(self) -> None:
         """Print how the entries ended."""
         say = remark if self._is_json else print
+        tally, wheel = self.tally, self.observer.wheel
+        how = ", ".join(f"{tally.causes[cause]:,} {said}" for cause, said in ENDINGS.items() if tally.causes[cause])
         seconds = (time.monotonic_ns() - self._began_ns) / 1e9
-        causes = Counter(one.cause for one in self.ended)
-        how = ", ".join(f"{causes[cause]:,} {said}" for cause, said in ENDINGS.items() if causes[cause])
-        ended = f"{counted(len(self.ended), 'entry', 'entries')} ended in {seconds:.1f} s"
+        ended = f"{counted(tally.ended, 'entry', 'entries')} ended in {seconds:.1f} s"
         if not self._is_json:
             print()
         say(hanging("", f"{ended}{f' ({how})' if how else ''}; {self.observer.count:,} are there"))
-        wheel = self.observer.wheel
-        ran_out = [one for one in self.ended if one.cause == "ran-out"]
-        if ran_out:
-            late_s = [one.late_ns / 1e9 for one in ran_out]
-            low, middle, high = min(late_s), statistics.median(late_s), max(late_s)
+        if tally.late_ms:
+            low, middle, high = (ms / 1000 for ms in tally.late)
             beyond = f"beyond 60 s: earliest {low:.3f}, median {middle:.3f}, latest {high:.3f} s"
-            within_ms = max(one.seen_within_ns for one in ran_out) / 1e6
             step = f"the timer wheel has steps of {wheel.step_ns() / 1e9:.3f} s (HZ={wheel.hz})"
+            within_ms = tally.seen_within_ns / 1e6
             say(hanging("", f"{beyond}, of which up to {within_ms:.0f} ms until it was seen; {step}"))
         if self.observer.overflowed:
             some = counted(self.observer.overflowed, "connection")

@@ -3,16 +3,19 @@
 In: the kernel's entries as rows (`entry_table`) of this network namespace; no privilege is needed. Out: the `Change`s
 between two looks. Entries are told apart by their cookies. A host with 10,000 entries takes 10 ms a look, so the pause
 between two is so many times as long as the look took; and since all entries of a machine end on the grid of its timer
-wheel, there is always a look just after each step of it.
+wheel, there is always a look just after each step of it. Where the grid lies is known beforehand (`jiffies`), or from
+the first end that is seen.
 
 What nobody can see without a capture: the kernel counts neither an RST that ends TIME-WAIT nor SOCK_DESTROY (measured,
-see `counters`). A reuse is seen by what is there instead.
+see `counters`). A reuse is seen by what is there instead, and it counts those by the owner's own connect().
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Literal
 
 import numpy as np
@@ -51,8 +54,9 @@ class Gone:
     fires: Span
     #: A socket with the same two ends that is there now.
     instead: KernelSocket | None = None
-    #: Did the kernel count that owners of TIME-WAIT have connected again, in the same interval?
-    recycled: bool = False
+    #: For "reused": did its owner connect again (True), or did the other end's SYN open it (False)? None: the kernel
+    #: counted more, or fewer, of the first kind in the same interval than were reused.
+    by_owner: bool | None = None
 
     @property
     def late_ns(self) -> int:
@@ -145,8 +149,8 @@ class Observer:
         before, before_ns = read_counters(), time.monotonic_ns()
         rows = self._wanted.of(read_rows(self._netlink, bit_of("TIME-WAIT")))
         look = Look(before_ns, time.monotonic_ns())
-        recycled = read_counters().recycled > self._counters.recycled
-        changes = self._changes(rows[np.argsort(rows["cookie"])], look, recycled=recycled)
+        recycled = read_counters().recycled - self._counters.recycled
+        changes = told_by_whom(self._changes(rows[np.argsort(rows["cookie"])], look), recycled)
         self.overflowed += before.overflowed - self._counters.overflowed
         self._counters, self._looked_ns = before, before_ns
         return changes
@@ -170,7 +174,7 @@ class Observer:
         due_ns = now_ns + step_ns - (now_ns - origin_ns - AFTER_STEP_NS) % step_ns
         return min(pause_s, (due_ns - now_ns) / 1e9)
 
-    def _changes(self, rows: Rows, look: Look, *, recycled: bool) -> list[Change]:
+    def _changes(self, rows: Rows, look: Look) -> list[Change]:
         """Compare the rows, which are by cookie, with those of the look before."""
         old = self._table
         known, was = found_in(old.rows["cookie"], rows["cookie"])
@@ -186,7 +190,7 @@ class Observer:
         ]
         missed: list[int] = []
         for number in np.setdiff1d(np.arange(len(old.rows)), was):
-            change = self._gone(old, int(number), look.after_ns, recycled=recycled)
+            change = self._gone(old, int(number), look.after_ns)
             if change is None:
                 missed.append(int(number))
             else:
@@ -219,7 +223,7 @@ class Observer:
         is_later = look.before_ns + left_ns - self.wheel.tick_ns > old_expiry_ns + held_up_ns
         return (left_ns > old_left_ns) | (could_be & is_later)
 
-    def _gone(self, old: Table, number: int, time_ns: int, *, recycled: bool) -> Change | None:
+    def _gone(self, old: Table, number: int, time_ns: int) -> Change | None:
         """Say why an entry is gone; None if it is there: a dump can miss one while others come and go."""
         row, left_ns, latest_ns = old.rows[number], int(old.left_ns[number]), int(old.expiry_ns[number])
         local, remote = local_of(row), remote_of(row)
@@ -234,8 +238,20 @@ class Observer:
         elif self.wheel.origin_ns is None and not left_ns:
             self.wheel = self.wheel.placed_by(Span(self._looked_ns, time_ns))
         seen_within_ns = time_ns - self._looked_ns
-        gone = Gone(cause, lived_ns, seen_within_ns, fires, instead if cause == "reused" else None, recycled)
+        gone = Gone(cause, lived_ns, seen_within_ns, fires, instead if cause == "reused" else None)
         return Change("gone", time_ns, local, remote, left_ns, gone)
+
+
+def told_by_whom(changes: list[Change], recycled: int) -> list[Change]:
+    """Return changes with who reused what was reused, where the kernel's count of owners that connected again tells."""
+    reused = sum(change.gone is not None and change.gone.cause == "reused" for change in changes)
+    by_owner = {0: False, reused: True}.get(recycled)
+    return [
+        replace(change, gone=replace(change.gone, by_owner=by_owner))
+        if change.gone is not None and change.gone.cause == "reused"
+        else change
+        for change in changes
+    ]
 
 
 def found_in(old: npt.NDArray[np.uint64], new: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.bool_], Numbers]:
@@ -244,3 +260,34 @@ def found_in(old: npt.NDArray[np.uint64], new: npt.NDArray[np.uint64]) -> tuple[
     known = places < len(old)
     known[known] = old[places[known]] == new[known]
     return known, places[known]
+
+
+class Tally:
+    """How entries ended, in memory that does not grow with their number."""
+
+    def __init__(self) -> None:
+        self.causes: Counter[Cause] = Counter()
+        #: Of those that ran out: how many were there so many milliseconds beyond their 60 s.
+        self.late_ms: Counter[int] = Counter()
+        #: The longest time between the look that still saw one of these and the one that did not.
+        self.seen_within_ns = 0
+
+    def count(self, gone: Gone) -> None:
+        """Take in one more."""
+        self.causes[gone.cause] += 1
+        if gone.cause == "ran-out":
+            self.late_ms[round(gone.late_ns / 1e6)] += 1
+            self.seen_within_ns = max(self.seen_within_ns, gone.seen_within_ns)
+
+    @property
+    def ended(self) -> int:
+        """How many have ended."""
+        return self.causes.total()
+
+    @property
+    def late(self) -> tuple[int, int, int]:
+        """The least, the median and the most of `late_ms`."""
+        in_order, half = sorted(self.late_ms), (self.late_ms.total() + 1) // 2
+        up_to = accumulate(self.late_ms[ms] for ms in in_order)
+        median = next(ms for ms, seen in zip(in_order, up_to, strict=True) if seen >= half)
+        return in_order[0], median, in_order[-1]

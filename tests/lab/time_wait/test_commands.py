@@ -140,7 +140,7 @@ def test_the_watch_ends_at_ctrl_c_with_a_summary() -> None:
     began, gone, *rest = [line for line in out.splitlines() if line.strip()]
     assert f"began      127.0.0.1:{CLIENT} → 127.0.0.1:{SERVER}" in began
     assert f"gone       127.0.0.1:{CLIENT} → 127.0.0.1:{SERVER}" in gone
-    assert "reused, by its owner's connect(); its two sockets are ESTABLISHED now" in " ".join(out.split())
+    assert "reused by its owner's connect(); its two sockets are ESTABLISHED now" in " ".join(out.split())
     assert rest[-1].startswith("1 entry ended in ")
     assert rest[-1].endswith(" s (1 reused); 0 are there")
 
@@ -151,6 +151,7 @@ def test_the_watch_ends_after_so_many_ends_and_prints_objects_for_programs() -> 
     began, gone = map(json.loads, out.splitlines())
     assert (began["event"], began["cause"], began["local"]) == ("began", None, {"ip": "127.0.0.1", "port": CLIENT})
     assert (gone["event"], gone["cause"], gone["instead"]) == ("gone", "reused", "ESTABLISHED")
+    assert gone["by_owner"] is True
     assert 0 < gone["lived_ns"] < 5_000_000_000
     assert gone["computed_end_ns"] - gone["time_ns"] > 55_000_000_000
     assert err.startswith("1 entry ended in ")

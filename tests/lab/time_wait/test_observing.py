@@ -15,7 +15,8 @@ from handshake_inspect.lab.ground import How
 from handshake_inspect.lab.session import Stay, run_session
 from handshake_inspect.lab.time_wait.binding import Notebook
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
-from handshake_inspect.lab.time_wait.observing import Change, Filter, Observer
+from handshake_inspect.lab.time_wait.observing import Cause, Change, Filter, Gone, Observer, Tally
+from handshake_inspect.lab.time_wait.wheel import Span
 from handshake_inspect.lab.world import in_private_world
 from tests.lab.kernel.runs import listener_at
 from tests.lab.privileges import as_ordinary_user, needs_private_world
@@ -35,10 +36,10 @@ def private_world() -> None:
     needs_private_world()
 
 
-def seen(deed: Deed, wanted: Filter, *settings: str) -> list[tuple[str, str, bool]]:
+def seen(deed: Deed, wanted: Filter, *settings: str) -> list[tuple[str, str, bool | None]]:
     """Watch a private network, as anybody, in which `deed` closes a connection, and goes on when that was seen."""
 
-    def inside() -> list[tuple[str, str, bool]]:
+    def inside() -> list[tuple[str, str, bool | None]]:
         for name in settings:
             Path("/proc/sys/net/ipv4", name).write_text("1")
         observer, it_began = Observer(wheel, wanted), threading.Event()
@@ -54,7 +55,9 @@ def seen(deed: Deed, wanted: Filter, *settings: str) -> list[tuple[str, str, boo
             time.sleep(observer.next_look_s())
         changes += observer.look()
         observer.close()
-        return [(one.kind, one.gone.cause if one.gone else "", bool(one.gone and one.gone.recycled)) for one in changes]
+        return [
+            (one.kind, one.gone.cause if one.gone else "", one.gone.by_owner if one.gone else None) for one in changes
+        ]
 
     wheel = placed_wheel()
     return as_ordinary_user(lambda: in_private_world(inside))
@@ -86,16 +89,16 @@ def then_reused_by_the_other_end(bench: Bench, until_seen: Callable[[], object])
 @pytest.mark.parametrize(
     ("deed", "settings", "gone"),
     [
-        (then_destroyed, (), ("gone", "reset-or-destroyed", False)),
-        (then_destroyed, ("tcp_rfc1337",), ("gone", "destroyed", False)),
+        (then_destroyed, (), ("gone", "reset-or-destroyed", None)),
+        (then_destroyed, ("tcp_rfc1337",), ("gone", "destroyed", None)),
         (then_reused_by_its_owner, (), ("gone", "reused", True)),
         (then_reused_by_the_other_end, (), ("gone", "reused", False)),
     ],
 )
 def test_an_early_end_is_told_as_far_as_it_can_be_seen(
-    deed: Deed, settings: tuple[str, ...], gone: tuple[str, str, bool]
+    deed: Deed, settings: tuple[str, ...], gone: tuple[str, str, bool | None]
 ) -> None:
-    assert seen(deed, Filter(), *settings) == [("began", "", False), gone]
+    assert seen(deed, Filter(), *settings) == [("began", "", None), gone]
 
 
 @pytest.mark.parametrize(
@@ -181,3 +184,17 @@ def test_a_restart_is_seen() -> None:
 
     wheel = placed_wheel()
     assert in_private_world(inside) == ["there", "restarted"]
+
+
+def gone_after(late_ms: float, cause: Cause = "ran-out") -> Gone:
+    return Gone(cause, round(60e9 + late_ms * 1e6), 5_000_000, Span(0, 0))
+
+
+def test_the_tally_keeps_the_median_without_keeping_all() -> None:
+    tally = Tally()
+    for late_ms in (700, 1, 700, 2000.4, 3, 1500):
+        tally.count(gone_after(late_ms))
+    tally.count(gone_after(-30_000, "reused"))
+    assert (tally.ended, tally.causes) == (7, {"ran-out": 6, "reused": 1})
+    assert tally.late == (1, 700, 2000)
+    assert len(tally.late_ms) == 5
