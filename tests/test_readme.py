@@ -2,7 +2,7 @@
 
 Blocks of the README, by language and by the comment above them:
 
-- `console`: executed in a folder that has `pcaps/` and `traced/`, at 100 columns without colour; it must be equal.
+- `console`: executed in a folder that has `pcaps/`, at 100 columns without colour; it must print the same.
 - `console` after `<!-- live -->`: executed with real sockets. Figures differ from run to run, and so does the order in
   which two programs are scheduled: compared are the segments in their order, and which words there are.
 - `console` after `<!-- live, traced -->`: likewise, with the kernel's tracepoint, which is for root.
@@ -120,8 +120,7 @@ def environment() -> dict[str, str]:
 
 def furnish(folder: Path) -> Path:
     """Put into an empty folder what the transcripts read; what they write stays there too."""
-    for recorded in ("pcaps", "traced"):
-        (folder / recorded).symlink_to(REPOSITORY / recorded)
+    (folder / "pcaps").symlink_to(REPOSITORY / "pcaps")
     return folder
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.running import PCAPS, REPOSITORY, run
 
-TRACED = REPOSITORY / "traced"
+TRACED = REPOSITORY / "pcaps" / "traced"
 ECHO, FORKING = TRACED / "echo-addresses.pcap", TRACED / "forking-addresses.pcap"
 LOG = {path: str(path.with_suffix(".log")) for path in (ECHO, FORKING)}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect import PortRange, TimeWaitLedger, inspect
-from handshake_inspect.capture.frames import write_pcap
+from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.lab.bench import Bench, failing
 from handshake_inspect.lab.calls import RecordedSocket
 from handshake_inspect.lab.scenarios.scenario import Scenario

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from handshake_inspect.capture.frames import write_pcap
+from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.inspection import inspect
 from handshake_inspect.lab.command import Running, run_command

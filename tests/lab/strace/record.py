@@ -1,4 +1,4 @@
-"""Record the logs and captures of `traced/`, and their page: `python -m tests.lab.strace.record`, with strace there.
+"""Record the logs and captures of `pcaps/traced/`, and their page: `python -m tests.lab.strace.record`.
 
 Each pair is of one run of a program of `programs`, in a private world: the capture opened before the program, strace
 around it. Names of programs record only those.
@@ -14,7 +14,7 @@ from handshake_inspect.lab.page import table
 from handshake_inspect.lab.record import kernel_name
 from tests.lab.strace.programs import FLAGS, PROGRAMS, command_of, record
 
-FOLDER = Path(__file__).parents[3] / "traced"
+FOLDER = Path(__file__).parents[3] / "pcaps" / "traced"
 HEADING = ("files", "strace asked for", "kernel", "strace", "shows")
 PAGE = """# Recorded captures, with the logs of strace that belong to them
 
