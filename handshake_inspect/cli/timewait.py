@@ -30,7 +30,10 @@ def command() -> None:
     show_default=True,
     help="For people, or for programs.",
 )
-def list_command(format_: str) -> int:
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Show the N largest groups."
+)
+def list_command(format_: str, limit: int) -> int:
     """List who on this host holds how many TIME-WAIT entries, towards whom, and until when.
 
     A client's entry takes a port of the ephemeral range away, for one remote socket; a server's takes none.
@@ -45,7 +48,7 @@ def list_command(format_: str) -> int:
     from handshake_inspect.lab.time_wait.wheel import this_wheel
 
     refuse_other_systems()
-    print_census(take_census(this_wheel()), format_)
+    print_census(take_census(this_wheel()), format_, limit)
     return 0
 
 

@@ -17,8 +17,8 @@ from handshake_inspect.views.table import Column, layout
 from handshake_inspect.views.words import counted as said
 
 
-def print_census(census: Census, format_: str) -> None:
-    """Print it."""
+def print_census(census: Census, format_: str, limit: int) -> None:
+    """Print it; of a table the first `limit` lines. A document has all."""
     if format_ == "json":
         print(json.dumps(as_json(census), indent=2))
         return
@@ -26,8 +26,10 @@ def print_census(census: Census, format_: str) -> None:
     if not census.holdings:
         return
     print()
-    table = layout(census.holdings, columns(census), terminal_width())
+    table = layout(census.holdings[:limit], columns(census), terminal_width())
     write_table(table.lines)
+    if (more := len(census.holdings) - limit) > 0:
+        remark(f"--limit {limit}: {more:,} more not shown")
     if table.dropped:
         remark(f"not shown for want of room: {', '.join(table.dropped)}")
     print()

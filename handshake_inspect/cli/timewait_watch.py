@@ -1,7 +1,7 @@
 """Watches the TIME-WAIT entries of this host in front of people: a line for each change, a summary at the end.
 
 In: the changes that an `Observer` finds. Out: on standard output a line each, or an object a line for programs. Where
-many entries change alike between two looks, one line tells of all.
+many entries change alike between two looks, one line tells of those of one pair of hosts, or of all.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 from handshake_inspect.cli.captures import Interruption
@@ -42,7 +43,7 @@ REUSERS = {
 def watch(wanted: Filter, count: int | None, duration_s: float | None, format_: str) -> int:
     """Watch until Ctrl-C, so many ends, or so many seconds; print the summary. Returns the exit code."""
     watching = Watching(placed_wheel(), wanted, is_json=format_ == "ndjson")
-    with Interruption() as interruption:
+    with closing(watching.observer), Interruption() as interruption:
         deadline_s = None if duration_s is None else time.monotonic() + duration_s
         watching.look()
         remark("watching TIME-WAIT on this host; Ctrl-C ends")
@@ -83,11 +84,11 @@ class Watching:
         for change in changes:
             if change.gone is not None:
                 self.tally.count(change.gone)
-        lines = map(json.dumps, map(self._as_json, changes)) if self._is_json else self._lines(changes)
+        lines = map(json.dumps, map(self._as_json, changes)) if self._is_json else self.lines(changes)
         for line in lines:
             print(line, flush=True)
 
-    def _lines(self, changes: Sequence[Change]) -> Iterator[str]:
+    def lines(self, changes: Sequence[Change]) -> Iterator[str]:
         """Yield a line for each change, or one for many that are alike."""
         alike: dict[tuple[str, str], list[Change]] = {}
         for change in changes:
@@ -95,9 +96,11 @@ class Watching:
         for group in alike.values():
             if len(group) <= ALONE_MAX:
                 yield from (self._line(change, f"{change.local} → {change.remote}", 1) for change in group)
-            else:
-                for who, some in by_pair(group).items():
+            elif len(pairs := by_pair(group)) <= ALONE_MAX:
+                for who, some in pairs.items():
                     yield self._line(some[-1], who, len(some))
+            else:
+                yield self._line(group[-1], f"{len(pairs):,} pairs of hosts", len(group))
 
     def _line(self, change: Change, who: str, count: int) -> str:
         """Return the line of a change, or of many like it."""

@@ -13,10 +13,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from handshake_inspect.cli.timewait_watch import Watching
+from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.lab.time_wait.jiffies import placed_wheel
+from handshake_inspect.lab.time_wait.observing import Change, Filter
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import REPOSITORY, run
 from tests.lab.privileges import needs_private_world
@@ -191,3 +196,36 @@ def test_the_census_is_a_document_for_programs() -> None:
     )
     assert 0 < one["first_end_ms"] <= one["last_end_ms"] <= 60_000
     assert document["max_entries"] == int(Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").read_text())
+
+
+def listed_of_three_servers() -> subprocess.CompletedProcess[str]:
+    """Leave TIME-WAIT towards three servers, most towards the second, and list the largest group."""
+    for number, connections in enumerate((1, 3, 2), start=1):
+        with socket.create_server((f"127.0.0.{number}", 8000)) as server:
+            for _ in range(connections):
+                with socket.create_connection(server.getsockname()) as client, server.accept()[0] as session:
+                    client.shutdown(socket.SHUT_WR)
+                    session.recv(1)
+    return run("timewait", "list", "--limit", "1")
+
+
+def test_the_list_shows_the_largest_groups_and_says_how_many_there_are_more() -> None:
+    needs_private_world()
+    done = in_private_world(listed_of_three_servers)
+    assert done.returncode == 0
+    assert "6 connections in TIME-WAIT" in done.stdout
+    (line,) = [line for line in done.stdout.splitlines() if "as client" in line and "127.0.0." in line]
+    assert "127.0.0.2:8000" in line
+    assert done.stderr == "--limit 1: 2 more not shown\n"
+
+
+def test_what_changes_alike_between_many_hosts_is_one_line() -> None:
+    changes = [
+        Change("began", 0, Endpoint(f"127.1.0.{number}", 40_000 + port), Endpoint("127.0.0.1", 8000), left_ns=1)
+        for number in range(50)
+        for port in range(10)
+    ]
+    watching = Watching(placed_wheel(), Filter(), is_json=False)
+    with closing(watching.observer):
+        (line,) = watching.lines(changes)
+    assert "50 pairs of hosts  500 entries, the last one: 0.0 s left" in " ".join(line.split("\n"))
