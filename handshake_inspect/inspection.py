@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -233,9 +233,11 @@ class Inspector:
 
         return decode_block(records, self.names, capture, decoder.reassembler)
 
-    def add_records(self, records: Records, capture: int) -> Block:
-        """Take a block of records as they come. Returns what is in it."""
-        block = self._decode(records, capture)
+    def add_records(
+        self, records: Records, capture: int, choose: Callable[[Block], Block] = lambda block: block
+    ) -> Block:
+        """Take what `choose` leaves of a block of records as they come. Returns what that is."""
+        block = choose(self._decode(records, capture))
         self._count(records, block, capture)
         self.take(block)
         return block

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.output import remark, terminal_width, write, write_table
@@ -42,6 +42,12 @@ def write_listing(
         passed_over = [f"{count:,} {thing}s" for thing, count in known.items() if count]
         if passed_over and not chosen.beyond_limit:  # else other remarks say why there is no table
             remark(f"none of {listed(passed_over)} was chosen")
+
+
+def write_kinds(kinds: Mapping[tuple[str, str], int]) -> None:
+    """Write how many connections opened and closed alike, most first: a table for more than anybody reads."""
+    counts = [table.KindCount(*kind, count) for kind, count in sorted(kinds.items(), key=lambda one: (-one[1], one[0]))]
+    write_table(table.layout(counts, table.kind_columns(), terminal_width()).lines)
 
 
 def write_markdown(connections: Iterable[Connection], exchanges: Iterable[Exchange] | None, captures: int) -> None:

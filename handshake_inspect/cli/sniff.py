@@ -1,55 +1,92 @@
-"""`handshake-inspect sniff`: connections live, one line per segment."""
+"""`handshake-inspect sniff`: connections live, one line per segment, of this host or of one command."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
+from handshake_inspect.cli.amounts import size, sizes_and_spans
+from handshake_inspect.cli.options import profile_option
 
-@click.command("sniff")
-@click.option("-i", "--interface", default="lo", show_default=True, help="Where to listen.")
+
+@click.command("sniff", context_settings={"allow_interspersed_args": False})
+@click.option(
+    "-i", "--interface", "interfaces", multiple=True, metavar="NAME",
+    help="Where to listen: lo unless given; may be repeated; any: all interfaces.",
+)  # fmt: skip
+@click.option("--filter", "bpf", metavar="EXPR", help="Only frames that tcpdump would take for it: 'tcp port 443'.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Only segments of this port.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N segments.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
-@click.option("-w", "--write", "target", metavar="FILE", help="Save what was seen as a pcap file.")
-def command(interface: str, port: int | None, count: int | None, duration: float | None, target: str | None) -> int:
+@click.option("-q", "--quiet", is_flag=True, help="Print no line for a segment, only what is found at the end.")
+@click.option(
+    "-w", "--write", "target", metavar="FILE", help="Save what was seen: pcapng, or pcap where FILE ends in .pcap."
+)
+@click.option(
+    "--rotate", multiple=True, metavar="SIZE|TIME", callback=sizes_and_spans,
+    help="Begin a new file before one is larger than this (100MB), or after so long (1h); FILE_00001_<time>.pcapng.",
+)  # fmt: skip
+@click.option("--files", type=click.IntRange(min=1), metavar="N", help="Keep the last N files of --rotate.")
+@click.option(
+    "--buffer", "ring_octets", metavar="SIZE", default="64MiB", show_default=True, callback=size,
+    help="Room for frames that wait to be read; when it is full they are dropped.",
+)  # fmt: skip
+@click.option("--promiscuous", is_flag=True, help="Take frames that are for others, too.")
+@click.option("--strace", "traced", is_flag=True, help="With COMMAND: its socket calls too, in ladders at its end.")
+@profile_option
+@click.argument("program", metavar="[-- COMMAND [ARG]...]", nargs=-1, type=click.UNPROCESSED)
+def command(
+    interfaces: tuple[str, ...],
+    bpf: str | None,
+    port: int | None,
+    count: int | None,
+    duration: float | None,
+    quiet: bool,
+    target: str | None,
+    rotate: tuple[int | None, int | None],
+    files: int | None,
+    ring_octets: int,
+    promiscuous: bool,
+    traced: bool,
+    profile: str,
+    program: tuple[str, ...],
+) -> int:
     """Watch TCP connections live: one line per segment, with the states of both ends after it.
 
-    Ends at Ctrl-C, or as --count and --duration say, with a table of the connections seen. Needs the right to
-    capture (root, or CAP_NET_RAW).
+    Ends at Ctrl-C, or as --count and --duration say, with what was found and what the kernel dropped. Needs the right
+    to capture (root, or CAP_NET_RAW), which it gives up once the capture is open. Connections that are over are let go
+    after their TIME-WAIT if there are many, so it can run for days.
+
+    With COMMAND: runs it in a private network, where nobody else talks and no right is needed, and watches that until
+    it ends; the exit status is the command's.
 
     \b
     Examples:
       handshake-inspect sniff
-      handshake-inspect sniff -i eth0 --port 443 --duration 10
-      handshake-inspect sniff --port 8000 --count 12 -w echo.pcap
+      handshake-inspect sniff -i eth0 --filter 'tcp port 443' --duration 10
+      handshake-inspect sniff -i any -q -w day.pcapng --rotate 100MB --rotate 1h --files 24
+      handshake-inspect sniff -w echo.pcapng -- python3 echo_test.py
+      handshake-inspect sniff --strace -- python3 echo_test.py
     """
-    from contextlib import ExitStack
+    from handshake_inspect.capture.writing.rotation import Rotation
+    from handshake_inspect.cli.listening import Keeping, listen, watch_command
+    from handshake_inspect.cli.watch import Wishes
 
-    from handshake_inspect.capture.live import LiveCapture
-    from handshake_inspect.capture.writing.pcap import PcapWriter
-    from handshake_inspect.cli.captures import Interruption, report
-    from handshake_inspect.cli.choose import choice
-    from handshake_inspect.cli.listing import write_listing
-    from handshake_inspect.cli.options import Asked
-    from handshake_inspect.cli.output import remark
-    from handshake_inspect.cli.watch import Watch
-    from handshake_inspect.views.words import counted
-
-    with LiveCapture(interface) as capture, Interruption() as interruption, ExitStack() as stack:
-        writer = stack.enter_context(PcapWriter(target, capture.link_type)) if target is not None else None
-        remark(f"listening on {interface}; Ctrl-C ends")
-        watch = Watch(capture, port=port, count=count, writer=writer)
-        watch.run(interruption, duration)
-    inspection = watch.finish()
-    if watch.shown:
-        print()
-        write_listing(inspection, choice(Asked(port=port)), "table")
-    report(inspection, udp_listed=True)
-    shown = f"{counted(watch.shown, 'segment')} seen" if watch.shown else "nothing seen"
-    if watch.passed_over:
-        shown += f", {watch.passed_over:,} of them too fast to be shown one by one"
-    where = f" at port {port}" if port is not None and not watch.shown else ""
-    remark(f"{interface}: {shown}{where}, {counted(capture.dropped, 'frame')} dropped")
-    if writer is not None:
-        remark(f"{target}: {counted(writer.count, 'frame')} saved")
-    return 0
+    octets_max, seconds = rotate
+    if target is None and (octets_max or seconds):
+        raise click.UsageError("--rotate needs -w FILE: there is nothing to rotate")
+    if files is not None and not (octets_max or seconds):
+        raise click.UsageError("--files needs --rotate SIZE or --rotate TIME")
+    rotation = Rotation(octets_max, seconds, files) if octets_max or seconds else None
+    keeping = None if target is None else Keeping(target, rotation)
+    wishes = Wishes(port=port, count=count, quiet=quiet, profile=profile)
+    how: dict[str, Any] = {"bpf": bpf, "ring_octets": ring_octets}
+    if not program:
+        if traced:
+            raise click.UsageError("--strace needs a COMMAND: sniff --strace -- COMMAND")
+        return listen(interfaces or ("lo",), wishes, keeping, duration, how | {"promiscuous": promiscuous})
+    in_vain = {"-i": interfaces, "--promiscuous": promiscuous, "--duration": duration, "--count": count}
+    for option in (one for one, given in in_vain.items() if given):
+        raise click.UsageError(f"{option} is not for a COMMAND: its network has lo alone, and it ends with the command")
+    return watch_command(program, wishes, keeping, how, traced=traced)

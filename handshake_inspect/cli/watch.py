@@ -1,10 +1,14 @@
-"""Follows a live capture: every block of frames is inspected as it comes, and its new segments are printed."""
+"""Follows a live capture: every block of frames is inspected as it comes, and what is new with it is printed.
+
+In: blocks of frames. Out: lines (`live_lines`), frames in a file if that is wanted, and an inspection at the end.
+Printing must not make the capture lose frames: what comes too fast to be read is counted in one line.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,124 +17,192 @@ from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import Records
 from handshake_inspect.capture.writing.output import CaptureWriter
 from handshake_inspect.cli.captures import Interruption
-from handshake_inspect.cli.output import terminal_width, write, write_lines
+from handshake_inspect.cli.live_lines import LiveLines
+from handshake_inspect.cli.output import remark, write
 from handshake_inspect.connections.analysis import Seen
-from handshake_inspect.connections.connection import Connection, IcmpError, Step
+from handshake_inspect.connections.connection import IcmpError, Step
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.inspection import Inspection, Inspector
-from handshake_inspect.table import IcmpErrorTable, SegmentTable
-from handshake_inspect.views.segment_line import fitted_lines, segment_line
+from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable
+from handshake_inspect.tcp.time_wait import profile_of
 from handshake_inspect.views.words import counted
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-#: A mask over the rows of a table.
-Rows = NDArray[np.bool_]
 TCP = 6
 #: How long one look at the capture waits for frames.
 PATIENCE_S = 0.1
 #: What one look may bring and still be printed segment by segment: nobody reads faster, and the capture must keep up.
 MOST_SEGMENTS, MOST_CONVERSATIONS = 1000, 100
+#: The share of the time that printing may take when much comes for long, and for how long it may take more.
+PRINTING_SHARE, CREDIT_S = 0.5, 1.0
+#: How often at most it is said what was not printed, and what the kernel dropped.
+TELL_EVERY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What of a capture is of interest."""
+
+    #: Only segments of this port.
+    port: int | None = None
+    #: End after so many segments.
+    count: int | None = None
+    #: Print no line for a segment.
+    quiet: bool = False
+    profile: str = "linux"
 
 
 class Watch:
     """What was seen so far, and what is still to be printed."""
 
-    def __init__(
-        self, capture: LiveCapture, *, port: int | None, count: int | None, writer: CaptureWriter | None = None
-    ) -> None:
+    def __init__(self, capture: LiveCapture, wishes: Wishes, writer: CaptureWriter | None = None) -> None:
         self.capture = capture
-        self.port = port
-        self.count = count
+        self.wishes = wishes
         self.writer = writer
-        self.shown = 0
+        self.seen = 0
         #: Segments that came too fast to be printed one by one.
         self.passed_over = 0
-        #: Streams of which a segment was printed.
-        self._announced: set[int] = set()
-        self._inspector = Inspector(leaving=Leaving())
+        self._inspector = Inspector(profile=wishes.profile, leaving=Leaving(profile_of(wishes.profile).length_ns))
         self._number = self._inspector.begin_capture(capture.interface, "live")
+        self._lines = LiveLines(self._interface_of)
+        self._block: Records | None = None
+        #: Time that printing may still take, and when it was reckoned.
+        self._credit_s, self._credited_s = CREDIT_S, time.monotonic()
+        #: Of `passed_over`, and of the kernel's drops, how many were told, and when.
+        self._passed_told, self._drops_told, self._told_s = 0, 0, 0.0
 
-    def run(self, interruption: Interruption, duration: float | None) -> None:
-        """Print segments until Ctrl-C, the count or the end of the time."""
-        deadline = None if duration is None else time.monotonic() + duration
-        while not interruption.asked and not self.enough:
-            patience = PATIENCE_S
-            if deadline is not None:
-                patience = min(patience, deadline - time.monotonic())
-                if patience <= 0:
-                    break
-            block = self.capture.read(patience)
+    def follow(self, blocks: Iterable[Records | None], interruption: Interruption | None = None) -> None:
+        """Take blocks as they come, None for a while without one, up to the last, or as many segments as wished."""
+        for block in blocks:
             if block is not None:
-                self.take(block)
-        if not self.enough:
-            for block in self.capture.drain():
-                self.take(block, hurry=interruption.asked)
+                self.take(block, hurry=interruption is not None and interruption.asked)
+            if not self.wishes.quiet:
+                self._lines.pass_time(time.time_ns())
+            if time.monotonic() >= self._told_s + TELL_EVERY_S:
+                self._tell_losses()
+            if self.enough:
+                break
+        self._tell_losses()
 
     @property
     def enough(self) -> bool:
-        """Were as many segments shown as asked for?"""
-        return self.count is not None and self.shown >= self.count
+        """Were as many segments seen as wished for?"""
+        return self.wishes.count is not None and self.seen >= self.wishes.count
 
     def take(self, block: Records, *, hurry: bool = False) -> None:
-        """Inspect a block, and print the segments that are new with it, unless there are too many or in a hurry."""
-        decoded = self._inspector.add_records(block, self._number)
-        segments = decoded.segments.take(self._of_port(decoded.segments))
-        errors = decoded.icmp_errors.take(self._of_port(decoded.icmp_errors) & (decoded.icmp_errors["protocol"] == TCP))
-        frames = np.concatenate([segments["frame"], errors["frame"]])
-        if self.writer is not None:
-            self.keep(self.writer, block, frames)
-        if not len(frames):
-            self._inspector.go_on()
-            return
-        of = self._inspector.conversations_of
-        conversations = len(np.union1d(of(segments), of(errors)))
-        if hurry or len(frames) > MOST_SEGMENTS or conversations > MOST_CONVERSATIONS:
-            self._pass_over(len(segments), conversations)
-        else:
-            new = self._as_many_as_asked_for(self._inspector.update(segments, errors))
-            write_lines(line for connection, step in new for line in self.lines(connection, step))
+        """Inspect a block, print the segments that are new with it, unless too many or in a hurry, and save it."""
+        self._block = block
+        decoded = self._inspector.add_records(block, self._number, self._of_interest)
+        segments = decoded.segments
+        errors = decoded.icmp_errors.take(decoded.icmp_errors["protocol"] == TCP)
+        to_be_saved = self._to_be_saved(block, decoded)
+        if self.wishes.quiet:
+            self._count(len(segments))
+        elif hurry or self._are_too_many(segments, errors):
+            self.passed_over += self._count(len(segments))
+        elif len(segments) or len(errors):
+            self._print(segments, errors)
         self._inspector.go_on()
-
-    def _as_many_as_asked_for(self, new: list[Seen]) -> list[Seen]:
-        """Count segments, and leave out what comes after the last one."""
-        for place, (_, step) in enumerate(new):
-            if self.enough:
-                return new[:place]
-            self.shown += isinstance(step, Step)
-        return new
-
-    def _pass_over(self, segments: int, conversations: int) -> None:
-        """Say how many segments are not printed one by one; the summary counts them all, and the ICMP errors."""
-        if not segments:
-            return
-        left = segments if self.count is None else min(segments, self.count - self.shown)
-        self.shown += left
-        self.passed_over += left
-        many = f"{counted(left, 'segment')} of {counted(conversations, 'conversation')}"
-        write([f"… {many} at once, not shown one by one\n"])
-
-    def lines(self, connection: Connection, step: Step | IcmpError) -> Iterator[Text]:
-        """Yield what is printed for one segment or ICMP error: one line, or as many as the terminal needs."""
-        width = terminal_width()
-        if width is None:
-            yield segment_line(connection, step)
-        else:
-            yield from fitted_lines(connection, step, width, first=connection.stream not in self._announced)
-        self._announced.add(connection.stream)
-
-    def keep(self, writer: CaptureWriter, block: Records, numbers: NDArray[np.uint32]) -> None:
-        """Save frames of a block, whose buffer will be used again; the file is whole after each block."""
-        writer.write(block, np.isin(block.frame, numbers))
+        if self.writer is not None:
+            self.writer.write(block, to_be_saved)
 
     def finish(self) -> Inspection:
         """Return what was found in all."""
         self._inspector.captures[self._number].dropped = self.capture.dropped
         return self._inspector.result()
 
-    def _of_port(self, segments: SegmentTable | IcmpErrorTable) -> Rows:
-        if self.port is None:
-            return np.ones(len(segments), np.bool_)
-        ours: Rows = (segments["src_port"] == self.port) | (segments["dst_port"] == self.port)
-        return ours
+    def _are_too_many(self, segments: SegmentTable, errors: IcmpErrorTable) -> bool:
+        """Are these more than can be printed one by one without falling behind?"""
+        now = time.monotonic()
+        self._credit_s = min(self._credit_s + (now - self._credited_s) * PRINTING_SHARE, CREDIT_S)
+        self._credited_s = now
+        if self._credit_s <= 0 or len(segments) + len(errors) > MOST_SEGMENTS:
+            return True
+        of = self._inspector.conversations_of
+        return len(np.union1d(of(segments), of(errors))) > MOST_CONVERSATIONS
+
+    def _print(self, segments: SegmentTable, errors: IcmpErrorTable) -> None:
+        """Print a line for each."""
+        began = time.monotonic()
+        self._tell_passed_over()
+        self._lines.show(self._as_many_as_wished(self._inspector.update(segments, errors)))
+        self._credit_s -= time.monotonic() - began
+
+    def _of_interest(self, block: Block) -> Block:
+        """Leave out of a block what is of other ports."""
+        port = self.wishes.port
+        if port is None:
+            return block
+
+        def of_port(table: SegmentTable | DatagramTable | IcmpErrorTable) -> NDArray[np.bool_]:
+            ours: NDArray[np.bool_] = (table["src_port"] == port) | (table["dst_port"] == port)
+            return ours
+
+        return replace(
+            block,
+            segments=block.segments.take(of_port(block.segments)),
+            datagrams=block.datagrams.take(of_port(block.datagrams)),
+            icmp_errors=block.icmp_errors.take(of_port(block.icmp_errors)),
+        )
+
+    def _to_be_saved(self, block: Records, decoded: Block) -> NDArray[np.bool_] | None:
+        """Say which frames are to be saved; None: all. Nothing after the last segment that was wished for."""
+        left = None if self.wishes.count is None else self.wishes.count - self.seen
+        last = None if left is None or len(decoded.segments) <= left else int(decoded.segments["frame"][left - 1])
+        if self.wishes.port is None and last is None:
+            return None
+        chosen = np.ones(len(block), np.bool_) if last is None else block.frame <= last
+        if self.wishes.port is not None:
+            tables = (decoded.segments, decoded.datagrams, decoded.icmp_errors)
+            chosen &= np.isin(block.frame, np.concatenate([table["frame"] for table in tables]))
+        return chosen
+
+    def _count(self, segments: int) -> int:
+        """Count segments as seen, as many as are wished for. Returns how many those are."""
+        counted_now = segments if self.wishes.count is None else min(segments, self.wishes.count - self.seen)
+        self.seen += counted_now
+        return counted_now
+
+    def _as_many_as_wished(self, new: list[Seen]) -> list[Seen]:
+        """Count segments, and leave out what comes after the last one."""
+        for place, (_, step) in enumerate(new):
+            if self.enough:
+                return new[:place]
+            self.seen += isinstance(step, Step)
+        return new
+
+    def _interface_of(self, happening: Step | IcmpError) -> str:
+        """Return on which interface a segment of the present block was captured; "" if there is but one."""
+        block = self._block
+        if block is None or block.interface is None or not isinstance(happening.frame, int):
+            return ""
+        row = happening.frame - int(block.frame[0])
+        return self.capture.interfaces[int(block.interface[row])][0] if 0 <= row < len(block) else ""
+
+    def _tell_losses(self) -> None:
+        """Say what was not printed and what the kernel dropped since it was said last."""
+        self._told_s = time.monotonic()
+        self._tell_passed_over()
+        dropped = self.capture.dropped
+        if dropped > self._drops_told:
+            self._drops_told = dropped
+            remark(f"{self.capture.interface}: {counted(dropped, 'frame')} dropped so far, for want of room")
+
+    def _tell_passed_over(self) -> None:
+        """Say how many segments were not printed one by one; the summary counts them all, and the ICMP errors."""
+        if new := self.passed_over - self._passed_told:
+            self._passed_told = self.passed_over
+            write([f"… {counted(new, 'segment')} too fast to be shown one by one\n"])
+
+
+def blocks_of(capture: LiveCapture, interruption: Interruption, duration_s: float | None) -> Iterator[Records | None]:
+    """Yield frames as they come, and None where none came for a while; what is queued when it is to end comes last.
+
+    It ends at Ctrl-C or when the time is over.
+    """
+    deadline = None if duration_s is None else time.monotonic() + duration_s
+    while not interruption.asked:
+        patience = PATIENCE_S if deadline is None else min(PATIENCE_S, deadline - time.monotonic())
+        if patience <= 0:
+            break
+        yield capture.read(patience)
+    yield from capture.drain()

@@ -84,9 +84,8 @@ class LetGo:
     """What was let go, counted."""
 
     connections: int = 0
-    #: By their kinds, as in `Handshake` and `Teardown`.
-    handshakes: Counter[str] = field(default_factory=Counter)
-    teardowns: Counter[str] = field(default_factory=Counter)
+    #: By `handshake.kind` and `teardown.kind`.
+    kinds: Counter[tuple[str, str]] = field(default_factory=Counter)
     segments: int = 0
     octets: int = 0
     #: Connections of which only one end was captured.
@@ -284,8 +283,7 @@ def count_leaving(let_go: LetGo, verdicts: Verdicts, stored: StoredRows, leaves:
     shapes = np.bincount(table["judgement"][leaves], minlength=len(verdicts.judgements))
     for number in np.flatnonzero(shapes).tolist():
         judgement, many = verdicts.judgements[number], int(shapes[number])
-        let_go.handshakes[judgement.handshake_kind] += many
-        let_go.teardowns[judgement.teardown_kind] += many
+        let_go.kinds[judgement.handshake_kind, judgement.teardown_kind] += many
     let_go.connections += int(leaves.sum())
     for end in "or":
         let_go.segments += int(table[f"segments_{end}"][leaves].sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -135,6 +136,14 @@ class Connections(Sequence[Connection]):
         streams = np.empty(len(self), np.int64)
         streams[self.order] = self.streams
         return streams
+
+    def kinds(self) -> Counter[tuple[str, str]]:
+        """Count the connections by `handshake.kind` and `teardown.kind`."""
+        judgements = self.verdicts.judgements
+        found: Counter[tuple[str, str]] = Counter()
+        for number, count in enumerate(np.bincount(self.verdicts.table["judgement"], minlength=len(judgements))):
+            found[judgements[number].handshake_kind, judgements[number].teardown_kind] += int(count)
+        return +found
 
     def _make(self, stream: int, row: int, cell: dict[str, int]) -> Connection:
         judgement = self.verdicts.judgements[cell["judgement"]]

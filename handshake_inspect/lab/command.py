@@ -214,10 +214,17 @@ class Running:
             time.sleep(0.005)
 
 
-def run_command(arguments: Sequence[str], watch: Callable[[Running], R], *, traced: bool = False) -> R:
+def run_command(
+    arguments: Sequence[str],
+    watch: Callable[[Running], R],
+    *,
+    traced: bool = False,
+    open_capture: Callable[[], LiveCapture] = lambda: LiveCapture("lo"),
+) -> R:
     """Run a command in a private world and call `watch` there; return what it returned, which must be picklable.
 
-    Raises CommandError if there is no such command, LabError if there can be no such world, or no strace in it.
+    `open_capture` is called in that world, before the command begins. Raises CommandError if there is no such command,
+    LabError if there can be no such world, or no strace in it.
     """
     refuse_unknown(arguments[0])
     if traced and shutil.which("strace") is None:
@@ -229,7 +236,7 @@ def run_command(arguments: Sequence[str], watch: Callable[[Running], R], *, trac
         adopt_orphans()
         with suppress(OSError):  # read-only in a container, whose root needs no leave
             PORT_START.write_text("0")
-        with tempfile.TemporaryDirectory(prefix="handshake-inspect-") as folder, LiveCapture("lo") as capture:
+        with tempfile.TemporaryDirectory(prefix="handshake-inspect-") as folder, open_capture() as capture:
             if traced:
                 refuse_untraceable()
             running = Running(arguments, capture, Path(folder, "strace.log") if traced else None, user, group)

@@ -20,8 +20,6 @@ COPIES = {
     "mirror": "again within 10 ms, as a port mirror or a bridge shows them",
     "router": "again on the other side of a router",
 }
-#: Kinds of handshakes after which there is no teardown.
-NEVER_OPENED = ("refused", "unreachable", "unanswered", "half-open", "abandoned", "invalid")
 #: Kinds of unread frames that are named; more than these are summed up.
 KINDS_NAMED = 12
 #: Captures without a TCP segment that are named: a folder may have thousands.
@@ -111,15 +109,10 @@ def _disorder(found: Disorder) -> Iterator[str]:
 def _let_go(let_go: LetGo) -> Iterator[str]:
     """Say what is not listed any more, of a capture that did not end."""
     if let_go.connections:
-        ends = [f"{count:,} {kind}" for kind, count in let_go.teardowns.most_common() if kind != "none"]
-        never = [f"{count:,} {kind}" for kind, count in let_go.handshakes.most_common() if kind in NEVER_OPENED]
-        kinds = listed([*ends, *never])
-        yield (
-            f"let go after their TIME-WAIT, and not listed: {counted(let_go.connections, 'connection')} of"
-            f" {counted(let_go.segments, 'segment')} ({kinds})"
-        )
+        gone = f"{counted(let_go.connections, 'connection')} of {counted(let_go.segments, 'segment')}"
+        yield f"let go after their TIME-WAIT, only counted: {gone}"
     if let_go.exchanges:
-        yield f"let go, and not listed: {counted(let_go.exchanges, 'UDP exchange')}"
+        yield f"let go after a while, only counted: {counted(let_go.exchanges, 'UDP exchange')}"
 
 
 def _copies(inspection: Inspection) -> Iterator[str]:

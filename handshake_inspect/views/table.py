@@ -13,7 +13,6 @@ from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from handshake_inspect.connections.connection import Connection, Endpoint, Handshake, Teardown
-from handshake_inspect.exchanges import Exchange
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.words import counted, duration, listed
 
@@ -49,6 +48,14 @@ class Cell(NamedTuple):
 
     text: str
     style: str = ""
+
+
+class KindCount(NamedTuple):
+    """How many connections opened and closed alike."""
+
+    handshake: str
+    teardown: str
+    connections: int
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,15 @@ def exchange_columns() -> list[Column]:
             narrow=narrow_notes,
             cut=cut_end,
         ),
+    ]
+
+
+def kind_columns() -> list[Column]:
+    """Return the columns of a table of counts by kind."""
+    return [
+        Column("connections", lambda k: f"{k.connections:,}", right=True),
+        Column("handshake", lambda k: k.handshake),
+        Column("teardown", lambda k: k.teardown),
     ]
 
 

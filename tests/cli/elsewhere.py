@@ -87,6 +87,8 @@ def is_socket(one: Any) -> bool:
 
 def be(system: str) -> None:
     """Take away what `system` does not have."""
+    import subprocess  # noqa: F401 - it looks at what there is when imported
+
     import click  # noqa: F401 - it looks at the system when imported, as the next do
     import numpy  # noqa: F401 - likewise
     import rich.console

@@ -8,8 +8,6 @@ import json
 import os
 import re
 import subprocess
-import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,9 +17,8 @@ from handshake_inspect.capture.frames import fetch
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.lab.scenarios.echoes import CHAPTER
-from handshake_inspect.lab.world import in_private_world
-from tests.cli.running import PCAPS, REPOSITORY, run
-from tests.lab.privileges import needs_private_world, needs_root
+from tests.cli.running import PCAPS, run
+from tests.lab.privileges import needs_private_world
 
 ECHO, RESET = str(PCAPS / "four-way.pcap"), str(PCAPS / "reset.pcap")
 #: Both programs of the echo in all their plans: each capture at one place only.
@@ -250,75 +247,3 @@ def test_demo_draws_a_real_session(options: list[str], words: list[str], tmp_pat
     for word in words:
         assert word in done.stdout, done.stdout
     assert run("show", str(kept)).returncode == 0
-
-
-def sniffed(arguments: list[str]) -> tuple[int, str, str]:
-    """Sniff a private network in which one echo session takes place."""
-    talk = (
-        "import socket, time\n"
-        "server = socket.create_server(('127.0.0.1', 8123))\n"
-        "client = socket.create_connection(('127.0.0.1', 8123)); session, _ = server.accept()\n"
-        "client.send(b'bith'); session.recv(9); client.close(); time.sleep(.1); session.close()\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "handshake_inspect", "sniff", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
-        env={**{name: value for name, value in os.environ.items() if name != "COLUMNS"}, "PYTHONIOENCODING": "utf-8"},
-    )  # fmt: skip
-    assert process.stderr is not None
-    first = process.stderr.readline()
-    assert "listening on lo" in first, first
-    subprocess.run([sys.executable, "-c", talk], check=True)
-    if "--count" not in arguments and "--duration" not in arguments:
-        import signal
-
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    return process.returncode, out, err
-
-
-@pytest.mark.parametrize("end", [["--duration", "3"], ["--count", "9"], []])
-def test_sniff_prints_segments_as_they_come(end: list[str], tmp_path: Path) -> None:
-    needs_private_world()
-    kept = tmp_path / "kept.pcap"
-    code, out, err = in_private_world(sniffed, [*end, "--port", "8123", "-w", str(kept)])
-    assert code == 0, err
-    lines = out.splitlines()
-    assert "SYN-SENT" in lines[0]
-    assert "SYN-RECEIVED" in lines[1]
-    assert "TIME-WAIT" in lines[8]
-    assert lines[9] == ""
-    assert "three-way" in lines[11]
-    assert "0 frames dropped" in err
-    assert "Traceback" not in err
-    assert run("check", str(kept), "--teardown", "four-way").returncode == 0
-
-
-def test_sniff_of_nothing_says_so_in_one_line() -> None:
-    needs_private_world()
-
-    def quiet() -> subprocess.CompletedProcess[str]:
-        return run("sniff", "--duration", "0.3", "--port", "8123")
-
-    done = in_private_world(quiet)
-    assert done.returncode == 0
-    assert done.stdout == ""
-    assert done.stderr.splitlines()[1:] == ["lo: nothing seen at port 8123, 0 frames dropped"]
-
-
-def test_sniff_without_the_right_says_what_to_do() -> None:
-    needs_root("only root can become somebody without rights")
-    from tests.lab.privileges import as_ordinary_user
-
-    def attempt() -> int:
-        from click.testing import CliRunner
-
-        from handshake_inspect.cli import cli
-
-        return CliRunner().invoke(cli, ["sniff"]).exit_code
-
-    import handshake_inspect.cli.sniff
-    import handshake_inspect.cli.watch  # noqa: F401 - what is imported late must be there before
-
-    assert as_ordinary_user(attempt) == 2

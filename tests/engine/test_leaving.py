@@ -68,15 +68,15 @@ def fed(inspector: Inspector, table: SegmentTable, rows: int) -> Inspector:
 
 
 def fields(one: Connection) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in Connection.__slots__ if name != "stream"}
+    """Return everything but numbers of connections: those that have left keep theirs."""
+    unnumbered = tuple(replace(wait, reuse=wait.reuse and replace(wait.reuse, stream=0)) for wait in one.time_wait)
+    found = {name: getattr(one, name) for name in Connection.__slots__ if name != "stream"}
+    return found | {"time_wait": unnumbered}
 
 
-def kinds(found: Inspection) -> tuple[Counter[str], Counter[str]]:
+def kinds(found: Inspection) -> Counter[tuple[str, str]]:
     """Count all connections by kind, those that left too."""
-    handshakes, teardowns = found.let_go.handshakes.copy(), found.let_go.teardowns.copy()
-    handshakes.update(one.handshake.kind for one in found.connections)
-    teardowns.update(one.teardown.kind for one in found.connections)
-    return handshakes, teardowns
+    return found.let_go.kinds + found.connections.kinds()
 
 
 def doubled(table: SegmentTable) -> SegmentTable:
@@ -295,7 +295,7 @@ def test_icmp_errors_leave_with_what_they_are_about() -> None:
         assert [type(one).__name__ for _, one in told] == ["Step", "IcmpError"]
         inspector.go_on()
     found = inspector.result()
-    assert found.let_go.handshakes == {"unreachable": 3}
+    assert found.let_go.kinds == {("unreachable", "none"): 3}
     assert (found.let_go.icmp_errors, found.let_go.unmatched_errors, found.unmatched_icmp_errors) == (3, 3, 4)
     assert [len(one.icmp_errors) for one in found.connections] == [1]
     assert going(inspector).gathering.conversations.held == 2

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import select
-import socket
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -14,61 +11,12 @@ import pytest
 
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.live import LiveCapture
-from handshake_inspect.lab.world import Child, in_children, in_private_world
+from handshake_inspect.lab.world import Child, in_private_world
 from handshake_inspect.table import Names
+from tests.lab.bursts import CONNECTIONS, burst
 from tests.lab.privileges import as_ordinary_user, needs_private_world, needs_root
 
-CONNECTIONS, CLIENTS = 20_000, 2
-#: Each connection from an address and a port of its own: ports alone do not suffice while TIME-WAIT holds them.
-ADDRESSES = 100
-IP_BIND_ADDRESS_NO_PORT = 24
 SYN, ACK = 0x02, 0x10
-
-
-def echo(listener: socket.socket) -> None:
-    """Echo one message per connection, for ever."""
-    listener.setblocking(False)
-    ready = select.epoll()
-    ready.register(listener, select.EPOLLIN)
-    served: dict[int, socket.socket] = {}
-    while True:
-        for descriptor, _ in ready.poll():
-            if descriptor in served:
-                if octets := served[descriptor].recv(64):
-                    served[descriptor].send(octets)
-                else:
-                    served.pop(descriptor).close()
-                continue
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    connection, _ = listener.accept()
-                    served[connection.fileno()] = connection
-                    ready.register(connection, select.EPOLLIN)
-
-
-def connect(client: int, server: tuple[str, int]) -> None:
-    for number in range(CONNECTIONS // CLIENTS):
-        with socket.socket() as one:
-            one.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-            one.bind((f"127.1.{client}.{1 + number % ADDRESSES}", 0))
-            one.connect(server)
-            one.send(b"bith")
-            assert one.recv(64) == b"bith"
-
-
-def burst() -> float:
-    """Make all connections; return how long it took, in seconds."""
-    listeners = [socket.create_server((f"127.2.0.{1 + each}", 0), backlog=4096) for each in range(CLIENTS)]
-    servers = [Child(partial(echo, listener)) for listener in listeners]
-    began = time.monotonic()
-    try:
-        clients = [partial(connect, each, listener.getsockname()) for each, listener in enumerate(listeners)]
-        for _ in in_children(clients, CLIENTS):
-            pass
-        return time.monotonic() - began
-    finally:
-        for server in servers:
-            server.end()
 
 
 def captured_burst() -> tuple[int, int, int, int, float]:
@@ -84,7 +32,8 @@ def captured_burst() -> tuple[int, int, int, int, float]:
             if block is not None:
                 segments = decoder.decode(block, 0).segments
                 rows = segments["flags"] & (SYN | ACK) == SYN
-                syns.append(np.stack([segments["src_lo"][rows], segments["src_port"][rows]], axis=1))
+                # A port may be used again after a second (tcp_tw_reuse); a SYN that is sent again has the same number.
+                syns.append(np.stack([segments[name][rows] for name in ("src_lo", "src_port", "seq")], axis=1))
             return block is not None
 
         while not poll.poll(0) or maker.listen():

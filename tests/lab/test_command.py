@@ -127,11 +127,12 @@ def test_an_interactive_shell_has_the_terminal_to_itself() -> None:
 
 
 def test_what_a_command_leaves_behind_is_named_and_ended() -> None:
+    before = children()
     told = shell("sleep 600 & (trap '' TERM; sleep 601; true) & exit 3")
     assert told.exit_status == 3
     assert sorted(name.split()[0] for name in told.left) == ["sh", "sleep", "sleep"]
     assert not any(lives(int(name.rpartition(" ")[2].rstrip(")"))) for name in told.left)
-    assert not children()
+    assert children() == before
 
 
 def test_what_ends_shortly_after_the_command_is_waited_for() -> None:
@@ -174,11 +175,12 @@ def stumble(running: Running) -> None:
 
 
 def test_the_command_ends_when_the_watching_does(tmp_path: Path) -> None:
+    before = children()
     script = f"echo $$ > {tmp_path}/pid; {PYTHON} -c '{ECHO.format(port=0)}'; sleep 600"
     with pytest.raises(LabError, match=r"^stumbled$"):
         run_command(["sh", "-c", script], stumble)
     assert not lives(int((tmp_path / "pid").read_text()))
-    assert not children()
+    assert children() == before
 
 
 #: Counts the SIGINTs that it gets, and ends with their number.

@@ -108,7 +108,7 @@ def test_where_linux_forbids_a_session_the_way_out_is_named(monkeypatch: pytest.
     def forbidden(*_: object, **__: object) -> None:
         raise WorldError("no user namespaces are allowed here")
 
-    monkeypatch.setattr("handshake_inspect.lab.session.run_demo", forbidden)
+    monkeypatch.setattr("handshake_inspect.cli.performing.run_demo", forbidden)
     done = CliRunner().invoke(cli, ["demo"])
     assert done.exit_code == 2
     assert done.stderr == "Error: no user namespaces are allowed here; or see a recorded session: demo --replay\n"

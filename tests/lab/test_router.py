@@ -84,7 +84,7 @@ def sniffed_while_unreachable(port: int | None, count: int | None) -> tuple[str,
     from handshake_inspect.capture.live import LiveCapture
     from handshake_inspect.capture.writing.pcap import PcapWriter
     from handshake_inspect.cli.captures import Interruption
-    from handshake_inspect.cli.watch import Watch
+    from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
     from handshake_inspect.lab.programs import run_programs
     from handshake_inspect.lab.router import INTERFACE, three_hosts
     from handshake_inspect.lab.scenarios import SCENARIOS
@@ -94,13 +94,13 @@ def sniffed_while_unreachable(port: int | None, count: int | None) -> tuple[str,
     with three_hosts(), LiveCapture(INTERFACE) as capture, tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "seen.pcap"
         with PcapWriter(str(target), capture.link_type) as writer, contextlib.redirect_stdout(out):
-            watch = Watch(capture, port=port, count=count, writer=writer)
+            watch = Watch(capture, Wishes(port=port, count=count), writer)
             with Interruption() as interruption:
-                look = lambda: watch.run(interruption, 0.01)  # noqa: E731
+                look = lambda: watch.follow(blocks_of(capture, interruption, 0.01))  # noqa: E731
                 assert isinstance(scenario.performance, Programs)
                 run_programs(scenario.performance.server, scenario.performance.client, scenario.plan, meanwhile=look)
-                watch.run(interruption, 0.2)
-        return out.getvalue(), target.read_bytes(), watch.shown
+                watch.follow(blocks_of(capture, interruption, 0.2))
+        return out.getvalue(), target.read_bytes(), watch.seen
 
 
 @pytest.mark.parametrize(("port", "printed"), [(None, True), (80, True), (81, False)])

@@ -11,7 +11,7 @@ import pytest
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.cli.captures import Interruption
-from handshake_inspect.cli.watch import Watch
+from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
 from handshake_inspect.inspection import inspect
 from tests.lab.privileges import needs_root
 
@@ -37,12 +37,12 @@ def test_a_burst_is_passed_over_and_complete(tmp_path: Path, capsys: pytest.Capt
     needs_root("capturing on lo")
     target = tmp_path / "burst.pcap"
     with LiveCapture("lo") as capture, PcapWriter(target, capture.link_type) as writer:
-        watch = Watch(capture, port=None, count=None, writer=writer)
+        watch = Watch(capture, Wishes(), writer)
         burst(CONNECTIONS)
         with Interruption() as interruption:
-            watch.run(interruption, 0.5)
+            watch.follow(blocks_of(capture, interruption, 0.5), interruption)
     found = watch.finish()
     assert len([one for one in found.connections if one.handshake.kind == "three-way"]) >= CONNECTIONS
     assert watch.passed_over > 0
-    assert "not shown one by one" in capsys.readouterr().out
+    assert "too fast to be shown one by one" in capsys.readouterr().out
     assert len(inspect(target).connections) == len(found.connections)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
-from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.connections.connection import Connection, Endpoint, Pair, StateAt, Step
 from handshake_inspect.views.segment_line import fitted_lines, segment_line
 from tests.views.sessions import aborted, four_way
 
@@ -49,3 +49,41 @@ def test_what_does_not_fit_stands_below_the_segment() -> None:
     first, *others = (line.plain for line in fitted_lines(connection, ignored, 80, first=False))
     assert others
     assert all(line.startswith(" " * first.index("RST seq=")) for line in others)
+
+
+def test_what_changed_stands_out_and_what_did_not_is_faint() -> None:
+    connection = four_way()
+    before: Pair[StateAt] | None = None
+    for step in connection.steps or ():
+        changed = {"reverse": 0, "underline": 0, "dim": 0}
+        line = segment_line(connection, step, before=before)
+        for span in line.spans:
+            changed = {style: count + (style in str(span.style).split()) for style, count in changed.items()}
+        if before is not None:
+            moved = sum(before[end].state != step.states[end].state for end in ("originator", "responder"))
+            assert changed["reverse"] + changed["underline"] == moved, line.plain
+            alike = sum(before[end] == step.states[end] for end in ("originator", "responder"))
+            assert changed["dim"] >= alike, line.plain
+        before = step.states
+
+
+def test_the_end_of_time_wait_is_told_with_its_assumption() -> None:
+    connection = four_way()
+    (wait,) = connection.time_wait
+    line = segment_line(connection, wait).plain
+    assert "CLOSED~" in line.split(str(connection.responder))[0]
+    assert line.endswith("2MSL over, if nothing has ended it before (Linux: 60 s after the last ACK; RFC 9293: 240 s)")
+    assert all(len(one.plain) <= 80 for one in fitted_lines(connection, wait, 80, first=False))
+
+
+@pytest.mark.parametrize("width", [None, 100])
+def test_the_interface_stands_there_if_there_are_several(width: int | None) -> None:
+    connection, step = four_way(), (four_way().steps or ())[0]
+    assert said(connection, step, width, "eth0").count("eth0") == 1
+    assert "eth0" not in said(connection, step, width, "")
+
+
+def said(connection: Connection, step: Step, width: int | None, where: str) -> str:
+    if width is None:
+        return segment_line(connection, step, where=where).plain
+    return " ".join(line.plain for line in fitted_lines(connection, step, width, first=True, where=where))

@@ -1,0 +1,60 @@
+"""Sizes and spans of time as people write them on the command line: `100MB`, `64 MiB`, `1h`.
+
+In: text. Out: octets or seconds. What is neither is refused in one line that shows how to write it.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+import click
+
+from handshake_inspect.cli.moments import SECOND_NS, UNITS_NS
+
+OCTETS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
+BINARY = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+SIZE_UNITS = {unit.lower() + b: count for unit, count in (OCTETS | BINARY).items() for b in ("", "b")}
+#: Seconds by unit; finer ones than a second are for other options.
+SPAN_UNITS = {unit: ns // SECOND_NS for unit, ns in UNITS_NS.items() if ns >= SECOND_NS} | {"d": 86_400}
+
+_AMOUNT = re.compile(r"\s*(?P<number>\d{1,15}(?:\.\d{1,9})?)\s*(?P<unit>[a-zA-Z]*)\s*", re.ASCII)
+
+
+def size(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
+    """Read the value of an option: octets. Raises click.BadParameter."""
+    if text is None:
+        return None
+    octets = amount(text, SIZE_UNITS, fold_case=True)
+    if octets is None:
+        raise click.BadParameter(f"{text!r} is no size; write 64MB, 1.5GiB or a number of octets")
+    return octets
+
+
+def sizes_and_spans(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[int | None, int | None]:
+    """Read the values of an option that takes a size, a span of time, or both: octets and seconds.
+
+    Raises click.BadParameter.
+    """
+    octets: int | None = None
+    seconds: int | None = None
+    for text in texts:
+        span = amount(text, SPAN_UNITS)
+        octets_here = None if span is not None or text.strip().isdigit() else amount(text, SIZE_UNITS, fold_case=True)
+        if span is None and octets_here is None:
+            raise click.BadParameter(f"{text!r} is neither a size (100MB) nor a span of time (90s, 15min, 1h, 1d)")
+        if (span is not None and seconds is not None) or (octets_here is not None and octets is not None):
+            raise click.BadParameter(f"{text!r} is a second one of its kind: one size and one span of time")
+        octets, seconds = octets_here or octets, span or seconds
+    return octets, seconds
+
+
+def amount(text: str, units: dict[str, int], *, fold_case: bool = False) -> int | None:
+    """Return a number in whole units of 1, at least 1; None if it is none of these units."""
+    found = _AMOUNT.fullmatch(text)
+    unit = units.get(found["unit"].lower() if fold_case else found["unit"]) if found else None
+    if found is None or unit is None:
+        return None
+    return max(int(Fraction(found["number"]) * unit), 1)

@@ -1,0 +1,148 @@
+"""A live capture from its beginning to its end: opened, watched, saved and summed up.
+
+Of the interfaces of this host (`listen`), or of the network in which a command runs (`watch_command`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.live.privileges import give_up_privileges
+from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.writing.output import CaptureWriter
+from handshake_inspect.capture.writing.rotation import RotatingWriter, Rotation, open_writer
+from handshake_inspect.cli.captures import Interruption, report
+from handshake_inspect.cli.choose import Choice
+from handshake_inspect.cli.drawing import Look
+from handshake_inspect.cli.listing import write_kinds, write_listing
+from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.tracing import print_traced
+from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.lab.command import CommandError, Ended, Running, run_command
+from handshake_inspect.views.words import counted, listed
+
+#: More connections than these are counted by kind at the end, not listed one by one.
+MOST_LISTED = 1000
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Where what is seen is saved."""
+
+    target: str
+    rotation: Rotation | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where files are made."""
+        return Path(self.target).absolute().parent
+
+    def opened(self, capture: LiveCapture) -> CaptureWriter:
+        """Open the file, or the first one of a rotation. Raises CaptureError."""
+        return open_writer(self.target, capture.interfaces, rotation=self.rotation, dropped=lambda: capture.dropped)
+
+
+def listen(
+    interfaces: Sequence[str], wishes: Wishes, keeping: Keeping | None, duration_s: float | None, how: dict[str, Any]
+) -> int:
+    """Watch interfaces until Ctrl-C, or as long as wished. Returns the exit code. Raises CaptureError."""
+    with LiveCapture(interfaces, **how) as capture, Interruption() as interruption, ExitStack() as stack:
+        given_up = give_up_privileges([keeping.folder] if keeping else [])
+        writer = stack.enter_context(keeping.opened(capture)) if keeping else None
+        remark(f"listening on {capture.interface}{f', {given_up}' if given_up else ''}; Ctrl-C ends")
+        watch = Watch(capture, wishes, writer)
+        failure = broken_off(watch, blocks_of(capture, interruption, duration_s), interruption)
+    inspection = watch.finish()
+    list_found(watch, inspection)
+    tell_rest(watch, inspection, keeping)
+    return 2 if failure else 0
+
+
+def broken_off(
+    watch: Watch, blocks: Iterator[Records | None], interruption: Interruption | None = None
+) -> CaptureError | None:
+    """Follow a capture, and return what broke it off, if something did: what was seen before is summed up still."""
+    try:
+        watch.follow(blocks, interruption)
+    except CaptureError as error:
+        remark(f"Error: {error}")
+        return error
+    return None
+
+
+def watch_command(
+    program: Sequence[str], wishes: Wishes, keeping: Keeping | None, how: dict[str, Any], *, traced: bool
+) -> int:
+    """Run a command in a private network and watch it. Returns the command's exit status. Raises LabError."""
+
+    def watch(running: Running) -> Ended:
+        with ExitStack() as stack:
+            writer = stack.enter_context(keeping.opened(running.capture)) if keeping else None
+            watch = Watch(running.capture, replace(wishes, quiet=wishes.quiet or traced), writer)
+            if broken_off(watch, running.blocks()):
+                return Ended(2, "", (), None)
+        assert running.ended is not None
+        inspection = watch.finish()
+        if running.ended.log is not None:
+            title, dropped = Path(program[0]).name, running.capture.dropped
+            print_traced(inspection, running.frames, running.ended.log, Look().options(), title=title, dropped=dropped)
+        else:
+            list_found(watch, inspection)
+        tell_rest(watch, inspection, keeping)
+        return replace(running.ended, log=None)
+
+    try:
+        ended = run_command(program, watch, traced=traced, open_capture=lambda: LiveCapture("lo", **how))
+    except CommandError as error:
+        remark(f"Error: {error}")
+        return error.exit_status
+    if ended.left:
+        remark(f"ended with its network: {listed(ended.left)}")
+    if ended.exit_status:
+        remark(f"{program[0]} {how_it_ended(ended)}")
+    return ended.exit_status
+
+
+def how_it_ended(ended: Ended) -> str:
+    """Say how a command ended."""
+    return f"was ended by {ended.killed_by}" if ended.killed_by else f"ended with exit status {ended.exit_status}"
+
+
+def list_found(watch: Watch, inspection: Inspection) -> None:
+    """Print the connections that were seen, or how many of each kind."""
+    connections, let_go = inspection.connections, inspection.let_go
+    if not watch.seen:
+        return
+    if not watch.wishes.quiet:
+        print()
+    if let_go.connections or len(connections) > MOST_LISTED:
+        write_kinds(connections.kinds() + let_go.kinds)
+    else:
+        write_listing(inspection, Choice(), "table")
+
+
+def tell_rest(watch: Watch, inspection: Inspection, keeping: Keeping | None) -> None:
+    """Print on standard error what was not read, lost, let go and saved."""
+    report(inspection, udp_listed=True)
+    port = watch.wishes.port
+    seen = f"{counted(watch.seen, 'segment')} seen" if watch.seen else "nothing seen"
+    if watch.passed_over:
+        seen += f", {watch.passed_over:,} of them too fast to be shown one by one"
+    where = f" at port {port}" if port is not None and not watch.seen else ""
+    remark(f"{watch.capture.interface}: {seen}{where}, {counted(watch.capture.dropped, 'frame')} dropped")
+    if watch.writer is not None and keeping is not None:
+        remark(f"{saved_in(watch.writer, keeping)}: {counted(watch.writer.count, 'frame')} saved")
+
+
+def saved_in(writer: CaptureWriter, keeping: Keeping) -> str:
+    """Name the file, or the first and last of those that there are."""
+    if not isinstance(writer, RotatingWriter):
+        return keeping.target
+    first, last = writer.paths[0], writer.paths[-1]
+    return str(first) if first == last else f"{first} … {last.name} ({len(writer.paths)} files)"

@@ -1,0 +1,45 @@
+"""Sizes and spans of time as options take them."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from handshake_inspect.cli.amounts import size, sizes_and_spans
+
+CONTEXT, OPTION = click.Context(click.Command("x")), click.Option(["--x"])
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [("64MB", 64_000_000), ("64 MiB", 64 << 20), ("1.5k", 1500), ("2GB", 2 * 10**9), ("4096", 4096), ("1gib", 1 << 30)],
+)
+def test_sizes(text: str, octets: int) -> None:
+    assert size(CONTEXT, OPTION, text) == octets
+
+
+@pytest.mark.parametrize("text", ["", "much", "1.2.3MB", "-1MB", "5 apples", "MB", "1e6"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no size; write 64MB"):
+        size(CONTEXT, OPTION, text)
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ((), (None, None)),
+        (("100MB",), (100_000_000, None)),
+        (("1h",), (None, 3600)),
+        (("90s", "1.5GiB"), (3 << 29, 90)),
+        (("1d",), (None, 86_400)),
+        (("15min",), (None, 900)),
+    ],
+)
+def test_sizes_and_spans(texts: tuple[str, ...], found: tuple[int | None, int | None]) -> None:
+    assert sizes_and_spans(CONTEXT, OPTION, texts) == found
+
+
+@pytest.mark.parametrize("texts", [("100",), ("1 fortnight",), ("1h", "2h"), ("1MB", "2MB"), ("5ms",)])
+def test_what_is_neither_or_twice_is_refused(texts: tuple[str, ...]) -> None:
+    with pytest.raises(click.BadParameter):
+        sizes_and_spans(CONTEXT, OPTION, texts)

@@ -1,0 +1,328 @@
+"""`sniff`: what it prints of a live capture, what it saves, what it says of losses, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.inspection import inspect
+from handshake_inspect.lab.world import in_private_world
+from tests.cli.running import REPOSITORY, run
+from tests.lab.bursts import CONNECTIONS
+from tests.lab.privileges import as_ordinary_user, needs_private_world, needs_root
+from tests.lab.test_live_interfaces import pair_of_interfaces
+from tests.lab.test_watch import burst
+
+#: One echo session at port 8123: nine segments.
+TALK = (
+    "import socket, time\n"
+    "server = socket.create_server(('127.0.0.1', 8123))\n"
+    "client = socket.create_connection(('127.0.0.1', 8123)); session, _ = server.accept()\n"
+    "client.send(b'bith'); session.recv(9); client.close(); time.sleep(.1); session.close()\n"
+)
+SEGMENTS = 9
+
+
+def talk() -> None:
+    subprocess.run([sys.executable, "-c", TALK], check=True)
+
+
+def sniffed(arguments: Sequence[str], meanwhile: Callable[[int], object]) -> tuple[int, str, str]:
+    """Sniff the network this process is in while something happens, which gets the process id; then end by Ctrl-C."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "handshake_inspect", "sniff", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
+        env={**{name: value for name, value in os.environ.items() if name != "COLUMNS"}, "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    assert process.stderr is not None
+    first = process.stderr.readline()
+    assert first.startswith("listening on "), first + process.stderr.read()
+    meanwhile(process.pid)
+    if "--count" not in arguments and "--duration" not in arguments:
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err, err
+    return process.returncode, out, err
+
+
+def during_talk(arguments: Sequence[str]) -> tuple[int, str, str]:
+    return sniffed(arguments, lambda _: talk())
+
+
+@pytest.mark.parametrize("end", [["--duration", "2"], ["--count", "9"], []])
+def test_segments_are_printed_as_they_come(end: list[str], tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    code, out, err = in_private_world(during_talk, [*end, "--port", "8123", "-w", str(kept)])
+    assert code == 0, err
+    lines = out.splitlines()
+    assert "SYN-SENT" in lines[0]
+    assert "SYN-RECEIVED" in lines[1]
+    assert "TIME-WAIT" in lines[8]
+    assert lines[9] == ""
+    assert "three-way" in lines[11]
+    assert "0 frames dropped" in err
+    assert run("check", str(kept), "--teardown", "four-way").returncode == 0
+
+
+def test_nothing_is_said_in_one_line() -> None:
+    needs_private_world()
+
+    def quiet() -> subprocess.CompletedProcess[str]:
+        return run("sniff", "--duration", "0.3", "--port", "8123")
+
+    done = in_private_world(quiet)
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[1:] == ["lo: nothing seen at port 8123, 0 frames dropped"]
+
+
+def test_a_port_leaves_out_what_is_of_others(tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    code, out, err = in_private_world(during_talk, ["--port", "8124", "-w", str(kept)])
+    assert (code, out) == (0, "")
+    assert "lo: nothing seen at port 8124" in err
+    assert f"{kept}: 0 frames saved" in err
+
+
+def test_a_filter_of_tcpdump(tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcap"
+    syns = "tcp[tcpflags] & tcp-syn != 0"
+    _, out, err = in_private_world(during_talk, ["--filter", syns, "-w", str(kept)])
+    assert len([line for line in out.splitlines() if "SYN" in line and "seq=" in line]) == 2
+    assert "lo: 2 segments seen, 0 frames dropped" in err
+    assert [one.handshake.kind for one in inspect(kept).connections] == ["half-open"]
+
+
+def test_quiet_prints_what_is_found_only() -> None:
+    needs_private_world()
+    _, out, err = in_private_world(during_talk, ["--quiet"])
+    assert [line.split()[0] for line in out.splitlines()] == ["stream", "0"]
+    assert "lo: 9 segments seen, 0 frames dropped" in err
+
+
+def during_talk_with_a_second_interface(arguments: Sequence[str]) -> tuple[int, str, str]:
+    pair_of_interfaces("left", "right")
+    return during_talk(arguments)
+
+
+def test_any_names_the_interface_of_each_line(tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    arguments = ["-i", "any", "--port", "8123", "-w", str(kept)]
+    _, out, err = in_private_world(during_talk_with_a_second_interface, arguments)
+    assert re.fullmatch(r"[\d:.]+ +0  lo  127\.0\.0\.1:\d+ SYN-SENT .*", out.splitlines()[0])
+    assert "any: 9 segments seen, 0 frames dropped" in err
+    found = inspect(kept)
+    assert [one.teardown.kind for one in found.connections] == ["four-way"]
+    assert "lo" in [one.name for one in found.captures[0].about.interfaces]
+
+
+def test_several_interfaces() -> None:
+    needs_private_world()
+    _, out, err = in_private_world(during_talk_with_a_second_interface, ["-i", "left", "-i", "lo", "--count", "9"])
+    assert "TIME-WAIT" in out
+    assert "left,lo: 9 segments seen, 0 frames dropped" in err
+
+
+def test_a_rotation_makes_whole_files_and_keeps_the_last(tmp_path: Path) -> None:
+    needs_private_world()
+    target = tmp_path / "kept.pcapng"
+    _, _, err = in_private_world(during_talk, ["-w", str(target), "--rotate", "600B", "--files", "3"])
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 3
+    assert all(re.fullmatch(r"kept_\d{5}_\d{14}\.pcapng", file.name) for file in files)
+    assert all(inspect(file).captures[0].frames for file in files)
+    assert f"{files[0]} … {files[-1].name} (3 files): 9 frames saved" in err
+
+
+def received_by_loopback() -> int:
+    """Return how many packets `lo` of this network has received, all of which a capture there must tell of."""
+    line = next(line for line in Path("/proc/self/net/dev").read_text().splitlines() if line.strip().startswith("lo:"))
+    return int(line.split()[2])
+
+
+def stopped_during_bursts(arguments: Sequence[str]) -> tuple[int, str]:
+    """Make a burst while the process may not read; return how many packets there were, and what it said."""
+    sent = 0
+
+    def make_burst(pid: int) -> None:
+        nonlocal sent
+        os.kill(pid, signal.SIGSTOP)
+        before = received_by_loopback()
+        burst(2000)
+        sent = received_by_loopback() - before
+        os.kill(pid, signal.SIGCONT)
+
+    _, _, err = sniffed(arguments, make_burst)
+    return sent, err
+
+
+def test_what_is_lost_is_told_exactly() -> None:
+    needs_private_world()
+    sent, err = in_private_world(stopped_during_bursts, ["--quiet", "--buffer", "256KiB"])
+    found = re.search(r"lo: (\d+) segments seen (\d+) frames dropped", err.replace(",", ""))
+    assert found, err
+    seen, dropped = map(int, found.groups())
+    assert dropped > 0
+    assert seen + dropped == sent
+
+
+def during_talk_with_a_full_disk(arguments: Sequence[str]) -> tuple[int, str, str]:
+    """Let the process write no file beyond so many octets: that is how a full disk looks to it."""
+
+    def limited(pid: int) -> None:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1100, 1100))
+        talk()
+
+    return sniffed(arguments, limited)
+
+
+def test_a_file_that_cannot_be_written_any_more_ends_it_with_what_was_found(tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    code, out, err = in_private_world(during_talk_with_a_full_disk, ["--duration", "9", "-w", str(kept)])
+    assert code == 2
+    assert f"Error: {kept}: cannot be written: File too large; what was saved before can be read" in err
+    assert "three-way" in out
+    assert inspect(kept).captures[0].frames > 0
+
+
+def test_many_connections_are_counted_by_kind() -> None:
+    needs_private_world()
+    _, out, _ = in_private_world(sniffed, ["--quiet"], lambda _: burst(1200))
+    lines = [line.split() for line in out.splitlines()]
+    assert lines[0] == ["connections", "handshake", "teardown"]
+    assert sum(int(line[0].replace(",", "")) for line in lines[1:]) == 1200
+    assert {line[1] for line in lines[1:]} == {"three-way"}
+
+
+def test_a_burst_of_20_000_connections_loses_nothing(tmp_path: Path) -> None:
+    """With the defaults: everything is printed that can be, and everything is saved."""
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    done = run("sniff", "-w", str(kept), "--", sys.executable, "-m", "tests.lab.bursts")
+    assert done.returncode == 0, done.stderr
+    found = re.search(r"^lo: ([\d,]+) segments seen, [\d,]+ of them too fast .*, 0 frames dropped$", done.stderr, re.M)
+    assert found, done.stderr
+    assert int(found[1].replace(",", "")) >= 10 * CONNECTIONS
+    assert f"{kept}: {found[1]} frames saved" in done.stderr
+    kinds = done.stdout.rpartition("connections  handshake")[2].splitlines()[1:]
+    assert sum(int(line.split()[0].replace(",", "")) for line in kinds) == CONNECTIONS
+    assert {line.split()[1] for line in kinds} == {"three-way"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--rotate", "1MB"], "--rotate needs -w FILE"),
+        (["-w", "x.pcapng", "--files", "3"], "--files needs --rotate"),
+        (["-w", "x.pcapng", "--rotate", "600"], "'600' is neither a size (100MB) nor a span of time"),
+        (["--strace"], "--strace needs a COMMAND"),
+        (["-i", "lo", "--", "true"], "-i is not for a COMMAND"),
+        (["--buffer", "plenty"], "is no size; write 64MB"),
+        (["--profile", "amiga"], "is none of linux, rfc"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(arguments: list[str], said: str) -> None:
+    done = run("sniff", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_without_the_right_it_says_what_to_do() -> None:
+    needs_root("only root can become somebody without rights")
+
+    def attempt() -> int:
+        from click.testing import CliRunner
+
+        from handshake_inspect.cli import cli
+
+        return CliRunner().invoke(cli, ["sniff"]).exit_code
+
+    import handshake_inspect.cli.listening
+    import handshake_inspect.cli.sniff  # noqa: F401 - what is imported late must be there before
+
+    assert as_ordinary_user(attempt) == 2
+
+
+def test_a_command_is_watched_in_a_network_of_its_own(tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    done = run("sniff", "-w", str(kept), "--", sys.executable, "-c", TALK)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len([line for line in lines if "seq=" in line]) == SEGMENTS
+    assert "four-way" in lines[-1]
+    assert f"{kept}: 9 frames saved" in done.stderr
+    assert [one.teardown.kind for one in inspect(kept).connections] == ["four-way"]
+
+
+@pytest.mark.parametrize(
+    ("program", "status", "said"),
+    [
+        (["sh", "-c", "exit 7"], 7, "sh ended with exit status 7"),
+        (["sh", "-c", "kill -TERM $$"], 143, "sh was ended by SIGTERM"),
+        (["/no/such/program"], 127, "Error: /no/such/program: there is no such command"),
+    ],
+)
+def test_the_exit_status_is_the_commands(program: list[str], status: int, said: str) -> None:
+    needs_private_world()
+    done = run("sniff", "--", *program)
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+
+
+def test_options_behind_the_command_are_the_commands() -> None:
+    needs_private_world()
+    done = run("sniff", "--", "sh", "-c", 'echo "$0 $1"', "-q", "--count")
+    assert done.stdout == "-q --count\n"
+
+
+def test_a_command_is_traced() -> None:
+    needs_private_world()
+    done = run("sniff", "--strace", "--", sys.executable, "-c", TALK)
+    if done.returncode == 2 and "strace" in done.stderr and "CI" not in os.environ:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    for word in ("connect(127.0.0.1:8123) = 0", "accept() = 127.0.0.1:", "recv(9) = b'bith'", "Closing    four-way"):
+        assert word in done.stdout, done.stdout
+    assert "stream  originator" not in done.stdout
+
+
+def as_its_only_reader(arguments: Sequence[str]) -> int:
+    """Read one line, and go away."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "handshake_inspect", "sniff", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stderr.readline()
+    talk()
+    assert "127.0.0.1:8123" in process.stdout.readline()
+    process.stdout.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(1)
+    talk()
+    code = process.wait(20)
+    assert process.stderr.read() == ""
+    return code
+
+
+def test_whoever_reads_a_pipe_gets_lines_at_once_and_may_go() -> None:
+    needs_private_world()
+    assert in_private_world(as_its_only_reader, ["--port", "8123"]) == 0
