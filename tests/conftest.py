@@ -1,4 +1,4 @@
-"""What all tests share: the folder of public captures, and how long hypothesis may think."""
+"""What all tests share: the folder of public captures, how long hypothesis may think, how many tests run at once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from hypothesis import HealthCheck, settings
 # Examples are timed by the machine they run on, not by us: a busy one must not fail a property.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than processors: a third of the time tests wait for a kernel's timers, not for a processor."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
