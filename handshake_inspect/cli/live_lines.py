@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: What is printed: a segment of a connection, or an ICMP error about it.
 Seen = tuple[Connection, Step | IcmpError]
-#: Of how many streams the next line is prepared for: more go on in the dark for nobody.
-STREAMS_KEPT = 10_000
+#: Of how many streams the next line is prepared for: nobody follows more, and each takes some thousand octets.
+STREAMS_KEPT = 1000
 
 
 @dataclass(frozen=True)
