@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from handshake_inspect.capture.live import LiveCapture
-from handshake_inspect.capture.live.privileges import give_up_privileges
+from handshake_inspect.capture.live.privileges import give_up_privileges, invoking_user_may_write
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.writing.output import CaptureWriter
 from handshake_inspect.capture.writing.rotation import RotatingWriter, Rotation, open_writer
@@ -39,9 +39,9 @@ class Keeping:
     rotation: Rotation | None = None
 
     @property
-    def folder(self) -> Path:
-        """Where files are made."""
-        return Path(self.target).absolute().parent
+    def path(self) -> Path:
+        """The file, or what those of a rotation are named after."""
+        return Path(self.target).absolute()
 
     def opened(self, capture: LiveCapture) -> CaptureWriter:
         """Open the file, or the first one of a rotation. Raises CaptureError."""
@@ -53,8 +53,9 @@ def listen(
 ) -> int:
     """Watch interfaces until Ctrl-C, or as long as wished. Returns the exit code. Raises CaptureError."""
     with LiveCapture(interfaces, **how) as capture, Interruption() as interruption, ExitStack() as stack:
-        given_up = give_up_privileges([keeping.folder] if keeping else [])
-        writer = stack.enter_context(keeping.opened(capture)) if keeping else None
+        writer, given_up = opened_and_given_up(capture, keeping)
+        if writer is not None:
+            stack.enter_context(writer)
         remark(f"listening on {capture.interface}{f', {given_up}' if given_up else ''}; Ctrl-C ends")
         watch = Watch(capture, wishes, writer)
         failure = broken_off(watch, blocks_of(capture, interruption, duration_s), interruption)
@@ -62,6 +63,17 @@ def listen(
     list_found(watch, inspection)
     tell_rest(watch, inspection, keeping)
     return 2 if failure else 0
+
+
+def opened_and_given_up(capture: LiveCapture, keeping: Keeping | None) -> tuple[CaptureWriter | None, str | None]:
+    """Open the first file, and give up the rights of root: before it is opened if sudo's user may write it."""
+    if keeping is None:
+        return None, give_up_privileges()
+    folder = [keeping.path.parent] if keeping.rotation else []
+    if invoking_user_may_write(keeping.path):
+        given_up = give_up_privileges([keeping.path, *folder])
+        return keeping.opened(capture), given_up
+    return keeping.opened(capture), give_up_privileges(folder)
 
 
 def broken_off(

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handshake_inspect.cli.output import terminal_width, write_lines
-from handshake_inspect.connections.connection import Connection, IcmpError, Pair, StateAt, Step, TimeWait
+from handshake_inspect.connections.analysis import Seen
+from handshake_inspect.connections.connection import Connection, Endpoint, IcmpError, Pair, StateAt, Step, TimeWait
 from handshake_inspect.views.segment_line import Happening, fitted_lines, segment_line
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-#: What is printed: a segment of a connection, or an ICMP error about it.
-Seen = tuple[Connection, Step | IcmpError]
 #: Of how many streams the next line is prepared for: nobody follows more, and each takes some thousand octets.
 STREAMS_KEPT = 1000
 
@@ -42,6 +41,8 @@ class LiveLines:
     def __init__(self, where: Callable[[Step | IcmpError], str] = lambda _: "") -> None:
         self._where = where
         self._streams: OrderedDict[int, _Stream] = OrderedDict()
+        #: The latest stream of each pair of sockets: whatever an earlier one owed is over with it.
+        self._latest: dict[frozenset[Endpoint], int] = {}
         #: When a TIME-WAIT may be over, and of which stream: the earliest first.
         self._deadlines: list[tuple[int, int]] = []
 
@@ -51,7 +52,10 @@ class LiveLines:
         sys.stdout.flush()  # whoever reads a pipe wants them as they come
 
     def pass_time(self, now_ns: int) -> None:
-        """Print the TIME-WAITs that are over at `now_ns`, if no segment was seen that ended or restarted them."""
+        """Print the TIME-WAITs that are over at `now_ns`, if no segment was seen that ended or restarted them.
+
+        The first segment of another connection between the same sockets ends one, too.
+        """
         over: list[tuple[Connection, TimeWait]] = []
         while self._deadlines and self._deadlines[0][0] <= now_ns:
             end_ns, stream = heapq.heappop(self._deadlines)
@@ -71,8 +75,14 @@ class LiveLines:
         states = happening.states if isinstance(happening, Step) else known.states if known else None
         self._streams[connection.stream] = _Stream(connection, states)
         self._streams.move_to_end(connection.stream)
+        sockets = sockets_of(connection)
+        if self._latest.setdefault(sockets, connection.stream) < connection.stream:
+            self._streams.pop(self._latest[sockets], None)
+            self._latest[sockets] = connection.stream
         if len(self._streams) > STREAMS_KEPT:
-            self._streams.popitem(last=False)
+            stream, oldest = self._streams.popitem(last=False)
+            if self._latest.get(sockets_of(oldest.connection)) == stream:
+                del self._latest[sockets_of(oldest.connection)]
 
     def _line(self, connection: Connection, happening: Happening) -> Iterator[Text]:
         """Yield what is printed for one: a line, or as many as the terminal needs."""
@@ -83,6 +93,11 @@ class LiveLines:
             yield segment_line(connection, happening, before=before, where=where)
         else:
             yield from fitted_lines(connection, happening, width, before=before, first=known is None, where=where)
+
+
+def sockets_of(connection: Connection) -> frozenset[Endpoint]:
+    """Return the pair of sockets, whoever opened."""
+    return frozenset((connection.originator, connection.responder))
 
 
 def owed(connection: Connection | None) -> list[TimeWait]:

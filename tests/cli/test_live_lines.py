@@ -9,6 +9,8 @@ import pytest
 from handshake_inspect.cli import live_lines
 from handshake_inspect.cli.live_lines import LiveLines
 from handshake_inspect.connections.connection import Connection
+from handshake_inspect.inspection import inspect
+from tests.cli.running import PCAPS
 from tests.views.sessions import four_way
 
 
@@ -50,13 +52,26 @@ def test_a_restart_puts_the_end_off_and_an_early_end_takes_it_away(capsys: pytes
     assert capsys.readouterr().out == ""
 
 
+def test_another_connection_between_the_sockets_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """As the engine tells it: the second connection, and nothing more of the first."""
+    first = inspect(PCAPS / "time-wait-reused.pcap")
+    lines, connections = LiveLines(), [first.with_steps(stream) for stream in range(2)]
+    (wait,) = connections[0].time_wait
+    show(lines, replace(connections[0], time_wait=(replace(wait, outcome="not-captured"),)))
+    show(lines, connections[1])
+    capsys.readouterr()
+    lines.pass_time(wait.earliest_end_ns)
+    assert capsys.readouterr().out == ""
+
+
 def test_only_so_many_streams_are_remembered(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(live_lines, "STREAMS_KEPT", 3)
     lines, connection = LiveLines(), four_way()
     for stream in range(10):
-        show(lines, replace(connection, stream=stream))
+        client = replace(connection.originator, port=40_000 + stream)
+        show(lines, replace(connection, stream=stream, originator=client))
     capsys.readouterr()
     lines.pass_time(connection.time_wait[0].earliest_end_ns)
     streams = [line.split()[1] for line in capsys.readouterr().out.splitlines()]

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,49 @@ def test_a_user_who_may_not_write_the_files_to_come_is_not_become(tmp_path: Path
     assert done == "goes on without the rights of root"
     assert status["Uid"].split() == ["0"] * 4
     assert int(status["CapEff"], 16) == 0
+
+
+def sniff_once(target: Path, *options: str, sudo: bool) -> tuple[int, str, int]:
+    """Sniff for a moment as root; return the exit code, what was said, and whose the files are."""
+    if sudo:
+        os.environ |= {"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY)}
+    else:
+        os.environ.pop("SUDO_UID", None)
+    arguments = ["sniff", "--duration", "0.2", "-q", "-w", str(target), *options]
+    done = subprocess.run([sys.executable, "-m", "handshake_inspect", *arguments], capture_output=True, text=True)
+    (owner,) = {path.stat().st_uid for path in target.parent.iterdir()}
+    return done.returncode, done.stderr, owner
+
+
+def of_nobody(folder: Path) -> Path:
+    """Give a folder to nobody, who may then enter it: the folders of pytest around it are their owner's alone."""
+    around = [place for place in folder.parents if Path(tempfile.gettempdir()) in place.parents]
+    for place in (folder, *around):
+        place.chmod(0o755)
+    os.chown(folder, NOBODY, NOBODY)
+    return folder
+
+
+def test_root_saves_in_somebody_elses_folder(tmp_path: Path) -> None:
+    needs_root("rights over a folder of somebody else")
+    target = of_nobody(tmp_path) / "kept.pcapng"
+    code, said, owner = in_private_world(sniff_once, target, sudo=False)
+    assert (code, owner) == (0, 0), said
+    assert "goes on without the rights of root" in said
+    code, said, _ = in_private_world(sniff_once, target, "--rotate", "1h", sudo=False)
+    assert code == 0, said
+    assert f"goes on with the rights of root, to write in {tmp_path}" in said
+
+
+def test_under_sudo_files_are_the_users_where_that_can_be(tmp_path: Path) -> None:
+    needs_root("becoming another user")
+    target = of_nobody(tmp_path) / "kept.pcapng"
+    code, said, owner = in_private_world(sniff_once, target, sudo=True)
+    assert (code, owner) == (0, NOBODY), said
+    os.chown(target, 0, 0)  # an older one is root's
+    code, said, owner = in_private_world(sniff_once, target, sudo=True)
+    assert (code, owner) == (0, 0), said
+    assert "goes on as nobody" in said
 
 
 def as_root(folder: Path) -> tuple[str | None, Status, str]:

@@ -35,19 +35,21 @@ class User:
     groups: tuple[int, ...]
 
 
-def give_up_privileges(writes_in: Iterable[str | os.PathLike[str]] = ()) -> str | None:
+def give_up_privileges(writes: Iterable[Path] = ()) -> str | None:
     """Give up what an open capture does not need; return what was done, None if there was nothing to give up.
 
-    `writes_in`: folders in which files are still to be made: a user who may not do that is not become. Never raises: a
-    right that the system keeps us from giving up stays.
+    `writes`: files that are still to be opened, and folders in which some are still to be made. Who may not do that is
+    not become. Never raises: a right that the system keeps us from giving up stays.
     """
-    user = invoking_user()
-    if user is not None and all(may_write(folder, user) for folder in writes_in):
+    user, places = invoking_user(), list(writes)
+    if user is not None and all(may_write(place, user) for place in places):
         with contextlib.suppress(OSError):  # no such user in this user namespace
             become(user)
             return f"goes on as {user.name}, without the rights of root"
     if not effective_capabilities():
         return None
+    if needed := [place for place in places if os.geteuid() == 0 and not may_write_as_owner(place)]:
+        return f"goes on with the rights of root, to write in {needed[0] if needed[0].is_dir() else needed[0].parent}"
     drop_capabilities()
     if effective_capabilities():
         return "goes on with its rights, which this system does not let it give up"
@@ -69,14 +71,35 @@ def invoking_user() -> User | None:
     return User(name, int(uid), int(gid), tuple(groups))
 
 
-def may_write(folder: str | os.PathLike[str], user: User) -> bool:
-    """Tell whether a user may make files in a folder: asked of the kernel, as that user for a moment."""
+def invoking_user_may_write(place: Path) -> bool:
+    """Tell whether root by sudo can leave a file, or the files of a folder, to who called it."""
+    user = invoking_user()
+    return user is not None and may_write(place, user)
+
+
+def place_of_access(place: Path) -> tuple[Path, int]:
+    """Return of what access must be asked to write a file, or files in a folder, and which."""
+    if place.is_dir():
+        return place, os.W_OK | os.X_OK
+    return (place, os.W_OK) if place.exists() else (place.absolute().parent, os.W_OK | os.X_OK)
+
+
+def may_write_as_owner(place: Path) -> bool:
+    """Tell whether root may still write there when only its being the owner counts, and no capability (inode(7))."""
+    asked, access = place_of_access(place)
+    found = asked.stat()
+    shift = 6 if found.st_uid == os.geteuid() else 3 if found.st_gid in {os.getegid(), *os.getgroups()} else 0
+    return found.st_mode >> shift & access == access
+
+
+def may_write(place: Path, user: User) -> bool:
+    """Tell whether a user may write a file, or files in a folder: asked of the kernel, as that user for a moment."""
     group, groups = os.getegid(), os.getgroups()
     try:
         os.setgroups(user.groups)
         os.setegid(user.gid)
         os.seteuid(user.uid)
-        return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+        return os.access(*place_of_access(place), effective_ids=True)
     except OSError:
         return False
     finally:
