@@ -74,6 +74,8 @@ def command(
     from handshake_inspect.cli.watch import Wishes
 
     octets_max, seconds = rotate
+    if target == "-":
+        raise click.UsageError("-w - would mix frames with what is printed: name a file, or a pipe (mkfifo)")
     if target is None and (octets_max or seconds):
         raise click.UsageError("--rotate needs -w FILE: there is nothing to rotate")
     if files is not None and not (octets_max or seconds):

@@ -58,7 +58,8 @@ class Watch:
         self.capture = capture
         self.wishes = wishes
         self.writer = writer
-        self.seen = 0
+        #: Segments so far, and the frame of the last of them.
+        self.seen = self._last_frame = 0
         #: Segments that came too fast to be printed one by one.
         self.passed_over = 0
         self._inspector = Inspector(profile=wishes.profile, leaving=Leaving(profile_of(wishes.profile).length_ns))
@@ -94,16 +95,15 @@ class Watch:
         decoded = self._inspector.add_records(block, self._number, self._of_interest)
         segments = decoded.segments
         errors = decoded.icmp_errors.take(decoded.icmp_errors["protocol"] == TCP)
-        to_be_saved = self._to_be_saved(block, decoded)
         if self.wishes.quiet:
-            self._count(len(segments))
+            self._count(segments)
         elif hurry or self._are_too_many(segments, errors):
-            self.passed_over += self._count(len(segments))
+            self.passed_over += self._count(segments)
         elif len(segments) or len(errors):
             self._print(segments, errors)
         self._inspector.go_on()
         if self.writer is not None:
-            self.writer.write(block, to_be_saved)
+            self.writer.write(block, self._to_be_saved(block, decoded))
 
     def finish(self) -> Inspection:
         """Return what was found in all."""
@@ -146,28 +146,29 @@ class Watch:
 
     def _to_be_saved(self, block: Records, decoded: Block) -> NDArray[np.bool_] | None:
         """Say which frames are to be saved; None: all. Nothing after the last segment that was wished for."""
-        left = None if self.wishes.count is None else self.wishes.count - self.seen
-        last = None if left is None or len(decoded.segments) <= left else int(decoded.segments["frame"][left - 1])
-        if self.wishes.port is None and last is None:
+        if self.wishes.port is None and not self.enough:
             return None
-        chosen = np.ones(len(block), np.bool_) if last is None else block.frame <= last
+        chosen = block.frame <= self._last_frame if self.enough else np.ones(len(block), np.bool_)
         if self.wishes.port is not None:
             tables = (decoded.segments, decoded.datagrams, decoded.icmp_errors)
             chosen &= np.isin(block.frame, np.concatenate([table["frame"] for table in tables]))
         return chosen
 
-    def _count(self, segments: int) -> int:
+    def _count(self, segments: SegmentTable) -> int:
         """Count segments as seen, as many as are wished for. Returns how many those are."""
-        counted_now = segments if self.wishes.count is None else min(segments, self.wishes.count - self.seen)
-        self.seen += counted_now
-        return counted_now
+        left = len(segments) if self.wishes.count is None else self.wishes.count - self.seen
+        number = min(len(segments), left)
+        if number:
+            self.seen, self._last_frame = self.seen + number, int(segments["frame"][number - 1])
+        return number
 
     def _as_many_as_wished(self, new: list[Seen]) -> list[Seen]:
         """Count segments, and leave out what comes after the last one."""
-        for place, (_, step) in enumerate(new):
+        for place, (_, happening) in enumerate(new):
             if self.enough:
                 return new[:place]
-            self.seen += isinstance(step, Step)
+            if isinstance(happening, Step) and isinstance(happening.frame, int):
+                self.seen, self._last_frame = self.seen + 1, happening.frame
         return new
 
     def _interface_of(self, happening: Step | IcmpError) -> str:

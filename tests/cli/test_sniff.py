@@ -37,8 +37,11 @@ def talk() -> None:
     subprocess.run([sys.executable, "-c", TALK], check=True)
 
 
-def sniffed(arguments: Sequence[str], meanwhile: Callable[[int], object]) -> tuple[int, str, str]:
-    """Sniff the network this process is in while something happens, which gets the process id; then end by Ctrl-C."""
+def sniffed(arguments: Sequence[str], meanwhile: Callable[[int], object], lines: int = 0) -> tuple[int, str, str]:
+    """Sniff the network this process is in while something happens, which gets the process id.
+
+    Ended by Ctrl-C after so many lines, unless the arguments say when.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "handshake_inspect", "sniff", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
@@ -48,23 +51,25 @@ def sniffed(arguments: Sequence[str], meanwhile: Callable[[int], object]) -> tup
     first = process.stderr.readline()
     assert first.startswith("listening on "), first + process.stderr.read()
     meanwhile(process.pid)
+    assert process.stdout is not None
+    printed = "".join(process.stdout.readline() for _ in range(lines))
     if "--count" not in arguments and "--duration" not in arguments:
-        time.sleep(0.5)
+        time.sleep(0 if lines else 0.5)
         process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert "Traceback" not in err, err
-    return process.returncode, out, err
+    return process.returncode, printed + out, err
 
 
-def during_talk(arguments: Sequence[str]) -> tuple[int, str, str]:
-    return sniffed(arguments, lambda _: talk())
+def during_talk(arguments: Sequence[str], lines: int = 0) -> tuple[int, str, str]:
+    return sniffed(arguments, lambda _: talk(), lines)
 
 
 @pytest.mark.parametrize("end", [["--duration", "2"], ["--count", "9"], []])
 def test_segments_are_printed_as_they_come(end: list[str], tmp_path: Path) -> None:
     needs_private_world()
     kept = tmp_path / "kept.pcapng"
-    code, out, err = in_private_world(during_talk, [*end, "--port", "8123", "-w", str(kept)])
+    code, out, err = in_private_world(during_talk, [*end, "--port", "8123", "-w", str(kept)], lines=SEGMENTS)
     assert code == 0, err
     lines = out.splitlines()
     assert "SYN-SENT" in lines[0]
@@ -101,7 +106,7 @@ def test_a_filter_of_tcpdump(tmp_path: Path) -> None:
     needs_private_world()
     kept = tmp_path / "kept.pcap"
     syns = "tcp[tcpflags] & tcp-syn != 0"
-    _, out, err = in_private_world(during_talk, ["--filter", syns, "-w", str(kept)])
+    _, out, err = in_private_world(during_talk, ["--filter", syns, "-w", str(kept)], lines=2)
     assert len([line for line in out.splitlines() if "SYN" in line and "seq=" in line]) == 2
     assert "lo: 2 segments seen, 0 frames dropped" in err
     assert [one.handshake.kind for one in inspect(kept).connections] == ["half-open"]
@@ -116,7 +121,7 @@ def test_quiet_prints_what_is_found_only() -> None:
 
 def during_talk_with_a_second_interface(arguments: Sequence[str]) -> tuple[int, str, str]:
     pair_of_interfaces("left", "right")
-    return during_talk(arguments)
+    return during_talk(arguments, lines=SEGMENTS)
 
 
 def test_any_names_the_interface_of_each_line(tmp_path: Path) -> None:
@@ -231,6 +236,7 @@ def test_a_burst_of_20_000_connections_loses_nothing(tmp_path: Path) -> None:
         (["--rotate", "1MB"], "--rotate needs -w FILE"),
         (["-w", "x.pcapng", "--files", "3"], "--files needs --rotate"),
         (["-w", "x.pcapng", "--rotate", "600"], "'600' is neither a size (100MB) nor a span of time"),
+        (["-w", "-"], "-w - would mix frames with what is printed"),
         (["--strace"], "--strace needs a COMMAND"),
         (["-i", "lo", "--", "true"], "-i is not for a COMMAND"),
         (["--buffer", "plenty"], "is no size; write 64MB"),
