@@ -96,8 +96,9 @@ def report(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str 
 
 
 class Interruption:
-    """Ctrl-C, or an end asked for by SIGTERM, noted. While a read waits for input it ends that wait; a second one ends
-    the program.
+    """Ctrl-C, or an end asked for by SIGTERM or by the end of the terminal (SIGHUP), noted.
+
+    While a read waits for input it ends that wait; a second one ends the program.
     """
 
     def __init__(self) -> None:
@@ -106,7 +107,10 @@ class Interruption:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup(1) ignores it
+            numbers.append(signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._note) for number in numbers}
         return self
 
     def __exit__(

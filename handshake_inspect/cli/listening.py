@@ -5,6 +5,7 @@ Of the interfaces of this host (`listen`), or of the network in which a command 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -25,10 +26,10 @@ from handshake_inspect.cli.tracing import print_traced
 from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.lab.command import CommandError, Ended, Running, run_command
-from handshake_inspect.views.words import counted, listed
+from handshake_inspect.views.words import counted, listed, octets
 
 #: More connections than these are counted by kind at the end, not listed one by one.
-MOST_LISTED = 1000
+MOST_LISTED = 100
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,16 @@ def listen(
         writer, given_up = opened_and_given_up(capture, keeping)
         if writer is not None:
             stack.enter_context(writer)
+        if capture.ring_octets < how["ring_octets"]:
+            remark(f"the buffer is {octets(capture.ring_octets)}: there is not memory for {octets(how['ring_octets'])}")
         remark(f"listening on {capture.interface}{f', {given_up}' if given_up else ''}; Ctrl-C ends")
         watch = Watch(capture, wishes, writer)
-        failure = broken_off(watch, blocks_of(capture, interruption, duration_s), interruption)
+        failure = broken_off(watch, blocks_of(capture, interruption, duration_s))
     inspection = watch.finish()
     list_found(watch, inspection)
     tell_rest(watch, inspection, keeping)
+    if failure is not None:
+        remark(f"Error: {failure}")
     return 2 if failure else 0
 
 
@@ -76,14 +81,11 @@ def opened_and_given_up(capture: LiveCapture, keeping: Keeping | None) -> tuple[
     return keeping.opened(capture), give_up_privileges(folder)
 
 
-def broken_off(
-    watch: Watch, blocks: Iterator[Records | None], interruption: Interruption | None = None
-) -> CaptureError | None:
+def broken_off(watch: Watch, blocks: Iterator[Records | None]) -> CaptureError | None:
     """Follow a capture, and return what broke it off, if something did: what was seen before is summed up still."""
     try:
-        watch.follow(blocks, interruption)
+        watch.follow(blocks)
     except CaptureError as error:
-        remark(f"Error: {error}")
         return error
     return None
 
@@ -112,7 +114,8 @@ def watch_command(
     try:
         ended = run_command(program, watch, traced=traced, open_capture=lambda: LiveCapture("lo", **how))
     except CommandError as error:
-        remark(f"Error: {error}")
+        is_interface = program[0] in [name for _, name in socket.if_nameindex()]
+        remark(f"Error: {error}{f'; to watch that interface: sniff -i {program[0]}' if is_interface else ''}")
         return error.exit_status
     if ended.left:
         remark(f"ended with its network: {listed(ended.left)}")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from handshake_inspect.cli.output import terminal_width, write_lines
+from handshake_inspect.cli.output import terminal_width, write, write_lines
 from handshake_inspect.connections.analysis import Seen
 from handshake_inspect.connections.connection import Connection, Endpoint, IcmpError, Pair, StateAt, Step, TimeWait
 from handshake_inspect.views.segment_line import Happening, fitted_lines, segment_line
@@ -22,6 +22,8 @@ from handshake_inspect.views.segment_line import Happening, fitted_lines, segmen
 if TYPE_CHECKING:
     from rich.text import Text
 
+#: More TIME-WAITs than these that are over at once are told in one line.
+OVER_ALONE = 6
 #: Of how many streams the next line is prepared for: nobody follows more, and each takes some thousand octets.
 STREAMS_KEPT = 1000
 
@@ -43,6 +45,8 @@ class LiveLines:
         self._streams: OrderedDict[int, _Stream] = OrderedDict()
         #: The latest stream of each pair of sockets: whatever an earlier one owed is over with it.
         self._latest: dict[frozenset[Endpoint], int] = {}
+        #: The longest name of an interface so far: the lines of all stand below each other.
+        self._widest = 0
         #: When a TIME-WAIT may be over, and of which stream: the earliest first.
         self._deadlines: list[tuple[int, int]] = []
 
@@ -61,7 +65,10 @@ class LiveLines:
             end_ns, stream = heapq.heappop(self._deadlines)
             if (known := self._streams.get(stream)) is not None:
                 over += [(known.connection, wait) for wait in owed(known.connection) if wait.earliest_end_ns == end_ns]
-        write_lines(line for connection, wait in over for line in self._line(connection, wait))
+        if len(over) > OVER_ALONE:
+            write([f"… {len(over):,} TIME-WAITs are over\n"])
+        else:
+            write_lines(line for connection, wait in over for line in self._line(connection, wait))
         if over:
             sys.stdout.flush()
 
@@ -89,6 +96,8 @@ class LiveLines:
         known, width = self._streams.get(connection.stream), terminal_width()
         before = None if known is None else known.states
         where = "" if isinstance(happening, TimeWait) else self._where(happening)
+        self._widest = max(self._widest, len(where))
+        where = f"{where:{self._widest}}"
         if width is None:
             yield segment_line(connection, happening, before=before, where=where)
         else:

@@ -30,10 +30,11 @@ from handshake_inspect.views.words import counted
 TCP = 6
 #: How long one look at the capture waits for frames.
 PATIENCE_S = 0.1
-#: What one look may bring and still be printed segment by segment: nobody reads faster, and the capture must keep up.
-MOST_SEGMENTS, MOST_CONVERSATIONS = 1000, 100
-#: The share of the time that printing may take when much comes for long, and for how long it may take more.
-PRINTING_SHARE, CREDIT_S = 0.5, 1.0
+#: The share of the time that printing may take when much comes for long, so that the capture keeps up, and for how long
+#: it may take all of it: the ring holds some seconds of what comes meanwhile.
+PRINTING_SHARE, CREDIT_S = 0.5, 3.0
+#: What printing one segment takes, before it was seen.
+SEGMENT_S = 0.0005
 #: How often at most it is said what was not printed, and what the kernel dropped.
 TELL_EVERY_S = 1.0
 
@@ -66,16 +67,17 @@ class Watch:
         self._number = self._inspector.begin_capture(capture.interface, "live")
         self._lines = LiveLines(self._interface_of)
         self._block: Records | None = None
-        #: Time that printing may still take, and when it was reckoned.
+        #: Time that printing may still take, and when it was reckoned; what it takes for each segment.
         self._credit_s, self._credited_s = CREDIT_S, time.monotonic()
+        self._segment_s = SEGMENT_S
         #: Of `passed_over`, and of the kernel's drops, how many were told, and when.
         self._passed_told, self._drops_told, self._told_s = 0, 0, 0.0
 
-    def follow(self, blocks: Iterable[Records | None], interruption: Interruption | None = None) -> None:
+    def follow(self, blocks: Iterable[Records | None]) -> None:
         """Take blocks as they come, None for a while without one, up to the last, or as many segments as wished."""
         for block in blocks:
             if block is not None:
-                self.take(block, hurry=interruption is not None and interruption.asked)
+                self.take(block)
             if not self.wishes.quiet:
                 self._lines.pass_time(time.time_ns())
             if time.monotonic() >= self._told_s + TELL_EVERY_S:
@@ -89,18 +91,18 @@ class Watch:
         """Were as many segments seen as wished for?"""
         return self.wishes.count is not None and self.seen >= self.wishes.count
 
-    def take(self, block: Records, *, hurry: bool = False) -> None:
-        """Inspect a block, print the segments that are new with it, unless too many or in a hurry, and save it."""
+    def take(self, block: Records) -> None:
+        """Inspect a block, print the segments that are new with it, unless there are too many, and save it."""
         self._block = block
         decoded = self._inspector.add_records(block, self._number, self._of_interest)
         segments = decoded.segments
         errors = decoded.icmp_errors.take(decoded.icmp_errors["protocol"] == TCP)
         if self.wishes.quiet:
             self._count(segments)
-        elif hurry or self._are_too_many(segments, errors):
-            self.passed_over += self._count(segments)
-        elif len(segments) or len(errors):
+        elif len(segments) + len(errors) and self._can_print(len(segments) + len(errors)):
             self._print(segments, errors)
+        else:
+            self.passed_over += self._count(segments)
         self._inspector.go_on()
         if self.writer is not None:
             self.writer.write(block, self._to_be_saved(block, decoded))
@@ -110,22 +112,21 @@ class Watch:
         self._inspector.captures[self._number].dropped = self.capture.dropped
         return self._inspector.result()
 
-    def _are_too_many(self, segments: SegmentTable, errors: IcmpErrorTable) -> bool:
-        """Are these more than can be printed one by one without falling behind?"""
+    def _can_print(self, lines: int) -> bool:
+        """Can so many be printed one by one without falling behind?"""
         now = time.monotonic()
         self._credit_s = min(self._credit_s + (now - self._credited_s) * PRINTING_SHARE, CREDIT_S)
         self._credited_s = now
-        if self._credit_s <= 0 or len(segments) + len(errors) > MOST_SEGMENTS:
-            return True
-        of = self._inspector.conversations_of
-        return len(np.union1d(of(segments), of(errors))) > MOST_CONVERSATIONS
+        return lines * self._segment_s <= self._credit_s
 
     def _print(self, segments: SegmentTable, errors: IcmpErrorTable) -> None:
         """Print a line for each."""
         began = time.monotonic()
         self._tell_passed_over()
         self._lines.show(self._as_many_as_wished(self._inspector.update(segments, errors)))
-        self._credit_s -= time.monotonic() - began
+        spent_s = time.monotonic() - began
+        self._credit_s -= spent_s
+        self._segment_s += (spent_s / (len(segments) + len(errors)) - self._segment_s) / 8
 
     def _of_interest(self, block: Block) -> Block:
         """Leave out of a block what is of other ports."""

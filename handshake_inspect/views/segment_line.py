@@ -18,7 +18,7 @@ from handshake_inspect.views.icmp_lines import details, label
 from handshake_inspect.views.ladder_cells import closed_window
 from handshake_inspect.views.ladder_layout import STATE, pad, wrap
 from handshake_inspect.views.ladder_states import CLOSING_STYLE, STATE_STYLES, sign_of, state_text
-from handshake_inspect.views.words import assumption, time_of_day
+from handshake_inspect.views.words import time_of_day
 
 #: What is printed a line for: a segment, an ICMP error that quotes one, a TIME-WAIT at its end.
 Happening = Step | IcmpError | TimeWait
@@ -115,8 +115,7 @@ def _state(now: StateAt, before: StateAt | None) -> Text:
 
 def _said(happening: Happening) -> Text:
     if isinstance(happening, TimeWait):
-        said = assumption(profile_of(happening.profile))
-        return Text(f"2MSL over, if nothing has ended it before ({said})", "dim")
+        return Text(f"2MSL over ({profile_of(happening.profile).assumption})", "dim")
     if isinstance(happening, IcmpError):
         return Text(", ").join([label(happening), *details(happening, "symbolic")])
     return _segment(happening)

@@ -283,6 +283,7 @@ def test_a_command_is_watched_in_a_network_of_its_own(tmp_path: Path) -> None:
         (["sh", "-c", "exit 7"], 7, "sh ended with exit status 7"),
         (["sh", "-c", "kill -TERM $$"], 143, "sh was ended by SIGTERM"),
         (["/no/such/program"], 127, "Error: /no/such/program: there is no such command"),
+        (["lo"], 127, "there is no such command in the folders of PATH; to watch that interface: sniff -i lo"),
     ],
 )
 def test_the_exit_status_is_the_commands(program: list[str], status: int, said: str) -> None:

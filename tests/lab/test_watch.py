@@ -12,10 +12,10 @@ from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspection import Inspection, inspect
 from tests.lab.privileges import needs_root
 
-CONNECTIONS = 400
+FEW, CONNECTIONS = 100, 3000
 
 
 def burst(connections: int) -> None:
@@ -33,16 +33,28 @@ def burst(connections: int) -> None:
         thread.join(10)
 
 
+def watched_burst(connections: int, target: Path) -> tuple[Watch, Inspection]:
+    with LiveCapture("lo") as capture, PcapWriter(target, capture.link_type) as writer:
+        watch = Watch(capture, Wishes(), writer)
+        burst(connections)
+        with Interruption() as interruption:
+            watch.follow(blocks_of(capture, interruption, 0.5))
+    return watch, watch.finish()
+
+
 def test_a_burst_is_passed_over_and_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     needs_root("capturing on lo")
     target = tmp_path / "burst.pcap"
-    with LiveCapture("lo") as capture, PcapWriter(target, capture.link_type) as writer:
-        watch = Watch(capture, Wishes(), writer)
-        burst(CONNECTIONS)
-        with Interruption() as interruption:
-            watch.follow(blocks_of(capture, interruption, 0.5), interruption)
-    found = watch.finish()
-    assert len([one for one in found.connections if one.handshake.kind == "three-way"]) >= CONNECTIONS
+    watch, found = watched_burst(CONNECTIONS, target)
+    assert found.connections.kinds().total() + found.let_go.connections >= CONNECTIONS
     assert watch.passed_over > 0
     assert "too fast to be shown one by one" in capsys.readouterr().out
     assert len(inspect(target).connections) == len(found.connections)
+
+
+def test_a_small_burst_is_printed_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needs_root("capturing on lo")
+    watch, _ = watched_burst(FEW, tmp_path / "burst.pcap")
+    lines = capsys.readouterr().out.splitlines()
+    assert watch.passed_over == 0
+    assert len(lines) == watch.seen >= 6 * FEW
