@@ -12,9 +12,9 @@ from typing import Any
 
 from handshake_inspect.cli.output import hanging, remark, terminal_width, write_table
 from handshake_inspect.connections.connection import Endpoint
-from handshake_inspect.lab.time_wait.census import Census, Holding, counted
+from handshake_inspect.lab.time_wait.census import Census, Holding, entries_of
 from handshake_inspect.views.table import Column, layout
-from handshake_inspect.views.words import counted as said
+from handshake_inspect.views.words import counted
 
 
 def print_census(census: Census, format_: str, limit: int) -> None:
@@ -39,8 +39,8 @@ def print_census(census: Census, format_: str, limit: int) -> None:
 
 def how_full(census: Census) -> str:
     """Say how many there are, and how many may be."""
-    sides = f"{counted(census.holdings, 'client'):,} as client, {counted(census.holdings, 'server'):,} as server"
-    many = said(census.count, "connection")
+    sides = f"{entries_of(census.holdings, 'client'):,} as client, {entries_of(census.holdings, 'server'):,} as server"
+    many = counted(census.count, "connection")
     share = f"{100 * census.count / census.limit:.1f} %" if census.limit else "none fits"
     return f"{many} in TIME-WAIT ({sides}); the kernel keeps {census.limit:,} (tcp_max_tw_buckets): {share}"
 
@@ -66,13 +66,8 @@ def share_of(one: Holding, census: Census) -> str:
     """Say how much of the ephemeral range a client has used up for one remote socket."""
     if one.role == "server":
         return "-"
-    taken, size = taken_by(one, census), len(census.ports)
+    taken, size = len(one.ephemeral), len(census.ephemeral)
     return f"{taken:,} of {size:,} = {100 * taken / size:.1f} %" if size else "none"
-
-
-def taken_by(one: Holding, census: Census) -> int:
-    """Count the ports of the ephemeral range that a client may not take for a remote socket."""
-    return sum(port in census.ports for port in one.ephemeral)
 
 
 def remarks(census: Census) -> Iterator[str]:
@@ -96,7 +91,7 @@ def as_json(census: Census) -> dict[str, Any]:
         "time_ns": census.time_ns,
         "entries": census.count,
         "max_entries": census.limit,
-        "ephemeral_ports": {"first": census.ports.first, "last": census.ports.last, "count": len(census.ports)},
+        "ephemeral_ports": {"first": census.ports.first, "last": census.ports.last, "count": len(census.ephemeral)},
         "tcp_tw_reuse": census.reuse,
         "wheel_step_ns": census.wheel.step_ns(),
         "holdings": [
@@ -107,7 +102,7 @@ def as_json(census: Census) -> dict[str, Any]:
                 "entries": one.count,
                 "first_end_ms": one.nearest_ms,
                 "last_end_ms": one.farthest_ms,
-                "ephemeral_ports_taken": taken_by(one, census) if one.role == "client" else None,
+                "ephemeral_ports_taken": len(one.ephemeral) if one.role == "client" else None,
             }
             for one in census.holdings
         ],

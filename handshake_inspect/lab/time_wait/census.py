@@ -3,38 +3,27 @@
 In: the kernel's entries (`entry_table`) and settings of this network namespace; no privilege is needed. Out: a
 `Census`. A server's entries are those of its listening port, by client address; a client's those towards one remote
 socket, for which each takes a port of the ephemeral range (RFC 6056) away: when all are taken, connect() fails.
+
+The kernel does not keep who connected. Where no listener tells, the port does that more entries share: a server has one
+port for many clients. A client's port may be shared too, towards other remote sockets, but fewer entries share it.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.connections.port_use import PortRange
 from handshake_inspect.lab.kernel.entry_table import Rows, local_of, read_rows, remote_of
 from handshake_inspect.lab.kernel.sock_diag import bit_of, open_diagnosis
 from handshake_inspect.lab.time_wait.wheel import Wheel
 
 Role = Literal["client", "server"]
-
-
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    """The ports from which the kernel chooses for a client: net.ipv4.ip_local_port_range without the reserved ones."""
-
-    first: int
-    last: int
-    reserved: frozenset[int] = frozenset()
-
-    def __contains__(self, port: int) -> bool:
-        return self.first <= port <= self.last and port not in self.reserved
-
-    def __len__(self) -> int:
-        return self.last - self.first + 1 - sum(self.first <= port <= self.last for port in self.reserved)
 
 
 @dataclass(slots=True)
@@ -64,7 +53,9 @@ class Census:
     #: How many there are, and may be: net.ipv4.tcp_max_tw_buckets.
     count: int
     limit: int
+    #: net.ipv4.ip_local_port_range, and the ports of it that the kernel takes for a client: not the reserved ones.
     ports: PortRange
+    ephemeral: frozenset[int]
     #: net.ipv4.tcp_tw_reuse: 1, or 2 on loopback, lets connect() take a port again after a second.
     reuse: int
     wheel: Wheel
@@ -73,22 +64,23 @@ class Census:
 def take_census(wheel: Wheel) -> Census:
     """Count what there is now. Raises LabError."""
     with open_diagnosis() as netlink:
-        listeners = {(local_of(row).port) for row in read_rows(netlink, bit_of("LISTEN"))}
+        listeners = {local_of(row).port for row in read_rows(netlink, bit_of("LISTEN"))}
         time_ns = time.time_ns()
         rows = read_rows(netlink, bit_of("TIME-WAIT"))
     ports = port_range()
-    held = holdings(rows, frozenset(listeners), ports)
+    ephemeral = frozenset(range(ports.first, ports.last + 1)) - reserved_ports()
+    held = holdings(rows, frozenset(listeners), ephemeral)
     limit, reuse = int(setting("tcp_max_tw_buckets")), int(setting("tcp_tw_reuse") or 0)
-    return Census(time_ns, tuple(held), len(rows), limit, ports, reuse, wheel)
+    return Census(time_ns, tuple(held), len(rows), limit, ports, ephemeral, reuse, wheel)
 
 
-def holdings(rows: Rows, listeners: frozenset[int], ports: PortRange) -> list[Holding]:
+def holdings(rows: Rows, listeners: Container[int], ephemeral: Container[int]) -> list[Holding]:
     """Group the entries by who holds them towards whom; the most first."""
     ends = [(local_of(row), remote_of(row), int(row["expires_ms"])) for row in rows]
-    remotes = Counter(local for local, _, _ in ends)
+    here, there = (Counter(end.port for end in side) for side in ([one[0] for one in ends], [one[1] for one in ends]))
     found: dict[tuple[Endpoint, Endpoint], Holding] = {}
     for local, remote, left_ms in ends:
-        is_server = local.port in listeners or local.port not in ports or remotes[local] > 1
+        is_server = local.port in listeners or local.port not in ephemeral or here[local.port] > there[remote.port]
         local_key = local if is_server else Endpoint(local.ip, 0)
         remote_key = Endpoint(remote.ip, 0) if is_server else remote
         role: Role = "server" if is_server else "client"
@@ -101,9 +93,14 @@ def holdings(rows: Rows, listeners: frozenset[int], ports: PortRange) -> list[Ho
 
 
 def port_range() -> PortRange:
-    """Return the ephemeral ports of this network."""
+    """Return the range of ephemeral ports of this network."""
     first, last = map(int, setting("ip_local_port_range").split())
-    return PortRange(first, last, frozenset(spelled_out(setting("ip_local_reserved_ports"))))
+    return PortRange(first, last)
+
+
+def reserved_ports() -> frozenset[int]:
+    """Return the ports that the kernel takes for no client of this network."""
+    return frozenset(spelled_out(setting("ip_local_reserved_ports")))
 
 
 def spelled_out(ranges: str) -> Iterator[int]:
@@ -119,6 +116,6 @@ def setting(name: str) -> str:
     return path.read_text().strip() if path.exists() else ""
 
 
-def counted(holdings: Iterable[Holding], role: Role) -> int:
+def entries_of(holdings: Iterable[Holding], role: Role) -> int:
     """Count the entries of clients, or of servers."""
     return sum(one.count for one in holdings if one.role == role)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from pathlib import Path
 
@@ -9,14 +10,15 @@ import numpy as np
 import pytest
 
 from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.connections.port_use import PortRange
 from handshake_inspect.lab.kernel.entry_table import ROW, Rows
-from handshake_inspect.lab.time_wait.census import PortRange, Role, holdings, port_range, spelled_out, take_census
+from handshake_inspect.lab.time_wait.census import Role, holdings, spelled_out, take_census
 from handshake_inspect.lab.time_wait.wheel import this_wheel
 from handshake_inspect.lab.world import in_private_world
 from tests.lab.kernel.runs import listener_at, settle
 from tests.lab.privileges import as_ordinary_user, needs_private_world
 
-PORTS = PortRange(32768, 60999)
+PORTS = range(32768, 61000)
 
 
 def entries(*ends: tuple[str, int, str, int, int]) -> Rows:
@@ -44,6 +46,22 @@ def test_a_port_with_several_peers_is_a_servers() -> None:
     assert found == [("server", here, Endpoint(B, 0), 2), ("server", here, Endpoint(C, 0), 1)]
 
 
+def test_a_clients_port_may_go_to_several_servers() -> None:
+    """Towards each remote socket the kernel chooses from all ports; some meet."""
+    rng = random.Random(5)
+    ends = [(A, port, server, 443, 1) for server in (B, C) for port in rng.sample(PORTS, 5000)]
+    assert len({port for _, port, *_ in ends}) < len(ends)
+    found = [(one.role, one.local, one.remote, one.count) for one in holdings(entries(*ends), frozenset(), PORTS)]
+    here = Endpoint(A, 0)
+    assert found == [("client", here, Endpoint(B, 443), 5000), ("client", here, Endpoint(C, 443), 5000)]
+
+
+def test_a_clients_port_may_go_to_as_many_servers_as_there_are_connections() -> None:
+    rows = entries((A, 40000, B, 443, 1), (A, 40000, C, 443, 1))
+    assert {one.role for one in holdings(rows, frozenset(), PORTS)} == {"client"}
+    assert {one.role for one in holdings(rows, frozenset({40000}), PORTS)} == {"server"}
+
+
 @pytest.mark.parametrize(
     ("listeners", "local_port", "remote_port", "role"),
     [
@@ -69,13 +87,12 @@ def test_the_most_come_first_with_their_nearest_and_farthest_end() -> None:
     assert (second.role, second.local, second.remote) == ("server", Endpoint(A, 80), Endpoint(C, 0))
 
 
-def test_reserved_ports_are_not_in_the_range() -> None:
-    ports = PortRange(1000, 1009, frozenset(spelled_out("1001,1005-1006,5000")))
-    assert len(ports) == 7
-    assert [port for port in range(998, 1012) if port in ports] == [1000, 1002, 1003, 1004, 1007, 1008, 1009]
+def test_ranges_of_ports_are_spelled_out() -> None:
+    assert list(spelled_out("1001,1005-1006,5000")) == [1001, 1005, 1006, 5000]
+    assert list(spelled_out("")) == []
 
 
-def take_it() -> tuple[int, list[tuple[Role, int, int]], int, int]:
+def take_it() -> tuple[int, list[tuple[Role, int, int]], tuple[PortRange, int], int]:
     Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40099")
     Path("/proc/sys/net/ipv4/ip_local_reserved_ports").write_text("40001-40010")
     Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("7777")
@@ -90,10 +107,10 @@ def take_it() -> tuple[int, list[tuple[Role, int, int]], int, int]:
         settle()
         census = take_census(this_wheel())
     found = [(one.role, one.count, len(one.ephemeral)) for one in census.holdings]
-    return census.count, found, len(port_range()), census.limit
+    return census.count, found, (census.ports, len(census.ephemeral)), census.limit
 
 
 def test_real_connections_are_counted_by_anybody() -> None:
     needs_private_world()
-    expected = (12, [("client", 8, 8), ("server", 4, 0)], 90, 7777)
+    expected = (12, [("client", 8, 8), ("server", 4, 0)], (PortRange(40000, 40099), 90), 7777)
     assert as_ordinary_user(lambda: in_private_world(take_it)) == expected
