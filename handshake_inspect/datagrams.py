@@ -15,9 +15,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.conversations import Conversations, keys_of
 from handshake_inspect.connections.copies import COPY_WITHIN_NS, shown_again
-from handshake_inspect.connections.leaving import SECOND_NS, Leaving, LetGo
+from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.split import first_of, last_of
 from handshake_inspect.table import Column, DatagramTable, IcmpErrorTable
+from handshake_inspect.tcp.time_wait import SECOND_NS
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]

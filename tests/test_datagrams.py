@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handshake_inspect.connections.leaving import SECOND_NS, Leaving
+from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable
+from handshake_inspect.tcp.time_wait import SECOND_NS
 
 BEGIN_NS = 1_700_000_000 * SECOND_NS
 LOOPBACK, ELSEWHERE = 127 << 24 | 1, 10 << 24

@@ -10,7 +10,8 @@ from fractions import Fraction
 
 import click
 
-from handshake_inspect.cli.moments import SECOND_NS, UNITS_NS
+from handshake_inspect.cli.moments import UNITS_NS
+from handshake_inspect.tcp.time_wait import SECOND_NS
 
 OCTETS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}
 BINARY = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}

@@ -21,7 +21,7 @@ LADDERS_MAX = 4
 
 
 @dataclass(frozen=True)
-class Seen:
+class Scene:
     """What was captured at one place, and what was called meanwhile."""
 
     title: str
@@ -36,29 +36,29 @@ class Seen:
     calls_of: Callable[[Connection], Sequence[SocketCall]]
 
 
-def print_ladders(seen: Seen, options: LadderOptions) -> None:
+def print_ladders(scene: Scene, options: LadderOptions) -> None:
     """Print the ladder of each connection with its socket calls; of more than LADDERS_MAX, each kind of ladder once."""
-    for alike in alike_connections(seen.inspection.connections):
-        write_lines(ladder_of(seen, alike[0], options))
+    for alike in alike_connections(scene.inspection.connections):
+        write_lines(ladder_of(scene, alike[0], options))
         if len(alike) > 1:
             more = counted(len(alike) - 1, "connection")
             write_lines([Text(f"{more} more like it: stream {runs([one.stream for one in alike[1:]])}\n", "dim")])
 
 
-def ladder_of(seen: Seen, connection: Connection, options: LadderOptions) -> list[Text]:
+def ladder_of(scene: Scene, connection: Connection, options: LadderOptions) -> list[Text]:
     """Return the ladder of one connection."""
-    steps = seen.inspection.steps(connection.stream)
+    steps = scene.inspection.steps(connection.stream)
     octets: dict[tuple[Frame, int], bytes] = {
-        (step.frame, step.seq): payload(seen.frames[step.frame - 1])
+        (step.frame, step.seq): payload(scene.frames[step.frame - 1])
         for step in steps
-        if step.payload_octets and isinstance(step.frame, int) and step.frame <= len(seen.frames)
+        if step.payload_octets and isinstance(step.frame, int) and step.frame <= len(scene.frames)
     }
     return ladder(
         connection,
         steps,
-        title=seen.title,
-        facts=[seen.where, counted(len(steps), "segment"), f"{seen.dropped} dropped"],
-        calls=seen.calls_of(connection),
+        title=scene.title,
+        facts=[scene.where, counted(len(steps), "segment"), f"{scene.dropped} dropped"],
+        calls=scene.calls_of(connection),
         payload=octets,
         options=options,
     )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 
-SECOND_NS = 1_000_000_000
+from handshake_inspect.tcp.time_wait import SECOND_NS
+
 DAY_NS = 86_400 * SECOND_NS
 UNITS_NS = {
     "ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": SECOND_NS, "min": 60 * SECOND_NS, "h": 3600 * SECOND_NS,

@@ -12,7 +12,7 @@ from handshake_inspect.capture.frames import payload
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.drawing import Look
-from handshake_inspect.cli.ladders import Seen, print_ladders
+from handshake_inspect.cli.ladders import Scene, print_ladders
 from handshake_inspect.cli.output import hanging, remark, write_lines
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.exchanges import Datagram, Exchange
@@ -153,7 +153,7 @@ def print_session(session: Session, vantage: Vantage, options: LadderOptions, *,
         return inspection
     for exchange in inspection.exchanges:
         write_lines(exchange_picture(session, vantage, inspection, exchange, options, title))
-    seen = Seen(
+    scene = Scene(
         title=title,
         where=f"{vantage.interface}{PLACES[session.place]}",
         inspection=inspection,
@@ -161,7 +161,7 @@ def print_session(session: Session, vantage: Vantage, options: LadderOptions, *,
         dropped=vantage.dropped,
         calls_of=lambda connection: calls_of(connection, session.calls, inspection.connections),
     )
-    print_ladders(seen, options)
+    print_ladders(scene, options)
     report(inspection, udp_listed=True)
     return inspection
 

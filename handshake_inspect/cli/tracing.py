@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from handshake_inspect.capture.records import RawFrame
-from handshake_inspect.cli.ladders import Seen, print_ladders
+from handshake_inspect.cli.ladders import Scene, print_ladders
 from handshake_inspect.cli.output import remark
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.inspection import Inspection
@@ -27,8 +27,8 @@ def print_traced(
 ) -> None:
     """Print the ladders of a command that was watched in a private network, with its socket calls in both lanes."""
     found, said = beside(log, inspection.connections)
-    seen = Seen(title, "lo of a private network", inspection, frames, dropped, found.calls_of)
-    print_ladders(seen, options)
+    scene = Scene(title, "lo of a private network", inspection, frames, dropped, found.calls_of)
+    print_ladders(scene, options)
     for line in [*unreachable(found), *said]:
         remark(line)
 

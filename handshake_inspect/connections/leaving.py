@@ -32,11 +32,11 @@ from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.rows import ACK, RST, SYN
 from handshake_inspect.connections.split import Split, StoredRows, first_of, last_of
 from handshake_inspect.table import Table
+from handshake_inspect.tcp.time_wait import SECOND_NS
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-SECOND_NS = 1_000_000_000
 UNANSWERED_NS = 64 * SECOND_NS
 STUCK_NS = 240 * SECOND_NS
 OPEN_NS = (2 * 60 + 4) * 60 * SECOND_NS

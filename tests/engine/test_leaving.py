@@ -14,9 +14,10 @@ import pytest
 from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.going import Going
-from handshake_inspect.connections.leaving import SECOND_NS, Leaving
+from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
+from handshake_inspect.tcp.time_wait import SECOND_NS
 from tests.bench.soak import PORTS, blocks
 from tests.engine.fuzz import conversation
 from tests.engine.scenario import BEGIN_NS, SELF, Ends, Segment, parse, table_of

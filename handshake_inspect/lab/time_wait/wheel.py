@@ -15,12 +15,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+from handshake_inspect.tcp.time_wait import PROFILES
+
 #: <linux/time.h>: the clock that moves on with each tick. Its resolution is the length of a tick.
 CLOCK_MONOTONIC_COARSE = 6
 #: kernel/time/timer.c: LVL_CLK_SHIFT, LVL_SIZE, and the number of levels at HZ > 100.
 LEVEL_SHIFT, SLOTS, LEVELS = 3, 64, 9
-#: <net/tcp.h>: TCP_TIMEWAIT_LEN. No setting changes it.
-TIME_WAIT_NS = 60_000_000_000
+#: How long this kernel's TIME-WAIT lasts.
+TIME_WAIT_NS = PROFILES["linux"].length_ns
 
 
 @dataclass(frozen=True, slots=True)
