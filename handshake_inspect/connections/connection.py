@@ -168,7 +168,7 @@ class Reuse:
     by: End
     #: What makes it legal; empty if nothing does. "expired": the time was over. "timestamps": its SYN's timestamp is
     #: newer than the last one, or the old connection had none (RFC 6191 §2). "initial-number": its SYN's number is
-    #: above the last one, and its timestamp is not older (RFC 9293 §3.6.1 MAY-2, RFC 6191 §2).
+    #: above the last one, and its timestamp is not older (RFC 6191 §2).
     rules: tuple[str, ...]
     #: Number of its SYN, and the last number that the same end had used before: that of its FIN.
     initial_seq: int

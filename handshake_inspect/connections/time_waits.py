@@ -2,10 +2,11 @@
 
 In: `Verdicts`. Out: `TimeWaits`, of which `model` makes objects and `ledger` counts. A TIME-WAIT ends by its time, by
 an RST (RFC 1337), or because the next connection between the two sockets takes them. That is legal if the time is over
-(RFC 9293 §3.6.1), or if old segments cannot be mistaken for new ones: the SYN's number is above the last one used
-(§3.6.1, MAY-2), or its timestamp is newer. RFC 6191 §2 says how the two go together: where both connections have
-timestamps, an older one is never accepted, and an equal one only with a higher number; where the old connection had
-none and the new one has, the SYN is accepted.
+(RFC 9293 §3.6.1), or if the SYN cannot be mistaken for an old segment: its timestamp is newer than the last one, or its
+number is above the last one. RFC 6191 §2 says how the two go together: where both connections have timestamps, an older
+one is never accepted, and an equal one only with a higher number; where the old connection had none and the new one
+has, the SYN is accepted. Whoever accepts it must itself begin above all numbers that it used before (RFC 9293 §3.6.1,
+MAY-2).
 """
 
 from __future__ import annotations

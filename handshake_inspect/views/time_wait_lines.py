@@ -124,7 +124,7 @@ def _what_it_means(wait: TimeWait, connection: Connection, names: Pair[str]) -> 
         return Text(f"The {names.responder}'s port {connection.responder.port} is free at once.")
     return Text(
         f"Until then the {names.responder} cannot bind port {connection.responder.port} again,"
-        " unless it sets SO_REUSEADDR."
+        " unless the old listener and the new one both set SO_REUSEADDR."
     )
 
 

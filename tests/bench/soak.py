@@ -68,7 +68,7 @@ def _records(time_ns: Column, connection: Column, segment: Column, first_frame: 
     host = 0x0A000000 + connection // len(PORTS) if wide else np.full(count, 0x7F000001)
     server = np.full(count, 0xC0A80001 if wide else 0x7F000001)
     port = PORTS[connection % len(PORTS)]
-    # An ISN that grows, as that of the next user of the sockets must (RFC 9293 §3.6.1).
+    # An ISN that grows, as that of the next user of the sockets must (RFC 6191 §2).
     isn = connection * 104_729 + np.where(client, 0, 1 << 31)
     other = connection * 104_729 + np.where(client, 1 << 31, 0)
     put(12, ">u2", 0x0800)

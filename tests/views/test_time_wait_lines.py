@@ -62,8 +62,7 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("lines", "said"), SAID)
-def test_what_is_said(lines: str, said: str) -> None:
+def said_of(lines: str) -> str:
     found = inspect_lines(lines)
     sentences = time_wait(
         found.connections[0],
@@ -72,8 +71,22 @@ def test_what_is_said(lines: str, said: str) -> None:
         lambda time_ns: f"{(time_ns - BEGIN_NS) / 1e9:.3f} s",
         lambda step: f"in frame {step.frame}",
     )
-    text = " ".join(line.plain for line in sentences)
+    return " ".join(line.plain for line in sentences)
+
+
+@pytest.mark.parametrize(("lines", "said"), SAID)
+def test_what_is_said(lines: str, said: str) -> None:
+    text = said_of(lines)
     begin, assumed, rest = text.partition(" at the earliest (Linux: 60 s after the last ACK; RFC 9293: 240 s). ")
     assert assumed
     assert begin.startswith("The client owes it from its ACK in frame ")
     assert rest == said
+
+
+def test_a_server_that_owes_it_cannot_bind_unless_both_listeners_allow_it() -> None:
+    """As `timewait bind` finds: SO_REUSEADDR of one of the two is not enough."""
+    text = said_of("open\n B > FA y+1 ack x+1\n A > FA x+1 ack y+2\n B > A y+2 ack x+2")
+    assert text.startswith("The server owes it")
+    assert text.endswith(
+        "the server cannot bind port 80 again, unless the old listener and the new one both set SO_REUSEADDR."
+    )

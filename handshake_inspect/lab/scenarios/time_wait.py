@@ -127,7 +127,7 @@ def time_wait_reopened(bench: Bench) -> None:
     (owed(SERVER_FIRST, "reused"), OPENED),
     look_for=(
         "Without timestamps the number decides: the new SYN's is higher than any that the old connection used "
-        "(RFC 9293 §3.6.1, MAY-2), so the server may answer it out of TIME-WAIT."
+        "(RFC 6191 §2), so the server may answer it out of TIME-WAIT (RFC 9293 §3.6.1, MAY-2)."
     ),
 )
 def time_wait_reopened_by_number(bench: Bench) -> None:
@@ -148,7 +148,7 @@ def time_wait_reopened_by_number(bench: Bench) -> None:
     ),
 )
 def time_wait_bind(bench: Bench) -> None:
-    """The server closes first and is restarted: bind() is refused, and works with SO_REUSEADDR."""
+    """The server closes first and is restarted: bind() is refused, and works if both listeners set SO_REUSEADDR."""
     listener = bench.server.listen(reuse=True)
     client = bench.client.connect(listener)
     server = listener.accept()

@@ -1,9 +1,10 @@
 """Who may bind() and connect() beside TIME-WAIT, and who is refused: tried with real sockets, each time anew.
 
 In: nothing. Out: a `Result` of each of `ATTEMPTS`: the call that decided, and what it returned. Each is made in a
-private network of its own; what was expected is what Linux 6.18 did. RFC 9293 §3.6.1 lets a new connection take the
-place of one in TIME-WAIT if its numbers are above the old ones (MAY-2), RFC 6191 if its timestamps are newer; who may
-bind() is no matter of the RFC but of the kernel (net/ipv4/inet_connection_sock.c, inet_csk_bind_conflict).
+private network of its own; what was expected is what Linux 6.18 did. RFC 9293 §3.6.1 (MAY-2) lets an end in TIME-WAIT
+answer a SYN with a number above all of its own; RFC 6191 §2 says which SYN: its timestamp, or without timestamps its
+number, is above the last one. Who may bind() is no matter of an RFC but of the kernel
+(net/ipv4/inet_connection_sock.c, inet_csk_bind_conflict).
 """
 
 from __future__ import annotations
@@ -263,7 +264,7 @@ ATTEMPTS: Sequence[Attempt] = (
         RECONNECT,
         "the same without timestamps",
         "0",
-        "The new initial number is above the last old one: RFC 9293 §3.6.1 allows it (MAY-2).",
+        "The SYN's number is above the last one that the client used: that makes it new (RFC 6191 §2).",
         partial(reconnect, closes_first="server", timestamps=0),
     ),
     Attempt(
