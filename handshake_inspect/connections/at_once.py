@@ -31,7 +31,8 @@ class AtOnce:
         """Return the most that held at once in each of `bins` equal parts of a stretch of time. Shape (bins,)."""
         mine = slice(int(self.start[group]), int(self.start[group + 1]))
         time_ns, count = self.time_ns[mine], np.append(self.count[mine], 0)
-        edges = begin_ns + np.arange(bins) * (end_ns - begin_ns) // bins
+        # By Python's integers: a TIME-WAIT of 30 years, times 60, is beyond 64 bits.
+        edges = np.array([begin_ns + i * (end_ns - begin_ns) // bins for i in range(bins)], np.int64)
         most = count[np.searchsorted(time_ns, edges, "right") - 1]  # what holds at an edge already; before all: 0
         inside = (time_ns >= begin_ns) & (time_ns < end_ns)
         np.maximum.at(most, np.searchsorted(edges, time_ns[inside], "right") - 1, self.count[mine][inside])

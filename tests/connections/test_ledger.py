@@ -222,6 +222,13 @@ def test_a_port_that_is_used_again_is_taken_once() -> None:
     assert (use.connections, use.time_waits, use.peak, use.opened_in_window) == (2, 2, 1, 2)
 
 
+def test_a_time_wait_of_thirty_years_fits_the_parts_of_the_time() -> None:
+    ledger = inspect_many(
+        [connection(CLOSED_BY_A, i, 40000 + i) for i in range(3)], profile="1000000000"
+    ).time_wait_ledger()
+    assert ledger.over_time(0, 60) == (3,) * 60
+
+
 def test_a_selection_is_a_ledger_of_its_own_in_its_order() -> None:
     found = inspect_many([connection(CLOSED_BY_BOTH, i, 40000 + i) for i in range(4)])
     ledger = found.time_wait_ledger([3, 1])
