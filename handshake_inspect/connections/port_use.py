@@ -4,8 +4,8 @@ In: `Connections`, and which of them. Out: `PortTally`, which makes a `PortUse` 
 
 A TIME-WAIT keeps a pair of sockets from being used, not a port (RFC 9293 §3.6.1): the ports that connect() may choose
 from run out for one remote socket at a time, and only where the connecting end closed first. Each connection takes one
-of them from its SYN until its TIME-WAIT is over. So `n` ports are enough for `n` connections in the time that TIME-WAIT
-lasts.
+of them from its SYN until its TIME-WAIT is over. So `n` ports are enough for `n` connections in the time for which one
+is held on average.
 """
 
 from __future__ import annotations
@@ -76,8 +76,14 @@ class PortUse:
     #: as TIME-WAIT, or as the capture if that is shorter.
     opened_in_window: int
     window_ns: int
-    #: How many connections in each second it takes, if they go on, until no port is left.
-    runs_out_at_per_s: float
+    #: How long a connection that left a TIME-WAIT holds its port, on average: from its SYN until that is over by its
+    #: time. That an RST or a reuse ended it before is no rule, so it does not count.
+    mean_held_ns: int
+
+    @property
+    def runs_out_at_per_s(self) -> float:
+        """How many such connections in each second it takes, if they go on, until no port is left."""
+        return self.ports.count * SECOND_NS / self.mean_held_ns
 
     @property
     def peak_open(self) -> int:
@@ -103,11 +109,10 @@ class PortTally:
         length_ns = connections.profile.length_ns
         begin, end = captured_ns
         self._window_ns = min(length_ns, end - begin) or length_ns
-        self._limit_per_s = ports.count * SECOND_NS / length_ns
         rows, side = np.tile(rows, 2), np.repeat([ORIGINATOR, RESPONDER], len(rows))
         connects, _ = opening_ends(connections, rows, side)
         rows, side = rows[connects], side[connects]
-        entered, until = _waited(connections, rows, side)
+        entered, until, over = _waited(connections, rows, side)
         local = Sockets.of(connections, rows, side)
         self._local, self._remote = local, Sockets.of(connections, rows, 1 - side)
         group, self._example = number_groups([*local.host, *self._remote.host[:2], self._remote.port])
@@ -124,6 +129,9 @@ class PortTally:
         self._total, self._time_waits, self._outside, self._peak_time_waits = (
             np.bincount(group[mask], minlength=count) for mask in (ours, waits, ~ours, at_peak)
         )
+        held_ns = np.maximum(over - opened, 0)[waits]  # 0: the clock was set back
+        held_ns = np.bincount(group[waits], held_ns, count)  # float64: the sum may be beyond 64 bits
+        self._mean_held_ns = held_ns / np.maximum(self._time_waits, 1)
         order = np.lexsort((self._taken.peak_ns, -self._time_waits, -self._taken.peak))
         #: Groups that owe TIME-WAIT, the highest peak first.
         self.by_peak = order[self._time_waits[order] > 0]
@@ -144,20 +152,22 @@ class PortTally:
             peak_time_waits=int(self._peak_time_waits[group]),
             opened_in_window=int(self._opened_in_window[group]),
             window_ns=self._window_ns,
-            runs_out_at_per_s=self._limit_per_s,
+            mean_held_ns=max(round(float(self._mean_held_ns[group])), 1),
         )
 
 
-def _waited(connections: Connections, rows: Rows, side: Rows) -> tuple[Rows, Rows]:
-    """Return from when to when each of these ends owed TIME-WAIT, NONE if it did not."""
+def _waited(connections: Connections, rows: Rows, side: Rows) -> tuple[Rows, Rows, Rows]:
+    """Return from when to when each of these ends owed TIME-WAIT, and when its time is over; NONE if it did not."""
     waits = connections.time_waits
     key = 2 * waits.table["connection"] + waits.table["side"]
     wanted = 2 * rows + side
     place = np.searchsorted(key, wanted)
     has = np.isin(wanted, key)
-    entered, until = np.full((2, len(rows)), NONE, np.int64)
-    entered[has], until[has] = waits.table["entered_ns"][place[has]], waits.until_ns[place[has]]
-    return entered, until
+    entered, until, over = np.full((3, len(rows)), NONE, np.int64)
+    place = place[has]
+    entered[has], until[has] = waits.table["entered_ns"][place], waits.until_ns[place]
+    over[has] = waits.earliest_end_ns[place]
+    return entered, until, over
 
 
 def _freed(connections: Connections, rows: Rows, side: Rows, captured_until_ns: int) -> Rows:

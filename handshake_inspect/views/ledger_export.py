@@ -123,6 +123,7 @@ def _port_use(use: PortUse) -> Json:
         "opened_in_window": use.opened_in_window,
         "window_ns": use.window_ns,
         "seen_per_s": use.seen_per_s,
+        "mean_held_ns": use.mean_held_ns,
         "runs_out_at_per_s": use.runs_out_at_per_s,
     }
 

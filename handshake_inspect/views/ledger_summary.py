@@ -15,7 +15,7 @@ from handshake_inspect.connections.port_use import PortUse
 from handshake_inspect.tcp.time_wait import LINUX_OCTETS, SECOND_NS
 from handshake_inspect.views.account import HEADING, paragraphs_as_lines
 from handshake_inspect.views.table import GAP, cell_width
-from handshake_inspect.views.words import assumption, counted, listed, octets, seconds
+from handshake_inspect.views.words import assumption, counted, duration, listed, octets, seconds
 
 #: How many hosts, and pairs of host and remote socket, are named: those with the highest peaks.
 MOST_HOSTS, MOST_PORT_USES = 8, 4
@@ -49,10 +49,10 @@ def _total(ledger: TimeWaitLedger) -> Text:
 
 
 def _hosts(ledger: TimeWaitLedger, hosts: Sequence[HostOwes], zero_ns: int, width: int) -> list[Text]:
-    """Return a small table: what each host owed, and a bar of how many at once over time."""
+    """Return a small table: how many each host owed, in all and at once, and a bar of how many over time."""
     if ledger.span_ns is None:
         return []
-    rows = [["host", "owed", "at most", "at", "most of them for"]]
+    rows = [["host", "owed", "at most", "first at", "most owed for"]]
     for one in hosts:
         most_at = f"{one.most_at} ({one.most_at_count:,})"
         rows.append([_name(one), f"{one.time_waits:,}", f"{one.peak:,}", _when(one.peak_ns, zero_ns), most_at])
@@ -75,7 +75,8 @@ def _hosts(ledger: TimeWaitLedger, hosts: Sequence[HostOwes], zero_ns: int, widt
 def _stretch(span_ns: tuple[int, int], captured_until_ns: int, zero_ns: int) -> Text:
     begin, end, captured = (_when(one, zero_ns) for one in (*span_ns, captured_until_ns))
     foretold = f"; behind {captured}, where the capture ends, by the profile alone"
-    return Text(f"Over time: from {begin} to {end}{foretold if captured_until_ns < span_ns[1] else ''}.")
+    line = f"Over time: from {begin} to {end} after the first frame"
+    return Text(f"{line}{foretold if captured_until_ns < span_ns[1] else ''}.")
 
 
 def bar(counts: Sequence[int]) -> str:
@@ -88,13 +89,11 @@ def _ports(ledger: TimeWaitLedger, zero_ns: int) -> list[Text]:
     uses = ledger.port_use(MOST_PORT_USES)
     if not uses:
         return []
-    ports, length_ns = ledger.ports, ledger.profile.length_ns
-    limit = (
-        f"A TIME-WAIT keeps a pair of sockets, not a port: for each remote socket connect() has all {ports.count:,} of"
-        f" {ports}. They run out at {uses[0].runs_out_at_per_s:,.1f} connections per second, each held for"
-        f" {length_ns / SECOND_NS:g} s."
+    rule = (
+        "A TIME-WAIT keeps a pair of sockets, not a port: for each remote socket connect() has all"
+        f" {ledger.ports.count:,} of {ledger.ports}."
     )
-    lines = [Text(limit), *(_port_use(one, zero_ns) for one in uses)]
+    lines = [Text(rule), *(_port_use(one, zero_ns) for one in uses)]
     more = ledger.port_use_count - len(uses)
     return [*lines, Text(f"and {counted(more, 'remote socket')} more, none with a higher peak")] if more else lines
 
@@ -102,8 +101,10 @@ def _ports(ledger: TimeWaitLedger, zero_ns: int) -> list[Text]:
 def _port_use(use: PortUse, zero_ns: int) -> Text:
     line = Text(f"{use.ip} → {use.remote}: {use.peak:,} taken at once ({100 * use.share:.1f} %)")
     line.append(f" at {_when(use.peak_ns, zero_ns)}, {use.peak_time_waits:,} in TIME-WAIT, {use.peak_open:,} open")
+    line.append(f". They run out at {_rate(use.runs_out_at_per_s)} connections per second, each held for")
+    line.append(f" {duration(use.mean_held_ns)} on average")
     if use.opened_in_window > 1:
-        line.append(f"; at most {use.seen_per_s:,.1f} connections per second in {use.window_ns / SECOND_NS:.3g} s")
+        line.append(f"; at most {_rate(use.seen_per_s)} per second were seen, over {use.window_ns / SECOND_NS:.3g} s")
     line.append(".")
     if use.peak >= use.ports.count:
         line.append(" No port was left: connect() fails with EADDRNOTAVAIL.", "bold red")
@@ -113,6 +114,10 @@ def _port_use(use: PortUse, zero_ns: int) -> Text:
     if use.outside:
         line.append(f" {counted(use.outside, 'connection')} came from a port outside {use.ports} (--ports).")
     return line
+
+
+def _rate(per_s: float) -> str:
+    return f"{per_s:,.1f}" if per_s >= 1 else f"{per_s:.2g}"
 
 
 def _accepted(hosts: Sequence[HostOwes]) -> list[Text]:
@@ -126,7 +131,7 @@ def _accepted(hosts: Sequence[HostOwes]) -> list[Text]:
         Text(
             f"For connections that they accepted, these hosts owe it: {listed(owing)}. That takes no port from anybody."
             f" It costs memory (Linux: {LINUX_OCTETS} octets each), and until it is over bind() to such a port fails"
-            " without SO_REUSEADDR."
+            " unless the old listener and the new one both set SO_REUSEADDR."
         )
     ]
 

@@ -87,6 +87,12 @@ def taken(found: Inspection, one: Connection, last_ns: int) -> Interval:
     return one.first_ns, one.last_ns if states[-1] in ("CLOSED", "TIME-WAIT") else min([*later, last_ns])
 
 
+def held_for(one: Connection) -> int:
+    """Return how long a connection holds a port of its originator if nothing ends its TIME-WAIT before the time."""
+    (wait,) = (wait for wait in one.time_wait if wait.owner == "originator")
+    return wait.earliest_end_ns - one.first_ns
+
+
 def random_run(rng: random.Random) -> tuple[Inspection, PortRange]:
     """Return some dozens of connections of all kinds between few sockets, ports used again among them."""
     conversations = []
@@ -150,6 +156,9 @@ def test_ports_are_counted_as_one_by_one(seed: int) -> None:
         at_peak = [wait for one in waiting for wait in one.time_wait if wait.owner == "originator"]
         held = [wait.entered_ns <= use.peak_ns < until(wait) for wait in at_peak]
         assert (use.peak_time_waits, use.peak_open) == (sum(held), use.peak - sum(held))
+        held_ns = [held_for(one) for one in waiting]
+        assert use.mean_held_ns == pytest.approx(sum(held_ns) / len(held_ns), abs=1)
+        assert use.runs_out_at_per_s == pytest.approx(ports.count / (sum(held_ns) / len(held_ns) / SECOND_NS))
 
 
 # --- by hand ----------------------------------------------------------------------------------------------------------
@@ -171,8 +180,23 @@ def test_a_range_has_both_its_ends() -> None:
 def test_the_default_range_lasts_for_470_and_a_half_connections_per_second() -> None:
     use = only_use(inspect_many([connection(CLOSED_BY_A, 0, 40000)]))
     assert use.ports.count == 28_232
-    assert use.runs_out_at_per_s == pytest.approx(28_232 / 60)
+    assert use.mean_held_ns == 60 * SECOND_NS + 5_000_000  # its last ACK is its sixth segment, 1 ms after another
+    assert use.runs_out_at_per_s == pytest.approx(28_232 / 60.005)
     assert use.runs_out_at_per_s == pytest.approx(470.5, abs=0.05)
+
+
+@pytest.mark.parametrize("every_s", [3, 4])
+def test_ports_run_out_by_the_time_for_which_each_is_held(every_s: int) -> None:
+    """Open for 60 s and in TIME-WAIT for 60 s: all that begin within 120 s hold a port at once."""
+    conversations = []
+    for i in range(80):
+        segments, ends = connection(CLOSED_BY_A, i * every_s, 40000 + i)
+        closing = [replace(one, time_ns=one.time_ns + 60 * SECOND_NS) for one in segments[3:]]
+        conversations.append(([*segments[:3], *closing], ends))
+    use = only_use(inspect_many(conversations), PortRange(40000, 40079))
+    assert use.mean_held_ns == 120 * SECOND_NS + 5_000_000
+    assert use.peak == 120 // every_s + 1
+    assert use.runs_out_at_per_s == pytest.approx(80 / 120.005)
 
 
 @pytest.mark.parametrize(("profile", "window_s"), [("linux", 10.005), ("4", 4), ("rfc", 10.005)])
@@ -185,7 +209,7 @@ def test_the_rate_is_seen_over_the_time_of_time_wait_or_over_the_capture_if_it_i
     assert use.window_ns == window_s * SECOND_NS
     assert use.opened_in_window == (5 if profile == "4" else 6)
     assert use.seen_per_s == pytest.approx(use.opened_in_window / window_s)
-    assert use.runs_out_at_per_s == pytest.approx(28_232 * SECOND_NS / profile_of(profile).length_ns)
+    assert use.mean_held_ns == profile_of(profile).length_ns + 5_000_000
 
 
 def test_one_remote_socket_does_not_take_the_ports_of_another() -> None:
@@ -227,6 +251,8 @@ def test_a_time_wait_of_thirty_years_fits_the_parts_of_the_time() -> None:
         [connection(CLOSED_BY_A, i, 40000 + i) for i in range(3)], profile="1000000000"
     ).time_wait_ledger()
     assert ledger.over_time(0, 60) == (3,) * 60
+    (use,) = ledger.port_use()
+    assert use.mean_held_ns == pytest.approx(1_000_000_000 * SECOND_NS, rel=1e-9)
 
 
 def test_a_selection_is_a_ledger_of_its_own_in_its_order() -> None:
