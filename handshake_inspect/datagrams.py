@@ -1,8 +1,9 @@
 """Keeps the UDP datagrams of a run, and the ICMP errors about them, until somebody asks what they were.
 
 In: rows as they are decoded. Out: tables of what is kept. Of a capture that does not end exchanges leave that have been
-quiet for as long as a NAT must keep them (RFC 4787 REQ-5: five minutes), the quietest first; and of a long exchange the
-datagrams in the middle are folded into the one before of their sender that stays.
+quiet for as long as a NAT should keep them (RFC 4787 REQ-5: two minutes at the least, five are RECOMMENDED), the
+quietest first; and of a long exchange the datagrams in the middle are folded into the one before of their sender that
+stays.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from handshake_inspect.connections.conversations import Conversations, keys_of
 from handshake_inspect.connections.copies import COPY_WITHIN_NS, shown_again
 from handshake_inspect.connections.leaving import Leaving, LetGo
+from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import first_of, last_of
 from handshake_inspect.table import Column, DatagramTable, IcmpErrorTable
 from handshake_inspect.tcp.time_wait import SECOND_NS
@@ -33,20 +35,27 @@ SAME_DATAGRAM = ("ip_id", "payload_octets", "from_higher", "conversation")
 
 
 class KeptDatagrams(DatagramTable):
-    """UDP datagrams, and what was folded into each of them."""
+    """UDP datagrams, when they came, and what was folded into each of them."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         **DatagramTable.DTYPES,
+        "heard_ns": np.int64,  # by the time of the run
         "folded_datagrams": np.int64,  # of the same sender right behind it, without copies
         "folded_octets": np.int64,
         "folded_copies": np.int64,
     }
 
     @classmethod
-    def of(cls, table: DatagramTable) -> KeptDatagrams:
-        """Return the datagrams of a table, into which nothing is folded unless it says so."""
+    def of(cls, table: DatagramTable, heard_ns: int = 0) -> KeptDatagrams:
+        """Return the datagrams of a table: into them nothing is folded, and they came at `heard_ns`, unless it says."""
         nothing = {name: np.zeros(len(table), np.int64) for name in cls.DTYPES if name not in table.columns}
-        return cls({**table.columns, **nothing})
+        return cls({**nothing, "heard_ns": np.full(len(table), heard_ns), **table.columns})
+
+
+class KeptErrors(IcmpErrorTable):
+    """ICMP errors, and when they came."""
+
+    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {**IcmpErrorTable.DTYPES, "heard_ns": np.int64}
 
 
 def copies_in(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask) -> Mask:
@@ -67,25 +76,31 @@ def copies_in(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback
 class Datagrams:
     """The datagrams of a run, and the ICMP errors that quote some."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: RunClock) -> None:
+        self._clock = clock
         self.tables: list[DatagramTable] = []
-        self.errors: list[IcmpErrorTable] = []
+        #: When each of them came, unless it says that of each row.
+        self._heard_ns: list[int] = []
+        self.errors: list[KeptErrors] = []
         self._kept = self._since_round = 0
 
     def add(self, datagrams: DatagramTable, errors: IcmpErrorTable) -> None:
         """Take the rows of a block."""
         if len(datagrams):
             self.tables.append(datagrams)
+            self._heard_ns.append(self._clock.now_ns)
         if len(errors) and (about := errors["protocol"] == UDP).any():
-            self.errors.append(errors.take(about))
+            heard_ns = np.full(len(errors), self._clock.now_ns)
+            self.errors.append(KeptErrors({**errors.columns, "heard_ns": heard_ns}).take(about))
         self._since_round += len(datagrams) + len(errors)
 
-    def go_on(self, now_ns: int, leaving: Leaving, let_go: LetGo) -> None:
+    def go_on(self, leaving: Leaving, let_go: LetGo) -> None:
         """Let go and fold what may be, once that is worth it; what leaves is counted."""
         if self._since_round < max(leaving.round_rows, self._kept // leaving.round_share):
             return
-        table = KeptDatagrams.concatenate(KeptDatagrams.of(one) for one in self.tables)
-        errors = IcmpErrorTable.concatenate(self.errors)
+        now_ns = self._clock.now_ns
+        table = KeptDatagrams.concatenate(map(KeptDatagrams.of, self.tables, self._heard_ns))
+        errors = KeptErrors.concatenate(self.errors)
         conversations = Conversations()
         (keys, from_higher), (error_keys, _) = keys_of(table), keys_of(errors)
         numbers, of_error = conversations.number(keys), conversations.number(error_keys)
@@ -95,21 +110,19 @@ class Datagrams:
         let_go.datagrams += int((1 + table["folded_datagrams"])[quiet[numbers]].sum())
         stays = ~quiet[numbers]
         table = _fold(table.take(stays), numbers[stays], from_higher[stays], conversations.loopback, now_ns)
-        self.tables, self.errors = [table], [errors.take(~quiet[of_error])]
+        self.tables, self._heard_ns, self.errors = [table], [0], [errors.take(~quiet[of_error])]
         self._kept, self._since_round = len(table) + len(self.errors[0]), 0
 
 
-def _quiet(numbers: Rows, table: KeptDatagrams, of_error: Rows, errors: IcmpErrorTable, now_ns: int, keep: int) -> Mask:
+def _quiet(numbers: Rows, table: KeptDatagrams, of_error: Rows, errors: KeptErrors, now_ns: int, keep: int) -> Mask:
     """Say of each conversation whether it leaves: the quietest, so that `keep` stay."""
     count = int(max(numbers.max(initial=-1), of_error.max(initial=-1))) + 1
-    last_ns = np.zeros(count, np.int64)
-    np.maximum.at(last_ns, numbers, table["time_ns"])
-    np.maximum.at(last_ns, of_error, errors["time_ns"])
-    quiet = now_ns - last_ns >= QUIET_NS
-    most = count - keep
-    if most <= 0:
-        return np.zeros(count, np.bool_)
-    leaves: Mask = quiet & (last_ns <= np.partition(last_ns, most - 1)[most - 1])
+    heard_ns = np.zeros(count, np.int64)
+    np.maximum.at(heard_ns, numbers, table["heard_ns"])
+    np.maximum.at(heard_ns, of_error, errors["heard_ns"])
+    leaves = np.zeros(count, np.bool_)
+    leaves[np.argsort(heard_ns, kind="stable")[: max(count - keep, 0)]] = True
+    leaves &= now_ns - heard_ns >= QUIET_NS
     return leaves
 
 
@@ -128,7 +141,7 @@ def _fold(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Ma
     stays = (to_end <= LATEST_ROWS) | (place == first) | (place == last)
     stays &= ~is_copy
     # Copies of the latest may still come: nothing of them is folded, and nothing into them.
-    stays |= (size[numbers] < LONG_ROWS) | (now_ns - table["time_ns"] <= COPY_WITHIN_NS)
+    stays |= (size[numbers] < LONG_ROWS) | (now_ns - table["heard_ns"] <= COPY_WITHIN_NS)
     by_end = np.argsort(end, kind="stable")
     counts = (stays & ~is_copy)[by_end]
     before: Rows = np.cumsum(counts) - 1

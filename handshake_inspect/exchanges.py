@@ -119,7 +119,7 @@ class LazyExchanges(Sequence[Exchange]):
     """The UDP exchanges, found when somebody looks: most users only count them."""
 
     def __init__(
-        self, datagrams: list[DatagramTable], errors: list[IcmpErrorTable], names: Names, captures: list[str]
+        self, datagrams: list[DatagramTable], errors: Sequence[IcmpErrorTable], names: Names, captures: list[str]
     ) -> None:
         self._input = (datagrams, errors, names, captures)
 

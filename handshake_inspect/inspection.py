@@ -25,6 +25,7 @@ from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.port_use import EPHEMERAL_PORTS, PortRange
+from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
@@ -139,7 +140,8 @@ class Inspector:
     """Takes captures block by block, and says at any time what they show so far.
 
     `inspect()` feeds it files. A live capture feeds it small blocks, asks what is new with each (`update`), and lets go
-    what is over (`go_on`), as `leaving` says.
+    what is over (`go_on`), as `leaving` says. How long it has been over `steady_ns` tells, a clock that nobody sets; or
+    the times of the frames.
     """
 
     def __init__(
@@ -150,11 +152,13 @@ class Inspector:
         names: Names | None = None,
         only: KeyTable | None = None,
         leaving: Leaving | None = None,
+        steady_ns: Callable[[], int] | None = None,
     ) -> None:
         self.names = names or Names()
         self.captures: list[CaptureSummary] = []
         self.unread: Counter[str] = Counter()
-        self.analysis = Analysis(self.names, fold=fold, only=only) if leaving is None else Going(self.names, leaving)
+        self._clock = clock = RunClock(steady_ns)
+        self.analysis = Going(self.names, leaving, clock) if leaving else Analysis(self.names, fold=fold, only=only)
         #: What each capture was read from, if it can be read again.
         self._sources: list[Input | None] = []
         self._damage: dict[int, list[Damage]] = {}
@@ -163,7 +167,7 @@ class Inspector:
         #: Of each capture that is being read: fragments of several are not mixed.
         self._decoders: dict[int, Decoder] = {}
         self._link_types: dict[int, set[int]] = {}
-        self._datagrams = Datagrams()
+        self._datagrams = Datagrams(clock)
         self._ahead = Ahead(self.analysis)
 
     def begin_capture(self, name: str, format_: str, source: Input | None = None) -> int:
@@ -239,12 +243,14 @@ class Inspector:
         """Take what `choose` leaves of a block of records as they come. Returns what that is."""
         block = choose(self._decode(records, capture))
         self._count(records, block, capture)
+        self._clock.advance(records.time_ns)
         self.take(block)
         return block
 
     def add_block(self, block: Block, capture: int, frames: int, time_ns: NDArray[np.int64]) -> SegmentTable:
         """Take rows, however they were made: `frames` records, captured at `time_ns`. Returns the segments."""
         self._count_rows(block, capture, frames, time_ns)
+        self._clock.advance(time_ns)
         self.take(block)
         return block.segments
 
@@ -321,9 +327,8 @@ class Inspector:
     def go_on(self) -> None:
         """Let go what is over, where `leaving` says so; call it when a block was described."""
         if isinstance(self.analysis, Going):
-            now_ns = max((one.last_ns or 0 for one in self.captures), default=0)
-            self.analysis.go_on(now_ns)
-            self._datagrams.go_on(now_ns, self.analysis.leaving, self.analysis.let_go)
+            self.analysis.go_on()
+            self._datagrams.go_on(self.analysis.leaving, self.analysis.let_go)
 
     def _read_again(self, conversation: int) -> Inspector:
         """Read the captures again, keeping every segment of one conversation."""

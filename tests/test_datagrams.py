@@ -73,6 +73,29 @@ def test_folding_changes_nothing(seed: int, host: int) -> None:
     assert most < 6000 < len(table)
 
 
+@pytest.mark.parametrize(("step_s", "after_s", "leave"), [
+    (-3600, 60, False), (3600, 60, False), (-3600, 297, False), (-3600, 301, True), (3600, 301, True), (0, 301, True),
+])  # fmt: skip
+def test_a_clock_that_is_set_makes_no_exchange_quiet(step_s: int, after_s: int, leave: bool) -> None:
+    real_ns = 0
+    inspector = Inspector(leaving=Leaving(keep=1, round_rows=1), steady_ns=lambda: real_ns)
+    capture = inspector.begin_capture("live", "live")
+    for second in (0, 1, 2, after_s + 2):
+        real_ns = second * SECOND_NS
+        table = DatagramTable.empty(3)
+        table.columns["time_ns"] = BEGIN_NS + real_ns + (step_s * SECOND_NS if second > 1 else 0) + np.arange(3)
+        table.columns["frame"] = 3 * second + 1 + np.arange(3)
+        table.columns["ip_version"] = np.full(3, 4, np.uint8)
+        table.columns["src_port"] = (1000 + 10 * second + np.arange(3)).astype(np.uint16)
+        table.columns["dst_port"] = np.full(3, 53, np.uint16)
+        block = Block(SegmentTable.empty(), table, errors_about(table))
+        inspector.add_block(block, capture, 3, table["time_ns"])
+        inspector.go_on()
+    found = inspector.result()
+    assert found.let_go.exchanges == (9 if leave else 0)
+    assert len(found.exchanges) == 12 - found.let_go.exchanges
+
+
 def test_quiet_exchanges_leave_and_are_counted() -> None:
     table = datagrams(random.Random("quiet"), 20_000, 200, 3000)
     whole, _ = fed(Inspector(), table, len(table))

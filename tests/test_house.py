@@ -44,7 +44,7 @@ CONNECTIONS = [
     "numbers", "resets", "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds",
     "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "waiting", "verdict",
     "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat", "zeek_uid", "conn_log", "repeats", "steps",
-    "analysis", "streams", "leaving", "going",
+    "analysis", "streams", "run_clock", "leaving", "going",
 ]  # fmt: skip
 KERNEL = [
     "sock_diag", "entry_table", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation",

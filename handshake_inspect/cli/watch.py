@@ -63,7 +63,8 @@ class Watch:
         self.seen = self._last_frame = 0
         #: Segments that came too fast to be printed one by one.
         self.passed_over = 0
-        self._inspector = Inspector(profile=wishes.profile, leaving=Leaving(profile_of(wishes.profile).length_ns))
+        leaving = Leaving(profile_of(wishes.profile).length_ns)
+        self._inspector = Inspector(profile=wishes.profile, leaving=leaving, steady_ns=time.monotonic_ns)
         self._number = self._inspector.begin_capture(capture.interface, "live")
         self._lines = LiveLines(self._interface_of)
         self._block: Records | None = None

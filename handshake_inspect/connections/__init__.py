@@ -29,8 +29,8 @@ The modules, in the order in which data flows:
 - `repeats`: which segments bring nothing that was not captured before.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
 - `analysis`: all of this wired up, for `inspection`.
-- `streams`, `leaving`, `going`: the same for a capture that does not end: numbers for good, who may leave when, and
-  the rounds in which they do.
+- `streams`, `run_clock`, `leaving`, `going`: the same for a capture that does not end: numbers for good, a time that
+  never steps, who may leave when, and the rounds in which they do.
 - `connection`: what comes out: plain data about one connection.
 
 Imports flow one way too, with `connection` first and what `compact` asks of `events` before `gather`: the order is in

@@ -28,6 +28,7 @@ from handshake_inspect.connections.leaving import (
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.quotes import QuoteTable
+from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import StoredRows, split
 from handshake_inspect.connections.streams import Streams
 from handshake_inspect.table import Column, IcmpErrorTable, Names, SegmentTable, frame_numbers
@@ -48,12 +49,12 @@ MOST_OPTIONS = 1 << 12
 class Going(Analysis):
     """An `Analysis` that lets connections go."""
 
-    def __init__(self, names: Names, leaving: Leaving) -> None:
+    def __init__(self, names: Names, leaving: Leaving, clock: RunClock) -> None:
         # Not folded with each block: the segments of a block are described first.
         super().__init__(names, gathering=Gathering(fold=False, fold_rows=FOLLOWED_ROWS))
         self.leaving = leaving
         self.let_go = LetGo()
-        self._attendance = Attendance()
+        self._attendance = Attendance(clock)
         self._streams = Streams()
         #: Conversations with rows of which it is not known yet whether they begin connections.
         self._touched: list[Rows] = []
@@ -63,9 +64,6 @@ class Going(Analysis):
 
     def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
         """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
-        for times in (segments["time_ns"], icmp_errors["time_ns"]):
-            if len(times):
-                self._attendance.advance(int(times[-1]))
         found = self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
         for numbers in found:
             self._attendance.hear(*distinct_numbers(numbers, len(self.gathering.conversations)))
@@ -97,9 +95,8 @@ class Going(Analysis):
             times.append(stored["time_ns"][begins])
         self._streams.number(np.concatenate(frames), np.concatenate(times))
 
-    def go_on(self, now_ns: int) -> None:
+    def go_on(self) -> None:
         """Let go and fold what may be; call it when a block was described. It costs nothing most of the time."""
-        self._attendance.advance(now_ns)
         self.gathering.fold_long()
         if sum(map(len, self._touched)) >= self.leaving.round_rows:
             self._number_touched()

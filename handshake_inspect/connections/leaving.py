@@ -30,6 +30,7 @@ from handshake_inspect.connections.gather import grown
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.rows import ACK, RST, SYN
+from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import Split, StoredRows, first_of, last_of
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.time_wait import SECOND_NS
@@ -45,8 +46,6 @@ OPEN_NS = (2 * 60 + 4) * 60 * SECOND_NS
 GROWN_ROWS = 32
 #: Of sockets with more rows the first connections leave wherever one begins: forged segments could hold them for ever.
 MOST_ROWS = 1 << 16
-#: The blocks of several interfaces may come out of order; a clock that steps back by more was set.
-SET_BACK_NS = 10 * SECOND_NS
 
 
 @dataclass(frozen=True)
@@ -103,10 +102,8 @@ class LetGo:
 class Attendance:
     """When each conversation was heard last, and when it is worth a look. One entry for each number."""
 
-    def __init__(self) -> None:
-        #: Time of the run: it never steps back.
-        self.now_ns = 0
-        self._latest_ns: int | None = None
+    def __init__(self, clock: RunClock) -> None:
+        self._clock = clock
         #: Connections held, as far as is known.
         self.held = 0
         self._heard_ns = np.zeros(0, np.int64)
@@ -118,12 +115,10 @@ class Attendance:
         #: Connections, as far as is known; 0 of a number that is free.
         self._connections = np.zeros(0, np.int64)
 
-    def advance(self, time_ns: int) -> None:
-        """Let time pass: a block came that ends at `time_ns` by the clock of its capture."""
-        if self._latest_ns is None or time_ns < self._latest_ns - SET_BACK_NS:
-            self._latest_ns = time_ns
-        self.now_ns += max(time_ns - self._latest_ns, 0)
-        self._latest_ns = max(time_ns, self._latest_ns)
+    @property
+    def now_ns(self) -> int:
+        """Time of the run."""
+        return self._clock.now_ns
 
     def hear(self, numbers: Rows, rows: Rows) -> None:
         """Note that these conversations, each named once, brought so many rows."""

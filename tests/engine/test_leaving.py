@@ -224,6 +224,34 @@ def test_how_long_sockets_must_be_quiet(text: str, quiet_s: int) -> None:
     assert inspector.result().let_go.connections >= 1
 
 
+# By the times of frames alone, a step forward cannot be told from time that passes.
+@pytest.mark.parametrize(("steady", "step_s"), [
+    (True, -86_400), (True, -3600), (True, -12), (True, 3600), (True, 86_400),
+    (False, -86_400), (False, -3600), (False, -12),
+])  # fmt: skip
+def test_a_clock_that_is_set_lets_nobody_go(step_s: int, steady: bool) -> None:
+    """40 seconds of one open connection that speaks and two that are quiet: no step makes them leave."""
+    real_ns = 0
+    inspector = Inspector(leaving=AT_ONCE, steady_ns=(lambda: real_ns) if steady else None)
+    capture = inspector.begin_capture("live", "live")
+    for second in range(40):
+        real_ns = second * SECOND_NS
+        tables = []
+        for number in range(3):
+            ends = Ends((4, 1, 1000 + number), (4, 2, 80))
+            said = parse("open").segments((1000, 5000))
+            if second:
+                said = [Segment(0, "A", 24, 1000 + second, 1, 5001)] if number == 0 else []
+            clock_ns = BEGIN_NS + real_ns + (step_s * SECOND_NS if second >= 5 else 0)
+            timed = [replace(one, time_ns=clock_ns + place) for place, one in enumerate(said)]
+            tables.append(table_of(timed, inspector, ends, 100 * second + 10 * number + 1))
+        table = SegmentTable.concatenate(tables)
+        inspector.add_block(Block(table), capture, len(table), table["time_ns"])
+        inspector.go_on()
+    assert inspector.result().let_go.connections == 0
+    assert 37.9 < going(inspector)._attendance.now_ns / SECOND_NS < 39.1
+
+
 def test_a_late_segment_within_time_wait_finds_its_connection() -> None:
     inspector = Inspector(leaving=AT_ONCE)
     segments = parse("open" + CLOSE + "50 B > FA y+1 ack x+2\n105 B > FA y+1 ack x+2").segments((1000, 5000))
