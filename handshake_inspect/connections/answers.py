@@ -33,9 +33,9 @@ class VerdictTable(Table):
         "originator_is_higher": np.uint8,
         "judgement": np.int32,  # index of `Verdicts.judgements`
         "first_capture": np.uint16,
-        "first_frame": np.uint32,
+        "first_frame": np.int64,
         "last_capture": np.uint16,
-        "last_frame": np.uint32,
+        "last_frame": np.int64,
         "first_ns": np.int64,
         "last_ns": np.int64,
         "encapsulation": np.uint32,
@@ -83,7 +83,7 @@ class ResetTable(Table):
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
         "connection": np.int64,  # row of the `VerdictTable`
         "capture": np.uint16,
-        "frame": np.uint32,
+        "frame": np.int64,
         "side": np.uint8,
         "valid": np.int8,  # 1, 0, or -1: cannot be told
         "reason": np.uint8,  # `RESET_REASONS`
@@ -99,11 +99,11 @@ class WaitTable(Table):
         "side": np.uint8,  # whose
         "entered_ns": np.int64,
         "capture": np.uint16,
-        "frame": np.uint32,
+        "frame": np.int64,
         "cut_short": np.uint8,  # index of `CUTS`: how an RST ended it
         "cut_ns": np.int64,  # that RST; NONE if there is none
         "cut_capture": np.uint16,
-        "cut_frame": np.uint32,
+        "cut_frame": np.int64,
     }
 
 
@@ -119,7 +119,7 @@ class RestartTable(Table):
         "side": np.uint8,  # whose TIME-WAIT
         "time_ns": np.int64,
         "capture": np.uint16,
-        "frame": np.uint32,
+        "frame": np.int64,
         "segment": np.uint8,  # index of `RESTARTING`
     }
 

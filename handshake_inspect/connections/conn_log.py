@@ -88,7 +88,7 @@ def _columns(connections: Connections, rows: Integers) -> dict[str, list[str]]:
 
 def _uids(connections: Connections, rows: Integers, captures: NDArray[np.uint64]) -> list[str]:
     table = connections.verdicts.table
-    place = captures[table["first_capture"][rows]] << np.uint64(32) | table["first_frame"][rows]
+    place = captures[table["first_capture"][rows]] << np.uint64(32) | table["first_frame"][rows].astype(np.uint64)
     keys = connections.keys.take(table["conversation"][rows])
     return uids(*connection_hashes(keys, table["first_ns"][rows], place, connections.names))
 

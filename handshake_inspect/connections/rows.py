@@ -51,7 +51,7 @@ class ConnectionRows:
     #: SEG.WND as in the header.
     window: NDArray[np.uint16]
     time_ns: NDArray[np.int64]
-    frame: NDArray[np.uint32]
+    frame: NDArray[np.int64]
     capture: NDArray[np.uint16]
     #: `Names.options` number of a SYN's option list.
     options: NDArray[np.uint32]

@@ -40,7 +40,7 @@ class StoredRows(Table):
         "conversation": np.int32,
         "from_higher": np.uint8,  # 1 if the numerically higher socket of the key sent it
         "time_ns": np.int64,
-        "frame": np.uint32,
+        "frame": np.int64,
         "capture": np.uint16,
         "encapsulation": np.uint32,
         "seq": np.uint32,

@@ -69,7 +69,7 @@ def rows_of(connections: Sequence[Sequence[Segment]]) -> ConnectionRows:
         payload=column("payload", np.int64).astype(np.int64),
         window=column("window", np.uint16).astype(np.uint16),
         time_ns=np.arange(n),
-        frame=np.arange(1, n + 1).astype(np.uint32),
+        frame=np.arange(1, n + 1).astype(np.int64),
         capture=np.zeros(n, np.uint16),
         options=np.zeros(n, np.uint32),
         timestamp_value=np.zeros(n, np.uint32),

@@ -36,7 +36,7 @@ def crowd(rng: random.Random, conversations: int, inspector: Inspector) -> Segme
         tables.append(table_of(spread(rng, segments), inspector, ends))
     table = SegmentTable.concatenate(tables)
     table = table.take(np.argsort(table["time_ns"], kind="stable"))
-    table.columns["frame"] = np.arange(1, len(table) + 1, dtype=np.uint32)
+    table.columns["frame"] = np.arange(1, len(table) + 1, dtype=np.int64)
     return table
 
 
@@ -85,7 +85,7 @@ def doubled(table: SegmentTable) -> SegmentTable:
     out = table.take(np.repeat(np.arange(len(table)), 2))
     out.columns["packet_type"] = np.tile(np.array([4, 0], np.uint8), len(table))
     out.columns["time_ns"] += np.tile([0, 20_000], len(table))
-    out.columns["frame"] = np.arange(1, len(out) + 1, dtype=np.uint32)
+    out.columns["frame"] = np.arange(1, len(out) + 1, dtype=np.int64)
     return out
 
 
@@ -250,6 +250,31 @@ def test_a_clock_that_is_set_lets_nobody_go(step_s: int, steady: bool) -> None:
         inspector.go_on()
     assert inspector.result().let_go.connections == 0
     assert 37.9 < going(inspector)._attendance.now_ns / SECOND_NS < 39.1
+
+
+def test_frames_are_numbered_beyond_32_bits() -> None:
+    """A day of 50,000 frames a second: what comes then has its own numbers, is found by them, and leaves by them."""
+    inspector = Inspector(leaving=Leaving(keep=0, round_rows=200))
+    plain = Inspector(fold=False, names=inspector.names)
+    table = crowd(random.Random("many"), 60, inspector)
+    table.columns["frame"] += (1 << 32) - len(table) // 2
+    captures = [one.begin_capture("live", "live") for one in (inspector, plain)]
+    assert int(table["frame"][-1]) > 1 << 32 > int(table["frame"][0])
+    for a in range(0, len(table), 50):
+        part = table.take(slice(a, a + 50))
+        for each in (inspector, plain):
+            each.add_block(Block(part), captures[0], len(part), part["time_ns"])
+        told = inspector.update(part, IcmpErrorTable.empty())
+        assert [step.frame for _, step in told] == part["frame"].tolist()
+        inspector.go_on()
+    whole = plain.result()
+    steps = [step.frame for one in whole.connections for step in whole.steps(one.stream)]
+    assert sorted(steps) == table["frame"].tolist()
+    by_frame = {one.first_frame: one for one in whole.connections}
+    left = inspector.result()
+    assert left.let_go.connections and len(left.connections)
+    for one in left.connections:
+        assert fields(one) == fields(by_frame[one.first_frame])
 
 
 def test_a_late_segment_within_time_wait_finds_its_connection() -> None:
