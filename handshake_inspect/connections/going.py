@@ -77,7 +77,7 @@ class Going(Analysis):
         self._number_touched()
         table = verdicts.table
         frames = frame_numbers(table["first_capture"], table["first_frame"])
-        numbers = self._streams.number(frames, table["first_ns"])
+        numbers = self._streams.number(frames, table["first_ns"], table["conversation"])
         # The number of a conversation may be another one's later.
         keys = KeyTable({name: column.copy() for name, column in self.keys.columns.items()})
         return Connections(verdicts, keys, self.names, captures, profile, numbers)
@@ -88,12 +88,13 @@ class Going(Analysis):
             return
         touched = np.unique(np.concatenate(self._touched))
         self._touched.clear()
-        frames, times = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        frames, times, conversations = [NOTHING], [NOTHING], [NOTHING]
         for _, _, stored in self.gathering.looks(touched):
             begins = split(stored, self.gathering.conversations.is_self).rows.start[:-1]
             frames.append(frame_numbers(stored["capture"][begins], stored["frame"][begins]))
             times.append(stored["time_ns"][begins])
-        self._streams.number(np.concatenate(frames), np.concatenate(times))
+            conversations.append(stored["conversation"][begins])
+        self._streams.number(*map(np.concatenate, (frames, times, conversations)))
 
     def go_on(self) -> None:
         """Let go and fold what may be; call it when a block was described. It costs nothing most of the time."""
@@ -152,7 +153,7 @@ class Going(Analysis):
             self.let_go.icmp_errors += len(errors)
             self.let_go.unmatched_errors += let_go - len(errors)
         self._attendance.forget(conversations)
-        self._streams.forget(np.concatenate([NOTHING, *gone.frames]))
+        self._streams.keep(np.concatenate([NOTHING, *gone.fewer]), np.concatenate([NOTHING, *gone.frames_left]))
         places, kept = np.concatenate([NOTHING, *gone.places]), StoredRows.concatenate(gone.kept)
         self.gathering.discard(places, kept, conversations, gone.shown)
 
@@ -205,9 +206,14 @@ class _Part:
         """Return the rows, without copies, that leave."""
         return self.stored.take(np.repeat(leaves, np.diff(self.start)))
 
-    def frames_of(self, leaves: Mask) -> Rows:
-        """Return the frames with which the connections began that leave."""
-        begins = self.start[:-1][leaves]
+    def fewer(self, leaves: Mask) -> Rows:
+        """Return the numbers of the conversations of which connections leave."""
+        numbers: Rows = np.unique(self.looks["conversation"][leaves])
+        return numbers
+
+    def frames_left(self, leaves: Mask) -> Rows:
+        """Return the frames with which the other connections of these conversations began."""
+        begins = self.start[:-1][~leaves & np.isin(self.looks["conversation"], self.fewer(leaves))]
         return frame_numbers(self.stored["capture"][begins], self.stored["frame"][begins])
 
     def errors_of(self, leaves: Mask) -> QuoteTable:
@@ -224,8 +230,9 @@ class _Gone:
     #: Where rows are kept that go, and those to be put back.
     places: list[Rows] = field(default_factory=list)
     kept: list[StoredRows] = field(default_factory=list)
-    #: Frames with which connections began.
-    frames: list[Rows] = field(default_factory=list)
+    #: Conversations of which connections go, and the frames with which their others began.
+    fewer: list[Rows] = field(default_factory=list)
+    frames_left: list[Rows] = field(default_factory=list)
     errors: list[QuoteTable] = field(default_factory=list)
     shown: Evidence = field(default_factory=Evidence)
 
@@ -234,7 +241,8 @@ class _Gone:
         self.conversations.append(part.gone(leaves))
         self.places.append(part.places_of(leaves))
         self.kept.append(part.kept_of(leaves))
-        self.frames.append(part.frames_of(leaves))
+        self.fewer.append(part.fewer(leaves))
+        self.frames_left.append(part.frames_left(leaves))
         self.errors.append(part.errors_of(leaves))
         self.shown.add(shown_by(part.rows_of(leaves)))
 

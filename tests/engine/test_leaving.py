@@ -160,11 +160,32 @@ def test_a_stream_keeps_its_number_and_it_is_that_of_the_whole() -> None:
     assert left.with_steps(last.stream).stream == last.stream
 
 
+def test_the_number_of_what_was_never_a_connection_is_not_remembered_for_good() -> None:
+    """What comes later splits connections and merges them: their numbers go with the conversation."""
+    rng, inspector = random.Random("streams"), Inspector(leaving=AT_ONCE)
+    capture, frames = inspector.begin_capture("live", "live"), 0
+    for later_s in (0, 9000, 18_000):
+        table = crowd(rng, 200, inspector)
+        table.columns["time_ns"] += later_s * SECOND_NS
+        table.columns["frame"] += frames
+        frames += len(table)
+        for a in range(0, len(table), 8):
+            part = table.take(slice(a, a + 8))
+            inspector.add_block(Block(part), capture, len(part), part["time_ns"])
+            inspector.go_on()
+    last = table.take(slice(0, 1))
+    last.columns["time_ns"] += 9000 * SECOND_NS
+    last.columns["frame"][:], last.columns["src_port"][:] = frames + 1, 1
+    inspector.add_block(Block(last), capture, 1, last["time_ns"])
+    inspector.go_on()
+    assert len(inspector.result().connections) == len(going(inspector)._streams) == 1
+
+
 @pytest.mark.parametrize("kind", ["loopback", "wide", "flood"])
 def test_memory_stays_flat(kind: str) -> None:
     """60,000 connections in four minutes: what is held is what came within a TIME-WAIT and a round."""
     inspector = Inspector(leaving=Leaving(keep=1000, round_rows=5000))
-    capture, rows, conversations, begun = inspector.begin_capture("live", "live"), [], [], 0
+    capture, rows, conversations, streams, begun = inspector.begin_capture("live", "live"), [], [], [], 0
     began = time.process_time()
     for block in blocks(240, 250, kind):
         segments = inspector.add_records(block, capture).segments
@@ -172,9 +193,11 @@ def test_memory_stays_flat(kind: str) -> None:
         begun += int((segments["flags"] == 2).sum())
         rows.append(len(inspector.analysis.gathering))
         conversations.append(len(inspector.analysis.gathering.conversations))
+        streams.append(len(going(inspector)._streams))
     spent = time.process_time() - began
     most, each = 250 * 65, 1 if kind == "flood" else 10
     assert max(rows) <= 1.3 * most * each + 5000
+    assert max(streams) <= 1.3 * most + 5000
     assert max(conversations) <= 1.3 * most + 5000 // each if kind != "loopback" else len(PORTS)
     found = inspector.result()
     assert found.let_go.connections + len(found.connections) == begun
