@@ -308,10 +308,10 @@ class Inspector:
         decided = self._ahead.of(connections, stream)
         first = int(np.searchsorted(decided.part.conversation, conversation))
         try:
-            return decided.steps(first + place, connections.captures, self.names)
+            return decided.steps(first + place, connections.captures)
         except FoldedError:
             again = self._read_again(conversation).analysis
-            return again.described(np.zeros(1, np.int64)).steps(place, connections.captures, self.names)
+            return again.described(np.zeros(1, np.int64)).steps(place, connections.captures)
 
     def conversations_of(self, segments: SegmentTable | IcmpErrorTable) -> NDArray[np.int64]:
         """Return the numbers of the conversations that these segments belong to, or are quoted of, each once."""

@@ -208,14 +208,14 @@ class Numbered(Generic[V]):
             self.values.append(value)
         return known
 
-    def keep(self, numbers: Column) -> Column:
-        """Forget all values but those with these numbers. Returns the new number of each old one, 0 if it is gone."""
-        kept = [0, *(number for number in numbers.tolist() if number)]
+    def only(self, numbers: Column) -> tuple[Self, Column]:
+        """Return the values with these numbers, numbered anew; and the new number of each old one, 0 if it is gone."""
+        kept, less = [0, *(number for number in numbers.tolist() if number)], type(self)(self.values[0])
+        for number in kept:
+            less.number(self.values[number])
         moved = np.zeros(len(self.values), np.int64)
         moved[kept] = np.arange(len(kept))
-        self.values[:] = [self.values[number] for number in kept]
-        self._numbers = {value: number for number, value in enumerate(self.values)}
-        return moved
+        return less, moved
 
     def __getitem__(self, number: int) -> V:
         return self.values[number]
@@ -239,7 +239,10 @@ def bounded_number(names: Numbered[str], name: str) -> int:
 
 @dataclass
 class Names:
-    """What the numbers in the columns `encapsulation`, `tunnel` and `options` stand for, over a whole run."""
+    """What the numbers in the columns `encapsulation`, `tunnel` and `options` stand for, over a whole run.
+
+    A capture that does not end gets other `options` now and then: what has numbers of these keeps a copy.
+    """
 
     #: Everything around the IP packet, outermost first, joined by spaces: "vlan:42 vxlan:7".
     encapsulation: Numbered[str] = field(default_factory=lambda: Numbered(""))

@@ -6,7 +6,7 @@ Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,7 @@ class Analysis:
             joined = join(self.quotes.of(first, last, self.gathering.conversations), part)
         verdicts, events = decide(part, stored["encapsulation"], self._have_fast_open(), joined)
         verdicts.copies.update({kind: int(stored[f"copies_{kind}"].sum()) for kind in KINDS})
-        return Decided(stored, part, events, verdicts)
+        return Decided(stored, part, events, verdicts, replace(self.names))
 
     def _have_fast_open(self) -> NDArray[np.bool_]:
         """Say of each option list whether it has the Fast Open option."""
@@ -110,7 +110,7 @@ class Analysis:
         decided = self.decide(stored)
         connections = self.connections(decided.verdicts, captures, profile)
         errors = decided.verdicts.icmp_errors
-        steps = decided.steps_in(_frames(segments), captures, self.names)
+        steps = decided.steps_in(_frames(segments), captures)
         is_new = np.isin(_frames(errors), _frames(icmp_errors))
         concerned = np.union1d(list(steps), errors["connection"][is_new]).astype(np.int64)
         found: list[Seen] = []
@@ -133,21 +133,19 @@ class Decided:
     part: Split
     events: Events
     verdicts: Verdicts
+    names: Names
 
-    def steps_in(self, frames: Rows, captures: list[str], names: Names) -> dict[int, tuple[Step, ...]]:
+    def steps_in(self, frames: Rows, captures: list[str]) -> dict[int, tuple[Step, ...]]:
         """Describe the segments that stand in these frames, by the row of their connection."""
         rows = np.flatnonzero(np.isin(_frames(self.stored), frames))
         connection = self.part.rows.conn[rows]
         begins = np.flatnonzero(np.append(True, connection[1:] != connection[:-1])) if len(rows) else rows
         chosen = zip(connection[begins].tolist(), np.split(rows, begins[1:]), strict=True) if len(rows) else ()
         return {
-            one: self.steps(one, captures, names, (some - int(self.part.rows.start[one])).tolist())
-            for one, some in chosen
+            one: self.steps(one, captures, (some - int(self.part.rows.start[one])).tolist()) for one, some in chosen
         }
 
-    def steps(
-        self, connection: int, captures: list[str], names: Names, chosen: Sequence[int] | None = None
-    ) -> tuple[Step, ...]:
+    def steps(self, connection: int, captures: list[str], chosen: Sequence[int] | None = None) -> tuple[Step, ...]:
         """Describe the segments of one connection, or the `chosen` ones of them, counted from its first.
 
         Raises `FoldedError` if one that is asked for was folded.
@@ -163,7 +161,7 @@ class Decided:
             return number if capture[i] == capture[0] else (captures[int(capture[i])], number)
 
         def offered(number: int) -> SynOptions:
-            return syn_options(names.options[number])
+            return syn_options(self.names.options[number])
 
         return steps_of(
             self.part.rows.only(connection),

@@ -96,10 +96,12 @@ class Gathering:
             rows = self._pool.take(places)
             yield places, rows, self._collapse(rows)[0]
 
-    def keep_options(self, options: Numbered[bytes]) -> None:
-        """Forget the option lists that stand in no row, and renumber the others."""
+    def renumber_options(self, options: Numbered[bytes]) -> Numbered[bytes]:
+        """Give the option lists that stand in rows new numbers. Returns them without the others."""
         column = self._pool.column("options")
-        column[:] = options.keep(np.unique(column))[column]
+        less, moved = options.only(np.unique(column))
+        column[:] = moved[column]
+        return less
 
     def _marked(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
         marked = np.zeros(len(self.conversations), np.bool_)

@@ -108,7 +108,7 @@ class Going(Analysis):
         if self._attendance.held > self.leaving.keep or rows > ROWS_OF_ONE * self.leaving.keep:
             self._round()
         if len(self.names.options) > self._many_options:
-            self.gathering.keep_options(self.names.options)
+            self.names.options = self.gathering.renumber_options(self.names.options)
             self.fast_open = self.fast_open[:0]
             self._many_options = max(MOST_OPTIONS, 2 * len(self.names.options))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import cast, overload
 
@@ -54,6 +54,7 @@ class Connections(Sequence[Connection]):
 
     def __post_init__(self) -> None:
         self._sockets = _Sockets(self.keys)
+        self.names = replace(self.names)
 
     def __len__(self) -> int:
         return len(self.verdicts.table)

@@ -343,6 +343,35 @@ def test_a_long_transfer_that_is_followed_stays_small() -> None:
     assert isinstance(step, Step) and step.retransmission, "what was folded is known to have been there"
 
 
+def test_an_earlier_result_keeps_its_option_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists that nobody has any more are forgotten, and the others get new numbers: not in what was found before."""
+    monkeypatch.setattr("handshake_inspect.connections.going.MOST_OPTIONS", 2)
+    inspector = Inspector(leaving=AT_ONCE)
+    capture = inspector.begin_capture("live", "live")
+
+    def add(number: int, after_s: int) -> None:
+        syn = parse(f"A > S x wscale {number}\nB > RA 0 ack x+1").segments((1000, 5000))
+        timed = [replace(one, time_ns=one.time_ns + after_s * SECOND_NS) for one in syn]
+        table = table_of(timed, inspector, Ends((4, 1, 1000 + number), (4, 2, 80)), 10 * number + 1)
+        inspector.add_block(Block(table), capture, 2, table["time_ns"])
+
+    for number in range(6):
+        add(number, 0)
+    add(9, 50)
+    before = inspector.result()
+    ready = before.steps(6)
+    add(10, 70)
+    inspector.go_on()
+    assert inspector.result().let_go.connections == 6
+    assert len(inspector.names.options) == 3
+    shifts = [one.handshake.options.originator.window_scale for one in before.connections]  # type: ignore[union-attr]
+    assert shifts == [0, 1, 2, 3, 4, 5, 9]
+    assert before.steps(6) == ready
+    after = inspector.result()
+    assert [one.handshake.options.originator.window_scale for one in after.connections] == [9, 10]  # type: ignore[union-attr]
+    assert after.steps(6) == ready
+
+
 def test_icmp_errors_leave_with_what_they_are_about() -> None:
     """With their connection, or by themselves where nothing was captured of what they quote."""
     inspector = Inspector(leaving=AT_ONCE)
