@@ -109,7 +109,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
     said: bytes = found.group(1)
     if said[:1] == b"x" and len(said) == 3:
         return bytes([int(said[1:], 16)])
-    if said.isdigit():
+    if b"0" <= said[:1] <= b"7":
         return bytes([int(said, 8) & 0xFF])
     return ESCAPED.get(said, said)
 

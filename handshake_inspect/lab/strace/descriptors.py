@@ -72,6 +72,11 @@ class Descriptors(Generic[S]):
             table.open.setdefault(number, table.inherited.pop(number))
         return table.open.get(number)
 
+    def may_hold(self, pid: int, socket: S) -> bool:
+        """May a thread have a socket open that its table does not show, since it only seems to share that?"""
+        table = self.table(pid)
+        return table.is_guess and socket not in table.closed.values()
+
     def put(self, pid: int, number: int, socket: S) -> None:
         """Note that a descriptor is a socket."""
         self.table(pid).open[number] = socket

@@ -153,10 +153,8 @@ class _Reading:
         told = descriptor(call.arguments)
         if told is None or told.is_foreign:
             return None
-        ends = self._by_ends.get((told.local, told.peer)) if told.peer else None
-        socket = self._by_inode.get(told.inode) if told.inode is not None else ends
         held = self._held.find(call.pid, told.number)
-        socket = socket or held
+        socket = self._known(told, held, call.pid) or held
         if socket is None and call.name not in NETWORK:
             return None
         if socket is None or (call.name == "connect" and has_failed(socket)):
@@ -168,6 +166,18 @@ class _Reading:
             socket.peer = socket_address(call.arguments) or socket.peer
             socket.is_foreign = socket.is_foreign or "AF_UNIX" in call.arguments or "AF_NETLINK" in call.arguments
         return socket
+
+    def _known(self, told: Descriptor, held: TracedSocket | None, pid: int) -> TracedSocket | None:
+        """Return the socket that -y or -yy tells. Ends are another's when a port is used again.
+
+        They are those of the one that the descriptor is `held` for then, if it may have them.
+        """
+        if told.inode is not None:
+            return self._by_inode.get(told.inode)
+        elder = self._by_ends.get((told.local, told.peer)) if told.peer else None
+        if elder is None or held is None or not may_have(held, told):
+            return elder
+        return elder if self._held.may_hold(pid, elder) else held
 
     def _learn(self, socket: TracedSocket, told: Descriptor) -> None:
         """Take over the addresses that strace -yy tells of a descriptor."""
@@ -211,6 +221,13 @@ class _Reading:
         if told.inode is not None:
             self._by_inode[told.inode] = socket
         return socket
+
+
+def may_have(socket: TracedSocket, told: Descriptor) -> bool:
+    """May a socket have the two ends that are told: is one of its own known, and none another?"""
+    both = ((socket.local, told.local), (socket.peer, told.peer))
+    known = [(its, end) for its, end in both if not is_wildcard(its)]
+    return not socket.is_listener and bool(known) and all(its == end for its, end in known)
 
 
 def has_failed(socket: TracedSocket) -> bool:

@@ -215,7 +215,42 @@ os._exit(3)
     ),
 )
 
-PROGRAMS = {"echo": ECHO, "forking": FORKING, "threads": THREADS, "unblocked": UNBLOCKED}
+#: The second connection has the same two ends as the first: who looks for sockets by those finds both.
+REUSED = Program(
+    "Two connections between the same two ends: the client's port is free again when the server closed first.",
+    """
+import _socket
+try:
+    with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as ports:
+        ports.write("40000 40000")
+except OSError:
+    pass  # only root of the network may: then each has its own port
+listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+listener.bind(("127.0.0.1", 8000))
+listener.listen(5)
+for _ in range(2):
+    client = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    client.connect(("127.0.0.1", 8000))
+    number, _ = listener._accept()
+    server = _socket.socket(fileno=number)
+    client.send(b"BITH")
+    server.recv(9)
+    server.close()
+    client.recv(9)
+    client.close()
+""",
+    client=("connect(127.0.0.1:8000) = 0", "send(b'BITH') = 4", "recv(9) = b''", "close() = 0"),
+    server=(
+        "bind(127.0.0.1:8000) = 0",
+        "listen(5) = 0",
+        "accept() = {client}",
+        "recv(9) = b'BITH'",
+        "close() = 0",
+    ),
+    connections=2,
+)
+
+PROGRAMS = {"echo": ECHO, "forking": FORKING, "threads": THREADS, "unblocked": UNBLOCKED, "reused": REUSED}
 #: What strace may be asked to write, from the least that is of use.
 FLAGS = {
     "plain": ("-ttt",),

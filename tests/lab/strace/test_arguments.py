@@ -47,6 +47,7 @@ def test_a_descriptor_and_what_is_told_of_it(text: str, expected: Descriptor | N
     [
         (r'"BITH"', b"BITH"),
         (r'"a\0\1b\"\\\n\177"...', b'a\x00\x01b"\\\n\x7f'),
+        (r'"\8"', b"8"),
         (r'"\x00\x41\xff"', b"\x00A\xff"),
         ('""', b""),
         (r'"\0019"', b"\x019"),

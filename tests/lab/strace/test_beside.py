@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from handshake_inspect.connections.connection import Connection, Endpoint
 from handshake_inspect.lab.strace.beside import Attribution, attribute
 from handshake_inspect.lab.strace.lines import read_lines
@@ -142,6 +144,44 @@ def test_a_pair_of_addresses_that_is_used_again_has_new_sockets() -> None:
     found = beside(bound + bound.replace("0001", "0002"), first, second)
     assert [call.entered_ns - S for call in found.calls_of(first)] == [101_000, 110_000, 150_000]
     assert [call.entered_ns - S for call in found.calls_of(second)] == [201_000, 210_000, 250_000]
+
+
+ENDS = "<TCP:[127.0.0.1:40000->127.0.0.1:8000]>"
+
+
+def asked_twice(first: int, second: int) -> str:
+    """Return the log of two connections from one port, by two threads: the first is closed before the second."""
+    return f"""
+        {first} 000100 connect(3<TCP:[11]>, {address(8000)}, 16) = 0
+        {first} 000150 sendto(3{ENDS}, "A", 1, 0, NULL, 0) = 1
+        {first} 000200 close(3{ENDS}) = 0
+        {second} 000300 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3<TCP:[12]>
+        {second} 000310 connect(3<TCP:[12]>, {address(8000)}, 16) = 0
+        {second} 000350 sendto(3{ENDS}, "B", 1, 0, NULL, 0) = 1
+        """
+
+
+@pytest.mark.parametrize("second", [7, 8])
+def test_ends_that_are_told_are_those_of_the_socket_that_the_descriptor_is_now(second: int) -> None:
+    first, again = connection(0, 40000, 110, 260), connection(1, 40000, 320, 999)
+    found = beside(asked_twice(7, second), first, again)
+    assert texts(found, first) == ["client connect(127.0.0.1:8000) = 0", "client send(b'A') = 1", "client close() = 0"]
+    assert texts(found, again) == ["client connect(127.0.0.1:8000) = 0", "client send(b'B') = 1"]
+
+
+def test_two_processes_that_were_running_before_may_use_the_same_number() -> None:
+    """As `strace -p 7 -p 8` writes it: nothing tells that they share no descriptors."""
+    first, other = connection(0, 40000, 110, 999), connection(1, 40002, 320, 999)
+    log = f"""
+        7 000100 connect(3<TCP:[11]>, {address(8000)}, 16) = 0
+        7 000150 sendto(3{ENDS}, "A", 1, 0, NULL, 0) = 1
+        8 000300 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3<TCP:[12]>
+        8 000310 connect(3<TCP:[12]>, {address(8000)}, 16) = 0
+        7 000350 sendto(3{ENDS}, "A", 1, 0, NULL, 0) = 1
+        """
+    found = beside(log, first, other)
+    assert [call.name for call in found.calls_of(first)] == ["connect", "send", "send"]
+    assert [call.name for call in found.calls_of(other)] == ["connect"]
 
 
 def test_threads_share_descriptors_and_processes_copy_them() -> None:
