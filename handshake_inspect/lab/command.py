@@ -45,6 +45,8 @@ from handshake_inspect.lab.world import (
 
 R = TypeVar("R")
 
+#: What ends a command, or asks it to: SIGUSR1 is a Ctrl-C that was sent to one process alone.
+ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 #: How long one look at the capture waits for frames, and so how late the end of the command may be noticed.
 PATIENCE_S = 0.05
 #: How long a process may take to end when it is asked to, before it is killed.
@@ -85,14 +87,16 @@ class Ended:
     killed_by: str
     #: Processes that it left behind, which were ended with their network: "python3 (pid 4711)".
     left: tuple[str, ...]
-    #: What was called on its sockets, if it was traced.
+    #: What was called on its sockets, if it was traced; None also if a signal ended it before it began.
     log: SocketLog | None
 
 
 class Signals:
-    """What this process is asked by signals while a command runs in the same group of processes.
+    """What this process is asked by signals while a command runs, or is to run, in the same group of processes.
 
-    Ctrl-C at a terminal reaches the command too: it is left to it. What was sent to our parent alone is handed on.
+    Ctrl-C at a terminal reaches the command too: it is left to it, once there is one. What was sent to our parent alone
+    is handed on. What comes before there is a command waits for it. `wait_for` keeps all of these back until this is
+    made.
     """
 
     def __init__(self) -> None:
@@ -101,8 +105,9 @@ class Signals:
         self._interrupted_s = 0.0
         #: When the command was asked to end, if it was.
         self.asked_to_end_s: float | None = None
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        for number in ASKING:
             signal.signal(number, self.take)  # not SIG_IGN, which the command would inherit
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
 
     def are_for(self, process: subprocess.Popen[bytes]) -> None:
         """Hand on from now on, and what has come before there was a process."""
@@ -114,6 +119,8 @@ class Signals:
         """Act on a signal."""
         if number == signal.SIGINT:
             self._interrupted_s = time.monotonic()
+            if self._process is None:
+                self._hand_on(number)
         elif number == signal.SIGTERM or time.monotonic() > self._interrupted_s + PATIENCE_S:
             self._hand_on(number)
 
@@ -131,7 +138,12 @@ class Running:
     """A command in its world, as whoever watches sees it."""
 
     def __init__(
-        self, arguments: Sequence[str], capture: LiveCapture, log_path: Path | None, user: int, group: int
+        self,
+        arguments: Sequence[str],
+        signals: Signals,
+        capture: LiveCapture,
+        log_path: Path | None,
+        be_user: Callable[[], None],
     ) -> None:
         #: The capture at the loopback interface of the world, open since before the command began.
         self.capture = capture
@@ -140,13 +152,13 @@ class Running:
         #: How it ended, when `blocks` have come to their end.
         self.ended: Ended | None = None
         self._log_path = log_path
-        self._signals = Signals()
+        self._signals = signals
         start = [*STRACE, "-o", str(log_path), "--"] if log_path is not None else []
         try:
-            self._process = subprocess.Popen([*start, *arguments], preexec_fn=partial(be_oneself, user, group))
+            self._process = subprocess.Popen([*start, *arguments], preexec_fn=be_user)
         except OSError as error:  # no program in a form that this system can run
             raise CommandError(f"{arguments[0]}: cannot be run: {error.strerror}") from None
-        self._signals.are_for(self._process)
+        signals.are_for(self._process)
 
     def blocks(self) -> Iterator[Records]:
         """Yield the frames as they come, until the command has ended and all is closed.
@@ -198,7 +210,9 @@ class Running:
     def _how_it_ended(self, left: list[str]) -> Ended:
         code = self._process.returncode
         killed_by = signal.Signals(-code).name if code < 0 else ""
-        log = read_log(str(self._log_path), name="strace") if self._log_path is not None else None
+        log = None
+        if self._log_path is not None and self._log_path.exists() and self._log_path.stat().st_size:
+            log = read_log(str(self._log_path), name="strace")
         return Ended(code if code >= 0 else 128 - code, killed_by, tuple(left), log)
 
     def stop(self) -> None:
@@ -229,9 +243,10 @@ def run_command(
     refuse_unknown(arguments[0])
     if traced and shutil.which("strace") is None:
         raise LabError("strace is not installed: apt-get install strace, or leave out --strace")
-    user, group = os.geteuid(), os.getegid()
+    be_user = partial(be_oneself, os.geteuid(), os.getegid())
 
     def inside() -> R:
+        signals = Signals()
         enter_private_network()
         adopt_orphans()
         with suppress(OSError):  # read-only in a container, whose root needs no leave
@@ -239,7 +254,8 @@ def run_command(
         with tempfile.TemporaryDirectory(prefix="handshake-inspect-") as folder, open_capture() as capture:
             if traced:
                 refuse_untraceable()
-            running = Running(arguments, capture, Path(folder, "strace.log") if traced else None, user, group)
+            log_path = Path(folder, "strace.log") if traced else None
+            running = Running(arguments, signals, capture, log_path, be_user)
             try:
                 return watch(running)
             finally:
@@ -250,26 +266,31 @@ def run_command(
 
 
 def wait_for(function: Callable[[], R]) -> R:
-    """Call a function in a child and return what it returned; signals that come here meanwhile are the child's."""
-    asked: list[int] = []
+    """Call a function in a child and return what it returned; signals that come here meanwhile are the child's.
+
+    They are blocked in the child when it begins: it lets them in when it has made its `Signals`.
+    """
+    early: list[int] = []
     child: Child[R] | None = None
 
-    def hand_on(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-        if child is not None:
+    def hand_on(number: int, _frame: FrameType | None = None) -> None:
+        if child is None:
+            early.append(number)
+        else:
             child.send_signal(signal.SIGUSR1 if number == signal.SIGINT else signal.SIGTERM)
 
-    # The child begins with the last one's action too, so that an early signal does not kill it.
-    before = {number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    before = {number: signal.signal(number, hand_on) for number in ASKING}
     try:
-        child = Child(function)
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
+        try:
+            child = Child(function)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        for number in early:
+            hand_on(number)
         while child.listen():
             pass
         return child.result()
-    except RuntimeError:
-        if asked:  # it came so early that the child could not take it yet
-            raise KeyboardInterrupt from None
-        raise
     finally:
         for number, action in before.items():
             signal.signal(number, action)
@@ -289,8 +310,9 @@ def refuse_unknown(name: str) -> None:
 def refuse_untraceable() -> None:
     """Raise LabError if strace cannot trace here: many containers forbid ptrace(2)."""
     tried = subprocess.run(
-        ["strace", "-o", os.devnull, "-e", "trace=none", "true"], capture_output=True, text=True, check=False
-    )
+        ["strace", "-o", os.devnull, "-e", "trace=none", "true"], capture_output=True, text=True, check=False,
+        start_new_session=True,  # Ctrl-C is not for it
+    )  # fmt: skip
     if tried.returncode != 0:
         said = tried.stderr.strip().splitlines()[-1:] or [f"it ended with status {tried.returncode}"]
         raise LabError(

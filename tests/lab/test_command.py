@@ -18,7 +18,7 @@ from handshake_inspect.inspection import Inspector
 from handshake_inspect.lab.command import CommandError, CommandNotFoundError, Running, run_command
 from handshake_inspect.lab.processes import state_of
 from handshake_inspect.lab.world import LabError
-from tests.lab.privileges import NOBODY, as_ordinary_user, children, needs_private_world, needs_root
+from tests.lab.privileges import NOBODY, as_ordinary_user, children, needs_private_world, needs_root, needs_strace
 
 ECHO = """
 import os, socket
@@ -243,6 +243,28 @@ def test_an_interruption_reaches_the_command_once(
         watching.send_signal(signal.SIGINT)
     assert b"status 1, killed by nobody" in read_until(watching.stdout.fileno(), b"nobody")
     assert watching.wait(LIMIT_S) == 1
+
+
+@pytest.mark.parametrize("whole_group", [False, True])
+@pytest.mark.parametrize("traced", [False, True])
+def test_an_interruption_while_the_world_is_made_is_not_lost(
+    whole_group: bool, traced: bool, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    """The command does not exist yet: it gets it when it begins."""
+    if traced:
+        needs_strace()
+    watching = start(*(["--strace"] if traced else []), "sleep", "600")
+    assert watching.stdout is not None
+    deadline = time.monotonic() + LIMIT_S
+    while not children_of(watching.pid) and time.monotonic() < deadline:
+        pass
+    (os.killpg if whole_group else os.kill)(watching.pid, signal.SIGINT)
+    assert b"status 130, killed by SIGINT" in read_until(watching.stdout.fileno(), b"SIGINT")
+    assert watching.wait(LIMIT_S) == 130
+
+
+def children_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 @pytest.mark.parametrize(("script", "status"), [("echo ready; exec sleep 600", b"SIGTERM"), (STUBBORN, b"SIGKILL")])
