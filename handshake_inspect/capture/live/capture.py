@@ -156,15 +156,16 @@ class LiveCapture:
     def drain(self) -> Iterator[Records]:
         """Yield what is queued now, block by block, and stop: frames that arrive later do not keep it going.
 
-        What stands in a block that the kernel is still filling is waited for.
+        What stands in a block that the kernel is still filling is waited for. A frame that is later than now ends it,
+        and a whole round of the ring: the clock may be set back meanwhile.
         """
-        until_ns = time.time_ns()
+        until_ns, until_block = time.time_ns(), self._ring.taken + self._ring.blocks
         deadline = time.monotonic() + RETIRE_LIMIT_S
         while True:
             block = self._take()
             if block is not None:
                 yield block
-                if int(block.time_ns[-1]) > until_ns:
+                if int(block.time_ns[-1]) > until_ns or self._ring.taken >= until_block:
                     return
             elif not self._ring.is_filling or time.monotonic() > deadline:
                 return

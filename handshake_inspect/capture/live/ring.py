@@ -96,17 +96,19 @@ class Ring:
         ours.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V3)
         ours.setsockopt(SOL_PACKET, PACKET_RESERVE, VLAN_TAG_OCTETS)
         most = os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE // 2  # the kernel would take all there is
-        self._blocks = allocate(ours, max(min(octets, most) // BLOCK_OCTETS, FEWEST_BLOCKS))
-        self._memory = mmap.mmap(ours.fileno(), self._blocks * BLOCK_OCTETS)
+        self.blocks = allocate(ours, max(min(octets, most) // BLOCK_OCTETS, FEWEST_BLOCKS))
+        self._memory = mmap.mmap(ours.fileno(), self.blocks * BLOCK_OCTETS)
         self._octets = np.frombuffer(self._memory, np.uint8)
         #: The block from which we go on, and how many before it are still ours.
         self._next = 0
         self._held = 0
+        #: Blocks taken so far: when `blocks` more have been, all is taken that waits now.
+        self.taken = 0
 
     @property
     def octets(self) -> int:
         """How large it became."""
-        return self._blocks * BLOCK_OCTETS
+        return self.blocks * BLOCK_OCTETS
 
     @property
     def is_filling(self) -> bool:
@@ -116,15 +118,16 @@ class Ring:
     def take(self) -> Filled | None:
         """Return the frames of the blocks that are finished, MOST_BLOCKS at once; None if no block is."""
         first, at = self._next, list[int]()
-        last = min(first + MOST_BLOCKS, self._blocks)
+        last = min(first + MOST_BLOCKS, self.blocks)
         while self._next < last and self._word(self._next, STATUS_AT) & TP_STATUS_USER:
             at += self._frames_of(self._next)
             self._next += 1
         if self._next == first:
             return None
         self._held += self._next - first
+        self.taken += self._next - first
         begin, end = first * BLOCK_OCTETS, self._next * BLOCK_OCTETS
-        self._next %= self._blocks
+        self._next %= self.blocks
         places = np.array(at, np.int64) - begin
         octets = self._octets[begin : end + SLACK_OCTETS]
         every = np.ndarray(((end - begin - FRAME.itemsize) // ALIGNMENT + 1,), FRAME, octets, 0, (ALIGNMENT,))
@@ -133,7 +136,7 @@ class Ring:
     def give_back(self) -> None:
         """Let the kernel have the blocks again that were taken."""
         for block in range(self._next - self._held, self._next):
-            begin = block % self._blocks * BLOCK_OCTETS
+            begin = block % self.blocks * BLOCK_OCTETS
             WORD.pack_into(self._memory, begin + COUNT_AT, 0)  # else `is_filling` before the kernel opens it again
             WORD.pack_into(self._memory, begin + STATUS_AT, TP_STATUS_KERNEL)
         self._held = 0
