@@ -215,10 +215,38 @@ def test_a_new_file_begins_before_the_frame_that_would_make_it_too_large(tmp_pat
     files = each_file(writer)
     assert [time_ns for times in files for time_ns in times] == list(range(102))
     assert [100] in files  # one that is larger than a whole file has a file for itself
-    statistics = 100
     sizes = [path.stat().st_size for path in writer.paths]  # type: ignore[attr-defined]
-    assert all(size <= 3000 + statistics for size, times in zip(sizes, files, strict=True) if times != [100])
+    assert all(size <= 3000 for size, times in zip(sizes, files, strict=True) if times != [100])
     assert len(files) <= 8  # 100 frames of at most 147 octets, 19 or more to a file; the large one; the last
+
+
+@pytest.mark.parametrize("later", [0, 30])
+def test_the_end_of_a_file_counts_for_its_size(tmp_path: Path, later: int) -> None:
+    """The statistics of 31 interfaces, and the descriptions of those that come while it is written."""
+    interfaces = [(f"veth{number}", 1) for number in range(31 - later)]
+    writer = open_writer(tmp_path / "x.pcapng", interfaces, rotation=Rotation(octets_max=10_000), dropped=lambda: 5)
+    with writer:
+        for first in range(0, 400, 20):
+            writer.write(records_of([frame(97, number) for number in range(first, first + 20)]))
+            interfaces += [(f"veth{len(interfaces)}", 1)] * (first < 20 * later)
+    sizes = [path.stat().st_size for path in writer.paths]  # type: ignore[attr-defined]
+    assert max(sizes) <= 10_000
+    assert min(sizes[:-1]) > 9_000  # what is left free is no more than a frame and what might have been said
+
+
+@pytest.mark.parametrize("step_s", [-86_400, -12, -5])
+def test_a_clock_that_is_set_back_does_not_stop_the_rotation(tmp_path: Path, step_s: int) -> None:
+    """An hour by the minute; after five minutes and a half the clock is set back."""
+    rotation, second = Rotation(seconds=60), 10**9
+    seconds = [one + (step_s if one >= 330 else 0) for one in range(3600)]
+    with open_writer(tmp_path / "x.pcapng", INTERFACES[:1], rotation=rotation) as writer:
+        for first in range(0, 3600, 7):
+            some = [RawFrame(b"x", 1, NANOSECOND + one * second, 1, 0, 0) for one in seconds[first : first + 7]]
+            writer.write(records_of(some))
+    files = [[one // second for one in times] for times in each_file(writer)]
+    assert [one for times in files for one in times] == seconds
+    assert len(files) == (60 if step_s == -5 else 61)
+    assert max(map(len, files)) <= 60 - (step_s if step_s == -5 else 0)
 
 
 def test_a_new_file_begins_after_some_time_and_the_oldest_goes(tmp_path: Path) -> None:

@@ -114,6 +114,11 @@ class FileWriter(CaptureWriter):
         """How large the file is."""
         return self._output.octets
 
+    @property
+    def closing_octets(self) -> int:
+        """What it gets beside frames before it is closed, at most."""
+        return 0
+
 
 def numbers_of(records: Records, rows: Rows | None) -> NDArray[np.intp]:
     """Return the numbers of the chosen rows."""

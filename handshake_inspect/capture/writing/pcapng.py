@@ -99,17 +99,19 @@ class PcapngWriter(FileWriter):
             counts[number] += count
 
     def _statistics(self, number: int) -> bytes:
-        """Return the statistics of an interface. Drops stand where dumpcap puts those of the kernel: isb_ifdrop."""
-        dropped = self._dropped() if number == 0 else 0
-        options = option(ISB_IFRECV, struct.pack("<Q", self._captured[number] + dropped))
-        if number == 0:
-            options += option(ISB_IFDROP, struct.pack("<Q", dropped))
-        options += option(ISB_USRDELIV, struct.pack("<Q", self._saved[number]))
-        if number == 0 and dropped and len(self._captured) > 1:
-            options += option(OPT_COMMENT, b"the frames dropped are those of all interfaces")
-        now_ns = time.time_ns()
-        fields = struct.pack("<III", number, now_ns >> 32, now_ns & 0xFFFFFFFF)
-        return block(STATISTICS, fields + options + option(OPT_END, b""))
+        """Return the statistics of an interface."""
+        captured, saved = self._captured[number], self._saved[number]
+        if number:
+            return interface_statistics(number, captured, saved)
+        dropped = self._dropped()
+        of_all = dropped > 0 and len(self._captured) > 1
+        return interface_statistics(number, captured + dropped, saved, dropped, of_all=of_all)
+
+    @property
+    def closing_octets(self) -> int:
+        """What it gets beside frames before it is closed, at most: interfaces that are new, statistics of all."""
+        new = sum(len(interface_description(*one)) for one in self._interfaces[len(self._captured) :])
+        return new + LONGEST_STATISTICS_OCTETS + STATISTICS_OCTETS * (len(self._interfaces) - 1)
 
 
 def section_header() -> bytes:
@@ -123,6 +125,21 @@ def interface_description(name: str, link_type: int) -> bytes:
     """Return the block that describes an interface."""
     options = option(IF_NAME, name.encode()) + option(IF_TSRESOL, NANOSECONDS) + option(OPT_END, b"")
     return block(INTERFACE, struct.pack("<HHI", link_type, 0, SNAPLEN) + options)
+
+
+def interface_statistics(
+    number: int, received: int, saved: int, dropped: int | None = None, *, of_all: bool = False
+) -> bytes:
+    """Return the block with the counts of an interface. Drops stand where dumpcap puts the kernel's: isb_ifdrop."""
+    options = option(ISB_IFRECV, struct.pack("<Q", received))
+    if dropped is not None:
+        options += option(ISB_IFDROP, struct.pack("<Q", dropped))
+    options += option(ISB_USRDELIV, struct.pack("<Q", saved))
+    if of_all:
+        options += option(OPT_COMMENT, b"the frames dropped are those of all interfaces")
+    now_ns = time.time_ns()
+    fields = struct.pack("<III", number, now_ns >> 32, now_ns & 0xFFFFFFFF)
+    return block(STATISTICS, fields + options + option(OPT_END, b""))
 
 
 def packets(records: Records, rows: NDArray[np.intp], interface: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -150,3 +167,8 @@ def block(kind: int, body: bytes) -> bytes:
 def option(code: int, value: bytes) -> bytes:
     """Return an option: its code, its length, its value, padded to four octets."""
     return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
+
+
+#: Of an interface; of the first one at most.
+STATISTICS_OCTETS = len(interface_statistics(1, 0, 0))
+LONGEST_STATISTICS_OCTETS = len(interface_statistics(0, 0, 0, 0, of_all=True))

@@ -21,6 +21,8 @@ from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.capture.writing.pcapng import Interface, PcapngWriter
 
 ETHERNET = 1
+#: The frames of several interfaces may come out of order; a clock that steps back by more was set.
+SET_BACK_NS = 10 * 10**9
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Rotation:
 
     #: Before the frame that would make the file larger.
     octets_max: int | None = None
-    #: Before the frame that came so long after the first of the file.
+    #: Before the frame that came so long after the first of the file, or after the clock was set back: how long after
+    #: the first that one came cannot be told.
     seconds: float | None = None
     #: The oldest file is removed when there are more.
     files_max: int | None = None
@@ -79,9 +82,9 @@ class RotatingWriter(CaptureWriter):
         self._dropped = dropped
         #: Drops of which earlier files tell.
         self._told = 0
-        #: How many files were begun, and when the first frame of this one came.
+        #: How many files were begun, and the first and the latest time in this one.
         self._begun = 0
-        self._first_ns = 0
+        self._first_ns = self._latest_ns = 0
         #: The files that there are, the oldest first.
         self.paths: list[Path] = []
         self._file = self._begin(datetime.now())
@@ -110,13 +113,17 @@ class RotatingWriter(CaptureWriter):
             return 0
         times_ns, fitting, is_empty = records.time_ns[rows], len(rows), self._file.count == 0
         if is_empty:
-            self._first_ns = int(times_ns[0])
+            self._first_ns = self._latest_ns = int(times_ns[0])
         if self._rotation.octets_max is not None:
             size = np.cumsum(records.captured[rows] + self._file.OTHER_OCTETS)
-            fitting = int(np.searchsorted(size, self._rotation.octets_max - self._file.octets, "right"))
+            room = self._rotation.octets_max - self._file.octets - self._file.closing_octets
+            fitting = int(np.searchsorted(size, room, "right"))
         if self._rotation.seconds is not None:
+            latest_ns = np.maximum.accumulate(np.append(self._latest_ns, times_ns))
             is_late = times_ns >= self._first_ns + int(self._rotation.seconds * 1e9)
+            is_late |= times_ns < latest_ns[:-1] - SET_BACK_NS
             fitting = min(fitting, int(np.argmax(is_late)) if is_late.any() else len(rows))
+            self._latest_ns = int(latest_ns[fitting])
         return max(fitting, 1) if is_empty else fitting
 
     def _begin(self, begins: datetime) -> FileWriter:
