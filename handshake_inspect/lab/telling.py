@@ -6,13 +6,15 @@ It is for work of which somebody wants to see the middle; `world.in_private_worl
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
-from collections.abc import Callable, Generator
-from typing import TypeVar, cast
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
-from handshake_inspect.lab.world import enter_private_network, fork, sendable
+from handshake_inspect.lab.world import enter_private_network, fork, refuse_fallen, sendable
 
 T = TypeVar("T")
 Tell = Callable[[T], None]
@@ -21,8 +23,8 @@ Tell = Callable[[T], None]
 def telling(function: Callable[[Tell[T]], object], *, is_private: bool) -> Generator[T, None, None]:
     """Call `function` in a forked child, and yield what it tells, which must be picklable.
 
-    An error of it is raised here, as `world.Child` does. To close the generator ends the child, and with it a private
-    network. Raises WorldError at the first step if a private network is not possible.
+    An error of it is raised here, as `world.Child` does; that it was killed, too. To close the generator ends the
+    child, and with it a private network. Raises WorldError at the first step if a private network is not possible.
     """
     reader, writer = os.pipe()
 
@@ -46,8 +48,7 @@ def telling(function: Callable[[Tell[T]], object], *, is_private: bool) -> Gener
     has_ended = False
     try:
         with os.fdopen(reader, "rb") as pipe:
-            while pipe.peek(1):
-                succeeded, value = pickle.load(pipe)  # written by our own child
+            for succeeded, value in told_in(pipe):
                 if not succeeded:
                     raise value
                 yield cast(T, value)
@@ -55,4 +56,12 @@ def telling(function: Callable[[Tell[T]], object], *, is_private: bool) -> Gener
     finally:
         if not has_ended:
             os.kill(child, signal.SIGTERM)
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
+    refuse_fallen(status)
+
+
+def told_in(pipe: io.BufferedReader) -> Iterator[tuple[bool, Any]]:
+    """Yield what a child of ours wrote, until it has ended; if it was killed while it told something, without that."""
+    with suppress(EOFError, pickle.UnpicklingError):
+        while pipe.peek(1):
+            yield pickle.load(pipe)

@@ -129,8 +129,7 @@ class Child(Generic[R]):
         """See the child off when its answer is complete; return the answer, or raise its error."""
         os.close(self._reader)
         _, status = os.waitpid(self._pid, 0)
-        if not self._answer:
-            raise RuntimeError(f"the child of the lab ended with status {os.waitstatus_to_exitcode(status)}")
+        refuse_fallen(status)
         succeeded, value = pickle.loads(self._answer)  # written by our own child
         if not succeeded:
             raise value
@@ -182,6 +181,13 @@ def end_by_signal(_number: int, _frame: object) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # not SIG_IGN: Python complains of a signal that is already on its way
     raise KeyboardInterrupt
+
+
+def refuse_fallen(status: int) -> None:
+    """Raise RuntimeError if a child of the lab was killed, or left without its answer, by its status of waitpid(2)."""
+    exit_code = os.waitstatus_to_exitcode(status)
+    if exit_code != 0:
+        raise RuntimeError(f"the child of the lab ended with status {exit_code}")
 
 
 def sendable(error: Exception) -> Exception:

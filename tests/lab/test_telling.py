@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,14 +17,48 @@ from tests.lab.privileges import as_ordinary_user, children, forbid_namespaces, 
 
 
 def test_what_is_told_comes_when_it_is_told() -> None:
-    def count(tell: Tell[tuple[int, int]]) -> None:
-        for number in range(3):
-            tell((number, time.monotonic_ns()))
-            time.sleep(0.1)
+    """The child goes on only when what it told has been heard: else this waits in vain."""
+    reader, writer = os.pipe()
 
-    heard = [(number, time.monotonic_ns() - told_ns) for number, told_ns in telling(count, is_private=False)]
-    assert [number for number, _ in heard] == [0, 1, 2]
-    assert max(late_ns for _, late_ns in heard) < 90_000_000
+    def count(tell: Tell[int]) -> None:
+        for number in range(3):
+            tell(number)
+            assert os.read(reader, 1) == bytes([number])
+
+    heard = []
+    for number in telling(count, is_private=False):
+        heard.append(number)
+        os.write(writer, bytes([number]))
+    assert heard == [0, 1, 2]
+    for end in (reader, writer):
+        os.close(end)
+
+
+def killed(tell: Tell[int]) -> None:
+    tell(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_while_it_tells(tell: Tell[int | bytes]) -> None:
+    """More than a pipe holds, of which the other end reads some."""
+    tell(1)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    tell(Endless())  # type: ignore[arg-type]
+
+
+class Endless:
+    """Something that is pickled without end."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (list, (), None, iter(lambda: 0, 1))
+
+
+@pytest.mark.parametrize("function", [killed, killed_while_it_tells])
+def test_a_child_that_was_killed_has_not_finished(function: Callable[[Tell[int]], None]) -> None:
+    told = telling(function, is_private=False)
+    assert next(told) == 1
+    with pytest.raises(RuntimeError, match=r"^the child of the lab ended with status -9$"):
+        next(told)
 
 
 def test_it_has_a_network_of_its_own_if_that_is_wanted() -> None:
