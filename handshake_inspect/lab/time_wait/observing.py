@@ -55,7 +55,7 @@ class Gone:
     #: A socket with the same two ends that is there now.
     instead: KernelSocket | None = None
     #: For "reused": did its owner connect again (True), or did the other end's SYN open it (False)? None: the kernel
-    #: counted more, or fewer, of the first kind in the same interval than were reused.
+    #: counted more, or fewer, of the first kind in the same interval than were reused, or one while it was asked.
     by_owner: bool | None = None
 
     @property
@@ -131,8 +131,8 @@ class Observer:
         self._wanted = wanted
         self._netlink = open_diagnosis()
         self._table = Table.empty()
-        #: As they were before the last look.
-        self._counters = read_counters()
+        #: As they were before the last look, and when all was counted that it shows.
+        self._counters = (read_counters(),) * 2
         #: When the last look began; 0: there was none.
         self._looked_ns = 0
         #: Connections that found no room, since the first look.
@@ -149,11 +149,12 @@ class Observer:
         before, before_ns = read_counters(), time.monotonic_ns()
         rows = self._wanted.of(read_rows(self._netlink, bit_of("TIME-WAIT")))
         look = Look(before_ns, time.monotonic_ns())
-        recycled = read_counters().recycled - self._counters.recycled
-        changes = told_by_whom(self._changes(rows[np.argsort(rows["cookie"])], look), recycled)
-        self.overflowed += before.overflowed - self._counters.overflowed
-        self._counters, self._looked_ns = before, before_ns
-        return changes
+        changes = self._changes(rows[np.argsort(rows["cookie"])], look)
+        after, (last_before, last_after) = read_counters(), self._counters
+        self.overflowed += before.overflowed - last_before.overflowed
+        self._counters, self._looked_ns = (before, after if any(map(is_reused, changes)) else before), before_ns
+        least, most = before.recycled - last_after.recycled, after.recycled - last_before.recycled
+        return told_by_whom(changes, least, most)
 
     def close(self) -> None:
         """Ask no more."""
@@ -242,16 +243,25 @@ class Observer:
         return Change("gone", time_ns, local, remote, left_ns, gone)
 
 
-def told_by_whom(changes: list[Change], recycled: int) -> list[Change]:
-    """Return changes with who reused what was reused, where the kernel's count of owners that connected again tells."""
-    reused = sum(change.gone is not None and change.gone.cause == "reused" for change in changes)
-    by_owner = {0: False, reused: True}.get(recycled)
+def told_by_whom(changes: list[Change], least: int, most: int) -> list[Change]:
+    """Return changes with who reused what was reused, where the kernel's count of owners that connected again tells.
+
+    A look takes a while. What is counted meanwhile is of this look or of the next: of the next if this one shows none.
+    `least` leaves out what may be of the look before or of the next, `most` does not.
+    """
+    reused = sum(map(is_reused, changes))
+    by_owner = False if most == 0 else True if least == most == reused else None
     return [
         replace(change, gone=replace(change.gone, by_owner=by_owner))
-        if change.gone is not None and change.gone.cause == "reused"
+        if change.gone is not None and is_reused(change)
         else change
         for change in changes
     ]
+
+
+def is_reused(change: Change) -> bool:
+    """Is an entry gone because its two ends have a new connection?"""
+    return change.gone is not None and change.gone.cause == "reused"
 
 
 def found_in(old: npt.NDArray[np.uint64], new: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.bool_], Numbers]:

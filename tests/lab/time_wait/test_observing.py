@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.bench import Bench, Host
 from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.kernel.entry_table import Rows, read_rows
 from handshake_inspect.lab.session import Stay, run_session
+from handshake_inspect.lab.time_wait import observing
 from handshake_inspect.lab.time_wait.binding import Notebook
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
-from handshake_inspect.lab.time_wait.observing import Cause, Change, Filter, Gone, Observer, Tally
+from handshake_inspect.lab.time_wait.observing import Cause, Change, Filter, Gone, Observer, Tally, told_by_whom
 from handshake_inspect.lab.time_wait.wheel import Span
 from handshake_inspect.lab.world import in_private_world
 from tests.lab.kernel.runs import listener_at
@@ -198,3 +201,52 @@ def test_the_tally_keeps_the_median_without_keeping_all() -> None:
     assert (tally.ended, tally.causes) == (7, {"ran-out": 6, "reused": 1})
     assert tally.late == (1, 700, 2000)
     assert len(tally.late_ms) == 5
+
+
+@pytest.mark.parametrize(
+    ("counted", "by_owner"),
+    [
+        ((1, 1), True),
+        ((0, 0), False),
+        ((0, 1), None),  # while it was asked: this one, or one that is still shown
+        ((1, 2), None),
+        ((2, 2), None),
+    ],
+)
+def test_who_reused_it_is_told_only_if_the_kernel_counted_as_many(
+    counted: tuple[int, int], by_owner: bool | None
+) -> None:
+    end = Endpoint("127.0.0.1", CLIENT)
+    (change,) = told_by_whom([Change("gone", 0, end, end, 0, gone_after(-30_000, "reused"))], *counted)
+    assert change.gone is not None
+    assert change.gone.by_owner is by_owner
+
+
+@pytest.mark.parametrize(("is_read_first", "by_owner"), [(True, True), (False, None)])
+def test_what_is_counted_while_the_kernel_is_asked_counts_once(
+    is_read_first: bool, by_owner: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner connects again just after its entry was read, or just before: then it may be another's."""
+
+    def inside() -> list[bool | None]:
+        bench, told = own_bench(), []
+        close_in_turn(bench)
+        observer = Observer(wheel, Filter())
+        observer.look()
+        deeds = [connect_again]
+
+        def read_and_act(netlink: socket.socket, states: int) -> Rows:
+            rows = read_rows(netlink, states) if is_read_first else None
+            for deed in deeds:
+                deed(bench)
+            deeds.clear()
+            return read_rows(netlink, states) if rows is None else rows
+
+        monkeypatch.setattr(observing, "read_rows", read_and_act)
+        for _ in range(3):
+            told += [one.gone.by_owner for one in observer.look() if one.gone]
+        observer.close()
+        return told
+
+    wheel = placed_wheel()
+    assert in_private_world(inside) == [by_owner]
