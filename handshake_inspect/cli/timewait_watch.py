@@ -75,12 +75,13 @@ class Watching:
         self.observer = Observer(wheel, wanted)
         self._is_json = is_json
         self._began_ns = time.monotonic_ns()
-        self._offset_ns = clock_offset().ns
+        self._offset_ns = 0
         self.tally = Tally()
 
     def look(self) -> None:
         """Look once, and print what changed."""
         changes = self.observer.look()
+        self._offset_ns = clock_offset().ns  # again: the clock may have been set
         for change in changes:
             if change.gone is not None:
                 self.tally.count(change.gone)

@@ -18,7 +18,7 @@ from handshake_inspect.lab.time_wait.following import Following
 #: `ss -K` does. no-room: it never was, for tcp_max_tw_buckets. unknown: nothing tells. there: it has not ended.
 Cause = Literal["ran-out", "reset", "reused", "destroyed", "no-room", "unknown", "there"]
 
-#: The clock of the capture and CLOCK_MONOTONIC are compared to some microseconds, and may drift apart in 60 s.
+#: The clock of the capture and CLOCK_MONOTONIC are compared to some microseconds. Both are slewed alike.
 SLACK_NS = 1_000_000
 
 

@@ -2,7 +2,8 @@
 
 In: a session, and the glances at its TIME-WAIT (`staying`). Out: a `Reckoning` for each TIME-WAIT that the capture
 shows, by its owner: entered and restarted when, to end when; the kernel's entry as it was followed; what ended it. All
-times are on the clock of the capture. RFC 9293 §3.6.1: 2 MSL after the last segment that it had to answer.
+times are on the clock of the capture, as it ran at the first glance: if it is set meanwhile, the frames that come then
+are put back by as much. RFC 9293 §3.6.1: 2 MSL after the last segment that it had to answer.
 """
 
 from __future__ import annotations
@@ -95,8 +96,11 @@ class Waiting:
     def take(self, glance: Glance) -> None:
         """Take over one more glance."""
         self._first, self.glance = self._first or glance, glance
+        set_ns = glance.offset_ns - self._first.offset_ns
         self._vantages = [
-            replace(fresh, frames=one.frames + fresh.frames if fresh.frames else one.frames)
+            replace(
+                fresh, frames=one.frames + [replace(frame, time_ns=frame.time_ns - set_ns) for frame in fresh.frames]
+            )
             for one, fresh in zip(self._vantages, glance.fresh, strict=True)
         ]
 
@@ -123,9 +127,9 @@ class Waiting:
 
     def _entry_between(self, local: Endpoint, remote: Endpoint, until_ns: int | None) -> Following | None:
         """Return the kernel's entry of a pair of sockets, which was there before their next connection began."""
-        assert self.glance is not None
+        assert self.glance is not None and self._first is not None
         for one in self.glance.entries:
-            was_there = until_ns is None or one.first.before_ns + self.glance.offset_ns < until_ns
+            was_there = until_ns is None or one.first.before_ns + self._first.offset_ns < until_ns
             if (one.local, one.remote) == (local, remote) and was_there:
                 return one
         return None
@@ -135,9 +139,9 @@ class Waiting:
 
         `until_ns`: when the next connection of the same two sockets began; None: there was none.
         """
-        assert self.glance is not None
+        assert self.glance is not None and self._first is not None
         local, remote = ends_of(connection, wait.owner)
-        captured = tuple(captured_between(self._vantages[host], local, remote, self.glance.offset_ns))
+        captured = tuple(captured_between(self._vantages[host], local, remote, self._first.offset_ns))
         entry = self._entry_between(local, remote, until_ns)
         return Reckoning(
             connection=connection,
@@ -145,7 +149,7 @@ class Waiting:
             entered_ns=wait.entered_ns,
             restarts_ns=wait.restarts_ns,
             entry=entry,
-            offset_ns=self.glance.offset_ns,
+            offset_ns=self._first.offset_ns,
             wheel=self.glance.wheel,
             ending=self._ending(wait, local, host, entry, captured),
             captured=captured,
@@ -159,7 +163,7 @@ class Waiting:
         if entry is not None:
             return ending_of(entry, captured, is_complete=not self._vantages[host].dropped)
         overflowed = self.glance.counters[host].overflowed > 0
-        entered_ns, asked_ns = wait.entered_ns - self.glance.offset_ns, self._first.now_ns
+        entered_ns, asked_ns = wait.entered_ns - self._first.offset_ns, self._first.now_ns
         return ending_of_missing(captured, local.port, entered_ns, asked_ns, overflowed=overflowed)
 
 

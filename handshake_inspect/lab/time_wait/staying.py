@@ -37,7 +37,7 @@ class Glance:
     """How far it has come."""
 
     wheel: Wheel
-    #: CLOCK_MONOTONIC, and what must be added to it for the clock of the capture.
+    #: CLOCK_MONOTONIC, and what must be added to it for the clock of the capture: another number once that was set.
     now_ns: int
     offset_ns: int
     entries: tuple[Following, ...]
@@ -83,7 +83,6 @@ def told_of(session: Session, rest: Iterable[Session | Glance] = ()) -> Told:
 def tell_stay(stay: Stay, wheel: Wheel, tell: Tell[Session | Glance]) -> None:
     """Tell the session of a stay, then follow what it left in TIME-WAIT, and tell a glance now and then."""
     tell(without_script(stay.session))
-    offset_ns = clock_offset().ns
     told_ns = 0
     with asking_of(stay.hosts) as netlinks:
         followers = Followers(netlinks, Concern(ports=stay.ports), wheel)
@@ -92,7 +91,7 @@ def tell_stay(stay: Stay, wheel: Wheel, tell: Tell[Session | Glance]) -> None:
             now_ns = time.monotonic_ns()
             if followers.all_gone or now_ns > told_ns + GLANCE_NS:
                 told_ns, counters = now_ns, tuple(map(read_counters, stay.hosts))
-                tell(Glance(wheel, now_ns, offset_ns, followers.entries, stay.fresh(), counters))
+                tell(Glance(wheel, now_ns, clock_offset().ns, followers.entries, stay.fresh(), counters))
             if followers.all_gone:
                 return
             time.sleep(followers.pause_s())

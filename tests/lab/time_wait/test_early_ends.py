@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from handshake_inspect.cli.wait_report import report_lines
 from handshake_inspect.lab.ground import How
 from handshake_inspect.lab.kernel.sock_diag import open_diagnosis, socket_between
+from handshake_inspect.lab.kernel.tracepoint import ClockOffset, clock_offset
 from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.scenarios.scenario import Script
 from handshake_inspect.lab.session import Session
+from handshake_inspect.lab.time_wait import staying
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
 from handshake_inspect.lab.time_wait.reckoning import Reckoning, Waiting
 from handshake_inspect.lab.time_wait.staying import Glance, Told, run_and_stay
 from handshake_inspect.lab.time_wait.wheel import this_wheel
+from handshake_inspect.lab.vantage import Vantage
 from tests.lab.privileges import as_ordinary_user, children, needs_private_world, needs_root
 from tests.lab.time_wait import provoking
 
 SECOND_NS = 1_000_000_000
+HOUR_NS = 3600 * SECOND_NS
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +80,31 @@ def test_what_ends_it_early_is_named(script: Script, cause: str, words: str) -> 
     assert one.predicted_ns - one.gone_ns > 55 * SECOND_NS
     assert words in said(waiting)
     assert " s before its time: " in said(waiting)
+
+
+def test_a_clock_that_is_set_meanwhile_hides_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the second glance on, frames are stamped as by a clock that was put forward by an hour."""
+    measured: list[int] = []
+
+    def offset() -> ClockOffset:
+        measured.append(0)
+        return replace(clock_offset(), ns=clock_offset().ns + (len(measured) > 1) * HOUR_NS)
+
+    monkeypatch.setattr(staying, "clock_offset", offset)
+    told = run_and_stay(provoking.scenario_of(provoking.is_reset), placed_wheel(), How(), "private")
+    waiting = Waiting(told_session(told))
+    for number, glance in enumerate(told):
+        assert isinstance(glance, Glance)
+        waiting.take(replace(glance, fresh=tuple(later(one, HOUR_NS if number else 0) for one in glance.fresh)))
+    one = only(waiting)
+    assert one.ending.cause == "reset"
+    assert one.gone_ns is not None
+    assert one.ending.by is not None
+    assert abs(one.gone_ns - one.ending.by.time_ns - one.offset_ns) < SECOND_NS
+
+
+def later(vantage: Vantage, nanoseconds: int) -> Vantage:
+    return replace(vantage, frames=[replace(one, time_ns=one.time_ns + nanoseconds) for one in vantage.frames])
 
 
 def test_who_reused_it_is_told_apart() -> None:
