@@ -103,13 +103,14 @@ def bind_command() -> int:
 
 
 def address(text: str) -> str:
-    """Return an IP address as the kernel spells it."""
+    """Return an IP address as entries are spelled: an IPv4 one that is mapped into IPv6 as IPv4."""
     from ipaddress import ip_address
 
     try:
-        return str(ip_address(text))
+        found = ip_address(text)
     except ValueError as error:
         raise click.BadParameter(f"{text!r} is no IP address", param_hint="'--host'") from error
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def refuse_other_systems() -> None:

@@ -51,7 +51,7 @@ TIMERS = {0: "off", 1: "retransmit", 2: "keep-alive", 3: "time-wait", 4: "window
 # <linux/netlink.h>, <linux/sock_diag.h>, <linux/inet_diag.h>
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
-NLM_F_REQUEST, NLM_F_DUMP, NLM_F_DUMP_INTR = 0x1, 0x300, 0x10
+NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 EVERY_STATE = 0xFFFFFFFF
 #: A cookie that fits any socket (INET_DIAG_NOCOOKIE).

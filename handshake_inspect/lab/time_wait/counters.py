@@ -20,8 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Files below /proc: counters of TCP by name, and how many sockets there are of each kind.
-NETSTAT, SOCKSTAT = "net/netstat", "net/sockstat"
+#: The file below /proc/PID with counters of TCP by name.
+NETSTAT = "net/netstat"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from handshake_inspect.cli.timewait import address
 from handshake_inspect.cli.timewait_watch import Watching
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
@@ -97,6 +98,14 @@ def test_what_makes_no_sense_is_refused(arguments: tuple[str, ...], says: str) -
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [("::ffff:192.0.2.1", "192.0.2.1"), ("192.0.2.1", "192.0.2.1"), ("2001:DB8::0:1", "2001:db8::1")],
+)
+def test_an_address_is_spelled_as_entries_are(text: str, spelled: str) -> None:
+    assert address(text) == spelled
 
 
 def test_a_scenario_of_the_lab_can_be_waited_for_too() -> None:
