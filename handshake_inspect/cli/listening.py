@@ -152,12 +152,16 @@ def tell_rest(watch: Watch, inspection: Inspection, keeping: Keeping | None) -> 
     where = f" at port {port}" if port is not None and not watch.seen else ""
     remark(f"{watch.capture.interface}: {seen}{where}, {counted(watch.capture.dropped, 'frame')} dropped")
     if watch.writer is not None and keeping is not None:
-        remark(f"{saved_in(watch.writer, keeping)}: {counted(watch.writer.count, 'frame')} saved")
+        remark(saved(watch.writer, keeping))
 
 
-def saved_in(writer: CaptureWriter, keeping: Keeping) -> str:
-    """Name the file, or the first and last of those that there are."""
+def saved(writer: CaptureWriter, keeping: Keeping) -> str:
+    """Say what was saved where, and of a rotation how much of it is still there."""
     if not isinstance(writer, RotatingWriter):
-        return keeping.target
+        return f"{keeping.target}: {counted(writer.count, 'frame')} saved"
     first, last = writer.paths[0], writer.paths[-1]
-    return str(first) if first == last else f"{first} … {last.name} ({len(writer.paths)} files)"
+    files = str(first) if first == last else f"{first} … {last.name}"
+    if writer.begun == len(writer.paths):
+        return f"{files}: {counted(writer.count, 'frame')} saved in {counted(writer.begun, 'file')}"
+    of_files = f"the last {len(writer.paths):,} of {writer.begun:,} files are kept"
+    return f"{files}: {of_files}, with {writer.kept:,} of {counted(writer.count, 'frame')}"

@@ -82,11 +82,14 @@ class RotatingWriter(CaptureWriter):
         self._dropped = dropped
         #: Drops of which earlier files tell.
         self._told = 0
-        #: How many files were begun, and the first and the latest time in this one.
-        self._begun = 0
+        #: How many files were begun.
+        self.begun = 0
+        #: The first and the latest time in the last one.
         self._first_ns = self._latest_ns = 0
         #: The files that there are, the oldest first.
         self.paths: list[Path] = []
+        #: Frames before each of them.
+        self._before: list[int] = []
         self._file = self._begin(datetime.now())
 
     def write(self, records: Records, rows: Rows | None = None) -> None:
@@ -95,17 +98,22 @@ class RotatingWriter(CaptureWriter):
         while (fitting := self._fitting(records, left)) < len(left):
             until = int(left[fitting])
             self._file.write(part_of(records, slice(start, until)), left[:fitting] - start)
+            self.count += fitting
             self._file.close()
             self._file = self._begin(datetime.fromtimestamp(int(records.time_ns[until]) / 1e9))
             self._remove_oldest()
             left, start = left[fitting:], until
-            self.count += fitting
         self._file.write(part_of(records, slice(start, None)), left - start)
         self.count += len(left)
 
     def close(self) -> None:
         """End the last file."""
         self._file.close()
+
+    @property
+    def kept(self) -> int:
+        """Frames in the files that there are."""
+        return self.count - self._before[0]
 
     def _fitting(self, records: Records, rows: NDArray[np.intp]) -> int:
         """Return how many of these frames the file still takes: one at least, if it is empty."""
@@ -128,17 +136,19 @@ class RotatingWriter(CaptureWriter):
 
     def _begin(self, begins: datetime) -> FileWriter:
         """Open the next file."""
-        self._begun += 1
-        name = f"{self._target.stem}_{self._begun:05d}_{begins:%Y%m%d%H%M%S}{self._target.suffix}"
+        self.begun += 1
+        name = f"{self._target.stem}_{self.begun:05d}_{begins:%Y%m%d%H%M%S}{self._target.suffix}"
         path = self._target.with_name(name)
         writer = file_writer(path, self._interfaces, self._dropped_since)
         self.paths.append(path)
+        self._before.append(self.count)
         return writer
 
     def _remove_oldest(self) -> None:
         """Remove the files that are too many."""
         while self._rotation.files_max is not None and len(self.paths) > self._rotation.files_max:
             oldest = self.paths.pop(0)
+            del self._before[0]
             try:
                 oldest.unlink(missing_ok=True)
             except OSError as error:
