@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from handshake_inspect.cli import COMMANDS, cli
 from handshake_inspect.cli.options import Asked
+from handshake_inspect.lab.processes import state_of
 from tests.cli.running import PCAPS, REPOSITORY, run
 
 ECHO = str(PCAPS / "four-way.pcap")
@@ -244,6 +245,21 @@ def test_only_a_terminal_is_told_what_it_is_too_narrow_for() -> None:
     assert b"too narrow" not in on_terminal(arguments, COLUMNS="300")
 
 
+def wait_until_it_asks_for_more(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process has taken all from the pipe at its standard input, and sleeps."""
+    import fcntl
+    import termios
+
+    assert process.stdin is not None
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        has_all = fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) == bytes(4)
+        if has_all and state_of(process.pid) == "S":
+            return
+        time.sleep(0.01)
+    raise TimeoutError("it does not read its standard input to the end")
+
+
 def test_interrupt_gives_130_with_the_result_so_far() -> None:
     import signal
 
@@ -254,7 +270,7 @@ def test_interrupt_gives_130_with_the_result_so_far() -> None:
     assert process.stdin is not None
     process.stdin.write(Path(ECHO).read_bytes())
     process.stdin.flush()
-    time.sleep(1.5)
+    wait_until_it_asks_for_more(process)
     process.send_signal(signal.SIGINT)
     try:
         out, err = process.communicate(timeout=20)
