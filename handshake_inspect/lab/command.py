@@ -300,9 +300,10 @@ def refuse_unknown(name: str) -> None:
     """Raise CommandError unless there is such a command, as execvp(3) looks for it."""
     if shutil.which(name) is not None:
         return
-    places = [name] if os.sep in name else [str(Path(place, name)) for place in os.get_exec_path()]
-    if any(Path(place).exists() for place in places):
-        what = "a folder" if Path(name).is_dir() else "not executable: chmod +x, or name its interpreter first"
+    places = [Path(name)] if os.sep in name else [Path(place, name) for place in os.get_exec_path()]
+    # Path.exists() raises an error in a folder that may not be searched.
+    for found in (place for place in places if os.access(place, os.F_OK)):
+        what = "a folder" if found.is_dir() else "not executable: chmod +x, or name its interpreter first"
         raise CommandError(f"{name}: {what}")
     raise CommandNotFoundError(f"{name}: there is no such command{'' if os.sep in name else ' in the folders of PATH'}")
 

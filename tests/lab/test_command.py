@@ -160,6 +160,20 @@ def test_what_cannot_be_run_is_told_in_one_line(name: str, said: str, status: in
     assert isinstance(raised.value, CommandNotFoundError) == (status == 127)
 
 
+def test_a_folder_of_path_that_may_not_be_searched_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "locked").mkdir(0o000)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'locked'}:{os.environ['PATH']}")
+
+    def said() -> str:
+        with pytest.raises(CommandNotFoundError) as raised:
+            run_command(["no-such-command"], watch)
+        return str(raised.value)
+
+    assert as_ordinary_user(said) == "no-such-command: there is no such command in the folders of PATH"
+
+
 def watch_until_stopped(running: Running) -> str:
     running.stop()
     return watch(running).killed_by
