@@ -53,7 +53,7 @@ KERNEL = [
 TIME_WAIT = [
     "wheel", "jiffies", "counters", "following", "endings", "staying", "reckoning", "census", "observing", "binding",
 ]  # fmt: skip
-STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "beside"]
+STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
     "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,

@@ -93,7 +93,7 @@ def command(
             save(paths, connection.capture, [*steps, *connection.icmp_errors], target)
         look = {"numbers": numbers, "clock": clock, "payload_octets": payload_octets, "show_all": show_all}
         found, said = beside(trace, reading.inspection.connections) if trace is not None else (None, [])
-        calls = found.calls_of(connection) if found is not None else None
+        calls = found.calls_of(connection, steps) if found is not None else None
         print_connection(reading, connection, steps, format_, paths, look, calls)
         for line in said:
             remark(line)

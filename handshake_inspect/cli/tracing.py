@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
-from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.records import CaptureError, RawFrame
 from handshake_inspect.cli.ladders import Scene, print_ladders
 from handshake_inspect.cli.output import remark
-from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.lab.calls import SocketCall
 from handshake_inspect.lab.strace.beside import Attribution, attribute
 from handshake_inspect.lab.strace.log import SocketLog
 from handshake_inspect.lab.strace.spelling import spelled
@@ -26,10 +28,21 @@ def print_traced(
     dropped: int,
 ) -> None:
     """Print the ladders of a command that was watched in a private network, with its socket calls in both lanes."""
-    found, said = beside(log, inspection.connections)
-    scene = Scene(title, "lo of a private network", inspection, frames, dropped, found.calls_of)
-    print_ladders(scene, options)
-    for line in [*unreachable(found), *said]:
+
+    def steps_of(connection: Connection) -> Sequence[Step]:
+        with suppress(CaptureError):  # of so long a connection that its segments were folded
+            return inspection.steps(connection.stream)
+        return ()
+
+    def calls_of(connection: Connection) -> Sequence[SocketCall]:
+        return found.calls_of(connection, steps_of(connection))
+
+    found = attribute(log.sockets, inspection.connections, steps_of)
+    print_ladders(Scene(title, "lo of a private network", inspection, frames, dropped, calls_of), options)
+    if not log.sockets:
+        remark(f"{title} made no call on a TCP socket")
+        return
+    for line in [*unreachable(found), *remarks_on(log, found, inspection.connections, is_ours=True)]:
         remark(line)
 
 
@@ -47,8 +60,13 @@ def beside(log: SocketLog, connections: Sequence[Connection]) -> tuple[Attributi
     return found, list(remarks_on(log, found, connections))
 
 
-def remarks_on(log: SocketLog, found: Attribution, connections: Sequence[Connection]) -> Iterator[str]:
-    """Yield what the ladders do not say: what was not read, what belongs to none, what was guessed."""
+def remarks_on(
+    log: SocketLog, found: Attribution, connections: Sequence[Connection], *, is_ours: bool = False
+) -> Iterator[str]:
+    """Yield what the ladders do not say: what was not read, what belongs to none, what was guessed.
+
+    `is_ours`: nobody is asked to record a log otherwise that we recorded.
+    """
     if log.unread:
         yield f"{log.name}: {counted(len(log.unread), 'line')} could not be read (the first: {log.unread[0]})"
     if not log.sockets:
@@ -69,9 +87,9 @@ def remarks_on(log: SocketLog, found: Attribution, connections: Sequence[Connect
     if found.guesses:
         yield (
             f"{log.name}: {counted(found.guesses, 'client')} may have been another connection's: several connected "
-            "at once, and the log does not tell their ports; record with strace -yy"
+            f"at once, and the log does not tell their ports{'' if is_ours else '; record with strace -yy'}"
         )
-    if not log.has_durations:
+    if not log.has_durations and not is_ours:
         yield (
             f"{log.name}: it does not tell how long calls took: one that waits is shown as returned when the next line "
             "begins; record with strace -T"

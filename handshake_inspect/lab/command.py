@@ -59,8 +59,10 @@ TRACED = (
     "network,close,read,write,readv,writev,sendfile,dup,?dup2,dup3,fcntl,"
     "clone,?clone3,?fork,?vfork,execve,exit_group"
 )  # fmt: skip
-#: -D makes strace the command's child instead of its parent; -I4: Ctrl-C and Ctrl-Z are not meant for it.
-STRACE = ("strace", "-D", "-I4", "-f", "-ttt", "-T", "-yy", "-e", f"trace={TRACED}")
+#: -D makes strace the command's child instead of its parent; -I4: Ctrl-C and Ctrl-Z are not meant for it. -y tells
+#: which socket a descriptor is: 100 connections took 0.07 s with it and without. -yy, addresses, lists all sockets of
+#: the host for each: 0.3 s, and 0.9 s beside 8,000 TIME-WAITs. The capture knows the addresses.
+STRACE = ("strace", "-D", "-I4", "-f", "-ttt", "-T", "-y", "-e", f"trace={TRACED}")
 #: Lowest port that may be bound without privilege (ip-sysctl.rst).
 PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 

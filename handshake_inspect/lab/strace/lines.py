@@ -8,8 +8,9 @@ and which child ended under which parent.
 - A call that a signal interrupts and that begins anew (`= ? ERESTARTSYS`) is one call to the program: it is one here.
 - When a call returned: the second of two lines tells it. Of a call on one line it is known that it had returned when
   the next line began, and with -T how long it took. That does not count what strace itself does between noting the
-  time and letting the call begin: 0.05 ms, with -yy 0.3 ms in the first calls on a socket (measured with strace 6.1).
-  So `returned_ns` is a moment by which it had returned, DECODING_NS late at most where durations are told.
+  time and letting the call begin: mostly 0.05 ms, but with -yy 0.3 to 95 ms in the first calls on a socket, because it
+  asks the kernel for all sockets of the host (measured with strace 6.1). So `returned_ns` is DECODING_NS late at most
+  where durations are told, and may be too early; `latest_ns`, when the next line of the same thread begins, is not.
 """
 
 from __future__ import annotations
@@ -56,6 +57,9 @@ class SystemCall:
     returned_at: int = 0
     #: Is nothing told of how long it took, so that it may have returned long before `returned_ns`?
     is_untimed: bool = False
+    #: A moment by which it has returned for certain, whatever strace did meanwhile: its second line, or the next one of
+    #: its thread. 0: there is none.
+    latest_ns: int = 0
     #: When it was entered for the last time, if signals interrupted it.
     resumed_ns: int = 0
 
@@ -117,8 +121,9 @@ class _Reader:
         #: Per process the call that it is in, and a call that a signal broke off and that may begin anew.
         self._inside: dict[int, SystemCall] = {}
         self._broken: dict[int, SystemCall] = {}
-        #: The call on the line before, which has returned when this one begins.
+        #: The call on the line before, which has returned when this one begins; and that of each thread.
         self._before: SystemCall | None = None
+        self._latest: dict[int, SystemCall] = {}
         self._main = UNNAMED
         self._alive: set[int] = set()
         self._ended: set[int] = set()
@@ -145,6 +150,8 @@ class _Reader:
         if self._before is not None:
             latest_ns = time_ns if self._before.is_untimed else min(time_ns, self._before.returned_ns + DECODING_NS)
             self._before.returned_ns, self._before = max(latest_ns, self._before.returned_ns), None
+        if pid in self._latest:
+            self._latest.pop(pid).latest_ns = time_ns
         if not self._understand(pid, time_ns, found.group(5)):
             self._found.unread.append(number)
 
@@ -156,7 +163,7 @@ class _Reader:
             self._alive.discard(UNNAMED)
             for call in self._found.calls:
                 call.pid = pid if call.pid == UNNAMED else call.pid
-            for known in (self._inside, self._broken):
+            for known in (self._inside, self._broken, self._latest):
                 if UNNAMED in known:
                     known[pid] = known.pop(UNNAMED)
         return pid
@@ -218,8 +225,10 @@ class _Reader:
             call.result = "-1 EINTR (Interrupted system call)"  # unless it begins anew
             self._broken[call.pid] = call
         if is_second:
-            call.returned_ns = time_ns
-        elif seconds is not None and fraction is not None:
+            call.returned_ns = call.latest_ns = time_ns
+            return
+        call.latest_ns, self._latest[call.pid] = 0, call
+        if seconds is not None and fraction is not None:
             call.returned_ns, self._before = call.resumed_ns + nanoseconds(seconds, fraction), call
         elif result != "?":
             call.is_untimed, self._before = True, call
@@ -228,7 +237,7 @@ class _Reader:
         """Note the end of a thread, and of the call that it was in."""
         inside = self._inside.pop(pid, None)
         if inside is not None:
-            inside.returned_ns, inside.returned_at = time_ns, self._at
+            inside.returned_ns, inside.returned_at, inside.latest_ns = time_ns, self._at, time_ns
         self._alive.discard(pid)
         if has_ended:
             self._ended.add(pid)
@@ -256,6 +265,8 @@ class _Reader:
         self._at += 1
         for call in self._inside.values():
             call.returned_ns, call.returned_at = self._found.last_ns, self._at
+        for call in self._found.calls:
+            call.latest_ns = call.latest_ns or max(self._found.last_ns, call.returned_ns)
         return self._found
 
 

@@ -6,6 +6,7 @@ Each is one Python program of both ends. They are run with -I -S, so that a log 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,6 +146,7 @@ for _ in range(2):
     ended.acquire()
     _thread.start_new_thread(serve, (listener._accept()[0],))
 done.acquire()
+ended.acquire()
 """,
     client=(
         "connect(127.0.0.1:8000) = 0",
@@ -282,7 +284,11 @@ def record(program: str, flags: str, folder: Path) -> tuple[Path, Path]:
 def lanes(capture: Path, log: Path) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Return per connection the client's calls and the server's, in the order in which they were entered."""
     connections = inspect(capture).connections
-    found = attribute(read_log(str(log)).sockets, connections)
+    return lanes_of(attribute(read_log(str(log)).sockets, connections), connections)
+
+
+def lanes_of(found: Attribution, connections: Sequence[Connection]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return the lanes of sockets whose connections were found without a guess."""
     assert (found.strangers, found.guesses) == ([], 0)
     return [(of_end(found, one, "client"), of_end(found, one, "server")) for one in connections]
 
