@@ -45,8 +45,6 @@ from handshake_inspect.lab.world import (
 
 R = TypeVar("R")
 
-#: What ends a command, or asks it to: SIGUSR1 is a Ctrl-C that was sent to one process alone.
-ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 #: How long one look at the capture waits for frames, and so how late the end of the command may be noticed.
 PATIENCE_S = 0.05
 #: How long a process may take to end when it is asked to, before it is killed.
@@ -93,6 +91,11 @@ class Ended:
     log: SocketLog | None
 
 
+def asking() -> tuple[signal.Signals, ...]:
+    """Return what ends a command, or asks it to: SIGUSR1 is a Ctrl-C that was sent to one process alone."""
+    return signal.SIGINT, signal.SIGTERM, signal.SIGUSR1  # Windows has no such signal, but imports this module
+
+
 class Signals:
     """What this process is asked by signals while a command runs, or is to run, in the same group of processes.
 
@@ -107,9 +110,9 @@ class Signals:
         self._interrupted_s = 0.0
         #: When the command was asked to end, if it was.
         self.asked_to_end_s: float | None = None
-        for number in ASKING:
+        for number in asking():
             signal.signal(number, self.take)  # not SIG_IGN, which the command would inherit
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, asking())
 
     def are_for(self, process: subprocess.Popen[bytes]) -> None:
         """Hand on from now on, and what has come before there was a process."""
@@ -281,9 +284,9 @@ def wait_for(function: Callable[[], R]) -> R:
         else:
             child.send_signal(signal.SIGUSR1 if number == signal.SIGINT else signal.SIGTERM)
 
-    before = {number: signal.signal(number, hand_on) for number in ASKING}
+    before = {number: signal.signal(number, hand_on) for number in asking()}
     try:
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, asking())
         try:
             child = Child(function)
         finally:

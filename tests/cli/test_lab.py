@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from click.testing import CliRunner
@@ -69,9 +70,18 @@ def test_connections_that_went_alike_are_drawn_once() -> None:
     assert "sock_diag: SYN-RECEIVED = 9" in done.stdout
 
 
+TOO_BUSY = re.compile(r"the kernel's account has holes|frames? (was|were) dropped")
+
+
+def soaked() -> CompletedProcess[str]:
+    return run("lab", "soak", "refused", "three-segment", "--times", "3", "-j", "4")
+
+
 @pytest.mark.usefixtures("private_world")
 def test_soak_says_of_each_run_whether_it_was_as_promised() -> None:
-    done = run("lab", "soak", "refused", "three-segment", "--times", "3", "-j", "4")
+    done = soaked()
+    if TOO_BUSY.search(done.stdout):  # says more of the machine than of a scenario (`Trial.is_void`)
+        done = soaked()
     assert done.returncode == 0, done.stdout
     assert sorted(line.split("  ")[0] for line in done.stdout.splitlines()) == ["refused"] * 3 + ["three-segment"] * 3
     assert all(
