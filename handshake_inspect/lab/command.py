@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -256,10 +256,9 @@ def run_command(
         adopt_orphans()
         with suppress(OSError):  # read-only in a container, whose root needs no leave
             PORT_START.write_text("0")
-        with tempfile.TemporaryDirectory(prefix="handshake-inspect-") as folder, open_capture() as capture:
-            if traced:
-                refuse_untraceable()
-            log_path = Path(folder, "strace.log") if traced else None
+        with ExitStack() as stack:
+            capture = stack.enter_context(open_capture())
+            log_path = Path(stack.enter_context(folder_for_log()), "strace.log") if traced else None
             running = Running(arguments, signals, capture, log_path, be_user)
             try:
                 return watch(running)
@@ -268,6 +267,15 @@ def run_command(
                 sys.stdout.flush()
 
     return wait_for(inside)
+
+
+def folder_for_log() -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for the log of strace, if that can trace here. Raises LabError."""
+    refuse_untraceable()
+    try:
+        return tempfile.TemporaryDirectory(prefix="handshake-inspect-")
+    except OSError as error:
+        raise LabError(f"there is no folder for the log of strace (TMPDIR): {error.strerror}") from error
 
 
 def wait_for(function: Callable[[], R]) -> R:
