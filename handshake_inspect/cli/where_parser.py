@@ -14,8 +14,9 @@ Numbers may have a unit: ns, us, ms, s, min, h make nanoseconds; k, M, G multipl
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -201,13 +202,25 @@ class _Parser:
         """Refuse comparisons that could never be true: they are mistakes, and would silently match nothing."""
         if sign in ("in", "not in"):
             if isinstance(right, Listing):
+                self.check_list(sign, left, right.items, start)
                 for item in right.items:
                     self.check_value(left, item, place)
             elif kind_of_node(right) in ("number", "flag"):
                 self.fail(f'"{sign}" needs a list or a text on its right', place)
             return
         for one, other, at in ((left, right, place), (right, left, start)):
+            self.check_list(sign, one, (other,), start)
             self.check_value(one, other, at)
+
+    def check_list(self, sign: str, field: Node, values: Sequence[Node], start: int) -> None:
+        """Refuse to compare a list with values, and spell out what is meant: whether it has one of them."""
+        given = [one for one in values if isinstance(one, Literal) and one.value is not None]
+        if not isinstance(field, Field) or FIELDS[name := ".".join(field.path)] != "list" or not given:
+            return
+        has, joined = ("not in", " and ") if sign in ("!=", "not in") else ("in", " or ")
+        meant = joined.join(f"{spelled(one)} {has} {name}" for one in given)
+        end = start + len(self.text[start : self.token.start].rstrip())
+        self.fail(f"{name} is a list: write {meant}", start, end)
 
     def check_value(self, field: Node, value: Node, place: int) -> None:
         """Refuse a value of another kind than the field, and a word that the field never holds."""
@@ -216,8 +229,6 @@ class _Parser:
         name = ".".join(field.path)
         kind, given = FIELDS[name], kind_of(value.value)
         end = self.token.start
-        if kind == "list":
-            self.fail(f"{name} is a list: write ... in {name}", place, end)
         if kind not in ("any", given):
             self.fail(f"{name} is a {kind}, not a {given}", place, end)
         if name in CHOICES and value.value not in CHOICES[name]:
@@ -252,6 +263,13 @@ class _Parser:
             position = match.end()
         while True:
             yield _Token("end", "", end, end)
+
+
+def spelled(literal: Literal) -> str:
+    """Spell a value as the language has it, a number without its unit."""
+    if isinstance(literal.value, Fraction):
+        return str(float(literal.value))
+    return json.dumps(literal.value, ensure_ascii=False)
 
 
 def kind_of_node(node: Node) -> Kind | str:

@@ -76,7 +76,20 @@ def test_null_is_neither_less_nor_greater() -> None:
         ("octets.originator == 'many'", "octets.originator is a number, not a text"),
         ("teardown.kind > 3", "teardown.kind is a text, not a number"),
         ("teardown.kind in ['four']", "teardown.kind is never four"),
-        ("states.responder == 'CLOSED'", "states.responder is a list: write ... in states.responder"),
+        ("states.responder == 'CLOSED'", 'states.responder is a list: write "CLOSED" in states.responder: »states'),
+        (
+            'time_wait.outcome=="killed" and stream',
+            'write "killed" in time_wait.outcome: »time_wait.outcome=="killed"« and',
+        ),
+        ('"FIN" != time_wait.outcome', 'write "FIN" not in time_wait.outcome: »"FIN" != time_wait.outcome«'),
+        (
+            "findings.frames in [1, 2]",
+            "write 1 in findings.frames or 2 in findings.frames: »findings.frames in [1, 2]«",
+        ),
+        (
+            "findings.frames not in [1.5, null, true]",
+            "write 1.5 not in findings.frames and true not in findings.frames:",
+        ),
         ("octets.originator > 4kb", "kb is no unit"),
         ("1 < stream < 5", "compare two values at a time"),
         ("stream ==", "expected a field, a number or a string at the end"),
