@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.output import remark, terminal_width, write, write_table
+from handshake_inspect.cli.output import remark, terminal_width, write, write_fitted, write_table
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
@@ -67,19 +66,3 @@ def write_tables(connections: Iterable[Connection], exchanges: Iterable[Exchange
     if exchanges is not None:
         tables.append(table.layout(exchanges, table.exchange_columns(), width))
     return write_fitted(tables)
-
-
-def write_fitted(tables: list[table.Table]) -> bool:
-    """Write those tables that have rows, and say which columns a narrow terminal has no room for.
-
-    Returns whether there was one.
-    """
-    filled = [one for one in tables if not one.empty]
-    for number, one in enumerate(filled):
-        if number:
-            write(["\n"])
-        write_table(one.lines)
-    dropped = dict.fromkeys(title for one in filled for title in one.dropped)
-    if dropped and sys.stdout.isatty():
-        remark(f"the terminal is too narrow for: {', '.join(dropped)}")
-    return bool(filled)

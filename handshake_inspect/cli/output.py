@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, TextIO
 
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.table import GAP, Cell
+from handshake_inspect.views.table import GAP, Cell, Table, cut_end
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +27,37 @@ def remark(text: str) -> None:
     """Print one line on standard error."""
     sys.stdout.flush()
     print(printable(text), file=sys.stderr)
+
+
+class StatusLine:
+    """One line on standard error that is rewritten in place. Where that is no terminal it shows nothing."""
+
+    def __init__(self) -> None:
+        self.is_shown = sys.stderr.isatty()
+        #: What stands there.
+        self._text = ""
+
+    @property
+    def room(self) -> int:
+        """How many terminal columns it may take; the last one stays free, so that no terminal begins a new line."""
+        return shutil.get_terminal_size().columns - 1
+
+    def show(self, text: str) -> None:
+        """Put this in the place of what stands there."""
+        text = cut_end(text, self.room)
+        if self.is_shown and text != self._text:
+            self._write(text)
+
+    def clear(self) -> None:
+        """Leave the line empty for what comes next."""
+        if self._text:
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        sys.stdout.flush()
+        sys.stderr.write(f"\r{text}\x1b[K")
+        sys.stderr.flush()
+        self._text = text
 
 
 def terminal_width() -> int | None:
@@ -76,6 +107,22 @@ def write_table(lines: Iterator[list[Cell]]) -> None:
         write(GAP.join(cell.text for cell in cells).rstrip() + "\n" for cells in lines)
         return
     write_lines(_styled(cells) for cells in lines)
+
+
+def write_fitted(tables: list[Table]) -> bool:
+    """Write those tables that have rows, and say which columns a narrow terminal has no room for.
+
+    Returns whether there was one.
+    """
+    filled = [one for one in tables if not one.empty]
+    for number, one in enumerate(filled):
+        if number:
+            write(["\n"])
+        write_table(one.lines)
+    dropped = dict.fromkeys(title for one in filled for title in one.dropped)
+    if dropped and sys.stdout.isatty():
+        remark(f"the terminal is too narrow for: {', '.join(dropped)}")
+    return bool(filled)
 
 
 def _styled(cells: list[Cell]) -> Text:

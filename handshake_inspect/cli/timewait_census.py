@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from handshake_inspect.cli.output import hanging, remark, terminal_width, write_table
+from handshake_inspect.cli.output import hanging, remark, terminal_width, write_fitted
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.time_wait.census import Census, Holding, entries_of
 from handshake_inspect.views.table import Column, layout
@@ -26,12 +26,9 @@ def print_census(census: Census, format_: str, limit: int) -> None:
     if not census.holdings:
         return
     print()
-    table = layout(census.holdings[:limit], columns(census), terminal_width())
-    write_table(table.lines)
+    write_fitted([layout(census.holdings[:limit], columns(census), terminal_width())])
     if (more := len(census.holdings) - limit) > 0:
         remark(f"--limit {limit}: {more:,} more not shown")
-    if table.dropped:
-        remark(f"not shown for want of room: {', '.join(table.dropped)}")
     print()
     for line in remarks(census):
         print(hanging("", line))

@@ -1,7 +1,8 @@
 """Watches the TIME-WAIT entries of this host in front of people: a line for each change, a summary at the end.
 
 In: the changes that an `Observer` finds. Out: on standard output a line each, or an object a line for programs. Where
-many entries change alike between two looks, one line tells of those of one pair of hosts, or of all.
+many entries change alike between two looks, one line tells of those of one pair of hosts, or of all. On a terminal a
+status line on standard error counts down to the next end.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import closing
 from typing import Any
 
 from handshake_inspect.cli.captures import Interruption
-from handshake_inspect.cli.output import hanging, remark
+from handshake_inspect.cli.output import StatusLine, hanging, remark
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.tracepoint import clock_offset
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
@@ -51,6 +52,7 @@ def watch(wanted: Filter, count: int | None, duration_s: float | None, format_: 
             left_s = None if deadline_s is None else deadline_s - time.monotonic()
             if interruption.asked or (count and watching.tally.ended >= count) or (left_s is not None and left_s <= 0):
                 break
+            watching.count_down()
             pause_until_next(watching.observer, interruption, left_s)
             watching.look()
     watching.summarize()
@@ -77,6 +79,7 @@ class Watching:
         self._began_ns = time.monotonic_ns()
         self._offset_ns = 0
         self.tally = Tally()
+        self._status = StatusLine()
 
     def look(self) -> None:
         """Look once, and print what changed."""
@@ -87,7 +90,15 @@ class Watching:
                 self.tally.count(change.gone)
         lines = map(json.dumps, map(self._as_json, changes)) if self._is_json else self.lines(changes)
         for line in lines:
+            self._status.clear()
             print(line, flush=True)
+
+    def count_down(self) -> None:
+        """Say, on a terminal, how long nothing will happen if nobody does anything."""
+        count, next_ns = self.observer.count, self.observer.next_end_ns
+        left_s = 0 if next_ns is None else max(0, next_ns - time.monotonic_ns()) / 1e9
+        ends = f"the next ends in about {left_s:.0f} s" if count > 1 else f"ends in about {left_s:.0f} s"
+        self._status.show(f"{counted(count, 'entry', 'entries')}, {ends}" if count else "no entry is there")
 
     def lines(self, changes: Sequence[Change]) -> Iterator[str]:
         """Yield a line for each change, or one for many that are alike."""
@@ -152,6 +163,7 @@ class Watching:
 
     def summarize(self) -> None:
         """Print how the entries ended."""
+        self._status.clear()
         say = remark if self._is_json else print
         tally, wheel = self.tally, self.observer.wheel
         how = ", ".join(f"{tally.causes[cause]:,} {said}" for cause, said in ENDINGS.items() if tally.causes[cause])

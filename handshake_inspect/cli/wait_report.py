@@ -115,7 +115,7 @@ def end_rows(one: Reckoning, entry: Following) -> Iterator[Row]:
     yield one.predicted_ns, "predicted", "capture: 60 s after that"
     said = "as the timer was last seen"
     if one.ending.cause in ("ran-out", "there"):
-        said = f"{duration(abs(expiry_ns - one.predicted_ns))} from the prediction; it counts whole ticks"
+        said = f"{beside(expiry_ns - one.predicted_ns)} the prediction; it counts whole ticks"
     yield expiry_ns, "timer at 0" if entry.zero else "timer due", f"kernel: {said}"
     fires = one.predicted_gone
     if one.wheel.origin_ns is not None:
@@ -128,12 +128,16 @@ def end_rows(one: Reckoning, entry: Following) -> Iterator[Row]:
 
 
 def gone_beside(one: Reckoning) -> str:
-    """Say how far the end was from the step of the wheel that was computed; "" where it did not come to that."""
+    """Say how long after the step of the wheel that was computed the end was seen; "" where it did not come to that."""
     gone_ns, fires = one.gone_ns, one.predicted_gone
     if gone_ns is None or one.ending.cause != "ran-out" or one.wheel.origin_ns is None:
         return ""
-    apart_ns = gone_ns - (fires.earliest_ns + fires.latest_ns) // 2
-    return f", {duration(abs(apart_ns))} from the step"
+    return f"; seen {beside(gone_ns - (fires.earliest_ns + fires.latest_ns) // 2)} the step"
+
+
+def beside(apart_ns: int) -> str:
+    """Say on which side of another moment one lies, and how far from it: "0.732 ms before"."""
+    return f"{duration(abs(apart_ns))} {'before' if apart_ns < 0 else 'after'}"
 
 
 def conclusion(one: Reckoning, *, is_private: bool) -> str:

@@ -6,15 +6,13 @@ elsewhere it is a line every ten seconds.
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Sequence
 
-from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.output import StatusLine, remark
 from handshake_inspect.lab.time_wait.following import Following
 from handshake_inspect.lab.time_wait.reckoning import Waiting
 from handshake_inspect.lab.time_wait.staying import Glance, Told
-from handshake_inspect.views.table import cut_end
+from handshake_inspect.views.table import cell_width
 
 #: Without a terminal the countdown is a line each time that so much has passed.
 LINE_EVERY_NS = 10_000_000_000
@@ -41,7 +39,7 @@ class Countdown:
     """What stands on standard error meanwhile."""
 
     def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
+        self._line = StatusLine()
         self._said = -1
         self._restarts = 0
 
@@ -53,19 +51,15 @@ class Countdown:
             self.clear()
             remark("TIME-WAIT was restarted: the kernel's timer stands at 60 s again")
         self._restarts = restarts
-        if there and self._is_terminal:
-            room = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r{cut_end(countdown_line(there, glance.now_ns), room)}\x1b[K")
-            sys.stderr.flush()
+        if there and self._line.is_shown:
+            self._line.show(countdown_line(there, glance.now_ns, self._line.room))
         elif there and (part := -(-last_of(there).left_ns // LINE_EVERY_NS)) != self._said:
             self._said = part
             remark(countdown_line(there, glance.now_ns))
 
     def clear(self) -> None:
         """Leave the line empty for what comes next."""
-        if self._is_terminal:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        self._line.clear()
 
 
 def last_of(there: Sequence[Following]) -> Following:
@@ -73,13 +67,11 @@ def last_of(there: Sequence[Following]) -> Following:
     return max(there, key=lambda entry: entry.expiry.latest_ns)
 
 
-def countdown_line(there: Sequence[Following], now_ns: int) -> str:
-    """Say how long the last of some entries will still be there."""
+def countdown_line(there: Sequence[Following], now_ns: int, room: int | None = None) -> str:
+    """Say how long the last of some entries will still be there; without its sockets if the room is too small."""
     last = last_of(there)
     which = f"{last.local} → {last.remote}" if len(there) == 1 else f"{len(there)} entries, the last"
-    if last.left_ns:
-        left_ns = max(0, last.expiry_ns - now_ns)
-        said = f"{left_ns / 1e9:.1f} s left on the kernel's timer"
-    else:
-        said = "the kernel's timer is at 0, the entry still there"
-    return f"TIME-WAIT {which}: {said}; Ctrl-C ends the wait"
+    left_ns = max(0, last.expiry_ns - now_ns)
+    said = f"{left_ns / 1e9:.1f} s of TIME-WAIT left" if last.left_ns else "timer at 0, still there"
+    whole, short = (f"{begin}{said}; Ctrl-C ends" for begin in (f"{which}: ", ""))
+    return whole if room is None or cell_width(whole) <= room else short

@@ -144,6 +144,13 @@ class Observer:
         """How many entries are there."""
         return len(self._table.rows)
 
+    @property
+    def next_end_ns(self) -> int | None:
+        """When the first of them ends, at the latest (CLOCK_MONOTONIC); None: none is there."""
+        if not self.count:
+            return None
+        return self.wheel.fires(int(self._table.expiry_ns.min()) - self.wheel.tick_ns // 2).latest_ns
+
     def look(self) -> list[Change]:
         """Ask the kernel once, and return what is different from the look before."""
         before, before_ns = read_counters(), time.monotonic_ns()

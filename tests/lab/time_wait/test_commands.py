@@ -20,9 +20,13 @@ import pytest
 
 from handshake_inspect.cli.timewait import address
 from handshake_inspect.cli.timewait_watch import Watching
+from handshake_inspect.cli.waiting import countdown_line
 from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.lab.kernel.sock_diag import KernelSocket
+from handshake_inspect.lab.time_wait.following import Following, Look
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
 from handshake_inspect.lab.time_wait.observing import Change, Filter
+from handshake_inspect.lab.time_wait.wheel import Wheel
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import REPOSITORY, run
 from tests.lab.privileges import needs_private_world
@@ -67,12 +71,13 @@ def on_a_terminal(*arguments: str, until: str, columns: int = 80) -> tuple[int, 
 
 def test_ctrl_c_ends_the_wait_with_what_is_known_so_far() -> None:
     needs_private_world()
-    code, printed = on_a_terminal("demo", "--wait", until=r"(?s)(s left on the kernel.*){4}")
+    code, printed = on_a_terminal("demo", "--wait", until=r"(?s)(s of TIME-WAIT left; Ctrl-C ends.*){4}")
     assert code == 0
     countdown, _, report = printed.partition("the wait was interrupted")
-    lines = [line.removesuffix("^C") for line in countdown.split("\r") if line.startswith("TIME-WAIT 127.0.0.1:")]
+    lines = [line.removesuffix("^C") for line in countdown.split("\r") if line.startswith("127.0.0.1:")]
     assert len(lines) > 2
     assert max(map(len, lines)) < 80 + len("\x1b[K")
+    assert all("s of TIME-WAIT left; Ctrl-C ends" in line for line in lines)
     assert "TIME-WAIT against the kernel's own timer" in report
     assert "s were left when the wait ended" in " ".join(report.split())
 
@@ -169,6 +174,45 @@ def test_the_watch_ends_after_so_many_ends_and_prints_objects_for_programs() -> 
     assert 0 < gone["lived_ns"] < 5_000_000_000
     assert gone["computed_end_ns"] - gone["time_ns"] > 55_000_000_000
     assert err.startswith("1 entry ended in ")
+
+
+def test_on_a_terminal_the_watch_counts_down_in_place() -> None:
+    """What is printed after that begins on an empty line."""
+
+    def inside() -> tuple[int, str]:
+        close_in_turn(own_bench())
+        return on_a_terminal("timewait", "watch", until=r"ends in about 5[0-8] s")
+
+    needs_private_world()
+    code, printed = in_private_world(inside)
+    assert code == 0
+    there, watching, counted, summary, _ = printed.split("\r\n")
+    assert re.fullmatch(rf" +\d\.\d{{3}}  there +127.0.0.1:{CLIENT} → 127.0.0.1:{SERVER}  59\.\d s left", there)
+    assert watching == "watching TIME-WAIT on this host; Ctrl-C ends"
+    assert re.fullmatch(r"(\r1 entry, ends in about [56]\d s\x1b\[K){2,}(\^C)?\r\x1b\[K", counted)
+    assert re.fullmatch(r"0 entries ended in \d\.\d s; 1 are there", summary)
+
+
+@pytest.mark.parametrize(
+    ("ends", "columns"),
+    [
+        (("127.0.0.1:65535", "127.0.0.1:65535"), 80),
+        (("198.18.0.1:65535", "198.18.0.2:65535"), 80),
+        (("[::1]:65535", "[::1]:65535"), 80),
+        (("127.0.0.1:65535", "127.0.0.1:65535"), 60),
+    ],
+)
+@pytest.mark.parametrize("left_ms", [59_900, 0])
+def test_the_countdown_says_how_to_end_it_in_the_room_there_is(
+    ends: tuple[str, str], columns: int, left_ms: int
+) -> None:
+    local, remote = (Endpoint(ip.strip("[]"), int(port)) for ip, _, port in (end.rpartition(":") for end in ends))
+    entry = KernelSocket(local, remote, "TIME-WAIT", "mini", "time-wait", left_ms, 0, 0, 0, 0, 7)
+    there = [Following.begun(entry, 0, Look(0, 1), Wheel(4_000_000, origin_ns=0, error_ns=0))]
+    line = countdown_line(there, 0, columns - 1)
+    assert len(line) < columns
+    assert line.endswith("timer at 0, still there; Ctrl-C ends" if not left_ms else " s of TIME-WAIT left; Ctrl-C ends")
+    assert line.startswith(f"{ends[0]} → {ends[1]}: ") == (columns == 80)
 
 
 def test_many_that_change_alike_are_told_in_one_line() -> None:
