@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from handshake_inspect.connections.leaving import LetGo
     from handshake_inspect.connections.ledger import Owed, TimeWaitLedger
     from handshake_inspect.connections.owing import HostOwes
-    from handshake_inspect.connections.port_use import PortRange, PortUse
+    from handshake_inspect.connections.port_use import PortUse
     from handshake_inspect.exchanges import Exchange
     from handshake_inspect.inspection import CaptureSummary, Inspection, inspect
-    from handshake_inspect.tcp.time_wait import Profile
+    from handshake_inspect.tcp.time_wait import PortRange, Profile
 
 __version__ = "0.1.0"
 

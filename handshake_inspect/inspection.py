@@ -24,12 +24,11 @@ from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.port_use import EPHEMERAL_PORTS, PortRange
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
-from handshake_inspect.tcp.time_wait import profile_of
+from handshake_inspect.tcp.time_wait import PortRange, profile_of
 
 
 @dataclass
@@ -118,14 +117,15 @@ class Inspection:
         return self.connections.verdicts.error_copies
 
     def time_wait_ledger(
-        self, streams: Sequence[int] | NDArray[np.int64] | None = None, *, ports: PortRange = EPHEMERAL_PORTS
+        self, streams: Sequence[int] | NDArray[np.int64] | None = None, *, ports: PortRange | None = None
     ) -> TimeWaitLedger:
         """Return who owes TIME-WAIT, in all connections or only in these streams.
 
-        `ports`: those from which the connecting ends took theirs.
+        `ports`: those from which the connecting ends took theirs; None: those of the profile.
         """
         chosen = None if streams is None else np.asarray(streams, np.int64)
         times = [time for one in self.captures for time in (one.first_ns, one.last_ns) if time is not None]
+        ports = ports or self.connections.profile.ports
         return TimeWaitLedger(self.connections, chosen, ports, (min(times, default=0), max(times, default=0)))
 
     def with_steps(self, stream: int) -> Connection:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.listing import write_fitted
-from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write, write_lines
-from handshake_inspect.connections.port_use import EPHEMERAL_PORTS, PortRange
+from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write, write_fitted, write_lines
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.tcp.time_wait import PortRange
 from handshake_inspect.views import export, ledger_export, table
 from handshake_inspect.views.ledger_rows import owed_columns
 from handshake_inspect.views.ledger_summary import summary_lines
@@ -17,7 +16,7 @@ from handshake_inspect.views.ledger_summary import summary_lines
 def write_ledger(inspection: Inspection, chosen: Choice, format_: str, ports: tuple[int, int] | None) -> None:
     """Write the TIME-WAITs of the chosen connections, and what they come to. A limit is one of rows alone."""
     streams = replace(chosen, limit=None).streams(inspection)
-    ledger = inspection.time_wait_ledger(streams, ports=EPHEMERAL_PORTS if ports is None else PortRange(*ports))
+    ledger = inspection.time_wait_ledger(streams, ports=None if ports is None else PortRange(*ports, "--ports"))
     owed = ledger.owed(chosen.limit)
     chosen.beyond_limit = 0 if chosen.limit is None else max(len(ledger) - chosen.limit, 0)
     zero_ns = ledger.captured_ns[0]

@@ -57,7 +57,7 @@ def ports_option(function: F) -> F:
         "--ports",
         metavar="FIRST-LAST",
         callback=_port_range,
-        help="With --time-wait: the ephemeral ports of the hosts, 32768-60999 (Linux) unless given.",
+        help="With --time-wait: the ephemeral ports of the hosts; those of --profile unless given.",
     )(function)
 
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.connection import Endpoint, TimeWait
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.owing import HostOwes, HostTally
-from handshake_inspect.connections.port_use import PortRange, PortTally, PortUse
+from handshake_inspect.connections.port_use import PortTally, PortUse
 from handshake_inspect.connections.time_waits import OUTCOMES
-from handshake_inspect.tcp.time_wait import Profile
+from handshake_inspect.tcp.time_wait import PortRange, Profile
 
 Rows = NDArray[np.int64]
 

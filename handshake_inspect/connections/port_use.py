@@ -22,7 +22,7 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.owing import Sockets, opening_ends
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.tcp.states import State
-from handshake_inspect.tcp.time_wait import SECOND_NS
+from handshake_inspect.tcp.time_wait import SECOND_NS, PortRange
 
 Rows = NDArray[np.int64]
 
@@ -32,26 +32,6 @@ OPEN = {
     State.SYN_RECEIVED_ACTIVE, State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT, State.CLOSING,
     State.LAST_ACK,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class PortRange:
-    """The ports from which connect() takes one: first and last, both included."""
-
-    first: int
-    last: int
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return self.last - self.first + 1
-
-    def __str__(self) -> str:
-        return f"{self.first}-{self.last}"
-
-
-#: Linux: net.ipv4.ip_local_port_range as it is unless somebody sets it.
-EPHEMERAL_PORTS = PortRange(32768, 60999)
 
 
 @dataclass(frozen=True, slots=True)

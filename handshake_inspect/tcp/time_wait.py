@@ -1,7 +1,9 @@
-"""How long TIME-WAIT lasts, and what restarts it, by whose rules: the assumption under every deadline.
+"""How long TIME-WAIT lasts, what restarts it, and how many ports it may take, by whose rules: what is assumed.
 
 A capture shows when TIME-WAIT begins. When it ends is a matter of the system that holds it: RFC 9293 §3.6.1 asks for
-2 MSL, and an MSL is two minutes (§3.4.2), which hardly anybody waits. Read §3.6.1 and §3.10.7.4 (eighth) first.
+2 MSL, and an MSL is two minutes (§3.4.2), which hardly anybody waits. So it is with the ports from which connect()
+takes one, of which each TIME-WAIT of a client keeps one for a while. Read §3.6.1, §3.10.7.4 (eighth) and RFC 6335 §6
+first.
 """
 
 from __future__ import annotations
@@ -17,31 +19,78 @@ LINUX_OCTETS = 256
 
 
 @dataclass(frozen=True, slots=True)
+class PortRange:
+    """The ephemeral ports, from which connect() takes one: first and last, both included."""
+
+    first: int
+    last: int
+    #: Who says so, in words: a system and its setting; "" if nobody but the caller.
+    source: str = ""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.last - self.first + 1
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}" + (f" ({self.source})" if self.source else "")
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """One assumption about TIME-WAIT."""
+    """One assumption about the systems that hold TIME-WAIT."""
 
     #: As it stands in `time_wait[].profile`: a name of `PROFILES`, or a number of seconds with its unit ("45s").
     name: str
     length_ns: int
     #: The assumption in words.
     assumption: str
+    #: The ports from which connect() takes one, unless somebody has set others.
+    ports: PortRange
     #: Does every segment with an ACK start the time again, but an RST, or only a repeated FIN (§3.10.7.4, eighth)?
     any_segment_restarts: bool = False
 
+
+#: What Linux has as long as nobody sets it (inet_init_net() in net/ipv4/af_inet.c). A number of seconds has it too.
+LINUX_PORTS = PortRange(32768, 60999, "Linux: ip_local_port_range")
 
 PROFILES = {
     profile.name: profile
     for profile in (
         # TCP_TIMEWAIT_LEN (include/net/tcp.h), a constant that no sysctl changes; tcp_timewait_state_process()
         # reschedules for whatever has an ACK: measured with a FIN, late data, and a bare ACK.
-        Profile("linux", 60 * SECOND_NS, "Linux: 60 s after the last ACK", any_segment_restarts=True),
-        Profile("rfc", 240 * SECOND_NS, "RFC 9293: 2 MSL = 240 s after the last ACK"),
+        Profile("linux", 60 * SECOND_NS, "Linux: 60 s after the last ACK", LINUX_PORTS, any_segment_restarts=True),
+        # RFC 6335 §6: the dynamic ports, which IANA never assigns.
+        Profile(
+            "rfc",
+            240 * SECOND_NS,
+            "RFC 9293: 2 MSL = 240 s after the last ACK",
+            PortRange(49152, 65535, "RFC 6335: dynamic ports"),
+        ),
         # net.inet.tcp.msl = 30000 ms; tcp_twcheck() looks for a repeated FIN. Solaris: tcp_time_wait_interval = 60000.
-        Profile("freebsd", 60 * SECOND_NS, "FreeBSD: 60 s, twice its MSL of 30 s"),
-        # net.inet.tcp.msl = 15000 ms.
-        Profile("macos", 30 * SECOND_NS, "macOS: 30 s, twice its MSL of 15 s"),
+        # IPPORT_EPHEMERALFIRST (netinet/in.h) = 10000 is the default of net.inet.ip.portrange.first. FreeBSD 6 had
+        # 49152 there, which is that of portrange.hifirst now, for who asks for IP_PORTRANGE_HIGH.
+        Profile(
+            "freebsd",
+            60 * SECOND_NS,
+            "FreeBSD: 60 s, twice its MSL of 30 s",
+            PortRange(10000, 65535, "FreeBSD: net.inet.ip.portrange"),
+        ),
+        # net.inet.tcp.msl = 15000 ms; IPPORT_HIFIRSTAUTO (bsd/netinet/in.h) = 49152 is that of portrange.first.
+        Profile(
+            "macos",
+            30 * SECOND_NS,
+            "macOS: 30 s, twice its MSL of 15 s",
+            PortRange(49152, 65535, "macOS: net.inet.ip.portrange"),
+        ),
         # Microsoft documents 120 s since Windows Server 2003, 240 s for Windows 2000; it can be set from 30 to 300 s.
-        Profile("windows", 120 * SECOND_NS, "Windows: 120 s, the default of TcpTimedWaitDelay since Server 2003"),
+        # Ports: "The default dynamic port range for TCP/IP has changed" (KB 929851); before Vista 1025 to 5000.
+        Profile(
+            "windows",
+            120 * SECOND_NS,
+            "Windows: 120 s, the default of TcpTimedWaitDelay since Server 2003",
+            PortRange(49152, 65535, "Windows: dynamicport, since Vista"),
+        ),
     )
 }
 
@@ -59,4 +108,4 @@ def profile_of(text: str) -> Profile:
     if length_ns <= 0:
         raise ValueError(f"{text!r}: TIME-WAIT lasts more than 0 and at most {LONGEST_S:,} seconds")
     spelled = f"{seconds.normalize():f}"
-    return Profile(f"{spelled}s", length_ns, f"{spelled} s, as asked for")
+    return Profile(f"{spelled}s", length_ns, f"{spelled} s, as asked for", LINUX_PORTS)

@@ -78,7 +78,7 @@ def summary_object(ledger: TimeWaitLedger) -> Json:
             "assumption": profile.assumption,
             "any_segment_restarts": profile.any_segment_restarts,
         },
-        "ports": {"first": ports.first, "last": ports.last, "count": ports.count},
+        "ports": {"first": ports.first, "last": ports.last, "count": ports.count, "source": ports.source or None},
         "connections": ledger.connections,
         "time_waits": len(ledger),
         "outcomes": ledger.outcomes,

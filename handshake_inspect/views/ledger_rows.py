@@ -10,9 +10,13 @@ from collections.abc import Callable
 from handshake_inspect.connections.connection import Frame
 from handshake_inspect.connections.ledger import Owed
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.table import Column, cut_end, cut_path, narrow_notes, narrow_path
+from handshake_inspect.views.table import Column, cell_width, cut_end, cut_path, narrow_path
 from handshake_inspect.views.words import seconds
 
+#: `time_wait[].reuse.rules` in few words: 2 MSL were over, a newer timestamp, a higher initial number (RFC 6191 §2).
+RULES = {"expired": "expired", "timestamps": "TS", "initial-number": "ISN"}
+#: Stands before the rules, which a narrow terminal has no room for; and to what the end is cut if it is longer yet.
+BEFORE_RULES, LONGEST_END = ": ", 36
 #: `time_wait[].outcome` -> style.
 STYLES = {"expired": "green", "reused": "green", "reused-early": "red", "killed": "red", "forgotten": "yellow"}
 
@@ -23,22 +27,22 @@ def owed_columns(captures: int, zero_ns: int) -> list[Column]:
     def when(time_ns: int) -> str:
         return f"{seconds(time_ns - zero_ns)} s"
 
-    name = Column("capture", lambda o: printable(o.capture), rank=3, narrow=narrow_path, cut=cut_path)
+    name = Column("capture", lambda o: printable(o.capture), rank=4, narrow=narrow_path, cut=cut_path)
     return [
         Column("stream", lambda o: str(o.stream), right=True),
         *([name] if captures > 1 else []),
         Column("owner", lambda o: str(o.owner)),
-        Column("peer", lambda o: str(o.peer), rank=1),
-        Column("entered", lambda o: when(o.wait.entered_ns), right=True, rank=2),
-        Column("by frame", lambda o: frame_text(o.wait.entered_frame), right=True, rank=5),
-        Column("restarts", lambda o: str(len(o.wait.restarts) or "-"), right=True, rank=4),
-        Column("until", lambda o: when(o.wait.earliest_end_ns), right=True, rank=2),
+        Column("peer", lambda o: str(o.peer), rank=2),
+        Column("entered", lambda o: when(o.wait.entered_ns), right=True, rank=3),
+        Column("by frame", lambda o: frame_text(o.wait.entered_frame), right=True, rank=6),
+        Column("restarts", lambda o: str(len(o.wait.restarts) or "-"), right=True, rank=5),
+        Column("until", lambda o: when(o.wait.earliest_end_ns), right=True, rank=3),
         Column(
             "how it ended",
             lambda o: _ended(o, when),
             rank=1,
-            narrow=narrow_notes,
-            cut=cut_end,
+            narrow=lambda text: min(cell_width(without_rules(text)), LONGEST_END),
+            cut=cut_rules,
             style=lambda o: STYLES.get(o.wait.outcome, ""),
         ),
     ]
@@ -54,5 +58,17 @@ def _ended(owed: Owed, when: Callable[[int], str]) -> str:
     if wait.ended_ns is None or wait.ended_frame is None:
         return wait.outcome
     if wait.reuse is not None and wait.outcome != "expired":
-        return f"{wait.outcome} by stream {wait.reuse.stream}: {', '.join(wait.reuse.rules) or 'no rule'}"
+        rules = ", ".join(RULES[rule] for rule in wait.reuse.rules) or "no rule"
+        return f"{wait.outcome} at {when(wait.ended_ns)}, stream {wait.reuse.stream}{BEFORE_RULES}{rules}"
     return f"{wait.outcome} at {when(wait.ended_ns)}, frame {frame_text(wait.ended_frame)}"
+
+
+def without_rules(text: str) -> str:
+    """Return how one ended without the rules that allowed it; an ellipsis stands for them."""
+    end, before, _ = text.partition(BEFORE_RULES)
+    return f"{end}{before}…" if before else text
+
+
+def cut_rules(text: str, width: int) -> str:
+    """Cut how one ended to a width in terminal columns: its rules go first, all of them."""
+    return text if cell_width(text) <= width else cut_end(without_rules(text), width)

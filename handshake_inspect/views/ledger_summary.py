@@ -30,7 +30,7 @@ def summary_lines(ledger: TimeWaitLedger, zero_ns: int, width: int) -> Iterator[
     paragraphs = [
         ("TIME-WAIT", [_total(ledger)]),
         ("At once", _hosts(ledger, hosts, zero_ns, width - HEADING)),
-        ("Ports", _ports(ledger, zero_ns)),
+        ("Ports", _ports(ledger, zero_ns) or _other_ports(ledger, hosts)),
         ("Accepted", _accepted(hosts)),
     ]
     return paragraphs_as_lines(paragraphs, width)
@@ -112,7 +112,9 @@ def _port_use(use: PortUse, zero_ns: int) -> Text:
         left_s = use.ports.count / use.seen_per_s
         line.append(f" Had it gone on so, no port would have been left after {left_s:.1f} s.", "bold yellow")
     if use.outside:
-        line.append(f" {counted(use.outside, 'connection')} came from a port outside {use.ports} (--ports).")
+        line.append(
+            f" {counted(use.outside, 'connection')} came from a port outside this range; --ports takes another."
+        )
     return line
 
 
@@ -134,6 +136,13 @@ def _accepted(hosts: Sequence[HostOwes]) -> list[Text]:
             " unless the old listener and the new one both set SO_REUSEADDR."
         )
     ]
+
+
+def _other_ports(ledger: TimeWaitLedger, hosts: Sequence[HostOwes]) -> list[Text]:
+    """Say why nothing is said of ports, where hosts that connected owe TIME-WAIT."""
+    if not any(one.connecting for one in hosts):
+        return []
+    return [Text(f"No connection that left a TIME-WAIT came from one of {ledger.ports}; --ports takes another range.")]
 
 
 def _name(host: HostOwes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ FILES = [f"pcaps/{name}.pcap" for name in NAMES]
 
 
 def ledger(*options: str) -> str:
-    done = run("read", *FILES, "--time-wait", *options, COLUMNS="150")
+    done = run("read", *FILES, "--time-wait", *options, COLUMNS="160")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -39,7 +40,7 @@ def test_the_table_has_a_row_for_each_and_the_summary_below() -> None:
     assert sum("not-captured" in line for line in lines) == 4
     assert "7 connections left 6 TIME-WAITs (Linux: 60 s after the last ACK; RFC 9293: 240 s)." in flat(summary)
     assert "The end was captured of 2: 1 reused and 1 killed." in flat(summary)
-    assert "for each remote socket connect() has all 28,232 of 32768-60999." in flat(summary)
+    assert "socket connect() has all 28,232 of 32768-60999 (Linux: ip_local_port_range)." in flat(summary)
     assert "They run out at 467.8 connections per second, each held for 60.357 s on average." in flat(summary)
 
 
@@ -66,7 +67,7 @@ def test_json_has_what_the_connections_say_and_the_summary() -> None:
         "assumption": "macOS: 30 s, twice its MSL of 15 s",
         "any_segment_restarts": False,
     }
-    assert summary["ports"] == {"first": 30000, "last": 50000, "count": 20001}
+    assert summary["ports"] == {"first": 30000, "last": 50000, "count": 20001, "source": "--ports"}
     assert (summary["connections"], summary["time_waits"]) == (7, 6)
     assert sum(summary["outcomes"].values()) == sum(host["time_waits"] for host in summary["hosts"]) == 6
     assert all(len(host["at_once"]) == 60 and max(host["at_once"]) == host["peak"] for host in summary["hosts"])
@@ -185,6 +186,41 @@ def test_the_summary_fits_its_width(width: int) -> None:
     assert "█" in text
 
 
+def at_columns(columns: int, *options: str) -> list[str]:
+    files = ["pcaps/time-wait-reopened.pcap", "pcaps/time-wait-killed.pcap"]
+    done = run("read", *files, "--time-wait", *options, COLUMNS=str(columns))
+    return [line.rstrip() for line in done.stdout.partition("\n\n")[0].splitlines()[1:]]
+
+
+def test_how_one_ended_is_read_whole_where_other_columns_must_go() -> None:
+    """The rules of a reuse are the first to go; a time and a number are never cut in two."""
+    ends = [re.search(r"\S+ at .*", line) for line in at_columns(200)]
+    reused, killed = (end.group() for end in ends if end)
+    assert re.fullmatch(r"reused at \d+\.\d{3} s, stream 1: TS, ISN", reused)
+    assert re.fullmatch(r"killed at \d+\.\d{3} s, frame 14", killed)
+    for columns in (60, 80, 100):
+        first, second = at_columns(columns)
+        assert first.endswith((reused, reused.replace("TS, ISN", "…")))
+        assert second.endswith(killed)
+        assert max(map(len, (first, second))) <= columns
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "28,232 of 32768-60999 (Linux: ip_local_port_range)."),
+        (["--profile", "45"], "28,232 of 32768-60999 (Linux: ip_local_port_range)."),
+        (["--profile", "freebsd"], "55,536 of 10000-65535 (FreeBSD: net.inet.ip.portrange)."),
+        (["--profile", "macos"], "came from one of 49152-65535 (macOS: net.inet.ip.portrange); --ports takes another"),
+        (["--profile", "macos", "--ports", "40000-49999"], "10,000 of 40000-49999 (--ports)."),
+    ],
+)
+def test_the_ports_are_those_of_the_profile_unless_others_are_given(options: list[str], says: str) -> None:
+    """The client of this capture has port 46594."""
+    done = run("read", "pcaps/time-wait-killed.pcap", "--time-wait", *options)
+    assert says in flat(done.stdout)
+
+
 def said_of_ports(connections: int, ports: str, every_s: float) -> str:
     from handshake_inspect import PortRange
 
@@ -207,4 +243,4 @@ def test_the_summary_says_how_near_the_ports_were_to_running_out() -> None:
     never = said_of_ports(3, "40000-40099", 30)
     assert "No port" not in never and "Had it gone on" not in never
     outside = said_of_ports(3, "40001-40099", 1)
-    assert "1 connection came from a port outside 40001-40099 (--ports)." in outside
+    assert "1 connection came from a port outside this range; --ports takes another." in outside

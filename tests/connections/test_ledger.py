@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect import Connection, Endpoint, Owed, PortRange, PortUse, TimeWait, inspect
-from handshake_inspect.connections.port_use import EPHEMERAL_PORTS
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.tcp.time_wait import SECOND_NS, profile_of
 from tests.engine.scenario import BEGIN_NS, Ends, Segment, inspect_many, parse
@@ -164,7 +163,7 @@ def test_ports_are_counted_as_one_by_one(seed: int) -> None:
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 
-def only_use(found: Inspection, ports: PortRange = EPHEMERAL_PORTS) -> PortUse:
+def only_use(found: Inspection, ports: PortRange | None = None) -> PortUse:
     (use,) = found.time_wait_ledger(ports=ports).port_use()
     return use
 
@@ -204,11 +203,12 @@ def test_the_rate_is_seen_over_the_time_of_time_wait_or_over_the_capture_if_it_i
     profile: str, window_s: float
 ) -> None:
     at = [0, 1, 2, 3, 3.5, 10]
-    found = inspect_many([connection(CLOSED_BY_A, s, 40000 + i) for i, s in enumerate(at)], profile=profile)
+    found = inspect_many([connection(CLOSED_BY_A, s, 50000 + i) for i, s in enumerate(at)], profile=profile)
     use = only_use(found)
     assert use.window_ns == window_s * SECOND_NS
     assert use.opened_in_window == (5 if profile == "4" else 6)
     assert use.seen_per_s == pytest.approx(use.opened_in_window / window_s)
+    assert use.ports == profile_of(profile).ports
     assert use.mean_held_ns == profile_of(profile).length_ns + 5_000_000
 
 

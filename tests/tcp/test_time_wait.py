@@ -17,6 +17,25 @@ def test_a_name_is_one_of_the_table_and_its_assumption_has_the_seconds(name: str
     assert f"{seconds} s" in profile.assumption
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "last"),
+    [
+        ("linux", 32768, 60999),
+        ("rfc", 49152, 65535),
+        ("freebsd", 10000, 65535),
+        ("macos", 49152, 65535),
+        ("windows", 49152, 65535),
+        ("45", 32768, 60999),
+    ],
+)
+def test_each_has_its_ephemeral_ports_and_says_whose_they_are(name: str, first: int, last: int) -> None:
+    ports = profile_of(name).ports
+    assert (ports.first, ports.last, ports.count) == (first, last, last - first + 1)
+    assert str(ports) == f"{first}-{last} ({ports.source})"
+    whose = "RFC" if name == "rfc" else "linux" if name == "45" else name
+    assert ports.source.casefold().startswith(whose.casefold())
+
+
 def test_only_on_linux_is_it_known_that_any_segment_restarts_it() -> None:
     assert [one.name for one in PROFILES.values() if one.any_segment_restarts] == ["linux"]
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Literal
 
 from handshake_inspect.connections.connection import Endpoint
-from handshake_inspect.connections.port_use import PortRange
 from handshake_inspect.lab.kernel.entry_table import Rows, local_of, read_rows, remote_of
 from handshake_inspect.lab.kernel.sock_diag import bit_of, open_diagnosis
 from handshake_inspect.lab.time_wait.wheel import Wheel
+from handshake_inspect.tcp.time_wait import PortRange
 
 Role = Literal["client", "server"]
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from handshake_inspect.connections.connection import Endpoint
-from handshake_inspect.connections.port_use import PortRange
 from handshake_inspect.lab.kernel.entry_table import ROW, Rows
 from handshake_inspect.lab.time_wait.census import Role, holdings, spelled_out, take_census
 from handshake_inspect.lab.time_wait.wheel import this_wheel
 from handshake_inspect.lab.world import in_private_world
+from handshake_inspect.tcp.time_wait import PortRange
 from tests.lab.kernel.runs import listener_at, settle
 from tests.lab.privileges import as_ordinary_user, needs_private_world
 
