@@ -48,6 +48,16 @@ def notes(trial: Trial) -> set[str | None]:
     return {row.note for one in trial.agreements.values() for end in one.ends for row in end.rows}
 
 
+def unseen_in(tried: dict[str, Trial]) -> dict[str, str]:
+    """Return the lines of TRANSLATED that no run needs: a busy machine's samples may miss what another run shows."""
+    unseen = {name: code for name, code in TRANSLATED.items() if code not in notes(tried[name])}
+    for _ in range(2):
+        again = {trial.name: trial for trial in trials(list(unseen))}
+        assert {name: trial.wrong for name, trial in again.items() if trial.wrong} == {}
+        unseen = {name: code for name, code in unseen.items() if code not in notes(again[name])}
+    return unseen
+
+
 def test_every_scenario_is_as_it_promises_and_the_kernel_agrees() -> None:
     needs_private_world()
     tried = tried_in_earnest(list(SCENARIOS))
@@ -56,7 +66,7 @@ def test_every_scenario_is_as_it_promises_and_the_kernel_agrees() -> None:
         assert bool(tried[name].agreements) == bool(scenario.outcomes), name
     if not why_no_tracepoint():
         assert all(next(iter(one.agreements.values())).count("agrees") for one in tried.values() if one.agreements)
-        assert {name: code for name, code in TRANSLATED.items() if code not in notes(tried[name])} == {}
+        assert unseen_in(tried) == {}
 
 
 def test_every_difference_is_needed_by_a_scenario_or_a_run_of_the_tests() -> None:
