@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,10 +53,8 @@ def listen(
     interfaces: Sequence[str], wishes: Wishes, keeping: Keeping | None, duration_s: float | None, how: dict[str, Any]
 ) -> int:
     """Watch interfaces until Ctrl-C, or as long as wished. Returns the exit code. Raises CaptureError."""
-    with LiveCapture(interfaces, **how) as capture, Interruption() as interruption, ExitStack() as stack:
+    with LiveCapture(interfaces, **how) as capture, Interruption() as interruption:
         writer, given_up = opened_and_given_up(capture, keeping)
-        if writer is not None:
-            stack.enter_context(writer)
         if capture.ring_octets < how["ring_octets"]:
             remark(f"the buffer is {octets(capture.ring_octets)}: there is not memory for {octets(how['ring_octets'])}")
         remark(f"listening on {capture.interface}{f', {given_up}' if given_up else ''}; Ctrl-C ends")
@@ -82,9 +80,10 @@ def opened_and_given_up(capture: LiveCapture, keeping: Keeping | None) -> tuple[
 
 
 def broken_off(watch: Watch, blocks: Iterator[Records | None]) -> CaptureError | None:
-    """Follow a capture, and return what broke it off, if something did: what was seen before is summed up still."""
+    """Follow a capture, and end the file; return what broke it off, if something did: what was seen is still told."""
     try:
-        watch.follow(blocks)
+        with watch.writer or nullcontext():
+            watch.follow(blocks)
     except CaptureError as error:
         return error
     return None
@@ -93,14 +92,18 @@ def broken_off(watch: Watch, blocks: Iterator[Records | None]) -> CaptureError |
 def watch_command(
     program: Sequence[str], wishes: Wishes, keeping: Keeping | None, how: dict[str, Any], *, traced: bool
 ) -> int:
-    """Run a command in a private network and watch it. Returns the command's exit status. Raises LabError."""
+    """Run a command in a private network and watch it. Returns the command's exit status. Raises LabError.
 
-    def watch(running: Running) -> Ended:
-        with ExitStack() as stack:
-            writer = stack.enter_context(keeping.opened(running.capture)) if keeping else None
-            watch = Watch(running.capture, replace(wishes, quiet=wishes.quiet or traced), writer)
-            if broken_off(watch, running.blocks()):
-                return Ended(2, "", (), None)
+    Where saving fails the command goes on, and so does the watching: then 2, unless the command failed itself.
+    """
+
+    def watch(running: Running) -> tuple[Ended, bool]:
+        writer = keeping.opened(running.capture) if keeping else None
+        watch, blocks = Watch(running.capture, replace(wishes, quiet=wishes.quiet or traced), writer), running.blocks()
+        failure = broken_off(watch, blocks)
+        if failure is not None:
+            watch.is_saving = False
+            watch.follow(blocks)
         assert running.ended is not None
         inspection = watch.finish()
         if running.ended.log is not None:
@@ -109,10 +112,12 @@ def watch_command(
         else:
             list_found(watch, inspection)
         tell_rest(watch, inspection, keeping)
-        return replace(running.ended, log=None)
+        if failure is not None:
+            remark(f"Error: {failure}")
+        return replace(running.ended, log=None), failure is not None
 
     try:
-        ended = run_command(program, watch, traced=traced, open_capture=lambda: LiveCapture("lo", **how))
+        ended, has_failed = run_command(program, watch, traced=traced, open_capture=lambda: LiveCapture("lo", **how))
     except CommandError as error:
         is_interface = program[0] in [name for _, name in socket.if_nameindex()]
         remark(f"Error: {error}{f'; to watch that interface: sniff -i {program[0]}' if is_interface else ''}")
@@ -121,7 +126,7 @@ def watch_command(
         remark(f"ended with its network: {listed(ended.left)}")
     if ended.exit_status:
         remark(f"{program[0]} {how_it_ended(ended)}")
-    return ended.exit_status
+    return ended.exit_status or (2 if has_failed else 0)
 
 
 def how_it_ended(ended: Ended) -> str:

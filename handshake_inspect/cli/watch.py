@@ -59,6 +59,8 @@ class Watch:
         self.capture = capture
         self.wishes = wishes
         self.writer = writer
+        #: May be switched off where saving has failed and the watching goes on.
+        self.is_saving = writer is not None
         #: Segments so far, and the frame of the last of them.
         self.seen = self._last_frame = 0
         #: Segments that came too fast to be printed one by one.
@@ -105,7 +107,7 @@ class Watch:
         else:
             self.passed_over += self._count(segments)
         self._inspector.go_on()
-        if self.writer is not None:
+        if self.writer is not None and self.is_saving:
             self.writer.write(block, self._to_be_saved(block, decoded))
 
     def finish(self) -> Inspection:

@@ -281,6 +281,23 @@ def test_a_command_is_watched_in_a_network_of_its_own(tmp_path: Path) -> None:
     assert [one.teardown.kind for one in inspect(kept).connections] == ["four-way"]
 
 
+@pytest.mark.parametrize(("status", "expected"), [(0, 2), (7, 7)])
+def test_a_command_goes_on_where_what_is_seen_cannot_be_saved(status: int, expected: int, tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    done = subprocess.run(
+        [sys.executable, "-m", "handshake_inspect", "sniff", "-w", str(kept), "--", sys.executable, "-c",
+         f"{TALK}raise SystemExit({status})"],
+        capture_output=True, text=True, cwd=REPOSITORY, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300)),
+    )  # fmt: skip
+    assert done.returncode == expected, done.stderr
+    assert len([line for line in done.stdout.splitlines() if "seq=" in line]) == SEGMENTS
+    assert "four-way" in done.stdout.splitlines()[-1]
+    assert f"Error: {kept}: cannot be written: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("program", "status", "said"),
     [
