@@ -1,8 +1,8 @@
 """The echo client by hand: it says lines, typed or given, hears their echo, and closes as it was told.
 
 In: a `ClientPlan`, the `Lines` to say, the `Screen` that is told of every call, and who takes the echo. Out: nothing;
-LabError where the server refuses, resets or is silent. How it closes is the code of the demo's client (`close_first`,
-`close_second`). While nobody types, the socket is watched: a server that closes is noticed at once.
+LabError where the server refuses, resets or is silent. How it closes is in `closing`. While nobody types, the socket is
+watched: a server that closes is noticed at once.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from handshake_inspect.lab.by_hand.echo_plans import ByHand, ClientPlan, Lines, Screen
+from handshake_inspect.lab.by_hand.closing import close
+from handshake_inspect.lab.by_hand.echo_plans import ClientPlan, Lines, Screen
 from handshake_inspect.lab.by_hand.meanings import NO_SOCKET, STILL_OPEN, end_of_stream, explained, has_timed_out
 from handshake_inspect.lab.calls import DATAGRAM_OCTETS_MAX, CallError, RecordedSocket
-from handshake_inspect.lab.echo import MESSAGE_OCTETS_MAX, close_first, close_second
+from handshake_inspect.lab.echo import MESSAGE_OCTETS_MAX
 from handshake_inspect.lab.world import LabError
 
 Hear = Callable[[bytes], object]
@@ -114,19 +115,6 @@ def listen_on(connection: RecordedSocket, plan: ClientPlan, screen: Screen, hear
         pass
     screen.say(f"the server has closed too: {end_of_stream(plan.where.transport)}")
     connection.close()
-
-
-def close(connection: RecordedSocket, plan: ClientPlan, said: int, *, is_first: bool) -> None:
-    """Close as planned, as the first end or as the second."""
-    closing = ByHand(plan.half_close, plan.delay_s, said)
-    if is_first:
-        time.sleep(plan.delay_s)
-    if plan.reset:
-        connection.reset()
-    elif is_first:
-        close_first(connection, closing)
-    else:
-        close_second(connection, closing)
 
 
 def ask_datagrams(connection: RecordedSocket, plan: ClientPlan, lines: Lines, hear: Hear) -> None:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from handshake_inspect.lab.calls import Address, End, Notes, RecordedSocket, SocketAddress, spell_address
-from handshake_inspect.lab.echo import octets_in_all
 from handshake_inspect.lab.world import LabError
 
 Transport = Literal["tcp", "udp", "unix"]
@@ -98,20 +97,6 @@ class ClientPlan:
     #: Before each message, and before a close.
     delay_s: float = 0.0
     timeout_s: float | None = 5.0
-
-
-@dataclass(frozen=True)
-class ByHand:
-    """How a connection that had so many octets is to be closed: a `Closing` of `echo`."""
-
-    half_close: bool
-    pause_s: float
-    octets: int
-
-    @property
-    def farewell(self) -> bytes:
-        """What is still sent after the other end's half-close."""
-        return octets_in_all(self.octets)
 
 
 def split_place(text: str) -> Address:

@@ -1,7 +1,7 @@
 """The echo server by hand: it loops over clients, several at once, and goes on when one leaves or resets.
 
 In: a `ServerPlan`, and the `Screen` that is told of every call. Out: a `Tally`. What happens on one connection is the
-code of the demo's server (`echo`, `close_first`, `close_second`). A thread serves each client, so that the calls stand
+code of the demo's server (`echo`, and `closing`). A thread serves each client, so that the calls stand
 in the order in which a tutorial writes them. Read RFC 9293 §3.6 for who closes first; listen(2) for the backlog.
 """
 
@@ -17,10 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from handshake_inspect.lab.by_hand.echo_plans import ByHand, Screen, ServerPlan, Where
+from handshake_inspect.lab.by_hand.closing import close
+from handshake_inspect.lab.by_hand.echo_plans import Screen, ServerPlan, Where
 from handshake_inspect.lab.by_hand.meanings import end_of_stream, explained, meaning
 from handshake_inspect.lab.calls import CallError, RecordedSocket, spell_address
-from handshake_inspect.lab.echo import close_first, close_second, echo
+from handshake_inspect.lab.echo import echo
 from handshake_inspect.lab.world import LabError
 
 
@@ -157,19 +158,6 @@ def serve_client(connection: RecordedSocket, plan: ServerPlan, screen: Screen, t
         except CallError as error:
             screen.say(meaning(error, plan.where.transport, "server") or "this client is given up")
     tally.client_left()
-
-
-def close(connection: RecordedSocket, plan: ServerPlan, echoed: int, *, is_first: bool) -> None:
-    """Close as planned, as the first end or as the second."""
-    closing = ByHand(plan.half_close, plan.delay_s, echoed)
-    if is_first:
-        time.sleep(plan.delay_s)
-    if plan.reset:
-        connection.reset()
-    elif is_first:
-        close_first(connection, closing)
-    else:
-        close_second(connection, closing)
 
 
 def answer_datagrams(server: RecordedSocket, plan: ServerPlan, screen: Screen, tally: Tally) -> None:
