@@ -19,7 +19,7 @@ from handshake_inspect.capture.order import INTERFACES_NS, Disorder
 from handshake_inspect.capture.records import CaptureError, Damage, Records
 from handshake_inspect.connections.analysis import Ahead, Analysis, FoldedError, Seen
 from handshake_inspect.connections.connection import Connection, Frame, Step
-from handshake_inspect.connections.conversations import KeyTable, keys_of
+from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.ledger import TimeWaitLedger
@@ -312,10 +312,6 @@ class Inspector:
         except FoldedError:
             again = self._read_again(conversation).analysis
             return again.described(np.zeros(1, np.int64)).steps(place, connections.captures)
-
-    def conversations_of(self, segments: SegmentTable | IcmpErrorTable) -> NDArray[np.int64]:
-        """Return the numbers of the conversations that these segments belong to, or are quoted of, each once."""
-        return np.unique(self.analysis.gathering.conversations.number(keys_of(segments)[0]))
 
     def update(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> list[Seen]:
         """Describe these segments and ICMP errors about TCP, which the last blocks brought, in order of time.
