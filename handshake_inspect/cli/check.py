@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from handshake_inspect.cli.options import Asked, files_argument, profile_option, reader_option, selection_options
-from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS, listed, nearest
+from handshake_inspect.quantities import listed
+from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS, nearest
 
 if TYPE_CHECKING:
     from handshake_inspect.connections.connection import Connection
@@ -122,7 +123,7 @@ def draw_failures(inspection: Inspection, drawn: list[Connection], failed: int) 
 def summary(checked: int, failed: int) -> int:
     """Print how many were checked, and return the exit code."""
     from handshake_inspect.cli.output import write
-    from handshake_inspect.views.words import counted
+    from handshake_inspect.quantities import counted
 
     if checked == 0:
         write(["FAILED: there was no connection to check\n"])

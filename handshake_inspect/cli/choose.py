@@ -26,8 +26,8 @@ from handshake_inspect.cli.where_parser import WhereError, field_path, parse
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.quantities import counted
 from handshake_inspect.views.contract import connection_object
-from handshake_inspect.views.words import counted
 
 T = TypeVar("T")
 

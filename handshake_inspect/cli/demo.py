@@ -73,7 +73,7 @@ def command(
         waited,
     )
     from handshake_inspect.lab.time_wait.staying import told_of
-    from handshake_inspect.views.words import counted
+    from handshake_inspect.quantities import counted
 
     if differences:
         refuse_company(context)
@@ -134,7 +134,8 @@ def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> Sessio
     """Return the recorded session of a scenario, and say in one line that it is one. Raises LabError."""
     from handshake_inspect.cli.output import remark
     from handshake_inspect.lab.replay import replay, replay_names
-    from handshake_inspect.views.words import listed, moment
+    from handshake_inspect.quantities import listed
+    from handshake_inspect.views.words import moment
 
     given = [f"--{name.replace('_', '-')}" for name, value in plan.items() if value is not None]
     why = "" if asked else f"a real session needs Linux, and this is {sys.platform}: "

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from handshake_inspect.capture.frames import fetch_parts, payload
 from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
 from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Numbers, Payload, SocketCall, ladder
-from handshake_inspect.views.words import Clock, counted, listed
+from handshake_inspect.views.words import Clock
 
 if TYPE_CHECKING:
     from rich.text import Text

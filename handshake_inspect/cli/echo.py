@@ -217,7 +217,7 @@ def place(given: dict[str, Any]) -> Where | None:
 
 def summary(tally: Tally) -> str:
     """Return the last line of a server."""
-    from handshake_inspect.views.words import counted
+    from handshake_inspect.quantities import counted
 
     still = f"; {tally.connected} still connected: the kernel closes for us" if tally.connected else ""
     return f"{counted(tally.clients, 'client')} served, {counted(tally.octets, 'octet')} echoed{still}"

@@ -51,7 +51,7 @@ def serve_command(
     from handshake_inspect.cli.echo_screen import EchoScreen, Output, end_by_signals
     from handshake_inspect.lab.by_hand.chat_server import RoomPlan, serve_chat
     from handshake_inspect.lab.by_hand.echo_plans import internet_place
-    from handshake_inspect.views.words import counted
+    from handshake_inspect.quantities import counted
 
     plan = RoomPlan(internet_place(host or "", port, udp=True, ipv6=ipv6), keep_alive_s, people)
     invitation = "in other terminals: handshake-inspect echo chat join --name ANNA {0}"

@@ -13,8 +13,8 @@ from handshake_inspect.cli.output import write_lines
 from handshake_inspect.connections.connection import Connection, Frame
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.lab.calls import SocketCall
+from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.ladder import LadderOptions, ladder
-from handshake_inspect.views.words import counted, listed
 
 #: More connections than these are drawn once for all that went alike.
 LADDERS_MAX = 4

@@ -26,7 +26,8 @@ from handshake_inspect.cli.tracing import print_traced
 from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.lab.command import CommandError, Ended, Running, run_command
-from handshake_inspect.views.words import counted, listed, octets
+from handshake_inspect.quantities import counted, listed
+from handshake_inspect.views.words import octets
 
 #: More connections than these are counted by kind at the end, not listed one by one.
 MOST_LISTED = 100

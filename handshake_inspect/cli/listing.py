@@ -9,8 +9,8 @@ from handshake_inspect.cli.output import remark, terminal_width, write, write_fi
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.quantities import listed
 from handshake_inspect.views import export, table, zeek_log
-from handshake_inspect.views.words import listed
 
 
 def write_listing(

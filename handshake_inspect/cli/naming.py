@@ -17,7 +17,7 @@ from pathlib import Path
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.cli.output import remark
-from handshake_inspect.views.words import counted
+from handshake_inspect.quantities import counted
 
 #: Octets read at once to tell what a file is: enough for the first header, also when it is compressed.
 LOOK_OCTETS = 4096

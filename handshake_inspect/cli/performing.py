@@ -26,10 +26,10 @@ from handshake_inspect.lab.session import Place, Session, planned, run_demo
 from handshake_inspect.lab.trials import trials
 from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.lab.world import LabError
+from handshake_inspect.quantities import counted
 from handshake_inspect.views.exchange_lines import exchange_lines
 from handshake_inspect.views.ladder import LadderOptions
 from handshake_inspect.views.unix_lines import unix_lines
-from handshake_inspect.views.words import counted
 
 if TYPE_CHECKING:
     from handshake_inspect.inspection import Inspection

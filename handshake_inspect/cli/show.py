@@ -163,7 +163,7 @@ def print_dissection(paths: Mapping[str, str], number: int) -> int:
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.dissection import dissection
     from handshake_inspect.cli.output import write
-    from handshake_inspect.views.words import counted
+    from handshake_inspect.quantities import counted
 
     ((name, path),) = paths.items()
     frame = fetch(path, [number]).get(number)
@@ -183,7 +183,7 @@ def save(paths: Mapping[str, str], home: str, parts: Sequence[Step | IcmpError],
     from handshake_inspect.capture.frames import fetch_parts
     from handshake_inspect.capture.writing.pcap import write_pcap
     from handshake_inspect.cli.output import remark
-    from handshake_inspect.views.words import counted
+    from handshake_inspect.quantities import counted
 
     frames = list(fetch_parts(paths, home, {part.frame for part in parts})[0].values())
     if any(isinstance(part.frame, tuple) for part in parts):

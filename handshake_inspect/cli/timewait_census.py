@@ -13,8 +13,8 @@ from typing import Any
 from handshake_inspect.cli.output import hanging, remark, terminal_width, write_fitted
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.time_wait.census import Census, Holding, entries_of
+from handshake_inspect.quantities import counted
 from handshake_inspect.views.table import Column, layout
-from handshake_inspect.views.words import counted
 
 
 def print_census(census: Census, format_: str, limit: int) -> None:

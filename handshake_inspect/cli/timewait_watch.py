@@ -21,7 +21,7 @@ from handshake_inspect.lab.kernel.tracepoint import clock_offset
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
 from handshake_inspect.lab.time_wait.observing import Cause, Change, Filter, Gone, Observer, Tally
 from handshake_inspect.lab.time_wait.wheel import Wheel
-from handshake_inspect.views.words import counted
+from handshake_inspect.quantities import counted
 
 #: More changes of one kind than these between two looks are told together.
 ALONE_MAX = 6

@@ -14,8 +14,9 @@ from handshake_inspect.lab.calls import SocketCall
 from handshake_inspect.lab.strace.beside import Attribution, attribute
 from handshake_inspect.lab.strace.log import SocketLog
 from handshake_inspect.lab.strace.spelling import spelled
+from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.ladder import LadderOptions
-from handshake_inspect.views.words import counted, listed, moment
+from handshake_inspect.views.words import moment
 
 
 def print_traced(

@@ -15,8 +15,8 @@ from rich.text import Text
 from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
 from handshake_inspect.lab.kernel.agreement import Agreement, ConnectionAgreement, EndAgreement, Fit, Row, compare
 from handshake_inspect.lab.kernel.differences import BY_CODE, DIFFERENCES
+from handshake_inspect.quantities import counted
 from handshake_inspect.views.ladder import end_names, start_ns
-from handshake_inspect.views.words import counted
 
 if TYPE_CHECKING:
     from handshake_inspect.inspection import Inspection

@@ -23,9 +23,9 @@ from handshake_inspect.connections.analysis import Seen
 from handshake_inspect.connections.connection import IcmpError, Step
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.quantities import counted
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable
 from handshake_inspect.tcp.time_wait import profile_of
-from handshake_inspect.views.words import counted
 
 TCP = 6
 #: How long one look at the capture waits for frames.

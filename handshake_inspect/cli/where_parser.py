@@ -34,8 +34,9 @@ from handshake_inspect.cli.where import (
     Not,
     kind_of,
 )
+from handshake_inspect.quantities import listed
 from handshake_inspect.views.fields import CHOICES, FIELDS, Kind, subfields
-from handshake_inspect.views.words import listed, nearest
+from handshake_inspect.views.words import nearest
 
 UNITS = {
     "": 1, "ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000,

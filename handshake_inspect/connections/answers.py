@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.quotes import QuoteTable
+from handshake_inspect.quantities import octets_in_words
 from handshake_inspect.table import Growing, Table
 
 #: A number that is not known, in columns whose own values are never negative.
@@ -161,11 +162,6 @@ RESET_REASONS = {
 def reset_reason(resets: ResetTable, row: int) -> str:
     """Say in words, with the number, why an RST counts or does not."""
     return RESET_REASONS[int(resets["reason"][row])].format(n=octets_in_words(int(resets["distance"][row])))
-
-
-def octets_in_words(count: int) -> str:
-    """Spell a number of octets: "1 octet", "1,448 octets"."""
-    return f"{count:,} octet" if count == 1 else f"{count:,} octets"
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.answers import BELIED, ResetTable, octets_in_words, reset_reason
+from handshake_inspect.connections.answers import BELIED, ResetTable, reset_reason
 from handshake_inspect.connections.connection import Arithmetic, End, Frame, Pair, StateAt, Step, SynOptions
 from handshake_inspect.connections.events import RESPONDER_BIT, Events
 from handshake_inspect.connections.kinds import SIDES, Judgement
@@ -22,6 +22,7 @@ from handshake_inspect.connections.moments import NEVER, Mask
 from handshake_inspect.connections.numbers import UNKNOWN, running_maximum
 from handshake_inspect.connections.repeats import repeats
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows, flag_names
+from handshake_inspect.quantities import octets_in_words
 from handshake_inspect.tcp.options import SHIFT_MAX
 from handshake_inspect.tcp.seqnum import add, spelled
 from handshake_inspect.tcp.states import Event, State

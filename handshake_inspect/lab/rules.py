@@ -26,7 +26,7 @@ from typing import Literal, cast, get_args
 from handshake_inspect.lab.calls import End
 from handshake_inspect.lab.segments import KINDS, Segment
 from handshake_inspect.lab.world import LabError
-from handshake_inspect.views.words import listed
+from handshake_inspect.quantities import listed
 
 Action = Literal["drop", "hold", "delay", "duplicate", "swap", "pass", "keep"]
 

@@ -14,12 +14,13 @@ from rich.text import Text
 
 from handshake_inspect.connections.connection import Frame
 from handshake_inspect.exchanges import Datagram, DatagramError, Exchange
+from handshake_inspect.quantities import counted, duration, milliseconds
 from handshake_inspect.views.account import paragraphs_as_lines
 from handshake_inspect.views.escape import octets_text, printable
 from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks
 from handshake_inspect.views.ladder_cells import LadderOptions
 from handshake_inspect.views.ladder_layout import Layout, arrow, flow_together
-from handshake_inspect.views.words import counted, duration, milliseconds, time_of_day
+from handshake_inspect.views.words import time_of_day
 
 #: What comes back from a port at which nobody is, in the words of `tcp.icmp`.
 PORT_UNREACHABLE = "port unreachable"

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rich.text import Text
 
 from handshake_inspect.connections.connection import End, IcmpError, Pair, Step
+from handshake_inspect.quantities import counted
 from handshake_inspect.views.folding import Fold
 from handshake_inspect.views.ladder_cells import Numbers
-from handshake_inspect.views.words import counted
 
 #: Kinds of errors that the account tells apart; of more it says how many there are.
 KINDS_TOLD = 6

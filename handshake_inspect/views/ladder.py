@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Pair, StateAt, Step
+from handshake_inspect.quantities import counted, milliseconds, seconds
 from handshake_inspect.views.account import account
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.folding import Fold, fold
@@ -23,7 +24,7 @@ from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_mark
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions, Numbers, Payload
 from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow, flow_together, wrap
 from handshake_inspect.views.ladder_states import ENDS, LEGEND, StateWalk, sign_of, state_text
-from handshake_inspect.views.words import counted, milliseconds, moment, octets, seconds, time_of_day
+from handshake_inspect.views.words import moment, octets, time_of_day
 
 __all__ = ["LadderOptions", "Numbers", "Payload", "SocketCall", "end_names", "ladder"]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from handshake_inspect.connections.connection import Frame
 from handshake_inspect.connections.ledger import Owed
+from handshake_inspect.quantities import seconds
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.table import Column, cell_width, cut_end, cut_path, narrow_path
-from handshake_inspect.views.words import seconds
 
 #: `time_wait[].reuse.rules` in few words: 2 MSL were over, a newer timestamp, a higher initial number (RFC 6191 §2).
 RULES = {"expired": "expired", "timestamps": "TS", "initial-number": "ISN"}

@@ -12,10 +12,11 @@ from rich.text import Text
 from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.owing import HostOwes
 from handshake_inspect.connections.port_use import PortUse
+from handshake_inspect.quantities import counted, duration, listed, seconds
 from handshake_inspect.tcp.time_wait import LINUX_OCTETS, SECOND_NS
 from handshake_inspect.views.account import HEADING, paragraphs_as_lines
 from handshake_inspect.views.table import GAP, cell_width
-from handshake_inspect.views.words import assumption, counted, duration, listed, octets, seconds
+from handshake_inspect.views.words import assumption, octets
 
 #: How many hosts, and pairs of host and remote socket, are named: those with the highest peaks.
 MOST_HOSTS, MOST_PORT_USES = 8, 4

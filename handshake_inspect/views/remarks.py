@@ -11,8 +11,9 @@ from handshake_inspect.capture.about import About
 from handshake_inspect.capture.order import Disorder
 from handshake_inspect.connections.leaving import LetGo
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.words import counted, duration, listed, of_kind
+from handshake_inspect.views.words import of_kind
 
 #: How segments were captured more than once, by the kind of their copies; in other words where it is another capture.
 COPIES = {

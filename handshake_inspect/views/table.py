@@ -13,8 +13,8 @@ from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from handshake_inspect.connections.connection import Connection, Endpoint, Handshake, Teardown
+from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.words import counted, duration, listed
 
 #: So many rows are looked at to find the widths of the columns.
 ROWS_MEASURED = 500

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, Pair, Reuse, Step, TimeWait
+from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.tcp.time_wait import profile_of
-from handshake_inspect.views.words import assumption, counted, duration, listed
+from handshake_inspect.views.words import assumption
 
 #: What restarted it, in words.
 SEGMENTS = {"FIN": "repeated FIN", "data": "late data segment", "ACK": "late ACK"}

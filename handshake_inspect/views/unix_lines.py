@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
+from handshake_inspect.quantities import counted, milliseconds
 from handshake_inspect.views.account import paragraphs_as_lines
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_calls import SocketCall, call_marks
 from handshake_inspect.views.ladder_cells import LadderOptions
 from handshake_inspect.views.ladder_layout import Layout, flow_together
-from handshake_inspect.views.words import counted, milliseconds, time_of_day
+from handshake_inspect.views.words import time_of_day
 
 WHY = (
     "the kernel copies what one socket sends into the receive queue of the other. There is no address, no port and no "

@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import Literal
 
+from handshake_inspect.quantities import listed
 from handshake_inspect.tcp.time_wait import PROFILES, SECOND_NS, Profile
 
 Clock = Literal["relative", "utc", "local"]
@@ -46,8 +47,6 @@ TEARDOWN_SENTENCES = {
 
 #: What can be counted, in the names of what is not read.
 _COUNTABLE = re.compile(r"\b(header|fragment|frame|label|tag|packet)\b")
-DAY_NS = 86_400_000_000_000
-YEAR_NS = 31_556_952 * 1_000_000_000
 HANDSHAKE_KINDS = tuple(HANDSHAKE_SENTENCES)
 TEARDOWN_KINDS = tuple(TEARDOWN_SENTENCES)
 
@@ -58,29 +57,6 @@ def assumption(profile: Profile) -> str:
     return f"{profile.assumption}; {other.assumption.partition(':')[0]}: {other.length_ns // SECOND_NS} s"
 
 
-def milliseconds(nanoseconds: int) -> str:
-    """Return a duration in milliseconds with three decimals, rounded to nearest: `0.038`."""
-    sign = "-" if nanoseconds < 0 else ""
-    micros = (abs(nanoseconds) + 500) // 1000
-    return f"{sign}{micros // 1000}.{micros % 1000:03d}"
-
-
-def seconds(nanoseconds: int) -> str:
-    """Return a duration in seconds with three decimals, rounded to nearest: `60.452`."""
-    return milliseconds((nanoseconds + 500) // 1000 if nanoseconds >= 0 else -((500 - nanoseconds) // 1000))
-
-
-def duration(nanoseconds: int) -> str:
-    """Return a duration with its unit: `0.020 ms`, `1.250 s`, `46.7 years`."""
-    if abs(nanoseconds) >= 2 * YEAR_NS:
-        return f"{nanoseconds / YEAR_NS:.1f} years"
-    if abs(nanoseconds) >= 2 * DAY_NS:
-        return f"{nanoseconds / DAY_NS:.1f} days"
-    if abs(nanoseconds) >= 1_000_000_000:
-        return seconds(nanoseconds) + " s"
-    return milliseconds(nanoseconds) + " ms"
-
-
 def octets(count: int) -> str:
     """Return a size in at most five characters and its unit: `812 B`, `1.6 MB`."""
     size = float(count)
@@ -89,11 +65,6 @@ def octets(count: int) -> str:
             return f"{count} B" if unit == "B" else f"{size:.1f} {unit}" if size < 99.95 else f"{size:.0f} {unit}"
         size /= 1000
     return f"{size:.0f} PB"
-
-
-def counted(count: int, thing: str, things: str = "") -> str:
-    """Return `1 segment`, `1,204 segments`."""
-    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
 
 
 def of_kind(count: int, kind: str) -> str:
@@ -111,13 +82,6 @@ def moment(time_ns: int, clock: Clock) -> str:
 def time_of_day(time_ns: int, clock: Clock) -> str:
     """Return the time without its date: `06:15:41.123456`."""
     return moment(time_ns, clock).split(" ")[1]
-
-
-def listed(items: tuple[str, ...] | list[str], word: str = "and") -> str:
-    """Return `a`, `a and b`, `a, b and c`."""
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} {word} {items[-1]}"
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from rich.cells import cell_len
 
 from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.quantities import duration, milliseconds, seconds
 from handshake_inspect.views import table
-from handshake_inspect.views.words import duration, milliseconds, octets, seconds
+from handshake_inspect.views.words import octets
 from tests.views.sessions import aborted, four_way
 
 
