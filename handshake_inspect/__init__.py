@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from handshake_inspect.capture.records import CaptureError, Damage
+    from handshake_inspect.capture.summary import CaptureSummary
     from handshake_inspect.connections.connection import (
         Arithmetic,
         Connection,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from handshake_inspect.connections.owing import HostOwes
     from handshake_inspect.connections.port_use import PortUse
     from handshake_inspect.exchanges import Exchange
-    from handshake_inspect.inspection import CaptureSummary, Inspection, inspect
+    from handshake_inspect.inspection import Inspection, inspect
     from handshake_inspect.tcp.time_wait import PortRange, Profile
 
 __version__ = "0.1.0"

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.about import About
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.headers.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source, sources
 from handshake_inspect.capture.merge import Feed, Merge
-from handshake_inspect.capture.order import INTERFACES_NS, Disorder
+from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError, Damage, Records
+from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Ahead, Analysis, FoldedError, Seen
-from handshake_inspect.connections.connection import Connection, Frame, Step
+from handshake_inspect.connections.connection import Connection, Frame, RunFinding, Step
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
@@ -27,32 +28,9 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
+from handshake_inspect.findings.catalogue import examiner, look_over
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import PortRange, profile_of
-
-
-@dataclass
-class CaptureSummary:
-    """What one file, pipe or interface was."""
-
-    #: As the user named it ("-" for standard input).
-    name: str
-    #: "pcap", "pcapng", "live" or "scapy".
-    format: str
-    #: Names of the link types seen: "Ethernet", "Linux cooked v1", ...
-    link_types: tuple[str, ...] = ()
-    #: Records read, and how many of them hold a TCP segment or a UDP datagram.
-    frames: int = 0
-    segments: int = 0
-    datagrams: int = 0
-    first_ns: int | None = None
-    last_ns: int | None = None
-    #: Frames that the capturing side says it lost; None if it does not say.
-    dropped: int | None = None
-    #: What the file says about itself: comments, names, interfaces.
-    about: About = field(default_factory=About)
-    #: What was found of times that step back.
-    disorder: Disorder = field(default_factory=Disorder)
 
 
 @dataclass
@@ -90,6 +68,11 @@ class Inspection:
     def names_of(self, address: str) -> tuple[str, ...]:
         """Return the names that the captures know for an address, each once."""
         return tuple(dict.fromkeys(name for one in self.captures for name in one.about.names.get(address, ())))
+
+    @property
+    def findings(self) -> tuple[RunFinding, ...]:
+        """What was found of the run as a whole; what was found of a connection stands there."""
+        return self.connections.findings.run
 
     @property
     def duplicates(self) -> int:
@@ -286,9 +269,12 @@ class Inspector:
     def result(self) -> Inspection:
         """Say what was found so far."""
         captures = [summary.name for summary in self.captures]
+        verdicts = self.analysis.verdicts(examiner(self.captures))
+        connections = self.analysis.connections(verdicts, captures, self.profile)
+        connections.look_over = partial(look_over, captures=self.captures)
         return Inspection(
             captures=self.captures,
-            connections=self.analysis.connections(self.analysis.verdicts(), captures, self.profile),
+            connections=connections,
             exchanges=LazyExchanges(list(self._datagrams.tables), list(self._datagrams.errors), self.names, captures),
             damage=self.damage,
             unread=sum((one.reassembler.unread() for one in self._decoders.values()), self.unread),

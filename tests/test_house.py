@@ -22,6 +22,7 @@ FLOORS = [
     ["connections"],
     ["datagrams"],
     ["exchanges"],
+    ["findings"],
     ["inspection"],
     ["views"],
     ["lab"],
@@ -33,7 +34,7 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 #: Order of modules and folders inside some folders: each imports only from those before it.
 CAPTURE = [
     "records", "about", "source", "compressed", "formats", "files", "writing", "live", "headers", "fragments",
-    "scapy_side", "decode", "frames", "pieces", "order", "merge", "inputs",
+    "scapy_side", "decode", "frames", "pieces", "order", "summary", "merge", "inputs",
 ]  # fmt: skip
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
 HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp", "transports"]
@@ -43,10 +44,11 @@ SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "pac
 CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "split", "moments",
     "numbers", "resets", "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds",
-    "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "answers", "waiting", "verdict",
+    "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "found", "answers", "waiting", "verdict",
     "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat", "zeek_uid", "conn_log", "repeats", "steps",
     "analysis", "streams", "run_clock", "leaving", "going",
 ]  # fmt: skip
+FINDINGS = ["evidence", "run", "rule", "opening", "catalogue"]
 KERNEL = [
     "sock_diag", "entry_table", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation",
     "association", "uncaptured", "agreement",
@@ -58,7 +60,7 @@ STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "ca
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
     "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,
-    "lab/strace": STRACE, "lab/time_wait": TIME_WAIT,
+    "findings": FINDINGS, "lab/strace": STRACE, "lab/time_wait": TIME_WAIT,
 }  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

@@ -16,6 +16,7 @@ The modules and folders, in the order in which data flows; each imports only fro
 - `decode`: records -> tables.
 - `frames`: single frames, read again.
 - `pieces`, `order`: the rows of one capture in order of time.
+- `summary`: what is known of one capture as a whole.
 - `merge`: several captures as one run, in order of time.
 - `inputs`: what can be inspected, and how each kind of it is opened.
 """

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
+from handshake_inspect.connections.connection import end_names
 from handshake_inspect.lab.kernel.agreement import Agreement, ConnectionAgreement, EndAgreement, Fit, Row, compare
 from handshake_inspect.lab.kernel.differences import BY_CODE, DIFFERENCES
 from handshake_inspect.quantities import counted
-from handshake_inspect.views.ladder import end_names, start_ns
+from handshake_inspect.views.ladder import start_ns
 
 if TYPE_CHECKING:
     from handshake_inspect.inspection import Inspection
@@ -66,7 +67,7 @@ def agreement_lines(
     contradictions: list[str] = []
     drawn: list[ConnectionAgreement] = []
     for one in agreement.connections:
-        names = end_names(inspection.connections[one.stream])
+        names = end_names(inspection.connections[one.stream].handshake.kind)
         zero_ns = start_ns(calls, inspection.steps(one.stream))
         contradictions += [f"{names[end.end]}: {row}" for end in one.distinct for row in end.contradictions]
         if not any(one.shape == other.shape for other in drawn):

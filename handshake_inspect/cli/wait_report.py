@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
+from handshake_inspect.connections.connection import end_names
 from handshake_inspect.lab.time_wait.endings import Captured
 from handshake_inspect.lab.time_wait.following import Following
 from handshake_inspect.lab.time_wait.reckoning import Reckoning, Waiting
 from handshake_inspect.lab.time_wait.wheel import TIME_WAIT_NS, Wheel
 from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.quantities import duration, seconds
-from handshake_inspect.views.ladder import end_names, start_ns
+from handshake_inspect.views.ladder import start_ns
 
 if TYPE_CHECKING:
     from handshake_inspect.inspection import Inspection
@@ -81,7 +82,7 @@ def rule_of(wheel: Wheel) -> str:
 
 def reckoning_lines(one: Reckoning, zero_ns: int) -> Iterator[Text]:
     """Return the lines of one TIME-WAIT: what happened when."""
-    yield Text.assemble((end_names(one.connection)[one.owner], "bold"), f" {one.local} → {one.remote}")
+    yield Text.assemble((end_names(one.connection.handshake.kind)[one.owner], "bold"), f" {one.local} → {one.remote}")
     yield Text(f"{'s':>{TIME_WIDTH}}", "dim")
     for time_ns, event, said in sorted(rows_of(one), key=lambda row: row[0]):
         first, *rest = textwrap.wrap(said, width() - SAID_COLUMN, break_on_hyphens=False)
@@ -183,7 +184,7 @@ def named(one: Reckoning, captured: Captured | None) -> str:
     """Name a segment: "the client's ACK in frame 11"."""
     if captured is None:
         return "a segment that was not captured"
-    names = end_names(one.connection)
+    names = end_names(one.connection.handshake.kind)
     other = names.responder if one.owner == "originator" else names.originator
     sender = names[one.owner] if one.is_owners(captured) else other
     return f"the {sender}'s {captured.segment.kind} in frame {captured.frame}"

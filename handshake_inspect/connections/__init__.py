@@ -19,6 +19,7 @@ The modules, in the order in which data flows:
 - `zeek_reach`, `zeek_gaps`, `zeek_tokens`, `zeek`: highest numbers, gaps, rows as tokens, and what Zeek makes of them.
 - `derived`: other tools' words: Zeek's, from the four above, and Wireshark's.
 - `zeek_sizes`: octets and times as Zeek counts them.
+- `found`: what rules found (the room `findings`), in columns, and how it is said.
 - `answers`, `waiting`, `verdict`: the answers as columns, one row per connection, and how they are found.
 - `time_waits`: how each TIME-WAIT ended, and until when it was owed, under one assumption about its length.
 - `model`: columns -> `Connection` objects, when somebody asks for one.

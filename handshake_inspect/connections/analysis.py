@@ -5,7 +5,7 @@ Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from handshake_inspect.connections.answers import Verdicts, together
 from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.events import Events
+from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections, syn_options
 from handshake_inspect.connections.packets import KINDS
@@ -33,6 +34,10 @@ AHEAD, AHEAD_SEGMENTS = 100, 20_000
 
 #: A connection, and one of its segments or an ICMP error about it.
 Seen = tuple[Connection, Step | IcmpError]
+
+
+#: Looks at some whole conversations, and says what it found of them.
+Examine = Callable[["Decided"], list[Coded]]
 
 
 class FoldedError(Exception):
@@ -64,16 +69,22 @@ class Analysis:
             icmp_errors = icmp_errors.take(_has_key(icmp_errors, self._only))
         return self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
 
-    def verdicts(self) -> Verdicts:
-        """Decide everything about all connections seen so far."""
-        total = together(self.decide(stored).verdicts for stored in self.gathering.partitions())
+    def verdicts(self, examine: Examine | None = None) -> Verdicts:
+        """Decide everything about all connections seen so far; `examine` adds what it finds in each partition."""
+        total = together(self._examined(stored, examine) for stored in self.gathering.partitions())
         if self.gathering.look_different_together:
-            total = together(self.decide(stored).verdicts for stored in self.gathering.reconsidered())
+            total = together(self._examined(stored, examine) for stored in self.gathering.reconsidered())
         if self.quotes:
             errors = self.quotes.all(self.gathering.conversations)
             total.unmatched_errors = len(errors) - len(total.icmp_errors)
             total.error_copies = self.quotes.copies
         return total
+
+    def _examined(self, stored: StoredRows, examine: Examine | None) -> Verdicts:
+        decided = self.decide(stored)
+        if examine is not None:
+            decided.verdicts.found = examine(decided)
+        return decided.verdicts
 
     def decide(self, stored: StoredRows) -> Decided:
         """Decide everything about some whole conversations."""
@@ -84,7 +95,7 @@ class Analysis:
             joined = join(self.quotes.of(first, last, self.gathering.conversations), part)
         verdicts, events = decide(part, stored["encapsulation"], self._have_fast_open(), joined)
         verdicts.copies.update({kind: int(stored[f"copies_{kind}"].sum()) for kind in KINDS})
-        return Decided(stored, part, events, verdicts, replace(self.names))
+        return Decided(stored, part, events, verdicts, replace(self.names), self.keys)
 
     def _have_fast_open(self) -> NDArray[np.bool_]:
         """Say of each option list whether it has the Fast Open option."""
@@ -134,6 +145,8 @@ class Decided:
     events: Events
     verdicts: Verdicts
     names: Names
+    #: The key of each conversation of the run.
+    keys: KeyTable
 
     def steps_in(self, frames: Rows, captures: list[str]) -> dict[int, tuple[Step, ...]]:
         """Describe the segments that stand in these frames, by the row of their connection."""

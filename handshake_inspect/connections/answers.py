@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.quantities import octets_in_words
@@ -182,6 +183,8 @@ class Verdicts:
     error_copies: int = 0
     #: Copies that were collapsed, by the names of their kinds (`packets.KINDS`).
     copies: Counter[str] = field(default_factory=Counter)
+    #: What rules found, each under its code.
+    found: list[Coded] = field(default_factory=list)
 
 
 def together(parts: Iterable[Verdicts]) -> Verdicts:
@@ -205,6 +208,7 @@ def together(parts: Iterable[Verdicts]) -> Verdicts:
         restarts.append(part.restarts)
         gaps.append(part.gaps)
         icmp_errors.append(part.icmp_errors)
+        total.found += [(code, one.shifted(len(table))) for code, one in part.found]
         table.append(columns, len(part.table))
         total.copies.update(part.copies)
     total.table = VerdictTable(table.finish())

@@ -31,6 +31,13 @@ class Pair(Generic[T]):
         return self.originator if end == "originator" else self.responder
 
 
+def end_names(handshake_kind: str) -> Pair[str]:
+    """Return what to call the ends: client and server, where the capture shows which is which."""
+    if handshake_kind in ("simultaneous-open", "self-connect", "not-captured"):
+        return Pair("originator", "responder")
+    return Pair("client", "server")
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One socket address."""
@@ -218,10 +225,29 @@ class TimeWait:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something an expert would notice (the rules are in `findings`)."""
+    """Something an expert would notice about one connection (the rules are in `findings`)."""
+
+    #: In words, for good: "half-open".
+    code: str
+    #: chat, note, warn or error.
+    severity: str
+    #: The segments that show it, as far as they were captured.
+    frames: tuple[Frame, ...]
+    #: With the numbers.
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinding:
+    """Something about a run as a whole: a capture, a host, a listener."""
 
     code: str
+    #: chat, note, warn or error.
     severity: str
+    #: What it is about: "10.0.0.2:80", "192.0.2.7", the name of a capture.
+    about: str
+    #: How many connections show it; 0 if it is not about connections.
+    connections: int
     frames: tuple[Frame, ...]
     message: str
 

@@ -60,7 +60,7 @@ def _columns(connections: Connections, rows: NDArray[np.int64], shared: list[tup
         "conn_state": [words[number] for number in table["conn_state"][rows].tolist()],
         "history": [words[number] for number in table["history"][rows].tolist()],
         "completeness": _numbers(table["completeness"][rows]),
-        "findings": [""] * len(rows),
+        "findings": connections.findings.code_words(rows),
     }
     for end, suffix in (("originator", "o"), ("responder", "r")):
         columns[f"segments_{end}"] = _numbers(table[f"segments_{suffix}"][rows])

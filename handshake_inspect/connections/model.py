@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import cast, overload
@@ -16,6 +16,7 @@ from handshake_inspect.connections.connection import (
     Connection,
     End,
     Endpoint,
+    Finding,
     Frame,
     Handshake,
     IcmpError,
@@ -23,11 +24,14 @@ from handshake_inspect.connections.connection import (
     Reset,
     Restart,
     Reuse,
+    RunFinding,
     SynOptions,
     Teardown,
     TimeWait,
+    end_names,
 )
 from handshake_inspect.connections.conversations import KeyTable, address
+from handshake_inspect.connections.found import Coded, Findings
 from handshake_inspect.connections.kinds import SIDES
 from handshake_inspect.connections.time_waits import OUTCOMES, RULES, TimeWaits, find_time_waits
 from handshake_inspect.table import Names, frame_numbers
@@ -51,6 +55,8 @@ class Connections(Sequence[Connection]):
     profile: Profile = PROFILES["linux"]
     #: Stream of each row of the verdicts, where connections have left; None: they are numbered by first segment.
     numbers: NDArray[np.int64] | None = None
+    #: Says what was found over all connections, of some of them and of the run.
+    look_over: Callable[[Connections], tuple[list[Coded], list[RunFinding]]] | None = None
 
     def __post_init__(self) -> None:
         self._sockets = _Sockets(self.keys)
@@ -132,6 +138,12 @@ class Connections(Sequence[Connection]):
         return find_time_waits(self.verdicts, self.profile)
 
     @cached_property
+    def findings(self) -> Findings:
+        """What rules found."""
+        of_connections, of_run = self.look_over(self) if self.look_over else ([], [])
+        return Findings([*self.verdicts.found, *of_connections], of_run)
+
+    @cached_property
     def stream_of(self) -> NDArray[np.int64]:
         """Number of the connection in each row of the `VerdictTable`."""
         streams = np.empty(len(self), np.int64)
@@ -192,7 +204,7 @@ class Connections(Sequence[Connection]):
             icmp_errors=self._icmp_errors(row, cell) if self._has_icmp_errors[row] else (),
             states=Pair(*judgement.states),
             time_wait=self._time_wait(row) if judgement.time_wait else (),
-            findings=(),
+            findings=self._findings(row, home, judgement.handshake_kind),
             conn_state=self.verdicts.words[cell["conn_state"]],
             history=self.verdicts.words[cell["history"]],
             completeness=cell["completeness"],
@@ -206,6 +218,9 @@ class Connections(Sequence[Connection]):
 
     def _frame(self, home: int, capture: int, frame: int) -> Frame:
         return frame if capture == home else (self.captures[capture], frame)
+
+    def _findings(self, row: int, home: int, handshake_kind: str) -> tuple[Finding, ...]:
+        return self.findings.of(row, end_names(handshake_kind), lambda *frame: self._frame(home, *frame))
 
     def _options(self, number: int) -> SynOptions | None:
         return None if number == NONE else syn_options(self.names.options[number])

@@ -59,6 +59,8 @@ class ConnectionRows:
     has_timestamps: NDArray[np.uint8]
     #: IPv4 identification (0 for IPv6).
     ip_id: NDArray[np.uint16]
+    #: Time to live, hop limit.
+    ttl: NDArray[np.uint8]
     #: How often the clock of its capture had jumped back: times of rows with different numbers cannot be compared.
     clock: NDArray[np.uint16]
     #: What `compact` folded into a row: segments of the same end right before it, and their octets, which are the

@@ -120,6 +120,7 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
         timestamp_value=stored["timestamp_value"],
         has_timestamps=stored["has_timestamps"],
         ip_id=stored["ip_id"],
+        ttl=stored["ttl"],
         clock=stored["clock"],
         folded_segments=stored["folded_segments"].astype(np.int64),
         folded_octets=stored["folded_octets"].astype(np.int64),

@@ -13,6 +13,7 @@ from typing import Any
 from handshake_inspect.capture.about import About, InterfaceAbout
 from handshake_inspect.capture.headers.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.records import Damage
+from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.connection import (
     Connection,
     Endpoint,
@@ -30,7 +31,6 @@ from handshake_inspect.connections.connection import (
     TimeWait,
 )
 from handshake_inspect.exchanges import Exchange
-from handshake_inspect.inspection import CaptureSummary
 from handshake_inspect.views.ladder_calls import SocketCall
 
 Json = dict[str, Any]

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.records import Damage
+from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.connections.flat import FLAT_COLUMNS, flat_rows
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import Exchange
-from handshake_inspect.inspection import CaptureSummary
 from handshake_inspect.views.contract import (
     SCHEMA,
     Json,

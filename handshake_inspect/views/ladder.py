@@ -14,7 +14,7 @@ from typing import TypeGuard
 from rich.cells import cell_len
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Pair, StateAt, Step
+from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Pair, StateAt, Step, end_names
 from handshake_inspect.quantities import counted, milliseconds, seconds
 from handshake_inspect.views.account import account
 from handshake_inspect.views.escape import printable
@@ -26,7 +26,7 @@ from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow, fl
 from handshake_inspect.views.ladder_states import ENDS, LEGEND, StateWalk, sign_of, state_text
 from handshake_inspect.views.words import moment, octets, time_of_day
 
-__all__ = ["LadderOptions", "Numbers", "Payload", "SocketCall", "end_names", "ladder"]
+__all__ = ["LadderOptions", "Numbers", "Payload", "SocketCall", "ladder"]
 
 #: Above this many nanoseconds the time column counts seconds instead of milliseconds.
 LONG_NS = 100_000_000_000
@@ -66,13 +66,6 @@ def ladder(
     ]
 
 
-def end_names(connection: Connection) -> Pair[str]:
-    """Return what to call the ends: client and server, where the capture shows which is which."""
-    if connection.handshake.kind in ("simultaneous-open", "self-connect", "not-captured"):
-        return Pair("originator", "responder")
-    return Pair("client", "server")
-
-
 class _Drawing:
     """What all lines of one ladder share."""
 
@@ -86,7 +79,7 @@ class _Drawing:
     ) -> None:
         self.connection = connection
         self.options = options
-        self.names = end_names(connection)
+        self.names = end_names(connection.handshake.kind)
         segments_and_errors = with_errors(fold(steps) if options.fold else iter(steps), connection.icmp_errors)
         shown = merge(segments_and_errors, call_marks(calls, steps))
         self.shown: Sequence[Row] = fold_calls(shown) if options.fold else shown

@@ -12,10 +12,10 @@ import json
 from collections.abc import Iterable, Iterator
 
 from handshake_inspect.capture.records import Damage
+from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.ledger import Owed, TimeWaitLedger
 from handshake_inspect.connections.owing import HostOwes
 from handshake_inspect.connections.port_use import PortUse
-from handshake_inspect.inspection import CaptureSummary
 from handshake_inspect.views.contract import (
     SCHEMA,
     Json,

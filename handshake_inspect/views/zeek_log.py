@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.conn_log import CONN_LOG, UNSET, conn_log_rows, seconds
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.zeek_uid import uid_of
 from handshake_inspect.exchanges import Exchange
-from handshake_inspect.inspection import CaptureSummary
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -75,6 +75,7 @@ def rows_of(connections: Sequence[Sequence[Segment]]) -> ConnectionRows:
         timestamp_value=np.zeros(n, np.uint32),
         has_timestamps=np.zeros(n, np.uint8),
         ip_id=np.zeros(n, np.uint16),
+        ttl=np.full(n, 64, np.uint8),
         clock=np.zeros(n, np.uint16),
         folded_segments=column("folded_segments", np.int64).astype(np.int64),
         folded_octets=column("folded_octets", np.int64).astype(np.int64),

@@ -1,0 +1,205 @@
+"""What rules found about connections, in columns: a million equal findings cost some numbers each, and a text once.
+
+In: `Found`, from the rules of the room `findings`. Out: `Findings`, which knows of every connection what was found of
+it, the worst first, and spells it. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cached_property
+from string import Formatter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.connection import Finding, Frame, Pair, RunFinding
+from handshake_inspect.connections.moments import Rows
+from handshake_inspect.quantities import counted, duration, octets_in_words
+from handshake_inspect.table import FRAME_BITS
+
+#: Frame number of what was not captured.
+NO_FRAME = -1
+#: Codes that one word of a set of codes holds.
+WORD_CODES = 62
+
+
+class Severity(IntEnum):
+    """How much a finding matters."""
+
+    CHAT = 0  # worth knowing; ordinary
+    NOTE = 1  # not ordinary; often harmless
+    WARN = 2  # something went wrong, or will
+    ERROR = 3  # broken, or an attack
+
+    @property
+    def word(self) -> str:
+        """The severity as the contract spells it."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a finding is called, for good."""
+
+    word: str
+    severity: Severity
+
+
+@dataclass(frozen=True)
+class Found:
+    """The same thing about some connections. Arrays have shape (k,), one entry for each of them.
+
+    `text` names `values` in braces, each with how it is to be said: `{waited:duration}` (nanoseconds), `{n:octets}`,
+    `{who:end}` (0 the originator, 1 the responder), `{tries:count SYN}`; without it a number with its thousands apart.
+    """
+
+    text: str
+    #: Rows of the `VerdictTable`, rising; one connection may stand there more than once.
+    connection: Rows
+    #: Frames that show it (`table.frame_numbers`), NO_FRAME for none.
+    frames: tuple[Rows, ...] = ()
+    values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def shifted(self, rows: int) -> Found:
+        """Return the same about connections that stand so many rows further down."""
+        return Found(self.text, self.connection + rows, self.frames, self.values)
+
+
+Coded = tuple[Code, Found]
+
+
+class Findings:
+    """All that was found in a run."""
+
+    def __init__(self, found: Iterable[Coded] = (), run: Sequence[RunFinding] = ()) -> None:
+        #: About the run as a whole: a listener, a host, a capture; the worst first.
+        self.run = tuple(sorted(run, key=lambda one: -Severity[one.severity.upper()]))
+        parts: dict[tuple[Code, str], list[Found]] = {}
+        for code, one in found:
+            if len(one.connection):
+                parts.setdefault((code, one.text), []).append(one)
+        by_severity = sorted(parts.items(), key=lambda part: -part[0][0].severity)
+        self._batches: list[Coded] = [(code, _together(same)) for (code, _), same in by_severity]
+
+    def __len__(self) -> int:
+        return sum(len(found.connection) for _, found in self._batches)
+
+    @cached_property
+    def _index(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """The connection, the batch and the place in it of each finding, by connection and severity."""
+        if not self._batches:
+            return (np.zeros(0, np.int64),) * 3
+        sizes = [len(found.connection) for _, found in self._batches]
+        connection = np.concatenate([found.connection for _, found in self._batches])
+        batch = np.repeat(np.arange(len(sizes), dtype=np.uint16), sizes)
+        place = np.concatenate([np.arange(size, dtype=np.uint32) for size in sizes])
+        order = np.argsort(connection, kind="stable")
+        return connection[order], batch[order], place[order]
+
+    @cached_property
+    def _codes(self) -> list[Code]:
+        return list(dict.fromkeys(code for code, _ in self._batches))
+
+    def _between(self, rows: Rows) -> tuple[Rows, Rows]:
+        connection = self._index[0]
+        return np.searchsorted(connection, rows, "left"), np.searchsorted(connection, rows, "right")
+
+    def has(self, rows: Rows) -> NDArray[np.bool_]:
+        """Was something found of the connections in these rows?"""
+        first, last = self._between(rows)
+        found: NDArray[np.bool_] = last > first
+        return found
+
+    def of(self, row: int, names: Pair[str], frame_name: Callable[[int, int], Frame]) -> tuple[Finding, ...]:
+        """Spell what was found of one connection, the worst first.
+
+        `names`: what to call its ends. `frame_name` names the frame of a capture, by their numbers.
+        """
+        first, last = self._between(np.array([row]))
+        _, batches, places = self._index
+        at = range(int(first[0]), int(last[0]))
+        return tuple(self._spell(int(batches[i]), int(places[i]), names, frame_name) for i in at)
+
+    def _spell(self, batch: int, place: int, names: Pair[str], frame_name: Callable[[int, int], Frame]) -> Finding:
+        code, found = self._batches[batch]
+        numbers = [int(frames[place]) for frames in found.frames]
+        frames = dict.fromkeys(
+            frame_name(number >> FRAME_BITS, number & (1 << FRAME_BITS) - 1) for number in numbers if number != NO_FRAME
+        )
+        values = {name: int(column[place]) for name, column in found.values.items()}
+        return Finding(code.word, code.severity.word, tuple(frames), say(found.text, values, names))
+
+    def code_words(self, rows: Rows) -> list[str]:
+        """Return, for each of these connections, the codes found of it, each once, the worst first, by spaces."""
+        first, last = self._between(rows)
+        size = last - first
+        number = np.zeros(len(rows), np.int64)
+        if not size.any():
+            return [""] * len(rows)
+        some = np.flatnonzero(size)
+        begins = np.cumsum(size[some]) - size[some]
+        entries = np.arange(int(size.sum())) + np.repeat(first[some] - begins, size[some])
+        numbers = {code: n for n, code in enumerate(self._codes)}
+        code = np.array([numbers[code] for code, _ in self._batches], np.int64)[self._index[1][entries]]
+        sets = []
+        for low in range(0, len(self._codes), WORD_CODES):
+            inside = (code >= low) & (code < low + WORD_CODES)
+            bits = np.where(inside, np.int64(1) << (code - low).clip(0, WORD_CODES - 1), 0)
+            word = np.zeros(len(rows), np.int64)
+            word[some] = np.bitwise_or.reduceat(bits, begins)
+            sets.append(word)
+            values, inverse = np.unique(word, return_inverse=True)
+            number = number * len(values) + inverse
+        _, which, inverse = np.unique(number, return_index=True, return_inverse=True)
+        spelled = [" ".join(self._spelled_set([int(word[i]) for word in sets])) for i in which.tolist()]
+        return [spelled[i] for i in inverse.tolist()]
+
+    def _spelled_set(self, words: list[int]) -> Iterator[str]:
+        for n, code in enumerate(self._codes):
+            if words[n // WORD_CODES] >> n % WORD_CODES & 1:
+                yield code.word
+
+    def counts(self, chosen: NDArray[np.bool_] | None = None) -> dict[Code, int]:
+        """Count the connections of which each code was found, the worst first; `chosen` says which count."""
+        rows: dict[Code, list[Rows]] = {}
+        for code, found in self._batches:
+            rows.setdefault(code, []).append(found.connection)
+        distinct = {code: np.unique(np.concatenate(parts)) for code, parts in rows.items()}
+        return {code: int(len(some) if chosen is None else chosen[some].sum()) for code, some in distinct.items()}
+
+
+def _together(parts: list[Found]) -> Found:
+    """Put findings of one text below each other, sorted by connection."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    connection = np.concatenate([one.connection for one in parts])
+    frames = tuple(np.concatenate(columns) for columns in zip(*(one.frames for one in parts), strict=True))
+    values = {name: np.concatenate([one.values[name] for one in parts]) for name in first.values}
+    return Found(first.text, connection, frames, values)
+
+
+def say(text: str, values: Mapping[str, int], names: Pair[str]) -> str:
+    """Put numbers into a text, each said as the text wants it."""
+    return _Saying(names).vformat(text, (), values)
+
+
+class _Saying(Formatter):
+    def __init__(self, names: Pair[str]) -> None:
+        self._names = names
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        kind, _, thing = format_spec.partition(" ")
+        if kind == "duration":
+            return duration(value)
+        if kind == "octets":
+            return octets_in_words(value)
+        if kind == "end":
+            return self._names.responder if value else self._names.originator
+        if kind == "count":
+            return counted(value, thing)
+        return format(value, format_spec or ",")

@@ -1,0 +1,56 @@
+"""All rules, in the order of a connection's life, and what applies them.
+
+In: partitions as they are decided, then the run. Out: what was found, under the code of its rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import ModuleType
+
+from handshake_inspect.capture.summary import CaptureSummary
+from handshake_inspect.connections.analysis import Decided
+from handshake_inspect.connections.connection import RunFinding
+from handshake_inspect.connections.found import Coded, Found
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.findings import opening
+from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.rule import ConnectionRule, Rule, RunRule
+from handshake_inspect.findings.run import Run
+
+MODULES: tuple[ModuleType, ...] = (opening,)
+
+RULES: tuple[Rule, ...] = tuple(one for module in MODULES for one in vars(module).values() if isinstance(one, Rule))
+#: By the word of its code.
+BY_CODE = {one.code.word: one for one in RULES}
+
+_OVER_CONNECTIONS = [one for one in RULES if isinstance(one, ConnectionRule)]
+_OVER_RUN = [one for one in RULES if isinstance(one, RunRule)]
+
+
+def examiner(captures: Sequence[CaptureSummary]) -> Callable[[Decided], list[Coded]]:
+    """Return what applies the rules over connections to some conversations."""
+    ends_ns = [one.last_ns or 0 for one in captures]
+
+    def examine(decided: Decided) -> list[Coded]:
+        evidence = Evidence(decided, ends_ns)
+        return [(one.code, found) for one in _OVER_CONNECTIONS for found in one.function(evidence)]
+
+    return examine
+
+
+def look_over(connections: Connections, captures: Sequence[CaptureSummary]) -> tuple[list[Coded], list[RunFinding]]:
+    """Apply the rules over the run. Returns what they found of connections, and of the run."""
+    run = Run(connections, captures)
+    of_connections: list[Coded] = []
+    of_run: list[RunFinding] = []
+    for one in _OVER_RUN:
+        for found in one.function(run):
+            if isinstance(found, Found):
+                of_connections.append((one.code, found))
+            else:
+                severity = one.code.severity.word
+                of_run.append(
+                    RunFinding(one.code.word, severity, found.about, found.connections, found.frames, found.message)
+                )
+    return of_connections, of_run

@@ -1,0 +1,196 @@
+"""What the rules over connections look at: the columns of one partition, and shorthands for what many of them ask.
+
+In: `Decided`, some whole conversations with their rows, events and verdicts. A rule names connections by their rows in
+the `VerdictTable` of the partition, ends by `2 * connection + side`, segments by their rows in `ConnectionRows`.
+
+**What may be looked at.** Of a long transfer `connections.compact` keeps only what is out of the ordinary: SYNs, FINs,
+RSTs, the first segments of each end, the row before and after each of these, retransmissions, what leaves a gap,
+windows of 0, acknowledgments of what was not sent, keep-alives. An answer must not depend on an ordinary data segment
+in the middle of a transfer, else it would depend on the size of the blocks in which the capture was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.analysis import Decided
+from handshake_inspect.connections.answers import ResetTable, Verdicts, VerdictTable
+from handshake_inspect.connections.events import Events
+from handshake_inspect.connections.found import NO_FRAME, Found
+from handshake_inspect.connections.kinds import Judgement
+from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.numbers import Numbers
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
+from handshake_inspect.connections.split import first_of, last_of
+from handshake_inspect.table import frame_numbers
+from handshake_inspect.tcp.options import Options, parse
+
+
+@dataclass
+class Evidence:
+    """Some whole conversations, decided."""
+
+    decided: Decided
+    #: Time of the last frame of each capture of the run.
+    ends_ns: Sequence[int]
+
+    # What was decided.
+
+    @property
+    def rows(self) -> ConnectionRows:
+        """The segments."""
+        return self.decided.part.rows
+
+    @property
+    def events(self) -> Events:
+        """What happened to both ends."""
+        return self.decided.events
+
+    @property
+    def numbers(self) -> Numbers:
+        """Who acknowledged what, and where the SYNs and FINs are."""
+        return self.decided.events.numbers
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """The answers so far."""
+        return self.decided.verdicts
+
+    @property
+    def table(self) -> VerdictTable:
+        """The same, one row per connection."""
+        return self.decided.verdicts.table
+
+    @property
+    def resets(self) -> ResetTable:
+        """One row per RST; row `i` is segment `events.resets.row[i]`."""
+        return self.decided.verdicts.resets
+
+    def __len__(self) -> int:
+        return self.rows.connections
+
+    # Which connections.
+
+    def judged(self, claim: Callable[[Judgement], bool]) -> Mask:
+        """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
+        claims = np.array([claim(one) for one in self.verdicts.judgements], np.bool_)
+        found: Mask = claims[self.table["judgement"]]
+        return found
+
+    def handshake(self, *kinds: str) -> Mask:
+        """Which connections opened so? Shape (m,)."""
+        return self.judged(lambda one: one.handshake_kind in kinds)
+
+    def teardown(self, *kinds: str) -> Mask:
+        """Which connections closed so? Shape (m,)."""
+        return self.judged(lambda one: one.teardown_kind in kinds)
+
+    @cached_property
+    def responder_port(self) -> Rows:
+        """Port of the responder of each connection. Shape (m,)."""
+        keys, conversation = self.decided.keys, self.table["conversation"]
+        higher_asks = self.table["originator_is_higher"] != 0
+        ports = np.where(higher_asks, keys["lower_port"][conversation], keys["higher_port"][conversation])
+        return ports.astype(np.int64)
+
+    # Which segments.
+
+    @cached_property
+    def originator(self) -> Rows:
+        """Number of the originator's end of each connection. Shape (m,)."""
+        return np.arange(len(self)) * 2
+
+    @cached_property
+    def responder(self) -> Rows:
+        """Number of the responder's end; of a self-connect that of the only end. Shape (m,)."""
+        return np.where(self.rows.self_connect, self.originator, self.originator + 1)
+
+    @cached_property
+    def is_syn(self) -> Mask:
+        """SYN without ACK and RST. Shape (n,), as the next three."""
+        return self._flagged(SYN | ACK | RST, SYN)
+
+    @cached_property
+    def is_syn_ack(self) -> Mask:
+        """SYN with ACK, without RST."""
+        return self._flagged(SYN | ACK | RST, SYN | ACK)
+
+    @cached_property
+    def is_fin(self) -> Mask:
+        """FIN without RST."""
+        return self._flagged(FIN | RST, FIN)
+
+    @cached_property
+    def is_rst(self) -> Mask:
+        """RST."""
+        return self._flagged(RST, RST)
+
+    def _flagged(self, among: int, which: int) -> Mask:
+        flagged: Mask = (self.rows.flags & among) == which
+        return flagged
+
+    def first_row(self, mask: Mask) -> Rows:
+        """Return the first row of each connection for which `mask` holds, -1 if there is none. Shape (m,)."""
+        return first_of(self.rows.conn, mask, len(self))
+
+    def last_row(self, mask: Mask) -> Rows:
+        """Return the last row of each connection for which `mask` holds, -1 if there is none. Shape (m,)."""
+        return last_of(self.rows.conn, mask, len(self))
+
+    def first_of_end(self, mask: Mask) -> Rows:
+        """Return the first row of each end for which `mask` holds, -1 if there is none. Shape (2m,)."""
+        return first_of(self.rows.end, mask, 2 * len(self))
+
+    def last_of_end(self, mask: Mask) -> Rows:
+        """Return the last row of each end for which `mask` holds, -1 if there is none. Shape (2m,)."""
+        return last_of(self.rows.end, mask, 2 * len(self))
+
+    def count(self, mask: Mask) -> Rows:
+        """Count the rows of each connection for which `mask` holds. Shape (m,)."""
+        return np.bincount(self.rows.conn[mask], minlength=len(self))
+
+    # Times.
+
+    def until_end_ns(self, rows: Rows) -> Rows:
+        """Return how long the capture of each of these segments went on after it."""
+        ends = np.array(self.ends_ns or [0], np.int64)
+        after: Rows = np.maximum(ends[self.rows.capture[rows]] - self.rows.time_ns[rows], 0)
+        return after
+
+    def between_ns(self, earlier: Rows, later: Rows) -> Rows:
+        """Return the time from one segment to another, -1 where the clock was set between."""
+        rows = self.rows
+        passed = rows.time_ns[later] - rows.time_ns[earlier]
+        return np.where((rows.clock[earlier] == rows.clock[later]) & (passed >= 0), passed, -1)
+
+    # Options.
+
+    @cached_property
+    def options(self) -> list[Options]:
+        """The option lists of SYNs by their numbers (`rows.options`); 0 is the empty one."""
+        return [parse(octets) for octets in self.decided.names.options.values]
+
+    def offered(self, value: Callable[[Options], int], number: NDArray[Any]) -> Rows:
+        """Return what option lists say, by their numbers; asked once for each distinct list."""
+        distinct, inverse = np.unique(number, return_inverse=True)
+        values = np.array([value(self.options[one]) for one in distinct.tolist()], np.int64)
+        return values[inverse]
+
+    # Findings.
+
+    def found(self, text: str, connection: Rows, *rows: Rows, **values: NDArray[Any]) -> Found:
+        """Make a finding of each of these connections; `rows` are the segments that show it, -1 for none."""
+        return Found(text, connection, tuple(self.frames(one) for one in rows), values)
+
+    def frames(self, rows: Rows) -> Rows:
+        """Return the frame numbers of segments, NO_FRAME for row -1."""
+        if not len(rows):
+            return rows
+        at = np.maximum(rows, 0)
+        return np.where(rows >= 0, frame_numbers(self.rows.capture[at], self.rows.frame[at]), NO_FRAME)

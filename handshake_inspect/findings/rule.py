@@ -1,0 +1,78 @@
+"""What a rule is: one function, with a code, a severity, and its page of documentation as its docstring.
+
+A rule over connections gets the `Evidence` of one partition, and yields `Found`s, whose columns hold one entry for
+each thing found: it looks at columns, never at one connection after the other. A rule over the run gets the `Run`, and
+yields `Found`s, or `About`s for what no connection alone shows. What `explain CODE` prints is the docstring:
+
+    The first line says it in one sentence.
+
+    What it means. ...
+
+    Why it matters. ...
+
+    Reported when. ...
+
+    Not reported when. ...
+
+    Source. RFC 9293 §3.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from inspect import getdoc
+from typing import Any
+
+from handshake_inspect.connections.found import Code, Found, Severity
+from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.run import About, Run
+
+CHAT, NOTE, WARN, ERROR = Severity
+
+#: With what a paragraph of a rule's page begins, in this order, after its first sentence.
+PARTS = ("What it means.", "Why it matters.", "Reported when.", "Not reported when.", "Source.")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule."""
+
+    code: Code
+    #: What finds it; its docstring is the page.
+    function: Callable[[Any], Iterator[Any]]
+    #: A capture of pcaps/ that shows it; None if only public captures do.
+    example: str | None
+
+    @property
+    def page(self) -> str:
+        """Its documentation."""
+        return getdoc(self.function) or ""
+
+
+@dataclass(frozen=True)
+class ConnectionRule(Rule):
+    """A rule over connections."""
+
+    function: Callable[[Evidence], Iterator[Found]]
+
+
+@dataclass(frozen=True)
+class RunRule(Rule):
+    """A rule over the whole run."""
+
+    function: Callable[[Run], Iterator[Found | About]]
+
+
+def rule(
+    code: str, severity: Severity, *, example: str | None = None
+) -> Callable[[Callable[[Evidence], Iterator[Found]]], ConnectionRule]:
+    """Make a function a rule over connections."""
+    return lambda function: ConnectionRule(Code(code, severity), function, example)
+
+
+def run_rule(
+    code: str, severity: Severity, *, example: str | None = None
+) -> Callable[[Callable[[Run], Iterator[Found | About]]], RunRule]:
+    """Make a function a rule over the whole run."""
+    return lambda function: RunRule(Code(code, severity), function, example)

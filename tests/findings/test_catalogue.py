@@ -1,0 +1,77 @@
+"""The rules as a whole: their pages, their cases, the table of what they find, and silence where all is well."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.connections.found import Severity
+from handshake_inspect.findings.catalogue import BY_CODE, RULES
+from handshake_inspect.findings.rule import PARTS, Rule
+from tests.findings.captures import OURS, PUBLIC, codes_in, inspected
+from tests.findings.golden import TABLE, lines
+
+#: Ordinary sessions: nothing above chat is to be said of them.
+HEALTHY = (
+    "four-way.pcap", "three-segment.pcap", "half-close.pcap", "ipv6.pcap", "large-transfer.pcap", "server-first.pcap",
+)  # fmt: skip
+CASES = {
+    code: case
+    for path in sorted(Path(__file__).parent.glob("test_*.py"))
+    for code, case in getattr(import_module(f"tests.findings.{path.stem}"), "CASES", {}).items()
+    if path.stem != "test_catalogue"
+}
+
+
+def test_codes_are_words_and_each_stands_once() -> None:
+    assert len(BY_CODE) == len(RULES)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code) for code in BY_CODE)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code.word)
+def test_a_rule_has_a_page(rule: Rule) -> None:
+    first, *paragraphs = rule.page.split("\n\n")
+    assert first.endswith(".")
+    assert [next((part for part in PARTS if text.startswith(part)), text) for text in paragraphs] == list(PARTS)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code.word)
+def test_a_rule_has_captures_where_it_must_and_must_not_appear(rule: Rule) -> None:
+    must, must_not = CASES[rule.code.word]
+    assert must and must_not
+    assert rule.example is None or rule.example in must
+    assert rule.example is not None or not any((OURS / name).exists() for name in must)
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_nothing_above_chat_is_said_of_a_healthy_session(name: str) -> None:
+    inspection = inspected(name)
+    found = [(one.severity, one.code) for connection in inspection.connections for one in connection.findings]
+    found += [(one.severity, one.code) for one in inspection.findings]
+    assert [code for severity, code in found if severity != Severity.CHAT.word] == []
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_a_case_has_a_rule(code: str) -> None:
+    assert code in BY_CODE
+
+
+@pytest.mark.parametrize(("code", "name"), [(code, name) for code, (must, _) in CASES.items() for name in must])
+def test_where_it_must_appear(code: str, name: str) -> None:
+    assert codes_in(name)[code]
+
+
+@pytest.mark.parametrize(("code", "name"), [(code, name) for code, (_, must_not) in CASES.items() for name in must_not])
+def test_where_it_must_not_appear(code: str, name: str) -> None:
+    assert not codes_in(name)[code]
+
+
+@pytest.mark.parametrize("line", TABLE.read_text().splitlines()[1:], ids=lambda line: line.split("\t")[1])
+def test_the_table(line: str) -> None:
+    where, name, _, _ = line.split("\t")
+    if where == "public" and PUBLIC is None:
+        pytest.skip("set HANDSHAKE_CAPTURES")
+    assert lines([name]) == [line]
