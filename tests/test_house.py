@@ -48,7 +48,7 @@ CONNECTIONS = [
     "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat", "zeek_uid", "conn_log", "repeats", "steps",
     "analysis", "streams", "run_clock", "leaving", "going",
 ]  # fmt: skip
-FINDINGS = ["evidence", "run", "rule", "opening", "catalogue"]
+FINDINGS = ["evidence", "run", "rule", "opening", "listeners", "scans", "catalogue"]
 KERNEL = [
     "sock_diag", "entry_table", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation",
     "association", "uncaptured", "agreement",

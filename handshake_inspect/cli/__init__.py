@@ -23,6 +23,7 @@ from handshake_inspect.cli.groups import Group
 COMMANDS = {
     "demo": "Run a real echo session, capture it live, and draw its ladder.",
     "read": "List every connection of captures: how it opened, how it closed.",
+    "findings": "Say what an expert would notice: grouped and counted, the worst first.",
     "show": "Draw the ladder of one connection: both states at every segment, with the proof.",
     "sniff": "Watch connections live: one line per segment with both states.",
     "echo": "Serve and connect by hand: echo over TCP, UDP or a Unix socket, and a chat.",

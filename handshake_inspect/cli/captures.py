@@ -89,9 +89,12 @@ def _is_usable(file: str, note: Callable[[CaptureError], None]) -> bool:
     return True
 
 
-def report(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str = "--udp") -> None:
+def report(
+    inspection: Inspection, *, udp_listed: bool = False, udp_lister: str = "--udp", findings_listed: bool = False
+) -> None:
     """Print on standard error what the results do not say: damage, what was not read, what was lost."""
-    for line in remarks(inspection, udp_listed=udp_listed, udp_lister=udp_lister):
+    said = {"udp_listed": udp_listed, "findings_listed": findings_listed}
+    for line in remarks(inspection, udp_lister=udp_lister, **said):
         remark(line)
 
 

@@ -24,8 +24,8 @@ def write_listing(
         return inspection.steps(connection.stream)
 
     if format_ == "json":
-        captures, damage = inspection.captures, inspection.damage
-        write(export.json_document(captures, connections, exchanges, damage, steps_of if steps else None))
+        captures, damage, findings = inspection.captures, inspection.damage, inspection.findings
+        write(export.json_document(captures, connections, exchanges, damage, findings, steps_of if steps else None))
     elif format_ == "ndjson":
         write(export.ndjson(connections, steps_of if steps else None))
         write(export.ndjson_exchanges(exchanges))

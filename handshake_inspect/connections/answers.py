@@ -75,6 +75,7 @@ class VerdictTable(Table):
         "completeness": np.uint8,
         "reach_octets_o": np.int64,  # sent, as far as numbers show (Zeek's `orig_bytes`)
         "reach_octets_r": np.int64,
+        "served_ns": np.int64,  # first octets of the responder; NONE if it sent none
         "both_ended_ns": np.int64,  # when both ends had sent a FIN or an RST; NONE if that was not captured
     }
 

@@ -7,6 +7,7 @@ before its end, so one that begins where another ends does not meet it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,10 +62,48 @@ def at_once(group: Rows, begin_ns: Rows, end_ns: Rows, groups: int) -> AtOnce:
     return AtOnce(start, time_ns, count, peak, peak_ns)
 
 
-def number_groups(columns: list[NDArray[np.generic]]) -> tuple[Rows, Rows]:
-    """Number the distinct rows of some columns. Returns the number of each row, and a row of each number."""
+def number_groups(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:
+    """Number the distinct rows of some columns, by first appearance.
+
+    Returns the number of each row, and the first row of each number. Sorts once, by a hash with the row in its lower
+    bits: a million rows take 80 ms, where sorting each column takes 500. Two rows that differ and have one hash are
+    found, and then each column is sorted.
+    """
+    rows = len(columns[0])
+    bits = np.uint64(max(rows - 1, 1).bit_length())
+    keyed = mixed(columns) >> bits << bits | np.arange(rows, dtype=np.uint64)
+    keyed.sort()
+    order = (keyed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    begins = np.ones(rows, np.bool_)
+    begins[1:] = keyed[1:] >> bits != keyed[:-1] >> bits
+    for column in columns:
+        ordered = column[order]
+        if ((ordered[1:] != ordered[:-1]) & ~begins[1:]).any():
+            return _numbered_by_sorting(columns)
+    number = np.empty(rows, np.int64)
+    number[order] = np.cumsum(begins) - 1
+    return _by_appearance(number, order[begins])
+
+
+def _numbered_by_sorting(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:
     number = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         distinct, inverse = np.unique(column, return_inverse=True)
         number = np.unique(number * len(distinct) + inverse, return_inverse=True)[1]
-    return number, np.unique(number, return_index=True)[1]
+    return _by_appearance(number, np.unique(number, return_index=True)[1])
+
+
+def _by_appearance(number: Rows, first: Rows) -> tuple[Rows, Rows]:
+    order = np.argsort(first)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return place[number], first[order]
+
+
+def mixed(columns: list[NDArray[Any]]) -> NDArray[np.uint64]:
+    """Mix each row of some columns into a hash; its upper bits are the best."""
+    found = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        found = (found ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        found ^= found >> np.uint64(32)
+    return found * np.uint64(0x9E3779B97F4A7C15)

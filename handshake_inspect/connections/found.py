@@ -77,7 +77,7 @@ class Findings:
 
     def __init__(self, found: Iterable[Coded] = (), run: Sequence[RunFinding] = ()) -> None:
         #: About the run as a whole: a listener, a host, a capture; the worst first.
-        self.run = tuple(sorted(run, key=lambda one: -Severity[one.severity.upper()]))
+        self.run = tuple(sorted(run, key=lambda one: (-Severity[one.severity.upper()], -one.connections)))
         parts: dict[tuple[Code, str], list[Found]] = {}
         for code, one in found:
             if len(one.connection):
@@ -163,13 +163,12 @@ class Findings:
             if words[n // WORD_CODES] >> n % WORD_CODES & 1:
                 yield code.word
 
-    def counts(self, chosen: NDArray[np.bool_] | None = None) -> dict[Code, int]:
-        """Count the connections of which each code was found, the worst first; `chosen` says which count."""
+    def rows_by_code(self) -> dict[Code, Rows]:
+        """Return the connections of which each code was found, each once, the worst code first."""
         rows: dict[Code, list[Rows]] = {}
         for code, found in self._batches:
             rows.setdefault(code, []).append(found.connection)
-        distinct = {code: np.unique(np.concatenate(parts)) for code, parts in rows.items()}
-        return {code: int(len(some) if chosen is None else chosen[some].sum()) for code, some in distinct.items()}
+        return {code: np.unique(np.concatenate(parts)) for code, parts in rows.items()}
 
 
 def _together(parts: list[Found]) -> Found:

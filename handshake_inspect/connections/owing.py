@@ -62,6 +62,10 @@ class Sockets:
         ]
         return cls(keys["tunnel"][conversation], keys["ip_version"][conversation], *parts)
 
+    def take(self, rows: Rows) -> Sockets:
+        """Return some of them."""
+        return Sockets(self.tunnel[rows], self.ip_version[rows], self.hi[rows], self.lo[rows], self.port[rows])
+
     @property
     def host(self) -> list[NDArray[np.generic]]:
         """What tells one host from another."""

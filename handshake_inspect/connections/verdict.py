@@ -72,6 +72,7 @@ def decide(
         **_options(rows, events),
         **_last_numbers(rows, events),
         "one_sided": _one_sided(rows, events),
+        "served_ns": _served(rows),
         "both_ended_ns": both_ended_ns(rows, NONE),
     }
     words = derive(rows)
@@ -131,6 +132,13 @@ def _one_sided(rows: ConnectionRows, events: Events) -> NDArray[np.bool_]:
     opened[rows.conn[(rows.flags & (SYN | RST)) == SYN]] = True
     found[conn] = (opened | (highest > lowest))[conn]
     return found
+
+
+def _served(rows: ConnectionRows) -> Rows:
+    """Return the time of the responder's first octets, NONE if it sent none."""
+    octets = (rows.payload > 0) & (rows.side == RESPONDER) & ((rows.flags & RST) == 0)
+    first = first_of(rows.conn, octets, rows.connections)
+    return np.where(first >= 0, rows.time_ns[first], NONE)
 
 
 def _books(rows: ConnectionRows, events: Events) -> dict[str, Rows]:

@@ -4,6 +4,7 @@ The modules, in the order in which data flows:
 
 - `evidence`, `run`: what rules look at: the columns of one partition, and of the whole run.
 - `rule`: what a rule is; its docstring is its page.
-- `opening`: the rules, in the order of a connection's life.
+- `opening`: the rules over connections, in the order of a connection's life.
+- `listeners`, `scans`: the rules over the run.
 - `catalogue`: all of them, and what applies them.
 """

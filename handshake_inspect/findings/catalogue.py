@@ -13,12 +13,12 @@ from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.found import Coded, Found
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.findings import opening
+from handshake_inspect.findings import listeners, opening, scans
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import ConnectionRule, Rule, RunRule
 from handshake_inspect.findings.run import Run
 
-MODULES: tuple[ModuleType, ...] = (opening,)
+MODULES: tuple[ModuleType, ...] = (opening, listeners, scans)
 
 RULES: tuple[Rule, ...] = tuple(one for module in MODULES for one in vars(module).values() if isinstance(one, Rule))
 #: By the word of its code.

@@ -49,6 +49,11 @@ class Rule:
         """Its documentation."""
         return getdoc(self.function) or ""
 
+    @property
+    def sentence(self) -> str:
+        """What it means, in a sentence."""
+        return " ".join(self.page.partition("\n\n")[0].split())
+
 
 @dataclass(frozen=True)
 class ConnectionRule(Rule):

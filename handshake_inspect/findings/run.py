@@ -5,14 +5,22 @@ Here stands what no single connection shows: what happened at one listener, from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
 
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.answers import VerdictTable
+from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.connection import Frame
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.owing import Sockets
+from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,70 @@ class Run:
         """One row per connection."""
         return self.connections.verdicts.table
 
-    @property
-    def judgements(self) -> list[Judgement]:
-        """What connections of one behaviour have in common; `table["judgement"]` counts in it."""
-        return self.connections.verdicts.judgements
+    def judged(self, claim: Callable[[Judgement], bool]) -> Mask:
+        """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
+        claims = np.array([claim(one) for one in self.connections.verdicts.judgements], np.bool_)
+        found: Mask = claims[self.table["judgement"]]
+        return found
+
+    @cached_property
+    def one_sided(self) -> Mask:
+        """Of which connections was only one end captured, though the other one spoke? Shape (m,)."""
+        found: Mask = self.table["one_sided"] != 0
+        return found
+
+    @cached_property
+    def clients(self) -> Sockets:
+        """The originator's socket of each connection."""
+        every = np.arange(len(self.table))
+        return Sockets.of(self.connections, every, np.full(len(every), ORIGINATOR))
+
+    @cached_property
+    def servers(self) -> Sockets:
+        """The responder's socket of each connection."""
+        every = np.arange(len(self.table))
+        return Sockets.of(self.connections, every, np.full(len(every), RESPONDER))
+
+    @cached_property
+    def paths(self) -> tuple[Rows, Rows]:
+        """Number the pairs of a client's host and a server's socket.
+
+        Returns the number of each connection, and a connection of each number. Many connections have few of these:
+        what asks who tried what looks at them.
+        """
+        return number_groups([*self.clients.host, *self.servers.host[:2], self.servers.port])
+
+    @cached_property
+    def listeners(self) -> tuple[Rows, Rows]:
+        """Number the servers' sockets. Returns the number of each connection, and a connection of each number."""
+        path, example = self.paths
+        servers = self.servers.take(example)
+        number, first = number_groups([*servers.host, servers.port])
+        return number[path], example[first]
+
+    def at_listener(self, number: int) -> Rows:
+        """Return the connections of one listener, in order of time."""
+        order, begins = self._by_listener
+        rows = order[begins[number] : begins[number + 1]]
+        return rows[np.argsort(self.table["first_ns"][rows], kind="stable")]
+
+    @cached_property
+    def _by_listener(self) -> tuple[Rows, Rows]:
+        number, example = self.listeners
+        bits = max(len(number) - 1, 1).bit_length()
+        keyed = number << bits | np.arange(len(number))
+        keyed.sort()
+        return keyed & ((1 << bits) - 1), np.append(0, np.cumsum(np.bincount(number, minlength=len(example))))
+
+    def first_frame(self, row: int) -> Frame:
+        """Name the first frame of a connection; in a run of several captures with its capture."""
+        frame, capture = int(self.table["first_frame"][row]), int(self.table["first_capture"][row])
+        return frame if len(self.captures) == 1 else (self.captures[capture].name, frame)
+
+    def kinds(self, rows: Rows) -> str:
+        """Say how these connections opened, the commonest first: "24 refused, 5 unanswered"."""
+        judgements = self.connections.verdicts.judgements
+        counts: Counter[str] = Counter()
+        for number, count in enumerate(np.bincount(self.table["judgement"][rows], minlength=len(judgements)).tolist()):
+            counts[judgements[number].handshake_kind] += count
+        return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common() if count)

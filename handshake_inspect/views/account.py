@@ -11,7 +11,7 @@ from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, End, Pair, Step
 from handshake_inspect.quantities import counted, duration, listed, seconds
-from handshake_inspect.views.escape import printable
+from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.icmp_lines import sentences
 from handshake_inspect.views.ladder_layout import wrap
 from handshake_inspect.views.time_wait_lines import time_wait
@@ -46,7 +46,7 @@ def account(
         ("Closing", closing(connection, names)),
         ("Books", books(connection, steps, names)),
         ("TIME-WAIT", time_wait(connection, steps, names, when, place)),
-        ("Findings", [Text(f"{f.code}: {printable(f.message)}") for f in connection.findings]),
+        ("Findings", findings(connection, steps)),
     ]
     return paragraphs_as_lines(paragraphs, width)
 
@@ -158,6 +158,14 @@ def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> li
         line.append(" ✓" if missing == 0 else " ✗" if missing else "", "green" if missing == 0 else "red")
         lines.append(line)
     return lines
+
+
+def findings(connection: Connection, steps: Sequence[Step]) -> list[Text]:
+    """Say what was noticed: in full where no segment shows it, else only its name, for it stands below a segment."""
+    drawn = {step.frame for step in steps} | {error.frame for error in connection.icmp_errors}
+    found = [one for one in connection.findings if not drawn & {*one.frames}]
+    named = [f"{one.severity} {one.code}" for one in connection.findings if drawn & {*one.frames}]
+    return [*map(finding_text, found), *([Text(f"Above: {', '.join(named)}.")] if named else [])]
 
 
 def fin_letter(steps: Sequence[Step], end: End) -> str:

@@ -24,6 +24,7 @@ from handshake_inspect.connections.connection import (
     Pair,
     Reset,
     Reuse,
+    RunFinding,
     StateAt,
     Step,
     SynOptions,
@@ -67,7 +68,7 @@ def connection_object(
             "responder": _list_or_none(connection.states.responder),
         },
         "time_wait": [time_wait_object(wait) for wait in connection.time_wait],
-        "findings": [_finding(finding) for finding in connection.findings],
+        "findings": [finding_object(finding) for finding in connection.findings],
         "conn_state": connection.conn_state,
         "history": connection.history,
         "completeness": connection.completeness,
@@ -323,10 +324,23 @@ def _reuse(reuse: Reuse) -> Json:
     }
 
 
-def _finding(finding: Finding) -> Json:
+def finding_object(finding: Finding) -> Json:
+    """Return the contract's object of a finding about a connection."""
     return {
         "code": finding.code,
         "severity": finding.severity,
+        "frames": [_frame(frame) for frame in finding.frames],
+        "message": finding.message,
+    }
+
+
+def run_finding_object(finding: RunFinding) -> Json:
+    """Return the contract's object of a finding about a listener, a host or a capture."""
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "about": finding.about,
+        "connections": finding.connections,
         "frames": [_frame(frame) for frame in finding.frames],
         "message": finding.message,
     }

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.connections.connection import Connection, RunFinding, Step
 from handshake_inspect.connections.flat import FLAT_COLUMNS, flat_rows
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import Exchange
@@ -28,6 +28,7 @@ from handshake_inspect.views.contract import (
     connection_object,
     damage_object,
     exchange_object,
+    run_finding_object,
 )
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_calls import SocketCall
@@ -60,6 +61,7 @@ def json_document(
     connections: Iterable[Connection],
     exchanges: Iterable[Exchange],
     damage: Iterable[Damage],
+    findings: Iterable[RunFinding],
     steps_of: StepsOf | None = None,
 ) -> Iterator[str]:
     """Yield the one document of the contract, a connection per line."""
@@ -71,6 +73,8 @@ def json_document(
     yield from json_list(_ENCODE(exchange_object(exchange)) for exchange in exchanges)
     yield ',\n "damage": '
     yield _ENCODE([damage_object(place) for place in damage])
+    yield ',\n "findings": '
+    yield from json_list(_ENCODE(run_finding_object(finding)) for finding in findings)
     yield "}\n"
 
 

@@ -14,10 +14,20 @@ from typing import TypeGuard
 from rich.cells import cell_len
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Pair, StateAt, Step, end_names
+from handshake_inspect.connections.connection import (
+    Connection,
+    Finding,
+    Frame,
+    IcmpError,
+    Pair,
+    StateAt,
+    Step,
+    end_names,
+)
 from handshake_inspect.quantities import counted, milliseconds, seconds
 from handshake_inspect.views.account import account
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.icmp_lines import details, label, short_label, spelling_of, with_errors
 from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks, fold_calls
@@ -102,6 +112,8 @@ class _Drawing:
             call=max([0, *(cell_len(row.text) for row in self.shown if is_right_call(row))]),
         )
         self.marks: set[str] = set()
+        #: By the frame below which they stand.
+        self.findings = findings_by_frame(connection, frames)
 
     # The header: whose connection, and what the letters stand for.
 
@@ -213,6 +225,7 @@ class _Drawing:
         for comment in step.comments:
             said = Text(f"comment: {printable(comment)}", "italic")
             yield from (layout.under_lane(line) for line in wrap(said, layout.below))
+        yield from self.finding_lines(step)
 
     def error_lines(self, error: IcmpError) -> Iterator[Text]:
         """Yield the line of an ICMP error, which comes from the other end or from the way, and what it quotes."""
@@ -229,6 +242,12 @@ class _Drawing:
         yield from (layout.row("", Text(), Text(), Text(), line) for line in beside[1:])
         if not layout.proof:
             yield from (layout.under_lane(line) for line in flow(more, layout.below))
+        yield from self.finding_lines(error)
+
+    def finding_lines(self, row: Step | IcmpError) -> Iterator[Text]:
+        """Yield what was noticed here: a finding stands at the last segment that shows it."""
+        for finding in self.findings.get(row.frame, ()):
+            yield from (self.layout.under_lane(line) for line in wrap(finding_text(finding), self.layout.below))
 
     def when(self, row: Step | IcmpError) -> str:
         """Return the text of the time column, with the number of the frame if that is shown."""
@@ -278,6 +297,17 @@ class _Drawing:
         if self.options.clock != "relative":
             return time_of_day(time_ns, self.options.clock)
         return seconds(time_ns - self.zero_ns) if self.in_seconds else milliseconds(time_ns - self.zero_ns)
+
+
+def findings_by_frame(connection: Connection, shown: Iterable[Frame]) -> dict[Frame, list[Finding]]:
+    """Place each finding at the last of its frames that is shown."""
+    order = {frame: place for place, frame in enumerate(shown)}
+    placed: dict[Frame, list[Finding]] = {}
+    for finding in connection.findings:
+        last = max((frame for frame in finding.frames if frame in order), key=order.__getitem__, default=None)
+        if last is not None:
+            placed.setdefault(last, []).append(finding)
+    return placed
 
 
 def merge(rows: Iterable[Step | Fold | IcmpError], marks: Sequence[CallMark]) -> list[Row]:

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.order import Disorder
+from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.leaving import LetGo
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.table import SERIOUS
 from handshake_inspect.views.words import of_kind
 
 #: How segments were captured more than once, by the kind of their copies; in other words where it is another capture.
@@ -29,7 +31,9 @@ EMPTY_NAMED = 10
 COMMENTS_PRINTED, COMMENT_CHARACTERS = 5, 300
 
 
-def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str = "--udp") -> Iterator[str]:
+def remarks(
+    inspection: Inspection, *, udp_listed: bool = False, udp_lister: str = "--udp", findings_listed: bool = False
+) -> Iterator[str]:
     """Yield the lines. `udp_lister`: what lists UDP, for a reader whose command has not done so.
 
     Of a live capture without a segment nothing is said: the command that captured says what it saw.
@@ -70,6 +74,8 @@ def remarks(inspection: Inspection, *, udp_listed: bool = False, udp_lister: str
         copies = counted(inspection.icmp_error_copies, "ICMP error")
         yield f"{copies} captured again: told once"
     yield from _copies(inspection)
+    if not findings_listed:
+        yield from _found_of_the_run(inspection)
     if inspection.one_sided:
         all_of_them = counted(len(inspection.connections), "connection")
         yield f"{inspection.one_sided:,} of {all_of_them} captured in one direction only"
@@ -123,3 +129,15 @@ def _copies(inspection: Inspection) -> Iterator[str]:
     for kind, count in inspection.copies.items():
         if count:
             yield f"{counted(count, 'segment')} captured {COPIES.get(kind, where)}: counted once"
+
+
+def _found_of_the_run(inspection: Inspection) -> Iterator[str]:
+    """Name what no single connection shows: of each code the one that most connections show."""
+    codes: dict[str, list[RunFinding]] = {}
+    for one in inspection.findings:
+        if one.severity in SERIOUS:
+            codes.setdefault(one.code, []).append(one)
+    for found in codes.values():
+        first = found[0]
+        others = f" (and {counted(len(found) - 1, 'other')})" if len(found) > 1 else ""
+        yield f"{first.severity} {first.code}: {printable(first.about)}{others}: {printable(first.message)}"

@@ -158,10 +158,12 @@ def notes(connection: Connection) -> list[str]:
             said.append(f"{counted(missing, 'octet')} {arrow} missing")
     if connection.duplicates:
         said.append(f"{counted(connection.duplicates, 'duplicate')} collapsed")
-    said += [finding.code for finding in connection.findings]
+    said += [finding.code for finding in connection.findings if finding.severity in SERIOUS]
     return said
 
 
+#: Findings that are named in a note.
+SERIOUS = ("warn", "error")
 #: `teardown.missing` in a note.
 MISSING_OF_CLOSING = {
     "fin": "FIN", "ack-of-fin": "ACK of FIN", "peer-fin": "peer's FIN", "ack-of-peer-fin": "ACK of peer's FIN",

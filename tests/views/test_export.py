@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.connection import Connection, Finding, Pair, Restart, Reuse
+from handshake_inspect.connections.connection import Connection, Finding, Pair, Restart, Reuse, RunFinding
 from handshake_inspect.connections.flat import FLAT_COLUMNS
 from handshake_inspect.inspection import inspect
 from handshake_inspect.views import export
@@ -86,17 +86,30 @@ def leaves(found: dict[str, Any], prefix: str = "") -> list[str]:
     return names
 
 
+FLOOD = RunFinding("syn-flood", "warn", "10.0.0.2:80", 24, (("echo.pcap", 3),), "24 half-open at once")
+
+
 def document(connections: list[Connection]) -> Any:
     captures = [CaptureSummary("echo.pcap", "pcap")]
     damage = [Damage("echo.pcap", 99, 3, "cut")]
-    return json.loads("".join(export.json_document(captures, connections, [], damage)))
+    return json.loads("".join(export.json_document(captures, connections, [], damage, [FLOOD])))
 
 
 def test_json_document_is_one_document_however_many_connections() -> None:
     for count in (0, 1, 3):
         found = document([four_way()] * count)
-        assert list(found) == ["schema", "captures", "connections", "exchanges", "damage"]
+        assert list(found) == ["schema", "captures", "connections", "exchanges", "damage", "findings"]
         assert found["schema"] == 1
+        assert found["findings"] == [
+            {
+                "code": "syn-flood",
+                "severity": "warn",
+                "about": "10.0.0.2:80",
+                "connections": 24,
+                "frames": [["echo.pcap", 3]],
+                "message": "24 half-open at once",
+            }
+        ]
         assert len(found["connections"]) == count
         assert found["damage"][0]["offset"] == 99
 

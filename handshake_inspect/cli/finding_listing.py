@@ -1,0 +1,89 @@
+"""Writes the findings of an inspection in the format asked for.
+
+What was found of the run as a whole is told only where all of it was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from handshake_inspect.cli.choose import Choice
+from handshake_inspect.cli.output import DEFAULT_WIDTH, remark, terminal_width, write, write_lines
+from handshake_inspect.cli.wanted import Wanted
+from handshake_inspect.connections.connection import Connection, Finding, RunFinding
+from handshake_inspect.connections.found import Severity
+from handshake_inspect.findings.catalogue import BY_CODE
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.quantities import counted
+from handshake_inspect.views import finding_export
+from handshake_inspect.views.finding_lines import Group, connection_lines, group_lines, run_lines
+
+#: Connections that are named for each code.
+EXAMPLES = 3
+
+
+def write_findings(inspection: Inspection, chosen: Choice, wanted: Wanted, format_: str, *, verbose: bool) -> None:
+    """Write what was found of the chosen connections, and of the run."""
+    streams = chosen.streams(inspection)
+    whole = len(streams) == len(inspection.connections)
+    of_run = [one for one in inspection.findings if whole and wanted.takes(one.code)]
+    listing = _Listing(inspection, streams, wanted)
+    width = max(60, terminal_width() or DEFAULT_WIDTH)
+    captures = len(inspection.captures)
+    if format_ == "json":
+        write(finding_export.json_document(inspection.captures, of_run, listing.by_connection()))
+    elif format_ == "ndjson":
+        write(finding_export.ndjson(of_run, listing.by_connection()))
+    elif format_ == "csv":
+        write(finding_export.csv_lines(of_run, listing.by_connection()))
+    elif verbose:
+        write_lines(run_lines(of_run, width))
+        for connection, findings in listing.by_connection():
+            write_lines(connection_lines(connection, findings, width, captures=captures))
+    else:
+        groups = listing.groups(of_run)
+        write_lines(group_lines(groups, width, captures=captures))
+        if not groups:
+            remark(f"nothing to say about {counted(len(streams), 'connection')}")
+
+
+class _Listing:
+    """The wanted findings of some connections."""
+
+    def __init__(self, inspection: Inspection, streams: np.ndarray, wanted: Wanted) -> None:
+        self._connections = inspection.connections
+        self._streams, self._wanted = streams, wanted
+
+    def by_connection(self) -> Iterator[tuple[Connection, list[Finding]]]:
+        """Yield the connections of which something was found, in their order, and what."""
+        rows = self._connections.rows_of(self._streams)
+        some = self._streams[self._connections.findings.has(rows)]
+        for connection in self._connections.of_streams(some):
+            findings = [one for one in connection.findings if self._wanted.takes(one.code)]
+            if findings:
+                yield connection, findings
+
+    def groups(self, of_run: list[RunFinding]) -> list[Group]:
+        """Return the findings by code, the worst and most frequent first."""
+        chosen = np.zeros(len(self._connections), np.bool_)
+        chosen[self._connections.rows_of(self._streams)] = True
+        rows = {
+            code.word: some[chosen[some]]
+            for code, some in self._connections.findings.rows_by_code().items()
+            if self._wanted.takes(code.word)
+        }
+        codes = dict.fromkeys([*(one.code for one in of_run), *(word for word, some in rows.items() if len(some))])
+        groups = [self._group(code, rows.get(code, np.zeros(0, np.int64)), of_run) for code in codes]
+        return sorted(groups, key=lambda one: (-Severity[one.severity.upper()], -one.connections, one.code))
+
+    def _group(self, code: str, rows: np.ndarray, of_run: list[RunFinding]) -> Group:
+        rule = BY_CODE[code]
+        streams = np.sort(self._connections.stream_of[rows])[:EXAMPLES]
+        examples = [
+            (connection, next(one for one in connection.findings if one.code == code))
+            for connection in self._connections.of_streams(streams)
+        ]
+        about = [one for one in of_run if one.code == code]
+        return Group(code, rule.code.severity.word, rule.sentence, len(rows), examples, about)

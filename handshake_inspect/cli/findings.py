@@ -1,0 +1,57 @@
+"""`handshake-inspect findings`: what an expert would notice."""
+
+from __future__ import annotations
+
+import click
+
+from handshake_inspect.cli.options import Asked, files_argument, profile_option, reader_option, selection_options
+from handshake_inspect.cli.wanted import wanted_options
+
+
+@click.command("findings")
+@files_argument
+@click.option("-v", "--verbose", is_flag=True, help="List every finding, connection by connection.")
+@wanted_options
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json", "ndjson", "csv"]), default="text", show_default=True
+)
+@selection_options
+@profile_option
+@reader_option
+def command(
+    files: tuple[str, ...],
+    verbose: bool,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    severity: str,
+    format_: str,
+    asked: Asked,
+    profile: str,
+    reader: str,
+) -> int:
+    """Say what an expert would notice about the connections of FILE...: grouped and counted, the worst first.
+
+    `handshake-inspect explain CODE` says what a finding means, when it is reported and when not.
+
+    \b
+    Examples:
+      handshake-inspect findings capture.pcap
+      handshake-inspect findings capture.pcap -v --stream 3
+      handshake-inspect findings capture.pcap --severity warn --ignore time-wait-killed
+      handshake-inspect findings day/*.pcap.gz --select 'reset-*,syn-flood' --format ndjson
+    """
+    from handshake_inspect.cli.captures import inspect_files, report
+    from handshake_inspect.cli.choose import choice
+    from handshake_inspect.cli.finding_listing import write_findings
+    from handshake_inspect.cli.naming import files_named
+    from handshake_inspect.cli.wanted import wanted
+
+    those = wanted(select, ignore, severity)
+    chosen = choice(asked)
+    named = files_named(files)
+    reading = inspect_files(named.files, reader, profile=profile)
+    if reading.useless:
+        return reading.exit_code or named.exit_code
+    write_findings(reading.inspection, chosen, those, format_, verbose=verbose)
+    report(reading.inspection, udp_lister="read --udp", findings_listed=True)
+    return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)

@@ -1,0 +1,73 @@
+"""Which findings: what `--select`, `--ignore` and `--severity` leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SEVERITIES = ("chat", "note", "warn", "error")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The codes that are wanted."""
+
+    codes: frozenset[str]
+
+    def takes(self, code: str) -> bool:
+        """Is this finding wanted?"""
+        return code in self.codes
+
+
+def wanted_options(function: F) -> F:
+    """--select, --ignore, --severity. The function takes them by these names; `wanted` understands them."""
+    for option in (
+        click.option(
+            "--severity",
+            type=click.Choice(SEVERITIES),
+            default="chat",
+            show_default=True,
+            help="Only findings that matter at least so much.",
+        ),
+        click.option("--ignore", multiple=True, metavar="CODE[,CODE...]", help="No findings of these codes."),
+        click.option(
+            "--select",
+            multiple=True,
+            metavar="CODE[,CODE...]",
+            help="Only findings of these codes, or patterns (reset-*).",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def wanted(select: Sequence[str], ignore: Sequence[str], severity: str) -> Wanted:
+    """Understand the options. Raises click.BadParameter."""
+    from handshake_inspect.connections.found import Severity
+    from handshake_inspect.findings.catalogue import BY_CODE
+
+    least = Severity[severity.upper()]
+    codes = {word for word, rule in BY_CODE.items() if rule.code.severity >= least}
+    if select:
+        codes &= _codes(select, "--select", list(BY_CODE))
+    return Wanted(frozenset(codes - _codes(ignore, "--ignore", list(BY_CODE))))
+
+
+def _codes(given: Sequence[str], option: str, known: list[str]) -> set[str]:
+    """Return the codes that are named, or match a pattern."""
+    from handshake_inspect.views.words import nearest
+
+    found: set[str] = set()
+    for text in ",".join(given).split(",") if given else ():
+        named = {code for code in known if fnmatchcase(code, text.strip().lower())}
+        if not named:
+            hint = nearest(text.strip(), known) or " handshake-inspect explain lists them all"
+            raise click.BadParameter(f"there is no finding {text.strip()!r}.{hint}", param_hint=option)
+        found |= named
+    return found

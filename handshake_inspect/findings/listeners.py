@@ -1,0 +1,127 @@
+"""What many connections show of one listener (RFC 4987)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from handshake_inspect.connections.answers import NONE
+from handshake_inspect.connections.at_once import number_groups
+from handshake_inspect.connections.moments import NEVER, Rows
+from handshake_inspect.findings.rule import NOTE, WARN, run_rule
+from handshake_inspect.findings.run import About, Run
+from handshake_inspect.quantities import counted, duration
+from handshake_inspect.tcp.time_wait import SECOND_NS
+
+#: How long Linux keeps a half-open connection: five SYN-ACKs after the first, at 1, 3, 7, 15 and 31 s, and 32 s more.
+HALF_OPEN_NS = 63 * SECOND_NS
+#: Half-open connections of one listener at once that make a flood: where it answered so many of them with SYN-ACKs that
+#: it is one, and where it did not.
+FLOOD, ANSWERED, FLOOD_UNANSWERED = 16, 8, 100
+#: From how many addresses SYNs must come that nothing answers: of one host they are somebody who tries again.
+FLOOD_SOURCES = 8
+
+
+@run_rule("syn-flood", WARN, example="syn-flood.pcap")
+def syn_flood(run: Run) -> Iterator[About]:
+    """Many connections to one listener stayed half-open at the same time: a SYN flood, or the way back is broken.
+
+    What it means. Each SYN makes the listener keep an entry until the third segment comes; here it never comes. The
+    senders forged their addresses, or their ACKs (or the SYN-ACKs) are lost on the way.
+
+    Why it matters. When as many entries as the backlog are half-open, ordinary clients are turned away: Linux then
+    answers with SYN cookies, or, with these switched off, drops their SYNs. The number of half-open connections at once
+    is the backlog that would have held them all.
+
+    Reported when. At least 16 connections to one address and port were left half-open or unanswered at the same time,
+    and at least 8 of them had been answered with a SYN-ACK; or at least 100 were never answered, from 8 addresses or
+    more. Each counts for 63 s, which is how long Linux keeps it (five retries), or until the capture ends.
+
+    Not reported when. More connections opened there than were left; the client ended the attempts with RSTs; or only
+    one direction was captured.
+
+    Source. RFC 4987 §2, §3; Suricata stream.3whs_synack_flood counts the SYN-ACKs of one connection instead.
+    """
+    answered = run.judged(lambda one: one.handshake_kind == "half-open")
+    left = (answered | run.judged(lambda one: one.handshake_kind == "unanswered")) & ~run.one_sided
+    opened = run.judged(lambda one: one.handshake_complete is True)
+    listener, example = run.listeners
+    left_here, opened_here = (np.bincount(listener[one], minlength=len(example)) for one in (left, opened))
+    for number in np.flatnonzero((left_here >= FLOOD) & (left_here > opened_here)).tolist():
+        here = run.at_listener(number)
+        mine = here[left[here]]
+        count = int(np.count_nonzero(answered[mine]))
+        is_answered = count >= ANSWERED
+        if not is_answered and len(mine) < FLOOD_UNANSWERED:
+            continue
+        peak, peak_row = _most_at_once(run, mine)
+        addresses = len(number_groups(run.clients.take(mine).host)[1])
+        if peak < (FLOOD if is_answered else FLOOD_UNANSWERED) or not (is_answered or addresses >= FLOOD_SOURCES):
+            continue
+        since = int(run.table["first_ns"][peak_row] - run.table["first_ns"][mine[0]])
+        yield About(
+            str(run.servers.endpoint(int(mine[0]))),
+            f"{counted(peak, 'attempt')} at once that {'stayed half-open' if count else 'nothing answered'},"
+            f" {duration(since)} after the first, from {counted(addresses, 'address', 'addresses')}"
+            + (f"; {count:,} of {len(mine):,} were answered with SYN-ACK" if count else "")
+            + f"; a backlog of {peak:,} would hold them",
+            connections=len(mine),
+            frames=(run.first_frame(int(mine[0])), run.first_frame(peak_row)),
+        )
+
+
+def _most_at_once(run: Run, rows: Rows) -> tuple[int, int]:
+    """Return how many of these connections, in order of time, were half-open at the most, and the last of those."""
+    first = run.table["first_ns"][rows]
+    at_once = np.arange(1, len(rows) + 1) - np.searchsorted(first, first - HALF_OPEN_NS, "right")
+    worst = int(at_once.argmax())
+    return int(at_once[worst]), int(rows[worst])
+
+
+@run_rule("accept-queue-full", NOTE, example="accept-queue-full.pcap")
+def accept_queue_full(run: Run) -> Iterator[About]:
+    """A listener left SYNs unanswered while it held connections that it had not begun to serve.
+
+    What it means. Linux drops a SYN silently while the listener's accept queue is full: established connections wait
+    there for accept(), as many as the backlog of listen() plus one. The client sends its SYN again after a second, and
+    may be answered then.
+
+    Why it matters. To the client this looks like loss: connecting takes 1, 3 or more seconds. The program accepts too
+    slowly, or its backlog is too small.
+
+    Reported when. A SYN to an address and port had to be repeated, or was never answered, while at least one other
+    connection there was open on which the server had sent no octet until then.
+
+    Not reported when. The listener had never answered a SYN before (`unanswered`), or all its open connections were
+    being served: then the SYN was lost on the way, which this rule cannot tell from a full queue by one segment alone.
+
+    Source. listen(2); RFC 9293 §3.10.7.2 does not know the queue.
+    """
+    table = run.table
+    turned_away = run.judged(lambda one: one.handshake_kind == "unanswered") | (table["syn_retransmissions"] > 0)
+    turned_away &= ~run.one_sided
+    if not turned_away.any():
+        return
+    opened = run.judged(lambda one: one.handshake_complete is True)
+    still_open = run.judged(lambda one: one.teardown_kind == "open")
+    unserved_until = np.where(
+        table["served_ns"] == NONE, np.where(still_open, NEVER, table["last_ns"]), table["served_ns"]
+    )
+    listener, example = run.listeners
+    away_here, opened_here = (np.bincount(listener[one], minlength=len(example)) for one in (turned_away, opened))
+    for number in np.flatnonzero((away_here > 0) & (opened_here > 0)).tolist():
+        mine = run.at_listener(number)
+        held, away = mine[opened[mine] & ~turned_away[mine]], mine[turned_away[mine]]
+        at_ns, until_ns = table["first_ns"][away], np.sort(unserved_until[held])
+        waiting = np.searchsorted(table["first_ns"][held], at_ns) - np.searchsorted(until_ns, at_ns, "right")
+        dropped = away[waiting > 0]
+        if len(dropped):
+            whose = "the SYN of 1 connection was" if len(dropped) == 1 else f"the SYNs of {len(dropped):,} were"
+            yield About(
+                str(run.servers.endpoint(int(mine[0]))),
+                f"{whose} not answered at once while {counted(int(waiting.max()), 'connection')} waited that the server"
+                " had sent nothing on: its accept queue is full, or the SYN was lost",
+                connections=len(dropped),
+                frames=tuple(run.first_frame(row) for row in dropped[:4].tolist()),
+            )
