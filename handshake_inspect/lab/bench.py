@@ -25,6 +25,7 @@ from handshake_inspect.lab.world import LabError
 SETTLE_S = 0.05
 #: How long a script waits for something that the kernel does.
 STATE_LIMIT_S = 10.0
+IPPROTO_MPTCP = 262  # <linux/in.h>; larger than a protocol of IP can be
 #: In a note that is no call of a socket.
 NO_SOCKET = -1
 #: Longer than any delayed acknowledgment of Linux (40 to 200 ms).
@@ -54,10 +55,17 @@ class Host:
             with inside(self.keeper):
                 yield
 
-    def socket(self, *, timeout_s: float = 5.0) -> RecordedSocket:
-        """Open a TCP socket here."""
+    def socket(self, *, timeout_s: float = 5.0, multipath: bool = False) -> RecordedSocket:
+        """Open a TCP socket here; one of Multipath TCP (RFC 8684), if that is wanted."""
         with self.inside():
-            return RecordedSocket(self.end, self.stage, ipv6=":" in self.ip, timeout_s=timeout_s, kept=self.opened)
+            return RecordedSocket(
+                self.end,
+                self.stage,
+                ipv6=":" in self.ip,
+                timeout_s=timeout_s,
+                real=multipath_socket() if multipath else None,
+                kept=self.opened,
+            )
 
     def bound(self, port: int = 0, *, reuse: bool = False) -> RecordedSocket:
         """Open a socket that has a local port of its own before it connects or listens."""
@@ -169,6 +177,14 @@ class Bench:
         """Wait until what was sent has arrived, or as long as said; then the kernel is asked what there is."""
         time.sleep(seconds)
         self.look()
+
+
+def multipath_socket() -> socket.socket:
+    """Open a socket of Multipath TCP over IPv4. LabError if this kernel has none."""
+    try:
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
+    except OSError as error:
+        raise LabError(f"this kernel has no Multipath TCP ({error.strerror}): it needs CONFIG_MPTCP") from error
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ AS_ANYBODY = [
     "reset",
     "path-mtu",
     "simultaneous-open",
+    "mptcp-declined",
     "lost-fin",
     "swapped-data",
     "simultaneous-close",

@@ -13,6 +13,7 @@ from handshake_inspect.lab.scenarios import (
     large,
     losses,
     openings,
+    options,
     order,
     queues,
     resets,
@@ -26,6 +27,7 @@ from handshake_inspect.views.words import nearest
 CHAPTERS = (
     echoes.CHAPTER,
     openings.CHAPTER,
+    options.CHAPTER,
     losses.CHAPTER,
     order.CHAPTER,
     closings.CHAPTER,
