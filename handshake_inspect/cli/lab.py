@@ -91,6 +91,8 @@ def run_command(
       KIND    SYN, SYN-ACK, ACK (a bare one), data, FIN, RST, or segment: any of them.
               The third segment of a handshake is the first ACK from client.
       END     client, server
+    One that plays a middlebox is CHANGE on WHICH KIND from END:
+      CHANGE  set TTL to N, clamp MSS to N, strip timestamps, shift seq by N, shift ack by N
 
     \b
     Examples:
@@ -100,6 +102,7 @@ def run_command(
       handshake-inspect lab run simultaneous-close --wait
       handshake-inspect lab run four-way --rule 'drop first FIN from client'
       handshake-inspect lab run half-close --rule 'delay second data from server by 300 ms'
+      handshake-inspect lab run four-way --rule 'clamp MSS to 1200 on every SYN from client' --at server
     """
     from handshake_inspect.cli.performing import Wish, perform
 

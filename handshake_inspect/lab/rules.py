@@ -1,4 +1,4 @@
-"""Rules of a wire: which frames it loses, holds, delays, doubles, or lets overtake each other.
+"""Rules of a wire: which frames it loses, holds, delays, doubles, lets overtake each other, or changes.
 
 In: one line of text. Out: a `Rule`, and which of the frames that pass are its:
 
@@ -12,6 +12,14 @@ In: one line of text. Out: a `Rule`, and which of the frames that pass are its:
     keep first FIN from server            (it passes, and a copy is kept until the script lets it go)
     drop every segment from client
 
+A wire that plays a middlebox changes what passes, before any of the rules above sees it:
+
+    set TTL to 63 on first SYN-ACK from server
+    clamp MSS to 1200 on every SYN from client
+    strip timestamps on every segment from client
+    shift seq by 1000000 on every segment from client       (an ISN that is rewritten: both rules together)
+    shift ack by -1000000 on every segment from server
+
 `first N`, `second`, `third` and `every` count the segments of that kind and end since the rule is there. The kinds are
 SYN, SYN-ACK, ACK (nothing but an acknowledgment), data, FIN, RST (`segments.KINDS`), or `segment`: any of them. So the
 third segment of a handshake is `first ACK from client`, or `second segment from client`.
@@ -20,20 +28,30 @@ third segment of a handshake is `first ACK from client`, or `second segment from
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
+from handshake_inspect.lab.altering import Change, What
 from handshake_inspect.lab.calls import End
 from handshake_inspect.lab.segments import KINDS, Segment
 from handshake_inspect.lab.world import LabError
 from handshake_inspect.quantities import listed
 
-Action = Literal["drop", "hold", "delay", "duplicate", "swap", "pass", "keep"]
+Action = Literal["drop", "hold", "delay", "duplicate", "swap", "pass", "keep", "change"]
 
-ACTIONS: tuple[Action, ...] = get_args(Action)
+#: The first words of rules: those that say their action, and those that say a change, with what each may be about and
+#: the word before its number.
+ACTIONS: tuple[Action, ...] = get_args(Action)[:-1]
+CHANGES: Mapping[str, tuple[tuple[What, ...], str | None]] = {
+    "set": (("TTL",), "to"),
+    "clamp": (("MSS",), "to"),
+    "strip": (("timestamps",), None),
+    "shift": (("seq", "ack"), "by"),
+}
 ORDINALS = {"first": 1, "second": 2, "third": 3}
 ENDS: tuple[End, ...] = get_args(End)
-COUNT, DELAY_MS = re.compile(r"[1-9]\d{0,3}"), re.compile(r"\d{1,5}")
+COUNT, DELAY_MS, NUMBER = re.compile(r"[1-9]\d{0,3}"), re.compile(r"\d{1,5}"), re.compile(r"-?\d{1,10}")
 EXAMPLE = "'drop first SYN from client'"
 EVERY = 1 << 30
 
@@ -50,6 +68,8 @@ class Rule:
     kind: str
     sender: End
     delay_s: float = 0.0
+    #: What it changes, if that is its action.
+    change: Change | None = None
 
     def is_about(self, segment: Segment, sender: End) -> bool:
         """Tell whether a segment has the kind and the end that this rule counts."""
@@ -63,7 +83,9 @@ class Rule:
 def parse_rule(text: str) -> Rule:
     """Read a rule. LabError, one line, which says what is wrong with which word, if it is none."""
     words = Words(text.split())
-    action = cast(Action, words.take(*ACTIONS))
+    verb = words.take(*ACTIONS, *CHANGES)
+    change = parse_change(verb, words) if verb in CHANGES else None
+    action: Action = "change" if change else cast(Action, verb)
     ordinal = words.take(*ORDINALS, "every")
     count = EVERY if ordinal == "every" else words.take_number(COUNT) or 1
     kind = words.take(*KINDS, "segment")
@@ -80,7 +102,21 @@ def parse_rule(text: str) -> Rule:
         raise words.wrong(f"{' '.join(words.left)!r} is too much")
     if (action == "delay") != (delay_ms is not None) and action != "duplicate":
         raise words.wrong("only delay (needs it) and duplicate (may have it) take 'by N ms'")
-    return Rule(action, ORDINALS.get(ordinal, 1), count, kind, sender, (delay_ms or 0) / 1000)
+    return Rule(action, ORDINALS.get(ordinal, 1), count, kind, sender, (delay_ms or 0) / 1000, change)
+
+
+def parse_change(verb: str, words: Words) -> Change:
+    """Read what follows the first word of a rule that changes segments, up to and with the word `on`."""
+    abouts, before = CHANGES[verb]
+    what, number = cast(What, words.take(*abouts)), 0
+    if before is not None:
+        words.take(before)
+        given = words.take_number(NUMBER)
+        if given is None:
+            raise words.unexpected("a number")
+        number = given
+    words.take("on")
+    return Change(what, number)
 
 
 class Words:

@@ -57,20 +57,6 @@ class Segment:
         return ",".join(name for number, name in enumerate(CONTROL_BITS) if self.flags >> number & 1)
 
 
-def forged(model: Segment, flags: str, *, seq: int) -> bytes:
-    """Return a frame that its sender never sent: like `model`, without options or payload, with other numbers.
-
-    `flags`: Scapy's letters for the control bits.
-    """
-    from scapy.layers.inet import IP, TCP
-    from scapy.layers.l2 import Ether
-
-    frame = Ether(model.frame)
-    ip, tcp = frame[IP], frame[TCP]
-    segment = TCP(sport=tcp.sport, dport=tcp.dport, flags=flags, seq=seq % MODULUS)
-    return bytes(Ether(src=frame.src, dst=frame.dst) / IP(src=ip.src, dst=ip.dst) / segment)
-
-
 def segment_of(frame: bytes) -> Segment | None:
     """Return the TCP segment in an Ethernet frame; None if it carries something else."""
     found = transport_of(frame)

@@ -6,7 +6,8 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from handshake_inspect.lab.segments import RST, forged, segment_of
+from handshake_inspect.lab.altering import forged
+from handshake_inspect.lab.segments import RST, segment_of
 
 ADDRESSED = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="198.18.0.1", dst="198.18.0.2")
 

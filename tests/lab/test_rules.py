@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from handshake_inspect.lab.altering import Change
 from handshake_inspect.lab.rules import EVERY, Rule, parse_rule
 from handshake_inspect.lab.segments import KINDS, Segment
 from handshake_inspect.lab.world import LabError
+
+VERBS = "drop, hold, delay, duplicate, swap, pass, keep, set, clamp, strip or shift"
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,22 @@ from handshake_inspect.lab.world import LabError
         ("swap first data from client", Rule("swap", 1, 1, "data", "client")),
         ("keep second data from client", Rule("keep", 2, 1, "data", "client")),
         ("pass first 3 FIN from server", Rule("pass", 1, 3, "FIN", "server")),
+        (
+            "set TTL to 63 on first SYN-ACK from server",
+            Rule("change", 1, 1, "SYN-ACK", "server", change=Change("TTL", 63)),
+        ),
+        (
+            "clamp MSS to 1200 on every SYN from client",
+            Rule("change", 1, EVERY, "SYN", "client", change=Change("MSS", 1200)),
+        ),
+        (
+            "strip timestamps on second data from client",
+            Rule("change", 2, 1, "data", "client", change=Change("timestamps")),
+        ),
+        (
+            "shift ack by -5 on every segment from server",
+            Rule("change", 1, EVERY, "segment", "server", change=Change("ack", -5)),
+        ),
     ],
 )
 def test_a_rule_is_one_line(text: str, rule: Rule) -> None:
@@ -30,11 +49,8 @@ def test_a_rule_is_one_line(text: str, rule: Rule) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "drop, hold, delay, duplicate, swap, pass or keep is missing"),
-        (
-            "lose first SYN from client",
-            "'lose' stands where drop, hold, delay, duplicate, swap, pass or keep is expected",
-        ),
+        ("", f"{VERBS} is missing"),
+        ("lose first SYN from client", f"'lose' stands where {VERBS} is expected"),
         ("drop SYN from client", "'SYN' stands where first, second, third or every is expected"),
         ("drop 1st SYN from client", "'1st' stands where first, second, third or every is expected"),
         (
@@ -45,6 +61,12 @@ def test_a_rule_is_one_line(text: str, rule: Rule) -> None:
         ("drop every 2 SYN from client", "'2' stands where SYN, SYN-ACK, ACK, data, FIN, RST or segment is expected"),
         ("drop first SYN", "from is missing"),
         ("drop first SYN from nobody", "'nobody' stands where client or server is expected"),
+        ("change MSS to 1200 on first SYN from client", f"'change' stands where {VERBS} is expected"),
+        ("clamp window to 1200 on first SYN from client", "'window' stands where MSS is expected"),
+        ("clamp MSS by 1200 on first SYN from client", "'by' stands where to is expected"),
+        ("set TTL to none on first SYN from client", "'none' stands where a number is expected"),
+        ("strip timestamps first SYN from client", "'first' stands where on is expected"),
+        ("shift seq by 5 on first SYN from client by 3 ms", "only delay (needs it) and duplicate (may have it) take"),
         ("delay first SYN from client in 3 ms", "'in' stands where by or after is expected"),
         ("delay first SYN from client by x ms", "'x' stands where a number is expected"),
         ("delay first SYN from client by", "a number is missing"),

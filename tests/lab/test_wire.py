@@ -5,9 +5,13 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
+from handshake_inspect.lab.altering import Change, changed
 from handshake_inspect.lab.bench import Bench, failing
 from handshake_inspect.lab.scenarios.scenario import Scenario
 from handshake_inspect.lab.segments import Segment, segment_of
@@ -15,6 +19,8 @@ from handshake_inspect.lab.session import Session, run_demo
 from handshake_inspect.lab.wire import CLIENT, SERVER, two_hosts
 from handshake_inspect.lab.world import LabError, WorldError, in_private_world, network_ioctl
 from tests.lab.privileges import as_ordinary_user, children, needs_private_world, needs_root
+
+ADDRESSED = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="198.18.0.1", dst="198.18.0.2")
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +91,56 @@ def test_a_swapped_segment_is_overtaken_by_the_next() -> None:
     session = with_rule("swap first data from client")
     assert [segment.payload for segment in seen(session, "client") if segment.payload][:2] == [b"one", b"two"]
     assert [segment.payload for segment in seen(session, "server") if segment.payload][:2] == [b"two", b"one"]
+
+
+def options_of(segment: Segment) -> dict[str, Any]:
+    return dict(Ether(segment.frame)[TCP].options)
+
+
+def test_a_clamped_mss_is_another_at_the_other_end_and_its_segment_has_a_right_checksum() -> None:
+    session = with_rule("clamp MSS to 1000 on every SYN from client")
+    sent, arrived = (options_of(seen(session, at)[0]) for at in ("client", "server"))
+    assert sent == arrived | {"MSS": 1460}
+    assert arrived["MSS"] == 1000
+    assert kinds(session, "server", SERVER)[0] == "SYN-ACK"  # Linux drops what has a wrong checksum
+
+
+def test_an_mss_below_the_limit_is_left_alone() -> None:
+    session = with_rule("clamp MSS to 9000 on every SYN from client")
+    assert options_of(seen(session, "server")[0])["MSS"] == 1460
+
+
+def test_stripped_timestamps_leave_segments_of_the_same_length() -> None:
+    session = with_rule("strip timestamps on first SYN from client")
+    sent, arrived = (seen(session, at)[0] for at in ("client", "server"))
+    assert "Timestamp" in options_of(sent)
+    assert options_of(arrived).keys() == options_of(sent).keys() - {"Timestamp"}
+    assert len(arrived.frame) == len(sent.frame)
+    assert "Timestamp" not in options_of(seen(session, "client")[1])  # of the SYN-ACK: the server was not asked
+
+
+def test_a_ttl_is_set_on_those_segments_that_the_rule_is_about() -> None:
+    session = with_rule("set TTL to 63 on second segment from client")
+    assert [Ether(one.frame)[IP].ttl for one in seen(session, "server") if one.source[0] == CLIENT][:3] == [64, 63, 64]
+
+
+def test_shifted_numbers_agree_at_each_end_and_differ_between_them() -> None:
+    def script(bench: Bench) -> None:
+        bench.wire.rule("shift seq by 4000000000 on every segment from client")
+        bench.wire.rule("shift ack by -4000000000 on every segment from server")
+        ordinary(bench)
+
+    session = run(script)
+    syn, behind_it = seen(session, "client")[0], seen(session, "server")[0]
+    assert behind_it.seq == (syn.seq + 4_000_000_000) % 2**32
+    assert behind_it.ack == syn.ack == 0  # no ACK bit, no acknowledgment
+    assert [seen(session, at)[1].ack for at in ("client", "server")] == [syn.end, behind_it.end]
+
+
+def test_the_edges_of_sack_blocks_are_shifted_with_the_acknowledgment() -> None:
+    segment = ADDRESSED / TCP(flags="A", ack=100, options=[("SAck", (200, 300, 400, 2**32 - 1))])
+    tcp = Ether(changed(bytes(segment), Change("ack", 5)))[TCP]
+    assert (tcp.ack, dict(tcp.options)["SAck"]) == (105, (205, 305, 405, 4))
 
 
 def test_a_held_segment_goes_when_it_is_released() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from handshake_inspect.lab.altering import forged
 from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench, failing
 from handshake_inspect.lab.scenarios.scenario import (
     FOUR_WAY,
@@ -12,7 +13,6 @@ from handshake_inspect.lab.scenarios.scenario import (
     Chapter,
     Verdict,
 )
-from handshake_inspect.lab.segments import forged
 
 ABORTED = Verdict("three-way", "aborted", None, (*OPENED_ACTIVELY, "CLOSED"), (*OPENED_PASSIVELY, "CLOSED"))
 ABORTED_BY_SERVER = replace(ABORTED, also={"teardown.reset_by": "responder"})
