@@ -71,6 +71,14 @@ def altered(
     return bytes(packet)
 
 
+def options_of(frame: bytes) -> list[tuple[str, Any]]:
+    """Return the options of a segment by Scapy's names of them, each with its value."""
+    from scapy.layers.inet import TCP
+    from scapy.layers.l2 import Ether
+
+    return list(Ether(frame)[TCP].options)
+
+
 def changed(frame: bytes, change: Change) -> bytes:
     """Return a frame as a middlebox passes it on."""
     from scapy.layers.inet import TCP

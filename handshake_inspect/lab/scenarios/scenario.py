@@ -74,6 +74,8 @@ class Scenario:
     exchange: str | None = None
     #: Octets of each frame that a recording keeps; the rest is only counted.
     snap_octets: int = 65535
+    #: Among the segments of an end are some that it never sent: what one direction alone shows may be a lie.
+    has_forgeries: bool = False
 
     @property
     def plan(self) -> EchoPlan:
@@ -101,6 +103,8 @@ class Chapter:
 
     title: str
     scenarios: list[Scenario] = field(default_factory=list)
+    #: See `Scenario`.
+    has_forgeries: bool = False
 
     def script(
         self,
@@ -130,6 +134,7 @@ class Chapter:
                     network=network,
                     seen_at=seen_at,
                     snap_octets=snap_octets,
+                    has_forgeries=self.has_forgeries,
                 )
             )
             return script
