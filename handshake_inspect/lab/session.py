@@ -185,7 +185,7 @@ def run_session(
     """
     with ExitStack() as stack:
         ground = stack.enter_context(ground_for(scenario, how, interface))
-        concern = Concern(addresses=frozenset({ground.server}))
+        concern = Concern(addresses=frozenset({ground.client or ground.server, ground.server}))
         watch = stack.enter_context(watching(concern, ground.hosts)) if how.verify else None
         taps = [Tap(name, stack.enter_context(captured(host, where))) for name, where, host in ground.taps]
 

@@ -20,6 +20,7 @@ from handshake_inspect.lab.scenarios import (
     order,
     queues,
     resets,
+    scans,
     time_wait,
 )
 from handshake_inspect.lab.scenarios.scenario import Scenario
@@ -41,6 +42,7 @@ CHAPTERS = (
     fast_open.CHAPTER,
     forged_openings.CHAPTER,
     forged.CHAPTER,
+    scans.CHAPTER,
     idle.CHAPTER,
     time_wait.CHAPTER,
     large.CHAPTER,

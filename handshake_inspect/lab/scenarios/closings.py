@@ -17,6 +17,9 @@ from handshake_inspect.lab.scenarios.scenario import (
 )
 from handshake_inspect.lab.wire import InEffect
 
+#: How long a server takes to close that has read b''.
+HELD_S = 12
+
 CROSSED = ("FIN-WAIT-1", "CLOSING", "TIME-WAIT")
 BOTH_AT_ONCE = Verdict(
     "three-way",
@@ -91,6 +94,28 @@ def half_closed(bench: Bench) -> None:
     client.shutdown()
     server.recv()
     bench.pause(DELAYED_ACK_S)
+
+
+@CHAPTER.script(
+    "close-wait-held",
+    FOUR_WAY,
+    look_for=(
+        f"{HELD_S} s in CLOSE-WAIT, and not an octet in them: the server's program has read b'' and gone on with "
+        "something else before it called close(). Each such connection holds a descriptor; a program that piles them "
+        "up runs out."
+    ),
+)
+def close_wait_held(bench: Bench) -> None:
+    """The client has closed, the server reads b'', and closes only 12 s later."""
+    _, client, server = bench.session()
+    bench.echo(client, server)
+    bench.pause()
+    acknowledged = bench.wire.rule("pass first ACK from server")
+    client.close()
+    server.recv()
+    acknowledged.wait()
+    bench.pause(HELD_S)
+    bench.close_last(server)
 
 
 @CHAPTER.script(

@@ -15,6 +15,8 @@ from handshake_inspect.lab.scenarios.scenario import OPENED_ACTIVELY, OPENED_PAS
 
 #: Connections of the flood, and the backlog against which they come.
 FLOOD, BACKLOG = 24, 8
+#: The backlog of a program that does not accept, and how many clients come too late for it.
+SLOW_BACKLOG, TURNED_AWAY = 2, 4
 
 OPENED = Verdict("three-way", "open", None, OPENED_ACTIVELY, OPENED_PASSIVELY)
 UNANSWERED = Verdict("unanswered", "none", None, ("CLOSED", "SYN-SENT"), None)
@@ -44,6 +46,29 @@ def accept_queue_full(bench: Bench) -> None:
     bench.echo(first, listener.accept())
     second.connect_finish()
     bench.echo(second, listener.accept())
+    bench.pause()
+
+
+@CHAPTER.script(
+    "accept-queue-stays-full",
+    (*[OPENED] * (SLOW_BACKLOG + 1), *[replace(UNANSWERED, also={"handshake.syn_retransmissions": 1})] * TURNED_AWAY),
+    look_for=(
+        f"listen({SLOW_BACKLOG}) has room for {SLOW_BACKLOG + 1}, and the program calls accept() for none. Every later "
+        "SYN is dropped, and so are those that are sent again after 1 s: to these clients the port looks filtered, "
+        "though the same port has just answered others."
+    ),
+)
+def accept_queue_stays_full(bench: Bench) -> None:
+    """The program does not accept: once the queue is full, the SYNs of all further clients are dropped."""
+    listener = bench.server.listen(SLOW_BACKLOG)
+    for _ in range(SLOW_BACKLOG + 1):
+        bench.client.connect(listener)
+    _, port = listener.address
+    bench.until(lambda: bench.server.holds("ESTABLISHED", port) == SLOW_BACKLOG + 1, "the queue was full")
+    syns = bench.wire.rule(f"pass first {2 * TURNED_AWAY} SYN from client")
+    for _ in range(TURNED_AWAY):
+        bench.client.bound().connect_start(listener.address)
+    syns.wait(2 * TURNED_AWAY)
     bench.pause()
 
 
