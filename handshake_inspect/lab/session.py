@@ -21,6 +21,7 @@ from handshake_inspect.lab.ground import NETWORKS, How, ground_for
 from handshake_inspect.lab.kernel.account import Concern, KernelAccount
 from handshake_inspect.lab.kernel.watch import watching
 from handshake_inspect.lab.performing import performing
+from handshake_inspect.lab.plain import PlainTap
 from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.scenarios.scenario import Programs, Scenario
 from handshake_inspect.lab.vantage import Tap, Vantage, captured, of_anybody, of_ports
@@ -187,7 +188,10 @@ def run_session(
         ground = stack.enter_context(ground_for(scenario, how, interface))
         concern = Concern(addresses=frozenset({ground.client or ground.server, ground.server}))
         watch = stack.enter_context(watching(concern, ground.hosts)) if how.verify else None
-        taps = [Tap(name, stack.enter_context(captured(host, where))) for name, where, host in ground.taps]
+        if scenario.is_seen_twice:
+            taps: list[Tap | PlainTap] = [stack.enter_context(PlainTap(name)) for name, _, _ in ground.taps]
+        else:
+            taps = [Tap(name, stack.enter_context(captured(host, where))) for name, where, host in ground.taps]
 
         def keep() -> None:
             for tap in taps:

@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 from handshake_inspect import Step, inspect
-from handshake_inspect.lab.scenarios.large import ETHERNET_MSS_OCTETS, OCTETS, SNAP_OCTETS
+from handshake_inspect.lab.scenarios.loopback import ETHERNET_MSS_OCTETS, OCTETS, SNAP_OCTETS
 from tests.lab.test_record import frames, transports
 
 PCAPS = Path(__file__).parents[2] / "pcaps"

@@ -12,7 +12,7 @@ from handshake_inspect.lab.scenarios import (
     forged_openings,
     half_open,
     idle,
-    large,
+    loopback,
     losses,
     middlebox,
     openings,
@@ -45,7 +45,7 @@ CHAPTERS = (
     scans.CHAPTER,
     idle.CHAPTER,
     time_wait.CHAPTER,
-    large.CHAPTER,
+    loopback.CHAPTER,
 )
 ALL: tuple[Scenario, ...] = tuple(scenario for chapter in CHAPTERS for scenario in chapter.scenarios)
 SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in ALL}

@@ -76,6 +76,8 @@ class Scenario:
     snap_octets: int = 65535
     #: Among the segments of an end are some that it never sent: what one direction alone shows may be a lie.
     has_forgeries: bool = False
+    #: On loopback: captured as it leaves and as it arrives (`plain`), not once.
+    is_seen_twice: bool = False
 
     @property
     def plan(self) -> EchoPlan:
@@ -115,6 +117,7 @@ class Chapter:
         network: Network = "wire",
         seen_at: End = "client",
         snap_octets: int = 65535,
+        is_seen_twice: bool = False,
     ) -> Callable[[Script], Script]:
         """Make a scenario of a script, whose docstring is the sentence that says what it shows.
 
@@ -135,6 +138,7 @@ class Chapter:
                     seen_at=seen_at,
                     snap_octets=snap_octets,
                     has_forgeries=self.has_forgeries,
+                    is_seen_twice=is_seen_twice,
                 )
             )
             return script

@@ -1,4 +1,4 @@
-"""A transfer of many octets in few frames: what loopback captures when segmentation is left to the card (TSO)."""
+"""What is seen on loopback and on no wire: many segments in one frame (TSO), and each frame twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench
 from handshake_inspect.lab.scenarios.scenario import FOUR_WAY, Chapter
 
-CHAPTER = Chapter("Large transfers")
+CHAPTER = Chapter("Only on loopback")
 
 OCTETS = 1 << 19
 #: Octets of each send(): less than a frame can hold.
@@ -47,6 +47,29 @@ def large_transfer(bench: Bench) -> None:
         received = 0
         while received < PART_OCTETS:
             received += len(server.recv(PART_OCTETS))
+    client.close()
+    server.recv()
+    bench.pause(DELAYED_ACK_S)
+    server.close()
+    bench.pause()
+
+
+@CHAPTER.script(
+    "loopback-twice",
+    FOUR_WAY,
+    network="loopback",
+    is_seen_twice=True,
+    look_for=(
+        "A frame on loopback leaves and arrives at one interface, and a plain packet socket, as simple sniffers open "
+        "it, shows both copies. They are not retransmissions: IP ID and all numbers are equal, and microseconds lie "
+        "between them. The ladder has each segment once, and says how many copies there were."
+    ),
+)
+def loopback_twice(bench: Bench) -> None:
+    """An ordinary session on loopback, captured by a plain packet socket: each segment is there twice."""
+    _, client, server = bench.session()
+    bench.echo(client, server)
+    bench.pause()
     client.close()
     server.recv()
     bench.pause(DELAYED_ACK_S)
