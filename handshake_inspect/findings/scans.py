@@ -22,7 +22,7 @@ FAILED_PERCENT = 75
 FAILED = ("refused", "unreachable", "unanswered", "half-open", "abandoned")
 
 
-@run_rule("port-scan", WARN)
+@run_rule("port-scan", WARN, example="port-scan.pcap")
 def port_scan(run: Run) -> Iterator[About]:
     """One host tried many ports of another, and most of them did not open.
 
@@ -44,7 +44,7 @@ def port_scan(run: Run) -> Iterator[About]:
         yield _about(run, mine, f"{counted(distinct, 'port')} of {server.ip(0)}", f" ({_some(ports)})")
 
 
-@run_rule("host-scan", WARN)
+@run_rule("host-scan", WARN, example="address-sweep.pcap")
 def host_scan(run: Run) -> Iterator[About]:
     """One host tried the same port of many others, and most of them did not open.
 
