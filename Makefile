@@ -40,12 +40,12 @@ clean: ## remove what the other targets made
 $(VENV)/pyvenv.cfg:
 	@.ci/make-venv $(PYTHON) $(VENV)
 
-$(VENV)/installed: $(VENV)/pyvenv.cfg pyproject.toml $(CONSTRAINTS)
+$(VENV)/installed: $(VENV)/pyvenv.cfg pyproject.toml setup.py $(CONSTRAINTS)
 	@echo 'make: installing handshake-inspect into $(VENV)' >&2
 	@$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/installed-dev: $(VENV)/pyvenv.cfg pyproject.toml $(CONSTRAINTS)
+$(VENV)/installed-dev: $(VENV)/pyvenv.cfg pyproject.toml setup.py $(CONSTRAINTS)
 	@echo 'make: installing handshake-inspect and the tools of its tests into $(VENV)' >&2
 	@$(INSTALL) --editable '.[dev]'
 	@touch $@ $(VENV)/installed

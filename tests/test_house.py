@@ -26,6 +26,7 @@ FLOORS = [
     ["inspection"],
     ["views"],
     ["lab"],
+    ["explain"],
     ["cli"],
     ["__main__"],
 ]
@@ -56,11 +57,14 @@ KERNEL = [
 TIME_WAIT = [
     "wheel", "jiffies", "counters", "following", "endings", "staying", "reckoning", "census", "observing", "binding",
 ]  # fmt: skip
+EXPLAIN = [
+    "page", "reading", "topics", "written", "rules", "shipped", "excerpts", "moves", "drawing", "rendering", "listing",
+]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
     "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,
-    "findings": FINDINGS, "lab/strace": STRACE, "lab/time_wait": TIME_WAIT,
+    "findings": FINDINGS, "lab/strace": STRACE, "lab/time_wait": TIME_WAIT, "explain": EXPLAIN,
 }  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

@@ -77,8 +77,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel from a copy of what it is made of: building leaves folders behind."""
     needs_setuptools()
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
+    shutil.copytree(REPOSITORY / "pcaps", source / "pcaps")
     package = Path(handshake_inspect.__file__).parent
     shutil.copytree(package, source / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     target = tmp_path_factory.mktemp("wheel")
@@ -111,7 +112,10 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     recorded = {f"handshake_inspect/lab/recorded/{path.name}" for path in (package / "lab" / "recorded").iterdir()}
     assert len(recorded) >= 12
-    assert names == modules | recorded | {"handshake_inspect/py.typed"}
+    pages = {f"handshake_inspect/explain/pages/{path.name}" for path in (package / "explain" / "pages").iterdir()}
+    captures = {f"handshake_inspect/pcaps/{path.name}" for path in (REPOSITORY / "pcaps").glob("*.pcap")}
+    assert len(captures) > 100
+    assert names == modules | recorded | pages | captures | {"handshake_inspect/py.typed"}
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:
@@ -142,6 +146,10 @@ def test_the_installed_command_reads_and_draws_a_capture(installed: Installed) -
     (line,) = installed.run("handshake-inspect", "read", "four-way.pcap", "--format", "csv").splitlines()[1:]
     assert ",three-way,four-way," in line
     assert "TIME-WAIT" in installed.run("handshake-inspect", "show", "four-way.pcap")
+
+
+def test_the_installed_command_explains_with_a_ladder_of_a_capture_that_came_with_it(installed: Installed) -> None:
+    assert "─▶ CLOSED" in installed.run("handshake-inspect", "explain", "TIME_WAIT")
 
 
 def test_the_installed_command_replays_a_recorded_session(installed: Installed) -> None:

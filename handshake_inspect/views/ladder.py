@@ -3,12 +3,15 @@
 In: a connection with its steps; the socket calls of both programs and the payload, where they are known. Out: lines
 of `rich` text, complete without colour. The originator stands on the left. Read from top to bottom it tells what
 happened when; across, what a segment did to both ends. Below it stand the account: times, books, TIME-WAIT, verdict.
+An excerpt has some of the rows, drawn as they are in the whole, between the states before them and what the letters
+mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
+from math import inf
 from typing import TypeGuard
 
 from rich.cells import cell_len
@@ -31,12 +34,12 @@ from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.icmp_lines import details, label, short_label, spelling_of, with_errors
 from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks, fold_calls
-from handshake_inspect.views.ladder_cells import Cells, LadderOptions, Numbers, Payload
+from handshake_inspect.views.ladder_cells import LETTERS, Cells, LadderOptions, Numbers, Payload
 from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow, flow_together, wrap
 from handshake_inspect.views.ladder_states import ENDS, LEGEND, StateWalk, sign_of, state_text
 from handshake_inspect.views.words import moment, octets, time_of_day
 
-__all__ = ["LadderOptions", "Numbers", "Payload", "SocketCall", "ladder"]
+__all__ = ["LadderOptions", "Numbers", "Payload", "SocketCall", "excerpt", "ladder"]
 
 #: Above this many nanoseconds the time column counts seconds instead of milliseconds.
 LONG_NS = 100_000_000_000
@@ -76,6 +79,30 @@ def ladder(
     ]
 
 
+def excerpt(
+    connection: Connection,
+    steps: Sequence[Step],
+    part: Sequence[Step],
+    *,
+    title: Sequence[Text],
+    calls: Sequence[SocketCall] = (),
+    payload: Payload | None = None,
+    options: LadderOptions | None = None,
+) -> list[Text]:
+    """Return the rows of `part`, some of the `steps` in a row, under a title; first the states before them.
+
+    Times, numbers and letters are those of the whole ladder. With the segments come the calls next to them.
+    """
+    drawing = _Drawing(connection, steps, calls, payload or {}, options or LadderOptions(), part)
+    return [
+        *flow(title, drawing.options.width),
+        Text(),
+        *drawing.heading(),
+        *drawing.rows(),
+        *drawing.legend(drawing.letters()),
+    ]
+
+
 class _Drawing:
     """What all lines of one ladder share."""
 
@@ -86,12 +113,15 @@ class _Drawing:
         calls: Sequence[SocketCall],
         payload: Payload,
         options: LadderOptions,
+        part: Sequence[Step] | None = None,
     ) -> None:
         self.connection = connection
         self.options = options
         self.names = end_names(connection.handshake.kind)
-        segments_and_errors = with_errors(fold(steps) if options.fold else iter(steps), connection.icmp_errors)
-        shown = merge(segments_and_errors, call_marks(calls, steps))
+        part = steps if part is None else part
+        self.earlier = steps[: steps.index(part[0])] if part else ()
+        segments_and_errors = with_errors(fold(part) if options.fold else iter(part), connection.icmp_errors)
+        shown = beside(merge(segments_and_errors, call_marks(calls, steps)), steps, part)
         self.shown: Sequence[Row] = fold_calls(shown) if options.fold else shown
         self.zero_ns = start_ns(calls, steps)
         last: list[Row] = [*steps[-1:], *connection.icmp_errors[-1:]]
@@ -142,9 +172,19 @@ class _Drawing:
             unit = "frame".rjust(self.layout.frame) + unit.rjust(self.layout.time - self.layout.frame)
         return [self.layout.row(unit, left, Text(), right, proof)]
 
-    def legend(self) -> list[Text]:
+    def letters(self) -> list[Text]:
+        """Say what the letters mean that stand for numbers in the rows, if letters do."""
+        if self.options.numbers != "symbolic":
+            return []
+        segments = [row for row in self.shown if isinstance(row, Step)]
+        used = {*"".join(f"{step.symbolic_seq}{step.symbolic_ack}" for step in segments)}
+        used |= {*"".join(line.symbolic for step in segments for line in step.arithmetic)}
+        ends = {"o": self.names.originator, "r": self.names.responder}
+        return [Text(f"{letter}: {LETTERS[letter].format(**ends)}", "dim") for letter in LETTERS if letter in used]
+
+    def legend(self, more: Sequence[Text] = ()) -> list[Text]:
         """Explain the signs behind states, those that were used."""
-        items = [Text(f"{sign} {LEGEND[sign]}", "dim") for sign in LEGEND if sign in self.marks]
+        items = [*(Text(f"{sign} {LEGEND[sign]}", "dim") for sign in LEGEND if sign in self.marks), *more]
         if not items:
             return []
         lines = flow(items, self.options.width - self.layout.time - 2)
@@ -160,6 +200,8 @@ class _Drawing:
             if not opened and row_time(row) >= self.zero_ns:
                 opened = True
                 before = walk.before_first()
+                if self.earlier:
+                    before = walk.past(self.earlier)
                 if before is not None:
                     yield self.layout.row("", self.state(before.originator), Text(), self.state(before.responder))
             if isinstance(row, CallMark):
@@ -319,6 +361,16 @@ def merge(rows: Iterable[Step | Fold | IcmpError], marks: Sequence[CallMark]) ->
             merged.append(waiting.pop(0))
         merged.append(row)
     return merged + waiting
+
+
+def beside(rows: Sequence[Row], steps: Sequence[Step], part: Sequence[Step]) -> list[Row]:
+    """Leave out the calls and errors that are not next to a segment of `part`: others of the `steps` lie between."""
+    if len(part) in (0, len(steps)):
+        return list(rows)
+    first, after = steps.index(part[0]), steps.index(part[-1]) + 1
+    begin_ns = steps[first - 1].time_ns if first else -inf
+    end_ns = steps[after].time_ns if after < len(steps) else inf
+    return [row for row in rows if isinstance(row, Step | Fold) or begin_ns < row_time(row) <= end_ns]
 
 
 def row_time(row: Row) -> int:

@@ -15,6 +15,14 @@ from handshake_inspect.connections.connection import Arithmetic, Frame, Step
 from handshake_inspect.views.escape import octets_text, printable
 from handshake_inspect.views.words import Clock
 
+#: The letters that stand for numbers (`connections.numbers`), and what each is. {o}, {r}: the two ends.
+LETTERS = {
+    "x": "number of the {o}'s SYN",
+    "y": "number of the {r}'s SYN",
+    "u": "number of the first FIN",
+    "v": "the next number of the other end when it acknowledges that FIN",
+    "w": "number of the other end's FIN",
+}
 Numbers = Literal["symbolic", "relative", "absolute"]
 Payload = Mapping[tuple[Frame, int], bytes]
 

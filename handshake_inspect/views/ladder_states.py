@@ -73,6 +73,12 @@ class StateWalk:
             return None
         return Pair(self.last["originator"] or unknown, self.last["responder"] or unknown)
 
+    def past(self, steps: Sequence[Step]) -> Pair[StateAt] | None:
+        """Pass over `steps` that are not shown; return the states after them."""
+        for step in steps:
+            self.after(step)
+        return steps[-1].states if steps else None
+
     def after(self, step: Step) -> tuple[list[tuple[StateAt | None, StateAt | None]], Pair[StateAt | None]]:
         """Return the states passed within `step`, a pair per line, and those it ends in where they changed."""
         passed = {end: self._passed(end, step.states[end]) for end in ENDS}

@@ -1,0 +1,14 @@
+"""Explanations: what a learner asks, in short exact words, with a real ladder drawn by the engine at that moment.
+
+Data flows down this list:
+
+- `page`: a `Page`, whatever it comes from, and the blocks that it is made of.
+- `reading`: the text of a page file -> `Page`.
+- `topics`: pages by all their names; the nearest ones of a name that is none.
+- `written`, `rules`: where pages come from: files in `pages/`; docstrings of the rules that make findings.
+- `shipped`: the recorded captures that come with the package.
+- `excerpts`: part of such a capture, or of a recorded session -> ladder.
+- `moves`, `drawing`: the table of states -> the rows of one state; the whole diagram.
+- `rendering`: `Page` -> lines.
+- `listing`: all pages -> a list by kind.
+"""

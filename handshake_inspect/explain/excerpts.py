@@ -1,0 +1,109 @@
+"""Draws part of a recorded capture or session as a ladder, by the engine and at this moment.
+
+In: a directive of a page. Out: lines of `rich` text: the ladder's rows of these frames, with the states before them,
+below the name of the capture and the command that makes the like of it with real sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.text import Text
+
+from handshake_inspect.capture.frames import fetch, payload
+from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.connections.connection import Step
+from handshake_inspect.exchanges import Datagram
+from handshake_inspect.explain.page import CaptureExcerpt, PageError, SessionExcerpt
+from handshake_inspect.explain.shipped import shipped_capture
+from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.lab.replay import replay
+from handshake_inspect.lab.world import LabError
+from handshake_inspect.views.exchange_lines import exchange_lines
+from handshake_inspect.views.ladder import LadderOptions, excerpt
+from handshake_inspect.views.ladder_cells import Payload
+
+
+def capture_lines(wanted: CaptureExcerpt, width: int) -> list[Text]:
+    """Return the ladder of some frames of a shipped capture. Raises PageError if they are not there."""
+    path = shipped_capture(wanted.capture)
+    inspection = inspect(path)
+    if not len(inspection.connections):
+        return exchange_picture(wanted, path, inspection, width)
+    part = part_of(inspection, wanted.stream, wanted.frames, wanted.capture)
+    scenario, vantage, *_ = wanted.capture.split(".")  # NAME.pcap, NAME.server.pcap
+    again = f"handshake-inspect lab run {scenario}{' --at server' if vantage == 'server' else ''}"
+    frames = fetch(path, [step.frame for step in part if isinstance(step.frame, int)])
+    return excerpt(
+        inspection.connections[wanted.stream],
+        inspection.steps(wanted.stream),
+        part,
+        title=title(wanted.capture, wanted.frames, again),
+        payload=payload_of(part, frames),
+        options=LadderOptions(width),
+    )
+
+
+def exchange_picture(wanted: CaptureExcerpt, path: Path, inspection: Inspection, width: int) -> list[Text]:
+    """Return the picture of a UDP exchange of a shipped capture, always whole: it has no states to stand between."""
+    if wanted.frames is not None or wanted.stream >= len(inspection.exchanges):
+        raise PageError(f"{wanted.capture}: it has UDP, of which all is shown: no frames, and no stream that it lacks")
+    events = inspection.exchanges.events(wanted.stream)
+    frames = fetch(path, [event.frame for event in events if isinstance(event.frame, int)])
+    return exchange_lines(
+        inspection.exchanges[wanted.stream],
+        events,
+        title=wanted.capture,
+        payload={
+            event.frame: payload(frames[event.frame])
+            for event in events
+            if isinstance(event, Datagram) and isinstance(event.frame, int)
+        },
+        options=LadderOptions(width),
+    )
+
+
+def session_lines(wanted: SessionExcerpt, width: int) -> list[Text]:
+    """Return the ladder of some frames of a recorded session, with the socket calls. Raises PageError likewise."""
+    try:
+        session = replay(wanted.session).session
+    except LabError as error:
+        raise PageError(str(error)) from error
+    inspection = session.vantages[0].inspected()
+    part = part_of(inspection, 0, wanted.frames, wanted.session)
+    return excerpt(
+        inspection.connections[0],
+        inspection.steps(0),
+        part,
+        title=title(wanted.session, wanted.frames, f"handshake-inspect demo {wanted.session} --replay"),
+        calls=session.calls,
+        payload=payload_of(part, dict(enumerate(session.frames, start=1))),
+        options=LadderOptions(width),
+    )
+
+
+def title(name: str, frames: tuple[int, int] | None, again: str) -> list[Text]:
+    """Return what stands above an excerpt: what it is of, and the command that makes the whole."""
+    first, last = frames or (0, 0)
+    which = "" if frames is None else f", frame {first}" if first == last else f", frames {first} to {last}"
+    return [Text(name, "bold").append(which), Text("the whole, from real sockets: ", "dim").append(again, "cyan")]
+
+
+def part_of(inspection: Inspection, stream: int, frames: tuple[int, int] | None, name: str) -> Sequence[Step]:
+    """Return the steps of these frames, the first and the last included. Raises PageError if one is not there."""
+    if stream >= len(inspection.connections):
+        raise PageError(f"{name}: there is no stream {stream} in it")
+    steps = inspection.steps(stream)
+    if frames is None:
+        return steps
+    errors = inspection.connections[stream].icmp_errors
+    if missing := {*frames} - {step.frame for step in steps} - {error.frame for error in errors}:
+        raise PageError(f"{name}: stream {stream} has no frame {min(missing)}")
+    first, last = frames
+    return [step for step in steps if isinstance(step.frame, int) and first <= step.frame <= last]
+
+
+def payload_of(part: Sequence[Step], frames: Mapping[int, RawFrame]) -> Payload:
+    """Return the payload of segments, out of their frames."""
+    return {(step.frame, step.seq): payload(frames[step.frame]) for step in part if isinstance(step.frame, int)}

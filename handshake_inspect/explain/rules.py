@@ -1,0 +1,49 @@
+"""Pages of findings: the docstring of a rule is its page.
+
+In: the code and severity of a rule, its docstring, and the capture that shows it. Out: a `Page`, with the parts of
+the docstring under headings: a paragraph that begins `What it means.` stands below that heading, and so on. Which
+rules there are, whoever asks for the pages knows.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+from handshake_inspect.explain.page import Block, CaptureExcerpt, Heading, Page, PageError, Paragraph
+from handshake_inspect.explain.reading import read_blocks
+
+#: Parts of a docstring, in their order; each begins a paragraph with its name and a full stop.
+PARTS = ("What it means", "Why it matters", "Reported when", "Not reported when", "Source")
+_PART = re.compile(rf"({'|'.join(PARTS)})\. ?")
+
+
+def finding_page(code: str, severity: str, docstring: str, example: str | None = None) -> Page:
+    """Return the page of a finding. Raises PageError if its docstring lacks a part or has them in another order."""
+    first, *blocks = read_blocks(code, inspect.cleandoc(docstring).splitlines())
+    if not isinstance(first, Paragraph):
+        raise PageError(f"{code}: the docstring of a rule begins with a sentence")
+    said: list[Block] = [first]
+    parts: list[str] = []
+    sources: list[str] = []
+    for block in blocks:
+        part = _PART.match(block.text) if isinstance(block, Paragraph) else None
+        if part is not None and isinstance(block, Paragraph):
+            parts.append(part[1])
+            block = Paragraph(block.text[part.end() :])
+            if part[1] != PARTS[-1]:
+                said.append(Heading(part[1]))
+        if parts and parts[-1] == PARTS[-1]:
+            sources += _sources(block)
+        else:
+            said.append(block)
+    if tuple(parts) != PARTS:
+        raise PageError(f"{code}: the parts of a rule's docstring are {', '.join(PARTS)}, once each and in this order")
+    if example is not None:
+        said += [Heading("Example"), CaptureExcerpt(example, None)]
+    return Page(code, f"{code}: a finding, {severity}", "finding", tuple(said), sources=tuple(sources))
+
+
+def _sources(block: Block) -> list[str]:
+    text = block.text if isinstance(block, Paragraph) else ""
+    return [one.strip().rstrip(".") for one in re.split(r"[;\n]", text) if one.strip()]

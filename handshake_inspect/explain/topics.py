@@ -1,0 +1,77 @@
+"""Finds the page of a topic, however people spell it.
+
+In: pages, and what was typed: "TIME_WAIT", "recv()", "why three". Out: the page, or the nearest names. A name counts
+in this order: spelled exactly as a page spells it (so that LISTEN is the state, and listen the call), then in any
+case and punctuation: names of pages first, their other names and titles after.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+
+from handshake_inspect.explain.page import KINDS, Page, PageError
+
+#: So many near names are told.
+NEAREST_MAX = 3
+#: How alike a name must be to be near, from 0 to 1.
+LIKENESS = 0.55
+
+
+def normalised(topic: str) -> str:
+    """Return a topic without what people spell in different ways: "TIME_WAIT?" and "time wait" are "time-wait"."""
+    return "-".join(re.findall(r"[^\W_]+", topic.casefold()))
+
+
+class Topics:
+    """Pages, by all their names."""
+
+    def __init__(self, pages: Iterable[Page]) -> None:
+        """Take pages from wherever they come. Raises PageError where two claim one name, or one leads nowhere."""
+        self.pages = {page.name: page for page in _without_twins(pages)}
+        self._exact: dict[str, Page] = {}
+        self._names: dict[str, Page] = {}
+        self._others: dict[str, Page] = {}
+        for page in self.pages.values():
+            _claim(self._names, normalised(page.name), page)
+            for spelling in (page.name, *page.also):
+                _claim(self._exact, spelling, page)
+            for name in page.see:
+                if name not in self.pages:
+                    raise PageError(f"{page.name}: there is no page {name} to see")
+        for page in self.pages.values():
+            for spelling in {normalised(one) for one in (page.title, *page.also)} - self._names.keys():
+                _claim(self._others, spelling, page)
+
+    def find(self, topic: str) -> Page | None:
+        """Return the page of a topic; None if there is none."""
+        spelled = normalised(topic)
+        return self._exact.get(topic.strip()) or self._names.get(spelled) or self._others.get(spelled)
+
+    def nearest(self, topic: str) -> list[str]:
+        """Return the names of the pages that are most like what was typed, the nearest first."""
+        spelled = normalised(topic)
+        known = {**self._others, **self._names}
+        inside = sorted((one for one in known if spelled and spelled in one.split("-")), key=len)
+        near = get_close_matches(spelled, known, n=2 * NEAREST_MAX, cutoff=LIKENESS)
+        return list(dict.fromkeys(known[one].name for one in [*inside, *near]))[:NEAREST_MAX]
+
+    def by_kind(self) -> dict[str, list[Page]]:
+        """Return the pages of each kind, in the order of KINDS, by name."""
+        found = {kind: [page for page in self.pages.values() if page.kind == kind] for kind in KINDS}
+        return {kind: sorted(pages, key=lambda page: page.name) for kind, pages in found.items() if pages}
+
+
+def _without_twins(pages: Iterable[Page]) -> Iterator[Page]:
+    seen: set[str] = set()
+    for page in pages:
+        if page.name in seen:
+            raise PageError(f"{page.name}: there are two pages of this name")
+        seen.add(page.name)
+        yield page
+
+
+def _claim(names: dict[str, Page], name: str, page: Page) -> None:
+    if names.setdefault(name, page) is not page:
+        raise PageError(f"{page.name}: {names[name].name} is called {name} too")

@@ -1,0 +1,76 @@
+"""Topics are found however they are spelled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from handshake_inspect.explain.listing import summary, topic_lines
+from handshake_inspect.explain.page import Page, PageError, Paragraph
+from handshake_inspect.explain.topics import Topics
+
+STATE = Page("listen-state", "LISTEN", "state", (Paragraph("It waits. For a SYN."),), also=("LISTEN",))
+CALL = Page("listen", "listen(): take connections", "socket call", (), see=("listen-state",))
+WAITING = Page("time-wait", "TIME-WAIT", "state", (), also=("TIME_WAIT", "TIMEWAIT"))
+WHY = Page("why-three", "Why three segments?", "question", (), also=("three-way handshake",))
+TOPICS = Topics([STATE, CALL, WAITING, WHY])
+
+
+@pytest.mark.parametrize(
+    ("typed", "page"),
+    [
+        ("time-wait", WAITING),
+        ("TIME_WAIT", WAITING),
+        ("Time Wait", WAITING),
+        ("TIME-WAIT?", WAITING),  # as a ladder marks an assumed state
+        ("timewait", WAITING),
+        ("why three", WHY),
+        ("Why three segments?", WHY),
+        ("three way handshake", WHY),
+        ("listen", CALL),
+        ("listen()", CALL),
+        ("Listen", CALL),
+        ("LISTEN", STATE),
+        ("listen state", STATE),
+        ("", None),
+        ("?", None),
+        ("waiting", None),
+    ],
+)
+def test_a_topic_is_found_as_people_spell_it(typed: str, page: Page | None) -> None:
+    assert TOPICS.find(typed) is page
+
+
+def test_the_nearest_topics_are_told() -> None:
+    assert TOPICS.nearest("tme-wait")[0] == "time-wait"
+    assert TOPICS.nearest("three")[0] == "why-three"  # a whole word of it
+    assert TOPICS.nearest("xyzzy") == []
+
+
+def test_two_pages_cannot_have_one_name() -> None:
+    with pytest.raises(PageError, match="two pages"):
+        Topics([WHY, WHY])
+    with pytest.raises(PageError, match="is called TIME_WAIT too"):
+        Topics([WAITING, replace(WHY, also=("TIME_WAIT",))])
+    with pytest.raises(PageError, match="is called time-wait-state too"):
+        Topics([replace(WAITING, also=("TIME-WAIT state",)), replace(WHY, also=("TIME_WAIT_STATE",))])
+
+
+def test_a_page_to_see_must_be_there() -> None:
+    with pytest.raises(PageError, match="why-three: there is no page why-five to see"):
+        Topics([replace(WHY, see=("why-five",))])
+
+
+def test_the_list_has_every_topic_once_on_a_line_that_fits() -> None:
+    lines = [line.plain for line in topic_lines(TOPICS, 60)]
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == ["why-three", "listen-state", "time-wait",
+                                                                             "listen"]  # fmt: skip
+    assert max(map(len, lines)) <= 60
+    assert "Questions" in lines
+    assert "Socket types" not in lines
+
+
+def test_a_title_that_repeats_the_name_gives_way_to_the_first_sentence() -> None:
+    assert summary(WHY) == "Why three segments?"
+    assert summary(STATE) == "It waits."
