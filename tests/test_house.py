@@ -58,7 +58,8 @@ TIME_WAIT = [
     "wheel", "jiffies", "counters", "following", "endings", "staying", "reckoning", "census", "observing", "binding",
 ]  # fmt: skip
 EXPLAIN = [
-    "page", "reading", "topics", "written", "rules", "shipped", "excerpts", "moves", "drawing", "rendering", "listing",
+    "page", "reading", "topics", "written", "rules", "shipped", "excerpts", "moves", "arrows", "drawing", "rendering",
+    "listing",
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
 ORDERED = {

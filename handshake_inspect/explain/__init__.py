@@ -8,7 +8,8 @@ Data flows down this list:
 - `written`, `rules`: where pages come from: files in `pages/`; docstrings of the rules that make findings.
 - `shipped`: the recorded captures that come with the package.
 - `excerpts`: part of such a capture, or of a recorded session -> ladder.
-- `moves`, `drawing`: the table of states -> the rows of one state; the whole diagram.
+- `moves`: the table of states -> its arrows, and the rows of one state.
+- `arrows`, `drawing`: the whole table -> the state diagram; where its lines run, and what stands where.
 - `rendering`: `Page` -> lines.
 - `listing`: all pages -> a list by kind.
 """
