@@ -415,7 +415,7 @@ class _Sums:
             return [self._sum("ack", peer, sent, ack, None, f"{octets_in_words(ack - sent)} of it not captured", i)]
         if before == UNKNOWN:
             return []
-        return [self._sum("ack", peer, ack, ack, True(ack - before), i)]
+        return [self._sum("ack", peer, ack, ack, True, octets_in_words(ack - before), i)]
 
     def _wrong_acknowledgment(self, i: int, peer: int, ack: int) -> Arithmetic:
         expected = int(self._numbers.syn_end[peer]) if int(self._rows.flags[i]) & SYN else int(self._sent[peer][i])

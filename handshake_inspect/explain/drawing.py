@@ -15,10 +15,10 @@ from rich.text import Text
 
 from handshake_inspect.explain.arrows import BOX_HEIGHT, BOX_WIDTH, Arrow, Box, Point, route
 from handshake_inspect.explain.moves import TIMERS, Move, Table, moves_of, said, styled
+from handshake_inspect.quantities import listed
 from handshake_inspect.tcp.states import TRANSITIONS, Event, State
 from handshake_inspect.views.ladder_layout import wrap
 from handshake_inspect.views.ladder_states import CLOSING_STYLE, STATE_STYLES
-from handshake_inspect.views.words import listed
 
 #: Where the boxes stand: layer from the top, middle column.
 PLACES = {
