@@ -44,6 +44,8 @@ UNITS = {
 }  # fmt: skip
 CONSTANTS = {"true": True, "false": False, "null": None}
 KEYWORDS = ("and", "or", "not", "in")
+#: More words than these are not told all when a field holds none but them.
+CHOICES_TOLD = 12
 #: Parentheses and nots within each other; more is a mistake, and Python's own stack is not endless.
 DEEPEST = 64
 
@@ -208,6 +210,7 @@ class _Parser:
                     self.check_value(left, item, place)
             elif kind_of_node(right) in ("number", "flag"):
                 self.fail(f'"{sign}" needs a list or a text on its right', place)
+            self.check_choice(right, left, place, "never has")
             return
         for one, other, at in ((left, right, place), (right, left, start)):
             self.check_list(sign, one, (other,), start)
@@ -229,12 +232,22 @@ class _Parser:
             return
         name = ".".join(field.path)
         kind, given = FIELDS[name], kind_of(value.value)
-        end = self.token.start
         if kind not in ("any", given):
-            self.fail(f"{name} is a {kind}, not a {given}", place, end)
+            self.fail(f"{name} is a {kind}, not a {given}", place, self.token.start)
+        self.check_choice(field, value, place, "is never")
+
+    def check_choice(self, field: Node, value: Node, place: int, never: str) -> None:
+        """Refuse a word that a field, or a list of words, never holds."""
+        if not isinstance(field, Field) or not isinstance(value, Literal) or value.value is None:
+            return
+        name = ".".join(field.path)
         if name in CHOICES and value.value not in CHOICES[name]:
-            choices = listed(list(CHOICES[name]), "or")
-            self.fail(f"{name} is never {value.value}; it is {choices}", place, end)
+            choices = list(CHOICES[name])
+            if len(choices) <= CHOICES_TOLD:
+                hint = f"; it is {listed(choices, 'or')}"
+            else:
+                hint = nearest(str(value.value), choices).replace(" Did", "; did").rstrip("?")
+            self.fail(f"{name} {never} {value.value}{hint}", place, self.token.start)
 
     def take(self, text: str) -> bool:
         """Go on if the next token is this sign or keyword."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from handshake_inspect.connections.found import Severity
+from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
 
 Kind = Literal["number", "text", "flag", "list", "any"]
@@ -126,6 +128,8 @@ CHOICES: Mapping[str, Sequence[str]] = {
     "teardown.kind": TEARDOWN_KINDS,
     "teardown.closed_first": _ENDS,
     "teardown.reset_by": _ENDS,
+    "findings.code": tuple(BY_CODE),
+    "findings.severity": tuple(one.word for one in Severity),
 }
 
 
