@@ -51,9 +51,10 @@ def replay(name: str) -> Replay:
     account = json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8"))
     frames = _frames((RECORDED / f"{name}.pcap").read_bytes(), name)
     host, port = account["server"]
+    seen_at = "loopback" if scenario.network == "loopback" else "client"  # the first vantage point of a session
     session = Session(
         scenario=scenario,
-        vantages=(Vantage("recorded", account["interface"], frames[0].link_type, frames, account["dropped"]),),
+        vantages=(Vantage(seen_at, account["interface"], frames[0].link_type, frames, account["dropped"]),),
         calls=[SocketCall(**call) for call in account["calls"]],
         server=(host, port),
         place="recorded",
