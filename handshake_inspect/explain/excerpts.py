@@ -7,7 +7,6 @@ below the name of the capture and the command that makes the like of it with rea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from rich.text import Text
 
@@ -18,6 +17,7 @@ from handshake_inspect.exchanges import Datagram
 from handshake_inspect.explain.page import CaptureExcerpt, PageError, SessionExcerpt
 from handshake_inspect.explain.shipped import shipped_capture
 from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.lab.calls import SocketCall
 from handshake_inspect.lab.replay import replay
 from handshake_inspect.lab.world import LabError
 from handshake_inspect.views.exchange_lines import exchange_lines
@@ -29,11 +29,14 @@ def capture_lines(wanted: CaptureExcerpt, width: int) -> list[Text]:
     """Return the ladder of some frames of a shipped capture. Raises PageError if they are not there."""
     path = shipped_capture(wanted.capture)
     inspection = inspect(path)
-    if not len(inspection.connections):
-        return exchange_picture(wanted, path, inspection, width)
-    part = part_of(inspection, wanted.stream, wanted.frames, wanted.capture)
     scenario, vantage, *_ = wanted.capture.split(".")  # NAME.pcap, NAME.server.pcap
     again = f"handshake-inspect lab run {scenario}{' --at server' if vantage == 'server' else ''}"
+    if not len(inspection.connections):
+        refuse_part(wanted.capture, inspection, wanted.stream, wanted.frames)
+        events = inspection.exchanges.events(wanted.stream)
+        frames = fetch(path, [event.frame for event in events if isinstance(event.frame, int)])
+        return exchange_picture(inspection, wanted.stream, wanted.capture, again, frames, width)
+    part = part_of(inspection, wanted.stream, wanted.frames, wanted.capture)
     frames = fetch(path, [step.frame for step in part if isinstance(step.frame, int)])
     return excerpt(
         inspection.connections[wanted.stream],
@@ -45,40 +48,57 @@ def capture_lines(wanted: CaptureExcerpt, width: int) -> list[Text]:
     )
 
 
-def exchange_picture(wanted: CaptureExcerpt, path: Path, inspection: Inspection, width: int) -> list[Text]:
-    """Return the picture of a UDP exchange of a shipped capture, always whole: it has no states to stand between."""
-    if wanted.frames is not None or wanted.stream >= len(inspection.exchanges):
-        raise PageError(f"{wanted.capture}: it has UDP, of which all is shown: no frames, and no stream that it lacks")
-    events = inspection.exchanges.events(wanted.stream)
-    frames = fetch(path, [event.frame for event in events if isinstance(event.frame, int)])
-    return exchange_lines(
-        inspection.exchanges[wanted.stream],
-        events,
-        title=wanted.capture,
-        payload={
-            event.frame: payload(frames[event.frame])
-            for event in events
-            if isinstance(event, Datagram) and isinstance(event.frame, int)
-        },
-        options=LadderOptions(width),
-    )
-
-
 def session_lines(wanted: SessionExcerpt, width: int) -> list[Text]:
     """Return the ladder of some frames of a recorded session, with the socket calls. Raises PageError likewise."""
     try:
         session = replay(wanted.session).session
     except LabError as error:
         raise PageError(str(error)) from error
-    inspection = session.vantages[0].inspected()
+    inspection, frames = session.vantages[0].inspected(), dict(enumerate(session.frames, start=1))
+    again = f"handshake-inspect demo {wanted.session} --replay"
+    if not len(inspection.connections):
+        refuse_part(wanted.session, inspection, 0, wanted.frames)
+        return exchange_picture(inspection, 0, wanted.session, again, frames, width, session.calls)
     part = part_of(inspection, 0, wanted.frames, wanted.session)
     return excerpt(
         inspection.connections[0],
         inspection.steps(0),
         part,
-        title=title(wanted.session, wanted.frames, f"handshake-inspect demo {wanted.session} --replay"),
+        title=title(wanted.session, wanted.frames, again),
         calls=session.calls,
-        payload=payload_of(part, dict(enumerate(session.frames, start=1))),
+        payload=payload_of(part, frames),
+        options=LadderOptions(width),
+    )
+
+
+def refuse_part(name: str, inspection: Inspection, stream: int, frames: tuple[int, int] | None) -> None:
+    """Raise PageError where not all of a UDP exchange is asked for: it has no states for a part to begin with."""
+    if frames is not None or stream >= len(inspection.exchanges):
+        raise PageError(f"{name}: it has UDP, of which all is shown: no frames, and no stream that it lacks")
+
+
+def exchange_picture(
+    inspection: Inspection,
+    stream: int,
+    name: str,
+    again: str,
+    frames: Mapping[int, RawFrame],
+    width: int,
+    calls: Sequence[SocketCall] = (),
+) -> list[Text]:
+    """Return the picture of a whole UDP exchange."""
+    events = inspection.exchanges.events(stream)
+    return exchange_lines(
+        inspection.exchanges[stream],
+        events,
+        title=name,
+        facts=[f"from real sockets: {again}"],
+        calls=calls,
+        payload={
+            event.frame: payload(frames[event.frame])
+            for event in events
+            if isinstance(event, Datagram) and isinstance(event.frame, int)
+        },
         options=LadderOptions(width),
     )
 
