@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from handshake_inspect.explain.excerpts import capture_lines, session_lines
@@ -33,7 +35,6 @@ def test_a_capture_is_drawn_without_calls() -> None:
         lambda: capture_lines(CaptureExcerpt("udp.pcap", None, stream=1), 100),
     ],
 )
-def test_a_part_is_refused(draw: object) -> None:
-    assert callable(draw)
+def test_a_part_is_refused(draw: Callable[[], object]) -> None:
     with pytest.raises(PageError, match=r"^udp.*: it has UDP, of which all is shown"):
         draw()
