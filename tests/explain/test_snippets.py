@@ -35,9 +35,14 @@ def blocks(page: Page) -> Iterator[str]:
 
 
 def programs() -> list[tuple[Page, str]]:
-    """Return every program, with the page that it is on."""
+    """Return every program that this host can run (IPv6 may be switched off), with the page that it is on."""
     pages = sorted(written_pages(), key=lambda page: page.name)
-    return [(page, block) for page in pages for block in blocks(page) if block.startswith(PROGRAM)]
+    return [
+        (page, block)
+        for page in pages
+        for block in blocks(page)
+        if block.startswith(PROGRAM) and (socket.has_dualstack_ipv6() or "AF_INET6" not in block)
+    ]
 
 
 def promised(program: str) -> list[str]:
