@@ -49,7 +49,10 @@ CONNECTIONS = [
     "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat", "zeek_uid", "conn_log", "repeats", "steps",
     "analysis", "streams", "run_clock", "leaving", "going",
 ]  # fmt: skip
-FINDINGS = ["evidence", "run", "rule", "opening", "listeners", "scans", "catalogue"]
+FINDINGS = [
+    "evidence", "run", "rule", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns", "numbers",
+    "control_bits", "listeners", "scans", "catalogue",
+]  # fmt: skip
 KERNEL = [
     "sock_diag", "entry_table", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation",
     "association", "uncaptured", "agreement",

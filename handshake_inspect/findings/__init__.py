@@ -4,7 +4,8 @@ The modules, in the order in which data flows:
 
 - `evidence`, `run`: what rules look at: the columns of one partition, and of the whole run.
 - `rule`: what a rule is; its docstring is its page.
-- `opening`: the rules over connections, in the order of a connection's life.
-- `listeners`, `scans`: the rules over the run.
+- `unanswered`, `opening`, `third_segment`, `fast_open`, `retries`, `syns`, `numbers`, `control_bits`: openings, and
+  numbers that are wrong.
+- `listeners`, `scans`: what many connections show together.
 - `catalogue`: all of them, and what applies them.
 """

@@ -13,12 +13,26 @@ from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.found import Coded, Found
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.findings import listeners, opening, scans
+from handshake_inspect.findings import (
+    control_bits,
+    fast_open,
+    listeners,
+    numbers,
+    opening,
+    retries,
+    scans,
+    syns,
+    third_segment,
+    unanswered,
+)
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import ConnectionRule, Rule, RunRule
 from handshake_inspect.findings.run import Run
 
-MODULES: tuple[ModuleType, ...] = (opening, listeners, scans)
+MODULES: tuple[ModuleType, ...] = (
+    unanswered, opening, third_segment, fast_open, retries, syns, numbers, control_bits,
+    listeners, scans,
+)  # fmt: skip
 
 RULES: tuple[Rule, ...] = tuple(one for module in MODULES for one in vars(module).values() if isinstance(one, Rule))
 #: By the word of its code.

@@ -25,7 +25,7 @@ from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import NO_FRAME, Found
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.numbers import Numbers
+from handshake_inspect.connections.numbers import Numbers, next_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import first_of, last_of
 from handshake_inspect.table import frame_numbers
@@ -94,10 +94,13 @@ class Evidence:
     @cached_property
     def responder_port(self) -> Rows:
         """Port of the responder of each connection. Shape (m,)."""
+        return self.of_responder("port").astype(np.int64)
+
+    def of_responder(self, part: str) -> NDArray[Any]:
+        """Return "port", "hi" or "lo" of the responder's socket in the key of each connection. Shape (m,)."""
         keys, conversation = self.decided.keys, self.table["conversation"]
         higher_asks = self.table["originator_is_higher"] != 0
-        ports = np.where(higher_asks, keys["lower_port"][conversation], keys["higher_port"][conversation])
-        return ports.astype(np.int64)
+        return np.where(higher_asks, keys[f"lower_{part}"][conversation], keys[f"higher_{part}"][conversation])
 
     # Which segments.
 
@@ -154,6 +157,62 @@ class Evidence:
     def count(self, mask: Mask) -> Rows:
         """Count the rows of each connection for which `mask` holds. Shape (m,)."""
         return np.bincount(self.rows.conn[mask], minlength=len(self))
+
+    @cached_property
+    def syn_rows(self) -> Rows:
+        """Rows of the SYNs without ACK and RST."""
+        return np.flatnonzero(self.is_syn)
+
+    @cached_property
+    def syn_ack_rows(self) -> Rows:
+        """Rows of the SYN-ACKs."""
+        return np.flatnonzero(self.is_syn_ack)
+
+    def rows_of(self, connections: Mask, rows: Rows) -> Rows:
+        """Return those of some rows that belong to these connections (a mask of shape (m,))."""
+        return rows[connections[self.rows.conn[rows]]]
+
+    def first_among(self, rows: Rows) -> Rows:
+        """Return the first of some rows in each connection, -1 if there is none. Shape (m,)."""
+        first = np.full(len(self), -1, np.int64)
+        first[self.rows.conn[rows[::-1]]] = rows[::-1]
+        return first
+
+    def last_among(self, rows: Rows) -> Rows:
+        """Return the last of some rows in each connection, -1 if there is none. Shape (m,)."""
+        last = np.full(len(self), -1, np.int64)
+        last[self.rows.conn[rows]] = rows
+        return last
+
+    def first_of_each(self, rows: Rows) -> tuple[Rows, Rows, Rows]:
+        """Return the connections that have these rows (rising), the first of them in each, and how many each has."""
+        connection, first, count = np.unique(self.rows.conn[rows], return_index=True, return_counts=True)
+        return connection, rows[first], count
+
+    def answered(self, rows: Rows, flags: int, *, seq: Rows | None = None) -> Rows:
+        """Return what the receiver of each row sends next, if of SYN, RST and ACK it has just these bits; -1 else.
+
+        `seq`: the number that it must have.
+        """
+        answer = next_of_end(self.rows, np.ones(len(self.rows), np.bool_), self.rows.peer[rows], rows)
+        fits = (answer >= 0) & ((self.rows.flags[answer] & (SYN | RST | ACK)) == flags)
+        if seq is not None:
+            fits &= self.rows.seq[answer] == seq
+        return np.where(fits, answer, -1)
+
+    def plain(self, side: int) -> Mask:
+        """Segments of one side with ACK, without SYN and RST; the originator's first is the third segment. (n,)."""
+        mask: Mask = self._flagged(SYN | RST | ACK, ACK) & (self.rows.side == side)
+        return mask
+
+    def absolute(self, connection: Rows, side: int, relative: Rows | int) -> Rows:
+        """Return numbers of one side of these connections as they stand in the header."""
+        numbers: Rows = (self.rows.iss[connection, side] + relative) & 0xFFFFFFFF
+        return numbers
+
+    def counted(self, rows: Rows) -> Rows:
+        """Count these rows by their connection. Shape (m,)."""
+        return np.bincount(self.rows.conn[rows], minlength=len(self))
 
     # Times.
 

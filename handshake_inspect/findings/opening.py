@@ -1,4 +1,7 @@
-"""Openings that failed, or took more than three segments (RFC 9293 §3.5)."""
+"""How openings failed, or took another form than SYN, SYN-ACK, ACK (RFC 9293 §3.5).
+
+`unanswered` is in `listeners`: why nobody answered, other connections tell.
+"""
 
 from __future__ import annotations
 
@@ -7,39 +10,101 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.rows import RESPONDER
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
+from handshake_inspect.table import frame_numbers
+from handshake_inspect.tcp.icmp import words
+
+#: So long a third segment may be on its way when a capture ends.
+ON_ITS_WAY_NS = 50_000_000
 
 
-@rule("unanswered", NOTE, example="unanswered.pcap")
-def unanswered(e: Evidence) -> Iterator[Found]:
-    """Nothing answered the SYN.
+@rule("refused", NOTE, example="refused.pcap")
+def refused(e: Evidence) -> Iterator[Found]:
+    """An RST answered the SYN: nobody listens at the port.
 
-    What it means. The client asked for a connection, and no SYN-ACK, no RST and no ICMP error came back. A filter drops
-    the SYN or the answer, the host is down, the SYN was lost, or the listener's accept queue is full: Linux then drops
-    the SYN silently.
+    What it means. The host is there, and no socket listens at that address and port; or a firewall answers in its name.
+    A closed port sends RST,ACK with sequence number 0 and, on every common system, a window of 0.
 
-    Why it matters. connect() blocks until the retries are used up: two minutes on Linux.
+    Why it matters. connect() fails at once with ECONNREFUSED. The program does not run, listens at another address or
+    port, or its listener was closed.
 
-    Reported when. A SYN was captured, and no segment of the other end in this connection.
+    Reported when. An RST that acknowledges the SYN is the only answer to it. Numbers other than 0 are named: they
+    speak for something else than the kernel of that host.
 
-    Not reported when. An RST answers (`refused`) or an ICMP error (`unreachable`).
+    Not reported when. A SYN-ACK came first (`abandoned`), or the RST does not acknowledge the SYN.
 
-    Source. RFC 9293 §3.10.7.3, §3.8.3; RFC 6298 §2.
+    Source. RFC 9293 §3.5.2, §3.10.7.1, §3.10.7.3. Zeek conn_state REJ.
     """
-    at = np.flatnonzero(e.handshake("unanswered"))
-    first, last = e.first_row(e.is_syn), e.last_row(e.is_syn)
-    at = at[first[at] >= 0]
-    tries = e.table["syn_retransmissions"][at].astype(np.int64) + 1
-    yield e.found(
-        "{tries:count SYN} to port {port:d}, no answer within {waited:duration}",
-        at,
-        first[at],
-        last[at],
-        tries=tries,
-        port=e.responder_port[at],
-        waited=e.until_end_ns(first[at]),
-    )
+    at = np.flatnonzero(e.handshake("refused"))
+    if not len(at):
+        return
+    rows = e.rows
+    syn = e.numbers.bare_syn_row[e.originator]
+    resets = e.events.resets.row
+    reset = e.first_among(resets[rows.side[resets] == RESPONDER])
+    at = at[(syn[at] >= 0) & (reset[at] >= 0)]
+    first, answer = syn[at], reset[at]
+    number = (rows.seq[answer] + rows.iss[at, RESPONDER]) & 0xFFFFFFFF
+    window = rows.window[answer].astype(np.int64)
+    usual = (number == 0) & (window == 0)
+    for which, text in (
+        (usual, "port {port:d} refused the connection {after:duration} after the SYN: RST,ACK, as a closed port does"),
+        (
+            ~usual,
+            "port {port:d} refused the connection {after:duration} after the SYN, with sequence number {number:d} and "
+            "window {window:d} in its RST where a closed port sends 0 and 0",
+        ),
+    ):
+        yield e.found(
+            text,
+            at[which],
+            first[which],
+            answer[which],
+            port=e.responder_port[at][which],
+            after=np.maximum(e.between_ns(first, answer), 0)[which],
+            number=number[which],
+            window=window[which],
+        )
+
+
+@rule("unreachable", NOTE, example="unreachable.pcap")
+def unreachable(e: Evidence) -> Iterator[Found]:
+    """An ICMP error answered the SYN: it did not reach a socket.
+
+    What it means. A router has no route, or the last one got no answer to its ARP or neighbour solicitation (host
+    unreachable); or a filter rejects the connection (administratively prohibited, port unreachable from the host).
+
+    Why it matters. connect() fails with EHOSTUNREACH or ENETUNREACH, on Linux at once; other systems go on trying,
+    as TCP must for errors that may pass.
+
+    Reported when. Such an error quotes the SYN, and nothing else answers it.
+
+    Not reported when. The host answers as well; or the error is about the size of packets, or a redirect.
+
+    Source. RFC 9293 §3.9.2.2; RFC 5461 §2, §4; RFC 792; RFC 4443 §3.
+    """
+    at = np.flatnonzero(e.handshake("unreachable"))
+    if not len(at):
+        return
+    errors = e.verdicts.icmp_errors
+    answers = np.flatnonzero((errors["answers_syn"] != 0) & np.isin(errors["connection"], at))
+    connection, first = np.unique(errors["connection"][answers], return_index=True)
+    answer, syn = answers[first], e.numbers.bare_syn_row[e.originator[connection]]
+    after = np.where(syn >= 0, errors["time_ns"][answer] - e.rows.time_ns[syn], 0)
+    itself = errors["from_hi"][answer] == e.of_responder("hi")[connection]
+    itself &= errors["from_lo"][answer] == e.of_responder("lo")[connection]
+    messages = np.stack([errors[name][answer] for name in ("ip_version", "icmp_type", "icmp_code")], axis=1)
+    for message in np.unique(messages, axis=0).tolist():
+        for sender, who in ((itself, "the server itself"), (~itself, "a router on the way")):
+            one = np.flatnonzero((messages == message).all(axis=1) & sender)
+            yield Found(
+                f"ICMP {words(*message)} from {who}, {{after:duration}} after the SYN to port {{port:d}}",
+                connection[one],
+                (e.frames(syn[one]), frame_numbers(errors["capture"][answer[one]], errors["frame"][answer[one]])),
+                {"after": np.maximum(after[one], 0), "port": e.responder_port[connection[one]]},
+            )
 
 
 @rule("half-open", WARN, example="syn-flood.pcap")
@@ -47,26 +112,120 @@ def half_open(e: Evidence) -> Iterator[Found]:
     """The SYN-ACK was never acknowledged: the server waits for the third segment.
 
     What it means. The server is in SYN-RECEIVED and holds an entry of its SYN queue. The client is gone, never was
-    there (a forged address), or its ACK is lost.
+    there (a forged address), or its ACK is lost. If it sends its SYN again, the SYN-ACK does not reach it.
 
     Why it matters. Each such connection takes one place of the backlog until the server gives up: Linux repeats the
     SYN-ACK five times, the last after 31 s, and drops the entry after 63 s. Many of them at once are a SYN flood.
 
-    Reported when. A SYN-ACK was captured, and nothing that acknowledges it, until the capture ends.
+    Reported when. A SYN and its SYN-ACK were captured, nothing that acknowledges the SYN-ACK was, and the capture goes
+    on for 50 ms: the third segment is not just on its way.
 
-    Not reported when. An RST ended the attempt (`abandoned`).
+    Not reported when. An RST ended the attempt (`abandoned`), or the SYN was not captured: then the client's segments
+    may have taken another way.
 
-    Source. RFC 9293 §3.5, §3.10.7.4; RFC 4987 §2.
+    Source. RFC 9293 §3.5, §3.10.7.4; RFC 4987 §2. Zeek conn_state S1 (it takes the SYN-ACK for the end of the opening).
     """
-    at = np.flatnonzero(e.handshake("half-open"))
-    first, last = e.first_row(e.is_syn_ack), e.last_row(e.is_syn_ack)
-    at = at[first[at] >= 0]
-    tries = e.table["syn_ack_retransmissions"][at].astype(np.int64) + 1
+    half = e.handshake("half-open")
+    at = np.flatnonzero(half)
+    if not len(at):
+        return
+    asked, answered = (e.rows_of(half, rows) for rows in (e.syn_rows, e.syn_ack_rows))
+    asked, first, last = e.last_among(asked), e.first_among(answered), e.last_among(answered)
+    at = at[(first[at] >= 0) & (asked[at] >= 0)]
+    since = e.until_end_ns(first[at])
+    at, since = at[since >= ON_ITS_WAY_NS], since[since >= ON_ITS_WAY_NS]
+    deaf = asked[at] > first[at]
+    for which, text in (
+        (~deaf, "half-open for {since:duration}: {tries:count SYN-ACK}, none acknowledged"),
+        (
+            deaf,
+            "half-open for {since:duration}: {tries:count SYN-ACK}, and the client repeats its SYN: none reaches it",
+        ),
+    ):
+        one = at[which]
+        tries = e.table["syn_ack_retransmissions"][one].astype(np.int64) + 1
+        yield e.found(text, one, first[one], last[one], since=since[which], tries=tries)
+
+
+@rule("syn-answered-by-syn", WARN)
+def syn_answered_by_syn(e: Evidence) -> Iterator[Found]:
+    """A SYN without ACK answered the SYN, and the opening went no further.
+
+    What it means. Both ends have sent a SYN that acknowledges nothing, as in a simultaneous open; but then each sends
+    SYN-ACK, and here one does not. The answer comes of a broken stack or generator, or a middlebox cleared its ACK bit.
+
+    Why it matters. Neither end becomes ESTABLISHED: SYN-RECEIVED waits for an acknowledgment of its own SYN.
+
+    Reported when. A SYN without ACK of each end was captured, neither repeats an older connection's, and the handshake
+    is not complete.
+
+    Not reported when. The handshake is complete (`simultaneous-open`).
+
+    Source. RFC 9293 §3.5 Figure 7, §3.10.7.3 (fourth). Zeek repeated_SYN_reply_wo_ack.
+    """
+    numbers = e.numbers
+    both = (numbers.bare_syn_row[e.originator] >= 0) & (numbers.bare_syn_row[e.originator + 1] >= 0)
+    if not both.any():
+        return
+    at = np.flatnonzero(both & e.handshake("half-open", "invalid"))
+    asked, answered = numbers.bare_syn_row[e.originator][at], numbers.bare_syn_row[e.originator + 1][at]
     yield e.found(
-        "half-open for {since:duration}: {tries:count SYN-ACK}, none acknowledged",
+        "the server answers the SYN {after:duration} later with a SYN without ACK, and no SYN-ACK follows",
         at,
-        first[at],
-        last[at],
-        since=e.until_end_ns(first[at]),
-        tries=tries,
+        asked,
+        answered,
+        after=np.maximum(e.between_ns(asked, answered), 0),
+    )
+
+
+@rule("simultaneous-open", NOTE, example="simultaneous-open.pcap")
+def simultaneous_open(e: Evidence) -> Iterator[Found]:
+    """Both ends asked for the connection at the same time, and both SYNs made one connection.
+
+    What it means. Each program called connect() from the port to which the other one connected, so the SYNs crossed.
+    Programs that pass a NAT by hole punching do that on purpose (RFC 5128 §3.4).
+
+    Why it matters. It is legal and rare. There is no client and no listener; firewalls that know only SYN, SYN-ACK, ACK
+    block it.
+
+    Reported when. Both ends sent a SYN without ACK, and the connection opened.
+
+    Not reported when. Both sockets are the same (`self-connect`).
+
+    Source. RFC 9293 §3.5 Figure 7. Zeek simultaneous_open; Suricata stream.4whs_* (only where its numbers are wrong).
+    """
+    at = np.flatnonzero(e.handshake("simultaneous-open"))
+    one, other = e.numbers.bare_syn_row[e.originator][at], e.numbers.bare_syn_row[e.originator + 1][at]
+    yield e.found(
+        "the SYNs of both ends crossed, {after:duration} apart: one connection, opened by both",
+        at,
+        one,
+        other,
+        after=np.maximum(e.between_ns(one, other), 0) if len(at) else at,
+    )
+
+
+@rule("self-connect", WARN, example="self-connect.pcap")
+def self_connect(e: Evidence) -> Iterator[Found]:
+    """A socket connected to itself: both ends have the same address and port.
+
+    What it means. A program called connect() to a port of its own host in the range of ephemeral ports, at which nobody
+    listened, and its kernel happened to choose that very port for the socket: its SYN met itself, as in a simultaneous
+    open. This happens sooner or later to a client that retries in a loop.
+
+    Why it matters. The program takes the connection for one to the server, and reads back what it writes. The server
+    cannot listen at its port while this lasts: EADDRINUSE.
+
+    Reported when. Both sockets are equal, and the connection opened.
+
+    Not reported when. The SYN got no answer.
+
+    Source. RFC 9293 §3.5 Figure 7, §3.9.1.1.
+    """
+    at = np.flatnonzero(e.handshake("self-connect"))
+    yield e.found(
+        "port {port:d} is connected to itself: nobody listened there, and the client was given that port as its own",
+        at,
+        e.numbers.bare_syn_row[e.originator][at],
+        port=e.responder_port[at],
     )

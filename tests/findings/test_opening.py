@@ -1,15 +1,60 @@
-"""Findings about openings."""
+"""Findings about openings that failed, or took another form."""
 
 from __future__ import annotations
 
+from tests.engine.scenario import inspect_lines
 from tests.findings.captures import messages_in
 
 #: Code -> captures in which it must appear, and captures in which it must not.
 CASES = {
-    "unanswered": (["unanswered.pcap", "unanswered-exponential.pcap"], ["refused.pcap", "unreachable.pcap"]),
-    "half-open": (["syn-flood.pcap"], ["four-way.pcap", "reset-syn-received.pcap"]),
-}
+    # An RST that comes after a SYN-ACK, or from the client, refuses nothing.
+    "refused": (
+        ["refused.pcap", "refused-wire.pcap", "trex-core__tcp2_http_wrong_port_c.pcap", "zeek__pop3.pcap"],
+        ["accept-queue-overflow-reset.pcap", "reset-syn-received.pcap", "unanswered.pcap", "unreachable.pcap"],
+    ),
+    # An ICMP error about the size of a segment of an open connection.
+    "unreachable": (["unreachable.pcap"], ["path-mtu.pcap", "refused.pcap", "udp-unreachable.pcap"]),
+    # The third segment opened the connection at the second attempt; of the last two only one SYN-ACK was captured.
+    "half-open": (
+        ["syn-flood.pcap", "syn-flood-cookies.server.pcap"],
+        [
+            "reset-syn-received.pcap", "lost-third-ack.pcap", "accept-queue-overflow.server.pcap",
+            "trex-core__no_tcp_syn_ack.pcap", "zeek__wikipedia.pcap",
+            "pcapflowlab__24_mpls_plain_bidirectional_same_inner_tcp.pcap",
+        ],
+    ),
+    "syn-answered-by-syn": (["trex-core__no_tcp_syn_ack.pcap"], ["simultaneous-open.pcap", "self-connect.pcap"]),
+    "simultaneous-open": (
+        ["simultaneous-open.pcap", "simultaneous-open.server.pcap"], ["self-connect.pcap", "simultaneous-close.pcap"],
+    ),
+    "self-connect": (["self-connect.pcap"], ["simultaneous-open.pcap", "four-way.pcap"]),
+}  # fmt: skip
 
 
-def test_it_says_how_often_the_syn_was_sent() -> None:
-    assert messages_in("unanswered.pcap", "unanswered") == ["4 SYNs to port 37661, no answer within 3.049 s"]
+def test_it_says_what_a_closed_port_answers() -> None:
+    said = "port 35023 refused the connection 0.010 ms after the SYN: RST,ACK, as a closed port does"
+    assert messages_in("refused.pcap", "refused") == [said]
+
+
+def test_an_rst_that_no_kernel_sends_is_told_by_its_numbers() -> None:
+    (said,) = messages_in("trex-core__tcp2_http_wrong_port_c.pcap", "refused")
+    assert said.endswith("with sequence number 0 and window 32768 in its RST where a closed port sends 0 and 0")
+
+
+def test_it_says_what_is_unreachable_and_who_said_so() -> None:
+    said = "ICMP network unreachable from a router on the way, 0.017 ms after the SYN to port 80"
+    assert messages_in("unreachable.pcap", "unreachable") == [said]
+
+
+def test_it_says_since_when_a_connection_is_half_open() -> None:
+    assert messages_in("syn-flood.pcap", "half-open")[0] == "half-open for 70.913 ms: 1 SYN-ACK, none acknowledged"
+
+
+def test_a_client_that_repeats_its_syn_has_not_heard_the_syn_ack() -> None:
+    text = "A > S x\nB > SA y ack x+1\n1 A > S x\nB > SA y ack x+1\n1.1 A > S x"
+    said = [one.message for one in inspect_lines(text).connections[0].findings if one.code == "half-open"]
+    assert said == ["half-open for 1.099 s: 2 SYN-ACKs, and the client repeats its SYN: none reaches it"]
+
+
+def test_a_third_segment_may_be_on_its_way_when_the_capture_ends() -> None:
+    assert not inspect_lines("A > S x\nB > SA y ack x+1").connections[0].findings

@@ -1,0 +1,239 @@
+"""SYNs and SYN-ACKs that were sent again: what that cost, and what the times say of the stack (RFC 6298)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.numbers import next_of_end
+from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.rule import CHAT, NOTE, rule
+from handshake_inspect.quantities import listed
+
+#: What comes sooner than this after the same segment was sent by no timer: a copy, or the answer to a repeated segment.
+RETRY_NS = 200_000_000
+SECOND_NS = 1_000_000_000
+#: First timeouts, which double: RFC 6298 §2.1, and RFC 1122 §4.2.3.1 before it.
+FIRST_TIMEOUTS = {1: "1 s, doubling (RFC 6298)", 3: "a first timeout of 3 s, as before RFC 6298 (2011)"}
+#: An interval is taken for one of a schedule within this part of it. Linux's timer wheel is up to an eighth late.
+WITHIN = 0.15
+#: So many times are named; of Linux's SYN retries there are no more (`tcp_syn_retries` 6, and 4 linear ones).
+NAMED = 10
+#: Linux sends so many SYNs after equal times before it doubles them (`tcp_syn_linear_timeouts` 4, from 6.5 on).
+LINEAR = 5
+
+
+def _sent(e: Evidence, syn_ack: bool) -> Rows:
+    """Rows of the SYNs of originators, or of the SYN-ACKs of responders, where one was sent again."""
+    rows = e.rows
+    if syn_ack:
+        at = e.rows_of(e.table["syn_ack_retransmissions"] > 0, e.syn_ack_rows)
+        own = (rows.side[at] == RESPONDER) & (rows.seq[at] == 0) & (rows.ack[at] >= 1)
+    else:
+        at = e.rows_of(e.table["syn_retransmissions"] > 0, e.syn_rows)
+        own = (rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]
+    return np.compress(own, at)
+
+
+def _by_timer(e: Evidence, at: Rows) -> Rows:
+    """Of these rows the first of each end, and those that a timer sent."""
+    if len(at) < 2:
+        return at
+    again = np.append(False, e.rows.end[at[1:]] == e.rows.end[at[:-1]])
+    waited = np.append(0, e.between_ns(at[:-1], at[1:]))
+    return at[~again | (waited >= RETRY_NS)]
+
+
+def _first_answer(e: Evidence, syn: Rows) -> Rows:
+    """Return the first segment of the peer behind each of these SYNs of originators, -1 if there is none."""
+    return next_of_end(e.rows, np.ones(len(e.rows), np.bool_), e.rows.peer[syn], syn)
+
+
+@rule("syn-retransmitted", NOTE, example="lost-syn.pcap")
+def syn_retransmitted(e: Evidence) -> Iterator[Found]:
+    """The SYN was sent again before it was answered, or although it was.
+
+    What it means. The SYN or its answer was lost, or the listener dropped the SYN because its accept queue was full. If
+    the answer was captured before the SYN came again, it was lost between here and the client, or came too late.
+
+    Why it matters. The connection opens a second late, or more. Lost SYNs of many connections point to the listener or
+    to a filter rather than to the network.
+
+    Reported when. The SYN was captured again at least 200 ms after the one before, and somebody answered.
+
+    Not reported when. Nothing answers: `unanswered` counts the SYNs. A copy made on the way, or a SYN that comes again
+    because a wrong SYN-ACK had been refused, comes sooner.
+
+    Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §2.1, §5. Wireshark tcp.analysis.retransmission.
+    """
+    at = _by_timer(e, _sent(e, syn_ack=False))
+    if not len(at):
+        return
+    connection, first, count = e.first_of_each(at)
+    last = e.last_among(at)[connection]
+    answer = _first_answer(e, first)
+    keep = (count > 1) & (answer >= 0)
+    connection, first, last, answer, count = (column[keep] for column in (connection, first, last, answer, count))
+    late = answer > last
+    for which, text in (
+        (
+            late,
+            "the SYN is sent {count:count time} and answered {after:duration} after the first: it was lost, or dropped "
+            "by the {peer:end}",
+        ),
+        (
+            ~late,
+            "the SYN is sent {count:count time}, once more {since:duration} after the answer: that is late, "
+            "or does not reach the {who:end}",
+        ),
+    ):
+        one = np.flatnonzero(which)
+        yield e.found(
+            text,
+            connection[one],
+            first[one],
+            last[one],
+            answer[one],
+            count=count[one],
+            who=np.full(len(one), ORIGINATOR),
+            peer=np.full(len(one), RESPONDER),
+            after=np.maximum(e.between_ns(first, answer), 0)[one],
+            since=np.maximum(e.between_ns(answer, last), 0)[one],
+        )
+
+
+@rule("syn-ack-retransmitted", NOTE, example="lost-syn-ack.server.pcap")
+def syn_ack_retransmitted(e: Evidence) -> Iterator[Found]:
+    """The server sent its SYN-ACK again before a third segment came.
+
+    What it means. The SYN-ACK was lost, or the third segment before it was captured, or the client was slow.
+
+    Why it matters. The connection opens a second late, or more; meanwhile it takes a place in the SYN queue.
+
+    Reported when. The SYN-ACK was captured again at least 200 ms after the one before, then the third segment came.
+
+    Not reported when. A third segment had been captured before (`third-ack-ignored`), none came at all (`half-open`),
+    or the SYN-ACK answers a repeated SYN.
+
+    Source. RFC 9293 §3.8.1; RFC 6298 §2.1, §5.
+    """
+    third = e.numbers.ack_row[e.originator]
+    at = _sent(e, syn_ack=True)
+    at = _by_timer(e, at[at < third[e.rows.conn[at]]])
+    if not len(at):
+        return
+    connection, first, count = e.first_of_each(at)
+    last = e.last_among(at)[connection]
+    keep = count > 1
+    connection, first, last, count = connection[keep], first[keep], last[keep], count[keep]
+    yield e.found(
+        "the SYN-ACK is sent {count:count time} before the third segment comes, {after:duration} after the first",
+        connection,
+        first,
+        last,
+        third[connection],
+        count=count,
+        after=np.maximum(e.between_ns(first, third[connection]), 0),
+    )
+
+
+@rule("rtt-ambiguous", CHAT, example="lost-syn.pcap")
+def rtt_ambiguous(e: Evidence) -> Iterator[Found]:
+    """The time from SYN to third segment is no round-trip time: a segment of the handshake was sent twice.
+
+    What it means. Which SYN the SYN-ACK answers, or which SYN-ACK the third segment, cannot be told, so every time
+    measured across it may be too long by a retransmission timeout, or too short (Karn's algorithm).
+
+    Why it matters. Averages of handshake times are spoilt by such values: leave them out.
+
+    Reported when. All three segments were captured, and the SYN was captured twice before the SYN-ACK, or the SYN-ACK
+    twice before the third segment.
+
+    Not reported when. The repetition came later, and the time is good. (With timestamps the client's own kernel can
+    tell, RFC 7323 §4.1.)
+
+    Source. RFC 6298 §3. `handshake.rtt_ambiguous` in the JSON of a connection; tcptrace leaves out such samples.
+    """
+    table = e.table
+    doubtful = (table["syn_retransmissions"] > 0) | (table["syn_ack_retransmissions"] > 0)
+    doubtful &= (table["initial_rtt_ns"] >= 0) & e.handshake("three-way", "fast-open", "partial")
+    if not doubtful.any():
+        return
+    answer, third = e.numbers.syn_ack_row[e.responder], e.numbers.ack_row[e.originator]
+    twice = []
+    for syn_ack, before in ((False, answer), (True, third)):
+        at = _sent(e, syn_ack)
+        twice.append(e.counted(at[at < before[e.rows.conn[at]]]) > 1)
+    at = np.flatnonzero(doubtful & (twice[0] | twice[1]) & (answer >= 0))
+    for which, what in ((twice[0][at], "SYN"), (~twice[0][at], "SYN-ACK")):
+        one = at[which]
+        yield e.found(
+            f"SYN to third segment took {{took:duration}}, and the {what} was sent again: no round-trip time",
+            one,
+            answer[one],
+            third[one],
+            took=table["initial_rtt_ns"][one],
+        )
+
+
+@rule("retry-schedule", CHAT, example="unanswered.pcap")
+def retry_schedule(e: Evidence) -> Iterator[Found]:
+    """The times at which a SYN or SYN-ACK was sent again follow a known rule.
+
+    What it means. The first timeout is 1 s (RFC 6298) or 3 s (RFC 1122, stacks before about 2011 and Windows for some
+    years longer), and doubles each time: 1, 3, 7, 15, 31, 63 s after the first. Linux from 6.5 on, macOS and iOS repeat
+    a SYN every second at first: 1, 2, 3, 4, 5, 7, 11, 19, 35, 67 s.
+
+    Why it matters. It tells real stacks from scanners and generators, and how long connect() goes on.
+
+    Reported when. At least two retries follow one of the rules, each within 15 % of its interval (timers are late: the
+    timer wheel of Linux by up to an eighth); or the one retry comes after 3 s.
+
+    Not reported when. The times fit no rule: some of the segments were not captured, or answer others.
+
+    Source. RFC 6298 §2.1, §5.5, §5.7; RFC 1122 §4.2.3.1; Linux Documentation/networking/ip-sysctl.rst,
+    tcp_syn_linear_timeouts.
+    """
+    for name, sender, syn_ack in (("SYN", "client", False), ("SYN-ACK", "server", True)):
+        at = _by_timer(e, _sent(e, syn_ack))
+        connection, first, count = np.unique(e.rows.conn[at], return_index=True, return_counts=True)
+        for many in np.unique(np.minimum(count, NAMED + 1)).tolist():
+            if many > 1:
+                same = np.flatnonzero(np.minimum(count, NAMED + 1) == many)
+                series = at[first[same][:, None] + np.arange(many)]
+                yield from _schedules(e, name, sender, connection[same], series)
+
+
+def _schedules(e: Evidence, name: str, sender: str, connection: Rows, series: Rows) -> Iterator[Found]:
+    """Recognise the schedules of segments that were sent equally often. `series`: their rows, shape (k, times)."""
+    passed = np.stack([e.between_ns(series[:, 0], series[:, i]) for i in range(1, series.shape[1])], axis=1)
+    times = listed([f"{{t{i}:duration}}" for i in range(passed.shape[1])])
+    for which, rule_of_it in _recognised(passed, name == "SYN"):
+        yield e.found(
+            f"the {sender} repeats its {name} {times} after the first: {rule_of_it}",
+            connection[which],
+            series[which, 0],
+            series[which, -1],
+            **{f"t{i}": passed[which, i] for i in range(passed.shape[1])},
+        )
+
+
+def _recognised(passed: Rows, is_syn: bool) -> Iterator[tuple[Mask, str]]:
+    """Yield which series of times (shape (k, retries)) follow each of the known rules, and what that rule is."""
+    interval = np.diff(passed, axis=1, prepend=0)
+    retry = np.arange(passed.shape[1])
+    known = [(first_s * 2.0**retry, whose) for first_s, whose in FIRST_TIMEOUTS.items()]
+    if is_syn:
+        known.append(
+            (2.0 ** np.maximum(retry - LINEAR + 1, 0), "every second at first, as Linux from 6.5 on, macOS and iOS")
+        )
+    for expected_s, rule_of_it in known:
+        wanted = expected_s * SECOND_NS
+        # One retry after a second, as all do today, tells nothing.
+        if len(retry) > 1 or expected_s[0] > 1:
+            follows: Mask = np.logical_and.reduce(np.abs(interval - wanted) <= WITHIN * wanted, axis=1)
+            yield follows, rule_of_it

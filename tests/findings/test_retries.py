@@ -1,0 +1,78 @@
+"""Findings about SYNs and SYN-ACKs that were sent again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from handshake_inspect.findings.retries import SECOND_NS, _recognised
+from tests.findings.captures import messages_in
+
+CASES = {
+    # A copy made on the way, a SYN that comes again after a wrong SYN-ACK, and SYNs without an answer.
+    "syn-retransmitted": (
+        ["lost-syn.pcap", "lost-syn-ack.pcap", "accept-queue-full.pcap", "zeek__rdp-x509.pcap"],
+        ["lost-syn.server.pcap", "duplicate-syn.server.pcap", "old-duplicate-syn.pcap", "unanswered.pcap"],
+    ),
+    "syn-ack-retransmitted": (
+        ["lost-syn-ack.server.pcap", "lost-third-ack.server.pcap", "zeek__rdp-x509.pcap"],
+        ["lost-syn-ack.pcap", "lost-third-ack.pcap", "duplicate-syn.server.pcap", "late-duplicate-syn-ack.pcap"],
+    ),
+    "rtt-ambiguous": (
+        ["lost-syn.pcap", "lost-syn-ack.server.pcap", "lost-third-ack.server.pcap"],
+        ["four-way.pcap", "lost-third-ack.pcap", "late-duplicate-syn-ack.pcap", "unanswered.pcap"],
+    ),
+    "retry-schedule": (
+        ["unanswered.pcap", "unanswered-exponential.pcap", "bro-simple-scan__445_scan.pcap", "zeek__rdp-x509.pcap"],
+        ["lost-syn.pcap", "lost-syn-ack.server.pcap", "zeek__cisco-fabric-path.pcap"],
+    ),
+}
+
+
+def test_it_says_when_the_syn_was_answered_at_last() -> None:
+    said = "the SYN is sent 2 times and answered 1.020 s after the first: it was lost, or dropped by the server"
+    assert messages_in("lost-syn.pcap", "syn-retransmitted") == [said]
+
+
+def test_it_says_that_the_answer_was_there_before() -> None:
+    said = "the SYN is sent 2 times, once more 1.017 s after the answer: that is late, or does not reach the client"
+    assert messages_in("lost-syn-ack.server.pcap", "syn-retransmitted") == [said]
+
+
+def test_it_says_how_often_the_syn_ack_was_sent() -> None:
+    said = "the SYN-ACK is sent 2 times before the third segment comes, 1.022 s after the first"
+    assert messages_in("lost-third-ack.server.pcap", "syn-ack-retransmitted") == [said]
+
+
+def test_it_says_what_is_no_round_trip_time() -> None:
+    said = "SYN to third segment took 1.020 s, and the SYN was sent again: no round-trip time"
+    assert messages_in("lost-syn.pcap", "rtt-ambiguous") == [said]
+
+
+def test_it_names_the_schedule() -> None:
+    linear = "every second at first, as Linux from 6.5 on, macOS and iOS"
+    times = "1.001 s, 2.025 s and 3.049 s"
+    assert messages_in("unanswered.pcap", "retry-schedule") == [
+        f"the client repeats its SYN {times} after the first: {linear}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("times_s", "name"),
+    [
+        ((1, 2, 3, 4, 5, 7, 11, 19, 35, 67), "every second"),
+        ((1.03, 2.06, 3.09, 4.12, 5.15, 7.3, 11.7), "every second"),
+        ((1, 3, 7, 15, 31, 63), "1 s, doubling"),
+        ((1.1, 3.3, 7.7), "1 s, doubling"),
+        ((3, 9, 21), "a first timeout of 3 s"),
+        ((3,), "a first timeout of 3 s"),
+        ((1,), None),
+        ((1, 2, 5), None),
+        ((0.5, 1, 1.5), None),
+        ((1, 3, 15), None),
+    ],
+)
+def test_schedules(times_s: tuple[float, ...], name: str | None) -> None:
+    passed = (np.array([times_s]) * SECOND_NS).astype(np.int64)
+    found = [words for which, words in _recognised(passed, is_syn=True) if which.all()]
+    assert len(found) == (name is not None) and all(words.startswith(str(name)) for words in found)

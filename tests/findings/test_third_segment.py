@@ -1,0 +1,90 @@
+"""Findings about openings that look complete, and are not."""
+
+from __future__ import annotations
+
+from tests.engine.scenario import inspect_lines
+from tests.findings.captures import messages_in
+
+CASES = {
+    "handshake-invalid": (
+        ["third-segment-wrong-seq.server.pcap", "third-segment-wrong-ack.server.pcap"],
+        [
+            "third-segment-wrong-seq.pcap", "old-duplicate-syn.pcap", "desynchronized.pcap", "fast-open-declined.pcap",
+            "third-ack-with-data.pcap",
+        ],
+    ),
+    # Copies made on the way, a SYN-ACK that answers a repeated SYN, one that comes late, and a third segment that was
+    # lost before it was captured.
+    "third-ack-ignored": (
+        ["accept-queue-overflow.pcap", "accept-queue-overflow.server.pcap", "lost-third-ack.pcap"],
+        [
+            "duplicate-syn.pcap", "late-duplicate-syn-ack.pcap", "lost-third-ack.server.pcap", "lost-syn-ack.pcap",
+            "suricata-verify__bug-6269-01.pcap", "simultaneous-open.pcap",
+        ],
+    ),
+    "third-ack-reset": (
+        ["accept-queue-overflow-reset.pcap", "accept-queue-overflow-reset.server.pcap"],
+        ["reset-syn-received.pcap", "reset-unread.pcap", "syn-cookie-vanished.pcap", "refused.pcap"],
+    ),
+    # The server had acknowledged something before it fell silent, or was reset; or it did so at last.
+    "opened-only-by-client": (
+        ["syn-cookie-vanished.pcap", "syn-cookie-vanished.server.pcap"],
+        [
+            "syn-cookie-rescued.pcap", "syn-cookie.pcap", "cut-in-mid-session.pcap", "half-open-data.pcap",
+            "accept-queue-overflow-reset.pcap", "reset-unread.pcap",
+        ],
+    ),
+}  # fmt: skip
+
+
+def test_it_says_which_numbers_were_right() -> None:
+    said = (
+        "the third segment has sequence number 1456469226 and acknowledges 3376354198, "
+        "where 1456470226 and 3376354198 are right: it opens nothing"
+    )
+    assert messages_in("third-segment-wrong-seq.server.pcap", "handshake-invalid") == [said]
+
+
+def test_near_the_server_the_accept_queue_is_the_likely_cause() -> None:
+    client, server = (
+        messages_in(f"accept-queue-overflow{where}.pcap", "third-ack-ignored") for where in ("", ".server")
+    )
+    again = "the SYN-ACK comes again {} after the third segment, 2 times in all: {}"
+    assert client == [again.format("1.015 s", "it was lost, or the accept queue is full")]
+    assert server == [again.format("1.008 s", "seen near the server: its accept queue is full")]
+
+
+def test_it_says_when_the_third_segment_was_refused() -> None:
+    (said,) = messages_in("accept-queue-overflow-reset.server.pcap", "third-ack-reset")
+    assert said.startswith("port 50953 answers the third segment 0.022 ms later with an RST")
+
+
+def test_it_says_that_the_server_has_no_such_connection() -> None:
+    (said,) = messages_in("syn-cookie-vanished.pcap", "opened-only-by-client")
+    assert said.startswith("the server answers the client with an RST 1.005 s after the third segment")
+
+
+def findings_of(text: str) -> list[tuple[str, str]]:
+    return [(one.code, one.message) for one in inspect_lines(text).connections[0].findings]
+
+
+def test_a_syn_ack_that_crossed_the_third_segment_on_the_way_was_not_sent_because_of_it() -> None:
+    opened = "A > S x\n{} B > SA y ack x+1\nA > A x+1 ack y+1\n{} B > SA y ack x+1\nA > A x+1 ack y+1"
+    assert [code for code, _ in findings_of(opened.format("0.2", "1.2"))] == ["third-ack-ignored"]
+    assert not findings_of(opened.format("1.5", "2.6"))
+
+
+def test_a_handshake_with_a_wrong_syn_ack_is_invalid_even_if_it_is_acknowledged() -> None:
+    said = "the SYN-ACK acknowledges 1000008 where 1000001 is right; the client sends an ACK all the same"
+    assert ("handshake-invalid", said) in findings_of("A > S x\nB > SA y ack x+8\nA > A x+1 ack y+1")
+
+
+def test_data_that_nobody_acknowledges_leave_open_whether_the_server_is_there() -> None:
+    text = "A > S x\nB > SA y ack x+1\nA > A x+1 ack y+1\nA > PA x+1 (4) ack y+1\n0.3 A > PA x+1 (4) ack y+1"
+    (said,) = findings_of(text)
+    assert said == (
+        "opened-only-by-client",
+        "the client sends 2 segments of data in 297.000 ms, and the server nothing since its SYN-ACK: "
+        "whether it has the connection is not shown",
+    )
+    assert not findings_of(text + "\nB > A y+1 ack x+5")
