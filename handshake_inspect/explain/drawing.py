@@ -14,7 +14,7 @@ from itertools import pairwise
 from rich.text import Text
 
 from handshake_inspect.explain.arrows import BOX_HEIGHT, BOX_WIDTH, Arrow, Box, Point, route
-from handshake_inspect.explain.moves import TIMERS, Move, Table, moves_of, said, styled
+from handshake_inspect.explain.moves import TIMERS, Move, Table, moves_of, row_of, said, styled
 from handshake_inspect.quantities import listed
 from handshake_inspect.tcp.states import TRANSITIONS, Event, State
 from handshake_inspect.views.ladder_layout import wrap
@@ -94,15 +94,17 @@ def words_of(move: Move, moves: Sequence[Move]) -> str:
         for one in moves
         if one.event is move.event and one.before in rows and one.after.label == move.after.label
     }
-    return said(move.event) if alike == rows else f"{said(move.event)} {move.before.value.partition(' ')[2]}".rstrip()
+    return said(move.event) if alike == rows else f"{said(move.event)} {row_of(move.before)}".rstrip()
 
 
 def move_lines(moves: Sequence[Move], width: int) -> list[Text]:
     """Say moves in words, those of one event to one state together."""
     lines: list[Text] = []
     for event, after in dict.fromkeys((move.event, move.after) for move in moves):
-        before = [styled(move.before.value) for move in moves if (move.event, move.after) == (event, after)]
-        line = Text(f"{said(event)}: to ").append_text(styled(after.value)).append(", from ")
+        before = [
+            styled(move.before, row_of(move.before)) for move in moves if (move.event, move.after) == (event, after)
+        ]
+        line = Text.assemble(f"{said(event)}: to ", styled(after, row_of(after)), ", from ")
         lines += wrap(line.append_text(Text(", ").join(before)), width)
     return lines
 

@@ -25,8 +25,8 @@ def topic_lines(topics: Topics, width: int) -> Iterator[Text]:
             yield Text()
         yield Text(KINDS[kind], "bold")
         for page in pages:
-            line = Text(" " * GAP).append(page.name.ljust(column), "cyan").append(" " * GAP)
-            yield clip(line.append_text(styled_prose(summary(page))), width)
+            line = Text.assemble(" " * GAP, (page.name.ljust(column), "cyan"), " " * GAP, styled_prose(summary(page)))
+            yield clip(line, width)
 
 
 def summary(page: Page) -> str:

@@ -18,6 +18,8 @@ from handshake_inspect.views.ladder_layout import wrap
 from handshake_inspect.views.ladder_states import CLOSING_STYLE, STATE_STYLES
 
 Table = Mapping[State, Mapping[Event, State]]
+#: Columns before the events of the rows of a state, and what a narrow terminal needs beside them.
+START, NARROW = 18, 40
 TIMERS = (Event.TIMEOUT_2MSL,)
 
 
@@ -45,9 +47,15 @@ def said(event: Event) -> str:
     return f"{event.words} (a timer)" if event in TIMERS else event.words
 
 
-def styled(label: str) -> Text:
-    """Return the name of a state in the colour that it has in a ladder."""
-    return Text(label, STATE_STYLES.get(label, CLOSING_STYLE))
+def styled(state: State, row: str = "") -> Text:
+    """Return the name of a state in the colour that it has in a ladder; `row` says which of its rows is meant."""
+    name = (state.label, STATE_STYLES.get(state.label, CLOSING_STYLE))
+    return Text.assemble(name, (f" {row}" if row else "", "dim"))
+
+
+def row_of(state: State) -> str:
+    """Return which row a state is, of one that has several: "(passive)"."""
+    return state.value.removeprefix(state.label).strip()
 
 
 def state_lines(label: str, width: int, table: Table = TRANSITIONS) -> list[Text]:
@@ -59,33 +67,34 @@ def state_lines(label: str, width: int, table: Table = TRANSITIONS) -> list[Text
     into = by_event([(move.event, move.before, move.after) for move in moves if move.after in own], len(own) > 1)
     out = by_event([(move.event, move.after, move.before) for move in moves if move.before in own], len(own) > 1)
     stays = dict.fromkeys(said(event) for state in own for event, after in table[state].items() if after is state)
-    column = max(map(cell_len, [*into, *out, ""]))
+    column = min(max(map(cell_len, [*into, *out, ""])), width - NARROW)
     rows = [
-        *(("into it by", f"{event.ljust(column)} from ", others) for event, others in into.items()),
-        *(("out of it by", f"{event.ljust(column)} to ", others) for event, others in out.items()),
-        *([("stays in it at", "", [Text(event) for event in stays])] if stays else []),
+        *(("into it by", Text(f"{event.ljust(column)} from ").append_text(text)) for event, text in into.items()),
+        *(("out of it by", Text(f"{event.ljust(column)} to ").append_text(text)) for event, text in out.items()),
+        *([("stays in it at", Text(", ".join(stays)))] if stays else []),
     ]
-    lines = [styled(label).append(" in the table of states", "dim")]
+    lines = [Text.assemble(styled(own[0]), (" in the table of states", "dim"))]
     last = ""
-    for way, event, others in rows:
-        start = Text(f"  {way if way != last else '':14}  ", "dim").append(event, "not dim")
-        first, *more = wrap(Text(", ").join(others), width - start.cell_len, indent=0)
-        lines += [start.copy().append_text(first), *(Text(" " * start.cell_len).append_text(line) for line in more)]
+    for way, text in rows:
+        first, *more = wrap(text, width - START, indent=0 if way.startswith("stays") else column + 2)
+        lines.append(Text.assemble((f"  {way if way != last else ''}".ljust(START), "dim"), first))
+        lines += [Text(" " * START).append_text(line) for line in more]
         last = way
     return lines
 
 
-def by_event(rows: Iterable[tuple[Event, State, State]], is_split: bool) -> dict[str, list[Text]]:
+def by_event(rows: Iterable[tuple[Event, State, State]], is_split: bool) -> dict[str, Text]:
     """Return the other states of rows (event, other state, own state) by their event in words, each once.
 
-    `is_split`: the state has several rows in the table, and it is said which one is meant.
+    `is_split`: the state has several rows in the table; where they differ it is said which one is meant.
     """
-    found: dict[str, list[Text]] = {}
+    found: dict[str, dict[str, list[tuple[State, State]]]] = {}
     for event, other, own in rows:
-        name = styled(other.label)
-        if is_split:
-            name.append(f" {own.value.partition(' ')[2]}", "dim")
-        names = found.setdefault(said(event), [])
-        if name not in names:
-            names.append(name)
-    return found
+        found.setdefault(said(event), {}).setdefault(other.label, []).append((other, own))
+    return {
+        event: Text(", ").join(
+            styled(pairs[0][0], row_of(pairs[0][1]) if is_split and len({own for _, own in pairs}) == 1 else "")
+            for pairs in others.values()
+        )
+        for event, others in found.items()
+    }

@@ -8,7 +8,7 @@ printed as they stand.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from rich.text import Text
@@ -44,11 +44,12 @@ def page_lines(page: Page, width: int) -> Iterator[Text]:
         yield from block_lines(block, width, prose)
         if not (isinstance(block, Item) and isinstance(following, Item)) and following is not None:
             yield Text()
-    for heading, items in (("Source  ", page.sources), ("See also", page.see)):
+    yield Text()
+    for heading, items in (("Source  ", cited(page.sources)), ("See also", page.see)):
         if items:
-            yield Text()
-            first, *more = flow([Text(item) for item in items], prose - 10, ", ")
-            yield Text(heading, "bold").append("  ").append_text(first)
+            listed = [Text(f"{item},") for item in items[:-1]] + [Text(items[-1])]
+            first, *more = flow(listed, prose - 10, " ")
+            yield Text.assemble((heading, "bold"), "  ", first)
             yield from (Text(" " * 10).append_text(line) for line in more)
 
 
@@ -62,7 +63,7 @@ def block_lines(block: Block, width: int, prose: int) -> list[Text]:
         hanging = len(block.mark) + 1
         return wrap(Text(f"{block.mark} ").append_text(styled_prose(block.text)), prose, indent=hanging)
     if isinstance(block, Verbatim):
-        return [Text("    ").append(line, CODE_STYLE) for line in block.lines]
+        return [Text(f"    {line}" if line else "", CODE_STYLE) for line in block.lines]
     return drawn(block, width)
 
 
@@ -78,9 +79,18 @@ def drawn(block: Block, width: int) -> list[Text]:
     return diagram_lines(width)
 
 
+def cited(sources: Sequence[str]) -> list[str]:
+    """Return sources with each document named once for its sections that stand together: "RFC 9293 §3.5", "§3.6"."""
+    found: list[str] = []
+    for before, source in pairwise(["", *sources]):
+        document, mark, section = source.partition(" §")
+        found.append(f"§{section}" if mark and before.startswith(f"{document} §") else source)
+    return found
+
+
 def styled_prose(text: str, style: str = "") -> Text:
     """Return prose with its code in another colour, without the backquotes."""
-    styled = Text(style=style)
+    styled = Text()
     for place, part in enumerate(_CODE.split(text)):
-        styled.append(part, CODE_STYLE if place % 2 else "")
+        styled.append(part, CODE_STYLE if place % 2 else style)
     return styled

@@ -13,6 +13,8 @@ from difflib import get_close_matches
 
 from handshake_inspect.explain.page import KINDS, Page, PageError
 
+#: What others put before a name: TCP_ESTABLISHED, socket.bind.
+FAMILIES = ("tcp-", "socket-")
 #: So many near names are told.
 NEAREST_MAX = 3
 #: How alike a name must be to be near, from 0 to 1.
@@ -30,24 +32,27 @@ class Topics:
     def __init__(self, pages: Iterable[Page]) -> None:
         """Take pages from wherever they come. Raises PageError where two claim one name, or one leads nowhere."""
         self.pages = {page.name: page for page in _without_twins(pages)}
+        self._names = {normalised(name): page for name, page in self.pages.items()}
         self._exact: dict[str, Page] = {}
-        self._names: dict[str, Page] = {}
         self._others: dict[str, Page] = {}
         for page in self.pages.values():
-            _claim(self._names, normalised(page.name), page)
-            for spelling in (page.name, *page.also):
+            for spelling in {*page.also} - self.pages.keys():
                 _claim(self._exact, spelling, page)
+            for spelling in {normalised(one) for one in (page.title, *page.also)} - self._names.keys():
+                _claim(self._others, spelling, page)
             for name in page.see:
                 if name not in self.pages:
                     raise PageError(f"{page.name}: there is no page {name} to see")
-        for page in self.pages.values():
-            for spelling in {normalised(one) for one in (page.title, *page.also)} - self._names.keys():
-                _claim(self._others, spelling, page)
 
     def find(self, topic: str) -> Page | None:
         """Return the page of a topic; None if there is none."""
         spelled = normalised(topic)
-        return self._exact.get(topic.strip()) or self._names.get(spelled) or self._others.get(spelled)
+        found = self.pages.get(topic) or self._exact.get(topic) or self._named(spelled)
+        family = next((one for one in FAMILIES if spelled.startswith(one)), "")
+        return found or self._named(spelled.removeprefix(family))
+
+    def _named(self, spelled: str) -> Page | None:
+        return self._names.get(spelled) or self._others.get(spelled)
 
     def nearest(self, topic: str) -> list[str]:
         """Return the names of the pages that are most like what was typed, the nearest first."""

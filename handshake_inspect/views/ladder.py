@@ -184,10 +184,10 @@ class _Drawing:
 
     def legend(self, more: Sequence[Text] = ()) -> list[Text]:
         """Explain the signs behind states, those that were used."""
-        items = [*(Text(f"{sign} {LEGEND[sign]}", "dim") for sign in LEGEND if sign in self.marks), *more]
-        if not items:
+        signs = [Text(f"{sign} {LEGEND[sign]}", "dim") for sign in LEGEND if sign in self.marks]
+        if not signs and not more:
             return []
-        lines = flow(items, self.options.width - self.layout.time - 2)
+        lines = flow_together([signs, more], self.options.width - self.layout.time - 2)
         return [Text(), *(Text(" " * (self.layout.time + 2)).append_text(line) for line in lines)]
 
     # The rows.

@@ -168,6 +168,7 @@ def flow_together(groups: Sequence[Sequence[Text]], width: int, separator: str =
 
 def wrap(text: Text, width: int, indent: int = 2) -> list[Text]:
     """Break `text` at spaces into lines of `width`; every line after the first is indented."""
+    width = max(width, indent + 1)
     lines: list[Text] = []
     rest = text.copy()
     room = width

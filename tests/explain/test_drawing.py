@@ -146,6 +146,12 @@ def test_the_rows_of_a_state_are_those_of_the_table() -> None:
     assert "FIN-WAIT-2" not in "\n".join(line.plain for line in state_lines("FIN-WAIT-1", 100, table))
 
 
+@pytest.mark.parametrize("label", sorted({state.label for state in State}))
+@pytest.mark.parametrize("width", [60, 75, 100])
+def test_the_rows_of_a_state_fit_the_terminal(label: str, width: int) -> None:
+    assert max(line.cell_len for line in state_lines(label, width)) <= width
+
+
 def test_a_state_with_two_rows_says_which_one_is_meant() -> None:
     text = "\n".join(line.plain for line in state_lines("SYN-RECEIVED", 100))
     assert re.search(r"receive RST +to LISTEN \(passive\), CLOSED \(active\)", text)

@@ -33,7 +33,10 @@ TOPICS = Topics([STATE, CALL, WAITING, WHY])
         ("Listen", CALL),
         ("LISTEN", STATE),
         ("listen state", STATE),
+        ("TCP_TIME_WAIT", WAITING),  # of the kernel
+        ("socket.listen", CALL),
         ("", None),
+        ("tcp-", None),
         ("?", None),
         ("waiting", None),
     ],
