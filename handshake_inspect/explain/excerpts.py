@@ -12,9 +12,9 @@ from rich.text import Text
 
 from handshake_inspect.capture.frames import fetch, payload
 from handshake_inspect.capture.records import RawFrame
-from handshake_inspect.connections.connection import Step
+from handshake_inspect.connections.connection import Frame, Step
 from handshake_inspect.exchanges import Datagram
-from handshake_inspect.explain.page import CaptureExcerpt, PageError, SessionExcerpt
+from handshake_inspect.explain.page import CaptureExcerpt, Excerpt, FindingExcerpt, PageError, SessionExcerpt
 from handshake_inspect.explain.shipped import shipped_capture
 from handshake_inspect.inspection import Inspection, inspect
 from handshake_inspect.lab.calls import SocketCall
@@ -23,6 +23,17 @@ from handshake_inspect.lab.world import LabError
 from handshake_inspect.views.exchange_lines import exchange_lines
 from handshake_inspect.views.ladder import LadderOptions, excerpt
 from handshake_inspect.views.ladder_cells import Payload
+from handshake_inspect.views.ladder_layout import wrap
+
+#: Segments that are drawn to show a finding.
+SEGMENTS_SHOWN = 14
+
+
+def excerpt_lines(wanted: Excerpt, width: int) -> list[Text]:
+    """Return the ladder that a page asks for. Raises PageError if it cannot be drawn."""
+    if isinstance(wanted, SessionExcerpt):
+        return session_lines(wanted, width)
+    return finding_lines(wanted, width) if isinstance(wanted, FindingExcerpt) else capture_lines(wanted, width)
 
 
 def capture_lines(wanted: CaptureExcerpt, width: int) -> list[Text]:
@@ -46,6 +57,32 @@ def capture_lines(wanted: CaptureExcerpt, width: int) -> list[Text]:
         payload=payload_of(part, frames),
         options=LadderOptions(width),
     )
+
+
+def finding_lines(wanted: FindingExcerpt, width: int) -> list[Text]:
+    """Return the ladder of the segments that show a finding. Raises PageError if the capture does not show it."""
+    inspection = inspect(shipped_capture(wanted.capture))
+    of_run = [one for one in inspection.findings if one.code == wanted.code][:1]
+    for connection in inspection.connections:
+        steps = inspection.steps(connection.stream)
+        own = [one for one in connection.findings if one.code == wanted.code]
+        shown = {frame for one in (of_run or own) for frame in one.frames} & {step.frame for step in steps}
+        if shown or own:
+            lines = capture_lines(CaptureExcerpt(wanted.capture, _around(steps, shown), connection.stream), width)
+            said = [line for one in of_run for line in wrap(Text(f"{one.about}: {one.message}"), width)]
+            return [*lines, Text(), *said] if said else lines
+    raise PageError(f"{wanted.capture}: it does not show {wanted.code}")
+
+
+def _around(steps: Sequence[Step], shown: set[Frame]) -> tuple[int, int] | None:
+    """Return the frames from the segment before those that are shown to the one after; None: all are few."""
+    if len(steps) <= SEGMENTS_SHOWN:
+        return None
+    places = [place for place, step in enumerate(steps) if step.frame in shown] or [len(steps) - 1]
+    last = min(max(places) + 1, len(steps) - 1)
+    first = max(min(places) - 1, last - SEGMENTS_SHOWN + 1, 0)
+    numbers = [step.frame for step in (steps[first], steps[last]) if isinstance(step.frame, int)]
+    return numbers[0], numbers[-1]
 
 
 def session_lines(wanted: SessionExcerpt, width: int) -> list[Text]:

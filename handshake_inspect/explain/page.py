@@ -70,6 +70,16 @@ class CaptureExcerpt:
 
 
 @dataclass(frozen=True)
+class FindingExcerpt:
+    """The segments of a shipped capture that show a finding, drawn as a ladder."""
+
+    #: Name of the file: "lost-syn.pcap".
+    capture: str
+    #: Code of the finding.
+    code: str
+
+
+@dataclass(frozen=True)
 class SessionExcerpt:
     """Some frames of a recorded session, drawn as a ladder with the socket calls beside the segments."""
 
@@ -92,7 +102,8 @@ class StateDiagram:
     """The whole state diagram."""
 
 
-Block = Heading | Paragraph | Item | Verbatim | CaptureExcerpt | SessionExcerpt | StateMoves | StateDiagram
+Excerpt = CaptureExcerpt | FindingExcerpt | SessionExcerpt
+Block = Heading | Paragraph | Item | Verbatim | Excerpt | StateMoves | StateDiagram
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,11 @@ from handshake_inspect.explain.drawing import diagram_lines
 from handshake_inspect.explain.moves import state_lines
 from handshake_inspect.explain.page import (
     Block,
-    CaptureExcerpt,
+    Excerpt,
     Heading,
     Item,
     Page,
     Paragraph,
-    SessionExcerpt,
     StateMoves,
     Verbatim,
 )
@@ -71,11 +70,11 @@ def drawn(block: Block, width: int) -> list[Text]:
     """Return the picture that a directive asks for."""
     if isinstance(block, StateMoves):
         return state_lines(block.state, width)
-    if isinstance(block, CaptureExcerpt | SessionExcerpt):
+    if isinstance(block, Excerpt):
         # The engine is imported only for pages that draw: the others come at once.
-        from handshake_inspect.explain.excerpts import capture_lines, session_lines
+        from handshake_inspect.explain.excerpts import excerpt_lines
 
-        return capture_lines(block, width) if isinstance(block, CaptureExcerpt) else session_lines(block, width)
+        return excerpt_lines(block, width)
     return diagram_lines(width)
 
 

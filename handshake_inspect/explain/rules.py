@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 
-from handshake_inspect.explain.page import Block, CaptureExcerpt, Heading, Page, PageError, Paragraph
+from handshake_inspect.explain.page import Block, FindingExcerpt, Heading, Page, PageError, Paragraph
 from handshake_inspect.explain.reading import read_blocks
+from handshake_inspect.explain.topics import normalised
 
 #: Parts of a docstring, in their order; each begins a paragraph with its name and a full stop.
 PARTS = ("What it means", "Why it matters", "Reported when", "Not reported when", "Source")
@@ -40,8 +43,34 @@ def finding_page(code: str, severity: str, docstring: str, example: str | None =
     if tuple(parts) != PARTS:
         raise PageError(f"{code}: the parts of a rule's docstring are {', '.join(PARTS)}, once each and in this order")
     if example is not None:
-        said += [Heading("Example"), CaptureExcerpt(example, None)]
-    return Page(code, f"{code}: a finding, {severity}", "finding", tuple(said), sources=tuple(sources))
+        said += [Heading("Example"), FindingExcerpt(example, code)]
+    return Page(code, f"{code}: {severity}", "finding", tuple(said), sources=tuple(sources))
+
+
+def with_findings(written: Iterable[Page], findings: Iterable[Page]) -> list[Page]:
+    """Return the pages of findings among those that were written.
+
+    Where a page has the name of a finding already, the finding stands at its end; where it only is called so too, the
+    finding has the name, and leads there.
+    """
+    pages = {page.name: page for page in written}
+    for finding in findings:
+        if finding.name in pages:
+            pages[finding.name] = _joined(pages[finding.name], finding)
+            continue
+        spelled = normalised(finding.name)
+        others = [page for page in pages.values() if spelled in map(normalised, page.also)]
+        for other in others:
+            also = tuple(one for one in other.also if normalised(one) != spelled)
+            pages[other.name] = replace(other, also=also)
+        pages[finding.name] = replace(finding, see=tuple(other.name for other in others))
+    return list(pages.values())
+
+
+def _joined(page: Page, finding: Page) -> Page:
+    severity = finding.title.rpartition(" ")[2]
+    blocks = (*page.blocks, Heading(f"As a finding: {severity} {finding.name}"), *finding.blocks)
+    return replace(page, blocks=blocks, sources=tuple(dict.fromkeys((*page.sources, *finding.sources))))
 
 
 def _sources(block: Block) -> list[str]:

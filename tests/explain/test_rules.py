@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from handshake_inspect.explain.page import CaptureExcerpt, Heading, PageError, Paragraph
+from handshake_inspect.explain.excerpts import excerpt_lines
+from handshake_inspect.explain.page import FindingExcerpt, Heading, Page, PageError, Paragraph
 from handshake_inspect.explain.rendering import page_lines
-from handshake_inspect.explain.rules import finding_page
+from handshake_inspect.explain.rules import finding_page, with_findings
+from handshake_inspect.explain.shipped import shipped_capture
+from handshake_inspect.explain.topics import Topics
+from handshake_inspect.findings.catalogue import RULES
+from handshake_inspect.findings.rule import Rule
+from handshake_inspect.inspection import inspect
 
 DOCSTRING = """The server owes TIME-WAIT.
 
@@ -39,10 +47,9 @@ def test_a_docstring_becomes_a_page_with_a_heading_for_each_part() -> None:
     assert [block.text for block in page.blocks if isinstance(block, Heading)] == [
         "What it means", "Why it matters", "Reported when", "Not reported when", "Example"
     ]  # fmt: skip
-    assert page.blocks[-1] == CaptureExcerpt("server-first.pcap", None)
-    text = "\n".join(line.plain for line in page_lines(page, 100))
-    assert text.startswith("server-waits: a finding, note")
-    assert "TIME-WAIT" in text.partition("Example")[2]
+    assert page.blocks[-1] == FindingExcerpt("server-first.pcap", "server-waits")
+    text = "\n".join(line.plain for line in page_lines(replace(page, blocks=page.blocks[:-1]), 100))
+    assert text.startswith("server-waits: note · finding")
     assert text.endswith("Source    RFC 9293 §3.6.1, RFC 1337")
 
 
@@ -62,3 +69,38 @@ def test_without_an_example_nothing_is_drawn() -> None:
 def test_a_docstring_that_lacks_a_part_is_refused(changed: str) -> None:
     with pytest.raises(PageError, match="server-waits: the parts of a rule's docstring are What it means"):
         finding_page("server-waits", "note", changed)
+
+
+def test_a_finding_of_the_same_name_stands_at_the_end_of_a_page() -> None:
+    finding = finding_page("half-open", "warn", DOCSTRING)
+    page = Page(
+        "half-open", "What is half-open?", "question", (Paragraph("It is."),), also=("x",), sources=("RFC 1337",)
+    )
+    (both,) = with_findings([page], [finding])
+    assert both.blocks == (Paragraph("It is."), Heading("As a finding: warn half-open"), *finding.blocks)
+    assert both.sources == ("RFC 1337", "RFC 9293 §3.6.1")
+    assert (both.name, both.also) == ("half-open", ("x",))
+
+
+def test_a_finding_takes_a_name_that_another_page_is_called_too_and_leads_there() -> None:
+    page = Page("why", "Why?", "question", (Paragraph("So."),), also=("REFUSED", "no"))
+    other, finding = with_findings([page], [finding_page("refused", "note", DOCSTRING)])
+    assert other.also == ("no",)
+    assert (finding.name, finding.see) == ("refused", ("why",))
+    assert Topics([other, finding]).find("refused") is finding
+
+
+@pytest.mark.parametrize("rule", [one for one in RULES if one.example], ids=lambda rule: rule.code.word)
+def test_the_example_of_a_rule_is_drawn_with_the_finding_in_it(rule: Rule) -> None:
+    assert rule.example is not None
+    lines = excerpt_lines(FindingExcerpt(rule.example, rule.code.word), 100)
+    drawn = " ".join(" ".join(line.plain for line in lines).split())
+    inspection = inspect(shipped_capture(rule.example))
+    said = [one.message for one in inspection.findings if one.code == rule.code.word]
+    said += [one.message for each in inspection.connections for one in each.findings if one.code == rule.code.word]
+    assert any(message[:40] in drawn for message in said)
+
+
+def test_a_finding_that_the_capture_does_not_show_is_refused() -> None:
+    with pytest.raises(PageError, match=r"four-way\.pcap: it does not show half-open"):
+        excerpt_lines(FindingExcerpt("four-way.pcap", "half-open"), 100)
