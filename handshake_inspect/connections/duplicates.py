@@ -59,7 +59,18 @@ def _count(stored: StoredRows, copies: Copies) -> StoredRows:
         total = stored[name].astype(np.int64)
         np.add.at(total, copies.original, total[copies.copy] + (copies.kind == kind))
         columns[name] = total
+    columns["options_elsewhere"] = _options_elsewhere(stored, copies)
     return StoredRows(columns)
+
+
+def _options_elsewhere(stored: StoredRows, copies: Copies) -> NDArray[np.uint32]:
+    """Note of each SYN with what other options it was captured again, or had been before."""
+    found = stored["options_elsewhere"].copy()
+    own, copied = stored["options"][copies.original], stored["options"][copies.copy]
+    again = np.where(own != copied, copied, stored["options_elsewhere"][copies.copy])
+    noted = (again != 0) & (found[copies.original] == 0)
+    found[copies.original[noted]] = again[noted]
+    return found
 
 
 def _in_order(stored: StoredRows, copies: Copies) -> NDArray[np.int64]:

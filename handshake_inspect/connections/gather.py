@@ -98,9 +98,10 @@ class Gathering:
 
     def renumber_options(self, options: Numbered[bytes]) -> Numbered[bytes]:
         """Give the option lists that stand in rows new numbers. Returns them without the others."""
-        column = self._pool.column("options")
-        less, moved = options.only(np.unique(column))
-        column[:] = moved[column]
+        columns = [self._pool.column(name) for name in ("options", "options_elsewhere")]
+        less, moved = options.only(np.unique(np.concatenate([np.unique(column) for column in columns])))
+        for column in columns:
+            column[:] = moved[column]
         return less
 
     def _marked(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:

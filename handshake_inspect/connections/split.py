@@ -62,6 +62,7 @@ class StoredRows(Table):
         "copies_mirror": np.uint32,
         "copies_router": np.uint32,
         "copies_elsewhere": np.uint32,
+        "options_elsewhere": np.uint32,  # option list of a copy of a SYN that differs from its own; 0 for none
     }
 
     def copies(self, names: Sequence[str] = COPY_COLUMNS) -> NDArray[np.int64]:

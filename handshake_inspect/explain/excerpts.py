@@ -6,13 +6,14 @@ below the name of the capture and the command that makes the like of it with rea
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
 from handshake_inspect.capture.frames import fetch, payload
 from handshake_inspect.capture.records import RawFrame
-from handshake_inspect.connections.connection import Frame, Step
+from handshake_inspect.connections.connection import Step
 from handshake_inspect.exchanges import Datagram
 from handshake_inspect.explain.page import CaptureExcerpt, Excerpt, FindingExcerpt, PageError, SessionExcerpt
 from handshake_inspect.explain.shipped import shipped_capture
@@ -66,23 +67,23 @@ def finding_lines(wanted: FindingExcerpt, width: int) -> list[Text]:
     for connection in inspection.connections:
         steps = inspection.steps(connection.stream)
         own = [one for one in connection.findings if one.code == wanted.code]
-        shown = {frame for one in (of_run or own) for frame in one.frames} & {step.frame for step in steps}
-        if shown or own:
+        shown = [frame for one in (of_run or own) for frame in one.frames if isinstance(frame, int)]
+        inside = any(connection.first_frame <= frame <= connection.last_frame for frame in shown)  # type: ignore[operator]
+        if own or inside or (of_run and not shown):
             lines = capture_lines(CaptureExcerpt(wanted.capture, _around(steps, shown), connection.stream), width)
             said = [line for one in of_run for line in wrap(Text(f"{one.about}: {one.message}"), width)]
             return [*lines, Text(), *said] if said else lines
     raise PageError(f"{wanted.capture}: it does not show {wanted.code}")
 
 
-def _around(steps: Sequence[Step], shown: set[Frame]) -> tuple[int, int] | None:
+def _around(steps: Sequence[Step], shown: Sequence[int]) -> tuple[int, int] | None:
     """Return the frames from the segment before those that are shown to the one after; None: all are few."""
     if len(steps) <= SEGMENTS_SHOWN:
         return None
-    places = [place for place, step in enumerate(steps) if step.frame in shown] or [len(steps) - 1]
-    last = min(max(places) + 1, len(steps) - 1)
-    first = max(min(places) - 1, last - SEGMENTS_SHOWN + 1, 0)
-    numbers = [step.frame for step in (steps[first], steps[last]) if isinstance(step.frame, int)]
-    return numbers[0], numbers[-1]
+    numbers = [step.frame for step in steps if isinstance(step.frame, int)]
+    last = min(bisect_left(numbers, max(shown, default=numbers[-1])) + 1, len(numbers) - 1)
+    first = max(bisect_left(numbers, min(shown, default=numbers[-1])) - 1, last - SEGMENTS_SHOWN + 1, 0)
+    return numbers[first], numbers[last]
 
 
 def session_lines(wanted: SessionExcerpt, width: int) -> list[Text]:

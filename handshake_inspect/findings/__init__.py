@@ -6,6 +6,9 @@ The modules, in the order in which data flows:
 - `rule`: what a rule is; its docstring is its page.
 - `unanswered`, `opening`, `third_segment`, `fast_open`, `retries`, `syns`, `numbers`, `control_bits`: openings, and
   numbers that are wrong.
+- `offers`, `options`, `segment_sizes`, `extensions`: what the SYNs offer.
+- `paths`: what lies between the ends.
 - `listeners`, `scans`: what many connections show together.
+- `captures`: what the capture is worth.
 - `catalogue`: all of them, and what applies them.
 """

@@ -13,14 +13,20 @@ from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.found import Coded, Found
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.findings import captures as of_captures
 from handshake_inspect.findings import (
     control_bits,
+    extensions,
     fast_open,
     listeners,
     numbers,
+    offers,
     opening,
+    options,
+    paths,
     retries,
     scans,
+    segment_sizes,
     syns,
     third_segment,
     unanswered,
@@ -31,7 +37,10 @@ from handshake_inspect.findings.run import Run
 
 MODULES: tuple[ModuleType, ...] = (
     unanswered, opening, third_segment, fast_open, retries, syns, numbers, control_bits,
+    offers, options, segment_sizes, extensions,
+    paths,
     listeners, scans,
+    of_captures,
 )  # fmt: skip
 
 RULES: tuple[Rule, ...] = tuple(one for module in MODULES for one in vars(module).values() if isinstance(one, Rule))

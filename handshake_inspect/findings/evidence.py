@@ -11,16 +11,16 @@ in the middle of a transfer, else it would depend on the size of the blocks in w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.analysis import Decided
-from handshake_inspect.connections.answers import ResetTable, Verdicts, VerdictTable
+from handshake_inspect.connections.answers import NONE, ResetTable, Verdicts, VerdictTable
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import NO_FRAME, Found
 from handshake_inspect.connections.kinds import Judgement
@@ -29,7 +29,13 @@ from handshake_inspect.connections.numbers import Numbers, next_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import first_of, last_of
 from handshake_inspect.table import frame_numbers
-from handshake_inspect.tcp.options import Options, parse
+from handshake_inspect.tcp.options import Options, is_cut, parse
+
+Answer = TypeVar("Answer", bound=Hashable)
+#: An answer, and the connections of which it is true.
+_By = tuple[Answer, Rows]
+#: Option lists recur, in every partition.
+_parsed = lru_cache(maxsize=4096)(parse)
 
 
 @dataclass
@@ -92,6 +98,11 @@ class Evidence:
         return self.judged(lambda one: one.teardown_kind in kinds)
 
     @cached_property
+    def ip_version(self) -> Rows:
+        """4 or 6. Shape (m,)."""
+        return self.decided.keys["ip_version"][self.table["conversation"]].astype(np.int64)
+
+    @cached_property
     def responder_port(self) -> Rows:
         """Port of the responder of each connection. Shape (m,)."""
         return self.of_responder("port").astype(np.int64)
@@ -133,6 +144,11 @@ class Evidence:
     def is_rst(self) -> Mask:
         """RST."""
         return self._flagged(RST, RST)
+
+    @cached_property
+    def data_row(self) -> Rows:
+        """First segment of each end with payload, without SYN and RST; -1 if there is none. Shape (2m,)."""
+        return self.first_of_end((self.rows.payload > 0) & self._flagged(SYN | RST, 0))
 
     def _flagged(self, among: int, which: int) -> Mask:
         flagged: Mask = (self.rows.flags & among) == which
@@ -230,16 +246,49 @@ class Evidence:
 
     # Options.
 
-    @cached_property
-    def options(self) -> list[Options]:
-        """The option lists of SYNs by their numbers (`rows.options`); 0 is the empty one."""
-        return [parse(octets) for octets in self.decided.names.options.values]
-
     def offered(self, value: Callable[[Options], int], number: NDArray[Any]) -> Rows:
         """Return what option lists say, by their numbers; asked once for each distinct list."""
         distinct, inverse = np.unique(number, return_inverse=True)
-        values = np.array([value(self.options[one]) for one in distinct.tolist()], np.int64)
+        values = np.array([value(self.option_list(one)) for one in distinct.tolist()], np.int64)
         return values[inverse]
+
+    def by_offer(self, answer: Callable[[Options | None, Options | None], Answer | None]) -> Iterator[_By[Answer]]:
+        """Ask what the options of the originator's SYN and of the responder's answer tell; None: not captured, or cut.
+
+        Asked once for each distinct pair. Yields each distinct answer, but for None, and the connections of it.
+        """
+        pairs, which = self._offers
+        answers: dict[Answer, list[int]] = {}
+        for place, pair in enumerate(pairs):
+            one = answer(*pair)
+            if one is not None:
+                answers.setdefault(one, []).append(place)
+        for one, places in answers.items():
+            chosen = np.zeros(len(pairs), np.bool_)
+            chosen[places] = True
+            yield one, np.flatnonzero(chosen[which])
+
+    def syns_of(self, connections: Rows) -> tuple[Rows, Rows]:
+        """Return the rows of the first SYNs of both ends of these connections, -1 for none."""
+        return self.numbers.syn_row[self.originator[connections]], self.numbers.syn_row[self.responder[connections]]
+
+    @cached_property
+    def _offers(self) -> tuple[list[tuple[Options | None, Options | None]], Rows]:
+        """The distinct pairs of option lists, and which of them each connection opened with. Shape (m,)."""
+        key = (self.table["options_o"].astype(np.int64) + 1) << 32 | (self.table["options_r"].astype(np.int64) + 1)
+        if not len(key) or (key == key[0]).all():  # a million of one kind
+            distinct, which = key[:1], np.zeros(len(key), np.int64)
+        else:
+            distinct, which = np.unique(key, return_inverse=True)
+        ends = np.stack([distinct >> 32, distinct & 0xFFFFFFFF], axis=1) - 1
+        return [(self._offer(originator), self._offer(responder)) for originator, responder in ends.tolist()], which
+
+    def _offer(self, number: int) -> Options | None:
+        return None if number == NONE or is_cut(self.decided.names.options[number]) else self.option_list(number)
+
+    def option_list(self, number: int) -> Options:
+        """Return what an option list says, by its number."""
+        return _parsed(self.decided.names.options[number])
 
     # Findings.
 

@@ -49,6 +49,18 @@ def forged(model: Segment, flags: str, *, seq: int) -> bytes:
     return bytes(Ether(src=frame.src, dst=frame.dst) / IP(src=ip.src, dst=ip.dst) / segment)
 
 
+def port_unreachable(model: Segment, *, seq: int) -> bytes:
+    """Return a forged ICMP error of the sender of `model` to its receiver, about a segment that has this number."""
+    from scapy.layers.inet import ICMP, IP, TCP
+    from scapy.layers.l2 import Ether
+
+    frame = Ether(model.frame)
+    ip, tcp = frame[IP], frame[TCP]
+    quoted = bytes(IP(src=ip.dst, dst=ip.src) / TCP(sport=tcp.dport, dport=tcp.sport, flags="A", seq=seq % MODULUS))
+    error = ICMP(type="dest-unreach", code="port-unreachable") / quoted[:28]
+    return bytes(Ether(src=frame.src, dst=frame.dst) / IP(src=ip.src, dst=ip.dst) / error)
+
+
 def altered(
     frame: bytes, *, payload: bytes | None = None, ttl: int | None = None, ip_id: int | None = None, **fields: Any
 ) -> bytes:

@@ -12,9 +12,17 @@ from dataclasses import dataclass
 END, NO_OPERATION, MSS, WINDOW_SCALE, SACK_PERMITTED, TIMESTAMPS = 0, 1, 2, 3, 4, 8
 #: RFC 7323 §2.3: the largest shift of a window that is used; a larger one counts as this.
 SHIFT_MAX = 14
-MPTCP, FAST_OPEN, EXPERIMENT = 30, 34, 254
+SACK, MD5, USER_TIMEOUT, AUTHENTICATION, MPTCP, FAST_OPEN, EXPERIMENT = 5, 19, 28, 29, 30, 34, 254
 #: RFC 6994 identifier of Fast Open in the shared experimental option (RFC 7413 §4.1.1, before kind 34).
 FAST_OPEN_EXPERIMENT = b"\xf9\x89"
+#: Lengths that an option can have, kind and length octets included: RFC 9293 §3.2, RFC 7323 §2.2 and §3.2, RFC 2018 §2
+#: and §3, RFC 2385 §3.0, RFC 5482 §3.1, RFC 5925 §2.2, RFC 8684 §3.1 to §3.9, RFC 7413 §4.1.1.
+LENGTHS = {
+    MSS: (4,), WINDOW_SCALE: (3,), SACK_PERMITTED: (2,), SACK: (10, 18, 26, 34), TIMESTAMPS: (10,), MD5: (18,),
+    USER_TIMEOUT: (4,), AUTHENTICATION: range(4, 41), MPTCP: range(3, 41), FAST_OPEN: (2, *range(6, 19, 2)),
+}  # fmt: skip
+#: RFC 8684 §3: subtypes of MPTCP that a SYN carries.
+MP_CAPABLE, MP_JOIN = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +41,50 @@ class Options:
     fast_open_cookie: bytes | None = None
     #: RFC 8684 §3: the subtype and what follows it.
     mptcp: bytes | None = None
+    #: Kind and length of the first option with a length that it cannot have. One that ends behind the list is not
+    #: meant: the capture may have cut the frame.
+    malformed: tuple[int, int] | None = None
+
+    @property
+    def mptcp_subtype(self) -> int | None:
+        """RFC 8684 §3: MP_CAPABLE, MP_JOIN ...; None without the option."""
+        return self.mptcp[0] >> 4 if self.mptcp else None
+
+    @property
+    def mptcp_version(self) -> int | None:
+        """RFC 8684 §3.1: the version that MP_CAPABLE names; None without it."""
+        return self.mptcp[0] & 0xF if self.mptcp and self.mptcp_subtype == MP_CAPABLE else None
 
 
 def walk(octets: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (kind, value) of each option up to the end of the list or the first broken length."""
+    for at, kind, length in _places(octets):
+        if length >= 2 and at + length <= len(octets):
+            yield kind, octets[at + 2 : at + length]
+
+
+def is_cut(octets: bytes) -> bool:
+    """Did the capture cut this list? A whole one is whole words (RFC 9293 §3.1); `capture.headers.options` sees to it.
+
+    What a list that was cut does not have, its sender may have sent.
+    """
+    return len(octets) % 4 != 0
+
+
+def _places(octets: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield where each option but "no operation" begins, its kind, and the length that it names.
+
+    The last one may have a length below 2, or one that reaches behind the list.
+    """
     at = 0
     while at < len(octets) and octets[at] != END:
-        kind = octets[at]
-        if kind == NO_OPERATION:
+        if octets[at] == NO_OPERATION:
             at += 1
-            continue
-        length = octets[at + 1] if at + 1 < len(octets) else 0
-        if length < 2 or at + length > len(octets):
+        elif at + 1 < len(octets):
+            yield at, octets[at], octets[at + 1]
+            at = at + octets[at + 1] if octets[at + 1] >= 2 else len(octets)
+        else:
             return
-        yield kind, octets[at + 2 : at + length]
-        at += length
 
 
 def parse(octets: bytes) -> Options:
@@ -65,7 +102,16 @@ def parse(octets: bytes) -> Options:
         timestamps=len(seen.get(TIMESTAMPS, b"")) == 8,
         fast_open_cookie=_cookie(seen.get(FAST_OPEN)),
         mptcp=seen.get(MPTCP),
+        malformed=_malformed(octets),
     )
+
+
+def _malformed(octets: bytes) -> tuple[int, int] | None:
+    """Return kind and length of the first option of a list with a length that it cannot have."""
+    for _, kind, length in _places(octets):
+        if length < 2 or length not in LENGTHS.get(kind, (length,)):
+            return kind, length
+    return None
 
 
 def _cookie(value: bytes | None) -> bytes | None:

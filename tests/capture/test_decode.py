@@ -18,6 +18,7 @@ from handshake_inspect.capture.headers.options import layout, read_options
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.capture.scapy_side import reader as scapy_reader
 from handshake_inspect.table import Block, Names, Numbered
+from handshake_inspect.tcp.options import is_cut
 from tests.capture import strategies as build
 
 LINKS = sorted(LINK_TYPES)
@@ -218,9 +219,8 @@ def test_option_lists_in_columns_are_those_of_the_plain_walk(lists: list[tuple[b
     for row, (octets, _) in enumerate(lists):
         header[row, 20 : 20 + len(octets)] = list(octets)
     numbers: Numbered[bytes] = Numbered(b"")
-    found = read_options(
-        header, 0, np.array([len(octets) for octets, _ in lists]), np.array([syn for _, syn in lists]), numbers
-    )
+    lengths = np.array([len(octets) for octets, _ in lists])
+    found = read_options(header, 0, lengths, lengths, np.array([syn for _, syn in lists]), numbers)
     for row, (octets, syn) in enumerate(lists):
         at, _ = layout(octets)
         value = (0, 0, 0) if at is None else (1, *struct.unpack_from("!II", octets, at + 2))
@@ -228,6 +228,21 @@ def test_option_lists_in_columns_are_those_of_the_plain_walk(lists: list[tuple[b
         assert tuple(map(int, got)) == value
         zeroed = octets if at is None else octets[: at + 2] + bytes(8) + octets[at + 10 :]
         assert numbers[int(found.options[row])] == (zeroed if syn else b"")
+
+
+def test_an_option_list_that_the_capture_cut_does_not_look_like_a_whole_one() -> None:
+    """RFC 9293 §3.1: a list is whole words; what is left of one that was cut is not, in every reader."""
+    options = bytes.fromhex("020405b4 0402 080a 00000000 00000000 01 030307")
+    frame = ethernet(ipv4(tcp(flags=2, options=options)))
+    frames = [RawFrame(frame[: len(frame) - cut], len(frame), 0, 1) for cut in range(len(options) + 1)]
+    names = Names()
+    numbers = Decoder(names).decode(records_of(frames), 0).segments["options"].tolist()
+    lists = [names.options[number] for number in numbers]
+    assert lists[0] == options
+    assert [is_cut(one) for one in lists] == [False] + [True] * len(options)
+    assert all(octets[: len(options) - cut] == options[: len(options) - cut] for cut, octets in enumerate(lists))
+    again = scapy_reader.decode_records(records_of(frames), range(len(frames)), names, 0).segments["options"].tolist()
+    assert again == numbers
 
 
 @settings(max_examples=300)

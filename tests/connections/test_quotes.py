@@ -99,7 +99,7 @@ def test_each_message_about_each_kind_of_segment(version: int, icmp_type: int, c
     assert [(one.quotes, one.flags, one.was_sent) for one in with_error.icmp_errors] == [
         ("originator", "PSH,ACK", True)
     ]
-    moved_nothing = replace(with_error, icmp_errors=(), last_frame=without.last_frame)
+    moved_nothing = replace(with_error, icmp_errors=(), last_frame=without.last_frame, findings=without.findings)
     assert moved_nothing == replace(without, last_ns=with_error.last_ns)
 
 

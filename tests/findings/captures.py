@@ -29,8 +29,8 @@ def path_of(name: str) -> Path:
 
 @lru_cache(maxsize=512)
 def inspected(name: str) -> Inspection:
-    """Inspect a capture, once."""
-    return inspect(path_of(name))
+    """Inspect a capture, once; several together if their names are joined by a plus sign."""
+    return inspect([path_of(one) for one in name.split("+")])
 
 
 def codes_in(name: str) -> Counter[str]:

@@ -57,4 +57,5 @@ def test_a_client_that_repeats_its_syn_has_not_heard_the_syn_ack() -> None:
 
 
 def test_a_third_segment_may_be_on_its_way_when_the_capture_ends() -> None:
-    assert not inspect_lines("A > S x\nB > SA y ack x+1").connections[0].findings
+    found = inspect_lines("A > S x\nB > SA y ack x+1").connections[0].findings
+    assert not [one for one in found if one.code in CASES]

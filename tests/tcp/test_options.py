@@ -60,20 +60,23 @@ def test_a_syn_of_linux() -> None:
         ("", Options()),
         ("00 020405b4", Options()),  # the list ends at kind 0
         ("0204", Options()),  # breaks off
-        ("0200", Options()),  # a length below 2 would never end
-        ("0203 05", Options()),  # MSS of one octet
+        ("0200", Options(malformed=(2, 0))),  # a length below 2 would never end
+        ("0203 05", Options(malformed=(2, 3))),  # MSS of one octet
         ("0402 020405b4", Options(mss=1460, sack_permitted=True)),
         ("020405b4 02040218", Options(mss=1460)),  # the first counts
-        ("0304 0707", Options()),
-        ("0403 00", Options()),
+        ("0304 0707", Options(malformed=(3, 4))),
+        ("0403 00", Options(malformed=(4, 3))),
         ("2202", Options(fast_open_cookie=b"")),
         ("2206 01020304", Options(fast_open_cookie=b"\x01\x02\x03\x04")),
-        ("2203 01", Options()),  # RFC 7413 §4.1.1: 4 to 16 octets, an even number
-        ("2205 010203", Options()),
-        ("2214 000102030405060708090a0b0c0d0e0f1011", Options()),
+        ("2203 01", Options(malformed=(34, 3))),  # RFC 7413 §4.1.1: 4 to 16 octets, an even number
+        ("2205 010203", Options(malformed=(34, 5))),
+        ("2214 000102030405060708090a0b0c0d0e0f1011", Options(malformed=(34, 20))),
         ("fe04 f989", Options(fast_open_cookie=b"")),  # before it had a kind of its own
         ("fe04 1234", Options()),
         ("1e04 0081", Options(mptcp=b"\x00\x81")),
+        ("1d03 61 0204", Options(malformed=(29, 3))),  # RFC 5925 §2.2: at least 4 octets
+        ("fd08 0102", Options()),  # of an unknown kind, and longer than the list: the capture may have cut it
+        ("0206 05b4", Options(malformed=(2, 6))),
     ],
 )
 def test_one_list(octets: str, expected: Options) -> None:

@@ -3,6 +3,9 @@
 In: rows of octets with the TCP header at a fixed place. Out: TSval, TSecr (RFC 7323 §3.2) and numbers of
 `Names.options`. Lists are walked once per layout, not once per segment: two lists whose kinds and lengths stand at
 the same places have the same layout.
+
+A list is whole words (RFC 9293 §3.1, data offset). One that the capture cut must not look like a whole one: if what is
+left of it is whole words, it ends with CUT, the beginning of an option of which nothing more is there.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ TIMESTAMPS_OCTETS = 10
 ORDINARY = 0x0101080A
 #: Longest option list: the data offset counts at most 15 words, five of which are the header.
 LONGEST_OCTETS = 40
+#: Octets of a word; and the kind (RFC 6994: experiments) that stands behind a list which was cut at the end of one.
+WORD_OCTETS, CUT = 4, 254
 #: Layouts that are tried on all rows of a slice before the rest is walked row by row.
 MOST_LAYOUTS = 16
 
@@ -67,14 +72,17 @@ def read_options(
     header: NDArray[np.uint8],
     at: int,
     option_octets: NDArray[np.int64],
+    captured_octets: NDArray[np.int64],
     is_syn: NDArray[np.bool_],
     numbers: Numbered[bytes],
 ) -> OptionColumns:
     """Read the option lists of segments whose TCP headers stand at column `at` of `header`.
 
-    `option_octets`: how many octets of each list were captured. Lists of SYNs get a number in `numbers`.
+    `option_octets`: how many octets each list has, and how many of them were captured. Lists of SYNs get a number in
+    `numbers`.
     """
-    count = len(header)
+    count, whole = len(header), option_octets
+    option_octets = np.minimum(whole, captured_octets)
     first, value, echo = (
         np.ndarray((count,), ">u4", header, at + 20 + place, (header.strides[0],)) for place in (0, 4, 8)
     )
@@ -85,10 +93,14 @@ def read_options(
         ordinary,
         np.zeros(count, np.uint32),
     )
-    rows = np.flatnonzero((~ordinary & (option_octets >= TIMESTAMPS_OCTETS)) | (is_syn & (option_octets > 0)))
+    rows = np.flatnonzero((~ordinary & (option_octets >= TIMESTAMPS_OCTETS)) | (is_syn & (whole > 0)))
     if len(rows):
         lists = header[rows, at + 20 : at + 20 + LONGEST_OCTETS]
-        _read_rest(lists, rows, option_octets[rows], is_syn, numbers, columns)
+        octets = np.maximum(option_octets[rows], 0)
+        cut = np.flatnonzero((octets < whole[rows]) & (octets % WORD_OCTETS == 0))
+        lists[cut, octets[cut]] = CUT
+        octets[cut] += 1
+        _read_rest(lists, rows, octets, is_syn, numbers, columns)
     return columns
 
 

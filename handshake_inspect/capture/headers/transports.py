@@ -65,9 +65,7 @@ def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
             return
     header, at = packets.transport, packets.transport_column
     flags = field(header, ">u2", at + 12) & np.uint16(0x0FFF)
-    lists = read_options(
-        header, at, np.minimum(packets.captured, header_octets) - 20, flags & 2 != 0, part.names.options
-    )
+    lists = read_options(header, at, header_octets - 20, packets.captured - 20, flags & 2 != 0, part.names.options)
     columns = {
         **_common(part, packets),
         "src_port": field(header, ">u2", at),

@@ -19,7 +19,7 @@ import numpy as np
 from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
 from handshake_inspect.capture.headers.icmp import COLUMNS, carried, read_message
 from handshake_inspect.capture.headers.ip import PROTOCOL_NAMES
-from handshake_inspect.capture.headers.options import layout
+from handshake_inspect.capture.headers.options import CUT, WORD_OCTETS, layout
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.scapy_side import ethertypes as scapy_ethertypes
 from handshake_inspect.capture.scapy_side import layers as layers
@@ -198,14 +198,19 @@ class Collector:
             raise Unread("malformed TCP header")
         flags = int(tcp.flags) | tcp.reserved << 9
         self._keep(SegmentTable, place, {
-            **row, **self._options(octets[20:header], flags), "src_port": tcp.sport, "dst_port": tcp.dport,
+            **row, **self._options(octets[20:header], header - 20, flags), "src_port": tcp.sport, "dst_port": tcp.dport,
             "seq": tcp.seq, "ack": tcp.ack, "flags": flags, "window": tcp.window,
             "payload_octets": place.original - header,
         })  # fmt: skip
 
-    def _options(self, options: bytes, flags: int) -> Row:
-        """Return the columns that an option list gives; the timestamps have columns, and are zero in the list."""
+    def _options(self, options: bytes, whole: int, flags: int) -> Row:
+        """Return the columns that an option list gives; the timestamps have columns, and are zero in the list.
+
+        `whole`: octets of the list, as far as they were captured or not.
+        """
         row: Row = {}
+        if len(options) < whole and len(options) % WORD_OCTETS == 0:
+            options += bytes([CUT])
         timestamps, _ = layout(options)
         if timestamps is not None:
             values = options[timestamps + 2 : timestamps + 10]

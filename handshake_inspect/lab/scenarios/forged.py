@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from handshake_inspect.lab.altering import altered, load
+from handshake_inspect.lab.altering import altered, load, port_unreachable
 from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench, failing
 from handshake_inspect.lab.calls import RecordedSocket
 from handshake_inspect.lab.scenarios.scenario import FOUR_WAY, OPENED_ACTIVELY, OPENED_PASSIVELY, Chapter, Verdict
@@ -184,6 +184,21 @@ def reset_storm(bench: Bench) -> None:
         bench,
         lambda model: [like_next(model, "R", ahead=AHEAD * n, ip_id=n) for n in range(1, STORM + 1)],
     )
+
+
+@CHAPTER.script(
+    "forged-icmp-error",
+    FOUR_WAY,
+    server_outcomes=(replace(FOUR_WAY, also={"icmp_errors.0.was_sent": False}),),
+    seen_at="server",
+    look_for=(
+        "A port that is unreachable ends a connection only if the error quotes a number that was sent and is not "
+        "acknowledged (RFC 5927 §4.1): this one quotes another, and nothing happens."
+    ),
+)
+def forged_icmp_error(bench: Bench) -> None:
+    """An ICMP error is forged that quotes a number which the server never sent."""
+    survive(bench, lambda model: [port_unreachable(model, seq=model.ack + LONG_AGO)])
 
 
 @CHAPTER.script(

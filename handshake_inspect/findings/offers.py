@@ -1,0 +1,127 @@
+"""SYNs of one connection that do not offer the same: sent again with less, or robbed of options on the way.
+
+Read RFC 7323 §2.2 and §3.2 first: what either SYN lacks the connection does without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.rows import CWR, ECE, ORIGINATOR
+from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.rule import NOTE, rule
+from handshake_inspect.quantities import listed
+from handshake_inspect.tcp.options import Options
+
+
+@rule("syn-options-dropped", NOTE)
+def syn_options_dropped(e: Evidence) -> Iterator[Found]:
+    """The SYN was sent again, and not with the same options.
+
+    What it means. Its sender takes the silence for a box on the way that drops SYNs with options or control bits it
+    does not know, and tries without them. Windows leaves out window scale with its last try.
+
+    Why it matters. If the plain SYN is the one that is answered, the whole connection does without window scale, SACK,
+    timestamps or ECN.
+
+    Reported when. Of two SYNs of a connection in one capture one lacks window scale, SACK, timestamps or the two bits
+    of ECN that the other has.
+
+    Not reported when. They differ only in their MSS or in Fast Open, or lie in two captures: then a box on the way took
+    the options out.
+
+    Source. RFC 7323 §2.2, §3.2; RFC 2018 §2; RFC 3168 §6.1.1.1.
+    """
+    for names, first, other in _differing_syns(e, in_one_capture=True):
+        connection = e.rows.conn[first]
+        tries = e.table["syn_retransmissions"][connection].astype(np.int64) + 1
+        text = f"{{tries:count SYN}}, and not all of them offer {listed(names)}"
+        yield e.found(text, connection, first, other, tries=tries)
+
+
+@rule("options-stripped", NOTE)
+def options_stripped(e: Evidence) -> Iterator[Found]:
+    """A box on the way took options out of the SYN.
+
+    What it means. Two captures show the same SYN, and one of them lacks what the other has. A firewall takes out what
+    it does not trust or cannot follow.
+
+    Why it matters. The server looks as if it declined, and did not even know of the offer. Both hosts are set up well;
+    what to change is between them.
+
+    Reported when. A SYN of one number stands in two captures of a run, and one lacks window scale, SACK, timestamps or
+    the two bits of ECN that the other has.
+
+    Not reported when. The SYNs lie in one capture: then the client itself tries with fewer (`syn-options-dropped`).
+
+    Source. RFC 7323 §2.2, §3.2; RFC 2018 §2; RFC 3168 §6.1.1.
+    """
+    for names, first, other in _differing_syns(e, in_one_capture=False):
+        offers = np.zeros_like(first)
+        text = (
+            f"the {{offers:end}}'s SYN offers {listed(names)} in one capture and not in another: taken out on the way"
+        )
+        yield e.found(text, e.rows.conn[first], first, other, offers=offers)
+
+
+def _offers(options: Options) -> dict[str, bool]:
+    """Return which of the options that count only if both ends have them a list has."""
+    return {
+        "window scale": options.window_scale is not None,
+        "SACK": options.sack_permitted,
+        "timestamps": options.timestamps,
+    }
+
+
+def lacking(options: Options, other: Options) -> tuple[str, ...]:
+    """Return what a list offers and the other one does not."""
+    others = _offers(other)
+    return tuple(name for name, offered in _offers(options).items() if offered and not others[name])
+
+
+def _syn_offers(e: Evidence, rows: Rows) -> Rows:
+    """Return what these SYNs offer as a number: that of the option list, and whether both bits of ECN are set."""
+    ecn = (e.rows.flags[rows] & (ECE | CWR)) == ECE | CWR
+    offers: Rows = e.rows.options[rows].astype(np.int64) << 1 | ecn
+    return offers
+
+
+def _differences(e: Evidence, offer: int, other: int) -> tuple[str, ...]:
+    """Return what of two offers (`_syn_offers`) only one has."""
+    lists = e.option_list(offer >> 1), e.option_list(other >> 1)
+    ecn = ("ECN",) if (offer ^ other) & 1 else ()
+    return lacking(*lists) + lacking(*reversed(lists)) + ecn
+
+
+def _differing_syns(e: Evidence, *, in_one_capture: bool) -> Iterator[tuple[tuple[str, ...], Rows, Rows]]:
+    """Yield what some SYNs of a connection offer and others do not, the first SYN of each, and the first other one."""
+    rows = e.rows
+    again = e.table["syn_retransmissions"] > 0
+    if not again.any():
+        return
+    at = np.flatnonzero(e.is_syn)
+    at = at[again[rows.conn[at]] & (rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]]
+    first = e.numbers.bare_syn_row[2 * rows.conn[at]]
+    at, first = at[first >= 0], first[first >= 0]
+    offer, other = _syn_offers(e, first), _syn_offers(e, at)
+    differs = (offer != other) & ((rows.capture[first] == rows.capture[at]) == in_one_capture)
+    pairs, which = np.unique(offer[differs] << 32 | other[differs], return_inverse=True)
+    for place, pair in enumerate(pairs.tolist()):
+        names = _differences(e, pair >> 32, pair & 0xFFFFFFFF)
+        if names:
+            some = at[differs][which == place]
+            _, once = np.unique(rows.conn[some], return_index=True)
+            yield names, first[differs][which == place][once], some[once]
+
+
+def sent_otherwise(e: Evidence) -> Mask:
+    """Say of each connection whether its SYN was captured again with other options."""
+    found = np.zeros(len(e), np.bool_)
+    for in_one_capture in (True, False):
+        for _, first, _ in _differing_syns(e, in_one_capture=in_one_capture):
+            found[e.rows.conn[first]] = True
+    return found

@@ -1,0 +1,42 @@
+"""Findings about SYNs of one connection that do not offer the same."""
+
+from __future__ import annotations
+
+from handshake_inspect.connections.rows import ACK, CWR, ECE, SYN
+from tests.engine.scenario import Segment, inspect_segments
+from tests.findings.answers import answered
+from tests.findings.captures import messages_in
+
+#: Code -> captures in which it must appear, and captures in which it must not. "a+b": a run of both captures.
+CASES = {
+    "syn-options-dropped": (
+        ["bro-simple-scan__445_scan.pcap"],
+        # Sent again as it was; the SYN of another capture.
+        ["unanswered.pcap", "lost-syn.pcap", "timestamps-stripped.pcap+timestamps-stripped.server.pcap"],
+    ),
+    "options-stripped": (
+        ["timestamps-stripped.pcap+timestamps-stripped.server.pcap"],
+        # One of the captures; declined by the server; sent again with less.
+        [
+            "timestamps-stripped.pcap", "timestamps-declined.pcap+timestamps-declined.server.pcap",
+            "bro-simple-scan__445_scan.pcap", "lost-syn.pcap+lost-syn.server.pcap",
+        ],
+    ),
+}  # fmt: skip
+
+
+def test_what_it_says() -> None:
+    dropped = messages_in("bro-simple-scan__445_scan.pcap", "syn-options-dropped")
+    assert set(dropped) == {"3 SYNs, and not all of them offer window scale"}
+    stripped = messages_in("timestamps-stripped.pcap+timestamps-stripped.server.pcap", "options-stripped")
+    assert stripped == ["the client's SYN offers timestamps in one capture and not in another: taken out on the way"]
+
+
+def test_a_syn_that_is_sent_again_as_a_plain_one_does_not_tell_which_one_was_answered() -> None:
+    """RFC 3168 §6.1.1.1; and as well for options."""
+    offer = bytes.fromhex("020405b4 0402 030307 000000")
+    again = Segment(1_000_000_000, "A", SYN, 1000, options=bytes.fromhex("020405b4"))
+    segments = [Segment(0, "A", SYN | ECE | CWR, 1000, options=offer), again, *answered(SYN | ACK, 1_100_000_000)]
+    found = {one.code: one.message for one in inspect_segments(segments).connections[0].findings}
+    assert found["syn-options-dropped"] == "2 SYNs, and not all of them offer window scale, SACK and ECN"
+    assert not found.keys() & {"ecn-declined", "options-declined", "window-unscaled"}
