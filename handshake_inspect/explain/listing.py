@@ -32,6 +32,6 @@ def topic_lines(topics: Topics, width: int) -> Iterator[Text]:
 def summary(page: Page) -> str:
     """Return the title of a page; where that only repeats the name, its first sentence."""
     if normalised(page.title) not in map(normalised, (page.name, *page.also)):
-        return page.title
+        return page.title.removeprefix(f"{page.name}: ")
     first = next((block.text for block in page.blocks if isinstance(block, Paragraph)), page.title)
     return first.partition(". ")[0].rstrip(".") + "."

@@ -26,7 +26,7 @@ def finding_page(code: str, severity: str, docstring: str, example: str | None =
     first, *blocks = read_blocks(code, inspect.cleandoc(docstring).splitlines())
     if not isinstance(first, Paragraph):
         raise PageError(f"{code}: the docstring of a rule begins with a sentence")
-    said: list[Block] = [first]
+    said: list[Block] = []
     parts: list[str] = []
     sources: list[str] = []
     for block in blocks:
@@ -44,7 +44,8 @@ def finding_page(code: str, severity: str, docstring: str, example: str | None =
         raise PageError(f"{code}: the parts of a rule's docstring are {', '.join(PARTS)}, once each and in this order")
     if example is not None:
         said += [Heading("Example"), FindingExcerpt(example, code)]
-    return Page(code, f"{code}: {severity}", "finding", tuple(said), sources=tuple(sources))
+    title = f"{code}: {first.text.rstrip('.')} ({severity})"
+    return Page(code, title, "finding", tuple(said), sources=tuple(sources))
 
 
 def with_findings(written: Iterable[Page], findings: Iterable[Page]) -> list[Page]:
@@ -68,8 +69,7 @@ def with_findings(written: Iterable[Page], findings: Iterable[Page]) -> list[Pag
 
 
 def _joined(page: Page, finding: Page) -> Page:
-    severity = finding.title.rpartition(" ")[2]
-    blocks = (*page.blocks, Heading(f"As a finding: {severity} {finding.name}"), *finding.blocks)
+    blocks = (*page.blocks, Heading(f"As a finding, {finding.title}"), *finding.blocks)
     return replace(page, blocks=blocks, sources=tuple(dict.fromkeys((*page.sources, *finding.sources))))
 
 

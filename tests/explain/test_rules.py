@@ -39,8 +39,8 @@ def test_a_docstring_becomes_a_page_with_a_heading_for_each_part() -> None:
     page = finding_page("server-waits", "note", DOCSTRING, "server-first.pcap")
     assert (page.name, page.kind) == ("server-waits", "finding")
     assert page.sources == ("RFC 9293 §3.6.1", "RFC 1337")
-    assert page.blocks[:3] == (
-        Paragraph("The server owes TIME-WAIT."),
+    assert page.title == "server-waits: The server owes TIME-WAIT (note)"
+    assert page.blocks[:2] == (
         Heading("What it means"),
         Paragraph("It closed first, so `TIME-WAIT` is its own."),
     )
@@ -49,7 +49,7 @@ def test_a_docstring_becomes_a_page_with_a_heading_for_each_part() -> None:
     ]  # fmt: skip
     assert page.blocks[-1] == FindingExcerpt("server-first.pcap", "server-waits")
     text = "\n".join(line.plain for line in page_lines(replace(page, blocks=page.blocks[:-1]), 100))
-    assert text.startswith("server-waits: note · finding")
+    assert text.startswith("server-waits: The server owes TIME-WAIT (note) · finding")
     assert text.endswith("Source    RFC 9293 §3.6.1, RFC 1337")
 
 
@@ -77,7 +77,11 @@ def test_a_finding_of_the_same_name_stands_at_the_end_of_a_page() -> None:
         "half-open", "What is half-open?", "question", (Paragraph("It is."),), also=("x",), sources=("RFC 1337",)
     )
     (both,) = with_findings([page], [finding])
-    assert both.blocks == (Paragraph("It is."), Heading("As a finding: warn half-open"), *finding.blocks)
+    assert both.blocks == (
+        Paragraph("It is."),
+        Heading("As a finding, half-open: The server owes TIME-WAIT (warn)"),
+        *finding.blocks,
+    )
     assert both.sources == ("RFC 1337", "RFC 9293 §3.6.1")
     assert (both.name, both.also) == ("half-open", ("x",))
 
