@@ -92,7 +92,8 @@ def run_command(
               The third segment of a handshake is the first ACK from client.
       END     client, server
     One that plays a middlebox is CHANGE on WHICH KIND from END:
-      CHANGE  set TTL to N, clamp MSS to N, strip timestamps, shift seq by N, shift ack by N
+      CHANGE  set TTL to N, set source to ADDRESS, set destination to ADDRESS, clamp MSS to N,
+              strip timestamps, shift seq by N, shift ack by N
 
     \b
     Examples:

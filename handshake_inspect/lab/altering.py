@@ -14,9 +14,9 @@ from typing import Any, Literal
 from handshake_inspect.lab.segments import Segment
 from handshake_inspect.tcp.seqnum import MODULUS
 
-#: What a middlebox changes: TTL, a number that is written; MSS, the most that is let through; timestamps, which are
-#: overwritten; seq or ack, to which a number is added (ack: the edges of SACK blocks too).
-What = Literal["TTL", "MSS", "timestamps", "seq", "ack"]
+#: What a middlebox changes: TTL, source and destination, which are written anew; MSS, the most that is let through;
+#: timestamps, which are overwritten; seq or ack, to which a number is added (ack: the edges of SACK blocks too).
+What = Literal["TTL", "source", "destination", "MSS", "timestamps", "seq", "ack"]
 #: What stands in the place of timestamps that were taken out, as firewalls do: nothing has to move.
 NOPS = [("NOP", None)] * 10
 
@@ -27,6 +27,8 @@ class Change:
 
     what: What
     number: int = 0
+    #: Of source and destination.
+    address: str = ""
 
 
 def load() -> None:
@@ -62,17 +64,25 @@ def port_unreachable(model: Segment, *, seq: int) -> bytes:
 
 
 def altered(
-    frame: bytes, *, payload: bytes | None = None, ttl: int | None = None, ip_id: int | None = None, **fields: Any
+    frame: bytes,
+    *,
+    payload: bytes | None = None,
+    ttl: int | None = None,
+    ip_id: int | None = None,
+    source: str | None = None,
+    destination: str | None = None,
+    **fields: Any,
 ) -> bytes:
-    """Return a frame with another payload, TTL or IP ID, or other fields of TCP's header, by Scapy's names of them."""
+    """Return a frame with another payload or fields of IP's header, or of TCP's by Scapy's names of them."""
     from scapy.layers.inet import IP, TCP
     from scapy.layers.l2 import Ether
     from scapy.packet import Raw
 
     packet = Ether(frame)
     ip, tcp = packet[IP], packet[TCP]
-    ip.ttl = ip.ttl if ttl is None else ttl
-    ip.id = ip.id if ip_id is None else ip_id
+    for name, value in {"ttl": ttl, "id": ip_id, "src": source, "dst": destination}.items():
+        if value is not None:
+            setattr(ip, name, value)
     if payload is not None:
         tcp.remove_payload()
         tcp.add_payload(Raw(payload))
@@ -99,6 +109,10 @@ def changed(frame: bytes, change: Change) -> bytes:
     tcp = Ether(frame)[TCP]
     if change.what == "TTL":
         return altered(frame, ttl=change.number)
+    if change.what == "source":
+        return altered(frame, source=change.address)
+    if change.what == "destination":
+        return altered(frame, destination=change.address)
     if change.what == "seq":
         return altered(frame, seq=tcp.seq + change.number)
     if change.what == "ack":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from handshake_inspect.lab.kernel.account import address_of_its_own
 from handshake_inspect.lab.router import INTERFACE, three_hosts
 from handshake_inspect.lab.scenarios.scenario import Scenario
-from handshake_inspect.lab.wire import INTERFACES, InEffect, Wire, addresses, two_hosts
+from handshake_inspect.lab.wire import INTERFACES, InEffect, Wire, address_behind_nat, addresses, two_hosts
 from handshake_inspect.lab.world import WorldError
 
 #: What a network that needs several hosts is called.
@@ -50,6 +50,11 @@ class Ground:
     def idle_rules(self) -> tuple[str, ...]:
         """The rules that have taken no segment so far."""
         return tuple(rule.text for rule in self.rules if not rule.count())
+
+    @property
+    def translated(self) -> dict[str, str]:
+        """The address that a NAT may put in the place of the client's on the wire, and whose it is."""
+        return {} if self.wire is None else {address_behind_nat(self.client): self.client}
 
     @property
     def hosts(self) -> tuple[int | None, ...]:

@@ -19,6 +19,8 @@ A wire that plays a middlebox changes what passes, before any of the rules above
     strip timestamps on every segment from client
     shift seq by 1000000 on every segment from client       (an ISN that is rewritten: both rules together)
     shift ack by -1000000 on every segment from server
+    set source to 198.18.0.254 on every segment from client       (a NAT: likewise)
+    set destination to 198.18.0.1 on every segment from server
 
 `first N`, `second`, `third` and `every` count the segments of that kind and end since the rule is there. The kinds are
 SYN, SYN-ACK, ACK (nothing but an acknowledgment), data, FIN, RST (`segments.KINDS`), or `segment`: any of them. So the
@@ -30,6 +32,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Literal, cast, get_args
 
 from handshake_inspect.lab.altering import Change, What
@@ -44,7 +47,7 @@ Action = Literal["drop", "hold", "delay", "duplicate", "swap", "pass", "keep", "
 #: the word before its number.
 ACTIONS: tuple[Action, ...] = get_args(Action)[:-1]
 CHANGES: Mapping[str, tuple[tuple[What, ...], str | None]] = {
-    "set": (("TTL",), "to"),
+    "set": (("TTL", "source", "destination"), "to"),
     "clamp": (("MSS",), "to"),
     "strip": (("timestamps",), None),
     "shift": (("seq", "ack"), "by"),
@@ -108,15 +111,26 @@ def parse_rule(text: str) -> Rule:
 def parse_change(verb: str, words: Words) -> Change:
     """Read what follows the first word of a rule that changes segments, up to and with the word `on`."""
     abouts, before = CHANGES[verb]
-    what, number = cast(What, words.take(*abouts)), 0
+    what, number, address = cast(What, words.take(*abouts)), None, ""
     if before is not None:
         words.take(before)
-        given = words.take_number(NUMBER)
-        if given is None:
+    if what in ("source", "destination"):
+        address = words.take_address()
+    elif before is not None:
+        number = words.take_number(NUMBER)
+        if number is None:
             raise words.unexpected("a number")
-        number = given
     words.take("on")
-    return Change(what, number)
+    return Change(what, number or 0, address)
+
+
+def is_address(word: str) -> bool:
+    """Tell whether a word is an IPv4 address."""
+    try:
+        IPv4Address(word)
+    except ValueError:
+        return False
+    return True
 
 
 class Words:
@@ -134,6 +148,12 @@ class Words:
     def take_number(self, form: re.Pattern[str]) -> int | None:
         """Take the next word if it is a number of this form."""
         return int(self.left.pop(0)) if self.left and form.fullmatch(self.left[0]) else None
+
+    def take_address(self) -> str:
+        """Take the next word, which must be an IPv4 address. Raises LabError."""
+        if not self.left or not is_address(self.left[0]):
+            raise self.unexpected("an IPv4 address")
+        return self.left.pop(0)
 
     def unexpected(self, wanted: str) -> LabError:
         """Return the error for the next word, or that there is none."""

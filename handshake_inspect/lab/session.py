@@ -212,7 +212,11 @@ def run_session(
             calls=account.calls,
             server=account.servers[0],
             place="private" if how.is_private else "host",
-            kernel=watch.end().about(Concern(ports=frozenset(ports))) if watch else None,
+            kernel=(
+                replace(watch.end().about(Concern(ports=frozenset(ports))), translated=ground.translated)
+                if watch
+                else None
+            ),
             idle_rules=ground.idle_rules,
         )
         stay(Stay(session, ground.hosts, ports, fresh))

@@ -73,6 +73,11 @@ def addresses(*, of_its_own: bool) -> tuple[str, str]:
     return f"{network}.{2 * host - 1}", f"{network}.{2 * host}"
 
 
+def address_behind_nat(client: str) -> str:
+    """Return the address that a NAT on the wire gives the client: one that no end of any wire has."""
+    return f"{client.rpartition('.')[0]}.254"
+
+
 def be_an_end(interface: str, address: str) -> None:
     """Make an interface the end of the wire: addressed, up, and with nothing left to a card that is none."""
     keep_quiet(interface)

@@ -37,6 +37,10 @@ VERBS = "drop, hold, delay, duplicate, swap, pass, keep, set, clamp, strip or sh
             Rule("change", 2, 1, "data", "client", change=Change("timestamps")),
         ),
         (
+            "set source to 192.0.2.7 on every segment from client",
+            Rule("change", 1, EVERY, "segment", "client", change=Change("source", address="192.0.2.7")),
+        ),
+        (
             "shift ack by -5 on every segment from server",
             Rule("change", 1, EVERY, "segment", "server", change=Change("ack", -5)),
         ),
@@ -65,6 +69,7 @@ def test_a_rule_is_one_line(text: str, rule: Rule) -> None:
         ("clamp window to 1200 on first SYN from client", "'window' stands where MSS is expected"),
         ("clamp MSS by 1200 on first SYN from client", "'by' stands where to is expected"),
         ("set TTL to none on first SYN from client", "'none' stands where a number is expected"),
+        ("set source to home on first SYN from client", "'home' stands where an IPv4 address is expected"),
         ("strip timestamps first SYN from client", "'first' stands where on is expected"),
         ("shift seq by 5 on first SYN from client by 3 ms", "only delay (needs it) and duplicate (may have it) take"),
         ("delay first SYN from client in 3 ms", "'in' stands where by or after is expected"),

@@ -7,8 +7,8 @@ whoever wants to see what the kernel said before anything was translated.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Set
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from handshake_inspect.connections.connection import Endpoint
@@ -77,6 +77,12 @@ class KernelAccount:
     longest_gap_ns: int
     #: The times of the tracepoint are at most so far from the clock of the capture.
     clock_error_ns: int
+    #: Addresses that a NAT puts in the place of others: which of them is whose.
+    translated: Mapping[str, str] = field(default_factory=dict)
+
+    def owner(self, end: Endpoint) -> Endpoint:
+        """Return an end by the address that its own host knows, whatever a NAT has made of it."""
+        return replace(end, ip=self.translated.get(end.ip, end.ip))
 
     @property
     def traced(self) -> bool:

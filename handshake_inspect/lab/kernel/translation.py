@@ -79,7 +79,9 @@ class Life:
 
 def lives(account: KernelAccount, local: Endpoint, remote: Endpoint) -> list[Life]:
     """Return each socket that was this end, in order of time, with its states translated."""
-    changes = [change for change in with_ports(account.changes) if (change.local, change.remote) == (local, remote)]
+    wanted = account.owner(local), account.owner(remote)
+    changes = with_ports(account.changes)
+    changes = [one for one in changes if (account.owner(one.local), account.owner(one.remote)) == wanted]
     found = gather_lives(changes)
     for life in found:
         life.states = mark_passing(

@@ -9,13 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from handshake_inspect.lab.bench import Bench
+from handshake_inspect.lab.links import add_address
 from handshake_inspect.lab.scenarios.scenario import FOUR_WAY, Chapter, Verdict
+from handshake_inspect.lab.wire import INTERFACES, address_behind_nat
 
 CLAMPED_MSS = 1200
 #: What is added to the client's numbers.
 SHIFT = 1_000_000_000
 #: Where a proxy's segments start, and those of a host that is three routers away from one that starts at 64.
 PROXY_TTL, FAR_TTL = 255, 61
+#: Behind one router.
+NEXT_TTL = 63
 #: From one end of the long way to the other.
 LONG_WAY_MS = 20
 
@@ -98,6 +102,28 @@ def isn_rewritten(bench: Bench) -> None:
         bench,
         f"shift seq by {SHIFT} on every segment from client",
         f"shift ack by {-SHIFT} on every segment from server",
+    )
+
+
+@CHAPTER.script(
+    "nat",
+    FOUR_WAY,
+    look_for=(
+        "The client's address is another at the server's end (--at server), the port happens to be the same, and so "
+        "are all numbers: by these the two captures can be joined. A TTL of 63 says that a router was on the way, not "
+        "that it translated."
+    ),
+)
+def nat(bench: Bench) -> None:
+    """A router translates the client's address: the server talks to the router's, and knows no other."""
+    outside = address_behind_nat(bench.client.ip)
+    with bench.client.inside():
+        add_address(f"{INTERFACES['client']}:nat", outside)  # so that somebody answers to it (ARP)
+    talk_through(
+        bench,
+        f"set source to {outside} on every segment from client",
+        f"set destination to {bench.client.ip} on every segment from server",
+        *(f"set TTL to {NEXT_TTL} on every segment from {end}" for end in ("client", "server")),
     )
 
 
