@@ -53,7 +53,8 @@ class Code:
 class Found:
     """The same thing about some connections. Arrays have shape (k,), one entry for each of them.
 
-    `text` names `values` in braces, each with how it is to be said: `{waited:duration}` (nanoseconds), `{n:octets}`,
+    `text` names `values` in braces, each with how it is to be said: `{waited:duration}` (nanoseconds; a negative one is
+    not known), `{n:octets}`,
     `{who:end}` (0 the originator, 1 the responder), `{tries:count SYN}`; without it a number with its thousands apart.
     """
 
@@ -194,7 +195,7 @@ class _Saying(Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         kind, _, thing = format_spec.partition(" ")
         if kind == "duration":
-            return duration(value)
+            return duration(value) if value >= 0 else "an unknown time"
         if kind == "octets":
             return octets_in_words(value)
         if kind == "end":

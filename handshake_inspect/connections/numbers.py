@@ -99,15 +99,28 @@ def next_of_end(rows: ConnectionRows, mask: Mask, end: Rows, after: Rows) -> Row
 
     Shape (k,), as `end` and `after`.
     """
+    return _beside(rows, mask, end, after, 0)
+
+
+def previous_of_end(rows: ConnectionRows, mask: Mask, end: Rows, before: Rows) -> Rows:
+    """Return the last row of each `end` ahead of each row `before` for which `mask` holds, -1 if there is none.
+
+    Shape (k,), as `end` and `before`.
+    """
+    return _beside(rows, mask, end, before - 1, -1)
+
+
+def _beside(rows: ConnectionRows, mask: Mask, end: Rows, at: Rows, step: int) -> Rows:
+    """Return the first masked row of each `end` behind each row `at`; with step -1 the last one up to it."""
     concerned = np.zeros(2 * rows.connections, np.bool_)
     concerned[end] = True
     own = np.flatnonzero(mask & concerned[rows.end])
     if not len(own):
         return np.full(len(end), -1, np.int64)
     placed = np.sort(rows.end[own] << ROW_BITS | own)
-    place = np.searchsorted(placed, end << ROW_BITS | after, "right")
-    found = placed[np.minimum(place, len(placed) - 1)]
-    inside = (place < len(placed)) & (found >> ROW_BITS == end)
+    place = np.searchsorted(placed, (end << ROW_BITS) + at, "right") + step
+    found = placed[np.clip(place, 0, len(placed) - 1)]
+    inside = (place >= 0) & (place < len(placed)) & (found >> ROW_BITS == end)
     return np.where(inside, found & ((1 << ROW_BITS) - 1), -1)
 
 

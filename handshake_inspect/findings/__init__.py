@@ -8,6 +8,9 @@ The modules, in the order in which data flows:
   numbers that are wrong.
 - `offers`, `options`, `segment_sizes`, `extensions`: what the SYNs offer.
 - `paths`: what lies between the ends.
+- `reset_causes`, `resets`, `gone_ends`, `reset_marks`, `injection`: RSTs: why, what they did, and from whom they
+  really come.
+- `silence`: what went unanswered in the life of a connection.
 - `listeners`, `scans`: what many connections show together.
 - `captures`: what the capture is worth.
 - `catalogue`: all of them, and what applies them.

@@ -12,7 +12,7 @@ in the middle of a transfer, else it would depend on the size of the blocks in w
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import NO_FRAME, Found
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.numbers import Numbers, next_of_end
+from handshake_inspect.connections.numbers import Numbers, next_of_end, row_before, running_maximum
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import first_of, last_of
 from handshake_inspect.table import frame_numbers
@@ -37,6 +37,8 @@ _By = tuple[Answer, Rows]
 #: Option lists recur, in every partition.
 _parsed = lru_cache(maxsize=4096)(parse)
 
+T = TypeVar("T")
+
 
 @dataclass
 class Evidence:
@@ -45,6 +47,14 @@ class Evidence:
     decided: Decided
     #: Time of the last frame of each capture of the run.
     ends_ns: Sequence[int]
+    _shared: dict[Any, Any] = field(default_factory=dict)
+
+    def shared(self, worked_out: Callable[[Evidence], T]) -> T:
+        """Return what several rules look at, worked out once."""
+        if worked_out not in self._shared:
+            self._shared[worked_out] = worked_out(self)
+        found: T = self._shared[worked_out]
+        return found
 
     # What was decided.
 
@@ -149,6 +159,34 @@ class Evidence:
     def data_row(self) -> Rows:
         """First segment of each end with payload, without SYN and RST; -1 if there is none. Shape (2m,)."""
         return self.first_of_end((self.rows.payload > 0) & self._flagged(SYN | RST, 0))
+
+    @cached_property
+    def sent(self) -> list[Rows]:
+        """The number after the highest that each side has sent, at each row, this row included.
+
+        RSTs send none, nor do SYNs of another connection.
+        """
+        speech = ~self.is_rst & ~(self._flagged(SYN, SYN) & (self.rows.seq != 0))
+        return [running_maximum(self.rows, self.rows.seq_end, speech & (self.rows.side == s)) for s in (0, 1)]
+
+    @cached_property
+    def sent_before(self) -> Rows:
+        """The number after the highest that the sender of each row had sent before it, UNKNOWN if none."""
+        before = [row_before(self.rows, one) for one in self.sent]
+        return np.where(self.rows.side, before[1], before[0])
+
+    @cached_property
+    def finally_acknowledged(self) -> Rows:
+        """The highest number that each end has acknowledged, UNKNOWN if it has acknowledged nothing. Shape (2m,)."""
+        last_row = self.rows.start[1:] - 1
+        return np.stack([one[last_row] for one in self.numbers.acknowledged_by], axis=1).reshape(-1)
+
+    @cached_property
+    def is_probe(self) -> Mask:
+        """A segment one number below the next, of which nothing is new: a keep-alive, or a probe of a closed window."""
+        rows = self.rows
+        probe: Mask = (rows.seq == self.sent_before - 1) & (rows.payload <= 1)
+        return probe & self._flagged(SYN | FIN | RST | ACK, ACK)
 
     def _flagged(self, among: int, which: int) -> Mask:
         flagged: Mask = (self.rows.flags & among) == which

@@ -1,0 +1,253 @@
+"""What made an end send an RST: what it had heard, what it had said, and whether the RST answers a segment.
+
+In: `Evidence`. Out: `ResetCauses`, one entry per RST. Read RFC 9293 §3.5.2 and §3.10.5 first, in which there are two
+kinds of RST. One *answers* a segment for which there is no connection, at once: its number is SEG.ACK of that segment,
+and it has no ACK bit; so a kernel speaks that has nothing left to know more from. The other *aborts*: its number is
+SND.NXT, and common stacks acknowledge in it, though §3.10.5 does not; so speaks a socket that was there until then. The
+most likely cause is the first that fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, auto
+from functools import cached_property
+
+import numpy as np
+
+from handshake_inspect.connections.answers import BELIED
+from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
+from handshake_inspect.connections.numbers import UNKNOWN, next_of_end, previous_of_end
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN
+from handshake_inspect.findings.evidence import Evidence
+
+#: After so long without a word an abort is rather that of somebody who had waited.
+IDLE_NS = 30_000_000_000
+#: No kernel repeats anything sooner: Linux's shortest retransmission timeout.
+RETRANSMISSION_NS = 200_000_000
+#: What comes later than this is no answer: those come at once, or a round trip later.
+ANSWER_NS = 2_000_000_000
+
+
+class Cause(IntEnum):
+    """The most likely cause of an RST."""
+
+    OTHER = auto()  # none of these, or not worth asking: it is not the first of its end, or refuses a SYN
+    ATTEMPT_GIVEN_UP = auto()  # it answers a SYN-ACK
+    ALL_CLOSED = auto()  # both ends had closed and acknowledged that
+    PEER_HAD_RESET = auto()
+    DATA_AFTER_CLOSE = auto()  # its end had sent a FIN, and data came after that
+    FIN_AFTER_CLOSE = auto()  # likewise, and nothing but a FIN or an ACK came
+    NO_CONNECTION = auto()  # it answers a segment, and its end had not closed
+    GAVE_UP = auto()  # what its end had sent, again and again, was not answered
+    INSTEAD_OF_FIN = auto()  # the peer had closed
+    IDLE = auto()  # nobody had spoken for long
+    UNREAD = auto()  # data of the peer were there that its program cannot have read, or had not answered
+    LINGER = auto()  # nothing was left to read
+
+
+@dataclass
+class ResetCauses:
+    """All RSTs, in the order of `Evidence.resets`. All arrays have shape (k,)."""
+
+    evidence: Evidence
+
+    @property
+    def at(self) -> Rows:
+        """Row of each."""
+        return self.evidence.events.resets.row
+
+    @cached_property
+    def connection(self) -> Rows:
+        """Its connection."""
+        return self.evidence.rows.conn[self.at]
+
+    @cached_property
+    def sender(self) -> Rows:
+        """The end that sends it."""
+        return self.evidence.rows.end[self.at]
+
+    @cached_property
+    def receiver(self) -> Rows:
+        """The other end."""
+        return self.evidence.rows.peer[self.at]
+
+    @cached_property
+    def heard(self) -> Rows:
+        """Row of the receiver's last segment before it, -1 if there is none."""
+        return previous_of_end(self.evidence.rows, ~self.evidence.is_rst, self.receiver, self.at)
+
+    @cached_property
+    def said(self) -> Rows:
+        """Row of its sender's last segment before it that is no RST, -1 if there is none."""
+        return previous_of_end(self.evidence.rows, ~self.evidence.is_rst, self.sender, self.at)
+
+    @cached_property
+    def counts(self) -> Mask:
+        """Is it the first of its end that is believed to have arrived, and that ends something?"""
+        resets = self.evidence.resets
+        believed = (resets["valid"] != 0) & (resets["reason"] != BELIED) & self.evidence.events.resets.ends_sender
+        believed &= self.goes_on < 0
+        first = np.zeros(len(self.at), np.bool_)
+        which = np.flatnonzero(believed)
+        first[which[np.unique(self.sender[which], return_index=True)[1]]] = True
+        return first
+
+    @cached_property
+    def goes_on(self) -> Rows:
+        """Row of its sender's first new number after it, -1 if there is none: beyond the RST and all that it had sent.
+
+        Then its sender knows nothing of it. An end that has only sent its SYN refuses a wrong SYN-ACK and goes on; and
+        numbers that do not continue its own may be those of another connection, whose SYN was not captured.
+        """
+        e, rows, seq = self.evidence, self.evidence.rows, self.evidence.rows.seq[self.at]
+        reached = np.where(e.resets["valid"] == 1, np.maximum(self.sent, seq), self.sent)
+        reached = np.where(reached == UNKNOWN, seq, reached)
+        after = next_of_end(rows, ~e.is_rst & (rows.seq_end > e.sent_before), self.sender, self.at)
+        refuses = ~e.events.resets.ends_sender & ~e.events.resets.belied
+        continues = (rows.seq[after] <= reached) & (rows.seq_end[after] > reached)
+        return np.where((after >= 0) & continues & ~refuses, after, -1)
+
+    @cached_property
+    def is_bare(self) -> Mask:
+        """No ACK bit."""
+        bare: Mask = (self.evidence.rows.flags[self.at] & ACK) == 0
+        return bare
+
+    @cached_property
+    def answers(self) -> Mask:
+        """Has it the number for which the receiver's last segment asked?"""
+        rows, heard = self.evidence.rows, self.heard
+        asked = (heard >= 0) & ((rows.flags[heard] & ACK) != 0) & (rows.ack[heard] == rows.seq[self.at])
+        answers: Mask = asked & self.is_bare
+        return answers
+
+    # What both had said, and what of it was acknowledged.
+
+    def _of(self, end: Rows, by_side: list[Rows]) -> Rows:
+        return np.where(end & 1, by_side[1][self.at], by_side[0][self.at])
+
+    @cached_property
+    def acknowledged(self) -> Rows:
+        """The sender's acknowledgment so far, without that of the RST; UNKNOWN if it sent none."""
+        return self._of(self.sender, self.evidence.numbers.acknowledged_by)
+
+    @cached_property
+    def sent(self) -> Rows:
+        """The number after the highest that its end had sent."""
+        return self._of(self.sender, self.evidence.sent)
+
+    @cached_property
+    def acknowledged_by_receiver(self) -> Rows:
+        """The receiver's acknowledgment so far: the next number that it expects; UNKNOWN if it sent none."""
+        return self._of(self.receiver, self.evidence.numbers.acknowledged_by)
+
+    @cached_property
+    def closed(self) -> Mask:
+        """Had its end sent a FIN?"""
+        return self._earlier(self.evidence.numbers.fin_row[self.sender])
+
+    @cached_property
+    def peer_closed(self) -> Mask:
+        """Had the receiver sent a FIN, and was everything before it there?"""
+        rows, fin_end = self.evidence.rows, self.evidence.numbers.fin_end[self.receiver]
+        told = np.where(self.is_bare, self.acknowledged, np.maximum(self.acknowledged, rows.ack[self.at]))
+        return self._earlier(self.evidence.numbers.fin_row[self.receiver]) & (told >= fin_end)
+
+    def _earlier(self, row: Rows) -> Mask:
+        return (row >= 0) & (row < self.at)
+
+    @cached_property
+    def unacknowledged(self) -> Rows:
+        """Octets of the receiver that its end had not acknowledged before; 0 if it had acknowledged nothing."""
+        sent = self._of(self.receiver, self.evidence.sent)
+        fin = self._earlier(self.evidence.numbers.fin_row[self.receiver])
+        fin &= self.acknowledged < self.evidence.numbers.fin_end[self.receiver]
+        left = np.maximum(sent - fin - np.maximum(self.acknowledged, 1), 0)
+        return np.where((self.acknowledged > UNKNOWN) & (sent > UNKNOWN), left, 0)
+
+    @cached_property
+    def lost(self) -> Rows:
+        """Row of the first data of the receiver that its end never acknowledged, -1 if there are none."""
+        e, rows = self.evidence, self.evidence.rows
+        lost = (rows.payload > 0) & ~e.is_rst & (rows.seq_end > e.finally_acknowledged[rows.peer])
+        return next_of_end(rows, lost, self.receiver, rows.start[self.connection] - 1)
+
+    @cached_property
+    def was_sent_to(self) -> Mask:
+        """Had the receiver ever sent data?"""
+        sent = self._of(self.receiver, self.evidence.sent)
+        known = self.evidence.rows.iss_known.reshape(-1)[self.receiver]
+        data: Mask = ~known | (sent - self._earlier(self.evidence.numbers.fin_row[self.receiver]) > 1)
+        return data
+
+    @cached_property
+    def unanswered(self) -> Mask:
+        """Were data the receiver's last word, and nothing but acknowledgments came back?"""
+        rows, heard, said = self.evidence.rows, self.heard, self.said
+        last = (heard >= 0) & (rows.payload[heard] > 0) & (rows.ack[heard] >= self.sent)
+        unanswered: Mask = last & (said >= 0) & ((said < heard) | (rows.payload[said] == 0))
+        return unanswered
+
+    @cached_property
+    def attempts(self) -> Rows:
+        """How often its end had repeated data, or asked by a keep-alive, since the receiver's last word."""
+        e, rows = self.evidence, self.evidence.rows
+        again = (rows.payload > 0) & (rows.seq < e.sent_before) & ((rows.flags & (SYN | RST)) == 0) | e.is_probe
+        placed = np.flatnonzero(again)
+        placed = np.sort(rows.end[placed] << ROW_BITS | placed)
+        base = self.sender << ROW_BITS
+        return np.searchsorted(placed, base + self.at) - np.searchsorted(placed, base + self.heard, "right")
+
+    @cached_property
+    def silence_ns(self) -> Rows:
+        """For how long neither end had spoken, -1 if that cannot be told."""
+        last = np.maximum(self.heard, self.said)
+        return np.where(last >= 0, self.evidence.between_ns(np.maximum(last, 0), self.at), -1)
+
+    # The answer.
+
+    @cached_property
+    def cause(self) -> Rows:
+        """The most likely `Cause` of each."""
+        e, rows, heard = self.evidence, self.evidence.rows, self.heard
+        opened = e.judged(lambda one: one.handshake_complete is not False)[self.connection]
+        to_syn_ack = (heard >= 0) & e.is_syn_ack[heard] & self.answers & (rows.side[self.at] == ORIGINATOR)
+        fin_row, fin_end = e.numbers.fin_row[self.sender], e.numbers.fin_end[self.sender]
+        own_fin_told = self.acknowledged_by_receiver >= fin_end
+        both = self.closed & self.peer_closed & own_fin_told
+        about_fin = self.is_bare & self.closed & (rows.seq[self.at] >= rows.seq_end[fin_row] - 1)
+        since = e.between_ns(heard, self.at)
+        tests = [
+            (~self.counts, Cause.OTHER),
+            (~opened & to_syn_ack, Cause.ATTEMPT_GIVEN_UP),
+            (~opened, Cause.OTHER),
+            (both, Cause.ALL_CLOSED),
+            (self._peer_had_reset, Cause.PEER_HAD_RESET),
+            (about_fin & (self.unacknowledged > 0), Cause.DATA_AFTER_CLOSE),
+            (about_fin, Cause.FIN_AFTER_CLOSE),
+            (self.answers & (since <= ANSWER_NS), Cause.NO_CONNECTION),
+            (heard < 0, Cause.OTHER),
+            ((self.attempts > 0) & (since >= RETRANSMISSION_NS), Cause.GAVE_UP),
+            (self.peer_closed, Cause.INSTEAD_OF_FIN),
+            (self.silence_ns >= IDLE_NS, Cause.IDLE),
+            ((self.unacknowledged > 0) | (self.unanswered & (rows.side[self.at] == RESPONDER)), Cause.UNREAD),
+        ]
+        return np.select([test for test, _ in tests], [cause for _, cause in tests], Cause.LINGER)
+
+    @cached_property
+    def _peer_had_reset(self) -> Mask:
+        """Had an RST come from the receiver before, that can have worked?"""
+        worked = self.evidence.resets["valid"] != 0
+        first = np.full(2 * len(self.evidence), -1, np.int64)
+        first[self.sender[worked][::-1]] = self.at[worked][::-1]
+        return self._earlier(first[self.receiver])
+
+    @cached_property
+    def of_end(self) -> Rows:
+        """How many RSTs its end sent in all."""
+        return np.bincount(self.sender, minlength=2 * len(self.evidence))[self.sender]
+
+    def of(self, cause: Cause) -> Rows:
+        """Which RSTs have this cause? Their places."""
+        return np.flatnonzero(self.cause == cause)

@@ -1,0 +1,266 @@
+"""Why a socket aborted its connection: RSTs that stand in the place of a FIN (RFC 9293 §3.10.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.reset_causes import Cause, ResetCauses
+from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
+
+
+def _found(e: Evidence, text: str, which: Rows, **values: NDArray[Any]) -> Found:
+    """Make a finding of these RSTs, after what their ends had heard and said last."""
+    causes = e.shared(ResetCauses)
+    who, peer = causes.sender[which] & 1, causes.receiver[which] & 1
+    heard, at = causes.heard[which], causes.at[which]
+    return e.found(text, causes.connection[which], heard, at, who=who, peer=peer, **values)
+
+
+def _after(e: Evidence, which: Rows) -> Rows:
+    """Return how long after the last segment that their ends had heard these RSTs came."""
+    causes = e.shared(ResetCauses)
+    return e.between_ns(causes.heard[which], causes.at[which])
+
+
+@rule("abandoned", NOTE, example="reset-syn-received.pcap")
+def abandoned(e: Evidence) -> Iterator[Found]:
+    """The client answered the SYN-ACK with an RST.
+
+    What it means. The client's host has no connection for this SYN-ACK: connect() was given up or timed out while the
+    answer was on its way, the SYN was made by a scanner that only asks whether the port is open, or somebody forged
+    the client's address and the RST is the honest host's answer.
+
+    Why it matters. The server goes back to LISTEN: no harm. Many of them from one host are a scan of ports; many from
+    hosts that never send a third segment are the echo of forged addresses.
+
+    Reported when. The opening is not complete, and an RST without ACK of the client has exactly the number for which
+    its peer's SYN-ACK asked.
+
+    Not reported when. The SYN-ACK acknowledges another number (RFC 9293 §3.5, Figure 8), or the RST comes from the
+    server.
+
+    Source. RFC 9293 §3.5.2, §3.10.7.1. Zeek conn_state RSTOS0 or RSTO without data.
+    """
+    if not len(e.resets):
+        return
+    which = e.shared(ResetCauses).of(Cause.ATTEMPT_GIVEN_UP)
+    yield _found(
+        e,
+        "the {who:end} answered the SYN-ACK with an RST after {after:duration}: connect() was given up, or the SYN was "
+        "a scanner's or had a forged address",
+        which,
+        after=_after(e, which),
+    )
+
+
+@rule("reset-unread", WARN, example="reset-unread.pcap")
+def reset_unread(e: Evidence) -> Iterator[Found]:
+    """An end aborted instead of closing, most likely with data of its peer unread.
+
+    What it means. close() of a socket in whose buffer data lie sends an RST, not a FIN (RFC 9293 §3.6.1). The same
+    segment comes of SO_LINGER with time 0, of `ss -K`, and of MPTCP's fast close: no capture tells them apart. The
+    order is by evidence: the peer had spoken last, and its data were either not acknowledged yet, or the server's only
+    answer to them was an acknowledgment.
+
+    Why it matters. The peer's program learns that its data may never have been read; what was on its way to it is
+    thrown away too: recv() fails with ECONNRESET, even if an answer had been sent before.
+
+    Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, and data of
+    the peer were unacknowledged by any segment before it; or the server sent it, whose peer had spoken last, with data
+    that nothing answered.
+
+    Not reported when. Its end had repeated something in vain (`gave-up`), nobody had spoken for 30 s (`reset-idle`),
+    or nothing seems unread (`reset-linger`).
+
+    Source. RFC 9293 §3.6.1, §3.10.4, §3.10.5; RFC 1122 §4.2.2.13; RFC 2525 §2.17.
+    """
+    if not len(e.resets):
+        return
+    causes = e.shared(ResetCauses)
+    which = causes.of(Cause.UNREAD)
+    fresh = causes.unacknowledged[which] > 0
+    some = which[fresh]
+    yield _found(
+        e,
+        "the {who:end} aborted with an RST, {n:octets} of the {peer:end} not yet acknowledged, the last "
+        "{after:duration} before: most likely closed with data unread, else SO_LINGER 0",
+        some,
+        n=causes.unacknowledged[some],
+        after=_after(e, some),
+    )
+    some = which[~fresh]
+    yield _found(
+        e,
+        "the {who:end} aborted with an RST, {after:duration} after the last {n:octets} of the {peer:end}, acknowledged "
+        "and unanswered: most likely closed with data unread, else SO_LINGER 0",
+        some,
+        n=e.rows.payload[causes.heard[some]],
+        after=_after(e, some),
+    )
+
+
+@rule("reset-linger", NOTE, example="reset.pcap")
+def reset_linger(e: Evidence) -> Iterator[Found]:
+    """An end aborted instead of closing, and nothing shows that it left data unread: most likely SO_LINGER 0.
+
+    What it means. A program that sets SO_LINGER with time 0 and closes sends an RST instead of a FIN, and owes no
+    TIME-WAIT; some do so to save ports, or to end a connection of which they want no more. Data left unread have the
+    same effect, and so have `ss -K` and MPTCP's fast close (RFC 8684 §3.5).
+
+    Why it matters. What its own end had sent and the peer had not received is thrown away; the peer sees ECONNRESET
+    instead of the end of the stream, and cannot tell it from a failure.
+
+    Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, and nothing
+    of the peer was unacknowledged.
+
+    Not reported when. The server's RST is its only answer to data (`reset-unread`), its end had repeated something in
+    vain (`gave-up`), or nobody had spoken for 30 s (`reset-idle`).
+
+    Source. RFC 9293 §3.10.5; POSIX SO_LINGER; RFC 1337.
+    """
+    if not len(e.resets):
+        return
+    causes = e.shared(ResetCauses)
+    which = causes.of(Cause.LINGER)
+    silent, asked = ~causes.was_sent_to[which], causes.unanswered[which]
+    mute = silent & (causes.sent[which] == 1)
+    ends: tuple[tuple[Mask, str], ...] = (
+        (mute, "neither end had sent data: most likely a scan or a health check with SO_LINGER 0"),
+        (silent & ~mute, "the {peer:end} had sent no data, so none were left unread: most likely SO_LINGER 0"),
+        (~silent & asked, "all of the {peer:end} was acknowledged: most likely SO_LINGER 0, else the last left unread"),
+        (~silent & ~asked, "it had answered the {peer:end}, so hardly left anything unread: most likely SO_LINGER 0"),
+    )
+    for fits, end in ends:
+        some = which[fits]
+        text = "the {who:end} aborted with an RST instead of a FIN, {after:duration} after the last segment; " + end
+        yield _found(e, text, some, after=causes.silence_ns[some])
+
+
+@rule("reset-idle", NOTE)
+def reset_idle(e: Evidence) -> Iterator[Found]:
+    """An RST ended a connection on which nobody had spoken for long: most likely an idle timeout.
+
+    What it means. The program, or a firewall, NAT or load balancer on the way that speaks in its name, has waited
+    long enough. Linux itself ends no idle connection unless keep-alives are on, and those would be seen.
+
+    Why it matters. The peer may have kept the connection in a pool: its next request on it fails. Keep-alives or a
+    shorter timeout at the peer help.
+
+    Reported when. An RST that answers nothing has the next number of its sender, whose peer has not closed, and neither
+    end had sent anything for 30 s.
+
+    Not reported when. Its end had repeated data or keep-alives in vain (`gave-up`), or the RST answers a segment
+    (`connection-unknown`).
+
+    Source. RFC 9293 §3.10.5; RFC 5382 §5, REQ-5 (a NAT waits 2 h 4 min).
+    """
+    if not len(e.resets):
+        return
+    causes = e.shared(ResetCauses)
+    which = causes.of(Cause.IDLE)
+    yield _found(
+        e,
+        "the {who:end} reset the connection after {idle:duration} without a segment: an idle timeout, of its program "
+        "or of a middlebox that speaks for it",
+        which,
+        idle=causes.silence_ns[which],
+    )
+
+
+@rule("gave-up", WARN, example="keep-alive-dead.pcap")
+def gave_up(e: Evidence) -> Iterator[Found]:
+    """An end got no answer to what it repeated, and gave the connection up with an RST.
+
+    What it means. The peer is gone or the path is cut: keep-alives or data were sent again and again, and nothing came
+    back; then the limit was reached (TCP_KEEPCNT, TCP_USER_TIMEOUT, tcp_retries2), or the program closed.
+
+    Why it matters. recv() or send() failed with ETIMEDOUT. The peer, if it lives, does not know: it keeps a half-open
+    connection.
+
+    Reported when. Between the peer's last segment and an RST with the sender's next number, the sender repeated data or
+    sent a keep-alive at least once.
+
+    Not reported when. No RST follows (`peer-silent`), or the last segment of the peer is less than 200 ms old.
+
+    Source. RFC 9293 §3.8.3, §3.8.4, §3.10.8; RFC 5482.
+    """
+    if not len(e.resets):
+        return
+    causes = e.shared(ResetCauses)
+    which = causes.of(Cause.GAVE_UP)
+    yield _found(
+        e,
+        "the {who:end} gave up with an RST: {tries:count repetition} unanswered, the last segment of the {peer:end} "
+        "{after:duration} before",
+        which,
+        tries=causes.attempts[which],
+        after=_after(e, which),
+    )
+
+
+@rule("reset-instead-of-fin", NOTE, example="reset-half-closed.pcap")
+def reset_instead_of_fin(e: Evidence) -> Iterator[Found]:
+    """The peer had closed with a FIN, and this end answered with an RST instead of a FIN of its own.
+
+    What it means. Browsers, load balancers and busy clients do so to be rid of a connection at once: SO_LINGER 0, or
+    close() with data unread, after the peer's FIN was there. Neither end then owes TIME-WAIT.
+
+    Why it matters. Mostly harmless: the peer had nothing more to say. If its program still reads, after shutdown(), it
+    gets ECONNRESET instead of the rest of the stream.
+
+    Reported when. An RST that answers nothing has the next number of its sender, who had received the FIN of the peer.
+
+    Not reported when. The RST's own end had sent a FIN before (`reset-after-close`, `data-after-close`).
+
+    Source. RFC 9293 §3.6, §3.10.5. Zeek conn_state RSTO, RSTR.
+    """
+    if not len(e.resets):
+        return
+    causes = e.shared(ResetCauses)
+    which = causes.of(Cause.INSTEAD_OF_FIN)
+    which = which[~causes.closed[which]]
+    fin = e.numbers.fin_row[causes.receiver[which]]
+    yield e.found(
+        "the {who:end} answered the FIN of the {peer:end} with an RST instead of a FIN, {after:duration} later",
+        causes.connection[which],
+        fin,
+        causes.at[which],
+        who=causes.sender[which] & 1,
+        peer=causes.receiver[which] & 1,
+        after=e.between_ns(fin, causes.at[which]),
+    )
+
+
+@rule("reset-with-data", CHAT, example="reset-with-data.server.pcap")
+def reset_with_data(e: Evidence) -> Iterator[Found]:
+    """An RST carries octets.
+
+    What it means. They are no data of the stream: some stacks explain there, in plain text, why they reset.
+
+    Why it matters. Worth reading. A program never gets them.
+
+    Reported when. An RST has payload.
+
+    Not reported when. Its frame is only padded: padding does not count.
+
+    Source. RFC 9293 §3.5.3, §3.10.7.4 (second); RFC 1122 §4.2.2.12. Zeek RST_with_data.
+    """
+    if not len(e.resets):
+        return
+    causes = e.shared(ResetCauses)
+    which = np.flatnonzero(e.rows.payload[causes.at] > 0)
+    which = which[np.unique(causes.connection[which], return_index=True)[1]]
+    yield e.found(
+        "the RST of the {who:end} carries {n:octets}: perhaps a text that says why",
+        causes.connection[which],
+        causes.at[which],
+        who=causes.sender[which] & 1,
+        n=e.rows.payload[causes.at[which]],
+    )

@@ -1,0 +1,263 @@
+"""What went unanswered in the life of a connection, and windows that were closed (RFC 9293 §3.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.numbers import UNKNOWN, previous_of_end
+from handshake_inspect.connections.repeats import repeats
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
+
+#: A window is closed for long if its peer has to probe it: Linux's shortest retransmission timeout.
+LONG_NS = 200_000_000
+#: So many repetitions are many (Suricata's number).
+MANY = 10
+
+
+def _keep_alives(e: Evidence) -> Mask:
+    """Mark keep-alives: probes of an end of which everything is acknowledged, and whose peer's window is open."""
+    rows = e.rows
+    at = np.flatnonzero(e.is_probe)
+    told = np.where(rows.peer[at] & 1, e.numbers.acknowledged_by[1][at], e.numbers.acknowledged_by[0][at])
+    at = at[told >= e.sent_before[at]]
+    heard = previous_of_end(rows, ~e.is_rst, rows.peer[at], at)
+    keep_alive = np.zeros(len(rows), np.bool_)
+    keep_alive[at[(heard >= 0) & (rows.window[heard] != 0)]] = True
+    return keep_alive
+
+
+@rule("keep-alive", CHAT, example="keep-alive.pcap")
+def keep_alive(e: Evidence) -> Iterator[Found]:
+    """An end asked by keep-alives whether its peer is still there.
+
+    What it means. Nothing had been said for some time, and SO_KEEPALIVE is on: a segment with a number one below the
+    next, which the peer must answer with an ACK.
+
+    Why it matters. The program cares for dead peers, or for middleboxes that forget silent connections. The time
+    between them says how it is set: Linux asks after two hours unless told otherwise (TCP_KEEPIDLE).
+
+    Reported when. A segment with ACK and at most one octet has the number below the next, all that its end had sent is
+    acknowledged, and the peer's window is open.
+
+    Not reported when. The peer's window is closed: then it is a probe of the window (`zero-window`).
+
+    Source. RFC 9293 §3.8.4; RFC 1122 §4.2.3.6; Wireshark tcp.analysis.keep_alive.
+    """
+    if not e.is_probe.any():
+        return
+    at = np.flatnonzero(e.shared(_keep_alives))
+    ends, first, count = np.unique(e.rows.end[at], return_index=True, return_counts=True)
+    first = at[first]
+    yield e.found(
+        "{n:count keep-alive} of the {who:end}, the first after {idle:duration} without a segment of its own",
+        ends >> 1,
+        first,
+        who=ends & 1,
+        n=count,
+        idle=e.between_ns(previous_of_end(e.rows, ~e.is_rst, ends, first), first),
+    )
+
+
+@rule("peer-silent", WARN, example="user-timeout.pcap")
+def peer_silent(e: Evidence) -> Iterator[Found]:
+    """An end repeated its data or keep-alives, and to the end of the capture nothing of them was acknowledged.
+
+    What it means. Who is silent altogether is gone, or the path is cut. Who still sends, but acknowledges none of it,
+    does not get it: one direction is cut, or these segments are too big for the path (RFC 2923), or are filtered.
+
+    Why it matters. The program waits. Linux repeats for about 15 minutes (tcp_retries2) before send() or recv() fails
+    with ETIMEDOUT.
+
+    Reported when. The lowest octets that were never acknowledged were sent three times or more, or two or more
+    keep-alives came after the peer's last segment; and the peer was captured, so its acknowledgments would be.
+
+    Not reported when. An RST followed (`gave-up` and its neighbours), the FIN alone is repeated (`fin-unacknowledged`),
+    the server said nothing but its SYN-ACK (`opened-only-by-client`), or the peer's window is closed (`zero-window`).
+
+    Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §5; RFC 2923.
+    """
+    rows, ends = e.rows, 2 * len(e)
+    reached = e.finally_acknowledged[rows.peer]
+    lost = (rows.payload > 0) & (rows.seq <= reached) & (reached < rows.seq + rows.payload) & (reached > UNKNOWN)
+    at = np.flatnonzero(lost & ((rows.flags & (SYN | RST)) == 0))
+    sent = np.bincount(rows.end[at], minlength=ends)
+    asked = np.zeros(ends, np.int64)
+    if e.is_probe.any():
+        probes = np.flatnonzero(e.shared(_keep_alives))
+        heard = e.last_of_end(~e.is_rst)[rows.peer[probes]]
+        asked = np.bincount(rows.end[probes[probes > heard]], minlength=ends)
+    concerned = np.flatnonzero((sent > 2) | (asked > 1))
+    if not len(concerned):
+        return
+    reset, last = np.zeros(len(e), np.bool_), e.last_of_end(~e.is_rst)
+    reset[e.resets["connection"][e.resets["valid"] != 0]] = True
+    peer = np.where(rows.self_connect[concerned >> 1], concerned, concerned ^ 1)
+    heard = last[peer]
+    open_ = (heard >= 0) & (rows.window[heard] != 0) & ~reset[concerned >> 1]
+    # Of a server that said nothing but its SYN-ACK the findings about openings speak.
+    open_ &= (e.numbers.ack_row[peer] >= 0) | ~e.handshake("three-way")[concerned >> 1]
+    concerned, heard, peer = concerned[open_], heard[open_], peer[open_]
+    first = e.first_of_end(lost)
+    by_data = sent[concerned] > 2
+    first = np.where(by_data, first[concerned], heard)
+    speaks = by_data & (heard > first)
+    repeated = "the {who:end} sent the same {n:octets} {times:d} times in {during:duration}: the {peer:end} "
+    for fits, text in (
+        (by_data & ~speaks, repeated + "is silent"),
+        (by_data & speaks, repeated + "speaks, but never acknowledged them"),
+        (~by_data, "{times:count keep-alive} of the {who:end} within {during:duration}: the {peer:end} is silent"),
+    ):
+        some = concerned[fits]
+        yield e.found(
+            text,
+            some >> 1,
+            first[fits],
+            last[some],
+            who=some & 1,
+            peer=peer[fits] & 1,
+            n=rows.payload[first[fits]],
+            times=np.where(by_data, sent[concerned], asked[concerned])[fits],
+            during=e.between_ns(first[fits], last[some]),
+        )
+
+
+# --- windows ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Closures:
+    """Each time that an end said it takes nothing more, though its peer had not closed."""
+
+    #: The end, the row that closes its window, and the row that opens it again, -1 if none does. Shape (k,).
+    end: Rows
+    first: Rows
+    opened: Rows
+    #: How long it was closed; while it is, up to its connection's last segment.
+    closed_ns: Rows
+    #: Rows of probes of the peer meanwhile.
+    probes: Rows
+
+
+def _closures(e: Evidence) -> _Closures:
+    """Find them. The row after one with window 0 is never folded, nor is that itself."""
+    rows, ends = e.rows, 2 * len(e)
+    zero = (rows.window == 0) & ((rows.flags & (SYN | RST | FIN | ACK)) == ACK)
+    concerned = np.zeros(ends, np.bool_)
+    concerned[rows.end[zero]] = True
+    at = np.flatnonzero(concerned[rows.end] & ((rows.flags & (SYN | RST)) == 0))
+    at = at[np.argsort(rows.end[at], kind="stable")]
+    follows = np.zeros(len(at), np.bool_)
+    follows[1:] = rows.end[at[1:]] == rows.end[at[:-1]]
+    closed = zero[at]
+    begins = closed & ~(follows & np.roll(closed, 1))
+    place = np.flatnonzero(begins)
+    # The first row behind it that is open, or of another end.
+    over = np.append(np.flatnonzero(~closed | ~follows), len(at))
+    until = over[np.searchsorted(over, place, "right")]
+    same = (until < len(at)) & follows[np.minimum(until, len(at) - 1)]
+    opened = np.where(same, at[np.minimum(until, len(at) - 1)], -1)
+    first = at[place]
+    end = rows.end[first]
+    fin = e.numbers.fin_row[rows.peer[first]]
+    own_fin = e.numbers.fin_row[end]
+    wanted = ((fin < 0) | (fin > first)) & ((own_fin < 0) | (own_fin > first))
+    end, first, opened = end[wanted], first[wanted], opened[wanted]
+    last = np.where(opened >= 0, opened, rows.start[(end >> 1) + 1] - 1)
+    probe = np.flatnonzero(e.is_probe)
+    probe = np.sort(rows.peer[probe] << 28 | probe)
+    probes = np.searchsorted(probe, (end << 28) + last) - np.searchsorted(probe, (end << 28) + first)
+    return _Closures(end, first, opened, e.between_ns(first, last), probes)
+
+
+@rule("zero-window", NOTE, example="zero-window.pcap")
+def zero_window(e: Evidence) -> Iterator[Found]:
+    """An end closed its window for long: its program did not read.
+
+    What it means. The receive buffer is full. The peer must wait, and probes now and then whether it has opened. A
+    window that stays closed belongs to a program that hangs, or has forgotten the socket.
+
+    Why it matters. The transfer stands still, and not for the network's sake: the receiving program is busy, blocked,
+    or its buffer (SO_RCVBUF) is small. As long as probes are answered no timeout applies: attacks on servers use that.
+
+    Reported when. An end said window 0, and opened it no sooner than after 200 ms, in which its peer has to probe; or
+    the connection went on for 200 ms and it never opened it.
+
+    Not reported when. One of the ends had closed by then.
+
+    Source. RFC 9293 §3.8.6, §3.8.6.1; RFC 1122 §4.2.2.17; RFC 6429; Wireshark tcp.analysis.zero_window,
+    zero_window_probe (there every segment of it).
+    """
+    if e.rows.window.all():
+        return
+    found = e.shared(_closures)
+    at = np.flatnonzero(found.closed_ns >= LONG_NS)
+    if not len(at):
+        return
+    times = np.bincount(found.end[at], minlength=2 * len(e))
+    probes = np.bincount(found.end[at], found.probes[at], 2 * len(e)).astype(np.int64)
+    at = at[np.lexsort((-found.closed_ns[at], found.opened[at] >= 0, found.end[at]))]
+    at = at[np.unique(found.end[at], return_index=True)[1]]
+    opened = found.opened[at] >= 0
+    for fits, text in (
+        (opened, "kept its window closed {times:count time}, up to {closed:duration}: its program did not read"),
+        (~opened, "never opened its window again, closed {closed:duration} before the last segment: it reads no more"),
+    ):
+        some, end = at[fits], found.end[at[fits]]
+        yield e.found(
+            "the {who:end} " + text + "; {probes:count probe} of the {peer:end}",
+            end >> 1,
+            found.first[some],
+            found.opened[some],
+            who=end & 1,
+            peer=e.rows.peer[found.first[some]] & 1,
+            times=times[end],
+            probes=probes[end],
+            closed=found.closed_ns[some],
+        )
+
+
+@rule("many-retransmissions", NOTE)
+def many_retransmissions(e: Evidence) -> Iterator[Found]:
+    """An end sent many segments again.
+
+    What it means. Segments, or their acknowledgments, are lost on the way, or come so late that its timer runs out.
+
+    Why it matters. Each loss halves the speed or more. Look at the path: a full queue, a bad link, a duplex mismatch.
+
+    Reported when. Ten or more segments of an end bring only octets that were captured before.
+
+    Not reported when. They fill gaps: then they were overtaken, or lost before the capture. Keep-alives and probes of
+    a closed window do not count.
+
+    Source. RFC 9293 §3.8.1; RFC 6298; Suricata "excessive retransmissions" (ten per flow, gaps included).
+    """
+    rows = e.rows
+    again = (rows.seq < e.sent_before) & (rows.payload > 0) & ((rows.flags & (SYN | RST)) == 0) & ~e.is_probe
+    often = np.flatnonzero(np.bincount(rows.end[again], minlength=2 * len(e)) >= MANY)
+    if not len(often):
+        return
+    count, first = np.zeros(len(often), np.int64), np.zeros(len(often), np.int64)
+    for i, end in enumerate(often.tolist()):
+        at = np.arange(rows.start[end >> 1], rows.start[(end >> 1) + 1])
+        at = at[(rows.end[at] == end) & (rows.payload[at] > 0) & ((rows.flags[at] & (SYN | RST)) == 0)]
+        repeated = at[repeats(rows.seq[at] - rows.folded_octets[at], rows.seq[at] + rows.payload[at])]
+        repeated = repeated[~e.is_probe[repeated]]
+        count[i], first[i] = len(repeated), repeated[0] if len(repeated) else -1
+    many = count >= MANY
+    often = often[many]
+    sent = np.where(often & 1, e.table["segments_r"][often >> 1], e.table["segments_o"][often >> 1])
+    yield e.found(
+        "{n:d} of the {sent:d} segments of the {who:end} bring nothing new: they were sent again",
+        often >> 1,
+        first[many],
+        who=often & 1,
+        n=count[many],
+        sent=sent.astype(np.int64),
+    )

@@ -1,0 +1,153 @@
+"""Findings about RSTs: why a socket aborted, and what an end says that has no connection any more."""
+
+from __future__ import annotations
+
+from tests.findings.captures import codes_in, messages_in
+from tests.findings.lines import found_in
+
+CASES = {
+    "abandoned": (
+        ["reset-syn-received.pcap", "old-duplicate-syn.server.pcap", "suricata-verify__urgent11_cve_2019_12260.pcap"],
+        ["accept-queue-overflow-reset.pcap", "old-duplicate-syn.pcap", "refused.pcap"],
+    ),
+    "reset-unread": (
+        ["reset-unread.pcap", "reset-unread.server.pcap", "suricata-verify__tcp-rst-with-data.pcap"],
+        ["reset.pcap", "reset-half-closed.pcap", "lost-rst.pcap", "keep-alive-dead.pcap"],
+    ),
+    "reset-linger": (
+        ["reset.pcap", "lost-rst.pcap", "old-duplicate-syn-passive.pcap"],
+        ["reset-unread.pcap", "server-crash.pcap", "keep-alive-dead.pcap", "zeek__ldap_simpleauth.pcap"],
+    ),
+    "reset-idle": (
+        ["zeek__tcp_retransmit-fast009.pcap", "zeek__ldap_simpleauth.pcap"],
+        ["reset.pcap", "keep-alive-dead.pcap"],
+    ),
+    "gave-up": (["keep-alive-dead.pcap"], ["keep-alive-dead.server.pcap", "user-timeout.pcap", "reset.pcap"]),
+    "reset-instead-of-fin": (
+        ["reset-half-closed.pcap", "suricata-verify__tcp_fastopen_segmentation.pcap"],
+        ["reset.pcap", "data-after-close.pcap", "half-close.pcap"],
+    ),
+    "reset-with-data": (
+        ["reset-with-data.server.pcap", "suricata-verify__tcp-rst-with-data.pcap"],
+        ["reset.pcap", "refused.pcap"],
+    ),
+    "connection-unknown": (
+        [
+            "server-crash.pcap",
+            "half-open-data.pcap",
+            "half-open-syn.pcap",
+            "lost-rst.server.pcap",
+            "forged-reset.pcap",
+        ],
+        [
+            "lost-rst.pcap",
+            "data-after-close.pcap",
+            "refused.pcap",
+            "reset-syn-received.pcap",
+            "forged-reset.server.pcap",
+            "syn-cookie-vanished.pcap",
+            "time-wait-killed.pcap",
+        ],
+    ),
+    "data-after-close": (
+        ["data-after-close.pcap", "orphan-fin-wait-2.pcap", "zeek__ipv6-violation.pcap"],
+        ["half-close.pcap", "reset-half-closed.pcap", "server-crash.pcap", "time-wait-killed.pcap"],
+    ),
+    "reset-after-close": (
+        ["time-wait-killed.pcap", "time-wait-old-syn.pcap", "time-wait-overflow.pcap"],
+        ["data-after-close.pcap", "reset-half-closed.pcap", "four-way.pcap"],
+    ),
+    "segments-after-reset": (
+        ["lost-rst.pcap", "zeek__ipv6-violation.pcap"],
+        ["lost-rst.server.pcap", "reset.pcap", "forged-reset.server.pcap", "old-duplicate-syn-passive.pcap"],
+    ),
+    "reset-alone": (["tcpdump__tcp_eight_lowest_weight_flags_set.pcap"], ["refused.pcap", "reset.pcap"]),
+}
+
+
+def test_unread_data_are_named_with_when_they_came() -> None:
+    assert messages_in("reset-unread.pcap", "reset-unread") == [
+        "the server aborted with an RST, 50.757 ms after the last 6 octets of the client, acknowledged and unanswered: "
+        "most likely closed with data unread, else SO_LINGER 0"
+    ]
+
+
+def test_octets_not_yet_acknowledged_are_counted() -> None:
+    assert messages_in("suricata-verify__tcp-rst-with-data.pcap", "reset-unread") == [
+        "the client aborted with an RST, 17 octets of the server not yet acknowledged, the last 0.875 ms before: "
+        "most likely closed with data unread, else SO_LINGER 0"
+    ]
+
+
+def test_the_two_causes_of_an_abort_are_ranked() -> None:
+    assert messages_in("reset.pcap", "reset-linger") == [
+        "the client aborted with an RST instead of a FIN, 52.180 ms after the last segment; all of the server was "
+        "acknowledged: most likely SO_LINGER 0, else the last left unread"
+    ]
+
+
+def test_it_says_how_often_it_was_tried() -> None:
+    assert messages_in("keep-alive-dead.pcap", "gave-up") == [
+        "the client gave up with an RST: 2 repetitions unanswered, the last segment of the server 3.074 s before"
+    ]
+
+
+def test_what_found_the_half_open_connection_is_named() -> None:
+    assert [messages_in(name, "connection-unknown")[0].partition(":")[2].partition(", ")[0] for name in (
+        "server-crash.pcap", "half-open-syn.pcap",
+    )] == [
+        " its RST answers 4 octets of the client",
+        " its RST answers the ACK with which the server met its new SYN; it crashed",
+    ]  # fmt: skip
+
+
+def test_data_after_close_says_whether_the_fin_was_known() -> None:
+    assert messages_in("data-after-close.pcap", "data-after-close") == [
+        "the client had closed: 4 octets of the server were met by 1 RST, 301.018 ms after the FIN, and are lost; "
+        "the server had acknowledged the FIN before it sent them"
+    ]
+    assert messages_in("zeek__ipv6-violation.pcap", "data-after-close")[0].endswith(
+        "had not seen the FIN when it sent them"
+    )
+
+
+def test_an_rst_has_one_cause() -> None:
+    causes = CASES.keys() - {"reset-with-data", "segments-after-reset", "reset-alone"}
+    for name in ("reset.pcap", "reset-unread.pcap", "server-crash.pcap", "data-after-close.pcap"):
+        assert len(causes & codes_in(name).keys()) == 1
+
+
+def test_an_abort_of_an_end_to_which_nothing_was_sent_left_nothing_unread() -> None:
+    assert found_in("open\nA > RA x+1 ack y+1")["reset-linger"] == (
+        "the client aborted with an RST instead of a FIN, 1.000 ms after the last segment; neither end had sent data: "
+        "most likely a scan or a health check with SO_LINGER 0"
+    )
+    asked = found_in("open\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\nA > RA x+5 ack y+1")["reset-linger"]
+    assert asked.endswith("the server had sent no data, so none were left unread: most likely SO_LINGER 0")
+
+
+def test_after_a_long_silence_a_timer_is_the_likely_cause() -> None:
+    crashed = "open\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\n{} A > FA x+5 ack y+1\nB > R y+1"
+    late = found_in(crashed.format(90))["connection-unknown"]
+    assert late == (
+        "the server has no such connection: its RST answers the FIN of the client, 89.997 s after its own last "
+        "segment; most likely a timer ran out, its own or a middlebox's, else it crashed or restarted"
+    )
+    assert "it crashed, restarted or timed out" in found_in(crashed.format(2))["connection-unknown"]
+
+
+def test_where_the_clock_was_set_times_are_not_known() -> None:
+    found = found_in("open\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\n0.0001 A > RA x+5 ack y+1")
+    assert found["reset-linger"].startswith("the client aborted with an RST instead of a FIN, an unknown time after")
+
+
+def test_an_abort_of_an_end_whose_peer_was_not_captured_is_not_explained() -> None:
+    alone = "A > S x\nA > A x+1 ack y+1\nA > PA x+1 (4) ack y+1\nA > A x+5 ack y+9\nA > RA x+5 ack y+9"
+    assert not found_in(alone).keys() & CASES.keys()
+
+
+def test_an_answer_comes_at_once() -> None:
+    bare = "open\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\nB > PA y+1 (4) ack x+5\nA > A x+5 ack y+5\n{} B > R y+5"
+    assert found_in(bare.format(0.5)).keys() == {"connection-unknown"}
+    assert found_in(bare.format(5)).keys() == {"reset-linger"}
+    assert found_in(bare.format(60)).keys() == {"reset-idle"}
