@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, Pair, StateAt
 from handshake_inspect.views.account import times
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder
 from handshake_inspect.views.ladder_cells import Cells
+from handshake_inspect.views.ladder_layout import wrap
 from tests.engine.scenario import inspect_lines
 from tests.views.sessions import (
     PAYLOAD,
@@ -335,3 +337,9 @@ def test_wide_characters_in_a_name_do_not_break_the_lines() -> None:
     base = four_way()
     for line in ladder(base, base.steps or (), title="記録.pcap " * 12, options=LadderOptions(width=80)):
         assert line.cell_len <= 80
+
+
+@pytest.mark.parametrize("width", [-3, 0, 1, 2, 3])
+def test_text_is_wrapped_even_where_there_is_no_room(width: int) -> None:
+    said = "".join(line.plain.strip() for line in wrap(Text("an end in CLOSED"), width))
+    assert said == "anendinCLOSED"
