@@ -29,7 +29,7 @@ COMMANDS = {
     "echo": "Serve and connect by hand: echo over TCP, UDP or a Unix socket, and a chat.",
     "lab": "Make every kind of connection with real sockets: list, run, record.",
     "timewait": "Time TIME-WAIT against the kernel's own timer: list it, watch it end, try to bind beside it.",
-    "explain": "Explain a state, a control bit, a socket call or a question, with a real ladder.",
+    "explain": "Explain a state, a control bit, a socket call, a question or a finding, with a real ladder.",
     "check": "Check how connections opened and closed; exit 1 if one differs (for CI).",
 }
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

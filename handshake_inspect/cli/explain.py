@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @click.command("explain")
 @click.argument("words", metavar="[TOPIC]", nargs=-1)
 def command(words: tuple[str, ...]) -> int:
-    """Explain a state, a control bit, a socket call or a question: short, with its RFC section and a real ladder.
+    """Explain a state, a control bit, a socket call, a question or a finding, with the RFC and a real ladder.
 
     Without TOPIC all topics are listed. A topic may be spelled as elsewhere: TIME_WAIT, SYN_RECV, "recv()". Several
     words are one topic. LISTEN is the state, listen the call.
@@ -24,6 +24,7 @@ def command(words: tuple[str, ...]) -> int:
       handshake-inspect explain TIME-WAIT
       handshake-inspect explain states
       handshake-inspect explain why three
+      handshake-inspect explain half-open
     """
     from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
     from handshake_inspect.explain.listing import topic_lines

@@ -54,7 +54,7 @@ def capture_lines(wanted: CaptureExcerpt, width: int) -> list[Text]:
         inspection.connections[wanted.stream],
         inspection.steps(wanted.stream),
         part,
-        title=title(wanted.capture, wanted.frames, again),
+        title=title(wanted.capture + stream_text(inspection, wanted.stream), wanted.frames, again),
         payload=payload_of(part, frames),
         options=LadderOptions(width),
     )
@@ -141,11 +141,17 @@ def exchange_picture(
     )
 
 
+def stream_text(inspection: Inspection, stream: int) -> str:
+    """Say which connection is meant, where there are several."""
+    return f", stream {stream}" if len(inspection.connections) > 1 else ""
+
+
 def title(name: str, frames: tuple[int, int] | None, again: str) -> list[Text]:
     """Return what stands above an excerpt: what it is of, and the command that makes the whole."""
     first, last = frames or (0, 0)
     which = "" if frames is None else f", frame {first}" if first == last else f", frames {first} to {last}"
-    return [Text(name, "bold").append(which), Text("the whole, from real sockets: ", "dim").append(again, "cyan")]
+    whole = Text.assemble(("the whole, from real sockets: ", "dim"), (again, "cyan"))
+    return [Text(f"{name}{which}", "bold"), whole]
 
 
 def part_of(inspection: Inspection, stream: int, frames: tuple[int, int] | None, name: str) -> Sequence[Step]:
@@ -159,7 +165,10 @@ def part_of(inspection: Inspection, stream: int, frames: tuple[int, int] | None,
     if missing := {*frames} - {step.frame for step in steps} - {error.frame for error in errors}:
         raise PageError(f"{name}: stream {stream} has no frame {min(missing)}")
     first, last = frames
-    return [step for step in steps if isinstance(step.frame, int) and first <= step.frame <= last]
+    part = [step for step in steps if isinstance(step.frame, int) and first <= step.frame <= last]
+    if not part:
+        raise PageError(f"{name}: no segment of stream {stream} stands in frames {first} to {last}")
+    return part
 
 
 def payload_of(part: Sequence[Step], frames: Mapping[int, RawFrame]) -> Payload:

@@ -122,3 +122,5 @@ class Page:
     sources: tuple[str, ...] = ()
     #: Names of pages that belong together with this one.
     see: tuple[str, ...] = ()
+    #: Other kinds under which it is listed.
+    other_kinds: tuple[str, ...] = ()

@@ -36,7 +36,8 @@ _CODE = re.compile(r"`([^`]+)`")
 def page_lines(page: Page, width: int) -> Iterator[Text]:
     """Yield the lines of a page."""
     prose = min(width, PROSE_MAX)
-    yield from wrap(styled_prose(page.title, "bold").append(f" · {page.kind}", "dim"), prose)
+    kinds = ", ".join([page.kind, *page.other_kinds])
+    yield from wrap(styled_prose(page.title, "bold").append(f" · {kinds}", "dim"), prose)
     yield Text()
     for block, following in pairwise([*page.blocks, None]):
         assert block is not None
@@ -46,7 +47,8 @@ def page_lines(page: Page, width: int) -> Iterator[Text]:
     yield Text()
     for heading, items in (("Source  ", cited(page.sources)), ("See also", page.see)):
         if items:
-            listed = [Text(f"{item},") for item in items[:-1]] + [Text(items[-1])]
+            comma = ";" if any("," in item for item in items) else ","
+            listed = [Text(f"{item}{comma}") for item in items[:-1]] + [Text(items[-1])]
             first, *more = flow(listed, prose - 10, " ")
             yield Text.assemble((heading, "bold"), "  ", first)
             yield from (Text(" " * 10).append_text(line) for line in more)

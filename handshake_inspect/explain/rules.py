@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from handshake_inspect.explain.page import Block, FindingExcerpt, Heading, Page, PageError, Paragraph
 from handshake_inspect.explain.reading import read_blocks
 from handshake_inspect.explain.topics import normalised
+from handshake_inspect.findings.rule import PARTS
 
-#: Parts of a docstring, in their order; each begins a paragraph with its name and a full stop.
-PARTS = ("What it means", "Why it matters", "Reported when", "Not reported when", "Source")
-_PART = re.compile(rf"({'|'.join(PARTS)})\. ?")
+SOURCE = PARTS[-1]
+_PART = re.compile(rf"({'|'.join(map(re.escape, PARTS))}) ?")
+#: Sections of one RFC.
+_SECTIONS = re.compile(r"(RFC \d+) §([\d.]+(?:, §[\d.]+)*)")
 
 
 def finding_page(code: str, severity: str, docstring: str, example: str | None = None) -> Page:
@@ -34,14 +36,14 @@ def finding_page(code: str, severity: str, docstring: str, example: str | None =
         if part is not None and isinstance(block, Paragraph):
             parts.append(part[1])
             block = Paragraph(block.text[part.end() :])
-            if part[1] != PARTS[-1]:
-                said.append(Heading(part[1]))
-        if parts and parts[-1] == PARTS[-1]:
+            if part[1] != SOURCE:
+                said.append(Heading(part[1].rstrip(".")))
+        if parts and parts[-1] == SOURCE:
             sources += _sources(block)
         else:
             said.append(block)
     if tuple(parts) != PARTS:
-        raise PageError(f"{code}: the parts of a rule's docstring are {', '.join(PARTS)}, once each and in this order")
+        raise PageError(f"{code}: the parts of a rule's docstring are {' '.join(PARTS)} Once each, and in this order")
     if example is not None:
         said += [Heading("Example"), FindingExcerpt(example, code)]
     title = f"{code}: {first.text.rstrip('.')} ({severity})"
@@ -70,9 +72,15 @@ def with_findings(written: Iterable[Page], findings: Iterable[Page]) -> list[Pag
 
 def _joined(page: Page, finding: Page) -> Page:
     blocks = (*page.blocks, Heading(f"As a finding, {finding.title}"), *finding.blocks)
-    return replace(page, blocks=blocks, sources=tuple(dict.fromkeys((*page.sources, *finding.sources))))
+    sources = tuple(dict.fromkeys((*page.sources, *finding.sources)))
+    return replace(page, blocks=blocks, sources=sources, other_kinds=(finding.kind,))
 
 
-def _sources(block: Block) -> list[str]:
-    text = block.text if isinstance(block, Paragraph) else ""
-    return [one.strip().rstrip(".") for one in re.split(r"[;\n]", text) if one.strip()]
+def _sources(block: Block) -> Iterator[str]:
+    """Yield the sources of a paragraph, each section of an RFC by itself."""
+    for one in block.text.rstrip(".").split(";") if isinstance(block, Paragraph) else ():
+        sections = _SECTIONS.fullmatch(one.strip())
+        if sections:
+            yield from (f"{sections[1]} §{section}" for section in sections[2].split(", §"))
+        else:
+            yield one.strip()

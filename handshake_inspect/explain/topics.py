@@ -64,7 +64,8 @@ class Topics:
 
     def by_kind(self) -> dict[str, list[Page]]:
         """Return the pages of each kind, in the order of KINDS, by name."""
-        found = {kind: [page for page in self.pages.values() if page.kind == kind] for kind in KINDS}
+        pages = self.pages.values()
+        found = {kind: [page for page in pages if kind in (page.kind, *page.other_kinds)] for kind in KINDS}
         return {kind: sorted(pages, key=lambda page: page.name) for kind, pages in found.items() if pages}
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from handshake_inspect.explain.excerpts import excerpt_lines
-from handshake_inspect.explain.page import FindingExcerpt, Heading, Page, PageError, Paragraph
+from handshake_inspect.explain.listing import summary
+from handshake_inspect.explain.page import CaptureExcerpt, FindingExcerpt, Heading, Page, PageError, Paragraph
 from handshake_inspect.explain.rendering import page_lines
 from handshake_inspect.explain.rules import finding_page, with_findings
 from handshake_inspect.explain.shipped import shipped_capture
@@ -31,14 +32,15 @@ DOCSTRING = """The server owes TIME-WAIT.
 
     Not reported when. An RST ended it.
 
-    Source. RFC 9293 §3.6.1; RFC 1337.
+    Source. RFC 9293 §3.6.1, §3.6; RFC 1337; Zeek counts S1, S2.
     """
 
 
 def test_a_docstring_becomes_a_page_with_a_heading_for_each_part() -> None:
     page = finding_page("server-waits", "note", DOCSTRING, "server-first.pcap")
     assert (page.name, page.kind) == ("server-waits", "finding")
-    assert page.sources == ("RFC 9293 §3.6.1", "RFC 1337")
+    assert page.sources == ("RFC 9293 §3.6.1", "RFC 9293 §3.6", "RFC 1337", "Zeek counts S1, S2")
+    assert summary(page) == "The server owes TIME-WAIT (note)"
     assert page.title == "server-waits: The server owes TIME-WAIT (note)"
     assert page.blocks[:2] == (
         Heading("What it means"),
@@ -50,7 +52,7 @@ def test_a_docstring_becomes_a_page_with_a_heading_for_each_part() -> None:
     assert page.blocks[-1] == FindingExcerpt("server-first.pcap", "server-waits")
     text = "\n".join(line.plain for line in page_lines(replace(page, blocks=page.blocks[:-1]), 100))
     assert text.startswith("server-waits: The server owes TIME-WAIT (note) · finding")
-    assert text.endswith("Source    RFC 9293 §3.6.1, RFC 1337")
+    assert text.endswith("Source    RFC 9293 §3.6.1; §3.6; RFC 1337; Zeek counts S1, S2")
 
 
 def test_without_an_example_nothing_is_drawn() -> None:
@@ -82,7 +84,8 @@ def test_a_finding_of_the_same_name_stands_at_the_end_of_a_page() -> None:
         Heading("As a finding, half-open: The server owes TIME-WAIT (warn)"),
         *finding.blocks,
     )
-    assert both.sources == ("RFC 1337", "RFC 9293 §3.6.1")
+    assert both.sources == ("RFC 1337", "RFC 9293 §3.6.1", "RFC 9293 §3.6", "Zeek counts S1, S2")
+    assert Topics([both]).by_kind() == {"question": [both], "finding": [both]}
     assert (both.name, both.also) == ("half-open", ("x",))
 
 
@@ -108,3 +111,14 @@ def test_the_example_of_a_rule_is_drawn_with_the_finding_in_it(rule: Rule) -> No
 def test_a_finding_that_the_capture_does_not_show_is_refused() -> None:
     with pytest.raises(PageError, match=r"four-way\.pcap: it does not show half-open"):
         excerpt_lines(FindingExcerpt("four-way.pcap", "half-open"), 100)
+
+
+def test_of_several_connections_it_is_said_which_one_is_drawn() -> None:
+    lines = excerpt_lines(FindingExcerpt("accept-queue-full.pcap", "syn-retransmitted"), 100)
+    assert lines[0].plain.startswith("accept-queue-full.pcap, stream 1")
+    assert excerpt_lines(CaptureExcerpt("refused.pcap", (1, 1)), 100)[0].plain.startswith("refused.pcap, frame 1 · ")
+
+
+def test_frames_without_a_segment_are_refused() -> None:
+    with pytest.raises(PageError, match=r"unreachable\.pcap: no segment of stream 0 stands in frames 2 to 2"):
+        excerpt_lines(CaptureExcerpt("unreachable.pcap", (2, 2)), 100)
