@@ -108,6 +108,8 @@ def _ordinary(rows: ConnectionRows, numbers: Numbers, settled: Rows) -> Mask:
     # Nothing is certain after an RST, or after a SYN that was not taken.
     trouble = first_of(rows.conn, ((rows.flags & RST) != 0) | rows.ignored_syn, rows.connections)
     ordinary &= index < np.where(trouble >= 0, trouble, NEVER)[rows.conn]
+    # Nothing lies beyond a FIN (RFC 9293 §3.6): what does is a finding.
+    ordinary &= rows.seq_end <= numbers.fin_end[end]
     # The row after an extraordinary one of the same end confirms it or takes it back.
     ordinary &= _follows_ordinary(end, ordinary)
     ordinary &= ~_steps_over(end, rows.seq) & ~_steps_over(end, rows.ack)

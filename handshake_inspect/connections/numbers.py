@@ -138,8 +138,9 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     ordinary = ack & ~syn & ~rst
     counts = right | ordinary & _believable(rows, ordinary, valid_syn)
     acknowledged_by = [running_maximum(rows, rows.ack, counts & (rows.side == s)) for s in (ORIGINATOR, RESPONDER)]
-    # A FIN whose number lies before its sender's SYN is no FIN of this connection.
-    is_fin = fin & ~rst & (~known[end] | (rows.seq_end >= 2))
+    # A FIN whose number lies before its sender's SYN is no FIN of this connection. §3.10.7.4: where a FIN could count,
+    # a segment without ACK is dropped (fifth), and one with SYN only challenged (fourth).
+    is_fin = fin & ack & ~rst & (~syn | valid_syn) & (~known[end] | (rows.seq_end >= 2))
     fin_row = first_of(end, is_fin, ends)
     numbers = Numbers(
         acknowledged_by=acknowledged_by,

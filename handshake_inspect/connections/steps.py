@@ -155,6 +155,8 @@ class _Refusals:
             return self._resets.get(i)
         if flags & FIN and int(rows.seq_end[i]) < 2 and bool(rows.iss_known[0, rows.side[i]]):
             return "FIN before its sender's SYN: outside the window, dropped (RFC 9293 §3.10.7.4)"
+        if flags & FIN and not flags & (ACK | SYN):
+            return "FIN without ACK: dropped (RFC 9293 §3.10.7.4, fifth)"
         if rows.ignored_syn[i]:
             return "SYN inside a connection: answered with a challenge ACK, nothing changes (RFC 5961 §4)"
         if flags & (SYN | ACK) == SYN | ACK and rows.seq[i] and rows.ack[i] == 1:

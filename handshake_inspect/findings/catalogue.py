@@ -15,11 +15,13 @@ from handshake_inspect.connections.found import Coded, Found
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings import captures as of_captures
 from handshake_inspect.findings import (
+    closing,
     control_bits,
     extensions,
     fast_open,
     gone_ends,
     injection,
+    late,
     listeners,
     numbers,
     offers,
@@ -35,6 +37,7 @@ from handshake_inspect.findings import (
     silence,
     syns,
     third_segment,
+    time_wait,
     unanswered,
 )
 from handshake_inspect.findings.evidence import Evidence
@@ -47,6 +50,7 @@ MODULES: tuple[ModuleType, ...] = (
     paths,
     reset_causes, resets, gone_ends, reset_marks, injection,
     silence,
+    closing, late, time_wait,
     listeners, scans,
     of_captures,
 )  # fmt: skip

@@ -188,6 +188,36 @@ class Evidence:
         probe: Mask = (rows.seq == self.sent_before - 1) & (rows.payload <= 1)
         return probe & self._flagged(SYN | FIN | RST | ACK, ACK)
 
+    @cached_property
+    def is_data(self) -> Mask:
+        """It has payload, and no RST. Of the middle of a transfer not every one is there. Shape (n,)."""
+        found: Mask = (self.rows.payload > 0) & ~self.is_rst
+        return found
+
+    @cached_property
+    def acknowledges_fin(self) -> Mask:
+        """It acknowledges its receiver's FIN, captured or inferred."""
+        numbers = self.numbers
+        found: Mask = numbers.ack_counts & (self.rows.ack >= numbers.fin_end[self.rows.peer])
+        return found
+
+    @cached_property
+    def fin_ack_row(self) -> Rows:
+        """First segment of each end that acknowledges its peer's FIN, -1 if none does. Shape (2m,)."""
+        return self.first_of_end(self.acknowledges_fin)
+
+    @cached_property
+    def closing_rows(self) -> Rows:
+        """What came behind the first FIN of a connection, that one included; all rows of it are there."""
+        fins = self.numbers.fin_row.copy()
+        fins[fins < 0] = len(self.rows)
+        first = np.minimum(fins[0::2], fins[1::2])
+        return np.flatnonzero(np.arange(len(self.rows)) >= first[self.rows.conn])
+
+    def peer_of(self, ends: Rows) -> Rows:
+        """Return the other end of each of these ends; of a self-connect the same."""
+        return np.where(self.rows.self_connect[ends >> 1], ends, ends ^ 1)
+
     def _flagged(self, among: int, which: int) -> Mask:
         flagged: Mask = (self.rows.flags & among) == which
         return flagged

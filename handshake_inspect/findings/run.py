@@ -104,7 +104,10 @@ class Run:
 
     def first_frame(self, row: int) -> Frame:
         """Name the first frame of a connection; in a run of several captures with its capture."""
-        frame, capture = int(self.table["first_frame"][row]), int(self.table["first_capture"][row])
+        return self.frame(int(self.table["first_capture"][row]), int(self.table["first_frame"][row]))
+
+    def frame(self, capture: int, frame: int) -> Frame:
+        """Name a frame of a capture; in a run of several captures with its capture."""
         return frame if len(self.captures) == 1 else (self.captures[capture].name, frame)
 
     def kinds(self, rows: Rows) -> str:

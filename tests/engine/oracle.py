@@ -320,8 +320,8 @@ class Oracle:
         return all(max(before) > end for end in occupied)
 
     def _is_fin(self, row: Row) -> bool:
-        """A FIN whose number lies before its sender's SYN belongs to some other connection."""
-        return row.has(FIN) and row.speaks and (not self.known[row.side] or row.end >= 2)
+        """A FIN whose number lies before its sender's SYN belongs to some other connection; one without ACK to none."""
+        return row.has(FIN) and row.has(ACK) and row.speaks and (not self.known[row.side] or row.end >= 2)
 
     def wrong_answers(self) -> list[Row]:
         return [row for row in self.wrong if row.side == self.peer(0)]

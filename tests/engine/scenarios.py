@@ -458,6 +458,14 @@ CLOSINGS = {
 }
 
 IGNORED = {
+    "FIN without ACK, as scanners send it: dropped (RFC 9293 §3.10.7.4, fifth)": """
+        open
+        A > FPU x+1                | ESTABLISHED!  ESTABLISHED?  ignored
+        A > PA x+1 (10)  ack y+1
+        B > A  y+1       ack x+11
+        A > FA x+11      ack y+1   | FIN-WAIT-1^   ESTABLISHED
+        = teardown incomplete
+    """,
     "RST below the next number: outside the window": """
         open
         A > PA x+1 (10)  ack y+1

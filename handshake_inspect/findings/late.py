@@ -1,0 +1,308 @@
+"""What comes after the end, or into a connection that is closing with numbers that are not its own.
+
+Read RFC 9293 §3.4, §3.6, §3.10.7.4 and RFC 5961 first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from handshake_inspect.connections.answers import NONE
+from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.moments import NEVER, Rows
+from handshake_inspect.connections.numbers import UNKNOWN, previous_of_end
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.findings.closing import STORM_FINS
+from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.rule import CHAT, ERROR, NOTE, WARN, rule
+from handshake_inspect.tcp.options import SHIFT_MAX
+
+
+def _after_own_fin(e: Evidence) -> Rows:
+    """Return what each end sent behind its first FIN, without RSTs and SYNs."""
+    first = e.numbers.fin_row[e.rows.end[e.closing_rows]]
+    speech = (e.rows.flags[e.closing_rows] & (RST | SYN)) == 0
+    after: Rows = e.closing_rows[(first >= 0) & (e.closing_rows > first) & speech]
+    return after
+
+
+@rule("data-after-fin", ERROR, example="data-after-fin.server.pcap")
+def data_after_fin(e: Evidence) -> Iterator[Found]:
+    """An end sent octets with numbers beyond its own FIN.
+
+    What it means. A FIN says that nothing follows: no octet can have its number or a higher one. Either somebody forged
+    these octets, or their sender is broken, or they belong to another connection of the same sockets, whose SYN was not
+    captured.
+
+    Why it matters. The receiver drops them. An inspector that puts them into the stream sees what no program read.
+
+    Reported when. Behind an end's first FIN a segment of it has octets beyond that FIN.
+
+    Not reported when. Octets below the FIN come late, or again.
+
+    Source. RFC 9293 §3.6, §3.10.7.4 (eighth). Suricata stream.fin1_ack_wrong_seq, fin2_ack_wrong_seq,
+    closing_ack_wrong_seq, lastack_ack_wrong_seq, timewait_ack_wrong_seq, which also count octets that come late.
+    """
+    at = _after_own_fin(e)
+    if not len(at):
+        return
+    rows, numbers = e.rows, e.numbers
+    end = rows.end[at]
+    # The number of its last octet, against that of the FIN.
+    above = rows.seq_end[at] - ((rows.flags[at] & FIN) != 0) - numbers.fin_end[end]
+    at, end, above = (column[(rows.payload[at] > 0) & (above >= 0)] for column in (at, end, above))
+    ends, place = np.unique(end, return_inverse=True)
+    first = np.full(len(ends), len(rows))
+    np.minimum.at(first, place, at)
+    farthest = np.zeros(len(ends), np.int64)
+    np.maximum.at(farthest, place, above)
+    yield e.found(
+        "the {who:end} sent {segments:count segment} with data beyond its own FIN, up to {farthest} above its number: "
+        "forged, or of another connection",
+        ends >> 1,
+        numbers.fin_row[ends],
+        first,
+        who=ends & 1,
+        segments=np.bincount(place, minlength=len(ends)),
+        farthest=farthest,
+    )
+
+
+@rule("fin-other-number", ERROR, example="fin-other-number.server.pcap")
+def fin_other_number(e: Evidence) -> Iterator[Found]:
+    """An end sent a second FIN with another number than its first one.
+
+    What it means. A FIN that is repeated keeps its number: it is the last octet of its direction. One of the two is not
+    from this connection: forged, or of another connection of the same sockets, or the first one was.
+
+    Why it matters. Which of them the receiver believes depends on what it had received: an inspector that takes the
+    wrong one cuts the stream at another place than the program.
+
+    Reported when. Behind an end's first FIN comes one whose end lies elsewhere.
+
+    Not reported when. The octets before the FIN are sent with it: the FIN itself has its old number then.
+
+    Source. RFC 9293 §3.4, §3.6. Zeek FIN_advanced_last_seq; Suricata stream.fin1_fin_wrong_seq, fin2_fin_wrong_seq.
+    """
+    at = _after_own_fin(e)
+    at = at[e.numbers.is_fin[at]]
+    if not len(at):
+        return
+    rows, numbers = e.rows, e.numbers
+    at = at[rows.seq_end[at] != numbers.fin_end[rows.end[at]]]
+    at = at[np.unique(rows.end[at], return_index=True)[1]]
+    moved = rows.seq_end[at] - numbers.fin_end[rows.end[at]]
+    for some, where in ((moved > 0, "above"), (moved < 0, "below")):
+        one = at[some]
+        yield e.found(
+            f"a second FIN of the {{who:end}} has a number {{moved:octets}} {where} that of the first",
+            rows.conn[one],
+            numbers.fin_row[rows.end[one]],
+            one,
+            who=rows.side[one],
+            moved=np.abs(moved[some]),
+        )
+
+
+@rule("fin-out-of-window", ERROR, example="fin-out-of-window.server.pcap")
+def fin_out_of_window(e: Evidence) -> Iterator[Found]:
+    """A FIN has a number that its receiver cannot take.
+
+    What it means. It lies before its sender's SYN, or beyond the window that its receiver had offered: somebody forged
+    it without knowing the numbers, or it is left from an older connection of the same sockets.
+
+    Why it matters. The receiver acknowledges what it expects, and drops it: nothing is closed. An inspector that does
+    not look at numbers takes the connection for closed.
+
+    Reported when. A FIN lies below the initial number of its sender; or above the last acknowledgment of its receiver
+    by more than the window, and is never acknowledged.
+
+    Not reported when. The window scale is not known and a shift of 14 would do; it is acknowledged later: the capture
+    has missed segments then.
+
+    Source. RFC 9293 §3.10.7.4 (first). Suricata stream.fin_out_of_window, closewait_fin_out_of_window.
+    """
+    rows, numbers = e.rows, e.numbers
+    is_fin = np.flatnonzero((rows.flags & (FIN | ACK | RST | SYN)) == FIN | ACK)
+    foreign = is_fin[~numbers.is_fin[is_fin]]
+    expected = np.where(rows.peer[is_fin] & 1, numbers.acknowledged_by[1][is_fin], numbers.acknowledged_by[0][is_fin])
+    ahead = (expected > UNKNOWN) & (rows.seq[is_fin] > expected)
+    ahead &= e.finally_acknowledged[rows.peer[is_fin]] < rows.seq_end[is_fin]
+    at, expected = is_fin[ahead], expected[ahead]
+    if len(at):
+        beyond = rows.seq[at] - expected - _offered(e, at)
+        at, beyond = at[beyond >= 0], beyond[beyond >= 0]
+    else:
+        beyond = at
+    for some, how in ((foreign, "below its sender's SYN"), (at, "beyond the window")):
+        first = some[np.unique(rows.conn[some], return_index=True)[1]]
+        distance = 1 - rows.seq_end[first] if some is foreign else beyond[np.searchsorted(at, first)]
+        yield e.found(
+            f"the number of a FIN of the {{who:end}} lies {{distance:octets}} {how}: it closes nothing",
+            rows.conn[first],
+            first,
+            who=rows.side[first],
+            distance=distance,
+        )
+
+
+def _offered(e: Evidence, at: Rows) -> Rows:
+    """Return how many octets the receivers of these segments had offered last; all that is possible if never."""
+    rows = e.rows
+    offers = previous_of_end(rows, ~e.is_rst, rows.peer[at], at)
+    lists = np.stack([e.table["options_o"], e.table["options_r"]], axis=1).astype(np.int64)[rows.conn[at]]
+    known = (lists != NONE).all(axis=1)
+    scale = e.offered(
+        lambda options: NONE if options.window_scale is None else options.window_scale, np.maximum(lists, 0)
+    )
+    own = np.take_along_axis(scale, (rows.peer[at] & 1)[:, None], axis=1)[:, 0]
+    shift = np.where(known, np.where((scale == NONE).any(axis=1), 0, np.minimum(own, SHIFT_MAX)), SHIFT_MAX)
+    window = rows.window[np.maximum(offers, 0)].astype(np.int64) << shift
+    return np.where(offers >= 0, window, NEVER >> 1)
+
+
+@rule("ack-beyond-fin", WARN)
+def ack_beyond_fin(e: Evidence) -> Iterator[Found]:
+    """An end acknowledges numbers beyond its peer's FIN, which nobody sent.
+
+    What it means. After a FIN there is nothing to acknowledge. The segment is forged, its sender is broken, or it
+    belongs to another connection of the same sockets.
+
+    Why it matters. The receiver answers with an ACK and drops it. Who believes it takes octets for delivered that never
+    were.
+
+    Reported when. The peer's FIN was captured, and an acknowledgment behind it lies above everything that the peer
+    sent. Elsewhere such a number only says that the capture missed something; behind a FIN there is nothing to miss.
+
+    Not reported when. In an RST: that is judged with the RSTs. Its sender's next segment takes it back
+    (`ack-of-unsent`).
+
+    Source. RFC 9293 §3.10.7.4 (fifth: SEG.ACK > SND.NXT). Suricata stream.fin_invalid_ack, fin1_invalid_ack,
+    fin2_invalid_ack, closing_invalid_ack, closewait_invalid_ack, lastack_invalid_ack, timewait_invalid_ack.
+    """
+    at, rows = e.closing_rows, e.rows
+    if not len(at):
+        return
+    fin = e.numbers.fin_row[rows.peer[at]]
+    at = at[(fin >= 0) & (fin < at) & ((rows.flags[at] & (ACK | RST | SYN)) == ACK) & e.numbers.ack_counts[at]]
+    last = np.stack([e.table["last_seq_o"], e.table["last_seq_r"]], axis=1).reshape(-1)
+    beyond = rows.ack[at] - last[rows.peer[at]]
+    at, beyond = at[beyond > 0], beyond[beyond > 0]
+    first = np.unique(rows.end[at], return_index=True)[1]
+    at, beyond = at[first], beyond[first]
+    yield e.found(
+        "the {who:end} acknowledges {beyond:octets} beyond the FIN of the {peer:end}, which were never sent",
+        rows.conn[at],
+        e.numbers.fin_row[rows.peer[at]],
+        at,
+        who=rows.side[at],
+        peer=rows.peer[at] & 1,
+        beyond=beyond,
+    )
+
+
+@rule("fin-storm", WARN, example="fin-storm.server.pcap")
+def fin_storm(e: Evidence) -> Iterator[Found]:
+    """An end sent its FIN more often than any system does.
+
+    What it means. A FIN is repeated with growing pauses and given up: Linux sends it 16 times at most
+    (tcp_retries2 = 15), which takes a quarter of an hour. More of them, or faster, come from a forger, from a loop in
+    the network, or from a broken stack.
+
+    Why it matters. Each is answered with an acknowledgment: it costs both ends and the path.
+
+    Reported when. One end sent 17 or more segments with FIN in one connection.
+
+    Not reported when. They are copies that the capture made.
+
+    Source. RFC 9293 §3.8.1; RFC 1122 §4.2.3.5. Zeek FIN_storm, from 1,000 on.
+    """
+    some = e.table["fin_retransmissions"] >= STORM_FINS - 1
+    if not some.any():
+        return
+    rows, fins = e.rows, e.is_fin
+    count = np.bincount(rows.end[fins], minlength=2 * len(e))
+    ends = np.flatnonzero(count >= STORM_FINS)
+    first, last = e.first_of_end(fins)[ends], e.last_of_end(fins)[ends]
+    yield e.found(
+        "{fins:count FIN} of the {who:end} within {within:duration}",
+        ends >> 1,
+        first,
+        last,
+        who=ends & 1,
+        fins=count[ends],
+        within=np.maximum(e.between_ns(first, last), 0),
+    )
+
+
+@rule("fin-after-reset", NOTE)
+def fin_after_reset(e: Evidence) -> Iterator[Found]:
+    """A FIN comes after an RST that had ended the connection.
+
+    What it means. If the end that got the RST sends it, it was most often on its way when the RST came. If the end that
+    sent the RST does, one of the two is not from it: an end that has sent an RST has no connection to close.
+
+    Why it matters. Nobody waits for it: it is answered with an RST, or not at all. RSTs of a box between the ends look
+    so.
+
+    Reported when. Behind an RST that took effect comes a FIN.
+
+    Not reported when. The RST was ignored.
+
+    Source. RFC 9293 §3.5.3, §3.10.7.1. Zeek FIN_after_reset.
+    """
+    resets, rows = e.events.resets, e.rows
+    if not len(resets.row):
+        return
+    effective = np.zeros(len(rows), np.bool_)
+    effective[resets.row[resets.moment != NEVER]] = True
+    reset = e.first_row(effective)
+    fins = np.flatnonzero(e.is_fin & (reset >= 0)[rows.conn])
+    fins = fins[fins > reset[rows.conn[fins]]]
+    fins = fins[np.unique(rows.conn[fins], return_index=True)[1]]
+    reset = reset[rows.conn[fins]]
+    after = e.between_ns(reset, fins)
+    own = rows.end[fins] == rows.end[reset]
+    for some, whose in ((own, "its own RST"), (~own, "the RST of the {other:end}")):
+        at = np.flatnonzero(some & (after >= 0))
+        yield e.found(
+            f"a FIN of the {{who:end}} comes {{after:duration}} after {whose}",
+            rows.conn[fins[at]],
+            reset[at],
+            fins[at],
+            who=rows.side[fins[at]],
+            other=rows.side[reset[at]],
+            after=after[at],
+        )
+
+
+@rule("fin-without-connection", CHAT)
+def fin_without_connection(e: Evidence) -> Iterator[Found]:
+    """The first segment captured between two sockets is a FIN.
+
+    What it means. The capture began when the connection was nearly over; or there never was one: some scanners probe
+    ports with a FIN.
+
+    Why it matters. Who opened it, and what was sent, cannot be told.
+
+    Reported when. A connection begins with a FIN, and neither a SYN nor a SYN-ACK of it was captured.
+
+    Not reported when. Anything else of it came first.
+
+    Source. RFC 9293 §3.10.7.1, §3.10.7.2. Zeek spontaneous_FIN, inappropriate_FIN; Suricata stream.fin_but_no_session.
+    """
+    first = e.rows.start[:-1]
+    at = np.flatnonzero(e.is_fin[first])
+    at = at[e.handshake("not-captured")[at]] if len(at) else at
+    bare = (e.rows.flags[first[at]] & ACK) == 0
+    for some, what in (
+        (~bare, "the connection's beginning was not captured"),
+        (bare, "without ACK, as a scan sends it"),
+    ):
+        yield e.found(
+            f"it begins with a FIN: {what}",
+            at[some],
+            first[at[some]],
+        )

@@ -1,0 +1,70 @@
+"""Findings about what comes after the end, or with numbers that are not those of the connection."""
+
+from __future__ import annotations
+
+from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.inspection import Inspector
+from handshake_inspect.table import Block
+from tests.engine.scenario import ISN_PAIRS, parse, table_of
+from tests.findings.captures import codes_in, messages_in
+
+#: Code -> captures in which it must appear, and captures in which it must not.
+CASES = {
+    "data-after-fin": (
+        ["data-after-fin.server.pcap"],
+        ["half-close.pcap", "fin-before-data.server.pcap", "christmas-tree.server.pcap", "syn-fin.server.pcap"],
+    ),
+    "fin-other-number": (
+        ["fin-other-number.server.pcap"],
+        ["lost-fin.pcap", "fin-out-of-window.server.pcap", "christmas-tree.server.pcap", "zeek__pppoe-over-qinq.pcap"],
+    ),
+    "fin-out-of-window": (
+        ["fin-out-of-window.server.pcap", "suricata-verify__with_evasion_windows.pcap"],
+        ["fin-other-number.server.pcap", "fin-before-data.server.pcap", "lost-fin.server.pcap"],
+    ),
+    "ack-beyond-fin": (
+        ["made: ack-beyond-fin"],
+        ["data-after-fin.server.pcap", "fin-other-number.server.pcap", "made: ack-beyond-fin-taken-back"],
+    ),
+    "fin-storm": (["fin-storm.server.pcap"], ["fin-storm.pcap", "lost-last-ack.pcap", "duplicate-fin.server.pcap"]),
+    "fin-after-reset": (["zeek__ipv6-violation.pcap"], ["reset-half-closed.pcap", "forged-reset.pcap"]),
+    "fin-without-connection": (
+        ["icsnpp-opcua-binary__open62541_browse_has_server_idx.pcap"],
+        ["four-way.pcap", "ipfixprobe__mqtt.pcap"],
+    ),
+}
+
+
+def test_they_say_how_far_away_the_number_is() -> None:
+    assert messages_in("fin-out-of-window.server.pcap", "fin-out-of-window") == [
+        "the number of a FIN of the client lies 999,995 octets below its sender's SYN: it closes nothing"
+    ]
+    assert messages_in("fin-other-number.server.pcap", "fin-other-number") == [
+        "a second FIN of the client has a number 2 octets below that of the first"
+    ]
+    assert messages_in("data-after-fin.server.pcap", "data-after-fin") == [
+        "the client sent 1 segment with data beyond its own FIN, up to 4 above its number: "
+        "forged, or of another connection"
+    ]
+
+
+def test_a_storm_is_no_retransmission() -> None:
+    assert messages_in("fin-storm.server.pcap", "fin-storm") == ["21 FINs of the client within 183.436 ms"]
+    assert not codes_in("fin-storm.server.pcap")["fin-retransmitted"]
+
+
+def test_what_lies_beyond_a_fin_is_not_folded() -> None:
+    beyond = "\n".join(f"A > PA x+{2 + 9 * i} (9) ack y+1\n B > A y+1 ack x+{11 + 9 * i}" for i in range(20))
+    segments = parse(f"open\n A > FA x+1 ack y+1\n B > A y+1 ack x+2\n {beyond}").segments(ISN_PAIRS["last"])
+    said = []
+    for gathering in (Gathering(fold=False), Gathering(fold_rows=4, long_rows=4)):
+        inspector = Inspector()
+        inspector.analysis.gathering = gathering
+        capture = inspector.begin_capture("late", "pcap")
+        table = table_of(segments, inspector)
+        for a in range(0, len(table), 5):
+            part = table.take(slice(a, a + 5))
+            inspector.add_block(Block(part), capture, len(part), part["time_ns"])
+        said.append([one.message for one in inspector.result().connections[0].findings if one.code == "data-after-fin"])
+    assert said[0] == said[1] != []
+    assert said[0][0].startswith("the client sent 20 segments with data beyond its own FIN, up to 180 above its number")
