@@ -154,7 +154,7 @@ def rtt_ambiguous(e: Evidence) -> Iterator[Found]:
     twice before the third segment.
 
     Not reported when. The repetition came later, and the time is good. (With timestamps the client's own kernel can
-    tell, RFC 7323 §4.1.)
+    tell, RFC 7323 §4.)
 
     Source. RFC 6298 §3. `handshake.rtt_ambiguous` in the JSON of a connection; tcptrace leaves out such samples.
     """
@@ -195,7 +195,7 @@ def retry_schedule(e: Evidence) -> Iterator[Found]:
 
     Not reported when. The times fit no rule: some of the segments were not captured, or answer others.
 
-    Source. RFC 6298 §2.1, §5.5, §5.7; RFC 1122 §4.2.3.1; Linux Documentation/networking/ip-sysctl.rst,
+    Source. RFC 6298 §2.1, §5.5; RFC 1122 §4.2.3.1; Linux Documentation/networking/ip-sysctl.rst,
     tcp_syn_linear_timeouts.
     """
     for name, sender, syn_ack in (("SYN", "client", False), ("SYN-ACK", "server", True)):
