@@ -1,6 +1,6 @@
 """How openings failed, or took another form than SYN, SYN-ACK, ACK (RFC 9293 §3.5).
 
-`unanswered` is in `listeners`: why nobody answered, other connections tell.
+`unanswered` and `half-open` are in `unanswered`: what to make of them, other connections tell.
 """
 
 from __future__ import annotations
@@ -15,9 +15,6 @@ from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.icmp import words
-
-#: So long a third segment may be on its way when a capture ends.
-ON_ITS_WAY_NS = 50_000_000
 
 
 @rule("refused", NOTE, example="refused.pcap")
@@ -105,46 +102,6 @@ def unreachable(e: Evidence) -> Iterator[Found]:
                 (e.frames(syn[one]), frame_numbers(errors["capture"][answer[one]], errors["frame"][answer[one]])),
                 {"after": np.maximum(after[one], 0), "port": e.responder_port[connection[one]]},
             )
-
-
-@rule("half-open", WARN, example="syn-flood.pcap")
-def half_open(e: Evidence) -> Iterator[Found]:
-    """The SYN-ACK was never acknowledged: the server waits for the third segment.
-
-    What it means. The server is in SYN-RECEIVED and holds an entry of its SYN queue. The client is gone, never was
-    there (a forged address), or its ACK is lost. If it sends its SYN again, the SYN-ACK does not reach it.
-
-    Why it matters. Each such connection takes one place of the backlog until the server gives up: Linux repeats the
-    SYN-ACK five times, the last after 31 s, and drops the entry after 63 s. Many of them at once are a SYN flood.
-
-    Reported when. A SYN and its SYN-ACK were captured, nothing that acknowledges the SYN-ACK was, and the capture goes
-    on for 50 ms: the third segment is not just on its way.
-
-    Not reported when. An RST ended the attempt (`abandoned`), or the SYN was not captured: then the client's segments
-    may have taken another way.
-
-    Source. RFC 9293 §3.5, §3.10.7.4; RFC 4987 §2. Zeek conn_state S1 (it takes the SYN-ACK for the end of the opening).
-    """
-    half = e.handshake("half-open")
-    at = np.flatnonzero(half)
-    if not len(at):
-        return
-    asked, answered = (e.rows_of(half, rows) for rows in (e.syn_rows, e.syn_ack_rows))
-    asked, first, last = e.last_among(asked), e.first_among(answered), e.last_among(answered)
-    at = at[(first[at] >= 0) & (asked[at] >= 0)]
-    since = e.until_end_ns(first[at])
-    at, since = at[since >= ON_ITS_WAY_NS], since[since >= ON_ITS_WAY_NS]
-    deaf = asked[at] > first[at]
-    for which, text in (
-        (~deaf, "half-open for {since:duration}: {tries:count SYN-ACK}, none acknowledged"),
-        (
-            deaf,
-            "half-open for {since:duration}: {tries:count SYN-ACK}, and the client repeats its SYN: none reaches it",
-        ),
-    ):
-        one = at[which]
-        tries = e.table["syn_ack_retransmissions"][one].astype(np.int64) + 1
-        yield e.found(text, one, first[one], last[one], since=since[which], tries=tries)
 
 
 @rule("syn-answered-by-syn", WARN)

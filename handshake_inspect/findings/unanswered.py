@@ -1,4 +1,4 @@
-"""SYNs that nobody answered, and what the other connections of that listener and host tell of the cause."""
+"""SYNs that nobody answered, SYN-ACKs that nobody acknowledged: what others of that listener tell of the cause."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import numpy as np
 
 from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.found import Found
-from handshake_inspect.findings.rule import NOTE, run_rule
+from handshake_inspect.connections.moments import Rows
+from handshake_inspect.findings.rule import NOTE, WARN, run_rule
 from handshake_inspect.findings.run import Run
 from handshake_inspect.table import frame_numbers
 
 #: RFC 6298 §2.1: before this time has passed a SYN is not sent again; until then it is not unanswered, only not yet.
 FIRST_RETRY_NS = 1_000_000_000
+#: So long a third segment may be on its way where no other connection of the listener shows how long they take.
+ON_ITS_WAY_NS = 50_000_000
 
 
 @run_rule("unanswered", NOTE, example="unanswered.pcap")
@@ -65,3 +68,58 @@ def unanswered(run: Run) -> Iterator[Found]:
             ),
             {"tries": tries[which], "port": run.servers.port[one], "waited": waited[which]},
         )
+
+
+@run_rule("half-open", WARN, example="syn-flood.pcap")
+def half_open(run: Run) -> Iterator[Found]:
+    """The SYN-ACK was never acknowledged: the server waits for the third segment.
+
+    What it means. The server is in SYN-RECEIVED and holds an entry of its SYN queue. The client is gone, never was
+    there (a forged address), or its ACK is lost. If it sends its SYN again, the SYN-ACK does not reach it.
+
+    Why it matters. Each such connection takes one place of the backlog until the server gives up: Linux repeats the
+    SYN-ACK five times, the last after 31 s, and drops the entry after 63 s. Many of them at once are a SYN flood.
+
+    Reported when. A SYN and its SYN-ACK were captured, nothing that acknowledges the SYN-ACK was, and the third segment
+    is not just on its way: the capture goes on for a second, or longer than any third segment of that listener took
+    (and 50 ms).
+
+    Not reported when. An RST ended the attempt (`abandoned`), or the SYN was not captured: then the client's segments
+    may have taken another way.
+
+    Source. RFC 9293 §3.5, §3.10.7.4; RFC 4987 §2. Zeek conn_state S1 (it takes the SYN-ACK for the end of the opening).
+    """
+    table = run.table
+    at = np.flatnonzero(run.judged(lambda one: one.handshake_kind == "half-open") & (table["syn_to_syn_ack_ns"] >= 0))
+    if not len(at):
+        return
+    ends = np.array([one.last_ns or 0 for one in run.captures] or [0], np.int64)
+    since = ends[table["first_capture"][at]] - table["first_ns"][at] - table["syn_to_syn_ack_ns"][at]
+    keep = since >= np.minimum(_slowest_third_segment_ns(run)[run.listeners[0][at]], FIRST_RETRY_NS)
+    at, since = at[keep], since[keep]
+    syns = table["syn_retransmissions"][at].astype(np.int64) + 1
+    for which, more in ((syns == 1, ""), (syns > 1, ", though the SYN came {syns:d} times")):
+        one = at[which]
+        yield Found(
+            f"half-open for {{since:duration}}: {{tries:count SYN-ACK}}, none acknowledged{more}",
+            one,
+            (
+                frame_numbers(table["first_capture"][one], table["first_frame"][one]),
+                frame_numbers(table["last_capture"][one], table["last_frame"][one]),
+            ),
+            {
+                "since": since[which],
+                "tries": table["syn_ack_retransmissions"][one].astype(np.int64) + 1,
+                "syns": syns[which],
+            },
+        )
+
+
+def _slowest_third_segment_ns(run: Run) -> Rows:
+    """Return how long after the SYN-ACK the slowest third segment of each listener came; at least `ON_ITS_WAY_NS`."""
+    listener, example = run.listeners
+    took = run.table["syn_ack_to_ack_ns"]
+    slowest = np.full(len(example), ON_ITS_WAY_NS, np.int64)
+    known = took > ON_ITS_WAY_NS
+    np.maximum.at(slowest, listener[known], took[known])
+    return slowest

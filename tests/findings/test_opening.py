@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tests.engine.scenario import inspect_lines
 from tests.findings.captures import messages_in
 
 #: Code -> captures in which it must appear, and captures in which it must not.
@@ -14,15 +13,6 @@ CASES = {
     ),
     # An ICMP error about the size of a segment of an open connection.
     "unreachable": (["unreachable.pcap"], ["path-mtu.pcap", "refused.pcap", "udp-unreachable.pcap"]),
-    # The third segment opened the connection at the second attempt; of the last two only one SYN-ACK was captured.
-    "half-open": (
-        ["syn-flood.pcap", "syn-flood-cookies.server.pcap"],
-        [
-            "reset-syn-received.pcap", "lost-third-ack.pcap", "accept-queue-overflow.server.pcap",
-            "trex-core__no_tcp_syn_ack.pcap", "zeek__wikipedia.pcap",
-            "pcapflowlab__24_mpls_plain_bidirectional_same_inner_tcp.pcap",
-        ],
-    ),
     "syn-answered-by-syn": (["trex-core__no_tcp_syn_ack.pcap"], ["simultaneous-open.pcap", "self-connect.pcap"]),
     "simultaneous-open": (
         ["simultaneous-open.pcap", "simultaneous-open.server.pcap"], ["self-connect.pcap", "simultaneous-close.pcap"],
@@ -44,18 +34,3 @@ def test_an_rst_that_no_kernel_sends_is_told_by_its_numbers() -> None:
 def test_it_says_what_is_unreachable_and_who_said_so() -> None:
     said = "ICMP network unreachable from a router on the way, 0.017 ms after the SYN to port 80"
     assert messages_in("unreachable.pcap", "unreachable") == [said]
-
-
-def test_it_says_since_when_a_connection_is_half_open() -> None:
-    assert messages_in("syn-flood.pcap", "half-open")[0] == "half-open for 70.913 ms: 1 SYN-ACK, none acknowledged"
-
-
-def test_a_client_that_repeats_its_syn_has_not_heard_the_syn_ack() -> None:
-    text = "A > S x\nB > SA y ack x+1\n1 A > S x\nB > SA y ack x+1\n1.1 A > S x"
-    said = [one.message for one in inspect_lines(text).connections[0].findings if one.code == "half-open"]
-    assert said == ["half-open for 1.099 s: 2 SYN-ACKs, and the client repeats its SYN: none reaches it"]
-
-
-def test_a_third_segment_may_be_on_its_way_when_the_capture_ends() -> None:
-    found = inspect_lines("A > S x\nB > SA y ack x+1").connections[0].findings
-    assert not [one for one in found if one.code in CASES]

@@ -1,8 +1,8 @@
-"""SYNs that nobody answered."""
+"""SYNs that nobody answered, and SYN-ACKs that nobody acknowledged."""
 
 from __future__ import annotations
 
-from tests.engine.scenario import BEGIN_NS, Ends, Segment, inspect_many
+from tests.engine.scenario import BEGIN_NS, Ends, Segment, inspect_lines, inspect_many
 from tests.findings.captures import messages_in
 
 CASES = {
@@ -11,7 +11,16 @@ CASES = {
         ["unanswered.pcap", "unanswered-exponential.pcap", "suricata-verify__bug-7657-01.pcap"],
         ["refused.pcap", "unreachable.pcap", "old-duplicate-syn.pcap", "lost-syn.pcap", "libpcap__http_PPI.pcap"],
     ),
-}
+    # The third segment opened the connection at the second attempt; of the last two only one SYN-ACK was captured.
+    "half-open": (
+        ["syn-flood.pcap", "syn-flood-cookies.server.pcap"],
+        [
+            "reset-syn-received.pcap", "lost-third-ack.pcap", "accept-queue-overflow.server.pcap",
+            "trex-core__no_tcp_syn_ack.pcap", "zeek__wikipedia.pcap",
+            "pcapflowlab__24_mpls_plain_bidirectional_same_inner_tcp.pcap",
+        ],
+    ),
+}  # fmt: skip
 
 
 def test_it_says_how_often_the_syn_was_sent_and_that_the_host_answered_nobody() -> None:
@@ -40,3 +49,35 @@ def test_whom_the_host_answers_ranks_the_causes() -> None:
         "1 SYN to port 80, no answer within 2.000 s; the port answered others: lost, or dropped by a full queue",
         "1 SYN to port 82, no answer within 1.000 s; the host answered other SYNs: filtered, or lost",
     ]
+
+
+def half_open_in(*conversations: tuple[list[Segment], Ends]) -> list[str]:
+    found = [one for connection in inspect_many(conversations).connections for one in connection.findings]
+    return [one.message for one in found if one.code == "half-open"]
+
+
+def opening(at_s: float, third_s: float | None) -> tuple[list[Segment], Ends]:
+    """A SYN to one port, its SYN-ACK a millisecond later, and the third segment so long after that; None: never."""
+    begin = BEGIN_NS + int(at_s * 1e9)
+    segments = [Segment(begin, "A", 2, 7), Segment(begin + 1_000_000, "B", 18, 9, ack=8)]
+    if third_s is not None:
+        segments.append(Segment(begin + 1_000_000 + int(third_s * 1e9), "A", 16, 8, ack=10))
+    return segments, Ends((4, 0x0A000001, 40000 + int(at_s * 10)), (4, 0x0A000002, 80))
+
+
+def test_it_says_since_when_a_connection_is_half_open() -> None:
+    assert messages_in("syn-flood.pcap", "half-open")[0] == "half-open for 70.913 ms: 1 SYN-ACK, none acknowledged"
+
+
+def test_a_third_segment_may_be_on_its_way_when_the_capture_ends() -> None:
+    assert not half_open_in(opening(0, None))
+    waits = [opening(1.0, None), opening(1.3, 0.0)]
+    assert len(half_open_in(*waits)) == 1
+    assert not half_open_in(opening(0, 0.4), *waits)  # another one took as long
+    assert len(half_open_in(opening(0, 3.0), *waits, opening(2.5, 0.0))) == 1  # but a second is enough
+
+
+def test_it_says_that_the_syn_came_again() -> None:
+    text = "A > S x\nB > SA y ack x+1\n1 A > S x\nB > SA y ack x+1\n1.1 A > S x"
+    said = [one.message for one in inspect_lines(text).connections[0].findings if one.code == "half-open"]
+    assert said == ["half-open for 1.099 s: 2 SYN-ACKs, none acknowledged, though the SYN came 3 times"]
