@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -13,12 +13,15 @@ from handshake_inspect.connections.quotes import NEVER_SENT
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule, run_rule
 from handshake_inspect.findings.run import Run
+from handshake_inspect.quantities import listed
 from handshake_inspect.table import frame_numbers
 
 #: With what TTLs hosts send: 64 Linux, macOS, BSD; 128 Windows; 255 routers, Solaris. Every router counts one down.
 FIRST_TTLS = np.array([64, 128, 255])
 #: Between the two places where one SYN is captured.
 ON_THE_WAY_NS = 1_000_000_000
+#: As much may the clocks of two captures differ.
+CLOCKS_APART_NS = 3_600_000_000_000
 
 
 @rule("syn-ack-ttl", NOTE, example="syn-ack-other-ttl.pcap")
@@ -159,27 +162,15 @@ def isn_rewritten(run: Run) -> Iterator[Found]:
 
     Source. RFC 9293 §3.4.1; RFC 6528 §3.
     """
-    if len(run.captures) < 2:
-        return
     table = run.table
-    stamped = np.flatnonzero((table["syn_timestamp_o"] > 0) & (table["iss_o"] != NONE))
-    if len(stamped) < 2:
-        return
-    order = stamped[np.lexsort([table[name][stamped] for name in ("first_ns", "syn_timestamp_o", "conversation")])]
-    one, other = order[:-1], order[1:]
-    same = np.ones(len(one), np.bool_)
-    for name in ("conversation", "originator_is_higher", "syn_timestamp_o", "options_o"):
-        same &= table[name][one] == table[name][other]
-    same &= table["first_capture"][one] != table["first_capture"][other]
-    same &= table["first_ns"][other] - table["first_ns"][one] <= ON_THE_WAY_NS
-    same &= table["iss_o"][one] != table["iss_o"][other]
-    one, other = one[same], other[same]
+    stamped = (table["syn_timestamp_o"] > 0) & (table["iss_o"] != NONE)
+    alike = ("conversation", "originator_is_higher", "syn_timestamp_o", "options_o")
+    one, other = _in_two_captures(run, stamped, alike, ON_THE_WAY_NS)
+    rewritten = table["iss_o"][one] != table["iss_o"][other]
+    one, other = one[rewritten], other[rewritten]
     if not len(one):
         return
-    by_row = np.argsort(other)
-    one, other = one[by_row], other[by_row]
     apart = (table["iss_o"][other] - table["iss_o"][one]) & 0xFFFFFFFF
-    frames = [frame_numbers(table["first_capture"][rows], table["first_frame"][rows]) for rows in (one, other)]
     streams = run.connections.stream_of[one]
     for word, so, distance in (
         ("lower", apart < 1 << 31, apart),
@@ -188,9 +179,73 @@ def isn_rewritten(run: Run) -> Iterator[Found]:
         yield Found(
             f"its SYN stands in another capture too, there with a number {{distance:,}} {word} (stream {{stream:,}})",
             other[so],
-            (frames[0][so], frames[1][so]),
+            _first_frames(run, one[so], other[so]),
             {"stream": streams[so], "distance": distance[so]},
         )
+
+
+@run_rule("address-translated", CHAT)
+def address_translated(run: Run) -> Iterator[Found]:
+    """A connection stands in two captures with different addresses or ports: a translator is between them.
+
+    What it means. A router that shares one address among many hosts writes its own address, and mostly another port,
+    into what they send; a load balancer writes the address of the server it chose. Numbers stay as they are.
+
+    Why it matters. It is one connection, and is listed twice. The router forgets it after a while of silence (RFC 5382
+    asks for two hours and four minutes at least, not all wait so long): then both ends are ESTABLISHED and nothing
+    passes.
+
+    Reported when. Two connections of two captures begin within an hour of each other, as the clocks of two hosts may
+    differ, and the initial numbers of both ends are equal: 64 bits that are chosen at random.
+
+    Not reported when. One end's number is not known, or nothing but what is around the packet (a tunnel) differs.
+
+    Source. RFC 3022 §2.2; RFC 5382 §5.
+    """
+    table = run.table
+    known = (table["iss_o"] != NONE) & (table["iss_r"] != NONE)
+    one, other = _in_two_captures(run, known, ("iss_o", "iss_r"), CLOCKS_APART_NS)
+    if not len(one):
+        return
+    differs = np.zeros(len(one), np.int64)
+    parts = ("client's address", "client's port", "server's address", "server's port")
+    for bit, columns in enumerate(
+        columns for ends in (run.clients, run.servers) for columns in (ends.host[:2], [ends.port])
+    ):
+        changed = np.any([column[one] != column[other] for column in columns], axis=0)
+        differs |= changed.astype(np.int64) << bit
+    streams = run.connections.stream_of[one]
+    for number in np.unique(differs[differs > 0]).tolist():
+        names = listed([part for bit, part in enumerate(parts) if number >> bit & 1])
+        so = differs == number
+        yield Found(
+            f"stream {{stream:,}} of another capture is the same connection, but for the {names}: translated",
+            other[so],
+            _first_frames(run, one[so], other[so]),
+            {"stream": streams[so]},
+        )
+
+
+def _in_two_captures(run: Run, among: Mask, alike: Sequence[str], within_ns: int) -> tuple[Rows, Rows]:
+    """Return pairs of connections of two captures that are alike in these columns and begin within this time."""
+    nothing = np.zeros(0, np.int64)
+    if len(run.captures) < 2:
+        return nothing, nothing
+    table, at = run.table, np.flatnonzero(among)
+    at = at[np.lexsort([table[name][at] for name in ("first_ns", *alike)])]
+    one, other = at[:-1], at[1:]
+    same = table["first_capture"][one] != table["first_capture"][other]
+    same &= table["first_ns"][other] - table["first_ns"][one] <= within_ns
+    for name in alike:
+        same &= table[name][one] == table[name][other]
+    by_row = np.argsort(other[same])
+    return one[same][by_row], other[same][by_row]
+
+
+def _first_frames(run: Run, *connections: Rows) -> tuple[Rows, ...]:
+    """Return the frame numbers of the first segments of connections."""
+    table = run.table
+    return tuple(frame_numbers(table["first_capture"][rows], table["first_frame"][rows]) for rows in connections)
 
 
 def _ttl_differs(e: Evidence, first: Rows, later: Rows) -> Mask:

@@ -39,6 +39,14 @@ CASES = {
             "time-wait-reused.pcap+time-wait-reused.server.pcap",
         ],
     ),
+    "address-translated": (
+        # The other one is one whose ports somebody has rewritten in the file.
+        ["nat.pcap+nat.server.pcap", "zeek__ldap_simpleauth.pcap+zeek__ldap_simpleauth-diff-port.pcap"],
+        # One side of the router; the same addresses; the same capture twice.
+        [
+            "nat.pcap", "isn-rewritten.pcap+isn-rewritten.server.pcap", "four-way.pcap+four-way.pcap",
+        ],
+    ),
 }  # fmt: skip
 
 
@@ -67,6 +75,11 @@ CASES = {
                 "1 ICMP error about a segment that the server never sent: its number is 999,991 octets above all that"
                 " it sent"
             ],
+        ),
+        (
+            "nat.pcap+nat.server.pcap",
+            "address-translated",
+            ["stream 0 of another capture is the same connection, but for the client's address: translated"],
         ),
         (
             "isn-rewritten.pcap+isn-rewritten.server.pcap",
