@@ -36,7 +36,7 @@ def _without_addresses(one: dict[str, Any]) -> dict[str, Any]:
 
 def _without_digits(one: dict[str, Any]) -> tuple[Finding, ...]:
     """Findings name ports and sequence numbers."""
-    return tuple(replace(found, message=re.sub(r"\d+", "", found.message)) for found in one["findings"])
+    return tuple(replace(found, message=re.sub(r"[\d,]+", "", found.message)) for found in one["findings"])
 
 
 def _without_numbers(one: dict[str, Any]) -> dict[str, Any]:
