@@ -11,13 +11,17 @@ import numpy as np
 
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import NEVER, Rows
+from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.connections.numbers import UNKNOWN, previous_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
 from handshake_inspect.findings.closing import STORM_FINS
 from handshake_inspect.findings.evidence import Evidence
-from handshake_inspect.findings.rule import CHAT, ERROR, NOTE, WARN, rule
+from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.tcp.options import SHIFT_MAX
+
+#: What such numbers come from, the likeliest first: behind the end, and before it.
+OF_ANOTHER = ", when both FINs were acknowledged: of a later connection whose SYN was not captured, or forged"
+FORGED = ": forged, or its sender is broken"
 
 
 def _after_own_fin(e: Evidence) -> Rows:
@@ -28,13 +32,20 @@ def _after_own_fin(e: Evidence) -> Rows:
     return after
 
 
-@rule("data-after-fin", ERROR, example="data-after-fin.server.pcap")
+def _is_over(e: Evidence, at: Rows) -> Mask:
+    """Had both FINs been acknowledged before each of these segments?"""
+    conn, both = e.rows.conn[at], e.fin_ack_row.reshape(-1, 2)
+    over: Mask = (both[conn] >= 0).all(axis=1) & (both[conn].max(axis=1) < at)
+    return over
+
+
+@rule("data-after-fin", WARN, example="data-after-fin.server.pcap")
 def data_after_fin(e: Evidence) -> Iterator[Found]:
     """An end sent octets with numbers beyond its own FIN.
 
     What it means. A FIN says that nothing follows: no octet can have its number or a higher one. Either somebody forged
     these octets, or their sender is broken, or they belong to another connection of the same sockets, whose SYN was not
-    captured.
+    captured: likely if both FINs had been acknowledged.
 
     Why it matters. The receiver drops them. An inspector that puts them into the stream sees what no program read.
 
@@ -58,19 +69,21 @@ def data_after_fin(e: Evidence) -> Iterator[Found]:
     np.minimum.at(first, place, at)
     farthest = np.zeros(len(ends), np.int64)
     np.maximum.at(farthest, place, above)
-    yield e.found(
-        "the {who:end} sent {segments:count segment} with data beyond its own FIN, up to {farthest} above its number: "
-        "forged, or of another connection",
-        ends >> 1,
-        numbers.fin_row[ends],
-        first,
-        who=ends & 1,
-        segments=np.bincount(place, minlength=len(ends)),
-        farthest=farthest,
-    )
+    segments, over = np.bincount(place, minlength=len(ends)), _is_over(e, first)
+    for some, why in ((over, OF_ANOTHER), (~over, FORGED)):
+        yield e.found(
+            "the {who:end} sent {segments:count segment} with data beyond its own FIN, up to {farthest} above its "
+            f"number{why}",
+            ends[some] >> 1,
+            numbers.fin_row[ends[some]],
+            first[some],
+            who=ends[some] & 1,
+            segments=segments[some],
+            farthest=farthest[some],
+        )
 
 
-@rule("fin-other-number", ERROR, example="fin-other-number.server.pcap")
+@rule("fin-other-number", WARN, example="fin-other-number.server.pcap")
 def fin_other_number(e: Evidence) -> Iterator[Found]:
     """An end sent a second FIN with another number than its first one.
 
@@ -93,20 +106,21 @@ def fin_other_number(e: Evidence) -> Iterator[Found]:
     rows, numbers = e.rows, e.numbers
     at = at[rows.seq_end[at] != numbers.fin_end[rows.end[at]]]
     at = at[np.unique(rows.end[at], return_index=True)[1]]
-    moved = rows.seq_end[at] - numbers.fin_end[rows.end[at]]
-    for some, where in ((moved > 0, "above"), (moved < 0, "below")):
-        one = at[some]
-        yield e.found(
-            f"a second FIN of the {{who:end}} has a number {{moved:octets}} {where} that of the first",
-            rows.conn[one],
-            numbers.fin_row[rows.end[one]],
-            one,
-            who=rows.side[one],
-            moved=np.abs(moved[some]),
-        )
+    moved, over = rows.seq_end[at] - numbers.fin_end[rows.end[at]], _is_over(e, at)
+    for up, where in ((moved > 0, "above"), (moved < 0, "below")):
+        for which, why in ((over, OF_ANOTHER), (~over, FORGED)):
+            one = at[up & which]
+            yield e.found(
+                f"a second FIN of the {{who:end}} has a number {{moved:octets}} {where} that of the first{why}",
+                rows.conn[one],
+                numbers.fin_row[rows.end[one]],
+                one,
+                who=rows.side[one],
+                moved=np.abs(moved[up & which]),
+            )
 
 
-@rule("fin-out-of-window", ERROR, example="fin-out-of-window.server.pcap")
+@rule("fin-out-of-window", WARN, example="fin-out-of-window.server.pcap")
 def fin_out_of_window(e: Evidence) -> Iterator[Found]:
     """A FIN has a number that its receiver cannot take.
 
@@ -136,9 +150,9 @@ def fin_out_of_window(e: Evidence) -> Iterator[Found]:
         at, beyond = at[beyond >= 0], beyond[beyond >= 0]
     else:
         beyond = at
-    for some, how in ((foreign, "below its sender's SYN"), (at, "beyond the window")):
+    for some, how in ((foreign, "below the first after its SYN"), (at, "beyond the window")):
         first = some[np.unique(rows.conn[some], return_index=True)[1]]
-        distance = 1 - rows.seq_end[first] if some is foreign else beyond[np.searchsorted(at, first)]
+        distance = 2 - rows.seq_end[first] if some is foreign else beyond[np.searchsorted(at, first)]
         yield e.found(
             f"the number of a FIN of the {{who:end}} lies {{distance:octets}} {how}: it closes nothing",
             rows.conn[first],

@@ -37,14 +37,14 @@ CASES = {
 
 def test_they_say_how_far_away_the_number_is() -> None:
     assert messages_in("fin-out-of-window.server.pcap", "fin-out-of-window") == [
-        "the number of a FIN of the client lies 999,995 octets below its sender's SYN: it closes nothing"
+        "the number of a FIN of the client lies 999,996 octets below the first after its SYN: it closes nothing"
     ]
     assert messages_in("fin-other-number.server.pcap", "fin-other-number") == [
-        "a second FIN of the client has a number 2 octets below that of the first"
+        "a second FIN of the client has a number 2 octets below that of the first: forged, or its sender is broken"
     ]
     assert messages_in("data-after-fin.server.pcap", "data-after-fin") == [
         "the client sent 1 segment with data beyond its own FIN, up to 4 above its number: "
-        "forged, or of another connection"
+        "forged, or its sender is broken"
     ]
 
 
