@@ -52,8 +52,8 @@ CONNECTIONS = [
 FINDINGS = [
     "evidence", "run", "rule", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns", "numbers",
     "control_bits", "offers", "options", "segment_sizes", "extensions", "paths", "reset_causes", "resets",
-    "gone_ends", "reset_marks", "injection", "silence", "closing", "late", "time_wait", "listeners", "scans",
-    "captures", "catalogue",
+    "gone_ends", "reset_marks", "injection", "silence", "closing", "half_closed", "late", "listeners", "scans",
+    "time_wait", "sockets", "ports", "captures", "catalogue",
 ]  # fmt: skip
 KERNEL = [
     "sock_diag", "entry_table", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation",

@@ -11,8 +11,8 @@ The modules, in the order in which data flows:
 - `reset_causes`, `resets`, `gone_ends`, `reset_marks`, `injection`: RSTs: why, what they did, and from whom they
   really come.
 - `silence`: what went unanswered in the life of a connection.
-- `closing`, `late`, `time_wait`: how connections close, what comes after it, and who waits.
-- `listeners`, `scans`: what many connections show together.
+- `closing`, `half_closed`, `late`: how connections close, and what comes after it.
+- `listeners`, `scans`, `time_wait`, `sockets`, `ports`: what many connections show together.
 - `captures`: what the capture is worth.
 - `catalogue`: all of them, and what applies them.
 """

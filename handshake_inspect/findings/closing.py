@@ -1,4 +1,4 @@
-"""How connections closed: FINs that came again or were never answered, and ends that stay open for long.
+"""How connections closed: FINs that came again, crossed, or were never answered.
 
 Read RFC 9293 §3.6 (Figures 12 and 13), §3.8.1 (retransmission) and §3.10.7.4 (eighth: check the FIN bit).
 """
@@ -11,7 +11,6 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.numbers import next_of_end, previous_of_end
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.tcp.time_wait import SECOND_NS
@@ -22,10 +21,6 @@ UNANSWERED_NS = SECOND_NS
 COPY_NS = SECOND_NS // 5
 #: No system repeats a FIN so often: Linux sends at most 16 (tcp_retries2 = 15).
 STORM_FINS = 17
-#: A program that reads the end of the stream closes at once, or sends what it still has.
-HELD_NS = 10 * SECOND_NS
-#: The shortest time after which a system gives up FIN-WAIT-2 by default: Linux, tcp_fin_timeout.
-FIN_WAIT_2_NS = 60 * SECOND_NS
 
 
 @rule("fin-unacknowledged", WARN)
@@ -217,217 +212,38 @@ def lost_last_ack(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("half-close", CHAT, example="half-close.pcap")
-def half_close(e: Evidence) -> Iterator[Found]:
-    """One end closed its direction, and the other one still sent octets, which were taken.
+@rule("fin-storm", WARN, example="fin-storm.server.pcap")
+def fin_storm(e: Evidence) -> Iterator[Found]:
+    """An end sent its FIN more often than any system does.
 
-    What it means. The first end called shutdown(SHUT_WR): it had nothing more to send, and went on reading. Its FIN
-    closes one direction only.
+    What it means. A FIN is repeated with growing pauses and given up: Linux sends it 16 times at most
+    (tcp_retries2 = 15), which takes a quarter of an hour. More of them, or faster, come from a forger, from a loop in
+    the network, or from a broken stack.
 
-    Why it matters. It is legal, and old: the way to say "that was my whole request". A close() looks the same on the
-    wire until the other end sends: its octets would then be answered by an RST.
+    Why it matters. Each is answered with an acknowledgment: it costs both ends and the path.
 
-    Reported when. After an end has acknowledged its peer's FIN it sends octets, and the peer acknowledges them.
+    Reported when. One end sent 17 or more segments with FIN in one connection.
 
-    Not reported when. Nobody acknowledges them, or an RST does.
+    Not reported when. They are copies that the capture made.
 
-    Source. RFC 9293 §3.6, §3.9.1.4.
+    Source. RFC 9293 §3.8.1; RFC 1122 §4.2.3.5. Zeek FIN_storm, from 1,000 on.
     """
-    answer, numbers, rows = e.fin_ack_row, e.numbers, e.rows
-    last = e.last_of_end(e.is_data)
-    ends = np.flatnonzero((answer >= 0) & (last > answer) & ~np.repeat(rows.self_connect, 2))
-    ends = ends[e.finally_acknowledged[e.peer_of(ends)] > rows.seq_end[answer[ends]]]
-    if not len(ends):
+    some = e.table["fin_retransmissions"] >= STORM_FINS - 1
+    if not some.any():
         return
-    before = np.flatnonzero(np.isin(rows.end, ends) & ~e.is_rst)
-    before = before[before <= answer[rows.end[before]]]
-    sent = np.zeros(2 * len(e), np.int64)
-    np.maximum.at(sent, rows.end[before], (rows.seq_end - e.is_fin)[before])
-    closer = e.peer_of(ends)
-    limit = np.where(numbers.fin_row[ends] >= 0, numbers.fin_end[ends] - 1, e.finally_acknowledged[closer])
-    taken = np.minimum(e.finally_acknowledged[closer], limit) - sent[ends]
-    ends, closer, taken = ends[taken > 0], closer[taken > 0], taken[taken > 0]
+    rows, fins = e.rows, e.is_fin
+    count = np.bincount(rows.end[fins], minlength=2 * len(e))
+    ends = np.flatnonzero(count >= STORM_FINS)
+    first, last = e.first_of_end(fins)[ends], e.last_of_end(fins)[ends]
     yield e.found(
-        "the {who:end} closed its direction, and took {taken:octets} that the {other:end} sent in the {after:duration} "
-        "after it had acknowledged that",
+        "{fins:count FIN} of the {who:end} within {within:duration}",
         ends >> 1,
-        numbers.fin_row[closer],
-        last[ends],
-        who=closer & 1,
-        other=ends & 1,
-        taken=taken,
-        after=np.maximum(e.between_ns(answer[ends], last[ends]), 0),
+        first,
+        last,
+        who=ends & 1,
+        fins=count[ends],
+        within=np.maximum(e.between_ns(first, last), 0),
     )
-
-
-@rule("half-closed-at-end", CHAT, example="half-closed.pcap")
-def half_closed_at_end(e: Evidence) -> Iterator[Found]:
-    """One direction is closed and acknowledged, the other one is open when the capture ends.
-
-    What it means. The end that closed is in FIN-WAIT-2, the other one in CLOSE-WAIT: it may still send, and has not
-    called close().
-
-    Why it matters. It is legal for as long as the other end has something to send. Where the first end called close(),
-    and not shutdown(), its kernel waits in FIN-WAIT-2 for a while only (Linux: 60 s, tcp_fin_timeout) and then forgets
-    the connection.
-
-    Reported when. Of both ends captured one sent a FIN that is acknowledged, and the other one none.
-
-    Not reported when. An RST ended the connection; the other end has held CLOSE-WAIT for long (`close-wait-held`).
-
-    Source. RFC 9293 §3.6, §3.6.1. Zeek: conn_state S2 or S3.
-    """
-    half = e.teardown("half-closed")
-    if not half.any():
-        return
-    ends = np.flatnonzero(np.repeat(half, 2) & (e.fin_ack_row >= 0))
-    ends = np.setdiff1d(ends, _held(e)[0])
-    closer = e.peer_of(ends)
-    fin = e.numbers.fin_row[closer]
-    yield e.found(
-        "the {who:end} closed {since:duration} before the capture ends; the {other:end} has acknowledged that, and "
-        "not closed",
-        ends >> 1,
-        fin,
-        e.fin_ack_row[ends],
-        who=closer & 1,
-        other=ends & 1,
-        since=e.until_end_ns(np.where(fin >= 0, fin, e.fin_ack_row[ends])),
-    )
-
-
-def _held(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
-    """Find who held CLOSE-WAIT for long. Returns ends, their last segment of note, what ended it, and for how long.
-
-    What ended it is -1 where nothing did before the capture ended.
-    """
-    rows, answer, fin = e.rows, e.fin_ack_row, e.numbers.fin_row
-    ends = np.flatnonzero((answer >= 0) & ((fin < 0) | (fin > answer)) & ~np.repeat(rows.self_connect, 2))
-    ends = ends[e.numbers.inferred_fin_row[ends] < 0]
-    # First, what costs nothing: is there time enough?
-    table = e.table
-    extent = np.maximum(e.until_end_ns(answer[ends]), table["last_ns"][ends >> 1] - rows.time_ns[answer[ends]])
-    ends = ends[(extent >= HELD_NS) & ((fin[ends] < 0) | (_passed(e, answer[ends], fin[ends]) >= HELD_NS))]
-    if not len(ends):
-        return ends, ends, ends, ends
-    never = len(rows)
-    over = np.full(len(ends), never)
-    for found in (fin[ends], *(next_of_end(rows, e.is_rst, end, answer[ends]) for end in (ends, e.peer_of(ends)))):
-        over = np.minimum(over, np.where(found >= 0, found, never))
-    data = np.flatnonzero(e.is_data & np.isin(rows.end, ends))
-    until = np.zeros(2 * len(e), np.int64)
-    until[ends] = over
-    spoke = answer.copy()
-    data = data[data < until[rows.end[data]]]
-    np.maximum.at(spoke, rows.end[data], data)
-    spoke, over = spoke[ends], np.where(over == never, -1, over)
-    held = np.where(over >= 0, _passed(e, spoke, over), e.until_end_ns(spoke))
-    # Whose peer has closed its window may want to send and not be able to.
-    peer_last = e.last_of_end(~e.is_rst)[e.peer_of(ends)]
-    some = (held >= HELD_NS) & (rows.window[peer_last] != 0)
-    return ends[some], spoke[some], over[some], held[some]
-
-
-def _passed(e: Evidence, earlier: Rows, later: Rows) -> Rows:
-    """Return the time between two segments, -1 where the later one is none, or the clock was set."""
-    return np.where(later >= 0, e.between_ns(earlier, np.maximum(later, 0)), -1)
-
-
-@rule("close-wait-held", WARN, example="close-wait-held.pcap")
-def close_wait_held(e: Evidence) -> Iterator[Found]:
-    """An end has received the FIN of its peer, and for 10 s or more it neither sends nor closes.
-
-    What it means. The kernel has acknowledged the FIN, and the program has been told: recv() returns no octets. A
-    program closes then, or sends what it still has. This one does neither: most often it forgot close(), or it waits
-    for something else before it reads. A long computation before the answer looks the same.
-
-    Why it matters. CLOSE-WAIT has no timer: the socket stays until the program closes it or ends. A server that forgets
-    close() runs out of file descriptors. The peer's FIN-WAIT-2 runs out long before (Linux: 60 s).
-
-    Reported when. For 10 s after it acknowledged the FIN, or after the last octets it sent behind that, an end sends
-    nothing and closes not: until it closed at last, an RST came, or the capture ended.
-
-    Not reported when. The peer's last window is 0, so that it could not send.
-
-    Source. RFC 9293 §3.6, §3.10.4 (CLOSE call).
-    """
-    ends, spoke, over, held = _held(e)
-    if not len(ends):
-        return
-    is_rst = (over >= 0) & e.is_rst[np.maximum(over, 0)]
-    for some, how in (
-        (over < 0, "and the capture ends"),
-        ((over >= 0) & ~is_rst, "and closed only then"),
-        (is_rst, "until an RST ended the connection"),
-    ):
-        at = np.flatnonzero(some)
-        yield e.found(
-            "the {who:end} got the FIN of the {peer:end} and held CLOSE-WAIT: it neither sent nor closed for "
-            "{held:duration}, " + how,
-            ends[at] >> 1,
-            e.numbers.fin_row[e.peer_of(ends[at])],
-            spoke[at],
-            over[at],
-            who=ends[at] & 1,
-            peer=e.peer_of(ends[at]) & 1,
-            held=held[at],
-        )
-
-
-@rule("fin-wait-2-ended", NOTE)
-def fin_wait_2_ended(e: Evidence) -> Iterator[Found]:
-    """The end that closed first had left FIN-WAIT-2 before the other end closed: an RST answers what comes.
-
-    What it means. Its FIN was acknowledged, and it waited for the other one in FIN-WAIT-2. After close() no program is
-    left to read: the kernel waits for a limited time (Linux: 60 s, or less if tcp_fin_timeout or TCP_LINGER2 says so).
-    Then it has no connection any more, and answers what comes with an RST.
-
-    Why it matters. The other end was too slow: what it sent is lost, and its send() or recv() fails. Look there for
-    `close-wait-held`.
-
-    Reported when. The end whose FIN was acknowledged answers the other end's first FIN with an RST; or octets, after
-    60 s or more.
-
-    Not reported when. Octets come sooner: after close() they are answered by an RST in FIN-WAIT-2 as well.
-
-    Source. RFC 9293 §3.5.2, §3.6.1, §3.10.7.1; RFC 1122 §4.2.2.13.
-    """
-    resets, rows, answer = e.events.resets, e.rows, e.fin_ack_row
-    if not len(resets.row) or not e.teardown("reset-after-fin").any():
-        return
-    at = resets.row[answer[rows.peer[resets.row]] >= 0]
-    at = at[answer[rows.peer[at]] < at]
-    if not len(at):
-        return
-    came = previous_of_end(rows, (rows.seq_end > rows.seq) & ~e.is_rst, rows.peer[at], at)
-    at, came = at[came >= 0], came[came >= 0]
-    since = e.between_ns(answer[rows.peer[at]], came)
-    own = answer[rows.end[at]]
-    # §3.5.2: the RST has the number that the segment acknowledged.
-    answers = (rows.seq[at] == rows.ack[came]) & (came > answer[rows.peer[at]]) & ((own < 0) | (own > at))
-    # Data that came before the FIN had the same answer.
-    data = previous_of_end(rows, e.is_data, rows.peer[at], at)
-    fin = (e.numbers.fin_row[rows.end[came]] == came) & (data < answer[rows.peer[at]]) & (rows.payload[came] == 0)
-    at, came, since, fin = (column[answers & (fin | (since >= FIN_WAIT_2_NS))] for column in (at, came, since, fin))
-    at, came, since, fin = (column[_first_each(rows.conn[at])] for column in (at, came, since, fin))
-    for some, what in ((fin, "FIN"), (~fin, "data")):
-        one = np.flatnonzero(some & (since >= 0))
-        yield e.found(
-            f"the {{who:end}} answers the {{other:end}}'s {what} with an RST, {{since:duration}} after its own FIN was "
-            "acknowledged: its FIN-WAIT-2 is over",
-            rows.conn[at[one]],
-            e.numbers.fin_row[rows.end[at[one]]],
-            came[one],
-            at[one],
-            who=rows.side[at[one]],
-            other=rows.side[came[one]],
-            since=since[one],
-        )
-
-
-def _first_each(connection: Rows) -> Rows:
-    """Return the first place of each of these rising numbers."""
-    return np.unique(connection, return_index=True)[1]
 
 
 @rule("simultaneous-close", CHAT, example="simultaneous-close.pcap")

@@ -14,7 +14,6 @@ from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.connections.numbers import UNKNOWN, previous_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
-from handshake_inspect.findings.closing import STORM_FINS
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.tcp.options import SHIFT_MAX
@@ -214,40 +213,6 @@ def ack_beyond_fin(e: Evidence) -> Iterator[Found]:
         who=rows.side[at],
         peer=rows.peer[at] & 1,
         beyond=beyond,
-    )
-
-
-@rule("fin-storm", WARN, example="fin-storm.server.pcap")
-def fin_storm(e: Evidence) -> Iterator[Found]:
-    """An end sent its FIN more often than any system does.
-
-    What it means. A FIN is repeated with growing pauses and given up: Linux sends it 16 times at most
-    (tcp_retries2 = 15), which takes a quarter of an hour. More of them, or faster, come from a forger, from a loop in
-    the network, or from a broken stack.
-
-    Why it matters. Each is answered with an acknowledgment: it costs both ends and the path.
-
-    Reported when. One end sent 17 or more segments with FIN in one connection.
-
-    Not reported when. They are copies that the capture made.
-
-    Source. RFC 9293 §3.8.1; RFC 1122 §4.2.3.5. Zeek FIN_storm, from 1,000 on.
-    """
-    some = e.table["fin_retransmissions"] >= STORM_FINS - 1
-    if not some.any():
-        return
-    rows, fins = e.rows, e.is_fin
-    count = np.bincount(rows.end[fins], minlength=2 * len(e))
-    ends = np.flatnonzero(count >= STORM_FINS)
-    first, last = e.first_of_end(fins)[ends], e.last_of_end(fins)[ends]
-    yield e.found(
-        "{fins:count FIN} of the {who:end} within {within:duration}",
-        ends >> 1,
-        first,
-        last,
-        who=ends & 1,
-        fins=count[ends],
-        within=np.maximum(e.between_ns(first, last), 0),
     )
 
 

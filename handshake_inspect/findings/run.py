@@ -60,6 +60,12 @@ class Run:
         return found
 
     @cached_property
+    def sockets_used_again(self) -> bool:
+        """Is there a conversation of more than one connection?"""
+        conversation = self.table["conversation"]
+        return bool((conversation[1:] == conversation[:-1]).any())
+
+    @cached_property
     def clients(self) -> Sockets:
         """The originator's socket of each connection."""
         every = np.arange(len(self.table))
