@@ -94,7 +94,7 @@ def saved(path: Path, frames: Iterable[RawFrame], link_type: int = ETHERNET) -> 
 
 def said(inspection: Inspection, *but: str) -> list[dict[str, Any]]:
     """Return everything of all connections in order of their first time, without what depends on frames."""
-    left_out = {"stream", "first_frame", "last_frame", "frame", "entered_frame", "ended_frame", *but}
+    left_out = {"stream", "first_frame", "last_frame", "frame", "frames", "entered_frame", "ended_frame", *but}
 
     def bare(value: Any) -> Any:
         if isinstance(value, dict):

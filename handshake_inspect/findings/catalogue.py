@@ -45,7 +45,7 @@ from handshake_inspect.findings import (
 )
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import ConnectionRule, Rule, RunRule
-from handshake_inspect.findings.run import Run
+from handshake_inspect.findings.run import Run, covered_until_ns
 
 MODULES: tuple[ModuleType, ...] = (
     unanswered, opening, third_segment, fast_open, retries, syns, numbers, control_bits,
@@ -68,7 +68,7 @@ _OVER_RUN = [one for one in RULES if isinstance(one, RunRule)]
 
 def examiner(captures: Sequence[CaptureSummary]) -> Callable[[Decided], list[Coded]]:
     """Return what applies the rules over connections to some conversations."""
-    ends_ns = [one.last_ns or 0 for one in captures]
+    ends_ns = covered_until_ns(captures)
 
     def examine(decided: Decided) -> list[Coded]:
         evidence = Evidence(decided, ends_ns)

@@ -272,38 +272,3 @@ def simultaneous_close(e: Evidence) -> Iterator[Found]:
         second,
         apart=e.between_ns(first, second),
     )
-
-
-@rule("closed-with-gaps", NOTE)
-def closed_with_gaps(e: Evidence) -> Iterator[Found]:
-    """The connection closed in order, but octets that were sent are in no captured segment.
-
-    What it means. Both FINs were acknowledged, so everything before them arrived. What is missing was missed by the
-    capture: it dropped frames, or they took another way.
-
-    Why it matters. The stream cannot be put together from this capture, and other segments may be missing too.
-
-    Reported when. Both ends were captured from the SYN on, both FINs are acknowledged, and by the numbers between SYN
-    and FIN more octets were sent than captured.
-
-    Not reported when. Nothing of that direction was captured.
-
-    Source. RFC 9293 §3.4, §3.8. Zeek pending_data_when_closed, and its missed_bytes.
-    """
-    missing = np.stack([e.table[f"missing_octets_{side}"] for side in "or"], axis=1).reshape(-1)
-    if not (missing > 0).any():
-        return
-    spoke = np.bincount(e.rows.end, minlength=2 * len(e)) > 0
-    closed = e.teardown("four-way", "three-segment", "simultaneous-close", "partial")
-    whole = (spoke[0::2] & spoke[1::2]) | e.rows.self_connect
-    ends = np.flatnonzero((missing > 0) & np.repeat(closed & whole, 2))
-    ends = ends[(e.fin_ack_row[e.peer_of(ends)] >= 0) & (e.numbers.fin_row[ends] >= 0)]
-    sent = np.stack([e.table[f"sent_octets_{side}"] for side in "or"], axis=1).reshape(-1)[ends]
-    yield e.found(
-        "closed in order, but {missing:octets} of the {sent:octets} that the {who:end} sent are in no captured segment",
-        ends >> 1,
-        e.numbers.fin_row[ends],
-        who=ends & 1,
-        missing=missing[ends],
-        sent=sent,
-    )

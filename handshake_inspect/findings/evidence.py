@@ -45,7 +45,7 @@ class Evidence:
     """Some whole conversations, decided."""
 
     decided: Decided
-    #: Time of the last frame of each capture of the run.
+    #: Until when each capture of the run shows what happens (`run.covered_until_ns`).
     ends_ns: Sequence[int]
     _shared: dict[Any, Any] = field(default_factory=dict)
 

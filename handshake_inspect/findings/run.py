@@ -21,6 +21,10 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.owing import Sockets
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.tcp.time_wait import SECOND_NS
+
+#: A capture that begins so soon after another one ended goes on from there.
+GOES_ON_NS = 60 * SECOND_NS
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,24 @@ class About:
     #: How many connections show it; 0 if it is not about connections.
     connections: int = 0
     frames: tuple[Frame, ...] = field(default=())
+
+
+def covered_until_ns(captures: Sequence[CaptureSummary]) -> list[int]:
+    """Return until when each capture shows what happens: its end, or that of those that go on where it ends.
+
+    A capture that was rotated into several files goes on in the next one; one of another day does not.
+    """
+    until = [one.last_ns or 0 for one in captures]
+    first = [one.first_ns or 0 for one in captures]
+    together: list[int] = []
+    for place in sorted(range(len(captures)), key=first.__getitem__):
+        if together and first[place] > until[together[-1]] + GOES_ON_NS:
+            together = []
+        end = max([until[place], *(until[one] for one in together[-1:])])
+        together.append(place)
+        for one in together:
+            until[one] = end
+    return until
 
 
 @dataclass
@@ -52,6 +74,13 @@ class Run:
         claims = np.array([claim(one) for one in self.connections.verdicts.judgements], np.bool_)
         found: Mask = claims[self.table["judgement"]]
         return found
+
+    @cached_property
+    def until_ns(self) -> Rows:
+        """Until when what follows each connection would have been captured. Shape (m,)."""
+        ends = np.array(covered_until_ns(self.captures) or [0], np.int64)
+        until: Rows = ends[self.table["first_capture"]]
+        return until
 
     @cached_property
     def one_sided(self) -> Mask:

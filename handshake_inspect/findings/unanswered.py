@@ -41,8 +41,7 @@ def unanswered(run: Run) -> Iterator[Found]:
     table = run.table
     unanswered = run.judged(lambda one: one.handshake_kind == "unanswered" and not one.handshake_missing)
     at = np.flatnonzero(unanswered)
-    ends = np.array([one.last_ns or 0 for one in run.captures] or [0], np.int64)
-    waited = np.maximum(ends[table["first_capture"][at]] - table["first_ns"][at], 0)
+    waited = np.maximum(run.until_ns[at] - table["first_ns"][at], 0)
     at, waited = at[waited >= FIRST_RETRY_NS], waited[waited >= FIRST_RETRY_NS]
     if not len(at):
         return
@@ -93,8 +92,7 @@ def half_open(run: Run) -> Iterator[Found]:
     at = np.flatnonzero(run.judged(lambda one: one.handshake_kind == "half-open") & (table["syn_to_syn_ack_ns"] >= 0))
     if not len(at):
         return
-    ends = np.array([one.last_ns or 0 for one in run.captures] or [0], np.int64)
-    since = ends[table["first_capture"][at]] - table["first_ns"][at] - table["syn_to_syn_ack_ns"][at]
+    since = run.until_ns[at] - table["first_ns"][at] - table["syn_to_syn_ack_ns"][at]
     keep = since >= np.minimum(_slowest_third_segment_ns(run)[run.listeners[0][at]], FIRST_RETRY_NS)
     at, since = at[keep], since[keep]
     syns = table["syn_retransmissions"][at].astype(np.int64) + 1

@@ -135,7 +135,7 @@ def _found_of_the_run(inspection: Inspection) -> Iterator[str]:
     """Name what no single connection shows: of each code the one that most connections show."""
     codes: dict[str, list[RunFinding]] = {}
     for one in inspection.findings:
-        if one.severity in SERIOUS:
+        if one.severity in SERIOUS and one.connections:  # the others are about captures, and said above
             codes.setdefault(one.code, []).append(one)
     for found in codes.values():
         first = found[0]

@@ -15,6 +15,8 @@ from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving
+from handshake_inspect.findings.catalogue import RULES
+from handshake_inspect.findings.rule import RunRule
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 from handshake_inspect.tcp.time_wait import SECOND_NS
@@ -68,12 +70,16 @@ def fed(inspector: Inspector, table: SegmentTable, rows: int) -> Inspector:
     return inspector
 
 
+#: Findings that rest on other connections of the same sockets, or of the same listener.
+OF_OTHERS = {"syn-changed", *(one.code.word for one in RULES if isinstance(one, RunRule))}
+
+
 def fields(one: Connection) -> dict[str, Any]:
     """Return everything but numbers of connections: those that have left keep theirs."""
     unnumbered = tuple(replace(wait, reuse=wait.reuse and replace(wait.reuse, stream=0)) for wait in one.time_wait)
     found = {name: getattr(one, name) for name in Connection.__slots__ if name != "stream"}
-    # Whether this SYN is another attempt is known from the one before it, which may have left.
-    findings = tuple(one for one in one.findings if one.code != "syn-changed")
+    # What these say is known from other connections, which may have left.
+    findings = tuple(one for one in one.findings if one.code not in OF_OTHERS)
     return found | {"time_wait": unnumbered, "findings": findings}
 
 

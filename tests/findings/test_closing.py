@@ -38,10 +38,6 @@ CASES = {
         ["simultaneous-close.pcap", "simultaneous-close-data.server.pcap"],
         ["three-segment.pcap", "self-connect.pcap"],
     ),
-    "closed-with-gaps": (
-        ["zeek__tunnels_gtp_gtp1_gn_normal_incl_fragmentation.pcap"],
-        ["lost-data.server.pcap", "large-transfer.pcap", "suricata-verify__alert-testmyids-async.pcap"],
-    ),
 }
 
 
