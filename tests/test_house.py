@@ -53,7 +53,7 @@ FINDINGS = [
     "evidence", "run", "rule", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns", "numbers",
     "control_bits", "offers", "options", "segment_sizes", "extensions", "paths", "reset_causes", "resets",
     "gone_ends", "reset_marks", "injection", "silence", "closing", "half_closed", "late", "listeners", "scans",
-    "time_wait", "sockets", "ports", "captures", "catalogue",
+    "time_wait", "sockets", "ports", "captures", "catalogue", "other_tools",
 ]  # fmt: skip
 KERNEL = [
     "sock_diag", "entry_table", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation",
@@ -63,8 +63,8 @@ TIME_WAIT = [
     "wheel", "jiffies", "counters", "following", "endings", "staying", "reckoning", "census", "observing", "binding",
 ]  # fmt: skip
 EXPLAIN = [
-    "page", "reading", "topics", "written", "rules", "shipped", "excerpts", "moves", "arrows", "drawing", "rendering",
-    "listing",
+    "page", "reading", "topics", "written", "rules", "counterparts", "shipped", "excerpts", "moves", "arrows",
+    "drawing", "rendering", "listing",
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
 ORDERED = {

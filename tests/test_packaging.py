@@ -115,7 +115,10 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     pages = {f"handshake_inspect/explain/pages/{path.name}" for path in (package / "explain" / "pages").iterdir()}
     captures = {f"handshake_inspect/pcaps/{path.name}" for path in (REPOSITORY / "pcaps").glob("*.pcap")}
     assert len(captures) > 100
-    assert names == modules | recorded | pages | captures | {"handshake_inspect/py.typed"}
+    assert names == modules | recorded | pages | captures | {
+        "handshake_inspect/py.typed",
+        "handshake_inspect/findings/other_tools.tsv",
+    }
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:

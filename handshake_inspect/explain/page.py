@@ -21,6 +21,7 @@ KINDS = {
     "term": "Terms",
     "myths": "What tutorials get wrong",
     "finding": "Findings",
+    "tool": "Other tools",
 }
 
 

@@ -15,4 +15,5 @@ The modules, in the order in which data flows:
 - `listeners`, `scans`, `time_wait`, `sockets`, `ports`: what many connections show together.
 - `captures`: what the capture is worth.
 - `catalogue`: all of them, and what applies them.
+- `other_tools`: what other tools call the same.
 """
