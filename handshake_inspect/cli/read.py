@@ -83,5 +83,7 @@ def command(
         write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
     if chosen.beyond_limit:
         remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
-    report(reading.inspection, udp_listed=udp or format_ == "json")
+    # Of a selection the run as a whole is not told, nor where the document has it.
+    told = asked != Asked() or format_ == "json"
+    report(reading.inspection, udp_listed=udp or format_ == "json", findings_listed=told)
     return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
