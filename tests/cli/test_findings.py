@@ -50,7 +50,7 @@ def test_what_is_wanted(options: tuple[str, ...], codes: set[str]) -> None:
 def test_a_code_that_is_none_is_refused_with_the_nearest() -> None:
     found = run("findings", FLOOD, "--select", "half-opn")
     assert found.returncode == 2
-    assert "there is no finding 'half-opn'. Did you mean half-open?" in found.stderr
+    assert "there is no finding 'half-opn'. Did you mean half-open" in found.stderr
     assert len(found.stderr.splitlines()) == 1
 
 
