@@ -47,7 +47,8 @@ def ordinary(bench: Bench) -> None:
     client.send(b"two")
     bench.pause()
     client.close()
-    assert server.recv() == b"onetwo"
+    said = server.recv()
+    assert said == b"onetwo" or said + server.recv() == b"onetwo"  # a busy machine delivers them one by one
     bench.pause()
 
 
