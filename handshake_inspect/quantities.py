@@ -5,7 +5,7 @@ In: integers. Out: short English text.
 
 from __future__ import annotations
 
-DAY_NS = 86_400_000_000_000
+MINUTE_NS, HOUR_NS, DAY_NS = 60_000_000_000, 3_600_000_000_000, 86_400_000_000_000
 YEAR_NS = 31_556_952 * 1_000_000_000
 
 
@@ -22,11 +22,15 @@ def seconds(nanoseconds: int) -> str:
 
 
 def duration(nanoseconds: int) -> str:
-    """Return a duration with its unit: `0.020 ms`, `1.250 s`, `46.7 years`."""
+    """Return a duration with its unit: `0.020 ms`, `1.250 s`, `26.3 min`, `46.7 years`."""
     if abs(nanoseconds) >= 2 * YEAR_NS:
         return f"{nanoseconds / YEAR_NS:.1f} years"
     if abs(nanoseconds) >= 2 * DAY_NS:
         return f"{nanoseconds / DAY_NS:.1f} days"
+    if abs(nanoseconds) >= 2 * HOUR_NS:
+        return f"{nanoseconds / HOUR_NS:.1f} h"
+    if abs(nanoseconds) >= 10 * MINUTE_NS:
+        return f"{nanoseconds / MINUTE_NS:.1f} min"
     if abs(nanoseconds) >= 1_000_000_000:
         return seconds(nanoseconds) + " s"
     return milliseconds(nanoseconds) + " ms"

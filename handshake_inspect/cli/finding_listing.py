@@ -31,7 +31,7 @@ def write_findings(inspection: Inspection, chosen: Choice, wanted: Wanted, forma
     of_run = [one for one in inspection.findings if whole and wanted.takes(one.code)]
     listing = _Listing(inspection, streams, wanted)
     width = max(60, terminal_width() or DEFAULT_WIDTH)
-    captures = len(inspection.captures)
+    captures, told = len(inspection.captures), True
     if format_ == "json":
         write(finding_export.json_document(inspection.captures, of_run, listing.by_connection()))
     elif format_ == "ndjson":
@@ -40,13 +40,17 @@ def write_findings(inspection: Inspection, chosen: Choice, wanted: Wanted, forma
         write(finding_export.csv_lines(of_run, listing.by_connection()))
     elif verbose:
         write_lines(run_lines(of_run, width))
+        told = bool(of_run)
         for connection, findings in listing.by_connection():
             write_lines(connection_lines(connection, findings, width, captures=captures))
+            told = True
     else:
         groups = listing.groups(of_run)
         write_lines(group_lines(groups, width, captures=captures))
-        if not groups:
-            remark(f"nothing to say about {counted(len(streams), 'connection')}")
+        told = bool(groups)
+    if not told:
+        left = "" if wanted.is_all else " that was asked for"
+        remark(f"nothing to say about {counted(len(streams), 'connection')}{left}")
 
 
 class _Listing:
@@ -76,7 +80,9 @@ class _Listing:
         }
         codes = dict.fromkeys([*(one.code for one in of_run), *(word for word, some in rows.items() if len(some))])
         groups = [self._group(code, rows.get(code, np.zeros(0, np.int64)), of_run) for code in codes]
-        return sorted(groups, key=lambda one: (-Severity[one.severity.upper()], -one.connections, one.code))
+        return sorted(
+            groups, key=lambda one: (-Severity[one.severity.upper()], not one.run, -one.connections, one.code)
+        )
 
     def _group(self, code: str, rows: np.ndarray, of_run: list[RunFinding]) -> Group:
         rule = BY_CODE[code]

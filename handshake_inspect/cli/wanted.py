@@ -19,6 +19,8 @@ class Wanted:
     """The codes that are wanted."""
 
     codes: frozenset[str]
+    #: Was nothing left out?
+    is_all: bool
 
     def takes(self, code: str) -> bool:
         """Is this finding wanted?"""
@@ -56,7 +58,8 @@ def wanted(select: Sequence[str], ignore: Sequence[str], severity: str) -> Wante
     codes = {word for word, rule in BY_CODE.items() if rule.code.severity >= least}
     if select:
         codes &= _codes(select, "--select", list(BY_CODE))
-    return Wanted(frozenset(codes - _codes(ignore, "--ignore", list(BY_CODE))))
+    codes -= _codes(ignore, "--ignore", list(BY_CODE))
+    return Wanted(frozenset(codes), len(codes) == len(BY_CODE))
 
 
 def _codes(given: Sequence[str], option: str, known: list[str]) -> set[str]:

@@ -127,7 +127,7 @@ class Findings:
 
     def _spell(self, batch: int, place: int, names: Pair[str], frame_name: Callable[[int, int], Frame]) -> Finding:
         code, found = self._batches[batch]
-        numbers = [int(frames[place]) for frames in found.frames]
+        numbers = sorted(int(frames[place]) for frames in found.frames)
         frames = dict.fromkeys(
             frame_name(number >> FRAME_BITS, number & (1 << FRAME_BITS) - 1) for number in numbers if number != NO_FRAME
         )

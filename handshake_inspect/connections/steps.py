@@ -439,6 +439,9 @@ class _Sums:
         seq = int(rows.seq[i])
         if expected != UNKNOWN and seq < expected and i in self._resets_of_another:
             sums.append(self._sum("seq", side, seq, seq, True, "what that SYN,ACK acknowledged", i))
+        elif expected != UNKNOWN and seq > expected and seq == _value_before(self._sent[side], i):
+            behind = octets_in_words(seq - expected)
+            sums.append(self._sum("seq", side, seq, seq, True, f"its sender's next; {behind} not acknowledged yet", i))
         elif expected != UNKNOWN:
             reason = "RCV.NXT of the peer" if seq == expected else f"{octets_in_words(abs(seq - expected))} off RCV.NXT"
             sums.append(self._sum("seq", side, expected, seq, seq == expected, reason, i))

@@ -24,7 +24,7 @@ from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: A capture that begins so soon after another one ended goes on from there.
-GOES_ON_NS = 60 * SECOND_NS
+GOES_ON_NS = SECOND_NS
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,21 @@ class About:
 def covered_until_ns(captures: Sequence[CaptureSummary]) -> list[int]:
     """Return until when each capture shows what happens: its end, or that of those that go on where it ends.
 
-    A capture that was rotated into several files goes on in the next one; one of another day does not.
+    A capture that was rotated into several files goes on in the next one; one of another day does not, nor does one of
+    another kind of link, and of one whose clock was set nobody knows.
     """
     until = [one.last_ns or 0 for one in captures]
-    first = [one.first_ns or 0 for one in captures]
+    steady = [place for place, one in enumerate(captures) if one.first_ns is not None and not one.disorder.jumps]
     together: list[int] = []
-    for place in sorted(range(len(captures)), key=first.__getitem__):
-        if together and first[place] > until[together[-1]] + GOES_ON_NS:
+    for place in sorted(steady, key=lambda place: captures[place].first_ns or 0):
+        one = captures[place]
+        before = captures[together[-1]] if together else one
+        if (one.first_ns or 0) > until[(together or [place])[-1]] + GOES_ON_NS or one.link_types != before.link_types:
             together = []
-        end = max([until[place], *(until[one] for one in together[-1:])])
         together.append(place)
-        for one in together:
-            until[one] = end
+        end = max(until[member] for member in together[-2:])
+        for member in together:
+            until[member] = end
     return until
 
 
