@@ -29,9 +29,11 @@ class Numbers:
     ack_counts: Mask
     #: Number after the SYN of each end and the data on it (1 without data). Shape (2m,).
     syn_end: Rows
-    #: FINs of this connection. Shape (n,).
+    #: FINs of this connection: the one of each end, and its repetitions. Shape (n,).
     is_fin: Mask
-    #: First FIN of each end, -1 if none, and its end. Shape (2m,).
+    #: FINs, also those with another number than the one: forged, or of another connection. Shape (n,).
+    claims_fin: Mask
+    #: The FIN of each end, -1 if none, and its end. Shape (2m,).
     fin_row: Rows
     fin_end: Rows
     #: A FIN was not captured, but its acknowledgment proves it: the row that does, -1 else. Shape (2m,).
@@ -65,6 +67,7 @@ class Numbers:
             ack_counts=self.ack_counts[rows],
             syn_end=self.syn_end[ends],
             is_fin=self.is_fin[rows],
+            claims_fin=self.claims_fin[rows],
             fin_row=row(self.fin_row, ends),
             fin_end=self.fin_end[ends],
             inferred_fin_row=row(self.inferred_fin_row, ends),
@@ -140,15 +143,17 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     acknowledged_by = [running_maximum(rows, rows.ack, counts & (rows.side == s)) for s in (ORIGINATOR, RESPONDER)]
     # A FIN whose number lies before its sender's SYN is no FIN of this connection. §3.10.7.4: where a FIN could count,
     # a segment without ACK is dropped (fifth), and one with SYN only challenged (fourth).
-    is_fin = fin & ack & ~rst & (~syn | valid_syn) & (~known[end] | (rows.seq_end >= 2))
-    fin_row = first_of(end, is_fin, ends)
+    claims_fin = fin & ack & ~rst & (~syn | valid_syn) & (~known[end] | (rows.seq_end >= 2))
+    fin_row = _choose_fins(rows, claims_fin, acknowledged_by)
+    fin_end = np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER)
     numbers = Numbers(
         acknowledged_by=acknowledged_by,
         ack_counts=counts,
         syn_end=syn_end,
-        is_fin=is_fin,
+        is_fin=claims_fin & (rows.seq_end == fin_end[end]),
+        claims_fin=claims_fin,
         fin_row=fin_row,
-        fin_end=np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER),
+        fin_end=fin_end,
         inferred_fin_row=np.full(ends, -1, np.int64),
         unplaced_fin=np.zeros(ends, np.bool_),
         syn_row=first_of(end, valid_syn & (right | ~ack), ends),
@@ -189,6 +194,31 @@ def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
     only_syn = ~spoke & answered & ~asked
     believable: Mask = ~(beyond & ((following < rows.ack) | only_syn[rows.peer]))
     return believable
+
+
+def _choose_fins(rows: ConnectionRows, claims_fin: Mask, acknowledged_by: list[Rows]) -> Rows:
+    """Return the FIN of each end, -1 if it has none: of FINs with different numbers only one is what it says.
+
+    It is the one that the peer acknowledges exactly, after it came. Others lie outside of the window or behind a gap
+    that is never filled, and close nothing (RFC 9293 §3.10.7.4, first and eighth). While none is acknowledged, it is
+    the first beyond what was acknowledged when it came, or else the first.
+    """
+    chosen = first_of(rows.end, claims_fin, 2 * rows.connections)
+    at = np.flatnonzero(claims_fin)
+    doubtful = np.unique(rows.end[at[rows.seq_end[at] != rows.seq_end[chosen[rows.end[at]]]]])
+    for one in map(int, doubtful):
+        part = slice(int(rows.start[one // 2]), int(rows.start[one // 2 + 1]))
+        own = at[rows.end[at] == one]
+        reached = acknowledged_by[int(rows.peer[own[0]]) & 1][part]
+        ends, first = np.unique(rows.seq_end[own], return_index=True)
+        row = own[first]
+        proof = part.start + np.searchsorted(reached, ends)
+        exact = (proof > row) & (proof < part.stop)
+        exact[exact] = reached[proof[exact] - part.start] == ends[exact]
+        ahead = reached[row - part.start] < ends
+        # The lowest that was acknowledged was acknowledged first.
+        chosen[one] = row[exact][0] if exact.any() else min(row[ahead].tolist() or row.tolist())
+    return chosen
 
 
 def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:

@@ -19,7 +19,7 @@ from handshake_inspect.connections.events import RESPONDER_BIT, Events
 from handshake_inspect.connections.kinds import SIDES, Judgement
 from handshake_inspect.connections.machine import Walk
 from handshake_inspect.connections.moments import NEVER, Mask
-from handshake_inspect.connections.numbers import UNKNOWN, running_maximum
+from handshake_inspect.connections.numbers import UNKNOWN, Numbers, running_maximum
 from handshake_inspect.connections.repeats import repeats
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows, flag_names
 from handshake_inspect.quantities import octets_in_words
@@ -83,6 +83,12 @@ def steps_of(
 
 def _peer(rows: ConnectionRows, side: int) -> int:
     return side if bool(rows.self_connect[0]) else 1 - side
+
+
+def _has_closed(rows: ConnectionRows, numbers: Numbers, i: int) -> bool:
+    """Has the FIN of the sender of row `i` been acknowledged, be it later?"""
+    side = int(rows.side[i])
+    return int(numbers.acknowledged_by[_peer(rows, side)][-1]) >= int(numbers.fin_end[side])
 
 
 def _states_after(rows: ConnectionRows, events: Events, walked: Walk, chosen: Sequence[int]) -> list[Pair[StateAt]]:
@@ -157,6 +163,8 @@ class _Refusals:
             return "FIN before its sender's SYN: outside the window, dropped (RFC 9293 §3.10.7.4)"
         if flags & FIN and not flags & (ACK | SYN):
             return "FIN without ACK: dropped (RFC 9293 §3.10.7.4, fifth)"
+        if flags & FIN and not self._events.numbers.is_fin[i] and _has_closed(rows, self._events.numbers, i):
+            return "FIN with another number than the one that was acknowledged: it closes nothing (RFC 9293 §3.10.7.4)"
         if rows.ignored_syn[i]:
             return "SYN inside a connection: answered with a challenge ACK, nothing changes (RFC 5961 §4)"
         if flags & (SYN | ACK) == SYN | ACK and rows.seq[i] and rows.ack[i] == 1:
@@ -232,7 +240,9 @@ class _Sums:
         self._heard = [bool((speech & (rows.side == s)).any() or (named & (rows.side != s)).any()) for s in (0, 1)]
         self._second = 1 - self._closes_first()
         self._v = self._find_v()
-        captured = (rows.flags & RST) == 0
+        # What is ignored tells nothing of what its sender has sent.
+        captured = ((rows.flags & RST) == 0) & ~rows.ignored_syn
+        captured &= ((rows.flags & FIN) == 0) | events.numbers.is_fin
         self._sent = [
             running_maximum(rows, rows.seq_end, captured & (rows.side == side)) for side in (ORIGINATOR, RESPONDER)
         ]
@@ -302,7 +312,7 @@ class _Sums:
             sums += self._fin_sums(i)
         if flags & RST:
             return sums + self._reset_sums(i)
-        if not flags & SYN:
+        if not flags & SYN and not any(one.holds is False for one in sums):
             sums += self._sequence_sum(i)
         if flags & ACK:
             sums += self._acknowledgment_sums(i)
@@ -361,6 +371,12 @@ class _Sums:
             return [self._sum("seq", side, 1, int(rows.seq[i]), False, f"{octets_in_words(1 - number)} too low", i)]
         if not bool(rows.iss_known[0, side]):
             return []  # nothing to count from
+        if not self._numbers.is_fin[i]:
+            expected = int(self._numbers.fin_end[side]) - 1
+            if number == expected or not _has_closed(rows, self._numbers, i):
+                return []
+            by = f"{octets_in_words(abs(number - expected))} too {'high' if number > expected else 'low'}"
+            return [self._sum("seq", side, expected, number, False, by, i)]
         octets, since = number - 1, number - self._v if self._v is not None and side == self._second else 0
         return [
             Arithmetic(

@@ -33,7 +33,7 @@ from handshake_inspect.connections.kinds import judge
 from handshake_inspect.connections.moments import NEVER, row_of
 from handshake_inspect.connections.numbers import RANGE, UNKNOWN, running_maximum
 from handshake_inspect.connections.quotes import QuoteTable
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, first_of, last_of
 from handshake_inspect.connections.waiting import find_waits
@@ -215,7 +215,7 @@ def _retransmissions(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     return {
         "syn_retransmissions": repeats(valid & ((flags & ACK) == 0)),
         "syn_ack_retransmissions": repeats(answers),
-        "fin_retransmissions": repeats((flags & (FIN | RST)) == FIN),
+        "fin_retransmissions": repeats(numbers.is_fin),
     }
 
 

@@ -99,7 +99,7 @@ def fin_other_number(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.4, §3.6. Zeek FIN_advanced_last_seq; Suricata stream.fin1_fin_wrong_seq, fin2_fin_wrong_seq.
     """
     at = _after_own_fin(e)
-    at = at[e.numbers.is_fin[at]]
+    at = at[e.numbers.claims_fin[at]]
     if not len(at):
         return
     rows, numbers = e.rows, e.numbers
@@ -139,7 +139,7 @@ def fin_out_of_window(e: Evidence) -> Iterator[Found]:
     """
     rows, numbers = e.rows, e.numbers
     is_fin = np.flatnonzero((rows.flags & (FIN | ACK | RST | SYN)) == FIN | ACK)
-    foreign = is_fin[~numbers.is_fin[is_fin]]
+    foreign = is_fin[~numbers.claims_fin[is_fin]]
     expected = np.where(rows.peer[is_fin] & 1, numbers.acknowledged_by[1][is_fin], numbers.acknowledged_by[0][is_fin])
     ahead = (expected > UNKNOWN) & (rows.seq[is_fin] > expected)
     ahead &= e.finally_acknowledged[rows.peer[is_fin]] < rows.seq_end[is_fin]

@@ -284,7 +284,7 @@ class Oracle:
             self.proves_ack = next(
                 (r for r in self.of(responder) if r.index in self.counts and r.ack > self.syn_end[0]), None
             )
-        self.fin: list[Row | None] = [next((r for r in self.of(s) if self._is_fin(r)), None) for s in (0, 1)]
+        self.fin: list[Row | None] = [self._find_fin(side) for side in (0, 1)]
         fins = self.fin
         self.fin_end: list[int | None] = [fin.end if fin else None for fin in fins]
         self.proves_fin: list[Row | None] = [None, None]
@@ -319,9 +319,30 @@ class Oracle:
             return False
         return all(max(before) > end for end in occupied)
 
-    def _is_fin(self, row: Row) -> bool:
+    def _could_be_fin(self, row: Row) -> bool:
         """A FIN whose number lies before its sender's SYN belongs to some other connection; one without ACK to none."""
         return row.has(FIN) and row.has(ACK) and row.speaks and (not self.known[row.side] or row.end >= 2)
+
+    def _is_fin(self, row: Row) -> bool:
+        """A FIN with another number than the FIN's closes nothing."""
+        fin = self.fin[row.side]
+        return fin is not None and self._could_be_fin(row) and row.end == fin.end
+
+    def _find_fin(self, side: int) -> Row | None:
+        """The first to be acknowledged by just its number, else one beyond what was acknowledged."""
+        seen: dict[int, Row] = {}
+        ahead: list[Row] = []
+        reached: int | None = None
+        for row in self.rows:
+            if row.index in self.counts and self.peer(row.side) == side and (reached is None or row.ack > reached):
+                reached = row.ack
+                if reached in seen and seen[reached] in ahead and seen[reached] is not row:
+                    return seen[reached]
+            if row.side == side and self._could_be_fin(row) and row.end not in seen:
+                seen[row.end] = row
+                if reached is None or row.end > reached:
+                    ahead.append(row)
+        return next(iter([*ahead, *seen.values()]), None)
 
     def wrong_answers(self) -> list[Row]:
         return [row for row in self.wrong if row.side == self.peer(0)]

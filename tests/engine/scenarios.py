@@ -458,6 +458,63 @@ CLOSINGS = {
 }
 
 IGNORED = {
+    "FIN far beyond the window, whose sender goes on from the right number and closes there": """
+        open
+        A > FA x+1_000_001  ack y+1  | ESTABLISHED!  ESTABLISHED?  ignored
+        B > A  y+1          ack x+1
+        A > PA x+1 (4)      ack y+1
+        B > A  y+1          ack x+5
+        A > FA x+5          ack y+1  | FIN-WAIT-1^   ESTABLISHED
+        B > A  y+1          ack x+6  | FIN-WAIT-2?   CLOSE-WAIT!
+        B > FA y+1          ack x+6  | FIN-WAIT-2?   LAST-ACK^
+        A > A  x+6          ack y+2  | TIME-WAIT!    CLOSED?
+        = teardown four-way
+        = closed_first A
+        = teardown.fin_retransmissions 0
+        = sent_octets.A 4
+        = missing_octets.A 0
+    """,
+    "FIN ahead, behind a gap that nobody fills": """
+        open
+        A > FA x+501    ack y+1  | ESTABLISHED!  ESTABLISHED?  ignored
+        B > A  y+1      ack x+1
+        A > FA x+1      ack y+1  | FIN-WAIT-1^   ESTABLISHED?
+        B > FA y+1      ack x+2  | FIN-WAIT-1^   LAST-ACK^
+        A > A  x+2      ack y+2  | TIME-WAIT!    CLOSED?
+        = teardown three-segment
+        = closed_first A
+        = sent_octets.A 0
+    """,
+    "FIN ahead, not yet belied": """
+        open
+        A > FA x+501    ack y+1  | FIN-WAIT-1^   ESTABLISHED?
+        B > A  y+1      ack x+1
+        A > PA x+1 (4)  ack y+1  | FIN-WAIT-1^   ESTABLISHED?
+        = teardown incomplete
+    """,
+    "FIN again with a higher number, after the first was acknowledged": """
+        open
+        A > FA x+1   ack y+1  | FIN-WAIT-1^  ESTABLISHED?
+        B > A  y+1   ack x+2  | FIN-WAIT-2?  CLOSE-WAIT!
+        A > FA x+11  ack y+1  | FIN-WAIT-2?  CLOSE-WAIT!  ignored
+        B > FA y+1   ack x+2  | FIN-WAIT-2?  LAST-ACK^
+        A > A  x+2   ack y+2  | TIME-WAIT!   CLOSED?
+        = teardown four-way
+        = teardown.fin_retransmissions 0
+        = closed_first A
+        = sent_octets.A 0
+    """,
+    "FIN with a number that was acknowledged before it came, and is not the last": """
+        open
+        A > PA x+1 (4)  ack y+1
+        B > A  y+1      ack x+5
+        A > FA x+4      ack y+1  | ESTABLISHED!  ESTABLISHED!  ignored
+        B > A  y+1      ack x+5
+        A > FA x+5      ack y+1  | FIN-WAIT-1^   ESTABLISHED!
+        B > A  y+1      ack x+6  | FIN-WAIT-2?   CLOSE-WAIT!
+        = teardown half-closed
+        = sent_octets.A 4
+    """,
     "FIN without ACK, as scanners send it: dropped (RFC 9293 §3.10.7.4, fifth)": """
         open
         A > FPU x+1                | ESTABLISHED!  ESTABLISHED?  ignored
