@@ -229,9 +229,8 @@ def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arr
     syn_missing = (answer >= 0) & rows.iss_known[:, ORIGINATOR]
     syn_missing &= (bare[originator] < 0) | (bare[originator] > answer)
 
-    valid = ((rows.flags & SYN) != 0) & (arrival != NEVER) & (rows.seq == 0) & ~rows.ignored_syn
-    valid &= rows.iss_known.reshape(-1)[rows.end]
-    received = _earliest(rows.peer[valid], arrival[valid], len(ends))
+    arrived = numbers.is_syn & (arrival != NEVER)
+    received = _earliest(rows.peer[arrived], arrival[arrived], len(ends))
     received = np.minimum(received, _at(numbers.crossing_syn[_peer_of(rows)], own, 1))
     inferred = numbers.inferred_syn_ack_row
     received[responder] = np.minimum(received[responder], _at(syn_missing, answer, 1))
@@ -296,7 +295,6 @@ def _acknowledgment_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers
 def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> _News:
     receiver, index = rows.peer, np.arange(len(rows))
     is_syn = (rows.flags & SYN) != 0
-    own_syn = is_syn & (rows.seq == 0) & ~rows.ignored_syn
     # Whose SYN could be acknowledged: one that was captured, or whose acknowledgment was.
     opened = rows.iss_known.reshape(-1).copy()
     opened[1::2] |= numbers.inferred_syn_ack_row >= 0
@@ -309,8 +307,8 @@ def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     held = is_syn & (crossing[receiver] > index)
     when = np.where(held, moment(np.maximum(crossing[receiver], 0), UNBLOCKED, index), arrival)
     soft = (rows.seq_end == rows.seq) | (is_syn & (crossing[receiver] >= 0))
-    syn_count = np.bincount(rows.end[own_syn], minlength=2 * rows.connections) + numbers.crossing_syn
-    news = _first_credible(rows, candidate, when, soft, own_syn, held & (syn_count[receiver] <= 2))
+    syn_count = np.bincount(rows.end[numbers.is_syn], minlength=2 * rows.connections) + numbers.crossing_syn
+    news = _first_credible(rows, candidate, when, soft, numbers.is_syn, held & (syn_count[receiver] <= 2))
     # What proves it though the segment that brought it was not captured.
     inferred, by_data = numbers.inferred_syn_ack_row, numbers.inferred_ack_row
     shown = np.full(2 * rows.connections, NEVER, np.int64)

@@ -27,6 +27,8 @@ class Numbers:
     acknowledged_by: list[Rows]
     #: Acknowledgments that count towards A. Shape (n,).
     ack_counts: Mask
+    #: SYNs of this connection that their receiver takes: without ACK, or with the right one. Shape (n,).
+    is_syn: Mask
     #: Number after the SYN of each end and the data on it (1 without data). Shape (2m,).
     syn_end: Rows
     #: FINs of this connection: the one of each end, and its repetitions. Shape (n,).
@@ -65,6 +67,7 @@ class Numbers:
         return Numbers(
             acknowledged_by=[acknowledged[rows] for acknowledged in self.acknowledged_by],
             ack_counts=self.ack_counts[rows],
+            is_syn=self.is_syn[rows],
             syn_end=self.syn_end[ends],
             is_fin=self.is_fin[rows],
             claims_fin=self.claims_fin[rows],
@@ -132,7 +135,7 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     flags, end, peer, ends = rows.flags, rows.end, rows.peer, 2 * rows.connections
     syn, ack, fin, rst = (((flags & bit) != 0) for bit in (SYN, ACK, FIN, RST))
     known = rows.iss_known.reshape(-1)
-    valid_syn = syn & ~rst & ~rows.ignored_syn & (rows.seq == 0) & known[end]
+    valid_syn = syn & ~rst & ~rows.ignored_syn & (rows.seq == 0) & known[end] & ~_stray_answers(rows)
     syn_end = np.ones(ends, np.int64)
     np.maximum.at(syn_end, end[valid_syn], rows.payload[valid_syn] + 1)
     # RFC 9293 §3.10.7.3, first: a SYN-ACK counts if it acknowledges the SYN, or a part of the data on it.
@@ -149,6 +152,7 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     numbers = Numbers(
         acknowledged_by=acknowledged_by,
         ack_counts=counts,
+        is_syn=valid_syn & (right | ~ack),
         syn_end=syn_end,
         is_fin=claims_fin & (rows.seq_end == fin_end[end]),
         claims_fin=claims_fin,
@@ -168,6 +172,22 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     _infer_handshake(rows, numbers)
     _look_for_fins(rows, numbers, ~syn | valid_syn)
     return numbers
+
+
+def _stray_answers(rows: ConnectionRows) -> Mask:
+    """Mark the SYN-ACKs of an originator whose peer has answered its SYN, and sent none without ACK.
+
+    An end that has asked sends SYN-ACK only in answer to a SYN without ACK (RFC 9293 §3.10.7.3, Figure 7). Such a SYN
+    may not be captured; but then the peer has not answered before.
+    """
+    syn_ack = (rows.flags & (SYN | ACK | RST)) == SYN | ACK
+    at = np.flatnonzero(syn_ack & (rows.side == ORIGINATOR) & ~rows.self_connect[rows.conn])
+    peer, ends = rows.peer[at], 2 * rows.connections
+    answer = first_of(rows.end, syn_ack, ends)[peer]
+    asks = first_of(rows.end, ((rows.flags & (SYN | ACK | RST)) == SYN) & ~rows.ignored_syn, ends)[peer]
+    stray = np.zeros(len(rows), np.bool_)
+    stray[at[(asks < 0) & (answer >= 0) & (answer < at)]] = True
+    return stray
 
 
 def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:

@@ -13,7 +13,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from handshake_inspect.connections.moments import ARRIVED, NEVER, UNBLOCKED_RST, Mask, Rows, moment
-from handshake_inspect.connections.numbers import RANGE, UNKNOWN, Numbers, next_of_end, running_maximum
+from handshake_inspect.connections.numbers import (
+    RANGE,
+    UNKNOWN,
+    Numbers,
+    next_of_end,
+    previous_of_end,
+    running_maximum,
+)
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import first_of, last_of
 
@@ -63,13 +70,15 @@ def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
     wrong = numbers.wrong_syn_ack_row[receiver]
     named = (acknowledged == UNKNOWN) & (wrong >= 0) & (wrong < at)
     refuses |= named & (seq == rows.ack[wrong]) & ~last_word
+    answers = _answers_unsent(rows, numbers, at) & (acknowledged < 1)
+    refuses |= answers
     belied = _belied(rows, numbers, at, sent) & ~last_word & ~refuses
     # Of an end that has only sent its SYN, RCV.NXT of the receiver is known: what is not there refuses another SYN.
-    unknown = (acknowledged == UNKNOWN) & (named | ~refuses)
+    unknown = (acknowledged == UNKNOWN) & (named & ~answers | ~refuses)
     elsewhere = unknown & ~last_word & ~(named & refuses) & (sent != UNKNOWN) & (sent != seq)
     exact = (unknown & ~elsewhere) | (acknowledged == seq)
     when = np.where(exact & ~belied, moment(at, ARRIVED, at), NEVER)
-    ahead = np.flatnonzero((acknowledged != UNKNOWN) & (seq > acknowledged) & last_word)
+    ahead = np.flatnonzero((acknowledged != UNKNOWN) & (seq > acknowledged) & last_word & ~answers)
     assumed = _catch_up(rows, numbers, at, ahead, when)
     # §3.5.3: in SYN-SENT an RST is valid if it acknowledges the SYN (or data on it).
     of_syn = ((rows.flags[at] & ACK) != 0) & (numbers.bare_syn_row[receiver] >= 0)
@@ -93,6 +102,20 @@ def _refuses_only(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
     spoke = first_of(rows.end, (rows.flags & (SYN | RST)) == 0, 2 * rows.connections)[sender]
     only_syn = (numbers.bare_syn_row[sender] >= 0) & ~((spoke >= 0) & (spoke < at))
     return only_syn & ((seq < 1) | (seq > numbers.syn_end[sender]))
+
+
+def _answers_unsent(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
+    """Does an RST without ACK have the number that its peer's last segment acknowledged, though that was never sent?
+
+    So an end answers that has sent a SYN-ACK which is not acknowledged yet, and stays in SYN-RECEIVED (RFC 9293
+    §3.5.2, group 2).
+    """
+    opening = numbers.syn_ack_row[rows.end[at]]
+    answers = (rows.flags[at] & ACK == 0) & (opening >= 0) & (opening < at)
+    asked = previous_of_end(rows, np.ones(len(rows), np.bool_), rows.peer[at], at)
+    answers &= (asked >= 0) & ((rows.flags[asked] & (RST | ACK)) == ACK) & ~numbers.ack_counts[asked]
+    answered: Mask = answers & (rows.ack[asked] == rows.seq[at])
+    return answered
 
 
 def _answers_another(rows: ConnectionRows, at: Rows) -> Mask:

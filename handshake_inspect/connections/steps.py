@@ -167,13 +167,23 @@ class _Refusals:
             return "FIN with another number than the one that was acknowledged: it closes nothing (RFC 9293 §3.10.7.4)"
         if rows.ignored_syn[i]:
             return "SYN inside a connection: answered with a challenge ACK, nothing changes (RFC 5961 §4)"
+        if flags & (SYN | ACK) == SYN | ACK and self._is_stray_answer(i):
+            return "SYN,ACK of the end that had asked, and was answered: before the window (RFC 9293 §3.10.7.4, first)"
         if flags & (SYN | ACK) == SYN | ACK and rows.seq[i] and rows.ack[i] == 1:
             return "SYN,ACK with another initial number than the one that was acknowledged"
         if flags & (SYN | ACK) == SYN | ACK and not self._events.numbers.ack_counts[i]:
             return "SYN,ACK that does not acknowledge the SYN: answered with RST (RFC 9293 §3.10.7.3)"
         if flags & ACK and not self._events.numbers.ack_counts[i]:
-            return "acknowledges what was never sent: dropped, answered with an ACK (RFC 9293 §3.10.7.4)"
+            opening = _value_before(self._events.numbers.acknowledged_by[int(rows.side[i])], i) < 1
+            answer = "RST" if opening and bool(rows.iss_known[0, _peer(rows, int(rows.side[i]))]) else "ACK"
+            return f"acknowledges what was never sent: dropped, answered with an {answer} (RFC 9293 §3.10.7.4, fifth)"
         return None
+
+    def _is_stray_answer(self, i: int) -> bool:
+        """Is all right with a SYN-ACK, but that its sender had nothing to answer?"""
+        rows = self._rows
+        right = rows.seq[i] == 0 and rows.ack[i] == 1 and rows.side[i] == ORIGINATOR
+        return bool(right and not self._events.numbers.is_syn[i])
 
 
 # --- windows -------------------------------------------------------------------------------------------------------
@@ -441,6 +451,8 @@ class _Sums:
         by = ack - expected
         if not by:  # it is the segment's own number that is wrong
             seq, side = int(self._rows.seq[i]), int(self._rows.side[i])
+            if not seq:
+                return self._sum("seq", side, 1, seq, False, "before the window", i)
             return self._sum("seq", side, 0, seq, False, "another initial number", i)
         return self._sum(
             "ack", peer, expected, ack, False, f"{octets_in_words(abs(by))} too {'high' if by > 0 else 'low'}", i

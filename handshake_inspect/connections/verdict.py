@@ -149,9 +149,10 @@ def _books(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     speech = (rows.flags & RST) == 0
     np.maximum.at(highest, rows.end[speech], rows.seq_end[speech])
     fin_known = (numbers.fin_row >= 0) | (numbers.inferred_fin_row >= 0)
-    # Its own RST shows how far a sender had come, if it took effect (RFC 9293 §3.5.2: SEQ = SND.NXT).
+    # Its own RST shows how far a sender had come, if it took effect and refused no segment (RFC 9293 §3.5.2: SEQ =
+    # SND.NXT; of a refusal it is SEG.ACK).
     resets = events.resets
-    own = resets.row[resets.moment != NEVER]
+    own = resets.row[(resets.moment != NEVER) & resets.ends_sender]
     own = own[rows.seq[own] >= highest[rows.end[own]]]
     reset_at = np.full(ends, UNKNOWN, np.int64)
     np.maximum.at(reset_at, rows.end[own], rows.seq[own])
@@ -203,9 +204,7 @@ def _out_of_order(end: Rows, begin: Rows, stop: Rows) -> bool:
 
 def _retransmissions(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     numbers, ends = events.numbers, 2 * rows.connections
-    flags = rows.flags
-    valid = ((flags & (SYN | RST)) == SYN) & ~rows.ignored_syn & (rows.seq == 0)
-    answers = valid & ((flags & ACK) != 0) & (rows.ack >= 1) & (rows.ack <= numbers.syn_end[rows.peer])
+    with_ack = (rows.flags & ACK) != 0
 
     def repeats(mask: NDArray[np.bool_]) -> Rows:
         extra = np.maximum(np.bincount(rows.end[mask], minlength=ends) - 1, 0)
@@ -213,8 +212,8 @@ def _retransmissions(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
         return total
 
     return {
-        "syn_retransmissions": repeats(valid & ((flags & ACK) == 0)),
-        "syn_ack_retransmissions": repeats(answers),
+        "syn_retransmissions": repeats(numbers.is_syn & ~with_ack),
+        "syn_ack_retransmissions": repeats(numbers.is_syn & with_ack),
         "fin_retransmissions": repeats(numbers.is_fin),
     }
 

@@ -231,9 +231,13 @@ class Oracle:
         self.syn_end = [1, 1]
         for row in rows:
             if row.has(SYN) and row.speaks and not row.ignored_syn and row.seq == 0 and self.known[row.side]:
+                if self._answers_nobody(row):
+                    continue
                 self.syn_end[row.side] = max(self.syn_end[row.side], 1 + row.octets)
 
         def is_right(row: Row) -> bool:
+            if self._answers_nobody(row):
+                return False
             return row.seq == 0 and self.known[row.side] and 1 <= row.ack <= self.syn_end[self.peer(row.side)]
 
         self.right = [row for row in rows if row.syn_ack and is_right(row)]
@@ -242,10 +246,14 @@ class Oracle:
             next((r for r in self.of(side) if r.bare_syn and r.seq == 0), None) for side in (0, 1)
         ]
         self.syn_ack: list[Row | None] = [next((r for r in self.right if r.side == side), None) for side in (0, 1)]
-        self.syns = [
-            [r for r in self.of(side) if r.has(SYN) and r.speaks and r.seq == 0 and not r.ignored_syn]
-            for side in (0, 1)
-        ]
+        self.syns = [[r for r in self.of(side) if r in self.right or (r.bare_syn and r.seq == 0)] for side in (0, 1)]
+
+    def _answers_nobody(self, row: Row) -> bool:
+        """A SYN,ACK of the end that had asked: its peer only ever answered, and had done so before."""
+        if not row.syn_ack or row.side != 0 or self.self_connect:
+            return False
+        its = self.of(1)
+        return any(r.syn_ack and r.index < row.index for r in its) and not any(r.bare_syn for r in its)
 
     def _look_at_acknowledgments(self) -> None:
         """Which acknowledgments count (RFC 9293 §3.10.7.4, fifth)."""
@@ -483,7 +491,7 @@ class Oracle:
         """`row` reaches `end`, which is known at row `at`. `again`: only its acknowledgment had been held back."""
         events: list[tuple[Event, str]] = []
         if not again:
-            right_syn = row.has(SYN) and row.seq == 0 and not row.ignored_syn and self.known[row.side]
+            right_syn = row in self.syns[row.side]
             waits = self.crosses and end == 1 and self.proves_syn_ack is not None
             if right_syn and not waits:
                 events.append((Event.RECEIVE_SYN, "acknowledged"))
@@ -588,7 +596,7 @@ class Oracle:
         """now, assumed, waits or never."""
         receiver = self.peer(row.side)
         reached = self.ends[receiver].acknowledged
-        if self._is_belied(row):
+        if self._is_belied(row) or self._answers_unsent(row):
             return "never"
         if reached is None and self._is_refusal(row):  # RCV.NXT follows the SYN, or what a wrong SYN,ACK says
             return "now" if any(r.side == receiver and r.index < row.index for r in self.wrong) else "never"
@@ -609,6 +617,8 @@ class Oracle:
 
     def _is_refusal(self, row: Row) -> bool:
         """The answer to a wrong SYN,ACK: SYN-SENT goes on (Figure 8, line 5)."""
+        if self._answers_unsent(row):
+            return True
         receiver = self.peer(row.side)
         stray = [r for r in self.wrong if r.side == receiver and r.index < row.index]
         named = bool(stray) and self.ends[receiver].acknowledged is None and row.seq == stray[0].ack
@@ -617,6 +627,17 @@ class Oracle:
         if self.bare[row.side] is None or 1 <= row.seq <= self.syn_end[row.side]:
             return False
         return not any(r.index < row.index and r.speaks and not r.has(SYN) for r in self.of(row.side))
+
+    def _answers_unsent(self, row: Row) -> bool:
+        """The answer to an ACK of what was never sent, before the handshake is over: SYN-RECEIVED goes on."""
+        receiver = self.peer(row.side)
+        heard = [r for r in self.of(receiver) if r.index < row.index]
+        if row.has(ACK) or not heard or heard[-1].has(RST) or not heard[-1].has(ACK) or heard[-1].index in self.counts:
+            return False
+        answered = self.syn_ack[row.side]
+        opened = answered is not None and answered.index < row.index
+        over = any(r.index in self.counts and r.ack >= 1 for r in heard)
+        return opened and not over and heard[-1].ack == row.seq
 
     def _is_belied(self, row: Row) -> bool:
         """Its sender went on, and the peer acknowledged what it sent then: nothing had been reset."""

@@ -260,7 +260,8 @@ FAILED_OPENINGS = {
         A > S  x
         B > SA y    ack x+1
         A > A  x+1  ack y+77  | .  SYN-RECEIVED!  ignored
-        B > R  y+77          | .  CLOSED^  ignored?
+        B > R  y+77          | .  SYN-RECEIVED!  ignored
+        = B LISTEN SYN-RECEIVED
         = handshake invalid
         = handshake.complete False
     """,
@@ -458,6 +459,47 @@ CLOSINGS = {
 }
 
 IGNORED = {
+    "SYN,ACK of the end that had asked, with right numbers, before its third segment": """
+        A > S  x
+        B > SA y    ack x+1  | SYN-SENT^     SYN-RECEIVED!
+        A > SA x    ack y+1  | SYN-SENT^     SYN-RECEIVED!  ignored
+        A > A  x+1  ack y+1  | ESTABLISHED!  ESTABLISHED?
+        = handshake three-way
+        = A CLOSED SYN-SENT ESTABLISHED
+        = B LISTEN SYN-RECEIVED ESTABLISHED
+        = handshake.syn_ack_retransmissions 0
+    """,
+    "SYN,ACK of the end that had asked, with right numbers, after the handshake": """
+        open
+        A > SA x    ack y+1  | ESTABLISHED!  ESTABLISHED?  ignored
+        B > A  y+1  ack x+1
+        A > PA x+1 (5)  ack y+1
+        B > A  y+1  ack x+6
+        = handshake three-way
+        = A CLOSED SYN-SENT ESTABLISHED
+        = B LISTEN SYN-RECEIVED ESTABLISHED
+    """,
+    "SYN,ACK of the end that had asked, which acknowledges what was never sent, and an RST that answers": """
+        A > S  x
+        B > SA y      ack x+1     | SYN-SENT^     SYN-RECEIVED!
+        A > SA x      ack y+1001  | SYN-SENT^     SYN-RECEIVED!  ignored
+        B > R  y+1001             | SYN-SENT^     SYN-RECEIVED!  ignored
+        A > A  x+1    ack y+1     | ESTABLISHED!  ESTABLISHED?
+        = handshake three-way
+        = sent_octets.B -
+        = missing_octets.B -
+    """,
+    "SYN,ACK with a wrong acknowledgment, then the right one: SYN-SENT waits for that": """
+        A > S  x
+        B > SA y      ack x+1001  | SYN-SENT^     SYN-RECEIVED!  ignored
+        A > R  x+1001             | SYN-SENT^     LISTEN?
+        B > SA y      ack x+1     | SYN-SENT^     SYN-RECEIVED!
+        A > A  x+1    ack y+1     | ESTABLISHED!  ESTABLISHED?
+        = handshake three-way
+        = A CLOSED SYN-SENT ESTABLISHED
+        = sent_octets.A -
+        = missing_octets.A -
+    """,
     "FIN far beyond the window, whose sender goes on from the right number and closes there": """
         open
         A > FA x+1_000_001  ack y+1  | ESTABLISHED!  ESTABLISHED?  ignored
