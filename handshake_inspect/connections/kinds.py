@@ -167,10 +167,10 @@ def _failed_kind(facts: Fact, walked: Walk) -> str:
 
 
 def _fast_open(facts: Fact) -> str | None:
-    if Fact.FAST_OPEN_REQUESTED not in facts:
-        return None
     if Fact.FAST_OPEN_ACCEPTED in facts:
         return "accepted"
+    if Fact.FAST_OPEN_REQUESTED not in facts:
+        return None
     if Fact.FAST_OPEN_DATA in facts and Fact.SYN_ACK_CAPTURED in facts:
         return "declined"
     return "requested"

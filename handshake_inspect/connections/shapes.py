@@ -32,7 +32,7 @@ class Fact(IntFlag):
     OPENING_KNOWN = 1 << 5  # a SYN or SYN-ACK was captured: the capture does not begin later
     BOTH_SYN = 1 << 6  # both ends sent a SYN without ACK
     SELF_CONNECT = 1 << 7
-    FAST_OPEN_REQUESTED = 1 << 8  # RFC 7413: the option, or data, on the SYN
+    FAST_OPEN_REQUESTED = 1 << 8  # RFC 7413: the option on a SYN
     FAST_OPEN_DATA = 1 << 9  # octets on the SYN
     FAST_OPEN_ACCEPTED = 1 << 10  # the SYN-ACK acknowledges octets on the SYN
     UNREACHABLE = 1 << 11  # an ICMP error quotes the SYN, and says that it was not delivered
@@ -144,7 +144,7 @@ def _facts(rows: ConnectionRows, events: Events, fast_open_option: NDArray[np.bo
         Fact.OPENING_KNOWN: rows.iss_known[:, ORIGINATOR],
         Fact.BOTH_SYN: (numbers.bare_syn_row[originator + 1] >= 0) & (bare >= 0),
         Fact.SELF_CONNECT: rows.self_connect,
-        Fact.FAST_OPEN_REQUESTED: option | (octets_on_syn > 0),
+        Fact.FAST_OPEN_REQUESTED: option,
         Fact.FAST_OPEN_DATA: octets_on_syn > 0,
         Fact.FAST_OPEN_ACCEPTED: (octets_on_syn > 0) & (answer >= 0) & (rows.ack[np.maximum(answer, 0)] > 1),
         Fact.ORIGINATOR_SILENT: ~has_row[originator],

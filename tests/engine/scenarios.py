@@ -1363,6 +1363,21 @@ FAST_OPEN = {
         = sent_octets.A 10
         = missing_octets.A 0
     """,
+    "not asked for: octets on a SYN without the option are no request, and nothing declines it": """
+        A > S  x  (5)
+        B > SA y        ack x+1
+        A > PA x+1 (5)  ack y+1
+        B > A  y+1      ack x+6
+        = handshake three-way
+        = handshake.fast_open -
+    """,
+    "not asked for, and the octets on the SYN are taken (Linux: tcp_fastopen with 0x200)": """
+        A > S  x  (5)
+        B > SA y        ack x+6
+        A > A  x+6      ack y+1
+        = handshake fast-open
+        = handshake.fast_open accepted
+    """,
     "requested: no data, the cookie comes back": """
         A > S  x                  tfo
         B > SA y    ack x+1       tfo 0102030405060708
