@@ -219,9 +219,10 @@ def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
 def _choose_fins(rows: ConnectionRows, claims_fin: Mask, acknowledged_by: list[Rows]) -> Rows:
     """Return the FIN of each end, -1 if it has none: of FINs with different numbers only one is what it says.
 
-    It is the one that the peer acknowledges exactly, after it came. Others lie outside of the window or behind a gap
-    that is never filled, and close nothing (RFC 9293 §3.10.7.4, first and eighth). While none is acknowledged, it is
-    the first beyond what was acknowledged when it came, or else the first.
+    It is the first that the peer acknowledges after it came; exactly, or with what follows, unless octets of its sender
+    have its number. Others lie outside of the window or behind a gap that is never filled, and close nothing (RFC 9293
+    §3.10.7.4, first and eighth). While none is acknowledged, it is the first beyond what was acknowledged when it came,
+    or else the first.
     """
     chosen = first_of(rows.end, claims_fin, 2 * rows.connections)
     at = np.flatnonzero(claims_fin)
@@ -229,16 +230,27 @@ def _choose_fins(rows: ConnectionRows, claims_fin: Mask, acknowledged_by: list[R
     for one in map(int, doubtful):
         part = slice(int(rows.start[one // 2]), int(rows.start[one // 2 + 1]))
         own = at[rows.end[at] == one]
-        reached = acknowledged_by[int(rows.peer[own[0]]) & 1][part]
         ends, first = np.unique(rows.seq_end[own], return_index=True)
         row = own[first]
+        reached = acknowledged_by[int(rows.peer[row[0]]) & 1][part]
         proof = part.start + np.searchsorted(reached, ends)
-        exact = (proof > row) & (proof < part.stop)
-        exact[exact] = reached[proof[exact] - part.start] == ends[exact]
+        proven = (proof > row) & (proof < part.stop)
+        exact = proven & (reached[np.where(proven, proof, row) - part.start] == ends)
+        proven &= exact | ~_has_octets(rows, part, one, ends - 1)
         ahead = reached[row - part.start] < ends
-        # The lowest that was acknowledged was acknowledged first.
-        chosen[one] = row[exact][0] if exact.any() else min(row[ahead].tolist() or row.tolist())
+        if proven.any():
+            chosen[one] = row[np.lexsort((~exact, np.where(proven, proof, NEVER)))[0]]
+        else:
+            chosen[one] = min(row[ahead].tolist() or row.tolist())
     return chosen
+
+
+def _has_octets(rows: ConnectionRows, part: slice, end: int, numbers: Rows) -> Mask:
+    """Has this end, whose rows are in `part`, been captured to send an octet with each of these numbers?"""
+    at = part.start + np.flatnonzero((rows.end[part] == end) & ((rows.flags[part] & RST) == 0))
+    begin = rows.seq[at] - rows.folded_octets[at] + ((rows.flags[at] & SYN) != 0)
+    stop = begin + rows.folded_octets[at] + rows.payload[at]
+    return np.array([bool(((begin <= number) & (number < stop)).any()) for number in numbers.tolist()])
 
 
 def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:

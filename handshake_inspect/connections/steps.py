@@ -163,10 +163,10 @@ class _Refusals:
             return "FIN before its sender's SYN: outside the window, dropped (RFC 9293 §3.10.7.4)"
         if flags & FIN and not flags & (ACK | SYN):
             return "FIN without ACK: dropped (RFC 9293 §3.10.7.4, fifth)"
-        if flags & FIN and not self._events.numbers.is_fin[i] and _has_closed(rows, self._events.numbers, i):
-            return "FIN with another number than the one that was acknowledged: it closes nothing (RFC 9293 §3.10.7.4)"
         if rows.ignored_syn[i]:
             return "SYN inside a connection: answered with a challenge ACK, nothing changes (RFC 5961 §4)"
+        if flags & FIN and not self._events.numbers.is_fin[i] and _has_closed(rows, self._events.numbers, i):
+            return "FIN with another number than the one that was acknowledged: it closes nothing (RFC 9293 §3.10.7.4)"
         if flags & (SYN | ACK) == SYN | ACK and self._is_stray_answer(i):
             return "SYN,ACK of the end that had asked, and was answered: before the window (RFC 9293 §3.10.7.4, first)"
         if flags & (SYN | ACK) == SYN | ACK and rows.seq[i] and rows.ack[i] == 1:
@@ -252,6 +252,7 @@ class _Sums:
         self._v = self._find_v()
         # What is ignored tells nothing of what its sender has sent.
         captured = ((rows.flags & RST) == 0) & ~rows.ignored_syn
+        captured &= ((rows.flags & SYN) == 0) | (rows.seq == 0)
         captured &= ((rows.flags & FIN) == 0) | events.numbers.is_fin
         self._sent = [
             running_maximum(rows, rows.seq_end, captured & (rows.side == side)) for side in (ORIGINATOR, RESPONDER)
@@ -318,7 +319,7 @@ class _Sums:
         """Return the sums that the numbers of row `i` must satisfy."""
         flags = int(self._rows.flags[i])
         sums = []
-        if flags & FIN and not flags & RST:
+        if flags & FIN and not flags & RST and not self._rows.ignored_syn[i]:
             sums += self._fin_sums(i)
         if flags & RST:
             return sums + self._reset_sums(i)
@@ -341,6 +342,8 @@ class _Sums:
             if octets and not int(rows.flags[i]) & FIN:
                 sums.append(self._sum("next", side, seq + octets, seq + octets, True, f"seq + {octets}", i))
             return sums
+        if seq < 1 and bool(rows.iss_known[0, side]) and (seq < 0 or self._is_first_after_syn(i, side)):
+            return [self._sum("seq", side, before, seq, False, f"{octets_in_words(before - seq)} too low", i)]
         if seq > before:
             gap = seq - before
             return [

@@ -337,20 +337,26 @@ class Oracle:
         return fin is not None and self._could_be_fin(row) and row.end == fin.end
 
     def _find_fin(self, side: int) -> Row | None:
-        """The first to be acknowledged by just its number, else one beyond what was acknowledged."""
+        """The first to be acknowledged, unless octets have its number; else one beyond what was acknowledged."""
         seen: dict[int, Row] = {}
         ahead: list[Row] = []
         reached: int | None = None
         for row in self.rows:
             if row.index in self.counts and self.peer(row.side) == side and (reached is None or row.ack > reached):
-                reached = row.ack
-                if reached in seen and seen[reached] in ahead and seen[reached] is not row:
-                    return seen[reached]
+                before, reached = reached, row.ack
+                passed = [one for one in ahead if (before is None or before < one.end) and one.end <= reached]
+                passed.sort(key=lambda one: (one.end != row.ack, one.end))
+                for one in passed:
+                    if one.end == row.ack or not self._has_octet(side, one.end - 1):
+                        return one
             if row.side == side and self._could_be_fin(row) and row.end not in seen:
                 seen[row.end] = row
                 if reached is None or row.end > reached:
                     ahead.append(row)
         return next(iter([*ahead, *seen.values()]), None)
+
+    def _has_octet(self, side: int, number: int) -> bool:
+        return any(r.speaks and 0 <= number - r.seq - bool(r.flags & SYN) < r.octets for r in self.of(side))
 
     def wrong_answers(self) -> list[Row]:
         return [row for row in self.wrong if row.side == self.peer(0)]

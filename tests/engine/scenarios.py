@@ -459,6 +459,16 @@ CLOSINGS = {
 }
 
 IGNORED = {
+    "FIN in the middle of octets that come later": """
+        open
+        A > FA x+3      ack y+1  | ESTABLISHED!  ESTABLISHED?  ignored
+        A > PA x+1 (4)  ack y+1
+        B > A  y+1      ack x+5
+        A > FA x+5      ack y+1  | FIN-WAIT-1^   ESTABLISHED
+        B > A  y+1      ack x+6  | FIN-WAIT-2?   CLOSE-WAIT!
+        = teardown half-closed
+        = sent_octets.A 4
+    """,
     "SYN,ACK of the end that had asked, with right numbers, before its third segment": """
         A > S  x
         B > SA y    ack x+1  | SYN-SENT^     SYN-RECEIVED!

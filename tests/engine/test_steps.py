@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import struct
 
 import pytest
@@ -104,6 +105,20 @@ def test_a_wrong_number_says_by_how_much() -> None:
     assert step.ignored is not None
 
 
+def test_the_number_of_a_third_segment_before_the_window_is_wrong() -> None:
+    step = inspect_lines("A > S x\n B > SA y ack x+1\n A > A x-999 ack y+1").steps(0)[2]
+    assert sums(step) == {("seq", "x+1", False), ("ack", "y+1", True)}
+    assert "1,000 octets too low" in step.arithmetic[0].reason
+
+
+@pytest.mark.parametrize("forged", ["A > S x+5000", "A > FA x+5000 ack y+1", "B > SA y+5000 ack x+1"])
+def test_the_number_of_what_is_ignored_leaves_no_gap(forged: str) -> None:
+    steps = inspect_lines(
+        f"open\n{forged}\n A > PA x+1 (4) ack y+1 \n B > PA y+1 (4) ack x+5 \n A > FA x+5 ack y+5 \n B > A y+5 ack x+6"
+    ).steps(0)
+    assert not [one.reason for step in steps[4:] for one in step.arithmetic if re.search("gap|captured", one.reason)]
+
+
 @pytest.mark.parametrize(
     ("lines", "wrong", "words"),
     [
@@ -112,6 +127,8 @@ def test_a_wrong_number_says_by_how_much() -> None:
         ("B > R y+1073741825 \n B > A y+1 ack x+1", 0, "outside any window"),
         ("A > S x+999 \n B > A y+1 ack x+1", 0, "challenge ACK"),
         ("A > A x+1 ack y+999 \n A > A x+1 ack y+1 \n B > A y+1 ack x+1", 0, "never sent"),
+        ("A > FA x+999 ack y+1 \n A > FA x+1 ack y+1 \n B > A y+1 ack x+2", 0, "FIN with another number"),
+        ("A > SA x ack y+1 \n B > A y+1 ack x+1", 0, "SYN,ACK of the end that had asked"),
     ],
 )
 def test_what_is_ignored_says_why(lines: str, wrong: int, words: str) -> None:
