@@ -306,6 +306,8 @@ def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     crossing = _crossing_answers(numbers)
     held = is_syn & (crossing[receiver] > index)
     when = np.where(held, moment(np.maximum(crossing[receiver], 0), UNBLOCKED, index), arrival)
+    ahead = _third_ahead(rows, numbers)
+    when[ahead] = moment(ahead, ARRIVED, ahead)
     soft = (rows.seq_end == rows.seq) | (is_syn & (crossing[receiver] >= 0))
     syn_count = np.bincount(rows.end[numbers.is_syn], minlength=2 * rows.connections) + numbers.crossing_syn
     news = _first_credible(rows, candidate, when, soft, numbers.is_syn, held & (syn_count[receiver] <= 2))
@@ -317,6 +319,24 @@ def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     news.assumed &= news.moment < shown
     news.moment, news.proven = np.minimum(news.moment, shown), np.minimum(news.proven, shown)
     return news
+
+
+def _third_ahead(rows: ConnectionRows, numbers: Numbers) -> Rows:
+    """Return the rows of third segments whose number lies ahead, but in the window: SYN-RECEIVED takes their ACK.
+
+    What lies before may not be captured, or may never have been sent: such a segment is acceptable (RFC 9293 §3.10.7.4,
+    first), and its ACK is not held back. A SYN-ACK that comes again says that it was not heard.
+    """
+    originator = np.arange(rows.connections) * 2
+    third, answer = numbers.ack_row[originator], numbers.syn_ack_row[originator + 1]
+    passive = (numbers.bare_syn_row[originator + 1] < 0) & ~numbers.crossing_syn[originator + 1] & ~rows.self_connect
+    unheard = last_of(rows.end, numbers.is_syn, 2 * rows.connections)[originator + 1] > third
+    found = passive & (answer >= 0) & (third > answer) & ~unheard
+    third, answer = third[found], answer[found]
+    seq, edge = rows.seq[third], rows.ack[answer] + rows.window[answer].astype(np.int64)
+    inside = (seq > numbers.acknowledged_by[RESPONDER][third]) & (seq < edge) & (rows.seq_end[third] == seq)
+    ahead: Rows = third[inside & (rows.ack[third] >= 1)]
+    return ahead
 
 
 def _crossing_answers(numbers: Numbers) -> Rows:

@@ -41,6 +41,7 @@ class Row:
     raw_ack: int
     ignored_syn: bool
     ip_id: int | None
+    window: int
     seq: int = 0
     ack: int = 0
 
@@ -132,6 +133,7 @@ class Oracle:
                 one.ack,
                 index in ignored,
                 one.ip_id,
+                one.window,
             )
             for index, one in enumerate(segments)
         ]
@@ -457,6 +459,20 @@ class Oracle:
             self._news(row, receiver, row)
         else:
             you.pending.append(row)
+            if self._opens_ahead(row):
+                self._happen(receiver, [(Event.RECEIVE_ACK_OF_SYN, "assumed")], row.index)
+
+    def _opens_ahead(self, row: Row) -> bool:
+        """The first that the client says after its SYN, with a number in the window: its ACK is taken."""
+        if self.self_connect or row.side != 0 or row.length or not row.plain_ack or row.ack < 1:
+            return False
+        if row is not next((r for r in self.of(0) if r.plain_ack and r.index in self.counts), None):
+            return False
+        answer = self.syn_ack[1]
+        if answer is None or answer.index > row.index or self.bare[1] or self.crosses:
+            return False
+        again = any(r.index > row.index for r in self.syns[1])
+        return not again and row.seq < answer.ack + answer.window
 
     def _infer(self, row: Row) -> None:
         """What this row proves though its segment was not captured, or only later."""

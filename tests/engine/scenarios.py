@@ -75,6 +75,15 @@ OPENINGS = {
         = A CLOSED SYN-SENT ESTABLISHED
         = B LISTEN SYN-RECEIVED
     """,
+    "the third segment has a number ahead in the window: its ACK opens all the same (RFC 9293 §3.10.7.4, first)": """
+        A > S  x
+        B > SA y        ack x+1  win 1000
+        A > A  x+1000   ack y+1  | ESTABLISHED!  ESTABLISHED?
+        B > A  y+1      ack x+1  | ESTABLISHED!  ESTABLISHED?
+        = handshake three-way
+        = handshake.complete True
+        = B LISTEN SYN-RECEIVED ESTABLISHED
+    """,
     "data with the third segment": """
         A > S  x
         B > SA y        ack x+1
@@ -265,10 +274,25 @@ FAILED_OPENINGS = {
         = handshake invalid
         = handshake.complete False
     """,
-    "the third segment has a wrong number of its own": """
+    "the third segment has a number of its own beyond the window": """
         A > S  x
-        B > SA y    ack x+1
-        A > A  x+9  ack y+1  | .  SYN-RECEIVED!
+        B > SA y        ack x+1  win 1000
+        A > A  x+1001   ack y+1  | .  SYN-RECEIVED!
+        = handshake invalid
+        = handshake.complete False
+    """,
+    "the third segment has a number of its own before the window": """
+        A > S  x
+        B > SA y        ack x+1
+        A > A  x-9      ack y+1  | .  SYN-RECEIVED!
+        = handshake invalid
+        = handshake.complete False
+    """,
+    "the third segment has a number ahead, and the SYN,ACK comes again: it was not heard": """
+        A > S  x
+        B > SA y        ack x+1
+        A > A  x+9      ack y+1  | .  SYN-RECEIVED!
+        B > SA y        ack x+1  | .  SYN-RECEIVED!
         = handshake invalid
         = handshake.complete False
     """,

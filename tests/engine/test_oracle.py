@@ -149,6 +149,7 @@ class Recording(Inspector):
                         cell["seq"],
                         cell["payload_octets"],
                         cell["ack"],
+                        cell["window"],
                         ip_id=cell["ip_id"],
                     ),
                 )
