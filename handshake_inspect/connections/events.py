@@ -6,7 +6,8 @@ states; `machine` walks them. Read RFC 9293 §3.4, §3.5 and §3.10.7 first.
 **Seen is not delivered.** Let A of an end be the running maximum of its acknowledgments. A segment has *arrived* when
 the receiver's A reaches its end (SEG.SEQ + SEG.LEN): that is proof. A segment without length has nothing to be
 acknowledged; it is *assumed* to arrive, once A has reached its number, that is, when nothing before it is unproven.
-So a bare ACK that answers a simultaneous FIN does not overtake the FIN that its sender has in flight (Figure 13).
+So a bare ACK that answers a simultaneous FIN does not overtake the FIN that its sender has in flight (Figure 13). Only
+the third segment may lie ahead, inside the window: whatever is missing before it, its ACK opens.
 
 **When.** An event is placed at a row: the one that proves or unblocks it, or the segment's own row if it was
 acknowledged already. Within one row: what it proves of segments that were not captured, what its ACK proves, its
