@@ -49,8 +49,8 @@ def write_findings(inspection: Inspection, chosen: Choice, wanted: Wanted, forma
         write_lines(group_lines(groups, width, captures=captures))
         told = bool(groups)
     if not told:
-        left = "" if wanted.is_all else " that was asked for"
-        remark(f"nothing to say about {counted(len(streams), 'connection')}{left}")
+        about = counted(len(streams), "connection")
+        remark(f"nothing to say about {about}" if wanted.is_all else f"none of the findings asked for, of {about}")
 
 
 class _Listing:
@@ -80,9 +80,8 @@ class _Listing:
         }
         codes = dict.fromkeys([*(one.code for one in of_run), *(word for word, some in rows.items() if len(some))])
         groups = [self._group(code, rows.get(code, np.zeros(0, np.int64)), of_run) for code in codes]
-        return sorted(
-            groups, key=lambda one: (-Severity[one.severity.upper()], not one.run, -one.connections, one.code)
-        )
+        worst = {group.code: -Severity[group.severity.upper()] for group in groups}
+        return sorted(groups, key=lambda one: (worst[one.code], not one.run, -one.connections, one.code))
 
     def _group(self, code: str, rows: np.ndarray, of_run: list[RunFinding]) -> Group:
         rule = BY_CODE[code]

@@ -19,7 +19,7 @@ def test_findings_are_grouped_and_counted_the_worst_first() -> None:
     found = run("findings", FLOOD)
     assert found.returncode == 0
     heads = [line for line in found.stdout.splitlines() if line and not line.startswith(" ")]
-    assert heads == ["warn half-open  24 connections", "warn syn-flood"]
+    assert heads == ["warn syn-flood", "warn half-open  24 connections"]
     assert "and 21 more connections" in found.stdout
 
 

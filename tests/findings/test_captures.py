@@ -64,7 +64,7 @@ CASES = {
             "bro-simple-scan__445_scan.pcap",
             "clock-set-back",
             [
-                "the clock steps back 9 times, by up to 1579.394 s, first at frame 2: intervals across a step are not"
+                "the clock steps back 9 times, by up to 26.3 min, first at frame 2: intervals across a step are not"
                 " known"
             ],
         ),
