@@ -28,13 +28,16 @@ FLAT_COLUMNS = (
 Cells = list[str]
 
 
-def flat_rows(connections: Connections, streams: NDArray[np.int64]) -> Iterator[Iterator[tuple[str, ...]]]:
-    """Yield, in blocks, the cells of each stream in the order of `FLAT_COLUMNS`."""
+def flat_rows(
+    connections: Connections, streams: NDArray[np.int64], captures: list[str]
+) -> Iterator[Iterator[tuple[str, ...]]]:
+    """Yield, in blocks, the cells of each stream in the order of `FLAT_COLUMNS`. `captures`: what to call them."""
     shared = [_shared(judgement) for judgement in connections.verdicts.judgements]
     for a in range(0, len(streams), BLOCK_CONNECTIONS):
         some = streams[a : a + BLOCK_CONNECTIONS]
         rows = connections.rows_of(some)
         columns = _columns(connections, rows, shared)
+        columns["capture"] = [captures[number] for number in connections.verdicts.table["first_capture"][rows].tolist()]
         columns["stream"] = _numbers(some)
         yield zip(*(columns[name] for name in FLAT_COLUMNS), strict=True)
 
@@ -53,7 +56,6 @@ def _shared(judgement: Judgement) -> tuple[str, ...]:
 def _columns(connections: Connections, rows: NDArray[np.int64], shared: list[tuple[str, ...]]) -> dict[str, Cells]:
     table, words = connections.verdicts.table, connections.verdicts.words
     columns: dict[str, Cells] = {
-        "capture": [connections.captures[number] for number in table["first_capture"][rows].tolist()],
         "first_ns": _numbers(table["first_ns"][rows]),
         "last_ns": _numbers(table["last_ns"][rows]),
         "initial_rtt_ns": _known(table["initial_rtt_ns"][rows]),

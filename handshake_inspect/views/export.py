@@ -10,7 +10,6 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,8 +94,8 @@ def json_list(items: Iterable[str]) -> Iterator[str]:
 def csv_lines(connections: Connections, streams: NDArray[np.int64]) -> Iterator[str]:
     """Yield a header and one line for each stream; quoted as RFC 4180 says, lines end with a line feed."""
     yield f"{','.join(FLAT_COLUMNS)}\n"
-    quoted = replace(connections, captures=[_csv_cell(name) for name in connections.captures])
-    for block in flat_rows(quoted, streams):
+    captures = [_csv_cell(name) for name in connections.captures]
+    for block in flat_rows(connections, streams, captures):
         yield "".join([f"{','.join(cells)}\n" for cells in block])
 
 
