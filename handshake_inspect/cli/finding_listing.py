@@ -6,6 +6,7 @@ What was found of the run as a whole is told only where all of it was chosen.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from handshake_inspect.cli.output import DEFAULT_WIDTH, remark, terminal_width, 
 from handshake_inspect.cli.wanted import Wanted
 from handshake_inspect.connections.connection import Connection, Finding, RunFinding
 from handshake_inspect.connections.found import Severity
+from handshake_inspect.connections.moments import Rows
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
@@ -56,39 +58,54 @@ def write_findings(inspection: Inspection, chosen: Choice, wanted: Wanted, forma
 class _Listing:
     """The wanted findings of some connections."""
 
-    def __init__(self, inspection: Inspection, streams: np.ndarray, wanted: Wanted) -> None:
+    def __init__(self, inspection: Inspection, streams: Rows, wanted: Wanted) -> None:
         self._connections = inspection.connections
         self._streams, self._wanted = streams, wanted
 
     def by_connection(self) -> Iterator[tuple[Connection, list[Finding]]]:
-        """Yield the connections of which something was found, in their order, and what."""
-        rows = self._connections.rows_of(self._streams)
-        some = self._streams[self._connections.findings.has(rows)]
+        """Yield the connections of which something wanted was found, in their order, and what."""
+        found = np.zeros(len(self._connections), np.bool_)
+        for rows in self._rows_by_code.values():
+            found[rows] = True
+        some = self._streams[found[self._connections.rows_of(self._streams)]]
         for connection in self._connections.of_streams(some):
-            findings = [one for one in connection.findings if self._wanted.takes(one.code)]
-            if findings:
-                yield connection, findings
+            yield connection, [one for one in connection.findings if self._wanted.takes(one.code)]
 
     def groups(self, of_run: list[RunFinding]) -> list[Group]:
         """Return the findings by code, the worst and most frequent first."""
         chosen = np.zeros(len(self._connections), np.bool_)
         chosen[self._connections.rows_of(self._streams)] = True
-        rows = {
-            code.word: some[chosen[some]]
-            for code, some in self._connections.findings.rows_by_code().items()
-            if self._wanted.takes(code.word)
-        }
-        codes = dict.fromkeys([*(one.code for one in of_run), *(word for word, some in rows.items() if len(some))])
-        groups = [self._group(code, rows.get(code, np.zeros(0, np.int64)), of_run) for code in codes]
+        rows = {word: some[chosen[some]] for word, some in self._rows_by_code.items()}
+        rows = {word: some for word, some in rows.items() if len(some)}
+        examples = self._examples(rows)
+        groups = [
+            Group(
+                code,
+                BY_CODE[code].code.severity.word,
+                BY_CODE[code].sentence,
+                len(rows.get(code, ())),
+                examples.get(code, []),
+                [one for one in of_run if one.code == code],
+            )
+            for code in dict.fromkeys([*(one.code for one in of_run), *rows])
+        ]
         worst = {group.code: -Severity[group.severity.upper()] for group in groups}
         return sorted(groups, key=lambda one: (worst[one.code], not one.run, -one.connections, one.code))
 
-    def _group(self, code: str, rows: np.ndarray, of_run: list[RunFinding]) -> Group:
-        rule = BY_CODE[code]
-        streams = np.sort(self._connections.stream_of[rows])[:EXAMPLES]
-        examples = [
-            (connection, next(one for one in connection.findings if one.code == code))
-            for connection in self._connections.of_streams(streams)
-        ]
-        about = [one for one in of_run if one.code == code]
-        return Group(code, rule.code.severity.word, rule.sentence, len(rows), examples, about)
+    @cached_property
+    def _rows_by_code(self) -> dict[str, Rows]:
+        found = self._connections.findings.rows_by_code()
+        return {code.word: rows for code, rows in found.items() if self._wanted.takes(code.word)}
+
+    def _examples(self, rows: dict[str, Rows]) -> dict[str, list[tuple[Connection, Finding]]]:
+        """Return the first connections that show each code, and what was found of each; a connection is made once."""
+        streams = {word: np.sort(self._connections.stream_of[some])[:EXAMPLES] for word, some in rows.items()}
+        every = np.unique(np.concatenate([np.zeros(0, np.int64), *streams.values()]))
+        made = {connection.stream: connection for connection in self._connections.of_streams(every)}
+        return {
+            word: [
+                (made[stream], next(one for one in made[stream].findings if one.code == word))
+                for stream in some.tolist()
+            ]
+            for word, some in streams.items()
+        }

@@ -109,12 +109,6 @@ class Findings:
         connection = self._index[0]
         return np.searchsorted(connection, rows, "left"), np.searchsorted(connection, rows, "right")
 
-    def has(self, rows: Rows) -> NDArray[np.bool_]:
-        """Was something found of the connections in these rows?"""
-        first, last = self._between(rows)
-        found: NDArray[np.bool_] = last > first
-        return found
-
     def of(self, row: int, names: Pair[str], frame_name: Callable[[int, int], Frame]) -> tuple[Finding, ...]:
         """Spell what was found of one connection, the worst first.
 
