@@ -72,7 +72,9 @@ def examiner(captures: Sequence[CaptureSummary]) -> Callable[[Decided], list[Cod
 
     def examine(decided: Decided) -> list[Coded]:
         evidence = Evidence(decided, ends_ns)
-        return [(one.code, found) for one in _OVER_CONNECTIONS for found in one.function(evidence)]
+        examined = [(one.code, found) for one in _OVER_CONNECTIONS for found in one.function(evidence)]
+        evidence.forget()
+        return examined
 
     return examine
 

@@ -56,6 +56,10 @@ class Evidence:
         found: T = self._shared[worked_out]
         return found
 
+    def forget(self) -> None:
+        """Let go what was worked out, which refers to this evidence: such a circle would stay for long."""
+        self._shared.clear()
+
     # What was decided.
 
     @property
