@@ -23,7 +23,7 @@ COPY_NS = SECOND_NS // 5
 STORM_FINS = 17
 
 
-@rule("fin-unacknowledged", WARN)
+@rule("fin-unacknowledged", WARN, example="fin-unacknowledged.pcap")
 def fin_unacknowledged(e: Evidence) -> Iterator[Found]:
     """A FIN was sent, and until the capture ends nothing acknowledges it.
 

@@ -179,7 +179,7 @@ def close_wait_held(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("fin-wait-2-ended", NOTE)
+@rule("fin-wait-2-ended", NOTE, example="fin-wait-2-ended.pcap")
 def fin_wait_2_ended(e: Evidence) -> Iterator[Found]:
     """The end that closed first had left FIN-WAIT-2 before the other end closed: an RST answers what comes.
 

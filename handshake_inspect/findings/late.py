@@ -216,7 +216,7 @@ def ack_beyond_fin(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("fin-after-reset", NOTE)
+@rule("fin-after-reset", NOTE, example="fin-after-reset.server.pcap")
 def fin_after_reset(e: Evidence) -> Iterator[Found]:
     """A FIN comes after an RST that had ended the connection.
 

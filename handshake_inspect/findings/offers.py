@@ -18,7 +18,7 @@ from handshake_inspect.quantities import listed
 from handshake_inspect.tcp.options import Options
 
 
-@rule("syn-options-dropped", NOTE)
+@rule("syn-options-dropped", NOTE, example="syn-options-dropped.pcap")
 def syn_options_dropped(e: Evidence) -> Iterator[Found]:
     """The SYN was sent again, and not with the same options.
 

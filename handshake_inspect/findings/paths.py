@@ -57,7 +57,7 @@ def syn_ack_ttl(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("ttl-changed", NOTE)
+@rule("ttl-changed", NOTE, example="ttl-changed.server.pcap")
 def ttl_changed(e: Evidence) -> Iterator[Found]:
     """The TTL of an end changes in the middle of the connection: likely not all its segments are of one machine.
 
@@ -81,7 +81,7 @@ def ttl_changed(e: Evidence) -> Iterator[Found]:
     yield _changed(e, text, ends[other], first[other], later[other])
 
 
-@rule("path-changed", CHAT)
+@rule("path-changed", CHAT, example="path-changed.pcap")
 def path_changed(e: Evidence) -> Iterator[Found]:
     """The TTL of an end changes a little in the middle of the connection: its segments took another way.
 

@@ -76,13 +76,6 @@ SCENARIOS = {
         A > A  x+2  ack y+2
     """,
     # The kernel of A gave FIN-WAIT-2 up after 60 s.
-    "fin-wait-2-ended": """
-        open
-        A > FA x+1  ack y+1
-        B > A  y+1  ack x+2
-        70.0  B > FA y+1  ack x+2
-        A > R  x+2
-    """,
     "fin-wait-2-ended-by-data": """
         open
         A > FA x+1  ack y+1

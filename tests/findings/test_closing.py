@@ -7,8 +7,14 @@ from tests.findings.captures import codes_in, messages_in
 #: Code -> captures in which it must appear, and captures in which it must not.
 CASES = {
     "fin-unacknowledged": (
-        ["zeek__pppoe-over-qinq.pcap", "ipfixprobe__mqtt.pcap"],
-        ["lost-fin.pcap", "half-closed.pcap", "arkime__gre-erspan-vxlan.pcap", "cut-in-mid-session.pcap"],
+        ["fin-unacknowledged.pcap", "zeek__pppoe-over-qinq.pcap", "ipfixprobe__mqtt.pcap"],
+        [
+            "fin-unacknowledged.server.pcap",
+            "lost-fin.pcap",
+            "half-closed.pcap",
+            "arkime__gre-erspan-vxlan.pcap",
+            "cut-in-mid-session.pcap",
+        ],
     ),
     "fin-retransmitted": (
         ["lost-fin.pcap", "lost-last-ack.server.pcap", "zeek__mysql_tls-13-amazon-rds.pcap"],
@@ -31,7 +37,8 @@ CASES = {
         ["half-closed.pcap", "half-close.pcap", "zeek__pppoe-over-qinq.pcap"],
     ),
     "fin-wait-2-ended": (
-        ["made: fin-wait-2-ended", "made: fin-wait-2-ended-by-data"],
+        ["fin-wait-2-ended.pcap", "made: fin-wait-2-ended-by-data"],
+        # Octets, after a second only; into TIME-WAIT.
         ["orphan-fin-wait-2.pcap", "data-after-close.pcap", "time-wait-overflow.pcap", "zeek__tls_pop3-starttls.pcap"],
     ),
     "simultaneous-close": (

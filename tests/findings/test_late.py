@@ -27,7 +27,10 @@ CASES = {
         ["data-after-fin.server.pcap", "fin-other-number.server.pcap", "made: ack-beyond-fin-taken-back"],
     ),
     "fin-storm": (["fin-storm.server.pcap"], ["fin-storm.pcap", "lost-last-ack.pcap", "duplicate-fin.server.pcap"]),
-    "fin-after-reset": (["zeek__ipv6-violation.pcap"], ["reset-half-closed.pcap", "forged-reset.pcap"]),
+    "fin-after-reset": (
+        ["fin-after-reset.server.pcap", "zeek__ipv6-violation.pcap"],
+        ["fin-after-reset.pcap", "reset-half-closed.pcap", "forged-reset.pcap"],
+    ),
     "fin-without-connection": (
         ["icsnpp-opcua-binary__open62541_browse_has_server_idx.pcap"],
         ["four-way.pcap", "ipfixprobe__mqtt.pcap"],

@@ -10,9 +10,12 @@ from tests.findings.captures import messages_in
 #: Code -> captures in which it must appear, and captures in which it must not. "a+b": a run of both captures.
 CASES = {
     "syn-options-dropped": (
-        ["bro-simple-scan__445_scan.pcap"],
-        # Sent again as it was; the SYN of another capture.
-        ["unanswered.pcap", "lost-syn.pcap", "timestamps-stripped.pcap+timestamps-stripped.server.pcap"],
+        ["syn-options-dropped.pcap", "bro-simple-scan__445_scan.pcap"],
+        # Only the second was seen; sent again as it was; the SYN of another capture.
+        [
+            "syn-options-dropped.server.pcap", "unanswered.pcap", "lost-syn.pcap",
+            "timestamps-stripped.pcap+timestamps-stripped.server.pcap",
+        ],
     ),
     "options-stripped": (
         ["timestamps-stripped.pcap+timestamps-stripped.server.pcap"],
@@ -26,6 +29,7 @@ CASES = {
 
 
 def test_what_it_says() -> None:
+    assert messages_in("syn-options-dropped.pcap", "syn-options-dropped") == ["2 SYNs, and not all of them offer ECN"]
     dropped = messages_in("bro-simple-scan__445_scan.pcap", "syn-options-dropped")
     assert set(dropped) == {"3 SYNs, and not all of them offer window scale"}
     stripped = messages_in("timestamps-stripped.pcap+timestamps-stripped.server.pcap", "options-stripped")

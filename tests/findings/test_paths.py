@@ -17,14 +17,20 @@ CASES = {
         ],
     ),
     "ttl-changed": (
-        ["zeek__ldap_simpleauth.pcap", "zeek__ldap_simpleauth-diff-port.pcap"],
-        # A SYN-ACK; one router less; a forged RST with a TTL of its own.
-        ["syn-ack-other-ttl.pcap", "zeek__tunnels_geneve-47101.pcap", "injected-reset.server.pcap"],
+        ["ttl-changed.server.pcap", "zeek__ldap_simpleauth.pcap", "zeek__ldap_simpleauth-diff-port.pcap"],
+        # Before the box; a SYN-ACK; two routers more; one less; a forged RST with a TTL of its own.
+        [
+            "ttl-changed.pcap", "syn-ack-other-ttl.pcap", "path-changed.pcap", "zeek__tunnels_geneve-47101.pcap",
+            "injected-reset.server.pcap",
+        ],
     ),
     "path-changed": (
-        ["zeek__tunnels_geneve-47101.pcap"],
-        # Other machines; two captures of one connection, three routers apart.
-        ["zeek__ldap_simpleauth.pcap", "syn-ack-other-ttl.pcap", "far-apart.pcap+far-apart.server.pcap"],
+        ["path-changed.pcap", "zeek__tunnels_geneve-47101.pcap"],
+        # Before the ways part; other machines; two captures of one connection, three routers apart.
+        [
+            "path-changed.server.pcap", "ttl-changed.server.pcap", "syn-ack-other-ttl.pcap",
+            "far-apart.pcap+far-apart.server.pcap",
+        ],
     ),
     "icmp-never-sent": (
         ["forged-icmp-error.server.pcap"],

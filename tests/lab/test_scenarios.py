@@ -12,6 +12,7 @@ from tests.lab.privileges import as_ordinary_user, needs_private_world, why_no_t
 TRANSLATED = {
     "accept-queue-overflow-reset": "request-reset",
     "desynchronized": "repair",
+    "fin-unacknowledged": "no-fin",
     "keep-alive-dead": "not-taken",
     "old-duplicate-syn-passive": "old-copy",
     "syn-cookie-vanished": "request-unseen",

@@ -193,9 +193,10 @@ def compare_end(
 
 
 def note_beside(own: OwnState, kernel: KernelState) -> str | None:
-    """Return the kernel's note, unless our segments show that it does not hold: a move of its own, or no silent one."""
+    """Return the kernel's note, unless our segments show that it does not hold: a move of its own, no silent one, a FIN
+    that one of them acknowledges."""
     shown_at_once = own.time_ns is not None and kernel.time_ns is not None and own.time_ns <= kernel.time_ns
-    moot = kernel.note == "one-segment" or (kernel.note == "silent" and shown_at_once)
+    moot = kernel.note in ("one-segment", "no-fin") or (kernel.note == "silent" and shown_at_once)
     return None if moot else kernel.note
 
 

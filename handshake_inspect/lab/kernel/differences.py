@@ -97,6 +97,12 @@ DIFFERENCES = (
         "connect() failed before it sent one (EADDRNOTAVAIL), or it never came to where we captured.",
     ),
     Difference(
+        "no-fin",
+        "→ FIN_WAIT1 or LAST_ACK, and no FIN of it",
+        "as before",
+        "It was lost, or late: it never came to where we captured, or only when all was over.",
+    ),
+    Difference(
         "repair",
         "→ ESTABLISHED, and no SYN before it",
         "ESTABLISHED, as before",

@@ -17,6 +17,8 @@ from handshake_inspect.lab.kernel.translation import NO_SOCKET, KernelState, Lif
 
 #: connect() that ended where it began.
 ATTEMPT = ("CLOSED", "SYN-SENT", "CLOSED")
+#: The states into which an end's own FIN leads.
+BY_OWN_FIN = ("FIN-WAIT-1", "LAST-ACK")
 
 
 def states_of(found: Sequence[Life], end: End, steps: Sequence[Step], account: KernelAccount) -> list[KernelState]:
@@ -40,6 +42,9 @@ def without_segment(
             return [unshown(state, "no-syn") for state in states]
     elif not sent_syn and opened is not None and not captured_syn(life, states[opened], end, steps, account):
         states[: opened + 1] = [unshown(state, "repair") for state in states[: opened + 1]]
+    for number, state in enumerate(states):
+        if state.state in BY_OWN_FIN and not captured_fin(states[number:], end, steps, account):
+            states[number] = unshown(state, "no-fin")
     *before, last = states
     if last.note == "request-gone" and has_reset(last, end, steps, account):
         states[-1] = replace(last, state="CLOSED", note="request-reset")
@@ -59,6 +64,19 @@ def captured_syn(life: Life, until: KernelState, end: End, steps: Sequence[Step]
     earliest_ns = life.begin_ns - AT_ONCE_NS - (0 if life.traced else account.longest_gap_ns)
     return any(
         "SYN" in step.flags and step.sender == end and earliest_ns <= step.time_ns <= until.time_ns + AT_ONCE_NS
+        for step in steps
+    )
+
+
+def captured_fin(states: Sequence[KernelState], end: End, steps: Sequence[Step], account: KernelAccount) -> bool:
+    """Tell whether a FIN of this end was captured from the first of these states on, until the next one is over."""
+    latest_ns = max((state.time_ns for state in states[1:2] if state.time_ns is not None), default=None)
+    earliest_ns = (states[0].time_ns or 0) - AT_ONCE_NS - account.longest_gap_ns
+    return any(
+        "FIN" in step.flags
+        and step.sender == end
+        and earliest_ns <= step.time_ns
+        and (latest_ns is None or step.time_ns <= latest_ns + AT_ONCE_NS)
         for step in steps
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench, failing
+from handshake_inspect.lab.calls import RecordedSocket
 from handshake_inspect.lab.scenarios.scenario import (
     CLOSED_FIRST,
     CLOSED_SECOND,
@@ -233,6 +234,35 @@ def close_in_flight(bench: Bench) -> None:
 )
 def orphan_fin_wait_2(bench: Bench) -> None:
     """The client closes, the server does not; FIN-WAIT-2 runs out, and the server's later data are answered by RST."""
+    server = half_closed_too_long(bench)
+    reset = bench.wire.rule("pass first RST from client")
+    server.send(b"more")
+    reset.wait()
+    bench.pause()
+    with failing("EPIPE"):
+        server.send(b"more")
+    bench.pause()
+
+
+@CHAPTER.script(
+    "fin-wait-2-ended",
+    replace(ORPHANED, responder=(*OPENED_PASSIVELY, *CLOSED_SECOND)),
+    look_for=(
+        "The server closes too late: its FIN finds no connection any more, since the client's FIN-WAIT-2 has run out "
+        "(tcp_fin_timeout, 60 s, here 1). An RST answers it, and nobody owes TIME-WAIT."
+    ),
+)
+def fin_wait_2_ended(bench: Bench) -> None:
+    """The server closes only when the client's FIN-WAIT-2 has run out: an RST answers its FIN."""
+    server = half_closed_too_long(bench)
+    reset = bench.wire.rule("pass first RST from client")
+    server.close()
+    reset.wait()
+    bench.pause()
+
+
+def half_closed_too_long(bench: Bench) -> RecordedSocket:
+    """Let the client close and its kernel give FIN-WAIT-2 up; return the server, which is in CLOSE-WAIT."""
     bench.client.set("tcp_fin_timeout", 1)
     _, client, server = bench.session()
     bench.echo(client, server)
@@ -242,10 +272,4 @@ def orphan_fin_wait_2(bench: Bench) -> None:
     server.recv()
     bench.until(lambda: bench.client.holds("FIN-WAIT-2", port) == 1, "the client is in FIN-WAIT-2")
     bench.until(lambda: bench.client.holds("FIN-WAIT-2", port) == 0, "the client's FIN-WAIT-2 has run out")
-    reset = bench.wire.rule("pass first RST from client")
-    server.send(b"more")
-    reset.wait()
-    bench.pause()
-    with failing("EPIPE"):
-        server.send(b"more")
-    bench.pause()
+    return server

@@ -211,3 +211,33 @@ def cut_in_mid_session(bench: Bench) -> None:
     for direction in directions:
         direction.wait(3)
     bench.pause()
+
+
+FIN_LOST = Verdict(
+    "three-way",
+    "incomplete",
+    "originator",
+    (*OPENED_ACTIVELY, "FIN-WAIT-1"),
+    OPENED_PASSIVELY,
+    {"teardown.complete": False},
+)
+
+
+@CHAPTER.script(
+    "fin-unacknowledged",
+    FIN_LOST,
+    server_outcomes=(OPEN,),
+    look_for=(
+        "The client has closed, and its kernel repeats the FIN in FIN-WAIT-1, each time after twice as long (RFC 6298 "
+        "§5.5), until it gives up without a word. The server knows nothing of it (--at server): its end stays open."
+    ),
+)
+def fin_unacknowledged(bench: Bench) -> None:
+    """Every FIN of the client is lost on the wire: nothing acknowledges it, and the server stays ESTABLISHED."""
+    _, client, server = bench.session()
+    bench.echo(client, server)
+    bench.pause()
+    fins = bench.wire.rule("drop every FIN from client")
+    client.close()
+    fins.wait(3)
+    bench.pause()

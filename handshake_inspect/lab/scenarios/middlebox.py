@@ -158,3 +158,34 @@ def far_apart(bench: Bench) -> None:
         *(f"set TTL to {FAR_TTL} on every segment from {end}" for end in ends),
         *(f"delay every segment from {end} by {LONG_WAY_MS} ms" for end in ends),
     )
+
+
+@CHAPTER.script(
+    "ttl-changed",
+    FOUR_WAY,
+    seen_at="server",
+    look_for=(
+        "Seen at the server, the client's SYN and third segment have a TTL of 255, all that follows one of 64: a load "
+        "balancer that has opened the connection itself and handed it on looks so, or somebody who injects segments."
+    ),
+)
+def ttl_changed(bench: Bench) -> None:
+    """The client's handshake comes with another TTL than all that it sends later, as of a proxy that hands it on."""
+    talk_through(bench, f"set TTL to {PROXY_TTL} on first 2 segment from client")
+
+
+@CHAPTER.script(
+    "path-changed",
+    FOUR_WAY,
+    look_for=(
+        f"The TTL of the SYN,ACK is {NEXT_TTL}, that of the server's later segments {FAR_TTL}: both began at 64, and "
+        "the later ones passed two routers more. The way has changed; the machine has not."
+    ),
+)
+def path_changed(bench: Bench) -> None:
+    """After the SYN-ACK the server's segments take another way, with two routers more on it."""
+    talk_through(
+        bench,
+        f"set TTL to {FAR_TTL} on every segment from server",
+        f"set TTL to {NEXT_TTL} on first SYN-ACK from server",
+    )

@@ -171,3 +171,21 @@ def open_over(bench: Bench, listener: RecordedSocket) -> None:
     client.connect(listener.address)
     bench.echo(client, listener.accept())
     bench.pause()
+
+
+@CHAPTER.script(
+    "syn-options-dropped",
+    replace(FOUR_WAY, also={"handshake.syn_retransmissions": 1}),
+    server_outcomes=(replace(FOUR_WAY, also={"handshake.syn_retransmissions": 0}),),
+    look_for=(
+        "The first SYN asks with ECE and CWR, the second does not: its sender takes the silence for a box on the way "
+        "that drops SYNs with bits it does not know (RFC 3168 §6.1.1.1; Linux: tcp_ecn_fallback). So the connection "
+        "does without ECN, though both ends know it."
+    ),
+)
+def syn_options_dropped(bench: Bench) -> None:
+    """The SYN that asks for explicit congestion notification is lost; the client tries again without it."""
+    for host in (bench.client, bench.server):
+        host.set("tcp_ecn", ECN_ON)
+    bench.wire.rule("drop first SYN from client")
+    talk(bench)

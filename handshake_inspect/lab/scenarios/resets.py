@@ -200,3 +200,36 @@ def forged_reset(bench: Bench) -> None:
     reset.wait()
     with failing("ECONNRESET"):
         client.recv()
+
+
+@CHAPTER.script(
+    "fin-after-reset",
+    replace(
+        RESET_AFTER_FIN,
+        originator=(*OPENED_ACTIVELY, "FIN-WAIT-1", "CLOSED"),
+        responder=(*OPENED_PASSIVELY, "CLOSED"),
+    ),
+    server_outcomes=(replace(ABORTED_BY_SERVER, closed_first="originator"),),
+    seen_at="server",
+    look_for=(
+        "The FIN and the RST cross on the wire: at the client's end the FIN is first, at the server's the RST. There "
+        "the FIN meets no connection any more, and a second RST answers it (RFC 9293 §3.10.7.1)."
+    ),
+)
+def fin_after_reset(bench: Bench) -> None:
+    """The server aborts while the client's FIN is on its way: the FIN comes after the RST."""
+    _, client, server = bench.session()
+    bench.echo(client, server)
+    bench.pause(DELAYED_ACK_S)
+    fin = bench.wire.rule("hold first FIN from client")
+    resets = bench.wire.rule("pass first 2 RST from server")
+    _, port = client.address
+    client.close()
+    fin.wait()
+    server.reset()
+    resets.wait()
+    bench.until(lambda: bench.client.holds("FIN-WAIT-1", port) == 0, "the RST had ended the client's connection")
+    bench.pause()
+    fin.release()
+    resets.wait(2)
+    bench.pause()

@@ -65,13 +65,27 @@ def test_whatever_else_a_second_socket_was_must_be_captured(
 
 def test_a_socket_put_back_by_repair_is_established_without_a_syn() -> None:
     changes = [*chain(0, "a", *OPENED, "CLOSED"), *chain(100, "b", *OPENED, "FIN-WAIT-1")]
-    assert told(changes, SYN, began=[True, False]) == [
+    assert told(changes, [*SYN, at(103, "FIN,ACK")], began=[True, False]) == [
         *FIRST,
         ("CLOSED", "silent", True),
         ("SYN-SENT", "repair", True),
         ("ESTABLISHED", "repair", True),
         ("FIN-WAIT-1", None, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "note"),
+    [
+        ([*SYN], "no-fin"),
+        ([*SYN, at(3, "FIN,ACK", "responder")], "no-fin"),
+        ([*SYN, at(3, "FIN,ACK")], None),
+        ([*SYN, at(500, "FIN,ACK")], "no-fin"),  # it came when the socket was gone
+    ],
+)
+def test_a_fin_that_never_came_to_where_we_captured_shows_no_state(steps: list[Step], note: str | None) -> None:
+    rows = told(chain(0, "a", *OPENED, "FIN-WAIT-1", "CLOSED"), steps, began=[True])
+    assert ("FIN-WAIT-1", note, note is not None) in rows
 
 
 def test_so_it_is_if_it_was_only_sampled() -> None:
