@@ -176,7 +176,7 @@ def _offered(e: Evidence, at: Rows) -> Rows:
     return np.where(offers >= 0, window, NEVER >> 1)
 
 
-@rule("ack-beyond-fin", WARN)
+@rule("ack-beyond-fin", WARN, example="ack-beyond-fin.server.pcap")
 def ack_beyond_fin(e: Evidence) -> Iterator[Found]:
     """An end acknowledges numbers beyond its peer's FIN, which nobody sent.
 

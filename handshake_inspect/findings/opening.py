@@ -104,7 +104,7 @@ def unreachable(e: Evidence) -> Iterator[Found]:
             )
 
 
-@rule("syn-answered-by-syn", WARN)
+@rule("syn-answered-by-syn", WARN, example="syn-answered-by-syn.pcap")
 def syn_answered_by_syn(e: Evidence) -> Iterator[Found]:
     """A SYN without ACK answered the SYN, and the opening went no further.
 

@@ -62,7 +62,7 @@ def time_wait_reused(run: Run) -> Iterator[Found]:
         )
 
 
-@run_rule("time-wait-reused-early", WARN)
+@run_rule("time-wait-reused-early", WARN, example="time-wait-reused-early.server.pcap")
 def time_wait_reused_early(run: Run) -> Iterator[Found]:
     """A connection took the sockets of a TIME-WAIT before it was over, though its SYN could be an old segment.
 

@@ -30,13 +30,6 @@ _SHORT = """
 """
 
 SCENARIOS = {
-    # The next SYN is below the last number; there are no timestamps.
-    "time-wait-reused-early": f"""
-        {_SHORT}
-        2.0  A > S  x-70000
-        B > SA y+70000    ack x-69999
-        A > A  x-69999  ack y+70001
-    """,
     # The next SYN has a higher number, and an older timestamp.
     "time-wait-reused-older": f"""
         {_CLOSED_BY_A}
@@ -58,15 +51,6 @@ SCENARIOS = {
         5.0  A > S  x+900000
         B > SA y+900000       ack x+900001
         A > A  x+900001  ack y+900001
-    """,
-    "ack-beyond-fin": """
-        open
-        A > FA x+1  ack y+1
-        B > A  y+1  ack x+2
-        A > A  x+2  ack y+1
-        B > A  y+1  ack x+802
-        B > FA y+1  ack x+802
-        A > A  x+2  ack y+2
     """,
     "ack-beyond-fin-taken-back": """
         open

@@ -23,8 +23,13 @@ CASES = {
         ["fin-other-number.server.pcap", "fin-before-data.server.pcap", "lost-fin.server.pcap"],
     ),
     "ack-beyond-fin": (
-        ["made: ack-beyond-fin"],
-        ["data-after-fin.server.pcap", "fin-other-number.server.pcap", "made: ack-beyond-fin-taken-back"],
+        ["ack-beyond-fin.server.pcap"],
+        [
+            "ack-beyond-fin.pcap",
+            "data-after-fin.server.pcap",
+            "fin-other-number.server.pcap",
+            "made: ack-beyond-fin-taken-back",
+        ],
     ),
     "fin-storm": (["fin-storm.server.pcap"], ["fin-storm.pcap", "lost-last-ack.pcap", "duplicate-fin.server.pcap"]),
     "fin-after-reset": (

@@ -13,7 +13,10 @@ CASES = {
     ),
     # An ICMP error about the size of a segment of an open connection.
     "unreachable": (["unreachable.pcap"], ["path-mtu.pcap", "refused.pcap", "udp-unreachable.pcap"]),
-    "syn-answered-by-syn": (["trex-core__no_tcp_syn_ack.pcap"], ["simultaneous-open.pcap", "self-connect.pcap"]),
+    "syn-answered-by-syn": (
+        ["syn-answered-by-syn.pcap", "trex-core__no_tcp_syn_ack.pcap"],
+        ["syn-answered-by-syn.server.pcap", "simultaneous-open.pcap", "self-connect.pcap"],
+    ),
     "simultaneous-open": (
         ["simultaneous-open.pcap", "simultaneous-open.server.pcap"], ["self-connect.pcap", "simultaneous-close.pcap"],
     ),

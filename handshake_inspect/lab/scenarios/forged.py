@@ -12,7 +12,15 @@ from dataclasses import replace
 from handshake_inspect.lab.altering import altered, load, port_unreachable
 from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench, failing
 from handshake_inspect.lab.calls import RecordedSocket
-from handshake_inspect.lab.scenarios.scenario import FOUR_WAY, OPENED_ACTIVELY, OPENED_PASSIVELY, Chapter, Verdict
+from handshake_inspect.lab.scenarios.scenario import (
+    CLOSED_FIRST,
+    CLOSED_SECOND,
+    FOUR_WAY,
+    OPENED_ACTIVELY,
+    OPENED_PASSIVELY,
+    Chapter,
+    Verdict,
+)
 from handshake_inspect.lab.segments import Segment
 
 #: Inside the server's window, and not the next number; and so far before it that the window is elsewhere.
@@ -21,6 +29,9 @@ STORM = 20
 #: Of a box between the ends that forges resets: nothing that the client would send.
 FOREIGN_TTL, FOREIGN_ID = 37, 54321
 
+SERVER_FIRST = Verdict(
+    "three-way", "four-way", "responder", OPENED_ACTIVELY + CLOSED_SECOND, OPENED_PASSIVELY + CLOSED_FIRST
+)
 SURVIVED = replace(FOUR_WAY, also={"teardown.reset_by": None})
 ABORTED = Verdict("three-way", "aborted", None, (*OPENED_ACTIVELY, "CLOSED"), (*OPENED_PASSIVELY, "CLOSED"))
 IGNORED_RESET = replace(FOUR_WAY, also={"resets.0.valid": False, "teardown.reset_by": None})
@@ -276,3 +287,31 @@ def fin_other_number(bench: Bench) -> None:
 def fin_storm(bench: Bench) -> None:
     """The client's FIN comes 20 times more, one right after another."""
     close_with_intruder(bench, lambda fin: [altered(fin.frame, ip_id=n) for n in range(1, STORM + 1)])
+
+
+@CHAPTER.script(
+    "ack-beyond-fin",
+    SERVER_FIRST,
+    seen_at="server",
+    look_for=(
+        f"Both FINs are acknowledged, and the server is in TIME-WAIT. Then an ACK comes for {AHEAD} octets beyond its "
+        "FIN, where nothing can be. RFC 9293 §3.10.7.4, fifth, answers such a number with an ACK; Linux drops it."
+    ),
+)
+def ack_beyond_fin(bench: Bench) -> None:
+    """An ACK is forged into the server's TIME-WAIT that acknowledges octets beyond the server's FIN."""
+    load()
+    _, client, server = bench.session()
+    bench.echo(client, server)
+    bench.pause()
+    acknowledged = bench.wire.rule("pass first ACK from client")
+    last = bench.wire.rule("pass first ACK from server")
+    server.close()
+    (model,) = acknowledged.wait()
+    client.recv()
+    client.close()
+    (answer,) = last.wait()
+    bench.pause()
+    forged = altered(model.frame, seq=answer.ack, ack=answer.seq + AHEAD, options=[], ip_id=1)
+    bench.wire.send(forged, to="server")
+    bench.pause()

@@ -62,6 +62,27 @@ def simultaneous_open(bench: Bench) -> None:
     bench.close_in_turn(client, server)
 
 
+@CHAPTER.script(
+    "syn-answered-by-syn",
+    Verdict("half-open", "none", None, ("CLOSED", "SYN-SENT", "SYN-RECEIVED"), ("CLOSED", "SYN-SENT")),
+    server_outcomes=(Verdict("unanswered", "none", None, ("CLOSED", "SYN-SENT"), None),),
+    look_for=(
+        "A simultaneous open that fails: the server's SYN brings the client to SYN-RECEIVED, and there it stays. "
+        "Whatever it sends is lost, so the server knows of no SYN but its own (--at server), and sends no SYN,ACK."
+    ),
+)
+def syn_answered_by_syn(bench: Bench) -> None:
+    """Both ends connect to each other, and all that the client sends is lost: no SYN-ACK comes."""
+    client, server = bench.client.bound(), bench.server.bound()
+    bench.server.stage.ready(server.address)
+    lost = bench.wire.rule("drop every segment from client")
+    client.connect_start(server.address)
+    lost.wait()
+    server.connect_start(client.address)
+    lost.wait(2)
+    bench.pause()
+
+
 SELF_CONNECTED = (*OPENED_SIMULTANEOUSLY, "FIN-WAIT-1", "CLOSING", "TIME-WAIT")
 
 

@@ -28,6 +28,9 @@ SERVER_FIRST = Verdict(
 CLIENT_LOST_IT = replace(FOUR_WAY, originator=(*OPENED_ACTIVELY, *CLOSED_FIRST, "CLOSED"))
 SERVER_LOST_IT = replace(SERVER_FIRST, responder=(*OPENED_PASSIVELY, *CLOSED_FIRST, "CLOSED"))
 
+#: More than Linux adds to the number of the same sockets in the time of a scenario (64 ns each: RFC 9293 §3.4.1).
+OLDER = 500_000_000
+
 CHAPTER = Chapter("TIME-WAIT")
 
 
@@ -136,6 +139,36 @@ def time_wait_reopened_by_number(bench: Bench) -> None:
     listener, client, server = session_of_bound(bench)
     port = client.address[1]
     close_in_order(bench, server, client)
+    connect_again(bench, port, listener)
+
+
+@CHAPTER.script(
+    "time-wait-reused-early",
+    (owed(SERVER_FIRST, "reused"), OPENED),
+    server_outcomes=((owed(SERVER_FIRST, "reused-early"), OPENED),),
+    seen_at="server",
+    look_for=(
+        f"A firewall has made the new number {OLDER:,} lower than the client chose it, and there are no timestamps: "
+        "nothing tells the new SYN from an old one. TIME-WAIT would not take it; this server has no room for TIME-WAIT "
+        "(tcp_max_tw_buckets), and opens."
+    ),
+)
+def time_wait_reused_early(bench: Bench) -> None:
+    """A SYN whose number a box has lowered opens a connection within the TIME-WAIT that the server should have kept."""
+    bench.client.set("tcp_timestamps", 0)
+    bench.server.set("tcp_max_tw_buckets", 0)
+    listener, client, server = session_of_bound(bench)
+    port = client.address[1]
+    acknowledged = bench.wire.rule("pass first ACK from client")
+    server.shutdown()  # after close() the kernel would keep FIN-WAIT-2 in the table of TIME-WAIT, which has no room
+    acknowledged.wait()
+    client.recv()
+    client.close()
+    server.recv()
+    server.close()
+    bench.pause()
+    bench.wire.rule(f"shift seq by {-OLDER} on every segment from client")
+    bench.wire.rule(f"shift ack by {OLDER} on every segment from server")
     connect_again(bench, port, listener)
 
 
