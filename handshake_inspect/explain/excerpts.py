@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from rich.text import Text
 
-from handshake_inspect.capture.frames import fetch, payload
+from handshake_inspect.capture.frames import fetch, fetch_parts, payload
 from handshake_inspect.capture.records import RawFrame
-from handshake_inspect.connections.connection import Step
+from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.exchanges import Datagram
 from handshake_inspect.explain.page import CaptureExcerpt, Excerpt, FindingExcerpt, PageError, SessionExcerpt
 from handshake_inspect.explain.shipped import shipped_capture
@@ -41,49 +42,75 @@ def capture_lines(wanted: CaptureExcerpt, width: int) -> list[Text]:
     """Return the ladder of some frames of a shipped capture. Raises PageError if they are not there."""
     path = shipped_capture(wanted.capture)
     inspection = inspect(path)
-    scenario, vantage, *_ = wanted.capture.split(".")  # NAME.pcap, NAME.server.pcap
-    again = f"handshake-inspect lab run {scenario}{' --at server' if vantage == 'server' else ''}"
+    again = command_for([wanted.capture])
     if not len(inspection.connections):
         refuse_part(wanted.capture, inspection, wanted.stream, wanted.frames)
         events = inspection.exchanges.events(wanted.stream)
         frames = fetch(path, [event.frame for event in events if isinstance(event.frame, int)])
         return exchange_picture(inspection, wanted.stream, wanted.capture, again, frames, width)
     part = part_of(inspection, wanted.stream, wanted.frames, wanted.capture)
-    frames = fetch(path, [step.frame for step in part if isinstance(step.frame, int)])
+    return connection_picture(inspection, wanted.stream, part, [wanted.capture], wanted.frames, width)
+
+
+def finding_lines(wanted: FindingExcerpt, width: int) -> list[Text]:
+    """Return the ladder of the segments that show a finding. Raises PageError if the captures do not show it."""
+    names = wanted.captures
+    inspection = inspect([shipped_capture(name) for name in names])
+    of_run = [one for one in inspection.findings if one.code == wanted.code][:1]
+    for connection in inspection.connections:
+        own = [one for one in connection.findings if one.code == wanted.code]
+        shown = [frame for one in (of_run or own) for frame in one.frames]
+        steps = inspection.steps(connection.stream)
+        if own or (of_run and (not shown or any(step.frame in shown for step in steps))):
+            part = _around(connection, steps, shown)
+            frames = None if len(part) == len(steps) else (part[0].frame, part[-1].frame)
+            lines = connection_picture(inspection, connection.stream, part, names, frames, width)
+            said = [line for one in of_run for line in wrap(Text(f"{one.about}: {one.message}"), width)]
+            return [*lines, Text(), *said] if said else lines
+    raise PageError(f"{' and '.join(names)}: it does not show {wanted.code}")
+
+
+def _around(connection: Connection, steps: Sequence[Step], shown: Sequence[Frame]) -> Sequence[Step]:
+    """Return the segments from the one before those that are shown to the one after; all where they are few."""
+    if len(steps) <= SEGMENTS_SHOWN:
+        return steps
+    times = [step.time_ns for step in steps]
+    places = {error.frame: bisect_left(times, error.time_ns) for error in connection.icmp_errors}
+    places |= {step.frame: number for number, step in enumerate(steps)}
+    at = [places[frame] for frame in shown if frame in places] or [len(steps) - 1]
+    last = min(max(at) + 1, len(steps) - 1)
+    first = max(min(at) - 1, last - SEGMENTS_SHOWN + 1, 0)
+    return steps[first : last + 1]
+
+
+def connection_picture(
+    inspection: Inspection,
+    stream: int,
+    part: Sequence[Step],
+    names: Sequence[str],
+    frames: tuple[Frame, Frame] | None,
+    width: int,
+) -> list[Text]:
+    """Return the ladder of a part of a connection of shipped captures, from the first to the last of these frames."""
+    connection = inspection.connections[stream]
+    paths = {str(path): str(path) for path in map(shipped_capture, names)}
+    octets, packets = fetch_parts(paths, connection.capture, {step.frame for step in part})
     return excerpt(
-        inspection.connections[wanted.stream],
-        inspection.steps(wanted.stream),
+        connection,
+        inspection.steps(stream),
         part,
-        title=title(wanted.capture + stream_text(inspection, wanted.stream), wanted.frames, again),
-        payload=payload_of(part, frames),
+        title=title(" and ".join(names) + stream_text(inspection, stream), frames, command_for(names)),
+        payload=payload_of(part, octets | packets),
         options=LadderOptions(width),
     )
 
 
-def finding_lines(wanted: FindingExcerpt, width: int) -> list[Text]:
-    """Return the ladder of the segments that show a finding. Raises PageError if the capture does not show it."""
-    inspection = inspect(shipped_capture(wanted.capture))
-    of_run = [one for one in inspection.findings if one.code == wanted.code][:1]
-    for connection in inspection.connections:
-        steps = inspection.steps(connection.stream)
-        own = [one for one in connection.findings if one.code == wanted.code]
-        shown = [frame for one in (of_run or own) for frame in one.frames if isinstance(frame, int)]
-        inside = any(connection.first_frame <= frame <= connection.last_frame for frame in shown)  # type: ignore[operator]
-        if own or inside or (of_run and not shown):
-            lines = capture_lines(CaptureExcerpt(wanted.capture, _around(steps, shown), connection.stream), width)
-            said = [line for one in of_run for line in wrap(Text(f"{one.about}: {one.message}"), width)]
-            return [*lines, Text(), *said] if said else lines
-    raise PageError(f"{wanted.capture}: it does not show {wanted.code}")
-
-
-def _around(steps: Sequence[Step], shown: Sequence[int]) -> tuple[int, int] | None:
-    """Return the frames from the segment before those that are shown to the one after; None: all are few."""
-    if len(steps) <= SEGMENTS_SHOWN:
-        return None
-    numbers = [step.frame for step in steps if isinstance(step.frame, int)]
-    last = min(bisect_left(numbers, max(shown, default=numbers[-1])) + 1, len(numbers) - 1)
-    first = max(bisect_left(numbers, min(shown, default=numbers[-1])) - 1, last - SEGMENTS_SHOWN + 1, 0)
-    return numbers[first], numbers[last]
+def command_for(names: Sequence[str]) -> str:
+    """Return the command that makes the like of a shipped capture, or of those of both ends of a wire."""
+    scenario, vantage, *_ = names[0].split(".")  # NAME.pcap, NAME.server.pcap
+    if len(names) > 1:
+        return f"handshake-inspect lab record {scenario} -o ."
+    return f"handshake-inspect lab run {scenario}{' --at server' if vantage == 'server' else ''}"
 
 
 def session_lines(wanted: SessionExcerpt, width: int) -> list[Text]:
@@ -92,11 +119,12 @@ def session_lines(wanted: SessionExcerpt, width: int) -> list[Text]:
         session = replay(wanted.session).session
     except LabError as error:
         raise PageError(str(error)) from error
-    inspection, frames = session.vantages[0].inspected(), dict(enumerate(session.frames, start=1))
+    inspection = session.vantages[0].inspected()
     again = f"handshake-inspect demo {wanted.session} --replay"
     if not len(inspection.connections):
         refuse_part(wanted.session, inspection, 0, wanted.frames)
-        return exchange_picture(inspection, 0, wanted.session, again, frames, width, session.calls)
+        numbered = dict(enumerate(session.frames, start=1))
+        return exchange_picture(inspection, 0, wanted.session, again, numbered, width, session.calls)
     part = part_of(inspection, 0, wanted.frames, wanted.session)
     return excerpt(
         inspection.connections[0],
@@ -104,7 +132,7 @@ def session_lines(wanted: SessionExcerpt, width: int) -> list[Text]:
         part,
         title=title(wanted.session, wanted.frames, again),
         calls=session.calls,
-        payload=payload_of(part, frames),
+        payload=payload_of(part, dict(enumerate(session.frames, start=1))),
         options=LadderOptions(width),
     )
 
@@ -146,9 +174,11 @@ def stream_text(inspection: Inspection, stream: int) -> str:
     return f", stream {stream}" if len(inspection.connections) > 1 else ""
 
 
-def title(name: str, frames: tuple[int, int] | None, again: str) -> list[Text]:
+def title(name: str, frames: tuple[Frame, Frame] | None, again: str) -> list[Text]:
     """Return what stands above an excerpt: what it is of, and the command that makes the whole."""
-    first, last = frames or (0, 0)
+    first, last = (
+        frame if isinstance(frame, int) else f"{frame[1]} of {Path(frame[0]).name}" for frame in frames or (0, 0)
+    )
     which = "" if frames is None else f", frame {first}" if first == last else f", frames {first} to {last}"
     whole = Text.assemble(("the whole, from real sockets: ", "dim"), (again, "cyan"))
     return [Text(f"{name}{which}", "bold"), whole]
@@ -171,6 +201,6 @@ def part_of(inspection: Inspection, stream: int, frames: tuple[int, int] | None,
     return part
 
 
-def payload_of(part: Sequence[Step], frames: Mapping[int, RawFrame]) -> Payload:
+def payload_of(part: Sequence[Step], frames: Mapping[Frame, RawFrame]) -> Payload:
     """Return the payload of segments, out of their frames."""
-    return {(step.frame, step.seq): payload(frames[step.frame]) for step in part if isinstance(step.frame, int)}
+    return {(step.frame, step.seq): payload(frames[step.frame]) for step in part}

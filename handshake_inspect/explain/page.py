@@ -74,10 +74,15 @@ class CaptureExcerpt:
 class FindingExcerpt:
     """The segments of a shipped capture that show a finding, drawn as a ladder."""
 
-    #: Name of the file: "lost-syn.pcap".
+    #: Name of the file, "lost-syn.pcap"; of several joined by a plus sign where only together they show it.
     capture: str
     #: Code of the finding.
     code: str
+
+    @property
+    def captures(self) -> list[str]:
+        """The names of the files."""
+        return self.capture.split("+")
 
 
 @dataclass(frozen=True)

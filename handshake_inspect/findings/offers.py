@@ -43,7 +43,7 @@ def syn_options_dropped(e: Evidence) -> Iterator[Found]:
         yield e.found(text, connection, first, other, tries=tries)
 
 
-@rule("options-stripped", NOTE)
+@rule("options-stripped", NOTE, example="timestamps-stripped.pcap+timestamps-stripped.server.pcap")
 def options_stripped(e: Evidence) -> Iterator[Found]:
     """A box on the way took options out of the SYN.
 

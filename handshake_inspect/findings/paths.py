@@ -143,7 +143,7 @@ def icmp_never_sent(e: Evidence) -> Iterator[Found]:
         )
 
 
-@run_rule("isn-rewritten", NOTE)
+@run_rule("isn-rewritten", NOTE, example="isn-rewritten.pcap+isn-rewritten.server.pcap")
 def isn_rewritten(run: Run) -> Iterator[Found]:
     """A box on the way gives a connection another initial sequence number.
 
@@ -184,7 +184,7 @@ def isn_rewritten(run: Run) -> Iterator[Found]:
         )
 
 
-@run_rule("address-translated", CHAT)
+@run_rule("address-translated", CHAT, example="nat.pcap+nat.server.pcap")
 def address_translated(run: Run) -> Iterator[Found]:
     """A connection stands in two captures with different addresses or ports: a translator is between them.
 

@@ -41,7 +41,8 @@ class Rule:
     code: Code
     #: What finds it; its docstring is the page.
     function: Callable[[Any], Iterator[Any]]
-    #: A capture of pcaps/ that shows it; None if only public captures do.
+    #: A capture of pcaps/ that shows it, or several joined by a plus sign that show it in one run; None if only public
+    #: captures do.
     example: str | None
 
     @property

@@ -76,7 +76,7 @@ def mss_small(e: Evidence) -> Iterator[Found]:
             )
 
 
-@rule("mss-clamped", NOTE)
+@rule("mss-clamped", NOTE, example="mss-clamped.pcap+mss-clamped.server.pcap")
 def mss_clamped(e: Evidence) -> Iterator[Found]:
     """A box on the way lowered the MSS of a SYN.
 

@@ -100,9 +100,10 @@ def test_a_finding_takes_a_name_that_another_page_is_called_too_and_leads_there(
 @pytest.mark.parametrize("rule", [one for one in RULES if one.example], ids=lambda rule: rule.code.word)
 def test_the_example_of_a_rule_is_drawn_with_the_finding_in_it(rule: Rule) -> None:
     assert rule.example is not None
-    lines = excerpt_lines(FindingExcerpt(rule.example, rule.code.word), 100)
+    wanted = FindingExcerpt(rule.example, rule.code.word)
+    lines = excerpt_lines(wanted, 100)
     drawn = " ".join(" ".join(line.plain for line in lines).split())
-    inspection = inspect(shipped_capture(rule.example))
+    inspection = inspect([shipped_capture(name) for name in wanted.captures])
     said = [one.message for one in inspection.findings if one.code == rule.code.word]
     said += [one.message for each in inspection.connections for one in each.findings if one.code == rule.code.word]
     assert any(message[:40] in drawn for message in said)
@@ -117,6 +118,16 @@ def test_of_several_connections_it_is_said_which_one_is_drawn() -> None:
     lines = excerpt_lines(FindingExcerpt("accept-queue-full.pcap", "syn-retransmitted"), 100)
     assert lines[0].plain.startswith("accept-queue-full.pcap, stream 1")
     assert excerpt_lines(CaptureExcerpt("refused.pcap", (1, 1)), 100)[0].plain.startswith("refused.pcap, frame 1 · ")
+
+
+def test_what_only_both_ends_of_a_wire_show_is_drawn_of_both_captures() -> None:
+    wanted = FindingExcerpt("timestamps-stripped.pcap+timestamps-stripped.server.pcap", "options-stripped")
+    lines = [line.plain for line in excerpt_lines(wanted, 120)]
+    assert lines[:2] == [
+        "timestamps-stripped.pcap and timestamps-stripped.server.pcap",
+        "the whole, from real sockets: handshake-inspect lab record timestamps-stripped -o .",
+    ]
+    assert sum("SYN seq=x" in line for line in lines) == 2
 
 
 def test_frames_without_a_segment_are_refused() -> None:
