@@ -195,7 +195,7 @@ def segments_after_reset(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-alone", NOTE)
+@rule("reset-alone", NOTE, example="reset-alone.pcap")
 def reset_alone(e: Evidence) -> Iterator[Found]:
     """Nothing of a connection was captured but RSTs of one end.
 

@@ -51,6 +51,13 @@ def checkpoint(opened: RecordedSocket) -> Checkpoint:
         )
 
 
+def from_before(local: Address, remote: Address) -> Checkpoint:
+    """Return what an end would know of a connection that was opened before anybody looked: numbers and windows."""
+    send_next, receive_next, window_octets = 1_000_000, 2_000_000, 65_535
+    window = struct.pack("5I", receive_next, window_octets, window_octets, window_octets, receive_next)
+    return Checkpoint(local, remote, send_next, receive_next, window)
+
+
 def restored(host: Host, saved: Checkpoint) -> RecordedSocket:
     """Open the connection of a checkpoint on its host: ESTABLISHED at once, and no segment tells the peer."""
     opened = host.socket()

@@ -61,7 +61,10 @@ CASES = {
         ["lost-rst.pcap", "zeek__ipv6-violation.pcap"],
         ["lost-rst.server.pcap", "reset.pcap", "forged-reset.server.pcap", "old-duplicate-syn-passive.pcap"],
     ),
-    "reset-alone": (["tcpdump__tcp_eight_lowest_weight_flags_set.pcap"], ["refused.pcap", "reset.pcap"]),
+    "reset-alone": (
+        ["reset-alone.pcap", "tcpdump__tcp_eight_lowest_weight_flags_set.pcap"],
+        ["refused.pcap", "reset.pcap"],
+    ),
 }
 
 

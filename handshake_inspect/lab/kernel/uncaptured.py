@@ -40,7 +40,11 @@ def without_segment(
     if not sent_syn and tuple(state.state for state in states) == ATTEMPT:
         if not captured_syn(life, states[-1], end, steps, account):
             return [unshown(state, "no-syn") for state in states]
-    elif not sent_syn and opened is not None and not captured_syn(life, states[opened], end, steps, account):
+    elif (
+        (life.active or not sent_syn)
+        and opened is not None
+        and not captured_syn(life, states[opened], end, steps, account)
+    ):
         states[: opened + 1] = [unshown(state, "repair") for state in states[: opened + 1]]
     for number, state in enumerate(states):
         if state.state in BY_OWN_FIN and not captured_fin(states[number:], end, steps, account):

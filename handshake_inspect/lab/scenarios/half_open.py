@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from handshake_inspect.lab.bench import DELAYED_ACK_S, Bench, failing
 from handshake_inspect.lab.calls import RecordedSocket
-from handshake_inspect.lab.checkpoint import OPTIONS, checkpoint, restored
+from handshake_inspect.lab.checkpoint import OPTIONS, checkpoint, from_before, restored
 from handshake_inspect.lab.scenarios.scenario import OPENED_ACTIVELY, OPENED_PASSIVELY, Chapter, Verdict
 
 OPEN = Verdict("three-way", "open", None, OPENED_ACTIVELY, OPENED_PASSIVELY)
@@ -20,6 +20,9 @@ OPEN_AFTER_OLD_DUPLICATE = replace(
     responder=("LISTEN", "SYN-RECEIVED", *OPENED_PASSIVELY),
     also={"handshake.syn_retransmissions": 1, "teardown.reset_by": None},
 )
+
+#: Of a connection that is older than the capture.
+OLD_PORT = 50000
 
 CHAPTER = Chapter("Half-open connections and old duplicates")
 
@@ -215,3 +218,22 @@ def desynchronized(bench: Bench) -> None:
     bench.pause()
     ends = ((bench.client, snapshot.local), (bench.server, listener.address))
     bench.until(lambda: all(host.holds("ESTABLISHED", port) == 1 for host, (_, port) in ends), "both are ESTABLISHED")
+
+
+@CHAPTER.script(
+    "reset-alone",
+    Verdict("not-captured", "aborted", None, ("CLOSED",), ("CLOSED",), {"teardown.reset_by": "originator"}),
+    look_for=(
+        "One RST, and nothing before or after it: what it ended lies before the capture. An RST is never answered "
+        "(RFC 9293 §3.10.7.1), so nothing tells whether there was a connection at its other end."
+    ),
+)
+def reset_alone(bench: Bench) -> None:
+    """The client aborts a connection from before the capture (TCP_REPAIR): an RST, and nothing else."""
+    closed = bench.server.bound()
+    bench.server.stage.ready(closed.address)
+    client = restored(bench.client, from_before((bench.client.ip, OLD_PORT), closed.address))
+    reset = bench.wire.rule("pass first RST from client")
+    client.reset()
+    reset.wait()
+    bench.pause()

@@ -88,6 +88,14 @@ def test_a_fin_that_never_came_to_where_we_captured_shows_no_state(steps: list[S
     assert ("FIN-WAIT-1", note, note is not None) in rows
 
 
+def test_so_it_is_with_a_first_socket_that_is_older_than_the_capture() -> None:
+    changes = chain(100, "a", *OPENED, "CLOSED")
+    assert told(changes, [at(102, "RST,ACK")], began=[True]) == [
+        *((state, "repair", True) for state in OPENED),
+        ("CLOSED", None, False),
+    ]
+
+
 def test_so_it_is_if_it_was_only_sampled() -> None:
     seen = [
         sampled(1, "7", "socket", None, "ESTABLISHED"),
