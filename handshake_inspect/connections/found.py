@@ -47,6 +47,8 @@ class Code:
 
     word: str
     severity: Severity
+    #: Codes of which nothing more is to be said where this one was found: it is why.
+    explains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class Found:
     frames: tuple[Rows, ...] = ()
     values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
+    def only(self, mask: NDArray[np.bool_]) -> Found:
+        """Return those for which `mask` holds."""
+        values = {name: column[mask] for name, column in self.values.items()}
+        return Found(self.text, self.connection[mask], tuple(frames[mask] for frames in self.frames), values)
+
     def shifted(self, rows: int) -> Found:
         """Return the same about connections that stand so many rows further down."""
         return Found(self.text, self.connection + rows, self.frames, self.values)
@@ -80,7 +87,7 @@ class Findings:
         #: About the run as a whole: a listener, a host, a capture; the worst first.
         self.run = tuple(sorted(run, key=lambda one: (-Severity[one.severity.upper()], -one.connections)))
         parts: dict[tuple[Code, str], list[Found]] = {}
-        for code, one in found:
+        for code, one in _unexplained(list(found)):
             if len(one.connection):
                 parts.setdefault((code, one.text), []).append(one)
         by_severity = sorted(parts.items(), key=lambda part: -part[0][0].severity)
@@ -164,6 +171,20 @@ class Findings:
         for code, found in self._batches:
             rows.setdefault(code, []).append(found.connection)
         return {code: np.unique(np.concatenate(parts)) for code, parts in rows.items()}
+
+
+def _unexplained(found: list[Coded]) -> list[Coded]:
+    """Leave out what another finding of the same connection explains."""
+    explained: dict[str, list[Rows]] = {}
+    for code, one in found:
+        for word in code.explains:
+            explained.setdefault(word, []).append(one.connection)
+    left = []
+    for code, one in found:
+        if code.word in explained:
+            one = one.only(~np.isin(one.connection, np.concatenate(explained[code.word])))
+        left.append((code, one))
+    return left
 
 
 def _together(parts: list[Found]) -> Found:

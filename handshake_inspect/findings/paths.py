@@ -143,7 +143,12 @@ def icmp_never_sent(e: Evidence) -> Iterator[Found]:
         )
 
 
-@run_rule("isn-rewritten", NOTE, example="isn-rewritten.pcap+isn-rewritten.server.pcap")
+@run_rule(
+    "isn-rewritten",
+    NOTE,
+    example="isn-rewritten.pcap+isn-rewritten.server.pcap",
+    explains=("syn-ack-wrong-ack", "syn-changed", "fin-out-of-window", "ack-of-unsent", "desynchronized"),
+)
 def isn_rewritten(run: Run) -> Iterator[Found]:
     """A box on the way gives a connection another initial sequence number.
 

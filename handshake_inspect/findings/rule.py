@@ -71,14 +71,14 @@ class RunRule(Rule):
 
 
 def rule(
-    code: str, severity: Severity, *, example: str | None = None
+    code: str, severity: Severity, *, example: str | None = None, explains: tuple[str, ...] = ()
 ) -> Callable[[Callable[[Evidence], Iterator[Found]]], ConnectionRule]:
-    """Make a function a rule over connections."""
-    return lambda function: ConnectionRule(Code(code, severity), function, example)
+    """Make a function a rule over connections; what it `explains` of a connection is not told beside it."""
+    return lambda function: ConnectionRule(Code(code, severity, explains), function, example)
 
 
 def run_rule(
-    code: str, severity: Severity, *, example: str | None = None
+    code: str, severity: Severity, *, example: str | None = None, explains: tuple[str, ...] = ()
 ) -> Callable[[Callable[[Run], Iterator[Found | About]]], RunRule]:
-    """Make a function a rule over the whole run."""
-    return lambda function: RunRule(Code(code, severity), function, example)
+    """Make a function a rule over the whole run; `explains` likewise."""
+    return lambda function: RunRule(Code(code, severity, explains), function, example)

@@ -31,6 +31,10 @@ def test_codes_are_words_and_each_stands_once() -> None:
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code) for code in BY_CODE)
 
 
+def test_what_a_finding_explains_is_another_finding() -> None:
+    assert all(word in BY_CODE and word != rule.code.word for rule in RULES for word in rule.code.explains)
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code.word)
 def test_a_rule_has_a_page(rule: Rule) -> None:
     first, *paragraphs = rule.page.split("\n\n")
