@@ -10,7 +10,7 @@ from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.moments import NEVER, Rows
 from handshake_inspect.findings.rule import NOTE, WARN, run_rule
-from handshake_inspect.findings.run import About, Run
+from handshake_inspect.findings.run import About, Run, worst
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
@@ -48,7 +48,7 @@ def syn_flood(run: Run) -> Iterator[About]:
     opened = run.judged(lambda one: one.handshake_complete is True)
     listener, example = run.listeners
     left_here, opened_here = (np.bincount(listener[one], minlength=len(example)) for one in (left, opened))
-    for number in np.flatnonzero((left_here >= FLOOD) & (left_here > opened_here)).tolist():
+    for number in worst(left_here, (left_here >= FLOOD) & (left_here > opened_here)).tolist():
         here = run.at_listener(number)
         mine = here[left[here]]
         count = int(np.count_nonzero(answered[mine]))
@@ -110,7 +110,7 @@ def accept_queue_full(run: Run) -> Iterator[About]:
     )
     listener, example = run.listeners
     away_here, opened_here = (np.bincount(listener[one], minlength=len(example)) for one in (turned_away, opened))
-    for number in np.flatnonzero((away_here > 0) & (opened_here > 0)).tolist():
+    for number in worst(away_here, (away_here > 0) & (opened_here > 0)).tolist():
         mine = run.at_listener(number)
         held, away = mine[opened[mine] & ~turned_away[mine]], mine[turned_away[mine]]
         at_ns, until_ns = table["first_ns"][away], np.sort(unserved_until[held])

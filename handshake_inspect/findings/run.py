@@ -23,6 +23,8 @@ from handshake_inspect.connections.owing import Sockets
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
+#: Listeners, or hosts, that one rule tells of: those that it concerns most.
+MOST_TOLD = 1000
 #: A capture that begins so soon after another one ended goes on from there.
 GOES_ON_NS = SECOND_NS
 
@@ -155,3 +157,10 @@ class Run:
         for number, count in enumerate(np.bincount(self.table["judgement"][rows], minlength=len(judgements)).tolist()):
             counts[judgements[number].handshake_kind] += count
         return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common() if count)
+
+
+def worst(count: Rows, which: Mask) -> Rows:
+    """Return the places where `which` holds, those with the highest `count` first; at most as many as anybody reads."""
+    places = np.flatnonzero(which)
+    found: Rows = places[np.argsort(-count[places], kind="stable")[:MOST_TOLD]]
+    return found

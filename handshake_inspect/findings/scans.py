@@ -12,7 +12,7 @@ from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.owing import Sockets
 from handshake_inspect.findings.rule import WARN, run_rule
-from handshake_inspect.findings.run import About, Run
+from handshake_inspect.findings.run import About, Run, worst
 from handshake_inspect.quantities import counted, duration
 
 #: Distinct ports of one host, or hosts at one port, that make a scan.
@@ -76,7 +76,7 @@ def _scans(run: Run, same: Callable[[Sockets, Sockets], list[NDArray[Any]]]) -> 
     # Paths of one group differ in what is not the same in it: in port, or in host.
     distinct = np.bincount(group[in_vain > 0], minlength=len(first))
     mostly = 100 * np.bincount(group, in_vain) >= FAILED_PERCENT * np.bincount(group, tried)
-    scans = np.flatnonzero(mostly & (distinct >= SCANNED))
+    scans = np.sort(worst(distinct, mostly & (distinct >= SCANNED)))
     if not len(scans):
         return
     rows = np.flatnonzero(failed)
