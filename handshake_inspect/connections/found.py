@@ -32,8 +32,8 @@ class Severity(IntEnum):
 
     CHAT = 0  # worth knowing; ordinary
     NOTE = 1  # not ordinary; often harmless
-    WARN = 2  # something went wrong, or will
-    ERROR = 3  # broken, or an attack
+    WARN = 2  # something went wrong or will, or looks like an attack
+    ERROR = 3  # the protocol is broken: what looks open is not
 
     @property
     def word(self) -> str:

@@ -28,7 +28,7 @@ def tool_pages() -> Iterator[Page]:
         for mark, heading in HEADINGS.items():
             items = [Item("-", _line(one)) for one in mine if one.mark == mark]
             blocks += [Heading(heading), *items] if items else []
-        yield Page(tool, f"{tool}: {what}, and ours", "tool", tuple(blocks), sources=(SOURCES[tool],))
+        yield Page(tool, f"{tool}: {what}, and ours", "tool", tuple(blocks), ALSO.get(tool, ()), (SOURCES[tool],))
 
 
 SOURCES = {
@@ -38,6 +38,9 @@ SOURCES = {
     "tcptrace": "tcptrace manual, Long output",
     "arkime": "Arkime capture/parsers/tcp.c",
 }
+
+#: Tool -> other names under which people look for it.
+ALSO = {"wireshark": ("tshark",)}
 
 
 def _line(one: Counterpart) -> str:

@@ -150,7 +150,7 @@ def close_wait_held(e: Evidence) -> Iterator[Found]:
     close() runs out of file descriptors. The peer's FIN-WAIT-2 runs out long before (Linux: 60 s).
 
     Reported when. For 10 s after it acknowledged the FIN, or after the last octets it sent behind that, an end sends
-    nothing and closes not: until it closed at last, an RST came, or the capture ended.
+    nothing and does not close: until it closed at last, an RST came, or the capture ended.
 
     Not reported when. The peer's last window is 0, so that it could not send.
 

@@ -39,7 +39,8 @@ def time_wait_at_server(run: Run) -> Iterator[About]:
 
     Why it matters. Each costs a busy server some memory (Linux: 256 octets), and no port: all of them use that of the
     listener. But a server that is restarted cannot bind() to it for 60 s, unless the old and the new one set
-    SO_REUSEADDR; and a client that comes from the same port again may be refused.
+    SO_REUSEADDR; a client that comes from the same port again is let in only if its
+    SYN is newer than the old connection, and gets an ACK of the old numbers else.
 
     Reported when. Connections that a listener accepted left TIME-WAIT to it; of a run the 10 listeners that owe most.
 

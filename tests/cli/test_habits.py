@@ -208,6 +208,13 @@ def test_terminal_without_arrows_gets_ascii() -> None:
     assert "- SYN seq=x ---" in done.stdout
 
 
+def test_terminal_without_boxes_gets_them_in_ascii() -> None:
+    done = run("explain", "states", PYTHONIOENCODING="ascii")
+    assert done.stdout.isascii()
+    assert "\\u" not in done.stdout
+    assert "|    CLOSED    |" in done.stdout
+
+
 def on_terminal(arguments: list[str], **environment: str) -> bytes:
     """Run a command on a real (pseudo) terminal and return what it wrote."""
     clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}

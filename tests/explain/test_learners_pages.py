@@ -34,6 +34,12 @@ def prose(page: Page) -> str:
         ("what does recv of zero octets mean", "zero-octets"),
         ("why does bind fail?", "why-bind-fails"),
         ("address already in use", "why-bind-fails"),
+        ("3-way", "why-three"),
+        ("why three segments", "why-three"),
+        ("RTT", "timestamps"),
+        ("NAT", "four-tuple"),
+        ("RCV.NXT", "sequence-numbers"),
+        ("severity", "findings"),
     ],
 )
 def test_a_question_is_found_in_the_words_of_a_learner(asked: str, answer: str) -> None:
