@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.copies import COPY_WITHIN_NS
 from handshake_inspect.connections.events import find_events
 from handshake_inspect.connections.moments import NEVER
-from handshake_inspect.connections.numbers import UNKNOWN, Numbers, row_before, running_maximum
+from handshake_inspect.connections.numbers import UNKNOWN, Numbers, next_of_end, row_before, running_maximum
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows, first_of, last_of, split
 from handshake_inspect.tcp.states import Event
@@ -104,7 +104,12 @@ def _ordinary(rows: ConnectionRows, numbers: Numbers, settled: Rows) -> Mask:
     for mask in (has_data, ~has_data & plain):
         first = first_of(end, mask, ends)
         ordinary[first[first >= 0]] = False
-    ordinary &= index > settled[rows.conn]
+    behind = index > settled[rows.conn]
+    ordinary &= behind
+    # What the peer answers a SYN with that comes late (RFC 9293 §3.10.7.4, fourth).
+    late = np.flatnonzero(behind & ((rows.flags & SYN) != 0))
+    answer = next_of_end(rows, np.ones(len(rows), np.bool_), peer[late], late)
+    ordinary[answer[answer >= 0]] = False
     # Nothing is certain after an RST, or after a SYN that was not taken.
     trouble = first_of(rows.conn, ((rows.flags & RST) != 0) | rows.ignored_syn, rows.connections)
     ordinary &= index < np.where(trouble >= 0, trouble, NEVER)[rows.conn]
