@@ -231,7 +231,7 @@ def fin_storm(e: Evidence) -> Iterator[Found]:
     some = e.table["fin_retransmissions"] >= STORM_FINS - 1
     if not some.any():
         return
-    rows, fins = e.rows, e.is_fin
+    rows, fins = e.rows, e.numbers.is_fin
     count = np.bincount(rows.end[fins], minlength=2 * len(e))
     ends = np.flatnonzero(count >= STORM_FINS)
     first, last = e.first_of_end(fins)[ends], e.last_of_end(fins)[ends]

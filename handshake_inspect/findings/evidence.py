@@ -141,18 +141,13 @@ class Evidence:
 
     @cached_property
     def is_syn(self) -> Mask:
-        """SYN without ACK and RST. Shape (n,), as the next three."""
+        """SYN without ACK and RST. Shape (n,), as the next two."""
         return self._flagged(SYN | ACK | RST, SYN)
 
     @cached_property
     def is_syn_ack(self) -> Mask:
         """SYN with ACK, without RST."""
         return self._flagged(SYN | ACK | RST, SYN | ACK)
-
-    @cached_property
-    def is_fin(self) -> Mask:
-        """FIN without RST."""
-        return self._flagged(FIN | RST, FIN)
 
     @cached_property
     def is_rst(self) -> Mask:
@@ -201,9 +196,27 @@ class Evidence:
     @cached_property
     def acknowledges_fin(self) -> Mask:
         """It acknowledges its receiver's FIN, captured or inferred."""
-        numbers = self.numbers
-        found: Mask = numbers.ack_counts & (self.rows.ack >= numbers.fin_end[self.rows.peer])
+        numbers, rows = self.numbers, self.rows
+        found: Mask = numbers.ack_counts & (rows.ack >= numbers.fin_end[rows.peer])
+        passed = np.flatnonzero(numbers.fin_row >= 0)
+        passed = passed[self.sent_before[numbers.fin_row[passed]] >= numbers.fin_end[passed]]
+        if len(passed):
+            # Ahead of a FIN whose sender had passed its number, what acknowledges that number means something else.
+            at = np.flatnonzero(found & np.isin(rows.peer, passed))
+            found[at[at < numbers.fin_row[rows.peer[at]]]] = False
+            # Behind it too, if an octet has that number.
+            found[at[np.isin(rows.peer[at], self._numbered_twice(passed))]] = False
         return found
+
+    def _numbered_twice(self, ends: Rows) -> Rows:
+        """Return those of these ends that sent an octet with the number of their FIN, ahead of that FIN."""
+        rows, numbers = self.rows, self.numbers
+        at = np.flatnonzero(np.isin(rows.end, ends) & ~self.is_rst)
+        at = at[at < numbers.fin_row[rows.end[at]]]
+        number = numbers.fin_end[rows.end[at]] - 1
+        begin = rows.seq[at] - rows.folded_octets[at] + ((rows.flags[at] & SYN) != 0)
+        stop = begin + rows.folded_octets[at] + rows.payload[at]
+        return np.unique(rows.end[at[(begin <= number) & (number < stop)]])
 
     @cached_property
     def fin_ack_row(self) -> Rows:

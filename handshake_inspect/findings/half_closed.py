@@ -12,6 +12,7 @@ import numpy as np
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.numbers import next_of_end, previous_of_end
+from handshake_inspect.connections.rows import ACK, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.tcp.time_wait import SECOND_NS
@@ -44,10 +45,11 @@ def half_close(e: Evidence) -> Iterator[Found]:
     ends = ends[e.finally_acknowledged[e.peer_of(ends)] > rows.seq_end[answer[ends]]]
     if not len(ends):
         return
-    before = np.flatnonzero(np.isin(rows.end, ends) & ~e.is_rst)
+    # What has no ACK is dropped by its receiver (RFC 9293 §3.10.7.4, fifth).
+    before = np.flatnonzero(np.isin(rows.end, ends) & ((rows.flags & (ACK | RST)) == ACK))
     before = before[before <= answer[rows.end[before]]]
     sent = np.zeros(2 * len(e), np.int64)
-    np.maximum.at(sent, rows.end[before], (rows.seq_end - e.is_fin)[before])
+    np.maximum.at(sent, rows.end[before], (rows.seq_end - numbers.claims_fin)[before])
     closer = e.peer_of(ends)
     limit = np.where(numbers.fin_row[ends] >= 0, numbers.fin_end[ends] - 1, e.finally_acknowledged[closer])
     taken = np.minimum(e.finally_acknowledged[closer], limit) - sent[ends]

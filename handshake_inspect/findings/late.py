@@ -238,7 +238,7 @@ def fin_after_reset(e: Evidence) -> Iterator[Found]:
     effective = np.zeros(len(rows), np.bool_)
     effective[resets.row[resets.moment != NEVER]] = True
     reset = e.first_row(effective)
-    fins = np.flatnonzero(e.is_fin & (reset >= 0)[rows.conn])
+    fins = np.flatnonzero(e.numbers.claims_fin & (reset >= 0)[rows.conn])
     fins = fins[fins > reset[rows.conn[fins]]]
     fins = fins[np.unique(rows.conn[fins], return_index=True)[1]]
     reset = reset[rows.conn[fins]]
@@ -273,7 +273,7 @@ def fin_without_connection(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.10.7.1, §3.10.7.2. Zeek spontaneous_FIN, inappropriate_FIN; Suricata stream.fin_but_no_session.
     """
     first = e.rows.start[:-1]
-    at = np.flatnonzero(e.is_fin[first])
+    at = np.flatnonzero((e.rows.flags[first] & (FIN | RST)) == FIN)
     at = at[e.handshake("not-captured")[at]] if len(at) else at
     bare = (e.rows.flags[first[at]] & ACK) == 0
     for some, what in (
