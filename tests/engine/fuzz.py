@@ -59,6 +59,89 @@ def conversation(rng: random.Random) -> tuple[list[Segment], Ends]:
     return _timed(segments), Ends()
 
 
+def lasting_conversation(rng: random.Random) -> tuple[list[Segment], Ends]:
+    """Make one long conversation with holes, repeats, odd SYNs, FINs and RSTs, and acknowledgments that are lies.
+
+    Its times, windows and IP IDs vary, so that what is said of pauses, windows and ways is said.
+    """
+    isn = {"A": rng.choice((100, MODULUS - 3, 1 << 31)), "B": rng.choice((500, MODULUS - 2))}
+    talk = Talk(rng, isn)
+    talk.next = {end: isn[end] + 1 for end in "AB"}
+    talk.heard = {"A": talk.next["B"], "B": talk.next["A"]}
+    opening = (
+        ("A", SYN, isn["A"], 0),
+        ("B", SYN | ACK, isn["B"], isn["A"] + 1),
+        ("A", ACK, isn["A"] + 1, isn["B"] + 1),
+    )
+    for sender, flags, seq, ack in opening:
+        if rng.random() < 0.9:
+            talk.said.append(Segment(0, sender, flags, seq % MODULUS, 0, ack % MODULUS))
+    senders = rng.choice(("AB", "A", "B", "AB"))
+    closed: set[str] = set()
+    for _ in range(rng.randrange(3, 60)):
+        _say_something(talk, rng.choice(senders), closed)
+    if rng.random() < 0.3:
+        for _ in range(4):
+            i = rng.randrange(max(len(talk.said) - 1, 1))
+            talk.said[i : i + 2] = reversed(talk.said[i : i + 2])
+    return _at_odd_times(rng, talk.said), Ends()
+
+
+def _say_something(talk: Talk, end: str, closed: set[str]) -> None:
+    rng, peer = talk.rng, other(end)
+
+    def odd(flags: int, way: int = 0, octets: int = 0, ack: int = 0) -> None:
+        seq = (talk.next[end] + way) % MODULUS
+        talk.said.append(Segment(0, end, flags, seq, octets, ((talk.heard[end] or 0) + ack) % MODULUS))
+
+    what = rng.choices(
+        ("octets", "acknowledgment", "again", "heard", "probe", "FIN", "RST", "anything", "lie", "lost"),
+        (55, 20, 5, 3, 2, 1.2, 0.6, 2, 2, 2),
+    )[0]
+    if what == "octets":
+        octets = rng.choice((1, 10, 100)) if end not in closed else rng.choice((0,) * 9 + (10,))
+        odd(ACK, octets=octets)
+        talk.next[end] += octets if end not in closed else 0
+    elif what == "acknowledgment":
+        talk.hear(peer)
+        talk.said.append(Segment(0, peer, ACK, talk.next[peer] % MODULUS, 0, talk.next[end] % MODULUS))
+    elif what == "again":
+        talk.again(end, 0)
+    elif what == "heard":
+        talk.hear(peer)
+    elif what == "probe":
+        odd(ACK, -1, rng.choice((0, 1)))
+    elif what == "FIN":
+        closed.add(end)
+        talk.say(end, FIN, hear=False)
+    elif what == "RST":
+        odd(rng.choice((RST, RST | ACK)), rng.choice((0, 0, 0, 5, -10, 100_000)))
+    elif what == "anything":
+        odd(
+            rng.choice((0, FIN, FIN | PSH | 32, SYN | FIN, RST | SYN, SYN, SYN | ACK)),
+            rng.choice((0, 7, -50)),
+            rng.choice((0, 3)),
+        )
+    elif what == "lie":
+        odd(ACK, ack=rng.choice((100, -3, 1 << 30)))
+    else:
+        talk.next[end] += 10
+
+
+def _at_odd_times(rng: random.Random, segments: list[Segment]) -> list[Segment]:
+    """Let the time pass now fast and now slowly, or be set back; let windows close, and IP IDs leap."""
+    pauses_ms = rng.choice(
+        ((1,), (1, 10, 250, 1000, 3000, 12_000), (1, 100, 200, 400, 40_000, 70_000), (1, 1, 1, -2000, 500))
+    )
+    now_ns, ip_id, out = BEGIN_NS, {"A": rng.randrange(1 << 16), "B": 0}, []
+    for one in segments:
+        now_ns += rng.choice(pauses_ms) * MILLISECOND_NS
+        ip_id[one.sender] = (ip_id[one.sender] + rng.choice((1, 1, 1, 1, 3000))) % (1 << 16)
+        window = rng.choice((65535,) * 8 + (1000, 0))
+        out.append(replace(one, time_ns=now_ns, window=window, ip_id=ip_id[one.sender]))
+    return out
+
+
 def honest_conversation(rng: random.Random) -> tuple[list[Segment], Ends]:
     """Make one conversation from which a capture lost and repeated segments; nothing forged, nothing reordered."""
     segments: list[Segment] = []
