@@ -74,7 +74,7 @@ def connection_unknown(e: Evidence) -> Iterator[Found]:
             )
 
 
-@rule("data-after-close", NOTE, example="data-after-close.pcap")
+@rule("data-after-close", CHAT, example="data-after-close.pcap")
 def data_after_close(e: Evidence) -> Iterator[Found]:
     """An end had closed, and answered data that came after that with an RST.
 
@@ -130,7 +130,7 @@ def reset_after_close(e: Evidence) -> Iterator[Found]:
 
     Reported when. Both FINs are acknowledged before the RST.
 
-    Not reported when. One of them is not: `data-after-close`, `reset-instead-of-fin`.
+    Not reported when. One of them is not (`data-after-close`, `reset-instead-of-fin`).
 
     Source. RFC 9293 §3.10.7.1; RFC 1337.
     """
@@ -140,7 +140,7 @@ def reset_after_close(e: Evidence) -> Iterator[Found]:
     which = causes.of(Cause.ALL_CLOSED)
     last_fin = np.maximum(e.numbers.fin_row[causes.sender[which]], e.numbers.fin_row[causes.receiver[which]])
     yield e.found(
-        "both ends had closed; the {who:end} answered what came {after:duration} after the last FIN with an RST",
+        "both ends had closed; the {who:end} sent an RST, {after:duration} after the last FIN, to a late segment",
         causes.connection[which],
         causes.heard[which],
         causes.at[which],

@@ -73,11 +73,11 @@ def reset_from_elsewhere(e: Evidence) -> Iterator[Found]:
 
     Why it matters. The program at this end is not to blame, and may not even know. Ask who stands that many hops away.
 
-    Reported when. The TTL (hop limit) of an RST differs by 3 or more from that of its sender's last segment before it,
-    in one capture.
+    Reported when. The TTL (hop limit) of an RST differs by 3 or more from those of its sender's last segment before it
+    and of its SYN, first ACK, first data and FIN, in one capture.
 
-    Not reported when. It has the right number and its sender goes on (`suspected-injection` names the TTL then), or
-    nothing else of it was captured.
+    Not reported when. It has the right number and its sender goes on (`suspected-injection` names the TTL then), its
+    sender had shown that TTL before (`ttl-changed`), or nothing else of it was captured.
 
     Source. RFC 5961 §3; RFC 3360; N. Weaver, R. Sommer, V. Paxson, "Detecting Forged TCP Reset Packets", NDSS 2009.
     """

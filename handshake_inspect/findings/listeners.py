@@ -25,7 +25,7 @@ FLOOD_SOURCES = 8
 
 @run_rule("syn-flood", WARN, example="syn-flood.pcap")
 def syn_flood(run: Run) -> Iterator[About]:
-    """Many connections to one listener stayed half-open at the same time: a SYN flood, or the way back is broken.
+    """Many attempts at one listener stayed half-open or unanswered at once: a SYN flood, or the way back is broken.
 
     What it means. Each SYN makes the listener keep an entry until the third segment comes; here it never comes. The
     senders forged their addresses, or their ACKs (or the SYN-ACKs) are lost on the way.
@@ -59,13 +59,18 @@ def syn_flood(run: Run) -> Iterator[About]:
         addresses = len(number_groups(run.clients.take(mine).host)[1])
         if peak < (FLOOD if is_answered else FLOOD_UNANSWERED) or not (is_answered or addresses >= FLOOD_SOURCES):
             continue
-        since = int(run.table["first_ns"][peak_row] - run.table["first_ns"][mine[0]])
+        first_ns = run.table["first_ns"]
+        since = int(first_ns[peak_row] - first_ns[mine[0]])
+        at_peak = mine[(first_ns[mine] <= first_ns[peak_row]) & (first_ns[mine] > first_ns[peak_row] - HALF_OPEN_NS)]
+        half_open = int(np.count_nonzero(answered[at_peak]))
+        unanswered = len(at_peak) - half_open
+        how = [f"{half_open:,} answered and half-open"] * (half_open > 0) + [f"{unanswered:,} unanswered"] * (
+            unanswered > 0
+        )
         yield About(
             str(run.servers.endpoint(int(mine[0]))),
-            f"{counted(peak, 'attempt')} at once that {'stayed half-open' if count else 'nothing answered'},"
-            f" {duration(since)} after the first, from {counted(addresses, 'address', 'addresses')}"
-            + (f"; {count:,} of {len(mine):,} were answered with SYN-ACK" if count else "")
-            + f"; a backlog of {peak:,} would hold them",
+            f"{counted(peak, 'attempt')} unfinished at once, {duration(since)} after the first: {', '.join(how)}; from "
+            f"{counted(addresses, 'address', 'addresses')}; a backlog of {peak:,} would hold them",
             connections=len(mine),
             frames=(run.first_frame(int(mine[0])), run.first_frame(peak_row)),
         )
@@ -117,11 +122,11 @@ def accept_queue_full(run: Run) -> Iterator[About]:
         waiting = np.searchsorted(table["first_ns"][held], at_ns) - np.searchsorted(until_ns, at_ns, "right")
         dropped = away[waiting > 0]
         if len(dropped):
-            whose = "the SYN of 1 connection was" if len(dropped) == 1 else f"the SYNs of {len(dropped):,} were"
+            held_back = counted(int(waiting.max()), "open connection")
             yield About(
                 str(run.servers.endpoint(int(mine[0]))),
-                f"{whose} not answered at once while {counted(int(waiting.max()), 'connection')} waited that the server"
-                " had sent nothing on: its accept queue is full, or the SYN was lost",
+                f"{counted(len(dropped), 'connection')} got no answer to the first SYN, while {held_back} waited for "
+                "the server to send something: its accept queue was full, or the SYN was lost",
                 connections=len(dropped),
                 frames=tuple(run.first_frame(row) for row in dropped[:4].tolist()),
             )

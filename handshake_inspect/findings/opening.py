@@ -45,17 +45,18 @@ def refused(e: Evidence) -> Iterator[Found]:
     first, answer = syn[at], reset[at]
     number = (rows.seq[answer] + rows.iss[at, RESPONDER]) & 0xFFFFFFFF
     window = rows.window[answer].astype(np.int64)
-    usual = (number == 0) & (window == 0)
+    refused = "port {port:d} refused the connection {after:duration} after the SYN"
     for which, text in (
-        (usual, "port {port:d} refused the connection {after:duration} after the SYN: RST,ACK, as a closed port does"),
+        ((number == 0) & (window == 0), ": RST,ACK, as a closed port does"),
+        ((number != 0) & (window == 0), ", with sequence number {number:d} in its RST where a closed port sends 0"),
+        ((number == 0) & (window != 0), ", with window {window:d} in its RST where a closed port sends 0"),
         (
-            ~usual,
-            "port {port:d} refused the connection {after:duration} after the SYN, with sequence number {number:d} and "
-            "window {window:d} in its RST where a closed port sends 0 and 0",
+            (number != 0) & (window != 0),
+            ", with sequence number {number:d} and window {window:d} in its RST where a closed port sends 0 and 0",
         ),
     ):
         yield e.found(
-            text,
+            refused + text,
             at[which],
             first[which],
             answer[which],

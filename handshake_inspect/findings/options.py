@@ -82,16 +82,18 @@ def window_unscaled(e: Evidence) -> Iterator[Found]:
     for scales, at in e.by_offer(_scales):
         at = at[measured[at]]
         who = "only the {side:end} offers" if scales else "neither end offers"
-        took_ns = table["initial_rtt_ns"][at]
-        yield e.found(
-            f"{who} window scale: at most 65,535 octets per round trip, {{rate:octets}} a second if that takes the"
-            " {took:duration} of the handshake",
-            at,
-            *e.syns_of(at),
-            side=np.full_like(at, sum(scales)),
-            took=took_ns,
-            rate=WIDEST_UNSCALED_OCTETS * 1_000_000_000 // took_ns,
-        )
+        rate = WIDEST_UNSCALED_OCTETS * 1_000_000_000 // table["initial_rtt_ns"][at]
+        for fits, unit, name in ((rate >= 1_000_000, 1_000_000, "MB/s"), (rate < 1_000_000, 1_000, "kB/s")):
+            some = at[fits]
+            yield e.found(
+                f"{who} window scale: at most 65,535 octets per round trip, {{rate}} {name} if that takes the"
+                " {took:duration} of the handshake",
+                some,
+                *e.syns_of(some),
+                side=np.full_like(some, sum(scales)),
+                took=table["initial_rtt_ns"][some],
+                rate=rate[fits] // unit,
+            )
 
 
 @rule("window-scale-above-14", NOTE, example="window-scale-15.server.pcap")

@@ -57,11 +57,16 @@ def with_marks(
 
 
 def has_other_hops(e: Evidence, which: Rows) -> Mask:
-    """Does the TTL differ from that of its sender's last segment before it?"""
-    causes, rows = e.shared(ResetCauses), e.rows
-    at, said = causes.at[which], causes.said[which]
-    apart = np.abs(rows.ttl[at].astype(np.int64) - rows.ttl[said])
-    differs: Mask = (said >= 0) & (apart >= OTHER_HOPS) & (rows.capture[at] == rows.capture[said])
+    """Does the TTL differ from those of its sender's last segment, SYN, first ACK, first data and FIN before it?"""
+    causes, rows, numbers = e.shared(ResetCauses), e.rows, e.numbers
+    at, said, sender = causes.at[which], causes.said[which], causes.sender[which]
+    ttl = rows.ttl.astype(np.int64)
+    differs: Mask = (said >= 0) & (rows.capture[at] == rows.capture[said])
+    for first in (numbers.syn_row, numbers.ack_row, e.data_row, numbers.fin_row):
+        earlier = first[sender]
+        known = (earlier >= 0) & (earlier < at) & (rows.capture[earlier] == rows.capture[at])
+        differs &= ~known | (np.abs(ttl[at] - ttl[earlier]) >= OTHER_HOPS)
+    differs &= np.abs(ttl[at] - ttl[said]) >= OTHER_HOPS
     return differs
 
 

@@ -118,7 +118,7 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
     instead of the end of the stream, and cannot tell it from a failure.
 
     Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, and nothing
-    of the peer was unacknowledged.
+    of the peer was unacknowledged. If its end had sent a FIN before, that is said: it aborts what it had half closed.
 
     Not reported when. The server's RST is its only answer to data (`reset-unread`), its end had repeated something in
     vain (`gave-up`), or nobody had spoken for 30 s (`reset-idle`).
@@ -131,6 +131,19 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
     which = causes.of(Cause.LINGER)
     silent, asked = ~causes.was_sent_to[which], causes.unanswered[which]
     mute = silent & (causes.sent[which] == 1)
+    closed = causes.closed[which]
+    after_fin = which[closed]
+    fin = e.numbers.fin_row[causes.sender[after_fin]]
+    yield e.found(
+        "the {who:end} aborted with an RST {after:duration} after its own FIN, before the {peer:end} had closed: "
+        "most likely shutdown(), then SO_LINGER 0 or a timer",
+        causes.connection[after_fin],
+        fin,
+        causes.at[after_fin],
+        who=causes.sender[after_fin] & 1,
+        peer=causes.receiver[after_fin] & 1,
+        after=e.between_ns(fin, causes.at[after_fin]),
+    )
     ends: tuple[tuple[Mask, str], ...] = (
         (mute, "neither end had sent data: most likely a scan or a health check with SO_LINGER 0"),
         (silent & ~mute, "the {peer:end} had sent no data, so none were left unread: most likely SO_LINGER 0"),
@@ -138,7 +151,7 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
         (~silent & ~asked, "it had answered the {peer:end}, so hardly left anything unread: most likely SO_LINGER 0"),
     )
     for fits, end in ends:
-        some = which[fits]
+        some = which[fits & ~closed]
         text = "the {who:end} aborted with an RST instead of a FIN, {after:duration} after the last segment; " + end
         yield _found(e, text, some, after=causes.silence_ns[some])
 

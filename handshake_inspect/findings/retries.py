@@ -82,12 +82,12 @@ def syn_retransmitted(e: Evidence) -> Iterator[Found]:
     for which, text in (
         (
             late,
-            "the SYN is sent {count:count time} and answered {after:duration} after the first: it was lost, or dropped "
-            "by the {peer:end}",
+            "the SYN was sent {count:count time} and answered {after:duration} after the first: it was lost, or "
+            "dropped by the {peer:end}",
         ),
         (
             ~late,
-            "the SYN is sent {count:count time}, once more {since:duration} after the answer: that is late, "
+            "the SYN was sent {count:count time}, once more {since:duration} after the answer: that is late, "
             "or does not reach the {who:end}",
         ),
     ):
@@ -131,7 +131,7 @@ def syn_ack_retransmitted(e: Evidence) -> Iterator[Found]:
     keep = count > 1
     connection, first, last, count = connection[keep], first[keep], last[keep], count[keep]
     yield e.found(
-        "the SYN-ACK is sent {count:count time} before the third segment comes, {after:duration} after the first",
+        "the SYN-ACK was sent {count:count time} before the third segment came, {after:duration} after the first",
         connection,
         first,
         last,

@@ -108,10 +108,17 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
     by_data = sent[concerned] > 2
     first = np.where(by_data, first[concerned], heard)
     speaks = by_data & (heard > first)
+    longest, shortest = np.zeros(ends, np.int64), np.full(ends, 1 << 40)
+    np.maximum.at(longest, rows.end[at], rows.seq_end[at])
+    np.minimum.at(shortest, rows.end[at], rows.seq_end[at])
+    alike = (longest == shortest)[concerned]
     repeated = "the {who:end} sent the same {n:octets} {times:d} times in {during:duration}: the {peer:end} "
+    from_one = "the {who:end} sent the octet that the {peer:end} expects {times:d} times in {during:duration}: that "
     for fits, text in (
-        (by_data & ~speaks, repeated + "is silent"),
-        (by_data & speaks, repeated + "speaks, but never acknowledged them"),
+        (by_data & ~speaks & alike, repeated + "is silent"),
+        (by_data & speaks & alike, repeated + "speaks, but never acknowledged them"),
+        (by_data & ~speaks & ~alike, from_one + "is silent"),
+        (by_data & speaks & ~alike, from_one + "speaks, but never acknowledged it"),
         (~by_data, "{times:count keep-alive} of the {who:end} within {during:duration}: the {peer:end} is silent"),
     ):
         some = concerned[fits]

@@ -121,7 +121,8 @@ def time_wait_forgotten(run: Run) -> Iterator[Found]:
     """
     for who, found, lasted, frames in _cut(run, FORGOTTEN, "forgotten"):
         yield Found(
-            "the {who:end} owes TIME-WAIT, and answered with an RST {lasted:duration} after it began: it has none",
+            "the {who:end} owes TIME-WAIT, but sent an RST {lasted:duration} after that should have begun: it kept "
+            "none",
             found,
             frames,
             {"who": who, "lasted": lasted},
@@ -171,7 +172,7 @@ def time_wait_restarted(run: Run) -> Iterator[Found]:
     known = later >= 0  # else the clock was set
     key, first, last, times, later = (column[known] for column in (key, first, last, times, later))
     yield Found(
-        "the TIME-WAIT of the {who:end} began anew {times:count time}, the last time after {later:duration}",
+        "the TIME-WAIT of the {who:end} was restarted {times:count time}, last {later:duration} after it began",
         key >> 1,
         tuple(frame_numbers(restarts["capture"][one], restarts["frame"][one]) for one in (first, last)),
         {"who": key & 1, "times": times, "later": later},

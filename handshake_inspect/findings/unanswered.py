@@ -8,7 +8,7 @@ import numpy as np
 
 from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import Rows
+from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.findings.rule import NOTE, WARN, run_rule
 from handshake_inspect.findings.run import Run
 from handshake_inspect.table import frame_numbers
@@ -24,15 +24,15 @@ def unanswered(run: Run) -> Iterator[Found]:
     """Nothing answered the SYN.
 
     What it means. The client asked for a connection, and no SYN-ACK, no RST and no ICMP error came back. What the
-    capture shows of others ranks the causes. The same port opened connections with others: the SYN was lost, or the
-    listener's accept queue or SYN queue was full; Linux then drops a SYN silently. The host answered other SYNs only,
-    at other ports or with an RST: a filter drops what goes to this port, or the SYN was lost. It answered nobody: there
-    is no such host, a filter hides it, or its answers take another way than the one captured.
+    capture shows of others ranks the causes. The same port opened connections with other sockets: the SYN was lost, or
+    the listener's accept queue or SYN queue was full; Linux then drops a SYN silently. The host answered other SYNs
+    only, at other ports or with an RST: a filter drops what goes to this port, or the SYN was lost. It answered nobody:
+    there is no such host, a filter hides it, or its answers take another way than the one captured.
 
     Why it matters. connect() blocks until the retries are used up: more than two minutes on Linux.
 
-    Reported when. A SYN was captured, and no segment of the other end in this connection, and the capture goes on
-    for a second.
+    Reported when. A SYN was captured, and no segment of the other end in this connection, and for a second neither the
+    capture ends nor the same sockets try again with another number (`syn-changed`).
 
     Not reported when. An RST answers (`refused`) or an ICMP error (`unreachable`).
 
@@ -41,21 +41,25 @@ def unanswered(run: Run) -> Iterator[Found]:
     table = run.table
     unanswered = run.judged(lambda one: one.handshake_kind == "unanswered" and not one.handshake_missing)
     at = np.flatnonzero(unanswered)
-    waited = np.maximum(run.until_ns[at] - table["first_ns"][at], 0)
+    waited = np.maximum(_until_ns(run)[at] - table["first_ns"][at], 0)
     at, waited = at[waited >= FIRST_RETRY_NS], waited[waited >= FIRST_RETRY_NS]
     if not len(at):
         return
     tries = table["syn_retransmissions"][at].astype(np.int64) + 1
     listener, example = run.listeners
-    host, hosts = number_groups(run.servers.take(example).host)
+    host, _ = number_groups(run.servers.take(example).host)
     answered = table["segments_r"] > 0
     opened = answered & ~run.judged(lambda one: one.handshake_kind == "refused")
-    by_port = (np.bincount(listener[opened], minlength=len(example)) > 0)[listener[at]]
-    by_host = (np.bincount(host[listener[answered]], minlength=len(hosts)) > 0)[host[listener[at]]]
+    # Another attempt of the same two sockets is not another client.
+    same = 2 * table["conversation"].astype(np.int64) + (table["originator_is_higher"] != 0)
+    by_port = _others(opened, listener, same)[at]
+    by_host = _others(answered, host[listener], same)[at]
+    itself = np.isin(same[at], same[answered])
     for which, hint in (
         (by_port, "the port answered others: lost, or dropped by a full queue"),
         (by_host & ~by_port, "the host answered other SYNs: filtered, or lost"),
-        (~by_host, "that host answered nobody: filtered, or no host there"),
+        (itself & ~by_host, "another attempt of the same sockets was answered: lost, or dropped"),
+        (~by_host & ~itself, "that host answered nobody: filtered, or no host there"),
     ):
         one = at[which]
         yield Found(
@@ -67,6 +71,21 @@ def unanswered(run: Run) -> Iterator[Found]:
             ),
             {"tries": tries[which], "port": run.servers.port[one], "waited": waited[which]},
         )
+
+
+def _others(which: Mask, group: Rows, same: Rows) -> Mask:
+    """Is there such a connection in the group of each, of other sockets than its own? Shape (m,)."""
+    of_group, of_same = (np.bincount(number[which], minlength=int(number.max()) + 1) for number in (group, same))
+    others: Mask = of_group[group] > of_same[same]
+    return others
+
+
+def _until_ns(run: Run) -> Rows:
+    """Until when an answer to each connection would be one to it: the next of its sockets begins, or the end. (m,)."""
+    conversation, until = run.table["conversation"], run.until_ns.copy()
+    again = np.flatnonzero(conversation[1:] == conversation[:-1])
+    until[again] = np.minimum(until[again], run.table["first_ns"][again + 1])
+    return until
 
 
 @run_rule("half-open", WARN, example="syn-flood.pcap")

@@ -22,8 +22,15 @@ CASES = {
         ],
     ),
     "reset-from-elsewhere": (
-        ["injected-reset.server.pcap", "zeek__ldap_simpleauth.pcap", "zeek__ldap_simpleauth-diff-port.pcap"],
-        ["forged-reset.server.pcap", "reset.pcap", "drill__arpWithNullIP.pcap", "zeek__tls_xmpp-starttls.pcap"],
+        ["injected-reset.server.pcap"],
+        [
+            "zeek__ldap_simpleauth.pcap",
+            "zeek__ldap_simpleauth-diff-port.pcap",
+            "forged-reset.server.pcap",
+            "reset.pcap",
+            "drill__arpWithNullIP.pcap",
+            "zeek__tls_xmpp-starttls.pcap",
+        ],
     ),
     "reset-outside-window": (
         ["blind-reset.server.pcap"],
@@ -53,10 +60,6 @@ def test_the_marks_of_another_speaker_are_named() -> None:
     assert messages_in("forged-reset.server.pcap", "suspected-injection") == [
         "an RST in the name of the client, which knew nothing of it and went on 0.427 ms later; IP ID 1 (before: "
         "2145), window 8192 (before: 63)"
-    ]
-    assert messages_in("zeek__ldap_simpleauth.pcap", "reset-from-elsewhere") == [
-        "the RST of the client came from elsewhere, a middlebox or a forger; TTL 251 (before: 52), window 9300 "
-        "(before: 492)"
     ]
 
 

@@ -15,6 +15,6 @@ CASES = {
 
 def test_it_says_which_backlog_would_have_been_enough() -> None:
     assert messages_in("syn-flood-cookies.pcap", "syn-flood") == [
-        "24 attempts at once that stayed half-open, 3.919 ms after the first, from 1 address; 24 of 24 were answered"
-        " with SYN-ACK; a backlog of 24 would hold them"
+        "24 attempts unfinished at once, 3.919 ms after the first: 24 answered and half-open; from 1 address; a backlog"
+        " of 24 would hold them"
     ]

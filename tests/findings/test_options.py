@@ -54,7 +54,7 @@ CASES = {
         (
             "arkime__pppoe.pcap",
             "window-unscaled",
-            "neither end offers window scale: at most 65,535 octets per round trip, 694,918 octets a second if that"
+            "neither end offers window scale: at most 65,535 octets per round trip, 694 kB/s if that"
             " takes the 94.306 ms of the handshake",
         ),
         (

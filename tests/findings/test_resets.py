@@ -154,3 +154,9 @@ def test_an_answer_comes_at_once() -> None:
     assert found_in(bare.format(0.5)).keys() == {"connection-unknown"}
     assert found_in(bare.format(5)).keys() == {"reset-linger"}
     assert found_in(bare.format(60)).keys() == {"reset-idle"}
+
+
+def test_an_abort_after_its_own_fin_is_told_as_one() -> None:
+    for answer in ("", "B > A y+1 ack x+2\n"):
+        found = found_in(f"open\nA > FA x+1 ack y+1\n{answer}A > RA x+2 ack y+1")
+        assert "aborted with an RST" in found["reset-linger"] and "after its own FIN" in found["reset-linger"]

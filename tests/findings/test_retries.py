@@ -30,17 +30,17 @@ CASES = {
 
 
 def test_it_says_when_the_syn_was_answered_at_last() -> None:
-    said = "the SYN is sent 2 times and answered 1.020 s after the first: it was lost, or dropped by the server"
+    said = "the SYN was sent 2 times and answered 1.020 s after the first: it was lost, or dropped by the server"
     assert messages_in("lost-syn.pcap", "syn-retransmitted") == [said]
 
 
 def test_it_says_that_the_answer_was_there_before() -> None:
-    said = "the SYN is sent 2 times, once more 1.017 s after the answer: that is late, or does not reach the client"
+    said = "the SYN was sent 2 times, once more 1.017 s after the answer: that is late, or does not reach the client"
     assert messages_in("lost-syn-ack.server.pcap", "syn-retransmitted") == [said]
 
 
 def test_it_says_how_often_the_syn_ack_was_sent() -> None:
-    said = "the SYN-ACK is sent 2 times before the third segment comes, 1.022 s after the first"
+    said = "the SYN-ACK was sent 2 times before the third segment came, 1.022 s after the first"
     assert messages_in("lost-third-ack.server.pcap", "syn-ack-retransmitted") == [said]
 
 

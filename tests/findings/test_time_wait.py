@@ -52,10 +52,10 @@ def test_they_say_how_long_it_lasted() -> None:
         "ignores RSTs there (RFC 1337)"
     ]
     assert messages_in("time-wait-overflow.pcap", "time-wait-forgotten") == [
-        "the client owes TIME-WAIT, and answered with an RST 50.774 ms after it began: it has none"
+        "the client owes TIME-WAIT, but sent an RST 50.774 ms after that should have begun: it kept none"
     ]
     assert messages_in("lost-last-ack.pcap", "time-wait-restarted") == [
-        "the TIME-WAIT of the client began anew 2 times, the last time after 415.481 ms"
+        "the TIME-WAIT of the client was restarted 2 times, last 415.481 ms after it began"
     ]
 
 

@@ -8,8 +8,9 @@ from tests.findings.captures import messages_in
 CASES = {
     # In the last three the capture ends too early, an RST or an ICMP error is the answer.
     "unanswered": (
-        ["unanswered.pcap", "unanswered-exponential.pcap", "suricata-verify__bug-7657-01.pcap"],
-        ["refused.pcap", "unreachable.pcap", "old-duplicate-syn.pcap", "lost-syn.pcap", "libpcap__http_PPI.pcap"],
+        ["unanswered.pcap", "unanswered-exponential.pcap", "zeek__rotation.pcap"],
+        ["refused.pcap", "unreachable.pcap", "old-duplicate-syn.pcap", "lost-syn.pcap", "libpcap__http_PPI.pcap",
+         "suricata-verify__bug-7657-01.pcap"],
     ),
     # The third segment opened the connection at the second attempt; of the last two only one SYN-ACK was captured.
     "half-open": (
@@ -28,9 +29,13 @@ def test_it_says_how_often_the_syn_was_sent_and_that_the_host_answered_nobody() 
     assert messages_in("unanswered.pcap", "unanswered") == [said]
 
 
-def test_a_port_that_answers_others_is_not_filtered() -> None:
-    said = messages_in("suricata-verify__bug-7657-01.pcap", "unanswered")
-    assert {one.partition("; ")[2] for one in said} == {"the port answered others: lost, or dropped by a full queue"}
+def test_another_attempt_of_the_same_sockets_is_not_another_client() -> None:
+    text = "A > S x\n{} A > S x+70000\nB > SA y ack x+70001\nA > A x+70001 ack y+1"
+    (said,) = [one.message for one in inspect_lines(text.format(2)).connections[0].findings if one.code == "unanswered"]
+    assert said.startswith("1 SYN to port 80, no answer within ")
+    assert said.endswith("; another attempt of the same sockets was answered: lost, or dropped")
+    sooner = inspect_lines(text.format(0.3)).connections[0].findings
+    assert "unanswered" not in {one.code for one in sooner}
 
 
 def syn(port: int, at_s: float = 0.0, *answer: Segment) -> tuple[list[Segment], Ends]:
