@@ -113,12 +113,12 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
     np.minimum.at(shortest, rows.end[at], rows.seq_end[at])
     alike = (longest == shortest)[concerned]
     repeated = "the {who:end} sent the same {n:octets} {times:d} times in {during:duration}: the {peer:end} "
-    from_one = "the {who:end} sent the octet that the {peer:end} expects {times:d} times in {during:duration}: that "
+    from_one = "the {who:end} sent the octet that the {peer:end} expects {times:d} times in {during:duration}: "
     for fits, text in (
         (by_data & ~speaks & alike, repeated + "is silent"),
         (by_data & speaks & alike, repeated + "speaks, but never acknowledged them"),
-        (by_data & ~speaks & ~alike, from_one + "is silent"),
-        (by_data & speaks & ~alike, from_one + "speaks, but never acknowledged it"),
+        (by_data & ~speaks & ~alike, from_one + "the {peer:end} is silent"),
+        (by_data & speaks & ~alike, from_one + "the {peer:end} speaks, but never acknowledged it"),
         (~by_data, "{times:count keep-alive} of the {who:end} within {during:duration}: the {peer:end} is silent"),
     ):
         some = concerned[fits]

@@ -102,3 +102,8 @@ def test_a_window_that_opens_soon_or_of_which_nobody_wants_anything_is_not_worth
         found_in("open\nA > FA x+1 ack y+1\nB > A y+1 ack x+2 win 0\n1 B > FA y+1 ack x+2 win 0\nA > A x+2 ack y+2")
         == {}
     )
+
+
+def test_repetitions_of_different_lengths_are_not_the_same_octets() -> None:
+    (said,) = messages_in("zeek__pppoe-over-qinq.pcap", "peer-silent")
+    assert said == "the server sent the octet that the client expects 6 times in 239.547 s: the client is silent"
