@@ -25,7 +25,9 @@ def topic_lines(topics: Topics, width: int) -> Iterator[Text]:
             yield Text()
         yield Text(KINDS[kind], "bold")
         for page in pages:
-            line = Text.assemble(" " * GAP, (page.name.ljust(column), "cyan"), " " * GAP, styled_prose(summary(page)))
+            severity = page.severity.ljust(5 + GAP) if kind == "finding" else ""
+            what = styled_prose(summary(page))
+            line = Text.assemble(" " * GAP, (page.name.ljust(column), "cyan"), " " * GAP, severity, what)
             yield clip(line, width)
 
 

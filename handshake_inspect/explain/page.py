@@ -130,3 +130,5 @@ class Page:
     see: tuple[str, ...] = ()
     #: Other kinds under which it is listed.
     other_kinds: tuple[str, ...] = ()
+    #: Of a finding: chat, note, warn or error.
+    severity: str = ""

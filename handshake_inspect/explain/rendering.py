@@ -36,7 +36,7 @@ _CODE = re.compile(r"`([^`]+)`")
 def page_lines(page: Page, width: int) -> Iterator[Text]:
     """Yield the lines of a page."""
     prose = min(width, PROSE_MAX)
-    kinds = ", ".join([page.kind, *page.other_kinds])
+    kinds = ", ".join(filter(None, [page.kind, *page.other_kinds, page.severity]))
     yield from wrap(styled_prose(page.title, "bold").append(f" · {kinds}", "dim"), prose)
     yield Text()
     for block, following in pairwise([*page.blocks, None]):

@@ -46,8 +46,8 @@ def finding_page(code: str, severity: str, docstring: str, example: str | None =
         raise PageError(f"{code}: the parts of a rule's docstring are {' '.join(PARTS)} Once each, and in this order")
     if example is not None:
         said += [Heading("Example"), FindingExcerpt(example, code)]
-    title = f"{code}: {first.text.rstrip('.')} ({severity})"
-    return Page(code, title, "finding", tuple(said), sources=tuple(sources))
+    title = f"{code}: {first.text.rstrip('.')}"
+    return Page(code, title, "finding", tuple(said), sources=tuple(sources), severity=severity)
 
 
 def with_findings(written: Iterable[Page], findings: Iterable[Page]) -> list[Page]:
@@ -71,9 +71,9 @@ def with_findings(written: Iterable[Page], findings: Iterable[Page]) -> list[Pag
 
 
 def _joined(page: Page, finding: Page) -> Page:
-    blocks = (*page.blocks, Heading(f"As a finding, {finding.title}"), *finding.blocks)
+    blocks = (*page.blocks, Heading(f"As a finding ({finding.severity}), {finding.title}"), *finding.blocks)
     sources = tuple(dict.fromkeys((*page.sources, *finding.sources)))
-    return replace(page, blocks=blocks, sources=sources, other_kinds=(finding.kind,))
+    return replace(page, blocks=blocks, sources=sources, other_kinds=(finding.kind,), severity=finding.severity)
 
 
 def _sources(block: Block) -> Iterator[str]:

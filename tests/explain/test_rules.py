@@ -40,8 +40,8 @@ def test_a_docstring_becomes_a_page_with_a_heading_for_each_part() -> None:
     page = finding_page("server-waits", "note", DOCSTRING, "server-first.pcap")
     assert (page.name, page.kind) == ("server-waits", "finding")
     assert page.sources == ("RFC 9293 §3.6.1", "RFC 9293 §3.6", "RFC 1337", "Zeek counts S1, S2")
-    assert summary(page) == "The server owes TIME-WAIT (note)"
-    assert page.title == "server-waits: The server owes TIME-WAIT (note)"
+    assert summary(page) == "The server owes TIME-WAIT"
+    assert page.title == "server-waits: The server owes TIME-WAIT"
     assert page.blocks[:2] == (
         Heading("What it means"),
         Paragraph("It closed first, so `TIME-WAIT` is its own."),
@@ -51,7 +51,7 @@ def test_a_docstring_becomes_a_page_with_a_heading_for_each_part() -> None:
     ]  # fmt: skip
     assert page.blocks[-1] == FindingExcerpt("server-first.pcap", "server-waits")
     text = "\n".join(line.plain for line in page_lines(replace(page, blocks=page.blocks[:-1]), 100))
-    assert text.startswith("server-waits: The server owes TIME-WAIT (note) · finding")
+    assert text.startswith("server-waits: The server owes TIME-WAIT · finding, note")
     assert text.endswith("Source    RFC 9293 §3.6.1; §3.6; RFC 1337; Zeek counts S1, S2")
 
 
@@ -81,7 +81,7 @@ def test_a_finding_of_the_same_name_stands_at_the_end_of_a_page() -> None:
     (both,) = with_findings([page], [finding])
     assert both.blocks == (
         Paragraph("It is."),
-        Heading("As a finding, half-open: The server owes TIME-WAIT (warn)"),
+        Heading("As a finding (warn), half-open: The server owes TIME-WAIT"),
         *finding.blocks,
     )
     assert both.sources == ("RFC 1337", "RFC 9293 §3.6.1", "RFC 9293 §3.6", "Zeek counts S1, S2")
