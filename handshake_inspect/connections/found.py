@@ -103,7 +103,7 @@ class Findings:
             return (np.zeros(0, np.int64),) * 3
         sizes = [len(found.connection) for _, found in self._batches]
         connection = np.concatenate([found.connection for _, found in self._batches])
-        batch = np.repeat(np.arange(len(sizes), dtype=np.uint16), sizes)
+        batch = np.repeat(np.arange(len(sizes), dtype=np.uint32), sizes)
         place = np.concatenate([np.arange(size, dtype=np.uint32) for size in sizes])
         order = np.argsort(connection, kind="stable")
         return connection[order], batch[order], place[order]
