@@ -19,12 +19,10 @@ from handshake_inspect.connections.answers import BELIED
 from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
 from handshake_inspect.connections.numbers import UNKNOWN, next_of_end, previous_of_end
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN
-from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 
 #: After so long without a word an abort is rather that of somebody who had waited.
 IDLE_NS = 30_000_000_000
-#: No kernel repeats anything sooner: Linux's shortest retransmission timeout.
-RETRANSMISSION_NS = 200_000_000
 #: What comes later than this is no answer: those come at once, or a round trip later.
 ANSWER_NS = 2_000_000_000
 

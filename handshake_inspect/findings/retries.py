@@ -10,13 +10,11 @@ from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import next_of_end
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
-from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
 from handshake_inspect.quantities import listed
+from handshake_inspect.tcp.time_wait import SECOND_NS
 
-#: What comes sooner than this after the same segment was sent by no timer: a copy, or the answer to a repeated segment.
-RETRY_NS = 200_000_000
-SECOND_NS = 1_000_000_000
 #: First timeouts, which double: RFC 6298 §2.1, and RFC 1122 §4.2.3.1 before it.
 FIRST_TIMEOUTS = {1: "1 s, doubling (RFC 6298)", 3: "a first timeout of 3 s, as before RFC 6298 (2011)"}
 #: An interval is taken for one of a schedule within this part of it. Linux's timer wheel is up to an eighth late.
@@ -45,7 +43,7 @@ def _by_timer(e: Evidence, at: Rows) -> Rows:
         return at
     again = np.append(False, e.rows.end[at[1:]] == e.rows.end[at[:-1]])
     waited = np.append(0, e.between_ns(at[:-1], at[1:]))
-    return at[~again | (waited >= RETRY_NS)]
+    return at[~again | (waited >= RETRANSMISSION_NS)]
 
 
 def _first_answer(e: Evidence, syn: Rows) -> Rows:

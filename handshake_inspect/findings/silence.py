@@ -12,11 +12,9 @@ from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import UNKNOWN, previous_of_end
 from handshake_inspect.connections.repeats import repeats
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
-from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 
-#: A window is closed for long if its peer has to probe it: Linux's shortest retransmission timeout.
-LONG_NS = 200_000_000
 #: So many repetitions are many (Suricata's number).
 MANY = 10
 
@@ -204,7 +202,7 @@ def zero_window(e: Evidence) -> Iterator[Found]:
     if e.rows.window.all():
         return
     found = e.shared(_closures)
-    at = np.flatnonzero(found.closed_ns >= LONG_NS)
+    at = np.flatnonzero(found.closed_ns >= RETRANSMISSION_NS)
     if not len(at):
         return
     times = np.bincount(found.end[at], minlength=2 * len(e))

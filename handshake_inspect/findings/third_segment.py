@@ -8,12 +8,10 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER
-from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import ERROR, WARN, rule
 from handshake_inspect.tcp.states import Event
 
-#: Sooner than this no timer sends anything again (RFC 6298 §2.1: 1 s; Linux, with a measured round trip, 200 ms).
-RETRY_NS = 200_000_000
 #: A capture is taken near the server if the client takes so many times longer to answer than the server.
 NEARER = 4
 
@@ -105,7 +103,7 @@ def third_ack_ignored(e: Evidence) -> Iterator[Found]:
     answers = e.syn_ack_rows[e.rows.side[e.syn_ack_rows] == RESPONDER]
     before = answers[np.maximum(np.searchsorted(answers, again) - 1, 0)]
     waited, later = e.between_ns(before, again), e.between_ns(third, again)
-    keep = (waited >= RETRY_NS) & (later > e.table["syn_to_syn_ack_ns"][at])
+    keep = (waited >= RETRANSMISSION_NS) & (later > e.table["syn_to_syn_ack_ns"][at])
     at, third, again, later = at[keep], third[keep], again[keep], later[keep]
     near = e.table["syn_to_syn_ack_ns"][at] >= 0
     near &= e.table["syn_ack_to_ack_ns"][at] > NEARER * e.table["syn_to_syn_ack_ns"][at]
@@ -191,7 +189,7 @@ def opened_only_by_client(e: Evidence) -> Iterator[Found]:
     bare = (reset >= 0) & ((rows.flags[reset] & ACK) == 0) & (rows.seq[reset] == 1)
     data = e.rows_of(silent, np.flatnonzero(e.plain(ORIGINATOR) & (rows.payload > 0)))
     first, last, sent = e.first_among(data), e.last_among(data), e.counted(data)
-    again = (sent >= 2) & (last >= 0) & (e.between_ns(first, last) >= RETRY_NS) & (reset < 0)
+    again = (sent >= 2) & (last >= 0) & (e.between_ns(first, last) >= RETRANSMISSION_NS) & (reset < 0)
     one = np.flatnonzero(bare)
     yield e.found(
         "the server answers the client with an RST {after:duration} after the third segment, and sent nothing since "

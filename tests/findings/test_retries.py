@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from handshake_inspect.findings.retries import SECOND_NS, _recognised
+from handshake_inspect.findings.retries import _recognised
+from handshake_inspect.tcp.time_wait import SECOND_NS
 from tests.findings.captures import messages_in
 
 CASES = {
