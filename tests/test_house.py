@@ -24,10 +24,14 @@ FLOORS = [
     ["exchanges"],
     ["findings"],
     ["inspection"],
+    ["compared", "joined"],
     ["views"],
+    ["conditions"],
     ["lab"],
+    ["expect"],
     ["explain"],
     ["cli"],
+    ["pytest_plugin"],
     ["__main__"],
 ]
 LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
@@ -67,10 +71,12 @@ EXPLAIN = [
     "drawing", "rendering", "listing",
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
+CONDITIONS = ["condition", "parser"]
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
     "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,
     "findings": FINDINGS, "lab/strace": STRACE, "lab/time_wait": TIME_WAIT, "explain": EXPLAIN,
+    "conditions": CONDITIONS,
 }  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

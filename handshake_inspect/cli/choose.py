@@ -21,8 +21,8 @@ from handshake_inspect.cli.moments import Moment, MomentError, parse_moment
 from handshake_inspect.cli.options import Asked
 from handshake_inspect.cli.output import remark
 from handshake_inspect.cli.selection import Network, Selection, StreamRange
-from handshake_inspect.cli.where import Condition, sort_key
-from handshake_inspect.cli.where_parser import WhereError, field_path, parse
+from handshake_inspect.conditions.condition import Condition, sort_key
+from handshake_inspect.conditions.parser import WhereError, field_path, parse
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection

@@ -11,7 +11,7 @@ from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.folding import Fold, fold
-from handshake_inspect.views.ladder import LadderOptions, Numbers, Payload, SocketCall, ladder
+from handshake_inspect.views.ladder import LadderOptions, Marks, Numbers, Payload, SocketCall, ladder
 from handshake_inspect.views.words import Clock
 
 if TYPE_CHECKING:
@@ -52,10 +52,12 @@ def draw(
     paths: Mapping[str, str],
     names: Sequence[str] = (),
     calls: Sequence[SocketCall] = (),
+    marks: Marks | None = None,
 ) -> list[Text]:
     """Return the ladder of a connection; payload is read from its captures, of those that have a path by their names.
 
-    `names`: what is known of its addresses, a line each. `calls`: those of its two sockets.
+    `names`: what is known of its addresses, a line each. `calls`: those of its two sockets. `marks`: what is to be said
+    of some of its rows.
     """
     octets = payload_shown(steps, look, paths, connection.capture) if look.payload_octets else {}
     return ladder(
@@ -65,6 +67,7 @@ def draw(
         facts=[counted(len(steps), "segment"), *connection.encapsulation, *names],
         calls=calls,
         payload=octets,
+        marks=marks,
         options=look.options(),
     )
 

@@ -7,10 +7,10 @@ of its arithmetic holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from handshake_inspect.connections.connection import End, Step
+from handshake_inspect.connections.connection import End, Frame, Step
 
 #: Quiet runs up to this length are shown in full.
 SHOWN_IN_FULL = 12
@@ -36,12 +36,12 @@ class Fold:
         return sum(step.payload_octets > 0 for step in self.steps)
 
 
-def fold(steps: Sequence[Step]) -> Iterator[Step | Fold]:
-    """Yield the steps with long quiet runs folded."""
+def fold(steps: Sequence[Step], unfolded: Collection[Frame] = ()) -> Iterator[Step | Fold]:
+    """Yield the steps with long quiet runs folded; what lies in the frames `unfolded` ends a run."""
     start = 0
     while start < len(steps):
         end = start
-        while end < len(steps) and _quiet(steps, end):
+        while end < len(steps) and steps[end].frame not in unfolded and _quiet(steps, end):
             end += 1
         if end - start > SHOWN_IN_FULL:
             inner = steps[start + KEPT_AT_ENDS : end - KEPT_AT_ENDS]

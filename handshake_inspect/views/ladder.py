@@ -9,7 +9,7 @@ mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from math import inf
 from typing import TypeGuard
@@ -39,13 +39,15 @@ from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow, fl
 from handshake_inspect.views.ladder_states import ENDS, LEGEND, StateWalk, sign_of, state_text
 from handshake_inspect.views.words import moment, octets, time_of_day
 
-__all__ = ["LadderOptions", "Numbers", "Payload", "SocketCall", "excerpt", "ladder"]
+__all__ = ["LadderOptions", "Marks", "Numbers", "Payload", "SocketCall", "excerpt", "ladder"]
 
 #: Above this many nanoseconds the time column counts seconds instead of milliseconds.
 LONG_NS = 100_000_000_000
 
 
 Row = Step | Fold | CallMark | IcmpError
+#: What is to be said of rows from outside, by their frames: what was expected there.
+Marks = Mapping[Frame, Sequence[str]]
 
 
 def ladder(
@@ -56,10 +58,14 @@ def ladder(
     facts: Sequence[str] = (),
     calls: Sequence[SocketCall] = (),
     payload: Payload | None = None,
+    marks: Marks | None = None,
     options: LadderOptions | None = None,
 ) -> list[Text]:
-    """Return the lines of the ladder of `connection`, header and account included."""
-    drawing = _Drawing(connection, steps, calls, payload or {}, options or LadderOptions())
+    """Return the lines of the ladder of `connection`, header and account included.
+
+    `marks`: what to say of some rows, which stand out.
+    """
+    drawing = _Drawing(connection, steps, calls, payload or {}, options or LadderOptions(), marks=marks)
     return [
         *drawing.header(title, facts),
         Text(),
@@ -114,13 +120,17 @@ class _Drawing:
         payload: Payload,
         options: LadderOptions,
         part: Sequence[Step] | None = None,
+        marks: Marks | None = None,
     ) -> None:
         self.connection = connection
         self.options = options
+        #: By the frame below which it is said.
+        self.marked = marks or {}
         self.names = end_names(connection.handshake.kind)
         part = steps if part is None else part
         self.earlier = steps[: steps.index(part[0])] if part else ()
-        segments_and_errors = with_errors(fold(part) if options.fold else iter(part), connection.icmp_errors)
+        rows = fold(part, unfolded=self.marked) if options.fold else iter(part)
+        segments_and_errors = with_errors(rows, connection.icmp_errors)
         shown = beside(merge(segments_and_errors, call_marks(calls, steps)), steps, part)
         self.shown: Sequence[Row] = fold_calls(shown) if options.fold else shown
         self.zero_ns = start_ns(calls, steps)
@@ -255,7 +265,7 @@ class _Drawing:
         proofs = [self.cells.proof(line) for line in step.arithmetic]
         beside = flow(proofs, layout.proof) if layout.proof else []
         left, right = self.state(now.originator), self.state(now.responder)
-        yield layout.row(self.when(step), left, drawn, right, beside[0] if beside else None)
+        yield self.stand_out(step, layout.row(self.when(step), left, drawn, right, beside[0] if beside else None))
         below = chain(self.option_lines(step), self.payload_lines(step, rest))
         for lane, proof in zip_longest(below, beside[1:]):
             yield layout.row("", Text(), lane or Text(), Text(), proof)
@@ -267,7 +277,7 @@ class _Drawing:
         for comment in step.comments:
             said = Text(f"comment: {printable(comment)}", "italic")
             yield from (layout.under_lane(line) for line in wrap(said, layout.below))
-        yield from self.finding_lines(step)
+        yield from self.said_below(step)
 
     def error_lines(self, error: IcmpError) -> Iterator[Text]:
         """Yield the line of an ICMP error, which comes from the other end or from the way, and what it quotes."""
@@ -280,16 +290,26 @@ class _Drawing:
         arrives, whole = error.was_sent is not False, error.source == sender.ip
         drawn = arrow(said, layout.lane, to_right=to_right, arrives=arrives, style="red", whole=whole)
         beside = flow(more, layout.proof) if layout.proof else []
-        yield layout.row(self.when(error), Text(), drawn, Text(), beside[0] if beside else None)
+        drawn_row = layout.row(self.when(error), Text(), drawn, Text(), beside[0] if beside else None)
+        yield self.stand_out(error, drawn_row)
         yield from (layout.row("", Text(), Text(), Text(), line) for line in beside[1:])
         if not layout.proof:
             yield from (layout.under_lane(line) for line in flow(more, layout.below))
-        yield from self.finding_lines(error)
+        yield from self.said_below(error)
 
-    def finding_lines(self, row: Step | IcmpError) -> Iterator[Text]:
-        """Yield what was noticed here: a finding stands at the last segment that shows it."""
-        for finding in self.findings.get(row.frame, ()):
-            yield from (self.layout.under_lane(line) for line in wrap(finding_text(finding), self.layout.below))
+    def said_below(self, row: Step | IcmpError) -> Iterator[Text]:
+        """Yield what was expected here, and what was noticed: a finding stands at the last segment that shows it."""
+        said = [Text(printable(text), "bold red") for text in self.marked.get(row.frame, ())]
+        said += [finding_text(finding) for finding in self.findings.get(row.frame, ())]
+        for text in said:
+            yield from (self.layout.under_lane(line) for line in wrap(text, self.layout.below))
+
+    def stand_out(self, row: Step | IcmpError, line: Text) -> Text:
+        """Put a sign between time and left state of a row of which something is to be said."""
+        if row.frame not in self.marked:
+            return line
+        sign = Text("» ", "bold red")
+        return line[: self.layout.time].append_text(sign).append_text(line[self.layout.time + sign.cell_len :])
 
     def when(self, row: Step | IcmpError) -> str:
         """Return the text of the time column, with the number of the frame if that is shown."""

@@ -211,6 +211,17 @@ def test_ignored_segment_says_why_and_does_not_arrive() -> None:
     assert lines[at + 1].strip().startswith("ignored: its number is 9,000 beyond RCV.NXT")
 
 
+def test_a_marked_row_stands_out_and_what_is_said_of_it_stands_below_even_in_a_long_transfer() -> None:
+    connection = long_transfer(40)
+    steps = connection.steps or ()
+    marked = steps[20]
+    lines = [line.plain for line in ladder(connection, steps, title="", marks={marked.frame: ["✗ ended: expected"]})]
+    (row,) = [place for place, line in enumerate(lines) if "»" in line]
+    assert f"seq={marked.symbolic_seq}" in lines[row]
+    assert lines[row + 1].strip() == "✗ ended: expected"
+    assert sum("…" in line for line in lines) == 2  # what is before it, and what is after it
+
+
 def test_the_account_names_owner_moment_and_assumption_of_time_wait() -> None:
     drawn = " ".join(picture("four-way", LadderOptions(width=120)).split())
     assert "The client owes it from its ACK in frame 11 at 161.362 ms until 60.161 s at the earliest" in drawn

@@ -1,4 +1,4 @@
-"""Conditions over the fields of the JSON contract: what `--where` means once it is parsed (`where_parser`).
+"""A condition over the fields of the JSON contract, as a tree (`parser` makes it), and whether it holds.
 
 In: a tree of nodes and a contract object. Out: true or false; never `eval`. null equals null only, and `<`, `<=`, `>`,
 `>=` with null, or between values of different kinds, are false. A field alone is true unless it is null, false, 0 or

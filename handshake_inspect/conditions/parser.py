@@ -1,4 +1,4 @@
-"""The language of `--where`, from text to the tree that `where` evaluates.
+"""The language of `--where`, from text to the tree that `condition` evaluates.
 
 In: `teardown.kind == "aborted" and octets.originator > 0`. Out: a `Condition` that is true or false of a contract
 object. The grammar, from loosest to tightest:
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NoReturn
 
-from handshake_inspect.cli.where import (
+from handshake_inspect.conditions.condition import (
     COMPARISONS,
     Both,
     Compare,

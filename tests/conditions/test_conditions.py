@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.cli.where import (
+from handshake_inspect.conditions.condition import (
     COMPARISONS,
     Both,
     Compare,
@@ -21,7 +21,7 @@ from handshake_inspect.cli.where import (
     Not,
     evaluate,
 )
-from handshake_inspect.cli.where_parser import WhereError, parse
+from handshake_inspect.conditions.parser import WhereError, parse
 from handshake_inspect.views.contract import connection_object
 from handshake_inspect.views.fields import CHOICES, FIELDS, value_at
 from tests.views.sessions import aborted, four_way
