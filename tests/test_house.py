@@ -71,7 +71,7 @@ EXPLAIN = [
     "drawing", "rendering", "listing",
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
-CONDITIONS = ["condition", "parser"]
+CONDITIONS = ["condition", "parser", "moments", "selection"]
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
     "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,

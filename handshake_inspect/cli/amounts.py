@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import click
 
-from handshake_inspect.cli.moments import UNITS_NS
+from handshake_inspect.conditions.moments import UNITS_NS
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 OCTETS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "T": 1000**4}

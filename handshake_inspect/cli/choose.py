@@ -6,9 +6,7 @@ columns; an object is made of what it leaves only if `--where` or `--sort` must 
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -17,12 +15,12 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.cli.moments import Moment, MomentError, parse_moment
 from handshake_inspect.cli.options import Asked
 from handshake_inspect.cli.output import remark
-from handshake_inspect.cli.selection import Network, Selection, StreamRange
 from handshake_inspect.conditions.condition import Condition, sort_key
+from handshake_inspect.conditions.moments import MomentError, parse_moment
 from handshake_inspect.conditions.parser import WhereError, field_path, parse
+from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
@@ -92,12 +90,12 @@ class Choice:
 def choice(asked: Asked, sort: str | None = None, limit: int | None = None) -> Choice:
     """Understand the options. Raises click.BadParameter."""
     selection = Selection(
-        host=_read("--host", _network, asked.host),
-        nets=tuple(_network(net, "--net") for net in asked.net),
+        host=_read("--host", network, asked.host),
+        nets=tuple(_understood("--net", network, net) for net in asked.net),
         port=asked.port,
-        since=_read("--since", _moment, asked.since),
-        until=_read("--until", _moment, asked.until),
-        streams=tuple(_stream_ranges(asked.streams)),
+        since=_read("--since", parse_moment, asked.since),
+        until=_read("--until", parse_moment, asked.until),
+        streams=_read("--stream", stream_ranges, ",".join(asked.streams) if asked.streams else None) or (),
     )
     _refuse_backwards(selection)
     chosen = Choice(selection, limit=limit)
@@ -115,22 +113,15 @@ def choice(asked: Asked, sort: str | None = None, limit: int | None = None) -> C
     return chosen
 
 
-def _read(option: str, read: Callable[[str, str], T], text: str | None) -> T | None:
-    return None if text is None else read(text, option)
+def _read(option: str, read: Callable[[str], T], text: str | None) -> T | None:
+    return None if text is None else _understood(option, read, text)
 
 
-def _network(text: str, option: str) -> Network:
+def _understood(option: str, read: Callable[[str], T], text: str) -> T:
+    """Understand the text of an option. Raises click.BadParameter."""
     try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        message = f"{text!r} is no IP address and no network (10.0.0.0/8, 2001:db8::/32)"
-        raise click.BadParameter(message, param_hint=option) from None
-
-
-def _moment(text: str, option: str) -> Moment:
-    try:
-        return parse_moment(text)
-    except MomentError as error:
+        return read(text)
+    except (MomentError, SelectionError) as error:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
@@ -138,16 +129,3 @@ def _refuse_backwards(selection: Selection) -> None:
     since, until = selection.since, selection.until
     if since is not None and until is not None and since.counts_from == until.counts_from and until.ns < since.ns:
         raise click.BadParameter("it lies before --since: nothing could be chosen", param_hint="--until")
-
-
-def _stream_ranges(texts: Sequence[str]) -> Iterator[StreamRange]:
-    for text in ",".join(texts).split(",") if texts else ():
-        found = re.fullmatch(r"\s*(\d{1,10})\s*(-\s*(\d{1,10})?)?\s*", text, re.ASCII)
-        if not found:
-            message = f"{text!r} is no number of a stream and no range (3 or 3,7-9 or 20-)"
-            raise click.BadParameter(message, param_hint="--stream")
-        first = int(found[1])
-        last = first if found[2] is None else None if found[3] is None else int(found[3])
-        if last is not None and last < first:
-            raise click.BadParameter(f"{text!r} is a range that ends before it begins", param_hint="--stream")
-        yield StreamRange(first, last)

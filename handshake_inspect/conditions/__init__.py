@@ -1,7 +1,9 @@
-"""Conditions over the fields of a connection in the JSON contract: what `--where` and `where = "..."` mean.
+"""Which connections: what `--where`, `--host`, `--since` and the like mean, on a command line or in a file.
 
 In the order of the imports:
 
-- `condition`: the tree of a condition, and whether it holds of a contract object
+- `condition`: the tree of a condition over the fields of the JSON contract, and whether it holds of a connection
 - `parser`: from text to that tree; what is wrong is said with its place
+- `moments`: points in time as people write them
+- `selection`: addresses, ports, times and numbers of streams, asked of the columns
 """

@@ -1,19 +1,20 @@
 """Which connections and UDP exchanges, by what stands in columns: addresses, ports, times, stream numbers.
 
-In: the options. Out: the numbers of the streams chosen, without an object per connection; of exchanges, which there
-are few of, each is asked. A connection is chosen as a whole: it was judged with all its segments, also with those
-before `--since`.
+In: what was asked for. Out: the numbers of the streams chosen, without an object per connection; of exchanges, which
+there are few of, each is asked. A connection is chosen as a whole: it was judged with all its segments, also with
+those before `--since`.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.cli.moments import Moment
+from handshake_inspect.conditions.moments import Moment
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
@@ -34,6 +35,33 @@ class StreamRange:
         if self.first == self.last:
             return f"stream {self.first}"
         return f"stream {self.first} and later" if self.last is None else f"streams {self.first} to {self.last}"
+
+
+class SelectionError(ValueError):
+    """A text that names no network or no streams. One line."""
+
+
+def network(text: str) -> Network:
+    """Understand an address, or a network with its prefix length. Raises SelectionError."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise SelectionError(f"{text!r} is no IP address and no network (10.0.0.0/8, 2001:db8::/32)") from None
+
+
+def stream_ranges(text: str) -> tuple[StreamRange, ...]:
+    """Understand numbers of streams and ranges of them: "3", "3,7-9", "20-". Raises SelectionError."""
+    ranges = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,10})\s*(-\s*(\d{1,10})?)?\s*", part, re.ASCII)
+        if not found:
+            raise SelectionError(f"{part!r} is no number of a stream and no range (3 or 3,7-9 or 20-)")
+        first = int(found[1])
+        last = first if found[2] is None else None if found[3] is None else int(found[3])
+        if last is not None and last < first:
+            raise SelectionError(f"{part!r} is a range that ends before it begins")
+        ranges.append(StreamRange(first, last))
+    return tuple(ranges)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.cli.moments import DAY_NS, FORMS, MomentError, parse_moment
+from handshake_inspect.conditions.moments import DAY_NS, FORMS, MomentError, parse_moment
 
 #: 2026-11-21 06:40:30.175980123 UTC.
 FIRST_NS = 1795243230_175980123
