@@ -72,11 +72,24 @@ EXPLAIN = [
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
 CONDITIONS = ["condition", "parser", "moments", "selection"]
+EXPECT = [
+    "amounts",
+    "subject",
+    "claims",
+    "expectations",
+    "written",
+    "matching",
+    "recording",
+    "updating",
+    "checked",
+    "reports",
+]
+REPORTS = ["text"]
 ORDERED = {
     "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
     "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,
     "findings": FINDINGS, "lab/strace": STRACE, "lab/time_wait": TIME_WAIT, "explain": EXPLAIN,
-    "conditions": CONDITIONS,
+    "conditions": CONDITIONS, "expect": EXPECT, "expect/reports": REPORTS,
 }  # fmt: skip
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

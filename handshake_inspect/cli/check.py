@@ -1,4 +1,4 @@
-"""`handshake-inspect check`: do all connections open and close as expected? For CI."""
+"""`handshake-inspect check`: is everything as expected? For CI."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from handshake_inspect.quantities import listed
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS, nearest
 
 if TYPE_CHECKING:
-    from handshake_inspect.connections.connection import Connection
-    from handshake_inspect.inspection import Inspection
+    from handshake_inspect.cli.choose import Choice
+    from handshake_inspect.expect.expectations import Expectations
+
+SEVERITIES = ("chat", "note", "warn", "error")
 
 
 def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, str | None], tuple[str, ...]]:
@@ -30,106 +32,117 @@ def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
     return split
 
 
-#: Ladders drawn of connections that differ; the lines name them all.
-MOST_LADDERS = 3
-
-
 @click.command("check")
 @files_argument
+@click.option(
+    "--expect",
+    metavar="FILE",
+    help="What to expect of each capture, in TOML; without it the file beside it: echo.pcap has echo.expect.toml.",
+)
 @click.option("--handshake", metavar="K[,K]", callback=_kinds(HANDSHAKE_KINDS), help="Kinds of opening that are right.")
 @click.option("--teardown", metavar="K[,K]", callback=_kinds(TEARDOWN_KINDS), help="Kinds of closing that are right.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(SEVERITIES),
+    help="Fail on findings that matter at least so much.  [with --select: chat]",
+)
+@click.option("--select", multiple=True, metavar="CODE[,CODE...]", help="Fail on findings of these codes (or reset-*).")
+@click.option(
+    "--ignore", multiple=True, metavar="CODE[,CODE...]", help="Never fail on findings of these codes, whoever asks."
+)
+@click.option("--record", is_flag=True, help="Write what each FILE shows beside it, to be expected from now on.")
+@click.option("--update", is_flag=True, help="Change what is expected to what each FILE shows; print the difference.")
+@click.option("--together", is_flag=True, help="FILE... are one run: parts of one capture, or two places of it.")
 @selection_options
 @profile_option
 @reader_option
 def command(
     files: tuple[str, ...],
+    expect: str | None,
     handshake: tuple[str, ...],
     teardown: tuple[str, ...],
+    fail_on: str | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    record: bool,
+    update: bool,
+    together: bool,
     asked: Asked,
     profile: str,
     reader: str,
 ) -> int:
-    """Check how the connections of FILE... opened and closed; name every one that differs, and draw the first ladders.
+    """Check each FILE against what is expected of it; name all that differs, and draw the first ladders.
 
-    Exit code 0: all are as expected. 1: at least one differs, or there is none to check. 2: a file could not be used.
+    What to expect stands in a file beside the capture, or in options, or both. Selections (--port ...) are for what the
+    options expect.
+
+    Exit code 0: all is as expected. 1: something is not, or there is nothing to check. 2: a file could not be used.
 
     \b
     Examples:
+      handshake-inspect check --record echo.pcap          (once, when you have looked at it)
+      handshake-inspect check echo.pcap
+      handshake-inspect check captures/ --fail-on warn --ignore host-scan
       handshake-inspect check echo.pcap --handshake three-way --teardown four-way,three-segment
-      handshake-inspect check *.pcap --handshake three-way --port 8000
     """
-    from handshake_inspect.cli.captures import inspect_files, report
+    from handshake_inspect.cli.checking import Checker
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.naming import files_named
+    from handshake_inspect.cli.output import write_lines
+    from handshake_inspect.cli.recording import Recorder
+    from handshake_inspect.cli.wanted import codes_named
+    from handshake_inspect.expect.reports.text import capture_lines, sum_line
 
-    if not handshake and not teardown:
-        raise click.UsageError("nothing to check: give --handshake or --teardown, or both")
-    chosen = choice(asked)
     named = files_named(files)
-    reading = inspect_files(named.files, reader, profile=profile)
-    checked, failed = 0, 0
-    drawn: list[Connection] = []
-    for connection in chosen.of(reading.inspection):
-        checked += 1
-        differences = compare(connection, handshake, teardown)
-        if differences:
-            failed += 1
-            print_failure(connection, differences)
-            drawn += [connection] if failed <= MOST_LADDERS else []
-    draw_failures(reading.inspection, drawn, failed)
-    report(reading.inspection, udp_listed=checked > 0, udp_lister="read --udp")
-    unusable = reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
-    if unusable:
-        return unusable
-    return summary(checked, failed)
+    groups = [named.files] if together and named.files else [[file] for file in named.files]
+    if record or update:
+        recorder = Recorder(expect, profile, reader)
+        return max(named.exit_code, recorder.record(groups) if record else recorder.update(groups))
+    chosen = choice(asked)
+    by_options = options_expect(handshake, teardown, fail_on, select, ignore, chosen)
+    ignored = frozenset(codes_named(ignore, "--ignore"))
+    checker = Checker(by_options, chosen, expect, ignored, profile, reader, keep_all=False)
+    checked = []
+    for group in groups:
+        capture = checker.check(" + ".join(group), group)
+        if capture is not None:
+            write_lines(capture_lines(capture))
+            checked.append(capture)
+    if checked:
+        write_lines([sum_line(checked)])
+    return max(checker.exit_code, named.exit_code) or int(any(one.failed for one in checked))
 
 
-def compare(connection: Connection, handshake: tuple[str, ...], teardown: tuple[str, ...]) -> list[str]:
-    """Return what differs from the expectation, in words."""
-    seen = (("handshake", handshake, connection.handshake.kind), ("teardown", teardown, connection.teardown.kind))
-    return [
-        f"{what}: expected {listed(expected, 'or')}, seen {kind}"
-        for what, expected, kind in seen
-        if expected and kind not in expected
-    ]
+def options_expect(
+    handshake: tuple[str, ...],
+    teardown: tuple[str, ...],
+    fail_on: str | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    chosen: Choice,
+) -> Expectations | None:
+    """Return what the options expect; None if they expect nothing."""
+    from handshake_inspect.cli.wanted import wanted
+    from handshake_inspect.expect.claims import Claim, NotFound, OneOf
+    from handshake_inspect.expect.expectations import Clause, Expect, Expectations, Place
 
-
-def print_failure(connection: Connection, differences: list[str]) -> None:
-    """Print what differs, in one line."""
-    from handshake_inspect.cli.output import write
-    from handshake_inspect.views.escape import printable
-
-    name = f"{printable(connection.capture)} stream {connection.stream}"
-    write([f"FAILED {name}: {'; '.join(differences)}\n"])
-
-
-def draw_failures(inspection: Inspection, drawn: list[Connection], failed: int) -> None:
-    """Print the ladders that show why: of the first few, so that many failures do not bury each other."""
-    from handshake_inspect.capture.inputs import Input
-    from handshake_inspect.cli.drawing import Look, draw, names_of_ends
-    from handshake_inspect.cli.output import write, write_lines
-
-    paths = {one.name: one.name for one in inspection.captures if Input(one.name).is_file}
-    for connection in drawn:
-        write(["\n"])
-        names = names_of_ends(inspection, connection)
-        write_lines(draw(connection, inspection.steps(connection.stream), Look(), paths=paths, names=names))
-    if failed > len(drawn):
-        write([f"\nthe ladders of {failed - len(drawn):,} more: `show FILE... --stream N` with the same files\n"])
-    if drawn:
-        write(["\n"])
-
-
-def summary(checked: int, failed: int) -> int:
-    """Print how many were checked, and return the exit code."""
-    from handshake_inspect.cli.output import write
-    from handshake_inspect.quantities import counted
-
-    if checked == 0:
-        write(["FAILED: there was no connection to check\n"])
-        return 1
-    if failed:
-        write([f"{failed:,} of {checked:,} connections failed\n"])
-        return 1
-    write([f"ok: {counted(checked, 'connection')}\n"])
-    return 0
+    clauses: list[Clause[Claim]] = []
+    no_findings: list[Clause[NotFound]] = []
+    if handshake:
+        clauses.append(Clause("handshake", Place("--handshake"), OneOf("handshake", handshake)))
+    if teardown:
+        clauses.append(Clause("teardown", Place("--teardown"), OneOf("teardown", teardown)))
+    if fail_on or select:
+        said = f"none of severity {fail_on} or above" if fail_on else f"no {','.join(select)}"
+        claim = NotFound(wanted(select, ignore, fail_on or "chat").codes, said)
+        place = Place("--fail-on" if fail_on else "--select")
+        clauses.append(Clause("no_findings", place, claim))
+        no_findings.append(Clause("no_findings", place, claim))
+    if not clauses:
+        if chosen.said:
+            raise click.UsageError(
+                f"{chosen.said} selects for --handshake, --teardown, --fail-on or --select: give one"
+            )
+        return None
+    expect = Expect(clauses[0].place, chosen, clauses=tuple(clauses))
+    return Expectations("the command line", no_findings=tuple(no_findings), expect=(expect,))

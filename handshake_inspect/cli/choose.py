@@ -39,6 +39,8 @@ class Choice:
     sort: tuple[str, ...] = ()
     descending: bool = False
     limit: int | None = None
+    #: As it was asked for: "--port 8000"; "" for all.
+    said: str = ""
     #: Chosen, but not shown because of the limit.
     beyond_limit: int = 0
 
@@ -98,7 +100,7 @@ def choice(asked: Asked, sort: str | None = None, limit: int | None = None) -> C
         streams=_read("--stream", stream_ranges, ",".join(asked.streams) if asked.streams else None) or (),
     )
     _refuse_backwards(selection)
-    chosen = Choice(selection, limit=limit)
+    chosen = Choice(selection, limit=limit, said=asked.said)
     if asked.where is not None:
         try:
             chosen.where = parse(asked.where)

@@ -82,6 +82,18 @@ class Asked:
     until: str | None = None
     streams: tuple[str, ...] = ()
 
+    @property
+    def said(self) -> str:
+        """The same as it was given: "--port 8000"; "" if nothing was."""
+        names = {"streams": "stream"}
+        given = ((names.get(one.name, one.name), getattr(self, one.name)) for one in fields(self))
+        return " ".join(
+            f"--{name} {part}"
+            for name, value in given
+            if value not in (None, ())
+            for part in (value if isinstance(value, tuple) else (value,))
+        )
+
 
 def selection_options(function: F) -> F:
     """--where, --host, --net, --port, --since, --until, --stream: which connections. The function takes `asked`."""

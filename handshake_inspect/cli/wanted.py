@@ -57,15 +57,17 @@ def wanted(select: Sequence[str], ignore: Sequence[str], severity: str) -> Wante
     least = Severity[severity.upper()]
     codes = {word for word, rule in BY_CODE.items() if rule.code.severity >= least}
     if select:
-        codes &= _codes(select, "--select", list(BY_CODE))
-    codes -= _codes(ignore, "--ignore", list(BY_CODE))
+        codes &= codes_named(select, "--select")
+    codes -= codes_named(ignore, "--ignore")
     return Wanted(frozenset(codes), len(codes) == len(BY_CODE))
 
 
-def _codes(given: Sequence[str], option: str, known: list[str]) -> set[str]:
-    """Return the codes that are named, or match a pattern."""
+def codes_named(given: Sequence[str], option: str) -> set[str]:
+    """Return the codes that are named, or match a pattern. Raises click.BadParameter."""
+    from handshake_inspect.findings.catalogue import BY_CODE
     from handshake_inspect.views.words import nearest
 
+    known = list(BY_CODE)
     found: set[str] = set()
     for text in ",".join(given).split(",") if given else ():
         named = {code for code in known if fnmatchcase(code, text.strip().lower())}

@@ -165,7 +165,7 @@ def test_show_draws_a_connection_that_stands_in_two_captures(tmp_path: Path) -> 
     assert [step["frame"] for step in connection["steps"][:3]] == [1, [files[0], 1], 2]
     assert run("show", *files, "-w", files[1]).returncode == 2
     assert Path(files[1]).read_bytes() != both.read_bytes()
-    failed = run("check", *files, "--teardown", "aborted")
+    failed = run("check", *files, "--together", "--teardown", "aborted")
     assert '"BITH"' in failed.stdout
 
 
@@ -204,24 +204,27 @@ def test_check_passes_and_fails() -> None:
     assert run("check", ECHO, "--handshake", "three-way", "--teardown", "four-way,three-segment").returncode == 0
     done = run("check", ECHO, RESET, "--teardown", "four-way")
     assert done.returncode == 1
-    assert "stream 1: teardown: expected four-way, seen aborted" in done.stdout
-    assert "RST,ACK" in done.stdout
-    assert "1 of 2 connections failed" in done.stdout
+    assert (
+        f"FAILED {RESET} stream 0 (127.0.0.1:48172 → 127.0.0.1:47991): teardown: expected four-way, seen aborted"
+        " (frame 8, RST,ACK of the client) [--teardown]\n"
+    ) in done.stdout
+    assert "1 of 2 connections failed in 2 captures" in done.stdout
+    assert "stream 1 (" in run("check", ECHO, RESET, "--together", "--teardown", "four-way").stdout
     assert "1 of 1 connections failed" in run("check", RESET, "--teardown", "four-way").stdout
 
 
 def test_check_of_nothing_fails() -> None:
     done = run("check", ECHO, "--teardown", "four-way", "--port", "1")
     assert done.returncode == 1
-    assert "no connection to check" in done.stdout
+    assert done.stdout.startswith(f"FAILED {ECHO}: connections with --port 1: expected at least 1, seen 0 [--teardown]")
 
 
 def test_check_does_not_miss_tcp_in_a_capture_of_udp() -> None:
     udp = str(PCAPS / "udp.pcap")
-    assert run("check", ECHO, udp, "--teardown", "four-way").stderr == ""
+    assert run("check", ECHO, udp, "--together", "--teardown", "four-way").stderr == ""
     alone = run("check", udp, "--teardown", "four-way")
     assert alone.returncode == 1
-    assert "no connection to check" in alone.stdout
+    assert "connections: expected at least 1, seen 0" in alone.stdout
     assert "no TCP segment in 2 frames" in alone.stderr
 
 

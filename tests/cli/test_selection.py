@@ -100,7 +100,7 @@ def test_every_format_obeys(format_: str) -> None:
 
 
 def test_check_checks_what_is_chosen() -> None:
-    kinds = ["--teardown", "four-way"]
+    kinds = ["--together", "--teardown", "four-way"]
     assert run("check", *NAMES, *kinds, "--stream", "0-2").stdout == "ok: 3 connections\n"
     assert run("check", *NAMES, *kinds, "--net", "::1").stdout == "ok: 1 connection\n"
     assert run("check", *NAMES, *kinds, "--until", "+0s").stdout == "ok: 1 connection\n"

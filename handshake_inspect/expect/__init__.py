@@ -1,0 +1,14 @@
+"""Expectations of captures, for CI: read, held against what was found, recorded.
+
+In the order of the imports:
+
+- `amounts`: how many
+- `subject`: one connection, and the row of its ladder at which each thing was decided
+- `claims`: what can be expected of a connection, one class for each kind
+- `expectations`: what is expected of a capture; keys that are not known are refused
+- `written`: the same from a TOML file beside it
+- `matching`: what is as expected, and what is not
+- `recording`, `updating`: from a capture to what can be expected of it; the same in a file that is there
+- `checked`: what became of the checks of one capture, in sentences
+- `reports`: the same for people and for machines
+"""

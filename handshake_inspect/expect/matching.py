@@ -1,0 +1,82 @@
+"""Expectations against what an inspection found.
+
+In: `Expectations` and an `Inspection`. Out: one `Check` after the other, met or not, in the order in which they are
+written. An `[[expect]]` that no connection answers is not met: it would pass whatever happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.expect.amounts import AT_LEAST_ONE, Amount
+from handshake_inspect.expect.claims import Unmet
+from handshake_inspect.expect.expectations import Expect, Expectations, Place
+from handshake_inspect.expect.subject import Subject
+from handshake_inspect.inspection import Inspection
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One expectation that is not met."""
+
+    #: Where it is written.
+    place: Place
+    unmet: Unmet
+
+    def __str__(self) -> str:
+        return f"{self.unmet} [{self.place}]"
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that was checked."""
+
+    #: What was asked: the place of the [[expect]] table, of the key.
+    place: Place
+    #: The connection that was looked at; None: all of them were counted.
+    connection: Connection | None
+    #: What is not as expected; empty: all is.
+    failures: tuple[Failure, ...] = ()
+
+
+def checks(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
+    """Yield each thing that is expected, with what is not so."""
+    if expected.connections is not None:
+        yield _counted("connections", *expected.connections, len(inspection.connections))
+    if expected.exchanges is not None:
+        yield _counted("exchanges", *expected.exchanges, len(inspection.exchanges))
+    yield from _of_run(expected, inspection)
+    for one in expected.expect:
+        yield from _of_connections(one, inspection)
+
+
+def _of_run(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
+    for clause in expected.no_findings:
+        claim, place = clause.claim, clause.place
+        found = [one for one in inspection.findings if one.code in claim.codes]
+        unmet = (
+            Unmet("findings of the run", claim.said, f"{one.severity} {one.code} of {one.about}", detail=one.message)
+            for one in found
+        )
+        yield Check(place, None, tuple(Failure(place, one) for one in unmet))
+
+
+def _of_connections(expect: Expect, inspection: Inspection) -> Iterator[Check]:
+    """Yield a check for each connection that is meant, and one for their number if that was asked for."""
+    count = 0
+    for connection in expect.selector.of(inspection):
+        count += 1
+        if expect.clauses:
+            subject = Subject(connection, inspection)
+            failures = (Failure(one.place, unmet) for one in expect.clauses for unmet in one.claim.unmet(subject))
+            yield Check(expect.place, connection, tuple(failures))
+    if expect.count != AT_LEAST_ONE or count == 0:
+        which = f" with {expect.selector.said}" if expect.selector.said else ""
+        yield _counted(f"connections{which}", expect.place, expect.count, count)
+
+
+def _counted(what: str, place: Place, wanted: Amount, count: int) -> Check:
+    met = wanted.holds(count)
+    return Check(place, None, () if met else (Failure(place, Unmet(what, str(wanted), f"{count:,}")),))

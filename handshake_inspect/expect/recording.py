@@ -1,0 +1,119 @@
+"""Expectations written down from a capture that somebody has looked at.
+
+In: an inspection. Out: a document (`document`) as `expectations` understands it, and the same as TOML (`toml`). A few
+connections get a table each, with all that one can expect; of many those that went alike share one, with their count.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from handshake_inspect.connections.connection import Connection, End, end_names
+from handshake_inspect.connections.found import Severity
+from handshake_inspect.expect.claims import octets_sent, retransmissions, waits
+from handshake_inspect.expect.expectations import SCHEMA
+from handshake_inspect.expect.subject import Subject
+from handshake_inspect.inspection import Inspection
+
+#: More connections than these are written by kind.
+TABLES_MAX = 20
+#: Findings that matter so much are written.
+WRITTEN_FROM = Severity.NOTE
+#: No other ones may matter so much. Notes may: a later version may have more of them.
+NONE_FROM = Severity.WARN
+#: Between the states of an end.
+ARROW = " > "
+ENDS: tuple[End, End] = ("originator", "responder")
+
+
+def document(inspection: Inspection) -> dict[str, Any]:
+    """Return all that is so."""
+    connections = inspection.connections
+    found: dict[str, Any] = {"schema": SCHEMA, "connections": len(connections)}
+    if len(inspection.exchanges):
+        found["exchanges"] = len(inspection.exchanges)
+    if len(connections) > TABLES_MAX:
+        tables = [*_by_kind(inspection)]
+    else:
+        tables = [
+            {**({"stream": one.stream} if len(connections) > 1 else {}), **facts(Subject(one, inspection))}
+            for one in connections
+        ]
+    return {**found, "expect": tables} if tables else found
+
+
+def facts(subject: Subject) -> dict[str, Any]:
+    """Return what one can expect of a connection like this: all but how long it took."""
+    one, names = subject.connection, subject.names
+    return {
+        "handshake": one.handshake.kind,
+        "teardown": one.teardown.kind,
+        "closed_first": named(one.teardown.closed_first or "none", one),
+        "time_wait": named(waits(one), one),
+        "max_retransmissions": retransmissions(subject),
+        **_findings(one),
+        "octets": {names[end]: octets_sent(one, end) for end in ENDS},
+        **_states(one),
+    }
+
+
+def named(word: str, connection: Connection) -> str:
+    """Return the word for an end, as the ladder has it."""
+    names = end_names(connection.handshake.kind)
+    return {"originator": names.originator, "responder": names.responder}.get(word, word)
+
+
+def _states(connection: Connection) -> dict[str, Any]:
+    names = end_names(connection.handshake.kind)
+    known = ((names[end], connection.states[end]) for end in ENDS)
+    states = {name: ARROW.join(states) for name, states in known if states is not None}
+    return {"states": states} if states else {}
+
+
+def _findings(connection: Connection) -> dict[str, Any]:
+    codes = codes_found(connection)
+    return {**({"findings": codes} if codes else {}), "no_findings": [NONE_FROM.word]}
+
+
+def codes_found(connection: Connection) -> list[str]:
+    """Return the codes that are written of a connection, each once, the worst first."""
+    worth = (one.code for one in connection.findings if Severity[one.severity.upper()] >= WRITTEN_FROM)
+    return [*dict.fromkeys(worth)]
+
+
+def _by_kind(inspection: Inspection) -> Iterator[dict[str, Any]]:
+    """Yield a table for each pair of kinds, the most common first."""
+    counts: dict[tuple[str, str], int] = {}
+    for one in inspection.connections:
+        kinds = (one.handshake.kind, one.teardown.kind)
+        counts[kinds] = counts.get(kinds, 0) + 1
+    for (handshake, teardown), count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
+        yield {"where": f'handshake.kind == "{handshake}" and teardown.kind == "{teardown}"', "count": count}
+
+
+def toml(found: Mapping[str, Any], capture: str) -> str:
+    """Write a document as TOML."""
+    lines = [f"# What is expected of {capture}.", *_pairs({k: v for k, v in found.items() if k != "expect"})]
+    for table in found.get("expect", ()):
+        lines += ["", "[[expect]]", *_pairs(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each key; what is said of each end stands in a line of its own."""
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from (f"{key}.{name} = {_value(one)}" for name, one in value.items())
+        else:
+            yield f"{key} = {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    """Write text, a whole number or an array."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, str) and '"' in value:
+        return f"'{value}'"  # a condition: it has no apostrophe, which is what a literal string may not have
+    return json.dumps(value)  # a basic string of TOML has the escapes of JSON (toml.io v1.0.0, "String")

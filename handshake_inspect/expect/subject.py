@@ -1,0 +1,133 @@
+"""What a claim is held against: one connection, with its segments if somebody asks for them.
+
+In: an inspection and a connection. Out: `Subject`, and the row of its ladder at which each thing was decided: the RST
+that aborted it, the FIN that came first, the segment with which an end entered a state. Read first: RFC 9293 §3.5,
+§3.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from handshake_inspect.connections.connection import Connection, End, Frame, IcmpError, Step, end_names
+from handshake_inspect.inspection import Inspection
+
+Row = Step | IcmpError
+#: States of an end that has not opened yet.
+BEFORE_OPEN = ("CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED")
+
+
+@dataclass(frozen=True)
+class At:
+    """A row of a ladder, named for somebody who does not see it."""
+
+    frame: Frame
+    #: "frame 8, RST,ACK of the client".
+    said: str
+
+
+class Subject:
+    """A connection, and the inspection that knows its segments."""
+
+    def __init__(self, connection: Connection, inspection: Inspection) -> None:
+        self.connection = connection
+        self._inspection = inspection
+        self.names = end_names(connection.handshake.kind)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Its segments; the captures are read again if they were folded."""
+        return self._inspection.steps(self.connection.stream)
+
+    def row_of(self, frame: Frame | None) -> Row | None:
+        """Return the segment or ICMP error of a frame."""
+        rows: list[Row] = [*self.steps, *self.connection.icmp_errors]
+        return next((row for row in rows if row.frame == frame), None)
+
+    def first(self, holds: Callable[[Step], bool]) -> Step | None:
+        """Return the first segment of which something holds."""
+        return next(filter(holds, self.steps), None)
+
+    def last(self, holds: Callable[[Step], bool] = lambda step: True) -> Step | None:
+        """Return the last one."""
+        return next(filter(holds, reversed(self.steps)), None)
+
+    def at(self, row: Row | None) -> At | None:
+        """Name a row."""
+        if row is None:
+            return None
+        place = f"frame {row.frame}" if isinstance(row.frame, int) else f"frame {row.frame[1]} of {row.frame[0]}"
+        if isinstance(row, IcmpError):
+            return At(row.frame, f"{place}, ICMP {row.message} from {row.source}")
+        return At(row.frame, f"{place}, {row.flags or 'no control bits'} of the {self.names[row.sender]}")
+
+    # Where things were decided.
+
+    def opening(self) -> Row | None:
+        """Return what decided the opening: the third segment, the RST, the ICMP error, or the last try."""
+        connection = self.connection
+        kind = connection.handshake.kind
+        if kind == "unreachable":
+            return next((error for error in connection.icmp_errors if error.answers_syn), None)
+        if kind in ("refused", "abandoned"):
+            return self.reset()
+        if connection.handshake.complete:
+            return self.first(_opens) or self.last(is_syn)
+        return self.first(lambda step: any(line.holds is False for line in step.arithmetic)) or self.last(is_syn)
+
+    def closing(self) -> Row | None:
+        """Return what decided the closing: the RST that took effect, the other end's FIN, the only FIN."""
+        teardown = self.connection.teardown
+        if teardown.reset_by is not None:
+            return self.reset()
+        first = self.first_fin()
+        if first is None:
+            return self.last()
+        return self.first(lambda step: has(step, "FIN") and step.sender != first.sender) or first
+
+    def first_fin(self) -> Step | None:
+        """Return the first FIN that was sent."""
+        return self.first(lambda step: has(step, "FIN"))
+
+    def reset(self) -> Row | None:
+        """Return the RST that took effect; the first one, if none is known to have."""
+        resets = [one for one in self.connection.resets if one.valid] or [*self.connection.resets]
+        return self.row_of(resets[0].frame) if resets else None
+
+    def departs(self, end: End, expected: Iterable[str]) -> Step | None:
+        """Return the segment with which an end enters a state that is not the expected one; the last if none does."""
+        seen, wanted = self.connection.states[end] or (), [*expected]
+        pairs = enumerate(zip(seen, wanted, strict=False))
+        same = next((place for place, (a, b) in pairs if a != b), min(len(seen), len(wanted)))
+        if same == len(seen):
+            return self.last()
+        reached, place = 0, -1
+        for step in self.steps:
+            state = step.states[end]
+            if state.state is not None and not state.disproved and state.state in seen[reached:]:
+                place = reached = reached + seen[reached:].index(state.state)
+            if place >= same:
+                return step
+        return self.last()
+
+    def repeat_beyond(self, most: int) -> Step | None:
+        """Return the first segment sent again after so many were."""
+        repeats = [step for step in self.steps if step.retransmission]
+        return repeats[most] if most < len(repeats) else None
+
+
+def has(step: Step, bit: str) -> bool:
+    """Has the segment this control bit?"""
+    return bit in step.flags.split(",")
+
+
+def is_syn(step: Step) -> bool:
+    """Does it open: SYN, or SYN-ACK?"""
+    return has(step, "SYN")
+
+
+def _opens(step: Step) -> bool:
+    """Is the originator open after this segment, its own?"""
+    return step.sender == "originator" and step.states.originator.state not in (None, *BEFORE_OPEN)

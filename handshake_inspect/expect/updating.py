@@ -1,0 +1,137 @@
+"""A file of expectations brought up to what a capture shows now; what somebody wrote around them stays.
+
+In: the text of the file, the expectations in it, an inspection. Out: the new text. Only what is not met is changed.
+Several connections share a table: what holds of all of them is written. What cannot be written so is left as it is.
+Needs tomlkit, which keeps comments and layout.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Any
+
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.expect.claims import ENDS as END_WORDS
+from handshake_inspect.expect.claims import octets_sent, retransmissions, waits
+from handshake_inspect.expect.expectations import Expect, ExpectationError, Expectations
+from handshake_inspect.expect.recording import ARROW, ENDS, codes_found, facts, named
+from handshake_inspect.expect.subject import Subject
+from handshake_inspect.inspection import Inspection
+
+Table = MutableMapping[str, Any]
+Subjects = Sequence[Subject]
+
+
+def updated(text: str, expected: Expectations, inspection: Inspection) -> str:
+    """Return the text of a file that expects what is so. Raises ExpectationError without tomlkit."""
+    try:
+        import tomlkit
+    except ImportError:
+        raise ExpectationError("--update needs tomlkit: pip install 'handshake-inspect[update]'") from None
+    document: Any = tomlkit.parse(text)
+    for key, total in (("connections", expected.connections), ("exchanges", expected.exchanges)):
+        count = len(getattr(inspection, key))
+        if total is not None and not total[1].holds(count):
+            document[key] = count
+    tables: Any = document.get("expect", [])
+    unanswered, covered = [], set[int]()
+    for number, one in enumerate(expected.expect):
+        subjects = [Subject(connection, inspection) for connection in one.selector.of(inspection)]
+        covered |= {subject.connection.stream for subject in subjects}
+        if subjects or one.count.holds(0):
+            _update(tables[number], one, subjects)
+        else:
+            unanswered.append(number)
+    for number in reversed(unanswered):
+        del tables[number]
+    if tables and all("stream" in table for table in tables):  # one table for each connection: also for a new one
+        for one_more in inspection.connections:
+            if one_more.stream not in covered:
+                tables.append(tomlkit.item({"stream": one_more.stream, **facts(Subject(one_more, inspection))}))
+    return str(tomlkit.dumps(document))
+
+
+def _update(table: Table, expect: Expect, subjects: Subjects) -> None:
+    """Change what is not met in one table."""
+    if "count" in table and not expect.count.holds(len(subjects)):
+        table["count"] = len(subjects)
+    unmet = {key for subject in subjects for key in _unmet_keys(expect, subject)}
+    if "no_findings" in unmet:
+        unmet |= {"findings"}  # what is named there may be
+    for key in unmet & {*_NOW}:
+        value = _NOW[key](subjects)
+        if value is not None:
+            _put(table, key, value)
+
+
+def _unmet_keys(expect: Expect, subject: Subject) -> Iterator[str]:
+    """Yield the keys of a table that are not met by a connection."""
+    return (one.key for one in expect.clauses if any(True for _ in one.claim.unmet(subject)))
+
+
+def _put(table: Table, key: str, value: Any) -> None:
+    """Put a value in its place; of one for each end, only those that somebody asked for."""
+    if isinstance(value, Mapping):
+        for name in [*table[key]]:
+            now = value[END_WORDS[name]]
+            if isinstance(table[key][name], str):
+                now = ARROW.join(now)
+            if table[key][name] != now:
+                table[key][name] = now
+    elif value == []:
+        table.pop(key, None)
+    else:
+        table[key] = value
+
+
+# What holds of all connections of a table, as it is written; None: it cannot be written.
+
+
+def _words(word_of: Callable[[Connection], str]) -> Callable[[Subjects], Any]:
+    """Return who says which words these connections have."""
+
+    def now(subjects: Subjects) -> Any:
+        words = [*dict.fromkeys(named(word_of(one.connection), one.connection) for one in subjects)]
+        return words[0] if len(words) == 1 else words
+
+    return now
+
+
+def _states_now(subjects: Subjects) -> Any:
+    found = {end: {one.connection.states[end] for one in subjects} for end in ENDS}
+    if any(len(states) != 1 or None in states for states in found.values()):
+        return None
+    return {end: [*states] for end in ENDS for states in found[end] if states is not None}
+
+
+def _slowest_ms(subjects: Subjects) -> Any:
+    times = [one.connection.handshake.initial_rtt_ns for one in subjects]
+    known = [time_ns for time_ns in times if time_ns is not None]
+    return math.ceil(max(known) / 1_000_000) if known and len(known) == len(times) else None
+
+
+def _common_findings(subjects: Subjects) -> Any:
+    found = [codes_found(one.connection) for one in subjects]
+    return [code for code in found[0] if all(code in codes for codes in found)] if found else None
+
+
+def _octets_now(subjects: Subjects) -> Any:
+    counts = {end: [octets_sent(one.connection, end) for one in subjects] for end in ENDS}
+    return {
+        end: min(some) if min(some) == max(some) else {"min": min(some), "max": max(some)}
+        for end, some in counts.items()
+    }
+
+
+_NOW: Mapping[str, Callable[[Subjects], Any]] = {
+    "handshake": _words(lambda one: one.handshake.kind),
+    "teardown": _words(lambda one: one.teardown.kind),
+    "closed_first": _words(lambda one: one.teardown.closed_first or "none"),
+    "time_wait": _words(waits),
+    "states": _states_now,
+    "max_handshake_ms": _slowest_ms,
+    "max_retransmissions": lambda subjects: max(map(retransmissions, subjects)),
+    "findings": _common_findings,
+    "octets": _octets_now,
+}
