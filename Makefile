@@ -8,7 +8,7 @@ SHELL := /bin/bash
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $(CONSTRAINTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint types format bench clean
+.PHONY: help demo test check soak lint types format bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -18,6 +18,9 @@ demo: $(VENV)/installed ## run a real echo session over real sockets, captured l
 
 test: $(VENV)/installed-dev ## run the tests (root sees more; what is skipped says why)
 	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+
+check: $(VENV)/installed ## hold the recorded captures against what is expected of them
+	@$(BIN)/handshake-inspect check pcaps $(ARGS)
 
 soak: $(VENV)/installed ## run every scenario of the lab 20 times, many at once; all must be as promised
 	@$(BIN)/handshake-inspect lab soak --times 20 $(ARGS)

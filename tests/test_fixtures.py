@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from handshake_inspect import inspect
+from handshake_inspect.cli import cli
+from handshake_inspect.expect.written import beside
 from handshake_inspect.lab.expected import nearest_differences, outcome_of
 from handshake_inspect.lab.page import Page, connection_line
 from handshake_inspect.lab.scenarios import SCENARIOS
@@ -20,6 +23,14 @@ def test_every_capture_is_listed_and_every_scenario_recorded() -> None:
     assert {path.name for path in FOLDER.glob("*.pcap*")} == set(NAMES)
     assert {name.split(".")[0] for name in NAMES} == set(SCENARIOS)
     assert len(NAMES) == len(set(NAMES))
+
+
+def test_every_capture_has_its_expectations_beside_it_and_meets_them() -> None:
+    captures = [*FOLDER.rglob("*.pcap")]
+    assert {beside(str(path)) for path in captures} == {*FOLDER.rglob("*.toml")}
+    done = CliRunner().invoke(cli, ["check", str(FOLDER)])
+    assert done.stdout.endswith(f" in {len(captures)} captures\n"), done.output
+    assert done.stdout.startswith("ok: ")
 
 
 @pytest.mark.parametrize("line", PAGE.captures, ids=NAMES)

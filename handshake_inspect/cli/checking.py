@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from handshake_inspect.capture.inputs import Input
-from handshake_inspect.cli.captures import inspect_files, report
+from handshake_inspect.cli.captures import inspect_files
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.drawing import Look, draw, names_of_ends
 from handshake_inspect.cli.output import remark
@@ -21,6 +21,8 @@ from handshake_inspect.expect.checked import CheckedCapture
 from handshake_inspect.expect.expectations import ExpectationError, Expectations
 from handshake_inspect.expect.matching import checks
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.remarks import remarks
 
 #: Ladders drawn in all, so that many failures do not bury each other; the lines name them all.
 MOST_LADDERS = 3
@@ -65,7 +67,8 @@ class Checker:
                 capture.add(check, keep_all=self.keep_all)
         self._draw(capture, reading.inspection)
         capture.seconds = time.monotonic() - begin
-        report(reading.inspection, udp_listed=bool(capture.looked_at), udp_lister="read --udp")
+        for line in remarks(reading.inspection, udp_listed=True, findings_listed=True, empty_listed=True):
+            remark(line if line.startswith(f"{printable(name)}: ") else f"{printable(name)}: {line}")
         return capture
 
     def refuse(self, message: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol
 
 from handshake_inspect.connections.connection import Connection, End
@@ -197,8 +197,13 @@ def _is_free_of_repeats(connection: Connection) -> bool:
     handshake, teardown = connection.handshake, connection.teardown
     if handshake.syn_retransmissions or handshake.syn_ack_retransmissions or teardown.fin_retransmissions:
         return False
-    sent, missing = connection.sent_octets, connection.missing_octets
-    return all(connection.octets[end] == (sent[end] or 0) - (missing[end] or 0) for end in ("originator", "responder"))
+    return all(_is_sent_once(connection, end) for end in ("originator", "responder"))
+
+
+def _is_sent_once(connection: Connection, end: End) -> bool:
+    """Were as many octets captured of an end as it sent?"""
+    sent, missing, captured = connection.sent_octets[end], connection.missing_octets[end], connection.octets[end]
+    return captured == 0 if sent is None or missing is None else captured == sent - missing
 
 
 def _time_wait_row(subject: Subject) -> Row | None:
@@ -267,6 +272,7 @@ def _no_findings(value: Any) -> Iterator[Claim]:
         yield none_of(text)
 
 
+@cache
 def none_of(text: str) -> NotFound:
     """Expect nothing of a code, of codes that a pattern matches, or of a severity or above. Raises ValueError."""
     severities = [one.word for one in Severity]

@@ -1,8 +1,9 @@
 """Scenarios recorded into a folder of captures, with the page that says what each shows and what must be found in it.
 
 In: names of scenarios. Out: `NAME.pcap` (nanoseconds, Ethernet frames, each segment once), from a wire also
-`NAME.server.pcap`, and their lines in `README.md` (`page`). A run in which the kernel did not behave as the scenario
-says (a very busy machine delays its programs) or in which frames were dropped is made again.
+`NAME.server.pcap`, beside each what `check` is to expect of it, and their lines in `README.md` (`page`). A run in which
+the kernel did not behave as the scenario says (a very busy machine delays its programs) or in which frames were dropped
+is made again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from pathlib import Path
 
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
+from handshake_inspect.expect.recording import document, toml
+from handshake_inspect.expect.written import beside
+from handshake_inspect.inspection import inspect
 from handshake_inspect.lab.expected import nearest_differences, outcome_of
 from handshake_inspect.lab.page import Page
 from handshake_inspect.lab.replay import write_replay
@@ -58,6 +62,7 @@ def write_captures(session: Session, folder: Path, page: Page) -> Iterator[Path]
         }
         outcome = outcome_of(scenario.outcomes_at(vantage.name) or (), vantage.inspected().connections)
         page.put(capture, outcome or (), scenario.exchange)
+        beside(str(path)).write_text(toml(document(inspect(path)), path.name), encoding="utf-8")
         yield path
 
 

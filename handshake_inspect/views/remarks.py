@@ -32,9 +32,16 @@ COMMENTS_PRINTED, COMMENT_CHARACTERS = 5, 300
 
 
 def remarks(
-    inspection: Inspection, *, udp_listed: bool = False, udp_lister: str = "--udp", findings_listed: bool = False
+    inspection: Inspection,
+    *,
+    udp_listed: bool = False,
+    udp_lister: str = "--udp",
+    findings_listed: bool = False,
+    empty_listed: bool = False,
 ) -> Iterator[str]:
     """Yield the lines. `udp_lister`: what lists UDP, for a reader whose command has not done so.
+
+    What is `listed` is in the results: UDP, findings of the run, captures without a segment.
 
     Of a live capture without a segment nothing is said: the command that captured says what it saw.
     """
@@ -46,7 +53,8 @@ def remarks(
     empty = 0
     for capture in inspection.captures:
         name = printable(capture.name)
-        if capture.segments == 0 and capture.format != "live" and not (udp_listed and capture.datagrams):
+        is_listed = empty_listed or (udp_listed and capture.datagrams)
+        if capture.segments == 0 and capture.format != "live" and not is_listed:
             empty += 1
             if empty <= EMPTY_NAMED:
                 yield f"{name}: no TCP segment in {counted(capture.frames, 'frame')}"

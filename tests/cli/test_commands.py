@@ -225,7 +225,6 @@ def test_check_does_not_miss_tcp_in_a_capture_of_udp() -> None:
     alone = run("check", udp, "--teardown", "four-way")
     assert alone.returncode == 1
     assert "connections: expected at least 1, seen 0" in alone.stdout
-    assert "no TCP segment in 2 frames" in alone.stderr
 
 
 def test_check_of_an_unusable_file_gives_2() -> None:

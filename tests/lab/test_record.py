@@ -99,6 +99,7 @@ def test_recording_writes_the_capture_and_its_line(tmp_path: Path) -> None:
     assert [line["file"] for line in page.captures] == ["refused.pcap", "udp.pcap"]
     assert [line["handshake"] for line in page.connections] == ["refused"]
     assert [line["must be found"] for line in page.exchanges] == ["1 datagram, 1 answer"]
+    assert CliRunner().invoke(cli, ["check", str(tmp_path)]).stdout == "ok: 1 connection in 2 captures\n"
 
 
 def test_recording_one_leaves_the_lines_of_the_others(tmp_path: Path) -> None:
