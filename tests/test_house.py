@@ -72,25 +72,29 @@ EXPLAIN = [
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
 CONDITIONS = ["condition", "parser", "moments", "selection"]
+COMPARED = ["normal", "golden"]
 EXPECT = [
-    "amounts",
-    "subject",
-    "claims",
-    "expectations",
-    "written",
-    "matching",
-    "recording",
-    "updating",
-    "checked",
-    "reports",
-]
+    "amounts", "subject", "claims", "expectations", "written", "matching", "recording", "updating", "checked", "reports",
+]  # fmt: skip
 REPORTS = ["text"]
 ORDERED = {
-    "capture": CAPTURE, "capture/formats": FORMATS, "capture/headers": HEADERS, "capture/scapy_side": SCAPY_SIDE,
-    "connections": CONNECTIONS, "capture/writing": WRITING, "capture/live": LIVE, "lab/kernel": KERNEL,
-    "findings": FINDINGS, "lab/strace": STRACE, "lab/time_wait": TIME_WAIT, "explain": EXPLAIN,
-    "conditions": CONDITIONS, "expect": EXPECT, "expect/reports": REPORTS,
-}  # fmt: skip
+    "capture": CAPTURE,
+    "capture/formats": FORMATS,
+    "capture/headers": HEADERS,
+    "capture/live": LIVE,
+    "capture/scapy_side": SCAPY_SIDE,
+    "capture/writing": WRITING,
+    "connections": CONNECTIONS,
+    "compared": COMPARED,
+    "conditions": CONDITIONS,
+    "expect": EXPECT,
+    "expect/reports": REPORTS,
+    "explain": EXPLAIN,
+    "findings": FINDINGS,
+    "lab/kernel": KERNEL,
+    "lab/strace": STRACE,
+    "lab/time_wait": TIME_WAIT,
+}
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))
 

@@ -14,13 +14,21 @@ from handshake_inspect.cli.options import files_argument, ladder_options, profil
 if TYPE_CHECKING:
     from handshake_inspect.cli.captures import Reading
     from handshake_inspect.connections.connection import Connection, IcmpError, Step
+    from handshake_inspect.inspection import Inspection
     from handshake_inspect.lab.calls import SocketCall
 
 
 @click.command("show")
 @files_argument
 @click.option("-s", "--stream", type=click.IntRange(min=0), help="Which connection, by its number in `read`.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "golden"]),
+    default="text",
+    show_default=True,
+    help="golden: text for a repository, of all connections, without what differs from run to run.",
+)
 @ladder_options
 @click.option(
     "--dissect", type=click.IntRange(min=1), metavar="N", help="Print frame N in full (Scapy) and nothing else."
@@ -54,6 +62,9 @@ def command(
     Without --stream the captures must hold one connection; if they hold more these are listed. Several files are one
     run, as in `read`: the numbers of connections are the same.
 
+    --format golden prints all connections unless --stream names one, without times, addresses, ports and absolute
+    numbers: the same programs give the same text again.
+
     \b
     Examples:
       handshake-inspect show capture.pcap
@@ -62,6 +73,7 @@ def command(
       handshake-inspect show capture.pcap -s 3 --dissect 12
       handshake-inspect show capture.pcap -s 3 --strace client.log
       handshake-inspect show client-side.pcap server-side.pcap -s 3 --format json
+      handshake-inspect show echo.pcap --format golden > echo.golden
     """
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.captures import inspect_files, kept, report
@@ -82,6 +94,10 @@ def command(
         names = {path: name for name, path in paths.items()}
         reading = inspect_files([*paths.values()], reader, names=names, profile=profile)
         if reading.useless:
+            return reading.exit_code or named.exit_code
+        if format_ == "golden" and stream is None and target is None and reading.inspection.connections:
+            print_golden(reading.inspection)
+            report(reading.inspection, udp_lister="read --udp")
             return reading.exit_code or named.exit_code
         chosen = choose_stream(reading, stream)
         if chosen is None:
@@ -143,17 +159,27 @@ def print_connection(
     look: dict[str, object],
     calls: Sequence[SocketCall] | None,
 ) -> None:
-    """Print the connection as a ladder or as JSON."""
+    """Print the connection as a ladder, as JSON or as golden text."""
     from handshake_inspect.cli.drawing import Look, draw, names_of_ends
     from handshake_inspect.cli.output import write, write_lines
     from handshake_inspect.views.export import shown
 
     if format_ == "json":
         write([shown(connection, steps, calls)])
+    elif format_ == "golden":
+        print_golden(reading.inspection, [connection.stream])
     else:
         names = names_of_ends(reading.inspection, connection)
         view = Look(**look)  # type: ignore[arg-type]
         write_lines(draw(connection, steps, view, paths=paths, names=names, calls=calls or ()))
+
+
+def print_golden(inspection: Inspection, streams: Sequence[int] | None = None) -> None:
+    """Print the golden text of all connections, or of these streams."""
+    from handshake_inspect.cli.output import write
+    from handshake_inspect.views.golden import golden
+
+    write(f"{line.text}\n" for line in golden(inspection, streams))
 
 
 def print_dissection(paths: Mapping[str, str], number: int) -> int:

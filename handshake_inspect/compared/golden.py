@@ -1,0 +1,97 @@
+"""Golden ladders: the text that a repository keeps of how connections went, compared with how they go now.
+
+In: the lines of a capture's golden text, as `views.golden` writes them, and what a file holds. Out: the first line
+that differs, with the segment that it is about, and a unified difference for a pull request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import unified_diff
+from itertools import zip_longest
+from pathlib import Path
+
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.connections.connection import Frame
+
+#: First line of a golden text. The number changes when the same capture gives another text.
+FORMAT = "handshake-inspect golden 1"
+#: The same of every format.
+ANY_FORMAT = "handshake-inspect golden "
+
+
+@dataclass(frozen=True)
+class GoldenLine:
+    """One line of a golden text."""
+
+    text: str
+    #: The connection that it is about; None: it is about all of them.
+    stream: int | None = None
+    #: The segment or the ICMP error that it is about; None: none alone.
+    frame: Frame | None = None
+
+
+@dataclass(frozen=True)
+class GoldenDifference:
+    """Where a capture first differs from a golden text."""
+
+    #: Counted from 1, in the golden text.
+    line: int
+    #: What stands there; None: the golden text ends before it.
+    expected: str | None
+    #: What the capture shows in its place; None: it shows nothing more.
+    seen: str | None
+    #: The connection of the capture that it is about: of what was seen, else of what comes before it.
+    stream: int | None
+    #: The segment of it; None: the difference is about none alone.
+    frame: Frame | None
+
+
+def read_golden(path: str) -> str:
+    """Return the golden text of a file. Raises `CaptureError` if it holds none, or one of another format."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise CaptureError(f"{path}: cannot be opened: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        text = ""
+    first = text.partition("\n")[0].strip()
+    if not first.startswith(ANY_FORMAT):
+        raise CaptureError(
+            f"{path}: no golden text: it does not begin with {FORMAT!r}; `show --format golden` makes one"
+        )
+    if first != FORMAT:
+        raise CaptureError(f"{path}: {first!r} is not {FORMAT!r}: make it again with `show --format golden`")
+    return text
+
+
+def first_difference(golden: str, seen: Sequence[GoldenLine]) -> GoldenDifference | None:
+    """Return where what a capture shows first differs from a golden text; None if it does not."""
+    at = _At()
+    for number, (expected, line) in enumerate(zip_longest(golden.splitlines(), seen), start=1):
+        at.pass_over(line)
+        text = None if line is None else line.text
+        if expected != text:
+            return GoldenDifference(number, expected, text, at.stream, at.frame)
+    return None
+
+
+class _At:
+    """The connection and the segment that lines are about; a line about none belongs to those before it."""
+
+    def __init__(self) -> None:
+        self.stream: int | None = None
+        self.frame: Frame | None = None
+
+    def pass_over(self, line: GoldenLine | None) -> None:
+        if line is None:
+            return
+        if line.stream is not None:
+            self.stream = line.stream
+        self.frame = line.frame
+
+
+def unified(golden: str, seen: Sequence[GoldenLine], golden_name: str, capture_name: str) -> Iterator[str]:
+    """Yield the lines of a unified difference, from what the golden text says to what the capture shows."""
+    return unified_diff(golden.splitlines(), [line.text for line in seen], golden_name, capture_name, lineterm="")

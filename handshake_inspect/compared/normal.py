@@ -1,0 +1,143 @@
+"""What of a connection is the same whenever the same programs run again: what two captures can be compared by.
+
+In: a connection and its steps. Out: the same steps without times, absolute numbers and sizes of windows, and its
+verdict. RFC 9293 §3.4.1: initial numbers are chosen anew for each connection; the client's port is, and what a window
+offers is a matter of memory. What stays: who sent which control bits, with which numbers counted from the SYN, how many
+octets, what was offered, what had to be ignored, and in which states that left both ends.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from handshake_inspect.connections.connection import Connection, End, IcmpError, Pair, Step, SynOptions
+
+#: A segment, or an ICMP error that quotes one.
+Row = Step | IcmpError
+#: Findings less serious than these say in words what the segments show, some of them from times.
+CHAT = "chat"
+
+
+class SegmentTraits(NamedTuple):
+    """By what a segment is compared with another."""
+
+    sender: End
+    flags: str
+    #: Counted from the SYN of the sender, and of the receiver.
+    seq: int
+    ack: int | None
+    payload_octets: int
+    is_repeated: bool
+    closes_window: bool
+    offer: SynOptions | None
+    ignored: str | None
+
+
+class ErrorTraits(NamedTuple):
+    """By what an ICMP error is compared with another."""
+
+    quotes: End
+    type: int
+    code: int
+    flags: str | None
+    seq: int | None
+    mtu: int | None
+    was_sent: bool | None
+
+
+class Verdict(NamedTuple):
+    """How a connection opened and closed."""
+
+    handshake: str
+    handshake_missing: tuple[str, ...]
+    fast_open: str | None
+    teardown: str
+    teardown_missing: tuple[str, ...]
+    closed_first: str | None
+    reset_by: str | None
+    states: Pair[tuple[str, ...] | None]
+    #: Whose TIME-WAIT it leaves.
+    time_wait: tuple[End, ...]
+    #: Codes of what was found, without chat.
+    findings: tuple[str, ...]
+
+
+def normal_rows(connection: Connection, steps: Sequence[Step]) -> list[Row]:
+    """Return what happened, in order of time: segments without what differs from run to run, and ICMP errors."""
+    rows: tuple[Sequence[Row], Sequence[Row]] = (steps, connection.icmp_errors)
+    merged = heapq.merge(*rows, key=lambda row: row.time_ns)
+    return [normal_step(row) if isinstance(row, Step) else row for row in merged]
+
+
+def normal_step(step: Step) -> Step:
+    """Return a segment without what differs from run to run; its frame still says which one it is."""
+    seq, letters = _of_any_run(step.seq, step.relative_seq, step.symbolic_seq)
+    ack, ack_letters = step.relative_ack, step.symbolic_ack
+    if step.ack is not None and ack is not None and ack_letters is not None:
+        ack, ack_letters = _of_any_run(step.ack, ack, ack_letters)
+    ignored = step.ignored
+    # RFC 9293 §3.5.2: an RST that answers a segment without ACK has the number 0, however far that is from others.
+    if step.seq == 0 and "RST" in step.flags.split(","):
+        seq, letters = 0, "0"
+        ignored = ignored and "its number is 0, and not the next one expected"
+    return replace(
+        step,
+        time_ns=0,
+        seq=seq,
+        ack=ack,
+        relative_seq=seq,
+        relative_ack=ack,
+        symbolic_seq=letters,
+        symbolic_ack=ack_letters,
+        window=0,
+        window_octets=0,
+        at_closed_window=step.at_closed_window and step.window == 0,
+        ignored=ignored,
+        events=(),
+        arithmetic=(),
+        comments=(),
+    )
+
+
+def _of_any_run(number: int, relative: int, letters: str) -> tuple[int, str]:
+    """Return a relative number and its letters; of an end that only sent RSTs these are the absolute number: n."""
+    if letters != str(number) or number == relative:
+        return relative, letters
+    return relative, "n" if relative == 1 else f"n{relative - 1:+d}"
+
+
+def traits(row: Row) -> SegmentTraits | ErrorTraits:
+    """Return by what a normal row is compared; of an ICMP error, who sent it is a matter of the way."""
+    if isinstance(row, IcmpError):
+        return ErrorTraits(row.quotes, row.type, row.code, row.flags, row.relative_seq, row.mtu, row.was_sent)
+    return SegmentTraits(
+        sender=row.sender,
+        flags=row.flags,
+        seq=row.relative_seq,
+        ack=row.relative_ack,
+        payload_octets=row.payload_octets,
+        is_repeated=row.retransmission,
+        closes_window=row.at_closed_window,
+        offer=row.options,
+        ignored=row.ignored,
+    )
+
+
+def verdict(connection: Connection) -> Verdict:
+    """Return how a connection opened and closed, as two are compared."""
+    handshake, teardown = connection.handshake, connection.teardown
+    return Verdict(
+        handshake=handshake.kind,
+        handshake_missing=handshake.missing,
+        fast_open=handshake.fast_open,
+        teardown=teardown.kind,
+        teardown_missing=teardown.missing,
+        closed_first=teardown.closed_first,
+        reset_by=teardown.reset_by,
+        states=connection.states,
+        time_wait=tuple(wait.owner for wait in connection.time_wait),
+        findings=tuple(sorted({one.code for one in connection.findings if one.severity != CHAT})),
+    )

@@ -1,0 +1,96 @@
+"""The ladder without times and proofs, row by row: for what is kept in a repository, and for two beside each other.
+
+In: a connection and its normal rows (`compared.normal`). Out: the lines of each row, all within a given width. Where
+that is enough the states stand beside the arrow; else the arrow takes the whole width and what it led to stands below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from handshake_inspect.compared.normal import Row
+from handshake_inspect.connections.connection import Connection, IcmpError, Pair, StateAt, Step, end_names
+from handshake_inspect.views.icmp_lines import label as error_label
+from handshake_inspect.views.ladder_cells import Cells, LadderOptions
+from handshake_inspect.views.ladder_layout import ARROW, STATE, arrow, pad, wrap
+from handshake_inspect.views.ladder_states import StateWalk, state_text
+
+#: Narrower than this the states stand below the arrow.
+WIDTH_FOR_STATES_BESIDE = 70
+
+
+class CompactRows:
+    """Draws the rows of one connection, in their order."""
+
+    def __init__(self, connection: Connection, width: int) -> None:
+        self._connection = connection
+        self._walk = StateWalk(connection)
+        self._cells = Cells(LadderOptions(), {})
+        self._beside = width >= WIDTH_FOR_STATES_BESIDE
+        self._width = width
+        #: Width of the arrow, and where it begins.
+        self._lane = width - 2 * (STATE + 1) if self._beside else width
+        self._start = STATE + 1 if self._beside else 0
+
+    def heading(self) -> list[Text]:
+        """Return the names of the ends, and their states before the first segment where these are known."""
+        names = end_names(self._connection.handshake.kind)
+        lines = [self._line(Text(names.originator, "bold"), Text(), Text(names.responder, "bold"))]
+        before = self._walk.before_first()
+        if before is not None:
+            lines.append(self._line(state_text(before.originator), Text(), state_text(before.responder)))
+        return lines
+
+    def lines(self, row: Row) -> list[Text]:
+        """Return the lines of the next row."""
+        return list(self._error_lines(row) if isinstance(row, IcmpError) else self._segment_lines(row))
+
+    def _segment_lines(self, step: Step) -> Iterator[Text]:
+        passed, now = self._walk.after(step)
+        for left, right in passed:
+            yield self._line(state_text(left), Text(), state_text(right))
+        label, *more = wrap(self._cells.label(step), self._lane - ARROW, indent=0)
+        yield from self._arrow_lines(step, label, now)
+        offer = self._cells.options_offered(step)
+        to_right = step.sender == "originator"
+        for text in [*more, *(wrap(offer, self._lane - 4, indent=0) if offer else [])]:
+            yield self._under_lane(text, to_right)
+        if step.ignored is not None:
+            for text in wrap(Text(f"ignored: {step.ignored}", "red"), self._lane - 4):
+                yield self._under_lane(text, to_right=True)
+
+    def _arrow_lines(self, step: Step, label: Text, now: Pair[StateAt | None]) -> Iterator[Text]:
+        style = "red" if step.ignored or "RST" in step.flags.split(",") else "bright_black"
+        to_right, arrives = step.sender == "originator", step.ignored is None
+        drawn = arrow(label, self._lane, to_right=to_right, arrives=arrives, style=style)
+        left, right = state_text(now.originator), state_text(now.responder)
+        if self._beside:
+            yield self._line(left, drawn, right)
+            return
+        yield drawn
+        if left or right:
+            yield self._line(left, Text(), right)
+
+    def _error_lines(self, error: IcmpError) -> Iterator[Text]:
+        label, *more = wrap(error_label(error), self._lane - ARROW, indent=0)
+        to_right = error.quotes == "responder"
+        drawn = arrow(label, self._lane, to_right=to_right, arrives=error.was_sent is not False, style="red")
+        yield self._line(Text(), drawn, Text()) if self._beside else drawn
+        for text in more:
+            yield self._under_lane(text, to_right)
+
+    def _line(self, left: Text, lane: Text, right: Text) -> Text:
+        """Put the cells of one line side by side; without a lane they stand at both edges."""
+        if self._beside:
+            line = pad(left, STATE).append(" ").append_text(pad(lane, self._lane)).append(" ").append_text(right)
+        else:
+            line = pad(left, self._width - right.cell_len).append_text(right)
+        line.rstrip()
+        return line
+
+    def _under_lane(self, text: Text, to_right: bool) -> Text:
+        """Place a line below an arrow, on the side of its sender."""
+        indent = 2 if to_right else self._lane - 2 - text.cell_len
+        return Text(" " * (self._start + indent)).append_text(text)
