@@ -74,7 +74,8 @@ STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "ca
 CONDITIONS = ["condition", "parser", "moments", "selection"]
 COMPARED = ["normal", "golden"]
 EXPECT = [
-    "amounts", "subject", "claims", "expectations", "written", "matching", "recording", "updating", "checked", "reports",
+    "amounts", "subject", "claims", "expectations", "written", "ladders", "matching", "recording", "updating",
+    "checked", "reports",
 ]  # fmt: skip
 REPORTS = ["text"]
 ORDERED = {

@@ -39,6 +39,9 @@ def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
     metavar="FILE",
     help="What to expect of each capture, in TOML; without it the file beside it: echo.pcap has echo.expect.toml.",
 )
+@click.option(
+    "--golden", metavar="FILE", help="Ladders that each capture must have: FILE is from `show --format golden`."
+)
 @click.option("--handshake", metavar="K[,K]", callback=_kinds(HANDSHAKE_KINDS), help="Kinds of opening that are right.")
 @click.option("--teardown", metavar="K[,K]", callback=_kinds(TEARDOWN_KINDS), help="Kinds of closing that are right.")
 @click.option(
@@ -59,6 +62,7 @@ def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 def command(
     files: tuple[str, ...],
     expect: str | None,
+    golden: str | None,
     handshake: tuple[str, ...],
     teardown: tuple[str, ...],
     fail_on: str | None,
@@ -83,6 +87,7 @@ def command(
       handshake-inspect check --record echo.pcap          (once, when you have looked at it)
       handshake-inspect check echo.pcap
       handshake-inspect check captures/ --fail-on warn --ignore host-scan
+      handshake-inspect check echo.pcap --golden echo.golden
       handshake-inspect check echo.pcap --handshake three-way --teardown four-way,three-segment
     """
     from handshake_inspect.cli.checking import Checker
@@ -96,10 +101,10 @@ def command(
     named = files_named(files)
     groups = [named.files] if together and named.files else [[file] for file in named.files]
     if record or update:
-        recorder = Recorder(expect, profile, reader)
+        recorder = Recorder(expect, golden, profile, reader)
         return max(named.exit_code, recorder.record(groups) if record else recorder.update(groups))
     chosen = choice(asked)
-    by_options = options_expect(handshake, teardown, fail_on, select, ignore, chosen)
+    by_options = options_expect(golden, handshake, teardown, fail_on, select, ignore, chosen)
     ignored = frozenset(codes_named(ignore, "--ignore"))
     checker = Checker(by_options, chosen, expect, ignored, profile, reader, keep_all=False)
     checked = []
@@ -114,6 +119,7 @@ def command(
 
 
 def options_expect(
+    golden: str | None,
     handshake: tuple[str, ...],
     teardown: tuple[str, ...],
     fail_on: str | None,
@@ -138,11 +144,11 @@ def options_expect(
         place = Place("--fail-on" if fail_on else "--select")
         clauses.append(Clause("no_findings", place, claim))
         no_findings.append(Clause("no_findings", place, claim))
-    if not clauses:
-        if chosen.said:
-            raise click.UsageError(
-                f"{chosen.said} selects for --handshake, --teardown, --fail-on or --select: give one"
-            )
+    ladders = (Place("--golden"), golden) if golden is not None else None
+    if not clauses and chosen.said:
+        message = f"{chosen.said} selects for --handshake, --teardown, --fail-on or --select: give one of them"
+        raise click.UsageError(message)
+    if not clauses and ladders is None:
         return None
-    expect = Expect(clauses[0].place, chosen, clauses=tuple(clauses))
-    return Expectations("the command line", no_findings=tuple(no_findings), expect=(expect,))
+    tables = (Expect(clauses[0].place, chosen, clauses=tuple(clauses)),) if clauses else ()
+    return Expectations("the command line", no_findings=tuple(no_findings), golden=ladders, expect=tables)

@@ -62,9 +62,12 @@ class Checker:
             return None
         self.exit_code = max(self.exit_code, self.chosen.absent_streams(reading.inspection))
         capture = CheckedCapture(name, [one.source for one in expected])
-        for one in expected:
-            for check in checks(one.ignoring(self.ignored), reading.inspection):
-                capture.add(check, keep_all=self.keep_all)
+        try:
+            for one in expected:
+                for check in checks(one.ignoring(self.ignored), reading.inspection):
+                    capture.add(check, keep_all=self.keep_all)
+        except ExpectationError as error:  # what was checked before is told
+            self.refuse(str(error))
         self._draw(capture, reading.inspection)
         capture.seconds = time.monotonic() - begin
         for line in remarks(reading.inspection, udp_listed=True, findings_listed=True, empty_listed=True):

@@ -14,11 +14,13 @@ from handshake_inspect.cli.captures import inspect_files, report
 from handshake_inspect.cli.output import remark, write
 from handshake_inspect.expect import written
 from handshake_inspect.expect.expectations import ExpectationError
+from handshake_inspect.expect.ladders import golden_text
 from handshake_inspect.expect.recording import document, toml
 from handshake_inspect.expect.updating import updated
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.golden import golden
 
 
 @dataclass
@@ -27,6 +29,8 @@ class Recorder:
 
     #: A file of expectations for the captures; None: that beside each.
     expect: str | None
+    #: A file of golden text: that is written then, and no expectations.
+    golden: str | None
     profile: str
     reader: str
     #: 0, 2 if something could not be used or written, 130 after Ctrl-C.
@@ -55,6 +59,8 @@ class Recorder:
         return self.exit_code
 
     def _path(self, first: str) -> Path:
+        if self.golden is not None:
+            return Path(self.golden)
         if self.expect is None and first == "-":
             raise ExpectationError("-: nothing can be beside standard input; name a file with --expect")
         return written.beside(first) if self.expect is None else Path(self.expect)
@@ -62,19 +68,28 @@ class Recorder:
     def _record(self, name: str, path: Path, inspection: Inspection) -> Iterator[str]:
         if path.exists():
             raise ExpectationError(f"{path}: it is there; --update brings it up to what the capture shows")
-        _write(path, toml(document(inspection), Path(name).name))
+        _write(path, self._text(name, inspection))
         yield printable(f"{path}: {counted(len(inspection.connections), 'connection')} of {name} recorded") + "\n"
 
     def _update(self, name: str, path: Path, inspection: Inspection) -> Iterator[str]:
-        expected = written.read(path)
-        before = path.read_text(encoding="utf-8")
-        after = updated(before, expected, inspection)
+        if self.golden is None:
+            expected = written.read(path)
+            before = path.read_text(encoding="utf-8")
+            after = updated(before, expected, inspection)
+        else:
+            before, after = golden_text(self.golden), self._text(name, inspection)
         if after == before:
             yield printable(f"{path}: as {name} shows it") + "\n"
             return
         _write(path, after)
         for line in unified_diff(before.splitlines(), after.splitlines(), str(path), str(path), lineterm=""):
             yield printable(line) + "\n"
+
+    def _text(self, name: str, inspection: Inspection) -> str:
+        """Return what is expected from now on."""
+        if self.golden is not None:
+            return "".join(f"{line.text}\n" for line in golden(inspection))
+        return toml(document(inspection), Path(name).name)
 
 
 def _write(path: Path, text: str) -> None:

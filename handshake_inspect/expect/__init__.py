@@ -7,6 +7,7 @@ In the order of the imports:
 - `claims`: what can be expected of a connection, one class for each kind
 - `expectations`: what is expected of a capture; keys that are not known are refused
 - `written`: the same from a TOML file beside it
+- `ladders`: golden text, against the ladders that a capture shows now
 - `matching`: what is as expected, and what is not
 - `recording`, `updating`: from a capture to what can be expected of it; the same in a file that is there
 - `checked`: what became of the checks of one capture, in sentences

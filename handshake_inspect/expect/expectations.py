@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from handshake_inspect.conditions.condition import Condition
@@ -24,7 +25,7 @@ from handshake_inspect.views.words import nearest
 SCHEMA = 1
 SELECTOR_KEYS = ("port", "host", "stream", "where")
 EXPECT_KEYS = (*SELECTOR_KEYS, "count", *CLAIMS)
-DOCUMENT_KEYS = ("schema", "connections", "exchanges", "no_findings", "expect")
+DOCUMENT_KEYS = ("schema", "connections", "exchanges", "no_findings", "golden", "expect")
 
 
 C = TypeVar("C", bound=Claim)
@@ -126,6 +127,8 @@ class Expectations:
     exchanges: tuple[Place, Amount] | None = None
     #: What may not be found of the run as a whole: of its listeners, hosts and captures.
     no_findings: tuple[Clause[NotFound], ...] = ()
+    #: A file with the golden text of the ladders (`compared.golden`), by its path from where we are.
+    golden: tuple[Place, str] | None = None
     expect: tuple[Expect, ...] = ()
 
     def ignoring(self, codes: frozenset[str]) -> Expectations:
@@ -157,6 +160,7 @@ def expectations(document: Mapping[str, Any], lines: Lines) -> Expectations:
         reading.total(document, "connections"),
         reading.total(document, "exchanges"),
         tuple(reading.none_of(document)),
+        reading.golden(document),
         tuple(reading.expect(table, number) for number, table in enumerate(tables)),
     )
 
@@ -198,6 +202,14 @@ class _Reading:
         for claim in self.understood(key, document[key], None) if key in document else ():
             assert isinstance(claim, NotFound)
             yield Clause(key, self.lines.place(None, key), claim)
+
+    def golden(self, document: Mapping[str, Any]) -> tuple[Place, str] | None:
+        """Understand which file has the golden text: its path is relative to the file in which it stands."""
+        if "golden" not in document:
+            return None
+        if not isinstance(document["golden"], str):
+            self.fail('golden: expected is the name of a file: "echo.golden"', key="golden")
+        return self.lines.place(None, "golden"), str(Path(self.lines.source).parent / document["golden"])
 
     def expect(self, table: Mapping[str, Any], number: int) -> Expect:
         """Understand one [[expect]]."""

@@ -13,6 +13,7 @@ from handshake_inspect.connections.connection import Connection
 from handshake_inspect.expect.amounts import AT_LEAST_ONE, Amount
 from handshake_inspect.expect.claims import Unmet
 from handshake_inspect.expect.expectations import Expect, Expectations, Place
+from handshake_inspect.expect.ladders import golden_difference
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.inspection import Inspection
 
@@ -39,10 +40,15 @@ class Check:
     connection: Connection | None
     #: What is not as expected; empty: all is.
     failures: tuple[Failure, ...] = ()
+    #: The same as a difference of texts, where that is what was compared.
+    difference: tuple[str, ...] = ()
 
 
 def checks(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
-    """Yield each thing that is expected, with what is not so."""
+    """Yield each thing that is expected, with what is not so.
+
+    Raises ExpectationError if a file of ladders cannot be used.
+    """
     if expected.connections is not None:
         yield _counted("connections", *expected.connections, len(inspection.connections))
     if expected.exchanges is not None:
@@ -50,6 +56,8 @@ def checks(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
     yield from _of_run(expected, inspection)
     for one in expected.expect:
         yield from _of_connections(one, inspection)
+    if expected.golden is not None:
+        yield from _of_ladders(*expected.golden, inspection)
 
 
 def _of_run(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
@@ -61,6 +69,15 @@ def _of_run(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
             for one in found
         )
         yield Check(place, None, tuple(Failure(place, one) for one in unmet))
+
+
+def _of_ladders(place: Place, path: str, inspection: Inspection) -> Iterator[Check]:
+    """Yield a check for each connection, all met, or one for the first that differs."""
+    found = golden_difference(path, inspection)
+    if found is None:
+        yield from (Check(place, connection) for connection in inspection.connections)
+    else:
+        yield Check(place, found.connection, (Failure(place, found.unmet),), found.lines)
 
 
 def _of_connections(expect: Expect, inspection: Inspection) -> Iterator[Check]:

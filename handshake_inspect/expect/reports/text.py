@@ -18,6 +18,10 @@ def capture_lines(capture: CheckedCapture) -> Iterator[Text]:
     """Yield what is not as expected in one capture."""
     for _, _, message in capture.messages():
         yield Text.assemble(("FAILED ", "bold red"), printable(message))
+    for check in capture.failed:
+        if check.difference:
+            yield Text()
+            yield from (_difference_line(line) for line in check.difference)
     for ladder in capture.ladders.values():
         yield Text()
         yield from ladder
@@ -38,8 +42,14 @@ def sum_line(captures: Sequence[CheckedCapture]) -> Text:
     failed = sum(len(one.failed_streams) for one in captures)
     failing = sum(bool(one.failed) for one in captures)
     of_captures = f" in {counted(len(captures), 'capture')}" if len(captures) > 1 else ""
-    if not failing:
-        return Text.assemble(("ok", "green"), f": {counted(checked, 'connection')}{of_captures}")
+    if not failing:  # where only numbers were expected no connection was looked at
+        what = counted(checked, "connection") if checked else counted(sum(one.met for one in captures), "expectation")
+        return Text.assemble(("ok", "green"), f": {what}{of_captures}")
     if not failed:
         return Text(f"{counted(failing, 'capture')} of {len(captures):,} failed", "bold red")
     return Text(f"{failed:,} of {checked:,} connections failed{of_captures}", "bold red")
+
+
+def _difference_line(line: str) -> Text:
+    style = {"-": "red", "+": "green", "@": "cyan"}.get(line[:1], "")
+    return Text(printable(line), style)

@@ -1,0 +1,66 @@
+"""Ladders as a repository keeps them, against those that a capture shows now.
+
+In: a file with golden text (`compared.golden`) and an inspection. Out: what differs, or nothing: the first line that
+does, at the row of the ladder that it is about, and the whole difference.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.compared.golden import first_difference, read_golden, unified
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.expect.claims import Unmet
+from handshake_inspect.expect.expectations import ExpectationError
+from handshake_inspect.expect.subject import At, Subject
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.views.golden import golden
+
+
+@dataclass(frozen=True)
+class LadderDifference:
+    """How the ladders of a capture differ from the golden text."""
+
+    unmet: Unmet
+    #: The connection that differs first; None: the capture has none there.
+    connection: Connection | None
+    #: The whole, as a unified difference.
+    lines: tuple[str, ...]
+
+
+def golden_difference(path: str, inspection: Inspection) -> LadderDifference | None:
+    """Return how the ladders differ from a golden text; None if they do not. Raises ExpectationError."""
+    text = golden_text(path)
+    seen = [*golden(inspection)]
+    found = first_difference(text, seen)
+    if found is None:
+        return None
+    connection = None if found.stream is None else inspection.connections[found.stream]
+    expected, now = (_quoted(line) for line in (found.expected, found.seen))
+    unmet = Unmet(f"line {found.line} of {path}", expected, now, _at(found.frame, connection, inspection))
+    return LadderDifference(unmet, connection, tuple(unified(text, seen, path, "the capture")))
+
+
+def golden_text(path: str) -> str:
+    """Read a golden text. Raises ExpectationError."""
+    try:
+        return read_golden(path)
+    except CaptureError as error:
+        raise ExpectationError(str(error)) from None
+
+
+def _at(frame: object, connection: Connection | None, inspection: Inspection) -> At | None:
+    if connection is None or frame is None:
+        return None
+    subject = Subject(connection, inspection)
+    return subject.at(subject.first(lambda step: step.frame == frame))
+
+
+def _quoted(line: str | None) -> str:
+    """Return a line for somebody who does not see its place; its arrow is short."""
+    if line is None:
+        return "nothing more"
+    words = re.sub("─+", "─", " ".join(line.split()))
+    return f'"{words}"' if words else "an empty line"
