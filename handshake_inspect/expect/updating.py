@@ -1,8 +1,10 @@
 """A file of expectations brought up to what a capture shows now; what somebody wrote around them stays.
 
 In: the text of the file, the expectations in it, an inspection. Out: the new text. Only what is not met is changed.
-Several connections share a table: what holds of all of them is written. What cannot be written so is left as it is.
-Needs tomlkit, which keeps comments and layout.
+Several connections share a table: what holds of all of them is written. What cannot be written so is left as it is: a
+time that is not known, states that differ or are not proven, findings of the run. A table that no connection answers
+any more has the count 0 from now on; one that names a stream that is not there goes. Needs tomlkit, which keeps
+comments and layout.
 """
 
 from __future__ import annotations
@@ -34,22 +36,35 @@ def updated(text: str, expected: Expectations, inspection: Inspection) -> str:
         count = len(getattr(inspection, key))
         if total is not None and not total[1].holds(count):
             document[key] = count
-    tables: Any = document.get("expect", [])
-    unanswered, covered = [], set[int]()
-    for number, one in enumerate(expected.expect):
+    if "expect" in document:
+        _update_tables(document, expected, inspection)
+    return str(tomlkit.dumps(document))
+
+
+def _update_tables(document: Any, expected: Expectations, inspection: Inspection) -> None:
+    """Change what is not met in the tables."""
+    import tomlkit
+
+    tables = document["expect"]
+    one_for_each = all("stream" in table for table in tables)  # then a new connection has one too
+    gone, covered = [], set[int]()
+    for number, (table, one) in enumerate(zip(tables, expected.expect, strict=False)):
         subjects = [Subject(connection, inspection) for connection in one.selector.of(inspection)]
         covered |= {subject.connection.stream for subject in subjects}
         if subjects or one.count.holds(0):
-            _update(tables[number], one, subjects)
+            _update(table, one, subjects)
+        elif "stream" in table:
+            gone.append(number)
         else:
-            unanswered.append(number)
-    for number in reversed(unanswered):
+            table["count"] = 0
+    for number in reversed(gone):
         del tables[number]
-    if tables and all("stream" in table for table in tables):  # one table for each connection: also for a new one
-        for one_more in inspection.connections:
-            if one_more.stream not in covered:
-                tables.append(tomlkit.item({"stream": one_more.stream, **facts(Subject(one_more, inspection))}))
-    return str(tomlkit.dumps(document))
+    for connection in inspection.connections if one_for_each else ():
+        if connection.stream not in covered:
+            tables.append(tomlkit.item({"stream": connection.stream, **facts(Subject(connection, inspection))}))
+    if not tables:
+        del document["expect"]
+        document.setdefault("connections", len(inspection.connections))  # a file must expect something
 
 
 def _update(table: Table, expect: Expect, subjects: Subjects) -> None:
