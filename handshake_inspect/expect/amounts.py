@@ -30,7 +30,9 @@ class Amount:
         return f"at most {self.most:,}" if self.least == 0 else f"{self.least:,} to {self.most:,}"
 
 
-AT_LEAST_ONE = Amount(1, None)
+ANY, AT_LEAST_ONE = Amount(0, None), Amount(1, None)
+#: Largest whole number that TOML asks every reader to take (toml.io v1.0.0, "Integer").
+MOST = 2**63 - 1
 FORMS = "a whole number, or { min = 1, max = 3 }"
 
 
@@ -47,4 +49,4 @@ def amount(value: Any) -> Amount:
 
 def is_count(value: Any) -> bool:
     """Is it a whole number from 0 on? (true is not 1.)"""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST

@@ -1,8 +1,8 @@
 """What can be expected of a connection: one class for each kind of expectation.
 
 In: the value of a key, as it stands in a file (`CLAIMS`); a `Subject`. Out: what is not as expected (`Unmet`), each
-with the row of the ladder that shows it. Words are those of the contract; `client` and `server` stand for originator
-and responder.
+with the row of the ladder that shows it. Words are those of the contract. `originator` and `responder` are there in
+every connection; `client` and `server` only where the capture shows who is who.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from handshake_inspect.connections.connection import Connection, End
 from handshake_inspect.connections.found import Severity
-from handshake_inspect.expect.amounts import Amount, amount, is_count
+from handshake_inspect.expect.amounts import MOST, Amount, amount, is_count
 from handshake_inspect.expect.subject import At, Row, Subject
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.quantities import listed, milliseconds
 from handshake_inspect.tcp.states import State
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS, nearest
 
+T = TypeVar("T")
 #: What an end may be called, and which it is.
 ENDS: Mapping[str, End] = {
     "client": "originator", "server": "responder", "originator": "originator", "responder": "responder",
 }  # fmt: skip
-OWNERS = ("client", "server", "both", "none")
 STATES = tuple(dict.fromkeys(state.label for state in State))
 
 
@@ -73,25 +73,30 @@ class OneOf:
         """Yield it if it is another word."""
         word_of, row_of = _WORDS[self.key]
         word = word_of(subject.connection)
-        if word not in self.words:
-            expected = listed([_end_named(one, subject) for one in self.words], "or")
-            yield Unmet(self.key, expected, _end_named(word, subject), subject.at(row_of(subject)))
+        if not {word, subject.named(word)} & {*self.words}:
+            expected = listed([*dict.fromkeys(map(subject.named, self.words))], "or")
+            nobody = any(subject.lacks(one) for one in self.words)
+            detail = _nobody_known(subject) if nobody else ""
+            yield Unmet(self.key, expected, subject.named(word), subject.at(row_of), detail)
 
 
 @dataclass(frozen=True)
 class States:
     """An end passes through these states, and no others."""
 
-    end: End
+    #: As it was written: "client".
+    end: str
     states: tuple[str, ...]
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield it if it passes through others."""
-        seen = subject.connection.states[self.end]
-        if seen != self.states:
+        end, key, expected = ENDS[self.end], f"states of the {subject.named(self.end)}", " > ".join(self.states)
+        seen = subject.connection.states[end]
+        if subject.lacks(self.end):
+            yield Unmet(key, expected, _nobody_known(subject))
+        elif seen != self.states:
             said = " > ".join(seen) if seen else "nothing proven of it"
-            row = subject.departs(self.end, self.states)
-            yield Unmet(f"states of the {subject.names[self.end]}", " > ".join(self.states), said, subject.at(row))
+            yield Unmet(key, expected, said, subject.at(lambda one: one.departs(end, self.states)))
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class HandshakeTime:
             yield self._unmet(f"{milliseconds(time_ns)} ms", subject)
 
     def _unmet(self, seen: str, subject: Subject) -> Unmet:
-        return Unmet("max_handshake_ms", f"at most {self.most_ms:g} ms", seen, subject.at(subject.opening()))
+        return Unmet("max_handshake_ms", f"at most {self.most_ms:g} ms", seen, subject.at(Subject.opening))
 
 
 @dataclass(frozen=True)
@@ -123,8 +128,8 @@ class Retransmissions:
         """Yield it if more were."""
         count = retransmissions(subject)
         if count > self.most:
-            row = subject.repeat_beyond(self.most)
-            yield Unmet("max_retransmissions", f"at most {self.most:,}", f"{count:,}", subject.at(row))
+            at = subject.at(lambda one: one.repeat_beyond(self.most))
+            yield Unmet("max_retransmissions", f"at most {self.most:,}", f"{count:,}", at)
 
 
 @dataclass(frozen=True)
@@ -152,25 +157,27 @@ class NotFound:
         """Yield each that is."""
         for finding in subject.connection.findings:
             if finding.code in self.codes:
-                row = subject.row_of(finding.frames[-1]) if finding.frames else None
-                yield Unmet(
-                    "findings", self.said, f"{finding.severity} {finding.code}: {finding.message}", subject.at(row)
-                )
+                seen = f"{finding.severity} {finding.code}: {finding.message}"
+                yield Unmet("findings", self.said, seen, subject.at_frames(finding.frames[::-1]))
 
 
 @dataclass(frozen=True)
 class Octets:
     """An end sends so many octets: by its numbers, each counted once; those captured where its numbers do not tell."""
 
-    end: End
+    #: As it was written: "client".
+    end: str
     amount: Amount
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield it if it sent another number."""
-        count = octets_sent(subject.connection, self.end)
-        if not self.amount.holds(count):
-            row = subject.last(lambda step: step.sender == self.end and step.payload_octets > 0)
-            yield Unmet(f"octets of the {subject.names[self.end]}", str(self.amount), f"{count:,}", subject.at(row))
+        end, key = ENDS[self.end], f"octets of the {subject.named(self.end)}"
+        count = octets_sent(subject.connection, end)
+        if subject.lacks(self.end):
+            yield Unmet(key, str(self.amount), _nobody_known(subject))
+        elif not self.amount.holds(count):
+            at = subject.at(lambda one: one.last(lambda step: step.sender == end and step.payload_octets > 0))
+            yield Unmet(key, str(self.amount), f"{count:,}", at)
 
 
 def octets_sent(connection: Connection, end: End) -> int:
@@ -220,10 +227,17 @@ _WORDS: Mapping[str, tuple[Callable[[Connection], str], Callable[[Subject], Row 
 }
 
 
-def _end_named(word: str, subject: Subject) -> str:
-    """Return a word as the ladder of this connection has it: the originator is its client, if it has one."""
-    end = ENDS.get(word)
-    return word if end is None else subject.names[end]
+def _nobody_known(subject: Subject) -> str:
+    """Say why there is no client: the SYNs crossed, a socket is both ends, or the opening was not captured."""
+    return f"no end is known to be client or server ({subject.connection.handshake.kind} handshake)"
+
+
+class OfEndError(ValueError):
+    """What is said of an end cannot be understood."""
+
+    def __init__(self, end: str, message: str) -> None:
+        super().__init__(message)
+        self.end = end
 
 
 # From what stands in a file. Each raises ValueError with one line: what is wrong with the value, and what it may be.
@@ -234,22 +248,21 @@ def _one_of(key: str, known: Sequence[str], value: Any) -> Iterator[Claim]:
     for word in words:
         if word not in known:
             raise ValueError(f"{word!r} is none of {listed([*known])}.{nearest(word, [*known])}")
-    yield OneOf(key, tuple(str(ENDS.get(word, word)) for word in words))
+    yield OneOf(key, tuple(words))
 
 
-def _states(value: Any) -> Iterator[Claim]:
-    for end, listing in _by_end(value):
-        states = tuple(listing.replace(">", " ").split()) if isinstance(listing, str) else tuple(_texts(listing))
-        for state in states:
-            if state not in STATES:
-                raise ValueError(
-                    f"{state!r} is no state.{nearest(state, [*STATES]) or f' States are {listed(STATES)}.'}"
-                )
-        yield States(end, states)
+def _states(listing: Any) -> tuple[str, ...]:
+    states = tuple(listing.replace(">", " ").split()) if isinstance(listing, str) else tuple(_texts(listing))
+    if not states:
+        raise ValueError('expected are states: "CLOSED > SYN-SENT > ESTABLISHED"')
+    for state in states:
+        if state not in STATES:
+            raise ValueError(f"{state!r} is no state.{nearest(state, [*STATES]) or f' States are {listed(STATES)}.'}")
+    return states
 
 
 def _handshake_time(value: Any) -> Iterator[Claim]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST:
         raise ValueError("expected is a number of milliseconds above 0")
     yield HandshakeTime(value)
 
@@ -287,11 +300,6 @@ def none_of(text: str) -> NotFound:
     return NotFound(frozenset(codes), "none" if text == "*" else f"no {text}")
 
 
-def _octets(value: Any) -> Iterator[Claim]:
-    for end, count in _by_end(value):
-        yield Octets(end, amount(count))
-
-
 def _texts(value: Any) -> list[str]:
     """Return one or several words."""
     texts = [value] if isinstance(value, str) else value
@@ -300,14 +308,19 @@ def _texts(value: Any) -> list[str]:
     return [*texts]
 
 
-def _by_end(value: Any) -> Iterator[tuple[End, Any]]:
-    """Yield what is said of each end."""
+def _by_end(make: Callable[[str, T], Claim], read: Callable[[Any], T], value: Any) -> Iterator[Claim]:
+    """Yield what is claimed of each end, as it is called there."""
     if not isinstance(value, Mapping) or not value:
         raise ValueError("expected is a value for an end, or for each: { client = ..., server = ... }")
-    for name in value:
-        if name not in ENDS:
-            raise ValueError(f"{name!r} is no end: client or server (originator or responder).")
-        yield ENDS[name], value[name]
+    for end, said in value.items():
+        if end not in ENDS:
+            raise OfEndError(end, "that is no end: client or server (originator or responder)")
+        try:
+            yield make(end, read(said))
+        except ValueError as error:
+            raise OfEndError(end, str(error)) from None
+    if len({ENDS[end] for end in value}) < len(value):
+        raise ValueError(f"{listed([*value])}: one end is named twice; the originator is the client, if there is one")
 
 
 Reading = Callable[[Any], Iterator[Claim]]
@@ -316,11 +329,11 @@ CLAIMS: Mapping[str, Reading] = {
     "handshake": partial(_one_of, "handshake", HANDSHAKE_KINDS),
     "teardown": partial(_one_of, "teardown", TEARDOWN_KINDS),
     "closed_first": partial(_one_of, "closed_first", (*ENDS, "both", "none")),
-    "states": _states,
+    "states": partial(_by_end, States, _states),
     "time_wait": partial(_one_of, "time_wait", (*ENDS, "both", "none")),
     "max_handshake_ms": _handshake_time,
     "max_retransmissions": _retransmissions,
     "findings": _findings,
     "no_findings": _no_findings,
-    "octets": _octets,
+    "octets": partial(_by_end, Octets, amount),
 }

@@ -15,8 +15,8 @@ from handshake_inspect.conditions.condition import Condition
 from handshake_inspect.conditions.parser import WhereError, parse
 from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.expect.amounts import AT_LEAST_ONE, Amount, amount, is_count
-from handshake_inspect.expect.claims import CLAIMS, Claim, Found, NotFound
+from handshake_inspect.expect.amounts import ANY, AT_LEAST_ONE, Amount, amount, is_count
+from handshake_inspect.expect.claims import CLAIMS, Claim, Found, NotFound, Octets, OfEndError, States
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import listed
 from handshake_inspect.views.contract import connection_object
@@ -28,7 +28,7 @@ EXPECT_KEYS = (*SELECTOR_KEYS, "count", *CLAIMS)
 DOCUMENT_KEYS = ("schema", "connections", "exchanges", "no_findings", "golden", "expect")
 
 
-C = TypeVar("C", bound=Claim)
+C = TypeVar("C", bound=Claim, covariant=True)
 
 
 class ExpectationError(ValueError):
@@ -54,8 +54,11 @@ class Lines:
     def __init__(self, source: str) -> None:
         self.source = source
 
-    def place(self, table: int | None = None, key: str | None = None) -> Place:
-        """Return where a key stands, of the document or of its [[expect]] table number `table`, from 0."""
+    def place(self, table: int | None = None, key: str | None = None, end: str | None = None) -> Place:
+        """Return where a key stands, of the document or of its [[expect]] table number `table`, from 0.
+
+        `end`: where it says something of that end.
+        """
         return Place(self.source)
 
 
@@ -125,7 +128,8 @@ class Expectations:
     #: How many TCP connections there are in all, and UDP exchanges; None: any number.
     connections: tuple[Place, Amount] | None = None
     exchanges: tuple[Place, Amount] | None = None
-    #: What may not be found of the run as a whole: of its listeners, hosts and captures.
+    #: What may not be found of the run as a whole: of its listeners, hosts and captures. Nor may it be of any
+    #: connection, which is one more `Expect` here.
     no_findings: tuple[Clause[NotFound], ...] = ()
     #: A file with the golden text of the ladders (`compared.golden`), by its path from where we are.
     golden: tuple[Place, str] | None = None
@@ -146,23 +150,27 @@ class Expectations:
 def expectations(document: Mapping[str, Any], lines: Lines) -> Expectations:
     """Understand a document. Raises ExpectationError."""
     reading = _Reading(lines)
-    if document.get("schema") != SCHEMA or document["schema"] is True:
-        said = f"schema is {document['schema']!r}" if "schema" in document else "it has no schema"
+    if not is_count(document.get("schema")) or document["schema"] != SCHEMA:
+        said = "this is another schema" if "schema" in document else "it has no schema"
         reading.fail(f"{said}: this version understands `schema = {SCHEMA}`, in the first line", key="schema")
     reading.refuse_unknown(document, DOCUMENT_KEYS)
     tables = document.get("expect", [])
     if not isinstance(tables, list) or not all(isinstance(one, Mapping) for one in tables):
         reading.fail("expect is no list of tables: write [[expect]]", key="expect")
-    if set(document) <= {"schema"}:
+    if not tables and {*document} <= {"schema", "expect"}:
         reading.fail("it expects nothing: write `connections = N` or an [[expect]] table")
-    return Expectations(
-        lines.source,
-        reading.total(document, "connections"),
-        reading.total(document, "exchanges"),
-        tuple(reading.none_of(document)),
-        reading.golden(document),
-        tuple(reading.expect(table, number) for number, table in enumerate(tables)),
-    )
+    totals = reading.total(document, "connections"), reading.total(document, "exchanges")
+    nowhere = [*reading.none_of(document)]
+    expect = [reading.expect(table, number) for number, table in enumerate(tables)]
+    if nowhere:
+        expect.append(_of_no_connection(nowhere, expect))
+    return Expectations(lines.source, *totals, tuple(nowhere), reading.golden(document), tuple(expect))
+
+
+def _of_no_connection(nowhere: Sequence[Clause[NotFound]], expect: Sequence[Expect]) -> Expect:
+    """Expect of all connections that this is not found of them, but for what a table names in its `findings`."""
+    named = frozenset(one.claim.code for table in expect for one in table.clauses if isinstance(one.claim, Found))
+    return Expect(nowhere[0].place, Selector(), ANY, tuple(one.allowing(named) for one in nowhere))
 
 
 def expect(table: Mapping[str, Any], source: str) -> Expect:
@@ -176,9 +184,9 @@ class _Reading:
     def __init__(self, lines: Lines) -> None:
         self.lines = lines
 
-    def fail(self, message: str, table: int | None = None, key: str | None = None) -> NoReturn:
+    def fail(self, message: str, table: int | None = None, key: str | None = None, end: str | None = None) -> NoReturn:
         """Raise ExpectationError with the place."""
-        raise ExpectationError(f"{self.lines.place(table, key)}: {message}")
+        raise ExpectationError(f"{self.lines.place(table, key, end)}: {message}")
 
     def refuse_unknown(self, found: Mapping[str, Any], known: Sequence[str], table: int | None = None) -> None:
         """Raise ExpectationError for a key that nobody knows."""
@@ -219,20 +227,32 @@ class _Reading:
         except ValueError as error:
             self.fail(f"count: {error}", number, "count")
         clauses = [
-            Clause(key, self.lines.place(number, key), claim)
+            Clause(key, self.lines.place(number, key, _end_of(claim)), claim)
             for key in CLAIMS
             if key in table
             for claim in self.understood(key, table[key], number)
         ]
-        # `no_findings = "*"` beside `findings`: these, and no others.
+        selector = self.selector(table, number)
+        if "count" not in table and {*table} & {*SELECTOR_KEYS} == {"stream"}:  # each that is named must be there
+            count = Amount(len({*selector.selection.streams}), None)
+        return Expect(self.lines.place(number), selector, count, tuple(self.with_named(clauses, number)))
+
+    def with_named(self, clauses: Sequence[Clause[Claim]], number: int) -> Iterator[Clause[Claim]]:
+        """Allow what `findings` names beside `no_findings = "*"`: these, and no others."""
         named = frozenset(one.claim.code for one in clauses if isinstance(one.claim, Found))
-        selector, clauses = self.selector(table, number), [one.allowing(named) for one in clauses]
-        return Expect(self.lines.place(number), selector, count, tuple(clauses))
+        for one in clauses:
+            if isinstance(one.claim, NotFound) and one.claim.codes <= named:
+                self.fail(
+                    f"no_findings: {listed(sorted(one.claim.codes))} must be found, says `findings`", number, one.key
+                )
+            yield one.allowing(named)
 
     def understood(self, key: str, value: Any, number: int | None) -> list[Claim]:
         """Understand the value of a key."""
         try:
             return [*CLAIMS[key](value)]
+        except OfEndError as error:
+            self.fail(f"{key}.{error.end}: {error}", number, key, error.end)
         except ValueError as error:
             self.fail(f"{key}: {error}", number, key)
 
@@ -247,6 +267,10 @@ class _Reading:
                 self.fail(f"{key}: {error}", number, key)
         selection = Selection(host=read.get("host"), port=read.get("port"), streams=read.get("stream", ()))
         return Selector(selection, read.get("where"), ", ".join(f"{key} = {_spelled(table[key])}" for key in keys))
+
+
+def _end_of(claim: Claim) -> str | None:
+    return claim.end if isinstance(claim, States | Octets) else None
 
 
 def _port(value: Any) -> int:

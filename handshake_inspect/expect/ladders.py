@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.compared.golden import first_difference, read_golden, unified
-from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.connection import Connection, Frame
 from handshake_inspect.expect.claims import Unmet
 from handshake_inspect.expect.expectations import ExpectationError
 from handshake_inspect.expect.subject import At, Subject
@@ -51,11 +51,10 @@ def golden_text(path: str) -> str:
         raise ExpectationError(str(error)) from None
 
 
-def _at(frame: object, connection: Connection | None, inspection: Inspection) -> At | None:
+def _at(frame: Frame | None, connection: Connection | None, inspection: Inspection) -> At | None:
     if connection is None or frame is None:
         return None
-    subject = Subject(connection, inspection)
-    return subject.at(subject.first(lambda step: step.frame == frame))
+    return Subject(connection, inspection).at_frames([frame])
 
 
 def _quoted(line: str | None) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.expect.amounts import AT_LEAST_ONE, Amount
+from handshake_inspect.expect.amounts import ANY, AT_LEAST_ONE, Amount
 from handshake_inspect.expect.claims import Unmet
 from handshake_inspect.expect.expectations import Expect, Expectations, Place
 from handshake_inspect.expect.ladders import golden_difference
@@ -89,7 +89,7 @@ def _of_connections(expect: Expect, inspection: Inspection) -> Iterator[Check]:
             subject = Subject(connection, inspection)
             failures = (Failure(one.place, unmet) for one in expect.clauses for unmet in one.claim.unmet(subject))
             yield Check(expect.place, connection, tuple(failures))
-    if expect.count != AT_LEAST_ONE or count == 0:
+    if expect.count not in (ANY, AT_LEAST_ONE) or not expect.count.holds(count):
         which = f" with {expect.selector.said}" if expect.selector.said else ""
         yield _counted(f"connections{which}", expect.place, expect.count, count)
 

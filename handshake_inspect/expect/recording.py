@@ -7,7 +7,7 @@ connections get a table each, with all that one can expect; of many those that w
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from handshake_inspect.connections.connection import Connection, End, end_names
@@ -77,9 +77,11 @@ def _findings(connection: Connection) -> dict[str, Any]:
     return {**({"findings": codes} if codes else {}), "no_findings": [NONE_FROM.word]}
 
 
-def codes_found(connection: Connection) -> list[str]:
-    """Return the codes that are written of a connection, each once, the worst first."""
-    worth = (one.code for one in connection.findings if Severity[one.severity.upper()] >= WRITTEN_FROM)
+def codes_found(connection: Connection, asked: Container[str] = ()) -> list[str]:
+    """Return the codes that are written of a connection, and those `asked` for, each once, the worst first."""
+    worth = (
+        one.code for one in connection.findings if one.code in asked or Severity[one.severity.upper()] >= WRITTEN_FROM
+    )
     return [*dict.fromkeys(worth)]
 
 

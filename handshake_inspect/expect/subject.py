@@ -7,10 +7,11 @@ that aborted it, the FIN that came first, the segment with which an end entered 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection, End, Frame, IcmpError, Step, end_names
 from handshake_inspect.inspection import Inspection
 
@@ -54,10 +55,27 @@ class Subject:
         """Return the last one."""
         return next(filter(holds, reversed(self.steps)), None)
 
-    def at(self, row: Row | None) -> At | None:
-        """Name a row."""
-        if row is None:
+    def named(self, word: str) -> str:
+        """Return a word as the ladder has it: the originator is its client, if it has one."""
+        return {"originator": self.names.originator, "responder": self.names.responder}.get(word, word)
+
+    def lacks(self, word: str) -> bool:
+        """Is it client or server, and the capture does not show who that is?"""
+        return word in ("client", "server") and word not in (self.names.originator, self.names.responder)
+
+    def at(self, row_of: Callable[[Subject], Row | None]) -> At | None:
+        """Name the row that `row_of` finds; None also where the segments were folded and cannot be read again."""
+        try:
+            row = row_of(self)
+        except CaptureError:
             return None
+        return None if row is None else self._named(row)
+
+    def at_frames(self, frames: Sequence[Frame]) -> At | None:
+        """Name the first row that has one of these frames."""
+        return self.at(lambda one: next((row for row in map(one.row_of, frames) if row is not None), None))
+
+    def _named(self, row: Row) -> At:
         place = f"frame {row.frame}" if isinstance(row.frame, int) else f"frame {row.frame[1]} of {row.frame[0]}"
         if isinstance(row, IcmpError):
             return At(row.frame, f"{place}, ICMP {row.message} from {row.source}")

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.expect.claims import ENDS as END_WORDS
-from handshake_inspect.expect.claims import octets_sent, retransmissions, waits
+from handshake_inspect.expect.claims import Found, NotFound, octets_sent, retransmissions, waits
 from handshake_inspect.expect.expectations import Expect, ExpectationError, Expectations
 from handshake_inspect.expect.recording import ARROW, ENDS, codes_found, facts, named
 from handshake_inspect.expect.subject import Subject
@@ -31,7 +32,7 @@ def updated(text: str, expected: Expectations, inspection: Inspection) -> str:
         import tomlkit
     except ImportError:
         raise ExpectationError("--update needs tomlkit: pip install 'handshake-inspect[update]'") from None
-    document: Any = tomlkit.parse(text)
+    document: Any = tomlkit.parse(text.removeprefix("\ufeff"))
     for key, total in (("connections", expected.connections), ("exchanges", expected.exchanges)):
         count = len(getattr(inspection, key))
         if total is not None and not total[1].holds(count):
@@ -47,12 +48,13 @@ def _update_tables(document: Any, expected: Expectations, inspection: Inspection
 
     tables = document["expect"]
     one_for_each = all("stream" in table for table in tables)  # then a new connection has one too
+    of_all = [clause for one in expected.expect[len(tables) :] for clause in one.clauses]
     gone, covered = [], set[int]()
     for number, (table, one) in enumerate(zip(tables, expected.expect, strict=False)):
         subjects = [Subject(connection, inspection) for connection in one.selector.of(inspection)]
         covered |= {subject.connection.stream for subject in subjects}
         if subjects or one.count.holds(0):
-            _update(table, one, subjects)
+            _update(table, replace(one, clauses=(*one.clauses, *of_all)), subjects)
         elif "stream" in table:
             gone.append(number)
         else:
@@ -72,12 +74,12 @@ def _update(table: Table, expect: Expect, subjects: Subjects) -> None:
     if "count" in table and not expect.count.holds(len(subjects)):
         table["count"] = len(subjects)
     unmet = {key for subject in subjects for key in _unmet_keys(expect, subject)}
-    if "no_findings" in unmet:
-        unmet |= {"findings"}  # what is named there may be
-    for key in unmet & {*_NOW}:
+    for key in sorted(unmet & {*_NOW}):
         value = _NOW[key](subjects)
         if value is not None:
-            _put(table, key, value)
+            _put(table, key, value, subjects)
+    if unmet & {"findings", "no_findings"}:  # what is named among the first may be in spite of the second
+        _put(table, "findings", _common_findings(expect, subjects), subjects)
 
 
 def _unmet_keys(expect: Expect, subject: Subject) -> Iterator[str]:
@@ -85,15 +87,18 @@ def _unmet_keys(expect: Expect, subject: Subject) -> Iterator[str]:
     return (one.key for one in expect.clauses if any(True for _ in one.claim.unmet(subject)))
 
 
-def _put(table: Table, key: str, value: Any) -> None:
+def _put(table: Table, key: str, value: Any, subjects: Subjects) -> None:
     """Put a value in its place; of one for each end, only those that somebody asked for."""
     if isinstance(value, Mapping):
         for name in [*table[key]]:
-            now = value[END_WORDS[name]]
-            if isinstance(table[key][name], str):
+            written = END_WORDS[name] if any(one.lacks(name) for one in subjects) else name
+            now = value.get(END_WORDS[name], table[key][name])
+            if isinstance(table[key][name], str) and not isinstance(now, str):
                 now = ARROW.join(now)
-            if table[key][name] != now:
-                table[key][name] = now
+            if written != name:
+                del table[key][name]
+            if written != name or table[key][name] != now:
+                table[key][written] = now
     elif value == []:
         table.pop(key, None)
     else:
@@ -115,9 +120,7 @@ def _words(word_of: Callable[[Connection], str]) -> Callable[[Subjects], Any]:
 
 def _states_now(subjects: Subjects) -> Any:
     found = {end: {one.connection.states[end] for one in subjects} for end in ENDS}
-    if any(len(states) != 1 or None in states for states in found.values()):
-        return None
-    return {end: [*states] for end in ENDS for states in found[end] if states is not None}
+    return {end: [*states] for end in ENDS for states in found[end] if len(found[end]) == 1 and states is not None}
 
 
 def _slowest_ms(subjects: Subjects) -> Any:
@@ -126,9 +129,12 @@ def _slowest_ms(subjects: Subjects) -> Any:
     return math.ceil(max(known) / 1_000_000) if known and len(known) == len(times) else None
 
 
-def _common_findings(subjects: Subjects) -> Any:
-    found = [codes_found(one.connection) for one in subjects]
-    return [code for code in found[0] if all(code in codes for codes in found)] if found else None
+def _common_findings(expect: Expect, subjects: Subjects) -> list[str]:
+    claims = [one.claim for one in expect.clauses]
+    asked = {one.code for one in claims if isinstance(one, Found)}
+    asked.update(code for one in claims if isinstance(one, NotFound) for code in one.codes)
+    found = [codes_found(one.connection, asked) for one in subjects]
+    return [code for code in found[0] if all(code in codes for codes in found)]
 
 
 def _octets_now(subjects: Subjects) -> Any:
@@ -147,6 +153,5 @@ _NOW: Mapping[str, Callable[[Subjects], Any]] = {
     "states": _states_now,
     "max_handshake_ms": _slowest_ms,
     "max_retransmissions": lambda subjects: max(map(retransmissions, subjects)),
-    "findings": _common_findings,
     "octets": _octets_now,
 }

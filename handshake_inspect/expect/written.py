@@ -16,9 +16,14 @@ from handshake_inspect.expect.expectations import ExpectationError, Expectations
 CAPTURE_ENDINGS = (".gz", ".zst", ".xz", ".bz2", ".lzma", ".pcapng", ".pcap", ".cap", ".snoop", ".dmp")
 ENDING = ".expect.toml"
 
-_TABLE = re.compile(r"\s*\[\[\s*expect\s*\]\]")
-_SUBTABLE = re.compile(r"\s*\[\s*expect\s*\.\s*(?P<key>\w+)\s*\]")
-_KEY = re.compile(r"""\s*["']?(?P<key>[\w-]+)["']?\s*[.=]""")
+_NAME = r"""["']?(?P<{}>[\w-]+)["']?\s*"""
+_TABLE = re.compile(r"""\s*\[\[\s*["']?expect["']?\s*\]\]""")
+_SUBTABLE = re.compile(r"""\s*\[\s*(?:["']?(?P<expect>expect)["']?\s*\.\s*)?""" + _NAME.format("key") + r"\]")
+_KEY = re.compile(rf"\s*{_NAME.format('key')}(?:\.\s*{_NAME.format('end')})?[.=]")
+#: Strings, of which some have several lines; and comments, in which quotation marks begin none.
+_STRING = re.compile(r'''"""(?:[^\\]|\\.)*?"""|\'{3}.*?\'{3}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*''', re.DOTALL)
+#: Where the parser says that it stopped.
+_STOPPED = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 
 def beside(capture: str) -> Path:
@@ -32,16 +37,32 @@ def beside(capture: str) -> Path:
 
 def read(path: Path) -> Expectations:
     """Read a file of expectations. Raises ExpectationError."""
+    return understood(text_of(path), str(path))
+
+
+def understood(text: str, source: str) -> Expectations:
+    """Understand the text of such a file, which messages call `source`. Raises ExpectationError."""
     try:
-        text = path.read_bytes().decode()
-        document = tomllib.loads(text)
+        document = tomllib.loads(text.removeprefix("\ufeff"))
+    except tomllib.TOMLDecodeError as error:
+        found = _STOPPED.search(str(error))
+        line = int(found["line"]) if found and found["line"] else text.rstrip().count("\n") + 1
+        raise ExpectationError(f"{source}:{line}: it is no TOML: {_STOPPED.sub('', str(error))}") from None
+    except ValueError:  # the parser leaves this one to int()
+        raise ExpectationError(f"{source}: it is no TOML: a number in it has thousands of digits") from None
+    except RecursionError:
+        raise ExpectationError(f"{source}: it is no TOML: it has hundreds of brackets in each other") from None
+    return expectations(document, FileLines(source, text))
+
+
+def text_of(path: Path) -> str:
+    """Return what stands in a file of expectations, with its ends of lines. Raises ExpectationError."""
+    try:
+        return path.read_bytes().decode()
     except OSError as error:
         raise ExpectationError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise ExpectationError(f"{path}: octet {error.start} is no UTF-8: it is no TOML file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ExpectationError(f"{path}: it is no TOML: {error}") from None
-    return expectations(document, FileLines(str(path), text))
 
 
 class FileLines(Lines):
@@ -49,15 +70,29 @@ class FileLines(Lines):
 
     def __init__(self, source: str, text: str) -> None:
         super().__init__(source)
-        self._lines: dict[tuple[int | None, str | None], int] = {}
+        self._lines: dict[tuple[int | None, str | None, str | None], int] = {}
         table: int | None = None
-        for number, line in enumerate(text.splitlines(), 1):
+        inside: str | None = None
+        for number, line in enumerate(_STRING.sub(_without_lines, text.removeprefix("\ufeff")).split("\n"), 1):
             if _TABLE.match(line):
-                table = 0 if table is None else table + 1
-                self._lines[table, None] = number
-            elif found := _SUBTABLE.match(line) or _KEY.match(line):
-                self._lines.setdefault((table, found["key"]), number)
+                table, inside = 0 if table is None else table + 1, None
+                self._lines[table, None, None] = number
+            elif found := _SUBTABLE.match(line):
+                inside = found["key"]
+                self._lines.setdefault((table if found["expect"] else None, inside, None), number)
+            elif found := _KEY.match(line):
+                key, end = (found["key"], found["end"]) if inside is None else (inside, found["key"])
+                self._lines.setdefault((table, key, None), number)
+                self._lines.setdefault((table, key, end), number)
 
-    def place(self, table: int | None = None, key: str | None = None) -> Place:
-        """Return where a key stands, or the table that should have it."""
-        return Place(self.source, self._lines.get((table, key)) or self._lines.get((table, None)))
+    def place(self, table: int | None = None, key: str | None = None, end: str | None = None) -> Place:
+        """Return where a key stands, or the table that should have it, or all tables."""
+        looked_for = [(table, key, end), (table, key, None), (table, None, None)]
+        if table is not None:
+            looked_for.append((None, "expect", None))
+        return Place(self.source, next((self._lines[one] for one in looked_for if one in self._lines), 1))
+
+
+def _without_lines(string: re.Match[str]) -> str:
+    """Leave of a string that has several lines only their ends: what is in it is no key."""
+    return "\n" * string[0].count("\n") or string[0]
