@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
@@ -261,3 +261,21 @@ class Block:
     icmp_errors: IcmpErrorTable = field(default_factory=IcmpErrorTable.empty)
     #: Frames that hold no row, counted by kind: "ARP", "IPv4 fragment", "truncated TCP header", ...
     unread: Counter[str] = field(default_factory=Counter)
+
+    def of_port(self, port: int) -> Block:
+        """Return the rows of this port alone, ICMP errors that quote one of it among them."""
+
+        def chosen(table: SegmentTable | DatagramTable | IcmpErrorTable) -> Column:
+            ours: Column = (table["src_port"] == port) | (table["dst_port"] == port)
+            return ours
+
+        return replace(
+            self,
+            segments=self.segments.take(chosen(self.segments)),
+            datagrams=self.datagrams.take(chosen(self.datagrams)),
+            icmp_errors=self.icmp_errors.take(chosen(self.icmp_errors)),
+        )
+
+    def frames(self) -> Column:
+        """Return the numbers of the frames that its rows come from, some of them several times."""
+        return np.concatenate([table["frame"] for table in (self.segments, self.datagrams, self.icmp_errors)])

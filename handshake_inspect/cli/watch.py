@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from handshake_inspect.connections.connection import IcmpError, Step
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.quantities import counted
-from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable
+from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 from handshake_inspect.tcp.time_wait import profile_of
 
 TCP = 6
@@ -133,20 +133,7 @@ class Watch:
 
     def _of_interest(self, block: Block) -> Block:
         """Leave out of a block what is of other ports."""
-        port = self.wishes.port
-        if port is None:
-            return block
-
-        def of_port(table: SegmentTable | DatagramTable | IcmpErrorTable) -> NDArray[np.bool_]:
-            ours: NDArray[np.bool_] = (table["src_port"] == port) | (table["dst_port"] == port)
-            return ours
-
-        return replace(
-            block,
-            segments=block.segments.take(of_port(block.segments)),
-            datagrams=block.datagrams.take(of_port(block.datagrams)),
-            icmp_errors=block.icmp_errors.take(of_port(block.icmp_errors)),
-        )
+        return block if self.wishes.port is None else block.of_port(self.wishes.port)
 
     def _to_be_saved(self, block: Records, decoded: Block) -> NDArray[np.bool_] | None:
         """Say which frames are to be saved; None: all. Nothing after the last segment that was wished for."""
@@ -154,8 +141,7 @@ class Watch:
             return None
         chosen = block.frame <= self._last_frame if self.enough else np.ones(len(block), np.bool_)
         if self.wishes.port is not None:
-            tables = (decoded.segments, decoded.datagrams, decoded.icmp_errors)
-            chosen &= np.isin(block.frame, np.concatenate([table["frame"] for table in tables]))
+            chosen &= np.isin(block.frame, decoded.frames())
         return chosen
 
     def _count(self, segments: SegmentTable) -> int:

@@ -87,13 +87,16 @@ def wait_until_closed(port: int, server_host: int | None = None) -> None:
 
 def is_closing(port: int | None, table: Path) -> bool:
     """Tell whether a table of sockets has one of `port`, or any, that may still send or await a segment."""
+    return any(port is None or port in ports for ports in busy_sockets(table))
+
+
+def busy_sockets(table: Path) -> Iterator[tuple[int, int]]:
+    """Yield the own and the other port of each socket of a table that may still send or await a segment."""
     try:
         lines = table.read_text().splitlines()[1:]
     except OSError:  # no IPv6 in this kernel
-        return False
-    wanted = f":{port:04X}" if port is not None else ""
+        return
     for line in lines:
         _, local, remote, state, *_ = line.split()
-        if (local.endswith(wanted) or remote.endswith(wanted)) and state not in QUIET_STATES:
-            return True
-    return False
+        if state not in QUIET_STATES:
+            yield int(local[-4:], 16), int(remote[-4:], 16)

@@ -50,6 +50,14 @@ class WorldError(LabError):
     """A private network is not possible here."""
 
 
+class FallenError(RuntimeError):
+    """A child was killed, or left without its answer. `exit_code`: its own, or minus the signal that killed it."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(f"the child of the lab ended with status {exit_code}")
+        self.exit_code = exit_code
+
+
 def in_private_world(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call `function` in a forked child with a network of its own, and return what it returns.
 
@@ -184,10 +192,10 @@ def end_by_signal(_number: int, _frame: object) -> None:
 
 
 def refuse_fallen(status: int) -> None:
-    """Raise RuntimeError if a child of the lab was killed, or left without its answer, by its status of waitpid(2)."""
+    """Raise FallenError if a child of the lab was killed, or left without its answer, by its status of waitpid(2)."""
     exit_code = os.waitstatus_to_exitcode(status)
     if exit_code != 0:
-        raise RuntimeError(f"the child of the lab ended with status {exit_code}")
+        raise FallenError(exit_code)
 
 
 def sendable(error: Exception) -> Exception:
