@@ -1,4 +1,7 @@
-"""What all tests share: the folder of public captures, how long hypothesis may think, how many tests run at once."""
+"""What all tests share: the folder of public captures, how long hypothesis may think, how many tests run at once.
+
+The wheel too: whoever needs it is in the xdist group "packaging", so that it is built once.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.installation import Installed, build_wheel, install
 
 # Examples are timed by the machine they run on, not by us: a busy one must not fail a property.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,3 +33,15 @@ def captures_dir() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel."""
+    return build_wheel(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Install the wheel."""
+    return install(wheel, tmp_path_factory.mktemp("installed"))

@@ -2,107 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import sysconfig
 import zipfile
-from dataclasses import dataclass
 from email.parser import HeaderParser
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import handshake_inspect
-
-REPOSITORY = Path(__file__).parent.parent
-#: What `pyproject.toml` asks for: older ones do not know its way of naming the licence.
-SETUPTOOLS_MAJOR = 77
-TIMEOUT_S = 300
+from tests.installation import REPOSITORY, Installed
 
 #: All on one worker: the wheel is built once.
 pytestmark = pytest.mark.xdist_group("packaging")
-
-
-@dataclass(frozen=True)
-class Installed:
-    """An environment that has the wheel, and no path to the source tree."""
-
-    wheel: Path
-    scripts: Path
-    #: A folder that is empty but for a capture.
-    folder: Path
-
-    def run(self, program: str, *arguments: str) -> str:
-        """Run a program of the environment there. Returns what it printed."""
-        return run([str(self.scripts / program), *arguments], cwd=self.folder)
-
-
-def run(command: list[str], *, cwd: Path) -> str:
-    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "COLUMNS")}
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env={**clean, "LC_ALL": "C.UTF-8"},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def pip(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
-
-
-def needs_setuptools() -> None:
-    """Skip, or fail under CI, where the wheel cannot be built with what is installed: a test fetches nothing."""
-    try:
-        if int(metadata.version("setuptools").partition(".")[0]) >= SETUPTOOLS_MAJOR:
-            return
-    except metadata.PackageNotFoundError:
-        pass
-    missing = f"no setuptools >= {SETUPTOOLS_MAJOR} to build the wheel with: pip install '.[test]'"
-    if os.environ.get("CI") == "true":
-        pytest.fail(missing)
-    pytest.skip(missing)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy of what it is made of: building leaves folders behind."""
-    needs_setuptools()
-    source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(REPOSITORY / name, source)
-    shutil.copytree(REPOSITORY / "pcaps", source / "pcaps")
-    package = Path(handshake_inspect.__file__).parent
-    shutil.copytree(package, source / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    target = tmp_path_factory.mktemp("wheel")
-    run(pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(target), "."), cwd=source)
-    (built,) = target.iterdir()
-    return built
-
-
-@pytest.fixture(scope="module")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Install the wheel. Its dependencies are those of this environment, lent by a .pth file."""
-    home = tmp_path_factory.mktemp("environment")
-    run([sys.executable, "-m", "venv", "--without-pip", str(home)], cwd=home)
-    paths = {"base": str(home), "platbase": str(home)}
-    purelib = Path(sysconfig.get_path("purelib", "venv", vars=paths))
-    scripts = Path(sysconfig.get_path("scripts", "venv", vars=paths))
-    run(pip("--python", str(scripts / "python"), "install", "--no-deps", "--no-index", str(wheel)), cwd=home)
-    # Only folders: the .pth files in them, such as that of an editable install, are not read again.
-    lent = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
-    (purelib / "dependencies.pth").write_text("".join(f"{path}\n" for path in lent))
-    folder = tmp_path_factory.mktemp("elsewhere")
-    shutil.copy(REPOSITORY / "pcaps" / "four-way.pcap", folder)
-    return Installed(wheel, scripts, folder)
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
