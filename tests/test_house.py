@@ -31,6 +31,7 @@ FLOORS = [
     ["lab"],
     ["explain"],
     ["cli"],
+    ["testing"],
     ["pytest_plugin"],
     ["__main__"],
 ]
@@ -78,6 +79,7 @@ EXPECT = [
     "checked", "reports",
 ]  # fmt: skip
 REPORTS = ["text"]
+TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]
 ORDERED = {
     "capture": CAPTURE,
     "capture/formats": FORMATS,
@@ -95,6 +97,7 @@ ORDERED = {
     "lab/kernel": KERNEL,
     "lab/strace": STRACE,
     "lab/time_wait": TIME_WAIT,
+    "testing": TESTING,
 }
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

@@ -1,0 +1,174 @@
+"""The pytest plugin: captures as fixtures, and ladders in the reports of tests that fail.
+
+Inert until a test asks for one of its fixtures: nothing of the engine is imported before, and no hook does anything.
+What happens then is in `testing`, whose modules are imported by the functions that need them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from handshake_inspect.testing.handshakes import Handshakes
+    from handshake_inspect.testing.recording import Recording
+    from handshake_inspect.testing.reporting import Used
+
+#: What a test has used so far.
+USED = pytest.StashKey["Used"]()
+#: Where captures of tests that failed are kept, below pytest's rootdir.
+DEFAULT_FOLDER = "handshake-captures"
+#: Set and not 0: that a test cannot capture is a failure, not a reason to skip it.
+REQUIRE = "HANDSHAKE_REQUIRE_CAPTURE"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("handshake-inspect", "captures of TCP connections")
+    group.addoption(
+        "--handshake-captures",
+        metavar="DIR",
+        help=f"Keep the live captures of tests that fail in DIR ({DEFAULT_FOLDER} below rootdir unless given).",
+    )
+    group.addoption(
+        "--handshake-private",
+        action="store_true",
+        help="Run each test that captures in a network of its own, as where it could not capture otherwise.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark."""
+    config.addinivalue_line(
+        "markers", "capture(name, ...): captures for the fixture `captured`; of several the test runs with each"
+    )
+
+
+@pytest.fixture
+def handshakes(request: pytest.FixtureRequest) -> Callable[..., Handshakes]:
+    """Inspect captures: `handshakes("echo.pcap")`, found beside the test's file, else below rootdir.
+
+    Several names are read as one run. `profile` says whose TIME-WAIT is assumed, as `inspect()` has it.
+    """
+    from handshake_inspect.testing.handshakes import Handshakes
+
+    def opened(*names: str | os.PathLike[str], profile: str = "linux") -> Handshakes:
+        __tracebackhide__ = True
+        files = {}
+        for name in names:  # no comprehension, which is a frame of the traceback
+            files[os.fspath(name)] = found(name, request)
+        return Handshakes(used_by(request.node).of_files(files, profile))
+
+    return opened
+
+
+@pytest.fixture
+def captured(request: pytest.FixtureRequest, handshakes: Callable[..., Handshakes]) -> Handshakes:
+    """Inspect the capture that the mark names: `@pytest.mark.capture("echo.pcap")`."""
+    names = marked(request.node)
+    if not names:
+        pytest.fail('captured: the test has no mark that names a capture: @pytest.mark.capture("echo.pcap")', False)
+    return handshakes(getattr(request, "param", names[0]))
+
+
+@pytest.fixture
+def capture_handshakes(request: pytest.FixtureRequest) -> Callable[..., Recording]:
+    """Capture live what the test does on loopback: `with capture_handshakes(port=8000) as seen:`.
+
+    Without `port` all TCP of loopback. At the end it waits for connections that are not closed yet, `closing_s` at
+    most; `async with` lets a loop of asyncio go on meanwhile. Where this process may not capture, the test runs in a
+    private network; where that cannot be, it is skipped (HANDSHAKE_REQUIRE_CAPTURE=1: it fails).
+    """
+    from handshake_inspect.testing.isolation import why_it_cannot
+
+    reason = why_it_cannot(request.node, is_wanted=request.config.getoption("--handshake-private"))
+    if reason:
+        message = f"cannot capture: {reason}"
+        if os.environ.get(REQUIRE, "0") not in ("", "0"):
+            pytest.fail(f"{message} ({REQUIRE} is set)", pytrace=False)
+        pytest.skip(message)
+    from handshake_inspect.lab.performing import CLOSING_LIMIT_S
+    from handshake_inspect.testing.recording import INTERFACE, Recording
+
+    def capture(port: int | None = None, *, closing_s: float = CLOSING_LIMIT_S, profile: str = "linux") -> Recording:
+        name = INTERFACE if port is None else f"{INTERFACE} port {port}"
+        return Recording(used_by(request.node).to_be_recorded(name, profile), port, closing_s)
+
+    return capture
+
+
+def found(name: str | os.PathLike[str], request: pytest.FixtureRequest) -> Path:
+    """Return the path of a capture: beside the test's file, else below rootdir. Raises CaptureError."""
+    __tracebackhide__ = True
+    places = list(dict.fromkeys(folder / name for folder in (request.path.parent, request.config.rootpath)))
+    for place in places:
+        if place.exists():
+            return place
+    from handshake_inspect.capture.records import CaptureError
+
+    raise CaptureError(f"{os.fspath(name)}: there is no such capture: looked for {' and '.join(map(str, places))}")
+
+
+def marked(item: pytest.Item) -> list[str]:
+    """Return the captures that the marks of a test name, those of its own first."""
+    return [name for mark in item.iter_markers("capture") for name in mark.args]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have a test run once with each capture, where its marks name several."""
+    if "captured" in metafunc.fixturenames:
+        names = [name for mark in metafunc.definition.iter_markers("capture") for name in mark.args]
+        if len(names) > 1:
+            metafunc.parametrize("captured", names, indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test that captures in a network of its own where it must be, or is asked for."""
+    if "capture_handshakes" not in getattr(item, "fixturenames", ()):
+        return None
+    from handshake_inspect.testing import isolation
+
+    is_wanted = item.config.getoption("--handshake-private")
+    if not isolation.is_to_be_private(is_wanted=is_wanted):
+        return None
+    hook = item.ihook
+    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in isolation.reports_of_private(item, nextitem):
+        hook.pytest_runtest_logreport(report=report)
+    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the ladders of the captures that a test used to the report of its failure; keep those that were recorded."""
+    report = yield
+    used = item.stash.get(USED, None)
+    if used is not None:
+        if report.failed:
+            error = call.excinfo.value if call.excinfo else None
+            report.sections += used.sections(error, item.nodeid, folder_of_captures(item.config))
+        if call.when == "teardown":
+            used.close()
+            del item.stash[USED]
+    return report
+
+
+def folder_of_captures(config: pytest.Config) -> Path:
+    """Return where captures of tests that failed are kept."""
+    named = config.getoption("--handshake-captures")
+    return config.rootpath / DEFAULT_FOLDER if named is None else config.invocation_params.dir / named
+
+
+def used_by(item: pytest.Item) -> Used:
+    """Return what a test has used so far."""
+    from handshake_inspect.testing.reporting import Used
+
+    return item.stash.setdefault(USED, Used())

@@ -1,0 +1,225 @@
+"""Who may capture, and tests run in a forked child that has a network of its own.
+
+In: a test (an item of pytest). Out: its reports, made in the child and sent back as pytest-xdist sends them. A process
+that lacks CAP_NET_RAW is root of a network that it makes (`lab.world`), and so is the child of an ordinary user; the
+child is single-threaded, as unshare(2) of a user namespace wants it.
+
+What was made for other tests before is there in the child as a copy, and is not torn down there. What the test makes
+for others, fixtures of a module or a session, is torn down with it: the next test does not find it.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import signal
+import socket
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+
+from handshake_inspect.lab.processes import adopt_orphans, descendants, send
+from handshake_inspect.lab.world import FallenError, WorldError, enter_private_network, in_child, in_private_world
+
+#: How long processes that a test left behind may take to end when they are asked to, before they are killed.
+LEAVING_LIMIT_S = 0.25
+#: Set in the stash of a test that runs in a network of its own.
+IS_PRIVATE = pytest.StashKey[bool]()
+
+
+@cache
+def why_not_here() -> str:
+    """Return why this process may not capture in the network that it is in; "" if it may."""
+    if not sys.platform.startswith("linux"):
+        return "live capture needs Linux"
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close()
+    except OSError as error:
+        lacks = isinstance(error, PermissionError)
+        return "this process lacks CAP_NET_RAW" if lacks else f"there are no packet sockets here: {error.strerror}"
+    return ""
+
+
+@cache
+def why_no_world() -> str:
+    """Return why no child of this process may have a network of its own; "" if it may. Tries it once: 10 ms."""
+    try:
+        with forking():
+            in_private_world(os.getpid)
+    except WorldError as error:
+        return str(error)
+    return ""
+
+
+def is_to_be_private(*, is_wanted: bool) -> bool:
+    """Tell whether a test that captures is to run in a network of its own: where it must, or where that is wanted."""
+    return sys.platform.startswith("linux") and (is_wanted or bool(why_not_here())) and not why_no_world()
+
+
+def why_it_cannot(item: pytest.Item, *, is_wanted: bool) -> str:
+    """Return why a test that is running cannot capture, in one line; "" if it can. `is_wanted`: only privately."""
+    here = why_not_here()
+    if item.stash.get(IS_PRIVATE, False) or not (here or is_wanted):
+        return ""
+    if not sys.platform.startswith("linux"):
+        return here
+    if why_no_world():
+        return f"{here}, and {why_no_world()}" if here else why_no_world()
+    return "capture_handshakes must be among the arguments of the test or of its fixtures: it was asked for too late"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a child has to say of a test."""
+
+    #: As `pytest_report_to_serializable` makes them.
+    reports: list[dict[str, Any] | None]
+    #: Text, name of the category, file and line.
+    warnings: list[tuple[str, str, str, int]]
+    #: Message and code of a `pytest.exit`.
+    exit: tuple[str, int | None] | None = None
+    is_interrupted: bool = False
+
+
+def reports_of_private(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[pytest.TestReport]:
+    """Run a test in a network of its own, and yield its reports."""
+    factory = getattr(item.config, "_tmp_path_factory", None)
+    if factory is not None:
+        factory.getbasetemp()  # made here, it is that of all tests, and ends with them
+    reraised = (KeyboardInterrupt, pytest.exit.Exception)
+    call = pytest.CallInfo.from_call(lambda: told_by_child(item), "call", reraise=reraised)
+    if call.excinfo is None:
+        assert call.result is not None
+        for report in call.result.reports:
+            yield item.config.hook.pytest_report_from_serializable(config=item.config, data=report)
+        warn_again(call.result.warnings)
+        if call.result.exit is not None:
+            pytest.exit(*call.result.exit)
+        if call.result.is_interrupted:
+            raise KeyboardInterrupt
+    else:  # it crashed, or somebody who watches the time has ended it
+        yield item.ihook.pytest_runtest_makereport(item=item, call=call)
+    # What tests before it left for this one and those after it.
+    teardown = item.session._setupstate.teardown_exact
+    after = pytest.CallInfo.from_call(lambda: teardown(nextitem), "teardown", reraise=reraised)
+    if after.excinfo is not None:
+        yield pytest.TestReport.from_item_and_call(item, after)
+
+
+def told_by_child(item: pytest.Item) -> Told:
+    """Run a test in a child. Fails, in one line, if that ends without a word."""
+    import_what_captures()
+    try:
+        with forking():
+            return in_child(lambda: run_privately(item))
+    except FallenError as error:
+        code = error.exit_code
+        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+    pytest.fail(f"in its private network: the test ended its process with {how}", pytrace=False)
+
+
+@contextmanager
+def forking() -> Iterator[None]:
+    """Forks without being told of threads (Python 3.12): those of pytest-xdist and of fixtures stay with the parent."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r".*use of fork\(\) may lead to deadlocks", DeprecationWarning)
+        yield
+
+
+def import_what_captures() -> None:
+    """Import it, so that it is there in every child; what libraries say meanwhile is not the test's fault."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import scapy.arch.linux  # noqa: F401
+
+        import handshake_inspect.testing.recording
+        import handshake_inspect.testing.reporting  # noqa: F401
+
+
+def warn_again(caught: list[tuple[str, str, str, int]]) -> None:
+    """Have the summary of the run show what was warned of in a child."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")  # the filters had their say in the child
+        for text, category, file, line in caught:
+            warnings.warn_explicit(text, getattr(builtins, category), file, line)
+
+
+def builtin_category(category: type[Warning]) -> str:
+    """Return the name of the category, or that of Python's own that is nearest to it."""
+    return next(one.__name__ for one in category.__mro__ if one.__module__ == "builtins")
+
+
+def run_privately(item: pytest.Item) -> Told:
+    """Run a test in a network of its own, in which this process, a child, is from now on. Raises WorldError."""
+    from _pytest.runner import runtestprotocol  # what pytest's own protocol runs; other plugins take it likewise
+
+    pid = os.getpid()
+    enter_private_network()
+    adopt_orphans()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as tests, and what they fork, know them
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    item.stash[IS_PRIVATE] = True
+    item.config.pluginmanager.register(MadeHere())
+    assert item.parent is not None
+    sibling = Sibling.from_parent(item.parent, name=item.name)
+    reports: list[pytest.TestReport] = []
+    leaving: dict[str, Any] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        try:
+            reports = runtestprotocol(item, log=False, nextitem=sibling)
+        except pytest.exit.Exception as error:
+            leaving["exit"] = error.msg, error.returncode
+        except KeyboardInterrupt:
+            leaving["is_interrupted"] = True
+        if os.getpid() != pid:
+            os._exit(0)  # forked by the test, and come back from it: its parent reports
+        end_what_is_left()
+    to_data = item.config.hook.pytest_report_to_serializable
+    sent = [to_data(config=item.config, report=report) for report in reports]
+    warned = [(str(one.message), builtin_category(one.category), one.filename, one.lineno) for one in caught]
+    return Told(sent, warned, **leaving)
+
+
+class Sibling(pytest.Item):
+    """Stands for the test that follows: one of the same class or module, for which that is not torn down."""
+
+    def runtest(self) -> None:
+        """Never run."""
+
+
+class MadeHere:
+    """A plugin of the child: tears down, with the test, the fixtures of a module or a session that it made."""
+
+    def __init__(self) -> None:
+        self._made = ExitStack()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
+        """Note what outlives a test."""
+        if fixturedef.scope != "function":
+            self._made.callback(fixturedef.finish, request)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_teardown(self) -> Iterator[None]:
+        """Tear it down, the last one first."""
+        try:
+            return (yield)
+        finally:
+            self._made.close()
+
+
+def end_what_is_left() -> None:
+    """End the processes that a test left behind: their network goes."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        send(number, list(descendants()))
+        deadline = time.monotonic() + LEAVING_LIMIT_S
+        while list(descendants()) and time.monotonic() < deadline:
+            time.sleep(0.005)

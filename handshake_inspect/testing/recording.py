@@ -1,0 +1,163 @@
+"""Loopback recorded into a file while a block of a test runs.
+
+In: the block of a `with`. Out: a capture file, complete from its first segment: the packet socket is open before the
+block begins. A thread moves what the kernel has captured into the file meanwhile: its ring fills within 5 s, however
+few frames come. At the end the closings are waited for: until the kernel holds no socket of a connection that was
+captured, but those in LISTEN and TIME-WAIT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import selectors
+import threading
+import time
+import warnings
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from handshake_inspect.capture.decode import Decoder
+from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.writing.pcapng import PcapngWriter
+from handshake_inspect.lab.performing import CLOSING_LIMIT_S, TABLES, busy_sockets
+from handshake_inspect.quantities import counted
+from handshake_inspect.table import Names, SegmentTable
+from handshake_inspect.testing.handshakes import Capture, Handshakes
+
+INTERFACE = "lo"
+#: How long one look waits for frames, while closings are waited for.
+LOOK_S = 0.005
+
+
+class Recorder:
+    """Writes the frames of loopback to a file from now on, those of one port or all, until `finish`.
+
+    Raises CaptureError if this process may not capture, or if the file cannot be written.
+    """
+
+    def __init__(self, path: Path, port: int | None) -> None:
+        self._port = port
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what libraries say when they are imported is not the test's fault
+            self._capture = LiveCapture(INTERFACE)
+        try:
+            self._writer = PcapngWriter(path, self._capture.interfaces, dropped=lambda: self._capture.dropped)
+        except CaptureError:
+            self._capture.close()
+            raise
+        self._decoder = Decoder(Names())
+        #: Ports of the segments so far, source and destination.
+        self._ports: set[tuple[int, int]] = set()
+        self._failure: CaptureError | None = None
+        self._ended, self._end = os.pipe()
+        self._thread = threading.Thread(target=self._follow, name="handshake-inspect capture", daemon=True)
+        self._thread.start()
+
+    def finish(self, closing_s: float) -> int:
+        """Wait for the closings, so long at most, and close the file. Returns how many frames the kernel dropped.
+
+        Raises CaptureError if frames could not be taken or written.
+        """
+        os.close(self._end)
+        self._thread.join()
+        os.close(self._ended)
+        with self._capture, self._writer:
+            if self._failure is not None:
+                raise self._failure
+            self._drain()
+            deadline = time.monotonic() + closing_s
+            while self._is_closing() and time.monotonic() < deadline:
+                self._take(self._capture.read(LOOK_S))
+            self._drain()
+        return self._capture.dropped
+
+    def _follow(self) -> None:
+        """Take frames as they come, until the end of the pipe."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._ended, selectors.EVENT_READ)
+            selector.register(self._capture, selectors.EVENT_READ)
+            try:
+                while self._ended not in [key.fd for key, _ in selector.select()]:
+                    while (block := self._capture.read()) is not None:
+                        self._take(block)
+            except CaptureError as error:
+                self._failure = error
+
+    def _drain(self) -> None:
+        for block in self._capture.drain():
+            self._take(block)
+
+    def _take(self, block: Records | None) -> None:
+        """Write the frames of a block that are of interest, and note their ports."""
+        if block is None:
+            return
+        decoded = self._decoder.decode(block, 0)
+        if self._port is not None:
+            decoded = decoded.of_port(self._port)
+        self._ports |= ports_of(decoded.segments)
+        self._writer.write(block, None if self._port is None else np.isin(block.frame, decoded.frames()))
+
+    def _is_closing(self) -> bool:
+        """Has the kernel a socket of a connection that was captured which may still send or await a segment?"""
+        return any(ports in self._ports for table in TABLES for ports in busy_sockets(Path("/proc/self/net", table)))
+
+
+def ports_of(segments: SegmentTable) -> set[tuple[int, int]]:
+    """Return the distinct pairs of source and destination port."""
+    pairs = np.unique(np.stack([segments["src_port"], segments["dst_port"]], axis=1), axis=0)
+    return {(source, destination) for source, destination in pairs.tolist()}
+
+
+class Recording:
+    """A block of a test that is captured: `with` or, where a loop of asyncio must go on to close, `async with`.
+
+    Its value is empty while the block runs, and has what was captured afterwards.
+    """
+
+    def __init__(self, capture: Capture, port: int | None = None, closing_s: float = CLOSING_LIMIT_S) -> None:
+        self._capture = capture
+        self._port = port
+        self._closing_s = closing_s
+        self._recorder: Recorder | None = None
+
+    def __enter__(self) -> Handshakes:
+        (path,) = self._capture.files.values()
+        self._recorder = Recorder(path, self._port)
+        return Handshakes(self._capture)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        assert self._recorder is not None
+        try:
+            dropped = self._recorder.finish(self._closing_s)
+        except CaptureError:
+            if error is None:  # else the test fails of what went wrong in the block
+                raise
+        else:
+            if error is None:
+                self._refuse_losses(dropped)
+        finally:
+            self._capture.is_going_on = False
+
+    async def __aenter__(self) -> Handshakes:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        await asyncio.to_thread(self.__exit__, kind, error, trace)
+
+    def _refuse_losses(self, dropped: int) -> None:
+        """Raise CaptureError if the kernel had no room for all frames: nothing can be asserted of such a capture."""
+        if dropped:
+            raise CaptureError(
+                f"{self._capture.name}: {counted(dropped, 'frame')} dropped while capturing, for want of room: what "
+                "the test did cannot be told; let it send less at once"
+            )

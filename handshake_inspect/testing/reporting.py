@@ -1,0 +1,126 @@
+"""What a report of a failure gets: the ladders of the captures that the test used, and where a live one is kept.
+
+In: a test's `Handshakes`, as they were made. Out: sections of its report. A capture that was recorded while the test
+ran is copied to a folder before it goes, under a name that comes from the test's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.quantities import counted
+from handshake_inspect.testing.drawing import ladder_text
+from handshake_inspect.testing.handshakes import Capture, HandshakeAssertionError
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.remarks import remarks
+
+Section = tuple[str, str]
+
+#: Ladders that a report shows of one capture, and lines of each.
+MOST_LADDERS, MOST_LINES = 3, 150
+#: A file name has 255 octets at most on every file system; a number and its ending come behind.
+NAME_CHARACTERS = 150
+
+
+@dataclass
+class Used:
+    """The captures that a test used so far."""
+
+    captures: list[Capture] = field(default_factory=list)
+    _folder: tempfile.TemporaryDirectory[str] | None = None
+    _is_told: bool = False
+
+    def of_files(self, files: dict[str, Path], profile: str) -> Capture:
+        """Add captures that exist."""
+        self.captures.append(Capture(files, profile=profile))
+        return self.captures[-1]
+
+    def to_be_recorded(self, name: str, profile: str) -> Capture:
+        """Add a capture that is about to be recorded, into a file that goes with the test."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="handshake-inspect-")
+        live = sum(one.is_live for one in self.captures) + 1
+        name = name if live == 1 else f"{name} ({live})"
+        self.captures.append(Capture({name: Path(self._folder.name, f"{live}.pcapng")}, profile=profile, is_live=True))
+        return self.captures[-1]
+
+    def sections(self, error: BaseException | None, node_id: str, folder: Path) -> Iterator[Section]:
+        """Yield what a report of a failure gets, once; `folder` is where live captures are kept."""
+        finished = [one for one in self.captures if not one.is_going_on]
+        if self._is_told or not finished:
+            return
+        self._is_told = True
+        drawn = error.drawn if isinstance(error, HandshakeAssertionError) else ()
+        live = 0
+        for capture in finished:
+            live += capture.is_live
+            place = f"{file_name(node_id)}{f'-{live}' if live > 1 else ''}.pcapng"
+            try:
+                files = [kept(capture, folder / place)] if capture.is_live else [*capture.files.values()]
+                yield from sections_of(capture, drawn, files)
+            except (CaptureError, OSError) as problem:
+                yield f"capture {printable(capture.name)}", one_line(problem)
+
+    def close(self) -> None:
+        """Let go of what was recorded."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+def sections_of(capture: Capture, drawn: tuple[int, ...], files: list[Path]) -> Iterator[Section]:
+    """Yield the ladders of some connections, but for those `drawn`, and how to see all.
+
+    The test fails of those that it looked at last, most likely; if it looked at none, the first ones are drawn.
+    """
+    inspection, name = capture.inspection, printable(capture.name)
+    count = len(inspection.connections)
+    streams = [*dict.fromkeys(reversed(capture.looked_at))] or inspection.connections.streams[:MOST_LADDERS].tolist()
+    for connection in inspection.connections.of_streams(np.array([one for one in streams if one not in drawn], int)):
+        lines = ladder_text(inspection, connection, capture.paths).splitlines()
+        more = [f"… {counted(len(lines) - MOST_LINES, 'more line')}"] if len(lines) > MOST_LINES else []
+        title = f"ladder of stream {connection.stream} of {printable(connection.capture)}"
+        yield title, "\n".join([*lines[:MOST_LINES], *more])
+    said = [*remarks(inspection)]
+    if not count:
+        said.append("no TCP connection was captured")
+    elif count > len(streams):
+        said.append(f"{counted(count - len(streams), 'more connection')}")
+    said.append(f"handshake-inspect {'show' if count == 1 else 'read'} {shlex.join(map(str, files))}")
+    yield f"capture {name}", "\n".join(said)
+
+
+def kept(capture: Capture, target: Path) -> Path:
+    """Copy a capture that was recorded to where it stays; return that as a person would type it. Raises OSError."""
+    (source,) = capture.files.values()
+    folder = target.parent
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        (folder / ".gitignore").write_text("# made by handshake-inspect for captures of tests that failed\n*\n")
+    shutil.copyfile(source, target)
+    return target.relative_to(Path.cwd()) if target.is_relative_to(Path.cwd()) else target
+
+
+def file_name(node_id: str) -> str:
+    """Make a file's name of a test's: `tests-test_echo.py-test_it-closed`. No two tests have the same.
+
+    Where characters are lost that may tell tests apart, a part of a hash does.
+    """
+    name = re.sub(r"::|[^\w.=+,@]", "-", node_id.removesuffix("]"), flags=re.ASCII)
+    if re.fullmatch(r"[\w./:]+(\[[\w.=+,@]*\])?", node_id, re.ASCII) and len(name) <= NAME_CHARACTERS:
+        return name
+    return f"{name[:NAME_CHARACTERS]}-{hashlib.sha256(node_id.encode()).hexdigest()[:8]}"
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of an error, safe to print."""
+    return printable(" ".join(str(error).split()))

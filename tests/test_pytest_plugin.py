@@ -1,0 +1,396 @@
+"""The pytest plugin, as users have it: from the wheel, in a pytest of its own (`pytester`), the source tree gone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+from handshake_inspect import inspect
+from handshake_inspect.testing.isolation import why_not_here
+from handshake_inspect.testing.reporting import NAME_CHARACTERS, file_name
+from tests.installation import REPOSITORY, Installed
+from tests.lab.privileges import needs_private_world, require
+
+pytest_plugins = ["pytester"]
+
+#: With the other tests of the wheel: it is built once.
+pytestmark = pytest.mark.xdist_group("packaging")
+
+#: Runs a Python with the file after it, and without the right to capture, or without that to make namespaces too.
+#: Of what root may, the mapping of root into a user namespace stays (CAP_SETFCAP, user_namespaces(7)).
+WITHOUT_RIGHTS = """
+import ctypes, os, struct, sys
+PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, SETFCAP = 24, 38, 31
+libc = ctypes.CDLL(None)
+kept = SETFCAP if os.geteuid() == 0 else -1
+for capability in range(64):
+    if capability != kept:
+        libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+if kept == SETFCAP:
+    libc.capset(struct.pack("=Ii", 0x20080522, 0), struct.pack("=6I", 1 << kept, 1 << kept, 0, 0, 0, 0))
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+FORBIDDEN = """
+import os, sys
+sys.path[:0] = [{repository!r}]
+from tests.lab.privileges import forbid_namespaces
+forbid_namespaces()
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+#: What the inner tests talk with: a server in a thread that closes when the client has.
+ECHO = """
+import socket, threading
+
+def echo(port=0, octets=b"ping"):
+    listener = socket.create_server(("127.0.0.1", port))
+
+    def serve():
+        with listener, listener.accept()[0] as connection:
+            connection.sendall(connection.recv(100))
+            connection.recv(100)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    with socket.create_connection(listener.getsockname()) as client:
+        client.sendall(octets)
+        client.recv(100)
+    server.join()
+"""
+
+FILES = """
+import pytest
+
+def test_it_wraps_the_inspection(handshakes):
+    found = handshakes("four-way.pcap")
+    assert found.one.teardown.kind == "four-way"
+    assert len(found) == len(found.connections) == len(list(found)) == 1
+    assert found[0].handshake.kind == found[:][0].handshake.kind == "three-way"
+    assert "TIME-WAIT" in found.ladder()
+
+def test_it_chooses(handshakes):
+    found = handshakes("port-scan.pcap")
+    assert len(found) == 30 and found.of(port=23).one.responder.port == 23
+    assert [one.stream for one in found.of(stream="1-2,29")] == [1, 2, 29]
+    assert len(found.of(host="192.0.2.0/24")) == 0
+    refused = found.of(where="handshake.kind == 'refused'")
+    assert 0 < len(refused) < 30 and len(refused.of(where="handshake.kind == 'three-way'")) == 0
+
+def test_an_absolute_path_is_one(handshakes, request):
+    assert len(handshakes(request.path.parent / "four-way.pcap")) == 1
+
+def test_a_plain_assert_fails_with_the_ladder(handshakes):
+    found = handshakes("four-way.pcap")
+    assert found.one.teardown.kind == "three-segment"
+
+def test_one_of_several_is_asked_for(handshakes):
+    handshakes("port-scan.pcap").of(stream="3-25").one
+
+def test_the_connections_looked_at_are_drawn(handshakes):
+    found = handshakes("port-scan.pcap")
+    assert len(found.connections) == 30
+    for one in found:
+        assert one.stream < 7
+
+def test_there_is_no_such_capture(handshakes):
+    handshakes("absent.pcap")
+
+@pytest.mark.capture("four-way.pcap")
+def test_marked_with_one(captured):
+    assert captured.one.teardown.kind == "four-way"
+
+@pytest.mark.capture("four-way.pcap", "below/three-segment.pcap")
+def test_marked_with_two(captured, request):
+    assert captured.one.teardown.kind in request.node.name
+
+def test_without_a_mark(captured):
+    pass
+"""
+
+LIVE = """
+import asyncio, subprocess, sys, warnings
+import pytest
+from talk import echo
+
+CLIENT = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1]))).sendall(b'four')"
+
+def note(text):
+    with open("log", "a") as log:
+        print(text, file=log)
+
+@pytest.fixture(scope="session")
+def for_all():
+    note("made")
+    yield
+    note("torn down")
+
+@pytest.fixture(scope="module")
+def of_the_module(for_all):
+    note("made for the module")
+    yield
+    note("torn down for the module")
+
+def test_before(for_all):
+    pass
+
+def test_of_a_port(capture_handshakes, for_all, of_the_module):
+    with capture_handshakes(port=8001) as seen:
+        assert "being captured" in repr(seen)
+        echo(8001)
+        echo(8002)
+    assert seen.one.handshake.kind == "three-way"
+    assert seen.one.teardown.complete and seen.one.octets.originator == 4
+    assert seen.one.missing_octets.originator == 0 and seen.one.time_wait[0].owner == "originator"
+    warnings.warn("seen in the summary")
+
+def test_of_all_ports(capture_handshakes, of_the_module):
+    with capture_handshakes() as seen:
+        echo(8001)
+        echo(8002)
+    assert [len(seen.of(port=port)) for port in (8001, 8002)] == [1, 1]
+
+def test_of_another_process(capture_handshakes):
+    async def converse():
+        closed = asyncio.Event()
+        async def serve(reader, writer):
+            await reader.read()
+            writer.close()
+        server = await asyncio.start_server(serve, "127.0.0.1", 8003)
+        async with capture_handshakes(port=8003) as seen:
+            process = await asyncio.create_subprocess_exec(sys.executable, "-c", CLIENT, "8003")
+            await process.wait()
+        server.close()
+        return seen
+    seen = asyncio.run(converse())
+    assert seen.one.teardown.complete and seen.one.octets.originator == 4
+
+def test_what_is_left_open(capture_handshakes):
+    import socket
+    listener = socket.create_server(("127.0.0.1", 8004))
+    with listener, capture_handshakes(port=8004, closing_s=0.1) as seen:
+        client = socket.create_connection(("127.0.0.1", 8004))
+    client.close()
+    assert seen.one.teardown.kind == "open"
+
+@pytest.mark.parametrize("path", ["a/b"])
+def test_that_fails(capture_handshakes, path):
+    with capture_handshakes(port=8001) as seen:
+        echo(8001)
+    with capture_handshakes(port=8002) as other:
+        echo(8002, b"another")
+    assert seen.one.octets.originator == 5
+
+def test_that_fails_inside(capture_handshakes):
+    with capture_handshakes(port=8001) as seen:
+        echo(8001)
+        raise ValueError("not of the capture")
+
+def test_after(for_all):
+    pass
+"""
+
+Inner = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def inner(pytester: pytest.Pytester, installed: Installed, monkeypatch: pytest.MonkeyPatch) -> Inner:
+    """Run pytest in the environment that has the wheel, in a folder of its own."""
+    for name in ("PYTHONPATH", "PYTHONHOME", "COLUMNS", "HANDSHAKE_REQUIRE_CAPTURE", "CI", "PYTEST_XDIST_WORKER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-ra -W error")
+    pytester.makepyfile(
+        talk=ECHO, without_rights=WITHOUT_RIGHTS, forbidden=FORBIDDEN.format(repository=str(REPOSITORY))
+    )
+
+    def run(*arguments: str, through: tuple[str, ...] = ()) -> pytest.RunResult:
+        return pytester.run(installed.scripts / "python", *through, "-m", "pytest", *arguments)
+
+    return run
+
+
+def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
+    below = pytester.mkdir("below")
+    for name, folder in (("four-way", pytester.path), ("port-scan", pytester.path), ("three-segment", below)):
+        shutil.copy(REPOSITORY / "pcaps" / f"{name}.pcap", folder)
+    pytester.makepyfile(test_files=FILES)
+    result = inner("--strict-markers", "-v")
+    result.assert_outcomes(passed=6, failed=4, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*::test_marked_with_one PASSED*",
+            "*::test_marked_with_two[[]four-way.pcap] PASSED*",
+            "*::test_marked_with_two[[]below/three-segment.pcap] PASSED*",
+            "captured: the test has no mark that names a capture: @pytest.mark.capture*",
+            "*'four-way' == 'three-segment'*",
+            "*- ladder of stream 0 of four-way.pcap -*",
+            "*FIN-WAIT-1 *FIN,ACK seq=u ack=v*u=x+1*",
+            "*- capture four-way.pcap -*",
+            f"handshake-inspect show {pytester.path / 'four-way.pcap'}",
+            "E *port-scan.pcap, stream 3-25: expected exactly one connection, seen 23:",
+            "E *stream *originator → responder *handshake *",
+            "E *and 13 more connections",
+            "*- ladder of stream 0 of port-scan.pcap -*",
+            "27 more connections",
+            "handshake-inspect read *port-scan.pcap",
+            "*assert 7 < 7*",
+            "*- ladder of stream 7 of port-scan.pcap -*",
+            "*- ladder of stream 6 of port-scan.pcap -*",
+            "*- ladder of stream 5 of port-scan.pcap -*",
+            "*- capture port-scan.pcap -*",
+            "E *absent.pcap: there is no such capture: looked for *absent.pcap",
+        ]
+    )
+    assert not (pytester.path / "handshake-captures").exists()
+
+
+def check_live(pytester: pytest.Pytester, inner: Inner, *arguments: str, through: tuple[str, ...] = ()) -> str:
+    """Run the live tests, and say what is the same wherever they run. Returns the log of fixtures."""
+    pytester.makepyfile(test_live=LIVE)
+    result = inner(*arguments, "-W", "default:seen in", through=through)
+    result.assert_outcomes(passed=6, failed=2, warnings=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*assert 4 == 5*",
+            "*- ladder of stream 0 of lo port 8001 -*",
+            "*SYN-SENT *SYN seq=x*",
+            "*- capture lo port 8001 -*",
+            "handshake-inspect show handshake-captures/test_live.py-test_that_fails-a-b-????????.pcapng",
+            "*- ladder of stream 0 of lo port 8002 (2) -*",
+            '*"another"*',
+            "E *ValueError: not of the capture",
+            "*- ladder of stream 0 of lo port 8001 -*",
+            "handshake-inspect show handshake-captures/test_live.py-test_that_fails_inside.pcapng",
+        ]
+    )
+    result.stdout.fnmatch_lines(["*UserWarning: seen in the summary"])
+    assert (pytester.path / "handshake-captures" / ".gitignore").read_text().endswith("\n*\n")
+    kept = sorted((pytester.path / "handshake-captures").glob("*.pcapng"))
+    octets = [[one.octets.originator for one in inspect(path).connections] for path in kept]
+    assert octets == [[7], [4], [4]]
+    return (pytester.path / "log").read_text()
+
+
+def test_live_captures_where_this_process_may_capture(pytester: pytest.Pytester, inner: Inner) -> None:
+    require(not why_not_here(), why_not_here())
+    log = check_live(pytester, inner, "--handshake-captures", "handshake-captures")
+    assert log.splitlines() == ["made", "made for the module", "torn down for the module", "torn down"]
+
+
+def test_live_captures_of_a_process_without_the_right(pytester: pytest.Pytester, inner: Inner) -> None:
+    needs_private_world()
+    log = check_live(pytester, inner, through=("without_rights.py",))
+    # The fixture of the session is that of the first test, which is no child; each child makes that of the module.
+    assert log.splitlines() == ["made", *["made for the module", "torn down for the module"] * 2, "torn down"]
+
+
+def test_live_captures_of_several_workers(pytester: pytest.Pytester, inner: Inner) -> None:
+    needs_private_world()
+    pytester.makepyfile(
+        test_same_port="""
+            import pytest, time
+            from talk import echo
+
+            @pytest.mark.parametrize("n", range(2))
+            def test_a_port_for_each(capture_handshakes, n):
+                with capture_handshakes() as seen:
+                    echo(8000)
+                    time.sleep(0.1)
+                assert seen.one.teardown.complete
+                assert n != 1
+        """
+    )
+    result = inner("-n", "2", "--handshake-private")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*- ladder of stream 0 of lo -*", "handshake-inspect show handshake-captures/*"])
+
+
+def test_a_test_that_ends_its_process_fails(pytester: pytest.Pytester, inner: Inner) -> None:
+    needs_private_world()
+    pytester.makepyfile(
+        """
+        import os, subprocess, pytest
+
+        def test_killed(capture_handshakes):
+            os.kill(os.getpid(), 9)
+
+        def test_leaves_others(capture_handshakes, tmp_path):
+            if os.fork() == 0:
+                import time
+                time.sleep(60)
+
+        def test_skips(capture_handshakes):
+            pytest.skip("itself")
+
+        @pytest.mark.xfail(strict=True)
+        def test_fails_as_expected(capture_handshakes):
+            raise AssertionError
+
+        def test_asks_late(request):
+            request.getfixturevalue("capture_handshakes")
+
+        def test_ends_the_run(capture_handshakes):
+            pytest.exit("that is enough", 4)
+
+        def test_never_runs():
+            pass
+        """
+    )
+    result = inner(through=("without_rights.py",))
+    result.assert_outcomes(passed=1, failed=1, skipped=2, xfailed=1)
+    assert result.ret == 4
+    result.stdout.fnmatch_lines(["*in its private network: *ended its process with SIGKILL", "*that is enough*"])
+    result.stdout.fnmatch_lines(["*cannot capture: capture_handshakes must be among the arguments*"])
+
+
+def test_where_nobody_may_capture_a_test_is_skipped_or_fails(pytester: pytest.Pytester, inner: Inner) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture(params=["0", "1"])
+        def required(monkeypatch, request):
+            monkeypatch.setenv("HANDSHAKE_REQUIRE_CAPTURE", request.param)
+
+        def test_it(required, capture_handshakes):
+            pass
+        """
+    )
+    result = inner(through=("forbidden.py", "without_rights.py"))
+    result.assert_outcomes(skipped=1, errors=1)
+    reason = "cannot capture: this process lacks CAP_NET_RAW, and a seccomp filter forbids namespaces here"
+    result.stdout.fnmatch_lines([f"{reason}*(HANDSHAKE_REQUIRE_CAPTURE is set)", f"SKIPPED * {reason}*"])
+
+
+def test_it_is_inert_until_it_is_used(pytester: pytest.Pytester, inner: Inner) -> None:
+    pytester.makeconftest(
+        """
+        import sys
+
+        def pytest_unconfigure():
+            print(sorted({name.partition(".")[0] for name in sys.modules} & {"numpy", "scapy", "rich", "click"}))
+            print(sorted(name for name in sys.modules if name.startswith("handshake_inspect")))
+        """
+    )
+    pytester.makepyfile("def test_it(tmp_path): pass")
+    result = inner("--strict-markers")
+    result.assert_outcomes(passed=1)
+    assert result.outlines[-2:] == ["[]", "['handshake_inspect', 'handshake_inspect.pytest_plugin']"]
+    again = inner("--fixtures", "-p", "handshake_inspect.pytest_plugin")  # named a second time
+    again.stdout.fnmatch_lines(["handshakes -- *", "captured -- *", "capture_handshakes -- *"])
+
+
+@pytest.mark.parametrize("node_id", ["tests/test_echo.py::TestIt::test_it", "test_echo.py::test_it[a=1,2]"])
+def test_the_file_of_a_capture_is_named_as_the_test(node_id: str) -> None:
+    assert file_name(node_id) in ("tests-test_echo.py-TestIt-test_it", "test_echo.py-test_it-a=1,2")
+
+
+def test_no_two_tests_have_the_same_file() -> None:
+    alike = ["a/b.py::c", "a-b.py::c", "a/b.py::c[d/e]", "a/b.py::c[d-e]", "a/b.py::c[d e]", "a/b.py::c[dé]"]
+    alike += [f"a.py::{'b' * 300}", f"a.py::{'b' * 300}c"]
+    names = [file_name(one) for one in alike]
+    assert len({*names}) == len(alike)
+    assert all(re.fullmatch(r"[\w.=+,@\[\]-]+", name, re.ASCII) and len(name) < NAME_CHARACTERS + 12 for name in names)
