@@ -80,7 +80,7 @@ def capture_handshakes(request: pytest.FixtureRequest) -> Callable[..., Recordin
     """Capture live what the test does on loopback: `with capture_handshakes(port=8000) as seen:`.
 
     Without `port` all TCP of loopback. At the end it waits for connections that are not closed yet, `closing_s` at
-    most; `async with` lets a loop of asyncio go on meanwhile. Where this process may not capture, the test runs in a
+    most; `async with` lets an event loop go on meanwhile. Where this process may not capture, the test runs in a
     private network; where that cannot be, it is skipped (HANDSHAKE_REQUIRE_CAPTURE=1: it fails).
     """
     from handshake_inspect.testing.isolation import why_it_cannot

@@ -105,7 +105,7 @@ def reports_of_private(item: pytest.Item, nextitem: pytest.Item | None) -> Itera
         if call.result.is_interrupted:
             raise KeyboardInterrupt
     else:  # it crashed, or somebody who watches the time has ended it
-        yield item.ihook.pytest_runtest_makereport(item=item, call=call)
+        yield pytest.TestReport.from_item_and_call(item, call)
     # What tests before it left for this one and those after it.
     teardown = item.session._setupstate.teardown_exact
     after = pytest.CallInfo.from_call(lambda: teardown(nextitem), "teardown", reraise=reraised)
@@ -121,8 +121,10 @@ def told_by_child(item: pytest.Item) -> Told:
             return in_child(lambda: run_privately(item))
     except FallenError as error:
         code = error.exit_code
-        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-    pytest.fail(f"in its private network: the test ended its process with {how}", pytrace=False)
+        how = f"ended its process with {signal.Signals(-code).name if code < 0 else f'exit status {code}'}"
+    except pytest.fail.Exception as error:  # somebody watches how long it takes
+        how = f"was ended: {error.msg}"
+    pytest.fail(f"in its private network: the test {how}", pytrace=False)
 
 
 @contextmanager

@@ -11,11 +11,14 @@ from __future__ import annotations
 import asyncio
 import os
 import selectors
+import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -112,8 +115,17 @@ def ports_of(segments: SegmentTable) -> set[tuple[int, int]]:
     return {(source, destination) for source, destination in pairs.tolist()}
 
 
+async def in_a_thread(function: Callable[[], None]) -> None:
+    """Call a function in a thread while the loop goes on, that of asyncio or of Trio."""
+    trio: Any = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        await trio.to_thread.run_sync(function)
+    else:
+        await asyncio.to_thread(function)
+
+
 class Recording:
-    """A block of a test that is captured: `with` or, where a loop of asyncio must go on to close, `async with`.
+    """A block of a test that is captured: `with` or, where an event loop must go on to close, `async with`.
 
     Its value is empty while the block runs, and has what was captured afterwards.
     """
@@ -152,7 +164,7 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         __tracebackhide__ = True
-        await asyncio.to_thread(self.__exit__, kind, error, trace)
+        await in_a_thread(lambda: self.__exit__(kind, error, trace))
 
     def _refuse_losses(self, dropped: int) -> None:
         """Raise CaptureError if the kernel had no room for all frames: nothing can be asserted of such a capture."""
