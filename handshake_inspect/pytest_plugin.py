@@ -58,10 +58,7 @@ def handshakes(request: pytest.FixtureRequest) -> Callable[..., Handshakes]:
 
     def opened(*names: str | os.PathLike[str], profile: str = "linux") -> Handshakes:
         __tracebackhide__ = True
-        files = {}
-        for name in names:  # no comprehension, which is a frame of the traceback
-            files[os.fspath(name)] = found(name, request)
-        return Handshakes(used_by(request.node).of_files(files, profile))
+        return Handshakes(used_by(request).of_files([os.fspath(name) for name in names], profile))
 
     return opened
 
@@ -96,13 +93,13 @@ def capture_handshakes(request: pytest.FixtureRequest) -> Callable[..., Recordin
 
     def capture(port: int | None = None, *, closing_s: float = CLOSING_LIMIT_S, profile: str = "linux") -> Recording:
         name = INTERFACE if port is None else f"{INTERFACE} port {port}"
-        return Recording(used_by(request.node).to_be_recorded(name, profile), port, closing_s)
+        return Recording(used_by(request).to_be_recorded(name, profile), port, closing_s)
 
     return capture
 
 
-def found(name: str | os.PathLike[str], request: pytest.FixtureRequest) -> Path:
-    """Return the path of a capture: beside the test's file, else below rootdir. Raises CaptureError."""
+def found(name: str, request: pytest.FixtureRequest) -> Path:
+    """Return the path of a file that a test names: beside its own, else below rootdir. Raises CaptureError."""
     __tracebackhide__ = True
     places = list(dict.fromkeys(folder / name for folder in (request.path.parent, request.config.rootpath)))
     for place in places:
@@ -110,7 +107,7 @@ def found(name: str | os.PathLike[str], request: pytest.FixtureRequest) -> Path:
             return place
     from handshake_inspect.capture.records import CaptureError
 
-    raise CaptureError(f"{os.fspath(name)}: there is no such capture: looked for {' and '.join(map(str, places))}")
+    raise CaptureError(f"{name}: there is no such file: looked for {' and '.join(map(str, places))}")
 
 
 def marked(item: pytest.Item) -> list[str]:
@@ -167,8 +164,9 @@ def folder_of_captures(config: pytest.Config) -> Path:
     return config.rootpath / DEFAULT_FOLDER if named is None else config.invocation_params.dir / named
 
 
-def used_by(item: pytest.Item) -> Used:
-    """Return what a test has used so far."""
+def used_by(request: pytest.FixtureRequest) -> Used:
+    """Return what the test of a fixture has used so far."""
     from handshake_inspect.testing.reporting import Used
 
-    return item.stash.setdefault(USED, Used())
+    stash: pytest.Stash = request.node.stash
+    return stash.setdefault(USED, Used(lambda name: found(name, request)))

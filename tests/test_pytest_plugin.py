@@ -62,7 +62,7 @@ def echo(port=0, octets=b"ping"):
     server.join()
 """
 
-FILES = """
+FILES = r"""
 import pytest
 
 def test_it_wraps_the_inspection(handshakes):
@@ -95,6 +95,32 @@ def test_the_connections_looked_at_are_drawn(handshakes):
     assert len(found.connections) == 30
     for one in found:
         assert one.stream < 7
+
+def test_it_is_as_expected(handshakes):
+    found = handshakes("four-way.pcap")
+    found.check()
+    found.expect(
+        count=1, handshake="three-way", teardown=["four-way", "three-segment"], closed_first="client",
+        states={"client": "CLOSED > SYN-SENT > ESTABLISHED > FIN-WAIT-1 > FIN-WAIT-2 > TIME-WAIT"},
+        max_handshake_ms=100, no_findings="warn", octets={"client": 4, "server": 4},
+    )
+    scan = handshakes("port-scan.pcap")
+    scan.expect(port=20, handshake="refused", count=1)
+    scan.of(stream="0-1").expect(handshake="refused", count=2)
+    scan.of(stream="0-1").expect(handshake="refused", port=20, count=1)
+
+def test_what_is_not_as_expected_is_marked_in_the_ladder(handshakes):
+    handshakes("port-scan.pcap").of(stream="1-9").expect(port=22, teardown="four-way", count=2)
+
+def test_the_file_beside_a_capture_differs(handshakes):
+    handshakes("below/three-segment.pcap").check()
+
+@pytest.mark.parametrize("expected", [{"teardwn": "four-way"}, {"teardown": "fourway"}, {"port": -1}])
+def test_an_expectation_that_is_none(handshakes, expected):
+    with pytest.raises(ValueError, match=r"expect\(\): "):
+        handshakes("four-way.pcap").expect(**expected)
+    with pytest.raises(TypeError, match="of.. knows port, host, stream and where, not teardown"):
+        handshakes("four-way.pcap").of(teardown="four-way")
 
 def test_there_is_no_such_capture(handshakes):
     handshakes("absent.pcap")
@@ -216,9 +242,11 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
     below = pytester.mkdir("below")
     for name, folder in (("four-way", pytester.path), ("port-scan", pytester.path), ("three-segment", below)):
         shutil.copy(REPOSITORY / "pcaps" / f"{name}.pcap", folder)
+    shutil.copy(REPOSITORY / "pcaps" / "four-way.expect.toml", pytester.path)
+    shutil.copy(REPOSITORY / "pcaps" / "four-way.expect.toml", below / "three-segment.expect.toml")
     pytester.makepyfile(test_files=FILES)
     result = inner("--strict-markers", "-v")
-    result.assert_outcomes(passed=6, failed=4, errors=1)
+    result.assert_outcomes(passed=10, failed=6, errors=1)
     result.stdout.fnmatch_lines(
         [
             "*::test_marked_with_one PASSED*",
@@ -229,8 +257,8 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
             "*- ladder of stream 0 of four-way.pcap -*",
             "*FIN-WAIT-1 *FIN,ACK seq=u ack=v*u=x+1*",
             "*- capture four-way.pcap -*",
-            f"handshake-inspect show {pytester.path / 'four-way.pcap'}",
-            "E *port-scan.pcap, stream 3-25: expected exactly one connection, seen 23:",
+            "handshake-inspect show four-way.pcap",
+            'E *port-scan.pcap, stream = "3-25": expected exactly one connection, seen 23:',
             "E *stream *originator → responder *handshake *",
             "E *and 13 more connections",
             "*- ladder of stream 0 of port-scan.pcap -*",
@@ -241,7 +269,18 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
             "*- ladder of stream 6 of port-scan.pcap -*",
             "*- ladder of stream 5 of port-scan.pcap -*",
             "*- capture port-scan.pcap -*",
-            "E *absent.pcap: there is no such capture: looked for *absent.pcap",
+            "E *NotAsExpected: port-scan.pcap stream 2 (198.18.0.1:* → 198.18.0.2:22): teardown: expected four-way, *",
+            'E *port-scan.pcap: connections with stream = "1-9", port = 22: expected 2, seen 1 [[]expect()]',
+            "E *»*RST*",
+            "E *✗ teardown: expected four-way, seen aborted",
+            "*- capture port-scan.pcap -*",
+            "warn port-scan: *",
+            "handshake-inspect read port-scan.pcap",
+            "E *NotAsExpected: below/three-segment.pcap stream 0 *teardown: expected four-way, seen three-segment*"
+            "[[]below/three-segment.expect.toml:*]",
+            "E *✗ states of the client: expected CLOSED > SYN-SENT > *",
+            "handshake-inspect show below/three-segment.pcap",
+            "E *absent.pcap: there is no such file: looked for *absent.pcap",
         ]
     )
     assert not (pytester.path / "handshake-captures").exists()

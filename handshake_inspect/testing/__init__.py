@@ -2,7 +2,7 @@
 
 The modules, in the order in which data flows; each imports only from those before it:
 
-- `drawing`: ladders and lists of connections as plain text, for messages.
+- `drawing`: ladders, lists of connections and paths as plain text, for messages.
 - `handshakes`: `Handshakes`: the connections of a capture, to be asserted on.
 - `recording`: loopback recorded into a file while a block of a test runs.
 - `reporting`: what a report of a failure gets: ladders, and the file where a live capture is kept.

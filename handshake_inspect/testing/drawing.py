@@ -1,4 +1,4 @@
-"""Ladders and lists of connections as plain text, for messages of tests.
+"""Ladders, lists of connections and paths as plain text, for messages of tests.
 
 In: an inspection, and where its captures can be read again. Out: text without colour, one string.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from pathlib import Path
 
 from handshake_inspect.cli.drawing import Look, draw, names_of_ends
 from handshake_inspect.connections.connection import Connection
@@ -36,3 +37,9 @@ def list_text(connections: Iterable[Connection], count: int, captures: int) -> s
     if count > MOST_LISTED:
         lines.append(f"and {counted(count - MOST_LISTED, 'more connection')}")
     return "\n".join(lines)
+
+
+def from_here(path: Path) -> Path:
+    """Return a path as a person would type it: from the working directory, if it lies below that."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -6,45 +6,59 @@ is a sequence of connections, so that `len`, indices and loops work; nothing is 
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.conditions.parser import parse
-from handshake_inspect.conditions.selection import Selection, network, stream_ranges
 from handshake_inspect.connections.connection import Connection
+from handshake_inspect.expect import written
+from handshake_inspect.expect.checked import CheckedCapture
+from handshake_inspect.expect.expectations import SELECTOR_KEYS, Expectations, Selecting, expect
+from handshake_inspect.expect.matching import checks
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.quantities import counted, listed
-from handshake_inspect.testing.drawing import ladder_text, list_text
-from handshake_inspect.views.contract import connection_object
+from handshake_inspect.testing.drawing import from_here, ladder_text, list_text
+from handshake_inspect.views.escape import printable
 
-#: Connections that a failure is likely to be about.
-MOST_LOOKED_AT = 3
+#: Connections that a failure is likely to be about; ladders that a message has.
+MOST_LOOKED_AT = MOST_DRAWN = 3
 
 
-class HandshakeAssertionError(AssertionError):
-    """What was captured is not what was expected. `drawn`: the streams whose ladders the message shows already."""
+class NotAsExpected(AssertionError):  # noqa: N818 - it says so at the head of a failure
+    """What was captured is not what was expected. `drawn`: the streams of `capture` whose ladders the message shows."""
 
-    def __init__(self, message: str, drawn: Sequence[int] = ()) -> None:
+    def __init__(self, message: str, capture: Capture, drawn: Sequence[int] = ()) -> None:
         super().__init__(message)
+        self.capture = capture
         self.drawn = tuple(drawn)
 
 
 class Capture:
     """Captures that are inspected as one run, when somebody first asks."""
 
-    def __init__(self, files: Mapping[str, Path], *, profile: str = "linux", is_live: bool = False) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, Path],
+        *,
+        profile: str = "linux",
+        is_live: bool = False,
+        find: Callable[[str], Path] = Path,
+    ) -> None:
         #: By the names that messages use.
         self.files = files
         self.name = listed([*files])
         self.profile = profile
+        #: Knows where a file is that a test names.
+        self.find = find
         #: It was recorded while a test ran: nobody else has it.
         self.is_live = is_live
         #: Frames are still being written to it.
@@ -73,7 +87,8 @@ class Handshakes(Sequence[Connection]):
     def __init__(self, capture: Capture, chosen: NDArray[np.int64] | None = None, chosen_by: str = "") -> None:
         self.capture = capture
         self._chosen = chosen
-        self._chosen_by = chosen_by
+        #: How they were chosen: "port = 8000"; "" if they are all.
+        self.chosen_by = chosen_by
 
     @property
     def inspection(self) -> Inspection:
@@ -120,8 +135,8 @@ class Handshakes(Sequence[Connection]):
 
     @property
     def name(self) -> str:
-        """What messages call it: "echo.pcap", "echo.pcap, port 8000"."""
-        return f"{self.capture.name}, {self._chosen_by}" if self._chosen_by else self.capture.name
+        """What messages call it: "echo.pcap", "echo.pcap, port = 8000"."""
+        return f"{self.capture.name}, {self.chosen_by}" if self.chosen_by else self.capture.name
 
     @property
     def one(self) -> Connection:
@@ -129,34 +144,63 @@ class Handshakes(Sequence[Connection]):
         __tracebackhide__ = True
         if len(self) == 1:
             return self[0]
-        raise HandshakeAssertionError(f"{self.name}: expected exactly one connection, seen {self._as_list()}")
+        seen = f"{self.name}: expected exactly one connection, seen {self._as_list()}"
+        raise NotAsExpected(seen, self.capture)
 
-    def of(
-        self,
-        *,
-        port: int | None = None,
-        host: str | None = None,
-        stream: int | str | None = None,
-        where: str | None = None,
-    ) -> Handshakes:
-        """Return those of which all holds that is given, as options of the command line say it.
+    def of(self, **selector: Any) -> Handshakes:
+        """Return those of which all holds that is given: `port`, `host`, `stream`, `where`, as in a file for `check`.
 
-        `port`: of either end. `host`: an address or a network ("10.0.0.0/8"). `stream`: a number, or numbers and ranges
+        `port`: of either end. `host`: an address or a network ("10.0.0.0/8"). `stream`: a number, several, or ranges
         ("3,7-9"). `where`: a condition on the fields of the JSON ("handshake.kind == 'three-way'"). Raises ValueError.
         """
-        selection = Selection(
-            host=None if host is None else network(host),
-            port=port,
-            streams=() if stream is None else stream_ranges(str(stream)),
-        )
-        condition = None if where is None else parse(where)
-        streams = np.intersect1d(self.streams, selection.of(self.inspection))
-        if condition is not None:
-            found = self.inspection.connections.of_streams(streams)
-            streams = np.array([one.stream for one in found if condition.holds(connection_object(one))], np.int64)
-        asked = {"port": port, "host": host, "stream": stream, "where": where}
-        said = [self._chosen_by, *(f"{key} {value}" for key, value in asked.items() if value is not None)]
-        return Handshakes(self.capture, streams, ", ".join(filter(None, said)))
+        unknown = {*selector} - {*SELECTOR_KEYS}
+        if unknown:
+            raise TypeError(f"of() knows {listed(SELECTOR_KEYS)}, not {listed(sorted(unknown))}")
+        meant = Among(self, expect(selector, "of()").selector)
+        streams = np.array([one.stream for one in meant.of(self.inspection)], np.int64)
+        return Handshakes(self.capture, streams, meant.said)
+
+    def expect(self, **table: Any) -> None:
+        """Fail unless each connection is as said, with the ladder of the first ones that are not.
+
+        The keys are those of an [[expect]] table in a file for `check`: `count`, `handshake`, `teardown`,
+        `closed_first`, `states`, `time_wait`, `max_handshake_ms`, `max_retransmissions`, `findings`, `no_findings`,
+        `octets`, and those of `of()`. Raises AssertionError; ValueError for a key or a value that is none.
+        """
+        __tracebackhide__ = True
+        read = expect(table, "expect()")
+        self._hold_against(Expectations("expect()", expect=(replace(read, selector=Among(self, read.selector)),)))
+
+    def check(self, expected: str | os.PathLike[str] | None = None) -> None:
+        """Fail unless the capture is as the file beside it says (echo.pcap: echo.expect.toml), or one that is named.
+
+        Raises AssertionError; ValueError if that file cannot be used.
+        """
+        __tracebackhide__ = True
+        if self._chosen is not None:
+            raise TypeError("check() is for all connections of a capture, not for some of them")
+        if expected is None:
+            path = written.beside(next(iter(self.capture.paths.values())))
+        else:
+            path = self.capture.find(os.fspath(expected))
+        self._hold_against(written.read(from_here(path)))
+
+    def _hold_against(self, expected: Expectations) -> None:
+        """Raise NotAsExpected if the capture is not as expected."""
+        __tracebackhide__ = True
+        checked = CheckedCapture(self.capture.name)
+        for check in checks(expected, self.inspection):
+            checked.add(check, keep_all=False)
+        if not checked.failed:
+            return
+        message = [printable(text) for _, _, text in checked.messages()]
+        for one in checked.failed:
+            message += ["", *map(printable, one.difference)] if one.difference else []
+        drawn = [*checked.failed_streams][:MOST_DRAWN]
+        for stream in drawn:
+            connection, marks = checked.failed_streams[stream], checked.marks_of(stream)
+            message += ["", ladder_text(self.inspection, connection, self.capture.paths, marks)]
+        raise NotAsExpected("\n".join(message), self.capture, drawn)
 
     def ladder(self, stream: int | None = None) -> str:
         """Return the ladder of the only connection, or of one by its number, as text of several lines."""
@@ -166,3 +210,21 @@ class Handshakes(Sequence[Connection]):
     def _as_list(self) -> str:
         """Say which connections there are."""
         return f"{len(self):,}:\n{list_text(self._each(), len(self), len(self.capture.files))}" if len(self) else "none"
+
+
+class Among:
+    """Some of the connections that were chosen before."""
+
+    def __init__(self, chosen: Handshakes, selector: Selecting) -> None:
+        self._chosen = chosen
+        self._selector = selector
+
+    @property
+    def said(self) -> str:
+        """How they were chosen: "port = 8000, stream = 3"."""
+        return ", ".join(filter(None, [self._chosen.chosen_by, self._selector.said]))
+
+    def of(self, inspection: Inspection) -> Iterator[Connection]:
+        """Yield them."""
+        streams = {*self._chosen.streams.tolist()}
+        return (one for one in self._selector.of(inspection) if one.stream in streams)

@@ -94,18 +94,18 @@ def reports_of_private(item: pytest.Item, nextitem: pytest.Item | None) -> Itera
     if factory is not None:
         factory.getbasetemp()  # made here, it is that of all tests, and ends with them
     reraised = (KeyboardInterrupt, pytest.exit.Exception)
-    call = pytest.CallInfo.from_call(lambda: told_by_child(item), "call", reraise=reraised)
-    if call.excinfo is None:
-        assert call.result is not None
-        for report in call.result.reports:
-            yield item.config.hook.pytest_report_from_serializable(config=item.config, data=report)
-        warn_again(call.result.warnings)
-        if call.result.exit is not None:
-            pytest.exit(*call.result.exit)
-        if call.result.is_interrupted:
-            raise KeyboardInterrupt
-    else:  # it crashed, or somebody who watches the time has ended it
+    told: list[Told] = []
+    call = pytest.CallInfo.from_call(lambda: told.append(told_by_child(item)), "call", reraise=reraised)
+    if call.excinfo is not None:
         yield pytest.TestReport.from_item_and_call(item, call)
+    for one in told:
+        for report in one.reports:
+            yield item.config.hook.pytest_report_from_serializable(config=item.config, data=report)
+        warn_again(one.warnings)
+        if one.exit is not None:
+            pytest.exit(*one.exit)
+        if one.is_interrupted:
+            raise KeyboardInterrupt
     # What tests before it left for this one and those after it.
     teardown = item.session._setupstate.teardown_exact
     after = pytest.CallInfo.from_call(lambda: teardown(nextitem), "teardown", reraise=reraised)

@@ -11,7 +11,7 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +19,8 @@ import numpy as np
 
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.quantities import counted
-from handshake_inspect.testing.drawing import ladder_text
-from handshake_inspect.testing.handshakes import Capture, HandshakeAssertionError
+from handshake_inspect.testing.drawing import from_here, ladder_text
+from handshake_inspect.testing.handshakes import Capture, NotAsExpected
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
 
@@ -36,23 +36,31 @@ NAME_CHARACTERS = 150
 class Used:
     """The captures that a test used so far."""
 
+    #: Knows where a file is that the test names.
+    find: Callable[[str], Path]
     captures: list[Capture] = field(default_factory=list)
     _folder: tempfile.TemporaryDirectory[str] | None = None
     _is_told: bool = False
 
-    def of_files(self, files: dict[str, Path], profile: str) -> Capture:
+    def of_files(self, names: Sequence[str], profile: str) -> Capture:
         """Add captures that exist."""
-        self.captures.append(Capture(files, profile=profile))
-        return self.captures[-1]
+        __tracebackhide__ = True
+        files = {}
+        for name in names:  # no comprehension, which is a frame of the traceback
+            files[name] = self.find(name)
+        return self._added(Capture(files, profile=profile, find=self.find))
 
     def to_be_recorded(self, name: str, profile: str) -> Capture:
         """Add a capture that is about to be recorded, into a file that goes with the test."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="handshake-inspect-")
         live = sum(one.is_live for one in self.captures) + 1
-        name = name if live == 1 else f"{name} ({live})"
-        self.captures.append(Capture({name: Path(self._folder.name, f"{live}.pcapng")}, profile=profile, is_live=True))
-        return self.captures[-1]
+        files = {name if live == 1 else f"{name} ({live})": Path(self._folder.name, f"{live}.pcapng")}
+        return self._added(Capture(files, profile=profile, is_live=True, find=self.find))
+
+    def _added(self, capture: Capture) -> Capture:
+        self.captures.append(capture)
+        return capture
 
     def sections(self, error: BaseException | None, node_id: str, folder: Path) -> Iterator[Section]:
         """Yield what a report of a failure gets, once; `folder` is where live captures are kept."""
@@ -60,14 +68,14 @@ class Used:
         if self._is_told or not finished:
             return
         self._is_told = True
-        drawn = error.drawn if isinstance(error, HandshakeAssertionError) else ()
         live = 0
         for capture in finished:
             live += capture.is_live
+            is_drawn = isinstance(error, NotAsExpected) and error.capture is capture and bool(error.drawn)
             place = f"{file_name(node_id)}{f'-{live}' if live > 1 else ''}.pcapng"
             try:
                 files = [kept(capture, folder / place)] if capture.is_live else [*capture.files.values()]
-                yield from sections_of(capture, drawn, files)
+                yield from sections_of(capture, files, is_drawn=is_drawn)
             except (CaptureError, OSError) as problem:
                 yield f"capture {printable(capture.name)}", one_line(problem)
 
@@ -77,15 +85,15 @@ class Used:
             self._folder.cleanup()
 
 
-def sections_of(capture: Capture, drawn: tuple[int, ...], files: list[Path]) -> Iterator[Section]:
-    """Yield the ladders of some connections, but for those `drawn`, and how to see all.
+def sections_of(capture: Capture, files: list[Path], *, is_drawn: bool) -> Iterator[Section]:
+    """Yield the ladders of some connections, and how to see all. `is_drawn`: the message of the failure has ladders.
 
     The test fails of those that it looked at last, most likely; if it looked at none, the first ones are drawn.
     """
     inspection, name = capture.inspection, printable(capture.name)
     count = len(inspection.connections)
     streams = [*dict.fromkeys(reversed(capture.looked_at))] or inspection.connections.streams[:MOST_LADDERS].tolist()
-    for connection in inspection.connections.of_streams(np.array([one for one in streams if one not in drawn], int)):
+    for connection in () if is_drawn else inspection.connections.of_streams(np.array(streams, np.int64)):
         lines = ladder_text(inspection, connection, capture.paths).splitlines()
         more = [f"… {counted(len(lines) - MOST_LINES, 'more line')}"] if len(lines) > MOST_LINES else []
         title = f"ladder of stream {connection.stream} of {printable(connection.capture)}"
@@ -93,21 +101,23 @@ def sections_of(capture: Capture, drawn: tuple[int, ...], files: list[Path]) -> 
     said = [*remarks(inspection)]
     if not count:
         said.append("no TCP connection was captured")
-    elif count > len(streams):
+    elif count > len(streams) and not is_drawn:
         said.append(f"{counted(count - len(streams), 'more connection')}")
-    said.append(f"handshake-inspect {'show' if count == 1 else 'read'} {shlex.join(map(str, files))}")
+    said.append(
+        f"handshake-inspect {'show' if count == 1 else 'read'} {shlex.join(str(from_here(one)) for one in files)}"
+    )
     yield f"capture {name}", "\n".join(said)
 
 
 def kept(capture: Capture, target: Path) -> Path:
-    """Copy a capture that was recorded to where it stays; return that as a person would type it. Raises OSError."""
+    """Copy a capture that was recorded to where it stays; return that. Raises OSError."""
     (source,) = capture.files.values()
     folder = target.parent
     if not folder.exists():
         folder.mkdir(parents=True)
         (folder / ".gitignore").write_text("# made by handshake-inspect for captures of tests that failed\n*\n")
     shutil.copyfile(source, target)
-    return target.relative_to(Path.cwd()) if target.is_relative_to(Path.cwd()) else target
+    return target
 
 
 def file_name(node_id: str) -> str:
