@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 
@@ -10,9 +9,9 @@ import pytest
 
 from handshake_inspect import inspect
 from handshake_inspect.testing.isolation import why_not_here
-from handshake_inspect.testing.reporting import NAME_CHARACTERS, file_name
 from tests.installation import REPOSITORY, Installed
 from tests.lab.privileges import needs_private_world, require
+from tests.test_readme import README, blocks, furnish
 
 pytest_plugins = ["pytester"]
 
@@ -227,7 +226,7 @@ def inner(pytester: pytest.Pytester, installed: Installed, monkeypatch: pytest.M
     """Run pytest in the environment that has the wheel, in a folder of its own."""
     for name in ("PYTHONPATH", "PYTHONHOME", "COLUMNS", "HANDSHAKE_REQUIRE_CAPTURE", "CI", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-ra -W error")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-ra -W error -p no:hypothesispytest")
     pytester.makepyfile(
         talk=ECHO, without_rights=WITHOUT_RIGHTS, forbidden=FORBIDDEN.format(repository=str(REPOSITORY))
     )
@@ -269,14 +268,14 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
             "*- ladder of stream 6 of port-scan.pcap -*",
             "*- ladder of stream 5 of port-scan.pcap -*",
             "*- capture port-scan.pcap -*",
-            "E *NotAsExpected: port-scan.pcap stream 2 (198.18.0.1:* → 198.18.0.2:22): teardown: expected four-way, *",
+            "E *AssertionError: port-scan.pcap stream 2 (198.18.0.1:* → 198.18.0.2:22): teardown: expected four-way, *",
             'E *port-scan.pcap: connections with stream = "1-9", port = 22: expected 2, seen 1 [[]expect()]',
             "E *»*RST*",
             "E *✗ teardown: expected four-way, seen aborted",
             "*- capture port-scan.pcap -*",
             "warn port-scan: *",
             "handshake-inspect read port-scan.pcap",
-            "E *NotAsExpected: below/three-segment.pcap stream 0 *teardown: expected four-way, seen three-segment*"
+            "E *AssertionError: below/three-segment.pcap stream 0 *teardown: expected four-way, seen three-segment*"
             "[[]below/three-segment.expect.toml:*]",
             "E *✗ states of the client: expected CLOSED > SYN-SENT > *",
             "handshake-inspect show below/three-segment.pcap",
@@ -324,6 +323,15 @@ def test_live_captures_of_a_process_without_the_right(pytester: pytest.Pytester,
     log = check_live(pytester, inner, through=("without_rights.py",))
     # The fixture of the session is that of the first test, which is no child; each child makes that of the module.
     assert log.splitlines() == ["made", *["made for the module", "torn down for the module"] * 2, "torn down"]
+
+
+def test_the_test_file_of_the_readme_passes(pytester: pytest.Pytester, inner: Inner) -> None:
+    if why_not_here():
+        needs_private_world()
+    (block,) = blocks(README.read_text(encoding="utf-8"), "python", "run by pytest")
+    furnish(pytester.path)
+    pytester.makepyfile(block.text)
+    inner("--strict-markers").assert_outcomes(passed=4)
 
 
 def test_live_captures_of_several_workers(pytester: pytest.Pytester, inner: Inner) -> None:
@@ -420,16 +428,3 @@ def test_it_is_inert_until_it_is_used(pytester: pytest.Pytester, inner: Inner) -
     assert result.outlines[-2:] == ["[]", "['handshake_inspect', 'handshake_inspect.pytest_plugin']"]
     again = inner("--fixtures", "-p", "handshake_inspect.pytest_plugin")  # named a second time
     again.stdout.fnmatch_lines(["handshakes -- *", "captured -- *", "capture_handshakes -- *"])
-
-
-@pytest.mark.parametrize("node_id", ["tests/test_echo.py::TestIt::test_it", "test_echo.py::test_it[a=1,2]"])
-def test_the_file_of_a_capture_is_named_as_the_test(node_id: str) -> None:
-    assert file_name(node_id) in ("tests-test_echo.py-TestIt-test_it", "test_echo.py-test_it-a=1,2")
-
-
-def test_no_two_tests_have_the_same_file() -> None:
-    alike = ["a/b.py::c", "a-b.py::c", "a/b.py::c[d/e]", "a/b.py::c[d-e]", "a/b.py::c[d e]", "a/b.py::c[dé]"]
-    alike += [f"a.py::{'b' * 300}", f"a.py::{'b' * 300}c"]
-    names = [file_name(one) for one in alike]
-    assert len({*names}) == len(alike)
-    assert all(re.fullmatch(r"[\w.=+,@\[\]-]+", name, re.ASCII) and len(name) < NAME_CHARACTERS + 12 for name in names)

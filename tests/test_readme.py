@@ -7,7 +7,8 @@ Blocks of the README, by language and by the comment above them:
   which two programs are scheduled: compared are the segments in their order, and which words there are.
 - `console` after `<!-- live, traced -->`: likewise, with the kernel's tracepoint, which is for root.
 - `console` after `<!-- live, 60 s -->`: likewise, but it takes so long that it runs beside the tests (`sixty_seconds`).
-- `python`, `pycon`: executed. `json` after `<!-- output of: COMMAND -->`: equal to what COMMAND prints.
+- `python`, `pycon`: executed. `python` after `<!-- run by pytest -->`: a test file, for `test_pytest_plugin`.
+- `json` after `<!-- output of: COMMAND -->`: equal to what COMMAND prints.
 - `sh`: shown; that every command in it is one that the command line takes is checked.
 
 When an output has changed and is right, `python -m tests.test_readme` writes the transcripts anew: read the difference.
@@ -441,6 +442,7 @@ def test_every_block_is_of_a_known_kind() -> None:
         ("console", LONG),
         ("pycon", ""),
         ("python", ""),
+        ("python", "run by pytest"),
         ("sh", ""),
         ("json", "output of"),
     }

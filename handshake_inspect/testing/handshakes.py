@@ -33,15 +33,6 @@ from handshake_inspect.views.escape import printable
 MOST_LOOKED_AT = MOST_DRAWN = 3
 
 
-class NotAsExpected(AssertionError):  # noqa: N818 - it says so at the head of a failure
-    """What was captured is not what was expected. `drawn`: the streams of `capture` whose ladders the message shows."""
-
-    def __init__(self, message: str, capture: Capture, drawn: Sequence[int] = ()) -> None:
-        super().__init__(message)
-        self.capture = capture
-        self.drawn = tuple(drawn)
-
-
 class Capture:
     """Captures that are inspected as one run, when somebody first asks."""
 
@@ -65,6 +56,8 @@ class Capture:
         self.is_going_on = is_live
         #: The connections that were looked at last, one by one.
         self.looked_at = deque[int](maxlen=MOST_LOOKED_AT)
+        #: The failure whose message has ladders already.
+        self.drawn_in: AssertionError | None = None
 
     @cached_property
     def inspection(self) -> Inspection:
@@ -145,7 +138,7 @@ class Handshakes(Sequence[Connection]):
         if len(self) == 1:
             return self[0]
         seen = f"{self.name}: expected exactly one connection, seen {self._as_list()}"
-        raise NotAsExpected(seen, self.capture)
+        raise AssertionError(seen)
 
     def of(self, **selector: Any) -> Handshakes:
         """Return those of which all holds that is given: `port`, `host`, `stream`, `where`, as in a file for `check`.
@@ -186,7 +179,7 @@ class Handshakes(Sequence[Connection]):
         self._hold_against(written.read(from_here(path)))
 
     def _hold_against(self, expected: Expectations) -> None:
-        """Raise NotAsExpected if the capture is not as expected."""
+        """Raise AssertionError if the capture is not as expected, with what differs, and the ladders that show it."""
         __tracebackhide__ = True
         checked = CheckedCapture(self.capture.name)
         for check in checks(expected, self.inspection):
@@ -200,7 +193,9 @@ class Handshakes(Sequence[Connection]):
         for stream in drawn:
             connection, marks = checked.failed_streams[stream], checked.marks_of(stream)
             message += ["", ladder_text(self.inspection, connection, self.capture.paths, marks)]
-        raise NotAsExpected("\n".join(message), self.capture, drawn)
+        error = AssertionError("\n".join(message))
+        self.capture.drawn_in = error if drawn else None
+        raise error
 
     def ladder(self, stream: int | None = None) -> str:
         """Return the ladder of the only connection, or of one by its number, as text of several lines."""

@@ -20,7 +20,7 @@ import numpy as np
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.quantities import counted
 from handshake_inspect.testing.drawing import from_here, ladder_text
-from handshake_inspect.testing.handshakes import Capture, NotAsExpected
+from handshake_inspect.testing.handshakes import Capture
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
 
@@ -71,7 +71,7 @@ class Used:
         live = 0
         for capture in finished:
             live += capture.is_live
-            is_drawn = isinstance(error, NotAsExpected) and error.capture is capture and bool(error.drawn)
+            is_drawn = error is not None and error is capture.drawn_in
             place = f"{file_name(node_id)}{f'-{live}' if live > 1 else ''}.pcapng"
             try:
                 files = [kept(capture, folder / place)] if capture.is_live else [*capture.files.values()]
