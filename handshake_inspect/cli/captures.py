@@ -28,6 +28,8 @@ from handshake_inspect.views.remarks import remarks
 #: Work that is done sooner needs no progress line.
 PROGRESS_AFTER_S = 1.0
 PROGRESS_EVERY_S = 0.2
+#: Exit code after Ctrl-C.
+INTERRUPTED = 130
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Reading:
     @property
     def exit_code(self) -> int:
         """0, 2 if a file could not be used, 130 after Ctrl-C."""
-        return 130 if self.interrupted else 2 if self.failed else 0
+        return INTERRUPTED if self.interrupted else 2 if self.failed else 0
 
     @property
     def useless(self) -> bool:

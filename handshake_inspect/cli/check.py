@@ -98,13 +98,19 @@ def command(
     from handshake_inspect.cli.wanted import codes_named
     from handshake_inspect.expect.reports.text import capture_lines, sum_line
 
+    chosen = choice(asked)
+    by_options = options_expect(
+        None if record or update else golden, handshake, teardown, fail_on, select, ignore, chosen
+    )
     named = files_named(files)
     groups = [named.files] if together and named.files else [[file] for file in named.files]
     if record or update:
+        if by_options is not None or ignore or (record and update):
+            raise click.UsageError(
+                "--record writes all that FILE shows, --update changes what is there: each goes alone"
+            )
         recorder = Recorder(expect, golden, profile, reader)
         return max(named.exit_code, recorder.record(groups) if record else recorder.update(groups))
-    chosen = choice(asked)
-    by_options = options_expect(golden, handshake, teardown, fail_on, select, ignore, chosen)
     ignored = frozenset(codes_named(ignore, "--ignore"))
     checker = Checker(by_options, chosen, expect, ignored, profile, reader, keep_all=False)
     checked = []
@@ -113,6 +119,8 @@ def command(
         if capture is not None:
             write_lines(capture_lines(capture))
             checked.append(capture)
+        if checker.is_interrupted:
+            break
     if checked:
         write_lines([sum_line(checked)])
     return max(checker.exit_code, named.exit_code) or int(any(one.failed for one in checked))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from handshake_inspect.capture.inputs import Input
-from handshake_inspect.cli.captures import inspect_files
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.cli.captures import INTERRUPTED, inspect_files
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.drawing import Look, draw, names_of_ends
 from handshake_inspect.cli.output import remark
@@ -47,36 +48,44 @@ class Checker:
     ladders_left: int = MOST_LADDERS
     #: 0, 2 if something could not be used, 130 after Ctrl-C.
     exit_code: int = 0
+    _refused: set[str] = field(default_factory=set)
 
     def check(self, name: str, files: Sequence[str]) -> CheckedCapture | None:
-        """Check captures that are one run; None if they cannot be used, which has been said."""
+        """Check captures that are one run; None if they cannot be used, which has been said.
+
+        Nor is one checked that Ctrl-C cut: what is not there yet would be called wrong.
+        """
         begin = time.monotonic()
         try:
-            expected = [*self._expectations(files)]
-        except ExpectationError as error:
+            expected = [one.ignoring(self.ignored) for one in self._expectations(files)]
+            reading = inspect_files(files, self.reader, profile=self.profile)
+            self.exit_code = max(self.exit_code, reading.exit_code)
+            if reading.useless or reading.interrupted:
+                return None
+            capture = CheckedCapture(name, [one.source for one in expected])
+            for one in expected:
+                for check in checks(one, reading.inspection):
+                    capture.add(check, keep_all=self.keep_all)
+        except (ExpectationError, CaptureError) as error:
             self.refuse(str(error))
-            return None
-        reading = inspect_files(files, self.reader, profile=self.profile)
-        self.exit_code = max(self.exit_code, reading.exit_code)
-        if reading.useless:
             return None
         self.exit_code = max(self.exit_code, self.chosen.absent_streams(reading.inspection))
-        capture = CheckedCapture(name, [one.source for one in expected])
-        try:
-            for one in expected:
-                for check in checks(one.ignoring(self.ignored), reading.inspection):
-                    capture.add(check, keep_all=self.keep_all)
-        except ExpectationError as error:  # what was checked before is told
-            self.refuse(str(error))
         self._draw(capture, reading.inspection)
         capture.seconds = time.monotonic() - begin
         for line in remarks(reading.inspection, udp_listed=True, findings_listed=True, empty_listed=True):
             remark(line if line.startswith(f"{printable(name)}: ") else f"{printable(name)}: {line}")
         return capture
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Did Ctrl-C come?"""
+        return self.exit_code == INTERRUPTED
+
     def refuse(self, message: str) -> None:
-        """Say what cannot be used."""
-        remark(f"Error: {message}")
+        """Say what cannot be used; of a file for all captures once."""
+        if message not in self._refused:
+            remark(f"Error: {message}")
+        self._refused.add(message)
         self.exit_code = max(self.exit_code, 2)
 
     def _expectations(self, files: Sequence[str]) -> Iterator[Expectations]:
@@ -101,5 +110,9 @@ class Checker:
                 return
             self.ladders_left -= 1
             names, marks = names_of_ends(inspection, connection), capture.marks_of(stream)
-            steps = inspection.steps(stream)
+            try:
+                steps = inspection.steps(stream)
+            except CaptureError as error:  # it came through a pipe, and is long
+                remark(f"{error}; no ladder of stream {stream}")
+                continue
             capture.ladders[stream] = draw(connection, steps, Look(), paths=paths, names=names, marks=marks)

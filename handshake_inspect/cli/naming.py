@@ -17,6 +17,7 @@ from pathlib import Path
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.cli.output import remark
+from handshake_inspect.expect.written import ENDING
 from handshake_inspect.quantities import counted
 
 #: Octets read at once to tell what a file is: enough for the first header, also when it is compressed.
@@ -50,6 +51,7 @@ def files_named(names: Iterable[str]) -> NamedFiles:
             named.files.append(name)  # where it cannot be used, reading it says why
             continue
         files = _files_of(name, named.refuse)
+        files = [one for one in files if not one.endswith(ENDING)]  # what is expected of captures lies among them
         captures = [one for one in files if is_capture(one)]
         if not captures:
             named.refuse(_without(name, files))

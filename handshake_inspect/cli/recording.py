@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
+import click
+
+from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.cli.captures import inspect_files, report
 from handshake_inspect.cli.output import remark, write
 from handshake_inspect.expect import written
+from handshake_inspect.expect.claims import Unmet
 from handshake_inspect.expect.expectations import ExpectationError
 from handshake_inspect.expect.ladders import golden_text
+from handshake_inspect.expect.matching import checks
 from handshake_inspect.expect.recording import document, toml
 from handshake_inspect.expect.updating import updated
 from handshake_inspect.inspection import Inspection
@@ -44,16 +49,23 @@ class Recorder:
         """Change the files of expectations of these runs. Returns the exit code."""
         return self._each(groups, self._update)
 
-    def _each(self, groups: Sequence[Sequence[str]], do: Callable[[str, Path, Inspection], Iterator[str]]) -> int:
+    def _each(
+        self, groups: Sequence[Sequence[str]], do: Callable[[Sequence[str], Path, Inspection], Iterator[str]]
+    ) -> int:
+        for option, file in (("--expect", self.expect), ("--golden", self.golden)):
+            if file is not None and len(groups) > 1:
+                raise click.UsageError(f"{option} {file} is one file, and here are {len(groups)} captures")
         for files in groups:
-            path = self._path(files[0])
             try:
+                path = self._path(files[0])
                 reading = inspect_files(files, self.reader, profile=self.profile)
                 self.exit_code = max(self.exit_code, reading.exit_code)
+                if reading.interrupted:  # half a capture is nothing to go by
+                    break
                 if not reading.useless:
-                    write(do(" + ".join(files), path, reading.inspection))
+                    write(do(files, path, reading.inspection))
                     report(reading.inspection, udp_listed=True)
-            except ExpectationError as error:
+            except (ExpectationError, CaptureError) as error:
                 remark(f"Error: {error}")
                 self.exit_code = max(self.exit_code, 2)
         return self.exit_code
@@ -65,31 +77,38 @@ class Recorder:
             raise ExpectationError("-: nothing can be beside standard input; name a file with --expect")
         return written.beside(first) if self.expect is None else Path(self.expect)
 
-    def _record(self, name: str, path: Path, inspection: Inspection) -> Iterator[str]:
+    def _record(self, files: Sequence[str], path: Path, inspection: Inspection) -> Iterator[str]:
         if path.exists():
             raise ExpectationError(f"{path}: it is there; --update brings it up to what the capture shows")
-        _write(path, self._text(name, inspection))
-        yield printable(f"{path}: {counted(len(inspection.connections), 'connection')} of {name} recorded") + "\n"
+        _write(path, self._text(files, inspection))
+        recorded = f"{counted(len(inspection.connections), 'connection')} of {' + '.join(files)} recorded"
+        yield printable(f"{path}: {recorded}") + "\n"
 
-    def _update(self, name: str, path: Path, inspection: Inspection) -> Iterator[str]:
+    def _update(self, files: Sequence[str], path: Path, inspection: Inspection) -> Iterator[str]:
+        unmet: dict[str, Unmet] = {}
         if self.golden is None:
-            expected = written.read(path)
-            before = path.read_text(encoding="utf-8")
+            expected, before = written.read(path), written.text_of(path)
             after = updated(before, expected, inspection)
+            left = written.understood(after, str(path))
+            unmet = {str(one.place): one.unmet for check in checks(left, inspection) for one in check.failures}
         else:
-            before, after = golden_text(self.golden), self._text(name, inspection)
-        if after == before:
-            yield printable(f"{path}: as {name} shows it") + "\n"
-            return
-        _write(path, after)
-        for line in unified_diff(before.splitlines(), after.splitlines(), str(path), str(path), lineterm=""):
-            yield printable(line) + "\n"
+            before, after = golden_text(self.golden), self._text(files, inspection)
+        if after != before:
+            _write(path, after)
+            for line in unified_diff(before.splitlines(), after.splitlines(), str(path), str(path), lineterm=""):
+                yield printable(line) + "\n"
+        if unmet:
+            self.exit_code = max(self.exit_code, 1)
+        elif after == before:
+            yield printable(f"{path}: as {' + '.join(files)} shows it") + "\n"
+        for place, one in unmet.items():
+            yield printable(f"{place}: {one.short}: change this by hand") + "\n"
 
-    def _text(self, name: str, inspection: Inspection) -> str:
+    def _text(self, files: Sequence[str], inspection: Inspection) -> str:
         """Return what is expected from now on."""
         if self.golden is not None:
             return "".join(f"{line.text}\n" for line in golden(inspection))
-        return toml(document(inspection), Path(name).name)
+        return toml(document(inspection), " + ".join(Path(file).name for file in files))
 
 
 def _write(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from handshake_inspect.expect.claims import octets_sent, retransmissions, waits
 from handshake_inspect.expect.expectations import SCHEMA
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.views.escape import printable
 
 #: More connections than these are written by kind.
 TABLES_MAX = 20
@@ -96,8 +97,8 @@ def _by_kind(inspection: Inspection) -> Iterator[dict[str, Any]]:
 
 
 def toml(found: Mapping[str, Any], capture: str) -> str:
-    """Write a document as TOML."""
-    lines = [f"# What is expected of {capture}.", *_pairs({k: v for k, v in found.items() if k != "expect"})]
+    """Write a document as TOML; `capture` is the name that its first line says, whatever is in it."""
+    lines = [f"# What is expected of {printable(capture)}.", *_pairs({k: v for k, v in found.items() if k != "expect"})]
     for table in found.get("expect", ()):
         lines += ["", "[[expect]]", *_pairs(table)]
     return "\n".join(lines) + "\n"
