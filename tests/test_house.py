@@ -78,7 +78,7 @@ EXPECT = [
     "amounts", "subject", "claims", "expectations", "written", "ladders", "matching", "recording", "updating",
     "checked", "reports",
 ]  # fmt: skip
-REPORTS = ["text"]
+REPORTS = ["text", "as_json", "junit", "tap", "github"]
 TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]
 ORDERED = {
     "capture": CAPTURE,

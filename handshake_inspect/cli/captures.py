@@ -37,8 +37,8 @@ class Reading:
     """What became of the files."""
 
     inspection: Inspection
-    #: How many could not be used at all.
-    failed: int
+    #: Why some could not be used at all; each was reported.
+    failed: list[CaptureError]
     #: Ctrl-C came before the end.
     interrupted: bool
 
@@ -77,7 +77,7 @@ def inspect_files(
             )
         except KeyboardInterrupt:
             interruption.asked = True
-        return Reading(inspector.result(), len(failed), interruption.asked)
+        return Reading(inspector.result(), failed, interruption.asked)
 
 
 def _is_usable(file: str, note: Callable[[CaptureError], None]) -> bool:

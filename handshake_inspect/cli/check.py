@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from handshake_inspect.expect.expectations import Expectations
 
 SEVERITIES = ("chat", "note", "warn", "error")
+FORMATS = ("text", "json", "junit", "github", "tap")
 
 
 def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, str | None], tuple[str, ...]]:
@@ -56,6 +57,10 @@ def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 @click.option("--record", is_flag=True, help="Write what each FILE shows beside it, to be expected from now on.")
 @click.option("--update", is_flag=True, help="Change what is expected to what each FILE shows; print the difference.")
 @click.option("--together", is_flag=True, help="FILE... are one run: parts of one capture, or two places of it.")
+@click.option(
+    "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="How to tell the result."
+)
+@click.option("-o", "--output", metavar="FILE", help="Write it to FILE, and text to standard output.")
 @selection_options
 @profile_option
 @reader_option
@@ -71,6 +76,8 @@ def command(
     record: bool,
     update: bool,
     together: bool,
+    format_: str,
+    output: str | None,
     asked: Asked,
     profile: str,
     reader: str,
@@ -89,14 +96,14 @@ def command(
       handshake-inspect check captures/ --fail-on warn --ignore host-scan
       handshake-inspect check echo.pcap --golden echo.golden
       handshake-inspect check echo.pcap --handshake three-way --teardown four-way,three-segment
+      handshake-inspect check captures/ --format junit -o report.xml
     """
     from handshake_inspect.cli.checking import Checker
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.naming import files_named
-    from handshake_inspect.cli.output import write_lines
     from handshake_inspect.cli.recording import Recorder
+    from handshake_inspect.cli.reporting import Reporting
     from handshake_inspect.cli.wanted import codes_named
-    from handshake_inspect.expect.reports.text import capture_lines, sum_line
 
     chosen = choice(asked)
     by_options = options_expect(
@@ -109,21 +116,26 @@ def command(
             raise click.UsageError(
                 "--record writes all that FILE shows, --update changes what is there: each goes alone"
             )
+        refuse_reports(format_, output)
         recorder = Recorder(expect, golden, profile, reader)
         return max(named.exit_code, recorder.record(groups) if record else recorder.update(groups))
     ignored = frozenset(codes_named(ignore, "--ignore"))
-    checker = Checker(by_options, chosen, expect, ignored, profile, reader, keep_all=False)
-    checked = []
-    for group in groups:
-        capture = checker.check(" + ".join(group), group)
-        if capture is not None:
-            write_lines(capture_lines(capture))
-            checked.append(capture)
-        if checker.is_interrupted:
-            break
-    if checked:
-        write_lines([sum_line(checked)])
-    return max(checker.exit_code, named.exit_code) or int(any(one.failed for one in checked))
+    reporting = Reporting(format_, output)
+    keep_all, ladders = not reporting.is_text_only, reporting.ladders
+    checker = Checker(by_options, chosen, expect, ignored, profile, reader, keep_all, ladders)
+    checker.refuse_overwriting(named.files, output)
+    checker.refused(named)
+    for capture in checker.each(groups):
+        reporting.tell(capture)
+    reporting.end(checker.run)
+    return checker.exit_code
+
+
+def refuse_reports(format_: str, output: str | None) -> None:
+    """Raise click.UsageError if a report is asked for where nothing is checked."""
+    if format_ != "text" or output is not None:
+        asked = "--format" if format_ != "text" else "--output"
+        raise click.UsageError(f"{asked} tells the result of checks: --record and --update check nothing")
 
 
 def options_expect(

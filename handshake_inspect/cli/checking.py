@@ -1,32 +1,30 @@
 """Checks captures, each with what is expected of it: one that cannot be used does not spoil the others.
 
 In: names of files, expectations of the command line, or files of them. Out: a `CheckedCapture` after the other, with
-the ladders of the first connections that failed.
+the ladders of the first connections that failed; a `CheckedRun` of them all, and of what could not be used.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.cli.captures import INTERRUPTED, inspect_files
+from handshake_inspect.cli.captures import Reading, inspect_files
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.drawing import Look, draw, names_of_ends
+from handshake_inspect.cli.naming import NamedFiles, refuse_overwriting
 from handshake_inspect.cli.output import remark
 from handshake_inspect.expect import written
-from handshake_inspect.expect.checked import CheckedCapture
+from handshake_inspect.expect.checked import CheckedCapture, CheckedRun, Unusable
 from handshake_inspect.expect.expectations import ExpectationError, Expectations
-from handshake_inspect.expect.matching import checks
+from handshake_inspect.expect.matching import Check, checks
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
-
-#: Ladders drawn in all, so that many failures do not bury each other; the lines name them all.
-MOST_LADDERS = 3
 
 
 @dataclass
@@ -43,59 +41,100 @@ class Checker:
     ignored: frozenset[str]
     profile: str
     reader: str
-    #: Are checks kept that are met?
+    #: Is kept what became of checks that are met?
     keep_all: bool
-    ladders_left: int = MOST_LADDERS
-    #: 0, 2 if something could not be used, 130 after Ctrl-C.
-    exit_code: int = 0
-    _refused: set[str] = field(default_factory=set)
+    #: Ladders that may still be drawn.
+    ladders_left: int
+    run: CheckedRun = field(default_factory=CheckedRun)
 
-    def check(self, name: str, files: Sequence[str]) -> CheckedCapture | None:
+    @property
+    def exit_code(self) -> int:
+        """0, 1 if something is not as expected, 2 if something could not be used, 130 after Ctrl-C."""
+        run = self.run
+        return 130 if run.interrupted else 2 if run.unusable else int(run.failed_captures > 0)
+
+    def each(self, groups: Iterable[Sequence[str]]) -> Iterator[CheckedCapture]:
+        """Check runs of captures, one after the other, up to Ctrl-C; yield those that could be used."""
+        for files in groups:
+            capture = self.check(files)
+            if capture is not None:
+                self.run.captures.append(capture)
+                yield capture
+            if self.run.interrupted:
+                return
+
+    def check(self, files: Sequence[str]) -> CheckedCapture | None:
         """Check captures that are one run; None if they cannot be used, which has been said.
 
         Nor is one checked that Ctrl-C cut: what is not there yet would be called wrong.
         """
-        begin = time.monotonic()
+        begin, name = time.monotonic(), " + ".join(files)
         try:
             expected = [one.ignoring(self.ignored) for one in self._expectations(files)]
-            reading = inspect_files(files, self.reader, profile=self.profile)
-            self.exit_code = max(self.exit_code, reading.exit_code)
-            if reading.useless or reading.interrupted:
-                return None
-            capture = CheckedCapture(name, [one.source for one in expected])
-            for one in expected:
-                for check in checks(one, reading.inspection):
-                    capture.add(check, keep_all=self.keep_all)
-        except (ExpectationError, CaptureError) as error:
-            self.refuse(str(error))
+        except ExpectationError as error:
+            self._refuse(files[0], error)
             return None
-        self.exit_code = max(self.exit_code, self.chosen.absent_streams(reading.inspection))
+        reading = inspect_files(files, self.reader, profile=self.profile)
+        self._note(files, reading)
+        if reading.useless or reading.interrupted:
+            return None
+        capture = CheckedCapture(name, [one.source for one in expected], files=[*files])
+        try:
+            for one in expected:
+                for check, seconds in _timed(checks(one, reading.inspection)):
+                    capture.add(check, keep_all=self.keep_all, seconds=seconds)
+        except (ExpectationError, CaptureError) as error:  # what was checked before is told
+            self._refuse(files[0], error)
         self._draw(capture, reading.inspection)
         capture.seconds = time.monotonic() - begin
         for line in remarks(reading.inspection, udp_listed=True, findings_listed=True, empty_listed=True):
             remark(line if line.startswith(f"{printable(name)}: ") else f"{printable(name)}: {line}")
         return capture
 
-    @property
-    def is_interrupted(self) -> bool:
-        """Did Ctrl-C come?"""
-        return self.exit_code == INTERRUPTED
+    def refuse_overwriting(self, files: Sequence[str], target: str | None) -> None:
+        """Raise click.BadParameter if the report would take the place of what is read."""
+        refuse_overwriting(files, target, "--output")
+        expectations = (written.beside(file) for file in files if file != "-")
+        read = [self.expect] if self.expect is not None else map(str, expectations)
+        refuse_overwriting(read, target, "--output", "the file of expectations")
 
-    def refuse(self, message: str) -> None:
+    def refused(self, named: NamedFiles) -> None:
+        """Note what was named and could not be used."""
+        self.run.unusable += [Unusable(name, f"{name}: {why}") for name, why in named.failed]
+
+    def _refuse(self, name: str, error: Exception) -> None:
         """Say what cannot be used; of a file for all captures once."""
-        if message not in self._refused:
-            remark(f"Error: {message}")
-        self._refused.add(message)
-        self.exit_code = max(self.exit_code, 2)
+        place = error.place if isinstance(error, ExpectationError) else None
+        if str(error) not in {one.message for one in self.run.unusable}:
+            remark(f"Error: {error}")
+        self.run.unusable.append(Unusable(name, str(error), place))
+
+    def _note(self, files: Sequence[str], reading: Reading) -> None:
+        """Note what could not be used of a run; of captures it has been said."""
+        for error in reading.failed:
+            name = next((file for file in files if str(error).startswith(f"{file}:")), files[0])
+            self.run.unusable.append(Unusable(name, str(error)))
+        absence = None if reading.useless else self.chosen.absence(reading.inspection)
+        if absence is not None:
+            remark(f"Error: {absence}")
+            self.run.unusable.append(Unusable(files[0], absence))
+        if reading.interrupted:
+            self.run.interrupted = True
+            self.run.unusable.append(Unusable(files[0], f"{files[0]}: interrupted: what comes behind was not read"))
 
     def _expectations(self, files: Sequence[str]) -> Iterator[Expectations]:
         """Yield what is expected: by the command line, by a file. Raises ExpectationError if by nobody."""
         first = files[0]
-        path = Path(self.expect) if self.expect is not None else None if first == "-" else written.beside(first)
+        path = Path(self.expect) if self.expect is not None else written.beside_all(files)
         if path is not None and (self.expect is not None or path.exists()):
             yield written.read(path)
         elif self.asked is None and path is None:
-            raise ExpectationError(f"{first}: nothing is beside it that says what to expect; name a file with --expect")
+            what = (
+                f"{first}: nothing is beside it"
+                if len(files) == 1
+                else "--together: nothing is beside several captures"
+            )
+            raise ExpectationError(f"{what} that says what to expect; name a file with --expect")
         elif self.asked is None and Path(first).exists():  # else reading it says why not
             hint = f"handshake-inspect check --record {first}"
             raise ExpectationError(f"{first}: there is no {path} beside it that says what to expect; {hint}")
@@ -116,3 +155,11 @@ class Checker:
                 remark(f"{error}; no ladder of stream {stream}")
                 continue
             capture.ladders[stream] = draw(connection, steps, Look(), paths=paths, names=names, marks=marks)
+
+
+def _timed(found: Iterator[Check]) -> Iterator[tuple[Check, float]]:
+    """Yield each check with how many seconds it took: they are made as they are asked for."""
+    begin = time.monotonic()
+    for check in found:
+        yield check, time.monotonic() - begin
+        begin = time.monotonic()

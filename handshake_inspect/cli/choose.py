@@ -71,13 +71,20 @@ class Choice:
         """Yield the UDP exchanges chosen."""
         return (one for one in inspection.exchanges if self.selection.takes(one, inspection))
 
+    def absence(self, inspection: Inspection) -> str | None:
+        """Return what is to be said of streams that were asked for by number and are not there; None if all are."""
+        absent = self.selection.absent(inspection)
+        if not absent:
+            return None
+        there = counted(len(inspection.connections), "connection")
+        return f"--stream: there is no {', no '.join(map(str, absent))}; the run has {there}, from 0"
+
     def absent_streams(self, inspection: Inspection) -> int:
         """Print what was asked for by number and is not there. Returns 2 if there is any, 0 else: an exit code."""
-        absent = self.selection.absent(inspection)
-        if absent:
-            there = counted(len(inspection.connections), "connection")
-            remark(f"Error: --stream: there is no {', no '.join(map(str, absent))}; the run has {there}, from 0")
-        return 2 if absent else 0
+        absence = self.absence(inspection)
+        if absence is not None:
+            remark(f"Error: {absence}")
+        return 2 if absence is not None else 0
 
     def _sorted(self, chosen: Iterator[Connection]) -> Iterator[Connection]:
         keyed = [(sort_key(self.sort, connection_object(one)), one) for one in chosen]

@@ -7,12 +7,15 @@ none is passed over and counted in one line; hidden files, and what is no regula
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import glob
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import click
 
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import CaptureError, NotACapture
@@ -29,18 +32,18 @@ class NamedFiles:
     """What the names mean."""
 
     files: list[str] = field(default_factory=list)
-    #: How many names, or folders below them, could not be used; each was reported.
-    failed: int = 0
+    #: Names, or folders below them, that could not be used, and why; each was reported.
+    failed: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
         """0, or 2 if a name could not be used."""
         return 2 if self.failed else 0
 
-    def refuse(self, message: str) -> None:
+    def refuse(self, name: str, why: str) -> None:
         """Report what cannot be used."""
-        remark(f"Error: {message}")
-        self.failed += 1
+        remark(f"Error: {name}: {why}")
+        self.failed.append((name, why))
 
 
 def files_named(names: Iterable[str]) -> NamedFiles:
@@ -54,7 +57,7 @@ def files_named(names: Iterable[str]) -> NamedFiles:
         files = [one for one in files if not one.endswith(ENDING)]  # what is expected of captures lies among them
         captures = [one for one in files if is_capture(one)]
         if not captures:
-            named.refuse(_without(name, files))
+            named.refuse(name, _without(name, files))
         elif len(captures) < len(files):
             remark(_passed_over(name, len(files) - len(captures), len(files)))
         named.files += captures
@@ -65,6 +68,16 @@ def files_named(names: Iterable[str]) -> NamedFiles:
         remark(f"{counted(len(named.files) - len(first), 'file')} named again: read once")
     named.files = list(first.values())
     return named
+
+
+def refuse_overwriting(files: Iterable[str], target: str | None, option: str, what: str = "the capture") -> None:
+    """Raise click.BadParameter if the file to write is one that is read: writing the one would destroy the other."""
+    if target is None:
+        return
+    for file in files:
+        with contextlib.suppress(OSError):
+            if Path(file).samefile(target):
+                raise click.BadParameter(f"{target} is {what} that is read: choose another name", param_hint=option)
 
 
 def _place(file: str) -> str:
@@ -82,22 +95,22 @@ def is_pattern(name: str) -> bool:
     return glob.has_magic(name) and not os.path.lexists(name)
 
 
-def _files_of(name: str, refuse: Callable[[str], None]) -> list[str]:
+def _files_of(name: str, refuse: Callable[[str, str], None]) -> list[str]:
     """List the files of a folder or pattern; `refuse` is told which folders cannot be listed."""
     return _files_in(name, refuse) if is_folder(name) else _files_matching(name, refuse)
 
 
-def _files_in(folder: str, refuse: Callable[[str], None]) -> list[str]:
+def _files_in(folder: str, refuse: Callable[[str, str], None]) -> list[str]:
     """List the files of a folder and of those below it; links to folders are not followed: they may go round."""
     found = []
-    walk = os.walk(folder, onerror=lambda error: refuse(f"{error.filename}: cannot be listed: {error.strerror}"))
+    walk = os.walk(folder, onerror=lambda error: refuse(error.filename, f"cannot be listed: {error.strerror}"))
     for place, below, names in walk:
         below[:] = [one for one in below if not one.startswith(".")]
         found += [str(Path(place, one)) for one in names if not one.startswith(".")]
     return _regular(found)
 
 
-def _files_matching(pattern: str, refuse: Callable[[str], None]) -> list[str]:
+def _files_matching(pattern: str, refuse: Callable[[str, str], None]) -> list[str]:
     """List the files that a pattern matches; `**` stands for any folders. Hidden ones only if it names the dot."""
     parts = Path(pattern).parts
     if "**" not in parts:
@@ -128,7 +141,7 @@ def _regular(paths: Iterable[str]) -> list[str]:
 def _without(name: str, files: list[str]) -> str:
     among = f" (of {counted(len(files), 'file')})" if files else ""
     where = "in this directory" if is_folder(name) else "that this pattern matches"
-    return f"{name}: there is no capture {where}{among}"
+    return f"there is no capture {where}{among}"
 
 
 def _passed_over(name: str, count: int, of: int) -> str:

@@ -57,7 +57,7 @@ class Recorder:
                 raise click.UsageError(f"{option} {file} is one file, and here are {len(groups)} captures")
         for files in groups:
             try:
-                path = self._path(files[0])
+                path = self._path(files)
                 reading = inspect_files(files, self.reader, profile=self.profile)
                 self.exit_code = max(self.exit_code, reading.exit_code)
                 if reading.interrupted:  # half a capture is nothing to go by
@@ -70,12 +70,14 @@ class Recorder:
                 self.exit_code = max(self.exit_code, 2)
         return self.exit_code
 
-    def _path(self, first: str) -> Path:
+    def _path(self, files: Sequence[str]) -> Path:
         if self.golden is not None:
             return Path(self.golden)
-        if self.expect is None and first == "-":
-            raise ExpectationError("-: nothing can be beside standard input; name a file with --expect")
-        return written.beside(first) if self.expect is None else Path(self.expect)
+        path = written.beside_all(files) if self.expect is None else Path(self.expect)
+        if path is None:
+            what = "standard input" if len(files) == 1 else "several captures together"
+            raise ExpectationError(f"nothing can be beside {what}: name a file with --expect")
+        return path
 
     def _record(self, files: Sequence[str], path: Path, inspection: Inspection) -> Iterator[str]:
         if path.exists():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import click
@@ -77,13 +76,13 @@ def command(
     """
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.captures import inspect_files, kept, report
-    from handshake_inspect.cli.naming import files_named
+    from handshake_inspect.cli.naming import files_named, refuse_overwriting
     from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.tracing import beside
     from handshake_inspect.lab.strace.log import read_log
 
     named = files_named(files)
-    refuse_overwriting(named.files, target)
+    refuse_overwriting(named.files, target, "--write")
     trace = read_log(log) if log is not None else None
     if dissect is not None and len(named.files) > 1:
         raise CaptureError(f"--dissect {dissect}: {len(named.files)} files have such a frame; name one of them")
@@ -115,15 +114,6 @@ def command(
             remark(line)
         report(reading.inspection, udp_lister="read --udp")
         return reading.exit_code or named.exit_code
-
-
-def refuse_overwriting(files: Sequence[str], target: str | None) -> None:
-    """Raise click.BadParameter if the file to write is one that is read: writing the one would destroy the other."""
-    for file in files:
-        with suppress(OSError):
-            if target is not None and Path(file).samefile(target):
-                message = f"{target} is the capture that is read: choose another name"
-                raise click.BadParameter(message, param_hint="--write")
 
 
 def choose_stream(reading: Reading, stream: int | None) -> int | None:

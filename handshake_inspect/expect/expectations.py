@@ -31,10 +31,6 @@ DOCUMENT_KEYS = ("schema", "connections", "exchanges", "no_findings", "golden", 
 C = TypeVar("C", bound=Claim, covariant=True)
 
 
-class ExpectationError(ValueError):
-    """Expectations that cannot be used. One line: where, what, and what to write instead."""
-
-
 @dataclass(frozen=True)
 class Place:
     """Where an expectation is written."""
@@ -46,6 +42,25 @@ class Place:
 
     def __str__(self) -> str:
         return self.source if self.line is None else f"{self.source}:{self.line}"
+
+    @property
+    def file(self) -> str | None:
+        """The file; None: it is an option of the command line."""
+        return None if self.source.startswith("--") else self.source
+
+
+class ExpectationError(ValueError):
+    """Expectations that cannot be used. One line: where, what, and what to write instead."""
+
+    def __init__(self, message: str, place: Place | None = None) -> None:
+        super().__init__(message)
+        #: Where they are wrong; None: there are none, or it is not that which is wrong.
+        self.place = place
+
+    @classmethod
+    def at(cls, place: Place, message: str) -> ExpectationError:
+        """Return an error that begins with its place."""
+        return cls(f"{place}: {message}", place)
 
 
 class Lines:
@@ -186,7 +201,7 @@ class _Reading:
 
     def fail(self, message: str, table: int | None = None, key: str | None = None, end: str | None = None) -> NoReturn:
         """Raise ExpectationError with the place."""
-        raise ExpectationError(f"{self.lines.place(table, key, end)}: {message}")
+        raise ExpectationError.at(self.lines.place(table, key, end), message)
 
     def refuse_unknown(self, found: Mapping[str, Any], known: Sequence[str], table: int | None = None) -> None:
         """Raise ExpectationError for a key that nobody knows."""
@@ -202,7 +217,7 @@ class _Reading:
         try:
             return self.lines.place(None, key), amount(document[key])
         except ValueError as error:
-            raise ExpectationError(f"{self.lines.place(None, key)}: {key}: {error}") from None
+            self.fail(f"{key}: {error}", None, key)
 
     def none_of(self, document: Mapping[str, Any]) -> Iterator[Clause[NotFound]]:
         """Understand what may not be found of the run."""

@@ -34,6 +34,8 @@ class Failure:
 class Check:
     """Something that was checked."""
 
+    #: In words: "stream 0 (127.0.0.1:54668 → 127.0.0.1:8000)", "connections".
+    title: str
     #: What was asked: the place of the [[expect]] table, of the key.
     place: Place
     #: The connection that was looked at; None: all of them were counted.
@@ -63,21 +65,22 @@ def checks(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
 def _of_run(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
     for clause in expected.no_findings:
         claim, place = clause.claim, clause.place
+        what = "findings of the run"
         found = [one for one in inspection.findings if one.code in claim.codes]
         unmet = (
-            Unmet("findings of the run", claim.said, f"{one.severity} {one.code} of {one.about}", detail=one.message)
-            for one in found
+            Unmet(what, claim.said, f"{one.severity} {one.code} of {one.about}", detail=one.message) for one in found
         )
-        yield Check(place, None, tuple(Failure(place, one) for one in unmet))
+        yield Check(f"{what}: {claim.said}", place, None, tuple(Failure(place, one) for one in unmet))
 
 
 def _of_ladders(place: Place, path: str, inspection: Inspection) -> Iterator[Check]:
     """Yield a check for each connection, all met, or one for the first that differs."""
     found = golden_difference(path, inspection)
     if found is None:
-        yield from (Check(place, connection) for connection in inspection.connections)
+        yield from (Check(_title(connection), place, connection) for connection in inspection.connections)
     else:
-        yield Check(place, found.connection, (Failure(place, found.unmet),), found.lines)
+        title = "ladders" if found.connection is None else _title(found.connection)
+        yield Check(title, place, found.connection, (Failure(place, found.unmet),), found.lines)
 
 
 def _of_connections(expect: Expect, inspection: Inspection) -> Iterator[Check]:
@@ -88,12 +91,17 @@ def _of_connections(expect: Expect, inspection: Inspection) -> Iterator[Check]:
         if expect.clauses:
             subject = Subject(connection, inspection)
             failures = (Failure(one.place, unmet) for one in expect.clauses for unmet in one.claim.unmet(subject))
-            yield Check(expect.place, connection, tuple(failures))
+            yield Check(_title(connection), expect.place, connection, tuple(failures))
     if expect.count not in (ANY, AT_LEAST_ONE) or not expect.count.holds(count):
         which = f" with {expect.selector.said}" if expect.selector.said else ""
         yield _counted(f"connections{which}", expect.place, expect.count, count)
 
 
+def _title(connection: Connection) -> str:
+    return f"stream {connection.stream} ({connection.originator} → {connection.responder})"
+
+
 def _counted(what: str, place: Place, wanted: Amount, count: int) -> Check:
     met = wanted.holds(count)
-    return Check(place, None, () if met else (Failure(place, Unmet(what, str(wanted), f"{count:,}")),))
+    failures = () if met else (Failure(place, Unmet(what, str(wanted), f"{count:,}")),)
+    return Check(what, place, None, failures)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from handshake_inspect.expect.expectations import ExpectationError, Expectations, Lines, Place, expectations
@@ -29,10 +30,20 @@ _STOPPED = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)
 def beside(capture: str) -> Path:
     """Return the path of the expectations of a capture: `echo.pcap` has `echo.expect.toml`."""
     path = Path(capture)
-    name = path.name
+    return path.with_name(without_ending(path.name) + ENDING)
+
+
+def without_ending(name: str) -> str:
+    """Return the name of a capture without what says that it is one: "echo.pcap.gz" is "echo"."""
+    short = name
     for ending in CAPTURE_ENDINGS:
-        name = name.removesuffix(ending)
-    return path.with_name((name or path.name) + ENDING)
+        short = short.removesuffix(ending)
+    return short or name
+
+
+def beside_all(captures: Sequence[str]) -> Path | None:
+    """Return the path of the expectations of one run; None: nothing is beside standard input, or several captures."""
+    return beside(captures[0]) if len(captures) == 1 and captures[0] != "-" else None
 
 
 def read(path: Path) -> Expectations:
@@ -47,11 +58,11 @@ def understood(text: str, source: str) -> Expectations:
     except tomllib.TOMLDecodeError as error:
         found = _STOPPED.search(str(error))
         line = int(found["line"]) if found and found["line"] else text.rstrip().count("\n") + 1
-        raise ExpectationError(f"{source}:{line}: it is no TOML: {_STOPPED.sub('', str(error))}") from None
+        raise ExpectationError.at(Place(source, line), f"it is no TOML: {_STOPPED.sub('', str(error))}") from None
     except ValueError:  # the parser leaves this one to int()
-        raise ExpectationError(f"{source}: it is no TOML: a number in it has thousands of digits") from None
+        raise ExpectationError.at(Place(source), "it is no TOML: a number in it has thousands of digits") from None
     except RecursionError:
-        raise ExpectationError(f"{source}: it is no TOML: it has hundreds of brackets in each other") from None
+        raise ExpectationError.at(Place(source), "it is no TOML: it has hundreds of brackets in each other") from None
     return expectations(document, FileLines(source, text))
 
 
@@ -60,9 +71,9 @@ def text_of(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except OSError as error:
-        raise ExpectationError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise ExpectationError.at(Place(str(path)), f"cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
-        raise ExpectationError(f"{path}: octet {error.start} is no UTF-8: it is no TOML file") from None
+        raise ExpectationError.at(Place(str(path)), f"octet {error.start} is no UTF-8: it is no TOML file") from None
 
 
 class FileLines(Lines):

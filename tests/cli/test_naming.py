@@ -138,7 +138,7 @@ def test_what_may_not_be_read_does_not_spoil_the_others(guarded: Path, names: li
 
     def found() -> tuple[list[str], int]:
         named = files_named([str(guarded / name) for name in names])
-        return named.files, named.failed
+        return named.files, len(named.failed)
 
     files, failed = as_ordinary_user(found)
     assert files == [str(guarded / "open.pcap")]

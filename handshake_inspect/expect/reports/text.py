@@ -5,27 +5,28 @@ In: captures that were checked. Out: lines of `rich` text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import islice
 
 from rich.text import Text
 
-from handshake_inspect.expect.checked import CheckedCapture
+from handshake_inspect.expect.checked import CheckedCapture, CheckedRun
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.escape import printable
 
 
-def capture_lines(capture: CheckedCapture) -> Iterator[Text]:
-    """Yield what is not as expected in one capture."""
+def capture_lines(capture: CheckedCapture, ladders: int) -> Iterator[Text]:
+    """Yield what is not as expected in one capture, with so many ladders at most."""
     for _, _, message in capture.messages():
         yield Text.assemble(("FAILED ", "bold red"), printable(message))
     for check in capture.failed:
         if check.difference:
             yield Text()
             yield from (_difference_line(line) for line in check.difference)
-    for ladder in capture.ladders.values():
+    for ladder in islice(capture.ladders.values(), ladders):
         yield Text()
         yield from ladder
-    undrawn = len(capture.failed_streams) - len(capture.ladders)
+    undrawn = len(capture.failed_streams) - min(len(capture.ladders), ladders)
     if undrawn > 0:
         which = "ladder" if undrawn == 1 else "ladders"
         yield Text()
@@ -36,18 +37,27 @@ def capture_lines(capture: CheckedCapture) -> Iterator[Text]:
         yield Text()
 
 
-def sum_line(captures: Sequence[CheckedCapture]) -> Text:
+def lines(run: CheckedRun, ladders: int) -> Iterator[Text]:
+    """Yield all that is to be said of a run, with so many ladders at most."""
+    for capture in run.captures:
+        yield from capture_lines(capture, ladders)
+        ladders = max(0, ladders - len(capture.ladders))
+    if run.captures:
+        yield sum_line(run)
+
+
+def sum_line(run: CheckedRun) -> Text:
     """Return how many there were, and how many are not as expected."""
-    checked = sum(len(one.looked_at) for one in captures)
-    failed = sum(len(one.failed_streams) for one in captures)
-    failing = sum(bool(one.failed) for one in captures)
-    of_captures = f" in {counted(len(captures), 'capture')}" if len(captures) > 1 else ""
-    if not failing:  # where only numbers were expected no connection was looked at
-        what = counted(checked, "connection") if checked else counted(sum(one.met for one in captures), "expectation")
+    captures = len(run.captures)
+    of_captures = f" in {counted(captures, 'capture')}" if captures > 1 else ""
+    if run.unusable and not run.failed_captures:
+        return Text(f"not all could be checked: {counted(run.looked_at, 'connection')}{of_captures} as expected")
+    if not run.failed_captures:  # where only numbers were expected no connection was looked at
+        what = counted(run.looked_at, "connection") if run.looked_at else counted(run.met, "expectation")
         return Text.assemble(("ok", "green"), f": {what}{of_captures}")
-    if not failed:
-        return Text(f"{counted(failing, 'capture')} of {len(captures):,} failed", "bold red")
-    return Text(f"{failed:,} of {checked:,} connections failed{of_captures}", "bold red")
+    if not run.failed_connections:
+        return Text(f"{counted(run.failed_captures, 'capture')} of {captures:,} failed", "bold red")
+    return Text(f"{run.failed_connections:,} of {run.looked_at:,} connections failed{of_captures}", "bold red")
 
 
 def _difference_line(line: str) -> Text:
