@@ -57,9 +57,12 @@ def _diagnosis(capture: CheckedCapture, outcome: Outcome) -> dict[str, Any] | No
 
 
 def _yaml(key: str, value: Any) -> Iterator[str]:
-    """Write a key and its value: text of several lines as it is, anything else as JSON, which YAML 1.2 contains."""
-    if isinstance(value, str) and "\n" in value:
-        yield f"{key}: |2-"
+    """Write a key and its value: text of several lines as it is, anything else as JSON, which YAML 1.2 contains.
+
+    Perl's harness reads less of YAML: no indicator behind `|`, and no line in such a block without its spaces.
+    """
+    if isinstance(value, str) and "\n" in value and not value[0].isspace():
+        yield f"{key}: |"
         yield from (f"  {printable(line)}" for line in value.split("\n"))
     else:
         yield f"{key}: {json.dumps(value)}"
