@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from handshake_inspect import inspect
 from handshake_inspect.cli import cli
-from handshake_inspect.expect.written import beside
+from handshake_inspect.expect.beside import beside
 from handshake_inspect.lab.expected import nearest_differences, outcome_of
 from handshake_inspect.lab.page import Page, connection_line
 from handshake_inspect.lab.scenarios import SCENARIOS

@@ -75,7 +75,7 @@ STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "ca
 CONDITIONS = ["condition", "parser", "moments", "selection"]
 COMPARED = ["normal", "golden"]
 EXPECT = [
-    "amounts", "subject", "claims", "expectations", "written", "ladders", "matching", "recording", "updating",
+    "beside", "amounts", "subject", "claims", "expectations", "written", "ladders", "matching", "recording", "updating",
     "checked", "reports",
 ]  # fmt: skip
 REPORTS = ["text", "as_json", "junit", "tap", "github"]

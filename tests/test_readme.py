@@ -10,6 +10,7 @@ Blocks of the README, by language and by the comment above them:
 - `python`, `pycon`: executed. `python` after `<!-- run by pytest -->`: a test file, for `test_pytest_plugin`.
 - `json` after `<!-- output of: COMMAND -->`: equal to what COMMAND prints.
 - `sh`: shown; that every command in it is one that the command line takes is checked.
+- `yaml`, `makefile` after `<!-- recipe: NAME -->`: executed by `tests/test_recipes.py`.
 
 When an output has changed and is right, `python -m tests.test_readme` writes the transcripts anew: read the difference.
 """
@@ -36,6 +37,7 @@ import click
 import pytest
 
 from handshake_inspect.cli import COMMANDS, cli
+from handshake_inspect.expect.expectations import DOCUMENT_KEYS, EXPECT_KEYS
 from handshake_inspect.lab.session import run_demo
 from handshake_inspect.lab.world import in_private_world
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
@@ -434,6 +436,13 @@ def test_the_tables_of_kinds_are_complete(field: str, kinds: tuple[str, ...]) ->
     assert re.findall(r"^\| `([\w-]+)` \|", table, re.M) == list(kinds)
 
 
+def test_the_table_of_keys_is_complete() -> None:
+    table = README_TEXT.partition("| key | what is expected |\n|---|---|\n")[2].partition("\n\n")[0]
+    keys = [key for line in table.splitlines() for key in re.findall(r"`\[*(\w+)\]*`", line.split(" | ")[0])]
+    assert len(keys) == len({*keys}) + 1  # of the run, and of a connection
+    assert {*keys} == {*DOCUMENT_KEYS, *EXPECT_KEYS}
+
+
 def test_every_block_is_of_a_known_kind() -> None:
     known = {
         ("console", ""),
@@ -445,6 +454,8 @@ def test_every_block_is_of_a_known_kind() -> None:
         ("python", "run by pytest"),
         ("sh", ""),
         ("json", "output of"),
+        ("yaml", "recipe"),
+        ("makefile", "recipe"),
     }
     found = {(match["language"], (match["mark"] or "").partition(":")[0]) for match in _BLOCK.finditer(README_TEXT)}
     assert found <= known

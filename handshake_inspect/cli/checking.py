@@ -19,6 +19,7 @@ from handshake_inspect.cli.drawing import Look, draw, names_of_ends
 from handshake_inspect.cli.naming import NamedFiles, refuse_overwriting
 from handshake_inspect.cli.output import remark
 from handshake_inspect.expect import written
+from handshake_inspect.expect.beside import beside, beside_all
 from handshake_inspect.expect.checked import CheckedCapture, CheckedRun, Unusable
 from handshake_inspect.expect.expectations import ExpectationError, Expectations
 from handshake_inspect.expect.matching import Check, checks
@@ -94,7 +95,7 @@ class Checker:
     def refuse_overwriting(self, files: Sequence[str], target: str | None) -> None:
         """Raise click.BadParameter if the report would take the place of what is read."""
         refuse_overwriting(files, target, "--output")
-        expectations = (written.beside(file) for file in files if file != "-")
+        expectations = (beside(file) for file in files if file != "-")
         read = [self.expect] if self.expect is not None else map(str, expectations)
         refuse_overwriting(read, target, "--output", "the file of expectations")
 
@@ -125,7 +126,7 @@ class Checker:
     def _expectations(self, files: Sequence[str]) -> Iterator[Expectations]:
         """Yield what is expected: by the command line, by a file. Raises ExpectationError if by nobody."""
         first = files[0]
-        path = Path(self.expect) if self.expect is not None else written.beside_all(files)
+        path = Path(self.expect) if self.expect is not None else beside_all(files)
         if path is not None and (self.expect is not None or path.exists()):
             yield written.read(path)
         elif self.asked is None and path is None:

@@ -2,7 +2,8 @@
 
 In: names as the user gave them; a quoted pattern comes here as it is, and some shells expand none. Out: files, in the
 order of the names, sorted within each. What is a capture is told by its contents. In folders and patterns, what is
-none is passed over and counted in one line; hidden files, and what is no regular file, are not looked at.
+none is passed over and counted in one line; hidden files, what is no regular file, and expectations that stand beside
+captures are not looked at.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import click
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.cli.output import remark
-from handshake_inspect.expect.written import ENDING
+from handshake_inspect.expect.beside import ENDING
 from handshake_inspect.quantities import counted
 
 #: Octets read at once to tell what a file is: enough for the first header, also when it is compressed.
@@ -133,8 +134,9 @@ def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
 
 
 def _regular(paths: Iterable[str]) -> list[str]:
-    """Return the regular files: to open a pipe or a device would wait for somebody."""
-    regular = (one for one in dict.fromkeys(paths) if os.path.isfile(one))  # noqa: PTH113 - as above
+    """Return the regular files, but no expectations: to open a pipe or a device would wait for somebody."""
+    others = (one for one in dict.fromkeys(paths) if not one.endswith(ENDING))
+    regular = (one for one in others if os.path.isfile(one))  # noqa: PTH113 - as above
     return sorted(regular, key=lambda one: Path(one).parts)
 
 

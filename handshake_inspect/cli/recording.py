@@ -16,6 +16,7 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.cli.captures import inspect_files, report
 from handshake_inspect.cli.output import remark, write
 from handshake_inspect.expect import written
+from handshake_inspect.expect.beside import beside_all
 from handshake_inspect.expect.claims import Unmet
 from handshake_inspect.expect.expectations import ExpectationError
 from handshake_inspect.expect.ladders import golden_text
@@ -73,7 +74,7 @@ class Recorder:
     def _path(self, files: Sequence[str]) -> Path:
         if self.golden is not None:
             return Path(self.golden)
-        path = written.beside_all(files) if self.expect is None else Path(self.expect)
+        path = beside_all(files) if self.expect is None else Path(self.expect)
         if path is None:
             what = "standard input" if len(files) == 1 else "several captures together"
             raise ExpectationError(f"nothing can be beside {what}: name a file with --expect")

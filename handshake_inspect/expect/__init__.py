@@ -2,11 +2,12 @@
 
 In the order of the imports:
 
+- `beside`: what the file beside a capture is called that says what to expect of it
 - `amounts`: how many
 - `subject`: one connection, and the row of its ladder at which each thing was decided
 - `claims`: what can be expected of a connection, one class for each kind
 - `expectations`: what is expected of a capture; keys that are not known are refused
-- `written`: the same from a TOML file beside it
+- `written`: the same from a file
 - `ladders`: golden text, against the ladders that a capture shows now
 - `matching`: what is as expected, and what is not
 - `recording`, `updating`: from a capture to what can be expected of it; the same in a file that is there

@@ -1,21 +1,16 @@
-"""Expectations in a file: TOML beside a capture.
+"""Expectations in a file of TOML.
 
-In: the name of a capture (`beside`), or of a file of expectations. Out: `Expectations`, which know in which line each
-of them is written. Read first: toml.io, v1.0.0.
+In: the path of the file. Out: `Expectations`, which know in which line each of them is written. Read first: toml.io,
+v1.0.0.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 
 from handshake_inspect.expect.expectations import ExpectationError, Expectations, Lines, Place, expectations
-
-#: What is left out of a capture's name: "echo.pcap.gz" has "echo.expect.toml" beside it.
-CAPTURE_ENDINGS = (".gz", ".zst", ".xz", ".bz2", ".lzma", ".pcapng", ".pcap", ".cap", ".snoop", ".dmp")
-ENDING = ".expect.toml"
 
 _NAME = r"""["']?(?P<{}>[\w-]+)["']?\s*"""
 _TABLE = re.compile(r"""\s*\[\[\s*["']?expect["']?\s*\]\]""")
@@ -25,25 +20,6 @@ _KEY = re.compile(rf"\s*{_NAME.format('key')}(?:\.\s*{_NAME.format('end')})?[.=]
 _STRING = re.compile(r'''"""(?:[^\\]|\\.)*?"""|\'{3}.*?\'{3}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*''', re.DOTALL)
 #: Where the parser says that it stopped.
 _STOPPED = re.compile(r" \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
-
-
-def beside(capture: str) -> Path:
-    """Return the path of the expectations of a capture: `echo.pcap` has `echo.expect.toml`."""
-    path = Path(capture)
-    return path.with_name(without_ending(path.name) + ENDING)
-
-
-def without_ending(name: str) -> str:
-    """Return the name of a capture without what says that it is one: "echo.pcap.gz" is "echo"."""
-    short = name
-    for ending in CAPTURE_ENDINGS:
-        short = short.removesuffix(ending)
-    return short or name
-
-
-def beside_all(captures: Sequence[str]) -> Path | None:
-    """Return the path of the expectations of one run; None: nothing is beside standard input, or several captures."""
-    return beside(captures[0]) if len(captures) == 1 and captures[0] != "-" else None
 
 
 def read(path: Path) -> Expectations:

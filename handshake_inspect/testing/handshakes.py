@@ -21,6 +21,7 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.expect import written
+from handshake_inspect.expect.beside import beside
 from handshake_inspect.expect.checked import CheckedCapture
 from handshake_inspect.expect.expectations import SELECTOR_KEYS, Expectations, Selecting, expect
 from handshake_inspect.expect.matching import checks
@@ -173,7 +174,7 @@ class Handshakes(Sequence[Connection]):
         if self._chosen is not None:
             raise TypeError("check() is for all connections of a capture, not for some of them")
         if expected is None:
-            path = written.beside(next(iter(self.capture.paths.values())))
+            path = beside(next(iter(self.capture.paths.values())))
         else:
             path = self.capture.find(os.fspath(expected))
         self._hold_against(written.read(from_here(path)))

@@ -34,6 +34,7 @@ def day(tmp_path: Path) -> Path:
     shutil.copy(RESET, day / ".secret.pcap")
     shutil.copy(RESET, day / "b" / ".hidden" / "four.pcap")
     (day / "notes.pcap").write_text("this is no capture at all")
+    (day / "b" / "one.expect.toml").write_text("schema = 1")
     (day / "empty.pcap").touch()
     os.mkfifo(day / "pipe.pcap")
     (day / "loop").symlink_to(day)

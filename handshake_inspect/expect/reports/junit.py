@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import PurePath
 from xml.etree import ElementTree
 
+from handshake_inspect.expect.beside import without_ending
 from handshake_inspect.expect.checked import CheckedCapture, CheckedRun, Outcome, Unusable
-from handshake_inspect.expect.written import without_ending
 from handshake_inspect.views.escape import printable
 
 Element = ElementTree.Element
