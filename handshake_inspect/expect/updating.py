@@ -2,9 +2,9 @@
 
 In: the text of the file, the expectations in it, an inspection. Out: the new text. Only what is not met is changed.
 Several connections share a table: what holds of all of them is written. What cannot be written so is left as it is: a
-time that is not known, states that differ or are not proven, findings of the run. A table that no connection answers
-any more has the count 0 from now on; one that names a stream that is not there goes. Needs tomlkit, which keeps
-comments and layout.
+time that is not known, states that differ or are not proven, findings that not all of them have, or of the run. A
+table that no connection answers any more has the count 0 from now on; one that names a stream that is not there goes.
+Needs tomlkit, which keeps comments and layout.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from handshake_inspect.connections.connection import Connection
 from handshake_inspect.expect.claims import ENDS as END_WORDS
 from handshake_inspect.expect.claims import Found, NotFound, octets_sent, retransmissions, waits
 from handshake_inspect.expect.expectations import Expect, ExpectationError, Expectations
-from handshake_inspect.expect.recording import ARROW, ENDS, codes_found, facts, named
+from handshake_inspect.expect.recording import ARROW, ENDS, codes_found, facts, named, toml
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.inspection import Inspection
 
@@ -44,8 +44,6 @@ def updated(text: str, expected: Expectations, inspection: Inspection) -> str:
 
 def _update_tables(document: Any, expected: Expectations, inspection: Inspection) -> None:
     """Change what is not met in the tables."""
-    import tomlkit
-
     tables = document["expect"]
     one_for_each = all("stream" in table for table in tables)  # then a new connection has one too
     of_all = [clause for one in expected.expect[len(tables) :] for clause in one.clauses]
@@ -63,10 +61,22 @@ def _update_tables(document: Any, expected: Expectations, inspection: Inspection
         del tables[number]
     for connection in inspection.connections if one_for_each else ():
         if connection.stream not in covered:
-            tables.append(tomlkit.item({"stream": connection.stream, **facts(Subject(connection, inspection))}))
+            tables.append(_new_table(Subject(connection, inspection), tables))
     if not tables:
         del document["expect"]
         document.setdefault("connections", len(inspection.connections))  # a file must expect something
+
+
+def _new_table(subject: Subject, others: Any) -> Any:
+    """Return a table as it is recorded, to stand behind others; in one line, if they do."""
+    import tomlkit
+
+    found = {"stream": subject.connection.stream, **facts(subject)}
+    if isinstance(others, tomlkit.items.AoT):
+        return tomlkit.parse("\n" * bool(others) + toml({"expect": [found]}, "").partition("\n")[2])["expect"][0]
+    inline = tomlkit.inline_table()
+    inline.update(found)
+    return inline
 
 
 def _update(table: Table, expect: Expect, subjects: Subjects) -> None:
@@ -139,10 +149,16 @@ def _common_findings(expect: Expect, subjects: Subjects) -> list[str]:
 
 def _octets_now(subjects: Subjects) -> Any:
     counts = {end: [octets_sent(one.connection, end) for one in subjects] for end in ENDS}
-    return {
-        end: min(some) if min(some) == max(some) else {"min": min(some), "max": max(some)}
-        for end, some in counts.items()
-    }
+    return {end: min(some) if min(some) == max(some) else _between(some) for end, some in counts.items()}
+
+
+def _between(counts: Sequence[int]) -> Any:
+    """Return bounds, in one line: a table of its own would take in the lines behind it."""
+    import tomlkit
+
+    bounds = tomlkit.inline_table()
+    bounds.update({"min": min(counts), "max": max(counts)})
+    return bounds
 
 
 _NOW: Mapping[str, Callable[[Subjects], Any]] = {
