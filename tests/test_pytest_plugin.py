@@ -226,6 +226,8 @@ def inner(pytester: pytest.Pytester, installed: Installed, monkeypatch: pytest.M
     """Run pytest in the environment that has the wheel, in a folder of its own."""
     for name in ("PYTHONPATH", "PYTHONHOME", "COLUMNS", "HANDSHAKE_REQUIRE_CAPTURE", "CI", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
+    # pytest compiles the modules of a plugin's distribution anew: 0.5 s, each time where it may not keep them.
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv("PYTEST_ADDOPTS", "-ra -W error -p no:hypothesispytest")
     pytester.makepyfile(
         talk=ECHO, without_rights=WITHOUT_RIGHTS, forbidden=FORBIDDEN.format(repository=str(REPOSITORY))
@@ -325,18 +327,12 @@ def test_live_captures_of_a_process_without_the_right(pytester: pytest.Pytester,
     assert log.splitlines() == ["made", *["made for the module", "torn down for the module"] * 2, "torn down"]
 
 
-def test_the_test_file_of_the_readme_passes(pytester: pytest.Pytester, inner: Inner) -> None:
-    if why_not_here():
-        needs_private_world()
+def test_workers_of_xdist_use_one_port_at_once_as_the_readme_does(pytester: pytest.Pytester, inner: Inner) -> None:
+    needs_private_world()
     (block,) = blocks(README.read_text(encoding="utf-8"), "python", "run by pytest")
     furnish(pytester.path)
-    pytester.makepyfile(block.text)
-    inner("--strict-markers").assert_outcomes(passed=4)
-
-
-def test_live_captures_of_several_workers(pytester: pytest.Pytester, inner: Inner) -> None:
-    needs_private_world()
     pytester.makepyfile(
+        test_of_the_readme=block.text,
         test_same_port="""
             import pytest, time
             from talk import echo
@@ -348,10 +344,10 @@ def test_live_captures_of_several_workers(pytester: pytest.Pytester, inner: Inne
                     time.sleep(0.1)
                 assert seen.one.teardown.complete
                 assert n != 1
-        """
+        """,
     )
     result = inner("-n", "2", "--handshake-private")
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(passed=5, failed=1)
     result.stdout.fnmatch_lines(["*- ladder of stream 0 of lo -*", "handshake-inspect show handshake-captures/*"])
 
 

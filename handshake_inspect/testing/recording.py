@@ -8,7 +8,6 @@ captured, but those in LISTEN and TIME-WAIT.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import selectors
 import sys
@@ -120,8 +119,10 @@ async def in_a_thread(function: Callable[[], None]) -> None:
     trio: Any = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
         await trio.to_thread.run_sync(function)
-    else:
-        await asyncio.to_thread(function)
+        return
+    import asyncio  # tests without a loop do not pay for it
+
+    await asyncio.to_thread(function)
 
 
 class Recording:
