@@ -1,17 +1,15 @@
-"""What all tests share: the folder of public captures, how long hypothesis may think, how many tests run at once.
-
-The wheel too: whoever needs it is in the xdist group "packaging", so that it is built once.
-"""
+"""What all tests share: public captures, the wheel, how long hypothesis may think, how many tests run at once."""
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.installation import Installed, build_wheel, install
+from tests.installation import Installed, build_wheel, install, needs_setuptools, once
 
 # Examples are timed by the machine they run on, not by us: a busy one must not fail a property.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,10 +36,12 @@ def captures_dir() -> Path:
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel."""
-    return build_wheel(tmp_path_factory.mktemp("built"))
+    needs_setuptools()
+    (built,) = once(tmp_path_factory, "wheel", build_wheel).glob("*.whl")
+    return built
 
 
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Install the wheel."""
-    return install(wheel, tmp_path_factory.mktemp("installed"))
+    return Installed(wheel, once(tmp_path_factory, "installed", partial(install, wheel)))

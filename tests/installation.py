@@ -1,4 +1,7 @@
-"""The wheel, built and installed for tests: into an environment of its own, which has no path to the source tree."""
+"""The wheel, built and installed for tests: into an environment of its own, which has no path to the source tree.
+
+Several workers of pytest-xdist share one: it is made by the first that asks, and the others wait for it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -26,9 +31,27 @@ class Installed:
     """An environment that has the wheel, and no path to the source tree."""
 
     wheel: Path
-    scripts: Path
-    #: A folder that is empty but for a capture.
-    folder: Path
+    #: Where both folders are.
+    place: Path
+
+    @property
+    def home(self) -> Path:
+        """The environment."""
+        return self.place / "environment"
+
+    @property
+    def folder(self) -> Path:
+        """A folder that is empty but for a capture."""
+        return self.place / "elsewhere"
+
+    @property
+    def scripts(self) -> Path:
+        """Where its programs are."""
+        return self.path("scripts")
+
+    def path(self, which: str) -> Path:
+        """Return where the environment has things, by their name in `sysconfig`."""
+        return Path(sysconfig.get_path(which, "venv", vars={"base": str(self.home), "platbase": str(self.home)}))
 
     def run(self, program: str, *arguments: str) -> str:
         """Run a program of the environment there. Returns what it printed."""
@@ -67,32 +90,44 @@ def needs_setuptools() -> None:
     pytest.skip(missing)
 
 
-def build_wheel(folder: Path) -> Path:
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder that all workers of this run share; the first one that asks fills it."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    over = folder.with_suffix(".over")
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + TIMEOUT_S
+        while not over.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return folder
+    try:
+        make(folder)
+    finally:
+        over.touch()
+    return folder
+
+
+def build_wheel(folder: Path) -> None:
     """Build the wheel from a copy of what it is made of: building leaves folders behind."""
-    needs_setuptools()
-    source, target = folder / "source", folder / "wheel"
+    source = folder / "source"
     source.mkdir()
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
     shutil.copytree(REPOSITORY / "pcaps", source / "pcaps")
     package = Path(handshake_inspect.__file__).parent
     shutil.copytree(package, source / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    run(pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(target), "."), cwd=source)
-    (built,) = target.iterdir()
-    return built
+    run(pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), "."), cwd=source)
 
 
-def install(wheel: Path, place: Path) -> Installed:
+def install(wheel: Path, folder: Path) -> None:
     """Install the wheel. Its dependencies are those of this environment, lent by a .pth file."""
-    home, folder = place / "environment", place / "elsewhere"
-    folder.mkdir()
-    run([sys.executable, "-m", "venv", "--without-pip", str(home)], cwd=place)
-    paths = {"base": str(home), "platbase": str(home)}
-    purelib = Path(sysconfig.get_path("purelib", "venv", vars=paths))
-    scripts = Path(sysconfig.get_path("scripts", "venv", vars=paths))
-    run(pip("--python", str(scripts / "python"), "install", "--no-deps", "--no-index", str(wheel)), cwd=home)
+    place = Installed(wheel, folder)
+    place.folder.mkdir()
+    run([sys.executable, "-m", "venv", "--without-pip", str(place.home)], cwd=folder)
+    run(pip("--python", str(place.scripts / "python"), "install", "--no-deps", "--no-index", str(wheel)), cwd=folder)
     # Only folders: the .pth files in them, such as that of an editable install, are not read again.
     lent = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
-    (purelib / "dependencies.pth").write_text("".join(f"{path}\n" for path in lent))
-    shutil.copy(REPOSITORY / "pcaps" / "four-way.pcap", folder)
-    return Installed(wheel, scripts, folder)
+    (place.path("purelib") / "dependencies.pth").write_text("".join(f"{path}\n" for path in lent))
+    shutil.copy(REPOSITORY / "pcaps" / "four-way.pcap", place.folder)

@@ -6,13 +6,8 @@ import zipfile
 from email.parser import HeaderParser
 from pathlib import Path
 
-import pytest
-
 import handshake_inspect
 from tests.installation import REPOSITORY, Installed
-
-#: All on one worker: the wheel is built once.
-pytestmark = pytest.mark.xdist_group("packaging")
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:

@@ -15,9 +15,6 @@ from tests.test_readme import README, blocks, furnish
 
 pytest_plugins = ["pytester"]
 
-#: With the other tests of the wheel: it is built once.
-pytestmark = pytest.mark.xdist_group("packaging")
-
 #: Runs a Python with the file after it, and without the right to capture, or without that to make namespaces too.
 #: Of what root may, the mapping of root into a user namespace stays (CAP_SETFCAP, user_namespaces(7)).
 WITHOUT_RIGHTS = """
