@@ -56,9 +56,9 @@ def handshakes(request: pytest.FixtureRequest) -> Callable[..., Handshakes]:
     """
     from handshake_inspect.testing.handshakes import Handshakes
 
-    def opened(*names: str | os.PathLike[str], profile: str = "linux") -> Handshakes:
+    def opened(name: str | os.PathLike[str], *others: str | os.PathLike[str], profile: str = "linux") -> Handshakes:
         __tracebackhide__ = True
-        return Handshakes(used_by(request).of_files([os.fspath(name) for name in names], profile))
+        return Handshakes(used_by(request).of_files([os.fspath(one) for one in (name, *others)], profile))
 
     return opened
 
@@ -68,7 +68,9 @@ def captured(request: pytest.FixtureRequest, handshakes: Callable[..., Handshake
     """Inspect the capture that the mark names: `@pytest.mark.capture("echo.pcap")`."""
     names = marked(request.node)
     if not names:
-        pytest.fail('captured: the test has no mark that names a capture: @pytest.mark.capture("echo.pcap")', False)
+        pytest.fail(
+            'captured: the test has no mark that names a capture: @pytest.mark.capture("echo.pcap")', pytrace=False
+        )
     return handshakes(getattr(request, "param", names[0]))
 
 
@@ -118,7 +120,7 @@ def marked(item: pytest.Item) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Have a test run once with each capture, where its marks name several."""
     if "captured" in metafunc.fixturenames:
-        names = [name for mark in metafunc.definition.iter_markers("capture") for name in mark.args]
+        names = marked(metafunc.definition)
         if len(names) > 1:
             metafunc.parametrize("captured", names, indirect=True)
 

@@ -118,6 +118,11 @@ def test_an_expectation_that_is_none(handshakes, expected):
     with pytest.raises(TypeError, match="of.. knows port, host, stream and where, not teardown"):
         handshakes("four-way.pcap").of(teardown="four-way")
 
+def test_the_captures_used_last_are_shown(handshakes):
+    for name in ["port-scan.pcap", "four-way.pcap", "below/three-segment.pcap", "four-way.pcap"]:
+        handshakes(name)
+    raise ValueError("of the test")
+
 def test_there_is_no_such_capture(handshakes):
     handshakes("absent.pcap")
 
@@ -134,7 +139,7 @@ def test_without_a_mark(captured):
 """
 
 LIVE = """
-import asyncio, subprocess, sys, warnings
+import asyncio, os, subprocess, sys, time, warnings
 import pytest
 from talk import echo
 
@@ -198,6 +203,16 @@ def test_what_is_left_open(capture_handshakes):
     client.close()
     assert seen.one.teardown.kind == "open"
 
+def test_a_process_that_goes_on(capture_handshakes):
+    with capture_handshakes(port=8005) as seen:
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+        echo(8005)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    assert seen.one.teardown.complete
+
 @pytest.mark.parametrize("path", ["a/b"])
 def test_that_fails(capture_handshakes, path):
     with capture_handshakes(port=8001) as seen:
@@ -244,7 +259,7 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
     shutil.copy(REPOSITORY / "pcaps" / "four-way.expect.toml", below / "three-segment.expect.toml")
     pytester.makepyfile(test_files=FILES)
     result = inner("--strict-markers", "-v")
-    result.assert_outcomes(passed=10, failed=6, errors=1)
+    result.assert_outcomes(passed=10, failed=7, errors=1)
     result.stdout.fnmatch_lines(
         [
             "*::test_marked_with_one PASSED*",
@@ -278,6 +293,10 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
             "[[]below/three-segment.expect.toml:*]",
             "E *✗ states of the client: expected CLOSED > SYN-SENT > *",
             "handshake-inspect show below/three-segment.pcap",
+            "E *ValueError: of the test",
+            "*- ladder of stream 0 of four-way.pcap -*",
+            "*- ladder of stream 0 of below/three-segment.pcap -*",
+            "*- ladder of stream 0 of four-way.pcap -*",
             "E *absent.pcap: there is no such file: looked for *absent.pcap",
         ]
     )
@@ -288,7 +307,7 @@ def check_live(pytester: pytest.Pytester, inner: Inner, *arguments: str, through
     """Run the live tests, and say what is the same wherever they run. Returns the log of fixtures."""
     pytester.makepyfile(test_live=LIVE)
     result = inner(*arguments, "-W", "default:seen in", through=through)
-    result.assert_outcomes(passed=6, failed=2, warnings=1)
+    result.assert_outcomes(passed=7, failed=2, warnings=1)
     result.stdout.fnmatch_lines(
         [
             "*assert 4 == 5*",

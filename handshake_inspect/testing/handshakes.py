@@ -42,7 +42,7 @@ class Capture:
         files: Mapping[str, Path],
         *,
         profile: str = "linux",
-        is_live: bool = False,
+        live_number: str | None = None,
         find: Callable[[str], Path] = Path,
     ) -> None:
         #: By the names that messages use.
@@ -51,10 +51,10 @@ class Capture:
         self.profile = profile
         #: Knows where a file is that a test names.
         self.find = find
-        #: It was recorded while a test ran: nobody else has it.
-        self.is_live = is_live
+        #: It is recorded while a test runs: the first such one has "", the others "-2", "-3" ...
+        self.live_number = live_number
         #: Frames are still being written to it.
-        self.is_going_on = is_live
+        self.is_going_on = live_number is not None
         #: The connections that were looked at last, one by one.
         self.looked_at = deque[int](maxlen=MOST_LOOKED_AT)
         #: The failure whose message has ladders already.

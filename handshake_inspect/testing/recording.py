@@ -55,6 +55,7 @@ class Recorder:
         #: Ports of the segments so far, source and destination.
         self._ports: set[tuple[int, int]] = set()
         self._failure: CaptureError | None = None
+        #: An octet in it ends the thread; not its closing, for a process that the test forks holds it open.
         self._ended, self._end = os.pipe()
         self._thread = threading.Thread(target=self._follow, name="handshake-inspect capture", daemon=True)
         self._thread.start()
@@ -64,8 +65,9 @@ class Recorder:
 
         Raises CaptureError if frames could not be taken or written.
         """
-        os.close(self._end)
+        os.write(self._end, b".")
         self._thread.join()
+        os.close(self._end)
         os.close(self._ended)
         with self._capture, self._writer:
             if self._failure is not None:
@@ -78,7 +80,7 @@ class Recorder:
         return self._capture.dropped
 
     def _follow(self) -> None:
-        """Take frames as they come, until the end of the pipe."""
+        """Take frames as they come, until it is to end."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._ended, selectors.EVENT_READ)
             selector.register(self._capture, selectors.EVENT_READ)

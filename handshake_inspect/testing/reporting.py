@@ -11,13 +11,12 @@ import re
 import shlex
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.quantities import counted
 from handshake_inspect.testing.drawing import from_here, ladder_text
 from handshake_inspect.testing.handshakes import Capture
@@ -26,21 +25,22 @@ from handshake_inspect.views.remarks import remarks
 
 Section = tuple[str, str]
 
-#: Ladders that a report shows of one capture, and lines of each.
-MOST_LADDERS, MOST_LINES = 3, 150
+#: Captures that a report shows, ladders of one capture, and lines of each.
+MOST_CAPTURES, MOST_LADDERS, MOST_LINES = 3, 3, 150
 #: A file name has 255 octets at most on every file system; a number and its ending come behind.
 NAME_CHARACTERS = 150
 
 
-@dataclass
 class Used:
-    """The captures that a test used so far."""
+    """The captures that a test used last."""
 
-    #: Knows where a file is that the test names.
-    find: Callable[[str], Path]
-    captures: list[Capture] = field(default_factory=list)
-    _folder: tempfile.TemporaryDirectory[str] | None = None
-    _is_told: bool = False
+    def __init__(self, find: Callable[[str], Path]) -> None:
+        #: Knows where a file is that the test names.
+        self.find = find
+        self.captures = deque[Capture](maxlen=MOST_CAPTURES)
+        self._recorded = 0
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._is_told = False
 
     def of_files(self, names: Sequence[str], profile: str) -> Capture:
         """Add captures that exist."""
@@ -54,9 +54,10 @@ class Used:
         """Add a capture that is about to be recorded, into a file that goes with the test."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="handshake-inspect-")
-        live = sum(one.is_live for one in self.captures) + 1
-        files = {name if live == 1 else f"{name} ({live})": Path(self._folder.name, f"{live}.pcapng")}
-        return self._added(Capture(files, profile=profile, is_live=True, find=self.find))
+        self._recorded += 1
+        name, number = (name, "") if self._recorded == 1 else (f"{name} ({self._recorded})", f"-{self._recorded}")
+        files = {name: Path(self._folder.name, f"capture{number}.pcapng")}
+        return self._added(Capture(files, profile=profile, live_number=number, find=self.find))
 
     def _added(self, capture: Capture) -> Capture:
         self.captures.append(capture)
@@ -68,15 +69,15 @@ class Used:
         if self._is_told or not finished:
             return
         self._is_told = True
-        live = 0
+        is_drawn = error is not None and any(error is one.drawn_in for one in finished)
         for capture in finished:
-            live += capture.is_live
-            is_drawn = error is not None and error is capture.drawn_in
-            place = f"{file_name(node_id)}{f'-{live}' if live > 1 else ''}.pcapng"
             try:
-                files = [kept(capture, folder / place)] if capture.is_live else [*capture.files.values()]
+                if capture.live_number is None:
+                    files = [*capture.files.values()]
+                else:
+                    files = [kept(capture, folder / f"{file_name(node_id)}{capture.live_number}.pcapng")]
                 yield from sections_of(capture, files, is_drawn=is_drawn)
-            except (CaptureError, OSError) as problem:
+            except Exception as problem:  # whatever is wrong with a capture, the failure of the test is reported
                 yield f"capture {printable(capture.name)}", one_line(problem)
 
     def close(self) -> None:
@@ -132,5 +133,5 @@ def file_name(node_id: str) -> str:
 
 
 def one_line(error: Exception) -> str:
-    """Return the message of an error, safe to print."""
-    return printable(" ".join(str(error).split()))
+    """Return what an error says, safe to print."""
+    return printable(" ".join(str(error).split()) or type(error).__name__)

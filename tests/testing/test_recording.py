@@ -23,7 +23,7 @@ PORT = 8000
 
 def recorded(path: Path, block: Callable[[Handshakes], None], closing_s: float = 2.0) -> Handshakes:
     needs_private_world()
-    capture = Capture({"lo": path / "lo.pcapng"}, is_live=True)
+    capture = Capture({"lo": path / "lo.pcapng"}, live_number="")
 
     def inside() -> bool:
         with recording.Recording(capture, PORT, closing_s) as seen:
