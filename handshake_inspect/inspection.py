@@ -18,7 +18,7 @@ from handshake_inspect.capture.merge import Feed, Merge
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError, Damage, Records
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import Ahead, Analysis, FoldedError, Seen
+from handshake_inspect.connections.analysis import Ahead, Analysis, Decided, FoldedError, Seen
 from handshake_inspect.connections.connection import Connection, Frame, RunFinding, Step
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.going import Going
@@ -49,11 +49,14 @@ class Inspection:
     let_go: LetGo = field(default_factory=LetGo)
     _inspector: Inspector | None = None
 
-    def steps(self, stream: int) -> tuple[Step, ...]:
-        """Return every segment of connection `stream`, with both states after it and the arithmetic."""
+    def steps(self, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
+        """Return every segment of connection `stream`, with both states after it and the arithmetic.
+
+        Whoever does not ask for one stream after the other says which ones are `coming`, this one first.
+        """
         if self._inspector is None or stream not in self.connections.streams:
             raise IndexError(f"there is no stream {stream}: the inspection has {len(self.connections)}")
-        steps = self._inspector.steps(self.connections, stream)
+        steps = self._inspector.steps(self.connections, stream, coming)
         if not any(one.about.frame_comments for one in self.captures):
             return steps
         home = self._connection(stream).capture
@@ -114,6 +117,13 @@ class Inspection:
     def with_steps(self, stream: int) -> Connection:
         """Return connection `stream` with its `steps` filled in."""
         return replace(self._connection(stream), steps=self.steps(stream))
+
+    def decided(self) -> Iterator[Decided]:
+        """Decide everything again, some whole conversations at a time: rows and events, as columns.
+
+        Their connections are those of the verdicts, in the same order.
+        """
+        return iter(()) if self._inspector is None else self._inspector.analysis.decided()
 
     def _connection(self, stream: int) -> Connection:
         return next(self.connections.of_streams(np.array([stream])))
@@ -282,7 +292,7 @@ class Inspector:
             _inspector=self,
         )
 
-    def steps(self, connections: Connections, stream: int) -> tuple[Step, ...]:
+    def steps(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
         """Describe every segment of one stream; its captures are read again if its segments were folded.
 
         Raises `CaptureError` if that is needed and not possible.
@@ -291,7 +301,7 @@ class Inspector:
         row = int(connections.rows_of(np.array([stream]))[0])
         conversation = int(table["conversation"][row])
         place = row - int(np.searchsorted(table["conversation"], conversation))
-        decided = self._ahead.of(connections, stream)
+        decided = self._ahead.of(connections, stream, coming)
         first = int(np.searchsorted(decided.part.conversation, conversation))
         try:
             return decided.steps(first + place, connections.captures)

@@ -73,7 +73,7 @@ EXPLAIN = [
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
 CONDITIONS = ["condition", "parser", "moments", "selection"]
-COMPARED = ["normal", "golden"]
+COMPARED = ["normal", "digests", "pairing", "difference", "alignment", "comparison", "golden"]
 EXPECT = [
     "beside", "amounts", "subject", "claims", "expectations", "written", "ladders", "matching", "recording", "updating",
     "checked", "reports",

@@ -31,6 +31,7 @@ COMMANDS = {
     "timewait": "Time TIME-WAIT against the kernel's own timer: list it, watch it end, try to bind beside it.",
     "explain": "Explain a state, a control bit, a socket call, a question or a finding, with a real ladder.",
     "check": "Check how connections opened and closed; exit 1 if one differs (for CI).",
+    "diff": "Compare two captures: the same behaviour, or the first segment at which they part.",
 }
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -153,7 +154,7 @@ def _prepare_streams() -> None:
 
 _ASCII = str.maketrans({
     "─": "-", "▶": ">", "◀": "<", "→": ">", "←": "<", "▸": ">", "✓": "ok", "✗": "X", "…": "...", "·": "|", "×": "x",
-    "»": ">>", "«": "<<", "µ": "u", "§": "section ", "±": "+/-", "−": "-",
+    "»": ">>", "«": "<<", "µ": "u", "≠": "!", "§": "section ", "±": "+/-", "−": "-",
     "┌": "+", "┐": "+", "└": "+", "┘": "+", "│": "|", "╎": ":", "╌": "-", "▼": "v", "▲": "^",
 })  # fmt: skip
 

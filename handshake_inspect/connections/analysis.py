@@ -5,7 +5,7 @@ Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,6 +85,10 @@ class Analysis:
         if examine is not None:
             decided.verdicts.found = examine(decided)
         return decided.verdicts
+
+    def decided(self) -> Iterator[Decided]:
+        """Decide all conversations again, when there are verdicts; in the order of these."""
+        return map(self.decide, self.gathering.reconsidered())
 
     def decide(self, stored: StoredRows) -> Decided:
         """Decide everything about some whole conversations."""
@@ -199,19 +203,21 @@ class Ahead:
         self._ready: set[int] = set()
         self._decided: Decided | None = None
 
-    def of(self, connections: Connections, stream: int) -> Decided:
-        """Return what was decided of the conversation of this stream, among others."""
+    def of(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> Decided:
+        """Return what was decided of the conversation of this stream, among others: those `coming`, this one first."""
         conversation = connections.verdicts.table["conversation"][connections.rows_of(np.array([stream]))[0]]
         if self._decided is None or self._connections is not connections or conversation not in self._ready:
-            conversations = self._next(connections, stream)
+            conversations = self._next(connections, stream, coming)
             self._connections, self._ready = connections, set(conversations.tolist())
             self._decided = self._analysis.described(conversations)
         return self._decided
 
-    def _next(self, connections: Connections, stream: int) -> Rows:
-        """Return the conversations of this stream and of those behind it."""
-        place = int(np.searchsorted(connections.streams, stream))
-        rows = connections.rows_of(connections.streams[place : place + AHEAD])
+    def _next(self, connections: Connections, stream: int, coming: Sequence[int] | None) -> Rows:
+        """Return the conversations of this stream and of those behind it, or `coming`."""
+        if coming is None:
+            place = int(np.searchsorted(connections.streams, stream))
+            coming = connections.streams[place : place + AHEAD].tolist()
+        rows = connections.rows_of(np.array(coming[:AHEAD], np.int64))
         table = connections.verdicts.table
         few = np.cumsum(table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]) <= AHEAD_SEGMENTS
         few[0] = True

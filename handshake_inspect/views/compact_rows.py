@@ -6,12 +6,12 @@ that is enough the states stand beside the arrow; else the arrow takes the whole
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from rich.text import Text
 
 from handshake_inspect.compared.normal import Row
-from handshake_inspect.connections.connection import Connection, IcmpError, Pair, StateAt, Step, end_names
+from handshake_inspect.connections.connection import Connection, IcmpError, Step, end_names
 from handshake_inspect.views.icmp_lines import label as error_label
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions
 from handshake_inspect.views.ladder_layout import ARROW, STATE, arrow, pad, wrap
@@ -43,43 +43,44 @@ class CompactRows:
             lines.append(self._line(state_text(before.originator), Text(), state_text(before.responder)))
         return lines
 
+    def pass_over(self, rows: Sequence[Row]) -> None:
+        """Go on behind rows that are not drawn."""
+        self._walk.past([row for row in rows if isinstance(row, Step)])
+
     def lines(self, row: Row) -> list[Text]:
         """Return the lines of the next row."""
-        return list(self._error_lines(row) if isinstance(row, IcmpError) else self._segment_lines(row))
+        above, arrow_and_below = self.parts(row)
+        return above + arrow_and_below
 
-    def _segment_lines(self, step: Step) -> Iterator[Text]:
-        passed, now = self._walk.after(step)
-        for left, right in passed:
-            yield self._line(state_text(left), Text(), state_text(right))
-        label, *more = wrap(self._cells.label(step), self._lane - ARROW, indent=0)
-        yield from self._arrow_lines(step, label, now)
-        offer = self._cells.options_offered(step)
-        to_right = step.sender == "originator"
-        for text in [*more, *(wrap(offer, self._lane - 4, indent=0) if offer else [])]:
-            yield self._under_lane(text, to_right)
-        if step.ignored is not None:
-            for text in wrap(Text(f"ignored: {step.ignored}", "red"), self._lane - 4):
-                yield self._under_lane(text, to_right=True)
+    def parts(self, row: Row) -> tuple[list[Text], list[Text]]:
+        """Return the same in two: the states passed within the row, and its arrow with what stands below."""
+        if isinstance(row, IcmpError):
+            return [], self._error_lines(row)
+        passed, now = self._walk.after(row)
+        above = [self._line(state_text(left), Text(), state_text(right)) for left, right in passed]
+        return above, self._segment_lines(row, state_text(now.originator), state_text(now.responder))
 
-    def _arrow_lines(self, step: Step, label: Text, now: Pair[StateAt | None]) -> Iterator[Text]:
+    def _segment_lines(self, step: Step, left: Text, right: Text) -> list[Text]:
         style = "red" if step.ignored or "RST" in step.flags.split(",") else "bright_black"
         to_right, arrives = step.sender == "originator", step.ignored is None
+        label, *more = wrap(self._cells.label(step), self._lane - ARROW, indent=0)
         drawn = arrow(label, self._lane, to_right=to_right, arrives=arrives, style=style)
-        left, right = state_text(now.originator), state_text(now.responder)
+        offer = self._cells.options_offered(step)
+        below = [*more, *(wrap(offer, self._lane - 4, indent=0) if offer else [])]
+        lines = [self._under_lane(text, to_right) for text in below]
+        if step.ignored is not None:
+            said = wrap(Text(f"ignored: {step.ignored}", "red"), self._lane - 4)
+            lines += [self._under_lane(text, to_right=True) for text in said]
         if self._beside:
-            yield self._line(left, drawn, right)
-            return
-        yield drawn
-        if left or right:
-            yield self._line(left, Text(), right)
+            return [self._line(left, drawn, right), *lines]
+        return [drawn, *lines, *([self._line(left, Text(), right)] if left or right else [])]
 
-    def _error_lines(self, error: IcmpError) -> Iterator[Text]:
+    def _error_lines(self, error: IcmpError) -> list[Text]:
         label, *more = wrap(error_label(error), self._lane - ARROW, indent=0)
         to_right = error.quotes == "responder"
         drawn = arrow(label, self._lane, to_right=to_right, arrives=error.was_sent is not False, style="red")
-        yield self._line(Text(), drawn, Text()) if self._beside else drawn
-        for text in more:
-            yield self._under_lane(text, to_right)
+        first = self._line(Text(), drawn, Text()) if self._beside else drawn
+        return [first, *(self._under_lane(text, to_right) for text in more)]
 
     def _line(self, left: Text, lane: Text, right: Text) -> Text:
         """Put the cells of one line side by side; without a lane they stand at both edges."""

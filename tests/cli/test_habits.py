@@ -124,7 +124,7 @@ def test_without_a_command_the_help_is_shown() -> None:
     ("arguments", "says"),
     [
         (["raed", ECHO], "Did you mean read?"),
-        (["frobnicate"], "Commands are demo, read, findings, show, sniff, echo, lab, timewait, explain, check."),
+        (["frobnicate"], "Commands are demo, read, findings, show, sniff, echo, lab, timewait, explain, check, diff."),
         (["read", "--fromat", "csv", ECHO], "--format"),
         (["read"], "FILE..."),
         (["read", ECHO, "--format", "yaml"], "'yaml' is not one of"),

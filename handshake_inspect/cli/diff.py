@@ -1,0 +1,118 @@
+"""`handshake-inspect diff`: two captures compared, connection by connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from handshake_inspect.cli.options import Asked, reader_option, selection_options
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from handshake_inspect.cli.captures import Reading
+    from handshake_inspect.compared.comparison import Comparison
+    from handshake_inspect.compared.difference import Level
+    from handshake_inspect.inspection import Inspection
+
+#: Two-column ladders drawn of connections that differ; the lines name them all.
+MOST_LADDERS = 3
+
+
+@click.command("diff")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option(
+    "--level",
+    type=click.Choice(["segments", "conversation", "verdict"]),
+    default="segments",
+    show_default=True,
+    help="What counts: every segment; what was said, but not options, bare ACKs, repetitions, and how octets are cut"
+    " into segments; how connections opened and closed, and what was found.",
+)
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@selection_options
+@reader_option
+def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: str) -> int:
+    """Compare two captures A and B, connection by connection, and show where they part.
+
+    Initial sequence numbers, clients' ports, times and sizes of windows are of no account, nor is the order of
+    connections. A server is the same if address and port are, or else its port. A and B are files or folders.
+
+    Exit code 0: all connections are the same. 1: at least one is not, or there is none. 2: a file could not be used.
+
+    \b
+    Examples:
+      handshake-inspect diff before.pcap after.pcap
+      handshake-inspect diff before.pcap after.pcap --level conversation --port 443
+      handshake-inspect diff before/ after/ --level verdict --format json
+    """
+    from handshake_inspect.cli.choose import choice
+    from handshake_inspect.compared.comparison import compare
+
+    if a == b == "-":
+        raise click.UsageError("standard input can be only one of the two captures")
+    chosen = choice(asked)
+    with ExitStack() as stack:
+        ours, theirs = (read(name, reader, stack) for name in (a, b))
+        code = max(ours.exit_code, theirs.exit_code)
+        if ours.useless or theirs.useless:
+            return code
+        both = ours.inspection, theirs.inspection
+        streams = chosen.streams(both[0]), chosen.streams(both[1])
+        found = compare(*both, level, streams)
+        print_comparison(found, *both, format_, [len(some) for some in streams])
+    absent = [chosen.absent_streams(inspection) for inspection in both]
+    return max(code, *absent) or int(not found.is_same)
+
+
+def read(name: str, reader: str, stack: ExitStack) -> Reading:
+    """Inspect one of the two captures, which must stay there as long as `stack` does."""
+    from handshake_inspect.cli.captures import inspect_files, kept
+    from handshake_inspect.cli.naming import files_named
+
+    named = files_named([name])
+    paths = {stack.enter_context(kept(file)): file for file in named.files}
+    reading = inspect_files([*paths], reader, names=paths)
+    return replace(reading, failed=reading.failed + named.failed)
+
+
+def print_comparison(found: Comparison, a: Inspection, b: Inspection, format_: str, chosen: Sequence[int]) -> None:
+    """Print what differs, and draw the first of it; on standard error, what the captures do not say of themselves."""
+    from handshake_inspect.cli.captures import report
+    from handshake_inspect.cli.output import write, write_lines
+    from handshake_inspect.views.compared_export import comparison_json
+
+    if format_ == "json":
+        write(comparison_json(found, a, b))
+    else:
+        write_lines(text(found, a, b, chosen))
+    for inspection in (a, b):
+        report(inspection, udp_lister="read --udp")
+
+
+def text(found: Comparison, a: Inspection, b: Inspection, chosen: Sequence[int]) -> Iterator[Text]:
+    """Yield the lines of the comparison."""
+    from rich.text import Text
+
+    from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
+    from handshake_inspect.views.compared_ladders import two_ladders
+    from handshake_inspect.views.compared_lines import difference_lines, heading, notes, only_lines, summary
+
+    width = max(60, terminal_width() or DEFAULT_WIDTH)
+    yield from heading(a, b, chosen)
+    for alike in found.different:
+        yield Text()
+        yield from difference_lines(alike, width)
+    only = [*only_lines("A", a, found.only_a, width), *only_lines("B", b, found.only_b, width)]
+    yield from [Text(), *only] if only else []
+    for alike in found.different[:MOST_LADDERS]:
+        yield Text()
+        yield from two_ladders(alike.first, width)
+    yield Text()
+    yield from notes(found)
+    yield summary(found)

@@ -1,0 +1,131 @@
+"""`compare()`: two captures, connection by connection.
+
+In: two inspections. Out: a `Comparison`. Steps are made only of connections whose digests differ, and once for all
+pairs of the same two digests: a million connections that changed alike cost hardly more than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.compared.difference import Difference, Level, Told, difference
+from handshake_inspect.compared.digests import Numbering, digests_of
+from handshake_inspect.compared.normal import normal_rows, verdict
+from handshake_inspect.compared.pairing import Candidate, pair
+from handshake_inspect.connections.analysis import AHEAD
+from handshake_inspect.inspection import Inspection
+
+#: Two connections that belong together.
+_Pair = tuple[Candidate, Candidate]
+
+
+@dataclass
+class Alike:
+    """Pairs of connections that differ in the same way."""
+
+    #: How the first of them differ.
+    first: Difference
+    #: The streams of each pair, in the order of the first capture.
+    streams: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass
+class Comparison:
+    """What two captures have in common, and what not."""
+
+    level: Level
+    #: Pairs that are the same.
+    same: int = 0
+    #: Those of them whose servers have not the same address and port.
+    same_elsewhere: int = 0
+    #: Those of them that are long: in the middle of a transfer only the number of segments and octets was compared.
+    same_by_sums: int = 0
+    #: Pairs that are not the same, those that differ in the same way together.
+    different: list[Alike] = field(default_factory=list)
+    #: Streams without a partner in the other capture.
+    only_a: list[int] = field(default_factory=list)
+    only_b: list[int] = field(default_factory=list)
+
+    @property
+    def is_same(self) -> bool:
+        """Were there connections, and is there nothing that differs?"""
+        return self.same > 0 and not (self.different or self.only_a or self.only_b)
+
+
+def compare(
+    a: Inspection,
+    b: Inspection,
+    level: Level = "segments",
+    streams: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+) -> Comparison:
+    """Compare two captures; `streams`: only these of both."""
+    numbering = Numbering()
+    of_a, of_b = streams or (a.connections.streams, b.connections.streams)
+    found = pair(list(_candidates(a, of_a, numbering)), list(_candidates(b, of_b, numbering)))
+    known = _look(a, b, level, found.pairs)
+    result = Comparison(level, only_a=[one.stream for one in found.only_a], only_b=[one.stream for one in found.only_b])
+    for one, other in found.pairs:
+        alike = known.get(_key(one, other))
+        if alike is not None:
+            alike.streams.append((one.stream, other.stream))
+            continue
+        result.same += 1
+        result.same_elsewhere += one.server != other.server
+        result.same_by_sums += one.folded_segments > 0 and _is_equal(one, other)
+    result.different = list({id(one): one for one in known.values() if one is not None}.values())
+    return result
+
+
+def _look(a: Inspection, b: Inspection, level: Level, pairs: list[_Pair]) -> dict[Hashable, Alike | None]:
+    """Look closely at what has not the same digest, at the same two digests once; tell how they differ, if they do."""
+    closely = {
+        _key(one, other): (one.stream, other.stream) for one, other in reversed(pairs) if not _is_equal(one, other)
+    }
+    ordered = sorted(closely.items(), key=lambda item: item[1])
+    coming_a, coming_b = [one for _, (one, _) in ordered], [other for _, (_, other) in ordered]
+    ways: dict[Hashable, Alike] = {}
+    known: dict[Hashable, Alike | None] = {}
+    for place, (key, _) in enumerate(ordered):
+        coming = slice(place, place + AHEAD)
+        found = _difference(a, b, level, coming_a[coming], coming_b[coming])
+        known[key] = None if found is None else ways.setdefault(found.way, Alike(found))
+    return known
+
+
+def _is_equal(one: Candidate, other: Candidate) -> bool:
+    return one.digest is not None and one.digest == other.digest
+
+
+def _key(one: Candidate, other: Candidate) -> Hashable:
+    """Return what tells how two connections differ: their digests if these hold all of both, else they alone."""
+    if one.digest is None or other.digest is None or one.folded_segments or other.folded_segments:
+        return one.stream, other.stream
+    return one.digest, other.digest
+
+
+def _difference(a: Inspection, b: Inspection, level: Level, of_a: list[int], of_b: list[int]) -> Difference | None:
+    """Look closely at the first of these streams of both captures; the others are coming."""
+    one, other = a.connections[of_a[0]], b.connections[of_b[0]]
+    if level == "verdict" and verdict(one) == verdict(other):
+        return None
+    ours = Told(one, normal_rows(one, a.steps(one.stream, of_a)))
+    theirs = Told(other, normal_rows(other, b.steps(other.stream, of_b)))
+    return difference(ours, theirs, level)
+
+
+def _candidates(inspection: Inspection, streams: NDArray[np.int64], numbering: Numbering) -> Iterator[Candidate]:
+    connections, digests = inspection.connections, digests_of(inspection, numbering)
+    for cells in connections.cells(streams):
+        for stream, row, cell in cells:
+            yield Candidate(
+                stream=stream,
+                server=connections.endpoints(cell["conversation"], cell["originator_is_higher"])[1],
+                digest=digests.digest[row],
+                judgement=int(digests.judgement[row]),
+                octets=(cell["octets_o"], cell["octets_r"]),
+                folded_segments=int(digests.folded_segments[row]),
+            )

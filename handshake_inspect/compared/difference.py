@@ -1,0 +1,178 @@
+"""Two connections, segment by segment: are they the same, and if not, where do they part?
+
+In: two connections with their normal rows. Out: None, or a `Difference`. How closely is looked is a `Level`: people who
+compare the time before an upgrade with the time after it want to see other options at once, and bare ACKs seldom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Literal, NamedTuple
+
+from handshake_inspect.compared.normal import ErrorTraits, Row, SegmentTraits, Verdict, traits, verdict
+from handshake_inspect.connections.connection import Connection, End, IcmpError, Pair
+
+#: What counts. "segments": every segment, its options, and the verdict. "conversation": what was said, in which order,
+#: and how it opened and closed; not options, bare ACKs, what was said again, and how octets are cut into segments.
+#: "verdict": how it opened and closed, which states that were, and what was found.
+Level = Literal["segments", "conversation", "verdict"]
+LEVELS: tuple[Level, ...] = ("segments", "conversation", "verdict")
+
+#: Whether the second FIN carries the ACK of the first is a matter of bare ACKs.
+_CONVERSATION_TEARDOWNS = {"three-segment": "four-way"}
+
+
+class Turn(NamedTuple):
+    """What an end says before the other one speaks."""
+
+    sender: End
+    #: "SYN", "octets", "FIN", "RST"; the control bits of what is ignored; an ICMP error.
+    what: str
+    octets: int
+    is_ignored: bool
+
+
+@dataclass(frozen=True)
+class Told:
+    """One of the two connections."""
+
+    connection: Connection
+    rows: Sequence[Row]
+
+    @property
+    def verdict(self) -> Verdict:
+        """How it opened and closed."""
+        return verdict(self.connection)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two connections that are not the same."""
+
+    level: Level
+    a: Told
+    b: Told
+    #: The places in the rows of both from which on they are not the same any more; None if what counts is the same
+    #: in all of them. Behind the last row: there is no such row.
+    parted: tuple[int, int] | None
+    #: The two verdicts, as far as they count.
+    verdicts: tuple[Verdict, Verdict]
+    #: What both say there, where a conversation is compared; None: nothing any more.
+    turns: tuple[Turn | None, Turn | None] | None = None
+
+    @property
+    def there(self) -> tuple[SegmentTraits | ErrorTraits | None, ...]:
+        """The rows of both at which they part; None: there is none."""
+        places = zip((self.a, self.b), self.parted or (), strict=False)
+        return tuple(traits(one.rows[place]) if place < len(one.rows) else None for one, place in places)
+
+    @property
+    def is_of_states(self) -> bool:
+        """Do they part at a segment that is the same, by the states after it?"""
+        return self.parted is not None and self.turns is None and self.there[0] == self.there[1]
+
+    @property
+    def way(self) -> Hashable:
+        """In which way they differ: equal for pairs of which the same is to be said."""
+        return self.parted, self.turns or self.there, *self.unequal.items()
+
+    @property
+    def unequal(self) -> dict[str, tuple[object, object]]:
+        """Return the parts of the verdicts that differ, those of both."""
+        return {
+            name: (ours, theirs)
+            for name, ours, theirs in zip(Verdict._fields, *self.verdicts, strict=True)
+            if ours != theirs
+        }
+
+
+def difference(a: Told, b: Told, level: Level) -> Difference | None:
+    """Return where two connections part; None if they are the same."""
+    verdicts = that_counts(a.verdict, level), that_counts(b.verdict, level)
+    for seen in _SEEN[level]:
+        for one, other in zip_longest(seen(a.rows), seen(b.rows)):
+            if one is None or other is None or one.what != other.what:
+                places = (len(a.rows) if one is None else one.place, len(b.rows) if other is None else other.place)
+                turns = tuple(at.what if at is not None and isinstance(at.what, Turn) else None for at in (one, other))
+                return Difference(
+                    level, a, b, places, verdicts, (turns[0], turns[1]) if level == "conversation" else None
+                )
+    return None if verdicts[0] == verdicts[1] else Difference(level, a, b, None, verdicts)
+
+
+class _Seen(NamedTuple):
+    """What is compared of a row, or of several, and where it begins."""
+
+    what: object
+    place: int
+
+
+def _turn(seen: _Seen | None) -> Turn | None:
+    return seen.what if seen is not None and isinstance(seen.what, Turn) else None
+
+
+def _segments(rows: Sequence[Row]) -> list[_Seen]:
+    return [_Seen(traits(row), place) for place, row in enumerate(rows)]
+
+
+def _states(rows: Sequence[Row]) -> list[_Seen]:
+    return [_Seen(None if isinstance(row, IcmpError) else row.states, place) for place, row in enumerate(rows)]
+
+
+def _conversation(rows: Sequence[Row]) -> list[_Seen]:
+    """What was said, and with which row each turn begins; octets that were said before are not said again."""
+    found: list[_Seen] = []
+    last: Turn | None = None
+    reached: dict[End, int] = {}
+    for place, row in enumerate(rows):
+        for turn in _said(traits(row), reached):
+            goes_on = last is not None and turn.what == "octets" == last.what and turn.sender == last.sender
+            last = last._replace(octets=last.octets + turn.octets) if last is not None and goes_on else turn
+            place_of = found.pop().place if goes_on else place
+            found.append(_Seen(last, place_of))
+    return found
+
+
+#: In what two connections are compared, one after the other: states follow from segments, so they part there first.
+_SEEN: Mapping[Level, tuple[Callable[[Sequence[Row]], list[_Seen]], ...]] = {
+    "segments": (_segments, _states),
+    "conversation": (_conversation,),
+    "verdict": (),
+}
+
+
+def that_counts(whole: Verdict, level: Level) -> Verdict:
+    """Return a verdict without what does not count at this level."""
+    if level != "conversation":
+        return whole
+    return whole._replace(
+        handshake_missing=(),
+        teardown=_CONVERSATION_TEARDOWNS.get(whole.teardown, whole.teardown),
+        teardown_missing=(),
+        states=Pair(None, None),
+        findings=(),
+    )
+
+
+def _said(row: SegmentTraits | ErrorTraits, reached: dict[End, int]) -> list[Turn]:
+    """Return what one row says that was not said before; `reached` is the number behind all that each end has said."""
+    if isinstance(row, ErrorTraits):
+        return [Turn(row.quotes, f"ICMP type {row.type} code {row.code}", 0, row.was_sent is False)]
+    bits = row.flags.split(",")
+    if "RST" in bits or row.ignored is not None:
+        what = "RST" if "RST" in bits else row.flags
+        is_something = row.payload_octets or {"SYN", "FIN", "RST"} & {*bits}
+        return [Turn(row.sender, what, row.payload_octets, row.ignored is not None)] if is_something else []
+    begin = row.seq + ("SYN" in bits)
+    end = begin + row.payload_octets
+    before = reached.get(row.sender, row.seq)
+    after = end + ("FIN" in bits)
+    if after <= before:
+        return []
+    reached[row.sender] = after
+    new_octets = end - max(begin, before)
+    said = [Turn(row.sender, "SYN", 0, False)] if "SYN" in bits else []
+    said += [Turn(row.sender, "octets", new_octets, False)] if new_octets > 0 else []
+    return [*said, *([Turn(row.sender, "FIN", 0, False)] if "FIN" in bits else [])]

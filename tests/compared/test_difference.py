@@ -1,0 +1,141 @@
+"""Where two connections part, at each level, on recorded captures and on scenarios in lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.compared.alignment import Line, aligned, parting
+from handshake_inspect.compared.difference import LEVELS, Difference, Level, Told, Turn, difference
+from handshake_inspect.compared.normal import normal_rows
+from handshake_inspect.connections.connection import Step
+from handshake_inspect.inspection import Inspection, inspect
+from tests.compared.another_run import PCAPS, Run, rerun
+from tests.engine.scenario import inspect_lines
+
+LATE = Run((2**32 - 3, 2**32 - 7), 4711, 86_400_000_000_000, 4711, 2**31)
+OPEN = "open\n"
+ECHO = "A > PA x+1 (4) ack y+1\nB > PA y+1 (4) ack x+5\n"
+CLOSE = "A > FA x+5 ack y+5\nB > A y+5 ack x+6\nB > FA y+5 ack x+6\nA > A x+6 ack y+6\n"
+CLOSE_IN_THREE = "A > FA x+5 ack y+5\nB > FA y+5 ack x+6\nA > A x+6 ack y+6\n"
+
+
+def told(inspection: Inspection | Path | str) -> Told:
+    if isinstance(inspection, str):
+        inspection = inspect_lines(inspection)
+    elif isinstance(inspection, Path):
+        inspection = inspect(inspection)
+    connection = inspection.connections[0]
+    return Told(connection, normal_rows(connection, inspection.steps(0)))
+
+
+def differ(a: Inspection | Path | str, b: Inspection | Path | str, level: Level = "segments") -> Difference:
+    found = difference(told(a), told(b), level)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", ["four-way", "reset", "blind-reset", "unreachable", "large-transfer", "self-connect"])
+def test_another_run_is_the_same(name: str, level: Level) -> None:
+    path = PCAPS / f"{name}.pcap"
+    assert difference(told(path), told(rerun(path, LATE)), level) is None
+
+
+@pytest.mark.parametrize("name", ["ecn", "far-apart", "keep-alive", "half-closed", "fast-open-accepted"])
+def test_both_ends_of_a_good_wire_show_the_same(name: str) -> None:
+    assert difference(told(PCAPS / f"{name}.pcap"), told(PCAPS / f"{name}.server.pcap"), "conversation") is None
+
+
+def test_four_segments_and_three_part_at_the_answer_to_the_fin() -> None:
+    found = differ(PCAPS / "four-way.pcap", PCAPS / "three-segment.pcap")
+    assert found.parted == (8, 8)
+    flags = [row.flags for row in (found.a.rows[8], found.b.rows[8]) if isinstance(row, Step)]
+    assert flags == ["ACK", "FIN,ACK"]
+    assert found.unequal["teardown"] == ("four-way", "three-segment")
+    assert set(found.unequal) == {"teardown", "states"}
+
+
+def test_a_reset_parts_from_a_close_at_its_own_segment() -> None:
+    found = differ(PCAPS / "reset.pcap", PCAPS / "four-way.pcap")
+    assert found.parted == (7, 7)
+    assert found.unequal["reset_by"] == ("originator", None)
+    assert found.unequal["time_wait"] == ((), ("originator",))
+
+
+def test_one_that_ends_early_parts_behind_its_last_segment() -> None:
+    found = differ(OPEN + ECHO, OPEN + ECHO + CLOSE)
+    assert found.parted == (5, 5)
+    assert found.there[0] is None
+    assert found.there[1] is not None
+
+
+def test_options_count_among_segments_only() -> None:
+    other = "A > S x mss 1460\nB > SA y ack x+1\nA > A x+1 ack y+1\n" + ECHO + CLOSE
+    found = differ(OPEN + ECHO + CLOSE, other)
+    assert found.parted == (0, 0)
+    assert difference(told(OPEN + ECHO + CLOSE), told(other), "conversation") is None
+
+
+def test_a_conversation_is_the_same_however_it_is_cut_acknowledged_and_repeated() -> None:
+    cut = (
+        OPEN + "A > PA x+1 (2) ack y+1\nB > A y+1 ack x+3\nA > PA x+3 (2) ack y+1\nA > PA x+3 (2) ack y+1\n"
+        "B > PA y+1 (4) ack x+5\nA > A x+5 ack y+5\n" + CLOSE_IN_THREE
+    )
+    assert difference(told(OPEN + ECHO + CLOSE), told(cut), "conversation") is None
+    assert differ(OPEN + ECHO + CLOSE, cut).parted == (3, 3)
+
+
+def test_a_conversation_parts_by_what_is_said() -> None:
+    longer = OPEN + "A > PA x+1 (4) ack y+1\nA > PA x+5 (4) ack y+1\nB > PA y+1 (4) ack x+9\n"
+    found = differ(OPEN + ECHO, longer, "conversation")
+    assert found.turns == (Turn("originator", "octets", 4, False), Turn("originator", "octets", 8, False))
+    assert found.parted == (3, 3)
+    unanswered = differ(OPEN + ECHO, OPEN + "A > PA x+1 (4) ack y+1\n", "conversation")
+    assert unanswered.turns == (Turn("responder", "octets", 4, False), None)
+
+
+def test_octets_that_come_out_of_order_are_said_once() -> None:
+    in_order = OPEN + "A > PA x+1 (4) ack y+1\nA > PA x+5 (4) ack y+1\nB > A y+1 ack x+9\n"
+    swapped = OPEN + "A > PA x+5 (4) ack y+1\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+9\n"
+    assert differ(in_order, swapped).parted == (3, 3)
+    assert difference(told(in_order), told(swapped), "conversation") is not None  # so many octets, yet a gap at first
+
+
+def test_a_stuck_close_is_another_conversation() -> None:
+    stuck = OPEN + ECHO + "A > FA x+5 ack y+5\nB > A y+5 ack x+6\nB > FA y+5 ack x+6\n"
+    found = differ(OPEN + ECHO + CLOSE, stuck, "conversation")
+    assert found.parted is None
+    assert found.unequal["teardown"] == ("four-way", "incomplete")
+
+
+def test_a_verdict_does_not_look_at_segments() -> None:
+    more = OPEN + ECHO + "A > PA x+5 (4) ack y+5\nB > A y+5 ack x+9\nA > FA x+9 ack y+5\nB > A y+5 ack x+10\n"
+    more += "B > FA y+5 ack x+10\nA > A x+10 ack y+6\n"
+    assert difference(told(OPEN + ECHO + CLOSE), told(more), "verdict") is None
+    found = differ(OPEN + ECHO + CLOSE, OPEN + ECHO + CLOSE_IN_THREE, "verdict")
+    assert found.parted is None
+    assert found.unequal["teardown"] == ("four-way", "three-segment")
+
+
+def test_states_follow_from_segments_so_segments_part_first() -> None:
+    """That the third segment was lost shows when the SYN-ACK is repeated; that changes what was assumed before."""
+    lost = OPEN + "B > SA y ack x+1\nA > A x+1 ack y+1\n" + ECHO
+    assert differ(OPEN + ECHO, lost).parted == (3, 3)
+
+
+def test_equal_rows_stand_beside_each_other_and_others_by_their_sender() -> None:
+    found = differ(PCAPS / "four-way.pcap", PCAPS / "three-segment.pcap")
+    lines = aligned(found)
+    assert lines[8:] == [Line(8, None), Line(9, 8, True), Line(10, 9, True)]
+    assert parting(found, lines) == 8
+    reset = differ(PCAPS / "four-way.pcap", PCAPS / "reset.pcap")
+    assert aligned(reset)[7:] == [Line(7, 7), Line(8, None), Line(9, None), Line(10, None)]
+
+
+def test_every_row_stands_somewhere_once() -> None:
+    found = differ(PCAPS / "large-transfer.pcap", PCAPS / "blind-reset.server.pcap")
+    lines = aligned(found)
+    assert [line.a for line in lines if line.a is not None] == list(range(len(found.a.rows)))
+    assert [line.b for line in lines if line.b is not None] == list(range(len(found.b.rows)))
