@@ -25,6 +25,7 @@ from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
@@ -67,6 +68,15 @@ class Inspection:
         name, number = frame if isinstance(frame, tuple) else (home, frame)
         about = next(one.about for one in self.captures if one.name == name)
         return tuple(about.frame_comments.get(number, ()))
+
+    def rows(self) -> Iterator[ConnectionRows]:
+        """Yield the segments of all connections in columns, some whole conversations at a time.
+
+        Their connections, one behind the other, are the rows of `connections.verdicts`. Of a long transfer there is
+        what was not folded: everything with `fold=False`.
+        """
+        if self._inspector is not None:
+            yield from self._inspector.analysis.rows()
 
     def names_of(self, address: str) -> tuple[str, ...]:
         """Return the names that the captures know for an address, each once."""

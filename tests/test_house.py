@@ -78,6 +78,10 @@ EXPECT = [
     "beside", "amounts", "subject", "claims", "expectations", "written", "ladders", "matching", "recording", "updating",
     "checked", "reports",
 ]  # fmt: skip
+JOINED = [
+    "vantage", "pairing", "aligned", "times", "matching", "clocks", "fates", "changes", "ways", "comparison",
+    "differences", "model", "described", "order", "crossing", "join",
+]  # fmt: skip
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
 TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]
 ORDERED = {
@@ -94,6 +98,7 @@ ORDERED = {
     "expect/reports": REPORTS,
     "explain": EXPLAIN,
     "findings": FINDINGS,
+    "joined": JOINED,
     "lab/kernel": KERNEL,
     "lab/strace": STRACE,
     "lab/time_wait": TIME_WAIT,

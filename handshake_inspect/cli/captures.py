@@ -54,13 +54,19 @@ class Reading:
 
 
 def inspect_files(
-    files: Sequence[str], reader: str = "auto", *, names: Mapping[str, str] | None = None, profile: str = "linux"
+    files: Sequence[str],
+    reader: str = "auto",
+    *,
+    names: Mapping[str, str] | None = None,
+    profile: str = "linux",
+    fold: bool = True,
 ) -> Reading:
     """Inspect captures as one run. Those that cannot be used are reported at once, one line each.
 
     `names`: what messages call a file, where that is not what it is opened by. `profile`: whose TIME-WAIT is assumed.
+    `fold`: as in `inspect()`.
     """
-    inspector = Inspector(profile=profile)
+    inspector = Inspector(profile=profile, fold=fold)
     failed: list[CaptureError] = []
 
     def note(error: CaptureError) -> None:

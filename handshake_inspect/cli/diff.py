@@ -72,13 +72,15 @@ def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: st
 
 def read(name: str, reader: str, stack: ExitStack) -> Reading:
     """Inspect one of the two captures, which must stay there as long as `stack` does."""
+    from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.captures import inspect_files, kept
     from handshake_inspect.cli.naming import files_named
 
     named = files_named([name])
     paths = {stack.enter_context(kept(file)): file for file in named.files}
     reading = inspect_files([*paths], reader, names=paths)
-    return replace(reading, failed=reading.failed + named.failed)
+    unnamed = [CaptureError(f"{one}: {why}") for one, why in named.failed]
+    return replace(reading, failed=[*reading.failed, *unnamed])
 
 
 def print_comparison(found: Comparison, a: Inspection, b: Inspection, format_: str, chosen: Sequence[int]) -> None:

@@ -20,6 +20,7 @@ from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections, syn_options
 from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
+from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.steps import steps_of
 from handshake_inspect.connections.verdict import decide
@@ -108,6 +109,10 @@ class Analysis:
             has = np.array([parse(octets).fast_open_cookie is not None for octets in new], np.bool_)
             self.fast_open = np.append(self.fast_open, has)
         return self.fast_open
+
+    def rows(self) -> Iterator[ConnectionRows]:
+        """Yield the segments of all connections of which there are `verdicts`, a partition at a time."""
+        return (split(stored, self.gathering.conversations.is_self).rows for stored in self.gathering.reconsidered())
 
     def described(self, conversations: Rows) -> Decided:
         """Decide everything about these conversations, to have some of their connections described."""

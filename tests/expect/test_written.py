@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from handshake_inspect.expect.beside import beside
 from handshake_inspect.expect.expectations import ExpectationError
-from handshake_inspect.expect.written import FileLines, beside, read
+from handshake_inspect.expect.written import FileLines, read
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+"""The same connections captured at two places, joined: what happened to them on the way between.
+
+- `vantage`: what one capture shows, in columns
+- `pairing`: which connection of one place is which of the other
+- `aligned`: the segments of both places, in the same terms
+- `times`: how long segments seem to be under way; which of several alike is which, by that
+- `matching`: which segment of one place is which of the other
+- `clocks`: which end each place is near, and how far their clocks are apart
+- `fates`: what died, was copied, was made or was overtaken on the way
+- `changes`: what was changed there
+- `ways`: how the segments of each end fared, counted; how long they were under way
+- `comparison`: all of this, wired
+- `differences`: what one segment said when it was sent, and when it arrived, in words
+- `model`: what a person asks about, as plain data
+- `described`: columns -> a connection
+- `order`: what happened at two places, in one order
+- `crossing`: columns -> the segments of a connection, in that order
+- `join`: two captures -> joined connections
+"""

@@ -1,0 +1,117 @@
+"""The segments of both places, in the same terms.
+
+In: two `Vantage`s and their `Pairing`. Out: an `Aligned` for each place, whose directions and numbers are those of the
+first: an end's initial number may have been changed on the way, and all its later ones with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.joined.pairing import Pairing
+from handshake_inspect.joined.vantage import Mask, Rows, Vantage
+
+#: Control bits that no box on the way changes without making another segment of it.
+CORE = SYN | FIN | RST | ACK
+
+
+@dataclass
+class Aligned:
+    """The segments of one place, in the rows of its `SeenTable`. Arrays of shape (n,)."""
+
+    #: `2 * connection + side`: the connection by its number in the `Pairing`, the side as the first place has it.
+    direction: Rows
+    time_ns: Rows
+    #: Numbers from the initial ones as the first place has them, whatever was added to them on the way.
+    seq: Rows
+    ack: Rows
+    payload: Rows
+    flags: Rows
+    window: Rows
+    ip_id: Rows
+    #: TSval, -1 without the option.
+    timestamp: Rows
+
+    def base(self) -> list[Rows]:
+        """What makes two segments alike: direction, numbers, length and control bits."""
+        return [self.direction, self.seq, self.ack, self.payload, self.flags & CORE]
+
+
+def align(first: Vantage, second: Vantage, pairing: Pairing) -> tuple[Aligned, Aligned, Rows]:
+    """Return the segments of both places, and what was added on the way to the numbers of each end. Shape (c, 2)."""
+    shift = _shifts(first, second, pairing)
+    left = _aligned(first, pairing.first, np.zeros(len(pairing), np.bool_), np.zeros_like(shift))
+    offset = np.zeros_like(shift)
+    both = pairing.at_both
+    offset[both] = _signed(_initial(second, pairing)[0][both] - first.iss[pairing.first[both]] - shift[both])
+    return left, _aligned(second, pairing.second, pairing.is_flipped, offset), shift
+
+
+def _signed(numbers: Rows) -> Rows:
+    """Return differences of sequence numbers as the shorter way round the circle."""
+    return (numbers + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def _initial(second: Vantage, pairing: Pairing) -> tuple[Rows, Mask]:
+    """Return the initial numbers that the second place has, and whether they are proven, by the sides of the first."""
+    iss, known = np.zeros((len(pairing), 2), np.int64), np.zeros((len(pairing), 2), np.bool_)
+    there = pairing.second >= 0
+    iss[there], known[there] = second.iss[pairing.second[there]], second.iss_known[pairing.second[there]]
+    flipped = pairing.is_flipped
+    iss[flipped], known[flipped] = iss[flipped, ::-1], known[flipped, ::-1]
+    return iss, known
+
+
+def _shifts(first: Vantage, second: Vantage, pairing: Pairing) -> Rows:
+    """Return what was added to the numbers of each end: the difference of its initial numbers, where both are known.
+
+    An end may have had several (a listener that was started again, SYN cookies): then nothing was added if one place
+    has seen the number that the other one counts from. Shape (c, 2).
+    """
+    there, known = _initial(second, pairing)
+    shift = np.zeros_like(there)
+    both = pairing.at_both
+    here = first.iss[pairing.first[both]]
+    shift[both] = np.where(known[both] & first.iss_known[pairing.first[both]], (there[both] - here) % (1 << 32), 0)
+    for number, side in np.argwhere(shift).tolist():
+        one, other = int(pairing.first[number]), int(pairing.second[number])
+        side_there = 1 - side if pairing.is_flipped[number] else side
+        if int(there[number, side]) in _syn_numbers(first, one, side) or int(first.iss[one, side]) in _syn_numbers(
+            second, other, side_there
+        ):
+            shift[number, side] = 0
+    return shift
+
+
+def _syn_numbers(place: Vantage, connection: int, side: int) -> set[int]:
+    """Return the numbers of all SYNs of one end."""
+    at = slice(int(place.start[connection]), int(place.start[connection + 1]))
+    syns = ((place.seen["flags"][at] & SYN) != 0) & (place.seen["side"][at] == side)
+    numbers: list[int] = ((place.seen["seq"][at][syns] + place.iss[connection, side]) % (1 << 32)).tolist()
+    return set(numbers)
+
+
+def _aligned(place: Vantage, connections: Rows, is_flipped: Mask, offset: Rows) -> Aligned:
+    """Return the segments of a place, of which these are the connections; `offset` is added to each end's numbers."""
+    number_of = np.empty(len(place), np.int64)
+    here = np.flatnonzero(connections >= 0)
+    number_of[connections[here]] = here
+    seen = place.seen
+    number = number_of[seen["connection"]]
+    side = seen["side"].astype(np.int64) ^ is_flipped[number]
+    flags = seen["flags"].astype(np.int64)
+    stamped = seen["has_timestamps"] != 0
+    return Aligned(
+        direction=2 * number + side,
+        time_ns=seen["time_ns"],
+        seq=seen["seq"] + offset[number, side],
+        ack=np.where(flags & ACK, seen["ack"] + offset[number, 1 - side], 0),
+        payload=seen["payload"],
+        flags=flags,
+        window=seen["window"].astype(np.int64),
+        ip_id=seen["ip_id"].astype(np.int64),
+        timestamp=np.where(stamped, seen["timestamp_value"].astype(np.int64), -1),
+    )

@@ -1,0 +1,178 @@
+"""Which segment of one place is which of the other, of connections that both saw.
+
+In: two `Vantage`s and their `Pairing`. Out: `Matching`: rows of one `SeenTable` beside rows of the other.
+
+A segment is known by its numbers, counted from the initial ones, its length and its control bits. That leaves the
+sendings of one segment alike; they are told apart by the IP identification (RFC 6864 §4: only a copy made on the way
+has the same) and by the timestamp, where the way leaves these alone, which is found out for each direction first. What
+is still alike is matched in order of time: nothing arrives before it was sent, and of several sendings the one is meant
+that makes the journey most like that of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from handshake_inspect.connections.rows import ACK
+from handshake_inspect.joined.aligned import CORE, Aligned, align
+from handshake_inspect.joined.pairing import Pairing
+from handshake_inspect.joined.times import Times
+from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
+
+Likeness = tuple[list[Rows], list[Rows]]
+
+
+@dataclass
+class Matching:
+    """Segments that both places saw."""
+
+    #: Rows of the first place's `SeenTable` and of the second's, beside each other. Shape (k,).
+    first: Rows
+    second: Rows
+    #: They belong to different connections: a segment that is late opens another one at one place only. Shape (k,).
+    is_astray: Mask
+    #: What was added on the way to the numbers of each end, modulo 2**32. Shape (c, 2).
+    shift: Rows
+    #: Place in these arrays of each row of the two, -1 if only one place saw it.
+    of_first: Rows
+    of_second: Rows
+    #: The segments of both places.
+    left: Aligned
+    right: Aligned
+    #: What a segment and a copy of it have in common: as it belongs to its connection, and as it stands in the capture.
+    left_likeness: Likeness
+    right_likeness: Likeness
+
+
+def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
+    """Find the segments that both places saw."""
+    left, right, shift = align(first, second, pairing)
+    directions = 2 * len(pairing)
+    ip_id_is_kept = _is_kept(left, right, left.ip_id, right.ip_id, 0, directions)
+    timestamp_is_kept = _is_kept(left, right, left.timestamp, right.timestamp, -1, directions)
+
+    def sending(side: Aligned) -> list[Rows]:
+        """What tells one sending of a segment from another."""
+        ip_id = np.where(ip_id_is_kept[side.direction], side.ip_id, 0)
+        return [ip_id, np.where(timestamp_is_kept[side.direction], side.timestamp, -1)]
+
+    matched = _Matched(left, right)
+    mine, theirs = sending(left), sending(right)
+    likeness = [
+        ([*one.base(), *marks, one.window, one.flags], _as_captured(place, one))
+        for place, one, marks in ((first, left, mine), (second, right, theirs))
+    ]
+    matched.add(likeness[0][0], likeness[1][0])
+    matched.add([*left.base(), *mine], [*right.base(), *theirs])
+    # Timestamps that were taken out of some segments only.
+    had, has_not = _unless(left.timestamp >= 0, 1), _unless(right.timestamp < 0, -1)
+    matched.add([*left.base(), mine[0], had], [*right.base(), theirs[0], has_not])
+    # Numbers or a length that were changed: the same packet, by the identification that its sender gave it.
+    known, known_there = _unless(mine[0] != 0, 1), _unless(theirs[0] != 0, -1)
+    for names in (("direction", "seq", "payload"), ("direction",)):
+        one, other = ([*(getattr(side, name) for name in names), side.flags & CORE] for side in (left, right))
+        matched.add([*one, *mine, known], [*other, *theirs, known_there])
+    matched.add(likeness[0][1], likeness[1][1], by_time=False)
+    a, b = matched.rows()
+    of_first, of_second = (np.full(len(one.direction), -1, np.int64) for one in (left, right))
+    of_first[a] = of_second[b] = np.arange(len(a))
+    is_astray = left.direction[a] // 2 != right.direction[b] // 2
+    return Matching(a, b, is_astray, shift, of_first, of_second, left, right, *likeness)
+
+
+def _unless(condition: Mask, own: int) -> Rows:
+    """Return 0 where it holds, else a number that no other segment has, so that it is not matched."""
+    return np.where(condition, 0, (1 + np.arange(len(condition))) * own)
+
+
+def _as_captured(place: Vantage, aligned: Aligned) -> list[Rows]:
+    """Return what a segment is by itself, whichever connection it was taken for."""
+    connection, side = place.seen["connection"], place.seen["side"]
+    ends = [np.where(side == 0, *(place.sockets[f"{end}_{part}"][connection] for end in order)).astype(np.int64)
+            for order in ("or", "ro") for part in ("hi", "lo", "port")]  # fmt: skip
+    seq = (place.seen["seq"] + place.iss[connection, side]) % (1 << 32)
+    ack = np.where(aligned.flags & ACK, (place.seen["ack"] + place.iss[connection, 1 - side]) % (1 << 32), 0)
+    return [*ends, seq, ack, aligned.payload, aligned.flags, aligned.window, aligned.ip_id, aligned.timestamp]
+
+
+def _is_kept(left: Aligned, right: Aligned, a: Rows, b: Rows, nothing: int, directions: int) -> Mask:
+    """Say of each direction whether a mark of segments comes through unchanged. Shape (directions,).
+
+    Segments that are alike but for the mark tell, where there is one at each place; and the marks themselves.
+    """
+    one, other = _pairs(*_groups(left.base(), right.base()))
+    marked = (a[one] != nothing) | (b[other] != nothing)
+    changed = one[marked & (a[one] != b[other])]
+    with_mark, _ = _pairs(*_groups([*left.base(), a], [*right.base(), b]))
+    kept = with_mark[a[with_mark] != nothing]
+    count = [np.bincount(left.direction[rows], minlength=directions) for rows in (kept, changed)]
+    found: Mask = count[0] > count[1]
+    return found
+
+
+def _groups(left: Sequence[Rows], right: Sequence[Rows]) -> tuple[Rows, Rows]:
+    """Number the distinct keys of both places; equal ones have the same number."""
+    group = numbered([np.concatenate(pair) for pair in zip(left, right, strict=True)])
+    return group[: len(left[0])], group[len(left[0]) :]
+
+
+def _pairs(left: Rows, right: Rows) -> tuple[Rows, Rows]:
+    """Return the rows whose group is there once at each place, beside each other."""
+    groups = int(max(left.max(initial=-1), right.max(initial=-1))) + 1
+    once = (np.bincount(left, minlength=groups) == 1) & (np.bincount(right, minlength=groups) == 1)
+    where = np.full(groups, -1, np.int64)
+    where[right] = np.arange(len(right))
+    rows = np.flatnonzero(once[left])
+    return rows, where[left[rows]]
+
+
+class _Matched:
+    """Which rows of the left side were matched with which of the right, growing."""
+
+    def __init__(self, left: Aligned, right: Aligned) -> None:
+        self._left, self._right = left, right
+        #: Row of the right side for each of the left, -1 for none; and which of the right are taken.
+        self._of = np.full(len(left.direction), -1, np.int64)
+        self._taken = np.zeros(len(right.direction), np.bool_)
+
+    def add(self, left: Sequence[Rows], right: Sequence[Rows], *, by_time: bool = True) -> None:
+        """Match what is left and has equal keys: what is there once at each place, then the rest by time."""
+        rows, others = np.flatnonzero(self._of < 0), np.flatnonzero(~self._taken)
+        if not len(rows) or not len(others):
+            return
+        a, b = _groups([column[rows] for column in left], [column[others] for column in right])
+        one, other = _pairs(a, b)
+        self._take(rows[one], others[other])
+        if by_time:
+            self._by_time(a, b, rows, others)
+
+    def _take(self, rows: Rows, others: Rows) -> None:
+        self._of[rows] = others
+        self._taken[others] = True
+
+    def rows(self) -> tuple[Rows, Rows]:
+        """Return what was matched so far, as rows of both sides."""
+        left = np.flatnonzero(self._of >= 0)
+        return left, self._of[left]
+
+    def _by_time(self, a: Rows, b: Rows, rows: Rows, others: Rows) -> None:
+        """Match those that are alike several times: in order if they are equally many, else as their times suggest."""
+        groups = int(max(a.max(initial=-1), b.max(initial=-1))) + 1
+        count = np.bincount(a, minlength=groups), np.bincount(b, minlength=groups)
+        several = (count[0] > 0) & (count[1] > 0) & (count[0] + count[1] > 2)
+        if not several.any():
+            return
+        times = Times.of(self._left, self._right, *self.rows())
+        left, right = (np.argsort(np.where(several[side], side, groups), kind="stable") for side in (a, b))
+        begin = np.searchsorted(a[left][: int(several[a].sum())], np.flatnonzero(several))
+        begin_right = np.searchsorted(b[right][: int(several[b].sum())], np.flatnonzero(several))
+        for group, at, there in zip(
+            np.flatnonzero(several).tolist(), begin.tolist(), begin_right.tolist(), strict=True
+        ):
+            mine = rows[left[at : at + int(count[0][group])]]
+            theirs = others[right[there : there + int(count[1][group])]]
+            chosen = times.choose(mine, theirs)
+            self._take(*chosen)

@@ -1,0 +1,178 @@
+"""What a person asks about a connection that was captured at two places. Plain data, no arrays.
+
+In: nothing; `join` fills these. `None` means that the captures cannot tell. The two captures are the first and the
+second, as they were named; which end each is near is found out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from handshake_inspect.connections.connection import Connection, End, Endpoint, Pair, Step
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Both(Generic[T]):
+    """One value for each place."""
+
+    first: T
+    second: T
+
+    def at(self, *, second: bool) -> T:
+        """Return the value for the second place, or for the first."""
+        return self.second if second else self.first
+
+
+@dataclass(frozen=True, slots=True)
+class Delays:
+    """How long the segments of one end were under way, by the best guess of how far the clocks are apart."""
+
+    least_ns: int
+    median_ns: int
+    greatest_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What became of the segments of one end. Those that fared ill are named by their frames."""
+
+    #: Seen at the place near their sender; and of these, at the other place too.
+    sent: int
+    arrived: int
+    #: Died on the way: frames near the sender.
+    lost: tuple[int, ...]
+    #: Not seen at the other place: whether they died or its capture did not run cannot be told. Frames near the sender.
+    unseen: tuple[int, ...]
+    #: Second copies of what arrived: frames near the receiver, as all below.
+    copied: tuple[int, ...]
+    #: Arrived after something that was sent later (RFC 4737 §4).
+    late: tuple[int, ...]
+    #: Seen only where they arrive: made on the way, or missed by the capture near their sender.
+    made: tuple[int, ...]
+    #: The same, when the capture near their sender did not run.
+    unsent: tuple[int, ...]
+    #: By how much the TTL falls on the way, as most segments have it; None if none arrived.
+    routers: int | None
+    #: None if nothing is known of the clocks, or none arrived.
+    delays: Delays | None
+
+    @property
+    def is_smooth(self) -> bool:
+        """Did everything arrive, once and in order, and nothing else?"""
+        return not (self.lost or self.unseen or self.copied or self.late or self.made or self.unsent)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that was not the same when it arrived."""
+
+    #: What: one of `changes.WHATS`, or the name of an option.
+    what: str
+    #: Whose segments.
+    sender: End
+    #: At the place near the sender, and at the other one; of the first segment where they vary.
+    before: str
+    after: str
+    #: Of how many of the segments that arrived.
+    segments: int
+    arrived: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How far the second clock is ahead of the first. Nanoseconds."""
+
+    offset_ns: int
+    #: It may be off by this much, either way; 0 if both captures were stamped by one clock, as the user said.
+    uncertainty_ns: int
+    #: "all" connections tell so, "connection": this one alone, "same": the user said that there is one clock.
+    known_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A segment as one place saw it."""
+
+    frame: int
+    time_ns: int
+    #: The same by the clock of the first place, as well as that is known.
+    common_ns: int
+    #: None if that place took it for a segment of another connection.
+    step: Step | None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedSegment:
+    """One segment, from where it was sent to where it arrived."""
+
+    #: As an end of the connection at the place that `JoinedConnection.seen` prefers.
+    sender: End
+    #: arrived, lost, unseen, copied, made or unsent: see `fates`.
+    fate: str
+    #: Near its sender, and near its receiver.
+    near: Sight | None
+    far: Sight | None
+    #: It arrived after something that was sent later.
+    late: bool
+    #: How long it was under way, by the best guess; None if that is not known.
+    delay_ns: int | None
+    #: What was not the same when it arrived: what, before, after.
+    changes: tuple[tuple[str, str, str], ...]
+
+    @property
+    def step(self) -> Step:
+        """What it says, near its sender if it was seen there."""
+        steps = [sight.step for sight in (self.near, self.far) if sight is not None and sight.step is not None]
+        return steps[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that one place saw, or both with nothing in between."""
+
+    segment: JoinedSegment
+    #: It was seen where it was sent, and where it arrived.
+    sent: bool
+    arrived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedConnection:
+    """One connection, seen at two places, or at one of them only."""
+
+    #: The stream of the first capture; what only the second has is numbered on from there.
+    number: int
+    #: The names of the two captures.
+    captures: Both[str]
+    #: As each place tells it; None: not seen there.
+    seen: Both[Connection | None]
+    #: Originator and responder of each place; the ends stand as the preferred place has them.
+    sockets: Pair[Both[Endpoint | None]]
+    #: Originator and responder are exchanged at the second place: both ends sent a SYN.
+    is_flipped: bool
+    #: The end that the first place is near.
+    near_first: End
+    #: "times", "ttl", "other connections" or "order of the files".
+    near_known_by: str
+    #: By sender.
+    ways: Pair[Way]
+    changes: tuple[Change, ...]
+    #: None: nothing is known.
+    clock: Clock | None
+    #: Least time there and back, without the time between the places and the ends; exact, whatever the clocks.
+    round_trip_ns: int | None
+
+    @property
+    def preferred(self) -> Connection:
+        """The connection as the first place has it, else as the second."""
+        found = self.seen.first or self.seen.second
+        assert found is not None
+        return found
+
+    @property
+    def at_both(self) -> bool:
+        """Was it seen at both places?"""
+        return self.seen.first is not None and self.seen.second is not None

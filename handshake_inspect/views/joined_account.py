@@ -1,0 +1,179 @@
+"""What stands below a ladder with the way between: what died, what was changed, the clocks and the delays.
+
+In: a `JoinedConnection` and its `Moment`s. Out: wrapped lines, each a short sentence that can be read aloud.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.text import Text
+
+from handshake_inspect.connections.connection import End, Pair
+from handshake_inspect.joined.model import Change, Delays, JoinedConnection, JoinedSegment, Moment
+from handshake_inspect.quantities import counted, duration, listed
+from handshake_inspect.views.account import paragraphs_as_lines
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.ladder_states import ENDS
+
+#: Segments that are named one by one.
+MOST_NAMED = 20
+EVIDENCE = {
+    "times": "by the times",
+    "ttl": "by the TTL",
+    "other connections": "by its other connections",
+    "order of the files": "by the order of the files alone",
+}
+
+
+def account(connection: JoinedConnection, moments: Sequence[Moment], *, width: int, names: Pair[str]) -> Iterator[Text]:
+    """Return the lines below the ladder."""
+    teller = _Teller(connection, names)
+    paragraphs: list[tuple[str, Iterable[str | Text]]] = [
+        ("Places", teller.places()),
+        ("Way", [sentence for end in ENDS for sentence in teller.way(end, moments)]),
+        ("Changed", teller.changed()),
+        ("Clocks", teller.clocks()),
+        ("Delays", teller.delays()),
+    ]
+    return paragraphs_as_lines([(heading, list(map(_text, said))) for heading, said in paragraphs], width)
+
+
+def _text(said: str | Text) -> Text:
+    return Text(said) if isinstance(said, str) else said
+
+
+class _Teller:
+    """Says the sentences about one connection."""
+
+    def __init__(self, connection: JoinedConnection, names: Pair[str]) -> None:
+        self._connection, self._names = connection, names
+
+    def _place(self, end: End) -> str:
+        """Return the name of the capture near an end."""
+        return printable(self._connection.captures.at(second=end != self._connection.near_first))
+
+    def _direction(self, sender: End) -> str:
+        receiver: End = "responder" if sender == "originator" else "originator"
+        return f"{self._names[sender]} → {self._names[receiver]}"
+
+    def places(self) -> Iterator[str]:
+        """Say which capture is near which end, and how that is known."""
+        connection = self._connection
+        near = [f"{self._place(end)} near the {self._names[end]}" for end in ENDS]
+        yield f"{listed(near)}, {EVIDENCE[connection.near_known_by]}."
+
+    # The way.
+
+    def way(self, sender: End, moments: Sequence[Moment]) -> Iterator[Text]:
+        """Say how the segments of an end fared, and name those that fared ill."""
+        way = self._connection.ways[sender]
+        if not way.sent and way.is_smooth:
+            return
+        receiver: End = "responder" if sender == "originator" else "originator"
+        near, far = (f"near the {self._names[end]}" for end in (sender, receiver))
+        all_of_them = "all arrived" if way.sent > 1 else "it arrived"
+        arrived = all_of_them if way.sent and way.arrived == way.sent else f"{way.arrived:,} arrived"
+        line = Text(f"{self._direction(sender)}: {counted(way.sent, 'segment')} sent, {arrived}")
+        line.append("." if not way.is_smooth else ", once and in order." if way.sent else ".")
+        yield line
+        segments = {(moment.segment.fate, _frame(moment.segment)): moment.segment for moment in moments
+                    if moment.segment.sender == sender}  # fmt: skip
+        for what, frames, place, style in (
+            ("Died on the way", way.lost, near, "red"),
+            ("Died on the way, or the other capture did not run then", way.unseen, near, "yellow"),
+            ("Copied on the way", way.copied, far, "magenta"),
+            ("Overtaken on the way", way.late, far, "magenta"),
+            (f"Not sent by the {self._names[sender]}, or missed {near}", way.made, far, "red"),
+            (f"Not seen {near}, where nothing was captured then", way.unsent, far, "yellow"),
+        ):
+            if frames:
+                yield Text().append(f"{what}: ", style).append(f"{_named(frames, segments)} {place}.")
+
+    # What was changed.
+
+    def changed(self) -> list[str]:
+        """Say what was not the same when it arrived."""
+        connection = self._connection
+        said = [self._change(change) for change in connection.changes]
+        for end in ENDS:
+            routers = connection.ways[end].routers
+            if routers:
+                said.append(f"{self._direction(end)}: the TTL falls by {routers} ({counted(routers, 'router')}).")
+        if not said and connection.at_both:
+            said.append("Nothing: sockets, numbers, options of the SYNs, TTL, windows and control bits are the same.")
+        return said
+
+    def _change(self, change: Change) -> str:
+        what = change_text(change.what, change.before, change.after)
+        some = "" if change.segments == change.arrived else f" ({change.segments:,} of its {change.arrived:,} segments)"
+        return f"The {self._names[change.sender]}'s {what}{some}."
+
+    # The clocks.
+
+    def clocks(self) -> Iterator[str]:
+        """Say how far the clocks are apart, and how sure that is."""
+        connection, clock = self._connection, self._connection.clock
+        if clock is None and connection.at_both:
+            yield (
+                "How far they are apart cannot be told: it takes segments of both ends that both places saw, and clocks"
+                " that neither drift nor are set meanwhile."
+            )
+        if clock is None:
+            return
+        if clock.known_by == "same":
+            yield "One clock stamped both captures, as you say."
+            return
+        one, other = ENDS if connection.near_first == "originator" else ENDS[::-1]
+        ahead = "ahead of" if clock.offset_ns >= 0 else "behind"
+        source = {"all": "all connections together tell so", "connection": "this connection alone tells so"}
+        said = f"The one near the {self._names[other]} is {duration(abs(clock.offset_ns))} {ahead} the one near the "
+        said += f"{self._names[one]}, ± {duration(clock.uncertainty_ns)}: {source[clock.known_by]}"
+        may_be_one = abs(clock.offset_ns) <= clock.uncertainty_ns
+        yield said + ("; they may be one clock (--same-clock)." if may_be_one else ".")
+
+    def delays(self) -> Iterator[str]:
+        """Say how long segments were under way, and how sure that is."""
+        connection = self._connection
+        clock = connection.clock
+        known = [(end, delays) for end in ENDS if (delays := connection.ways[end].delays) is not None]
+        if clock is not None and known:
+            said = "; ".join(f"{self._direction(end)} {_range(delays)}" for end, delays in known)
+            sure = f": each ± {duration(clock.uncertainty_ns)}" if clock.uncertainty_ns else ""
+            yield f"{said}{sure}."
+        if connection.round_trip_ns is not None:
+            yield f"There and back at least {duration(connection.round_trip_ns)}, whatever the clocks show."
+
+
+def change_text(what: str, before: str, after: str) -> str:
+    """Say a change: "MSS 1460 → 1200"."""
+    return printable(f"{what} {before} → {after}")
+
+
+def _range(delays: Delays) -> str:
+    least, median, greatest = map(duration, (delays.least_ns, delays.median_ns, delays.greatest_ns))
+    return least if least == greatest else f"{least} to {greatest}, half of them up to {median}"
+
+
+def _frame(segment: JoinedSegment) -> int:
+    """Return the frame by which a segment is named: near its sender if it died, else where it arrived."""
+    sight = segment.near if segment.fate in ("lost", "unseen") else segment.far
+    sight = sight or segment.near
+    assert sight is not None
+    return sight.frame
+
+
+def _named(frames: Sequence[int], segments: dict[tuple[str, int], JoinedSegment]) -> str:
+    """Name segments by their frames, and what they say."""
+    said = {frame: segment for (_, frame), segment in segments.items() if frame in frames}
+    shown = [f"frame {one} ({_says(said[one])})" if one in said else f"frame {one}" for one in frames[:MOST_NAMED]]
+    if len(frames) > MOST_NAMED:
+        shown.append(f"{len(frames) - MOST_NAMED:,} more")
+    return listed(shown)
+
+
+def _says(segment: JoinedSegment) -> str:
+    step = segment.step
+    ack = "" if step.symbolic_ack is None else f" ack={step.symbolic_ack}"
+    octets = f" len={step.payload_octets}" if step.payload_octets else ""
+    return f"{step.flags or 'no control bits'} seq={step.symbolic_seq}{ack}{octets}"

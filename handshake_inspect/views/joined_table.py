@@ -1,0 +1,69 @@
+"""One line per joined connection, for people.
+
+In: `JoinedConnection`s. Out: the columns of a `views.table`. Arrows: → from the originator, ← from the responder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from handshake_inspect.joined.model import JoinedConnection, Way
+from handshake_inspect.quantities import counted, duration
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.table import Column, cut_end, narrow_notes
+
+
+def joined_columns() -> list[Column]:
+    """Return the columns of a table of joined connections."""
+    return [
+        Column("stream", lambda c: str(c.number), right=True),
+        Column("originator → responder", lambda c: f"{c.preferred.originator} → {c.preferred.responder}"),
+        Column("sent → / ←", _of_ways(lambda way: way.sent), right=True, rank=3),
+        Column("died → / ←", _of_ways(lambda way: len(way.lost)), right=True, style=_if_any(lambda way: way.lost)),
+        Column("copied → / ←", _of_ways(lambda way: len(way.copied)), right=True, rank=4),
+        Column("overtaken → / ←", _of_ways(lambda way: len(way.late)), right=True, rank=5),
+        Column("delay → / ←", _delays, right=True, rank=6),
+        Column("there and back", _there_and_back, right=True, rank=7),
+        Column("notes", lambda c: ", ".join(joined_notes(c)), rank=1, narrow=narrow_notes, cut=cut_end),
+    ]
+
+
+def joined_notes(connection: JoinedConnection) -> list[str]:
+    """Return in few words what was changed on the way, and what cannot be told."""
+    said = []
+    if not connection.at_both:
+        capture = connection.captures.at(second=connection.seen.first is None)
+        said.append(f"only in {printable(capture)}")
+    said += dict.fromkeys(change.what for change in connection.changes)
+    for arrow, way in (("→", connection.ways.originator), ("←", connection.ways.responder)):
+        for frames, what in (
+            (way.made, "not sent"),
+            (way.unseen, "seen at one place only"),
+            (way.unsent, "seen at one place only"),
+        ):
+            if frames:
+                said.append(f"{counted(len(frames), 'segment')} {arrow} {what}")
+    return said
+
+
+def _of_ways(count: Callable[[Way], int]) -> Callable[[JoinedConnection], str]:
+    def cell(connection: JoinedConnection) -> str:
+        ways = connection.ways
+        numbers = count(ways.originator), count(ways.responder)
+        return f"{numbers[0]:,} / {numbers[1]:,}" if any(numbers) else "-"
+
+    return cell
+
+
+def _if_any(frames: Callable[[Way], Sequence[int]]) -> Callable[[JoinedConnection], str]:
+    return lambda c: "red" if frames(c.ways.originator) or frames(c.ways.responder) else ""
+
+
+def _delays(connection: JoinedConnection) -> str:
+    middles = [None if way.delays is None else way.delays.median_ns
+               for way in (connection.ways.originator, connection.ways.responder)]  # fmt: skip
+    return " / ".join("-" if one is None else duration(one) for one in middles) if any(middles) else "-"
+
+
+def _there_and_back(connection: JoinedConnection) -> str:
+    return "-" if connection.round_trip_ns is None else duration(connection.round_trip_ns)

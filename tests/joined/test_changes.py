@@ -1,0 +1,93 @@
+"""What a middlebox changed, by the rules of its scenario."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.joined.join import join
+from handshake_inspect.joined.model import Change, JoinedConnection
+from handshake_inspect.lab.scenarios.middlebox import CLAMPED_MSS, FAR_TTL, NEXT_TTL, PROXY_TTL, SHIFT
+from handshake_inspect.lab.wire import address_behind_nat
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
+LINUX_TTL = 64
+
+
+def only(name: str) -> JoinedConnection:
+    (found,) = join(PCAPS / f"{name}.pcap", PCAPS / f"{name}.server.pcap")
+    return found
+
+
+def said(name: str) -> set[tuple[str, str, str, str, int]]:
+    return {(one.sender, one.what, one.before, one.after, one.segments) for one in only(name).changes}
+
+
+def test_mss_clamped() -> None:
+    assert said("mss-clamped") == {
+        ("originator", "MSS", "1460", str(CLAMPED_MSS), 1),
+        ("responder", "MSS", "1460", str(CLAMPED_MSS), 1),
+    }
+
+
+def test_timestamps_stripped_from_the_syn() -> None:
+    (sender, what, _, after, segments) = next(one for one in said("timestamps-stripped") if one[2] == "offered")
+    assert (sender, what, after, segments) == ("originator", "timestamps", "none", 1)
+
+
+def test_timestamps_dropped_from_all_but_the_syn() -> None:
+    (change,) = only("timestamps-dropped").changes
+    assert (change.what, change.sender, change.after) == ("timestamps", "originator", "none")
+    assert change.segments == change.arrived - 1
+
+
+def test_initial_number_rewritten() -> None:
+    (change,) = only("isn-rewritten").changes
+    assert (change.sender, change.what) == ("originator", "initial number")
+    assert (int(change.after) - int(change.before)) % (1 << 32) == SHIFT
+
+
+def test_address_translated() -> None:
+    found = only("nat")
+    (change,) = found.changes
+    outside = address_behind_nat(change.before)
+    assert change == Change("address", "originator", change.before, outside, 6, 6)
+    assert found.sockets.originator.second is not None
+    assert found.sockets.originator.second.ip == outside
+    assert found.ways.originator.routers == found.ways.responder.routers == LINUX_TTL - NEXT_TTL
+
+
+def test_routers_are_no_change() -> None:
+    found = only("far-apart")
+    assert found.changes == ()
+    assert found.ways.originator.routers == found.ways.responder.routers == LINUX_TTL - FAR_TTL
+
+
+@pytest.mark.parametrize(
+    ("name", "sender", "after", "segments", "routers"),
+    [
+        ("syn-ack-other-ttl", "responder", PROXY_TTL, 1, 0),
+        ("ttl-changed", "originator", PROXY_TTL, 2, 0),
+        ("path-changed", "responder", NEXT_TTL, 1, LINUX_TTL - FAR_TTL),
+    ],
+)
+def test_ttl_of_some(name: str, sender: str, after: int, segments: int, routers: int) -> None:
+    found = only(name)
+    (change,) = found.changes
+    assert (change.what, change.sender, change.before) == ("TTL", sender, str(LINUX_TTL))
+    assert (change.after, change.segments) == (str(after), segments)
+    assert found.ways[change.sender].routers == routers
+
+
+def test_one_connection_of_two_has_its_numbers_shifted() -> None:
+    first, second = join(PCAPS / "time-wait-reused-early.pcap", PCAPS / "time-wait-reused-early.server.pcap")
+    assert first.changes == ()
+    (change,) = second.changes
+    assert (change.what, change.sender) == ("initial number", "originator")
+
+
+def test_a_segment_that_was_changed_is_not_lost() -> None:
+    found = only("third-segment-wrong-seq")
+    (change,) = [one for one in found.changes if one.what == "seq"]
+    assert (change.segments, found.ways.originator.lost, found.ways.originator.made) == (1, (), ())
