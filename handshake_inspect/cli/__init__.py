@@ -30,9 +30,9 @@ COMMANDS = {
     "lab": "Make every kind of connection with real sockets: list, run, record.",
     "timewait": "Time TIME-WAIT against the kernel's own timer: list it, watch it end, try to bind beside it.",
     "explain": "Explain a state, a control bit, a socket call, a question or a finding, with a real ladder.",
-    "join": "Join captures of both ends: what died on the way, what was changed, how long it took.",
-    "check": "Check how connections opened and closed; exit 1 if one differs (for CI).",
+    "check": "Check captures against what is expected of them; exit 1 if anything differs (for CI).",
     "diff": "Compare two captures: the same behaviour, or the first segment at which they part.",
+    "join": "Join captures of both ends: what died on the way, what was changed, how long it took.",
 }
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 

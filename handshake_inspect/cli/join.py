@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from handshake_inspect.cli.captures import Reading
-    from handshake_inspect.cli.selection import Selection
+    from handshake_inspect.conditions.selection import Selection
     from handshake_inspect.joined.join import Joined
     from handshake_inspect.joined.model import JoinedConnection, Moment
     from handshake_inspect.views.ladder import Numbers

@@ -124,7 +124,10 @@ def test_without_a_command_the_help_is_shown() -> None:
     ("arguments", "says"),
     [
         (["raed", ECHO], "Did you mean read?"),
-        (["frobnicate"], "Commands are demo, read, findings, show, sniff, echo, lab, timewait, explain, check, diff."),
+        (
+            ["frobnicate"],
+            "Commands are demo, read, findings, show, sniff, echo, lab, timewait, explain, check, diff, join.",
+        ),
         (["read", "--fromat", "csv", ECHO], "--format"),
         (["read"], "FILE..."),
         (["read", ECHO, "--format", "yaml"], "'yaml' is not one of"),
@@ -141,7 +144,7 @@ def test_without_a_command_the_help_is_shown() -> None:
         (["show", ECHO, "--dissect", "99"], "there is no frame 99"),
         (["show", ECHO, "-w", "/no/such/folder/x.pcap"], "cannot be written"),
         (["show", str(PCAPS / "udp.pcap")], "no TCP connection"),
-        (["check", "-"], "nothing can be beside it that says what to expect; name a file with --expect"),
+        (["check", "-"], "nothing is beside it that says what to expect; name a file with --expect"),
         (["check", "no-such-file.pcap"], "no-such-file.pcap: cannot be opened: No such file or directory"),
         (["check", ECHO, "--port", "80"], "selects for --handshake"),
         (["check", ECHO, "--teardown", "three-way"], "'three-way' is no kind. Did you mean four-way?"),
