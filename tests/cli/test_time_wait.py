@@ -156,7 +156,7 @@ def test_the_ladder_says_whose_time_is_assumed(profile: str, line: str) -> None:
 
 
 def test_check_chooses_by_the_end_that_the_profile_gives(tmp_path: Path) -> None:
-    capture = shutil.copy(FILES[4], tmp_path)  # without the file beside it, which expects something of all
+    capture = str(shutil.copy(FILES[4], tmp_path))  # without the file beside it, which expects something of all
     # The next connection comes 9 ms after TIME-WAIT began.
     common = ["check", capture, "--where", '"expired" in time_wait.outcome', "--teardown", "four-way"]
     assert "connections with --where" in run(*common).stdout
