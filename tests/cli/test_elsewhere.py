@@ -25,6 +25,8 @@ COMMANDS = [
     ["show", FOUR_WAY, "--format", "json"],
     ["check", "pcaps/four-way.pcap", "pcaps/ipv6.pcap", "--teardown", "four-way"],
     ["check", "pcaps/reset.pcap", "--teardown", "four-way"],
+    ["check", "pcaps/reset.pcap", "--teardown", "four-way", "--format", "tap"],
+    ["check", "pcaps/reset.pcap", "--teardown", "four-way", "--format", "github"],
     ["read", "missing.pcap"],
     ["--version"],
 ]

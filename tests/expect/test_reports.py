@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,7 +14,8 @@ import pytest
 import xmlschema
 from click.testing import CliRunner
 
-from handshake_inspect.cli import cli
+from handshake_inspect.cli import checking, cli
+from handshake_inspect.cli.captures import Reading, inspect_files
 from handshake_inspect.expect.reports import github
 from tests.cli.running import PCAPS
 from tests.expect.formats import tap_points, workflow_commands
@@ -156,6 +157,20 @@ def test_a_failure_has_its_ladder_with_the_row_marked(check: Check, format_: str
     assert "stream 0 of bad.pcap · client 127.0.0.1:48172" in ladder
     assert "\n 53.527» CLOSED        ─ RST,ACK" in ladder
     assert "✗ teardown: expected four-way, seen aborted\n" in ladder
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_after_ctrl_c_a_report_says_that_it_is_not_all(
+    check: Check, format_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(files: Sequence[str], reader: str, *, profile: str) -> Reading:
+        return replace(inspect_files(files, reader, profile=profile), interrupted=True)
+
+    monkeypatch.setattr(checking, "inspect_files", interrupted)
+    done = check("good.pcap", "bad.pcap", "--format", format_)
+    assert done.code == 130
+    assert told(format_, done.out) == ["good.pcap: interrupted: what comes behind was not read"]
+    assert ("Bail out! interrupted" in done.out) == (format_ == "tap")
 
 
 # --- where it goes ---------------------------------------------------------------------------------------------------
