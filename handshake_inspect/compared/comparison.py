@@ -76,23 +76,26 @@ def compare(
         result.same += 1
         result.same_elsewhere += one.server != other.server
         result.same_by_sums += one.folded_segments > 0 and _is_equal(one, other)
-    result.different = list({id(one): one for one in known.values() if one is not None}.values())
+    alike_ones = {id(one): one for one in known.values() if one is not None}.values()
+    result.different = sorted(alike_ones, key=lambda alike: alike.streams[0])
     return result
 
 
 def _look(a: Inspection, b: Inspection, level: Level, pairs: list[_Pair]) -> dict[Hashable, Alike | None]:
     """Look closely at what has not the same digest, at the same two digests once; tell how they differ, if they do."""
-    closely = {
-        _key(one, other): (one.stream, other.stream) for one, other in reversed(pairs) if not _is_equal(one, other)
-    }
-    ordered = sorted(closely.items(), key=lambda item: item[1])
-    coming_a, coming_b = [one for _, (one, _) in ordered], [other for _, (_, other) in ordered]
+    closely: dict[Hashable, _Pair] = {}
+    for one, other in pairs:
+        if not _is_equal(one, other):
+            closely.setdefault(_key(one, other), (one, other))
+    # For long ones captures are read again, once for as many as follow each other.
+    ordered = sorted(closely.items(), key=lambda item: _is_long(*item[1]))
+    coming_a, coming_b = [one.stream for _, (one, _) in ordered], [other.stream for _, (_, other) in ordered]
     ways: dict[Hashable, Alike] = {}
     known: dict[Hashable, Alike | None] = {}
-    for place, (key, _) in enumerate(ordered):
+    for place, (key, both) in enumerate(ordered):
         coming = slice(place, place + AHEAD)
         found = _difference(a, b, level, coming_a[coming], coming_b[coming])
-        known[key] = None if found is None else ways.setdefault(found.way, Alike(found))
+        known[key] = None if found is None else ways.setdefault((_is_long(*both), found.way), Alike(found))
     return known
 
 
@@ -100,9 +103,14 @@ def _is_equal(one: Candidate, other: Candidate) -> bool:
     return one.digest is not None and one.digest == other.digest
 
 
+def _is_long(one: Candidate, other: Candidate) -> bool:
+    """Are there segments that do not stand in the digests one by one?"""
+    return one.folded_segments + other.folded_segments > 0
+
+
 def _key(one: Candidate, other: Candidate) -> Hashable:
     """Return what tells how two connections differ: their digests if these hold all of both, else they alone."""
-    if one.digest is None or other.digest is None or one.folded_segments or other.folded_segments:
+    if one.digest is None or other.digest is None or _is_long(one, other):
         return one.stream, other.stream
     return one.digest, other.digest
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.answers import Verdicts, together
 from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
-from handshake_inspect.connections.conversations import KeyTable, keys_of
+from handshake_inspect.connections.conversations import KeyTable, hash_of, keys_of
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.gather import Gathering
@@ -46,7 +46,7 @@ class FoldedError(Exception):
 
 
 class Analysis:
-    """Everything known about the TCP connections of a run; with `only`, of one conversation of it."""
+    """Everything known about the TCP connections of a run; with `only`, of some conversations of it."""
 
     def __init__(
         self, names: Names, *, fold: bool = True, only: KeyTable | None = None, gathering: Gathering | None = None
@@ -234,10 +234,7 @@ def _frames(table: SegmentTable | IcmpErrorTable | StoredRows | QuoteTable) -> R
     return frame_numbers(table["capture"], table["frame"])
 
 
-def _has_key(table: SegmentTable | IcmpErrorTable, key: KeyTable) -> NDArray[np.bool_]:
-    """Which rows belong to the conversation of this key?"""
-    keys = keys_of(table)[0]
-    same = np.ones(len(table), np.bool_)
-    for name, column in key.columns.items():
-        same &= keys[name] == column[0]
-    return same
+def _has_key(table: SegmentTable | IcmpErrorTable, keys: KeyTable) -> NDArray[np.bool_]:
+    """Which rows belong to a conversation with one of these keys? Very seldom another one's do too."""
+    has: NDArray[np.bool_] = np.isin(hash_of(keys_of(table)[0], 0), hash_of(keys, 0))
+    return has

@@ -157,7 +157,9 @@ def summary(found: Comparison) -> Text:
 def notes(found: Comparison) -> Iterator[Text]:
     """Say of those that are the same what is not."""
     if found.same_elsewhere:
-        yield Text(f"{found.same_elsewhere:,} of the same have a server with another address or port", "dim")
+        have = "has" if found.same_elsewhere == 1 else "have"
+        yield Text(f"{found.same_elsewhere:,} of the same {have} a server with another address or port", "dim")
     if found.same_by_sums:
-        some = f"{found.same_by_sums:,} of the same"
-        yield Text(f"{some} are long: in mid-transfer only the number of segments and octets was compared", "dim")
+        are = "is" if found.same_by_sums == 1 else "are"
+        some = f"{found.same_by_sums:,} of the same {are} long"
+        yield Text(f"{some}: in mid-transfer only the number of segments and octets was compared", "dim")

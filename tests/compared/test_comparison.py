@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from handshake_inspect.capture.inputs import Input
 from handshake_inspect.compared.comparison import Comparison, compare
 from handshake_inspect.compared.difference import Level
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.inspection import Inspection, Inspector, inspect
+from tests.bench.workload import bulk, write
 from tests.compared.another_run import PCAPS, Run, rerun
 from tests.engine.scenario import Ends, Segment, inspect_many, parse
 
@@ -98,14 +103,43 @@ def test_a_capture_of_many_is_the_same_as_of_another_run(name: str) -> None:
     assert found.same == len(inspect(PCAPS / name).connections)
 
 
-def test_a_long_transfer_is_compared_by_sums_and_that_is_said() -> None:
-    lines = [f"A > A x+{n + 1} (100) ack y+1\nB > A y+1 ack x+{n + 101}\n" for n in range(0, 2000, 100)]
-    long = "open\n" + "".join(lines)
-    a, b = run(long), run(long, port=50000)
-    assert compare(a, b).same_by_sums == 0
-    for one in (a, b):
-        gathering = one._inspector.analysis.gathering  # type: ignore[union-attr]
-        gathering._fold_rows, gathering._long_rows, gathering._fresh_long = 1, 1, 1 << 20
-        gathering.fold_long()
+@pytest.fixture
+def folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever can be folded is folded."""
+    monkeypatch.setattr(Gathering.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 1, "long_rows": 1})
+
+
+def transfers(path: Path, seed: int, mss: int = 1460) -> Path:
+    """Three long transfers."""
+    write(bulk(np.random.default_rng(seed), 300, 3), path)
+    path.write_bytes(path.read_bytes().replace(b"\2\4" + (1460).to_bytes(2), b"\2\4" + mss.to_bytes(2)))
+    return path
+
+
+@pytest.mark.usefixtures("folded")
+def test_a_long_transfer_is_compared_by_sums_and_that_is_said(tmp_path: Path) -> None:
+    a, b = inspect(transfers(tmp_path / "a", 1)), inspect(transfers(tmp_path / "b", 2))
     found = compare(a, b)
-    assert (found.is_same, found.same_by_sums) == (True, 1)
+    assert (found.is_same, found.same, found.same_by_sums) == (True, 3, 3)
+    whole = compare(inspect(tmp_path / "a", fold=False), inspect(tmp_path / "b", fold=False))
+    assert (whole.is_same, whole.same, whole.same_by_sums) == (True, 3, 0)
+
+
+@pytest.mark.usefixtures("folded")
+def test_long_ones_that_differ_are_read_again_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each capture once more, for three connections of which most segments were folded."""
+    a, b = inspect(transfers(tmp_path / "a", 1)), inspect(transfers(tmp_path / "b", 2, mss=1461))
+    read = []
+    real = Inspector.read
+
+    def reading(self: Inspector, inputs: list[Input]) -> None:
+        read.append(inputs[0].source)
+        real(self, inputs)
+
+    monkeypatch.setattr(Inspector, "read", reading)
+    found = compare(a, b)
+    assert pairs(found) == [[(0, 0), (1, 1), (2, 2)]]
+    assert found.different[0].first.parted == (0, 0)
+    assert read == [tmp_path / "a", tmp_path / "b"]
+    for stream in range(3):
+        assert a.steps(stream) == inspect(tmp_path / "a", fold=False).steps(stream)

@@ -106,7 +106,7 @@ def test_the_last_line_counts() -> None:
     same.same_elsewhere, same.same_by_sums = 2, 1
     assert [line.plain for line in notes(same)] == [
         "2 of the same have a server with another address or port",
-        "1 of the same are long: in mid-transfer only the number of segments and octets was compared",
+        "1 of the same is long: in mid-transfer only the number of segments and octets was compared",
     ]
 
 
