@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -51,8 +52,12 @@ def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: st
       handshake-inspect diff before.pcap after.pcap --level conversation --port 443
       handshake-inspect diff before/ after/ --level verdict --format json
     """
+    from handshake_inspect.cli.captures import report
     from handshake_inspect.cli.choose import choice
+    from handshake_inspect.cli.output import write, write_lines
     from handshake_inspect.compared.comparison import compare
+    from handshake_inspect.views.compared_export import comparison_json
+    from handshake_inspect.views.compared_lines import heading
 
     if a == b == "-":
         raise click.UsageError("standard input can be only one of the two captures")
@@ -65,7 +70,13 @@ def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: st
         both = ours.inspection, theirs.inspection
         streams = chosen.streams(both[0]), chosen.streams(both[1])
         found = compare(*both, level, streams)
-        print_comparison(found, *both, format_, [len(some) for some in streams])
+        if format_ == "json":
+            write(comparison_json(found, *both))
+        else:
+            lines = heading((a, b), [len(some) for some in streams])
+            write_lines(chain(lines, text(found, *both)))
+        for inspection in both:
+            report(inspection, udp_lister="read --udp")
     absent = [chosen.absent_streams(inspection) for inspection in both]
     return max(code, *absent) or int(not found.is_same)
 
@@ -83,30 +94,15 @@ def read(name: str, reader: str, stack: ExitStack) -> Reading:
     return replace(reading, failed=[*reading.failed, *unnamed])
 
 
-def print_comparison(found: Comparison, a: Inspection, b: Inspection, format_: str, chosen: Sequence[int]) -> None:
-    """Print what differs, and draw the first of it; on standard error, what the captures do not say of themselves."""
-    from handshake_inspect.cli.captures import report
-    from handshake_inspect.cli.output import write, write_lines
-    from handshake_inspect.views.compared_export import comparison_json
-
-    if format_ == "json":
-        write(comparison_json(found, a, b))
-    else:
-        write_lines(text(found, a, b, chosen))
-    for inspection in (a, b):
-        report(inspection, udp_lister="read --udp")
-
-
-def text(found: Comparison, a: Inspection, b: Inspection, chosen: Sequence[int]) -> Iterator[Text]:
-    """Yield the lines of the comparison."""
+def text(found: Comparison, a: Inspection, b: Inspection) -> Iterator[Text]:
+    """Yield what differs, the ladders of the first of it, and how much is the same."""
     from rich.text import Text
 
     from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
     from handshake_inspect.views.compared_ladders import two_ladders
-    from handshake_inspect.views.compared_lines import difference_lines, heading, notes, only_lines, summary
+    from handshake_inspect.views.compared_lines import difference_lines, notes, only_lines, summary
 
     width = max(60, terminal_width() or DEFAULT_WIDTH)
-    yield from heading(a, b, chosen)
     for alike in found.different:
         yield Text()
         yield from difference_lines(alike, width)

@@ -29,16 +29,13 @@ INDENT = 2
 HEADING = 11
 
 
-def heading(a: Inspection, b: Inspection, chosen: Sequence[int]) -> list[Text]:
+def heading(names: Sequence[str], connections: Sequence[int]) -> list[Text]:
     """Name the two captures, and say how many connections of each are compared."""
+    both = zip("AB", names, connections, strict=True)
     return [
-        Text.assemble((letter, "bold"), f"  {_names(one)}: {counted(count, 'connection')}")
-        for letter, one, count in zip("AB", (a, b), chosen, strict=True)
+        Text.assemble((letter, "bold"), f"  {printable(name)}: {counted(count, 'connection')}")
+        for letter, name, count in both
     ]
-
-
-def _names(inspection: Inspection) -> str:
-    return printable(listed([one.name for one in inspection.captures]))
 
 
 def difference_lines(alike: Alike, width: int) -> Iterator[Text]:

@@ -119,3 +119,4 @@ def test_a_folder_is_one_run(tmp_path: Path) -> None:
             (tmp_path / name / Path(capture).name).write_bytes(Path(capture).read_bytes())
     done = diff(str(tmp_path / "before"), str(tmp_path / "after"))
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "the same: 2 connections")
+    assert done.stdout.splitlines()[0] == f"A  {tmp_path / 'before'}: 2 connections"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.cli import cli
+from handshake_inspect.compared.comparison import compare
 from handshake_inspect.compared.golden import FORMAT, GoldenLine, first_difference, read_golden, unified
 from handshake_inspect.inspection import Inspection, inspect
 from handshake_inspect.lab.record import recorded
@@ -29,12 +30,12 @@ def text_of(inspection: Inspection) -> str:
     return "".join(f"{line.text}\n" for line in golden(inspection))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.endswith(".server.pcap")])
 def test_another_run_gives_the_same_text(name: str) -> None:
     assert text_of(rerun(PCAPS / name, LATE)) == text_of(inspect(PCAPS / name))
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(name=st.sampled_from(NAMES), run=RUNS)
 def test_whatever_numbers_ports_and_times_a_run_has(name: str, run: Run) -> None:
     assert text_of(rerun(PCAPS / name, run)) == text_of(inspect(PCAPS / name))
@@ -56,6 +57,7 @@ def test_a_scenario_recorded_twice_gives_the_same_text(scenario: str) -> None:
     needs_private_world()
     first, second = (recorded(scenario).vantages[0].inspected() for _ in range(2))
     assert text_of(first) == text_of(second)
+    assert compare(first, second).is_same
     numbers = [one.connections[0].initial_seq for one in (first, second)]
     assert numbers[0] != numbers[1]
 
