@@ -84,10 +84,10 @@ class CompactRows:
 
     def _line(self, left: Text, lane: Text, right: Text) -> Text:
         """Put the cells of one line side by side; without a lane they stand at both edges."""
+        line = Text().append_text(pad(left, STATE if self._beside else self._width - right.cell_len))
         if self._beside:
-            line = pad(left, STATE).append(" ").append_text(pad(lane, self._lane)).append(" ").append_text(right)
-        else:
-            line = pad(left, self._width - right.cell_len).append_text(right)
+            line.append(" ").append_text(pad(lane, self._lane)).append(" ")
+        line.append_text(right)
         line.rstrip()
         return line
 

@@ -72,7 +72,8 @@ class _Column:
 
 def _beside(a: _Column, b: _Column, lines: Sequence[Line], parting: int, width: int) -> Iterator[Text]:
     def both(left: Text, right: Text, between: str) -> Text:
-        line = pad(left, width).append(between, "dim" if between == SAME else "bold red").append_text(right)
+        line = Text().append_text(pad(left, width))
+        line.append(between, "dim" if between == SAME else "bold red").append_text(right)
         line.rstrip()
         return line
 
