@@ -79,7 +79,7 @@ EXPECT = [
     "checked", "reports",
 ]  # fmt: skip
 JOINED = [
-    "vantage", "pairing", "aligned", "times", "matching", "clocks", "fates", "changes", "ways", "comparison",
+    "vantage", "pairing", "aligned", "times", "matching", "clocks", "pieces", "fates", "changes", "ways", "comparison",
     "differences", "model", "described", "order", "crossing", "join",
 ]  # fmt: skip
 REPORTS = ["text", "as_json", "junit", "tap", "github"]

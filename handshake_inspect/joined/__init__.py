@@ -6,6 +6,7 @@
 - `times`: how long segments seem to be under way; which of several alike is which, by that
 - `matching`: which segment of one place is which of the other
 - `clocks`: which end each place is near, and how far their clocks are apart
+- `pieces`: octets that both places saw, in segments of different sizes
 - `fates`: what died, was copied, was made or was overtaken on the way
 - `changes`: what was changed there
 - `ways`: how the segments of each end fared, counted; how long they were under way

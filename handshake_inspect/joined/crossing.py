@@ -6,6 +6,7 @@ In: a `Comparison` and the number of a connection. Out: `Moment`s.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -18,6 +19,8 @@ from handshake_inspect.joined.fates import FATES
 from handshake_inspect.joined.model import JoinedSegment, Moment, Sight
 from handshake_inspect.joined.order import moments
 from handshake_inspect.joined.vantage import Mask
+
+EXCHANGED = str.maketrans("xy", "yx")
 
 
 def cross(comparison: Comparison, number: int) -> Sequence[Moment]:
@@ -44,6 +47,8 @@ class _Crossing:
             return {}
         connection = self._comparison.places[place].seen["connection"][rows[0]]
         steps = inspection.steps(int(inspection.connections.stream_of[connection]))
+        if place and self._comparison.pairing.is_flipped[self._number]:
+            steps = tuple(map(_in_letters_of_first, steps))
         return dict(zip(rows.tolist(), steps, strict=True))
 
     def _second_clock_ahead_ns(self) -> int:
@@ -85,11 +90,14 @@ class _Crossing:
         fates = (comparison.fates.first, comparison.fates.second)[place]
         to_second = is_near == (place == 0)
         has_delay = matched >= 0 and bool(comparison.ways.has_delay[matched])
+        near, far = (here, there) if is_near else (there, here)
+        fate = FATES[int(fates[row])]
         return JoinedSegment(
             sender=cast(End, SIDES[self._side(place, row)]),
-            fate=FATES[int(fates[row])],
-            near=here if is_near else there,
-            far=there if is_near else here,
+            fate=fate,
+            step=_said([near, far] if to_second else [far, near], near, fate),
+            near=near,
+            far=far,
             late=late,
             delay_ns=int(comparison.ways.delay_ns[matched]) if has_delay else None,
             changes=() if matched < 0 else tuple(differences(comparison, matched, to_second=to_second)),
@@ -112,3 +120,18 @@ class _Crossing:
         time_ns = int(seen["time_ns"][row])
         common_ns = time_ns - self._ahead_ns if place else time_ns
         return Sight(int(seen["frame"][row]), time_ns, common_ns, self._steps[place].get(row))
+
+
+def _said(by_place: list[Sight | None], near: Sight | None, fate: str) -> Step:
+    """Return what a segment says as the first place has it, else as the second; a copy is none that was sent again."""
+    (step, *_) = [sight.step for sight in by_place if sight is not None and sight.step is not None]
+    sent = step if near is None or near.step is None else near.step
+    return replace(step, retransmission=sent.retransmission and fate != "copied")
+
+
+def _in_letters_of_first(step: Step) -> Step:
+    """Return a step with x and y exchanged, where the ends are: the letters are those of the first place."""
+    seq, ack = step.symbolic_seq, step.symbolic_ack
+    return replace(
+        step, symbolic_seq=seq.translate(EXCHANGED), symbolic_ack=None if ack is None else ack.translate(EXCHANGED)
+    )

@@ -18,7 +18,7 @@ from handshake_inspect.joined.vantage import Rows, Vantage
 #: How it is known which end a place is near, by the numbers of `clocks`.
 KNOWN_BY = ("times", "ttl", "other connections", "order of the files")
 #: What can become of a segment besides that it arrives, once and in order.
-ROUGH = ("lost", "unseen", "copied", "late", "made", "unsent")
+ROUGH = ("lost", "unseen", "copied", "late", "made", "unsent", "recut")
 Ends = tuple[Endpoint | None, Endpoint | None]
 
 
@@ -86,10 +86,11 @@ def _rough(comparison: Comparison, number: int, side: int) -> dict[str, tuple[in
     ):
         rows = comparison.rows(place, number)
         rows = rows[(aligned.direction[rows] & 1) == side]
+        is_far = (side == int(comparison.clocks.near_first[number])) == bool(place)
         for row in rows[(fate[rows] != ARRIVED) | late[rows]].tolist():
-            found.setdefault("late" if late[row] else FATES[int(fate[row])], []).append(
-                int(comparison.places[place].seen["frame"][row])
-            )
+            name = "late" if late[row] else FATES[int(fate[row])]
+            if not (name == "recut" and is_far):
+                found.setdefault(name, []).append(int(comparison.places[place].seen["frame"][row]))
     return {name: tuple(frames) for name, frames in found.items()}
 
 

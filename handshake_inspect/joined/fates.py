@@ -14,19 +14,18 @@ import numpy as np
 
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
 from handshake_inspect.joined.aligned import Aligned
-from handshake_inspect.joined.clocks import Clocks, is_near_first
+from handshake_inspect.joined.clocks import EVER, NEVER, Clocks, is_near_first
 from handshake_inspect.joined.matching import Likeness, Matching
+from handshake_inspect.joined.pieces import RANGE, cut_otherwise
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
 
 #: Seen at both places; sent, and dead on the way; sent, and whether it died or the other capture did not run cannot be
 #: told; a second copy of what arrived; made on the way (or missed by the capture near its sender); seen only where it
-#: arrives, when the capture near its sender did not run.
-ARRIVED, LOST, UNSEEN, COPIED, MADE, UNSENT = range(6)
-FATES = ("arrived", "lost", "unseen", "copied", "made", "unsent")
-#: Distance between the numbers of neighbouring connections in one array.
-RANGE = 1 << 44
+#: arrives, when the capture near its sender did not run; all of its octets seen at both places, in other pieces.
+ARRIVED, LOST, UNSEEN, COPIED, MADE, UNSENT, RECUT = range(7)
+FATES = ("arrived", "lost", "unseen", "copied", "made", "unsent", "recut")
 #: Nothing was acknowledged: below every number.
-NOTHING = -(1 << 40)
+NOTHING = -(1 << 38)
 
 
 @dataclass
@@ -54,52 +53,67 @@ class _Place:
     #: Which of its rows were matched, and the sender of which is near.
     is_matched: Mask
     is_near: Mask
-    #: Added to a time of this place it gives that of the other, by the sender's connection. Shape (c,).
-    offset_ns: Rows
-    #: When both captures certainly ran, by the clock of this place: from the first segment that both saw to the last.
-    both_ran_ns: tuple[int, int]
+    #: The rows that were matched with one of the same connection, and how much later the other place saw each row, by
+    #: its own clock; 0 for others. Shapes (k,) and (n,).
+    matched: Rows
+    apart_ns: Rows
 
 
 def find_fates(first: Vantage, second: Vantage, matching: Matching, clocks: Clocks) -> Fates:
     """Say what became of each segment."""
-    offset_ns = clocks.middle_ns()
     fates = []
     for place in (
-        _place(first, second, matching, clocks, offset_ns, is_first=True),
-        _place(second, first, matching, clocks, -offset_ns, is_first=False),
+        _place(first, second, matching, clocks, is_first=True),
+        _place(second, first, matching, clocks, is_first=False),
     ):
         fate = np.full(len(place.is_matched), ARRIVED)
         _leave(place, fate)
         _arrive(place, fate)
         fates.append(fate)
+    _recut(matching, fates)
     late_first, late_second = _late(matching, clocks, len(first.seen), len(second.seen))
     return Fates(fates[0], fates[1], late_first, late_second)
 
 
-def _place(
-    vantage: Vantage, other: Vantage, matching: Matching, clocks: Clocks, offset_ns: Rows, *, is_first: bool
-) -> _Place:
+def _place(vantage: Vantage, other: Vantage, matching: Matching, clocks: Clocks, *, is_first: bool) -> _Place:
     aligned, rows = (matching.left, matching.first) if is_first else (matching.right, matching.second)
     likeness = (matching.left_likeness, matching.right_likeness)
     is_matched = np.zeros(len(vantage.seen), np.bool_)
     is_matched[rows] = True
-    times = vantage.seen["time_ns"][rows]
-    ran = (int(times.min()), int(times.max())) if len(rows) else (0, -1)
-    near = is_near_first(clocks, aligned.direction) == is_first
+    apart_ns = np.zeros(len(vantage.seen), np.int64)
+    apart = matching.right.time_ns[matching.second] - matching.left.time_ns[matching.first]
+    apart_ns[rows] = apart if is_first else -apart
     return _Place(
-        vantage, other, aligned, *(likeness if is_first else likeness[::-1]), is_matched, near, offset_ns, ran
+        vantage,
+        other,
+        aligned,
+        *(likeness if is_first else likeness[::-1]),
+        is_matched,
+        is_near_first(clocks, aligned.direction) == is_first,
+        rows[~matching.is_astray],
+        apart_ns,
     )
 
 
 def _covered(place: _Place, rows: Rows) -> Mask:
-    """Say of rows of this place whether the other capture ran at their time: it has frames from before and after."""
+    """Say of rows of this place, all sent near it or all far from it, whether the other capture ran at their time.
+
+    It did if it has some that were sent before and after; or frames from before such a segment can have been there,
+    and from after.
+    """
+    if not len(rows):
+        return np.zeros(0, np.bool_)
     time_ns = place.aligned.time_ns[rows]
-    covered = (time_ns >= place.both_ran_ns[0]) & (time_ns <= place.both_ran_ns[1])
+    alike = place.matched[place.is_near[place.matched] == place.is_near[rows[0]]]
+    times = place.aligned.time_ns[alike]
+    begun, goes_on = time_ns >= times.min(initial=EVER), time_ns <= times.max(initial=NEVER)
     there = place.other.inspection.captures[0]
-    begin, end = there.first_ns, there.last_ns
-    if begin is not None and end is not None and place.both_ran_ns[1] >= 0:
-        there_ns = time_ns + place.offset_ns[place.aligned.direction[rows] >> 1]
-        covered |= (there_ns >= begin) & (there_ns <= end)
+    # Where nothing went this way, what went the other way tells, but for twice the journey.
+    apart = place.apart_ns[alike] if len(alike) else place.apart_ns[place.matched]
+    if len(apart) and there.first_ns is not None and there.last_ns is not None:
+        begun |= time_ns + int(apart.min()) >= there.first_ns
+        goes_on |= time_ns + int(apart.max()) <= there.last_ns
+    covered: Mask = begun & goes_on
     return covered
 
 
@@ -161,6 +175,13 @@ def _arrive(place: _Place, fate: Rows) -> None:
     for here, there in zip(place.likeness, place.likeness_there, strict=True):
         group = numbered([np.concatenate([a[rows], b]) for a, b in zip(here, there, strict=True)])
         fate[rows[np.isin(group[: len(rows)], group[len(rows) :])]] = COPIED
+
+
+def _recut(matching: Matching, fates: list[Rows]) -> None:
+    """Take back what was decided of segments that are only cut otherwise at the other place."""
+    rows = [np.flatnonzero((fate != ARRIVED) & (fate != COPIED)) for fate in fates]
+    for fate, some, found in zip(fates, rows, cut_otherwise(matching.left, matching.right, *rows), strict=True):
+        fate[some[found]] = RECUT
 
 
 def _late(matching: Matching, clocks: Clocks, first_rows: int, second_rows: int) -> tuple[Mask, Mask]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handshake_inspect.connections.rows import ACK
+from handshake_inspect.connections.rows import ACK, SYN
 from handshake_inspect.joined.aligned import CORE, Aligned, align
 from handshake_inspect.joined.pairing import Pairing
 from handshake_inspect.joined.times import Times
@@ -72,15 +72,21 @@ def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
     matched.add([*left.base(), mine[0], had], [*right.base(), theirs[0], has_not])
     # Numbers or a length that were changed: the same packet, by the identification that its sender gave it.
     known, known_there = _unless(mine[0] != 0, 1), _unless(theirs[0] != 0, -1)
-    for names in (("direction", "seq", "payload"), ("direction",)):
-        one, other = ([*(getattr(side, name) for name in names), side.flags & CORE] for side in (left, right))
+    for keys in (("direction", "seq", "payload"), ("direction", "payload")):
+        one, other = ([*(getattr(side, name) for name in keys), side.flags & CORE] for side in (left, right))
         matched.add([*one, *mine, known], [*other, *theirs, known_there])
+    syn, syn_there = _unless((left.flags & SYN) != 0, 1), _unless((right.flags & SYN) != 0, -1)
+    matched.add([*_numbers(left), *mine, known, syn], [*_numbers(right), *theirs, known_there, syn_there])
     matched.add(likeness[0][1], likeness[1][1], by_time=False)
     a, b = matched.rows()
     of_first, of_second = (np.full(len(one.direction), -1, np.int64) for one in (left, right))
     of_first[a] = of_second[b] = np.arange(len(a))
     is_astray = left.direction[a] // 2 != right.direction[b] // 2
     return Matching(a, b, is_astray, shift, of_first, of_second, left, right, *likeness)
+
+
+def _numbers(aligned: Aligned) -> list[Rows]:
+    return [aligned.direction, aligned.seq, aligned.flags & CORE]
 
 
 def _unless(condition: Mask, own: int) -> Rows:

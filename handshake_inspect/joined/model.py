@@ -54,6 +54,8 @@ class Way:
     made: tuple[int, ...]
     #: The same, when the capture near their sender did not run.
     unsent: tuple[int, ...]
+    #: Arrived in other pieces: what is cut by a network card, or put together. Frames near the sender.
+    recut: tuple[int, ...]
     #: By how much the TTL falls on the way, as most segments have it; None if none arrived.
     routers: int | None
     #: None if nothing is known of the clocks, or none arrived.
@@ -61,7 +63,7 @@ class Way:
 
     @property
     def is_smooth(self) -> bool:
-        """Did everything arrive, once and in order, and nothing else?"""
+        """Did everything arrive, once and in order, and nothing else? In other pieces it is the same."""
         return not (self.lost or self.unseen or self.copied or self.late or self.made or self.unsent)
 
 
@@ -110,8 +112,10 @@ class JoinedSegment:
 
     #: As an end of the connection at the place that `JoinedConnection.seen` prefers.
     sender: End
-    #: arrived, lost, unseen, copied, made or unsent: see `fates`.
+    #: arrived, recut, lost, unseen, copied, made or unsent: see `fates`.
     fate: str
+    #: What it says, as the first place has it if that saw it; but whether it was sent again is told near its sender.
+    step: Step
     #: Near its sender, and near its receiver.
     near: Sight | None
     far: Sight | None
@@ -121,12 +125,6 @@ class JoinedSegment:
     delay_ns: int | None
     #: What was not the same when it arrived: what, before, after.
     changes: tuple[tuple[str, str, str], ...]
-
-    @property
-    def step(self) -> Step:
-        """What it says, near its sender if it was seen there."""
-        steps = [sight.step for sight in (self.near, self.far) if sight is not None and sight.step is not None]
-        return steps[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.joined.clocks import Clocks, is_near_first
-from handshake_inspect.joined.fates import ARRIVED, Fates
+from handshake_inspect.joined.fates import ARRIVED, RECUT, Fates
 from handshake_inspect.joined.matching import Matching
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage
 
@@ -45,7 +45,8 @@ def find_ways(first: Vantage, second: Vantage, matching: Matching, clocks: Clock
     ):
         near = is_near_first(clocks, aligned.direction) == is_first
         sent += np.bincount(aligned.direction[near], minlength=directions)
-        arrived += np.bincount(aligned.direction[near & (fate == ARRIVED)], minlength=directions)
+        came = (fate == ARRIVED) | (fate == RECUT)
+        arrived += np.bincount(aligned.direction[near & came], minlength=directions)
         rough += np.bincount(aligned.direction[(fate != ARRIVED) | late], minlength=directions)
     delay_ns, has_delay = _each_delay(first, second, matching, clocks)
     return Ways(

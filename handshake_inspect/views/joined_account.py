@@ -72,8 +72,9 @@ class _Teller:
             return
         receiver: End = "responder" if sender == "originator" else "originator"
         near, far = (f"near the {self._names[end]}" for end in (sender, receiver))
-        all_of_them = "all arrived" if way.sent > 1 else "it arrived"
-        arrived = all_of_them if way.sent and way.arrived == way.sent else f"{way.arrived:,} arrived"
+        some = f"{way.arrived:,}" if way.arrived else "none"
+        every = "all" if way.sent > 1 else "it"
+        arrived = f"{every if way.sent and way.arrived == way.sent else some} arrived"
         line = Text(f"{self._direction(sender)}: {counted(way.sent, 'segment')} sent, {arrived}")
         line.append("." if not way.is_smooth else ", once and in order." if way.sent else ".")
         yield line
@@ -84,6 +85,7 @@ class _Teller:
             ("Died on the way, or the other capture did not run then", way.unseen, near, "yellow"),
             ("Copied on the way", way.copied, far, "magenta"),
             ("Overtaken on the way", way.late, far, "magenta"),
+            ("Arrived in other pieces", way.recut, near, "dim"),
             (f"Not sent by the {self._names[sender]}, or missed {near}", way.made, far, "red"),
             (f"Not seen {near}, where nothing was captured then", way.unsent, far, "yellow"),
         ):

@@ -100,6 +100,7 @@ def _way(way: Way) -> Json:
         "late": list(way.late),
         "made": list(way.made),
         "unsent": list(way.unsent),
+        "recut": list(way.recut),
         "routers": way.routers,
         "delay_ns": None
         if delays is None

@@ -58,7 +58,7 @@ def _quiet(moments: Sequence[Moment]) -> Iterator[bool]:
     last: dict[bool, Pair[StateAt]] = {}
     for moment in moments:
         segment = moment.segment
-        is_quiet = segment.fate == "arrived" and not segment.late and not segment.changes
+        is_quiet = segment.fate in ("arrived", "recut") and not segment.late and not segment.changes
         is_quiet &= {*segment.step.flags.split(",")} <= {"ACK", "PSH"} and not segment.step.retransmission
         for seen, sight, is_near in ((moment.sent, segment.near, True), (moment.arrived, segment.far, False)):
             if seen and sight is not None and sight.step is not None:

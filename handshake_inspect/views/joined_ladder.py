@@ -33,6 +33,7 @@ STYLES = {"lost": "red", "unseen": "yellow", "copied": "magenta", "made": "red",
 WAY_LEGEND = {
     "lost": f"{DIED} died on the way",
     "unseen": f"─{UNKNOWN} not seen at the other place",
+    "recut": "cut into other pieces on the way, or put together: by a network card (offload)",
     "split": "╌ under way: what stands between happened meanwhile",
 }
 EMPTY = ("", "", Text())
@@ -105,7 +106,7 @@ class _Drawing:
         """Return whose connection it is, and how long it took."""
         connection, preferred = self.connection, self.connection.preferred
         seen = [one for one in (connection.seen.first, connection.seen.second) if one is not None]
-        title = " and ".join(f"stream {one.stream} of {one.capture}" for one in seen)
+        title = [Text(printable(f"stream {one.stream} of {one.capture}"), "bold") for one in seen]
         sockets = [Text(f"{self.names[end]} {preferred.originator if end == 'originator' else preferred.responder}")
                    for end in ENDS]  # fmt: skip
         initial = [
@@ -114,7 +115,7 @@ class _Drawing:
         ]
         sent = connection.ways.originator.sent + connection.ways.responder.sent
         facts = [Text(counted(sent, "segment") + " sent")]
-        return flow_together([[Text(printable(title), "bold")], sockets, initial, facts], self.options.width)
+        return flow_together([title, sockets, initial, facts], self.options.width)
 
     def heading(self) -> Text:
         """Return the names of the columns."""
@@ -164,8 +165,9 @@ class _Drawing:
     def flight(self, moment: Moment) -> Text:
         """Draw a segment as far as it goes."""
         segment = moment.segment
-        begins = "place" if moment.sent else "before" if segment.near is not None else "way"
-        ends = "place" if moment.arrived else "later" if segment.far is not None else ENDINGS[segment.fate]
+        recut = segment.fate == "recut"
+        begins = "place" if moment.sent else "before" if recut or segment.near is not None else "way"
+        ends = "place" if moment.arrived else "later" if recut or segment.far is not None else ENDINGS[segment.fate]
         self.used |= {segment.fate} | ({"split"} if "later" in ends else set())
         label = self.cells.label(segment.step)
         style = STYLES.get(segment.fate, "red" if "RST" in segment.step.flags.split(",") else "bright_black")

@@ -1,0 +1,78 @@
+"""`join`: exit codes, formats, and what is said besides."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.running import PCAPS, run
+
+PAIR = (str(PCAPS / "lost-data.pcap"), str(PCAPS / "lost-data.server.pcap"))
+MANY = (str(PCAPS / "port-scan.pcap"), str(PCAPS / "port-scan.server.pcap"))
+
+
+def test_a_single_connection_is_drawn() -> None:
+    done = run("join", *PAIR)
+    assert done.returncode == 0
+    assert "Died on the way: frame 4 (PSH,ACK seq=x+1 ack=y+1 len=4) near the client." in done.stdout
+    assert done.stderr == ""
+
+
+def test_several_are_listed_and_one_of_them_drawn() -> None:
+    listed = run("join", *MANY)
+    lines = listed.stdout.splitlines()
+    assert lines[0].split()[:2] == ["stream", "originator"]
+    assert len(lines) == 31
+    drawn = run("join", *MANY, "-s", "2")
+    assert drawn.stdout.startswith(f"stream 2 of {MANY[0]}")
+    assert f"stream 2 of {MANY[1]}" in drawn.stdout
+
+
+def test_selection() -> None:
+    assert "198.18.0.2:22 " in run("join", *MANY, "--port", "22").stdout.replace("\n", " ")
+    assert run("join", *MANY, "--host", "203.0.113.1").stdout == ""
+
+
+def test_named_the_other_way_round() -> None:
+    done = run("join", *PAIR[::-1])
+    assert f"{PAIR[1]} was captured near the server, {PAIR[0]} near the client: by the times or the TTL" in done.stderr
+    assert "Died on the way: frame 4 (PSH,ACK seq=x+1 ack=y+1 len=4) near the client." in done.stdout
+
+
+def test_json() -> None:
+    document = json.loads(run("join", *PAIR, "--format", "json").stdout)
+    assert (document["schema"], [one["name"] for one in document["captures"]]) == (1, [*PAIR])
+    (connection,) = document["connections"]
+    assert connection["ways"]["originator"]["lost"] == [4]
+    assert [one["near"]["frame"] for one in connection["segments"] if one["fate"] == "lost"] == [4]
+    assert connection["clock"]["known_by"] == "all"
+    assert abs(document["clocks"]["offset_ns"]) <= document["clocks"]["uncertainty_ns"]
+
+
+def test_ndjson_has_segments_only_of_one() -> None:
+    lines = [json.loads(line) for line in run("join", *MANY, "--format", "ndjson").stdout.splitlines()]
+    assert [line["number"] for line in lines] == [*range(30)]
+    assert not any("segments" in line for line in lines)
+    (line,) = run("join", *MANY, "--format", "ndjson", "-s", "3").stdout.splitlines()
+    assert len(json.loads(line)["segments"]) == 2
+
+
+def test_one_clock() -> None:
+    assert "One clock stamped both captures, as you say." in run("join", *PAIR, "--same-clock").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((PAIR[0], "absent.pcap"), "Error: absent.pcap: cannot be opened: No such file or directory"),
+        ((PAIR[0], PAIR[0]), "is named twice: give the capture of each end"),
+        ((*PAIR, "-s", "1"), "Error: there is no connection 1; the last one is 0"),
+        ((PAIR[0], str(PCAPS / "nat.pcap")), f"Error: no connection of {PAIR[0]} was found in {PCAPS / 'nat.pcap'}"),
+    ],
+)
+def test_what_cannot_be_used(arguments: tuple[str, ...], said: str) -> None:
+    done = run("join", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,116 @@
+"""Sendings of one segment told apart: by what little the packets say, and by time where they say nothing."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scapy.layers.inet import IP, TCP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+
+from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.writing.pcap import write_pcap
+from handshake_inspect.joined.join import Joined, join
+from handshake_inspect.joined.times import best_in_order
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
+#: Each loses a segment that its sender sends again.
+LOSSES = ("lost-syn", "lost-syn-ack", "lost-data", "lost-fin", "lost-last-ack")
+
+
+def over_ipv6(packet: Any) -> Any:
+    """Carry the same segment over IPv6, which has no identification."""
+    ip = packet[IP]
+    addresses = {"src": f"2001:db8::{ip.src.rpartition('.')[2]}", "dst": f"2001:db8::{ip.dst.rpartition('.')[2]}"}
+    return Ether(src=packet.src, dst=packet.dst) / IPv6(**addresses, hlim=ip.ttl) / ip.payload
+
+
+def without_timestamps(packet: Any) -> Any:
+    packet[TCP].options = [one for one in packet[TCP].options if one[0] not in ("Timestamp", "NOP", "SAck")]
+    return packet
+
+
+def with_identification_0(packet: Any) -> Any:
+    packet[IP].id = 0
+    return packet
+
+
+def with_other_identification(packet: Any) -> Any:
+    """As a router that gives each packet one of its own (RFC 6864 §5.3 forbids it)."""
+    packet[IP].id = (packet[IP].id * 31 + 7) % 65536
+    return packet
+
+
+def changed(path: Path, *changes: Callable[[Any], Any]) -> io.BytesIO:
+    def made(frame: RawFrame) -> RawFrame:
+        packet = Ether(frame.octets)
+        for change in changes:
+            packet = change(packet)
+        del packet[TCP].chksum, packet[TCP].dataofs
+        if IP in packet:
+            del packet[IP].chksum, packet[IP].len
+        octets = bytes(packet)
+        return replace(frame, octets=octets, original=len(octets))
+
+    with open_capture(path) as opened:
+        frames = [made(records.raw(row)) for records in opened for row in range(len(records))]
+    file = io.BytesIO()
+    write_pcap(file, frames, frames[0].link_type)
+    file.seek(0)
+    return file
+
+
+def fared(joined: Joined) -> list[tuple[tuple[int, ...], ...]]:
+    return [(way.lost, way.copied, way.made) for one in joined for way in (one.ways.originator, one.ways.responder)]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (over_ipv6,),
+        (over_ipv6, without_timestamps),
+        (with_identification_0,),
+        (with_identification_0, without_timestamps),
+    ],
+)
+def test_the_lost_sending_is_named_without_identification(name: str, changes: tuple[Callable[[Any], Any], ...]) -> None:
+    captures = [PCAPS / f"{name}.pcap", PCAPS / f"{name}.server.pcap"]
+    assert fared(join(*(changed(one, *changes) for one in captures))) == fared(join(*captures))
+
+
+@pytest.mark.parametrize("name", [*LOSSES, "duplicate-data", "far-apart"])
+def test_the_identification_is_given_anew_on_the_way(name: str) -> None:
+    client, server = PCAPS / f"{name}.pcap", PCAPS / f"{name}.server.pcap"
+    joined = join(client, changed(server, with_other_identification))
+    assert fared(joined) == fared(join(client, server))
+    assert {change.what for change in joined[0].changes} == {"IP identification"}
+
+
+@given(st.data())
+def test_the_best_choice_is_the_best_of_all(data: st.DataObject) -> None:
+    few = data.draw(st.integers(1, 4))
+    many = data.draw(st.integers(few, 6))
+    cost = np.array(
+        data.draw(st.lists(st.lists(st.integers(0, 9), min_size=many, max_size=many), min_size=few, max_size=few))
+    )
+    chosen = best_in_order(cost)
+    assert (np.diff(chosen) > 0).all()
+    assert cost[np.arange(few), chosen].sum() == min(
+        sum(cost[row, column] for row, column in enumerate(columns)) for columns in _rising(few, many)
+    )
+
+
+def _rising(few: int, many: int, begin: int = 0) -> list[list[int]]:
+    if not few:
+        return [[]]
+    return [[first, *rest] for first in range(begin, many) for rest in _rising(few - 1, many, first + 1)]

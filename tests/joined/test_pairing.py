@@ -1,0 +1,98 @@
+"""Which connection is which, whatever the way did to sockets and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+
+from handshake_inspect.joined.join import Joined, join
+from tests.joined.made_up import Seen, Way, capture, sent_by_client, travelled
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
+OUTSIDE, OUTSIDE_PORT = "203.0.113.9", 61_001
+SHIFTS = (123_456_789, 4_000_000_000)
+
+
+def through(name: str, change: Callable[[Any, bool], None], way: Way | None = None) -> tuple[list[Seen], list[Seen]]:
+    """Return both sides of a session whose packets somebody changes in front of the server; `change` knows the end."""
+    client, server = travelled(name, way or Way())
+    by_client = sent_by_client(name)
+
+    def changed(seen: Seen) -> Seen:
+        packet = Ether(seen.frame.octets)
+        change(packet, by_client[seen.place])
+        del packet[IP].chksum, packet[TCP].chksum
+        return replace(seen, frame=replace(seen.frame, octets=bytes(packet)))
+
+    return client, [changed(seen) for seen in server]
+
+
+def translate(packet: Any, from_client: bool) -> None:
+    """Give the client another address and port."""
+    if from_client:
+        packet[IP].src, packet[TCP].sport = OUTSIDE, OUTSIDE_PORT
+    else:
+        packet[IP].dst, packet[TCP].dport = OUTSIDE, OUTSIDE_PORT
+
+
+def renumber(packet: Any, from_client: bool) -> None:
+    """Give both ends other initial numbers."""
+    own, peer = SHIFTS if from_client else SHIFTS[::-1]
+    packet[TCP].seq = (packet[TCP].seq + own) % (1 << 32)
+    if packet[TCP].flags & 0x10:
+        packet[TCP].ack = (packet[TCP].ack + peer) % (1 << 32)
+
+
+def both(packet: Any, from_client: bool) -> None:
+    translate(packet, from_client)
+    renumber(packet, from_client)
+
+
+def joined(client: list[Seen], server: list[Seen]) -> Joined:
+    return join(capture(client), capture(server))
+
+
+@pytest.mark.parametrize("name", ["close-in-flight", "timestamps-declined"])
+@pytest.mark.parametrize("change", [translate, renumber, both])
+def test_a_session_is_found_again(name: str, change: Callable[[Any, bool], None]) -> None:
+    """With timestamps by these; without, by the IP identification of the SYN."""
+    (found,) = joined(*through(name, change, Way(lost={5}, ahead_ns=1_000_000_000)))
+    assert found.at_both
+    ways = found.ways
+    assert sum(map(len, (ways.originator.lost, ways.responder.lost))) == 1
+    assert ways.originator.made == ways.responder.made == ()
+    expected = {"address", "port"} if change is translate else {"initial number"}
+    assert {one.what for one in found.changes} == (expected if change is not both else {*expected, "address", "port"})
+
+
+def test_the_second_of_two_is_not_taken_for_the_first() -> None:
+    """All that the client sends of its first connection dies: the server sees the second one only."""
+    client, server = travelled("time-wait-reused", Way())
+    second = next(at for at, seen in enumerate(client) if at and Ether(seen.frame.octets)[TCP].flags == "S")
+    places = {seen.place for seen in client[second:]}
+    alone, met = joined(client, [seen for seen in server if seen.place in places])
+    assert (alone.at_both, met.at_both) == (False, True)
+    assert met.ways.originator.is_smooth
+    assert met.ways.responder.is_smooth
+
+
+def test_two_strangers_are_not_joined() -> None:
+    found = join(PCAPS / "lost-syn.pcap", PCAPS / "nat.pcap")
+    assert found.pairs == 0
+    assert [one.at_both for one in found] == [False, False]
+    assert [one.number for one in found] == [0, 1]
+
+
+def test_both_ends_opened_it() -> None:
+    """Who sent the first SYN differs by place: ends are the same by their sockets."""
+    (found,) = join(PCAPS / "simultaneous-open.pcap", PCAPS / "simultaneous-open.server.pcap")
+    assert found.is_flipped
+    assert found.sockets.originator.first == found.sockets.originator.second
+    assert found.ways.originator.is_smooth
+    assert found.ways.responder.is_smooth
