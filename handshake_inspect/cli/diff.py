@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from handshake_inspect.compared.difference import Level
     from handshake_inspect.inspection import Inspection
 
-#: Two-column ladders drawn of connections that differ; the lines name them all.
-MOST_LADDERS = 3
-
 
 @click.command("diff")
 @click.argument("a", metavar="A")
@@ -99,6 +96,7 @@ def text(found: Comparison, a: Inspection, b: Inspection) -> Iterator[Text]:
     from rich.text import Text
 
     from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
+    from handshake_inspect.compared.comparison import DRAWN
     from handshake_inspect.views.compared_ladders import two_ladders
     from handshake_inspect.views.compared_lines import difference_lines, notes, only_lines, summary
 
@@ -108,7 +106,7 @@ def text(found: Comparison, a: Inspection, b: Inspection) -> Iterator[Text]:
         yield from difference_lines(alike, width)
     only = [*only_lines("A", a, found.only_a, width), *only_lines("B", b, found.only_b, width)]
     yield from [Text(), *only] if only else []
-    for alike in found.different[:MOST_LADDERS]:
+    for alike in found.different[:DRAWN]:
         yield Text()
         yield from two_ladders(alike.first, width)
     yield Text()

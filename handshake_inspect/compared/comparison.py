@@ -19,6 +19,8 @@ from handshake_inspect.compared.pairing import Candidate, pair
 from handshake_inspect.connections.analysis import AHEAD
 from handshake_inspect.inspection import Inspection
 
+#: So many ways in which connections differ keep all their rows, to be drawn: the first ones.
+DRAWN = 3
 #: Two connections that belong together.
 _Pair = tuple[Candidate, Candidate]
 
@@ -90,12 +92,18 @@ def _look(a: Inspection, b: Inspection, level: Level, pairs: list[_Pair]) -> dic
     # For long ones captures are read again, once for as many as follow each other.
     ordered = sorted(closely.items(), key=lambda item: _is_long(*item[1]))
     coming_a, coming_b = [one.stream for _, (one, _) in ordered], [other.stream for _, (_, other) in ordered]
-    ways: dict[Hashable, Alike] = {}
+    ways: dict[bool, dict[Hashable, Alike]] = {False: {}, True: {}}  # of long ones apart
     known: dict[Hashable, Alike | None] = {}
     for place, (key, both) in enumerate(ordered):
         coming = slice(place, place + AHEAD)
         found = _difference(a, b, level, coming_a[coming], coming_b[coming])
-        known[key] = None if found is None else ways.setdefault((_is_long(*both), found.way), Alike(found))
+        if found is None:
+            known[key] = None
+            continue
+        of_these = ways[_is_long(*both)]
+        if found.way not in of_these:
+            of_these[found.way] = Alike(found if len(of_these) < DRAWN else found.without_rows())
+        known[key] = of_these[found.way]
     return known
 
 

@@ -7,7 +7,7 @@ compare the time before an upgrade with the time after it want to see other opti
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Literal, NamedTuple
 
@@ -59,24 +59,26 @@ class Difference:
     parted: tuple[int, int] | None
     #: The two verdicts, as far as they count.
     verdicts: tuple[Verdict, Verdict]
+    #: The rows of both in these places; None: there is none.
+    there: tuple[Row | None, Row | None] = (None, None)
     #: What both say there, where a conversation is compared; None: nothing any more.
     turns: tuple[Turn | None, Turn | None] | None = None
 
     @property
-    def there(self) -> tuple[SegmentTraits | ErrorTraits | None, ...]:
-        """The rows of both at which they part; None: there is none."""
-        places = zip((self.a, self.b), self.parted or (), strict=False)
-        return tuple(traits(one.rows[place]) if place < len(one.rows) else None for one, place in places)
-
-    @property
     def is_of_states(self) -> bool:
         """Do they part at a segment that is the same, by the states after it?"""
-        return self.parted is not None and self.turns is None and self.there[0] == self.there[1]
+        ours, theirs = self._traits_there
+        return self.parted is not None and self.turns is None and ours == theirs
 
     @property
     def way(self) -> Hashable:
         """In which way they differ: equal for pairs of which the same is to be said."""
-        return self.parted, self.turns or self.there, *self.unequal.items()
+        return self.parted, self.turns or self._traits_there, *self.unequal.items()
+
+    @property
+    def _traits_there(self) -> tuple[object, object]:
+        ours, theirs = (row and traits(row) for row in self.there)
+        return ours, theirs
 
     @property
     def unequal(self) -> dict[str, tuple[object, object]]:
@@ -87,6 +89,10 @@ class Difference:
             if ours != theirs
         }
 
+    def without_rows(self) -> Difference:
+        """Return the same without the rows that are not spoken of: they are many."""
+        return replace(self, a=replace(self.a, rows=()), b=replace(self.b, rows=()))
+
 
 def difference(a: Told, b: Told, level: Level) -> Difference | None:
     """Return where two connections part; None if they are the same."""
@@ -95,11 +101,14 @@ def difference(a: Told, b: Told, level: Level) -> Difference | None:
         for one, other in zip_longest(seen(a.rows), seen(b.rows)):
             if one is None or other is None or one.what != other.what:
                 places = (len(a.rows) if one is None else one.place, len(b.rows) if other is None else other.place)
-                turns = tuple(at.what if at is not None and isinstance(at.what, Turn) else None for at in (one, other))
-                return Difference(
-                    level, a, b, places, verdicts, (turns[0], turns[1]) if level == "conversation" else None
-                )
+                there = one and a.rows[one.place], other and b.rows[other.place]
+                turns = (_turn(one), _turn(other)) if level == "conversation" else None
+                return Difference(level, a, b, places, verdicts, there, turns)
     return None if verdicts[0] == verdicts[1] else Difference(level, a, b, None, verdicts)
+
+
+def _turn(seen: _Seen | None) -> Turn | None:
+    return seen.what if seen is not None and isinstance(seen.what, Turn) else None
 
 
 class _Seen(NamedTuple):
@@ -107,10 +116,6 @@ class _Seen(NamedTuple):
 
     what: object
     place: int
-
-
-def _turn(seen: _Seen | None) -> Turn | None:
-    return seen.what if seen is not None and isinstance(seen.what, Turn) else None
 
 
 def _segments(rows: Sequence[Row]) -> list[_Seen]:

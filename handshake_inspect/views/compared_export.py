@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from handshake_inspect.compared.comparison import Alike, Comparison
-from handshake_inspect.compared.difference import Told
+from handshake_inspect.compared.normal import Row
 from handshake_inspect.connections.connection import IcmpError, Pair
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.contract import SCHEMA, step_object
@@ -52,8 +52,8 @@ def _alike_object(alike: Alike) -> Json:
     verdicts = first.unequal.items()
     parted = None
     if first.parted is not None:
-        both = zip("ab", (first.a, first.b), first.parted, strict=True)
-        parted = {letter: {"segment": place + 1, **_row_object(one, place)} for letter, one, place in both}
+        both = zip("ab", first.parted, first.there, strict=True)
+        parted = {letter: {"segment": place + 1, **_row_object(row)} for letter, place, row in both}
     return {
         "streams": alike.streams,
         "parted": parted,
@@ -61,11 +61,10 @@ def _alike_object(alike: Alike) -> Json:
     }
 
 
-def _row_object(one: Told, place: int) -> Json:
+def _row_object(row: Row | None) -> Json:
     """Return the object of a row; nothing for one behind the last."""
-    if place >= len(one.rows):
+    if row is None:
         return {}
-    row = one.rows[place]
     if isinstance(row, IcmpError):
         return {"frame": row.frame, "quotes": row.quotes, "icmp": row.message, "type": row.type, "code": row.code}
     whole = step_object(row)

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from handshake_inspect.compared.comparison import Alike, Comparison
-from handshake_inspect.compared.difference import Difference, Told, Turn
+from handshake_inspect.compared.difference import Difference, Turn
+from handshake_inspect.compared.normal import Row
 from handshake_inspect.connections.connection import IcmpError, Pair, end_names
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, listed, octets_in_words
@@ -72,11 +73,10 @@ def _shown_there(found: Difference) -> list[Text]:
     """Return what both show where they part."""
     if found.parted is None:
         return []
-    both = (found.a, found.b)
+    names = [end_names(one.connection.handshake.kind) for one in (found.a, found.b)]
     if found.turns is not None:
-        names = [end_names(one.connection.handshake.kind) for one in both]
         return [turn_text(*one) for one in zip(found.turns, names, strict=True)]
-    return [row_text(one, place, found.is_of_states) for one, place in zip(both, found.parted, strict=True)]
+    return [row_text(*one, found.is_of_states) for one in zip(found.there, names, strict=True)]
 
 
 def turn_text(turn: Turn | None, names: Pair[str]) -> Text:
@@ -88,11 +88,10 @@ def turn_text(turn: Turn | None, names: Pair[str]) -> Text:
     return Text(what, "bold").append(f" from the {names[turn.sender]}{ignored}", "not bold")
 
 
-def row_text(one: Told, place: int, with_states: bool = False) -> Text:
+def row_text(row: Row | None, names: Pair[str], with_states: bool = False) -> Text:
     """Return a row in one line: "FIN,ACK seq=u ack=v from the client"."""
-    if place >= len(one.rows):
+    if row is None:
         return Text("no segment any more", "dim")
-    row, names = one.rows[place], end_names(one.connection.handshake.kind)
     if isinstance(row, IcmpError):
         return error_label(row).append(f" to the {names[row.quotes]}", "not bold")
     cells = Cells(LadderOptions(), {})

@@ -10,6 +10,7 @@ import pytest
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.compared.comparison import Comparison, compare
 from handshake_inspect.compared.difference import Level
+from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspection, Inspector, inspect
 from tests.bench.workload import bulk, write
@@ -74,6 +75,16 @@ def test_steps_are_made_once_for_all_that_changed_alike(monkeypatch: pytest.Monk
     assert [len(alike.streams) for alike in found.different] == [30]
     assert found.same == 30
     assert made == [0, 0]
+
+
+def test_only_what_is_drawn_keeps_its_rows() -> None:
+    some = [f"open\nA > PA x+1 ({octets}) ack y+1\n" for octets in (10, 20, 30, 40, 50)]
+    other = [text.replace("PA", "A") for text in some]
+    found = compare(run(*some), run(*other, port=50000))
+    assert [len(alike.first.a.rows) for alike in found.different] == [4, 4, 4, 0, 0]
+    assert [alike.first.parted for alike in found.different] == [(3, 3)] * 5
+    flags = [[row.flags for row in alike.first.there if isinstance(row, Step)] for alike in found.different]
+    assert flags == [["PSH,ACK", "ACK"]] * 5
 
 
 def test_a_server_elsewhere_is_said() -> None:
