@@ -101,9 +101,10 @@ def _rows(decided: Decided, numbering: Numbering) -> _Part:
     rst = (rows.flags & RST) != 0
     records = np.zeros(len(rows), _ROW)
     records["side"], records["flags"], records["payload"] = rows.side, rows.flags, rows.payload
+    with_ack = (rows.flags & ACK) != 0
     # RFC 9293 §3.5.2: 0 is what stands in the header, see `normal`.
-    records["seq"] = np.where(rst & (decided.stored["seq"] == 0), 0, rows.seq)
-    records["ack"] = np.where((rows.flags & ACK) != 0, rows.ack, 0)
+    records["seq"] = np.where(rst & with_ack & (decided.stored["seq"] == 0), 0, rows.seq)
+    records["ack"] = np.where(with_ack, rows.ack, 0)
     records["closes_window"] = (rows.window == 0) & ~rst
     records["offer"] = np.where((rows.flags & SYN) != 0, _offer_numbers(decided.names, numbering)[rows.options], 0)
     records["folded_segments"], records["folded_octets"] = rows.folded_segments, rows.folded_octets

@@ -79,8 +79,8 @@ def normal_step(step: Step) -> Step:
     if step.ack is not None and ack is not None and ack_letters is not None:
         ack, ack_letters = _of_any_run(step.ack, ack, ack_letters)
     ignored = step.ignored
-    # RFC 9293 §3.5.2: an RST that answers a segment without ACK has the number 0, however far that is from others.
-    if step.seq == 0 and "RST" in step.flags.split(","):
+    # RFC 9293 §3.5.2: an RST,ACK answers a segment without ACK and has the number 0, however far that is from others.
+    if step.seq == 0 and {"RST", "ACK"} <= {*step.flags.split(",")}:
         seq, letters = 0, "0"
         ignored = ignored and "its number is 0, and not the next one expected"
     return replace(

@@ -65,9 +65,9 @@ def rerun(path: Path | str, run: Run) -> Inspection:
 
 def _segments(table: SegmentTable, run: Run) -> SegmentTable:
     columns = dict(table.columns)
-    # RFC 9293 §3.5.2: the number of an RST that answers a segment without ACK is always 0.
-    fixed = (columns["flags"] & RST != 0) & (columns["seq"] == 0)
     named = columns["flags"] & ACK != 0
+    # RFC 9293 §3.5.2: the number of an RST,ACK, which answers a segment without ACK, is always 0.
+    fixed = named & (columns["flags"] & RST != 0) & (columns["seq"] == 0)
     columns["seq"] = np.where(fixed, 0, _moved(columns["seq"], _shift(columns, "src", run)))
     columns["ack"] = np.where(named, _moved(columns["ack"], _shift(columns, "dst", run)), columns["ack"])
     stamped = columns["has_timestamps"] != 0
