@@ -27,7 +27,7 @@ def expected(program: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
 
 def test_every_recorded_pair_is_listed_on_its_page() -> None:
     names = set(re.findall(r"^\| (\w+-\w+) \|", (FOLDER / "README.md").read_text(), re.MULTILINE))
-    assert names == {path.stem for path in FOLDER.glob("*.*") if path.name != "README.md"}
+    assert names == {path.name.partition(".")[0] for path in FOLDER.glob("*.*") if path.name != "README.md"}
     assert names == {f"{program}-{flags}" for program, flags in EACH}
 
 
