@@ -18,7 +18,7 @@ from handshake_inspect.capture.merge import Feed, Merge
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError, Damage, Records
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import Ahead, Analysis, Decided, FoldedError, Seen
+from handshake_inspect.connections.analysis import Again, Ahead, Analysis, Decided, FoldedError, Seen
 from handshake_inspect.connections.connection import Connection, Frame, RunFinding, Step
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.going import Going
@@ -32,9 +32,6 @@ from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, look_over
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import PortRange, profile_of
-
-#: How many segments are kept at once of connections that are read again to be described.
-UNFOLDED_SEGMENTS = 1 << 20
 
 
 @dataclass
@@ -175,7 +172,7 @@ class Inspector:
         self._link_types: dict[int, set[int]] = {}
         self._datagrams = Datagrams(clock)
         self._ahead = Ahead(self.analysis)
-        self._unfolded: _Unfolded | None = None
+        self._again = Again(self._read_again)
 
     def begin_capture(self, name: str, format_: str, source: Input | None = None) -> int:
         """Begin another file or interface. Returns its number. `source`: what it can be read from again."""
@@ -320,8 +317,7 @@ class Inspector:
         try:
             return decided.steps(first + place, connections.captures)
         except FoldedError:
-            unfolded = self._unfolded_of(connections, conversation, coming)
-            return unfolded.described(self.analysis.keys, conversation).steps(place, connections.captures)
+            return self._again.of(connections, stream, coming).steps(place, connections.captures)
 
     def update(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> list[Seen]:
         """Describe these segments and ICMP errors about TCP, which the last blocks brought, in order of time.
@@ -336,18 +332,7 @@ class Inspector:
             self.analysis.go_on()
             self._datagrams.go_on(self.analysis.leaving, self.analysis.let_go)
 
-    def _unfolded_of(self, connections: Connections, conversation: int, coming: Sequence[int] | None) -> _Unfolded:
-        """Return every segment of a conversation, and of those `coming` of which there is room for as many."""
-        if self._unfolded is None or not self._unfolded.has(connections, conversation):
-            self._unfolded = None  # room for what comes
-            rows = connections.rows_of(np.array(coming or [], np.int64))
-            table = connections.verdicts.table
-            segments = np.cumsum(table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows])
-            some = np.union1d([conversation], table["conversation"][rows[segments <= UNFOLDED_SEGMENTS]])
-            self._unfolded = _Unfolded(connections, some, self._read_again(some.astype(np.int64)).analysis)
-        return self._unfolded
-
-    def _read_again(self, conversations: NDArray[np.int64]) -> Inspector:
+    def _read_again(self, conversations: NDArray[np.int64]) -> Analysis:
         """Read the captures again, keeping every segment of some conversations."""
         again = Inspector(fold=False, names=self.names, only=self.analysis.keys.take(conversations))
         for summary, source in zip(self.captures, self._sources, strict=True):
@@ -357,25 +342,7 @@ class Inspector:
                     "cannot be read again; save it to a file first"
                 )
         again.read([source for source in self._sources if source is not None])
-        return again
-
-
-@dataclass(frozen=True)
-class _Unfolded:
-    """Every segment of some conversations, which were read again."""
-
-    connections: Connections
-    conversations: NDArray[np.int64]
-    analysis: Analysis
-
-    def has(self, connections: Connections, conversation: int) -> bool:
-        """Are the segments of this conversation among them?"""
-        return connections is self.connections and conversation in self.conversations
-
-    def described(self, keys: KeyTable, conversation: int) -> Decided:
-        """Decide everything about the conversation that had this key and this number when they were read first."""
-        number = self.analysis.gathering.conversations.number(keys.take(slice(conversation, conversation + 1)))
-        return self.analysis.described(number)
+        return again.analysis
 
 
 def inspect(

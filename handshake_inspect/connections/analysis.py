@@ -33,6 +33,9 @@ Rows = NDArray[np.int64]
 #: How many connections are made ready to be described at once, if they have no more segments than that.
 AHEAD, AHEAD_SEGMENTS = 100, 20_000
 
+#: How many segments are kept at once of connections that are read again, but for a single one.
+AGAIN_SEGMENTS = 1 << 20
+
 #: A connection, and one of its segments or an ICMP error about it.
 Seen = tuple[Connection, Step | IcmpError]
 
@@ -212,21 +215,50 @@ class Ahead:
         """Return what was decided of the conversation of this stream, among others: those `coming`, this one first."""
         conversation = connections.verdicts.table["conversation"][connections.rows_of(np.array([stream]))[0]]
         if self._decided is None or self._connections is not connections or conversation not in self._ready:
-            conversations = self._next(connections, stream, coming)
+            streams = coming_from(connections, stream, AHEAD) if coming is None else coming[:AHEAD]
+            conversations = conversations_of(connections, streams, AHEAD_SEGMENTS)
             self._connections, self._ready = connections, set(conversations.tolist())
             self._decided = self._analysis.described(conversations)
         return self._decided
 
-    def _next(self, connections: Connections, stream: int, coming: Sequence[int] | None) -> Rows:
-        """Return the conversations of this stream and of those behind it, or `coming`."""
-        if coming is None:
-            place = int(np.searchsorted(connections.streams, stream))
-            coming = connections.streams[place : place + AHEAD].tolist()
-        rows = connections.rows_of(np.array(coming[:AHEAD], np.int64))
-        table = connections.verdicts.table
-        few = np.cumsum(table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]) <= AHEAD_SEGMENTS
-        few[0] = True
-        return np.unique(table["conversation"][rows[few]]).astype(np.int64)
+
+class Again:
+    """Has long connections read again with all their segments: one, and if more are wanted many at once."""
+
+    def __init__(self, read: Callable[[Rows], Analysis]) -> None:
+        self._read = read
+        self._connections: Connections | None = None
+        self._ready: set[int] = set()
+        self._analysis: Analysis | None = None
+
+    def of(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> Decided:
+        """Return what was decided of the conversation of this stream, alone; `coming` as in `Ahead`."""
+        conversation = int(connections.verdicts.table["conversation"][connections.rows_of(np.array([stream]))[0]])
+        if self._analysis is None or self._connections is not connections or conversation not in self._ready:
+            self._analysis = None  # room for what comes
+            many = coming is not None or self._connections is connections
+            streams = coming_from(connections, stream, AGAIN_SEGMENTS) if coming is None else coming
+            conversations = conversations_of(connections, streams, AGAIN_SEGMENTS if many else 0)
+            self._connections, self._ready = connections, set(conversations.tolist())
+            self._analysis = self._read(conversations)
+        key = connections.keys.take(slice(conversation, conversation + 1))
+        return self._analysis.described(self._analysis.gathering.conversations.number(key))
+
+
+def coming_from(connections: Connections, stream: int, most: int) -> Sequence[int]:
+    """Return this stream and those behind it, so many at most."""
+    place = int(np.searchsorted(connections.streams, stream))
+    streams: list[int] = connections.streams[place : place + most].tolist()
+    return streams
+
+
+def conversations_of(connections: Connections, streams: Sequence[int], most_segments: int) -> Rows:
+    """Return the conversations of these streams, as many as have no more segments; of the first in any case."""
+    rows = connections.rows_of(np.array(streams, np.int64))
+    table = connections.verdicts.table
+    few = np.cumsum(table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]) <= most_segments
+    few[0] = True
+    return np.unique(table["conversation"][rows[few]]).astype(np.int64)
 
 
 def _frames(table: SegmentTable | IcmpErrorTable | StoredRows | QuoteTable) -> Rows:

@@ -88,10 +88,9 @@ def _of_connections(expect: Expect, inspection: Inspection) -> Iterator[Check]:
     count = 0
     for connection in expect.selector.of(inspection):
         count += 1
-        if expect.clauses:
-            subject = Subject(connection, inspection)
-            failures = (Failure(one.place, unmet) for one in expect.clauses for unmet in one.claim.unmet(subject))
-            yield Check(_title(connection), expect.place, connection, tuple(failures))
+        subject = Subject(connection, inspection)
+        failures = (Failure(one.place, unmet) for one in expect.clauses for unmet in one.claim.unmet(subject))
+        yield Check(_title(connection), expect.place, connection, tuple(failures))
     if expect.count not in (ANY, AT_LEAST_ONE) or not expect.count.holds(count):
         which = f" with {expect.selector.said}" if expect.selector.said else ""
         yield _counted(f"connections{which}", expect.place, expect.count, count)

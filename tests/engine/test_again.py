@@ -1,0 +1,66 @@
+"""Long connections, whose segments were folded, are described segment by segment without a reading for each of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect import Inspection, inspect
+from handshake_inspect.capture.inputs import Input
+from handshake_inspect.capture.writing.pcap import write_pcap
+from handshake_inspect.connections import analysis
+from handshake_inspect.connections.analysis import Rows
+from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.inspection import Inspector
+from tests.expect.altered import MS, another_port, every, frames_of, segment, with_fields
+
+CONNECTIONS, LINES = 4, 12
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a capture of several connections, one after the other, in which the client says many lines."""
+    *opening, said, acknowledged = frames_of("four-way.pcap")[:5]
+    begun = [*opening]
+    for line in range(LINES):
+        for one, field in ((said, "seq"), (acknowledged, "ack")):
+            moved = with_fields(one, **{field: getattr(segment(one), field) + 4 * line})
+            begun.append(replace(moved, time_ns=one.time_ns + line * MS))
+    several = [every(another_port(47304, 40000 + number))(begun) for number in range(CONNECTIONS)]
+    path = tmp_path_factory.mktemp("again") / "long.pcap"
+    frames = [replace(one, time_ns=one.time_ns + at * 100 * MS) for at, own in enumerate(several) for one in own]
+    write_pcap(path, frames, frames[0].link_type)
+    return path
+
+
+def folded(capture: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Inspection, list[int]]:
+    """Inspect it with its connections folded; how many conversations each later reading keeps."""
+    inspector = Inspector()
+    inspector.analysis.gathering = Gathering(fold_rows=4, long_rows=4)
+    readings: list[int] = []
+    read_again = inspector._read_again
+
+    def counted(some: Rows) -> analysis.Analysis:
+        readings.append(len(some))
+        return read_again(some)
+
+    monkeypatch.setattr(inspector._again, "_read", counted)
+    inspector.read([Input(str(capture), block_octets=512)])
+    return inspector.result(), readings
+
+
+def test_all_are_described_with_two_more_readings(capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = inspect(capture, fold=False)
+    inspection, readings = folded(capture, monkeypatch)
+    for stream in (*range(CONNECTIONS), 1, 2):
+        assert inspection.steps(stream) == plain.steps(stream)
+    assert readings == [1, CONNECTIONS - 1]
+
+
+def test_no_more_are_kept_at_once_than_there_is_room_for(capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analysis, "AGAIN_SEGMENTS", 2 * (3 + 2 * LINES))
+    inspection, readings = folded(capture, monkeypatch)
+    assert [len(inspection.steps(stream)) for stream in range(CONNECTIONS)] == CONNECTIONS * [3 + 2 * LINES]
+    assert readings == [1, 2, 1]
