@@ -175,14 +175,18 @@ class Octets:
         count = octets_sent(subject.connection, end)
         if subject.lacks(self.end):
             yield Unmet(key, str(self.amount), _nobody_known(subject))
+        elif count is None:
+            yield Unmet(key, str(self.amount), "not captured")
         elif not self.amount.holds(count):
             at = subject.at(lambda one: one.last(lambda step: step.sender == end and step.payload_octets > 0))
             yield Unmet(key, str(self.amount), f"{count:,}", at)
 
 
-def octets_sent(connection: Connection, end: End) -> int:
-    """Return how many octets an end sent, as far as the capture tells."""
+def octets_sent(connection: Connection, end: End) -> int | None:
+    """Return how many octets an end sent, as far as the capture tells; None: it spoke, and nothing was captured."""
     sent = connection.sent_octets[end]
+    if sent is None and not connection.segments[end] and connection.states[end] is not None:
+        return None
     return connection.octets[end] if sent is None else sent
 
 

@@ -55,7 +55,7 @@ def facts(subject: Subject) -> dict[str, Any]:
         "time_wait": named(waits(one), one),
         "max_retransmissions": retransmissions(subject),
         **_findings(one),
-        "octets": {names[end]: octets_sent(one, end) for end in ENDS},
+        "octets": {names[end]: count for end in ENDS if (count := octets_sent(one, end)) is not None},
         **_states(one),
     }
 

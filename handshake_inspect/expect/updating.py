@@ -2,9 +2,9 @@
 
 In: the text of the file, the expectations in it, an inspection. Out: the new text. Only what is not met is changed.
 Several connections share a table: what holds of all of them is written. What cannot be written so is left as it is: a
-time that is not known, states that differ or are not proven, findings that not all of them have, or of the run. A
-table that no connection answers any more has the count 0 from now on; one that names a stream that is not there goes.
-Needs tomlkit, which keeps comments and layout.
+time or octets that were not captured, states that differ or are not proven, findings that not all of them have, or of
+the run. A table that no connection answers any more has the count 0 from now on; one that names a stream that is not
+there goes. Needs tomlkit, which keeps comments and layout.
 """
 
 from __future__ import annotations
@@ -148,8 +148,13 @@ def _common_findings(expect: Expect, subjects: Subjects) -> list[str]:
 
 
 def _octets_now(subjects: Subjects) -> Any:
-    counts = {end: [octets_sent(one.connection, end) for one in subjects] for end in ENDS}
-    return {end: min(some) if min(some) == max(some) else _between(some) for end, some in counts.items()}
+    now = {}
+    for end in ENDS:
+        counts = [octets_sent(one.connection, end) for one in subjects]
+        known = [count for count in counts if count is not None]
+        if known == counts:
+            now[end] = min(known) if min(known) == max(known) else _between(known)
+    return now
 
 
 def _between(counts: Sequence[int]) -> Any:
