@@ -217,11 +217,17 @@ def _time_wait_row(subject: Subject) -> Row | None:
     return subject.row_of(entered[0]) if entered else subject.closing()
 
 
+def _closed_first_row(subject: Subject) -> Row | None:
+    """Return the first FIN; where they crossed, the second, with which they did; the RST, where there is none."""
+    crossed = subject.connection.teardown.closed_first == "both"
+    return subject.closing() if crossed else subject.first_fin() or subject.closing()
+
+
 #: Key -> the word of a connection, and the row that decided it.
 _WORDS: Mapping[str, tuple[Callable[[Connection], str], Callable[[Subject], Row | None]]] = {
     "handshake": (lambda one: one.handshake.kind, Subject.opening),
     "teardown": (lambda one: one.teardown.kind, Subject.closing),
-    "closed_first": (lambda one: one.teardown.closed_first or "none", lambda one: one.first_fin() or one.closing()),
+    "closed_first": (lambda one: one.teardown.closed_first or "none", _closed_first_row),
     "time_wait": (waits, _time_wait_row),
 }
 

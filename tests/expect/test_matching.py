@@ -63,6 +63,8 @@ def test_one_end_alone_proves_no_more_of_the_other_than_its_numbers_do() -> None
         ("reset-unread.pcap", {"teardown": "four-way"}, "RST,ACK of the server"),
         ("half-closed.pcap", {"teardown": "four-way"}, "FIN,ACK of the client"),
         ("reset.pcap", {"closed_first": "client"}, "RST,ACK of the client"),
+        ("simultaneous-close.pcap", {"closed_first": "client"}, "frame 9, FIN,ACK of the server"),
+        ("half-open-syn.server.pcap", {"stream": 0, "teardown": "open"}, "RST of the client"),
         ("lost-fin.pcap", {"max_retransmissions": 0}, "FIN,ACK of the client"),
         ("zero-window.pcap", {"no_findings": "zero-window"}, "of the server"),
         ("reset.pcap", {"octets": {"client": 5}}, "PSH,ACK of the client"),

@@ -1,0 +1,169 @@
+"""`check` over several captures, pipes, folders and Ctrl-C; `--record` and `--update`: what they refuse and leave."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from handshake_inspect.cli import cli
+from handshake_inspect.connections.gather import Gathering
+from tests.cli.running import PCAPS
+from tests.cli.test_habits import wait_until_it_asks_for_more
+from tests.engine.test_again import capture as long_capture
+
+__all__ = ["long_capture"]
+
+RESET = 'schema = 1\n\n[[expect]]\nteardown = "aborted"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in a folder with two captures."""
+    for name in ("reset.pcap", "four-way.pcap"):
+        shutil.copy(PCAPS / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(*arguments: str, stdin: bytes = b"") -> Result:
+    return CliRunner().invoke(cli, ["check", *arguments], input=stdin, catch_exceptions=False)
+
+
+def test_what_is_recorded_in_a_folder_is_met_and_worth_no_remark(folder: Path) -> None:
+    recorded = check("--record", ".")
+    assert (recorded.exit_code, recorded.stderr) == (0, "")
+    assert (folder / "reset.expect.toml").read_text().startswith("# What is expected of reset.pcap.\nschema = 1\n")
+    checked = check(".")
+    assert (checked.exit_code, checked.stderr) == (0, "")
+    assert checked.stdout == "ok: 2 connections in 2 captures\n"
+    updated = check("--update", ".")
+    assert (updated.exit_code, updated.stderr) == (0, "")
+    assert (
+        updated.stdout == "four-way.expect.toml: as four-way.pcap shows it\nreset.expect.toml: as reset.pcap shows it\n"
+    )
+
+
+def test_a_capture_with_nothing_beside_it_does_not_spoil_the_others(folder: Path) -> None:
+    (folder / "reset.expect.toml").write_text(RESET)
+    done = check(".")
+    assert done.exit_code == 2
+    assert done.stdout == "ok: 1 connection\n"
+    assert done.stderr == (
+        "Error: four-way.pcap: there is no four-way.expect.toml beside it that says what to expect; "
+        "handshake-inspect check --record four-way.pcap\n"
+    )
+
+
+def test_a_compressed_capture_has_the_same_file_beside_it(folder: Path) -> None:
+    (folder / "zip.pcap.gz").write_bytes(gzip.compress((folder / "reset.pcap").read_bytes()))
+    (folder / "zip.expect.toml").write_text(RESET)
+    assert check("zip.pcap.gz").stdout == "ok: 1 connection\n"
+
+
+def test_one_file_for_several_captures_or_for_a_pipe(folder: Path) -> None:
+    (folder / "any.toml").write_text(RESET)
+    several = check("reset.pcap", "four-way.pcap", "--expect", "any.toml")
+    assert several.exit_code == 1
+    assert several.stdout.count("FAILED ") == 1
+    assert check("-", "--expect", "any.toml", stdin=(folder / "reset.pcap").read_bytes()).stdout == "ok: 1 connection\n"
+
+
+def test_what_is_wrong_with_the_file_for_all_is_told_once(folder: Path) -> None:
+    (folder / "any.toml").write_text("schema = 3\n")
+    done = check("reset.pcap", "four-way.pcap", "--expect", "any.toml")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.count("Error: ") == 1
+    assert done.stderr.startswith("Error: any.toml:1: this is another schema")
+
+
+def test_together_they_are_one_run(folder: Path) -> None:
+    (folder / "any.toml").write_text('schema = 1\nconnections = 2\n[[expect]]\nstream = 1\nteardown = "aborted"\n')
+    assert check("four-way.pcap", "reset.pcap", "--together", "--expect", "any.toml").exit_code == 0
+    assert check("four-way.pcap", "reset.pcap", "--expect", "any.toml").exit_code == 1
+
+
+def test_what_is_ignored_may_be_whoever_forbids_it(folder: Path) -> None:
+    (folder / "reset.expect.toml").write_text('schema = 1\nno_findings = "note"\n[[expect]]\nno_findings = "note"\n')
+    assert check("reset.pcap").exit_code == 1
+    assert check("reset.pcap", "--fail-on", "note").exit_code == 1
+    assert check("reset.pcap", "--fail-on", "note", "--ignore", "reset-*").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--record", "-"], "-: nothing can be beside standard input; name a file with --expect"),
+        (["--record", "reset.pcap", "--fail-on", "warn"], "each goes alone"),
+        (["--record", "--update", "reset.pcap"], "each goes alone"),
+        (["--update", "reset.pcap", "--ignore", "reset-*"], "each goes alone"),
+        (["--record", "reset.pcap", "--port", "80"], "--port 80 selects for --handshake"),
+        (["--update", "reset.pcap"], "reset.expect.toml: cannot be read: No such file or directory"),
+        (["--record", "reset.pcap", "--expect", "no/such/folder"], "no/such/folder: cannot be written: No such file"),
+        (
+            ["--record", "reset.pcap", "four-way.pcap", "--expect", "x"],
+            "--expect x is one file, and here are 2 captures",
+        ),
+        (["--record", "reset.pcap", "--expect", "four-way.pcap"], "four-way.pcap: it is there; --update brings it up"),
+        (["reset.pcap", "--expect", "."], ".: cannot be read: Is a directory"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_is_refused(arguments: list[str], says: str) -> None:
+    done = check(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert not Path("reset.expect.toml").exists()
+
+
+def test_what_an_update_cannot_write_is_told(folder: Path) -> None:
+    text = 'schema = 1\n\n[[expect]]\nteardown = "aborted"\nmax_handshake_ms = 5\n'
+    (folder / "refused.expect.toml").write_text(text)
+    shutil.copy(PCAPS / "refused.pcap", folder)
+    done = check("--update", "refused.pcap")
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert '-teardown = "aborted"\n+teardown = "none"\n' in done.stdout
+    assert done.stdout.endswith(
+        "refused.expect.toml:5: max_handshake_ms: expected at most 5 ms, seen no time: refused handshake: "
+        "change this by hand\n"
+    )
+
+
+def test_segments_that_a_pipe_does_not_give_again_are_missed_in_one_line(
+    long_capture: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gathering.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 4, "long_rows": 4})
+    octets = long_capture.read_bytes()
+    failed = check("-", "--teardown", "four-way", stdin=octets)
+    assert failed.exit_code == 1
+    assert failed.stdout.splitlines()[0].endswith("teardown: expected four-way, seen open [--teardown]")
+    assert "save it to a file first; no ladder of stream 0\n" in failed.stderr
+    (folder / "any.toml").write_text("schema = 1\n[[expect]]\nmax_retransmissions = 0\n")
+    of_segments = check(str(long_capture), "--expect", "any.toml")
+    assert (of_segments.exit_code, of_segments.stderr) == (0, "")
+
+
+def test_ctrl_c_judges_no_half_capture_and_begins_no_other(folder: Path) -> None:
+    asked = ["check", "four-way.pcap", "-", "reset.pcap", "--handshake", "partial"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "handshake_inspect", *asked],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+        env={"PYTHONPATH": str(PCAPS.parent)},
+    )  # fmt: skip
+    assert process.stdin is not None
+    process.stdin.write((folder / "reset.pcap").read_bytes())
+    process.stdin.flush()
+    wait_until_it_asks_for_more(process)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert out.decode().count("FAILED ") == 1
+    assert b"FAILED four-way.pcap" in out
+    assert b"Traceback" not in errors
