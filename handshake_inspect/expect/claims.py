@@ -27,6 +27,8 @@ T = TypeVar("T")
 ENDS: Mapping[str, End] = {
     "client": "originator", "server": "responder", "originator": "originator", "responder": "responder",
 }  # fmt: skip
+#: Which no file can expect.
+NOT_KNOWN = "not known"
 STATES = tuple(dict.fromkeys(state.label for state in State))
 
 
@@ -190,6 +192,12 @@ def octets_sent(connection: Connection, end: End) -> int | None:
     return connection.octets[end] if sent is None else sent
 
 
+def closed_first(connection: Connection) -> str:
+    """Return whose FIN came first: "originator", "responder", "both", "none", or that it is not known."""
+    teardown = connection.teardown
+    return teardown.closed_first or (NOT_KNOWN if teardown.kind == "partial" else "none")
+
+
 def waits(connection: Connection) -> str:
     """Return who owes TIME-WAIT: "originator", "responder", "both" or "none"."""
     owners = {one.owner for one in connection.time_wait}
@@ -227,7 +235,7 @@ def _closed_first_row(subject: Subject) -> Row | None:
 _WORDS: Mapping[str, tuple[Callable[[Connection], str], Callable[[Subject], Row | None]]] = {
     "handshake": (lambda one: one.handshake.kind, Subject.opening),
     "teardown": (lambda one: one.teardown.kind, Subject.closing),
-    "closed_first": (lambda one: one.teardown.closed_first or "none", _closed_first_row),
+    "closed_first": (closed_first, _closed_first_row),
     "time_wait": (waits, _time_wait_row),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from handshake_inspect.connections.connection import Connection, End, end_names
 from handshake_inspect.connections.found import Severity
-from handshake_inspect.expect.claims import octets_sent, retransmissions, waits
+from handshake_inspect.expect.claims import NOT_KNOWN, closed_first, octets_sent, retransmissions, waits
 from handshake_inspect.expect.expectations import SCHEMA
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.inspection import Inspection
@@ -48,10 +48,11 @@ def document(inspection: Inspection) -> dict[str, Any]:
 def facts(subject: Subject) -> dict[str, Any]:
     """Return what one can expect of a connection like this: all but how long it took."""
     one, names = subject.connection, subject.names
+    first = closed_first(one)
     return {
         "handshake": one.handshake.kind,
         "teardown": one.teardown.kind,
-        "closed_first": named(one.teardown.closed_first or "none", one),
+        **({"closed_first": named(first, one)} if first != NOT_KNOWN else {}),
         "time_wait": named(waits(one), one),
         "max_retransmissions": retransmissions(subject),
         **_findings(one),

@@ -2,9 +2,9 @@
 
 In: the text of the file, the expectations in it, an inspection. Out: the new text. Only what is not met is changed.
 Several connections share a table: what holds of all of them is written. What cannot be written so is left as it is: a
-time or octets that were not captured, states that differ or are not proven, findings that not all of them have, or of
-the run. A table that no connection answers any more has the count 0 from now on; one that names a stream that is not
-there goes. Needs tomlkit, which keeps comments and layout.
+time, octets or a first FIN that were not captured, states that differ or are not proven, findings that not all of them
+have, or of the run. A table that no connection answers any more has the count 0 from now on; one that names a stream
+that is not there goes. Needs tomlkit, which keeps comments and layout.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ from typing import Any
 
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.expect.claims import ENDS as END_WORDS
-from handshake_inspect.expect.claims import Found, NotFound, octets_sent, retransmissions, waits
+from handshake_inspect.expect.claims import (
+    NOT_KNOWN,
+    Found,
+    NotFound,
+    closed_first,
+    octets_sent,
+    retransmissions,
+    waits,
+)
 from handshake_inspect.expect.expectations import Expect, ExpectationError, Expectations
 from handshake_inspect.expect.recording import ARROW, ENDS, codes_found, facts, named, toml
 from handshake_inspect.expect.subject import Subject
@@ -123,7 +131,7 @@ def _words(word_of: Callable[[Connection], str]) -> Callable[[Subjects], Any]:
 
     def now(subjects: Subjects) -> Any:
         words = [*dict.fromkeys(named(word_of(one.connection), one.connection) for one in subjects)]
-        return words[0] if len(words) == 1 else words
+        return None if NOT_KNOWN in words else words[0] if len(words) == 1 else words
 
     return now
 
@@ -169,7 +177,7 @@ def _between(counts: Sequence[int]) -> Any:
 _NOW: Mapping[str, Callable[[Subjects], Any]] = {
     "handshake": _words(lambda one: one.handshake.kind),
     "teardown": _words(lambda one: one.teardown.kind),
-    "closed_first": _words(lambda one: one.teardown.closed_first or "none"),
+    "closed_first": _words(closed_first),
     "time_wait": _words(waits),
     "states": _states_now,
     "max_handshake_ms": _slowest_ms,

@@ -53,6 +53,17 @@ def test_one_end_alone_proves_no_more_of_the_other_than_its_numbers_do() -> None
     assert failures([*checks(expectations(found, Lines("x")), inspection)]) == []
 
 
+def test_who_closed_first_is_not_nobody_where_the_first_fin_was_not_captured() -> None:
+    inspection = inspected(frames_of("four-way.pcap")[8:])
+    expected = expectations({"schema": 1, "expect": [{"closed_first": "none"}]}, Lines("x"))
+    assert failures([*checks(expected, inspection)]) == [
+        "closed_first: expected none, seen not known (frame 2, FIN,ACK of the originator) [x]"
+    ]
+    found = document(inspection)
+    assert "closed_first" not in found["expect"][0]
+    assert failures([*checks(expectations(found, Lines("x")), inspection)]) == []
+
+
 @pytest.mark.parametrize(
     ("name", "table", "row"),
     [
