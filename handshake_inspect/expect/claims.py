@@ -13,10 +13,10 @@ from fnmatch import fnmatchcase
 from functools import cache, partial
 from typing import Any, Protocol, TypeVar
 
-from handshake_inspect.connections.connection import Connection, End, Step
+from handshake_inspect.connections.connection import Connection, End
 from handshake_inspect.connections.found import Severity
 from handshake_inspect.expect.amounts import MOST, Amount, amount, is_count
-from handshake_inspect.expect.subject import At, Row, Subject, has
+from handshake_inspect.expect.subject import At, Row, Subject
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.quantities import listed, milliseconds
 from handshake_inspect.tcp.states import State
@@ -205,19 +205,20 @@ def waits(connection: Connection) -> str:
 
 
 def retransmissions(subject: Subject) -> int:
-    """Return how many segments were sent again, by both ends: SYN, SYN-ACK, data, FIN."""
-    connection = subject.connection
-    handshake, teardown = connection.handshake, connection.teardown
-    counted = handshake.syn_retransmissions + handshake.syn_ack_retransmissions + teardown.fin_retransmissions
-    if "t" not in connection.history.lower():  # Zeek's letter for data sent again: no segment need be looked at
-        return counted
-    of_data = (step for step in subject.steps if step.payload_octets and not _has_own_count(step))
-    return counted + sum(step.retransmission for step in of_data)
+    """Return how many segments were sent again, by both ends, as the ladder says."""
+    if _is_free_of_repeats(subject.connection):
+        return 0
+    return sum(step.retransmission for step in subject.steps)
 
 
-def _has_own_count(step: Step) -> bool:
-    """Does the connection count repeats of this segment: SYN, FIN?"""
-    return has(step, "SYN") or has(step, "FIN")
+def _is_free_of_repeats(connection: Connection) -> bool:
+    """Do its own numbers prove that nothing was sent again? Then no segment need be looked at."""
+    handshake, teardown, history = connection.handshake, connection.teardown, connection.history
+    if handshake.syn_retransmissions or handshake.syn_ack_retransmissions or teardown.fin_retransmissions:
+        return False
+    # Zeek's letters: t for data sent again; a second f for a FIN with another number.
+    has_more = "t" in history.lower() or any(history.count(letter) > 1 for letter in "Ff")
+    return not has_more and all(one.code != "syn-in-connection" for one in connection.findings)
 
 
 def _time_wait_row(subject: Subject) -> Row | None:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from handshake_inspect.expect.checked import CheckedCapture
+from handshake_inspect.expect.claims import retransmissions
 from handshake_inspect.expect.expectations import Lines, expectations
 from handshake_inspect.expect.matching import Check, checks
 from handshake_inspect.expect.recording import document
-from tests.expect.altered import frames_of, inspected, recorded, segment
+from handshake_inspect.expect.subject import Subject
+from tests.expect.altered import NAMES, frames_of, inspected, recorded, segment
 
 
 def asked(name: str, *tables: dict[str, Any], **document: Any) -> list[Check]:
@@ -51,6 +53,15 @@ def test_one_end_alone_proves_no_more_of_the_other_than_its_numbers_do() -> None
     found = document(inspection)
     assert found["expect"][0]["octets"] == {"client": 4}
     assert failures([*checks(expectations(found, Lines("x")), inspection)]) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_retransmissions_are_those_of_the_ladder(name: str) -> None:
+    """Where the counts of a connection prove that there are none, no segment is looked at."""
+    inspection = recorded(name)
+    for one in inspection.connections:
+        shown = sum(step.retransmission for step in inspection.steps(one.stream))
+        assert retransmissions(Subject(one, inspection)) == shown
 
 
 def test_who_closed_first_is_not_nobody_where_the_first_fin_was_not_captured() -> None:
