@@ -54,7 +54,7 @@ class Clocks:
     #: Bounds of the second clock less the first, by each connection alone; NEVER and EVER if there is none. Shape (c,).
     lower_ns: Rows
     upper_ns: Rows
-    #: The same by all connections together, those of which only the order of the files tells what is near left out.
+    #: The same by all connections together.
     bounds_ns: tuple[int, int]
     #: The same as one; None if one of the bounds is missing, or no value is within all of them.
     overall: Offset | None
@@ -107,8 +107,7 @@ def compare_clocks(first: Vantage, second: Vantage, pairing: Pairing, matching: 
     near, known_by = _near(least, greatest, lowered[:, 0] - lowered[:, 1], _hosts(first, second, pairing))
     every = np.arange(len(pairing))
     lower, upper = greatest[every, 1 - near], least[every, near]
-    sure = (known_by != NAMED) | (lower == upper)  # both captures at one place: it does not matter
-    bounds = int(lower[sure].max(initial=NEVER)), int(upper[sure].min(initial=EVER))
+    bounds = int(lower.max(initial=NEVER)), int(upper.min(initial=EVER))
     return Clocks(
         near_first=near,
         known_by=known_by,

@@ -58,10 +58,7 @@ class Times:
         return rows, others[best_in_order(apart)]
 
     def _usual(self, direction: int) -> int | None:
-        for one in (direction, direction ^ 1):
-            if self._is_known[one]:
-                return int(self._usual_ns[one])
-        return self._overall_ns
+        return int(self._usual_ns[direction]) if self._is_known[direction] else self._overall_ns
 
 
 def best_in_order(cost: Rows) -> Rows:

@@ -64,7 +64,7 @@ def _each_delay(first: Vantage, second: Vantage, matching: Matching, clocks: Clo
     direction = matching.left.direction[matching.first]
     delay = apart - clocks.middle_ns()[direction >> 1]
     same_clock = (first.seen["clock"][matching.first] == 0) & (second.seen["clock"][matching.second] == 0)
-    known = clocks.is_known[direction >> 1] & same_clock & ~matching.is_astray
+    known = clocks.is_known[direction >> 1] & same_clock
     return np.where(is_near_first(clocks, direction), delay, -delay), known
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 from handshake_inspect.joined.join import join
 from handshake_inspect.joined.model import Change, JoinedConnection
 from handshake_inspect.lab.scenarios.middlebox import CLAMPED_MSS, FAR_TTL, NEXT_TTL, PROXY_TTL, SHIFT
 from handshake_inspect.lab.wire import address_behind_nat
+from tests.joined.made_up import capture
+from tests.joined.test_pairing import through
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 LINUX_TTL = 64
@@ -91,3 +95,27 @@ def test_a_segment_that_was_changed_is_not_lost() -> None:
     found = only("third-segment-wrong-seq")
     (change,) = [one for one in found.changes if one.what == "seq"]
     assert (change.segments, found.ways.originator.lost, found.ways.originator.made) == (1, (), ())
+
+
+def test_timestamps_taken_out_of_one_segment() -> None:
+    def strip_one(packet: Any, from_client: bool) -> None:
+        if from_client and packet[TCP].flags == "PA":
+            packet[TCP].options = []
+            del packet[TCP].dataofs, packet[IP].len
+
+    (found,) = join(*map(capture, through("close-in-flight", strip_one)))
+    assert {(one.what, one.sender, one.after) for one in found.changes} == {("timestamps", "originator", "none")}
+    assert found.ways.originator.is_smooth
+
+
+def test_a_window_that_was_lowered_where_nothing_else_tells() -> None:
+    """The identification is gone too: numbers, length and control bits are enough."""
+
+    def lower(packet: Any, from_client: bool) -> None:
+        packet[IP].id = 0
+        packet[TCP].window //= 2
+
+    (found,) = join(*map(capture, through("timestamps-declined", lower)))
+    assert {one.what for one in found.changes} == {"window", "IP identification"}
+    assert found.ways.originator.is_smooth
+    assert found.ways.responder.is_smooth

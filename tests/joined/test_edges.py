@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
 
 from handshake_inspect.joined.join import join
 from handshake_inspect.joined.model import JoinedConnection
@@ -42,3 +46,30 @@ def test_the_last_segment_dies_and_nothing_tells() -> None:
     found = only(client, server)
     ways = (found.ways.originator, found.ways.responder)
     assert [(way.lost, len(way.unseen)) for way in ways if way.unseen] == [((), 1)]
+
+
+def test_the_other_end_spoke_and_the_other_capture_had_ended() -> None:
+    """The FIN died and was sent again; but the server's place shows nothing of what the server said to it."""
+    client, server = sides("lost-fin")
+    found = only(client, server[:7])
+    assert (found.ways.originator.lost, found.ways.originator.unseen) == ((), (8, 9, 12))
+
+
+def test_a_repetition_of_what_was_acknowledged() -> None:
+    """Sent again though it was not lost, behind the end of the other capture: nothing says that it died."""
+    client, server = travelled("close-in-flight", Way())
+    data = next(at for at, one in enumerate(client) if Ether(one.frame.octets)[IP].len > 52 and at > 2)
+    answer = max(at for at, one in enumerate(client[:6]))
+    packet = Ether(client[data].frame.octets)
+    packet[IP].id += 1000
+    del packet[IP].chksum
+    again = replace(client[answer].frame, octets=bytes(packet), time_ns=client[answer].frame.time_ns + 1_000_000_000)
+    places = {one.place for one in client[: answer + 1]}
+    found = only([*client[: answer + 1], Seen(99, again)], [one for one in server if one.place in places])
+    assert (found.ways.originator.lost, found.ways.originator.unseen) == ((), (answer + 2,))
+
+
+def sides(name: str) -> tuple[list[Seen], list[Seen]]:
+    """Return what was recorded at both ends."""
+    client, server = ([Seen(at, frame) for at, frame in enumerate(recorded(one))] for one in (name, f"{name}.server"))
+    return client, server

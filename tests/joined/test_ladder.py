@@ -14,6 +14,9 @@ from handshake_inspect.views.joined_ladder import joined_ladder
 from handshake_inspect.views.ladder_cells import LadderOptions
 from tests.joined.test_recorded import NAMES, joined
 
+#: As in `test_recorded`, whose joined captures are drawn.
+pytestmark = pytest.mark.xdist_group("joined")
+
 PCAPS = Path(__file__).parents[2] / "pcaps"
 
 

@@ -96,6 +96,18 @@ def test_the_identification_is_given_anew_on_the_way(name: str) -> None:
     assert {change.what for change in joined[0].changes} == {"IP identification"}
 
 
+def test_of_several_syns_the_last_one_arrived_if_nothing_tells() -> None:
+    client, server = (changed(PCAPS / f"lost-syn{end}.pcap", over_ipv6, without_timestamps) for end in ("", ".server"))
+    syns = [[frame for records in open_capture(one) for frame in map(records.raw, range(count))]
+            for one, count in ((client, 2), (server, 1))]  # fmt: skip
+    files = [io.BytesIO(), io.BytesIO()]
+    for file, frames in zip(files, syns, strict=True):
+        write_pcap(file, frames, frames[0].link_type)
+        file.seek(0)
+    (found,) = join(*files)
+    assert (found.ways.originator.lost, found.ways.originator.arrived) == ((1,), 1)
+
+
 @given(st.data())
 def test_the_best_choice_is_the_best_of_all(data: st.DataObject) -> None:
     few = data.draw(st.integers(1, 4))

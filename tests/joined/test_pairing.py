@@ -12,7 +12,7 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from handshake_inspect.joined.join import Joined, join
-from tests.joined.made_up import Seen, Way, capture, sent_by_client, travelled
+from tests.joined.made_up import Seen, Way, capture, recorded, sent_by_client, travelled
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 OUTSIDE, OUTSIDE_PORT = "203.0.113.9", 61_001
@@ -96,3 +96,25 @@ def test_both_ends_opened_it() -> None:
     assert found.sockets.originator.first == found.sockets.originator.second
     assert found.ways.originator.is_smooth
     assert found.ways.responder.is_smooth
+
+
+def test_a_syn_that_died_is_spelled_as_the_first_place_spells_it() -> None:
+    """The originator's number is x at its own place; at the other one the responder's SYN came first."""
+    client, server = ([Seen(at, frame) for at, frame in enumerate(recorded(name))]
+                      for name in ("simultaneous-open", "simultaneous-open.server"))  # fmt: skip
+    found = joined([seen for seen in client if seen.place != 1], server)
+    assert found[0].is_flipped
+    (died,) = [one.segment for one in found.moments(0) if one.segment.fate in ("lost", "unseen")]
+    assert (died.sender, died.step.symbolic_seq) == ("responder", "y")
+
+
+def test_an_end_with_two_initial_numbers() -> None:
+    """The first SYN-ACK dies, and the next one has another number (SYN cookies do so): that is no rewriting."""
+    client, server = travelled("timestamps-declined", Way(there_ns=1000, back_ns=1000))
+    packet = Ether(server[1].frame.octets)
+    packet[TCP].seq = (packet[TCP].seq - 1_000_000) % (1 << 32)
+    del packet[TCP].chksum
+    before = replace(server[1], frame=replace(server[1].frame, octets=bytes(packet)))
+    (found,) = joined(client[:2], [server[0], before, server[1]])
+    assert found.changes == ()
+    assert (found.ways.responder.lost, found.ways.responder.arrived) == ((2,), 1)
