@@ -77,7 +77,7 @@ def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
         matched.add([*one, *mine, known], [*other, *theirs, known_there])
     syn, syn_there = _unless((left.flags & SYN) != 0, 1), _unless((right.flags & SYN) != 0, -1)
     matched.add([*_numbers(left), *mine, known, syn], [*_numbers(right), *theirs, known_there, syn_there])
-    matched.add(likeness[0][1], likeness[1][1], by_time=False)
+    matched.add(likeness[0][1], likeness[1][1])
     a, b = matched.rows()
     of_first, of_second = (np.full(len(one.direction), -1, np.int64) for one in (left, right))
     of_first[a] = of_second[b] = np.arange(len(a))
@@ -144,7 +144,7 @@ class _Matched:
         self._of = np.full(len(left.direction), -1, np.int64)
         self._taken = np.zeros(len(right.direction), np.bool_)
 
-    def add(self, left: Sequence[Rows], right: Sequence[Rows], *, by_time: bool = True) -> None:
+    def add(self, left: Sequence[Rows], right: Sequence[Rows]) -> None:
         """Match what is left and has equal keys: what is there once at each place, then the rest by time."""
         rows, others = np.flatnonzero(self._of < 0), np.flatnonzero(~self._taken)
         if not len(rows) or not len(others):
@@ -152,8 +152,7 @@ class _Matched:
         a, b = _groups([column[rows] for column in left], [column[others] for column in right])
         one, other = _pairs(a, b)
         self._take(rows[one], others[other])
-        if by_time:
-            self._by_time(a, b, rows, others)
+        self._by_time(a, b, rows, others)
 
     def _take(self, rows: Rows, others: Rows) -> None:
         self._of[rows] = others
@@ -167,18 +166,17 @@ class _Matched:
     def _by_time(self, a: Rows, b: Rows, rows: Rows, others: Rows) -> None:
         """Match those that are alike several times: in order if they are equally many, else as their times suggest."""
         groups = int(max(a.max(initial=-1), b.max(initial=-1))) + 1
-        count = np.bincount(a, minlength=groups), np.bincount(b, minlength=groups)
-        several = (count[0] > 0) & (count[1] > 0) & (count[0] + count[1] > 2)
-        if not several.any():
+        count, count_there = np.bincount(a, minlength=groups), np.bincount(b, minlength=groups)
+        several = (count > 0) & (count_there > 0) & (count + count_there > 2)
+        left, right = np.argsort(a, kind="stable"), np.argsort(b, kind="stable")
+        equal = several & (count == count_there)
+        self._take(rows[left[equal[a[left]]]], others[right[equal[b[right]]]])
+        unequal = np.flatnonzero(several & ~equal)
+        if not len(unequal):
             return
         times = Times.of(self._left, self._right, *self.rows())
-        left, right = (np.argsort(np.where(several[side], side, groups), kind="stable") for side in (a, b))
-        begin = np.searchsorted(a[left][: int(several[a].sum())], np.flatnonzero(several))
-        begin_right = np.searchsorted(b[right][: int(several[b].sum())], np.flatnonzero(several))
-        for group, at, there in zip(
-            np.flatnonzero(several).tolist(), begin.tolist(), begin_right.tolist(), strict=True
-        ):
-            mine = rows[left[at : at + int(count[0][group])]]
-            theirs = others[right[there : there + int(count[1][group])]]
-            chosen = times.choose(mine, theirs)
-            self._take(*chosen)
+        begin, begin_there = np.searchsorted(a[left], unequal), np.searchsorted(b[right], unequal)
+        for group, at, there in zip(unequal.tolist(), begin.tolist(), begin_there.tolist(), strict=True):
+            mine = rows[left[at : at + int(count[group])]]
+            theirs = others[right[there : there + int(count_there[group])]]
+            self._take(*times.choose(mine, theirs))

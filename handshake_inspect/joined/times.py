@@ -43,10 +43,8 @@ class Times:
         return cls(left, right, usual, known, int(np.median(apart)) if len(apart) else None)
 
     def choose(self, rows: Rows, others: Rows) -> tuple[Rows, Rows]:
-        """Match segments that are alike, in order. Of those that are too many some are left out."""
+        """Match segments that are alike, in order. On the side where they are more some are left out."""
         fewer, more = sorted((len(rows), len(others)))
-        if fewer == more:
-            return rows, others
         usual = self._usual(int(self._left.direction[rows[0]]))
         if usual is None or more > MOST_WEIGHED:
             # What was repeated until it arrived: the last ones came through.

@@ -20,10 +20,8 @@ def joined_columns() -> list[Column]:
         Column("originator → responder", lambda c: f"{c.preferred.originator} → {c.preferred.responder}"),
         Column("sent → / ←", _of_ways(lambda way: way.sent), right=True, rank=3),
         Column("died → / ←", _of_ways(lambda way: len(way.lost)), right=True, style=_if_any(lambda way: way.lost)),
-        Column("copied → / ←", _of_ways(lambda way: len(way.copied)), right=True, rank=4),
-        Column("overtaken → / ←", _of_ways(lambda way: len(way.late)), right=True, rank=5),
-        Column("delay → / ←", _delays, right=True, rank=6),
-        Column("there and back", _there_and_back, right=True, rank=7),
+        Column("delay → / ←", _delays, right=True, rank=4),
+        Column("there and back", _there_and_back, right=True, rank=5),
         Column("notes", lambda c: ", ".join(joined_notes(c)), rank=1, narrow=narrow_notes, cut=cut_end),
     ]
 
@@ -37,6 +35,8 @@ def joined_notes(connection: JoinedConnection) -> list[str]:
     said += dict.fromkeys(change.what for change in connection.changes)
     for arrow, way in (("→", connection.ways.originator), ("←", connection.ways.responder)):
         for frames, what in (
+            (way.copied, "copied"),
+            (way.late, "overtaken"),
             (way.made, "not sent"),
             (way.unseen, "seen at one place only"),
             (way.unsent, "seen at one place only"),
