@@ -187,7 +187,8 @@ class Octets:
 def octets_sent(connection: Connection, end: End) -> int | None:
     """Return how many octets an end sent, as far as the capture tells; None: it spoke, and nothing was captured."""
     sent = connection.sent_octets[end]
-    if sent is None and not connection.segments[end] and connection.states[end] is not None:
+    is_one_socket = connection.handshake.kind == "self-connect"  # all that it sent is the originator's
+    if sent is None and not connection.segments[end] and connection.states[end] is not None and not is_one_socket:
         return None
     return connection.octets[end] if sent is None else sent
 
