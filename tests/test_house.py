@@ -75,8 +75,8 @@ STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "ca
 CONDITIONS = ["condition", "parser", "moments", "selection"]
 COMPARED = ["normal", "digests", "pairing", "difference", "alignment", "comparison", "golden"]
 EXPECT = [
-    "beside", "amounts", "subject", "claims", "expectations", "written", "ladders", "matching", "recording", "updating",
-    "checked", "reports",
+    "beside", "amounts", "subject", "claims", "keys", "places", "selecting", "expectations", "understanding", "written",
+    "ladders", "matching", "recording", "updating", "checked", "reports",
 ]  # fmt: skip
 JOINED = [
     "vantage", "pairing", "aligned", "times", "matching", "clocks", "pieces", "fates", "changes", "ways", "comparison",

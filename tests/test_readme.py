@@ -37,7 +37,7 @@ import click
 import pytest
 
 from handshake_inspect.cli import COMMANDS, cli
-from handshake_inspect.expect.expectations import DOCUMENT_KEYS, EXPECT_KEYS
+from handshake_inspect.expect.understanding import DOCUMENT_KEYS, EXPECT_KEYS
 from handshake_inspect.lab.session import run_demo
 from handshake_inspect.lab.world import in_private_world
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import click
 
+from handshake_inspect.cli.closed_pipe import drop_output
 from handshake_inspect.cli.groups import Group
 
 #: Command -> its one-line help, in the order of a first acquaintance. The modules have the same names.
@@ -69,7 +70,8 @@ class Commands(Group):
         except (KeyboardInterrupt, click.Abort):
             code = 130
         except (BrokenPipeError, SystemExit):  # click's own answer to a closed pipe is to exit with 1
-            code = _after_closed_pipe()
+            drop_output()
+            code = 0
         except OSError as error:
             code = _unwritable(error)
         except Exception as error:
@@ -123,19 +125,11 @@ def _unwritable(error: OSError) -> int:
     """Say that standard output takes no more (a full disk); other files speak for themselves, as `CaptureError`."""
     if error.filename is not None:
         raise error
-    _after_closed_pipe()
+    drop_output()
     if sys.platform == "win32" and error.errno == errno.EINVAL:  # what a closed pipe is there
         return 0
     click.echo(f"Error: the output cannot be written: {error.strerror or error}", err=True)
     return 2
-
-
-def _after_closed_pipe() -> int:
-    """End quietly: whoever read our output has seen enough. Python would complain when it flushes at exit."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)
-    return 0
 
 
 def _prepare_streams() -> None:

@@ -104,12 +104,13 @@ def command(
     from handshake_inspect.cli.recording import Recorder
     from handshake_inspect.cli.reporting import Reporting
     from handshake_inspect.cli.wanted import codes_named
+    from handshake_inspect.expect.beside import beside
 
     chosen = choice(asked)
     by_options = options_expect(
         None if record or update else golden, handshake, teardown, fail_on, select, ignore, chosen
     )
-    named = files_named(files)
+    named = files_named(files, is_meant=lambda file: beside(file).exists())
     groups = [named.files] if together and named.files else [[file] for file in named.files]
     if record or update:
         if by_options is not None or ignore or (record and update):
@@ -150,7 +151,8 @@ def options_expect(
     """Return what the options expect; None if they expect nothing."""
     from handshake_inspect.cli.wanted import wanted
     from handshake_inspect.expect.claims import Claim, NotFound, OneOf
-    from handshake_inspect.expect.expectations import Clause, Expect, Expectations, Place
+    from handshake_inspect.expect.expectations import Clause, Expect, Expectations
+    from handshake_inspect.expect.places import Place
 
     clauses: list[Clause[Claim]] = []
     no_findings: list[Clause[NotFound]] = []

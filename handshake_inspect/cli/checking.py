@@ -16,13 +16,14 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.cli.captures import Reading, inspect_files
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.drawing import Look, draw, names_of_ends
-from handshake_inspect.cli.naming import NamedFiles, refuse_overwriting
+from handshake_inspect.cli.naming import NamedFiles, is_capture, refuse_overwriting
 from handshake_inspect.cli.output import remark
 from handshake_inspect.expect import written
 from handshake_inspect.expect.beside import beside, beside_all
 from handshake_inspect.expect.checked import CheckedCapture, CheckedRun, Unusable
-from handshake_inspect.expect.expectations import ExpectationError, Expectations
+from handshake_inspect.expect.expectations import Expectations
 from handshake_inspect.expect.matching import Check, checks
+from handshake_inspect.expect.places import ExpectationError, Place
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
@@ -88,8 +89,11 @@ class Checker:
             self._refuse(files[0], error)
         self._draw(capture, reading.inspection)
         capture.seconds = time.monotonic() - begin
-        for line in remarks(reading.inspection, udp_listed=True, findings_listed=True, empty_listed=True):
-            remark(line if line.startswith(f"{printable(name)}: ") else f"{printable(name)}: {line}")
+        said = remarks(reading.inspection, udp_listed=True, findings_listed=True, empty_listed=True)
+        own = f"{printable(name)}: "
+        capture.remarks = [line if line.startswith(own) else f"{own}{line}" for line in said]
+        for line in capture.remarks:
+            remark(line)
         return capture
 
     def refuse_overwriting(self, files: Sequence[str], target: str | None) -> None:
@@ -100,8 +104,10 @@ class Checker:
         refuse_overwriting(read, target, "--output", "the file of expectations")
 
     def refused(self, named: NamedFiles) -> None:
-        """Note what was named and could not be used."""
+        """Note what was named and could not be used, and expectations of captures that are not there any more."""
         self.run.unusable += [Unusable(name, f"{name}: {why}") for name, why in named.failed]
+        for path in sorted({*map(Path, named.expectations)} - {beside(file) for file in named.files}):
+            self._refuse(str(path), ExpectationError.at(Place(str(path)), "there is no capture beside it to check"))
 
     def _refuse(self, name: str, error: Exception) -> None:
         """Say what cannot be used; of a file for all captures once."""
@@ -129,18 +135,16 @@ class Checker:
         path = Path(self.expect) if self.expect is not None else beside_all(files)
         if path is not None and (self.expect is not None or path.exists()):
             yield written.read(path)
-        elif self.asked is None and path is None:
-            what = (
-                f"{first}: nothing is beside it"
-                if len(files) == 1
-                else "--together: nothing is beside several captures"
-            )
+            if self.asked is not None:
+                yield self.asked.beside_others()
+        elif self.asked is not None:
+            yield self.asked
+        elif path is None:
+            what = "-: nothing is beside it" if len(files) == 1 else "--together: nothing is beside several captures"
             raise ExpectationError(f"{what} that says what to expect; name a file with --expect")
-        elif self.asked is None and Path(first).exists():  # else reading it says why not
+        elif is_capture(first) and Path(first).exists():  # else reading it says why it cannot be used
             hint = f"handshake-inspect check --record {first}"
             raise ExpectationError(f"{first}: there is no {path} beside it that says what to expect; {hint}")
-        if self.asked is not None:
-            yield self.asked
 
     def _draw(self, capture: CheckedCapture, inspection: Inspection) -> None:
         """Draw the first connections that failed, with the rows marked that went another way."""

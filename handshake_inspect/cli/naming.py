@@ -35,6 +35,8 @@ class NamedFiles:
     files: list[str] = field(default_factory=list)
     #: Names, or folders below them, that could not be used, and why; each was reported.
     failed: list[tuple[str, str]] = field(default_factory=list)
+    #: Files of expectations among the files of folders and patterns.
+    expectations: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -47,16 +49,20 @@ class NamedFiles:
         self.failed.append((name, why))
 
 
-def files_named(names: Iterable[str]) -> NamedFiles:
-    """Return the files that names, folders and patterns mean. What cannot be used is reported at once, a line each."""
+def files_named(names: Iterable[str], is_meant: Callable[[str], bool] = lambda file: False) -> NamedFiles:
+    """Return the files that names, folders and patterns mean. What cannot be used is reported at once, a line each.
+
+    `is_meant`: must a file be one of them, though it is no capture?
+    """
     named = NamedFiles()
     for name in names:
         if not is_folder(name) and not is_pattern(name):
             named.files.append(name)  # where it cannot be used, reading it says why
             continue
         files = _files_of(name, named.refuse)
-        files = [one for one in files if not one.endswith(ENDING)]  # what is expected of captures lies among them
-        captures = [one for one in files if is_capture(one)]
+        named.expectations += [one for one in files if one.endswith(ENDING)]  # they lie among captures
+        files = [one for one in files if not one.endswith(ENDING)]
+        captures = [one for one in files if is_meant(one) or is_capture(one)]
         if not captures:
             named.refuse(name, _without(name, files))
         elif len(captures) < len(files):
@@ -134,9 +140,8 @@ def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
 
 
 def _regular(paths: Iterable[str]) -> list[str]:
-    """Return the regular files, but no expectations: to open a pipe or a device would wait for somebody."""
-    others = (one for one in dict.fromkeys(paths) if not one.endswith(ENDING))
-    regular = (one for one in others if os.path.isfile(one))  # noqa: PTH113 - as above
+    """Return the regular files: to open a pipe or a device would wait for somebody."""
+    regular = (one for one in dict.fromkeys(paths) if os.path.isfile(one))  # noqa: PTH113 - as above
     return sorted(regular, key=lambda one: Path(one).parts)
 
 

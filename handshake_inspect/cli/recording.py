@@ -18,9 +18,9 @@ from handshake_inspect.cli.output import remark, write
 from handshake_inspect.expect import written
 from handshake_inspect.expect.beside import beside_all
 from handshake_inspect.expect.claims import Unmet
-from handshake_inspect.expect.expectations import ExpectationError
 from handshake_inspect.expect.ladders import golden_text
 from handshake_inspect.expect.matching import checks
+from handshake_inspect.expect.places import ExpectationError
 from handshake_inspect.expect.recording import document, toml
 from handshake_inspect.expect.updating import updated
 from handshake_inspect.inspection import Inspection

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.writing.output import Output
+from handshake_inspect.cli.closed_pipe import readers_may_leave
 from handshake_inspect.cli.output import write_lines
 from handshake_inspect.expect.checked import CheckedCapture, CheckedRun
 from handshake_inspect.expect.reports import as_json, github, junit, tap, text
@@ -54,18 +55,21 @@ class Reporting:
     def tell(self, capture: CheckedCapture) -> None:
         """Tell what is not as expected in one capture."""
         if self._text_is_told:
-            write_lines(text.capture_lines(capture, self._ladders_left))
+            with readers_may_leave():
+                write_lines(text.capture_lines(capture, self._ladders_left))
             self._ladders_left = max(0, self._ladders_left - len(capture.ladders))
 
     def end(self, run: CheckedRun) -> None:
         """Tell what became of all. Raises CaptureError where the report cannot be written."""
         if self._text_is_told and run.captures:
-            write_lines([text.sum_line(run)])
+            with readers_may_leave():
+                write_lines([text.sum_line(run)])
         if self.output is not None:
             _save(self.output, "".join(self._report(run)))
         elif not self.is_text_only:
-            sys.stdout.flush()
-            sys.stdout.buffer.write("".join(self._report(run)).encode())
+            with readers_may_leave():
+                sys.stdout.flush()
+                sys.stdout.buffer.write("".join(self._report(run)).encode())
         if self.format_ == "github":
             _add_to_summary(run)
 

@@ -6,7 +6,11 @@ In the order of the imports:
 - `amounts`: how many
 - `subject`: one connection, and the row of its ladder at which each thing was decided
 - `claims`: what can be expected of a connection, one class for each kind
-- `expectations`: what is expected of a capture; keys that are not known are refused
+- `keys`: the same from the value of a key
+- `places`: where an expectation is written, and what is said of one that cannot be used
+- `selecting`: which connections it is about
+- `expectations`: all that is expected of a capture
+- `understanding`: the same from a document; keys that are not known are refused
 - `written`: the same from a file
 - `ladders`: golden text, against the ladders that a capture shows now
 - `matching`: what is as expected, and what is not

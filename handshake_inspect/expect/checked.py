@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, Frame
-from handshake_inspect.expect.expectations import Place
 from handshake_inspect.expect.matching import Check, Failure
+from handshake_inspect.expect.places import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class CheckedCapture:
     seconds: float = 0.0
     #: What was read.
     files: list[str] = field(default_factory=list)
+    #: What the captures do not say of themselves: damage, frames that were dropped or not read.
+    remarks: list[str] = field(default_factory=list)
 
     def add(self, check: Check, *, keep_all: bool, seconds: float = 0.0) -> None:
         """Take a check, and how long it took; what became of it is kept if all are."""

@@ -1,35 +1,28 @@
 """What can be expected of a connection: one class for each kind of expectation.
 
-In: the value of a key, as it stands in a file (`CLAIMS`); a `Subject`. Out: what is not as expected (`Unmet`), each
-with the row of the ladder that shows it. Words are those of the contract. `originator` and `responder` are there in
-every connection; `client` and `server` only where the capture shows who is who.
+In: a `Subject`. Out: what is not as expected (`Unmet`), each with the row of the ladder that shows it. Words are those
+of the contract. `originator` and `responder` are there in every connection; `client` and `server` only where the
+capture shows who is who.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from functools import cache, partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 from handshake_inspect.connections.connection import Connection, End
-from handshake_inspect.connections.found import Severity
-from handshake_inspect.expect.amounts import MOST, Amount, amount, is_count
+from handshake_inspect.expect.amounts import Amount
 from handshake_inspect.expect.subject import At, Row, Subject
-from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.quantities import listed, milliseconds
-from handshake_inspect.tcp.states import State
-from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS, nearest
 
-T = TypeVar("T")
 #: What an end may be called, and which it is.
 ENDS: Mapping[str, End] = {
     "client": "originator", "server": "responder", "originator": "originator", "responder": "responder",
 }  # fmt: skip
 #: Which no file can expect.
 NOT_KNOWN = "not known"
-STATES = tuple(dict.fromkeys(state.label for state in State))
 
 
 @dataclass(frozen=True)
@@ -160,12 +153,12 @@ class NotFound:
         for finding in subject.connection.findings:
             if finding.code in self.codes:
                 seen = f"{finding.severity} {finding.code}: {finding.message}"
-                yield Unmet("findings", self.said, seen, subject.at_frames(finding.frames[::-1]))
+                yield Unmet("no_findings", self.said, seen, subject.at_frames(finding.frames[::-1]))
 
 
 @dataclass(frozen=True)
 class Octets:
-    """An end sends so many octets: by its numbers, each counted once; those captured where its numbers do not tell."""
+    """An end sends so many octets, each counted once (`octets` of the contract counts repeats too)."""
 
     #: As it was written: "client".
     end: str
@@ -174,7 +167,7 @@ class Octets:
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield it if it sent another number."""
         end, key = ENDS[self.end], f"octets of the {subject.named(self.end)}"
-        count = octets_sent(subject.connection, end)
+        count = octets_sent(subject, end)
         if subject.lacks(self.end):
             yield Unmet(key, str(self.amount), _nobody_known(subject))
         elif count is None:
@@ -184,13 +177,28 @@ class Octets:
             yield Unmet(key, str(self.amount), f"{count:,}", at)
 
 
-def octets_sent(connection: Connection, end: End) -> int | None:
-    """Return how many octets an end sent, as far as the capture tells; None: it spoke, and nothing was captured."""
-    sent = connection.sent_octets[end]
+def octets_sent(subject: Subject, end: End) -> int | None:
+    """Return how many octets an end sent, each counted once; None: it spoke, and nothing was captured.
+
+    Where its numbers do not tell, as without its FIN, so many different ones were captured.
+    """
+    connection = subject.connection
+    sent, captured = connection.sent_octets[end], connection.octets[end]
     is_one_socket = connection.handshake.kind == "self-connect"  # all that it sent is the originator's
     if sent is None and not connection.segments[end] and connection.states[end] is not None and not is_one_socket:
         return None
-    return connection.octets[end] if sent is None else sent
+    if sent is not None or "t" not in connection.history.lower():  # Zeek's letter for data sent again
+        return captured if sent is None else sent
+    ranges = sorted(
+        (step.relative_seq, step.relative_seq + step.payload_octets)
+        for step in subject.steps
+        if step.sender == end and step.payload_octets
+    )
+    count, reached = 0, -math.inf
+    for begin, stop in ranges:
+        count += max(0, stop - int(max(begin, reached)))
+        reached = max(reached, stop)
+    return count
 
 
 def closed_first(connection: Connection) -> str:
@@ -200,8 +208,10 @@ def closed_first(connection: Connection) -> str:
 
 
 def waits(connection: Connection) -> str:
-    """Return who owes TIME-WAIT: "originator", "responder", "both" or "none"."""
+    """Return who owes TIME-WAIT: "originator", "responder", "both", "none", or that it is not known."""
     owners = {one.owner for one in connection.time_wait}
+    if not owners and connection.teardown.kind == "partial":
+        return NOT_KNOWN
     return "both" if len(owners) > 1 else next(iter(owners), "none")
 
 
@@ -245,110 +255,3 @@ _WORDS: Mapping[str, tuple[Callable[[Connection], str], Callable[[Subject], Row 
 def _nobody_known(subject: Subject) -> str:
     """Say why there is no client: the SYNs crossed, a socket is both ends, or the opening was not captured."""
     return f"no end is known to be client or server ({subject.connection.handshake.kind} handshake)"
-
-
-class OfEndError(ValueError):
-    """What is said of an end cannot be understood."""
-
-    def __init__(self, end: str, message: str) -> None:
-        super().__init__(message)
-        self.end = end
-
-
-# From what stands in a file. Each raises ValueError with one line: what is wrong with the value, and what it may be.
-
-
-def _one_of(key: str, known: Sequence[str], value: Any) -> Iterator[Claim]:
-    words = _texts(value)
-    for word in words:
-        if word not in known:
-            raise ValueError(f"{word!r} is none of {listed([*known])}.{nearest(word, [*known])}")
-    yield OneOf(key, tuple(words))
-
-
-def _states(listing: Any) -> tuple[str, ...]:
-    states = tuple(listing.replace(">", " ").split()) if isinstance(listing, str) else tuple(_texts(listing))
-    if not states:
-        raise ValueError('expected are states: "CLOSED > SYN-SENT > ESTABLISHED"')
-    for state in states:
-        if state not in STATES:
-            raise ValueError(f"{state!r} is no state.{nearest(state, [*STATES]) or f' States are {listed(STATES)}.'}")
-    return states
-
-
-def _handshake_time(value: Any) -> Iterator[Claim]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST:
-        raise ValueError("expected is a number of milliseconds above 0")
-    yield HandshakeTime(value)
-
-
-def _retransmissions(value: Any) -> Iterator[Claim]:
-    if not is_count(value):
-        raise ValueError("expected is a whole number")
-    yield Retransmissions(value)
-
-
-def _findings(value: Any) -> Iterator[Claim]:
-    for code in _texts(value):
-        if code not in BY_CODE:
-            raise ValueError(f"there is no finding {code!r}.{nearest(code, [*BY_CODE])}")
-        yield Found(code)
-
-
-def _no_findings(value: Any) -> Iterator[Claim]:
-    for text in _texts(value):
-        yield none_of(text)
-
-
-@cache
-def none_of(text: str) -> NotFound:
-    """Expect nothing of a code, of codes that a pattern matches, or of a severity or above. Raises ValueError."""
-    severities = [one.word for one in Severity]
-    if text in severities:
-        codes = {
-            word for word, rule in BY_CODE.items() if rule.code.severity.word in severities[severities.index(text) :]
-        }
-        return NotFound(frozenset(codes), f"none of severity {text}{' or above' * (text != severities[-1])}")
-    codes = {code for code in BY_CODE if fnmatchcase(code, text)}
-    if not codes:
-        raise ValueError(f"there is no finding {text!r}, nor severity.{nearest(text, [*BY_CODE, *severities])}")
-    return NotFound(frozenset(codes), "none" if text == "*" else f"no {text}")
-
-
-def _texts(value: Any) -> list[str]:
-    """Return one or several words."""
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple) or not texts or not all(isinstance(one, str) for one in texts):
-        raise ValueError('expected is a word, or several: ["...", "..."]')
-    return [*texts]
-
-
-def _by_end(make: Callable[[str, T], Claim], read: Callable[[Any], T], value: Any) -> Iterator[Claim]:
-    """Yield what is claimed of each end, as it is called there."""
-    if not isinstance(value, Mapping) or not value:
-        raise ValueError("expected is a value for an end, or for each: { client = ..., server = ... }")
-    for end, said in value.items():
-        if end not in ENDS:
-            raise OfEndError(end, "that is no end: client or server (originator or responder)")
-        try:
-            yield make(end, read(said))
-        except ValueError as error:
-            raise OfEndError(end, str(error)) from None
-    if len({ENDS[end] for end in value}) < len(value):
-        raise ValueError(f"{listed([*value])}: one end is named twice; the originator is the client, if there is one")
-
-
-Reading = Callable[[Any], Iterator[Claim]]
-#: Key -> how its value is understood.
-CLAIMS: Mapping[str, Reading] = {
-    "handshake": partial(_one_of, "handshake", HANDSHAKE_KINDS),
-    "teardown": partial(_one_of, "teardown", TEARDOWN_KINDS),
-    "closed_first": partial(_one_of, "closed_first", (*ENDS, "both", "none")),
-    "states": partial(_by_end, States, _states),
-    "time_wait": partial(_one_of, "time_wait", (*ENDS, "both", "none")),
-    "max_handshake_ms": _handshake_time,
-    "max_retransmissions": _retransmissions,
-    "findings": _findings,
-    "no_findings": _no_findings,
-    "octets": partial(_by_end, Octets, amount),
-}

@@ -13,7 +13,7 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.compared.golden import first_difference, read_golden, unified
 from handshake_inspect.connections.connection import Connection, Frame
 from handshake_inspect.expect.claims import Unmet
-from handshake_inspect.expect.expectations import ExpectationError
+from handshake_inspect.expect.places import ExpectationError
 from handshake_inspect.expect.subject import At, Subject
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.golden import golden

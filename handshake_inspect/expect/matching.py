@@ -6,16 +6,25 @@ written. An `[[expect]]` that no connection answers is not met: it would pass wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.expect.amounts import ANY, AT_LEAST_ONE, Amount
 from handshake_inspect.expect.claims import Unmet
-from handshake_inspect.expect.expectations import Expect, Expectations, Place
+from handshake_inspect.expect.expectations import Expect, Expectations
 from handshake_inspect.expect.ladders import golden_difference
-from handshake_inspect.expect.subject import Subject
+from handshake_inspect.expect.places import ExpectationError, Place
+from handshake_inspect.expect.selecting import streams_of
+from handshake_inspect.expect.subject import Naming, Subject
 from handshake_inspect.inspection import Inspection
+
+Streams = NDArray[np.int64]
+#: Rows that are named of one capture: of more failures than these it is said what was seen, and not where.
+MOST_ROWS_NAMED = 1000
 
 
 @dataclass(frozen=True)
@@ -56,8 +65,11 @@ def checks(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
     if expected.exchanges is not None:
         yield _counted("exchanges", *expected.exchanges, len(inspection.exchanges))
     yield from _of_run(expected, inspection)
-    for one in expected.expect:
-        yield from _of_connections(one, inspection)
+    naming = Naming(MOST_ROWS_NAMED)
+    chosen = streams_of([one.selector for one in expected.expect], inspection)
+    yield from _of_no_connection(expected, chosen, inspection, naming)
+    for one, streams in zip(expected.expect, chosen, strict=True):
+        yield from _of_connections(one, streams, inspection, naming)
     if expected.golden is not None:
         yield from _of_ladders(*expected.golden, inspection)
 
@@ -75,7 +87,10 @@ def _of_run(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
 
 def _of_ladders(place: Place, path: str, inspection: Inspection) -> Iterator[Check]:
     """Yield a check for each connection, all met, or one for the first that differs."""
-    found = golden_difference(path, inspection)
+    try:
+        found = golden_difference(path, inspection)
+    except ExpectationError as error:
+        raise ExpectationError.at(place, str(error)) from None
     if found is None:
         yield from (Check(_title(connection), place, connection) for connection in inspection.connections)
     else:
@@ -83,17 +98,39 @@ def _of_ladders(place: Place, path: str, inspection: Inspection) -> Iterator[Che
         yield Check(title, place, found.connection, (Failure(place, found.unmet),), found.lines)
 
 
-def _of_connections(expect: Expect, inspection: Inspection) -> Iterator[Check]:
+def _of_no_connection(
+    expected: Expectations, chosen: Sequence[Streams], inspection: Inspection, naming: Naming
+) -> Iterator[Check]:
+    """Yield a check for each connection of which something is found that may be of none; one, if all are met."""
+    for clause in expected.no_findings:
+        rows = [
+            rows
+            for code, rows in inspection.connections.findings.rows_by_code().items()
+            if code.word in clause.claim.codes
+        ]
+        suspects = np.unique(inspection.connections.stream_of[np.concatenate(rows)]) if rows else np.zeros(0, np.int64)
+        is_met = True
+        for connection in inspection.connections.of_streams(suspects):
+            tables = zip(expected.expect, chosen, strict=True)
+            named = [one.named for one, streams in tables if one.named and connection.stream in streams]
+            claim = clause.allowing(frozenset().union(*named)).claim
+            unmet = tuple(Failure(clause.place, one) for one in claim.unmet(Subject(connection, inspection, naming)))
+            if unmet:
+                is_met = False
+                yield Check(_title(connection), clause.place, connection, unmet)
+        if is_met:
+            yield Check(f"findings of connections: {clause.claim.said}", clause.place, None)
+
+
+def _of_connections(expect: Expect, streams: Streams, inspection: Inspection, naming: Naming) -> Iterator[Check]:
     """Yield a check for each connection that is meant, and one for their number if that was asked for."""
-    count = 0
-    for connection in expect.selector.of(inspection):
-        count += 1
-        subject = Subject(connection, inspection)
+    for connection in inspection.connections.of_streams(streams):
+        subject = Subject(connection, inspection, naming)
         failures = (Failure(one.place, unmet) for one in expect.clauses for unmet in one.claim.unmet(subject))
         yield Check(_title(connection), expect.place, connection, tuple(failures))
-    if expect.count not in (ANY, AT_LEAST_ONE) or not expect.count.holds(count):
+    if expect.count not in (ANY, AT_LEAST_ONE) or not expect.count.holds(len(streams)):
         which = f" with {expect.selector.said}" if expect.selector.said else ""
-        yield _counted(f"connections{which}", expect.place, expect.count, count)
+        yield _counted(f"connections{which}", expect.place, expect.count, len(streams))
 
 
 def _title(connection: Connection) -> str:

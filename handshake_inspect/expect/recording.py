@@ -7,14 +7,15 @@ connections get a table each, with all that one can expect; of many those that w
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from handshake_inspect.connections.connection import Connection, End, end_names
 from handshake_inspect.connections.found import Severity
 from handshake_inspect.expect.claims import NOT_KNOWN, closed_first, octets_sent, retransmissions, waits
-from handshake_inspect.expect.expectations import SCHEMA
 from handshake_inspect.expect.subject import Subject
+from handshake_inspect.expect.understanding import SCHEMA
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.escape import printable
 
@@ -48,15 +49,15 @@ def document(inspection: Inspection) -> dict[str, Any]:
 def facts(subject: Subject) -> dict[str, Any]:
     """Return what one can expect of a connection like this: all but how long it took."""
     one, names = subject.connection, subject.names
-    first = closed_first(one)
+    first, waiting = closed_first(one), waits(one)
     return {
         "handshake": one.handshake.kind,
         "teardown": one.teardown.kind,
         **({"closed_first": named(first, one)} if first != NOT_KNOWN else {}),
-        "time_wait": named(waits(one), one),
+        **({"time_wait": named(waiting, one)} if waiting != NOT_KNOWN else {}),
         "max_retransmissions": retransmissions(subject),
         **_findings(one),
-        "octets": {names[end]: count for end in ENDS if (count := octets_sent(one, end)) is not None},
+        "octets": {names[end]: count for end in ENDS if (count := octets_sent(subject, end)) is not None},
         **_states(one),
     }
 
@@ -88,13 +89,45 @@ def codes_found(connection: Connection, asked: Container[str] = ()) -> list[str]
 
 
 def _by_kind(inspection: Inspection) -> Iterator[dict[str, Any]]:
-    """Yield a table for each pair of kinds, the most common first."""
-    counts: dict[tuple[str, str], int] = {}
+    """Yield a table for each pair of kinds, the most common first, with what holds of all its connections."""
+    tables: dict[tuple[str, str], dict[str, Any]] = {}
+    counts: Counter[tuple[str, str]] = Counter()
     for one in inspection.connections:
         kinds = (one.handshake.kind, one.teardown.kind)
-        counts[kinds] = counts.get(kinds, 0) + 1
-    for (handshake, teardown), count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
-        yield {"where": f'handshake.kind == "{handshake}" and teardown.kind == "{teardown}"', "count": count}
+        found = facts(Subject(one, inspection))
+        tables[kinds] = in_common(tables[kinds], found) if kinds in tables else found
+        counts[kinds] += 1
+    for kinds, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
+        handshake, teardown = kinds
+        where = f'handshake.kind == "{handshake}" and teardown.kind == "{teardown}"'
+        kept = {key: value for key, value in tables[kinds].items() if key not in ("handshake", "teardown")}
+        yield {"where": where, "count": count, **kept}
+
+
+def in_common(some: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what holds both of connections with some facts and of one with more: bounds, or one of several words."""
+    both = {key: (some[key], more[key]) for key in some if key in more}
+    return {key: value for key, pair in both.items() if (value := _shared(key, *pair)) not in ([], {}, None)}
+
+
+def _shared(key: str, some: Any, more: Any) -> Any:
+    if some == more:
+        return some
+    if key == "max_retransmissions":
+        return max(some, more)
+    if key == "findings":
+        return [code for code in some if code in more]
+    if key == "octets":
+        return {name: _bounds(some[name], more[name]) for name in some if name in more}
+    if key == "states":
+        return {name: states for name, states in some.items() if more.get(name) == states}
+    words = [some] if isinstance(some, str) else some  # closed_first, time_wait
+    return [*dict.fromkeys([*words, more])]
+
+
+def _bounds(some: Any, more: int) -> dict[str, int]:
+    low, high = (some["min"], some["max"]) if isinstance(some, Mapping) else (some, some)
+    return {"min": min(low, more), "max": max(high, more)}
 
 
 def toml(found: Mapping[str, Any], capture: str) -> str:
@@ -115,7 +148,9 @@ def _pairs(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    """Write text, a whole number or an array."""
+    """Write text, a whole number, an array, or bounds."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{key} = {_value(one)}' for key, one in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
     if isinstance(value, str) and '"' in value:

@@ -29,12 +29,20 @@ class At:
     said: str
 
 
+class Naming:
+    """How many rows may still be named: of a hundred thousand failures nobody reads the rows of all."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows_left = rows
+
+
 class Subject:
     """A connection, and the inspection that knows its segments."""
 
-    def __init__(self, connection: Connection, inspection: Inspection) -> None:
+    def __init__(self, connection: Connection, inspection: Inspection, naming: Naming | None = None) -> None:
         self.connection = connection
         self._inspection = inspection
+        self._naming = naming or Naming(1 << 30)
         self.names = end_names(connection.handshake.kind)
 
     @cached_property
@@ -64,7 +72,13 @@ class Subject:
         return word in ("client", "server") and word not in (self.names.originator, self.names.responder)
 
     def at(self, row_of: Callable[[Subject], Row | None]) -> At | None:
-        """Name the row that `row_of` finds; None also where the segments were folded and cannot be read again."""
+        """Name the row that `row_of` finds.
+
+        None also where the segments were folded and cannot be read again, or enough rows were named.
+        """
+        if not self._naming.rows_left:
+            return None
+        self._naming.rows_left -= 1
         try:
             row = row_of(self)
         except CaptureError:

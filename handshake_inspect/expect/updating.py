@@ -25,7 +25,8 @@ from handshake_inspect.expect.claims import (
     retransmissions,
     waits,
 )
-from handshake_inspect.expect.expectations import Expect, ExpectationError, Expectations
+from handshake_inspect.expect.expectations import Expect, Expectations
+from handshake_inspect.expect.places import ExpectationError
 from handshake_inspect.expect.recording import ARROW, ENDS, codes_found, facts, named, toml
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.inspection import Inspection
@@ -54,17 +55,17 @@ def _update_tables(document: Any, expected: Expectations, inspection: Inspection
     """Change what is not met in the tables."""
     tables = document["expect"]
     one_for_each = all("stream" in table for table in tables)  # then a new connection has one too
-    of_all = [clause for one in expected.expect[len(tables) :] for clause in one.clauses]
     gone, covered = [], set[int]()
-    for number, (table, one) in enumerate(zip(tables, expected.expect, strict=False)):
-        subjects = [Subject(connection, inspection) for connection in one.selector.of(inspection)]
-        covered |= {subject.connection.stream for subject in subjects}
+    for number, (table, one) in enumerate(zip(tables, expected.expect, strict=True)):
+        streams = one.selector.streams(inspection)
+        subjects = [Subject(connection, inspection) for connection in inspection.connections.of_streams(streams)]
+        covered |= {*streams.tolist()}
         if subjects or one.count.holds(0):
-            _update(table, replace(one, clauses=(*one.clauses, *of_all)), subjects)
+            _update(table, replace(one, clauses=(*one.clauses, *expected.no_findings)), subjects)
         elif "stream" in table:
             gone.append(number)
-        else:
-            table["count"] = 0
+        elif "count" in table:
+            table["count"] = 0  # without it, what the table should be about now somebody must say
     for number in reversed(gone):
         del tables[number]
     for connection in inspection.connections if one_for_each else ():
@@ -158,7 +159,7 @@ def _common_findings(expect: Expect, subjects: Subjects) -> list[str]:
 def _octets_now(subjects: Subjects) -> Any:
     now = {}
     for end in ENDS:
-        counts = [octets_sent(one.connection, end) for one in subjects]
+        counts = [octets_sent(one, end) for one in subjects]
         known = [count for count in counts if count is not None]
         if known == counts:
             now[end] = min(known) if min(known) == max(known) else _between(known)

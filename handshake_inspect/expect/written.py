@@ -10,7 +10,9 @@ import re
 import tomllib
 from pathlib import Path
 
-from handshake_inspect.expect.expectations import ExpectationError, Expectations, Lines, Place, expectations
+from handshake_inspect.expect.expectations import Expectations
+from handshake_inspect.expect.places import ExpectationError, Lines, Place
+from handshake_inspect.expect.understanding import expectations
 
 _NAME = r"""["']?(?P<{}>[\w-]+)["']?\s*"""
 _TABLE = re.compile(r"""\s*\[\[\s*["']?expect["']?\s*\]\]""")

@@ -23,8 +23,10 @@ from handshake_inspect.connections.connection import Connection
 from handshake_inspect.expect import written
 from handshake_inspect.expect.beside import beside
 from handshake_inspect.expect.checked import CheckedCapture
-from handshake_inspect.expect.expectations import SELECTOR_KEYS, Expectations, Selecting, expect
+from handshake_inspect.expect.expectations import Expectations
 from handshake_inspect.expect.matching import checks
+from handshake_inspect.expect.selecting import Selecting
+from handshake_inspect.expect.understanding import SELECTOR_KEYS, expect
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.testing.drawing import from_here, ladder_text, list_text
@@ -151,8 +153,7 @@ class Handshakes(Sequence[Connection]):
         if unknown:
             raise TypeError(f"of() knows {listed(SELECTOR_KEYS)}, not {listed(sorted(unknown))}")
         meant = Among(self, expect(selector, "of()").selector)
-        streams = np.array([one.stream for one in meant.of(self.inspection)], np.int64)
-        return Handshakes(self.capture, streams, meant.said)
+        return Handshakes(self.capture, meant.streams(self.inspection), meant.said)
 
     def expect(self, **table: Any) -> None:
         """Fail unless each connection is as said, with the ladder of the first ones that are not.
@@ -220,7 +221,6 @@ class Among:
         """How they were chosen: "port = 8000, stream = 3"."""
         return ", ".join(filter(None, [self._chosen.chosen_by, self._selector.said]))
 
-    def of(self, inspection: Inspection) -> Iterator[Connection]:
-        """Yield them."""
-        streams = {*self._chosen.streams.tolist()}
-        return (one for one in self._selector.of(inspection) if one.stream in streams)
+    def streams(self, inspection: Inspection) -> NDArray[np.int64]:
+        """Return their numbers."""
+        return np.intersect1d(self._chosen.streams, self._selector.streams(inspection))

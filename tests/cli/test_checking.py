@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import signal
 import subprocess
@@ -167,3 +168,88 @@ def test_ctrl_c_judges_no_half_capture_and_begins_no_other(folder: Path) -> None
     assert out.decode().count("FAILED ") == 1
     assert b"FAILED four-way.pcap" in out
     assert b"Traceback" not in errors
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+
+
+@pytest.mark.parametrize(
+    ("becomes", "says"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            "reset.pcap: not a capture: Git LFS pointer",
+        ),
+        (b"", "reset.pcap: empty"),
+        (None, "reset.expect.toml: there is no capture beside it to check"),
+    ],
+)
+def test_a_folder_in_which_a_capture_is_none_any_more_does_not_pass(
+    folder: Path, becomes: bytes | None, says: str
+) -> None:
+    assert check("--record", ".").exit_code == 0
+    reset = folder / "reset.pcap"
+    reset.unlink()
+    if becomes is not None:
+        reset.write_bytes(becomes)
+    done = check(".", "--format", "json")
+    assert done.exit_code == 2
+    assert says in done.stderr
+    report = json.loads(done.stdout)
+    assert (len(report["captures"]), len(report["unusable"])) == (1, 1)
+    assert says in report["unusable"][0]["message"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_result_does_not_depend_on_who_reads_the_output() -> None:
+    script = (
+        f"{sys.executable} -m handshake_inspect check reset.pcap --teardown four-way | true; exit ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", script], env={"PYTHONPATH": str(PCAPS.parent)}, capture_output=True, timeout=20
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_is_no_capture_is_told_before_that_nothing_is_beside_it() -> None:
+    Path("notes.pcap").write_text("no capture")
+    done = check("notes.pcap")
+    assert done.exit_code == 2
+    assert "notes.pcap: not a capture" in done.stderr
+
+
+def test_damage_stands_in_the_reports(folder: Path) -> None:
+    octets = (folder / "reset.pcap").read_bytes()
+    (folder / "reset.pcap").write_bytes(octets[:-3])
+    arguments = ("reset.pcap", "--handshake", "three-way", "--format")
+    assert "damaged at octet" in json.loads(check(*arguments, "json").stdout)["captures"][0]["remarks"][0]
+    assert "# reset.pcap: damaged at octet" in check(*arguments, "tap").stdout
+    assert "reset.pcap: damaged at octet" in check(*arguments, "junit").stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_findings_that_may_not_be_are_not_missed_where_a_file_expects_no_connection() -> None:
+    shutil.copy(PCAPS / "udp.pcap", "udp.pcap")
+    assert check("udp.pcap", "--fail-on", "error").exit_code == 1  # nothing was there to check
+    assert check("--record", "udp.pcap").exit_code == 0
+    assert check("udp.pcap", "--fail-on", "error").exit_code == 0
+
+
+def test_a_finding_is_allowed_where_a_table_names_it_and_nowhere_else(folder: Path) -> None:
+    text = 'schema = 1\nno_findings = "note"\n[[expect]]\nport = {port}\ncount = {{ min = 0 }}\n'
+    text += 'findings = "reset-linger"\n'
+    (folder / "reset.expect.toml").write_text(text.format(port=47991))
+    assert check("reset.pcap").exit_code == 0
+    (folder / "reset.expect.toml").write_text(text.format(port=9000))
+    failed = check("reset.pcap")
+    assert "no_findings: expected none of severity note or above, seen note reset-linger" in failed.stdout
+
+
+def test_of_many_failures_the_first_are_named_and_the_others_counted(folder: Path) -> None:
+    (folder / "port-scan.pcap").write_bytes((PCAPS / "port-scan.pcap").read_bytes())
+    tables = "".join(f'[[expect]]\nteardown = "four-way"\nport = {port}\n' for port in range(20, 50)) * 10
+    (folder / "port-scan.expect.toml").write_text(f"schema = 1\n{tables}")
+    lines = check("port-scan.pcap").stdout.splitlines()
+    assert sum(line.startswith("FAILED") for line in lines) == 200
+    assert any(line.startswith("… and ") and line.endswith("--format json names them all") for line in lines)

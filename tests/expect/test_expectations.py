@@ -12,16 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handshake_inspect.cli import cli
-from handshake_inspect.expect.claims import CLAIMS
-from handshake_inspect.expect.expectations import (
-    DOCUMENT_KEYS,
-    EXPECT_KEYS,
-    ExpectationError,
-    Lines,
-    expect,
-    expectations,
-)
+from handshake_inspect.expect.keys import CLAIMS
 from handshake_inspect.expect.matching import checks
+from handshake_inspect.expect.places import ExpectationError, Lines
+from handshake_inspect.expect.understanding import DOCUMENT_KEYS, EXPECT_KEYS, expect, expectations
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
 from tests.expect.altered import PCAPS, recorded

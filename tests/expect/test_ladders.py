@@ -80,6 +80,6 @@ def test_what_is_no_golden_text_gives_2_and_one_line(text: str | None, says: str
         path.write_text(text)
     done = check(PCAPS / "four-way.pcap", "--golden", path)
     assert done.exit_code == 2
-    assert done.stderr.startswith(f"Error: {path}: ")
+    assert done.stderr.startswith(f"Error: --golden: {path}: ")
     assert says in done.stderr
     assert done.stderr.count("\n") == 1

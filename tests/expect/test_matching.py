@@ -8,10 +8,11 @@ import pytest
 
 from handshake_inspect.expect.checked import CheckedCapture
 from handshake_inspect.expect.claims import retransmissions
-from handshake_inspect.expect.expectations import Lines, expectations
 from handshake_inspect.expect.matching import Check, checks
+from handshake_inspect.expect.places import Lines
 from handshake_inspect.expect.recording import document
 from handshake_inspect.expect.subject import Subject
+from handshake_inspect.expect.understanding import expectations
 from tests.expect.altered import NAMES, frames_of, inspected, recorded, segment
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect import Inspection, inspect
-from handshake_inspect.expect.expectations import Lines, expectations
 from handshake_inspect.expect.matching import checks
-from handshake_inspect.expect.recording import TABLES_MAX, document, toml
+from handshake_inspect.expect.places import Lines
+from handshake_inspect.expect.recording import TABLES_MAX, document, in_common, toml
+from handshake_inspect.expect.understanding import expectations
 from handshake_inspect.expect.updating import updated
 from handshake_inspect.expect.written import understood
 from tests.expect.altered import NAMES, PCAPS, recorded
@@ -44,13 +45,32 @@ def test_every_expectation_has_its_line() -> None:
     assert len({clause.place.line for clause in clauses}) == len(clauses)
 
 
-def test_of_many_connections_the_kinds_are_counted() -> None:
+def test_of_many_connections_the_kinds_are_counted_with_what_all_of_one_have_in_common() -> None:
     found = document(recorded("port-scan.pcap"))
     assert found["connections"] == 30 > TABLES_MAX
-    assert found["expect"] == [
-        {"where": 'handshake.kind == "refused" and teardown.kind == "none"', "count": 29},
-        {"where": 'handshake.kind == "three-way" and teardown.kind == "aborted"', "count": 1},
-    ]
+    refused, aborted = found["expect"]
+    assert (refused["where"], refused["count"]) == ('handshake.kind == "refused" and teardown.kind == "none"', 29)
+    assert (aborted["where"], aborted["count"]) == ('handshake.kind == "three-way" and teardown.kind == "aborted"', 1)
+    assert refused["findings"] == ["refused"]
+    assert aborted["states"]["client"] == "CLOSED > SYN-SENT > ESTABLISHED > CLOSED"
+
+
+def test_in_common_are_bounds_several_words_and_what_is_equal() -> None:
+    one = {
+        "closed_first": "client", "max_retransmissions": 0, "findings": ["a", "b"], "time_wait": "client",
+        "octets": {"client": 4, "server": 1}, "states": {"client": "CLOSED > SYN-SENT", "server": "LISTEN"},
+    }  # fmt: skip
+    other = {
+        "closed_first": "server", "max_retransmissions": 2, "findings": ["b"], "octets": {"client": 9, "server": 1},
+        "states": {"client": "CLOSED > SYN-SENT", "server": "CLOSED"},
+    }  # fmt: skip
+    assert in_common(one, other) == {
+        "closed_first": ["client", "server"], "max_retransmissions": 2, "findings": ["b"],
+        "octets": {"client": {"min": 4, "max": 9}, "server": {"min": 1, "max": 1}},
+        "states": {"client": "CLOSED > SYN-SENT"},
+    }  # fmt: skip
+    assert in_common(in_common(one, other), one)["octets"]["client"] == {"min": 4, "max": 9}
+    assert in_common(one, {**other, "findings": ["c"]}).keys() == one.keys() - {"findings", "time_wait"}
 
 
 def test_a_capture_without_tcp_expects_none() -> None:

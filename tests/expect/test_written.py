@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.expect.beside import beside
-from handshake_inspect.expect.expectations import ExpectationError
+from handshake_inspect.expect.places import ExpectationError
 from handshake_inspect.expect.written import FileLines, read
 
 

@@ -35,6 +35,7 @@ def capture_object(capture: CheckedCapture) -> Json:
         "expectations": capture.sources,
         "checked": len(capture.looked_at),
         "failed": len(capture.failed_streams),
+        "remarks": capture.remarks,
         "checks": [_outcome_object(one) for one in capture.outcomes],
         "failures": [
             {**failure_object(capture, check, failure), "ladder": capture.ladder_of(check)}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from handshake_inspect.expect.checked import CheckedCapture, CheckedRun
-from handshake_inspect.expect.expectations import Place
+from handshake_inspect.expect.places import Place
 from handshake_inspect.expect.reports.text import sum_line
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.escape import printable
@@ -108,6 +108,9 @@ def _summary(run: CheckedRun) -> Iterator[str]:
         yield _fenced("\n".join(printable(one.message) for one in run.unusable))
     for capture in run.captures:
         yield from _capture_summary(capture)
+    remarks = [line for capture in run.captures for line in capture.remarks]
+    if remarks:
+        yield _fenced("\n".join(remarks))
 
 
 def _capture_summary(capture: CheckedCapture) -> Iterator[str]:

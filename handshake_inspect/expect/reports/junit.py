@@ -8,7 +8,7 @@ what Ant's schema asks for (windyroad's JUnit.xsd, the strictest), which Jenkins
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import PurePath
 from xml.etree import ElementTree
@@ -44,7 +44,7 @@ def _suite(capture: CheckedCapture) -> Element:
         again = f" ({before[outcome.title]})" if before[outcome.title] > 1 else ""
         case = _case(suite, capture.name, outcome.title + again, outcome.seconds)
         _add_failure(case, capture, outcome)
-    return _ended(suite)
+    return _ended(suite, capture.remarks)
 
 
 def _error_suite(unusable: Unusable) -> Element:
@@ -64,10 +64,11 @@ def _new_suite(name: str, *, tests: int, failures: int = 0, errors: int = 0, sec
     return suite
 
 
-def _ended(suite: Element) -> Element:
-    """Add what Ant's schema wants at the end: what the tests printed. Checks print nothing."""
+def _ended(suite: Element, remarks: Sequence[str] = ()) -> Element:
+    """Add what Ant's schema wants at the end: what the tests printed. Checks print remarks on the capture only."""
     for stream in ("system-out", "system-err"):
         ElementTree.SubElement(suite, stream)
+    suite[-1].text = "\n".join(remarks) or None
     return suite
 
 

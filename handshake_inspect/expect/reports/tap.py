@@ -24,6 +24,7 @@ def document(run: CheckedRun) -> Iterator[str]:
         for outcome in capture.outcomes:
             number += 1
             yield from _point(number, f"{capture.name}: {outcome.title}", _diagnosis(capture, outcome))
+        yield from (f"# {line}\n" for line in capture.remarks)
     for unusable in run.unusable:
         number += 1
         yield from _point(number, f"{unusable.name}: it can be used", unusable_object(unusable))

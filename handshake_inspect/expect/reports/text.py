@@ -14,15 +14,24 @@ from handshake_inspect.expect.checked import CheckedCapture, CheckedRun
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.escape import printable
 
+#: Failures of one capture that are named: nobody reads more.
+MOST_MESSAGES = 200
+#: Lines that are printed of a difference.
+MOST_LINES = 200
+
 
 def capture_lines(capture: CheckedCapture, ladders: int) -> Iterator[Text]:
     """Yield what is not as expected in one capture, with so many ladders at most."""
-    for _, _, message in capture.messages():
+    messages = (message for _, _, message in capture.messages())
+    for message in islice(messages, MOST_MESSAGES):
         yield Text.assemble(("FAILED ", "bold red"), printable(message))
+    more = sum(1 for _ in messages)
+    if more:
+        yield Text(f"… and {counted(more, 'more failure')}; --format json names them all", "dim")
     for check in capture.failed:
         if check.difference:
             yield Text()
-            yield from (_difference_line(line) for line in check.difference)
+            yield from (_difference_line(line) for line in check.difference[:MOST_LINES])
     for ladder in islice(capture.ladders.values(), ladders):
         yield Text()
         yield from ladder
