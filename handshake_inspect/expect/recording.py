@@ -16,6 +16,7 @@ from handshake_inspect.connections.found import Severity
 from handshake_inspect.expect.claims import NOT_KNOWN, closed_first, octets_sent, retransmissions, waits
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.expect.understanding import SCHEMA
+from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.escape import printable
 
@@ -107,6 +108,9 @@ def _by_kind(inspection: Inspection) -> Iterator[dict[str, Any]]:
 def in_common(some: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """Return what holds both of connections with some facts and of one with more: bounds, or one of several words."""
     both = {key: (some[key], more[key]) for key in some if key in more}
+    of_some = {*some.get("findings", ())} ^ {*more.get("findings", ())}
+    if any(BY_CODE[code].code.severity >= NONE_FROM for code in of_some):  # of which `findings` cannot name any
+        both.pop("no_findings", None)
     return {key: value for key, pair in both.items() if (value := _shared(key, *pair)) not in ([], {}, None)}
 
 

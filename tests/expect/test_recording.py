@@ -57,20 +57,24 @@ def test_of_many_connections_the_kinds_are_counted_with_what_all_of_one_have_in_
 
 def test_in_common_are_bounds_several_words_and_what_is_equal() -> None:
     one = {
-        "closed_first": "client", "max_retransmissions": 0, "findings": ["a", "b"], "time_wait": "client",
-        "octets": {"client": 4, "server": 1}, "states": {"client": "CLOSED > SYN-SENT", "server": "LISTEN"},
+        "closed_first": "client", "max_retransmissions": 0, "findings": ["refused", "reset-linger"],
+        "time_wait": "client", "octets": {"client": 4, "server": 1},
+        "states": {"client": "CLOSED > SYN-SENT", "server": "LISTEN"},
     }  # fmt: skip
     other = {
-        "closed_first": "server", "max_retransmissions": 2, "findings": ["b"], "octets": {"client": 9, "server": 1},
-        "states": {"client": "CLOSED > SYN-SENT", "server": "CLOSED"},
+        "closed_first": "server", "max_retransmissions": 2, "findings": ["reset-linger"],
+        "octets": {"client": 9, "server": 1}, "states": {"client": "CLOSED > SYN-SENT", "server": "CLOSED"},
     }  # fmt: skip
     assert in_common(one, other) == {
-        "closed_first": ["client", "server"], "max_retransmissions": 2, "findings": ["b"],
+        "closed_first": ["client", "server"], "max_retransmissions": 2, "findings": ["reset-linger"],
         "octets": {"client": {"min": 4, "max": 9}, "server": {"min": 1, "max": 1}},
         "states": {"client": "CLOSED > SYN-SENT"},
     }  # fmt: skip
     assert in_common(in_common(one, other), one)["octets"]["client"] == {"min": 4, "max": 9}
-    assert in_common(one, {**other, "findings": ["c"]}).keys() == one.keys() - {"findings", "time_wait"}
+    some, more = {"no_findings": ["warn"], "findings": ["refused"]}, {"no_findings": ["warn"]}
+    assert in_common(some, more) == more
+    assert in_common(some, {**more, "findings": ["half-open"]}) == {}  # a warning, and not of both
+    assert in_common(one, {**other, "findings": ["half-open"]}).keys() == one.keys() - {"findings", "time_wait"}
 
 
 def test_a_capture_without_tcp_expects_none() -> None:
