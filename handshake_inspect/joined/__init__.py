@@ -15,6 +15,7 @@
 - `model`: what a person asks about, as plain data
 - `described`: columns -> a connection
 - `order`: what happened at two places, in one order
+- `spelling`: one spelling for the numbers of a connection, whichever place tells them
 - `crossing`: columns -> the segments of a connection, in that order
 - `join`: two captures -> joined connections
 """

@@ -1,7 +1,8 @@
 """The segments of both places, in the same terms.
 
 In: two `Vantage`s and their `Pairing`. Out: an `Aligned` for each place, whose directions and numbers are those of the
-first: an end's initial number may have been changed on the way, and all its later ones with it.
+first: an end's initial number may have been changed on the way, and all its later ones with it. Where only the second
+place has seen from where an end counts, that is told in the terms of the first.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Aligned:
     #: `2 * connection + side`: the connection by its number in the `Pairing`, the side as the first place has it.
     direction: Rows
     time_ns: Rows
-    #: Numbers from the initial ones as the first place has them, whatever was added to them on the way.
+    #: Numbers from the `Origins`, whatever was added to them on the way.
     seq: Rows
     ack: Rows
     payload: Rows
@@ -40,14 +41,29 @@ class Aligned:
         return [self.direction, self.seq, self.ack, self.payload, self.flags & CORE]
 
 
-def align(first: Vantage, second: Vantage, pairing: Pairing) -> tuple[Aligned, Aligned, Rows]:
-    """Return the segments of both places, and what was added on the way to the numbers of each end. Shape (c, 2)."""
+@dataclass
+class Origins:
+    """From where the numbers of each end count. Arrays of shape (c, 2)."""
+
+    #: Its initial number, as the first place has it, or would have it; else the first of its numbers there.
+    number: Rows
+    #: Is it the initial number?
+    is_initial: Mask
+    #: What was added on the way to all numbers of an end, modulo 2**32.
+    shift: Rows
+
+
+def align(first: Vantage, second: Vantage, pairing: Pairing) -> tuple[Aligned, Aligned, Origins]:
+    """Return the segments of both places, and from where their numbers count."""
     shift = _shifts(first, second, pairing)
-    left = _aligned(first, pairing.first, np.zeros(len(pairing), np.bool_), np.zeros_like(shift))
-    offset = np.zeros_like(shift)
-    both = pairing.at_both
-    offset[both] = _signed(_initial(second, pairing)[0][both] - first.iss[pairing.first[both]] - shift[both])
-    return left, _aligned(second, pairing.second, pairing.is_flipped, offset), shift
+    here, known_here = _initial(first, pairing.first, np.zeros(len(pairing), np.bool_))
+    there, known_there = _initial(second, pairing.second, pairing.is_flipped)
+    there = (there - shift) % (1 << 32)
+    by_second = ((pairing.first < 0)[:, None]) | (known_there & ~known_here)
+    number = np.where(by_second, there, here)
+    left = _aligned(first, pairing.first, np.zeros(len(pairing), np.bool_), _signed(here - number))
+    right = _aligned(second, pairing.second, pairing.is_flipped, _signed(there - number))
+    return left, right, Origins(number, known_here | known_there, shift)
 
 
 def _signed(numbers: Rows) -> Rows:
@@ -55,13 +71,12 @@ def _signed(numbers: Rows) -> Rows:
     return (numbers + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
-def _initial(second: Vantage, pairing: Pairing) -> tuple[Rows, Mask]:
-    """Return the initial numbers that the second place has, and whether they are proven, by the sides of the first."""
-    iss, known = np.zeros((len(pairing), 2), np.int64), np.zeros((len(pairing), 2), np.bool_)
-    there = pairing.second >= 0
-    iss[there], known[there] = second.iss[pairing.second[there]], second.iss_known[pairing.second[there]]
-    flipped = pairing.is_flipped
-    iss[flipped], known[flipped] = iss[flipped, ::-1], known[flipped, ::-1]
+def _initial(place: Vantage, rows: Rows, is_flipped: Mask) -> tuple[Rows, Mask]:
+    """Return the initial numbers that a place has, and whether they are proven, by the sides of the first."""
+    iss, known = np.zeros((len(rows), 2), np.int64), np.zeros((len(rows), 2), np.bool_)
+    seen = rows >= 0
+    iss[seen], known[seen] = place.iss[rows[seen]], place.iss_known[rows[seen]]
+    iss[is_flipped], known[is_flipped] = iss[is_flipped, ::-1], known[is_flipped, ::-1]
     return iss, known
 
 
@@ -71,7 +86,7 @@ def _shifts(first: Vantage, second: Vantage, pairing: Pairing) -> Rows:
     An end may have had several (a listener that was started again, SYN cookies): then nothing was added if one place
     has seen the number that the other one counts from. Shape (c, 2).
     """
-    there, known = _initial(second, pairing)
+    there, known = _initial(second, pairing.second, pairing.is_flipped)
     shift = np.zeros_like(there)
     both = pairing.at_both
     here = first.iss[pairing.first[both]]

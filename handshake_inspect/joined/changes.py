@@ -65,7 +65,7 @@ def find_changes(first: Vantage, second: Vantage, pairing: Pairing, matching: Ma
         of_segment |= np.where(mask & ~matching.is_astray, BIT[what], 0)
     of_end = np.zeros((len(pairing), 2), np.int64)
     np.bitwise_or.at(of_end, (direction >> 1, direction & 1), of_segment)
-    of_end |= np.where(matching.shift != 0, BIT["initial number"], 0)
+    of_end |= np.where(matching.origins.shift != 0, BIT["initial number"], 0)
     _compare_sockets(first, second, pairing, of_end)
     return Changes(of_segment, of_end, routers)
 

@@ -18,9 +18,8 @@ from handshake_inspect.joined.differences import differences
 from handshake_inspect.joined.fates import FATES
 from handshake_inspect.joined.model import JoinedSegment, Moment, Sight
 from handshake_inspect.joined.order import moments
+from handshake_inspect.joined.spelling import Spelling
 from handshake_inspect.joined.vantage import Mask
-
-EXCHANGED = str.maketrans("xy", "yx")
 
 
 def cross(comparison: Comparison, number: int) -> Sequence[Moment]:
@@ -35,7 +34,8 @@ class _Crossing:
         self._comparison, self._number = comparison, number
         self._of_row = (comparison.matching.of_first, comparison.matching.of_second)
         self._rows = [comparison.rows(place, number) for place in (0, 1)]
-        self._steps = [self._steps_at(place) for place in (0, 1)]
+        self._steps = self._spelled([self._steps_at(place) for place in (0, 1)])
+        self._second_tells = self._second_knows_more()
         self._ahead_ns = self._second_clock_ahead_ns()
         #: By the matched segment, or by place and row.
         self._made: dict[int | tuple[int, int], JoinedSegment] = {}
@@ -47,9 +47,29 @@ class _Crossing:
             return {}
         connection = self._comparison.places[place].seen["connection"][rows[0]]
         steps = inspection.steps(int(inspection.connections.stream_of[connection]))
-        if place and self._comparison.pairing.is_flipped[self._number]:
-            steps = tuple(map(_in_letters_of_first, steps))
         return dict(zip(rows.tolist(), steps, strict=True))
+
+    def _spelled(self, told: list[dict[int, Step]]) -> list[dict[int, Step]]:
+        """Return what both places say, in the same letters and numbers."""
+        matching, is_flipped = self._comparison.matching, bool(self._comparison.pairing.is_flipped[self._number])
+        spelling = Spelling.of(
+            matching.origins, self._number, [tuple(steps.values()) for steps in told], is_flipped=is_flipped
+        )
+        return [
+            {
+                row: spelling.spell(step, int(aligned.seq[row]), int(aligned.ack[row]), is_second=is_second)
+                for row, step in steps.items()
+            }
+            for is_second, aligned, steps in zip((False, True), (matching.left, matching.right), told, strict=True)
+        ]
+
+    def _second_knows_more(self) -> bool:
+        """Has the second place seen more of the SYNs than the first? Then it has letters for more numbers."""
+        pairing = self._comparison.pairing
+        rows = int(pairing.first[self._number]), int(pairing.second[self._number])
+        known = [int(place.iss_known[row].sum()) if row >= 0 else -1
+                 for place, row in zip(self._comparison.places, rows, strict=True)]  # fmt: skip
+        return known[1] > known[0]
 
     def _second_clock_ahead_ns(self) -> int:
         """Return how far the second clock is ahead: the best guess; else as the middle segment has it."""
@@ -95,7 +115,7 @@ class _Crossing:
         return JoinedSegment(
             sender=cast(End, SIDES[self._side(place, row)]),
             fate=fate,
-            step=_said([near, far] if to_second else [far, near], near, fate),
+            step=_said([near, far] if to_second != self._second_tells else [far, near], near, fate),
             near=near,
             far=far,
             late=late,
@@ -123,15 +143,7 @@ class _Crossing:
 
 
 def _said(by_place: list[Sight | None], near: Sight | None, fate: str) -> Step:
-    """Return what a segment says as the first place has it, else as the second; a copy is none that was sent again."""
+    """Return what a segment says, as the first of these has it that saw it; a copy is none that was sent again."""
     (step, *_) = [sight.step for sight in by_place if sight is not None and sight.step is not None]
     sent = step if near is None or near.step is None else near.step
     return replace(step, retransmission=sent.retransmission and fate != "copied")
-
-
-def _in_letters_of_first(step: Step) -> Step:
-    """Return a step with x and y exchanged, where the ends are: the letters are those of the first place."""
-    seq, ack = step.symbolic_seq, step.symbolic_ack
-    return replace(
-        step, symbolic_seq=seq.translate(EXCHANGED), symbolic_ack=None if ack is None else ack.translate(EXCHANGED)
-    )

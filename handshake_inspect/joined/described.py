@@ -46,6 +46,7 @@ def _make(comparison: Comparison, number: int, seen: Both[Connection | None]) ->
         seen=seen,
         sockets=Pair(Both(here[0], there[0]), Both(here[1], there[1])),
         is_flipped=is_flipped,
+        initial_seq=Pair(*(_initial(comparison, number, side) for side in (0, 1))),
         near_first=cast(End, SIDES[int(clocks.near_first[number])]),
         near_known_by=KNOWN_BY[int(clocks.known_by[number])],
         ways=Pair(_way(comparison, number, 0), _way(comparison, number, 1)),
@@ -53,6 +54,11 @@ def _make(comparison: Comparison, number: int, seen: Both[Connection | None]) ->
         clock=_clock(comparison, number),
         round_trip_ns=None if alone is None else alone.upper_ns - alone.lower_ns,
     )
+
+
+def _initial(comparison: Comparison, number: int, side: int) -> int | None:
+    origins, at = comparison.matching.origins, (number, side)
+    return int(origins.number[at]) if origins.is_initial[at] else None
 
 
 def _ends(connection: Connection | None, *, flipped: bool) -> Ends:
@@ -124,8 +130,9 @@ def _of_all(comparison: Comparison, number: int, side: int, ends: tuple[Ends, En
         if bits & BIT["port"]:
             yield "port", str(here.port), str(there.port)
     if bits & BIT["initial number"]:
-        initial = int(comparison.first.iss[comparison.pairing.first[number], side])
-        yield "initial number", str(initial), str((initial + int(comparison.matching.shift[number, side])) % (1 << 32))
+        origins = comparison.matching.origins
+        initial = int(origins.number[number, side])
+        yield "initial number", str(initial), str((initial + int(origins.shift[number, side])) % (1 << 32))
 
 
 def _of_segments(comparison: Comparison, number: int, side: int, arrived: int) -> Iterator[Change]:

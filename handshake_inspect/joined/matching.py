@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.connections.rows import ACK, SYN
-from handshake_inspect.joined.aligned import CORE, Aligned, align
+from handshake_inspect.joined.aligned import CORE, Aligned, Origins, align
 from handshake_inspect.joined.pairing import Pairing
 from handshake_inspect.joined.times import Times
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
@@ -34,8 +34,8 @@ class Matching:
     second: Rows
     #: They belong to different connections: a segment that is late opens another one at one place only. Shape (k,).
     is_astray: Mask
-    #: What was added on the way to the numbers of each end, modulo 2**32. Shape (c, 2).
-    shift: Rows
+    #: From where the numbers of both places count.
+    origins: Origins
     #: Place in these arrays of each row of the two, -1 if only one place saw it.
     of_first: Rows
     of_second: Rows
@@ -49,7 +49,7 @@ class Matching:
 
 def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
     """Find the segments that both places saw."""
-    left, right, shift = align(first, second, pairing)
+    left, right, origins = align(first, second, pairing)
     directions = 2 * len(pairing)
     ip_id_is_kept = _is_kept(left, right, left.ip_id, right.ip_id, 0, directions)
     timestamp_is_kept = _is_kept(left, right, left.timestamp, right.timestamp, -1, directions)
@@ -82,7 +82,7 @@ def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
     of_first, of_second = (np.full(len(one.direction), -1, np.int64) for one in (left, right))
     of_first[a] = of_second[b] = np.arange(len(a))
     is_astray = left.direction[a] // 2 != right.direction[b] // 2
-    return Matching(a, b, is_astray, shift, of_first, of_second, left, right, *likeness)
+    return Matching(a, b, is_astray, origins, of_first, of_second, left, right, *likeness)
 
 
 def _numbers(aligned: Aligned) -> list[Rows]:

@@ -114,7 +114,8 @@ class JoinedSegment:
     sender: End
     #: arrived, recut, lost, unseen, copied, made or unsent: see `fates`.
     fate: str
-    #: What it says, as the first place has it if that saw it; but whether it was sent again is told near its sender.
+    #: What it says, as the first place has it if that saw it, or the one that saw more of the SYNs; numbers are spelled
+    #: alike for both. Whether it was sent again is told near its sender.
     step: Step
     #: Near its sender, and near its receiver.
     near: Sight | None
@@ -151,6 +152,8 @@ class JoinedConnection:
     sockets: Pair[Both[Endpoint | None]]
     #: Originator and responder are exchanged at the second place: both ends sent a SYN.
     is_flipped: bool
+    #: The initial numbers of both ends, as the first place has them, or would have them; None if neither saw them.
+    initial_seq: Pair[int | None]
     #: The end that the first place is near.
     near_first: End
     #: "times", "ttl", "other connections" or "order of the files".

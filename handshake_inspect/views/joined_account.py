@@ -5,7 +5,7 @@ In: a `JoinedConnection` and its `Moment`s. Out: wrapped lines, each a short sen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.text import Text
 
@@ -16,8 +16,9 @@ from handshake_inspect.views.account import paragraphs_as_lines
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_states import ENDS
 
-#: Segments that are named one by one.
+#: Kinds of segments that are named one by one; and frames of one kind.
 MOST_NAMED = 20
+MOST_NUMBERS = 6
 EVIDENCE = {
     "times": "by the times",
     "ttl": "by the TTL",
@@ -78,19 +79,19 @@ class _Teller:
         line = Text(f"{self._direction(sender)}: {counted(way.sent, 'segment')} sent, {arrived}")
         line.append("." if not way.is_smooth else ", once and in order." if way.sent else ".")
         yield line
-        segments = {(moment.segment.fate, _frame(moment.segment)): moment.segment for moment in moments
-                    if moment.segment.sender == sender}  # fmt: skip
-        for what, frames, place, style in (
-            ("Died on the way", way.lost, near, "red"),
-            ("Died on the way, or the other capture did not run then", way.unseen, near, "yellow"),
-            ("Copied on the way", way.copied, far, "magenta"),
-            ("Overtaken on the way", way.late, far, "magenta"),
-            ("Arrived in other pieces", way.recut, near, "dim"),
-            (f"Not sent by the {self._names[sender]}, or missed {near}", way.made, far, "red"),
-            (f"Not seen {near}, where nothing was captured then", way.unsent, far, "yellow"),
+        sent = {one.near.frame: one for one in _segments(moments, sender) if one.near is not None}
+        came = {one.far.frame: one for one in _segments(moments, sender) if one.far is not None}
+        for what, frames, seen, place, style in (
+            ("Died on the way", way.lost, sent, near, "red"),
+            ("Died on the way, or the other capture did not run then", way.unseen, sent, near, "yellow"),
+            ("Copied on the way", way.copied, came, far, "magenta"),
+            ("Overtaken on the way", way.late, came, far, "magenta"),
+            ("Arrived in other pieces", way.recut, sent, near, "dim"),
+            (f"Not sent by the {self._names[sender]}, or missed {near}", way.made, came, far, "red"),
+            (f"Not seen {near}, where nothing was captured then", way.unsent, came, far, "yellow"),
         ):
             if frames:
-                yield Text().append(f"{what}: ", style).append(f"{_named(frames, segments)} {place}.")
+                yield Text().append(f"{what}: ", style).append(f"{_named(frames, seen)} {place}.")
 
     # What was changed.
 
@@ -157,21 +158,29 @@ def _range(delays: Delays) -> str:
     return least if least == greatest else f"{least} to {greatest}, half of them up to {median}"
 
 
-def _frame(segment: JoinedSegment) -> int:
-    """Return the frame by which a segment is named: near its sender if it died, else where it arrived."""
-    sight = segment.near if segment.fate in ("lost", "unseen") else segment.far
-    sight = sight or segment.near
-    assert sight is not None
-    return sight.frame
+def _segments(moments: Sequence[Moment], sender: End) -> Iterator[JoinedSegment]:
+    return (moment.segment for moment in moments if moment.segment.sender == sender)
 
 
-def _named(frames: Sequence[int], segments: dict[tuple[str, int], JoinedSegment]) -> str:
-    """Name segments by their frames, and what they say."""
-    said = {frame: segment for (_, frame), segment in segments.items() if frame in frames}
-    shown = [f"frame {one} ({_says(said[one])})" if one in said else f"frame {one}" for one in frames[:MOST_NAMED]]
-    if len(frames) > MOST_NAMED:
-        shown.append(f"{len(frames) - MOST_NAMED:,} more")
+def _named(frames: Sequence[int], seen: Mapping[int, JoinedSegment]) -> str:
+    """Name segments by their frames, and what they say: those that say the same together."""
+    said: dict[str, list[int]] = {}
+    for frame in frames:
+        said.setdefault(_says(seen[frame]) if frame in seen else "", []).append(frame)
+    shown = [_alike(some, what) for what, some in said.items()]
+    if len(shown) > MOST_NAMED:
+        shown = [*shown[:MOST_NAMED], f"{len(shown) - MOST_NAMED:,} more"]
     return listed(shown)
+
+
+def _alike(frames: Sequence[int], says: str) -> str:
+    """Name frames that say the same: all of a few, else the first and the last."""
+    numbers = [str(frame) for frame in frames]
+    if len(numbers) > MOST_NUMBERS:
+        numbers = [*numbers[: MOST_NUMBERS - 2], "...", numbers[-1]]
+    named = f"frame {numbers[0]}" if len(frames) == 1 else f"frames {', '.join(numbers)}"
+    times = f", {len(frames):,} times" if len(frames) > MOST_NUMBERS else ""
+    return f"{named} ({says}{times})" if says else named
 
 
 def _says(segment: JoinedSegment) -> str:

@@ -110,7 +110,7 @@ class _Drawing:
         sockets = [Text(f"{self.names[end]} {preferred.originator if end == 'originator' else preferred.responder}")
                    for end in ENDS]  # fmt: skip
         initial = [
-            Text(f"{letter} = {'not captured' if (number := preferred.initial_seq[end]) is None else number}", "cyan")
+            Text(f"{letter} = {'not captured' if (number := connection.initial_seq[end]) is None else number}", "cyan")
             for letter, end in zip("xy", ENDS, strict=True)
         ]
         sent = connection.ways.originator.sent + connection.ways.responder.sent
