@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     type=click.Choice(["segments", "conversation", "verdict"]),
     default="segments",
     show_default=True,
-    help="What counts: every segment; what was said, but not options, bare ACKs, repetitions, and how octets are cut"
-    " into segments; how connections opened and closed, and what was found.",
+    help="What counts. verdict: how connections opened and closed, and what was found, not whether the ACK of the"
+    " first FIN was a segment of its own. conversation: that, and what was said in which order, not options, bare ACKs,"
+    " repetitions, and how octets are cut into segments. segments: all of it.",
 )
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @selection_options

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.compared.difference import Difference, Level, Told, difference
+from handshake_inspect.compared.difference import Difference, Level, Told, difference, that_counts
 from handshake_inspect.compared.digests import Numbering, digests_of
 from handshake_inspect.compared.normal import normal_rows, verdict
 from handshake_inspect.compared.pairing import Candidate, pair
@@ -126,7 +126,7 @@ def _key(one: Candidate, other: Candidate) -> Hashable:
 def _difference(a: Inspection, b: Inspection, level: Level, of_a: list[int], of_b: list[int]) -> Difference | None:
     """Look closely at the first of these streams of both captures; the others are coming."""
     one, other = a.connections[of_a[0]], b.connections[of_b[0]]
-    if level == "verdict" and verdict(one) == verdict(other):
+    if level == "verdict" and that_counts(verdict(one), level) == that_counts(verdict(other), level):
         return None
     ours = Told(one, normal_rows(one, a.steps(one.stream, of_a)))
     theirs = Told(other, normal_rows(other, b.steps(other.stream, of_b)))

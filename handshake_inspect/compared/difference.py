@@ -14,14 +14,15 @@ from typing import Literal, NamedTuple
 from handshake_inspect.compared.normal import ErrorTraits, Row, SegmentTraits, Verdict, traits, verdict
 from handshake_inspect.connections.connection import Connection, End, IcmpError, Pair
 
-#: What counts. "segments": every segment, its options, and the verdict. "conversation": what was said, in which order,
-#: and how it opened and closed; not options, bare ACKs, what was said again, and how octets are cut into segments.
-#: "verdict": how it opened and closed, which states that were, and what was found.
+#: What counts. Each level counts all that the one behind it does, and more: what is the same at one is so at the next.
+#: "segments": every segment, and its options. "conversation": what was said, and in which order; not bare ACKs, what
+#: was said again, and how octets are cut into segments. "verdict": how it opened and closed, in which states, and what
+#: was found.
 Level = Literal["segments", "conversation", "verdict"]
 LEVELS: tuple[Level, ...] = ("segments", "conversation", "verdict")
 
-#: Whether the second FIN carries the ACK of the first is a matter of bare ACKs.
-_CONVERSATION_TEARDOWNS = {"three-segment": "four-way"}
+#: Whether the second FIN carries the ACK of the first, or that is a segment of its own, is a matter of bare ACKs.
+_ALIKE_TEARDOWNS = {"three-segment": "four-way"}
 
 
 class Turn(NamedTuple):
@@ -149,16 +150,19 @@ _SEEN: Mapping[Level, tuple[Callable[[Sequence[Row]], list[_Seen]], ...]] = {
 
 
 def that_counts(whole: Verdict, level: Level) -> Verdict:
-    """Return a verdict without what does not count at this level."""
-    if level != "conversation":
+    """Return a verdict without what counts among segments only: was the ACK of the first FIN a segment of its own?"""
+    if level == "segments":
         return whole
-    return whole._replace(
-        handshake_missing=(),
-        teardown=_CONVERSATION_TEARDOWNS.get(whole.teardown, whole.teardown),
-        teardown_missing=(),
-        states=Pair(None, None),
-        findings=(),
-    )
+    teardown = _ALIKE_TEARDOWNS.get(whole.teardown, whole.teardown)
+    states = Pair(_without_passing(whole.states.originator), _without_passing(whole.states.responder))
+    return whole._replace(teardown=teardown, states=states)
+
+
+def _without_passing(states: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Leave out FIN-WAIT-2 where it was passed on the way to TIME-WAIT (RFC 9293 §3.3.2, figure 5)."""
+    if states is None or "TIME-WAIT" not in states:
+        return states
+    return tuple(state for state in states if state != "FIN-WAIT-2")
 
 
 def _said(row: SegmentTraits | ErrorTraits, reached: dict[End, int]) -> list[Turn]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ LATE = Run((2**32 - 3, 2**32 - 7), 4711, 86_400_000_000_000, 4711, 2**31)
 OPEN = "open\n"
 ECHO = "A > PA x+1 (4) ack y+1\nB > PA y+1 (4) ack x+5\n"
 CLOSE = "A > FA x+5 ack y+5\nB > A y+5 ack x+6\nB > FA y+5 ack x+6\nA > A x+6 ack y+6\n"
+CLOSE_IN_FOUR_UNTIL_FIN_WAIT_2 = "A > FA x+1 ack y+1\nB > A y+1 ack x+2\n"
 CLOSE_IN_THREE = "A > FA x+5 ack y+5\nB > FA y+5 ack x+6\nA > A x+6 ack y+6\n"
 
 
@@ -114,9 +117,36 @@ def test_a_verdict_does_not_look_at_segments() -> None:
     more = OPEN + ECHO + "A > PA x+5 (4) ack y+5\nB > A y+5 ack x+9\nA > FA x+9 ack y+5\nB > A y+5 ack x+10\n"
     more += "B > FA y+5 ack x+10\nA > A x+10 ack y+6\n"
     assert difference(told(OPEN + ECHO + CLOSE), told(more), "verdict") is None
-    found = differ(OPEN + ECHO + CLOSE, OPEN + ECHO + CLOSE_IN_THREE, "verdict")
+    found = differ(OPEN + ECHO + CLOSE, OPEN + ECHO + "A > R x+5\n", "verdict")
     assert found.parted is None
-    assert found.unequal["teardown"] == ("four-way", "three-segment")
+    assert found.unequal["reset_by"] == (None, "originator")
+
+
+def test_whether_the_ack_of_the_fin_was_a_segment_of_its_own_counts_among_segments_only() -> None:
+    four, three = told(PCAPS / "four-way.pcap"), told(PCAPS / "three-segment.pcap")
+    assert [difference(four, three, level) is None for level in LEVELS] == [False, True, True]
+    stays = differ(OPEN + CLOSE_IN_FOUR_UNTIL_FIN_WAIT_2, OPEN + "A > FA x+1 ack y+1\n", "verdict")
+    assert stays.unequal["states"] is not None
+
+
+def test_what_is_the_same_at_one_level_is_the_same_at_those_behind_it() -> None:
+    """Over all pairs of recorded connections that opened alike."""
+    inspections = [inspect(path) for path in sorted(PCAPS.glob("*.pcap")) if ".server" not in path.name]
+    connections = [told(one) for one in inspections if len(one.connections) == 1]
+    same: Counter[tuple[bool, ...]] = Counter()
+    for one, other in combinations(connections, 2):
+        if one.connection.handshake.kind == other.connection.handshake.kind:
+            same[tuple(difference(one, other, level) is None for level in LEVELS)] += 1
+    assert LEVELS == ("segments", "conversation", "verdict")
+    assert {*same} == {(False,) * 3, (False, False, True), (False, True, True), (True,) * 3}
+    assert same.total() > 3000
+
+
+@pytest.mark.parametrize(("name", "code"), [("lost-syn", "syn-retransmitted"), ("lost-last-ack", "lost-last-ack")])
+def test_a_repetition_counts_in_a_conversation_if_something_was_found_of_it(name: str, code: str) -> None:
+    found = differ(PCAPS / f"{name}.pcap", PCAPS / "four-way.pcap", "conversation")
+    assert found.parted is None
+    assert found.unequal["findings"] == ((code,), ())
 
 
 def test_states_follow_from_segments_so_segments_part_first() -> None:
