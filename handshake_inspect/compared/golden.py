@@ -17,6 +17,8 @@ from handshake_inspect.connections.connection import Frame
 
 #: First line of a golden text. The number changes when the same capture gives another text.
 FORMAT = "handshake-inspect golden 1"
+#: Texts with more lines than these are compared near the first that differs: so many lines, and some before it.
+LINES_COMPARED, LINES_NEAR, CONTEXT = 5000, 400, 5
 #: The same of every format.
 ANY_FORMAT = "handshake-inspect golden "
 
@@ -93,5 +95,14 @@ class _At:
 
 
 def unified(golden: str, seen: Sequence[GoldenLine], golden_name: str, capture_name: str) -> Iterator[str]:
-    """Yield the lines of a unified difference, from what the golden text says to what the capture shows."""
-    return unified_diff(golden.splitlines(), [line.text for line in seen], golden_name, capture_name, lineterm="")
+    """Yield the lines of a unified difference, from what the golden text says to what the capture shows.
+
+    Of long texts only what is near the first line that differs: the time that difflib takes grows with the square.
+    """
+    expected, now = golden.splitlines(), [line.text for line in seen]
+    if max(len(expected), len(now)) > LINES_COMPARED:
+        pairs = enumerate(zip_longest(expected, now))
+        begin = max(0, next(place for place, (one, other) in pairs if one != other) - CONTEXT)
+        yield f"from line {begin + 1:,} on, {LINES_NEAR:,} lines:"
+        expected, now = expected[begin : begin + LINES_NEAR], now[begin : begin + LINES_NEAR]
+    yield from unified_diff(expected, now, golden_name, capture_name, lineterm="")

@@ -138,3 +138,12 @@ def test_show_prints_all_connections_unless_one_is_named() -> None:
 def test_the_golden_text_of_four_segments_to_close() -> None:
     """The format itself: whoever changes it gives it another number."""
     assert text_of(inspect(PCAPS / "four-way.pcap")) == (Path(__file__).parent / "four-way.golden").read_text("utf-8")
+
+
+def test_of_a_long_text_the_lines_near_the_first_difference_are_compared() -> None:
+    golden = "\n".join(["same"] * 6000)
+    seen = [GoldenLine("same")] * 5000 + [GoldenLine("other")] * 1000
+    first, *lines = unified(golden, seen, "a", "b")
+    assert first == "from line 4,996 on, 400 lines:"
+    assert lines[:3] == ["--- a", "+++ b", "@@ -3,398 +3,398 @@"]
+    assert lines.count("+other") == lines.count("-same") == 395
