@@ -40,7 +40,8 @@ def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: st
     """Compare two captures A and B, connection by connection, and show where they part.
 
     Initial sequence numbers, clients' ports, times and sizes of windows are of no account, nor is the order of
-    connections. A server is the same if address and port are, or else its port. A and B are files or folders.
+    connections, nor findings of severity chat that are a matter of times. A server is the same if address and port are,
+    or else its port. A and B are files or folders.
 
     Exit code 0: all connections are the same. 1: at least one is not, or there is none. 2: a file could not be used.
 

@@ -14,7 +14,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.compared.normal import CHAT
+from handshake_inspect.compared.normal import NOT_OF_EVERY_RUN
 from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.connection import SynOptions
 from handshake_inspect.connections.kinds import Judgement
@@ -150,11 +150,10 @@ def _offer_numbers(names: Names, numbering: Numbering) -> NDArray[np.int64]:
 
 
 def _finding_numbers(inspection: Inspection, numbering: Numbering) -> NDArray[np.int64]:
-    """Number the sets of codes that were found of each connection, without chat."""
+    """Number the sets of codes that were found of each connection, as `normal.Verdict` has them."""
     connections = inspection.connections
-    chat = {code.word for code in connections.findings.rows_by_code() if code.severity.word == CHAT}
     numbers: dict[str, int] = {}
     for codes in set(words := connections.findings.code_words(np.arange(len(connections)))):
-        counted = " ".join(sorted({*codes.split()} - chat))
+        counted = " ".join(sorted({*codes.split()} - NOT_OF_EVERY_RUN))
         numbers[codes] = numbering.findings.setdefault(counted, len(numbering.findings))
     return np.array([numbers[codes] for codes in words], np.int64)

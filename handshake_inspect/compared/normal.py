@@ -14,11 +14,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from handshake_inspect.connections.connection import Connection, End, IcmpError, Pair, Step, SynOptions
+from handshake_inspect.findings.catalogue import BY_CODE
 
 #: A segment, or an ICMP error that quotes one.
 Row = Step | IcmpError
-#: Findings less serious than these say in words what the segments show, some of them from times.
-CHAT = "chat"
+#: What is found of one run and not of another one of the same programs: chat that is a matter of times.
+NOT_OF_EVERY_RUN = frozenset(code for code, rule in BY_CODE.items() if rule.code.by_times)
 
 
 class SegmentTraits(NamedTuple):
@@ -61,7 +62,7 @@ class Verdict(NamedTuple):
     states: Pair[tuple[str, ...] | None]
     #: Whose TIME-WAIT it leaves.
     time_wait: tuple[End, ...]
-    #: Codes of what was found, without chat.
+    #: Codes of what was found in every run.
     findings: tuple[str, ...]
 
 
@@ -139,5 +140,5 @@ def verdict(connection: Connection) -> Verdict:
         reset_by=teardown.reset_by,
         states=connection.states,
         time_wait=tuple(wait.owner for wait in connection.time_wait),
-        findings=tuple(sorted({one.code for one in connection.findings if one.severity != CHAT})),
+        findings=tuple(sorted({one.code for one in connection.findings} - NOT_OF_EVERY_RUN)),
     )

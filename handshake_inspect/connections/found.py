@@ -49,6 +49,8 @@ class Code:
     severity: Severity
     #: Codes of which nothing more is to be said where this one was found: it is why.
     explains: tuple[str, ...] = ()
+    #: It is chat, and whether it is found is a matter of times: of another run of the same programs it may not be.
+    by_times: bool = False
 
 
 @dataclass(frozen=True)

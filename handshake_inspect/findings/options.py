@@ -57,7 +57,7 @@ def options_declined(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("window-unscaled", CHAT, example="window-scale-declined.pcap")
+@rule("window-unscaled", CHAT, by_times=True, example="window-scale-declined.pcap")
 def window_unscaled(e: Evidence) -> Iterator[Found]:
     """Without window scale the windows limit how fast data go over this path.
 

@@ -139,7 +139,7 @@ def syn_ack_retransmitted(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("rtt-ambiguous", CHAT, example="lost-syn.pcap")
+@rule("rtt-ambiguous", CHAT, by_times=True, example="lost-syn.pcap")
 def rtt_ambiguous(e: Evidence) -> Iterator[Found]:
     """The time from SYN to third segment is no round-trip time: a segment of the handshake was sent twice.
 
@@ -178,7 +178,7 @@ def rtt_ambiguous(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("retry-schedule", CHAT, example="unanswered.pcap")
+@rule("retry-schedule", CHAT, by_times=True, example="unanswered.pcap")
 def retry_schedule(e: Evidence) -> Iterator[Found]:
     """The times at which a SYN or SYN-ACK was sent again follow a known rule.
 

@@ -71,14 +71,27 @@ class RunRule(Rule):
 
 
 def rule(
-    code: str, severity: Severity, *, example: str | None = None, explains: tuple[str, ...] = ()
+    code: str,
+    severity: Severity,
+    *,
+    example: str | None = None,
+    explains: tuple[str, ...] = (),
+    by_times: bool = False,
 ) -> Callable[[Callable[[Evidence], Iterator[Found]]], ConnectionRule]:
-    """Make a function a rule over connections; what it `explains` of a connection is not told beside it."""
-    return lambda function: ConnectionRule(Code(code, severity, explains), function, example)
+    """Make a function a rule over connections; what it `explains` of a connection is not told beside it.
+
+    `by_times`: it is chat that another run of the same programs may not show.
+    """
+    return lambda function: ConnectionRule(Code(code, severity, explains, by_times), function, example)
 
 
 def run_rule(
-    code: str, severity: Severity, *, example: str | None = None, explains: tuple[str, ...] = ()
+    code: str,
+    severity: Severity,
+    *,
+    example: str | None = None,
+    explains: tuple[str, ...] = (),
+    by_times: bool = False,
 ) -> Callable[[Callable[[Run], Iterator[Found | About]]], RunRule]:
-    """Make a function a rule over the whole run; `explains` likewise."""
-    return lambda function: RunRule(Code(code, severity, explains), function, example)
+    """Make a function a rule over the whole run; the others likewise."""
+    return lambda function: RunRule(Code(code, severity, explains, by_times), function, example)

@@ -23,7 +23,7 @@ from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.seqnum import MODULUS
 
 
-@run_rule("time-wait-reused", CHAT, example="time-wait-reused.pcap")
+@run_rule("time-wait-reused", CHAT, by_times=True, example="time-wait-reused.pcap")
 def time_wait_reused(run: Run) -> Iterator[Found]:
     """A connection took the sockets of a TIME-WAIT before that was over, as it may.
 

@@ -25,6 +25,7 @@ PREFACE = (
     "x and y are the numbers of the two SYNs, u is that of the first FIN, v the next",
     "number of the other end when it acknowledges u, w the number of its own FIN.",
     "Behind a state: ? assumed, ✗ assumed and disproved by a later segment.",
+    "Findings of severity chat that are a matter of times are left out.",
 )
 INDENT = 2
 WIDTH = 80 - INDENT

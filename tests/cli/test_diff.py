@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from handshake_inspect.cli import cli
+from handshake_inspect.compared.difference import LEVELS
 from tests.cli.running import PCAPS, run
 
 FOUR, THREE, RESET = (str(PCAPS / f"{name}.pcap") for name in ("four-way", "three-segment", "reset"))
@@ -47,8 +48,11 @@ def test_not_the_same() -> None:
 def test_levels() -> None:
     assert diff(FOUR, THREE, "--level", "conversation").exit_code == 0
     assert diff(FOUR, THREE, "--level", "verdict").exit_code == 0
-    assert diff(FOUR, str(PCAPS / "ecn.pcap"), "--level", "verdict").exit_code == 0
-    assert diff(FOUR, str(PCAPS / "ecn.pcap")).exit_code == 1
+    longer = str(PCAPS / "large-transfer.pcap")
+    assert [diff(FOUR, longer, "--level", level).exit_code for level in LEVELS] == [1, 1, 0]
+    ecn = diff(FOUR, str(PCAPS / "ecn.pcap"), "--level", "verdict")
+    assert ecn.exit_code == 1
+    assert "findings   A  none\n             B  ecn\n" in ecn.stdout
 
 
 def test_what_only_one_of_them_has_is_named() -> None:

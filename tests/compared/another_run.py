@@ -29,6 +29,8 @@ class Run:
     time_ns: int = 0
     ip_id: int = 0
     timestamp: int = 0
+    #: By what every time since the first one is multiplied, and divided.
+    pace: tuple[int, int] = (1, 1)
 
 
 #: What lies around the end of the number space (RFC 9293 §3.4) is tried on purpose.
@@ -47,13 +49,23 @@ class _Rerun(Inspector):
     def __init__(self, run: Run) -> None:
         super().__init__()
         self.run = run
+        self._first_ns: int | None = None
 
     def take(self, block: Block) -> None:
         segments, errors = _segments(block.segments, self.run), _errors(block.icmp_errors, self.run)
+        for table in (segments, errors):
+            table.columns["time_ns"] = self._time_ns(table.columns["time_ns"])
         super().take(replace(block, segments=segments, icmp_errors=errors))
 
     def _count_rows(self, block: Block, capture: int, frames: int, time_ns: NDArray[np.int64]) -> None:
-        super()._count_rows(block, capture, frames, time_ns + self.run.time_ns)
+        super()._count_rows(block, capture, frames, self._time_ns(time_ns))
+
+    def _time_ns(self, time_ns: NDArray[np.generic]) -> NDArray[np.int64]:
+        times = time_ns.astype(np.int64)
+        if self._first_ns is None and len(times):
+            self._first_ns = int(times[0])
+        first, (factor, divisor) = self._first_ns or 0, self.run.pace
+        return first + (times - first) * factor // divisor + self.run.time_ns
 
 
 def rerun(path: Path | str, run: Run) -> Inspection:
@@ -84,7 +96,6 @@ def _errors(table: IcmpErrorTable, run: Run) -> IcmpErrorTable:
 def _common(columns: dict[str, NDArray[np.generic]], run: Run) -> dict[str, NDArray[np.generic]]:
     ids = columns["ip_id"].astype(np.int64)
     return {
-        "time_ns": columns["time_ns"].astype(np.int64) + run.time_ns,
         "src_port": _port(columns["src_port"], run.port),
         "dst_port": _port(columns["dst_port"], run.port),
         # 0 is no number of a packet.

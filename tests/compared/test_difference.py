@@ -146,7 +146,22 @@ def test_what_is_the_same_at_one_level_is_the_same_at_those_behind_it() -> None:
 def test_a_repetition_counts_in_a_conversation_if_something_was_found_of_it(name: str, code: str) -> None:
     found = differ(PCAPS / f"{name}.pcap", PCAPS / "four-way.pcap", "conversation")
     assert found.parted is None
-    assert found.unequal["findings"] == ((code,), ())
+    assert code in found.verdicts[0].findings
+    assert found.verdicts[1].findings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "code"),
+    [
+        ("half-close", "four-way", "half-close"),
+        ("simultaneous-close", "four-way", "simultaneous-close"),
+        ("timestamps-declined", "fin-out-of-window", "options-declined"),
+    ],
+)
+def test_chat_of_what_happened_was_found_too(name: str, other: str, code: str) -> None:
+    found = differ(PCAPS / f"{name}.pcap", PCAPS / f"{other}.pcap", "verdict")
+    assert code in found.verdicts[0].findings
+    assert code not in found.verdicts[1].findings
 
 
 def test_states_follow_from_segments_so_segments_part_first() -> None:
