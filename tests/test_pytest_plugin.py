@@ -339,8 +339,9 @@ def test_live_captures_where_this_process_may_capture(pytester: pytest.Pytester,
 def test_live_captures_of_a_process_without_the_right(pytester: pytest.Pytester, inner: Inner) -> None:
     needs_private_world()
     log = check_live(pytester, inner, through=("without_rights.py",))
-    # The fixture of the session is that of the first test, which is no child; each child makes that of the module.
-    assert log.splitlines() == ["made", *["made for the module", "torn down for the module"] * 2, "torn down"]
+    # Each child makes its own, of the session too: that of the first test, which is no child, ends with the run.
+    of_a_child = ["made", "made for the module", "torn down for the module", "torn down"]
+    assert log.splitlines() == ["made", *of_a_child, *of_a_child, "torn down"]
 
 
 def test_workers_of_xdist_use_one_port_at_once_as_the_readme_does(pytester: pytest.Pytester, inner: Inner) -> None:
@@ -367,11 +368,48 @@ def test_workers_of_xdist_use_one_port_at_once_as_the_readme_does(pytester: pyte
     result.stdout.fnmatch_lines(["*- ladder of stream 0 of lo -*", "handshake-inspect show handshake-captures/*"])
 
 
-def test_a_test_that_ends_its_process_fails(pytester: pytest.Pytester, inner: Inner) -> None:
+def test_what_happens_in_a_private_network(pytester: pytest.Pytester, inner: Inner) -> None:
     needs_private_world()
     pytester.makepyfile(
         """
-        import os, subprocess, pytest
+        import os, socket, subprocess, threading, pytest
+        from pathlib import Path
+
+        MADE_BEFORE = socket.create_server(("127.0.0.1", 0))
+
+        def teardown_module():
+            MADE_BEFORE.close()
+
+        def note(what):
+            with Path("log").open("a") as log:
+                print(what, os.getpid(), file=log)
+
+        @pytest.fixture(scope="module")
+        def server():
+            note("made")
+            with socket.create_server(("127.0.0.1", 8123)) as listener:
+                def serve():
+                    while True:
+                        listener.accept()[0].close()
+                threading.Thread(target=serve, daemon=True).start()
+                try:
+                    yield listener.getsockname()
+                finally:
+                    note("ended")
+
+        def test_makes_a_server_for_all(server):
+            socket.create_connection(server).close()
+
+        def test_captures_it(server, capture_handshakes):
+            with capture_handshakes(port=8123) as seen, socket.create_connection(server) as client:
+                client.recv(1)
+            assert seen.one.handshake.kind == "three-way"
+
+        def test_made_before(capture_handshakes):
+            try:
+                socket.create_connection(MADE_BEFORE.getsockname())
+            except OSError as error:
+                raise RuntimeError("of a library") from error
 
         def test_killed(capture_handshakes):
             os.kill(os.getpid(), 9)
@@ -399,8 +437,14 @@ def test_a_test_that_ends_its_process_fails(pytester: pytest.Pytester, inner: In
         """
     )
     result = inner(through=("without_rights.py",))
-    result.assert_outcomes(passed=1, failed=1, skipped=2, xfailed=1)
+    result.assert_outcomes(passed=3, failed=2, skipped=2, xfailed=1)
     assert result.ret == 4
+    result.stdout.fnmatch_lines(
+        ["E *RuntimeError: of a library", "*- private network -*", "this test ran in a private network of its own: *"]
+    )
+    made_by, again, ended, at_last = (line.split() for line in (pytester.path / "log").read_text().splitlines())
+    assert [made_by[0], again[0], ended[0], at_last[0]] == ["made", "made", "ended", "ended"]
+    assert again[1] == ended[1] != made_by[1] == at_last[1]
     result.stdout.fnmatch_lines(["*in its private network: *ended its process with SIGKILL", "*that is enough*"])
     result.stdout.fnmatch_lines(["*cannot capture: capture_handshakes must be among the arguments*"])
 

@@ -4,23 +4,25 @@ In: a test (an item of pytest). Out: its reports, made in the child and sent bac
 that lacks CAP_NET_RAW is root of a network that it makes (`lab.world`), and so is the child of an ordinary user; the
 child is single-threaded, as unshare(2) of a user namespace wants it.
 
-What was made for other tests before is there in the child as a copy, and is not torn down there. What the test makes
-for others, fixtures of a module or a session, is torn down with it: the next test does not find it.
+Fixtures of a module or a session that were made before have their sockets in the network of the parent: the child makes
+those that its test asks for anew, and tears them down with it. Those of the parent are left alone there.
 """
 
 from __future__ import annotations
 
 import builtins
+import errno
 import os
 import signal
 import socket
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -30,6 +32,12 @@ from handshake_inspect.lab.world import FallenError, WorldError, enter_private_n
 
 #: How long processes that a test left behind may take to end when they are asked to, before they are killed.
 LEAVING_LIMIT_S = 0.25
+#: What a report says where a connection was refused.
+NOT_HERE = (
+    "this test ran in a private network of its own: sockets made before it, as its module was imported or by\n"
+    "other processes, are not in it. Make them in the test or its fixtures; or run as root, or with CAP_NET_RAW,\n"
+    "and without --handshake-private"
+)
 #: Set in the stash of a test that runs in a network of its own.
 IS_PRIVATE = pytest.StashKey[bool]()
 
@@ -168,7 +176,8 @@ def run_privately(item: pytest.Item) -> Told:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as tests, and what they fork, know them
     signal.signal(signal.SIGINT, signal.default_int_handler)
     item.stash[IS_PRIVATE] = True
-    item.config.pluginmanager.register(MadeHere())
+    item.config.pluginmanager.register(MadeHere(item))
+    item.config.pluginmanager.register(NotFoundHere())
     assert item.parent is not None
     sibling = Sibling.from_parent(item.parent, name=item.name)
     reports: list[pytest.TestReport] = []
@@ -197,10 +206,17 @@ class Sibling(pytest.Item):
 
 
 class MadeHere:
-    """A plugin of the child: tears down, with the test, the fixtures of a module or a session that it made."""
+    """A plugin of the child: has fixtures of a module or a session made here, and torn down with the test."""
 
-    def __init__(self) -> None:
+    def __init__(self, item: pytest.Item) -> None:
         self._made = ExitStack()
+        #: What was made before: let go, a generator would run its `finally` here, and end what the parent still uses.
+        self._made_before: list[object] = []
+        definitions: Iterable[Sequence[pytest.FixtureDef[Any]]] = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
+        for one in chain.from_iterable(definitions):
+            self._made_before.append((one.cached_result, [*one._finalizers]))
+            one.cached_result = None
+            one._finalizers.clear()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any], request: Any) -> Iterator[None]:
@@ -216,6 +232,28 @@ class MadeHere:
             return (yield)
         finally:
             self._made.close()
+
+
+class NotFoundHere:
+    """A plugin of the child: where a connection was refused, says that other sockets are not in this network."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Add it to the report."""
+        report = yield
+        if report.failed and call.excinfo is not None and was_refused(call.excinfo.value):
+            report.sections.append(("private network", NOT_HERE))
+        return report
+
+
+def was_refused(error: BaseException | None) -> bool:
+    """Tell whether an error says that, or one that it comes from: libraries have errors of their own for it."""
+    if error is None:
+        return False
+    causes = (error.__cause__ or error.__context__, *getattr(error, "exceptions", ()))
+    return f"[Errno {errno.ECONNREFUSED}]" in str(error) or any(map(was_refused, causes))
 
 
 def end_what_is_left() -> None:
