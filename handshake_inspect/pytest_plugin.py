@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,13 @@ def captured(request: pytest.FixtureRequest, handshakes: Callable[..., Handshake
         pytest.fail(
             'captured: the test has no mark that names a capture: @pytest.mark.capture("echo.pcap")', pytrace=False
         )
-    return handshakes(getattr(request, "param", names[0]))
+    from handshake_inspect.capture.records import CaptureError
+
+    try:
+        return handshakes(getattr(request, "param", names[0]))
+    except CaptureError as error:
+        why = str(error)
+    pytest.fail(f"captured: {why}", pytrace=False)
 
 
 @pytest.fixture
@@ -171,4 +178,4 @@ def used_by(request: pytest.FixtureRequest) -> Used:
     from handshake_inspect.testing.reporting import Used
 
     stash: pytest.Stash = request.node.stash
-    return stash.setdefault(USED, Used(lambda name: found(name, request)))
+    return stash.setdefault(USED, Used(partial(found, request=request)))

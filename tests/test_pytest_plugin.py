@@ -136,6 +136,10 @@ def test_marked_with_two(captured, request):
 
 def test_without_a_mark(captured):
     pass
+
+@pytest.mark.capture("nowhere.pcap")
+def test_marked_with_none_that_exists(captured):
+    pass
 """
 
 LIVE = """
@@ -259,13 +263,14 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
     shutil.copy(REPOSITORY / "pcaps" / "four-way.expect.toml", below / "three-segment.expect.toml")
     pytester.makepyfile(test_files=FILES)
     result = inner("--strict-markers", "-v")
-    result.assert_outcomes(passed=10, failed=7, errors=1)
+    result.assert_outcomes(passed=10, failed=7, errors=2)
     result.stdout.fnmatch_lines(
         [
             "*::test_marked_with_one PASSED*",
             "*::test_marked_with_two[[]four-way.pcap] PASSED*",
             "*::test_marked_with_two[[]below/three-segment.pcap] PASSED*",
             "captured: the test has no mark that names a capture: @pytest.mark.capture*",
+            "captured: nowhere.pcap: there is no such file: looked for *nowhere.pcap",
             "*'four-way' == 'three-segment'*",
             "*- ladder of stream 0 of four-way.pcap -*",
             "*FIN-WAIT-1 *FIN,ACK seq=u ack=v*u=x+1*",
@@ -300,6 +305,7 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
             "E *absent.pcap: there is no such file: looked for *absent.pcap",
         ]
     )
+    result.stdout.no_fnmatch_line("*handshake_inspect*.py:[0-9]*: *")
     assert not (pytester.path / "handshake-captures").exists()
 
 

@@ -10,9 +10,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import wraps
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from handshake_inspect.expect.beside import beside
 from handshake_inspect.expect.checked import CheckedCapture
 from handshake_inspect.expect.expectations import Expectations
 from handshake_inspect.expect.matching import checks
+from handshake_inspect.expect.places import ExpectationError
 from handshake_inspect.expect.selecting import Selecting
 from handshake_inspect.expect.understanding import SELECTOR_KEYS, expect
 from handshake_inspect.inspection import Inspection, Inspector
@@ -32,8 +33,27 @@ from handshake_inspect.quantities import counted, listed
 from handshake_inspect.testing.drawing import from_here, ladder_text, list_text
 from handshake_inspect.views.escape import printable
 
+#: pytest shows the line of the test, and none of this module.
+__tracebackhide__ = True
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
 #: Connections that a failure is likely to be about; ladders that a message has.
 MOST_LOOKED_AT = MOST_DRAWN = 3
+
+
+def in_one_line(function: Callable[P, R]) -> Callable[P, R]:
+    """Have it raise errors that speak for themselves without the inside of the engine, which tells a test nothing."""
+
+    @wraps(function)
+    def told(*arguments: P.args, **named: P.kwargs) -> R:
+        try:
+            return function(*arguments, **named)
+        except (CaptureError, ExpectationError) as error:
+            raise error.with_traceback(None) from None
+
+    return told
 
 
 class Capture:
@@ -61,15 +81,20 @@ class Capture:
         self.looked_at = deque[int](maxlen=MOST_LOOKED_AT)
         #: The failure whose message has ladders already.
         self.drawn_in: AssertionError | None = None
+        #: Made when somebody first asks.
+        self._inspection: Inspection | None = None
 
-    @cached_property
+    @property
+    @in_one_line
     def inspection(self) -> Inspection:
         """What the captures show. Raises CaptureError if one cannot be used."""
         if self.is_going_on:
             raise CaptureError(f"{self.name}: is still being captured; ask after the with block")
-        inspector = Inspector(profile=self.profile)
-        inspector.read([Input(path, name=name) for name, path in self.files.items()])
-        return inspector.result()
+        if self._inspection is None:
+            inspector = Inspector(profile=self.profile)
+            inspector.read([Input(path, name=name) for name, path in self.files.items()])
+            self._inspection = inspector.result()
+        return self._inspection
 
     @property
     def paths(self) -> dict[str, str]:
@@ -126,7 +151,10 @@ class Handshakes(Sequence[Connection]):
         return connection
 
     def __repr__(self) -> str:
-        what = "being captured" if self.capture.is_going_on else counted(len(self), "connection")
+        try:
+            what = "being captured" if self.capture.is_going_on else counted(len(self), "connection")
+        except CaptureError:
+            what = "cannot be used"
         return f"<Handshakes of {self.name}: {what}>"
 
     @property
@@ -137,12 +165,12 @@ class Handshakes(Sequence[Connection]):
     @property
     def one(self) -> Connection:
         """The only connection. Raises AssertionError, with a list, if there are more, or none."""
-        __tracebackhide__ = True
         if len(self) == 1:
             return self[0]
         seen = f"{self.name}: expected exactly one connection, seen {self._as_list()}"
         raise AssertionError(seen)
 
+    @in_one_line
     def of(self, **selector: Any) -> Handshakes:
         """Return those of which all holds that is given: `port`, `host`, `stream`, `where`, as in a file for `check`.
 
@@ -155,6 +183,7 @@ class Handshakes(Sequence[Connection]):
         meant = Among(self, expect(selector, "of()").selector)
         return Handshakes(self.capture, meant.streams(self.inspection), meant.said)
 
+    @in_one_line
     def expect(self, **table: Any) -> None:
         """Fail unless each connection is as said, with the ladder of the first ones that are not.
 
@@ -162,18 +191,22 @@ class Handshakes(Sequence[Connection]):
         `closed_first`, `states`, `time_wait`, `max_handshake_ms`, `max_retransmissions`, `findings`, `no_findings`,
         `octets`, and those of `of()`. Raises AssertionError; ValueError for a key or a value that is none.
         """
-        __tracebackhide__ = True
         read = expect(table, "expect()")
         self._hold_against(Expectations("expect()", expect=(replace(read, selector=Among(self, read.selector)),)))
 
+    @in_one_line
     def check(self, expected: str | os.PathLike[str] | None = None) -> None:
         """Fail unless the capture is as the file beside it says (echo.pcap: echo.expect.toml), or one that is named.
 
-        Raises AssertionError; ValueError if that file cannot be used.
+        Raises AssertionError; ValueError if that file cannot be used, CaptureError if the capture cannot.
         """
-        __tracebackhide__ = True
         if self._chosen is not None:
             raise TypeError("check() is for all connections of a capture, not for some of them")
+        if expected is None and self.capture.live_number is not None:
+            raise ExpectationError(
+                f"{self.name}: a live capture has no file beside it: use expect(), or name one: check('x.expect.toml')"
+            )
+        _ = self.inspection  # what cannot be used needs no expectations
         if expected is None:
             path = beside(next(iter(self.capture.paths.values())))
         else:
@@ -182,7 +215,6 @@ class Handshakes(Sequence[Connection]):
 
     def _hold_against(self, expected: Expectations) -> None:
         """Raise AssertionError if the capture is not as expected, with what differs, and the ladders that show it."""
-        __tracebackhide__ = True
         checked = CheckedCapture(self.capture.name)
         for check in checks(expected, self.inspection):
             checked.add(check, keep_all=False)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handshake_inspect.expect.expectations import ExpectationError
 from handshake_inspect.quantities import counted
 from handshake_inspect.testing.drawing import from_here, ladder_text
 from handshake_inspect.testing.handshakes import Capture
@@ -69,7 +70,8 @@ class Used:
         if self._is_told or not finished:
             return
         self._is_told = True
-        is_drawn = error is not None and any(error is one.drawn_in for one in finished)
+        # Of an expectation that is none, a ladder tells nothing.
+        is_drawn = isinstance(error, ExpectationError) or any(error is one.drawn_in for one in finished if error)
         for capture in finished:
             try:
                 if capture.live_number is None:
