@@ -154,14 +154,20 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the ladders of the captures that a test used to the report of its failure; keep those that were recorded."""
+    """Add the ladders of the captures that a test used to the report of its failure; keep those that were recorded.
+
+    If it passes, what was kept of it before goes.
+    """
     report = yield
     used = item.stash.get(USED, None)
     if used is not None:
+        used.has_passed &= report.passed
         if report.failed:
             error = call.excinfo.value if call.excinfo else None
             report.sections += used.sections(error, item.nodeid, folder_of_captures(item.config))
         if call.when == "teardown":
+            if used.has_passed:
+                used.remove_kept(item.nodeid, folder_of_captures(item.config))
             used.close()
             del item.stash[USED]
     return report

@@ -321,7 +321,7 @@ def check_live(pytester: pytest.Pytester, inner: Inner, *arguments: str, through
             "*SYN-SENT *SYN seq=x*",
             "*- capture lo port 8001 -*",
             "handshake-inspect show handshake-captures/test_live.py-test_that_fails-a-b-????????.pcapng",
-            "*- ladder of stream 0 of lo port 8002 (2) -*",
+            "*- ladder of stream 0 of lo port 8002, capture 2 -*",
             '*"another"*',
             "E *ValueError: not of the capture",
             "*- ladder of stream 0 of lo port 8001 -*",
@@ -442,8 +442,13 @@ def test_what_happens_in_a_private_network(pytester: pytest.Pytester, inner: Inn
             pass
         """
     )
+    kept = pytester.mkdir("handshake-captures")
+    for name in ("test_captures_it", "test_made_before"):
+        (kept / f"test_what_happens_in_a_private_network.py-{name}.pcapng").touch()
     result = inner(through=("without_rights.py",))
     result.assert_outcomes(passed=3, failed=2, skipped=2, xfailed=1)
+    # What was kept of a test goes when it passes.
+    assert [one.name for one in kept.iterdir()] == ["test_what_happens_in_a_private_network.py-test_made_before.pcapng"]
     assert result.ret == 4
     result.stdout.fnmatch_lines(
         ["E *RuntimeError: of a library", "*- private network -*", "this test ran in a private network of its own: *"]

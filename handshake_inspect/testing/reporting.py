@@ -39,6 +39,8 @@ class Used:
         #: Knows where a file is that the test names.
         self.find = find
         self.captures = deque[Capture](maxlen=MOST_CAPTURES)
+        #: So far nothing of the test failed, nor was it skipped.
+        self.has_passed = True
         self._recorded = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._is_told = False
@@ -56,7 +58,8 @@ class Used:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="handshake-inspect-")
         self._recorded += 1
-        name, number = (name, "") if self._recorded == 1 else (f"{name} ({self._recorded})", f"-{self._recorded}")
+        number = live_number(self._recorded)
+        name = name if self._recorded == 1 else f"{name}, capture {self._recorded}"
         files = {name: Path(self._folder.name, f"capture{number}.pcapng")}
         return self._added(Capture(files, profile=profile, live_number=number, find=self.find))
 
@@ -77,10 +80,15 @@ class Used:
                 if capture.live_number is None:
                     files = [*capture.files.values()]
                 else:
-                    files = [kept(capture, folder / f"{file_name(node_id)}{capture.live_number}.pcapng")]
+                    files = [kept(capture, folder / kept_name(node_id, capture.live_number))]
                 yield from sections_of(capture, files, is_drawn=is_drawn)
             except Exception as problem:  # whatever is wrong with a capture, the failure of the test is reported
                 yield f"capture {printable(capture.name)}", one_line(problem)
+
+    def remove_kept(self, node_id: str, folder: Path) -> None:
+        """Remove what was kept of this test when it failed at another time."""
+        for number in range(1, self._recorded + 1):
+            (folder / kept_name(node_id, live_number(number))).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of what was recorded."""
@@ -121,6 +129,16 @@ def kept(capture: Capture, target: Path) -> Path:
         (folder / ".gitignore").write_text("# made by handshake-inspect for captures of tests that failed\n*\n")
     shutil.copyfile(source, target)
     return target
+
+
+def live_number(count: int) -> str:
+    """Return how the names of the captures that a test records tell them apart: the first has "", others "-2" ..."""
+    return "" if count == 1 else f"-{count}"
+
+
+def kept_name(node_id: str, number: str) -> str:
+    """Return the name of the file that keeps a capture of a test."""
+    return f"{file_name(node_id)}{number}.pcapng"
 
 
 def file_name(node_id: str) -> str:
