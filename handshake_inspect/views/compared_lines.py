@@ -152,10 +152,10 @@ def summary(found: Comparison) -> Text:
 
 def notes(found: Comparison) -> Iterator[Text]:
     """Say of those that are the same what is not."""
-    if found.same_elsewhere:
-        have = "has" if found.same_elsewhere == 1 else "have"
-        yield Text(f"{found.same_elsewhere:,} of the same {have} a server with another address or port", "dim")
-    if found.same_by_sums:
-        are = "is" if found.same_by_sums == 1 else "are"
-        some = f"{found.same_by_sums:,} of the same {are} long"
-        yield Text(f"{some}: in mid-transfer only the number of segments and octets was compared", "dim")
+    of_these = {
+        "the same but for the address or port of the server": found.same_elsewhere,
+        "the same in mid-transfer by the number of segments and octets, which alone were compared": found.same_by_sums,
+    }
+    for what, count in of_these.items():
+        if count:
+            yield Text(f"{what}: {counted(count, 'connection')}", "dim")

@@ -105,8 +105,8 @@ def test_the_last_line_counts() -> None:
     assert list(notes(same)) == []
     same.same_elsewhere, same.same_by_sums = 2, 1
     assert [line.plain for line in notes(same)] == [
-        "2 of the same have a server with another address or port",
-        "1 of the same is long: in mid-transfer only the number of segments and octets was compared",
+        "the same but for the address or port of the server: 2 connections",
+        "the same in mid-transfer by the number of segments and octets, which alone were compared: 1 connection",
     ]
 
 
