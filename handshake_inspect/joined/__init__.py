@@ -5,6 +5,7 @@
 - `aligned`: the segments of both places, in the same terms
 - `times`: how long segments seem to be under way; which of several alike is which, by that
 - `matching`: which segment of one place is which of the other
+- `drift`: what bounds of the clocks say of other times than their own
 - `clocks`: which end each place is near, and how far their clocks are apart
 - `pieces`: octets that both places saw, in segments of different sizes
 - `fates`: what died, was copied, was made or was overtaken on the way

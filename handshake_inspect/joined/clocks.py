@@ -5,6 +5,7 @@ less the first one is at least the difference of the clocks, and at most that in
 the greatest of the one and the least of the other (the bounds of RFC 5905 §8, and of V. Paxson, "On Calibrating
 Measurements of Packet Transit Times", 1998). How wide that interval is, is how long a segment was at least under way
 there and back: for this no two clocks are compared. Which way round it is not empty tells which end each place is near.
+Clocks drift: what a bound says of other times, `drift` says.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handshake_inspect.joined.drift import LowerBounds, drifted_ns
 from handshake_inspect.joined.matching import Matching
 from handshake_inspect.joined.pairing import Pairing
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage
@@ -22,7 +24,8 @@ from handshake_inspect.joined.vantage import Mask, Rows, Vantage
 #: TTL of other connections of the same hosts, or of most; by the order in which the captures were named.
 TIMES, TTL, OTHERS, NAMED = range(4)
 #: No bound.
-NEVER, EVER = np.iinfo(np.int64).min // 4, np.iinfo(np.int64).max // 4
+EVER = np.iinfo(np.int64).max // 4
+NEVER = -EVER
 
 
 @dataclass(frozen=True)
@@ -51,71 +54,131 @@ class Clocks:
     near_first: Rows
     #: How that is known: TIMES ... NAMED. Shape (c,).
     known_by: Rows
-    #: Bounds of the second clock less the first, by each connection alone; NEVER and EVER if there is none. Shape (c,).
+    #: Bounds of the second clock less the first for as long as each connection lasts; NEVER and EVER if there is none.
+    #: By all connections together or, if no drift explains all of these, by each alone. Shape (c,).
     lower_ns: Rows
     upper_ns: Rows
-    #: The same by all connections together.
+    #: The least time there and back, by each connection alone; -1 if that is not known. Shape (c,).
+    round_trip_ns: Rows
+    #: The greatest of all lower bounds and the least of all upper ones, at whatever time.
     bounds_ns: tuple[int, int]
-    #: The same as one; None if one of the bounds is missing, or no value is within all of them.
+    #: Bounds for as long as anything was captured; None if one of them is missing, or no drift explains all.
     overall: Offset | None
     #: Somebody said that it is one clock.
     is_same: bool = False
 
     @property
     def contradiction_ns(self) -> int:
-        """How far the bounds of all together exclude each other: the clocks drifted, or one was set. 0: they do not."""
+        """How far the clocks drifted apart at least, or one was set, if `DRIFT_PPM` does not explain it; else 0."""
         lower, upper = self.bounds_ns
-        return max(lower - upper, 0) if lower > NEVER and upper < EVER else 0
-
-    def of_connection(self, number: int) -> Offset | None:
-        """Return what a connection alone tells, if it does."""
-        lower, upper = int(self.lower_ns[number]), int(self.upper_ns[number])
-        return Offset(lower, upper) if NEVER < lower <= upper < EVER else None
+        return max(lower - upper, 0) if self.overall is None and lower > NEVER and upper < EVER else 0
 
     @property
     def is_known(self) -> Mask:
         """Is anything known of the clocks during each connection? Shape (c,)."""
-        if self.overall is not None:
-            return np.ones(len(self.lower_ns), np.bool_)
-        known: Mask = (self.lower_ns > NEVER) & (self.upper_ns < EVER) & (self.lower_ns <= self.upper_ns)
-        return known
+        return _is_interval(self.lower_ns, self.upper_ns)
 
     def offset(self, number: int) -> Offset | None:
         """Return what is known of the clocks during a connection."""
-        return self.of_connection(number) if self.overall is None else self.overall
+        lower, upper = int(self.lower_ns[number]), int(self.upper_ns[number])
+        return Offset(lower, upper) if NEVER < lower <= upper < EVER else None
 
     def middle_ns(self) -> Rows:
         """Return the best guess of the second clock less the first for each connection, 0 where there is none. (c,)."""
-        if self.overall is not None:
-            return np.full(len(self.lower_ns), self.overall.middle_ns)
         return np.where(self.is_known, (self.lower_ns + self.upper_ns) // 2, 0)
+
+
+@dataclass
+class _Apart:
+    """How far the times of segments that both places saw lie apart. Arrays of shape (k,)."""
+
+    direction: Rows
+    #: By the first clock.
+    time_ns: Rows
+    #: The second clock less the first.
+    apart_ns: Rows
+    #: 1 if the TTL is higher at the first place, -1 if it is lower.
+    lowered: Rows
 
 
 def compare_clocks(first: Vantage, second: Vantage, pairing: Pairing, matching: Matching) -> Clocks:
     """Compare the clocks by what both places saw."""
+    seen, many = _apart(first, second, matching), len(pairing)
+    least = _least(seen.direction, seen.apart_ns, 2 * many).reshape(-1, 2)
+    greatest = -_least(seen.direction, -seen.apart_ns, 2 * many).reshape(-1, 2)
+    lowered = np.bincount(seen.direction, seen.lowered, 2 * many).reshape(-1, 2)
+    near, known_by = _near(least, greatest, lowered[:, 0] - lowered[:, 1], _hosts(first, second, pairing))
+    every = np.arange(many)
+    lower, upper = greatest[every, 1 - near], least[every, near]
+    connection = seen.direction >> 1
+    when = _when(first, second, pairing, seen)
+    together = _together(seen, (seen.direction & 1) == near[connection], when, many)
+    lasts_ns = np.maximum(-_least(connection, -seen.time_ns, many) - _least(connection, seen.time_ns, many), 0)
+    alone = lower - drifted_ns(lasts_ns), upper + drifted_ns(lasts_ns)
+    lower_ns, upper_ns = together or alone
+    return Clocks(
+        near_first=near,
+        known_by=known_by,
+        lower_ns=lower_ns,
+        upper_ns=upper_ns,
+        round_trip_ns=np.where(_is_interval(lower, upper), upper - lower, -1),
+        bounds_ns=(int(lower.max(initial=NEVER)), int(upper.min(initial=EVER))),
+        overall=Offset(int(lower_ns.min()), int(upper_ns.max())) if together else None,
+    )
+
+
+def _apart(first: Vantage, second: Vantage, matching: Matching) -> _Apart:
     usable = ~matching.is_astray
     # A clock that was set in between says nothing of the time before.
     usable &= (first.seen["clock"][matching.first] == 0) & (second.seen["clock"][matching.second] == 0)
     a, b = matching.first[usable], matching.second[usable]
-    apart = second.seen["time_ns"][b] - first.seen["time_ns"][a]
-    direction = matching.left.direction[a]
-    least, greatest = np.full((len(pairing), 2), EVER), np.full((len(pairing), 2), NEVER)
-    np.minimum.at(least, (direction >> 1, direction & 1), apart)
-    np.maximum.at(greatest, (direction >> 1, direction & 1), apart)
-    ttl = np.sign(first.seen["ttl"][a].astype(np.int64) - second.seen["ttl"][b])
-    lowered = np.bincount(direction, ttl, 2 * len(pairing)).reshape(-1, 2)
-    near, known_by = _near(least, greatest, lowered[:, 0] - lowered[:, 1], _hosts(first, second, pairing))
-    every = np.arange(len(pairing))
-    lower, upper = greatest[every, 1 - near], least[every, near]
-    bounds = int(lower.max(initial=NEVER)), int(upper.min(initial=EVER))
-    return Clocks(
-        near_first=near,
-        known_by=known_by,
-        lower_ns=lower,
-        upper_ns=upper,
-        bounds_ns=bounds,
-        overall=Offset(*bounds) if NEVER < bounds[0] <= bounds[1] < EVER else None,
-    )
+    time_ns = first.seen["time_ns"][a]
+    lowered = np.sign(first.seen["ttl"][a].astype(np.int64) - second.seen["ttl"][b])
+    return _Apart(matching.left.direction[a], time_ns, second.seen["time_ns"][b] - time_ns, lowered)
+
+
+def _when(first: Vantage, second: Vantage, pairing: Pairing, seen: _Apart) -> tuple[Rows, Rows]:
+    """Return at which times bounds are wanted, by the first clock, and for which connections.
+
+    Where both places saw a segment; of connections of which they saw none, from the begin to the end.
+    """
+    alone = np.setdiff1d(np.arange(len(pairing)), seen.direction >> 1)
+    here, there = alone[pairing.first[alone] >= 0], alone[pairing.first[alone] < 0]
+    usual_ns = int(np.median(seen.apart_ns)) if len(seen.apart_ns) else 0
+    connections, times = [seen.direction >> 1], [seen.time_ns]
+    for numbers, place, rows, ahead_ns in (
+        (here, first, pairing.first, 0),
+        (there, second, pairing.second, usual_ns),
+    ):
+        for column in ("first_ns", "last_ns"):
+            connections.append(numbers)
+            times.append(place.table[column][rows[numbers]] - ahead_ns)
+    return np.concatenate(connections), np.concatenate(times)
+
+
+def _together(seen: _Apart, is_upper: Mask, when: tuple[Rows, Rows], connections: int) -> tuple[Rows, Rows] | None:
+    """Return bounds of each connection by all that was seen; None if there are none, or no drift explains all."""
+    if is_upper.all() or not is_upper.any():
+        return None
+    connection, when_ns = when
+    lower = LowerBounds(seen.time_ns[~is_upper], seen.apart_ns[~is_upper]).at(when_ns)
+    upper = -LowerBounds(seen.time_ns[is_upper], -seen.apart_ns[is_upper]).at(when_ns)
+    if (lower > upper).any():
+        return None
+    return _least(connection, lower, connections), -_least(connection, -upper, connections)
+
+
+def _least(group: Rows, values: Rows, groups: int) -> Rows:
+    """Return the least value of each group, EVER where there is none. Shape (groups,)."""
+    found = np.full(groups, EVER)
+    np.minimum.at(found, group, values)
+    return found
+
+
+def _is_interval(lower_ns: Rows, upper_ns: Rows) -> Mask:
+    """Are there both bounds, and do they not exclude each other?"""
+    found: Mask = (lower_ns > NEVER) & (upper_ns < EVER) & (lower_ns <= upper_ns)
+    return found
 
 
 def _near(least: Rows, greatest: Rows, ttl: Rows, hosts: Sequence[Rows]) -> tuple[Rows, Rows]:

@@ -39,7 +39,7 @@ def _connections(place: Vantage, rows: Rows) -> Iterator[Connection | None]:
 def _make(comparison: Comparison, number: int, seen: Both[Connection | None]) -> JoinedConnection:
     clocks, is_flipped = comparison.clocks, bool(comparison.pairing.is_flipped[number])
     here, there = _ends(seen.first, flipped=False), _ends(seen.second, flipped=is_flipped)
-    alone = clocks.of_connection(number)
+    round_trip_ns = int(clocks.round_trip_ns[number])
     return JoinedConnection(
         number=number,
         captures=Both(*(place.name for place in comparison.places)),
@@ -52,7 +52,7 @@ def _make(comparison: Comparison, number: int, seen: Both[Connection | None]) ->
         ways=Pair(_way(comparison, number, 0), _way(comparison, number, 1)),
         changes=tuple(_changes(comparison, number, (here, there))),
         clock=_clock(comparison, number),
-        round_trip_ns=None if alone is None else alone.upper_ns - alone.lower_ns,
+        round_trip_ns=None if round_trip_ns < 0 else round_trip_ns,
     )
 
 
