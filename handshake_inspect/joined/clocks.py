@@ -112,7 +112,10 @@ def compare_clocks(first: Vantage, second: Vantage, pairing: Pairing, matching: 
     lower, upper = greatest[every, 1 - near], least[every, near]
     connection = seen.direction >> 1
     when = _when(first, second, pairing, seen)
-    together = _together(seen, (seen.direction & 1) == near[connection], when, many)
+    # Of pairs that may be strangers nothing is taken if there are others.
+    believed = pairing.is_sure if pairing.is_sure.any() else pairing.at_both
+    is_upper = (seen.direction & 1) == near[connection]
+    together = _together(seen, believed[connection] & is_upper, believed[connection] & ~is_upper, when)
     lasts_ns = np.maximum(-_least(connection, -seen.time_ns, many) - _least(connection, seen.time_ns, many), 0)
     alone = lower - drifted_ns(lasts_ns), upper + drifted_ns(lasts_ns)
     lower_ns, upper_ns = together or alone
@@ -122,7 +125,7 @@ def compare_clocks(first: Vantage, second: Vantage, pairing: Pairing, matching: 
         lower_ns=lower_ns,
         upper_ns=upper_ns,
         round_trip_ns=np.where(_is_interval(lower, upper), upper - lower, -1),
-        bounds_ns=(int(lower.max(initial=NEVER)), int(upper.min(initial=EVER))),
+        bounds_ns=(int(lower[believed].max(initial=NEVER)), int(upper[believed].min(initial=EVER))),
         overall=Offset(int(lower_ns.min()), int(upper_ns.max())) if together else None,
     )
 
@@ -156,15 +159,19 @@ def _when(first: Vantage, second: Vantage, pairing: Pairing, seen: _Apart) -> tu
     return np.concatenate(connections), np.concatenate(times)
 
 
-def _together(seen: _Apart, is_upper: Mask, when: tuple[Rows, Rows], connections: int) -> tuple[Rows, Rows] | None:
-    """Return bounds of each connection by all that was seen; None if there are none, or no drift explains all."""
-    if is_upper.all() or not is_upper.any():
+def _together(seen: _Apart, above: Mask, below: Mask, when: tuple[Rows, Rows]) -> tuple[Rows, Rows] | None:
+    """Return bounds of each connection by all together; None if there are none, or no drift explains all.
+
+    `above`, `below`: what bounds the difference from above, and from below.
+    """
+    if not above.any() or not below.any():
         return None
     connection, when_ns = when
-    lower = LowerBounds(seen.time_ns[~is_upper], seen.apart_ns[~is_upper]).at(when_ns)
-    upper = -LowerBounds(seen.time_ns[is_upper], -seen.apart_ns[is_upper]).at(when_ns)
+    upper = -LowerBounds(seen.time_ns[above], -seen.apart_ns[above]).at(when_ns)
+    lower = LowerBounds(seen.time_ns[below], seen.apart_ns[below]).at(when_ns)
     if (lower > upper).any():
         return None
+    connections = int(connection.max()) + 1
     return _least(connection, lower, connections), -_least(connection, -upper, connections)
 
 

@@ -3,7 +3,8 @@
 In: two `Vantage`s. Out: `Pairing`. Sockets and initial numbers tell, as far as nobody on the way changed them: a NAT
 changes sockets, a firewall may change initial numbers (RFC 6528), and neither changes everything of both ends. What is
 tried first is surest: the rules go from "all is equal" to "the same server, the same timestamps". A rule pairs only
-what it finds equally often at both places: once, or, where sockets were used again, in order.
+what it finds equally often at both places: once, or, where sockets were used again, in order. What a weak rule finds
+counts only if there is `proof`: where doubt remains, a connection was seen at one place only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.answers import NONE
+from handshake_inspect.joined.proof import Pairs, proven
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
 
 #: What two connections have in common, a column each; and which connections have all of it.
@@ -25,6 +27,8 @@ ADDRESSES = ("hi", "lo", "port")
 #: initial numbers, "s" and "t" the timestamps of their first SYNs (RFC 7323), "i" the IP identification of the
 #: originator's first segment.
 RULES = ("orxy", "orx", "ory", "ors", "ort", "or", "xy", "rx", "ox", "ry", "oy", "rs", "rt", "os", "ot", "ri", "oi")
+#: Those that find strangers too: sockets are used again, a busy server has many clients, an identification 16 bits.
+WEAK = frozenset({"or", "rs", "rt", "os", "ot", "ri", "oi"})
 
 
 @dataclass
@@ -39,6 +43,8 @@ class Pairing:
     second: Rows
     #: The originator at one place is the responder at the other: both ends sent a SYN.
     is_flipped: Mask
+    #: An initial number, or both sockets and a timestamp, are the same at both places.
+    is_sure: Mask
 
     def __len__(self) -> int:
         """How many connections there are."""
@@ -53,17 +59,22 @@ class Pairing:
 def pair(first: Vantage, second: Vantage) -> Pairing:
     """Find the connections that both places saw."""
     left, right = first.inspection.connections.order, second.inspection.connections.order
-    partner, is_flipped = np.full(len(first), -1, np.int64), np.zeros(len(first), np.bool_)
+    partner, is_flipped, is_sure = np.full(len(first), -1, np.int64), *np.zeros((2, len(first)), np.bool_)
     for rule in RULES:
         for flipped in (False, True):
             one, other = _alike(_key(first, rule, flipped=False), _key(second, rule, flipped=flipped), left, right)
-            partner[one], is_flipped[one] = other, flipped
+            if rule in WEAK:
+                sure = np.flatnonzero(is_sure)
+                found = proven(first, second, Pairs(one, other, flipped), Pairs(sure, partner[sure]))
+                one, other = one[found], other[found]
+            partner[one], is_flipped[one], is_sure[one] = other, flipped, rule not in WEAK
             left, right = left[~np.isin(left, one)], right[~np.isin(right, other)]
-    order = first.inspection.connections.order
+    order, alone = first.inspection.connections.order, np.zeros(len(right), np.bool_)
     return Pairing(
         first=np.append(order, np.full(len(right), -1)),
         second=np.append(partner[order], right),
-        is_flipped=np.append(is_flipped[order], np.zeros(len(right), np.bool_)),
+        is_flipped=np.append(is_flipped[order], alone),
+        is_sure=np.append(is_sure[order], alone),
     )
 
 

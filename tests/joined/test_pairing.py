@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -118,3 +119,57 @@ def test_an_end_with_two_initial_numbers() -> None:
     (found,) = joined(client[:2], [server[0], before, server[1]])
     assert found.changes == ()
     assert (found.ways.responder.lost, found.ways.responder.arrived) == ((2,), 1)
+
+
+def strangers(first_ns: int, network: int, many: int) -> list[Seen]:
+    """Return what a busy server's handshakes with some clients look like, each with an identification of its own."""
+    draw, found = Random(network), []
+    for client in range(many):
+        numbers = [draw.getrandbits(32), draw.getrandbits(32)]
+        for place, by_client in enumerate(sent_by_client("timestamps-declined")[:3]):
+            packet = Ether(recorded("timestamps-declined")[place].octets)
+            ip, tcp = packet[IP], packet[TCP]
+            address, port = f"10.{network}.0.{client + 1}", 20_000 + client
+            ip.src, ip.dst = (address, ip.dst) if by_client else (ip.src, address)
+            tcp.sport, tcp.dport = (port, tcp.dport) if by_client else (tcp.sport, port)
+            tcp.seq, tcp.ack = numbers if by_client else numbers[::-1]
+            ip.id = [client + 1, 0, draw.randrange(1, 65536)][place]
+            del ip.chksum, tcp.chksum
+            time_ns = first_ns + client * 1_000_000_000 + place * 1_000_000
+            frame = replace(recorded("timestamps-declined")[place], octets=bytes(packet), time_ns=time_ns)
+            found.append(Seen(place, frame))
+    return found
+
+
+def test_strangers_with_one_identification_are_not_joined_and_say_nothing_of_the_clocks() -> None:
+    """Each place of a server with two has 40 clients of its own; a 16-bit number of the one and the other is equal."""
+    client, server = through("timestamps-declined", translate, Way(ahead_ns=1_000_000_000))
+    begin_ns = client[0].frame.time_ns
+    found = joined(
+        sorted([*client, *strangers(begin_ns, 1, 40)], key=lambda seen: seen.frame.time_ns),
+        sorted([*server, *strangers(begin_ns + 5_000_000_000, 2, 40)], key=lambda seen: seen.frame.time_ns),
+    )
+    assert found.pairs == 1
+    assert found.offset is not None
+    assert found.offset.lower_ns <= 1_000_000_000 <= found.offset.upper_ns
+
+
+def another_run(packet: Any, from_client: bool) -> None:
+    renumber(packet, from_client)
+    packet[IP].id = (packet[IP].id * 31 + 7) % 65536
+    packet[TCP].options = [(kind, (7, 0) if kind == "Timestamp" else value) for kind, value in packet[TCP].options]
+
+
+def test_another_run_from_the_same_port_is_not_joined() -> None:
+    """Nothing is the same but the sockets: a client with a fixed port, an hour later."""
+    assert joined(*through("timestamps-declined", another_run, Way(ahead_ns=3_600_000_000_000))).pairs == 0
+
+
+def test_numbers_prove_what_was_captured_in_the_middle() -> None:
+    """No place saw a SYN, and the identification is given anew: sockets and numbers are left."""
+
+    def identify(packet: Any, _: bool) -> None:
+        packet[IP].id = (packet[IP].id * 31 + 7) % 65536
+
+    client, server = through("timestamps-declined", identify)
+    assert joined(client[4:], server[3:]).pairs == 1
