@@ -13,10 +13,10 @@ import numpy as np
 from handshake_inspect.joined.aligned import Aligned
 from handshake_inspect.joined.vantage import Mask, Rows
 
-#: Alike segments that are weighed against each other by their times; of more, the order alone tells.
-MOST_WEIGHED = 256
-#: Anything later than this is equally unlikely (13 days): sums of it fit 64 bits.
-MOST_NS = 1 << 50
+#: So many costs are weighed (1 to 4 s, and an octet each): of 16,000 segments 8,000, or all but 60 of a million.
+MOST_WEIGHED = 1 << 26
+#: Sums of costs stay below this.
+MOST_NS = 1 << 62
 
 
 @dataclass
@@ -43,36 +43,43 @@ class Times:
         return cls(left, right, usual, known, int(np.median(apart)) if len(apart) else None)
 
     def choose(self, rows: Rows, others: Rows) -> tuple[Rows, Rows]:
-        """Match segments that are alike, in order. On the side where they are more some are left out."""
+        """Match segments that are alike, in order. On the side where they are more some are left out.
+
+        None is matched where there are too many to be weighed.
+        """
         fewer, more = sorted((len(rows), len(others)))
         usual = self._usual(int(self._left.direction[rows[0]]))
-        if usual is None or more > MOST_WEIGHED:
+        if usual is None:
             # What was repeated until it arrived: the last ones came through.
             return rows[-fewer:], others[-fewer:]
-        apart = np.abs(self._right.time_ns[others][None, :] - self._left.time_ns[rows][:, None] - usual)
-        apart = np.minimum(apart, MOST_NS)
+        if fewer * (more - fewer + 1) > MOST_WEIGHED:
+            return rows[:0], others[:0]
+        left_ns, right_ns = self._left.time_ns[rows] + usual, self._right.time_ns[others]
         if len(rows) > len(others):
-            return rows[best_in_order(apart.T)], others
-        return rows, others[best_in_order(apart)]
+            return rows[best_in_order(right_ns, left_ns)], others
+        return rows, others[best_in_order(left_ns, right_ns)]
 
     def _usual(self, direction: int) -> int | None:
         return int(self._usual_ns[direction]) if self._is_known[direction] else self._overall_ns
 
 
-def best_in_order(cost: Rows) -> Rows:
-    """Give each row a column, in rising order, so that the sum of the costs is least. Shape (few, many) -> (few,)."""
-    few, many = cost.shape
-    best = np.zeros(many + 1, np.int64)
-    taken = np.zeros((few, many), np.bool_)
+def best_in_order(few_ns: Rows, many_ns: Rows) -> Rows:
+    """Give each of a few times one of many, in rising order, so that the sum of the distances is least.
+
+    Returns which, shape (few,); of choices that are equally good the later ones. Where `left_out` are left out, the one
+    for the i-th is among i ... i + left_out: `few * (left_out + 1)` steps.
+    """
+    few, left_out = len(few_ns), len(many_ns) - len(few_ns)
+    best, is_best = np.zeros(left_out + 1, np.int64), np.zeros((few, left_out + 1), np.bool_)
     for row in range(few):
-        # best[j]: the least sum for the rows so far with the first j columns.
-        with_row = best[:-1] + cost[row]
-        now = np.full(many + 1, np.iinfo(np.int64).max // 2)
-        now[1:] = np.minimum.accumulate(with_row)
-        taken[row] = with_row <= now[1:]
-        best = now
-    chosen, column = np.empty(few, np.int64), many
+        # best[j]: the least sum for the rows so far, of which the last one has row + j at the most.
+        cost = np.minimum(np.abs(many_ns[row : row + left_out + 1] - few_ns[row]), MOST_NS // few)
+        best = best + cost
+        least = np.minimum.accumulate(best)
+        is_best[row] = best == least
+        best = least
+    chosen, shift = np.empty(few, np.int64), left_out
     for row in reversed(range(few)):
-        column = int(np.flatnonzero(taken[row][:column])[-1])
-        chosen[row] = column
+        shift = int(np.flatnonzero(is_best[row][: shift + 1])[-1])
+        chosen[row] = row + shift
     return chosen
