@@ -79,8 +79,8 @@ EXPECT = [
     "ladders", "matching", "recording", "updating", "checked", "reports",
 ]  # fmt: skip
 JOINED = [
-    "vantage", "proof", "pairing", "aligned", "times", "matching", "drift", "clocks", "pieces", "fates", "changes",
-    "ways", "comparison", "differences", "model", "described", "order", "crossing", "join",
+    "vantage", "proof", "pairing", "aligned", "times", "matching", "drift", "clocks", "pieces", "proofs", "fates",
+    "changes", "ways", "comparison", "differences", "model", "described", "order", "spelling", "crossing", "join",
 ]  # fmt: skip
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
 TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]

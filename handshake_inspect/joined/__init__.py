@@ -9,6 +9,7 @@
 - `drift`: what bounds of the clocks say of other times than their own
 - `clocks`: which end each place is near, and how far their clocks are apart
 - `pieces`: octets that both places saw, in segments of different sizes
+- `proofs`: what arrived for sure, though the capture where it arrived does not show it
 - `fates`: what died, was copied, was made or was overtaken on the way
 - `changes`: what was changed there
 - `ways`: how the segments of each end fared, counted; how long they were under way

@@ -5,7 +5,7 @@ In: a `Comparison` and the number of a connection. Out: `Moment`s.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -18,6 +18,7 @@ from handshake_inspect.joined.differences import differences
 from handshake_inspect.joined.fates import FATES
 from handshake_inspect.joined.model import JoinedSegment, Moment, Sight
 from handshake_inspect.joined.order import moments
+from handshake_inspect.joined.proofs import NONE
 from handshake_inspect.joined.spelling import Spelling
 from handshake_inspect.joined.vantage import Mask
 
@@ -34,7 +35,14 @@ class _Crossing:
         self._comparison, self._number = comparison, number
         self._of_row = (comparison.matching.of_first, comparison.matching.of_second)
         self._rows = [comparison.rows(place, number) for place in (0, 1)]
-        self._steps = self._spelled([self._steps_at(place) for place in (0, 1)])
+        told = [self._steps_at(place) for place in (0, 1)]
+        self._spelling = Spelling.of(
+            comparison.matching.origins,
+            number,
+            [tuple(steps.values()) for steps in told],
+            is_flipped=bool(comparison.pairing.is_flipped[number]),
+        )
+        self._steps = self._spelled(told)
         self._second_tells = self._second_knows_more()
         self._ahead_ns = self._second_clock_ahead_ns()
         #: By the matched segment, or by place and row.
@@ -51,13 +59,10 @@ class _Crossing:
 
     def _spelled(self, told: list[dict[int, Step]]) -> list[dict[int, Step]]:
         """Return what both places say, in the same letters and numbers."""
-        matching, is_flipped = self._comparison.matching, bool(self._comparison.pairing.is_flipped[self._number])
-        spelling = Spelling.of(
-            matching.origins, self._number, [tuple(steps.values()) for steps in told], is_flipped=is_flipped
-        )
+        matching = self._comparison.matching
         return [
             {
-                row: spelling.spell(step, int(aligned.seq[row]), int(aligned.ack[row]), is_second=is_second)
+                row: self._spelling.spell(step, int(aligned.seq[row]), int(aligned.ack[row]), is_second=is_second)
                 for row, step in steps.items()
             }
             for is_second, aligned, steps in zip((False, True), (matching.left, matching.right), told, strict=True)
@@ -108,20 +113,33 @@ class _Crossing:
             there = self._sight(1 - place, other)
             late |= bool(self._late(1 - place)[other])
         fates = (comparison.fates.first, comparison.fates.second)[place]
+        proof = int((comparison.fates.proof_first, comparison.fates.proof_second)[place][row])
         to_second = is_near == (place == 0)
         has_delay = matched >= 0 and bool(comparison.ways.has_delay[matched])
         near, far = (here, there) if is_near else (there, here)
         fate = FATES[int(fates[row])]
+        step = _said([near, far] if to_second != self._second_tells else [far, near], near, fate)
         return JoinedSegment(
             sender=cast(End, SIDES[self._side(place, row)]),
             fate=fate,
-            step=_said([near, far] if to_second != self._second_tells else [far, near], near, fate),
+            step=step,
             near=near,
             far=far,
+            died=tuple(self._died(place, row, step)),
+            proof=None if proof == NONE else int(comparison.places[1 - place].seen["frame"][proof]),
             late=late,
             delay_ns=int(comparison.ways.delay_ns[matched]) if has_delay else None,
             changes=() if matched < 0 else tuple(differences(comparison, matched, to_second=to_second)),
         )
+
+    def _died(self, place: int, row: int, step: Step) -> Iterator[Step]:
+        """Yield what of a segment died, as segments."""
+        gaps = (self._comparison.fates.died_first, self._comparison.fates.died_second)[place]
+        for at in np.flatnonzero(gaps.row == row).tolist():
+            seq = int(gaps.seq[at])
+            octets = min(int(gaps.octets[at]), step.relative_seq + step.payload_octets - seq)  # a FIN is none
+            part = replace(step, payload_octets=octets, symbolic_seq=str(seq))
+            yield self._spelling.spell(part, seq, step.relative_ack or 0, is_second=bool(place))
 
     def _late(self, place: int) -> Mask:
         return (self._comparison.fates.late_first, self._comparison.fates.late_second)[place]

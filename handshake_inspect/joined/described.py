@@ -18,7 +18,7 @@ from handshake_inspect.joined.vantage import Rows, Vantage
 #: How it is known which end a place is near, by the numbers of `clocks`.
 KNOWN_BY = ("times", "ttl", "other connections", "order of the files")
 #: What can become of a segment besides that it arrives, once and in order.
-ROUGH = ("lost", "unseen", "copied", "late", "made", "unsent", "recut")
+ROUGH = ("lost", "unseen", "copied", "late", "made", "unsent", "recut", "partly", "missed")
 Ends = tuple[Endpoint | None, Endpoint | None]
 
 

@@ -8,6 +8,7 @@ claimed. RFC 4737 §4 says what is reordered: what arrives after something that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,27 +18,45 @@ from handshake_inspect.joined.aligned import Aligned
 from handshake_inspect.joined.clocks import EVER, NEVER, Clocks, is_near_first
 from handshake_inspect.joined.matching import Likeness, Matching
 from handshake_inspect.joined.pieces import RANGE, cut_otherwise
+from handshake_inspect.joined.proofs import NONE, acknowledgments
+from handshake_inspect.joined.times import Times
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
 
 #: Seen at both places; sent, and dead on the way; sent, and whether it died or the other capture did not run cannot be
 #: told; a second copy of what arrived; made on the way (or missed by the capture near its sender); seen only where it
-#: arrives, when the capture near its sender did not run; all of its octets seen at both places, in other pieces.
-ARRIVED, LOST, UNSEEN, COPIED, MADE, UNSENT, RECUT = range(7)
-FATES = ("arrived", "lost", "unseen", "copied", "made", "unsent", "recut")
+#: arrives, when the capture near its sender did not run; all of its octets seen at both places, in other pieces; some
+#: of them so, and the others dead; arrived, as its receiver acknowledged it, and the capture there does not show it.
+ARRIVED, LOST, UNSEEN, COPIED, MADE, UNSENT, RECUT, PARTLY, MISSED = range(9)
+FATES = ("arrived", "lost", "unseen", "copied", "made", "unsent", "recut", "partly", "missed")
 #: Nothing was acknowledged: below every number.
 NOTHING = -(1 << 38)
+
+
+@dataclass
+class Gaps:
+    """Octets of segments: the row of each, where they begin and how many they are. In order. Shape (g,)."""
+
+    row: Rows
+    seq: Rows
+    octets: Rows
 
 
 @dataclass
 class Fates:
     """One number for each row of the `SeenTable` of each place."""
 
-    #: ARRIVED ... UNSENT. Shape (n,), as all.
+    #: ARRIVED ... MISSED. Shape (n,), as all.
     first: Rows
     second: Rows
     #: It was overtaken on the way; said where it arrives.
     late_first: Mask
     late_second: Mask
+    #: The row of the other place that acknowledges what was missed there, `NONE` for all else.
+    proof_first: Rows
+    proof_second: Rows
+    #: What of PARTLY died.
+    died_first: Gaps
+    died_second: Gaps
 
 
 @dataclass
@@ -61,18 +80,22 @@ class _Place:
 
 def find_fates(first: Vantage, second: Vantage, matching: Matching, clocks: Clocks) -> Fates:
     """Say what became of each segment."""
-    fates = []
-    for place in (
+    places = (
         _place(first, second, matching, clocks, is_first=True),
         _place(second, first, matching, clocks, is_first=False),
-    ):
+    )
+    fates = []
+    for place in places:
         fate = np.full(len(place.is_matched), ARRIVED)
         _leave(place, fate)
         _arrive(place, fate)
         fates.append(fate)
-    _recut(matching, fates)
+    usable = ~matching.is_astray
+    times = Times.of(matching.left, matching.right, matching.first[usable], matching.second[usable])
+    died = _recut(matching, places, fates, times)
+    proofs = _missed(matching, clocks, places, fates, times)
     late_first, late_second = _late(matching, clocks, len(first.seen), len(second.seen))
-    return Fates(fates[0], fates[1], late_first, late_second)
+    return Fates(fates[0], fates[1], late_first, late_second, proofs[0], proofs[1], died[0], died[1])
 
 
 def _place(vantage: Vantage, other: Vantage, matching: Matching, clocks: Clocks, *, is_first: bool) -> _Place:
@@ -177,11 +200,51 @@ def _arrive(place: _Place, fate: Rows) -> None:
         fate[rows[np.isin(group[: len(rows)], group[len(rows) :])]] = COPIED
 
 
-def _recut(matching: Matching, fates: list[Rows]) -> None:
-    """Take back what was decided of segments that are only cut otherwise at the other place."""
+def _recut(matching: Matching, places: Sequence[_Place], fates: Sequence[Rows], times: Times) -> list[Gaps]:
+    """Take back what was decided of what is only cut otherwise at the other place; return what died of that."""
     rows = [np.flatnonzero((fate != ARRIVED) & (fate != COPIED)) for fate in fates]
-    for fate, some, found in zip(fates, rows, cut_otherwise(matching.left, matching.right, *rows), strict=True):
-        fate[some[found]] = RECUT
+    died = []
+    found = cut_otherwise(matching.left, matching.right, rows[0], rows[1], times)
+    for place, fate, some, pieces in zip(places, fates, rows, found, strict=True):
+        near = place.is_near[some]
+        # Of one that was put together on the way, the capture near its sender may have missed a piece.
+        fate[some[pieces.whole | (pieces.some & ~near)]] = RECUT
+        partly = pieces.some & ~pieces.whole & (fate[some] == LOST)
+        fate[some[partly]] = PARTLY
+        use = partly[pieces.gap_row]
+        died.append(Gaps(some[pieces.gap_row[use]], pieces.gap_seq[use], pieces.gap_octets[use]))
+        _copied_pieces(place.aligned, fate, some[~near & ~pieces.some])
+    return died
+
+
+def _copied_pieces(aligned: Aligned, fate: Rows, rows: Rows) -> None:
+    """Mark second copies of pieces: the same packet by its IP identification (RFC 6864 §4)."""
+    pieces = np.flatnonzero(fate == RECUT)
+    columns = [aligned.direction, aligned.seq, aligned.payload, aligned.ip_id]
+    group = numbered([np.concatenate([column[rows], column[pieces]]) for column in columns])
+    again = np.isin(group[: len(rows)], group[len(rows) :]) & (aligned.payload[rows] > 0) & (aligned.ip_id[rows] > 0)
+    fate[rows[again]] = COPIED
+
+
+def _missed(
+    matching: Matching, clocks: Clocks, places: Sequence[_Place], fates: Sequence[Rows], times: Times
+) -> list[Rows]:
+    """Find what the other place acknowledged and does not show; return the rows that acknowledge, by place."""
+    proofs = []
+    for number, (place, fate) in enumerate(zip(places, fates, strict=True)):
+        near, there = place.aligned, places[1 - number]
+        rows = np.flatnonzero((fate == LOST) | (fate == UNSEEN) | (fate == PARTLY))
+        connection = near.direction[rows] >> 1
+        ahead_ns = np.where(clocks.is_known[connection], clocks.middle_ns()[connection],
+                            times.usual_ns(near.direction[rows]))  # fmt: skip
+        found = acknowledgments(
+            near, there.aligned, matching.origins, rows, there.is_near, ahead_ns if number == 0 else -ahead_ns
+        )
+        proof = np.full(len(fate), NONE)
+        proof[rows] = found
+        fate[rows[found != NONE]] = MISSED
+        proofs.append(proof)
+    return proofs
 
 
 def _late(matching: Matching, clocks: Clocks, first_rows: int, second_rows: int) -> tuple[Mask, Mask]:

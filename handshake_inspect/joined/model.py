@@ -56,6 +56,10 @@ class Way:
     unsent: tuple[int, ...]
     #: Arrived in other pieces: what is cut by a network card, or put together. Frames near the sender.
     recut: tuple[int, ...]
+    #: Likewise, but some octets died. Frames near the sender.
+    partly: tuple[int, ...]
+    #: Arrived, as the receiver acknowledged it; the other capture does not show it. Frames near the sender.
+    missed: tuple[int, ...]
     #: By how much the TTL falls on the way, as most segments have it; None if none arrived.
     routers: int | None
     #: None if nothing is known of the clocks, or none arrived.
@@ -64,7 +68,8 @@ class Way:
     @property
     def is_smooth(self) -> bool:
         """Did everything arrive, once and in order, and nothing else? In other pieces it is the same."""
-        return not (self.lost or self.unseen or self.copied or self.late or self.made or self.unsent)
+        rough = (self.lost, self.unseen, self.copied, self.late, self.made, self.unsent, self.partly, self.missed)
+        return not any(rough)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +117,7 @@ class JoinedSegment:
 
     #: As an end of the connection at the place that `JoinedConnection.seen` prefers.
     sender: End
-    #: arrived, recut, lost, unseen, copied, made or unsent: see `fates`.
+    #: arrived, recut, partly, missed, lost, unseen, copied, made or unsent: see `fates`.
     fate: str
     #: What it says, as the first place has it if that saw it, or the one that saw more of the SYNs; numbers are spelled
     #: alike for both. Whether it was sent again is told near its sender.
@@ -120,6 +125,10 @@ class JoinedSegment:
     #: Near its sender, and near its receiver.
     near: Sight | None
     far: Sight | None
+    #: What of it died, as if that had been a segment of its own; only of one that arrived partly.
+    died: tuple[Step, ...]
+    #: The frame at the other place that acknowledges it, if it was missed there.
+    proof: int | None
     #: It arrived after something that was sent later.
     late: bool
     #: How long it was under way, by the best guess; None if that is not known.

@@ -59,6 +59,11 @@ class Times:
             return rows[best_in_order(right_ns, left_ns)], others
         return rows, others[best_in_order(left_ns, right_ns)]
 
+    def usual_ns(self, direction: Rows) -> Rows:
+        """Return what is usual in these directions; of one in which nothing was matched, what is usual in all."""
+        usual: Rows = np.where(self._is_known, self._usual_ns, self._overall_ns or 0)[direction]
+        return usual
+
     def _usual(self, direction: int) -> int | None:
         return int(self._usual_ns[direction]) if self._is_known[direction] else self._overall_ns
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from handshake_inspect.expect.expectations import ExpectationError
+from handshake_inspect.expect.places import ExpectationError
 from handshake_inspect.quantities import counted
 from handshake_inspect.testing.drawing import from_here, ladder_text
 from handshake_inspect.testing.handshakes import Capture

@@ -73,22 +73,25 @@ class _Teller:
             return
         receiver: End = "responder" if sender == "originator" else "originator"
         near, far = (f"near the {self._names[end]}" for end in (sender, receiver))
-        some = f"{way.arrived:,}" if way.arrived else "none"
+        came = way.arrived + len(way.missed)
+        some = f"{came:,}" if came else "none"
         every = "all" if way.sent > 1 else "it"
-        arrived = f"{every if way.sent and way.arrived == way.sent else some} arrived"
+        arrived = f"{every if way.sent and came == way.sent else some} arrived"
         line = Text(f"{self._direction(sender)}: {counted(way.sent, 'segment')} sent, {arrived}")
         line.append("." if not way.is_smooth else ", once and in order." if way.sent else ".")
         yield line
         sent = {one.near.frame: one for one in _segments(moments, sender) if one.near is not None}
-        came = {one.far.frame: one for one in _segments(moments, sender) if one.far is not None}
+        arriving = {one.far.frame: one for one in _segments(moments, sender) if one.far is not None}
         for what, frames, seen, place, style in (
             ("Died on the way", way.lost, sent, near, "red"),
             ("Died on the way, or the other capture did not run then", way.unseen, sent, near, "yellow"),
-            ("Copied on the way", way.copied, came, far, "magenta"),
-            ("Overtaken on the way", way.late, came, far, "magenta"),
+            ("Died in part, when it was cut into pieces", way.partly, sent, near, "red"),
+            (f"Acknowledged, so they arrived; not captured {far}", way.missed, sent, near, "dim"),
+            ("Copied on the way", way.copied, arriving, far, "magenta"),
+            ("Overtaken on the way", way.late, arriving, far, "magenta"),
             ("Arrived in other pieces", way.recut, sent, near, "dim"),
-            (f"Not sent by the {self._names[sender]}, or missed {near}", way.made, came, far, "red"),
-            (f"Not seen {near}, where nothing was captured then", way.unsent, came, far, "yellow"),
+            (f"Not sent by the {self._names[sender]}, or missed {near}", way.made, arriving, far, "red"),
+            (f"Not seen {near}, where nothing was captured then", way.unsent, arriving, far, "yellow"),
         ):
             if frames:
                 yield Text().append(f"{what}: ", style).append(f"{_named(frames, seen)} {place}.")
@@ -187,4 +190,5 @@ def _says(segment: JoinedSegment) -> str:
     step = segment.step
     ack = "" if step.symbolic_ack is None else f" ack={step.symbolic_ack}"
     octets = f" len={step.payload_octets}" if step.payload_octets else ""
-    return f"{step.flags or 'no control bits'} seq={step.symbolic_seq}{ack}{octets}"
+    died = "".join(f"; {part.payload_octets:,} octets from seq={part.symbolic_seq} on died" for part in segment.died)
+    return f"{step.flags or 'no control bits'} seq={step.symbolic_seq}{ack}{octets}{died}"

@@ -101,6 +101,8 @@ def _way(way: Way) -> Json:
         "made": list(way.made),
         "unsent": list(way.unsent),
         "recut": list(way.recut),
+        "partly": list(way.partly),
+        "missed": list(way.missed),
         "routers": way.routers,
         "delay_ns": None
         if delays is None
@@ -116,6 +118,8 @@ def _segment(segment: JoinedSegment) -> Json:
         "near": _sight(segment.near),
         "far": _sight(segment.far),
         "late": segment.late,
+        "died": [{"relative_seq": part.relative_seq, "octets": part.payload_octets} for part in segment.died],
+        "acknowledged_in_frame": segment.proof,
         "delay_ns": segment.delay_ns,
         "changes": [{"what": what, "before": before, "after": after} for what, before, after in segment.changes],
         "flags": step.flags,

@@ -29,10 +29,11 @@ from handshake_inspect.views.words import octets
 #: How the arrow of a segment ends that was not seen to arrive.
 DIED, UNKNOWN = "✗", "?"
 ENDINGS = {"lost": DIED, "unseen": UNKNOWN}
-STYLES = {"lost": "red", "unseen": "yellow", "copied": "magenta", "made": "red", "unsent": "yellow"}
+STYLES = {"lost": "red", "partly": "red", "unseen": "yellow", "copied": "magenta", "made": "red", "unsent": "yellow"}
 WAY_LEGEND = {
     "lost": f"{DIED} died on the way",
     "unseen": f"─{UNKNOWN} not seen at the other place",
+    "partly": "cut into other pieces on the way: by a network card (offload)",
     "recut": "cut into other pieces on the way, or put together: by a network card (offload)",
     "split": "╌ under way: what stands between happened meanwhile",
 }
@@ -126,7 +127,8 @@ class _Drawing:
 
     def legend(self) -> list[Text]:
         """Explain the signs that were used."""
-        said = [text for name, text in WAY_LEGEND.items() if name in self.used]
+        used = self.used - ({"partly"} if "recut" in self.used else set())
+        said = [text for name, text in WAY_LEGEND.items() if name in used]
         said += [f"{sign} {LEGEND[sign]}" for sign in LEGEND if sign in self.signs]
         indent = self.layout.time + 2
         lines = flow([Text(text, "dim") for text in said], self.options.width - indent)
@@ -165,9 +167,10 @@ class _Drawing:
     def flight(self, moment: Moment) -> Text:
         """Draw a segment as far as it goes."""
         segment = moment.segment
-        recut = segment.fate == "recut"
+        recut = segment.fate in ("recut", "partly")
         begins = "place" if moment.sent else "before" if recut or segment.near is not None else "way"
-        ends = "place" if moment.arrived else "later" if recut or segment.far is not None else ENDINGS[segment.fate]
+        here = moment.arrived or segment.fate == "missed"
+        ends = "place" if here else "later" if recut or segment.far is not None else ENDINGS[segment.fate]
         self.used |= {segment.fate} | ({"split"} if "later" in ends else set())
         label = self.cells.label(segment.step)
         style = STYLES.get(segment.fate, "red" if "RST" in segment.step.flags.split(",") else "bright_black")
@@ -190,6 +193,11 @@ class _Drawing:
             )
         elif segment.fate == "unseen":
             said.append(Text("died, or nothing was captured there then", "yellow"))
+        elif segment.fate == "missed":
+            said.append(Text(f"arrived: acknowledged in frame {segment.proof} there; that capture missed it", "dim"))
+        for part in segment.died:
+            some = f"{part.payload_octets:,} of its {segment.step.payload_octets:,} octets died"
+            said.append(Text(f"{some}: from seq={self.cells.numbers(part)[0]} on", "red"))
         if ended and segment.late:
             said.append(Text("overtaken: it arrived after what was sent later", "magenta"))
         if ended:

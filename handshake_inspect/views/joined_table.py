@@ -35,6 +35,8 @@ def joined_notes(connection: JoinedConnection) -> list[str]:
     said += dict.fromkeys(change.what for change in connection.changes)
     for arrow, way in (("→", connection.ways.originator), ("←", connection.ways.responder)):
         for frames, what in (
+            (way.partly, "died in part"),
+            (way.missed, "not captured there"),
             (way.copied, "copied"),
             (way.late, "overtaken"),
             (way.made, "not sent"),

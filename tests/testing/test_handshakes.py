@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.expect.expectations import ExpectationError
+from handshake_inspect.expect.places import ExpectationError
 from handshake_inspect.testing.handshakes import Capture, Handshakes
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
