@@ -1,7 +1,7 @@
 """What the way changed: sockets, initial numbers, options, TTL, window, control bits.
 
 In: a `Matching`. Out: `Changes`, in columns; `differences` has the words. A TTL that falls by the same number on every
-segment is the routers on the way, and no change.
+segment is the routers on the way, and no change. Nor is what a snap length cut off.
 """
 
 from __future__ import annotations
@@ -50,8 +50,10 @@ def find_changes(first: Vantage, second: Vantage, pairing: Pairing, matching: Ma
     ids = left.ip_id[a], right.ip_id[b]
     differs = {
         "options": ((left.flags[a] & SYN) != 0)
-        & (first.seen["options"][a] != other_options[second.seen["options"][b]]),
-        "timestamps": stamps[0] != stamps[1],
+        & (first.seen["options"][a] != other_options[second.seen["options"][b]])
+        & ~(first.is_cut_list[first.seen["options"][a]] | second.is_cut_list[second.seen["options"][b]]),
+        "timestamps": (stamps[0] != stamps[1])
+        & ~(((stamps[0] < 0) & first.cuts_options) | ((stamps[1] < 0) & second.cuts_options)),
         "TTL": ttl,
         "window": left.window[a] != right.window[b],
         "control bits": left.flags[a] != right.flags[b],

@@ -51,6 +51,7 @@ def _make(comparison: Comparison, number: int, seen: Both[Connection | None]) ->
         near_known_by=KNOWN_BY[int(clocks.known_by[number])],
         ways=Pair(_way(comparison, number, 0), _way(comparison, number, 1)),
         changes=tuple(_changes(comparison, number, (here, there))),
+        cuts_options=Both(*(place.cuts_options for place in comparison.places)),
         clock=_clock(comparison, number),
         round_trip_ns=None if round_trip_ns < 0 else round_trip_ns,
     )

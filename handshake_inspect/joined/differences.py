@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from handshake_inspect.connections.rows import flag_names
 from handshake_inspect.joined.changes import BIT
 from handshake_inspect.joined.comparison import Comparison
-from handshake_inspect.tcp.options import Options, is_cut, parse
+from handshake_inspect.tcp.options import Options, parse
 
 
 def differences(comparison: Comparison, place: int, *, to_second: bool) -> Iterator[tuple[str, str, str]]:
@@ -56,8 +56,6 @@ def _stamp(value: int) -> str:
 
 def compare_options(here: bytes, there: bytes) -> Iterator[tuple[str, str, str]]:
     """Yield the options in which two lists differ; if they offer the same, the octets: order or padding do."""
-    if is_cut(here) or is_cut(there):
-        return  # what a capture cut cannot be compared
     one, other = _spelled(parse(here)), _spelled(parse(there))
     different = [(name, one[name], other[name]) for name in one if one[name] != other[name]]
     yield from different or [("options", here.hex(" "), there.hex(" "))]

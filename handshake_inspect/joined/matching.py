@@ -67,13 +67,14 @@ def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
     ]
     matched.add(likeness[0][0], likeness[1][0])
     matched.add([*left.base(), *mine], [*right.base(), *theirs])
-    # Timestamps that were taken out of some segments only.
-    had, has_not = _unless(left.timestamp >= 0, 1), _unless(right.timestamp < 0, -1)
-    matched.add([*left.base(), mine[0], had], [*right.base(), theirs[0], has_not])
+    # Timestamps that were taken out of some segments only, on the way or by a snap length.
+    for has, has_not in ((left.timestamp >= 0, right.timestamp < 0), (left.timestamp < 0, right.timestamp >= 0)):
+        keys = [*left.base(), mine[0], _unless(has, 1)], [*right.base(), theirs[0], _unless(has_not, -1)]
+        matched.add(*keys)
     # Numbers or a length that were changed: the same packet, by the identification that its sender gave it.
     known, known_there = _unless(mine[0] != 0, 1), _unless(theirs[0] != 0, -1)
-    for keys in (("direction", "seq", "payload"), ("direction", "payload")):
-        one, other = ([*(getattr(side, name) for name in keys), side.flags & CORE] for side in (left, right))
+    for names in (("direction", "seq", "payload"), ("direction", "payload")):
+        one, other = ([*(getattr(side, name) for name in names), side.flags & CORE] for side in (left, right))
         matched.add([*one, *mine, known], [*other, *theirs, known_there])
     syn, syn_there = _unless((left.flags & SYN) != 0, 1), _unless((right.flags & SYN) != 0, -1)
     matched.add([*_numbers(left), *mine, known, syn], [*_numbers(right), *theirs, known_there, syn_there])

@@ -170,6 +170,8 @@ class JoinedConnection:
     #: By sender.
     ways: Pair[Way]
     changes: tuple[Change, ...]
+    #: Did a snap length cut option lists of this capture? Then what it lacks is no change.
+    cuts_options: Both[bool]
     #: None: nothing is known.
     clock: Clock | None
     #: Least time there and back, without the time between the places and the ends; exact, whatever the clocks.

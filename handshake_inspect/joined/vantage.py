@@ -18,6 +18,7 @@ from handshake_inspect.connections.answers import VerdictTable
 from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.table import Table
+from handshake_inspect.tcp.options import is_cut
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -83,6 +84,16 @@ class Vantage:
             found[f"o_{part}"] = np.where(is_higher, higher, lower).astype(np.uint64)
             found[f"r_{part}"] = np.where(is_higher, lower, higher).astype(np.uint64)
         return found
+
+    @cached_property
+    def is_cut_list(self) -> Mask:
+        """Did a snap length cut an option list, by its number in `Names.options`?"""
+        return np.array([is_cut(one) for one in self.inspection.connections.names.options.values], np.bool_)
+
+    @property
+    def cuts_options(self) -> bool:
+        """Did it cut any? Then what a list does not have, its sender may have sent."""
+        return bool(self.is_cut_list.any())
 
     @cached_property
     def first_ip_id(self) -> Rows:

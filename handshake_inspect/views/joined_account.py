@@ -106,8 +106,14 @@ class _Teller:
             routers = connection.ways[end].routers
             if routers:
                 said.append(f"{self._direction(end)}: the TTL falls by {routers} ({counted(routers, 'router')}).")
+        cut = [self._place(end) for end in ENDS if connection.cuts_options.at(second=end != connection.near_first)]
         if not said and connection.at_both:
-            said.append("Nothing: sockets, numbers, options of the SYNs, TTL, windows and control bits are the same.")
+            options = "" if cut else "options of the SYNs, "
+            said.append(f"Nothing: sockets, numbers, {options}TTL, windows and control bits are the same.")
+        if cut and connection.at_both:
+            said.append(
+                f"Options not captured: cut off in {listed(cut)} (snap length); only what both have is compared."
+            )
         return said
 
     def _change(self, change: Change) -> str:

@@ -69,6 +69,7 @@ def joined_object(connection: JoinedConnection, moments: Sequence[Moment] | None
             }
             for change in connection.changes
         ],
+        "options_cut": {"first": connection.cuts_options.first, "second": connection.cuts_options.second},
         "clock": None
         if clock is None
         else {"offset_ns": clock.offset_ns, "uncertainty_ns": clock.uncertainty_ns, "known_by": clock.known_by},

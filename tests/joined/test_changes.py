@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from handshake_inspect.joined.join import join
 from handshake_inspect.joined.model import Change, JoinedConnection
 from handshake_inspect.lab.scenarios.middlebox import CLAMPED_MSS, FAR_TTL, NEXT_TTL, PROXY_TTL, SHIFT
 from handshake_inspect.lab.wire import address_behind_nat
-from tests.joined.made_up import capture
+from handshake_inspect.views.joined_ladder import joined_ladder
+from handshake_inspect.views.ladder_cells import LadderOptions
+from tests.joined.made_up import Seen, Way, capture, travelled
 from tests.joined.test_pairing import through
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -119,3 +122,23 @@ def test_a_window_that_was_lowered_where_nothing_else_tells() -> None:
     assert {one.what for one in found.changes} == {"window", "IP identification"}
     assert found.ways.originator.is_smooth
     assert found.ways.responder.is_smooth
+
+
+@pytest.mark.parametrize("octets", [54, 58, 64, 66, 70, 74])
+@pytest.mark.parametrize("at_client", [True, False])
+def test_a_snap_length_is_no_middlebox(octets: int, at_client: bool) -> None:
+    """54: no option is left; 66: timestamps are, but not all that a SYN offers; 74: everything is."""
+
+    def cut(seen: list[Seen]) -> list[Seen]:
+        return [replace(one, frame=replace(one.frame, octets=one.frame.octets[:octets])) for one in seen]
+
+    client, server = travelled("close-in-flight", Way())
+    joined = join(capture(cut(client)), capture(server)) if at_client else join(capture(client), capture(cut(server)))
+    (found,) = joined
+    assert found.changes == ()
+    assert found.ways.originator.is_smooth
+    assert found.ways.responder.is_smooth
+    assert found.cuts_options.at(second=not at_client) == (octets < 74)
+    text = "\n".join(line.plain for line in joined_ladder(found, joined.moments(0), LadderOptions(width=140)))
+    assert ("Options not captured: cut off" in text) == (octets < 74)
+    assert ("options of the SYNs" in text) == (octets == 74)
