@@ -75,6 +75,9 @@ def command(
     if code:
         return code
     joined = joined_of(readings, same_clock=same_clock)
+    if not joined.pairs:
+        remark(f"Error: no connection of {client} was found in {server}: captures of different traffic or times")
+        return 2
     numbers_chosen = choose(joined, selection, stream)
     if numbers_chosen is None:
         return 2
@@ -88,9 +91,6 @@ def command(
         remark(line)
     for reading in readings:
         report(reading.inspection, udp_lister="read --udp", findings_listed=True)
-    if not joined.pairs:
-        remark(f"Error: no connection of {client} was found in {server}")
-        return 2
     return 0
 
 
@@ -108,16 +108,20 @@ def joined_of(readings: Sequence[Reading], *, same_clock: bool) -> Joined:
 
 
 def choose(joined: Joined, selection: Selection, stream: int | None) -> NDArray[np.int64] | None:
-    """Return which connections to show; None, with the reason printed, if there is none of that number."""
+    """Return which connections to show; None, with the reason printed, if there is none."""
     import numpy as np
 
     from handshake_inspect.cli.output import remark
+    from handshake_inspect.quantities import counted
 
     if stream is not None and stream >= len(joined):
         count = len(joined)
         remark(f"Error: there is no connection {stream}" + (f"; the last one is {count - 1}" if count else ""))
         return None
     chosen = joined.numbers(*(selection.of(inspection) for inspection in joined.inspections))
+    if not len(chosen):
+        remark(f"Error: none of {counted(len(joined), 'connection')} in the two captures is of that --host and --port")
+        return None
     return chosen if stream is None else np.array([stream])
 
 
@@ -134,12 +138,15 @@ def write_objects(joined: Joined, numbers: NDArray[np.int64], format_: str, *, w
 
 
 def write_connections(joined: Joined, numbers: NDArray[np.int64]) -> None:
-    """Write a line for each connection."""
-    from handshake_inspect.cli.output import terminal_width, write_fitted
+    """Write a line for each connection, and what is to be said of all."""
+    from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write, write_fitted, write_lines
+    from handshake_inspect.views.joined_summary import joined_summary
     from handshake_inspect.views.joined_table import joined_columns
     from handshake_inspect.views.table import layout
 
     write_fitted([layout(joined.of(numbers), joined_columns(), terminal_width())])
+    write(["\n"])
+    write_lines(joined_summary(joined, numbers, terminal_width() or DEFAULT_WIDTH))
 
 
 def draw(joined: Joined, number: int, numbers: Numbers, *, show_all: bool) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from handshake_inspect.capture.inputs import Source
 from handshake_inspect.connections.rows import RESPONDER
 from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.joined.changes import BIT
 from handshake_inspect.joined.clocks import NAMED, Offset
 from handshake_inspect.joined.comparison import Comparison, compare
 from handshake_inspect.joined.crossing import cross
@@ -57,6 +58,12 @@ class Joined(Sequence[JoinedConnection]):
     def moments(self, number: int) -> Sequence[Moment]:
         """Return what both places saw of a connection, segment by segment, in one order."""
         return cross(self.comparison, number)
+
+    def changed(self, numbers: Rows) -> dict[str, int]:
+        """Return what was changed on the way of these connections, and of how many."""
+        bits = np.bitwise_or.reduce(self.comparison.changes.of_end[numbers], axis=1)
+        counts = {what: int(((bits & bit) != 0).sum()) for what, bit in BIT.items()}
+        return {what: count for what, count in counts.items() if count}
 
     @property
     def inspections(self) -> tuple[Inspection, Inspection]:

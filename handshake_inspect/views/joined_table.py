@@ -1,6 +1,7 @@
 """One line per joined connection, for people.
 
-In: `JoinedConnection`s. Out: the columns of a `views.table`. Arrows: → from the originator, ← from the responder.
+In: `JoinedConnection`s. Out: the columns of a `views.table`. Arrows: → from the originator, ← from the responder. The
+captures are A and B, as `joined_summary` says below the table.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from handshake_inspect.joined.model import JoinedConnection, Way
 from handshake_inspect.quantities import counted, duration
-from handshake_inspect.views.escape import printable
+from handshake_inspect.views.joined_summary import FIRST, SECOND
 from handshake_inspect.views.table import Column, cut_end, narrow_notes
 
 
@@ -18,7 +19,7 @@ def joined_columns() -> list[Column]:
     return [
         Column("stream", lambda c: str(c.number), right=True),
         Column("originator → responder", lambda c: f"{c.preferred.originator} → {c.preferred.responder}"),
-        Column("sent → / ←", _of_ways(lambda way: way.sent), right=True, rank=3),
+        Column("sent → / ←", _of_ways(lambda way: way.sent), right=True),
         Column("died → / ←", _of_ways(lambda way: len(way.lost)), right=True, style=_if_any(lambda way: way.lost)),
         Column("delay → / ←", _delays, right=True, rank=4),
         Column("there and back", _there_and_back, right=True, rank=5),
@@ -28,11 +29,9 @@ def joined_columns() -> list[Column]:
 
 def joined_notes(connection: JoinedConnection) -> list[str]:
     """Return in few words what was changed on the way, and what cannot be told."""
-    said = []
     if not connection.at_both:
-        capture = connection.captures.at(second=connection.seen.first is None)
-        said.append(f"only in {printable(capture)}")
-    said += dict.fromkeys(change.what for change in connection.changes)
+        return [f"only at {SECOND if connection.seen.first is None else FIRST}"]
+    said = [*dict.fromkeys(change.what for change in connection.changes)]
     for arrow, way in (("→", connection.ways.originator), ("←", connection.ways.responder)):
         for frames, what in (
             (way.partly, "died in part"),

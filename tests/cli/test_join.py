@@ -23,7 +23,10 @@ def test_several_are_listed_and_one_of_them_drawn() -> None:
     listed = run("join", *MANY)
     lines = listed.stdout.splitlines()
     assert lines[0].split()[:2] == ["stream", "originator"]
-    assert len(lines) == 31
+    assert len(lines[: lines.index("")]) == 31
+    assert f"Places     A is {MANY[0]}, B is {MANY[1]}." in " ".join(listed.stdout.replace(" " * 11, "").split("\n"))
+    assert any(line.startswith("Clocks     That of B is ") for line in lines)
+    assert lines[-1] == "Changed    Nothing."
     drawn = run("join", *MANY, "-s", "2")
     assert drawn.stdout.startswith(f"stream 2 of {MANY[0]}")
     assert f"stream 2 of {MANY[1]}" in drawn.stdout
@@ -31,7 +34,24 @@ def test_several_are_listed_and_one_of_them_drawn() -> None:
 
 def test_selection() -> None:
     assert "198.18.0.2:22 " in run("join", *MANY, "--port", "22").stdout.replace("\n", " ")
-    assert run("join", *MANY, "--host", "203.0.113.1").stdout == ""
+    done = run("join", *MANY, "--host", "203.0.113.1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: none of 30 connections in the two captures is of that --host and --port\n"
+
+
+def test_the_two_captures_have_names_of_one_letter_and_what_was_sent_stays_on_a_narrow_terminal() -> None:
+    pair = [str(PCAPS / f"address-sweep{end}.pcap") for end in ("", ".server")]
+    lines = run("join", *pair, COLUMNS="80").stdout.splitlines()
+    assert "sent → / ←" in lines[0]
+    assert sum(line.endswith("  only at A") for line in lines) == 10
+    pair = [str(PCAPS / f"time-wait-reused-early{end}.pcap") for end in ("", ".server")]
+    assert "Changed    Initial number of 1 connection." in run("join", *pair).stdout.splitlines()
+
+
+def test_unrelated_captures_are_one_line_and_no_picture() -> None:
+    for format_ in ("text", "json"):
+        done = run("join", str(PCAPS / "four-way.pcap"), str(PCAPS / "udp.pcap"), "--format", format_)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
 def test_named_the_other_way_round() -> None:
