@@ -80,7 +80,8 @@ EXPECT = [
 ]  # fmt: skip
 JOINED = [
     "vantage", "proof", "pairing", "aligned", "times", "matching", "drift", "clocks", "pieces", "proofs", "fates",
-    "changes", "ways", "comparison", "differences", "model", "described", "order", "spelling", "crossing", "join",
+    "changes", "ways", "comparison", "differences", "model", "errors", "described", "order", "spelling", "crossing",
+    "join",
 ]  # fmt: skip
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
 TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]

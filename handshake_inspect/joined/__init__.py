@@ -16,6 +16,7 @@
 - `comparison`: all of this, wired
 - `differences`: what one segment said when it was sent, and when it arrived, in words
 - `model`: what a person asks about, as plain data
+- `errors`: at which of the places each ICMP error was seen
 - `described`: columns -> a connection
 - `order`: what happened at two places, in one order
 - `spelling`: one spelling for the numbers of a connection, whichever place tells them

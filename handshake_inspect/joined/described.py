@@ -11,6 +11,7 @@ from handshake_inspect.connections.kinds import SIDES
 from handshake_inspect.joined.changes import BIT
 from handshake_inspect.joined.comparison import Comparison
 from handshake_inspect.joined.differences import differences
+from handshake_inspect.joined.errors import join_errors
 from handshake_inspect.joined.fates import ARRIVED, FATES
 from handshake_inspect.joined.model import Both, Change, Clock, Delays, JoinedConnection, Way
 from handshake_inspect.joined.vantage import Rows, Vantage
@@ -51,6 +52,11 @@ def _make(comparison: Comparison, number: int, seen: Both[Connection | None]) ->
         near_known_by=KNOWN_BY[int(clocks.known_by[number])],
         ways=Pair(_way(comparison, number, 0), _way(comparison, number, 1)),
         changes=tuple(_changes(comparison, number, (here, there))),
+        icmp_errors=tuple(
+            join_errors(
+                *(() if one is None else one.icmp_errors for one in (seen.first, seen.second)), is_flipped=is_flipped
+            )
+        ),
         cuts_options=Both(*(place.cuts_options for place in comparison.places)),
         clock=_clock(comparison, number),
         round_trip_ns=None if round_trip_ns < 0 else round_trip_ns,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from handshake_inspect.connections.connection import Connection, End, Endpoint, Pair, Step
+from handshake_inspect.connections.connection import Connection, End, Endpoint, Frame, IcmpError, Pair, Step
 
 T = TypeVar("T")
 
@@ -86,6 +86,18 @@ class Change:
     #: Of how many of the segments that arrived.
     segments: int
     arrived: int
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedError:
+    """One ICMP error that quotes a segment of the connection."""
+
+    #: As the first place has it, else as the second.
+    error: IcmpError
+    #: Whose segment it quotes, as the preferred place has the ends.
+    quotes: End
+    #: Its frame at each place; None: not seen there.
+    frames: Both[Frame | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +182,8 @@ class JoinedConnection:
     #: By sender.
     ways: Pair[Way]
     changes: tuple[Change, ...]
+    #: ICMP errors that quote its segments, wherever they were seen.
+    icmp_errors: tuple[JoinedError, ...]
     #: Did a snap length cut option lists of this capture? Then what it lacks is no change.
     cuts_options: Both[bool]
     #: None: nothing is known.

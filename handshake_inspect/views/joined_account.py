@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rich.text import Text
 
 from handshake_inspect.connections.connection import End, Pair
-from handshake_inspect.joined.model import Change, Delays, JoinedConnection, JoinedSegment, Moment
+from handshake_inspect.joined.model import Change, Delays, JoinedConnection, JoinedError, JoinedSegment, Moment
 from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.views.account import paragraphs_as_lines
 from handshake_inspect.views.escape import printable
@@ -33,6 +33,7 @@ def account(connection: JoinedConnection, moments: Sequence[Moment], *, width: i
     paragraphs: list[tuple[str, Iterable[str | Text]]] = [
         ("Places", teller.places()),
         ("Way", [sentence for end in ENDS for sentence in teller.way(end, moments)]),
+        ("ICMP", teller.errors()),
         ("Changed", teller.changed()),
         ("Clocks", teller.clocks()),
         ("Delays", teller.delays()),
@@ -95,6 +96,24 @@ class _Teller:
         ):
             if frames:
                 yield Text().append(f"{what}: ", style).append(f"{_named(frames, seen)} {place}.")
+
+    def errors(self) -> Iterator[str]:
+        """Say which ICMP errors quote segments, and where each was seen."""
+        seen: dict[tuple[str, End, bool, bool], list[JoinedError]] = {}
+        for one in self._connection.icmp_errors:
+            frames = one.frames
+            key = (one.error.message, one.quotes, frames.first is not None, frames.second is not None)
+            seen.setdefault(key, []).append(one)
+        for (message, quotes, *at), some in seen.items():
+            where = []
+            for end in ENDS:
+                second = end != self._connection.near_first
+                if at[second]:
+                    frames_there = [str(one.frames.at(second=second)) for one in some]
+                    where.append(f"{_numbers(frames_there)} near the {self._names[end]}")
+            only = "" if all(at) else " only"
+            many = counted(len(some), "error")
+            yield f"{many} ({message}) quoting the {self._names[quotes]}: {listed(where)}{only}."
 
     # What was changed.
 
@@ -184,12 +203,14 @@ def _named(frames: Sequence[int], seen: Mapping[int, JoinedSegment]) -> str:
 
 def _alike(frames: Sequence[int], says: str) -> str:
     """Name frames that say the same: all of a few, else the first and the last."""
-    numbers = [str(frame) for frame in frames]
-    if len(numbers) > MOST_NUMBERS:
-        numbers = [*numbers[: MOST_NUMBERS - 2], "...", numbers[-1]]
-    named = f"frame {numbers[0]}" if len(frames) == 1 else f"frames {', '.join(numbers)}"
     times = f", {len(frames):,} times" if len(frames) > MOST_NUMBERS else ""
+    named = _numbers([str(frame) for frame in frames])
     return f"{named} ({says}{times})" if says else named
+
+
+def _numbers(frames: Sequence[str]) -> str:
+    shown = [*frames[: MOST_NUMBERS - 2], "...", frames[-1]] if len(frames) > MOST_NUMBERS else frames
+    return f"frame {shown[0]}" if len(frames) == 1 else f"frames {', '.join(shown)}"
 
 
 def _says(segment: JoinedSegment) -> str:

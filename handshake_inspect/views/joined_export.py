@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from handshake_inspect.connections.connection import Connection, Endpoint
 from handshake_inspect.joined.join import Joined
-from handshake_inspect.joined.model import Both, JoinedConnection, JoinedSegment, Moment, Sight, Way
+from handshake_inspect.joined.model import Both, JoinedConnection, JoinedError, JoinedSegment, Moment, Sight, Way
 from handshake_inspect.views.contract import SCHEMA, Json, capture_object, endpoint_object
 from handshake_inspect.views.export import json_list
 
@@ -69,6 +69,7 @@ def joined_object(connection: JoinedConnection, moments: Sequence[Moment] | None
             }
             for change in connection.changes
         ],
+        "icmp_errors": [_error(one) for one in connection.icmp_errors],
         "options_cut": {"first": connection.cuts_options.first, "second": connection.cuts_options.second},
         "clock": None
         if clock is None
@@ -108,6 +109,20 @@ def _way(way: Way) -> Json:
         "delay_ns": None
         if delays is None
         else {"least": delays.least_ns, "median": delays.median_ns, "greatest": delays.greatest_ns},
+    }
+
+
+def _error(joined: JoinedError) -> Json:
+    error = joined.error
+    return {
+        "message": error.message,
+        "type": error.type,
+        "code": error.code,
+        "source": error.source,
+        "quotes": joined.quotes,
+        "relative_seq": error.relative_seq,
+        "first_frame": joined.frames.first,
+        "second_frame": joined.frames.second,
     }
 
 

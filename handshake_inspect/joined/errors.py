@@ -1,0 +1,36 @@
+"""ICMP errors that quote segments of a connection: at which of the two places each was seen.
+
+In: the `IcmpError`s of both places. Out: `JoinedError`s. An error is known by what it says and by the number that it
+quotes; of several that are alike the first of one place is the first of the other.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+
+from handshake_inspect.connections.connection import End, IcmpError
+from handshake_inspect.joined.model import Both, JoinedError
+
+#: Type, code, whose segment is quoted, and its number from the initial one.
+_Key = tuple[int, int, End, int | None]
+
+
+def join_errors(first: Sequence[IcmpError], second: Sequence[IcmpError], *, is_flipped: bool) -> Iterator[JoinedError]:
+    """Yield the errors of the first place, then what only the second has."""
+    there: dict[_Key, deque[IcmpError]] = defaultdict(deque)
+    for error in second:
+        there[_key(error, is_flipped=is_flipped)].append(error)
+    for error in first:
+        alike = there[_key(error, is_flipped=False)]
+        yield JoinedError(error, error.quotes, Both(error.frame, alike.popleft().frame if alike else None))
+    for (_, _, quotes, _), left in there.items():
+        for error in left:
+            yield JoinedError(error, quotes, Both(None, error.frame))
+
+
+def _key(error: IcmpError, *, is_flipped: bool) -> _Key:
+    quotes: End = error.quotes
+    if is_flipped:
+        quotes = "responder" if quotes == "originator" else "originator"
+    return error.type, error.code, quotes, error.relative_seq
