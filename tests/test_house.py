@@ -79,7 +79,7 @@ EXPECT = [
     "ladders", "matching", "recording", "updating", "checked", "reports",
 ]  # fmt: skip
 JOINED = [
-    "vantage", "proof", "pairing", "aligned", "times", "matching", "drift", "clocks", "pieces", "proofs", "fates",
+    "vantage", "strangers", "pairing", "aligned", "times", "matching", "drift", "clocks", "pieces", "proofs", "fates",
     "changes", "ways", "comparison", "differences", "model", "errors", "described", "order", "spelling", "crossing",
     "join",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """The same connections captured at two places, joined: what happened to them on the way between.
 
 - `vantage`: what one capture shows, in columns
-- `proof`: whether two connections that have little in common are one
+- `strangers`: whether two connections that have little in common are one
 - `pairing`: which connection of one place is which of the other
 - `aligned`: the segments of both places, in the same terms
 - `times`: how long segments seem to be under way; which of several alike is which, by that

@@ -48,11 +48,16 @@ class Comparison:
         start = self.places[place].start
         return np.arange(start[connection], start[connection + 1]) if connection >= 0 else np.zeros(0, np.int64)
 
+    def exchanged(self, number: int) -> tuple[bool, bool]:
+        """Say of each place whether its own inspection has the ends of a connection the other way round."""
+        first = int(self.pairing.first[number])
+        return bool(first >= 0 and self.first.is_exchanged[first]), bool(self.pairing.is_flipped[number])
+
 
 def compare(first: Inspection, second: Inspection, *, same_clock: bool = False) -> Comparison:
     """Compare two inspections. Raises `NotOneClockError` if that is said and cannot be."""
     one, other = vantage(first), vantage(second)
-    pairing = pair(one, other)
+    one, pairing = pair(one, other).as_told(one)
     matching = match(one, other, pairing)
     clocks = compare_clocks(one, other, pairing, matching)
     if same_clock:

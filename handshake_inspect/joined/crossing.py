@@ -36,14 +36,10 @@ class _Crossing:
         self._of_row = (comparison.matching.of_first, comparison.matching.of_second)
         self._rows = [comparison.rows(place, number) for place in (0, 1)]
         told = [self._steps_at(place) for place in (0, 1)]
-        self._spelling = Spelling.of(
-            comparison.matching.origins,
-            number,
-            [tuple(steps.values()) for steps in told],
-            is_flipped=bool(comparison.pairing.is_flipped[number]),
-        )
+        steps_of, is_exchanged = [tuple(steps.values()) for steps in told], comparison.exchanged(number)
+        self._spelling = Spelling.of(comparison.matching.origins, number, steps_of, is_exchanged)
         self._steps = self._spelled(told)
-        self._second_tells = self._second_knows_more()
+        self._second_tells = bool(comparison.pairing.second_tells[number])
         self._ahead_ns = self._second_clock_ahead_ns()
         #: By the matched segment, or by place and row.
         self._made: dict[int | tuple[int, int], JoinedSegment] = {}
@@ -67,14 +63,6 @@ class _Crossing:
             }
             for is_second, aligned, steps in zip((False, True), (matching.left, matching.right), told, strict=True)
         ]
-
-    def _second_knows_more(self) -> bool:
-        """Has the second place seen more of the SYNs than the first? Then it has letters for more numbers."""
-        pairing = self._comparison.pairing
-        rows = int(pairing.first[self._number]), int(pairing.second[self._number])
-        known = [int(place.iss_known[row].sum()) if row >= 0 else -1
-                 for place, row in zip(self._comparison.places, rows, strict=True)]  # fmt: skip
-        return known[1] > known[0]
 
     def _second_clock_ahead_ns(self) -> int:
         """Return how far the second clock is ahead: the best guess; else as the middle segment has it."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from handshake_inspect.connections.connection import Connection, End, Endpoint, Pair
+from handshake_inspect.connections.connection import Connection, End, Endpoint, IcmpError, Pair
 from handshake_inspect.connections.kinds import SIDES
 from handshake_inspect.joined.changes import BIT
 from handshake_inspect.joined.comparison import Comparison
@@ -38,29 +38,30 @@ def _connections(place: Vantage, rows: Rows) -> Iterator[Connection | None]:
 
 
 def _make(comparison: Comparison, number: int, seen: Both[Connection | None]) -> JoinedConnection:
-    clocks, is_flipped = comparison.clocks, bool(comparison.pairing.is_flipped[number])
-    here, there = _ends(seen.first, flipped=False), _ends(seen.second, flipped=is_flipped)
+    clocks, exchanged = comparison.clocks, comparison.exchanged(number)
+    here, there = _ends(seen.first, exchanged=exchanged[0]), _ends(seen.second, exchanged=exchanged[1])
     round_trip_ns = int(clocks.round_trip_ns[number])
     return JoinedConnection(
         number=number,
         captures=Both(*(place.name for place in comparison.places)),
         seen=seen,
         sockets=Pair(Both(here[0], there[0]), Both(here[1], there[1])),
-        is_flipped=is_flipped,
+        exchanged=Both(*exchanged),
+        second_tells=bool(comparison.pairing.second_tells[number]),
         initial_seq=Pair(*(_initial(comparison, number, side) for side in (0, 1))),
         near_first=cast(End, SIDES[int(clocks.near_first[number])]),
         near_known_by=KNOWN_BY[int(clocks.known_by[number])],
         ways=Pair(_way(comparison, number, 0), _way(comparison, number, 1)),
         changes=tuple(_changes(comparison, number, (here, there))),
-        icmp_errors=tuple(
-            join_errors(
-                *(() if one is None else one.icmp_errors for one in (seen.first, seen.second)), is_flipped=is_flipped
-            )
-        ),
+        icmp_errors=tuple(join_errors(_errors(seen.first), _errors(seen.second), exchanged)),
         cuts_options=Both(*(place.cuts_options for place in comparison.places)),
         clock=_clock(comparison, number),
         round_trip_ns=None if round_trip_ns < 0 else round_trip_ns,
     )
+
+
+def _errors(connection: Connection | None) -> Sequence[IcmpError]:
+    return () if connection is None else connection.icmp_errors
 
 
 def _initial(comparison: Comparison, number: int, side: int) -> int | None:
@@ -68,11 +69,11 @@ def _initial(comparison: Comparison, number: int, side: int) -> int | None:
     return int(origins.number[at]) if origins.is_initial[at] else None
 
 
-def _ends(connection: Connection | None, *, flipped: bool) -> Ends:
+def _ends(connection: Connection | None, *, exchanged: bool) -> Ends:
     if connection is None:
         return None, None
     ends = connection.originator, connection.responder
-    return ends[::-1] if flipped else ends
+    return ends[::-1] if exchanged else ends
 
 
 def _way(comparison: Comparison, number: int, side: int) -> Way:

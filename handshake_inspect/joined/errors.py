@@ -16,21 +16,26 @@ from handshake_inspect.joined.model import Both, JoinedError
 _Key = tuple[int, int, End, int | None]
 
 
-def join_errors(first: Sequence[IcmpError], second: Sequence[IcmpError], *, is_flipped: bool) -> Iterator[JoinedError]:
-    """Yield the errors of the first place, then what only the second has."""
+def join_errors(
+    first: Sequence[IcmpError], second: Sequence[IcmpError], exchanged: Sequence[bool]
+) -> Iterator[JoinedError]:
+    """Yield the errors of the first place, then what only the second has.
+
+    `exchanged`: has each place, by itself, the ends the other way round?
+    """
     there: dict[_Key, deque[IcmpError]] = defaultdict(deque)
     for error in second:
-        there[_key(error, is_flipped=is_flipped)].append(error)
+        there[_key(error, exchanged[1])].append(error)
     for error in first:
-        alike = there[_key(error, is_flipped=False)]
-        yield JoinedError(error, error.quotes, Both(error.frame, alike.popleft().frame if alike else None))
+        key = _key(error, exchanged[0])
+        yield JoinedError(error, key[2], Both(error.frame, there[key].popleft().frame if there[key] else None))
     for (_, _, quotes, _), left in there.items():
         for error in left:
             yield JoinedError(error, quotes, Both(None, error.frame))
 
 
-def _key(error: IcmpError, *, is_flipped: bool) -> _Key:
+def _key(error: IcmpError, is_exchanged: bool) -> _Key:
     quotes: End = error.quotes
-    if is_flipped:
+    if is_exchanged:
         quotes = "responder" if quotes == "originator" else "originator"
     return error.type, error.code, quotes, error.relative_seq

@@ -77,9 +77,16 @@ class Joined(Sequence[JoinedConnection]):
 
     @property
     def swapped(self) -> tuple[int, int]:
-        """Of how many connections the first capture is the one near the responder, and of how many that is known."""
-        clocks = self.comparison.clocks
-        known = self.comparison.pairing.at_both & (clocks.known_by != NAMED)
+        """Of how many connections the first capture is the one near the responder, and of how many that is known.
+
+        It is if a place saw a SYN, and the times or the TTL tell which end each place is near.
+        """
+        clocks, pairing = self.comparison.clocks, self.comparison.pairing
+        both = np.flatnonzero(pairing.at_both)
+        known = np.zeros(len(self), np.bool_)
+        for place, rows in ((self.comparison.first, pairing.first), (self.comparison.second, pairing.second)):
+            known[both] |= place.iss_known[rows[both]].any(axis=1)
+        known &= clocks.known_by != NAMED
         return int((known & (clocks.near_first == RESPONDER)).sum()), int(known.sum())
 
     @property

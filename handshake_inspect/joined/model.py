@@ -171,8 +171,10 @@ class JoinedConnection:
     seen: Both[Connection | None]
     #: Originator and responder of each place; the ends stand as the preferred place has them.
     sockets: Pair[Both[Endpoint | None]]
-    #: Originator and responder are exchanged at the second place: both ends sent a SYN.
-    is_flipped: bool
+    #: Originator and responder are exchanged at this place: both ends sent a SYN, or it saw none.
+    exchanged: Both[bool]
+    #: The second place saw more of the SYNs: it tells which end is which.
+    second_tells: bool
     #: The initial numbers of both ends, as the first place has them, or would have them; None if neither saw them.
     initial_seq: Pair[int | None]
     #: The end that the first place is near.
@@ -193,10 +195,15 @@ class JoinedConnection:
 
     @property
     def preferred(self) -> Connection:
-        """The connection as the first place has it, else as the second."""
-        found = self.seen.first or self.seen.second
+        """The connection as the place has it that saw more of the SYNs; if they saw the same, as the first."""
+        found = (self.seen.second if self.second_tells else None) or self.seen.first or self.seen.second
         assert found is not None
         return found
+
+    @property
+    def is_flipped(self) -> bool:
+        """Do the places differ in which end is the originator?"""
+        return self.exchanged.first or self.exchanged.second
 
     @property
     def at_both(self) -> bool:

@@ -4,19 +4,19 @@ In: two `Vantage`s. Out: `Pairing`. Sockets and initial numbers tell, as far as 
 changes sockets, a firewall may change initial numbers (RFC 6528), and neither changes everything of both ends. What is
 tried first is surest: the rules go from "all is equal" to "the same server, the same timestamps". A rule pairs only
 what it finds equally often at both places: once, or, where sockets were used again, in order. What a weak rule finds
-counts only if there is `proof`: where doubt remains, a connection was seen at one place only.
+counts only if they are no `strangers`: where doubt remains, a connection was seen at one place only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.answers import NONE
-from handshake_inspect.joined.proof import Pairs, proven
+from handshake_inspect.joined.strangers import Pairs, proven
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
 
 #: What two connections have in common, a column each; and which connections have all of it.
@@ -43,6 +43,8 @@ class Pairing:
     second: Rows
     #: The originator at one place is the responder at the other: both ends sent a SYN.
     is_flipped: Mask
+    #: The second place tells which end is which, as it saw more of the SYNs.
+    second_tells: Mask
     #: An initial number, or both sockets and a timestamp, are the same at both places.
     is_sure: Mask
 
@@ -54,6 +56,13 @@ class Pairing:
     def at_both(self) -> Mask:
         """Which were seen at both places."""
         return (self.first >= 0) & (self.second >= 0)
+
+    def as_told(self, first: Vantage) -> tuple[Vantage, Pairing]:
+        """Exchange the ends of the first place where the second one tells which is which, and has them otherwise."""
+        wrong = self.second_tells & self.is_flipped
+        which = np.zeros(len(first), np.bool_)
+        which[self.first[wrong]] = True
+        return first.exchanged(which), replace(self, is_flipped=self.is_flipped & ~wrong)
 
 
 def pair(first: Vantage, second: Vantage) -> Pairing:
@@ -69,11 +78,15 @@ def pair(first: Vantage, second: Vantage) -> Pairing:
                 one, other = one[found], other[found]
             partner[one], is_flipped[one], is_sure[one] = other, flipped, rule not in WEAK
             left, right = left[~np.isin(left, one)], right[~np.isin(right, other)]
+    seen = partner >= 0
+    second_tells = np.zeros(len(first), np.bool_)
+    second_tells[seen] = second.iss_known[partner[seen]].sum(axis=1) > first.iss_known[seen].sum(axis=1)
     order, alone = first.inspection.connections.order, np.zeros(len(right), np.bool_)
     return Pairing(
         first=np.append(order, np.full(len(right), -1)),
         second=np.append(partner[order], right),
         is_flipped=np.append(is_flipped[order], alone),
+        second_tells=np.append(second_tells[order], ~alone),
         is_sure=np.append(is_sure[order], alone),
     )
 

@@ -27,19 +27,19 @@ class Spelling:
     number: int
     #: The letter of the FIN of each end, by side; and by which an end of the second place is meant.
     fins: dict[int, str]
-    is_flipped: bool
+    #: By place: are the ends of the connection exchanged there?
+    exchanged: Sequence[bool]
 
     @classmethod
-    def of(cls, origins: Origins, number: int, told: Sequence[Collection[Step]], *, is_flipped: bool) -> Spelling:
+    def of(cls, origins: Origins, number: int, told: Sequence[Collection[Step]], exchanged: Sequence[bool]) -> Spelling:
         """Take the letters of one place, and of the other if that has none. `told`: by place, what it says."""
-        fins = [_fins(steps) for steps in told]
-        if is_flipped:
-            fins[1] = {1 - side: letter for side, letter in fins[1].items()}
-        return cls(origins, number, fins[0] or fins[1], is_flipped)
+        fins = [{side ^ other: letter for side, letter in _fins(steps).items()}
+                for steps, other in zip(told, exchanged, strict=True)]  # fmt: skip
+        return cls(origins, number, fins[0] or fins[1], exchanged)
 
     def spell(self, step: Step, seq: int, ack: int, *, is_second: bool) -> Step:
         """Return what a place says in these letters. `seq`, `ack`: its numbers, from the origins."""
-        exchanged = is_second and self.is_flipped
+        exchanged = self.exchanged[is_second]
         side = SIDES.index(step.sender) ^ exchanged
         symbolic_ack = relative_ack = absolute_ack = None
         if step.symbolic_ack is not None:

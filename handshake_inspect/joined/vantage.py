@@ -58,6 +58,8 @@ class Vantage:
     iss: Rows
     #: Is it proven? Shape (m, 2).
     iss_known: Mask
+    #: Are the ends exchanged here, against the `VerdictTable`? Shape (m,).
+    is_exchanged: Mask
 
     def __len__(self) -> int:
         """How many connections were seen here."""
@@ -77,7 +79,8 @@ class Vantage:
     def sockets(self) -> dict[str, NDArray[np.uint64]]:
         """Addresses, in two halves, and ports of both ends: "o_hi", "o_lo", "o_port", "r_hi" ... Shape (m,) each."""
         keys, table = self.inspection.connections.keys, self.table
-        conversation, is_higher = table["conversation"], table["originator_is_higher"] != 0
+        conversation = table["conversation"]
+        is_higher = (table["originator_is_higher"] != 0) ^ self.is_exchanged
         found = {"ip_version": keys["ip_version"][conversation].astype(np.uint64)}
         for part in ("hi", "lo", "port"):
             lower, higher = keys[f"lower_{part}"][conversation], keys[f"higher_{part}"][conversation]
@@ -103,6 +106,18 @@ class Vantage:
         found[self.seen["connection"][backwards], self.seen["side"][backwards]] = self.seen["ip_id"][backwards]
         return found
 
+    def exchanged(self, which: Mask) -> Vantage:
+        """Exchange originator and responder of these connections. Shape (m,)."""
+        side = self.seen["side"] ^ which[self.seen["connection"]]
+        return Vantage(
+            inspection=self.inspection,
+            seen=SeenTable({**self.seen.columns, "side": side}),
+            start=self.start,
+            iss=np.where(which[:, None], self.iss[:, ::-1], self.iss),
+            iss_known=np.where(which[:, None], self.iss_known[:, ::-1], self.iss_known),
+            is_exchanged=self.is_exchanged ^ which,
+        )
+
 
 def vantage(inspection: Inspection) -> Vantage:
     """Put what an inspection holds of each segment below each other. It must have been made with `fold=False`."""
@@ -119,6 +134,7 @@ def vantage(inspection: Inspection) -> Vantage:
         start=np.searchsorted(seen["connection"], np.arange(connections + 1)),
         iss=np.concatenate([np.zeros((0, 2), np.int64), *iss]),
         iss_known=np.concatenate([np.zeros((0, 2), np.bool_), *known]),
+        is_exchanged=np.zeros(connections, np.bool_),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, End, Pair, StateAt, end_names
+from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, StateAt, end_names
 from handshake_inspect.joined.model import JoinedConnection, JoinedSegment, Moment, Sight
 from handshake_inspect.quantities import counted, milliseconds, seconds
 from handshake_inspect.views.escape import printable
@@ -23,7 +23,7 @@ from handshake_inspect.views.joined_layout import DOT, JoinedLayout
 from handshake_inspect.views.ladder import LONG_NS
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions
 from handshake_inspect.views.ladder_layout import flow, flow_together, wrap
-from handshake_inspect.views.ladder_states import ENDS, LEGEND, StateWalk, sign_of, state_text
+from handshake_inspect.views.ladder_states import LEGEND, StateWalk, sign_of, state_text
 from handshake_inspect.views.words import octets
 
 #: How the arrow of a segment ends that was not seen to arrive.
@@ -97,9 +97,9 @@ class _Drawing:
         self.used: set[str] = set()
 
     def _end(self, end: End) -> _End:
-        """Return a side of the picture: at the second place the ends may be exchanged."""
+        """Return a side of the picture: at its place the ends may be exchanged."""
         is_second = end != self.connection.near_first
-        exchanged = is_second and self.connection.is_flipped
+        exchanged = self.connection.exchanged.at(second=is_second)
         own: End = end if not exchanged else "responder" if end == "originator" else "originator"
         return _End(end, self.connection.captures.at(second=is_second), self.connection.seen.at(second=is_second), own)
 

@@ -174,3 +174,25 @@ def test_numbers_prove_what_was_captured_in_the_middle() -> None:
 
     client, server = through("timestamps-declined", identify)
     assert joined(client[4:], server[3:]).pairs == 1
+
+
+def test_who_opened_it_is_told_by_the_place_that_saw_it_opened() -> None:
+    """The client's capture begins in the middle, with a segment of the server: that one is the originator there."""
+    client, server = travelled("timestamps-declined", Way())
+    by_client = sent_by_client("timestamps-declined")
+    middle = next(at for at, seen in enumerate(client) if at > 2 and not by_client[seen.place])
+    found = joined(client[middle:], server)
+    (one,) = found
+    assert one.seen.first is not None
+    assert one.seen.first.originator == one.preferred.responder
+    assert (one.exchanged.first, one.exchanged.second) == (True, False)
+    assert one.sockets.originator.first == one.sockets.originator.second == one.preferred.originator
+    assert (one.near_first, found.swapped) == ("originator", (0, 1))
+    sent = {moment.segment.near.frame for moment in found.moments(0) if moment.segment.sender == "responder"
+            and moment.segment.near is not None}  # fmt: skip
+    assert sent == {frame for frame, seen in enumerate(server, 1) if not by_client[seen.place]}
+    (other,) = joined(server, client[middle:])
+    assert (other.exchanged.first, other.exchanged.second, other.near_first) == (False, True, "responder")
+    assert [replace(way, delays=None) for way in (one.ways.originator, one.ways.responder)] == [
+        replace(way, delays=None) for way in (other.ways.originator, other.ways.responder)
+    ]

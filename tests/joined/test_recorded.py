@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from handshake_inspect.connections.connection import ENDS
 from handshake_inspect.joined.join import Joined, join
 from handshake_inspect.joined.model import JoinedConnection, JoinedSegment
 from handshake_inspect.lab.scenarios import SCENARIOS
-from handshake_inspect.views.ladder_states import ENDS
 from tests.joined.rules_of import Kind, Orders, orders_of
 
 #: What is joined once is looked at by several tests.
