@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import Literal, NamedTuple
 
 from handshake_inspect.compared.normal import ErrorTraits, Row, SegmentTraits, Verdict, traits, verdict
-from handshake_inspect.connections.connection import Connection, End, IcmpError, Pair
+from handshake_inspect.connections.connection import ENDS, Connection, End, IcmpError, Pair
 
 #: What counts. Each level counts all that the one behind it does, and more: what is the same at one is so at the next.
 #: "segments": every segment, and its options. "conversation": what was said, and in which order; not bare ACKs, what
@@ -131,13 +131,14 @@ def _conversation(rows: Sequence[Row]) -> list[_Seen]:
     """What was said, and with which row each turn begins; octets that were said before are not said again."""
     found: list[_Seen] = []
     last: Turn | None = None
-    reached: dict[End, int] = {}
-    for place, row in enumerate(rows):
-        for turn in _said(traits(row), reached):
-            goes_on = last is not None and turn.what == "octets" == last.what and turn.sender == last.sender
-            last = last._replace(octets=last.octets + turn.octets) if last is not None and goes_on else turn
-            place_of = found.pop().place if goes_on else place
-            found.append(_Seen(last, place_of))
+    speech = {end: Speech(end) for end in ENDS}
+    said = [(place, turn) for place, row in enumerate(rows) for turn in _said(traits(row), speech)]
+    said += [(len(rows) - 1, turn) for one in speech.values() for turn in one.left()]
+    for place, turn in said:
+        goes_on = last is not None and turn.what == "octets" == last.what and turn.sender == last.sender
+        last = last._replace(octets=last.octets + turn.octets) if last is not None and goes_on else turn
+        place_of = found.pop().place if goes_on else place
+        found.append(_Seen(last, place_of))
     return found
 
 
@@ -165,8 +166,8 @@ def _without_passing(states: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return tuple(state for state in states if state != "FIN-WAIT-2")
 
 
-def _said(row: SegmentTraits | ErrorTraits, reached: dict[End, int]) -> list[Turn]:
-    """Return what one row says that was not said before; `reached` is the number behind all that each end has said."""
+def _said(row: SegmentTraits | ErrorTraits, speech: Mapping[End, Speech]) -> list[Turn]:
+    """Return what one row says that was not said before."""
     if isinstance(row, ErrorTraits):
         return [Turn(row.quotes, f"ICMP type {row.type} code {row.code}", 0, row.was_sent is False)]
     bits = row.flags.split(",")
@@ -174,14 +175,41 @@ def _said(row: SegmentTraits | ErrorTraits, reached: dict[End, int]) -> list[Tur
         what = "RST" if "RST" in bits else row.flags
         is_something = row.payload_octets or {"SYN", "FIN", "RST"} & {*bits}
         return [Turn(row.sender, what, row.payload_octets, row.ignored is not None)] if is_something else []
-    begin = row.seq + ("SYN" in bits)
-    end = begin + row.payload_octets
-    before = reached.get(row.sender, row.seq)
-    after = end + ("FIN" in bits)
-    if after <= before:
-        return []
-    reached[row.sender] = after
-    new_octets = end - max(begin, before)
-    said = [Turn(row.sender, "SYN", 0, False)] if "SYN" in bits else []
-    said += [Turn(row.sender, "octets", new_octets, False)] if new_octets > 0 else []
-    return [*said, *([Turn(row.sender, "FIN", 0, False)] if "FIN" in bits else [])]
+    own, begin = speech[row.sender], row.seq + ("SYN" in bits)
+    syn = own.once("SYN") if "SYN" in bits else []
+    return [*syn, *own.octets(begin, begin + row.payload_octets, is_last="FIN" in bits)]
+
+
+class Speech:
+    """What one end has said so far, in whatever order, pieces and repeats it was captured."""
+
+    def __init__(self, end: End) -> None:
+        self._end = end
+        #: Ranges of numbers, rising, which do not touch each other.
+        self._spans: list[tuple[int, int]] = []
+        self._once: set[str] = set()
+        #: The number of its FIN, which is the last thing that it says: also if octets before it come later.
+        self._fin: int | None = None
+
+    def once(self, what: str) -> list[Turn]:
+        """Say it, if it was not said before."""
+        is_new = what not in self._once
+        self._once.add(what)
+        return [Turn(self._end, what, 0, False)] if is_new else []
+
+    def octets(self, begin: int, stop: int, *, is_last: bool) -> list[Turn]:
+        """Say the octets from `begin` to `stop` as far as they are new, and the FIN when there is no hole before it."""
+        before = sum(after - first for first, after in self._spans)
+        touching = [one for one in self._spans if one[0] <= stop and begin <= one[1]]
+        merged = (min([begin, *(one[0] for one in touching)]), max([stop, *(one[1] for one in touching)]))
+        if stop > begin:
+            self._spans = sorted([*(one for one in self._spans if one not in touching), merged])
+        new = sum(after - first for first, after in self._spans) - before
+        self._fin = stop if is_last and self._fin is None else self._fin
+        has_hole = len(self._spans) > 1 or (self._fin is not None and any(one[1] != self._fin for one in self._spans))
+        fin = self.once("FIN") if self._fin is not None and not has_hole else []
+        return [*([Turn(self._end, "octets", new, False)] if new else []), *fin]
+
+    def left(self) -> list[Turn]:
+        """Return the FIN, if it was sent and a hole before it never closed."""
+        return self.once("FIN") if self._fin is not None else []

@@ -14,6 +14,7 @@ from handshake_inspect.tcp.seqnum import before
 
 T = TypeVar("T")
 End = Literal["originator", "responder"]
+ENDS: tuple[End, End] = ("originator", "responder")
 #: A frame: its number in the connection's own capture, or (capture, number) where it lies in another file.
 Frame = int | tuple[str, int]
 

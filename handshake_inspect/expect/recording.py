@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
-from handshake_inspect.connections.connection import Connection, End, end_names
+from handshake_inspect.connections.connection import ENDS, Connection, end_names
 from handshake_inspect.connections.found import Severity
 from handshake_inspect.expect.claims import NOT_KNOWN, closed_first, octets_sent, retransmissions, waits
 from handshake_inspect.expect.subject import Subject
@@ -28,7 +28,6 @@ WRITTEN_FROM = Severity.NOTE
 NONE_FROM = Severity.WARN
 #: Between the states of an end.
 ARROW = " > "
-ENDS: tuple[End, End] = ("originator", "responder")
 
 
 def document(inspection: Inspection) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from dataclasses import replace
 from typing import Any
 
-from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.connection import ENDS, Connection
 from handshake_inspect.expect.claims import ENDS as END_WORDS
 from handshake_inspect.expect.claims import (
     NOT_KNOWN,
@@ -27,7 +27,7 @@ from handshake_inspect.expect.claims import (
 )
 from handshake_inspect.expect.expectations import Expect, Expectations
 from handshake_inspect.expect.places import ExpectationError
-from handshake_inspect.expect.recording import ARROW, ENDS, codes_found, facts, named, toml
+from handshake_inspect.expect.recording import ARROW, codes_found, facts, named, toml
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.inspection import Inspection
 

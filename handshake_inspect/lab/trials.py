@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.connections.connection import End
+from handshake_inspect.connections.connection import ENDS, End
 from handshake_inspect.lab.kernel.account import KernelAccount
-from handshake_inspect.lab.kernel.agreement import ENDS, Agreement, compare
+from handshake_inspect.lab.kernel.agreement import Agreement, compare
 from handshake_inspect.lab.record import JOBS, what_is_wrong
 from handshake_inspect.lab.segments import segment_of
 from handshake_inspect.lab.session import run_demo

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, End, Pair, Step
+from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, Step
 from handshake_inspect.quantities import counted, duration, listed, seconds
 from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.icmp_lines import sentences
@@ -18,7 +18,6 @@ from handshake_inspect.views.time_wait_lines import time_wait
 from handshake_inspect.views.words import HANDSHAKE_SENTENCES, TEARDOWN_SENTENCES, Clock, moment
 
 HEADING = 11
-ENDS: tuple[End, End] = ("originator", "responder")
 
 
 def account(

@@ -13,14 +13,13 @@ from rich.text import Text
 from handshake_inspect.compared.comparison import Alike, Comparison
 from handshake_inspect.compared.difference import Difference, Turn
 from handshake_inspect.compared.normal import Row
-from handshake_inspect.connections.connection import IcmpError, Pair, end_names
+from handshake_inspect.connections.connection import ENDS, IcmpError, Pair, end_names
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, listed, octets_in_words
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.icmp_lines import label as error_label
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions
 from handshake_inspect.views.ladder_layout import wrap
-from handshake_inspect.views.ladder_states import ENDS
 from handshake_inspect.views.verdict_lines import verdict_lines
 
 #: Streams of each capture that are named of those that differ alike, and connections that only one capture has.

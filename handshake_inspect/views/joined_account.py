@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.text import Text
 
-from handshake_inspect.connections.connection import End, Pair
+from handshake_inspect.connections.connection import ENDS, End, Pair
 from handshake_inspect.joined.model import Change, Delays, JoinedConnection, JoinedError, JoinedSegment, Moment
 from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.views.account import paragraphs_as_lines
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.ladder_states import ENDS
 
 #: Kinds of segments that are named one by one; and frames of one kind.
 MOST_NAMED = 20

@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from handshake_inspect.connections.connection import (
+    ENDS,
     Connection,
     Finding,
     Frame,
@@ -36,7 +37,7 @@ from handshake_inspect.views.icmp_lines import details, label, short_label, spel
 from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks, fold_calls
 from handshake_inspect.views.ladder_cells import LETTERS, Cells, LadderOptions, Numbers, Payload
 from handshake_inspect.views.ladder_layout import ARROW, Layout, arrow, flow, flow_together, wrap
-from handshake_inspect.views.ladder_states import ENDS, LEGEND, StateWalk, sign_of, state_text
+from handshake_inspect.views.ladder_states import LEGEND, StateWalk, sign_of, state_text
 from handshake_inspect.views.words import moment, octets, time_of_day
 
 __all__ = ["LadderOptions", "Marks", "Numbers", "Payload", "SocketCall", "excerpt", "ladder"]

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, End, Pair, StateAt, Step
+from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, StateAt, Step
 
-ENDS: tuple[End, End] = ("originator", "responder")
 STATE_STYLES = {
     "CLOSED": "bright_black",
     "LISTEN": "blue",

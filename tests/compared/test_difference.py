@@ -7,9 +7,11 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from handshake_inspect.compared.alignment import Line, aligned, parting
-from handshake_inspect.compared.difference import LEVELS, Difference, Level, Told, Turn, difference
+from handshake_inspect.compared.difference import LEVELS, Difference, Level, Speech, Told, Turn, difference
 from handshake_inspect.compared.normal import normal_rows
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.inspection import Inspection, inspect
@@ -103,7 +105,26 @@ def test_octets_that_come_out_of_order_are_said_once() -> None:
     in_order = OPEN + "A > PA x+1 (4) ack y+1\nA > PA x+5 (4) ack y+1\nB > A y+1 ack x+9\n"
     swapped = OPEN + "A > PA x+5 (4) ack y+1\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+9\n"
     assert differ(in_order, swapped).parted == (3, 3)
-    assert difference(told(in_order), told(swapped), "conversation") is not None  # so many octets, yet a gap at first
+    assert difference(told(in_order), told(swapped), "conversation") is None
+    again = in_order.replace("B > A y+1 ack x+9", "A > PA x+3 (6) ack y+1\nB > A y+1 ack x+9")
+    assert difference(told(in_order), told(again), "conversation") is None
+    more = in_order.replace("B > A y+1 ack x+9", "A > PA x+3 (7) ack y+1\nB > A y+1 ack x+10")
+    assert difference(told(in_order), told(more), "conversation") is not None
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 6)), max_size=8), st.booleans())
+def test_speech_is_the_same_in_any_order_pieces_and_repeats(more: list[tuple[int, int]], fin_first: bool) -> None:
+    """Ten octets and a FIN, with other pieces of the same octets before, between and behind."""
+    pieces = [*((begin, min(begin + size, 11)) for begin, size in more), (1, 6), (6, 11)]
+    speech = Speech("originator")
+    turns = speech.octets(11, 11, is_last=True) if fin_first else []
+    for begin, stop in pieces:
+        turns += speech.octets(begin, stop, is_last=False)
+    turns += [] if fin_first else speech.octets(11, 11, is_last=True)
+    turns += speech.left()
+    assert sum(turn.octets for turn in turns) == 10
+    assert [turn.what for turn in turns if turn.what != "octets"] == ["FIN"]
+    assert turns[-1].what == "FIN"
 
 
 def test_a_stuck_close_is_another_conversation() -> None:

@@ -36,7 +36,7 @@ def test_a_difference_is_told_shown_and_marked(golden: Path) -> None:
     assert done.exit_code == 1
     first, *lines = done.stdout.splitlines()
     assert first.startswith(f"FAILED {PCAPS / 'half-close.pcap'} stream 0 (")
-    assert f'line 22 of {golden}: expected "◀─ FIN,ACK seq=w ack=u+1 ─ LAST-ACK", seen "◀─ PSH,ACK seq=v' in first
+    assert f'line 23 of {golden}: expected "◀─ FIN,ACK seq=w ack=u+1 ─ LAST-ACK", seen "◀─ PSH,ACK seq=v' in first
     assert first.endswith("(frame 10, PSH,ACK of the server) [--golden]")
     assert "+                ◀────────────────── PSH,ACK seq=v ack=u+1 len=15 ─" in lines
     (marked,) = [line for line in lines if "»" in line]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Literal
 
-from handshake_inspect.connections.connection import Connection, End, Endpoint, Pair, Step
+from handshake_inspect.connections.connection import ENDS, Connection, End, Endpoint, Pair, Step
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.lab.kernel.account import KernelAccount
 from handshake_inspect.lab.kernel.association import addresses, between_the_same, lives_of
@@ -28,7 +28,6 @@ from handshake_inspect.lab.world import LabError
 #: How one row fits: both say it; the kernel does not show it, or the samples missed it; we assumed it, and it did not
 #: happen; no segment tells of it; one of them is wrong.
 Fit = Literal["agrees", "not-seen", "not-taken", "not-captured", "contradicts"]
-ENDS: tuple[End, End] = ("originator", "responder")
 
 #: Cost of a row that only one side may have, and of one that both must have, in the search for the best alignment.
 ALONE, FORBIDDEN = 1, 1000
