@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.answers import VerdictTable
+from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.table import Table
@@ -145,10 +146,5 @@ def _seen(rows: ConnectionRows, connections_before: int) -> SeenTable:
 
 def numbered(columns: Sequence[NDArray[Any]]) -> Rows:
     """Number the distinct rows of columns: equal rows have equal numbers, from 0."""
-    order = np.lexsort(columns)
-    new = np.zeros(len(order), np.bool_)
-    for column in columns:
-        new[1:] |= column[order[1:]] != column[order[:-1]]
-    number = np.empty(len(order), np.int64)
-    number[order] = np.cumsum(new)
+    number, _ = number_groups(list(columns))
     return number
