@@ -206,9 +206,13 @@ class Speech:
             self._spans = sorted([*(one for one in self._spans if one not in touching), merged])
         new = sum(after - first for first, after in self._spans) - before
         self._fin = stop if is_last and self._fin is None else self._fin
-        has_hole = len(self._spans) > 1 or (self._fin is not None and any(one[1] != self._fin for one in self._spans))
-        fin = self.once("FIN") if self._fin is not None and not has_hole else []
+        fin = self.once("FIN") if self._is_whole() else []
         return [*([Turn(self._end, "octets", new, False)] if new else []), *fin]
+
+    def _is_whole(self) -> bool:
+        """Is all said that comes before the FIN? Numbers count from the SYN, which is 0."""
+        first = 1 if "SYN" in self._once else self._spans[0][0] if self._spans else self._fin
+        return self._spans == [(first, self._fin)] or (not self._spans and first == self._fin is not None)
 
     def left(self) -> list[Turn]:
         """Return the FIN, if it was sent and a hole before it never closed."""

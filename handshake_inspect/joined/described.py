@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import cast
 
+import numpy as np
+
 from handshake_inspect.connections.connection import Connection, End, Endpoint, IcmpError, Pair
 from handshake_inspect.connections.kinds import SIDES
 from handshake_inspect.joined.changes import BIT
@@ -20,31 +22,32 @@ from handshake_inspect.joined.vantage import Rows, Vantage
 KNOWN_BY = ("times", "ttl", "other connections", "order of the files")
 #: What can become of a segment besides that it arrives, once and in order.
 ROUGH = ("lost", "unseen", "copied", "late", "made", "unsent", "recut", "partly", "missed")
+#: Changes that each segment has for itself.
+OF_SEGMENTS = sum(BIT.values()) & ~(BIT["address"] | BIT["port"] | BIT["initial number"])
 Ends = tuple[Endpoint | None, Endpoint | None]
 
 
 def describe(comparison: Comparison, numbers: Rows) -> Iterator[JoinedConnection]:
     """Make the connections with these numbers, one after the other."""
-    first = _connections(comparison.first, comparison.pairing.first[numbers])
-    second = _connections(comparison.second, comparison.pairing.second[numbers])
-    for number, here, there in zip(numbers.tolist(), first, second, strict=True):
-        yield _make(comparison, number, Both(here, there))
+    for number in numbers.tolist():
+        yield _make(comparison, number)
 
 
-def _connections(place: Vantage, rows: Rows) -> Iterator[Connection | None]:
-    """Yield the connections in these rows of a place, None for -1."""
-    made = place.inspection.connections.of_rows(rows[rows >= 0])
-    return (next(made) if row >= 0 else None for row in rows.tolist())
-
-
-def _make(comparison: Comparison, number: int, seen: Both[Connection | None]) -> JoinedConnection:
+def _make(comparison: Comparison, number: int) -> JoinedConnection:
     clocks, exchanged = comparison.clocks, comparison.exchanged(number)
-    here, there = _ends(seen.first, exchanged=exchanged[0]), _ends(seen.second, exchanged=exchanged[1])
+    places = comparison.places
+    rows = int(comparison.pairing.first[number]), int(comparison.pairing.second[number])
+    here, there = (_ends(*one) for one in zip(places, rows, exchanged, strict=True))
     round_trip_ns = int(clocks.round_trip_ns[number])
+
+    def look() -> Both[Connection | None]:
+        return Both(*(_connection(*one) for one in zip(places, rows, strict=True)))
+
     return JoinedConnection(
         number=number,
-        captures=Both(*(place.name for place in comparison.places)),
-        seen=seen,
+        captures=Both(*(place.name for place in places)),
+        streams=Both(*(_stream(*one) for one in zip(places, rows, strict=True))),
+        look=look,
         sockets=Pair(Both(here[0], there[0]), Both(here[1], there[1])),
         exchanged=Both(*exchanged),
         second_tells=bool(comparison.pairing.second_tells[number]),
@@ -53,14 +56,24 @@ def _make(comparison: Comparison, number: int, seen: Both[Connection | None]) ->
         near_known_by=KNOWN_BY[int(clocks.known_by[number])],
         ways=Pair(_way(comparison, number, 0), _way(comparison, number, 1)),
         changes=tuple(_changes(comparison, number, (here, there))),
-        icmp_errors=tuple(join_errors(_errors(seen.first), _errors(seen.second), exchanged)),
-        cuts_options=Both(*(place.cuts_options for place in comparison.places)),
+        icmp_errors=tuple(join_errors(_errors(places[0], rows[0]), _errors(places[1], rows[1]), exchanged)),
+        cuts_options=Both(*(place.cuts_options for place in places)),
         clock=_clock(comparison, number),
         round_trip_ns=None if round_trip_ns < 0 else round_trip_ns,
     )
 
 
-def _errors(connection: Connection | None) -> Sequence[IcmpError]:
+def _connection(place: Vantage, row: int) -> Connection | None:
+    """Make the connection in this row of a place, None for -1."""
+    return next(place.inspection.connections.of_rows(np.array([row]))) if row >= 0 else None
+
+
+def _stream(place: Vantage, row: int) -> int | None:
+    return int(place.inspection.connections.stream_of[row]) if row >= 0 else None
+
+
+def _errors(place: Vantage, row: int) -> Sequence[IcmpError]:
+    connection = _connection(place, row) if row >= 0 and place.has_icmp_errors[row] else None
     return () if connection is None else connection.icmp_errors
 
 
@@ -69,11 +82,14 @@ def _initial(comparison: Comparison, number: int, side: int) -> int | None:
     return int(origins.number[at]) if origins.is_initial[at] else None
 
 
-def _ends(connection: Connection | None, *, exchanged: bool) -> Ends:
-    if connection is None:
+def _ends(place: Vantage, row: int, is_exchanged: bool) -> Ends:
+    """Return the sockets of both ends as a place has them, by the ends of the first."""
+    if row < 0:
         return None, None
-    ends = connection.originator, connection.responder
-    return ends[::-1] if exchanged else ends
+    ends = place.inspection.connections.endpoints(
+        int(place.table["conversation"][row]), int(place.table["originator_is_higher"][row])
+    )
+    return ends[::-1] if is_exchanged else ends
 
 
 def _way(comparison: Comparison, number: int, side: int) -> Way:
@@ -125,7 +141,8 @@ def _changes(comparison: Comparison, number: int, ends: tuple[Ends, Ends]) -> It
         for what, *values in _of_all(comparison, number, side, ends):
             before, after = values if side == near else values[::-1]
             yield Change(what, cast(End, SIDES[side]), before, after, arrived, arrived)
-        yield from _of_segments(comparison, number, side, arrived)
+        if int(comparison.changes.of_end[number, side]) & OF_SEGMENTS:
+            yield from _of_segments(comparison, number, side, arrived)
 
 
 def _of_all(comparison: Comparison, number: int, side: int, ends: tuple[Ends, Ends]) -> Iterator[tuple[str, str, str]]:

@@ -66,7 +66,6 @@ class _Place:
     vantage: Vantage
     other: Vantage
     aligned: Aligned
-    #: What a segment and a copy of it have in common: as it belongs to its connection, and as it stands in the capture.
     likeness: Likeness
     likeness_there: Likeness
     #: Which of its rows were matched, and the sender of which is near.
@@ -195,8 +194,12 @@ def _arrive(place: _Place, fate: Rows) -> None:
     """Decide about what was seen at this place, where it arrives, and not at the one near its sender."""
     rows = np.flatnonzero(~place.is_near & ~place.is_matched)
     fate[rows] = np.where(_covered(place, rows), MADE, UNSENT)
-    for here, there in zip(place.likeness, place.likeness_there, strict=True):
-        group = numbered([np.concatenate([a[rows], b]) for a, b in zip(here, there, strict=True)])
+    if not len(rows):
+        return
+    every = np.arange(len(place.other.seen))
+    here, there = place.likeness, place.likeness_there
+    for one, other in ((here.in_connection, there.in_connection), (here.as_captured, there.as_captured)):
+        group = numbered([np.concatenate(pair) for pair in zip(one(rows), other(every), strict=True)])
         fate[rows[np.isin(group[: len(rows)], group[len(rows) :])]] = COPIED
 
 

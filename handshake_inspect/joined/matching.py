@@ -11,7 +11,7 @@ that makes the journey most like that of the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,35 @@ from handshake_inspect.joined.pairing import Pairing
 from handshake_inspect.joined.times import Times
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
 
-Likeness = tuple[list[Rows], list[Rows]]
+#: What makes segments alike, column by column, of some rows.
+Columns = Callable[[Rows], list[Rows]]
+
+
+@dataclass
+class Likeness:
+    """What a segment and a copy of it have in common."""
+
+    place: Vantage
+    aligned: Aligned
+    #: What tells one sending of a segment from another.
+    marks: list[Rows]
+
+    def in_connection(self, rows: Rows) -> list[Rows]:
+        """Return it as the segments belong to their connections."""
+        aligned = self.aligned
+        return [column[rows] for column in (*aligned.base(), *self.marks, aligned.window, aligned.flags)]
+
+    def as_captured(self, rows: Rows) -> list[Rows]:
+        """Return it as they stand in the capture, whichever connection they were taken for."""
+        place, aligned = self.place, self.aligned
+        connection, side = place.seen["connection"][rows], place.seen["side"][rows]
+        ends = [np.where(side == 0, *(place.sockets[f"{end}_{part}"][connection] for end in order)).astype(np.int64)
+                for order in ("or", "ro") for part in ("hi", "lo", "port")]  # fmt: skip
+        flags = aligned.flags[rows]
+        seq = (place.seen["seq"][rows] + place.iss[connection, side]) % (1 << 32)
+        ack = np.where(flags & ACK, (place.seen["ack"][rows] + place.iss[connection, 1 - side]) % (1 << 32), 0)
+        others = (aligned.payload, aligned.window, aligned.ip_id, aligned.timestamp)
+        return [*ends, seq, ack, flags, *(column[rows] for column in others)]
 
 
 @dataclass
@@ -42,7 +70,6 @@ class Matching:
     #: The segments of both places.
     left: Aligned
     right: Aligned
-    #: What a segment and a copy of it have in common: as it belongs to its connection, and as it stands in the capture.
     left_likeness: Likeness
     right_likeness: Likeness
 
@@ -61,29 +88,30 @@ def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
 
     matched = _Matched(left, right)
     mine, theirs = sending(left), sending(right)
-    likeness = [
-        ([*one.base(), *marks, one.window, one.flags], _as_captured(place, one))
-        for place, one, marks in ((first, left, mine), (second, right, theirs))
-    ]
-    matched.add(likeness[0][0], likeness[1][0])
-    matched.add([*left.base(), *mine], [*right.base(), *theirs])
+    likeness = Likeness(first, left, mine), Likeness(second, right, theirs)
+    matched.add(likeness[0].in_connection, likeness[1].in_connection)
+    matched.add(_of([*left.base(), *mine]), _of([*right.base(), *theirs]))
     # Timestamps that were taken out of some segments only, on the way or by a snap length.
     for has, has_not in ((left.timestamp >= 0, right.timestamp < 0), (left.timestamp < 0, right.timestamp >= 0)):
         keys = [*left.base(), mine[0], _unless(has, 1)], [*right.base(), theirs[0], _unless(has_not, -1)]
-        matched.add(*keys)
+        matched.add(*map(_of, keys))
     # Numbers or a length that were changed: the same packet, by the identification that its sender gave it.
     known, known_there = _unless(mine[0] != 0, 1), _unless(theirs[0] != 0, -1)
     for names in (("direction", "seq", "payload"), ("direction", "payload")):
         one, other = ([*(getattr(side, name) for name in names), side.flags & CORE] for side in (left, right))
-        matched.add([*one, *mine, known], [*other, *theirs, known_there])
+        matched.add(_of([*one, *mine, known]), _of([*other, *theirs, known_there]))
     syn, syn_there = _unless((left.flags & SYN) != 0, 1), _unless((right.flags & SYN) != 0, -1)
-    matched.add([*_numbers(left), *mine, known, syn], [*_numbers(right), *theirs, known_there, syn_there])
-    matched.add(likeness[0][1], likeness[1][1])
+    matched.add(_of([*_numbers(left), *mine, known, syn]), _of([*_numbers(right), *theirs, known_there, syn_there]))
+    matched.add(likeness[0].as_captured, likeness[1].as_captured)
     a, b = matched.rows()
     of_first, of_second = (np.full(len(one.direction), -1, np.int64) for one in (left, right))
     of_first[a] = of_second[b] = np.arange(len(a))
     is_astray = left.direction[a] // 2 != right.direction[b] // 2
     return Matching(a, b, is_astray, origins, of_first, of_second, left, right, *likeness)
+
+
+def _of(columns: Sequence[Rows]) -> Columns:
+    return lambda rows: [column[rows] for column in columns]
 
 
 def _numbers(aligned: Aligned) -> list[Rows]:
@@ -93,16 +121,6 @@ def _numbers(aligned: Aligned) -> list[Rows]:
 def _unless(condition: Mask, own: int) -> Rows:
     """Return 0 where it holds, else a number that no other segment has, so that it is not matched."""
     return np.where(condition, 0, (1 + np.arange(len(condition))) * own)
-
-
-def _as_captured(place: Vantage, aligned: Aligned) -> list[Rows]:
-    """Return what a segment is by itself, whichever connection it was taken for."""
-    connection, side = place.seen["connection"], place.seen["side"]
-    ends = [np.where(side == 0, *(place.sockets[f"{end}_{part}"][connection] for end in order)).astype(np.int64)
-            for order in ("or", "ro") for part in ("hi", "lo", "port")]  # fmt: skip
-    seq = (place.seen["seq"] + place.iss[connection, side]) % (1 << 32)
-    ack = np.where(aligned.flags & ACK, (place.seen["ack"] + place.iss[connection, 1 - side]) % (1 << 32), 0)
-    return [*ends, seq, ack, aligned.payload, aligned.flags, aligned.window, aligned.ip_id, aligned.timestamp]
 
 
 def _is_kept(left: Aligned, right: Aligned, a: Rows, b: Rows, nothing: int, directions: int) -> Mask:
@@ -145,12 +163,12 @@ class _Matched:
         self._of = np.full(len(left.direction), -1, np.int64)
         self._taken = np.zeros(len(right.direction), np.bool_)
 
-    def add(self, left: Sequence[Rows], right: Sequence[Rows]) -> None:
+    def add(self, left: Columns, right: Columns) -> None:
         """Match what is left and has equal keys: what is there once at each place, then the rest by time."""
         rows, others = np.flatnonzero(self._of < 0), np.flatnonzero(~self._taken)
         if not len(rows) or not len(others):
             return
-        a, b = _groups([column[rows] for column in left], [column[others] for column in right])
+        a, b = _groups(left(rows), right(others))
         one, other = _pairs(a, b)
         self._take(rows[one], others[other])
         self._by_time(a, b, rows, others)

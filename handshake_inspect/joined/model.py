@@ -6,7 +6,9 @@ second, as they were named; which end each is near is found out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from handshake_inspect.connections.connection import Connection, End, Endpoint, Frame, IcmpError, Pair, Step
@@ -159,7 +161,7 @@ class Moment:
     arrived: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JoinedConnection:
     """One connection, seen at two places, or at one of them only."""
 
@@ -167,8 +169,10 @@ class JoinedConnection:
     number: int
     #: The names of the two captures.
     captures: Both[str]
-    #: As each place tells it; None: not seen there.
-    seen: Both[Connection | None]
+    #: Its stream in each of them; None: not seen there.
+    streams: Both[int | None]
+    #: Makes it as each place tells it.
+    look: Callable[[], Both[Connection | None]] = field(repr=False, compare=False)
     #: Originator and responder of each place; the ends stand as the preferred place has them.
     sockets: Pair[Both[Endpoint | None]]
     #: Originator and responder are exchanged at this place: both ends sent a SYN, or it saw none.
@@ -193,6 +197,11 @@ class JoinedConnection:
     #: Least time there and back, without the time between the places and the ends; exact, whatever the clocks.
     round_trip_ns: int | None
 
+    @cached_property
+    def seen(self) -> Both[Connection | None]:
+        """The connection as each place tells it, made when it is asked for; None: not seen there."""
+        return self.look()
+
     @property
     def preferred(self) -> Connection:
         """The connection as the place has it that saw more of the SYNs; if they saw the same, as the first."""
@@ -208,4 +217,4 @@ class JoinedConnection:
     @property
     def at_both(self) -> bool:
         """Was it seen at both places?"""
-        return self.seen.first is not None and self.seen.second is not None
+        return self.streams.first is not None and self.streams.second is not None

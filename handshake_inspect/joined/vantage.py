@@ -100,6 +100,13 @@ class Vantage:
         return bool(self.is_cut_list.any())
 
     @cached_property
+    def has_icmp_errors(self) -> Mask:
+        """Does an ICMP error quote a segment of it? Shape (m,)."""
+        found = np.zeros(len(self), np.bool_)
+        found[self.inspection.connections.verdicts.icmp_errors["connection"]] = True
+        return found
+
+    @cached_property
     def first_ip_id(self) -> Rows:
         """IP identification of the first segment of each end, 0 if there is none. Shape (m, 2)."""
         found = np.zeros((len(self), 2), np.int64)

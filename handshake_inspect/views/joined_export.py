@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from handshake_inspect.connections.connection import Connection, Endpoint
+from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.joined.join import Joined
 from handshake_inspect.joined.model import Both, JoinedConnection, JoinedError, JoinedSegment, Moment, Sight, Way
 from handshake_inspect.views.contract import SCHEMA, Json, capture_object, endpoint_object
@@ -51,8 +51,8 @@ def joined_object(connection: JoinedConnection, moments: Sequence[Moment] | None
     clock = connection.clock
     found: Json = {
         "number": connection.number,
-        "first": _stream(connection.captures.first, connection.seen.first),
-        "second": _stream(connection.captures.second, connection.seen.second),
+        "first": {"capture": connection.captures.first, "stream": connection.streams.first},
+        "second": {"capture": connection.captures.second, "stream": connection.streams.second},
         "originator": _sockets(connection.sockets.originator),
         "responder": _sockets(connection.sockets.responder),
         "near_first": connection.near_first,
@@ -80,10 +80,6 @@ def joined_object(connection: JoinedConnection, moments: Sequence[Moment] | None
         segments = {id(moment.segment): moment.segment for moment in moments}
         found["segments"] = [_segment(segment) for segment in segments.values()]
     return found
-
-
-def _stream(capture: str, connection: Connection | None) -> Json:
-    return {"capture": capture, "stream": None if connection is None else connection.stream}
 
 
 def _sockets(sockets: Both[Endpoint | None]) -> Json:

@@ -18,7 +18,7 @@ def joined_columns() -> list[Column]:
     """Return the columns of a table of joined connections."""
     return [
         Column("stream", lambda c: str(c.number), right=True),
-        Column("originator → responder", lambda c: f"{c.preferred.originator} → {c.preferred.responder}"),
+        Column("originator → responder", _sockets),
         Column("sent → / ←", _of_ways(lambda way: way.sent), right=True),
         Column("died → / ←", _of_ways(lambda way: len(way.lost)), right=True, style=_if_any(lambda way: way.lost)),
         Column("delay → / ←", _delays, right=True, rank=4),
@@ -27,10 +27,15 @@ def joined_columns() -> list[Column]:
     ]
 
 
+def _sockets(connection: JoinedConnection) -> str:
+    originator, responder = connection.sockets.originator, connection.sockets.responder
+    return f"{originator.first or originator.second} → {responder.first or responder.second}"
+
+
 def joined_notes(connection: JoinedConnection) -> list[str]:
     """Return in few words what was changed on the way, and what cannot be told."""
     if not connection.at_both:
-        return [f"only at {SECOND if connection.seen.first is None else FIRST}"]
+        return [f"only at {SECOND if connection.streams.first is None else FIRST}"]
     said = [*dict.fromkeys(change.what for change in connection.changes)]
     for arrow, way in (("→", connection.ways.originator), ("←", connection.ways.responder)):
         for frames, what in (

@@ -117,6 +117,7 @@ def test_speech_is_the_same_in_any_order_pieces_and_repeats(more: list[tuple[int
     """Ten octets and a FIN, with other pieces of the same octets before, between and behind."""
     pieces = [*((begin, min(begin + size, 11)) for begin, size in more), (1, 6), (6, 11)]
     speech = Speech("originator")
+    assert [turn.what for turn in speech.once("SYN")] == ["SYN"]
     turns = speech.octets(11, 11, is_last=True) if fin_first else []
     for begin, stop in pieces:
         turns += speech.octets(begin, stop, is_last=False)
