@@ -8,8 +8,10 @@ place has seen from where an end counts, that is told in the terms of the first.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
 from handshake_inspect.joined.pairing import Pairing
@@ -31,8 +33,9 @@ class Aligned:
     ack: Rows
     payload: Rows
     flags: Rows
-    window: Rows
-    ip_id: Rows
+    #: These two as narrow as they are in the header: there may be millions.
+    window: NDArray[Any]
+    ip_id: NDArray[Any]
     #: TSval, -1 without the option.
     timestamp: Rows
 
@@ -126,7 +129,7 @@ def _aligned(place: Vantage, connections: Rows, is_flipped: Mask, offset: Rows) 
         ack=np.where(flags & ACK, seen["ack"] + offset[number, 1 - side], 0),
         payload=seen["payload"],
         flags=flags,
-        window=seen["window"].astype(np.int64),
-        ip_id=seen["ip_id"].astype(np.int64),
+        window=seen["window"],
+        ip_id=seen["ip_id"],
         timestamp=np.where(stamped, seen["timestamp_value"].astype(np.int64), -1),
     )

@@ -199,7 +199,7 @@ def _arrive(place: _Place, fate: Rows) -> None:
     every = np.arange(len(place.other.seen))
     here, there = place.likeness, place.likeness_there
     for one, other in ((here.in_connection, there.in_connection), (here.as_captured, there.as_captured)):
-        group = numbered([np.concatenate(pair) for pair in zip(one(rows), other(every), strict=True)])
+        group = numbered(np.concatenate(pair) for pair in zip(one(rows), other(every), strict=True))
         fate[rows[np.isin(group[: len(rows)], group[len(rows) :])]] = COPIED
 
 

@@ -11,7 +11,7 @@ that makes the journey most like that of the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from handshake_inspect.joined.times import Times
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
 
 #: What makes segments alike, column by column, of some rows.
-Columns = Callable[[Rows], list[Rows]]
+Columns = Callable[[Rows], Iterable[Rows]]
 
 
 @dataclass
@@ -35,10 +35,10 @@ class Likeness:
     #: What tells one sending of a segment from another.
     marks: list[Rows]
 
-    def in_connection(self, rows: Rows) -> list[Rows]:
+    def in_connection(self, rows: Rows) -> Iterator[Rows]:
         """Return it as the segments belong to their connections."""
         aligned = self.aligned
-        return [column[rows] for column in (*aligned.base(), *self.marks, aligned.window, aligned.flags)]
+        return (column[rows] for column in (*aligned.base(), *self.marks, aligned.window, aligned.flags))
 
     def as_captured(self, rows: Rows) -> list[Rows]:
         """Return it as they stand in the capture, whichever connection they were taken for."""
@@ -111,7 +111,7 @@ def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
 
 
 def _of(columns: Sequence[Rows]) -> Columns:
-    return lambda rows: [column[rows] for column in columns]
+    return lambda rows: (column[rows] for column in columns)
 
 
 def _numbers(aligned: Aligned) -> list[Rows]:
@@ -128,20 +128,20 @@ def _is_kept(left: Aligned, right: Aligned, a: Rows, b: Rows, nothing: int, dire
 
     Segments that are alike but for the mark tell, where there is one at each place; and the marks themselves.
     """
-    one, other = _pairs(*_groups(left.base(), right.base()))
+    one, other = _pairs(*_groups(left.base(), right.base(), len(a)))
     marked = (a[one] != nothing) | (b[other] != nothing)
     changed = one[marked & (a[one] != b[other])]
-    with_mark, _ = _pairs(*_groups([*left.base(), a], [*right.base(), b]))
+    with_mark, _ = _pairs(*_groups([*left.base(), a], [*right.base(), b], len(a)))
     kept = with_mark[a[with_mark] != nothing]
     count = [np.bincount(left.direction[rows], minlength=directions) for rows in (kept, changed)]
     found: Mask = count[0] > count[1]
     return found
 
 
-def _groups(left: Sequence[Rows], right: Sequence[Rows]) -> tuple[Rows, Rows]:
-    """Number the distinct keys of both places; equal ones have the same number."""
-    group = numbered([np.concatenate(pair) for pair in zip(left, right, strict=True)])
-    return group[: len(left[0])], group[len(left[0]) :]
+def _groups(left: Iterable[Rows], right: Iterable[Rows], count: int) -> tuple[Rows, Rows]:
+    """Number the distinct keys of both places, of which the left has `count`; equal ones have the same number."""
+    group = numbered(np.concatenate(pair) for pair in zip(left, right, strict=True))
+    return group[:count], group[count:]
 
 
 def _pairs(left: Rows, right: Rows) -> tuple[Rows, Rows]:
@@ -168,7 +168,7 @@ class _Matched:
         rows, others = np.flatnonzero(self._of < 0), np.flatnonzero(~self._taken)
         if not len(rows) or not len(others):
             return
-        a, b = _groups(left(rows), right(others))
+        a, b = _groups(left(rows), right(others), len(rows))
         one, other = _pairs(a, b)
         self._take(rows[one], others[other])
         self._by_time(a, b, rows, others)

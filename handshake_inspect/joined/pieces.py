@@ -67,7 +67,7 @@ def cut_otherwise(left: Aligned, right: Aligned, rows: Rows, others: Rows, times
     one, other = rows[mine][cells[0].span[a]], others[theirs][cells[1].span[b]]
     apart_ns = right.time_ns[other] - left.time_ns[one]
     unusual_ns = np.abs(apart_ns - times.usual_ns(left.direction[one]))
-    numbers_apart = (right.ip_id[other] - left.ip_id[one] + (1 << 15)) % (1 << 16) - (1 << 15)
+    numbers_apart = (right.ip_id[other].astype(np.int64) - left.ip_id[one] + (1 << 15)) % (1 << 16) - (1 << 15)
     order = np.lexsort((unusual_ns, np.abs(numbers_apart) >= MOST_PIECES))
     for taken in (b, a):
         order = order[np.sort(np.unique(taken[order], return_index=True)[1])]

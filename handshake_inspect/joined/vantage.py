@@ -6,7 +6,7 @@ place; `matching` brings those of the other place onto them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -151,7 +151,7 @@ def _seen(rows: ConnectionRows, connections_before: int) -> SeenTable:
     return SeenTable({"connection": rows.conn + connections_before, **columns})
 
 
-def numbered(columns: Sequence[NDArray[Any]]) -> Rows:
+def numbered(columns: Iterable[NDArray[Any]]) -> Rows:
     """Number the distinct rows of columns: equal rows have equal numbers, from 0."""
     number, _ = number_groups(list(columns))
     return number
