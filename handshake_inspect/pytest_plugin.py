@@ -166,8 +166,8 @@ def pytest_runtest_makereport(
             error = call.excinfo.value if call.excinfo else None
             report.sections += used.sections(error, item.nodeid, folder_of_captures(item.config))
         if call.when == "teardown":
-            if used.has_passed:
-                used.remove_kept(item.nodeid, folder_of_captures(item.config))
+            change = used.remove_kept if used.has_passed else used.keep_what_went_on
+            change(item.nodeid, folder_of_captures(item.config))
             used.close()
             del item.stash[USED]
     return report

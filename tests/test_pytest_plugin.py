@@ -230,6 +230,23 @@ def test_that_fails_inside(capture_handshakes):
         echo(8001)
         raise ValueError("not of the capture")
 
+@pytest.fixture
+def all_the_time(capture_handshakes):
+    with capture_handshakes(port=8006) as seen:
+        yield seen
+
+def test_that_fails_while_its_fixture_captures(all_the_time):
+    echo(8006, b"in a fixture")
+    raise ValueError("not over yet")
+
+def test_of_many_blocks(capture_handshakes):
+    every = []
+    for octets in range(1, 6):
+        with capture_handshakes(port=8007) as seen:
+            echo(8007, b"o" * octets)
+        every.append(seen)
+    assert every[0].one.octets.originator == 0
+
 def test_after(for_all):
     pass
 """
@@ -313,7 +330,7 @@ def check_live(pytester: pytest.Pytester, inner: Inner, *arguments: str, through
     """Run the live tests, and say what is the same wherever they run. Returns the log of fixtures."""
     pytester.makepyfile(test_live=LIVE)
     result = inner(*arguments, "-W", "default:seen in", through=through)
-    result.assert_outcomes(passed=7, failed=2, warnings=1)
+    result.assert_outcomes(passed=7, failed=4, warnings=1)
     result.stdout.fnmatch_lines(
         [
             "*assert 4 == 5*",
@@ -326,13 +343,19 @@ def check_live(pytester: pytest.Pytester, inner: Inner, *arguments: str, through
             "E *ValueError: not of the capture",
             "*- ladder of stream 0 of lo port 8001 -*",
             "handshake-inspect show handshake-captures/test_live.py-test_that_fails_inside.pcapng",
+            "*- capture lo port 8006 -*",
+            "it goes on; it will be handshake-captures/test_live.py-test_that_fails_while_its_fixture_captures.pcapng",
+            "*- capture lo port 8007 -*",
+            "handshake-inspect show handshake-captures/test_live.py-test_of_many_blocks.pcapng",
+            "*- ladder of stream 0 of lo port 8007, capture 5 -*",
         ]
     )
     result.stdout.fnmatch_lines(["*UserWarning: seen in the summary"])
     assert (pytester.path / "handshake-captures" / ".gitignore").read_text().endswith("\n*\n")
     kept = sorted((pytester.path / "handshake-captures").glob("*.pcapng"))
-    octets = [[one.octets.originator for one in inspect(path).connections] for path in kept]
-    assert octets == [[7], [4], [4]]
+    octets = {path.stem: [one.octets.originator for one in inspect(path).connections] for path in kept}
+    assert sorted(octets.values()) == [[1], [2], [3], [4], [4], [4], [5], [7], [12]]
+    assert octets["test_live.py-test_of_many_blocks~5"] == [5]
     return (pytester.path / "log").read_text()
 
 

@@ -6,12 +6,12 @@ ran is copied to a folder before it goes, under a name that comes from the test'
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shlex
 import shutil
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -33,12 +33,12 @@ NAME_CHARACTERS = 150
 
 
 class Used:
-    """The captures that a test used last."""
+    """The captures that a test uses."""
 
     def __init__(self, find: Callable[[str], Path]) -> None:
         #: Knows where a file is that the test names.
         self.find = find
-        self.captures = deque[Capture](maxlen=MOST_CAPTURES)
+        self.captures: list[Capture] = []
         #: So far nothing of the test failed, nor was it skipped.
         self.has_passed = True
         self._recorded = 0
@@ -68,22 +68,37 @@ class Used:
         return capture
 
     def sections(self, error: BaseException | None, node_id: str, folder: Path) -> Iterator[Section]:
-        """Yield what a report of a failure gets, once; `folder` is where live captures are kept."""
-        finished = [one for one in self.captures if not one.is_going_on]
-        if self._is_told or not finished:
+        """Yield what a report of a failure gets, once; `folder` is where live captures are kept.
+
+        All that was recorded is kept; the ladders are those of the captures that were made or read last.
+        """
+        if self._is_told or not self.captures:
             return
         self._is_told = True
+        finished = [one for one in self.captures if not one.is_going_on]
         # Of an expectation that is none, a ladder tells nothing.
         is_drawn = isinstance(error, ExpectationError) or any(error is one.drawn_in for one in finished if error)
-        for capture in finished:
+        for capture in self.captures:
+            target = folder / kept_name(node_id, capture.live_number or "")
             try:
-                if capture.live_number is None:
-                    files = [*capture.files.values()]
-                else:
-                    files = [kept(capture, folder / kept_name(node_id, capture.live_number))]
-                yield from sections_of(capture, files, is_drawn=is_drawn)
+                if capture.is_going_on:
+                    yield f"capture {printable(capture.name)}", f"it goes on; it will be {from_here(target)}"
+                elif capture in finished[-MOST_CAPTURES:]:
+                    files = [*capture.files.values()] if capture.live_number is None else [kept(capture, target)]
+                    yield from sections_of(capture, files, is_drawn=is_drawn)
+                elif capture.live_number is not None:
+                    command = f"handshake-inspect show {shlex.quote(str(from_here(kept(capture, target))))}"
+                    yield f"capture {printable(capture.name)}", command
             except Exception as problem:  # whatever is wrong with a capture, the failure of the test is reported
                 yield f"capture {printable(capture.name)}", one_line(problem)
+
+    def keep_what_went_on(self, node_id: str, folder: Path) -> None:
+        """Keep what was still being recorded when the test failed: its fixtures have ended now."""
+        for capture in self.captures:
+            target = folder / kept_name(node_id, capture.live_number or "")
+            if capture.live_number is not None and not target.exists():
+                with contextlib.suppress(OSError):
+                    kept(capture, target)
 
     def remove_kept(self, node_id: str, folder: Path) -> None:
         """Remove what was kept of this test when it failed at another time."""
@@ -132,8 +147,11 @@ def kept(capture: Capture, target: Path) -> Path:
 
 
 def live_number(count: int) -> str:
-    """Return how the names of the captures that a test records tell them apart: the first has "", others "-2" ..."""
-    return "" if count == 1 else f"-{count}"
+    """Return how the names of the captures that a test records tell them apart: the first has "", others "~2" ...
+
+    No name that `file_name` makes has this sign: `test_it[a-2]` is another test than `test_it[a]`.
+    """
+    return "" if count == 1 else f"~{count}"
 
 
 def kept_name(node_id: str, number: str) -> str:
