@@ -64,6 +64,8 @@ class Clocks:
     bounds_ns: tuple[int, int]
     #: Bounds for as long as anything was captured; None if one of them is missing, or no drift explains all.
     overall: Offset | None
+    #: All lower bounds, and all upper ones with the other sign, for any time; None if `overall` is.
+    bounds: tuple[LowerBounds, LowerBounds] | None
     #: Somebody said that it is one clock.
     is_same: bool = False
 
@@ -83,9 +85,15 @@ class Clocks:
         lower, upper = int(self.lower_ns[number]), int(self.upper_ns[number])
         return Offset(lower, upper) if NEVER < lower <= upper < EVER else None
 
-    def middle_ns(self) -> Rows:
-        """Return the best guess of the second clock less the first for each connection, 0 where there is none. (c,)."""
-        return np.where(self.is_known, (self.lower_ns + self.upper_ns) // 2, 0)
+    def ahead_ns(self, connection: Rows, time_ns: Rows) -> Rows:
+        """Return the best guess of the second clock less the first in these connections at these times by the first.
+
+        It is off by no more than `offset` says of the connection; 0 where nothing is known. Shape (k,), as both.
+        """
+        if self.bounds is not None:
+            lower, upper = self.bounds
+            return (lower.at(time_ns) - upper.at(time_ns)) // 2
+        return np.where(self.is_known, (self.lower_ns + self.upper_ns) // 2, 0)[connection]
 
 
 @dataclass
@@ -115,7 +123,8 @@ def compare_clocks(first: Vantage, second: Vantage, pairing: Pairing, matching: 
     # Of pairs that may be strangers nothing is taken if there are others.
     believed = pairing.is_sure if pairing.is_sure.any() else pairing.at_both
     is_upper = (seen.direction & 1) == near[connection]
-    together = _together(seen, believed[connection] & is_upper, believed[connection] & ~is_upper, when)
+    bounds = _bounds(seen, believed[connection] & is_upper, believed[connection] & ~is_upper)
+    together = _together(bounds, when, many) if bounds else None
     lasts_ns = np.maximum(-_least(connection, -seen.time_ns, many) - _least(connection, seen.time_ns, many), 0)
     alone = lower - drifted_ns(lasts_ns), upper + drifted_ns(lasts_ns)
     lower_ns, upper_ns = together or alone
@@ -127,6 +136,7 @@ def compare_clocks(first: Vantage, second: Vantage, pairing: Pairing, matching: 
         round_trip_ns=np.where(_is_interval(lower, upper), upper - lower, -1),
         bounds_ns=(int(lower[believed].max(initial=NEVER)), int(upper[believed].min(initial=EVER))),
         overall=Offset(int(lower_ns.min()), int(upper_ns.max())) if together else None,
+        bounds=bounds if together else None,
     )
 
 
@@ -159,20 +169,28 @@ def _when(first: Vantage, second: Vantage, pairing: Pairing, seen: _Apart) -> tu
     return np.concatenate(connections), np.concatenate(times)
 
 
-def _together(seen: _Apart, above: Mask, below: Mask, when: tuple[Rows, Rows]) -> tuple[Rows, Rows] | None:
-    """Return bounds of each connection by all together; None if there are none, or no drift explains all.
+def _bounds(seen: _Apart, above: Mask, below: Mask) -> tuple[LowerBounds, LowerBounds] | None:
+    """Return all lower bounds, and all upper ones with the other sign. None if either are missing.
 
     `above`, `below`: what bounds the difference from above, and from below.
     """
     if not above.any() or not below.any():
         return None
+    return (
+        LowerBounds(seen.time_ns[below], seen.apart_ns[below]),
+        LowerBounds(seen.time_ns[above], -seen.apart_ns[above]),
+    )
+
+
+def _together(
+    bounds: tuple[LowerBounds, LowerBounds], when: tuple[Rows, Rows], connections: int
+) -> tuple[Rows, Rows] | None:
+    """Return bounds of each connection by all together; None if no drift explains all."""
     connection, when_ns = when
-    upper = -LowerBounds(seen.time_ns[above], -seen.apart_ns[above]).at(when_ns)
-    lower = LowerBounds(seen.time_ns[below], seen.apart_ns[below]).at(when_ns)
-    if (lower > upper).any():
+    lower, minus_upper = (one.at(when_ns) for one in bounds)
+    if (lower > -minus_upper).any():
         return None
-    connections = int(connection.max()) + 1
-    return _least(connection, lower, connections), -_least(connection, -upper, connections)
+    return _least(connection, lower, connections), -_least(connection, minus_upper, connections)
 
 
 def _least(group: Rows, values: Rows, groups: int) -> Rows:

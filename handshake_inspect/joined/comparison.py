@@ -82,4 +82,4 @@ def _as_one(clocks: Clocks) -> Clocks:
         apart = f"ahead by {duration(lower)}" if lower > 0 else f"behind by {duration(-upper)}"
         raise NotOneClockError(f"the second capture's clock is {apart} or more: one clock cannot have stamped both")
     nothing = np.zeros(len(clocks.near_first), np.int64)
-    return replace(clocks, lower_ns=nothing, upper_ns=nothing, overall=Offset(0, 0), is_same=True)
+    return replace(clocks, lower_ns=nothing, upper_ns=nothing, overall=Offset(0, 0), bounds=None, is_same=True)

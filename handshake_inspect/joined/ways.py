@@ -62,7 +62,7 @@ def find_ways(first: Vantage, second: Vantage, matching: Matching, clocks: Clock
 def _each_delay(first: Vantage, second: Vantage, matching: Matching, clocks: Clocks) -> tuple[Rows, Mask]:
     apart = second.seen["time_ns"][matching.second] - first.seen["time_ns"][matching.first]
     direction = matching.left.direction[matching.first]
-    delay = apart - clocks.middle_ns()[direction >> 1]
+    delay = apart - clocks.ahead_ns(direction >> 1, first.seen["time_ns"][matching.first])
     same_clock = (first.seen["clock"][matching.first] == 0) & (second.seen["clock"][matching.second] == 0)
     known = clocks.is_known[direction >> 1] & same_clock
     return np.where(is_near_first(clocks, direction), delay, -delay), known
