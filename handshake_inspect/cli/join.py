@@ -76,7 +76,7 @@ def command(
         return code
     joined = joined_of(readings, same_clock=same_clock)
     if not joined.pairs:
-        remark(f"Error: no connection of {client} was found in {server}: captures of different traffic or times")
+        remark(f"Error: no connection of {client} was found in {server}: {why_unrelated(joined)}")
         return 2
     numbers_chosen = choose(joined, selection, stream)
     if numbers_chosen is None:
@@ -105,6 +105,16 @@ def joined_of(readings: Sequence[Reading], *, same_clock: bool) -> Joined:
         return Joined(compare(first, second, same_clock=same_clock))
     except NotOneClockError as error:
         raise CaptureError(f"--same-clock: {error}") from None
+
+
+def why_unrelated(joined: Joined) -> str:
+    """Return why two captures may have nothing in common."""
+    from handshake_inspect.quantities import listed
+
+    empty = [one.captures[0].name for one in joined.inspections if not len(one.connections)]
+    if empty:
+        return f"there is no TCP connection in {listed(empty)}"
+    return "they are of different traffic, or of different times"
 
 
 def choose(joined: Joined, selection: Selection, stream: int | None) -> NDArray[np.int64] | None:

@@ -237,17 +237,21 @@ def _missed(
     for number, (place, fate) in enumerate(zip(places, fates, strict=True)):
         near, there = place.aligned, places[1 - number]
         rows = np.flatnonzero((fate == LOST) | (fate == UNSEEN) | (fate == PARTLY))
-        connection = near.direction[rows] >> 1
-        ahead_ns = np.where(clocks.is_known[connection], clocks.middle_ns()[connection],
-                            times.usual_ns(near.direction[rows]))  # fmt: skip
-        found = acknowledgments(
-            near, there.aligned, matching.origins, rows, there.is_near, ahead_ns if number == 0 else -ahead_ns
-        )
+        least_ns = _least_ahead_ns(clocks, near.direction[rows], times, is_first=number == 0)
+        found = acknowledgments(near, there.aligned, matching.origins, rows, there.is_near, least_ns)
         proof = np.full(len(fate), NONE)
         proof[rows] = found
         fate[rows[found != NONE]] = MISSED
         proofs.append(proof)
     return proofs
+
+
+def _least_ahead_ns(clocks: Clocks, direction: Rows, times: Times, *, is_first: bool) -> Rows:
+    """Return by how much the other place's clock is ahead at least, in these directions; what is usual if unknown."""
+    lower, upper, usual = clocks.lower_ns[direction >> 1], clocks.upper_ns[direction >> 1], times.usual_ns(direction)
+    if is_first:
+        return np.where(lower > NEVER, lower, usual)
+    return -np.where(upper < EVER, upper, usual)
 
 
 def _late(matching: Matching, clocks: Clocks, first_rows: int, second_rows: int) -> tuple[Mask, Mask]:

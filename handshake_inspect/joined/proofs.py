@@ -24,8 +24,8 @@ def acknowledgments(
 ) -> Rows:
     """Return for each of these rows of `near` the row of `far` that proves its arrival, or `NONE`.
 
-    `is_receivers`: which rows of `far` their sender is near. `apart_ns`: by how much the clock of `far` is ahead, for
-    each of `rows`.
+    `is_receivers`: which rows of `far` their sender is near. `apart_ns`: by how much the clock of `far` is ahead at
+    least, for each of `rows`.
     """
     found = np.full(len(rows), NONE)
     spans = Spans.of(near, rows)

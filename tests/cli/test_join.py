@@ -50,8 +50,13 @@ def test_the_two_captures_have_names_of_one_letter_and_what_was_sent_stays_on_a_
 
 def test_unrelated_captures_are_one_line_and_no_picture() -> None:
     for format_ in ("text", "json"):
-        done = run("join", str(PCAPS / "four-way.pcap"), str(PCAPS / "udp.pcap"), "--format", format_)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        for other, why in (
+            ("udp", f"there is no TCP connection in {PCAPS / 'udp.pcap'}"),
+            ("nat", "of different traffic"),
+        ):
+            done = run("join", str(PCAPS / "four-way.pcap"), str(PCAPS / f"{other}.pcap"), "--format", format_)
+            assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+            assert why in done.stderr
 
 
 def test_named_the_other_way_round() -> None:

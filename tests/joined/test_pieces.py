@@ -156,7 +156,7 @@ def cut(seen: list[Seen], at: list[int], on_the_wire: list[int]) -> list[Seen]:
 
 def test_another_sending_of_the_same_octets_is_no_piece() -> None:
     """What is cut alike and has another identification: the one was lost, the other was forged."""
-    client, server = travelled(NAME, Way())
+    client, server = travelled(NAME, Way(there_ns=1000, back_ns=1000))
     place = PIECES[1]
     packet = Ether(next(one for one in server if one.place == place).frame.octets)
     packet[IP].id = 54321

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import pytest
+
 from handshake_inspect.joined.join import Joined, join
 from handshake_inspect.views.joined_export import joined_object
 from handshake_inspect.views.joined_ladder import joined_ladder
@@ -47,3 +49,15 @@ def test_a_syn_and_a_bare_acknowledgment_that_were_missed() -> None:
     """The SYN was answered; of the third segment nothing tells."""
     way = without("lost-fin", {1, 3})[0].ways.originator
     assert (way.missed, way.lost) == ((1,), (3, 8))
+
+
+@pytest.mark.parametrize("name", ["ttl-changed", "nat", "isn-rewritten", "timestamps-dropped"])
+def test_whatever_frame_was_missed_nothing_died_that_was_acknowledged(name: str) -> None:
+    """Nothing died on these ways: only of a bare acknowledgment, which nobody acknowledges, it cannot be known."""
+    for missed in range(1, len(recorded(f"{name}.server")) + 1):
+        joined = without(name, {missed})
+        segments = {id(one.segment): one.segment for one in joined.moments(0)}.values()
+        for one in segments:
+            has_length = one.step.payload_octets or not {"SYN", "FIN"}.isdisjoint(one.step.flags.split(","))
+            assert not (one.fate == "lost" and has_length), (missed, one)
+        assert sum(one.fate == "missed" for one in segments) <= 1
