@@ -17,7 +17,7 @@ demo: $(VENV)/installed ## run a real echo session over real sockets, captured l
 	@$(BIN)/handshake-inspect demo $(ARGS)
 
 test: $(VENV)/installed-dev ## run the tests (root sees more; what is skipped says why)
-	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 check: $(VENV)/installed ## hold the recorded captures against what is expected of them
 	@$(BIN)/handshake-inspect check pcaps $(ARGS)

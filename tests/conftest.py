@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -31,6 +33,14 @@ def captures_dir() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(missing)
     pytest.skip(missing)
+
+
+@pytest.fixture
+def loopback_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no other worker send a burst over loopback meanwhile, which a test that captures there would see."""
+    with (tmp_path_factory.getbasetemp().parent / "loopback.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -148,7 +148,7 @@ def test_a_name_in_no_encoding_is_printed_all_the_same(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_is_quiet_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handshake_inspect.cli._after_closed_pipe", lambda: 0)
+    monkeypatch.setattr("handshake_inspect.cli.drop_output", lambda: None)
     closed = OSError(22, "Invalid argument")
     assert _unwritable(closed) == 2
     monkeypatch.setattr(sys, "platform", "win32")

@@ -16,6 +16,7 @@ from handshake_inspect.inspection import Inspection, inspect
 from tests.lab.privileges import needs_root
 
 FEW, CONNECTIONS = 100, 3000
+pytestmark = pytest.mark.usefixtures("loopback_alone")
 
 
 def burst(connections: int) -> None:
