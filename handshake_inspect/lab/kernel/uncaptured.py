@@ -40,12 +40,12 @@ def without_segment(
     if not sent_syn and tuple(state.state for state in states) == ATTEMPT:
         if not captured_syn(life, states[-1], end, steps, account):
             return [unshown(state, "no-syn") for state in states]
-    elif (
-        (life.active or not sent_syn)
-        and opened is not None
-        and not captured_syn(life, states[opened], end, steps, account)
-    ):
-        states[: opened + 1] = [unshown(state, "repair") for state in states[: opened + 1]]
+    elif opened is not None:
+        is_unseen = (life.active or not sent_syn) and not captured_syn(life, states[opened], end, steps, account)
+        if is_first and not life.traced:  # samples do not show how it began: without any SYN, before the capture
+            is_unseen |= not any(sends_syn(step, end) for step in steps)
+        if is_unseen:
+            states[: opened + 1] = [unshown(state, "repair") for state in states[: opened + 1]]
     for number, state in enumerate(states):
         if state.state in BY_OWN_FIN and not captured_fin(states[number:], end, steps, account):
             states[number] = unshown(state, "no-fin")
@@ -66,10 +66,12 @@ def captured_syn(life: Life, until: KernelState, end: End, steps: Sequence[Step]
     """Tell whether a SYN of this end was captured from the beginning of a socket to one of its states."""
     assert until.time_ns is not None
     earliest_ns = life.begin_ns - AT_ONCE_NS - (0 if life.traced else account.longest_gap_ns)
-    return any(
-        "SYN" in step.flags and step.sender == end and earliest_ns <= step.time_ns <= until.time_ns + AT_ONCE_NS
-        for step in steps
-    )
+    return any(sends_syn(step, end) and earliest_ns <= step.time_ns <= until.time_ns + AT_ONCE_NS for step in steps)
+
+
+def sends_syn(step: Step, end: End) -> bool:
+    """Is it a SYN or SYN-ACK of this end?"""
+    return "SYN" in step.flags and step.sender == end
 
 
 def captured_fin(states: Sequence[KernelState], end: End, steps: Sequence[Step], account: KernelAccount) -> bool:

@@ -105,6 +105,7 @@ def test_so_it_is_if_it_was_only_sampled() -> None:
     assert told(seen, SYN)[-2:] == [("CLOSED", "silent", True), ("ESTABLISHED", "repair", True)]
     assert told(seen, [*SYN, at(100, "SYN")])[-1] == ("ESTABLISHED", None, False)
     assert told(seen[2:], SYN) == [("ESTABLISHED", None, False)], "the first may have been there before the capture"
+    assert told(seen[2:], [at(102, "RST,ACK")])[0] == ("ESTABLISHED", "repair", True), "it was: no SYN is there"
 
 
 REQUEST = [
