@@ -37,7 +37,7 @@ def captures_dir() -> Path:
 
 @pytest.fixture
 def loopback_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let no other worker send a burst over loopback meanwhile, which a test that captures there would see."""
+    """Let no other worker send a burst meanwhile: a capture of loopback would see it, and others have no processor."""
     with (tmp_path_factory.getbasetemp().parent / "loopback.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -17,6 +17,7 @@ from tests.lab.bursts import CONNECTIONS, burst
 from tests.lab.privileges import as_ordinary_user, needs_private_world, needs_root
 
 SYN, ACK = 0x02, 0x10
+pytestmark = pytest.mark.usefixtures("loopback_alone")
 
 
 def captured_burst() -> tuple[int, int, int, int, float]:

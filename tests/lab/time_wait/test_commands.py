@@ -153,6 +153,7 @@ def close_and_reuse() -> None:
     time.sleep(0.5)
 
 
+@pytest.mark.usefixtures("loopback_alone")  # a burst would keep it from looking in time
 def test_the_watch_ends_at_ctrl_c_with_a_summary() -> None:
     code, out, err = watching(close_and_reuse)
     assert (code, err) == (0, "")
@@ -164,6 +165,7 @@ def test_the_watch_ends_at_ctrl_c_with_a_summary() -> None:
     assert rest[-1].endswith(" s (1 reused); 0 are there")
 
 
+@pytest.mark.usefixtures("loopback_alone")  # a burst would keep it from looking in time
 def test_the_watch_ends_after_so_many_ends_and_prints_objects_for_programs() -> None:
     code, out, err = watching(close_and_reuse, "--count", "1", "--format", "ndjson")
     assert code == 0
