@@ -48,7 +48,8 @@ def owners(
 ) -> Iterator[Connection]:
     """Yield the connection of each socket of one end, and note of each whether it began it.
 
-    `begins`: this end began all of them. `unseen_ns`: a socket may have been there so long before anything was told.
+    `begins`: this end began all of them. `unseen_ns`: a socket may have been there so long before anything was told,
+    and have come so long after the look began that told it.
     """
     active = [life for life in found if life.active]
     if begins and len(found) == len(same):
@@ -57,7 +58,7 @@ def owners(
     for life in found:
         one = next(begun) if life.active or len(active) == len(found) else None
         life.began = one is not None
-        yield one or latest_before(life, same)
+        yield one or latest_before(life, same, unseen_ns)
 
 
 def begun_by(active: Sequence[Life], same: Sequence[Connection], unseen_ns: int) -> list[Connection | None]:
@@ -76,7 +77,8 @@ def begun_by(active: Sequence[Life], same: Sequence[Connection], unseen_ns: int)
     return found
 
 
-def latest_before(life: Life, same: Sequence[Connection]) -> Connection:
+def latest_before(life: Life, same: Sequence[Connection], unseen_ns: int) -> Connection:
     """Return the latest connection that began before this socket; the first if none did."""
-    before = [one for one in same if one.first_ns <= life.told_ns + AT_ONCE_NS]
+    latest_ns = life.told_ns + AT_ONCE_NS + (0 if life.traced else unseen_ns)
+    before = [one for one in same if one.first_ns <= latest_ns]
     return before[-1] if before else same[0]

@@ -16,12 +16,6 @@ from itertools import pairwise
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.account import KernelAccount, KernelChange, Source
 
-#: State passed through within one segment: from, through, to.
-ONE_SEGMENT = {
-    ("FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT"),  # its FIN carries the ACK of ours
-    ("FIN-WAIT-1", "FIN-WAIT-2", "CLOSED"),  # likewise, and the mini socket was not seen
-    ("SYN-RECEIVED", "ESTABLISHED", "CLOSE-WAIT"),  # the third segment carries a FIN
-}
 #: From these a socket's TCP_CLOSE may mean that a mini socket has taken over.
 BEFORE_MINI = {"FIN-WAIT-2", "CLOSING"}
 #: What is hidden of an end that listens: another request may have come and gone.
@@ -84,9 +78,7 @@ def lives(account: KernelAccount, local: Endpoint, remote: Endpoint) -> list[Lif
     changes = [one for one in changes if (account.owner(one.local), account.owner(one.remote)) == wanted]
     found = gather_lives(changes)
     for life in found:
-        life.states = mark_passing(
-            from_trace(life) if life.traced else from_samples(life), life, account.longest_gap_ns
-        )
+        life.states = joined(from_trace(life) if life.traced else from_samples(life))
         if life.traced and unseen_mini(life):
             life.hidden = {"TIME-WAIT": "mini-unseen"}
         if life.states[0].state == "LISTEN":
@@ -198,10 +190,16 @@ def mini_states(life: Life, change: KernelChange) -> Iterator[KernelState]:
 
 
 def from_samples(life: Life) -> list[KernelState]:
-    """Translate what was only sampled of one socket."""
+    """Translate what was only sampled of one socket.
+
+    A look may reach it just as its mini socket takes over: then it is closed, and that is no state of the connection.
+    """
     first = life.sampled[0]
     before = [KernelState(None, "LISTEN", "sampled")] if first.kind == "request" else []
-    return before + [sampled_state(sample) for sample in life.sampled]
+    replaced = {
+        one for one, later in pairwise(life.sampled) if (one.kind, one.new, later.kind) == ("socket", "CLOSED", "mini")
+    }
+    return before + [sampled_state(sample) for sample in life.sampled if sample not in replaced]
 
 
 def sampled_state(sample: KernelChange) -> KernelState:
@@ -216,21 +214,12 @@ def sampled_state(sample: KernelChange) -> KernelState:
     return KernelState(sample.time_ns, "CLOSED", "sampled", note, optional=mini)
 
 
-def mark_passing(states: list[KernelState], life: Life, gap_ns: int) -> list[KernelState]:
-    """Join what is one state, and mark what was passed through within one segment: no sample shows that it lasted.
-
-    `gap_ns`: the longest time between two looks. One look may hit the very instant.
-    """
-    joined: list[KernelState] = []
+def joined(states: Iterable[KernelState]) -> list[KernelState]:
+    """Join what is one state, told twice."""
+    found: list[KernelState] = []
     for state in states:
-        if joined and joined[-1].state == state.state:
-            joined[-1] = replace(joined[-1], note=joined[-1].note or state.note)
+        if found and found[-1].state == state.state:
+            found[-1] = replace(found[-1], note=found[-1].note or state.note)
         else:
-            joined.append(state)
-    lasted = {one.new for one, later in pairwise(life.sampled) if later.time_ns - one.time_ns > gap_ns}
-    lasted |= {sample.new for sample in (*minis_of(life), *life.sampled[-1:])}
-    for number in range(1, len(joined) - 1):
-        through = tuple(state.state for state in joined[number - 1 : number + 2])
-        if through in ONE_SEGMENT and through[1] not in lasted:
-            joined[number] = replace(joined[number], note="one-segment", optional=True)
-    return joined
+            found.append(state)
+    return found

@@ -19,6 +19,15 @@ from handshake_inspect.lab.kernel.translation import NO_SOCKET, KernelState, Lif
 ATTEMPT = ("CLOSED", "SYN-SENT", "CLOSED")
 #: The states into which an end's own FIN leads.
 BY_OWN_FIN = ("FIN-WAIT-1", "LAST-ACK")
+#: The states that one segment with an ACK and a FIN leads through, and what is seen before and after: the third one may
+#: be such a segment, and the one that acknowledges our FIN (RFC 9293 §3.3.2, Figure 5, note 2). A look may miss states.
+WITHIN_SEGMENT = {
+    "ESTABLISHED": ({"LISTEN", "SYN-RECEIVED"}, {"CLOSE-WAIT", "LAST-ACK", "CLOSED"}),
+    "FIN-WAIT-2": ({"SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1"}, {"TIME-WAIT", "CLOSED"}),
+}
+#: A busy machine may hold a socket up between the two steps of one segment. Not so long: the peer would send it again
+#: (TCP_RTO_MIN of Linux).
+HELD_UP_NS = 200_000_000
 
 
 def states_of(found: Sequence[Life], end: End, steps: Sequence[Step], account: KernelAccount) -> list[KernelState]:
@@ -49,10 +58,12 @@ def without_segment(
     for number, state in enumerate(states):
         if state.state in BY_OWN_FIN and not captured_fin(states[number:], end, steps, account):
             states[number] = unshown(state, "no-fin")
+        elif is_within_segment(states, number, end, steps, account):
+            states[number] = unshown(state, "one-segment")
     *before, last = states
     if last.note == "request-gone" and has_reset(last, end, steps, account):
         states[-1] = replace(last, state="CLOSED", note="request-reset")
-    elif before and last.state == "CLOSED" and is_silent(before[-1], last, end, steps, account):
+    elif last.state == "CLOSED" and is_silent(before[-1:], last, end, steps, account):
         states[-1] = unshown(last, last.note or "silent")
     return states
 
@@ -64,9 +75,8 @@ def unshown(state: KernelState, note: str) -> KernelState:
 
 def captured_syn(life: Life, until: KernelState, end: End, steps: Sequence[Step], account: KernelAccount) -> bool:
     """Tell whether a SYN of this end was captured from the beginning of a socket to one of its states."""
-    assert until.time_ns is not None
     earliest_ns = life.begin_ns - AT_ONCE_NS - (0 if life.traced else account.longest_gap_ns)
-    return any(sends_syn(step, end) and earliest_ns <= step.time_ns <= until.time_ns + AT_ONCE_NS for step in steps)
+    return any(sends_syn(step, end) and earliest_ns <= step.time_ns <= latest_ns_of(until, account) for step in steps)
 
 
 def sends_syn(step: Step, end: End) -> bool:
@@ -76,14 +86,32 @@ def sends_syn(step: Step, end: End) -> bool:
 
 def captured_fin(states: Sequence[KernelState], end: End, steps: Sequence[Step], account: KernelAccount) -> bool:
     """Tell whether a FIN of this end was captured from the first of these states on, until the next one is over."""
-    latest_ns = max((state.time_ns for state in states[1:2] if state.time_ns is not None), default=None)
     earliest_ns = (states[0].time_ns or 0) - AT_ONCE_NS - account.longest_gap_ns
+    over_ns = [latest_ns_of(state, account) for state in states[1:2]]
     return any(
-        "FIN" in step.flags
-        and step.sender == end
-        and earliest_ns <= step.time_ns
-        and (latest_ns is None or step.time_ns <= latest_ns + AT_ONCE_NS)
+        "FIN" in step.flags and step.sender == end and earliest_ns <= step.time_ns <= min(over_ns, default=step.time_ns)
         for step in steps
+    )
+
+
+def is_within_segment(
+    states: Sequence[KernelState], number: int, end: End, steps: Sequence[Step], account: KernelAccount
+) -> bool:
+    """Tell whether a state may be a step within one segment: the peer's FIN was captured by then.
+
+    On a busy machine several looks may find the same instant. A mini socket is no step: a segment without FIN leads to
+    it.
+    """
+    one, before, after = states[number], states[:number][-1:], states[number + 1 :][:1]
+    if one.state not in WITHIN_SEGMENT or one.note is not None or one.time_ns is None:
+        return False
+    leads_from, leads_to = WITHIN_SEGMENT[one.state]
+    if any(other.state not in leads_from for other in before) or any(other.state not in leads_to for other in after):
+        return False
+    if any((other.time_ns or 0) - latest_ns_of(one, account) > HELD_UP_NS for other in after):
+        return False
+    return any(
+        "FIN" in step.flags and step.sender != end and step.time_ns <= latest_ns_of(one, account) for step in steps
     )
 
 
@@ -92,13 +120,16 @@ def has_reset(last: KernelState, end: End, steps: Sequence[Step], account: Kerne
     return any("RST" in step.flags and step.sender == end for step in at(last, steps, account))
 
 
-def is_silent(before: KernelState, last: KernelState, end: End, steps: Sequence[Step], account: KernelAccount) -> bool:
+def is_silent(
+    before: Sequence[KernelState], last: KernelState, end: End, steps: Sequence[Step], account: KernelAccount
+) -> bool:
     """Tell whether a socket ended by itself: no segment of that time can have ended it.
 
     An RST of either end can, and in LAST-ACK any segment of the peer.
     """
+    acknowledges = any(state.state == "LAST-ACK" for state in before)
     return last.time_ns is not None and not any(
-        "RST" in step.flags or (before.state == "LAST-ACK" and step.sender != end) for step in at(last, steps, account)
+        "RST" in step.flags or (acknowledges and step.sender != end) for step in at(last, steps, account)
     )
 
 
@@ -109,7 +140,16 @@ def at(state: KernelState, steps: Sequence[Step], account: KernelAccount) -> lis
     """
     assert state.time_ns is not None
     earliest_ns = state.time_ns - AT_ONCE_NS - (account.longest_gap_ns if state.source == "sampled" else 0)
-    return [step for step in steps if earliest_ns <= step.time_ns <= state.time_ns + AT_ONCE_NS]
+    return [step for step in steps if earliest_ns <= step.time_ns <= latest_ns_of(state, account)]
+
+
+def latest_ns_of(state: KernelState, account: KernelAccount) -> int:
+    """Return until when a segment was captured that led to a state.
+
+    A sample has the time at which the look began, and shows what was there before the look was over.
+    """
+    assert state.time_ns is not None
+    return state.time_ns + AT_ONCE_NS + (account.longest_gap_ns if state.source == "sampled" else 0)
 
 
 def hidden_of(found: Sequence[Life], end: End, steps: Sequence[Step], earlier: Sequence[Step]) -> dict[str, str]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from handshake_inspect.connections.connection import Connection, Pair, StateAt, Step
+from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, StateAt, Step
 from handshake_inspect.inspection import Inspection, inspect
 from handshake_inspect.lab.kernel.account import Concern, KernelAccount, KernelChange
 from handshake_inspect.lab.kernel.agreement import Agreement, OwnState, align, compare, own_states
 from handshake_inspect.lab.kernel.sock_diag import Kind
 from handshake_inspect.lab.kernel.translation import KernelState
 from handshake_inspect.lab.world import LabError
-from tests.lab.kernel.accounts import account
+from tests.lab.kernel.accounts import MS, account
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
 OPENED = ("CLOSED", "SYN-SENT", "ESTABLISHED")
@@ -107,6 +109,104 @@ def test_samples_that_miss_most_contradict_nothing() -> None:
 )
 def test_samples_that_saw_something_else_contradict(states: list[tuple[Kind, str | None]]) -> None:
     assert sampled(*states).contradicts
+
+
+#: Each state of each end that a look can find, also in passing: between two segments, and within one, with
+#: the frame before which it is not there. `close()` and `shutdown()` come just before the FIN that they send.
+Glimpse = tuple[int, Kind, str | None]
+GLIMPSES: dict[str, tuple[list[Glimpse], list[Glimpse]]] = {
+    "three-segment": (
+        [
+            (1, "socket", "SYN-SENT"),
+            (2, "socket", "ESTABLISHED"),
+            (8, "socket", "FIN-WAIT-1"),
+            (9, "socket", "FIN-WAIT-2"),
+            (9, "socket", "CLOSED"),
+            (9, "mini", "TIME-WAIT"),
+        ],
+        [
+            (1, "request", "SYN-RECEIVED"),
+            (3, "socket", "SYN-RECEIVED"),
+            (3, "socket", "ESTABLISHED"),
+            (8, "socket", "CLOSE-WAIT"),
+            (9, "socket", "LAST-ACK"),
+            (10, "socket", "CLOSED"),
+            (10, "socket", None),
+        ],
+    ),
+    "simultaneous-close": (
+        [
+            (1, "socket", "SYN-SENT"),
+            (2, "socket", "ESTABLISHED"),
+            (8, "socket", "FIN-WAIT-1"),
+            (9, "socket", "CLOSING"),
+            (11, "socket", "CLOSED"),
+            (11, "mini", "TIME-WAIT"),
+        ],
+        [
+            (1, "request", "SYN-RECEIVED"),
+            (3, "socket", "SYN-RECEIVED"),
+            (3, "socket", "ESTABLISHED"),
+            (9, "socket", "FIN-WAIT-1"),
+            (9, "socket", "CLOSING"),
+            (10, "socket", "CLOSED"),
+            (10, "mini", "TIME-WAIT"),
+        ],
+    ),
+}
+
+
+@cache
+def of_recording(name: str) -> Inspection:
+    return inspect(PCAPS / f"{name}.pcap")
+
+
+def glimpsed(name: str, end: End, glimpses: Sequence[Glimpse], *, early_ns: int = 0) -> Agreement:
+    """What looks at one end say beside a recorded connection; `early_ns`: so long before the frames that lead there."""
+    inspection = of_recording(name)
+    (one,) = inspection.connections
+    ends = (one.originator, one.responder) if end == "originator" else (one.responder, one.originator)
+    told, before = [], None
+    for number, (frame, kind, state) in enumerate(glimpses):
+        at_ns = inspection.steps(0)[frame - 1].time_ns + number - early_ns
+        told.append(KernelChange(at_ns, *ends, "cookie 7", kind, before, state, "sampled"))
+        before = state
+    return compare(inspection, account(*told, sampled_only=True))
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("name", GLIMPSES)
+def test_samples_may_find_any_states_in_passing_and_miss_any_others(name: str, end: End) -> None:
+    glimpses = GLIMPSES[name][ENDS.index(end)]
+    for mask in itertools.product([True, False], repeat=len(glimpses)):
+        found = list(itertools.compress(glimpses, mask))
+        agreement = glimpsed(name, end, found)
+        assert not agreement.contradicts, (found, [str(row) for one in agreement.ends for row in one.contradictions])
+
+
+@pytest.mark.parametrize("missed", range(3))
+def test_fin_wait_2_before_the_fin_that_ends_it_is_no_passing_through(missed: int) -> None:
+    """The longest look takes 2 ms here, and the FIN that comes too late is the first to acknowledge the other."""
+    found = GLIMPSES["three-segment"][0][missed:4]
+    assert not glimpsed("three-segment", "originator", found, early_ns=2 * MS).contradicts
+    assert glimpsed("three-segment", "originator", found, early_ns=4 * MS).contradicts
+
+
+def test_nor_is_one_that_lasts_nor_one_of_an_orphan() -> None:
+    *opened, passing, _, waiting = GLIMPSES["three-segment"][0]
+    orphan: Glimpse = (9, "mini", "FIN-WAIT-2")
+    assert glimpsed("three-segment", "originator", [*opened, orphan, waiting]).contradicts
+    inspection = of_recording("three-segment")
+    (one,) = inspection.connections
+    for lasted_ms, is_wrong in ((200, False), (204, True)):
+        told = [
+            KernelChange(at_ns, one.originator, one.responder, "cookie 7", kind, old, new, "sampled")
+            for at_ns, kind, old, new in (
+                (one.last_ns, passing[1], None, passing[2]),
+                (one.last_ns + lasted_ms * MS, waiting[1], passing[2], waiting[2]),
+            )
+        ]
+        assert compare(inspection, account(*told, sampled_only=True)).contradicts == is_wrong
 
 
 def test_an_end_of_which_the_capture_tells_nothing_is_not_judged() -> None:

@@ -71,3 +71,10 @@ def test_a_sampled_socket_may_have_been_there_since_the_look_before(unseen_ms: i
     found = [Life(15 * MS, active=True)]
     (one,) = owners(found, connections(10, 20), begins=True, unseen_ns=unseen_ms * MS)
     assert (one.stream, found[0].began) == (expected, True)
+
+
+@pytest.mark.parametrize(("unseen_ms", "expected"), [(0, 0), (4, 1)])
+def test_a_sampled_socket_may_have_come_while_the_look_was_taken(unseen_ms: int, expected: int) -> None:
+    found = [Life(16 * MS, active=False)]
+    (one,) = owners(found, connections(10, 20), begins=False, unseen_ns=unseen_ms * MS)
+    assert one.stream == expected

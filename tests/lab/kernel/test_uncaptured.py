@@ -108,6 +108,39 @@ def test_so_it_is_if_it_was_only_sampled() -> None:
     assert told(seen[2:], [at(102, "RST,ACK")])[0] == ("ESTABLISHED", "repair", True), "it was: no SYN is there"
 
 
+FIN_IS_ANSWERED = [*SYN, at(3, "FIN,ACK"), at(6, "FIN,ACK", "responder")]
+
+
+@pytest.mark.parametrize(("at_ms", "passing"), [(6, True), (5, True), (4, False), (3, False)])
+def test_a_state_within_one_segment_is_not_there_before_that_segment(at_ms: int, passing: bool) -> None:
+    """A trace has its time to the millisecond in which a segment moves a socket."""
+    changes = chain(0, "a", *OPENED, "FIN-WAIT-1")
+    changes += [replace(one, time_ns=at_ms * MS) for one in chain(9, "a", "FIN-WAIT-1", "FIN-WAIT-2")]
+    changes += chain(7, "a", "FIN-WAIT-2", "CLOSED")
+    rows = told(changes, FIN_IS_ANSWERED, began=[True])
+    assert ("FIN-WAIT-2", "one-segment" if passing else None, passing) in rows
+
+
+def test_the_third_segment_may_have_a_fin() -> None:
+    changes = chain(0, "b", "LISTEN", "SYN-RECEIVED", "ESTABLISHED", "CLOSE-WAIT", server=True)
+    with_fin = [*SYN, at(0, "SYN,ACK", "responder"), at(1, "FIN,ACK")]
+    assert ("ESTABLISHED", "one-segment", True) in told(changes, with_fin, server=True)
+    assert ("ESTABLISHED", None, False) in told(changes, [*with_fin[:2], at(1, "ACK"), at(9, "FIN,ACK")], server=True)
+
+
+def test_a_look_that_began_before_a_segment_and_took_long_shows_what_that_segment_did() -> None:
+    """The longest look takes 2 ms here, and a segment moves a socket within one more."""
+    seen = [
+        sampled(0, "7", "socket", None, "ESTABLISHED"),
+        sampled(10, "7", "socket", "ESTABLISHED", "LAST-ACK"),
+        sampled(11, "7", "socket", "LAST-ACK", None),
+    ]
+    assert ("LAST-ACK", None, False) in told(seen, [*SYN, at(14, "FIN,ACK")])
+    assert ("LAST-ACK", "no-fin", True) in told(seen, [*SYN, at(15, "FIN,ACK")])
+    assert told(seen, [*SYN, at(14, "RST", "responder")])[-1] == ("CLOSED", None, False)
+    assert told(seen, [*SYN, at(15, "RST", "responder")])[-1] == ("CLOSED", "silent", True)
+
+
 REQUEST = [
     sampled(0, "9", "request", None, "SYN-RECEIVED", server=True),
     sampled(50, "9", "request", "SYN-RECEIVED", None, server=True),
