@@ -20,8 +20,8 @@ from handshake_inspect.capture.formats.foreign import SAMPLE_OCTETS, Kind, kind_
 from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.capture.source import FileSource, RecordReader, Source, Window
 
-#: Octets read at once: larger blocks gain nothing, and memory stays small.
-BLOCK_OCTETS = 1 << 23
+#: Octets read at once: with larger blocks memory grows, and the walk is slower, as they do not stay in the cache.
+BLOCK_OCTETS = 1 << 22
 
 
 def open_capture(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.formats.walk import Chain, Offsets, walk
 from handshake_inspect.capture.records import Records
-from handshake_inspect.capture.source import RecordReader
+from handshake_inspect.capture.source import RecordReader, gathered
 
 
 class ChainedReader(RecordReader):
@@ -58,6 +58,4 @@ class ChainedReader(RecordReader):
 
     def _headers(self, offsets: Offsets, words: int, byte_order: str) -> NDArray[np.uint32]:
         """Return the first `words` 32-bit words of the records at `offsets`, a row for each record."""
-        octets, width = self._window.octets, 4 * words
-        every = np.ndarray((len(octets) - width + 1, width), np.uint8, octets, 0, (1, 1))
-        return every[offsets].view(f"{byte_order}u4")
+        return gathered(self._window.octets, offsets, 4 * words).view(f"{byte_order}u4")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.formats.chained import ChainedReader
-from handshake_inspect.capture.formats.walk import PLAUSIBLE_RECORDS, Chain, Offsets
+from handshake_inspect.capture.formats.walk import Chain, Mask, Offsets, Words
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, Window
 
@@ -197,31 +197,16 @@ class PcapReader(ChainedReader):
 class PcapChain(Chain):
     """Record headers: seconds, fraction of a second, captured octets, original octets (or these two swapped)."""
 
-    def guess(self, buffer: bytearray, start: int, low: int, high: int, end: int) -> int:
-        """Look for the upper half of the seconds, as in the block's first record, then for records in a row."""
-        upper = slice(2, 4) if self.byte_order == "<" else slice(0, 2)
-        pattern = bytes(buffer[start : start + 4][upper])
-        found = buffer.find(pattern, low + upper.start, high)
-        for _ in range(64):
-            if found < 0:
-                return -1
-            if self._plausible(buffer, found - upper.start, end):
-                return found - upper.start
-            found = buffer.find(pattern, found + 1, high)
-        return -1
+    def telling(self, record: bytes) -> tuple[bytes, int]:
+        """Return the upper half of the seconds."""
+        place = 2 if self.byte_order == "<" else 0
+        return record[place : place + 2], place
 
-    def _plausible(self, buffer: bytearray, offset: int, end: int) -> bool:
-        """Tell whether several records in a row from `offset` have fields that can be."""
-        for _ in range(PLAUSIBLE_RECORDS):
-            if offset + self.header_octets > end:
-                return False
-            _, fraction, captured, original = struct.unpack_from(self.byte_order + "4I", buffer, offset)
-            if self.length_at == ORIGINAL_AT:
-                captured, original = original, captured
-            if captured > self.longest or captured > original or fraction >= 1_000_000_000:
-                return False
-            offset += self.added + captured
-        return True
+    def can_be(self, words: Words, at: Offsets, end: int) -> Mask:
+        """Tell where a fraction of a second and two lengths stand."""
+        captured, original = words[at + self.length_at], words[at + (CAPTURED_AT + ORIGINAL_AT - self.length_at)]
+        right: Mask = (captured <= self.longest) & (captured <= original) & (words[at + 4] < 1_000_000_000)
+        return right
 
 
 class EitherOrderChain(PcapChain):

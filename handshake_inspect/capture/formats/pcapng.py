@@ -24,7 +24,7 @@ from handshake_inspect.capture.formats.pcapng_blocks import (
     read_names,
     read_section,
 )
-from handshake_inspect.capture.formats.walk import PLAIN_OCTETS, PLAUSIBLE_RECORDS, Chain, Offsets, walk
+from handshake_inspect.capture.formats.walk import PLAIN_OCTETS, Chain, Mask, Offsets, Words, walk
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import RecordReader, Window
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
@@ -316,25 +316,14 @@ class PcapngReader(RecordReader):
 class PcapngChain(Chain):
     """Block headers: type, total length; the total length again at the end."""
 
-    def guess(self, buffer: bytearray, start: int, low: int, high: int, end: int) -> int:
-        """Look for the type of enhanced packet blocks on a boundary of four octets, then for blocks in a row."""
-        pattern = struct.pack(self.byte_order + "I", ENHANCED_PACKET)
-        found = buffer.find(pattern, low, high)
-        for _ in range(64):
-            if found < 0:
-                return -1
-            if (found - start) % 4 == 0 and self._plausible(buffer, found, end):
-                return found
-            found = buffer.find(pattern, found + 1, high)
-        return -1
+    def telling(self, record: bytes) -> tuple[bytes, int]:
+        """Return the type of enhanced packet blocks, whatever `record` is."""
+        return struct.pack(self.byte_order + "I", ENHANCED_PACKET), 0
 
-    def _plausible(self, buffer: bytearray, offset: int, end: int) -> bool:
-        """Tell whether several blocks in a row from `offset` repeat their length at their end."""
-        for _ in range(PLAUSIBLE_RECORDS):
-            if offset + 12 > end:
-                return False
-            after = self.record_end(buffer, offset)
-            if after is None or after > end or buffer[offset + 4 : offset + 8] != buffer[after - 4 : after]:
-                return False
-            offset = after
-        return True
+    def can_be(self, words: Words, at: Offsets, end: int) -> Mask:
+        """Tell where a length stands that is repeated at the end of the block."""
+        length = words[at + 4].astype(np.int64)
+        after = self.ends(words, at)
+        right = (length >= self.smallest) & (length <= self.longest) & (after <= end)
+        right &= words[np.where(right, after, at + 8) - 4] == length
+        return right

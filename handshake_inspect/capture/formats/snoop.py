@@ -12,7 +12,7 @@ import struct
 import numpy as np
 
 from handshake_inspect.capture.formats.chained import ChainedReader
-from handshake_inspect.capture.formats.walk import PLAUSIBLE_RECORDS, Chain, Offsets
+from handshake_inspect.capture.formats.walk import Chain, Mask, Offsets, Words
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, Window
 
@@ -101,27 +101,13 @@ class SnoopReader(ChainedReader):
 class SnoopChain(Chain):
     """Record headers: original, included and record length, cumulative drops, seconds, microseconds."""
 
-    def guess(self, buffer: bytearray, start: int, low: int, high: int, end: int) -> int:
-        """Look for the upper half of the seconds, as in the block's first record, then for records in a row."""
-        pattern = bytes(buffer[start + 16 : start + 18])
-        found = buffer.find(pattern, low + 16, high)
-        for _ in range(64):
-            if found < 0:
-                return -1
-            if self._plausible(buffer, found - 16, end):
-                return found - 16
-            found = buffer.find(pattern, found + 1, high)
-        return -1
+    def telling(self, record: bytes) -> tuple[bytes, int]:
+        """Return the upper half of the seconds."""
+        return record[16:18], 16
 
-    def _plausible(self, buffer: bytearray, offset: int, end: int) -> bool:
-        """Tell whether several records in a row from `offset` have fields that can be."""
-        for _ in range(PLAUSIBLE_RECORDS):
-            if offset + RECORD_HEADER_OCTETS > end:
-                return False
-            original, captured, length, _, _, fraction = struct.unpack_from(">6I", buffer, offset)
-            if captured > original or fraction >= 1_000_000:
-                return False
-            if not self.smallest + captured <= length <= self.longest:
-                return False
-            offset += length
-        return True
+    def can_be(self, words: Words, at: Offsets, end: int) -> Mask:
+        """Tell where three lengths stand that fit each other, and a fraction of a second."""
+        original, captured, length, _, _, fraction = (words[at + 4 * word].astype(np.int64) for word in range(6))
+        fits = (self.smallest + captured <= length) & (length <= self.longest)
+        right: Mask = fits & (captured <= original) & (fraction < 1_000_000)
+        return right

@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture.source import gathered
 from handshake_inspect.table import Names, Numbered, bounded_number
 
 Rows = NDArray[np.int64]
@@ -147,7 +148,7 @@ class Slice:
     unread: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.head = gather(self.octets, self.offset)
+        self.head = gathered(self.octets, self.offset, HEAD_OCTETS)
 
     # --- octets -----------------------------------------------------------------------------------------------
 
@@ -172,7 +173,7 @@ class Slice:
 
     def gather(self, rows: Rows, at: PerRow) -> Matrix:
         """Return HEAD_OCTETS octets from `at` of each frame."""
-        return gather(self.octets, self.offset[rows] + at)
+        return gathered(self.octets, self.offset[rows] + at, HEAD_OCTETS)
 
     def little(self, rows: Rows, at: PerRow, octets: int) -> Rows:
         """Return the little-endian number of so many octets at `at` of each frame."""
@@ -251,12 +252,6 @@ class FragmentRows:
     #: Protocol of the whole and identification.
     protocol: Rows
     identification: Rows
-
-
-def gather(octets: NDArray[np.uint8], begin: Rows) -> Matrix:
-    """Return rows of HEAD_OCTETS octets that begin at `begin` (one copy of 128 octets costs some 25 ns)."""
-    every = np.ndarray((len(octets) - HEAD_OCTETS + 1, HEAD_OCTETS), np.uint8, octets, 0, (1, 1))
-    return every[begin]
 
 
 def distinct(numbers: Rows) -> list[int]:
