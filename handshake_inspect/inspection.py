@@ -30,6 +30,7 @@ from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, look_over
+from handshake_inspect.jobs import cores
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import PortRange, profile_of
 
@@ -144,7 +145,7 @@ class Inspector:
 
     `inspect()` feeds it files. A live capture feeds it small blocks, asks what is new with each (`update`), and lets go
     what is over (`go_on`), as `leaving` says. How long it has been over `steady_ns` tells, a clock that nobody sets; or
-    the times of the frames.
+    the times of the frames. `jobs` threads work on captures of some size; all cores do if nothing is said.
     """
 
     def __init__(
@@ -156,7 +157,9 @@ class Inspector:
         only: KeyTable | None = None,
         leaving: Leaving | None = None,
         steady_ns: Callable[[], int] | None = None,
+        jobs: int | None = None,
     ) -> None:
+        self.jobs = jobs or cores()
         self.names = names or Names()
         self.captures: list[CaptureSummary] = []
         self.unread: Counter[str] = Counter()
@@ -290,7 +293,7 @@ class Inspector:
     def result(self) -> Inspection:
         """Say what was found so far."""
         captures = [summary.name for summary in self.captures]
-        verdicts = self.analysis.verdicts(examiner(self.captures))
+        verdicts = self.analysis.verdicts(examiner(self.captures), self.jobs)
         connections = self.analysis.connections(verdicts, captures, self.profile)
         connections.look_over = partial(look_over, captures=self.captures)
         return Inspection(
@@ -334,7 +337,8 @@ class Inspector:
 
     def _read_again(self, conversations: NDArray[np.int64]) -> Analysis:
         """Read the captures again, keeping every segment of some conversations."""
-        again = Inspector(fold=False, names=self.names, only=self.analysis.keys.take(conversations))
+        only = self.analysis.keys.take(conversations)
+        again = Inspector(fold=False, names=self.names, only=only, jobs=self.jobs)
         for summary, source in zip(self.captures, self._sources, strict=True):
             if source is None:
                 raise CaptureError(
@@ -352,6 +356,7 @@ def inspect(
     profile: str = "linux",
     fold: bool = True,
     block_octets: int | None = None,
+    jobs: int | None = None,
 ) -> Inspection:
     """Inspect one or several captures and return what every connection did.
 
@@ -359,12 +364,13 @@ def inspect(
     read as one run, in order of time. `reader`: "auto", or "scapy" to go through Scapy's readers and dissector from
     end to end. `profile`: whose TIME-WAIT is assumed: "linux" (60 s), "rfc" (240 s), "freebsd" (60 s), "macos"
     (30 s), "windows" (120 s), or a number of seconds ("45s"). `fold`: keep memory bounded by folding segments that
-    cannot change an answer; False keeps all. `block_octets`: how much is read at once.
+    cannot change an answer; False keeps all. `block_octets`: how much is read at once. `jobs`: how
+    many threads work; None: one for each core that this process may use. The answers are the same.
 
     Raises `CaptureError` if a source cannot be used at all; damage inside one is reported in `Inspection.damage`.
     """
     if reader not in ("auto", "scapy"):
         raise ValueError(f"reader is 'auto' or 'scapy', not {reader!r}")
-    inspector = Inspector(profile=profile, fold=fold)
+    inspector = Inspector(profile=profile, fold=fold, jobs=jobs)
     inspector.read([Input(one, reader, block_octets=block_octets or BLOCK_OCTETS) for one in sources(source)])
     return inspector.result()

@@ -17,6 +17,7 @@ ROOT = Path(handshake_inspect.__file__).parent
 FLOORS = [
     ["tcp"],
     ["table"],
+    ["jobs"],
     ["quantities"],
     ["capture"],
     ["connections"],

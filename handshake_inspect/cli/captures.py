@@ -60,13 +60,14 @@ def inspect_files(
     names: Mapping[str, str] | None = None,
     profile: str = "linux",
     fold: bool = True,
+    jobs: int | None = None,
 ) -> Reading:
     """Inspect captures as one run. Those that cannot be used are reported at once, one line each.
 
     `names`: what messages call a file, where that is not what it is opened by. `profile`: whose TIME-WAIT is assumed.
-    `fold`: as in `inspect()`.
+    `fold`, `jobs`: as in `inspect()`.
     """
-    inspector = Inspector(profile=profile, fold=fold)
+    inspector = Inspector(profile=profile, fold=fold, jobs=jobs)
     failed: list[CaptureError] = []
 
     def note(error: CaptureError) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import Asked, files_argument, profile_option, reader_option, selection_options
+from handshake_inspect.cli.options import (
+    Asked,
+    files_argument,
+    jobs_option,
+    profile_option,
+    reader_option,
+    selection_options,
+)
 from handshake_inspect.quantities import listed
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS, nearest
 
@@ -64,6 +71,7 @@ def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 @selection_options
 @profile_option
 @reader_option
+@jobs_option
 def command(
     files: tuple[str, ...],
     expect: str | None,
@@ -81,6 +89,7 @@ def command(
     asked: Asked,
     profile: str,
     reader: str,
+    jobs: int | None,
 ) -> int:
     """Check each FILE against what is expected of it; name all that differs, and draw the first ladders.
 
@@ -118,12 +127,12 @@ def command(
                 "--record writes all that FILE shows, --update changes what is there: each goes alone"
             )
         refuse_reports(format_, output)
-        recorder = Recorder(expect, golden, profile, reader)
+        recorder = Recorder(expect, golden, profile, reader, jobs)
         return max(named.exit_code, recorder.record(groups) if record else recorder.update(groups))
     ignored = frozenset(codes_named(ignore, "--ignore"))
     reporting = Reporting(format_, output)
     keep_all, ladders = not reporting.is_text_only, reporting.ladders
-    checker = Checker(by_options, chosen, expect, ignored, profile, reader, keep_all, ladders)
+    checker = Checker(by_options, chosen, expect, ignored, profile, reader, jobs, keep_all, ladders)
     checker.refuse_overwriting(named.files, output)
     checker.refused(named)
     for capture in checker.each(groups):

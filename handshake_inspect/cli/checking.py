@@ -43,6 +43,7 @@ class Checker:
     ignored: frozenset[str]
     profile: str
     reader: str
+    jobs: int | None
     #: Is kept what became of checks that are met?
     keep_all: bool
     #: Ladders that may still be drawn.
@@ -76,7 +77,7 @@ class Checker:
         except ExpectationError as error:
             self._refuse(files[0], error)
             return None
-        reading = inspect_files(files, self.reader, profile=self.profile)
+        reading = inspect_files(files, self.reader, profile=self.profile, jobs=self.jobs)
         self._note(files, reading)
         if reading.useless or reading.interrupted:
             return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import Asked, reader_option, selection_options
+from handshake_inspect.cli.options import Asked, jobs_option, reader_option, selection_options
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @selection_options
 @reader_option
-def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: str) -> int:
+@jobs_option
+def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: str, jobs: int | None) -> int:
     """Compare two captures A and B, connection by connection, and show where they part.
 
     Initial sequence numbers, clients' ports, times and sizes of windows are of no account, nor is the order of
@@ -62,7 +63,7 @@ def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: st
         raise click.UsageError("standard input can be only one of the two captures")
     chosen = choice(asked)
     with ExitStack() as stack:
-        ours, theirs = (read(name, reader, stack) for name in (a, b))
+        ours, theirs = (read(name, reader, jobs, stack) for name in (a, b))
         code = max(ours.exit_code, theirs.exit_code)
         if ours.useless or theirs.useless:
             return code
@@ -80,7 +81,7 @@ def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: st
     return max(code, *absent) or int(not found.is_same)
 
 
-def read(name: str, reader: str, stack: ExitStack) -> Reading:
+def read(name: str, reader: str, jobs: int | None, stack: ExitStack) -> Reading:
     """Inspect one of the two captures, which must stay there as long as `stack` does."""
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.captures import inspect_files, kept
@@ -88,7 +89,7 @@ def read(name: str, reader: str, stack: ExitStack) -> Reading:
 
     named = files_named([name])
     paths = {stack.enter_context(kept(file)): file for file in named.files}
-    reading = inspect_files([*paths], reader, names=paths)
+    reading = inspect_files([*paths], reader, names=paths, jobs=jobs)
     unnamed = [CaptureError(f"{one}: {why}") for one, why in named.failed]
     return replace(reading, failed=[*reading.failed, *unnamed])
 

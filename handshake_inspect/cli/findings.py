@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from handshake_inspect.cli.options import Asked, files_argument, profile_option, reader_option, selection_options
+from handshake_inspect.cli.options import (
+    Asked,
+    files_argument,
+    jobs_option,
+    profile_option,
+    reader_option,
+    selection_options,
+)
 from handshake_inspect.cli.wanted import wanted_options
 
 
@@ -18,6 +25,7 @@ from handshake_inspect.cli.wanted import wanted_options
 @selection_options
 @profile_option
 @reader_option
+@jobs_option
 def command(
     files: tuple[str, ...],
     verbose: bool,
@@ -28,6 +36,7 @@ def command(
     asked: Asked,
     profile: str,
     reader: str,
+    jobs: int | None,
 ) -> int:
     """Say what an expert would notice about the connections of FILE...: grouped and counted, the worst first.
 
@@ -49,7 +58,7 @@ def command(
     those = wanted(select, ignore, severity)
     chosen = choice(asked)
     named = files_named(files)
-    reading = inspect_files(named.files, reader, profile=profile)
+    reading = inspect_files(named.files, reader, profile=profile, jobs=jobs)
     if reading.useless:
         return reading.exit_code or named.exit_code
     write_findings(reading.inspection, chosen, those, format_, verbose=verbose)

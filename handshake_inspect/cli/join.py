@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import reader_option
+from handshake_inspect.cli.options import jobs_option, reader_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--all", "show_all", is_flag=True, help="Show every segment; do not fold long transfers.")
 @click.option("--same-clock", is_flag=True, help="One clock stamped both captures: delays are exact.")
 @reader_option
+@jobs_option
 def command(
     client: str,
     server: str,
@@ -48,6 +49,7 @@ def command(
     show_all: bool,
     same_clock: bool,
     reader: str,
+    jobs: int | None,
 ) -> int:
     """Join captures of the same connections from both ends: CLIENT near one end, SERVER near the other.
 
@@ -70,7 +72,7 @@ def command(
     if client == server:
         raise click.UsageError(f"{client} is named twice: give the capture of each end")
     selection = choice(Asked(host=host, port=port)).selection
-    readings = [inspect_files([file], reader, fold=False) for file in (client, server)]
+    readings = [inspect_files([file], reader, fold=False, jobs=jobs) for file in (client, server)]
     code = max(reading.exit_code for reading in readings)
     if code:
         return code

@@ -32,6 +32,17 @@ def reader_option(function: F) -> F:
     )(function)
 
 
+def jobs_option(function: F) -> F:
+    """--jobs: how many threads work. The function takes `jobs`, None for all cores, as `inspect()` does."""
+    return click.option(
+        "-j",
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Work with N threads.  [default: one for each core that may be used]",
+    )(function)
+
+
 def profile_option(function: F) -> F:
     """--profile: whose TIME-WAIT is assumed. The function takes `profile`, as `inspect()` does."""
     return click.option(

@@ -8,6 +8,7 @@ from handshake_inspect.cli.options import (
     FORMATS,
     Asked,
     files_argument,
+    jobs_option,
     ports_option,
     profile_option,
     reader_option,
@@ -27,6 +28,7 @@ from handshake_inspect.cli.options import (
 @profile_option
 @ports_option
 @reader_option
+@jobs_option
 def command(
     files: tuple[str, ...],
     format_: str,
@@ -39,6 +41,7 @@ def command(
     profile: str,
     ports: tuple[int, int] | None,
     reader: str,
+    jobs: int | None,
 ) -> int:
     """List every connection of FILE...: how it opened, how it closed, who closed first.
 
@@ -51,7 +54,7 @@ def command(
       handshake-inspect read capture.pcap --where 'teardown.kind == "aborted"' --sort -octets.responder
       handshake-inspect read capture.pcap --where 'handshake.initial_rtt_ns > 10ms and not resets'
       handshake-inspect read capture.pcap --net 10.0.0.0/8 --since 06:40:30 --until +2min
-      handshake-inspect read *.pcap --format csv > connections.csv
+      handshake-inspect read *.pcap --format csv --jobs 4 > connections.csv
       handshake-inspect read capture.pcap --time-wait --profile macos --ports 49152-65535
       handshake-inspect read day/ 'night/*.pcap.gz' --format zeek > conn.log
       tcpdump -w - | handshake-inspect read -
@@ -74,7 +77,7 @@ def command(
         raise click.UsageError("--ports needs --time-wait")
     chosen = choice(asked, sort, limit)
     named = files_named(files)
-    reading = inspect_files(named.files, reader, profile=profile)
+    reading = inspect_files(named.files, reader, profile=profile, jobs=jobs)
     if reading.useless:
         return reading.exit_code or named.exit_code
     if time_wait:

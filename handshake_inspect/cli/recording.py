@@ -39,6 +39,7 @@ class Recorder:
     golden: str | None
     profile: str
     reader: str
+    jobs: int | None
     #: 0, 2 if something could not be used or written, 130 after Ctrl-C.
     exit_code: int = 0
 
@@ -59,7 +60,7 @@ class Recorder:
         for files in groups:
             try:
                 path = self._path(files)
-                reading = inspect_files(files, self.reader, profile=self.profile)
+                reading = inspect_files(files, self.reader, profile=self.profile, jobs=self.jobs)
                 self.exit_code = max(self.exit_code, reading.exit_code)
                 if reading.interrupted:  # half a capture is nothing to go by
                     break

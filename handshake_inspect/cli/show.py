@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import files_argument, ladder_options, profile_option, reader_option
+from handshake_inspect.cli.options import files_argument, jobs_option, ladder_options, profile_option, reader_option
 
 if TYPE_CHECKING:
     from handshake_inspect.cli.captures import Reading
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     help="Show the socket calls of a log beside the segments: strace -f -ttt -T -yy -e trace=network,close,read,write.",
 )
 @reader_option
+@jobs_option
 def command(
     files: tuple[str, ...],
     stream: int | None,
@@ -55,6 +56,7 @@ def command(
     profile: str,
     log: str | None,
     reader: str,
+    jobs: int | None,
 ) -> int:
     """Draw the ladder of one connection of FILE...: every segment, both states after it, and the proof.
 
@@ -91,7 +93,7 @@ def command(
         if dissect is not None:
             return print_dissection(paths, dissect) if paths else named.exit_code
         names = {path: name for name, path in paths.items()}
-        reading = inspect_files([*paths.values()], reader, names=names, profile=profile)
+        reading = inspect_files([*paths.values()], reader, names=names, profile=profile, jobs=jobs)
         if reading.useless:
             return reading.exit_code or named.exit_code
         if format_ == "golden" and stream is None and target is None and reading.inspection.connections:

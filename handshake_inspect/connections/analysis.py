@@ -24,6 +24,7 @@ from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.steps import steps_of
 from handshake_inspect.connections.verdict import decide
+from handshake_inspect.jobs import in_order
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
 from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.time_wait import Profile
@@ -73,11 +74,18 @@ class Analysis:
             icmp_errors = icmp_errors.take(_has_key(icmp_errors, self._only))
         return self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
 
-    def verdicts(self, examine: Examine | None = None) -> Verdicts:
-        """Decide everything about all connections seen so far; `examine` adds what it finds in each partition."""
-        total = together(self._examined(stored, examine) for stored in self.gathering.partitions())
+    def verdicts(self, examine: Examine | None = None, jobs: int = 1) -> Verdicts:
+        """Decide everything about all connections seen so far, with so many threads.
+
+        `examine` adds what it finds in each partition.
+        """
+
+        def examined(stored: StoredRows) -> Verdicts:
+            return self._examined(stored, examine)
+
+        total = together(in_order(examined, self.gathering.partitions(), jobs))
         if self.gathering.look_different_together:
-            total = together(self._examined(stored, examine) for stored in self.gathering.reconsidered())
+            total = together(in_order(examined, self.gathering.reconsidered(), jobs))
         if self.quotes:
             errors = self.quotes.all(self.gathering.conversations)
             total.unmatched_errors = len(errors) - len(total.icmp_errors)
@@ -106,12 +114,13 @@ class Analysis:
         return Decided(stored, part, events, verdicts, replace(self.names), self.keys)
 
     def _have_fast_open(self) -> NDArray[np.bool_]:
-        """Say of each option list whether it has the Fast Open option."""
-        new = self.names.options.values[len(self.fast_open) :]
+        """Say of each option list whether it has the Fast Open option. Two threads that ask find the same."""
+        known = self.fast_open
+        new = self.names.options.values[len(known) :]
         if new:
             has = np.array([parse(octets).fast_open_cookie is not None for octets in new], np.bool_)
-            self.fast_open = np.append(self.fast_open, has)
-        return self.fast_open
+            self.fast_open = known = np.append(known, has)
+        return known
 
     def rows(self) -> Iterator[ConnectionRows]:
         """Yield the segments of all connections of which there are `verdicts`, a partition at a time."""

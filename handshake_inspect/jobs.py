@@ -1,0 +1,47 @@
+"""Work done side by side, by threads: numpy computes without the lock of the interpreter.
+
+In: pieces of work, in order. Out: what comes of each, in the same order, whoever did it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
+from typing import TypeVar
+
+Piece = TypeVar("Piece")
+Made = TypeVar("Made")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(work: Callable[[Piece], Made], pieces: Iterable[Piece], jobs: int) -> Iterator[Made]:
+    """Yield what `work` makes of each piece, in order; `jobs` threads do it, and one piece more waits for them.
+
+    A single piece needs no thread. What `work` raises is raised here, when its piece is due; whoever stops asking, or
+    is interrupted, waits for the pieces that are under way.
+    """
+    coming = iter(pieces)
+    first = deque(islice(coming, 2 if jobs > 1 else 0))
+    pieces = chain((first.popleft() for _ in range(len(first))), coming)  # no piece is held longer than needed
+    if len(first) < 2:
+        yield from map(work, pieces)
+        return
+    under_way: deque[Future[Made]] = deque()
+    pool = ThreadPoolExecutor(jobs, "handshake-inspect")
+    try:
+        for piece in pieces:
+            under_way.append(pool.submit(work, piece))
+            del piece
+            if len(under_way) > jobs:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

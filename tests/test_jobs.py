@@ -1,0 +1,84 @@
+"""Threads that share work: in order, few pieces at once, and the same answers however many they are."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from handshake_inspect.cli import cli
+from handshake_inspect.connections import gather
+from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.jobs import cores, in_order
+
+PIECES = 40
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3, 100])
+def test_what_is_made_comes_in_order(jobs: int) -> None:
+    def work(piece: int) -> int:
+        time.sleep(random.random() / 1000)
+        return piece * piece
+
+    assert list(in_order(work, range(PIECES), jobs)) == [piece * piece for piece in range(PIECES)]
+
+
+def test_one_piece_more_than_threads_is_under_way() -> None:
+    begun: list[int] = []
+
+    def pieces() -> Iterator[int]:
+        for piece in range(PIECES):
+            begun.append(piece)
+            yield piece
+
+    for made, _ in enumerate(in_order(str, pieces(), 3)):
+        assert len(begun) == min(made + 4, PIECES)
+
+
+@pytest.mark.parametrize(("count", "jobs"), [(0, 4), (1, 4), (PIECES, 1)])
+def test_no_thread_is_begun_in_vain(count: int, jobs: int) -> None:
+    here = threading.current_thread()
+    threads = list(in_order(lambda _: threading.current_thread(), range(count), jobs))
+    assert threads == [here] * count
+
+
+def test_what_is_raised_comes_out_when_its_piece_is_due() -> None:
+    made = in_order(lambda piece: 1 // (5 - piece), range(PIECES), 2)
+    assert [next(made) for _ in range(5)] == [0, 0, 0, 0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(made)
+    assert not [one for one in threading.enumerate() if one.name.startswith("handshake-inspect")]
+
+
+def test_whoever_stops_asking_leaves_no_thread_behind() -> None:
+    for _ in in_order(str, range(PIECES), 2):
+        break
+    assert not [one for one in threading.enumerate() if one.name.startswith("handshake-inspect")]
+
+
+def test_there_is_a_core_at_least() -> None:
+    assert cores() >= 1
+
+
+def everything(found: Inspection) -> list[object]:
+    return [list(found.connections), found.findings, found.copies, found.unmatched_icmp_errors, found.one_sided]
+
+
+def test_the_number_of_jobs_changes_nothing(captures_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All public captures as one run, in partitions of some hundred rows."""
+    monkeypatch.setattr(gather, "PARTITION_ROWS", 500)
+    captures = sorted(str(path) for path in captures_dir.glob("*.pcap"))
+    one, three = (everything(inspect(captures, jobs=jobs)) for jobs in (1, 3))
+    assert one == three
+    assert len(one[0]) > 300  # type: ignore[arg-type]
+
+
+def test_no_jobs_is_no_number_of_jobs() -> None:
+    found = CliRunner().invoke(cli, ["read", "capture.pcap", "--jobs", "0"])
+    assert found.exit_code == 2
+    assert "--jobs" in found.output
