@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS
+from handshake_inspect.capture.headers.layers import distinct
 from handshake_inspect.capture.headers.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source, sources
 from handshake_inspect.capture.merge import Feed, Merge
@@ -264,7 +265,7 @@ class Inspector:
     def _count(self, records: Records, block: Block, capture: int) -> None:
         """Count a block of records, and what it was decoded to."""
         types = self._link_types[capture]
-        types.update(np.unique(records.link_type).tolist())
+        types.update(distinct(records.link_type))
         names = {LINK_TYPE_NAMES.get(one, f"link type {one}") for one in types}
         self.captures[capture].link_types = tuple(sorted(names))
         self._count_rows(block, capture, len(records), records.time_ns)

@@ -59,6 +59,10 @@ class Table:
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
 
+    def copy(self) -> Self:
+        """Return the same rows in memory of their own."""
+        return type(self)({name: column.copy() for name, column in self.columns.items()})
+
     def take(self, rows: Column | slice) -> Self:
         """Return the table of `rows`: row numbers, a mask or a slice."""
         return type(self)({name: column[rows] for name, column in self.columns.items()})

@@ -13,6 +13,7 @@ The modules and folders, in the order in which data flows; each imports only fro
 - `headers`: link layers, tunnels, IP and what it carries, in columns.
 - `fragments`: IP fragments, put together again.
 - `scapy_side`: records -> tables through Scapy.
+- `filling`: the rows that are found slice by slice -> tables.
 - `decode`: records -> tables.
 - `frames`: single frames, read again.
 - `pieces`, `order`: the rows of one capture in order of time.

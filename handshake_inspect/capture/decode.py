@@ -1,10 +1,10 @@
 """A block of records -> tables of TCP segments, UDP datagrams and ICMP errors; what holds none is counted by kind.
 
 In: `Records`. Out: `Block`. The headers themselves, and the specifications of each, are read in `headers`. Frames are
-read in slices that fit the cache: one copy of the first 128 octets of each, then one strided copy per header field for
-all frames whose headers stand at the same places. Headers are read in rounds, outermost first, each kind for all frames
-that have it next. Fragments are put together and read again; what may hold a packet that is not read here goes to
-`scapy_side`.
+read in slices that stay in the cache. Headers are read in rounds, outermost first, each kind for all frames that have
+it next. From its IP header on a packet is copied into a row of octets, so that each field is one strided copy, wherever
+the header stands; `filling` puts it where it belongs. Fragments are put together and read again; what may hold a packet
+that is not read here goes to `scapy_side`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
+from handshake_inspect.capture.filling import Filling
 from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
 from handshake_inspect.capture.headers import ip, link, link_types, serial, transports, tunnels, wlan
 from handshake_inspect.capture.headers.ip import Packets
@@ -27,20 +28,16 @@ from handshake_inspect.capture.source import SLACK_OCTETS
 from handshake_inspect.table import (
     PACKET_TYPE_UNKNOWN,
     Block,
-    DatagramTable,
-    IcmpErrorTable,
     Names,
     SegmentTable,
     Table,
 )
 
-#: Rows of a slice: with 128 octets each they fit the second-level cache.
-SLICE_ROWS = 1 << 14
+#: Rows of a slice. Half as many would fit the second-level cache, but the calls of numpy cost more than that gains.
+SLICE_ROWS = 1 << 15
 #: Headers around a transport; more are taken for damage. Each is a round, and so are the link type and the transport.
 MOST_HEADERS = 64
 MOST_ROUNDS = MOST_HEADERS + 2
-#: Layers of one header that are read one by one, with constant places, before they are merged.
-MOST_LAYERS = 6
 #: Who reads which header.
 READERS = {**link.READERS, **serial.READERS, **link_types.READERS, **wlan.READERS, **ip.READERS, **tunnels.READERS}
 
@@ -56,8 +53,10 @@ class Decoder:
 
     def decode(self, records: Records, capture: int) -> Block:
         """Return the rows of a block of records of the file with number `capture`."""
-        blocks = list(self.slices(records, capture))
-        return blocks[0] if len(blocks) == 1 else _joined(blocks)
+        records, filling = with_slack(records), Filling(len(records))
+        for first in range(0, len(records), SLICE_ROWS):
+            SliceDecoder(self, records, slice(first, first + SLICE_ROWS), capture).decode_into(filling)
+        return filling.block()
 
     def payload_place(self, records: Records, seq: int | None = None) -> tuple[int, int]:
         """Return where the TCP or UDP payload of the only frame in `records` begins in it, and its captured octets.
@@ -65,24 +64,9 @@ class Decoder:
         `seq`: SEG.SEQ of the segment meant, where the frame may hold several. (0, 0) if it holds none.
         """
         one = SliceDecoder(self, with_slack(records), slice(0, 1), 0)
-        one.decode()
+        one.decode_into(Filling(1))
         places = (place for found in one.found for place in found.payloads())
         return next((place for number, *place in places if seq in (None, number)), (0, 0))  # type: ignore[return-value]
-
-    def slices(self, records: Records, capture: int) -> Iterator[Block]:
-        """Yield the same in slices of at most SLICE_ROWS records, to go on with while they are in the cache."""
-        records = with_slack(records)
-        for first in range(0, len(records), SLICE_ROWS):
-            yield SliceDecoder(self, records, slice(first, first + SLICE_ROWS), capture).decode()
-
-
-def _joined(blocks: list[Block]) -> Block:
-    return Block(
-        SegmentTable.concatenate([block.segments for block in blocks]),
-        DatagramTable.concatenate([block.datagrams for block in blocks]),
-        IcmpErrorTable.concatenate([block.icmp_errors for block in blocks]),
-        sum((block.unread for block in blocks), Counter()),
-    )
 
 
 def with_slack(records: Records) -> Records:
@@ -117,24 +101,32 @@ class SliceDecoder:
         self.unread = self.slice.unread
         self.found: list[Found] = []
 
-    def decode(self) -> Block:
-        """Return the rows of the slice."""
+    def decode_into(self, filling: Filling) -> None:
+        """Add the rows of the slice to those of its block."""
         self.follow(self._frames())
+        if not self.slice.for_scapy and not self.slice.fragments:
+            self._put_into(filling)
+            return
         block = self.block()
         if self.slice.for_scapy:
             block = _merged(block, self._through_scapy())
         if self.slice.fragments:
             block = _merged(block, self._put_together())
-        return block
+        filling.append(block)
 
     def block(self) -> Block:
         """Return the rows found so far."""
-        return Block(self._table(SegmentTable), self._table(DatagramTable), self._table(IcmpErrorTable), +self.unread)
+        alone = Filling(len(self.slice.offset))
+        self._put_into(alone)
+        return alone.block()
+
+    def _put_into(self, filling: Filling) -> None:
+        filling.put(self.found, self.records, self.part, self.capture, self.unread)
 
     def _frames(self) -> Iterator[Layer]:
         """Yield what the link type of each frame says comes first."""
         link_type = self.records.link_type[self.part]
-        everything = np.arange(len(link_type))
+        everything = self.slice.everything
         same = bool((link_type == link_type[0]).all())
         for each in [int(link_type[0])] if same else np.flatnonzero(np.bincount(link_type)).tolist():
             rows = everything if same else everything[link_type == each]
@@ -146,12 +138,12 @@ class SliceDecoder:
     def follow(self, layers: Iterator[Layer]) -> None:
         """Read header after header, all of a kind together, until the transports are found."""
         rounds = 0
-        pending = list(together(layers, MOST_LAYERS))
+        pending = list(together(layers))
         while pending and rounds < MOST_ROUNDS:
             following: list[Layer] = []
             for layer in pending:
                 following += self._read(layer)
-            pending, rounds = list(together(following, MOST_LAYERS)), rounds + 1
+            pending, rounds = list(together(following)), rounds + 1
         for layer in pending:
             self.unread[f"more than {MOST_HEADERS} headers"] += len(layer.rows)
 
@@ -188,42 +180,6 @@ class SliceDecoder:
         inside.slice.packet_type = self.slice.packet_type
         inside.follow(wlan.aggregate(inside.slice, layer, most))
         return inside
-
-    # --- rows -> table ----------------------------------------------------------------------------------------
-
-    def _table(self, kind: type[T]) -> T:
-        """Put the columns that were found into one table, in the order of capture."""
-        found = [one for one in self.found if one.table is kind]
-        if not found:
-            return kind.empty()
-        ends = np.cumsum([len(one.rows) for one in found]).tolist()
-        parts = [(slice(end - len(one.rows), end), one.columns) for end, one in zip(ends, found, strict=True)]
-        count, in_order = ends[-1], len(found) == 1
-        rows = found[0].rows if in_order else np.concatenate([one.rows for one in found])
-        if not in_order:  # fill each column part by part, then take it in the order of capture: quicker than to scatter
-            place = np.full(len(self.slice.offset), -1)
-            place[rows] = np.arange(count)
-            order = place[place >= 0]
-            if len(order) < count:  # a frame may hold several segments (IEEE 802.11 A-MSDU)
-                order = np.argsort(rows, kind="stable")
-            rows = rows[order]
-        columns: dict[str, Any] = {}
-        for name, dtype in kind.DTYPES.items():
-            if name in ("time_ns", "frame"):
-                column = getattr(self.records, name)[self.part]
-                columns[name] = column if count == len(column) else column[rows]
-                continue
-            if name == "capture":
-                columns[name] = np.full(count, self.capture, dtype)
-                continue
-            columns[name] = column = np.empty(count, dtype)
-            for part, given in parts:
-                column[part] = given.get(name, 0)
-            values = [given.get(name, 0) for _, given in parts]
-            same = all(isinstance(value, int) and value == values[0] for value in values)
-            if not in_order and not same:
-                columns[name] = column[order]
-        return kind(columns)
 
     # --- what is read otherwise -------------------------------------------------------------------------------
 

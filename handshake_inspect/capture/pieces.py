@@ -58,7 +58,10 @@ class Piece:
 
     def copy(self) -> Piece:
         """Return the same rows in memory of their own."""
-        return replace(self, parts=tuple((table.take(np.arange(len(table))), key.copy()) for table, key in self.parts))
+        return replace(self, parts=tuple((table.copy(), key.copy()) for table, key in self.parts))
+
+    def __len__(self) -> int:
+        return sum(len(key) for _, key in self.parts)
 
 
 def piece_of(parts: Iterable[tuple[Table, Times]]) -> Piece | None:
@@ -114,8 +117,9 @@ class Shelf:
         while self._pieces and (settled is None or self._pieces[0].last <= settled):
             yield self._pieces.popleft()
         if self._pieces and settled is not None and self._pieces[0].first <= settled:
-            before, after = self._pieces.popleft().cut(settled)
-            if after:  # a copy of its own, or the few rows that wait would hold the whole block
-                self._pieces.appendleft(after.copy())
+            whole = self._pieces.popleft()
+            before, after = whole.cut(settled)
+            if after:  # few rows that wait would hold the whole block: these are copied
+                self._pieces.appendleft(after.copy() if 2 * len(after) < len(whole) else after)
             if before:
                 yield before

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.capture.headers.layers import (
     HEAD_OCTETS,
@@ -25,7 +26,9 @@ from handshake_inspect.capture.headers.layers import (
     Slice,
     by_version,
     distinct,
+    field_of,
     of,
+    rows_of,
 )
 from handshake_inspect.capture.headers.link import Reader
 
@@ -55,18 +58,38 @@ IPV4_FRAGMENT, IPV6_FRAGMENT = 0x3FFF, 0xFFF9
 
 
 @dataclass
+class Headers(Layer):
+    """IP headers of a slice: `octets` has the first HEAD_OCTETS of each packet in a row."""
+
+    octets: Matrix = None  # type: ignore[assignment]
+    #: Octets of each packet that were captured.
+    there: Rows = None  # type: ignore[assignment]
+
+    @staticmethod
+    def gathered(part: Slice, layer: Layer) -> Headers:
+        """Return a layer with its octets."""
+        around = (layer.end, layer.encapsulation, layer.tunnel, layer.note)
+        return Headers(
+            layer.header, layer.rows, layer.at, *around, part.gather(layer.rows, layer.at), part.there(layer)
+        )
+
+    def take(self, mask: Mask) -> Self:
+        """Return the headers that `mask` chooses; themselves if it chooses all."""
+        if mask.all():
+            return self
+        return replace(super().take(mask), octets=rows_of(self.octets, mask), there=self.there[mask])
+
+
+@dataclass
 class Packets(Layer):
-    """IP packets of a slice whose headers stand at the same columns of `ip` and `transport`; `at`: the transport's."""
+    """IP packets of a slice whose transport headers stand in one column of `transport`; `at`: where in the frame."""
 
     version: int = 4
-    #: Protocol number of the transport.
-    protocol: int = TCP
-    #: Rows of octets, and the column where the IP header begins.
+    #: Rows of octets from the IP header on.
     ip: Matrix = None  # type: ignore[assignment]
-    ip_at: int = 0
-    #: The same for the transport header.
+    #: Rows of octets, and the column where the transport header begins.
     transport: Matrix = None  # type: ignore[assignment]
-    transport_column: int = 0
+    column: int = 0
     #: Octets from there on: those that the IP length says, and those that were captured.
     payload: Rows = None  # type: ignore[assignment]
     captured: Rows = None  # type: ignore[assignment]
@@ -75,11 +98,11 @@ class Packets(Layer):
         """Return the packets that `mask` chooses; themselves if it chooses all."""
         if mask.all():
             return self
-        ip = self.ip[mask]
+        ip = rows_of(self.ip, mask)
         return replace(
             super().take(mask),
             ip=ip,
-            transport=ip if self.transport is self.ip else self.transport[mask],
+            transport=ip if self.transport is self.ip else rows_of(self.transport, mask),
             payload=self.payload[mask],
             captured=self.captured[mask],
         )
@@ -91,44 +114,41 @@ def ip(part: Slice, layer: Layer) -> Iterator[Layer]:
 
 
 def ipv4(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Read IPv4 headers (RFC 791 §3.1), those at one place together by their length."""
+    """Read IPv4 headers (RFC 791 §3.1), those of one length together."""
     layer = part.enough(layer, 20, "truncated IPv4 header")
     if not len(layer.rows):
         return
-    first = part.octet(layer.rows, layer.at)
-    header_octets = (first & 0xF) * 4
-    good = part.expect((first >> 4 == 4) & (header_octets >= 20), "malformed IPv4 header")
-    layer, header_octets = layer.take(good), header_octets[good]
-    if not isinstance(layer.at, int):
-        yield from _ipv4_of_length(part, layer, header_octets)
-        return
-    for octets in distinct(header_octets):
-        yield from _ipv4_of_length(part, layer.take(header_octets == octets), octets)
+    headers = Headers.gathered(part, layer)
+    first = headers.octets[:, 0]
+    headers = headers.take(part.expect((first >= 0x45) & (first <= 0x4F), "malformed IPv4 header"))
+    words = headers.octets[:, 0] & 0xF
+    for each in distinct(words):
+        yield from _ipv4_of_length(part, headers.take(words == each), 4 * each)
 
 
-def _ipv4_of_length(part: Slice, layer: Layer, header_octets: PerRow) -> Iterator[Layer]:
-    enough = part.expect(part.there(layer) >= header_octets, "truncated IPv4 header")
-    layer, header_octets = layer.take(enough), of(header_octets, enough)
-    if not len(layer.rows):
+def _ipv4_of_length(part: Slice, headers: Headers, header_octets: int) -> Iterator[Layer]:
+    headers = headers.take(part.expect(headers.there >= header_octets, "truncated IPv4 header"))
+    if not len(headers.rows):
         return
-    total = part.word(layer.rows, layer.at + 2)
-    # TCP segmentation offload leaves 0 where the length does not fit: then the frame says it.
-    payload: Rows = np.subtract(np.where(total == 0, part.claimed(layer), total), header_octets)
+    total = field_of(headers.octets, ">u2", 2).astype(np.int64)
+    if not total.all():  # TCP segmentation offload leaves 0 where the length does not fit: then the frame says it
+        total = np.where(total == 0, part.claimed(headers), total)
+    payload: Rows = total - header_octets
     good = part.expect(payload >= 0, "malformed IPv4 header")
-    fragment = good & (part.word(layer.rows, layer.at + 6) & IPV4_FRAGMENT != 0)
+    fragment = good & (field_of(headers.octets, ">u2", 6) & IPV4_FRAGMENT != 0)
     if fragment.any():
-        _set_aside_ipv4(part, layer.take(fragment), of(header_octets, fragment), payload[fragment])
+        _set_aside_ipv4(part, headers.take(fragment), header_octets, payload[fragment])
     whole = good & ~fragment
     if not whole.all():
-        layer, payload, header_octets = layer.take(whole), payload[whole], of(header_octets, whole)
-        if not len(layer.rows):
+        headers, payload = headers.take(whole), payload[whole]
+        if not len(headers.rows):
             return
-    protocol = part.octet(layer.rows, layer.at + 9)
+    protocol = headers.octets[:, 9].copy()
     authenticated = protocol == AUTHENTICATION
     if authenticated.any():
-        some, skip = layer.take(authenticated), np.broadcast_to(header_octets, protocol.shape)[authenticated]
+        some, skip = headers.take(authenticated), np.full(np.count_nonzero(authenticated), header_octets)
         yield from _extended(part, some, 4, skip, AUTHENTICATION, payload[authenticated])
-    yield from _by_protocol(part, layer, 4, protocol, payload, header_octets, (AUTHENTICATION,))
+    yield from _by_protocol(part, headers, 4, protocol, payload, header_octets, (AUTHENTICATION,))
 
 
 def ipv6(part: Slice, layer: Layer) -> Iterator[Layer]:
@@ -136,21 +156,21 @@ def ipv6(part: Slice, layer: Layer) -> Iterator[Layer]:
     layer = part.enough(layer, 40, "truncated IPv6 header")
     if not len(layer.rows):
         return
-    good = part.expect(part.octet(layer.rows, layer.at) >> 4 == 6, "malformed IPv6 header")
-    layer = layer.take(good)
-    length = part.word(layer.rows, layer.at + 4)
-    # A jumbogram (RFC 2675), or segmentation offload: then the frame says it.
-    payload = np.where(length == 0, part.claimed(layer) - 40, length)
-    protocol = part.octet(layer.rows, layer.at + 6)
+    headers = Headers.gathered(part, layer)
+    headers = headers.take(part.expect(headers.octets[:, 0] >> 4 == 6, "malformed IPv6 header"))
+    payload = field_of(headers.octets, ">u2", 4).astype(np.int64)
+    if not payload.all():  # a jumbogram (RFC 2675), or segmentation offload: then the frame says it
+        payload = np.where(payload == 0, part.claimed(headers) - 40, payload)
+    protocol = headers.octets[:, 6].copy()
     for extension in EXTENSIONS:
         chosen = protocol == extension
         if chosen.any():
-            skip = np.full(int(chosen.sum()), 40)
-            yield from _extended(part, layer.take(chosen), 6, skip, extension, payload[chosen])
-    yield from _by_protocol(part, layer, 6, protocol, payload, 40, EXTENSIONS)
+            skip = np.full(np.count_nonzero(chosen), 40)
+            yield from _extended(part, headers.take(chosen), 6, skip, extension, payload[chosen])
+    yield from _by_protocol(part, headers, 6, protocol, payload, 40, EXTENSIONS)
 
 
-def _extended(part: Slice, layer: Layer, version: int, skip: Rows, extension: int, payload: Rows) -> Iterator[Layer]:
+def _extended(part: Slice, layer: Headers, version: int, skip: Rows, extension: int, payload: Rows) -> Iterator[Layer]:
     """Follow extension headers (RFC 8200 §4; AH: RFC 4302 §2), of which the first stands `skip` octets further on."""
     followed = EXTENSIONS if version == 6 else (AUTHENTICATION,)
     protocol = np.full(len(skip), extension)
@@ -158,9 +178,9 @@ def _extended(part: Slice, layer: Layer, version: int, skip: Rows, extension: in
         more = np.isin(protocol, followed)
         if not more.any():
             break
-        good = part.expect(~more | (part.there(layer) >= skip + 8), "truncated extension header")
+        good = part.expect(~more | (layer.there >= skip + 8), "truncated extension header")
         layer, skip, payload, protocol, more = layer.take(good), skip[good], payload[good], protocol[good], more[good]
-        at = layer.at + np.minimum(skip, part.there(layer))
+        at = layer.at + np.minimum(skip, layer.there)
         is_ah, is_fragment = protocol == AUTHENTICATION, protocol == FRAGMENT
         octets = (part.octet(layer.rows, at + 1) + np.where(is_ah, 2, 1)) * np.where(is_ah, 4, 8)
         octets = np.where(is_fragment, 8, octets) * more
@@ -176,7 +196,7 @@ def _extended(part: Slice, layer: Layer, version: int, skip: Rows, extension: in
     yield from _by_protocol(part, layer, version, protocol, payload, skip, followed)
 
 
-def _noting_authentication(part: Slice, layer: Layer, is_ah: Mask) -> Layer:
+def _noting_authentication(part: Slice, layer: Headers, is_ah: Mask) -> Headers:
     """Put the word for the authentication header around the packets that have one."""
     if not is_ah.any():
         return layer
@@ -185,42 +205,42 @@ def _noting_authentication(part: Slice, layer: Layer, is_ah: Mask) -> Layer:
 
 
 def _by_protocol(
-    part: Slice, layer: Layer, version: int, protocol: Rows, payload: Rows, skip: PerRow, followed: tuple[int, ...]
+    part: Slice,
+    headers: Headers,
+    version: int,
+    protocol: NDArray[Any],
+    payload: Rows,
+    skip: PerRow,
+    followed: tuple[int, ...],
 ) -> Iterator[Layer]:
     """Yield packets by the protocol of what stands `skip` octets further on; `followed` were followed before."""
     for number in distinct(protocol):
         chosen = protocol == number
         header = PROTOCOLS.get(number)
-        if header in TRANSPORTS:
-            yield _gathered(part, layer, version, number, chosen, payload, skip)
-        elif header is not None:
-            some, octets = layer.take(chosen), of(skip, chosen)
+        if header is not None:
+            some, octets, length = headers.take(chosen), of(skip, chosen), payload[chosen]
+            if header in TRANSPORTS:
+                yield _packets(part, some, version, header, length, octets)
+                continue
             word = NESTINGS.get((version, number)) or WORDS.get(number)
             if word:
                 some = part.around(some, lambda _, word=word: word, key=True)  # type: ignore[misc]
-            yield some.next(header, octets, end=some.at + octets + payload[chosen])
+            yield some.next(header, octets, end=some.at + octets + length)
         elif number == IPCOMP:  # Scapy's side decompresses it
-            part.for_scapy.append(layer.rows[chosen])
+            part.for_scapy.append(headers.rows[chosen])
         elif number not in followed:
             part.unread[PROTOCOL_NAMES.get(number, f"IP protocol {number}")] += int(np.count_nonzero(chosen))
 
 
-def _gathered(
-    part: Slice, layer: Layer, version: int, protocol: int, chosen: Mask, payload: Rows, skip: PerRow
-) -> Packets:
-    """Gather the octets of the chosen packets in rows, so that each field is a column."""
-    layer, payload, skip = layer.take(chosen), payload[chosen], of(skip, chosen)
-    there, rows = part.there(layer), layer.rows
-    at = layer.at + skip
-    if isinstance(at, int) and isinstance(layer.at, int) and at + 60 <= HEAD_OCTETS:
-        ip_at, column = layer.at, at
-        ip = transport = part.head if len(rows) == len(part.head) else part.head[rows]
+def _packets(part: Slice, ip: Headers, version: int, header: Header, payload: Rows, skip: PerRow) -> Packets:
+    """Return packets with their transport headers in one column: in the rows of octets, if they stand there."""
+    if isinstance(skip, int) and skip + 60 <= HEAD_OCTETS:
+        column, transport = skip, ip.octets
     else:
-        ip_at = column = 0
-        ip, transport = part.gather(rows, layer.at), part.gather(rows, layer.at + np.minimum(skip, there))
+        column, transport = 0, part.gather(ip.rows, ip.at + np.minimum(skip, ip.there))
     return Packets(
-        PROTOCOLS[protocol], rows, at, layer.end, layer.encapsulation, layer.tunnel, 0,
-        version, protocol, ip, ip_at, transport, column, payload, np.minimum(there - skip, payload),
+        header, ip.rows, ip.at + skip, ip.end, ip.encapsulation, ip.tunnel, 0,
+        version, ip.octets, transport, column, payload, np.minimum(ip.there - skip, payload),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,8 @@ Matrix = NDArray[np.uint8]
 #: A number for all rows, or one per row.
 PerRow = int | Rows
 
-#: Octets of each frame that are copied to be read in columns: enough for Ethernet, two tags, IPv6 and TCP options.
-HEAD_OCTETS = 128
+#: Octets from each IP header on that are copied to be read in columns: enough for IPv6, TCP and its options.
+HEAD_OCTETS = 104
 #: Distinct values that are looked for one by one before all of them are counted.
 FEW_VALUES = 8
 
@@ -107,17 +107,24 @@ class Layer:
 
     @staticmethod
     def merged(layers: list[Layer]) -> Layer:
-        """Return one layer for several of one header and note, with every column per row."""
+        """Return one layer for several of one header and note."""
         rows = np.concatenate([layer.rows for layer in layers])
 
-        def column(name: str) -> Rows:
-            return np.concatenate([np.broadcast_to(getattr(layer, name), layer.rows.shape) for layer in layers])
+        def column(name: str) -> PerRow:
+            values: list[PerRow] = [getattr(layer, name) for layer in layers]
+            if isinstance(values[0], int) and all(isinstance(each, int) and each == values[0] for each in values):
+                return values[0]
+            of_rows = zip(values, layers, strict=True)
+            return np.concatenate([np.broadcast_to(value, layer.rows.shape) for value, layer in of_rows])
 
         ended = layers[0].end is not None
         end = np.concatenate([layer.end for layer in layers if layer.end is not None]) if ended else None
         return Layer(
             layers[0].header, rows, column("at"), end, column("encapsulation"), column("tunnel"), layers[0].note
         )
+
+
+L = TypeVar("L", bound=Layer)
 
 
 def of(value: PerRow, mask: Mask) -> PerRow:
@@ -136,8 +143,8 @@ class Slice:
     captured: Rows
     original: Rows
     names: Names
-    #: The first HEAD_OCTETS of every frame, one row each; octets behind a short frame are those of its neighbours.
-    head: Matrix = field(init=False)
+    #: The numbers of all rows.
+    everything: Rows = field(init=False)
     #: Linux packet type of every frame of the slice; None: no frame has one.
     packet_type: NDArray[np.uint8] | None = None
     #: Rows that another dissector should look into.
@@ -148,32 +155,34 @@ class Slice:
     unread: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.head = gathered(self.octets, self.offset, HEAD_OCTETS)
+        self.everything = np.arange(len(self.offset))
+        # Overlapping views, to be indexed: the two and the four octets that begin at each place.
+        self._words = np.ndarray((len(self.octets) - 1,), ">u2", self.octets, 0, (1,))
+        self._longs = np.ndarray((len(self.octets) - 3,), ">u4", self.octets, 0, (1,))
 
     # --- octets -----------------------------------------------------------------------------------------------
 
     def octet(self, rows: Rows, at: PerRow) -> Rows:
         """Return the octet at `at` of each frame; whether it was captured is for the caller to know."""
-        if isinstance(at, int) and at < HEAD_OCTETS:
-            column = self.head[:, at]
-            return (column if len(rows) == len(column) else column[rows]).astype(np.int64)
-        octet: Rows = self.octets[self.offset[rows] + at].astype(np.int64)
-        return octet
+        return self.octets[self._places(rows, at)].astype(np.int64)
 
     def word(self, rows: Rows, at: PerRow) -> Rows:
         """Return the two octets at `at` of each frame, in network order."""
-        if isinstance(at, int) and at + 1 < HEAD_OCTETS:
-            column = np.ndarray((len(self.head),), ">u2", self.head, at, (HEAD_OCTETS,))
-            return (column if len(rows) == len(column) else column[rows]).astype(np.int64)
-        return self.octet(rows, at) << 8 | self.octet(rows, at + 1)
+        return self._words[self._places(rows, at)].astype(np.int64)
 
     def long(self, rows: Rows, at: PerRow) -> Rows:
         """Return the four octets at `at` of each frame, in network order."""
-        return self.word(rows, at) << 16 | self.word(rows, at + 2)
+        return self._longs[self._places(rows, at)].astype(np.int64)
 
     def gather(self, rows: Rows, at: PerRow) -> Matrix:
-        """Return HEAD_OCTETS octets from `at` of each frame."""
-        return gathered(self.octets, self.offset[rows] + at, HEAD_OCTETS)
+        """Return HEAD_OCTETS octets from `at` of each frame; those behind a short frame are those of its neighbours."""
+        return gathered(self.octets, self._places(rows, at), HEAD_OCTETS)
+
+    def _places(self, rows: Rows, at: PerRow) -> Rows:
+        return self._of(self.offset, rows) + at
+
+    def _of(self, column: Rows, rows: Rows) -> Rows:
+        return column if rows is self.everything else column[rows]
 
     def little(self, rows: Rows, at: PerRow, octets: int) -> Rows:
         """Return the little-endian number of so many octets at `at` of each frame."""
@@ -186,13 +195,14 @@ class Slice:
 
     def there(self, layer: Layer) -> Rows:
         """Return the octets of each layer that were captured, by its frame and by the headers around it."""
-        captured = self.captured[layer.rows]
+        captured = self._of(self.captured, layer.rows)
         there: Rows = np.subtract(captured if layer.end is None else np.minimum(captured, layer.end), layer.at)
         return there
 
     def claimed(self, layer: Layer) -> Rows:
         """Return the octets of each layer, captured or not."""
-        claimed: Rows = np.subtract(self.original[layer.rows] if layer.end is None else layer.end, layer.at)
+        end = self._of(self.original, layer.rows) if layer.end is None else layer.end
+        claimed: Rows = np.subtract(end, layer.at)
         return claimed
 
     def enough(self, layer: Layer, octets: PerRow, otherwise: str) -> Layer:
@@ -221,9 +231,7 @@ class Slice:
             else:
                 self.unread[name(number)] += int(np.count_nonzero(chosen))
 
-    def around(
-        self, layer: Layer, spell: Callable[[int], str], values: PerRow = 0, *, key: bool | str = False
-    ) -> Layer:
+    def around(self, layer: L, spell: Callable[[int], str], values: PerRow = 0, *, key: bool | str = False) -> L:
         """Return the layer with one more word around it, spelled from `values`.
 
         `key`: the word tells connections apart; or the part of it that does.
@@ -254,7 +262,7 @@ class FragmentRows:
     identification: Rows
 
 
-def distinct(numbers: Rows) -> list[int]:
+def distinct(numbers: NDArray[Any]) -> list[int]:
     """Return the distinct values of numbers below 2**16: in most slices there are one to three."""
     found: list[int] = []
     rest = numbers
@@ -293,8 +301,19 @@ def _number(names: Numbered[str], before: int, word: str) -> int:
     return bounded_number(names, f"{names[before]} {word}".lstrip())
 
 
-def together(layers: Iterable[Layer], most: int) -> Iterator[Layer]:
-    """Yield layers, those of one header and note merged where there are more than `most` of them."""
+def field_of(header: Matrix, dtype: str, at: int) -> NDArray[Any]:
+    """Return the header field at column `at` of each row, without a copy."""
+    field: NDArray[Any] = header[:, at : at + np.dtype(dtype).itemsize].view(dtype)[:, 0]
+    return field
+
+
+def rows_of(header: Matrix, mask: Mask) -> Matrix:
+    """Return the rows of octets that `mask` chooses; themselves if it chooses all."""
+    return header if mask.all() else gathered(header.reshape(-1), np.flatnonzero(mask) * HEAD_OCTETS, HEAD_OCTETS)
+
+
+def together(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Yield layers, those of one header and note merged: a header costs the less the more of it are read at once."""
     alike: dict[tuple[Header, int, bool], list[Layer]] = {}
     for layer in layers:
         if type(layer) is not Layer:  # a transport: nothing follows it
@@ -302,4 +321,4 @@ def together(layers: Iterable[Layer], most: int) -> Iterator[Layer]:
         elif len(layer.rows):
             alike.setdefault((layer.header, layer.note, layer.end is None), []).append(layer)
     for some in alike.values():
-        yield from some if len(some) <= most else [Layer.merged(some)]
+        yield some[0] if len(some) == 1 else Layer.merged(some)

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture.headers.layers import field_of
+from handshake_inspect.capture.source import gathered
 from handshake_inspect.table import Numbered
 
 END, NO_OPERATION, TIMESTAMPS = 0, 1, 8
@@ -26,6 +28,8 @@ ORDINARY = 0x0101080A
 LONGEST_OCTETS = 40
 #: Octets of a word; and the kind (RFC 6994: experiments) that stands behind a list which was cut at the end of one.
 WORD_OCTETS, CUT = 4, 254
+#: Octets of the words in which lists are compared.
+WORDS_OCTETS = 8
 #: Layouts that are tried on all rows of a slice before the rest is walked row by row.
 MOST_LAYOUTS = 16
 
@@ -83,19 +87,12 @@ def read_options(
     """
     count, whole = len(header), option_octets
     option_octets = np.minimum(whole, captured_octets)
-    first, value, echo = (
-        np.ndarray((count,), ">u4", header, at + 20 + place, (header.strides[0],)) for place in (0, 4, 8)
-    )
+    first, value, echo = (field_of(header, ">u4", at + 20 + place).astype(np.uint32) for place in (0, 4, 8))
     ordinary = (first == ORDINARY) & (option_octets >= 12)
-    columns = OptionColumns(
-        np.where(ordinary, value, 0).astype(np.uint32),
-        np.where(ordinary, echo, 0).astype(np.uint32),
-        ordinary,
-        np.zeros(count, np.uint32),
-    )
+    columns = OptionColumns(value * ordinary, echo * ordinary, ordinary, np.zeros(count, np.uint32))
     rows = np.flatnonzero((~ordinary & (option_octets >= TIMESTAMPS_OCTETS)) | (is_syn & (whole > 0)))
     if len(rows):
-        lists = header[rows, at + 20 : at + 20 + LONGEST_OCTETS]
+        lists = gathered(header.reshape(-1), rows * header.shape[1] + at + 20, LONGEST_OCTETS)
         octets = np.maximum(option_octets[rows], 0)
         cut = np.flatnonzero((octets < whole[rows]) & (octets % WORD_OCTETS == 0))
         lists[cut, octets[cut]] = CUT
@@ -146,24 +143,26 @@ def _take(
 ) -> None:
     """Fill the columns of `rows`, whose `lists` have one layout and one length."""
     if timestamps is not None:
-        words = np.ascontiguousarray(lists[:, timestamps + 2 : timestamps + 10]).view(">u4")
-        columns.timestamp_value[rows] = words[:, 0]
-        columns.timestamp_echo[rows] = words[:, 1]
+        columns.timestamp_value[rows] = field_of(lists, ">u4", timestamps + 2)
+        columns.timestamp_echo[rows] = field_of(lists, ">u4", timestamps + 6)
         columns.has_timestamps[rows] = True
-        lists[:, timestamps + 2 : timestamps + 10] = 0
+        field_of(lists, "u8", timestamps + 2)[:] = 0
     syn = is_syn[rows]
     if syn.any():
-        lists[:, length:] = 0  # what stands there is payload
-        columns.options[rows[syn]] = _number(lists[syn], length, numbers)
+        all_syn = bool(syn.all())
+        columns.options[rows if all_syn else rows[syn]] = _number(lists if all_syn else lists[syn], length, numbers)
 
 
 def _number(lists: NDArray[np.uint8], length: int, numbers: Numbered[bytes]) -> Any:
     """Return the number in `numbers` of each of `lists`, of which the first `length` octets count."""
-    words = np.ascontiguousarray(lists).view(np.uint64)
+    needed = -(-length // WORDS_OCTETS)
+    lists[:, length : needed * WORDS_OCTETS] = 0  # what stands there is payload
+    words = lists.view(np.uint64)[:, :needed]
     if (words == words[0]).all():
         return numbers.number(lists[0, :length].tobytes())
     factors = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 1], np.uint64)
-    _, first, which = np.unique((words * factors).sum(axis=1, dtype=np.uint64), return_index=True, return_inverse=True)
+    hashes = (words * factors[:needed]).sum(axis=1, dtype=np.uint64)
+    _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
     if not (words[first][which] == words).all():  # two lists with one hash
         return [numbers.number(one[:length].tobytes()) for one in lists]
     return np.array([numbers.number(lists[row, :length].tobytes()) for row in first.tolist()], np.uint32)[which]

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.capture.headers import tunnels
 from handshake_inspect.capture.headers.icmp import carried, read_errors
 from handshake_inspect.capture.headers.ip import Packets
-from handshake_inspect.capture.headers.layers import Header, Layer, Matrix, Rows, Slice
+from handshake_inspect.capture.headers.layers import Header, Layer, Rows, Slice, field_of
 from handshake_inspect.capture.headers.options import read_options
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN, DatagramTable, IcmpErrorTable, SegmentTable, Table
 
@@ -47,35 +46,30 @@ class Found:
         yield from zip(seq, begin, captured, strict=True)
 
 
-def field(header: Matrix, dtype: str, at: int) -> NDArray[Any]:
-    """Return the header field at column `at` of each row, without a copy."""
-    return np.ndarray((len(header),), dtype, header, at, (header.strides[0],))
-
-
 def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
     """Read TCP headers (RFC 9293 §3.1)."""
     packets = _with_header(part, packets, 20, NEEDED_OF_TCP, "TCP")
     if not len(packets.rows):
         return
-    header_octets = (field(packets.transport, "u1", packets.transport_column + 12) >> 4).astype(np.int64) * 4
+    header_octets = (packets.transport[:, packets.column + 12] >> 4).astype(np.int64) * 4
     good = part.expect((header_octets >= 20) & (header_octets <= packets.payload), "malformed TCP header")
     if not good.all():
         packets, header_octets = packets.take(good), header_octets[good]
         if not len(packets.rows):
             return
-    header, at = packets.transport, packets.transport_column
-    flags = field(header, ">u2", at + 12) & np.uint16(0x0FFF)
+    header, at = packets.transport, packets.column
+    flags = field_of(header, ">u2", at + 12).astype(np.uint16) & np.uint16(0x0FFF)
     lists = read_options(header, at, header_octets - 20, packets.captured - 20, flags & 2 != 0, part.names.options)
     columns = {
         **_common(part, packets),
-        "src_port": field(header, ">u2", at),
-        "dst_port": field(header, ">u2", at + 2),
-        "seq": field(header, ">u4", at + 4),
-        "ack": field(header, ">u4", at + 8),
+        "src_port": field_of(header, ">u2", at),
+        "dst_port": field_of(header, ">u2", at + 2),
+        "seq": field_of(header, ">u4", at + 4),
+        "ack": field_of(header, ">u4", at + 8),
         "flags": flags,
-        "window": field(header, ">u2", at + 14),
+        "window": field_of(header, ">u2", at + 14),
         "payload_octets": packets.payload - header_octets,
-        "ttl": field(packets.ip, "u1", packets.ip_at + (8 if packets.version == 4 else 7)),
+        "ttl": packets.ip[:, 8 if packets.version == 4 else 7],
         "options": lists.options,
         "timestamp_value": lists.timestamp_value,
         "timestamp_echo": lists.timestamp_echo,
@@ -89,21 +83,21 @@ def udp(part: Slice, packets: Packets) -> Iterator[Found | Layer]:
     packets = _with_header(part, packets, 8, 8, "UDP")
     if not len(packets.rows):
         return
-    header, at = packets.transport, packets.transport_column
-    length = field(header, ">u2", at + 4).astype(np.int64)
+    header, at = packets.transport, packets.column
+    length = field_of(header, ">u2", at + 4).astype(np.int64)
     length = np.where((length >= 8) & (length <= packets.payload), length, packets.payload)
     payload = packets.next(Header.UDP, 8, end=packets.at + length)
-    entered, inside = tunnels.in_udp(part, payload, field(header, ">u2", at), field(header, ">u2", at + 2))
+    entered, inside = tunnels.in_udp(part, payload, field_of(header, ">u2", at), field_of(header, ">u2", at + 2))
     yield from inside
     if entered.any():
         packets, length = packets.take(~entered), length[~entered]
         if not len(packets.rows):
             return
-        header, at = packets.transport, packets.transport_column
+        header, at = packets.transport, packets.column
     columns = {
         **_common(part, packets),
-        "src_port": field(header, ">u2", at),
-        "dst_port": field(header, ">u2", at + 2),
+        "src_port": field_of(header, ">u2", at),
+        "dst_port": field_of(header, ">u2", at + 2),
         "payload_octets": length - 8,
     }
     yield Found(DatagramTable, packets.rows, columns, packets, np.full(len(packets.rows), 8))
@@ -128,7 +122,6 @@ def _with_header(part: Slice, packets: Packets, octets: int, needed: int, name: 
 
 def _common(part: Slice, packets: Packets) -> dict[str, Any]:
     """Return the columns that the IP header and what stands around it give."""
-    ip, at = packets.ip, packets.ip_at
     columns: dict[str, Any] = {
         "ip_version": packets.version,
         "packet_type": PACKET_TYPE_UNKNOWN if part.packet_type is None else part.packet_type[packets.rows],
@@ -139,7 +132,7 @@ def _common(part: Slice, packets: Packets) -> dict[str, Any]:
         places = {"src_lo": (">u4", 12), "dst_lo": (">u4", 16), "ip_id": (">u2", 4)}
     else:
         places = {"src_hi": (">u8", 8), "src_lo": (">u8", 16), "dst_hi": (">u8", 24), "dst_lo": (">u8", 32)}
-    return columns | {name: field(ip, dtype, at + place) for name, (dtype, place) in places.items()}
+    return columns | {name: field_of(packets.ip, dtype, place) for name, (dtype, place) in places.items()}
 
 
 READERS: dict[Header, Callable[[Slice, Packets], Iterator[Found | Layer]]] = {
