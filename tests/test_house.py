@@ -18,7 +18,7 @@ FLOORS = [
     ["tcp"],
     ["table"],
     ["jobs"],
-    ["quantities"],
+    ["quantities", "cells"],
     ["capture"],
     ["connections"],
     ["datagrams"],

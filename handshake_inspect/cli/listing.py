@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.output import remark, terminal_width, write, write_fitted, write_table
+from handshake_inspect.cli.output import remark, terminal_width, write, write_blocks, write_fitted, write_table
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
@@ -30,10 +30,10 @@ def write_listing(
         write(export.ndjson(connections, steps_of if steps else None))
         write(export.ndjson_exchanges(exchanges))
     elif format_ == "csv":
-        write(export.csv_lines(inspection.connections, chosen.streams(inspection)))
+        write_blocks(export.csv_lines(inspection.connections, chosen.streams(inspection)))
     elif format_ == "zeek":
         streams = chosen.streams(inspection)
-        write(zeek_log.conn_log(inspection.captures, inspection.connections, streams, exchanges))
+        write_blocks(zeek_log.conn_log(inspection.captures, inspection.connections, streams, exchanges))
     elif format_ == "markdown":
         write_markdown(connections, exchanges if udp else None, len(inspection.captures))
     elif not write_tables(connections, exchanges if udp else None, len(inspection.captures)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import shutil
 import sys
@@ -79,6 +80,19 @@ def write(pieces: Iterable[str]) -> None:
             sys.stdout.write("".join(waiting))
             waiting, size = [], 0
     sys.stdout.write("".join(waiting))
+
+
+def write_blocks(blocks: Iterable[bytes]) -> None:
+    """Write blocks of text in UTF-8 as they come; only where standard output wants another encoding as `str`."""
+    wants_octets = hasattr(sys.stdout, "buffer") and codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    sys.stdout.flush()
+    for block in blocks:
+        if not wants_octets or os.linesep != "\n":
+            sys.stdout.write(block.decode())
+            continue
+        left = memoryview(block)
+        while left:  # unbuffered (PYTHONUNBUFFERED) it need not take all at once
+            left = left[sys.stdout.buffer.write(left) :]
 
 
 def write_lines(lines: Iterable[Text]) -> None:

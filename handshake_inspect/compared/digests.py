@@ -151,9 +151,7 @@ def _offer_numbers(names: Names, numbering: Numbering) -> NDArray[np.int64]:
 
 def _finding_numbers(inspection: Inspection, numbering: Numbering) -> NDArray[np.int64]:
     """Number the sets of codes that were found of each connection, as `normal.Verdict` has them."""
-    connections = inspection.connections
-    numbers: dict[str, int] = {}
-    for codes in set(words := connections.findings.code_words(np.arange(len(connections)))):
-        counted = " ".join(sorted({*codes.split()} - NOT_OF_EVERY_RUN))
-        numbers[codes] = numbering.findings.setdefault(counted, len(numbering.findings))
-    return np.array([numbers[codes] for codes in words], np.int64)
+    sets, number = inspection.connections.findings.code_sets(np.arange(len(inspection.connections)))
+    known = numbering.findings
+    counted = [" ".join(sorted({*codes} - NOT_OF_EVERY_RUN)) for codes in sets]
+    return np.array([known.setdefault(codes, len(known)) for codes in counted], np.int64)[number]

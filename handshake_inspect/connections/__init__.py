@@ -26,7 +26,7 @@ The modules, in the order in which data flows:
 - `at_once`, `owing`, `port_use`, `ledger`: who owes TIME-WAIT, how many at once over time, how near the ephemeral
   ports were to running out.
 - `zeek_uid`: identifiers of connections in Zeek's form.
-- `flat`, `conn_log`: columns -> the cells of csv and of Zeek's conn.log, without objects.
+- `flat`, `conn_log`: the columns of csv, and those of Zeek's conn.log as text, without objects.
 - `repeats`: which segments bring nothing that was not captured before.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
 - `analysis`: all of this wired up, for `inspection`.

@@ -1,99 +1,129 @@
-"""The flat columns of the contract (csv), a block of connections at a time.
+"""The flat columns of the contract, those of csv, a block of connections at a time.
 
-In: `Connections`. Out: cells as text, without an object per connection: with a million connections those would cost
-more than the analysis. An empty cell is what the capture cannot tell. Only the name of a capture may hold a character
-that a format must quote: all other cells are numbers, addresses and words of the contract.
+In: `Connections`. Out: columns of numbers, words and addresses as they stand in the tables, without an object per
+connection: with a million connections those would cost more than the analysis. How a column is spelled, and what the
+capture cannot tell, is the business of each format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.cells import distinct
 from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.conversations import address
-from handshake_inspect.connections.kinds import Judgement
-from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections
+from handshake_inspect.connections.model import Connections
 
-#: Names and order of the cells.
+#: Names and order of the columns.
 FLAT_COLUMNS = (
     "stream", "capture", "originator_ip", "originator_port", "responder_ip", "responder_port", "first_ns", "last_ns",
     "segments_originator", "segments_responder", "octets_originator", "octets_responder", "missing_octets_originator",
     "missing_octets_responder", "handshake", "teardown", "closed_first", "reset_by", "states_originator",
     "states_responder", "initial_rtt_ns", "conn_state", "history", "completeness", "findings",
 )  # fmt: skip
+#: How many connections stand in a block.
+BLOCK_ROWS = 8192
 
-Cells = list[str]
+Integers = NDArray[Any]
 
 
-def flat_rows(
-    connections: Connections, streams: NDArray[np.int64], captures: list[str]
-) -> Iterator[Iterator[tuple[str, ...]]]:
-    """Yield, in blocks, the cells of each stream in the order of `FLAT_COLUMNS`. `captures`: what to call them."""
-    shared = [_shared(judgement) for judgement in connections.verdicts.judgements]
-    for a in range(0, len(streams), BLOCK_CONNECTIONS):
-        some = streams[a : a + BLOCK_CONNECTIONS]
+class Numbers(NamedTuple):
+    """Whole numbers. Shape (n,)."""
+
+    values: Integers
+    #: Which of them the capture tells, the others are 0; None: it tells all.
+    known: NDArray[np.bool_] | None = None
+
+
+class Words(NamedTuple):
+    """Words, many of which are equal: `texts[number[i]]`."""
+
+    #: None: the capture cannot tell.
+    texts: Sequence[str | None]
+    number: Integers
+
+
+class Lists(NamedTuple):
+    """Lists of words, many of which are equal: `lists[number[i]]`."""
+
+    #: None: the capture cannot tell.
+    lists: Sequence[tuple[str, ...] | None]
+    number: Integers
+    #: What stands between them where a list must be one text.
+    separator: str
+
+
+class Addresses(NamedTuple):
+    """IP addresses, as two words of 64 bits each. Shape (n,)."""
+
+    ip_version: Integers
+    upper: Integers
+    lower: Integers
+
+
+Column = Numbers | Words | Lists | Addresses
+
+
+def flat_blocks(connections: Connections, streams: NDArray[np.int64]) -> Iterator[dict[str, Column]]:
+    """Yield, in blocks, the columns of these streams, in the order of `FLAT_COLUMNS`."""
+    for a in range(0, len(streams), BLOCK_ROWS):
+        some = streams[a : a + BLOCK_ROWS]
         rows = connections.rows_of(some)
-        columns = _columns(connections, rows, shared)
-        columns["capture"] = [captures[number] for number in connections.verdicts.table["first_capture"][rows].tolist()]
-        columns["stream"] = _numbers(some)
-        yield zip(*(columns[name] for name in FLAT_COLUMNS), strict=True)
+        columns = _columns(connections, rows) | {"stream": Numbers(some)}
+        yield {name: columns[name] for name in FLAT_COLUMNS}
 
 
-def _shared(judgement: Judgement) -> tuple[str, ...]:
-    """Cells that all connections of one shape have in common: handshake to states_responder."""
-    return (
-        judgement.handshake_kind,
-        judgement.teardown_kind,
-        judgement.closed_first or "",
-        judgement.reset_by or "",
-        *(">".join(states or ()) for states in judgement.states),
-    )
-
-
-def _columns(connections: Connections, rows: NDArray[np.int64], shared: list[tuple[str, ...]]) -> dict[str, Cells]:
+def _columns(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Column]:
     table, words = connections.verdicts.table, connections.verdicts.words
-    columns: dict[str, Cells] = {
-        "first_ns": _numbers(table["first_ns"][rows]),
-        "last_ns": _numbers(table["last_ns"][rows]),
-        "initial_rtt_ns": _known(table["initial_rtt_ns"][rows]),
-        "conn_state": [words[number] for number in table["conn_state"][rows].tolist()],
-        "history": [words[number] for number in table["history"][rows].tolist()],
-        "completeness": _numbers(table["completeness"][rows]),
-        "findings": connections.findings.code_words(rows),
+    columns: dict[str, Column] = {
+        "capture": Words(connections.captures, table["first_capture"][rows]),
+        "first_ns": Numbers(table["first_ns"][rows]),
+        "last_ns": Numbers(table["last_ns"][rows]),
+        "initial_rtt_ns": _if_known(table["initial_rtt_ns"][rows]),
+        "conn_state": Words(words, table["conn_state"][rows]),
+        "history": Words(words, table["history"][rows]),
+        "completeness": Numbers(table["completeness"][rows]),
+        "findings": Lists(*connections.findings.code_sets(rows), separator=" "),
     }
+    for end, (address, port) in zip(("originator", "responder"), sockets(connections, rows), strict=True):
+        columns |= {f"{end}_ip": address, f"{end}_port": Numbers(port)}
     for end, suffix in (("originator", "o"), ("responder", "r")):
-        columns[f"segments_{end}"] = _numbers(table[f"segments_{suffix}"][rows])
-        columns[f"octets_{end}"] = _numbers(table[f"octets_{suffix}"][rows])
-        columns[f"missing_octets_{end}"] = _known(table[f"missing_octets_{suffix}"][rows])
-    behaviour = zip(*(shared[number] for number in table["judgement"][rows].tolist()), strict=True)
-    names = ("handshake", "teardown", "closed_first", "reset_by", "states_originator", "states_responder")
-    columns |= {name: list(cells) for name, cells in zip(names, behaviour, strict=True)}
-    return columns | sockets(connections, rows)
+        columns[f"segments_{end}"] = Numbers(table[f"segments_{suffix}"][rows])
+        columns[f"octets_{end}"] = Numbers(table[f"octets_{suffix}"][rows])
+        columns[f"missing_octets_{end}"] = _if_known(table[f"missing_octets_{suffix}"][rows])
+    return columns | _behaviour(connections, rows)
 
 
-def _numbers(values: NDArray[np.int64]) -> Cells:
-    return list(map(str, values.tolist()))
+def _behaviour(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Column]:
+    """Return what connections of one shape have in common."""
+    occurring, number = distinct(connections.verdicts.table["judgement"][rows])
+    judgements = [connections.verdicts.judgements[one] for one in occurring.tolist()]
+    return {
+        "handshake": Words([one.handshake_kind for one in judgements], number),
+        "teardown": Words([one.teardown_kind for one in judgements], number),
+        "closed_first": Words([one.closed_first for one in judgements], number),
+        "reset_by": Words([one.reset_by for one in judgements], number),
+        "states_originator": Lists([one.states[0] for one in judgements], number, ">"),
+        "states_responder": Lists([one.states[1] for one in judgements], number, ">"),
+    }
 
 
-def _known(values: NDArray[np.int64]) -> Cells:
-    return ["" if value == NONE else str(value) for value in values.tolist()]
+def _if_known(values: Integers) -> Numbers:
+    known = values != NONE
+    return Numbers(values * known, known)
 
 
-def sockets(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Cells]:
-    """Return `originator_ip`, `originator_port`, `responder_ip` and `responder_port` of these rows of the verdicts."""
+def sockets(connections: Connections, rows: NDArray[np.int64]) -> list[tuple[Addresses, Integers]]:
+    """Return address and port of the originator, and of the responder, of these rows of the verdicts."""
     table, keys = connections.verdicts.table, connections.keys
     conversation = table["conversation"][rows]
     higher_asks = table["originator_is_higher"][rows] != 0
-    version = keys["ip_version"][conversation].tolist()
-    columns = {}
-    for end, is_higher in (("originator", higher_asks), ("responder", ~higher_asks)):
-        upper, lower, port = (
-            np.where(is_higher, keys[f"higher_{part}"][conversation], keys[f"lower_{part}"][conversation])
-            for part in ("hi", "lo", "port")
-        )
-        columns[f"{end}_ip"] = list(map(address, version, upper.tolist(), lower.tolist()))
-        columns[f"{end}_port"] = _numbers(port)
-    return columns
+    version = keys["ip_version"][conversation]
+    ends = []
+    for part in ("hi", "lo", "port"):
+        lower, higher = keys[f"lower_{part}"][conversation], keys[f"higher_{part}"][conversation]
+        ends.append((np.where(higher_asks, higher, lower), np.where(higher_asks, lower, higher)))
+    return [(Addresses(version, upper, lower), port) for upper, lower, port in zip(*ends, strict=True)]

@@ -6,7 +6,7 @@ it, the worst first, and spells it. Nothing here decides anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -24,7 +24,7 @@ from handshake_inspect.table import FRAME_BITS
 #: Frame number of what was not captured.
 NO_FRAME = -1
 #: Codes that one word of a set of codes holds.
-WORD_CODES = 62
+WORD_CODES = 64
 
 
 class Severity(IntEnum):
@@ -137,35 +137,30 @@ class Findings:
         values = {name: int(column[place]) for name, column in found.values.items()}
         return Finding(code.word, code.severity.word, tuple(frames), say(found.text, values, names))
 
-    def code_words(self, rows: Rows) -> list[str]:
-        """Return, for each of these connections, the codes found of it, each once, the worst first, by spaces."""
-        first, last = self._between(rows)
-        size = last - first
+    def code_sets(self, rows: Rows) -> tuple[list[tuple[str, ...]], Rows]:
+        """Return the distinct sets of codes of these connections, the worst code first, and the set of each."""
+        bits = self._code_bits[np.minimum(rows, len(self._code_bits) - 1)]
         number = np.zeros(len(rows), np.int64)
-        if not size.any():
-            return [""] * len(rows)
-        some = np.flatnonzero(size)
-        begins = np.cumsum(size[some]) - size[some]
-        entries = np.arange(int(size.sum())) + np.repeat(first[some] - begins, size[some])
-        numbers = {code: n for n, code in enumerate(self._codes)}
-        code = np.array([numbers[code] for code, _ in self._batches], np.int64)[self._index[1][entries]]
-        sets = []
-        for low in range(0, len(self._codes), WORD_CODES):
-            inside = (code >= low) & (code < low + WORD_CODES)
-            bits = np.where(inside, np.int64(1) << (code - low).clip(0, WORD_CODES - 1), 0)
-            word = np.zeros(len(rows), np.int64)
-            word[some] = np.bitwise_or.reduceat(bits, begins)
-            sets.append(word)
-            values, inverse = np.unique(word, return_inverse=True)
-            number = number * len(values) + inverse
-        _, which, inverse = np.unique(number, return_index=True, return_inverse=True)
-        spelled = [" ".join(self._spelled_set([int(word[i]) for word in sets])) for i in which.tolist()]
-        return [spelled[i] for i in inverse.tolist()]
+        if not bits.any():
+            return [()], number
+        for word in bits.T:
+            values = np.unique(word)
+            number = number * len(values) + np.searchsorted(values, word)
+        _, which, number = np.unique(number, return_index=True, return_inverse=True)
+        return [self._spelled_set(one) for one in bits[which].tolist()], number
 
-    def _spelled_set(self, words: list[int]) -> Iterator[str]:
-        for n, code in enumerate(self._codes):
-            if words[n // WORD_CODES] >> n % WORD_CODES & 1:
-                yield code.word
+    @cached_property
+    def _code_bits(self) -> NDArray[np.uint64]:
+        """A bit for each code found of each connection: shape (highest connection + 2, words); none in the last row."""
+        rows = max((int(found.connection[-1]) + 2 for _, found in self._batches), default=1)
+        bits = np.zeros((rows, -(-len(self._codes) // WORD_CODES)), np.uint64)
+        for code, found in self._batches:
+            word, bit = divmod(self._codes.index(code), WORD_CODES)
+            bits[found.connection, word] |= np.uint64(1 << bit)
+        return bits
+
+    def _spelled_set(self, words: list[int]) -> tuple[str, ...]:
+        return tuple(code.word for n, code in enumerate(self._codes) if words[n // WORD_CODES] >> n % WORD_CODES & 1)
 
     def rows_by_code(self) -> dict[Code, Rows]:
         """Return the connections of which each code was found, each once, the worst code first."""

@@ -15,6 +15,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.cells import Cells
 from handshake_inspect.connections.conversations import KeyTable, hash_of
 from handshake_inspect.table import Names
 
@@ -55,7 +56,7 @@ def capture_codes(captures: Sequence[str]) -> NDArray[np.uint64]:
     return np.array(codes, np.uint64)
 
 
-def uids(short: Hashes, long: Hashes) -> list[str]:
+def uids(short: Hashes, long: Hashes) -> Cells:
     """Spell pairs of numbers; of `short` the upper 32 bits."""
     text = np.empty((len(short), 1 + SHORT + LONG), np.uint8)
     text[:, 0] = ord("C")
@@ -63,12 +64,12 @@ def uids(short: Hashes, long: Hashes) -> list[str]:
         for place in range(begin, begin + count):  # Zeek's order: lowest digit first
             text[:, place] = DIGITS[left % np.uint64(62)]
             left //= np.uint64(62)
-    spelled: list[str] = text.view(f"S{text.shape[1]}").reshape(-1).astype(str).tolist()
-    return spelled
+    return text.view(f"S{text.shape[1]}").reshape(-1)
 
 
 def uid_of(text: str) -> str:
     """Spell the identifier of what `text` names."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
     short, long = np.frombuffer(digest, "<u8").astype(np.uint64).reshape(2, 1)
-    return uids(short, long)[0]
+    spelled: str = uids(short, long).astype(str).item()
+    return spelled

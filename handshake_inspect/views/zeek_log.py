@@ -1,7 +1,8 @@
 """Connections and UDP exchanges as Zeek's conn.log: tab-separated, with the header lines of Zeek's ASCII writer.
 
-In: connections as columns, exchanges as objects. Out: pieces of text. Read first: Zeek 7, logging/writers/ascii and
-base/protocols/conn/main.zeek. No cell needs an escape: none can hold a tab, and none is text from a capture.
+In: connections as columns, exchanges as objects. Out: blocks of text in UTF-8. Read first: Zeek 7,
+logging/writers/ascii and base/protocols/conn/main.zeek. No cell needs an escape: none can hold a tab, and none is text
+from a capture.
 
 `#open` and `#close` are when Zeek wrote its file. A time of day would make every run differ: here they are the times of
 the first and the last frame, in UTC, so that the same captures give the same log.
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.conn_log import CONN_LOG, UNSET, conn_log_rows, seconds
+from handshake_inspect.cells import lines, seconds
+from handshake_inspect.connections.conn_log import CONN_LOG, UNSET, conn_log_blocks
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.zeek_uid import uid_of
 from handshake_inspect.exchanges import Exchange
@@ -29,25 +31,26 @@ def conn_log(
     connections: Connections,
     streams: NDArray[np.int64],
     exchanges: Iterable[Exchange] = (),
-) -> Iterator[str]:
+) -> Iterator[bytes]:
     """Yield the log: a header, a line for each stream, a line for each exchange, the time of the end."""
     opened = min((one.first_ns for one in captures if one.first_ns is not None), default=0)
     closed = max((one.last_ns for one in captures if one.last_ns is not None), default=0)
-    yield from (
-        "#separator \\x09\n",
-        "#set_separator\t,\n",
-        "#empty_field\t(empty)\n",
-        f"#unset_field\t{UNSET}\n",
-        "#path\tconn\n",
-        f"#open\t{_log_time(opened)}\n",
-        "\t".join(("#fields", *CONN_LOG)) + "\n",
-        "\t".join(("#types", *CONN_LOG.values())) + "\n",
-    )
-    for block in conn_log_rows(connections, streams):
-        yield "".join("\t".join(row) + "\n" for row in block)
+    head = [
+        "#separator \\x09",
+        "#set_separator\t,",
+        "#empty_field\t(empty)",
+        f"#unset_field\t{UNSET.decode()}",
+        "#path\tconn",
+        f"#open\t{_log_time(opened)}",
+        "\t".join(("#fields", *CONN_LOG)),
+        "\t".join(("#types", *CONN_LOG.values())),
+    ]
+    yield "".join(f"{line}\n" for line in head).encode()
+    for block in conn_log_blocks(connections, streams):
+        yield lines(block.values(), b"\t")
     for exchange in exchanges:
-        yield "\t".join(_exchange_row(exchange)) + "\n"
-    yield f"#close\t{_log_time(closed)}\n"
+        yield b"\t".join(_exchange_row(exchange)) + b"\n"
+    yield f"#close\t{_log_time(closed)}\n".encode()
 
 
 def _log_time(time_ns: int) -> str:
@@ -57,27 +60,31 @@ def _log_time(time_ns: int) -> str:
         return _log_time(0)
 
 
-def _exchange_row(exchange: Exchange) -> Iterator[str]:
+def _exchange_row(exchange: Exchange) -> Iterator[bytes]:
     microseconds = exchange.last_ns // 1000 - exchange.first_ns // 1000
     sockets = f"{exchange.originator} {exchange.responder} {' '.join(exchange.encapsulation)}"
     cells = {
-        "ts": next(seconds([exchange.first_ns // 1000])),
+        "ts": _seconds(exchange.first_ns // 1000),
         "uid": uid_of(f"udp {sockets} {exchange.first_ns} {exchange.capture} {exchange.first_frame}"),
         "id.orig_h": exchange.originator.ip,
-        "id.orig_p": str(exchange.originator.port),
+        "id.orig_p": exchange.originator.port,
         "id.resp_h": exchange.responder.ip,
-        "id.resp_p": str(exchange.responder.port),
+        "id.resp_p": exchange.responder.port,
         "proto": "udp",
         "conn_state": exchange.conn_state,
-        "missed_bytes": "0",
+        "missed_bytes": 0,
         "history": exchange.history,
-        "orig_pkts": str(exchange.datagrams.originator),
-        "resp_pkts": str(exchange.datagrams.responder),
+        "orig_pkts": exchange.datagrams.originator,
+        "resp_pkts": exchange.datagrams.responder,
     }
     if microseconds > 0:
         cells |= {
-            "duration": next(seconds([microseconds])),
-            "orig_bytes": str(exchange.octets.originator),
-            "resp_bytes": str(exchange.octets.responder),
+            "duration": _seconds(microseconds),
+            "orig_bytes": exchange.octets.originator,
+            "resp_bytes": exchange.octets.responder,
         }
-    return (cells.get(name, UNSET) for name in CONN_LOG)
+    return (str(cells[name]).encode() if name in cells else UNSET for name in CONN_LOG)
+
+
+def _seconds(microseconds: int) -> str:
+    return lines([seconds(np.array([microseconds]))]).decode().strip()

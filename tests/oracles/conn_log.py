@@ -106,5 +106,5 @@ def _flipped(cells: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
 
 def _log_of(path: Path) -> list[dict[str, Any]]:
     found = inspect(path)
-    text = "".join(conn_log(found.captures, found.connections, np.arange(len(found.connections))))
-    return read_conn_log(text)
+    text = b"".join(conn_log(found.captures, found.connections, np.arange(len(found.connections))))
+    return read_conn_log(text.decode())

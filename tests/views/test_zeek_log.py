@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect.capture.records import records_of
-from handshake_inspect.connections.conn_log import CONN_LOG, seconds
+from handshake_inspect.connections.conn_log import CONN_LOG
 from handshake_inspect.connections.zeek_uid import capture_codes, uid_of, uids
 from handshake_inspect.inspection import Inspection, inspect
 from handshake_inspect.views.zeek_log import conn_log
@@ -26,7 +26,7 @@ UID = re.compile(r"C[0-9A-Za-z]{17}")
 
 def text_of(found: Inspection, *, udp: bool = False) -> str:
     streams = np.arange(len(found.connections))
-    return "".join(conn_log(found.captures, found.connections, streams, found.exchanges if udp else ()))
+    return b"".join(conn_log(found.captures, found.connections, streams, found.exchanges if udp else ())).decode()
 
 
 def rows_of(*files: Path, udp: bool = False) -> list[dict[str, Any]]:
@@ -158,18 +158,11 @@ def test_what_lasts_no_microsecond_has_no_octets(frames: list[bytes], step_ns: i
     assert row["orig_pkts"] > 0
 
 
-@given(st.integers(-(10**15), 10**15))
-def test_times_keep_their_microseconds(microseconds: int) -> None:
-    (cell,) = seconds([microseconds])
-    assert Decimal(cell).scaleb(6) == microseconds
-    assert re.fullmatch(r"-?\d+\.\d{6}", cell)
-
-
 @given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)), min_size=1, max_size=20))
 def test_identifiers_spell_their_96_bits(pairs: list[tuple[int, int]]) -> None:
     short, long = np.array(pairs, np.uint64).T
     digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    for text, (first, second) in zip(uids(short, long), pairs, strict=True):
+    for text, (first, second) in zip(uids(short, long).astype(str).tolist(), pairs, strict=True):
         values = [digits.index(char) for char in text[1:]]
         assert sum(value * 62**place for place, value in enumerate(values[:6])) == first >> 32
         assert sum(value * 62**place for place, value in enumerate(values[6:])) == second
