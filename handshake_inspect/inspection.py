@@ -32,6 +32,7 @@ from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, look_over
 from handshake_inspect.jobs import cores
+from handshake_inspect.places import Places
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import PortRange, profile_of
 
@@ -159,6 +160,7 @@ class Inspector:
         leaving: Leaving | None = None,
         steady_ns: Callable[[], int] | None = None,
         jobs: int | None = None,
+        places: Places | None = None,
     ) -> None:
         self.jobs = jobs or cores()
         self.names = names or Names()
@@ -168,6 +170,8 @@ class Inspector:
         self.analysis = Going(self.names, leaving, clock) if leaving else Analysis(self.names, fold=fold, only=only)
         #: What each capture was read from, if it can be read again.
         self._sources: list[Input | None] = []
+        #: Where everything stands in files that can be read again, if somebody will ask for single connections.
+        self._places = places
         self._damage: dict[int, list[Damage]] = {}
         #: Whose rules of TIME-WAIT are assumed.
         self.profile = profile_of(profile)
@@ -214,6 +218,8 @@ class Inspector:
             hooks.failed(error)
             return None
         capture = self.begin_capture(opened.reader.name, opened.reader.format, one if one.can_be_read_again else None)
+        if self._places is not None and one.is_file and not one.through_scapy:
+            self._places.begin_capture(capture, one.path, opened.reader.name)
         if opened_later:
             opened.close()
         disorder = self.captures[capture].disorder
@@ -230,7 +236,11 @@ class Inspector:
         for records in opened:
             block = self._decode(records, capture, through_scapy=one.through_scapy)
             self._count(records, block, capture)
+            if self._places is not None:
+                self._places.add_records(capture, records)
             yield records, block
+        if self._places is not None:
+            self._places.end_capture(capture, opened.reader.headers)
         self.unread += self._decoders.pop(capture, Decoder(self.names)).reassembler.unread()
         self._damage[capture] = opened.reader.damage
         self.captures[capture].dropped = opened.reader.dropped
@@ -284,7 +294,9 @@ class Inspector:
     def take(self, block: Block) -> None:
         """Take rows in order of time, of one capture or of several."""
         self._datagrams.add(block.datagrams, block.icmp_errors)
-        self.analysis.add(block.segments, block.icmp_errors)
+        conversations, of_errors = self.analysis.add(block.segments, block.icmp_errors)
+        if self._places is not None:
+            self._places.add_rows(block, conversations, of_errors)
 
     @property
     def damage(self) -> list[Damage]:
@@ -337,9 +349,14 @@ class Inspector:
             self._datagrams.go_on(self.analysis.leaving, self.analysis.let_go)
 
     def _read_again(self, conversations: NDArray[np.int64]) -> Analysis:
-        """Read the captures again, keeping every segment of some conversations."""
-        only = self.analysis.keys.take(conversations)
-        again = Inspector(fold=False, names=self.names, only=only, jobs=self.jobs)
+        """Read the captures again, keeping every segment of some conversations; their own frames alone if it can be."""
+        keys = self.analysis.keys.take(conversations)
+        again = Inspector(fold=False, names=self.names, only=keys, jobs=self.jobs)
+        rows = None if self._places is None else self._places.read(conversations, keys, self.names)
+        if rows is not None:
+            again.analysis.gathering.copies_within_ns = self.analysis.gathering.copies_within_ns
+            again.take(rows)
+            return again.analysis
         for summary, source in zip(self.captures, self._sources, strict=True):
             if source is None:
                 raise CaptureError(

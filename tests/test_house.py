@@ -19,10 +19,12 @@ FLOORS = [
     ["table"],
     ["jobs"],
     ["quantities", "cells"],
+    ["archive"],
     ["capture"],
     ["connections"],
     ["datagrams"],
     ["exchanges"],
+    ["places"],
     ["findings"],
     ["inspection"],
     ["compared", "joined"],
@@ -40,8 +42,8 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
 #: Order of modules and folders inside some folders: each imports only from those before it.
 CAPTURE = [
-    "records", "about", "source", "compressed", "formats", "files", "writing", "live", "headers", "fragments",
-    "scapy_side", "filling", "decode", "frames", "pieces", "order", "summary", "merge", "inputs",
+    "records", "about", "source", "compressed", "formats", "excerpt", "files", "writing", "live", "headers",
+    "fragments", "scapy_side", "filling", "decode", "positions", "frames", "pieces", "order", "summary", "merge", "inputs",
 ]  # fmt: skip
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
 HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp", "transports"]
@@ -50,10 +52,10 @@ LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
 CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "split", "moments",
-    "numbers", "resets", "events", "compact", "duplicates", "gather", "quotes", "machine", "shapes", "kinds",
-    "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "found", "answers", "waiting", "verdict",
-    "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat", "zeek_uid", "conn_log", "repeats", "steps",
-    "analysis", "streams", "run_clock", "leaving", "going",
+    "numbers", "resets", "events", "compact", "duplicates", "gather", "whereabouts", "quotes", "machine", "shapes",
+    "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "found", "answers", "waiting",
+    "verdict", "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat", "zeek_uid", "conn_log",
+    "repeats", "steps", "analysis", "streams", "run_clock", "leaving", "going",
 ]  # fmt: skip
 FINDINGS = [
     "evidence", "run", "rule", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns", "numbers",

@@ -7,6 +7,7 @@ The modules and folders, in the order in which data flows; each imports only fro
 - `source`: octets as they arrive from a file or pipe, the part in memory, and what readers have in common.
 - `compressed`: compression undone: gzip, zstd, xz, lzma, bzip2.
 - `formats`: pcap, pcapng and snoop.
+- `excerpt`: some octets of a file, read as if they were all of it.
 - `files`: opens a file, pipe or file object, and recognises its format.
 - `writing`: records -> files.
 - `live`: records of interfaces.
@@ -15,6 +16,7 @@ The modules and folders, in the order in which data flows; each imports only fro
 - `scapy_side`: records -> tables through Scapy.
 - `filling`: the rows that are found slice by slice -> tables.
 - `decode`: records -> tables.
+- `positions`: where each record stands in its file.
 - `frames`: single frames, read again.
 - `pieces`, `order`: the rows of one capture in order of time.
 - `summary`: what is known of one capture as a whole.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from handshake_inspect.capture.compressed import MAGIC_OCTETS, MOST_LAYERS, DecompressedSource, compression_of
+from handshake_inspect.capture.excerpt import EXCERPT_BLOCK_OCTETS, Excerpt, Offsets
 from handshake_inspect.capture.formats import pcap, pcapng, snoop
 from handshake_inspect.capture.formats.foreign import SAMPLE_OCTETS, Kind, kind_of
 from handshake_inspect.capture.records import CaptureError, NotACapture
@@ -37,6 +38,22 @@ def open_capture(
     try:
         window, around = _decompressed(Window(opened, block_octets), name, block_octets)
         return _recognise(window, name, around)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def open_excerpt(source: str | os.PathLike[str], begin: Offsets, end: Offsets, *, name: str) -> RecordReader:
+    """Open a capture likewise, and read of its (uncompressed) octets only those in [begin, end) of each span.
+
+    They must be what a capture is made of: its headers, and whole records. Raises CaptureError.
+    """
+    opened = _open(source, name)
+    try:
+        window, around = _decompressed(Window(opened, EXCERPT_BLOCK_OCTETS), name, EXCERPT_BLOCK_OCTETS)
+        excerpt = Window(Excerpt(window, begin, end), BLOCK_OCTETS)
+        excerpt.need(4)
+        return _recognise(excerpt, name, around)
     except BaseException:
         opened.close()
         raise

@@ -1,6 +1,6 @@
 """Single frames: read again from their file, cut down to their payload.
 
-In: a path and frame numbers. Out: `RawFrame`s. The tables keep no octets; whoever needs some (the ladder's payload,
+In: a capture and frame numbers. Out: `RawFrame`s. The tables keep no octets; whoever needs some (the ladder's payload,
 `show --dissect`, `show -w`) reads the file a second time for these frames alone.
 """
 
@@ -15,24 +15,27 @@ import numpy as np
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.headers.link_types import RAW_IPV4, RAW_IPV6
+from handshake_inspect.capture.positions import Located
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.table import Names
 
 #: A frame by its number, or by the name of another capture and its number there.
 Frame = int | tuple[str, int]
+#: A capture from which frames are read again: what `open_capture` takes, or one whose records have known places.
+CaptureFile = str | os.PathLike[str] | BinaryIO | Located
 
 
-def fetch(source: str | os.PathLike[str] | BinaryIO, numbers: Collection[int]) -> dict[int, RawFrame]:
+def fetch(source: CaptureFile, numbers: Collection[int]) -> dict[int, RawFrame]:
     """Return the frames with these numbers (from 1) by number; those that the file does not have are left out.
 
-    Reads only as far as the last of them. Raises CaptureError if the file cannot be used.
+    Reads these alone where their places are known, else as far as the last of them. Raises CaptureError if the file
+    cannot be used.
     """
     wanted = np.unique(np.fromiter(numbers, np.int64, len(numbers)))
     frames: dict[int, RawFrame] = {}
     if not len(wanted):
         return frames
-    reader = open_capture(source)
-    with reader:
+    with source.open(wanted) if isinstance(source, Located) else open_capture(source) as reader:
         for records in reader:
             for row in np.flatnonzero(np.isin(records.frame, wanted)).tolist():
                 frames[int(records.frame[row])] = records.raw(row)
@@ -41,9 +44,7 @@ def fetch(source: str | os.PathLike[str] | BinaryIO, numbers: Collection[int]) -
     return frames
 
 
-def fetch_whole(
-    source: str | os.PathLike[str] | BinaryIO, numbers: Collection[int]
-) -> tuple[dict[int, RawFrame], dict[int, RawFrame]]:
+def fetch_whole(source: CaptureFile, numbers: Collection[int]) -> tuple[dict[int, RawFrame], dict[int, RawFrame]]:
     """Return the same, and for frames that complete an IP packet in fragments: the frames of all fragments, the packet.
 
     The packets, by the number of the frame that completes each, are frames of link type raw IP. Fragments are rare:
@@ -51,13 +52,12 @@ def fetch_whole(
     """
     frames = fetch(source, numbers)
     decoder = Decoder(Names())
-    for number, frame in frames.items():
-        decoder.decode(records_of([frame], first_frame=number), 0)
+    decoder.decode(records_of(frames.values()), 0)
     if not decoder.reassembler.unread():
         return frames, {}
     decoder = Decoder(Names())
     decoder.reassembler.wanted = frames.keys()
-    with open_capture(source) as reader:
+    with open_capture(source.path if isinstance(source, Located) else source) as reader:
         for records in reader:
             decoder.decode(records, 0)
             if len(records) and records.frame[-1] >= max(frames):
@@ -74,9 +74,9 @@ def fetch_whole(
 
 
 def fetch_parts(
-    paths: Mapping[str, str], home: str, parts: Collection[Frame]
+    paths: Mapping[str, CaptureFile], home: str, parts: Collection[Frame]
 ) -> tuple[dict[Frame, RawFrame], dict[Frame, RawFrame]]:
-    """Return the same of several captures, whose `paths` stand by their names; frames are named as a connection does.
+    """Return the same of several captures, which stand by their names; frames are named as a connection does.
 
     `home` is the capture of the connection. What stands in a capture without a path is left out.
     """

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
@@ -33,6 +33,8 @@ class Reader(Protocol):
     dropped: int | None
     #: What it says about itself.
     about: About
+    #: Where the headers stand without which its records cannot be read.
+    headers: list[tuple[int, int]]
 
     def __iter__(self) -> Iterator[Records]: ...
 
@@ -77,6 +79,11 @@ class Input:
         """Is it a file by its name, which can be opened as often as one likes? A named pipe cannot."""
         source = self.source
         return isinstance(source, str | os.PathLike) and source != "-" and Path(source).is_file()
+
+    @property
+    def path(self) -> str:
+        """Its path, if it is a file."""
+        return os.fspath(cast(str, self.source))
 
     @property
     def through_scapy(self) -> bool:
@@ -134,6 +141,7 @@ class ThroughScapy:
         self.damage: list[Damage] = []
         self.dropped: int | None = None
         self.about = About()
+        self.headers: list[tuple[int, int]] = []
         self._source = source if Input(source).is_file else None
         self._blocks = read_records(source)
         self._first = next(self._blocks, None)  # it may not open

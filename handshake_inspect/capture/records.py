@@ -36,6 +36,9 @@ class Records:
     #: Which interface captured each frame: its number over all sections of a file, from 0 as they are described; -1
     #: while only one is. None: all -1.
     interface: NDArray[np.int64] | None = None
+    #: Where each record begins and ends in its (uncompressed) file; None if that is not known.
+    begin: NDArray[np.int64] | None = None
+    end: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.offset)

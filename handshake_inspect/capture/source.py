@@ -42,6 +42,10 @@ class Source(ABC):
         Raises OSError where they cannot be read further.
         """
 
+    def pass_over(self, octets: int) -> bool:
+        """Go on so many octets further on, if that is possible without reading them; else return False."""
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Close the file, if it was opened here."""
@@ -75,6 +79,13 @@ class FileSource(Source):
         octets = self._file.read(len(view))
         view[: len(octets)] = octets
         return len(octets)
+
+    def pass_over(self, octets: int) -> bool:
+        """Seek, in a file that was opened here; beyond its end there is nothing to read."""
+        if not (self.is_whole and self._raw):
+            return False
+        self._file.seek(octets, os.SEEK_CUR)
+        return True
 
     def _is_ready(self) -> bool:
         """Tell whether a read would not wait; False where the system cannot tell."""
@@ -160,6 +171,18 @@ class Window:
                 return False
         return True
 
+    def skip(self, count: int) -> None:
+        """Pass over the next octets; those that are not in memory are read only if the source cannot do without."""
+        while count > 0:
+            here = min(count, self.end - self.start)
+            self.start += here
+            count -= here
+            if count and not self.ended and self.source.pass_over(count):
+                self._skipped += count
+                return
+            if count and not self.fill():
+                return
+
     def peek(self, count: int) -> bytes:
         """Return the next octets, at most `count`, of those in memory."""
         return bytes(self.buffer[self.start : min(self.start + count, self.end)])
@@ -191,6 +214,9 @@ class RecordReader(ABC):
         self.dropped: int | None = None
         #: What the file says about itself; filled while it is read.
         self.about = About()
+        #: Where the headers stand in the (uncompressed) file without which its records cannot be read: begin and end.
+        #: Final when iteration has ended.
+        self.headers: list[tuple[int, int]] = []
         self._window = window
         self._frames = 0
 
@@ -203,6 +229,11 @@ class RecordReader(ABC):
     @abstractmethod
     def _blocks(self) -> Iterator[Records]:
         """Yield the records of each block that arrives."""
+
+    def _note_header(self, index: int, octets: int) -> None:
+        """Note a header at `index` of the buffer."""
+        begin = self._window.file_offset(index)
+        self.headers.append((begin, begin + octets))
 
     def _damaged(self, index: int, message: str) -> None:
         """Note that the record at `index` of the buffer is broken."""

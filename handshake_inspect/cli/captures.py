@@ -13,15 +13,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, BinaryIO, Self
 
 from handshake_inspect.capture.inputs import Hooks, Input, Reader
+from handshake_inspect.capture.positions import Located
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.cli.output import remark
 from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.places import Places
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
 
@@ -41,6 +43,8 @@ class Reading:
     failed: list[CaptureError]
     #: Ctrl-C came before the end.
     interrupted: bool
+    #: Captures by their names, if it was noted where their records stand.
+    located: dict[str, Located] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -61,13 +65,15 @@ def inspect_files(
     profile: str = "linux",
     fold: bool = True,
     jobs: int | None = None,
+    places: Places | None = None,
 ) -> Reading:
     """Inspect captures as one run. Those that cannot be used are reported at once, one line each.
 
     `names`: what messages call a file, where that is not what it is opened by. `profile`: whose TIME-WAIT is assumed.
-    `fold`, `jobs`: as in `inspect()`.
+    `fold`, `jobs`: as in `inspect()`. `places`: where to note where everything stands, for whoever asks for single
+    connections.
     """
-    inspector = Inspector(profile=profile, fold=fold, jobs=jobs)
+    inspector = Inspector(profile=profile, fold=fold, jobs=jobs, places=places)
     failed: list[CaptureError] = []
 
     def note(error: CaptureError) -> None:
@@ -84,7 +90,8 @@ def inspect_files(
             )
         except KeyboardInterrupt:
             interruption.asked = True
-        return Reading(inspector.result(), failed, interruption.asked)
+        located = {one.name: one for one in places.captures.values()} if places is not None else {}
+        return Reading(inspector.result(), failed, interruption.asked, located)
 
 
 def _is_usable(file: str, note: Callable[[CaptureError], None]) -> bool:

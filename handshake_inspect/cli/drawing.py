@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from handshake_inspect.capture.frames import fetch_parts, payload
+from handshake_inspect.capture.frames import CaptureFile, fetch_parts, payload
 from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.quantities import counted, listed
@@ -49,7 +49,7 @@ def draw(
     steps: Sequence[Step],
     look: Look,
     *,
-    paths: Mapping[str, str],
+    paths: Mapping[str, CaptureFile],
     names: Sequence[str] = (),
     calls: Sequence[SocketCall] = (),
     marks: Marks | None = None,
@@ -79,7 +79,7 @@ def names_of_ends(inspection: Inspection, connection: Connection) -> list[str]:
     return [f"{address} is {listed(names, 'or')}" for address, names in known.items() if names]
 
 
-def payload_shown(steps: Sequence[Step], look: Look, paths: Mapping[str, str], home: str) -> Payload:
+def payload_shown(steps: Sequence[Step], look: Look, paths: Mapping[str, CaptureFile], home: str) -> Payload:
     """Return the payload of the segments that are not folded, by frame."""
     rows = list(steps) if look.show_all else [row for row in fold(steps) if not isinstance(row, Fold)]
     wanted = [(step.frame, step.seq) for step in rows if step.payload_octets]

@@ -11,6 +11,7 @@ import click
 from handshake_inspect.cli.options import files_argument, jobs_option, ladder_options, profile_option, reader_option
 
 if TYPE_CHECKING:
+    from handshake_inspect.capture.frames import CaptureFile
     from handshake_inspect.cli.captures import Reading
     from handshake_inspect.connections.connection import Connection, IcmpError, Step
     from handshake_inspect.inspection import Inspection
@@ -76,12 +77,14 @@ def command(
       handshake-inspect show client-side.pcap server-side.pcap -s 3 --format json
       handshake-inspect show echo.pcap --format golden > echo.golden
     """
+    from handshake_inspect.archive import Archive
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.captures import inspect_files, kept, report
     from handshake_inspect.cli.naming import files_named, refuse_overwriting
     from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.tracing import beside
     from handshake_inspect.lab.strace.log import read_log
+    from handshake_inspect.places import Places
 
     named = files_named(files)
     refuse_overwriting(named.files, target, "--write")
@@ -93,7 +96,8 @@ def command(
         if dissect is not None:
             return print_dissection(paths, dissect) if paths else named.exit_code
         names = {path: name for name, path in paths.items()}
-        reading = inspect_files([*paths.values()], reader, names=names, profile=profile, jobs=jobs)
+        places = Places(stack.enter_context(Archive()))
+        reading = inspect_files([*paths.values()], reader, names=names, profile=profile, jobs=jobs, places=places)
         if reading.useless:
             return reading.exit_code or named.exit_code
         if format_ == "golden" and stream is None and target is None and reading.inspection.connections:
@@ -104,14 +108,15 @@ def command(
         if chosen is None:
             report(reading.inspection, udp_lister="read --udp")
             return 2
+        captures: dict[str, CaptureFile] = {**paths, **reading.located}
         steps = reading.inspection.steps(chosen)
         connection = reading.inspection.connections[chosen]
         if target is not None:
-            save(paths, connection.capture, [*steps, *connection.icmp_errors], target)
+            save(captures, connection.capture, [*steps, *connection.icmp_errors], target)
         look = {"numbers": numbers, "clock": clock, "payload_octets": payload_octets, "show_all": show_all}
         found, said = beside(trace, reading.inspection.connections) if trace is not None else (None, [])
         calls = found.calls_of(connection, steps) if found is not None else None
-        print_connection(reading, connection, steps, format_, paths, look, calls)
+        print_connection(reading, connection, steps, format_, captures, look, calls)
         for line in said:
             remark(line)
         report(reading.inspection, udp_lister="read --udp")
@@ -147,7 +152,7 @@ def print_connection(
     connection: Connection,
     steps: tuple[Step, ...],
     format_: str,
-    paths: Mapping[str, str],
+    paths: Mapping[str, CaptureFile],
     look: dict[str, object],
     calls: Sequence[SocketCall] | None,
 ) -> None:
@@ -193,7 +198,7 @@ def print_dissection(paths: Mapping[str, str], number: int) -> int:
     return 0
 
 
-def save(paths: Mapping[str, str], home: str, parts: Sequence[Step | IcmpError], target: str) -> None:
+def save(paths: Mapping[str, CaptureFile], home: str, parts: Sequence[Step | IcmpError], target: str) -> None:
     """Write the frames of a connection, and of the ICMP errors about it, to a file of their own.
 
     They stand in it as in their capture; those of several by time.

@@ -7,6 +7,7 @@ The modules, in the order in which data flows:
   capture and in several, and collapses them.
 - `compact`: folds the segments that cannot change an answer.
 - `gather`: keeps what is left until the end, and hands it out by conversation.
+- `whereabouts`: in which frames each conversation is found.
 - `quotes`: ICMP errors -> the connections whose segments they quote.
 - `reuse`: sockets that are used again in the ordinary way, for `split`.
 - `split`: pairs of sockets -> connections, with roles and relative numbers.

@@ -70,8 +70,8 @@ class Analysis:
     def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
         """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
         if self._only is not None:
-            segments = segments.take(_has_key(segments, self._only))
-            icmp_errors = icmp_errors.take(_has_key(icmp_errors, self._only))
+            segments = segments.take(has_key(segments, self._only))
+            icmp_errors = icmp_errors.take(has_key(icmp_errors, self._only))
         return self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
 
     def verdicts(self, examine: Examine | None = None, jobs: int = 1) -> Verdicts:
@@ -275,7 +275,7 @@ def _frames(table: SegmentTable | IcmpErrorTable | StoredRows | QuoteTable) -> R
     return frame_numbers(table["capture"], table["frame"])
 
 
-def _has_key(table: SegmentTable | IcmpErrorTable, keys: KeyTable) -> NDArray[np.bool_]:
+def has_key(table: SegmentTable | IcmpErrorTable, keys: KeyTable) -> NDArray[np.bool_]:
     """Which rows belong to a conversation with one of these keys? Very seldom another one's do too."""
     has: NDArray[np.bool_] = np.isin(hash_of(keys_of(table)[0], 0), hash_of(keys, 0))
     return has

@@ -33,7 +33,7 @@ class Gathering:
         self._fold, self._fold_rows, self._long_rows = fold, fold_rows, long_rows
         #: Had the last partitions conversations too short to tell? And which captures tell for them?
         self._undecided = False
-        self._trusted: frozenset[int] = frozenset()
+        self.trusted: frozenset[int] = frozenset()
         #: How long after a segment its copy may come; more than 0 if the run has several captures.
         self.copies_within_ns = 0
         #: Rows of each conversation that have not been offered to `compact` yet, and how many those of long ones are.
@@ -123,18 +123,18 @@ class Gathering:
 
     def partitions(self) -> Iterator[StoredRows]:
         """Return all rows, sorted by conversation and capture order, a range of whole conversations at a time."""
-        evidence, self._trusted = Evidence(), frozenset()
+        evidence, self.trusted = Evidence(), frozenset()
         evidence.add(self._shown_before)
         for rows in self._pool.by_conversation():
             collapsed, found = self._collapse(self._pool.take(rows))
             evidence.add(found)
             yield collapsed
-        self._trusted, self._undecided = evidence.trusted(), bool(evidence.undecided)
+        self.trusted, self._undecided = evidence.trusted(), bool(evidence.undecided)
 
     @property
     def look_different_together(self) -> bool:
         """Do the last partitions, all together, tell what one of them was too short to tell?"""
-        return self._undecided and bool(self._trusted)
+        return self._undecided and bool(self.trusted)
 
     def reconsidered(self) -> Iterator[StoredRows]:
         """Return the partitions anew, with what all of them told."""
@@ -142,7 +142,7 @@ class Gathering:
             yield self._collapse(self._pool.take(rows))[0]
 
     def _collapse(self, rows: StoredRows) -> tuple[StoredRows, Evidence]:
-        return collapse(rows, self.conversations.loopback, self._trusted)
+        return collapse(rows, self.conversations.loopback, self.trusted)
 
 
 class _Pool(Growing):
@@ -182,7 +182,7 @@ class _Pool(Growing):
     def rows_of(self, marked: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the numbers of the rows of the conversations marked, by conversation and capture order."""
         rows = np.flatnonzero(marked[self.column("conversation")])
-        return rows[_by_conversation(self.column("conversation")[rows])]
+        return rows[conversation_order(self.column("conversation")[rows])]
 
     def by_conversation(self, marked: NDArray[np.bool_] | None = None) -> Iterator[NDArray[np.int64]]:
         """Yield the numbers of all rows, or those marked, a range of whole conversations at a time.
@@ -190,7 +190,7 @@ class _Pool(Growing):
         They are sorted by conversation and capture order.
         """
         numbers = self.column("conversation")
-        order = _by_conversation(numbers) if marked is None else self.rows_of(marked)
+        order = conversation_order(numbers) if marked is None else self.rows_of(marked)
         sorted_numbers = numbers[order]
         a = 0
         while a < len(order):
@@ -200,7 +200,7 @@ class _Pool(Growing):
             a = b
 
 
-def _by_conversation(numbers: NDArray[np.int32]) -> NDArray[np.int64]:
+def conversation_order(numbers: NDArray[np.signedinteger[Any]]) -> NDArray[np.int64]:
     """Sort rows by conversation, keeping their order within it: one sort of 64-bit words, 10 times an argsort."""
     row_bits = max(len(numbers) - 1, 1).bit_length()
     keyed = numbers.astype(np.int64) << row_bits | np.arange(len(numbers))

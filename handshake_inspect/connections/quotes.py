@@ -115,7 +115,7 @@ class Quotes:
 
     def add(self, errors: IcmpErrorTable, conversations: Conversations) -> Rows:
         """Take the errors of a block. Returns the conversation of each that is about TCP."""
-        errors = errors.take(errors["protocol"] == TCP)
+        errors = about_tcp(errors)
         if not len(errors):
             return np.zeros(0, np.int64)
         keys, from_higher = keys_of(errors)
@@ -154,6 +154,11 @@ class Quotes:
         stays = ~gone[table["conversation"]] & ~np.isin(frame_numbers(table["capture"], table["frame"]), of_these)
         self._blocks, self._sorted, self._copies_before = [table.take(stays)], None, self.copies
         return int(np.count_nonzero(~stays))
+
+
+def about_tcp(errors: IcmpErrorTable) -> IcmpErrorTable:
+    """Return the errors that quote TCP."""
+    return errors.take(errors["protocol"] == TCP)
 
 
 def copies_of(columns: Mapping[str, NDArray[Any]], loopback: Mask) -> Rows:

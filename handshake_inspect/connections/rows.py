@@ -7,7 +7,7 @@ relative, so that comparing and subtracting them is ordinary arithmetic.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +119,7 @@ def control_keys(rows: ConnectionRows) -> NDArray[np.int64]:
     return ((rows.flags & np.uint16(KEY_BITS)) | (rows.payload > 0) * np.uint16(KEY_PAYLOAD)).astype(np.int64)
 
 
+@lru_cache(maxsize=1 << 12)
 def flag_names(flags: int) -> str:
     """Spell control bits: "SYN,ACK"; an unnamed (reserved) bit as its value in hexadecimal."""
     names = [FLAG_NAMES[bit] for bit in SPOKEN if flags >> bit & 1]

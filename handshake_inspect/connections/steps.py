@@ -239,7 +239,10 @@ class _Sums:
 
     def __init__(self, rows: ConnectionRows, events: Events) -> None:
         self._rows, self._numbers, self._events = rows, events.numbers, events
-        self._fin = events.numbers.fin_row
+        self._fin: list[int] = events.numbers.fin_row.tolist()
+        self._fin_end: list[int] = events.numbers.fin_end.tolist()
+        self._iss: list[int] = rows.iss[0].tolist()
+        self._iss_known: list[bool] = rows.iss_known[0].tolist()
         first, second = ("u", "w") if self._closes_first() == ORIGINATOR else ("w", "u")
         self._letters = [_Letters("x", first), _Letters("y", second)]
         if bool(rows.self_connect[0]):
@@ -261,17 +264,13 @@ class _Sums:
         self._resets_of_another = set(events.resets.row[events.resets.of_another].tolist())
 
     def _closes_first(self) -> int:
-        a, b = int(self._fin[ORIGINATOR]), int(self._fin[RESPONDER])
+        a, b = self._fin[ORIGINATOR], self._fin[RESPONDER]
         return RESPONDER if b >= 0 and (a < 0 or b < a) else ORIGINATOR
 
     def _find_v(self) -> int | None:
         """Find v: the number that the second end had reached when it acknowledged the FIN of the first."""
         first = 1 - self._second
-        if (
-            int(self._fin[first]) < 0
-            or bool(self._rows.self_connect[0])
-            or not bool(self._rows.iss_known[0, self._second])
-        ):
+        if self._fin[first] < 0 or bool(self._rows.self_connect[0]) or not bool(self._rows.iss_known[0, self._second]):
             return None
         acks = self._numbers.ack_counts & (self._rows.side == self._second)
         acks &= self._rows.ack >= self._numbers.fin_end[first]
@@ -280,21 +279,20 @@ class _Sums:
 
     def absolute(self, side: int, relative: int) -> int:
         """Turn a relative number of one end into the absolute one."""
-        return add(int(self._rows.iss[0, side]), relative)
+        return add(self._iss[side], relative)
 
     def _fin_number(self, side: int) -> int | None:
-        row = int(self._fin[side])
-        return int(self._numbers.fin_end[side]) - 1 if row >= 0 else None
+        return self._fin_end[side] - 1 if self._fin[side] >= 0 else None
 
     def symbol(self, side: int, relative: int, row: int) -> str:
         """Spell a number in letters; from the FIN on in terms of its letter."""
         letters = self._letters[side]
         fin = self._fin_number(side)
-        if fin is not None and relative in (fin, fin + 1) and row >= int(self._fin[side]):
+        if fin is not None and relative in (fin, fin + 1) and row >= self._fin[side]:
             return letters.fin if relative == fin else f"{letters.fin}+1"
-        if side == self._second and self._v is not None and relative >= self._v and row >= int(self._fin[1 - side]):
+        if side == self._second and self._v is not None and relative >= self._v and row >= self._fin[1 - side]:
             return "v" if relative == self._v else f"v+{relative - self._v}"
-        if not bool(self._rows.iss_known[0, side]):
+        if not self._iss_known[side]:
             return str(relative) if self._heard[side] else str(self.absolute(side, relative))
         return spelled(letters.initial, relative)
 
@@ -434,7 +432,7 @@ class _Sums:
                 )
             ]
         fin = self._fin_number(peer)
-        if fin is not None and ack == fin + 1 and int(self._fin[peer]) <= i:
+        if fin is not None and ack == fin + 1 and self._fin[peer] <= i:
             return [self._sum("ack", peer, fin + 1, ack, True, "FIN counts one", i)]
         opens = before < 1 or int(rows.flags[i]) & SYN
         if ack >= 1 and opens and bool(rows.iss_known[0, peer]):

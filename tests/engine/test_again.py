@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from handshake_inspect import Inspection, inspect
 from handshake_inspect.capture.inputs import Input
-from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections import analysis
 from handshake_inspect.connections.analysis import Rows
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspector
-from tests.expect.altered import MS, another_port, every, frames_of, segment, with_fields
-
-CONNECTIONS, LINES = 4, 12
+from tests.engine.long import CONNECTIONS, LINES, write_long
 
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write a capture of several connections, one after the other, in which the client says many lines."""
-    *opening, said, acknowledged = frames_of("four-way.pcap")[:5]
-    begun = [*opening]
-    for line in range(LINES):
-        for one, field in ((said, "seq"), (acknowledged, "ack")):
-            moved = with_fields(one, **{field: getattr(segment(one), field) + 4 * line})
-            begun.append(replace(moved, time_ns=one.time_ns + line * MS))
-    several = [every(another_port(47304, 40000 + number))(begun) for number in range(CONNECTIONS)]
+    """Write a capture of several long connections, one after the other."""
     path = tmp_path_factory.mktemp("again") / "long.pcap"
-    frames = [replace(one, time_ns=one.time_ns + at * 100 * MS) for at, own in enumerate(several) for one in own]
-    write_pcap(path, frames, frames[0].link_type)
+    write_long(path)
     return path
 
 

@@ -103,6 +103,7 @@ class PcapReader(ChainedReader):
         if (major, minor) == AIX_VERSION and link in AIX_LINK_TYPES and not variant.patched:
             self.unit_ns, self.link_type = 1, AIX_LINK_TYPES[link]
             self.padding = AIX_FDDI_PADDING if self.link_type == FDDI else 0
+        self._note_header(window.start, variant.file_header_octets)
         window.start += variant.file_header_octets
         longest = min(max(snaplen, MAXIMUM_SNAPLEN), LONGEST_RECORD_OCTETS)
         self.chain = self._chain((major, minor), longest)

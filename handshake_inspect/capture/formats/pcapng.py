@@ -54,6 +54,9 @@ class Packets:
     interface: Offsets
     #: Linux packet type, where its options tell it.
     packet_type: NDArray[np.uint8]
+    #: Where its block begins and ends in the file.
+    begin: Offsets
+    end: Offsets
 
 
 class PcapngReader(RecordReader):
@@ -133,6 +136,7 @@ class PcapngReader(RecordReader):
         end = window.start + length
         self.section.repeats_lengths = window.buffer[end - 4 : end] == window.peek(8)[4:]
         read_section(self._body(window.start), self.section.byte_order, self.about)
+        self._note_header(window.start, after - window.start)
         window.start = after
         return None
 
@@ -165,6 +169,7 @@ class PcapngReader(RecordReader):
         known = len(self.section.interfaces) + np.cumsum(kind == INTERFACE)
         for row in np.flatnonzero(kind == INTERFACE).tolist():
             self.section.interfaces.append(read_interface(self._body(int(offsets[row])), order))
+            self._note_header(int(offsets[row]), int(words[offsets[row] + 4]) + 3 & ~3)
         rows = np.flatnonzero(is_packet)
         state = self._packets(words, offsets[rows], kind[rows], known[rows], parts) if len(rows) else None
         until = np.inf if self._broken_at is None else self._broken_at
@@ -218,9 +223,14 @@ class PcapngReader(RecordReader):
         before = self.section.interfaces_before
         number = np.where(before + known[chosen] > 1, before + interface[chosen], -1)
         packet_type = np.full(good, PACKET_TYPE_UNKNOWN, np.uint8)
+        block_begin = block[chosen] + self._window.file_offset(0)
+        block_end = block_begin + (total[chosen] + 3 & ~3)
         parts.append(
-            Packets(begin[chosen], captured[chosen], original[chosen], time_ns, link_type, number, packet_type)
-        )
+            Packets(
+                begin[chosen], captured[chosen], original[chosen], time_ns, link_type, number, packet_type,
+                block_begin, block_end,
+            )
+        )  # fmt: skip
         self._note_options(begin[chosen], block[chosen] + total[chosen], interface[chosen], kind[chosen], parts)
         if good == len(block):
             return None
@@ -310,6 +320,8 @@ class PcapngReader(RecordReader):
             link_type=np.concatenate([part.link_type for part in parts]),
             interface=np.concatenate([part.interface for part in parts]) if self._interfaces > 1 else None,
             packet_type=packet_type if (packet_type != PACKET_TYPE_UNKNOWN).any() else None,
+            begin=np.concatenate([part.begin for part in parts]),
+            end=np.concatenate([part.end for part in parts]),
         )
 
 

@@ -55,6 +55,7 @@ class SnoopReader(ChainedReader):
         version, data_link = struct.unpack(">II", window.peek(FILE_HEADER_OCTETS)[8:])
         if version not in VERSIONS:
             raise CaptureError(f"{name}: a snoop file of version {version}; versions 2 to 5 are known")
+        self._note_header(window.start, FILE_HEADER_OCTETS)
         window.start += FILE_HEADER_OCTETS
         self.chain = SnoopChain(
             ">", 0, 8, smallest=RECORD_HEADER_OCTETS, longest=LONGEST_RECORD_OCTETS, header_octets=RECORD_HEADER_OCTETS

@@ -1,0 +1,131 @@
+"""Where each record stands in its file, noted while it is read, so that some can be read again without the rest.
+
+In: the blocks of records of one capture, as a reader yields them. Out: `Located`, the capture by its path, which opens
+for the frames somebody wants. What is noted is the length of each record, in an `Archive`: most captures have few
+different ones, so it takes a fraction of an octet for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.archive import Archive
+from handshake_inspect.capture.files import open_excerpt
+from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.source import RecordReader
+
+Offsets = NDArray[np.int64]
+
+#: Records whose places are put away together.
+CHUNK_RECORDS = 1 << 18
+#: The first records of a file, which a reader may look at to see how all of them are (`pcap`, `snoop`).
+FIRST_FRAMES = 3
+
+
+class Positions:
+    """Where the records of one capture stand."""
+
+    def __init__(self, archive: Archive, name: str) -> None:
+        self._archive, self._name = archive, name
+        self._fresh: list[Offsets] = []
+        self._count = 0
+        #: Of each chunk: its first frame, and where that begins.
+        self._chunks: list[tuple[int, int]] = []
+        #: Where headers stand without which no record can be read: begin and end. Set at the end.
+        self.headers: list[tuple[int, int]] = []
+
+    @classmethod
+    def kept(cls, archive: Archive, name: str) -> Positions:
+        """Find what `keep` put away."""
+        kept = cls(archive, name)
+        kept._chunks = [(int(a), int(b)) for a, b in archive.read(f"{name}/chunks").reshape(-1, 2)]
+        kept.headers = [(int(a), int(b)) for a, b in archive.read(f"{name}/headers").reshape(-1, 2)]
+        return kept
+
+    def keep(self) -> None:
+        """Put away what is still in memory: the capture has ended."""
+        self._put_away()
+        self._archive.write(f"{self._name}/chunks", np.array(self._chunks, np.int64).reshape(-1))
+        self._archive.write(f"{self._name}/headers", np.array(self.headers, np.int64).reshape(-1))
+
+    def add(self, records: Records) -> None:
+        """Note a block of records."""
+        assert records.begin is not None and records.end is not None
+        self._fresh.append(np.stack([records.begin, records.end]))
+        self._count += len(records)
+        if sum(part.shape[1] for part in self._fresh) >= CHUNK_RECORDS:
+            self._put_away()
+
+    def _put_away(self) -> None:
+        if not self._fresh:
+            return
+        begin, end = np.concatenate(self._fresh, axis=1)
+        self._fresh = []
+        number = len(self._chunks)
+        self._chunks.append((self._count - len(begin) + 1, int(begin[0])))
+        self._archive.write(f"{self._name}/{number}/octets", end - begin)
+        self._archive.write(f"{self._name}/{number}/between", begin[1:] - end[:-1])
+
+    def spans(self, frames: Offsets) -> tuple[Offsets, Offsets]:
+        """Return where the records of these frames, which rise, begin and end; of those that are there."""
+        self._put_away()
+        found = []
+        first = np.array([frame for frame, _ in self._chunks], np.int64)
+        at = np.searchsorted(first, frames, "right") - 1
+        for number in np.unique(at[at >= 0]).tolist():
+            octets = self._archive.read(f"{self._name}/{number}/octets").astype(np.int64)
+            between = self._archive.read(f"{self._name}/{number}/between").astype(np.int64)
+            begin = self._chunks[number][1] + np.append(0, np.cumsum(octets[:-1] + between))
+            rows = frames[at == number] - first[number]
+            rows = rows[rows < len(begin)]
+            found.append(np.stack([begin[rows], begin[rows] + octets[rows]]))
+        begin, end = np.concatenate(found, axis=1) if found else np.zeros((2, 0), np.int64)
+        return begin, end
+
+
+@dataclass(frozen=True)
+class Located:
+    """A capture by its path, of which it is known where each record stands."""
+
+    path: str
+    name: str
+    positions: Positions
+
+    def open(self, numbers: Collection[int] | Offsets) -> Excerpted:
+        """Open it for the frames with these numbers. Raises CaptureError."""
+        wanted = np.unique(np.fromiter(numbers, np.int64, len(numbers)))
+        frames = np.union1d(wanted, np.arange(1, FIRST_FRAMES + 1))
+        begin, end = self.positions.spans(frames)
+        headers = np.array(self.positions.headers, np.int64).reshape(-1, 2)
+        begin, end = np.append(begin, headers[:, 0]), np.append(end, headers[:, 1])
+        order = np.argsort(begin, kind="stable")
+        reader = open_excerpt(self.path, begin[order], end[order], name=self.name)
+        return Excerpted(reader, frames[: len(begin) - len(headers)])
+
+
+class Excerpted:
+    """The records of some frames of a capture, iterated once, with the numbers that they have in it."""
+
+    def __init__(self, reader: RecordReader, frames: Offsets) -> None:
+        self._reader, self._frames = reader, frames
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.close()
+
+    def __iter__(self) -> Iterator[Records]:
+        for records in self._reader:
+            if records.frame[-1] > len(self._frames):
+                raise CaptureError(f"{self._reader.name}: it has changed since it was read; read it again")
+            records.frame = self._frames[records.frame - 1]
+            yield records
