@@ -34,7 +34,7 @@ types: $(VENV)/installed-dev ## check types, strictly
 format: $(VENV)/installed-dev ## put the source into shape
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: $(VENV)/installed-dev ## make the captures of the README's section on speed, and time them beside tshark
+bench: $(VENV)/installed-dev ## make the captures of the README's section on speed, and time them beside what others have
 	@$(BIN)/python -m tests.bench.measure $(ARGS)
 
 clean: ## remove what the other targets made

@@ -1,62 +1,134 @@
-"""Times `read` beside tshark on the three workloads, whole processes in turn, and prints the table of the README.
+"""Times `read` beside the programs that people would take instead, and says whether it is as fast as it is meant to be.
 
-    python -m tests.bench.measure [ROUNDS] [FOLDER]
+    make bench
+    make bench ARGS="--rounds 1 --only flood --only bulk"
+    make bench ARGS="--growth"             ten times the packets
+    make bench ARGS="--growth --long"      and ten times those: 10 to 20 million
+    make bench ARGS="--readme"             both, and writes the tables into the README
 
-tshark is what the section on speed compares with; without it only our own times are printed.
+It makes three captures (`workload`), and multiplies the largest ones of the folder HANDSHAKE_CAPTURES, if that is set
+(`multiplied`). Whole processes run in turn, from the page cache, with their output thrown away. Exits with 1 if a limit
+of `peers` does not hold.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench.workload import WORKLOADS
+from tests.bench.peers import OURS, PEERS
+from tests.bench.report import ONE_JOB, OWN, Growth, Measured, growth_table, missed, table, written_into
+from tests.bench.stopwatch import Amount, amount, in_turn, timed
 
-TSHARK = [
-    "tshark", "-r", "{file}", "-Y", "tcp.flags.syn==1 or tcp.flags.fin==1 or tcp.flags.reset==1", "-T", "fields",
-    "-e", "tcp.stream", "-e", "tcp.completeness", "-e", "frame.time_epoch", "-e", "tcp.flags", "-e", "tcp.seq",
-    "-e", "tcp.ack",
-]  # fmt: skip
-OURS = [sys.executable, "-m", "handshake_inspect", "read", "{file}", "--format", "csv"]
-
-
-def run(command: list[str], file: Path) -> tuple[float, float]:
-    """Run a command once. Returns wall seconds and peak memory in MB."""
-    filled = [word.format(file=file) for word in command]
-    begin = time.perf_counter()
-    process = subprocess.Popen(filled, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(filled)} failed with {process.returncode}")
-    return time.perf_counter() - begin, usage.ru_maxrss / 1024
+WORKLOADS = ("bulk", "short", "flood")
+#: So many of the real captures are multiplied, to so many packets.
+MOST_REAL, REAL_PACKETS = 3, 500_000
+#: A classic pcap header, of Ethernet: a capture without packets.
+EMPTY = bytes.fromhex("d4c3b2a1 02000400 00000000 00000000 00000400 01000000")
+README = Path(__file__).parents[2] / "README.md"
 
 
-def main() -> None:
-    """Make the workloads, run the commands in turn, print one line each."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    folder = Path(sys.argv[2] if len(sys.argv) > 2 else tempfile.mkdtemp(prefix="handshake-bench-"))
-    commands = {"handshake-inspect": OURS} | ({"tshark": TSHARK} if shutil.which("tshark") else {})
-    print(f"{'workload':9} " + " ".join(f"{name:>26}" for name in commands) + "   ratio")
-    for workload in WORKLOADS:
-        file = folder / f"{workload}.pcap"
-        if not file.exists():
-            subprocess.run([sys.executable, "-m", "tests.bench.workload", workload, str(file)], check=True)
-        seen: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-        for _ in range(rounds):
-            for name, command in commands.items():
-                seen[name].append(run(command, file))
-        seconds = {name: statistics.median(one for one, _ in runs) for name, runs in seen.items()}
-        cells = [f"{seconds[name]:10.2f} s {max(peak for _, peak in seen[name]):8.0f} MB" for name in commands]
-        ratio = f"{seconds['tshark'] / seconds['handshake-inspect']:7.1f}" if "tshark" in seconds else ""
-        print(f"{workload:9} " + " ".join(f"{cell:>26}" for cell in cells) + f" {ratio}")
+def made(folder: Path, name: str, *options: str) -> Path:
+    """Return the capture of a workload, making it if it is not there."""
+    path = folder / f"{''.join((name, *options)).replace('--', '-')}.pcap"
+    if not path.exists():
+        run_module("workload", name, path, *options)
+    return path
+
+
+def run_module(name: str, *arguments: str | Path) -> None:
+    """Run a module of this folder, in a process of its own: what it takes is not ours."""
+    subprocess.run([sys.executable, "-m", f"tests.bench.{name}", *map(str, arguments)], check=True)
+
+
+def real_captures(folder: Path) -> dict[str, Path]:
+    """Return the largest captures of HANDSHAKE_CAPTURES, multiplied; those that our own list has most segments of."""
+    captures = os.environ.get("HANDSHAKE_CAPTURES")
+    if not captures:
+        return {}
+    files = sorted(Path(captures).glob("*.pcap"), key=lambda path: -path.stat().st_size)[: 4 * MOST_REAL]
+    files.sort(key=lambda path: -amount(OURS, path).segments)
+    found = {}
+    for path in files[:MOST_REAL]:
+        target = folder / f"{path.stem}-multiplied.pcap"
+        if not target.exists():
+            run_module("multiplied", path, target, "--packets", str(REAL_PACKETS))
+        found[path.stem.split("__")[-1]] = target
+    return found
+
+
+def measure(name: str, file: Path, rounds: int, idle_octets: int) -> Measured:
+    """Time all commands on one capture."""
+    print(f"{name}: {rounds} rounds ...", file=sys.stderr, flush=True)
+    counted = amount(OURS, file)
+    commands = {OWN: (OURS, file), ONE_JOB: ([*OURS, "--jobs", "1"], file)}
+    commands |= {peer: (one.command, file) for peer, one in PEERS.items() if shutil.which(one.command[0])}
+    runs = in_turn(commands, rounds)
+    if not runs[OWN]:
+        raise SystemExit(f"{' '.join(OURS)} failed on {file}")
+    return Measured(name, counted, runs, idle_octets)
+
+
+def measure_all(chosen: Sequence[str], folder: Path, rounds: int) -> list[Measured]:
+    """Make the captures chosen, and time all commands on each."""
+    files = {name: made(folder, name) for name in WORKLOADS if name in chosen}
+    files |= real_captures(folder) if "real" in chosen else {}
+    empty = folder / "empty.pcap"
+    empty.write_bytes(EMPTY)
+    idle_octets = timed(OURS, empty).peak_octets
+    return [measure(name, file, rounds, idle_octets) for name, file in files.items()]
+
+
+def grow(name: str, folder: Path, rounds: int, *, long: bool) -> Growth:
+    """Time a workload and ten times as much of it."""
+    print(f"{name}: growth, {rounds} rounds ...", file=sys.stderr, flush=True)
+    small = made(folder, name) if long else made(folder, name, "--of", "10")
+    large = made(folder, name, "--times", "10") if long else made(folder, name)
+    amounts: tuple[Amount, Amount] = amount(OURS, small), amount(OURS, large)
+    runs = in_turn({"small": (OURS, small), "large": (OURS, large)}, rounds)
+    return Growth(name, amounts, (runs["small"], runs["large"]))
+
+
+def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what was asked for."""
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="how often each command runs")
+    parser.add_argument("--only", action="append", choices=[*WORKLOADS, "real"], help="these captures alone")
+    parser.add_argument("--growth", action="store_true", help="time ten times the packets instead")
+    parser.add_argument("--long", action="store_true", help="grow from there, up to 20 million packets")
+    parser.add_argument("--readme", action="store_true", help="time both, and write the tables into the README")
+    parser.add_argument("--folder", type=Path, help="where the captures are kept; else they are removed at the end")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Make the captures, time the commands, print the tables."""
+    given = read_options()
+    chosen = given.only or [*WORKLOADS, "real"]
+    with tempfile.TemporaryDirectory(prefix="handshake-bench-") as temporary:
+        folder = given.folder or Path(temporary)
+        measured, grown = [], []
+        if given.readme or not given.growth:
+            measured = measure_all(chosen, folder, given.rounds)
+            print(table(measured, limits=True))
+        if given.readme or given.growth:
+            grown = [grow(name, folder, given.rounds, long=given.long) for name in WORKLOADS if name in chosen]
+            print("", growth_table(grown), sep="\n")
+    failures = missed(measured, grown)
+    print("\n".join(["", *(f"missed: {line}" for line in failures)] if failures else ["", "every limit holds"]))
+    if given.readme:
+        tables = f"{table(measured, limits=False)}\n\n{growth_table(grown)}"
+        README.write_text(written_into(README.read_text(), tables))
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

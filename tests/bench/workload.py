@@ -1,19 +1,22 @@
 """Makes the captures that the section on speed in the README is measured with.
 
     python -m tests.bench.workload short short.pcap
+    python -m tests.bench.workload bulk long.pcap --times 10
 
+- `bulk`: 2 million packets in 40 connections, 95 % of them data, cut to 128 octets.
 - `short`: about 2 million packets in 212,000 connections of 15 kinds, interleaved: echo sessions closed in three and
   four segments, by client or server, refused, unanswered, reset, half-open, with retransmissions ...
-- `bulk`: 2 million packets in 40 connections, 95 % of them data, cut to 128 octets.
 - `flood`: 1 million SYNs that nobody answers.
 
-10 % of the connections are IPv6, 10 % are in a VLAN. The same seed gives the same file.
+10 % of the connections are IPv6, 10 % are in a VLAN. The same seed gives the same file. `--times` goes on with as many
+other connections, again and again; `--of` makes one of so many parts of it.
 """
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+import argparse
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +79,7 @@ class Packets:
     has_ack: NDArray[np.bool_]
 
 
-def short(rng: np.random.Generator, connections: int = 212_000) -> Packets:
+def short(rng: np.random.Generator, connections: int) -> Packets:
     """Many short connections of many kinds."""
     kinds = scripts()
     weight = np.array([30, 20, 8, 2, 6, 3, 4, 1, 2, 4, 6, 3, 3, 3, 5], float)
@@ -96,7 +99,7 @@ def short(rng: np.random.Generator, connections: int = 212_000) -> Packets:
     return _numbered(rng, rows[:, 0], rows[:, 2] == 1, rows[:, 3], rows[:, 4], rows[:, 5], rows[:, 6], rows[:, 1])
 
 
-def bulk(rng: np.random.Generator, packets: int = 2_000_000, connections: int = 40) -> Packets:
+def bulk(rng: np.random.Generator, packets: int, connections: int = 40) -> Packets:
     """A few long downloads: one acknowledgment for 19 data segments."""
     opening, closing = scripts()[0][:3], 4
     each = packets // connections - len(opening) - closing
@@ -120,7 +123,7 @@ def bulk(rng: np.random.Generator, packets: int = 2_000_000, connections: int = 
     return _numbered(rng, connection, columns[:, 0] == 1, flags, number, acknowledged, payload, time_ns)
 
 
-def flood(rng: np.random.Generator, packets: int = 1_000_000) -> Packets:
+def flood(rng: np.random.Generator, packets: int) -> Packets:
     """SYNs from everywhere, none answered."""
     zeros = np.zeros(packets, np.int64)
     everyone = np.ones(packets, np.bool_)
@@ -146,12 +149,28 @@ def _numbered(
     return Packets(connection, from_client, flags, seq, ack, payload, time_ns, has_ack)
 
 
-def write(packets: Packets, path: Path) -> None:
+def going_on(name: str, times: int = 1, of: int = 1) -> Iterator[Packets]:
+    """Yield a workload `times` over, each time with other connections and later; `of`: each has one of so many parts.
+
+    Every part has its own numbers of connections, which become addresses and ports.
+    """
+    make, size = WORKLOADS[name]
+    rng = np.random.default_rng(9293)
+    connections, time_ns = 0, 0
+    for _ in range(times):
+        part = make(rng, size // of)
+        yield replace(part, connection=part.connection + connections, time_ns=part.time_ns + time_ns)
+        connections += int(part.connection.max()) + 1
+        time_ns += int(part.time_ns.max()) + 1
+
+
+def write(parts: Iterable[Packets], path: Path) -> None:
     """Write a nanosecond pcap of Ethernet frames, cut to `SNAPLEN`."""
     with path.open("wb") as file:
         file.write(np.array([0xA1B23C4D, 0x00040002, 0, 0, SNAPLEN, 1], "<u4").tobytes())
-        for a in range(0, len(packets.flags), 1 << 18):
-            file.write(_frames(packets, slice(a, a + (1 << 18))))
+        for packets in parts:
+            for a in range(0, len(packets.flags), 1 << 18):
+                file.write(_frames(packets, slice(a, a + (1 << 18))))
 
 
 def _frames(packets: Packets, part: slice) -> bytes:
@@ -242,14 +261,23 @@ def _layout(
     return frame
 
 
-WORKLOADS = {"short": short, "bulk": bulk, "flood": flood}
+#: How each is made, and of how many connections (`short`) or packets.
+WORKLOADS: dict[str, tuple[Callable[[np.random.Generator, int], Packets], int]] = {
+    "bulk": (bulk, 2_000_000),
+    "short": (short, 212_000),
+    "flood": (flood, 1_000_000),
+}
 
 
 def main() -> None:
-    """Make one workload: NAME FILE [COUNT]."""
-    name, path, *count = sys.argv[1:]
-    make = WORKLOADS[name]
-    write(make(np.random.default_rng(9293), *map(int, count)), Path(path))  # type: ignore[operator]
+    """Make one workload."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=WORKLOADS)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--of", type=int, default=1)
+    given = parser.parse_args()
+    write(going_on(given.name, given.times, given.of), given.path)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def folded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def transfers(path: Path, seed: int, mss: int = 1460) -> Path:
     """Three long transfers."""
-    write(bulk(np.random.default_rng(seed), 300, 3), path)
+    write([bulk(np.random.default_rng(seed), 300, 3)], path)
     path.write_bytes(path.read_bytes().replace(b"\2\4" + (1460).to_bytes(2), b"\2\4" + mss.to_bytes(2)))
     return path
 
