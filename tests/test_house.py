@@ -43,7 +43,8 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 #: Order of modules and folders inside some folders: each imports only from those before it.
 CAPTURE = [
     "records", "about", "source", "compressed", "formats", "excerpt", "files", "writing", "live", "headers",
-    "fragments", "scapy_side", "filling", "decode", "positions", "frames", "pieces", "order", "summary", "merge", "inputs",
+    "fragments", "scapy_side", "filling", "decode", "positions", "frames", "pieces", "order", "summary", "merge",
+    "inputs",
 ]  # fmt: skip
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
 HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp", "transports"]
