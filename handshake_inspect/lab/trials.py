@@ -24,6 +24,11 @@ from handshake_inspect.lab.segments import segment_of
 from handshake_inspect.lab.session import run_demo
 from handshake_inspect.lab.vantage import Vantage
 from handshake_inspect.lab.world import LabError, in_children
+from handshake_inspect.quantities import duration
+
+#: If the watcher, which looks every 10 ms, did not run for so long, the programs may not have either: the kernel
+#: waits 40 ms for a program that is to answer, then it acknowledges by itself (TCP_DELACK_MIN).
+STALL_NS = 25_000_000
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Trial:
     #: What the kernel says of the capture at each vantage point; none without TCP, or if it could not run.
     agreements: dict[str, Agreement]
     seconds: float
-    #: It says more of the machine than of the scenario: frames were dropped, or the kernel's account has holes.
+    #: It says more of the machine than of the scenario: frames were dropped, the kernel's account has holes, or it is
+    #: wrong and the watcher did not run for long.
     is_void: bool = False
 
 
@@ -55,6 +61,11 @@ def try_scenario(name: str) -> Trial:
             honest = not session.scenario.has_forgeries
             parts = one_direction_each(session.vantages, session.kernel) if honest else {}
             wrong += [line for where, one in (agreements | parts).items() for line in denied(one, where)]
+        if wrong and session.kernel.longest_gap_ns > STALL_NS:
+            is_void = True
+            wrong.append(
+                f"the machine is busy: who looks every 10 ms could not for {duration(session.kernel.longest_gap_ns)}"
+            )
     except (LabError, CaptureError) as error:
         wrong = [str(error)]
     return Trial(name, tuple(wrong), agreements, time.monotonic() - began, is_void)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from handshake_inspect import inspect
 from handshake_inspect.cli import cli, performing
+from handshake_inspect.lab.record import ATTEMPTS
 from handshake_inspect.lab.scenarios import SCENARIOS
 from handshake_inspect.lab.trials import Trial
 from tests.cli.running import run
@@ -70,7 +71,7 @@ def test_connections_that_went_alike_are_drawn_once() -> None:
     assert "sock_diag: SYN-RECEIVED = 9" in done.stdout
 
 
-TOO_BUSY = re.compile(r"the kernel's account has holes|frames? (was|were) dropped")
+TOO_BUSY = re.compile(r"the kernel's account has holes|frames? (was|were) dropped|the machine is busy")
 
 
 def soaked() -> CompletedProcess[str]:
@@ -80,8 +81,9 @@ def soaked() -> CompletedProcess[str]:
 @pytest.mark.usefixtures("private_world")
 def test_soak_says_of_each_run_whether_it_was_as_promised() -> None:
     done = soaked()
-    if TOO_BUSY.search(done.stdout):  # says more of the machine than of a scenario (`Trial.is_void`)
-        done = soaked()
+    for _ in range(ATTEMPTS - 1):
+        if TOO_BUSY.search(done.stdout):  # says more of the machine than of a scenario (`Trial.is_void`)
+            done = soaked()
     assert done.returncode == 0, done.stdout
     assert sorted(line.split("  ")[0] for line in done.stdout.splitlines()) == ["refused"] * 3 + ["three-segment"] * 3
     assert all(

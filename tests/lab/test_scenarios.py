@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handshake_inspect.lab.kernel.differences import DIFFERENCES
+from handshake_inspect.lab.record import ATTEMPTS
 from handshake_inspect.lab.scenarios import SCENARIOS
 from handshake_inspect.lab.trials import Trial, trials
 from tests.lab.kernel.test_real_kernel import RUNS
@@ -43,10 +44,12 @@ AS_ANYBODY = [
 
 
 def tried_in_earnest(names: list[str]) -> dict[str, Trial]:
-    """Try scenarios; once more those of which a run said only that the machine was too busy."""
+    """Try scenarios; again those of which a run said only that the machine was too busy, as `lab record` does."""
     found = {trial.name: trial for trial in trials(names)}
-    again = [name for name, trial in found.items() if trial.is_void]
-    return found | {trial.name: trial for trial in trials(again)}
+    for _ in range(ATTEMPTS - 1):
+        again = [name for name, trial in found.items() if trial.is_void]
+        found |= {trial.name: trial for trial in trials(again)}
+    return found
 
 
 def notes(trial: Trial) -> set[str | None]:
@@ -57,7 +60,7 @@ def unseen_in(tried: dict[str, Trial]) -> dict[str, str]:
     """Return the lines of TRANSLATED that no run needs: a busy machine's samples may miss what another run shows."""
     unseen = {name: code for name, code in TRANSLATED.items() if code not in notes(tried[name])}
     for _ in range(2):
-        again = {trial.name: trial for trial in trials(list(unseen))}
+        again = tried_in_earnest(list(unseen))
         assert {name: trial.wrong for name, trial in again.items() if trial.wrong} == {}
         unseen = {name: code for name, code in unseen.items() if code not in notes(again[name])}
     return unseen

@@ -38,14 +38,30 @@ def test_an_account_with_holes_says_nothing_of_the_scenario(session: Session, mo
 
 def test_nor_do_dropped_frames(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = tuple(replace(vantage, dropped=3) for vantage in session.vantages)
-    trial = tried(replace(session, vantages=busy), monkeypatch)
+    assert session.kernel
+    trial = tried(replace(session, vantages=busy, kernel=replace(session.kernel, longest_gap_ns=0)), monkeypatch)
     assert (trial.wrong, trial.is_void) == (("3 frames were dropped",), True)
+
+
+def test_nor_does_what_a_busy_machine_kept_waiting(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert session.kernel
+    late = replace(session, kernel=replace(session.kernel, longest_gap_ns=63_000_000))
+    trial = tried(late, monkeypatch)
+    assert (trial.wrong, trial.is_void) == ((), False), "it is as promised all the same"
+    monkeypatch.setattr(trials_module, "what_is_wrong", lambda _: ["it closed by FIN"])
+    trial = tried(late, monkeypatch)
+    assert trial.wrong == (
+        "it closed by FIN", "the machine is busy: who looks every 10 ms could not for 63.000 ms"
+    )  # fmt: skip
+    assert trial.is_void
+    trial = tried(replace(session, kernel=replace(session.kernel, longest_gap_ns=12_000_000)), monkeypatch)
+    assert (trial.wrong, trial.is_void) == (("it closed by FIN",), False)
 
 
 def test_a_kernel_that_says_otherwise_is_heard(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = session.kernel
     assert kernel
     changes = tuple(replace(one, new="ESTABLISHED") if one.old == "SYN-SENT" else one for one in kernel.changes)
-    trial = tried(replace(session, kernel=replace(kernel, changes=changes)), monkeypatch)
+    trial = tried(replace(session, kernel=replace(kernel, changes=changes, longest_gap_ns=0)), monkeypatch)
     assert not trial.is_void
     assert bool(trial.wrong) or not kernel.traced

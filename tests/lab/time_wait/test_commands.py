@@ -72,7 +72,7 @@ def on_a_terminal(*arguments: str, until: str, columns: int = 80) -> tuple[int, 
 def test_ctrl_c_ends_the_wait_with_what_is_known_so_far() -> None:
     needs_private_world()
     code, printed = on_a_terminal("demo", "--wait", until=r"(?s)(s of TIME-WAIT left; Ctrl-C ends.*){4}")
-    assert code == 0
+    assert code == 0, printed
     countdown, _, report = printed.partition("the wait was interrupted")
     lines = [line.removesuffix("^C") for line in countdown.split("\r") if line.startswith("127.0.0.1:")]
     assert len(lines) > 2
