@@ -73,6 +73,13 @@ def frame_numbers(capture: Column, frame: Column) -> Column:
     return capture.astype(np.int64) << FRAME_BITS | frame
 
 
+def grown(column: Column, count: int) -> Column:
+    """Return a longer column, with room to grow; what is new is 0."""
+    longer = np.zeros(count + count // 4, column.dtype)
+    longer[: len(column)] = column
+    return longer
+
+
 class Growing:
     """Rows of a table that grows in place.
 

@@ -5,7 +5,7 @@ The modules, in the order in which data flows:
 - `conversations`: rows -> pairs of sockets, numbered as they appear.
 - `packets`, `runs`, `elsewhere`, `copies`, `duplicates`: finds the rows that show a segment again, in one
   capture and in several, and collapses them.
-- `compact`: folds the segments that cannot change an answer.
+- `compact`, `steady`: fold the segments that cannot change an answer, `steady` as soon as they come.
 - `gather`: keeps what is left until the end, and hands it out by conversation.
 - `whereabouts`: in which frames each conversation is found.
 - `quotes`: ICMP errors -> the connections whose segments they quote.

@@ -15,6 +15,9 @@ nobody, once they have. So only rows are folded whose end the peer has acknowled
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +26,7 @@ from handshake_inspect.connections.events import find_events
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.numbers import UNKNOWN, Numbers, next_of_end, row_before, running_maximum
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
-from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows, first_of, last_of, split
+from handshake_inspect.connections.split import COPY_COLUMNS, Split, StoredRows, first_of, last_of, split
 from handshake_inspect.tcp.states import Event
 
 Mask = NDArray[np.bool_]
@@ -33,33 +36,75 @@ Rows = NDArray[np.int64]
 STEP_BITS = 29
 
 
-def compact(stored: StoredRows, self_conversation: Mask, *, copies_within_ns: int = 0) -> StoredRows:
+@dataclass
+class Progress:
+    """How far each side has come at each row, this row included. Two arrays each, of shape (n,)."""
+
+    #: The number after the last that it has sent, and the last number that it sent behind a hole.
+    sent: list[Rows]
+    skipped_to: list[Rows]
+    #: The highest SEG.ACK of all, and of those that count.
+    acknowledged: list[Rows]
+    counted: list[Rows]
+
+
+@dataclass
+class Compacted:
+    """Rows of some conversations, and what of them is folded."""
+
+    #: All rows, and the connections that they make.
+    stored: StoredRows
+    part: Split
+    progress: Progress
+    #: Segments of the middle of a transfer: by their control bits, and as far as all of what is known. Shape (n,).
+    plain: Mask
+    ordinary: Mask
+    #: The rows that stay.
+    rows: StoredRows
+
+
+def compact(stored: StoredRows, self_conversation: Mask, *, copies_within_ns: int = 0) -> Compacted:
     """Fold what can be folded. `stored` is sorted by conversation and capture order, and so is the result.
 
     Copies of what is not older than `copies_within_ns` may still come: it stays.
     """
-    rows = split(stored, self_conversation).rows
+    part = split(stored, self_conversation)
+    rows = part.rows
     events = find_events(rows)
     settled = _settled(rows, events.start, events.code, events.row)
+    progress = _progress(rows, events.numbers)
+    plain = is_plain(rows.flags) & (rows.window != 0)
     # What was ordinary stays so: the rows that showed it may be gone by now.
-    ordinary = _ordinary(rows, events.numbers, settled) | (stored["ordinary"] != 0)
+    ordinary = _ordinary(rows, events.numbers, progress, plain, settled) | (stored["ordinary"] != 0)
     stays = ~_foldable(rows, events.numbers, ordinary, _lone(rows, copies_within_ns))
-    # Where a row is counted: the next row of its end that stays.
-    by_end = np.argsort(rows.end, kind="stable")
-    target: Rows = np.cumsum(stays[by_end]) - stays[by_end]
-    kept = by_end[stays[by_end]]
-    folded = by_end[~stays[by_end]]
-    into = kept[target[~stays[by_end]]]
+    # A row is counted in the next row of its end that stays.
     columns = dict(stored.columns) | {"ordinary": ordinary}
     for name, amount in (
-        ("folded_segments", stored["folded_segments"][folded].astype(np.int64) + 1),
-        ("folded_octets", stored["folded_octets"][folded].astype(np.int64) + stored["payload_octets"][folded]),
-        *((name, stored[name][folded].astype(np.int64)) for name in COPY_COLUMNS if stored[name].any()),
+        ("folded_segments", rows.folded_segments + 1),
+        ("folded_octets", rows.folded_octets + rows.payload),
+        *((name, stored[name].astype(np.int64)) for name in COPY_COLUMNS if stored[name].any()),
     ):
-        total = stored[name].astype(np.int64)
-        np.add.at(total, into, amount)
-        columns[name] = total
-    return StoredRows(columns).take(stays)
+        columns[name] = stored[name] + folded_into(rows.side, stays, amount)
+    return Compacted(stored, part, progress, plain, ordinary, StoredRows(columns).take(stays))
+
+
+def is_plain(flags: NDArray[np.uint16]) -> Mask:
+    """Has each segment the ACK bit, and none that opens or closes a connection?"""
+    plain: Mask = (flags & (SYN | FIN | RST | ACK)) == ACK
+    return plain
+
+
+def folded_into(side: NDArray[np.integer[Any]], stays: Mask, amount: Rows) -> Rows:
+    """Add up, in each row that stays, the amounts of the rows of its side right before it that do not.
+
+    Rows are sorted by connection; behind one that does not stay there is one of its end that does. Shape (n,).
+    """
+    total = np.zeros(len(stays), np.int64)
+    for one in (0, 1):
+        kept = np.flatnonzero(stays & (side == one))
+        running = np.cumsum(amount * (~stays & (side == one)))
+        total[kept] = np.diff(running[kept], prepend=0)
+    return total
 
 
 def _settled(rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row: Rows) -> Rows:
@@ -75,30 +120,35 @@ def _settled(rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row: Ro
     return np.where((known & (acknowledged == 2)) | midstream, last, NEVER)
 
 
-def _ordinary(rows: ConnectionRows, numbers: Numbers, settled: Rows) -> Mask:
-    index, end, peer = np.arange(len(rows)), rows.end, rows.peer
-    ends = 2 * rows.connections
-    plain = ((rows.flags & (SYN | FIN | RST | ACK)) == ACK) & (rows.window != 0)
+def _progress(rows: ConnectionRows, numbers: Numbers) -> Progress:
+    named = (rows.flags & (RST | ACK)) == ACK
     sent = [running_maximum(rows, rows.seq_end, ((rows.flags & RST) == 0) & (rows.side == s)) for s in (0, 1)]
     own_sent = _own_before(rows, sent)
-    own_ack = _own_before(rows, numbers.acknowledged_by)
-    peer_sent = np.where(peer & 1, sent[1], sent[0])
+    skips = (rows.seq - rows.folded_octets > own_sent) & (own_sent > UNKNOWN) & ((rows.flags & RST) == 0)
+    return Progress(
+        sent=sent,
+        skipped_to=[running_maximum(rows, rows.seq, skips & (rows.side == s)) for s in (0, 1)],
+        acknowledged=[running_maximum(rows, rows.ack, named & (rows.side == s)) for s in (0, 1)],
+        counted=numbers.acknowledged_by,
+    )
+
+
+def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain: Mask, settled: Rows) -> Mask:
+    index, end, peer = np.arange(len(rows)), rows.end, rows.peer
+    ends = 2 * rows.connections
+    begin = rows.seq - rows.folded_octets
+    own_ack = _own_before(rows, progress.counted)
     ordinary = (
         plain
-        & (rows.seq - rows.folded_octets == own_sent)
+        & (begin == _own_before(rows, progress.sent))
         & (rows.ack >= own_ack)
-        & (rows.ack <= peer_sent)
+        & (rows.ack <= np.where(peer & 1, progress.sent[1], progress.sent[0]))
         & (own_ack > UNKNOWN)
     )
     ordinary &= ~rows.self_connect[rows.conn]
     # An acknowledgment that passes a hole, and data captured after its acknowledgment, show what the capture missed.
-    begin = rows.seq - rows.folded_octets
-    skips = (begin > own_sent) & (own_sent > UNKNOWN) & ((rows.flags & RST) == 0)
-    named = (rows.flags & (RST | ACK)) == ACK
-    skipped_to = [running_maximum(rows, rows.seq, skips & (rows.side == s)) for s in (0, 1)]
-    acknowledged = [running_maximum(rows, rows.ack, named & (rows.side == s)) for s in (0, 1)]
-    ordinary &= own_ack >= np.where(peer & 1, skipped_to[1], skipped_to[0])
-    ordinary &= begin >= np.where(rows.side, acknowledged[0], acknowledged[1])
+    ordinary &= own_ack >= np.where(peer & 1, progress.skipped_to[1], progress.skipped_to[0])
+    ordinary &= begin >= np.where(rows.side, progress.acknowledged[0], progress.acknowledged[1])
     # Firsts: of data, of pure acknowledgments, and whatever precedes the end of the opening.
     has_data = rows.payload > 0
     for mask in (has_data, ~has_data & plain):
@@ -140,25 +190,25 @@ def _foldable(rows: ConnectionRows, numbers: Numbers, ordinary: Mask, lone: Mask
     last_row = rows.start[1:] - 1
     now = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
     arrived = lone & ordinary & (rows.seq_end <= now[rows.peer]) & (rows.ack < numbers.fin_end[rows.peer])
-    foldable: Mask = arrived & ~_witnesses(rows, ordinary, arrived)
+    foldable: Mask = arrived & ~witnesses(rows.side, ~ordinary, arrived)
     return foldable
 
 
-def _witnesses(rows: ConnectionRows, ordinary: Mask, arrived: Mask) -> Mask:
+def witnesses(side: NDArray[np.integer[Any]], barrier: Mask, arrived: Mask) -> Mask:
     """Choose, between two barriers, the rows that stay: the last of each end, and the other end's last before it."""
-    stay = np.zeros(len(rows), np.bool_)
-    if not len(rows):
+    stay = np.zeros(len(side), np.bool_)
+    if not len(side):
         return stay
-    section: Rows = np.cumsum(~ordinary)
+    section: Rows = np.cumsum(barrier)
     count = int(section[-1]) + 1
-    last = last_of(section * 2 + rows.side, arrived, 2 * count)
+    last = last_of(section * 2 + side, arrived, 2 * count)
     stay[last[last >= 0]] = True
     pair = last.reshape(count, 2)
     earlier = pair.min(axis=1)
     earlier_side = pair.argmin(axis=1)
     both = earlier >= 0
-    before = arrived & both[section] & (np.arange(len(rows)) < earlier[section])
-    before &= rows.side != earlier_side[section]
+    before = arrived & both[section] & (np.arange(len(side)) < earlier[section])
+    before &= side != earlier_side[section]
     other = last_of(section, before, count)
     stay[other[other >= 0]] = True
     return stay

@@ -5,7 +5,7 @@ In: `SegmentTable` blocks as they are decoded. Out: partitions, the sorted rows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from handshake_inspect.connections.conversations import Conversations, keys_of
 from handshake_inspect.connections.duplicates import collapse
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.split import StoredRows
-from handshake_inspect.table import Growing, Numbered, SegmentTable
+from handshake_inspect.connections.steady import Steady
+from handshake_inspect.table import Column, Growing, Numbered, SegmentTable, grown
 
 #: Rows that a partition aims at: half as many would cost the rules, of which there are a hundred, 0.1 s in 3 more.
 PARTITION_ROWS = 1 << 17
@@ -30,6 +31,7 @@ class Gathering:
     def __init__(self, *, fold: bool = True, fold_rows: int = FOLD_ROWS, long_rows: int = LONG_ROWS) -> None:
         self.conversations = Conversations()
         self._pool = _Pool()
+        self._steady = Steady()
         self._fold, self._fold_rows, self._long_rows = fold, fold_rows, long_rows
         #: Had the last partitions conversations too short to tell? And which captures tell for them?
         self._undecided = False
@@ -46,8 +48,11 @@ class Gathering:
         """Add a block of segments. Returns the conversation of each."""
         keys, from_higher = keys_of(segments)
         numbers = self.conversations.number(keys)
-        self._pool.append(segments.columns | {"conversation": numbers, "from_higher": from_higher}, len(segments))
-        self._count_fresh(numbers)
+        columns: Mapping[str, Column] = segments.columns | {"conversation": numbers, "from_higher": from_higher}
+        if self._fold:
+            columns = self._steady.fold(columns, self.copies_within_ns)
+        self._pool.append(columns, len(columns["conversation"]))
+        self._count_fresh(columns["conversation"])
         if self._fold:
             self.fold_long()
         return numbers
@@ -74,7 +79,9 @@ class Gathering:
         for rows in taken.by_conversation():
             part = self._collapse(taken.take(rows))[0]
             compacted = compact(part, is_self, copies_within_ns=self.copies_within_ns)
-            self._pool.append(compacted.columns, len(compacted))
+            self._pool.append(compacted.rows.columns, len(compacted.rows))
+            if self._fold:
+                self._steady.learn(compacted)
         self._fresh[: len(long)][long] = 0
         self._fresh_long = 0
 
@@ -206,13 +213,6 @@ def conversation_order(numbers: NDArray[np.signedinteger[Any]]) -> NDArray[np.in
     keyed = numbers.astype(np.int64) << row_bits | np.arange(len(numbers))
     keyed.sort()
     return keyed & ((1 << row_bits) - 1)
-
-
-def grown(column: NDArray[Any], count: int) -> NDArray[Any]:
-    """Return a longer column, with room to grow; what is new is 0."""
-    longer = np.zeros(count + count // 4, column.dtype)
-    longer[: len(column)] = column
-    return longer
 
 
 def distinct_numbers(numbers: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -26,13 +26,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.answers import Verdicts
-from handshake_inspect.connections.gather import grown
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.rows import ACK, RST, SYN
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import Split, StoredRows, first_of, last_of
-from handshake_inspect.table import Table
+from handshake_inspect.table import Table, grown
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 Rows = NDArray[np.int64]

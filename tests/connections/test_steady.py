@@ -1,0 +1,176 @@
+"""What is folded as it comes changes nothing: every contract field is the same as from plain rows."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.steady import Steady
+from handshake_inspect.inspection import Inspector
+from handshake_inspect.table import Block, Column, SegmentTable
+from tests.engine.scenario import BEGIN_NS, MILLISECOND_NS, MODULUS, Ends, Segment, table_of
+
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+#: How many captures a run invents.
+CAPTURES = int(os.environ.get("HANDSHAKE_FUZZ", "400")) // 4
+
+
+class Counting(Steady):
+    """Counts the rows that are folded as they come."""
+
+    folded = 0
+
+    def fold(self, columns: Mapping[str, Column], copies_within_ns: int) -> Mapping[str, Column]:
+        kept = super().fold(columns, copies_within_ns)
+        Counting.folded += len(columns["seq"]) - len(kept["seq"])
+        return kept
+
+
+class Transfer:
+    """Two ends of one long connection that mostly send data in order and acknowledge it."""
+
+    def __init__(self, rng: random.Random, oddity: float) -> None:
+        self.rng, self.oddity = rng, oddity
+        edge = rng.choice([0, 1, 2**29 - 3000, 2**31 - 5000, MODULUS - 1, MODULUS - 20_000])
+        self.isn = [edge, rng.randrange(MODULUS)]
+        self.sent, self.acked = [1, 1], [1, 1]
+        self.said: list[Segment] = []
+
+    def say(self, side: int, flags: int, seq: int, octets: int = 0, ack: int | None = None, window: int = 500) -> None:
+        number = 0 if ack is None else (self.isn[1 - side] + ack) % MODULUS
+        ip_id = self.rng.choice([0, len(self.said) + 1])
+        segment = Segment(0, "AB"[side], flags, (self.isn[side] + seq) % MODULUS, octets, number, window, ip_id=ip_id)
+        self.said.append(segment)
+
+    def open(self, captured: bool) -> None:
+        if captured:
+            self.say(0, SYN, 0)
+            self.say(1, SYN | ACK, 0, 0, 1)
+            self.say(0, ACK, 1, 0, 1)
+
+    def go_on(self) -> None:
+        side = int(self.rng.random() < 0.6)
+        if self.rng.random() < self.oddity:
+            self.do_something_odd(side)
+        elif self.rng.random() < 0.6:
+            octets = self.rng.choice([1, 100, 1448, 1448, 60_000])
+            self.say(side, ACK | PSH, self.sent[side], octets, self.acked[side])
+            self.sent[side] += octets
+        else:
+            sent = self.sent[1 - side]
+            self.acked[side] = self.rng.choice([sent, sent, self.acked[side], (sent + self.acked[side]) // 2])
+            self.say(side, ACK, self.sent[side], 0, self.acked[side])
+
+    def do_something_odd(self, side: int) -> None:
+        rng, sent, acked = self.rng, self.sent[side], self.acked[side]
+        match rng.randrange(12):
+            case 0:  # again, or a keep-alive
+                self.say(side, ACK, sent - rng.choice([1, 100, 1448]), rng.choice([0, 1, 100, 3000]), acked)
+            case 1:  # data that is not captured
+                self.sent[side] += rng.choice([1, 1448])
+            case 2:  # an acknowledgment that lies, or of what was not captured
+                self.say(side, ACK, sent, 0, acked + rng.choice([1, 1000, 2**29]))
+            case 3:
+                self.say(side, ACK, sent, rng.choice([0, 10]), acked - rng.choice([1, 1000]))
+            case 4:
+                self.say(side, ACK, sent, 0, acked, 0)
+            case 5:
+                self.say(side, RST | rng.choice([0, ACK]), sent + rng.choice([-100, 0, 0, 1, 1448]), 0, acked)
+            case 6:
+                self.say(side, SYN, rng.choice([0, -70_000, 3_000_000]), 0, acked)
+            case 7:
+                self.say(side, FIN | ACK, sent - rng.choice([0, 0, 200]), rng.choice([0, 0, 50]), acked)
+            case 8:  # no ACK bit, or no bit at all
+                self.say(side, rng.choice([0, PSH]), sent, rng.choice([0, 10]), acked)
+            case 9:  # the network doubles a segment
+                self.said += self.said[-1:]
+            case 10:
+                self.said += [one for one in self.said[-6:] if rng.random() < 0.5]
+            case 11 if len(self.said) > 1:  # two change places
+                self.said[-2:] = self.said[:-3:-1]
+
+    def close(self, order: list[int]) -> None:
+        for side in order:
+            self.say(side, FIN | ACK, self.sent[side], 0, self.sent[1 - side])
+            self.sent[side] += 1
+            self.say(1 - side, ACK, self.sent[1 - side], 0, self.sent[side])
+
+
+def transfer(rng: random.Random, oddity: float, captured: bool, close: list[int] | None = None) -> list[Segment]:
+    one = Transfer(rng, oddity)
+    one.open(captured)
+    for _ in range(rng.randrange(10, 300)):
+        one.go_on()
+    one.close(rng.choice([[], [0], [1], [0, 1], [1, 0]]) if close is None else close)
+    return one.said
+
+
+def capture(rng: random.Random, inspector: Inspector) -> SegmentTable:
+    """Make some conversations at the same time, some of them of several connections."""
+    tables = []
+    for port in range(rng.choice([1, 2, 5])):
+        said: list[Segment] = []
+        if rng.random() < 0.2:  # the sockets were used before
+            said = transfer(rng, 0, captured=True, close=[0, 1])
+        said += transfer(rng, rng.choice([0, 0.005, 0.02, 0.1]), captured=bool(said) or rng.random() < 0.9)
+        steps = [rng.choice([0, 1000, MILLISECOND_NS, 50 * MILLISECOND_NS, 400 * MILLISECOND_NS]) for _ in said]
+        times = BEGIN_NS + np.cumsum(steps)
+        timed = [replace(one, time_ns=time_ns) for one, time_ns in zip(said, times.tolist(), strict=True)]
+        ends = Ends()
+        tables.append(table_of(timed, inspector, replace(ends, a=(*ends.a[:2], 40_000 + port))))
+    table = SegmentTable.concatenate(tables)
+    table = table.take(np.argsort(table["time_ns"], kind="stable"))
+    table.columns["frame"] = np.arange(len(table)) + 1
+    return table
+
+
+def connections_of(seed: int, captures: int, *, fold: bool) -> list[Connection]:
+    rng = random.Random(seed)
+    inspector = Inspector(fold=fold)
+    if fold:
+        inspector.analysis.gathering = Gathering(fold_rows=rng.choice([1, 8, 64]), long_rows=4)
+    for number in range(captures):
+        inspector.begin_capture(f"transfer {number}", "pcap")
+    table = capture(random.Random(seed), inspector)
+    rows = rng.choice([3, 12, 40, 100])
+    for a in range(0, len(table), rows):
+        part = table.take(slice(a, a + rows))
+        inspector.add_block(Block(part), 0, len(part), part["time_ns"])
+    return list(inspector.result().connections)
+
+
+@pytest.mark.parametrize("captures", [1, 2])
+@pytest.mark.parametrize("batch", range(4))
+def test_what_is_folded_as_it_comes_changes_nothing(batch: int, captures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handshake_inspect.connections.gather.Steady", Counting)
+    monkeypatch.setattr(Counting, "folded", 0)
+    for seed in range(batch * CAPTURES // 4, (batch + 1) * CAPTURES // 4):
+        assert connections_of(seed, captures, fold=True) == connections_of(seed, captures, fold=False), seed
+    assert Counting.folded > 100, "the test folds nothing"
+
+
+def test_a_transfer_is_never_kept() -> None:
+    """Once it is known, not even for a block."""
+    inspector, long = Inspector(), Transfer(random.Random(1), 0)
+    inspector.analysis.gathering = Gathering(fold_rows=256, long_rows=16)
+    long.open(captured=True)
+    for _ in range(5000):
+        long.say(1, ACK, long.sent[1], 1448, 1)
+        long.sent[1] += 1448
+        long.say(0, ACK, 1, 0, long.sent[1])
+    number = inspector.begin_capture("transfer", "pcap")
+    table = table_of(long.said, inspector)
+    for a in range(0, len(table), 500):
+        part = table.take(slice(a, a + 500))
+        inspector.add_block(Block(part), number, len(part), part["time_ns"])
+        assert a < 500 or len(inspector.analysis.gathering) < 200
+    (one,) = inspector.result().connections
+    assert (one.segments.originator, one.segments.responder) == (5002, 5001)
+    assert one.octets.responder == 5000 * 1448
