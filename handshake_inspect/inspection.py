@@ -31,7 +31,7 @@ from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, look_over
-from handshake_inspect.jobs import cores
+from handshake_inspect.jobs import behind, cores
 from handshake_inspect.places import Places
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import PortRange, profile_of
@@ -200,8 +200,7 @@ class Inspector:
         feeds = [self._feed(one, len(inputs) > 1, hooks) for one in inputs]
         merge = Merge(feed for feed in feeds if feed is not None)
         try:
-            for block in merge:
-                self.take(block)
+            behind(self.take, merge, self.jobs)
         finally:  # what was read is inspected, whatever came between
             for block in merge.rest():
                 self.take(block)

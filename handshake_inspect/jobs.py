@@ -16,6 +16,10 @@ Piece = TypeVar("Piece")
 Made = TypeVar("Made")
 
 
+#: Pieces that wait, or are worked on, behind the one that is being made; and how many are too few to need a thread.
+MOST_BEHIND, FEW_PIECES = 2, 3
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -45,3 +49,27 @@ def in_order(work: Callable[[Piece], Made], pieces: Iterable[Piece], jobs: int) 
             yield under_way.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def behind(work: Callable[[Piece], object], pieces: Iterable[Piece], jobs: int) -> None:
+    """Do `work` with each piece, in order: with several `jobs` in a thread, while the next piece is made here.
+
+    At most MOST_BEHIND are made ahead. What `work` raises is raised here. Whatever ends this, the work on all pieces
+    that were made is done then, and the thread is gone.
+    """
+    coming = iter(pieces)
+    for piece in coming if jobs == 1 else islice(coming, FEW_PIECES):
+        work(piece)
+    under_way: deque[Future[object]] = deque()
+    pool: ThreadPoolExecutor | None = None
+    try:
+        for piece in coming:
+            pool = pool or ThreadPoolExecutor(1, "handshake-inspect")
+            under_way.append(pool.submit(work, piece))
+            if len(under_way) > MOST_BEHIND:
+                under_way.popleft().result()
+        while under_way:
+            under_way.popleft().result()
+    finally:
+        if pool:
+            pool.shutdown()

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from handshake_inspect.cli import cli
 from handshake_inspect.connections import gather
 from handshake_inspect.inspection import Inspection, inspect
-from handshake_inspect.jobs import cores, in_order
+from handshake_inspect.jobs import FEW_PIECES, MOST_BEHIND, behind, cores, in_order
 
 PIECES = 40
 
@@ -82,3 +82,81 @@ def test_no_jobs_is_no_number_of_jobs() -> None:
     found = CliRunner().invoke(cli, ["read", "capture.pcap", "--jobs", "0"])
     assert found.exit_code == 2
     assert "--jobs" in found.output
+
+
+# --- behind: a thread works on what was made before -----------------------------------------------------------------
+
+
+def threads_left() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one.name.startswith("handshake-inspect")]
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 100])
+def test_what_was_made_is_worked_on_in_order(jobs: int) -> None:
+    done: list[int] = []
+    threads: set[threading.Thread] = set()
+
+    def work(piece: int) -> None:
+        time.sleep(random.random() / 1000)
+        threads.add(threading.current_thread())
+        done.append(piece)
+
+    behind(work, range(PIECES), jobs)
+    assert done == [*range(PIECES)]
+    assert len(threads) == min(jobs, 2)
+    assert not threads_left()
+
+
+def test_few_pieces_need_no_thread_to_follow() -> None:
+    threads: list[threading.Thread] = []
+    behind(lambda _: threads.append(threading.current_thread()), range(FEW_PIECES), 2)
+    assert threads == [threading.current_thread()] * FEW_PIECES
+
+
+def test_few_pieces_are_made_ahead() -> None:
+    done: list[int] = []
+    ahead: list[int] = []
+
+    def pieces() -> Iterator[int]:
+        for piece in range(PIECES):
+            ahead.append(piece - len(done))
+            yield piece
+
+    def work(piece: int) -> None:
+        time.sleep(0.001)
+        done.append(piece)
+
+    behind(work, pieces(), 2)
+    assert 1 <= max(ahead) <= MOST_BEHIND
+
+
+def test_what_the_work_raises_ends_the_making() -> None:
+    made: list[int] = []
+
+    def pieces() -> Iterator[int]:
+        for piece in range(PIECES):
+            made.append(piece)
+            yield piece
+
+    with pytest.raises(ZeroDivisionError):
+        behind(lambda piece: 1 // (10 - piece), pieces(), 2)
+    assert len(made) <= 10 + MOST_BEHIND + 2
+    assert not threads_left()
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_what_ends_the_making_leaves_nothing_undone(error: type[BaseException]) -> None:
+    done: list[int] = []
+
+    def pieces() -> Iterator[int]:
+        yield from range(10)
+        raise error
+
+    def work(piece: int) -> None:
+        time.sleep(0.001)
+        done.append(piece)
+
+    with pytest.raises(error):
+        behind(work, pieces(), 2)
+    assert done == [*range(10)]
+    assert not threads_left()
