@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.output import remark, terminal_width, write, write_blocks, write_fitted, write_table
+from handshake_inspect.cli.output import (
+    remark,
+    terminal_width,
+    write,
+    write_blocks,
+    write_fitted,
+    write_octets,
+    write_table,
+)
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import listed
-from handshake_inspect.views import export, table, zeek_log
+from handshake_inspect.views import export, parquet, table, zeek_log
 
 
 def write_listing(
@@ -34,6 +42,8 @@ def write_listing(
     elif format_ == "zeek":
         streams = chosen.streams(inspection)
         write_blocks(zeek_log.conn_log(inspection.captures, inspection.connections, streams, exchanges))
+    elif format_ == "parquet":
+        parquet.write_parquet(write_octets, inspection.connections, chosen.streams(inspection))
     elif format_ == "markdown":
         write_markdown(connections, exchanges if udp else None, len(inspection.captures))
     elif not write_tables(connections, exchanges if udp else None, len(inspection.captures)):

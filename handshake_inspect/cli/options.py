@@ -13,7 +13,7 @@ from handshake_inspect.tcp.time_wait import PROFILES, profile_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-FORMATS = ("table", "json", "ndjson", "csv", "zeek", "markdown")
+FORMATS = ("table", "json", "ndjson", "csv", "zeek", "markdown", "parquet")
 
 
 def files_argument(function: F) -> F:

@@ -83,16 +83,21 @@ def write(pieces: Iterable[str]) -> None:
 
 
 def write_blocks(blocks: Iterable[bytes]) -> None:
-    """Write blocks of text in UTF-8 as they come; only where standard output wants another encoding as `str`."""
-    wants_octets = hasattr(sys.stdout, "buffer") and codecs.lookup(sys.stdout.encoding).name == "utf-8"
-    sys.stdout.flush()
+    """Write blocks of text in UTF-8 as they come; as `str` only where standard output has another encoding."""
+    is_utf_8 = hasattr(sys.stdout, "buffer") and codecs.lookup(sys.stdout.encoding).name == "utf-8"
     for block in blocks:
-        if not wants_octets or os.linesep != "\n":
+        if is_utf_8 and os.linesep == "\n":
+            write_octets(block)
+        else:
             sys.stdout.write(block.decode())
-            continue
-        left = memoryview(block)
-        while left:  # unbuffered (PYTHONUNBUFFERED) it need not take all at once
-            left = left[sys.stdout.buffer.write(left) :]
+
+
+def write_octets(octets: bytes) -> None:
+    """Write octets as they are."""
+    sys.stdout.flush()
+    left = memoryview(octets)
+    while left:  # unbuffered (PYTHONUNBUFFERED), standard output need not take all at once
+        left = left[sys.stdout.buffer.write(left) :]
 
 
 def write_lines(lines: Iterable[Text]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+
 import click
 
 from handshake_inspect.cli.options import (
@@ -55,6 +58,7 @@ def command(
       handshake-inspect read capture.pcap --where 'handshake.initial_rtt_ns > 10ms and not resets'
       handshake-inspect read capture.pcap --net 10.0.0.0/8 --since 06:40:30 --until +2min
       handshake-inspect read *.pcap --format csv --jobs 4 > connections.csv
+      handshake-inspect read *.pcap --format parquet > connections.parquet
       handshake-inspect read capture.pcap --time-wait --profile macos --ports 49152-65535
       handshake-inspect read day/ 'night/*.pcap.gz' --format zeek > conn.log
       tcpdump -w - | handshake-inspect read -
@@ -68,13 +72,15 @@ def command(
 
     if steps and format_ not in ("json", "ndjson"):
         raise click.UsageError("--steps needs --format json or ndjson")
-    if udp and format_ == "csv":
-        raise click.UsageError("--udp needs another format than csv: its columns are those of connections")
-    if time_wait and (udp or steps or format_ == "zeek"):
-        refused = "--udp" if udp else "--steps" if steps else "--format zeek"
+    if udp and format_ in ("csv", "parquet"):
+        raise click.UsageError(f"--udp needs another format than {format_}: its columns are those of connections")
+    if time_wait and (udp or steps or format_ in ("zeek", "parquet")):
+        refused = "--udp" if udp else "--steps" if steps else f"--format {format_}"
         raise click.UsageError(f"--time-wait and {refused} do not go together: it lists TIME-WAITs, no connections")
     if ports is not None and not time_wait:
         raise click.UsageError("--ports needs --time-wait")
+    if format_ == "parquet":
+        _refuse_where_parquet_cannot_be_written()
     chosen = choice(asked, sort, limit)
     named = files_named(files)
     reading = inspect_files(named.files, reader, profile=profile, jobs=jobs)
@@ -90,3 +96,10 @@ def command(
     told = asked != Asked() or format_ == "json"
     report(reading.inspection, udp_listed=udp or format_ == "json", findings_listed=told)
     return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
+
+
+def _refuse_where_parquet_cannot_be_written() -> None:
+    if find_spec("pyarrow") is None:
+        raise click.UsageError("--format parquet needs pyarrow: pip install 'handshake-inspect[parquet]'")
+    if sys.stdout.isatty():
+        raise click.UsageError("--format parquet is nothing for a terminal: add > connections.parquet")

@@ -1,4 +1,4 @@
-"""The flat columns of the contract, those of csv, a block of connections at a time.
+"""The flat columns of the contract, for csv and Parquet, a block of connections at a time.
 
 In: `Connections`. Out: columns of numbers, words and addresses as they stand in the tables, without an object per
 connection: with a million connections those would cost more than the analysis. How a column is spelled, and what the
@@ -67,10 +67,13 @@ class Addresses(NamedTuple):
 Column = Numbers | Words | Lists | Addresses
 
 
-def flat_blocks(connections: Connections, streams: NDArray[np.int64]) -> Iterator[dict[str, Column]]:
+def flat_blocks(
+    connections: Connections, streams: NDArray[np.int64], block_rows: int | None = None
+) -> Iterator[dict[str, Column]]:
     """Yield, in blocks, the columns of these streams, in the order of `FLAT_COLUMNS`."""
-    for a in range(0, len(streams), BLOCK_ROWS):
-        some = streams[a : a + BLOCK_ROWS]
+    size = block_rows or BLOCK_ROWS
+    for a in range(0, len(streams), size):
+        some = streams[a : a + size]
         rows = connections.rows_of(some)
         columns = _columns(connections, rows) | {"stream": Numbers(some)}
         yield {name: columns[name] for name in FLAT_COLUMNS}

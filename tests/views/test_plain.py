@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections import conn_log as conn_log_columns
 from handshake_inspect.connections import flat
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
 from handshake_inspect.views import export
 from handshake_inspect.views.zeek_log import conn_log
 from tests.views import plain
-
-PCAPS = Path(__file__).parents[2] / "pcaps"
-
-
-@pytest.fixture(scope="module")
-def runs(captures_dir: Path) -> list[Inspection]:
-    """Every public capture alone, and all recorded ones as one run."""
-    return [*alone(captures_dir), inspect(sorted(PCAPS.glob("*.pcap*")))]
-
-
-def alone(folder: Path) -> Iterator[Inspection]:
-    for path in sorted(folder.glob("*.pcap*")):
-        try:
-            yield inspect(path)
-        except CaptureError:  # made to be refused
-            continue
 
 
 @pytest.fixture(params=[7, flat.BLOCK_ROWS])
