@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,17 @@ from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import PortRange, profile_of
 
 
+class Teller(Protocol):
+    """Who can tell of an inspection what its verdicts do not."""
+
+    @property
+    def analysis(self) -> Analysis:
+        """The segments of the run."""
+
+    def steps(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
+        """Describe every segment of one stream."""
+
+
 @dataclass
 class Inspection:
     """What `inspect()` found."""
@@ -51,7 +63,7 @@ class Inspection:
     unread: Counter[str] = field(default_factory=Counter)
     #: What is not listed any more, of a capture that did not end; nothing of a file.
     let_go: LetGo = field(default_factory=LetGo)
-    _inspector: Inspector | None = None
+    _inspector: Teller | None = None
 
     def steps(self, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
         """Return every segment of connection `stream`, with both states after it and the arithmetic.
@@ -167,25 +179,28 @@ class Inspector:
         self.captures: list[CaptureSummary] = []
         self.unread: Counter[str] = Counter()
         self._clock = clock = RunClock(steady_ns)
-        self.analysis = Going(self.names, leaving, clock) if leaving else Analysis(self.names, fold=fold, only=only)
+        self.analysis: Analysis = (
+            Going(self.names, leaving, clock) if leaving else Analysis(self.names, fold=fold, only=only)
+        )
         #: What each capture was read from, if it can be read again.
-        self._sources: list[Input | None] = []
+        self.sources: list[Input | None] = []
         #: Where everything stands in files that can be read again, if somebody will ask for single connections.
         self._places = places
-        self._damage: dict[int, list[Damage]] = {}
+        #: Where each capture could not be read.
+        self.damage_of: dict[int, list[Damage]] = {}
         #: Whose rules of TIME-WAIT are assumed.
         self.profile = profile_of(profile)
         #: Of each capture that is being read: fragments of several are not mixed.
         self._decoders: dict[int, Decoder] = {}
         self._link_types: dict[int, set[int]] = {}
-        self._datagrams = Datagrams(clock)
+        self.datagrams = Datagrams(clock)
         self._ahead = Ahead(self.analysis)
         self._again = Again(self._read_again)
 
     def begin_capture(self, name: str, format_: str, source: Input | None = None) -> int:
         """Begin another file or interface. Returns its number. `source`: what it can be read from again."""
         self.captures.append(CaptureSummary(name, format_))
-        self._sources.append(source)
+        self.sources.append(source)
         self._link_types[len(self.captures) - 1] = set()
         if len(self.captures) > 1:
             self.analysis.gathering.copies_within_ns = INTERFACES_NS
@@ -241,7 +256,7 @@ class Inspector:
         if self._places is not None:
             self._places.end_capture(capture, opened.reader.headers)
         self.unread += self._decoders.pop(capture, Decoder(self.names)).reassembler.unread()
-        self._damage[capture] = opened.reader.damage
+        self.damage_of[capture] = opened.reader.damage
         self.captures[capture].dropped = opened.reader.dropped
         self.captures[capture].about = opened.reader.about
 
@@ -292,7 +307,7 @@ class Inspector:
 
     def take(self, block: Block) -> None:
         """Take rows in order of time, of one capture or of several."""
-        self._datagrams.add(block.datagrams, block.icmp_errors)
+        self.datagrams.add(block.datagrams, block.icmp_errors)
         conversations, of_errors = self.analysis.add(block.segments, block.icmp_errors)
         if self._places is not None:
             self._places.add_rows(block, conversations, of_errors)
@@ -300,7 +315,12 @@ class Inspector:
     @property
     def damage(self) -> list[Damage]:
         """Where captures could not be read, in the order in which they were named."""
-        return [place for _, places in sorted(self._damage.items()) for place in places]
+        return [place for _, places in sorted(self.damage_of.items()) for place in places]
+
+    @property
+    def all_unread(self) -> Counter[str]:
+        """Frames that hold no row, those among them that wait for the rest of their packet."""
+        return sum((one.reassembler.unread() for one in self._decoders.values()), self.unread)
 
     def result(self) -> Inspection:
         """Say what was found so far."""
@@ -311,9 +331,9 @@ class Inspector:
         return Inspection(
             captures=self.captures,
             connections=connections,
-            exchanges=LazyExchanges(list(self._datagrams.tables), list(self._datagrams.errors), self.names, captures),
+            exchanges=LazyExchanges(list(self.datagrams.tables), list(self.datagrams.errors), self.names, captures),
             damage=self.damage,
-            unread=sum((one.reassembler.unread() for one in self._decoders.values()), self.unread),
+            unread=self.all_unread,
             let_go=replace(self.analysis.let_go) if isinstance(self.analysis, Going) else LetGo(),
             _inspector=self,
         )
@@ -345,7 +365,7 @@ class Inspector:
         """Let go what is over, where `leaving` says so; call it when a block was described."""
         if isinstance(self.analysis, Going):
             self.analysis.go_on()
-            self._datagrams.go_on(self.analysis.leaving, self.analysis.let_go)
+            self.datagrams.go_on(self.analysis.leaving, self.analysis.let_go)
 
     def _read_again(self, conversations: NDArray[np.int64]) -> Analysis:
         """Read the captures again, keeping every segment of some conversations; their own frames alone if it can be."""
@@ -356,13 +376,13 @@ class Inspector:
             again.analysis.gathering.copies_within_ns = self.analysis.gathering.copies_within_ns
             again.take(rows)
             return again.analysis
-        for summary, source in zip(self.captures, self._sources, strict=True):
+        for summary, source in zip(self.captures, self.sources, strict=True):
             if source is None:
                 raise CaptureError(
                     f"{summary.name}: this connection is too long to keep every segment in memory, and the capture "
                     "cannot be read again; save it to a file first"
                 )
-        again.read([source for source in self._sources if source is not None])
+        again.read([source for source in self.sources if source is not None])
         return again.analysis
 
 

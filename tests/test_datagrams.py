@@ -55,7 +55,7 @@ def fed(inspector: Inspector, table: DatagramTable, rows: int) -> tuple[Inspecti
         block = Block(SegmentTable.empty(), part, errors_about(part))
         inspector.add_block(block, capture, len(part), part["time_ns"])
         inspector.go_on()
-        most = max(most, sum(map(len, inspector._datagrams.tables)))
+        most = max(most, sum(map(len, inspector.datagrams.tables)))
     return inspector.result(), most
 
 

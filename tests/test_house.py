@@ -27,6 +27,7 @@ FLOORS = [
     ["places"],
     ["findings"],
     ["inspection"],
+    ["spread"],
     ["compared", "joined"],
     ["views"],
     ["conditions"],
@@ -53,10 +54,10 @@ LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
 CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "split", "moments",
-    "numbers", "resets", "events", "compact", "steady", "duplicates", "gather", "whereabouts", "quotes", "machine",
-    "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "found", "answers",
-    "waiting", "verdict", "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat", "zeek_uid",
-    "conn_log", "repeats", "steps", "analysis", "streams", "run_clock", "leaving", "going",
+    "numbers", "resets", "events", "compact", "steady", "seams", "duplicates", "gather", "whereabouts", "quotes",
+    "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes", "found",
+    "answers", "waiting", "verdict", "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat",
+    "zeek_uid", "conn_log", "repeats", "steps", "analysis", "streams", "run_clock", "leaving", "going",
 ]  # fmt: skip
 FINDINGS = [
     "evidence", "run", "rule", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns", "numbers",
@@ -87,6 +88,7 @@ JOINED = [
     "changes", "ways", "comparison", "differences", "model", "errors", "described", "order", "spelling", "crossing",
     "join",
 ]  # fmt: skip
+SPREAD = ["part", "sharing", "reduction", "whole", "run"]
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
 TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]
 ORDERED = {
@@ -107,6 +109,7 @@ ORDERED = {
     "lab/kernel": KERNEL,
     "lab/strace": STRACE,
     "lab/time_wait": TIME_WAIT,
+    "spread": SPREAD,
     "testing": TESTING,
 }
 

@@ -5,7 +5,7 @@ Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.answers import Verdicts, together
 from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
-from handshake_inspect.connections.conversations import KeyTable, hash_of, keys_of
+from handshake_inspect.connections.conversations import Conversations, KeyTable, hash_of, keys_of
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.gather import Gathering
@@ -79,18 +79,20 @@ class Analysis:
 
         `examine` adds what it finds in each partition.
         """
+        total = self.verdicts_of(self.gathering.partitions(), examine, jobs)
+        if self.gathering.look_different_together:
+            total = self.verdicts_of(self.gathering.reconsidered(), examine, jobs)
+        if self.quotes:
+            count_errors(total, self.quotes, self.gathering.conversations)
+        return total
+
+    def verdicts_of(self, partitions: Iterable[StoredRows], examine: Examine | None = None, jobs: int = 1) -> Verdicts:
+        """Decide everything about the connections of these partitions, with so many threads."""
 
         def examined(stored: StoredRows) -> Verdicts:
             return self._examined(stored, examine)
 
-        total = together(in_order(examined, self.gathering.partitions(), jobs))
-        if self.gathering.look_different_together:
-            total = together(in_order(examined, self.gathering.reconsidered(), jobs))
-        if self.quotes:
-            errors = self.quotes.all(self.gathering.conversations)
-            total.unmatched_errors = len(errors) - len(total.icmp_errors)
-            total.error_copies = self.quotes.copies
-        return total
+        return together(in_order(examined, partitions, jobs))
 
     def _examined(self, stored: StoredRows, examine: Examine | None) -> Verdicts:
         decided = self.decide(stored)
@@ -155,6 +157,12 @@ class Analysis:
     def connections(self, verdicts: Verdicts, captures: list[str], profile: Profile) -> Connections:
         """Make connections of verdicts."""
         return Connections(verdicts, self.keys, self.names, captures, profile)
+
+
+def count_errors(total: Verdicts, quotes: Quotes, conversations: Conversations) -> None:
+    """Note of all verdicts of a run how many of its ICMP errors belong to no connection, and how many are copies."""
+    total.unmatched_errors = len(quotes.all(conversations)) - len(total.icmp_errors)
+    total.error_copies = quotes.copies
 
 
 @dataclass

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.quantities import octets_in_words
 from handshake_inspect.table import Growing, Table
+
+T = TypeVar("T", bound=Table)
 
 #: A number that is not known, in columns whose own values are never negative.
 NONE = -1
@@ -186,6 +188,27 @@ class Verdicts:
     copies: Counter[str] = field(default_factory=Counter)
     #: What rules found, each under its code.
     found: list[Coded] = field(default_factory=list)
+
+
+def reordered(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
+    """Return the answers with the connections in the order of these rows of them."""
+    place = np.empty(len(rows), np.int64)
+    place[rows] = np.arange(len(rows))
+
+    def moved(table: T) -> T:
+        connection = place[table["connection"]]
+        return type(table)(table.columns | {"connection": connection}).take(np.argsort(connection, kind="stable"))
+
+    return replace(
+        total,
+        table=total.table.take(rows),
+        resets=moved(total.resets),
+        waits=moved(total.waits),
+        restarts=moved(total.restarts),
+        gaps=moved(total.gaps),
+        icmp_errors=moved(total.icmp_errors),
+        found=[(code, one.placed(place)) for code, one in total.found],
+    )
 
 
 def together(parts: Iterable[Verdicts]) -> Verdicts:

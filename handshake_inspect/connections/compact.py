@@ -71,7 +71,7 @@ def compact(stored: StoredRows, self_conversation: Mask, *, copies_within_ns: in
     part = split(stored, self_conversation)
     rows = part.rows
     events = find_events(rows)
-    settled = _settled(rows, events.start, events.code, events.row)
+    settled = settled_from(rows, events.start, events.code, events.row)
     progress = _progress(rows, events.numbers)
     plain = is_plain(rows.flags) & (rows.window != 0)
     # What was ordinary stays so: the rows that showed it may be gone by now.
@@ -107,7 +107,7 @@ def folded_into(side: NDArray[np.integer[Any]], stays: Mask, amount: Rows) -> Ro
     return total
 
 
-def _settled(rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row: Rows) -> Rows:
+def settled_from(rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row: Rows) -> Rows:
     """Row from which on the opening of each connection can no longer change; NEVER if it still can. Shape (m,)."""
     event = code & 0xF
     conn = np.repeat(np.arange(rows.connections), np.diff(start))

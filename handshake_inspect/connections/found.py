@@ -78,6 +78,13 @@ class Found:
         """Return the same about connections that stand so many rows further down."""
         return Found(self.text, self.connection + rows, self.frames, self.values)
 
+    def placed(self, place: Rows) -> Found:
+        """Return the same about connections of which each stands at another `place`."""
+        connection = place[self.connection]
+        order = np.argsort(connection, kind="stable")
+        values = {name: column[order] for name, column in self.values.items()}
+        return Found(self.text, connection[order], tuple(frames[order] for frames in self.frames), values)
+
 
 Coded = tuple[Code, Found]
 

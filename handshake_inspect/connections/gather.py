@@ -36,6 +36,10 @@ class Gathering:
         #: Had the last partitions conversations too short to tell? And which captures tell for them?
         self._undecided = False
         self.trusted: frozenset[int] = frozenset()
+        #: Captures that tell for a run of which these are a part.
+        self._told: frozenset[int] = frozenset()
+        #: What the last partitions showed.
+        self.evidence = Evidence()
         #: How long after a segment its copy may come; more than 0 if the run has several captures.
         self.copies_within_ns = 0
         #: Rows of each conversation that have not been offered to `compact` yet, and how many those of long ones are.
@@ -89,6 +93,19 @@ class Gathering:
         """How many rows are kept."""
         return len(self._pool)
 
+    def adopt(self, rows: StoredRows, conversations: Conversations, trusted: frozenset[int] = frozenset()) -> None:
+        """Take the rows of conversations that were gathered elsewhere, in order; here are none yet.
+
+        `trusted`: captures that are known, by all of the run, to show most segments more than once.
+        """
+        self.conversations, self._told = conversations, trusted
+        self._pool.append(rows.columns, len(rows))
+
+    def everything(self) -> StoredRows:
+        """Return all rows as they are kept, copies among them, by conversation and capture order."""
+        every = np.ones(len(self.conversations), np.bool_)
+        return self._pool.take(self._pool.rows_of(every))
+
     def rows_of(self, numbers: NDArray[np.int64]) -> StoredRows:
         """Return the rows of some conversations, sorted by conversation and capture order."""
         rows = self._pool.rows_of(self._marked(numbers))
@@ -130,12 +147,13 @@ class Gathering:
 
     def partitions(self) -> Iterator[StoredRows]:
         """Return all rows, sorted by conversation and capture order, a range of whole conversations at a time."""
-        evidence, self.trusted = Evidence(), frozenset()
+        evidence, self.trusted = Evidence(), self._told
         evidence.add(self._shown_before)
         for rows in self._pool.by_conversation():
             collapsed, found = self._collapse(self._pool.take(rows))
             evidence.add(found)
             yield collapsed
+        self.evidence = evidence
         self.trusted, self._undecided = evidence.trusted(), bool(evidence.undecided)
 
     @property

@@ -55,7 +55,7 @@ class Connections(Sequence[Connection]):
     profile: Profile = PROFILES["linux"]
     #: Stream of each row of the verdicts, where connections have left; None: they are numbered by first segment.
     numbers: NDArray[np.int64] | None = None
-    #: Says what was found over all connections, of some of them and of the run.
+    #: Says what was found of them, also over all of them; and of the run.
     look_over: Callable[[Connections], tuple[list[Coded], list[RunFinding]]] | None = None
 
     def __post_init__(self) -> None:
@@ -140,8 +140,7 @@ class Connections(Sequence[Connection]):
     @cached_property
     def findings(self) -> Findings:
         """What rules found."""
-        of_connections, of_run = self.look_over(self) if self.look_over else ([], [])
-        return Findings([*self.verdicts.found, *of_connections], of_run)
+        return Findings(*self.look_over(self)) if self.look_over else Findings(self.verdicts.found)
 
     @cached_property
     def stream_of(self) -> NDArray[np.int64]:

@@ -124,6 +124,15 @@ class Quotes:
         self._sorted = None
         return numbers
 
+    def adopt(self, errors: IcmpErrorTable, conversations: Conversations) -> None:
+        """Take errors of some conversations, of which all copies in the run are left out; here are none yet."""
+        self.add(errors, conversations)
+        self._sorted = _in_order(QuotingTable.concatenate(self._blocks))
+
+    def everything(self) -> IcmpErrorTable:
+        """Return all errors as they came, copies among them."""
+        return IcmpErrorTable(QuotingTable.concatenate(self._blocks).columns)
+
     def __bool__(self) -> bool:
         return bool(self._blocks)
 
@@ -139,9 +148,7 @@ class Quotes:
             table = QuotingTable.concatenate(self._blocks)
             second = copies_of(table.columns, conversations.loopback)
             self.copies = self._copies_before + len(second)
-            kept = np.delete(np.arange(len(table)), second)
-            order = np.lexsort([table[name][kept] for name in ("frame", "capture", "time_ns", "conversation")])
-            self._sorted = table.take(kept[order])
+            self._sorted = _in_order(table.take(np.delete(np.arange(len(table)), second)))
         return self._sorted
 
     def let_go(self, gone: Mask, about: QuoteTable, conversations: Conversations) -> int:
@@ -159,6 +166,10 @@ class Quotes:
 def about_tcp(errors: IcmpErrorTable) -> IcmpErrorTable:
     """Return the errors that quote TCP."""
     return errors.take(errors["protocol"] == TCP)
+
+
+def _in_order(table: QuotingTable) -> QuotingTable:
+    return table.take(np.lexsort([table[name] for name in ("frame", "capture", "time_ns", "conversation")]))
 
 
 def copies_of(columns: Mapping[str, NDArray[Any]], loopback: Mask) -> Rows:

@@ -64,6 +64,8 @@ BY_CODE = {one.code.word: one for one in RULES}
 
 _OVER_CONNECTIONS = [one for one in RULES if isinstance(one, ConnectionRule)]
 _OVER_RUN = [one for one in RULES if isinstance(one, RunRule)]
+#: In which order it is told what was found of a connection, where it matters as much.
+_PLACE = {one.code: place for place, one in enumerate([*_OVER_CONNECTIONS, *_OVER_RUN])}
 
 
 def examiner(captures: Sequence[CaptureSummary]) -> Callable[[Decided], list[Coded]]:
@@ -80,7 +82,7 @@ def examiner(captures: Sequence[CaptureSummary]) -> Callable[[Decided], list[Cod
 
 
 def look_over(connections: Connections, captures: Sequence[CaptureSummary]) -> tuple[list[Coded], list[RunFinding]]:
-    """Apply the rules over the run. Returns what they found of connections, and of the run."""
+    """Apply the rules over the run. Returns what all rules found of connections, in their order, and of the run."""
     run = Run(connections, captures)
     of_connections: list[Coded] = []
     of_run: list[RunFinding] = []
@@ -93,4 +95,6 @@ def look_over(connections: Connections, captures: Sequence[CaptureSummary]) -> t
                 of_run.append(
                     RunFinding(one.code.word, severity, found.about, found.connections, found.frames, found.message)
                 )
-    return of_connections, of_run
+    # Which was found first depends on how the run was cut into partitions.
+    every = sorted([*connections.verdicts.found, *of_connections], key=lambda one: (_PLACE[one[0]], one[1].text))
+    return every, of_run

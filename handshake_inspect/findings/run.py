@@ -156,7 +156,8 @@ class Run:
         counts: Counter[str] = Counter()
         for number, count in enumerate(np.bincount(self.table["judgement"][rows], minlength=len(judgements)).tolist()):
             counts[judgements[number].handshake_kind] += count
-        return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common() if count)
+        commonest = sorted((+counts).items(), key=lambda one: (-one[1], one[0]))
+        return ", ".join(f"{count:,} {kind}" for kind, count in commonest)
 
 
 def worst(count: Rows, which: Mask) -> Rows:

@@ -1,0 +1,129 @@
+"""The pieces of all parts with the same conversations -> the verdicts about these.
+
+In: `Piece`s in order of time, and what all of the run tells (`Told`). Out: a `Reduction`. Conversations whose folded
+rows do not fit each other (`connections.seams`) are left out, and named: they must be read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.capture.about import About
+from handshake_inspect.capture.summary import CaptureSummary
+from handshake_inspect.connections.analysis import Analysis
+from handshake_inspect.connections.answers import Verdicts
+from handshake_inspect.connections.conversations import Conversations, KeyTable
+from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.packets import Evidence
+from handshake_inspect.connections.seams import irregular
+from handshake_inspect.connections.split import StoredRows
+from handshake_inspect.findings.catalogue import examiner
+from handshake_inspect.spread.sharing import Piece
+from handshake_inspect.table import IcmpErrorTable, Names
+
+
+@dataclass(frozen=True)
+class Told:
+    """What all of a run tells those who look at some conversations of it."""
+
+    names: Names
+    captures: Sequence[CaptureSummary]
+    #: Captures that are known to show most segments more than once.
+    trusted: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, names: Names, captures: Sequence[CaptureSummary]) -> Told:
+        """Return it, without what the captures say about themselves: no verdict rests on that."""
+        return cls(names, [replace(one, about=About()) for one in captures])
+
+
+@dataclass
+class Reduction:
+    """What was found of some conversations."""
+
+    verdicts: Verdicts
+    #: The key of each conversation, also of those that must be read again.
+    keys: KeyTable
+    #: When each appeared, in which of the pieces first, and as the how manieth there.
+    appeared_ns: NDArray[np.int64]
+    appeared_in: NDArray[np.int64]
+    appeared_as: NDArray[np.int64]
+    #: What the rows show of their captures.
+    evidence: Evidence
+    #: Conversations that must be read again, and the pieces that they stand in.
+    again: Rows
+    again_in: Rows
+
+
+def reduced(pieces: Sequence[Piece], told: Told, errors: IcmpErrorTable, only: KeyTable | None = None) -> Reduction:
+    """Decide everything about the conversations of these pieces; of those `only` that were read again, if given.
+
+    `errors` are the ICMP errors that quote them, without copies.
+    """
+    conversations = Conversations()
+    wanted = 0 if only is None else 1 + int(conversations.number(only).max(initial=-1))
+    numbers = [conversations.number(one.keys) for one in pieces]
+    rows, piece = _in_order(pieces, numbers)
+    if only is not None:  # another conversation may have the hash of one that was read again
+        meant = rows["conversation"] < wanted
+        rows, piece = rows.take(meant), piece[meant]
+    again = irregular(rows, piece, conversations.is_self)
+    stays = ~np.isin(rows["conversation"], again)
+    keys, appeared = conversations.keys, _appeared(pieces, numbers)
+    analysis = Analysis(told.names)
+    analysis.gathering.adopt(rows.take(stays), conversations, told.trusted)
+    analysis.quotes.adopt(errors, conversations)
+    verdicts = analysis.verdicts_of(analysis.gathering.partitions(), examiner(told.captures))
+    return Reduction(verdicts, keys, *appeared, analysis.gathering.evidence, again, np.unique(piece[~stays]))
+
+
+def _in_order(pieces: Sequence[Piece], numbers: Sequence[Rows]) -> tuple[StoredRows, Rows]:
+    """Put the rows of all pieces in order, by conversation and time; and say of each which piece it is from."""
+    renumbered = [
+        StoredRows(one.rows.columns | {"conversation": own[one.rows["conversation"]]})
+        for one, own in zip(pieces, numbers, strict=True)
+    ]
+    rows = StoredRows.concatenate(renumbered)
+    piece = np.repeat(np.arange(len(pieces)), [len(one) for one in renumbered])
+    order = np.argsort(rows["conversation"], kind="stable")
+    rows, piece = rows.take(order), piece[order]
+    order = _by_time(rows, piece)
+    return rows.take(order), piece[order]
+
+
+def _by_time(rows: StoredRows, piece: Rows) -> Rows:
+    """Sort the rows of each conversation by time; those of one piece stay in their order, whatever their times are."""
+    order = np.arange(len(rows))
+    conversation, time_ns = rows["conversation"], rows["time_ns"]
+    own = np.append(False, (conversation[1:] == conversation[:-1]) & (piece[1:] == piece[:-1]))[: len(rows)]
+    follows = np.append(False, conversation[1:] == conversation[:-1])[: len(rows)]
+    back = np.flatnonzero(follows & ~own & (time_ns <= np.roll(time_ns, 1)))
+    some = np.flatnonzero(np.isin(conversation, conversation[back]))
+    if len(some):
+        latest = _latest(~own[some], time_ns[some])
+        order[some] = some[np.lexsort((rows["capture"][some], latest, conversation[some]))]
+    return order
+
+
+def _latest(begins: Mask, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return at each row the latest time from the beginning of its stretch to it."""
+    starts = np.flatnonzero(begins)
+    parts = np.split(time_ns, starts[1:])
+    return np.concatenate([np.maximum.accumulate(one) for one in parts])
+
+
+def _appeared(pieces: Sequence[Piece], numbers: Sequence[Rows]) -> tuple[Rows, Rows, Rows]:
+    """Return when each conversation appeared, in which piece first, and as the how manieth there."""
+    columns = [
+        np.concatenate([one.appeared_ns for one in pieces]),
+        np.repeat(np.arange(len(pieces)), [len(one.keys) for one in pieces]),
+        np.concatenate([one.appeared_as for one in pieces]),
+    ]
+    number = np.concatenate(numbers)
+    order = np.lexsort([*reversed(columns), number])
+    first = order[np.append(True, number[order[1:]] != number[order[:-1]])[: len(order)]]
+    return columns[0][first], columns[1][first], columns[2][first]

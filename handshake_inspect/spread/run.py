@@ -1,0 +1,177 @@
+"""A run, cut into pieces: map, shuffle, reduce, and put together again.
+
+In: captures, and an `Engine`, which runs functions wherever it likes. Out: the `Inspection` that `inspect()` gives of
+the same captures.
+
+Each capture is a part of its own. Those that were taken side by side are read together, as they are on one machine, so
+that what several of them show is found before it is folded; of captures that only follow each other, as the files of
+one that is rotated, the end of one and the beginning of the next may overlap by as much as the frames of several
+interfaces are out of order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from handshake_inspect.capture.inputs import Input
+from handshake_inspect.capture.order import INTERFACES_NS
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.connections.conversations import KeyTable, keys_of
+from handshake_inspect.connections.packets import Evidence
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.spread.part import Beside, beside, part_of
+from handshake_inspect.spread.reduction import Reduction, Told, reduced
+from handshake_inspect.spread.sharing import piece_of, shared
+from handshake_inspect.spread.whole import Course, inspection_of
+from handshake_inspect.table import IcmpErrorTable
+
+#: Rows that a reduction aims at: it holds them all, and works on them in partitions.
+PIECE_ROWS = 1 << 21
+
+
+class Engine(Protocol):
+    """Runs pure functions, here or elsewhere."""
+
+    #: How many of them at once.
+    workers: int
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Have a function run. Returns what stands for its result, also among the arguments of others."""
+
+    def results(self, submitted: Sequence[Any], doing: str) -> list[Any]:
+        """Wait for results; `doing` says what somebody is told who waits."""
+
+
+@dataclass
+class _Mapped:
+    """A part, somewhere."""
+
+    inputs: list[int]
+    part: Any
+    beside: Beside
+
+
+def inspect_spread(
+    inputs: Sequence[Input],
+    engine: Engine,
+    *,
+    profile: str = "linux",
+    failed: Callable[[CaptureError], None],
+    pieces: int | None = None,
+) -> Inspection:
+    """Inspect captures as one run. `failed` is told of those that cannot be used. `pieces`: how many reductions."""
+    mapped = _together_if_side_by_side(_map(engine, inputs, [[n] for n in range(len(inputs))]), engine, inputs)
+    for one in sorted(mapped, key=lambda each: each.inputs):
+        for message in one.beside.failed:
+            failed(CaptureError(message))
+    course = Course(inputs, [one.beside for one in mapped], [one.inputs for one in mapped])
+    rows = sum(one.rows for one in course.parts)
+    work = _Work(engine, course, mapped, pieces or max(engine.workers, -(-rows // PIECE_ROWS)))
+    first = work.reduce()
+    if trusted := _trusted(first):
+        first = work.reduce(trusted)
+    return inspection_of(course, *first, profile)
+
+
+def _map(engine: Engine, inputs: Sequence[Input], chosen: Sequence[list[int]]) -> list[_Mapped]:
+    """Read captures; those that stand in one list together. Returns the parts in order of time."""
+    parts = [engine.submit(part_of, [inputs[place] for place in places]) for places in chosen]
+    told = engine.results([engine.submit(beside, part) for part in parts], "read")
+    mapped = [_Mapped(*one) for one in zip(chosen, parts, told, strict=True)]
+    return sorted(mapped, key=lambda one: (one.beside.extent_ns or (0, 0), one.inputs))
+
+
+def _together_if_side_by_side(mapped: list[_Mapped], engine: Engine, inputs: Sequence[Input]) -> list[_Mapped]:
+    """Read those parts once more, together, whose captures were taken side by side."""
+    groups: list[list[_Mapped]] = []
+    until_ns = None
+    for one in mapped:
+        if (extent_ns := one.beside.extent_ns) is None:
+            groups.append([one])
+            continue
+        if until_ns is not None and _overlap(extent_ns[0], until_ns, [*groups[-1], one]):
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+        until_ns = max(extent_ns[1], until_ns or extent_ns[1])
+    alone = [group[0] for group in groups if len(group) == 1]
+    beside_each_other = [sorted(place for one in group for place in one.inputs) for group in groups if len(group) > 1]
+    again = _map(engine, inputs, beside_each_other) if beside_each_other else []
+    return sorted(alone + again, key=lambda one: (one.beside.extent_ns or (0, 0), one.inputs))
+
+
+def _overlap(begin_ns: int, until_ns: int, of: Sequence[_Mapped]) -> bool:
+    """Do captures overlap by more than frames are out of order? Where a clock was set, at all?"""
+    slack_ns = 0 if any(one.beside.clock_was_set for one in of) else INTERFACES_NS
+    return begin_ns <= until_ns - slack_ns
+
+
+class _Work:
+    """The reductions of a run."""
+
+    def __init__(self, engine: Engine, course: Course, mapped: Sequence[_Mapped], pieces: int) -> None:
+        self._engine, self._course, self._count = engine, course, pieces
+        self._told = Told.of(course.names, course.captures)
+        self._errors = self._shared_errors()
+        parts = [one.part for one in mapped]
+        self._pieces = [self._shuffle(parts, course.renumberings, which) for which in range(pieces)]
+        #: The same of what was read again, and its keys.
+        self._again: list[tuple[list[Any], KeyTable]] | None = None
+
+    def _shared_errors(self) -> list[IcmpErrorTable]:
+        """Return the ICMP errors that quote the conversations of each reduction, without copies."""
+        quotes, conversations = self._course.quotes
+        table = IcmpErrorTable(quotes.all(conversations).columns)
+        which = shared(keys_of(table)[0], self._count)
+        return [table.take(which == one) for one in range(self._count)]
+
+    def _shuffle(self, parts: Sequence[Any], numbers: Sequence[Any], which: int) -> list[Any]:
+        return [
+            self._engine.submit(piece_of, part, own, self._count, which)
+            for part, own in zip(parts, numbers, strict=True)
+        ]
+
+    def reduce(self, trusted: frozenset[int] = frozenset()) -> tuple[list[Reduction], list[Reduction]]:
+        """Decide everything about all conversations; of those that must be read again in reductions of their own."""
+        told = replace(self._told, trusted=trusted)
+        reductions = self._reduced(
+            (pieces, told, errors) for pieces, errors in zip(self._pieces, self._errors, strict=True)
+        )
+        if self._again is None:
+            self._again = list(self._read_again(reductions))
+        again = self._reduced(
+            (pieces, told, self._errors[which], keys) for which, (pieces, keys) in enumerate(self._again) if len(keys)
+        )
+        return reductions, again
+
+    def _reduced(self, wanted: Iterator[tuple[Any, ...]]) -> list[Reduction]:
+        submitted = [self._engine.submit(reduced, *arguments) for arguments in wanted]
+        return self._engine.results(submitted, "decided") if submitted else []
+
+    def _read_again(self, reductions: Sequence[Reduction]) -> Iterator[tuple[list[Any], KeyTable]]:
+        """Read the parts again in which conversations stand that need it, with every segment of these."""
+        keys = [one.keys.take(one.again) for one in reductions]
+        places = np.unique(np.concatenate([one.again_in for one in reductions])).tolist()
+        if not places:
+            return
+        course, only = self._course, KeyTable.concatenate(keys)
+        sources = [[course.inputs[place] for place in course.read_from[part]] for part in places]
+        parts = [self._engine.submit(part_of, some, course.names, only) for some in sources]
+        told: list[Beside] = self._engine.results([self._engine.submit(beside, part) for part in parts], "read again")
+        for message in (message for one in told for message in one.failed):
+            raise CaptureError(message)
+        numbers = [course.renumbered(place, one) for place, one in zip(places, told, strict=True)]
+        for which, own in enumerate(keys):
+            yield (self._shuffle(parts, numbers, which) if len(own) else [], own)
+
+
+def _trusted(reductions: tuple[Sequence[Reduction], Sequence[Reduction]]) -> frozenset[int]:
+    """Return the captures that tell, by all of the run, what conversations were too short to tell; if some were."""
+    evidence = Evidence()
+    for one in (*reductions[0], *reductions[1]):
+        evidence.add(one.evidence)
+    return evidence.trusted() if evidence.undecided else frozenset()

@@ -1,0 +1,202 @@
+"""Verdicts of all reductions -> the `Inspection` of the run.
+
+In: what is `Beside` the parts, in the order in which the captures were named and in order of time; `Reduction`s. Out:
+an `Inspection` like that of `inspect()`: connections in the same order, rules over the run applied to all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TypeVar
+
+import numpy as np
+
+from handshake_inspect.capture.inputs import Input
+from handshake_inspect.capture.records import Damage
+from handshake_inspect.capture.summary import CaptureSummary
+from handshake_inspect.connections.analysis import Again, Analysis, count_errors
+from handshake_inspect.connections.answers import Verdicts, reordered, together
+from handshake_inspect.connections.connection import Step
+from handshake_inspect.connections.conversations import Conversations, KeyTable
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.moments import Rows
+from handshake_inspect.connections.quotes import Quotes
+from handshake_inspect.exchanges import LazyExchanges
+from handshake_inspect.findings.catalogue import look_over
+from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.spread.part import Beside
+from handshake_inspect.spread.reduction import Reduction
+from handshake_inspect.spread.sharing import Renumbering, renumbering
+from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
+from handshake_inspect.tcp.time_wait import profile_of
+
+T = TypeVar("T", DatagramTable, IcmpErrorTable)
+
+
+@dataclass
+class Course:
+    """The run as a whole, as far as the parts tell: its captures, its names, what is no segment."""
+
+    inputs: Sequence[Input]
+    #: In order of time; and which of the inputs each was read from.
+    parts: Sequence[Beside]
+    read_from: Sequence[Sequence[int]]
+
+    @cached_property
+    def _places(self) -> list[tuple[int, int, int]]:
+        """Input, part and capture in the part of each capture of the run."""
+        return sorted(
+            (own[inside], part, number)
+            for part, (one, own) in enumerate(zip(self.parts, self.read_from, strict=True))
+            for number, inside in enumerate(one.inputs)
+        )
+
+    @cached_property
+    def captures(self) -> list[CaptureSummary]:
+        """All that could be used, in the order in which they were named."""
+        return [self.parts[part].captures[number] for _, part, number in self._places]
+
+    @cached_property
+    def sources(self) -> list[Input]:
+        """What each of them was read from."""
+        return [self.inputs[place] for place, _, _ in self._places]
+
+    @property
+    def damage(self) -> list[Damage]:
+        """Where they could not be read."""
+        return [place for _, part, number in self._places for place in self.parts[part].damage[number]]
+
+    @property
+    def unread(self) -> Counter[str]:
+        """Frames that hold no row."""
+        return sum((one.unread for one in self.parts), Counter())
+
+    @cached_property
+    def names(self) -> Names:
+        """What all parts name."""
+        _ = self.renumberings
+        return self._names
+
+    @cached_property
+    def _names(self) -> Names:
+        return Names()
+
+    @cached_property
+    def renumberings(self) -> list[Renumbering]:
+        """What the numbers of each part are in the run."""
+        return [self.renumbered(part, one) for part, one in enumerate(self.parts)]
+
+    def renumbered(self, part: int, beside: Beside) -> Renumbering:
+        """Return what numbers are in the run that a part has, or had when it was read again."""
+        of_run = {(part, number): capture for capture, (_, part, number) in enumerate(self._places)}
+        numbers = [of_run[part, number] for number in range(len(beside.captures))]
+        return renumbering(beside, numbers, self._names)
+
+    @cached_property
+    def tcp_errors(self) -> IcmpErrorTable:
+        """ICMP errors that quote TCP."""
+        return self._all([one.tcp_errors for one in self.parts], IcmpErrorTable)
+
+    @cached_property
+    def quotes(self) -> tuple[Quotes, Conversations]:
+        """The same, by what they quote."""
+        quotes, conversations = Quotes(), Conversations()
+        quotes.add(self.tcp_errors, conversations)
+        return quotes, conversations
+
+    def exchanges(self) -> LazyExchanges:
+        """Return what is UDP."""
+        datagrams = self._all([one.datagrams for one in self.parts], DatagramTable)
+        errors = self._all([one.udp_errors for one in self.parts], IcmpErrorTable)
+        return LazyExchanges([datagrams], [errors], self.names, [one.name for one in self.captures])
+
+    def _all(self, tables: Sequence[T], kind: type[T]) -> T:
+        """Put the tables of all parts together, in order of time."""
+        numbered = [numbers.of(table) for numbers, table in zip(self.renumberings, tables, strict=True)]
+        whole = kind.concatenate(numbered)
+        if not len(whole):
+            return whole
+        latest = np.concatenate([np.maximum.accumulate(table["time_ns"]) for table in numbered])
+        return whole.take(np.lexsort((whole["capture"], latest)))
+
+
+def inspection_of(
+    course: Course, reductions: Sequence[Reduction], again: Sequence[Reduction], profile: str
+) -> Inspection:
+    """Put together what was found; `again`: of conversations that were read again."""
+    keys, numbers = _numbered([*reductions, *again], len(reductions))
+    verdicts = _in_order(reductions, again, numbers)
+    quotes, conversations = course.quotes
+    if quotes:
+        count_errors(verdicts, quotes, conversations)
+    captures = [one.name for one in course.captures]
+    connections = Connections(verdicts, keys, course.names, captures, profile_of(profile))
+    connections.look_over = partial(look_over, captures=course.captures)
+    return Inspection(
+        captures=course.captures,
+        connections=connections,
+        exchanges=course.exchanges(),
+        damage=course.damage,
+        unread=course.unread,
+        _inspector=Reader(course.sources, course.names),
+    )
+
+
+def _numbered(reductions: Sequence[Reduction], first: int) -> tuple[KeyTable, list[Rows]]:
+    """Number the conversations of the run as they appear; the `first` reductions have all of them.
+
+    Returns the key of each, and the numbers of the conversations of each reduction.
+    """
+    every = KeyTable.concatenate([one.keys for one in reductions[:first]])
+    appeared = (
+        np.concatenate([getattr(one, name) for one in reductions[:first]])
+        for name in ("appeared_as", "appeared_in", "appeared_ns")
+    )
+    conversations = Conversations()
+    conversations.number(every.take(np.lexsort(list(appeared))))
+    return conversations.keys, [conversations.number(one.keys) for one in reductions]
+
+
+def _in_order(reductions: Sequence[Reduction], again: Sequence[Reduction], numbers: Sequence[Rows]) -> Verdicts:
+    parts = []
+    for one, own in zip([*reductions, *again], numbers, strict=True):
+        table = one.verdicts.table
+        table.columns["conversation"] = own[table["conversation"]].astype(np.int32)
+        parts.append(one.verdicts)
+    total = together(parts)
+    return reordered(total, np.argsort(total.table["conversation"], kind="stable"))
+
+
+class Reader:
+    """Reads the captures of a run again, here, for what the verdicts do not tell."""
+
+    def __init__(self, sources: Sequence[Input], names: Names) -> None:
+        self._sources, self._names = sources, names
+        self._again = Again(self._keep)
+        self._keys = KeyTable.empty()
+
+    def steps(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
+        """Describe every segment of one stream. Raises `CaptureError` if its captures cannot be read any more."""
+        self._keys = connections.keys
+        table = connections.verdicts.table
+        row = int(connections.rows_of(np.array([stream]))[0])
+        place = row - int(np.searchsorted(table["conversation"], table["conversation"][row]))
+        return self._again.of(connections, stream, coming).steps(place, connections.captures)
+
+    def _keep(self, conversations: Rows) -> Analysis:
+        return self._read(self._keys.take(conversations))
+
+    def _read(self, only: KeyTable | None = None) -> Analysis:
+        inspector = Inspector(fold=only is None, names=self._names, only=only)
+        inspector.read(self._sources)
+        return inspector.analysis
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """The run as it is on one machine."""
+        analysis = self._read()
+        analysis.verdicts()
+        return analysis

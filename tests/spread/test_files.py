@@ -1,0 +1,81 @@
+"""Files that are read apart from each other are told as those that are read as one run, octet for octet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect import Inspection, inspect
+from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.inputs import Input
+from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.writing.pcap import write_pcap
+from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.spread.run import inspect_spread
+from handshake_inspect.views import export, zeek_log
+from tests.expect.altered import NAMES, PCAPS
+from tests.spread.engines import Here, refuse
+
+#: Larger public captures would take long.
+MOST_OCTETS = 1 << 14
+
+
+def documents(found: Inspection) -> list[str]:
+    """Write all that is found in every format."""
+    every = found.connections.streams
+    document = export.json_document(
+        found.captures, found.connections, found.exchanges, found.damage, found.findings, None
+    )
+    csv = export.csv_lines(found.connections, every)
+    zeek = zeek_log.conn_log(found.captures, found.connections, every, found.exchanges)
+    said = (found.unread, found.copies, found.unmatched_icmp_errors, found.icmp_error_copies)
+    return ["".join(map(str, lines)) for lines in (document, csv, zeek)] + [str(said)]
+
+
+def spread(files: list[Path], pieces: int = 3) -> Inspection:
+    """Inspect files apart from each other."""
+    return inspect_spread([Input(str(file)) for file in files], Here(), failed=refuse, pieces=pieces)
+
+
+def cut_by_time(path: Path, folder: Path, files: int) -> list[Path]:
+    """Put the frames of a capture into files, each those of a part of its time, in their order."""
+    with open_capture(path) as reader:
+        frames = [records.raw(row) for records in reader for row in range(len(records))]
+    begin = min(one.time_ns for one in frames)
+    length = max(one.time_ns for one in frames) + 1 - begin
+    parts: list[list[RawFrame]] = [[] for _ in range(files)]
+    for one in frames:
+        parts[(one.time_ns - begin) * files // length].append(replace(one, packet_type=255, interface=-1))
+    for number, part in enumerate(parts):
+        write_pcap(folder / f"{number}.pcap", part, frames[0].link_type)
+    return [folder / f"{number}.pcap" for number in range(files)]
+
+
+def test_all_recorded_captures_as_one_run() -> None:
+    files = [PCAPS / name for name in NAMES]
+    assert documents(spread(files)) == documents(inspect(files))
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7])
+def test_the_number_of_pieces_changes_nothing(pieces: int) -> None:
+    files = [PCAPS / name for name in ("port-scan.pcap", "nat.pcap", "nat.server.pcap", "loopback-twice.pcap")]
+    assert documents(spread(files, pieces)) == documents(inspect(files))
+
+
+def test_public_captures_in_files_by_time(captures_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file is folded at every opportunity, without the others; the run as a whole not at all."""
+    tried = 0
+    for path in sorted(one for one in captures_dir.iterdir() if one.is_file() and ".pcap" in one.name):
+        one = inspect(path).captures[0]
+        in_pcap = len(one.link_types) == 1 and 0 <= (one.first_ns or 0) <= (one.last_ns or 0) < 10**9 << 32
+        if not in_pcap or path.stat().st_size > MOST_OCTETS:
+            continue
+        files = cut_by_time(path, tmp_path, 3)
+        whole = documents(inspect(files, fold=False))
+        with monkeypatch.context() as folding:
+            folding.setattr(Gathering.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 1, "long_rows": 1})
+            assert documents(spread(files)) == whole, path.name
+        tried += 1
+    assert tried >= 10
