@@ -80,10 +80,15 @@ class Found:
 
     def placed(self, place: Rows) -> Found:
         """Return the same about connections of which each stands at another `place`."""
-        connection = place[self.connection]
-        order = np.argsort(connection, kind="stable")
+        return Found(self.text, place[self.connection], self.frames, self.values).in_order()
+
+    def in_order(self) -> Found:
+        """Return the same by connection."""
+        if bool((self.connection[1:] >= self.connection[:-1]).all()):
+            return self
+        order = np.argsort(self.connection, kind="stable")
         values = {name: column[order] for name, column in self.values.items()}
-        return Found(self.text, connection[order], tuple(frames[order] for frames in self.frames), values)
+        return Found(self.text, self.connection[order], tuple(frames[order] for frames in self.frames), values)
 
 
 Coded = tuple[Code, Found]
@@ -199,7 +204,7 @@ def _together(parts: list[Found]) -> Found:
     connection = np.concatenate([one.connection for one in parts])
     frames = tuple(np.concatenate(columns) for columns in zip(*(one.frames for one in parts), strict=True))
     values = {name: np.concatenate([one.values[name] for one in parts]) for name in first.values}
-    return Found(first.text, connection, frames, values)
+    return Found(first.text, connection, frames, values).in_order()
 
 
 def say(text: str, values: Mapping[str, int], names: Pair[str]) -> str:
