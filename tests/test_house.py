@@ -88,7 +88,7 @@ JOINED = [
     "changes", "ways", "comparison", "differences", "model", "errors", "described", "order", "spelling", "crossing",
     "join",
 ]  # fmt: skip
-SPREAD = ["part", "sharing", "reduction", "whole", "run"]
+SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
 TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]
 ORDERED = {

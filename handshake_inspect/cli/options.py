@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -41,6 +42,26 @@ def jobs_option(function: F) -> F:
         type=click.IntRange(min=1),
         help="Work with N threads.  [default: one for each core that may be used]",
     )(function)
+
+
+def dask_option(function: F) -> F:
+    """--dask: who does the work. The function takes `dask`, the address of a scheduler, "local", or None."""
+    return click.option(
+        "--dask",
+        metavar="[ADDRESS]",
+        is_flag=False,
+        flag_value="local",
+        callback=_scheduler,
+        help="Do the work on the cluster of this Dask scheduler (tcp://HOST:8786); local, or none: on workers here.",
+    )(function)
+
+
+def _scheduler(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    if text is None or text == "local" or re.fullmatch(r"(\w+://)?[^/:]+:\d+", text):
+        return text
+    raise click.BadParameter(
+        f"{text!r} is no address of a scheduler (tcp://HOST:8786, or local); without one, --dask stands behind FILE..."
+    )
 
 
 def profile_option(function: F) -> F:

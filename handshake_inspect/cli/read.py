@@ -10,6 +10,7 @@ import click
 from handshake_inspect.cli.options import (
     FORMATS,
     Asked,
+    dask_option,
     files_argument,
     jobs_option,
     ports_option,
@@ -32,6 +33,7 @@ from handshake_inspect.cli.options import (
 @ports_option
 @reader_option
 @jobs_option
+@dask_option
 def command(
     files: tuple[str, ...],
     format_: str,
@@ -45,6 +47,7 @@ def command(
     ports: tuple[int, int] | None,
     reader: str,
     jobs: int | None,
+    dask: str | None,
 ) -> int:
     """List every connection of FILE...: how it opened, how it closed, who closed first.
 
@@ -61,6 +64,7 @@ def command(
       handshake-inspect read *.pcap --format parquet > connections.parquet
       handshake-inspect read capture.pcap --time-wait --profile macos --ports 49152-65535
       handshake-inspect read day/ 'night/*.pcap.gz' --format zeek > conn.log
+      handshake-inspect read day/ --format csv --dask tcp://scheduler:8786 > connections.csv
       tcpdump -w - | handshake-inspect read -
     """
     from handshake_inspect.cli.captures import inspect_files, report
@@ -69,6 +73,7 @@ def command(
     from handshake_inspect.cli.listing import write_listing
     from handshake_inspect.cli.naming import files_named
     from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.spreading import inspect_on_cluster
 
     if steps and format_ not in ("json", "ndjson"):
         raise click.UsageError("--steps needs --format json or ndjson")
@@ -83,7 +88,10 @@ def command(
         _refuse_where_parquet_cannot_be_written()
     chosen = choice(asked, sort, limit)
     named = files_named(files)
-    reading = inspect_files(named.files, reader, profile=profile, jobs=jobs)
+    if dask is None:
+        reading = inspect_files(named.files, reader, profile=profile, jobs=jobs)
+    else:
+        reading = inspect_on_cluster(dask, named.files, reader, profile=profile)
     if reading.useless:
         return reading.exit_code or named.exit_code
     if time_wait:

@@ -8,6 +8,7 @@ The modules, in the order in which data flows:
 - `reduction`: the pieces of all parts with the same conversations -> verdicts about these (reduce).
 - `whole`: verdicts of all reductions -> the `Inspection` of the run.
 - `run`: all of this wired up, on an `Engine`, which runs functions wherever it likes.
+- `cluster`: the engine that is Dask.
 
 Every function from table to table is pure, so that one whose machine died can be run again on another; and it is what
 a run on one machine does too: readers, decoder, `Gathering`, `Analysis` and rules are the same.

@@ -25,6 +25,8 @@ from handshake_inspect.findings.catalogue import examiner
 from handshake_inspect.spread.sharing import Piece
 from handshake_inspect.table import IcmpErrorTable, Names
 
+NOTHING = np.zeros(0, np.int64)
+
 
 @dataclass(frozen=True)
 class Told:
@@ -119,11 +121,11 @@ def _latest(begins: Mask, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
 def _appeared(pieces: Sequence[Piece], numbers: Sequence[Rows]) -> tuple[Rows, Rows, Rows]:
     """Return when each conversation appeared, in which piece first, and as the how manieth there."""
     columns = [
-        np.concatenate([one.appeared_ns for one in pieces]),
+        np.concatenate([NOTHING, *(one.appeared_ns for one in pieces)]),
         np.repeat(np.arange(len(pieces)), [len(one.keys) for one in pieces]),
-        np.concatenate([one.appeared_as for one in pieces]),
+        np.concatenate([NOTHING, *(one.appeared_as for one in pieces)]),
     ]
-    number = np.concatenate(numbers)
+    number = np.concatenate([NOTHING, *numbers])
     order = np.lexsort([*reversed(columns), number])
     first = order[np.append(True, number[order[1:]] != number[order[:-1]])[: len(order)]]
     return columns[0][first], columns[1][first], columns[2][first]

@@ -36,8 +36,9 @@ PIECE_ROWS = 1 << 21
 class Engine(Protocol):
     """Runs pure functions, here or elsewhere."""
 
-    #: How many of them at once.
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many of them run at once."""
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Have a function run. Returns what stands for its result, also among the arguments of others."""

@@ -19,8 +19,8 @@ from handshake_inspect.spread import part
 from handshake_inspect.spread.part import Part, part_from
 from handshake_inspect.spread.run import inspect_spread
 from handshake_inspect.table import Block, Names
-from tests.engine.fuzz import ACK, PSH, SYN, conversation, lasting_conversation, spell
-from tests.engine.scenario import BEGIN_NS, MILLISECOND_NS, Ends, Segment, table_of
+from tests.engine.fuzz import ACK, FIN, PSH, RST, SYN, Talk, conversation, lasting_conversation, spell
+from tests.engine.scenario import BEGIN_NS, MILLISECOND_NS, MODULUS, Ends, Segment, table_of
 from tests.spread.engines import Here, refuse
 
 Some = tuple[Sequence[Segment], Ends]
@@ -75,9 +75,87 @@ def later(segments: Sequence[Segment]) -> list[Segment]:
     return out
 
 
-def cut(rng: random.Random, segments: Sequence[Segment], ends: Ends) -> list[Input]:
+TROUBLES = (
+    "again", "hole", "filled hole", "hole acknowledged", "reset", "SYN", "late SYN", "FIN", "lie", "old acknowledgment",
+    "probe", "new connection", "late",
+)  # fmt: skip
+
+
+def troubled(rng: random.Random) -> tuple[list[Segment], list[int]]:
+    """Make a transfer with trouble now and then, and say where: what is ordinary there rests on what was before."""
+    talk = Talk(rng, {"A": rng.choice((100, MODULUS - 40, 1 << 31)), "B": rng.choice((500, MODULUS - 2))})
+    places = []
+    if rng.random() < 0.8:
+        _open(talk)
+    else:
+        talk.next = {end: talk.isn[end] + 1 for end in "AB"}
+        talk.heard = {"A": talk.next["B"], "B": talk.next["A"]}
+    for _ in range(rng.randrange(1, 4)):
+        _transfer(talk, rng.randrange(2, 14))
+        places.append(len(talk.said))
+        _trouble(talk, rng.choice(TROUBLES))
+        places.append(len(talk.said))
+        _transfer(talk, rng.randrange(2, 14))
+    return talk.said, places
+
+
+def _open(talk: Talk) -> None:
+    talk.say("A", SYN)
+    talk.say("B", SYN)
+    talk.say("A", ACK)
+
+
+def _transfer(talk: Talk, lines: int) -> None:
+    for _ in range(lines):
+        talk.say("A", PSH, 10)
+        talk.say("B", ACK)
+
+
+def _trouble(talk: Talk, kind: str) -> None:
+    rng = talk.rng
+    back = 10 * rng.randrange(1, 10)
+    if kind == "again":  # everything once more, from some place on
+        talk.next["A"] -= back
+    elif kind == "hole":
+        talk.next["A"] += 10
+    elif kind in ("filled hole", "hole acknowledged"):
+        talk.next["A"] += 10
+        talk.say("A", PSH, 10)
+        if kind == "filled hole":
+            talk.next["A"] -= 20
+            talk.say("A", PSH, 10)
+            talk.next["A"] += 10
+        talk.say("B", ACK)
+    elif kind == "reset":
+        end = rng.choice("AB")
+        talk.said.append(Segment(0, end, RST, (talk.next[end] + rng.choice((0, 5, -50, 1 << 20))) % MODULUS))
+    elif kind in ("SYN", "late SYN"):
+        number = talk.isn["A"] + (rng.choice((7777, -5)) if kind == "SYN" else 0)
+        talk.said.append(Segment(0, "A", SYN, number % MODULUS))
+        talk.say("B", ACK)
+    elif kind == "FIN":
+        talk.say(rng.choice("AB"), FIN)
+    elif kind in ("lie", "old acknowledgment"):
+        end = rng.choice("AB")
+        way = 1000 if kind == "lie" else -back
+        number = (talk.next["B" if end == "A" else "A"] + way) % MODULUS
+        talk.said.append(Segment(0, end, ACK, talk.next[end] % MODULUS, 0, number))
+    elif kind == "probe":
+        talk.said.append(Segment(0, "A", ACK, (talk.next["A"] - 1) % MODULUS, 0, (talk.heard["A"] or 0) % MODULUS))
+    elif kind == "late" and len(talk.said) > 2:
+        talk.said[-2:] = reversed(talk.said[-2:])
+    elif kind == "new connection":
+        if rng.random() < 0.5:
+            talk.say("A", FIN)
+            talk.say("B", FIN)
+            talk.say("A", ACK)
+        talk.isn = {end: talk.next[end] + rng.choice((70_000, -70_000)) for end in "AB"}
+        talk.next, talk.heard = dict(talk.isn), {"A": None, "B": None}
+        _open(talk)
+
+
+def cut(segments: Sequence[Segment], ends: Ends, cuts: Sequence[int]) -> list[Input]:
     """Cut segments into captures."""
-    cuts = sorted(rng.randrange(len(segments) + 1) for _ in range(rng.randrange(1, 5)))
     places = zip([0, *cuts], [*cuts, len(segments)], strict=True)
     # What is a tuple is no list of packets; each segment keeps the IP ID that it has in the whole.
     return [Input((segments[a:b], ends), name=f"{n}.pcap") for n, (a, b) in enumerate(places)]
@@ -89,10 +167,15 @@ def everything(found: Inspection) -> list[dict[str, Any]]:
     return [{name: getattr(one, name) for name in names} for one in found.connections] + [{"run": found.findings}]
 
 
-def check(rng: random.Random, segments: Sequence[Segment], ends: Ends) -> int:
+def anywhere(rng: random.Random, segments: Sequence[Segment]) -> list[int]:
+    """Choose places to cut at."""
+    return sorted(rng.randrange(len(segments) + 1) for _ in range(rng.randrange(1, 5)))
+
+
+def check(rng: random.Random, segments: Sequence[Segment], ends: Ends, cuts: Sequence[int]) -> int:
     """Compare the whole with what its parts give. Returns how many parts were read again."""
     segments = [replace(one, ip_id=n + 1 if one.ip_id is None else one.ip_id) for n, one in enumerate(later(segments))]
-    inputs = cut(rng, segments, ends)
+    inputs = cut(segments, ends, cuts)
     engine = Lists(rng.choice((1, 2, 5)))
     spread = inspect_spread(inputs, engine, failed=refuse, pieces=rng.choice((1, 3)))
     whole = read(inputs, None, None).result()
@@ -103,16 +186,26 @@ def check(rng: random.Random, segments: Sequence[Segment], ends: Ends) -> int:
     return engine.again
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(25))
 def test_conversations_may_be_cut_anywhere(seed: int) -> None:
     rng = random.Random(f"cuts {seed}")
-    check(rng, *conversation(rng))
+    segments, ends = conversation(rng)
+    check(rng, segments, ends, anywhere(rng, segments))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(25))
 def test_long_conversations_may_be_cut_anywhere(seed: int) -> None:
     rng = random.Random(f"long cuts {seed}")
-    check(rng, *lasting_conversation(rng))
+    segments, ends = lasting_conversation(rng)
+    check(rng, segments, ends, anywhere(rng, segments))
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_transfers_may_be_cut_where_there_is_trouble(seed: int) -> None:
+    rng = random.Random(f"troubled {seed}")
+    segments, places = troubled(rng)
+    near = {min(max(place + rng.randrange(-2, 3), 0), len(segments)) for place in places}
+    check(rng, segments, Ends(), sorted(near))
 
 
 def test_an_ordinary_transfer_is_not_read_again() -> None:

@@ -1,0 +1,52 @@
+"""From the names on the command line to an inspection whose work is done by a cluster of Dask."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import click
+
+from handshake_inspect.capture.inputs import Input
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.cli.captures import Reading
+from handshake_inspect.cli.output import remark
+from handshake_inspect.spread.cluster import ClusterError, cluster
+from handshake_inspect.spread.run import inspect_spread
+
+
+def inspect_on_cluster(address: str, files: Sequence[str], reader: str, *, profile: str) -> Reading:
+    """Inspect captures as one run, on the workers of a cluster. Those that cannot be used are reported, a line each."""
+    failed: list[CaptureError] = []
+
+    def note(error: CaptureError) -> None:
+        remark(f"Error: {error}")
+        failed.append(error)
+
+    inputs = [Input(_everywhere(file), reader, name=file) for file in files if _can_be_sent(file, note)]
+    try:
+        with cluster(address, _progress if sys.stderr.isatty() else lambda *_: None) as engine:
+            inspection = inspect_spread(inputs, engine, profile=profile, failed=note)
+    except ClusterError as error:
+        raise click.UsageError(f"--dask {error}") from None
+    return Reading(inspection, failed, interrupted=False)
+
+
+def _everywhere(file: str) -> str:
+    """Return the name of a file for whoever stands in another folder."""
+    return os.path.abspath(file)  # noqa: PTH100 - links stay as they are
+
+
+def _can_be_sent(file: str, note: Callable[[CaptureError], None]) -> bool:
+    """Can others open it by its name?"""
+    if file != "-" and (Input(file).is_file or not os.path.exists(file)):  # noqa: PTH110 - it may not be looked at
+        return True
+    note(CaptureError(f"{file}: --dask reads files, which each worker opens itself; save it to a file first"))
+    return False
+
+
+def _progress(doing: str, done: int, of: int) -> None:
+    """Say on the terminal how far the work is; take the line away at the end."""
+    line = f"\r{doing}: {done:,} of {of:,}\x1b[K" if done < of else "\r\x1b[K"
+    print(line, end="", file=sys.stderr, flush=True)

@@ -1,0 +1,117 @@
+"""The engine that is Dask: functions run on the workers of a cluster, here or elsewhere.
+
+In: the address of a scheduler, or "local". Out: an `Engine`. What one function gives to another stays on the workers;
+if one of these dies, Dask runs on another what it had done. Nothing is doubled by that: the functions are pure, and
+whoever asks for a result gets one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from handshake_inspect import __version__
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+LOCAL = "local"
+#: How long to wait for a scheduler, and for its first worker.
+CONNECT_WITHIN_S, WORKER_WITHIN_S = 10, 30
+#: How often somebody who waits is told.
+TOLD_EVERY_S = 0.2
+
+#: Is told what is done, how often it was, and how often it will have been.
+Watch = Callable[[str, int, int], None]
+
+
+class ClusterError(Exception):
+    """A cluster that cannot be used. The message is one line: what is wrong, and what to do."""
+
+
+@contextlib.contextmanager
+def cluster(address: str, watch: Watch = lambda doing, done, of: None) -> Iterator[Cluster]:
+    """Connect to a scheduler, or start workers here: one for each processor. Raises ClusterError."""
+    try:
+        import distributed
+    except ImportError:
+        raise ClusterError("Dask is not installed; pip install 'handshake-inspect[dask]'") from None
+    with contextlib.ExitStack() as stack:
+        try:
+            if address == LOCAL:
+                workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+                here = distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL,
+                )
+                client = distributed.Client(stack.enter_context(here))
+            else:
+                client = distributed.Client(address, timeout=CONNECT_WITHIN_S)
+            stack.enter_context(client)
+            client.wait_for_workers(1, timeout=WORKER_WITHIN_S)
+        except (OSError, ValueError, TimeoutError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ClusterError(f"{address}: no cluster of Dask there that has a worker: {reason}") from None
+        _check_version(address, client)
+        yield Cluster(address, client, watch)
+
+
+def _check_version(address: str, client: Client) -> None:
+    """Raise ClusterError unless all workers have this version of this package."""
+    try:
+        versions = set(client.run(_version).values())
+    except Exception as error:  # whatever their import raises
+        raise ClusterError(
+            f"{address}: a worker cannot import handshake-inspect {__version__}; install it there: {error}"
+        ) from None
+    if others := versions - {__version__}:
+        raise ClusterError(f"{address}: workers have handshake-inspect {', '.join(others)}, not {__version__}")
+
+
+def _version() -> str:
+    return __version__
+
+
+class Cluster:
+    """The workers of a scheduler."""
+
+    def __init__(self, address: str, client: Client, watch: Watch) -> None:
+        self._address, self._client, self._watch = address, client, watch
+        self._run, self._numbers = uuid4().hex[:12], count()
+
+    @property
+    def workers(self) -> int:
+        """How many functions run at once."""
+        threads: list[int] = list(self._client.nthreads().values())
+        return max(sum(threads), 1)
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
+        """Have a function run on a worker. Futures among the arguments stand for their results."""
+        key = f"{function.__name__}-{self._run}-{next(self._numbers)}"
+        return self._client.submit(function, *arguments, key=key)
+
+    def results(self, submitted: Sequence[Future], doing: str) -> list[Any]:
+        """Wait for results, and fetch them."""
+        from distributed import KilledWorker, wait
+
+        waiting = list(submitted)
+        try:
+            while waiting:
+                self._watch(doing, len(submitted) - len(waiting), len(submitted))
+                with contextlib.suppress(TimeoutError):
+                    wait(waiting, timeout=TOLD_EVERY_S, return_when="FIRST_COMPLETED")
+                waiting = [one for one in waiting if not one.done()]
+            self._watch(doing, len(submitted), len(submitted))
+            results: list[Any] = self._client.gather(list(submitted))
+        except KilledWorker as error:
+            raise ClusterError(
+                f"{self._address}: several workers died of one piece of the work; have they enough memory? {error}"
+            ) from None
+        return results

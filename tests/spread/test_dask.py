@@ -1,0 +1,116 @@
+"""A real scheduler and two workers, of which one is killed on the way: nothing is lost, nothing is doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from handshake_inspect import inspect
+from handshake_inspect.capture.inputs import Input
+from handshake_inspect.spread import cluster as of_dask
+from handshake_inspect.spread.cluster import ClusterError, cluster
+from handshake_inspect.spread.run import inspect_spread
+from tests.cli.running import run
+from tests.expect.altered import PCAPS
+from tests.spread.engines import refuse
+from tests.spread.test_files import documents
+
+if TYPE_CHECKING:
+    from distributed import LocalCluster
+
+distributed = pytest.importorskip("distributed", reason="Dask is not installed")
+
+FILES = sorted(PCAPS.glob("*.pcap"))[::4]
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[LocalCluster]:
+    """Start a scheduler and two workers, each a process."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
+    ) as started:
+        yield started
+
+
+class Murder:
+    """Kills a worker at some stages of the work, in the middle of each."""
+
+    def __init__(self, address: str, *stages: str) -> None:
+        self._address, self._stages = address, list(stages)
+        self.killed: list[int] = []
+
+    def watch(self, doing: str, done: int, of: int) -> None:
+        """Kill one where the work is half done."""
+        if doing in self._stages and 2 * done >= of:
+            self._stages.remove(doing)
+            with distributed.Client(self._address, set_as_default=False) as client:
+                pid = min(pid for pid in client.run(os.getpid).values() if pid not in self.killed)
+            os.kill(pid, signal.SIGKILL)
+            self.killed.append(pid)
+
+
+def test_killed_workers_change_nothing(workers: LocalCluster) -> None:
+    murder = Murder(workers.scheduler_address, "read", "decided")
+    with cluster(workers.scheduler_address, murder.watch) as engine:
+        inputs = [Input(str(file)) for file in FILES]
+        found = inspect_spread(inputs, engine, failed=refuse, pieces=6)
+    assert len(murder.killed) == 2
+    assert documents(found) == documents(inspect(FILES))
+
+
+@pytest.mark.parametrize("arguments", [("--format", "csv"), ("--format", "json", "--steps")])
+def test_read_says_the_same_on_a_cluster(workers: LocalCluster, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Also of files that cannot be used; the others are told."""
+    (tmp_path / "empty.pcap").touch()
+    files = [
+        str(PCAPS / "nat.pcap"),
+        str(tmp_path / "gone.pcap"),
+        "pcaps/nat.server.pcap",
+        str(tmp_path / "empty.pcap"),
+    ]
+    here = run("read", *files, *arguments)
+    there = run("read", *files, *arguments, "--dask", workers.scheduler_address)
+    assert here.stderr.count("Error: ") == 2
+    assert (there.stdout, there.stderr, there.returncode) == (here.stdout, here.stderr, 2)
+
+
+def test_what_comes_through_a_pipe_is_not_sent_to_others(workers: LocalCluster) -> None:
+    done = run("read", "-", "--dask", workers.scheduler_address)
+    assert done.returncode == 2
+    assert done.stderr == "Error: -: --dask reads files, which each worker opens itself; save it to a file first\n"
+
+
+def test_a_file_is_no_address() -> None:
+    done = run("read", "--dask", "pcaps/nat.pcap")
+    assert done.returncode == 2
+    assert "'pcaps/nat.pcap' is no address of a scheduler (tcp://HOST:8786, or local)" in done.stderr
+
+
+def test_without_a_scheduler_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_dask, "CONNECT_WITHIN_S", 0.2)
+    with pytest.raises(ClusterError, match=r"^127\.0\.0\.1:1: no cluster of Dask there that has a worker: .*$"):
+        connect("127.0.0.1:1")
+
+
+def test_without_dask_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ClusterError, match=r"^Dask is not installed; pip install 'handshake-inspect\[dask\]'$"):
+        connect("local")
+
+
+def test_workers_of_another_version_are_refused(workers: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_dask, "__version__", "0.0.1")
+    with pytest.raises(ClusterError, match=r": workers have handshake-inspect [\d.]+\S*, not 0\.0\.1$"):
+        connect(workers.scheduler_address)
+
+
+def connect(address: str) -> None:
+    """Connect to a cluster, and leave it."""
+    with cluster(address):
+        pass
