@@ -24,8 +24,18 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.copies import COPY_WITHIN_NS
 from handshake_inspect.connections.events import find_events
 from handshake_inspect.connections.moments import NEVER
-from handshake_inspect.connections.numbers import UNKNOWN, Numbers, next_of_end, row_before, running_maximum
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
+from handshake_inspect.connections.numbers import Numbers, next_of_end
+from handshake_inspect.connections.rows import (
+    ACK,
+    FIN,
+    RST,
+    SYN,
+    UNKNOWN,
+    ConnectionRows,
+    of_side,
+    own_before,
+    running_maximum,
+)
 from handshake_inspect.connections.split import COPY_COLUMNS, Split, StoredRows, first_of, last_of, split
 from handshake_inspect.tcp.states import Event
 
@@ -122,11 +132,10 @@ def settled_from(rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row
 
 def _progress(rows: ConnectionRows, numbers: Numbers) -> Progress:
     named = (rows.flags & (RST | ACK)) == ACK
-    sent = [running_maximum(rows, rows.seq_end, ((rows.flags & RST) == 0) & (rows.side == s)) for s in (0, 1)]
-    own_sent = _own_before(rows, sent)
+    own_sent = own_before(rows, rows.sent_by)
     skips = (rows.seq - rows.folded_octets > own_sent) & (own_sent > UNKNOWN) & ((rows.flags & RST) == 0)
     return Progress(
-        sent=sent,
+        sent=rows.sent_by,
         skipped_to=[running_maximum(rows, rows.seq, skips & (rows.side == s)) for s in (0, 1)],
         acknowledged=[running_maximum(rows, rows.ack, named & (rows.side == s)) for s in (0, 1)],
         counted=numbers.acknowledged_by,
@@ -137,18 +146,18 @@ def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain:
     index, end, peer = np.arange(len(rows)), rows.end, rows.peer
     ends = 2 * rows.connections
     begin = rows.seq - rows.folded_octets
-    own_ack = _own_before(rows, progress.counted)
+    own_ack = own_before(rows, progress.counted)
     ordinary = (
         plain
-        & (begin == _own_before(rows, progress.sent))
+        & (begin == own_before(rows, progress.sent))
         & (rows.ack >= own_ack)
-        & (rows.ack <= np.where(peer & 1, progress.sent[1], progress.sent[0]))
+        & (rows.ack <= of_side(peer & 1, progress.sent))
         & (own_ack > UNKNOWN)
     )
     ordinary &= ~rows.self_connect[rows.conn]
     # An acknowledgment that passes a hole, and data captured after its acknowledgment, show what the capture missed.
-    ordinary &= own_ack >= np.where(peer & 1, progress.skipped_to[1], progress.skipped_to[0])
-    ordinary &= begin >= np.where(rows.side, progress.acknowledged[0], progress.acknowledged[1])
+    ordinary &= own_ack >= of_side(peer & 1, progress.skipped_to)
+    ordinary &= begin >= of_side(rows.side, progress.acknowledged[::-1])
     # Firsts: of data, of pure acknowledgments, and whatever precedes the end of the opening.
     has_data = rows.payload > 0
     for mask in (has_data, ~has_data & plain):
@@ -170,11 +179,6 @@ def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain:
     ordinary &= ~_steps_over(end, rows.seq) & ~_steps_over(end, rows.ack)
     found: Mask = ordinary
     return found
-
-
-def _own_before(rows: ConnectionRows, running: list[Rows]) -> Rows:
-    """Return what the sender of each row had reached before it, of one running column for each side."""
-    return np.where(rows.side, row_before(rows, running[1]), row_before(rows, running[0]))
 
 
 def _lone(rows: ConnectionRows, copies_within_ns: int) -> Mask:

@@ -47,9 +47,9 @@ from handshake_inspect.connections.moments import (
     row_of,
     source_of,
 )
-from handshake_inspect.connections.numbers import RANGE, UNKNOWN, Numbers, find_numbers, next_of_end
+from handshake_inspect.connections.numbers import Numbers, find_numbers, next_of_end
 from handshake_inspect.connections.resets import Resets, find_resets
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RANGE, RESPONDER, RST, SYN, UNKNOWN, ConnectionRows
 from handshake_inspect.connections.split import last_of
 from handshake_inspect.tcp.states import Event
 
@@ -126,25 +126,33 @@ def _arrivals(rows: ConnectionRows, numbers: Numbers) -> Rows:
     delivered[numbers.inferred_syn_ack_row >= 0, ORIGINATOR] = 1
     # A SYN has arrived when it is acknowledged, whatever becomes of data on it (RFC 7413 §4.2).
     needed = np.where((rows.flags & SYN) != 0, rows.seq + 1, rows.seq_end)
+    lift, receiver_side = rows.conn * RANGE, rows.peer & 1
+    needed += lift
     for s in (ORIGINATOR, RESPONDER):
-        receiver_side = rows.peer & 1
         sender = np.flatnonzero(receiver_side == s)
-        reached = np.maximum(numbers.acknowledged_by[s], _delivered_to(rows, delivered, s)) + rows.conn * RANGE
-        proof[sender] = np.searchsorted(reached, needed[sender] + rows.conn[sender] * RANGE)
+        if not len(sender):
+            continue
+        reached = numbers.acknowledged_by[s] + lift
+        _raise_to_delivered(rows, delivered, s, reached)
+        proof[sender] = np.searchsorted(reached, needed.take(sender))
+    arrives = (proof < rows.start.take(rows.conn + 1)) & ((rows.flags & RST) == 0)
     occupies = rows.seq_end > rows.seq
-    arrives = proof < rows.start[rows.conn + 1]
-    when = np.where(
-        proof <= index,
-        moment(index, ARRIVED, index),
-        np.where(occupies, moment(proof, PROVEN, index), moment(proof, UNBLOCKED, index)),
-    )
-    return np.where(arrives & ((rows.flags & RST) == 0), when, NEVER)
+    rank = RANK_OF_ARRIVAL.take((proof <= index) * np.uint8(2) + occupies)
+    when = moment(np.maximum(proof, index), rank, index)
+    when[np.flatnonzero(~arrives)] = NEVER
+    return when
 
 
-def _delivered_to(rows: ConnectionRows, delivered: NDArray[np.int64], receiver_side: int) -> Rows:
-    """What is taken to have been received before any acknowledgment, per row, in the number space of the sender."""
+#: Rank of an arrival: that of a segment without length, or of one with; proven before it was captured, or later.
+RANK_OF_ARRIVAL = np.array([UNBLOCKED, PROVEN, ARRIVED, ARRIVED], np.int64)
+
+
+def _raise_to_delivered(rows: ConnectionRows, delivered: NDArray[np.int64], receiver_side: int, reached: Rows) -> None:
+    """Raise what a side has acknowledged at each row, lifted, to what it is taken to have received before that."""
     sender_side = np.where(rows.self_connect, receiver_side, 1 - receiver_side)
-    return np.take_along_axis(delivered, sender_side[:, None], axis=1)[:, 0][rows.conn]
+    before = delivered[np.arange(rows.connections), sender_side]
+    at = np.flatnonzero((before > UNKNOWN).take(rows.conn))
+    reached[at] = np.maximum(reached.take(at), before.take(rows.conn.take(at)) + rows.conn.take(at) * RANGE)
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -161,27 +169,26 @@ class _Slots:
         self, event: Event, end: Rows, when: Rows, assumed: Mask | bool = False, unplaced: Mask | None = None
     ) -> None:
         """Add `event` of each `end` at its moment; moments NEVER are left out."""
-        happened = when != NEVER
-        # §3.10.7.4: within a group RST, SYN, ACK, FIN.
-        order = _GROUP_ORDER.get(event, 0)
-        code = np.full(len(end), int(event), np.int64) | np.where(end & 1, RESPONDER_BIT, 0)
-        code |= np.where(np.broadcast_to(assumed, len(end)), ASSUMED_BIT, 0)
+        happened = np.flatnonzero(when != NEVER)
+        end = end.take(happened)
+        code = int(event) | (end & 1) * RESPONDER_BIT
+        code |= np.broadcast_to(assumed, len(when))[happened] * np.int64(ASSUMED_BIT)
         if unplaced is not None:
-            code |= np.where(unplaced, UNPLACED_BIT, 0)
-        self._parts.append((when[happened] | order, code[happened], end[happened] >> 1))
+            code |= unplaced.take(happened) * np.int64(UNPLACED_BIT)
+        # §3.10.7.4: within a group RST, SYN, ACK, FIN.
+        self._parts.append((when.take(happened) | _GROUP_ORDER.get(event, 0), code, end >> 1))
 
     def sorted_events(self) -> tuple[Rows, NDArray[np.uint8], Rows, Rows]:
         """Return `start`, `code`, `row` and `source` of `Events`."""
         when, code, conn = (np.concatenate(columns) for columns in zip(*self._parts, strict=True))
         order = np.argsort(when, kind="stable")
         when, code, conn = when[order], code[order], conn[order]
-        keep = _distinct_resets(code, conn)
-        when, code, conn = when[keep], code[keep], conn[keep]
-        joined = np.zeros(len(when), np.bool_)
+        keep = np.flatnonzero(_distinct_resets(code, conn))
+        when, code, conn = when.take(keep), code.take(keep), conn.take(keep)
         same_end = (code[1:] & RESPONDER_BIT) == (code[:-1] & RESPONDER_BIT)
-        joined[1:] = (when[1:] >> ORDER_BITS == when[:-1] >> ORDER_BITS) & same_end & (conn[1:] == conn[:-1])
-        code |= np.where(joined, JOINED_BIT, 0)
-        start = np.searchsorted(conn, np.arange(self._rows.connections + 1))
+        joined = (when[1:] >> ORDER_BITS == when[:-1] >> ORDER_BITS) & same_end & (conn[1:] == conn[:-1])
+        code[1:] |= joined * np.int64(JOINED_BIT)
+        start = np.append(0, np.cumsum(np.bincount(conn, minlength=self._rows.connections)))
         return start, code.astype(np.uint8), row_of(when), source_of(when)
 
 
@@ -215,46 +222,56 @@ def _distinct_resets(code: Rows, conn: Rows) -> Mask:
 
 def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> Rows:
     """SYN sent and received. Returns the moment at which each end received one."""
-    ends = np.arange(2 * rows.connections)
-    bare = numbers.bare_syn_row
-    originator, responder = ends[0::2], ends[1::2]
+    ends, bare, own = np.arange(2 * rows.connections), numbers.bare_syn_row, numbers.syn_ack_row
     # A SYN that was not captured, or only after its SYN-ACK, was sent before it.
-    answer = numbers.syn_ack_row[responder]
     asks = (bare >= 0) | numbers.crossing_syn
-    asks[originator] |= rows.iss_known[:, ORIGINATOR]
-    own, others = numbers.syn_ack_row, numbers.syn_ack_row[_peer_of(rows)]
-    shown = np.minimum(_at(asks & (own >= 0), own, 0), _at(asks & (others >= 0), others, 0))
-    shown = np.minimum(shown, _at(numbers.crossing_syn & (numbers.ack_row >= 0), numbers.ack_row, 0))
-    sends = np.where(bare >= 0, moment(bare, OWN_ACT, np.maximum(bare, 0)), NEVER)
-    slots.add(Event.SEND_SYN, ends, np.minimum(sends, np.where(row_of(shown) < row_of(sends), shown, NEVER)))
-    syn_missing = (answer >= 0) & rows.iss_known[:, ORIGINATOR]
-    syn_missing &= (bare[originator] < 0) | (bare[originator] > answer)
+    asks[ORIGINATOR::2] |= rows.iss_known[:, ORIGINATOR]
+    others, shown = own.take(_peer_of(rows)), np.full(len(ends), NEVER, np.int64)
+    _show(shown, asks & (own >= 0), own, 0)
+    _show(shown, asks & (others >= 0), others, 0)
+    _show(shown, numbers.crossing_syn & (numbers.ack_row >= 0), numbers.ack_row, 0)
+    sends, before = _of_own(bare), np.flatnonzero(shown != NEVER)
+    before = before[row_of(shown.take(before)) < row_of(sends.take(before))]
+    sends[before] = shown[before]
+    slots.add(Event.SEND_SYN, ends, sends)
 
-    arrived = numbers.is_syn & (arrival != NEVER)
-    received = _earliest(rows.peer[arrived], arrival[arrived], len(ends))
-    received = np.minimum(received, _at(numbers.crossing_syn[_peer_of(rows)], own, 1))
-    inferred = numbers.inferred_syn_ack_row
-    received[responder] = np.minimum(received[responder], _at(syn_missing, answer, 1))
-    received[responder] = np.minimum(received[responder], _at(inferred >= 0, inferred, 1))
-    inferred_both = np.where(numbers.inferred_ack_row >= 0, numbers.inferred_ack_row, -1)
-    by_data = (inferred_both >= 0) & (inferred < 0)
-    received[responder] = np.minimum(received[responder], _at(by_data, inferred_both, 1))
-    received[originator] = np.minimum(received[originator], _at(inferred >= 0, inferred, 2))
-    received[originator] = np.minimum(received[originator], _at(by_data, inferred_both, 2))
+    arrived = np.flatnonzero(numbers.is_syn)
+    received = _earliest(rows.peer.take(arrived), arrival.take(arrived), len(ends))
+    by_originator, by_responder = received[ORIGINATOR::2], received[RESPONDER::2]
+    _show(received, numbers.crossing_syn.take(_peer_of(rows)), own, 1)
+    bare, answer = bare[ORIGINATOR::2], own[RESPONDER::2]
+    _show(by_responder, (answer >= 0) & rows.iss_known[:, ORIGINATOR] & ((bare < 0) | (bare > answer)), answer, 1)
+    inferred, by_data = numbers.inferred_syn_ack_row, numbers.inferred_ack_row
+    for proof, shows in ((inferred, inferred >= 0), (by_data, (by_data >= 0) & (inferred < 0))):
+        _show(by_responder, shows, proof, 1)
+        _show(by_originator, shows, proof, 2)
     # A SYN that crosses another arrives after that one was sent.
-    late = numbers.crossing_syn[responder] & (inferred >= 0)
-    received[responder[late]] = moment(inferred[late], INFERRED, 1)
+    late = np.flatnonzero(numbers.crossing_syn[RESPONDER::2] & (inferred >= 0))
+    by_responder[late] = moment(inferred[late], INFERRED, 1)
     slots.add(Event.RECEIVE_SYN, ends, received)
     # A SYN-ACK with a wrong number answers some other SYN, an old duplicate (Figure 8): it was received all the same.
-    wrong = numbers.wrong_syn_ack_row
-    other = (wrong >= 0) & ((numbers.syn_ack_row < 0) | (wrong < numbers.syn_ack_row)) & (bare < 0)
-    slots.add(Event.RECEIVE_SYN, ends, np.where(other, moment(wrong, INFERRED, 0), NEVER))
+    wrong, others = numbers.wrong_syn_ack_row, np.full(len(ends), NEVER, np.int64)
+    _show(others, (wrong >= 0) & ((own < 0) | (wrong < own)) & (numbers.bare_syn_row < 0), wrong, 0)
+    slots.add(Event.RECEIVE_SYN, ends, others)
     return received
 
 
-def _at(condition: Mask, row: Rows, source: int) -> Rows:
-    """Moment of what `row` proves though its segment was not captured; `source` only orders such events."""
-    return np.where(condition, moment(np.maximum(row, 0), INFERRED, source), NEVER)
+def _show(when: Rows, condition: Mask, row: Rows, source: int) -> None:
+    """Take the moment of what `row` proves, though its segment was not captured, where that is the earlier one.
+
+    `source` only orders such events.
+    """
+    at = np.flatnonzero(condition)
+    if len(at):
+        when[at] = np.minimum(when[at], moment(row[at], INFERRED, source))
+
+
+def _of_own(row: Rows) -> Rows:
+    """Moment of an end's own act in each row, NEVER for row -1."""
+    when, at = np.full(len(row), NEVER, np.int64), np.flatnonzero(row >= 0)
+    acts = row.take(at)
+    when[at] = moment(acts, OWN_ACT, acts)
+    return when
 
 
 def _earliest(group: Rows, when: Rows, groups: int) -> Rows:
@@ -299,24 +316,29 @@ def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     # Whose SYN could be acknowledged: one that was captured, or whose acknowledgment was.
     opened = rows.iss_known.reshape(-1).copy()
     opened[1::2] |= numbers.inferred_syn_ack_row >= 0
-    candidate = numbers.ack_counts & opened[receiver] & (rows.ack >= 1)
+    candidate = numbers.ack_counts & opened.take(receiver) & (rows.ack >= 1)
     # §3.10.7.4, first: a segment before the window is not acceptable, its ACK is not looked at.
     candidate &= is_syn | (rows.seq >= 1)
     candidate &= ~_refused(rows, numbers)
     # An end that sent a SYN-ACK had not been acknowledged then (simultaneous open: the SYN-ACKs cross).
     crossing = _crossing_answers(numbers)
-    held = is_syn & (crossing[receiver] > index)
-    when = np.where(held, moment(np.maximum(crossing[receiver], 0), UNBLOCKED, index), arrival)
+    held, when = np.zeros(len(rows), np.bool_), arrival.copy()
+    soft = rows.seq_end == rows.seq
+    if (crossing >= 0).any():
+        held = is_syn & (crossing[receiver] > index)
+        when = np.where(held, moment(np.maximum(crossing[receiver], 0), UNBLOCKED, index), arrival)
+        soft |= is_syn & (crossing[receiver] >= 0)
+        syn_count = np.bincount(rows.end[numbers.is_syn], minlength=2 * rows.connections) + numbers.crossing_syn
+        held &= syn_count[receiver] <= 2
     ahead = _third_ahead(rows, numbers)
     when[ahead] = moment(ahead, ARRIVED, ahead)
-    soft = (rows.seq_end == rows.seq) | (is_syn & (crossing[receiver] >= 0))
-    syn_count = np.bincount(rows.end[numbers.is_syn], minlength=2 * rows.connections) + numbers.crossing_syn
-    news = _first_credible(rows, candidate, when, soft, numbers.is_syn, held & (syn_count[receiver] <= 2))
+    news = _first_credible(rows, np.flatnonzero(candidate), when, soft, numbers.is_syn, held)
     # What proves it though the segment that brought it was not captured.
     inferred, by_data = numbers.inferred_syn_ack_row, numbers.inferred_ack_row
     shown = np.full(2 * rows.connections, NEVER, np.int64)
-    shown[0::2] = np.minimum(_at(inferred >= 0, inferred, 2), _at((by_data >= 0) & (inferred < 0), by_data, 2))
-    shown[1::2] = _at(by_data >= 0, by_data, 3)
+    _show(shown[ORIGINATOR::2], inferred >= 0, inferred, 2)
+    _show(shown[ORIGINATOR::2], (by_data >= 0) & (inferred < 0), by_data, 2)
+    _show(shown[RESPONDER::2], by_data >= 0, by_data, 3)
     news.assumed &= news.moment < shown
     news.moment, news.proven = np.minimum(news.moment, shown), np.minimum(news.proven, shown)
     return news
@@ -356,6 +378,8 @@ def _refused(rows: ConnectionRows, numbers: Numbers) -> Mask:
     """
     refused = np.zeros(len(rows), np.bool_)
     bare = ((rows.flags & (RST | ACK)) == RST) & (rows.side == RESPONDER) & ~rows.self_connect[rows.conn]
+    if not bare.any():
+        return refused
     concerned = np.zeros(rows.connections, np.bool_)
     concerned[rows.conn[bare]] = True
     third = concerned[rows.conn] & numbers.ack_counts & (rows.side == ORIGINATOR) & ((rows.flags & (SYN | RST)) == 0)
@@ -371,14 +395,16 @@ def _refused(rows: ConnectionRows, numbers: Numbers) -> Mask:
 
 
 def _fin_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> _News:
-    receiver = rows.peer
-    fin_row = np.where(numbers.fin_row >= 0, numbers.fin_row, numbers.inferred_fin_row)[receiver]
-    candidate = numbers.ack_counts & (fin_row >= 0) & (rows.ack >= numbers.fin_end[receiver])
+    # Where there is no FIN, nothing reaches its end.
+    candidate = np.flatnonzero(numbers.ack_counts & (rows.ack >= numbers.fin_end.take(rows.peer)))
+    fin_row = np.where(numbers.fin_row >= 0, numbers.fin_row, numbers.inferred_fin_row).take(rows.peer.take(candidate))
     # A FIN that was captured after its acknowledgment had been sent before it.
-    late = candidate & (row_of(arrival) < fin_row) & (arrival != NEVER)
-    when = np.where(late, moment(np.maximum(fin_row, 0), UNBLOCKED, np.arange(len(rows))), arrival)
+    arrives = arrival.take(candidate)
+    late = (row_of(arrives) < fin_row) & (arrives != NEVER)
+    when = arrival.copy()
+    when[candidate[late]] = moment(fin_row[late], UNBLOCKED, candidate[late])
     sent = numbers.is_fin & ~_copies(rows, numbers.is_fin)
-    return _first_credible(rows, candidate, when, rows.seq_end == rows.seq, sent, np.zeros_like(late))
+    return _first_credible(rows, candidate, when, rows.seq_end == rows.seq, sent, np.zeros(len(rows), np.bool_))
 
 
 def _copies(rows: ConnectionRows, mask: Mask) -> Mask:
@@ -397,26 +423,34 @@ def _copies(rows: ConnectionRows, mask: Mask) -> Mask:
 
 
 def _first_credible(
-    rows: ConnectionRows, candidate: Mask, when: Rows, soft: Mask, repeats: Mask, spared: Mask
+    rows: ConnectionRows, candidate: Rows, when: Rows, soft: Mask, repeats: Mask, spared: Mask
 ) -> _News:
     """Choose for each end the first arrival among candidates that is not disproved by a later repetition.
 
-    `soft` marks arrivals that are only assumed, `repeats` SYNs or FINs, `spared` arrivals that none of them disproves.
+    `candidate`: rows. `soft` marks arrivals that are only assumed, `repeats` SYNs or FINs, `spared` arrivals that none
+    of them disproves.
     """
     ends = 2 * rows.connections
-    candidate = candidate & (when != NEVER)
-    proven = candidate & ~soft
+    candidate = candidate[np.flatnonzero(when.take(candidate) != NEVER)]
+    is_soft = soft.take(candidate)
+    proven = candidate[np.flatnonzero(~is_soft)]
     # An end repeats nothing of which it has proven to know that it arrived: what comes then is an old copy.
-    proof = _earliest(rows.peer[proven], when[proven], ends)
-    repeats = repeats & (np.arange(len(rows)) < row_of(proof)[rows.end])
-    refuted = candidate & soft & ~spared & (last_of(rows.end, repeats, ends)[rows.peer] > row_of(when))
-    use = candidate & ~refuted
-    chosen = _earliest(rows.peer[use], when[use], ends)
-    is_assumed = (chosen != NEVER) & soft[np.where(chosen != NEVER, source_of(chosen), 0)]
-    at = np.flatnonzero(refuted)
+    proof = _earliest(rows.peer.take(proven), when.take(proven), ends)
+    again = np.flatnonzero(repeats)
+    again = again[again < row_of(proof.take(rows.end.take(again)))]
+    last = np.full(ends, -1, np.int64)
+    last[rows.end.take(again)] = again
+    # What comes behind the proof is no news.
+    early = np.flatnonzero(when.take(candidate) <= proof.take(rows.peer.take(candidate)))
+    candidate, is_soft = candidate.take(early), is_soft.take(early)
+    refuted = is_soft & ~spared.take(candidate) & (last.take(rows.peer.take(candidate)) > row_of(when.take(candidate)))
+    use = candidate[np.flatnonzero(~refuted)]
+    chosen = _earliest(rows.peer.take(use), when.take(use), ends)
+    is_assumed = (chosen != NEVER) & soft.take(np.where(chosen != NEVER, source_of(chosen), 0))
+    at = candidate[refuted]
     at = at[when[at] < chosen[rows.peer[at]]]
     # The first repetition after it disproves it; of those that one repetition disproves the first tells it all.
-    sent = np.sort(rows.end[repeats] << ROW_BITS | np.flatnonzero(repeats))
+    sent = np.sort(rows.end.take(again) << ROW_BITS | again)
     disproving = sent[np.searchsorted(sent, rows.peer[at] << ROW_BITS | row_of(when[at]), "right")]
     order = np.lexsort((when[at], disproving))
     at, disproving = at[order], disproving[order]
@@ -430,18 +464,21 @@ def _first_credible(
 def _peer_of(rows: ConnectionRows) -> Rows:
     """Return the other end of each end. Shape (2m,)."""
     ends = np.arange(2 * rows.connections)
+    if not rows.self_connect.any():
+        return ends ^ 1
     return np.where(np.repeat(rows.self_connect, 2), ends, ends ^ 1)
 
 
 def _fin_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> None:
     ends = np.arange(2 * rows.connections)
     row, proof, unplaced = numbers.fin_row, numbers.inferred_fin_row, numbers.unplaced_fin
-    sent = np.where(row >= 0, moment(row, OWN_ACT, np.maximum(row, 0)), NEVER)
-    slots.add(Event.SEND_FIN, ends, sent, unplaced=unplaced)
+    if (row < 0).all():
+        return
+    slots.add(Event.SEND_FIN, ends, _of_own(row), unplaced=unplaced)
     missed = np.where(proof >= 0, moment(np.maximum(proof, 0), PROVEN, AFTER_ALL), NEVER)
     slots.add(Event.SEND_FIN, ends, missed)
-    fins = numbers.is_fin & (arrival != NEVER)
-    received = _earliest(rows.peer[fins], arrival[fins], len(ends))
+    fins = np.flatnonzero(numbers.is_fin)
+    received = _earliest(rows.peer.take(fins), arrival.take(fins), len(ends))
     received = np.minimum(received, np.where(missed == NEVER, NEVER, missed + (1 << ORDER_BITS))[_peer_of(rows)])
     slots.add(Event.RECEIVE_FIN, ends, received, unplaced=unplaced[_peer_of(rows)])
 

@@ -6,6 +6,7 @@ In: a `Shape`. Out: `Judgement`. Once per shape.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from handshake_inspect.connections.events import RESPONDER_BIT, UNPLACED_BIT
 from handshake_inspect.connections.machine import RESETS, Move, Walk, walk
@@ -59,6 +60,7 @@ class Judgement:
     time_wait: tuple[Waiting, ...]
 
 
+@lru_cache(maxsize=4096)
 def judge(shape: Shape) -> Judgement:
     """Walk the table along a shape and name what happened."""
     walked = walk(shape.start, Fact.SELF_CONNECT in shape.facts, shape.codes)

@@ -21,7 +21,7 @@ AFTER_ALL = (1 << ROW_BITS) - 8
 ORDER_BITS = 3
 
 
-def moment(row: Rows | int, rank: int, source: Rows | int) -> Rows:
+def moment(row: Rows | int, rank: Rows | int, source: Rows | int) -> Rows:
     """Put (row, rank within the row, source row) into one number that sorts."""
     base = np.asarray(row, np.int64) << 3 | rank
     when: Rows = (base << ROW_BITS | np.asarray(source, np.int64)) << ORDER_BITS

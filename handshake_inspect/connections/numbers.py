@@ -10,13 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.connections.moments import NEVER, ROW_BITS, Mask, Rows
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.rows import (
+    ACK,
+    FIN,
+    ORIGINATOR,
+    RESPONDER,
+    RST,
+    SYN,
+    UNKNOWN,
+    ConnectionRows,
+    of_side,
+    running_maximum,
+)
 from handshake_inspect.connections.split import first_of
-
-#: No number yet: below every relative number (0 is a number, the SYN's).
-UNKNOWN = -(1 << 40)
-#: Distance between the number ranges of neighbouring connections where one array holds all of them.
-RANGE = 1 << 44
 
 
 @dataclass
@@ -86,20 +92,6 @@ class Numbers:
         )
 
 
-def running_maximum(rows: ConnectionRows, values: Rows, mask: Mask) -> Rows:
-    """Return at each row the largest of `values` where `mask`, from its connection's first row to this one."""
-    lifted = np.where(mask, values, UNKNOWN) + rows.conn * RANGE
-    return np.maximum.accumulate(lifted) - rows.conn * RANGE
-
-
-def row_before(rows: ConnectionRows, running: Rows) -> Rows:
-    """Return the value of a running column at the row before each row; UNKNOWN at a connection's first row."""
-    before = np.full(len(rows), UNKNOWN, np.int64)
-    same = rows.conn[1:] == rows.conn[:-1]
-    before[1:][same] = running[:-1][same]
-    return before
-
-
 def next_of_end(rows: ConnectionRows, mask: Mask, end: Rows, after: Rows) -> Rows:
     """Return the first row of each `end` behind each row `after` for which `mask` holds, -1 if there is none.
 
@@ -135,18 +127,19 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     flags, end, peer, ends = rows.flags, rows.end, rows.peer, 2 * rows.connections
     syn, ack, fin, rst = (((flags & bit) != 0) for bit in (SYN, ACK, FIN, RST))
     known = rows.iss_known.reshape(-1)
-    valid_syn = syn & ~rst & ~rows.ignored_syn & (rows.seq == 0) & known[end] & ~_stray_answers(rows)
+    valid_syn = syn & ~rst & ~rows.ignored_syn & (rows.seq == 0) & known.take(end) & ~_stray_answers(rows)
     syn_end = np.ones(ends, np.int64)
-    np.maximum.at(syn_end, end[valid_syn], rows.payload[valid_syn] + 1)
+    with_data = np.flatnonzero(valid_syn & (rows.payload > 0))
+    np.maximum.at(syn_end, end.take(with_data), rows.payload.take(with_data) + 1)
     # RFC 9293 §3.10.7.3, first: a SYN-ACK counts if it acknowledges the SYN, or a part of the data on it.
-    right = valid_syn & ack & (rows.ack >= 1) & (rows.ack <= syn_end[peer])
+    right = valid_syn & ack & (rows.ack >= 1) & (rows.ack <= syn_end.take(peer))
     wrong = syn & ack & ~rst & ~right
     ordinary = ack & ~syn & ~rst
     counts = right | ordinary & _believable(rows, ordinary, valid_syn)
     acknowledged_by = [running_maximum(rows, rows.ack, counts & (rows.side == s)) for s in (ORIGINATOR, RESPONDER)]
     # A FIN whose number lies before its sender's SYN is no FIN of this connection. §3.10.7.4: where a FIN could count,
     # a segment without ACK is dropped (fifth), and one with SYN only challenged (fourth).
-    claims_fin = fin & ack & ~rst & (~syn | valid_syn) & (~known[end] | (rows.seq_end >= 2))
+    claims_fin = fin & ack & ~rst & (~syn | valid_syn) & (~known.take(end) | (rows.seq_end >= 2))
     fin_row = _choose_fins(rows, claims_fin, acknowledged_by)
     fin_end = np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER)
     numbers = Numbers(
@@ -154,7 +147,7 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
         ack_counts=counts,
         is_syn=valid_syn & (right | ~ack),
         syn_end=syn_end,
-        is_fin=claims_fin & (rows.seq_end == fin_end[end]),
+        is_fin=claims_fin & (rows.seq_end == fin_end.take(end)),
         claims_fin=claims_fin,
         fin_row=fin_row,
         fin_end=fin_end,
@@ -181,11 +174,13 @@ def _stray_answers(rows: ConnectionRows) -> Mask:
     may not be captured; but then the peer has not answered before.
     """
     syn_ack = (rows.flags & (SYN | ACK | RST)) == SYN | ACK
+    stray = np.zeros(len(rows), np.bool_)
     at = np.flatnonzero(syn_ack & (rows.side == ORIGINATOR) & ~rows.self_connect[rows.conn])
+    if not len(at):
+        return stray
     peer, ends = rows.peer[at], 2 * rows.connections
     answer = first_of(rows.end, syn_ack, ends)[peer]
     asks = first_of(rows.end, ((rows.flags & (SYN | ACK | RST)) == SYN) & ~rows.ignored_syn, ends)[peer]
-    stray = np.zeros(len(rows), np.bool_)
     stray[at[(asks < 0) & (answer >= 0) & (answer < at)]] = True
     return stray
 
@@ -197,8 +192,7 @@ def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
     believed unless its sender's next acknowledgment takes it back, or the peer was captured to send its SYN-ACK and
     never anything after it (RFC 9293 §3.10.7.4, fifth: SEG.ACK > SND.NXT).
     """
-    sent = [running_maximum(rows, rows.seq_end, (rows.flags & RST == 0) & (rows.side == s)) for s in (0, 1)]
-    peer_sent = np.where(rows.peer & 1, sent[RESPONDER], sent[ORIGINATOR])
+    peer_sent = of_side(rows.peer & 1, rows.sent_by)
     beyond = ordinary & (rows.ack > peer_sent) & (peer_sent > UNKNOWN)
     if not beyond.any():
         return np.ones(len(rows), np.bool_)
@@ -255,19 +249,21 @@ def _has_octets(rows: ConnectionRows, part: slice, end: int, numbers: Rows) -> M
 
 def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
     """Find what proves a SYN, a SYN-ACK or a third segment that was not captured."""
-    originator = np.arange(rows.connections) * 2
-    responder = np.where(rows.self_connect, originator, originator + 1)
     opened = rows.iss_known[:, ORIGINATOR] & ~rows.self_connect
     # An end that has sent a SYN without ACK sends a SYN-ACK only in answer to another such SYN (§3.10.7.3, Figure 7).
     asks, answers = numbers.bare_syn_row >= 0, numbers.syn_ack_row >= 0
-    numbers.crossing_syn[1::2] = opened & asks[originator] & answers[originator] & ~asks[responder]
-    no_answer = opened & (numbers.syn_row[responder] < 0) & (numbers.wrong_syn_ack_row[responder] < 0)
+    numbers.crossing_syn[1::2] = opened & asks[0::2] & answers[0::2] & ~asks[1::2]
+    no_answer = opened & (numbers.syn_row[1::2] < 0) & (numbers.wrong_syn_ack_row[1::2] < 0)
     # The originator acknowledges: it has received a SYN-ACK.
-    numbers.inferred_syn_ack_row[:] = np.where(no_answer, numbers.ack_row[originator], -1)
+    acknowledges = numbers.ack_row[0::2]
+    proven = np.flatnonzero(no_answer & (acknowledges >= 0))
+    numbers.inferred_syn_ack_row[proven] = acknowledges[proven]
     # The responder acknowledges data: the originator had sent its ACK with it, or before it.
-    data_acknowledged = numbers.acknowledged_by[RESPONDER] > numbers.syn_end[originator][rows.conn]
-    first = first_of(rows.conn, data_acknowledged & (rows.side == RESPONDER), rows.connections)
-    numbers.inferred_ack_row[:] = np.where(opened & (numbers.ack_row[originator] < 0), first, -1)
+    silent = opened & (acknowledges < 0)
+    answers_row = np.flatnonzero(silent.take(rows.conn) & (rows.side == RESPONDER))
+    conn, acknowledged = rows.conn.take(answers_row), numbers.acknowledged_by[RESPONDER].take(answers_row)
+    proof = np.flatnonzero(acknowledged > numbers.syn_end[0::2].take(conn))[::-1]
+    numbers.inferred_ack_row[conn.take(proof)] = answers_row.take(proof)  # the first one is put last
 
 
 def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:
@@ -276,6 +272,8 @@ def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:
     `valid`: segments of this connection, without stray SYNs.
     """
     ends = np.arange(2 * rows.connections)
+    if (numbers.fin_row < 0).all():
+        return
     missing = (numbers.fin_row < 0) & (numbers.fin_row[ends ^ 1] >= 0) & np.repeat(~rows.self_connect, 2)
     if not missing.any():
         return

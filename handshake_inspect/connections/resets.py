@@ -13,15 +13,19 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from handshake_inspect.connections.moments import ARRIVED, NEVER, UNBLOCKED_RST, Mask, Rows, moment
-from handshake_inspect.connections.numbers import (
+from handshake_inspect.connections.numbers import Numbers, next_of_end, previous_of_end
+from handshake_inspect.connections.rows import (
+    ACK,
+    ORIGINATOR,
     RANGE,
+    RESPONDER,
+    RST,
+    SYN,
     UNKNOWN,
-    Numbers,
-    next_of_end,
-    previous_of_end,
+    ConnectionRows,
+    of_side,
     running_maximum,
 )
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import first_of, last_of
 
 
@@ -122,6 +126,8 @@ def _answers_another(rows: ConnectionRows, at: Rows) -> Mask:
     """Does an RST without ACK have the number that a SYN-ACK asked for which is not that of this connection?"""
     other = ((rows.flags & (SYN | RST | ACK)) == (SYN | ACK)) & (rows.seq != 0)
     found = np.zeros(len(at), np.bool_)
+    if not other.any():
+        return found
     for s in (ORIGINATOR, RESPONDER):
         last = running_maximum(rows, np.arange(len(rows)), other & (rows.side == s))[at]
         asked_for = np.where(last >= 0, rows.ack[np.maximum(last, 0)], UNKNOWN)
@@ -133,12 +139,10 @@ def _answers_another(rows: ConnectionRows, at: Rows) -> Mask:
 def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, when: Rows) -> Mask:
     """Fill in the moments of RSTs beyond A (`ahead`: their places in `at`). Returns which effects are assumed."""
     sender, receiver, seq, conn = rows.end[at], rows.peer[at], rows.seq[at], rows.conn[at]
-    ends = 2 * rows.connections
-    peer_silent = last_of(rows.end, np.ones(len(rows), np.bool_), ends)[receiver] < at
-    highest = np.full(ends, UNKNOWN, np.int64)
-    speech = (rows.flags & RST) == 0
-    np.maximum.at(highest, rows.end[speech], rows.seq_end[speech])
     assumed = np.zeros(len(at), np.bool_)
+    if not len(ahead):
+        return assumed
+    peer_silent = last_of(rows.end, np.ones(len(rows), np.bool_), 2 * rows.connections)[receiver] < at
     for s in (ORIGINATOR, RESPONDER):
         mine = ahead[receiver[ahead] & 1 == s]
         reached = numbers.acknowledged_by[s] + rows.conn * RANGE
@@ -147,7 +151,7 @@ def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, whe
         inside = proof < rows.start[conn[mine] + 1]
         exact = inside & (reached[np.where(inside, proof, 0)] == wanted)
         when[mine[exact]] = moment(proof[exact], UNBLOCKED_RST, at[mine[exact]])
-        quiet = mine[~inside & peer_silent[mine] & (seq[mine] == highest[sender[mine]])]
+        quiet = mine[~inside & peer_silent[mine] & (seq[mine] == rows.highest[sender[mine]])]
         when[quiet] = moment(at[quiet], ARRIVED, at[quiet])
         assumed[quiet] = True
     return assumed
@@ -155,9 +159,7 @@ def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, whe
 
 def _sent_before(rows: ConnectionRows, at: Rows) -> Rows:
     """Return the number that the sender of each RST had reached, UNKNOWN if nothing of it was captured before."""
-    speech = (rows.flags & RST) == 0
-    sent = [running_maximum(rows, rows.seq_end, speech & (rows.side == s))[at] for s in (ORIGINATOR, RESPONDER)]
-    return np.maximum(np.where(rows.side[at] == RESPONDER, sent[RESPONDER], sent[ORIGINATOR]), UNKNOWN)
+    return np.maximum(of_side(rows.side[at], [sent[at] for sent in rows.sent_by]), UNKNOWN)
 
 
 def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows, sent: Rows) -> Mask:

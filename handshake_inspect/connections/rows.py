@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,12 @@ ORIGINATOR, RESPONDER = 0, 1
 
 #: What a row's control bits say can be looked up in a table of 64: the lower five of them, and whether it has payload.
 KEY_BITS, KEY_PAYLOAD = 0x1F, 1 << 5
+
+#: No number yet: below every relative number (0 is a number, the SYN's).
+UNKNOWN = -(1 << 40)
+#: Distance between the number ranges of neighbouring connections where one array holds all of them.
+RANGE = 1 << 44
+
 
 _PER_CONNECTION = {"start", "iss", "iss_known", "self_connect"}
 
@@ -103,6 +110,8 @@ class ConnectionRows:
     @cached_property
     def peer(self) -> NDArray[np.int64]:
         """Number of the receiving end of each row."""
+        if not self.self_connect.any():
+            return self.end ^ 1
         peer: NDArray[np.int64] = np.where(self.self_connect[self.conn], self.end, self.end ^ 1)
         return peer
 
@@ -112,6 +121,73 @@ class ConnectionRows:
         counted = ((self.flags & SYN) != 0).astype(np.int64) + ((self.flags & FIN) != 0)
         after: NDArray[np.int64] = self.seq + self.payload + counted
         return after
+
+    @cached_property
+    def has_spoken(self) -> NDArray[np.bool_]:
+        """Was a segment of each end captured? Shape (2m,)."""
+        spoken = np.zeros(2 * self.connections, np.bool_)
+        spoken[self.end] = True
+        return spoken
+
+    @cached_property
+    def sent_by(self) -> list[NDArray[np.int64]]:
+        """The number after the highest that each side has sent, at each row, this row included; RSTs send none."""
+        speech = (self.flags & RST) == 0
+        return [running_maximum(self, self.seq_end, speech & (self.side == s)) for s in (ORIGINATOR, RESPONDER)]
+
+    @cached_property
+    def highest(self) -> NDArray[np.int64]:
+        """The number after the highest that each end has sent, RSTs apart; UNKNOWN if it has sent none. Shape (2m,)."""
+        return self.finally_of(self.sent_by)
+
+    def of_responders(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return of a column of ends that of each responder; of a self-connect that of the only end. Shape (m,)."""
+        found = values[RESPONDER::2]
+        return np.where(self.self_connect, values[ORIGINATOR::2], found) if self.self_connect.any() else found
+
+    def finally_of(self, by_side: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Return what two running columns come to, one for each side, in the end. Shape (2m,)."""
+        last = self.start[1:] - 1
+        return np.stack([running.take(last) for running in by_side], axis=1).reshape(-1)
+
+
+def running_maximum(rows: ConnectionRows, values: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return at each row the largest of `values` where `mask`, from its connection's first row to this one.
+
+    The values are put where they count: `np.where` would guess at each row whether they do, and takes 0.44 ms instead
+    of 0.13 for 131,072 rows of two sides that take turns.
+    """
+    lift = rows.conn * RANGE
+    running, at = lift + UNKNOWN, np.flatnonzero(mask)
+    running[at] = values.take(at) + lift.take(at)
+    np.maximum.accumulate(running, out=running)
+    running -= lift
+    return running
+
+
+def row_before(rows: ConnectionRows, running: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the value of a running column at the row before each row; UNKNOWN at a connection's first row."""
+    before = np.empty(len(rows), np.int64)
+    before[1:] = running[:-1]
+    before[rows.start[:-1]] = UNKNOWN
+    return before
+
+
+def own_before(rows: ConnectionRows, by_side: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return what the sender of each row had come to at the row before it, of one running column for each side.
+
+    UNKNOWN at a connection's first row.
+    """
+    before = np.empty(len(rows), np.int64)
+    before[1:] = of_side(rows.side[1:], [running[:-1] for running in by_side])
+    before[rows.start[:-1]] = UNKNOWN
+    return before
+
+
+def of_side(side: NDArray[np.int64], by_side: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return of two columns that of each row's side; three sums take a fifth of the time of `np.where`."""
+    originator, responder = by_side
+    return originator + (responder - originator) * side
 
 
 def control_keys(rows: ConnectionRows) -> NDArray[np.int64]:

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.compact import settled_from
 from handshake_inspect.connections.events import Events, find_events
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.numbers import RANGE, UNKNOWN, find_numbers, previous_of_end, row_before
-from handshake_inspect.connections.rows import ACK, FIN, RST, ConnectionRows
+from handshake_inspect.connections.numbers import find_numbers, previous_of_end
+from handshake_inspect.connections.rows import ACK, FIN, RANGE, RST, UNKNOWN, ConnectionRows, own_before
 from handshake_inspect.connections.split import Split, StoredRows, first_of, split
 
 
@@ -130,9 +130,9 @@ class _Seams:
         rows, events = self.whole.rows, self._events
         side, peer, conn = rows.side[at], rows.peer[at] & 1, rows.conn[at]
         spoke, named = (rows.flags & RST) == 0, (rows.flags & (RST | ACK)) == ACK
-        sent = np.stack([_running(rows.conn, rows.seq_end, spoke & (rows.side == s)) for s in (0, 1)])
+        sent = np.stack(rows.sent_by)
         acknowledged = np.stack([_running(rows.conn, rows.ack, named & (rows.side == s)) for s in (0, 1)])
-        own_sent = np.where(rows.side, row_before(rows, sent[1]), row_before(rows, sent[0]))
+        own_sent = own_before(rows, rows.sent_by)
         hole = spoke & (rows.seq - rows.folded_octets > own_sent) & (own_sent > UNKNOWN)
         beyond = np.stack([_running(rows.conn, rows.seq, hole & (rows.side == s)) for s in (0, 1)])
         quiet: Mask = np.stack(events.numbers.acknowledged_by)[side, at] >= beyond[peer, at]

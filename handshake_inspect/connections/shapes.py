@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.machine import AS_CLOSED, AS_ESTABLISHED, AS_LISTEN, NOTHING, UNHEARD
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.split import any_of
 
 #: Octets of an event string that fit into one word.
 WORD_OCTETS = 8
@@ -67,95 +69,102 @@ def find_shapes(
     starts = _starts(rows, events)
     facts = _facts(rows, events, fast_open_option) | np.where(unreachable, int(Fact.UNREACHABLE), 0)
     head = facts << 8 | starts[:, ORIGINATOR] << 4 | starts[:, RESPONDER]
-    words = _words(events, rows.connections)
-    number = np.unique(head, return_inverse=True)[1]
-    for column in range(words.shape[1]):
-        distinct, inverse = np.unique(words[:, column], return_inverse=True)
-        number = np.unique(number * len(distinct) + inverse, return_inverse=True)[1]
-    _, first = np.unique(number, return_index=True)
+    number = _numbered([head, *_words(events, rows.connections)])
+    first = np.zeros(int(number.max(initial=-1)) + 1, np.int64)
+    first[number[::-1]] = np.arange(rows.connections)[::-1]
     shapes = []
-    for conn in map(int, first):
+    for conn in first.tolist():
         codes = events.code[events.start[conn] : events.start[conn + 1]].tobytes()
         start = (int(starts[conn, ORIGINATOR]), int(starts[conn, RESPONDER]))
         shapes.append(Shape(Fact(int(facts[conn])), start, codes))
     return number, shapes
 
 
-def _words(events: Events, connections: int) -> NDArray[np.uint64]:
-    """Pack the event strings into words, zero-padded. Shape (m, words of the longest string)."""
+def _numbered(columns: list[NDArray[Any]]) -> NDArray[np.int64]:
+    """Number the distinct rows of some columns from 0. Returns the number of each row."""
+    number = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        if (column != column[:1]).any():  # else it tells nothing apart: a million SYNs that nobody answers
+            distinct, inverse = np.unique(column, return_inverse=True)
+            number = np.unique(number * len(distinct) + inverse, return_inverse=True)[1]
+    return number
+
+
+def _words(events: Events, connections: int) -> list[NDArray[np.uint64]]:
+    """Pack the event strings into columns of words, zero-padded: as many as the longest string needs."""
     length = np.diff(events.start)
     longest = int(length.max(initial=0))
     words = np.zeros((connections, -(-longest // WORD_OCTETS)), np.uint64)
     at = np.arange(len(events.code)) - np.repeat(events.start[:-1], length)
     conn = np.repeat(np.arange(connections), length)
-    octets = words.view(np.uint8).reshape(connections, -1)
-    octets[conn, at] = events.code
-    return words
+    octets = words.view(np.uint8).reshape(-1)
+    octets[conn * (words.shape[1] * WORD_OCTETS) + at] = events.code
+    return list(words.T)
 
 
 def _starts(rows: ConnectionRows, events: Events) -> NDArray[np.int64]:
     """How each end starts. Shape (m, 2)."""
     numbers, count = events.numbers, rows.connections
-    originator, responder = np.arange(count) * 2, np.arange(count) * 2 + 1
     known = rows.iss_known[:, ORIGINATOR]
-    spoke = np.bincount(rows.end[(rows.flags & RST) == 0], minlength=2 * count) > 0
-    acked = np.bincount(rows.peer[(rows.flags & (RST | ACK)) == ACK], minlength=2 * count) > 0
-    reset = np.bincount(rows.end[(rows.flags & RST) != 0], minlength=2 * count) > 0
+    spoke = any_of(rows.end, (rows.flags & RST) == 0, 2 * count)
+    acked = any_of(rows.peer, (rows.flags & (RST | ACK)) == ACK, 2 * count)
+    reset = any_of(rows.end, (rows.flags & RST) != 0, 2 * count)
     # Of an end that only sent RSTs an acknowledgment proves nothing: it may never have had a connection.
     synchronized = spoke | (acked & ~reset)
 
     starts = np.full((count, 2), NOTHING, np.int64)
-    for side, end in ((ORIGINATOR, originator), (RESPONDER, responder)):
-        starts[:, side] = np.where(~known, np.where(synchronized[end], AS_ESTABLISHED, UNHEARD), NOTHING)
-    starts[known, ORIGINATOR] = AS_CLOSED
+    midstream = np.flatnonzero(~known)
+    starts[midstream] = np.where(synchronized.reshape(-1, 2)[midstream], AS_ESTABLISHED, UNHEARD)
+    starts[np.flatnonzero(known), ORIGINATOR] = AS_CLOSED
+    responder = slice(RESPONDER, None, 2)
     passive = known & (numbers.bare_syn_row[responder] < 0) & ~numbers.crossing_syn[responder]
     answered = (numbers.syn_ack_row[responder] >= 0) | (numbers.wrong_syn_ack_row[responder] >= 0)
     answered |= events.syn_received[responder] != NEVER
-    starts[passive & answered, RESPONDER] = AS_LISTEN
-    starts[passive & ~answered & reset[responder], RESPONDER] = AS_CLOSED
-    starts[known & ~passive, RESPONDER] = AS_CLOSED
+    starts[np.flatnonzero(passive & answered), RESPONDER] = AS_LISTEN
+    starts[np.flatnonzero(passive & ~answered & reset[responder]), RESPONDER] = AS_CLOSED
+    starts[np.flatnonzero(known & ~passive), RESPONDER] = AS_CLOSED
     return starts
 
 
 def _facts(rows: ConnectionRows, events: Events, fast_open_option: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Collect the facts of each connection. Shape (m,)."""
     numbers, count = events.numbers, rows.connections
-    originator = np.arange(count) * 2
-    responder = np.where(rows.self_connect, originator, originator + 1)
-    bare = numbers.bare_syn_row[originator]
-    answer = numbers.syn_ack_row[responder]
+    bare, answer = numbers.bare_syn_row[ORIGINATOR::2], rows.of_responders(numbers.syn_ack_row)
+    asks, answers = bare >= 0, answer >= 0
     flags, side = rows.flags, rows.side
-    third = ((flags & (SYN | RST | ACK)) == ACK) & ((side == ORIGINATOR) | rows.self_connect[rows.conn])
+    third = ((flags & (SYN | RST | ACK)) == ACK) & ((side == ORIGINATOR) | rows.self_connect.take(rows.conn))
     right = third & numbers.ack_counts & (rows.ack >= 1) & (rows.seq >= 1)
-    exact = right & (rows.seq <= numbers.syn_end[rows.end])
-    has_third = np.bincount(rows.conn[third], minlength=count) > 0
-    has_right = np.bincount(rows.conn[right], minlength=count) > 0
-    has_exact = np.bincount(rows.conn[exact], minlength=count) > 0
-    has_row = np.bincount(rows.end, minlength=2 * count) > 0
-    octets_on_syn = np.where(bare >= 0, numbers.syn_end[originator] - 1, 0)
-    option = np.where(bare >= 0, fast_open_option[rows.options[np.maximum(bare, 0)]], False)
+    exact = right & (rows.seq <= numbers.syn_end.take(rows.end))
+    has_third, has_right, has_exact = (any_of(rows.conn, mask, count) for mask in (third, right, exact))
+    syn_data = asks & (numbers.syn_end[ORIGINATOR::2] > 1)
+    with_option, of_data = np.zeros((2, count), np.bool_)
+    at = np.flatnonzero(asks)
+    with_option[at] = fast_open_option[rows.options[bare[at]]]
+    at = np.flatnonzero(syn_data & answers)
+    of_data[at] = rows.ack[answer[at]] > 1
 
     claims = {
-        Fact.SYN_CAPTURED: bare >= 0,
-        Fact.SYN_ACK_CAPTURED: answer >= 0,
+        Fact.SYN_CAPTURED: asks,
+        Fact.SYN_ACK_CAPTURED: answers,
         Fact.ACK_CAPTURED: has_right,
-        Fact.WRONG_SYN_ACK: numbers.wrong_syn_ack_row[responder] >= 0,
+        Fact.WRONG_SYN_ACK: rows.of_responders(numbers.wrong_syn_ack_row) >= 0,
         Fact.WRONG_ACK: has_third & ~has_exact,
         Fact.OPENING_KNOWN: rows.iss_known[:, ORIGINATOR],
-        Fact.BOTH_SYN: (numbers.bare_syn_row[originator + 1] >= 0) & (bare >= 0),
+        Fact.BOTH_SYN: asks & (numbers.bare_syn_row[RESPONDER::2] >= 0),
         Fact.SELF_CONNECT: rows.self_connect,
-        Fact.FAST_OPEN_REQUESTED: option,
-        Fact.FAST_OPEN_DATA: octets_on_syn > 0,
-        Fact.FAST_OPEN_ACCEPTED: (octets_on_syn > 0) & (answer >= 0) & (rows.ack[np.maximum(answer, 0)] > 1),
-        Fact.ORIGINATOR_SILENT: ~has_row[originator],
-        Fact.RESPONDER_SILENT: ~has_row[responder],
-        Fact.ORIGINATOR_FIN_INFERRED: numbers.inferred_fin_row[originator] >= 0,
-        Fact.RESPONDER_FIN_INFERRED: numbers.inferred_fin_row[originator + 1] >= 0,
+        Fact.FAST_OPEN_REQUESTED: with_option,
+        Fact.FAST_OPEN_DATA: syn_data,
+        Fact.FAST_OPEN_ACCEPTED: of_data,
+        Fact.ORIGINATOR_SILENT: ~rows.has_spoken[ORIGINATOR::2],
+        Fact.RESPONDER_SILENT: ~rows.of_responders(rows.has_spoken),
+        Fact.ORIGINATOR_FIN_INFERRED: numbers.inferred_fin_row[ORIGINATOR::2] >= 0,
+        Fact.RESPONDER_FIN_INFERRED: numbers.inferred_fin_row[RESPONDER::2] >= 0,
         Fact.SYN_ACK_INFERRED: numbers.inferred_syn_ack_row >= 0,
         Fact.ACK_INFERRED: numbers.inferred_ack_row >= 0,
-        Fact.CROSSING_SYN: numbers.crossing_syn[originator + 1],
+        Fact.CROSSING_SYN: numbers.crossing_syn[RESPONDER::2],
     }
     facts = np.zeros(count, np.int64)
     for fact, claim in claims.items():
-        facts |= np.where(claim, int(fact), 0)
+        if claim.any():
+            facts |= claim * np.int64(fact)
     return facts

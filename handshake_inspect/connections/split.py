@@ -138,9 +138,13 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
 
 def first_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:
     """Return the first row of each group for which `mask` holds, -1 if there is none. Shape (groups,)."""
-    rows = np.flatnonzero(mask)[::-1]
+    return first_among(group, np.flatnonzero(mask), groups)
+
+
+def first_among(group: NDArray[np.int64], rows: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    """Return the first of some rows (rising) in each group, -1 if there is none. Shape (groups,)."""
     first = np.full(groups, -1, np.int64)
-    first[group[rows]] = rows  # the last assignment wins: the first row
+    first[group.take(rows[::-1])] = rows[::-1]  # the last assignment wins: the first row
     return first
 
 
@@ -148,8 +152,15 @@ def last_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> N
     """Return the last row of each group for which `mask` holds, -1 if there is none. Shape (groups,)."""
     rows = np.flatnonzero(mask)
     last = np.full(groups, -1, np.int64)
-    last[group[rows]] = rows
+    last[group.take(rows)] = rows
     return last
+
+
+def any_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> NDArray[np.bool_]:
+    """Say of each group whether `mask` holds for one of its rows. Shape (groups,)."""
+    found = np.zeros(groups, np.bool_)
+    found[group.take(np.flatnonzero(mask))] = True
+    return found
 
 
 def _begin_rows(stored: StoredRows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -362,73 +373,81 @@ def _last_before(rows: NDArray[np.int64], at: NDArray[np.int64]) -> NDArray[np.i
 
 def _find_initial_numbers(rows: ConnectionRows) -> None:
     """Fill `iss` and `iss_known`: from a SYN, from the SYN-ACK's acknowledgment, or the first number seen."""
-    flags, side, count = rows.flags, rows.side, rows.connections
-    syn, ack, rst = (flags & SYN) != 0, (flags & ACK) != 0, (flags & RST) != 0
-    usable = syn & ~rst & ~rows.ignored_syn
-    bare = [first_of(rows.conn, usable & ~ack & (side == s), count) for s in (ORIGINATOR, RESPONDER)]
-    iss, known = rows.iss, rows.iss_known
+    iss, known, count = rows.iss, rows.iss_known, rows.connections
+    syns = np.flatnonzero(((rows.flags & (SYN | RST)) == SYN) & ~rows.ignored_syn)
+    is_answer, side = (rows.flags.take(syns) & ACK) != 0, rows.side.take(syns)
     for s in (ORIGINATOR, RESPONDER):
-        has = bare[s] >= 0
-        iss[has, s], known[has, s] = rows.seq[bare[s][has]], True
+        first = first_among(rows.conn, syns[~is_answer & (side == s)], count)
+        has = np.flatnonzero(first >= 0)
+        iss[has, s], known[has, s] = rows.seq[first[has]], True
 
     # The responder's SYN-ACK that acknowledges the SYN, or else its first one.
-    answers = usable & ack & (side == RESPONDER)
-    syn_octets = np.where(bare[ORIGINATOR] >= 0, rows.payload[bare[ORIGINATOR]], 0)
-    beyond = (rows.ack - iss[rows.conn, ORIGINATOR] - 1) & 0xFFFFFFFF
-    right = answers & known[rows.conn, ORIGINATOR] & (beyond <= syn_octets[rows.conn])
-    chosen = first_of(rows.conn, right, count)
-    first = first_of(rows.conn, answers, count)
+    answers = syns[is_answer & (side == RESPONDER)]
+    right = answers[_acknowledges_syn(rows, answers)]
+    first, chosen = (first_among(rows.conn, some, count) for some in (answers, right))
     chosen = np.where(chosen >= 0, chosen, first)
     _prefer_acknowledged(rows, right, chosen)
-    has = (chosen >= 0) & ~known[:, RESPONDER]
+    has = np.flatnonzero((chosen >= 0) & ~known[:, RESPONDER])
     iss[has, RESPONDER], known[has, RESPONDER] = rows.seq[chosen[has]], True
-    has = (first >= 0) & ~known[:, ORIGINATOR]
+    has = np.flatnonzero((first >= 0) & ~known[:, ORIGINATOR])
     iss[has, ORIGINATOR], known[has, ORIGINATOR] = (rows.ack[first[has]] - 1) & 0xFFFFFFFF, True
-
-    # No SYN: the first number seen of an end, its own or one acknowledged by its peer, counts as 1.
     for s in (ORIGINATOR, RESPONDER):
-        own = first_of(rows.conn, ~rst & (side == s), count)
-        named = first_of(rows.conn, ack & ~rst & ((side != s) | rows.self_connect[rows.conn]), count)
-        reset = first_of(rows.conn, rst & (side == s), count)
-        named_by_reset = first_of(rows.conn, ack & rst & (side != s), count)
-        candidates = [(own, rows.seq), (named, rows.ack), (reset, rows.seq), (named_by_reset, rows.ack)]
-        early = np.where(
-            (named >= 0) & ((own < 0) | (named < own)), 1, np.where(own >= 0, 0, np.where(reset >= 0, 2, 3))
-        )
-        for which, (row, numbers) in enumerate(candidates):
-            use = ~known[:, s] & (row >= 0) & (early == which)
-            iss[use, s] = (numbers[row[use]] - 1) & 0xFFFFFFFF
+        _take_first_numbers(rows, s, np.flatnonzero(~known[:, s].take(rows.conn)))
 
 
-def _prefer_acknowledged(rows: ConnectionRows, right: NDArray[np.bool_], chosen: NDArray[np.int64]) -> None:
+def _acknowledges_syn(rows: ConnectionRows, answers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Do these SYN-ACKs acknowledge the originator's first SYN without ACK, or a part of the data on it?"""
+    conn = rows.conn.take(answers)
+    asked = (rows.flags & (SYN | ACK | RST)) == SYN
+    syn = first_of(rows.conn, asked & ~rows.ignored_syn & (rows.side == ORIGINATOR), rows.connections).take(conn)
+    beyond = (rows.ack.take(answers) - rows.iss[conn, ORIGINATOR] - 1) & 0xFFFFFFFF
+    right: NDArray[np.bool_] = (syn >= 0) & (beyond <= rows.payload[syn])
+    return right
+
+
+def _take_first_numbers(rows: ConnectionRows, s: int, at: NDArray[np.int64]) -> None:
+    """Without a SYN the first number seen of an end, its own or one that its peer acknowledges, counts as 1.
+
+    Those of RSTs count if there is no other, its own first. `at`: the rows of connections without a SYN of side `s`.
+    """
+    conn, flags, own = rows.conn.take(at), rows.flags.take(at), rows.side.take(at) == s
+    rst, named = (flags & RST) != 0, ((flags & ACK) != 0) & (~own | rows.self_connect.take(conn))
+    number = (np.where(own, rows.seq.take(at), rows.ack.take(at)) - 1) & 0xFFFFFFFF
+    for which in (rst & named & ~own, rst & own, ~rst & (own | named)):  # the last one counts
+        first = np.flatnonzero(which)[::-1]
+        rows.iss[conn.take(first), s] = number.take(first)
+
+
+def _prefer_acknowledged(rows: ConnectionRows, right: NDArray[np.int64], chosen: NDArray[np.int64]) -> None:
     """Of several SYN-ACKs with different numbers choose the one whose number the originator acknowledges.
 
-    SYN cookies and restarted servers answer the same SYN with another initial number.
+    SYN cookies and restarted servers answer the same SYN with another initial number. `right`: rows of those that
+    acknowledge the SYN.
     """
-    at = np.flatnonzero(right)
-    several = np.unique(rows.conn[at[rows.seq[at] != rows.seq[chosen[rows.conn[at]]]]])
+    several = np.unique(rows.conn[right[rows.seq[right] != rows.seq[chosen[rows.conn[right]]]]])
     for one in map(int, several):
         part = slice(int(rows.start[one]), int(rows.start[one + 1]))
         third = ((rows.flags[part] & (SYN | RST | ACK)) == ACK) & (rows.side[part] == ORIGINATOR)
         named = set(((rows.ack[part][third] - 1) & 0xFFFFFFFF).tolist())
-        answers = np.flatnonzero(right[part]) + part.start
+        answers = right[(right >= part.start) & (right < part.stop)]
         chosen[one] = next((i for i in answers.tolist() if int(rows.seq[i]) in named), int(chosen[one]))
 
 
 def _unwrap(rows: ConnectionRows) -> None:
     """Replace `seq` and `ack` by signed 64-bit distances from the initial numbers."""
-    peer_side = np.where(rows.self_connect[rows.conn], rows.side, 1 - rows.side)
-    for numbers, space in ((rows.seq, rows.side), (rows.ack, peer_side)):
-        numbers -= rows.iss[rows.conn, space]
+    iss = rows.iss.reshape(-1)
+    for numbers, whose in ((rows.seq, rows.end), (rows.ack, rows.peer)):
+        numbers -= iss.take(whose)
         numbers += 1 << 31
         numbers &= 0xFFFFFFFF
         numbers -= 1 << 31
     trusted = (rows.flags & RST) == 0
     with_ack = trusted & ((rows.flags & ACK) != 0)
     far = (trusted & (np.abs(rows.seq) >= SAFE_SPAN)) | (with_ack & (np.abs(rows.ack) >= SAFE_SPAN))
-    octets = np.zeros(2 * rows.connections, np.int64)
-    np.add.at(octets, rows.end, rows.payload)
-    long = np.unique(np.concatenate([rows.conn[far], np.flatnonzero(octets >= SAFE_SPAN) // 2]))
+    long = np.unique(rows.conn[far])
+    if int(rows.payload.sum()) >= SAFE_SPAN:  # else no end can have sent so much
+        octets = np.bincount(rows.end, rows.payload, 2 * rows.connections)
+        long = np.union1d(long, np.flatnonzero(octets >= SAFE_SPAN) // 2)
     for one in map(int, long):
         _unwrap_long(rows, slice(int(rows.start[one]), int(rows.start[one + 1])), bool(rows.self_connect[one]))
 

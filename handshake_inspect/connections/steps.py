@@ -19,9 +19,20 @@ from handshake_inspect.connections.events import RESPONDER_BIT, Events
 from handshake_inspect.connections.kinds import SIDES, Judgement
 from handshake_inspect.connections.machine import Walk
 from handshake_inspect.connections.moments import NEVER, Mask
-from handshake_inspect.connections.numbers import UNKNOWN, Numbers, running_maximum
+from handshake_inspect.connections.numbers import Numbers
 from handshake_inspect.connections.repeats import repeats
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows, flag_names
+from handshake_inspect.connections.rows import (
+    ACK,
+    FIN,
+    ORIGINATOR,
+    RESPONDER,
+    RST,
+    SYN,
+    UNKNOWN,
+    ConnectionRows,
+    flag_names,
+    running_maximum,
+)
 from handshake_inspect.quantities import octets_in_words
 from handshake_inspect.tcp.options import SHIFT_MAX
 from handshake_inspect.tcp.seqnum import add, spelled

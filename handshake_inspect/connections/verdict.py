@@ -31,11 +31,20 @@ from handshake_inspect.connections.derived import derive
 from handshake_inspect.connections.events import Events, find_events
 from handshake_inspect.connections.kinds import judge
 from handshake_inspect.connections.moments import NEVER, row_of
-from handshake_inspect.connections.numbers import RANGE, UNKNOWN, running_maximum
+from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.quotes import QuoteTable
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
+from handshake_inspect.connections.rows import (
+    ACK,
+    ORIGINATOR,
+    RANGE,
+    RESPONDER,
+    RST,
+    SYN,
+    UNKNOWN,
+    ConnectionRows,
+)
 from handshake_inspect.connections.shapes import find_shapes
-from handshake_inspect.connections.split import Split, first_of, last_of
+from handshake_inspect.connections.split import Split, any_of, first_of, last_of
 from handshake_inspect.connections.waiting import find_waits
 from handshake_inspect.connections.zeek_sizes import both_ended_ns, reach_octets
 from handshake_inspect.tcp.options import SHIFT_MAX
@@ -64,7 +73,7 @@ def decide(
         "judgement": shape,
         **_extent(rows),
         "encapsulation": encapsulation[rows.start[:-1]],
-        "duplicates": np.bincount(rows.conn, rows.duplicates, rows.connections),
+        "duplicates": _added_up(rows.conn, rows.duplicates, rows.connections),
         **_volumes(rows),
         **_books(rows, events),
         **_retransmissions(rows, events),
@@ -108,18 +117,24 @@ def _extent(rows: ConnectionRows) -> dict[str, NDArray[np.generic]]:
 
 def _volumes(rows: ConnectionRows) -> dict[str, Rows]:
     ends = 2 * rows.connections
-    segments = np.bincount(rows.end, 1 + rows.folded_segments, ends).astype(np.int64)
-    octets = np.bincount(rows.end, rows.payload + rows.folded_octets, ends).astype(np.int64)
+    segments = np.bincount(rows.end, minlength=ends) + _added_up(rows.end, rows.folded_segments, ends)
+    octets = _added_up(rows.end, rows.payload + rows.folded_octets, ends)
     return {**_ends(segments, "segments"), **_ends(octets, "octets")}
+
+
+def _added_up(group: Rows, amount: Rows, groups: int) -> Rows:
+    """Add up an amount over each group; most rows have none. Shape (groups,)."""
+    at = np.flatnonzero(amount)
+    if not len(at):
+        return np.zeros(groups, np.int64)
+    return np.bincount(group.take(at), amount.take(at), groups).astype(np.int64)
 
 
 def _one_sided(rows: ConnectionRows, events: Events) -> NDArray[np.bool_]:
     """Say of each connection whether one end is silent whose words the other end acknowledges."""
-    spoke = np.zeros((rows.connections, 2), np.bool_)
-    spoke[rows.conn, rows.side] = True
-    silent = ~spoke.all(axis=1) & ~rows.self_connect
+    silent = ~(rows.has_spoken[0::2] & rows.has_spoken[1::2]) & ~rows.self_connect
     found = np.zeros(rows.connections, np.bool_)
-    at = np.flatnonzero(silent[rows.conn] & events.numbers.ack_counts)
+    at = np.flatnonzero(silent.take(rows.conn) & events.numbers.ack_counts)
     if not len(at):
         return found
     conn, ack = rows.conn[at], rows.ack[at]
@@ -128,8 +143,7 @@ def _one_sided(rows: ConnectionRows, events: Events) -> NDArray[np.bool_]:
     np.minimum.at(lowest, conn, ack)
     np.maximum.at(highest, conn, ack)
     # A SYN was captured: any acknowledgment tells of the answer. Without one only a second, higher one does.
-    opened = np.zeros(rows.connections, np.bool_)
-    opened[rows.conn[(rows.flags & (SYN | RST)) == SYN]] = True
+    opened = any_of(rows.conn, (rows.flags & (SYN | RST)) == SYN, rows.connections)
     found[conn] = (opened | (highest > lowest))[conn]
     return found
 
@@ -145,22 +159,20 @@ def _books(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     """Close the books of each direction: sent by sequence numbers, against captured."""
     numbers, ends = events.numbers, 2 * rows.connections
     known = rows.iss_known.reshape(-1)
-    highest = np.full(ends, UNKNOWN, np.int64)
-    speech = (rows.flags & RST) == 0
-    np.maximum.at(highest, rows.end[speech], rows.seq_end[speech])
     fin_known = (numbers.fin_row >= 0) | (numbers.inferred_fin_row >= 0)
     # Its own RST shows how far a sender had come, if it took effect and refused no segment (RFC 9293 §3.5.2: SEQ =
     # SND.NXT; of a refusal it is SEG.ACK).
     resets = events.resets
     own = resets.row[(resets.moment != NEVER) & resets.ends_sender]
-    own = own[rows.seq[own] >= highest[rows.end[own]]]
-    reset_at = np.full(ends, UNKNOWN, np.int64)
-    np.maximum.at(reset_at, rows.end[own], rows.seq[own])
-    sent = np.where(fin_known, numbers.fin_end - 2, np.where(reset_at > UNKNOWN, reset_at - 1, NONE))
-    sent = np.where(known & (sent >= 0), sent, NONE)
-    limit = np.where(sent >= 0, sent + 1, NEVER)
-    covered = _covered(rows, limit)
-    missing = np.where(sent >= 0, np.maximum(sent - covered, 0), NONE)
+    own = own[rows.seq[own] >= rows.highest[rows.end[own]]]
+    sent, limit, missing = (np.full(ends, nothing, np.int64) for nothing in (NONE, NEVER, NONE))
+    np.maximum.at(sent, rows.end[own], rows.seq[own] - 1)
+    closed = np.flatnonzero(fin_known)
+    sent[closed] = numbers.fin_end[closed] - 2
+    sent[np.flatnonzero(~known | (sent < 0))] = NONE
+    at = np.flatnonzero(sent >= 0)
+    limit[at] = sent[at] + 1
+    missing[at] = np.maximum(sent[at] - _covered(rows, limit)[at], 0)
     return {
         **_ends(sent, "sent_octets"),
         **_ends(missing, "missing_octets"),
@@ -173,6 +185,8 @@ def _covered(rows: ConnectionRows, limit: Rows) -> Rows:
     ends = 2 * rows.connections
     octets = rows.payload + rows.folded_octets
     data = np.flatnonzero((octets > 0) & ((rows.flags & RST) == 0))
+    if not len(data):
+        return np.zeros(ends, np.int64)
     end = rows.end[data]
     begin = rows.seq[data] + ((rows.flags[data] & SYN) != 0) - rows.folded_octets[data]
     begin, stop = np.maximum(begin, 1), np.minimum(begin + octets[data], limit[end])
@@ -207,7 +221,7 @@ def _retransmissions(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     with_ack = (rows.flags & ACK) != 0
 
     def repeats(mask: NDArray[np.bool_]) -> Rows:
-        extra = np.maximum(np.bincount(rows.end[mask], minlength=ends) - 1, 0)
+        extra = np.maximum(np.bincount(rows.end.take(np.flatnonzero(mask)), minlength=ends) - 1, 0)
         total: Rows = extra[0::2] + extra[1::2]
         return total
 
@@ -220,28 +234,31 @@ def _retransmissions(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
 
 def _times(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     numbers = events.numbers
-    originator = np.arange(rows.connections) * 2
-    responder = np.where(rows.self_connect, originator, originator + 1)
-    syn, answer = numbers.bare_syn_row[originator], numbers.syn_ack_row[responder]
+    syn, answer = numbers.bare_syn_row[ORIGINATOR::2], rows.of_responders(numbers.syn_ack_row)
     third_mask = ((rows.flags & (SYN | RST | ACK)) == ACK) & (rows.side == ORIGINATOR) & numbers.ack_counts
-    third_mask &= (rows.ack >= 1) & (np.arange(len(rows)) > answer[rows.conn]) & (rows.seq >= 1)
+    third_mask &= (rows.ack >= 1) & (np.arange(len(rows)) > answer.take(rows.conn)) & (rows.seq >= 1)
     third = first_of(rows.conn, third_mask, rows.connections)
 
     def between(first: Rows, second: Rows) -> Rows:
         # A SYN that was captured after its answer measures nothing, nor does a clock that was set meanwhile.
-        usable = (first >= 0) & (second > first) & (rows.clock[first] == rows.clock[second])
-        usable &= rows.time_ns[second] >= rows.time_ns[first]
-        return np.where(usable, rows.time_ns[second] - rows.time_ns[first], NONE)
+        passed, at = np.full(len(first), NONE, np.int64), np.flatnonzero((first >= 0) & (second > first))
+        first, second = first.take(at), second.take(at)
+        between_ns = rows.time_ns.take(second) - rows.time_ns.take(first)
+        usable = (rows.clock.take(first) == rows.clock.take(second)) & (between_ns >= 0)
+        passed[at] = np.where(usable, between_ns, NONE)
+        return passed
 
     # Without a SYN-ACK the first segment that acknowledges one is the third.
     inferred = numbers.inferred_syn_ack_row
-    exact = rows.seq[inferred] == numbers.syn_end[originator]
-    third = np.where(answer >= 0, third, np.where(exact, inferred, NONE))
+    third[np.flatnonzero(answer < 0)] = NONE
+    at = np.flatnonzero((answer < 0) & (inferred >= 0))
+    at = at[rows.seq[inferred[at]] == numbers.syn_end[ORIGINATOR::2][at]]
+    third[at] = inferred[at]
     fins = numbers.fin_row
     low, high = np.minimum(fins[0::2], fins[1::2]), np.maximum(fins[0::2], fins[1::2])
     return {
         "syn_to_syn_ack_ns": between(syn, answer),
-        "syn_ack_to_ack_ns": np.where(answer >= 0, between(answer, third), NONE),
+        "syn_ack_to_ack_ns": between(answer, third),
         "initial_rtt_ns": np.where((answer > syn) | (answer < 0), between(syn, third), NONE),
         "half_closed_ns": between(low, high),
     }
@@ -249,29 +266,32 @@ def _times(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
 
 def _options(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     row = events.numbers.syn_row
-    options = np.where(row >= 0, rows.options[row].astype(np.int64), NONE)
-    options[1::2] = np.where(rows.self_connect, options[0::2], options[1::2])
+    options, at = np.full(len(row), NONE, np.int64), np.flatnonzero(row >= 0)
+    options[at] = rows.options[row[at]]
+    options[1::2] = rows.of_responders(options)
     return _ends(options, "options")
 
 
 def _last_numbers(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
-    ends = 2 * rows.connections
-    highest = np.full(ends, UNKNOWN, np.int64)
-    speech = (rows.flags & RST) == 0
-    np.maximum.at(highest, rows.end[speech], rows.seq_end[speech])
-    stamped = last_of(rows.end, rows.has_timestamps != 0, ends)
-    syn = events.numbers.syn_row
-    syn_stamped = (syn >= 0) & (rows.has_timestamps[syn] != 0)
-    stamp = np.where(stamped >= 0, rows.timestamp_value[stamped].astype(np.int64), NONE)
+    highest = rows.highest
+    stamped, syn = last_of(rows.end, rows.has_timestamps != 0, len(highest)), events.numbers.syn_row
     # A FIN that was not captured has a number all the same, if it was acknowledged.
-    inferred = events.numbers.inferred_fin_row >= 0
-    last = np.where(inferred, np.maximum(highest, events.numbers.fin_end), highest)
+    inferred, last = np.flatnonzero(events.numbers.inferred_fin_row >= 0), highest.copy()
+    last[inferred] = np.maximum(highest[inferred], events.numbers.fin_end[inferred])
     return {
         **_ends(last, "last_seq"),
-        **_ends(stamp, "last_timestamp"),
-        **_ends(np.where(syn_stamped, rows.timestamp_value[syn].astype(np.int64), NONE), "syn_timestamp"),
+        **_ends(_timestamps(rows, stamped), "last_timestamp"),
+        **_ends(_timestamps(rows, syn), "syn_timestamp"),
         **_ends(reach_octets(rows, events.numbers, highest), "reach_octets"),
     }
+
+
+def _timestamps(rows: ConnectionRows, row: Rows) -> Rows:
+    """Return the timestamp value of each of these rows, NONE without one and of row -1."""
+    found, at = np.full(len(row), NONE, np.int64), np.flatnonzero(row >= 0)
+    at = at[np.flatnonzero(rows.has_timestamps.take(row.take(at)))]
+    found[at] = rows.timestamp_value.take(row.take(at))
+    return found
 
 
 def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
@@ -317,10 +337,5 @@ def _widest_window(rows: ConnectionRows, at: Rows) -> Rows:
 
     What its SYN said of the scale may not be captured, so the largest is taken (RFC 7323 §2.3).
     """
-    offers = (rows.flags & RST) == 0
-    last = [
-        running_maximum(rows, np.arange(len(rows)), offers & (rows.side == side))[at]
-        for side in (ORIGINATOR, RESPONDER)
-    ]
-    spoke = np.where(rows.peer[at] & 1, last[RESPONDER], last[ORIGINATOR])
+    spoke = previous_of_end(rows, (rows.flags & RST) == 0, rows.peer[at], at)
     return np.where(spoke >= 0, rows.window[np.maximum(spoke, 0)].astype(np.int64) << SHIFT_MAX, RANGE)

@@ -24,14 +24,15 @@ def find_waits(
     rows: ConnectionRows, events: Events, shape: Rows, judgements: list[Judgement]
 ) -> tuple[WaitTable, RestartTable]:
     """Return every TIME-WAIT of these connections, and the segments that can have restarted one."""
+    if not any(judgement.time_wait for judgement in judgements):
+        return WaitTable.empty(), RestartTable.empty()
     said = np.full((len(judgements), 2, 3), NONE, np.int64)
     for number, judgement in enumerate(judgements):
         for wait in judgement.time_wait:
             cut = NONE if wait.cut is None else wait.cut
             said[number, wait.end] = wait.entered, cut, CUTS.index(wait.cut_short)
-    said = said[shape]
-    conn, side = np.nonzero(said[:, :, ENTERED] >= 0)
-    ordinal, cut, how = said[conn, side].T
+    conn, side = np.nonzero((said[:, :, ENTERED] >= 0)[shape])
+    ordinal, cut, how = said[shape.take(conn), side].T
     entered = events.row[events.start[conn] + ordinal]
     reset = np.where(cut >= 0, events.source[events.start[conn] + np.maximum(cut, 0)], NONE)
     waits = WaitTable(

@@ -15,8 +15,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handshake_inspect.connections.moments import NEVER
-from handshake_inspect.connections.numbers import RANGE, UNKNOWN, row_before, running_maximum
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, SYN, ConnectionRows
+from handshake_inspect.connections.rows import (
+    ACK,
+    ORIGINATOR,
+    RANGE,
+    RESPONDER,
+    SYN,
+    UNKNOWN,
+    ConnectionRows,
+    of_side,
+    row_before,
+    running_maximum,
+)
 from handshake_inspect.connections.zeek_reach import Mask, Reach, Rows, count_letters
 
 
@@ -55,8 +65,7 @@ def find_gaps(rows: ConnectionRows, reach: Reach) -> Gaps:
     by_originator = rows.side == ORIGINATOR
     acked = [running_maximum(rows, rows.ack, acks & mask) for mask in (by_originator, ~by_originator)]
     before = [row_before(rows, one) for one in acked]
-    acked_before = np.where(by_originator, before[ORIGINATOR], before[RESPONDER])
-    acked_by_peer = np.where(by_originator, acked[RESPONDER], acked[ORIGINATOR])
+    acked_before, acked_by_peer = of_side(rows.side, before), of_side(rows.side, acked[::-1])
 
     skipped = _Spans(rows.end, np.maximum(reach.before, acked_by_peer), begin).where(ahead)
     unseen = _Spans(rows.peer, np.maximum(peer_reach, acked_before), rows.ack).where(beyond)

@@ -17,8 +17,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.numbers import RANGE, UNKNOWN
-from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER, RST, ConnectionRows
+from handshake_inspect.connections.rows import (
+    ORIGINATOR,
+    RESPONDER,
+    RST,
+    ConnectionRows,
+    of_side,
+    own_before,
+    running_maximum,
+)
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -41,18 +48,10 @@ class Reach:
 def find_reach(rows: ConnectionRows) -> Reach:
     """Return the highest numbers at each row."""
     counts = ~rows.ignored_syn & ((rows.flags & RST) == 0)
-    by_originator = rows.side == ORIGINATOR
-    # As `running_maximum`, with the numbers of each connection in a range of their own until the end.
-    lift = rows.conn * RANGE
-    ends, nothing = rows.seq_end + lift, lift + UNKNOWN
-    sent = [np.maximum.accumulate(np.where(counts & mask, ends, nothing)) for mask in (by_originator, ~by_originator)]
-    before = np.full(len(rows), UNKNOWN, np.int64)
-    before[1:] = np.where(by_originator[1:], sent[ORIGINATOR][:-1], sent[RESPONDER][:-1])
-    return Reach(
-        before=np.maximum(before - lift, UNKNOWN),
-        peer=np.where(by_originator, sent[RESPONDER], sent[ORIGINATOR]) - lift,
-        counts=counts,
-    )
+    sent = rows.sent_by
+    if rows.ignored_syn.any():
+        sent = [running_maximum(rows, rows.seq_end, counts & (rows.side == s)) for s in (ORIGINATOR, RESPONDER)]
+    return Reach(before=own_before(rows, sent), peer=of_side(rows.side, sent[::-1]), counts=counts)
 
 
 def at_thresholds(end: Rows, count: Rows) -> Rows:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.numbers import Numbers
-from handshake_inspect.connections.rows import FIN, ORIGINATOR, RESPONDER, RST, ConnectionRows
+from handshake_inspect.connections.rows import FIN, RST, ConnectionRows
 from handshake_inspect.connections.split import first_of
 
 Rows = NDArray[np.int64]
@@ -25,9 +25,7 @@ def reach_octets(rows: ConnectionRows, numbers: Numbers, highest: Rows) -> Rows:
 
     `highest`: the number after the last one that each end was seen to send, RSTs apart. Shapes (2m,).
     """
-    last = rows.start[1:] - 1
-    acknowledged = np.stack([numbers.acknowledged_by[side][last] for side in (RESPONDER, ORIGINATOR)], axis=1)
-    reached = np.maximum(highest, acknowledged.reshape(-1))
+    reached = np.maximum(highest, rows.finally_of(numbers.acknowledged_by[::-1]))
     octets: Rows = np.maximum(reached - 1 - (numbers.fin_row >= 0), 0)
     return octets
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 import numpy as np
 
 from handshake_inspect.connections.moments import NEVER
-from handshake_inspect.connections.numbers import UNKNOWN
 from handshake_inspect.connections.rows import (
     ACK,
     FIN,
@@ -28,6 +27,7 @@ from handshake_inspect.connections.rows import (
     RESPONDER,
     RST,
     SYN,
+    UNKNOWN,
     ConnectionRows,
 )
 from handshake_inspect.connections.split import first_of
@@ -98,23 +98,29 @@ def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple
     end, kind = rows.end, KIND.take(keys)
     tokens = TOKEN.take(keys) | (rows.side << 5)
     taken = ~rows.ignored_syn
-    group = end * KINDS + kind
-    firsts = first_of(group, taken, 2 * rows.connections * KINDS)
-    matters = firsts.take(group) == np.arange(len(rows))
+    matters = np.zeros(len(rows), np.bool_)
+    firsts = _first_of_kinds(rows, kind, taken)
+    for first in firsts.values():
+        matters[first[np.flatnonzero(first >= 0)]] = True
     odd = np.flatnonzero(taken & (kind == ODD))
     matters[odd[np.unique(end[odd] << 5 | tokens[odd] & 31, return_index=True)[1]]] = True
-    by_end = firsts.reshape(-1, 2, KINDS)
 
-    _mark(tokens, matters, _with_other_number(rows, kind, taken, matters, by_end), Token.AGAIN)
+    _mark(tokens, matters, _with_other_number(rows, kind, taken, matters, firsts), Token.AGAIN)
     _mark(tokens, matters, at_thresholds(end, _zero_windows(rows)), Token.ZERO_WINDOW)
     _mark(tokens, matters, at_thresholds(end, _repeated_payload(rows, reach)), Token.REPEATS)
     acks, letters = gap_letters(rows, gaps)
     tokens[acks] |= np.minimum(letters, 7) << GAP_SHIFT
     matters[acks] = True
-    matters[_hesitant_answers(rows, kind, matters, by_end)] = True
+    matters[_hesitant_answers(rows, kind, matters, firsts)] = True
     empty = _without_octets(rows, reach)
     tokens[rows.start[empty]] |= Token.EMPTY
     return tokens, matters
+
+
+def _first_of_kinds(rows: ConnectionRows, kind: Rows, taken: Mask) -> dict[int, Rows]:
+    """Return the first row of each end for each kind of row that there is; -1 if it has none. Shapes (2m,)."""
+    kinds = np.flatnonzero(np.bincount(kind, minlength=KINDS)).tolist()
+    return {one: first_of(rows.end, taken & (kind == one), 2 * rows.connections) for one in kinds}
 
 
 def _mark(tokens: Rows, matters: Mask, at: Rows, what: int) -> None:
@@ -122,12 +128,13 @@ def _mark(tokens: Rows, matters: Mask, at: Rows, what: int) -> None:
     matters[at] = True
 
 
-def _with_other_number(rows: ConnectionRows, kind: Rows, taken: Mask, first: Mask, by_end: Rows) -> Rows:
+def _with_other_number(rows: ConnectionRows, kind: Rows, taken: Mask, first: Mask, firsts: dict[int, Rows]) -> Rows:
     """Return the SYNs, FINs and RSTs whose number differs from the one before of their end and control bit."""
     single = taken & (kind >= BARE_SYN) & (kind <= ONLY_RST)
-    both_syns: Mask = (by_end[:, :, BARE_SYN] >= 0) & (by_end[:, :, SYN_ACK] >= 0)
-    suspect = both_syns[:, ORIGINATOR] | both_syns[:, RESPONDER]
-    suspect[rows.conn[single & ~first]] = True
+    suspect = np.zeros(rows.connections, np.bool_)
+    suspect[rows.conn.take(np.flatnonzero(single & ~first))] = True
+    if BARE_SYN in firsts and SYN_ACK in firsts:
+        suspect[np.flatnonzero((firsts[BARE_SYN] >= 0) & (firsts[SYN_ACK] >= 0)) >> 1] = True
     if not suspect.any():
         return np.zeros(0, np.int64)
     at = np.flatnonzero(single & suspect[rows.conn])
@@ -170,18 +177,19 @@ def _repeated_payload(rows: ConnectionRows, reach: Reach) -> Rows:
     return count
 
 
-def _hesitant_answers(rows: ConnectionRows, kind: Rows, matters: Mask, by_end: Rows) -> Rows:
+def _hesitant_answers(rows: ConnectionRows, kind: Rows, matters: Mask, firsts: dict[int, Rows]) -> Rows:
     """Return empty segments of responders whose first word to a SYN is such a segment.
 
     Zeek does not take that for an answer as long as the originator has sent nothing but its SYN: so the first one after
     each SYN, FIN or RST of the originator matters.
     """
-    answer, opened = by_end[:, RESPONDER], by_end[:, ORIGINATOR, BARE_SYN] >= 0
-    has_empty = (answer[:, PURE_ACK] >= 0) | (answer[:, NOTHING] >= 0)
-    maybe = np.flatnonzero(opened & has_empty & ((answer[:, SYN_ACK] < 0) | (answer[:, SYN_ACK] > answer[:, PURE_ACK])))
-    first = np.where(answer[maybe] < 0, NEVER, answer[maybe])
-    hesitant = np.zeros(rows.connections, np.bool_)
-    hesitant[maybe] = np.minimum(first[:, PURE_ACK], first[:, NOTHING]) == first.min(axis=1)
+    if BARE_SYN not in firsts or (PURE_ACK not in firsts and NOTHING not in firsts):
+        return np.zeros(0, np.int64)
+    opened = firsts[BARE_SYN][ORIGINATOR::2] >= 0
+    answers = {one: np.where(first[1::2] < 0, NEVER, first[1::2]) for one, first in firsts.items()}
+    never = np.full(rows.connections, NEVER)
+    empty = np.minimum(answers.get(PURE_ACK, never), answers.get(NOTHING, never))
+    hesitant = opened & (empty != NEVER) & (empty == np.minimum.reduce([*answers.values()]))
     if not hesitant.any():
         return np.zeros(0, np.int64)
     acts = np.cumsum(matters & (rows.side == ORIGINATOR) & ((rows.flags & (SYN | FIN | RST)) != 0))
@@ -242,6 +250,8 @@ def _distinct_strings(tokens: Rows, conn: Rows) -> tuple[Rows, list[tuple[int, .
             distinct, inverse = np.unique(pair, return_inverse=True)
         number[word_conn[here]] = known + inverse
         known += len(distinct)
-    _, example, shape = np.unique(number, return_index=True, return_inverse=True)
-    strings = [tuple(tokens[begin[one] : begin[one] + length[one]].tolist()) for one in example]
-    return shape.astype(np.int64), strings
+    shape = (np.cumsum(np.bincount(number) > 0) - 1).take(number)
+    example = np.zeros(int(shape.max()) + 1, np.int64)
+    example[shape[::-1]] = np.arange(len(shape))[::-1]
+    strings = [tuple(tokens[begin[one] : begin[one] + length[one]].tolist()) for one in example.tolist()]
+    return shape, strings

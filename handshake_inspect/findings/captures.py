@@ -10,8 +10,7 @@ from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.conversations import is_loopback
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Rows
-from handshake_inspect.connections.numbers import row_before, running_maximum
-from handshake_inspect.connections.rows import RST
+from handshake_inspect.connections.rows import RST, row_before, running_maximum
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule, run_rule
 from handshake_inspect.findings.run import About, Run

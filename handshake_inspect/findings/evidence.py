@@ -25,9 +25,9 @@ from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import NO_FRAME, Found
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.numbers import Numbers, next_of_end, row_before, running_maximum
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows
-from handshake_inspect.connections.split import first_of, last_of
+from handshake_inspect.connections.numbers import Numbers, next_of_end
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows, own_before, running_maximum
+from handshake_inspect.connections.split import first_among, first_of, last_of
 from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.options import Options, is_cut, parse
 
@@ -168,20 +168,21 @@ class Evidence:
 
         RSTs send none, nor do SYNs of another connection.
         """
-        speech = ~self.is_rst & ~(self._flagged(SYN, SYN) & (self.rows.seq != 0))
+        of_another = self._flagged(SYN, SYN) & (self.rows.seq != 0)
+        if not of_another.any():
+            return self.rows.sent_by
+        speech = ~self.is_rst & ~of_another
         return [running_maximum(self.rows, self.rows.seq_end, speech & (self.rows.side == s)) for s in (0, 1)]
 
     @cached_property
     def sent_before(self) -> Rows:
         """The number after the highest that the sender of each row had sent before it, UNKNOWN if none."""
-        before = [row_before(self.rows, one) for one in self.sent]
-        return np.where(self.rows.side, before[1], before[0])
+        return own_before(self.rows, self.sent)
 
     @cached_property
     def finally_acknowledged(self) -> Rows:
         """The highest number that each end has acknowledged, UNKNOWN if it has acknowledged nothing. Shape (2m,)."""
-        last_row = self.rows.start[1:] - 1
-        return np.stack([one[last_row] for one in self.numbers.acknowledged_by], axis=1).reshape(-1)
+        return self.rows.finally_of(self.numbers.acknowledged_by)
 
     @cached_property
     def is_probe(self) -> Mask:
@@ -200,7 +201,7 @@ class Evidence:
     def acknowledges_fin(self) -> Mask:
         """It acknowledges its receiver's FIN, captured or inferred."""
         numbers, rows = self.numbers, self.rows
-        found: Mask = numbers.ack_counts & (rows.ack >= numbers.fin_end[rows.peer])
+        found: Mask = numbers.ack_counts & (rows.ack >= numbers.fin_end.take(rows.peer))
         passed = np.flatnonzero(numbers.fin_row >= 0)
         passed = passed[self.sent_before[numbers.fin_row[passed]] >= numbers.fin_end[passed]]
         if len(passed):
@@ -260,7 +261,7 @@ class Evidence:
 
     def count(self, mask: Mask) -> Rows:
         """Count the rows of each connection for which `mask` holds. Shape (m,)."""
-        return np.bincount(self.rows.conn[mask], minlength=len(self))
+        return self.counted(np.flatnonzero(mask))
 
     @cached_property
     def syn_rows(self) -> Rows:
@@ -278,9 +279,7 @@ class Evidence:
 
     def first_among(self, rows: Rows) -> Rows:
         """Return the first of some rows in each connection, -1 if there is none. Shape (m,)."""
-        first = np.full(len(self), -1, np.int64)
-        first[self.rows.conn[rows[::-1]]] = rows[::-1]
-        return first
+        return first_among(self.rows.conn, rows, len(self))
 
     def last_among(self, rows: Rows) -> Rows:
         """Return the last of some rows in each connection, -1 if there is none. Shape (m,)."""

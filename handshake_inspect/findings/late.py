@@ -12,8 +12,8 @@ import numpy as np
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import NEVER, Mask, Rows
-from handshake_inspect.connections.numbers import UNKNOWN, previous_of_end
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.connections.numbers import previous_of_end
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.tcp.options import SHIFT_MAX

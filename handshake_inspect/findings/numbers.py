@@ -8,8 +8,8 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Rows
-from handshake_inspect.connections.numbers import next_of_end, row_before, running_maximum
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN
+from handshake_inspect.connections.numbers import next_of_end
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, row_before, running_maximum
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 

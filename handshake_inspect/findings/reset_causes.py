@@ -17,8 +17,8 @@ import numpy as np
 
 from handshake_inspect.connections.answers import BELIED
 from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
-from handshake_inspect.connections.numbers import UNKNOWN, next_of_end, previous_of_end
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN
+from handshake_inspect.connections.numbers import next_of_end, previous_of_end
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 
 #: After so long without a word an abort is rather that of somebody who had waited.

@@ -9,9 +9,9 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.numbers import UNKNOWN, previous_of_end
+from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.repeats import repeats
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Rows
-from handshake_inspect.connections.numbers import row_before
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST
+from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, row_before
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, rule
 
