@@ -158,15 +158,6 @@ def test_a_list_with_a_time_that_64_bits_cannot_hold_is_read_too() -> None:
 # --- blocks and sources ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("block_octets", [64, 1000])
-@PARTS
-def test_blocks_of_any_size_give_the_identical_answers(captures_dir: Path, part: int, block_octets: int) -> None:
-    for path, ours in readable(captures_dir, part, 3):
-        in_blocks = inspect(path, block_octets=block_octets)
-        assert_same(ours, in_blocks, path.name)
-        assert (ours.unread, ours.damage) == (in_blocks.unread, in_blocks.damage), path.name
-
-
 class OnlyRead:
     """A file object with nothing but `read`, which gives less than it is asked for."""
 
