@@ -14,6 +14,7 @@ of `peers` does not hold.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -23,8 +24,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.peers import OURS, PEERS
-from tests.bench.report import ONE_JOB, OWN, Growth, Measured, growth_table, missed, table, written_into
-from tests.bench.stopwatch import Amount, amount, in_turn, timed
+from tests.bench.report import ONE_JOB, OWN, Growth, Measured, growth_table, missed, stage_table, table, written_into
+from tests.bench.stopwatch import Amount, Run, amount, in_turn, timed
 
 WORKLOADS = ("bulk", "short", "flood")
 #: So many of the real captures are multiplied, to so many packets.
@@ -63,7 +64,15 @@ def real_captures(folder: Path) -> dict[str, Path]:
     return found
 
 
-def measure(name: str, file: Path, rounds: int, idle_octets: int) -> Measured:
+def stages_of(file: Path) -> dict[str, float]:
+    """Return the processor seconds of each of our stages, from a process of its own."""
+    command = [sys.executable, "-m", "tests.bench.stages", str(file)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    stages: dict[str, float] = json.loads(done.stdout)
+    return stages
+
+
+def measure(name: str, file: Path, rounds: int, idle: Run) -> Measured:
     """Time all commands on one capture."""
     print(f"{name}: {rounds} rounds ...", file=sys.stderr, flush=True)
     counted = amount(OURS, file)
@@ -72,7 +81,7 @@ def measure(name: str, file: Path, rounds: int, idle_octets: int) -> Measured:
     runs = in_turn(commands, rounds)
     if not runs[OWN]:
         raise SystemExit(f"{' '.join(OURS)} failed on {file}")
-    return Measured(name, counted, runs, idle_octets)
+    return Measured(name, counted, runs, idle, stages_of(file))
 
 
 def measure_all(chosen: Sequence[str], folder: Path, rounds: int) -> list[Measured]:
@@ -81,8 +90,9 @@ def measure_all(chosen: Sequence[str], folder: Path, rounds: int) -> list[Measur
     files |= real_captures(folder) if "real" in chosen else {}
     empty = folder / "empty.pcap"
     empty.write_bytes(EMPTY)
-    idle_octets = timed(OURS, empty).peak_octets
-    return [measure(name, file, rounds, idle_octets) for name, file in files.items()]
+    timed(OURS, empty)
+    idle = timed(OURS, empty)
+    return [measure(name, file, rounds, idle) for name, file in files.items()]
 
 
 def grow(name: str, folder: Path, rounds: int, *, long: bool) -> Growth:
@@ -118,14 +128,14 @@ def main() -> int:
         measured, grown = [], []
         if given.readme or not given.growth:
             measured = measure_all(chosen, folder, given.rounds)
-            print(table(measured, limits=True))
+            print(table(measured, limits=True), "", stage_table(measured), sep="\n")
         if given.readme or given.growth:
             grown = [grow(name, folder, given.rounds, long=given.long) for name in WORKLOADS if name in chosen]
             print("", growth_table(grown), sep="\n")
     failures = missed(measured, grown)
     print("\n".join(["", *(f"missed: {line}" for line in failures)] if failures else ["", "every limit holds"]))
     if given.readme:
-        tables = f"{table(measured, limits=False)}\n\n{growth_table(grown)}"
+        tables = "\n\n".join([table(measured, limits=False), growth_table(grown), stage_table(measured)])
         README.write_text(written_into(README.read_text(), tables))
     return 1 if failures else 0
 

@@ -1,6 +1,7 @@
 """What was measured, as tables for a terminal and for the README.
 
-In: the runs of each command on each capture. Out: tables in Markdown, and the limits that were missed. Ratios are
+In: the runs of each command on each capture, and what each of our stages took. Out: tables in Markdown, and the limits
+that were missed. Ratios are
 medians over the rounds, each of two processes that ran one after the other; seconds are of the day and the machine.
 """
 
@@ -26,8 +27,10 @@ class Measured:
     amount: Amount
     #: By command: ours, `--jobs 1`, and the names of PEERS. One that failed, or is not installed, has no runs.
     runs: Mapping[str, Sequence[Run]]
-    #: Our peak memory for a capture without packets.
-    idle_octets: int
+    #: Ours, for a capture without packets.
+    idle: Run
+    #: Processor seconds of each stage of ours, in one thread (`stages`).
+    stages: Mapping[str, float]
 
     def ratio(self, command: str) -> float:
         """Return how many times as long as we a command takes."""
@@ -41,7 +44,7 @@ class Measured:
     @property
     def octets_per_connection(self) -> float:
         """Return what one connection takes of it."""
-        return (self.peak_octets - self.idle_octets) / self.amount.connections
+        return (self.peak_octets - self.idle.peak_octets) / self.amount.connections
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,19 @@ def table(measured: Sequence[Measured], *, limits: bool) -> str:
         + [cell(one, name, limits=limits) for one in measured]
         for name in commands
     ]
+    return markdown(rows)
+
+
+def stage_table(measured: Sequence[Measured]) -> str:
+    """Return a column for each capture and a row for each stage: its processor seconds in one thread, and its share."""
+    rows = [["", *(f"`{one.name}`" for one in measured)], ["---"] * (len(measured) + 1)]
+    columns = [{"starting": one.idle.cpu_seconds, **one.stages} for one in measured]
+    totals = [sum(column.values()) for column in columns]
+    for stage in columns[0] if columns else ():
+        cells = (
+            f"{column[stage]:.2f} s, {column[stage] / all_:.0%}" for column, all_ in zip(columns, totals, strict=True)
+        )
+        rows.append([stage, *cells])
     return markdown(rows)
 
 

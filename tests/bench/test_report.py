@@ -6,10 +6,24 @@ import pytest
 
 from tests.bench.measure import README
 from tests.bench.peers import GROWTH_AT_MOST, PEERS
-from tests.bench.report import BEGIN, END, ONE_JOB, OWN, Growth, Measured, growth_table, missed, table, written_into
+from tests.bench.report import (
+    BEGIN,
+    END,
+    ONE_JOB,
+    OWN,
+    Growth,
+    Measured,
+    growth_table,
+    missed,
+    stage_table,
+    table,
+    written_into,
+)
 from tests.bench.stopwatch import Amount, Run
 
 AMOUNT = Amount(2_000_000, 100_000)
+IDLE = Run(0.3, 0.25, 30_000_000)
+STAGES = {"reading records": 0.25, "writing csv": 0.5}
 
 
 def runs(*seconds: float, peak_mb: float = 90) -> list[Run]:
@@ -18,7 +32,7 @@ def runs(*seconds: float, peak_mb: float = 90) -> list[Run]:
 
 def measured(name: str = "bulk", *, own_mb: float = 90, **peers: list[Run]) -> Measured:
     own = {OWN: runs(1.0, 2.0, 1.0, peak_mb=own_mb)}
-    return Measured(name, AMOUNT, own | {peer.replace("_", "-"): found for peer, found in peers.items()}, 30_000_000)
+    return Measured(name, AMOUNT, own | {peer.replace("_", "-"): found for peer, found in peers.items()}, IDLE, STAGES)
 
 
 def test_a_ratio_is_the_median_over_rounds_of_two_runs_one_after_the_other() -> None:
@@ -40,7 +54,7 @@ def test_a_ratio_is_the_median_over_rounds_of_two_runs_one_after_the_other() -> 
 )
 def test_a_limit_that_does_not_hold_is_named(peer: str, seconds: float, name: str, cell: str) -> None:
     own = {OWN: runs(1.0), peer: runs(seconds)}
-    one = Measured(name, AMOUNT, own, 0)
+    one = Measured(name, AMOUNT, own, IDLE, STAGES)
     assert f"| {PEERS[peer].label} | {cell} |" in table([one], limits=True)
     assert cell.partition(" (")[0] + " |" in table([one], limits=False)
     assert missed([one], []) == [f"{name}: {PEERS[peer].label}: {cell}"]
@@ -74,9 +88,17 @@ def test_growth() -> None:
     assert GROWTH_AT_MOST == 10.5
 
 
+def test_stages() -> None:
+    assert stage_table([measured(), measured("short")]).splitlines()[2:] == [
+        "| starting | 0.25 s, 25% | 0.25 s, 25% |",
+        "| reading records | 0.25 s, 25% | 0.25 s, 25% |",
+        "| writing csv | 0.50 s, 50% | 0.50 s, 50% |",
+    ]
+
+
 def test_every_row_of_a_table_has_as_many_cells() -> None:
     one = measured(tshark_fields=runs(1, 1, 1), tcpdump=runs(1, 1, 1))
-    for text in (table([one, one], limits=True), growth_table([])):
+    for text in (table([one, one], limits=True), growth_table([]), stage_table([one])):
         assert len({line.count("|") for line in text.splitlines()}) == 1
 
 
