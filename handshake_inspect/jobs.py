@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Piece = TypeVar("Piece")
 Made = TypeVar("Made")
@@ -38,7 +40,7 @@ def in_order(work: Callable[[Piece], Made], pieces: Iterable[Piece], jobs: int) 
         yield from map(work, pieces)
         return
     under_way: deque[Future[Made]] = deque()
-    pool = ThreadPoolExecutor(jobs, "handshake-inspect")
+    pool = _threads(jobs)
     try:
         for piece in pieces:
             under_way.append(pool.submit(work, piece))
@@ -49,6 +51,12 @@ def in_order(work: Callable[[Piece], Made], pieces: Iterable[Piece], jobs: int) 
             yield under_way.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _threads(count: int) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # a small capture does not pay for its import
+
+    return ThreadPoolExecutor(count, "handshake-inspect")
 
 
 def behind(work: Callable[[Piece], object], pieces: Iterable[Piece], jobs: int) -> None:
@@ -64,7 +72,7 @@ def behind(work: Callable[[Piece], object], pieces: Iterable[Piece], jobs: int) 
     pool: ThreadPoolExecutor | None = None
     try:
         for piece in coming:
-            pool = pool or ThreadPoolExecutor(1, "handshake-inspect")
+            pool = pool or _threads(1)
             under_way.append(pool.submit(work, piece))
             if len(under_way) > MOST_BEHIND:
                 under_way.popleft().result()

@@ -6,10 +6,8 @@ Ctrl-C ends the reading, not the work: what was read so far is a capture too.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -200,6 +198,9 @@ def kept(file: str) -> Iterator[str]:
         return
     if file == "-":
         refuse_terminal()
+    import shutil
+    import tempfile
+
     # A folder, because Windows does not open a NamedTemporaryFile a second time.
     with tempfile.TemporaryDirectory(prefix="handshake-inspect-") as folder:
         copy = Path(folder, "pipe.pcap")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import numpy as np
@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 
 from handshake_inspect.cli.options import Asked
 from handshake_inspect.cli.output import remark
-from handshake_inspect.conditions.condition import Condition, sort_key
 from handshake_inspect.conditions.moments import MomentError, parse_moment
-from handshake_inspect.conditions.parser import WhereError, field_path, parse
 from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.contract import connection_object
+
+if TYPE_CHECKING:  # whoever asks for no condition and no order does not pay for understanding them
+    from handshake_inspect.conditions.condition import Condition
 
 T = TypeVar("T")
 
@@ -87,6 +88,8 @@ class Choice:
         return 2 if absence is not None else 0
 
     def _sorted(self, chosen: Iterator[Connection]) -> Iterator[Connection]:
+        from handshake_inspect.conditions.condition import sort_key
+
         keyed = [(sort_key(self.sort, connection_object(one)), one) for one in chosen]
         known = [item for item in keyed if not item[0][0]]
         known.sort(key=lambda item: item[0], reverse=self.descending)
@@ -108,18 +111,24 @@ def choice(asked: Asked, sort: str | None = None, limit: int | None = None) -> C
     )
     _refuse_backwards(selection)
     chosen = Choice(selection, limit=limit, said=asked.said)
-    if asked.where is not None:
-        try:
-            chosen.where = parse(asked.where)
-        except WhereError as error:
-            raise click.BadParameter(str(error), param_hint="--where") from None
-    if sort is not None:
-        try:
-            chosen.sort = field_path(sort.removeprefix("-"))
-        except WhereError as error:
-            raise click.BadParameter(str(error), param_hint="--sort") from None
-        chosen.descending = sort.startswith("-")
+    if asked.where is not None or sort is not None:
+        _understand(chosen, asked.where, sort)
     return chosen
+
+
+def _understand(chosen: Choice, where: str | None, sort: str | None) -> None:
+    """Note the condition and the order. Raises click.BadParameter."""
+    from handshake_inspect.conditions.parser import WhereError, field_path, parse
+
+    option = "--where"
+    try:
+        if where is not None:
+            chosen.where = parse(where)
+        option = "--sort"
+        if sort is not None:
+            chosen.sort, chosen.descending = field_path(sort.removeprefix("-")), sort.startswith("-")
+    except WhereError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
 
 
 def _read(option: str, read: Callable[[str], T], text: str | None) -> T | None:

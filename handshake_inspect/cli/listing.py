@@ -18,7 +18,7 @@ from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import listed
-from handshake_inspect.views import export, parquet, table, zeek_log
+from handshake_inspect.views import export, parquet, table
 
 
 def write_listing(
@@ -40,6 +40,8 @@ def write_listing(
     elif format_ == "csv":
         write_blocks(export.csv_lines(inspection.connections, chosen.streams(inspection)))
     elif format_ == "zeek":
+        from handshake_inspect.views import zeek_log
+
         streams = chosen.streams(inspection)
         write_blocks(zeek_log.conn_log(inspection.captures, inspection.connections, streams, exchanges))
     elif format_ == "parquet":

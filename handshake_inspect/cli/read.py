@@ -69,8 +69,6 @@ def command(
     """
     from handshake_inspect.cli.captures import inspect_files, report
     from handshake_inspect.cli.choose import choice
-    from handshake_inspect.cli.ledger import write_ledger
-    from handshake_inspect.cli.listing import write_listing
     from handshake_inspect.cli.naming import files_named
     from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.spreading import inspect_on_cluster
@@ -94,9 +92,13 @@ def command(
         reading = inspect_on_cluster(dask, named.files, reader, profile=profile)
     if reading.useless:
         return reading.exit_code or named.exit_code
-    if time_wait:
+    if time_wait:  # each for itself: a list does not pay for what a ledger needs
+        from handshake_inspect.cli.ledger import write_ledger
+
         write_ledger(reading.inspection, chosen, format_, ports)
     else:
+        from handshake_inspect.cli.listing import write_listing
+
         write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
     if chosen.beyond_limit:
         remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
