@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from handshake_inspect.cli import cli
-from handshake_inspect.connections import gather
+from handshake_inspect.connections import pool
 from handshake_inspect.inspection import Inspection, inspect
 from handshake_inspect.jobs import FEW_PIECES, MOST_BEHIND, behind, cores, in_order
 
@@ -71,7 +71,7 @@ def everything(found: Inspection) -> list[object]:
 
 def test_the_number_of_jobs_changes_nothing(captures_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All public captures as one run, in partitions of some hundred rows."""
-    monkeypatch.setattr(gather, "PARTITION_ROWS", 500)
+    monkeypatch.setattr(pool, "PARTITION_ROWS", 500)
     captures = sorted(str(path) for path in captures_dir.glob("*.pcap"))
     one, three = (everything(inspect(captures, jobs=jobs)) for jobs in (1, 3))
     assert one == three

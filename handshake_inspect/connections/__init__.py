@@ -7,7 +7,7 @@ The modules, in the order in which data flows:
   capture and in several, and collapses them.
 - `compact`, `steady`: fold the segments that cannot change an answer, `steady` as soon as they come.
 - `seams`: whether what was folded in parts, apart from each other, tells the whole.
-- `gather`: keeps what is left until the end, and hands it out by conversation.
+- `pool`, `gather`: keep what is left until the end, in little memory, and hand it out by conversation.
 - `whereabouts`: in which frames each conversation is found.
 - `quotes`: ICMP errors -> the connections whose segments they quote.
 - `reuse`: sockets that are used again in the ordinary way, for `split`.

@@ -6,7 +6,6 @@ In: `SegmentTable` blocks as they are decoded. Out: partitions, the sorted rows 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,11 @@ from handshake_inspect.connections.compact import compact
 from handshake_inspect.connections.conversations import Conversations, keys_of
 from handshake_inspect.connections.duplicates import collapse
 from handshake_inspect.connections.packets import Evidence
+from handshake_inspect.connections.pool import Pool
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.connections.steady import Steady
-from handshake_inspect.table import Column, Growing, Numbered, SegmentTable, grown
+from handshake_inspect.table import Column, Numbered, SegmentTable, grown
 
-#: Rows that a partition aims at: half as many would cost the rules, of which there are a hundred, 0.1 s in 3 more.
-PARTITION_ROWS = 1 << 17
 #: Rows of long conversations that are worth a pass of `compact`, and how many rows make a conversation long.
 FOLD_ROWS, LONG_ROWS = 1 << 17, 1 << 8
 
@@ -30,7 +28,7 @@ class Gathering:
 
     def __init__(self, *, fold: bool = True, fold_rows: int = FOLD_ROWS, long_rows: int = LONG_ROWS) -> None:
         self.conversations = Conversations()
-        self._pool = _Pool()
+        self._pool = Pool()
         self._steady = Steady()
         self._fold, self._fold_rows, self._long_rows = fold, fold_rows, long_rows
         #: Had the last partitions conversations too short to tell? And which captures tell for them?
@@ -43,7 +41,7 @@ class Gathering:
         #: How long after a segment its copy may come; more than 0 if the run has several captures.
         self.copies_within_ns = 0
         #: Rows of each conversation that have not been offered to `compact` yet, and how many those of long ones are.
-        self._fresh = np.zeros(0, np.int64)
+        self._fresh = np.zeros(0, np.int32)
         self._fresh_long = 0
         #: What the rows showed that were let go.
         self._shown_before = Evidence()
@@ -55,7 +53,7 @@ class Gathering:
         columns: Mapping[str, Column] = segments.columns | {"conversation": numbers, "from_higher": from_higher}
         if self._fold:
             columns = self._steady.fold(columns, self.copies_within_ns)
-        self._pool.append(columns, len(columns["conversation"]))
+        self._pool.append(columns)
         self._count_fresh(columns["conversation"])
         if self._fold:
             self.fold_long()
@@ -76,14 +74,11 @@ class Gathering:
         if self._fresh_long < max(self._fold_rows, len(self._pool) // 16):
             return
         long = self._fresh[: len(self.conversations)] >= self._long_rows
-        taken = _Pool()
-        removed = self._pool.remove(long[self._pool.column("conversation")])
-        taken.append(removed.columns, len(removed))
         is_self = self.conversations.is_self
-        for rows in taken.by_conversation():
-            part = self._collapse(taken.take(rows))[0]
+        for _, rows in self._pool.remove(long).by_conversation():
+            part = self._collapse(rows)[0]
             compacted = compact(part, is_self, copies_within_ns=self.copies_within_ns)
-            self._pool.append(compacted.rows.columns, len(compacted.rows))
+            self._pool.append(compacted.rows.columns)
             if self._fold:
                 self._steady.learn(compacted)
         self._fresh[: len(long)][long] = 0
@@ -108,24 +103,22 @@ class Gathering:
 
     def rows_of(self, numbers: NDArray[np.int64]) -> StoredRows:
         """Return the rows of some conversations, sorted by conversation and capture order."""
-        rows = self._pool.rows_of(self._marked(numbers))
-        return self._collapse(self._pool.take(rows))[0]
+        return self._collapse(self._pool.rows_of(self._marked(numbers)))[0]
 
     def looks(self, numbers: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], StoredRows, StoredRows]]:
         """Yield some conversations, a range at a time: the places of their rows, the rows, and these without copies.
 
         The places hold until rows are added or discarded.
         """
-        for places in self._pool.by_conversation(self._marked(numbers)):
-            rows = self._pool.take(places)
+        for places, rows in self._pool.by_conversation(self._marked(numbers)):
             yield places, rows, self._collapse(rows)[0]
 
     def renumber_options(self, options: Numbered[bytes]) -> Numbered[bytes]:
         """Give the option lists that stand in rows new numbers. Returns them without the others."""
-        columns = [self._pool.column(name) for name in ("options", "options_elsewhere")]
-        less, moved = options.only(np.unique(np.concatenate([np.unique(column) for column in columns])))
-        for column in columns:
-            column[:] = moved[column]
+        names = ("options", "options_elsewhere")
+        less, moved = options.only(np.unique(np.concatenate([self._pool.distinct(name) for name in names])))
+        for name in names:
+            self._pool.renumber(name, moved)
         return less
 
     def _marked(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -140,7 +133,7 @@ class Gathering:
         """
         if len(places):
             self._pool.discard(places)
-        self._pool.append(kept.columns, len(kept))
+        self._pool.append(kept.columns)
         self._shown_before.add(evidence)
         self._fresh[gone] = 0
         self.conversations.forget(gone)
@@ -149,8 +142,8 @@ class Gathering:
         """Return all rows, sorted by conversation and capture order, a range of whole conversations at a time."""
         evidence, self.trusted = Evidence(), self._told
         evidence.add(self._shown_before)
-        for rows in self._pool.by_conversation():
-            collapsed, found = self._collapse(self._pool.take(rows))
+        for _, rows in self._pool.by_conversation():
+            collapsed, found = self._collapse(rows)
             evidence.add(found)
             yield collapsed
         self.evidence = evidence
@@ -163,74 +156,11 @@ class Gathering:
 
     def reconsidered(self) -> Iterator[StoredRows]:
         """Return the partitions anew, with what all of them told."""
-        for rows in self._pool.by_conversation():
-            yield self._collapse(self._pool.take(rows))[0]
+        for _, rows in self._pool.by_conversation():
+            yield self._collapse(rows)[0]
 
     def _collapse(self, rows: StoredRows) -> tuple[StoredRows, Evidence]:
         return collapse(rows, self.conversations.loopback, self.trusted)
-
-
-class _Pool(Growing):
-    """Rows in the order of their arrival."""
-
-    def __init__(self) -> None:
-        super().__init__(StoredRows)
-
-    def take(self, chosen: NDArray[Any]) -> StoredRows:
-        """Return copies of rows: row numbers, or a mask."""
-        count = int(chosen.sum()) if chosen.dtype == np.bool_ else len(chosen)
-        return StoredRows(
-            {
-                name: self._columns[name][: self._count][chosen] if name in self._columns else np.zeros(count, dtype)
-                for name, dtype in StoredRows.DTYPES.items()
-            }
-        )
-
-    def remove(self, mask: NDArray[np.bool_]) -> StoredRows:
-        """Take rows out, and close the gaps."""
-        taken = self.take(mask)
-        self._keep(~mask)
-        return taken
-
-    def discard(self, rows: NDArray[np.int64]) -> None:
-        """Drop rows by their numbers, and close the gaps."""
-        stays = np.ones(self._count, np.bool_)
-        stays[rows] = False
-        self._keep(stays)
-
-    def _keep(self, stays: NDArray[np.bool_]) -> None:
-        left = int(stays.sum())
-        for column in self._columns.values():
-            column[:left] = column[: self._count][stays]
-        self._count = left
-
-    def rows_of(self, marked: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the numbers of the rows of the conversations marked, by conversation and capture order."""
-        rows = np.flatnonzero(marked[self.column("conversation")])
-        return rows[conversation_order(self.column("conversation")[rows])]
-
-    def by_conversation(self, marked: NDArray[np.bool_] | None = None) -> Iterator[NDArray[np.int64]]:
-        """Yield the numbers of all rows, or those marked, a range of whole conversations at a time.
-
-        They are sorted by conversation and capture order.
-        """
-        numbers = self.column("conversation")
-        order = conversation_order(numbers) if marked is None else self.rows_of(marked)
-        sorted_numbers = numbers[order]
-        a = 0
-        while a < len(order):
-            b = min(a + PARTITION_ROWS, len(order))
-            b = int(np.searchsorted(sorted_numbers, sorted_numbers[b - 1], "right"))
-            yield order[a:b]
-            a = b
-
-
-def conversation_order(numbers: NDArray[np.signedinteger[Any]]) -> NDArray[np.int64]:
-    """Sort rows by conversation, keeping their order within it: one sort of 64-bit words, 10 times an argsort."""
-    row_bits = max(len(numbers) - 1, 1).bit_length()
-    keyed = numbers.astype(np.int64) << row_bits | np.arange(len(numbers))
-    keyed.sort()
-    return keyed & ((1 << row_bits) - 1)
 
 
 def distinct_numbers(numbers: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
