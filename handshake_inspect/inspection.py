@@ -224,7 +224,7 @@ class Inspector:
         """Begin a capture, and see when it begins if there are others; None if it cannot be used."""
         if hooks.stopped():
             return None
-        opened_later = is_one_of_several and one.is_file
+        opened_later = is_one_of_several and one.can_be_opened_again
         try:
             opened = one.open(hooks)
             first_ns = opened.first_ns() if is_one_of_several else None
@@ -397,12 +397,12 @@ def inspect(
 ) -> Inspection:
     """Inspect one or several captures and return what every connection did.
 
-    `source`: a path ("-" is standard input), an open binary file, a Scapy PacketList, or a list of these, which are
-    read as one run, in order of time. `reader`: "auto", or "scapy" to go through Scapy's readers and dissector from
-    end to end. `profile`: whose TIME-WAIT is assumed: "linux" (60 s), "rfc" (240 s), "freebsd" (60 s), "macos"
-    (30 s), "windows" (120 s), or a number of seconds ("45s"). `fold`: keep memory bounded by folding segments that
-    cannot change an answer; False keeps all. `block_octets`: how much is read at once. `jobs`: how
-    many threads work; None: one for each core that this process may use. The answers are the same.
+    `source`: a path ("-" is standard input), a name with `://` that fsspec opens, an open binary file, a Scapy
+    PacketList, or a list of these, which are read as one run, in order of time. `reader`: "auto", or "scapy" to go
+    through Scapy's readers and dissector from end to end. `profile`: whose TIME-WAIT is assumed: "linux" (60 s), "rfc"
+    (240 s), "freebsd" (60 s), "macos" (30 s), "windows" (120 s), or a number of seconds ("45s"). `fold`: keep memory
+    bounded by folding segments that cannot change an answer; False keeps all. `block_octets`: how much is read at once.
+    `jobs`: how many threads work; None: one for each core that this process may use. The answers are the same.
 
     Raises `CaptureError` if a source cannot be used at all; damage inside one is reported in `Inspection.damage`.
     """

@@ -43,7 +43,7 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
 #: Order of modules and folders inside some folders: each imports only from those before it.
 CAPTURE = [
-    "records", "about", "source", "compressed", "formats", "excerpt", "files", "writing", "live", "headers",
+    "records", "about", "source", "remote", "compressed", "formats", "excerpt", "files", "writing", "live", "headers",
     "fragments", "scapy_side", "filling", "decode", "positions", "frames", "pieces", "order", "summary", "merge",
     "inputs",
 ]  # fmt: skip

@@ -1,9 +1,9 @@
 """From a file, a pipe or an open file object to blocks of records, whatever the format is.
 
-In: a path, "-" for standard input, or a binary file object, compressed or not. Out: a `RecordReader`, which is
-iterated once and yields `Records`. `source` knows how octets arrive, `compressed` undoes compression, `pcap`, `pcapng`
-and `snoop` know the formats; this module recognises all of them by their first octets. What is none of them is named
-by `foreign`.
+In: a path, a name with `://`, "-" for standard input, or a binary file object, compressed or not. Out: a
+`RecordReader`, which is iterated once and yields `Records`. `source` and `remote` know how octets arrive, `compressed`
+undoes compression, `pcap`, `pcapng` and `snoop` know the formats; this module recognises all of them by their first
+octets. What is none of them is named by `foreign`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from handshake_inspect.capture.excerpt import EXCERPT_BLOCK_OCTETS, Excerpt, Off
 from handshake_inspect.capture.formats import pcap, pcapng, snoop
 from handshake_inspect.capture.formats.foreign import SAMPLE_OCTETS, Kind, kind_of
 from handshake_inspect.capture.records import CaptureError, NotACapture
+from handshake_inspect.capture.remote import is_remote, open_remote
 from handshake_inspect.capture.source import FileSource, RecordReader, Source, Window
 
 #: Octets read at once: with larger blocks memory grows, and the walk is slower, as they do not stay in the cache.
@@ -30,8 +31,8 @@ def open_capture(
 ) -> RecordReader:
     """Open a capture by its contents, not by its name.
 
-    `source` is a path, "-" for standard input, or a binary file object (which stays open). `name` is what messages
-    call it. Raises CaptureError, one line, if it is no capture that we read.
+    `source` is a path, a name with `://` that fsspec opens, "-" for standard input, or a binary file object (which
+    stays open). `name` is what messages call it. Raises CaptureError, one line, if it is no capture that we read.
     """
     name = name or _name(source)
     opened = _open(source, name)
@@ -164,6 +165,8 @@ class _WindowFile(io.RawIOBase):
 def _open(source: str | os.PathLike[str] | BinaryIO, name: str) -> Source:
     if source == "-":
         return FileSource(sys.stdin.buffer, owned=False)
+    if isinstance(source, str) and is_remote(source):
+        return open_remote(source, name)
     if isinstance(source, str | os.PathLike):
         try:
             return FileSource(cast(BinaryIO, Path(source).open("rb", buffering=0)), owned=True)

@@ -17,8 +17,10 @@ from typing import Any, BinaryIO, Protocol, cast
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
 from handshake_inspect.capture.records import CaptureError, Damage, Records
+from handshake_inspect.capture.remote import is_remote
 
-#: What can be inspected: a path ("-" is standard input), an open binary file, a Scapy PacketList, or several.
+#: What can be inspected: a path ("-" is standard input), a name with `://` that fsspec opens, an open binary file, a
+#: Scapy PacketList, or several.
 Source = str | os.PathLike[str] | BinaryIO | Any
 
 
@@ -81,6 +83,11 @@ class Input:
         return isinstance(source, str | os.PathLike) and source != "-" and Path(source).is_file()
 
     @property
+    def can_be_opened_again(self) -> bool:
+        """Is it a file, here or elsewhere?"""
+        return self.is_file or is_remote(self.source)
+
+    @property
     def path(self) -> str:
         """Its path, if it is a file."""
         return os.fspath(cast(str, self.source))
@@ -93,7 +100,7 @@ class Input:
     @property
     def can_be_read_again(self) -> bool:
         """Can all of it be read another time?"""
-        return self.is_file or (self.is_packets and not isinstance(self.source, Iterator))
+        return self.can_be_opened_again or (self.is_packets and not isinstance(self.source, Iterator))
 
     def open(self, hooks: Hooks) -> Opened:
         """Open it. Raises CaptureError."""
@@ -142,7 +149,7 @@ class ThroughScapy:
         self.dropped: int | None = None
         self.about = About()
         self.headers: list[tuple[int, int]] = []
-        self._source = source if Input(source).is_file else None
+        self._source = source if Input(source).can_be_opened_again else None
         self._blocks = read_records(source)
         self._first = next(self._blocks, None)  # it may not open
 

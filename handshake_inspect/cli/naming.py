@@ -20,6 +20,7 @@ import click
 
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import CaptureError, NotACapture
+from handshake_inspect.capture.remote import is_remote, is_remote_pattern, remote_names
 from handshake_inspect.cli.output import remark
 from handshake_inspect.expect.beside import ENDING
 from handshake_inspect.quantities import counted
@@ -56,10 +57,14 @@ def files_named(names: Iterable[str], is_meant: Callable[[str], bool] = lambda f
     """
     named = NamedFiles()
     for name in names:
-        if not is_folder(name) and not is_pattern(name):
+        if not is_folder(name) and not is_pattern(name) and not is_remote_pattern(name):
             named.files.append(name)  # where it cannot be used, reading it says why
             continue
-        files = _files_of(name, named.refuse)
+        try:
+            files = _files_of(name, named.refuse)
+        except CaptureError as error:
+            named.refuse(name, str(error).removeprefix(f"{name}: "))
+            continue
         named.expectations += [one for one in files if one.endswith(ENDING)]  # they lie among captures
         files = [one for one in files if not one.endswith(ENDING)]
         captures = [one for one in files if is_meant(one) or is_capture(one)]
@@ -89,7 +94,7 @@ def refuse_overwriting(files: Iterable[str], target: str | None, option: str, wh
 
 def _place(file: str) -> str:
     """Return what all names of one file have in common."""
-    return file if file == "-" else os.path.realpath(file)
+    return file if file == "-" or is_remote(file) else os.path.realpath(file)
 
 
 def is_folder(name: str) -> bool:
@@ -99,11 +104,13 @@ def is_folder(name: str) -> bool:
 
 def is_pattern(name: str) -> bool:
     """Is it a pattern? A name with `*`, `?` or `[` that is there is a file."""
-    return glob.has_magic(name) and not os.path.lexists(name)
+    return glob.has_magic(name) and not is_remote(name) and not os.path.lexists(name)
 
 
 def _files_of(name: str, refuse: Callable[[str, str], None]) -> list[str]:
     """List the files of a folder or pattern; `refuse` is told which folders cannot be listed."""
+    if is_remote(name):
+        return remote_names(name)
     return _files_in(name, refuse) if is_folder(name) else _files_matching(name, refuse)
 
 

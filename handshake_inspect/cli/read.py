@@ -52,7 +52,7 @@ def command(
     """List every connection of FILE...: how it opened, how it closed, who closed first.
 
     FILE is a pcap, pcapng or snoop capture, compressed or not; - is standard input; a folder means the captures in it,
-    a pattern ('logs/**/*.pcap') those that it matches. Several files are one run.
+    a pattern ('logs/**/*.pcap') those that it matches; names with :// are opened by fsspec. Several files are one run.
 
     \b
     Examples:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import click
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.cli.captures import Reading
 from handshake_inspect.cli.output import remark
 from handshake_inspect.spread.cluster import ClusterError, cluster
@@ -35,13 +37,13 @@ def inspect_on_cluster(address: str, files: Sequence[str], reader: str, *, profi
 
 def _everywhere(file: str) -> str:
     """Return the name of a file for whoever stands in another folder."""
-    return os.path.abspath(file)  # noqa: PTH100 - links stay as they are
+    return file if is_remote(file) else os.path.abspath(file)  # noqa: PTH100 - links stay as they are
 
 
 def _can_be_sent(file: str, note: Callable[[CaptureError], None]) -> bool:
     """Can others open it by its name?"""
-    if file != "-" and (Input(file).is_file or not os.path.exists(file)):  # noqa: PTH110 - it may not be looked at
-        return True
+    if Input(file).can_be_opened_again or (file != "-" and not Path(file).exists()):
+        return True  # where it is not there, the worker says so
     note(CaptureError(f"{file}: --dask reads files, which each worker opens itself; save it to a file first"))
     return False
 
