@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 #: Octets that are kept in memory; what is more goes to a temporary file.
 MOST_IN_MEMORY = 1 << 26
 #: Octets of one member, decompressed, at most: that of a chunk is far smaller.
-LONGEST_MEMBER_OCTETS = 1 << 30
+LONGEST_MEMBER_OCTETS = 1 << 28
 #: Types of numbers, the shortest first.
 FITTING = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64, np.uint64)
 #: The member that holds the text.
@@ -34,7 +34,7 @@ LEVEL = 1
 
 
 class ArchiveError(Exception):
-    """What is read is no such archive, or is damaged."""
+    """What is read is no such archive, or is damaged; what is written finds no room."""
 
 
 class Archive:
@@ -59,11 +59,17 @@ class Archive:
             raise
 
     def write(self, name: str, values: NDArray[np.integer[Any]]) -> None:
-        """Put numbers away, in as few octets each as they all fit in; what is read has another type then."""
+        """Put numbers away, in as few octets each as they all fit in; what is read has another type then.
+
+        Raises ArchiveError where there is no room.
+        """
         low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
         fitting = next(kind for kind in FITTING if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
-        with self._zip.open(f"{name}.npy", "w", force_zip64=True) as member:
-            np.lib.format.write_array(member, values.astype(fitting), allow_pickle=False)
+        try:
+            with self._zip.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, values.astype(fitting), allow_pickle=False)
+        except OSError as error:
+            raise ArchiveError(error.strerror or str(error)) from None
 
     def read(self, name: str) -> NDArray[np.integer[Any]]:
         """Return numbers that were put away. Raises ArchiveError."""

@@ -21,7 +21,7 @@ from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError, Damage, Records
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Again, Ahead, Analysis, Decided, FoldedError, Seen
-from handshake_inspect.connections.connection import Connection, Frame, RunFinding, Step
+from handshake_inspect.connections.connection import Connection, RunFinding, Step
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
@@ -33,6 +33,7 @@ from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, look_over
 from handshake_inspect.jobs import behind, cores
+from handshake_inspect.overview import Overview, names_in, with_comments
 from handshake_inspect.places import Places
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import PortRange, profile_of
@@ -65,6 +66,40 @@ class Inspection:
     let_go: LetGo = field(default_factory=LetGo)
     _inspector: Teller | None = None
 
+    @property
+    def icmp_errors(self) -> IcmpErrorTable:
+        """Errors that quote segments of TCP, second copies left out."""
+        if self._inspector is None:
+            return IcmpErrorTable.empty()
+        analysis = self._inspector.analysis
+        conversations = analysis.gathering.conversations
+        return analysis.quotes.about(np.arange(len(conversations)), conversations)
+
+    @property
+    def doubled_captures(self) -> frozenset[int]:
+        """Captures that show most segments more than once, by their numbers."""
+        return frozenset() if self._inspector is None else self._inspector.analysis.gathering.trusted
+
+    @property
+    def overview(self) -> Overview:
+        """What there is to say of the run as a whole."""
+        return Overview(
+            captures=self.captures,
+            damage=self.damage,
+            unread=self.unread,
+            let_go=self.let_go,
+            connections=len(self.connections),
+            one_sided=self.one_sided,
+            copies=self.copies,
+            unmatched_icmp_errors=self.unmatched_icmp_errors,
+            icmp_error_copies=self.icmp_error_copies,
+            findings=self.findings,
+        )
+
+    def described(self, stream: int) -> tuple[Connection, tuple[Step, ...]]:
+        """Return a connection, and every segment of it."""
+        return self._connection(stream), self.steps(stream)
+
     def steps(self, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
         """Return every segment of connection `stream`, with both states after it and the arithmetic.
 
@@ -75,14 +110,7 @@ class Inspection:
         steps = self._inspector.steps(self.connections, stream, coming)
         if not any(one.about.frame_comments for one in self.captures):
             return steps
-        home = self._connection(stream).capture
-        return tuple(replace(step, comments=self._comments(step.frame, home)) for step in steps)
-
-    def _comments(self, frame: Frame, home: str) -> tuple[str, ...]:
-        """Return the comments on a frame of the capture `home`, or of another one."""
-        name, number = frame if isinstance(frame, tuple) else (home, frame)
-        about = next(one.about for one in self.captures if one.name == name)
-        return tuple(about.frame_comments.get(number, ()))
+        return with_comments(steps, self._connection(stream).capture, self.captures)
 
     def rows(self) -> Iterator[ConnectionRows]:
         """Yield the segments of all connections in columns, some whole conversations at a time.
@@ -95,7 +123,7 @@ class Inspection:
 
     def names_of(self, address: str) -> tuple[str, ...]:
         """Return the names that the captures know for an address, each once."""
-        return tuple(dict.fromkeys(name for one in self.captures for name in one.about.names.get(address, ())))
+        return names_in(self.captures, address)
 
     @property
     def findings(self) -> tuple[RunFinding, ...]:
@@ -308,9 +336,9 @@ class Inspector:
     def take(self, block: Block) -> None:
         """Take rows in order of time, of one capture or of several."""
         self.datagrams.add(block.datagrams, block.icmp_errors)
-        conversations, of_errors = self.analysis.add(block.segments, block.icmp_errors)
+        conversations, _ = self.analysis.add(block.segments, block.icmp_errors)
         if self._places is not None:
-            self._places.add_rows(block, conversations, of_errors)
+            self._places.add_rows(block.segments, conversations)
 
     @property
     def damage(self) -> list[Damage]:
@@ -371,10 +399,11 @@ class Inspector:
         """Read the captures again, keeping every segment of some conversations; their own frames alone if it can be."""
         keys = self.analysis.keys.take(conversations)
         again = Inspector(fold=False, names=self.names, only=keys, jobs=self.jobs)
-        rows = None if self._places is None else self._places.read(conversations, keys, self.names)
-        if rows is not None:
+        segments = None if self._places is None else self._places.read(conversations, keys, self.names)
+        if segments is not None:
             again.analysis.gathering.copies_within_ns = self.analysis.gathering.copies_within_ns
-            again.take(rows)
+            errors = self.analysis.quotes.about(conversations, self.analysis.gathering.conversations)
+            again.analysis.add(segments, errors)
             return again.analysis
         for summary, source in zip(self.captures, self.sources, strict=True):
             if source is None:

@@ -1,12 +1,10 @@
 """Where everything of a run stands: which frames each conversation has, and where these lie in their files.
 
-In: what is read, as it is read. Out: the rows of some conversations, read again from their own frames alone. So a
+In: what is read, as it is read. Out: the segments of some conversations, read again from their own frames alone. So a
 connection whose segments were folded is described without reading its capture a second time.
 """
 
 from __future__ import annotations
-
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +15,10 @@ from handshake_inspect.capture.positions import Located, Positions
 from handshake_inspect.capture.records import Records
 from handshake_inspect.connections.analysis import has_key
 from handshake_inspect.connections.conversations import KeyTable
-from handshake_inspect.connections.quotes import about_tcp
 from handshake_inspect.connections.whereabouts import Whereabouts
-from handshake_inspect.table import FRAME_BITS, Block, IcmpErrorTable, Names, SegmentTable, frame_numbers
+from handshake_inspect.table import FRAME_BITS, Names, SegmentTable, frame_numbers
 
 Rows = NDArray[np.int64]
-T = TypeVar("T", SegmentTable, IcmpErrorTable)
 
 
 class Places:
@@ -31,7 +27,6 @@ class Places:
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
         self._segments = Whereabouts(self.archive, "segments")
-        self._errors = Whereabouts(self.archive, "errors")
         #: By the number of the capture; without those whose records have no known places.
         self.captures: dict[int, Located] = {}
 
@@ -40,7 +35,6 @@ class Places:
         """Find what `keep` put away of captures, by path and name. Raises ArchiveError."""
         kept = cls(archive)
         kept._segments = Whereabouts.kept(archive, "segments")
-        kept._errors = Whereabouts.kept(archive, "errors")
         kept.captures = {
             number: Located(path, name, Positions.kept(archive, f"records/{number}"))
             for number, (path, name) in enumerate(paths)
@@ -50,7 +44,6 @@ class Places:
     def keep(self) -> None:
         """Put away what is still in memory: the run has ended."""
         self._segments.keep()
-        self._errors.keep()
         for one in self.captures.values():
             one.positions.keep()
 
@@ -68,55 +61,35 @@ class Places:
         if number in self.captures:
             self.captures[number].positions.headers = headers
 
-    def add_rows(self, block: Block, conversations: Rows, of_errors: Rows) -> None:
-        """Note the rows of a block, and the conversation of each segment and of each ICMP error about TCP."""
-        segments, errors = block.segments, about_tcp(block.icmp_errors)
+    def add_rows(self, segments: SegmentTable, conversations: Rows) -> None:
+        """Note the segments of a block, and the conversation of each."""
         self._segments.add(conversations, frame_numbers(segments["capture"], segments["frame"]), segments["clock"])
-        self._errors.add(of_errors, frame_numbers(errors["capture"], errors["frame"]), np.zeros(len(errors), np.uint16))
 
-    def read(self, conversations: Rows, keys: KeyTable, names: Names) -> Block | None:
-        """Read the rows of these conversations, which have these keys, in the order of the run.
+    def read(self, conversations: Rows, keys: KeyTable, names: Names) -> SegmentTable | None:
+        """Read the segments of these conversations, which have these keys, in the order of the run.
 
         None where their own frames do not tell: they came in fragments of IP, or nobody knows where they stand. Raises
         CaptureError if a capture cannot be used any more.
         """
-        segments, clock = self._segments.of(conversations)
-        errors, _ = self._errors.of(conversations)
-        found = self._decoded(np.concatenate([segments, errors]), names)
-        if found is None:
-            return None
-        in_segments, in_errors = _in_order(found.segments, segments, keys), None
-        if len(found.icmp_errors) or len(errors):
-            in_errors = _in_order(about_tcp(found.icmp_errors), errors, keys)
-        else:
-            in_errors = IcmpErrorTable.empty()
-        if in_segments is None or in_errors is None:
-            return None
-        in_segments.columns["clock"] = clock
-        return Block(in_segments, icmp_errors=in_errors)
-
-    def _decoded(self, frames: Rows, names: Names) -> Block | None:
-        """Decode all that stands in some frames."""
-        parts = []
-        captures = frames >> FRAME_BITS
+        frames, clock = self._segments.of(conversations)
+        parts, captures = [], frames >> FRAME_BITS
         for number in np.unique(captures).tolist():
             if number not in self.captures:
                 return None
             decoder, mine = Decoder(names), frames[captures == number] & (1 << FRAME_BITS) - 1
-            parts += [decoder.decode(records, number) for records in self.captures[number].open(mine)]
-        return Block(
-            SegmentTable.concatenate([part.segments for part in parts]),
-            icmp_errors=IcmpErrorTable.concatenate([part.icmp_errors for part in parts]),
-        )
+            parts += [decoder.decode(records, number).segments for records in self.captures[number].open(mine)]
+        found = _in_order(SegmentTable.concatenate(parts), frames, keys)
+        if found is not None:
+            found.columns["clock"] = clock
+        return found
 
 
-def _in_order(table: T, frames: Rows, keys: KeyTable) -> T | None:
+def _in_order(table: SegmentTable, frames: Rows, keys: KeyTable) -> SegmentTable | None:
     """Return the rows with these keys in the order of their `frames`; None if they are not those of these frames."""
     table = table.take(has_key(table, keys))
     own = frame_numbers(table["capture"], table["frame"])
     distinct, place = np.unique(frames, return_index=True)
-    at = np.minimum(np.searchsorted(distinct, own), max(len(distinct) - 1, 0))
-    if len(own) != len(frames) or (distinct[at] != own).any():
+    if len(own) != len(frames) or not np.isin(own, distinct).all():
         return None
-    order = np.argsort(place[at], kind="stable")
+    order = np.argsort(place[np.searchsorted(distinct, own)], kind="stable")
     return table.take(order) if (own[order] == frames).all() else None

@@ -105,7 +105,7 @@ def said(inspection: Inspection, *but: str) -> list[dict[str, Any]]:
 
 
 def told(inspection: Inspection) -> list[str]:
-    return list(remarks(inspection))
+    return list(remarks(inspection.overview))
 
 
 def assert_whatever_the_blocks(*paths: Path) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.connections import gather
+from handshake_inspect.connections import pool
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.views.contract import Json
@@ -44,7 +44,7 @@ class Way:
     block_octets: int = BLOCK_OCTETS
     jobs: int = 1
     #: Rows of a partition: each is decided by itself, by one of the threads.
-    partition_rows: int = gather.PARTITION_ROWS
+    partition_rows: int = pool.PARTITION_ROWS
     #: None: as ever. Else conversations are folded as soon as so many rows are there, those that have so many: of very
     #: few, a SYN and a SYN-ACK that were sent again would be taken for a capture that shows everything twice.
     fold_rows: int | None = None
@@ -66,7 +66,7 @@ def inspected(path: Path, way: Way) -> Inspection:
 
 def said(path: Path, way: Way) -> list[Json]:
     """Everything of a capture; steps too, if it is not long: those of what was folded are read again."""
-    with patch.object(gather, "PARTITION_ROWS", way.partition_rows):
+    with patch.object(pool, "PARTITION_ROWS", way.partition_rows):
         found = inspected(path, way)
         segments = sum(one.segments.originator + one.segments.responder for one in found.connections)
         return [{"unread": dict(found.unread), "damage": found.damage}, *everything(found, steps=segments <= LONGEST)]
@@ -123,7 +123,7 @@ WAYS = st.builds(
     Way,
     block_octets=st.sampled_from([64, 100, 333, 1000, 4096, BLOCK_OCTETS]),
     jobs=st.integers(1, 4),
-    partition_rows=st.sampled_from([1, 7, 50, gather.PARTITION_ROWS]),
+    partition_rows=st.sampled_from([1, 7, 50, pool.PARTITION_ROWS]),
     fold_rows=st.sampled_from([None, 1, 2, 16]),
     long_rows=st.sampled_from([8, 16]),
     reader=st.sampled_from(["auto", "auto", "auto", "scapy"]),

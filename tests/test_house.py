@@ -24,10 +24,11 @@ FLOORS = [
     ["connections"],
     ["datagrams"],
     ["exchanges"],
-    ["places"],
+    ["overview", "places"],
     ["findings"],
     ["inspection"],
     ["spread"],
+    ["indexed"],
     ["compared", "joined"],
     ["views"],
     ["conditions"],
@@ -83,6 +84,7 @@ EXPECT = [
     "beside", "amounts", "subject", "claims", "keys", "places", "selecting", "expectations", "understanding", "written",
     "ladders", "matching", "recording", "updating", "checked", "reports",
 ]  # fmt: skip
+INDEXED = ["identity", "typed", "making", "index"]
 JOINED = [
     "vantage", "strangers", "pairing", "aligned", "times", "matching", "drift", "clocks", "pieces", "proofs", "fates",
     "changes", "ways", "comparison", "differences", "model", "errors", "described", "order", "spelling", "crossing",
@@ -105,6 +107,7 @@ ORDERED = {
     "expect/reports": REPORTS,
     "explain": EXPLAIN,
     "findings": FINDINGS,
+    "indexed": INDEXED,
     "joined": JOINED,
     "lab/kernel": KERNEL,
     "lab/strace": STRACE,

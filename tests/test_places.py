@@ -25,7 +25,7 @@ from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.whereabouts import Whereabouts
 from handshake_inspect.inspection import Inspector
 from handshake_inspect.places import Places
-from handshake_inspect.table import Block, Names
+from handshake_inspect.table import Names, SegmentTable
 from tests.engine.long import CONNECTIONS, write_long
 from tests.findings.captures import PUBLIC, path_of
 
@@ -120,7 +120,7 @@ class Counted(Places):
         super().__init__(archive)
         self.found = self.in_vain = 0
 
-    def read(self, conversations: Rows, keys: KeyTable, names: Names) -> Block | None:
+    def read(self, conversations: Rows, keys: KeyTable, names: Names) -> SegmentTable | None:
         rows = super().read(conversations, keys, names)
         self.found += rows is not None
         self.in_vain += rows is None
@@ -163,7 +163,7 @@ def test_every_conversation_is_found_by_its_frames(archive: Archive) -> None:
         assert rows is not None
         expected = gathering.rows_of(number)
         for column in ("time_ns", "frame", "capture", "seq", "ack", "flags", "options", "clock"):
-            assert rows.segments[column].tolist() == expected[column].tolist()
+            assert rows[column].tolist() == expected[column].tolist()
 
 
 def test_segments_in_fragments_are_not_told_by_their_frames(tmp_path: Path, archive: Archive) -> None:

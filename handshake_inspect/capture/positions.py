@@ -15,10 +15,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.archive import Archive
+from handshake_inspect.archive import Archive, ArchiveError
 from handshake_inspect.capture.files import open_excerpt
 from handshake_inspect.capture.records import CaptureError, Records
-from handshake_inspect.capture.source import RecordReader
+from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, RecordReader
 
 Offsets = NDArray[np.int64]
 
@@ -81,6 +81,8 @@ class Positions:
         for number in np.unique(at[at >= 0]).tolist():
             octets = self._archive.read(f"{self._name}/{number}/octets").astype(np.int64)
             between = self._archive.read(f"{self._name}/{number}/between").astype(np.int64)
+            if octets.min(initial=0) < 0 or octets.max(initial=0) > LONGEST_RECORD_OCTETS or between.min(initial=0) < 0:
+                raise ArchiveError("no record is as long as it says")
             begin = self._chunks[number][1] + np.append(0, np.cumsum(octets[:-1] + between))
             rows = frames[at == number] - first[number]
             rows = rows[rows < len(begin)]
@@ -105,6 +107,8 @@ class Located:
         headers = np.array(self.positions.headers, np.int64).reshape(-1, 2)
         begin, end = np.append(begin, headers[:, 0]), np.append(end, headers[:, 1])
         order = np.argsort(begin, kind="stable")
+        if (begin[order][1:] < end[order][:-1]).any() or (end - begin > LONGEST_RECORD_OCTETS).any():
+            raise ArchiveError("its records overlap")
         reader = open_excerpt(self.path, begin[order], end[order], name=self.name)
         return Excerpted(reader, frames[: len(begin) - len(headers)])
 

@@ -21,6 +21,7 @@ from handshake_inspect.capture.positions import Located
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.cli.output import remark
 from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.overview import Overview
 from handshake_inspect.places import Places
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
@@ -104,11 +105,11 @@ def _is_usable(file: str, note: Callable[[CaptureError], None]) -> bool:
 
 
 def report(
-    inspection: Inspection, *, udp_listed: bool = False, udp_lister: str = "--udp", findings_listed: bool = False
+    run: Inspection | Overview, *, udp_listed: bool = False, udp_lister: str = "--udp", findings_listed: bool = False
 ) -> None:
     """Print on standard error what the results do not say: damage, what was not read, what was lost."""
     said = {"udp_listed": udp_listed, "findings_listed": findings_listed}
-    for line in remarks(inspection, udp_lister=udp_lister, **said):
+    for line in remarks(run.overview if isinstance(run, Inspection) else run, udp_lister=udp_lister, **said):
         remark(line)
 
 

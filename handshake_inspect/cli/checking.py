@@ -90,7 +90,7 @@ class Checker:
             self._refuse(files[0], error)
         self._draw(capture, reading.inspection)
         capture.seconds = time.monotonic() - begin
-        said = remarks(reading.inspection, udp_listed=True, findings_listed=True, empty_listed=True)
+        said = remarks(reading.inspection.overview, udp_listed=True, findings_listed=True, empty_listed=True)
         own = f"{printable(name)}: "
         capture.remarks = [line if line.startswith(own) else f"{own}{line}" for line in said]
         for line in capture.remarks:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from handshake_inspect.inspection import Inspection
+    from handshake_inspect.overview import Overview
 
 
 #: Names of one address that the header of a ladder has room for.
@@ -72,10 +73,10 @@ def draw(
     )
 
 
-def names_of_ends(inspection: Inspection, connection: Connection) -> list[str]:
+def names_of_ends(run: Inspection | Overview, connection: Connection) -> list[str]:
     """Return what the capture says the two addresses are called, if anything."""
     addresses = dict.fromkeys([connection.originator.ip, connection.responder.ip])
-    known = {address: inspection.names_of(address)[:NAMES_SHOWN] for address in addresses}
+    known = {address: run.names_of(address)[:NAMES_SHOWN] for address in addresses}
     return [f"{address} is {listed(names, 'or')}" for address, names in known.items() if names]
 
 

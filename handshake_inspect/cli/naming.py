@@ -2,8 +2,8 @@
 
 In: names as the user gave them; a quoted pattern comes here as it is, and some shells expand none. Out: files, in the
 order of the names, sorted within each. What is a capture is told by its contents. In folders and patterns, what is
-none is passed over and counted in one line; hidden files, what is no regular file, and expectations that stand beside
-captures are not looked at.
+none is passed over and counted in one line; hidden files, what is no regular file, and expectations and indexes that
+stand beside captures are not looked at.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from handshake_inspect.quantities import counted
 
 #: Octets read at once to tell what a file is: enough for the first header, also when it is compressed.
 LOOK_OCTETS = 4096
+#: How the name of an index ends (`indexing`).
+INDEX_ENDING = ".hsi"
 
 
 @dataclass
@@ -66,7 +68,7 @@ def files_named(names: Iterable[str], is_meant: Callable[[str], bool] = lambda f
             named.refuse(name, str(error).removeprefix(f"{name}: "))
             continue
         named.expectations += [one for one in files if one.endswith(ENDING)]  # they lie among captures
-        files = [one for one in files if not one.endswith(ENDING)]
+        files = [one for one in files if not one.endswith((ENDING, INDEX_ENDING))]
         captures = [one for one in files if is_meant(one) or is_capture(one)]
         if not captures:
             named.refuse(name, _without(name, files))

@@ -64,6 +64,16 @@ def _scheduler(_ctx: click.Context, _param: click.Parameter, text: str | None) -
     )
 
 
+def index_option(function: F) -> F:
+    """--index: an index beside the capture. The function takes `index`."""
+    return click.option(
+        "--index",
+        is_flag=True,
+        help="Keep an index beside FILE (FILE.hsi; in the cache folder if it cannot be written there), with which the "
+        "next show -s N reads this connection alone; it is made anew when FILE has changed.",
+    )(function)
+
+
 def profile_option(function: F) -> F:
     """--profile: whose TIME-WAIT is assumed. The function takes `profile`, as `inspect()` does."""
     return click.option(

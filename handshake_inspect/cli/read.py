@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from importlib.util import find_spec
 
 import click
@@ -12,6 +13,7 @@ from handshake_inspect.cli.options import (
     Asked,
     dask_option,
     files_argument,
+    index_option,
     jobs_option,
     ports_option,
     profile_option,
@@ -29,6 +31,7 @@ from handshake_inspect.cli.options import (
 @click.option("--udp", is_flag=True, help="List UDP exchanges too.")
 @click.option("--steps", is_flag=True, help="With json and ndjson: every segment, with states and arithmetic.")
 @click.option("--time-wait", "time_wait", is_flag=True, help="List who owes TIME-WAIT instead, and what it comes to.")
+@index_option
 @profile_option
 @ports_option
 @reader_option
@@ -43,6 +46,7 @@ def command(
     udp: bool,
     steps: bool,
     time_wait: bool,
+    index: bool,
     profile: str,
     ports: tuple[int, int] | None,
     reader: str,
@@ -62,6 +66,7 @@ def command(
       handshake-inspect read capture.pcap --net 10.0.0.0/8 --since 06:40:30 --until +2min
       handshake-inspect read *.pcap --format csv --jobs 4 > connections.csv
       handshake-inspect read *.pcap --format parquet > connections.parquet
+      handshake-inspect read big.pcap --index
       handshake-inspect read capture.pcap --time-wait --profile macos --ports 49152-65535
       handshake-inspect read day/ 'night/*.pcap.gz' --format zeek > conn.log
       handshake-inspect read day/ --format csv --dask tcp://scheduler:8786 > connections.csv
@@ -69,6 +74,7 @@ def command(
     """
     from handshake_inspect.cli.captures import inspect_files, report
     from handshake_inspect.cli.choose import choice
+    from handshake_inspect.cli.indexing import has_index, index_made, refuse_index
     from handshake_inspect.cli.naming import files_named
     from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.spreading import inspect_on_cluster
@@ -86,26 +92,35 @@ def command(
         _refuse_where_parquet_cannot_be_written()
     chosen = choice(asked, sort, limit)
     named = files_named(files)
-    if dask is None:
-        reading = inspect_files(named.files, reader, profile=profile, jobs=jobs)
-    else:
-        reading = inspect_on_cluster(dask, named.files, reader, profile=profile)
-    if reading.useless:
-        return reading.exit_code or named.exit_code
-    if time_wait:  # each for itself: a list does not pay for what a ledger needs
-        from handshake_inspect.cli.ledger import write_ledger
+    if index:
+        refuse_index(named.files, reader, **{"--dask": dask})
+    with ExitStack() as stack:
+        making = None
+        if index and named.files and not has_index(named.files[0], profile):
+            making = stack.enter_context(index_made(named.files[0]))
+        if dask is None:
+            places = making.places if making else None
+            reading = inspect_files(named.files, reader, profile=profile, jobs=jobs, places=places)
+        else:
+            reading = inspect_on_cluster(dask, named.files, reader, profile=profile)
+        if making:
+            making.reading = reading
+        if reading.useless:
+            return reading.exit_code or named.exit_code
+        if time_wait:  # each for itself: a list does not pay for what a ledger needs
+            from handshake_inspect.cli.ledger import write_ledger
 
-        write_ledger(reading.inspection, chosen, format_, ports)
-    else:
-        from handshake_inspect.cli.listing import write_listing
+            write_ledger(reading.inspection, chosen, format_, ports)
+        else:
+            from handshake_inspect.cli.listing import write_listing
 
-        write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
-    if chosen.beyond_limit:
-        remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
-    # Of a selection the run as a whole is not told, nor where the document has it.
-    told = asked != Asked() or format_ == "json"
-    report(reading.inspection, udp_listed=udp or format_ == "json", findings_listed=told)
-    return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
+            write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
+        if chosen.beyond_limit:
+            remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
+        # Of a selection the run as a whole is not told, nor where the document has it.
+        told = asked != Asked() or format_ == "json"
+        report(reading.inspection, udp_listed=udp or format_ == "json", findings_listed=told)
+        return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
 
 
 def _refuse_where_parquet_cannot_be_written() -> None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import files_argument, jobs_option, ladder_options, profile_option, reader_option
+from handshake_inspect.cli.options import (
+    files_argument,
+    index_option,
+    jobs_option,
+    ladder_options,
+    profile_option,
+    reader_option,
+)
 
 if TYPE_CHECKING:
     from handshake_inspect.capture.frames import CaptureFile
     from handshake_inspect.cli.captures import Reading
     from handshake_inspect.connections.connection import Connection, IcmpError, Step
     from handshake_inspect.inspection import Inspection
-    from handshake_inspect.lab.calls import SocketCall
+    from handshake_inspect.lab.strace.log import SocketLog
+    from handshake_inspect.overview import Overview
 
 
 @click.command("show")
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
     "--dissect", type=click.IntRange(min=1), metavar="N", help="Print frame N in full (Scapy) and nothing else."
 )
 @click.option("-w", "--write", "target", metavar="FILE", help="Save just this connection as a pcap file.")
+@index_option
 @profile_option
 @click.option(
     "--strace",
@@ -54,6 +64,7 @@ def command(
     show_all: bool,
     dissect: int | None,
     target: str | None,
+    index: bool,
     profile: str,
     log: str | None,
     reader: str,
@@ -72,67 +83,127 @@ def command(
       handshake-inspect show capture.pcap
       handshake-inspect show capture.pcap --stream 3 --numbers absolute --time utc
       handshake-inspect show capture.pcap -s 3 -w one.pcap
+      handshake-inspect show big.pcap -s 3 --index
       handshake-inspect show capture.pcap -s 3 --dissect 12
       handshake-inspect show capture.pcap -s 3 --strace client.log
       handshake-inspect show client-side.pcap server-side.pcap -s 3 --format json
       handshake-inspect show echo.pcap --format golden > echo.golden
     """
-    from handshake_inspect.archive import Archive
     from handshake_inspect.capture.records import CaptureError
-    from handshake_inspect.cli.captures import inspect_files, kept, report
+    from handshake_inspect.cli.captures import kept
+    from handshake_inspect.cli.indexing import refuse_index
     from handshake_inspect.cli.naming import files_named, refuse_overwriting
-    from handshake_inspect.cli.output import remark
-    from handshake_inspect.cli.tracing import beside
     from handshake_inspect.lab.strace.log import read_log
-    from handshake_inspect.places import Places
 
     named = files_named(files)
+    if index:
+        others = {"--dissect": dissect, "--strace": log, "--format golden": format_ == "golden"}
+        refuse_index(named.files, reader, **others)
     refuse_overwriting(named.files, target, "--write")
     trace = read_log(log) if log is not None else None
     if dissect is not None and len(named.files) > 1:
         raise CaptureError(f"--dissect {dissect}: {len(named.files)} files have such a frame; name one of them")
+    look = {"numbers": numbers, "clock": clock, "payload_octets": payload_octets, "show_all": show_all}
     with ExitStack() as stack:
         paths = {file: stack.enter_context(kept(file)) for file in named.files}
         if dissect is not None:
             return print_dissection(paths, dissect) if paths else named.exit_code
-        names = {path: name for name, path in paths.items()}
-        places = Places(stack.enter_context(Archive()))
-        reading = inspect_files([*paths.values()], reader, names=names, profile=profile, jobs=jobs, places=places)
-        if reading.useless:
-            return reading.exit_code or named.exit_code
-        if format_ == "golden" and stream is None and target is None and reading.inspection.connections:
-            print_golden(reading.inspection)
-            report(reading.inspection, udp_lister="read --udp")
-            return reading.exit_code or named.exit_code
-        chosen = choose_stream(reading, stream)
-        if chosen is None:
-            report(reading.inspection, udp_lister="read --udp")
-            return 2
-        captures: dict[str, CaptureFile] = {**paths, **reading.located}
-        steps = reading.inspection.steps(chosen)
-        connection = reading.inspection.connections[chosen]
-        if target is not None:
-            save(captures, connection.capture, [*steps, *connection.icmp_errors], target)
-        look = {"numbers": numbers, "clock": clock, "payload_octets": payload_octets, "show_all": show_all}
-        found, said = beside(trace, reading.inspection.connections) if trace is not None else (None, [])
-        calls = found.calls_of(connection, steps) if found is not None else None
-        print_connection(reading, connection, steps, format_, captures, look, calls)
-        for line in said:
-            remark(line)
-        report(reading.inspection, udp_lister="read --udp")
-        return reading.exit_code or named.exit_code
+        asked = Wanted(stream, format_, look, target, trace)
+        indexed = from_index(named.files[0], profile, asked) if index and named.files else None
+        if indexed is not None:
+            return indexed or named.exit_code
+        reading = read_for(paths, reader, profile, jobs=jobs, index=index, stack=stack)
+        return from_reading(reading, paths, asked) or named.exit_code
 
 
-def choose_stream(reading: Reading, stream: int | None) -> int | None:
-    """Return which stream to show; None, with the reason printed, if that cannot be told."""
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be shown, and how."""
+
+    stream: int | None
+    format_: str
+    look: dict[str, object]
+    #: Where to save the connection.
+    target: str | None
+    trace: SocketLog | None
+
+
+def from_index(path: str, profile: str, wanted: Wanted) -> int | None:
+    """Show a connection out of the index of its capture. Returns the exit code; None if the capture must be read."""
+    from handshake_inspect.cli.captures import report
+    from handshake_inspect.cli.indexing import open_index, say_useless
+    from handshake_inspect.indexed.index import UselessIndex
+
+    index = open_index(path, profile)
+    if index is None:
+        return None
+    with closing(index):
+        stream = choose_stream(index.overview, wanted.stream)
+        if stream is None:
+            return None  # the capture is read to say why
+        try:
+            connection, steps = index.described(stream)
+        except UselessIndex as error:
+            say_useless(path, str(error))
+            return None
+        print_connection(index.overview, connection, steps, index.located, wanted)
+        report(index.overview, udp_lister="read --udp")
+        return 0
+
+
+def read_for(
+    paths: Mapping[str, str], reader: str, profile: str, *, jobs: int | None, index: bool, stack: ExitStack
+) -> Reading:
+    """Read captures, and note where everything stands in them; in an index if one is wanted."""
+    from handshake_inspect.archive import Archive
+    from handshake_inspect.cli.captures import inspect_files
+    from handshake_inspect.cli.indexing import index_made
+    from handshake_inspect.places import Places
+
+    names = {path: name for name, path in paths.items()}
+    making = stack.enter_context(index_made(next(iter(paths)))) if index and paths else None
+    places = making.places if making else Places(stack.enter_context(Archive()))
+    reading = inspect_files([*paths.values()], reader, names=names, profile=profile, jobs=jobs, places=places)
+    if making:
+        making.reading = reading
+    return reading
+
+
+def from_reading(reading: Reading, paths: Mapping[str, str], wanted: Wanted) -> int:
+    """Show a connection of the captures that were read, or all of them as golden text. Returns the exit code."""
+    from handshake_inspect.cli.captures import report
+
+    if reading.useless:
+        return reading.exit_code
+    run = reading.inspection
+    if wanted.format_ == "golden" and wanted.stream is None and wanted.target is None and run.connections:
+        print_golden(run)
+        report(run, udp_lister="read --udp")
+        return reading.exit_code
+    overview = run.overview
+    stream = choose_stream(overview, wanted.stream)
+    if stream is None:
+        say_not_chosen(run, wanted.stream)
+        report(overview, udp_lister="read --udp")
+        return 2
+    connection, steps = run.described(stream)
+    print_connection(overview, connection, steps, {**paths, **reading.located}, wanted, run)
+    report(overview, udp_lister="read --udp")
+    return reading.exit_code
+
+
+def choose_stream(overview: Overview, stream: int | None) -> int | None:
+    """Return which stream to show; None if that cannot be told."""
+    if stream is not None:
+        return stream if stream < overview.connections else None
+    return 0 if overview.connections == 1 else None
+
+
+def say_not_chosen(inspection: Inspection, stream: int | None) -> None:
+    """Say why no stream is shown; list the connections if one of them must be chosen."""
     from handshake_inspect.cli.output import remark
 
-    count = len(reading.inspection.connections)
-    if stream is not None and stream < count:
-        return stream
-    if stream is None and count == 1:
-        return 0
-    captures = reading.inspection.captures
+    count, captures = len(inspection.connections), inspection.captures
     name = captures[0].name if len(captures) == 1 else f"{len(captures)} captures"
     if count == 0:
         remark(f"Error: {name}: there is no TCP connection in {'it' if len(captures) == 1 else 'them'}")
@@ -142,33 +213,43 @@ def choose_stream(reading: Reading, stream: int | None) -> int | None:
         from handshake_inspect.cli.choose import Choice
         from handshake_inspect.cli.listing import write_listing
 
-        write_listing(reading.inspection, Choice(), "table")
+        write_listing(inspection, Choice(), "table")
         remark(f"Error: {name}: {count} connections; choose one with --stream 0 to {count - 1}")
-    return None
 
 
 def print_connection(
-    reading: Reading,
+    overview: Overview,
     connection: Connection,
     steps: tuple[Step, ...],
-    format_: str,
-    paths: Mapping[str, CaptureFile],
-    look: dict[str, object],
-    calls: Sequence[SocketCall] | None,
+    captures: Mapping[str, CaptureFile],
+    wanted: Wanted,
+    inspection: Inspection | None = None,
 ) -> None:
-    """Print the connection as a ladder, as JSON or as golden text."""
+    """Print the connection as a ladder, as JSON or as golden text; save it first if it is to be saved.
+
+    `inspection`: with all connections, which golden text and socket calls look at.
+    """
     from handshake_inspect.cli.drawing import Look, draw, names_of_ends
-    from handshake_inspect.cli.output import write, write_lines
+    from handshake_inspect.cli.output import remark, write, write_lines
+    from handshake_inspect.cli.tracing import beside
     from handshake_inspect.views.export import shown
 
-    if format_ == "json":
+    if wanted.target is not None:
+        save(captures, connection.capture, [*steps, *connection.icmp_errors], wanted.target)
+    found, said = None, list[str]()
+    if wanted.trace is not None and inspection is not None:
+        found, said = beside(wanted.trace, inspection.connections)
+    calls = found.calls_of(connection, steps) if found is not None else None
+    if wanted.format_ == "json":
         write([shown(connection, steps, calls)])
-    elif format_ == "golden":
-        print_golden(reading.inspection, [connection.stream])
+    elif wanted.format_ == "golden" and inspection is not None:
+        print_golden(inspection, [connection.stream])
     else:
-        names = names_of_ends(reading.inspection, connection)
-        view = Look(**look)  # type: ignore[arg-type]
-        write_lines(draw(connection, steps, view, paths=paths, names=names, calls=calls or ()))
+        view = Look(**wanted.look)  # type: ignore[arg-type]
+        names = names_of_ends(overview, connection)
+        write_lines(draw(connection, steps, view, paths=captures, names=names, calls=calls or ()))
+    for line in said:
+        remark(line)
 
 
 def print_golden(inspection: Inspection, streams: Sequence[int] | None = None) -> None:

@@ -94,12 +94,11 @@ class Gathering:
         `trusted`: captures that are known, by all of the run, to show most segments more than once.
         """
         self.conversations, self._told = conversations, trusted
-        self._pool.append(rows.columns, len(rows))
+        self._pool.append(rows.columns)
 
     def everything(self) -> StoredRows:
         """Return all rows as they are kept, copies among them, by conversation and capture order."""
-        every = np.ones(len(self.conversations), np.bool_)
-        return self._pool.take(self._pool.rows_of(every))
+        return self._pool.rows_of(np.ones(len(self.conversations), np.bool_))
 
     def rows_of(self, numbers: NDArray[np.int64]) -> StoredRows:
         """Return the rows of some conversations, sorted by conversation and capture order."""

@@ -138,9 +138,14 @@ class Connections(Sequence[Connection]):
         return find_time_waits(self.verdicts, self.profile)
 
     @cached_property
+    def looked_over(self) -> tuple[list[Coded], list[RunFinding]]:
+        """What all rules found: of connections, in order, and of the run."""
+        return self.look_over(self) if self.look_over else (self.verdicts.found, [])
+
+    @cached_property
     def findings(self) -> Findings:
         """What rules found."""
-        return Findings(*self.look_over(self)) if self.look_over else Findings(self.verdicts.found)
+        return Findings(*self.looked_over)
 
     @cached_property
     def stream_of(self) -> NDArray[np.int64]:

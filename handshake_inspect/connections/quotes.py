@@ -141,6 +141,11 @@ class Quotes:
         a, b = np.searchsorted(table["conversation"], [first, last + 1])
         return table.take(slice(a, b))
 
+    def about(self, chosen: Rows, conversations: Conversations) -> IcmpErrorTable:
+        """Return the errors that quote segments of these conversations, by conversation and time."""
+        table = self.all(conversations) if self else QuotingTable.empty()
+        return IcmpErrorTable(table.take(np.isin(table["conversation"], chosen)).columns)
+
     def all(self, conversations: Conversations) -> QuotingTable:
         """Return all errors, by conversation and time, without second copies."""
         if self._sorted is None:

@@ -5,7 +5,7 @@ In: partitions as they are decided, then the run. Out: what was found, under the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
 from handshake_inspect.capture.summary import CaptureSummary
@@ -64,6 +64,8 @@ BY_CODE = {one.code.word: one for one in RULES}
 
 _OVER_CONNECTIONS = [one for one in RULES if isinstance(one, ConnectionRule)]
 _OVER_RUN = [one for one in RULES if isinstance(one, RunRule)]
+#: What only a look over the whole run finds.
+OVER_RUN = frozenset(one.code for one in _OVER_RUN)
 #: In which order it is told what was found of a connection, where it matters as much.
 _PLACE = {one.code: place for place, one in enumerate([*_OVER_CONNECTIONS, *_OVER_RUN])}
 
@@ -95,6 +97,9 @@ def look_over(connections: Connections, captures: Sequence[CaptureSummary]) -> t
                 of_run.append(
                     RunFinding(one.code.word, severity, found.about, found.connections, found.frames, found.message)
                 )
-    # Which was found first depends on how the run was cut into partitions.
-    every = sorted([*connections.verdicts.found, *of_connections], key=lambda one: (_PLACE[one[0]], one[1].text))
-    return every, of_run
+    return in_order([*connections.verdicts.found, *of_connections]), of_run
+
+
+def in_order(found: Iterable[Coded]) -> list[Coded]:
+    """Put findings in the order in which they are told, however the run was cut into partitions."""
+    return sorted(found, key=lambda one: (_PLACE[one[0]], one[1].text))

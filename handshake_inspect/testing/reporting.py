@@ -124,7 +124,7 @@ def sections_of(capture: Capture, files: list[Path], *, is_drawn: bool) -> Itera
         more = [f"… {counted(len(lines) - MOST_LINES, 'more line')}"] if len(lines) > MOST_LINES else []
         title = f"ladder of stream {connection.stream} of {printable(connection.capture)}"
         yield title, "\n".join([*lines[:MOST_LINES], *more])
-    said = [*remarks(inspection)]
+    said = [*remarks(inspection.overview)]
     if not count:
         said.append("no TCP connection was captured")
     elif count > len(streams) and not is_drawn:

@@ -1,6 +1,6 @@
 """What goes to standard error beside the results: what was damaged, not read, lost, collapsed or not listed.
 
-In: an inspection. Out: one line for each; none for an ordinary capture.
+In: an run. Out: one line for each; none for an ordinary capture.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from handshake_inspect.capture.about import About
 from handshake_inspect.capture.order import Disorder
 from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.leaving import LetGo
-from handshake_inspect.inspection import Inspection
+from handshake_inspect.overview import Overview
 from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.table import SERIOUS
@@ -32,7 +32,7 @@ COMMENTS_PRINTED, COMMENT_CHARACTERS = 5, 300
 
 
 def remarks(
-    inspection: Inspection,
+    run: Overview,
     *,
     udp_listed: bool = False,
     udp_lister: str = "--udp",
@@ -45,13 +45,13 @@ def remarks(
 
     Of a live capture without a segment nothing is said: the command that captured says what it saw.
     """
-    for place in inspection.damage:
+    for place in run.damage:
         yield (
             f"{printable(place.capture)}: damaged at octet {place.offset:,}, after"
             f" {counted(place.frames_before, 'frame')}: {printable(place.message)}"
         )
     empty = 0
-    for capture in inspection.captures:
+    for capture in run.captures:
         name = printable(capture.name)
         is_listed = empty_listed or (udp_listed and capture.datagrams)
         if capture.segments == 0 and capture.format != "live" and not is_listed:
@@ -64,29 +64,29 @@ def remarks(
         yield from (f"{name}: {line}" for line in _disorder(capture.disorder))
     if empty > EMPTY_NAMED:
         yield f"{counted(empty - EMPTY_NAMED, 'more capture')} without a TCP segment"
-    yield from _let_go(inspection.let_go)
-    if inspection.unread:
-        kinds = inspection.unread.most_common()
+    yield from _let_go(run.let_go)
+    if run.unread:
+        kinds = run.unread.most_common()
         said = [f"{count:,} {printable(of_kind(count, kind))}" for kind, count in kinds[:KINDS_NAMED]]
         if len(kinds) > KINDS_NAMED:
             said.append(f"{sum(count for _, count in kinds[KINDS_NAMED:]):,} of other kinds")
         yield f"not read: {listed(said)}"
-    datagrams = sum(capture.datagrams for capture in inspection.captures)
+    datagrams = sum(capture.datagrams for capture in run.captures)
     if datagrams and not udp_listed:
         yield f"UDP: {counted(datagrams, 'datagram')}; {udp_lister} lists who asked and who answered"
-    if inspection.unmatched_icmp_errors:
-        count = inspection.unmatched_icmp_errors
+    if run.unmatched_icmp_errors:
+        count = run.unmatched_icmp_errors
         quote = counted(count, "ICMP error about TCP quotes", "ICMP errors about TCP quote")
         yield f"{quote} a segment of no connection that was captured"
-    if inspection.icmp_error_copies:
-        copies = counted(inspection.icmp_error_copies, "ICMP error")
+    if run.icmp_error_copies:
+        copies = counted(run.icmp_error_copies, "ICMP error")
         yield f"{copies} captured again: told once"
-    yield from _copies(inspection)
+    yield from _copies(run)
     if not findings_listed:
-        yield from _found_of_the_run(inspection)
-    if inspection.one_sided:
-        all_of_them = counted(len(inspection.connections), "connection")
-        yield f"{inspection.one_sided:,} of {all_of_them} captured in one direction only"
+        yield from _found_of_the_run(run)
+    if run.one_sided:
+        all_of_them = counted(run.connections, "connection")
+        yield f"{run.one_sided:,} of {all_of_them} captured in one direction only"
 
 
 def _about(name: str, about: About) -> Iterator[str]:
@@ -130,19 +130,19 @@ def _let_go(let_go: LetGo) -> Iterator[str]:
         yield f"let go after a while, only counted: {counted(let_go.exchanges, 'UDP exchange')}"
 
 
-def _copies(inspection: Inspection) -> Iterator[str]:
+def _copies(run: Overview) -> Iterator[str]:
     """Say what showed segments more than once."""
-    names = [printable(capture.name) for capture in inspection.captures]
+    names = [printable(capture.name) for capture in run.captures]
     where = f"in both {names[0]} and {names[1]}" if len(names) == 2 else "in several of the captures"
-    for kind, count in inspection.copies.items():
+    for kind, count in run.copies.items():
         if count:
             yield f"{counted(count, 'segment')} captured {COPIES.get(kind, where)}: counted once"
 
 
-def _found_of_the_run(inspection: Inspection) -> Iterator[str]:
+def _found_of_the_run(run: Overview) -> Iterator[str]:
     """Name what no single connection shows: of each code the one that most connections show."""
     codes: dict[str, list[RunFinding]] = {}
-    for one in inspection.findings:
+    for one in run.findings:
         if one.severity in SERIOUS and one.connections:  # the others are about captures, and said above
             codes.setdefault(one.code, []).append(one)
     for found in codes.values():

@@ -1,0 +1,188 @@
+"""An index -> a connection with its segments, and the overview of its run.
+
+In: an index that `making` made of a capture, and the capture. Out: what an inspection of the capture says of one of its
+connections. Whatever is wrong with an index raises `UselessIndex`; then the capture is read instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from string import Formatter
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from handshake_inspect import __version__
+from handshake_inspect.archive import Archive, ArchiveError
+from handshake_inspect.capture.positions import Located
+from handshake_inspect.connections.analysis import Analysis, Decided
+from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.connections.conversations import KEY, KeyTable
+from handshake_inspect.connections.found import Coded, Found
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.findings.catalogue import BY_CODE, examiner, in_order
+from handshake_inspect.indexed.identity import Identity, identity_of
+from handshake_inspect.indexed.making import CHUNK_KEYS
+from handshake_inspect.indexed.typed import from_json
+from handshake_inspect.overview import Overview, with_comments
+from handshake_inspect.places import Places
+from handshake_inspect.table import IcmpErrorTable, Names
+from handshake_inspect.tcp.time_wait import profile_of
+
+Rows = NDArray[np.int64]
+
+#: How a number may be said (`found.say`): a format of one's own could ask for a text of any length.
+SAID = re.compile(r"|,|d|duration|octets|end|count [A-Za-z -]{1,40}")
+
+
+class UselessIndex(Exception):  # noqa: N818 - nothing went wrong: the capture is read instead
+    """An index that tells nothing, and why, for a line that begins with its name."""
+
+
+@dataclass(frozen=True)
+class _About:
+    """The text of an index."""
+
+    version: str
+    profile: str
+    identity: Identity
+    overview: Overview
+    doubled_captures: list[int]
+    found: list[_FoundAbout]
+
+
+@dataclass(frozen=True)
+class _FoundAbout:
+    """What is no number of something that was found over the run."""
+
+    code: str
+    text: str
+    #: How many columns of frames there are, and the names of the values.
+    frames: int
+    values: list[str]
+
+
+class Index:
+    """The index of one capture."""
+
+    def __init__(self, archive: Archive, path: str, name: str, profile: str) -> None:
+        """Begin to use it for the capture at `path`, which messages call `name`. Raises UselessIndex."""
+        self._archive = archive
+        with _damage_named():
+            text = archive.read_text()
+            if text.get("version") != __version__:
+                raise UselessIndex("another version of this program made it")
+            self._about = about = from_json(_About, text)
+            if about.identity != identity_of(path):
+                raise UselessIndex("the capture has changed since")
+            if about.profile != profile:
+                raise UselessIndex(f"it was made with --profile {about.profile}")
+            self._conversations = np.cumsum(archive.read("conversations"), dtype=np.int64)
+            self._places = Places.kept(archive, [(path, name)])
+            if len(about.overview.captures) != 1 or about.overview.connections != len(self._conversations):
+                raise ValueError("it does not count what it has")
+        self._profile = profile_of(profile)
+        self.overview = _renamed(about.overview, name)
+
+    def close(self) -> None:
+        """Close its file."""
+        self._archive.close()
+
+    @property
+    def located(self) -> dict[str, Located]:
+        """The capture by its name: it is known where its records stand."""
+        return {one.name: one for one in self._places.captures.values()}
+
+    def described(self, stream: int) -> tuple[Connection, tuple[Step, ...]]:
+        """Return a connection, and every segment of it. Raises UselessIndex, and CaptureError as reading does."""
+        with _damage_named():
+            conversation = self._conversations[[stream]]
+            streams = np.flatnonzero(self._conversations == conversation)
+            decided = self._decided(conversation)
+            connections = self._connections(decided, streams)
+            row = int(connections.rows_of(np.array([stream]))[0])
+            steps = decided.steps(row, connections.captures)
+            connection = next(connections.of_rows(np.array([row])))
+            if any(one.about.frame_comments for one in self.overview.captures):
+                steps = with_comments(steps, connection.capture, self.overview.captures)
+            return connection, steps
+
+    def _decided(self, conversation: Rows) -> Decided:
+        """Decide everything about one conversation, as it was decided among all of them."""
+        keys, names = self._keys(int(conversation[0])), Names()
+        segments = self._places.read(conversation, keys, names)
+        if segments is None:
+            raise UselessIndex("the frames of this connection alone do not tell all of it")
+        analysis = Analysis(names, fold=False, only=keys)
+        analysis.gathering.trusted = frozenset(self._about.doubled_captures)
+        analysis.add(segments, self._errors())
+        decided = analysis.described(analysis.gathering.conversations.number(keys))
+        decided.verdicts.found = examiner(self.overview.captures)(decided)
+        return decided
+
+    def _connections(self, decided: Decided, streams: Rows) -> Connections:
+        """Make connections of what was decided; `streams` are their numbers."""
+        captures = [one.name for one in self.overview.captures]
+        connections = Connections(decided.verdicts, decided.keys, decided.names, captures, self._profile)
+        if len(connections) != len(streams):
+            raise ValueError("these are other connections")
+        numbers = np.empty(len(streams), np.int64)
+        numbers[connections.order] = streams
+        found = in_order([*decided.verdicts.found, *self._found_over_run(numbers)])
+        return replace(connections, numbers=numbers, look_over=lambda _: (found, [*self.overview.findings]))
+
+    def _keys(self, conversation: int) -> KeyTable:
+        chunk, row = divmod(conversation, CHUNK_KEYS)
+        columns = {name: np.cumsum(self._archive.read(f"keys/{chunk}/{name}"), dtype=np.int64) for name in KEY}
+        return KeyTable({name: column[[row]].view(np.uint64) for name, column in columns.items()})
+
+    def _errors(self) -> IcmpErrorTable:
+        columns = {name: self._archive.read(f"errors/{name}").astype(np.int64) for name in IcmpErrorTable.DTYPES}
+        return IcmpErrorTable({name: _as(column, IcmpErrorTable.DTYPES[name]) for name, column in columns.items()})
+
+    def _found_over_run(self, numbers: Rows) -> Iterator[Coded]:
+        """Yield what was found over the run of connections with these numbers, by their rows."""
+        for place, one in enumerate(self._about.found):
+            if any(not SAID.fullmatch(said or "") or name not in (None, *one.values) for name, said in _said(one.text)):
+                raise ValueError("a text that says what no rule says")
+            stem = f"found/{place}"
+            stream = self._archive.read(f"{stem}/stream").astype(np.int64)
+            at = np.flatnonzero(np.isin(stream, numbers))
+            by_number = np.argsort(numbers)
+            rows = by_number[np.searchsorted(numbers[by_number], stream[at])]
+            at, rows = at[np.argsort(rows, kind="stable")], np.sort(rows)
+            frames = (self._archive.read(f"{stem}/frames/{n}").astype(np.int64)[at] for n in range(one.frames))
+            values = {
+                name: self._archive.read(f"{stem}/values/{n}").astype(np.int64)[at] for n, name in enumerate(one.values)
+            }
+            yield BY_CODE[one.code].code, Found(one.text, rows, tuple(frames), values)
+
+
+def _as(column: Rows, dtype: DTypeLike) -> NDArray[Any]:
+    return column.view(np.uint64) if dtype is np.uint64 else column.astype(dtype)
+
+
+def _said(text: str) -> Iterator[tuple[str | None, str | None]]:
+    """Yield the names in a text, and how each is said."""
+    return ((name, said) for _, name, said, _ in Formatter().parse(text))
+
+
+def _renamed(overview: Overview, name: str) -> Overview:
+    """Call the capture what the user calls it now."""
+    (capture,) = overview.captures
+    findings = tuple(replace(one, about=name) if one.about == capture.name else one for one in overview.findings)
+    damage = [replace(one, capture=name) for one in overview.damage]
+    return replace(overview, captures=[replace(capture, name=name)], findings=findings, damage=damage)
+
+
+@contextmanager
+def _damage_named() -> Iterator[None]:
+    """Turn what is wrong with an index, wherever it shows, into UselessIndex."""
+    try:
+        yield
+    except (ArchiveError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError):
+        raise UselessIndex("it is damaged") from None
