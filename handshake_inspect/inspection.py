@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -27,6 +27,7 @@ from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.repeats import repeated
 from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.datagrams import Datagrams
@@ -65,6 +66,12 @@ class Inspection:
     #: What is not listed any more, of a capture that did not end; nothing of a file.
     let_go: LetGo = field(default_factory=LetGo)
     _inspector: Teller | None = None
+
+    @cached_property
+    def retransmissions(self) -> NDArray[np.int64]:
+        """How many segments of each connection bring nothing new, by the rows of `connections.verdicts`."""
+        counts = (np.bincount(rows.conn, repeated(rows), rows.connections) for rows in self.rows())
+        return np.concatenate([np.zeros(0, np.int64), *(count.astype(np.int64) for count in counts)])
 
     @property
     def icmp_errors(self) -> IcmpErrorTable:

@@ -78,7 +78,7 @@ EXPLAIN = [
     "drawing", "rendering", "listing",
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
-CONDITIONS = ["condition", "parser", "moments", "selection"]
+CONDITIONS = ["condition", "parser", "moments", "alike", "selection"]
 COMPARED = ["normal", "digests", "pairing", "difference", "alignment", "comparison", "golden"]
 EXPECT = [
     "beside", "amounts", "subject", "claims", "keys", "places", "selecting", "expectations", "understanding", "written",

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
@@ -22,11 +23,13 @@ from handshake_inspect.expect import written
 from handshake_inspect.expect.beside import beside, beside_all
 from handshake_inspect.expect.checked import CheckedCapture, CheckedRun, Unusable
 from handshake_inspect.expect.expectations import Expectations
-from handshake_inspect.expect.matching import Check, checks
+from handshake_inspect.expect.matching import AllMet, outcomes
 from handshake_inspect.expect.places import ExpectationError, Place
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -84,8 +87,11 @@ class Checker:
         capture = CheckedCapture(name, [one.source for one in expected], files=[*files])
         try:
             for one in expected:
-                for check, seconds in _timed(checks(one, reading.inspection)):
-                    capture.add(check, keep_all=self.keep_all, seconds=seconds)
+                for check, seconds in _timed(outcomes(one, reading.inspection, each=self.keep_all)):
+                    if isinstance(check, AllMet):
+                        capture.add_met(check)
+                    else:
+                        capture.add(check, keep_all=self.keep_all, seconds=seconds)
         except (ExpectationError, CaptureError) as error:  # what was checked before is told
             self._refuse(files[0], error)
         self._draw(capture, reading.inspection)
@@ -163,7 +169,7 @@ class Checker:
             capture.ladders[stream] = draw(connection, steps, Look(), paths=paths, names=names, marks=marks)
 
 
-def _timed(found: Iterator[Check]) -> Iterator[tuple[Check, float]]:
+def _timed(found: Iterator[T]) -> Iterator[tuple[T, float]]:
     """Yield each check with how many seconds it took: they are made as they are asked for."""
     begin = time.monotonic()
     for check in found:

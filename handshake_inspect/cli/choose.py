@@ -47,26 +47,30 @@ class Choice:
 
     def of(self, inspection: Inspection) -> Iterator[Connection]:
         """Yield the connections chosen, in the order asked for; one at a time where nothing is sorted."""
-        if self.where is None and not self.sort:
+        if not self.sort:
             yield from inspection.connections.of_streams(self.streams(inspection))
             return
-        chosen = inspection.connections.of_streams(self.selection.of(inspection))
-        if self.where is not None:
-            chosen = (one for one in chosen if self._where_holds(one))
-        if self.sort:
-            chosen = self._sorted(chosen)
+        chosen = self._sorted(inspection.connections.of_streams(self._selected(inspection)))
         yield from islice(chosen, self.limit)
         if self.limit is not None:
             self.beyond_limit = sum(1 for _ in chosen)
 
     def streams(self, inspection: Inspection) -> NDArray[np.int64]:
         """Return the numbers of the connections chosen, in the order asked for; makes no object if it need not."""
-        if self.where is not None or self.sort:
+        if self.sort:
             return np.array([one.stream for one in self.of(inspection)], np.int64)
-        streams = self.selection.of(inspection)
+        streams = self._selected(inspection)
         shown = streams[: self.limit]
         self.beyond_limit = len(streams) - len(shown)
         return shown
+
+    def _selected(self, inspection: Inspection) -> NDArray[np.int64]:
+        streams = self.selection.of(inspection)
+        if self.where is None:
+            return streams
+        from handshake_inspect.conditions.alike import holding
+
+        return holding([self.where], streams, inspection)[0]
 
     def exchanges(self, inspection: Inspection) -> Iterator[Exchange]:
         """Yield the UDP exchanges chosen."""
@@ -94,9 +98,6 @@ class Choice:
         known = [item for item in keyed if not item[0][0]]
         known.sort(key=lambda item: item[0], reverse=self.descending)
         return (one for _, one in [*known, *(item for item in keyed if item[0][0])])
-
-    def _where_holds(self, connection: Connection) -> bool:
-        return self.where is None or self.where.holds(connection_object(connection))
 
 
 def choice(asked: Asked, sort: str | None = None, limit: int | None = None) -> Choice:

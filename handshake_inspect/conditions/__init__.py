@@ -5,5 +5,6 @@ In the order of the imports:
 - `condition`: the tree of a condition over the fields of the JSON contract, and whether it holds of a connection
 - `parser`: from text to that tree; what is wrong is said with its place
 - `moments`: points in time as people write them
+- `alike`: connections that a condition cannot tell apart, so that it is asked once for all of them
 - `selection`: addresses, ports, times and numbers of streams, asked of the columns
 """

@@ -18,9 +18,9 @@ from handshake_inspect.connections.connection import Arithmetic, End, Frame, Pai
 from handshake_inspect.connections.events import RESPONDER_BIT, Events
 from handshake_inspect.connections.kinds import SIDES, Judgement
 from handshake_inspect.connections.machine import Walk
-from handshake_inspect.connections.moments import NEVER, Mask
+from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.numbers import Numbers
-from handshake_inspect.connections.repeats import repeats
+from handshake_inspect.connections.repeats import repeated
 from handshake_inspect.connections.rows import (
     ACK,
     FIN,
@@ -271,7 +271,7 @@ class _Sums:
         self._sent = [
             running_maximum(rows, rows.seq_end, captured & (rows.side == side)) for side in (ORIGINATOR, RESPONDER)
         ]
-        self._repeated = self._find_repeats()
+        self._repeated = repeated(rows)
         self._resets_of_another = set(events.resets.row[events.resets.of_another].tolist())
 
     def _closes_first(self) -> int:
@@ -309,20 +309,7 @@ class _Sums:
 
     def is_repeat(self, i: int) -> bool:
         """Was all of the segment captured before? False for segments without length."""
-        rows, flags = self._rows, int(self._rows.flags[i])
-        if flags & SYN and flags & ACK:
-            own = rows.flags[:i][rows.side[:i] == rows.side[i]]
-            if not np.any((own & SYN != 0) & (own & ACK != 0)):
-                return False  # simultaneous open: the SYN was there before, its ACK is new (RFC 9293 Figure 7)
         return bool(self._repeated[i])
-
-    def _find_repeats(self) -> Mask:
-        rows, found = self._rows, np.zeros(len(self._rows), np.bool_)
-        for side in (ORIGINATOR, RESPONDER):
-            begin = rows.seq - rows.folded_octets
-            at = np.flatnonzero((rows.side == side) & (rows.seq_end > begin) & ((rows.flags & RST) == 0))
-            found[at] = repeats(begin[at], rows.seq_end[at])
-        return found
 
     def of_row(self, i: int) -> list[Arithmetic]:
         """Return the sums that the numbers of row `i` must satisfy."""

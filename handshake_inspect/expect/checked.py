@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, Frame
-from handshake_inspect.expect.matching import Check, Failure
+from handshake_inspect.expect.matching import AllMet, Check, Failure
 from handshake_inspect.expect.places import Place
 
 
@@ -54,6 +54,11 @@ class CheckedCapture:
     files: list[str] = field(default_factory=list)
     #: What the captures do not say of themselves: damage, frames that were dropped or not read.
     remarks: list[str] = field(default_factory=list)
+
+    def add_met(self, found: AllMet) -> None:
+        """Take connections of which all is as expected."""
+        self.looked_at.update(found.streams.tolist())
+        self.met += len(found.streams)
 
     def add(self, check: Check, *, keep_all: bool, seconds: float = 0.0) -> None:
         """Take a check, and how long it took; what became of it is kept if all are."""

@@ -23,6 +23,15 @@ ENDS: Mapping[str, End] = {
 }  # fmt: skip
 #: Which no file can expect.
 NOT_KNOWN = "not known"
+#: What is looked at for how many segments are sent again, and for how many octets are (`conditions.alike`).
+RETRANSMISSIONS_ASK = frozenset({
+    "judgement", "history", "codes", "retransmissions", "syn_retransmissions", "syn_ack_retransmissions",
+    "fin_retransmissions",
+})  # fmt: skip
+OCTETS_ASK = frozenset({
+    "judgement", "history", "octets_by_segments", "octets_o", "octets_r", "sent_octets_o", "sent_octets_r",
+    "segments_o", "segments_r",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,11 @@ class Unmet:
 class Claim(Protocol):
     """One expectation of a connection."""
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it looks at to say whether it is met (`conditions.alike`)."""
+        ...
+
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield what is not so."""
         ...
@@ -63,6 +77,11 @@ class OneOf:
 
     key: str
     words: tuple[str, ...]
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it looks at."""
+        return frozenset({"judgement", "time_wait"} if self.key == "time_wait" else {"judgement"})
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield it if it is another word."""
@@ -83,6 +102,11 @@ class States:
     end: str
     states: tuple[str, ...]
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it looks at."""
+        return frozenset({"judgement"})
+
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield it if it passes through others."""
         end, key, expected = ENDS[self.end], f"states of the {subject.named(self.end)}", " > ".join(self.states)
@@ -99,6 +123,11 @@ class HandshakeTime:
     """SYN to third segment takes so many milliseconds at most."""
 
     most_ms: float
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it looks at."""
+        return frozenset({"judgement", "initial_rtt_ns"})
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield it if it took longer, or if the capture does not tell."""
@@ -119,6 +148,11 @@ class Retransmissions:
 
     most: int
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it looks at."""
+        return RETRANSMISSIONS_ASK
+
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield it if more were."""
         count = retransmissions(subject)
@@ -132,6 +166,11 @@ class Found:
     """This is found of the connection."""
 
     code: str
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it looks at."""
+        return frozenset({"codes"})
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield it if it is not."""
@@ -148,6 +187,11 @@ class NotFound:
     #: As it was written: "no reset-*", "none of severity warn or above".
     said: str
 
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it looks at."""
+        return frozenset({"codes"})
+
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield each that is."""
         for finding in subject.connection.findings:
@@ -163,6 +207,11 @@ class Octets:
     #: As it was written: "client".
     end: str
     amount: Amount
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """What it looks at."""
+        return OCTETS_ASK
 
     def unmet(self, subject: Subject) -> Iterator[Unmet]:
         """Yield it if it sent another number."""
@@ -219,7 +268,7 @@ def retransmissions(subject: Subject) -> int:
     """Return how many segments were sent again, by both ends, as the ladder says."""
     if _is_free_of_repeats(subject.connection):
         return 0
-    return sum(step.retransmission for step in subject.steps)
+    return subject.retransmissions
 
 
 def _is_free_of_repeats(connection: Connection) -> bool:

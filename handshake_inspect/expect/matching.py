@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.conditions.alike import alike
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.expect.amounts import ANY, AT_LEAST_ONE, Amount
-from handshake_inspect.expect.claims import Unmet
-from handshake_inspect.expect.expectations import Expect, Expectations
+from handshake_inspect.expect.claims import NotFound, Unmet
+from handshake_inspect.expect.expectations import Clause, Expect, Expectations
 from handshake_inspect.expect.ladders import golden_difference
 from handshake_inspect.expect.places import ExpectationError, Place
 from handshake_inspect.expect.selecting import streams_of
@@ -55,11 +56,24 @@ class Check:
     difference: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class AllMet:
+    """Connections of which all is as expected, told together: there may be a million."""
+
+    place: Place
+    streams: Streams
+
+
 def checks(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
     """Yield each thing that is expected, with what is not so.
 
     Raises ExpectationError if a file of ladders cannot be used.
     """
+    return (one for one in outcomes(expected, inspection, each=True) if isinstance(one, Check))
+
+
+def outcomes(expected: Expectations, inspection: Inspection, *, each: bool) -> Iterator[Check | AllMet]:
+    """Yield the same; unless `each` is to be told, connections that are as expected together."""
     if expected.connections is not None:
         yield _counted("connections", *expected.connections, len(inspection.connections))
     if expected.exchanges is not None:
@@ -69,7 +83,7 @@ def checks(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
     chosen = streams_of([one.selector for one in expected.expect], inspection)
     yield from _of_no_connection(expected, chosen, inspection, naming)
     for one, streams in zip(expected.expect, chosen, strict=True):
-        yield from _of_connections(one, streams, inspection, naming)
+        yield from _of_connections(one, streams, inspection, naming, each=each)
     if expected.golden is not None:
         yield from _of_ladders(*expected.golden, inspection)
 
@@ -103,17 +117,8 @@ def _of_no_connection(
 ) -> Iterator[Check]:
     """Yield a check for each connection of which something is found that may be of none; one, if all are met."""
     for clause in expected.no_findings:
-        rows = [
-            rows
-            for code, rows in inspection.connections.findings.rows_by_code().items()
-            if code.word in clause.claim.codes
-        ]
-        suspects = np.unique(inspection.connections.stream_of[np.concatenate(rows)]) if rows else np.zeros(0, np.int64)
         is_met = True
-        for connection in inspection.connections.of_streams(suspects):
-            tables = zip(expected.expect, chosen, strict=True)
-            named = [one.named for one, streams in tables if one.named and connection.stream in streams]
-            claim = clause.allowing(frozenset().union(*named)).claim
+        for connection, claim in _suspects(clause, expected, chosen, inspection):
             unmet = tuple(Failure(clause.place, one) for one in claim.unmet(Subject(connection, inspection, naming)))
             if unmet:
                 is_met = False
@@ -122,15 +127,52 @@ def _of_no_connection(
             yield Check(f"findings of connections: {clause.claim.said}", clause.place, None)
 
 
-def _of_connections(expect: Expect, streams: Streams, inspection: Inspection, naming: Naming) -> Iterator[Check]:
+def _suspects(
+    clause: Clause[NotFound], expected: Expectations, chosen: Sequence[Streams], inspection: Inspection
+) -> Iterator[tuple[Connection, NotFound]]:
+    """Yield the connections of which codes are found that no table about them names, and the claim without these."""
+    connections = inspection.connections
+    suspect = np.zeros(len(connections), np.bool_)
+    naming = [
+        (one.named, np.isin(connections.streams, streams)) for one, streams in zip(expected.expect, chosen, strict=True)
+    ]
+    for code, rows in connections.findings.rows_by_code().items():
+        if code.word in clause.claim.codes:
+            found = np.isin(connections.streams, connections.stream_of[rows])
+            for named, mask in naming:
+                found &= ~mask | (code.word not in named)
+            suspect |= found
+    for place, connection in zip(
+        np.flatnonzero(suspect), connections.of_streams(connections.streams[suspect]), strict=True
+    ):
+        named = frozenset().union(*(codes for codes, mask in naming if mask[place]))
+        yield connection, clause.allowing(named).claim
+
+
+def _of_connections(
+    expect: Expect, streams: Streams, inspection: Inspection, naming: Naming, *, each: bool
+) -> Iterator[Check | AllMet]:
     """Yield a check for each connection that is meant, and one for their number if that was asked for."""
-    for connection in inspection.connections.of_streams(streams):
+    met = np.zeros(len(streams), np.bool_) if each else _met(expect, streams, inspection)
+    if met.any():
+        yield AllMet(expect.place, streams[met])
+    for connection in inspection.connections.of_streams(streams[~met]):
         subject = Subject(connection, inspection, naming)
         failures = (Failure(one.place, unmet) for one in expect.clauses for unmet in one.claim.unmet(subject))
         yield Check(_title(connection), expect.place, connection, tuple(failures))
     if expect.count not in (ANY, AT_LEAST_ONE) or not expect.count.holds(len(streams)):
         which = f" with {expect.selector.said}" if expect.selector.said else ""
         yield _counted(f"connections{which}", expect.place, expect.count, len(streams))
+
+
+def _met(expect: Expect, streams: Streams, inspection: Inspection) -> NDArray[np.bool_]:
+    """Say of each stream whether all is as expected; of those that are alike one is asked."""
+    asks = frozenset[str]().union(*(one.claim.asks for one in expect.clauses))
+    group, asked = alike(inspection, streams, asks)
+    nobody_named = Naming(0)
+    subjects = (Subject(one, inspection, nobody_named) for one in inspection.connections.of_streams(asked))
+    met = [not any(True for one in expect.clauses for _ in one.claim.unmet(subject)) for subject in subjects]
+    return np.array(met, np.bool_)[group]
 
 
 def _title(connection: Connection) -> str:

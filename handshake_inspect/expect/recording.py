@@ -7,13 +7,21 @@ connections get a table each, with all that one can expect; of many those that w
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
+from handshake_inspect.conditions.alike import alike
 from handshake_inspect.connections.connection import ENDS, Connection, end_names
 from handshake_inspect.connections.found import Severity
-from handshake_inspect.expect.claims import NOT_KNOWN, closed_first, octets_sent, retransmissions, waits
+from handshake_inspect.expect.claims import (
+    NOT_KNOWN,
+    OCTETS_ASK,
+    RETRANSMISSIONS_ASK,
+    closed_first,
+    octets_sent,
+    retransmissions,
+    waits,
+)
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.expect.understanding import SCHEMA
 from handshake_inspect.findings.catalogue import BY_CODE
@@ -26,6 +34,8 @@ TABLES_MAX = 20
 WRITTEN_FROM = Severity.NOTE
 #: No other ones may matter so much. Notes may: a later version may have more of them.
 NONE_FROM = Severity.WARN
+#: What `facts` look at (`conditions.alike`).
+FACTS_ASK = RETRANSMISSIONS_ASK | OCTETS_ASK | {"time_wait"}
 #: Between the states of an end.
 ARROW = " > "
 
@@ -89,15 +99,17 @@ def codes_found(connection: Connection, asked: Container[str] = ()) -> list[str]
 
 
 def _by_kind(inspection: Inspection) -> Iterator[dict[str, Any]]:
-    """Yield a table for each pair of kinds, the most common first, with what holds of all its connections."""
+    """Yield a table for each pair of kinds, the most common first, with what holds of all its connections.
+
+    Of connections with the same facts one is looked at: what they have in common with another once, they have for good.
+    """
     tables: dict[tuple[str, str], dict[str, Any]] = {}
-    counts: Counter[tuple[str, str]] = Counter()
-    for one in inspection.connections:
+    connections = inspection.connections
+    for one in connections.of_streams(alike(inspection, connections.streams, FACTS_ASK)[1]):
         kinds = (one.handshake.kind, one.teardown.kind)
         found = facts(Subject(one, inspection))
         tables[kinds] = in_common(tables[kinds], found) if kinds in tables else found
-        counts[kinds] += 1
-    for kinds, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
+    for kinds, count in sorted(connections.kinds().items(), key=lambda one: (-one[1], one[0])):
         handshake, teardown = kinds
         where = f'handshake.kind == "{handshake}" and teardown.kind == "{teardown}"'
         kept = {key: value for key, value in tables[kinds].items() if key not in ("handshake", "teardown")}

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.conditions.alike import holding
 from handshake_inspect.conditions.condition import Condition
 from handshake_inspect.conditions.selection import Selection
 from handshake_inspect.inspection import Inspection
-from handshake_inspect.views.contract import connection_object
 
 
 class Selecting(Protocol):
@@ -46,7 +46,7 @@ class Selector:
 
 
 def streams_of(selectors: Sequence[Selecting], inspection: Inspection) -> list[NDArray[np.int64]]:
-    """Return which connections each selector means; a connection is looked at once for the conditions of all."""
+    """Return which connections each selector means; each is asked for the conditions of all at once."""
     conditions = {
         n: one.where for n, one in enumerate(selectors) if isinstance(one, Selector) and one.where is not None
     }
@@ -55,12 +55,7 @@ def streams_of(selectors: Sequence[Selecting], inspection: Inspection) -> list[N
     ]
     if not conditions:
         return chosen
-    held: dict[int, list[int]] = {number: [] for number in conditions}
-    for connection in inspection.connections.of_streams(np.unique(np.concatenate([chosen[one] for one in conditions]))):
-        found = connection_object(connection)
-        for number, where in conditions.items():
-            if where.holds(found):
-                held[number].append(connection.stream)
-    for number, streams in held.items():
-        chosen[number] = np.intersect1d(chosen[number], np.array(streams, np.int64))
+    streams = np.unique(np.concatenate([chosen[one] for one in conditions]))
+    for number, held in zip(conditions, holding([*conditions.values()], streams, inspection), strict=True):
+        chosen[number] = np.intersect1d(chosen[number], held)
     return chosen

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection, End, Frame, IcmpError, Step, end_names
 from handshake_inspect.inspection import Inspection
@@ -49,6 +51,12 @@ class Subject:
     def steps(self) -> tuple[Step, ...]:
         """Its segments; the captures are read again if they were folded."""
         return self._inspection.steps(self.connection.stream)
+
+    @property
+    def retransmissions(self) -> int:
+        """How many of its segments bring nothing new."""
+        row = self._inspection.connections.rows_of(np.array([self.connection.stream]))
+        return int(self._inspection.retransmissions[row[0]])
 
     def row_of(self, frame: Frame | None) -> Row | None:
         """Return the segment or ICMP error of a frame."""
