@@ -170,7 +170,8 @@ def fork(child: Callable[[], None]) -> int:
             try:
                 die_with_parent()
                 for number in (signal.SIGINT, signal.SIGTERM):
-                    signal.signal(number, end_by_signal)
+                    if signal.getsignal(number) != signal.SIG_IGN:  # as a shell has it for what runs in the background
+                        signal.signal(number, end_by_signal)
                 signal.pthread_sigmask(signal.SIG_SETMASK, held)
                 child()
                 exit_code = 0

@@ -75,7 +75,7 @@ TOO_BUSY = re.compile(r"the kernel's account has holes|frames? (was|were) droppe
 
 
 def soaked() -> CompletedProcess[str]:
-    return run("lab", "soak", "refused", "three-segment", "--times", "3", "-j", "4")
+    return run("lab", "soak", "refused", "reset", "--times", "3", "-j", "4")
 
 
 @pytest.mark.usefixtures("private_world")
@@ -85,7 +85,7 @@ def test_soak_says_of_each_run_whether_it_was_as_promised() -> None:
         if TOO_BUSY.search(done.stdout):  # says more of the machine than of a scenario (`Trial.is_void`)
             done = soaked()
     assert done.returncode == 0, done.stdout
-    assert sorted(line.split("  ")[0] for line in done.stdout.splitlines()) == ["refused"] * 3 + ["three-segment"] * 3
+    assert sorted(line.split("  ")[0] for line in done.stdout.splitlines()) == ["refused"] * 3 + ["reset"] * 3
     assert all(
         re.search(r" s  as promised; (kernel and capture agree|sampled): \d", line) for line in done.stdout.splitlines()
     )

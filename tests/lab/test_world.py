@@ -112,6 +112,23 @@ def test_the_child_ends_with_its_parent() -> None:
         assert not Path(f"/proc/{child}").exists()
 
 
+@pytest.mark.parametrize(("action", "said"), [("SIG_IGN", "goes on\n"), ("SIG_DFL", "")])
+def test_ctrl_c_ends_the_child_unless_its_parent_ignores_it(action: str, said: str) -> None:
+    """A shell has what runs in the background ignore it; then whoever waits for the child would wonder why it fell."""
+    program = (
+        "import os, signal\n"
+        "from handshake_inspect.lab.world import in_child\n"
+        f"signal.signal(signal.SIGINT, signal.{action})\n"
+        "def child():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    print('goes on', flush=True)\n"
+        "in_child(child)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert done.stdout == said
+    assert ("FallenError" in done.stderr) == (not said)
+
+
 def enter_twice_with_no_room() -> None:
     enter_private_network(with_user_namespace=True)
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
