@@ -222,7 +222,8 @@ except Exception as error:
 print(frames, *re.findall(r"VmHWM:\\s*([0-9]+) kB", open("/proc/self/status").read()))
 """
 RESIDENT_OCTETS = 200 << 20
-BOMB_OCTETS = 1 << 30
+#: Twice of what may be resident, so that whoever keeps it all is found out.
+BOMB_OCTETS = 400 << 20
 
 
 def bomb(name: str, beginning: bytes, repeated: bytes) -> bytes:
