@@ -179,6 +179,7 @@ class DecompressedSource(Source):
         #: What came out in the last turn and was not asked for yet.
         self._piece = memoryview(b"")
         self.is_whole = source.is_whole
+        self.octets_read = source.octets_read
 
     def readinto(self, view: memoryview) -> int:
         """Decompress at most as many octets as `view` holds; 0 at the end; OSError where the stream is broken.
@@ -254,6 +255,7 @@ class DecompressedSource(Source):
         ahead = self._ahead
         while len(ahead) < FEED_OCTETS and (self.is_whole or not ahead):
             count = self._source.readinto(memoryview(self._chunk))
+            self.octets_read = self._source.octets_read
             if not count:
                 break
             ahead = memoryview(bytes(ahead) + self._chunk[:count])

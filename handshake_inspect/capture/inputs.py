@@ -38,6 +38,10 @@ class Reader(Protocol):
     #: Where the headers stand without which its records cannot be read.
     headers: list[tuple[int, int]]
 
+    @property
+    def octets_read(self) -> int:
+        """How many octets were read of the file or pipe, compressed or not; 0 where that is not known."""
+
     def __iter__(self) -> Iterator[Records]: ...
 
     def close(self) -> None:
@@ -149,6 +153,7 @@ class ThroughScapy:
         self.dropped: int | None = None
         self.about = About()
         self.headers: list[tuple[int, int]] = []
+        self.octets_read = 0
         self._source = source if Input(source).can_be_opened_again else None
         self._blocks = read_records(source)
         self._first = next(self._blocks, None)  # it may not open

@@ -34,6 +34,8 @@ class Source(ABC):
 
     #: Are they all there, so that reading ahead keeps nobody waiting?
     is_whole: bool = False
+    #: How many were read of the file or pipe itself, compressed or not.
+    octets_read: int = 0
 
     @abstractmethod
     def readinto(self, view: memoryview) -> int:
@@ -69,6 +71,7 @@ class FileSource(Source):
             if not more:
                 break
             filled += more
+        self.octets_read += filled
         return filled
 
     def _read_once(self, view: memoryview) -> int:
@@ -85,6 +88,7 @@ class FileSource(Source):
         if not (self.is_whole and self._raw):
             return False
         self._file.seek(octets, os.SEEK_CUR)
+        self.octets_read += octets
         return True
 
     def _is_ready(self) -> bool:
@@ -234,6 +238,11 @@ class RecordReader(ABC):
         """Note a header at `index` of the buffer."""
         begin = self._window.file_offset(index)
         self.headers.append((begin, begin + octets))
+
+    @property
+    def octets_read(self) -> int:
+        """How many octets were read of the file or pipe, compressed or not."""
+        return self._window.source.octets_read
 
     def _damaged(self, index: int, message: str) -> None:
         """Note that the record at `index` of the buffer is broken."""

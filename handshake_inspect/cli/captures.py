@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,15 +19,12 @@ from handshake_inspect.capture.inputs import Hooks, Input, Reader
 from handshake_inspect.capture.positions import Located
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.progress import Progress
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.overview import Overview
 from handshake_inspect.places import Places
-from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
 
-#: Work that is done sooner needs no progress line.
-PROGRESS_AFTER_S = 1.0
-PROGRESS_EVERY_S = 0.2
 #: Exit code after Ctrl-C.
 INTERRUPTED = 130
 
@@ -76,12 +72,15 @@ def inspect_files(
     failed: list[CaptureError] = []
 
     def note(error: CaptureError) -> None:
-        remark(f"Error: {error}")
+        with progress.aside():
+            remark(f"Error: {error}")
         failed.append(error)
 
-    with Interruption() as interruption:
+    with Interruption() as interruption, Progress(inspector, files) as progress:
         hooks = Hooks(
-            watch=lambda opened: _Interruptible(opened, interruption), failed=note, stopped=lambda: interruption.asked
+            watch=lambda opened: _Interruptible(opened, interruption, progress),
+            failed=note,
+            stopped=lambda: interruption.asked,
         )
         try:
             inspector.read(
@@ -89,6 +88,7 @@ def inspect_files(
             )
         except KeyboardInterrupt:
             interruption.asked = True
+        progress.decides()
         located = {one.name: one for one in places.captures.values()} if places is not None else {}
         return Reading(inspector.result(), failed, interruption.asked, located)
 
@@ -146,13 +146,13 @@ class Interruption:
 class _Interruptible:
     """The records of a reader, up to Ctrl-C between two blocks."""
 
-    def __init__(self, reader: Reader, interruption: Interruption) -> None:
+    def __init__(self, reader: Reader, interruption: Interruption, progress: Progress) -> None:
         self._reader = reader
         self._interruption = interruption
+        self._progress = progress
 
     def __iter__(self) -> Iterator[Records]:
         blocks = iter(self._reader)
-        progress = Progress(self._reader.name)
         while not self._interruption.asked:
             self._interruption.waiting = True
             try:
@@ -163,32 +163,8 @@ class _Interruptible:
                 self._interruption.waiting = False
             if block is None:
                 break
-            progress.add(len(block))
+            self._progress.has_read(self._reader.name, self._reader.octets_read)
             yield block
-        progress.end()
-
-
-class Progress:
-    """A line on standard error that counts frames, if that is a terminal and the work takes long."""
-
-    def __init__(self, name: str) -> None:
-        self._name = printable(name)
-        self._frames = 0
-        self._next = time.monotonic() + PROGRESS_AFTER_S
-        self._shown = False
-
-    def add(self, frames: int) -> None:
-        """Count frames, and say so now and then."""
-        self._frames += frames
-        if time.monotonic() >= self._next and sys.stderr.isatty():
-            self._next = time.monotonic() + PROGRESS_EVERY_S
-            self._shown = True
-            print(f"\r{self._name}: {self._frames:,} frames", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Take the line away."""
-        if self._shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 @contextmanager

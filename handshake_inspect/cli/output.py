@@ -41,7 +41,12 @@ class StatusLine:
     @property
     def room(self) -> int:
         """How many terminal columns it may take; the last one stays free, so that no terminal begins a new line."""
-        return shutil.get_terminal_size().columns - 1
+        if "COLUMNS" in os.environ:
+            return shutil.get_terminal_size().columns - 1
+        try:  # of standard error: results may go to a file
+            return os.get_terminal_size(sys.stderr.fileno()).columns - 1
+        except (OSError, ValueError):
+            return shutil.get_terminal_size().columns - 1
 
     def show(self, text: str) -> None:
         """Put this in the place of what stands there."""
