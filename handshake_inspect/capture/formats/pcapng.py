@@ -26,7 +26,7 @@ from handshake_inspect.capture.formats.pcapng_blocks import (
 )
 from handshake_inspect.capture.formats.walk import PLAIN_OCTETS, Chain, Mask, Offsets, Words, walk
 from handshake_inspect.capture.records import CaptureError, Records
-from handshake_inspect.capture.source import RecordReader, Window
+from handshake_inspect.capture.source import RecordReader, Window, gathered
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
@@ -161,17 +161,17 @@ class PcapngReader(RecordReader):
 
     def _take(self, offsets: Offsets, parts: list[Packets]) -> bool | None:
         """Read the blocks at `offsets`: the rare ones one by one, the packets all together."""
-        octets, order = self._window.octets, self.section.byte_order
-        words = np.ndarray((len(octets) - 3,), f"{order}u4", octets, 0, (1,))
-        odd, wrong = self._lengths_that_differ(words, offsets)
-        offsets, kind = offsets[:odd], words[offsets[:odd]]
+        order = self.section.byte_order
+        header = gathered(self._window.octets, offsets, PACKET_HEADER_OCTETS).view(f"{order}u4").astype(np.uint32)
+        odd, wrong = self._lengths_that_differ(offsets, header[:, 1].astype(np.int64))
+        offsets, header, kind = offsets[:odd], header[:odd], header[:odd, 0].copy()
         is_packet = (kind == ENHANCED_PACKET) | (kind == SIMPLE_PACKET) | (kind == OBSOLETE_PACKET)
         known = len(self.section.interfaces) + np.cumsum(kind == INTERFACE)
         for row in np.flatnonzero(kind == INTERFACE).tolist():
             self.section.interfaces.append(read_interface(self._body(int(offsets[row])), order))
-            self._note_header(int(offsets[row]), int(words[offsets[row] + 4]) + 3 & ~3)
-        rows = np.flatnonzero(is_packet)
-        state = self._packets(words, offsets[rows], kind[rows], known[rows], parts) if len(rows) else None
+            self._note_header(int(offsets[row]), int(header[row, 1]) + 3 & ~3)
+        rows = slice(None) if is_packet.all() else np.flatnonzero(is_packet)
+        state = self._packets(offsets[rows], header[rows], known[rows], parts) if is_packet.any() else None
         until = np.inf if self._broken_at is None else self._broken_at
         is_rare = (kind == INTERFACE) | (kind == STATISTICS) | (kind == NAMES)
         for row in np.flatnonzero(is_rare & (offsets < until)).tolist():
@@ -183,11 +183,12 @@ class PcapngReader(RecordReader):
                 self.section.read_statistics(self._body(int(offsets[row])))
         return self._broken(*wrong, parts) if wrong and state is None else state
 
-    def _lengths_that_differ(self, words: NDArray[np.uint32], offsets: Offsets) -> tuple[int, tuple[int, str] | None]:
+    def _lengths_that_differ(self, offsets: Offsets, length: Offsets) -> tuple[int, tuple[int, str] | None]:
         """Return how many blocks repeat their length at their end as they must, and what is wrong with the next."""
         if not self.section.repeats_lengths:
             return len(offsets), None
-        length = words[offsets + 4].astype(np.int64)
+        octets = self._window.octets
+        words = np.ndarray((len(octets) - 3,), f"{self.section.byte_order}u4", octets, 0, (1,))
         differ = (words[offsets + length - 4] != length) & (length & 3 == 0)
         if not differ.any():
             return len(offsets), None
@@ -195,24 +196,25 @@ class PcapngReader(RecordReader):
         end = words[offsets[row] + length[row] - 4]
         return row, (int(offsets[row]), f"a block claims {length[row]} octets, and {end} at its end")
 
-    def _packets(
-        self, words: NDArray[np.uint32], block: Offsets, kind: NDArray[np.uint32], known: Offsets, parts: list[Packets]
-    ) -> bool | None:
-        """Read packet blocks, one column per field; `known`: how many interfaces were described before each."""
-        total = words[block + 4].astype(np.int64)
+    def _packets(self, block: Offsets, header: NDArray[np.uint32], known: Offsets, parts: list[Packets]) -> bool | None:
+        """Read packet blocks, one column per field.
+
+        `header`: their first words, a row each; `known`: how many interfaces were described before each.
+        """
+        kind = header[:, 0]
+        total, interface, upper, lower, captured, original = (
+            header[:, column].astype(np.int64) for column in range(1, PACKET_HEADER_OCTETS // 4)
+        )
         simple, obsolete = kind == SIMPLE_PACKET, kind == OBSOLETE_PACKET
-        interface = words[block + 8].astype(np.int64)
         # The obsolete block has two octets of interface and two of drops there.
         interface[obsolete] = (
             interface[obsolete] >> 16 if self.section.byte_order == ">" else interface[obsolete] & 0xFFFF
         )
-        units = ((words[block + 12].astype(np.uint64) << np.uint64(32)) | words[block + 16]).view(np.int64)
-        captured = words[np.minimum(block + 20, len(words) - 1)].astype(np.int64)
-        original = words[np.minimum(block + 24, len(words) - 1)].astype(np.int64)
+        units = upper << 32 | lower
         other = np.where(simple, SIMPLE_OTHER_OCTETS, PACKET_OTHER_OCTETS)
         if simple.any():
+            original[simple] = interface[simple]
             interface[simple], units[simple] = 0, 0
-            original[simple] = words[block[simple] + 8]
             captured[simple] = self._simple_captured(original[simple], total[simple])
         wrong = (captured > total - other) | (captured < 0) | (interface >= known)
         good = int(np.argmax(wrong)) if wrong.any() else len(block)

@@ -69,6 +69,9 @@ class Interface:
         if per_second > 1 << 33:  # the product below could overflow
             exact = [nanoseconds(unit, per_second, self.offset_seconds) for unit in units.tolist()]
             return np.array(exact, np.int64)
+        latest = (MOST_SECONDS - abs(self.offset_seconds)) * per_second
+        if 1_000_000_000 % per_second == 0 and -latest <= units.min(initial=0) and units.max(initial=0) <= latest:
+            return units * (1_000_000_000 // per_second) + self.offset_seconds * 1_000_000_000
         seconds, rest = np.divmod(units, per_second)
         whole = np.clip(seconds, -MOST_SECONDS, MOST_SECONDS) + self.offset_seconds
         fraction: NDArray[np.int64] = rest * 1_000_000_000 // per_second
