@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.output import (
@@ -19,6 +19,7 @@ from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import listed
 from handshake_inspect.views import export, parquet, table
+from handshake_inspect.views.json_lines import connection_lines
 
 
 def write_listing(
@@ -31,11 +32,16 @@ def write_listing(
     def steps_of(connection: Connection) -> tuple[Step, ...]:
         return inspection.steps(connection.stream)
 
+    def json_lines() -> Iterator[bytes]:
+        if steps:
+            return export.lines_with_steps(connections, steps_of)
+        return connection_lines(inspection.connections, chosen.streams(inspection))
+
     if format_ == "json":
         captures, damage, findings = inspection.captures, inspection.damage, inspection.findings
-        write(export.json_document(captures, connections, exchanges, damage, findings, steps_of if steps else None))
+        write_blocks(export.json_document(captures, json_lines(), exchanges, damage, findings))
     elif format_ == "ndjson":
-        write(export.ndjson(connections, steps_of if steps else None))
+        write_blocks(json_lines())
         write(export.ndjson_exchanges(exchanges))
     elif format_ == "csv":
         write_blocks(export.csv_lines(inspection.connections, chosen.streams(inspection)))

@@ -90,6 +90,7 @@ def write(pieces: Iterable[str]) -> None:
 def write_blocks(blocks: Iterable[bytes]) -> None:
     """Write blocks of text in UTF-8 as they come; as `str` only where standard output has another encoding."""
     is_utf_8 = hasattr(sys.stdout, "buffer") and codecs.lookup(sys.stdout.encoding).name == "utf-8"
+    sys.stdout.flush()
     for block in blocks:
         if is_utf_8 and os.linesep == "\n":
             write_octets(block)
@@ -99,7 +100,6 @@ def write_blocks(blocks: Iterable[bytes]) -> None:
 
 def write_octets(octets: bytes) -> None:
     """Write octets as they are."""
-    sys.stdout.flush()
     left = memoryview(octets)
     while left:  # unbuffered (PYTHONUNBUFFERED), standard output need not take all at once
         left = left[sys.stdout.buffer.write(left) :]

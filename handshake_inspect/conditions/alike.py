@@ -82,9 +82,7 @@ def _column(inspection: Inspection, name: str, rows: Rows) -> NDArray[np.integer
         unknown = (table["sent_octets_o"][rows] == NONE) | (table["sent_octets_r"][rows] == NONE)
         return np.where(sent_again & unknown, rows, NONE)
     if name == "codes":
-        known: dict[str, int] = {}
-        words = connections.findings.code_words(rows)
-        return np.array([known.setdefault(one, len(known)) for one in words], np.int64)
+        return connections.findings.code_sets(rows)[1]
     return connections.verdicts.table[name][rows]
 
 

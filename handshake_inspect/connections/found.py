@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
-from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -105,18 +104,19 @@ class Findings:
             if len(one.connection):
                 parts.setdefault((code, one.text), []).append(one)
         by_severity = sorted(parts.items(), key=lambda part: -part[0][0].severity)
-        self._batches: list[Coded] = [(code, _together(same)) for (code, _), same in by_severity]
+        #: Findings of one code and one text, the worst first.
+        self.batches: list[Coded] = [(code, _together(same)) for (code, _), same in by_severity]
 
     def __len__(self) -> int:
-        return sum(len(found.connection) for _, found in self._batches)
+        return sum(len(found.connection) for _, found in self.batches)
 
     @cached_property
-    def _index(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    def entries(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """The connection, the batch and the place in it of each finding, by connection and severity."""
-        if not self._batches:
+        if not self.batches:
             return (np.zeros(0, np.int64),) * 3
-        sizes = [len(found.connection) for _, found in self._batches]
-        connection = np.concatenate([found.connection for _, found in self._batches])
+        sizes = [len(found.connection) for _, found in self.batches]
+        connection = np.concatenate([found.connection for _, found in self.batches])
         batch = np.repeat(np.arange(len(sizes), dtype=np.uint32), sizes)
         place = np.concatenate([np.arange(size, dtype=np.uint32) for size in sizes])
         order = np.argsort(connection, kind="stable")
@@ -124,10 +124,10 @@ class Findings:
 
     @cached_property
     def _codes(self) -> list[Code]:
-        return list(dict.fromkeys(code for code, _ in self._batches))
+        return list(dict.fromkeys(code for code, _ in self.batches))
 
     def _between(self, rows: Rows) -> tuple[Rows, Rows]:
-        connection = self._index[0]
+        connection = self.entries[0]
         return np.searchsorted(connection, rows, "left"), np.searchsorted(connection, rows, "right")
 
     def of(self, row: int, names: Pair[str], frame_name: Callable[[int, int], Frame]) -> tuple[Finding, ...]:
@@ -136,12 +136,13 @@ class Findings:
         `names`: what to call its ends. `frame_name` names the frame of a capture, by their numbers.
         """
         first, last = self._between(np.array([row]))
-        _, batches, places = self._index
+        _, batches, places = self.entries
         at = range(int(first[0]), int(last[0]))
-        return tuple(self._spell(int(batches[i]), int(places[i]), names, frame_name) for i in at)
+        return tuple(self.spell(int(batches[i]), int(places[i]), names, frame_name) for i in at)
 
-    def _spell(self, batch: int, place: int, names: Pair[str], frame_name: Callable[[int, int], Frame]) -> Finding:
-        code, found = self._batches[batch]
+    def spell(self, batch: int, place: int, names: Pair[str], frame_name: Callable[[int, int], Frame]) -> Finding:
+        """Spell the finding at a place of a batch."""
+        code, found = self.batches[batch]
         numbers = sorted(int(frames[place]) for frames in found.frames)
         frames = dict.fromkeys(
             frame_name(number >> FRAME_BITS, number & (1 << FRAME_BITS) - 1) for number in numbers if number != NO_FRAME
@@ -164,9 +165,9 @@ class Findings:
     @cached_property
     def _code_bits(self) -> NDArray[np.uint64]:
         """A bit for each code found of each connection: shape (highest connection + 2, words); none in the last row."""
-        rows = max((int(found.connection[-1]) + 2 for _, found in self._batches), default=1)
+        rows = max((int(found.connection[-1]) + 2 for _, found in self.batches), default=1)
         bits = np.zeros((rows, -(-len(self._codes) // WORD_CODES)), np.uint64)
-        for code, found in self._batches:
+        for code, found in self.batches:
             word, bit = divmod(self._codes.index(code), WORD_CODES)
             bits[found.connection, word] |= np.uint64(1 << bit)
         return bits
@@ -177,7 +178,7 @@ class Findings:
     def rows_by_code(self) -> dict[Code, Rows]:
         """Return the connections of which each code was found, each once, the worst code first."""
         rows: dict[Code, list[Rows]] = {}
-        for code, found in self._batches:
+        for code, found in self.batches:
             rows.setdefault(code, []).append(found.connection)
         return {code: np.unique(np.concatenate(parts)) for code, parts in rows.items()}
 
@@ -209,21 +210,26 @@ def _together(parts: list[Found]) -> Found:
 
 def say(text: str, values: Mapping[str, int], names: Pair[str]) -> str:
     """Put numbers into a text, each said as the text wants it."""
-    return _Saying(names).vformat(text, (), values)
+    return text.format_map({name: _Said(value, names) for name, value in values.items()})
 
 
-class _Saying(Formatter):
-    def __init__(self, names: Pair[str]) -> None:
+class _Said:
+    """A number that is said as a text wants it."""
+
+    __slots__ = ("_names", "_value")
+
+    def __init__(self, value: int, names: Pair[str]) -> None:
+        self._value = value
         self._names = names
 
-    def format_field(self, value: Any, format_spec: str) -> str:
-        kind, _, thing = format_spec.partition(" ")
+    def __format__(self, how: str) -> str:
+        kind, _, thing = how.partition(" ")
         if kind == "duration":
-            return duration(value) if value >= 0 else "an unknown time"
+            return duration(self._value) if self._value >= 0 else "an unknown time"
         if kind == "octets":
-            return octets_in_words(value)
+            return octets_in_words(self._value)
         if kind == "end":
-            return self._names.responder if value else self._names.originator
+            return self._names.responder if self._value else self._names.originator
         if kind == "count":
-            return counted(value, thing)
-        return format(value, format_spec or ",")
+            return counted(self._value, thing)
+        return format(self._value, how or ",")

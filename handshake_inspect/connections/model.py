@@ -126,7 +126,7 @@ class Connections(Sequence[Connection]):
         return has
 
     @cached_property
-    def _has_icmp_errors(self) -> NDArray[np.bool_]:
+    def has_icmp_errors(self) -> NDArray[np.bool_]:
         """Does an ICMP error belong to a connection? Shape (m,)."""
         has = np.zeros(len(self), np.bool_)
         has[self.verdicts.icmp_errors["connection"]] = True
@@ -204,8 +204,8 @@ class Connections(Sequence[Connection]):
                 fin_retransmissions=cell["fin_retransmissions"],
                 half_closed_ns=_known(cell["half_closed_ns"]),
             ),
-            resets=self._resets(row, home) if self._has_resets[row] else (),
-            icmp_errors=self._icmp_errors(row, cell) if self._has_icmp_errors[row] else (),
+            resets=self._resets(row) if self._has_resets[row] else (),
+            icmp_errors=self._icmp_errors(row, cell) if self.has_icmp_errors[row] else (),
             states=Pair(*judgement.states),
             time_wait=self._time_wait(row) if judgement.time_wait else (),
             findings=self._findings(row, home, judgement.handshake_kind),
@@ -229,17 +229,19 @@ class Connections(Sequence[Connection]):
     def _options(self, number: int) -> SynOptions | None:
         return None if number == NONE else syn_options(self.names.options[number])
 
-    def _resets(self, row: int, home: int) -> tuple[Reset, ...]:
+    def _resets(self, row: int) -> tuple[Reset, ...]:
+        at = range(*np.searchsorted(self.verdicts.resets["connection"], [row, row + 1]))
+        return tuple(self.reset(i) for i in at)
+
+    def reset(self, i: int) -> Reset:
+        """Make the RST in row `i` of the `ResetTable`."""
         table = self.verdicts.resets
-        at = range(*np.searchsorted(table["connection"], [row, row + 1]))
-        return tuple(
-            Reset(
-                frame=self._frame(home, int(table["capture"][i]), int(table["frame"][i])),
-                by=cast(End, SIDES[table["side"][i]]),
-                valid={1: True, 0: False, -1: None}[int(table["valid"][i])],
-                reason=reset_reason(table, i),
-            )
-            for i in at
+        home = int(self.verdicts.table["first_capture"][table["connection"][i]])
+        return Reset(
+            frame=self._frame(home, int(table["capture"][i]), int(table["frame"][i])),
+            by=cast(End, SIDES[table["side"][i]]),
+            valid={1: True, 0: False, -1: None}[int(table["valid"][i])],
+            reason=reset_reason(table, i),
         )
 
     def _icmp_errors(self, row: int, cell: dict[str, int]) -> tuple[IcmpError, ...]:

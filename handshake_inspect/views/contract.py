@@ -61,7 +61,7 @@ def connection_object(
         "missing_octets": _pair(connection.missing_octets),
         "handshake": _handshake(connection.handshake),
         "teardown": _teardown(connection.teardown),
-        "resets": [_reset(reset) for reset in connection.resets],
+        "resets": [reset_object(reset) for reset in connection.resets],
         "icmp_errors": [_icmp_error(error) for error in connection.icmp_errors],
         "states": {
             "originator": _list_or_none(connection.states.originator),
@@ -238,13 +238,14 @@ def _handshake(handshake: Handshake) -> Json:
         "rtt_ambiguous": handshake.rtt_ambiguous,
         "fast_open": handshake.fast_open,
         "options": {
-            "originator": _syn_options(handshake.options.originator),
-            "responder": _syn_options(handshake.options.responder),
+            "originator": syn_options_object(handshake.options.originator),
+            "responder": syn_options_object(handshake.options.responder),
         },
     }
 
 
-def _syn_options(options: SynOptions | None) -> Json | None:
+def syn_options_object(options: SynOptions | None) -> Json | None:
+    """Return the contract's object of what an end offered; None where its SYN was not captured."""
     if options is None:
         return None
     return {
@@ -267,7 +268,8 @@ def _teardown(teardown: Teardown) -> Json:
     }
 
 
-def _reset(reset: Reset) -> Json:
+def reset_object(reset: Reset) -> Json:
+    """Return the contract's object of one RST."""
     return {"frame": _frame(reset.frame), "by": reset.by, "valid": reset.valid, "reason": reset.reason}
 
 

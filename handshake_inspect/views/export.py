@@ -1,7 +1,7 @@
 """Connections for other programs: one JSON document, a JSON object per line, CSV, or a Markdown table.
 
-In: connections (any iterable; it is read once, one at a time). Out: pieces of text, to be written as they come, so
-that a capture of any size needs no more memory than one connection.
+In: connections as columns, or as objects, one at a time. Out: pieces of text, to be written as they come, so that a
+list of any length needs no more memory than some thousand connections.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.views.contract import (
     SCHEMA,
-    Json,
     capture_object,
     connection_object,
     damage_object,
@@ -37,10 +36,10 @@ StepsOf = Callable[[Connection], tuple[Step, ...]]
 _ENCODE = json.JSONEncoder().encode
 
 
-def ndjson(connections: Iterable[Connection], steps_of: StepsOf | None = None) -> Iterator[str]:
-    """Yield one JSON object per connection, each a line."""
+def lines_with_steps(connections: Iterable[Connection], steps_of: StepsOf) -> Iterator[bytes]:
+    """Yield one JSON object per connection, with all of its segments, each a line."""
     for connection in connections:
-        yield _connection_line(connection, steps_of) + "\n"
+        yield shown(connection, steps_of(connection), None).encode()
 
 
 def shown(connection: Connection, steps: tuple[Step, ...], calls: Sequence[SocketCall] | None) -> str:
@@ -56,29 +55,32 @@ def ndjson_exchanges(exchanges: Iterable[Exchange]) -> Iterator[str]:
 
 def json_document(
     captures: Iterable[CaptureSummary],
-    connections: Iterable[Connection],
+    connections: Iterable[bytes],
     exchanges: Iterable[Exchange],
     damage: Iterable[Damage],
     findings: Iterable[RunFinding],
-    steps_of: StepsOf | None = None,
-) -> Iterator[str]:
-    """Yield the one document of the contract, a connection per line."""
-    yield f'{{"schema": {SCHEMA},\n "captures": '
-    yield _ENCODE([capture_object(capture) for capture in captures])
-    yield ',\n "connections": '
-    yield from json_list(_connection_line(connection, steps_of) for connection in connections)
-    yield ',\n "exchanges": '
-    yield from json_list(_ENCODE(exchange_object(exchange)) for exchange in exchanges)
-    yield ',\n "damage": '
-    yield _ENCODE([damage_object(place) for place in damage])
-    yield ',\n "findings": '
-    yield from json_list(_ENCODE(run_finding_object(finding)) for finding in findings)
-    yield "}\n"
+) -> Iterator[bytes]:
+    """Yield the one document of the contract, a connection per line. `connections`: their lines, some at a time."""
+    yield f'{{"schema": {SCHEMA},\n "captures": '.encode()
+    yield _ENCODE([capture_object(capture) for capture in captures]).encode()
+    yield b',\n "connections": '
+    yield from _list_of_lines(connections)
+    yield b',\n "exchanges": '
+    yield from _list_of_lines(line.encode() for line in ndjson_exchanges(exchanges))
+    yield b',\n "damage": '
+    yield _ENCODE([damage_object(place) for place in damage]).encode()
+    yield b',\n "findings": '
+    yield "".join(json_list(_ENCODE(run_finding_object(finding)) for finding in findings)).encode()
+    yield b"}\n"
 
 
-def _connection_line(connection: Connection, steps_of: StepsOf | None) -> str:
-    found: Json = connection_object(connection, steps=steps_of(connection) if steps_of else None)
-    return _ENCODE(found)
+def _list_of_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a list of JSON texts, each on a line of its own, of blocks of lines."""
+    separator = b"["
+    for block in blocks:
+        yield separator + b"\n  " + block.removesuffix(b"\n").replace(b"\n", b",\n  ")
+        separator = b","
+    yield b"[]" if separator == b"[" else b"]"
 
 
 def json_list(items: Iterable[str]) -> Iterator[str]:

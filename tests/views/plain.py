@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,6 +18,11 @@ from handshake_inspect.connections.flat import FLAT_COLUMNS
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.views.contract import connection_object
 from handshake_inspect.views.escape import printable
+
+
+def json_lines(connections: Iterable[Connection]) -> Iterator[str]:
+    """Yield the object of each connection."""
+    return (json.dumps(connection_object(one)) for one in connections)
 
 
 def csv_text(connections: Iterable[Connection]) -> str:

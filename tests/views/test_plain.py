@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from handshake_inspect.connections import conn_log as conn_log_columns
-from handshake_inspect.connections import flat
-from handshake_inspect.inspection import Inspection
-from handshake_inspect.views import export
+from handshake_inspect.connections import flat, model
+from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.views import export, json_lines, json_lists
+from handshake_inspect.views.fields import FIELDS
 from handshake_inspect.views.zeek_log import conn_log
 from tests.views import plain
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
 
 
 @pytest.fixture(params=[7, flat.BLOCK_ROWS])
@@ -32,6 +39,28 @@ def test_conn_log(runs: list[Inspection]) -> None:
         text = b"".join(conn_log(found.captures, found.connections, found.connections.streams)).decode()
         rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
         assert ["\t".join([ts, *cells]) for ts, _, *cells in rows] == [*plain.conn_log_lines(found.connections)]
+
+
+@pytest.mark.parametrize("block_connections", [5, model.BLOCK_CONNECTIONS])
+@pytest.mark.parametrize("most_items", [1, json_lists.MOST_ITEMS])
+def test_json(runs: list[Inspection], block_connections: int, most_items: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_lines, "BLOCK_CONNECTIONS", block_connections)
+    monkeypatch.setattr(json_lists, "MOST_ITEMS", most_items)
+    for found in runs:
+        blocks = [*json_lines.connection_lines(found.connections, found.connections.streams)]
+        lines = [*plain.json_lines(found.connections)]
+        assert b"".join(blocks).decode().splitlines() == lines
+        document = b"".join(export.json_document(found.captures, blocks, [], found.damage, found.findings))
+        assert json.loads(document)["connections"] == [json.loads(line) for line in lines]
+
+
+def test_every_field_is_spelled_from_a_column_or_is_equal_wherever_the_judgement_is() -> None:
+    found = inspect(PCAPS / "four-way.pcap").connections
+    from_columns = {*json_lines.cells_of(found, np.array([0]))} | {"icmp_errors", "resets", "time_wait", "findings"}
+    assert not from_columns & json_lines.OF_JUDGEMENT
+    for path in FIELDS:
+        above = {path[: at.start()] for at in re.finditer(r"\.", path)} | {path}
+        assert len(above & (from_columns | json_lines.OF_JUDGEMENT)) == 1, path
 
 
 def test_any_order_of_streams_is_kept(runs: list[Inspection]) -> None:

@@ -1,0 +1,116 @@
+"""Connections as JSON, an object a line, from columns: a block of connections at a time.
+
+In: `Connections`. Out: blocks of text in UTF-8. What connections of one shape have in common `contract` makes once for
+each shape (see `json_forms`); here is spelled what differs from one to the next, by its path. A connection with more
+RSTs or findings than a few, with an ICMP error, with a TIME-WAIT that was restarted or reused, or in several captures
+is rare: it is made as an object of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.cells import Cells, Integers, addresses, beside, lines, numbers, where, words
+from handshake_inspect.connections.answers import NONE
+from handshake_inspect.connections.flat import sockets
+from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections, syn_options
+from handshake_inspect.views.contract import Json, connection_object, syn_options_object
+from handshake_inspect.views.json_forms import Forms, encode
+from handshake_inspect.views.json_lists import FoundItems, ListCells, ResetItems, TimeWaitItems
+
+#: Paths of the contract that are equal in all connections of one judgement.
+OF_JUDGEMENT = {
+    "protocol", "handshake.kind", "handshake.complete", "handshake.missing", "handshake.fast_open", "teardown.kind",
+    "teardown.complete", "teardown.missing", "teardown.closed_first", "teardown.reset_by", "states.originator",
+    "states.responder",
+}  # fmt: skip
+
+
+def _of_both_ends(*names: str) -> dict[str, str]:
+    return {f"{name}.{end}": f"{name}_{end[0]}" for name in names for end in ("originator", "responder")}
+
+
+#: Columns of the `VerdictTable` by their paths, and those of them that are null where the capture cannot tell.
+COLUMNS = {
+    "first_frame": "first_frame", "last_frame": "last_frame", "first_ns": "first_ns", "last_ns": "last_ns",
+    "duplicates": "duplicates", "completeness": "completeness",
+    "handshake.syn_retransmissions": "syn_retransmissions",
+    "handshake.syn_ack_retransmissions": "syn_ack_retransmissions",
+    "teardown.fin_retransmissions": "fin_retransmissions",
+    **_of_both_ends("segments", "octets"),
+}  # fmt: skip
+COLUMNS_OR_NULL = {
+    "handshake.syn_to_syn_ack_ns": "syn_to_syn_ack_ns", "handshake.syn_ack_to_ack_ns": "syn_ack_to_ack_ns",
+    "handshake.initial_rtt_ns": "initial_rtt_ns", "teardown.half_closed_ns": "half_closed_ns",
+    **_of_both_ends("sent_octets", "missing_octets"),
+}  # fmt: skip
+
+
+def connection_lines(connections: Connections, streams: NDArray[np.int64]) -> Iterator[bytes]:
+    """Yield one JSON object for each stream, each a line, some at a time."""
+    lists = (ResetItems(connections), TimeWaitItems(connections), FoundItems(connections))
+    forms = Forms()
+    for a in range(0, len(streams), BLOCK_CONNECTIONS):
+        some = streams[a : a + BLOCK_CONNECTIONS]
+        yield _block(connections, some, lists, forms)
+
+
+def _block(connections: Connections, streams: Integers, lists: tuple[ListCells, ...], forms: Forms) -> bytes:
+    rows = connections.rows_of(streams)
+    table = connections.verdicts.table
+    cells = cells_of(connections, rows)
+    apart = connections.has_icmp_errors[rows] | (table["last_capture"][rows] != table["first_capture"][rows])
+    for one in lists:
+        cells[one.path], too_rare = one.cells(rows)
+        apart |= too_rare
+
+    def example(line: int) -> Json:
+        return connection_object(next(connections.of_streams(streams[[line]]))) | {"icmp_errors": []}
+
+    text = lines(forms.filled(table["judgement"][rows], example, cells))
+    if not apart.any():
+        return text
+    made = text.splitlines(keepends=True)
+    places = np.flatnonzero(apart)
+    for place, connection in zip(places.tolist(), connections.of_streams(streams[places]), strict=True):
+        made[place] = encode(connection_object(connection)).encode() + b"\n"
+    return b"".join(made)
+
+
+def cells_of(connections: Connections, rows: Integers) -> dict[str, Cells]:
+    """Spell, by their paths, what differs between connections of one judgement, but for the lists of objects."""
+    table, texts, names = connections.verdicts.table, connections.verdicts.words, connections.names
+    sent_again = (table["syn_retransmissions"][rows] != 0) | (table["syn_ack_retransmissions"][rows] != 0)
+    cells = {
+        "stream": numbers(connections.stream_of[rows]),
+        "capture": words(connections.captures, table["first_capture"][rows], encode),
+        "ip_version": numbers(connections.keys["ip_version"][table["conversation"][rows]]),
+        "encapsulation": words(
+            names.encapsulation.values, table["encapsulation"][rows], lambda text: encode(text.split())
+        ),
+        "handshake.rtt_ambiguous": words([False, True], sent_again.astype(np.intp), encode),
+        "conn_state": words(texts, table["conn_state"][rows], encode),
+        "history": words(texts, table["history"][rows], encode),
+    }
+    cells |= {path: numbers(table[name][rows]) for path, name in COLUMNS.items()}
+    cells |= {path: numbers_or_null(table[name][rows]) for path, name in COLUMNS_OR_NULL.items()}
+    options = [None, *names.options.values]
+    for end, (address, port) in zip(("originator", "responder"), sockets(connections, rows), strict=True):
+        cells[f"{end}.ip"] = beside([b'"', addresses(*address), b'"'])
+        cells[f"{end}.port"] = numbers(port)
+        offered = table[f"options_{end[0]}"][rows] + 1  # NONE is before all others
+        cells[f"handshake.options.{end}"] = words(options, offered, _offer)
+    return cells
+
+
+def _offer(octets: bytes | None) -> str:
+    return encode(syn_options_object(None if octets is None else syn_options(octets)))
+
+
+def numbers_or_null(values: Integers) -> Cells:
+    """Spell numbers, and null for NONE."""
+    known = values != NONE
+    return where(known, numbers(values * known), b"null")
