@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.answers import Verdicts, together
 from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
-from handshake_inspect.connections.conversations import Conversations, KeyTable, hash_of, keys_of
+from handshake_inspect.connections.conversations import SALT, Conversations, KeyTable, hash_of, keys_of
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.gather import Gathering
@@ -285,5 +285,5 @@ def _frames(table: SegmentTable | IcmpErrorTable | StoredRows | QuoteTable) -> R
 
 def has_key(table: SegmentTable | IcmpErrorTable, keys: KeyTable) -> NDArray[np.bool_]:
     """Which rows belong to a conversation with one of these keys? Very seldom another one's do too."""
-    has: NDArray[np.bool_] = np.isin(hash_of(keys_of(table)[0], 0), hash_of(keys, 0))
+    has: NDArray[np.bool_] = np.isin(hash_of(keys_of(table)[0], SALT), hash_of(keys, SALT))
     return has

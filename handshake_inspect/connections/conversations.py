@@ -8,6 +8,7 @@ and GTP TEID differ by direction and do not belong to it.
 from __future__ import annotations
 
 import ipaddress
+import secrets
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -19,6 +20,8 @@ from handshake_inspect.table import Table
 
 Hashes = NDArray[np.uint64]
 
+#: Nobody who makes a capture can know which keys will have one hash. No answer depends on it.
+SALT = secrets.randbits(60)
 #: New hashes that are not worth moving all others for.
 LATEST_HASHES = 1024
 
@@ -133,8 +136,8 @@ class Conversations:
         todo = np.arange(len(keys))
         level = 0
         while len(todo):
-            part = keys.take(todo)
-            found = self._number_on(level, hash_of(part, level), part)
+            part = keys.take(todo) if level else keys
+            found = self._number_on(level, hash_of(part, SALT + level), part)
             same = np.ones(len(todo), np.bool_)
             for name in KEY:
                 same &= self._columns[name][found] == part[name]
@@ -146,14 +149,18 @@ class Conversations:
     def _number_on(self, level: int, hashes: Hashes, keys: KeyTable) -> NDArray[np.int64]:
         if level == len(self._levels):
             self._levels.append(_Known())
-        distinct, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-        found = self._levels[level].find(distinct)
-        new = np.flatnonzero(found < 0)
+        order, begins = _grouped(hashes)
+        first = order[begins]
+        distinct = hashes[first]
+        known = self._levels[level].find(distinct)
+        new = np.flatnonzero(known < 0)
         if len(new):
             by_appearance = new[np.argsort(first[new])]
-            found[by_appearance] = self._add(keys.take(first[by_appearance]))
-            self._levels[level].add(distinct[new], found[new])
-        return found[inverse]
+            known[by_appearance] = self._add(keys.take(first[by_appearance]))
+            self._levels[level].add(distinct[new], known[new])
+        found = np.empty(len(hashes), np.int64)
+        found[order] = known[np.cumsum(begins) - 1]
+        return found
 
     def _add(self, keys: KeyTable) -> NDArray[np.int64]:
         """Give numbers to new keys: free ones first."""
@@ -184,7 +191,7 @@ class Conversations:
         """Put known keys on the levels anew."""
         while len(numbers):
             known = _Known()
-            hashes = hash_of(self.keys.take(numbers), len(self._levels))
+            hashes = hash_of(self.keys.take(numbers), SALT + len(self._levels))
             distinct, first = np.unique(hashes, return_index=True)
             known.add(distinct, numbers[first])
             self._levels.append(known)
@@ -219,6 +226,24 @@ class _Known:
         self._most, self._latest = (
             (hashes[~gone[numbers]], numbers[~gone[numbers]]) for hashes, numbers in (self._most, self._latest)
         )
+
+
+def _grouped(hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Sort rows by hash, those of one in order; return them, and which are the first of theirs.
+
+    One sort of the upper bits, with the row below them, takes 5 ns a row; np.unique with all that it returns takes 45.
+    Where two hashes differ in nothing but what the row takes the place of, they are sorted in full.
+    """
+    bits = np.uint64(max(len(hashes) - 1, 1).bit_length())
+    keyed = hashes >> bits << bits | np.arange(len(hashes), dtype=np.uint64)
+    keyed.sort()
+    order = (keyed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    ordered, alike = hashes[order], np.zeros(len(hashes), np.bool_)
+    alike[1:] = keyed[1:] >> bits == keyed[:-1] >> bits
+    if (ordered[1:] != ordered[:-1])[alike[1:]].any():
+        order = np.argsort(hashes, kind="stable")
+        alike[1:] = hashes[order[1:]] == hashes[order[:-1]]
+    return order, ~alike
 
 
 def _merged(

@@ -43,6 +43,8 @@ class Gathering:
         #: Rows of each conversation that have not been offered to `compact` yet, and how many those of long ones are.
         self._fresh = np.zeros(0, np.int32)
         self._fresh_long = 0
+        #: Rows of long conversations that the last pass of `compact` has left.
+        self._stayed = 0
         #: What the rows showed that were let go.
         self._shown_before = Evidence()
 
@@ -70,15 +72,20 @@ class Gathering:
         self._fresh_long += int(new[after >= self._long_rows].sum())
 
     def fold_long(self) -> None:
-        """Fold the long conversations once they have brought enough rows."""
-        if self._fresh_long < max(self._fold_rows, len(self._pool) // 16):
+        """Fold the long conversations once they have brought enough rows.
+
+        What cannot be folded is looked at again only when as many rows have come: twice in all.
+        """
+        if self._fresh_long < max(self._fold_rows, len(self._pool) // 16, self._stayed):
             return
+        self._stayed = 0
         long = self._fresh[: len(self.conversations)] >= self._long_rows
         is_self = self.conversations.is_self
         for _, rows in self._pool.remove(long).by_conversation():
             part = self._collapse(rows)[0]
             compacted = compact(part, is_self, copies_within_ns=self.copies_within_ns)
             self._pool.append(compacted.rows.columns)
+            self._stayed += len(compacted.rows)
             if self._fold:
                 self._steady.learn(compacted)
         self._fresh[: len(long)][long] = 0

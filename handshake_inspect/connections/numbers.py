@@ -221,9 +221,11 @@ def _choose_fins(rows: ConnectionRows, claims_fin: Mask, acknowledged_by: list[R
     chosen = first_of(rows.end, claims_fin, 2 * rows.connections)
     at = np.flatnonzero(claims_fin)
     doubtful = np.unique(rows.end[at[rows.seq_end[at] != rows.seq_end[chosen[rows.end[at]]]]])
-    for one in map(int, doubtful):
+    by_end = at[np.argsort(rows.end[at], kind="stable")]
+    first_own, behind = (np.searchsorted(rows.end[by_end], doubtful, side) for side in ("left", "right"))
+    for one, a, b in zip(doubtful.tolist(), first_own.tolist(), behind.tolist(), strict=True):
         part = slice(int(rows.start[one // 2]), int(rows.start[one // 2 + 1]))
-        own = at[rows.end[at] == one]
+        own = by_end[a:b]
         ends, first = np.unique(rows.seq_end[own], return_index=True)
         row = own[first]
         reached = acknowledged_by[int(rows.peer[row[0]]) & 1][part]
@@ -244,7 +246,11 @@ def _has_octets(rows: ConnectionRows, part: slice, end: int, numbers: Rows) -> M
     at = part.start + np.flatnonzero((rows.end[part] == end) & ((rows.flags[part] & RST) == 0))
     begin = rows.seq[at] - rows.folded_octets[at] + ((rows.flags[at] & SYN) != 0)
     stop = begin + rows.folded_octets[at] + rows.payload[at]
-    return np.array([bool(((begin <= number) & (number < stop)).any()) for number in numbers.tolist()])
+    # Of the segments that begin no later than a number, one reaches beyond it if the farthest does.
+    order = np.argsort(begin)
+    farthest = np.append(UNKNOWN, np.maximum.accumulate(stop[order]))
+    found: Mask = farthest[np.searchsorted(begin[order], numbers, "right")] > numbers
+    return found
 
 
 def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:

@@ -7,16 +7,12 @@ lost before the capture.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-
 import numpy as np
 
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import first_of
 
-#: Below the first number captured everything is missing.
-LOWEST = -(1 << 62)
 #: Higher than any relative number: it keeps the ends apart in one running maximum.
 LIFT = 1 << 44
 
@@ -47,23 +43,63 @@ def repeated(rows: ConnectionRows) -> Mask:
 
 
 def repeats(seq: Rows, seq_end: Rows) -> Mask:
-    """Tell which of the segments [seq, seq_end), none of them empty, lie in what those before them occupy."""
+    """Tell which of the segments [seq, seq_end), none of them empty, lie in what those before them occupy.
+
+    Only those that do not continue exactly what is there are looked at, and each piece of a gap is filled once: however
+    they are shuffled, a million segments take two seconds, where a list of gaps would take minutes.
+    """
     found = np.zeros(len(seq), np.bool_)
     if not len(seq):
         return found
     highest = np.maximum.accumulate(seq_end)
-    begins, ends = [LOWEST], [int(seq[0])]  # of the gaps, in ascending order
-    for i in np.flatnonzero(seq[1:] != highest[:-1]) + 1:
-        low, high, top = int(seq[i]), int(seq_end[i]), int(highest[i - 1])
-        if low > top:
-            begins.append(top)
-            ends.append(low)
-            continue
-        first = last = bisect_right(ends, low)
-        while last < len(ends) and begins[last] < high:
-            last += 1
-        found[i] = first == last and high <= top
-        if first < last:  # what it leaves of the gaps that it fills
-            left = [(begins[first], low)] * (begins[first] < low) + [(high, ends[last - 1])] * (high < ends[last - 1])
-            begins[first:last], ends[first:last] = [gap[0] for gap in left], [gap[1] for gap in left]
+    odd = np.flatnonzero(seq[1:] != highest[:-1]) + 1
+    low, top = seq[odd], highest[odd - 1]
+    high = np.minimum(seq_end[odd], top)
+    edges = np.unique(np.concatenate([low, high, top, seq[:1]]))  # the pieces lie between them
+    first, behind = np.searchsorted(edges, low), np.searchsorted(edges, high)
+    jumps = low > top
+    pieces = _Pieces(_missing(edges, int(seq[0]), top[jumps], low[jumps]))
+    rows = np.flatnonzero(~jumps)
+    for row, a, b in zip(rows.tolist(), first[rows].tolist(), behind[rows].tolist(), strict=True):
+        found[odd[row]] = not pieces.fill(a, b)
+    found[odd] &= seq_end[odd] <= top
     return found
+
+
+def _missing(edges: Rows, first: int, begins: Rows, ends: Rows) -> Mask:
+    """Say of each piece between edges, and of what follows the last, whether it lies in a gap: [begin, end).
+
+    Below the first number captured everything is missing.
+    """
+    depth = np.zeros(len(edges), np.int64)
+    depth[np.searchsorted(edges, begins)] += 1  # gaps do not overlap
+    depth[np.searchsorted(edges, ends)] -= 1
+    missing: Mask = (np.cumsum(depth) > 0) | (edges < first)
+    return missing
+
+
+class _Pieces:
+    """Pieces of numbers in ascending order, some of which are missing."""
+
+    def __init__(self, missing: Mask) -> None:
+        # Where to look for the next missing piece, from each on: itself if it is missing.
+        places = np.where(missing, np.arange(len(missing)), len(missing))
+        following = np.append(np.minimum.accumulate(places[::-1])[::-1], len(missing))
+        self._following: list[int] = following.tolist()
+
+    def fill(self, first: int, behind: int) -> bool:
+        """Fill the missing pieces from `first` to before `behind`. Was there one?"""
+        at = self._missing_from(first)
+        if at >= behind:
+            return False
+        while at < behind:
+            self._following[at] = at + 1
+            at = self._missing_from(at + 1)
+        return True
+
+    def _missing_from(self, piece: int) -> int:
+        """Return the first missing piece from this one on; who asks again has a shorter way."""
+        following = self._following
+        while following[piece] != piece:
+            following[piece] = piece = following[following[piece]]
+        return piece

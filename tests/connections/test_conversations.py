@@ -44,3 +44,15 @@ def test_a_number_is_its_keys_as_long_as_that_is_known(seed: int, bits: int, mon
         conversations.forget(np.array([known.pop(host) for host in gone], np.int64))
         assert conversations.held == len(known)
     assert len(conversations) <= 200, "numbers are used again"
+
+
+def test_keys_made_to_have_one_hash_have_many() -> None:
+    """IPv6 keys that collide wherever the salt is 0, as somebody makes them who has read the code."""
+    golden, upper = 0x9E3779B97F4A7C15, np.arange(2000, dtype=np.uint64)
+    table = KeyTable.empty(len(upper))
+    table.columns["ip_version"][:] = 6
+    table.columns["lower_hi"][:] = upper
+    table.columns["lower_lo"][:] = np.uint64(7) ^ upper * np.uint64(golden)
+    assert len(np.unique(module.hash_of(table, 0))) == 1
+    assert len(np.unique(module.hash_of(table, module.SALT))) == len(upper)
+    assert len(np.unique(Conversations().number(table))) == len(upper)

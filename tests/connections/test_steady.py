@@ -19,7 +19,7 @@ from tests.engine.scenario import BEGIN_NS, MILLISECOND_NS, MODULUS, Ends, Segme
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 #: How many captures a run invents.
-CAPTURES = int(os.environ.get("HANDSHAKE_FUZZ", "400")) // 4
+CAPTURES = int(os.environ.get("HANDSHAKE_FUZZ", "400")) // 10
 
 
 class Counting(Steady):
@@ -153,7 +153,7 @@ def test_what_is_folded_as_it_comes_changes_nothing(batch: int, captures: int, m
     monkeypatch.setattr(Counting, "folded", 0)
     for seed in range(batch * CAPTURES // 4, (batch + 1) * CAPTURES // 4):
         assert connections_of(seed, captures, fold=True) == connections_of(seed, captures, fold=False), seed
-    assert Counting.folded > 100, "the test folds nothing"
+    assert Counting.folded > 20, "the test folds nothing"
 
 
 def test_a_transfer_is_never_kept() -> None:
