@@ -15,6 +15,7 @@ from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.spread.run import inspect_spread
 from handshake_inspect.views import export, zeek_log
+from handshake_inspect.views.json_lines import connection_lines
 from tests.expect.altered import NAMES, PCAPS
 from tests.spread.engines import Here, refuse
 
@@ -22,16 +23,15 @@ from tests.spread.engines import Here, refuse
 MOST_OCTETS = 1 << 14
 
 
-def documents(found: Inspection) -> list[str]:
+def documents(found: Inspection) -> list[bytes]:
     """Write all that is found in every format."""
     every = found.connections.streams
-    document = export.json_document(
-        found.captures, found.connections, found.exchanges, found.damage, found.findings, None
-    )
+    lines = connection_lines(found.connections, every)
+    document = export.json_document(found.captures, lines, found.exchanges, found.damage, found.findings)
     csv = export.csv_lines(found.connections, every)
     zeek = zeek_log.conn_log(found.captures, found.connections, every, found.exchanges)
     said = (found.unread, found.copies, found.unmatched_icmp_errors, found.icmp_error_copies)
-    return ["".join(map(str, lines)) for lines in (document, csv, zeek)] + [str(said)]
+    return [b"".join(lines) for lines in (document, csv, zeek)] + [str(said).encode()]
 
 
 def spread(files: list[Path], pieces: int = 3) -> Inspection:
