@@ -7,10 +7,10 @@ next row of its sender that stays.
 Why it is exact. Answers look at rows through few windows: the first rows of an end, control bits, the running maxima
 of SEG.SEQ and SEG.ACK, acknowledgments of a SYN or FIN, and whatever is out of the ordinary. A row is *ordinary* if it
 continues its direction exactly (SEG.SEQ is the next number), acknowledges no less than before and nothing that was not
-captured, and is no first of its kind. All other rows stay, and they are *barriers*: between two barriers the last
-ordinary row of each end stays too (and what the peer had sent before it), so at every row that stays, now and in
-future, both maxima are what they were. Ordinary rows acknowledge nothing but data; when they arrived matters to
-nobody, once they have. So only rows are folded whose end the peer has acknowledged already.
+captured, and is no first of its kind. Only ordinary rows are folded whose end the peer has acknowledged already: they
+acknowledge nothing but data, and when they arrived matters to nobody, once they have. All other rows stay, and they are
+*barriers*: between two barriers the last row of each end stays too (and what the peer had sent before it), so at every
+row that stays, now and in future, both maxima are what they were.
 """
 
 from __future__ import annotations
@@ -194,24 +194,27 @@ def _foldable(rows: ConnectionRows, numbers: Numbers, ordinary: Mask, lone: Mask
     last_row = rows.start[1:] - 1
     now = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
     arrived = lone & ordinary & (rows.seq_end <= now[rows.peer]) & (rows.ack < numbers.fin_end[rows.peer])
-    foldable: Mask = arrived & ~witnesses(rows.side, ~ordinary, arrived)
+    foldable: Mask = arrived & ~witnesses(rows.side, arrived)
     return foldable
 
 
-def witnesses(side: NDArray[np.integer[Any]], barrier: Mask, arrived: Mask) -> Mask:
-    """Choose, between two barriers, the rows that stay: the last of each end, and the other end's last before it."""
+def witnesses(side: NDArray[np.integer[Any]], foldable: Mask) -> Mask:
+    """Choose, between two barriers, the rows that stay: the last of each end, and the other end's last before it.
+
+    What has not arrived is a barrier too: it may acknowledge what would be counted behind it.
+    """
     stay = np.zeros(len(side), np.bool_)
     if not len(side):
         return stay
-    section: Rows = np.cumsum(barrier)
+    section: Rows = np.cumsum(~foldable)
     count = int(section[-1]) + 1
-    last = last_of(section * 2 + side, arrived, 2 * count)
+    last = last_of(section * 2 + side, foldable, 2 * count)
     stay[last[last >= 0]] = True
     pair = last.reshape(count, 2)
     earlier = pair.min(axis=1)
     earlier_side = pair.argmin(axis=1)
     both = earlier >= 0
-    before = arrived & both[section] & (np.arange(len(side)) < earlier[section])
+    before = foldable & both[section] & (np.arange(len(side)) < earlier[section])
     before &= side != earlier_side[section]
     other = last_of(section, before, count)
     stay[other[other >= 0]] = True

@@ -20,7 +20,7 @@ from handshake_inspect.connections.steady import Steady
 from handshake_inspect.table import Column, Numbered, SegmentTable, grown
 
 #: Rows of long conversations that are worth a pass of `compact`, and how many rows make a conversation long.
-FOLD_ROWS, LONG_ROWS = 1 << 17, 1 << 8
+FOLD_ROWS, LONG_ROWS = 1 << 15, 1 << 8
 
 
 class Gathering:

@@ -11,8 +11,8 @@ not regular ends the steadiness: it and all behind it are kept, until `compact` 
 those are ordinary that `compact` calls so. Here that is a little stricter, never laxer: an acknowledgment that repeats
 the one before it may be a copy, and stays until all of its conversation tells.
 
-What may go is chosen as in `compact` too, but that the beginning of a block, and whatever has not arrived yet, are
-barriers as well. More barriers are never wrong: each keeps both maxima as they were.
+What may go is chosen as in `compact` too, but that the beginning of a block is a barrier as well. More barriers are
+never wrong: each keeps both maxima as they were.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Steady:
         alone, ordinary = self._ordinary(course, regular)
         last = last_of(course.end, regular, len(self._ends))
         foldable = _foldable(course, ordinary, last, copies_within_ns)
-        foldable &= ~witnesses(course.side, ~foldable, foldable)
+        foldable &= ~witnesses(course.side, foldable)
         ends = np.flatnonzero(last >= 0)
         for name, values in (("next_seq", course.seq_end), ("ack", course.ack), ("ordinary", alone)):
             self._ends[name][ends] = values[last[ends]]
