@@ -1,9 +1,8 @@
 """Keeps the UDP datagrams of a run, and the ICMP errors about them, until somebody asks what they were.
 
-In: rows as they are decoded. Out: tables of what is kept. Of a capture that does not end exchanges leave that have been
-quiet for as long as a NAT should keep them (RFC 4787 REQ-5: two minutes at the least, five are RECOMMENDED), the
-quietest first; and of a long exchange the datagrams in the middle are folded into the one before of their sender that
-stays.
+In: rows as they are decoded. Out: tables of what is kept: of a long exchange the datagrams in the middle are folded
+into the one before of their sender that stays. Of a capture that does not end exchanges leave that have been quiet for
+as long as a NAT should keep them (RFC 4787 REQ-5: two minutes at the least, five are RECOMMENDED), the quietest first.
 """
 
 from __future__ import annotations
@@ -29,6 +28,8 @@ UDP = 17
 QUIET_NS = 300 * SECOND_NS
 #: Datagrams of an exchange that is worth folding, and how many of the latest stay.
 LONG_ROWS, LATEST_ROWS = 1 << 10, 1 << 6
+#: Datagrams of a capture that ends from which on it is worth to look for long exchanges.
+FOLD_ROWS = 1 << 18
 
 #: What the copy of a datagram has in common with it.
 SAME_DATAGRAM = ("ip_id", "payload_octets", "from_higher", "conversation")
@@ -76,8 +77,8 @@ def copies_in(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback
 class Datagrams:
     """The datagrams of a run, and the ICMP errors that quote some."""
 
-    def __init__(self, clock: RunClock) -> None:
-        self._clock = clock
+    def __init__(self, clock: RunClock, *, fold: bool = False) -> None:
+        self._clock, self._folds = clock, fold
         self.tables: list[DatagramTable] = []
         #: When each of them came, unless it says that of each row.
         self._heard_ns: list[int] = []
@@ -93,13 +94,29 @@ class Datagrams:
             heard_ns = np.full(len(errors), self._clock.now_ns)
             self.errors.append(KeptErrors({**errors.columns, "heard_ns": heard_ns}).take(about))
         self._since_round += len(datagrams) + len(errors)
+        if self._folds and self._since_round >= max(FOLD_ROWS, self._kept):
+            self._fold_long()
+
+    def _fold_long(self) -> None:
+        """Fold long exchanges, of which all stay."""
+        table = self._table()
+        if not (table["capture"] == table["capture"][:1]).all():
+            return  # another capture may have copies of any of them
+        conversations = Conversations()
+        keys, from_higher = keys_of(table)
+        numbers = conversations.number(keys)
+        table = _fold(table, numbers, from_higher, conversations.loopback, self._clock.now_ns)
+        self.tables, self._heard_ns, self._kept, self._since_round = [table], [0], len(table), 0
+
+    def _table(self) -> KeptDatagrams:
+        return KeptDatagrams.concatenate(map(KeptDatagrams.of, self.tables, self._heard_ns))
 
     def go_on(self, leaving: Leaving, let_go: LetGo) -> None:
         """Let go and fold what may be, once that is worth it; what leaves is counted."""
         if self._since_round < max(leaving.round_rows, self._kept // leaving.round_share):
             return
         now_ns = self._clock.now_ns
-        table = KeptDatagrams.concatenate(map(KeptDatagrams.of, self.tables, self._heard_ns))
+        table = self._table()
         errors = KeptErrors.concatenate(self.errors)
         conversations = Conversations()
         (keys, from_higher), (error_keys, _) = keys_of(table), keys_of(errors)

@@ -228,7 +228,7 @@ class Inspector:
         #: Of each capture that is being read: fragments of several are not mixed.
         self._decoders: dict[int, Decoder] = {}
         self._link_types: dict[int, set[int]] = {}
-        self.datagrams = Datagrams(clock)
+        self.datagrams = Datagrams(clock, fold=fold and leaving is None)
         self._ahead = Ahead(self.analysis)
         self._again = Again(self._read_again)
 
@@ -250,10 +250,15 @@ class Inspector:
         feeds = [self._feed(one, len(inputs) > 1, hooks) for one in inputs]
         merge = Merge(feed for feed in feeds if feed is not None)
         try:
-            behind(self.take, merge, self.jobs)
+            behind(self._take_of_file, merge, self.jobs)
         finally:  # what was read is inspected, whatever came between
             for block in merge.rest():
-                self.take(block)
+                self._take_of_file(block)
+
+    def _take_of_file(self, block: Block) -> None:
+        """Take rows of captures, whose own times are the clock."""
+        self._clock.advance(block.datagrams["time_ns"])
+        self.take(block)
 
     def _feed(self, one: Input, is_one_of_several: bool, hooks: Hooks) -> Feed | None:
         """Begin a capture, and see when it begins if there are others; None if it cannot be used."""

@@ -64,6 +64,19 @@ def fields(one: Exchange) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("host", [ELSEWHERE, LOOPBACK])
+def test_a_capture_that_ends_is_folded_too(host: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten times the datagrams of the same exchanges are kept in the same memory."""
+    monkeypatch.setattr("handshake_inspect.datagrams.FOLD_ROWS", 2000)
+    monkeypatch.setattr("handshake_inspect.datagrams.LONG_ROWS", 256)
+    table = datagrams(random.Random(1), 20_000, 3, 200, host)
+    whole, kept = fed(Inspector(fold=False), table, len(table))
+    folded, most = fed(Inspector(), table, 500)
+    assert kept == len(table)
+    assert most < 6000
+    assert [fields(one) for one in folded.exchanges] == [fields(one) for one in whole.exchanges]
+
+
+@pytest.mark.parametrize("host", [ELSEWHERE, LOOPBACK])
 @pytest.mark.parametrize("seed", range(3))
 def test_folding_changes_nothing(seed: int, host: int) -> None:
     table = datagrams(random.Random(f"folding {seed}"), 20_000, 3, 200, host)
