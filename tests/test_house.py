@@ -78,11 +78,11 @@ EXPLAIN = [
     "drawing", "rendering", "listing",
 ]  # fmt: skip
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
-CONDITIONS = ["condition", "parser", "moments", "alike", "selection"]
+CONDITIONS = ["condition", "parts", "parser", "moments", "selection"]
 COMPARED = ["normal", "digests", "pairing", "difference", "alignment", "comparison", "golden"]
 EXPECT = [
-    "beside", "amounts", "subject", "claims", "keys", "places", "selecting", "expectations", "understanding", "written",
-    "ladders", "matching", "recording", "updating", "checked", "reports",
+    "beside", "amounts", "subject", "claims", "keys", "places", "selecting", "alike", "expectations", "understanding",
+    "written", "ladders", "matching", "recording", "updating", "checked", "reports",
 ]  # fmt: skip
 INDEXED = ["identity", "typed", "making", "index"]
 JOINED = [

@@ -1,14 +1,13 @@
 """Which connections, in which order, how many: what `--where`, `--sort`, `--limit` and a `Selection` leave.
 
 In: the options, and an inspection. Out: the connections chosen, or only their numbers. The selection is made on
-columns; an object is made of what it leaves only if `--where` or `--sort` must look at it.
+columns; an object is made of what it leaves only if `--where` or `--sort` must look at it whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -20,15 +19,16 @@ from handshake_inspect.cli.output import remark
 from handshake_inspect.conditions.moments import MomentError, parse_moment
 from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
 from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
-from handshake_inspect.views.contract import connection_object
 
 if TYPE_CHECKING:  # whoever asks for no condition and no order does not pay for understanding them
     from handshake_inspect.conditions.condition import Condition
 
 T = TypeVar("T")
+Streams = NDArray[np.int64]
 
 
 @dataclass
@@ -47,30 +47,19 @@ class Choice:
 
     def of(self, inspection: Inspection) -> Iterator[Connection]:
         """Yield the connections chosen, in the order asked for; one at a time where nothing is sorted."""
-        if not self.sort:
-            yield from inspection.connections.of_streams(self.streams(inspection))
-            return
-        chosen = self._sorted(inspection.connections.of_streams(self._selected(inspection)))
-        yield from islice(chosen, self.limit)
-        if self.limit is not None:
-            self.beyond_limit = sum(1 for _ in chosen)
-
-    def streams(self, inspection: Inspection) -> NDArray[np.int64]:
-        """Return the numbers of the connections chosen, in the order asked for; makes no object if it need not."""
+        connections = inspection.connections
         if self.sort:
-            return np.array([one.stream for one in self.of(inspection)], np.int64)
-        streams = self._selected(inspection)
-        shown = streams[: self.limit]
-        self.beyond_limit = len(streams) - len(shown)
-        return shown
+            yield from connections.of_streams(self.streams(inspection))
+            return
+        for some in self._within_limit(self._chosen(inspection)):
+            yield from connections.of_streams(some)
 
-    def _selected(self, inspection: Inspection) -> NDArray[np.int64]:
-        streams = self.selection.of(inspection)
-        if self.where is None:
-            return streams
-        from handshake_inspect.conditions.alike import holding
-
-        return holding([self.where], streams, inspection)[0]
+    def streams(self, inspection: Inspection) -> Streams:
+        """Return the numbers of the connections chosen, in the order asked for; makes no object if it need not."""
+        chosen = self._chosen(inspection)
+        if self.sort:
+            chosen = iter([self._sorted(inspection.connections, chosen)])
+        return np.concatenate([np.zeros(0, np.int64), *self._within_limit(chosen)])
 
     def exchanges(self, inspection: Inspection) -> Iterator[Exchange]:
         """Yield the UDP exchanges chosen."""
@@ -91,13 +80,34 @@ class Choice:
             remark(f"Error: {absence}")
         return 2 if absence is not None else 0
 
-    def _sorted(self, chosen: Iterator[Connection]) -> Iterator[Connection]:
-        from handshake_inspect.conditions.condition import sort_key
+    def _chosen(self, inspection: Inspection) -> Iterator[Streams]:
+        """Yield the streams of which everything asked for is true, some at a time."""
+        selected = self.selection.of(inspection)
+        if self.where is None:
+            return iter([selected])
+        from handshake_inspect.conditions.parts import streams_where
 
-        keyed = [(sort_key(self.sort, connection_object(one)), one) for one in chosen]
+        return streams_where(self.where, inspection.connections, selected)
+
+    def _within_limit(self, chosen: Iterator[Streams]) -> Iterator[Streams]:
+        """Yield what the limit leaves, and count the rest."""
+        self.beyond_limit = shown = 0
+        for some in chosen:
+            left = some if self.limit is None else some[: self.limit - shown]
+            shown += len(left)
+            self.beyond_limit += len(some) - len(left)
+            yield left
+
+    def _sorted(self, connections: Connections, chosen: Iterator[Streams]) -> Streams:
+        from handshake_inspect.conditions.condition import sort_key
+        from handshake_inspect.conditions.parts import parts_of
+
+        streams = np.concatenate([np.zeros(0, np.int64), *chosen])
+        parts = (part for _, some in parts_of([self.sort], connections, streams) for part in some)
+        keyed = [(sort_key(self.sort, part), stream) for stream, part in zip(streams.tolist(), parts, strict=True)]
         known = [item for item in keyed if not item[0][0]]
         known.sort(key=lambda item: item[0], reverse=self.descending)
-        return (one for _, one in [*known, *(item for item in keyed if item[0][0])])
+        return np.array([stream for _, stream in [*known, *(item for item in keyed if item[0][0])]], np.int64)
 
 
 def choice(asked: Asked, sort: str | None = None, limit: int | None = None) -> Choice:

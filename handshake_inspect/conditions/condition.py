@@ -8,7 +8,7 @@ empty.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -103,6 +103,23 @@ def evaluate(node: Node, found: Mapping[str, Any]) -> Any:
             return bool(evaluate(left, found)) and bool(evaluate(right, found))
         case Either(left, right):
             return bool(evaluate(left, found)) or bool(evaluate(right, found))
+
+
+def fields_of(node: Node) -> Iterator[tuple[str, ...]]:
+    """Yield the paths that a condition looks at."""
+    match node:
+        case Field(path):
+            yield path
+        case Literal():
+            return
+        case Not(inner):
+            yield from fields_of(inner)
+        case Listing(items):
+            for item in items:
+                yield from fields_of(item)
+        case Compare(_, left, right) | Both(left, right) | Either(left, right):
+            yield from fields_of(left)
+            yield from fields_of(right)
 
 
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {

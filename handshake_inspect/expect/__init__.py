@@ -9,6 +9,7 @@ In the order of the imports:
 - `keys`: the same from the value of a key
 - `places`: where an expectation is written, and what is said of one that cannot be used
 - `selecting`: which connections it is about
+- `alike`: connections in which everything is equal that is asked, so that one is asked for all of them
 - `expectations`: all that is expected of a capture
 - `understanding`: the same from a document; keys that are not known are refused
 - `written`: the same from a file

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.conditions.alike import alike
 from handshake_inspect.connections.connection import Connection
+from handshake_inspect.expect.alike import alike
 from handshake_inspect.expect.amounts import ANY, AT_LEAST_ONE, Amount
 from handshake_inspect.expect.claims import NotFound, Unmet
 from handshake_inspect.expect.expectations import Clause, Expect, Expectations
 from handshake_inspect.expect.ladders import golden_difference
 from handshake_inspect.expect.places import ExpectationError, Place
-from handshake_inspect.expect.selecting import streams_of
 from handshake_inspect.expect.subject import Naming, Subject
 from handshake_inspect.inspection import Inspection
 
@@ -80,7 +79,7 @@ def outcomes(expected: Expectations, inspection: Inspection, *, each: bool) -> I
         yield _counted("exchanges", *expected.exchanges, len(inspection.exchanges))
     yield from _of_run(expected, inspection)
     naming = Naming(MOST_ROWS_NAMED)
-    chosen = streams_of([one.selector for one in expected.expect], inspection)
+    chosen = [one.selector.streams(inspection) for one in expected.expect]
     yield from _of_no_connection(expected, chosen, inspection, naming)
     for one, streams in zip(expected.expect, chosen, strict=True):
         yield from _of_connections(one, streams, inspection, naming, each=each)

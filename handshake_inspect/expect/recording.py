@@ -10,9 +10,9 @@ import json
 from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
-from handshake_inspect.conditions.alike import alike
 from handshake_inspect.connections.connection import ENDS, Connection, end_names
 from handshake_inspect.connections.found import Severity
+from handshake_inspect.expect.alike import alike
 from handshake_inspect.expect.claims import (
     NOT_KNOWN,
     OCTETS_ASK,
@@ -34,7 +34,7 @@ TABLES_MAX = 20
 WRITTEN_FROM = Severity.NOTE
 #: No other ones may matter so much. Notes may: a later version may have more of them.
 NONE_FROM = Severity.WARN
-#: What `facts` look at (`conditions.alike`).
+#: What `facts` look at (`expect.alike`).
 FACTS_ASK = RETRANSMISSIONS_ASK | OCTETS_ASK | {"time_wait"}
 #: Between the states of an end.
 ARROW = " > "

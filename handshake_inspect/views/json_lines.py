@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.cells import Cells, Integers, addresses, beside, lines, numbers, where, words
+from handshake_inspect.cells import Cells, Integers, Mask, addresses, beside, lines, numbers, where, words
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.flat import sockets
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections, syn_options
@@ -61,8 +61,8 @@ def connection_lines(connections: Connections, streams: NDArray[np.int64]) -> It
 def _block(connections: Connections, streams: Integers, lists: tuple[ListCells, ...], forms: Forms) -> bytes:
     rows = connections.rows_of(streams)
     table = connections.verdicts.table
-    cells = cells_of(connections, rows)
-    apart = connections.has_icmp_errors[rows] | (table["last_capture"][rows] != table["first_capture"][rows])
+    cells = cells_of(connections, streams)
+    apart = connections.has_icmp_errors[rows] | span_captures(connections, rows)
     for one in lists:
         cells[one.path], too_rare = one.cells(rows)
         apart |= too_rare
@@ -80,12 +80,20 @@ def _block(connections: Connections, streams: Integers, lists: tuple[ListCells, 
     return b"".join(made)
 
 
-def cells_of(connections: Connections, rows: Integers) -> dict[str, Cells]:
+def span_captures(connections: Connections, rows: Integers) -> Mask:
+    """Say which of these connections end in another capture: `cells_of` does not spell its name."""
+    table = connections.verdicts.table
+    elsewhere: Mask = table["last_capture"][rows] != table["first_capture"][rows]
+    return elsewhere
+
+
+def cells_of(connections: Connections, streams: Integers) -> dict[str, Cells]:
     """Spell, by their paths, what differs between connections of one judgement, but for the lists of objects."""
+    rows = connections.rows_of(streams)
     table, texts, names = connections.verdicts.table, connections.verdicts.words, connections.names
     sent_again = (table["syn_retransmissions"][rows] != 0) | (table["syn_ack_retransmissions"][rows] != 0)
     cells = {
-        "stream": numbers(connections.stream_of[rows]),
+        "stream": numbers(streams),
         "capture": words(connections.captures, table["first_capture"][rows], encode),
         "ip_version": numbers(connections.keys["ip_version"][table["conversation"][rows]]),
         "encapsulation": words(

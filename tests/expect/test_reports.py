@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -163,8 +164,8 @@ def test_a_failure_has_its_ladder_with_the_row_marked(check: Check, format_: str
 def test_after_ctrl_c_a_report_says_that_it_is_not_all(
     check: Check, format_: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(files: Sequence[str], reader: str, *, profile: str) -> Reading:
-        return replace(inspect_files(files, reader, profile=profile), interrupted=True)
+    def interrupted(files: Sequence[str], reader: str, **options: Any) -> Reading:
+        return replace(inspect_files(files, reader, **options), interrupted=True)
 
     monkeypatch.setattr(checking, "inspect_files", interrupted)
     done = check("good.pcap", "bad.pcap", "--format", format_)

@@ -8,16 +8,13 @@ import numpy as np
 import pytest
 
 from handshake_inspect import Inspection
-from handshake_inspect.conditions.alike import COLUMNS, alike, holding
-from handshake_inspect.conditions.parser import parse
 from handshake_inspect.connections.repeats import repeated
+from handshake_inspect.expect.alike import alike
 from handshake_inspect.expect.claims import closed_first, octets_sent, retransmissions, waits
 from handshake_inspect.expect.matching import AllMet, Check, checks, outcomes
 from handshake_inspect.expect.recording import FACTS_ASK, facts, toml
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.expect.written import understood
-from handshake_inspect.views.contract import connection_object
-from handshake_inspect.views.fields import FIELDS, value_at
 from tests.findings.captures import inspected
 
 #: With many connections, or odd ones.
@@ -36,38 +33,6 @@ CAPTURES = [
 def inspection(request: pytest.FixtureRequest) -> Inspection:
     """Give a capture, inspected."""
     return inspected(request.param)
-
-
-def test_fields_depend_on_these_columns_alone(inspection: Inspection) -> None:
-    connections = inspection.connections
-    objects = {one.stream: connection_object(one) for one in connections}
-    assert {".".join(path) for path in COLUMNS} <= {*FIELDS}
-    for path, columns in COLUMNS.items():
-        group, asked = alike(inspection, connections.streams, columns)
-        for stream, number in zip(connections.streams.tolist(), group.tolist(), strict=True):
-            assert value_at(objects[stream], path) == value_at(objects[int(asked[number])], path), path
-
-
-TEXTS = [
-    'handshake.kind == "three-way" and teardown.kind != "four-way"',
-    "octets.originator > 0 or segments.responder in [1, 2]",
-    'not (originator.port >= 1024) and protocol == "tcp"',
-    "handshake.rtt_ambiguous or handshake.initial_rtt_ns > 1ms",
-    'states.originator == ["CLOSED", "SYN-SENT"]',
-    '"S" in history and completeness == 1',
-    'findings.code == ["refused"] or "rst" in findings.message',
-    "resets",
-]
-
-
-def test_conditions_hold_as_if_each_were_asked(inspection: Inspection) -> None:
-    connections = inspection.connections
-    for some in (TEXTS[:6], TEXTS[6:], TEXTS[:1], []):
-        conditions = [parse(text) for text in some]
-        found = holding(conditions, connections.streams, inspection)
-        for condition, streams in zip(conditions, found, strict=True):
-            each = [one.stream for one in connections if condition.holds(connection_object(one))]
-            assert streams.tolist() == each, condition.text
 
 
 def test_facts_are_those_of_all_that_are_alike(inspection: Inspection) -> None:

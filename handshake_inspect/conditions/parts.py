@@ -1,0 +1,86 @@
+"""The parts of connections that a condition or an order looks at, and which connections a condition holds of.
+
+In: paths of the contract, `Connections`. Out: contract objects that have what stands at these paths, and need not have
+more. What stands in columns is spelled as in the JSON; connections in which it is equal share one object. If a path
+leads into a list of objects, the whole object of each connection is made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.cells import Cells, distinct, lines
+from handshake_inspect.conditions.condition import Condition, fields_of
+from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections
+from handshake_inspect.views.contract import Json, connection_object
+from handshake_inspect.views.fields import value_at
+from handshake_inspect.views.json_lines import OF_JUDGEMENT, cells_of, span_captures
+
+Streams = NDArray[np.int64]
+Path = tuple[str, ...]
+
+
+def streams_where(condition: Condition, connections: Connections, streams: Streams) -> Iterator[Streams]:
+    """Yield those of these streams of which the condition holds, some at a time."""
+    paths = [*fields_of(condition.node)]
+    for some, parts in parts_of(paths, connections, streams):
+        answers = {number: condition.holds(part) for number, part in {id(part): part for part in parts}.items()}
+        yield some[np.fromiter((answers[id(part)] for part in parts), np.bool_, len(parts))]
+
+
+def parts_of(paths: Iterable[Path], connections: Connections, streams: Streams) -> Iterator[tuple[Streams, list[Json]]]:
+    """Yield these streams, some at a time, and of each one what stands at these paths."""
+    wanted = [*paths]
+    for a in range(0, len(streams), BLOCK_CONNECTIONS):
+        some = streams[a : a + BLOCK_CONNECTIONS]
+        yield some, _parts(wanted, connections, some)
+
+
+def _parts(paths: Sequence[Path], connections: Connections, streams: Streams) -> list[Json]:
+    cells = cells_of(connections, streams)
+    spelled = {_spelled_part(path, cells) for path in paths}
+    if None in spelled:
+        return [connection_object(one) for one in connections.of_streams(streams)]
+    known = [path for path in spelled if path is not None]
+    texts = [_texts(path, cells, connections, streams) for path in known]
+    made: dict[tuple[str, ...], Json] = {}
+    rows: Iterable[tuple[str, ...]] = zip(*texts, strict=True) if texts else [()] * len(streams)
+    parts = [made.get(values) or made.setdefault(values, _part(known, values)) for values in rows]
+    apart = np.flatnonzero(span_captures(connections, connections.rows_of(streams)))
+    for place, connection in zip(apart.tolist(), connections.of_streams(streams[apart]), strict=True):
+        parts[place] = connection_object(connection)
+    return parts
+
+
+def _spelled_part(path: Path, cells: dict[str, Cells]) -> str | None:
+    """Return the part of a path at which a value is spelled; None if there is none."""
+    parts = (".".join(path[: end + 1]) for end in range(len(path)))
+    return next((part for part in parts if part in cells or part in OF_JUDGEMENT), None)
+
+
+def _texts(path: str, cells: dict[str, Cells], connections: Connections, streams: Streams) -> list[str]:
+    """Return the JSON at a path, of each stream."""
+    if path in cells:
+        return lines([cells[path]]).decode().split("\n")[:-1]
+    judgement = connections.verdicts.table["judgement"][connections.rows_of(streams)]
+    occurring, place = distinct(judgement)
+    example = np.empty(len(occurring), np.int64)
+    example[place] = streams
+    texts = [json.dumps(value_at(connection_object(one), path.split("."))) for one in connections.of_streams(example)]
+    return [texts[one] for one in place.tolist()]
+
+
+def _part(paths: Sequence[str], texts: Sequence[str]) -> Json:
+    """Make the part of a contract object that has these paths."""
+    found: Json = {}
+    for path, text in zip(paths, texts, strict=True):
+        *above, name = path.split(".")
+        inner = found
+        for one in above:
+            inner = inner.setdefault(one, {})
+        inner[name] = json.loads(text)
+    return found

@@ -1,0 +1,68 @@
+"""What is taken from columns is what the whole object says, and a condition holds of the same connections."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handshake_inspect.conditions import parts
+from handshake_inspect.conditions.parser import parse
+from handshake_inspect.conditions.parts import parts_of, streams_where
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.inspection import inspect
+from handshake_inspect.views.contract import connection_object
+from handshake_inspect.views.fields import value_at
+
+PCAPS = Path(__file__).parents[2] / "pcaps"
+
+CONDITIONS = [
+    'teardown.kind == "aborted"',
+    "handshake.initial_rtt_ns > 1ms",
+    "handshake.initial_rtt_ns == null or not handshake.complete",
+    "handshake.options.originator.mss == 1460 and handshake.options.responder.mss != null",
+    'teardown.closed_first == "responder" and octets.responder >= octets.originator',
+    '"TIME-WAIT" in states.originator',
+    'originator.ip == "127.0.0.1" and responder.port > 40000 and ip_version == 4',
+    'history == "Sr" or "vlan:42" in encapsulation',
+    'handshake.rtt_ambiguous and capture != "x"',
+    "last_frame > 20",
+    "resets and stream > 5",
+    '"half-open" in findings.code or completeness == 31',
+    "true",
+]
+
+
+@pytest.fixture(scope="module")
+def connections() -> Connections:
+    captures = sorted(PCAPS.glob("*.pcap"))[::3]
+    return inspect([*captures, captures[0]]).connections
+
+
+@pytest.mark.parametrize("text", CONDITIONS)
+@pytest.mark.parametrize("block", [3, 4096])
+def test_it_holds_of_the_same_connections(
+    connections: Connections, text: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "BLOCK_CONNECTIONS", block)
+    condition = parse(text)
+    found = np.concatenate([*streams_where(condition, connections, connections.streams)]).tolist()
+    assert found == [one.stream for one in connections if condition.holds(connection_object(one))]
+    assert len(found) > 0
+
+
+def test_no_object_is_made_of_a_connection_whose_fields_stand_in_columns(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_capture = connections.streams[[not isinstance(one.last_frame, tuple) for one in connections]]
+    monkeypatch.delattr(parts, "connection_object")
+    condition = parse('octets.originator > 0 and originator.ip == "127.0.0.1"')
+    assert [*streams_where(condition, connections, one_capture)]
+
+
+@pytest.mark.parametrize("path", ["octets.responder", "last_frame", "states.originator", "findings", "teardown.kind"])
+def test_what_stands_at_a_path_is_that_of_the_whole_object(connections: Connections, path: str) -> None:
+    names = tuple(path.split("."))
+    found = [value_at(part, names) for _, some in parts_of([names], connections, connections.streams) for part in some]
+    assert found == [value_at(connection_object(one), names) for one in connections]
