@@ -1,8 +1,8 @@
 """The parts of connections that a condition or an order looks at, and which connections a condition holds of.
 
 In: paths of the contract, `Connections`. Out: contract objects that have what stands at these paths, and need not have
-more. What stands in columns is spelled as in the JSON; connections in which it is equal share one object. If a path
-leads into a list of objects, the whole object of each connection is made.
+more. What stands in columns is spelled as in the JSON; connections in which it is equal share one object. Of what is
+too rare to stand in columns (see `json_lines`) the whole object is made.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from handshake_inspect.conditions.condition import Condition, fields_of
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections
 from handshake_inspect.views.contract import Json, connection_object
 from handshake_inspect.views.fields import value_at
-from handshake_inspect.views.json_lines import OF_JUDGEMENT, cells_of, span_captures
+from handshake_inspect.views.json_lines import OF_JUDGEMENT, with_lists
+from handshake_inspect.views.json_lists import LISTS, ListCells
 
 Streams = NDArray[np.int64]
 Path = tuple[str, ...]
@@ -35,31 +36,29 @@ def streams_where(condition: Condition, connections: Connections, streams: Strea
 def parts_of(paths: Iterable[Path], connections: Connections, streams: Streams) -> Iterator[tuple[Streams, list[Json]]]:
     """Yield these streams, some at a time, and of each one what stands at these paths."""
     wanted = [*paths]
+    lists = [kind(connections) for kind in LISTS if any(path[0] == kind.path for path in wanted)]
     for a in range(0, len(streams), BLOCK_CONNECTIONS):
         some = streams[a : a + BLOCK_CONNECTIONS]
-        yield some, _parts(wanted, connections, some)
+        yield some, _parts(wanted, lists, connections, some)
 
 
-def _parts(paths: Sequence[Path], connections: Connections, streams: Streams) -> list[Json]:
-    cells = cells_of(connections, streams)
-    spelled = {_spelled_part(path, cells) for path in paths}
-    if None in spelled:
-        return [connection_object(one) for one in connections.of_streams(streams)]
-    known = [path for path in spelled if path is not None]
-    texts = [_texts(path, cells, connections, streams) for path in known]
+def _parts(paths: Sequence[Path], lists: Sequence[ListCells], connections: Connections, streams: Streams) -> list[Json]:
+    cells, apart = with_lists(connections, streams, lists)
+    spelled = [*{_spelled_part(path, cells) for path in paths}]
+    texts = [_texts(path, cells, connections, streams) for path in spelled]
     made: dict[tuple[str, ...], Json] = {}
     rows: Iterable[tuple[str, ...]] = zip(*texts, strict=True) if texts else [()] * len(streams)
-    parts = [made.get(values) or made.setdefault(values, _part(known, values)) for values in rows]
-    apart = np.flatnonzero(span_captures(connections, connections.rows_of(streams)))
-    for place, connection in zip(apart.tolist(), connections.of_streams(streams[apart]), strict=True):
+    parts = [made.get(values) or made.setdefault(values, _part(spelled, values)) for values in rows]
+    places = np.flatnonzero(apart)
+    for place, connection in zip(places.tolist(), connections.of_streams(streams[places]), strict=True):
         parts[place] = connection_object(connection)
     return parts
 
 
-def _spelled_part(path: Path, cells: dict[str, Cells]) -> str | None:
-    """Return the part of a path at which a value is spelled; None if there is none."""
+def _spelled_part(path: Path, cells: dict[str, Cells]) -> str:
+    """Return the part of a path at which a value is spelled."""
     parts = (".".join(path[: end + 1]) for end in range(len(path)))
-    return next((part for part in parts if part in cells or part in OF_JUDGEMENT), None)
+    return next(part for part in parts if part in cells or part in OF_JUDGEMENT)
 
 
 def _texts(path: str, cells: dict[str, Cells], connections: Connections, streams: Streams) -> list[str]:

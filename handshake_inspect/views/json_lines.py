@@ -8,7 +8,7 @@ is rare: it is made as an object of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from handshake_inspect.connections.flat import sockets
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections, syn_options
 from handshake_inspect.views.contract import Json, connection_object, syn_options_object
 from handshake_inspect.views.json_forms import Forms, encode
-from handshake_inspect.views.json_lists import FoundItems, ListCells, ResetItems, TimeWaitItems
+from handshake_inspect.views.json_lists import LISTS, ListCells
 
 #: Paths of the contract that are equal in all connections of one judgement.
 OF_JUDGEMENT = {
@@ -51,26 +51,20 @@ COLUMNS_OR_NULL = {
 
 def connection_lines(connections: Connections, streams: NDArray[np.int64]) -> Iterator[bytes]:
     """Yield one JSON object for each stream, each a line, some at a time."""
-    lists = (ResetItems(connections), TimeWaitItems(connections), FoundItems(connections))
+    lists = [kind(connections) for kind in LISTS]
     forms = Forms()
     for a in range(0, len(streams), BLOCK_CONNECTIONS):
-        some = streams[a : a + BLOCK_CONNECTIONS]
-        yield _block(connections, some, lists, forms)
+        yield _block(connections, streams[a : a + BLOCK_CONNECTIONS], lists, forms)
 
 
-def _block(connections: Connections, streams: Integers, lists: tuple[ListCells, ...], forms: Forms) -> bytes:
-    rows = connections.rows_of(streams)
-    table = connections.verdicts.table
-    cells = cells_of(connections, streams)
-    apart = connections.has_icmp_errors[rows] | span_captures(connections, rows)
-    for one in lists:
-        cells[one.path], too_rare = one.cells(rows)
-        apart |= too_rare
+def _block(connections: Connections, streams: Integers, lists: Sequence[ListCells], forms: Forms) -> bytes:
+    cells, apart = with_lists(connections, streams, lists)
 
     def example(line: int) -> Json:
-        return connection_object(next(connections.of_streams(streams[[line]]))) | {"icmp_errors": []}
+        return connection_object(next(connections.of_streams(streams[[line]])))
 
-    text = lines(forms.filled(table["judgement"][rows], example, cells))
+    judgement = connections.verdicts.table["judgement"][connections.rows_of(streams)]
+    text = lines(forms.filled(judgement, example, cells))
     if not apart.any():
         return text
     made = text.splitlines(keepends=True)
@@ -80,11 +74,17 @@ def _block(connections: Connections, streams: Integers, lists: tuple[ListCells, 
     return b"".join(made)
 
 
-def span_captures(connections: Connections, rows: Integers) -> Mask:
-    """Say which of these connections end in another capture: `cells_of` does not spell its name."""
-    table = connections.verdicts.table
-    elsewhere: Mask = table["last_capture"][rows] != table["first_capture"][rows]
-    return elsewhere
+def with_lists(
+    connections: Connections, streams: Integers, lists: Sequence[ListCells]
+) -> tuple[dict[str, Cells], Mask]:
+    """Spell `cells_of` and these lists; and say of which connections not all is spelled so: they are rare."""
+    rows, table = connections.rows_of(streams), connections.verdicts.table
+    cells = cells_of(connections, streams)
+    apart: Mask = table["last_capture"][rows] != table["first_capture"][rows]
+    for one in lists:
+        cells[one.path], is_rare = one.cells(rows)
+        apart |= is_rare
+    return cells, apart
 
 
 def cells_of(connections: Connections, streams: Integers) -> dict[str, Cells]:

@@ -7,7 +7,7 @@ be spelled so: more items than a few, or items that are not ordinary.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,11 +25,31 @@ from handshake_inspect.views.json_forms import Forms, encode
 MOST_ITEMS = 3
 
 
-class ListCells(ABC):
-    """Spells one list of connections. Items stand in a table that is ordered by connection."""
+class ListCells(Protocol):
+    """Spells one list of connections."""
 
     #: Where in the contract the list stands.
     path: str
+
+    def cells(self, rows: Integers) -> tuple[Cells, Mask]:
+        """Return the list of each of these connections, and which of these are not to be taken."""
+
+
+class IcmpErrors:
+    """ICMP errors: each connection that has one is rare."""
+
+    path = "icmp_errors"
+
+    def __init__(self, connections: Connections) -> None:
+        self._has = connections.has_icmp_errors
+
+    def cells(self, rows: Integers) -> tuple[Cells, Mask]:
+        """Return the list of each of these connections, and which of these are not to be taken."""
+        return np.full(len(rows), b"[]"), self._has[rows]
+
+
+class Items(ABC):
+    """Spells one list of connections. Items stand in a table that is ordered by connection."""
 
     def __init__(self, connections: Connections, connection: Integers) -> None:
         self._connections = connections
@@ -73,7 +93,7 @@ class ListCells(ABC):
         """Spell items."""
 
 
-class ResetItems(ListCells):
+class ResetItems(Items):
     """RSTs."""
 
     path = "resets"
@@ -100,7 +120,7 @@ class ResetItems(ListCells):
         return beside(self._forms.filled(table["side"] * 4 + table["valid"] + 1, example, cells))
 
 
-class TimeWaitItems(ListCells):
+class TimeWaitItems(Items):
     """TIME-WAITs."""
 
     path = "time_wait"
@@ -137,7 +157,7 @@ class TimeWaitItems(ListCells):
         return beside(self._forms.filled(form, example, cells))
 
 
-class FoundItems(ListCells):
+class FoundItems(Items):
     """Findings."""
 
     path = "findings"
@@ -207,3 +227,6 @@ def _frame_lists(frames: Integers) -> Cells:
         number = numbers(np.where(here, frames[:, column] & (1 << FRAME_BITS) - 1, 0))
         cells += [comma, where(here, number, b"")]
     return beside([*cells, b"]"])
+
+
+LISTS = (ResetItems, IcmpErrors, TimeWaitItems, FoundItems)

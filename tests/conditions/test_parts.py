@@ -30,6 +30,8 @@ CONDITIONS = [
     "last_frame > 20",
     "resets and stream > 5",
     '"half-open" in findings.code or completeness == 31',
+    '"RST" in resets.reason or icmp_errors or time_wait.outcome == ["reused"]',
+    "time_wait and not findings",
     "true",
 ]
 
@@ -61,7 +63,19 @@ def test_no_object_is_made_of_a_connection_whose_fields_stand_in_columns(
     assert [*streams_where(condition, connections, one_capture)]
 
 
-@pytest.mark.parametrize("path", ["octets.responder", "last_frame", "states.originator", "findings", "teardown.kind"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "octets.responder",
+        "last_frame",
+        "states.originator",
+        "findings.message",
+        "icmp_errors.type",
+        "time_wait.entered_frame",
+        "resets.frame",
+        "teardown.kind",
+    ],
+)
 def test_what_stands_at_a_path_is_that_of_the_whole_object(connections: Connections, path: str) -> None:
     names = tuple(path.split("."))
     found = [value_at(part, names) for _, some in parts_of([names], connections, connections.streams) for part in some]
