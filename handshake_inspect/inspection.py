@@ -249,8 +249,13 @@ class Inspector:
         hooks = hooks or Hooks()
         feeds = [self._feed(one, len(inputs) > 1, hooks) for one in inputs]
         merge = Merge(feed for feed in feeds if feed is not None)
+
+        def take_in_turn(given: tuple[Block, int]) -> None:
+            block, self.analysis.gathering.single_until_ns = given
+            self._take_of_file(block)
+
         try:
-            behind(self._take_of_file, merge, self.jobs)
+            behind(take_in_turn, ((block, merge.single_until_ns) for block in merge), self.jobs)
         finally:  # what was read is inspected, whatever came between
             for block in merge.rest():
                 self._take_of_file(block)

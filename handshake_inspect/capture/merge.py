@@ -19,6 +19,9 @@ from handshake_inspect.table import Block
 #: Captures that are read at the same time, at most: more than these that overlap wait for one to end.
 MOST_OPEN = 64
 
+#: Above all times that are read.
+LATEST_NS = (1 << 63) - 1
+
 Blocks = Iterator[tuple[Records, Block]]
 
 
@@ -48,6 +51,8 @@ class Merge:
         self._waiting = deque(sorted(feeds, key=lambda feed: feed.begins))
         self._open: list[_Open] = []
         self._shelf = Shelf()
+        #: Captures that ended, and that one which has not ended yet overlaps, or may.
+        self._ended: list[_Open] = []
 
     def __iter__(self) -> Iterator[Block]:
         while self._waiting or self._open:
@@ -58,7 +63,31 @@ class Merge:
                 self._shelf.put(piece)
             if one.ended:
                 self._open.remove(one)
+                self._ended.append(one)
             yield from self._take(self._settled())
+
+    @property
+    def single_until_ns(self) -> int:
+        """No capture that is still to be read shows again what was given up to this time.
+
+        A copy comes within INTERFACES_NS. Captures that follow each other, as the files of a rotation do, show nothing
+        twice; of one that is being read it is not known yet whether the next one begins before it ends.
+        """
+        first = self._shelf.first
+        to_come = [*self._open, *(one for one in self._ended if first is not None and one.latest_ns >= first[0])]
+        latest_ns = max((one.latest_ns for one in to_come), default=EARLIEST_NS)
+        spans = [one.span for one in to_come]
+        if self._waiting and self._waiting[0].begins[0] <= latest_ns:
+            spans.append((self._waiting[0].begins[0] + INTERFACES_NS, LATEST_NS))
+        # Of those that ended only what reaches into others matters any more.
+        coming_ns = [self._waiting[0].begins[0] + INTERFACES_NS] if self._waiting else []
+        begins_ns = min([*coming_ns, *(begin for begin, _ in spans)], default=LATEST_NS)
+        self._ended = [one for one in self._ended if one in to_come or one.latest_ns >= begins_ns]
+        gone = [one.span for one in self._ended if one not in to_come]
+        for number, (begin, end) in sorted(enumerate([*spans, *gone]), key=lambda one: one[1]):
+            if any(a <= end and begin <= b for other, (a, b) in enumerate(spans) if other != number):
+                return begin
+        return LATEST_NS
 
     def rest(self) -> Iterator[Block]:
         """Yield what was read and not given yet."""
@@ -92,17 +121,24 @@ class _Open:
         self._blocks = feed.blocks()
         self.ordering = Ordering(feed.capture, feed.disorder)
         self.ended = False
+        #: Time of the latest record read so far.
+        self.latest_ns = EARLIEST_NS
+        #: No row that is still to come from it has a place before this one.
+        self.settled = feed.begins
 
     @property
-    def settled(self) -> Place:
-        """No row that is still to come from it has a place before this one."""
-        first_ns = self._feed.begins[0]  # before its first block
-        return (max(self.ordering.settled, first_ns), self._feed.capture)
+    def span(self) -> tuple[int, int]:
+        """From when to when it shows something, as far as that is known."""
+        begins_ns = EARLIEST_NS if self._feed.first_ns is None else self._feed.first_ns
+        return begins_ns, self.latest_ns if self.ended else LATEST_NS
 
-    def read(self) -> Iterable[Piece]:
+    def read(self) -> list[Piece]:
         """Read one block. Returns what is settled with it."""
         following = next(self._blocks, None)
         if following is None:
             self.ended = True
-            return self.ordering.finish()
-        return self.ordering.add(*following)
+            return list(self.ordering.finish())
+        self.latest_ns = max(self.latest_ns, int(following[0].time_ns.max(initial=EARLIEST_NS)))
+        pieces = list(self.ordering.add(*following))
+        self.settled = max((self.ordering.settled, self._feed.capture), self._feed.begins)
+        return pieces

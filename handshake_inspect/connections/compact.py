@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.copies import COPY_WITHIN_NS
 from handshake_inspect.connections.events import find_events
-from handshake_inspect.connections.moments import NEVER
+from handshake_inspect.connections.moments import EARLIEST_NS, NEVER
 from handshake_inspect.connections.numbers import Numbers, next_of_end
 from handshake_inspect.connections.rows import (
     ACK,
@@ -73,10 +73,13 @@ class Compacted:
     rows: StoredRows
 
 
-def compact(stored: StoredRows, self_conversation: Mask, *, copies_within_ns: int = 0) -> Compacted:
+def compact(
+    stored: StoredRows, self_conversation: Mask, *, copies_within_ns: int = 0, single_until_ns: int = EARLIEST_NS
+) -> Compacted:
     """Fold what can be folded. `stored` is sorted by conversation and capture order, and so is the result.
 
-    Copies of what is not older than `copies_within_ns` may still come: it stays.
+    Copies of what is not older than `copies_within_ns` may still come, unless it is of `single_until_ns` or before: it
+    stays.
     """
     part = split(stored, self_conversation)
     rows = part.rows
@@ -86,7 +89,7 @@ def compact(stored: StoredRows, self_conversation: Mask, *, copies_within_ns: in
     plain = is_plain(rows.flags) & (rows.window != 0)
     # What was ordinary stays so: the rows that showed it may be gone by now.
     ordinary = _ordinary(rows, events.numbers, progress, plain, settled) | (stored["ordinary"] != 0)
-    stays = ~_foldable(rows, events.numbers, ordinary, _lone(rows, copies_within_ns))
+    stays = ~_foldable(rows, events.numbers, ordinary, _lone(rows, copies_within_ns, single_until_ns))
     # A row is counted in the next row of its end that stays.
     columns = dict(stored.columns) | {"ordinary": ordinary}
     for name, amount in (
@@ -181,12 +184,13 @@ def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain:
     return found
 
 
-def _lone(rows: ConnectionRows, copies_within_ns: int) -> Mask:
+def _lone(rows: ConnectionRows, copies_within_ns: int, single_until_ns: int) -> Mask:
     """Say of each row whether no copy of it is to be expected any more."""
     doubled = np.bincount(rows.conn, rows.duplicates, rows.connections) > 0
-    within_ns = np.where(doubled, max(COPY_WITHIN_NS, copies_within_ns), copies_within_ns)
     latest = np.maximum.reduceat(rows.time_ns, rows.start[:-1])
-    lone: Mask = (latest - within_ns)[rows.conn] >= rows.time_ns
+    until_ns = np.maximum(latest - copies_within_ns, single_until_ns)
+    until_ns[doubled] = np.minimum(until_ns, latest - COPY_WITHIN_NS)[doubled]
+    lone: Mask = until_ns[rows.conn] >= rows.time_ns
     return lone
 
 

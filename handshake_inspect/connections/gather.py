@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.compact import compact
 from handshake_inspect.connections.conversations import Conversations, keys_of
 from handshake_inspect.connections.duplicates import collapse
+from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.pool import Pool
 from handshake_inspect.connections.split import StoredRows
@@ -40,6 +41,8 @@ class Gathering:
         self.evidence = Evidence()
         #: How long after a segment its copy may come; more than 0 if the run has several captures.
         self.copies_within_ns = 0
+        #: But not after one of this time, or before: no other capture shows it.
+        self.single_until_ns = EARLIEST_NS
         #: Rows of each conversation that have not been offered to `compact` yet, and how many those of long ones are.
         self._fresh = np.zeros(0, np.int32)
         self._fresh_long = 0
@@ -54,7 +57,7 @@ class Gathering:
         numbers = self.conversations.number(keys)
         columns: Mapping[str, Column] = segments.columns | {"conversation": numbers, "from_higher": from_higher}
         if self._fold:
-            columns = self._steady.fold(columns, self.copies_within_ns)
+            columns = self._steady.fold(columns, self.copies_within_ns, self.single_until_ns)
         self._pool.append(columns)
         self._count_fresh(columns["conversation"])
         if self._fold:
@@ -82,8 +85,12 @@ class Gathering:
         long = self._fresh[: len(self.conversations)] >= self._long_rows
         is_self = self.conversations.is_self
         for _, rows in self._pool.remove(long).by_conversation():
-            part = self._collapse(rows)[0]
-            compacted = compact(part, is_self, copies_within_ns=self.copies_within_ns)
+            compacted = compact(
+                self._collapse(rows)[0],
+                is_self,
+                copies_within_ns=self.copies_within_ns,
+                single_until_ns=self.single_until_ns,
+            )
             self._pool.append(compacted.rows.columns)
             self._stayed += len(compacted.rows)
             if self._fold:

@@ -10,6 +10,8 @@ Mask = NDArray[np.bool_]
 
 #: Moment of what never happened.
 NEVER = np.iinfo(np.int64).max
+#: Below all times.
+EARLIEST_NS = int(np.iinfo(np.int64).min)
 
 # Order within one row.
 INFERRED, PROVEN, OWN_ACT, UNBLOCKED, UNBLOCKED_RST, ARRIVED = range(6)

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.compact import STEP_BITS, Compacted, folded_into, is_plain, witnesses
+from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.rows import FIN, RST, SYN
 from handshake_inspect.connections.split import SAFE_SPAN, StoredRows, first_of, last_of
 from handshake_inspect.table import Column, Table, grown
@@ -73,10 +74,12 @@ class Steady:
         if len(self._place) < count:
             self._place = grown(self._place, count)
 
-    def fold(self, columns: Mapping[str, Column], copies_within_ns: int) -> Mapping[str, Column]:
+    def fold(
+        self, columns: Mapping[str, Column], copies_within_ns: int, single_until_ns: int = EARLIEST_NS
+    ) -> Mapping[str, Column]:
         """Return the rows of a block that stay. `columns`: those of `StoredRows` that the block has.
 
-        Copies of what is not older than `copies_within_ns` may still come: it stays.
+        Copies of what is not older than `copies_within_ns` may still come, as for `compact`: it stays.
         """
         if not self._is_steady.any():
             return columns
@@ -89,7 +92,7 @@ class Steady:
         regular = self._regular(course)
         alone, ordinary = self._ordinary(course, regular)
         last = last_of(course.end, regular, len(self._ends))
-        foldable = _foldable(course, ordinary, last, copies_within_ns)
+        foldable = _foldable(course, ordinary, last, copies_within_ns, single_until_ns)
         foldable &= ~witnesses(course.side, foldable)
         ends = np.flatnonzero(last >= 0)
         for name, values in (("next_seq", course.seq_end), ("ack", course.ack), ("ordinary", alone)):
@@ -195,14 +198,14 @@ def _by_place(place: Column) -> Rows:
     return keyed & ((1 << bits) - 1)
 
 
-def _foldable(course: _Course, ordinary: Mask, last: Rows, copies_within_ns: int) -> Mask:
+def _foldable(course: _Course, ordinary: Mask, last: Rows, copies_within_ns: int, single_until_ns: int) -> Mask:
     """Mark the ordinary rows whose end the peer has acknowledged; `last`: the last regular row of each end."""
     acknowledged = course.ack[last[course.end ^ 1]]
     foldable: Mask = ordinary & (acknowledged - course.seq_end < SAFE_SPAN)
     if copies_within_ns:
         latest = np.zeros(len(last) // 2, np.int64)
         np.maximum.at(latest, course.place, course.time_ns)
-        foldable &= latest[course.place] - copies_within_ns >= course.time_ns
+        foldable &= np.maximum(latest[course.place] - copies_within_ns, single_until_ns) >= course.time_ns
     return foldable
 
 

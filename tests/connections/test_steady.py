@@ -12,6 +12,7 @@ import pytest
 
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.steady import Steady
 from handshake_inspect.inspection import Inspector
 from handshake_inspect.table import Block, Column, SegmentTable
@@ -27,8 +28,10 @@ class Counting(Steady):
 
     folded = 0
 
-    def fold(self, columns: Mapping[str, Column], copies_within_ns: int) -> Mapping[str, Column]:
-        kept = super().fold(columns, copies_within_ns)
+    def fold(
+        self, columns: Mapping[str, Column], copies_within_ns: int, single_until_ns: int = EARLIEST_NS
+    ) -> Mapping[str, Column]:
+        kept = super().fold(columns, copies_within_ns, single_until_ns)
         Counting.folded += len(columns["seq"]) - len(kept["seq"])
         return kept
 
