@@ -17,6 +17,11 @@ from handshake_inspect.compared.digests import Numbering, digests_of
 from handshake_inspect.compared.normal import normal_rows, verdict
 from handshake_inspect.compared.pairing import Candidate, pair
 from handshake_inspect.connections.analysis import AHEAD
+from handshake_inspect.connections.at_once import number_groups
+from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.owing import Sockets
+from handshake_inspect.connections.rows import RESPONDER
 from handshake_inspect.inspection import Inspection
 
 #: So many ways in which connections differ keep all their rows, to be drawn: the first ones.
@@ -135,13 +140,24 @@ def _difference(a: Inspection, b: Inspection, level: Level, of_a: list[int], of_
 
 def _candidates(inspection: Inspection, streams: NDArray[np.int64], numbering: Numbering) -> Iterator[Candidate]:
     connections, digests = inspection.connections, digests_of(inspection, numbering)
-    for cells in connections.cells(streams):
-        for stream, row, cell in cells:
-            yield Candidate(
-                stream=stream,
-                server=connections.endpoints(cell["conversation"], cell["originator_is_higher"])[1],
-                digest=digests.digest[row],
-                judgement=int(digests.judgement[row]),
-                octets=(cell["octets_o"], cell["octets_r"]),
-                folded_segments=int(digests.folded_segments[row]),
-            )
+    rows = connections.rows_of(streams)
+    octets = zip(*(connections.verdicts.table[name][rows].tolist() for name in ("octets_o", "octets_r")), strict=True)
+    return map(
+        Candidate,
+        streams.tolist(),
+        _servers(connections, rows),
+        [digests.digest[row] for row in rows.tolist()],
+        digests.judgement[rows].tolist(),
+        octets,
+        digests.folded_segments[rows].tolist(),
+    )
+
+
+def _servers(connections: Connections, rows: NDArray[np.int64]) -> list[Endpoint]:
+    """Return the responder of each connection; those that have the same one share it."""
+    if not len(rows):
+        return []
+    sockets = Sockets.of(connections, rows, np.full(len(rows), RESPONDER))
+    number, example = number_groups([*sockets.host, sockets.port])
+    distinct = [sockets.endpoint(one) for one in example.tolist()]
+    return [distinct[one] for one in number.tolist()]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,12 +77,12 @@ def digests_of(inspection: Inspection, numbering: Numbering) -> Digests:
 
 
 def _digested(parts: list[_Part], count: int) -> Iterator[bytes]:
-    for i in range(count):
-        whole = blake2b(digest_size=DIGEST_OCTETS)
-        for octets, start in parts:
-            whole.update((start[i + 1] - start[i]).to_bytes(8, "little"))
-            whole.update(octets[start[i] : start[i + 1]])
-        yield whole.digest()
+    """Yield the digest of what the parts have of each connection, and before it of how long each piece is."""
+    lengths = np.stack([np.diff(start) for _, start in parts], axis=1)
+    pieces = _part(lengths, np.arange(count + 1), lengths.itemsize * len(parts))
+    columns = [[octets[a:b] for a, b in pairwise(start)] for octets, start in [pieces, *parts]]
+    for whole in map(b"".join, zip(*columns, strict=True)):
+        yield blake2b(whole, digest_size=DIGEST_OCTETS).digest()
 
 
 def _part(records: NDArray[np.void] | NDArray[np.int64], start: NDArray[np.int64], octets: int) -> _Part:
