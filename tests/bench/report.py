@@ -122,7 +122,7 @@ def cell(one: Measured, name: str, *, limits: bool) -> str:
     if not runs:
         return "failed"
     ratio = one.ratio(name)
-    compared = f"{ratio:.1f} × as long" if ratio >= 1 else f"1/{1 / ratio:.1f}"
+    compared = f"{ratio:.1f} × as long" if ratio > 0.95 else f"1/{1 / ratio:.1f} as long"
     found = f"{compared}: {seconds(runs)}, {megabytes(max(run.peak_octets for run in runs))}"
     bound = limit_of(one, name)
     return found if bound is None or not limits else f"{found} ({bound[0]} {mark(bound[1])})"

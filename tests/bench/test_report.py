@@ -48,7 +48,7 @@ def test_a_ratio_is_the_median_over_rounds_of_two_runs_one_after_the_other() -> 
     [
         ("tshark-fields", 44.9, "bulk", "44.9 × as long: 44.90 s, 90 MB (≥ 45 ✗)"),
         ("tshark-fields", 24.0, "short", "24.0 × as long: 24.00 s, 90 MB (≥ 25 ✗)"),
-        ("tcpdump", 0.2, "bulk", "1/5.0: 0.20 s, 90 MB (≥ 1/3.5 ✗)"),
+        ("tcpdump", 0.2, "bulk", "1/5.0 as long: 0.20 s, 90 MB (≥ 1/3.5 ✗)"),
         ("tcptrace", 1.2, "bulk", "1.2 × as long: 1.20 s, 90 MB (≥ 1.3 ✗)"),
     ],
 )
@@ -62,7 +62,7 @@ def test_a_limit_that_does_not_hold_is_named(peer: str, seconds: float, name: st
 
 def test_a_capture_of_which_nothing_is_meant_has_ratios_and_no_limits() -> None:
     one = measured("http", tcpdump=runs(0.1, 0.2, 0.1))
-    assert "| 1/10.0: 0.10 s, 90 MB |" in table([one], limits=True)
+    assert "| 1/10.0 as long: 0.10 s, 90 MB |" in table([one], limits=True)
     assert missed([one], []) == []
 
 
