@@ -20,7 +20,7 @@ from typing import Protocol
 from handshake_inspect.capture.source import Source
 
 #: Compressed octets read at once, given to a decompressor at once, and octets asked of it at once. Where a stream is
-#: broken a decompressor keeps back what came out since it was last asked, so these two are small.
+#: broken most decompressors keep back what came out since they were last asked, so these two are small.
 READ_OCTETS, FEED_OCTETS, PIECE_OCTETS = 1 << 16, 1 << 10, 1 << 12
 #: Largest window (dictionary) that a stream may ask memory for, as the zstd program limits it; xz -9 asks for half.
 WINDOW_LOG = 27
@@ -55,14 +55,16 @@ class _GzipMember:
     """zlib's object for a gzip member, in the manner of the others: it keeps what was not taken in yet.
 
     Where the member is broken, zlib keeps back what came out before the break in the same call. Then what was put in
-    since the last copy of its state is put in again, octet by octet.
+    since the last copy of its state is put in again, octet by octet: so much can be put in at once, which is quicker.
     """
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(wbits=31)
         #: The state some time ago; what was put in since then, and how many octets came out.
         self._before, self._put_in, self._came_out = self._member.copy(), bytearray(), 0
+        #: What breaks the member, and what comes out before that is due.
         self._error: zlib.error | None = None
+        self._before_error = memoryview(b"")
 
     @property
     def eof(self) -> bool:
@@ -78,7 +80,7 @@ class _GzipMember:
 
     def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
         if self._error is not None:
-            raise self._error
+            return self._rest(max_length)
         tail = self._member.unconsumed_tail
         if not tail:
             if len(self._put_in) >= READ_OCTETS:
@@ -88,17 +90,25 @@ class _GzipMember:
             octets = self._member.decompress(tail or data, max_length)
         except zlib.error as error:
             self._error = error
-            return self._what_came_before()
+            self._before_error = memoryview(self._all_that_came_out())[self._came_out :]
+            return self._rest(max_length)
         self._came_out += len(octets)
         return octets
 
-    def _what_came_before(self) -> bytes:
-        """Return what comes out before the break and was not given yet: no more than one octet can hold more."""
+    def _all_that_came_out(self) -> bytes:
+        """Return all that comes out between the last copy of the state and the break."""
         found = bytearray()
         with contextlib.suppress(zlib.error):
             for octet in self._put_in:
                 found += self._before.decompress(bytes([octet]))
-        return bytes(found[self._came_out : self._came_out + PIECE_OCTETS])
+        return bytes(found)
+
+    def _rest(self, max_length: int) -> bytes:
+        """Return what comes next of what came out before the break. Raises zlib.error when that is all."""
+        if not self._before_error and self._error is not None:
+            raise self._error
+        octets, self._before_error = bytes(self._before_error[:max_length]), self._before_error[max_length:]
+        return octets
 
 
 def _xz_stream() -> Decompressor:
@@ -130,6 +140,9 @@ class Compression:
     begin_member: Callable[[], Decompressor]
     #: May zeros follow a member? (xz: Stream Padding, section 2.2; gzip(1) accepts them.)
     padded: bool = False
+    #: Octets that are given to a decompressor at once, and that are asked of it at once.
+    feed_octets: int = FEED_OCTETS
+    piece_octets: int = PIECE_OCTETS
 
     @property
     def missing(self) -> str | None:
@@ -141,7 +154,7 @@ class Compression:
         return None
 
 
-GZIP = Compression("gzip", "gzip -dc", _GzipMember, padded=True)
+GZIP = Compression("gzip", "gzip -dc", _GzipMember, padded=True, feed_octets=READ_OCTETS, piece_octets=1 << 18)
 ZSTD = Compression("zstd", "zstd -dc", _zstd_frame)
 XZ = Compression("xz", "xz -dc", _xz_stream, padded=True)
 LZMA = Compression("lzma", "xz -dc", _lzma_stream)
@@ -184,12 +197,13 @@ class DecompressedSource(Source):
     def readinto(self, view: memoryview) -> int:
         """Decompress at most as many octets as `view` holds; 0 at the end; OSError where the stream is broken.
 
-        Waits for some, and then takes what can come out without another read of the source.
+        Waits for some, and then takes what can come out without another read of the source; of a file, all that fits.
         """
         filled = 0
         while filled < len(view):
             if not self._piece:
-                if filled and not self._ahead and (self._member.needs_input or self._member.eof):
+                waits = not self._ahead and (self._member.needs_input or self._member.eof)
+                if filled and waits and not self.is_whole:
                     break
                 octets = self._next_piece(may_fail=not filled)
                 if octets is None:
@@ -221,7 +235,7 @@ class DecompressedSource(Source):
         feed = self._feed() if member.needs_input else b""
         ended = member.needs_input and not feed
         try:
-            octets = member.decompress(feed, PIECE_OCTETS)
+            octets = member.decompress(feed, self._compression.piece_octets)
         except Exception as error:  # zlib, lzma and zstd have exceptions of their own, bz2 uses OSError
             raise OSError(self._complaint(error)) from None
         if ended and not octets:
@@ -248,19 +262,19 @@ class DecompressedSource(Source):
         return False
 
     def _feed(self) -> memoryview:
-        """Return the compressed octets that come next, FEED_OCTETS at the most; none at the end.
+        """Return the compressed octets that come next, as many as go in at once at the most; none at the end.
 
         How much of a broken stream comes out depends on what is put in at once: of a file, always as much as there is.
         """
-        ahead = self._ahead
-        while len(ahead) < FEED_OCTETS and (self.is_whole or not ahead):
+        ahead, most = self._ahead, self._compression.feed_octets
+        while len(ahead) < most and (self.is_whole or not ahead):
             count = self._source.readinto(memoryview(self._chunk))
             self.octets_read = self._source.octets_read
             if not count:
                 break
             ahead = memoryview(bytes(ahead) + self._chunk[:count])
-        self._ahead = ahead[FEED_OCTETS:]
-        return ahead[:FEED_OCTETS]
+        self._ahead = ahead[most:]
+        return ahead[:most]
 
     def close(self) -> None:
         """Close the compressed source."""
