@@ -271,7 +271,7 @@ class Inspector:
             return None
         opened_later = is_one_of_several and one.can_be_opened_again
         try:
-            opened = one.open(hooks)
+            opened = one.open(hooks, ahead=self.jobs > 1)
             first_ns = opened.first_ns() if is_one_of_several else None
         except CaptureError as error:
             hooks.failed(error)
@@ -288,7 +288,7 @@ class Inspector:
     def _blocks(self, one: Input, opened: Opened | None, capture: int, hooks: Hooks) -> Iterator[tuple[Records, Block]]:
         """Read a capture from its beginning to its end."""
         try:
-            opened = opened or one.open(hooks)
+            opened = opened or one.open(hooks, ahead=self.jobs > 1)
         except CaptureError as error:  # it was there a moment ago
             hooks.failed(error)
             return

@@ -44,9 +44,9 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 
 #: Order of modules and folders inside some folders: each imports only from those before it.
 CAPTURE = [
-    "records", "about", "source", "remote", "compressed", "formats", "excerpt", "files", "writing", "live", "headers",
-    "fragments", "scapy_side", "filling", "decode", "positions", "frames", "pieces", "order", "summary", "merge",
-    "inputs",
+    "records", "about", "source", "remote", "ahead", "compressed", "formats", "excerpt", "files", "writing", "live",
+    "headers", "fragments", "scapy_side", "filling", "decode", "positions", "frames", "pieces", "order", "summary",
+    "merge", "inputs",
 ]  # fmt: skip
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
 HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp", "transports"]

@@ -6,6 +6,7 @@ The modules and folders, in the order in which data flows; each imports only fro
 - `about`: what a file says about itself: comments, names, interfaces.
 - `source`: octets as they arrive from a file or pipe, the part in memory, and what readers have in common.
 - `remote`: the same from what fsspec opens: stores, servers.
+- `ahead`: octets that a thread fetches before they are asked for.
 - `compressed`: compression undone: gzip, zstd, xz, lzma, bzip2.
 - `formats`: pcap, pcapng and snoop.
 - `excerpt`: some octets of a file, read as if they were all of it.

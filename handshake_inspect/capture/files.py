@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from handshake_inspect.capture.ahead import AheadSource
 from handshake_inspect.capture.compressed import MAGIC_OCTETS, MOST_LAYERS, DecompressedSource, compression_of
 from handshake_inspect.capture.excerpt import EXCERPT_BLOCK_OCTETS, Excerpt, Offsets
 from handshake_inspect.capture.formats import pcap, pcapng, snoop
@@ -27,17 +28,24 @@ BLOCK_OCTETS = 1 << 22
 
 
 def open_capture(
-    source: str | os.PathLike[str] | BinaryIO, *, name: str | None = None, block_octets: int = BLOCK_OCTETS
+    source: str | os.PathLike[str] | BinaryIO,
+    *,
+    name: str | None = None,
+    block_octets: int = BLOCK_OCTETS,
+    ahead: bool = False,
 ) -> RecordReader:
     """Open a capture by its contents, not by its name.
 
     `source` is a path, a name with `://` that fsspec opens, "-" for standard input, or a binary file object (which
-    stays open). `name` is what messages call it. Raises CaptureError, one line, if it is no capture that we read.
+    stays open). `name` is what messages call it. `ahead`: let a thread decompress it. Raises CaptureError, one line, if
+    it is no capture that we read.
     """
     name = name or _name(source)
     opened = _open(source, name)
     try:
         window, around = _decompressed(Window(opened, block_octets), name, block_octets)
+        if around and ahead and window.source.is_whole:
+            window.source = AheadSource(window.source)
         return _recognise(window, name, around)
     except BaseException:
         opened.close()

@@ -106,11 +106,12 @@ class Input:
         """Can all of it be read another time?"""
         return self.can_be_opened_again or (self.is_packets and not isinstance(self.source, Iterator))
 
-    def open(self, hooks: Hooks) -> Opened:
-        """Open it. Raises CaptureError."""
+    def open(self, hooks: Hooks, *, ahead: bool = False) -> Opened:
+        """Open it. `ahead`: a thread may read ahead of whoever asks. Raises CaptureError."""
         if self.through_scapy:
             return Opened(ThroughScapy(self.source, self.name), hooks)
-        return Opened(open_capture(self.source, name=self.name, block_octets=self.block_octets), hooks)
+        ahead = ahead and self.is_file
+        return Opened(open_capture(self.source, name=self.name, block_octets=self.block_octets, ahead=ahead), hooks)
 
 
 class Opened:
