@@ -29,7 +29,7 @@ QUIET_NS = 300 * SECOND_NS
 #: Datagrams of an exchange that is worth folding, and how many of the latest stay.
 LONG_ROWS, LATEST_ROWS = 1 << 10, 1 << 6
 #: Datagrams of a capture that ends from which on it is worth to look for long exchanges.
-FOLD_ROWS = 1 << 18
+FOLD_ROWS = 1 << 16
 
 #: What the copy of a datagram has in common with it.
 SAME_DATAGRAM = ("ip_id", "payload_octets", "from_higher", "conversation")
