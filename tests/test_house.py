@@ -17,7 +17,7 @@ ROOT = Path(handshake_inspect.__file__).parent
 FLOORS = [
     ["tcp"],
     ["table"],
-    ["jobs"],
+    ["jobs", "memory"],
     ["quantities", "cells"],
     ["archive"],
     ["capture"],

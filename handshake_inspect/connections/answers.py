@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.quotes import QuoteTable
+from handshake_inspect.memory import give_back
 from handshake_inspect.quantities import octets_in_words
 from handshake_inspect.table import Growing, Table
 
@@ -24,6 +25,8 @@ T = TypeVar("T", bound=Table)
 
 #: A number that is not known, in columns whose own values are never negative.
 NONE = -1
+#: After so many partitions memory is given back.
+PARTS_PER_RETURN = 4
 
 
 class VerdictTable(Table):
@@ -218,7 +221,9 @@ def together(parts: Iterable[Verdicts]) -> Verdicts:
     waits = [total.waits]
     numbers: dict[Judgement, int] = {}
     words: dict[str, int] = {}
-    for part in parts:
+    for number, part in enumerate(parts):
+        if number % PARTS_PER_RETURN == PARTS_PER_RETURN - 1:
+            give_back()
         columns = part.table.columns
         judged = np.array([numbers.setdefault(one, len(numbers)) for one in part.judgements], np.int32)
         spelled = np.array([words.setdefault(one, len(words)) for one in part.words], np.int32)
@@ -235,6 +240,7 @@ def together(parts: Iterable[Verdicts]) -> Verdicts:
         total.found += [(code, one.shifted(len(table))) for code, one in part.found]
         table.append(columns, len(part.table))
         total.copies.update(part.copies)
+    give_back()
     total.table = VerdictTable(table.finish())
     total.judgements, total.words = list(numbers), list(words)
     total.waits = WaitTable.concatenate(waits)
