@@ -31,6 +31,8 @@ class Table:
     """Columns of equal length, one row per thing. Subclasses list their columns in `DTYPES`."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {}
+    #: Types in which columns of many rows are kept (`Growing`) as long as all values fit.
+    NARROW: ClassVar[Mapping[str, DTypeLike]] = {}
     __slots__ = ("columns",)
 
     def __init__(self, columns: Mapping[str, Column]) -> None:
@@ -46,6 +48,13 @@ class Table:
     def empty(cls, rows: int = 0) -> Self:
         """Make a table of `rows` rows, all zero."""
         return cls({name: np.zeros(rows, dtype) for name, dtype in cls.DTYPES.items()})
+
+    @classmethod
+    def holding(cls, columns: Mapping[str, Column]) -> Self:
+        """Make a table of columns as they are, the narrow ones too."""
+        table = cls.__new__(cls)
+        table.columns = dict(columns)
+        return table
 
     @classmethod
     def concatenate(cls, tables: Iterable[Self]) -> Self:
@@ -92,14 +101,12 @@ class Growing:
     """Rows of a table that grows in place.
 
     Large arrays grow by moving pages, not by copying, and a column in which nothing but 0 has stood yet takes no memory
-    at all: most captures are one file, most connections are short, most frames have no tunnel. The numbers of frames
-    take half as much as later, until one does not fit: that is 4 % of the memory that `read` needs.
+    at all: most captures are one file, most connections are short, most frames have no tunnel. Columns begin as narrow
+    as their table allows, until a value does not fit.
     """
 
-    NARROW: ClassVar[Mapping[str, DTypeLike]] = {"frame": np.uint32, "first_frame": np.uint32, "last_frame": np.uint32}
-
     def __init__(self, kind: type[Table]) -> None:
-        self._dtypes = kind.DTYPES
+        self._dtypes, self._narrow = kind.DTYPES, kind.NARROW
         self._columns: dict[str, Column] = {}
         self._count = 0
 
@@ -113,8 +120,8 @@ class Growing:
             values = columns.get(name)
             if name not in self._columns and (values is None or not values.any()):
                 continue
-            column = self._columns.setdefault(name, np.zeros(self._count, self.NARROW.get(name, dtype)))
-            if name in self.NARROW and values is not None and values.max(initial=0) > np.iinfo(column.dtype).max:
+            column = self._columns.setdefault(name, np.zeros(self._count, self._narrow.get(name, dtype)))
+            if values is not None and column.dtype != dtype and not _fits(values, column.dtype):
                 column = self._columns[name] = column.astype(dtype)
             if need > len(column):
                 # No view of a column outlives the call that made it.
@@ -135,6 +142,12 @@ class Growing:
         columns = {name: self.column(name) for name in self._dtypes}
         self._columns, self._count = {}, 0
         return columns
+
+
+def _fits(values: Column, dtype: np.dtype[Any]) -> bool:
+    """Can each of these whole numbers be held in this type?"""
+    limits = np.iinfo(dtype)
+    return bool(values.min(initial=0) >= limits.min and values.max(initial=0) <= limits.max)
 
 
 class SegmentTable(Table):

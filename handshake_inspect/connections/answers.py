@@ -84,6 +84,21 @@ class VerdictTable(Table):
         "both_ended_ns": np.int64,  # when both ends had sent a FIN or an RST; NONE if that was not captured
     }
 
+    #: Most of it is small or not known: ordinary connections take 182 octets instead of 257.
+    NARROW: ClassVar[Mapping[str, DTypeLike]] = {
+        "first_frame": np.uint32,
+        "last_frame": np.uint32,
+        **dict.fromkeys(("judgement", "conn_state", "history", "options_o", "options_r"), np.int16),
+        **dict.fromkeys(("syn_retransmissions", "syn_ack_retransmissions", "fin_retransmissions"), np.int8),
+        **dict.fromkeys(("syn_to_syn_ack_ns", "syn_ack_to_ack_ns", "initial_rtt_ns", "half_closed_ns"), np.int32),
+        **dict.fromkeys(("served_ns", "both_ended_ns"), np.int32),  # of attempts that nobody answers
+        **{
+            f"{name}_{end}": np.int32
+            for name in ("octets", "sent_octets", "missing_octets", "reach_octets", "last_timestamp", "syn_timestamp")
+            for end in "or"
+        },
+    }
+
 
 class ResetTable(Table):
     """One row per RST, ordered by connection and frame."""
@@ -241,7 +256,7 @@ def together(parts: Iterable[Verdicts]) -> Verdicts:
         table.append(columns, len(part.table))
         total.copies.update(part.copies)
     give_back()
-    total.table = VerdictTable(table.finish())
+    total.table = VerdictTable.holding(table.finish())
     total.judgements, total.words = list(numbers), list(words)
     total.waits = WaitTable.concatenate(waits)
     total.resets, total.restarts = ResetTable.concatenate(resets), RestartTable.concatenate(restarts)

@@ -171,19 +171,23 @@ def _next(table: VerdictTable, conn: Rows, following: Rows, after: Mask) -> Next
 
     def old(name: str, *, opener: bool = True) -> Rows:
         value: Rows = np.where(by_originator == opener, table[f"{name}_o"][conn], table[f"{name}_r"][conn])
-        return value
+        return value.astype(np.int64)
+
+    def new(name: str) -> Rows:
+        value: Rows = table[name][following]
+        return value.astype(np.int64)
 
     def last_used(*, opener: bool) -> Rows:
         iss = old("iss", opener=opener)
         return np.where(known & (iss != NONE), (iss + old("last_seq", opener=opener) - 1) % MODULUS, NONE)
 
-    known = (following != NONE) & (table["iss_o"][following] != NONE)
-    seq = np.where(known, table["iss_o"][following], NONE)
+    known = (following != NONE) & (new("iss_o") != NONE)
+    seq = np.where(known, new("iss_o"), NONE)
     last = last_used(opener=True)
-    stamp = np.where(known, table["syn_timestamp_o"][following], NONE)
+    stamp = np.where(known, new("syn_timestamp_o"), NONE)
     # Timestamps are in use if the SYN-ACK has one too; if it was not captured, the SYN's counts.
-    answered = table["options_r"][following] != NONE
-    stamp = np.where(answered & (table["syn_timestamp_r"][following] == NONE), NONE, stamp)
+    answered = new("options_r") != NONE
+    stamp = np.where(answered & (new("syn_timestamp_r") == NONE), NONE, stamp)
     last_stamp = np.where(known, old("last_timestamp"), NONE)
     both = (stamp != NONE) & (last_stamp != NONE)
     newer, older = both & _is_above(stamp, last_stamp), both & _is_above(last_stamp, stamp)
@@ -191,7 +195,7 @@ def _next(table: VerdictTable, conn: Rows, following: Rows, after: Mask) -> Next
     higher = (last != NONE) & _is_above(seq, last) & ~older
     rules = after * RULES["expired"] | (newer | fresh) * RULES["timestamps"] | higher * RULES["initial-number"]
     by = np.where(following == NONE, NONE, np.where(by_originator, 0, 1))
-    answer = np.where(known, table["iss_r"][following], NONE)
+    answer = np.where(known, new("iss_r"), NONE)
     return Next(following, by, rules, seq, last, stamp, last_stamp, answer, last_used(opener=False))
 
 

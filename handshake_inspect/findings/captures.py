@@ -53,7 +53,7 @@ def vantage_point(run: Run) -> Iterator[About]:
     Source. RFC 9293 §3.5 (Figure 6); RFC 6298 §3 (Karn: no handshake with a repetition is measured).
     """
     table, keys = run.table, run.connections.keys
-    there, back = (table[name] for name in ("syn_to_syn_ack_ns", "syn_ack_to_ack_ns"))
+    there, back = (table[name].astype(np.int64) for name in ("syn_to_syn_ack_ns", "syn_ack_to_ack_ns"))
     usable = (there != NONE) & (back != NONE) & (there + back >= SHORTEST_NS)
     usable &= (table["syn_retransmissions"] == 0) & (table["syn_ack_retransmissions"] == 0)
     at = np.flatnonzero(usable)

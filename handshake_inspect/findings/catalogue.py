@@ -76,7 +76,8 @@ def examiner(captures: Sequence[CaptureSummary]) -> Callable[[Decided], list[Cod
 
     def examine(decided: Decided) -> list[Coded]:
         evidence = Evidence(decided, ends_ns)
-        examined = [(one.code, found) for one in _OVER_CONNECTIONS for found in one.function(evidence)]
+        rules = (one for one in _OVER_CONNECTIONS if len(evidence.resets) or not one.about_resets)
+        examined = [(one.code, found) for one in rules for found in one.function(evidence)]
         evidence.forget()
         return examined
 

@@ -13,7 +13,7 @@ from handshake_inspect.findings.reset_causes import IDLE_NS, Cause, ResetCauses
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 
 
-@rule("connection-unknown", WARN, example="server-crash.pcap")
+@rule("connection-unknown", WARN, example="server-crash.pcap", about_resets=True)
 def connection_unknown(e: Evidence) -> Iterator[Found]:
     """A segment of an open connection was answered as if there were none: the connection was half-open.
 
@@ -33,8 +33,6 @@ def connection_unknown(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.5.1 (Figures 9, 10 and 11), §3.10.7.1; RFC 5961 §4.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.NO_CONNECTION)
     only_asked = e.handshake("three-way")[causes.connection[which]] & e.is_syn_ack[causes.said[which]]
@@ -74,7 +72,7 @@ def connection_unknown(e: Evidence) -> Iterator[Found]:
             )
 
 
-@rule("data-after-close", CHAT, example="data-after-close.pcap")
+@rule("data-after-close", CHAT, example="data-after-close.pcap", about_resets=True)
 def data_after_close(e: Evidence) -> Iterator[Found]:
     """An end had closed, and answered data that came after that with an RST.
 
@@ -93,20 +91,20 @@ def data_after_close(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.6.1, §3.10.7.1; RFC 1122 §4.2.2.13; RFC 2525 §2.16.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.DATA_AFTER_CLOSE)
     sender, lost, at = causes.sender[which], causes.lost[which], causes.at[which]
     fin, fin_end = e.numbers.fin_row[sender], e.numbers.fin_end[sender]
-    knew = e.rows.ack[lost] >= fin_end
+    # Data that were acknowledged later have arrived after all: no segment of them is lost.
+    shown, knew = lost >= 0, e.rows.ack[lost] >= fin_end
     for claim, some in (
-        ("the {peer:end} had acknowledged the FIN before it sent them", knew),
-        ("the {peer:end} had not seen the FIN when it sent them", ~knew),
+        (", and are lost; the {peer:end} had acknowledged the FIN before it sent them", shown & knew),
+        (", and are lost; the {peer:end} had not seen the FIN when it sent them", shown & ~knew),
+        ("", ~shown),
     ):
         yield e.found(
             "the {who:end} had closed: {n:octets} of the {peer:end} were met by {times:count RST}, {after:duration} "
-            "after the FIN, and are lost; " + claim,
+            "after the FIN" + claim,
             causes.connection[which[some]],
             fin[some],
             lost[some],
@@ -119,7 +117,7 @@ def data_after_close(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("reset-after-close", CHAT, example="time-wait-killed.pcap")
+@rule("reset-after-close", CHAT, example="time-wait-killed.pcap", about_resets=True)
 def reset_after_close(e: Evidence) -> Iterator[Found]:
     """Both ends had closed and acknowledged it; a late segment was answered with an RST.
 
@@ -134,8 +132,6 @@ def reset_after_close(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.10.7.1; RFC 1337.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.ALL_CLOSED)
     last_fin = np.maximum(e.numbers.fin_row[causes.sender[which]], e.numbers.fin_row[causes.receiver[which]])
@@ -149,7 +145,7 @@ def reset_after_close(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("segments-after-reset", CHAT, example="lost-rst.pcap")
+@rule("segments-after-reset", CHAT, example="lost-rst.pcap", about_resets=True)
 def segments_after_reset(e: Evidence) -> Iterator[Found]:
     """Segments came after an RST that ended the connection.
 
@@ -164,8 +160,6 @@ def segments_after_reset(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.5.1, §3.10.5.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     rows, row, resets = e.rows, np.arange(len(e.rows)), e.resets
     worked = np.flatnonzero((resets["valid"] == 1) & (causes.goes_on < 0) & e.events.resets.ends_sender)
@@ -195,7 +189,7 @@ def segments_after_reset(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-alone", NOTE, example="reset-alone.pcap")
+@rule("reset-alone", NOTE, example="reset-alone.pcap", about_resets=True)
 def reset_alone(e: Evidence) -> Iterator[Found]:
     """Nothing of a connection was captured but RSTs of one end.
 
@@ -211,8 +205,6 @@ def reset_alone(e: Evidence) -> Iterator[Found]:
     Source. RFC 4987 §2; RFC 9293 §3.5.2. Suricata stream.rst_but_no_session; Zeek spontaneous_RST (there: any RST
     before its receiver was seen).
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     per_end = np.bincount(causes.sender, minlength=2 * len(e))
     which = np.flatnonzero(per_end[causes.sender] == np.diff(e.rows.start)[causes.connection])

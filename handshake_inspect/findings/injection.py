@@ -32,7 +32,7 @@ STORM = 10
 FALLEN_BACK = 3
 
 
-@rule("suspected-injection", WARN, example="forged-reset.server.pcap")
+@rule("suspected-injection", WARN, example="forged-reset.server.pcap", about_resets=True)
 def suspected_injection(e: Evidence) -> Iterator[Found]:
     """After an RST its sender went on with new octets, as if it had sent none.
 
@@ -53,8 +53,6 @@ def suspected_injection(e: Evidence) -> Iterator[Found]:
     Source. RFC 5961 §3; RFC 4953 §2; Suricata stream.suspected_rst_inject (there: any segment after an RST);
     Zeek data_after_reset.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = _first_of_each_end(causes, np.flatnonzero(_belied(e)))
     after = causes.goes_on[which]
@@ -63,7 +61,7 @@ def suspected_injection(e: Evidence) -> Iterator[Found]:
     yield from with_marks(e, text, which, shown, after=e.between_ns(causes.at[which], after))
 
 
-@rule("reset-from-elsewhere", WARN, example="injected-reset.server.pcap")
+@rule("reset-from-elsewhere", WARN, example="injected-reset.server.pcap", about_resets=True)
 def reset_from_elsewhere(e: Evidence) -> Iterator[Found]:
     """An RST came another way than all else of its sender: its TTL differs.
 
@@ -81,8 +79,6 @@ def reset_from_elsewhere(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 5961 §3; RFC 3360; N. Weaver, R. Sommer, V. Paxson, "Detecting Forged TCP Reset Packets", NDSS 2009.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = np.flatnonzero(~_belied(e) & (causes.said >= 0))
     which = _first_of_each_end(causes, which[has_other_hops(e, which)])
@@ -90,7 +86,7 @@ def reset_from_elsewhere(e: Evidence) -> Iterator[Found]:
     yield from with_marks(e, text, which, (causes.said[which], causes.at[which]))
 
 
-@rule("reset-outside-window", WARN, example="blind-reset.server.pcap")
+@rule("reset-outside-window", WARN, example="blind-reset.server.pcap", about_resets=True)
 def reset_outside_window(e: Evidence) -> Iterator[Found]:
     """An RST has a number that its receiver cannot expect: it is dropped.
 
@@ -106,8 +102,6 @@ def reset_outside_window(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.10.7.4; RFC 5961 §3.2; tcptrace "out-of-window RST".
     """
-    if not len(e.resets):
-        return
     causes, reason = e.shared(ResetCauses), e.resets["reason"]
     late_answer = causes.is_bare & (causes.closed | _reset_before(causes))
     for kind, claim in ((BEYOND, "above"), (OLD, "below")):
@@ -126,7 +120,7 @@ def reset_outside_window(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("reset-challenged", WARN, example="blind-reset.server.pcap")
+@rule("reset-challenged", WARN, example="blind-reset.server.pcap", about_resets=True)
 def reset_challenged(e: Evidence) -> Iterator[Found]:
     """An RST lies in the window, but not at the next number expected: it must be asked back, not obeyed.
 
@@ -143,8 +137,6 @@ def reset_challenged(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 5961 §3.2; RFC 9293 §3.10.7.4 (second).
     """
-    if not len(e.resets):
-        return
     causes, rows = e.shared(ResetCauses), e.rows
     ahead = (
         (e.resets["reason"] == AHEAD)

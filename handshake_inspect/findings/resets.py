@@ -29,7 +29,7 @@ def _after(e: Evidence, which: Rows) -> Rows:
     return e.between_ns(causes.heard[which], causes.at[which])
 
 
-@rule("abandoned", NOTE, example="reset-syn-received.pcap")
+@rule("abandoned", NOTE, example="reset-syn-received.pcap", about_resets=True)
 def abandoned(e: Evidence) -> Iterator[Found]:
     """The client answered the SYN-ACK with an RST.
 
@@ -48,8 +48,6 @@ def abandoned(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.5.2, §3.10.7.1. Zeek conn_state RSTOS0 or RSTO without data.
     """
-    if not len(e.resets):
-        return
     which = e.shared(ResetCauses).of(Cause.ATTEMPT_GIVEN_UP)
     yield _found(
         e,
@@ -60,7 +58,7 @@ def abandoned(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-unread", WARN, example="reset-unread.pcap")
+@rule("reset-unread", WARN, example="reset-unread.pcap", about_resets=True)
 def reset_unread(e: Evidence) -> Iterator[Found]:
     """An end aborted instead of closing, most likely with data of its peer unread.
 
@@ -81,8 +79,6 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.6.1, §3.10.4, §3.10.5; RFC 1122 §4.2.2.13; RFC 2525 §2.17.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.UNREAD)
     fresh = causes.unacknowledged[which] > 0
@@ -106,7 +102,7 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-linger", NOTE, example="reset.pcap")
+@rule("reset-linger", NOTE, example="reset.pcap", about_resets=True)
 def reset_linger(e: Evidence) -> Iterator[Found]:
     """An end aborted instead of closing, and nothing shows that it left data unread: most likely SO_LINGER 0.
 
@@ -125,8 +121,6 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.10.5; POSIX SO_LINGER; RFC 1337.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.LINGER)
     silent, asked = ~causes.was_sent_to[which], causes.unanswered[which]
@@ -156,7 +150,7 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
         yield _found(e, text, some, after=causes.silence_ns[some])
 
 
-@rule("reset-idle", NOTE)
+@rule("reset-idle", NOTE, about_resets=True)
 def reset_idle(e: Evidence) -> Iterator[Found]:
     """An RST ended a connection on which nobody had spoken for long: most likely an idle timeout.
 
@@ -174,8 +168,6 @@ def reset_idle(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.10.5; RFC 5382 §5, REQ-5 (a NAT waits 2 h 4 min).
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.IDLE)
     yield _found(
@@ -187,7 +179,7 @@ def reset_idle(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("gave-up", WARN, example="keep-alive-dead.pcap")
+@rule("gave-up", WARN, example="keep-alive-dead.pcap", about_resets=True)
 def gave_up(e: Evidence) -> Iterator[Found]:
     """An end got no answer to what it repeated, and gave the connection up with an RST.
 
@@ -204,8 +196,6 @@ def gave_up(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.8.3, §3.8.4, §3.10.8; RFC 5482.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.GAVE_UP)
     yield _found(
@@ -218,7 +208,7 @@ def gave_up(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-instead-of-fin", NOTE, example="reset-half-closed.pcap")
+@rule("reset-instead-of-fin", NOTE, example="reset-half-closed.pcap", about_resets=True)
 def reset_instead_of_fin(e: Evidence) -> Iterator[Found]:
     """The peer had closed with a FIN, and this end answered with an RST instead of a FIN of its own.
 
@@ -234,8 +224,6 @@ def reset_instead_of_fin(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.6, §3.10.5. Zeek conn_state RSTO, RSTR.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.INSTEAD_OF_FIN)
     which = which[~causes.closed[which]]
@@ -251,7 +239,7 @@ def reset_instead_of_fin(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-with-data", CHAT, example="reset-with-data.server.pcap")
+@rule("reset-with-data", CHAT, example="reset-with-data.server.pcap", about_resets=True)
 def reset_with_data(e: Evidence) -> Iterator[Found]:
     """An RST carries octets.
 
@@ -265,8 +253,6 @@ def reset_with_data(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.5.3, §3.10.7.4 (second); RFC 1122 §4.2.2.12. Zeek RST_with_data.
     """
-    if not len(e.resets):
-        return
     causes = e.shared(ResetCauses)
     which = np.flatnonzero(e.rows.payload[causes.at] > 0)
     which = which[np.unique(causes.connection[which], return_index=True)[1]]

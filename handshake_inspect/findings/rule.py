@@ -61,6 +61,8 @@ class ConnectionRule(Rule):
     """A rule over connections."""
 
     function: Callable[[Evidence], Iterator[Found]]
+    #: It is asked only where there is an RST.
+    about_resets: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,14 @@ def rule(
     example: str | None = None,
     explains: tuple[str, ...] = (),
     by_times: bool = False,
+    about_resets: bool = False,
 ) -> Callable[[Callable[[Evidence], Iterator[Found]]], ConnectionRule]:
     """Make a function a rule over connections; what it `explains` of a connection is not told beside it.
 
-    `by_times`: it is chat that another run of the same programs may not show.
+    `by_times`: it is chat that another run of the same programs may not show. `about_resets`: it is asked only where
+    there is an RST.
     """
-    return lambda function: ConnectionRule(Code(code, severity, explains, by_times), function, example)
+    return lambda function: ConnectionRule(Code(code, severity, explains, by_times), function, example, about_resets)
 
 
 def run_rule(

@@ -114,6 +114,20 @@ def test_data_after_close_says_whether_the_fin_was_known() -> None:
     )
 
 
+def test_data_that_were_acknowledged_after_the_rst_are_not_lost() -> None:
+    """No segment is the lost one then; the last row of the partition was taken for it."""
+    found = found_in(
+        """
+        open
+        B > FA y+1 ack x+1
+        A > A x+1 (10) ack y+2
+        B > R y+2
+        B > A y+2 ack x+11
+        """
+    )
+    assert found["data-after-close"].endswith("met by 1 RST, 2.000 ms after the FIN")
+
+
 def test_an_rst_has_one_cause() -> None:
     causes = CASES.keys() - {"reset-with-data", "segments-after-reset", "reset-alone"}
     for name in ("reset.pcap", "reset-unread.pcap", "server-crash.pcap", "data-after-close.pcap"):
