@@ -173,7 +173,7 @@ def run_live(command: str, folder: Path) -> str:
         first = process.stdout.readline()
         assert first.startswith("listening"), first
         run_demo(port=8000, place="host")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)

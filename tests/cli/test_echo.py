@@ -82,7 +82,7 @@ class Terminal:
 
     def until(self, pattern: str) -> re.Match[str]:
         """Wait until the terminal shows something new."""
-        deadline_s = time.monotonic() + 10
+        deadline_s = time.monotonic() + 60
         while (found := re.search(pattern, self.seen)) is None:
             assert select.select([self.master], [], [], deadline_s - time.monotonic())[0], self.seen
             self.seen += os.read(self.master, 4096).decode("utf-8", "replace")

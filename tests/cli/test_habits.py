@@ -285,7 +285,7 @@ def test_interrupt_gives_130_with_the_result_so_far() -> None:
     wait_until_it_asks_for_more(process)
     process.send_signal(signal.SIGINT)
     try:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     except ValueError:
         out, err = b"", b""
     assert process.returncode == 130, err

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE_S = 10.0
+#: Nothing takes so long but a program that hangs.
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ os.wait()
 """
 #: An interpreter that everybody may run, also where that of the tests is root's own.
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
-LIMIT_S = 20
+LIMIT_S = 60
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 
 

@@ -291,7 +291,7 @@ def chosen_by_tcpdump(folder: Path) -> dict[str, set[str]]:
     found = {}
     for number, (expression, each) in enumerate(running.items()):
         each.send_signal(signal.SIGINT)
-        each.communicate(timeout=10)
+        each.communicate(timeout=60)
         with open_capture(folder / str(number)) as reader:
             found[expression] = {NAMES[block.octets(row)] for block in reader for row in range(len(block))}
     return found

@@ -33,7 +33,7 @@ from tests.lab.privileges import needs_private_world
 from tests.lab.time_wait.provoking import CLIENT, SERVER, close_in_turn, connect_again
 from tests.lab.time_wait.test_observing import own_bench
 
-LIMIT_S = 30
+LIMIT_S = 60
 
 
 def on_a_terminal(*arguments: str, until: str, columns: int = 80) -> tuple[int, str]:
