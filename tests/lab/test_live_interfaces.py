@@ -406,16 +406,17 @@ def round_and_round() -> tuple[list[int], list[int], int]:
         assert capture.ring_octets == 2 * BLOCK_OCTETS
         for first in range(0, len(sizes), 100):
             send("lo", *[ethernet(0x0800, bytes(size - 14)) for size in sizes[first : first + 100]])
-            while (block := capture.read()) is not None:
-                lengths += block.captured.tolist()
-                frames += block.frame.tolist()
-        for block in capture.drain():
-            lengths += block.captured.tolist()
-            frames += block.frame.tolist()
+            deadline = time.monotonic() + 10  # a busy machine delivers on loopback a little later
+            while len(lengths) < first + 100 and time.monotonic() < deadline:
+                if (block := capture.read(0.1)) is not None:
+                    lengths += block.captured.tolist()
+                    frames += block.frame.tolist()
+        lengths += [length for block in capture.drain() for length in block.captured.tolist()]
         assert lengths == sizes
         return lengths, frames, capture.dropped
 
 
+@pytest.mark.usefixtures("loopback_alone")  # a burst may fill the kernel's backlog, where nobody counts what is dropped
 def test_a_ring_goes_round_and_nothing_is_lost_or_twice() -> None:
     lengths, frames, dropped = in_private_world(round_and_round)
     assert len(lengths) == 5000
