@@ -89,6 +89,7 @@ def compact(
     plain = is_plain(rows.flags) & (rows.window != 0)
     # What was ordinary stays so: the rows that showed it may be gone by now.
     ordinary = _ordinary(rows, events.numbers, progress, plain, settled) | (stored["ordinary"] != 0)
+    ordinary &= ~_steps_over(rows.end, rows.seq) & ~_steps_over(rows.end, rows.ack)
     stays = ~_foldable(rows, events.numbers, ordinary, _lone(rows, copies_within_ns, single_until_ns))
     # A row is counted in the next row of its end that stays.
     columns = dict(stored.columns) | {"ordinary": ordinary}
@@ -179,7 +180,6 @@ def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain:
     ordinary &= rows.seq_end <= numbers.fin_end[end]
     # The row after an extraordinary one of the same end confirms it or takes it back.
     ordinary &= _follows_ordinary(end, ordinary)
-    ordinary &= ~_steps_over(end, rows.seq) & ~_steps_over(end, rows.ack)
     found: Mask = ordinary
     return found
 

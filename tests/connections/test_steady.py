@@ -177,3 +177,35 @@ def test_a_transfer_is_never_kept() -> None:
     (one,) = inspector.result().connections
     assert (one.segments.originator, one.segments.responder) == (5002, 5001)
     assert one.octets.responder == 5000 * 1448
+
+
+@pytest.mark.parametrize("isn", [7, 2**28])
+def test_a_transfer_of_several_times_all_numbers_is_measured_to_its_end(isn: int) -> None:
+    """Of each 2**29 numbers a row stays, wherever those of the wire begin, and whatever else it was kept for."""
+    octets, count, block = 60_000, 200_000, 4000
+    inspector, long = Inspector(), Transfer(random.Random(1), 0)
+    inspector.analysis.gathering = Gathering(fold_rows=512, long_rows=16)
+    number = inspector.begin_capture("transfer", "pcap")
+    long.isn = [isn, isn]
+    long.open(captured=True)
+    opening = table_of(long.said, inspector)
+    inspector.add_block(Block(opening), number, len(opening), opening["time_ns"])
+    long.said = []
+    long.say(0, ACK, 1, octets, 1)
+    long.say(1, ACK, 1, 0, 1)
+    said = table_of(long.said, inspector)
+    for first in range(0, count, block):
+        # Data, its acknowledgment, and now and then the same once more.
+        row = np.tile([0, 1, 0, 1, 1], block // 2)
+        turn = first + np.cumsum(row == 0)
+        part = said.take(row)
+        reached = isn + 1 + turn * octets
+        part.columns["seq"] = np.where(row == 0, reached - octets, isn + 1).astype(np.uint32)
+        part.columns["ack"] = np.where(row == 0, isn + 1, reached).astype(np.uint32)
+        part.columns["time_ns"] = BEGIN_NS + MILLISECOND_NS * (10 + 3 * first + np.arange(len(row)))
+        part.columns["frame"] = 10 + 3 * first + np.arange(len(row))
+        inspector.add_block(Block(part), number, len(part), part["time_ns"])
+    verdicts = inspector.analysis.verdicts()
+    assert int(verdicts.table["octets_o"][0]) == octets * count > 2 * MODULUS
+    assert int(verdicts.table["last_seq_o"][0]) == 1 + octets * count
+    assert len(inspector.analysis.gathering) < 10_000
