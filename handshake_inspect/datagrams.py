@@ -99,7 +99,7 @@ class Datagrams:
 
     def _fold_long(self) -> None:
         """Fold long exchanges, of which all stay."""
-        table = self._table()
+        table = self.kept()
         if not (table["capture"] == table["capture"][:1]).all():
             return  # another capture may have copies of any of them
         conversations = Conversations()
@@ -108,7 +108,8 @@ class Datagrams:
         table = _fold(table, numbers, from_higher, conversations.loopback, self._clock.now_ns)
         self.tables, self._heard_ns, self._kept, self._since_round = [table], [0], len(table), 0
 
-    def _table(self) -> KeptDatagrams:
+    def kept(self) -> KeptDatagrams:
+        """Return all datagrams as they are kept."""
         return KeptDatagrams.concatenate(map(KeptDatagrams.of, self.tables, self._heard_ns))
 
     def go_on(self, leaving: Leaving, let_go: LetGo) -> None:
@@ -116,7 +117,7 @@ class Datagrams:
         if self._since_round < max(leaving.round_rows, self._kept // leaving.round_share):
             return
         now_ns = self._clock.now_ns
-        table = self._table()
+        table = self.kept()
         errors = KeptErrors.concatenate(self.errors)
         conversations = Conversations()
         (keys, from_higher), (error_keys, _) = keys_of(table), keys_of(errors)

@@ -20,8 +20,9 @@ from handshake_inspect.capture.records import CaptureError, Damage
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.split import StoredRows
+from handshake_inspect.datagrams import KeptDatagrams
 from handshake_inspect.inspection import Inspector
-from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
+from handshake_inspect.table import IcmpErrorTable, Names
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Beside:
     #: That quote TCP, and UDP.
     tcp_errors: IcmpErrorTable
     udp_errors: IcmpErrorTable
-    datagrams: DatagramTable
+    datagrams: KeptDatagrams
     #: Rows that stand for its segments.
     rows: int
 
@@ -99,7 +100,7 @@ def part_from(inspector: Inspector, inputs: Sequence[Input], failed: list[str]) 
             names=inspector.names,
             tcp_errors=analysis.quotes.everything(),
             udp_errors=IcmpErrorTable.concatenate(IcmpErrorTable(one.columns) for one in inspector.datagrams.errors),
-            datagrams=DatagramTable.concatenate(inspector.datagrams.tables),
+            datagrams=inspector.datagrams.kept(),
             rows=len(rows),
         ),
     )

@@ -24,16 +24,17 @@ from handshake_inspect.connections.conversations import Conversations, KeyTable
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.quotes import Quotes
+from handshake_inspect.datagrams import KeptDatagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import look_over
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.spread.part import Beside
 from handshake_inspect.spread.reduction import Reduction
 from handshake_inspect.spread.sharing import Renumbering, renumbering
-from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
+from handshake_inspect.table import IcmpErrorTable, Names
 from handshake_inspect.tcp.time_wait import profile_of
 
-T = TypeVar("T", DatagramTable, IcmpErrorTable)
+T = TypeVar("T", KeptDatagrams, IcmpErrorTable)
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Course:
 
     def exchanges(self) -> LazyExchanges:
         """Return what is UDP."""
-        datagrams = self._all([one.datagrams for one in self.parts], DatagramTable)
+        datagrams = self._all([one.datagrams for one in self.parts], KeptDatagrams)
         errors = self._all([one.udp_errors for one in self.parts], IcmpErrorTable)
         return LazyExchanges([datagrams], [errors], self.names, [one.name for one in self.captures])
 

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect import Inspection, inspect
+from handshake_inspect import Inspection, datagrams, inspect
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.spread.part import part_of
 from handshake_inspect.spread.run import inspect_spread
 from handshake_inspect.views import export, zeek_log
 from handshake_inspect.views.json_lines import connection_lines
-from tests.expect.altered import NAMES, PCAPS
+from tests.expect.altered import NAMES, PCAPS, frames_of
 from tests.spread.engines import Here, refuse
 
 #: Larger public captures would take long.
@@ -79,3 +80,26 @@ def test_public_captures_in_files_by_time(captures_dir: Path, tmp_path: Path, mo
             assert documents(spread(files)) == whole, path.name
         tried += 1
     assert tried >= 10
+
+
+def another_time(frame: RawFrame, n: int, k: int) -> RawFrame:
+    """Return a frame (Ethernet, then IPv4) n seconds later, with an identification of its own."""
+    octets = frame.octets[:18] + bytes([n, k]) + frame.octets[20:]
+    return RawFrame(octets, frame.original, frame.time_ns + n * 10**9, frame.link_type)
+
+
+def test_exchanges_that_were_folded_in_each_file_are_told_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = frames_of("udp.pcap")
+    many = [another_time(one, n, k) for n in range(40) for k, one in enumerate(frames)]
+    files = [tmp_path / f"{n}.pcap" for n in range(2)]
+    for file, part in zip(files, (many[: len(many) // 2], many[len(many) // 2 :]), strict=True):
+        write_pcap(file, part, frames[0].link_type)
+    whole = inspect(files)
+    for name, few in (("FOLD_ROWS", 4), ("LONG_ROWS", 4), ("LATEST_ROWS", 2)):
+        monkeypatch.setattr(datagrams, name, few)
+    found = inspect_spread([Input(str(file), block_octets=256) for file in files], Here(), failed=refuse)
+    assert list(found.exchanges) == list(whole.exchanges)
+    kept = part_of([Input(str(files[0]), block_octets=256)]).beside.datagrams
+    assert len(kept) < len(many) // 2
