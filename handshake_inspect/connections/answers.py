@@ -236,6 +236,7 @@ def together(parts: Iterable[Verdicts]) -> Verdicts:
     waits = [total.waits]
     numbers: dict[Judgement, int] = {}
     words: dict[str, int] = {}
+    give_back()  # what reading needed
     for number, part in enumerate(parts):
         if number % PARTS_PER_RETURN == PARTS_PER_RETURN - 1:
             give_back()

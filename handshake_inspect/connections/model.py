@@ -34,6 +34,7 @@ from handshake_inspect.connections.conversations import KeyTable, address
 from handshake_inspect.connections.found import Coded, Findings
 from handshake_inspect.connections.kinds import SIDES
 from handshake_inspect.connections.time_waits import OUTCOMES, RULES, TimeWaits, find_time_waits
+from handshake_inspect.memory import give_back
 from handshake_inspect.table import Names, frame_numbers
 from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.time_wait import PROFILES, Profile
@@ -140,7 +141,11 @@ class Connections(Sequence[Connection]):
     @cached_property
     def looked_over(self) -> tuple[list[Coded], list[RunFinding]]:
         """What all rules found: of connections, in order, and of the run."""
-        return self.look_over(self) if self.look_over else (self.verdicts.found, [])
+        if self.look_over is None:
+            return self.verdicts.found, []
+        found = self.look_over(self)
+        give_back()  # what it looked at
+        return found
 
     @cached_property
     def findings(self) -> Findings:

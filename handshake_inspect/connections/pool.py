@@ -24,8 +24,9 @@ Mask = NDArray[np.bool_]
 #: Which rows of a block: a piece of it, or their places.
 Which = slice | Rows
 
-#: Rows that a partition aims at: half as many would cost the rules, of which there are a hundred, 0.1 s in 3 more.
-PARTITION_ROWS = 1 << 17
+#: Rows that a partition aims at. Of 2 M rows twice as many would take 30 MB more, with two threads, and no less time;
+#: half as many a sixth more time: the engine and the rules are some thousand calls, whatever there is to decide.
+PARTITION_ROWS = 1 << 16
 #: How many rows a conversation counts as besides its own: columns of the ends of connections are made too, and those of
 #: a million SYNs are twice as long as their rows. Two threads decide them in 408 MiB, where they would take 565.
 CONVERSATION_ROWS = 2

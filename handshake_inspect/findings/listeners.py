@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.moments import NEVER, Rows
 from handshake_inspect.findings.rule import NOTE, WARN, run_rule
 from handshake_inspect.findings.run import About, Run, worst
@@ -48,6 +47,7 @@ def syn_flood(run: Run) -> Iterator[About]:
     opened = run.judged(lambda one: one.handshake_complete is True)
     listener, example = run.listeners
     left_here, opened_here = (np.bincount(listener[one], minlength=len(example)) for one in (left, opened))
+    clients = run.clients_at_listeners(left)
     for number in worst(left_here, (left_here >= FLOOD) & (left_here > opened_here)).tolist():
         here = run.at_listener(number)
         mine = here[left[here]]
@@ -56,7 +56,7 @@ def syn_flood(run: Run) -> Iterator[About]:
         if not is_answered and len(mine) < FLOOD_UNANSWERED:
             continue
         peak, peak_row = _most_at_once(run, mine)
-        addresses = len(number_groups(run.clients.take(mine).host)[1])
+        addresses = int(clients[number])
         if peak < (FLOOD if is_answered else FLOOD_UNANSWERED) or not (is_answered or addresses >= FLOOD_SOURCES):
             continue
         first_ns = run.table["first_ns"]

@@ -128,6 +128,13 @@ class Run:
         number, first = number_groups([*servers.host, servers.port])
         return number[path], example[first]
 
+    def clients_at_listeners(self, which: Mask) -> Rows:
+        """Count the clients' hosts of the connections at each listener for which `which` holds."""
+        path, example = self.paths
+        listener, first = self.listeners
+        seen = np.bincount(path[which], minlength=len(example)) > 0
+        return np.bincount(listener[example[seen]], minlength=len(first))
+
     def at_listener(self, number: int) -> Rows:
         """Return the connections of one listener, in order of time."""
         order, begins = self._by_listener
