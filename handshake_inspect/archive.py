@@ -11,6 +11,7 @@ import json
 import os
 import struct
 import tempfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,8 +24,10 @@ from numpy.typing import NDArray
 
 #: Octets that are kept in memory; what is more goes to a temporary file.
 MOST_IN_MEMORY = 1 << 26
-#: Octets of one member, decompressed, at most: that of a chunk is far smaller.
-LONGEST_MEMBER_OCTETS = 1 << 28
+#: Octets of the text, decompressed, at most.
+LONGEST_TEXT_OCTETS = 1 << 26
+#: Numbers of one array, at most, unless who reads knows better how many there can be.
+MOST_NUMBERS = 1 << 26
 #: Types of numbers, the shortest first.
 FITTING = (np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.int64, np.uint64)
 #: The member that holds the text.
@@ -38,10 +41,16 @@ class ArchiveError(Exception):
 
 
 class Archive:
-    """An archive that is written, and can be read at any time; or, opened by its path, read only."""
+    """An archive that is written, and can be read at any time; or, opened by its path, read only.
+
+    Several threads may use it.
+    """
 
     def __init__(self, file: IO[bytes] | None = None, *, written: bool = True) -> None:
         """Begin one in `file`; without it in memory, and beyond MOST_IN_MEMORY in a temporary file."""
+        #: Numbers of one array, at most: more are damage.
+        self.most_numbers = MOST_NUMBERS
+        self._lock = threading.Lock()  # a zip file has one place to write at
         self._file = file or tempfile.SpooledTemporaryFile(MOST_IN_MEMORY)  # noqa: SIM115 - closed with the archive
         with _damage_named():
             self._zip = zipfile.ZipFile(
@@ -66,23 +75,23 @@ class Archive:
         low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
         fitting = next(kind for kind in FITTING if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
         try:
-            with self._zip.open(f"{name}.npy", "w", force_zip64=True) as member:
+            with self._lock, self._zip.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, values.astype(fitting), allow_pickle=False)
         except OSError as error:
             raise ArchiveError(error.strerror or str(error)) from None
 
     def read(self, name: str) -> NDArray[np.integer[Any]]:
         """Return numbers that were put away. Raises ArchiveError."""
-        with _damage_named(), self._zip.open(f"{name}.npy") as member:
+        with _damage_named(), self._lock, self._zip.open(f"{name}.npy") as member:
             octets = self._zip.getinfo(f"{name}.npy").file_size
-            if octets > LONGEST_MEMBER_OCTETS:
-                raise ValueError("too long")
             version = np.lib.format.read_magic(member)
             if version != (1, 0):
                 raise ValueError("another version")
             shape, _, kind = np.lib.format.read_array_header_1_0(member)
             if kind.kind not in "iu" or len(shape) != 1 or not 0 <= shape[0] * kind.itemsize <= octets:
                 raise ValueError("no numbers")
+            if shape[0] > self.most_numbers:
+                raise ValueError("too many")
             found = np.frombuffer(member.read(shape[0] * kind.itemsize), kind)
             if member.read(1):  # to its end: only there its checksum is compared
                 raise ValueError("more than it says")
@@ -98,7 +107,7 @@ class Archive:
     def read_text(self) -> dict[str, Any]:
         """Return it. Raises ArchiveError."""
         with _damage_named():
-            if self._zip.getinfo(TEXT).file_size > LONGEST_MEMBER_OCTETS:
+            if self._zip.getinfo(TEXT).file_size > LONGEST_TEXT_OCTETS:
                 raise ValueError("too long")
             found = json.loads(self._zip.read(TEXT))
             if not isinstance(found, dict):

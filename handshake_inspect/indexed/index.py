@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from string import Formatter
 from typing import Any
 
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect import __version__
-from handshake_inspect.archive import Archive, ArchiveError
+from handshake_inspect.archive import MOST_NUMBERS, Archive, ArchiveError
+from handshake_inspect.capture.compressed import MAGIC_OCTETS, compression_of
 from handshake_inspect.capture.positions import Located
 from handshake_inspect.connections.analysis import Analysis, Decided
 from handshake_inspect.connections.connection import Connection, Step
@@ -37,6 +39,9 @@ Rows = NDArray[np.int64]
 
 #: How a number may be said (`found.say`): a format of one's own could ask for a text of any length.
 SAID = re.compile(r"|,|d|duration|octets|end|count [A-Za-z -]{1,40}")
+
+#: Numbers that an index has whatever its capture holds.
+FEW = 1 << 10
 
 
 class UselessIndex(Exception):  # noqa: N818 - nothing went wrong: the capture is read instead
@@ -81,6 +86,7 @@ class Index:
                 raise UselessIndex("the capture has changed since")
             if about.profile != profile:
                 raise UselessIndex(f"it was made with --profile {about.profile}")
+            archive.most_numbers = _most_numbers(path, about.identity.octets)
             self._conversations = np.cumsum(archive.read("conversations"), dtype=np.int64)
             self._places = Places.kept(archive, [(path, name)])
             if len(about.overview.captures) != 1 or about.overview.connections != len(self._conversations):
@@ -160,6 +166,16 @@ class Index:
                 name: self._archive.read(f"{stem}/values/{n}").astype(np.int64)[at] for n, name in enumerate(one.values)
             }
             yield BY_CODE[one.code].code, Found(one.text, rows, tuple(frames), values)
+
+
+def _most_numbers(path: str, octets: int) -> int:
+    """Return how many records a capture of this size can have at most: of nothing an index has more numbers.
+
+    A record has a header of 16 octets, and what is compressed is seldom a thousand times as long.
+    """
+    with Path(path).open("rb") as file:
+        compressed = compression_of(file.read(MAGIC_OCTETS)) is not None
+    return min(octets * (1000 if compressed else 1) // 16 + FEW, MOST_NUMBERS)
 
 
 def _as(column: Rows, dtype: DTypeLike) -> NDArray[Any]:

@@ -42,6 +42,7 @@ def cluster(address: str, watch: Watch = lambda doing, done, of: None) -> Iterat
     except ImportError:
         raise ClusterError("Dask is not installed; pip install 'handshake-inspect[dask]'") from None
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_silence())
         try:
             if address == LOCAL:
                 workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -61,6 +62,20 @@ def cluster(address: str, watch: Watch = lambda doing, done, of: None) -> Iterat
             raise ClusterError(f"{address}: no cluster of Dask there that has a worker: {reason}") from None
         _check_version(address, client)
         yield Cluster(address, client, watch)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Let Dask log nothing: what goes wrong is said in one line by us, not in tracebacks by its threads."""
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]
+    loud = [one for one in map(logging.getLogger, names) if not one.disabled]
+    for one in loud:
+        one.disabled = True
+    try:
+        yield
+    finally:
+        for one in loud:
+            one.disabled = False
 
 
 def _check_version(address: str, client: Client) -> None:
@@ -99,7 +114,7 @@ class Cluster:
 
     def results(self, submitted: Sequence[Future], doing: str) -> list[Any]:
         """Wait for results, and fetch them."""
-        from distributed import KilledWorker, wait
+        from distributed import CancelledError, KilledWorker, wait
 
         waiting = list(submitted)
         try:
@@ -113,5 +128,9 @@ class Cluster:
         except KilledWorker as error:
             raise ClusterError(
                 f"{self._address}: several workers died of one piece of the work; have they enough memory? {error}"
+            ) from None
+        except (CancelledError, OSError, TimeoutError):
+            raise ClusterError(
+                f"{self._address}: the connection to the scheduler was lost, and the work with it; run it again"
             ) from None
         return results

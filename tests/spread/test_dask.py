@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
+import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,6 +83,41 @@ def test_read_says_the_same_on_a_cluster(workers: LocalCluster, tmp_path: Path, 
     there = run("read", *files, *arguments, "--dask", workers.scheduler_address)
     assert here.stderr.count("Error: ") == 2
     assert (there.stdout, there.stderr, there.returncode) == (here.stdout, here.stderr, 2)
+
+
+def test_when_the_scheduler_dies_one_line_says_so(capfd: pytest.CaptureFixture[str]) -> None:
+    """And nothing else is printed, whatever Dask would log."""
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        about = Path(folder, "scheduler.json")
+        files = ["--no-dashboard", "--scheduler-file", str(about)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        scheduler = stack.enter_context(subprocess.Popen([*command, *files], **quiet))  # type: ignore[call-overload]
+        stack.callback(scheduler.kill)
+        address = announced(about)
+        serve = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-nanny", "--no-dashboard"]
+        worker = stack.enter_context(subprocess.Popen([*serve, "--nthreads", "1"], **quiet))  # type: ignore[call-overload]
+        stack.callback(worker.kill)
+
+        def kill(doing: str, done: int, of: int) -> None:
+            scheduler.kill()
+
+        with (
+            pytest.raises(ClusterError, match=r"^tcp://127\.0\.0\.1:\d+: the connection to the scheduler was lost"),
+            cluster(address, kill) as engine,
+        ):
+            inspect_spread([Input(str(file)) for file in FILES], engine, failed=refuse, pieces=6)
+    assert capfd.readouterr() == ("", "")
+
+
+def announced(about: Path) -> str:
+    """Wait until a scheduler has written its address into a file."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError, ValueError):
+            return str(json.loads(about.read_text())["address"])
+        time.sleep(0.05)
+    raise TimeoutError("the scheduler does not begin")
 
 
 def test_what_comes_through_a_pipe_is_not_sent_to_others(workers: LocalCluster) -> None:
