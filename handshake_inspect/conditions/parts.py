@@ -48,11 +48,12 @@ def _parts(paths: Sequence[Path], lists: Sequence[ListCells], connections: Conne
     texts = [_texts(path, cells, connections, streams) for path in spelled]
     made: dict[tuple[str, ...], Json] = {}
     rows: Iterable[tuple[str, ...]] = zip(*texts, strict=True) if texts else [()] * len(streams)
-    parts = [made.get(values) or made.setdefault(values, _part(spelled, values)) for values in rows]
-    places = np.flatnonzero(apart)
-    for place, connection in zip(places.tolist(), connections.of_streams(streams[places]), strict=True):
-        parts[place] = connection_object(connection)
-    return parts
+    # Of some the cells do not tell all.
+    whole = (connection_object(one) for one in connections.of_streams(streams[apart]))
+    return [
+        next(whole) if is_apart else made.get(values) or made.setdefault(values, _part(spelled, values))
+        for values, is_apart in zip(rows, apart.tolist(), strict=True)
+    ]
 
 
 def _spelled_part(path: Path, cells: dict[str, Cells]) -> str:

@@ -105,7 +105,10 @@ class Connections(Sequence[Connection]):
         if self.numbers is not None:
             return np.argsort(self.numbers)
         table = self.verdicts.table
-        return np.argsort(frame_numbers(table["first_capture"], table["first_frame"]), kind="stable")
+        frames = frame_numbers(table["first_capture"], table["first_frame"])
+        if len(self.captures) > 1:  # in whatever order they are named
+            return np.lexsort((frames, table["first_ns"]))
+        return np.argsort(frames, kind="stable")
 
     @cached_property
     def streams(self) -> NDArray[np.int64]:
