@@ -104,6 +104,7 @@ def third_ack_ignored(e: Evidence) -> Iterator[Found]:
     before = answers[np.maximum(np.searchsorted(answers, again) - 1, 0)]
     waited, later = e.between_ns(before, again), e.between_ns(third, again)
     keep = (waited >= RETRANSMISSION_NS) & (later > e.table["syn_to_syn_ack_ns"][at])
+    keep &= e.rows.conn[before] == at  # it may not have been captured
     at, third, again, later = at[keep], third[keep], again[keep], later[keep]
     near = e.table["syn_to_syn_ack_ns"][at] >= 0
     near &= e.table["syn_ack_to_ack_ns"][at] > NEARER * e.table["syn_to_syn_ack_ns"][at]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.engine.scenario import inspect_lines
+from tests.engine.scenario import Ends, inspect_lines, inspect_many, parse
 from tests.findings.captures import messages_in
 
 CASES = {
@@ -72,6 +72,18 @@ def test_a_syn_ack_that_crossed_the_third_segment_on_the_way_was_not_sent_becaus
     opened = "A > S x\n{} B > SA y ack x+1\nA > A x+1 ack y+1\n{} B > SA y ack x+1\nA > A x+1 ack y+1"
     assert [code for code, _ in findings_of(opened.format("0.2", "1.2"))] == ["third-ack-ignored"]
     assert not findings_of(opened.format("1.5", "2.6"))
+
+
+def test_a_syn_ack_of_another_connection_says_nothing_of_this_one() -> None:
+    """The first SYN-ACK of the second connection was not captured: whether a timer sent the next one is not known."""
+    texts = (
+        "A > S x\nB > SA y ack x+1\nA > A x+1 ack y+1",
+        "1 B > A y+1 ack x+1\nA > A x+1 ack y+1\nB > SA y ack x+1\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5",
+    )
+    opened, late = (parse(text).segments((1000, 5000)) for text in texts)
+    ends = Ends(a=(4, 0x0A000001, 4001), b=(4, 0x0A000002, 80))
+    for found in (inspect_many([(late, ends)]), inspect_many([(opened, Ends()), (late, ends)])):
+        assert "third-ack-ignored" not in [one.code for one in found.connections[-1].findings]
 
 
 def test_a_handshake_with_a_wrong_syn_ack_is_invalid_even_if_it_is_acknowledged() -> None:
