@@ -45,6 +45,8 @@ class Disorder:
     #: Records that stand after a later one and were put in order, and how far behind it they lay at most.
     frames: int = 0
     largest_ns: int = 0
+    #: Records that stand where the file has them, though their times are earlier.
+    out_of_time: int = 0
     #: Steps back that are not those of a queue: the clock was set, or interfaces have different clocks. The largest
     #: one, and the number of the frame after the first one.
     jumps: int = 0
@@ -147,6 +149,7 @@ class Clock:
         jump = (own_back > QUEUE_NS) | (back > INTERFACES_NS)
         key = np.maximum(np.where(late, latest[:-1], time_ns), self._earliest(latest[1:], second))
         jumps = self.disorder.jumps + np.cumsum(jump)
+        self.disorder.out_of_time += int(np.count_nonzero(key != time_ns))
         self._count(records, behind[~late], np.where(jump, np.maximum(own_back, back), 0))
         self._remember(latest[1:], int(time_ns[-1]))
         return Keys(key, jumps)

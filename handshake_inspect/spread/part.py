@@ -52,9 +52,9 @@ class Beside:
         return (min(times), max(times)) if times else None
 
     @property
-    def clock_was_set(self) -> bool:
-        """Do the times of a capture step back by more than those of queues?"""
-        return any(one.disorder.jumps for one in self.captures)
+    def is_out_of_time(self) -> bool:
+        """Is a capture not in order of its times, since these step back by more than those of queues?"""
+        return any(one.disorder.out_of_time for one in self.captures)
 
 
 @dataclass

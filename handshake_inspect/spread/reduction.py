@@ -17,7 +17,7 @@ from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.answers import Verdicts
 from handshake_inspect.connections.conversations import Conversations, KeyTable
-from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.seams import irregular
 from handshake_inspect.connections.split import StoredRows
@@ -101,20 +101,21 @@ def _by_time(rows: StoredRows, piece: Rows) -> Rows:
     """Sort the rows of each conversation by time; those of one piece stay in their order, whatever their times are."""
     order = np.arange(len(rows))
     conversation, time_ns = rows["conversation"], rows["time_ns"]
-    own = np.append(False, (conversation[1:] == conversation[:-1]) & (piece[1:] == piece[:-1]))[: len(rows)]
     follows = np.append(False, conversation[1:] == conversation[:-1])[: len(rows)]
-    back = np.flatnonzero(follows & ~own & (time_ns <= np.roll(time_ns, 1)))
+    begins = np.flatnonzero(~follows | np.append(True, piece[1:] != piece[:-1])[: len(rows)])
+    latest_before = np.roll(np.maximum.reduceat(time_ns, begins), 1) if len(rows) else time_ns
+    back = begins[follows[begins] & (time_ns[begins] <= latest_before)]
     some = np.flatnonzero(np.isin(conversation, conversation[back]))
     if len(some):
-        latest = _latest(~own[some], time_ns[some])
+        stretch = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(rows)))[some]
+        latest = _latest(stretch, time_ns[some])
         order[some] = some[np.lexsort((rows["capture"][some], latest, conversation[some]))]
     return order
 
 
-def _latest(begins: Mask, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+def _latest(stretch: Rows, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return at each row the latest time from the beginning of its stretch to it."""
-    starts = np.flatnonzero(begins)
-    parts = np.split(time_ns, starts[1:])
+    parts = np.split(time_ns, np.flatnonzero(stretch[1:] != stretch[:-1]) + 1)
     return np.concatenate([np.maximum.accumulate(one) for one in parts])
 
 

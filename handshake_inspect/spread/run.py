@@ -88,26 +88,36 @@ def _map(engine: Engine, inputs: Sequence[Input], chosen: Sequence[list[int]]) -
 
 def _together_if_side_by_side(mapped: list[_Mapped], engine: Engine, inputs: Sequence[Input]) -> list[_Mapped]:
     """Read those parts once more, together, whose captures were taken side by side."""
-    groups: list[list[_Mapped]] = []
-    until_ns = None
-    for one in mapped:
-        if (extent_ns := one.beside.extent_ns) is None:
-            groups.append([one])
-            continue
-        if until_ns is not None and _overlap(extent_ns[0], until_ns, [*groups[-1], one]):
-            groups[-1].append(one)
-        else:
-            groups.append([one])
-        until_ns = max(extent_ns[1], until_ns or extent_ns[1])
+    groups = list(_groups(mapped))
     alone = [group[0] for group in groups if len(group) == 1]
     beside_each_other = [sorted(place for one in group for place in one.inputs) for group in groups if len(group) > 1]
     again = _map(engine, inputs, beside_each_other) if beside_each_other else []
     return sorted(alone + again, key=lambda one: (one.beside.extent_ns or (0, 0), one.inputs))
 
 
+def _groups(mapped: Sequence[_Mapped]) -> Iterator[list[_Mapped]]:
+    """Yield the parts, which are in order of time; those whose captures were taken side by side in one list."""
+    #: Until when there is something, and of which parts.
+    open_groups: list[tuple[int, list[_Mapped]]] = []
+    for one in mapped:
+        if (extent_ns := one.beside.extent_ns) is None:
+            yield [one]
+            continue
+        (begin_ns, until_ns), group, apart = extent_ns, [one], list[tuple[int, list[_Mapped]]]()
+        for other_until_ns, others in open_groups:
+            if _overlap(begin_ns, other_until_ns, [*others, one]):
+                until_ns, group = max(until_ns, other_until_ns), [*others, *group]
+            elif other_until_ns < begin_ns:
+                yield others
+            else:
+                apart.append((other_until_ns, others))
+        open_groups = [*apart, (until_ns, group)]
+    yield from (group for _, group in open_groups)
+
+
 def _overlap(begin_ns: int, until_ns: int, of: Sequence[_Mapped]) -> bool:
-    """Do captures overlap by more than frames are out of order? Where a clock was set, at all?"""
-    slack_ns = 0 if any(one.beside.clock_was_set for one in of) else INTERFACES_NS
+    """Do captures overlap by more than frames are out of order? At all, if one is not in order of its times?"""
+    slack_ns = 0 if any(one.beside.is_out_of_time for one in of) else INTERFACES_NS
     return begin_ns <= until_ns - slack_ns
 
 

@@ -121,7 +121,9 @@ class Course:
         if not len(whole):
             return whole
         latest = np.concatenate([np.maximum.accumulate(table["time_ns"]) for table in numbered])
-        return whole.take(np.lexsort((whole["capture"], latest)))
+        # What is not in order of its times stays as it was read: no other part overlaps with it.
+        in_time = np.repeat([not one.is_out_of_time for one in self.parts], [len(table) for table in numbered])
+        return whole.take(np.lexsort((whole["capture"] * in_time, latest)))
 
 
 def inspection_of(

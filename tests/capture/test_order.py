@@ -146,7 +146,7 @@ def test_a_clock_that_was_set_leaves_the_order_of_the_file() -> None:
     frames = [(0, 0), (1, 0), (5, 0), (-3195, 0), (-3194, 0), (-3190, 0), (-3188, 0), (-3187, 0)]
     found = ordered(frames, [3])
     assert found[0] == [(0, 2), (0, 4), (0, 6), (0, 8)]
-    assert found[2] == Disorder(jumps=1, largest_jump_ns=3200 * MS, first_jump_frame=4)
+    assert found[2] == Disorder(out_of_time=5, jumps=1, largest_jump_ns=3200 * MS, first_jump_frame=4)
 
 
 @pytest.mark.parametrize("behind", [150, 1999])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from handshake_inspect.spread.part import part_of
 from handshake_inspect.spread.run import inspect_spread
 from handshake_inspect.views import export, zeek_log
 from handshake_inspect.views.json_lines import connection_lines
+from tests.engine.scenario import BEGIN_NS
 from tests.expect.altered import NAMES, PCAPS, frames_of
 from tests.spread.engines import Here, refuse
 
@@ -80,6 +82,26 @@ def test_public_captures_in_files_by_time(captures_dir: Path, tmp_path: Path, mo
             assert documents(spread(files)) == whole, path.name
         tried += 1
     assert tried >= 10
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_times_may_step_back_where_a_file_ends(seed: int, tmp_path: Path) -> None:
+    """By less than a clock that was set, each time; but what lies far behind the latest stays where the file has it."""
+    rng = random.Random(f"back {seed}")
+    frames = [
+        one for name in ("keep-alive.pcap", "nat.pcap", "close-in-flight.pcap", "udp.pcap") for one in frames_of(name)
+    ]
+    rng.shuffle(frames)
+    files, begin_ns, size = [], BEGIN_NS, len(frames) // 3
+    for number in range(3):
+        now_ns, part = begin_ns, list[RawFrame]()
+        for one in frames[number * size :][:size]:
+            part.append(replace(one, time_ns=now_ns, packet_type=255, interface=-1))
+            now_ns += rng.choice((30, 90, -40, -80)) * 1_000_000
+        begin_ns = max(one.time_ns for one in part) + rng.choice((-150, -60, -20)) * 1_000_000
+        files.append(tmp_path / f"{number}.pcap")
+        write_pcap(files[-1], part, frames[0].link_type)
+    assert documents(spread(files)) == documents(inspect(files))
 
 
 def another_time(frame: RawFrame, n: int, k: int) -> RawFrame:
