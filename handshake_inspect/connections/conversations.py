@@ -257,19 +257,26 @@ def _merged(
 
 
 def hash_of(keys: KeyTable, salt: int) -> Hashes:
-    """Mix the columns of each key into 64 bits (multiply and xor-shift, as in MurmurHash3's finaliser)."""
+    """Mix the columns of each key into 64 bits (multiply and xor-shift, as in MurmurHash3's finaliser).
+
+    Word after word: of what is put together before it is mixed, somebody can choose what cancels out for every salt.
+    """
     salted = np.uint64(0x9E3779B97F4A7C15 * (2 * salt + 1) & (1 << 64) - 1)
     ports = keys["lower_port"].astype(np.uint64) << np.uint64(16) | keys["higher_port"]
     kind = keys["ip_version"].astype(np.uint64) << np.uint64(16) | keys["tunnel"]
     mixed = np.full(len(keys), salted, np.uint64)
-    for word in (
-        keys["lower_lo"] ^ keys["lower_hi"] * salted,  # the upper halves are 0 for IPv4
-        keys["higher_lo"] ^ keys["higher_hi"] * salted,
-        ports | kind << np.uint64(32),
-    ):
-        mixed ^= word
-        mixed *= np.uint64(0xFF51AFD7ED558CCD)
-        mixed ^= mixed >> np.uint64(32)
-        mixed *= np.uint64(0xC4CEB9FE1A85EC53)
-        mixed ^= mixed >> np.uint64(29)
+    for word in (keys["lower_lo"], keys["higher_lo"], ports | kind << np.uint64(32)):
+        _mix_in(mixed, word)
+    for upper in (keys["lower_hi"], keys["higher_hi"]):
+        if upper.any():  # they are 0 for IPv4, and cost nothing there
+            mixed = np.where(upper > 0, _mix_in(mixed.copy(), upper), mixed)
+    return mixed
+
+
+def _mix_in(mixed: Hashes, word: NDArray[np.uint64]) -> Hashes:
+    mixed ^= word
+    mixed *= np.uint64(0xFF51AFD7ED558CCD)
+    mixed ^= mixed >> np.uint64(32)
+    mixed *= np.uint64(0xC4CEB9FE1A85EC53)
+    mixed ^= mixed >> np.uint64(29)
     return mixed

@@ -46,13 +46,28 @@ def test_a_number_is_its_keys_as_long_as_that_is_known(seed: int, bits: int, mon
     assert len(conversations) <= 200, "numbers are used again"
 
 
-def test_keys_made_to_have_one_hash_have_many() -> None:
-    """IPv6 keys that collide wherever the salt is 0, as somebody makes them who has read the code."""
-    golden, upper = 0x9E3779B97F4A7C15, np.arange(2000, dtype=np.uint64)
-    table = KeyTable.empty(len(upper))
-    table.columns["ip_version"][:] = 6
-    table.columns["lower_hi"][:] = upper
-    table.columns["lower_lo"][:] = np.uint64(7) ^ upper * np.uint64(golden)
-    assert len(np.unique(module.hash_of(table, 0))) == 1
-    assert len(np.unique(module.hash_of(table, module.SALT))) == len(upper)
-    assert len(np.unique(Conversations().number(table))) == len(upper)
+@pytest.mark.parametrize("salt", [0, 101, module.SALT], ids=["0", "of pieces", "of this process"])
+def test_ipv6_keys_made_to_have_one_hash_have_many(salt: int) -> None:
+    """As somebody makes them who has read the code: what cancels out if the halves of an address are put together."""
+    golden, number = 0x9E3779B97F4A7C15, np.arange(1 << 12, dtype=np.uint64)
+    high, low = (number >> np.uint64(6)) << np.uint64(58), number << np.uint64(58)
+    for name in ("lower", "higher"):
+        for upper, lower in ((number, np.uint64(7) ^ number * np.uint64(golden)), (high, low), (low, high)):
+            table = KeyTable.empty(len(number))
+            table.columns["ip_version"][:] = 6
+            table.columns[f"{name}_hi"][:] = upper
+            table.columns[f"{name}_lo"][:] = lower
+            assert len(np.unique(module.hash_of(table, salt))) == len(number)
+            numbered = Conversations()
+            assert len(np.unique(numbered.number(table))) == len(number)
+
+
+def test_the_hash_of_a_key_does_not_depend_on_the_others() -> None:
+    """IPv6 beside IPv4: of the latter nothing is mixed that is 0."""
+    table = KeyTable.concatenate([keys([1, 2, 3]), KeyTable.empty(2)])
+    table.columns["lower_hi"][4] = 1
+    together = module.hash_of(table, 5)
+    assert together.tolist() == [
+        int(module.hash_of(table.take(slice(row, row + 1)), 5)[0]) for row in range(len(table))
+    ]
+    assert len(set(together.tolist())) == len(table)
