@@ -78,7 +78,10 @@ class Datagrams:
     """The datagrams of a run, and the ICMP errors that quote some."""
 
     def __init__(self, clock: RunClock, *, fold: bool = False) -> None:
-        self._clock, self._folds = clock, fold
+        self._clock = clock
+        #: Are long exchanges folded as they come? Not in a run of several captures: another one, of another clock, may
+        #: show any datagram again, and whether it is a copy only all of them tell.
+        self.folds_at_once = fold
         self.tables: list[DatagramTable] = []
         #: When each of them came, unless it says that of each row.
         self._heard_ns: list[int] = []
@@ -94,14 +97,12 @@ class Datagrams:
             heard_ns = np.full(len(errors), self._clock.now_ns)
             self.errors.append(KeptErrors({**errors.columns, "heard_ns": heard_ns}).take(about))
         self._since_round += len(datagrams) + len(errors)
-        if self._folds and self._since_round >= max(FOLD_ROWS, self._kept):
+        if self.folds_at_once and self._since_round >= max(FOLD_ROWS, self._kept):
             self._fold_long()
 
     def _fold_long(self) -> None:
         """Fold long exchanges, of which all stay."""
         table = self.kept()
-        if not (table["capture"] == table["capture"][:1]).all():
-            return  # another capture may have copies of any of them
         conversations = Conversations()
         keys, from_higher = keys_of(table)
         numbers = conversations.number(keys)

@@ -239,6 +239,7 @@ class Inspector:
         self._link_types[len(self.captures) - 1] = set()
         if len(self.captures) > 1:
             self.analysis.gathering.copies_within_ns = INTERFACES_NS
+            self.datagrams.folds_at_once = False
         return len(self.captures) - 1
 
     def read(self, inputs: Sequence[Input], hooks: Hooks | None = None) -> None:

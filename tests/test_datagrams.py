@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+import struct
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from handshake_inspect import inspect
+from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection, Inspector
@@ -16,6 +21,7 @@ from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Segmen
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 BEGIN_NS = 1_700_000_000 * SECOND_NS
+LINKTYPE_RAW = 101
 LOOPBACK, ELSEWHERE = 127 << 24 | 1, 10 << 24
 
 
@@ -74,6 +80,33 @@ def test_a_capture_that_ends_is_folded_too(host: int, monkeypatch: pytest.Monkey
     assert kept == len(table)
     assert most < 6000
     assert [fields(one) for one in folded.exchanges] == [fields(one) for one in whole.exchanges]
+
+
+def test_a_second_capture_with_another_clock_shows_copies_of_what_came_long_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins when what it shows was read: that must still be there then."""
+    monkeypatch.setattr("handshake_inspect.datagrams.FOLD_ROWS", 500)
+    monkeypatch.setattr("handshake_inspect.datagrams.LONG_ROWS", 256)
+    first = [raw_datagram(number, BEGIN_NS + number * SECOND_NS // 100) for number in range(2000)]
+    second = [replace(one, time_ns=one.time_ns + 10 * SECOND_NS) for one in first[700:]]
+    files = [tmp_path / "first.pcap", tmp_path / "second.pcap"]
+    for file, frames in zip(files, (first, second), strict=True):
+        write_pcap(file, frames, LINKTYPE_RAW)
+    folded, whole = (inspect(files, fold=fold, block_octets=1 << 12) for fold in (True, False))
+    assert [one.duplicates for one in whole.exchanges] == [1300]
+    assert [fields(one) for one in folded.exchanges] == [fields(one) for one in whole.exchanges]
+
+
+def raw_datagram(number: int, time_ns: int) -> RawFrame:
+    """A datagram of one octet on IPv4, from A to B and back in turn."""
+    hosts = [bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])]
+    ports = [5000, 53]
+    if number % 2:
+        hosts.reverse()
+        ports.reverse()
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 29, number % 65535 + 1, 0, 64, 17, 0) + b"".join(hosts)
+    return RawFrame(ip + struct.pack(">HHHHB", *ports, 9, 0, 0), 29, time_ns, LINKTYPE_RAW)
 
 
 @pytest.mark.parametrize("host", [ELSEWHERE, LOOPBACK])
