@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.connections.conversations import Conversations, keys_of
 from handshake_inspect.connections.copies import COPY_WITHIN_NS, shown_again
 from handshake_inspect.connections.leaving import Leaving, LetGo
@@ -30,6 +31,9 @@ QUIET_NS = 300 * SECOND_NS
 LONG_ROWS, LATEST_ROWS = 1 << 10, 1 << 6
 #: Datagrams of a capture that ends from which on it is worth to look for long exchanges.
 FOLD_ROWS = 1 << 16
+
+#: Datagrams of an exchange from which on their sixteen bits of identification may be there another time.
+IDS_REPEAT = 1 << 12
 
 #: What the copy of a datagram has in common with it.
 SAME_DATAGRAM = ("ip_id", "payload_octets", "from_higher", "conversation")
@@ -61,17 +65,48 @@ class KeptErrors(IcmpErrorTable):
 
 def copies_in(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask) -> Mask:
     """Say of each datagram whether it shows another one again; `numbers` are their conversations."""
+    stretch, conversation = _stretches(table, numbers, len(loopback))
     again = shown_again(
-        table.columns | {"conversation": numbers, "from_higher": from_higher},
+        table.columns | {"conversation": stretch, "from_higher": from_higher},
         SAME_DATAGRAM,
         table["ip_id"] != 0,
-        loopback,
+        loopback[conversation],
         stands_for=1 + table["folded_datagrams"],
         taken_out=table["folded_copies"],
     )
     is_copy = np.zeros(len(table), np.bool_)
     is_copy[again] = True
     return is_copy
+
+
+def _stretches(table: KeptDatagrams, numbers: Rows, conversations: int) -> tuple[Rows, Rows]:
+    """Number the stretches of conversations that several captures may show; return that of each row, and whose each is.
+
+    Nothing but 16 bits tells a datagram from others of its size, and whoever sends many has soon used all of them. So
+    captures of a long exchange show the same only if they show it at the same time: those that follow each other, as
+    the files of a rotation do, show different stretches of it.
+    """
+    stretch, conversation = numbers.copy(), list(range(conversations))
+    size = np.bincount(numbers, 1 + table["folded_datagrams"])
+    long = np.flatnonzero((size >= IDS_REPEAT)[numbers])
+    if (table["capture"][long] == table["capture"][long[:1]]).all():
+        return stretch, np.array(conversation, np.int64)
+    order = np.lexsort((table["time_ns"][long], table["capture"][long], numbers[long]))
+    long = long[order]
+    scene, time_ns = numbers[long] << 16 | table["capture"][long], table["time_ns"][long]
+    begin = np.flatnonzero(np.append(True, scene[1:] != scene[:-1]))
+    end = np.append(begin[1:], len(long))
+    columns = (time_ns[begin], time_ns[end - 1], numbers[long[begin]], begin, end)
+    current: dict[int, tuple[int, int, int]] = {}
+    for first_ns, last_ns, own, a, b in sorted(zip(*(one.tolist() for one in columns), strict=True)):
+        number, since_ns, until_ns = current.get(own, (own, first_ns, last_ns))
+        shorter_ns = min(until_ns - since_ns, last_ns - first_ns)
+        if min(until_ns, last_ns) - first_ns < min(shorter_ns // 2, INTERFACES_NS):
+            number, since_ns, until_ns = len(conversation), first_ns, last_ns
+            conversation.append(own)
+        current[own] = number, since_ns, max(until_ns, last_ns)
+        stretch[long[a:b]] = number
+    return stretch, np.array(conversation, np.int64)
 
 
 class Datagrams:

@@ -98,6 +98,17 @@ def test_a_second_capture_with_another_clock_shows_copies_of_what_came_long_befo
     assert [fields(one) for one in folded.exchanges] == [fields(one) for one in whole.exchanges]
 
 
+def test_files_that_follow_each_other_show_different_datagrams(tmp_path: Path) -> None:
+    """Though both have all identifications: who sends 65,536 datagrams of one size has used every one."""
+    frames = [raw_datagram(number, BEGIN_NS + number * SECOND_NS // 10_000) for number in range(140_000)]
+    files = [tmp_path / f"{number}.pcap" for number in range(2)]
+    for file, part in zip(files, (frames[:70_000], frames[70_000:]), strict=True):
+        write_pcap(file, part, LINKTYPE_RAW)
+    (found,) = inspect(files).exchanges
+    assert found.datagrams.originator + found.datagrams.responder == len(frames)
+    assert found.duplicates == 0
+
+
 def raw_datagram(number: int, time_ns: int) -> RawFrame:
     """A datagram of one octet on IPv4, from A to B and back in turn."""
     hosts = [bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])]
