@@ -10,7 +10,8 @@ The modules, in the order in which data flows:
 - `pool`, `gather`: keep what is left until the end, in little memory, and hand it out by conversation.
 - `whereabouts`: in which frames each conversation is found.
 - `quotes`: ICMP errors -> the connections whose segments they quote.
-- `reuse`: sockets that are used again in the ordinary way, for `split`.
+- `reuse`, `boundaries`: where a connection begins, if sockets are used again: in the ordinary way, and in any.
+- `unwrapping`: numbers modulo 2**32 -> distances from the initial ones.
 - `split`: pairs of sockets -> connections, with roles and relative numbers.
 - `rows`: the rows of whole connections, which the rest reads.
 - `moments`, `numbers`, `resets`: when something happened, who acknowledged what, what each RST is worth.
@@ -18,6 +19,7 @@ The modules, in the order in which data flows:
 - `machine`: events -> states of both ends; the only code that walks the table of `tcp.states`.
 - `shapes`: connections that behave equally, found once.
 - `kinds`: the name of each shape's opening and closing.
+- `covers`: which of many runs of numbers is the first over each, for `repeats` and `zeek_gaps`.
 - `zeek_reach`, `zeek_gaps`, `zeek_tokens`, `zeek`: highest numbers, gaps, rows as tokens, and what Zeek makes of them.
 - `derived`: other tools' words: Zeek's, from the four above, and Wireshark's.
 - `zeek_sizes`: octets and times as Zeek counts them.

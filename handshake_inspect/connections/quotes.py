@@ -20,7 +20,8 @@ from handshake_inspect.connections.conversations import Conversations, address, 
 from handshake_inspect.connections.copies import shown_again
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, flag_names
-from handshake_inspect.connections.split import SAFE_SPAN, Split
+from handshake_inspect.connections.split import Split
+from handshake_inspect.connections.unwrapping import SAFE_SPAN
 from handshake_inspect.table import IcmpErrorTable, Table, frame_numbers
 from handshake_inspect.tcp.icmp import kind, says_undelivered, words
 from handshake_inspect.tcp.seqnum import spelled

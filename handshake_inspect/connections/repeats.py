@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.covers import earliest_cover
+from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import first_of
 
@@ -32,74 +33,27 @@ def repeated(rows: ConnectionRows) -> Mask:
     found[at[behind]] = high[behind] <= before
     first = np.flatnonzero(np.append(True, end[1:] != end[:-1])) if len(end) else behind
     lowest = low[first][np.searchsorted(end[first], end[behind])]
-    # Where something is missing, gap by gap; nearly nowhere.
-    for one in np.unique(end[behind[(low[behind] > before) | (low[behind] < lowest)]]).tolist():
-        own = at[slice(*np.searchsorted(end, [one, one + 1]))]
-        found[own] = repeats(begin[own], rows.seq_end[own])
+    # Where something is missing, piece by piece; nearly nowhere.
+    gaps = np.zeros(2 * rows.connections, np.bool_)
+    gaps[end[behind[(low[behind] > before) | (low[behind] < lowest)]]] = True
+    own = np.flatnonzero(gaps[end])
+    found[at[own]] = repeats(end[own], low[own], high[own])
     answers = (rows.flags & (SYN | ACK)) == SYN | ACK
     earliest = first_of(rows.end, answers, 2 * rows.connections)
     found &= ~(answers & (np.arange(len(rows)) == earliest[rows.end]))
     return found
 
 
-def repeats(seq: Rows, seq_end: Rows) -> Mask:
-    """Tell which of the segments [seq, seq_end), none of them empty, lie in what those before them occupy.
+def repeats(end: Rows, seq: Rows, seq_end: Rows) -> Mask:
+    """Tell which of the segments [seq, seq_end) of some ends, none of them empty, lie in what those before them occupy.
 
-    Only those that do not continue exactly what is there are looked at, and each piece of a gap is filled once: however
-    they are shuffled, a million segments take two seconds, where a list of gaps would take minutes.
+    Their edges cut the numbers into pieces. A segment that is the first over no piece brings nothing new: a million
+    segments, however they are shuffled, cost some sorts.
     """
-    found = np.zeros(len(seq), np.bool_)
-    if not len(seq):
-        return found
-    highest = np.maximum.accumulate(seq_end)
-    odd = np.flatnonzero(seq[1:] != highest[:-1]) + 1
-    low, top = seq[odd], highest[odd - 1]
-    high = np.minimum(seq_end[odd], top)
-    edges = np.unique(np.concatenate([low, high, top, seq[:1]]))  # the pieces lie between them
-    first, behind = np.searchsorted(edges, low), np.searchsorted(edges, high)
-    jumps = low > top
-    pieces = _Pieces(_missing(edges, int(seq[0]), top[jumps], low[jumps]))
-    rows = np.flatnonzero(~jumps)
-    for row, a, b in zip(rows.tolist(), first[rows].tolist(), behind[rows].tolist(), strict=True):
-        found[odd[row]] = not pieces.fill(a, b)
-    found[odd] &= seq_end[odd] <= top
+    begin, stop = end * LIFT + seq, end * LIFT + seq_end
+    edges = np.unique(np.concatenate([begin, stop]))
+    first, behind = np.searchsorted(edges, begin), np.searchsorted(edges, stop)
+    earliest = earliest_cover(first, behind, np.arange(len(seq)), len(edges))
+    found = np.ones(len(seq), np.bool_)
+    found[earliest[earliest != NEVER]] = False
     return found
-
-
-def _missing(edges: Rows, first: int, begins: Rows, ends: Rows) -> Mask:
-    """Say of each piece between edges, and of what follows the last, whether it lies in a gap: [begin, end).
-
-    Below the first number captured everything is missing.
-    """
-    depth = np.zeros(len(edges), np.int64)
-    depth[np.searchsorted(edges, begins)] += 1  # gaps do not overlap
-    depth[np.searchsorted(edges, ends)] -= 1
-    missing: Mask = (np.cumsum(depth) > 0) | (edges < first)
-    return missing
-
-
-class _Pieces:
-    """Pieces of numbers in ascending order, some of which are missing."""
-
-    def __init__(self, missing: Mask) -> None:
-        # Where to look for the next missing piece, from each on: itself if it is missing.
-        places = np.where(missing, np.arange(len(missing)), len(missing))
-        following = np.append(np.minimum.accumulate(places[::-1])[::-1], len(missing))
-        self._following: list[int] = following.tolist()
-
-    def fill(self, first: int, behind: int) -> bool:
-        """Fill the missing pieces from `first` to before `behind`. Was there one?"""
-        at = self._missing_from(first)
-        if at >= behind:
-            return False
-        while at < behind:
-            self._following[at] = at + 1
-            at = self._missing_from(at + 1)
-        return True
-
-    def _missing_from(self, piece: int) -> int:
-        """Return the first missing piece from this one on; who asks again has a shorter way."""
-        following = self._following
-        while following[piece] != piece:
-            following[piece] = piece = following[following[piece]]
-        return piece

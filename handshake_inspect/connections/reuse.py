@@ -1,7 +1,7 @@
 """Sockets that are used again in the ordinary way: where their connections begin, decided in columns.
 
 In: the columns of rows sorted by conversation and capture order. Out: the rows that begin a connection, and the
-conversations that are decided so. `split.boundaries` has the rules, one SYN after the other; here are those under which
+conversations that are decided so. `boundaries` has the rules, one SYN after the other; here are those under which
 it always says the same: one side opens, from the first row on; a SYN that does not repeat the one before it has another
 number, and what the other side sends next is no mere ACK; each SYN-ACK answers the SYN before it.
 """

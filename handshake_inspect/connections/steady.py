@@ -26,7 +26,8 @@ from numpy.typing import DTypeLike, NDArray
 from handshake_inspect.connections.compact import STEP_BITS, Compacted, folded_into, is_plain, witnesses
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.rows import FIN, RST, SYN
-from handshake_inspect.connections.split import SAFE_SPAN, StoredRows, first_of, last_of
+from handshake_inspect.connections.split import StoredRows, first_of, last_of
+from handshake_inspect.connections.unwrapping import SAFE_SPAN
 from handshake_inspect.table import Column, Table, grown
 
 Rows = NDArray[np.int64]

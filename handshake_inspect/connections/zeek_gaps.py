@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from handshake_inspect.connections.moments import NEVER
+from handshake_inspect.connections.covers import earliest_cover
 from handshake_inspect.connections.rows import (
     ACK,
     ORIGINATOR,
@@ -134,7 +134,9 @@ def _revealed(holes: _Spans, fills: _Spans, steps: _Spans) -> Gaps:
     ack_number, ack_row, ack_end = steps.stop[by_number], steps.row[by_number], steps.end[by_number]
     cuts = np.unique(np.concatenate([hole_begin, hole_stop, fills.begin, fills.stop, ack_number]))
 
-    filled_by = _earliest_cover(np.searchsorted(cuts, fills.begin), np.searchsorted(cuts, fills.stop), fills.row, cuts)
+    filled_by = earliest_cover(
+        np.searchsorted(cuts, fills.begin), np.searchsorted(cuts, fills.stop), fills.row, len(cuts)
+    )
     begin, stop = cuts[:-1], cuts[1:]
     hole = np.searchsorted(hole_begin, begin, side="right") - 1
     inside = (hole >= 0) & (begin < hole_stop[hole])
@@ -148,25 +150,3 @@ def _revealed(holes: _Spans, fills: _Spans, steps: _Spans) -> Gaps:
     if not len(first):
         return _NO_GAPS
     return Gaps(ack_row[reached[first]], np.add.reduceat(np.where(gap, stop - begin, 0), first))
-
-
-def _earliest_cover(begin: Rows, stop: Rows, row: Rows, cuts: Rows) -> Rows:
-    """Return for each piece between cuts the lowest `row` of the spans [begin, stop) over it; NEVER without.
-
-    Each span is two overlapping blocks of 2**k pieces; blocks are handed down by halves, longest first: n log n steps
-    however long the spans are.
-    """
-    lowest = np.full(len(cuts), NEVER, np.int64)
-    if not len(row):
-        return lowest
-    level = np.frexp(stop - begin)[1] - 1
-    for k in range(int(level.max()), -1, -1):
-        here = level == k
-        np.minimum.at(lowest, begin[here], row[here])
-        np.minimum.at(lowest, stop[here] - (1 << k), row[here])
-        if k:
-            half = 1 << (k - 1)
-            handed_down = lowest.copy()
-            np.minimum(handed_down[half:], lowest[:-half], out=handed_down[half:])
-            lowest = handed_down
-    return lowest

@@ -109,8 +109,7 @@ def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple
     _mark(tokens, matters, at_thresholds(end, _zero_windows(rows)), Token.ZERO_WINDOW)
     _mark(tokens, matters, at_thresholds(end, _repeated_payload(rows, reach)), Token.REPEATS)
     acks, letters = gap_letters(rows, gaps)
-    tokens[acks] |= np.minimum(letters, 7) << GAP_SHIFT
-    matters[acks] = True
+    _mark(tokens, matters, acks[letters > 0], np.minimum(letters, 7)[letters > 0] << GAP_SHIFT)
     matters[_hesitant_answers(rows, kind, matters, firsts)] = True
     empty = _without_octets(rows, reach)
     tokens[rows.start[empty]] |= Token.EMPTY
@@ -123,7 +122,7 @@ def _first_of_kinds(rows: ConnectionRows, kind: Rows, taken: Mask) -> dict[int, 
     return {one: first_of(rows.end, taken & (kind == one), 2 * rows.connections) for one in kinds}
 
 
-def _mark(tokens: Rows, matters: Mask, at: Rows, what: int) -> None:
+def _mark(tokens: Rows, matters: Mask, at: Rows, what: int | Rows) -> None:
     tokens[at] |= what
     matters[at] = True
 

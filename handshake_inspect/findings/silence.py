@@ -12,6 +12,7 @@ from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.repeats import repeats
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN
+from handshake_inspect.connections.split import first_among
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 
@@ -248,13 +249,13 @@ def many_retransmissions(e: Evidence) -> Iterator[Found]:
     often = np.flatnonzero(np.bincount(rows.end[again], minlength=2 * len(e)) >= MANY)
     if not len(often):
         return
-    count, first = np.zeros(len(often), np.int64), np.zeros(len(often), np.int64)
-    for i, end in enumerate(often.tolist()):
-        at = np.arange(rows.start[end >> 1], rows.start[(end >> 1) + 1])
-        at = at[(rows.end[at] == end) & (rows.payload[at] > 0) & ((rows.flags[at] & (SYN | RST)) == 0)]
-        repeated = at[repeats(rows.seq[at] - rows.folded_octets[at], rows.seq[at] + rows.payload[at])]
-        repeated = repeated[~e.is_probe[repeated]]
-        count[i], first[i] = len(repeated), repeated[0] if len(repeated) else -1
+    suspect = np.zeros(2 * len(e), np.bool_)
+    suspect[often] = True
+    at = np.flatnonzero(suspect[rows.end] & (rows.payload > 0) & ((rows.flags & (SYN | RST)) == 0))
+    repeated = at[repeats(rows.end[at], rows.seq[at] - rows.folded_octets[at], rows.seq[at] + rows.payload[at])]
+    repeated = repeated[~e.is_probe[repeated]]
+    count = np.bincount(rows.end[repeated], minlength=2 * len(e))[often]
+    first = first_among(rows.end, repeated, 2 * len(e))[often]
     many = count >= MANY
     often = often[many]
     sent = np.where(often & 1, e.table["segments_r"][often >> 1], e.table["segments_o"][often >> 1])

@@ -22,16 +22,16 @@ from handshake_inspect.connections.repeats import repeats
 )
 def test_a_segment_that_fills_a_gap_is_no_repeat(segments: list[tuple[int, int]], wanted: list[bool]) -> None:
     seq, seq_end = np.array(segments).T
-    assert repeats(seq, seq_end).tolist() == wanted
+    assert repeats(np.zeros(len(seq), np.int64), seq, seq_end).tolist() == wanted
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 8)), max_size=30))
-def test_it_is_what_a_set_of_numbers_says(segments: list[tuple[int, int]]) -> None:
-    captured: set[int] = set()
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30), st.integers(1, 8)), max_size=40))
+def test_it_is_what_sets_of_numbers_say(segments: list[tuple[int, int, int]]) -> None:
+    captured: tuple[set[int], ...] = (set(), set(), set())
     wanted = []
-    for seq, octets in segments:
+    for end, seq, octets in segments:
         numbers = set(range(seq, seq + octets))
-        wanted.append(numbers <= captured)
-        captured |= numbers
-    first = np.array([seq for seq, _ in segments], np.int64)
-    assert repeats(first, first + np.array([octets for _, octets in segments], np.int64)).tolist() == wanted
+        wanted.append(numbers <= captured[end])
+        captured[end].update(numbers)
+    ends, first, count = np.array(segments, np.int64).reshape(-1, 3).T
+    assert repeats(ends, first, first + count).tolist() == wanted

@@ -1,0 +1,309 @@
+"""Where the connections of a pair of sockets begin: what each of its SYNs is.
+
+In: the columns of rows sorted by conversation and capture order. Out: the rows that begin a connection, and the SYNs
+that their receiver ignores.
+
+A SYN without ACK can begin another connection; so can a SYN-ACK that answers none of the SYNs so far, after both FINs
+or where its sender alone was captured. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say what else a SYN
+may be; `boundaries` has the rules, and `reuse` decides the ordinary in columns.
+
+**What a storm of SYNs costs.** All that a SYN asks of the rows around it is prepared in columns, for all conversations
+at once (`_asked`). Only what it asks of the SYNs of its own connection is decided in turn, for some sums each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.reuse import ordinary_reuse
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.table import Column, Table
+from handshake_inspect.tcp.seqnum import MODULUS
+
+#: How far beyond a SYN an acknowledgment may lie and still be taken for one of it: data may have followed.
+ACKNOWLEDGES_WITHIN_OCTETS = 1 << 24
+#: The bit above a sequence number says whose it is.
+SIDE_BIT = 32
+
+
+def begin_rows(stored: Table) -> tuple[Mask, Mask]:
+    """Mark the rows that begin a connection, and the SYNs that their receiver ignores."""
+    conversation, flags = stored["conversation"], stored["flags"]
+    begins = np.ones(len(stored), np.bool_)
+    begins[1:] = conversation[1:] != conversation[:-1]
+    ignored = np.zeros(len(stored), np.bool_)
+    bare = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN)
+    first_row = np.flatnonzero(begins)
+    open_question = bare[~begins[bare] & ~_repeats(stored, bare)]
+    answers = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN | ACK)
+    closing = np.append(0, np.cumsum((flags & (FIN | RST)) != 0))
+    late = answers[closing[answers] > closing[first_row][np.searchsorted(first_row, answers, "right") - 1]]
+    undecided = np.unique(conversation[np.concatenate([open_question, late, answers[1:][_differ(stored, answers)]])])
+    if len(undecided):
+        again, decided = ordinary_reuse(stored, undecided)
+        begins[again] = True
+        undecided = np.setdiff1d(undecided, decided)
+    if len(undecided):
+        rows = _rows_of(conversation, undecided)
+        new, not_taken = boundaries(Table.holding({name: stored[name][rows] for name in ASKED_OF}))
+        begins[rows[new]] = True
+        ignored[rows[not_taken]] = True
+    return begins, ignored
+
+
+def _repeats(stored: Table, bare: Rows) -> Mask:
+    """Which of the SYNs in rows `bare` repeat the SYN before them, with no FIN or RST between?
+
+    A conversation of which only the first row and its repetitions are SYNs is one connection: nothing to decide.
+    """
+    repeats = np.zeros(len(bare), np.bool_)
+    closing = np.cumsum((stored["flags"] & (FIN | RST)) != 0)[bare]
+    same = np.ones(max(len(bare) - 1, 0), np.bool_)
+    for column in (stored["conversation"][bare], stored["from_higher"][bare], stored["seq"][bare], closing):
+        same &= column[1:] == column[:-1]
+    repeats[1:] = same
+    return repeats
+
+
+def _differ(stored: Table, answers: Rows) -> Mask:
+    """Has each SYN-ACK but the first another initial number than the one before it in its conversation?"""
+    same, seq = stored["conversation"][answers], stored["seq"][answers]
+    differ: Mask = (same[1:] == same[:-1]) & (seq[1:] != seq[:-1])
+    return differ
+
+
+def _rows_of(conversation: Column, chosen: Column) -> Rows:
+    """Return the rows of some conversations; both are sorted."""
+    first, behind = (np.searchsorted(conversation, chosen, side) for side in ("left", "right"))
+    count = behind - first
+    return np.repeat(first - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+
+
+# --- what each SYN is ------------------------------------------------------------------------------------------------
+
+
+def boundaries(stored: Table) -> tuple[list[int], list[int]]:
+    """Decide for each SYN of some conversations what it is.
+
+    Returns the rows that begin a connection besides the first rows, and the rows of SYNs that their receiver ignores.
+    A SYN is named by its number and its side (`SIDE_BIT`); a SYN-ACK `answers` the SYN that it acknowledges.
+    """
+    begin, opening = -1, _Opening()
+    new: list[int] = []
+    not_taken: dict[int, None] = {}
+    for i, first, syn, octets, answers, closed, agreed, alone, before, again, crosses, refused in _asked(stored):
+        if first > begin:
+            begin, opening = first, _Opening()
+        if answers >= 0:
+            if (closed >= begin and agreed and not opening.knows(syn, answers)) or (
+                alone and opening.is_another_answer(syn, answers)
+            ):
+                new.append(i)  # the sockets are used again, and the SYN was not captured
+                begin, opening = i, _Opening()
+            opening.answered.add(answers)
+        elif again:
+            if before in not_taken:
+                not_taken[i] = None
+        elif i == begin:
+            pass
+        elif before < begin and syn in opening.answered:
+            pass  # captured after its answer
+        elif crosses >= begin:
+            pass  # simultaneous open: Figure 7
+        elif refused:
+            not_taken[i] = None  # RFC 5961 §4: a challenge ACK is all it gets
+        else:
+            new.append(i)
+            begin, opening = i, _Opening()
+        opening.add(syn, octets)
+    return new, list(not_taken)
+
+
+class _Opening:
+    """What the SYNs of one connection have brought so far."""
+
+    __slots__ = ("_octets", "_syns", "answered")
+
+    def __init__(self) -> None:
+        self._syns: set[int] = set()
+        self._octets: OctetsOnSyns | None = None
+        #: The SYNs that a SYN-ACK has acknowledged.
+        self.answered: set[int] = set()
+
+    def add(self, syn: int, octets: int) -> None:
+        """Add a SYN, with ACK or without."""
+        self._syns.add(syn)
+        if octets:
+            self._octets = self._octets or OctetsOnSyns()
+            self._octets.add(syn, octets)
+
+    def is_another_answer(self, syn: int, answers: int) -> bool:
+        """Were there SYN-ACKs, but none with this number nor for this SYN? The other side was not captured."""
+        return bool(self.answered) and syn not in self._syns and answers not in self.answered
+
+    def knows(self, syn: int, answers: int) -> bool:
+        """Does a SYN-ACK belong to these SYNs, by its number or by its acknowledgment?"""
+        if syn in self._syns or answers in self._syns:
+            return True
+        return self._octets is not None and self._octets.holds(answers)
+
+
+class OctetsOnSyns:
+    """Octets on SYNs: a SYN-ACK may acknowledge a part of them (RFC 7413).
+
+    A SYN's octets reach from its number n to n + k. Those with k from h to 2h - 1 (h a power of two) are kept by
+    stretches of h numbers: they cover their own from n to its end, and those behind it up to n + k. So the lowest n and
+    the highest n + k in each stretch tell all, and however many SYNs there were, 3 stretches of each h are looked at.
+    """
+
+    def __init__(self) -> None:
+        #: By h and begin of a stretch: the lowest n and the highest n + k, counted from there.
+        self._stretches: dict[int, dict[int, tuple[int, int]]] = {}
+
+    def add(self, syn: int, octets: int) -> None:
+        """Add the octets (one at least) on a SYN."""
+        h = 1 << (octets.bit_length() - 1)
+        inside = syn & (h - 1)
+        stretches = self._stretches.setdefault(h, {})
+        low, high = stretches.get(syn - inside, (inside, inside + octets))
+        stretches[syn - inside] = min(low, inside), max(high, inside + octets)
+
+    def holds(self, syn: int) -> bool:
+        """Does this name a SYN with octets, or one of its octets?"""
+        side, number = syn >> SIDE_BIT << SIDE_BIT, syn % MODULUS
+        for h, stretches in self._stretches.items():
+            inside = number & (h - 1)
+            for back in (0, h, 2 * h):
+                low, high = stretches.get(side | (number - inside - back) % MODULUS, (3 * h, -1))
+                if (low <= inside) if back == 0 else (high >= inside + back):
+                    return True
+        return False
+
+
+# --- what each SYN asks ----------------------------------------------------------------------------------------------
+
+#: The columns of the rows that SYNs ask about.
+ASKED_OF = ("conversation", "from_higher", "flags", "seq", "ack", "payload_octets")
+
+
+def _asked(stored: Table) -> Iterator[tuple[int, int, int, int, int, int, bool, bool, int, bool, int, bool]]:
+    """Yield of each SYN all that decides what it is.
+
+    Its row; the first row of its conversation; its name; its octets; the SYN that it answers, -1 without ACK; the row
+    since which both sides have sent a FIN; does the other side's next segment acknowledge exactly it; was nothing of
+    the other side captured; the SYN without ACK of its side before it; does it repeat that; the other side's SYN that
+    it crosses; does the other side answer with a mere ACK of something else. Rows are -1 where there is none.
+    """
+    look = _Around(stored)
+    flags, seq = look.flags, look.seq
+    at = np.flatnonzero((flags & (SYN | RST)) == SYN)
+    side, number = look.side[at], seq[at]
+    other = 1 - side
+    is_answer = (flags[at] & ACK) != 0
+    following = look.next(at, other)
+    before, crossed = (look.last(at, whose, (flags & (SYN | ACK | RST)) == SYN) for whose in (side, other))
+    silent = look.last(at, side) < crossed
+    columns: tuple[NDArray[np.generic], ...] = (
+        at,
+        look.first[at],
+        side << SIDE_BIT | number,
+        look.octets[at],
+        np.where(is_answer, other << SIDE_BIT | (look.ack[at] - 1) % MODULUS, -1),
+        np.minimum(*(look.last(at, np.full(len(at), one), (flags & (FIN | RST)) == FIN) for one in (0, 1))),
+        (following >= 0) & (look.ack[following] == (number + 1) % MODULUS),
+        look.is_alone(at),
+        before,
+        (before >= 0) & (seq[before] == number) & ~look.ended_between(before, at, side),
+        np.where((crossed >= 0) & silent & (look.closing[at] == look.closing[crossed]), crossed, -1),
+        _ignores(look, at, following),
+    )
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _ignores(look: _Around, at: Rows, following: Rows) -> Mask:
+    """Is the peer's next segment an ACK that does not acknowledge the SYN in each row `at`?
+
+    One that repeats the peer's last acknowledgment is no news of the SYN, wherever the SYN lies.
+    """
+    answer = look.ack[following]
+    spoken = look.last(at, 1 - look.side[at], (look.flags & (ACK | RST)) == ACK)
+    old = (spoken >= 0) & (look.ack[spoken] == answer)
+    news = (answer - look.seq[at] - 1) % MODULUS < ACKNOWLEDGES_WITHIN_OCTETS
+    ignores: Mask = (following >= 0) & ((look.flags[following] & (SYN | RST | ACK)) == ACK) & (old | ~news)
+    return ignores
+
+
+class _Around:
+    """The rows around the SYNs of some conversations."""
+
+    def __init__(self, stored: Table) -> None:
+        conversation, self.flags = stored["conversation"], stored["flags"]
+        self.side, self.octets, self.seq, self.ack = (
+            stored[name].astype(np.int64) for name in ("from_higher", "payload_octets", "seq", "ack")
+        )
+        self._index = np.arange(len(conversation))
+        begins = np.flatnonzero(np.append(True, conversation[1:] != conversation[:-1]))
+        size = np.diff(begins, append=len(conversation))
+        #: First row of the conversation of each row, and the row behind its last one.
+        self.first, self._behind = np.repeat(begins, size), np.repeat(begins + size, size)
+        #: How many FINs and RSTs there were before each row.
+        self.closing = _before((self.flags & (FIN | RST)) != 0)
+        refuses = self._refuses_only()
+        self._refusals = [_before(refuses & (self.side == side)) for side in (0, 1)]
+
+    def last(self, at: Rows, side: Rows, mask: Mask | bool = True) -> Rows:
+        """Return the last row of a side before each row `at`, in its conversation, for which `mask` holds; else -1."""
+        found = np.full(len(at), -1, np.int64)
+        for one in (0, 1):
+            mine = np.flatnonzero(side == one)
+            running = np.maximum.accumulate(np.where(mask & (self.side == one), self._index, -1))
+            found[mine] = np.append(-1, running)[at[mine]]
+        return np.where(found >= self.first[at], found, -1)
+
+    def next(self, at: Rows, side: Rows) -> Rows:
+        """Return the first row of a side from each row `at` on, in its conversation; -1 if there is none."""
+        found = np.full(len(at), -1, np.int64)
+        for one in (0, 1):
+            mine = np.flatnonzero(side == one)
+            coming = np.where(self.side == one, self._index, len(self._index))
+            found[mine] = np.minimum.accumulate(coming[::-1])[::-1][at[mine]]
+        return np.where(found < self._behind[at], found, -1)
+
+    def is_alone(self, at: Rows) -> Mask:
+        """Was nothing of the other side captured?"""
+        from_higher = _before(self.side == 1)
+        from_higher = from_higher[self._behind[at]] - from_higher[self.first[at]]
+        rows = self._behind[at] - self.first[at]
+        alone: Mask = from_higher == np.where(self.side[at] == 1, rows, 0)
+        return alone
+
+    def ended_between(self, a: Rows, b: Rows, side: Rows) -> Mask:
+        """Is there a FIN or RST from each row `a` to before row `b`, besides RSTs of a side that ended nothing?"""
+        refusals = [count[b] - count[a] for count in self._refusals]
+        ended: Mask = self.closing[b] - self.closing[a] != np.where(side == 1, refusals[1], refusals[0])
+        return ended
+
+    def _refuses_only(self) -> Mask:
+        """Mark the RSTs with which their sender only refuses a SYN-ACK of some other SYN (Figure 8, line 5).
+
+        Its own SYN is all it has sent, and SYN-SENT goes on (§3.10.7.3, first). An RST that answers an ACK without SYN
+        ends a connection of its peer's (Figure 9, line 5): what follows is another one.
+        """
+        flags, refuses = self.flags, np.zeros(len(self.flags), np.bool_)
+        resets = np.flatnonzero((flags & (RST | ACK)) == RST)
+        said = self.last(resets, self.side[resets], (flags & RST) == 0)
+        heard = self.last(resets, 1 - self.side[resets])
+        beyond = (self.seq[resets] - self.seq[said] - 1) % MODULUS
+        only_syn = (said >= 0) & ((flags[said] & (SYN | ACK)) == SYN)
+        of_other = (heard < said) | ((flags[heard] & (SYN | ACK | RST)) == SYN | ACK)
+        refuses[resets] = only_syn & of_other & (beyond > self.octets[said])
+        return refuses
+
+
+def _before(mask: Mask) -> Rows:
+    """Count the rows before each row, and before the end, for which `mask` holds. Shape (n + 1,)."""
+    return np.append(0, np.cumsum(mask))

@@ -1,0 +1,32 @@
+"""Which of many runs of numbers is the first to cover each number: what fills gaps, and what was there before.
+
+In: runs, as places among the sorted edges of all of them. Out: the first one over each piece between two edges.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from handshake_inspect.connections.moments import NEVER, Rows
+
+
+def earliest_cover(begin: Rows, stop: Rows, row: Rows, pieces: int) -> Rows:
+    """Return for each piece between cuts the lowest `row` of the spans [begin, stop) over it; NEVER without.
+
+    Each span is two overlapping blocks of 2**k pieces; blocks are handed down by halves, longest first: n log n steps
+    however long the spans are.
+    """
+    lowest = np.full(pieces, NEVER, np.int64)
+    if not len(row):
+        return lowest
+    level = np.frexp(stop - begin)[1] - 1
+    for k in range(int(level.max()), -1, -1):
+        here = level == k
+        np.minimum.at(lowest, begin[here], row[here])
+        np.minimum.at(lowest, stop[here] - (1 << k), row[here])
+        if k:
+            half = 1 << (k - 1)
+            handed_down = lowest.copy()
+            np.minimum(handed_down[half:], lowest[:-half], out=handed_down[half:])
+            lowest = handed_down
+    return lowest

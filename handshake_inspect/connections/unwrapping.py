@@ -1,0 +1,93 @@
+"""Numbers modulo 2**32 -> signed 64-bit distances from the initial numbers.
+
+In: `ConnectionRows` with absolute numbers, and the initial ones. Out: the same with relative numbers, which go on
+behind 2**32 octets.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows
+
+#: Relative numbers within this distance of the initial one need no unwrapping.
+SAFE_SPAN = 1 << 30
+
+
+def unwrap(rows: ConnectionRows) -> None:
+    """Replace `seq` and `ack` by signed 64-bit distances from the initial numbers."""
+    iss = rows.iss.reshape(-1)
+    for numbers, whose in ((rows.seq, rows.end), (rows.ack, rows.peer)):
+        numbers -= iss.take(whose)
+        numbers += 1 << 31
+        numbers &= 0xFFFFFFFF
+        numbers -= 1 << 31
+    trusted = (rows.flags & RST) == 0
+    with_ack = trusted & ((rows.flags & ACK) != 0)
+    far = (trusted & (np.abs(rows.seq) >= SAFE_SPAN)) | (with_ack & (np.abs(rows.ack) >= SAFE_SPAN))
+    long = np.zeros(rows.connections, np.bool_)
+    long[rows.conn[far]] = True
+    if int(rows.payload.sum()) >= SAFE_SPAN:  # else no end can have sent so much
+        octets = np.bincount(rows.end, rows.payload, 2 * rows.connections)
+        long |= (octets >= SAFE_SPAN).reshape(-1, 2).any(axis=1)
+    if long.any():
+        _unwrap_long(rows, np.flatnonzero(long[rows.conn]))
+
+
+def _unwrap_long(rows: ConnectionRows, at: Rows) -> None:
+    """Unwrap the connections of rows `at`, which may have passed 2**31 octets: each number relative to those before.
+
+    The numbers of each end are one series: its own SEG.SEQ and its peer's SEG.ACK, in capture order.
+    """
+    trusted = (rows.flags & (RST | SYN)) == 0
+    naming = at[(rows.flags[at] & ACK) != 0]
+    end = np.concatenate([rows.end[at], rows.peer[naming]])
+    row, is_ack = np.concatenate([at, naming]), np.repeat([False, True], [len(at), len(naming)])
+    order = np.lexsort((is_ack, row, end))
+    end, row, is_ack = end[order], row[order], is_ack[order]
+    series = unwrapped(end, np.where(is_ack, rows.ack[row], rows.seq[row]), trusted[row])
+    rows.seq[row[~is_ack]] = series[~is_ack]
+    rows.ack[row[is_ack]] = series[is_ack]
+
+
+def unwrapped(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
+    """Extend 32-bit relative numbers to 64 bits along the series of each end (sorted), which begins near 0.
+
+    Each is placed nearest to the reference: the last trusted number that lay within `SAFE_SPAN` of the reference
+    before it. So one absurd number changes nothing but itself. Where none is absurd, the reference is a sum of steps.
+    """
+    if not len(end):
+        return numbers
+    last = np.maximum.accumulate(np.where(trusted, np.arange(len(end)), -1))
+    before = np.append(-1, last[:-1])
+    before[(before >= 0) & (end[before] != end)] = -1
+    step = _nearest(numbers - np.where(before >= 0, numbers[before], 0))
+    taken = np.where(trusted, step, 0)
+    travelled = np.cumsum(taken) - taken  # before each number, of all ends: what was before an end is taken off
+    begins = np.flatnonzero(np.append(True, end[1:] != end[:-1]))
+    size = np.diff(begins, append=len(end))
+    out: Rows = travelled - np.repeat(travelled[begins], size) + step
+    absurd = np.unique(end[trusted & (np.abs(step) >= SAFE_SPAN)])
+    at = np.flatnonzero(np.isin(end, absurd))
+    out[at] = _one_by_one(end[at], numbers[at], trusted[at])
+    return out
+
+
+def _nearest(way: Rows) -> Rows:
+    """Return the shorter way round the circle."""
+    nearest: Rows = (way + (1 << 31)) % (1 << 32) - (1 << 31)
+    return nearest
+
+
+def _one_by_one(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
+    """Unwrap series in which numbers are absurd."""
+    of, reference, out = -1, 0, np.empty(len(numbers), np.int64)
+    for i, (one, number, is_trusted) in enumerate(zip(end.tolist(), numbers.tolist(), trusted.tolist(), strict=True)):
+        if one != of:
+            of, reference = one, 0
+        step = (number - reference + (1 << 31)) % (1 << 32) - (1 << 31)
+        out[i] = reference + step
+        if is_trusted and -SAFE_SPAN < step < SAFE_SPAN:
+            reference += step
+    return out
