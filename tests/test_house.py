@@ -55,7 +55,7 @@ LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
 CONNECTIONS = [
     "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "moments", "reuse", "boundaries",
-    "unwrapping", "split", "covers",
+    "unwrapping", "split", "covers", "fins",
     "numbers", "resets", "events", "compact", "steady", "seams", "duplicates", "pool", "gather", "whereabouts",
     "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes",
     "found", "answers", "waiting", "verdict", "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat",

@@ -14,7 +14,8 @@ The modules, in the order in which data flows:
 - `unwrapping`: numbers modulo 2**32 -> distances from the initial ones.
 - `split`: pairs of sockets -> connections, with roles and relative numbers.
 - `rows`: the rows of whole connections, which the rest reads.
-- `moments`, `numbers`, `resets`: when something happened, who acknowledged what, what each RST is worth.
+- `moments`, `fins`, `numbers`, `resets`: when something happened, which FIN counts, who acknowledged what, what each
+  RST is worth.
 - `events`: sequence arithmetic: what happened to each end, and when.
 - `machine`: events -> states of both ends; the only code that walks the table of `tcp.states`.
 - `shapes`: connections that behave equally, found once.

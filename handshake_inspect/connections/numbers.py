@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handshake_inspect.connections.fins import acknowledged_at, choose_fins
 from handshake_inspect.connections.moments import NEVER, ROW_BITS, Mask, Rows
 from handshake_inspect.connections.rows import (
     ACK,
@@ -140,7 +141,7 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     # A FIN whose number lies before its sender's SYN is no FIN of this connection. §3.10.7.4: where a FIN could count,
     # a segment without ACK is dropped (fifth), and one with SYN only challenged (fourth).
     claims_fin = fin & ack & ~rst & (~syn | valid_syn) & (~known.take(end) | (rows.seq_end >= 2))
-    fin_row = _choose_fins(rows, claims_fin, acknowledged_by)
+    fin_row = choose_fins(rows, claims_fin, acknowledged_by)
     fin_end = np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER)
     numbers = Numbers(
         acknowledged_by=acknowledged_by,
@@ -210,49 +211,6 @@ def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
     return believable
 
 
-def _choose_fins(rows: ConnectionRows, claims_fin: Mask, acknowledged_by: list[Rows]) -> Rows:
-    """Return the FIN of each end, -1 if it has none: of FINs with different numbers only one is what it says.
-
-    It is the first that the peer acknowledges after it came; exactly, or with what follows, unless octets of its sender
-    have its number. Others lie outside of the window or behind a gap that is never filled, and close nothing (RFC 9293
-    §3.10.7.4, first and eighth). While none is acknowledged, it is the first beyond what was acknowledged when it came,
-    or else the first.
-    """
-    chosen = first_of(rows.end, claims_fin, 2 * rows.connections)
-    at = np.flatnonzero(claims_fin)
-    doubtful = np.unique(rows.end[at[rows.seq_end[at] != rows.seq_end[chosen[rows.end[at]]]]])
-    by_end = at[np.argsort(rows.end[at], kind="stable")]
-    first_own, behind = (np.searchsorted(rows.end[by_end], doubtful, side) for side in ("left", "right"))
-    for one, a, b in zip(doubtful.tolist(), first_own.tolist(), behind.tolist(), strict=True):
-        part = slice(int(rows.start[one // 2]), int(rows.start[one // 2 + 1]))
-        own = by_end[a:b]
-        ends, first = np.unique(rows.seq_end[own], return_index=True)
-        row = own[first]
-        reached = acknowledged_by[int(rows.peer[row[0]]) & 1][part]
-        proof = part.start + np.searchsorted(reached, ends)
-        proven = (proof > row) & (proof < part.stop)
-        exact = proven & (reached[np.where(proven, proof, row) - part.start] == ends)
-        proven &= exact | ~_has_octets(rows, part, one, ends - 1)
-        ahead = reached[row - part.start] < ends
-        if proven.any():
-            chosen[one] = row[np.lexsort((~exact, np.where(proven, proof, NEVER)))[0]]
-        else:
-            chosen[one] = min(row[ahead].tolist() or row.tolist())
-    return chosen
-
-
-def _has_octets(rows: ConnectionRows, part: slice, end: int, numbers: Rows) -> Mask:
-    """Has this end, whose rows are in `part`, been captured to send an octet with each of these numbers?"""
-    at = part.start + np.flatnonzero((rows.end[part] == end) & ((rows.flags[part] & RST) == 0))
-    begin = rows.seq[at] - rows.folded_octets[at] + ((rows.flags[at] & SYN) != 0)
-    stop = begin + rows.folded_octets[at] + rows.payload[at]
-    # Of the segments that begin no later than a number, one reaches beyond it if the farthest does.
-    order = np.argsort(begin)
-    farthest = np.append(UNKNOWN, np.maximum.accumulate(stop[order]))
-    found: Mask = farthest[np.searchsorted(begin[order], numbers, "right")] > numbers
-    return found
-
-
 def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
     """Find what proves a SYN, a SYN-ACK or a third segment that was not captured."""
     opened = rows.iss_known[:, ORIGINATOR] & ~rows.self_connect
@@ -303,11 +261,10 @@ def _infer_fins(rows: ConnectionRows, numbers: Numbers, missing: Mask, occupied:
     last_row = rows.start[1:] - 1
     last_a = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
     candidate = missing & (last_a >= numbers.fin_end[peer_end]) & (last_a[peer_end] == occupied + 1)
-    for one in map(int, np.flatnonzero(candidate)):
-        a, b = int(rows.start[one // 2]), int(rows.start[one // 2 + 1])
-        proof = a + int(np.searchsorted(numbers.acknowledged_by[1 - one % 2][a:b], occupied[one] + 1))
-        numbers.inferred_fin_row[one] = proof
-        numbers.fin_end[one] = occupied[one] + 1
+    end = np.flatnonzero(candidate)
+    if len(end):
+        numbers.inferred_fin_row[end] = acknowledged_at(rows, numbers.acknowledged_by, end, occupied[end] + 1)
+        numbers.fin_end[end] = occupied[end] + 1
 
 
 def _doubt_fins(rows: ConnectionRows, numbers: Numbers, missing: Rows, occupied: Rows) -> None:
