@@ -12,7 +12,7 @@ from handshake_inspect.connections.events import RESPONDER_BIT, UNPLACED_BIT
 from handshake_inspect.connections.machine import RESETS, Move, Walk, walk
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.shapes import Fact, Shape
-from handshake_inspect.tcp.states import Event, State
+from handshake_inspect.tcp.states import EVENTS, Event, State
 
 SIDES = ("originator", "responder")
 
@@ -195,7 +195,7 @@ class _Closing:
         #: Is there a FIN of which cannot be told whether it is the first or the second?
         self._unplaced = False
         for ordinal, code in enumerate(shape.codes):
-            event, end = Event(code & 0xF), int(bool(code & RESPONDER_BIT))
+            event, end = EVENTS[code & 0xF], int(bool(code & RESPONDER_BIT))
             if event is Event.SEND_FIN:
                 self._sent.setdefault(end, ordinal)
                 self._unplaced |= bool(code & UNPLACED_BIT)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from handshake_inspect.connections.events import ASSUMED_BIT, JOINED_BIT, RESPONDER_BIT, UNPLACED_BIT
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
-from handshake_inspect.tcp.states import Event, State, step
+from handshake_inspect.tcp.states import EVENTS, Event, State, step
 
 #: How an end starts: the code stands in a shape. `NOTHING`: nothing is proven of it, and nothing moves it.
 #: `UNHEARD`: the capture begins with an RST; what it takes effect on is CLOSED afterwards.
@@ -24,8 +25,7 @@ _ACTS = {Event.SEND_SYN, Event.SEND_FIN, Event.SEND_RST}
 RESETS = {Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN}
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """One end goes to a state."""
 
     #: Which event of the string did it, from 0 (the last one of its group).
@@ -79,7 +79,7 @@ def walk(start: tuple[int, int], self_connect: bool, codes: bytes) -> Walk:
     #: Ends of which only an RST tells the state.
     lost = [code == UNHEARD for code in start]
     for ordinal, code in enumerate(codes):
-        event, end = Event(code & 0xF), int(bool(code & RESPONDER_BIT))
+        event, end = EVENTS[code & 0xF], int(bool(code & RESPONDER_BIT))
         old = state[end]
         if not code & JOINED_BIT:
             group_began[end], group_first = old, ordinal

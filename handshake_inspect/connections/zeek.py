@@ -1,7 +1,8 @@
 """What Zeek makes of one connection: the states of its ends, `conn_state` and `history`.
 
 In: the token string of a connection (`zeek_tokens`). Out: Zeek's two words for it. In plain Python, once per distinct
-string. Rules followed: Zeek 7 (TCPSessionAdapter, TCP_Endpoint, base/protocols/conn).
+string; what a token makes of the states of both ends is worked out once too. Rules followed: Zeek 7 (TCPSessionAdapter,
+TCP_Endpoint, base/protocols/conn).
 
 **Where we differ from Zeek, knowingly.** Timers do not end a connection. Roles are ours, not guessed from ports: `^`
 stands in front where the responder was captured first, and a SYN captured after its SYN-ACK establishes both ends.
@@ -9,17 +10,15 @@ stands in front where the responder was captured first, and a SYN captured after
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import lru_cache
 
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.zeek_tokens import CONTROL, GAP_SHIFT, Token
 
 
-class Seen(IntEnum):
-    """Zeek's states of one end."""
+class Seen:
+    """Zeek's states of one end. Plain integers: enums have a slow hash."""
 
     INACTIVE = 0
     SYN_SENT = 1
@@ -30,63 +29,102 @@ class Seen(IntEnum):
     RESET = 6
 
 
+#: State of an end, and the one before it.
+Stance = tuple[int, int]
+
+
 @dataclass
 class _End:
-    state: Seen = Seen.INACTIVE
-    before: Seen = Seen.INACTIVE
+    state: int = Seen.INACTIVE
+    before: int = Seen.INACTIVE
 
-    def move(self, state: Seen) -> None:
+    def move(self, state: int) -> None:
         if state != self.state:
             self.before, self.state = self.state, state
 
     def is_clean(self) -> bool:
         """Is it established, or was it until its FIN? Gaps count between such ends only."""
-        return Seen.ESTABLISHED in ((self.state, self.before) if self.state is Seen.CLOSED else (self.state,))
+        return Seen.ESTABLISHED in ((self.state, self.before) if self.state == Seen.CLOSED else (self.state,))
 
 
-@lru_cache(maxsize=1 << 16)
-def watch(tokens: Sequence[int]) -> tuple[str, str]:
-    """Walk over a connection as Zeek does. Returns its `conn_state` and its `history`."""
-    ends = (_End(), _End())
-    history: list[str] = ["^"] if tokens[0] & Token.BY_RESPONDER else []
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one token does."""
+
+    #: Both ends after it.
+    after: tuple[Stance, Stance]
+    #: The letter of its control bits, which is written the first time.
+    letter: str
+    #: What is written if that letter was written before.
+    again: str
+    #: What is written behind it in any case.
+    marks: str
+
+
+@lru_cache(maxsize=1 << 12)
+def watch(tokens: bytes) -> tuple[str, str]:
+    """Walk over a connection as Zeek does. Returns its `conn_state` and its `history`. `tokens`: two octets each."""
+    string = memoryview(tokens).cast("H")
+    ends: tuple[Stance, Stance] = ((Seen.INACTIVE, Seen.INACTIVE), (Seen.INACTIVE, Seen.INACTIVE))
+    text = "^" if string[0] & Token.BY_RESPONDER else ""
     written: set[str] = set()
-    for token in tokens:
-        side = RESPONDER if token & Token.BY_RESPONDER else ORIGINATOR
-        sender, peer = ends[side], ends[1 - side]
-        history.extend(_cased(_letter(token, side, sender, written), side))
-        if token & Token.ZERO_WINDOW and peer.state != Seen.CLOSED and sender.state != Seen.RESET:
-            history.append(_cased("W", side))
-        if token & Token.REPEATS and sender.state != Seen.RESET:
-            history.append(_cased("T", side))
-        _advance(token, side, sender, peer)
-        if sender.is_clean() and peer.is_clean():
-            history.append(_cased("G", 1 - side) * (token >> GAP_SHIFT))
-    text = "".join(history)
-    return _conn_state(ends[ORIGINATOR], ends[RESPONDER], text, bool(tokens[0] & Token.EMPTY)), text
+    for token in string:
+        step = _step(token, ends)
+        ends = step.after
+        once = ONCE.get(step.letter, step.letter)
+        if once in written:
+            text += step.again + step.marks
+        else:
+            written.add(once)
+            text += step.letter + step.marks
+    return _conn_state(_End(*ends[ORIGINATOR]), _End(*ends[RESPONDER]), text, bool(string[0] & Token.EMPTY)), text
+
+
+#: A SYN-ACK after a SYN is another SYN.
+ONCE = {"H": "S", "h": "s"}
+
+
+@lru_cache(maxsize=1 << 14)
+def _step(token: int, before: tuple[Stance, Stance]) -> _Step:
+    """Work out what a token does to both ends, and what is written."""
+    ends = (_End(*before[ORIGINATOR]), _End(*before[RESPONDER]))
+    side = RESPONDER if token & Token.BY_RESPONDER else ORIGINATOR
+    sender, peer = ends[side], ends[1 - side]
+    letter = _letter(token)
+    again = letter if token & Token.AGAIN and _is_written_again(letter, sender) else ""
+    marks = ""
+    if token & Token.ZERO_WINDOW and peer.state != Seen.CLOSED and sender.state != Seen.RESET:
+        marks += _cased("W", side)
+    if token & Token.REPEATS and sender.state != Seen.RESET:
+        marks += _cased("T", side)
+    _advance(token, side, sender, peer)
+    if sender.is_clean() and peer.is_clean():
+        marks += _cased("G", 1 - side) * (token >> GAP_SHIFT)
+    originator, responder = ((end.state, end.before) for end in ends)
+    return _Step((originator, responder), _cased(letter, side), _cased(again, side), marks)
 
 
 def _cased(letters: str, side: int) -> str:
     return letters.lower() if side == RESPONDER else letters
 
 
-def _letter(token: int, side: int, sender: _End, written: set[str]) -> str:
-    """Return the letter of a row's control bits, "" if it is not to be written (again)."""
+def _letter(token: int) -> str:
+    """Return the letter of a row's control bits, as of the originator."""
     control = token & CONTROL
     if control & (control - 1):  # more than one bit
-        letter = "I" if control & Token.FIN and control & Token.RST else "Q"
-    elif control:
-        letter = {Token.SYN: "H" if token & Token.ACK else "S", Token.FIN: "F", Token.RST: "R"}[control]
-    else:
-        letter = "D" if token & Token.DATA else "A" if token & Token.ACK else ""
-    once = _cased("S" if letter == "H" else letter, side)  # a SYN-ACK after a SYN is another SYN
-    if once not in written:
-        written.add(once)
-        return letter
-    if not token & Token.AGAIN:
-        return ""
-    # An open end takes another SYN for the one that counts: its number is then 0, as before.
-    closed = sender.state is Seen.CLOSED or (sender.state is Seen.RESET and sender.before is not Seen.INACTIVE)
-    return letter if letter in "FR" or closed else ""
+        return "I" if control & Token.FIN and control & Token.RST else "Q"
+    if control:
+        return {Token.SYN: "H" if token & Token.ACK else "S", Token.FIN: "F", Token.RST: "R"}[control]
+    return "D" if token & Token.DATA else "A" if token & Token.ACK else ""
+
+
+def _is_written_again(letter: str, sender: _End) -> bool:
+    """Is a letter written once more, if its row has another number than the one before?
+
+    An open end takes another SYN for the one that counts: its number is then 0, as before.
+    """
+    closed = sender.state == Seen.CLOSED or (sender.state == Seen.RESET and sender.before != Seen.INACTIVE)
+    return letter in ("F", "R") or closed
 
 
 def _advance(token: int, side: int, sender: _End, peer: _End) -> None:
@@ -117,8 +155,8 @@ def _advance(token: int, side: int, sender: _End, peer: _End) -> None:
 def _first_word(token: int, side: int, sender: _End, peer: _End) -> None:
     """Move the state of an end that was silent so far, or that has only acknowledged a SYN."""
     if token & Token.SYN:
-        if side == RESPONDER or (not token & Token.ACK and peer.state is Seen.ESTABLISHED):
-            if peer.state is Seen.SYN_SENT or (peer.state is Seen.SYN_ACK_SENT and not token & Token.ACK):
+        if side == RESPONDER or (not token & Token.ACK and peer.state == Seen.ESTABLISHED):
+            if peer.state == Seen.SYN_SENT or (peer.state == Seen.SYN_ACK_SENT and not token & Token.ACK):
                 peer.move(Seen.ESTABLISHED)
             sender.move(Seen.ESTABLISHED)
         else:
@@ -127,11 +165,11 @@ def _first_word(token: int, side: int, sender: _End, peer: _End) -> None:
         sender.move(Seen.CLOSED)
     if token & Token.RST:
         sender.move(Seen.RESET)
-    if sender.state is not Seen.INACTIVE:
+    if sender.state != Seen.INACTIVE:
         return
-    if side == RESPONDER and not token & Token.DATA and peer.state is Seen.SYN_SENT:
+    if side == RESPONDER and not token & Token.DATA and peer.state == Seen.SYN_SENT:
         return  # some acknowledge a SYN before they answer it
-    if token & Token.ACK and peer.state is Seen.ESTABLISHED:
+    if token & Token.ACK and peer.state == Seen.ESTABLISHED:
         sender.move(Seen.ESTABLISHED)
     else:
         sender.move(Seen.PARTIAL)
@@ -141,17 +179,17 @@ def _conn_state(originator: _End, responder: _End, history: str, is_empty: bool)
     """Return Zeek's verdict on the two final states. The order of the questions counts."""
     mine, theirs = originator.state, responder.state
     silent = (Seen.INACTIVE, Seen.PARTIAL)
-    if theirs is Seen.RESET:
-        if mine in (Seen.SYN_SENT, Seen.SYN_ACK_SENT) or (mine is Seen.RESET and is_empty):
+    if theirs == Seen.RESET:
+        if mine in (Seen.SYN_SENT, Seen.SYN_ACK_SENT) or (mine == Seen.RESET and is_empty):
             return "REJ"
         return "RSTRH" if mine in silent else "RSTR"
-    if mine is Seen.RESET:
+    if mine == Seen.RESET:
         if theirs not in silent:
             return "RSTO"
         return "RSTOS0" if _syn_then_rst(history) else "OTH"
-    if mine is Seen.CLOSED:
-        return "SF" if theirs is Seen.CLOSED else "SH" if theirs in silent else "S2"
-    if theirs is Seen.CLOSED:
+    if mine == Seen.CLOSED:
+        return "SF" if theirs == Seen.CLOSED else "SH" if theirs in silent else "S2"
+    if theirs == Seen.CLOSED:
         return "SHR" if mine in silent else "S3"
     if (mine, theirs) == (Seen.SYN_SENT, Seen.INACTIVE):
         return "S0"

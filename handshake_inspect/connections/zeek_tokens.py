@@ -86,7 +86,7 @@ KIND_OF_TOKEN = {
 KIND = np.array([KIND_OF_TOKEN.get(int(token), ODD) for token in TOKEN], np.int64)
 
 
-def token_strings(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple[Rows, list[tuple[int, ...]]]:
+def token_strings(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple[Rows, list[bytes]]:
     """Return the number of each connection's token string, shape (m,), and the strings. `keys`: `control_keys`."""
     tokens, matters = _tokens(rows, keys, reach, gaps)
     at = np.flatnonzero(matters)
@@ -220,7 +220,7 @@ def _without_octets(rows: ConnectionRows, reach: Reach) -> Rows:
     return np.flatnonzero(reset & (octets <= 0))
 
 
-def _distinct_strings(tokens: Rows, conn: Rows) -> tuple[Rows, list[tuple[int, ...]]]:
+def _distinct_strings(tokens: Rows, conn: Rows) -> tuple[Rows, list[bytes]]:
     """Number the token strings of all connections. Returns the number of each connection's string, and the strings.
 
     `tokens` are sorted by connection; every connection has one at least. Tokens in use are few, so a dozen of them fit
@@ -252,5 +252,7 @@ def _distinct_strings(tokens: Rows, conn: Rows) -> tuple[Rows, list[tuple[int, .
     shape = (np.cumsum(np.bincount(number) > 0) - 1).take(number)
     example = np.zeros(int(shape.max()) + 1, np.int64)
     example[shape[::-1]] = np.arange(len(shape))[::-1]
-    strings = [tuple(tokens[begin[one] : begin[one] + length[one]].tolist()) for one in example.tolist()]
+    octets = tokens.astype(np.uint16).tobytes()
+    first, behind = begin[example], begin[example] + length[example]
+    strings = [octets[2 * a : 2 * b] for a, b in zip(first.tolist(), behind.tolist(), strict=True)]
     return shape, strings

@@ -34,10 +34,9 @@ class State(Enum):
     LAST_ACK = "LAST-ACK"
     TIME_WAIT = "TIME-WAIT"
 
-    @property
-    def label(self) -> str:
-        """The name as RFC 9293 spells it."""
-        return self.value.partition(" ")[0]
+    def __init__(self, name: str) -> None:
+        #: The name as RFC 9293 spells it.
+        self.label = name.partition(" ")[0]
 
 
 class Event(IntEnum):
@@ -60,6 +59,9 @@ class Event(IntEnum):
         """The event in words: "receive ACK of SYN"."""
         return _WORDS[self]
 
+
+#: Each event at the place of its code: to call `Event` takes 10 times as long.
+EVENTS = tuple(Event)
 
 _WORDS = {
     Event.PASSIVE_OPEN: "passive OPEN",
