@@ -67,6 +67,11 @@ class Archive:
             file.close()
             raise
 
+    @property
+    def name(self) -> str:
+        """The path of its file; "" of one that has none."""
+        return str(getattr(self._file, "name", None) or "")
+
     def write(self, name: str, values: NDArray[np.integer[Any]]) -> None:
         """Put numbers away, in as few octets each as they all fit in; what is read has another type then.
 

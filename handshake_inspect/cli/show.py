@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from handshake_inspect.lab.strace.log import SocketLog
     from handshake_inspect.overview import Overview
 
+#: Connections that are listed where one of them must be chosen, at most.
+MOST_LISTED = 100
+
 
 @click.command("show")
 @files_argument
@@ -144,7 +147,7 @@ def from_index(path: str, profile: str, wanted: Wanted) -> int | None:
         try:
             connection, steps = index.described(stream)
         except UselessIndex as error:
-            say_useless(path, str(error))
+            say_useless(index.name, str(error))
             return None
         print_connection(index.overview, connection, steps, index.located, wanted)
         report(index.overview, udp_lister="read --udp")
@@ -213,8 +216,9 @@ def say_not_chosen(inspection: Inspection, stream: int | None) -> None:
         from handshake_inspect.cli.choose import Choice
         from handshake_inspect.cli.listing import write_listing
 
-        write_listing(inspection, Choice(), "table")
-        remark(f"Error: {name}: {count} connections; choose one with --stream 0 to {count - 1}")
+        write_listing(inspection, Choice(limit=MOST_LISTED), "table")
+        listed = f" (the first {MOST_LISTED} are listed)" if count > MOST_LISTED else ""
+        remark(f"Error: {name}: {count:,} connections{listed}; choose one with --stream 0 to {count - 1}")
 
 
 def print_connection(

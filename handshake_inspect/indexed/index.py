@@ -21,6 +21,7 @@ from handshake_inspect import __version__
 from handshake_inspect.archive import MOST_NUMBERS, Archive, ArchiveError
 from handshake_inspect.capture.compressed import MAGIC_OCTETS, compression_of
 from handshake_inspect.capture.positions import Located
+from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.analysis import Analysis, Decided
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.connections.conversations import KEY, KeyTable
@@ -75,14 +76,15 @@ class Index:
     """The index of one capture."""
 
     def __init__(self, archive: Archive, path: str, name: str, profile: str) -> None:
-        """Begin to use it for the capture at `path`, which messages call `name`. Raises UselessIndex."""
+        """Begin to use it for the capture at `path`, which messages call `name`. Raises UselessIndex, and OSError."""
         self._archive = archive
+        identity = identity_of(path)
         with _damage_named():
             text = archive.read_text()
             if text.get("version") != __version__:
                 raise UselessIndex("another version of this program made it")
             self._about = about = from_json(_About, text)
-            if about.identity != identity_of(path):
+            if about.identity != identity:
                 raise UselessIndex("the capture has changed since")
             if about.profile != profile:
                 raise UselessIndex(f"it was made with --profile {about.profile}")
@@ -93,6 +95,11 @@ class Index:
                 raise ValueError("it does not count what it has")
         self._profile = profile_of(profile)
         self.overview = _renamed(about.overview, name)
+
+    @property
+    def name(self) -> str:
+        """What its own file is called."""
+        return self._archive.name
 
     def close(self) -> None:
         """Close its file."""
@@ -197,8 +204,13 @@ def _renamed(overview: Overview, name: str) -> Overview:
 
 @contextmanager
 def _damage_named() -> Iterator[None]:
-    """Turn what is wrong with an index, wherever it shows, into UselessIndex."""
+    """Turn what is wrong with an index, wherever it shows, into UselessIndex.
+
+    A capture that cannot be read where the index says is damaged perhaps itself: then reading all of it says so.
+    """
     try:
         yield
-    except (ArchiveError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError):
+    except (
+        ArchiveError, ArithmeticError, CaptureError, LookupError, MemoryError, OSError, TypeError, ValueError,
+    ):  # fmt: skip
         raise UselessIndex("it is damaged") from None

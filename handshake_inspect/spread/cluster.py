@@ -10,6 +10,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 LOCAL = "local"
 #: How long to wait for a scheduler, and for its first worker.
 CONNECT_WITHIN_S, WORKER_WITHIN_S = 10, 30
+#: A message of Dask begins with the number of its parts; the first one has fewer.
+MOST_PARTS = 1 << 10
 #: How often somebody who waits is told.
 TOLD_EVERY_S = 0.2
 
@@ -46,22 +51,55 @@ def cluster(address: str, watch: Watch = lambda doing, done, of: None) -> Iterat
         try:
             if address == LOCAL:
                 workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-                here = distributed.LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    dashboard_address="127.0.0.1:0",
-                    silence_logs=logging.CRITICAL,
-                )
+                with _deaf_to_interrupts():
+                    here = distributed.LocalCluster(
+                        n_workers=workers,
+                        threads_per_worker=1,
+                        dashboard_address="127.0.0.1:0",
+                        silence_logs=logging.CRITICAL,
+                    )
                 client = distributed.Client(stack.enter_context(here))
             else:
+                _look_for_scheduler(address)
                 client = distributed.Client(address, timeout=CONNECT_WITHIN_S)
             stack.enter_context(client)
             client.wait_for_workers(1, timeout=WORKER_WITHIN_S)
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ClusterError(f"{address}: no cluster of Dask there that has a worker: {reason}") from None
         _check_version(address, client)
         yield Cluster(address, client, watch)
+
+
+def _look_for_scheduler(address: str) -> None:
+    """See who listens at an address of TCP: a scheduler speaks first. Raises OSError, ValueError or OverflowError.
+
+    Dask itself waits without limit for one who says nothing, and takes what others say for the length of a message.
+    """
+    protocol, _, place = address.rpartition("://")
+    if protocol not in ("", "tcp"):
+        return
+    host, _, port = place.rpartition(":")
+    with (
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_WITHIN_S) as looking,
+        looking.makefile("rb") as stream,
+    ):
+        parts = int.from_bytes(stream.read(8), "little")
+    if not 0 < parts < MOST_PARTS:
+        raise ValueError("what answers is no scheduler")
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: it is ours, and ends them in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

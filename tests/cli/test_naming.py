@@ -42,14 +42,18 @@ def day(tmp_path: Path) -> Path:
 
 
 def captures(*names: str | Path) -> list[str]:
-    out = run("read", *map(str, names), "--format", "ndjson").stdout
-    return [json.loads(line)["capture"] for line in out.splitlines()]
+    return captures_in(run("read", *map(str, names), "--format", "json").stdout)
+
+
+def captures_in(document: str) -> list[str]:
+    """Return the names of the captures that were read, in the order in which they were named."""
+    return [one["name"] for one in json.loads(document)["captures"]]
 
 
 def test_a_folder_means_the_captures_in_it_and_below_sorted(day: Path) -> None:
-    done = run("read", str(day), "--format", "ndjson")
+    done = run("read", str(day), "--format", "json")
     assert done.returncode == 0
-    found = [json.loads(line)["capture"] for line in done.stdout.splitlines()]
+    found = captures_in(done.stdout)
     assert found == [str(day / name) for name in ("a.d/x[1].pcap", "b/one.txt", "b/two.pcap.gz", "z")]
     assert done.stderr == f"{day}: 2 of 6 files are no captures\n"
 
@@ -79,8 +83,8 @@ def test_names_keep_their_order(day: Path) -> None:
 
 
 def test_standard_input_stands_among_the_others(day: Path) -> None:
-    done = run("read", str(day / "a.d"), "-", str(day / "z"), "--format", "ndjson", stdin=RESET.read_bytes())
-    found = [json.loads(line)["capture"] for line in done.stdout.splitlines()]
+    done = run("read", str(day / "a.d"), "-", str(day / "z"), "--format", "json", stdin=RESET.read_bytes())
+    found = captures_in(done.stdout)
     assert found == [str(day / "a.d" / "x[1].pcap"), "-", str(day / "z")]
 
 
