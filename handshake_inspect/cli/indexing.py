@@ -22,6 +22,7 @@ from handshake_inspect import __version__
 from handshake_inspect.archive import Archive, ArchiveError
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.cli.captures import Reading
 from handshake_inspect.cli.naming import INDEX_ENDING
 from handshake_inspect.cli.output import remark
@@ -38,7 +39,7 @@ def refuse_index(files: Sequence[str], reader: str, **others: object) -> None:
             raise click.UsageError(f"--index and {option} do not go together")
     if len(files) > 1:
         raise click.UsageError(f"--index keeps an index of one file; {len(files)} are named")
-    if files and not Input(files[0]).is_file and (files[0] == "-" or Path(files[0]).exists()):
+    if files and (is_remote(files[0]) or files[0] == "-" or (Path(files[0]).exists() and not Input(files[0]).is_file)):
         raise click.UsageError(f"--index keeps an index beside a file; {files[0]} is none")
 
 

@@ -52,7 +52,8 @@ def dask_option(function: F) -> F:
         is_flag=False,
         flag_value="local",
         callback=_scheduler,
-        help="Do the work on the cluster of this Dask scheduler (tcp://HOST:8786); local, or none: on workers here.",
+        help="Do the work on the cluster of this Dask scheduler (tcp://HOST:8786); local, or none: on workers here, "
+        "--jobs of them.",
     )(function)
 
 

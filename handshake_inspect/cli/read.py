@@ -102,7 +102,7 @@ def command(
             places = making.places if making else None
             reading = inspect_files(named.files, reader, profile=profile, jobs=jobs, places=places)
         else:
-            reading = inspect_on_cluster(dask, named.files, reader, profile=profile)
+            reading = inspect_on_cluster(dask, named.files, reader, profile=profile, workers=jobs)
         if making:
             making.reading = reading
         if reading.useless:

@@ -14,12 +14,19 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.cli.captures import Reading
 from handshake_inspect.cli.output import remark
-from handshake_inspect.spread.cluster import ClusterError, cluster
+from handshake_inspect.spread.cluster import LOCAL, ClusterError, cluster
 from handshake_inspect.spread.run import inspect_spread
 
 
-def inspect_on_cluster(address: str, files: Sequence[str], reader: str, *, profile: str) -> Reading:
-    """Inspect captures as one run, on the workers of a cluster. Those that cannot be used are reported, a line each."""
+def inspect_on_cluster(
+    address: str, files: Sequence[str], reader: str, *, profile: str, workers: int | None = None
+) -> Reading:
+    """Inspect captures as one run, on the workers of a cluster. Those that cannot be used are reported, a line each.
+
+    `workers`: how many to start here, where the address is LOCAL.
+    """
+    if workers and address != LOCAL:
+        raise click.UsageError(f"--jobs goes with --dask local: how many workers {address} has is its own affair")
     failed: list[CaptureError] = []
 
     def note(error: CaptureError) -> None:
@@ -28,7 +35,7 @@ def inspect_on_cluster(address: str, files: Sequence[str], reader: str, *, profi
 
     inputs = [Input(_everywhere(file), reader, name=file) for file in files if _can_be_sent(file, note)]
     try:
-        with cluster(address, _progress if sys.stderr.isatty() else lambda *_: None) as engine:
+        with cluster(address, _progress if sys.stderr.isatty() else lambda *_: None, workers) as engine:
             inspection = inspect_spread(inputs, engine, profile=profile, failed=note)
     except ClusterError as error:
         raise click.UsageError(f"--dask {error}") from None

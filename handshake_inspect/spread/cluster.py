@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import socket
 import threading
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from handshake_inspect import __version__
+from handshake_inspect.jobs import cores
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -40,8 +40,8 @@ class ClusterError(Exception):
 
 
 @contextlib.contextmanager
-def cluster(address: str, watch: Watch = lambda doing, done, of: None) -> Iterator[Cluster]:
-    """Connect to a scheduler, or start workers here: one for each processor. Raises ClusterError."""
+def cluster(address: str, watch: Watch = lambda doing, done, of: None, workers: int | None = None) -> Iterator[Cluster]:
+    """Connect to a scheduler, or start workers here: so many, or one for each core. Raises ClusterError."""
     try:
         import distributed
     except ImportError:
@@ -50,10 +50,9 @@ def cluster(address: str, watch: Watch = lambda doing, done, of: None) -> Iterat
         stack.enter_context(_silence())
         try:
             if address == LOCAL:
-                workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
                 with _deaf_to_interrupts():
                     here = distributed.LocalCluster(
-                        n_workers=workers,
+                        n_workers=workers or cores(),
                         threads_per_worker=1,
                         dashboard_address="127.0.0.1:0",
                         silence_logs=logging.CRITICAL,

@@ -240,6 +240,14 @@ def test_octets_changed_anywhere(capture: Path) -> None:
     assert answers < 100
 
 
+@pytest.mark.parametrize("command", [("read",), ("show", "-s", "0")])
+def test_of_a_name_that_others_open_no_index_is_kept(capture: Path, command: tuple[str, ...]) -> None:
+    name = f"file://{capture}"
+    done = run(command[0], name, *command[1:], "--index")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"Error: --index keeps an index beside a file; {name} is none" in done.stderr
+
+
 def test_where_nobody_may_write_it_stands_in_the_cache(
     capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,15 @@ def test_what_comes_through_a_pipe_is_not_sent_to_others(workers: LocalCluster) 
     assert done.stderr == "Error: -: --dask reads files, which each worker opens itself; save it to a file first\n"
 
 
+def test_jobs_are_how_many_workers_start_here() -> None:
+    with cluster(of_dask.LOCAL, workers=1) as engine:
+        assert engine.workers == 1
+    done = run("read", str(PCAPS / "nat.pcap"), "--dask", "tcp://scheduler:8786", "--jobs", "1")
+    said = "--jobs goes with --dask local: how many workers tcp://scheduler:8786 has is its own affair"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
 def test_a_file_is_no_address() -> None:
     done = run("read", "--dask", "pcaps/nat.pcap")
     assert done.returncode == 2
