@@ -111,7 +111,7 @@ class Index:
         return {one.name: one for one in self._places.captures.values()}
 
     def described(self, stream: int) -> tuple[Connection, tuple[Step, ...]]:
-        """Return a connection, and every segment of it. Raises UselessIndex, and CaptureError as reading does."""
+        """Return a connection, and every segment of it. Raises UselessIndex."""
         with _damage_named():
             conversation = self._conversations[[stream]]
             streams = np.flatnonzero(self._conversations == conversation)
@@ -127,7 +127,10 @@ class Index:
     def _decided(self, conversation: Rows) -> Decided:
         """Decide everything about one conversation, as it was decided among all of them."""
         keys, names = self._keys(int(conversation[0])), Names()
-        segments = self._places.read(conversation, keys, names)
+        try:
+            segments = self._places.read(conversation, keys, names)
+        except CaptureError:  # if it is the capture that cannot be read, whoever reads it will say so
+            raise UselessIndex("where it has this connection nothing can be read") from None
         if segments is None:
             raise UselessIndex("the frames of this connection alone do not tell all of it")
         analysis = Analysis(names, fold=False, only=keys)

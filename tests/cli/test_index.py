@@ -185,6 +185,8 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
     ),
     "records that overlap": lambda path: altered(path, dict, records__0__0__between=npy(np.full(23, -40))),
     "endless records": lambda path: altered(path, dict, records__0__0__octets=npy(np.full(24, 1 << 40))),
+    "a header elsewhere": lambda path: altered(path, dict, records__0__headers=npy(np.array([40, 64]))),
+    "a header before the file": lambda path: altered(path, dict, records__0__headers=npy(np.array([-9, 15]))),
     "other frames": lambda path: altered(path, dict, segments__0__first=npy(np.array([3, 9]))),
     "no frames": lambda path: altered(path, dict, segments__chunks=npy(np.array([0]))),
     "many chunks": lambda path: altered(path, dict, segments__chunks=npy(np.array([1 << 60]))),
