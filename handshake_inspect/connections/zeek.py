@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
-from handshake_inspect.connections.zeek_tokens import CONTROL, GAP_SHIFT, Token
+from handshake_inspect.connections.zeek_tokens import CONTROL, GAP_SHIFT, MOST_LETTERS, REPEATS_SHIFT, Token
 
 
 class Seen:
@@ -95,11 +95,11 @@ def _step(token: int, before: tuple[Stance, Stance]) -> _Step:
     marks = ""
     if token & Token.ZERO_WINDOW and peer.state != Seen.CLOSED and sender.state != Seen.RESET:
         marks += _cased("W", side)
-    if token & Token.REPEATS and sender.state != Seen.RESET:
-        marks += _cased("T", side)
+    if sender.state != Seen.RESET:
+        marks += _cased("T", side) * (token >> REPEATS_SHIFT & MOST_LETTERS)
     _advance(token, side, sender, peer)
     if sender.is_clean() and peer.is_clean():
-        marks += _cased("G", 1 - side) * (token >> GAP_SHIFT)
+        marks += _cased("G", 1 - side) * (token >> GAP_SHIFT & MOST_LETTERS)
     originator, responder = ((end.state, end.before) for end in ends)
     return _Step((originator, responder), _cased(letter, side), _cased(again, side), marks)
 

@@ -54,11 +54,14 @@ def find_reach(rows: ConnectionRows) -> Reach:
     return Reach(before=own_before(rows, sent), peer=of_side(rows.side, sent[::-1]), counts=counts)
 
 
-def at_thresholds(end: Rows, count: Rows) -> Rows:
-    """Return the rows that hold the 1st, 10th, 100th ... occurrence of their end. `count`: of each row, shape (n,)."""
+def at_thresholds(end: Rows, count: Rows) -> tuple[Rows, Rows]:
+    """Return the rows that hold the 1st, 10th, 100th ... occurrence of their end, and how many of these each holds.
+
+    `count`: of each row, shape (n,).
+    """
     candidates = np.flatnonzero(count)
     at, letters = count_letters(candidates, end[candidates], count[candidates])
-    return at[letters > 0]
+    return at[letters > 0], letters[letters > 0]
 
 
 def count_letters(at: Rows, end: Rows, count: Rows) -> tuple[Rows, Rows]:

@@ -50,14 +50,15 @@ class Token:
     DATA = 1 << 4  # payload, without SYN, FIN and RST
     BY_RESPONDER = 1 << 5
     AGAIN = 1 << 6  # its end sent this control bit before, with another number
-    ZERO_WINDOW = 1 << 7  # the 1st, 10th, 100th ... of its end, as the next two
-    REPEATS = 1 << 8  # payload that ends at or below the highest number of its end
+    ZERO_WINDOW = 1 << 7  # the 1st, 10th, 100th ... of its end, as the next one and the last
     EMPTY = 1 << 9  # on a connection's first row: both ends sent an RST, and neither an octet
     GAP = 1 << 10  # times 0 to 7: letters for gaps in what the peer sent, revealed by this row's ACK
+    REPEATS = 1 << 13  # times 0 to 7: letters for payload that ends at or below the highest number of its end
 
 
 CONTROL = Token.FIN | Token.SYN | Token.RST
-GAP_SHIFT = 10
+#: Tokens count letters up to this, from a bit on.
+MOST_LETTERS, GAP_SHIFT, REPEATS_SHIFT = 7, 10, 13
 
 # Kinds of rows of which the first from each end matters. Odd ones are told apart by their whole token.
 PURE_ACK, DATA, BARE_SYN, SYN_ACK, ONLY_FIN, ONLY_RST, NOTHING, ODD = range(8)
@@ -106,10 +107,13 @@ def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple
     matters[odd[np.unique(end[odd] << 5 | tokens[odd] & 31, return_index=True)[1]]] = True
 
     _mark(tokens, matters, _with_other_number(rows, kind, taken, matters, firsts), Token.AGAIN)
-    _mark(tokens, matters, at_thresholds(end, _zero_windows(rows)), Token.ZERO_WINDOW)
-    _mark(tokens, matters, at_thresholds(end, _repeated_payload(rows, reach)), Token.REPEATS)
-    acks, letters = gap_letters(rows, gaps)
-    _mark(tokens, matters, acks[letters > 0], np.minimum(letters, 7)[letters > 0] << GAP_SHIFT)
+    _mark(tokens, matters, at_thresholds(end, _zero_windows(rows))[0], Token.ZERO_WINDOW)
+    # In one row of a long transfer, the copies of many may be counted.
+    for (at, letters), shift in (
+        (at_thresholds(end, _repeated_payload(rows, reach)), REPEATS_SHIFT),
+        (gap_letters(rows, gaps), GAP_SHIFT),
+    ):
+        _mark(tokens, matters, at[letters > 0], np.minimum(letters, MOST_LETTERS)[letters > 0] << shift)
     matters[_hesitant_answers(rows, kind, matters, firsts)] = True
     empty = _without_octets(rows, reach)
     tokens[rows.start[empty]] |= Token.EMPTY

@@ -13,7 +13,7 @@ from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspector
 from handshake_inspect.table import Block
-from tests.engine.scenario import MILLISECOND_NS, Segment, table_of
+from tests.engine.scenario import MILLISECOND_NS, Segment, parse, table_of
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 CONVERSATIONS = int(os.environ.get("HANDSHAKE_FUZZ", "400"))
@@ -84,6 +84,23 @@ def connections_of(segments: list[Segment], gathering: Gathering | None, block_r
         part = table.take(slice(a, a + block_rows))
         inspector.add_block(Block(part), capture, len(part), part["time_ns"])
     return list(inspector.result().connections)
+
+
+def test_of_a_mirrored_transfer_every_power_of_ten_of_copies_is_a_letter() -> None:
+    """Also where one row stands for many that were shown twice."""
+    said = ["A > S x", "B > SA y ack x+1", "A > A x+1 ack y+1"]
+    for octet in range(1, 1201, 4):
+        said += [f"A > PA x+{octet} (4) ack y+1", f"B > A y+1 ack x+{octet + 4}"]
+    once = parse("\n".join(said)).segments((1000, 5000))
+    twice = [
+        dataclasses.replace(one, ip_id=number + 1, time_ns=one.time_ns + later_ns)
+        for number, one in enumerate(once)
+        for later_ns in (0, 10_000)
+    ]
+    (plain,) = connections_of(twice, None, len(twice))
+    (folded,) = connections_of(twice, Gathering(fold_rows=256, long_rows=4), 64)
+    assert plain.history == "ShADTaTT"
+    assert folded == plain
 
 
 @pytest.mark.parametrize("seed", range(8))
