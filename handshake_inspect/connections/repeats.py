@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from handshake_inspect.connections.covers import earliest_cover
+from handshake_inspect.connections.covers import earliest_cover, edges_of
 from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import first_of
@@ -51,7 +51,7 @@ def repeats(end: Rows, seq: Rows, seq_end: Rows) -> Mask:
     segments, however they are shuffled, cost some sorts.
     """
     begin, stop = end * LIFT + seq, end * LIFT + seq_end
-    edges = np.unique(np.concatenate([begin, stop]))
+    edges = edges_of(begin, stop)
     first, behind = np.searchsorted(edges, begin), np.searchsorted(edges, stop)
     earliest = earliest_cover(first, behind, np.arange(len(seq)), len(edges))
     found = np.ones(len(seq), np.bool_)

@@ -10,6 +10,7 @@ import numpy as np
 
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows
+from handshake_inspect.tcp.seqnum import MODULUS
 
 #: Relative numbers within this distance of the initial one need no unwrapping.
 SAFE_SPAN = 1 << 30
@@ -55,39 +56,42 @@ def unwrapped(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
     """Extend 32-bit relative numbers to 64 bits along the series of each end (sorted), which begins near 0.
 
     Each is placed nearest to the reference: the last trusted number that lay within `SAFE_SPAN` of the reference
-    before it. So one absurd number changes nothing but itself. Where none is absurd, the reference is a sum of steps.
+    before it. So one absurd number changes nothing but itself.
     """
     if not len(end):
         return numbers
-    last = np.maximum.accumulate(np.where(trusted, np.arange(len(end)), -1))
-    before = np.append(-1, last[:-1])
-    before[(before >= 0) & (end[before] != end)] = -1
-    step = _nearest(numbers - np.where(before >= 0, numbers[before], 0))
+    step = _steps(end, numbers, trusted)
+    absurd = np.unique(end[trusted & (np.abs(step) >= SAFE_SPAN)])
+    if len(absurd):
+        at = np.flatnonzero(trusted & np.isin(end, absurd))
+        trusted = trusted.copy()
+        trusted[at] = _near(end[at].tolist(), numbers[at].tolist())
+        step = _steps(end, numbers, trusted)
     taken = np.where(trusted, step, 0)
     travelled = np.cumsum(taken) - taken  # before each number, of all ends: what was before an end is taken off
     begins = np.flatnonzero(np.append(True, end[1:] != end[:-1]))
-    size = np.diff(begins, append=len(end))
-    out: Rows = travelled - np.repeat(travelled[begins], size) + step
-    absurd = np.unique(end[trusted & (np.abs(step) >= SAFE_SPAN)])
-    at = np.flatnonzero(np.isin(end, absurd))
-    out[at] = _one_by_one(end[at], numbers[at], trusted[at])
+    out: Rows = travelled - np.repeat(travelled[begins], np.diff(begins, append=len(end))) + step
     return out
 
 
-def _nearest(way: Rows) -> Rows:
-    """Return the shorter way round the circle."""
-    nearest: Rows = (way + (1 << 31)) % (1 << 32) - (1 << 31)
-    return nearest
+def _steps(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
+    """Return the shorter way round the circle to each number from the last trusted one before it of its end, or 0."""
+    last = np.maximum.accumulate(np.where(trusted, np.arange(len(end)), -1))
+    before = np.append(-1, last[:-1])
+    way = numbers - np.where((before >= 0) & (end[before] == end), numbers[before], 0)
+    steps: Rows = (way + (1 << 31)) % MODULUS - (1 << 31)
+    return steps
 
 
-def _one_by_one(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
-    """Unwrap series in which numbers are absurd."""
-    of, reference, out = -1, 0, np.empty(len(numbers), np.int64)
-    for i, (one, number, is_trusted) in enumerate(zip(end.tolist(), numbers.tolist(), trusted.tolist(), strict=True)):
+def _near(end: list[int], numbers: list[int]) -> list[bool]:
+    """Say of each number of series with absurd ones whether it is near the last one that was: this needs a loop."""
+    of, reference = -1, 0
+    found: list[bool] = []
+    for one, number in zip(end, numbers, strict=True):
         if one != of:
             of, reference = one, 0
-        step = (number - reference + (1 << 31)) % (1 << 32) - (1 << 31)
-        out[i] = reference + step
-        if is_trusted and -SAFE_SPAN < step < SAFE_SPAN:
-            reference += step
-    return out
+        near = (number - reference + SAFE_SPAN - 1) % MODULUS < 2 * SAFE_SPAN - 1
+        if near:
+            reference = number
+        found.append(near)
+    return found

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from types import FrameType
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.kinds import judge
+from handshake_inspect.connections.machine import walk
+from handshake_inspect.connections.zeek import watch
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import Block, SegmentTable
 
@@ -54,6 +59,19 @@ HOSTILE_TRANSFERS: dict[str, Callable[[], tuple[Column, Column]]] = {
     "one segment again and again": lambda: (np.ones(ROWS, np.int64), np.ones(ROWS, np.int64)),
     "acknowledgments of what was never sent": lambda: (1 + OCTETS * np.arange(ROWS), RANDOM.integers(1, 1 << 30, ROWS)),
 }
+
+
+def storm_of(*, both_closed: bool) -> tuple[Column, Column, Column, Column]:
+    """Return SYNs with octets, each answered by a mere ACK, then SYN-ACKs, each of which is acknowledged."""
+    index, half = np.arange(ROWS), ROWS // 2
+    asks = np.where(alternating(), ACK, SYN), alternating()
+    answers = np.where(alternating(), ACK, SYN | ACK), 1 - alternating()
+    flags, side = (np.where(index < half, one, other) for one, other in zip(asks, answers, strict=True))
+    flags[:2], side[:2] = FIN | ACK if both_closed else ACK, [0, 1]
+    seq, ack = anything(), anything()
+    acknowledges = np.flatnonzero((index > half) & (flags == ACK))
+    ack[acknowledges] = (seq[acknowledges - 1] + 1) % (1 << 32)
+    return flags, side, seq, ack
 
 
 def rows(flags: Column, side: Column, seq: Column, ack: Column, octets: Column | int = 0) -> SegmentTable:
@@ -116,3 +134,95 @@ def test_hostile_transfers_cost_what_their_rows_cost(name: str) -> None:
     (one,) = found.connections
     assert (one.segments.originator, one.segments.responder) == (ROWS + 2, 1)
     assert one.octets.originator == ROWS * OCTETS
+
+
+@pytest.mark.parametrize("both_closed", [True, False])
+def test_syns_with_octets_are_not_compared_with_every_answer(both_closed: bool) -> None:
+    assert segments(inspected(rows(*storm_of(both_closed=both_closed), octets=20))) == ROWS
+
+
+#: Control bits, sides, SEG.SEQ and SEG.ACK of short connections that are all alike, and what each has in common.
+SCRIPTS: dict[str, tuple[list[int], list[int], list[int], list[int], int]] = {
+    "two FINs": ([SYN, SYN | ACK, ACK, FIN | ACK, FIN | ACK], [0, 1, 0, 0, 0], [0, 0, 1, 1, 5], [0, 1, 1, 1, 1], 0),
+    "a FIN that is lost": ([SYN, SYN | ACK, FIN | ACK, ACK, ACK], [0, 1, 0, 1, 0], [0, 0, 1, 1, 2], [0, 1, 1, 2, 2], 0),
+    "two SYN-ACKs": ([SYN, SYN | ACK, SYN | ACK, ACK], [0, 1, 1, 0], [0, 0, 50, 1], [0, 1, 1, 51], 0),
+    "a gap that is filled": ([SYN, SYN | ACK, ACK, ACK, ACK], [0, 1, 0, 0, 0], [0, 0, 11, 1, 21], [0, 1, 1, 1, 1], 10),
+    "absurd numbers": ([SYN, SYN | ACK, ACK, ACK], [0, 1, 0, 1], [0, 0, 3 << 30, 5], [0, 1, 1, 3 << 30], 0),
+    "a port used again": ([SYN, SYN | ACK, RST, SYN, ACK], [0, 1, 0, 0, 1], [0, 0, 1, 9, 1], [0, 1, 0, 0, 77], 0),
+}
+
+
+def many(
+    flags: Sequence[int], side: Sequence[int], seq: Sequence[int], ack: Sequence[int], octets: int
+) -> SegmentTable:
+    """Return connections with these segments, each from another port."""
+    count = 2000
+    bits, sides, seqs, acks = (np.tile(np.array(column, np.int64), count) for column in (flags, side, seq, ack))
+    table = rows(bits, sides, seqs, acks, np.where(bits & (SYN | FIN | RST), 0, octets))
+    client = np.repeat(4000 + np.arange(count), len(flags))
+    for name in ("src_port", "dst_port"):
+        ports = table.columns[name]
+        ports[:] = np.where(ports == 80, 80, client)
+    return table
+
+
+def columns_called(table: SegmentTable) -> tuple[Inspection, int]:
+    """Inspect, and count the calls that this takes, of functions in Python and of numpy."""
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _what: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    inspector = Inspector()
+    capture = inspector.begin_capture("hostile", "pcap")
+    sys.setprofile(count)
+    try:
+        inspector.add_block(Block(table), capture, len(table), table["time_ns"])
+        result = inspector.result()
+    finally:
+        sys.setprofile(None)
+    return result, calls
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_many_short_connections_are_decided_together(name: str) -> None:
+    script = SCRIPTS[name]
+    table = many(*script)
+    found, calls = columns_called(table)
+    few, calls_of_few = columns_called(table.take(slice(0, len(script[0]) * 20)))
+    assert segments(found) == len(table)
+    # One call of numpy for each connection and question would be dozens.
+    assert (calls - calls_of_few) / len(table) < 3
+    kinds = {(one.handshake.kind, one.teardown.kind, one.history) for one in found.connections}
+    assert kinds == {(one.handshake.kind, one.teardown.kind, one.history) for one in few.connections}
+
+
+def behaviours() -> SegmentTable:
+    """Return connections of 8 segments that go on anyhow after their opening: no two need be alike."""
+    count, length = 1500, 8
+    place = np.tile(np.arange(length), count)
+    flags = RANDOM.choice(np.array([ACK, ACK, FIN | ACK, RST, RST | ACK, SYN, SYN | ACK, FIN | SYN]), count * length)
+    side, seq, ack = (RANDOM.integers(low, high, count * length) for low, high in ((0, 2), (0, 4), (0, 4)))
+    opening = place < 3
+    flags[opening], side[opening] = (np.array(one)[place[opening]] for one in ([SYN, SYN | ACK, ACK], [0, 1, 0]))
+    seq[opening], ack[opening] = (np.array(one)[place[opening]] for one in ([0, 0, 1], [0, 1, 1]))
+    table = rows(flags, side, seq, ack)
+    client = np.repeat(4000 + np.arange(count), length)
+    for name in ("src_port", "dst_port"):
+        ports = table.columns[name]
+        ports[:] = np.where(ports == 80, 80, client)
+    return table
+
+
+def test_distinct_behaviours_cost_little_each_and_are_not_kept() -> None:
+    table = behaviours()
+    found, calls = columns_called(table)
+    assert segments(found) == len(table)
+    distinct = {(one.states.originator, one.states.responder, one.history) for one in found.connections}
+    assert len(distinct) > 1000
+    assert calls / len(table) < 60
+    for remembered in (judge, walk, watch):
+        most = remembered.cache_info().maxsize
+        assert most is not None
+        assert most <= 1 << 12
