@@ -26,8 +26,10 @@ KEY_BITS, KEY_PAYLOAD = 0x1F, 1 << 5
 
 #: No number yet: below every relative number (0 is a number, the SYN's).
 UNKNOWN = -(1 << 40)
-#: Distance between the number ranges of neighbouring connections where one array holds all of them.
-RANGE = 1 << 44
+#: Distance between the number ranges of neighbouring connections (or ends) where one array holds all of them: those of
+#: 2**20 connections fit into 64 bits, and 2 TiB of octets between them. Sockets that a storm of SYNs uses a million
+#: times are decided together.
+RANGE = 1 << 42
 
 
 _PER_CONNECTION = {"start", "iss", "iss_known", "self_connect"}

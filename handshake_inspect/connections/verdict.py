@@ -202,11 +202,10 @@ def _covered(rows: ConnectionRows, limit: Rows) -> Rows:
 
 def _reached_before(end: Rows, stop: Rows) -> Rows:
     """Highest `stop` of the rows of the same end before each row; rows are sorted by end."""
-    lift = 1 << 44
-    reached = np.maximum.accumulate(stop + end * lift)
+    reached = np.maximum.accumulate(stop + end * RANGE)
     before = np.full(len(end), UNKNOWN, np.int64)
     same = end[1:] == end[:-1]
-    before[1:][same] = (reached[:-1] - end[1:] * lift)[same]
+    before[1:][same] = (reached[:-1] - end[1:] * RANGE)[same]
     return before
 
 

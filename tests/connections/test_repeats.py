@@ -35,3 +35,13 @@ def test_it_is_what_sets_of_numbers_say(segments: list[tuple[int, int, int]]) ->
         captured[end].update(numbers)
     ends, first, count = np.array(segments, np.int64).reshape(-1, 3).T
     assert repeats(ends, first, first + count).tolist() == wanted
+
+
+def test_the_last_of_a_million_connections_is_told_apart_too() -> None:
+    last = 2 * (1 << 20) - 1
+    end, seq = np.array([0, last - 1, last, last]), np.array([5, 1, 1, 1 << 41])
+    assert repeats(end, seq, seq + 4).tolist() == [False] * 4
+    assert repeats(np.array([last] * 2), np.array([1 << 41] * 2), np.array([(1 << 41) + 4] * 2)).tolist() == [
+        False,
+        True,
+    ]
