@@ -207,13 +207,8 @@ def _renamed(overview: Overview, name: str) -> Overview:
 
 @contextmanager
 def _damage_named() -> Iterator[None]:
-    """Turn what is wrong with an index, wherever it shows, into UselessIndex.
-
-    A capture that cannot be read where the index says is damaged perhaps itself: then reading all of it says so.
-    """
+    """Turn what is wrong with an index, wherever it shows, into UselessIndex."""
     try:
         yield
-    except (
-        ArchiveError, ArithmeticError, CaptureError, LookupError, MemoryError, OSError, TypeError, ValueError,
-    ):  # fmt: skip
+    except (ArchiveError, ArithmeticError, LookupError, MemoryError, OSError, TypeError, ValueError):
         raise UselessIndex("it is damaged") from None
