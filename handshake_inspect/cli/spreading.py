@@ -38,7 +38,7 @@ def inspect_on_cluster(
         with cluster(address, _progress if sys.stderr.isatty() else lambda *_: None, workers) as engine:
             inspection = inspect_spread(inputs, engine, profile=profile, failed=note)
     except ClusterError as error:
-        raise click.UsageError(f"--dask {error}") from None
+        raise CaptureError(f"--dask {error}") from None
     return Reading(inspection, failed, interrupted=False)
 
 
@@ -57,5 +57,6 @@ def _can_be_sent(file: str, note: Callable[[CaptureError], None]) -> bool:
 
 def _progress(doing: str, done: int, of: int) -> None:
     """Say on the terminal how far the work is; take the line away at the end."""
-    line = f"\r{doing}: {done:,} of {of:,}\x1b[K" if done < of else "\r\x1b[K"
+    what = {"read": "groups of files", "decided": "shares of the connections"}.get(doing, "groups of files")
+    line = f"\r{doing} on workers: {done:,} of {of:,} {what}\x1b[K" if done < of else "\r\x1b[K"
     print(line, end="", file=sys.stderr, flush=True)
