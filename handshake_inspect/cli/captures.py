@@ -23,6 +23,7 @@ from handshake_inspect.cli.progress import Progress
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.overview import Overview
 from handshake_inspect.places import Places
+from handshake_inspect.quantities import counted
 from handshake_inspect.views.remarks import remarks
 
 #: Exit code after Ctrl-C.
@@ -90,7 +91,11 @@ def inspect_files(
             interruption.asked = True
         progress.decides()
         located = {one.name: one for one in places.captures.values()} if places is not None else {}
-        return Reading(inspector.result(), failed, interruption.asked, located)
+        found = inspector.result()
+    if interruption.asked:
+        frames = sum(one.frames for one in found.captures)
+        remark(f"interrupted: this is what the first {counted(frames, 'frame')} show")
+    return Reading(found, failed, interruption.asked, located)
 
 
 def _is_usable(file: str, note: Callable[[CaptureError], None]) -> bool:
