@@ -51,7 +51,8 @@ def without_segment(
             return [unshown(state, "no-syn") for state in states]
     elif opened is not None:
         is_unseen = (life.active or not sent_syn) and not captured_syn(life, states[opened], end, steps, account)
-        if is_first and not life.traced:  # samples do not show how it began: without any SYN, before the capture
+        # Samples do not show how it began; an originator of which no SYN was captured began before the capture.
+        if is_first and (not life.traced or end == "originator"):
             is_unseen |= not any(sends_syn(step, end) for step in steps)
         if is_unseen:
             states[: opened + 1] = [unshown(state, "repair") for state in states[: opened + 1]]
