@@ -24,9 +24,9 @@ Mask = NDArray[np.bool_]
 #: Which rows of a block: a piece of it, or their places.
 Which = slice | Rows
 
-#: Rows that a partition aims at. Of 2 M rows twice as many would take 30 MB more, with two threads, and no less time;
-#: half as many a sixth more time: the engine and the rules are some thousand calls, whatever there is to decide.
-PARTITION_ROWS = 1 << 16
+#: Rows that a partition aims at. Of 2 M rows half as many would take 30 MB less, with two threads, but a sixth more
+#: time: the engine and the rules are some thousand calls, between which threads wait for the interpreter's lock.
+PARTITION_ROWS = 1 << 17
 #: How many rows a conversation counts as besides its own: columns of the ends of connections are made too, and those of
 #: a million SYNs are twice as long as their rows. Two threads decide them in 408 MiB, where they would take 565.
 CONVERSATION_ROWS = 2
