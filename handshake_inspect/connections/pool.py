@@ -11,11 +11,11 @@ conversations is one piece of each block, found by bisection, and copied without
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.table import Column
 
@@ -264,12 +264,3 @@ def _together(blocks: list[_Block]) -> _Block:
         return blocks[0]
     pieces: list[_Piece] = [(block, slice(None), len(block)) for block in blocks]
     return _Block.of({name: _column(pieces, name) for name in StoredRows.DTYPES})
-
-
-def conversation_order(numbers: NDArray[np.integer[Any]]) -> Rows:
-    """Sort rows by conversation, keeping their order within it: one sort of 64-bit words, 10 times an argsort."""
-    row_bits = max(len(numbers) - 1, 1).bit_length()
-    keyed = numbers.astype(np.int64) << row_bits | np.arange(len(numbers))
-    keyed.sort()
-    keyed &= (1 << row_bits) - 1
-    return keyed

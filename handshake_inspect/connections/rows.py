@@ -154,12 +154,19 @@ class ConnectionRows:
 
 
 def running_maximum(rows: ConnectionRows, values: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return at each row the largest of `values` where `mask`, from its connection's first row to this one.
+    """Return at each row the largest of `values` where `mask`, from its connection's first row to this one."""
+    return running_maximum_of(rows.conn, values, mask)
+
+
+def running_maximum_of(
+    group: NDArray[np.int64], values: NDArray[np.int64], mask: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return at each row the largest of `values` where `mask`, from the first row of its group; groups rise.
 
     The values are put where they count: `np.where` would guess at each row whether they do, and takes 0.44 ms instead
     of 0.13 for 131,072 rows of two sides that take turns.
     """
-    lift = rows.conn * RANGE
+    lift = group * RANGE
     running, at = lift + UNKNOWN, np.flatnonzero(mask)
     running[at] = values.take(at) + lift.take(at)
     np.maximum.accumulate(running, out=running)

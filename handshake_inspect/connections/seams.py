@@ -30,7 +30,16 @@ from handshake_inspect.connections.compact import settled_from
 from handshake_inspect.connections.events import Events, find_events
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import find_numbers, previous_of_end
-from handshake_inspect.connections.rows import ACK, FIN, RANGE, RST, UNKNOWN, ConnectionRows, own_before
+from handshake_inspect.connections.rows import (
+    ACK,
+    FIN,
+    RST,
+    UNKNOWN,
+    ConnectionRows,
+    own_before,
+    running_maximum,
+    running_maximum_of,
+)  # fmt: skip
 from handshake_inspect.connections.split import Split, StoredRows, first_of, split
 
 
@@ -118,8 +127,9 @@ class _Seams:
         spoke, named = (rows.flags & RST) == 0, (rows.flags & (RST | ACK)) == ACK
         same = np.ones(len(at), np.bool_)
         for values, mask in ((rows.seq_end, spoke), (rows.ack, named), (rows.ack, self._events.numbers.ack_counts)):
+            by_side = [mask & (rows.side == s) for s in (0, 1)]
             in_whole, in_part = (
-                np.stack([_running(group, values, mask & (rows.side == s)) for s in (0, 1)])[rows.side[at], at]
+                np.stack([running_maximum_of(group, values, one) for one in by_side])[rows.side[at], at]
                 for group in (rows.conn, self._stretch)
             )
             same &= in_whole == in_part
@@ -131,10 +141,10 @@ class _Seams:
         side, peer, conn = rows.side[at], rows.peer[at] & 1, rows.conn[at]
         spoke, named = (rows.flags & RST) == 0, (rows.flags & (RST | ACK)) == ACK
         sent = np.stack(rows.sent_by)
-        acknowledged = np.stack([_running(rows.conn, rows.ack, named & (rows.side == s)) for s in (0, 1)])
+        acknowledged = np.stack([running_maximum(rows, rows.ack, named & (rows.side == s)) for s in (0, 1)])
         own_sent = own_before(rows, rows.sent_by)
         hole = spoke & (rows.seq - rows.folded_octets > own_sent) & (own_sent > UNKNOWN)
-        beyond = np.stack([_running(rows.conn, rows.seq, hole & (rows.side == s)) for s in (0, 1)])
+        beyond = np.stack([running_maximum(rows, rows.seq, hole & (rows.side == s)) for s in (0, 1)])
         quiet: Mask = np.stack(events.numbers.acknowledged_by)[side, at] >= beyond[peer, at]
         quiet &= acknowledged[peer, at] <= sent[side, at]
         quiet &= settled_from(rows, events.start, events.code, events.row)[conn] <= at
@@ -154,9 +164,3 @@ class _Seams:
         other = (begins[0] != begins[1]) | (rows.ignored_syn != seen.ignored_syn) & ~begins_part
         other |= self._events.numbers.ack_counts != find_numbers(seen).ack_counts
         return np.flatnonzero(other)
-
-
-def _running(group: Rows, values: Rows, mask: Mask) -> Rows:
-    """Return at each row the largest of `values` where `mask`, from the first row of its group to this one."""
-    lifted = np.where(mask, values, UNKNOWN) + group * RANGE
-    return np.maximum.accumulate(lifted) - group * RANGE

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.compact import STEP_BITS, Compacted, folded_into, is_plain, witnesses
+from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.rows import FIN, RST, SYN
 from handshake_inspect.connections.split import StoredRows, first_of, last_of
@@ -135,7 +136,7 @@ class _Course:
         places = np.flatnonzero(np.bincount(place))
         before = 2 * len(places)
         own: Rows = np.repeat(2 * places, 2) + np.tile([0, 1], len(places))
-        order = _by_place(np.append(np.repeat(places, 2), place))
+        order = conversation_order(np.append(np.repeat(places, 2), place))
 
         def lined_up(name: str, value_before: Column) -> Column:
             return np.concatenate([value_before.astype(columns[name].dtype, copy=False), columns[name][at]])[order]
@@ -189,14 +190,6 @@ class _Course:
         over: Mask = (self.seq ^ self.seq_end) >> STEP_BITS != 0
         over |= (self.ack ^ self.ack[self.own]) >> STEP_BITS != 0
         return over
-
-
-def _by_place(place: Column) -> Rows:
-    """Sort rows by place, keeping their order within it."""
-    bits = max(len(place) - 1, 1).bit_length()
-    keyed = place.astype(np.int64) << bits | np.arange(len(place))
-    keyed.sort()
-    return keyed & ((1 << bits) - 1)
 
 
 def _foldable(course: _Course, ordinary: Mask, last: Rows, copies_within_ns: int, single_until_ns: int) -> Mask:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.archive import Archive
-from handshake_inspect.connections.pool import conversation_order
+from handshake_inspect.connections.conversations import conversation_order
 
 Rows = NDArray[np.int64]
 

@@ -182,3 +182,17 @@ def test_another_syn_is_no_copy(other: dict[str, object]) -> None:
 def test_an_end_with_a_socket_hides_only_what_that_may_hide() -> None:
     life = Life(0, active=True, hidden={"TIME-WAIT": "mini-unseen"})
     assert hidden_of([life], "originator", SYN, SYN) == {"TIME-WAIT": "mini-unseen"}
+
+
+def test_an_originator_without_a_syn_in_the_capture_began_before_it() -> None:
+    """As TCP_REPAIR puts a socket back, whether or not its opening was told as an active one."""
+    repaired: Told = [(state, "repair", True) for state in OPENED]
+    changes = chain(0, "a", *OPENED)
+    one = account(*changes)
+    for active in (True, False):
+        (life,) = lives(one, CLIENT, SERVER)
+        life.active = active
+        found = states_of([life], "originator", [at(5, "RST")], one)
+        assert [(state.state, state.note, state.optional) for state in found] == repaired
+        found = states_of([life], "originator", SYN, one)
+        assert [state.note for state in found] == [None] * len(OPENED)
