@@ -153,9 +153,18 @@ def close_and_reuse() -> None:
     time.sleep(0.5)
 
 
+def reuse_watched_in_time(*options: str) -> tuple[int, str, str]:
+    """Watch a reuse; again where a busy machine let the watch look too late to tell whose it is, which it says."""
+    for _ in range(3):
+        code, out, err = watching(close_and_reuse, *options)
+        if "or the other end's SYN" not in " ".join(out.split()) and '"by_owner": null' not in out:
+            break
+    return code, out, err
+
+
 @pytest.mark.usefixtures("loopback_alone")  # a burst would keep it from looking in time
 def test_the_watch_ends_at_ctrl_c_with_a_summary() -> None:
-    code, out, err = watching(close_and_reuse)
+    code, out, err = reuse_watched_in_time()
     assert (code, err) == (0, "")
     began, gone, *rest = [line for line in out.splitlines() if line.strip()]
     assert f"began      127.0.0.1:{CLIENT} → 127.0.0.1:{SERVER}" in began
@@ -167,7 +176,7 @@ def test_the_watch_ends_at_ctrl_c_with_a_summary() -> None:
 
 @pytest.mark.usefixtures("loopback_alone")  # a burst would keep it from looking in time
 def test_the_watch_ends_after_so_many_ends_and_prints_objects_for_programs() -> None:
-    code, out, err = watching(close_and_reuse, "--count", "1", "--format", "ndjson")
+    code, out, err = reuse_watched_in_time("--count", "1", "--format", "ndjson")
     assert code == 0
     began, gone = map(json.loads, out.splitlines())
     assert (began["event"], began["cause"], began["local"]) == ("began", None, {"ip": "127.0.0.1", "port": CLIENT})
