@@ -45,7 +45,7 @@ $(VENV)/pyvenv.cfg:
 
 $(VENV)/installed: $(VENV)/pyvenv.cfg pyproject.toml setup.py $(CONSTRAINTS)
 	@echo 'make: installing handshake-inspect into $(VENV)' >&2
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[report,screen]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/pyvenv.cfg pyproject.toml setup.py $(CONSTRAINTS)
