@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 CONSTRAINTS := .ci/constraints.txt
 SHELL := /bin/bash
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $(CONSTRAINTS)
+# An editable install leaves it to the first run, which PYTHONDONTWRITEBYTECODE makes every run: 0.2 s each.
+COMPILE := $(BIN)/python -m compileall -q handshake_inspect
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check soak lint types format bench clean
@@ -46,9 +48,11 @@ $(VENV)/pyvenv.cfg:
 $(VENV)/installed: $(VENV)/pyvenv.cfg pyproject.toml setup.py $(CONSTRAINTS)
 	@echo 'make: installing handshake-inspect into $(VENV)' >&2
 	@$(INSTALL) --editable '.[report,screen]'
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/pyvenv.cfg pyproject.toml setup.py $(CONSTRAINTS)
 	@echo 'make: installing handshake-inspect and the tools of its tests into $(VENV)' >&2
 	@$(INSTALL) --editable '.[dev]'
+	@$(COMPILE)
 	@touch $@ $(VENV)/installed

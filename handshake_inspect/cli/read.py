@@ -74,10 +74,8 @@ def command(
     """
     from handshake_inspect.cli.captures import inspect_files, report
     from handshake_inspect.cli.choose import choice
-    from handshake_inspect.cli.indexing import has_index, index_made, refuse_index
     from handshake_inspect.cli.naming import files_named
     from handshake_inspect.cli.output import remark
-    from handshake_inspect.cli.spreading import inspect_on_cluster
 
     if steps and format_ not in ("json", "ndjson"):
         raise click.UsageError("--steps needs --format json or ndjson")
@@ -92,16 +90,20 @@ def command(
         _refuse_where_parquet_cannot_be_written()
     chosen = choice(asked, sort, limit)
     named = files_named(files)
-    if index:
-        refuse_index(named.files, reader, **{"--dask": dask})
     with ExitStack() as stack:
         making = None
-        if index and named.files and not has_index(named.files[0], profile):
-            making = stack.enter_context(index_made(named.files[0]))
+        if index:
+            from handshake_inspect.cli.indexing import has_index, index_made, refuse_index
+
+            refuse_index(named.files, reader, **{"--dask": dask})
+            if named.files and not has_index(named.files[0], profile):
+                making = stack.enter_context(index_made(named.files[0]))
         if dask is None:
             places = making.places if making else None
             reading = inspect_files(named.files, reader, profile=profile, jobs=jobs, places=places)
         else:
+            from handshake_inspect.cli.spreading import inspect_on_cluster
+
             reading = inspect_on_cluster(dask, named.files, reader, profile=profile, workers=jobs)
         if making:
             making.reading = reading

@@ -76,10 +76,10 @@ def number_groups(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:
     order = (keyed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
     begins = np.ones(rows, np.bool_)
     begins[1:] = keyed[1:] >> bits != keyed[:-1] >> bits
-    for column in columns:
-        ordered = column[order]
-        if ((ordered[1:] != ordered[:-1]) & ~begins[1:]).any():
-            return _numbered_by_sorting(columns)
+    again = np.flatnonzero(~begins)
+    one, other = order[again - 1], order[again]
+    if any((column[one] != column[other]).any() for column in columns):
+        return _numbered_by_sorting(columns)
     number = np.empty(rows, np.int64)
     number[order] = np.cumsum(begins) - 1
     return _by_appearance(number, order[begins])
