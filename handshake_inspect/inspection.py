@@ -21,6 +21,7 @@ from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError, Damage, Records
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Again, Ahead, Analysis, Decided, FoldedError, Seen
+from handshake_inspect.connections.answers import taken
 from handshake_inspect.connections.connection import Connection, RunFinding, Step
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.going import Going
@@ -194,7 +195,8 @@ class Inspector:
 
     `inspect()` feeds it files. A live capture feeds it small blocks, asks what is new with each (`update`), and lets go
     what is over (`go_on`), as `leaving` says. How long it has been over `steady_ns` tells, a clock that nobody sets; or
-    the times of the frames. `jobs` threads work on captures of some size; all cores do if nothing is said.
+    the times of the frames. Captures that are read may be let go likewise: `told` is given an `Inspection` of the
+    connections that leave. `jobs` threads work on captures of some size; all cores do if nothing is said.
     """
 
     def __init__(
@@ -206,6 +208,7 @@ class Inspector:
         only: KeyTable | None = None,
         leaving: Leaving | None = None,
         steady_ns: Callable[[], int] | None = None,
+        told: Callable[[Inspection], None] | None = None,
         jobs: int | None = None,
         places: Places | None = None,
     ) -> None:
@@ -215,8 +218,11 @@ class Inspector:
         self.unread: Counter[str] = Counter()
         self._clock = clock = RunClock(steady_ns)
         self.analysis: Analysis = (
-            Going(self.names, leaving, clock) if leaving else Analysis(self.names, fold=fold, only=only)
+            Going(self.names, leaving, clock, self._tell if told else None)
+            if leaving
+            else Analysis(self.names, fold=fold, only=only)
         )
+        self._told = told
         #: What each capture was read from, if it can be read again.
         self.sources: list[Input | None] = []
         #: Where everything stands in files that can be read again, if somebody will ask for single connections.
@@ -263,8 +269,10 @@ class Inspector:
 
     def _take_of_file(self, block: Block) -> None:
         """Take rows of captures, whose own times are the clock."""
-        self._clock.advance(block.datagrams["time_ns"])
+        for rows in (block.segments, block.datagrams):
+            self._clock.advance(rows["time_ns"])
         self.take(block)
+        self.go_on()
 
     def _feed(self, one: Input, is_one_of_several: bool, hooks: Hooks) -> Feed | None:
         """Begin a capture, and see when it begins if there are others; None if it cannot be used."""
@@ -412,6 +420,17 @@ class Inspector:
         if isinstance(self.analysis, Going):
             self.analysis.go_on()
             self.datagrams.go_on(self.analysis.leaving, self.analysis.let_go)
+
+    def _tell(self, decided: Decided, rows: NDArray[np.int64]) -> None:
+        """Tell of connections that leave a run that is read, and say what was found of them alone."""
+        assert self._told is not None
+        assert isinstance(self.analysis, Going)
+        decided.verdicts.found = examiner(self.captures)(decided)
+        verdicts = taken(decided.verdicts, rows)
+        captures, numbers = [summary.name for summary in self.captures], self.analysis.numbers_of(verdicts.table)
+        connections = Connections(verdicts, decided.keys, self.names, captures, self.profile, numbers)
+        connections.look_over = partial(look_over, captures=self.captures)
+        self._told(Inspection(self.captures, connections, LazyExchanges([], [], self.names, captures), []))
 
     def _read_again(self, conversations: NDArray[np.int64]) -> Analysis:
         """Read the captures again, keeping every segment of some conversations; their own frames alone if it can be."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from handshake_inspect.capture.inputs import Hooks, Input, Reader
 from handshake_inspect.capture.positions import Located
@@ -25,6 +25,9 @@ from handshake_inspect.overview import Overview
 from handshake_inspect.places import Places
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.remarks import remarks
+
+if TYPE_CHECKING:
+    from handshake_inspect.cli.outflow import Outflow
 
 #: Exit code after Ctrl-C.
 INTERRUPTED = 130
@@ -62,14 +65,23 @@ def inspect_files(
     fold: bool = True,
     jobs: int | None = None,
     places: Places | None = None,
+    outflow: Outflow | None = None,
 ) -> Reading:
     """Inspect captures as one run. Those that cannot be used are reported at once, one line each.
 
     `names`: what messages call a file, where that is not what it is opened by. `profile`: whose TIME-WAIT is assumed.
     `fold`, `jobs`: as in `inspect()`. `places`: where to note where everything stands, for whoever asks for single
-    connections.
+    connections. `outflow`: takes those that leave before the end.
     """
-    inspector = Inspector(profile=profile, fold=fold, jobs=jobs, places=places)
+    leaving = outflow.leaving if outflow else None
+
+    def tell(left: Inspection) -> None:
+        assert outflow is not None
+        with progress.aside():
+            outflow.write(left)
+
+    told = tell if outflow else None
+    inspector = Inspector(profile=profile, fold=fold, jobs=jobs, places=places, leaving=leaving, told=told)
     failed: list[CaptureError] = []
 
     def note(error: CaptureError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.output import (
@@ -22,10 +23,30 @@ from handshake_inspect.views import export, parquet, table
 from handshake_inspect.views.json_lines import connection_lines
 
 
+def write_part(inspection: Inspection, chosen: Choice, format_: str, *, is_first: bool) -> None:
+    """Write the chosen ones of some connections of a run, before the others: as csv, ndjson or zeek."""
+    connections, streams = inspection.connections, chosen.streams(inspection)
+    if format_ == "csv":
+        write_blocks(export.csv_lines(connections, streams, head=is_first))
+    elif format_ == "ndjson":
+        write_blocks(connection_lines(connections, streams))
+    else:
+        from handshake_inspect.views import zeek_log
+
+        head = [zeek_log.head(inspection.captures)] if is_first else []
+        write_blocks(chain(head, zeek_log.rows(connections, streams)))
+
+
 def write_listing(
-    inspection: Inspection, chosen: Choice, format_: str, *, udp: bool = False, steps: bool = False
+    inspection: Inspection,
+    chosen: Choice,
+    format_: str,
+    *,
+    udp: bool = False,
+    steps: bool = False,
+    has_begun: bool = False,
 ) -> None:
-    """Write the chosen connections, and UDP exchanges if asked for."""
+    """Write the chosen connections, and UDP exchanges if asked for. `has_begun`: below parts that are written."""
     connections = chosen.of(inspection)
     exchanges = chosen.exchanges(inspection) if udp or format_ == "json" else iter(())
 
@@ -44,12 +65,12 @@ def write_listing(
         write_blocks(json_lines())
         write(export.ndjson_exchanges(exchanges))
     elif format_ == "csv":
-        write_blocks(export.csv_lines(inspection.connections, chosen.streams(inspection)))
+        write_blocks(export.csv_lines(inspection.connections, chosen.streams(inspection), head=not has_begun))
     elif format_ == "zeek":
         from handshake_inspect.views import zeek_log
 
-        streams = chosen.streams(inspection)
-        write_blocks(zeek_log.conn_log(inspection.captures, inspection.connections, streams, exchanges))
+        log = zeek_log.conn_log(inspection.captures, inspection.connections, chosen.streams(inspection), exchanges)
+        write_blocks(islice(log, 1 if has_begun else 0, None))
     elif format_ == "parquet":
         parquet.write_parquet(write_octets, inspection.connections, chosen.streams(inspection))
     elif format_ == "markdown":

@@ -27,6 +27,10 @@ from handshake_inspect.cli.options import (
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True)
 @selection_options
 @click.option("--sort", metavar="FIELD", help="Order by a field of the JSON; -FIELD puts the largest first.")
+@click.option(
+    "--keep", type=click.IntRange(min=0), metavar="N",
+    help="Of csv, ndjson, zeek: hold N connections; the others are written once they are over. Of a pipe 1,000,000.",
+)  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N connections, or TIME-WAITs.")
 @click.option("--udp", is_flag=True, help="List UDP exchanges too.")
 @click.option("--steps", is_flag=True, help="With json and ndjson: every segment, with states and arithmetic.")
@@ -42,6 +46,7 @@ def command(
     format_: str,
     asked: Asked,
     sort: str | None,
+    keep: int | None,
     limit: int | None,
     udp: bool,
     steps: bool,
@@ -71,10 +76,12 @@ def command(
       handshake-inspect read day/ 'night/*.pcap.gz' --format zeek > conn.log
       handshake-inspect read day/ --format csv --dask tcp://scheduler:8786 > connections.csv
       tcpdump -w - | handshake-inspect read -
+      tcpdump -w - | handshake-inspect read - --format ndjson --keep 0
     """
     from handshake_inspect.cli.captures import inspect_files, report
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.naming import files_named
+    from handshake_inspect.cli.outflow import outflow
     from handshake_inspect.cli.output import remark
 
     if steps and format_ not in ("json", "ndjson"):
@@ -90,6 +97,8 @@ def command(
         _refuse_where_parquet_cannot_be_written()
     chosen = choice(asked, sort, limit)
     named = files_named(files)
+    all_held = {"--udp": udp, "--steps": steps, "--time-wait": time_wait, "--index": index, "--dask": dask}
+    flow = outflow(keep, named.files, chosen, format_, profile, **all_held)
     with ExitStack() as stack:
         making = None
         if index:
@@ -100,7 +109,7 @@ def command(
                 making = stack.enter_context(index_made(named.files[0]))
         if dask is None:
             places = making.places if making else None
-            reading = inspect_files(named.files, reader, profile=profile, jobs=jobs, places=places)
+            reading = inspect_files(named.files, reader, profile=profile, jobs=jobs, places=places, outflow=flow)
         else:
             from handshake_inspect.cli.spreading import inspect_on_cluster
 
@@ -116,7 +125,8 @@ def command(
         else:
             from handshake_inspect.cli.listing import write_listing
 
-            write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps)
+            has_begun = flow is not None and flow.has_begun
+            write_listing(reading.inspection, chosen, format_, udp=udp, steps=steps, has_begun=has_begun)
         if chosen.beyond_limit:
             remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
         # Of a selection the run as a whole is not told, nor where the document has it.

@@ -208,14 +208,16 @@ class Verdicts:
     found: list[Coded] = field(default_factory=list)
 
 
-def reordered(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
-    """Return the answers with the connections in the order of these rows of them."""
-    place = np.empty(len(rows), np.int64)
+def taken(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
+    """Return the answers about the connections in these rows, in this order."""
+    place = np.full(len(total.table), NONE, np.int64)
     place[rows] = np.arange(len(rows))
 
     def moved(table: T) -> T:
         connection = place[table["connection"]]
-        return type(table)(table.columns | {"connection": connection}).take(np.argsort(connection, kind="stable"))
+        there = np.flatnonzero(connection != NONE)
+        order = there[np.argsort(connection[there], kind="stable")]
+        return type(table)(table.columns | {"connection": connection}).take(order)
 
     return replace(
         total,
@@ -225,7 +227,7 @@ def reordered(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
         restarts=moved(total.restarts),
         gaps=moved(total.gaps),
         icmp_errors=moved(total.icmp_errors),
-        found=[(code, one.placed(place)) for code, one in total.found],
+        found=[(code, one.only(place[one.connection] != NONE).placed(place)) for code, one in total.found],
     )
 
 

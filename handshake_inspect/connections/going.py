@@ -1,18 +1,19 @@
 """The engine on a capture that does not end: what is over leaves, in rounds that are worth their cost.
 
 In: the same blocks. Out: the same answers about the connections that are held, each under a number of its own for good,
-and `LetGo`, what was counted of those that left. `leaving` says who may leave.
+and `LetGo`, what was counted of those that left; somebody may be told of these. `leaving` says who may leave.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.analysis import Analysis
-from handshake_inspect.connections.answers import Verdicts
+from handshake_inspect.connections.analysis import Analysis, Decided
+from handshake_inspect.connections.answers import Verdicts, VerdictTable
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.duplicates import shown_by
 from handshake_inspect.connections.gather import Gathering, distinct_numbers
@@ -31,11 +32,14 @@ from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import StoredRows, split
 from handshake_inspect.connections.streams import Streams
-from handshake_inspect.table import Column, IcmpErrorTable, Names, SegmentTable, frame_numbers
+from handshake_inspect.table import Column, IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
 from handshake_inspect.tcp.time_wait import Profile
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+#: Is told of connections that leave: what was decided of whole conversations, and which rows of its verdicts.
+Tell = Callable[[Decided, Rows], None]
 
 NOTHING = np.zeros(0, np.int64)
 #: Rows of long connections that are worth folding: those that are followed are looked at with every block.
@@ -47,17 +51,23 @@ MOST_OPTIONS = 1 << 12
 
 
 class Going(Analysis):
-    """An `Analysis` that lets connections go."""
+    """An `Analysis` that lets connections go.
 
-    def __init__(self, names: Names, leaving: Leaving, clock: RunClock) -> None:
-        # Not folded with each block: the segments of a block are described first.
-        super().__init__(names, gathering=Gathering(fold=False, fold_rows=FOLLOWED_ROWS))
+    `tell` is told of them: what was decided, and the rows of the verdicts that leave. Else somebody follows the
+    segments, and each connection has its number as soon as it is seen.
+    """
+
+    def __init__(self, names: Names, leaving: Leaving, clock: RunClock, tell: Tell | None = None) -> None:
+        # Where they are followed nothing is folded with each block: its segments are described first.
+        super().__init__(names, gathering=Gathering() if tell else Gathering(fold=False, fold_rows=FOLLOWED_ROWS))
         self.leaving = leaving
-        self.let_go = LetGo()
+        self.let_go = LetGo(told=tell is not None)
+        self._tell = tell
         self._attendance = Attendance(clock)
         self._streams = Streams()
-        #: Conversations with rows of which it is not known yet whether they begin connections.
-        self._touched: list[Rows] = []
+        #: Conversations with rows of which it is not known yet whether they begin connections, and how many rows.
+        self._touched = np.zeros(0, np.bool_)
+        self._touching_rows = 0
         self._rows_since_round = 0
         #: With how many option lists it is worth looking for those that nobody has any more.
         self._many_options = MOST_OPTIONS
@@ -68,26 +78,31 @@ class Going(Analysis):
         for numbers in found:
             self._attendance.hear(*distinct_numbers(numbers, len(self.gathering.conversations)))
         if len(segments):
-            self._touched.append(found[0])
+            self._touched = grown(self._touched, len(self.gathering.conversations))
+            self._touched[found[0]] = True
+            self._touching_rows += len(segments)
         self._rows_since_round += len(segments) + len(icmp_errors)
         return found
 
     def connections(self, verdicts: Verdicts, captures: list[str], profile: Profile) -> Connections:
         """Make connections of verdicts, with the numbers that are theirs for good."""
         self._number_touched()
-        table = verdicts.table
-        frames = frame_numbers(table["first_capture"], table["first_frame"])
-        numbers = self._streams.number(frames, table["first_ns"], table["conversation"])
+        numbers = self.numbers_of(verdicts.table)
         # The number of a conversation may be another one's later.
         keys = KeyTable({name: column.copy() for name, column in self.keys.columns.items()})
         return Connections(verdicts, keys, self.names, captures, profile, numbers)
 
+    def numbers_of(self, table: VerdictTable) -> Rows:
+        """Return the number of each of these connections."""
+        frames = frame_numbers(table["first_capture"], table["first_frame"])
+        return self._streams.number(frames, table["first_ns"], table["conversation"])
+
     def _number_touched(self) -> None:
         """Give numbers to the connections that began since the last time."""
-        if not self._touched:
+        touched = np.flatnonzero(self._touched)
+        if not len(touched):
             return
-        touched = np.unique(np.concatenate(self._touched))
-        self._touched.clear()
+        self._touched[:], self._touching_rows = False, 0
         frames, times, conversations = [NOTHING], [NOTHING], [NOTHING]
         for _, _, stored in self.gathering.looks(touched):
             begins = split(stored, self.gathering.conversations.is_self).rows.start[:-1]
@@ -99,7 +114,7 @@ class Going(Analysis):
     def go_on(self) -> None:
         """Let go and fold what may be; call it when a block was described. It costs nothing most of the time."""
         self.gathering.fold_long()
-        if sum(map(len, self._touched)) >= self.leaving.round_rows:
+        if self._tell is None and self._touching_rows >= self.leaving.round_rows:
             self._number_touched()
         rows = len(self.gathering)
         if self._rows_since_round < max(self.leaving.round_rows, rows // self.leaving.round_share):
@@ -117,10 +132,14 @@ class Going(Analysis):
         self._number_touched()
         attendance, leaving = self._attendance, self.leaving
         most_rows = max(leaving.look_rows, len(self.gathering) // (2 * leaving.round_share))
-        due, more = attendance.due(leaving.least_quiet_ns, attendance.held - leaving.keep, most_rows)
+        is_full = leaving.most is not None and attendance.held > leaving.most
+        quiet_ns = None if is_full else leaving.least_quiet_ns
+        due, more = attendance.due(quiet_ns, attendance.held - leaving.keep, most_rows)
         parts = [self._look(*one) for one in self.gathering.looks(due)]
         looks = Looks.concatenate(part.looks for part in parts)
         attendance.looked(looks)
+        if is_full:
+            looks.columns["quiet_ns"] = np.zeros(len(looks), np.int64)
         leaves = who_leaves(looks, attendance.heard(looks), attendance.now_ns, attendance.held - self.leaving.keep)
         gone = _Gone()
         # Nothing but ICMP errors is known of the others.
@@ -131,6 +150,8 @@ class Going(Analysis):
             if mine.any():
                 gone.add(part, mine)
                 count_leaving(self.let_go, part.verdicts, part.rows_of(mine), mine)
+                if self._tell is not None:
+                    self._tell(part.decided, np.flatnonzero(mine))
         attendance.left(looks.take(leaves))
         self._discard(gone)
         if more:
@@ -141,7 +162,7 @@ class Going(Analysis):
         size = np.bincount(_groups(rows["conversation"]))
         changed = size != np.bincount(_groups(stored["conversation"]))
         looks = looks_of(decided.verdicts, decided.part, stored, self.leaving)
-        return _Part(places, size, changed, stored, decided.part.rows.start, decided.verdicts, looks)
+        return _Part(places, size, changed, stored, decided, looks)
 
     def _discard(self, gone: _Gone) -> None:
         conversations = np.concatenate(gone.conversations)
@@ -167,11 +188,20 @@ class _Part:
     #: How many rows each conversation has there, and whether copies are among them. Shape (c,).
     size: Rows
     changed: Mask
-    #: The rows without copies, and where those of each connection begin. Shape (m + 1,).
+    #: The rows without copies.
     stored: StoredRows
-    start: Rows
-    verdicts: Verdicts
+    decided: Decided
     looks: Looks
+
+    @property
+    def start(self) -> Rows:
+        """Where the rows of each connection begin. Shape (m + 1,)."""
+        return self.decided.part.rows.start
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """What was decided about each connection."""
+        return self.decided.verdicts
 
     def _groups(self) -> Rows:
         """Number the conversation of each connection, from 0. Shape (m,)."""

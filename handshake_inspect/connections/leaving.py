@@ -11,8 +11,10 @@ between two retransmissions (TCP_RTO_MAX, 120 s). An open connection stays as lo
 minutes without a segment (RFC 5382 REQ-5).
 
 **Which.** Nobody leaves while no more than `keep` connections are held; then those leave first that have been quiet
-for longest. Of sockets that were used several times, the first connections may leave before the last: they are over,
-and what comes belongs to the last one. They do only where `split` cuts the rest as it would have cut the whole.
+for longest. Where `most` is set and more are held nobody stays by right: a table that is full drops what has been quiet
+for longest, as that of a NAT does, whatever may still come of it. Of sockets that were used several times, the first
+connections may leave before the last: they are over, and what comes belongs to the last one. They do only where
+`split` cuts the rest as it would have cut the whole.
 """
 
 from __future__ import annotations
@@ -55,6 +57,8 @@ class Leaving:
     time_wait_ns: int = 60 * SECOND_NS
     #: How many of the latest connections stay, and how many of the latest UDP exchanges.
     keep: int = 10_000
+    #: How many connections are held at all; None: as many as have not been quiet for long enough.
+    most: int | None = None
     #: Rows that must have come since the last round, at the least; and those kept, divided by this.
     round_rows: int = 20_000
     round_share: int = 8
@@ -80,6 +84,9 @@ class Leaving:
 @dataclass
 class LetGo:
     """What was let go, counted."""
+
+    #: Was somebody told of each connection when it left?
+    told: bool = False
 
     connections: int = 0
     #: By `handshake.kind` and `teardown.kind`.
@@ -135,13 +142,17 @@ class Attendance:
         self._look_ns[numbers] = 0
         self._fresh[numbers] += rows
 
-    def due(self, quiet_ns: int, most: int, rows: int) -> tuple[Rows, bool]:
+    def due(self, quiet_ns: int | None, most: int, rows: int) -> tuple[Rows, bool]:
         """Return the conversations that are worth a look: the quietest, `most` of them, and those that grew much.
 
-        They have about so many rows. Says also whether others are left for another time.
+        None: however long they have been quiet. They have about so many rows. Says also whether others are left for
+        another time.
         """
         there = self._connections > 0
-        quiet = np.flatnonzero(there & (self.now_ns - self._heard_ns >= quiet_ns) & (self._look_ns <= self.now_ns))
+        looked_for = there
+        if quiet_ns is not None:
+            looked_for = there & (self.now_ns - self._heard_ns >= quiet_ns) & (self._look_ns <= self.now_ns)
+        quiet = np.flatnonzero(looked_for)
         if len(quiet) > most:
             quiet = quiet[np.argpartition(self._heard_ns[quiet], max(most, 1) - 1)[: max(most, 0)]]
         grew = np.flatnonzero(there & (self._fresh > self._known + GROWN_ROWS))

@@ -18,7 +18,7 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Again, Analysis, count_errors
-from handshake_inspect.connections.answers import Verdicts, reordered, together
+from handshake_inspect.connections.answers import Verdicts, taken, together
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.conversations import Conversations, KeyTable
 from handshake_inspect.connections.model import Connections
@@ -170,7 +170,7 @@ def _in_order(reductions: Sequence[Reduction], again: Sequence[Reduction], numbe
         table.columns["conversation"] = own[table["conversation"]].astype(np.int32)
         parts.append(one.verdicts)
     total = together(parts)
-    return reordered(total, np.argsort(total.table["conversation"], kind="stable"))
+    return taken(total, np.argsort(total.table["conversation"], kind="stable"))
 
 
 class Reader:

@@ -92,9 +92,10 @@ def json_list(items: Iterable[str]) -> Iterator[str]:
     yield "[]" if separator == "[" else "]"
 
 
-def csv_lines(connections: Connections, streams: NDArray[np.int64]) -> Iterator[bytes]:
+def csv_lines(connections: Connections, streams: NDArray[np.int64], *, head: bool = True) -> Iterator[bytes]:
     """Yield a header and one line for each stream; quoted as RFC 4180 says, lines end with a line feed."""
-    yield f"{','.join(FLAT_COLUMNS)}\n".encode()
+    if head:
+        yield f"{','.join(FLAT_COLUMNS)}\n".encode()
     for block in flat_blocks(connections, streams):
         yield lines(map(_csv_cells, block.values()), b",")
 

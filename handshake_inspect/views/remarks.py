@@ -125,7 +125,10 @@ def _let_go(let_go: LetGo) -> Iterator[str]:
     """Say what is not listed any more, of a capture that did not end."""
     if let_go.connections:
         gone = f"{counted(let_go.connections, 'connection')} of {counted(let_go.segments, 'segment')}"
-        yield f"let go after their TIME-WAIT, only counted: {gone}"
+        if let_go.told:
+            yield f"over before the end, written first and let go (--keep): {gone}"
+        else:
+            yield f"let go after their TIME-WAIT, only counted: {gone}"
     if let_go.exchanges:
         yield f"let go after a while, only counted: {counted(let_go.exchanges, 'UDP exchange')}"
 

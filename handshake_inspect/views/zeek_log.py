@@ -1,6 +1,6 @@
 """Connections and UDP exchanges as Zeek's conn.log: tab-separated, with the header lines of Zeek's ASCII writer.
 
-In: connections as columns, exchanges as objects. Out: blocks of text in UTF-8. Read first: Zeek 7,
+In: connections as columns, exchanges as objects. Out: text in UTF-8, in three parts. Read first: Zeek 7,
 logging/writers/ascii and base/protocols/conn/main.zeek. No cell needs an escape: none can hold a tab, and none is text
 from a capture.
 
@@ -33,9 +33,15 @@ def conn_log(
     exchanges: Iterable[Exchange] = (),
 ) -> Iterator[bytes]:
     """Yield the log: a header, a line for each stream, a line for each exchange, the time of the end."""
+    yield head(captures)
+    yield from rows(connections, streams, exchanges)
+    yield end(captures)
+
+
+def head(captures: Sequence[CaptureSummary]) -> bytes:
+    """Return what stands above the lines."""
     opened = min((one.first_ns for one in captures if one.first_ns is not None), default=0)
-    closed = max((one.last_ns for one in captures if one.last_ns is not None), default=0)
-    head = [
+    said = [
         "#separator \\x09",
         "#set_separator\t,",
         "#empty_field\t(empty)",
@@ -45,12 +51,21 @@ def conn_log(
         "\t".join(("#fields", *CONN_LOG)),
         "\t".join(("#types", *CONN_LOG.values())),
     ]
-    yield "".join(f"{line}\n" for line in head).encode()
+    return "".join(f"{line}\n" for line in said).encode()
+
+
+def rows(connections: Connections, streams: NDArray[np.int64], exchanges: Iterable[Exchange] = ()) -> Iterator[bytes]:
+    """Yield a line for each stream, and one for each exchange."""
     for block in conn_log_blocks(connections, streams):
         yield lines(block.values(), b"\t")
     for exchange in exchanges:
         yield b"\t".join(_exchange_row(exchange)) + b"\n"
-    yield f"#close\t{_log_time(closed)}\n".encode()
+
+
+def end(captures: Sequence[CaptureSummary]) -> bytes:
+    """Return what stands below them: the time of the end."""
+    closed = max((one.last_ns for one in captures if one.last_ns is not None), default=0)
+    return f"#close\t{_log_time(closed)}\n".encode()
 
 
 def _log_time(time_ns: int) -> str:
