@@ -24,8 +24,8 @@ from handshake_inspect.lab.replay import replay
 from handshake_inspect.lab.world import LabError
 from handshake_inspect.views.exchange_lines import exchange_lines
 from handshake_inspect.views.ladder import LadderOptions, excerpt
-from handshake_inspect.views.ladder_cells import Payload
 from handshake_inspect.views.ladder_layout import wrap
+from handshake_inspect.views.rungs import Payload
 
 #: Segments that are drawn to show a finding.
 SEGMENTS_SHOWN = 14
@@ -101,7 +101,7 @@ def connection_picture(
         part,
         title=title(" and ".join(names) + stream_text(inspection, stream), frames, command_for(names)),
         payload=payload_of(part, octets | packets),
-        options=LadderOptions(width),
+        options=LadderOptions(width=width),
     )
 
 
@@ -133,7 +133,7 @@ def session_lines(wanted: SessionExcerpt, width: int) -> list[Text]:
         title=title(wanted.session, wanted.frames, again),
         calls=session.calls,
         payload=payload_of(part, dict(enumerate(session.frames, start=1))),
-        options=LadderOptions(width),
+        options=LadderOptions(width=width),
     )
 
 
@@ -165,7 +165,7 @@ def exchange_picture(
             for event in events
             if isinstance(event, Datagram) and isinstance(event.frame, int)
         },
-        options=LadderOptions(width),
+        options=LadderOptions(width=width),
     )
 
 

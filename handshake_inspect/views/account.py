@@ -1,6 +1,6 @@
 """What stands below a ladder: times, the verdict, the books of both directions, and who owes TIME-WAIT.
 
-In: a connection and its steps. Out: wrapped lines, each a short sentence that can be read aloud.
+In: a connection and its steps. Out: short sentences under headings, that can be read aloud; and their lines.
 """
 
 from __future__ import annotations
@@ -20,17 +20,20 @@ from handshake_inspect.views.words import HANDSHAKE_SENTENCES, TEARDOWN_SENTENCE
 HEADING = 11
 
 
-def account(
+#: A heading, and the sentences that stand beside it.
+Paragraph = tuple[str, Sequence[Text]]
+
+
+def paragraphs(
     connection: Connection,
     steps: Sequence[Step],
     *,
     names: Pair[str],
-    width: int,
     clock: Clock,
     zero_ns: int,
     place: Callable[[Step], str],
-) -> Iterator[Text]:
-    """Return the lines below the ladder of `connection`, whose time column begins at `zero_ns`.
+) -> list[Paragraph]:
+    """Return what stands below the ladder of `connection`, whose time column begins at `zero_ns`.
 
     `place` says where the ladder shows a segment.
     """
@@ -38,7 +41,7 @@ def account(
     def when(time_ns: int) -> str:
         return f"{seconds(time_ns - zero_ns)} s" if clock == "relative" else moment(time_ns, clock)
 
-    paragraphs = [
+    return [
         ("Opening", opening(connection, names)),
         ("Times", times(connection, steps)),
         ("ICMP", list(sentences(connection.icmp_errors, names))),
@@ -47,12 +50,11 @@ def account(
         ("TIME-WAIT", time_wait(connection, steps, names, when, place)),
         ("Findings", findings(connection, steps)),
     ]
-    return paragraphs_as_lines(paragraphs, width)
 
 
-def paragraphs_as_lines(paragraphs: Iterable[tuple[str, Sequence[Text]]], width: int) -> Iterator[Text]:
+def paragraphs_as_lines(told: Iterable[Paragraph], width: int) -> Iterator[Text]:
     """Yield each heading with its sentences beside it; one that has nothing to say is left out."""
-    for heading, said in paragraphs:
+    for heading, said in told:
         for index, sentence in enumerate(said):
             for number, line in enumerate(wrap(sentence, width - HEADING, indent=0)):
                 first = heading if index == number == 0 else ""

@@ -38,6 +38,9 @@ class Fold:
 
 def fold(steps: Sequence[Step], unfolded: Collection[Frame] = ()) -> Iterator[Step | Fold]:
     """Yield the steps with long quiet runs folded; what lies in the frames `unfolded` ends a run."""
+    if len(steps) <= SHOWN_IN_FULL:
+        yield from steps
+        return
     start = 0
     while start < len(steps):
         end = start

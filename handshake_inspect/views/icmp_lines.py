@@ -13,7 +13,7 @@ from rich.text import Text
 from handshake_inspect.connections.connection import End, IcmpError, Pair, Step
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.folding import Fold
-from handshake_inspect.views.ladder_cells import Numbers
+from handshake_inspect.views.segment_words import Numbers
 
 #: Kinds of errors that the account tells apart; of more it says how many there are.
 KINDS_TOLD = 6
@@ -31,7 +31,7 @@ _CONSEQUENCE = {
 _STYLES = {"hard": "bold red", "soft": "bold red", "path-mtu": "bold yellow", "advice": "bold"}
 
 #: How the ladder spells the sequence numbers of the segments that it shows: by sender and number.
-Spelling = Mapping[tuple[End, int], str]
+Spellings = Mapping[tuple[End, int], str]
 
 
 def label(error: IcmpError) -> Text:
@@ -44,7 +44,7 @@ def short_label(error: IcmpError) -> Text:
     return Text(f"ICMP type {error.type} code {error.code}", _STYLES[error.kind])
 
 
-def details(error: IcmpError, numbers: Numbers, spelling: Spelling | None = None) -> list[Text]:
+def details(error: IcmpError, numbers: Numbers, spelling: Spellings | None = None) -> list[Text]:
     """Return who sent it, what it quotes, the MTU, and why it is to be ignored if so."""
     said = [Text(f"from {error.source}"), Text(f"quotes {_quoted(error, numbers, spelling or {})}")]
     if error.mtu is not None:
@@ -54,12 +54,12 @@ def details(error: IcmpError, numbers: Numbers, spelling: Spelling | None = None
     return said
 
 
-def spelling_of(steps: Sequence[Step]) -> Spelling:
+def spelling_of(steps: Sequence[Step]) -> Spellings:
     """Return how the segments of a connection spell their numbers in letters."""
     return {(step.sender, step.seq): step.symbolic_seq for step in steps}
 
 
-def _quoted(error: IcmpError, numbers: Numbers, spelling: Spelling) -> str:
+def _quoted(error: IcmpError, numbers: Numbers, spelling: Spellings) -> str:
     """Return the quoted segment as far as the quote reaches: "SYN seq=x"."""
     flags = "SYN" if error.flags is None and error.answers_syn else error.flags
     what = "a segment" if flags is None else flags or "no control bits"

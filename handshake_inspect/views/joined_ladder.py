@@ -20,10 +20,11 @@ from handshake_inspect.views.escape import printable
 from handshake_inspect.views.joined_account import account, change_text
 from handshake_inspect.views.joined_folding import FoldedFlights, fold_flights
 from handshake_inspect.views.joined_layout import DOT, JoinedLayout
-from handshake_inspect.views.ladder import LONG_NS
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions
 from handshake_inspect.views.ladder_layout import flow, flow_together, wrap
 from handshake_inspect.views.ladder_states import LEGEND, StateWalk, sign_of, state_text
+from handshake_inspect.views.rungs import LONG_NS
+from handshake_inspect.views.segment_words import spelled_numbers
 from handshake_inspect.views.words import octets
 
 #: How the arrow of a segment ends that was not seen to arrive.
@@ -197,7 +198,7 @@ class _Drawing:
             said.append(Text(f"arrived: acknowledged in frame {segment.proof} there; that capture missed it", "dim"))
         for part in segment.died:
             some = f"{part.payload_octets:,} of its {segment.step.payload_octets:,} octets died"
-            said.append(Text(f"{some}: from seq={self.cells.numbers(part)[0]} on", "red"))
+            said.append(Text(f"{some}: from seq={spelled_numbers(part, self.options.numbers)[0]} on", "red"))
         if ended and segment.late:
             said.append(Text("overtaken: it arrived after what was sent later", "magenta"))
         if ended:

@@ -1,0 +1,439 @@
+"""What stands on a ladder, rung by rung, as data: free of widths, of terminals and of markup.
+
+In: a connection with its steps; the socket calls of both programs and the payload, where they are known. Out: a
+`Ladder`, from which the text ladder (`ladder`) and the pictures (`pictures`) are laid out. Every row knows the states
+of both ends after it, and which of them are to be written there: those that changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import inf
+from typing import NamedTuple
+
+from handshake_inspect.connections.connection import (
+    ENDS,
+    Connection,
+    End,
+    Finding,
+    Frame,
+    IcmpError,
+    Pair,
+    StateAt,
+    Step,
+    TimeWait,
+    end_names,
+)
+from handshake_inspect.quantities import counted, milliseconds, seconds
+from handshake_inspect.views.account import Paragraph, paragraphs
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.folding import Fold, fold
+from handshake_inspect.views.icmp_lines import Spellings, spelling_of, with_errors
+from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks, fold_calls
+from handshake_inspect.views.ladder_states import LEGEND, StateWalk, sign_of
+from handshake_inspect.views.segment_words import Numbers, payload_words
+from handshake_inspect.views.words import Clock, moment, octets, time_of_day
+
+#: Above this many nanoseconds the time column counts seconds instead of milliseconds.
+LONG_NS = 100_000_000_000
+#: The letters that stand for numbers (`connections.numbers`), and what each is. {o}, {r}: the two ends.
+LETTERS = {
+    "x": "number of the {o}'s SYN",
+    "y": "number of the {r}'s SYN",
+    "u": "number of the first FIN",
+    "v": "the next number of the other end when it acknowledges that FIN",
+    "w": "number of the other end's FIN",
+}
+
+#: Octets of segments, by frame and number.
+Payload = Mapping[tuple[Frame, int], bytes]
+#: What is to be said of rows from outside, by their frames: what was expected there.
+Marks = Mapping[Frame, Sequence[str]]
+#: States to be written beside a row; None: not there.
+Written = Pair[StateAt | None]
+
+_UNKNOWN = StateAt(None, None)
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How numbers, times and octets are spelled, and how much is shown."""
+
+    numbers: Numbers = "symbolic"
+    clock: Clock = "relative"
+    #: Octets of payload shown per segment; 0 shows none.
+    payload_octets: int = 16
+    #: Fold long transfers into one line.
+    fold: bool = True
+
+
+class Standing(NamedTuple):
+    """A row of states alone: those before the first segment, or those passed on the way within one."""
+
+    #: Text of the time column; "" before the first segment.
+    time: str
+    states: Pair[StateAt]
+    written: Written
+
+
+class Rung(NamedTuple):
+    """A segment."""
+
+    step: Step
+    time: str
+    #: Of both ends after it, as far as anything was proven.
+    states: Pair[StateAt]
+    written: Written
+    #: Its first octets in quotes; "" if none are known or wanted.
+    payload: str
+    #: What is to be said of it from outside; None: nothing is, and it does not stand out.
+    marks: Sequence[str] | None
+    #: Those of which it is the last segment that shows them.
+    findings: Sequence[Finding]
+
+
+class ErrorRung(NamedTuple):
+    """An ICMP error about a segment."""
+
+    error: IcmpError
+    time: str
+    states: Pair[StateAt]
+    marks: Sequence[str] | None
+    findings: Sequence[Finding]
+    #: It comes from the other end's address, not from somebody on the way.
+    from_end: bool
+
+
+class CallRung(NamedTuple):
+    """A socket call of one of the two programs."""
+
+    mark: CallMark
+    time: str
+    states: Pair[StateAt]
+
+    @property
+    def is_right(self) -> bool:
+        """Is it a call of the program on the right?"""
+        return self.mark.end != "client"
+
+
+class FoldRung(NamedTuple):
+    """Segments that are not shown one by one."""
+
+    folded: Fold
+    time: str
+    states: Pair[StateAt]
+    #: "940 data segments, 1.4 MB from the client, all acknowledged, 470 bare ACKs".
+    text: str
+
+
+Row = Standing | Rung | ErrorRung | CallRung | FoldRung
+
+
+class Deadline(NamedTuple):
+    """When an end that was last seen in TIME-WAIT may leave it at the earliest: no segment shows it."""
+
+    wait: TimeWait
+    time: str
+    #: Both ends then: who waits no more is CLOSED by its timer.
+    states: Pair[StateAt]
+    written: Written
+
+
+@dataclass
+class Ladder:
+    """All of one ladder, in the order in which it is read."""
+
+    connection: Connection
+    #: All of them, shown or not.
+    steps: Sequence[Step]
+    spelling: Spelling
+    #: What the ends are called.
+    names: Pair[str]
+    #: The time that is 0.000.
+    zero_ns: int
+    #: The time column counts seconds.
+    in_seconds: bool
+    #: How segments spell their numbers, where ICMP errors quote some.
+    spellings: Spellings
+    rows: Sequence[Row] = field(default_factory=list)
+
+    # Above the rows.
+
+    @property
+    def addresses(self) -> Pair[str]:
+        """Who they are: "client 127.0.0.1:54668"."""
+        one, names = self.connection, self.names
+        return Pair(f"{names.originator} {one.originator}", f"{names.responder} {one.responder}")
+
+    @property
+    def initial_numbers(self) -> list[tuple[str, int | None]]:
+        """What x and y stand for; None: not captured. A self-connect is one socket, with one initial number."""
+        ends = ENDS[:1] if self.connection.originator == self.connection.responder else ENDS
+        return [(letter, self.connection.initial_seq[end]) for letter, end in zip("xy", ends, strict=False)]
+
+    @property
+    def beginning(self) -> str:
+        """Say on which day, where the time column has the time of day; else ""."""
+        clock = self.spelling.clock
+        return "" if clock == "relative" else f"begins {moment(self.zero_ns, clock)}"
+
+    @property
+    def unit(self) -> str:
+        """Name the time column."""
+        return "time" if self.spelling.clock != "relative" else "s" if self.in_seconds else "ms"
+
+    # Below the rows.
+
+    @cached_property
+    def signs(self) -> list[str]:
+        """Return the signs behind states that are used in the rows, in the order of the legend."""
+        written = [at for row in self.rows if isinstance(row, Rung | Standing) for at in ends_of(row.written)]
+        used = {sign_of(at) for at in written if at is not None}
+        return [sign for sign in LEGEND if sign in used]
+
+    @property
+    def letters(self) -> list[tuple[str, str]]:
+        """Return the letters that stand for numbers in the rows, and what each means."""
+        if self.spelling.numbers != "symbolic":
+            return []
+        steps = [row.step for row in self.rows if isinstance(row, Rung)]
+        used = {*"".join(f"{step.symbolic_seq}{step.symbolic_ack}" for step in steps)}
+        used |= {*"".join(line.symbolic for step in steps for line in step.arithmetic)}
+        ends = {"o": self.names.originator, "r": self.names.responder}
+        return [(letter, LETTERS[letter].format(**ends)) for letter in LETTERS if letter in used]
+
+    @property
+    def deadlines(self) -> list[Deadline]:
+        """Return when those who were last seen in TIME-WAIT may leave it, by time."""
+        now = next((row.states for row in reversed(self.rows)), Pair(_UNKNOWN, _UNKNOWN))
+        waits = [one for one in self.connection.time_wait if now[one.owner].state == "TIME-WAIT"]
+        found = []
+        for wait in sorted(waits, key=lambda one: one.earliest_end_ns):
+            over = StateAt("CLOSED", "timer")
+            is_left = wait.owner == "originator"
+            now = Pair(over, now.responder) if is_left else Pair(now.originator, over)
+            written: Written = Pair(over, None) if is_left else Pair(None, over)
+            found.append(Deadline(wait, self.since(wait.earliest_end_ns), now, written))
+        return found
+
+    def account(self, place: Callable[[Step], str] | None = None) -> list[Paragraph]:
+        """Return what there is to say below: headings, and sentences. `place` says where a segment is drawn."""
+        return paragraphs(
+            self.connection,
+            self.steps,
+            names=self.names,
+            clock=self.spelling.clock,
+            zero_ns=self.zero_ns,
+            place=place or self.place,
+        )
+
+    # Times.
+
+    def time(self, time_ns: int) -> str:
+        """Return the time column's text."""
+        if self.spelling.clock != "relative":
+            return time_of_day(time_ns, self.spelling.clock)
+        return seconds(time_ns - self.zero_ns) if self.in_seconds else milliseconds(time_ns - self.zero_ns)
+
+    def since(self, time_ns: int) -> str:
+        """Return a time far below the last row, with its unit."""
+        clock = self.spelling.clock
+        return f"{seconds(time_ns - self.zero_ns)} s" if clock == "relative" else moment(time_ns, clock)
+
+    def place(self, step: Step) -> str:
+        """Say where a segment stands: "at 402.474 ms"."""
+        if self.spelling.clock != "relative":
+            return f"at {moment(step.time_ns, self.spelling.clock)}"
+        return f"at {self.time(step.time_ns)} {self.unit}"
+
+
+def ladder_of(
+    connection: Connection,
+    steps: Sequence[Step],
+    *,
+    calls: Sequence[SocketCall] = (),
+    payload: Payload | None = None,
+    marks: Marks | None = None,
+    spelling: Spelling | None = None,
+    part: Sequence[Step] | None = None,
+) -> Ladder:
+    """Return the ladder of `connection`; with `part`, some of its `steps` in a row, only their rungs.
+
+    `marks`: what to say of some rows; they are not folded.
+    """
+    spelling = spelling or Spelling()
+    shown = shown_rows(connection, steps, calls, marks or {}, spelling, steps if part is None else part)
+    last: list[Step | IcmpError] = [*steps[-1:], *connection.icmp_errors[-1:]]
+    zero_ns = start_ns(calls, steps)
+    found = Ladder(
+        connection,
+        steps,
+        spelling,
+        end_names(connection.handshake.kind),
+        zero_ns,
+        in_seconds=max([one.time_ns for one in last], default=0) - zero_ns >= LONG_NS,
+        spellings=spelling_of(steps) if connection.icmp_errors else {},
+    )
+    earlier = steps[: steps.index(part[0])] if part else ()
+    found.rows = list(_Climb(found, payload or {}, marks or {}, shown, earlier).rows())
+    return found
+
+
+# --- what is shown, in which order -----------------------------------------------------------------------------------
+
+
+Shown = Step | Fold | CallMark | IcmpError
+
+
+def shown_rows(
+    connection: Connection,
+    steps: Sequence[Step],
+    calls: Sequence[SocketCall],
+    marks: Marks,
+    spelling: Spelling,
+    part: Sequence[Step],
+) -> Sequence[Shown]:
+    """Put what is shown in its order: segments, folds, ICMP errors, socket calls."""
+    rows: Iterable[Step | Fold | IcmpError] = fold(part, unfolded=marks) if spelling.fold else part
+    if connection.icmp_errors:
+        rows = with_errors(rows, connection.icmp_errors)  # type: ignore[arg-type]
+    shown = beside(merge(rows, call_marks(calls, steps)), steps, part)
+    return fold_calls(shown) if spelling.fold and calls else shown
+
+
+def merge(rows: Iterable[Step | Fold | IcmpError], marks: Sequence[CallMark]) -> list[Shown]:
+    """Put socket calls between the segments by time; segments keep the order in which they were captured."""
+    merged: list[Shown] = []
+    waiting = list(marks)
+    for row in rows:
+        while waiting and waiting[0].time_ns <= row_time(row):
+            merged.append(waiting.pop(0))
+        merged.append(row)
+    return merged + waiting
+
+
+def beside(rows: list[Shown], steps: Sequence[Step], part: Sequence[Step]) -> list[Shown]:
+    """Leave out the calls and errors that are not next to a segment of `part`: others of the `steps` lie between."""
+    if len(part) in (0, len(steps)):
+        return rows
+    first, after = steps.index(part[0]), steps.index(part[-1]) + 1
+    begin_ns = steps[first - 1].time_ns if first else -inf
+    end_ns = steps[after].time_ns if after < len(steps) else inf
+    return [row for row in rows if isinstance(row, Step | Fold) or begin_ns < row_time(row) <= end_ns]
+
+
+def row_time(row: Shown) -> int:
+    """Return when a row happened; for folded segments, when they began."""
+    return row.steps[0].time_ns if isinstance(row, Fold) else row.time_ns
+
+
+def start_ns(calls: Sequence[SocketCall], steps: Sequence[Step]) -> int:
+    """Return the time that is 0.000: the client's connect(), else the first segment."""
+    connects = [call.entered_ns for call in calls if call.end == "client" and call.name == "connect"]
+    return min([*connects, *(step.time_ns for step in steps[:1])], default=0)
+
+
+# --- the rungs -------------------------------------------------------------------------------------------------------
+
+
+class _Climb:
+    """Goes up a ladder, and keeps the states of both ends."""
+
+    def __init__(
+        self, ladder: Ladder, payload: Payload, marks: Marks, shown: Sequence[Shown], earlier: Sequence[Step]
+    ) -> None:
+        self._ladder, self._payload, self._marks, self._shown, self._earlier = ladder, payload, marks, shown, earlier
+        self._walk = StateWalk(ladder.connection)
+        self._states: Pair[StateAt] = Pair(_UNKNOWN, _UNKNOWN)
+        frames = [row.frame for row in shown if isinstance(row, Step | IcmpError)]
+        #: By the frame below which they stand.
+        self._findings = findings_by_frame(ladder.connection, frames)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the rungs; before the first segment the states before it."""
+        opened = False
+        for row in self._shown:
+            if not opened and row_time(row) >= self._ladder.zero_ns:
+                opened = True
+                yield from self._before()
+            if isinstance(row, Step):
+                yield from self._segment(row)
+            elif isinstance(row, CallMark):
+                yield CallRung(row, self._ladder.time(row.time_ns), self._states)
+            elif isinstance(row, Fold):
+                self._states = row.steps[-1].states
+                time = self._ladder.time(row.steps[0].time_ns)
+                yield FoldRung(row, time, self._states, fold_words(row, self._ladder.names))
+            else:
+                yield self._error(row)
+
+    def _before(self) -> Iterator[Standing]:
+        before = self._walk.before_first()
+        if self._earlier:
+            before = self._walk.past(self._earlier)
+        if before is not None:
+            self._states = before
+            yield Standing("", before, Pair(before.originator, before.responder))
+
+    def _segment(self, step: Step) -> Iterator[Standing | Rung]:
+        time = self._ladder.time(step.time_ns)
+        passed, written = self._walk.after(step)
+        for left, right in passed:
+            now = Pair(left or self._states.originator, right or self._states.responder)
+            yield Standing(time, now, Pair(left, right))
+        self._states = step.states
+        data = self._payload.get((step.frame, step.seq)) if self._payload else None
+        payload = payload_words(data, self._ladder.spelling.payload_octets) if data else ""
+        marks, findings = self._marks.get(step.frame), self._findings.get(step.frame, ())
+        yield Rung(step, time, step.states, written, payload, marks, findings)
+
+    def _error(self, error: IcmpError) -> ErrorRung:
+        one = self._ladder.connection
+        sender = one.originator if error.quotes == "responder" else one.responder
+        marks, findings = self._marks.get(error.frame), self._findings.get(error.frame, ())
+        time = self._ladder.time(error.time_ns)
+        return ErrorRung(error, time, self._states, marks, findings, from_end=error.source == sender.ip)
+
+
+def findings_by_frame(connection: Connection, shown: Iterable[Frame]) -> dict[Frame, list[Finding]]:
+    """Place each finding at the last of its frames that is shown."""
+    if not connection.findings:
+        return {}
+    order = {frame: place for place, frame in enumerate(shown)}
+    placed: dict[Frame, list[Finding]] = {}
+    for finding in connection.findings:
+        last = max((frame for frame in finding.frames if frame in order), key=order.__getitem__, default=None)
+        if last is not None:
+            placed.setdefault(last, []).append(finding)
+    return placed
+
+
+def fold_words(folded: Fold, names: Pair[str]) -> str:
+    """Say in one line what was folded."""
+    sizes = [f"{octets(folded.octets(end))} from the {names[end]}" for end in ENDS if folded.octets(end)]
+    bare = len(folded.steps) - folded.data_segments
+    said = [
+        *([counted(folded.data_segments, "data segment")] if folded.data_segments else []),
+        *sizes,
+        *({True: ["all acknowledged"], False: ["not all acknowledged"], None: []}[folded.acknowledged]),
+        *([counted(bare, "bare ACK")] if bare else []),
+    ]
+    return ", ".join(said)
+
+
+def ends_of(pair: Written) -> tuple[StateAt | None, StateAt | None]:
+    """Return both values of a pair."""
+    return pair.originator, pair.responder
+
+
+def frame_text(frame: Frame) -> str:
+    """Return the number of a frame, with its capture where that is another one."""
+    return str(frame) if isinstance(frame, int) else f"{printable(frame[0])}:{frame[1]}"
+
+
+def sender_of(error: IcmpError) -> End:
+    """Return from whose side an ICMP error comes: it goes to the end whose segment it quotes."""
+    return "originator" if error.quotes == "responder" else "responder"

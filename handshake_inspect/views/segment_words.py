@@ -1,0 +1,75 @@
+"""What is written at a segment, in plain words: its numbers, its window, what it offers, its payload, its arithmetic.
+
+In: a step, and which spelling of numbers is wanted. Out: short strings, which the views dress: the text ladder for a
+terminal, the pictures as markup.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+from handshake_inspect.connections.connection import Arithmetic, Step, SynOptions
+from handshake_inspect.views.escape import octets_text
+
+Numbers = Literal["symbolic", "relative", "absolute"]
+#: The verdict of a line of arithmetic as a sign; None: the capture cannot tell.
+VERDICT_SIGNS = {True: "✓", False: "✗", None: "?"}
+
+
+def flags_words(step: Step) -> str:
+    """Return the control bits."""
+    return step.flags or "no control bits"
+
+
+def spelled_numbers(step: Step, numbers: Numbers) -> tuple[str, str | None]:
+    """Return seq and ack; None without the ACK bit."""
+    if numbers == "symbolic":
+        return step.symbolic_seq, step.symbolic_ack
+    seq, ack = (step.relative_seq, step.relative_ack) if numbers == "relative" else (step.seq, step.ack)
+    return str(seq), None if ack is None else str(ack)
+
+
+def numbers_words(step: Step, numbers: Numbers) -> str:
+    """Return "seq=x ack=y+1 len=4"."""
+    seq, ack = spelled_numbers(step, numbers)
+    acknowledges = "" if ack is None else f" ack={ack}"
+    return f"seq={seq}{acknowledges} len={step.payload_octets}" if step.payload_octets else f"seq={seq}{acknowledges}"
+
+
+def window_words(step: Step) -> tuple[str, str]:
+    """Return "win=0", or what opens again, and what to know of it; "" if the window neither is nor was closed."""
+    if not step.at_closed_window:
+        return "", ""
+    if step.window_octets is None:
+        return f"win={step.window}", "unscaled"
+    return f"win={step.window_octets}", ""
+
+
+@lru_cache(maxsize=1 << 12)
+def offer_words(offer: SynOptions | None) -> str:
+    """Return what a SYN or SYN-ACK offers: "mss=1460 ws=7 sack ts tfo=request"; "" of other segments."""
+    if offer is None:
+        return ""
+    said = [
+        *([f"mss={offer.mss}"] if offer.mss is not None else []),
+        *([f"ws={offer.window_scale}"] if offer.window_scale is not None else []),
+        *(["sack"] if offer.sack_permitted else []),
+        *(["ts"] if offer.timestamps else []),
+        *([f"tfo={offer.fast_open}"] if offer.fast_open else []),
+    ]
+    return " ".join(said)
+
+
+def payload_words(octets: bytes, limit: int) -> str:
+    """Return the first octets in quotes, `limit` of them; "" if there are none."""
+    if not octets or limit == 0:
+        return ""
+    return f'"{octets_text(octets, limit)}"' + "…" * (len(octets) > limit)
+
+
+def sum_words(line: Arithmetic, numbers: Numbers) -> str:
+    """Return what a number must be: "ack=x+1"."""
+    if numbers == "symbolic":
+        return f"{line.name}={line.symbolic}"
+    return f"{line.name}={line.relative if numbers == 'relative' else line.expected}"
