@@ -6,7 +6,13 @@ setup(
     packages=[*find_packages(include=["handshake_inspect*"]), "handshake_inspect.pcaps"],
     package_dir={"handshake_inspect.pcaps": "pcaps"},
     package_data={
-        "handshake_inspect": ["py.typed", "lab/recorded/*", "explain/pages/*.md", "findings/*.tsv"],
+        "handshake_inspect": [
+            "py.typed",
+            "lab/recorded/*",
+            "explain/pages/*.md",
+            "findings/*.tsv",
+            "views/pictures/*.css",
+        ],
         "handshake_inspect.pcaps": ["*.pcap"],
     },
 )

@@ -92,6 +92,7 @@ JOINED = [
     "join",
 ]  # fmt: skip
 SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
+PICTURES = ["markup", "words", "html"]
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
 TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]
 ORDERED = {
@@ -115,6 +116,7 @@ ORDERED = {
     "lab/time_wait": TIME_WAIT,
     "spread": SPREAD,
     "testing": TESTING,
+    "views/pictures": PICTURES,
 }
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

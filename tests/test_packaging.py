@@ -23,6 +23,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert names == modules | recorded | pages | captures | {
         "handshake_inspect/py.typed",
         "handshake_inspect/findings/other_tools.tsv",
+        "handshake_inspect/views/pictures/ladder.css",
     }
 
 

@@ -23,6 +23,7 @@ STATE_STYLES = {
 #: In place of a state: the end has left the one before it, and what the capture missed would tell for which.
 NOT_CAPTURED = "not captured"
 CLOSING_STYLE = "magenta"
+_SAME: Pair[StateAt | None] = Pair(None, None)
 #: Signs behind a state, and what the legend says about each.
 ASSUMED, DISPROVED, BY_TIMER = "?", "✗", "~"
 LEGEND = {
@@ -60,6 +61,8 @@ class StateWalk:
         self.last: dict[End, StateAt | None] = {"originator": None, "responder": None}
         #: How far each end has come in the list of its proven states.
         self.reached: dict[End, int] = {"originator": 0, "responder": 0}
+        #: Those after the step before, which steps that change nothing share.
+        self._before: Pair[StateAt] | None = None
 
     def before_first(self) -> Pair[StateAt] | None:
         """Return the states before the first segment, where the list begins there (CLOSED or LISTEN)."""
@@ -67,7 +70,7 @@ class StateWalk:
         for end in ENDS:
             states = self.connection.states[end]
             if states and states[0] in ("CLOSED", "LISTEN"):
-                self.last[end] = StateAt(states[0], "sent")
+                self.last[end] = StateAt(states[0], None)
         if not any(self.last.values()):
             return None
         return Pair(self.last["originator"] or unknown, self.last["responder"] or unknown)
@@ -80,6 +83,9 @@ class StateWalk:
 
     def after(self, step: Step) -> tuple[list[tuple[StateAt | None, StateAt | None]], Pair[StateAt | None]]:
         """Return the states passed within `step`, a pair per line, and those it ends in where they changed."""
+        if step.states is self._before:
+            return [], _SAME
+        self._before = step.states
         passed = {end: self._passed(end, step.states[end]) for end in ENDS}
         lines = max(len(passed[end]) for end in ENDS)
         above = [

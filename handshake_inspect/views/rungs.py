@@ -83,7 +83,7 @@ class Rung(NamedTuple):
 
     step: Step
     time: str
-    #: Of both ends after it, as far as anything was proven.
+    #: Of both ends after it, known as well as they were when they were last written.
     states: Pair[StateAt]
     written: Written
     #: Its first octets in quotes; "" if none are known or wanted.
@@ -137,6 +137,8 @@ class Deadline(NamedTuple):
 
     wait: TimeWait
     time: str
+    #: The same in full, with its unit or date.
+    until: str
     #: Both ends then: who waits no more is CLOSED by its timer.
     states: Pair[StateAt]
     written: Written
@@ -216,7 +218,10 @@ class Ladder:
             is_left = wait.owner == "originator"
             now = Pair(over, now.responder) if is_left else Pair(now.originator, over)
             written: Written = Pair(over, None) if is_left else Pair(None, over)
-            found.append(Deadline(wait, self.since(wait.earliest_end_ns), now, written))
+            end_ns = wait.earliest_end_ns
+            until = self.since(end_ns)
+            time = until if self.spelling.clock == "relative" else self.time(end_ns)
+            found.append(Deadline(wait, time, until, now, written))
         return found
 
     def account(self, place: Callable[[Step], str] | None = None) -> list[Paragraph]:
@@ -364,7 +369,6 @@ class _Climb:
             elif isinstance(row, CallMark):
                 yield CallRung(row, self._ladder.time(row.time_ns), self._states)
             elif isinstance(row, Fold):
-                self._states = row.steps[-1].states
                 time = self._ladder.time(row.steps[0].time_ns)
                 yield FoldRung(row, time, self._states, fold_words(row, self._ladder.names))
             else:
@@ -384,11 +388,13 @@ class _Climb:
         for left, right in passed:
             now = Pair(left or self._states.originator, right or self._states.responder)
             yield Standing(time, now, Pair(left, right))
-        self._states = step.states
+        if written.originator is not None or written.responder is not None:
+            left, right = written.originator, written.responder
+            self._states = Pair(left or self._states.originator, right or self._states.responder)
         data = self._payload.get((step.frame, step.seq)) if self._payload else None
         payload = payload_words(data, self._ladder.spelling.payload_octets) if data else ""
         marks, findings = self._marks.get(step.frame), self._findings.get(step.frame, ())
-        yield Rung(step, time, step.states, written, payload, marks, findings)
+        yield Rung(step, time, self._states, written, payload, marks, findings)
 
     def _error(self, error: IcmpError) -> ErrorRung:
         one = self._ladder.connection

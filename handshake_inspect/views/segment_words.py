@@ -70,6 +70,11 @@ def payload_words(octets: bytes, limit: int) -> str:
 
 def sum_words(line: Arithmetic, numbers: Numbers) -> str:
     """Return what a number must be: "ack=x+1"."""
+    return f"{line.name}={sum_number(line, numbers)}"
+
+
+def sum_number(line: Arithmetic, numbers: Numbers) -> str | int:
+    """Return the number that a line of arithmetic asks for."""
     if numbers == "symbolic":
-        return f"{line.name}={line.symbolic}"
-    return f"{line.name}={line.relative if numbers == 'relative' else line.expected}"
+        return line.symbolic
+    return line.relative if numbers == "relative" else line.expected

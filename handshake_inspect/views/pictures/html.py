@@ -1,0 +1,290 @@
+"""The ladder as HTML: a fragment that a page can hold, and a page of its own.
+
+In: a `Ladder`. Out: markup. The rungs are a table, in the order in which it is read aloud: when, the state on the left,
+the segment, the state on the right, and why its numbers are right. The states of both ends are lanes down its sides,
+told by colour, by pattern (how it is known) and by word. The style sheet is `ladder.css`, with the colours of
+`views.palette`; no script is needed, and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from importlib.resources import files
+
+from handshake_inspect.connections.connection import End, Pair, StateAt, Step
+from handshake_inspect.views import palette
+from handshake_inspect.views.finding_lines import finding_text
+from handshake_inspect.views.icmp_lines import details, label
+from handshake_inspect.views.pictures.markup import sentence, text
+from handshake_inspect.views.pictures.words import (
+    basis_words,
+    deadline_words,
+    kind_of,
+    legend_of,
+    pattern_of,
+    role_of,
+)
+from handshake_inspect.views.rungs import (
+    CallRung,
+    Deadline,
+    ErrorRung,
+    FoldRung,
+    Ladder,
+    Row,
+    Rung,
+    Standing,
+    Written,
+    frame_text,
+    sender_of,
+)
+from handshake_inspect.views.segment_words import (
+    VERDICT_SIGNS,
+    Numbers,
+    flags_words,
+    numbers_words,
+    offer_words,
+    spelled_numbers,
+    sum_number,
+    sum_words,
+    window_words,
+)
+
+_UNKNOWN = StateAt(None, None)
+_NOTHING: Written = Pair(None, None)
+#: Classes of lines of arithmetic by their verdict.
+_VERDICTS = {True: "good", False: "bad", None: "odd"}
+#: Spellings of numbers, and how each is headed.
+_SPELLINGS: dict[Numbers, str] = {
+    "symbolic": "in letters",
+    "relative": "counted",
+    "absolute": "in the header",
+}
+#: Whither the arrow of an end goes, and to whom.
+_SIDES: dict[End, tuple[str, End]] = {
+    "originator": ("to-right", "responder"),
+    "responder": ("to-left", "originator"),
+}
+
+
+def fragment(
+    ladder: Ladder, *, title: str, facts: Sequence[str] = (), level: int = 2, most_rows: int | None = None
+) -> str:
+    """Return the ladder as one `<article class="ladder">`, for a page that has `style_sheet()` in it.
+
+    `level`: of its heading. `most_rows`: a longer ladder is cut there, and says so.
+    """
+    rows: Sequence[Row | Deadline] = [*ladder.rows, *ladder.deadlines]
+    cut = 0 if most_rows is None else len(rows) - most_rows
+    parts = [
+        f'<article class="ladder">{_header(ladder, title, facts, level)}{_table_head(ladder)}',
+        *_Rows(ladder).of(rows[:most_rows] if cut > 0 else rows),
+        "</tbody></table>",
+        f'<p class="cut">… and {cut:,} more rows that are not drawn here.</p>' if cut > 0 else "",
+        _legend(ladder),
+        _account(ladder),
+        "</article>\n",
+    ]
+    return "".join(parts)
+
+
+def page(ladder: Ladder, *, title: str, facts: Sequence[str] = ()) -> str:
+    """Return a page of its own with this ladder on it."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(title)}</title>\n<style>\n{style_sheet()}{_PAGE_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"{fragment(ladder, title=title, facts=facts, level=1)}</main>\n</body>\n</html>\n"
+    )
+
+
+@cache
+def style_sheet() -> str:
+    """Return what a page must hold in `<style>` for its fragments to look as they should."""
+    return f"{palette.css()}\n{files(__package__).joinpath('ladder.css').read_text(encoding='utf-8')}"
+
+
+_PAGE_STYLE = """body { margin: 0; background: var(--bg); color: var(--text); }
+main { max-width: 76rem; margin: 0 auto; padding: clamp(0.75rem, 3vw, 2.5rem); }
+"""
+
+
+# --- around the rungs ------------------------------------------------------------------------------------------------
+
+
+def _header(ladder: Ladder, title: str, facts: Sequence[str], level: int) -> str:
+    initial = [
+        f"<li><var>{letter}</var> = {'not captured' if number is None else number}</li>"
+        for letter, number in ladder.initial_numbers
+    ]
+    said = [ladder.addresses.originator, ladder.addresses.responder]
+    more = [*facts, ladder.beginning] if ladder.beginning else facts
+    items = [*(f"<li>{text(one)}</li>" for one in said), *initial, *(f"<li>{text(one)}</li>" for one in more)]
+    return f'<h{level}>{text(title)}</h{level}><ul class="facts">{"".join(items)}</ul>'
+
+
+def _table_head(ladder: Ladder) -> str:
+    columns = {
+        "when": ladder.unit,
+        "left": ladder.names.originator,
+        "segment": '<span class="hidden">segment</span>',
+        "right": ladder.names.responder,
+        "why": "why the number is right",
+    }
+    heads = [f'<th scope="col" class="{name}">{said}</th>' for name, said in columns.items()]
+    return f'<table class="rungs"><thead><tr>{"".join(heads)}</tr></thead><tbody>'
+
+
+def _legend(ladder: Ladder) -> str:
+    keys = [f'<li><i class="swatch {pattern}"></i>{said}</li>' for pattern, said in legend_of(ladder)]
+    letters = [f"<li><var>{letter}</var> {meaning}</li>" for letter, meaning in ladder.letters]
+    return f'<ul class="legend">{"".join(keys)}{"".join(letters)}</ul>'
+
+
+def _account(ladder: Ladder) -> str:
+    told = [
+        f"<dt>{heading}</dt><dd>{'<br>'.join(map(sentence, said))}</dd>" for heading, said in ladder.account() if said
+    ]
+    return f'<dl class="account">{"".join(told)}</dl>'
+
+
+# --- the rungs -------------------------------------------------------------------------------------------------------
+
+
+class _Rows:
+    """Writes the rows of one ladder, and keeps the states of the row before: a lane changes where an arrow meets it."""
+
+    def __init__(self, ladder: Ladder) -> None:
+        self._ladder = ladder
+        self._numbers = ladder.spelling.numbers
+        self._was: Pair[StateAt] = Pair(_UNKNOWN, _UNKNOWN)
+
+    def of(self, rows: Sequence[Row | Deadline]) -> Iterator[str]:
+        """Yield each row as a `<tr>`."""
+        self._was = rows[0].states if rows else self._was
+        for row in rows:
+            if isinstance(row, Rung):
+                yield self._segment(row)
+            elif isinstance(row, ErrorRung):
+                yield self._error(row)
+            elif isinstance(row, Standing):
+                yield self._row("standing", row, row.written, "")
+            elif isinstance(row, CallRung):
+                side = "right" if row.is_right else "left"
+                yield self._row("called", row, _NOTHING, f'<p class="call {side}">{text(row.mark.text)}</p>')
+            elif isinstance(row, FoldRung):
+                yield self._row("folded", row, _NOTHING, f"<p>{text(row.text)}</p>")
+            else:
+                said = text(deadline_words(row, self._ladder.names))
+                yield self._row("deadline", row, row.written, f"<p>{said}</p>")
+
+    def _row(
+        self, kind: str, row: Row | Deadline, written: Written, middle: str, classes: str = "segment", why: str = ""
+    ) -> str:
+        was, now = self._was, row.states
+        self._was = now
+        left = _lane("left", was.originator, now.originator, written.originator)
+        right = _lane("right", was.responder, now.responder, written.responder)
+        return (
+            f'<tr class="{kind}"><td class="when">{row.time}</td>{left}<td class="{classes}">{middle}</td>{right}'
+            f'<td class="why">{why}</td></tr>'
+        )
+
+    def _segment(self, row: Rung) -> str:
+        step = row.step
+        classes = f"segment {kind_of(step.flags)}{' ignored' if step.ignored is not None else ''}"
+        middle = f'{_label_begins(step.sender, self._ladder.names)}{self._label(row)}</span><i class="shaft"></i>'
+        sums = "".join(
+            [
+                _sum(_VERDICTS[line.holds], sum_words(line, self._numbers), VERDICT_SIGNS[line.holds], line.reason)
+                for line in step.arithmetic
+            ]
+        )
+        kind = "rung" if row.marks is None else "rung marked"
+        return self._row(kind, row, row.written, middle + _below(row), classes, sums + _more(step, self._numbers))
+
+    def _label(self, row: Rung) -> str:
+        """Return what stands on the arrow."""
+        step = row.step
+        label = f"<b>{flags_words(step)}</b> {numbers_words(step, self._numbers)}"
+        if step.at_closed_window:
+            window, remark = window_words(step)
+            label += f' <b class="odd">{window}</b> {remark}'
+        return f'{label} <b class="odd">again</b>' if step.retransmission else label
+
+    def _error(self, row: ErrorRung) -> str:
+        error, names = row.error, self._ladder.names
+        classes = "segment icmp ignored" if error.was_sent is False else "segment icmp"
+        classes += "" if row.from_end else " from-the-way"
+        begins = _label_begins(sender_of(error), names, "" if row.from_end else "somebody on the way")
+        middle = f'{begins}<b>{text(label(error).plain)}</b></span><i class="shaft"></i>{_said(row)}'
+        quoted = details(error, self._numbers, self._ladder.spellings)
+        why = "".join(f"<p>{sentence(one)}</p>" for one in quoted)
+        return self._row("rung" if row.marks is None else "rung marked", row, _NOTHING, middle, classes, why)
+
+
+def _label_begins(sender: End, names: Pair[str], sender_name: str = "") -> str:
+    """Begin the label of an arrow; read aloud, it says from whom to whom."""
+    side, peer = _SIDES[sender]
+    begins = f"{sender_name or names[sender]} to {names[peer]}: "
+    return f'<span class="what {side}" tabindex="0"><span class="hidden">{begins}</span>'
+
+
+def _below(row: Rung) -> str:
+    """Return what stands below an arrow: what a SYN offers, the payload, why it is ignored, what was noticed."""
+    step = row.step
+    said = [f'<p class="offer">{offer_words(step.options)}</p>'] if step.options else []
+    if row.payload:
+        said.append(f'<p class="payload">{text(row.payload)}</p>')
+    if step.ignored is not None:
+        said.append(f'<p class="bad">ignored: {text(step.ignored)}</p>')
+    said += [f'<p class="comment">comment: {text(comment)}</p>' for comment in step.comments]
+    return "".join(said) + _said(row)
+
+
+def _said(row: Rung | ErrorRung) -> str:
+    """Return what is to be said of a row from outside, and what was noticed."""
+    if not (row.marks or row.findings):
+        return ""
+    said = [f'<p class="mark">{text(one)}</p>' for one in row.marks or ()]
+    said += [f'<p class="finding {one.severity}">{sentence(finding_text(one))}</p>' for one in row.findings]
+    return "".join(said)
+
+
+def _more(step: Step, numbers: Numbers) -> str:
+    """Return what is shown of a segment when somebody points at it: its numbers in the two other spellings."""
+    others = [one for one in _SPELLINGS if one != numbers]
+    seq, ack = zip(*(spelled_numbers(step, one) for one in others), strict=True)
+    lines = [f"<b>frame {text(frame_text(step.frame))}</b>", *(f"<b>{_SPELLINGS[one]}</b>" for one in others)]
+    lines.append(f"<i>seq</i><i>{seq[0]}</i><i>{seq[1]}</i>")
+    if step.ack is not None:
+        lines.append(f"<i>ack</i><i>{ack[0]}</i><i>{ack[1]}</i>")
+    lines += [
+        f"<i>{line.name} must be</i>" + "".join(f"<i>{sum_number(line, one)}</i>" for one in others)
+        for line in step.arithmetic
+        if line.holds is False
+    ]
+    if step.window_octets is not None:
+        lines.append(f"<i>window</i><i>{step.window_octets}</i><i>{step.window}</i>")
+    return f'<span class="more">{"".join(lines)}</span>'
+
+
+@lru_cache(maxsize=1 << 12)
+def _sum(verdict: str, said: str, sign: str, reason: str) -> str:
+    """Return a line of arithmetic with its verdict."""
+    return f'<p class="{verdict}">{text(said)} <b>{sign}</b> <span>{text(reason)}</span></p>'
+
+
+@lru_cache(maxsize=1 << 10)
+def _lane(side: str, was: StateAt, now: StateAt, written: StateAt | None) -> str:
+    """Return the cell of a lane: coloured by state, patterned by basis, labelled where a state begins."""
+    classes = f"{side} now-{role_of(now)} {pattern_of(now)}"
+    if was != now:
+        classes += f" was-{role_of(was)} was-{pattern_of(was)}"
+    if written is None or written.state is None:
+        return f'<td class="{classes}"></td>'
+    basis = basis_words(written)
+    said = f"<small>{basis}</small>" if basis else ""
+    return f'<td class="{classes}"><b class="state-{role_of(written)}">{written.state}</b>{said}</td>'
