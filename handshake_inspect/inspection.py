@@ -113,7 +113,7 @@ class Inspection:
 
         Whoever does not ask for one stream after the other says which ones are `coming`, this one first.
         """
-        if self._inspector is None or stream not in self.connections.streams:
+        if self._inspector is None or not self.connections.has(stream):
             raise IndexError(f"there is no stream {stream}: the inspection has {len(self.connections)}")
         steps = self._inspector.steps(self.connections, stream, coming)
         if not any(one.about.frame_comments for one in self.captures):

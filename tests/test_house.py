@@ -59,7 +59,8 @@ CONNECTIONS = [
     "numbers", "resets", "events", "compact", "steady", "seams", "duplicates", "pool", "gather", "whereabouts",
     "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes",
     "found", "answers", "waiting", "verdict", "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat",
-    "zeek_uid", "conn_log", "repeats", "steps", "analysis", "streams", "run_clock", "leaving", "going",
+    "zeek_uid", "conn_log", "repeats", "step_rows", "sums", "steps",
+    "analysis", "streams", "run_clock", "leaving", "going",
 ]  # fmt: skip
 FINDINGS = [
     "evidence", "run", "rule", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns", "numbers",

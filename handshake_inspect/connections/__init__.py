@@ -33,6 +33,8 @@ The modules, in the order in which data flows:
 - `zeek_uid`: identifiers of connections in Zeek's form.
 - `flat`, `conn_log`: the columns of csv, and those of Zeek's conn.log as text, without objects.
 - `repeats`: which segments bring nothing that was not captured before.
+- `step_rows`: what the steps of connections are told from.
+- `sums`: the arithmetic of each segment, in numbers and in letters.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
 - `analysis`: all of this wired up, for `inspection`.
 - `streams`, `run_clock`, `leaving`, `going`: the same for a capture that does not end: numbers for good, a time that

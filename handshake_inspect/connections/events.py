@@ -81,26 +81,6 @@ class Events:
     #: Moment at which each end has received its peer's SYN, NEVER if that is not proven. Shape (2m,).
     syn_received: Rows
 
-    def only(self, connection: int, rows: slice) -> Events:
-        """Return the events of one connection, whose rows these are, as those of connection 0.
-
-        Rows are counted from its first one. Moments stay as they are; the sources of what was inferred mean nothing.
-        """
-        which = slice(int(self.start[connection]), int(self.start[connection + 1]))
-        disproved = self.disproved[self.disproved[:, 2] >> 1 == connection]
-        confirmed = self.confirmed[self.confirmed[:, 1] >> 1 == connection]
-        return Events(
-            start=np.array([0, which.stop - which.start]),
-            code=self.code[which],
-            row=self.row[which] - rows.start,
-            source=self.source[which] - rows.start,
-            resets=self.resets.only(rows),
-            disproved=disproved - np.array([rows.start, rows.start, 2 * connection, 0]),
-            confirmed=confirmed - np.array([rows.start, 2 * connection, 0]),
-            numbers=self.numbers.only(connection, rows),
-            syn_received=self.syn_received[2 * connection : 2 * connection + 2],
-        )
-
 
 def find_events(rows: ConnectionRows) -> Events:
     """Find what happened to both ends of every connection."""

@@ -115,6 +115,13 @@ class Connections(Sequence[Connection]):
         """The numbers of all streams, in order: from 0, without a gap unless connections have left."""
         return np.arange(len(self)) if self.numbers is None else self.numbers[self.order]
 
+    def has(self, stream: int) -> bool:
+        """Is there a connection of this number?"""
+        if self.numbers is None:
+            return 0 <= stream < len(self)
+        place = int(np.searchsorted(self.streams, stream))
+        return place < len(self) and int(self.streams[place]) == stream
+
     def rows_of(self, streams: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the rows of the verdicts that hold these streams."""
         rows: NDArray[np.int64] = self.order[

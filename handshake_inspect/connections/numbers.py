@@ -64,34 +64,6 @@ class Numbers:
     inferred_syn_ack_row: Rows
     inferred_ack_row: Rows
 
-    def only(self, connection: int, rows: slice) -> Numbers:
-        """Return the numbers of one connection, whose rows these are, as those of connection 0."""
-        ends, one = slice(2 * connection, 2 * connection + 2), slice(connection, connection + 1)
-
-        def row(found: Rows, which: slice) -> Rows:
-            return np.where(found[which] >= 0, found[which] - rows.start, -1)
-
-        return Numbers(
-            acknowledged_by=[acknowledged[rows] for acknowledged in self.acknowledged_by],
-            ack_counts=self.ack_counts[rows],
-            is_syn=self.is_syn[rows],
-            syn_end=self.syn_end[ends],
-            is_fin=self.is_fin[rows],
-            claims_fin=self.claims_fin[rows],
-            fin_row=row(self.fin_row, ends),
-            fin_end=self.fin_end[ends],
-            inferred_fin_row=row(self.inferred_fin_row, ends),
-            unplaced_fin=self.unplaced_fin[ends],
-            syn_row=row(self.syn_row, ends),
-            crossing_syn=self.crossing_syn[ends],
-            bare_syn_row=row(self.bare_syn_row, ends),
-            syn_ack_row=row(self.syn_ack_row, ends),
-            wrong_syn_ack_row=row(self.wrong_syn_ack_row, ends),
-            ack_row=row(self.ack_row, ends),
-            inferred_syn_ack_row=row(self.inferred_syn_ack_row, one),
-            inferred_ack_row=row(self.inferred_ack_row, one),
-        )
-
 
 def next_of_end(rows: ConnectionRows, mask: Mask, end: Rows, after: Rows) -> Rows:
     """Return the first row of each `end` behind each row `after` for which `mask` holds, -1 if there is none.

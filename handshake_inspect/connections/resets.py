@@ -8,7 +8,7 @@ goes on, A is unknown, and the RST is not at the number that its sender had reac
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -52,12 +52,6 @@ class Resets:
     of_another: Mask
     #: Its sender gave up its own connection with it.
     ends_sender: Mask
-
-    def only(self, rows: slice) -> Resets:
-        """Return the RSTs among the rows of one connection, counted from its first row; moments stay as they are."""
-        which = slice(*np.searchsorted(self.row, [rows.start, rows.stop]).tolist())
-        parts = {f.name: getattr(self, f.name)[which] for f in fields(self)}
-        return Resets(**parts | {"row": parts["row"] - rows.start})
 
 
 def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:

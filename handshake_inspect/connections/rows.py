@@ -6,7 +6,7 @@ relative, so that comparing and subtracting them is ordinary arithmetic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -30,9 +30,6 @@ UNKNOWN = -(1 << 40)
 #: 2**20 connections fit into 64 bits, and 2 TiB of octets between them. Sockets that a storm of SYNs uses a million
 #: times are decided together.
 RANGE = 1 << 42
-
-
-_PER_CONNECTION = {"start", "iss", "iss_known", "self_connect"}
 
 
 @dataclass
@@ -89,15 +86,6 @@ class ConnectionRows:
 
     def __len__(self) -> int:
         return len(self.conn)
-
-    def only(self, connection: int) -> ConnectionRows:
-        """Return the rows of one connection, as connection 0."""
-        rows = slice(int(self.start[connection]), int(self.start[connection + 1]))
-        one = slice(connection, connection + 1)
-        parts = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name not in _PER_CONNECTION}
-        parts |= {name: getattr(self, name)[one] for name in ("iss", "iss_known", "self_connect")}
-        parts["conn"] = np.zeros(rows.stop - rows.start, np.int64)
-        return ConnectionRows(start=np.array([0, rows.stop - rows.start]), **parts)
 
     @property
     def connections(self) -> int:

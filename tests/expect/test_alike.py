@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from handshake_inspect import Inspection
 from handshake_inspect.connections.repeats import repeated
+from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.expect.alike import alike
 from handshake_inspect.expect.claims import closed_first, octets_sent, retransmissions, waits
 from handshake_inspect.expect.matching import AllMet, Check, checks, outcomes
@@ -50,7 +52,17 @@ def test_segments_sent_again_are_those_of_the_ladder(inspection: Inspection) -> 
     for part in inspection.rows():
         for one in range(part.connections):
             at = slice(*part.start[one : one + 2].tolist())
-            assert repeated(part.only(one)).tolist() == repeated(part)[at].tolist()
+            assert repeated(only(part, one)).tolist() == repeated(part)[at].tolist()
+
+
+def only(part: ConnectionRows, connection: int) -> ConnectionRows:
+    """Return the rows of one connection, as connection 0."""
+    rows = slice(*part.start[connection : connection + 2].tolist())
+    one = slice(connection, connection + 1)
+    per_connection = {name: getattr(part, name)[one] for name in ("iss", "iss_known", "self_connect")}
+    columns = {field.name: getattr(part, field.name)[rows] for field in fields(part)}
+    alone = {"start": np.array([0, rows.stop - rows.start]), "conn": np.zeros(rows.stop - rows.start, np.int64)}
+    return ConnectionRows(**columns | per_connection | alone)
 
 
 def as_written(inspection: Inspection) -> str:
