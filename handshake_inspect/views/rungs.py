@@ -207,7 +207,7 @@ class Ladder:
         ends = {"o": self.names.originator, "r": self.names.responder}
         return [(letter, LETTERS[letter].format(**ends)) for letter in LETTERS if letter in used]
 
-    @property
+    @cached_property
     def deadlines(self) -> list[Deadline]:
         """Return when those who were last seen in TIME-WAIT may leave it, by time."""
         now = next((row.states for row in reversed(self.rows)), Pair(_UNKNOWN, _UNKNOWN))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from handshake_inspect.connections.connection import End, Pair, StateAt, Step
+from handshake_inspect.connections.connection import ENDS, End, Pair, StateAt, Step
 from handshake_inspect.views import palette
 from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.icmp_lines import details, label
@@ -160,10 +160,16 @@ class _Rows:
         self._ladder = ladder
         self._numbers = ladder.spelling.numbers
         self._was: Pair[StateAt] = Pair(_UNKNOWN, _UNKNOWN)
+        #: The lanes of a row that changes nothing.
+        self._going_on = _going_on(self._was)
+        self._others = tuple(one for one in _SPELLINGS if one != self._numbers)
+        self._begins = {end: _label_begins(end, ladder.names) for end in ENDS}
 
     def of(self, rows: Sequence[Row | Deadline]) -> Iterator[str]:
         """Yield each row as a `<tr>`."""
-        self._was = rows[0].states if rows else self._was
+        if rows:
+            self._was = rows[0].states
+            self._going_on = _going_on(self._was)
         for row in rows:
             if isinstance(row, Rung):
                 yield self._segment(row)
@@ -184,9 +190,12 @@ class _Rows:
         self, kind: str, row: Row | Deadline, written: Written, middle: str, classes: str = "segment", why: str = ""
     ) -> str:
         was, now = self._was, row.states
-        self._was = now
-        left = _lane("left", was.originator, now.originator, written.originator)
-        right = _lane("right", was.responder, now.responder, written.responder)
+        if was is now and written.originator is None and written.responder is None:
+            left, right = self._going_on
+        else:
+            left = _lane("left", was.originator, now.originator, written.originator)
+            right = _lane("right", was.responder, now.responder, written.responder)
+            self._was, self._going_on = now, _going_on(now)
         return (
             f'<tr class="{kind}"><td class="when">{row.time}</td>{left}<td class="{classes}">{middle}</td>{right}'
             f'<td class="why">{why}</td></tr>'
@@ -195,7 +204,7 @@ class _Rows:
     def _segment(self, row: Rung) -> str:
         step = row.step
         classes = f"segment {kind_of(step.flags)}{' ignored' if step.ignored is not None else ''}"
-        middle = f'{_label_begins(step.sender, self._ladder.names)}{self._label(row)}</span><i class="shaft"></i>'
+        middle = f'{self._begins[step.sender]}{self._label(row)}</span><i class="shaft"></i>'
         sums = "".join(
             [
                 _sum(_VERDICTS[line.holds], sum_words(line, self._numbers), VERDICT_SIGNS[line.holds], line.reason)
@@ -203,7 +212,7 @@ class _Rows:
             ]
         )
         kind = "rung" if row.marks is None else "rung marked"
-        return self._row(kind, row, row.written, middle + _below(row), classes, sums + _more(step, self._numbers))
+        return self._row(kind, row, row.written, middle + _below(row), classes, sums + _more(step, self._others))
 
     def _label(self, row: Rung) -> str:
         """Return what stands on the arrow."""
@@ -235,6 +244,8 @@ def _label_begins(sender: End, names: Pair[str], sender_name: str = "") -> str:
 def _below(row: Rung) -> str:
     """Return what stands below an arrow: what a SYN offers, the payload, why it is ignored, what was noticed."""
     step = row.step
+    if not (step.options or row.payload or step.ignored or step.comments or row.marks or row.findings):
+        return ""
     said = [f'<p class="offer">{offer_words(step.options)}</p>'] if step.options else []
     if row.payload:
         said.append(f'<p class="payload">{text(row.payload)}</p>')
@@ -253,28 +264,36 @@ def _said(row: Rung | ErrorRung) -> str:
     return "".join(said)
 
 
-def _more(step: Step, numbers: Numbers) -> str:
-    """Return what is shown of a segment when somebody points at it: its numbers in the two other spellings."""
-    others = [one for one in _SPELLINGS if one != numbers]
-    seq, ack = zip(*(spelled_numbers(step, one) for one in others), strict=True)
-    lines = [f"<b>frame {text(frame_text(step.frame))}</b>", *(f"<b>{_SPELLINGS[one]}</b>" for one in others)]
-    lines.append(f"<i>seq</i><i>{seq[0]}</i><i>{seq[1]}</i>")
-    if step.ack is not None:
-        lines.append(f"<i>ack</i><i>{ack[0]}</i><i>{ack[1]}</i>")
-    lines += [
-        f"<i>{line.name} must be</i>" + "".join(f"<i>{sum_number(line, one)}</i>" for one in others)
-        for line in step.arithmetic
-        if line.holds is False
-    ]
+def _more(step: Step, others: tuple[Numbers, ...]) -> str:
+    """Return what is shown of a segment when somebody points at it: its numbers in the `others` of the spellings."""
+    one, other = others
+    (seq, ack), (seq_2, ack_2) = spelled_numbers(step, one), spelled_numbers(step, other)
+    frame = step.frame if isinstance(step.frame, int) else text(frame_text(step.frame))
+    said = (
+        f'<span class="more"><b>frame {frame}</b><b>{_SPELLINGS[one]}</b><b>{_SPELLINGS[other]}</b>'
+        f"<i>seq</i><i>{seq}</i><i>{seq_2}</i>"
+    )
+    if ack is not None:
+        said += f"<i>ack</i><i>{ack}</i><i>{ack_2}</i>"
+    for line in step.arithmetic:
+        if line.holds is False:
+            said += f"<i>{line.name} must be</i><i>{sum_number(line, one)}</i><i>{sum_number(line, other)}</i>"
     if step.window_octets is not None:
-        lines.append(f"<i>window</i><i>{step.window_octets}</i><i>{step.window}</i>")
-    return f'<span class="more">{"".join(lines)}</span>'
+        said += f"<i>window</i><i>{step.window_octets}</i><i>{step.window}</i>"
+    return f"{said}</span>"
 
 
 @lru_cache(maxsize=1 << 12)
 def _sum(verdict: str, said: str, sign: str, reason: str) -> str:
     """Return a line of arithmetic with its verdict."""
     return f'<p class="{verdict}">{text(said)} <b>{sign}</b> <span>{text(reason)}</span></p>'
+
+
+@lru_cache(maxsize=1 << 10)
+def _going_on(states: Pair[StateAt]) -> tuple[str, str]:
+    """Return the cells of both lanes where nothing changes."""
+    left, right = states.originator, states.responder
+    return _lane("left", left, left, None), _lane("right", right, right, None)
 
 
 @lru_cache(maxsize=1 << 10)

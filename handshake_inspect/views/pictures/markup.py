@@ -10,7 +10,7 @@ from functools import lru_cache
 from html import escape
 from itertools import pairwise
 
-from rich.text import Text
+from rich.text import Span, Text
 
 from handshake_inspect.views.escape import printable
 
@@ -36,13 +36,15 @@ def text(said: str) -> str:
 
 def sentence(said: Text) -> str:
     """Return a styled sentence as markup: its styled parts in spans."""
-    plain = said.plain
-    if not said.spans:
-        return text(plain)
-    cuts = sorted({0, len(plain), *(at for span in said.spans for at in (span.start, span.end))})
+    return _sentence(said.plain, tuple(said.spans))
+
+
+@lru_cache(maxsize=1 << 12)
+def _sentence(plain: str, spans: tuple[Span, ...]) -> str:
+    cuts = sorted({0, len(plain), *(at for span in spans for at in (span.start, span.end))})
     parts = []
     for begin, end in pairwise(cuts):
-        styles = [str(span.style) for span in said.spans if span.start <= begin and end <= span.end]
+        styles = [str(span.style) for span in spans if span.start <= begin and end <= span.end]
         style = next((CLASSES[one] for one in reversed(styles) if one in CLASSES), "")
         part = text(plain[begin:end])
         parts.append(f'<span class="{style}">{part}</span>' if style else part)

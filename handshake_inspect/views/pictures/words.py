@@ -52,7 +52,8 @@ def kind_of(flags: str) -> str:
 
 def legend_of(ladder: Ladder) -> list[tuple[str, str]]:
     """Return the patterns of the lanes that are used, and what each means."""
-    used = {pattern_of(at) for row in [*ladder.rows, *ladder.deadlines] for at in _ends(row.states)}
+    distinct = {id(row.states): row.states for row in [*ladder.rows, *ladder.deadlines]}
+    used = {pattern_of(at) for states in distinct.values() for at in (states.originator, states.responder)}
     return [(pattern, said) for pattern, said in PATTERNS.items() if pattern in used]
 
 
@@ -61,7 +62,3 @@ def deadline_words(deadline: Deadline, names: Pair[str]) -> str:
     wait = deadline.wait
     said = f"the {names[wait.owner]} stays in TIME-WAIT until {deadline.until} at the earliest"
     return f"{said} ({profile_of(wait.profile).assumption})"
-
-
-def _ends(pair: Pair[StateAt]) -> tuple[StateAt, StateAt]:
-    return pair.originator, pair.responder
