@@ -14,7 +14,7 @@ from handshake_inspect.connections.connection import Connection, Frame
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.lab.calls import SocketCall
 from handshake_inspect.quantities import counted, listed
-from handshake_inspect.views.ladder import LadderOptions, ladder
+from handshake_inspect.views.ladder import LadderOptions, LadderParts, ladder_parts
 
 #: More connections than these are drawn once for all that went alike.
 LADDERS_MAX = 4
@@ -39,13 +39,13 @@ class Scene:
 def print_ladders(scene: Scene, options: LadderOptions) -> None:
     """Print the ladder of each connection with its socket calls; of more than LADDERS_MAX, each kind of ladder once."""
     for alike in alike_connections(scene.inspection.connections):
-        write_lines(ladder_of(scene, alike[0], options))
+        write_lines(ladder_of(scene, alike[0], options).lines)
         if len(alike) > 1:
             more = counted(len(alike) - 1, "connection")
             write_lines([Text(f"{more} more like it: stream {runs([one.stream for one in alike[1:]])}\n", "dim")])
 
 
-def ladder_of(scene: Scene, connection: Connection, options: LadderOptions) -> list[Text]:
+def ladder_of(scene: Scene, connection: Connection, options: LadderOptions) -> LadderParts:
     """Return the ladder of one connection."""
     steps = scene.inspection.steps(connection.stream)
     octets: dict[tuple[Frame, int], bytes] = {
@@ -53,7 +53,7 @@ def ladder_of(scene: Scene, connection: Connection, options: LadderOptions) -> l
         for step in steps
         if step.payload_octets and isinstance(step.frame, int) and step.frame <= len(scene.frames)
     }
-    return ladder(
+    return ladder_parts(
         connection,
         steps,
         title=scene.title,

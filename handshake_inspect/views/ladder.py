@@ -10,6 +10,7 @@ the states before them and what the letters mean.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import TypeGuard
 
@@ -32,6 +33,7 @@ from handshake_inspect.views.rungs import (
     Ladder,
     Marks,
     Payload,
+    Row,
     Rung,
     Standing,
     Written,
@@ -40,7 +42,36 @@ from handshake_inspect.views.rungs import (
 )
 from handshake_inspect.views.segment_words import Numbers
 
-__all__ = ["LadderOptions", "Marks", "Numbers", "Payload", "SocketCall", "excerpt", "ladder"]
+__all__ = [
+    "LadderOptions",
+    "LadderParts",
+    "Marks",
+    "Numbers",
+    "Payload",
+    "SocketCall",
+    "excerpt",
+    "ladder",
+    "ladder_parts",
+]
+
+
+@dataclass(frozen=True)
+class LadderParts:
+    """The lines of a ladder, row by row: what somebody shows who stops between them."""
+
+    #: Title, addresses, numbers; and the names of the columns.
+    head: list[Text]
+    #: Each row with its lines, in the order in which they stand.
+    rows: list[tuple[Row, list[Text]]]
+    #: The legend, and the account.
+    foot: list[Text]
+    #: Column at which the states of the left end begin.
+    indent: int
+
+    @property
+    def lines(self) -> list[Text]:
+        """All of them."""
+        return [*self.head, *(line for _, lines in self.rows for line in lines), *self.foot]
 
 
 def ladder(
@@ -58,18 +89,33 @@ def ladder(
 
     `marks`: what to say of some rows, which stand out.
     """
+    return ladder_parts(
+        connection, steps, title=title, facts=facts, calls=calls, payload=payload, marks=marks, options=options
+    ).lines
+
+
+def ladder_parts(
+    connection: Connection,
+    steps: Sequence[Step],
+    *,
+    title: str,
+    facts: Sequence[str] = (),
+    calls: Sequence[SocketCall] = (),
+    payload: Payload | None = None,
+    marks: Marks | None = None,
+    options: LadderOptions | None = None,
+) -> LadderParts:
+    """Return the same lines, and which rows they are of."""
     options = options or LadderOptions()
     found = ladder_of(connection, steps, calls=calls, payload=payload, marks=marks, spelling=options)
     drawing = _Drawing(found, options)
-    return [
-        *drawing.header(title, facts),
-        Text(),
-        *drawing.heading(),
-        *drawing.rows(),
-        *drawing.legend(),
-        Text(),
-        *paragraphs_as_lines(found.account(drawing.place), options.width),
-    ]
+    account = paragraphs_as_lines(found.account(drawing.place), options.width)
+    return LadderParts(
+        head=[*drawing.header(title, facts), Text(), *drawing.heading()],
+        rows=[(row, list(drawing.row_lines(row))) for row in found.rows],
+        foot=[*drawing.legend(), Text(), *account],
+        indent=drawing.layout.time + 2,
+    )
 
 
 def excerpt(
@@ -94,7 +140,7 @@ def excerpt(
         *flow(title, options.width),
         Text(),
         *drawing.heading(),
-        *drawing.rows(),
+        *(line for row in found.rows for line in drawing.row_lines(row)),
         *drawing.legend(letters),
     ]
 
@@ -151,19 +197,18 @@ class _Drawing:
 
     # The rows.
 
-    def rows(self) -> Iterator[Text]:
-        """Yield the lines of every row, with the states that changed."""
-        for row in self.ladder.rows:
-            if isinstance(row, Rung):
-                yield from self.segment_lines(row)
-            elif isinstance(row, Standing):
-                yield self.layout.row(row.time, *self.beside_lane(row.written, Text()))
-            elif isinstance(row, CallRung):
-                yield self.call_line(row)
-            elif isinstance(row, FoldRung):
-                yield from self.fold_lines(row)
-            else:
-                yield from self.error_lines(row)
+    def row_lines(self, row: Row) -> Iterator[Text]:
+        """Yield the lines of a row, with the states that changed."""
+        if isinstance(row, Rung):
+            yield from self.segment_lines(row)
+        elif isinstance(row, Standing):
+            yield self.layout.row(row.time, *self.beside_lane(row.written, Text()))
+        elif isinstance(row, CallRung):
+            yield self.call_line(row)
+        elif isinstance(row, FoldRung):
+            yield from self.fold_lines(row)
+        else:
+            yield from self.error_lines(row)
 
     def beside_lane(self, written: Written, lane: Text) -> tuple[Text, Text, Text]:
         """Put the states that changed on both sides of the lane."""
