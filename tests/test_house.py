@@ -35,6 +35,7 @@ FLOORS = [
     ["expect"],
     ["lab"],
     ["explain"],
+    ["lesson"],
     ["cli"],
     ["testing"],
     ["pytest_plugin"],
@@ -79,6 +80,7 @@ EXPLAIN = [
     "page", "reading", "topics", "written", "rules", "counterparts", "shipped", "excerpts", "moves", "arrows",
     "drawing", "rendering", "listing",
 ]  # fmt: skip
+LESSON = ["fired", "question", "choices", "ending", "stops", "score", "telling"]
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
 CONDITIONS = ["condition", "parts", "parser", "moments", "selection"]
 COMPARED = ["normal", "digests", "pairing", "difference", "alignment", "comparison", "golden"]
@@ -115,6 +117,7 @@ ORDERED = {
     "lab/kernel": KERNEL,
     "lab/strace": STRACE,
     "lab/time_wait": TIME_WAIT,
+    "lesson": LESSON,
     "spread": SPREAD,
     "testing": TESTING,
     "views/pictures": PICTURES,

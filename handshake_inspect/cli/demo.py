@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 @click.option("--replay", is_flag=True, help="Show a session that was recorded; this works on any system.")
 @click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
 @click.option("--wait", is_flag=True, help="Then follow the kernel's TIME-WAIT to its end, 60 s, with a countdown.")
+@click.option("--step", is_flag=True, help="As a lesson: stop before each segment, and ask which state comes next.")
+@click.option("--quiz", is_flag=True, help="The same with a score, and what deserves another look.")
 @click.option("--differences", is_flag=True, help="List how Linux's account differs from RFC 9293, and nothing else.")
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
@@ -35,6 +37,8 @@ def command(
     replay: bool,
     verify: bool,
     wait: bool,
+    step: bool,
+    quiz: bool,
     differences: bool,
     target: str | None,
     numbers: str,
@@ -51,6 +55,7 @@ def command(
 
     With --verify the kernel tells its own states: as root of the machine every change (a tracepoint), else sampled.
     With --wait the end of TIME-WAIT is predicted from the capture and timed against the kernel's own timer.
+    With --step or --quiz it is a lesson, which asks for the states and explains them.
 
     \b
     Examples:
@@ -59,6 +64,8 @@ def command(
       handshake-inspect demo --half-close --ipv6 -w half-close.pcap
       handshake-inspect demo --verify three-segment
       handshake-inspect demo --wait
+      handshake-inspect demo --step
+      handshake-inspect demo simultaneous-close --quiz
       handshake-inspect demo refused --replay
     """
     from handshake_inspect.capture.writing.pcap import write_pcap
@@ -67,7 +74,9 @@ def command(
     from handshake_inspect.cli.performing import (
         print_differences,
         print_session,
+        refuse_in_vain,
         session_of,
+        teach,
         title_of,
         verified,
         waited,
@@ -79,6 +88,10 @@ def command(
         refuse_company(context)
         print_differences()
         return 0
+    is_lesson = step or quiz
+    if is_lesson and (verify or wait):
+        raise click.UsageError("a lesson (--step, --quiz) does not go with --verify or --wait: see them without it")
+    refuse_in_vain(scenario, verify=verify, wait=wait, lesson=is_lesson)
     try:
         if replay or not is_linux():
             told = told_of(recorded_session(scenario, replay, plan | {"verify": verify or None, "wait": wait or None}))
@@ -92,6 +105,9 @@ def command(
         count = write_pcap(target, session.frames, session.link_type)
         remark(f"{target}: {counted(count, 'frame')} saved")
     look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
+    if is_lesson:
+        teach(session, look.options(), title=title_of(session), quiz=quiz)
+        return 0
     inspection = print_session(session, session.vantages[0], look.options(), title=title_of(session))
     code = verified(session, inspection)
     if wait:
@@ -117,11 +133,10 @@ def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False, w
 
     Raises LabError, which names the way out where the system forbids it.
     """
-    from handshake_inspect.cli.performing import performed, refuse_in_vain
+    from handshake_inspect.cli.performing import performed
     from handshake_inspect.lab.ground import How
     from handshake_inspect.lab.world import WorldError
 
-    refuse_in_vain(scenario, verify=verify, wait=wait)
     message = plan["message"]
     octets = None if message is None else message.encode("utf-8", "surrogateescape")
     try:

@@ -106,7 +106,13 @@ def session_of(told: Told) -> Session:
 
 
 def refuse_in_vain(
-    name: str, *, verify: bool, wait: bool = False, at: str | None = None, rules: Sequence[str] = ()
+    name: str,
+    *,
+    verify: bool,
+    wait: bool = False,
+    lesson: bool = False,
+    at: str | None = None,
+    rules: Sequence[str] = (),
 ) -> None:
     """Raise LabError for what would change nothing of a scenario."""
     scenario = scenario_named(name)
@@ -114,6 +120,8 @@ def refuse_in_vain(
         raise LabError(f"{name}: there is no state to verify: it has no TCP connection")
     if wait and not scenario.has_tcp:
         raise LabError(f"{name}: there is no TIME-WAIT to wait for: it has no TCP connection")
+    if lesson and not scenario.has_tcp:
+        raise LabError(f"{name}: there is no state to ask for: it has no TCP connection, see it without")
     if at is not None and scenario.network == "loopback" and not rules:
         raise LabError(f"{name} is on loopback, which is one place: leave out --at, or put a wire there by --rule")
     if at == "server" and scenario.network == "router":
@@ -153,7 +161,23 @@ def print_session(session: Session, vantage: Vantage, options: LadderOptions, *,
         return inspection
     for exchange in inspection.exchanges:
         write_lines(exchange_picture(session, vantage, inspection, exchange, options, title))
-    scene = Scene(
+    print_ladders(scene_of(session, vantage, inspection, title), options)
+    report(inspection, udp_listed=True)
+    return inspection
+
+
+def teach(session: Session, options: LadderOptions, *, title: str, quiz: bool) -> None:
+    """Walk through a session as a lesson."""
+    from handshake_inspect.cli.lesson import Lesson, is_dialogue
+
+    vantage = session.vantages[0]
+    inspection = vantage.inspected()
+    Lesson(options, waits=quiz or is_dialogue(), is_quiz=quiz).teach(scene_of(session, vantage, inspection, title))
+
+
+def scene_of(session: Session, vantage: Vantage, inspection: Inspection, title: str) -> Scene:
+    """Return what was captured at one vantage point, and called meanwhile."""
+    return Scene(
         title=title,
         where=f"{vantage.interface}{PLACES[session.place]}",
         inspection=inspection,
@@ -161,9 +185,6 @@ def print_session(session: Session, vantage: Vantage, options: LadderOptions, *,
         dropped=vantage.dropped,
         calls_of=lambda connection: calls_of(connection, session.calls, inspection.connections),
     )
-    print_ladders(scene, options)
-    report(inspection, udp_listed=True)
-    return inspection
 
 
 def exchange_picture(

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import re
-import select
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import REPOSITORY, run
+from tests.cli.terminal import Terminal
 from tests.lab.privileges import needs_private_world
 from tests.lab.programs_by_hand import Program, run_program
 
@@ -68,45 +64,10 @@ def test_a_port_that_is_taken_and_an_address_of_another_host() -> None:
     assert elsewhere[1] == "Error: bind(192.0.2.1:0) = EADDRNOTAVAIL: this host does not have that address"
 
 
-class Terminal:
-    """A program on a terminal of its own, with Ctrl-C and Ctrl-D."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.seen = ""
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            os.chdir(REPOSITORY)
-            os.environ.update(TERM="xterm", COLUMNS="100", PYTHONIOENCODING="utf-8")
-            os.environ.pop("NO_COLOR", None)
-            os.execv(sys.executable, [sys.executable, "-m", "handshake_inspect", "echo", *arguments])
-
-    def until(self, pattern: str) -> re.Match[str]:
-        """Wait until the terminal shows something new."""
-        deadline_s = time.monotonic() + 60
-        while (found := re.search(pattern, self.seen)) is None:
-            assert select.select([self.master], [], [], deadline_s - time.monotonic())[0], self.seen
-            self.seen += os.read(self.master, 4096).decode("utf-8", "replace")
-        self.seen = self.seen[found.end() :]
-        return found
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def code(self) -> int:
-        """Wait for the end."""
-        try:
-            while octets := os.read(self.master, 4096):
-                self.seen += octets.decode("utf-8", "replace")
-        except OSError:  # EIO: nobody has the other side open any more
-            pass
-        os.close(self.master)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
 def two_terminals() -> dict[str, object]:
-    server = Terminal("serve", "--half-close")
+    server = Terminal("echo", "serve", "--half-close")
     address = server.until(r"listening on (\S+)\r\n")[1]
-    client = Terminal("connect", address, "--half-close")
+    client = Terminal("echo", "connect", address, "--half-close")
     client.until(r"type lines; Ctrl-D closes")
     client.until("> ")
     client.type("grüezi \u202e\n")
@@ -133,11 +94,11 @@ def test_two_terminals() -> None:
 
 
 def chat_on_a_terminal() -> tuple[list[int], str]:
-    server = Terminal("chat", "serve")
+    server = Terminal("echo", "chat", "serve")
     address = server.until(r"listening on (\S+)\r\n")[1]
-    anna = Terminal("chat", "join", "--name", "ANNA", "--quiet", address)
+    anna = Terminal("echo", "chat", "join", "--name", "ANNA", "--quiet", address)
     anna.until("welcome, ANNA; you are alone")
-    ben = Terminal("chat", "join", "--name", "BEN", address)
+    ben = Terminal("echo", "chat", "join", "--name", "BEN", address)
     ben.until("here are: ANNA")
     anna.until("BEN has joined")
     ben.type("good morning\n")

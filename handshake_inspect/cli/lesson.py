@@ -1,0 +1,168 @@
+"""The dialogue of a lesson: stops before each segment that moves somebody, asks, and draws the ladder row by row.
+
+On a terminal it waits for answers. Elsewhere `--step` prints questions and answers without waiting, and `--quiz` reads
+its answers from standard input, a line each.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rich.text import Text
+
+from handshake_inspect.cli.ladders import Scene, alike_connections, ladder_of
+from handshake_inspect.cli.output import write_lines
+from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.lesson.ending import ending_questions
+from handshake_inspect.lesson.question import AnswerError, Question, understood
+from handshake_inspect.lesson.score import Score
+from handshake_inspect.lesson.stops import Stop, stops_of
+from handshake_inspect.lesson.telling import HOW_TO, Telling, score_lines
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.folding import Fold
+from handshake_inspect.views.ladder import LadderOptions
+
+#: What a learner types to leave.
+LEAVE = ("q", "quit", "exit")
+
+
+class LeftError(Exception):
+    """The learner has left: by q, by Ctrl-C, or because no answer comes any more."""
+
+
+@dataclass
+class Lesson:
+    """One lesson, and what was answered in it."""
+
+    options: LadderOptions
+    #: Answers are read, be it from a pipe; else what is asked is shown at once.
+    waits: bool
+    #: The score is told at the end.
+    is_quiz: bool
+    score: Score = field(default_factory=Score)
+    #: The line before is free.
+    is_apart: bool = False
+
+    def teach(self, scene: Scene) -> None:
+        """Walk through the connections of a scene, of several that went alike through the first."""
+        if self.waits:
+            write_lines([Text(HOW_TO, "italic"), Text()])
+        try:
+            for alike in alike_connections(scene.inspection.connections):
+                self.walk(scene, alike[0])
+        except (LeftError, KeyboardInterrupt):
+            self.gap()
+        if self.is_quiz:
+            write_lines(score_lines(self.score, self.options.width))
+
+    def walk(self, scene: Scene, connection: Connection) -> None:
+        """Walk through one connection."""
+        steps, parts = scene.inspection.steps(connection.stream), ladder_of(scene, connection, self.options)
+        telling = Telling(connection, self.options, parts.indent)
+        stops = iter(stops_of(connection, steps, scene.calls_of(connection)))
+        self.draw(parts.head)
+        for row, lines in parts.rows:
+            stop = passed(stops, row)
+            if stop is None:
+                self.draw(lines)
+            else:
+                self.stop_at(stop, lines, telling)
+        self.end(connection, telling)
+        write_lines([*parts.foot, Text()])
+
+    def stop_at(self, stop: Stop, lines: Sequence[Text], telling: Telling) -> None:
+        """Ask about one segment, then draw and explain it."""
+        if stop.questions:
+            self.gap()
+            write_lines(telling.announced(stop.step))
+        for question in stop.questions:
+            self.put(question, telling, stop.step)
+        if stop.questions:
+            self.gap()
+        self.draw(highlighted(lines, stop))
+        if said := telling.explained(stop):
+            write_lines(said)
+            self.gap()
+
+    def draw(self, lines: Sequence[Text]) -> None:
+        """Write lines of the ladder."""
+        write_lines(lines)
+        self.is_apart = False
+
+    def gap(self) -> None:
+        """Leave one line free, between the ladder and what is said of it."""
+        if not self.is_apart:
+            write_lines([Text()])
+        self.is_apart = True
+
+    def end(self, connection: Connection, telling: Telling) -> None:
+        """Ask what comes after the last segment."""
+        for question in ending_questions(connection):
+            self.gap()
+            self.put(question, telling, None)
+            write_lines(telling.ended(question))
+
+    def put(self, question: Question, telling: Telling, step: Step | None) -> None:
+        """Put one question, and say what is right."""
+        write_lines(telling.asked(question, step))
+        self.is_apart = False
+        answer = self.answer(question, telling) if self.waits else None
+        write_lines(telling.verdict(self.score.note(question, answer)))
+
+    def answer(self, question: Question, telling: Telling) -> str | None:
+        """Read an answer; None if it is to be shown. Raises LeftError."""
+        while True:
+            typed = read_line(telling.indent).strip()
+            if not typed:
+                return None
+            if typed.casefold() in LEAVE:
+                raise LeftError
+            if typed == "?":
+                write_lines(telling.hint(question))
+                continue
+            try:
+                return understood(typed, question)
+            except AnswerError as error:
+                write_lines(telling.barred([Text(printable(str(error)))]))
+
+
+def passed(stops: Iterator[Stop], row: object) -> Stop | None:
+    """Return the stop of a row that is a segment; pass over those of segments that are folded."""
+    if isinstance(row, Fold):
+        for _ in row.steps:
+            next(stops)
+        return None
+    return next(stops) if isinstance(row, Step) else None
+
+
+def read_line(indent: int) -> str:
+    """Ask for a line, and return it. Raises LeftError when no more come."""
+    sys.stdout.write(" " * indent + "> ")
+    sys.stdout.flush()
+    try:
+        octets = sys.stdin.buffer.readline()
+    except KeyboardInterrupt:
+        octets = b""
+    if not octets:
+        sys.stdout.write("\n")
+        raise LeftError
+    text = octets.decode("utf-8", "replace").rstrip("\r\n")
+    if not sys.stdin.isatty():  # nobody saw it being typed
+        sys.stdout.write(f"{printable(text)}\n")
+    return text
+
+
+def highlighted(lines: Sequence[Text], stop: Stop) -> list[Text]:
+    """Return the lines of a segment with the states that it changed set off."""
+    labels = [change.after.state for change in stop.changes if change.after.state]
+    shown = [line.copy() for line in lines]
+    for line in shown:
+        line.highlight_words(labels, "reverse")
+    return shown
+
+
+def is_dialogue() -> bool:
+    """Can a lesson ask here? It needs a terminal that it is read on, and one that is typed on."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

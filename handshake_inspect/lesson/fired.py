@@ -1,0 +1,100 @@
+"""Which cells of the table of states each segment fired, and what RFC 9293 says there.
+
+In: a connection and its steps. Out: for each step the `Fired` of both ends, in the order in which they happened. The
+table is walked again along the events that the steps name, because a step says where an end is and not which of two
+rows it is (SYN-RECEIVED after a passive or an active OPEN). Where the capture shows an end in another state than the
+walk, what was not captured lies between, and the walk goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from handshake_inspect.connections.connection import ENDS, Connection, End, StateAt, Step
+from handshake_inspect.tcp.sections import RULES, SYN_ACK_IN_SYN_SENT, Rule
+from handshake_inspect.tcp.states import Event, State, step
+
+EVENTS_BY_WORDS = {event.words: event for event in Event}
+
+
+@dataclass(frozen=True)
+class Fired:
+    """One cell of the table, and the end that it moved, or left where it was."""
+
+    end: End
+    #: Mostly one; two of a SYN-ACK, which the RFC takes as one.
+    events: tuple[Event, ...]
+    before: State
+    after: State
+    rule: Rule
+
+    @property
+    def words(self) -> str:
+        """What happened, in words: "receive SYN"."""
+        return ", ".join(event.words for event in self.events)
+
+
+def state_named(label: str, *, actively: bool) -> State:
+    """Return the row of a state; of SYN-RECEIVED the one after an active OPEN, or after a passive one."""
+    rows = [state for state in State if state.label == label]
+    return rows[-1] if actively else rows[0]
+
+
+def fired_by(connection: Connection, steps: Sequence[Step]) -> list[list[Fired]]:
+    """Return what each step fired. Of a connection of one socket with itself only the originator is told."""
+    walks = [_Walk(connection, end) for end in own_ends(connection)]
+    return [[one for walk in walks for one in walk.after(step)] for step in steps]
+
+
+def own_ends(connection: Connection) -> tuple[End, ...]:
+    """Return the ends that there are: one, where a socket is connected to itself."""
+    return ENDS[:1] if connection.originator == connection.responder else ENDS
+
+
+class _Walk:
+    """Walks the table for one end."""
+
+    def __init__(self, connection: Connection, end: End) -> None:
+        self.end = end
+        labels = connection.states[end] or ()
+        self.actively = "SYN-SENT" in labels
+        #: A SYN-ACK leads past SYN-RECEIVED; it is among the states where the SYN came first.
+        self.goes_past = "SYN-RECEIVED" not in labels
+        self.state = state_named(labels[0], actively=self.actively) if labels else None
+
+    def after(self, now: Step) -> list[Fired]:
+        """Return what one step fired at this end."""
+        found = list(self._fired(now))
+        if self.goes_past and [one.after for one in found[:2]] == [State.SYN_RECEIVED_ACTIVE, State.ESTABLISHED]:
+            events = (*found[0].events, *found[1].events)
+            found[:2] = [Fired(self.end, events, found[0].before, State.ESTABLISHED, SYN_ACK_IN_SYN_SENT)]
+        moved = [one for one in found if one.after is not one.before]
+        shown = now.states[self.end]
+        self._follow(shown)
+        return [*moved, *self._taken_back(shown)] or found
+
+    def _fired(self, now: Step) -> Iterator[Fired]:
+        for said in now.events:
+            whose, _, words = said.partition(": ")
+            event = EVENTS_BY_WORDS[words]
+            if whose != self.end or self.state is None or event not in RULES[self.state]:
+                continue
+            before, self.state = self.state, step(self.state, event)
+            yield Fired(self.end, (event,), before, self.state, RULES[before][event])
+
+    def _taken_back(self, shown: StateAt) -> Iterator[Fired]:
+        """Yield the cell that fires if an ACK arrives of which later segments show that it did not."""
+        if not shown.disproved or self.state is None or self.state.label == shown.state:
+            return
+        for event in (Event.RECEIVE_ACK_OF_SYN, Event.RECEIVE_ACK_OF_FIN):
+            after = step(self.state, event)
+            if after.label == shown.state:
+                yield Fired(self.end, (event,), self.state, after, RULES[self.state][event])
+
+    def _follow(self, shown: StateAt) -> None:
+        """Go on from what the capture shows; an assumption that is disproved later was no move."""
+        if shown.state is None:
+            self.state = None
+        elif not shown.disproved and (self.state is None or self.state.label != shown.state):
+            self.state = state_named(shown.state, actively=self.actively)

@@ -1,0 +1,59 @@
+"""A question of a lesson, its choices, and what a learner's answer means.
+
+In: what was typed. Out: the choice that it is, by number or by name, or what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from handshake_inspect.connections.connection import End, StateAt
+from handshake_inspect.tcp.states import State
+
+#: "state": in which state is `end` now? "owner": who owes TIME-WAIT? "timer": how long?
+Kind = Literal["state", "owner", "timer"]
+STATE_NAMES = tuple(dict.fromkeys(state.label for state in State))
+
+
+class AnswerError(ValueError):
+    """An answer that is none: why, in a line."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question; exactly one of the choices is right."""
+
+    kind: Kind
+    choices: tuple[str, ...]
+    right: str
+    #: What `explain` says about it: the name of a state, or of a page.
+    topic: str
+    #: About whom; None: about both.
+    end: End | None = None
+    #: Of a state: the row in which the end was, and what the right answer is known by.
+    before: State | None = None
+    known: StateAt | None = None
+
+
+def understood(typed: str, question: Question) -> str:
+    """Return the answer that was meant: one of the choices, or another state. Raises AnswerError."""
+    text = typed.strip()
+    numbers = {str(number): choice for number, choice in enumerate(question.choices, start=1)}
+    if text in numbers:
+        return numbers[text]
+    names = dict.fromkeys((*question.choices, *(STATE_NAMES if question.kind == "state" else ())))
+    meant = _plain(text)
+    begun = [name for name in names if meant and _plain(name).startswith(meant)]
+    whole = [name for name in begun if meant in (_plain(name), _plain(name).removesuffix("s"))]  # "60" is 60 s
+    if len(begun) > 1 and not whole:
+        raise AnswerError(f"{text}: which one? {', '.join(begun)}")
+    if not whole and (not begun or meant.isdecimal()):
+        raise AnswerError(f"{text}: type a number from 1 to {len(numbers)}, or a name from the list")
+    return (whole or begun)[0]
+
+
+def _plain(name: str) -> str:
+    """Return a name without what people spell in different ways: "time wait", "TIME_WAIT", "the client"."""
+    return re.sub(r"[^a-z0-9]", "", name.casefold().removeprefix("the "))

@@ -1,0 +1,144 @@
+"""`demo --step` and `--quiz`: without a terminal, with answers from a pipe, and as a dialogue on a real terminal."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.cli.running import run
+from tests.cli.terminal import Terminal
+from tests.lab.privileges import needs_private_world
+
+#: The right answers to the lesson of a session that is closed by four segments, by number and by name.
+ANSWERS = ["3", "syn-received", "3", "ESTABLISHED", "fin_wait_1", "close wait", "2", "last", "time-wait", "closed",
+           "client", "60"]  # fmt: skip
+
+
+def quiz(*answers: str, session: str = "four-way", **environment: str) -> str:
+    done = run("demo", session, "--replay", "--quiz", stdin="".join(f"{one}\n" for one in answers).encode(),
+               COLUMNS="100", **environment)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_without_a_terminal_step_shows_all_and_waits_for_nothing() -> None:
+    shown = run("demo", "--replay", "--step", COLUMNS="100").stdout
+    for part in (
+        "The client sends FIN,ACK seq=u ack=v.",
+        "Which state is the client in now?",
+        "1 ESTABLISHED   2 FIN-WAIT-1   3 CLOSE-WAIT   4 LAST-ACK",
+        "→ FIN-WAIT-1",
+        "│ client ESTABLISHED → FIN-WAIT-1",
+        "send FIN (RFC 9293 §3.10.4). Its program closed",
+        "close() asked for it.",
+        "If it arrives, which state is the client in then?",
+        "Proven: the server's own numbers acknowledge what it received.",
+        "Assumed: no number proves yet that this segment arrived.",
+        "2MSL passed (RFC 9293 §3.10.8).",
+        "Linux: 60 s after the last ACK; RFC 9293: 240 s.",
+    ):
+        assert part in shown
+    assert "> " not in shown.replace("─", "")
+    assert "Score" not in shown
+
+
+def test_the_lesson_draws_the_very_ladder_of_the_session() -> None:
+    ladder = run("demo", "--replay", COLUMNS="100").stdout.splitlines()
+    lesson = iter(run("demo", "--replay", "--step", COLUMNS="100").stdout.splitlines())
+    assert all(line in lesson for line in ladder)  # in this order
+
+
+def test_a_quiz_with_all_answers_right() -> None:
+    shown = quiz(*ANSWERS)
+    assert shown.count("✓ ") >= len(ANSWERS)
+    assert shown.endswith("\nScore      12 of 12 questions right.\n")
+    assert "         > fin_wait_1\n         ✓ FIN-WAIT-1\n" in shown
+
+
+def test_wrong_answers_bad_answers_hints_and_none() -> None:
+    shown = quiz("1", "?", "nonsense", "7", "syn", "4", "", *ANSWERS[3:])
+    assert "✗ not CLOSED: SYN-SENT" in shown
+    assert "│ From LISTEN the table of states leads" in shown
+    assert "│   to SYN-RECEIVED by receive SYN" in shown
+    assert "│ nonsense: type a number from 1 to 4, or a name from the list" in shown
+    assert "│ 7: type a number from 1 to 4" in shown
+    assert "│ syn: which one? SYN-SENT, SYN-RECEIVED" in shown
+    assert "✗ not ESTABLISHED: SYN-RECEIVED" in shown
+    assert shown.endswith(
+        "Score      9 of 12 questions right, 1 shown.\n"
+        "Look again SYN-SENT (you said CLOSED): handshake-inspect explain SYN-SENT\n"
+        "Look again SYN-RECEIVED (you said ESTABLISHED): handshake-inspect explain SYN-RECEIVED\n"
+        "Look again ESTABLISHED: handshake-inspect explain ESTABLISHED\n"
+    )
+
+
+@pytest.mark.parametrize("last", [["q"], ["quit"], []])
+def test_who_leaves_gets_the_score_so_far(last: list[str]) -> None:
+    shown = quiz("3", "3", *last)
+    assert shown.endswith(f"\n         > {''.join(last)}\n\nScore      2 of 2 questions right.\n")
+    assert "FIN,ACK" not in shown
+
+
+def test_what_is_typed_cannot_command_the_terminal() -> None:
+    done = run("demo", "refused", "--replay", "--quiz", stdin=b"\x1b[2J\xff\n3\n1\nnobody\n")
+    assert "\x1b" not in done.stdout
+    assert done.stdout.endswith("Score      3 of 3 questions right.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["udp", "--step"], "udp: there is no state to ask for: it has no TCP connection, see it without"),
+        (["unix", "--quiz", "--replay"], "unix: there is no state to ask for"),
+        (["--step", "--verify"], "a lesson (--step, --quiz) does not go with --verify or --wait"),
+        (["--quiz", "--wait"], "a lesson (--step, --quiz) does not go with --verify or --wait"),
+        (["nope", "--step"], "nope: no such scenario"),
+    ],
+)
+def test_what_is_no_lesson_is_refused_in_one_line(arguments: list[str], says: str) -> None:
+    done = run("demo", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: {says}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_lesson_of_real_sockets() -> None:
+    needs_private_world()
+    shown = run("demo", "three-segment", "--step", COLUMNS="80").stdout
+    assert "│ server ESTABLISHED → CLOSE-WAIT → LAST-ACK" in shown
+    assert "│ client FIN-WAIT-1 → FIN-WAIT-2 → TIME-WAIT" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_dialogue_on_a_terminal() -> None:
+    terminal = Terminal("demo", "refused", "--replay", "--step")
+    terminal.until("Answer by number or by name")
+    terminal.until(r"Which state is the client in now\?")
+    terminal.until("> ")
+    assert "SYN seq=x ─" not in terminal.seen
+    terminal.type("?\n")
+    terminal.until("to .*SYN-SENT.* by send SYN")
+    terminal.until("> ")
+    terminal.type("3\n")
+    terminal.until("✓ ")
+    terminal.until(r"\x1b\[[\d;]*7[\d;]*mSYN-SENT")  # what has changed stands in reverse
+    terminal.until("> ")
+    terminal.type("\n")
+    terminal.until("→ .*CLOSED")
+    terminal.until("Who owes TIME-WAIT")
+    terminal.type("nobody\n")
+    terminal.until("Opening")
+    assert terminal.code() == 0
+    assert "Score" not in terminal.seen
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_ctrl_c_and_ctrl_d_end_a_quiz_with_the_score(key: str) -> None:
+    terminal = Terminal("demo", "refused", "--replay", "--quiz")
+    terminal.until("> ")
+    terminal.type("3\n")
+    terminal.until("> ")
+    terminal.type(key)
+    assert terminal.code() == 0
+    assert re.search(r"1 of 1 question right", terminal.seen)
