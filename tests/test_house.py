@@ -80,7 +80,7 @@ EXPLAIN = [
     "page", "reading", "topics", "written", "rules", "counterparts", "shipped", "excerpts", "moves", "arrows",
     "drawing", "rendering", "listing",
 ]  # fmt: skip
-LESSON = ["fired", "question", "choices", "ending", "stops", "score", "telling"]
+LESSON = ["fired", "question", "choices", "errors", "ending", "stops", "score", "telling"]
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
 CONDITIONS = ["condition", "parts", "parser", "moments", "selection"]
 COMPARED = ["normal", "digests", "pairing", "difference", "alignment", "comparison", "golden"]

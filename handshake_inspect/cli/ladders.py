@@ -39,10 +39,15 @@ class Scene:
 def print_ladders(scene: Scene, options: LadderOptions) -> None:
     """Print the ladder of each connection with its socket calls; of more than LADDERS_MAX, each kind of ladder once."""
     for alike in alike_connections(scene.inspection.connections):
-        write_lines(ladder_of(scene, alike[0], options).lines)
-        if len(alike) > 1:
-            more = counted(len(alike) - 1, "connection")
-            write_lines([Text(f"{more} more like it: stream {runs([one.stream for one in alike[1:]])}\n", "dim")])
+        write_lines([*ladder_of(scene, alike[0], options).lines, *more_alike(alike)])
+
+
+def more_alike(alike: Sequence[Connection]) -> list[Text]:
+    """Say which connections went like the first one, if there are more."""
+    if len(alike) == 1:
+        return []
+    more = counted(len(alike) - 1, "connection")
+    return [Text(f"{more} more like it: stream {runs([one.stream for one in alike[1:]])}\n", "dim")]
 
 
 def ladder_of(scene: Scene, connection: Connection, options: LadderOptions) -> LadderParts:

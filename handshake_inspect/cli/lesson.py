@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.text import Text
 
-from handshake_inspect.cli.ladders import Scene, alike_connections, ladder_of
+from handshake_inspect.cli.ladders import Scene, alike_connections, ladder_of, more_alike
 from handshake_inspect.cli.output import write_lines
-from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.connections.connection import Connection, IcmpError, Step
 from handshake_inspect.lesson.ending import ending_questions
+from handshake_inspect.lesson.errors import ErrorStop, error_stops
 from handshake_inspect.lesson.question import AnswerError, Question, understood
 from handshake_inspect.lesson.score import Score
 from handshake_inspect.lesson.stops import Stop, stops_of
 from handshake_inspect.lesson.telling import HOW_TO, Telling, score_lines
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.folding import Fold
-from handshake_inspect.views.ladder import LadderOptions
+from handshake_inspect.views.ladder import LadderOptions, LadderParts, SocketCall
 
 #: What a learner types to leave.
 LEAVE = ("q", "quit", "exit")
@@ -43,34 +45,49 @@ class Lesson:
     is_quiz: bool
     score: Score = field(default_factory=Score)
     #: The line before is free.
-    is_apart: bool = False
+    is_apart: bool = True
 
-    def teach(self, scene: Scene) -> None:
-        """Walk through the connections of a scene, of several that went alike through the first."""
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Say how to answer, let the learner leave whenever it pleases, and tell the score at the end."""
         if self.waits:
             write_lines([Text(HOW_TO, "italic"), Text()])
         try:
-            for alike in alike_connections(scene.inspection.connections):
-                self.walk(scene, alike[0])
+            yield
         except (LeftError, KeyboardInterrupt):
             self.gap()
         if self.is_quiz:
             write_lines(score_lines(self.score, self.options.width))
 
-    def walk(self, scene: Scene, connection: Connection) -> None:
-        """Walk through one connection."""
-        steps, parts = scene.inspection.steps(connection.stream), ladder_of(scene, connection, self.options)
+    def walk_scene(self, scene: Scene) -> None:
+        """Walk through the connections of a scene, of several that went alike through the first."""
+        for alike in alike_connections(scene.inspection.connections):
+            connection = alike[0]
+            parts, calls = ladder_of(scene, connection, self.options), scene.calls_of(connection)
+            self.walk(connection, scene.inspection.steps(connection.stream), parts, calls)
+            write_lines(more_alike(alike))
+
+    def walk(
+        self, connection: Connection, steps: Sequence[Step], parts: LadderParts, calls: Sequence[SocketCall]
+    ) -> None:
+        """Walk through one connection, of which these are the lines of the ladder."""
         telling = Telling(connection, self.options, parts.indent)
-        stops = iter(stops_of(connection, steps, scene.calls_of(connection)))
+        stops, errors = iter(stops_of(connection, steps, calls)), iter(error_stops(connection.icmp_errors))
         self.draw(parts.head)
         for row, lines in parts.rows:
-            stop = passed(stops, row)
-            if stop is None:
-                self.draw(lines)
+            if isinstance(row, Step):
+                self.stop_at(next(stops), lines, telling)
+            elif isinstance(row, IcmpError):
+                self.stop_at_error(next(errors), lines, telling)
             else:
-                self.stop_at(stop, lines, telling)
-        self.end(connection, telling)
-        write_lines([*parts.foot, Text()])
+                self.draw(lines)
+                pass_over(stops, row)
+        for question in ending_questions(connection):
+            self.gap()
+            self.put(question, telling)
+            write_lines(telling.ended(question))
+        self.draw([*parts.foot, Text()])
+        self.is_apart = True
 
     def stop_at(self, stop: Stop, lines: Sequence[Text], telling: Telling) -> None:
         """Ask about one segment, then draw and explain it."""
@@ -79,10 +96,48 @@ class Lesson:
             write_lines(telling.announced(stop.step))
         for question in stop.questions:
             self.put(question, telling, stop.step)
-        if stop.questions:
+        self.show(highlighted(lines, stop), telling.explained(stop), apart=bool(stop.questions))
+
+    def stop_at_error(self, stop: ErrorStop, lines: Sequence[Text], telling: Telling) -> None:
+        """Ask about one ICMP error, then draw and explain it."""
+        if stop.question is not None:
             self.gap()
-        self.draw(highlighted(lines, stop))
-        if said := telling.explained(stop):
+            write_lines(telling.announced_error(stop.error))
+            self.put(stop.question, telling)
+        self.show(lines, telling.explained_error(stop), apart=stop.question is not None)
+
+    def put(self, question: Question, telling: Telling, step: Step | None = None) -> None:
+        """Put one question, and say what is right."""
+        write_lines(telling.asked(question, step))
+        answer = self.answer(question, telling) if self.waits else None
+        write_lines(telling.verdict(self.score.note(question, answer)))
+        self.is_apart = False
+
+    def answer(self, question: Question, telling: Telling) -> str | None:
+        """Read an answer; None if it is to be shown. Raises LeftError."""
+        while True:
+            self.is_apart = False
+            typed = read_line(telling.indent).strip()
+            if not typed:
+                return None
+            if typed.casefold() in LEAVE:
+                raise LeftError
+            if typed == "?":
+                write_lines(telling.hint(question))
+                continue
+            try:
+                return understood(typed, question)
+            except AnswerError as error:
+                write_lines(telling.barred([Text(printable(str(error)))]))
+
+    # Lines, and the free lines between them.
+
+    def show(self, lines: Sequence[Text], said: Sequence[Text], *, apart: bool) -> None:
+        """Write a row of the ladder, and what explains it; `apart` from what was asked before."""
+        if apart:
+            self.gap()
+        self.draw(lines)
+        if said:
             write_lines(said)
             self.gap()
 
@@ -97,44 +152,11 @@ class Lesson:
             write_lines([Text()])
         self.is_apart = True
 
-    def end(self, connection: Connection, telling: Telling) -> None:
-        """Ask what comes after the last segment."""
-        for question in ending_questions(connection):
-            self.gap()
-            self.put(question, telling, None)
-            write_lines(telling.ended(question))
 
-    def put(self, question: Question, telling: Telling, step: Step | None) -> None:
-        """Put one question, and say what is right."""
-        write_lines(telling.asked(question, step))
-        self.is_apart = False
-        answer = self.answer(question, telling) if self.waits else None
-        write_lines(telling.verdict(self.score.note(question, answer)))
-
-    def answer(self, question: Question, telling: Telling) -> str | None:
-        """Read an answer; None if it is to be shown. Raises LeftError."""
-        while True:
-            typed = read_line(telling.indent).strip()
-            if not typed:
-                return None
-            if typed.casefold() in LEAVE:
-                raise LeftError
-            if typed == "?":
-                write_lines(telling.hint(question))
-                continue
-            try:
-                return understood(typed, question)
-            except AnswerError as error:
-                write_lines(telling.barred([Text(printable(str(error)))]))
-
-
-def passed(stops: Iterator[Stop], row: object) -> Stop | None:
-    """Return the stop of a row that is a segment; pass over those of segments that are folded."""
-    if isinstance(row, Fold):
-        for _ in row.steps:
-            next(stops)
-        return None
-    return next(stops) if isinstance(row, Step) else None
+def pass_over(stops: Iterator[Stop], row: object) -> None:
+    """Pass over the stops of segments that are folded: nothing is asked about them."""
+    for _ in row.steps if isinstance(row, Fold) else ():
+        next(stops)
 
 
 def read_line(indent: int) -> str:

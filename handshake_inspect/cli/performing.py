@@ -172,7 +172,9 @@ def teach(session: Session, options: LadderOptions, *, title: str, quiz: bool) -
 
     vantage = session.vantages[0]
     inspection = vantage.inspected()
-    Lesson(options, waits=quiz or is_dialogue(), is_quiz=quiz).teach(scene_of(session, vantage, inspection, title))
+    lesson = Lesson(options, waits=quiz or is_dialogue(), is_quiz=quiz)
+    with lesson.held():
+        lesson.walk_scene(scene_of(session, vantage, inspection, title))
 
 
 def scene_of(session: Session, vantage: Vantage, inspection: Inspection, title: str) -> Scene:

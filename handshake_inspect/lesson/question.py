@@ -12,8 +12,9 @@ from typing import Literal
 from handshake_inspect.connections.connection import End, StateAt
 from handshake_inspect.tcp.states import State
 
-#: "state": in which state is `end` now? "owner": who owes TIME-WAIT? "timer": how long?
-Kind = Literal["state", "owner", "timer"]
+#: "state": in which state is `end` now? "error": what is to be done about an ICMP error? "owner": who owes TIME-WAIT?
+#: "timer": how long?
+Kind = Literal["state", "error", "owner", "timer"]
 STATE_NAMES = tuple(dict.fromkeys(state.label for state in State))
 
 
@@ -30,7 +31,7 @@ class Question:
     right: str
     #: What `explain` says about it: the name of a state, or of a page.
     topic: str
-    #: About whom; None: about both.
+    #: About whom; None: about both, or neither.
     end: End | None = None
     #: Of a state: the row in which the end was, and what the right answer is known by.
     before: State | None = None

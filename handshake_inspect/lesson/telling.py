@@ -1,7 +1,7 @@
 """A lesson in words: what is announced, asked and explained, as lines that can be read aloud.
 
-In: stops, questions, answers. Out: `rich` text, complete without colour. What is asked and said stands below the states of
-the ladder; what explains a segment has a bar at its left, so that the ladder itself stays in sight.
+In: stops, questions, answers. Out: `rich` text, complete without colour. What is asked and said stands below the
+states of the ladder; what explains a segment has a bar at its left, so that the ladder itself stays in sight.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from itertools import groupby
 
 from rich.text import Text
 
-from handshake_inspect.connections.connection import Connection, End, StateAt, Step, end_names
+from handshake_inspect.connections.connection import Connection, End, IcmpError, StateAt, Step, end_names
 from handshake_inspect.lesson.ending import BOTH, NOBODY
+from handshake_inspect.lesson.errors import ErrorStop
 from handshake_inspect.lesson.fired import Fired
 from handshake_inspect.lesson.question import Question
 from handshake_inspect.lesson.score import Answered, Score
@@ -23,6 +24,7 @@ from handshake_inspect.tcp.sections import REPEATED, RULES, Rule
 from handshake_inspect.tcp.states import TRANSITIONS, Event, State
 from handshake_inspect.tcp.time_wait import profile_of
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.icmp_lines import details, label
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions
 from handshake_inspect.views.ladder_layout import flow, wrap
 from handshake_inspect.views.ladder_states import CLOSING_STYLE, STATE_STYLES
@@ -38,7 +40,7 @@ KNOWN = {
     "assumed": "Assumed: no number proves yet that this segment arrived.",
     "assumed-sender": "Assumed: no number proves yet that what was sent to the {end} has arrived.",
     "assumed-rst": "Assumed: nothing ever acknowledges an RST.",
-    "disproved": "Assumed here, and disproved below: the segment never arrived.",
+    "disproved": "Assumed here, and disproved below: the segment was lost, or not taken.",
     "timer": "By a timer, which no segment shows.",
 }
 
@@ -69,9 +71,14 @@ class Telling:
         line.append_text(Cells(self.options, {}).label(step)).append(".")
         return self.indented([line])
 
-    def asked(self, question: Question, step: Step | None) -> list[Text]:
-        """Return a question and its choices."""
-        words = self.state_question(question, step) if step else self.ending_question(question)
+    def announced_error(self, error: IcmpError) -> list[Text]:
+        """Say that an ICMP error comes: "An ICMP error goes to the client: network unreachable"."""
+        line = Text(f"An error goes to the {self.name(error.quotes)}: ").append_text(label(error))
+        return self.indented([Text.assemble(line, ", ", *details_joined(error, self.options), ".")])
+
+    def asked(self, question: Question, step: Step | None = None) -> list[Text]:
+        """Return a question and its choices; `step` is the segment that it is about."""
+        words = self.state_question(question, step) if step else self.other_question(question)
         choices = [
             Text.assemble((f"{number} ", "bold"), (choice, style_of(choice)))
             for number, choice in enumerate(question.choices, start=1)
@@ -86,18 +93,19 @@ class Telling:
         if question.end != step.sender:
             return f"{'If it arrives, which' if assumed or step.ignored else 'Which'} state is the {end} in then?"
         if assumed and step.ignored is None:
-            return f"If all that was sent to it has arrived, which state is the {end} in now?"
+            return f"If all sent to it has arrived, which state is the {end} in now?"
         return f"Which state is the {end} in now?"
 
-    def ending_question(self, question: Question) -> str:
-        """Ask what comes when no segment is left."""
+    def other_question(self, question: Question) -> str:
+        """Ask what is to be done about an ICMP error, or what comes when no segment is left."""
+        if question.kind == "error":
+            return "What is TCP to do about it?"
         if question.kind == "owner":
             return "That was the last segment. Who owes TIME-WAIT?"
         profile = profile_of(self.connection.time_wait[0].profile)
         whose = f"the {self.name(question.end)}" if question.end else "each end"
-        system = profile.assumption.partition(":")[0]
-        rules = f"on {system}" if system != profile.assumption else "as asked for"
-        return f"How long is {whose} in TIME-WAIT at the least, {rules}, after the last ACK?"
+        system, colon, _ = profile.assumption.partition(":")
+        return f"{f'{system}: for' if colon else 'For'} how long is {whose} in TIME-WAIT at the least?"
 
     def hint(self, question: Question) -> list[Text]:
         """Return the row of the table of states that an end was in, or where to read."""
@@ -109,9 +117,9 @@ class Telling:
             ways.setdefault(after.label, []).append(event.words)
         here = question.before.label
         lines = [Text.assemble("From ", (here, style_of(here)), " the table of states leads")]
-        for label, events in ways.items():
-            if label != here:
-                lines.append(Text.assemble("  to ", (label, style_of(label)), f" by {listed(events, 'or')}"))
+        for name, events in ways.items():
+            if name != here:
+                lines.append(Text.assemble("  to ", (name, style_of(name)), f" by {listed(events, 'or')}"))
         if here in ways:
             lines.append(Text(f"  and nowhere by {listed(ways[here], 'or')}"))
         return self.barred(lines)
@@ -139,7 +147,7 @@ class Telling:
                 lines += self.stays(one)
         asked = [question.end for question in stop.questions if question.end not in moved]
         if stop.step.retransmission and stop.step.sender in asked:
-            lines.append(Text(f"Sent again ({REPEATED.section}). {sentence(REPEATED)}"))
+            lines.append(Text(f"The same again ({REPEATED.section}). {sentence(REPEATED)}"))
         if stop.step.retransmission and any(end not in (None, stop.step.sender) for end in asked):
             rule = RULES[State.TIME_WAIT][Event.RECEIVE_FIN]
             lines.append(Text(f"In TIME-WAIT ({rule.section}): {rule.says}."))
@@ -151,20 +159,31 @@ class Telling:
         if change.is_proof and not change.disproves:
             return [Text.assemble(f"{end} ", state(after), " is proven now, by these numbers.")]
         fired = [one for one in stop.fired if one.end == change.end]
-        labels = [change.before.state, *(one.after.label for one in fired), after.state]
-        path = [label for label, _ in groupby(label for label in labels if label)]
-        head = Text(f"{end} ").append_text(Text(" → ").join(Text(label, style_of(label)) for label in path))
+        if change.disproves:
+            head = Text.assemble(f"{end} ", state(after), ", and not ", state(change.before))
+            return [
+                head,
+                Text("  What it repeats is not answered yet, for it: the segment was lost, or not taken."),
+            ]
+        names = [change.before.state, *(one.after.label for one in fired), after.state]
+        path = [name for name, _ in groupby(name for name in names if name)]
+        head = Text(f"{end} ").append_text(Text(" → ").join(Text(name, style_of(name)) for name in path))
         if after.state is None:
             head.append(" → a closing state, but which one the capture cannot tell")
         lines = [head]
-        if change.disproves:
-            lines.append(Text("  It repeats what it had sent: so it never got the answer, and had not moved at all."))
         lines += map(self.rule_line, fired)
         if change.end == stop.step.sender:
             lines += [Text(f"  {printable(call.text)} asked for it.", "italic blue") for call in stop.calls]
-        if after.state is not None and not change.disproves:
+        if after.state is not None:
             lines.append(Text(f"  {self.known_by(after, change.end, stop.step)}", "dim"))
         return lines
+
+    def explained_error(self, stop: ErrorStop) -> list[Text]:
+        """Say what TCP is to do about an ICMP error; in full once."""
+        if stop.question is None:
+            return []
+        said = Text(f"{capital(stop.rule.says)} ({stop.rule.section}).")
+        return self.barred([Text("No state changes by that alone."), said])
 
     def stays(self, one: Fired) -> list[Text]:
         """Say why an end to which something happened stays where it is."""
@@ -238,6 +257,12 @@ class Telling:
 def state(at: StateAt) -> Text:
     """Return a state in its colour."""
     return Text(at.state or "", style_of(at.state or ""))
+
+
+def details_joined(error: IcmpError, options: LadderOptions) -> list[Text]:
+    """Return who sent an ICMP error and what it quotes, in a row."""
+    source, quoted, *_ = details(error, options.numbers)
+    return [source, Text(", which "), quoted]
 
 
 def sentence(rule: Rule) -> str:

@@ -34,7 +34,7 @@ _OPEN_ALREADY = _rule("3.10.7.4, fifth", "its SYN had been acknowledged before: 
 _CHALLENGED = _rule("3.10.7.4, fourth", "a SYN inside a connection is answered with a challenge ACK (RFC 5961 §4)")
 _CLOSES_FIRST = _rule("3.10.4", "its program closed: all data, then a FIN, which now waits for its acknowledgment")
 _PEER_CLOSED = _rule("3.10.7.4, eighth", "the other end sends no more; this end may, until its program closes too")
-_SENT_AGAIN = _rule("3.10.8", "the retransmission timer ran out: the same is sent again, and nothing has changed")
+_SENT_AGAIN = _rule("3.10.8", "what is not acknowledged in time is sent again; nothing has changed by that")
 _ABORTED = _rule("3.10.5", "it gives the connection up: an RST tells the other end, and nothing is left to wait for")
 _UNREAD = _rule("3.6.1", "nobody reads any more after CLOSE: an RST shows that data is lost (or it is ABORT, §3.10.5)")
 _FORGOTTEN = _rule("3.5.2", "an RST from here shows that the connection is forgotten: ABORT sends none here")
@@ -153,3 +153,13 @@ RULES: dict[State, dict[Event, Rule]] = {
 SYN_ACK_IN_SYN_SENT = _rule("3.10.7.3, fourth", "the SYN acknowledges its own as well: the connection is open at once")
 #: A segment that its sender repeats, whatever it is.
 REPEATED = _SENT_AGAIN
+
+#: Kind of an ICMP error (`icmp.Kind`) -> what TCP is to do about it. None of them moves a state by itself.
+ICMP_RULES: dict[str, Rule] = {
+    "hard": _rule("3.9.2.2", "a hard error: TCP should abort (SHLD-26), though many only do while they open"),
+    "soft": _rule("3.9.2.2", "a soft error: TCP must not abort (MUST-56), though many do while they open"),
+    "path-mtu": _rule("3.9.2.2", "the packet is too large for a link on the way: TCP sends less at once (RFC 1191)"),
+    "advice": _rule("3.9.2.2", "it is discarded: TCP does nothing about it"),
+}
+#: An error about a segment that was never sent.
+ICMP_NEVER_SENT = Rule("RFC 5927 §4.1", "it quotes a number that was never sent: it is forged, or about something else")
