@@ -166,7 +166,7 @@ class Checker:
             except CaptureError as error:  # it came through a pipe, and is long
                 remark(f"{error}; no ladder of stream {stream}")
                 continue
-            capture.ladders[stream] = draw(connection, steps, Look(), paths=paths, names=names, marks=marks)
+            capture.ladders[stream] = draw(connection, steps, Look(), paths=paths, names=names, marks=marks).lines
 
 
 def _timed(found: Iterator[T]) -> Iterator[tuple[T, float]]:

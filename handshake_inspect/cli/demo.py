@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from handshake_inspect.cli.options import ladder_options
+from handshake_inspect.cli.options import ladder_options, lesson_options
 
 if TYPE_CHECKING:
     from handshake_inspect.lab.session import Session
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 @click.option("--replay", is_flag=True, help="Show a session that was recorded; this works on any system.")
 @click.option("--verify", is_flag=True, help="Lay the kernel's own account beside it; exit 1 if they contradict.")
 @click.option("--wait", is_flag=True, help="Then follow the kernel's TIME-WAIT to its end, 60 s, with a countdown.")
-@click.option("--step", is_flag=True, help="As a lesson: stop before each segment, and ask which state comes next.")
-@click.option("--quiz", is_flag=True, help="The same with a score, and what deserves another look.")
+@lesson_options
 @click.option("--differences", is_flag=True, help="List how Linux's account differs from RFC 9293, and nothing else.")
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options

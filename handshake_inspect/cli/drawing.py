@@ -11,12 +11,10 @@ from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.folding import Fold, fold
-from handshake_inspect.views.ladder import LadderOptions, Marks, Numbers, Payload, SocketCall, ladder
+from handshake_inspect.views.ladder import LadderOptions, LadderParts, Marks, Numbers, Payload, SocketCall, ladder_parts
 from handshake_inspect.views.words import Clock
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.overview import Overview
 
@@ -54,14 +52,14 @@ def draw(
     names: Sequence[str] = (),
     calls: Sequence[SocketCall] = (),
     marks: Marks | None = None,
-) -> list[Text]:
+) -> LadderParts:
     """Return the ladder of a connection; payload is read from its captures, of those that have a path by their names.
 
     `names`: what is known of its addresses, a line each. `calls`: those of its two sockets. `marks`: what is to be said
     of some of its rows.
     """
     octets = payload_shown(steps, look, paths, connection.capture) if look.payload_octets else {}
-    return ladder(
+    return ladder_parts(
         connection,
         steps,
         title=f"stream {connection.stream} of {connection.capture}",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import click
 from rich.text import Text
 
 from handshake_inspect.cli.ladders import Scene, alike_connections, ladder_of, more_alike
@@ -185,6 +186,15 @@ def highlighted(lines: Sequence[Text], stop: Stop) -> list[Text]:
     return shown
 
 
-def is_dialogue() -> bool:
-    """Can a lesson ask here? It needs a terminal that it is read on, and one that is typed on."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+def lesson_for(options: LadderOptions, *, quiz: bool) -> Lesson:
+    """Return a lesson that asks: a quiz always, else on a terminal that it is read on and that is typed on."""
+    return Lesson(options, waits=quiz or (sys.stdin.isatty() and sys.stdout.isatty()), is_quiz=quiz)
+
+
+def refuse_lesson(files: Sequence[str], format_: str, dissect: int | None, *, quiz: bool) -> None:
+    """Refuse what `show` cannot make a lesson of."""
+    if format_ != "text" or dissect is not None:
+        other = "--dissect" if dissect is not None else f"--format {format_}"
+        raise click.UsageError(f"a lesson (--step, --quiz) is text: it does not go with {other}")
+    if quiz and "-" in files:
+        raise click.UsageError("--quiz reads its answers from standard input, so the capture must be a file")

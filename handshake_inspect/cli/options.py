@@ -179,6 +179,18 @@ def selection_options(function: F) -> F:
     return cast(F, command)
 
 
+def lesson_options(function: F) -> F:
+    """--step, --quiz: a ladder as a lesson."""
+    for option in (
+        click.option("--quiz", is_flag=True, help="The same with a score, and what deserves another look."),
+        click.option(
+            "--step", is_flag=True, help="As a lesson: stop before each segment, and ask which state comes next."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 def ladder_options(function: F) -> F:
     """--numbers, --time, --payload, --all: how the ladder looks."""
     for option in (

@@ -168,11 +168,11 @@ def print_session(session: Session, vantage: Vantage, options: LadderOptions, *,
 
 def teach(session: Session, options: LadderOptions, *, title: str, quiz: bool) -> None:
     """Walk through a session as a lesson."""
-    from handshake_inspect.cli.lesson import Lesson, is_dialogue
+    from handshake_inspect.cli.lesson import lesson_for
 
     vantage = session.vantages[0]
     inspection = vantage.inspected()
-    lesson = Lesson(options, waits=quiz or is_dialogue(), is_quiz=quiz)
+    lesson = lesson_for(options, quiz=quiz)
     with lesson.held():
         lesson.walk_scene(scene_of(session, vantage, inspection, title))
 

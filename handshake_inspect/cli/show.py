@@ -14,6 +14,7 @@ from handshake_inspect.cli.options import (
     index_option,
     jobs_option,
     ladder_options,
+    lesson_options,
     profile_option,
     reader_option,
 )
@@ -42,6 +43,7 @@ MOST_LISTED = 100
     help="golden: text for a repository, of all connections, without what differs from run to run.",
 )
 @ladder_options
+@lesson_options
 @click.option(
     "--dissect", type=click.IntRange(min=1), metavar="N", help="Print frame N in full (Scapy) and nothing else."
 )
@@ -65,6 +67,8 @@ def command(
     clock: str,
     payload_octets: int,
     show_all: bool,
+    step: bool,
+    quiz: bool,
     dissect: int | None,
     target: str | None,
     index: bool,
@@ -78,6 +82,8 @@ def command(
     Without --stream the captures must hold one connection; if they hold more these are listed. Several files are one
     run, as in `read`: the numbers of connections are the same.
 
+    --step and --quiz make a lesson of it, which asks for the states and explains them.
+
     --format golden prints all connections unless --stream names one, without times, addresses, ports and absolute
     numbers: the same programs give the same text again.
 
@@ -87,6 +93,7 @@ def command(
       handshake-inspect show capture.pcap --stream 3 --numbers absolute --time utc
       handshake-inspect show capture.pcap -s 3 -w one.pcap
       handshake-inspect show big.pcap -s 3 --index
+      handshake-inspect show capture.pcap -s 3 --step
       handshake-inspect show capture.pcap -s 3 --dissect 12
       handshake-inspect show capture.pcap -s 3 --strace client.log
       handshake-inspect show client-side.pcap server-side.pcap -s 3 --format json
@@ -103,6 +110,10 @@ def command(
         others = {"--dissect": dissect, "--strace": log, "--format golden": format_ == "golden"}
         refuse_index(named.files, reader, **others)
     refuse_overwriting(named.files, target, "--write")
+    if step or quiz:
+        from handshake_inspect.cli.lesson import refuse_lesson
+
+        refuse_lesson(named.files, format_, dissect, quiz=quiz)
     trace = read_log(log) if log is not None else None
     if dissect is not None and len(named.files) > 1:
         raise CaptureError(f"--dissect {dissect}: {len(named.files)} files have such a frame; name one of them")
@@ -111,7 +122,7 @@ def command(
         paths = {file: stack.enter_context(kept(file)) for file in named.files}
         if dissect is not None:
             return print_dissection(paths, dissect) if paths else named.exit_code
-        asked = Wanted(stream, format_, look, target, trace)
+        asked = Wanted(stream, format_, look, target, trace, step, quiz)
         indexed = from_index(named.files[0], profile, asked) if index and named.files else None
         if indexed is not None:
             return indexed or named.exit_code
@@ -129,6 +140,9 @@ class Wanted:
     #: Where to save the connection.
     target: str | None
     trace: SocketLog | None
+    #: As a lesson, with a score.
+    step: bool = False
+    quiz: bool = False
 
 
 def from_index(path: str, profile: str, wanted: Wanted) -> int | None:
@@ -251,7 +265,15 @@ def print_connection(
     else:
         view = Look(**wanted.look)  # type: ignore[arg-type]
         names = names_of_ends(overview, connection)
-        write_lines(draw(connection, steps, view, paths=captures, names=names, calls=calls or ()))
+        parts = draw(connection, steps, view, paths=captures, names=names, calls=calls or ())
+        if wanted.step or wanted.quiz:
+            from handshake_inspect.cli.lesson import lesson_for
+
+            lesson = lesson_for(view.options(), quiz=wanted.quiz)
+            with lesson.held():
+                lesson.walk(connection, steps, parts, calls or ())
+        else:
+            write_lines(parts.lines)
     for line in said:
         remark(line)
 

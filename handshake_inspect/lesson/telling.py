@@ -72,9 +72,10 @@ class Telling:
         return self.indented([line])
 
     def announced_error(self, error: IcmpError) -> list[Text]:
-        """Say that an ICMP error comes: "An ICMP error goes to the client: network unreachable"."""
-        line = Text(f"An error goes to the {self.name(error.quotes)}: ").append_text(label(error))
-        return self.indented([Text.assemble(line, ", ", *details_joined(error, self.options), ".")])
+        """Say what comes: "ICMP network unreachable goes to the client, from 192.0.2.1; it quotes SYN seq=x"."""
+        source, quoted, *_ = details(error, self.options.numbers)
+        to = f" goes to the {self.name(error.quotes)}, "
+        return self.indented([Text.assemble(label(error), to, source, "; it ", quoted, ".")])
 
     def asked(self, question: Question, step: Step | None = None) -> list[Text]:
         """Return a question and its choices; `step` is the segment that it is about."""
@@ -103,9 +104,8 @@ class Telling:
         if question.kind == "owner":
             return "That was the last segment. Who owes TIME-WAIT?"
         profile = profile_of(self.connection.time_wait[0].profile)
-        whose = f"the {self.name(question.end)}" if question.end else "each end"
         system, colon, _ = profile.assumption.partition(":")
-        return f"{f'{system}: for' if colon else 'For'} how long is {whose} in TIME-WAIT at the least?"
+        return f"How long is TIME-WAIT at the least, {f'by the rules of {system}' if colon else 'as it was asked for'}?"
 
     def hint(self, question: Question) -> list[Text]:
         """Return the row of the table of states that an end was in, or where to read."""
@@ -257,12 +257,6 @@ class Telling:
 def state(at: StateAt) -> Text:
     """Return a state in its colour."""
     return Text(at.state or "", style_of(at.state or ""))
-
-
-def details_joined(error: IcmpError, options: LadderOptions) -> list[Text]:
-    """Return who sent an ICMP error and what it quotes, in a row."""
-    source, quoted, *_ = details(error, options.numbers)
-    return [source, Text(", which "), quoted]
 
 
 def sentence(rule: Rule) -> str:

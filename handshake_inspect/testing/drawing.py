@@ -26,7 +26,7 @@ def ladder_text(
     """Return the ladder of a connection; with the payload of its segments from the `paths` of the captures."""
     steps = inspection.steps(connection.stream)
     names = names_of_ends(inspection, connection)
-    lines = draw(connection, steps, Look(), paths=paths, names=names, marks=marks)
+    lines = draw(connection, steps, Look(), paths=paths, names=names, marks=marks).lines
     return "\n".join(line.plain.rstrip() for line in lines)
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.cli.running import run
+from tests.cli.running import PCAPS, run
 from tests.cli.terminal import Terminal
 from tests.lab.privileges import needs_private_world
 
@@ -101,6 +101,43 @@ def test_what_is_no_lesson_is_refused_in_one_line(arguments: list[str], says: st
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"Error: {says}")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["pcaps/four-way.pcap", "--step", "--format", "json"],
+            "a lesson (--step, --quiz) is text: it does not go",
+        ),
+        (["pcaps/four-way.pcap", "--quiz", "--dissect", "1"], "a lesson (--step, --quiz) is text: it does not go"),
+        (["-", "--quiz"], "--quiz reads its answers from standard input, so the capture must be a file"),
+    ],
+)
+def test_what_show_cannot_make_a_lesson_of(arguments: list[str], says: str) -> None:
+    done = run("show", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: {says}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_saved_capture_is_a_lesson_too() -> None:
+    done = run("show", "pcaps/simultaneous-close.pcap", "--quiz", "--profile", "rfc", stdin=b"?\n")
+    assert done.returncode == 0
+    assert "✗ not SYN-SENT" not in done.stdout
+    assert done.stdout.endswith("Score      0 of 0 questions right.\n")
+    whole = run("show", "pcaps/simultaneous-close.pcap", "--step", "--profile", "rfc").stdout
+    assert "How long is TIME-WAIT at the least, by the rules of RFC 9293?" in whole
+    assert "→ 240 s" in whole
+    piped = run("show", "-", "--step", stdin=(PCAPS / "refused.pcap").read_bytes()).stdout
+    assert "│ client SYN-SENT → CLOSED" in piped
+
+
+def test_an_icmp_error_is_asked_about() -> None:
+    shown = run("show", "pcaps/unreachable.pcap", "--quiz", stdin=b"3\nkeep trying\nnobody\n").stdout
+    assert "ICMP network unreachable goes to the client, from 192.0.2.1; it quotes SYN seq=x." in shown
+    assert "TCP must not abort (MUST-56)" in shown
+    assert shown.endswith("Score      3 of 3 questions right.\n")
 
 
 def test_a_lesson_of_real_sockets() -> None:
