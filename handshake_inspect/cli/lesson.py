@@ -182,7 +182,7 @@ def highlighted(lines: Sequence[Text], stop: Stop) -> list[Text]:
     labels = [change.after.state for change in stop.changes if change.after.state]
     shown = [line.copy() for line in lines]
     for line in shown:
-        line.highlight_words(labels, "reverse")
+        line.highlight_words(labels, "reverse not dim")
     return shown
 
 

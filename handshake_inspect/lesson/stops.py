@@ -29,6 +29,10 @@ ASKED_BY = {
 }
 
 
+#: States in which an end repeats its SYN or FIN until it is acknowledged; in others it is a copy, by the network.
+REPEATING = ("SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "CLOSING", "LAST-ACK")
+
+
 class SocketCall(Protocol):
     """A call of one of the two programs, as the lab records it."""
 
@@ -161,7 +165,7 @@ def is_doubtful(step: Step, end: End, ends: tuple[End, ...]) -> bool:
         return state == State.FIN_WAIT_2.label
     if step.retransmission and "FIN" in bits and receives:
         return state == State.TIME_WAIT.label
-    return step.retransmission and not receives and ("SYN" in bits or "FIN" in bits)
+    return step.retransmission and not receives and ("SYN" in bits or "FIN" in bits) and state in REPEATING
 
 
 def calls_for(step: Step, fired: Sequence[Fired], calls: Sequence[SocketCall]) -> Iterator[SocketCall]:

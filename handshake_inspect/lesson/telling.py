@@ -91,8 +91,9 @@ class Telling:
         assert question.end is not None and question.known is not None
         end = self.name(question.end)
         assumed = question.known.basis == "assumed"
+        stays = question.before is not None and question.before.label == question.right
         if question.end != step.sender:
-            return f"{'If it arrives, which' if assumed or step.ignored else 'Which'} state is the {end} in then?"
+            return f"{'If it arrives, which' if assumed or stays else 'Which'} state is the {end} in then?"
         if assumed and step.ignored is None:
             return f"If all sent to it has arrived, which state is the {end} in now?"
         return f"Which state is the {end} in now?"
@@ -102,7 +103,8 @@ class Telling:
         if question.kind == "error":
             return "What is TCP to do about it?"
         if question.kind == "owner":
-            return "That was the last segment. Who owes TIME-WAIT?"
+            over = any(one.ended_ns is not None for one in self.connection.time_wait)
+            return f"That was the last segment. {'Who came to' if over else 'Who owes'} TIME-WAIT?"
         profile = profile_of(self.connection.time_wait[0].profile)
         system, colon, _ = profile.assumption.partition(":")
         return f"How long is TIME-WAIT at the least, {f'by the rules of {system}' if colon else 'as it was asked for'}?"

@@ -35,7 +35,9 @@ _CHALLENGED = _rule("3.10.7.4, fourth", "a SYN inside a connection is answered w
 _CLOSES_FIRST = _rule("3.10.4", "its program closed: all data, then a FIN, which now waits for its acknowledgment")
 _PEER_CLOSED = _rule("3.10.7.4, eighth", "the other end sends no more; this end may, until its program closes too")
 _SENT_AGAIN = _rule("3.10.8", "what is not acknowledged in time is sent again; nothing has changed by that")
-_ABORTED = _rule("3.10.5", "it gives the connection up: an RST tells the other end, and nothing is left to wait for")
+_ABORTED = _rule(
+    "3.10.5", "it gives the connection up, or knows it no more (§3.5.2): an RST says so, and nothing is awaited"
+)
 _UNREAD = _rule("3.6.1", "nobody reads any more after CLOSE: an RST shows that data is lost (or it is ABORT, §3.10.5)")
 _FORGOTTEN = _rule("3.5.2", "an RST from here shows that the connection is forgotten: ABORT sends none here")
 _RESET = _rule("3.10.7.4, second", "an RST with the number that is expected next ends the connection at once")
@@ -141,7 +143,7 @@ RULES: dict[State, dict[Event, Rule]] = {
         Event.RECEIVE_SYN: _rule("3.10.7.4, fourth", "a new connection may begin here, which is another incarnation"),
         Event.RECEIVE_ACK_OF_FIN: _rule("3.10.7.4, fifth", "its FIN had been acknowledged before: nothing is new"),
         Event.RECEIVE_FIN: _rule(
-            "3.10.7.4, eighth", "the FIN again: its ACK was lost, is sent again, and 2 MSL begin anew"
+            "3.10.7.4, eighth", "the FIN again, as if its ACK was lost: that is sent again, 2 MSL begin anew"
         ),
         Event.SEND_RST: _FORGOTTEN,
         Event.RECEIVE_RST: _rule("3.10.7.4, second", "an RST ends the waiting too early: the hazard of RFC 1337"),

@@ -11,7 +11,7 @@ from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.lesson.choices import CHOICES, choices_of
 from handshake_inspect.lesson.ending import ending_questions
 from handshake_inspect.lesson.question import STATE_NAMES, Question
-from handshake_inspect.lesson.stops import Stop, stops_of
+from handshake_inspect.lesson.stops import REPEATING, Stop, stops_of
 from handshake_inspect.tcp.sections import RULES, SYN_ACK_IN_SYN_SENT
 from handshake_inspect.tcp.states import TRANSITIONS, State
 from tests.cli.running import PCAPS
@@ -129,6 +129,20 @@ def test_data_for_an_end_that_has_closed_is_asked_about_and_other_data_is_not() 
 
 def test_a_fin_that_reaches_time_wait_again_is_asked_about() -> None:
     assert "12 originator TIME-WAIT" in asked("time-wait-restarted")
+
+
+def test_a_fin_that_the_network_copied_says_nothing_of_its_sender() -> None:
+    assert [one for one in asked("time-wait-killed") if one.startswith("12 ")] == ["12 originator TIME-WAIT"]
+
+
+@pytest.mark.parametrize("name", CAPTURES)
+def test_who_repeats_waits_for_an_acknowledgment(name: str) -> None:
+    for connection, steps in connections_of(name):
+        for stop in stops_of(connection, steps):
+            for question in stop.questions:
+                moves = {change.end for change in stop.changes}
+                if question.end == stop.step.sender and question.end not in moves and not stop.step.ignored:
+                    assert question.right in REPEATING or connection.originator == connection.responder
 
 
 def test_one_socket_that_is_both_ends_is_asked_once() -> None:
