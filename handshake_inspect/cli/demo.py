@@ -88,8 +88,6 @@ def command(
         print_differences()
         return 0
     is_lesson = step or quiz
-    if is_lesson and (verify or wait):
-        raise click.UsageError("a lesson (--step, --quiz) does not go with --verify or --wait: see them without it")
     refuse_in_vain(scenario, verify=verify, wait=wait, lesson=is_lesson)
     try:
         if replay or not is_linux():
@@ -105,7 +103,7 @@ def command(
         remark(f"{target}: {counted(count, 'frame')} saved")
     look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
     if is_lesson:
-        teach(session, look.options(), title=title_of(session), quiz=quiz)
+        teach(session, session.vantages[0], look.options(), title=title_of(session), quiz=quiz)
         return 0
     inspection = print_session(session, session.vantages[0], look.options(), title=title_of(session))
     code = verified(session, inspection)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from handshake_inspect.cli.groups import Group
-from handshake_inspect.cli.options import ladder_options
+from handshake_inspect.cli.options import ladder_options, lesson_options
 
 
 @click.group("lab", cls=Group)
@@ -71,6 +71,7 @@ def list_command(only_names: bool) -> int:
 )
 @click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
 @ladder_options
+@lesson_options
 def run_command(
     name: str,
     on_host: bool,
@@ -79,6 +80,8 @@ def run_command(
     wait: bool,
     at: str | None,
     target: str | None,
+    step: bool,
+    quiz: bool,
     **look: Any,
 ) -> int:
     """Run a scenario and draw the ladder of each of its connections.
@@ -101,13 +104,14 @@ def run_command(
       handshake-inspect lab run lost-last-ack --at server
       handshake-inspect lab run three-segment --verify
       handshake-inspect lab run simultaneous-close --wait
+      handshake-inspect lab run lost-fin --step
       handshake-inspect lab run four-way --rule 'drop first FIN from client'
       handshake-inspect lab run half-close --rule 'delay second data from server by 300 ms'
       handshake-inspect lab run four-way --rule 'clamp MSS to 1200 on every SYN from client' --at server
     """
     from handshake_inspect.cli.performing import Wish, perform
 
-    return perform(name, Wish(rules, "host" if on_host else "auto", at, target, verify, wait), look)
+    return perform(name, Wish(rules, "host" if on_host else "auto", at, target, verify, wait, step, quiz), look)
 
 
 @command.command("soak")

@@ -20,7 +20,7 @@ from handshake_inspect.lab.ground import How
 from handshake_inspect.lab.record import JOBS
 from handshake_inspect.lab.rules import parse_rule
 from handshake_inspect.lab.scenarios import scenario_named
-from handshake_inspect.lab.scenarios.scenario import Programs
+from handshake_inspect.lab.scenarios.scenario import Programs, Scenario
 from handshake_inspect.lab.scenarios.unix import UNIX
 from handshake_inspect.lab.session import Place, Session, planned, run_demo
 from handshake_inspect.lab.trials import trials
@@ -62,30 +62,51 @@ class Wish:
     verify: bool = False
     #: Follow its TIME-WAIT to the end.
     wait: bool = False
+    #: As a lesson; with a score.
+    step: bool = False
+    quiz: bool = False
 
 
 def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
     """Run a scenario and print it: what it shows, what to look for, its ladders. Returns the exit code."""
-    refuse_in_vain(name, verify=wish.verify, wait=wish.wait, at=wish.at, rules=wish.rules)
+    is_lesson = wish.step or wish.quiz
+    refuse_in_vain(name, verify=wish.verify, wait=wish.wait, lesson=is_lesson, at=wish.at, rules=wish.rules)
     told = performed(name, {}, How(wish.rules, wish.verify), wait=wish.wait, place=wish.place)
     session = session_of(told)
     scenario, at = session.scenario, wish.at or session.scenario.seen_at
     vantage = next((one for one in session.vantages if one.name == at), session.vantages[0])
-    print(hanging(f"{name}: ", scenario.shows))
-    print(hanging("Look for: ", scenario.look_for))
-    for rule in wish.rules:
-        print(hanging("Rule: ", " ".join(rule.split())))
+    options, title = Look(**look).options(), f"{name} {SEEN[vantage.name]}"
+    if is_lesson:  # which what is to be seen would give away
+        teach(session, vantage, options, title=title, quiz=wish.quiz)
+        print()
+        introduce(scenario, wish.rules)
+        keep(session, vantage, wish.target)
+        return 0
+    introduce(scenario, wish.rules)
     print()
-    inspection = print_session(session, vantage, Look(**look).options(), title=f"{name} {SEEN[vantage.name]}")
-    for rule in session.idle_rules:
-        remark(f"{' '.join(rule.split())}: this rule took no segment")
-    if wish.target is not None:
-        count = write_pcap(wish.target, vantage.frames, vantage.link_type)
-        remark(f"{wish.target}: {counted(count, 'frame')} saved")
+    inspection = print_session(session, vantage, options, title=title)
+    keep(session, vantage, wish.target)
     code = verified(session, inspection)
     if wish.wait:
         waited(session, told, inspection)
     return code
+
+
+def introduce(scenario: Scenario, rules: Sequence[str]) -> None:
+    """Print what a scenario shows, what to look for, and what the wire does besides."""
+    print(hanging(f"{scenario.name}: ", scenario.shows))
+    print(hanging("Look for: ", scenario.look_for))
+    for rule in rules:
+        print(hanging("Rule: ", " ".join(rule.split())))
+
+
+def keep(session: Session, vantage: Vantage, target: str | None) -> None:
+    """Say which rules did nothing, and save the capture if that is wanted."""
+    for rule in session.idle_rules:
+        remark(f"{' '.join(rule.split())}: this rule took no segment")
+    if target is not None:
+        count = write_pcap(target, vantage.frames, vantage.link_type)
+        remark(f"{target}: {counted(count, 'frame')} saved")
 
 
 def performed(name: str, plan: dict[str, Any], how: How, *, wait: bool, place: Place = "auto") -> Told:
@@ -122,6 +143,8 @@ def refuse_in_vain(
         raise LabError(f"{name}: there is no TIME-WAIT to wait for: it has no TCP connection")
     if lesson and not scenario.has_tcp:
         raise LabError(f"{name}: there is no state to ask for: it has no TCP connection, see it without")
+    if lesson and (verify or wait):
+        raise LabError("a lesson (--step, --quiz) does not go with --verify or --wait: see them without it")
     if at is not None and scenario.network == "loopback" and not rules:
         raise LabError(f"{name} is on loopback, which is one place: leave out --at, or put a wire there by --rule")
     if at == "server" and scenario.network == "router":
@@ -166,11 +189,10 @@ def print_session(session: Session, vantage: Vantage, options: LadderOptions, *,
     return inspection
 
 
-def teach(session: Session, options: LadderOptions, *, title: str, quiz: bool) -> None:
-    """Walk through a session as a lesson."""
+def teach(session: Session, vantage: Vantage, options: LadderOptions, *, title: str, quiz: bool) -> None:
+    """Walk through a session, as it was seen at one vantage point, as a lesson."""
     from handshake_inspect.cli.lesson import lesson_for
 
-    vantage = session.vantages[0]
     inspection = vantage.inspected()
     lesson = lesson_for(options, quiz=quiz)
     with lesson.held():

@@ -148,6 +148,16 @@ def test_a_lesson_of_real_sockets() -> None:
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_a_scenario_of_the_lab_says_what_it_was_when_the_lesson_is_over() -> None:
+    needs_private_world()
+    done = run("lab", "run", "lost-fin", "--rule", "drop second FIN from client", "--quiz", stdin=b"3\nq\n")
+    assert done.returncode == 0
+    score, told = done.stdout.split("\nScore      1 of 1 question right.\n")
+    assert "Look for" not in score
+    assert "\nlost-fin: " in told
+    assert "\nRule: drop second FIN from client\n" in told
+
+
 def test_the_dialogue_on_a_terminal() -> None:
     terminal = Terminal("demo", "refused", "--replay", "--step")
     terminal.until("Answer by number or by name")
