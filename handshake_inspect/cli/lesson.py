@@ -16,7 +16,7 @@ from rich.text import Text
 
 from handshake_inspect.cli.ladders import Scene, alike_connections, ladder_of, more_alike
 from handshake_inspect.cli.output import write_lines
-from handshake_inspect.connections.connection import Connection, IcmpError, Step
+from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.lesson.ending import ending_questions
 from handshake_inspect.lesson.errors import ErrorStop, error_stops
 from handshake_inspect.lesson.question import AnswerError, Question, understood
@@ -24,8 +24,8 @@ from handshake_inspect.lesson.score import Score
 from handshake_inspect.lesson.stops import Stop, stops_of
 from handshake_inspect.lesson.telling import HOW_TO, Telling, score_lines
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.folding import Fold
 from handshake_inspect.views.ladder import LadderOptions, LadderParts, SocketCall
+from handshake_inspect.views.rungs import ErrorRung, FoldRung, Row, Rung, Standing
 
 #: What a learner types to leave.
 LEAVE = ("q", "quit", "exit")
@@ -75,11 +75,15 @@ class Lesson:
         telling = Telling(connection, self.options, parts.indent)
         stops, errors = iter(stops_of(connection, steps, calls)), iter(error_stops(connection.icmp_errors))
         self.draw(parts.head)
+        passed: list[Text] = []
         for row, lines in parts.rows:
-            if isinstance(row, Step):
-                self.stop_at(next(stops), lines, telling)
-            elif isinstance(row, IcmpError):
+            if isinstance(row, Rung):
+                self.stop_at(next(stops), [*passed, *lines], telling)
+                passed = []
+            elif isinstance(row, ErrorRung):
                 self.stop_at_error(next(errors), lines, telling)
+            elif isinstance(row, Standing) and row.time:
+                passed += lines  # on the way within the next segment, which is asked about first
             else:
                 self.draw(lines)
                 pass_over(stops, row)
@@ -154,9 +158,9 @@ class Lesson:
         self.is_apart = True
 
 
-def pass_over(stops: Iterator[Stop], row: object) -> None:
+def pass_over(stops: Iterator[Stop], row: Row) -> None:
     """Pass over the stops of segments that are folded: nothing is asked about them."""
-    for _ in row.steps if isinstance(row, Fold) else ():
+    for _ in row.folded.steps if isinstance(row, FoldRung) else ():
         next(stops)
 
 
