@@ -28,12 +28,14 @@ from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.phases import Phases, find_phases
 from handshake_inspect.connections.repeats import repeated
 from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, look_over
+from handshake_inspect.findings.run import Run
 from handshake_inspect.jobs import behind, cores
 from handshake_inspect.overview import Overview, names_in, with_comments
 from handshake_inspect.places import Places
@@ -149,6 +151,18 @@ class Inspection:
         return self.connections.verdicts.copies + self.let_go.copies
 
     @property
+    def captured_ns(self) -> tuple[int, int]:
+        """Times of the first and the last frame of all captures; both 0 if there is none."""
+        times = [time for one in self.captures for time in (one.first_ns, one.last_ns) if time is not None]
+        return min(times, default=0), max(times, default=0)
+
+    @cached_property
+    def phases(self) -> Phases:
+        """In which phase each connection was, from when to when, by the rows of `connections.verdicts`."""
+        until_ns = Run(self.connections, self.captures).until_ns
+        return find_phases(self.decided(), self.connections, until_ns, self.captured_ns)
+
+    @property
     def one_sided(self) -> int:
         """Connections of which one end was not captured, though the other end's numbers prove that it spoke."""
         return int(np.count_nonzero(self.connections.verdicts.table["one_sided"])) + self.let_go.one_sided
@@ -171,9 +185,8 @@ class Inspection:
         `ports`: those from which the connecting ends took theirs; None: those of the profile.
         """
         chosen = None if streams is None else np.asarray(streams, np.int64)
-        times = [time for one in self.captures for time in (one.first_ns, one.last_ns) if time is not None]
         ports = ports or self.connections.profile.ports
-        return TimeWaitLedger(self.connections, chosen, ports, (min(times, default=0), max(times, default=0)))
+        return TimeWaitLedger(self.connections, chosen, ports, self.captured_ns)
 
     def with_steps(self, stream: int) -> Connection:
         """Return connection `stream` with its `steps` filled in."""

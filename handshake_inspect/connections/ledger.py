@@ -115,12 +115,16 @@ class TimeWaitLedger:
         """How many hosts owed any."""
         return len(self._hosts.by_peak)
 
-    def over_time(self, place: int, bins: int) -> tuple[int, ...]:
-        """Return how many the host at this place of `hosts()` owed at the most, in equal parts of `span_ns`."""
-        if self.span_ns is None:
+    def over_time(self, place: int, bins: int, span_ns: tuple[int, int] | None = None) -> tuple[int, ...]:
+        """Return how many the host at this place of `hosts()` owed at the most, in equal parts of a stretch of time.
+
+        None: of `self.span_ns`.
+        """
+        span_ns = span_ns or self.span_ns
+        if span_ns is None:
             raise IndexError("nobody owes TIME-WAIT")
         group = int(self._hosts.by_peak[place])
-        return tuple(self._hosts.at_once.over_time(group, *self.span_ns, bins).tolist())
+        return tuple(self._hosts.at_once.over_time(group, *span_ns, bins).tolist())
 
     @cached_property
     def _ports(self) -> PortTally:

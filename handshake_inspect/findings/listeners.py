@@ -8,13 +8,11 @@ import numpy as np
 
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.moments import NEVER, Rows
+from handshake_inspect.connections.phases import HALF_OPEN_NS
 from handshake_inspect.findings.rule import NOTE, WARN, run_rule
 from handshake_inspect.findings.run import About, Run, worst
 from handshake_inspect.quantities import counted, duration
-from handshake_inspect.tcp.time_wait import SECOND_NS
 
-#: How long Linux keeps a half-open connection: five SYN-ACKs after the first, at 1, 3, 7, 15 and 31 s, and 32 s more.
-HALF_OPEN_NS = 63 * SECOND_NS
 #: Half-open connections of one listener at once that make a flood: where it answered so many of them with SYN-ACKs that
 #: it is one, and where it did not.
 FLOOD, ANSWERED, FLOOD_UNANSWERED = 16, 8, 100

@@ -1,0 +1,90 @@
+"""Half-open connections by who holds them: what a backlog has to hold (RFC 4987 §2).
+
+In: `Connections`, their `Phases`, and which of them. Out: `HalfOpenTally`, which makes a `HoldsHalfOpen` of each host
+or listening socket. Every handshake counts from its SYN-ACK until its third segment; one that is never finished counts
+as long as its phase lasts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.at_once import at_once, number_groups
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.owing import Sockets
+from handshake_inspect.connections.phases import HALF_OPEN, Phases
+from handshake_inspect.connections.rows import RESPONDER
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class HoldsHalfOpen:
+    """The half-open connections of one host, or of one of its listening sockets."""
+
+    ip: str
+    #: None: all ports of the host.
+    port: int | None
+    #: What tells it from a host of the same address elsewhere: a tunnel ("vxlan:7"); "" for none.
+    tunnel: str
+    #: Connections that were half-open there at any time, and how many of them got no further in the capture.
+    connections: int
+    left: int
+    #: The most at once, and when that was first so.
+    peak: int
+    peak_ns: int
+
+
+class HalfOpenTally:
+    """Half-open connections by the host that answered with the SYN-ACK, or by its socket."""
+
+    def __init__(self, connections: Connections, phases: Phases, rows: Rows, *, by_socket: bool) -> None:
+        wanted = np.zeros(len(connections), np.bool_)
+        wanted[rows] = True
+        table = phases.table
+        at = phases.rows_of(HALF_OPEN)
+        at = at[wanted[table["connection"][at]]]
+        conn = table["connection"][at]
+        self._names, self._by_socket = connections.names, by_socket
+        self._holder = Sockets.of(connections, conn, np.full(len(at), RESPONDER))
+        group, self._example = number_groups([*self._holder.host, *([self._holder.port] if by_socket else [])])
+        count = len(self._example)
+        self._at_once = at_once(group, table["begin_ns"][at], table["end_ns"][at], count)
+        self._total = np.bincount(group, minlength=count)
+        self._left = np.bincount(group[_are_last(table["connection"], at)], minlength=count)
+        #: Groups, the highest peak first; of equal ones those that held more, then those that began sooner.
+        self._by_peak = np.lexsort((self._at_once.peak_ns, -self._total, -self._at_once.peak))
+
+    def __len__(self) -> int:
+        return len(self._by_peak)
+
+    def holders(self, most: int | None = None) -> tuple[HoldsHalfOpen, ...]:
+        """Return what each host or socket held, those with the highest peak first; at most so many."""
+        return tuple(self._holder_of(group) for group in self._by_peak[:most].tolist())
+
+    def over_time(self, place: int, begin_ns: int, end_ns: int, bins: int) -> tuple[int, ...]:
+        """Return the most that were half-open at once at this place of `holders()`, in equal parts of a stretch."""
+        group = int(self._by_peak[place])
+        return tuple(self._at_once.over_time(group, begin_ns, end_ns, bins).tolist())
+
+    def _holder_of(self, group: int) -> HoldsHalfOpen:
+        example = int(self._example[group])
+        return HoldsHalfOpen(
+            ip=self._holder.ip(example),
+            port=int(self._holder.port[example]) if self._by_socket else None,
+            tunnel=self._names.tunnel[int(self._holder.tunnel[example])],
+            connections=int(self._total[group]),
+            left=int(self._left[group]),
+            peak=int(self._at_once.peak[group]),
+            peak_ns=int(self._at_once.peak_ns[group]),
+        )
+
+
+def _are_last(connection: Rows, at: Rows) -> NDArray[np.bool_]:
+    """Which of these rows are the last of their connection?"""
+    following = np.append(connection[1:], -1)
+    last: NDArray[np.bool_] = following[at] != connection[at]
+    return last
