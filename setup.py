@@ -12,6 +12,8 @@ setup(
             "explain/pages/*.md",
             "findings/*.tsv",
             "views/pictures/*.css",
+            "views/page/charts/*.css",
+            "views/page/charts/*.js",
         ],
         "handshake_inspect.pcaps": ["*.pcap"],
     },

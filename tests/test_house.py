@@ -97,6 +97,9 @@ JOINED = [
 SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
 PICTURES = ["markup", "words", "html"]
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
+CHARTS = [
+    "drawn", "scales", "over_time", "half_open", "time_wait", "openings", "packed", "timeline", "sections",
+]  # fmt: skip
 TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]
 ORDERED = {
     "capture": CAPTURE,
@@ -121,6 +124,7 @@ ORDERED = {
     "spread": SPREAD,
     "testing": TESTING,
     "views/pictures": PICTURES,
+    "views/page/charts": CHARTS,
 }
 
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))

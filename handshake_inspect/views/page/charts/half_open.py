@@ -1,0 +1,83 @@
+"""Half-open connections of each listening socket over time, against its backlog.
+
+In: an inspection, and which connections. Out: a figure and its table.
+"""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.connections.half_open import HalfOpenTally, HoldsHalfOpen
+from handshake_inspect.connections.moments import Rows
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.quantities import counted, duration
+from handshake_inspect.views.page.charts.drawn import element, plain_table, together
+from handshake_inspect.views.page.charts.over_time import PARTS, Limit, Panel, panel
+
+#: Listeners that are drawn, and that the table names.
+DRAWN, LISTED = 6, 30
+
+
+def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) -> tuple[Markup, Markup] | None:
+    """Return the panels of the listeners that held most, and the table of more.
+
+    A listener that held one handshake at a time, and finished each, is not drawn; None if there are no others.
+    """
+    tally = HalfOpenTally(inspection.connections, inspection.phases, rows, by_socket=True)
+    listed = [one for one in tally.holders(LISTED) if one.peak > 1 or one.left or backlog is not None]
+    if not listed:
+        return None
+    begin, end = inspection.captured_ns
+    end = max(end, begin + 1)
+    limit = None if backlog is None else Limit(backlog, f"backlog {backlog:,}")
+    panels = [
+        Panel(
+            name=_name(one),
+            words=f"{_at_most(one, begin)}{_of_them(one)}",
+            sentence="half-open connections over time",
+            role="half-open",
+            counts=tally.over_time(place, begin, end, PARTS),
+            begin_ns=0,
+            end_ns=end - begin,
+            captured_ns=end - begin,
+            peak=one.peak,
+            peak_ns=one.peak_ns - begin,
+            limit=limit,
+        )
+        for place, one in enumerate(listed[:DRAWN])
+    ]
+    more = len(tally) - len(panels)
+    figure = [element("div", *map(panel, panels), class_="panels")]
+    if more > 0:
+        figure.append(element("p", f"{counted(more, 'more listener')} held fewer at once.", class_="chart-note"))
+    if limit is None:
+        told = "A capture cannot tell the backlog of listen(): report --backlog N draws it as a line."
+        figure.append(element("p", told, class_="chart-note"))
+    return together(figure), _table(listed, len(tally), begin)
+
+
+def _name(one: HoldsHalfOpen) -> str:
+    socket = one.ip if one.port is None else str(Endpoint(one.ip, one.port))
+    return f"{socket} in {one.tunnel}" if one.tunnel else socket
+
+
+def _at_most(one: HoldsHalfOpen, begin_ns: int) -> str:
+    return f"at most {one.peak:,} at once, at {duration(one.peak_ns - begin_ns)}"
+
+
+def _of_them(one: HoldsHalfOpen) -> str:
+    return f"; {one.left:,} of {one.connections:,} got no further" if one.left else ""
+
+
+def _table(listed: list[HoldsHalfOpen], count: int, begin_ns: int) -> Markup:
+    caption = f"Half-open connections by listener: {counted(count, 'listener')}"
+    titles = ("Listener", "Most at once", "After", "Handshakes", "Got no further")
+    return plain_table(
+        caption if count <= len(listed) else f"{caption}, the first {len(listed)}",
+        titles,
+        (
+            (_name(one), f"{one.peak:,}", duration(one.peak_ns - begin_ns), f"{one.connections:,}", f"{one.left:,}")
+            for one in listed
+        ),
+    )

@@ -1,0 +1,101 @@
+"""TIME-WAITs that each host owes over time, against the ephemeral ports that it has.
+
+In: the ledger of an inspection. Out: a figure and its table. A TIME-WAIT of the end that connected keeps one of its
+ports from being used for the same remote socket; of the end that accepted it takes no port.
+"""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from handshake_inspect.connections.ledger import TimeWaitLedger
+from handshake_inspect.connections.owing import HostOwes
+from handshake_inspect.quantities import counted, duration
+from handshake_inspect.views.page.charts.drawn import element, plain_table, together
+from handshake_inspect.views.page.charts.over_time import PARTS, Limit, Panel, panel
+
+#: Hosts that are drawn, and that the table names.
+DRAWN, LISTED = 6, 30
+
+
+def time_wait_figure(ledger: TimeWaitLedger) -> tuple[Markup, Markup] | None:
+    """Return the panels of the hosts that owed most, and the table of more; None if nobody owed any."""
+    if ledger.span_ns is None:
+        return None
+    begin, captured = ledger.captured_ns
+    end = max(ledger.span_ns[1], captured, begin + 1)
+    listed = ledger.hosts(LISTED)
+    panels = [
+        Panel(
+            name=_name(one),
+            words=_words(one, begin),
+            sentence="TIME-WAITs over time",
+            role="time-wait",
+            counts=ledger.over_time(place, PARTS, (begin, end)),
+            begin_ns=0,
+            end_ns=end - begin,
+            captured_ns=captured - begin,
+            peak=one.peak,
+            peak_ns=one.peak_ns - begin,
+            limit=_ports(ledger) if one.connecting else None,
+        )
+        for place, one in enumerate(listed[:DRAWN])
+    ]
+    figure = [element("div", *map(panel, panels), class_="panels")]
+    more = ledger.host_count - len(panels)
+    if more > 0:
+        figure.append(element("p", f"{counted(more, 'more host')} owed fewer at once.", class_="chart-note"))
+    assumed = f"Assumed: {ledger.profile.assumption}. Behind the end of the capture nothing is known but that."
+    figure.append(element("p", assumed, class_="chart-note"))
+    return together(figure), _table(ledger, listed, begin)
+
+
+def _ports(ledger: TimeWaitLedger) -> Limit:
+    return Limit(ledger.ports.count, f"{ledger.ports.count:,} ephemeral ports for each remote socket")
+
+
+def _name(one: HostOwes) -> str:
+    return f"{one.ip} in {one.tunnel}" if one.tunnel else one.ip
+
+
+def _words(one: HostOwes, begin_ns: int) -> str:
+    most = f"at most {one.peak:,} at once, at {duration(one.peak_ns - begin_ns)}"
+    return f"{most}; it accepted them: they take no port" if one.accepting == one.time_waits else most
+
+
+def _table(ledger: TimeWaitLedger, listed: tuple[HostOwes, ...], begin_ns: int) -> Markup:
+    count = ledger.host_count
+    caption = f"TIME-WAITs by host: {counted(count, 'host')}"
+    hosts = plain_table(
+        caption if count <= len(listed) else f"{caption}, the first {len(listed)}",
+        ("Host", "Most at once", "After", "TIME-WAITs", "Connected", "Accepted"),
+        (
+            (
+                _name(one),
+                f"{one.peak:,}",
+                duration(one.peak_ns - begin_ns),
+                f"{one.time_waits:,}",
+                f"{one.connecting:,}",
+                f"{one.accepting:,}",
+            )
+            for one in listed
+        ),
+    )
+    uses = ledger.port_use(LISTED)
+    if not uses:
+        return hosts
+    ports = plain_table(
+        f"Ephemeral ports taken: {ledger.ports}",
+        ("Host", "Remote socket", "Most at once", "Of the range", "Runs out at"),
+        (
+            (
+                use.ip,
+                str(use.remote),
+                f"{use.peak:,}",
+                f"{use.share:.2%}",
+                f"{use.runs_out_at_per_s:,.1f} connections/s",
+            )
+            for use in uses
+        ),
+    )
+    return together([hosts, ports])

@@ -1,0 +1,214 @@
+"""The timeline in a real Chromium: what it shows, what it tells the page, and that no text becomes markup."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handshake_inspect import inspect
+from handshake_inspect.views import palette
+from handshake_inspect.views.page.charts.sections import sections
+
+PCAPS = Path(__file__).parents[3] / "pcaps"
+CHARTS = Path(__file__).parents[3] / "handshake_inspect" / "views" / "page" / "charts"
+HOSTILE = "<img src=x onerror='document.title=1'>"
+#: What the rest of the page would do: knows names, and hears what it is told.
+HEARS = f"""
+window.report = {{ nameOf: (stream) => {json.dumps(HOSTILE)} + stream }};
+window.heard = [];
+for (const name of ["choose", "narrow"]) document.addEventListener(name, (event) => heard.push([name, event.detail]));
+"""
+
+
+#: The colour of the timeline at a share of its width, and at so many px.
+PIXEL = """([share, y]) => {
+  const canvas = document.querySelector('#timeline-explorer canvas');
+  const pen = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+  pen.drawImage(canvas, 0, 0);
+  return [...pen.getImageData(Math.round(canvas.width * share), y, 1, 1).data];
+}"""
+
+
+def hashed(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def page_of(capture: str) -> str:
+    """Return the charts of a capture as a page with the policy of the report."""
+    found = inspect(PCAPS / capture)
+    style = palette.css() + (CHARTS / "charts.css").read_text()
+    script = f'(() => {{"use strict";{HEARS}{(CHARTS / "timeline.js").read_text()}}})();'
+    policy = f"default-src 'none'; style-src {hashed(style)}; script-src {hashed(script)}"
+    body = "".join(
+        f"<section id={one.id}>{one.figure}</section>"
+        + (f'<script type="application/json" id="{one.id}-data">{json.dumps(one.data)}</script>' if one.data else "")
+        for one in sections(found, found.connections.streams, backlog=8)
+    )
+    return (
+        f'<!doctype html><html lang="en" class="live"><meta charset="utf-8"><title>0</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f"<style>{style}</style>{body}<script>{script}</script></html>"
+    )
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no Chromium here")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def opened(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A flood of SYNs, 25 connections, in a window of ordinary size."""
+    file = tmp_path_factory.mktemp("page") / "flood.html"
+    file.write_text(page_of("syn-flood.pcap"))
+    page = chromium.new_page(viewport={"width": 1100, "height": 900})
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(file.as_uri())
+    page.wait_for_function("document.querySelector('.timeline-said').textContent")
+    yield page
+    assert complaints == []
+
+
+@pytest.fixture
+def page(opened: Any) -> Any:
+    """The same page for all, as it is when it is opened."""
+    opened.set_viewport_size({"width": 1100, "height": 900})
+    opened.click("[data-do='all']")
+    opened.evaluate("document.dispatchEvent(new CustomEvent('filter', { detail: { streams: null } }))")
+    said(opened)
+    heard(opened)
+    return opened
+
+
+def said(page: Any) -> str:
+    """Return what the timeline says of its window, after the next frame."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    words: str = page.inner_text(".timeline-said")
+    return words
+
+
+def heard(page: Any) -> list[Any]:
+    """Return what the page was told since it was asked last."""
+    events: list[Any] = page.evaluate("heard.splice(0)")
+    return events
+
+
+def box_of(page: Any) -> dict[str, float]:
+    box: dict[str, float] = page.locator("#timeline-explorer canvas").bounding_box()
+    return box
+
+
+def test_keys_zoom_pan_and_show_all_again(page: Any) -> None:
+    page.focus("#timeline-explorer canvas")
+    assert said(page) == "25 connections"
+    for _ in range(4):
+        page.keyboard.press("+")
+    page.keyboard.press("Home")
+    assert said(page) == "24 of 25 connections between 0 and 4.708 ms"
+    page.keyboard.press("End")
+    assert said(page) == "10 of 25 connections between 70.617 ms and 75.325 ms"
+    page.keyboard.press("0")
+    assert said(page) == "25 connections"
+
+
+def test_a_wheel_zooms_where_the_pointer_is_if_the_timeline_has_the_focus(page: Any) -> None:
+    page.evaluate("document.activeElement.blur()")
+    box = box_of(page)
+    page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 100)
+    page.mouse.wheel(0, -640)
+    assert said(page) == "25 connections"
+    page.focus("#timeline-explorer canvas")
+    page.mouse.wheel(0, -640)
+    assert said(page).startswith("10 of 25 connections between ")
+
+
+def test_a_click_chooses_the_connection_under_the_pointer(page: Any) -> None:
+    box = box_of(page)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 24 + 8)
+    assert heard(page) == [["choose", {"stream": 0, "from": "timeline"}]]
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    assert [detail["stream"] for _, detail in heard(page)] == [1, 2, 1]
+
+
+def test_the_tip_says_which_it_is_and_how_long_each_phase_lasted(page: Any) -> None:
+    box = box_of(page)
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 24 + 8)
+    said(page)
+    tip = page.locator(".timeline-tip")
+    assert tip.locator("b").inner_text() == f"#0 {HOSTILE}0"
+    assert [one.split("\n") for one in tip.locator("> span").all_inner_texts()] == [
+        ["opening", "148.061 µs"],
+        ["half-open", "70.913 ms, until the capture ends"],
+    ]
+    assert page.title() == "0"
+    page.mouse.move(5, 5)
+    assert not tip.is_visible()
+
+
+def test_it_follows_the_filter_of_the_table(page: Any) -> None:
+    tell = "streams => document.dispatchEvent(new CustomEvent('filter', { detail: { streams } }))"
+    page.evaluate(tell, [3, 4])
+    assert said(page) == "2 connections"
+    page.evaluate(tell, None)
+    assert said(page) == "25 connections"
+
+
+def test_a_phase_that_is_switched_off_holds_no_lane(page: Any) -> None:
+    page.click("[data-phase='1']")
+    page.focus("#timeline-explorer canvas")
+    page.keyboard.press("+")
+    page.keyboard.press("End")
+    assert said(page).startswith("1 of 25 connections")
+    page.click("[data-phase='1']")
+    assert said(page).startswith("10 of 25 connections")
+
+
+def test_a_window_is_drawn_over_the_phases_and_filters_the_table(page: Any) -> None:
+    assert page.is_disabled("[data-do='narrow']")
+    box = page.locator(".timeline-brush").bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.5, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, y)
+    page.mouse.up()
+    assert said(page).startswith("9 of 25 connections between 37.")
+    page.click("[data-do='narrow']")
+    ((name, detail),) = heard(page)
+    assert name == "narrow"
+    seconds = [float(word.partition(":")[2].rstrip("s")) for word in detail["query"].split(" ")]
+    assert seconds == pytest.approx([0.03766, 0.05649], rel=0.02)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_bars_have_the_colours_of_the_palette(page: Any, theme: str) -> None:
+    page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
+    said(page)
+    colour = (palette.LIGHT if theme == "light" else palette.DARK)["opening"].lstrip("#")
+    drawn = [int(colour[i : i + 2], 16) for i in (0, 2, 4)]
+    assert page.evaluate(PIXEL, [0.5, 24 + 20 + 10]) == pytest.approx([*drawn, 255], abs=3)
+
+
+@pytest.mark.parametrize("width", [390, 900, 1600])
+def test_nothing_is_wider_than_the_window(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    said(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.querySelector('#timeline-explorer canvas').width") <= width

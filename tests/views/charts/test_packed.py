@@ -1,0 +1,85 @@
+"""What is packed for the page's script is what the phases are; read here as `timeline.js` reads it."""
+
+from __future__ import annotations
+
+import base64
+import random
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handshake_inspect import inspect
+from handshake_inspect.connections.phases import PHASES
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.views.page.charts.packed import GOES_ON, numbers, packed_phases
+from tests.connections.test_ledger import random_run
+from tests.connections.test_phases import told
+from tests.engine.scenario import inspect_segments
+
+PCAPS = Path(__file__).parents[3] / "pcaps"
+
+
+def read(octets: bytes) -> Iterator[int]:
+    value = shift = 0
+    for octet in octets:
+        value |= (octet & 127) << shift
+        shift += 7
+        if octet < 128:
+            yield value
+            value = shift = 0
+
+
+@given(st.lists(st.integers(0, (1 << 64) - 1)))
+def test_numbers_come_back(values: list[int]) -> None:
+    assert list(read(numbers(np.array(values, np.uint64)).tobytes())) == values
+
+
+def unpacked(text: str, begin_ns: int) -> dict[int, tuple[int, int, list[tuple[str, int, int, bool]]]]:
+    """Return first and last time and the phases of each stream."""
+    values = read(zlib.decompress(base64.b64decode(text), -zlib.MAX_WBITS))
+    count = next(values)
+    stream, first, lasted, phases = ([next(values) for _ in range(count)] for _ in range(4))
+    kind, after, length = ([next(values) for _ in range(sum(phases))] for _ in range(3))
+    found, at = {}, 0
+    number, time = 0, begin_ns
+    for i in range(count):
+        number += stream[i]
+        time += -(first[i] + 1) // 2 if first[i] % 2 else first[i] // 2
+        now, mine = time, []
+        for k in range(at, at + phases[i]):
+            begin = now + after[k]
+            now = begin + length[k]
+            mine.append((PHASES[kind[k] & (GOES_ON - 1)], begin, now, kind[k] >= GOES_ON))
+        at += phases[i]
+        found[number] = (time, time + lasted[i], mine)
+    return found
+
+
+def check(found: Inspection, streams: list[int]) -> None:
+    packed = packed_phases(found.connections, found.phases, np.array(streams, np.int64))
+    ours = unpacked(packed, found.captured_ns[0])
+    phases = told(found)
+    connections = {one: found.connections[one] for one in streams}
+    assert ours == {n: (one.first_ns, one.last_ns, phases[n]) for n, one in connections.items()}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_phases_come_back(seed: int) -> None:
+    found, _ = random_run(random.Random(f"packed {seed}"))
+    check(found, list(range(len(found.connections))))
+    check(found, list(range(1, len(found.connections), 3)))
+
+
+@pytest.mark.parametrize("name", ["four-way", "syn-flood", "reset-alone", "time-wait-reused"])
+def test_so_do_those_of_recorded_captures(name: str) -> None:
+    found = inspect(PCAPS / f"{name}.pcap")
+    check(found, list(range(len(found.connections))))
+
+
+def test_nothing_takes_hardly_anything() -> None:
+    check(inspect_segments([]), [])

@@ -1,0 +1,97 @@
+"""What the charts of recorded captures show."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from handshake_inspect import PortRange, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.views.page.charts.over_time import PARTS, Limit, Panel, panel
+from handshake_inspect.views.page.charts.sections import ChartSection, sections
+from tests.engine.scenario import inspect_segments
+
+PCAPS = Path(__file__).parents[3] / "pcaps"
+CHARTS = Path(__file__).parents[3] / "handshake_inspect" / "views" / "page" / "charts"
+
+
+def drawn(found: Inspection, **known: object) -> dict[str, ChartSection]:
+    return {one.id: one for one in sections(found, found.connections.streams, **known)}  # type: ignore[arg-type]
+
+
+def words(markup: str) -> str:
+    """Return what an element says, in one line; it must be well-formed."""
+    return " ".join(" ".join(ElementTree.fromstring(f"<div>{markup}</div>").itertext()).split())
+
+
+@pytest.mark.parametrize("name", ["four-way", "syn-flood", "refused", "reset-alone", "time-wait-reused", "ipv6", "nat"])
+def test_figures_are_well_formed_and_obey_the_pages_policy(name: str) -> None:
+    for one in drawn(inspect(PCAPS / f"{name}.pcap"), backlog=8).values():
+        for markup in (one.figure, one.alternative):
+            for element in ElementTree.fromstring(f"<div>{markup}</div>").iter():
+                assert element.tag not in ("style", "script")
+                assert not [name for name in element.attrib if name == "style" or name.startswith("on")]
+
+
+def test_every_class_of_colour_is_in_the_style_sheet() -> None:
+    css = (CHARTS / "charts.css").read_text()
+    figures = "".join(one.figure for one in drawn(inspect(PCAPS / "four-way.pcap")).values())
+    used = set(re.findall(r"\b(?:draw|bar)-[a-z-]+", figures))
+    assert {"draw-open", "draw-time-wait", "bar-open"} <= used
+    assert all(f".{one} " in css for one in used)
+
+
+def test_an_ordinary_connection_waits_a_minute_after_the_capture() -> None:
+    found = drawn(inspect(PCAPS / "four-way.pcap"))
+    assert list(found) == ["timeline", "time-wait", "openings"]
+    assert "opening 1 1 0.000 ms" in words(found["timeline"].alternative)
+    assert "127.0.0.1 1 356.604 ms 1 1 0" in words(found["time-wait"].alternative)
+    assert "28,232 ephemeral ports for each remote socket ↑" in words(found["time-wait"].figure)
+    assert "capture ends" in words(found["time-wait"].figure)
+    assert "60 s" in words(found["time-wait"].figure)
+    assert "SYN to SYN-ACK 1 0 66.9 µs" in words(found["openings"].alternative)
+
+
+def test_a_flood_reaches_its_backlog() -> None:
+    found = inspect(PCAPS / "syn-flood.pcap")
+    assert "198.18.0.2:43231 at most 9 at once, at 2.335 ms; 9 of 9 got no further" in words(
+        drawn(found)["half-open"].figure
+    )
+    assert "limit" not in drawn(found)["half-open"].figure
+    assert 'class="limit"' in drawn(found, backlog=9)["half-open"].figure
+    assert 'class="limit exceeded"' in drawn(found, backlog=8)["half-open"].figure
+    assert "backlog 1,000 ↑" in words(drawn(found, backlog=1000)["half-open"].figure)
+
+
+def test_the_range_of_ports_is_the_one_that_is_asked_for() -> None:
+    figure = drawn(inspect(PCAPS / "four-way.pcap"), ports=PortRange(40000, 40003))["time-wait"].figure
+    assert "4 ephemeral ports for each remote socket" in words(figure)
+    assert 'class="limit"' in figure
+
+
+def test_only_the_streams_of_the_page_are_drawn() -> None:
+    found = inspect(PCAPS / "syn-flood.pcap")
+    (timeline, *_) = sections(found, np.array([3], np.int64))
+    assert "1 connection by phase" in words(timeline.alternative)
+    assert sections(found, np.zeros(0, np.int64)) == []
+
+
+def test_nothing_captured_draws_nothing() -> None:
+    found = inspect_segments([])
+    assert sections(found, found.connections.streams) == []
+
+
+def test_an_rst_alone_has_a_timeline_without_phases() -> None:
+    found = drawn(inspect(PCAPS / "reset-alone.pcap"))
+    assert list(found) == ["timeline"]
+
+
+def test_the_highest_count_is_drawn_to_the_top() -> None:
+    counts = [0] * PARTS
+    counts[7] = 1_000_000
+    one = Panel("a", "b", "c", "open", counts, 0, 10, 10, 1_000_000, 3, Limit(10, "ten"))
+    assert 'd="M0 104V104H7V0H8V104H300"' in panel(one)
