@@ -18,9 +18,12 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     recorded = {f"handshake_inspect/lab/recorded/{path.name}" for path in (package / "lab" / "recorded").iterdir()}
     assert len(recorded) >= 12
     pages = {f"handshake_inspect/explain/pages/{path.name}" for path in (package / "explain" / "pages").iterdir()}
+    page = {str(path.relative_to(package.parent)) for path in (package / "views" / "page").rglob("*.[chj]*")}
+    page = {name for name in page if name.endswith((".css", ".html", ".js"))}
+    assert page
     captures = {f"handshake_inspect/pcaps/{path.name}" for path in (REPOSITORY / "pcaps").glob("*.pcap")}
     assert len(captures) > 100
-    assert names == modules | recorded | pages | captures | {
+    assert names == modules | recorded | pages | page | captures | {
         "handshake_inspect/py.typed",
         "handshake_inspect/findings/other_tools.tsv",
         "handshake_inspect/views/pictures/ladder.css",
