@@ -77,6 +77,9 @@ def test_only_the_streams_of_the_page_are_drawn() -> None:
     found = inspect(PCAPS / "syn-flood.pcap")
     (timeline, *_) = sections(found, np.array([3], np.int64))
     assert "1 connection by phase" in words(timeline.alternative)
+    few = sections(found, found.connections.streams, listed=np.array([3], np.int64))
+    assert "25 connections by phase" in words(few[0].alternative)
+    assert timeline.data and few[0].data and few[0].data["packed"] == timeline.data["packed"]
     assert sections(found, np.zeros(0, np.int64)) == []
 
 

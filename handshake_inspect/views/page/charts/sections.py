@@ -32,15 +32,21 @@ class ChartSection:
 
 
 def sections(
-    inspection: Inspection, streams: Rows, *, backlog: int | None = None, ports: PortRange | None = None
+    inspection: Inspection,
+    streams: Rows,
+    *,
+    listed: Rows | None = None,
+    backlog: int | None = None,
+    ports: PortRange | None = None,
 ) -> list[ChartSection]:
     """Return the charts of these streams, rising; those with nothing to show are left out.
 
-    `backlog`: of listen(), if somebody knows it. `ports`: those that connect() chooses from; None: of the profile.
+    `listed`: those of them that the page can show one by one, rising; None: all. `backlog`: of listen(), if somebody
+    knows it. `ports`: those that connect() chooses from; None: of the profile.
     """
     rows = inspection.connections.rows_of(streams)
     found = []
-    if timeline := timeline_figure(inspection, streams):
+    if timeline := timeline_figure(inspection, streams, streams if listed is None else listed):
         found.append(ChartSection("timeline", "All connections over time", *timeline))
     if half_open := half_open_figure(inspection, rows, backlog):
         found.append(ChartSection("half-open", "Half-open connections by listener", *half_open))

@@ -571,10 +571,11 @@ class Brush {
 
 async function begin(root) {
   const data = JSON.parse(document.getElementById("timeline-data").textContent);
+  const told = {};
+  for (const name of ["choose", "filter"]) document.addEventListener(name, ({ detail }) => (told[name] = detail));
   const timeline = new Timeline(root, data, unpacked(await inflated(data.packed)));
-  timeline.redraw();
-  const asked = /^#s=(\d+)/.exec(location.hash);
-  if (asked) timeline.mark(Number(asked[1]));
+  timeline.filter(told.filter?.streams ?? null); // what the page said meanwhile
+  timeline.mark(told.choose?.stream ?? -1);
 }
 
 const root = document.getElementById("timeline-explorer");

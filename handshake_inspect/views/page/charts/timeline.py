@@ -42,8 +42,10 @@ class _Seen:
         return "TIME-WAIT" if self.phase == TIME_WAIT else PHASES[self.phase]
 
 
-def timeline_figure(inspection: Inspection, streams: Rows) -> tuple[Markup, Markup, dict[str, object]] | None:
-    """Return the rows of all phases, their table, and the data of every connection; None if there is none."""
+def timeline_figure(
+    inspection: Inspection, streams: Rows, listed: Rows
+) -> tuple[Markup, Markup, dict[str, object]] | None:
+    """Return the rows of all phases, their table, and the data of the connections that are listed; None without any."""
     if not len(streams):
         return None
     phases, connections = inspection.phases, inspection.connections
@@ -58,7 +60,7 @@ def timeline_figure(inspection: Inspection, streams: Rows) -> tuple[Markup, Mark
         "classes": [f"draw-{one}" for one in PHASES],
         "end_ns": end - begin,
         "captured_ns": captured - begin,
-        "packed": packed_phases(connections, phases, streams),
+        "packed": packed_phases(connections, phases, listed),
     }
     return figure, _table(seen, len(streams)), data
 
