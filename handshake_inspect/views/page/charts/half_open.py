@@ -13,7 +13,7 @@ from handshake_inspect.connections.moments import Rows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.page.charts.drawn import element, plain_table, together
-from handshake_inspect.views.page.charts.over_time import PARTS, Limit, Panel, panel
+from handshake_inspect.views.page.charts.over_time import PARTS, SHORTEST_NS, Limit, Panel, panel
 
 #: Listeners that are drawn, and that the table names.
 DRAWN, LISTED = 6, 30
@@ -29,7 +29,7 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
     if not listed:
         return None
     begin, end = inspection.captured_ns
-    end = max(end, begin + 1)
+    end = max(end, begin + SHORTEST_NS)
     limit = None if backlog is None else Limit(backlog, f"backlog {backlog:,}")
     panels = [
         Panel(

@@ -16,8 +16,12 @@ from handshake_inspect.views.page.charts.scales import Tick, count_ticks, time_t
 
 #: Into how many parts of equal length time is cut: more than that no screen shows.
 PARTS = 300
+#: A capture of one moment has an axis all the same, this long.
+SHORTEST_NS = 1_000_000
 #: Height of the plot, the room above it and that of the axis below it, in px.
 HEIGHT, ABOVE, BELOW = 104, 20, 22
+#: A grid line so near below a limit has no number, in px.
+CLOSE = 15
 #: A limit that lies higher than so many times the peak is only hinted at: else the curve would be flat.
 WITHIN = 4
 
@@ -59,20 +63,24 @@ def panel(one: Panel) -> Markup:
 
 def _plot(one: Panel) -> Markup:
     limit = one.limit
-    has_room = limit is not None and limit.count <= WITHIN * max(one.peak, 1)
-    top = max(one.peak, limit.count if limit and has_room else 0, 1)
+    is_near = limit is not None and limit.count <= WITHIN * max(one.peak, 1)
+    top = max(one.peak, limit.count if limit and is_near else 0, 1)
     bottom = ABOVE + HEIGHT
 
-    def height(count: float) -> float:
+    def height(count: int) -> float:
         return bottom - HEIGHT * count / top
 
-    parts = [element("title", f"{one.name}: {one.sentence}"), element("desc", one.words)]
+    limit_at = None if limit is None else height(limit.count) if is_near else ABOVE
     shaded, where = _after_capture(one, bottom)
-    parts += [shaded, *(_grid_line(height(count), f"{count:,}") for count in count_ticks(top)), _curve(one, top), where]
-    if limit is not None:
-        parts += _limit(limit, height(limit.count) if has_room else None, exceeded=one.peak > limit.count)
-    parts.append(_peak(one, height(one.peak)))
-    parts += time_axis(time_ticks(one.begin_ns, one.end_ns), bottom)
+    parts = [element("title", f"{one.name}: {one.sentence}"), element("desc", one.words), shaded]
+    for count in count_ticks(top):
+        y = height(count)
+        is_named = limit_at is None or not 0 <= y - limit_at < CLOSE  # its number would stand on the line
+        parts.append(_grid_line(y, f"{count:,}" if is_named else ""))
+    parts += [_curve(one, top), where]
+    if limit is not None and limit_at is not None:
+        parts += _limit(limit, limit_at, is_near=is_near, exceeded=one.peak > limit.count)
+    parts += [_peak(one, height(one.peak)), *time_axis(time_ticks(one.begin_ns, one.end_ns), bottom)]
     return element("svg", *parts, class_="plot", width="100%", height=bottom + BELOW, role="img")
 
 
@@ -137,14 +145,13 @@ def _after_capture(one: Panel, bottom: int) -> tuple[Markup, Markup]:
     return shaded, together(where)
 
 
-def _limit(limit: Limit, y: float | None, *, exceeded: bool) -> list[Markup]:
-    """Draw a limit: at its height, or, if it is out of reach, as a hint at the upper edge."""
-    kind = " exceeded" if exceeded else "" if y is not None else " far"
-    at = ABOVE if y is None else y
-    words = f"{limit.words} ↑" if y is None else limit.words
+def _limit(limit: Limit, y: float, *, is_near: bool, exceeded: bool) -> list[Markup]:
+    """Draw a limit at its height or, if it is out of reach, as a hint at the upper edge."""
+    kind = " exceeded" if exceeded else "" if is_near else " far"
+    words = limit.words if is_near else f"{limit.words} ↑"
     return [
-        element("line", x1=0, x2="100%", y1=at, y2=at, class_=f"limit{kind}"),
-        element("text", words, x="100%", y=at - 5, text_anchor="end", class_=f"limit-words{kind}"),
+        element("line", x1=0, x2="100%", y1=y, y2=y, class_=f"limit{kind}"),
+        element("text", words, x="100%", y=y - 5, text_anchor="end", class_=f"limit-words{kind}"),
     ]
 
 

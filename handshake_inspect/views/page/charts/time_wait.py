@@ -12,7 +12,7 @@ from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.owing import HostOwes
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.page.charts.drawn import element, plain_table, together
-from handshake_inspect.views.page.charts.over_time import PARTS, Limit, Panel, panel
+from handshake_inspect.views.page.charts.over_time import PARTS, SHORTEST_NS, Limit, Panel, panel
 
 #: Hosts that are drawn, and that the table names.
 DRAWN, LISTED = 6, 30
@@ -23,7 +23,7 @@ def time_wait_figure(ledger: TimeWaitLedger) -> tuple[Markup, Markup] | None:
     if ledger.span_ns is None:
         return None
     begin, captured = ledger.captured_ns
-    end = max(ledger.span_ns[1], captured, begin + 1)
+    end = max(ledger.span_ns[1], captured, begin + SHORTEST_NS)
     listed = ledger.hosts(LISTED)
     panels = [
         Panel(

@@ -2,7 +2,7 @@
 // window holds, the higher they are. Times are distances from the first moment, in ns.
 {
 const SMALLEST_WINDOW_NS = 1000;
-const ABOVE = 24, BELOW = 6, HIGH_MOST = 440, LANE_MOST = 20, LANE_NAMED = 12, LANE_LEAST = 2;
+const ABOVE = 24, BELOW = 6, HIGH_MOST = 440, LANE_MOST = 20, LANE_NAMED = 12, LANE_LEAST = 1, GUTTER_FROM = 640;
 const KIND = 7, GOES_ON = 8;
 const UNITS = [["d", 864e11], ["h", 36e11], ["min", 6e10], ["s", 1e9], ["ms", 1e6], ["µs", 1e3], ["ns", 1]];
 const STEPS = [
@@ -106,7 +106,7 @@ class Timeline {
 
   // Where things are.
   get left() {
-    return this.axis.getBoundingClientRect().left - this.canvas.getBoundingClientRect().left;
+    return this.canvas.clientWidth < GUTTER_FROM ? 0 : this.axis.getBoundingClientRect().left - this.canvas.getBoundingClientRect().left;
   }
   get width() {
     return this.canvas.clientWidth - this.left;
@@ -246,22 +246,29 @@ function drawMarks(timeline) {
   pen.drawImage(base, 0, 0);
   const sharp = window.devicePixelRatio || 1;
   pen.scale(sharp, sharp);
-  const high = Math.max(lane, 3);
+  pen.globalCompositeOperation = "destination-over"; // behind the bars, which keep their colours
   for (const [i, colour] of [[timeline.pointed, paint.text], [timeline.chosen, paint.accent]]) {
     const place = i < 0 ? -1 : lanes.indexOf(i);
     if (place < 0) continue;
-    const y = ABOVE + (place + 0.5) * lane - high / 2;
+    const [y, high] = barOf(lane, place);
     pen.fillStyle = colour;
-    pen.globalAlpha = i === timeline.chosen ? 0.2 : 0.1;
-    pen.fillRect(0, y, left + width, high);
     pen.globalAlpha = 1;
-    if (i === timeline.chosen) pen.fillRect(left - 5, y, 3, high);
+    if (i === timeline.chosen) pen.fillRect(Math.max(left - 5, 0), y - 1, 3, high + 2);
+    pen.globalAlpha = i === timeline.chosen ? 0.22 : 0.1;
+    pen.fillRect(0, y - 1, left + width, high + 2);
   }
+}
+
+/** Where the bar of a lane begins and how high it is, in whole px, so that no line is brighter than another. */
+function barOf(lane, place) {
+  const gap = lane < 4 ? 0 : lane < 8 ? 1 : 3;
+  const [y, next] = [Math.round(place * lane), Math.round((place + 1) * lane)];
+  return [ABOVE + y, Math.max(next - y - gap, 1)];
 }
 
 function drawAxis(timeline, pen, paint, high) {
   const { from, to, left, width, data } = timeline;
-  const step = stepOf(to - from, Math.max(width / 90, 2));
+  const step = stepOf(to - from, Math.max(width / 80, 3));
   const unit = unitOf(step, to);
   pen.font = `11.5px ${paint.font}`;
   pen.textAlign = "center";
@@ -281,15 +288,14 @@ function drawAxis(timeline, pen, paint, high) {
 
 function drawBars(timeline, pen, paint) {
   const { all, lanes, lane, left, width } = timeline;
-  const gap = lane >= 6 ? Math.min(lane * 0.22, 3) : 0;
   pen.save();
   pen.beginPath();
   pen.rect(left, 0, width, timeline.canvas.clientHeight);
   pen.clip();
   lanes.forEach((i, place) => {
-    const y = ABOVE + place * lane + gap / 2;
-    if (all.at[i + 1] === all.at[i]) drawUnknown(timeline, pen, paint, i, y + lane / 2);
-    for (let k = all.at[i]; k < all.at[i + 1]; k++) drawBar(timeline, pen, paint, k, y, lane - gap);
+    const [y, high] = barOf(lane, place);
+    if (all.at[i + 1] === all.at[i]) drawUnknown(timeline, pen, paint, i, y + high / 2);
+    for (let k = all.at[i]; k < all.at[i + 1]; k++) drawBar(timeline, pen, paint, k, y, high);
   });
   pen.restore();
 }
@@ -376,9 +382,16 @@ function drawNames(timeline, pen, paint) {
   pen.fillStyle = paint.muted;
   for (let place = 0; place < lanes.length; place++) {
     const i = lanes[place];
-    const words = nameOf(all.stream[i]).split(" ")[0] || `#${all.stream[i]}`;
-    pen.fillText(words, left - 10, ABOVE + place * lane + lane / 2 + 4, left - 14);
+    pen.fillText(fitting(pen, all.stream[i], left - 14), left - 10, ABOVE + place * lane + lane / 2 + 3, left - 14);
   }
+}
+
+/** The longest name of a connection that there is room for: both sockets, the other one's port, the first alone. */
+function fitting(pen, stream, room) {
+  const name = nameOf(stream) || `#${stream}`;
+  const [one, other] = name.split(" → ");
+  const port = other?.slice(other.lastIndexOf(":"));
+  return [name, `${one} → ${port}`].find((words) => pen.measureText(words).width <= room) ?? one;
 }
 
 function say(timeline) {

@@ -16,12 +16,16 @@ from handshake_inspect.connections.phases import PHASES, TIME_WAIT, Phases
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.page.charts.drawn import element, plain_table
-from handshake_inspect.views.page.charts.over_time import PARTS, staircase, time_axis
+from handshake_inspect.views.page.charts.over_time import PARTS, SHORTEST_NS, staircase, time_axis
 from handshake_inspect.views.page.charts.packed import packed_phases
 from handshake_inspect.views.page.charts.scales import time_ticks
 
 #: Height of the row of one phase, in px.
 HEIGHT = 26
+HINT = (
+    "A click chooses a connection. Drag to move; + and −, or the wheel once this has the focus, zoom. A window can be "
+    "drawn over the rows of phases; a click on a phase hides it."
+)
 #: Behind the last frame so much of the axis shows what goes on.
 TAIL = 0.06
 
@@ -50,7 +54,7 @@ def timeline_figure(
         return None
     phases, connections = inspection.phases, inspection.connections
     begin, captured = phases.captured_ns
-    end = max(captured + round((captured - begin) * TAIL), begin + 1)
+    end = max(captured + round((captured - begin) * TAIL), begin + SHORTEST_NS)
     wanted = np.zeros(len(connections), np.bool_)
     wanted[connections.rows_of(streams)] = True
     seen = _seen(phases, wanted, begin, end)
@@ -141,7 +145,8 @@ def _explorer() -> Markup:
     canvas = element("canvas", "", tabindex=0, role="img", aria_label=label)
     tip = element("div", "", class_="timeline-tip", hidden=True)
     stage = element("div", canvas, tip, class_="timeline-stage")
-    return element("div", line, stage, class_="timeline-explorer needs-script", id="timeline-explorer")
+    hint = element("p", HINT, class_="timeline-hint controls")
+    return element("div", line, stage, hint, class_="timeline-explorer needs-script", id="timeline-explorer")
 
 
 def _table(seen: list[_Seen], count: int) -> Markup:
