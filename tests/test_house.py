@@ -36,6 +36,7 @@ FLOORS = [
     ["lab"],
     ["explain"],
     ["lesson"],
+    ["screen"],
     ["cli"],
     ["testing"],
     ["pytest_plugin"],
@@ -61,7 +62,7 @@ CONNECTIONS = [
     "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes",
     "found", "answers", "waiting", "verdict", "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat",
     "zeek_uid", "conn_log", "repeats", "step_rows", "sums", "steps",
-    "analysis", "phases", "half_open", "openings", "streams", "run_clock", "leaving", "going",
+    "analysis", "phases", "half_open", "openings", "streams", "run_clock", "leaving", "going", "present",
 ]  # fmt: skip
 FINDINGS = [
     "evidence", "run", "rule", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns", "numbers",
@@ -77,8 +78,8 @@ TIME_WAIT = [
     "wheel", "jiffies", "counters", "following", "endings", "staying", "reckoning", "census", "observing", "binding",
 ]  # fmt: skip
 EXPLAIN = [
-    "page", "reading", "topics", "written", "rules", "counterparts", "shipped", "excerpts", "moves", "arrows",
-    "drawing", "rendering", "listing",
+    "page", "reading", "topics", "written", "rules", "counterparts", "collected", "shipped", "excerpts", "moves",
+    "arrows", "drawing", "rendering", "listing",
 ]  # fmt: skip
 LESSON = ["fired", "question", "choices", "errors", "ending", "stops", "score", "telling"]
 STRACE = ["lines", "arguments", "descriptors", "spelling", "sockets", "log", "causes", "beside"]
@@ -93,6 +94,10 @@ JOINED = [
     "vantage", "strangers", "pairing", "aligned", "times", "matching", "drift", "clocks", "pieces", "proofs", "fates",
     "changes", "ways", "comparison", "differences", "model", "errors", "described", "order", "spelling", "crossing",
     "join",
+]  # fmt: skip
+SCREEN = [
+    "desk", "sight", "recent", "live", "files", "arranging", "colours", "terminal", "columns", "listing", "reading",
+    "lines", "topics", "app", "picture",
 ]  # fmt: skip
 SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
 PICTURES = ["markup", "words", "html"]
@@ -121,6 +126,7 @@ ORDERED = {
     "lab/strace": STRACE,
     "lab/time_wait": TIME_WAIT,
     "lesson": LESSON,
+    "screen": SCREEN,
     "spread": SPREAD,
     "testing": TESTING,
     "views/pictures": PICTURES,

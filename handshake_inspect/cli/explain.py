@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
-
-if TYPE_CHECKING:
-    from handshake_inspect.explain.topics import Topics
 
 
 @click.command("explain")
@@ -27,6 +22,7 @@ def command(words: tuple[str, ...]) -> int:
       handshake-inspect explain half-open
     """
     from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width, write_lines
+    from handshake_inspect.explain.collected import all_topics
     from handshake_inspect.explain.listing import topic_lines
     from handshake_inspect.explain.rendering import page_lines
 
@@ -43,15 +39,3 @@ def command(words: tuple[str, ...]) -> int:
         raise click.UsageError(f"there is no topic {topic!r}. {hint}")
     write_lines(page_lines(page, width))
     return 0
-
-
-def all_topics() -> Topics:
-    """Return the topics of all sources."""
-    from handshake_inspect.explain.counterparts import tool_pages
-    from handshake_inspect.explain.rules import finding_page, with_findings
-    from handshake_inspect.explain.topics import Topics
-    from handshake_inspect.explain.written import written_pages
-    from handshake_inspect.findings.catalogue import RULES
-
-    findings = (finding_page(one.code.word, one.code.severity.word, one.page, one.example) for one in RULES)
-    return Topics([*with_findings(written_pages(), findings), *tool_pages()])

@@ -21,11 +21,12 @@ from handshake_inspect.cli.captures import Interruption, report
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.drawing import Look
 from handshake_inspect.cli.listing import write_kinds, write_listing
-from handshake_inspect.cli.output import remark
+from handshake_inspect.cli.output import remark, write_octets
+from handshake_inspect.cli.printed import Printed
 from handshake_inspect.cli.tracing import print_traced
 from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
 from handshake_inspect.inspection import Inspection
-from handshake_inspect.lab.command import CommandError, Ended, Running, run_command
+from handshake_inspect.lab.command import CommandError, Ended, Running, Streams, run_command
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.words import octets
 
@@ -51,7 +52,13 @@ class Keeping:
 
 
 def listen(
-    interfaces: Sequence[str], wishes: Wishes, keeping: Keeping | None, duration_s: float | None, how: dict[str, Any]
+    interfaces: Sequence[str],
+    wishes: Wishes,
+    keeping: Keeping | None,
+    duration_s: float | None,
+    how: dict[str, Any],
+    *,
+    on_screen: bool = False,
 ) -> int:
     """Watch interfaces until Ctrl-C, or as long as wished. Returns the exit code. Raises CaptureError."""
     with LiveCapture(interfaces, **how) as capture, Interruption() as interruption:
@@ -59,8 +66,9 @@ def listen(
         if capture.ring_octets < how["ring_octets"]:
             remark(f"the buffer is {octets(capture.ring_octets)}: there is not memory for {octets(how['ring_octets'])}")
         remark(f"listening on {capture.interface}{f', {given_up}' if given_up else ''}; Ctrl-C ends")
-        watch = Watch(capture, wishes, writer)
-        failure = broken_off(watch, blocks_of(capture, interruption, duration_s))
+        watch = Watch(capture, wishes, writer, on_screen=on_screen)
+        blocks = blocks_of(capture, interruption, duration_s)
+        failure = shown_on_screen(watch, blocks, interruption) if on_screen else broken_off(watch, blocks)
     inspection = watch.finish()
     list_found(watch, inspection)
     tell_rest(watch, inspection, keeping)
@@ -90,21 +98,43 @@ def broken_off(watch: Watch, blocks: Iterator[Records | None]) -> CaptureError |
     return None
 
 
+def shown_on_screen(watch: Watch, blocks: Iterator[Records | None], interruption: Interruption) -> CaptureError | None:
+    """Follow a capture in a thread of its own while the screen shows it; the end of either ends both."""
+    from handshake_inspect.cli.screens import run_screen
+    from handshake_inspect.screen.live import Live
+
+    live = Live(watch)
+
+    def leave() -> None:
+        interruption.asked = True
+
+    return live.shown(lambda: broken_off(watch, live.attended(blocks)), run_screen, leave)
+
+
 def watch_command(
-    program: Sequence[str], wishes: Wishes, keeping: Keeping | None, how: dict[str, Any], *, traced: bool
+    program: Sequence[str],
+    wishes: Wishes,
+    keeping: Keeping | None,
+    how: dict[str, Any],
+    *,
+    traced: bool,
+    on_screen: bool = False,
 ) -> int:
     """Run a command in a private network and watch it. Returns the command's exit status. Raises LabError.
 
     Where saving fails the command goes on, and so does the watching: then 2, unless the command failed itself.
     """
 
+    printed = Printed() if on_screen else None
+
     def watch(running: Running) -> tuple[Ended, bool]:
         writer = keeping.opened(running.capture) if keeping else None
-        watch, blocks = Watch(running.capture, replace(wishes, quiet=wishes.quiet or traced), writer), running.blocks()
-        failure = broken_off(watch, blocks)
-        if failure is not None:
-            watch.is_saving = False
-            watch.follow(blocks)
+        wished = replace(wishes, quiet=wishes.quiet or traced)
+        watch = Watch(running.capture, wished, writer, on_screen=on_screen)
+        if printed is not None:
+            failure = command_on_screen(watch, running, printed, program[0])
+        else:
+            failure = to_the_end(watch, running.blocks())
         assert running.ended is not None
         inspection = watch.finish()
         if running.ended.log is not None:
@@ -118,7 +148,10 @@ def watch_command(
         return replace(running.ended, log=None), failure is not None
 
     try:
-        ended, has_failed = run_command(program, watch, traced=traced, open_capture=lambda: LiveCapture("lo", **how))
+        streams = printed.streams if printed is not None else Streams
+        ended, has_failed = run_command(
+            program, watch, traced=traced, open_capture=lambda: LiveCapture("lo", **how), streams=streams
+        )
     except CommandError as error:
         is_interface = program[0] in [name for _, name in socket.if_nameindex()]
         remark(f"Error: {error}{f'; to watch that interface: sniff -i {program[0]}' if is_interface else ''}")
@@ -128,6 +161,39 @@ def watch_command(
     if ended.exit_status:
         remark(f"{program[0]} {how_it_ended(ended)}")
     return ended.exit_status or (2 if has_failed else 0)
+
+
+def to_the_end(watch: Watch, blocks: Iterator[Records | None]) -> CaptureError | None:
+    """Follow a capture to its end, also where saving fails before."""
+    failure = broken_off(watch, blocks)
+    if failure is not None:
+        watch.is_saving = False
+        watch.follow(blocks)
+    return failure
+
+
+def command_on_screen(watch: Watch, running: Running, printed: Printed, name: str) -> CaptureError | None:
+    """Follow a command's capture in a thread of its own while the screen shows it, which stays when the command ends.
+
+    What the command has printed is printed when the screen was left.
+    """
+    from handshake_inspect.cli.screens import run_screen
+    from handshake_inspect.screen.live import Live
+
+    printed.begun()
+    live = Live(watch, printed=printed.text)
+    live.on_interrupt = running.interrupt
+
+    def follow() -> CaptureError | None:
+        failure = to_the_end(watch, live.attended(running.blocks()))
+        assert running.ended is not None
+        live.ended = "" if running.is_asked_to_end else f"{name} {how_it_ended(running.ended)}"
+        return failure
+
+    failure = live.shown(follow, run_screen, running.stop)
+    printed.finish()
+    write_octets(printed.octets)  # as it would have stood there
+    return failure
 
 
 def how_it_ended(ended: Ended) -> str:
@@ -140,7 +206,7 @@ def list_found(watch: Watch, inspection: Inspection) -> None:
     connections, let_go = inspection.connections, inspection.let_go
     if not watch.seen:
         return
-    if not watch.wishes.quiet:
+    if not watch.is_quiet:
         print()
     if let_go.connections or len(connections) > MOST_LISTED:
         write_kinds(connections.kinds() + let_go.kinds)

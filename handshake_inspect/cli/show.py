@@ -253,7 +253,7 @@ def print_connection(
     from handshake_inspect.views.export import shown
 
     if wanted.target is not None:
-        save(captures, connection.capture, [*steps, *connection.icmp_errors], wanted.target)
+        remark(save(captures, connection.capture, [*steps, *connection.icmp_errors], wanted.target))
     found, said = None, list[str]()
     if wanted.trace is not None and inspection is not None:
         found, said = beside(wanted.trace, inspection.connections)
@@ -305,18 +305,17 @@ def print_dissection(paths: Mapping[str, str], number: int) -> int:
     return 0
 
 
-def save(paths: Mapping[str, CaptureFile], home: str, parts: Sequence[Step | IcmpError], target: str) -> None:
-    """Write the frames of a connection, and of the ICMP errors about it, to a file of their own.
+def save(paths: Mapping[str, CaptureFile], home: str, parts: Sequence[Step | IcmpError], target: str) -> str:
+    """Write the frames of a connection, and of the ICMP errors about it, to a file of their own. Say what was saved.
 
     They stand in it as in their capture; those of several by time.
     """
     from handshake_inspect.capture.frames import fetch_parts
     from handshake_inspect.capture.writing.pcap import write_pcap
-    from handshake_inspect.cli.output import remark
     from handshake_inspect.quantities import counted
 
     frames = list(fetch_parts(paths, home, {part.frame for part in parts})[0].values())
     if any(isinstance(part.frame, tuple) for part in parts):
         frames.sort(key=lambda frame: frame.time_ns)
     count = write_pcap(target, frames, frames[0].link_type)
-    remark(f"{target}: {counted(count, 'frame')} saved")
+    return f"{target}: {counted(count, 'frame')} saved"

@@ -1,4 +1,5 @@
-"""`handshake-inspect sniff`: connections live, one line per segment, of this host or of one command."""
+"""`handshake-inspect sniff`: connections live, on the whole terminal or one line per segment, of this host or of one
+command."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from handshake_inspect.cli.options import profile_option
 @click.option("--port", type=click.IntRange(0, 65535), help="Only segments of this port.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N segments.")
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
+@click.option("--plain", is_flag=True, help="Print lines also where the whole terminal could show the connections.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no line for a segment, only what is found at the end.")
 @click.option(
     "-w", "--write", "target", metavar="FILE", help="Save what was seen: pcapng, or pcap where FILE ends in .pcap."
@@ -42,6 +44,7 @@ def command(
     port: int | None,
     count: int | None,
     duration: float | None,
+    plain: bool,
     quiet: bool,
     target: str | None,
     rotate: tuple[int | None, int | None],
@@ -52,18 +55,23 @@ def command(
     profile: str,
     program: tuple[str, ...],
 ) -> int:
-    """Watch TCP connections live: one line per segment, with the states of both ends after it.
+    """Watch TCP connections live: on the whole terminal, each with both states as they change, and one with its ladder.
 
-    Ends at Ctrl-C, or as --count and --duration say, with what was found and what the kernel dropped. Needs the right
-    to capture (root, or CAP_NET_RAW), which it gives up once the capture is open. Connections that are over are let go
-    after their TIME-WAIT if there are many, so it can run for days.
+    Elsewhere, and with --plain: one line per segment, with the states of both ends after it. On the screen ? lists the
+    keys: filter, pause, sort, findings, write.
+
+    Ends at q or Ctrl-C, or as --count and --duration say, with what was found and what the kernel dropped. Needs the
+    right to capture (root, or CAP_NET_RAW), which it gives up once the capture is open. Connections that are over are
+    let go after their TIME-WAIT if there are many, so it can run for days.
 
     With COMMAND: runs it in a private network, where nobody else talks and no right is needed, and watches that until
-    it ends; the exit status is the command's.
+    it ends; the exit status is the command's. The screen stays until it is left; o shows there what the command prints,
+    which has no input (with --plain it has).
 
     \b
     Examples:
       handshake-inspect sniff
+      handshake-inspect sniff --plain --port 8000
       handshake-inspect sniff -i eth0 --filter 'tcp port 443' --duration 10
       handshake-inspect sniff -i any -q -w day.pcapng --rotate 100MB --rotate 1h --files 24
       handshake-inspect sniff -w echo.pcapng -- python3 echo_test.py
@@ -71,6 +79,7 @@ def command(
     """
     from handshake_inspect.capture.writing.rotation import Rotation
     from handshake_inspect.cli.listening import Keeping, listen, watch_command
+    from handshake_inspect.cli.screens import wants_screen
     from handshake_inspect.cli.watch import Wishes
 
     octets_max, seconds = rotate
@@ -87,8 +96,11 @@ def command(
     if not program:
         if traced:
             raise click.UsageError("--strace needs a COMMAND: sniff --strace -- COMMAND")
-        return listen(interfaces or ("lo",), wishes, keeping, duration, how | {"promiscuous": promiscuous})
+        how["promiscuous"] = promiscuous
+        on_screen = not plain and not quiet and wants_screen()
+        return listen(interfaces or ("lo",), wishes, keeping, duration, how, on_screen=on_screen)
     in_vain = {"-i": interfaces, "--promiscuous": promiscuous, "--duration": duration, "--count": count}
     for option in (one for one, given in in_vain.items() if given):
         raise click.UsageError(f"{option} is not for a COMMAND: its network has lo alone, and it ends with the command")
-    return watch_command(program, wishes, keeping, how, traced=traced)
+    on_screen = not plain and not quiet and wants_screen()
+    return watch_command(program, wishes, keeping, how, traced=traced, on_screen=on_screen)

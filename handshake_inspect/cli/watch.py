@@ -24,6 +24,7 @@ from handshake_inspect.connections.connection import IcmpError, Step
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.quantities import counted
+from handshake_inspect.screen.recent import Recent
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 from handshake_inspect.tcp.time_wait import profile_of
 
@@ -55,7 +56,13 @@ class Wishes:
 class Watch:
     """What was seen so far, and what is still to be printed."""
 
-    def __init__(self, capture: LiveCapture, wishes: Wishes, writer: CaptureWriter | None = None) -> None:
+    def __init__(
+        self, capture: LiveCapture, wishes: Wishes, writer: CaptureWriter | None = None, *, on_screen: bool = False
+    ) -> None:
+        """`on_screen`: print nothing, somebody else has the terminal."""
+        self.on_screen = on_screen
+        #: Keeps the last frames of interest, where somebody wants them.
+        self.recent: Recent | None = None
         self.capture = capture
         self.wishes = wishes
         self.writer = writer
@@ -81,13 +88,18 @@ class Watch:
         for block in blocks:
             if block is not None:
                 self.take(block)
-            if not self.wishes.quiet:
+            if not self.is_quiet:
                 self._lines.pass_time(time.time_ns())
             if time.monotonic() >= self._told_s + TELL_EVERY_S:
                 self._tell_losses()
             if self.enough:
                 break
         self._tell_losses()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Is no line printed for a segment?"""
+        return self.wishes.quiet or self.on_screen
 
     @property
     def enough(self) -> bool:
@@ -100,20 +112,31 @@ class Watch:
         decoded = self._inspector.add_records(block, self._number, self._of_interest)
         segments = decoded.segments
         errors = decoded.icmp_errors.take(decoded.icmp_errors["protocol"] == TCP)
-        if self.wishes.quiet:
+        if self.is_quiet:
             self._count(segments)
         elif len(segments) + len(errors) and self._can_print(len(segments) + len(errors)):
             self._print(segments, errors)
         else:
             self.passed_over += self._count(segments)
         self._inspector.go_on()
-        if self.writer is not None and self.is_saving:
-            self.writer.write(block, self._to_be_saved(block, decoded))
+        if self.recent is not None or (self.writer is not None and self.is_saving):
+            self._save(block, self._to_be_saved(block, decoded))
+
+    def so_far(self) -> Inspection:
+        """Return what was found so far."""
+        return self._inspector.result()
 
     def finish(self) -> Inspection:
         """Return what was found in all."""
         self._inspector.captures[self._number].dropped = self.capture.dropped
         return self._inspector.result()
+
+    def _save(self, block: Records, chosen: NDArray[np.bool_] | None) -> None:
+        """Keep the frames chosen of a block where they are wanted."""
+        if self.recent is not None:
+            self.recent.add(block, chosen)
+        if self.writer is not None and self.is_saving:
+            self.writer.write(block, chosen)
 
     def _can_print(self, lines: int) -> bool:
         """Can so many be printed one by one without falling behind?"""
@@ -172,6 +195,8 @@ class Watch:
     def _tell_losses(self) -> None:
         """Say what was not printed and what the kernel dropped since it was said last."""
         self._told_s = time.monotonic()
+        if self.on_screen:
+            return
         self._tell_passed_over()
         dropped = self.capture.dropped
         if dropped > self._drops_told:

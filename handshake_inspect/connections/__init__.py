@@ -42,6 +42,7 @@ The modules, in the order in which data flows:
 - `streams`, `run_clock`, `leaving`, `going`: the same for a capture that does not end: numbers for good, a time that
   never steps, who may leave when, and the rounds in which they do.
 - `connection`: what comes out: plain data about one connection.
+- `present`: where both ends are at a moment: what the clock does.
 
 Imports flow one way too, with `connection` first and what `compact` asks of `events` before `gather`: the order is in
 tests/test_house.py.

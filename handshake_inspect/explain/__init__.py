@@ -7,6 +7,7 @@ Data flows down this list:
 - `topics`: pages by all their names; the nearest ones of a name that is none.
 - `written`, `rules`, `counterparts`: where pages come from: files in `pages/`; docstrings of the rules that make
   findings; the table of other tools' names.
+- `collected`: the topics of all sources together.
 - `shipped`: the recorded captures that come with the package.
 - `excerpts`: part of such a capture, or of a recorded session -> ladder.
 - `moves`: the table of states -> its arrows, and the rows of one state.

@@ -65,6 +65,15 @@ STRACE = ("strace", "-D", "-I4", "-f", "-ttt", "-T", "-y", "-e", f"trace={TRACED
 PORT_START = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 
 
+@dataclass(frozen=True)
+class Streams:
+    """Descriptors of a command's standard streams; None: the one of this process."""
+
+    stdin: int | None = None
+    stdout: int | None = None
+    stderr: int | None = None
+
+
 class CommandError(LabError):
     """The command cannot be run. `exit_status` is what a shell gives then."""
 
@@ -149,6 +158,7 @@ class Running:
         capture: LiveCapture,
         log_path: Path | None,
         be_user: Callable[[], None],
+        streams: Streams,
     ) -> None:
         #: The capture at the loopback interface of the world, open since before the command began.
         self.capture = capture
@@ -160,7 +170,7 @@ class Running:
         self._signals = signals
         start = [*STRACE, "-o", str(log_path), "--"] if log_path is not None else []
         try:
-            self._process = subprocess.Popen([*start, *arguments], preexec_fn=be_user)
+            self._process = subprocess.Popen([*start, *arguments], preexec_fn=be_user, **vars(streams))
         except OSError as error:  # no program in a form that this system can run
             raise CommandError(f"{arguments[0]}: cannot be run: {error.strerror}") from None
         signals.are_for(self._process)
@@ -220,6 +230,16 @@ class Running:
             log = read_log(str(self._log_path), name="strace")
         return Ended(code if code >= 0 else 128 - code, killed_by, tuple(left), log)
 
+    def interrupt(self) -> None:
+        """Hand a Ctrl-C on to the command, which did not get it from the terminal."""
+        if self.ended is None:
+            self._process.send_signal(signal.SIGINT)
+
+    @property
+    def is_asked_to_end(self) -> bool:
+        """Was the command asked to end?"""
+        return self._signals.asked_to_end_s is not None
+
     def stop(self) -> None:
         """Ask the command to end: `blocks` go on until it has, LEAVING_LIMIT_S at most."""
         self._signals.take(signal.SIGTERM)
@@ -239,10 +259,12 @@ def run_command(
     *,
     traced: bool = False,
     open_capture: Callable[[], LiveCapture] = lambda: LiveCapture("lo"),
+    streams: Callable[[], Streams] = Streams,
 ) -> R:
     """Run a command in a private world and call `watch` there; return what it returned, which must be picklable.
 
-    `open_capture` is called in that world, before the command begins. Raises CommandError if there is no such command,
+    `open_capture` is called in that world, before the command begins; and `streams`, for the standard streams of the
+    command, where they are not to be the terminal's own. Raises CommandError if there is no such command,
     LabError if there can be no such world, or no strace in it.
     """
     refuse_unknown(arguments[0])
@@ -259,7 +281,7 @@ def run_command(
         with ExitStack() as stack:
             capture = stack.enter_context(open_capture())
             log_path = Path(stack.enter_context(folder_for_log()), "strace.log") if traced else None
-            running = Running(arguments, signals, capture, log_path, be_user)
+            running = Running(arguments, signals, capture, log_path, be_user, streams())
             try:
                 return watch(running)
             finally:

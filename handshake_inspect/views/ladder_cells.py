@@ -77,4 +77,4 @@ def _flags_style(flags: str) -> str:
         return "bold red"
     if "SYN" in bits:
         return "bold cyan"
-    return "bold magenta" if "FIN" in bits else "bold"
+    return "bold yellow" if "FIN" in bits else "bold"

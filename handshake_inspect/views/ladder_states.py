@@ -12,17 +12,18 @@ from rich.text import Text
 
 from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, StateAt, Step
 
+#: The hues are those of `views.palette`, as near as a terminal's own colours come: orange is its yellow.
 STATE_STYLES = {
     "CLOSED": "bright_black",
-    "LISTEN": "blue",
-    "SYN-SENT": "cyan",
-    "SYN-RECEIVED": "cyan",
+    "LISTEN": "bright_black",
+    "SYN-SENT": "blue",
+    "SYN-RECEIVED": "blue",
     "ESTABLISHED": "bold green",
-    "TIME-WAIT": "bold yellow",
+    "TIME-WAIT": "bold magenta",
 }
 #: In place of a state: the end has left the one before it, and what the capture missed would tell for which.
 NOT_CAPTURED = "not captured"
-CLOSING_STYLE = "magenta"
+CLOSING_STYLE = "yellow"
 _SAME: Pair[StateAt | None] = Pair(None, None)
 #: Signs behind a state, and what the legend says about each.
 ASSUMED, DISPROVED, BY_TIMER = "?", "✗", "~"

@@ -1,0 +1,109 @@
+"""`handshake-inspect browse`: the connections of captures on the whole terminal, with the ladder of the chosen one."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from handshake_inspect.cli.options import (
+    Asked,
+    files_argument,
+    index_option,
+    jobs_option,
+    profile_option,
+    selection_options,
+)
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from handshake_inspect.capture.frames import CaptureFile
+    from handshake_inspect.cli.captures import Reading
+    from handshake_inspect.connections.connection import Connection, Step
+    from handshake_inspect.screen.files import Files
+    from handshake_inspect.screen.sight import Streams
+
+
+@click.command("browse")
+@files_argument
+@selection_options
+@click.option("--sort", metavar="FIELD", help="Order by a field of the JSON; -FIELD puts the largest first.")
+@index_option
+@profile_option
+@jobs_option
+def command(files: tuple[str, ...], asked: Asked, sort: str | None, index: bool, profile: str, jobs: int | None) -> int:
+    """Browse the connections of FILE... on the whole terminal: a list of any length, and the ladder of the chosen one.
+
+    Filters (words, or conditions as in `read --where`), sorts by column, finds, explains what was found, saves a
+    connection, and copies the command that shows it: ? lists the keys.
+
+    \b
+    Examples:
+      handshake-inspect browse capture.pcap
+      handshake-inspect browse day/ --where 'handshake.kind == "half-open"'
+      handshake-inspect browse big.pcap --sort -octets.responder
+      tcpdump -w - | handshake-inspect browse -
+    """
+    from handshake_inspect.archive import Archive
+    from handshake_inspect.cli.captures import inspect_files, kept, report
+    from handshake_inspect.cli.choose import choice
+    from handshake_inspect.cli.indexing import has_index, index_made, refuse_index
+    from handshake_inspect.cli.naming import files_named
+    from handshake_inspect.cli.screens import Importing, refuse_without_screen, run_screen
+    from handshake_inspect.places import Places
+
+    refuse_without_screen()
+    chosen = choice(asked, sort)
+    named = files_named(files)
+    if index:
+        refuse_index(named.files, "auto")
+    with ExitStack() as stack, Importing() as importing:
+        paths = {file: stack.enter_context(kept(file)) for file in named.files}
+        making = None
+        if index and named.files and not has_index(named.files[0], profile):
+            making = stack.enter_context(index_made(named.files[0]))
+        places = making.places if making else Places(stack.enter_context(Archive()))
+        names = {path: name for name, path in paths.items()}
+        reading = inspect_files([*paths.values()], names=names, profile=profile, jobs=jobs, places=places)
+        if making:
+            making.reading = reading
+        if reading.useless:
+            return reading.exit_code or named.exit_code
+        files_read = source_of(reading, {**paths, **reading.located}, chosen.streams(reading.inspection))
+        importing.finish()
+        with files_read.answering():
+            run_screen(files_read)
+        report(reading.inspection, udp_lister="read --udp")
+        return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
+
+
+def source_of(reading: Reading, captures: Mapping[str, CaptureFile], streams: Streams) -> Files:
+    """Return captures that were read as a source of the screen."""
+    from handshake_inspect.cli.drawing import Look, names_of_ends, payload_shown
+    from handshake_inspect.cli.show import save
+    from handshake_inspect.quantities import counted
+    from handshake_inspect.screen.files import Files
+    from handshake_inspect.views.ladder import LadderOptions, ladder
+
+    run = reading.inspection
+
+    def draw(connection: Connection, steps: Sequence[Step], width: int) -> list[Text]:
+        return ladder(
+            connection,
+            steps,
+            title=f"stream {connection.stream} of {connection.capture}",
+            facts=[counted(len(steps), "segment"), *connection.encapsulation, *names_of_ends(run, connection)],
+            payload=payload_shown(steps, Look(), captures, connection.capture),
+            options=LadderOptions(width=width),
+        )
+
+    def saved(connection: Connection, steps: Sequence[Step], target: str) -> str:
+        return save(captures, connection.capture, [*steps, *connection.icmp_errors], target)
+
+    names = [one.name for one in run.captures]
+    title = names[0] if len(names) == 1 else f"{len(names)} captures"
+    return Files(run, streams, title, draw, saved, " ".join(map(shlex.quote, names)))

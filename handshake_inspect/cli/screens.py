@@ -1,0 +1,88 @@
+"""Whether a command has the whole terminal, and running the screen on it.
+
+In: what was asked for, and what standard input and output are. Out: the screen of a `Source`, until it is left. Textual
+comes with the extra `screen`; it is imported by a thread of its own while captures are read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from importlib.util import find_spec
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from handshake_inspect.cli.output import remark
+
+if TYPE_CHECKING:
+    from handshake_inspect.screen.sight import Source
+
+#: What to install where Textual is missing.
+INSTALL = "pip install 'handshake-inspect[screen]'"
+
+
+def is_terminal() -> bool:
+    """Are input and output a terminal that can place text?"""
+    return sys.stdin.isatty() and can_show()
+
+
+def can_show() -> bool:
+    """Is the output a terminal that can place text?"""
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+
+
+def wants_screen() -> bool:
+    """Say whether a live capture is shown on the screen; if Textual alone is missing, how to get it is said."""
+    if not is_terminal():
+        return False
+    if find_spec("textual") is None:
+        remark(f"for the live screen: {INSTALL}; --plain does not say this")
+        return False
+    return True
+
+
+def refuse_without_screen() -> None:
+    """Raise click.UsageError if there can be no screen."""
+    if not can_show():
+        raise click.UsageError("browse needs a terminal; `handshake-inspect read` lists the connections anywhere")
+    if find_spec("textual") is None:
+        raise click.UsageError(f"browse needs textual: {INSTALL}")
+
+
+class Importing:
+    """Textual, imported meanwhile."""
+
+    def __init__(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="handshake-inspect import", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.join()
+
+    def finish(self) -> None:
+        """Wait for it."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        import handshake_inspect.screen.app
+        import handshake_inspect.screen.terminal  # noqa: F401
+
+
+def run_screen(source: Source) -> None:
+    """Show the screen of a source until it is left. Raises click.UsageError if there is no terminal to read keys."""
+    from handshake_inspect.screen.app import ConnectionsApp
+    from handshake_inspect.screen.terminal import colours_of_terminal, driver, terminal_as_input
+
+    try:
+        with terminal_as_input():
+            ConnectionsApp(source, colours_of_terminal(), driver_class=driver()).run()
+    except OSError as error:
+        raise click.UsageError(f"there is no terminal to read keys from: {error.strerror or error}") from None

@@ -1,0 +1,76 @@
+"""Where both ends of a connection are at a moment, which no segment need show: what the clock alone does (RFC 9293
+§3.6.1: TIME-WAIT ends by itself).
+
+In: a `Connection` and a moment. Out: its states then, the TIME-WAIT that runs and what is left of it, how long it has
+been quiet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, TimeWait
+
+Phase = Literal["opening", "open", "closing", "waiting", "over"]
+#: States in which an end has not opened, or has done with it.
+IDLE = ("CLOSED", "LISTEN")
+OPENING = ("SYN-SENT", "SYN-RECEIVED")
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A connection at a moment."""
+
+    #: None: nothing is proven of this end.
+    states: Pair[str | None]
+    phase: Phase
+    #: The TIME-WAIT that runs; of two the one that ends later.
+    waiting: TimeWait | None
+    #: Since its first segment, and since its last one.
+    age_ns: int
+    quiet_ns: int
+    #: Until the earliest end of `waiting`, and how long that has been since it began or began again; 0 without one.
+    left_ns: int = 0
+    whole_ns: int = 0
+
+
+def present(connection: Connection, now_ns: int) -> Present:
+    """Say where a connection is at `now_ns`, which is not before its last segment."""
+    running = [one for one in connection.time_wait if runs(one, now_ns)]
+    owners = {one.owner for one in running}
+    states = Pair(*(_state(connection, end, end in owners) for end in ENDS))
+    waiting = max(running, key=lambda one: one.earliest_end_ns, default=None)
+    begun_ns = 0 if waiting is None else max([waiting.entered_ns, *waiting.restarts_ns])
+    return Present(
+        states,
+        _phase(states),
+        waiting,
+        age_ns=max(now_ns - connection.first_ns, 0),
+        quiet_ns=max(now_ns - connection.last_ns, 0),
+        left_ns=0 if waiting is None else waiting.earliest_end_ns - now_ns,
+        whole_ns=0 if waiting is None else waiting.earliest_end_ns - begun_ns,
+    )
+
+
+def runs(wait: TimeWait, now_ns: int) -> bool:
+    """Is a TIME-WAIT not over, as far as segments and the clock tell?"""
+    return wait.outcome == "not-captured" and now_ns < wait.earliest_end_ns
+
+
+def _state(connection: Connection, end: End, waits: bool) -> str | None:
+    states = connection.states[end]
+    if not states:
+        return None
+    return "CLOSED" if states[-1] == "TIME-WAIT" and not waits else states[-1]
+
+
+def _phase(states: Pair[str | None]) -> Phase:
+    known = {states.originator, states.responder} - {None}
+    if "TIME-WAIT" in known:
+        return "waiting"
+    if known <= {*IDLE}:
+        return "over"
+    if known & {*OPENING}:
+        return "opening"
+    return "open" if known == {"ESTABLISHED"} else "closing"

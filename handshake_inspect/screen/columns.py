@@ -1,0 +1,217 @@
+"""A connection -> the cells of its line: which columns there are, how wide they are, and what stands in them.
+
+In: a `Connection`, where it is at this moment, and the width of the terminal. Out: cells of styled pieces, escaped,
+cut and padded to their columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from handshake_inspect.connections.connection import Connection, Endpoint
+from handshake_inspect.connections.found import Severity
+from handshake_inspect.connections.present import Present
+from handshake_inspect.quantities import DAY_NS, HOUR_NS, MINUTE_NS, duration
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.palette import STATE_ROLES
+from handshake_inspect.views.table import cell_width, cut_end
+
+#: A piece of text and the role of its colour.
+Piece = tuple[str, str]
+Cell = Sequence[Piece]
+GAP = 2
+#: How wide the bar is that TIME-WAIT counts down with.
+BAR = 8
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the list."""
+
+    title: str
+    cell: Callable[[Connection, Present], Cell]
+    #: How wide it should be, and how wide at the least.
+    wide: int
+    narrow: int
+    #: Columns of rank 0 are always there; of the others each that fits beside those below it.
+    rank: int
+    right: bool = False
+    #: It takes what is left.
+    is_last: bool = False
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A column that is shown, and how wide."""
+
+    column: Column
+    width: int
+
+
+def placed(columns: Sequence[Column], width: int) -> list[Placed]:
+    """Choose the columns for a terminal of that width."""
+    chosen: list[Column] = []
+    for column in sorted(columns, key=lambda one: one.rank):
+        if column.rank == 0 or sum(one.narrow + GAP for one in [*chosen, column]) - GAP <= width:
+            chosen.append(column)
+    left = width - sum(one.narrow + GAP for one in chosen) + GAP
+    widths = {one.title: one.narrow for one in chosen}
+    for column in sorted(chosen, key=lambda one: one.rank):
+        more = max(min(left, column.wide - column.narrow), 0)
+        widths[column.title] += more
+        left -= more
+    for column in chosen:
+        if column.is_last:
+            widths[column.title] += max(left, 0)
+    return [Placed(one, widths[one.title]) for one in columns if one in chosen]
+
+
+def fitted(cell: Cell, width: int, *, right: bool = False) -> list[Piece]:
+    """Cut and pad a cell to a width in terminal columns."""
+    used, pieces = 0, list[Piece]()
+    for text, role in cell:
+        if used + (own := cell_width(text)) > width:
+            text = cut_end(text, width - used)
+            own = cell_width(text)
+        pieces.append((text, role))
+        used += own
+        if used >= width:
+            break
+    room = (" " * (width - used), "")
+    return [room, *pieces] if right else [*pieces, room]
+
+
+def columns_for(*, is_live: bool, captures: int, sample: Iterable[Connection] = ()) -> list[Column]:
+    """Return the columns of a live capture, or of files; `sample` says how wide the numbers and addresses are."""
+    some = list(sample)
+    number = max([2, *(len(str(one.stream)) for one in some)])
+    ends = max([21, *(cell_width(text_of(end)) for one in some for end in (one.originator, one.responder))])
+    both = [
+        Column("#", lambda c, _: [(str(c.stream), "muted")], number, number, 0, right=True),
+        Column("originator", lambda c, _: [(text_of(c.originator), "")], ends, min(ends, 15), 0),
+        Column("responder", lambda c, _: [("→ ", "muted"), (text_of(c.responder), "")], ends + 2, min(ends + 2, 17), 0),
+    ]
+    findings = Column("findings", _findings, 24, 12, 3, is_last=True)
+    octets = Column("octets", _octets, 17, 13, 5, right=True)
+    rtt = Column("RTT", _rtt, 8, 8, 6, right=True)
+    if is_live:
+        return [*both, Column("states", _states, 26, 26, 1), Column("now", _now, 19, 14, 2), octets, rtt, findings]
+    capture = Column("capture", lambda c, _: [(printable(c.capture), "muted")], 24, 12, 8)
+    return [
+        *both,
+        *([capture] if captures > 1 else []),
+        Column("opened", _opened, 17, 9, 1),
+        Column("closed", _closed, 18, 10, 2),
+        Column("states", _states, 26, 26, 7),
+        octets,
+        rtt,
+        Column("lasted", lambda _, p: [(short(p.age_ns - p.quiet_ns), "")], 8, 8, 4, right=True),
+        findings,
+    ]
+
+
+def text_of(end: Endpoint) -> str:
+    """Return an endpoint as text."""
+    return printable(str(end))
+
+
+def _states(connection: Connection, present: Present) -> Cell:
+    left, right = present.states.originator, present.states.responder
+    return [
+        (f"{left or '-':<12}", STATE_ROLES.get(left or "", "unknown")),
+        (" ", ""),
+        (right or "-", STATE_ROLES.get(right or "", "unknown")),
+    ]
+
+
+def _now(connection: Connection, present: Present) -> Cell:
+    """Say what the clock does to it: TIME-WAIT that runs out, an opening that nobody answers, silence."""
+    if present.waiting is not None:
+        return [
+            *bar(present.left_ns, present.whole_ns, BAR),
+            (f" {in_seconds(present.left_ns + SECOND_NS - 1)}", "waiting"),
+        ]
+    quiet = in_seconds(present.quiet_ns)
+    if present.phase == "opening":
+        word = "half-open" if present.states.responder == "SYN-RECEIVED" else "no answer"
+        is_late = present.age_ns >= 3 * SECOND_NS
+        return [(f"{word} {in_seconds(present.age_ns)}", "warn" if is_late else "opening")]
+    if present.phase == "open":
+        return [("busy", "open")] if present.quiet_ns < SECOND_NS else [(f"idle {quiet}", "muted")]
+    if present.phase == "closing":
+        return [(f"closing {quiet}", "closing")]
+    return [(f"over {quiet}", "muted")]
+
+
+def bar(left_ns: int, whole_ns: int, width: int) -> Cell:
+    """Draw what is left of a time, in eighths of a column."""
+    eighths = min(max(-(-left_ns * width * 8 // max(whole_ns, 1)), 0), width * 8)
+    full, part = divmod(eighths, 8)
+    rest = " ▏▎▍▌▋▊▉"[part] if part else ""
+    return [("█" * full + rest, "waiting"), ("·" * (width - full - len(rest)), "line")]
+
+
+def short(nanoseconds: int) -> str:
+    """Return a time in few characters: "0.412 ms", "12.3 s", "3:05 min"."""
+    if nanoseconds < SECOND_NS:
+        milliseconds = nanoseconds / 1e6
+        return f"{milliseconds:.3f} ms" if milliseconds < 1 else f"{milliseconds:.1f} ms"
+    return f"{nanoseconds / 1e9:.1f} s" if nanoseconds < 2 * MINUTE_NS else in_seconds(nanoseconds)
+
+
+def in_seconds(nanoseconds: int) -> str:
+    """Return a time that passes, in whole seconds: "12 s", "3:05 min", "2:10 h"."""
+    if nanoseconds < 2 * MINUTE_NS:
+        return f"{nanoseconds // SECOND_NS} s"
+    if nanoseconds < 2 * HOUR_NS:
+        return f"{nanoseconds // MINUTE_NS}:{nanoseconds % MINUTE_NS // SECOND_NS:02d} min"
+    if nanoseconds < 2 * DAY_NS:
+        return f"{nanoseconds // HOUR_NS}:{nanoseconds % HOUR_NS // MINUTE_NS:02d} h"
+    return duration(nanoseconds)
+
+
+def amount(octets: int) -> str:
+    """Return a number of octets in few characters: "812", "12.3k", "4.5M"."""
+    for unit, size in (("T", 10**12), ("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if octets >= size:
+            return f"{octets / size:.1f}{unit}" if octets < 100 * size else f"{octets // size}{unit}"
+    return str(octets)
+
+
+def _opened(connection: Connection, _: Present) -> Cell:
+    role = {True: "open", False: "reset", None: "unknown"}[connection.handshake.complete]
+    return [(connection.handshake.kind, role)]
+
+
+def _closed(connection: Connection, _: Present) -> Cell:
+    closing = connection.teardown
+    role = {True: "open", False: "closing", None: "unknown"}[closing.complete]
+    if closing.kind == "none":
+        return [("-", "line")]
+    return [(closing.kind, "reset" if closing.reset_by else role)]
+
+
+def _octets(connection: Connection, _: Present) -> Cell:
+    octets = connection.octets
+    return [(amount(octets.originator), ""), (" → ", "muted"), (f"{amount(octets.responder):>5}", ""), (" ←", "muted")]
+
+
+def _rtt(connection: Connection, _: Present) -> Cell:
+    rtt_ns = connection.handshake.initial_rtt_ns
+    return [("-", "line")] if rtt_ns is None else [(short(rtt_ns), "")]
+
+
+def _findings(connection: Connection, _: Present) -> Cell:
+    """Name the worst finding, and how many more are worth a look."""
+    telling = [one for one in connection.findings if Severity[one.severity.upper()] > Severity.CHAT]
+    if not telling:
+        return []
+    more = f" +{len(telling) - 1}" if len(telling) > 1 else ""
+    return [(f"{sign(telling[0].severity)} {telling[0].code}", telling[0].severity), (more, "muted")]
+
+
+def sign(severity: str) -> str:
+    """Return the sign of a severity: it is told by a shape too."""
+    return {"error": "✗", "warn": "▲", "note": "●"}.get(severity, "·")

@@ -1,0 +1,61 @@
+"""Questions for the thread that owns the inspector, and their answers.
+
+In: functions, from the thread of the screen. Out: what they return, as futures. They run one after the other in the one
+thread that calls `answer` or `serve`: what it owns needs no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Desk:
+    """Where questions wait."""
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._is_closed = False
+
+    def ask(self, question: Callable[[], T]) -> Future[T]:
+        """Have a function called by the owner. Who does not want to know any more cancels the future."""
+        future: Future[T] = Future()
+        self._waiting.put((future, question))
+        return future
+
+    @property
+    def is_asked(self) -> bool:
+        """Does a question wait?"""
+        return not self._waiting.empty()
+
+    def answer(self) -> None:
+        """Answer what waits now, and return."""
+        while not self._waiting.empty():
+            self._answer_next()
+
+    def serve(self) -> None:
+        """Answer until the desk is closed."""
+        while not self._is_closed:
+            self._answer_next()
+
+    def close(self) -> None:
+        """Let `serve` return when it has answered what was asked before."""
+        self._waiting.put(None)
+
+    def _answer_next(self) -> None:
+        item = self._waiting.get()
+        if item is None:
+            self._is_closed = True
+            return
+        future, question = item
+        if future.set_running_or_notify_cancel():
+            try:
+                answer = question()
+            except Exception as error:  # whoever asked shall have it
+                future.set_exception(error)
+            else:
+                future.set_result(answer)

@@ -1,0 +1,232 @@
+"""The widget with a line for each connection, of any number of them: only the lines in view are made.
+
+In: a `Sight` and which of its streams to show. Out: messages about what was chosen. The heading stays above; the line
+that is chosen stays chosen when others come or go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from rich.segment import Segment
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.present import present
+from handshake_inspect.screen.arranging import Order
+from handshake_inspect.screen.colours import Colours
+from handshake_inspect.screen.columns import GAP, Column, Piece, Placed, columns_for, fitted, placed
+from handshake_inspect.screen.sight import Sight, Streams
+from handshake_inspect.views.escape import printable
+
+#: So many connections say how wide the columns are.
+SAMPLE = 200
+#: Blank columns at both sides.
+MARGIN = 1
+
+
+class Listing(ScrollView, can_focus=True):
+    """The list of connections."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "up", show=False),
+        Binding("down,j", "move(1)", "down", show=False),
+        Binding("pageup", "page(-1)", "page up", show=False),
+        Binding("pagedown", "page(1)", "page down", show=False),
+        Binding("home,g", "first", "first", show=False),
+        Binding("end,G", "last", "last", show=False),
+    ]
+
+    @dataclass
+    class Chosen(Message):
+        """Another connection was chosen; None: there is none."""
+
+        stream: int | None
+
+    @dataclass
+    class Opened(Message):
+        """The connection that is chosen is to be seen whole."""
+
+    @dataclass
+    class Sorted(Message):
+        """The heading of a column was clicked."""
+
+        column: str
+
+    def __init__(self, colours: Callable[[], Colours], now_ns: Callable[[], int], **more: Any) -> None:
+        super().__init__(**more)
+        self._colours = colours
+        self._now_ns = now_ns
+        self._sight: Sight | None = None
+        self._streams: Streams = np.zeros(0, np.int64)
+        self._columns: list[Column] = []
+        self._order = Order()
+        #: The line that is chosen, and its stream.
+        self._cursor = 0
+        self.stream: int | None = None
+        #: Is the last line chosen because it is the last?
+        self.follows = False
+        #: Connections in view, and of which sight and lines they are.
+        self._made: tuple[Sight | None, tuple[int, ...], dict[int, Connection]] = (None, (), {})
+
+    @property
+    def streams(self) -> Streams:
+        """The streams that are listed."""
+        return self._streams
+
+    def show(self, sight: Sight, streams: Streams, order: Order, *, is_live: bool) -> None:
+        """List these streams."""
+        sample = sight.connections.of_streams(np.concatenate([streams[:SAMPLE], streams[-SAMPLE:]]))
+        self._columns = columns_for(is_live=is_live, captures=len(sight.connections.captures), sample=sample)
+        self._sight, self._streams, self._order = sight, streams, order
+        self.virtual_size = Size(self.scrollable_content_region.width, len(streams) + 1)
+        self._choose(self._place_of(self.stream))
+        self.refresh()
+
+    def choose(self, stream: int) -> None:
+        """Choose the line of a stream, if it is listed."""
+        places = np.flatnonzero(self._streams == stream)
+        if len(places):
+            self.follows = False
+            self._choose(int(places[0]))
+
+    def on_resize(self) -> None:
+        """Make the columns fit."""
+        self.virtual_size = Size(self.scrollable_content_region.width, len(self._streams) + 1)
+        self._keep_in_view()
+
+    # What keys and the mouse do.
+
+    def action_move(self, lines: int) -> None:
+        """Choose a line further up or down."""
+        self._step_to(self._cursor + lines)
+
+    def action_page(self, pages: int) -> None:
+        """Choose a line a page further up or down."""
+        self._step_to(self._cursor + pages * max(self._lines - 1, 1))
+
+    def action_first(self) -> None:
+        """Choose the first line."""
+        self._step_to(0)
+
+    def action_last(self) -> None:
+        """Choose the last line, and whatever is the last one later."""
+        self._step_to(len(self._streams) - 1)
+
+    async def on_click(self, event: events.Click) -> None:
+        """Choose a line, or sort by a column."""
+        if event.y == 0:
+            column = self._column_at(event.x - MARGIN)
+            if column is not None:
+                self.post_message(self.Sorted(column))
+            return
+        line = self.scroll_offset.y + event.y - 1
+        if 0 <= line < len(self._streams):
+            self._step_to(line)
+            if event.chain > 1:
+                self.post_message(self.Opened())
+
+    def _column_at(self, x: int) -> str | None:
+        for one in self._placed():
+            if x < one.width + GAP:
+                return one.column.title
+            x -= one.width + GAP
+        return None
+
+    # The line that is chosen.
+
+    @property
+    def _lines(self) -> int:
+        """How many lines are in view below the heading."""
+        return max(self.scrollable_content_region.height - 1, 1)
+
+    def _place_of(self, stream: int | None) -> int:
+        """Say which line is chosen after others came or went."""
+        if self.follows or stream is None:
+            return len(self._streams) - 1 if self.follows else 0
+        if self._cursor < len(self._streams) and self._streams[self._cursor] == stream:
+            return self._cursor
+        places = np.flatnonzero(self._streams == stream)
+        return int(places[0]) if len(places) else self._cursor
+
+    def _step_to(self, line: int) -> None:
+        self.follows = self.follows_last and line >= len(self._streams) - 1
+        self._choose(line)
+
+    #: Set for what goes on: the last line is followed once it is chosen.
+    follows_last = False
+
+    def _choose(self, line: int) -> None:
+        self._cursor = max(min(line, len(self._streams) - 1), 0)
+        stream = int(self._streams[self._cursor]) if len(self._streams) else None
+        self._keep_in_view()
+        self.refresh()
+        if stream != self.stream:
+            self.stream = stream
+            self.post_message(self.Chosen(stream))
+
+    def _keep_in_view(self) -> None:
+        top = self.scroll_offset.y
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False, immediate=True)
+        elif self._cursor >= top + self._lines:
+            self.scroll_to(y=self._cursor - self._lines + 1, animate=False, immediate=True)
+
+    # The lines.
+
+    def _placed(self) -> list[Placed]:
+        return placed(self._columns, self.scrollable_content_region.width - 2 * MARGIN)
+
+    def _connections(self) -> dict[int, Connection]:
+        """Return the connections in view, by line."""
+        top = self.scroll_offset.y
+        lines = range(top, min(top + self._lines, len(self._streams)))
+        streams = self._streams[lines.start : lines.stop]
+        wanted = tuple(streams.tolist())
+        if self._made[0] is not self._sight or self._made[1] != wanted:
+            made = self._sight.connections.of_streams(streams) if self._sight is not None else ()
+            self._made = (self._sight, wanted, dict(zip(wanted, made, strict=True)))
+        return self._made[2]
+
+    def render_line(self, y: int) -> Strip:
+        """Make the line at `y` of what is in view."""
+        colours, width = self._colours(), self.scrollable_content_region.width
+        if y == 0:
+            return strip(self._heading(), width, colours, colours.on("raised"))
+        line = self.scroll_offset.y + y - 1
+        if line >= len(self._streams):
+            return Strip.blank(width, self.rich_style)
+        connection = self._connections()[int(self._streams[line])]
+        at = present(connection, self._now_ns())
+        pieces: list[Piece] = []
+        for one in self._placed():
+            pieces += fitted(one.column.cell(connection, at), one.width, right=one.column.right)
+            pieces.append((" " * GAP, ""))
+        is_chosen = line == self._cursor
+        ground = colours.on("selected" if is_chosen and self.has_focus else "raised") if is_chosen else self.rich_style
+        return strip(pieces, width, colours, ground)
+
+    def _heading(self) -> list[Piece]:
+        pieces: list[Piece] = []
+        for one in self._placed():
+            is_sorted = one.column.title == self._order.column
+            arrow = (" ▼" if self._order.descending else " ▲") if is_sorted else ""
+            cell = [(one.column.title + arrow, "accent" if is_sorted else "muted")]
+            pieces += fitted(cell, one.width, right=one.column.right)
+            pieces.append((" " * GAP, ""))
+        return pieces
+
+
+def strip(pieces: Sequence[Piece], width: int, colours: Colours, ground: Any) -> Strip:
+    """Make a line of styled pieces on a ground. Whatever stands in them, the terminal has nothing to obey."""
+    segments = [Segment(" " * MARGIN, ground)]
+    segments += [Segment(printable(text), ground + colours.style(role)) for text, role in pieces if text]
+    return Strip(segments).adjust_cell_length(width, ground)

@@ -1,0 +1,174 @@
+"""A live capture as a source: in the thread that captures, between two blocks.
+
+In: blocks of frames, and who follows them (`Watched`). Out: a new `Sight` some times a second, and the answers to what
+the screen asks. Nothing here waits for the screen.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
+
+from handshake_inspect.capture.frames import payload
+from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.records import Records
+from handshake_inspect.capture.writing.rotation import open_writer
+from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.quantities import counted
+from handshake_inspect.screen.desk import Desk
+from handshake_inspect.screen.recent import Recent
+from handshake_inspect.screen.sight import Sight, Told, Traffic
+from handshake_inspect.views.folding import Fold, fold
+from handshake_inspect.views.ladder import LadderOptions, Payload, ladder
+
+R = TypeVar("R")
+#: Between two looks at all connections at the least; and of the time, at most one part in so many is spent on them.
+LOOK_EVERY_S, LOOK_SHARE = 0.2, 5
+
+
+class Watched(Protocol):
+    """Who follows a live capture."""
+
+    capture: LiveCapture
+    seen: int
+    recent: Recent | None
+
+    def so_far(self) -> Inspection:
+        """Return what was found so far."""
+
+
+class Live:
+    """What a live capture shows. Made, fed and asked in the thread that captures; `sight` is for all."""
+
+    is_live = True
+
+    def __init__(self, watched: Watched, printed: Callable[[], str] | None = None) -> None:
+        self.desk = Desk()
+        self.title = watched.capture.interface
+        self.is_over = False
+        self.ended = ""
+        #: Hands Ctrl-C on to the command, as long as one runs.
+        self.on_interrupt: Callable[[], None] | None = None
+        self._watched = watched
+        self._recent = watched.recent = Recent()
+        self._printed = printed
+        self._look()
+
+    def attended(self, blocks: Iterable[Records | None]) -> Iterator[Records | None]:
+        """Yield the blocks; when each was followed, look at what it brought if it is time, and answer questions."""
+        for block in blocks:
+            yield block
+            self._is_stale |= block is not None
+            if self._is_stale and (self.desk.is_asked or time.monotonic() >= self._look_at_s):
+                self._look()
+            self.desk.answer()
+
+    def shown(self, follow: Callable[[], R], show: Callable[[Live], None], leave: Callable[[], None]) -> R:
+        """Follow the capture in a thread of its own while it is shown; return what following it returned.
+
+        If `follow` leaves it said how what was watched has `ended`, the screen stays, and is answered until it is left.
+        `leave` makes `follow` return: it is called when the screen was left before.
+        """
+        found: Future[R] = Future()
+        thread = threading.Thread(target=self._follow, args=(follow, found), name="handshake-inspect capture")
+        thread.start()
+        try:
+            show(self)
+        finally:
+            leave()
+            self.desk.close()
+            thread.join()
+        return found.result()
+
+    def _follow(self, follow: Callable[[], R], found: Future[R]) -> None:
+        try:
+            result = follow()
+            self._look()
+            self.on_interrupt = None
+            if self.ended:
+                self.desk.serve()
+            found.set_result(result)
+        except BaseException as error:  # raised where the screen was shown
+            found.set_exception(error)
+        finally:
+            self.is_over = True
+
+    def told(self, stream: int, width: int) -> Told:
+        """Describe a connection, for so many terminal columns. Raises LookupError or CaptureError."""
+        connection, steps = self._described(stream)
+        lines = ladder(
+            connection,
+            steps,
+            title=f"stream {stream}",
+            facts=[counted(len(steps), "segment"), *connection.encapsulation],
+            payload=self._payload(steps),
+            options=LadderOptions(width=width),
+        )
+        return Told(connection, lines)
+
+    def save(self, stream: int | None, target: str) -> str:
+        """Save the frames of a connection, or all that are kept; say what was saved. Raises LookupError, CaptureError.
+
+        The first frames of a capture are not kept for ever: what is not in the file is said.
+        """
+        wanted: Collection[int] | None = None
+        if stream is not None:
+            connection, steps = self._described(stream)
+            frames = [*(step.frame for step in steps), *(error.frame for error in connection.icmp_errors)]
+            wanted = {frame for frame in frames if isinstance(frame, int)}
+        dropped = self._watched.capture.dropped
+        with open_writer(target, self._watched.capture.interfaces, rotation=None, dropped=lambda: dropped) as writer:
+            self._recent.write(writer, wanted)
+        expected = self._recent.taken if wanted is None else len(wanted)
+        less = expected - writer.count
+        return f"{target}: {counted(writer.count, 'frame')} saved" + (
+            f"; {counted(less, 'earlier one')} no longer kept: sniff -w FILE keeps all" if less else ""
+        )
+
+    def command(self, stream: int) -> str | None:
+        """Return None: nobody else can see what is here."""
+        return None
+
+    def printed(self) -> str | None:
+        """Return what the command that is watched has printed so far; None if none is."""
+        return None if self._printed is None else self._printed()
+
+    def interrupt(self) -> bool:
+        """Hand Ctrl-C on to the command that is watched; False if there is none."""
+        hand_on = self.on_interrupt
+        if hand_on is not None:
+            hand_on()
+        return hand_on is not None
+
+    def _look(self) -> None:
+        """Look at all connections as they are now."""
+        began_s = time.monotonic()
+        found = self._inspection = self._watched.so_far()
+        connections = found.connections
+        assert connections.findings is not None  # made here, not by the screen
+        capture = found.captures[0]
+        traffic = Traffic(capture.frames, capture.segments, self._watched.capture.dropped, found.let_go.connections)
+        self.sight = Sight(connections, connections.streams, None, traffic)
+        self._is_stale = False
+        now_s = time.monotonic()
+        self._look_at_s = now_s + max(LOOK_EVERY_S, LOOK_SHARE * (now_s - began_s))
+
+    def _described(self, stream: int) -> tuple[Connection, tuple[Step, ...]]:
+        try:
+            return self._inspection.described(stream)
+        except IndexError:
+            raise LookupError(f"stream {stream} is over and was let go") from None
+
+    def _payload(self, steps: Sequence[Step]) -> Payload:
+        """Return the payload of the segments that are not folded, as far as their frames are kept."""
+        shown = [row for row in fold(steps) if not isinstance(row, Fold) and row.payload_octets]
+        frames = self._recent.frames({row.frame for row in shown if isinstance(row.frame, int)})
+        return {
+            (row.frame, row.seq): payload(frames[row.frame], row.seq)
+            for row in shown
+            if isinstance(row.frame, int) and row.frame in frames
+        }

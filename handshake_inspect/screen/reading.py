@@ -1,0 +1,79 @@
+"""The widget in which a ladder or an explanation is read.
+
+In: styled lines, made elsewhere. Out: what of them is in view. What grows is followed at its end unless the reader has
+scrolled back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from handshake_inspect.screen.colours import Colours
+from handshake_inspect.screen.columns import Piece
+from handshake_inspect.screen.listing import MARGIN, strip
+
+
+class Reading(ScrollView, can_focus=True):
+    """Some text with a title."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_up", "up", show=False),
+        Binding("down,j", "scroll_down", "down", show=False),
+        Binding("pageup", "page_up", "page up", show=False),
+        Binding("pagedown", "page_down", "page down", show=False),
+        Binding("home,g", "scroll_home", "begin", show=False),
+        Binding("end,G", "scroll_end", "end", show=False),
+    ]
+
+    def __init__(self, colours: Callable[[], Colours], **more: Any) -> None:
+        super().__init__(**more)
+        self._colours = colours
+        self._title: Sequence[Piece] = ()
+        self._lines: Sequence[Text] = ()
+
+    @property
+    def room(self) -> int:
+        """How many terminal columns a line may take."""
+        return max(self.scrollable_content_region.width - 2 * MARGIN, 20)
+
+    @property
+    def plain(self) -> str:
+        """The text without its colours."""
+        return "\n".join(line.plain for line in self._lines)
+
+    def show(self, title: Sequence[Piece], lines: Sequence[Text], *, follow: bool = False, again: bool = False) -> None:
+        """Show these lines; `again`: it is the same text, further on. `follow`: show its end if that was in view."""
+        at_end = self.scroll_offset.y >= self.max_scroll_y
+        self._title, self._lines = title, lines
+        widest = max((line.cell_len for line in lines), default=0) + 2 * MARGIN
+        self.virtual_size = Size(widest, len(lines) + 1)
+        if follow and (at_end or not again):
+            self.scroll_end(animate=False, immediate=True)
+        elif not again:
+            self.scroll_home(animate=False, immediate=True)
+        self.refresh()
+
+    def retitle(self, title: Sequence[Piece]) -> None:
+        """Show another title."""
+        self._title = title
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Make the line at `y` of what is in view."""
+        colours, width = self._colours(), self.scrollable_content_region.width
+        if y == 0:
+            return strip(self._title, width, colours, colours.on("raised"))
+        line = self.scroll_offset.y + y - 1
+        if line >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        margin = Strip.blank(MARGIN, self.rich_style)
+        text = Strip(self._lines[line].render(self.app.console)).apply_style(self.rich_style)
+        whole = Strip.join([margin, text]).adjust_cell_length(max(self.virtual_size.width, width), self.rich_style)
+        return whole.crop(self.scroll_offset.x, self.scroll_offset.x + width)

@@ -1,0 +1,81 @@
+"""The last frames of a live capture, as many as fit into some memory: to be saved, and for the payload in ladders.
+
+In: blocks of records, whose buffers the ring takes back. Out: copies of the frames of interest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+
+import numpy as np
+
+from handshake_inspect.capture.records import RawFrame, Records
+from handshake_inspect.capture.writing.output import CaptureWriter, Rows, numbers_of
+
+#: Octets of frames that are kept, with what is noted of each.
+KEPT_OCTETS = 64 << 20
+NOTED_OCTETS = 64
+
+
+class Recent:
+    """Frames by their numbers, the oldest of which go when there is no more room."""
+
+    def __init__(self, kept_octets: int = KEPT_OCTETS) -> None:
+        self._kept_octets = kept_octets
+        self._blocks: deque[Records] = deque()
+        self._octets = 0
+        #: Frames that were taken, and those that went.
+        self.taken = self.gone = 0
+
+    def add(self, block: Records, rows: Rows | None = None) -> None:
+        """Take the frames of a block, or those in `rows`."""
+        chosen = numbers_of(block, rows)
+        if not len(chosen):
+            return
+        copy = copied(block, chosen)
+        self._blocks.append(copy)
+        self._octets += _size(copy)
+        self.taken += len(copy)
+        while self._octets > self._kept_octets and len(self._blocks) > 1:
+            oldest = self._blocks.popleft()
+            self._octets -= _size(oldest)
+            self.gone += len(oldest)
+
+    def write(self, writer: CaptureWriter, numbers: Collection[int] | None = None) -> None:
+        """Write all frames that are there, or those with these numbers. Raises CaptureError."""
+        wanted = None if numbers is None else np.fromiter(numbers, np.int64, len(numbers))
+        for block in self._blocks:
+            writer.write(block, None if wanted is None else np.isin(block.frame, wanted))
+
+    def frames(self, numbers: Collection[int]) -> dict[int, RawFrame]:
+        """Return those of the frames with these numbers that are there."""
+        wanted = np.fromiter(numbers, np.int64, len(numbers))
+        return {
+            int(block.frame[row]): block.raw(row)
+            for block in self._blocks
+            for row in np.flatnonzero(np.isin(block.frame, wanted)).tolist()
+        }
+
+
+def copied(block: Records, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Records:
+    """Return some frames of a block, in memory of their own."""
+    captured = block.captured[rows]
+    offset = np.cumsum(captured) - captured
+    # Each octet's place in the old buffer: the place within its frame, behind where that begins.
+    place = np.arange(int(captured.sum())) + np.repeat(block.offset[rows] - offset, captured)
+    return Records(
+        buffer=block.buffer[place],
+        offset=offset,
+        captured=captured,
+        original=block.original[rows],
+        time_ns=block.time_ns[rows],
+        frame=block.frame[rows],
+        link_type=block.link_type[rows],
+        packet_type=None if block.packet_type is None else block.packet_type[rows],
+        interface=None if block.interface is None else block.interface[rows],
+    )
+
+
+def _size(block: Records) -> int:
+    return len(block.buffer) + NOTED_OCTETS * len(block)

@@ -1,0 +1,97 @@
+"""What is to be seen at one moment, and who tells more.
+
+A `Sight` is made by the thread that owns the inspector and changed by nobody afterwards. A `Source` is a live capture
+or some files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.text import Text
+
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.screen.desk import Desk
+
+Streams = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a live capture has seen so far."""
+
+    frames: int
+    segments: int
+    #: Frames that the kernel could not queue.
+    dropped: int
+    #: Connections that were let go.
+    let_go: int
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Connections at one moment."""
+
+    connections: Connections
+    #: Those that may be shown, in the order in which they are if no other is asked for.
+    streams: Streams
+    #: The moment, in nanoseconds since the Unix epoch: the end of the capture; None: it is going on.
+    at_ns: int | None
+    #: Of a live capture.
+    traffic: Traffic | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """A connection with its ladder."""
+
+    connection: Connection
+    ladder: Sequence[Text]
+
+
+class Source(Protocol):
+    """Where connections come from."""
+
+    @property
+    def title(self) -> str:
+        """What it is, for the first line."""
+
+    @property
+    def desk(self) -> Desk:
+        """Where `told`, `save` and `save_all` are to be asked for."""
+
+    @property
+    def is_live(self) -> bool:
+        """Does it go on?"""
+
+    @property
+    def sight(self) -> Sight:
+        """The latest one. Another object, if it has changed."""
+
+    @property
+    def is_over(self) -> bool:
+        """Has a live capture come to its end, so that the screen is to end, too?"""
+
+    @property
+    def ended(self) -> str:
+        """How what was watched has ended, where the screen goes on all the same; "" until then."""
+
+    def told(self, stream: int, width: int) -> Told:
+        """Describe a connection, for so many terminal columns. Raises LookupError or CaptureError."""
+
+    def save(self, stream: int | None, target: str) -> str:
+        """Save the frames of a connection, or all there are; say what was saved. Raises LookupError or CaptureError."""
+
+    def command(self, stream: int) -> str | None:
+        """Return the command line that shows a connection; None if there is none."""
+
+    def printed(self) -> str | None:
+        """Return what the command that is watched has printed so far; None if none is."""
+
+    def interrupt(self) -> bool:
+        """Hand Ctrl-C on to the command that is watched; False if there is none."""

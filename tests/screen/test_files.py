@@ -1,0 +1,224 @@
+"""`browse` on a screen that is no terminal: what is listed and read, and what keys and the mouse do."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handshake_inspect.inspection import inspect
+from handshake_inspect.screen.colours import Colours
+from handshake_inspect.screen.files import Files
+from handshake_inspect.screen.sight import Sight
+from tests.cli.running import PCAPS
+from tests.screen.showing import Shown, files_of, show
+
+NAMES = ("four-way.pcap", "half-close.pcap", "refused.pcap", "close-wait-held.pcap", "simultaneous-close.pcap")
+
+
+@pytest.fixture
+def source() -> Iterator[Files]:
+    with files_of(NAMES) as files:
+        yield files
+
+
+def test_it_lists_the_connections_and_draws_the_ladder_of_the_first(source: Files) -> None:
+    first = source.sight.connections[0]
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "TIME-WAIT" in shown.text)
+        assert str(first.originator) in shown.listed[1]
+        assert first.handshake.kind in shown.listed[1]
+        assert first.teardown.kind in shown.listed[1]
+        assert len(shown.listed) - 1 == len(source.sight.connections)
+        for end in (first.states.originator, first.states.responder):
+            assert end is not None
+            assert all(state in shown.text for state in end)
+
+    show(source, check)
+
+
+def test_the_ladder_is_that_of_the_line_that_is_chosen(source: Files) -> None:
+    async def check(shown: Shown) -> None:
+        for key, stream in (("down", 1), ("j", 2), ("k", 1), ("end", len(source.sight.streams) - 1), ("home", 0)):
+            await shown.press(key)
+            await shown.until(lambda stream=stream: shown.text.startswith(f"stream {stream} of"))  # type: ignore[misc]
+
+    show(source, check)
+
+
+def test_a_filter_of_words(source: Files) -> None:
+    refused = [one for one in source.sight.connections if one.handshake.kind == "refused"]
+
+    async def check(shown: Shown) -> None:
+        await shown.press("slash")
+        await shown.type("refused")
+        await shown.until(lambda: len(shown.listed) - 1 == len(refused))
+        await shown.until(lambda: shown.text.startswith(f"stream {refused[0].stream} of"))
+        assert f"{len(refused)} of {len(source.sight.connections)} connections" in shown.app.head.plain
+        await shown.press("escape")
+        await shown.until(lambda: len(shown.listed) - 1 == len(source.sight.connections))
+
+    show(source, check)
+
+
+def test_a_filter_that_is_a_condition_and_one_that_is_wrong(source: Files) -> None:
+    four_way = [one.stream for one in source.sight.connections if one.teardown.kind == "four-way"]
+
+    async def check(shown: Shown) -> None:
+        await shown.press("slash")
+        await shown.type('teardown.kind == "four-way"')
+        await shown.until(lambda: shown.app.list.streams.tolist() == four_way)
+        await shown.press("slash")
+        await shown.type('teardown.kid == "four-way"')
+        await shown.until(lambda: "teardown.kid" in shown.app.foot.plain)
+        assert shown.app.list.streams.tolist() == four_way
+
+    show(source, check)
+
+
+def test_sorting_by_keys_and_by_the_heading(source: Files) -> None:
+    connections = source.sight.connections
+    by_octets = sorted(connections, key=lambda one: one.octets.originator + one.octets.responder)
+
+    async def check(shown: Shown) -> None:
+        at = shown.listed[0].index("octets")
+        await shown.pilot.click("#list", offset=(at + 2, 0))
+        await shown.until(lambda: shown.app.list.streams.tolist() == [one.stream for one in by_octets])
+        assert "octets ▲" in shown.listed[0]
+        await shown.press("r")
+        await shown.until(lambda: "octets ▼" in shown.listed[0])
+        assert shown.app.list.streams[0] == by_octets[-1].stream
+        await shown.press("S", "S", "S", "S", "S", "S")
+        await shown.until(lambda: "▲" not in shown.listed[0] and "▼" not in shown.listed[0])
+        await shown.press("s")
+        await shown.until(lambda: "originator ▲" in shown.listed[0])
+
+    show(source, check, size=(160, 36))
+
+
+def test_finding_leaves_the_others_listed(source: Files) -> None:
+    connections = source.sight.connections
+    wanted = [one.stream for one in connections if one.teardown.kind == "simultaneous-close"]
+
+    async def check(shown: Shown) -> None:
+        await shown.press("f")
+        await shown.type("simultaneous-close")
+        await shown.until(lambda: shown.app.list.stream == wanted[0])
+        assert len(shown.app.list.streams) == len(connections)
+        await shown.press("n")
+        await shown.until(lambda: shown.app.list.stream == wanted[1 % len(wanted)])
+
+    show(source, check)
+
+
+def test_what_was_found_is_explained(source: Files) -> None:
+    telling = next(one for one in source.sight.connections if one.findings)
+
+    async def check(shown: Shown) -> None:
+        await shown.press("e")
+        await shown.until(lambda: "Nothing was found" in shown.text or telling.findings[0].code in shown.text)
+        shown.app.list.choose(telling.stream)
+        await shown.until(lambda: telling.findings[0].message.split()[0] in shown.text)
+        await shown.until(lambda: "RFC" in shown.text)
+
+    show(source, check)
+
+
+def test_a_connection_is_written_to_a_file(source: Files, tmp_path: Path) -> None:
+    target = tmp_path / "one.pcap"
+
+    async def check(shown: Shown) -> None:
+        for said in ("11 frames saved", "is there already"):
+            await shown.press("w")
+            await shown.type(str(target))
+            await shown.until(lambda said=said: said in shown.app.foot.plain)  # type: ignore[misc]
+
+    show(source, check, size=(200, 40))
+    (saved,) = inspect(target).connections
+    assert saved.states == source.sight.connections[0].states
+
+
+def test_the_command_that_shows_it_is_copied(source: Files) -> None:
+    async def check(shown: Shown) -> None:
+        await shown.press("down", "c")
+        assert shown.app.clipboard.startswith("handshake-inspect show ")
+        assert shown.app.clipboard.endswith(" -s 1")
+
+    show(source, check)
+
+
+def test_help_and_the_text_alone(source: Files) -> None:
+    async def check(shown: Shown) -> None:
+        await shown.press("question_mark")
+        await shown.until(lambda: "read --where" in shown.text)
+        await shown.press("escape")
+        await shown.until(lambda: shown.text.startswith("stream 0"))
+        await shown.press("enter")
+        await shown.until(lambda: shown.app.list.size.height == 0 or not shown.app.list.display)
+        await shown.press("escape")
+        await shown.until(lambda: shown.app.list.has_focus)
+
+    show(source, check)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (200, 50)])
+def test_it_fits_terminals_of_any_size(source: Files, size: tuple[int, int]) -> None:
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "TIME-WAIT" in shown.text)
+        for y in range(shown.app.list.size.height):
+            assert shown.app.list.render_line(y).cell_length == shown.app.list.scrollable_content_region.width
+        assert "127.0.0.1" in shown.listed[1]
+
+    show(source, check, size=size)
+
+
+def test_without_colour_there_is_none(source: Files) -> None:
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "TIME-WAIT" in shown.text)
+        styles = [segment.style for y in range(8) for segment in shown.app.list.render_line(y) if segment.style]
+        colours = {str(colour.name) for style in styles for colour in (style.color, style.bgcolor) if colour}
+        assert colours <= {"default"}
+
+    show(source, check, colours=Colours(has_colour=False))
+
+
+def test_names_that_are_made_to_harm_are_text(tmp_path: Path) -> None:
+    hostile = "[red]\x1b]0;x\x07\u202eevil[-].pcap"
+    shutil.copy(PCAPS / "four-way.pcap", tmp_path / hostile)
+    shutil.copy(PCAPS / "refused.pcap", tmp_path / "refused.pcap")
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "TIME-WAIT" in shown.text)
+        for text in (shown.all, "\n".join(shown.app.text.render_line(y).text for y in range(6))):
+            assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", text)
+        assert "[red]\\x1b" in shown.text
+
+    with files_of([hostile, "refused.pcap"], tmp_path) as source:
+        show(source, check, size=(200, 40))
+
+
+def test_of_a_million_lines_those_in_view_are_made(source: Files) -> None:
+    made = 0
+    connections = source.sight.connections
+    of_streams = connections.of_streams
+
+    def counted(streams: np.ndarray[tuple[int], np.dtype[np.int64]]) -> object:
+        nonlocal made
+        made += len(streams)
+        return of_streams(streams)
+
+    connections.of_streams = counted  # type: ignore[method-assign, assignment]
+    source.sight = Sight(connections, np.resize(connections.streams, 1_000_000), source.sight.at_ns)
+
+    async def check(shown: Shown) -> None:
+        await shown.press("end")
+        await shown.until(lambda: shown.app.list.scroll_offset.y > 999_000)
+        assert shown.app.list.streams[-1] == shown.app.list.stream
+
+    show(source, check)
+    assert made < 2000
