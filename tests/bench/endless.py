@@ -34,20 +34,20 @@ def as_pcap(block: Records) -> bytes:
 
 
 def feed(pipe: IO[bytes], process: int, minutes: int, rate: int, kind: str) -> list[int]:
-    """Feed the pipe. Returns the memory of the process that reads it after each minute, in octets."""
+    """Feed the pipe. Returns the most memory in each minute of the process that reads it, in octets."""
     pipe.write(HEADER)
-    began, packets, held = time.monotonic(), 0, list[int]()
+    began, packets, most, held = time.monotonic(), 0, 0, list[int]()
     for tick, block in enumerate(blocks(1 << 40, rate, kind), 1):
         pipe.write(as_pcap(block))
         packets += len(block)
-        if time.monotonic() - began >= 60 * (len(held) + 1):
-            held.append(int(Path(f"/proc/{process}/statm").read_text().split()[1]) * 4096)
-            print(
-                f"{len(held):3} min: {packets:,} packets, {tick / 600:.1f} simulated minutes, {held[-1] >> 20:,} MiB",
-                flush=True,
-            )
-            if len(held) == minutes:
-                break
+        most = max(most, int(Path(f"/proc/{process}/statm").read_text().split()[1]) * 4096)
+        if time.monotonic() - began < 60 * (len(held) + 1):
+            continue
+        held.append(most)
+        minute, most = f"{packets:,} packets, {tick / 600:.1f} simulated minutes, {most >> 20:,} MiB", 0
+        print(f"{len(held):3} min: {minute}", flush=True)
+        if len(held) == minutes:
+            break
     return held
 
 
