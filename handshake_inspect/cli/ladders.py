@@ -69,10 +69,10 @@ def ladder_of(scene: Scene, connection: Connection, options: LadderOptions) -> L
     )
 
 
-def alike_connections(connections: Iterable[Connection]) -> list[list[Connection]]:
-    """Return the connections in groups of which one ladder tells all: each its own, but many that went alike."""
+def alike_connections(connections: Iterable[Connection], most: int = LADDERS_MAX) -> list[list[Connection]]:
+    """Return connections in groups of which one ladder tells all: each its own, but of more than `most` the alike."""
     found = list(connections)
-    if len(found) <= LADDERS_MAX:
+    if len(found) <= most:
         return [[one] for one in found]
     groups: dict[object, list[Connection]] = {}
     for one in found:

@@ -16,19 +16,24 @@ from rich.text import Text
 
 from handshake_inspect.cli.ladders import Scene, alike_connections, ladder_of, more_alike
 from handshake_inspect.cli.output import write_lines
-from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.connections.connection import Connection, End, Step
 from handshake_inspect.lesson.ending import ending_questions
 from handshake_inspect.lesson.errors import ErrorStop, error_stops
 from handshake_inspect.lesson.question import AnswerError, Question, understood
 from handshake_inspect.lesson.score import Score
 from handshake_inspect.lesson.stops import Stop, stops_of
 from handshake_inspect.lesson.telling import HOW_TO, Telling, score_lines
+from handshake_inspect.tcp.states import State
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder import LadderOptions, LadderParts, SocketCall
 from handshake_inspect.views.rungs import ErrorRung, FoldRung, Row, Rung, Standing
 
 #: What a learner types to leave.
 LEAVE = ("q", "quit", "exit")
+
+
+#: Whose state, from where to where.
+Move = tuple[End | None, State | None, str]
 
 
 class LeftError(Exception):
@@ -45,6 +50,8 @@ class Lesson:
     #: The score is told at the end.
     is_quiz: bool
     score: Score = field(default_factory=Score)
+    #: Moves that need not be asked about any more.
+    known: set[Move] = field(default_factory=set)
     #: The line before is free.
     is_apart: bool = True
 
@@ -61,9 +68,13 @@ class Lesson:
             write_lines(score_lines(self.score, self.options.width))
 
     def walk_scene(self, scene: Scene) -> None:
-        """Walk through the connections of a scene, of several that went alike through the first."""
-        for alike in alike_connections(scene.inspection.connections):
+        """Walk through the connections of a scene, of several that went alike through the first.
+
+        What was answered rightly about one is not asked about the next.
+        """
+        for alike in alike_connections(scene.inspection.connections, most=1):
             connection = alike[0]
+            self.known = {move_of(one.question) for one in self.score.answered if one.is_right}
             parts, calls = ladder_of(scene, connection, self.options), scene.calls_of(connection)
             self.walk(connection, scene.inspection.steps(connection.stream), parts, calls)
             write_lines(more_alike(alike))
@@ -96,12 +107,13 @@ class Lesson:
 
     def stop_at(self, stop: Stop, lines: Sequence[Text], telling: Telling) -> None:
         """Ask about one segment, then draw and explain it."""
-        if stop.questions:
+        questions = [one for one in stop.questions if move_of(one) not in self.known]
+        if questions:
             self.gap()
             write_lines(telling.announced(stop.step))
-        for question in stop.questions:
+        for question in questions:
             self.put(question, telling, stop.step)
-        self.show(highlighted(lines, stop), telling.explained(stop), apart=bool(stop.questions))
+        self.show(highlighted(lines, stop), telling.explained(stop), apart=bool(questions))
 
     def stop_at_error(self, stop: ErrorStop, lines: Sequence[Text], telling: Telling) -> None:
         """Ask about one ICMP error, then draw and explain it."""
@@ -156,6 +168,11 @@ class Lesson:
         if not self.is_apart:
             write_lines([Text()])
         self.is_apart = True
+
+
+def move_of(question: Question) -> Move:
+    """Return what a question is about, in whichever connection."""
+    return question.end, question.before, question.right
 
 
 def pass_over(stops: Iterator[Stop], row: Row) -> None:

@@ -133,6 +133,17 @@ def test_a_saved_capture_is_a_lesson_too() -> None:
     assert "│ client SYN-SENT → CLOSED" in piped
 
 
+def test_what_is_known_of_one_connection_is_not_asked_of_the_next() -> None:
+    needs_private_world()
+    answers = b"4\nsyn-received\nestablished\nestablished\n" + b"\n" * 40
+    done = run("demo", "time-wait-reused", "--quiz", stdin=answers)
+    _, first, second = done.stdout.split("time-wait-reused seen at the client's end")
+    assert "The server sends SYN,ACK" in first
+    assert "The client sends SYN seq=x." in second  # which was not known
+    assert "The server sends SYN,ACK" not in second
+    assert "│ server LISTEN → SYN-RECEIVED" in second
+
+
 def test_an_icmp_error_is_asked_about() -> None:
     shown = run("show", "pcaps/unreachable.pcap", "--quiz", stdin=b"3\nkeep trying\nnobody\n").stdout
     assert "ICMP network unreachable goes to the client, from 192.0.2.1; it quotes SYN seq=x." in shown
