@@ -153,10 +153,16 @@ def test_an_icmp_error_is_asked_about() -> None:
 
 def test_a_lesson_of_real_sockets() -> None:
     needs_private_world()
-    shown = run("demo", "three-segment", "--step", COLUMNS="80").stdout
+    shown = run("demo", "--step", COLUMNS="80").stdout
+    assert re.search(r"client ESTABLISHED → FIN-WAIT-1\n.*?close\(\) asked for it", shown, re.S)
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_states_that_are_passed_stand_below_the_question() -> None:
+    shown = run("show", "pcaps/three-segment.pcap", "--step").stdout
+    assert re.search(r"The server sends FIN,ACK.*?→ LAST-ACK\n\n[^\n]*CLOSE-WAIT\n[^\n]*FIN,ACK", shown, re.S)
     assert "│ server ESTABLISHED → CLOSE-WAIT → LAST-ACK" in shown
     assert "│ client FIN-WAIT-1 → FIN-WAIT-2 → TIME-WAIT" in shown
-    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_a_scenario_of_the_lab_says_what_it_was_when_the_lesson_is_over() -> None:
