@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +147,7 @@ def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> Sessio
     """Return the recorded session of a scenario, and say in one line that it is one. Raises LabError."""
     from handshake_inspect.cli.output import remark
     from handshake_inspect.lab.replay import replay, replay_names
+    from handshake_inspect.lab.world import LabError
     from handshake_inspect.quantities import listed
     from handshake_inspect.views.words import moment
 
@@ -154,7 +156,22 @@ def recorded_session(scenario: str, asked: bool, plan: dict[str, Any]) -> Sessio
     if given:
         choices = f"choose a SCENARIO instead: {', '.join(replay_names())}"
         raise click.UsageError(f"{why}{listed(given)} cannot change a session that was recorded; {choices}")
-    found = replay(scenario)
+    try:
+        found = replay(scenario)
+    except LabError as error:
+        raise LabError(f"{error}{way_to_capture(scenario)}") from error
     when = moment(found.session.frames[0].time_ns, "utc").partition(".")[0]
     remark(f"{why}this session was recorded with {found.kernel} at {when} UTC")
     return found.session
+
+
+def way_to_capture(scenario: str) -> str:
+    """Return the command that shows the capture of a scenario, without socket calls; "" if none comes with us."""
+    from handshake_inspect.explain.page import PageError
+    from handshake_inspect.explain.shipped import shipped_capture
+
+    try:
+        path = shipped_capture(f"{scenario}.pcap")
+    except PageError:
+        return ""
+    return f"; its capture is here: handshake-inspect show {shlex.quote(str(path))}"

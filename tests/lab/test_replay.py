@@ -90,6 +90,7 @@ def test_demo_replays_where_nothing_can_be_captured(system: str, arguments: list
     ("arguments", "says"),
     [
         (["path-mtu"], "path-mtu: there is no recorded session of it; recorded are: four-way, three-segment, "),
+        (["path-mtu", "--step"], "/pcaps/path-mtu.pcap"),  # of which `show --step` makes the lesson
         (["nonsense"], "nonsense: no such scenario; `lab list` shows them."),
         (
             ["--message", "x"],
