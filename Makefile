@@ -5,12 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := .ci/constraints.txt
 SHELL := /bin/bash
+PICTURES := four-way simultaneous-close half-close lost-syn refused time-wait-reopened
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint $(CONSTRAINTS)
 # An editable install leaves it to the first run, which PYTHONDONTWRITEBYTECODE makes every run: 0.2 s each.
 COMPILE := $(BIN)/python -m compileall -q handshake_inspect
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak lint types format bench clean
+.PHONY: help demo test check soak lint types format pictures bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -35,6 +36,10 @@ types: $(VENV)/installed-dev ## check types, strictly
 
 format: $(VENV)/installed-dev ## put the source into shape
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+pictures: $(VENV)/installed ## make the pictures of the README from the recorded captures
+	@mkdir -p pcaps/pictures && for name in $(PICTURES); do \
+	  $(BIN)/handshake-inspect show pcaps/$$name.pcap --stream 0 --format svg > pcaps/pictures/$$name.svg || exit; done
 
 bench: $(VENV)/installed-dev ## make the captures of the README's section on speed, and time them beside what others have
 	@$(BIN)/python -m tests.bench.measure $(ARGS)

@@ -100,7 +100,7 @@ SCREEN = [
     "lines", "topics", "app", "picture",
 ]  # fmt: skip
 SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
-PICTURES = ["markup", "words", "html"]
+PICTURES = ["markup", "words", "measured", "svg_styles", "svg", "mermaid", "html"]
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
 CHARTS = [
     "drawn", "scales", "over_time", "half_open", "time_wait", "openings", "packed", "timeline", "sections",

@@ -8,7 +8,7 @@ Blocks of the README, by language and by the comment above them:
 - `console` after `<!-- live, traced -->`: likewise, with the kernel's tracepoint, which is for root.
 - `console` after `<!-- live, 60 s -->`: likewise, but it takes so long that it runs beside the tests (`sixty_seconds`).
 - `python`, `pycon`: executed. `python` after `<!-- run by pytest -->`: a test file, for `test_pytest_plugin`.
-- `json` after `<!-- output of: COMMAND -->`: equal to what COMMAND prints.
+- `json`, `mermaid` after `<!-- output of: COMMAND -->`: equal to what COMMAND prints.
 - `sh`: shown; that every command in it is one that the command line takes is checked.
 - `yaml`, `makefile` after `<!-- recipe: NAME -->`: executed by `tests/test_recipes.py`.
 
@@ -333,6 +333,12 @@ def test_the_json_is_what_the_command_prints(block: Block, tmp_path: Path) -> No
     assert json.loads(block.text) == json.loads(printed)
 
 
+@pytest.mark.parametrize("block", blocks(README_TEXT, "mermaid", "output of: "), ids=by_line)
+def test_the_diagram_is_what_the_command_prints(block: Block, tmp_path: Path) -> None:
+    (printed,) = execute([block.mark.removeprefix("output of: ")], furnish(tmp_path))
+    assert block.text == f"{printed}\n"
+
+
 # --- what is complete ------------------------------------------------------------------------------------------------
 
 
@@ -459,6 +465,7 @@ def test_every_block_is_of_a_known_kind() -> None:
         ("python", "run by pytest"),
         ("sh", ""),
         ("json", "output of"),
+        ("mermaid", "output of"),
         ("yaml", "recipe"),
         ("makefile", "recipe"),
     }
@@ -492,6 +499,10 @@ def renew() -> None:
             with tempfile.TemporaryDirectory() as name:
                 (document,) = execute([mark.removeprefix("output of: ")], furnish(Path(name)))
             text = packed(json.loads(document), 118) + "\n"
+        if match["language"] == "mermaid":
+            with tempfile.TemporaryDirectory() as name:
+                (diagram,) = execute([mark.removeprefix("output of: ")], furnish(Path(name)))
+            text = f"{diagram}\n"
         begin, end = (place - match.start() for place in match.span("text"))
         return f"{match[0][:begin]}{text}{match[0][end:]}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, LadderParts, Marks, Numbers, Payload, SocketCall, ladder_parts
+from handshake_inspect.views.rungs import ladder_of
 from handshake_inspect.views.words import Clock
 
 if TYPE_CHECKING:
@@ -58,17 +59,54 @@ def draw(
     `names`: what is known of its addresses, a line each. `calls`: those of its two sockets. `marks`: what is to be said
     of some of its rows.
     """
-    octets = payload_shown(steps, look, paths, connection.capture) if look.payload_octets else {}
     return ladder_parts(
         connection,
         steps,
-        title=f"stream {connection.stream} of {connection.capture}",
-        facts=[counted(len(steps), "segment"), *connection.encapsulation, *names],
+        title=title_of(connection),
+        facts=facts_of(connection, steps, names),
         calls=calls,
-        payload=octets,
+        payload=payload_shown(steps, look, paths, connection.capture),
         marks=marks,
         options=look.options(),
     )
+
+
+def picture(
+    connection: Connection,
+    steps: Sequence[Step],
+    look: Look,
+    format_: str,
+    *,
+    paths: Mapping[str, CaptureFile],
+    names: Sequence[str] = (),
+    calls: Sequence[SocketCall] = (),
+) -> Iterator[str]:
+    """Yield the same ladder as a picture: "svg", "mermaid" or "html"."""
+    payload = payload_shown(steps, look, paths, connection.capture)
+    drawn = ladder_of(connection, steps, calls=calls, payload=payload, spelling=look.options())
+    title, facts = title_of(connection), facts_of(connection, steps, names)
+    if format_ == "mermaid":
+        from handshake_inspect.views.pictures.mermaid import diagram
+
+        yield from (f"{line}\n" for line in diagram(drawn, title=title, facts=facts))
+    elif format_ == "svg":
+        from handshake_inspect.views.pictures import svg
+
+        yield svg.picture(drawn, title=title, facts=facts)
+    else:
+        from handshake_inspect.views.pictures import html
+
+        yield html.page(drawn, title=title, facts=facts)
+
+
+def title_of(connection: Connection) -> str:
+    """Return what stands above a ladder."""
+    return f"stream {connection.stream} of {connection.capture}"
+
+
+def facts_of(connection: Connection, steps: Sequence[Step], names: Sequence[str]) -> list[str]:
+    """Return what else is known of a connection."""
+    return [counted(len(steps), "segment"), *connection.encapsulation, *names]
 
 
 def names_of_ends(run: Inspection | Overview, connection: Connection) -> list[str]:
@@ -79,7 +117,9 @@ def names_of_ends(run: Inspection | Overview, connection: Connection) -> list[st
 
 
 def payload_shown(steps: Sequence[Step], look: Look, paths: Mapping[str, CaptureFile], home: str) -> Payload:
-    """Return the payload of the segments that are not folded, by frame."""
+    """Return the payload of the segments that are not folded, by frame; nothing if none is to be shown."""
+    if not look.payload_octets:
+        return {}
     rows = list(steps) if look.show_all else [row for row in fold(steps) if not isinstance(row, Fold)]
     wanted = [(step.frame, step.seq) for step in rows if step.payload_octets]
     frames, packets = fetch_parts(paths, home, {frame for frame, _ in wanted})

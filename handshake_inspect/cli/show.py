@@ -22,8 +22,10 @@ from handshake_inspect.cli.options import (
 if TYPE_CHECKING:
     from handshake_inspect.capture.frames import CaptureFile
     from handshake_inspect.cli.captures import Reading
+    from handshake_inspect.cli.drawing import Look
     from handshake_inspect.connections.connection import Connection, IcmpError, Step
     from handshake_inspect.inspection import Inspection
+    from handshake_inspect.lab.calls import SocketCall
     from handshake_inspect.lab.strace.log import SocketLog
     from handshake_inspect.overview import Overview
 
@@ -37,10 +39,11 @@ MOST_LISTED = 100
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["text", "json", "golden"]),
+    type=click.Choice(["text", "json", "svg", "mermaid", "html", "golden"]),
     default="text",
     show_default=True,
-    help="golden: text for a repository, of all connections, without what differs from run to run.",
+    help="svg, mermaid, html: the ladder as a picture, for a document. golden: text for a repository, of all "
+    "connections, without what differs from run to run.",
 )
 @ladder_options
 @lesson_options
@@ -87,6 +90,9 @@ def command(
     --format golden prints all connections unless --stream names one, without times, addresses, ports and absolute
     numbers: the same programs give the same text again.
 
+    --format svg and html print one file that needs nothing else; mermaid prints a sequence diagram, which forges draw
+    out of a fenced block of Markdown.
+
     \b
     Examples:
       handshake-inspect show capture.pcap
@@ -97,6 +103,7 @@ def command(
       handshake-inspect show capture.pcap -s 3 --dissect 12
       handshake-inspect show capture.pcap -s 3 --strace client.log
       handshake-inspect show client-side.pcap server-side.pcap -s 3 --format json
+      handshake-inspect show capture.pcap -s 3 --format svg > ladder.svg
       handshake-inspect show echo.pcap --format golden > echo.golden
     """
     from handshake_inspect.capture.records import CaptureError
@@ -121,6 +128,8 @@ def command(
     with ExitStack() as stack:
         paths = {file: stack.enter_context(kept(file)) for file in named.files}
         if dissect is not None:
+            from handshake_inspect.cli.dissection import print_dissection
+
             return print_dissection(paths, dissect) if paths else named.exit_code
         asked = Wanted(stream, format_, look, target, trace, step, quiz)
         indexed = from_index(named.files[0], profile, asked) if index and named.files else None
@@ -243,12 +252,12 @@ def print_connection(
     wanted: Wanted,
     inspection: Inspection | None = None,
 ) -> None:
-    """Print the connection as a ladder, as JSON or as golden text; save it first if it is to be saved.
+    """Print the connection as a ladder, a picture, JSON or golden text; save it first if it is to be saved.
 
     `inspection`: with all connections, which golden text and socket calls look at.
     """
-    from handshake_inspect.cli.drawing import Look, draw, names_of_ends
-    from handshake_inspect.cli.output import remark, write, write_lines
+    from handshake_inspect.cli.drawing import Look, names_of_ends
+    from handshake_inspect.cli.output import remark, write
     from handshake_inspect.cli.tracing import beside
     from handshake_inspect.views.export import shown
 
@@ -265,17 +274,36 @@ def print_connection(
     else:
         view = Look(**wanted.look)  # type: ignore[arg-type]
         names = names_of_ends(overview, connection)
-        parts = draw(connection, steps, view, paths=captures, names=names, calls=calls or ())
-        if wanted.step or wanted.quiz:
-            from handshake_inspect.cli.lesson import lesson_for
-
-            lesson = lesson_for(view.options(), quiz=wanted.quiz)
-            with lesson.held():
-                lesson.walk(connection, steps, parts, calls or ())
-        else:
-            write_lines(parts.lines)
+        print_ladder(connection, steps, captures, view, wanted, names, calls or ())
     for line in said:
         remark(line)
+
+
+def print_ladder(
+    connection: Connection,
+    steps: Sequence[Step],
+    captures: Mapping[str, CaptureFile],
+    view: Look,
+    wanted: Wanted,
+    names: Sequence[str],
+    calls: Sequence[SocketCall],
+) -> None:
+    """Print the ladder as text, as a lesson, or as a picture."""
+    from handshake_inspect.cli.drawing import draw, picture
+    from handshake_inspect.cli.output import write, write_lines
+
+    if wanted.format_ != "text":
+        write(picture(connection, steps, view, wanted.format_, paths=captures, names=names, calls=calls))
+        return
+    parts = draw(connection, steps, view, paths=captures, names=names, calls=calls)
+    if not (wanted.step or wanted.quiz):
+        write_lines(parts.lines)
+        return
+    from handshake_inspect.cli.lesson import lesson_for
+
+    lesson = lesson_for(view.options(), quiz=wanted.quiz)
+    with lesson.held():
+        lesson.walk(connection, steps, parts, calls)
 
 
 def print_golden(inspection: Inspection, streams: Sequence[int] | None = None) -> None:
@@ -284,25 +312,6 @@ def print_golden(inspection: Inspection, streams: Sequence[int] | None = None) -
     from handshake_inspect.views.golden import golden
 
     write(f"{line.text}\n" for line in golden(inspection, streams))
-
-
-def print_dissection(paths: Mapping[str, str], number: int) -> int:
-    """Print one frame, with every field that Scapy knows, of the only capture."""
-    from handshake_inspect.capture.files import open_capture
-    from handshake_inspect.capture.frames import fetch
-    from handshake_inspect.capture.records import CaptureError
-    from handshake_inspect.cli.dissection import dissection
-    from handshake_inspect.cli.output import write
-    from handshake_inspect.quantities import counted
-
-    ((name, path),) = paths.items()
-    frame = fetch(path, [number]).get(number)
-    if frame is None:
-        with open_capture(path, name=name) as opened:
-            frames = sum(len(block) for block in opened)
-        raise CaptureError(f"{name}: there is no frame {number}: it has {counted(frames, 'frame')}")
-    write([dissection(frame)])
-    return 0
 
 
 def save(paths: Mapping[str, CaptureFile], home: str, parts: Sequence[Step | IcmpError], target: str) -> str:

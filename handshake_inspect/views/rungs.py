@@ -34,6 +34,7 @@ from handshake_inspect.views.icmp_lines import Spellings, spelling_of, with_erro
 from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks, fold_calls
 from handshake_inspect.views.ladder_states import LEGEND, StateWalk, sign_of
 from handshake_inspect.views.segment_words import Numbers, payload_words
+from handshake_inspect.views.time_wait_lines import ended
 from handshake_inspect.views.words import Clock, moment, octets, time_of_day
 
 #: Above this many nanoseconds the time column counts seconds instead of milliseconds.
@@ -133,15 +134,17 @@ Row = Standing | Rung | ErrorRung | CallRung | FoldRung
 
 
 class Deadline(NamedTuple):
-    """When an end that was last seen in TIME-WAIT may leave it at the earliest: no segment shows it."""
+    """When an end that was last seen in TIME-WAIT may leave it at the earliest, or was seen to have left it earlier."""
 
     wait: TimeWait
     time: str
     #: The same in full, with its unit or date.
     until: str
-    #: Both ends then: who waits no more is CLOSED by its timer.
+    #: Both ends then. Whose time is over is CLOSED by its timer; of whose sockets were taken before, nothing is known.
     states: Pair[StateAt]
     written: Written
+    #: How it ended, in a sentence; "" if no segment shows that.
+    ended: str
 
 
 @dataclass
@@ -209,19 +212,19 @@ class Ladder:
 
     @cached_property
     def deadlines(self) -> list[Deadline]:
-        """Return when those who were last seen in TIME-WAIT may leave it, by time."""
+        """Return when those who were last seen in TIME-WAIT leave it, by time."""
         now = next((row.states for row in reversed(self.rows)), Pair(_UNKNOWN, _UNKNOWN))
         waits = [one for one in self.connection.time_wait if now[one.owner].state == "TIME-WAIT"]
         found = []
-        for wait in sorted(waits, key=lambda one: one.earliest_end_ns):
-            over = StateAt("CLOSED", "timer")
+        for wait in sorted(waits, key=_left_ns):
+            left_ns = _left_ns(wait)
+            over = StateAt("CLOSED", "timer") if left_ns == wait.earliest_end_ns else _UNKNOWN
             is_left = wait.owner == "originator"
             now = Pair(over, now.responder) if is_left else Pair(now.originator, over)
             written: Written = Pair(over, None) if is_left else Pair(None, over)
-            end_ns = wait.earliest_end_ns
-            until = self.since(end_ns)
-            time = until if self.spelling.clock == "relative" else self.time(end_ns)
-            found.append(Deadline(wait, time, until, now, written))
+            until = self.since(left_ns)
+            time = until if self.spelling.clock == "relative" else self.time(left_ns)
+            found.append(Deadline(wait, time, until, now, written, ended(wait, self.names, self.since)))
         return found
 
     def account(self, place: Callable[[Step], str] | None = None) -> list[Paragraph]:
@@ -253,6 +256,11 @@ class Ladder:
         if self.spelling.clock != "relative":
             return f"at {moment(step.time_ns, self.spelling.clock)}"
         return f"at {self.time(step.time_ns)} {self.unit}"
+
+
+def _left_ns(wait: TimeWait) -> int:
+    """Return when a TIME-WAIT is over: at its deadline, or when it was seen to have been ended before."""
+    return wait.earliest_end_ns if wait.ended_ns is None else min(wait.ended_ns, wait.earliest_end_ns)
 
 
 def ladder_of(

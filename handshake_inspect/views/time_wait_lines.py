@@ -57,7 +57,7 @@ def _time_wait_line(wait: TimeWait, begin: str, names: Pair[str], when: Callable
     line = Text(f"The {names[wait.owner]} owes it from {begin} until ")
     line.append(when(wait.earliest_end_ns), "bold yellow")
     line.append(f" at the earliest ({assumption(profile_of(wait.profile))}).")
-    for said in (_restarted(wait, when), _ended(wait, names, when)):
+    for said in (_restarted(wait, when), ended(wait, names, when)):
         line.append(f" {said}" if said else "")
     return line
 
@@ -73,7 +73,7 @@ def _restarted(wait: TimeWait, when: Callable[[int], str]) -> str:
     return f"{restarted[0].upper()}{restarted[1:]} restarted it{why}, {last}."
 
 
-def _ended(wait: TimeWait, names: Pair[str], when: Callable[[int], str]) -> str:
+def ended(wait: TimeWait, names: Pair[str], when: Callable[[int], str]) -> str:
     """Say how it ended and when; of a reuse also by which rule, with the numbers."""
     if wait.ended_ns is None:
         return ""

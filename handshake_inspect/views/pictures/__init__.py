@@ -2,5 +2,9 @@
 
 - `markup`: text from anywhere into HTML and SVG, and styled sentences into spans.
 - `words`: what every picture says in the same words.
+- `measured`: lines of text that have room, where nobody knows the font.
+- `svg_styles`: colours and patterns of an SVG file.
+- `svg`: one file, which needs nothing but itself.
+- `mermaid`: a sequence diagram as text.
 - `html`: a fragment for a page, and a page of one ladder.
 """

@@ -183,8 +183,9 @@ class _Rows:
             elif isinstance(row, FoldRung):
                 yield self._row("folded", row, _NOTHING, f"<p>{text(row.text)}</p>")
             else:
-                said = text(deadline_words(row, self._ladder.names))
-                yield self._row("deadline", row, row.written, f"<p>{said}</p>")
+                told = f'<span class="hidden">{self._ladder.names[row.wait.owner]}: </span>'
+                told += "<br>".join(map(text, deadline_words(row)))
+                yield self._row("deadline", row, row.written, f"<p>{told}</p>")
 
     def _row(
         self, kind: str, row: Row | Deadline, written: Written, middle: str, classes: str = "segment", why: str = ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from handshake_inspect.connections.connection import Pair, StateAt
+from handshake_inspect.connections.connection import Connection, StateAt
 from handshake_inspect.tcp.time_wait import profile_of
 from handshake_inspect.views.ladder_states import NOT_CAPTURED
 from handshake_inspect.views.palette import STATE_ROLES
@@ -57,8 +57,14 @@ def legend_of(ladder: Ladder) -> list[tuple[str, str]]:
     return [(pattern, said) for pattern, said in PATTERNS.items() if pattern in used]
 
 
-def deadline_words(deadline: Deadline, names: Pair[str]) -> str:
-    """Say until when an end waits, and on what assumption."""
-    wait = deadline.wait
-    said = f"the {names[wait.owner]} stays in TIME-WAIT until {deadline.until} at the earliest"
-    return f"{said} ({profile_of(wait.profile).assumption})"
+def deadline_words(deadline: Deadline) -> list[str]:
+    """Say until when an end waits, and on what assumption; or how its wait was seen to end."""
+    if deadline.ended:
+        return ["TIME-WAIT", deadline.ended]
+    return [f"TIME-WAIT until {deadline.until} at the earliest", profile_of(deadline.wait.profile).assumption]
+
+
+def verdict_words(connection: Connection) -> str:
+    """Say how a connection opened and closed: "opened three-way, closed four-way"."""
+    opening, closing = connection.handshake.kind, connection.teardown.kind
+    return f"opening {opening}, closing {closing}"

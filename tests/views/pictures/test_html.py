@@ -127,7 +127,20 @@ def test_time_wait_is_drawn_to_its_deadline() -> None:
     assert deadline.wait is ladder.connection.time_wait[0]
     assert (deadline.states.originator.state, deadline.states.originator.basis) == ("CLOSED", "timer")
     text = Parsed(fragment(ladder, title="")).text
-    assert f"the client stays in TIME-WAIT until {deadline.until} at the earliest (Linux: 60 s" in text
+    assert f"client: TIME-WAIT until {deadline.until} at the earliestLinux: 60 s" in text
+
+
+def test_a_time_wait_that_was_ended_is_drawn_until_then() -> None:
+    run = inspect(PCAPS / "time-wait-reopened.pcap")
+    connection, steps = run.described(0)
+    (wait,) = connection.time_wait
+    assert wait.ended_ns is not None and wait.ended_ns < wait.earliest_end_ns
+    ladder = ladder_of(connection, steps)
+    (deadline,) = ladder.deadlines
+    assert deadline.until == ladder.since(wait.ended_ns)
+    assert deadline.states[wait.owner].state is None
+    text = Parsed(fragment(ladder, title="")).text
+    assert "before its time, the client opened stream 1" in text and "at the earliest" not in text.split("Opening")[0]
 
 
 def test_a_long_ladder_is_cut_and_says_so() -> None:
