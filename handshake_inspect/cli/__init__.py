@@ -27,6 +27,7 @@ COMMANDS = {
     "findings": "Say what an expert would notice: grouped and counted, the worst first.",
     "show": "Draw the ladder of one connection: both states at every segment, with the proof.",
     "browse": "Browse the connections of captures on the whole terminal, each with its ladder.",
+    "report": "Write one page about all connections: verdicts, table, ladders, charts; no network.",
     "sniff": "Watch connections live, on the whole terminal or one line per segment, with both states.",
     "echo": "Serve and connect by hand: echo over TCP, UDP or a Unix socket, and a chat.",
     "lab": "Make every kind of connection with real sockets: list, run, record.",

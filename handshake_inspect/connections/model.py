@@ -169,11 +169,14 @@ class Connections(Sequence[Connection]):
         streams[self.order] = self.streams
         return streams
 
-    def kinds(self) -> Counter[tuple[str, str]]:
-        """Count the connections by `handshake.kind` and `teardown.kind`."""
+    def kinds(self, streams: NDArray[np.int64] | None = None) -> Counter[tuple[str, str]]:
+        """Count the connections, or only these, by `handshake.kind` and `teardown.kind`."""
         judgements = self.verdicts.judgements
+        judgement = self.verdicts.table["judgement"]
+        if streams is not None:
+            judgement = judgement[self.rows_of(streams)]
         found: Counter[tuple[str, str]] = Counter()
-        for number, count in enumerate(np.bincount(self.verdicts.table["judgement"], minlength=len(judgements))):
+        for number, count in enumerate(np.bincount(judgement, minlength=len(judgements))):
             found[judgements[number].handshake_kind, judgements[number].teardown_kind] += int(count)
         return +found
 

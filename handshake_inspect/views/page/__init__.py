@@ -1,1 +1,15 @@
-"""The report page: one HTML file that shows what was found; its charts are in `charts`."""
+"""The report page: one HTML file that shows what was found, usable from a file:// address, without any network.
+
+Data flows down this list:
+
+- `embedded`: text of others and data of ours, as it may stand in HTML; hashes for the page's own style and script.
+- `captured`: what was captured, as facts and lists.
+- `glance`: kinds and findings, counted.
+- `columns`: the table of connections in columns, for the page's script; its first rows in words.
+- `packing`: markup of many ladders -> shapes and numbers, packed.
+- `ladders`: a ladder for each connection, packed.
+- `parts`: the style and script files of the page, each admitted by its hash.
+- `document`: all of it -> the page.
+
+What the page looks like stands in `templates`, `css` and `js`.
+"""

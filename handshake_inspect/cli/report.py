@@ -1,0 +1,111 @@
+"""`handshake-inspect report`: what was found, as one page to look at and to send on."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+
+import click
+
+from handshake_inspect.cli.options import (
+    Asked,
+    files_argument,
+    jobs_option,
+    profile_option,
+    reader_option,
+    selection_options,
+)
+
+#: More files than this stand in no command that is to be copied.
+FILES_IN_COMMAND = 5
+
+
+@click.command("report")
+@files_argument
+@click.option("-o", "--output", metavar="FILE", help="Write the page to this file; - is standard output.  [required]")
+@selection_options
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20_000,
+    show_default=True,
+    metavar="N",
+    help="List at most N connections: those with the worst findings, then the earliest. All are counted.",
+)
+@profile_option
+@reader_option
+@jobs_option
+def command(
+    files: tuple[str, ...],
+    output: str | None,
+    asked: Asked,
+    limit: int,
+    profile: str,
+    reader: str,
+    jobs: int | None,
+) -> int:
+    """Write one page (HTML) about the connections of FILE...: to look at, to send on, to keep with a CI run.
+
+    It needs no network and no other file: verdicts and findings counted, every connection in a table that sorts,
+    filters and searches, the ladder of each, what happened over time. Payload stays in the capture.
+
+    \b
+    Examples:
+      handshake-inspect report capture.pcap -o report.html
+      handshake-inspect report day/*.pcap.gz -o day.html --where 'findings or resets'
+      tcpdump -c 10000 -w - tcp | handshake-inspect report - -o report.html
+    """
+    from handshake_inspect.cli.captures import inspect_files, report
+    from handshake_inspect.cli.choose import choice
+    from handshake_inspect.cli.naming import files_named, refuse_overwriting
+
+    target = _target(output)
+    if find_spec("jinja2") is None:
+        raise click.UsageError("report needs jinja2: pip install 'handshake-inspect[report]'")
+    chosen = choice(asked)
+    named = files_named(files)
+    refuse_overwriting(named.files, target, "--output")
+    reading = inspect_files(named.files, reader, profile=profile, jobs=jobs)
+    if reading.useless:
+        return reading.exit_code or named.exit_code
+    from handshake_inspect import __version__
+    from handshake_inspect.views.page.document import Wanted, document
+
+    streams = chosen.streams(reading.inspection)
+    wanted = Wanted(streams, chosen.said, limit, _command(files, profile), __version__)
+    _write(document(reading.inspection, wanted), target)
+    report(reading.inspection, udp_listed=True, findings_listed=True)
+    return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
+
+
+def _target(output: str | None) -> str | None:
+    """Return the file to write, None for standard output. Raises click.UsageError."""
+    if output is None:
+        raise click.UsageError("report writes a page: say where to with -o report.html")
+    if output == "-" and sys.stdout.isatty():
+        raise click.UsageError("a page is nothing for a terminal: -o report.html")
+    return None if output == "-" else output
+
+
+def _command(files: Sequence[str], profile: str) -> str:
+    """Return what shows these captures on a terminal; "" if they are too many, or none that could be read again."""
+    if len(files) > FILES_IN_COMMAND or "-" in files or not all(file.isprintable() for file in files):
+        return ""
+    assumed = [] if profile == "linux" else ["--profile", profile]
+    return shlex.join(["handshake-inspect", "show", *files, *assumed])
+
+
+def _write(pieces: Iterable[str], target: str | None) -> None:
+    """Write the page, as soon as all of it is made: what it replaces is there until then. Raises CaptureError."""
+    from handshake_inspect.capture.writing.output import Output
+    from handshake_inspect.cli.output import write_blocks
+
+    page = b"".join(piece.encode("utf-8", "backslashreplace") for piece in pieces)
+    if target is None:
+        write_blocks([page])
+        return
+    output = Output(target)
+    output.put(page)
+    output.close()

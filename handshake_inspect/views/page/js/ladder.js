@@ -1,0 +1,63 @@
+// Ladders: packed as shapes, which is markup without its numbers, and for each row its shape and its numbers. What one
+// ladder needs is unpacked when it is wanted: the hundred of its neighbours, and some shapes.
+
+/** Parts that stay unpacked. */
+const MOST_UNPACKED = 40;
+const unpacked = new Map();
+
+/** The markup of the ladder of a row. It was made by Python, which escaped all that comes from the capture. */
+async function ladderOf(row) {
+  const ladders = await part(`ladders-${Math.floor(row / data.ladders_in_part)}`);
+  const [shape, numbers] = ladders[row % data.ladders_in_part];
+  const shapes = await part(`shapes-${Math.floor(shape / data.shapes_in_part)}`);
+  const values = numbers.split(",");
+  return shapes[shape % data.shapes_in_part].replaceAll("\0", () => values.shift());
+}
+
+/** What is packed in the element with this id. */
+function part(id) {
+  if (!unpacked.has(id)) {
+    if (unpacked.size >= MOST_UNPACKED) unpacked.delete(unpacked.keys().next().value);
+    unpacked.set(id, unpack(id));
+  }
+  return unpacked.get(id);
+}
+
+async function unpack(id) {
+  const packed = await arrived(id);
+  const octets = Uint8Array.from(atob(packed.textContent), (char) => char.charCodeAt(0));
+  const stream = new Blob([octets]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+/** The element with this id, as soon as the page has come that far. */
+async function arrived(id) {
+  if (!byId(id) && document.readyState === "loading") {
+    await new Promise((done) => document.addEventListener("DOMContentLoaded", done, { once: true }));
+  }
+  return byId(id);
+}
+
+/** Shows the ladder of a row, unless another one was asked for meanwhile. */
+async function showLadder(row) {
+  const stream = columns.stream[row];
+  byId("chosen-heading").textContent = `Connection ${counted(stream)}`;
+  const markup = await ladderOf(row);
+  if (row !== chosenRow) return;
+  byId("ladder").innerHTML = markup;
+  byId("meanings").replaceChildren(...meanings(row));
+  tell("drawn", { stream });
+}
+
+/** What the findings of a connection mean, in a sentence each. */
+function meanings(row) {
+  const found = foundOf(row);
+  if (!found.length) return [];
+  const list = make("dl");
+  for (const [code, severity, sentence] of found) {
+    const name = make("dt");
+    name.append(make("span", `severity severity-${severity}`, severity), " ", make("b", "", code));
+    list.append(name, make("dd", "", sentence));
+  }
+  return [make("h4", "", "What these findings mean"), list];
+}

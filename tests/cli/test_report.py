@@ -1,0 +1,76 @@
+"""`report`: where the page goes, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from handshake_inspect.cli import cli, report
+from tests.cli.running import PCAPS, run
+
+FOUR_WAY = str(PCAPS / "four-way.pcap")
+
+
+def test_the_page_is_written(tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    done = run("report", FOUR_WAY, "-o", str(target))
+    assert (done.returncode, done.stdout) == (0, "")
+    page = target.read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+    assert page.endswith("</html>")
+    assert "<h1>four-way.pcap</h1>" in page
+    assert f"handshake-inspect show {FOUR_WAY}" in page
+
+
+def test_standard_input_and_standard_output_can_be_used() -> None:
+    done = run("report", "-", "-o", "-", stdin=Path(FOUR_WAY).read_bytes())
+    assert done.returncode == 0
+    assert "<h1>standard input</h1>" in done.stdout
+    assert "handshake-inspect show" not in done.stdout
+
+
+def test_a_selection_is_what_the_page_is_about(tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    assert run("report", str(PCAPS), "-o", str(target), "--where", "handshake.kind == 'refused'").returncode == 0
+    page = target.read_text("utf-8")
+    assert "<code>--where handshake.kind == &#39;refused&#39;</code>" in page
+    assert 'data-query="opening:refused"' in page
+    assert 'data-query="opening:three-way"' not in page
+
+
+def test_without_a_place_for_the_page_nothing_is_read() -> None:
+    done = run("report", "no-such-file.pcap")
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: report writes a page: say where to with -o report.html.")
+
+
+def test_a_capture_is_not_overwritten(tmp_path: Path) -> None:
+    capture = tmp_path / "a.pcap"
+    capture.write_bytes(Path(FOUR_WAY).read_bytes())
+    done = run("report", str(capture), "-o", str(capture))
+    assert done.returncode == 2
+    assert "choose another name" in done.stderr
+    assert capture.read_bytes() == Path(FOUR_WAY).read_bytes()
+
+
+def test_a_page_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    done = run("report", FOUR_WAY, "-o", str(tmp_path / "no" / "report.html"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_page_of_nothing_is_not_written(tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    target.write_text("before")
+    assert run("report", str(tmp_path / "no.pcap"), "-o", str(target)).returncode == 2
+    assert target.read_text() == "before"
+
+
+def test_without_jinja2_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "find_spec", lambda name: None)
+    done = CliRunner().invoke(cli, ["report", FOUR_WAY, "-o", "report.html"])
+    assert done.exit_code == 2
+    assert "report needs jinja2: pip install 'handshake-inspect[report]'" in done.output

@@ -1,0 +1,358 @@
+"""The page in a real Chromium: it shows what the inspection says, obeys mouse, keys and addresses, and runs nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handshake_inspect import inspect
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.inspection import Inspection
+from tests.views.page.making import HOSTILE, PCAPS, hostile_capture, page_of
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium in PATH")
+
+SIZES = {"phone": (390, 844), "laptop": (1280, 800), "wide": (1920, 1080)}
+#: A run with every kind of opening and closing that is recorded, and more rows than fit on a screen.
+PATTERNS = (
+    "a*.pcap",
+    "f*.pcap",
+    "half*.pcap",
+    "refused*.pcap",
+    "self*.pcap",
+    "simul*.pcap",
+    "three*.pcap",
+    "syn*.pcap",
+)
+
+
+class Visitor:
+    """Opens pages, and notes what goes wrong on them."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._contexts: list[Any] = []
+        self.wrong: list[str] = []
+
+    def open(
+        self, path: Path, address: str = "", *, size: str = "laptop", colours: str = "light", script: bool = True
+    ) -> Any:
+        """Open a page, and return it."""
+        width, height = SIZES[size]
+        context = self._browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=colours, java_script_enabled=script
+        )
+        self._contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda one: self.wrong.append(one.text) if one.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("dialog", self._note_dialog)
+        page.on("request", lambda request: self._note_request(request.url))
+        page.goto(f"file://{path}{address}")
+        if script:
+            page.wait_for_selector("#ladder .ladder")
+        return page
+
+    def _note_dialog(self, dialog: Any) -> None:
+        self.wrong.append(dialog.message)
+        dialog.dismiss()
+
+    def _note_request(self, url: str) -> None:
+        if not url.startswith(("file:", "blob:")) or url.count("file:") > 1:
+            self.wrong.append(url)
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visitor(browser: Any) -> Iterator[Visitor]:
+    visiting = Visitor(browser)
+    yield visiting
+    visiting.close()
+    assert visiting.wrong == []
+
+
+@pytest.fixture(scope="module")
+def run() -> Inspection:
+    return inspect(sorted({path for pattern in PATTERNS for path in PCAPS.glob(pattern)}))
+
+
+@pytest.fixture(scope="module")
+def report(run: Inspection, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(page_of(run, command="handshake-inspect show a.pcap"), encoding="utf-8")
+    return path
+
+
+def rows(page: Any) -> list[list[str]]:
+    """Return the cells of the rows that are elements."""
+    found: list[list[str]] = page.eval_on_selector_all(
+        "#rows tr:not(.spacer)",
+        "lines => lines.map(line => [...line.cells].map(cell => cell.textContent.trim().replace(/\\s+/g, ' ')))",
+    )
+    return found
+
+
+def all_rows(page: Any) -> list[list[str]]:
+    """Scroll through the table, and return the cells of every row."""
+    found: dict[str, list[str]] = {}
+    page.evaluate("document.getElementById('scroll').scrollTop = 0")
+    for _ in range(200):
+        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        before = len(found)
+        found |= {row[0]: row for row in rows(page)}
+        at_end = page.evaluate(
+            "(() => { const s = document.getElementById('scroll'); s.scrollTop += s.clientHeight;"
+            " return s.scrollTop + s.clientHeight >= s.scrollHeight - 1 })()"
+        )
+        if at_end and len(found) == before:
+            break
+    return list(found.values())
+
+
+def said(page: Any) -> str:
+    text: str = page.text_content("#shown")
+    return text
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_it_opens_without_an_error_at_every_size(
+    visitor: Visitor, report: Path, run: Inspection, size: str, colours: str
+) -> None:
+    page = visitor.open(report, "#s=3", size=size, colours=colours)
+    assert page.text_content("#chosen-heading") == "Connection 3"
+    assert said(page) == f"{len(run.connections):,} connections"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+    ground = page.evaluate("getComputedStyle(document.body.parentElement).backgroundColor")
+    assert (max(map(int, ground.removeprefix("rgb(").removesuffix(")").split(","))) < 60) == (colours == "dark")
+
+
+def lane(page: Any, side: str) -> list[str]:
+    """Return the states that stand at one lane of the ladder, without repeats and without what a timer will do."""
+    words: list[str] = page.eval_on_selector_all(
+        f"#ladder tr:not(.deadline) td.{side} b[class^=state-]", "found => found.map(one => one.textContent)"
+    )
+    return [word for at, word in enumerate(words) if at == 0 or words[at - 1] != word]
+
+
+def last_states(connection: Connection) -> list[str]:
+    return [states[-1] for states in (connection.states.originator, connection.states.responder) if states]
+
+
+def test_ladders_have_the_states_of_the_json(visitor: Visitor, report: Path, run: Inspection) -> None:
+    page = visitor.open(report)
+    kinds: dict[tuple[str, str], Connection] = {}
+    for one in run.connections:
+        disproved = any(
+            at.disproved for step in run.steps(one.stream) for at in (step.states.originator, step.states.responder)
+        )
+        if one.states.originator and one.states.responder and not disproved:
+            kinds.setdefault((one.handshake.kind, one.teardown.kind), one)
+    assert len(kinds) >= 10
+    for one in kinds.values():
+        page.evaluate(f"location.hash = 's={one.stream}'")
+        page.wait_for_function(f"document.getElementById('chosen-heading').textContent === 'Connection {one.stream}'")
+        page.wait_for_function(f"document.querySelector('#ladder .facts').textContent.includes('{one.originator}')")
+        assert lane(page, "left") == list(one.states.originator or ()), one
+        assert lane(page, "right") == list(one.states.responder or ()), one
+
+
+def test_rows_say_the_same_with_and_without_scripts(visitor: Visitor, report: Path) -> None:
+    with_scripts = all_rows(visitor.open(report))
+    without = rows(visitor.open(report, script=False))
+    assert len(with_scripts) > 30
+    assert with_scripts[: len(without)] == without
+
+
+SORTED: list[tuple[str, Callable[[Connection], Any], bool]] = [
+    ("Opening", lambda one: one.handshake.kind, False),
+    ("RTT", lambda one: one.handshake.initial_rtt_ns, True),
+    ("Segments", lambda one: one.segments.originator + one.segments.responder, True),
+]
+
+
+def test_headings_sort(visitor: Visitor, report: Path, run: Inspection) -> None:
+    page = visitor.open(report, size="wide")
+    for title, key, largest_first in SORTED:
+        keys = {one.stream: key(one) for one in run.connections}
+        known = [one for one in keys.values() if one is not None]
+        for reverse in (largest_first, not largest_first):
+            page.click(f"th button:text-is('{title}')")
+            heading = page.locator(f"th:has(button:text-is('{title}'))")
+            assert heading.get_attribute("aria-sort") == ("descending" if reverse else "ascending")
+            shown = [int(row[0]) for row in all_rows(page)]
+            assert sorted(shown) == list(keys)
+            ordered = sorted(known, reverse=reverse) + [None] * (len(keys) - len(known))  # unknown ones stand last
+            assert [keys[stream] for stream in shown] == ordered
+
+
+def test_what_is_counted_filters_the_table(visitor: Visitor, report: Path, run: Inspection) -> None:
+    page = visitor.open(report)
+    refused = [str(one.stream) for one in run.connections if one.handshake.kind == "refused"]
+    button = page.locator("[data-query='opening:refused']")
+    button.click()
+    assert page.input_value("#query") == "opening:refused"
+    assert button.get_attribute("aria-pressed") == "true"
+    assert [row[0] for row in all_rows(page)] == refused
+    assert said(page) == f"{len(refused)} of {len(run.connections)} connections"
+    button.click()
+    assert page.input_value("#query") == ""
+    assert said(page) == f"{len(run.connections)} connections"
+
+
+def test_words_filter_the_table(visitor: Visitor, report: Path, run: Inspection) -> None:
+    page = visitor.open(report)
+    connections = list(run.connections)
+    port = connections[5].originator.port
+    socket = str(connections[2].originator)
+    expected: dict[str, Callable[[Connection], bool]] = {
+        f"port:{port}": lambda one: port in (one.originator.port, one.responder.port),
+        "closing:four-way -finding:half-open": lambda one: one.teardown.kind == "four-way",
+        "state:time-wait": lambda one: "TIME-WAIT" in last_states(one),
+        "rtt:>10ms": lambda one: (one.handshake.initial_rtt_ns or 0) > 10_000_000,
+        "s:3-7 segments:>2": lambda one: 3 <= one.stream <= 7 and one.segments.originator + one.segments.responder > 2,
+        socket: lambda one: socket in f"{one.originator} {one.responder}",
+    }  # fmt: skip
+    for query, holds in expected.items():
+        page.fill("#query", query)
+        assert [row[0] for row in all_rows(page)] == [str(one.stream) for one in connections if holds(one)], query
+    page.fill("#query", "rtt:>soon")
+    assert "not understood: rtt:>soon" in said(page)
+
+
+def test_an_address_opens_what_it_says_and_the_back_button_goes_back(visitor: Visitor, report: Path) -> None:
+    page = visitor.open(report, "#s=2&q=opening%3Athree-way&sort=-rtt")
+    assert page.text_content("#chosen-heading") == "Connection 2"
+    assert page.input_value("#query") == "opening:three-way"
+    assert page.locator("th[aria-sort=descending]").text_content() == "RTT"
+    page.locator("#rows tr[data-row]").nth(1).click()
+    chosen = page.text_content("#chosen-heading")
+    assert chosen != "Connection 2"
+    assert f"s={chosen.removeprefix('Connection ')}" in page.evaluate("location.hash")
+    page.go_back()
+    page.wait_for_function("document.getElementById('chosen-heading').textContent === 'Connection 2'")
+    assert page.input_value("#query") == "opening:three-way"
+    page.go_forward()
+    page.wait_for_function(f"document.getElementById('chosen-heading').textContent === '{chosen}'")
+
+
+def test_an_address_of_nothing_says_so(visitor: Visitor, report: Path) -> None:
+    page = visitor.open(report, "#s=99999&sort=constructor")
+    assert "there is no connection 99999 on this page" in said(page)
+
+
+def test_keys_go_through_the_table(visitor: Visitor, report: Path, run: Inspection) -> None:
+    page = visitor.open(report)
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "query"
+    page.focus("#table")
+    for key, stream in (
+        ("ArrowDown", 1),
+        ("ArrowDown", 2),
+        ("ArrowUp", 1),
+        ("End", len(run.connections) - 1),
+        ("Home", 0),
+    ):
+        page.keyboard.press(key)
+        active = page.get_attribute("#table", "aria-activedescendant")
+        assert active == f"row-{stream}"
+        assert page.get_attribute(f"#{active}", "aria-selected") == "true"
+        assert page.text_content("#chosen-heading") == f"Connection {stream:,}"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "chosen"
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.id") == "table"
+
+
+def test_a_screen_reader_is_told_what_is_what(visitor: Visitor, report: Path, run: Inspection) -> None:
+    page = visitor.open(report)
+    assert page.get_attribute("#table", "role") == "grid"
+    assert page.get_attribute("#table", "aria-rowcount") == str(len(run.connections) + 1)
+    tree = page.accessibility.snapshot() if hasattr(page, "accessibility") else None
+    if tree is not None:
+        names = [node.get("name", "") for node in tree["children"]]
+        assert "Filter" in names
+    unnamed = page.eval_on_selector_all(
+        "button, input, a, [role=region]",
+        "found => found.filter(one => !(one.textContent.trim() || one.ariaLabel || one.labels?.length"
+        " || one.getAttribute('aria-labelledby'))).map(one => one.outerHTML)",
+    )
+    assert unnamed == []
+    levels = page.eval_on_selector_all("h1, h2, h3, h4, h5", "found => found.map(one => Number(one.tagName[1]))")
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels)), levels
+
+
+def test_without_scripts_the_table_and_the_first_ladders_stand(visitor: Visitor, report: Path, run: Inspection) -> None:
+    page = visitor.open(report, script=False)
+    assert len(rows(page)) == min(200, len(run.connections))
+    assert page.locator("#first .ladder").count() == 10
+    assert page.locator("#first .ladder").first.is_visible()
+    assert not page.locator("#query").is_visible()
+    page.click("#rows a:text-is('4')")
+    assert page.evaluate("location.hash") == "#s=4"
+    box = page.locator("[id='s=4']").bounding_box()
+    assert 0 <= box["y"] < SIZES["laptop"][1]
+
+
+def test_it_is_printed_whole_and_without_controls(visitor: Visitor, report: Path, run: Inspection) -> None:
+    page = visitor.open(report, "#s=2")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(rows(page)) == len(run.connections)
+    assert not page.locator("#filter").is_visible()
+    assert page.locator("#ladder .ladder").is_visible()
+    assert page.evaluate("getComputedStyle(document.body.parentElement).colorScheme") == "light"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    page.evaluate("new Promise(done => requestAnimationFrame(done))")
+    assert len(rows(page)) < len(run.connections)
+
+
+def test_the_colours_can_be_chosen(visitor: Visitor, report: Path) -> None:
+    page = visitor.open(report, colours="light")
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(ground)
+    page.click("#theme")
+    assert page.evaluate(ground) == light
+    page.click("#theme")
+    assert page.evaluate(ground) != light
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["scripts", "no scripts"])
+def test_nothing_of_a_hostile_capture_runs(visitor: Visitor, tmp_path: Path, script: bool) -> None:
+    capture = hostile_capture(tmp_path)
+    report = tmp_path / "report.html"
+    report.write_text(page_of(inspect(capture), said=HOSTILE, command="show '</script>'"), encoding="utf-8")
+    page = visitor.open(report, script=script)
+    page.wait_for_timeout(100)
+    assert page.locator(".injected, img, iframe").count() == 0
+    ladder = "#ladder" if script else "#first"
+    assert "<script>alert(1)</script>" in page.text_content(ladder)
+    assert "<script>alert(1)</script>" in page.text_content("#captures")
+    assert "\u202e" not in page.content()
+    if script:
+        page.fill("#query", "host:x <script> \" ' __proto__ s:1- -")
+        page.evaluate("location.hash = 's=0&q=%3Cimg src=x onerror=alert(3)%3E&sort=__proto__'")
+        page.wait_for_timeout(100)
+        assert page.locator(".injected, img").count() == 0
