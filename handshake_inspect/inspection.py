@@ -76,6 +76,12 @@ class Inspection:
         counts = (np.bincount(rows.conn, repeated(rows), rows.connections) for rows in self.rows())
         return np.concatenate([np.zeros(0, np.int64), *(count.astype(np.int64) for count in counts)])
 
+    @cached_property
+    def is_folded(self) -> NDArray[np.bool_]:
+        """Which connections were folded, by the rows of `connections.verdicts`: their captures are read for `steps`."""
+        folded = (np.bincount(rows.conn, rows.folded_segments, rows.connections) > 0 for rows in self.rows())
+        return np.concatenate([np.zeros(0, np.bool_), *folded])
+
     @property
     def icmp_errors(self) -> IcmpErrorTable:
         """Errors that quote segments of TCP, second copies left out."""

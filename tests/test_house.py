@@ -102,6 +102,7 @@ SCREEN = [
 SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
 PICTURES = ["markup", "words", "measured", "svg_styles", "svg", "mermaid", "html"]
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
+PAGE = ["embedded", "captured", "glance", "columns", "packing", "ladders", "charts", "parts", "document"]
 CHARTS = [
     "drawn", "scales", "over_time", "half_open", "time_wait", "openings", "packed", "timeline", "sections",
 ]  # fmt: skip
@@ -130,6 +131,7 @@ ORDERED = {
     "spread": SPREAD,
     "testing": TESTING,
     "views/pictures": PICTURES,
+    "views/page": PAGE,
     "views/page/charts": CHARTS,
 }
 

@@ -100,7 +100,7 @@ def ports_option(function: F) -> F:
         "--ports",
         metavar="FIRST-LAST",
         callback=_port_range,
-        help="With --time-wait: the ephemeral ports of the hosts; those of --profile unless given.",
+        help="The ephemeral ports of the hosts, to which TIME-WAITs are compared; those of --profile unless given.",
     )(function)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 
 import click
@@ -13,6 +14,7 @@ from handshake_inspect.cli.options import (
     Asked,
     files_argument,
     jobs_option,
+    ports_option,
     profile_option,
     reader_option,
     selection_options,
@@ -34,7 +36,14 @@ FILES_IN_COMMAND = 5
     metavar="N",
     help="List at most N connections: those with the worst findings, then the earliest. All are counted.",
 )
+@click.option(
+    "--backlog",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="What the servers gave listen(), to which half-open connections are compared: no capture tells it.",
+)
 @profile_option
+@ports_option
 @reader_option
 @jobs_option
 def command(
@@ -42,7 +51,9 @@ def command(
     output: str | None,
     asked: Asked,
     limit: int,
+    backlog: int | None,
     profile: str,
+    ports: tuple[int, int] | None,
     reader: str,
     jobs: int | None,
 ) -> int:
@@ -57,9 +68,16 @@ def command(
       handshake-inspect report day/*.pcap.gz -o day.html --where 'findings or resets'
       tcpdump -c 10000 -w - tcp | handshake-inspect report - -o report.html
     """
-    from handshake_inspect.cli.captures import inspect_files, report
+    import numpy as np
+
+    from handshake_inspect import __version__
+    from handshake_inspect.archive import Archive
+    from handshake_inspect.cli.captures import inspect_files, kept, report
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.naming import files_named, refuse_overwriting
+    from handshake_inspect.places import Places
+    from handshake_inspect.tcp.time_wait import PortRange
+    from handshake_inspect.views.page.document import Wanted, document
 
     target = _target(output)
     if find_spec("jinja2") is None:
@@ -67,15 +85,24 @@ def command(
     chosen = choice(asked)
     named = files_named(files)
     refuse_overwriting(named.files, target, "--output")
-    reading = inspect_files(named.files, reader, profile=profile, jobs=jobs)
-    if reading.useless:
-        return reading.exit_code or named.exit_code
-    from handshake_inspect import __version__
-    from handshake_inspect.views.page.document import Wanted, document
-
-    streams = chosen.streams(reading.inspection)
-    wanted = Wanted(streams, chosen.said, limit, _command(files, profile), __version__)
-    _write(document(reading.inspection, wanted), target)
+    with ExitStack() as stack:
+        paths = {stack.enter_context(kept(file)): file for file in named.files}
+        places = Places(stack.enter_context(Archive()))
+        reading = inspect_files([*paths], reader, names=paths, profile=profile, jobs=jobs, places=places)
+        if reading.useless:
+            return reading.exit_code or named.exit_code
+        streams = np.sort(chosen.streams(reading.inspection))
+        wanted = Wanted(
+            streams,
+            said=chosen.said,
+            limit=limit,
+            command=_command(files, profile),
+            version=__version__,
+            backlog=backlog,
+            ports=None if ports is None else PortRange(*ports, "--ports"),
+            jobs=jobs,
+        )
+        _write(document(reading.inspection, wanted), target)
     report(reading.inspection, udp_listed=True, findings_listed=True)
     return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
 

@@ -16,13 +16,15 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.tcp.time_wait import PortRange
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.page import parts
 from handshake_inspect.views.page.captured import captured
+from handshake_inspect.views.page.charts.sections import sections
 from handshake_inspect.views.page.columns import COLUMNS, first_rows, listed_streams, table_data
 from handshake_inspect.views.page.embedded import json_for_script
 from handshake_inspect.views.page.glance import glance
-from handshake_inspect.views.page.ladders import CHUNK, ladders, packed_ladders
+from handshake_inspect.views.page.ladders import CHUNK, Ladders
 from handshake_inspect.views.page.packing import SHAPES_IN_BLOCK
 from handshake_inspect.views.table import exchange_columns, rows
 from handshake_inspect.views.words import assumption
@@ -58,6 +60,12 @@ class Wanted:
     #: What shows the same captures on a terminal: "show capture.pcap"; "" if nothing does.
     command: str
     version: str
+    #: Of listen(), if somebody knows it; None: no capture tells.
+    backlog: int | None = None
+    #: Those that connect() chooses from; None: those of the profile.
+    ports: PortRange | None = None
+    #: How many processes work; None: one for each core.
+    jobs: int | None = None
 
 
 def document(inspection: Inspection, wanted: Wanted) -> Iterator[str]:
@@ -66,8 +74,7 @@ def document(inspection: Inspection, wanted: Wanted) -> Iterator[str]:
     exchanges = list(rows(inspection.exchanges[:EXCHANGES_LISTED], exchange_columns()))
     table = table_data(inspection, listed, _begin_ns(inspection))
     whole = len(wanted.streams) == len(inspection.connections)
-    streams = listed.tolist()
-    first = streams[:FIRST_LADDERS]
+    ladders, first = Ladders(inspection, listed), listed[:FIRST_LADDERS]
     packing = {"ladders_in_part": CHUNK, "shapes_in_part": SHAPES_IN_BLOCK}
     page = _environment().get_template("page.html")
     yield from page.generate(
@@ -79,20 +86,21 @@ def document(inspection: Inspection, wanted: Wanted) -> Iterator[str]:
         script=Markup(parts.script()),
         captured=captured(inspection, len(wanted.streams)),
         glance=glance(inspection, wanted.streams, whole=whole),
-        charts=[],
+        charts=sections(inspection, wanted.streams, backlog=wanted.backlog, ports=wanted.ports),
+        json_for_script=json_for_script,
         columns=COLUMNS,
         first_rows=list(first_rows(inspection.connections, listed[:FIRST_ROWS], _begin_ns(inspection))),
-        unshown=max(0, len(streams) - FIRST_ROWS),
-        unlisted=len(wanted.streams) - len(streams),
+        unshown=max(0, len(listed) - FIRST_ROWS),
+        unlisted=len(wanted.streams) - len(listed),
         filter_words=FILTER_WORDS,
-        first_ladders=list(zip(first, map(Markup, ladders(inspection, first)), strict=True)),
+        first_ladders=list(zip(first.tolist(), map(Markup, ladders.of(first)), strict=True)),
         exchange_titles=[column.title for column in exchange_columns()],
         exchanges=exchanges,
         more_exchanges=len(inspection.exchanges) - len(exchanges),
         assumption=assumption(inspection.connections.profile),
         command=wanted.command,
         table_data=json_for_script(table | packing | {"command": wanted.command}),
-        packed=packed_ladders(inspection, streams),
+        packed=ladders.packed(wanted.jobs),
     )
 
 

@@ -1,7 +1,7 @@
 """A ladder for each connection of the page, as markup.
 
 In: an inspection and the streams of the table, in order of its rows. Out: their ladders in the same order, packed a
-hundred at a time: the page's script unpacks those that it needs.
+hundred at a time: the page's script unpacks those that it needs. To draw is Python's work, so processes share it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.jobs import cores, in_processes
 from handshake_inspect.quantities import counted, listed
-from handshake_inspect.views.page.packing import Packed, packed_parts, parted
+from handshake_inspect.views.page.packing import Packed, Parted, packed_parts, parted
 from handshake_inspect.views.pictures.html import fragment
+from handshake_inspect.views.pictures.markup import text
 from handshake_inspect.views.rungs import Spelling, ladder_of
 from handshake_inspect.views.words import moment
 
@@ -22,33 +26,80 @@ from handshake_inspect.views.words import moment
 CHUNK = 100
 #: A ladder that is longer, though its transfers are folded, is cut.
 MOST_ROWS = 400
+#: Segments of all ladders together: the longest connections beyond it have none. A hundred thousand take 2 s.
+DRAWN_SEGMENTS = 300_000
 #: Names of one address that the header of a ladder has room for.
 NAMES_SHOWN = 3
 #: Payload stays in the capture: a page is sent on.
 SPELLING = Spelling(payload_octets=0)
 
 
-def packed_ladders(inspection: Inspection, streams: Sequence[int]) -> Iterator[Packed]:
-    """Yield the ladders of these streams, packed."""
-    some = [streams[a : a + CHUNK] for a in range(0, len(streams), CHUNK)]
-    return packed_parts(parted(ladders(inspection, one)) for one in some)
+class Ladders:
+    """The ladders of a page."""
+
+    def __init__(self, inspection: Inspection, streams: NDArray[np.int64]) -> None:
+        self._inspection = inspection
+        self._streams = streams
+        self._too_long = set(_too_long(inspection, streams).tolist())
+
+    def packed(self, jobs: int | None = None) -> Iterator[Packed]:
+        """Yield all of them, packed, in order of the streams; `jobs` processes draw them, None: one for each core."""
+        pieces = [self._streams[a : a + CHUNK] for a in range(0, len(self._streams), CHUNK)]
+        folded = self._inspection.is_folded[self._inspection.connections.rows_of(self._streams)]
+        # Those are read again, from files that copies of this process have open too: they are drawn here.
+        here = [bool(folded[a : a + CHUNK].any()) for a in range(0, len(self._streams), CHUNK)]
+        light = [piece for piece, is_here in zip(pieces, here, strict=True) if not is_here]
+        made = in_processes(self._parted, light, jobs or cores())
+        return packed_parts(
+            self._parted(piece) if is_here else next(made) for piece, is_here in zip(pieces, here, strict=True)
+        )
+
+    def _parted(self, streams: NDArray[np.int64]) -> Parted:
+        return parted(self.of(streams))
+
+    def of(self, streams: NDArray[np.int64]) -> Iterator[str]:
+        """Draw the ladders of these streams."""
+        coming = [stream for stream in streams.tolist() if stream not in self._too_long]
+        for one in self._inspection.connections.of_streams(streams):
+            if one.stream in self._too_long:
+                yield _instead("all together would be too long for a page.", one)
+                continue
+            try:
+                steps = self._inspection.steps(one.stream, coming)
+            except CaptureError as error:
+                yield _instead(f"its segments could not be read again ({error}).", one)
+            else:
+                yield self._drawn(one, steps)
+            del coming[:1]
+
+    def _drawn(self, connection: Connection, steps: Sequence[Step]) -> str:
+        ladder = ladder_of(connection, steps, spelling=SPELLING)
+        facts = _facts(self._inspection, connection, len(steps))
+        return fragment(ladder, title=_title(connection), facts=facts, level=4, most_rows=MOST_ROWS)
 
 
-def ladders(inspection: Inspection, streams: Sequence[int]) -> Iterator[str]:
-    """Draw the ladders of these streams."""
-    return (ladder_markup(inspection, stream, streams[at:]) for at, stream in enumerate(streams))
+def _too_long(inspection: Inspection, streams: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the streams that are not drawn, so that those that are have no more segments than DRAWN_SEGMENTS."""
+    table = inspection.connections.verdicts.table
+    rows = inspection.connections.rows_of(streams)
+    segments = table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]
+    order = np.argsort(segments, kind="stable")
+    return streams[order[np.cumsum(segments[order]) > DRAWN_SEGMENTS]]
 
 
-def ladder_markup(inspection: Inspection, stream: int, coming: Sequence[int] | None = None) -> str:
-    """Draw the ladder of a stream. `coming`: those that are drawn next, this one first."""
-    connection = next(inspection.connections.of_streams(np.array([stream])))
-    steps = inspection.steps(stream, coming or [stream])
-    ladder = ladder_of(connection, steps, spelling=SPELLING)
-    title = f"{connection.handshake.kind}, {connection.teardown.kind}"
-    return fragment(ladder, title=title, facts=_facts(inspection, connection, steps), level=4, most_rows=MOST_ROWS)
+def _instead(why: str, connection: Connection) -> str:
+    """Return what stands in the place of a ladder."""
+    segments = counted(connection.segments.originator + connection.segments.responder, "segment")
+    command = f"<code>handshake-inspect show … -s {connection.stream}</code>"
+    said = f"Its ladder, of {segments}, is not drawn here: {text(why)} {command} draws it."
+    return f'<article class="ladder"><h4>{_title(connection)}</h4><p>{said}</p></article>'
 
 
-def _facts(inspection: Inspection, connection: Connection, steps: Sequence[Step]) -> list[str]:
+def _title(connection: Connection) -> str:
+    return f"{connection.handshake.kind}, {connection.teardown.kind}"
+
+
+def _facts(inspection: Inspection, connection: Connection, segments: int) -> list[str]:
     """Return what stands above the ladder."""
     several = [connection.capture] if len(inspection.captures) > 1 else []
     addresses = dict.fromkeys([connection.originator.ip, connection.responder.ip])
@@ -57,7 +108,7 @@ def _facts(inspection: Inspection, connection: Connection, steps: Sequence[Step]
     return [
         *several,
         moment(connection.first_ns, "utc"),
-        counted(len(steps), "segment"),
+        counted(segments, "segment"),
         *connection.encapsulation,
         *names,
     ]

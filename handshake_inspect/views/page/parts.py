@@ -13,28 +13,33 @@ from handshake_inspect.views.pictures.html import style_sheet as ladder_css
 
 PACKAGE = "handshake_inspect.views.page"
 #: In this order: what a file declares, those behind it use.
-STYLES = ("frame.css", "glance.css", "table.css", "chosen.css", "print.css")
-SCRIPTS = ("core.js", "filter.js", "order.js", "table.js", "ladder.js", "address.js", "page.js")
+STYLES = (
+    "css/frame.css", "css/glance.css", "css/table.css", "css/chosen.css", "charts/charts.css", "css/print.css",
+)  # fmt: skip
+SCRIPTS = (
+    "js/core.js", "js/filter.js", "js/order.js", "js/table.js", "js/ladder.js", "js/address.js",
+    "charts/timeline.js", "js/page.js",
+)  # fmt: skip
 #: Stands in the head, so that nothing is drawn first that is only for readers without scripts.
-FIRST_SCRIPT = "first.js"
+FIRST_SCRIPT = "js/first.js"
 
 
 @cache
 def style() -> str:
     """Return the style sheet of the page."""
-    return "\n".join([ladder_css(), *(_read(f"css/{name}") for name in STYLES)])
+    return "\n".join([ladder_css(), *map(_read, STYLES)])
 
 
 @cache
 def first_script() -> str:
     """Return the script of the head."""
-    return _read(f"js/{FIRST_SCRIPT}")
+    return _read(FIRST_SCRIPT)
 
 
 @cache
 def script() -> str:
     """Return the script of the page: one function, so that it declares nothing for others."""
-    return _alone("\n".join(_read(f"js/{name}") for name in SCRIPTS))
+    return _alone("\n".join(map(_read, SCRIPTS)))
 
 
 def policy() -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Iterable
 
@@ -29,6 +30,14 @@ def together(parts: Iterable[Packed]) -> list[str]:
 def test_ladders_come_out_as_they_went_in(parts: list[list[str]]) -> None:
     packed = list(packed_parts(map(parted, parts)))
     assert together(packed) == [markup for part in parts for markup in part]
+
+
+@given(st.lists(MARKUP, max_size=5))
+def test_numbers_are_those_that_a_regular_expression_finds(ladders: list[str]) -> None:
+    found = parted(ladders)
+    for markup, (shape, numbers) in zip(ladders, found.ladders, strict=True):
+        assert found.shapes[shape] == re.sub("[0-9]+", SLOT, markup)
+        assert numbers == ",".join(re.findall("[0-9]+", markup))
 
 
 def test_ladders_that_differ_in_numbers_alone_have_one_shape() -> None:

@@ -155,6 +155,13 @@ byId("theme").addEventListener("click", () => {
   }
 });
 
+// What charts call a connection.
+window.report = {
+  nameOf: (stream) => {
+    const row = rowOf.get(stream);
+    return row === undefined ? `#${stream}` : `${endpointText(row, "originator")} → ${endpointText(row, "responder")}`;
+  },
+};
 showTheme(document.documentElement.dataset.theme ?? "");
 makeSortable(sort);
 byId("first")?.remove();
