@@ -227,6 +227,17 @@ def test_a_window_is_drawn_over_the_phases_and_filters_the_table(page: Any) -> N
     assert seconds == pytest.approx([0.03766, 0.05649], rel=0.02)
 
 
+def test_paper_shows_the_phases_alone(page: Any) -> None:
+    page.emulate_media(media="print")
+    page.evaluate("document.dispatchEvent(new CustomEvent('filter', { detail: { streams: null } }))")
+    said(page)
+    assert page.is_visible(".phase-row") and not page.is_visible("#timeline-explorer")
+    page.emulate_media(media="screen")
+    page.focus("#timeline-explorer canvas")
+    page.keyboard.press("+")
+    assert "between" in said(page)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_bars_have_the_colours_of_the_palette(page: Any, theme: str) -> None:
     page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)

@@ -173,6 +173,7 @@ class Timeline {
     this.stale ||= !marksAlone;
     this.waiting ??= requestAnimationFrame(() => {
       this.waiting = undefined;
+      if (!this.canvas.clientWidth) return; // on paper it is not shown
       if (this.stale) drawBase(this);
       drawMarks(this);
       this.stale = false;
@@ -239,7 +240,6 @@ function endOf(all, data, k) {
 /** Shows which lane is chosen, and which one is pointed at. */
 function drawMarks(timeline) {
   const { canvas, base, lanes, lane, left, width, paint } = timeline;
-  if (!canvas.width) return;
   const pen = canvas.getContext("2d");
   pen.setTransform(1, 0, 0, 1, 0, 0);
   pen.clearRect(0, 0, canvas.width, canvas.height);
