@@ -86,7 +86,7 @@ def document(inspection: Inspection, wanted: Wanted) -> Iterator[str]:
         script=Markup(parts.script()),
         captured=captured(inspection, len(wanted.streams)),
         glance=glance(inspection, wanted.streams, whole=whole),
-        charts=sections(inspection, wanted.streams, backlog=wanted.backlog, ports=wanted.ports),
+        charts=sections(inspection, wanted.streams, listed=listed, backlog=wanted.backlog, ports=wanted.ports),
         json_for_script=json_for_script,
         columns=COLUMNS,
         first_rows=list(first_rows(inspection.connections, listed[:FIRST_ROWS], _begin_ns(inspection))),

@@ -17,6 +17,7 @@ from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.found import Severity
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.views.table import SERIOUS
 from handshake_inspect.views.words import HANDSHAKE_SENTENCES, TEARDOWN_SENTENCES
 
 #: Kind -> the role of the palette whose colour it has; what is not named here is "unknown".
@@ -36,6 +37,10 @@ CLOSING_ROLES = {
 ENDS = {"o": "client", "r": "server"}
 #: Findings about the run that are named for each code.
 RUN_FINDINGS_NAMED = 5
+
+
+#: Codes that are seen at once, beside those that are serious.
+FINDINGS_AT_ONCE = 9
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,6 @@ class FindingCount:
     #: What the code means.
     sentence: str
     connections: int
-    share: float
     #: What was found of listeners, hosts and captures, the first of it.
     run: tuple[RunFinding, ...]
     #: More of those.
@@ -70,12 +74,21 @@ class FindingCount:
 
 
 @dataclass(frozen=True)
+class FindingCounts:
+    """All findings, the worst first."""
+
+    first: list[FindingCount]
+    #: Those that need not be seen at once.
+    others: list[FindingCount]
+
+
+@dataclass(frozen=True)
 class Glance:
     """Everything at a glance."""
 
     openings: list[Count]
     closings: list[Count]
-    findings: list[FindingCount]
+    findings: FindingCounts
 
 
 def glance(inspection: Inspection, streams: NDArray[np.int64], *, whole: bool) -> Glance:
@@ -110,7 +123,6 @@ def _findings(inspection: Inspection, streams: NDArray[np.int64], of_run: Iterab
     run: dict[str, list[RunFinding]] = {}
     for one in of_run:
         run.setdefault(one.code, []).append(one)
-    most = max(counted.values(), default=1)
     found = []
     for code in dict.fromkeys([*counted, *run]):
         rule, about, connections = BY_CODE[code], run.get(code, []), counted.get(code, 0)
@@ -120,10 +132,12 @@ def _findings(inspection: Inspection, streams: NDArray[np.int64], of_run: Iterab
                 severity=rule.code.severity.word,
                 sentence=rule.sentence,
                 connections=connections,
-                share=100 * connections / most,
                 run=tuple(about[:RUN_FINDINGS_NAMED]),
                 more=max(0, len(about) - RUN_FINDINGS_NAMED),
                 query=f"finding:{code}",
             )
         )
-    return sorted(found, key=lambda one: (-Severity[one.severity.upper()], not one.run, -one.connections, one.code))
+    found.sort(key=lambda one: (-Severity[one.severity.upper()], not one.run, -one.connections, one.code))
+    serious = sum(one.severity in SERIOUS for one in found)
+    first = max(serious, FINDINGS_AT_ONCE)
+    return FindingCounts(found[:first], found[first:])

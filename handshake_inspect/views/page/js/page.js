@@ -141,8 +141,7 @@ const THEMES = ["", "light", "dark"];
 function showTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;
   else delete document.documentElement.dataset.theme;
-  byId("theme").textContent = { "": "Auto", light: "Light", dark: "Dark" }[theme];
-  byId("theme").ariaLabel = `Colours: ${theme || "as the system has them"}`;
+  byId("theme").textContent = `Colours: ${theme || "auto"}`;
 }
 
 byId("theme").addEventListener("click", () => {

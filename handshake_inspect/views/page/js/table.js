@@ -39,8 +39,7 @@ function cellOf(row, key) {
     cell.append(role ? make("span", `state-${role}`, text) : text);
   });
   if (key === "originator" || key === "responder") {
-    const names = data.names[columns[key][row]];
-    if (names.length) cell.title = names.join(", ");
+    cell.title = [cell.textContent, ...data.names[columns[key][row]]].join(", ");
   }
   return cell;
 }
