@@ -15,7 +15,7 @@ import pytest
 
 from handshake_inspect import inspect
 from handshake_inspect.views import palette
-from handshake_inspect.views.page.charts.sections import sections
+from handshake_inspect.views.page.charts.sections import SCRIPTS, STYLES, sections
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
 CHARTS = Path(__file__).parents[3] / "handshake_inspect" / "views" / "page" / "charts"
@@ -41,11 +41,15 @@ def hashed(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def text_of(names: tuple[str, ...]) -> str:
+    return "\n".join((CHARTS / name).read_text() for name in names)
+
+
 def page_of(capture: str) -> str:
     """Return the charts of a capture as a page with the policy of the report."""
     found = inspect(PCAPS / capture)
-    style = palette.css() + (CHARTS / "charts.css").read_text()
-    script = f'(() => {{"use strict";{HEARS}{(CHARTS / "timeline.js").read_text()}}})();'
+    style = palette.css() + text_of(STYLES)
+    script = f'(() => {{"use strict";{HEARS}{text_of(SCRIPTS)}}})();'
     policy = f"default-src 'none'; style-src {hashed(style)}; script-src {hashed(script)}"
     body = "".join(
         f"<section id={one.id}>{one.figure}</section>"

@@ -1,4 +1,4 @@
-"""What is packed for the page's script is what the phases are; read here as `timeline.js` reads it."""
+"""What is packed for the page's script is what the phases are; read here as `timeline-phases.js` reads it."""
 
 from __future__ import annotations
 

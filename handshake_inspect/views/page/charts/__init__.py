@@ -9,6 +9,6 @@ stretched. Colours are the palette's custom properties. In the order in which da
 - `half_open`, `time_wait`: such panels for listeners and for hosts.
 - `openings`: how long handshakes took, by server.
 - `packed`: the phases of many connections in few octets, for the page's script.
-- `timeline`: all connections by phase, over time; `timeline.js` makes it zoom.
+- `timeline`: all connections by phase, over time; the files `timeline*.js` make it zoom.
 - `sections`: all of it, in the order of the page.
 """

@@ -1,8 +1,8 @@
 """The phases of many connections in few octets, for the page's script: 10,000 connections take 0.3 MB.
 
 In: phases, and the streams on the page. Out: base64 of deflated octets: columns of variable-length numbers (seven bits
-an octet, the lowest first, the eighth bit: more follow), one behind the other; `timeline.js` reads them. All times are
-in ns, and small: differences from what is before.
+an octet, the lowest first, the eighth bit: more follow), one behind the other; `timeline-phases.js` reads them. All
+times are in ns, and small: differences from what is before.
 """
 
 from __future__ import annotations

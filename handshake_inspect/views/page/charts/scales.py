@@ -1,4 +1,4 @@
-"""Where ticks stand on an axis, and what stands at them. `timeline.js` has the same steps of time.
+"""Where ticks stand on an axis, and what stands at them. `timeline-words.js` has the same steps of time.
 
 In: how far an axis reaches. Out: ticks, each with its place and its words.
 """

@@ -17,6 +17,10 @@ from handshake_inspect.views.page.charts.openings import openings_figure
 from handshake_inspect.views.page.charts.time_wait import time_wait_figure
 from handshake_inspect.views.page.charts.timeline import timeline_figure
 
+#: The files of this room that the page needs, in this order.
+STYLES = ("charts.css",)
+SCRIPTS = ("timeline-phases.js", "timeline-words.js", "timeline-drawing.js", "timeline.js")
+
 
 @dataclass(frozen=True)
 class ChartSection:
