@@ -13,7 +13,8 @@ from handshake_inspect import PortRange, inspect
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.page.charts.over_time import PARTS, Limit, Panel, panel
 from handshake_inspect.views.page.charts.sections import ChartSection, sections
-from tests.engine.scenario import inspect_segments
+from tests.connections.test_ledger import SERVER, connection
+from tests.engine.scenario import inspect_many, inspect_segments
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
 CHARTS = Path(__file__).parents[3] / "handshake_inspect" / "views" / "page" / "charts"
@@ -65,6 +66,15 @@ def test_a_flood_reaches_its_backlog() -> None:
     assert 'class="limit"' in drawn(found, backlog=9)["half-open"].figure
     assert 'class="limit exceeded"' in drawn(found, backlog=8)["half-open"].figure
     assert "backlog 1,000 ↑" in words(drawn(found, backlog=1000)["half-open"].figure)
+
+
+def test_each_panel_has_the_curve_of_its_own_listener() -> None:
+    """One that finished both its handshakes is not drawn, though it comes before the one that did not."""
+    finished = [connection("open", at_s, 40000 + at_s, server=(SERVER, 80)) for at_s in (0, 8)]
+    left = connection("A > S x\n B > SA y ack x+1", 4, 40001, server=(SERVER, 443))
+    figure = drawn(inspect_many([*finished, left]))["half-open"].figure
+    assert re.findall(r"<b>(.*?)</b>", figure) == ["10.0.0.99:443"]
+    assert f"M0 104V104H{PARTS // 2}V0H{PARTS}" in figure
 
 
 def test_the_range_of_ports_is_the_one_that_is_asked_for() -> None:

@@ -5,6 +5,8 @@ In: an inspection, and which connections. Out: a figure and its table.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from markupsafe import Markup
 
 from handshake_inspect.connections.connection import Endpoint
@@ -17,6 +19,8 @@ from handshake_inspect.views.page.charts.over_time import PARTS, SHORTEST_NS, Li
 
 #: Listeners that are drawn, and that the table names.
 DRAWN, LISTED = 6, 30
+#: So many are looked at for those that are worth it.
+LOOKED_AT = 300
 
 
 def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) -> tuple[Markup, Markup] | None:
@@ -25,7 +29,8 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
     A listener that held one handshake at a time, and finished each, is not drawn; None if there are no others.
     """
     tally = HalfOpenTally(inspection.connections, inspection.phases, rows, by_socket=True)
-    listed = [one for one in tally.holders(LISTED) if one.peak > 1 or one.left or backlog is not None]
+    known = enumerate(tally.holders(LOOKED_AT))
+    listed = {place: one for place, one in known if one.peak > 1 or one.left or backlog is not None}
     if not listed:
         return None
     begin, end = inspection.captured_ns
@@ -45,7 +50,7 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
             peak_ns=one.peak_ns - begin,
             limit=limit,
         )
-        for place, one in enumerate(listed[:DRAWN])
+        for place, one in islice(listed.items(), DRAWN)
     ]
     more = len(tally) - len(panels)
     figure = [element("div", *map(panel, panels), class_="panels")]
@@ -54,7 +59,7 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
     if limit is None:
         told = "A capture cannot tell the backlog of listen(): report --backlog N draws it as a line."
         figure.append(element("p", told, class_="chart-note"))
-    return together(figure), _table(listed, len(tally), begin)
+    return together(figure), _table(list(islice(listed.values(), LISTED)), len(tally), begin)
 
 
 def _name(one: HoldsHalfOpen) -> str:

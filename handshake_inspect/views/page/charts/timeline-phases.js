@@ -44,9 +44,9 @@ const timelinePhases = (() => {
     return { count, stream, first, last, at, phase, begin, end };
   }
 
-  /** Until when a phase is drawn: beyond the capture if nothing in it ended it. */
+  /** Until when a phase is drawn: beyond the last frame if nothing ended it; one of several captures may end before. */
   function endOf(all, data, k) {
-    return all.phase[k] & GOES_ON ? data.end_ns : all.end[k];
+    return all.phase[k] & GOES_ON && all.end[k] >= data.captured_ns ? data.end_ns : all.end[k];
   }
 
   return { KIND, GOES_ON, inflated, unpacked, endOf };

@@ -73,7 +73,9 @@ def _seen(phases: Phases, wanted: Mask, begin: int, end: int) -> list[_Seen]:
     table = phases.table
     rows = np.flatnonzero(wanted[table["connection"]])
     group = table["phase"][rows].astype(np.int64)
-    until = np.where(table["goes_on"][rows] != 0, end, table["end_ns"][rows])
+    # What goes on does so behind the last frame; of several captures one may have ended before.
+    goes_on = (table["goes_on"][rows] != 0) & (table["end_ns"][rows] >= phases.captured_ns[1])
+    until = np.where(goes_on, end, table["end_ns"][rows])
     counted_at = at_once(group, table["begin_ns"][rows], until, len(PHASES))
     found = []
     for phase in range(len(PHASES)):
@@ -88,9 +90,9 @@ def _seen(phases: Phases, wanted: Mask, begin: int, end: int) -> list[_Seen]:
 def _overview(seen: list[_Seen], end_ns: int, captured_ns: int) -> Markup:
     """Draw each phase as a row of its own, as high as it was frequent: rows are not compared with each other."""
     rows = [part for one in seen for part in (_name(one), _row(one, end_ns, captured_ns))]
-    ticks = time_ticks(0, captured_ns)
-    scaled = [type(tick)(tick.place * captured_ns / end_ns, tick.words, tick.is_spare) for tick in ticks]
-    axis = element("svg", *time_axis(scaled, 0.5), class_="plot", width="100%", height=22, aria_hidden="true")
+    axis = element(
+        "svg", *time_axis(time_ticks(0, end_ns), 0.5), class_="plot", width="100%", height=22, aria_hidden="true"
+    )
     end = element("span", "", class_="phase-name")
     return element("div", *rows, end, element("div", axis, class_="phase-axis"), class_="phases")
 
