@@ -82,8 +82,10 @@ _work: Callable[[Any], Any]
 
 def _begin(work: Callable[[Any], Any]) -> None:
     global _work
+    import gc
     import signal
 
+    gc.freeze()  # what the process had lives as long as we do: nobody looks through it again
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever copied us ends us
     _work = work
 

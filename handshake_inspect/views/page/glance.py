@@ -113,7 +113,7 @@ def _counts(found: Counter[str], key: str, roles: Mapping[str, str], sentences: 
         yield Count(word, connections, share, roles.get(word, "unknown"), said, f"{key}:{word}")
 
 
-def _findings(inspection: Inspection, streams: NDArray[np.int64], of_run: Iterable[RunFinding]) -> list[FindingCount]:
+def _findings(inspection: Inspection, streams: NDArray[np.int64], of_run: Iterable[RunFinding]) -> FindingCounts:
     rows = inspection.connections.rows_of(streams)
     counted = {
         code.word: int(np.count_nonzero(np.isin(rows, some)))

@@ -8,18 +8,22 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+from handshake_inspect.views.page.charts import sections as charts
 from handshake_inspect.views.page.embedded import source_hash
 from handshake_inspect.views.pictures.html import style_sheet as ladder_css
 
 PACKAGE = "handshake_inspect.views.page"
 #: In this order: what a file declares, those behind it use.
 STYLES = (
-    "css/frame.css", "css/glance.css", "css/table.css", "css/chosen.css", "charts/charts.css", "css/print.css",
-)  # fmt: skip
+    *(f"css/{name}" for name in ("frame.css", "glance.css", "table.css", "chosen.css")),
+    *(f"charts/{name}" for name in charts.STYLES),
+    "css/print.css",
+)
 SCRIPTS = (
-    "js/core.js", "js/filter.js", "js/order.js", "js/table.js", "js/ladder.js", "js/address.js",
-    "charts/timeline.js", "js/page.js",
-)  # fmt: skip
+    *(f"js/{name}" for name in ("core.js", "filter.js", "order.js", "table.js", "ladder.js", "address.js")),
+    *(f"charts/{name}" for name in charts.SCRIPTS),
+    "js/page.js",
+)
 #: Stands in the head, so that nothing is drawn first that is only for readers without scripts.
 FIRST_SCRIPT = "js/first.js"
 
