@@ -38,8 +38,8 @@ format: $(VENV)/installed-dev ## put the source into shape
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 pictures: $(VENV)/installed-dev ## make the pictures of the README from the recorded captures
-	@mkdir -p pcaps/pictures && for name in $(PICTURES); do \
-	  $(BIN)/handshake-inspect show pcaps/$$name.pcap --stream 0 --format svg > pcaps/pictures/$$name.svg || exit; done
+	@mkdir -p pictures && for name in $(PICTURES); do \
+	  $(BIN)/handshake-inspect show pcaps/$$name.pcap --stream 0 --format svg > pictures/$$name.svg || exit; done
 	@$(BIN)/python -m tests.pictures
 
 bench: $(VENV)/installed-dev ## make the captures of the README's section on speed, and time them beside what others have

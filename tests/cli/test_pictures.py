@@ -12,7 +12,7 @@ from tests.cli.running import PCAPS, REPOSITORY, run
 
 FORMATS = ["svg", "mermaid", "html"]
 TRACED = REPOSITORY / "pcaps" / "traced" / "echo-addresses.pcap"
-PICTURES = REPOSITORY / "pcaps" / "pictures"
+PICTURES = REPOSITORY / "pictures"
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -58,4 +58,4 @@ def test_the_pictures_of_the_readme_are_those_that_make_pictures_makes_now(tmp_p
     for name in named.split():
         done = run("show", f"pcaps/{name}.pcap", "-s", "0", "--format", "svg")
         assert done.stdout == (PICTURES / f"{name}.svg").read_text(encoding="utf-8"), f"{name}: make pictures"
-        assert f"](pcaps/pictures/{name}.svg)" in readme
+        assert f"](pictures/{name}.svg)" in readme
