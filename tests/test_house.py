@@ -100,7 +100,7 @@ SCREEN = [
     "lines", "topics", "app", "picture",
 ]  # fmt: skip
 SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
-PICTURES = ["markup", "words", "measured", "svg_styles", "svg", "mermaid", "html"]
+PICTURES = ["markup", "words", "measured", "svg_layout", "svg_styles", "svg", "mermaid", "html"]
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
 PAGE = ["embedded", "captured", "glance", "columns", "packing", "ladders", "charts", "parts", "document"]
 CHARTS = [

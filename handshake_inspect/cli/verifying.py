@@ -17,7 +17,7 @@ from handshake_inspect.connections.connection import end_names
 from handshake_inspect.lab.kernel.agreement import Agreement, ConnectionAgreement, EndAgreement, Fit, Row, compare
 from handshake_inspect.lab.kernel.differences import BY_CODE, DIFFERENCES
 from handshake_inspect.quantities import counted
-from handshake_inspect.views.rungs import start_ns
+from handshake_inspect.views.ladder_order import start_ns
 
 if TYPE_CHECKING:
     from handshake_inspect.inspection import Inspection

@@ -20,7 +20,7 @@ from handshake_inspect.lab.time_wait.reckoning import Reckoning, Waiting
 from handshake_inspect.lab.time_wait.wheel import TIME_WAIT_NS, Wheel
 from handshake_inspect.lab.whose import calls_of
 from handshake_inspect.quantities import duration, seconds
-from handshake_inspect.views.rungs import start_ns
+from handshake_inspect.views.ladder_order import start_ns
 
 if TYPE_CHECKING:
     from handshake_inspect.inspection import Inspection

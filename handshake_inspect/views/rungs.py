@@ -7,10 +7,9 @@ of both ends after it, and which of them are to be written there: those that cha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf
 from typing import NamedTuple
 
 from handshake_inspect.connections.connection import (
@@ -29,9 +28,10 @@ from handshake_inspect.connections.connection import (
 from handshake_inspect.quantities import counted, milliseconds, seconds
 from handshake_inspect.views.account import Paragraph, paragraphs
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.folding import Fold, fold
-from handshake_inspect.views.icmp_lines import Spellings, spelling_of, with_errors
-from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks, fold_calls
+from handshake_inspect.views.folding import Fold
+from handshake_inspect.views.icmp_lines import Spellings, spelling_of
+from handshake_inspect.views.ladder_calls import CallMark, SocketCall
+from handshake_inspect.views.ladder_order import Shown, findings_by_frame, row_time, shown_rows, start_ns
 from handshake_inspect.views.ladder_states import LEGEND, StateWalk, sign_of
 from handshake_inspect.views.segment_words import Numbers, payload_words
 from handshake_inspect.views.time_wait_lines import ended
@@ -278,7 +278,8 @@ def ladder_of(
     `marks`: what to say of some rows; they are not folded.
     """
     spelling = spelling or Spelling()
-    shown = shown_rows(connection, steps, calls, marks or {}, spelling, steps if part is None else part)
+    part_shown = steps if part is None else part
+    shown = shown_rows(connection, steps, calls, part_shown, folds=spelling.fold, unfolded=marks or ())
     last: list[Step | IcmpError] = [*steps[-1:], *connection.icmp_errors[-1:]]
     zero_ns = start_ns(calls, steps)
     found = Ladder(
@@ -293,60 +294,6 @@ def ladder_of(
     earlier = steps[: steps.index(part[0])] if part else ()
     found.rows = list(_Climb(found, payload or {}, marks or {}, shown, earlier).rows())
     return found
-
-
-# --- what is shown, in which order -----------------------------------------------------------------------------------
-
-
-Shown = Step | Fold | CallMark | IcmpError
-
-
-def shown_rows(
-    connection: Connection,
-    steps: Sequence[Step],
-    calls: Sequence[SocketCall],
-    marks: Marks,
-    spelling: Spelling,
-    part: Sequence[Step],
-) -> Sequence[Shown]:
-    """Put what is shown in its order: segments, folds, ICMP errors, socket calls."""
-    rows: Iterable[Step | Fold | IcmpError] = fold(part, unfolded=marks) if spelling.fold else part
-    if connection.icmp_errors:
-        rows = with_errors(rows, connection.icmp_errors)  # type: ignore[arg-type]
-    shown = beside(merge(rows, call_marks(calls, steps)), steps, part)
-    return fold_calls(shown) if spelling.fold and calls else shown
-
-
-def merge(rows: Iterable[Step | Fold | IcmpError], marks: Sequence[CallMark]) -> list[Shown]:
-    """Put socket calls between the segments by time; segments keep the order in which they were captured."""
-    merged: list[Shown] = []
-    waiting = list(marks)
-    for row in rows:
-        while waiting and waiting[0].time_ns <= row_time(row):
-            merged.append(waiting.pop(0))
-        merged.append(row)
-    return merged + waiting
-
-
-def beside(rows: list[Shown], steps: Sequence[Step], part: Sequence[Step]) -> list[Shown]:
-    """Leave out the calls and errors that are not next to a segment of `part`: others of the `steps` lie between."""
-    if len(part) in (0, len(steps)):
-        return rows
-    first, after = steps.index(part[0]), steps.index(part[-1]) + 1
-    begin_ns = steps[first - 1].time_ns if first else -inf
-    end_ns = steps[after].time_ns if after < len(steps) else inf
-    return [row for row in rows if isinstance(row, Step | Fold) or begin_ns < row_time(row) <= end_ns]
-
-
-def row_time(row: Shown) -> int:
-    """Return when a row happened; for folded segments, when they began."""
-    return row.steps[0].time_ns if isinstance(row, Fold) else row.time_ns
-
-
-def start_ns(calls: Sequence[SocketCall], steps: Sequence[Step]) -> int:
-    """Return the time that is 0.000: the client's connect(), else the first segment."""
-    connects = [call.entered_ns for call in calls if call.end == "client" and call.name == "connect"]
-    return min([*connects, *(step.time_ns for step in steps[:1])], default=0)
 
 
 # --- the rungs -------------------------------------------------------------------------------------------------------
@@ -410,19 +357,6 @@ class _Climb:
         marks, findings = self._marks.get(error.frame), self._findings.get(error.frame, ())
         time = self._ladder.time(error.time_ns)
         return ErrorRung(error, time, self._states, marks, findings, from_end=error.source == sender.ip)
-
-
-def findings_by_frame(connection: Connection, shown: Iterable[Frame]) -> dict[Frame, list[Finding]]:
-    """Place each finding at the last of its frames that is shown."""
-    if not connection.findings:
-        return {}
-    order = {frame: place for place, frame in enumerate(shown)}
-    placed: dict[Frame, list[Finding]] = {}
-    for finding in connection.findings:
-        last = max((frame for frame in finding.frames if frame in order), key=order.__getitem__, default=None)
-        if last is not None:
-            placed.setdefault(last, []).append(finding)
-    return placed
 
 
 def fold_words(folded: Fold, names: Pair[str]) -> str:

@@ -3,6 +3,7 @@
 - `markup`: text from anywhere into HTML and SVG, and styled sentences into spans.
 - `words`: what every picture says in the same words.
 - `measured`: lines of text that have room, where nobody knows the font.
+- `svg_layout`: the columns and lanes of an SVG file.
 - `svg_styles`: colours and patterns of an SVG file.
 - `svg`: one file, which needs nothing but itself.
 - `mermaid`: a sequence diagram as text.

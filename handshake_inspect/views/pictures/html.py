@@ -178,8 +178,8 @@ class _Rows:
             elif isinstance(row, Standing):
                 yield self._row("standing", row, row.written, "")
             elif isinstance(row, CallRung):
-                side = "right" if row.is_right else "left"
-                yield self._row("called", row, _NOTHING, f'<p class="call {side}">{text(row.mark.text)}</p>')
+                who = "by-right" if row.is_right else "by-left"
+                yield self._row("called", row, _NOTHING, f'<p class="call {who}">{text(row.mark.text)}</p>')
             elif isinstance(row, FoldRung):
                 yield self._row("folded", row, _NOTHING, f"<p>{text(row.text)}</p>")
             else:

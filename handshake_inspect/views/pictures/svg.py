@@ -8,8 +8,7 @@ estimated, with room to spare.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from rich.cells import cell_len
 
@@ -19,13 +18,13 @@ from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.icmp_lines import details, label
 from handshake_inspect.views.pictures.markup import text
 from handshake_inspect.views.pictures.measured import MONO_WIDTH, SANS_WIDTH, clipped, flowed, wrapped
+from handshake_inspect.views.pictures.svg_layout import BAR, LANE_LEAST, MARGIN, WHY_WIDTH, Columns, Lane
 from handshake_inspect.views.pictures.svg_styles import patterns, style_sheet
 from handshake_inspect.views.pictures.words import (
     basis_words,
     deadline_words,
     kind_of,
     legend_of,
-    pattern_of,
     role_of,
     verdict_words,
 )
@@ -51,10 +50,6 @@ from handshake_inspect.views.segment_words import (
     window_words,
 )
 
-MARGIN, BAR = 28, 10
-#: Room for the longest state: "SYN-RECEIVED".
-STATE_WIDTH, TIME_WIDTH, WHY_WIDTH = 118, 66, 236
-LANE_LEAST = 330
 #: Of a row: from its top to its arrow, and the least that it takes.
 ARROW, ROW = 27, 42
 LINE = 15
@@ -70,64 +65,6 @@ def picture(ladder: Ladder, *, title: str, facts: Sequence[str] = ()) -> str:
     return drawing.file(title)
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Where things stand, from left to right: time, left state, left lane, arrows, right lane, right state, why."""
-
-    #: Between the lanes.
-    room: int
-
-    @property
-    def time(self) -> int:
-        """Where the times end."""
-        return MARGIN + TIME_WIDTH
-
-    @property
-    def left(self) -> int:
-        """Where the arrows begin, behind the left lane."""
-        return self.time + STATE_WIDTH + 24 + BAR
-
-    @property
-    def right(self) -> int:
-        """Where they end."""
-        return self.left + self.room
-
-    @property
-    def why(self) -> int:
-        """Where the arithmetic begins."""
-        return self.right + BAR + 14 + STATE_WIDTH + 8
-
-    @property
-    def width(self) -> int:
-        """How wide the picture is."""
-        return self.why + WHY_WIDTH + MARGIN
-
-
-@dataclass
-class _Lane:
-    """The pieces of one lane, from top to bottom."""
-
-    x: int
-    pieces: list[tuple[float, StateAt]] = field(default_factory=list)
-
-    def becomes(self, y: float, at: StateAt) -> None:
-        """Begin another piece if the state is another, or known otherwise."""
-        if not self.pieces or self.pieces[-1][1] != at:
-            self.pieces.append((y, at))
-
-    def drawn(self, bottom: float) -> Iterator[str]:
-        """Yield the pieces, down to `bottom`."""
-        ends = [y for y, _ in self.pieces[1:]] + [bottom]
-        for (top, at), end in zip(self.pieces, ends, strict=True):
-            role, pattern = role_of(at), pattern_of(at)
-            place = f'x="{self.x}" y="{top:g}" width="{BAR}" height="{end - top:g}"'
-            if pattern == "nothing":
-                yield f'<rect {place} class="line-only"/>'
-                continue
-            fill = "" if pattern == "proven" else f' fill="url(#{pattern}-{role})"'
-            yield f'<rect {place} class="{"f-" + role if pattern == "proven" else "patterned"}"{fill}/>'
-
-
 class _Drawing:
     """One picture, drawn from top to bottom."""
 
@@ -136,10 +73,10 @@ class _Drawing:
         self._numbers = ladder.spelling.numbers
         labels = [cell_len(self._label(row)) for row in ladder.rows if isinstance(row, Rung)]
         labels += [cell_len(label(row.error).plain) for row in ladder.rows if isinstance(row, ErrorRung)]
-        self._columns = _Columns(max(LANE_LEAST, round(max(labels, default=0) * 12 * MONO_WIDTH) + 44))
-        self._lanes: dict[End, _Lane] = {
-            "originator": _Lane(self._columns.left - BAR),
-            "responder": _Lane(self._columns.right),
+        self._columns = Columns(max(LANE_LEAST, round(max(labels, default=0) * 12 * MONO_WIDTH) + 44))
+        self._lanes: dict[End, Lane] = {
+            "originator": Lane(self._columns.left - BAR),
+            "responder": Lane(self._columns.right),
         }
         self._y = float(MARGIN)
         self._out: list[str] = []
