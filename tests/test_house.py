@@ -104,7 +104,8 @@ PICTURES = ["markup", "words", "measured", "svg_layout", "svg_styles", "svg", "m
 REPORTS = ["text", "as_json", "junit", "tap", "github"]
 PAGE = ["embedded", "captured", "glance", "columns", "packing", "ladders", "charts", "parts", "document"]
 CHARTS = [
-    "drawn", "scales", "over_time", "half_open", "time_wait", "openings", "packed", "timeline", "sections",
+    "drawn", "scales", "over_time", "half_open", "time_wait", "openings", "lanes", "packed", "timeline",
+    "sections",
 ]  # fmt: skip
 TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]
 ORDERED = {

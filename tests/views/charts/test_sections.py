@@ -11,6 +11,7 @@ import pytest
 
 from handshake_inspect import PortRange, inspect
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.views.page.charts.lanes import drawn_until
 from handshake_inspect.views.page.charts.over_time import PARTS, Limit, Panel, panel
 from handshake_inspect.views.page.charts.sections import ChartSection, sections
 from tests.connections.test_ledger import SERVER, connection
@@ -66,6 +67,22 @@ def test_a_flood_reaches_its_backlog() -> None:
     assert 'class="limit"' in drawn(found, backlog=9)["half-open"].figure
     assert 'class="limit exceeded"' in drawn(found, backlog=8)["half-open"].figure
     assert "backlog 1,000 ↑" in words(drawn(found, backlog=1000)["half-open"].figure)
+
+
+def test_few_connections_have_a_lane_each_for_paper() -> None:
+    figure = drawn(inspect(PCAPS / "syn-flood.pcap"))["timeline"].figure
+    assert "198.18.0.1:33971 → :43231" in words(figure)
+    assert "opening for 0.148 ms, half-open for 70.913 ms" in words(figure)
+    assert figure.count("lane-bar") == 34
+    assert "lane-bar" not in drawn(inspect(PCAPS / "four-way.pcap"))["timeline"].figure, "the rows of phases show it"
+
+
+def test_what_goes_on_is_drawn_to_the_end_of_the_axis_if_no_other_capture_follows() -> None:
+    both = inspect([PCAPS / "syn-flood.pcap", PCAPS / "cut-in-mid-session.pcap"])
+    earlier_ns = min(one.last_ns or 0 for one in both.captures)
+    end = both.captured_ns[1] + 1000
+    until = drawn_until(both.phases, np.arange(len(both.phases.table)), end)
+    assert {int(one) for one in until[both.phases.table["goes_on"] == 1]} == {earlier_ns, end}
 
 
 def test_each_panel_has_the_curve_of_its_own_listener() -> None:

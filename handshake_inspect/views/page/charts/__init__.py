@@ -8,6 +8,7 @@ stretched. Colours are the palette's custom properties. In the order in which da
 - `over_time`: one panel: how many at once, over time, with a limit as a line.
 - `half_open`, `time_wait`: such panels for listeners and for hosts.
 - `openings`: how long handshakes took, by server.
+- `lanes`: single connections, if they are few, where no script runs.
 - `packed`: the phases of many connections in few octets, for the page's script.
 - `timeline`: all connections by phase, over time; the files `timeline*.js` make it zoom.
 - `sections`: all of it, in the order of the page.

@@ -16,6 +16,7 @@ from handshake_inspect.connections.phases import PHASES, TIME_WAIT, Phases
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.page.charts.drawn import element, plain_table
+from handshake_inspect.views.page.charts.lanes import MOST, drawn_until, lanes
 from handshake_inspect.views.page.charts.over_time import PARTS, SHORTEST_NS, staircase, time_axis
 from handshake_inspect.views.page.charts.packed import packed_phases
 from handshake_inspect.views.page.charts.scales import time_ticks
@@ -58,7 +59,10 @@ def timeline_figure(
     wanted = np.zeros(len(connections), np.bool_)
     wanted[connections.rows_of(streams)] = True
     seen = _seen(phases, wanted, begin, end)
-    figure = element("div", _overview(seen, end - begin, captured - begin), _explorer(), class_="timeline")
+    parts = [_overview(seen, end - begin, captured - begin)]
+    if 1 < len(streams) <= MOST:
+        parts.append(element("div", *lanes(connections, phases, streams, end), class_="phases lanes"))
+    figure = element("div", *parts, _explorer(), class_="timeline")
     data = {
         "phases": ["TIME-WAIT" if one == "time-wait" else one for one in PHASES],
         "classes": [f"draw-{one}" for one in PHASES],
@@ -73,10 +77,7 @@ def _seen(phases: Phases, wanted: Mask, begin: int, end: int) -> list[_Seen]:
     table = phases.table
     rows = np.flatnonzero(wanted[table["connection"]])
     group = table["phase"][rows].astype(np.int64)
-    # What goes on does so behind the last frame; of several captures one may have ended before.
-    goes_on = (table["goes_on"][rows] != 0) & (table["end_ns"][rows] >= phases.captured_ns[1])
-    until = np.where(goes_on, end, table["end_ns"][rows])
-    counted_at = at_once(group, table["begin_ns"][rows], until, len(PHASES))
+    counted_at = at_once(group, table["begin_ns"][rows], drawn_until(phases, rows, end), len(PHASES))
     found = []
     for phase in range(len(PHASES)):
         mine = len(np.unique(table["connection"][rows[group == phase]]))
