@@ -33,6 +33,8 @@ class HoldsHalfOpen:
     #: Connections that were half-open there at any time, and how many of them got no further in the capture.
     connections: int
     left: int
+    #: Beside them, those of which no SYN was answered: if the backlog was full, this is how it shows.
+    unanswered: int
     #: The most at once, and when that was first so.
     peak: int
     peak_ns: int
@@ -47,16 +49,20 @@ class HalfOpenTally:
         table = phases.table
         at = phases.rows_of(HALF_OPEN)
         at = at[wanted[table["connection"][at]]]
-        conn = table["connection"][at]
+        unanswered = rows[_are_unanswered(connections)[rows]]
+        conn = np.concatenate([table["connection"][at], unanswered])
         self._names, self._by_socket = connections.names, by_socket
-        self._holder = Sockets.of(connections, conn, np.full(len(at), RESPONDER))
+        self._holder = Sockets.of(connections, conn, np.full(len(conn), RESPONDER))
         group, self._example = number_groups([*self._holder.host, *([self._holder.port] if by_socket else [])])
         count = len(self._example)
+        self._unanswered = np.bincount(group[len(at) :], minlength=count)
+        group = group[: len(at)]
         self._at_once = at_once(group, table["begin_ns"][at], table["end_ns"][at], count)
         self._total = np.bincount(group, minlength=count)
         self._left = np.bincount(group[_are_last(table["connection"], at)], minlength=count)
         #: Groups, the highest peak first; of equal ones those that held more, then those that began sooner.
-        self._by_peak = np.lexsort((self._at_once.peak_ns, -self._total, -self._at_once.peak))
+        by_peak = np.lexsort((self._at_once.peak_ns, -self._total, -self._at_once.peak))
+        self._by_peak = by_peak[: np.count_nonzero(self._at_once.peak)]
 
     def __len__(self) -> int:
         return len(self._by_peak)
@@ -78,9 +84,17 @@ class HalfOpenTally:
             tunnel=self._names.tunnel[int(self._holder.tunnel[example])],
             connections=int(self._total[group]),
             left=int(self._left[group]),
+            unanswered=int(self._unanswered[group]),
             peak=int(self._at_once.peak[group]),
             peak_ns=int(self._at_once.peak_ns[group]),
         )
+
+
+def _are_unanswered(connections: Connections) -> NDArray[np.bool_]:
+    """Of which connections was no SYN answered? Shape (m,)."""
+    kinds = np.array([one.handshake_kind == "unanswered" for one in connections.verdicts.judgements], np.bool_)
+    found: NDArray[np.bool_] = kinds[connections.verdicts.table["judgement"]]
+    return found
 
 
 def _are_last(connection: Rows, at: Rows) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def test_they_are_counted_as_one_by_one(seed: int, by_socket: bool) -> None:
         if phase == HALF_OPEN and of.stream in streams:
             key = (of.responder.ip, of.responder.port if by_socket else None)
             held.setdefault(key, []).append((begin, end))
+    silent = (found.connections[one] for one in streams if found.connections[one].handshake.kind == "unanswered")
+    unanswered = Counter((one.responder.ip, one.responder.port if by_socket else None) for one in silent)
     counted = tally(found, streams, by_socket=by_socket)
     holders = counted.holders()
     assert {(one.ip, one.port) for one in holders} == held.keys()
@@ -55,6 +58,7 @@ def test_they_are_counted_as_one_by_one(seed: int, by_socket: bool) -> None:
     for place, one in enumerate(holders):
         intervals = held[one.ip, one.port]
         assert (one.connections, (one.peak, one.peak_ns)) == (len(intervals), peak(intervals))
+        assert one.unanswered == unanswered[one.ip, one.port]
         over_time = counted.over_time(place, begin_ns, end_ns + 1, BINS)
         edges = [begin_ns + i * (end_ns + 1 - begin_ns) // BINS for i in range(BINS + 1)]
         for most, (first, last) in zip(over_time, pairwise(edges), strict=True):
@@ -66,8 +70,9 @@ def test_they_are_counted_as_one_by_one(seed: int, by_socket: bool) -> None:
 def test_a_flood_is_seen_at_its_listener() -> None:
     found = inspect(PCAPS / "syn-flood.pcap")
     (listener,) = tally(found, by_socket=True).holders()
-    handshakes = [one.handshake.kind for one in found.connections]
-    assert (listener.peak, listener.left) == (handshakes.count("half-open"), handshakes.count("half-open"))
+    kinds = [one.handshake.kind for one in found.connections]
+    assert (listener.peak, listener.left) == (kinds.count("half-open"), kinds.count("half-open")) == (9, 9)
+    assert listener.unanswered == kinds.count("unanswered") == 16
     assert f"{listener.ip}:{listener.port}" == str(found.connections[0].responder)
 
 

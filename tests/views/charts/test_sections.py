@@ -14,7 +14,7 @@ from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.page.charts.lanes import drawn_until
 from handshake_inspect.views.page.charts.over_time import PARTS, Limit, Panel, panel
 from handshake_inspect.views.page.charts.sections import ChartSection, sections
-from tests.connections.test_ledger import SERVER, connection
+from tests.connections.test_ledger import CLOSED_BY_A, SERVER, connection
 from tests.engine.scenario import inspect_many, inspect_segments
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
@@ -60,12 +60,13 @@ def test_an_ordinary_connection_waits_a_minute_after_the_capture() -> None:
 
 def test_a_flood_reaches_its_backlog() -> None:
     found = inspect(PCAPS / "syn-flood.pcap")
-    assert "198.18.0.2:43231 at most 9 at once, at 2.335 ms; 9 of 9 got no further" in words(
-        drawn(found)["half-open"].figure
+    assert (
+        "198.18.0.2:43231 at most 9 at once, at 2.335 ms; 9 of 9 got no further; beside them 16 attempts unanswered"
+        in words(drawn(found)["half-open"].figure)
     )
     assert "limit" not in drawn(found)["half-open"].figure
-    assert 'class="limit"' in drawn(found, backlog=9)["half-open"].figure
-    assert 'class="limit exceeded"' in drawn(found, backlog=8)["half-open"].figure
+    assert 'class="limit"' in drawn(found, backlog=10)["half-open"].figure
+    assert 'class="limit reached"' in drawn(found, backlog=9)["half-open"].figure
     assert "backlog 1,000 ↑" in words(drawn(found, backlog=1000)["half-open"].figure)
 
 
@@ -98,6 +99,14 @@ def test_the_range_of_ports_is_the_one_that_is_asked_for() -> None:
     figure = drawn(inspect(PCAPS / "four-way.pcap"), ports=PortRange(40000, 40003))["time-wait"].figure
     assert "4 ephemeral ports for each remote socket" in words(figure)
     assert 'class="limit"' in figure
+
+
+def test_ports_run_out_for_one_remote_socket_at_a_time() -> None:
+    """Two TIME-WAITs with two ports: for one server that is all, for two it is not."""
+    for servers, is_reached in ((80, 443), False), ((80, 80), True):
+        two = [connection(CLOSED_BY_A, 0.1 * i, 40000 + i, server=(SERVER, servers[i])) for i in range(2)]
+        figure = drawn(inspect_many(two), ports=PortRange(40000, 40001))["time-wait"].figure
+        assert ('class="limit reached"' in figure) == is_reached
 
 
 def test_only_the_streams_of_the_page_are_drawn() -> None:

@@ -35,7 +35,6 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
         return None
     begin, end = inspection.captured_ns
     end = max(end, begin + SHORTEST_NS)
-    limit = None if backlog is None else Limit(backlog, f"backlog {backlog:,}")
     panels = [
         Panel(
             name=_name(one),
@@ -48,15 +47,19 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
             captured_ns=end - begin,
             peak=one.peak,
             peak_ns=one.peak_ns - begin,
-            limit=limit,
+            limit=None if backlog is None else Limit(backlog, f"backlog {backlog:,}", one.peak >= backlog),
         )
         for place, one in islice(listed.items(), DRAWN)
     ]
     more = len(tally) - len(panels)
     figure = [element("div", *map(panel, panels), class_="panels")]
     if more > 0:
-        figure.append(element("p", f"{counted(more, 'more listener')} held fewer at once.", class_="chart-note"))
-    if limit is None:
+        figure.append(
+            element(
+                "p", f"{counted(more, 'more listener')} {'is' if more == 1 else 'are'} not drawn.", class_="chart-note"
+            )
+        )
+    if backlog is None:
         told = "A capture cannot tell the backlog of listen(): report --backlog N draws it as a line."
         figure.append(element("p", told, class_="chart-note"))
     return together(figure), _table(list(islice(listed.values(), LISTED)), len(tally), begin)
@@ -72,17 +75,19 @@ def _at_most(one: HoldsHalfOpen, begin_ns: int) -> str:
 
 
 def _of_them(one: HoldsHalfOpen) -> str:
-    return f"; {one.left:,} of {one.connections:,} got no further" if one.left else ""
+    left = f"; {one.left:,} of {one.connections:,} got no further" if one.left else ""
+    return f"{left}; beside them {counted(one.unanswered, 'attempt')} unanswered" if one.unanswered else left
+
+
+def _counts(one: HoldsHalfOpen) -> list[str]:
+    return [f"{count:,}" for count in (one.connections, one.left, one.unanswered)]
 
 
 def _table(listed: list[HoldsHalfOpen], count: int, begin_ns: int) -> Markup:
     caption = f"Half-open connections by listener: {counted(count, 'listener')}"
-    titles = ("Listener", "Most at once", "After", "Handshakes", "Got no further")
+    titles = ("Listener", "Most at once", "After", "Handshakes", "Got no further", "Unanswered")
     return plain_table(
         caption if count <= len(listed) else f"{caption}, the first {len(listed)}",
         titles,
-        (
-            (_name(one), f"{one.peak:,}", duration(one.peak_ns - begin_ns), f"{one.connections:,}", f"{one.left:,}")
-            for one in listed
-        ),
+        ((_name(one), f"{one.peak:,}", duration(one.peak_ns - begin_ns), *_counts(one)) for one in listed),
     )

@@ -28,10 +28,12 @@ WITHIN = 4
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A line that the curve should stay below."""
+    """A line below which the curve should stay."""
 
     count: int
     words: str
+    #: Was it reached, so that there was no room for one more?
+    is_reached: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def _plot(one: Panel) -> Markup:
         parts.append(_grid_line(y, f"{count:,}" if is_named else ""))
     parts += [_curve(one, top), where]
     if limit is not None and limit_at is not None:
-        parts += _limit(limit, limit_at, is_near=is_near, exceeded=one.peak > limit.count)
+        parts += _limit(limit, limit_at, is_near=is_near)
     parts += [_peak(one, height(one.peak)), *time_axis(time_ticks(one.begin_ns, one.end_ns), bottom)]
     return element("svg", *parts, class_="plot", width="100%", height=bottom + BELOW, role="img")
 
@@ -145,9 +147,9 @@ def _after_capture(one: Panel, bottom: int) -> tuple[Markup, Markup]:
     return shaded, together(where)
 
 
-def _limit(limit: Limit, y: float, *, is_near: bool, exceeded: bool) -> list[Markup]:
+def _limit(limit: Limit, y: float, *, is_near: bool) -> list[Markup]:
     """Draw a limit at its height or, if it is out of reach, as a hint at the upper edge."""
-    kind = " exceeded" if exceeded else "" if is_near else " far"
+    kind = " reached" if limit.is_reached else "" if is_near else " far"
     words = limit.words if is_near else f"{limit.words} ↑"
     return [
         element("line", x1=0, x2="100%", y1=y, y2=y, class_=f"limit{kind}"),

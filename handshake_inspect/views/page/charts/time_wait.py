@@ -10,12 +10,15 @@ from markupsafe import Markup
 
 from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.owing import HostOwes
+from handshake_inspect.connections.port_use import PortUse
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.page.charts.drawn import element, plain_table, together
 from handshake_inspect.views.page.charts.over_time import PARTS, SHORTEST_NS, Limit, Panel, panel
 
 #: Hosts that are drawn, and that the table names.
 DRAWN, LISTED = 6, 30
+#: Pairs of host and remote socket that are looked at, those that took most ports first.
+LOOKED_AT = 2000
 
 
 def time_wait_figure(ledger: TimeWaitLedger) -> tuple[Markup, Markup] | None:
@@ -25,10 +28,13 @@ def time_wait_figure(ledger: TimeWaitLedger) -> tuple[Markup, Markup] | None:
     begin, captured = ledger.captured_ns
     end = max(ledger.span_ns[1], captured, begin + SHORTEST_NS)
     listed = ledger.hosts(LISTED)
+    uses: dict[tuple[str, str], PortUse] = {}
+    for use in ledger.port_use(LOOKED_AT):
+        uses.setdefault((use.ip, use.tunnel), use)
     panels = [
         Panel(
             name=_name(one),
-            words=_words(one, begin),
+            words=_words(one, uses.get((one.ip, one.tunnel)), begin),
             sentence="TIME-WAITs over time",
             role="time-wait",
             counts=ledger.over_time(place, PARTS, (begin, end)),
@@ -37,30 +43,36 @@ def time_wait_figure(ledger: TimeWaitLedger) -> tuple[Markup, Markup] | None:
             captured_ns=captured - begin,
             peak=one.peak,
             peak_ns=one.peak_ns - begin,
-            limit=_ports(ledger) if one.connecting else None,
+            limit=_limit(uses.get((one.ip, one.tunnel)), ledger) if one.connecting else None,
         )
         for place, one in enumerate(listed[:DRAWN])
     ]
     figure = [element("div", *map(panel, panels), class_="panels")]
     more = ledger.host_count - len(panels)
     if more > 0:
-        figure.append(element("p", f"{counted(more, 'more host')} owed fewer at once.", class_="chart-note"))
+        figure.append(
+            element("p", f"{counted(more, 'more host')} {'is' if more == 1 else 'are'} not drawn.", class_="chart-note")
+        )
     assumed = f"Assumed: {ledger.profile.assumption}. Behind the end of the capture nothing is known but that."
     figure.append(element("p", assumed, class_="chart-note"))
     return together(figure), _table(ledger, listed, begin)
 
 
-def _ports(ledger: TimeWaitLedger) -> Limit:
-    return Limit(ledger.ports.count, f"{ledger.ports.count:,} ephemeral ports for each remote socket")
+def _limit(use: PortUse | None, ledger: TimeWaitLedger) -> Limit:
+    """Return the ports that there are for one remote socket: TIME-WAITs for several take the same ones."""
+    count = ledger.ports.count
+    return Limit(count, f"{count:,} ephemeral ports for each remote socket", use is not None and use.peak >= count)
 
 
 def _name(one: HostOwes) -> str:
     return f"{one.ip} in {one.tunnel}" if one.tunnel else one.ip
 
 
-def _words(one: HostOwes, begin_ns: int) -> str:
+def _words(one: HostOwes, use: PortUse | None, begin_ns: int) -> str:
     most = f"at most {one.peak:,} at once, at {duration(one.peak_ns - begin_ns)}"
-    return f"{most}; it accepted them: they take no port" if one.accepting == one.time_waits else most
+    if one.accepting == one.time_waits:
+        return f"{most}; it accepted them: they take no port"
+    return f"{most}; at most {counted(use.peak, 'port')} taken for {use.remote}" if use else most
 
 
 def _table(ledger: TimeWaitLedger, listed: tuple[HostOwes, ...], begin_ns: int) -> Markup:
