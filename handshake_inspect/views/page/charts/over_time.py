@@ -153,7 +153,15 @@ def _limit(limit: Limit, y: float, *, is_near: bool) -> list[Markup]:
     words = limit.words if is_near else f"{limit.words} ↑"
     return [
         element("line", x1=0, x2="100%", y1=y, y2=y, class_=f"limit{kind}"),
-        element("text", words, x="100%", y=y - 5, text_anchor="end", class_=f"limit-words{kind}"),
+        # Above the line, unless the curve is there.
+        element(
+            "text",
+            words,
+            x="100%",
+            y=y + 15 if limit.is_reached else y - 5,
+            text_anchor="end",
+            class_=f"limit-words{kind}",
+        ),
     ]
 
 
