@@ -231,6 +231,11 @@ def test_a_window_is_drawn_over_the_phases_and_filters_the_table(page: Any) -> N
     assert seconds == pytest.approx([0.03766, 0.05649], rel=0.02)
 
 
+def test_the_name_of_a_listener_filters_the_table(page: Any) -> None:
+    page.click("#half-open .narrowing")
+    assert heard(page) == [["narrow", {"query": "host:198.18.0.2 port:43231"}]]
+
+
 def test_paper_shows_the_phases_alone(page: Any) -> None:
     page.emulate_media(media="print")
     page.evaluate("document.dispatchEvent(new CustomEvent('filter', { detail: { streams: null } }))")

@@ -35,6 +35,12 @@ def together(parts: Iterable[Markup]) -> Markup:
     return Markup("").join(parts)
 
 
+def narrowing(name: str, query: str) -> Markup:
+    """Return a name that filters the table of the page, if it is clicked."""
+    title = f"Filter the table: {query}"
+    return element("button", name, type="button", class_="narrowing", data_narrow=query, title=title)
+
+
 def plain_table(caption: str, titles: Iterable[str], rows: Iterable[Iterable[str]]) -> Markup:
     """Return a table of words and numbers: what a picture shows, for who reads it."""
     head = element("tr", *(element("th", title, scope="col") for title in titles))

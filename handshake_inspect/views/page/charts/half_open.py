@@ -38,6 +38,7 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
     panels = [
         Panel(
             name=_name(one),
+            query=f"host:{one.ip}" if one.port is None else f"host:{one.ip} port:{one.port}",
             words=f"{_at_most(one, begin)}{_of_them(one)}",
             sentence="half-open connections over time",
             role="half-open",
@@ -75,8 +76,9 @@ def _at_most(one: HoldsHalfOpen, begin_ns: int) -> str:
 
 
 def _of_them(one: HoldsHalfOpen) -> str:
-    left = f"; {one.left:,} of {one.connections:,} got no further" if one.left else ""
-    return f"{left}; beside them {counted(one.unanswered, 'attempt')} unanswered" if one.unanswered else left
+    said = [f"{one.left:,} of {one.connections:,} got no further"] if one.left else []
+    said += [f"{one.unanswered:,} more unanswered"] if one.unanswered else []
+    return f"; {', '.join(said)}" if said else ""
 
 
 def _counts(one: HoldsHalfOpen) -> list[str]:

@@ -17,7 +17,7 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.openings import QUANTILES, HandshakeTimes, ServerTimes
 from handshake_inspect.quantities import counted, duration
-from handshake_inspect.views.page.charts.drawn import Attribute, element, plain_table, together
+from handshake_inspect.views.page.charts.drawn import Attribute, element, narrowing, plain_table, together
 from handshake_inspect.views.page.charts.over_time import time_axis
 from handshake_inspect.views.page.charts.scales import decade_ticks, log_place, short_duration
 
@@ -80,8 +80,10 @@ def _server(key: tuple[str, Endpoint], answer: _Measured, whole: _Measured, low:
         for one in (answer, whole)
         if key in one.by_server
     )
+    _, server = key
+    link = narrowing(name, f"host:{server.ip} port:{server.port}")
     head = element(
-        "p", element("b", name), " ", element("span", f"{counted(count, 'handshake')} · {medians}"), class_="panel-head"
+        "p", element("b", link), " ", element("span", f"{counted(count, 'handshake')} · {medians}"), class_="panel-head"
     )
     parts = [element("title", f"{name}: how long handshakes took"), element("desc", "; ".join(words))]
     parts += [element("line", x1=x, x2=x, y1=0, y2="100%", class_="grid") for x in _places(low, high)]

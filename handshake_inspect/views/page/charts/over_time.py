@@ -11,7 +11,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from handshake_inspect.views.page.charts.drawn import Attribute, element, together
+from handshake_inspect.views.page.charts.drawn import Attribute, element, narrowing, together
 from handshake_inspect.views.page.charts.scales import Tick, count_ticks, time_ticks
 
 #: Into how many parts of equal length time is cut: more than that no screen shows.
@@ -40,8 +40,9 @@ class Limit:
 class Panel:
     """How many at once, of one host or listener."""
 
-    #: "10.0.0.1:80", and what is to be said of it.
+    #: "10.0.0.1:80", what the page's filter calls its connections, and what is to be said of it.
     name: str
+    query: str
     words: str
     #: What the picture shows, in a sentence.
     sentence: str
@@ -59,7 +60,9 @@ class Panel:
 
 def panel(one: Panel) -> Markup:
     """Draw a panel."""
-    head = element("p", element("b", one.name), " ", element("span", one.words), class_="panel-head")
+    head = element(
+        "p", element("b", narrowing(one.name, one.query)), " ", element("span", one.words), class_="panel-head"
+    )
     return element("div", head, _plot(one), class_="panel")
 
 

@@ -19,7 +19,7 @@ from handshake_inspect.views.page.charts.timeline import timeline_figure
 
 #: The files of this room that the page needs, in this order.
 STYLES = ("charts.css",)
-SCRIPTS = ("timeline-phases.js", "timeline-words.js", "timeline-drawing.js", "timeline.js")
+SCRIPTS = ("timeline-phases.js", "timeline-words.js", "timeline-drawing.js", "timeline.js", "narrow.js")
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def time_wait_figure(ledger: TimeWaitLedger) -> tuple[Markup, Markup] | None:
     panels = [
         Panel(
             name=_name(one),
+            query=f"host:{one.ip}",
             words=_words(one, uses.get((one.ip, one.tunnel)), begin),
             sentence="TIME-WAITs over time",
             role="time-wait",
