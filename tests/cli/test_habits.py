@@ -126,7 +126,7 @@ def test_without_a_command_the_help_is_shown() -> None:
         (["raed", ECHO], "Did you mean read?"),
         (
             ["frobnicate"],
-            "Commands are demo, read, findings, show, browse, report, sniff, echo, lab, timewait, explain, check, diff, ",
+            "Commands are demo, read, findings, show, browse, report, sniff, echo, lab, timewait, explain, check, ",
         ),
         (["read", "--fromat", "csv", ECHO], "--format"),
         (["read"], "FILE..."),

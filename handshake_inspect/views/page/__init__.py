@@ -6,6 +6,7 @@ Data flows down this list:
 - `captured`: what was captured, as facts and lists.
 - `glance`: kinds and findings, counted.
 - `columns`: the table of connections in columns, for the page's script; its first rows in words.
+- `charts`: all connections over time, half-open ones and TIME-WAITs of hosts, handshake times of servers.
 - `packing`: markup of many ladders -> shapes and numbers, packed.
 - `ladders`: a ladder for each connection, packed.
 - `parts`: the style and script files of the page, each admitted by its hash.
