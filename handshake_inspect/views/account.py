@@ -14,6 +14,7 @@ from handshake_inspect.quantities import counted, duration, listed, seconds
 from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.icmp_lines import sentences
 from handshake_inspect.views.ladder_layout import wrap
+from handshake_inspect.views.styled import styled
 from handshake_inspect.views.time_wait_lines import time_wait
 from handshake_inspect.views.words import HANDSHAKE_SENTENCES, TEARDOWN_SENTENCES, Clock, moment
 
@@ -65,8 +66,7 @@ def opening(connection: Connection, names: Pair[str]) -> list[Text]:
     """Say how it opened and why that is its name."""
     handshake = connection.handshake
     why = HANDSHAKE_SENTENCES.get(handshake.kind, "").format(o=names.originator, r=f"the {names.responder}")
-    line = _verdict(handshake.kind, handshake.complete).append(f" {why}.")
-    extra = []
+    extra = [f"{why}."]
     if handshake.missing:
         extra.append(f"Not captured, but proven by later numbers: {listed(handshake.missing)}.")
     repeats = [
@@ -79,7 +79,7 @@ def opening(connection: Connection, names: Pair[str]) -> list[Text]:
         extra.append(f"{_capital(listed(repeats))}.")
     if handshake.fast_open is not None and handshake.kind != "fast-open":
         extra.append(f"Fast Open was {handshake.fast_open} (RFC 7413).")
-    return [line.append("".join(f" {sentence}" for sentence in extra))]
+    return [styled(*_verdict(handshake.kind, handshake.complete), " ".join(extra))]
 
 
 def times(connection: Connection, steps: Sequence[Step]) -> list[Text]:
@@ -119,19 +119,19 @@ def copied_before_the_answer(steps: Sequence[Step]) -> list[str]:
 def closing(connection: Connection, names: Pair[str]) -> list[Text]:
     """Say how it closed, who began, and why that is its name."""
     teardown = connection.teardown
-    line = _verdict(teardown.kind, teardown.complete).append(f" {TEARDOWN_SENTENCES.get(teardown.kind, '')}.")
+    said = [f"{TEARDOWN_SENTENCES.get(teardown.kind, '')}."]
     if teardown.closed_first in ("originator", "responder"):
-        line.append(f" The {_name(names, teardown.closed_first)} closed first.")
+        said.append(f"The {_name(names, teardown.closed_first)} closed first.")
     if teardown.half_closed_ns:
-        line.append(f" Between the two FINs: {duration(teardown.half_closed_ns)}.")
+        said.append(f"Between the two FINs: {duration(teardown.half_closed_ns)}.")
     if teardown.reset_by is not None:
         who = "both ends" if teardown.reset_by == "both" else f"the {_name(names, teardown.reset_by)}"
-        line.append(f" Reset by {who}.")
+        said.append(f"Reset by {who}.")
     if teardown.missing:
-        line.append(f" Not captured, but proven by later numbers: {listed(teardown.missing)}.")
+        said.append(f"Not captured, but proven by later numbers: {listed(teardown.missing)}.")
     if teardown.fin_retransmissions:
-        line.append(f" {_capital(counted(teardown.fin_retransmissions, 'FIN retransmission'))}.")
-    return [line]
+        said.append(f"{_capital(counted(teardown.fin_retransmissions, 'FIN retransmission'))}.")
+    return [styled(*_verdict(teardown.kind, teardown.complete), " ".join(said))]
 
 
 def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> list[Text]:
@@ -144,25 +144,27 @@ def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> li
     for end, iss in zip(ends, "xy", strict=False):
         letter = fin_letter(steps, end)
         sent, missing = connection.sent_octets[end], connection.missing_octets[end]
-        line = Text(f"{names[end]}: ")
+        captured = connection.octets[end]
         if sent is None:
             unknown = [name for name, known in (("SYN", connection.initial_seq[end] is not None), ("FIN", letter))
                        if not known]  # fmt: skip
-            line.append(f"{counted(connection.octets[end], 'octet')} captured; how many were sent cannot be told")
-            line.append(f" without its {listed(unknown)}." if unknown else ".")
-            lines.append(line)
+            said = f"{counted(captured, 'octet')} captured; how many were sent cannot be told"
+            lines.append(Text(f"{names[end]}: {said}{f' without its {listed(unknown)}' if unknown else ''}."))
             continue
         # A number is spelled as in the formula of which it is the end.
         sum_ = f"{letter} = {iss} + 1 + {sent} octet{'' if sent == 1 else 's'}" if letter else counted(sent, "octet")
-        line.append(f"{sum_} sent, {connection.octets[end]:{'' if letter else ','}} captured, ")
-        line.append("how many are missing cannot be told" if missing is None else f"{missing:,} missing")
-        line.append(" ✓" if missing == 0 else " ✗" if missing else "", "green" if missing == 0 else "red")
-        lines.append(line)
+        told = f"{names[end]}: {sum_} sent, {f'{captured}' if letter else f'{captured:,}'} captured, "
+        if missing is None:
+            lines.append(Text(f"{told}how many are missing cannot be told"))
+        else:
+            lines.append(styled(f"{told}{missing:,} missing", (" ✗", "red") if missing else (" ✓", "green")))
     return lines
 
 
 def findings(connection: Connection, steps: Sequence[Step]) -> list[Text]:
     """Say what was noticed: in full where no segment shows it, else only its name, for it stands below a segment."""
+    if not connection.findings:
+        return []
     drawn = {step.frame for step in steps} | {error.frame for error in connection.icmp_errors}
     found = [one for one in connection.findings if not drawn & {*one.frames}]
     named = [f"{one.severity} {one.code}" for one in connection.findings if drawn & {*one.frames}]
@@ -172,16 +174,15 @@ def findings(connection: Connection, steps: Sequence[Step]) -> list[Text]:
 def fin_letter(steps: Sequence[Step], end: End) -> str:
     """Return the letter that the ladder gives the number of `end`'s FIN: "u" or "w"; "" if it sent none."""
     for step in steps:
-        if step.sender == end and "FIN" in step.flags.split(","):
+        if step.sender == end and "FIN" in step.flags:
             named = [line.name for line in step.arithmetic if line.name in ("u", "w")]
             return named[0] if named else step.symbolic_seq if step.symbolic_seq in ("u", "w") else "its FIN"
     return ""
 
 
-def _verdict(kind: str, complete: bool | None) -> Text:
+def _verdict(kind: str, complete: bool | None) -> tuple[tuple[str, str], str]:
     style = {True: "bold green", False: "bold red", None: "bold yellow"}[complete]
-    word = {True: " (complete):", False: " (not complete):", None: ":"}[complete]
-    return Text().append(kind, style).append(word)
+    return (kind, style), {True: " (complete): ", False: " (not complete): ", None: ": "}[complete]
 
 
 def _name(names: Pair[str], end: str) -> str:

@@ -14,6 +14,7 @@ from handshake_inspect.connections.connection import Connection, Finding, Frame,
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_layout import wrap
+from handshake_inspect.views.styled import styled
 
 STYLES = {"error": "bold red", "warn": "yellow", "note": "cyan", "chat": "dim"}
 #: Frames of one finding that are named.
@@ -90,7 +91,7 @@ def run_lines(found: Iterable[RunFinding], width: int) -> Iterator[Text]:
 def finding_text(finding: Finding, frames: str = "") -> Text:
     """Return a finding on a line: "warn half-open: half-open for 3.049 s ..."."""
     said = f"{frames}: {printable(finding.message)}"
-    return Text.assemble(severity_text(finding.severity), " ", (finding.code, "bold"), said)
+    return styled((finding.severity, STYLES[finding.severity]), " ", (finding.code, "bold"), said)
 
 
 def severity_text(severity: str) -> Text:

@@ -33,7 +33,7 @@ def shown_rows(
     segments: Iterable[Step | Fold] = fold(part, unfolded=unfolded) if folds else part
     errors = connection.icmp_errors
     rows: Iterable[Step | Fold | IcmpError] = with_errors(segments, errors) if errors else segments
-    shown = beside(merge(rows, call_marks(calls, steps)), steps, part)
+    shown = beside(merge(rows, call_marks(calls, steps)) if calls else list(rows), steps, part)
     return fold_calls(shown) if folds and calls else shown
 
 

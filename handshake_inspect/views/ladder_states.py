@@ -87,14 +87,11 @@ class StateWalk:
         if step.states is self._before:
             return [], _SAME
         self._before = step.states
-        passed = {end: self._passed(end, step.states[end]) for end in ENDS}
-        lines = max(len(passed[end]) for end in ENDS)
-        above = [
-            (_item(passed["originator"], index - lines), _item(passed["responder"], index - lines))
-            for index in range(lines)
-        ]
-        changed = {end: self._changed(end, step.states[end]) for end in ENDS}
-        return above, Pair(changed["originator"], changed["responder"])
+        now = step.states
+        left, right = self._passed("originator", now.originator), self._passed("responder", now.responder)
+        lines = max(len(left), len(right))
+        above = [(_item(left, index), _item(right, index)) for index in range(-lines, 0)]
+        return above, Pair(self._changed("originator", now.originator), self._changed("responder", now.responder))
 
     def _passed(self, end: End, now: StateAt) -> list[StateAt]:
         """Return the states between the last one shown and `now`, as the connection lists them."""
@@ -123,4 +120,4 @@ class StateWalk:
 
 
 def _item(states: Sequence[StateAt], index: int) -> StateAt | None:
-    return states[index] if -len(states) <= index < 0 else None
+    return states[index] if -len(states) <= index else None

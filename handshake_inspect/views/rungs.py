@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from handshake_inspect.connections.connection import (
@@ -205,10 +205,10 @@ class Ladder:
         if self.spelling.numbers != "symbolic":
             return []
         steps = [row.step for row in self.rows if isinstance(row, Rung)]
-        used = {*"".join(f"{step.symbolic_seq}{step.symbolic_ack}" for step in steps)}
-        used |= {*"".join(line.symbolic for step in steps for line in step.arithmetic)}
-        ends = {"o": self.names.originator, "r": self.names.responder}
-        return [(letter, LETTERS[letter].format(**ends)) for letter in LETTERS if letter in used]
+        said = [f"{step.symbolic_seq}{step.symbolic_ack or ''}" for step in steps]
+        said += [line.symbolic for step in steps for line in step.arithmetic]
+        used = "".join(said)
+        return [(letter, meaning) for letter, meaning in _meanings(self.names) if letter in used]
 
     @cached_property
     def deadlines(self) -> list[Deadline]:
@@ -256,6 +256,12 @@ class Ladder:
         if self.spelling.clock != "relative":
             return f"at {moment(step.time_ns, self.spelling.clock)}"
         return f"at {self.time(step.time_ns)} {self.unit}"
+
+
+@cache
+def _meanings(names: Pair[str]) -> list[tuple[str, str]]:
+    """Return what the letters mean, for these names of the ends."""
+    return [(letter, said.format(o=names.originator, r=names.responder)) for letter, said in LETTERS.items()]
 
 
 def _left_ns(wait: TimeWait) -> int:

@@ -13,6 +13,7 @@ from rich.text import Text
 from handshake_inspect.connections.connection import Connection, Pair, Reuse, Step, TimeWait
 from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.tcp.time_wait import profile_of
+from handshake_inspect.views.styled import styled
 from handshake_inspect.views.words import assumption
 
 #: What restarted it, in words.
@@ -54,12 +55,10 @@ def _begin(
 
 
 def _time_wait_line(wait: TimeWait, begin: str, names: Pair[str], when: Callable[[int], str]) -> Text:
-    line = Text(f"The {names[wait.owner]} owes it from {begin} until ")
-    line.append(when(wait.earliest_end_ns), "bold yellow")
-    line.append(f" at the earliest ({assumption(profile_of(wait.profile))}).")
-    for said in (_restarted(wait, when), ended(wait, names, when)):
-        line.append(f" {said}" if said else "")
-    return line
+    more = [said for said in (_restarted(wait, when), ended(wait, names, when)) if said]
+    why = f" at the earliest ({assumption(profile_of(wait.profile))})."
+    until = when(wait.earliest_end_ns), "bold yellow"
+    return styled(f"The {names[wait.owner]} owes it from {begin} until ", until, " ".join([why, *more]))
 
 
 def _restarted(wait: TimeWait, when: Callable[[int], str]) -> str:
