@@ -134,7 +134,7 @@ def _table_head(ladder: Ladder) -> str:
         "why": "why the number is right",
     }
     heads = [f'<th scope="col" class="{name}">{said}</th>' for name, said in columns.items()]
-    return f'<table class="rungs"><thead><tr>{"".join(heads)}</tr></thead><tbody>'
+    return f'<table class="rungs" aria-label="segments by time"><thead><tr>{"".join(heads)}</tr></thead><tbody>'
 
 
 def _legend(ladder: Ladder) -> str:

@@ -19,10 +19,10 @@ def style_sheet() -> str:
     rules = [
         f".ladder {{ font-family: {palette.FONT}; font-size: 12px; }}",
         f".label, .offer, .payload, .call {{ font-family: {palette.MONO}; }}",
-        ".title { font-size: 19px; font-weight: 650; }",
+        ".title { font-size: 19px; font-weight: 700; }",
         ".fact { font-size: 13px; }",
-        ".name { font-size: 14px; font-weight: 650; }",
-        ".state { font-size: 13px; font-weight: 650; }",
+        ".name { font-size: 14px; font-weight: 700; }",
+        ".state { font-size: 13px; font-weight: 700; }",
         ".basis, .offer, .payload, .call { font-size: 11px; }",
         ".remark { font-size: 11.5px; }",
         ".call { font-style: italic; }",

@@ -24,7 +24,8 @@ from tests.views.pictures.hostile import TEXTS, WORST, hostile_ladder, ladders
 PCAPS = Path(__file__).parents[3] / "pcaps"
 #: Elements of a fragment, and their attributes.
 ELEMENTS = {
-    "article": {"class"}, "h2": set(), "ul": {"class"}, "li": set(), "var": set(), "table": {"class"}, "thead": set(),
+    "article": {"class"}, "h2": set(), "ul": {"class"}, "li": set(), "var": set(), "table": {"class", "aria-label"},
+    "thead": set(),
     "tr": {"class"}, "th": {"class", "scope"}, "tbody": set(), "td": {"class"}, "b": {"class"}, "small": set(),
     "span": {"class", "tabindex"}, "i": {"class"}, "p": {"class"}, "dl": {"class"}, "dt": set(), "dd": set(),
     "br": set(),
