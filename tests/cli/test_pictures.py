@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from handshake_inspect.capture.frames import fetch
+from tests.capture.builders import enhanced, interface, names, option, section
 from tests.cli.running import PCAPS, REPOSITORY, run
+
+#: Breaks out of attributes, elements, lines and directives, where it is let.
+EVIL = '"></style><script>alert(1)</script>\n%%{init}%%\nend;\x1b[2J'
 
 FORMATS = ["svg", "mermaid", "html"]
 TRACED = REPOSITORY / "pcaps" / "traced" / "echo-addresses.pcap"
@@ -49,6 +54,28 @@ def test_a_picture_of_several_connections_wants_one_of_them() -> None:
     done = run("show", str(PCAPS / "time-wait-reused.pcap"), "--format", "svg")
     assert done.returncode == 2 and "choose one with --stream" in done.stderr
     assert run("show", str(PCAPS / "time-wait-reused.pcap"), "--format", "svg", "-s", "1").stdout.startswith("<svg")
+
+
+def hostile_capture(folder: Path) -> Path:
+    """Write a refused connection into a pcapng file whose name, comments and names of hosts are all markup."""
+    frames = fetch(str(PCAPS / "refused.pcap"), [1, 2])
+    data = section() + interface(frames[1].link_type, option(2, EVIL.encode()))
+    data += names([(1, bytes([127, 0, 0, 1]) + EVIL.encode() + b"\0")])
+    for frame in frames.values():
+        comment = option(1, EVIL.encode())
+        data += enhanced(frame.octets, len(frame.octets), frame.time_ns // 1000, 0, options=comment)
+    path = folder / "<b>end;#.pcapng"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_hostile_capture_does_no_harm(format_: str, tmp_path: Path) -> None:
+    done = run("show", str(hostile_capture(tmp_path)), "--format", format_)
+    assert done.returncode == 0
+    assert done.stdout.count("alert(1)") == 3  # the name of the host, and a comment on each frame
+    harm = r"\bend\b|%%|<script" if format_ == "mermaid" else r"<script|<b>end|<style>\s*<"
+    assert not re.search(harm, done.stdout) and "\x1b" not in done.stdout
 
 
 def test_the_pictures_of_the_readme_are_those_that_make_pictures_makes_now(tmp_path: Path) -> None:
