@@ -62,16 +62,18 @@ class ConnectionsApp(App[None]):
     .empty #text { display: none; }
     ScrollView { scrollbar-size: 1 1; overflow-x: hidden; overflow-y: scroll; background: $background; }
     #text { overflow-x: auto; }
-    #asking { height: 1; display: none; layout: horizontal; background: $panel; }
-    #asking.open { display: block; }
+    #asking { height: 1; layout: horizontal; background: $panel; }
     #asked { width: 14; height: 1; }
     #typed { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
     """
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "help"),
-        Binding("slash", "ask('filter')", "filter"),
-        Binding("f", "ask('find')", "find"),
+        # With priority: keys that come at once behind them are typed, and no commands.
+        Binding("slash", "ask('filter')", "filter", priority=True),
+        Binding("f", "ask('find')", "find", priority=True),
+        Binding("w", "ask('save')", "write", priority=True),
+        Binding("W", "ask('save-all')", "write all", priority=True),
         Binding("n", "find(1)", "next"),
         Binding("N", "find(-1)", "before"),
         Binding("s", "sort(1)", "sort"),
@@ -84,8 +86,6 @@ class ConnectionsApp(App[None]):
         Binding("escape", "leave", "back"),
         Binding("tab", "other", "other", priority=True),
         Binding("p,space", "pause", "pause"),
-        Binding("w", "ask('save')", "write"),
-        Binding("W", "ask('save-all')", "write all"),
         Binding("c", "copy", "copy"),
         Binding("t", "dark_or_light", "dark or light"),
         Binding("q", "quit", "quit"),
@@ -122,7 +122,7 @@ class ConnectionsApp(App[None]):
             yield Reading(lambda: self.colours, id="text")
         with Container(id="asking"):
             yield Line(lambda: self.colours, id="asked")
-            yield Input(id="typed", compact=True)
+            yield Input(id="typed", compact=True, select_on_focus=False)
         yield Line(lambda: self.colours, id="foot")
 
     def on_mount(self) -> None:
@@ -130,6 +130,7 @@ class ConnectionsApp(App[None]):
         self.list = self.query_one("#list", Listing)
         self.text = self.query_one("#text", Reading)
         self.head, self.foot = self.query_one("#head", Line), self.query_one("#foot", Line)
+        self.query_one("#asking").display = False
         self.list.follows_last = self.list.follows = self.source.is_live
         self.list.focus()
         self._place(self.size.width)
@@ -153,8 +154,8 @@ class ConnectionsApp(App[None]):
         """Take what is new from the source."""
         if self.source.is_over:
             self.exit()
-        elif self.paused_ns is None and self.source.sight is not self.sight and not self._arranging:
-            self._arrange(self.source.sight)
+        elif self.paused_ns is None and self.source.sight is not self.sight:
+            self._again()
         elif self.paused_ns is None:
             self._tell()
 
@@ -165,10 +166,15 @@ class ConnectionsApp(App[None]):
         self.head.show(*self._heading())
         self.foot.show(*self._footing())
 
+    def _again(self) -> None:
+        """Have arranged what is to be seen now, unless that is being done: then it is seen to afterwards."""
+        if not self._arranging:
+            self._arranging = True
+            self._arrange(self.sight if self.paused_ns is not None else self.source.sight)
+
     @work(group="arrange")
     async def _arrange(self, sight: Sight) -> None:
-        """Have a sight arranged, and list it. What was asked for meanwhile is seen to afterwards."""
-        self._arranging = True
+        """Have a sight arranged, and list it; again where something else was asked for meanwhile."""
         try:
             wanted = None
             while wanted != (wanted := (self.query_, self.order)):
@@ -184,11 +190,6 @@ class ConnectionsApp(App[None]):
             self._rates.note(sight.traffic)
         self.list.show(sight, streams, self.order, is_live=self.source.is_live)
         self._tell()
-
-    def _again(self) -> None:
-        """Arrange what is shown once more: something else was asked for."""
-        if not self._arranging:
-            self._arrange(self.sight if self.paused_ns is not None else self.source.sight)
 
     # What is read of the connection that is chosen.
 
@@ -296,6 +297,10 @@ class ConnectionsApp(App[None]):
 
     # What is typed.
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Say whether a key means an action: while something is typed it is a letter of that."""
+        return action != "ask" or not self._asks
+
     def action_ask(self, what: str) -> None:
         """Ask for something to be typed."""
         stream = self.list.stream
@@ -310,8 +315,8 @@ class ConnectionsApp(App[None]):
             what, "seen.pcapng"
         )
         self.query_one("#asked", Line).show([(ASKED[what], "accent")])
-        self.query_one("#asking").add_class("open")
-        typed.focus()
+        self.query_one("#asking").display = True  # by no class, which counts later
+        self.screen.set_focus(typed)  # at once: more keys may be on their way
 
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:
@@ -334,8 +339,8 @@ class ConnectionsApp(App[None]):
 
     def _end_asking(self) -> None:
         self._asks = ""
-        self.query_one("#asking").remove_class("open")
-        self.list.focus()
+        self.query_one("#asking").display = False
+        self.screen.set_focus(self.list)
 
     @work(group="save")
     async def _save(self, target: str, stream: int | None) -> None:
@@ -436,13 +441,13 @@ class ConnectionsApp(App[None]):
 
     def _alone(self, alone: bool) -> None:
         self.query_one("#body").set_class(alone, "alone")
-        (self.text if alone else self.list).focus()
+        self.screen.set_focus(self.text if alone else self.list)
         self.call_after_refresh(self._tell)
 
     def action_other(self) -> None:
         """Go from the list to the text, and back."""
         if not self._asks:
-            (self.text if self.list.has_focus else self.list).focus()
+            self.screen.set_focus(self.text if self.list.has_focus else self.list)
             self.list.refresh()
 
     def action_pause(self) -> None:

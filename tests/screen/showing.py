@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from handshake_inspect.archive import Archive
 from handshake_inspect.cli.browse import source_of
@@ -34,8 +35,10 @@ class Shown:
         await self.pilot.press(*keys)
 
     async def type(self, text: str) -> None:
-        """Type a text in place of what stands there, and Enter."""
-        await self.pilot.press("end", "ctrl+u", *(" " if char == " " else char for char in text), "enter")
+        """Put a text in place of what stands there, the last sign of it with a key, and press Enter."""
+        typed = self.app.query_one("#typed", Input)
+        typed.value = text[:-1]
+        await self.pilot.press("end", text[-1], "enter")
 
     @property
     def listed(self) -> list[str]:

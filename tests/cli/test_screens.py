@@ -1,0 +1,171 @@
+"""`sniff` and `browse` on a real terminal (pty): when they have the whole of it, how they leave it, and when not."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import sys
+import termios
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.inspection import inspect
+from handshake_inspect.lab.world import in_private_world
+from handshake_inspect.screen.terminal import said_light
+from tests.cli.running import PCAPS, REPOSITORY
+from tests.cli.test_sniff import TALK
+from tests.lab.privileges import needs_private_world
+
+SNIFF = ("-m", "handshake_inspect", "sniff")
+BROWSE = ("-m", "handshake_inspect", "browse")
+#: As it is called where Textual is not installed.
+WITHOUT_TEXTUAL = (
+    "-c",
+    "import sys, importlib.util as u; found = u.find_spec\n"
+    "u.find_spec = lambda name, *more: None if name == 'textual' else found(name, *more)\n"
+    "import handshake_inspect.cli as cli; cli.main()",
+)
+ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
+LIMIT_S = 30.0
+
+
+def on_terminal(
+    arguments: Sequence[str], keys: Sequence[tuple[bytes, bytes]] = (), **environment: str
+) -> tuple[int, bytes]:
+    """Run Python on a terminal of 100 columns and 30 lines. Returns the exit status, and all that was written there.
+
+    `keys`: what is typed when something has been written since the last keys.
+    """
+    pid, terminal = pty.fork()
+    if pid == 0:
+        clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "COLORFGBG")}
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        os.chdir(REPOSITORY)
+        os.execve(sys.executable, [sys.executable, *arguments], {**clean, "TERM": "xterm-256color", **environment})
+    written, since, waiting = b"", 0, list(keys)
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        if not select.select([terminal], [], [], 0.05)[0]:
+            continue
+        try:
+            octets = os.read(terminal, 1 << 16)
+        except OSError:  # Linux: EIO when the other side is closed
+            break
+        written += octets
+        if waiting and re.search(waiting[0][0], written[since:]):
+            since = len(written)
+            os.write(terminal, waiting.pop(0)[1])
+    else:
+        os.kill(pid, 9)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), written
+
+
+def last_words(written: bytes) -> str:
+    """Return what was written when the whole terminal had been left."""
+    return re.sub(r"\x1b\[[\d;?]*\w", "", written.rpartition(LEFT)[2].decode()).replace("\r", "")
+
+
+def sniff_while_two_talk(arguments: Sequence[str]) -> tuple[int, bytes]:
+    """Sniff the private network that this process is in, where a session is held when the screen is there."""
+    import threading
+
+    def talk() -> None:
+        time.sleep(2.0)
+        exec(TALK)
+
+    threading.Thread(target=talk).start()
+    return on_terminal([*SNIFF, *arguments], [(b"TIME-WAIT", b""), (b"dropped", b"\x03")])
+
+
+def test_sniff_has_the_whole_terminal_and_gives_its_account_behind_it(tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    code, written = in_private_world(sniff_while_two_talk, ["--port", "8123", "-w", str(kept)])
+    assert code == 0, written
+    assert ENTERED in written
+    assert "four-way" in last_words(written)
+    assert "lo: 9 segments seen, 0 frames dropped" in last_words(written)
+    assert [one.teardown.kind for one in inspect(kept).connections] == ["four-way"]
+
+
+def test_a_command_is_watched_and_what_it_prints_comes_afterwards() -> None:
+    needs_private_world()
+    printing = f"print('said by the command'); {TALK}raise SystemExit(7)"
+    arguments = [*SNIFF, "--", sys.executable, "-c", printing]
+    code, written = on_terminal(arguments, [(b"ended with exit status 7", b"q")])
+    assert code == 7, written
+    assert last_words(written).startswith("said by the command\n")
+    assert "python" in last_words(written).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "environment"),
+    [
+        (SNIFF, ["--plain"], {}),
+        (SNIFF, ["-q"], {}),
+        (SNIFF, [], {"TERM": "dumb"}),
+        ((*WITHOUT_TEXTUAL, "sniff"), [], {}),
+    ],
+)
+def test_lines_where_the_screen_is_not_wanted_or_cannot_be(
+    program: Sequence[str], arguments: Sequence[str], environment: dict[str, str]
+) -> None:
+    needs_private_world()
+    code, written = on_terminal([*program, *arguments, "--", sys.executable, "-c", TALK], **environment)
+    assert code == 0, written
+    assert ENTERED not in written
+    assert b"9 segments seen" in written
+    assert (b"pip install 'handshake-inspect[screen]'" in written) == (program[0] == "-c")
+    assert (b"seq=x" in written) == ("-q" not in arguments)
+
+
+def test_browse_shows_a_capture_and_its_ladder() -> None:
+    capture = str(PCAPS / "four-way.pcap")
+    code, written = on_terminal([*BROWSE, capture], [(b"SYN-RECEIVED", b"/refused\r"), (b"0 of 1", b"q")])
+    assert code == 0, written
+    assert ENTERED in written
+    assert last_words(written).strip() == ""
+
+
+def test_browse_takes_a_capture_from_a_pipe_and_keys_from_the_terminal() -> None:
+    capture = PCAPS / "four-way.pcap"
+    piped = f"import subprocess, sys; f = open({str(capture)!r}, 'rb'); " + (
+        f"sys.exit(subprocess.call([sys.executable, *{BROWSE!r}, '-'], stdin=f))"
+    )
+    code, written = on_terminal(["-c", piped], [(b"SYN-RECEIVED", b"q")])
+    assert code == 0, written
+
+
+@pytest.mark.parametrize(
+    ("program", "environment", "said"),
+    [
+        (BROWSE, {"TERM": "dumb"}, b"browse needs a terminal"),
+        ((*WITHOUT_TEXTUAL, "browse"), {}, b"browse needs textual: pip install 'handshake-inspect[screen]'"),
+    ],
+)
+def test_browse_says_what_it_needs(program: Sequence[str], environment: dict[str, str], said: bytes) -> None:
+    code, written = on_terminal([*program, str(PCAPS / "four-way.pcap")], **environment)
+    assert code == 2
+    assert said in written
+    assert ENTERED not in written
+
+
+@pytest.mark.parametrize(
+    ("answer", "light"),
+    [
+        (b"\x1b]11;rgb:ffff/ffff/dddd\x1b\\\x1b[?62c", True),
+        (b"\x1b]11;rgb:1e/1e/2e\x07\x1b[?1;2c", False),
+        (b"\x1b[?62;4c", None),
+        (b"", None),
+    ],
+)
+def test_the_ground_of_the_terminal(answer: bytes, light: bool | None) -> None:
+    assert said_light(answer) is light

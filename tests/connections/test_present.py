@@ -1,0 +1,58 @@
+"""Where both ends are at a moment that no segment shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.present import present
+from handshake_inspect.inspection import inspect
+from tests.cli.running import PCAPS
+
+SECOND_NS = 1_000_000_000
+
+
+def only(name: str) -> Connection:
+    (connection,) = inspect(PCAPS / name).connections
+    return connection
+
+
+def test_time_wait_runs_out_by_the_clock_alone() -> None:
+    """RFC 9293 §3.6.1: 2MSL after the last ACK its owner is CLOSED."""
+    connection = only("four-way.pcap")
+    (wait,) = connection.time_wait
+    runs = present(connection, wait.earliest_end_ns - 15 * SECOND_NS)
+    assert (runs.states.originator, runs.states.responder, runs.phase) == ("TIME-WAIT", "CLOSED", "waiting")
+    assert runs.waiting == wait
+    assert (runs.left_ns, runs.whole_ns) == (15 * SECOND_NS, 60 * SECOND_NS)
+    over = present(connection, wait.earliest_end_ns)
+    assert (over.states.originator, over.states.responder, over.phase) == ("CLOSED", "CLOSED", "over")
+    assert over.waiting is None
+    assert (over.left_ns, over.whole_ns) == (0, 0)
+
+
+def test_a_time_wait_that_segments_ended_does_not_run() -> None:
+    connection = only("four-way.pcap")
+    (wait,) = connection.time_wait
+    killed = replace(connection, time_wait=(replace(wait, outcome="killed"),))
+    assert present(killed, connection.last_ns).phase == "over"
+
+
+@pytest.mark.parametrize(
+    ("name", "states", "phase"),
+    [
+        ("refused.pcap", ("CLOSED", "CLOSED"), "over"),
+        ("half-close.pcap", ("TIME-WAIT", "CLOSED"), "waiting"),
+        ("half-closed.pcap", ("FIN-WAIT-2", "CLOSE-WAIT"), "closing"),
+        ("unanswered.pcap", ("SYN-SENT", None), "opening"),
+    ],
+)
+def test_the_phase_of_a_connection_at_its_last_segment(name: str, states: tuple[str, str | None], phase: str) -> None:
+    connection = only(name)
+    at = present(connection, connection.last_ns)
+    assert (at.states.originator, at.states.responder) == states
+    assert at.phase == phase
+    assert at.quiet_ns == 0
+    assert at.age_ns == connection.last_ns - connection.first_ns

@@ -1,0 +1,264 @@
+"""The live screen: what comes, what the clock does, pause, what is kept, and how it ends; without a network."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.records import Records
+from handshake_inspect.cli.watch import Watch, Wishes
+from handshake_inspect.inspection import inspect
+from handshake_inspect.screen.app import ConnectionsApp
+from handshake_inspect.screen.colours import Colours
+from handshake_inspect.screen.live import Live
+from handshake_inspect.screen.recent import Recent
+from tests.cli.running import PCAPS
+from tests.screen.showing import Shown
+
+ETHERNET = 1
+SECOND_NS = 1_000_000_000
+
+
+@dataclass
+class Interface:
+    """What a `LiveCapture` says of itself."""
+
+    interface: str = "lo"
+    dropped: int = 0
+    interfaces: list[tuple[str, int]] = field(default_factory=lambda: [("lo", ETHERNET)])
+
+
+def frames_of(name: str, ago_s: float = 0.0) -> list[Records]:
+    """Return the frames of a recorded capture, a block each, as if the last had come so long ago."""
+    with open_capture(PCAPS / name) as reader:
+        (records,) = [replace(block, buffer=block.buffer.copy()) for block in reader]
+    shift_ns = time.time_ns() - int(ago_s * SECOND_NS) - int(records.time_ns[-1])
+    single = []
+    for row in range(len(records)):
+        rows = np.array([row])
+        columns = ("offset", "captured", "original", "time_ns", "frame", "link_type")
+        single.append(
+            Records(
+                records.buffer, **{one: getattr(records, one)[rows] + shift_ns * (one == "time_ns") for one in columns}
+            )
+        )
+    return single
+
+
+class Feed:
+    """A live capture into which a test puts frames."""
+
+    def __init__(self) -> None:
+        self.interface = Interface()
+        self.watch = Watch(self.interface, Wishes(), on_screen=True)  # type: ignore[arg-type]
+        self._blocks: queue.SimpleQueue[Records | None] = queue.SimpleQueue()
+        self.is_left = False
+        self._frames = 0
+
+    def put(self, *blocks: Records) -> None:
+        """Let these frames come, under the next numbers."""
+        for block in blocks:
+            self._frames += len(block)
+            self._blocks.put(replace(block, frame=np.arange(self._frames - len(block), self._frames) + 1))
+
+    def end(self) -> None:
+        """Let the capture end."""
+        self._blocks.put(None)
+
+    def blocks(self) -> Iterator[Records | None]:
+        while not self.is_left:
+            try:
+                block = self._blocks.get(timeout=0.02)
+            except queue.Empty:
+                yield None
+                continue
+            if block is None:
+                return
+            yield block
+
+
+def show_live(
+    feed: Feed, check: Callable[[Shown], Awaitable[None]], ended: str = "", size: tuple[int, int] = (120, 36)
+) -> None:
+    """Show what comes into a feed, and do something with it."""
+    live = Live(feed.watch)
+
+    def follow() -> None:
+        feed.watch.follow(live.attended(feed.blocks()))
+        live.ended = ended
+
+    def run(live: Live) -> None:
+        async def checked() -> None:
+            app = ConnectionsApp(live, Colours())
+            async with app.run_test(size=size) as pilot:
+                await check(Shown(app, pilot))
+
+        asyncio.run(checked())
+
+    def leave() -> None:
+        feed.is_left = True
+
+    live.shown(follow, run, leave)
+
+
+def test_states_change_and_the_ladder_grows_as_segments_come() -> None:
+    feed, frames = Feed(), frames_of("four-way.pcap")
+
+    async def check(shown: Shown) -> None:
+        assert "0 connections" in shown.app.head.plain
+        feed.put(*frames[:2])
+        await shown.until(lambda: "SYN-SENT" in shown.listed[-1] and "SYN-RECEIVED" in shown.listed[-1])
+        await shown.until(lambda: "half-open" in shown.listed[-1])
+        await shown.until(lambda: "SYN-RECEIVED" in shown.text and "FIN" not in shown.text)
+        feed.put(*frames[2:8])
+        await shown.until(lambda: "FIN-WAIT-1" in shown.listed[-1])
+        await shown.until(lambda: "FIN-WAIT-1" in shown.text)
+        feed.put(*frames[8:])
+        await shown.until(lambda: "TIME-WAIT" in shown.listed[-1] and "CLOSED" in shown.listed[-1])
+        await shown.until(lambda: '"bith"' in shown.text)
+        await shown.until(lambda: "11 segments" in shown.text)
+
+    show_live(feed, check)
+
+
+def test_time_wait_runs_out() -> None:
+    feed = Feed()
+    feed.put(*frames_of("four-way.pcap", ago_s=58.6))
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: " 2 s" in shown.listed[-1] and "TIME-WAIT" in shown.listed[-1])
+        assert "▏" in shown.listed[-1] or "▎" in shown.listed[-1]
+        await shown.until(lambda: "TIME-WAIT" not in shown.listed[-1])
+        assert "over" in shown.listed[-1]
+
+    show_live(feed, check)
+
+
+def test_the_last_line_is_followed_until_another_is_chosen() -> None:
+    feed = Feed()
+    feed.put(*frames_of("four-way.pcap"))
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: shown.app.list.stream == 0)
+        feed.put(*frames_of("refused.pcap"))
+        await shown.until(lambda: shown.app.list.stream == 1)
+        await shown.press("up")
+        feed.put(*frames_of("half-close.pcap"))
+        await shown.until(lambda: len(shown.listed) == 4)
+        assert shown.app.list.stream == 0
+
+    show_live(feed, check)
+
+
+def test_a_pause_is_of_the_screen_not_of_the_capture() -> None:
+    feed = Feed()
+
+    async def check(shown: Shown) -> None:
+        await shown.press("p")
+        feed.put(*frames_of("four-way.pcap"))
+        await shown.until(lambda: feed.watch.seen == 11)
+        await shown.pilot.pause(0.3)
+        assert "0 connections" in shown.app.head.plain
+        assert "PAUSED" in shown.app.head.plain
+        await shown.press("p")
+        await shown.until(lambda: "1 connection" in shown.app.head.plain)
+
+    show_live(feed, check)
+
+
+def test_what_was_dropped_and_how_much_comes_stands_below() -> None:
+    feed = Feed()
+    feed.interface.dropped = 1234
+    feed.put(*frames_of("four-way.pcap"))
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "1,234 dropped" in shown.app.foot.plain)
+        assert "segments/s" in shown.app.foot.plain
+
+    show_live(feed, check)
+
+
+def test_what_was_seen_is_written_all_of_it_or_one_connection(tmp_path: Path) -> None:
+    feed = Feed()
+    feed.put(*frames_of("four-way.pcap"), *frames_of("refused.pcap"))
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: shown.app.list.stream == 1)
+        for key, name, frames in (("w", "one.pcapng", 2), ("W", "all.pcapng", 13)):
+            await shown.press(key)
+            await shown.type(str(tmp_path / name))
+            await shown.until(lambda said=f"{frames} frames saved": said in shown.app.foot.plain)  # type: ignore[misc]
+
+    show_live(feed, check, size=(200, 40))
+    assert [one.handshake.kind for one in inspect(tmp_path / "one.pcapng").connections] == ["refused"]
+    assert len(inspect(tmp_path / "all.pcapng").connections) == 2
+
+
+def test_it_ends_with_the_capture() -> None:
+    feed = Feed()
+
+    async def check(shown: Shown) -> None:
+        feed.end()
+        await shown.until(lambda: not shown.app.is_running)
+
+    show_live(feed, check)
+
+
+def test_it_stays_where_a_command_has_ended_and_still_tells() -> None:
+    feed = Feed()
+    feed.put(*frames_of("four-way.pcap"), *frames_of("refused.pcap"))
+    feed.end()
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "sh ended with exit status 7" in shown.app.head.plain and len(shown.listed) == 3)
+        await shown.press("home")
+        await shown.until(lambda: shown.text.startswith("stream 0"))
+
+    show_live(feed, check, ended="sh ended with exit status 7")
+
+
+def test_an_error_of_the_capture_ends_the_screen_and_is_raised() -> None:
+    class BrokenError(Exception):
+        pass
+
+    live = Live(Feed().watch)
+
+    def follow() -> None:
+        raise BrokenError
+
+    def run(live: Live) -> None:
+        async def ended() -> None:
+            app = ConnectionsApp(live, Colours())
+            async with app.run_test() as pilot:
+                await Shown(app, pilot).until(lambda: not app.is_running)
+
+        asyncio.run(ended())
+
+    try:
+        live.shown(follow, run, lambda: None)
+    except BrokenError:
+        return
+    raise AssertionError("nothing was raised")
+
+
+def test_the_oldest_frames_go_when_there_is_no_room() -> None:
+    frames = frames_of("four-way.pcap")
+    recent = Recent(kept_octets=500)
+    for block in frames:
+        recent.add(block)
+    assert recent.taken == len(frames)
+    kept = recent.frames({int(block.frame[0]) for block in frames})
+    assert len(kept) == recent.taken - recent.gone < len(frames)
+    assert kept[len(frames)].octets == frames[-1].raw(0).octets
+
+
+def test_live_capture_has_what_the_screen_asks_of_it() -> None:
+    assert {*vars(Interface())} <= {*dir(LiveCapture)} | {"interface", "interfaces"}
