@@ -33,6 +33,7 @@ from handshake_inspect.screen.reading import Reading
 from handshake_inspect.screen.sight import Sight, Source, Streams, Traffic
 from handshake_inspect.screen.topics import finding_lines, help_lines, text_lines
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.table import cell_width
 
 #: How often the screen looks for something new, and how often what the clock changes is drawn again.
 LOOK_S, DRAW_S = 0.1, 0.25
@@ -44,6 +45,7 @@ SIDE_BY_SIDE = 170
 LADDER_SHARE = 4
 #: What is typed into the line for it, and what it is called there.
 ASKED = {"filter": "filter", "find": "find", "save": "write to", "save-all": "write all to"}
+HINTS = {"filter": "words (443 half-open), or a condition (octets.originator > 1k)", "find": "words, or a condition"}
 
 
 class ConnectionsApp(App[None]):
@@ -56,8 +58,8 @@ class ConnectionsApp(App[None]):
     #body.beside { layout: horizontal; }
     #list { height: 2fr; min-height: 4; }
     #text { height: 3fr; }
-    .beside #list { width: 1fr; height: 1fr; }
-    .beside #text { width: 1fr; height: 1fr; margin-left: 1; }
+    .beside #list { width: 4fr; height: 1fr; }
+    .beside #text { width: 5fr; height: 1fr; margin-left: 1; }
     .alone #list { display: none; }
     .empty #text { display: none; }
     ScrollView { scrollbar-size: 1 1; overflow-x: hidden; overflow-y: scroll; background: $background; }
@@ -229,18 +231,19 @@ class ConnectionsApp(App[None]):
         try:
             told = await asyncio.wrap_future(self.source.desk.ask(lambda: self.source.told(stream, room)))
             lines, connection = told.ladder, told.connection
+            grown = told.rows_end if self.source.is_live and shows == "ladder" else None
             if shows == "findings":
                 lines = await asyncio.to_thread(finding_lines, connection, room)
             title = self._title(connection, shows)
         except (CaptureError, LookupError) as error:
-            lines, title = [Text(printable(str(error)))], [(f"stream {stream}", "bold")]
+            lines, title, grown = [Text(printable(str(error)))], [(f"stream {stream}", "bold")], None
         finally:
             self._drawing = False
         took_s = time.monotonic() - began_s
         self._draw_at_s = time.monotonic() + (took_s * LADDER_SHARE if again else 0)
         if self.list.stream == stream and self._shows == shows:
             self._drawn = wanted
-            self.text.show(title, lines, follow=self.source.is_live and shows == "ladder", again=again)
+            self.text.show(title, lines, grown=grown, again=again)
         else:
             self._tell()
 
@@ -259,7 +262,7 @@ class ConnectionsApp(App[None]):
             again = self._drawn[:1] == ("output",)
             self._drawn = wanted
             lines = text_lines(printed, self.text.room)
-            self.text.show([("output of the command", "accent")], lines, follow=True, again=again)
+            self.text.show([("output of the command", "accent")], lines, grown=len(lines), again=again)
 
     # The lines above and below.
 
@@ -285,10 +288,13 @@ class ConnectionsApp(App[None]):
             right = [(f"{self._rates.segments:,.0f} segments/s  ·  ", "muted"), dropped]
         if time.monotonic() < until_s:
             return [(text, role)], right
-        pairs = [("?", "help"), ("/", "filter"), ("s", "sort"), ("e", "findings"), ("w", "write"), ("q", "quit")]
+        if self._asks:
+            return [("Enter", "accent"), (" does it   ", "muted"), ("Esc", "accent"), (" leaves it   ", "muted"),
+                    (HINTS.get(self._asks, ""), "muted")], right  # fmt: skip
+        pairs = [("?", "help"), ("q", "quit"), ("/", "filter"), ("s", "sort"), ("e", "findings"), ("w", "write")]
         if self.source.is_live:
-            pairs[2:3] = [("p", "pause")]
-        return keys(pairs), right
+            pairs[3:4] = [("p", "pause")]
+        return keys(pairs, self.foot.room - sum(cell_width(one) for one, _ in right)), right
 
     def say(self, text: str, role: str = "") -> None:
         """Say something in the last line, for some seconds."""

@@ -40,6 +40,8 @@ class Column:
     right: bool = False
     #: It takes what is left.
     is_last: bool = False
+    #: Where it has not all its room, the end of its text stays: of an address the port.
+    keeps_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,9 @@ def placed(columns: Sequence[Column], width: int) -> list[Placed]:
     """Choose the columns for a terminal of that width."""
     chosen: list[Column] = []
     for column in sorted(columns, key=lambda one: one.rank):
-        if column.rank == 0 or sum(one.narrow + GAP for one in [*chosen, column]) - GAP <= width:
-            chosen.append(column)
+        if column.rank and sum(one.narrow + GAP for one in [*chosen, column]) - GAP > width:
+            break
+        chosen.append(column)
     left = width - sum(one.narrow + GAP for one in chosen) + GAP
     widths = {one.title: one.narrow for one in chosen}
     for column in sorted(chosen, key=lambda one: one.rank):
@@ -66,6 +69,26 @@ def placed(columns: Sequence[Column], width: int) -> list[Placed]:
         if column.is_last:
             widths[column.title] += max(left, 0)
     return [Placed(one, widths[one.title]) for one in columns if one in chosen]
+
+
+def cell_of(place: Placed, connection: Connection, at: Present) -> list[Piece]:
+    """Return the cell of a connection, cut and padded."""
+    column = place.column
+    cell = column.cell(connection, at)
+    if column.keeps_end:
+        cell = keeping_end(cell, place.width)
+    return fitted(cell, place.width, right=column.right)
+
+
+def keeping_end(cell: Cell, width: int) -> Cell:
+    """Cut the last piece of a cell at its beginning."""
+    *before, (text, role) = cell
+    room = width - sum(cell_width(one) for one, _ in before)
+    if cell_width(text) <= room:
+        return cell
+    while text and cell_width(text) >= room:
+        text = text[1:]
+    return [*before, (f"…{text}", role)]
 
 
 def fitted(cell: Cell, width: int, *, right: bool = False) -> list[Piece]:
@@ -87,24 +110,27 @@ def columns_for(*, is_live: bool, captures: int, sample: Iterable[Connection] = 
     """Return the columns of a live capture, or of files; `sample` says how wide the numbers and addresses are."""
     some = list(sample)
     number = max([2, *(len(str(one.stream)) for one in some)])
-    ends = max([21, *(cell_width(text_of(end)) for one in some for end in (one.originator, one.responder))])
+    left, right = (
+        max([15, *(cell_width(text_of(end)) for end in ends)])
+        for ends in ((one.originator for one in some), (one.responder for one in some))
+    )
     both = [
         Column("#", lambda c, _: [(str(c.stream), "muted")], number, number, 0, right=True),
-        Column("originator", lambda c, _: [(text_of(c.originator), "")], ends, min(ends, 15), 0),
-        Column("responder", lambda c, _: [("→ ", "muted"), (text_of(c.responder), "")], ends + 2, min(ends + 2, 17), 0),
+        Column("originator", _originator, left, min(left, 12), 0, keeps_end=True),
+        Column("responder", _responder, right + 2, min(right + 2, 14), 0, keeps_end=True),
     ]
     findings = Column("findings", _findings, 24, 12, 3, is_last=True)
     octets = Column("octets", _octets, 17, 13, 5, right=True)
     rtt = Column("RTT", _rtt, 8, 8, 6, right=True)
     if is_live:
-        return [*both, Column("states", _states, 26, 26, 1), Column("now", _now, 19, 14, 2), octets, rtt, findings]
+        return [*both, Column("states", _states, 25, 24, 1), Column("now", _now, 17, 14, 2), octets, rtt, findings]
     capture = Column("capture", lambda c, _: [(printable(c.capture), "muted")], 24, 12, 8)
     return [
         *both,
         *([capture] if captures > 1 else []),
         Column("opened", _opened, 17, 9, 1),
         Column("closed", _closed, 18, 10, 2),
-        Column("states", _states, 26, 26, 7),
+        Column("states", _states, 25, 24, 7),
         octets,
         rtt,
         Column("lasted", lambda _, p: [(short(p.age_ns - p.quiet_ns), "")], 8, 8, 4, right=True),
@@ -117,11 +143,18 @@ def text_of(end: Endpoint) -> str:
     return printable(str(end))
 
 
+def _originator(connection: Connection, _: Present) -> Cell:
+    return [(text_of(connection.originator), "")]
+
+
+def _responder(connection: Connection, _: Present) -> Cell:
+    return [("→ ", "muted"), (text_of(connection.responder), "")]
+
+
 def _states(connection: Connection, present: Present) -> Cell:
     left, right = present.states.originator, present.states.responder
     return [
-        (f"{left or '-':<12}", STATE_ROLES.get(left or "", "unknown")),
-        (" ", ""),
+        (f"{left or '-':<11} ", STATE_ROLES.get(left or "", "unknown")),
         (right or "-", STATE_ROLES.get(right or "", "unknown")),
     ]
 

@@ -36,14 +36,18 @@ class Line(Widget):
             self.refresh()
 
     @property
+    def room(self) -> int:
+        """How many terminal columns there are."""
+        return self.size.width - 2 * MARGIN
+
+    @property
     def plain(self) -> str:
         """The text without its colours."""
         return "".join(text for text, _ in [*self._left, (" ", ""), *self._right])
 
     def render_line(self, y: int) -> Strip:
         """Make the line."""
-        colours, width = self._colours(), self.size.width
-        room = width - 2 * MARGIN
+        colours, width, room = self._colours(), self.size.width, self.room
         right = sum(cell_width(text) for text, _ in self._right)
         if not self._right or right > room:
             pieces = fitted(self._left, room)
@@ -52,10 +56,13 @@ class Line(Widget):
         return strip(pieces, width, colours, colours.on("raised"))
 
 
-def keys(pairs: Sequence[tuple[str, str]]) -> list[Piece]:
-    """Return keys and what they do: the most wanted first, the last ones are cut on a narrow terminal."""
+def keys(pairs: Sequence[tuple[str, str]], room: int) -> list[Piece]:
+    """Return keys and what they do, as many as there is room for: the most wanted first."""
     pieces: list[Piece] = []
     for key, what in pairs:
+        room -= cell_width(f"{key} {what}   ")
+        if room < 0:
+            break
         pieces += [(key, "accent"), (f" {what}   ", "muted")]
     return pieces
 

@@ -23,7 +23,7 @@ from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.present import present
 from handshake_inspect.screen.arranging import Order
 from handshake_inspect.screen.colours import Colours
-from handshake_inspect.screen.columns import GAP, Column, Piece, Placed, columns_for, fitted, placed
+from handshake_inspect.screen.columns import GAP, Column, Piece, Placed, cell_of, columns_for, fitted, placed
 from handshake_inspect.screen.sight import Sight, Streams
 from handshake_inspect.views.escape import printable
 
@@ -208,7 +208,7 @@ class Listing(ScrollView, can_focus=True):
         at = present(connection, self._now_ns())
         pieces: list[Piece] = []
         for one in self._placed():
-            pieces += fitted(one.column.cell(connection, at), one.width, right=one.column.right)
+            pieces += cell_of(one, connection, at)
             pieces.append((" " * GAP, ""))
         is_chosen = line == self._cursor
         ground = colours.on("selected" if is_chosen and self.has_focus else "raised") if is_chosen else self.rich_style

@@ -37,6 +37,8 @@ class Reading(ScrollView, can_focus=True):
         self._colours = colours
         self._title: Sequence[Piece] = ()
         self._lines: Sequence[Text] = ()
+        #: Where it was scrolled to, to follow what grows.
+        self._followed_at: int | None = None
 
     @property
     def room(self) -> int:
@@ -48,14 +50,21 @@ class Reading(ScrollView, can_focus=True):
         """The text without its colours."""
         return "\n".join(line.plain for line in self._lines)
 
-    def show(self, title: Sequence[Piece], lines: Sequence[Text], *, follow: bool = False, again: bool = False) -> None:
-        """Show these lines; `again`: it is the same text, further on. `follow`: show its end if that was in view."""
-        at_end = self.scroll_offset.y >= self.max_scroll_y
+    def show(
+        self, title: Sequence[Piece], lines: Sequence[Text], *, grown: int | None = None, again: bool = False
+    ) -> None:
+        """Show these lines; `again`: it is the same text, further on.
+
+        `grown`: as far as that many lines it grows; the last of these is followed unless the reader has scrolled.
+        """
+        was_followed = self._followed_at in (None, round(self.scroll_offset.y))
         self._title, self._lines = title, lines
         widest = max((line.cell_len for line in lines), default=0) + 2 * MARGIN
         self.virtual_size = Size(widest, len(lines) + 1)
-        if follow and (at_end or not again):
-            self.scroll_end(animate=False, immediate=True)
+        if grown is not None and (was_followed or not again):
+            top = max(grown + 1 - self.scrollable_content_region.height, 0)
+            self.scroll_to(y=top, animate=False, immediate=True)
+            self._followed_at = round(self.scroll_offset.y)
         elif not again:
             self.scroll_home(animate=False, immediate=True)
         self.refresh()
@@ -74,6 +83,8 @@ class Reading(ScrollView, can_focus=True):
         if line >= len(self._lines):
             return Strip.blank(width, self.rich_style)
         margin = Strip.blank(MARGIN, self.rich_style)
-        text = Strip(self._lines[line].render(self.app.console)).apply_style(self.rich_style)
-        whole = Strip.join([margin, text]).adjust_cell_length(max(self.virtual_size.width, width), self.rich_style)
+        text = self._lines[line]
+        ground = self.rich_style + self.app.console.get_style(text.style)
+        drawn = Strip(text.render(self.app.console)).apply_style(ground)
+        whole = Strip.join([margin, drawn]).adjust_cell_length(max(self.virtual_size.width, width), self.rich_style)
         return whole.crop(self.scroll_offset.x, self.scroll_offset.x + width)

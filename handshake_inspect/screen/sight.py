@@ -19,6 +19,8 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.screen.desk import Desk
 
 Streams = NDArray[np.int64]
+#: The first word of what stands below the rows of a ladder (`views.account`).
+ACCOUNT_BEGINS = "Opening "
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class Told:
 
     connection: Connection
     ladder: Sequence[Text]
+
+    @property
+    def rows_end(self) -> int:
+        """How many lines stand above the account: up to there it grows."""
+        account = (place for place, line in enumerate(self.ladder) if line.plain.startswith(ACCOUNT_BEGINS))
+        return next(account, len(self.ladder))
 
 
 class Source(Protocol):

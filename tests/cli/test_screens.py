@@ -119,7 +119,7 @@ def test_lines_where_the_screen_is_not_wanted_or_cannot_be(
     program: Sequence[str], arguments: Sequence[str], environment: dict[str, str]
 ) -> None:
     needs_private_world()
-    code, written = on_terminal([*program, *arguments, "--", sys.executable, "-c", TALK], **environment)
+    code, written = on_terminal([*program, *arguments, "--", sys.executable, "-c", TALK], (), **environment)
     assert code == 0, written
     assert ENTERED not in written
     assert b"9 segments seen" in written
@@ -152,7 +152,7 @@ def test_browse_takes_a_capture_from_a_pipe_and_keys_from_the_terminal() -> None
     ],
 )
 def test_browse_says_what_it_needs(program: Sequence[str], environment: dict[str, str], said: bytes) -> None:
-    code, written = on_terminal([*program, str(PCAPS / "four-way.pcap")], **environment)
+    code, written = on_terminal([*program, str(PCAPS / "four-way.pcap")], (), **environment)
     assert code == 2
     assert said in written
     assert ENTERED not in written
