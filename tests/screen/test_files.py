@@ -172,7 +172,7 @@ def test_it_fits_terminals_of_any_size(source: Files, size: tuple[int, int]) -> 
         await shown.until(lambda: "TIME-WAIT" in shown.text)
         for y in range(shown.app.list.size.height):
             assert shown.app.list.render_line(y).cell_length == shown.app.list.scrollable_content_region.width
-        assert "127.0.0.1" in shown.listed[1]
+        assert f":{source.sight.connections[0].originator.port} " in shown.listed[1]
 
     show(source, check, size=size)
 

@@ -13,7 +13,7 @@ from handshake_inspect.screen.app import ConnectionsApp
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.live import Live
 from handshake_inspect.screen.recent import Recent
-from tests.screen.feed import Feed, Interface, frames_of, show_live
+from tests.screen.feed import SECOND_NS, Feed, Interface, frames_of, show_live
 from tests.screen.showing import Shown
 
 
@@ -39,13 +39,16 @@ def test_states_change_and_the_ladder_grows_as_segments_come() -> None:
 
 def test_time_wait_runs_out() -> None:
     feed = Feed()
-    feed.put(*frames_of("four-way.pcap", ago_s=58.6))
+    feed.put(*frames_of("four-way.pcap"))
 
     async def check(shown: Shown) -> None:
-        await shown.until(lambda: " 2 s" in shown.listed[-1] and "TIME-WAIT" in shown.listed[-1])
-        assert "▏" in shown.listed[-1] or "▎" in shown.listed[-1]
-        await shown.until(lambda: "TIME-WAIT" not in shown.listed[-1])
-        assert "over" in shown.listed[-1]
+        await shown.until(lambda: "TIME-WAIT" in shown.listed[-1] and "███" in shown.listed[-1])
+        (wait,) = shown.app.sight.connections[0].time_wait
+        shown.app.paused_ns = wait.earliest_end_ns - 15 * SECOND_NS  # as it looks then
+        assert "██······ 15 s" in shown.listed[-1]
+        shown.app.paused_ns = wait.earliest_end_ns
+        assert "TIME-WAIT" not in shown.listed[-1]
+        assert "over 1:00 min" in shown.listed[-1] or "over 60 s" in shown.listed[-1]
 
     show_live(feed, check)
 
