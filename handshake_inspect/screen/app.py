@@ -43,6 +43,8 @@ SAID_S = 6.0
 SIDE_BY_SIDE = 170
 #: Of the time, at most one part in so many is spent on drawing the ladder of a busy connection again.
 LADDER_SHARE = 4
+#: What there is to be read of no connection.
+NOTHING = ("nothing",)
 #: What is typed into the line for it, and what it is called there.
 ASKED = {"filter": "filter", "find": "find", "save": "write to", "save-all": "write all to"}
 HINTS = {"filter": "words (443 half-open), or a condition (octets.originator > 1k)", "find": "words, or a condition"}
@@ -164,7 +166,7 @@ class ConnectionsApp(App[None]):
     def _draw(self) -> None:
         """Draw what the clock changes."""
         if self.source.is_live and self.paused_ns is None:
-            self.list.refresh()
+            self.list.refresh_changed()
         self.head.show(*self._heading())
         self.foot.show(*self._footing())
 
@@ -212,8 +214,9 @@ class ConnectionsApp(App[None]):
                 self._show_output()
             return
         if stream is None:
-            self._drawn = ()
-            self.text.show([("no connection is listed", "muted")], [])
+            if self._drawn != NOTHING:
+                self._drawn = NOTHING
+                self.text.show([("no connection is listed", "muted")], [])
             return
         if self._drawing or time.monotonic() < self._draw_at_s:
             return

@@ -14,7 +14,7 @@ import numpy as np
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -74,6 +74,8 @@ class Listing(ScrollView, can_focus=True):
         self.stream: int | None = None
         #: Is the last line chosen because it is the last?
         self.follows = False
+        #: What was drawn where.
+        self._drawn: dict[int, tuple[list[Piece], str]] = {}
         #: Connections in view, and of which sight and lines they are.
         self._made: tuple[Sight | None, tuple[int, ...], dict[int, Connection]] = (None, (), {})
 
@@ -89,7 +91,6 @@ class Listing(ScrollView, can_focus=True):
         self._sight, self._streams, self._order = sight, streams, order
         self.virtual_size = Size(self.scrollable_content_region.width, len(streams) + 1)
         self._choose(self._place_of(self.stream))
-        self.refresh()
 
     def choose(self, stream: int) -> None:
         """Choose the line of a stream, if it is listed."""
@@ -168,7 +169,7 @@ class Listing(ScrollView, can_focus=True):
         self._cursor = max(min(line, len(self._streams) - 1), 0)
         stream = int(self._streams[self._cursor]) if len(self._streams) else None
         self._keep_in_view()
-        self.refresh()
+        self.refresh_changed()
         if stream != self.stream:
             self.stream = stream
             self.post_message(self.Chosen(stream))
@@ -196,14 +197,26 @@ class Listing(ScrollView, can_focus=True):
             self._made = (self._sight, wanted, dict(zip(wanted, made, strict=True)))
         return self._made[2]
 
+    def refresh_changed(self) -> None:
+        """Draw again the lines that are not any more as they were drawn: a terminal may be far away."""
+        for y in range(self._lines + 1):
+            if self._line_at(y) != self._drawn.get(y):
+                self.refresh(Region(0, y, self.scrollable_content_region.width, 1))
+
     def render_line(self, y: int) -> Strip:
         """Make the line at `y` of what is in view."""
-        colours, width = self._colours(), self.scrollable_content_region.width
+        self._drawn[y] = pieces, ground = self._line_at(y)
+        colours = self._colours()
+        style = colours.on(ground) if ground else self.rich_style
+        return strip(pieces, self.scrollable_content_region.width, colours, style)
+
+    def _line_at(self, y: int) -> tuple[list[Piece], str]:
+        """Return the pieces of the line at `y`, and its ground; "" for the ground of all."""
         if y == 0:
-            return strip(self._heading(), width, colours, colours.on("raised"))
+            return self._heading(), "raised"
         line = self.scroll_offset.y + y - 1
         if line >= len(self._streams):
-            return Strip.blank(width, self.rich_style)
+            return [], ""
         connection = self._connections()[int(self._streams[line])]
         at = present(connection, self._now_ns())
         pieces: list[Piece] = []
@@ -211,8 +224,7 @@ class Listing(ScrollView, can_focus=True):
             pieces += cell_of(one, connection, at)
             pieces.append((" " * GAP, ""))
         is_chosen = line == self._cursor
-        ground = colours.on("selected" if is_chosen and self.has_focus else "raised") if is_chosen else self.rich_style
-        return strip(pieces, width, colours, ground)
+        return pieces, ("selected" if self.has_focus else "raised") if is_chosen else ""
 
     def _heading(self) -> list[Piece]:
         pieces: list[Piece] = []
