@@ -5,6 +5,8 @@ const timelineDrawing = (() => {
   const { stepOf, unitOf, inUnit, nameOf } = timelineWords;
   /** Room above and below the lanes, in px; the lane that has a name, and the one that is drawn alone. */
   const ABOVE = 24, BELOW = 6, LANE_NAMED = 12, LANE_LEAST = 1;
+  /** So wide is the shortest bar, in px: a SYN that is refused at once is seen. */
+  const BAR_LEAST = 2;
 
   /** The palette's colours as the page has them now; those of phases as numbers too. */
   function colours(timeline) {
@@ -84,7 +86,7 @@ const timelineDrawing = (() => {
     pen.fillRect(end, ABOVE - 4, left + width - end, high);
     pen.globalAlpha = 1;
     for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) {
-      const x = Math.round(timeline.xOf(tick)) + 0.5;
+      const x = Math.round(timeline.xOf(tick));
       pen.fillStyle = paint.line;
       pen.fillRect(x, ABOVE - 4, 1, high);
       pen.fillStyle = paint.muted;
@@ -113,7 +115,7 @@ const timelineDrawing = (() => {
     const scale = width / (to - from);
     const x = Math.max((all.begin[k] - from) * scale, -2);
     pen.fillStyle = paint.phases[all.phase[k] & KIND];
-    pen.fillRect(left + x, y, Math.max(Math.min((end - from) * scale, width + 2) - x, 1), high);
+    pen.fillRect(left + x, y, Math.max(Math.min((end - from) * scale, width + 2) - x, BAR_LEAST), high);
   }
 
   /** No phase is known, of an RST alone: a line from the first segment to the last. */
@@ -121,7 +123,7 @@ const timelineDrawing = (() => {
     const { all, left, width, from, to } = timeline;
     const scale = width / (to - from);
     pen.fillStyle = paint.muted;
-    pen.fillRect(left + (all.first[i] - from) * scale, y - 0.5, Math.max((all.last[i] - all.first[i]) * scale, 2), 1);
+    pen.fillRect(left + (all.first[i] - from) * scale, y - 0.5, Math.max((all.last[i] - all.first[i]) * scale, BAR_LEAST), 1);
   }
 
   function drawNames(timeline, pen, paint) {
@@ -173,7 +175,7 @@ const timelineDrawing = (() => {
       const end = endOf(all, data, k);
       if (end < from || all.begin[k] > to || !wanted[all.phase[k] & KIND]) continue;
       const x = Math.min(Math.max(Math.floor((all.begin[k] - from) * scale), 0), wide - 1);
-      const stop = Math.min(Math.max(Math.ceil((end - from) * scale), x + 1), wide);
+      const stop = Math.min(Math.max(Math.ceil((end - from) * scale), x + BAR_LEAST), wide);
       change[x * kinds + (all.phase[k] & KIND)]++;
       change[stop * kinds + (all.phase[k] & KIND)]--;
     }
