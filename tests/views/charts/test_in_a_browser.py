@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from handshake_inspect import inspect
+from handshake_inspect.inspection import Inspection
 from handshake_inspect.views import palette
 from handshake_inspect.views.page.charts.sections import SCRIPTS, STYLES, sections
+from tests.connections.test_ledger import connection
+from tests.engine.scenario import inspect_many
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
 CHARTS = Path(__file__).parents[3] / "handshake_inspect" / "views" / "page" / "charts"
@@ -37,6 +40,15 @@ PIXEL = """([share, y]) => {
 }"""
 
 
+#: The colour that an element draws with.
+COLOUR = """(selector) => {
+  const pen = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  pen.fillStyle = getComputedStyle(document.querySelector(selector)).color;
+  pen.fillRect(0, 0, 1, 1);
+  return [...pen.getImageData(0, 0, 1, 1).data];
+}"""
+
+
 def hashed(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
@@ -45,9 +57,8 @@ def text_of(names: tuple[str, ...]) -> str:
     return "\n".join((CHARTS / name).read_text() for name in names)
 
 
-def page_of(capture: str) -> str:
-    """Return the charts of a capture as a page with the policy of the report."""
-    found = inspect(PCAPS / capture)
+def page_of(found: Inspection) -> str:
+    """Return the charts as a page with the policy of the report."""
     style = palette.css() + text_of(STYLES)
     script = f'(() => {{"use strict";{HEARS}{text_of(SCRIPTS)}}})();'
     policy = f"default-src 'none'; style-src {hashed(style)}; script-src {hashed(script)}"
@@ -79,7 +90,7 @@ def chromium() -> Iterator[Any]:
 def opened(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A flood of SYNs, 25 connections, in a window of ordinary size."""
     file = tmp_path_factory.mktemp("page") / "flood.html"
-    file.write_text(page_of("syn-flood.pcap"))
+    file.write_text(page_of(inspect(PCAPS / "syn-flood.pcap")))
     page = chromium.new_page(viewport={"width": 1100, "height": 900})
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -254,6 +265,21 @@ def test_bars_have_the_colours_of_the_palette(page: Any, theme: str) -> None:
     colour = (palette.LIGHT if theme == "light" else palette.DARK)["opening"].lstrip("#")
     drawn = [int(colour[i : i + 2], 16) for i in (0, 2, 4)]
     assert page.evaluate(PIXEL, [0.5, 24 + 8]) == pytest.approx([*drawn, 255], abs=3)
+
+
+def test_where_many_share_a_line_it_has_the_mixture_of_their_colours(chromium: Any, tmp_path: Path) -> None:
+    """Half of 900 connections are half-open, the others are open: so is the colour, halfway between the two."""
+    kinds = ("A > S x\n B > SA y ack x+1", "open")
+    many = [connection(kinds[i % 2], i / 1000, 1024 + i) for i in range(900)]
+    (tmp_path / "many.html").write_text(page_of(inspect_many(many)))
+    page = chromium.new_page(viewport={"width": 1100, "height": 900})
+    page.goto((tmp_path / "many.html").as_uri())
+    page.locator(".timeline-said:not(:empty)").wait_for()
+    assert said(page) == "900 connections"
+    colours = [page.evaluate(COLOUR, f".draw-{phase}") for phase in ("half-open", "open")]
+    halfway = [(one + other) / 2 for one, other in zip(*colours, strict=True)]
+    assert page.evaluate(PIXEL, [0.95, 24 + 40]) == pytest.approx(halfway, abs=4)
+    page.close()
 
 
 @pytest.mark.parametrize("width", [390, 900, 1600])
