@@ -57,7 +57,7 @@ class Visitor:
         page.on("request", lambda request: self._note_request(request.url))
         page.goto(f"file://{path}{address}")
         if script:
-            page.wait_for_selector("#ladder .ladder")
+            page.wait_for_selector("#ladder .ladder, .explorer[hidden]", state="attached")
         return page
 
     def _note_dialog(self, dialog: Any) -> None:
@@ -110,21 +110,30 @@ def rows(page: Any) -> list[list[str]]:
     return found
 
 
-def all_rows(page: Any) -> list[list[str]]:
-    """Scroll through the table, and return the cells of every row."""
+def drawn(page: Any) -> None:
+    """Wait until what was asked for is on the screen."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def scrolled_rows(page: Any) -> list[list[str]]:
+    """Scroll through the table, and return the cells of every row that was seen."""
     found: dict[str, list[str]] = {}
-    page.evaluate("document.getElementById('scroll').scrollTop = 0")
-    for _ in range(200):
-        page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        before = len(found)
+    at_end = False
+    while not at_end:
         found |= {row[0]: row for row in rows(page)}
         at_end = page.evaluate(
             "(() => { const s = document.getElementById('scroll'); s.scrollTop += s.clientHeight;"
             " return s.scrollTop + s.clientHeight >= s.scrollHeight - 1 })()"
         )
-        if at_end and len(found) == before:
-            break
-    return list(found.values())
+        drawn(page)
+    return list((found | {row[0]: row for row in rows(page)}).values())
+
+
+def all_rows(page: Any) -> list[list[str]]:
+    """Make room for all rows, and return their cells."""
+    page.evaluate("Object.assign(document.getElementById('scroll').style, {maxHeight: 'none', height: '9000px'})")
+    drawn(page)
+    return rows(page)
 
 
 def said(page: Any) -> str:
@@ -169,14 +178,14 @@ def test_ladders_have_the_states_of_the_json(visitor: Visitor, report: Path, run
     assert len(kinds) >= 10
     for one in kinds.values():
         page.evaluate(f"location.hash = 's={one.stream}'")
-        page.wait_for_function(f"document.getElementById('chosen-heading').textContent === 'Connection {one.stream}'")
-        page.wait_for_function(f"document.querySelector('#ladder .facts').textContent.includes('{one.originator}')")
+        sync_api.expect(page.locator("#chosen-heading")).to_have_text(f"Connection {one.stream}")
+        sync_api.expect(page.locator("#ladder .facts")).to_contain_text(str(one.originator))
         assert lane(page, "left") == list(one.states.originator or ()), one
         assert lane(page, "right") == list(one.states.responder or ()), one
 
 
 def test_rows_say_the_same_with_and_without_scripts(visitor: Visitor, report: Path) -> None:
-    with_scripts = all_rows(visitor.open(report))
+    with_scripts = scrolled_rows(visitor.open(report))
     without = rows(visitor.open(report, script=False))
     assert len(with_scripts) > 30
     assert with_scripts[: len(without)] == without
@@ -248,10 +257,41 @@ def test_an_address_opens_what_it_says_and_the_back_button_goes_back(visitor: Vi
     assert chosen != "Connection 2"
     assert f"s={chosen.removeprefix('Connection ')}" in page.evaluate("location.hash")
     page.go_back()
-    page.wait_for_function("document.getElementById('chosen-heading').textContent === 'Connection 2'")
+    sync_api.expect(page.locator("#chosen-heading")).to_have_text("Connection 2")
     assert page.input_value("#query") == "opening:three-way"
     page.go_forward()
-    page.wait_for_function(f"document.getElementById('chosen-heading').textContent === '{chosen}'")
+    sync_api.expect(page.locator("#chosen-heading")).to_have_text(chosen)
+
+
+def test_charts_and_table_choose_and_narrow_together(visitor: Visitor, report: Path, run: Inspection) -> None:
+    page = visitor.open(report)
+    page.evaluate("document.dispatchEvent(new CustomEvent('choose', {detail: {stream: 5, from: 'timeline'}}))")
+    assert page.text_content("#chosen-heading") == "Connection 5"
+    page.evaluate("document.dispatchEvent(new CustomEvent('narrow', {detail: {query: 'until:0s'}}))")
+    first_ns = min(one.first_ns for one in run.connections)
+    at_once = [str(one.stream) for one in run.connections if one.first_ns == first_ns]
+    assert [row[0] for row in all_rows(page)] == at_once
+    page.evaluate("window.told = []; addEventListener('choose', event => told.push(event.detail), true)")
+    page.evaluate("document.addEventListener('filter', event => told.push([...event.detail.streams]))")
+    page.fill("#query", "s:3-4")
+    page.locator("#rows tr[data-row]").last.click()
+    assert page.evaluate("told") == [[3, 4], {"stream": 4, "from": "table"}]
+
+
+def test_a_run_of_udp_alone_has_a_page(visitor: Visitor, tmp_path: Path) -> None:
+    path = tmp_path / "udp.html"
+    path.write_text(page_of(inspect(PCAPS / "udp.pcap")), encoding="utf-8")
+    page = visitor.open(path)
+    assert not page.locator("#table").is_visible()
+    assert page.locator("#udp tbody tr").count() == 1
+
+
+def test_the_command_of_a_connection_is_copied(visitor: Visitor, report: Path) -> None:
+    page = visitor.open(report, "#s=3")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#copy")
+    sync_api.expect(page.locator("#copy")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "handshake-inspect show a.pcap -s 3"
 
 
 def test_an_address_of_nothing_says_so(visitor: Visitor, report: Path) -> None:
@@ -323,7 +363,7 @@ def test_it_is_printed_whole_and_without_controls(visitor: Visitor, report: Path
     assert page.evaluate("getComputedStyle(document.body.parentElement).colorScheme") == "light"
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     page.emulate_media(media="screen")
-    page.evaluate("new Promise(done => requestAnimationFrame(done))")
+    drawn(page)
     assert len(rows(page)) < len(run.connections)
 
 

@@ -169,4 +169,4 @@ def test_a_run_without_connections_has_a_page(tmp_path: Path) -> None:
     path.write_bytes(pcap([]))
     page = page_of(inspect(path))
     assert "no frames" in page
-    assert "No connection." in page
+    assert "No TCP connection." in page
