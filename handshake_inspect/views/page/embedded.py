@@ -16,8 +16,8 @@ from markupsafe import Markup
 
 #: What could end a <script> element, begin a comment in it, or end a line of JavaScript.
 _ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
-#: zlib's own choice: better ones gain three percent.
-LEVEL = 6
+#: A level less than zlib chooses: half the time, a percent more octets.
+LEVEL = 5
 
 
 def json_for_script(value: Any) -> Markup:
