@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from handshake_inspect.cli.options import (
     reader_option,
     selection_options,
 )
+
+if TYPE_CHECKING:
+    from handshake_inspect.cli.captures import Reading
 
 #: More files than this stand in no command that is to be copied.
 FILES_IN_COMMAND = 5
@@ -44,6 +48,13 @@ FILES_IN_COMMAND = 5
 )
 @profile_option
 @ports_option
+@click.option(
+    "--strace",
+    "log",
+    metavar="LOG",
+    type=click.Path(),
+    help="Show the socket calls of a log beside the segments, as `show --strace` does.",
+)
 @reader_option
 @jobs_option
 def command(
@@ -54,28 +65,31 @@ def command(
     backlog: int | None,
     profile: str,
     ports: tuple[int, int] | None,
+    log: str | None,
     reader: str,
     jobs: int | None,
 ) -> int:
     """Write one page (HTML) about the connections of FILE...: to look at, to send on, to keep with a CI run.
 
     It needs no network and no other file: verdicts and findings counted, every connection in a table that sorts,
-    filters and searches, the ladder of each, what happened over time. Payload stays in the capture.
+    filters and searches, the ladder of each, what happened over time. Payload is not on it.
 
     \b
     Examples:
       handshake-inspect report capture.pcap -o report.html
       handshake-inspect report day/*.pcap.gz -o day.html --where 'findings or resets'
+      handshake-inspect report echo.pcap -o echo.html --strace server.log --backlog 5
       tcpdump -c 10000 -w - tcp | handshake-inspect report - -o report.html
     """
     import numpy as np
 
     from handshake_inspect import __version__
-    from handshake_inspect.archive import Archive
-    from handshake_inspect.cli.captures import inspect_files, kept, report
+    from handshake_inspect.cli.captures import report
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.naming import files_named, refuse_overwriting
-    from handshake_inspect.places import Places
+    from handshake_inspect.cli.output import remark
+    from handshake_inspect.cli.tracing import beside
+    from handshake_inspect.lab.strace.log import read_log
     from handshake_inspect.tcp.time_wait import PortRange
     from handshake_inspect.views.page.document import Wanted, document
 
@@ -85,13 +99,13 @@ def command(
     chosen = choice(asked)
     named = files_named(files)
     refuse_overwriting(named.files, target, "--output")
+    trace = read_log(log) if log is not None else None
     with ExitStack() as stack:
-        paths = {stack.enter_context(kept(file)): file for file in named.files}
-        places = Places(stack.enter_context(Archive()))
-        reading = inspect_files([*paths], reader, names=paths, profile=profile, jobs=jobs, places=places)
+        reading = _read(named.files, reader, profile, jobs, stack)
         if reading.useless:
             return reading.exit_code or named.exit_code
         streams = np.sort(chosen.streams(reading.inspection))
+        found, said = beside(trace, reading.inspection.connections) if trace is not None else (None, [])
         wanted = Wanted(
             streams,
             said=chosen.said,
@@ -100,9 +114,12 @@ def command(
             version=__version__,
             backlog=backlog,
             ports=None if ports is None else PortRange(*ports, "--ports"),
+            calls_of=found and found.calls_of,
             jobs=jobs,
         )
         _write(document(reading.inspection, wanted), target)
+    for line in said:
+        remark(line)
     report(reading.inspection, udp_listed=True, findings_listed=True)
     return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
 
@@ -114,6 +131,17 @@ def _target(output: str | None) -> str | None:
     if output == "-" and sys.stdout.isatty():
         raise click.UsageError("a page is nothing for a terminal: -o report.html")
     return None if output == "-" else output
+
+
+def _read(files: Sequence[str], reader: str, profile: str, jobs: int | None, stack: ExitStack) -> Reading:
+    """Read captures, also through pipes, and note where everything stands in them: long transfers are read again."""
+    from handshake_inspect.archive import Archive
+    from handshake_inspect.cli.captures import inspect_files, kept
+    from handshake_inspect.places import Places
+
+    paths = {stack.enter_context(kept(file)): file for file in files}
+    places = Places(stack.enter_context(Archive()))
+    return inspect_files([*paths], reader, names=paths, profile=profile, jobs=jobs, places=places)
 
 
 def _command(files: Sequence[str], profile: str) -> str:

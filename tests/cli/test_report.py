@@ -40,6 +40,16 @@ def test_a_selection_is_what_the_page_is_about(tmp_path: Path) -> None:
     assert 'data-query="opening:three-way"' not in page
 
 
+def test_socket_calls_stand_in_the_ladders(tmp_path: Path) -> None:
+    target, traced = tmp_path / "report.html", PCAPS / "traced" / "echo-addresses.pcap"
+    done = run("report", str(traced), "-o", str(target), "--strace", str(traced.with_suffix(".log")), "--backlog", "5")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "connect(127.0.0.1:8000)" in target.read_text("utf-8")
+    of_another_time = run("report", FOUR_WAY, "-o", str(target), "--strace", str(traced.with_suffix(".log")))
+    assert "it is of another time" in of_another_time.stderr
+    assert "connect(" not in target.read_text("utf-8")
+
+
 def test_without_a_place_for_the_page_nothing_is_read() -> None:
     done = run("report", "no-such-file.pcap")
     assert done.returncode == 2

@@ -24,7 +24,7 @@ from handshake_inspect.views.page.charts.sections import sections
 from handshake_inspect.views.page.columns import COLUMNS, first_rows, listed_streams, table_data
 from handshake_inspect.views.page.embedded import json_for_script
 from handshake_inspect.views.page.glance import glance
-from handshake_inspect.views.page.ladders import CHUNK, Ladders
+from handshake_inspect.views.page.ladders import CHUNK, CallsOf, Ladders
 from handshake_inspect.views.page.packing import SHAPES_IN_BLOCK
 from handshake_inspect.views.table import exchange_columns, rows
 from handshake_inspect.views.words import assumption
@@ -64,6 +64,8 @@ class Wanted:
     backlog: int | None = None
     #: Those that connect() chooses from; None: those of the profile.
     ports: PortRange | None = None
+    #: Who knows the socket calls of connections.
+    calls_of: CallsOf | None = None
     #: How many processes work; None: one for each core.
     jobs: int | None = None
 
@@ -74,7 +76,7 @@ def document(inspection: Inspection, wanted: Wanted) -> Iterator[str]:
     exchanges = list(rows(inspection.exchanges[:EXCHANGES_LISTED], exchange_columns()))
     table = table_data(inspection, listed, _begin_ns(inspection))
     whole = len(wanted.streams) == len(inspection.connections)
-    ladders, first = Ladders(inspection, listed), listed[:FIRST_LADDERS]
+    ladders, first = Ladders(inspection, listed, wanted.calls_of), listed[:FIRST_LADDERS]
     packing = {"ladders_in_part": CHUNK, "shapes_in_part": SHAPES_IN_BLOCK}
     page = _environment().get_template("page.html")
     yield from page.generate(

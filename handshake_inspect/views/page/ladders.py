@@ -6,7 +6,7 @@ hundred at a time: the page's script unpacks those that it needs. To draw is Pyt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.jobs import cores, in_processes
 from handshake_inspect.quantities import counted, listed
+from handshake_inspect.views.ladder_calls import SocketCall
 from handshake_inspect.views.page.packing import Packed, Parted, packed_parts, parted
 from handshake_inspect.views.pictures.html import fragment
 from handshake_inspect.views.pictures.markup import text
@@ -33,13 +34,16 @@ NAMES_SHOWN = 3
 #: Payload stays in the capture: a page is sent on.
 SPELLING = Spelling(payload_octets=0)
 
+CallsOf = Callable[[Connection, Sequence[Step]], Sequence[SocketCall]]
+
 
 class Ladders:
-    """The ladders of a page."""
+    """The ladders of a page. `calls_of`: who knows the socket calls of connections, from their steps; None: nobody."""
 
-    def __init__(self, inspection: Inspection, streams: NDArray[np.int64]) -> None:
+    def __init__(self, inspection: Inspection, streams: NDArray[np.int64], calls_of: CallsOf | None = None) -> None:
         self._inspection = inspection
         self._streams = streams
+        self._calls_of = calls_of
         self._too_long = set(_too_long(inspection, streams).tolist())
 
     def packed(self, jobs: int | None = None) -> Iterator[Packed]:
@@ -73,7 +77,8 @@ class Ladders:
             del coming[:1]
 
     def _drawn(self, connection: Connection, steps: Sequence[Step]) -> str:
-        ladder = ladder_of(connection, steps, spelling=SPELLING)
+        calls = self._calls_of(connection, steps) if self._calls_of else ()
+        ladder = ladder_of(connection, steps, calls=calls, spelling=SPELLING)
         facts = _facts(self._inspection, connection, len(steps))
         return fragment(ladder, title=_title(connection), facts=facts, level=4, most_rows=MOST_ROWS)
 
