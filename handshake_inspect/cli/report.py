@@ -91,11 +91,12 @@ def command(
     from handshake_inspect.cli.tracing import beside
     from handshake_inspect.lab.strace.log import read_log
     from handshake_inspect.tcp.time_wait import PortRange
-    from handshake_inspect.views.page.document import Wanted, document
 
     target = _target(output)
     if find_spec("jinja2") is None:
         raise click.UsageError("report needs jinja2: pip install 'handshake-inspect[report]'")
+    from handshake_inspect.views.page.document import Wanted, document
+
     chosen = choice(asked)
     named = files_named(files)
     refuse_overwriting(named.files, target, "--output")
@@ -114,7 +115,7 @@ def command(
             version=__version__,
             backlog=backlog,
             ports=None if ports is None else PortRange(*ports, "--ports"),
-            calls_of=found and found.calls_of,
+            calls_of=found.calls_of if found is not None else None,
             jobs=jobs,
         )
         _write(document(reading.inspection, wanted), target)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from handshake_inspect.cli import cli, report
+from handshake_inspect.cli import cli
 from tests.cli.running import PCAPS, run
 
 FOUR_WAY = str(PCAPS / "four-way.pcap")
@@ -80,7 +81,8 @@ def test_a_page_of_nothing_is_not_written(tmp_path: Path) -> None:
 
 
 def test_without_jinja2_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.delitem(sys.modules, "handshake_inspect.views.page.document", raising=False)
     done = CliRunner().invoke(cli, ["report", FOUR_WAY, "-o", "report.html"])
     assert done.exit_code == 2
     assert "report needs jinja2: pip install 'handshake-inspect[report]'" in done.output
