@@ -44,6 +44,7 @@ class Ladders:
         self._inspection = inspection
         self._streams = streams
         self._calls_of = calls_of
+        self._has_names = any(one.about.names for one in inspection.captures)
         self._too_long = set(_too_long(inspection, streams).tolist())
 
     def packed(self, jobs: int | None = None) -> Iterator[Packed]:
@@ -79,8 +80,20 @@ class Ladders:
     def _drawn(self, connection: Connection, steps: Sequence[Step]) -> str:
         calls = self._calls_of(connection, steps) if self._calls_of else ()
         ladder = ladder_of(connection, steps, calls=calls, spelling=SPELLING)
-        facts = _facts(self._inspection, connection, len(steps))
+        facts = self._facts(connection, len(steps))
         return fragment(ladder, title=_title(connection), facts=facts, level=4, most_rows=MOST_ROWS)
+
+    def _facts(self, connection: Connection, segments: int) -> list[str]:
+        """Return what stands above the ladder."""
+        several = [connection.capture] if len(self._inspection.captures) > 1 else []
+        said = [moment(connection.first_ns, "utc"), counted(segments, "segment"), *connection.encapsulation]
+        return [*several, *said, *(self._names(connection) if self._has_names else ())]
+
+    def _names(self, connection: Connection) -> Iterator[str]:
+        for address in dict.fromkeys([connection.originator.ip, connection.responder.ip]):
+            names = self._inspection.names_of(address)[:NAMES_SHOWN]
+            if names:
+                yield f"{address} is {listed(names, 'or')}"
 
 
 def _too_long(inspection: Inspection, streams: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -102,18 +115,3 @@ def _instead(why: str, connection: Connection) -> str:
 
 def _title(connection: Connection) -> str:
     return f"{connection.handshake.kind}, {connection.teardown.kind}"
-
-
-def _facts(inspection: Inspection, connection: Connection, segments: int) -> list[str]:
-    """Return what stands above the ladder."""
-    several = [connection.capture] if len(inspection.captures) > 1 else []
-    addresses = dict.fromkeys([connection.originator.ip, connection.responder.ip])
-    known = {address: inspection.names_of(address)[:NAMES_SHOWN] for address in addresses}
-    names = [f"{address} is {listed(names, 'or')}" for address, names in known.items() if names]
-    return [
-        *several,
-        moment(connection.first_ns, "utc"),
-        counted(segments, "segment"),
-        *connection.encapsulation,
-        *names,
-    ]
