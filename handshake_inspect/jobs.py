@@ -70,9 +70,13 @@ def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: i
     if jobs == 1 or len(pieces) < FEW_PIECES or sys.platform != "linux":
         yield from map(work, pieces)
         return
+    import warnings
     from multiprocessing import get_context
 
-    with get_context("fork").Pool(min(jobs, len(pieces)), _begin, (work,)) as pool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours are over, and those of numpy wait
+        pool = get_context("fork").Pool(min(jobs, len(pieces)), _begin, (work,))
+    with pool:
         yield from pool.imap(_do, pieces)
 
 
@@ -82,11 +86,8 @@ _work: Callable[[Any], Any]
 
 def _begin(work: Callable[[Any], Any]) -> None:
     global _work
-    import gc
     import signal
 
-    gc.freeze()  # what the process had lives as long as we do: nobody looks through it again
-    gc.set_threshold(100_000)  # nor every time after 700 new objects: a tenth of the time of what makes many
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever copied us ends us
     _work = work
 
