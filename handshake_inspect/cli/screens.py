@@ -18,6 +18,7 @@ import click
 from handshake_inspect.cli.output import remark
 
 if TYPE_CHECKING:
+    from handshake_inspect.screen.colours import Colours
     from handshake_inspect.screen.sight import Source
 
 #: What to install where Textual is missing.
@@ -53,9 +54,10 @@ def refuse_without_screen() -> None:
 
 
 class Importing:
-    """Textual, imported meanwhile."""
+    """Textual, imported meanwhile, and the terminal asked for its colours."""
 
     def __init__(self) -> None:
+        self._colours: Colours | None = None
         self._thread = threading.Thread(target=self._run, name="handshake-inspect import", daemon=True)
 
     def __enter__(self) -> Self:
@@ -67,22 +69,28 @@ class Importing:
     ) -> None:
         self._thread.join()
 
-    def finish(self) -> None:
-        """Wait for it."""
+    def colours(self) -> Colours | None:
+        """Wait for it, and return the colours; None if they could not be asked for."""
         self._thread.join()
+        return self._colours
 
     def _run(self) -> None:
-        import handshake_inspect.screen.app
-        import handshake_inspect.screen.terminal  # noqa: F401
+        import handshake_inspect.screen.app  # noqa: F401
+        from handshake_inspect.screen.terminal import colours_of_terminal
+
+        self._colours = colours_of_terminal()
 
 
-def run_screen(source: Source) -> None:
-    """Show the screen of a source until it is left. Raises click.UsageError if there is no terminal to read keys."""
+def run_screen(source: Source, colours: Colours | None = None) -> None:
+    """Show the screen of a source until it is left. Raises click.UsageError if there is no terminal to read keys.
+
+    Without `colours` the terminal is asked for them.
+    """
     from handshake_inspect.screen.app import ConnectionsApp
     from handshake_inspect.screen.terminal import colours_of_terminal, driver, terminal_as_input
 
     try:
         with terminal_as_input():
-            ConnectionsApp(source, colours_of_terminal(), driver_class=driver()).run()
+            ConnectionsApp(source, colours or colours_of_terminal(), driver_class=driver()).run()
     except OSError as error:
         raise click.UsageError(f"there is no terminal to read keys from: {error.strerror or error}") from None
