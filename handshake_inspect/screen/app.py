@@ -41,6 +41,8 @@ LOOK_S, DRAW_S = 0.1, 0.25
 SAID_S = 6.0
 #: A terminal of so many columns has list and text side by side.
 SIDE_BY_SIDE = 170
+#: What was there stays until there is a new ladder, but no longer than so long.
+SOON_S = 0.2
 #: Of the time, at most one part in so many is spent on drawing the ladder of a busy connection again.
 LADDER_SHARE = 4
 #: What there is to be read of no connection.
@@ -231,8 +233,11 @@ class ConnectionsApp(App[None]):
         began_s = time.monotonic()
         room, shows = self.text.room, self._shows
         again = self._drawn[:2] == wanted[:2]
+        answer = asyncio.wrap_future(self.source.desk.ask(lambda: self.source.told(stream, room)))
         try:
-            told = await asyncio.wrap_future(self.source.desk.ask(lambda: self.source.told(stream, room)))
+            if not (await asyncio.wait([answer], timeout=None if again else SOON_S))[0]:
+                self.text.show([(f"stream {stream}", "bold")], [Text("its segments are being read …", "dim")])
+            told = await answer
             lines, connection = told.ladder, told.connection
             grown = told.rows_end if self.source.is_live and shows == "ladder" else None
             if shows == "findings":

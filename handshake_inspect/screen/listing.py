@@ -85,12 +85,13 @@ class Listing(ScrollView, can_focus=True):
         return self._streams
 
     def show(self, sight: Sight, streams: Streams, order: Order, *, is_live: bool) -> None:
-        """List these streams."""
+        """List these streams. Who has scrolled away from the line that is chosen is left where he is."""
+        is_in_view = 0 <= self._cursor - self.scroll_offset.y < self._lines
         sample = sight.connections.of_streams(np.concatenate([streams[:SAMPLE], streams[-SAMPLE:]]))
         self._columns = columns_for(is_live=is_live, captures=len(sight.connections.captures), sample=sample)
         self._sight, self._streams, self._order = sight, streams, order
         self.virtual_size = Size(self.scrollable_content_region.width, len(streams) + 1)
-        self._choose(self._place_of(self.stream))
+        self._choose(self._place_of(self.stream), keep_in_view=is_in_view)
 
     def choose(self, stream: int) -> None:
         """Choose the line of a stream, if it is listed."""
@@ -165,10 +166,11 @@ class Listing(ScrollView, can_focus=True):
     #: Set for what goes on: the last line is followed once it is chosen.
     follows_last = False
 
-    def _choose(self, line: int) -> None:
+    def _choose(self, line: int, *, keep_in_view: bool = True) -> None:
         self._cursor = max(min(line, len(self._streams) - 1), 0)
         stream = int(self._streams[self._cursor]) if len(self._streams) else None
-        self._keep_in_view()
+        if keep_in_view:
+            self._keep_in_view()
         self.refresh_changed()
         if stream != self.stream:
             self.stream = stream

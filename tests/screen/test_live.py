@@ -69,6 +69,22 @@ def test_the_last_line_is_followed_until_another_is_chosen() -> None:
     show_live(feed, check)
 
 
+def test_who_has_scrolled_away_is_left_there() -> None:
+    feed = Feed()
+    for name in ("four-way", "half-close", "half-closed", "three-segment", "unanswered", "simultaneous-close"):
+        feed.put(*frames_of(f"{name}.pcap"))
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: shown.app.list.stream == 5 and shown.app.list.scroll_offset.y > 0)
+        last = shown.app.list.stream
+        shown.app.list.scroll_to(y=0, animate=False, immediate=True)
+        feed.put(*frames_of("refused.pcap"))
+        await shown.until(lambda: shown.app.list.stream != last)
+        assert shown.app.list.scroll_offset.y == 0
+
+    show_live(feed, check, size=(100, 14))
+
+
 def test_a_pause_is_of_the_screen_not_of_the_capture() -> None:
     feed = Feed()
 
