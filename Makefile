@@ -41,6 +41,7 @@ pictures: $(VENV)/installed-dev ## make the pictures of the README from the reco
 	@mkdir -p pictures && for name in $(PICTURES); do \
 	  $(BIN)/handshake-inspect show pcaps/$$name.pcap --stream 0 --format svg > pictures/$$name.svg || exit; done
 	@$(BIN)/python -m tests.pictures
+	@$(BIN)/python -m tests.screen.pictures pictures
 
 bench: $(VENV)/installed-dev ## make the captures of the README's section on speed, and time them beside what others have
 	@$(BIN)/python -m tests.bench.measure $(ARGS)

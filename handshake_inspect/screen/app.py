@@ -148,6 +148,7 @@ class ConnectionsApp(App[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Place list and text, and draw the ladder for its new width."""
         self._place(event.size.width)
+        self.call_after_refresh(self._draw)
         self.call_after_refresh(self._tell)
 
     def now_ns(self) -> int:

@@ -21,6 +21,8 @@ from handshake_inspect.views.table import cell_width, cut_end
 Piece = tuple[str, str]
 Cell = Sequence[Piece]
 GAP = 2
+#: Columns of higher ranks are useful, but not needed.
+NEEDED = 3
 #: How wide the bar is that TIME-WAIT counts down with.
 BAR = 8
 SECOND_NS = 1_000_000_000
@@ -53,10 +55,11 @@ class Placed:
 
 
 def placed(columns: Sequence[Column], width: int) -> list[Placed]:
-    """Choose the columns for a terminal of that width."""
+    """Choose the columns for a terminal of that width. What is only useful does not cost what is needed its room."""
     chosen: list[Column] = []
     for column in sorted(columns, key=lambda one: one.rank):
-        if column.rank and sum(one.narrow + GAP for one in [*chosen, column]) - GAP > width:
+        needed = sum((one.wide if not one.rank and column.rank > NEEDED else one.narrow) + GAP for one in chosen)
+        if column.rank and needed + column.narrow > width:
             break
         chosen.append(column)
     left = width - sum(one.narrow + GAP for one in chosen) + GAP
@@ -88,7 +91,7 @@ def keeping_end(cell: Cell, width: int) -> Cell:
         return cell
     while text and cell_width(text) >= room:
         text = text[1:]
-    return [*before, (f"…{text}", role)]
+    return [*before, (f"…{text.lstrip('.')}", role)]
 
 
 def fitted(cell: Cell, width: int, *, right: bool = False) -> list[Piece]:
@@ -119,7 +122,7 @@ def columns_for(*, is_live: bool, captures: int, sample: Iterable[Connection] = 
         Column("originator", _originator, left, min(left, 12), 0, keeps_end=True),
         Column("responder", _responder, right + 2, min(right + 2, 14), 0, keeps_end=True),
     ]
-    findings = Column("findings", _findings, 24, 12, 3, is_last=True)
+    findings = Column("findings", _findings, 24, 14, 3, is_last=True)
     octets = Column("octets", _octets, 17, 13, 5, right=True)
     rtt = Column("RTT", _rtt, 8, 8, 6, right=True)
     if is_live:

@@ -11,7 +11,7 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from handshake_inspect.inspection import inspect
 from handshake_inspect.lab.world import in_private_world
 from handshake_inspect.screen.terminal import said_light
 from tests.cli.running import PCAPS, REPOSITORY
-from tests.cli.test_sniff import TALK
+from tests.cli.test_sniff import TALK, talk
 from tests.lab.privileges import needs_private_world
 
 SNIFF = ("-m", "handshake_inspect", "sniff")
@@ -37,11 +37,11 @@ LIMIT_S = 30.0
 
 
 def on_terminal(
-    arguments: Sequence[str], keys: Sequence[tuple[bytes, bytes]] = (), **environment: str
+    arguments: Sequence[str], keys: Sequence[tuple[bytes, bytes | Callable[[], object]]] = (), **environment: str
 ) -> tuple[int, bytes]:
     """Run Python on a terminal of 100 columns and 30 lines. Returns the exit status, and all that was written there.
 
-    `keys`: what is typed when something has been written since the last keys.
+    `keys`: what is typed, or done, when something has been written since the last keys.
     """
     pid, terminal = pty.fork()
     if pid == 0:
@@ -61,7 +61,11 @@ def on_terminal(
         written += octets
         if waiting and re.search(waiting[0][0], written[since:]):
             since = len(written)
-            os.write(terminal, waiting.pop(0)[1])
+            typed = waiting.pop(0)[1]
+            if isinstance(typed, bytes):
+                os.write(terminal, typed)
+            else:
+                typed()
     else:
         os.kill(pid, 9)
     os.close(terminal)
@@ -75,14 +79,7 @@ def last_words(written: bytes) -> str:
 
 def sniff_while_two_talk(arguments: Sequence[str]) -> tuple[int, bytes]:
     """Sniff the private network that this process is in, where a session is held when the screen is there."""
-    import threading
-
-    def talk() -> None:
-        time.sleep(2.0)
-        exec(TALK)
-
-    threading.Thread(target=talk).start()
-    return on_terminal([*SNIFF, *arguments], [(b"TIME-WAIT", b"\x03")])
+    return on_terminal([*SNIFF, *arguments], [(re.escape(ENTERED), talk), (b"TIME-WAIT", b"\x03")])
 
 
 def test_sniff_has_the_whole_terminal_and_gives_its_account_behind_it(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ SIZE = (112, 34)
 #: What goes on in the picture of `sniff`: recorded captures, and how many seconds ago each ended.
 LIVE = (
     ("four-way.pcap", 41), ("refused.pcap", 35), ("half-close.pcap", 22), ("unanswered.pcap", 9),
-    ("half-closed.pcap", 5), ("simultaneous-close.pcap", 3), ("keep-alive.pcap", 2), ("three-segment.pcap", 1),
+    ("blind-reset.pcap", 7), ("half-closed.pcap", 5), ("simultaneous-close.pcap", 3), ("keep-alive.pcap", 2),
+    ("three-segment.pcap", 1),
 )  # fmt: skip
 FILES = (
     "four-way.pcap", "refused.pcap", "close-wait-held.pcap", "half-close.pcap", "simultaneous-open.pcap",
@@ -23,10 +24,10 @@ FILES = (
 
 def draw_browse(target: Path) -> None:
     async def drawn(shown: Shown) -> None:
-        await shown.until(lambda: "TIME-WAIT" in shown.text)
+        await shown.until(lambda: "TIME-WAIT" in shown.text and "quit" in shown.app.foot.plain)
         target.write_text(picture(shown.app, "handshake-inspect browse pcaps/"))
 
-    with files_of(FILES) as source:
+    with files_of(FILES, Path("pcaps")) as source:  # as they are named from the root of the repository
         show(source, drawn, SIZE)
 
 
