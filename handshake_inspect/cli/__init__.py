@@ -7,6 +7,7 @@ Ctrl-C would exit with 1: here they give 2 and 130. Every error is one line on s
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -130,7 +131,8 @@ def _unwritable(error: OSError) -> int:
     drop_output()
     if sys.platform == "win32" and error.errno == errno.EINVAL:  # what a closed pipe is there
         return 0
-    click.echo(f"Error: the output cannot be written: {error.strerror or error}", err=True)
+    with contextlib.suppress(OSError):  # a terminal that has gone takes that neither
+        click.echo(f"Error: the output cannot be written: {error.strerror or error}", err=True)
     return 2
 
 

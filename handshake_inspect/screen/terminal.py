@@ -12,8 +12,8 @@ import select
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO, cast
 
 from textual.driver import Driver
 
@@ -107,6 +107,23 @@ def driver() -> type[Driver] | None:
         def __init__(self, *arguments: Any, **more: Any) -> None:
             super().__init__(*arguments, **more)
             assert sys.__stdout__ is not None
-            self._file = sys.__stdout__
+            self._file = cast(Any, Drawn(sys.__stdout__))
 
     return OnStandardOutput
+
+
+class Drawn:
+    """What is drawn on. Where the terminal has gone it takes all: whoever draws must not fail, nor wait for ever."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Draw."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Have it drawn."""
+        with suppress(OSError):
+            self._stream.flush()

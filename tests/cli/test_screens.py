@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import sys
 import termios
@@ -37,11 +38,11 @@ LIMIT_S = 30.0
 
 
 def on_terminal(
-    arguments: Sequence[str], keys: Sequence[tuple[bytes, bytes | Callable[[], object]]] = (), **environment: str
+    arguments: Sequence[str], keys: Sequence[tuple[bytes, bytes | Callable[[], object] | None]] = (), **environment: str
 ) -> tuple[int, bytes]:
     """Run Python on a terminal of 100 columns and 30 lines. Returns the exit status, and all that was written there.
 
-    `keys`: what is typed, or done, when something has been written since the last keys.
+    `keys`: what is typed, or done, when something has been written since the last keys; None: the terminal goes.
     """
     pid, terminal = pty.fork()
     if pid == 0:
@@ -62,14 +63,18 @@ def on_terminal(
         if waiting and re.search(waiting[0][0], written[since:]):
             since = len(written)
             typed = waiting.pop(0)[1]
+            if typed is None:
+                break
             if isinstance(typed, bytes):
                 os.write(terminal, typed)
             else:
                 typed()
-    else:
-        os.kill(pid, 9)
     os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), written
+    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+    return os.waitstatus_to_exitcode(ended[1]), written
 
 
 def last_words(written: bytes) -> str:
@@ -90,6 +95,22 @@ def test_sniff_has_the_whole_terminal_and_gives_its_account_behind_it(tmp_path: 
     assert ENTERED in written
     assert "four-way" in last_words(written)
     assert "lo: 9 segments seen, 0 frames dropped" in last_words(written)
+    assert [one.teardown.kind for one in inspect(kept).connections] == ["four-way"]
+
+
+def sniff_until_the_terminal_goes(arguments: Sequence[str]) -> tuple[int, bytes]:
+    def talked() -> None:
+        talk()
+        time.sleep(0.3)
+
+    return on_terminal([*SNIFF, *arguments], [(re.escape(ENTERED), talked), (b"dropped", None)])
+
+
+def test_sniff_ends_well_when_its_terminal_goes(tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    code, written = in_private_world(sniff_until_the_terminal_goes, ["-w", str(kept)])
+    assert code == 2, written  # what was found could not be printed
     assert [one.teardown.kind for one in inspect(kept).connections] == ["four-way"]
 
 
