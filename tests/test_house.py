@@ -97,7 +97,7 @@ JOINED = [
 ]  # fmt: skip
 SCREEN = [
     "desk", "sight", "recent", "live", "files", "arranging", "colours", "terminal", "columns", "listing", "reading",
-    "lines", "topics", "app", "picture",
+    "lines", "captions", "asking", "rates", "topics", "telling", "app", "picture",
 ]  # fmt: skip
 SPREAD = ["part", "sharing", "reduction", "whole", "run", "cluster"]
 PICTURES = ["markup", "words", "measured", "svg_layout", "svg_styles", "svg", "mermaid", "html"]

@@ -19,7 +19,11 @@ Data flows down this list:
 - `listing`: the widget with a line for each connection: only those in view are made.
 - `reading`: the widget in which a ladder or an explanation is read.
 - `lines`: the line above all, and the line of keys and numbers below.
+- `captions`: what stands in those lines, and above the text.
+- `asking`: the line in which something is typed.
+- `rates`: how much comes in a second.
 - `topics`: help, and what `explain` says of findings, as text.
+- `telling`: what is read of the connection that is chosen.
 - `app`: all of it together.
 - `picture`: a picture of the screen, for documents.
 """

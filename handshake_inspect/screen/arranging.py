@@ -9,7 +9,7 @@ capture. A million connections take some tenths of a second.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,12 @@ def arranged(sight: Sight, query: Query, order: Order) -> Streams:
     if query.words:
         streams = streams[having(query.words, sight.connections, streams)]
     return in_order(order, sight.connections, streams)
+
+
+def places(query: Query, sight: Sight, streams: Streams) -> Streams:
+    """Return at which places of these streams the query holds, rising."""
+    chosen = arranged(replace(sight, streams=streams), query, Order())
+    return np.flatnonzero(np.isin(streams, chosen))
 
 
 def in_order(order: Order, connections: Connections, streams: Streams) -> Streams:

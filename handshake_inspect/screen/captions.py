@@ -1,0 +1,64 @@
+"""What stands in the lines above and below all, and above the text.
+
+In: what is shown. Out: styled pieces, for the left and for the right end of a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from handshake_inspect.connections.connection import Connection
+from handshake_inspect.quantities import counted
+from handshake_inspect.screen.columns import Piece, text_of
+from handshake_inspect.screen.lines import keys, parted
+from handshake_inspect.screen.sight import Sight, Source, Traffic
+from handshake_inspect.views.escape import printable
+from handshake_inspect.views.table import cell_width
+
+#: What a line that is typed may be, by what it is asked for.
+HINTS = {"filter": "words (443 half-open), or a condition (octets.originator > 1k)", "find": "words, or a condition"}
+
+
+def heading(source: Source, sight: Sight, listed: int, filter_: str) -> list[Piece]:
+    """Return what is shown, and how much of it: `listed` connections, for a filter."""
+    held, traffic = len(sight.connections), sight.traffic
+    connections = counted(held, "connection") if listed == held else f"{listed:,} of {counted(held, 'connection')}"
+    return parted([
+        [(printable(source.title), "bold")],
+        [(connections, "")],
+        [(f"{traffic.let_go:,} over and let go", "muted")] if traffic is not None and traffic.let_go else [],
+        [("filter ", "muted"), (filter_, "accent")] if filter_ else [],
+        [(source.ended, "closing")] if source.ended else [],
+    ])  # fmt: skip
+
+
+def losses(traffic: Traffic | None, segments_per_s: float) -> list[Piece]:
+    """Return how much comes, and what the kernel dropped, of a live capture."""
+    if traffic is None:
+        return []
+    dropped = (f"{traffic.dropped:,} dropped", "error" if traffic.dropped else "muted")
+    return [(f"{segments_per_s:,.0f} segments/s  ·  ", "muted"), dropped]
+
+
+def hints(asks: str) -> list[Piece]:
+    """Return what can be done while something is typed."""
+    hint = (HINTS.get(asks, ""), "muted")
+    return [("Enter", "accent"), (" does it   ", "muted"), ("Esc", "accent"), (" leaves it   ", "muted"), hint]
+
+
+def commands(room: int, beside: Sequence[Piece], *, is_live: bool) -> list[Piece]:
+    """Return the keys that are wanted most, as many as there is room for beside something."""
+    pairs = [("?", "help"), ("q", "quit"), ("/", "filter"), ("s", "sort"), ("e", "findings"), ("w", "write")]
+    if is_live:
+        pairs[3:4] = [("p", "pause")]
+    return keys(pairs, room - sum(cell_width(text) for text, _ in beside))
+
+
+def title(connection: Connection, shows: str, *, with_output: bool) -> list[Piece]:
+    """Return what there is to be read of a connection, what of it is shown, and which one it is."""
+    names: list[Piece] = [("ladder", "ladder"), ("findings", f"findings {len(connection.findings)}")]
+    if with_output:
+        names.append(("output", "output"))
+    tabs = parted([[(what, "accent" if name == shows else "muted")] for name, what in names])
+    ends = f"{text_of(connection.originator)} → {text_of(connection.responder)}"
+    return [*tabs, ("      ", ""), (f"{connection.stream}  ", "muted"), (ends, "bold")]

@@ -1,0 +1,121 @@
+"""What is read of the connection that is chosen: asked for at the source's desk, and again when there is more of it.
+
+In: a `Sight`, and which connection is chosen. Out: its ladder, what was found of it, or the output of a command, in a
+`Reading`. One question is asked at a time: whoever runs through the list gets the ladder at which he stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import numpy as np
+from rich.text import Text
+
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.screen.captions import title
+from handshake_inspect.screen.colours import Colours
+from handshake_inspect.screen.listing import Listing
+from handshake_inspect.screen.reading import Reading
+from handshake_inspect.screen.sight import Sight, Source
+from handshake_inspect.screen.topics import finding_lines, help_lines, text_lines
+from handshake_inspect.views.escape import printable
+
+#: What was there stays until there is a new ladder, but no longer than so long.
+SOON_S = 0.2
+#: Of the time, at most one part in so many is spent on drawing the ladder of a busy connection again.
+LADDER_SHARE = 4
+#: What there is to be read of no connection.
+NOTHING = ("nothing",)
+#: The last characters of an output tell whether there is more.
+TAIL = 200
+
+
+class Telling:
+    """What is read, and whether it is still so."""
+
+    def __init__(self, source: Source, listing: Listing, text: Reading, colours: Callable[[], Colours]) -> None:
+        self._source = source
+        self._listing = listing
+        self._text = text
+        self._colours = colours
+        #: What is to be read: "ladder", "findings", "output" or "help".
+        self.shows = "ladder"
+        #: What the text was made of, and when it may be made again.
+        self._drawn: tuple[object, ...] = ()
+        self._draw_at_s = 0.0
+        self._is_asking = False
+
+    def forget(self) -> None:
+        """Have the text made anew, and at once."""
+        self._drawn, self._draw_at_s = (), 0.0
+
+    def tell(self, sight: Sight) -> None:
+        """Have the text made if it is not that of what is shown."""
+        stream = self._listing.stream
+        if not self._text.size.width:
+            return
+        if self.shows == "help":
+            self._show_help()
+        elif self.shows == "output":
+            self._show_output()
+        elif stream is None:
+            if self._drawn != NOTHING:
+                self._drawn = NOTHING
+                self._text.show([("no connection is listed", "muted")], [])
+        elif not self._is_asking and time.monotonic() >= self._draw_at_s:
+            self._ask_for(sight, stream)
+
+    def _ask_for(self, sight: Sight, stream: int) -> None:
+        connection = next(sight.connections.of_streams(np.array([stream])))
+        wanted = (self.shows, stream, connection.last_frame, connection.segments, *self._surroundings)
+        if wanted != self._drawn:
+            self._is_asking = True
+            self._text.run_worker(self._describe(sight, stream, wanted), group="describe")
+
+    @property
+    def _surroundings(self) -> tuple[object, ...]:
+        return self._text.room, self._colours().name
+
+    async def _describe(self, sight: Sight, stream: int, wanted: tuple[object, ...]) -> None:
+        began_s, room, shows = time.monotonic(), self._text.room, self.shows
+        again = self._drawn[:2] == wanted[:2]
+        answer = asyncio.wrap_future(self._source.desk.ask(lambda: self._source.told(stream, room)))
+        grown = None
+        try:
+            if not (await asyncio.wait([answer], timeout=None if again else SOON_S))[0]:
+                self._text.show([(f"stream {stream}", "bold")], [Text("its segments are being read …", "dim")])
+            told = await answer
+            lines = told.ladder
+            if shows == "findings":
+                lines = await asyncio.to_thread(finding_lines, told.connection, room)
+            elif self._source.is_live:
+                grown = told.rows_end
+            said = title(told.connection, shows, with_output=self._source.printed() is not None)
+        except (CaptureError, LookupError) as error:
+            lines, said = [Text(printable(str(error)))], [(f"stream {stream}", "bold")]
+        finally:
+            self._is_asking = False
+        now_s = time.monotonic()
+        self._draw_at_s = now_s + (LADDER_SHARE * (now_s - began_s) if again else 0)
+        if (self._listing.stream, self.shows) == (stream, shows):
+            self._drawn = wanted
+            self._text.show(said, lines, grown=grown, again=again)
+        else:
+            self.tell(sight)
+
+    def _show_output(self) -> None:
+        printed = self._source.printed() or ""
+        wanted = ("output", len(printed), printed[-TAIL:], *self._surroundings)
+        if wanted != self._drawn:
+            again = self._drawn[:1] == ("output",)
+            self._drawn = wanted
+            lines = text_lines(printed, self._text.room)
+            self._text.show([("output of the command", "accent")], lines, grown=len(lines), again=again)
+
+    def _show_help(self) -> None:
+        wanted = ("help", *self._surroundings)
+        if wanted != self._drawn:
+            self._drawn = wanted
+            self._text.show([("help", "accent"), ("   Esc: back", "muted")], [*help_lines(self._text.room)])
