@@ -36,6 +36,8 @@ from handshake_inspect.views.escape import printable
 LOOK_S, DRAW_S = 0.1, 0.25
 #: How long something that was said stands in the last line.
 SAID_S = 6.0
+#: The room of a list that is short.
+SHORTEST = 3
 #: A terminal of so many columns has list and text side by side.
 SIDE_BY_SIDE = 170
 
@@ -98,26 +100,28 @@ class ConnectionsApp(App[None]):
         for is_dark in (True, False):
             self.register_theme(Colours(is_dark).theme())
         self._wear(colours)
+        worn = self.worn
+        self.head, self.foot, self.asking = Line(worn, id="head"), Line(worn, id="foot"), Asking(worn)
+        self.list, self.text = Listing(worn, self.now_ns, id="list"), Reading(worn, id="text")
+        self.telling = Telling(source, self.list, self.text, worn)
+
+    def worn(self) -> Colours:
+        """Return the colours that are worn now."""
+        return self.colours
 
     def compose(self) -> ComposeResult:
         """Make the widgets."""
-        yield Line(lambda: self.colours, id="head")
+        yield self.head
         with Container(id="body"):
-            yield Listing(lambda: self.colours, self.now_ns, id="list")
-            yield Reading(lambda: self.colours, id="text")
-        yield Asking(lambda: self.colours)
-        yield Line(lambda: self.colours, id="foot")
+            yield self.list
+            yield self.text
+        yield self.asking
+        yield self.foot
 
     def on_mount(self) -> None:
         """Begin."""
-        self.list = self.query_one("#list", Listing)
-        self.text = self.query_one("#text", Reading)
-        self.head, self.foot = self.query_one("#head", Line), self.query_one("#foot", Line)
-        self.asking = self.query_one(Asking)
-        self.telling = Telling(self.source, self.list, self.text, lambda: self.colours)
         self.list.follows_last = self.list.follows = self.source.is_live
         self.list.focus()
-        self._place(self.size.width)
         self._list(self.sight, self.sight.streams)
         self.set_interval(LOOK_S, self._look)
         self.set_interval(DRAW_S, self._draw)
@@ -178,6 +182,7 @@ class ConnectionsApp(App[None]):
         if sight.traffic is not None:
             self._rates.note(sight.traffic)
         self.list.show(sight, streams, self.order, is_live=self.source.is_live)
+        self._place(self.size.width)
         self._tell()
 
     @on(Listing.Chosen)
@@ -374,4 +379,8 @@ class ConnectionsApp(App[None]):
         self.theme = colours.name
 
     def _place(self, width: int) -> None:
-        self.query_one("#body").set_class(width >= SIDE_BY_SIDE, "beside")
+        is_beside = width >= SIDE_BY_SIDE
+        self.query_one("#body").set_class(is_beside, "beside")
+        # A short list leaves its room to the text; one that goes on would push the text about.
+        is_short = not is_beside and not self.source.is_live
+        self.list.styles.max_height = max(len(self.list.streams), SHORTEST) + 1 if is_short else None
