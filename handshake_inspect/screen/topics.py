@@ -84,7 +84,11 @@ def finding_lines(connection: Connection, width: int) -> list[Text]:
 
 def text_lines(text: str, width: int) -> list[Text]:
     """Return what a program printed, as lines that a terminal cannot obey."""
-    return [line for part in text.splitlines() for line in wrap(Text(printable(part)), width, indent=0) or [Text()]]
+    return [
+        line
+        for part in text.expandtabs().splitlines()
+        for line in wrap(Text(printable(part)), width, indent=0) or [Text()]
+    ]
 
 
 def _explained(code: str, width: int) -> Sequence[Text]:
