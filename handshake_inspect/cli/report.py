@@ -105,10 +105,11 @@ def command(
         reading = _read(named.files, reader, profile, jobs, stack)
         if reading.useless:
             return reading.exit_code or named.exit_code
-        streams = np.sort(chosen.streams(reading.inspection))
-        found, said = beside(trace, reading.inspection.connections) if trace is not None else (None, [])
+        run = reading.inspection
+        found, said = beside(trace, run.connections) if trace is not None else (None, [])
         wanted = Wanted(
-            streams,
+            np.sort(chosen.streams(run)),
+            run.exchanges if asked == Asked() else list(chosen.exchanges(run)),
             said=chosen.said,
             limit=limit,
             command=_command(files, profile),
@@ -118,11 +119,11 @@ def command(
             calls_of=found.calls_of if found is not None else None,
             jobs=jobs,
         )
-        _write(document(reading.inspection, wanted), target)
+        _write(document(run, wanted), target)
     for line in said:
         remark(line)
-    report(reading.inspection, udp_listed=True, findings_listed=True)
-    return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
+    report(run, udp_listed=True, findings_listed=True)
+    return reading.exit_code or named.exit_code or chosen.absent_streams(run)
 
 
 def _target(output: str | None) -> str | None:

@@ -39,6 +39,10 @@ def test_a_selection_is_what_the_page_is_about(tmp_path: Path) -> None:
     assert "<code>--where handshake.kind == &#39;refused&#39;</code>" in page
     assert 'data-query="opening:refused"' in page
     assert 'data-query="opening:three-way"' not in page
+    assert run("report", str(PCAPS), "-o", str(target), "--host", "127.0.0.1").returncode == 0
+    assert 'id="udp"' in target.read_text("utf-8")
+    assert run("report", str(PCAPS), "-o", str(target), "--host", "198.18.0.1").returncode == 0
+    assert 'id="udp"' not in target.read_text("utf-8")
 
 
 def test_socket_calls_stand_in_the_ladders(tmp_path: Path) -> None:

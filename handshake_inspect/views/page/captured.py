@@ -57,13 +57,13 @@ class Captured:
     more_files: int
 
 
-def captured(inspection: Inspection, shown: int) -> Captured:
-    """Say what was captured. `shown`: how many connections the page is about."""
+def captured(inspection: Inspection, connections: int, exchanges: int) -> Captured:
+    """Say what was captured. The page is about so many connections, and UDP exchanges."""
     run = inspection.overview
     return Captured(
         title=_title(run),
         span=_span(run),
-        facts=_facts(inspection, run, shown),
+        facts=_facts(run, connections, exchanges),
         remarks=list(remarks(run, udp_listed=True, findings_listed=True)),
         files=[_file(one) for one in run.captures[:FILES_LISTED]],
         more_files=max(0, len(run.captures) - FILES_LISTED),
@@ -84,17 +84,17 @@ def _span(run: Overview) -> str:
     return f"{moment(min(times), 'utc')}, {duration(max(times) - min(times))}"
 
 
-def _facts(inspection: Inspection, run: Overview, shown: int) -> list[Fact]:
+def _facts(run: Overview, connections: int, exchanges: int) -> list[Fact]:
     dropped = [one.dropped for one in run.captures if one.dropped is not None]
-    facts = [Fact(f"{shown:,}", "connection" if shown == 1 else "connections")]
-    if shown != run.connections:
+    facts = [Fact(f"{connections:,}", "connection" if connections == 1 else "connections")]
+    if connections != run.connections:
         facts.append(Fact(f"{run.connections:,}", "captured in all"))
     facts += [
         Fact(f"{sum(one.segments for one in run.captures):,}", "segments"),
         Fact(f"{sum(one.frames for one in run.captures):,}", "frames"),
     ]
-    if len(inspection.exchanges):
-        facts.append(Fact(f"{len(inspection.exchanges):,}", "UDP exchanges"))
+    if exchanges:
+        facts.append(Fact(f"{exchanges:,}", "UDP exchange" if exchanges == 1 else "UDP exchanges"))
     facts.append(Fact(f"{sum(dropped):,}" if dropped else "not said", "frames dropped", is_bad=sum(dropped) > 0))
     if run.damage:
         facts.append(Fact(f"{len(run.damage):,}", "places damaged", is_bad=True))

@@ -6,8 +6,9 @@ ladders come last, when the browser has drawn the rest already.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.tcp.time_wait import PortRange
 from handshake_inspect.views.escape import printable
@@ -53,6 +55,8 @@ class Wanted:
 
     #: All connections that were chosen, rising.
     streams: NDArray[np.int64]
+    #: UDP exchanges that were chosen.
+    exchanges: Sequence[Exchange]
     #: By which options: "--port 8000"; "" for all.
     said: str
     #: Connections that are listed, at most.
@@ -73,10 +77,12 @@ class Wanted:
 def document(inspection: Inspection, wanted: Wanted) -> Iterator[str]:
     """Yield the page, piece by piece."""
     listed = listed_streams(inspection.connections, wanted.streams, wanted.limit)
-    exchanges = list(rows(inspection.exchanges[:EXCHANGES_LISTED], exchange_columns()))
+    exchanges = list(rows(wanted.exchanges[:EXCHANGES_LISTED], exchange_columns()))
     table = table_data(inspection, listed, _begin_ns(inspection))
-    whole = len(wanted.streams) == len(inspection.connections)
+    at_a_glance = glance(inspection, wanted.streams, whole=len(wanted.streams) == len(inspection.connections))
     ladders, first = Ladders(inspection, listed, wanted.calls_of), listed[:FIRST_LADDERS]
+    packed = ladders.packed(wanted.jobs)
+    begun = list(islice(packed, 1))  # other processes draw while the rest is made here
     packing = {"ladders_in_part": CHUNK, "shapes_in_part": SHAPES_IN_BLOCK}
     page = _environment().get_template("page.html")
     yield from page.generate(
@@ -86,8 +92,8 @@ def document(inspection: Inspection, wanted: Wanted) -> Iterator[str]:
         style=Markup(parts.style()),
         first_script=Markup(parts.first_script()),
         script=Markup(parts.script()),
-        captured=captured(inspection, len(wanted.streams)),
-        glance=glance(inspection, wanted.streams, whole=whole),
+        captured=captured(inspection, len(wanted.streams), len(wanted.exchanges)),
+        glance=at_a_glance,
         charts=sections(inspection, wanted.streams, listed=listed, backlog=wanted.backlog, ports=wanted.ports),
         json_for_script=json_for_script,
         columns=COLUMNS,
@@ -98,11 +104,11 @@ def document(inspection: Inspection, wanted: Wanted) -> Iterator[str]:
         first_ladders=list(zip(first.tolist(), map(Markup, ladders.of(first)), strict=True)),
         exchange_titles=[column.title for column in exchange_columns()],
         exchanges=exchanges,
-        more_exchanges=len(inspection.exchanges) - len(exchanges),
+        more_exchanges=len(wanted.exchanges) - len(exchanges),
         assumption=assumption(inspection.connections.profile),
         command=wanted.command,
         table_data=json_for_script(table | packing | {"command": wanted.command}),
-        packed=ladders.packed(wanted.jobs),
+        packed=chain(begun, packed),
     )
 
 

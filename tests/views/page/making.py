@@ -24,7 +24,7 @@ HOSTILE = (
 def page_of(inspection: Inspection, *, limit: int = 20_000, said: str = "", command: str = "") -> str:
     """Return the page of all connections."""
     streams: np.ndarray = inspection.connections.streams
-    return "".join(document(inspection, Wanted(streams, said, limit, command, "0.0.0")))
+    return "".join(document(inspection, Wanted(streams, inspection.exchanges, said, limit, command, "0.0.0")))
 
 
 def hostile_capture(folder: Path, source: str = "four-way.pcap") -> Path:
