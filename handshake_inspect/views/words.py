@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from handshake_inspect.quantities import listed
@@ -74,9 +75,16 @@ def of_kind(count: int, kind: str) -> str:
 
 def moment(time_ns: int, clock: Clock) -> str:
     """Return a point in time with its date: `2026-11-21 06:15:41.123456 UTC`."""
-    zone = UTC if clock == "utc" else None
-    at = datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).astimezone(zone)
-    return f"{at:%Y-%m-%d %H:%M:%S}.{time_ns % 1_000_000_000 // 1000:06d} {at:%Z}"
+    second, micros = time_ns // 1_000_000_000, time_ns % 1_000_000_000 // 1000
+    if clock == "utc":
+        return f"{_utc(second)}.{micros:06d} UTC"
+    at = datetime.fromtimestamp(second, UTC).astimezone()
+    return f"{at:%Y-%m-%d %H:%M:%S}.{micros:06d} {at:%Z}"
+
+
+@lru_cache(maxsize=1 << 10)
+def _utc(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def time_of_day(time_ns: int, clock: Clock) -> str:

@@ -19,7 +19,7 @@ from handshake_inspect.views.page.embedded import packed
 #: Where a number goes. No markup holds it: whatever is printed is printable.
 SLOT = "\0"
 #: Stands before each of several texts: what no markup holds, and what is no number.
-_BEFORE = b"\1 "
+_BEFORE = "\1 "
 #: Shapes that are unpacked together.
 SHAPES_IN_BLOCK = 32
 
@@ -45,26 +45,26 @@ class Parted:
 def parted(ladders: Iterable[str]) -> Parted:
     """Part markup in shapes and numbers."""
     known: dict[bytes, int] = {}
-    apart = zip(*_apart([markup.encode() for markup in ladders]), strict=True)
+    apart = zip(*_apart(list(ladders)), strict=True)
     found = [(known.setdefault(shape, len(known)), numbers.decode()) for shape, numbers in apart]
     return Parted([shape.decode() for shape in known], found)
 
 
-def _apart(texts: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
+def _apart(texts: Sequence[str]) -> tuple[list[bytes], list[bytes]]:
     """Return each text with SLOT for each number in it, and these numbers, with commas between them.
 
     All texts at once: a regular expression takes 100 µs for one of 9 kB, this 15.
     """
-    octets = np.frombuffer(b"".join(_BEFORE + text for text in texts), np.uint8).copy()
+    octets = np.frombuffer(_BEFORE.join(["", *texts]).encode(), np.uint8).copy()
     is_digit = octets - np.uint8(ord("0")) < 10
     begins = np.flatnonzero(is_digit[1:] & ~is_digit[:-1]) + 1
     commas = octets.copy()
     commas[begins - 1] = ord(",")
     is_digit[begins - 1] = True
-    numbers = commas[is_digit | (octets == _BEFORE[0])].tobytes()
+    numbers = commas[is_digit | (octets == ord(_BEFORE[0]))].tobytes()
     octets[begins] = ord(SLOT)
     shapes = octets.tobytes().translate(None, b"0123456789")
-    return [one[1:] for one in shapes.split(_BEFORE[:1])[1:]], [one[1:] for one in numbers.split(_BEFORE[:1])[1:]]
+    return shapes.split(_BEFORE.encode())[1:], [one[1:] for one in numbers.split(_BEFORE[0].encode())[1:]]
 
 
 def packed_parts(parts: Iterable[Parted]) -> Iterator[Packed]:
