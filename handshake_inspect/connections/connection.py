@@ -223,6 +223,16 @@ class TimeWait:
         """Times of the segments that restarted it."""
         return tuple(one.time_ns for one in self.restarts)
 
+    @property
+    def left_ns(self) -> int:
+        """When its owner leaves it: at the earliest end, or when a segment was seen to end it before."""
+        return self.earliest_end_ns if self.ended_ns is None else min(self.ended_ns, self.earliest_end_ns)
+
+    @property
+    def state_after(self) -> StateAt:
+        """Where its owner is then: CLOSED by its timer; of whose sockets were taken before, nothing is known."""
+        return StateAt("CLOSED", "timer") if self.left_ns == self.earliest_end_ns else StateAt(None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -372,3 +382,13 @@ class Connection:
     steps: tuple[Step, ...] | None = None
     #: Initial sequence numbers (ISS) as far as they are known: x and y of the ladder.
     initial_seq: Pair[int | None] = Pair(None, None)
+
+    @property
+    def own_ends(self) -> tuple[End, ...]:
+        """The ends that there are: the originator alone, where a socket is connected to itself."""
+        return ENDS[:1] if self.originator == self.responder else ENDS
+
+    def time_wait_of(self, end: End) -> TimeWait | None:
+        """Return the TIME-WAIT of an end; of a socket that is connected to itself both ends have the same."""
+        owner = end if end in self.own_ends else self.own_ends[0]
+        return next((one for one in self.time_wait if one.owner == owner), None)

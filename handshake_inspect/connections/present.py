@@ -38,8 +38,7 @@ class Present:
 def present(connection: Connection, now_ns: int) -> Present:
     """Say where a connection is at `now_ns`, which is not before its last segment."""
     running = [one for one in connection.time_wait if runs(one, now_ns)]
-    owners = {one.owner for one in running}
-    states = Pair(*(_state(connection, end, end in owners) for end in ENDS))
+    states = Pair(*(_state(connection, end, now_ns) for end in ENDS))
     waiting = max(running, key=lambda one: one.earliest_end_ns, default=None)
     begun_ns = 0 if waiting is None else max([waiting.entered_ns, *waiting.restarts_ns])
     return Present(
@@ -58,11 +57,14 @@ def runs(wait: TimeWait, now_ns: int) -> bool:
     return wait.outcome == "not-captured" and now_ns < wait.earliest_end_ns
 
 
-def _state(connection: Connection, end: End, waits: bool) -> str | None:
+def _state(connection: Connection, end: End, now_ns: int) -> str | None:
     states = connection.states[end]
     if not states:
         return None
-    return "CLOSED" if states[-1] == "TIME-WAIT" and not waits else states[-1]
+    wait = connection.time_wait_of(end)
+    if states[-1] != "TIME-WAIT" or wait is None or runs(wait, now_ns):
+        return states[-1]
+    return wait.state_after.state
 
 
 def _phase(states: Pair[str | None]) -> Phase:

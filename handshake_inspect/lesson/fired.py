@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from handshake_inspect.connections.connection import ENDS, Connection, End, StateAt, Step
+from handshake_inspect.connections.connection import Connection, End, StateAt, Step
 from handshake_inspect.tcp.sections import RULES, SYN_ACK_IN_SYN_SENT, Rule
 from handshake_inspect.tcp.states import Event, State, step
 
@@ -43,13 +43,8 @@ def state_named(label: str, *, actively: bool) -> State:
 
 def fired_by(connection: Connection, steps: Sequence[Step]) -> list[list[Fired]]:
     """Return what each step fired. Of a connection of one socket with itself only the originator is told."""
-    walks = [_Walk(connection, end) for end in own_ends(connection)]
+    walks = [_Walk(connection, end) for end in connection.own_ends]
     return [[one for walk in walks for one in walk.after(step)] for step in steps]
-
-
-def own_ends(connection: Connection) -> tuple[End, ...]:
-    """Return the ends that there are: one, where a socket is connected to itself."""
-    return ENDS[:1] if connection.originator == connection.responder else ENDS
 
 
 class _Walk:

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 
 from handshake_inspect.connections.connection import Connection, End, StateAt, Step
 from handshake_inspect.lesson.choices import choices_of
-from handshake_inspect.lesson.fired import Fired, fired_by, own_ends, state_named
+from handshake_inspect.lesson.fired import Fired, fired_by, state_named
 from handshake_inspect.lesson.question import Question
 from handshake_inspect.tcp.states import Event, State
 
@@ -89,7 +89,7 @@ class Stop:
 
 def stops_of(connection: Connection, steps: Sequence[Step], calls: Sequence[SocketCall] = ()) -> list[Stop]:
     """Return the lesson of a connection, a stop for each of its steps."""
-    ends = own_ends(connection)
+    ends = connection.own_ends
     asked = _Asked(connection, ends)
     last = {end: first_state(connection, end) for end in ends}
     stops = []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from rich.text import Text
 
-from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, Step
+from handshake_inspect.connections.connection import Connection, End, Pair, Step
 from handshake_inspect.quantities import counted, duration, listed, seconds
 from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.icmp_lines import sentences
@@ -140,7 +140,7 @@ def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> li
         return []
     lines = []
     # A self-connect is one socket: its books are one.
-    ends = ENDS[:1] if connection.originator == connection.responder else ENDS
+    ends = connection.own_ends
     for end, iss in zip(ends, "xy", strict=False):
         letter = fin_letter(steps, end)
         sent, missing = connection.sent_octets[end], connection.missing_octets[end]

@@ -140,7 +140,7 @@ class Deadline(NamedTuple):
     time: str
     #: The same in full, with its unit or date.
     until: str
-    #: Both ends then. Whose time is over is CLOSED by its timer; of whose sockets were taken before, nothing is known.
+    #: Both ends then.
     states: Pair[StateAt]
     written: Written
     #: How it ended, in a sentence; "" if no segment shows that.
@@ -176,8 +176,8 @@ class Ladder:
     @property
     def initial_numbers(self) -> list[tuple[str, int | None]]:
         """What x and y stand for; None: not captured. A self-connect is one socket, with one initial number."""
-        ends = ENDS[:1] if self.connection.originator == self.connection.responder else ENDS
-        return [(letter, self.connection.initial_seq[end]) for letter, end in zip("xy", ends, strict=False)]
+        one = self.connection
+        return [(letter, one.initial_seq[end]) for letter, end in zip("xy", one.own_ends, strict=False)]
 
     @property
     def beginning(self) -> str:
@@ -216,14 +216,12 @@ class Ladder:
         now = next((row.states for row in reversed(self.rows)), Pair(_UNKNOWN, _UNKNOWN))
         waits = [one for one in self.connection.time_wait if now[one.owner].state == "TIME-WAIT"]
         found = []
-        for wait in sorted(waits, key=_left_ns):
-            left_ns = _left_ns(wait)
-            over = StateAt("CLOSED", "timer") if left_ns == wait.earliest_end_ns else _UNKNOWN
-            is_left = wait.owner == "originator"
-            now = Pair(over, now.responder) if is_left else Pair(now.originator, over)
-            written: Written = Pair(over, None) if is_left else Pair(None, over)
-            until = self.since(left_ns)
-            time = until if self.spelling.clock == "relative" else self.time(left_ns)
+        for wait in sorted(waits, key=lambda one: one.left_ns):
+            left = [wait.state_after if self.connection.time_wait_of(end) is wait else None for end in ENDS]
+            written: Written = Pair(*left)
+            now = Pair(written.originator or now.originator, written.responder or now.responder)
+            until = self.since(wait.left_ns)
+            time = until if self.spelling.clock == "relative" else self.time(wait.left_ns)
             found.append(Deadline(wait, time, until, now, written, ended(wait, self.names, self.since)))
         return found
 
@@ -262,11 +260,6 @@ class Ladder:
 def _meanings(names: Pair[str]) -> list[tuple[str, str]]:
     """Return what the letters mean, for these names of the ends."""
     return [(letter, said.format(o=names.originator, r=names.responder)) for letter, said in LETTERS.items()]
-
-
-def _left_ns(wait: TimeWait) -> int:
-    """Return when a TIME-WAIT is over: at its deadline, or when it was seen to have been ended before."""
-    return wait.earliest_end_ns if wait.ended_ns is None else min(wait.ended_ns, wait.earliest_end_ns)
 
 
 def ladder_of(

@@ -71,3 +71,14 @@ def test_whoever_waits_is_over_it_one_after_the_other() -> None:
 def test_nobody_waits_where_the_last_state_is_another() -> None:
     for name in ("refused", "reset", "time-wait-killed"):
         assert ladder_of(*inspect(PCAPS / f"{name}.pcap").described(0)).deadlines == []
+
+
+def test_a_socket_that_is_connected_to_itself_leaves_time_wait_at_both_ends() -> None:
+    (deadline,) = ladder_of(*inspect(PCAPS / "self-connect.pcap").described(0)).deadlines
+    assert [(deadline.states[end].state, deadline.states[end].basis) for end in ENDS] == [("CLOSED", "timer")] * 2
+    assert deadline.written == deadline.states
+
+
+def test_of_whose_sockets_were_taken_in_time_wait_nothing_is_known_after() -> None:
+    (deadline,) = ladder_of(*inspect(PCAPS / "time-wait-reused.pcap").described(0)).deadlines
+    assert (deadline.states.originator.state, deadline.states.responder.state) == (None, "CLOSED")

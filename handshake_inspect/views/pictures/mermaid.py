@@ -125,10 +125,10 @@ def _remarks(row: Rung | ErrorRung) -> Iterator[str]:
 
 
 def _deadline(deadline: Deadline) -> Iterator[str]:
-    end = deadline.wait.owner
-    at = deadline.written[end]
-    assert at is not None
-    yield f"    Note {_SIDES[end]}: {_BREAK.join(filter(None, [_lines(deadline_words(deadline)), _state(at)]))}"
+    written = {end: at for end in ENDS if (at := deadline.written[end]) is not None}
+    side = "over L,R" if len(written) > 1 else _SIDES[deadline.wait.owner]  # one socket may be both ends
+    state = _state(written[deadline.wait.owner])
+    yield f"    Note {side}: {_BREAK.join(filter(None, [_lines(deadline_words(deadline)), state]))}"
 
 
 def _note_over(said: str) -> str:

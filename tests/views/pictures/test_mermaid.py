@@ -72,3 +72,10 @@ def test_the_diagram_says_what_the_ladder_says(name: str) -> None:
     written = [at.state for row in ladder.rows if isinstance(row, Rung | Standing) for at in ends_of(row.written) if at]
     notes = [re.match(r"    Note (?:left|right) of [LR]: ([A-Z0-9-]+)(<br/>|$)", line) for line in lines]
     assert [note[1] for note in notes if note] == [state for state in written if state]
+
+
+def test_one_socket_that_is_both_ends_leaves_time_wait_once() -> None:
+    found = ladder_of(*inspect(PCAPS / "self-connect.pcap").described(0))
+    (note,) = [line for line in diagram(found).splitlines() if "TIME-WAIT until" in line]
+    assert note.startswith("    Note over L,R: ")
+    assert note.endswith("CLOSED<br/>(by timer)")
