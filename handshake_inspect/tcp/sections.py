@@ -160,7 +160,10 @@ REPEATED = _SENT_AGAIN
 ICMP_RULES: dict[str, Rule] = {
     "hard": _rule("3.9.2.2", "a hard error: TCP should abort (SHLD-26), though many only do while they open"),
     "soft": _rule("3.9.2.2", "a soft error: TCP must not abort (MUST-56), though many do while they open"),
-    "path-mtu": _rule("3.9.2.2", "the packet is too large for a link on the way: TCP sends less at once (RFC 1191)"),
+    # §3.9.2.2 has IPv4's code 4 among the hard errors; but §3.7.2 asks for path MTU discovery, which lives from it.
+    "path-mtu": _rule(
+        "3.7.2", "the packet is too large for a link on the way: TCP sends less at once (RFC 1191, of IPv6 RFC 8201)"
+    ),
     "advice": _rule("3.9.2.2", "it is discarded: TCP does nothing about it"),
 }
 #: An error about a segment that was never sent.

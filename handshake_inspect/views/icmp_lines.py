@@ -12,12 +12,13 @@ from rich.text import Text
 
 from handshake_inspect.connections.connection import End, IcmpError, Pair, Step
 from handshake_inspect.quantities import counted
+from handshake_inspect.tcp.sections import ICMP_RULES
 from handshake_inspect.views.folding import Fold
 from handshake_inspect.views.segment_words import Numbers
 
 #: Kinds of errors that the account tells apart; of more it says how many there are.
 KINDS_TOLD = 6
-#: What TCP does about an error, by its kind, and by whether it quotes the SYN (RFC 9293 §3.9.2.2).
+#: What TCP does about an error, by its kind, and by whether it quotes the SYN (`tcp.sections` says where it stands).
 _CONSEQUENCE = {
     ("hard", True): "a hard error: TCP should give up opening",
     ("hard", False): "a hard error: TCP should abort, though some systems only note it once a connection is open",
@@ -113,4 +114,5 @@ def _sentence(group: Sequence[IcmpError], names: Pair[str]) -> Text:
         return line.append("No such number was sent: to be ignored (RFC 5927 §4.1).", "red")
     consequence = _CONSEQUENCE[first.kind, first.answers_syn]
     size = f", {first.mtu:,} octets per packet" if first.mtu is not None else ""
-    return line.append(f"{consequence[:1].upper()}{consequence[1:]}{size} (RFC 9293 §3.9.2.2).")
+    section = ICMP_RULES[first.kind].section
+    return line.append(f"{consequence[:1].upper()}{consequence[1:]}{size} ({section}).")

@@ -16,7 +16,7 @@ from tests.cli.running import PCAPS
     ("name", "right", "topic", "section"),
     [
         ("unreachable", "keep trying", "unreachable", "RFC 9293 §3.9.2.2"),
-        ("path-mtu", "send smaller segments", "path-mtu", "RFC 9293 §3.9.2.2"),
+        ("path-mtu", "send smaller segments", "path-mtu", "RFC 9293 §3.7.2"),
         ("forged-icmp-error.server", "nothing", "icmp-never-sent", "RFC 5927 §4.1"),
     ],
 )

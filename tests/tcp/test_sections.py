@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from handshake_inspect.tcp.sections import REPEATED, RULES, SYN_ACK_IN_SYN_SENT, Rule
+from handshake_inspect.tcp.sections import ICMP_RULES, REPEATED, RULES, SYN_ACK_IN_SYN_SENT, Rule
 from handshake_inspect.tcp.states import TRANSITIONS, Event, State
 
 #: The sections that say what an end does, and how many numbered checks each has (RFC 9293, table of contents, §3.10.7).
@@ -63,3 +63,9 @@ def test_acts_are_calls_and_timers() -> None:
                 again = TRANSITIONS[state][event] is state
                 assert rule.section == f"RFC 9293 §{'3.10.8' if again else '3.10.4'}"  # timeout, or CLOSE
     assert RULES[State.TIME_WAIT][Event.TIMEOUT_2MSL].section == "RFC 9293 §3.10.8"
+
+
+@pytest.mark.parametrize(("kind", "section"), [("hard", "3.9.2.2"), ("soft", "3.9.2.2"), ("path-mtu", "3.7.2")])
+def test_an_icmp_error_rests_on_the_section_that_asks_for_what_is_said(kind: str, section: str) -> None:
+    """§3.9.2.2 has "fragmentation needed" among the hard errors, which abort: that TCP sends less is §3.7.2."""
+    assert ICMP_RULES[kind].section == f"RFC 9293 §{section}"
