@@ -76,6 +76,6 @@ def test_the_diagram_says_what_the_ladder_says(name: str) -> None:
 
 def test_one_socket_that_is_both_ends_leaves_time_wait_once() -> None:
     found = ladder_of(*inspect(PCAPS / "self-connect.pcap").described(0))
-    (note,) = [line for line in diagram(found).splitlines() if "TIME-WAIT until" in line]
+    (note,) = [line for line in diagram(found, title="echo") if "TIME-WAIT until" in line]
     assert note.startswith("    Note over L,R: ")
     assert note.endswith("CLOSED<br/>(by timer)")
