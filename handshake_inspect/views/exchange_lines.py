@@ -76,7 +76,7 @@ class _Drawing:
             time=max([7, *(len(self.time(row)) for row in self.rows)]),
             label=max([0, *labels]),
             with_payload=max([0, *labels]),
-            call=max([0, *texts]),
+            calls=texts,
         )
 
     def heading(self) -> Iterator[Text]:

@@ -162,7 +162,7 @@ class _Drawing:
             time=max([7, *(len(row.time) for row in ladder.rows)]),
             label=max([0, *labels]),
             with_payload=max([0, *map(sum, zip(labels, payloads, strict=True)), *errors]),
-            call=max([0, *(cell_len(row.mark.text) for row in ladder.rows if _is_right_call(row))]),
+            calls=[cell_len(row.mark.text) for row in ladder.rows if _is_right_call(row)],
         )
 
     # The header: whose connection, and what the letters stand for.

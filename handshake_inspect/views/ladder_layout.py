@@ -26,6 +26,8 @@ PROOF_MAX = 44
 LANE_MIN = 30
 #: The lane gives up to here what the socket calls of the right end need, to begin below its name.
 LANE_TIGHT = 24
+#: Where it has no more to give, all of them begin together as far before it as the longest needs, if that is no more.
+OUTDENT = 2
 WIDTH_FOR_FRAMES = 90
 LANE_MAX = 76
 
@@ -40,20 +42,25 @@ class Layout:
     proof: int
     #: Part of `time` that holds the number of the frame; 0: it is not shown.
     frame: int = 0
+    #: Columns from the right end's states to its socket calls, which begin so much before them.
+    outdent: int = 0
 
     @classmethod
-    def fitting(cls, width: int, *, frame: int, time: int, label: int, with_payload: int, call: int) -> Layout:
-        """Choose widths for a terminal of `width`, given the widest frame number, time, label and call.
+    def fitting(
+        cls, width: int, *, frame: int, time: int, label: int, with_payload: int, calls: Sequence[int]
+    ) -> Layout:
+        """Choose widths for a terminal of `width`, given the widest frame number, time and label, and right `calls`.
 
         Frame numbers are shown where they do not cost the proof its place, nor a narrow terminal its payload.
         """
+        call = max([0, *calls])
         without = cls._fitting(width, time, label, with_payload, call)
         if not frame or width < WIDTH_FOR_FRAMES:
-            return without
+            return without._outdented(calls)
         with_frames = cls._fitting(width, frame + 2 + time, label, with_payload, call)
         if without.proof and not with_frames.proof:
-            return without
-        return replace(with_frames, frame=frame)
+            return without._outdented(calls)
+        return replace(with_frames, frame=frame)._outdented(calls)
 
     @classmethod
     def _fitting(cls, width: int, time: int, label: int, with_payload: int, call: int) -> Layout:
@@ -70,6 +77,11 @@ class Layout:
         lacking = time + 2 + STATE + 1 + lane + 1 + call - width
         tight = max(label + ARROW, LANE_TIGHT)
         return cls(width, time, lane - max(0, min(lacking, lane - tight)), proof)
+
+    def _outdented(self, calls: Sequence[int]) -> Layout:
+        """Let the right end's calls begin together: those that lack little draw the others along."""
+        lacking = [self.right_start + call - self.width for call in calls]
+        return replace(self, outdent=max([0, *(one for one in lacking if one <= OUTDENT)]))
 
     @property
     def lane_start(self) -> int:
@@ -117,7 +129,7 @@ class Layout:
     def right_call(self, time: str, call: Text) -> Text:
         """Place a socket call of the right end: below its states, or as far to the left as it needs the room."""
         call = clip(call, self.right_call_room)
-        start = min(self.right_start, self.width - call.cell_len)
+        start = min(self.right_start - self.outdent, self.width - call.cell_len)
         return Text(fit_right(time, self.time).ljust(start)).append_text(call)
 
     def under_lane(self, text: Text) -> Text:

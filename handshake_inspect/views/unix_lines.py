@@ -33,7 +33,7 @@ def unix_lines(
     marks = call_marks(calls, [])
     zero_ns = min((call.entered_ns for call in calls if call.name == "connect"), default=0)
     right = [cell_len(mark.text) for mark in marks if mark.end != "client"]
-    layout = Layout.fitting(options.width, frame=0, time=8, label=0, with_payload=0, call=max([0, *right]))
+    layout = Layout.fitting(options.width, frame=0, time=8, label=0, with_payload=0, calls=right)
     yield from flow_together(
         [[Text(printable(title), "bold")], [Text(where), Text(counted(frames, "frame"))]], options.width
     )

@@ -112,6 +112,18 @@ def test_calls_of_the_right_end_begin_below_its_name_and_one_that_is_too_long_mo
     assert begins == {"recv(1024) ▸": name, "accept() =": 80 - len("accept() = 127.0.0.1:54668")}
 
 
+@pytest.mark.parametrize("lacking", [0, 1, 2])
+def test_a_call_of_the_right_end_that_lacks_a_column_or_two_draws_the_others_along(lacking: int) -> None:
+    base, width = four_way(), 80
+    calls = [call("server", "accept() ▸", "", 0, 1), call("server", "recv() ▸", "", 184, 185)]
+    lines = ladder(base, base.steps or (), title="echo", calls=calls, options=LadderOptions(width=width))
+    name = next(line.plain for line in lines if " ms " in line.plain).index("server")
+    calls.append(call("server", f"bind({'x' * (width - name - 6 + lacking)})", "", 2, 3))
+    lines = ladder(base, base.steps or (), title="echo", calls=calls, options=LadderOptions(width=width))
+    begins = [line.plain.index(text) for text in ("accept", "bind", "recv") for line in lines if text in line.plain]
+    assert begins == [name - lacking] * 3
+
+
 def test_a_syn_offers_its_options_on_the_line_below_it() -> None:
     lines = picture("four-way", LadderOptions()).splitlines()
     offers = [i for i, line in enumerate(lines) if line.strip().startswith("mss=65495 ws=7 sack ts")]
