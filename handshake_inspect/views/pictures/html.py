@@ -134,7 +134,8 @@ def _table_head(ladder: Ladder) -> str:
         "why": "why the number is right",
     }
     heads = [f'<th scope="col" class="{name}">{said}</th>' for name, said in columns.items()]
-    return f'<table class="rungs" aria-label="segments by time"><thead><tr>{"".join(heads)}</tr></thead><tbody>'
+    classes = "rungs" if ladder.spelling.clock == "relative" else "rungs clocked"
+    return f'<table class="{classes}" aria-label="segments by time"><thead><tr>{"".join(heads)}</tr></thead><tbody>'
 
 
 def _legend(ladder: Ladder) -> str:

@@ -14,6 +14,8 @@ from handshake_inspect.views.escape import printable
 
 #: Widths of a character, in parts of the size of its font: of the monospaced ones all are equal.
 MONO_WIDTH, SANS_WIDTH = 0.62, 0.55
+#: The same of names, addresses and numbers, which have no narrow blanks; and of such in bold.
+NAME_WIDTH, BOLD_WIDTH = 0.65, 0.71
 
 
 def wrapped(said: str, room: float, character: float) -> list[str]:

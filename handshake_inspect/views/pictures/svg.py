@@ -17,8 +17,16 @@ from handshake_inspect.views import palette
 from handshake_inspect.views.finding_lines import finding_text
 from handshake_inspect.views.icmp_lines import details, label
 from handshake_inspect.views.pictures.markup import text
-from handshake_inspect.views.pictures.measured import MONO_WIDTH, SANS_WIDTH, clipped, flowed, wrapped
-from handshake_inspect.views.pictures.svg_layout import BAR, LANE_LEAST, MARGIN, WHY_WIDTH, Columns, Lane
+from handshake_inspect.views.pictures.measured import (
+    BOLD_WIDTH,
+    MONO_WIDTH,
+    NAME_WIDTH,
+    SANS_WIDTH,
+    clipped,
+    flowed,
+    wrapped,
+)
+from handshake_inspect.views.pictures.svg_layout import BAR, LANE_LEAST, MARGIN, WHY_WIDTH, Columns, Lane, piece
 from handshake_inspect.views.pictures.svg_styles import patterns, style_sheet
 from handshake_inspect.views.pictures.words import (
     basis_words,
@@ -53,6 +61,9 @@ from handshake_inspect.views.segment_words import (
 #: Of a row: from its top to its arrow, and the least that it takes.
 ARROW, ROW = 27, 42
 LINE = 15
+#: Height of a sample of a lane in the legend: two whole dashes of a timer.
+SWATCH = 11.5
+CLOSED = StateAt("CLOSED", "timer")
 
 
 def picture(ladder: Ladder, *, title: str, facts: Sequence[str] = ()) -> str:
@@ -87,13 +98,13 @@ class _Drawing:
         """Write the title, whose connection it is, and how it opened and closed."""
         ladder, columns = self._ladder, self._columns
         self._y += 18
-        for line in wrapped(title, columns.width - 2 * MARGIN, 19 * SANS_WIDTH):
+        for line in wrapped(title, columns.width - 2 * MARGIN, 19 * BOLD_WIDTH):
             self._write(MARGIN, self._y, line, "title")
             self._y += 24
         initial = [f"{letter} = {'not captured' if one is None else one}" for letter, one in ladder.initial_numbers]
         said = [ladder.addresses.originator, ladder.addresses.responder, *initial, *facts]
         said += [ladder.beginning] if ladder.beginning else []
-        for line in flowed([*said, verdict_words(ladder.connection)], columns.width - 2 * MARGIN, 13 * SANS_WIDTH):
+        for line in flowed([*said, verdict_words(ladder.connection)], columns.width - 2 * MARGIN, 13 * NAME_WIDTH):
             self._write(MARGIN, self._y, line, "fact")
             self._y += 19
         self._y += 22
@@ -108,8 +119,9 @@ class _Drawing:
         """Say what the patterns of the lanes mean, those that are used, and the letters."""
         self._y += 26
         for pattern, said in legend_of(self._ladder):
-            fill = ' class="f-open"' if pattern == "proven" else f' class="patterned" fill="url(#{pattern}-open)"'
-            self._out.append(f'<rect x="{MARGIN}" y="{self._y - 9:g}" width="26" height="10"{fill}/>')
+            place = f'width="26" height="{SWATCH}" transform="translate({MARGIN} {self._y - SWATCH + 1.5:g})"'
+            # What a timer tells is always that an end is CLOSED.
+            self._out.append(piece(place, role_of(CLOSED) if pattern == "timer" else "open", pattern))
             self._write(MARGIN + 36, self._y, said, "small")
             self._y += 18
         letters = [f"{letter}: {meaning}" for letter, meaning in self._ladder.letters]
@@ -192,6 +204,7 @@ class _Drawing:
             for line in wrapped(said, lane.room - 28, 11 * MONO_WIDTH) if said else []:
                 self._write(x, below, line, style + anchor)
                 below += 14
+        below += 5 if below > y + 17 else 0  # a remark stands apart from what the segment says itself
         remarks = [(f"ignored: {step.ignored}", "t-error")] if step.ignored is not None else []
         remarks += [(f"comment: {comment}", "t-muted") for comment in step.comments]
         below = self._remarks_below(row, remarks, below)

@@ -68,9 +68,13 @@ class Lane:
         ends = [y for y, _ in self.pieces[1:]] + [bottom]
         for (top, at), end in zip(self.pieces, ends, strict=True):
             role, pattern = role_of(at), pattern_of(at)
-            place = f'x="{self.x}" y="{top:g}" width="{BAR}" height="{end - top:g}"'
-            if pattern == "nothing":
-                yield f'<rect {place} class="line-only"/>'
-                continue
-            fill = "" if pattern == "proven" else f' fill="url(#{pattern}-{role})"'
-            yield f'<rect {place} class="{"f-" + role if pattern == "proven" else "patterned"}"{fill}/>'
+            yield piece(f'x="{self.x}" y="{top:g}" width="{BAR}" height="{end - top:g}"', role, pattern)
+
+
+def piece(place: str, role: str, pattern: str) -> str:
+    """Return a piece of a lane: a state by its role, and how it is known. Also a sample of one."""
+    if pattern == "nothing":
+        return f'<rect {place} class="line-only"/>'
+    if pattern == "proven":
+        return f'<rect {place} class="f-{role}"/>'
+    return f'<rect {place} class="patterned" fill="url(#{pattern}-{role})"/>'

@@ -17,7 +17,7 @@ from handshake_inspect.views.escape import printable
 from handshake_inspect.views.pictures.html import page
 from handshake_inspect.views.pictures.measured import flowed, wrapped
 from handshake_inspect.views.pictures.svg import picture
-from handshake_inspect.views.rungs import Rung, Standing, ends_of, ladder_of
+from handshake_inspect.views.rungs import Rung, Spelling, Standing, ends_of, ladder_of
 from tests.views.pictures.hostile import TEXTS, WORST, hostile_ladder, ladders
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
@@ -27,7 +27,7 @@ ELEMENTS = {
     "svg": {"width", "height", "viewBox", "role", "aria-labelledby"},
     "title": {"id"}, "desc": {"id"}, "style": set(), "defs": set(), "g": {"class"},
     "pattern": {"id", "width", "height", "patternUnits"},
-    "rect": {"x", "y", "width", "height", "rx", "class", "fill"},
+    "rect": {"x", "y", "width", "height", "rx", "class", "fill", "transform"},
     "path": {"d", "class", "stroke-dasharray"},
     "text": {"x", "y", "class"}, "tspan": {"class"},
 }  # fmt: skip
@@ -97,6 +97,17 @@ def test_nothing_is_drawn_beyond_the_edges() -> None:
             assert 0 < float(one.attrib["x"]) < width and 0 < float(one.attrib["y"]) < height
 
 
+def test_the_legend_shows_what_the_lanes_show() -> None:
+    """Each sample is filled as a piece of a lane is, with its pattern from its own corner on."""
+    root = parsed(picture(ladders()[0], title="echo"))
+    pieces = [one for one in root.iter(f"{SVG}rect") if "line-only" not in one.attrib["class"]]
+    samples = [one for one in pieces if "transform" in one.attrib]
+    lanes = {(one.attrib["class"], one.get("fill")) for one in pieces if one not in samples}
+    assert len(samples) == 3
+    assert {(one.attrib["class"], one.get("fill")) for one in samples} <= lanes | {("patterned", "url(#assumed-open)")}
+    assert not any("y" in one.attrib for one in samples)
+
+
 @given(said=TEXTS)
 def test_wrapped_text_has_room_and_loses_nothing(said: str) -> None:
     lines = wrapped(said, 160, 10)
@@ -104,6 +115,19 @@ def test_wrapped_text_has_room_and_loses_nothing(said: str) -> None:
     assert "".join("".join(lines).split()) == spaceless
     assert all(cell_len(line) <= 16 for line in lines)
     assert "".join("".join(flowed(["a", said], 10_000, 10)).split()) == (f"a·{spaceless}" if spaceless else "a")
+
+
+#: Times that run into the word of a state beside them.
+COVERED = """[...document.querySelectorAll("tbody tr")].filter(row => {
+  const around = document.createRange();
+  around.selectNodeContents(row.querySelector(".when"));
+  const time = around.getBoundingClientRect();
+  return [...row.querySelectorAll(".left b, .right b")].some(state => {
+    around.selectNodeContents(state);
+    const word = around.getBoundingClientRect();
+    return word.left < time.right && time.left < word.right && word.top < time.bottom && time.top < word.bottom;
+  });
+}).map(row => row.innerText)"""
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +140,11 @@ def chromium() -> str:
 
 def test_a_browser_draws_both_without_a_complaint(chromium: str, tmp_path: Path) -> None:
     ladder = ladders()[0]
-    (tmp_path / "ladder.svg").write_text(picture(ladder, title="echo"), encoding="utf-8")
+    drawn = picture(ladder, title="a" * 200, facts=[f"{'a' * 300}:80", "11 segments"])
+    (tmp_path / "ladder.svg").write_text(drawn, encoding="utf-8")
     (tmp_path / "ladder.html").write_text(page(ladder, title="echo"), encoding="utf-8")
+    by_the_clock = ladder_of(ladder.connection, ladder.steps, spelling=Spelling(clock="utc"))
+    (tmp_path / "clock.html").write_text(page(by_the_clock, title="echo"), encoding="utf-8")
     complaints: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -136,8 +163,12 @@ def test_a_browser_draws_both_without_a_complaint(chromium: str, tmp_path: Path)
         for width in (1280, 420):
             tab.set_viewport_size({"width": width, "height": 900})
             assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        tab.set_viewport_size({"width": 390, "height": 900})
+        tab.goto((tmp_path / "clock.html").as_uri())
+        covered = tab.evaluate(COVERED)
         browser.close()
     assert complaints == []
     assert ground == "rgb(24, 31, 40)"  # of a dark page
     assert right < room
+    assert covered == []
     assert str(ladder.steps[2].seq) in more
