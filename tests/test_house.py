@@ -62,7 +62,7 @@ CONNECTIONS = [
     "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes",
     "found", "answers", "waiting", "verdict", "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat",
     "zeek_uid", "conn_log", "repeats", "step_rows", "sums", "steps",
-    "analysis", "phases", "half_open", "openings", "streams", "run_clock", "leaving", "going", "present",
+    "analysis", "attempts", "phases", "half_open", "openings", "streams", "run_clock", "leaving", "going", "present",
 ]  # fmt: skip
 FINDINGS = [
     "evidence", "run", "rule", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns", "numbers",

@@ -37,6 +37,7 @@ The modules, in the order in which data flows:
 - `sums`: the arithmetic of each segment, in numbers and in letters.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
 - `analysis`: all of this wired up, for `inspection`.
+- `attempts`: how long an attempt to connect counts that nobody finishes.
 - `phases`, `half_open`: in which phase each connection was, from when to when, and how many were half-open at once.
 - `openings`: how long the handshakes of each server took.
 - `streams`, `run_clock`, `leaving`, `going`: the same for a capture that does not end: numbers for good, a time that

@@ -7,7 +7,7 @@ and `conn_log` read them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, TypeVar
 
@@ -206,6 +206,12 @@ class Verdicts:
     copies: Counter[str] = field(default_factory=Counter)
     #: What rules found, each under its code.
     found: list[Coded] = field(default_factory=list)
+
+    def judged(self, claim: Callable[[Judgement], bool]) -> NDArray[np.bool_]:
+        """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
+        claims = np.array([claim(one) for one in self.judgements], np.bool_)
+        found: NDArray[np.bool_] = claims[self.table["judgement"]]
+        return found
 
 
 def taken(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:

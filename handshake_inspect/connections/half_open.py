@@ -1,8 +1,9 @@
 """Half-open connections by who holds them: what a backlog has to hold (RFC 4987 §2).
 
 In: `Connections`, their `Phases`, and which of them. Out: `HalfOpenTally`, which makes a `HoldsHalfOpen` of each host
-or listening socket. Every handshake counts from its SYN-ACK until its third segment; one that is never finished counts
-as long as its phase lasts.
+or listening socket. Every handshake counts from its SYN-ACK until its third segment, or the RST that ends it; one that
+is never finished counts as long as its phase lasts. Only a passive open holds a place: who opens at the same time as
+its peer (RFC 9293 §3.5 Figure 7), or connects to itself, is in SYN-RECEIVED too, and has no backlog.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.at_once import at_once, number_groups
+from handshake_inspect.connections.kinds import SYNCHRONIZED, Judgement
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.owing import Sockets
 from handshake_inspect.connections.phases import HALF_OPEN, Phases
 from handshake_inspect.connections.rows import RESPONDER
+from handshake_inspect.tcp.states import State
 
 Rows = NDArray[np.int64]
 
@@ -30,14 +33,21 @@ class HoldsHalfOpen:
     port: int | None
     #: What tells it from a host of the same address elsewhere: a tunnel ("vxlan:7"); "" for none.
     tunnel: str
-    #: Connections that were half-open there at any time, and how many of them got no further in the capture.
+    #: Connections that were half-open there at any time; of them those that still were when they were seen last, and
+    #: those that an RST of either end took away.
     connections: int
     left: int
+    abandoned: int
     #: Beside them, those of which no SYN was answered: if the backlog was full, this is how it shows.
     unanswered: int
     #: The most at once, and when that was first so.
     peak: int
     peak_ns: int
+
+    @property
+    def unfinished(self) -> int:
+        """Connections that were half-open there and did not open."""
+        return self.left + self.abandoned
 
 
 class HalfOpenTally:
@@ -47,9 +57,11 @@ class HalfOpenTally:
         wanted = np.zeros(len(connections), np.bool_)
         wanted[rows] = True
         table = phases.table
+        judged = connections.verdicts.judged
+        wanted &= judged(_held_a_place)
         at = phases.rows_of(HALF_OPEN)
         at = at[wanted[table["connection"][at]]]
-        unanswered = rows[_are_unanswered(connections)[rows]]
+        unanswered = rows[judged(lambda one: one.handshake_kind == "unanswered")[rows]]
         conn = np.concatenate([table["connection"][at], unanswered])
         self._names, self._by_socket = connections.names, by_socket
         self._holder = Sockets.of(connections, conn, np.full(len(conn), RESPONDER))
@@ -58,8 +70,13 @@ class HalfOpenTally:
         self._unanswered = np.bincount(group[len(at) :], minlength=count)
         group = group[: len(at)]
         self._at_once = at_once(group, table["begin_ns"][at], table["end_ns"][at], count)
+        # One that was refused by mistake and came again (Figure 8) held a place twice.
+        mine, first = np.unique(table["connection"][at], return_index=True)
+        group = group[first]
         self._total = np.bincount(group, minlength=count)
-        self._left = np.bincount(group[_are_last(table["connection"], at)], minlength=count)
+        self._left, self._abandoned = (
+            np.bincount(group[judged(claim)[mine]], minlength=count) for claim in (_holds_one_still, _was_abandoned)
+        )
         #: Groups, the highest peak first; of equal ones those that held more, then those that began sooner.
         by_peak = np.lexsort((self._at_once.peak_ns, -self._total, -self._at_once.peak))
         self._by_peak = by_peak[: np.count_nonzero(self._at_once.peak)]
@@ -84,21 +101,20 @@ class HalfOpenTally:
             tunnel=self._names.tunnel[int(self._holder.tunnel[example])],
             connections=int(self._total[group]),
             left=int(self._left[group]),
+            abandoned=int(self._abandoned[group]),
             unanswered=int(self._unanswered[group]),
             peak=int(self._at_once.peak[group]),
             peak_ns=int(self._at_once.peak_ns[group]),
         )
 
 
-def _are_unanswered(connections: Connections) -> NDArray[np.bool_]:
-    """Of which connections was no SYN answered? Shape (m,)."""
-    kinds = np.array([one.handshake_kind == "unanswered" for one in connections.verdicts.judgements], np.bool_)
-    found: NDArray[np.bool_] = kinds[connections.verdicts.table["judgement"]]
-    return found
+def _held_a_place(one: Judgement) -> bool:
+    return State.SYN_RECEIVED_PASSIVE in one.walk.visited(RESPONDER)
 
 
-def _are_last(connection: Rows, at: Rows) -> NDArray[np.bool_]:
-    """Which of these rows are the last of their connection?"""
-    following = np.append(connection[1:], -1)
-    last: NDArray[np.bool_] = following[at] != connection[at]
-    return last
+def _holds_one_still(one: Judgement) -> bool:
+    return one.walk.final[RESPONDER] is State.SYN_RECEIVED_PASSIVE
+
+
+def _was_abandoned(one: Judgement) -> bool:
+    return not (_holds_one_still(one) or one.walk.visited(RESPONDER) & SYNCHRONIZED)

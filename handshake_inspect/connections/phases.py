@@ -4,16 +4,15 @@ In: for some whole conversations their rows, events and verdicts; then the `Conn
 Out: `Phases`, one row per phase. A phase is what both states say together; which event begins it stands in the shape,
 so Python looks at each distinct behaviour once.
 
-    opening      a SYN, and nobody has answered
-    half-open    an end is in SYN-RECEIVED: it holds a place in the backlog (RFC 4987 §2)
+    opening      a SYN, and nobody has answered: the client is in SYN-SENT until it gives up
+    half-open    an end is in SYN-RECEIVED: after a passive open it holds a place in the backlog (RFC 4987 §2)
     open         an end is ESTABLISHED, and none has closed
     closing      a FIN is not acknowledged yet, or both ends have sent one; an RST did not arrive
     half-closed  one direction is closed and acknowledged, the other is still open (RFC 9293 §3.6)
     time-wait    an end is in TIME-WAIT
 
-A phase that no segment ends lasts as long as its owner keeps it: TIME-WAIT as the profile says, half-open ones as long
-as Linux repeats its SYN-ACK, others until the capture ends or the sockets are taken again. Of a SYN that nobody answers
-nobody knows how long it is repeated: it counts as long as it was.
+A phase that no segment ends lasts as long as its owner keeps it: TIME-WAIT as the profile says, opening and half-open
+ones as `attempts` says, others until the capture ends or the sockets are taken again.
 """
 
 from __future__ import annotations
@@ -28,6 +27,8 @@ from numpy.typing import DTypeLike
 
 from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.answers import NONE, Verdicts
+from handshake_inspect.connections.at_once import AtOnce, at_once
+from handshake_inspect.connections.attempts import held_until_ns
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.machine import Walk
 from handshake_inspect.connections.model import Connections
@@ -35,19 +36,18 @@ from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.states import State
-from handshake_inspect.tcp.time_wait import SECOND_NS
 
 PHASES = ("opening", "half-open", "open", "closing", "half-closed", "time-wait")
 OPENING, HALF_OPEN, OPEN, CLOSING, HALF_CLOSED, TIME_WAIT = range(len(PHASES))
 #: Both ends have no connection (any more): no phase, but the end of one.
 OVER = len(PHASES)
-#: How long Linux keeps a half-open connection: five SYN-ACKs after the first, at 1, 3, 7, 15 and 31 s, and 32 s more.
-HALF_OPEN_NS = 63 * SECOND_NS
 
 _RECEIVED = {State.SYN_RECEIVED_PASSIVE, State.SYN_RECEIVED_ACTIVE}
 _CLOSING = {State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK}
 #: An end that is closing, in which state cannot be told; None is an end of which nothing is proven.
 _UNTOLD = "untold"
+#: An end that had begun to open, and has no connection any more: it sent an RST, or received one.
+_GONE = "gone"
 
 
 class PhaseTable(Table):
@@ -59,6 +59,7 @@ class PhaseTable(Table):
         "begin_ns": np.int64,
         "end_ns": np.int64,  # not before `begin_ns`; of TIME-WAIT it may lie behind the end of the capture
         "goes_on": np.uint8,  # 1 if nothing captured ended it, and it went on when the capture ended
+        "given_up": np.uint8,  # 1 if nothing captured ended it, and it counts as long as `attempts` says
     }
 
 
@@ -73,6 +74,27 @@ class Phases:
     def rows_of(self, phase: int) -> Rows:
         """Return the rows of the table that hold this phase."""
         return np.flatnonzero(self.table["phase"] == phase)
+
+    def unfinished(self, rows: Rows) -> int:
+        """Return how many of these are attempts to connect that nothing captured ended."""
+        table = self.table
+        open_ended = (table["goes_on"][rows] != 0) | (table["given_up"][rows] != 0)
+        return int(np.count_nonzero(open_ended & (table["phase"][rows] <= HALF_OPEN)))
+
+    def reach_the_end(self, rows: Rows) -> Mask:
+        """Which of these went on when the last frame was captured? Of several captures one may have ended before."""
+        there: Mask = (self.table["goes_on"][rows] != 0) & (self.table["end_ns"][rows] >= self.captured_ns[1])
+        return there
+
+    def until_ns(self, rows: Rows, end_ns: int) -> Rows:
+        """Return until when these last on an axis that ends behind the last frame; what reaches it goes on there."""
+        until: Rows = np.where(self.reach_the_end(rows), end_ns, np.minimum(self.table["end_ns"][rows], end_ns))
+        return until
+
+    def at_once(self, rows: Rows, end_ns: int) -> AtOnce:
+        """Count how many of these are in each phase at once, by the numbers of `PHASES`, on such an axis."""
+        group = self.table["phase"][rows].astype(np.int64)
+        return at_once(group, self.table["begin_ns"][rows], self.until_ns(rows, end_ns), len(PHASES))
 
 
 def find_phases(
@@ -108,7 +130,7 @@ def _changes(rows: ConnectionRows, events: Events, verdicts: Verdicts) -> PhaseT
     nothing = np.zeros(len(conn), np.int64)
     columns = {"connection": conn, "phase": phase[place], "begin_ns": rows.time_ns[row], "end_ns": nothing}
     # Of what one segment changes only the last is so after it.
-    return PhaseTable(columns | {"goes_on": nothing}).take(~_as_next(conn, row))
+    return PhaseTable(columns | {"goes_on": nothing, "given_up": nothing}).take(~_as_next(conn, row))
 
 
 def _with_ends(changes: PhaseTable, connections: Connections, until_ns: Rows, captured_ns: tuple[int, int]) -> Phases:
@@ -116,11 +138,12 @@ def _with_ends(changes: PhaseTable, connections: Connections, until_ns: Rows, ca
     changes = changes.take(_has_length(changes, len(connections)))
     conn, phase, begin = (changes[name] for name in ("connection", "phase", "begin_ns"))
     last = ~_as_next(conn)
-    end, goes_on = np.roll(begin, -1), np.zeros(len(conn), np.bool_)
-    end[last], goes_on[last] = _lasting(changes.take(last), connections, until_ns)
+    end, (goes_on, given_up) = np.roll(begin, -1), np.zeros((2, len(conn)), np.bool_)
+    end[last], goes_on[last], given_up[last] = _lasting(changes.take(last), connections, until_ns)
     waits = phase == TIME_WAIT
     end[waits] = _waited_until(connections)[conn[waits]]
-    changes.columns |= {"end_ns": np.maximum(end, begin), "goes_on": goes_on.astype(np.uint8)}
+    changes.columns |= {"end_ns": np.maximum(end, begin)}
+    changes.columns |= {"goes_on": goes_on.astype(np.uint8), "given_up": given_up.astype(np.uint8)}
     return Phases(changes.take(phase != OVER), captured_ns)
 
 
@@ -149,17 +172,24 @@ def _as_next(*columns: Rows) -> Mask:
     return same
 
 
-def _lasting(last: PhaseTable, connections: Connections, until_ns: Rows) -> tuple[Rows, Mask]:
-    """Return until when the last phases of connections last, and whether that is only where the capture ends."""
+def _lasting(last: PhaseTable, connections: Connections, until_ns: Rows) -> tuple[Rows, Mask, Mask]:
+    """Return until when the last phases of connections last.
+
+    Also whether that is only where the capture ends, and whether it is only where an attempt counts as given up.
+    """
     conn, phase = last["connection"], last["phase"]
     table = connections.verdicts.table
     last_ns = table["last_ns"][conn]
     following = connections.time_waits.next_users[conn]
-    ends = np.where(following == NONE, until_ns[conn], table["first_ns"][following])
-    ends = np.where(phase == HALF_OPEN, np.minimum(ends, last["begin_ns"] + HALF_OPEN_NS), ends)
-    kept = np.isin(phase, [HALF_OPEN, OPEN, CLOSING, HALF_CLOSED])
+    known = np.where(following == NONE, until_ns[conn], table["first_ns"][following])
+    since_ns = np.where(phase == HALF_OPEN, last["begin_ns"], last_ns)
+    attempted = np.isin(phase, [OPENING, HALF_OPEN])
+    ends = np.where(attempted, np.minimum(known, held_until_ns(connections, conn, since_ns)), known)
+    # An ICMP error has told the client that nobody will answer.
+    unreachable = connections.verdicts.judged(lambda one: one.handshake_kind == "unreachable")[conn]
+    kept = (phase != TIME_WAIT) & (phase != OVER) & ~(unreachable & (phase == OPENING))
     held: Rows = np.where(kept, np.maximum(ends, last_ns), last_ns)
-    return held, kept & (following == NONE) & (held >= until_ns[conn])
+    return held, kept & (following == NONE) & (held >= until_ns[conn]), kept & attempted & (held < known)
 
 
 def _waited_until(connections: Connections) -> Rows:
@@ -182,7 +212,7 @@ def changes_of(walk: Walk) -> tuple[tuple[int, int], ...]:
         by_event.setdefault(move.ordinal, []).append((move.end, move.after))
     for ordinal in sorted(by_event):
         for end, after in by_event[ordinal]:
-            states[end] = _UNTOLD if after is None else after
+            states[end] = _UNTOLD if after is None else _GONE if after is State.CLOSED else after
         phase = phase_of(*states)
         if phase is not None and (phase != OVER or found) and phase not in [one for _, one in found[-1:]]:
             found.append((ordinal, phase))
@@ -197,11 +227,12 @@ def phase_of(originator: State | str | None, responder: State | str | None) -> i
     if both & _RECEIVED:
         return HALF_OPEN
     if State.SYN_SENT in both:
-        return OPENING
+        # Whoever has refused answers no more, though no capture shows that its RST arrived.
+        return OVER if _GONE in both else OPENING
     if State.FIN_WAIT_2 in both and both <= {State.FIN_WAIT_2, State.CLOSE_WAIT, State.ESTABLISHED, None}:
         return HALF_CLOSED
     if both & _CLOSING or _UNTOLD in both:
         return CLOSING
     if State.ESTABLISHED in both:
         return OPEN if both <= {State.ESTABLISHED, None} else CLOSING
-    return OVER if State.CLOSED in both else None
+    return OVER if both & {State.CLOSED, _GONE} else None

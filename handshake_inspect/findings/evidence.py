@@ -102,9 +102,7 @@ class Evidence:
 
     def judged(self, claim: Callable[[Judgement], bool]) -> Mask:
         """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
-        claims = np.array([claim(one) for one in self.verdicts.judgements], np.bool_)
-        found: Mask = claims[self.table["judgement"]]
-        return found
+        return self.verdicts.judged(claim)
 
     def handshake(self, *kinds: str) -> Mask:
         """Which connections opened so? Shape (m,)."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.moments import NEVER, Rows
-from handshake_inspect.connections.phases import HALF_OPEN_NS
+from handshake_inspect.connections.attempts import held_until_ns
+from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.findings.rule import NOTE, WARN, run_rule
 from handshake_inspect.findings.run import About, Run, worst
 from handshake_inspect.quantities import counted, duration
@@ -33,7 +33,8 @@ def syn_flood(run: Run) -> Iterator[About]:
 
     Reported when. At least 16 connections to one address and port were left half-open or unanswered at the same time,
     and at least 8 of them had been answered with a SYN-ACK; or at least 100 were never answered, from 8 addresses or
-    more. Each counts for 63 s, which is how long Linux keeps it (five retries), or until the capture ends.
+    more. Each counts for 63 s after its SYN-ACK, or after its last SYN where none came, which is how long Linux keeps
+    it (five retries), or until the capture ends or its sockets are used again.
 
     Not reported when. More connections opened there than were left; the client ended the attempts with RSTs; or only
     one direction was captured.
@@ -53,13 +54,14 @@ def syn_flood(run: Run) -> Iterator[About]:
         is_answered = count >= ANSWERED
         if not is_answered and len(mine) < FLOOD_UNANSWERED:
             continue
-        peak, peak_row = _most_at_once(run, mine)
+        until_ns = _held_until_ns(run, mine, answered)
+        peak, peak_row = _most_at_once(run, mine, until_ns)
         addresses = int(clients[number])
         if peak < (FLOOD if is_answered else FLOOD_UNANSWERED) or not (is_answered or addresses >= FLOOD_SOURCES):
             continue
         first_ns = run.table["first_ns"]
         since = int(first_ns[peak_row] - first_ns[mine[0]])
-        at_peak = mine[(first_ns[mine] <= first_ns[peak_row]) & (first_ns[mine] > first_ns[peak_row] - HALF_OPEN_NS)]
+        at_peak = mine[(first_ns[mine] <= first_ns[peak_row]) & (until_ns > first_ns[peak_row])]
         half_open = int(np.count_nonzero(answered[at_peak]))
         unanswered = len(at_peak) - half_open
         how = [f"{half_open:,} answered and half-open"] * (half_open > 0) + [f"{unanswered:,} unanswered"] * (
@@ -74,10 +76,17 @@ def syn_flood(run: Run) -> Iterator[About]:
         )
 
 
-def _most_at_once(run: Run, rows: Rows) -> tuple[int, int]:
-    """Return how many of these connections, in order of time, were half-open at the most, and the last of those."""
+def _held_until_ns(run: Run, rows: Rows, answered: Mask) -> Rows:
+    """Return until when each of these attempts counts: as its phases do."""
+    table = run.table
+    answered_ns = table["first_ns"][rows] + np.maximum(table["syn_to_syn_ack_ns"][rows].astype(np.int64), 0)
+    return held_until_ns(run.connections, rows, np.where(answered[rows], answered_ns, table["last_ns"][rows]))
+
+
+def _most_at_once(run: Run, rows: Rows, until_ns: Rows) -> tuple[int, int]:
+    """Return how many of these connections, in order of time, were unfinished at the most, and the last of those."""
     first = run.table["first_ns"][rows]
-    at_once = np.arange(1, len(rows) + 1) - np.searchsorted(first, first - HALF_OPEN_NS, "right")
+    at_once = np.arange(1, len(rows) + 1) - np.searchsorted(np.sort(until_ns), first, "right")
     worst = int(at_once.argmax())
     return int(at_once[worst]), int(rows[worst])
 

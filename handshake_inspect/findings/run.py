@@ -76,9 +76,7 @@ class Run:
 
     def judged(self, claim: Callable[[Judgement], bool]) -> Mask:
         """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
-        claims = np.array([claim(one) for one in self.connections.verdicts.judgements], np.bool_)
-        found: Mask = claims[self.table["judgement"]]
-        return found
+        return self.connections.verdicts.judged(claim)
 
     @cached_property
     def until_ns(self) -> Rows:

@@ -6,20 +6,33 @@ import random
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from handshake_inspect import inspect
+from handshake_inspect.connections.attempts import HELD_NS
 from handshake_inspect.connections.half_open import HalfOpenTally
-from handshake_inspect.connections.phases import HALF_OPEN
+from handshake_inspect.connections.phases import PHASES
 from handshake_inspect.inspection import Inspection
 from tests.connections.test_ledger import connection, peak
-from tests.engine.scenario import inspect_many
+from tests.engine.scenario import inspect_lines, inspect_many
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 SERVERS = ((0x0A000063, 80), (0x0A000063, 443), (0x0A000064, 80))
-KINDS = ["open", "A > S x\n B > SA y ack x+1", "A > S x", "A > S x\n B > SA y ack x+1\n 7 B > SA y ack x+1"]
+HALF_OPEN = "A > S x\n B > SA y ack x+1"
+SIMULTANEOUS = "A > S x\n B > S y\n 7 A > SA x ack y+1\n B > SA y ack x+1"
+KINDS = [
+    "open",
+    HALF_OPEN,
+    f"{HALF_OPEN}\n 7 B > SA y ack x+1",
+    f"{HALF_OPEN}\n 7 A > R x+1",
+    f"{HALF_OPEN}\n 7 B > R y+1",
+    f"{HALF_OPEN}\n 7 B > RA y+1 ack x+1",
+    SIMULTANEOUS,
+    "A > S x",
+]
 BINS = 9
 
 
@@ -33,23 +46,34 @@ def random_run(rng: random.Random) -> Inspection:
     return inspect_many(many)
 
 
+def place_held(found: Inspection, stream: int) -> tuple[int, int] | None:
+    """Return from when to when the responder is in SYN-RECEIVED after LISTEN, segment by segment; None: never."""
+    connection, steps = found.described(stream)
+    if (connection.states.responder or ())[:2] != ("LISTEN", "SYN-RECEIVED"):
+        return None
+    states = [(step.time_ns, step.states.responder.state) for step in steps]
+    begin = next(time for time, state in states if state == "SYN-RECEIVED")
+    end = next((time for time, state in states if time > begin and state != "SYN-RECEIVED"), None)
+    return begin, min(found.captured_ns[1], begin + HELD_NS) if end is None else end
+
+
 @pytest.mark.parametrize("by_socket", [True, False])
 @pytest.mark.parametrize("seed", range(10))
 def test_they_are_counted_as_one_by_one(seed: int, by_socket: bool) -> None:
     rng = random.Random(f"half open {seed}")
     found = random_run(rng)
     streams = sorted(rng.sample(range(25), 20))
-    table = found.phases.table
     held: dict[tuple[str, int | None], list[tuple[int, int]]] = {}
-    for row, phase, begin, end in zip(
-        *(table[name].tolist() for name in ("connection", "phase", "begin_ns", "end_ns")), strict=True
-    ):
-        of = found.connections[int(found.connections.stream_of[row])]
-        if phase == HALF_OPEN and of.stream in streams:
-            key = (of.responder.ip, of.responder.port if by_socket else None)
-            held.setdefault(key, []).append((begin, end))
-    silent = (found.connections[one] for one in streams if found.connections[one].handshake.kind == "unanswered")
-    unanswered = Counter((one.responder.ip, one.responder.port if by_socket else None) for one in silent)
+    left, abandoned, unanswered = Counter[Any](), Counter[Any](), Counter[Any]()
+    for stream in streams:
+        of = found.connections[stream]
+        key = (of.responder.ip, of.responder.port if by_socket else None)
+        unanswered[key] += of.handshake.kind == "unanswered"
+        if interval := place_held(found, stream):
+            held.setdefault(key, []).append(interval)
+            assert of.states.responder
+            left[key] += of.states.responder[-1:] == ("SYN-RECEIVED",)
+            abandoned[key] += bool(of.resets)
     counted = tally(found, streams, by_socket=by_socket)
     holders = counted.holders()
     assert {(one.ip, one.port) for one in holders} == held.keys()
@@ -58,7 +82,8 @@ def test_they_are_counted_as_one_by_one(seed: int, by_socket: bool) -> None:
     for place, one in enumerate(holders):
         intervals = held[one.ip, one.port]
         assert (one.connections, (one.peak, one.peak_ns)) == (len(intervals), peak(intervals))
-        assert one.unanswered == unanswered[one.ip, one.port]
+        key = (one.ip, one.port)
+        assert (one.left, one.abandoned, one.unanswered) == (left[key], abandoned[key], unanswered[key])
         over_time = counted.over_time(place, begin_ns, end_ns + 1, BINS)
         edges = [begin_ns + i * (end_ns + 1 - begin_ns) // BINS for i in range(BINS + 1)]
         for most, (first, last) in zip(over_time, pairwise(edges), strict=True):
@@ -79,6 +104,21 @@ def test_a_flood_is_seen_at_its_listener() -> None:
 def test_an_ordinary_handshake_is_half_open_until_its_third_segment() -> None:
     (listener,) = tally(inspect(PCAPS / "four-way.pcap"), by_socket=True).holders()
     assert (listener.connections, listener.left, listener.peak) == (1, 0, 1)
+
+
+def test_whoever_opens_at_the_same_time_or_to_itself_holds_no_place() -> None:
+    """Both are in SYN-RECEIVED after an active open (RFC 9293 §3.5 Figure 7): nobody listens."""
+    found = inspect_lines(SIMULTANEOUS)
+    assert "half-open" in {PHASES[one] for one in found.phases.table["phase"].tolist()}
+    for one in (found, inspect(PCAPS / "simultaneous-open.pcap"), inspect(PCAPS / "self-connect.pcap")):
+        assert tally(one, by_socket=True).holders() == ()
+
+
+def test_one_that_is_refused_by_mistake_and_comes_again_is_one_connection() -> None:
+    """RFC 9293 §3.5 Figure 8: an old duplicate SYN is answered, and reset; then the listener hears the right one."""
+    lines = "A > S x\n B > SA y ack x-100\n A > R x-100\n B > SA y+500 ack x+1\n A > A x+1 ack y+501"
+    (listener,) = tally(inspect_lines(lines), by_socket=True).holders()
+    assert (listener.connections, listener.left, listener.abandoned, listener.peak) == (1, 0, 0, 1)
 
 
 def test_nobody_holds_any_where_nobody_answers() -> None:

@@ -6,6 +6,7 @@ The oracle asks for the states of both ends after every segment, and walks throu
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect import Connection, inspect
-from handshake_inspect.connections.phases import HALF_OPEN_NS, PHASES
+from handshake_inspect.connections.attempts import HELD_NS
+from handshake_inspect.connections.phases import PHASES
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.tcp.time_wait import SECOND_NS
 from tests.engine.fuzz import conversation
@@ -47,9 +49,14 @@ def told(found: Inspection) -> list[list[Told]]:
 # --- an oracle --------------------------------------------------------------------------------------------------------
 
 
-def name_of(one: str | None, other: str | None) -> str | None:
-    """Say in which phase two states are together; None: before it begins, or after it is over."""
+def name_of(one: str | None, other: str | None, *, refused: bool) -> str | None:
+    """Say in which phase two states are together; None: before it begins, or after it is over.
+
+    `refused`: has an end lost the connection that it had begun to open?
+    """
     states = (one, other)
+    if refused and "SYN-SENT" in states and "SYN-RECEIVED" not in states and "TIME-WAIT" not in states:
+        return None
     for state, phase in (("TIME-WAIT", "time-wait"), ("SYN-RECEIVED", "half-open"), ("SYN-SENT", "opening")):
         if state in states:
             return phase
@@ -71,13 +78,14 @@ def walked(found: Inspection, stream: int) -> list[tuple[str | None, int]]:
     first = {"originator": states.originator, "responder": states.responder}
     now = {end: "ESTABLISHED" if told and told[0] == "ESTABLISHED" else None for end, told in first.items()}
     changes: list[tuple[str | None, int]] = []
-    latest = 0
+    latest, gone = 0, dict.fromkeys(now, False)
     for step in steps:
         for end in ("originator", "responder"):
             after = step.states.originator if end == "originator" else step.states.responder
+            gone[end] = after.state == "CLOSED" and (gone[end] or now[end] not in (None, "CLOSED", "LISTEN"))
             now[end] = after.state or ("some state of closing" if now[end] else None)
         latest = max(latest, step.time_ns)
-        phase = name_of(now["originator"], now["responder"])
+        phase = name_of(now["originator"], now["responder"], refused=any(gone.values()))
         if (changes or phase) and [phase] != [before for before, _ in changes[-1:]]:
             changes.append((phase, latest))
     return changes
@@ -98,12 +106,12 @@ def following(found: Inspection, one: Connection) -> Connection | None:
 
 def lasting(found: Inspection, one: Connection, phase: str, begin: int) -> tuple[int, bool]:
     """Return until when the last phase of a connection lasts, and whether it went on when the capture ended."""
-    if phase == "opening":
+    if phase == "opening" and one.handshake.kind == "unreachable":
         return one.last_ns, False
     after = following(found, one)
     limit = found.captured_ns[1] if after is None else after.first_ns
-    if phase == "half-open":
-        limit = min(limit, begin + HALF_OPEN_NS)
+    if phase in ("opening", "half-open"):
+        limit = min(limit, (begin if phase == "half-open" else one.last_ns) + HELD_NS)
     end = max(limit, one.last_ns)
     return end, after is None and end >= found.captured_ns[1]
 
@@ -150,7 +158,17 @@ def test_phases_are_those_that_the_states_after_every_segment_show(seed: int) ->
 
 @pytest.mark.parametrize(
     "name",
-    ["four-way", "half-close", "simultaneous-open", "self-connect", "syn-flood", "time-wait-reused"],
+    [
+        "four-way",
+        "half-close",
+        "simultaneous-open",
+        "self-connect",
+        "syn-flood",
+        "time-wait-reused",
+        "unanswered",
+        "unreachable",
+        "old-duplicate-syn",
+    ],
 )
 def test_so_are_those_of_recorded_captures(name: str) -> None:
     found = inspect(PCAPS / f"{name}.pcap")
@@ -177,7 +195,33 @@ def test_a_third_segment_that_is_lost_leaves_it_half_open_until_it_is_repeated()
 
 def test_nobody_answers_one_syn() -> None:
     found = inspect_lines("A > S x")
-    assert told(found) == [[("opening", BEGIN_NS, BEGIN_NS, False)]]
+    assert told(found) == [[("opening", BEGIN_NS, BEGIN_NS, True)]]
+
+
+def test_a_client_waits_for_an_answer_until_it_has_given_up() -> None:
+    silent = parse("A > S x\n 1 A > S x").segments((1000, 2000))
+    for later_s, end_s, goes_on in ((30, 30, True), (100, 64, False)):
+        later = [replace(one, time_ns=BEGIN_NS + later_s * SECOND_NS) for one in parse("A > S x").segments((1, 2))]
+        found = inspect_many([(silent, Ends()), (later, Ends(b=(4, 0x0A000003, 80)))])
+        assert told(found)[0] == [("opening", BEGIN_NS, BEGIN_NS + end_s * SECOND_NS, goes_on)]
+        assert found.phases.table["given_up"].tolist() == [not goes_on, False]
+        assert found.phases.unfinished(np.arange(2)) == 2
+
+
+def test_its_next_attempt_from_the_same_port_ends_the_first() -> None:
+    found = inspect_lines("A > S x\n 5 A > S x+100000")
+    first, second = told(found)
+    assert first == [("opening", BEGIN_NS, BEGIN_NS + 5 * SECOND_NS, False)]
+    assert second == [("opening", BEGIN_NS + 5 * SECOND_NS, BEGIN_NS + 5 * SECOND_NS, True)]
+    assert found.phases.unfinished(np.arange(2)) == 1, "the second one goes on, the first is no attempt any more"
+
+
+@pytest.mark.parametrize("reset", ["A > R x+1", "B > R y+1", "B > RA y+1 ack x+1"])
+def test_an_rst_of_either_end_takes_a_half_open_connection_away(reset: str) -> None:
+    found = inspect_lines(f"A > S x\n B > SA y ack x+1\n 0.03 {reset}")
+    answered, over = BEGIN_NS + MILLISECOND_NS, BEGIN_NS + 30 * MILLISECOND_NS
+    assert told(found) == [[("opening", BEGIN_NS, answered, False), ("half-open", answered, over, False)]]
+    assert found.phases.unfinished(np.arange(2)) == 0
 
 
 def test_a_capture_that_begins_later_shows_an_open_connection() -> None:
@@ -199,7 +243,7 @@ def test_half_open_ends_when_the_listener_gives_up() -> None:
     later = parse("100 A > S x").segments((1000, 2000))
     found = inspect_many([(unfinished, Ends()), (later, Ends(b=(4, 0x0A000003, 80)))])
     begin = BEGIN_NS + MILLISECOND_NS
-    assert told(found)[0][-1] == ("half-open", begin, begin + HALF_OPEN_NS, False)
+    assert told(found)[0][-1] == ("half-open", begin, begin + HELD_NS, False)
 
 
 def test_a_clock_that_was_set_back_ends_no_phase_before_it_begins() -> None:

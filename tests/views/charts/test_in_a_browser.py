@@ -138,7 +138,7 @@ def test_keys_zoom_pan_and_show_all_again(page: Any) -> None:
     page.keyboard.press("Home")
     assert said(page) == "24 of 25 connections between 0 and 4.708 ms"
     page.keyboard.press("End")
-    assert said(page) == "10 of 25 connections between 70.617 ms and 75.325 ms"
+    assert said(page) == "25 connections between 70.617 ms and 75.325 ms"
     page.keyboard.press("0")
     assert said(page) == "25 connections"
 
@@ -151,7 +151,7 @@ def test_a_wheel_zooms_where_the_pointer_is_if_the_timeline_has_the_focus(page: 
     assert said(page) == "25 connections"
     page.focus("#timeline-explorer canvas")
     page.mouse.wheel(0, -640)
-    assert said(page).startswith("10 of 25 connections between ")
+    assert said(page).startswith("25 connections between 64.")
 
 
 def test_a_click_chooses_the_connection_under_the_pointer(page: Any) -> None:
@@ -221,9 +221,9 @@ def test_a_phase_that_is_switched_off_holds_no_lane(page: Any) -> None:
     page.focus("#timeline-explorer canvas")
     page.keyboard.press("+")
     page.keyboard.press("End")
-    assert said(page).startswith("1 of 25 connections")
+    assert said(page).startswith("16 of 25 connections")
     page.click("[data-phase='1']")
-    assert said(page).startswith("10 of 25 connections")
+    assert said(page).startswith("25 connections")
 
 
 def test_a_window_is_drawn_over_the_phases_and_filters_the_table(page: Any) -> None:
@@ -234,7 +234,7 @@ def test_a_window_is_drawn_over_the_phases_and_filters_the_table(page: Any) -> N
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.75, y)
     page.mouse.up()
-    assert said(page).startswith("9 of 25 connections between 37.")
+    assert said(page).startswith("24 of 25 connections between 37.")
     page.click("[data-do='narrow']")
     ((name, detail),) = heard(page)
     assert name == "narrow"

@@ -11,7 +11,6 @@ import pytest
 
 from handshake_inspect import PortRange, inspect
 from handshake_inspect.inspection import Inspection
-from handshake_inspect.views.page.charts.lanes import drawn_until
 from handshake_inspect.views.page.charts.over_time import PARTS, Limit, Panel, panel
 from handshake_inspect.views.page.charts.sections import ChartSection, sections
 from tests.connections.test_ledger import CLOSED_BY_A, SERVER, connection
@@ -81,7 +80,7 @@ def test_what_goes_on_is_drawn_to_the_end_of_the_axis_if_no_other_capture_follow
     both = inspect([PCAPS / "syn-flood.pcap", PCAPS / "cut-in-mid-session.pcap"])
     earlier_ns = min(one.last_ns or 0 for one in both.captures)
     end = both.captured_ns[1] + 1000
-    until = drawn_until(both.phases, np.arange(len(both.phases.table)), end)
+    until = both.phases.until_ns(np.arange(len(both.phases.table)), end)
     assert {int(one) for one in until[both.phases.table["goes_on"] == 1]} == {earlier_ns, end}
 
 

@@ -30,7 +30,7 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
     """
     tally = HalfOpenTally(inspection.connections, inspection.phases, rows, by_socket=True)
     known = enumerate(tally.holders(LOOKED_AT))
-    listed = {place: one for place, one in known if one.peak > 1 or one.left or backlog is not None}
+    listed = {place: one for place, one in known if one.peak > 1 or one.unfinished or backlog is not None}
     if not listed:
         return None
     begin, end = inspection.captured_ns
@@ -77,17 +77,18 @@ def _at_most(one: HoldsHalfOpen, begin_ns: int) -> str:
 
 def _of_them(one: HoldsHalfOpen) -> str:
     said = [f"{one.left:,} of {one.connections:,} got no further"] if one.left else []
+    said += [f"{one.abandoned:,} ended with an RST"] if one.abandoned else []
     said += [f"{one.unanswered:,} more unanswered"] if one.unanswered else []
     return f"; {', '.join(said)}" if said else ""
 
 
 def _counts(one: HoldsHalfOpen) -> list[str]:
-    return [f"{count:,}" for count in (one.connections, one.left, one.unanswered)]
+    return [f"{count:,}" for count in (one.connections, one.left, one.abandoned, one.unanswered)]
 
 
 def _table(listed: list[HoldsHalfOpen], count: int, begin_ns: int) -> Markup:
     caption = f"Half-open connections by listener: {counted(count, 'listener')}"
-    titles = ("Listener", "Most at once", "After", "Handshakes", "Got no further", "Unanswered")
+    titles = ("Listener", "Most at once", "After", "Handshakes", "Got no further", "Ended with an RST", "Unanswered")
     return plain_table(
         caption if count <= len(listed) else f"{caption}, the first {len(listed)}",
         titles,

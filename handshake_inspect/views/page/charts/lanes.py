@@ -20,17 +20,6 @@ MOST = 30
 HEIGHT, BAR, LEAST = 18, 12, 0.2
 
 
-def drawn_until(phases: Phases, rows: Rows, end_ns: int) -> Rows:
-    """Return until when these phases are drawn on an axis that ends behind the last frame.
-
-    What goes on does so up to the end of the axis; of several captures one may have ended before.
-    """
-    until = phases.table["end_ns"][rows]
-    goes_on = (phases.table["goes_on"][rows] != 0) & (until >= phases.captured_ns[1])
-    drawn: Rows = np.where(goes_on, end_ns, np.minimum(until, end_ns))
-    return drawn
-
-
 def lanes(connections: Connections, phases: Phases, streams: Rows, end_ns: int) -> list[Markup]:
     """Return name and lane of each of these streams, one after the other."""
     found = []
@@ -49,7 +38,7 @@ def _lane(phases: Phases, at: Rows, end_ns: int, name: str) -> Markup:
     span = end_ns - begin_ns
     told, bars = [], []
     columns = (phases.table[column][at].tolist() for column in ("phase", "begin_ns", "end_ns"))
-    for phase, begin, end, until in zip(*columns, drawn_until(phases, at, end_ns).tolist(), strict=True):
+    for phase, begin, end, until in zip(*columns, phases.until_ns(at, end_ns).tolist(), strict=True):
         told.append(f"{PHASES[phase]} for {duration(end - begin)}")
         x, width = 100 * (begin - begin_ns) / span, max(100 * (until - begin) / span, LEAST)
         place = {"x": f"{x:.3f}%", "width": f"{width:.3f}%"}

@@ -17,8 +17,8 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.phases import Phases
 
-#: Bit of a phase that nothing captured ended.
-GOES_ON = 1 << 3
+#: Bits of a phase: it went on when its capture ended, it did at the last frame of all, it counts as given up.
+GOES_ON, REACHES_THE_END, GIVEN_UP = 1 << 3, 1 << 4, 1 << 5
 #: Octets that a number of 64 bits takes at most.
 LONGEST = 10
 
@@ -28,8 +28,8 @@ def packed_phases(connections: Connections, phases: Phases, streams: Rows) -> st
 
     How many streams; then columns: the stream, as distance from the one before; when its first segment came, as
     distance from that of the one before (zigzag: doubled, and -1, -2 ... are 1, 3 ...); how long until its last; how
-    many phases it has. Then of all phases: what they are, with `GOES_ON`; how long after the end of the one before each
-    begins, the first after the first segment; how long they last.
+    many phases it has. Then of all phases: what they are, with the bits above; how long after the end of the one before
+    each begins, the first after the first segment; how long they last.
     """
     rows = connections.rows_of(streams)
     table = phases.table
@@ -45,7 +45,10 @@ def packed_phases(connections: Connections, phases: Phases, streams: Rows) -> st
         np.where(moved < 0, -2 * moved - 1, 2 * moved),
         lasted,
         count,
-        table["phase"][at] + GOES_ON * table["goes_on"][at],
+        table["phase"][at]
+        + GOES_ON * table["goes_on"][at]
+        + REACHES_THE_END * phases.reach_the_end(at)
+        + GIVEN_UP * table["given_up"][at],
         np.maximum(begin - _before(begin, end, np.repeat(first_ns, count), count), 0),
         end - begin,
     ]

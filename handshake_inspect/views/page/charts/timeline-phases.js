@@ -1,8 +1,8 @@
 // The phases of all connections, as `packed.py` packed them. Times are distances from the first moment, in ns.
 // `at[i]` is the first phase of connection i, `at[i + 1]` the first one behind its last.
 const timelinePhases = (() => {
-  /** Bits of a phase: which it is, and whether nothing captured ended it. */
-  const KIND = 7, GOES_ON = 8;
+  /** Bits of a phase: which it is; it went on when its capture ended, at the last frame of all; it counts as given up. */
+  const KIND = 7, GOES_ON = 8, REACHES_THE_END = 16, GIVEN_UP = 32;
 
   async function inflated(text) {
     const octets = Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
@@ -44,10 +44,10 @@ const timelinePhases = (() => {
     return { count, stream, first, last, at, phase, begin, end };
   }
 
-  /** Until when a phase is drawn: beyond the last frame if nothing ended it; one of several captures may end before. */
+  /** Until when a phase is drawn: to the end of the axis if it went on at the last frame. */
   function endOf(all, data, k) {
-    return all.phase[k] & GOES_ON && all.end[k] >= data.captured_ns ? data.end_ns : all.end[k];
+    return all.phase[k] & REACHES_THE_END ? data.end_ns : all.end[k];
   }
 
-  return { KIND, GOES_ON, inflated, unpacked, endOf };
+  return { KIND, GOES_ON, GIVEN_UP, inflated, unpacked, endOf };
 })();

@@ -1,7 +1,7 @@
 // The timeline of all connections: zooms and pans. Each connection is a lane, each phase a bar in it; the fewer lanes the
 // window holds, the higher they are.
 {
-const { KIND, GOES_ON, inflated, unpacked, endOf } = timelinePhases;
+const { KIND, GOES_ON, GIVEN_UP, inflated, unpacked, endOf } = timelinePhases;
 const { unitOf, inUnit, durationWords, nameOf } = timelineWords;
 const { ABOVE, BELOW, drawBase, drawMarks } = timelineDrawing;
 const SMALLEST_WINDOW_NS = 1000;
@@ -163,10 +163,15 @@ function tipLine(data, all, k) {
   const kind = all.phase[k] & KIND;
   swatch.className = `swatch ${data.classes[kind]}`;
   const long = document.createElement("span");
-  const runsOn = all.phase[k] & GOES_ON ? ", until the capture ends" : all.end[k] > data.captured_ns ? ", beyond the capture" : "";
-  long.textContent = durationWords(all.end[k] - all.begin[k]) + runsOn;
+  long.textContent = durationWords(all.end[k] - all.begin[k]) + endWords(data, all, k);
   line.append(swatch, data.phases[kind], long);
   return line;
+}
+
+function endWords(data, all, k) {
+  if (all.phase[k] & GOES_ON) return ", until the capture ends";
+  if (all.phase[k] & GIVEN_UP) return ", then given up, as Linux would";
+  return all.end[k] > data.captured_ns ? ", beyond the capture" : "";
 }
 
 // --- what people do ----------------------------------------------------------------------------------------------

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from handshake_inspect.connections.at_once import at_once
+from handshake_inspect.connections.attempts import HELD_NS
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.phases import PHASES, TIME_WAIT, Phases
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, duration
+from handshake_inspect.tcp.time_wait import SECOND_NS
 from handshake_inspect.views.page.charts.drawn import element, plain_table
-from handshake_inspect.views.page.charts.lanes import MOST, drawn_until, lanes
+from handshake_inspect.views.page.charts.lanes import MOST, lanes
 from handshake_inspect.views.page.charts.over_time import PARTS, SHORTEST_NS, staircase, time_axis
 from handshake_inspect.views.page.charts.packed import packed_phases
 from handshake_inspect.views.page.charts.scales import time_ticks
@@ -26,6 +27,11 @@ HEIGHT = 26
 HINT = (
     "A click chooses a connection. Drag to move; + and −, or the wheel once this has the focus, zoom. A window can be "
     "drawn over the rows of phases; a click on a phase hides it."
+)
+#: What is said of attempts to connect that nobody finished.
+NEVER_FINISHED = (
+    "to connect stayed unfinished. No capture shows when an end gives up: they count until it ends, or as long "
+    f"as Linux keeps them: {HELD_NS // SECOND_NS} s after the SYN-ACK or, if none came, after the last SYN."
 )
 #: Behind the last frame so much of the axis shows what goes on.
 TAIL = 0.06
@@ -62,7 +68,10 @@ def timeline_figure(
     parts = [_overview(seen, end - begin, captured - begin)]
     if 1 < len(streams) <= MOST:
         parts.append(element("div", *lanes(connections, phases, streams, end), class_="phases lanes"))
-    figure = element("div", *parts, _explorer(), class_="timeline")
+    parts.append(_explorer())
+    if unfinished := phases.unfinished(np.flatnonzero(wanted[phases.table["connection"]])):
+        parts.append(element("p", f"{counted(unfinished, 'attempt')} {NEVER_FINISHED}", class_="chart-note"))
+    figure = element("div", *parts, class_="timeline")
     data = {
         "phases": ["TIME-WAIT" if one == "time-wait" else one for one in PHASES],
         "classes": [f"draw-{one}" for one in PHASES],
@@ -76,11 +85,10 @@ def timeline_figure(
 def _seen(phases: Phases, wanted: Mask, begin: int, end: int) -> list[_Seen]:
     table = phases.table
     rows = np.flatnonzero(wanted[table["connection"]])
-    group = table["phase"][rows].astype(np.int64)
-    counted_at = at_once(group, table["begin_ns"][rows], drawn_until(phases, rows, end), len(PHASES))
+    counted_at = phases.at_once(rows, end)
     found = []
     for phase in range(len(PHASES)):
-        mine = len(np.unique(table["connection"][rows[group == phase]]))
+        mine = len(np.unique(table["connection"][rows[table["phase"][rows] == phase]]))
         if mine:
             peak, peak_ns = int(counted_at.peak[phase]), int(counted_at.peak_ns[phase])
             counts = counted_at.over_time(phase, begin, end, PARTS).tolist()
