@@ -57,6 +57,9 @@ class SocketCall:
     socket: int = 0
     local: str = ""
     peer: str = ""
+    #: What of `text` or `result` spells octets that a log shows of the conversation, "b'BITH'", and how many these are.
+    shown: str = ""
+    shown_octets: int = 0
 
     def __str__(self) -> str:
         return f"{self.text} = {self.result}"

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol, TypeVar
 
+from handshake_inspect.quantities import counted
+
 #: So many calls of one function in a row are shown one by one.
 CALLS_MAX = 4
 
@@ -34,6 +36,14 @@ class SocketCall(Protocol):
     @property
     def result(self) -> str:
         """What it returned: "0", "b''"; "" of what never returns: "exit(0)"."""
+
+    @property
+    def shown(self) -> str:
+        """What of `text` or `result` spells octets of the conversation: "b'BITH'"; "" if nothing does."""
+
+    @property
+    def shown_octets(self) -> int:
+        """How many octets these are."""
 
     @property
     def entered_ns(self) -> int:
@@ -99,18 +109,28 @@ def fold_stretch(marks: Sequence[CallMark]) -> list[CallMark]:
     return folded
 
 
-def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed]) -> list[CallMark]:
-    """Return the lines of the socket calls: one where nothing happened while it ran, else two."""
+def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed], *, payload: bool = True) -> list[CallMark]:
+    """Return the lines of the socket calls: one where nothing happened while it ran, else two.
+
+    Without `payload` octets that they sent or received are counted, not shown.
+    """
     times = sorted(
         [step.time_ns for step in steps] + [at for call in calls for at in (call.entered_ns, call.returned_ns)]
     )
     marks: list[CallMark] = []
     for call in calls:
         between = bisect_left(times, call.returned_ns) > bisect_right(times, call.entered_ns)
+        text, result = (call.text, call.result) if payload or not call.shown else _without_octets(call)
         if between:
-            marks.append(CallMark(call.entered_ns, call.end, f"{call.text} ▸", name=call.name, returns=False))
-        returned = f" = {call.result}" if call.result else ""
+            marks.append(CallMark(call.entered_ns, call.end, f"{text} ▸", name=call.name, returns=False))
+        returned = f" = {result}" if result else ""
         short = f"{call.name}(…){returned}" if call.text != f"{call.name}()" else ""
         at = call.returned_ns if between else call.entered_ns
-        marks.append(CallMark(at, call.end, call.text + returned, short, call.name))
+        marks.append(CallMark(at, call.end, text + returned, short, call.name))
     return sorted(marks, key=lambda mark: mark.time_ns)
+
+
+def _without_octets(call: SocketCall) -> tuple[str, str]:
+    """Return the text of a call and its result, with a count where they show octets."""
+    count = counted(call.shown_octets, "octet")
+    return call.text.replace(call.shown, count, 1), call.result.replace(call.shown, count, 1)

@@ -24,16 +24,17 @@ def shown_rows(
     part: Sequence[Step],
     *,
     folds: bool,
+    payload: bool = True,
     unfolded: Collection[Frame] = (),
 ) -> Sequence[Shown]:
     """Put what is shown of `part`, some of the steps in a row, in its order: segments, folds, ICMP errors, calls.
 
-    What lies in the frames `unfolded` is not folded.
+    What lies in the frames `unfolded` is not folded. Without `payload` no call shows any.
     """
     segments: Iterable[Step | Fold] = fold(part, unfolded=unfolded) if folds else part
     errors = connection.icmp_errors
     rows: Iterable[Step | Fold | IcmpError] = with_errors(segments, errors) if errors else segments
-    shown = beside(merge(rows, call_marks(calls, steps)) if calls else list(rows), steps, part)
+    shown = beside(merge(rows, call_marks(calls, steps, payload=payload)) if calls else list(rows), steps, part)
     return fold_calls(shown) if folds and calls else shown
 
 

@@ -278,7 +278,10 @@ def ladder_of(
     """
     spelling = spelling or Spelling()
     part_shown = steps if part is None else part
-    shown = shown_rows(connection, steps, calls, part_shown, folds=spelling.fold, unfolded=marks or ())
+    has_payload = spelling.payload_octets > 0
+    shown = shown_rows(
+        connection, steps, calls, part_shown, folds=spelling.fold, payload=has_payload, unfolded=marks or ()
+    )
     last: list[Step | IcmpError] = [*steps[-1:], *connection.icmp_errors[-1:]]
     zero_ns = start_ns(calls, steps)
     found = Ladder(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,20 @@ def test_socket_calls_stand_in_the_ladders(tmp_path: Path) -> None:
     of_another_time = run("report", FOUR_WAY, "-o", str(target), "--strace", str(traced.with_suffix(".log")))
     assert "it is of another time" in of_another_time.stderr
     assert "connect(" not in target.read_text("utf-8")
+
+
+def test_payload_is_nowhere_on_the_page(tmp_path: Path) -> None:
+    """Neither in plain sight nor in what the page's script unpacks: a log holds what programs sent and received."""
+    target, traced = tmp_path / "report.html", PCAPS / "traced" / "echo-addresses.pcap"
+    assert run("report", str(traced), "-o", str(target), "--strace", str(traced.with_suffix(".log"))).returncode == 0
+    page = target.read_text("utf-8")
+    packed = re.findall(r'type="application/octet-stream" id="[^"]*">([^<]*)<', page)
+    unpacked = "".join(zlib.decompress(base64.b64decode(one), -15).decode() for one in packed)
+    assert "BITH" in traced.with_suffix(".log").read_text("utf-8")
+    assert "BITH" not in page
+    assert "BITH" not in unpacked
+    assert "send(4 octets) = 4" in page
+    assert r"send(\u0000 octets) = \u0000" in unpacked  # numbers are packed apart
 
 
 def test_without_a_place_for_the_page_nothing_is_read() -> None:

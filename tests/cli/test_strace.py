@@ -26,6 +26,13 @@ def test_the_calls_of_both_programs_stand_in_the_lanes() -> None:
     assert places == sorted(places)
 
 
+def test_without_payload_octets_of_calls_are_counted() -> None:
+    drawn = run("show", str(ECHO), "--strace", LOG[ECHO], "--payload", "0").stdout
+    assert "BITH" not in drawn
+    for said in ("send(4 octets) ▸", "send(4 octets) = 4", "recv(1024) = 4 octets", "recv(1024) = b''"):
+        assert said in drawn
+
+
 def test_the_calls_stand_in_the_json() -> None:
     done = run("show", str(ECHO), "--strace", LOG[ECHO], "--format", "json")
     found = json.loads(done.stdout)

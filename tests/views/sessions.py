@@ -36,6 +36,8 @@ class Call:
     result: str
     entered_ns: int
     returned_ns: int
+    shown: str = ""
+    shown_octets: int = 0
 
 
 def call(end: str, text: str, result: str, entered_us: int, returned_us: int) -> Call:

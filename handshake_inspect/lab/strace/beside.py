@@ -262,14 +262,14 @@ def calls_of_listener(
 
 def shown(call: SystemCall, socket: TracedSocket, end: End, cause_ns: int | None) -> SocketCall:
     """Return a call as the ladders show it: it returned after its cause, as far as its thread leaves room for that."""
-    name, text, result = spelled(call, role="listener" if socket.is_listener else "")
+    name, text, result, said = spelled(call, role="listener" if socket.is_listener else "")
     waits = call.name in WAITING and call.error not in ("EAGAIN", "EINPROGRESS")
     returned_ns = call.entered_ns if call.is_untimed and not waits else call.returned_ns
     if cause_ns is not None:
         returned_ns = max(returned_ns, min(cause_ns, call.latest_ns + CUT_NS))
     return SocketCall(
         end, name, text, result, call.entered_ns, max(returned_ns, call.entered_ns), socket.number, socket.local,
-        socket.peer,
+        socket.peer, said.text, said.size,
     )  # fmt: skip
 
 

@@ -27,18 +27,29 @@ FAST_OPEN = "MSG_FASTOPEN"
 LINGER = re.compile(r"\{l_onoff=(\d+), l_linger=(\d+)\}")
 
 
+class Octets(NamedTuple):
+    """How octets of the conversation read."""
+
+    #: "b'BITH'"; where the log shows none, how many they are.
+    text: str
+    #: How many `text` shows, or shows the beginning of.
+    size: int = 0
+
+
 class Spelled(NamedTuple):
     """How a call reads."""
 
     name: str
     text: str
     result: str
+    #: What of `text` or `result` spells octets of the conversation.
+    octets: Octets = Octets("")
 
 
 def spelled(call: SystemCall, *, role: str = "") -> Spelled:
     """Return how a call reads. `role`: what close() says in brackets."""
     arguments = split(call.arguments)
-    name, said = call.name, ""
+    name, said, shown = call.name, "", Octets("")
     result = call.error or call.result.split(" ")[0].partition("<")[0]
     if name in ACCEPTING:
         name, result = "accept", result if call.error else accepted(arguments, call.result) or result
@@ -52,10 +63,11 @@ def spelled(call: SystemCall, *, role: str = "") -> Spelled:
         said = option(arguments, with_value=name == "setsockopt")
         result = result if call.error or name == "setsockopt" else value(argument(arguments, 3)) or result
     elif name in SENDING:
-        name, said = sending(call, arguments)
+        name, said, shown = sending(call, arguments)
     elif name in RECEIVING:
-        name, said, result = receiving(call, arguments, result)
-    return Spelled(name, f"{name}({said})", result)
+        name, said, shown = receiving(call, arguments, result)
+        result = shown.text
+    return Spelled(name, f"{name}({said})", result, shown if shown.size else Octets(""))
 
 
 def argument(arguments: Sequence[str], place: int) -> str:
@@ -82,47 +94,49 @@ def value(text: str) -> str:
     return text.removeprefix("[").removesuffix("]")
 
 
-def sending(call: SystemCall, arguments: Sequence[str]) -> tuple[str, str]:
-    """Return the name of a call that sends, and what it is asked to send."""
+def sending(call: SystemCall, arguments: Sequence[str]) -> tuple[str, str, Octets]:
+    """Return the name of a call that sends, its arguments, and what of them it is asked to send."""
     if call.name in ("write", "send", "sendto"):
         size = int(argument(arguments, 2)) if argument(arguments, 2).isdigit() else None
         flags = [flag for flag in argument(arguments, 3).split("|") if flag not in ("", "0", "MSG_NOSIGNAL")]
         is_fast = FAST_OPEN in flags
         name = "send" if call.name == "sendto" and not is_fast else call.name
         where = [socket_address(call.arguments)] if is_fast else []
-        return name, ", ".join([content(argument(arguments, 1), size), *flags, *where])
+        sent = content(argument(arguments, 1), size)
+        return name, ", ".join([sent.text, *flags, *where]), sent
     if call.name in ("sendmsg", "writev"):
-        shown, size = buffers(call.arguments)
-        return call.name, spell(shown, size)
+        sent = spell(*buffers(call.arguments))
+        return call.name, sent.text, sent
     size_at = {"sendfile": 3, "sendfile64": 3, "splice": 4}.get(call.name)
-    return call.name.removesuffix("64"), f"{argument(arguments, size_at)}" if size_at is not None else "…"
+    said = argument(arguments, size_at) if size_at is not None else "…"
+    return call.name.removesuffix("64"), said, Octets("")
 
 
-def receiving(call: SystemCall, arguments: Sequence[str], result: str) -> tuple[str, str, str]:
+def receiving(call: SystemCall, arguments: Sequence[str], result: str) -> tuple[str, str, Octets]:
     """Return the name of a call that receives, what it asks for and what it got."""
-    got = call.number
+    got, nothing = call.number, Octets(result)
     has_failed = call.error or got is None or got < 0
     if call.name in ("recv", "recvfrom", "read"):
         name = "recv" if call.name == "recvfrom" else call.name
         flags = [flag for flag in argument(arguments, 3).split("|") if flag not in ("", "0")]
         said = ", ".join([argument(arguments, 2) or "…", *flags])
-        return name, said, result if has_failed else content(argument(arguments, 1), got)
+        return name, said, nothing if has_failed else content(argument(arguments, 1), got)
     if call.name in ("recvmsg", "readv"):
         shown, size = buffers(call.arguments)
-        return call.name, str(size) if size else "…", result if has_failed or got is None else spell(shown[:got], got)
-    return call.name, "…", result
+        return call.name, str(size) if size else "…", nothing if has_failed or got is None else spell(shown[:got], got)
+    return call.name, "…", nothing
 
 
-def content(text: str, size: int | None) -> str:
+def content(text: str, size: int | None) -> Octets:
     """Spell a string argument of which so many octets count."""
     if not re.fullmatch(STRING, text, re.DOTALL):
-        return f"{size} octets" if size is not None else "…"
+        return Octets(f"{size} octets" if size is not None else "…")
     shown = octets(text)
     return spell(shown if size is None else shown[:size], len(shown) if size is None else size)
 
 
-def spell(shown: bytes, size: int) -> str:
+def spell(shown: bytes, size: int) -> Octets:
     """Spell octets as `calls.spell_octets` does, where the log has only their beginning."""
     if size <= SHOWN_OCTETS and len(shown) == size:
-        return repr(shown)
-    return f"{shown[:SHOWN_OCTETS]!r}… {size} octets"
+        return Octets(repr(shown), size)
+    return Octets(f"{shown[:SHOWN_OCTETS]!r}… {size} octets", size)
