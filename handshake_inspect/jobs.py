@@ -65,19 +65,29 @@ def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: i
 
     `jobs` copies of this process do it, which have everything that it has: pieces and what is made of them are sent,
     `work` and what it looks at are not. It must not read from files that are open. Where processes cannot be copied
-    safely (Windows has none, macOS warns of it), and for few pieces, it is done here.
+    safely (Windows has none, macOS warns of it), and for few pieces, it is done here; so is what is left if a copy dies
+    (of too little memory). No other thread may run when the first piece is asked for.
     """
     if jobs == 1 or len(pieces) < FEW_PIECES or sys.platform != "linux":
         yield from map(work, pieces)
         return
     import warnings
+    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
     from multiprocessing import get_context
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours are over, and those of numpy wait
-        pool = get_context("fork").Pool(min(jobs, len(pieces)), _begin, (work,))
-    with pool:
-        yield from pool.imap(_do, pieces)
+    done = 0
+    pool = ProcessPoolExecutor(min(jobs, len(pieces)), get_context("fork"), _begin, (work,))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours are over, and those of numpy wait
+            coming = pool.map(_do, pieces)
+        for made in coming:
+            yield made
+            done += 1
+    except BrokenProcessPool:
+        yield from map(work, pieces[done:])
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 #: What a copied process does.

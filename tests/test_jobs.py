@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -178,6 +180,26 @@ def test_processes_do_the_work_in_order() -> None:
 @pytest.mark.parametrize(("pieces", "jobs"), [(PIECES, 1), (FEW_PIECES - 1, 4)])
 def test_one_job_or_few_pieces_need_no_process(pieces: int, jobs: int) -> None:
     assert set(in_processes(lambda piece: os.getpid(), range(pieces), jobs)) == {os.getpid()}
+
+
+@pytest.mark.parametrize("fatal", [0, PIECES // 2, PIECES - 1])
+def test_what_a_process_left_that_died_is_done_here(fatal: int) -> None:
+    """As the kernel ends a process if memory runs out."""
+    here = os.getpid()
+
+    def work(piece: int) -> int:
+        if piece == fatal and os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return piece * piece
+
+    assert list(in_processes(work, range(PIECES), 2)) == [piece * piece for piece in range(PIECES)]
+
+
+def test_whoever_stops_asking_leaves_no_process_behind() -> None:
+    made = in_processes(lambda piece: piece, range(PIECES), 2)
+    assert next(made) == 0
+    made.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children()
 
 
 def test_what_a_process_raises_is_raised_here() -> None:
