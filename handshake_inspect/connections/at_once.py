@@ -67,9 +67,10 @@ def number_groups(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:
 
     Returns the number of each row, and the first row of each number. Sorts once, by a hash with the row in its lower
     bits: a million rows take 80 ms, where sorting each column takes 500. Two rows that differ and have one hash are
-    found, and then each column is sorted.
+    found, and then each column is sorted. Columns in which one value stands tell nothing apart.
     """
     rows = len(columns[0])
+    columns = [column for column in columns if (column != column[:1]).any()] or columns[:1]
     bits = np.uint64(max(rows - 1, 1).bit_length())
     keyed = mixed(columns) >> bits << bits | np.arange(rows, dtype=np.uint64)
     keyed.sort()

@@ -22,8 +22,8 @@ Hashes = NDArray[np.uint64]
 
 #: Nobody who makes a capture can know which keys will have one hash. No answer depends on it.
 SALT = secrets.randbits(60)
-#: New hashes that are not worth moving all others for.
-LATEST_HASHES = 1024
+#: New hashes that are not worth moving all others for: so many, or this part of those.
+LATEST_HASHES, LATEST_PART = 1024, 4
 
 LOOPBACK_4 = 127
 LOOPBACK_6 = 1
@@ -218,7 +218,7 @@ class _Known:
     def add(self, hashes: Hashes, numbers: NDArray[np.int64]) -> None:
         """Add hashes that are not known yet, sorted."""
         self._latest = _merged(self._latest, (hashes, numbers))
-        if len(self._latest[0]) > max(LATEST_HASHES, len(self._most[0]) // 16):
+        if len(self._latest[0]) > max(LATEST_HASHES, len(self._most[0]) // LATEST_PART):
             self._most, self._latest = _merged(self._most, self._latest), (hashes[:0], numbers[:0])
 
     def forget(self, gone: NDArray[np.bool_]) -> None:
@@ -252,8 +252,13 @@ def _merged(
     """Put sorted hashes among others."""
     if not len(known[0]):
         return new
-    at = np.searchsorted(known[0], new[0])
-    return np.insert(known[0], at, new[0]), np.insert(known[1], at, new[1])
+    at = np.searchsorted(known[0], new[0]) + np.arange(len(new[0]))
+    is_known = np.ones(len(known[0]) + len(new[0]), np.bool_)
+    is_known[at] = False
+    hashes, numbers = np.empty(len(is_known), np.uint64), np.empty(len(is_known), np.int64)
+    for merged, old, added in zip((hashes, numbers), known, new, strict=True):
+        merged[at], merged[is_known] = added, old
+    return hashes, numbers
 
 
 def hash_of(keys: KeyTable, salt: int) -> Hashes:
