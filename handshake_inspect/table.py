@@ -102,11 +102,12 @@ class Growing:
 
     Large arrays grow by moving pages, not by copying, and a column in which nothing but 0 has stood yet takes no memory
     at all: most captures are one file, most connections are short, most frames have no tunnel. Columns begin as narrow
-    as their table allows, until a value does not fit.
+    as their table allows, until a value does not fit. `room` for rows that are expected takes no memory before they come,
+    and spares them being moved.
     """
 
-    def __init__(self, kind: type[Table]) -> None:
-        self._dtypes, self._narrow = kind.DTYPES, kind.NARROW
+    def __init__(self, kind: type[Table], room: int = 0) -> None:
+        self._dtypes, self._narrow, self._room = kind.DTYPES, kind.NARROW, room
         self._columns: dict[str, Column] = {}
         self._count = 0
 
@@ -120,9 +121,13 @@ class Growing:
             values = columns.get(name)
             if name not in self._columns and (values is None or not values.any()):
                 continue
-            column = self._columns.setdefault(name, np.zeros(self._count, self._narrow.get(name, dtype)))
+            if name not in self._columns:
+                self._columns[name] = np.zeros(max(self._count, self._room), self._narrow.get(name, dtype))
+            column = self._columns[name]
             if values is not None and column.dtype != dtype and not _fits(values, column.dtype):
-                column = self._columns[name] = column.astype(dtype)
+                wider = self._columns[name] = np.zeros(len(column), dtype)
+                wider[: self._count] = column[: self._count]
+                column = wider
             if need > len(column):
                 # No view of a column outlives the call that made it.
                 column.resize(need + need // 16, refcheck=False)

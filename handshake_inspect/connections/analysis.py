@@ -96,7 +96,7 @@ class Analysis:
         def examined(stored: StoredRows) -> Verdicts:
             return self._examined(stored, examine)
 
-        return together(in_order(examined, partitions, jobs))
+        return together(in_order(examined, partitions, jobs), self.gathering.conversations.held)
 
     def _examined(self, stored: StoredRows, examine: Examine | None) -> Verdicts:
         decided = self.decide(stored)

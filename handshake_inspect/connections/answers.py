@@ -237,9 +237,12 @@ def taken(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
     )
 
 
-def together(parts: Iterable[Verdicts]) -> Verdicts:
-    """Put the answers about partitions below each other. Takes one at a time, and uses it up."""
-    table, total = Growing(VerdictTable), Verdicts()
+def together(parts: Iterable[Verdicts], expected: int = 0) -> Verdicts:
+    """Put the answers about partitions below each other. Takes one at a time, and uses it up.
+
+    `expected`: about so many connections they tell of.
+    """
+    table, total = Growing(VerdictTable, expected), Verdicts()
     resets, restarts, gaps, icmp_errors = [total.resets], [total.restarts], [total.gaps], [total.icmp_errors]
     waits = [total.waits]
     numbers: dict[Judgement, int] = {}
