@@ -49,7 +49,7 @@ from handshake_inspect.connections.moments import (
 )
 from handshake_inspect.connections.numbers import Numbers, find_numbers, next_of_end
 from handshake_inspect.connections.resets import Resets, find_resets
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RANGE, RESPONDER, RST, SYN, UNKNOWN, ConnectionRows
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, ConnectionRows, lifted
 from handshake_inspect.connections.split import last_of
 from handshake_inspect.tcp.states import Event
 
@@ -106,13 +106,13 @@ def _arrivals(rows: ConnectionRows, numbers: Numbers) -> Rows:
     delivered[numbers.inferred_syn_ack_row >= 0, ORIGINATOR] = 1
     # A SYN has arrived when it is acknowledged, whatever becomes of data on it (RFC 7413 §4.2).
     needed = np.where((rows.flags & SYN) != 0, rows.seq + 1, rows.seq_end)
-    lift, receiver_side = rows.conn * RANGE, rows.peer & 1
-    needed += lift
+    needed = lifted(needed, rows.conn, rows.connections)
+    receiver_side = rows.peer & 1
     for s in (ORIGINATOR, RESPONDER):
         sender = np.flatnonzero(receiver_side == s)
         if not len(sender):
             continue
-        reached = numbers.acknowledged_by[s] + lift
+        reached = lifted(numbers.acknowledged_by[s], rows.conn, rows.connections)
         _raise_to_delivered(rows, delivered, s, reached)
         proof[sender] = np.searchsorted(reached, needed.take(sender))
     arrives = (proof < rows.start.take(rows.conn + 1)) & ((rows.flags & RST) == 0)
@@ -132,7 +132,8 @@ def _raise_to_delivered(rows: ConnectionRows, delivered: NDArray[np.int64], rece
     sender_side = np.where(rows.self_connect, receiver_side, 1 - receiver_side)
     before = delivered[np.arange(rows.connections), sender_side]
     at = np.flatnonzero((before > UNKNOWN).take(rows.conn))
-    reached[at] = np.maximum(reached.take(at), before.take(rows.conn.take(at)) + rows.conn.take(at) * RANGE)
+    conn = rows.conn.take(at)
+    reached[at] = np.maximum(reached.take(at), lifted(before.take(conn), conn, rows.connections))
 
 
 # --- events ----------------------------------------------------------------------------------------------------------

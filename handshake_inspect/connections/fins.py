@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.rows import ORIGINATOR, RANGE, RESPONDER, RST, SYN, ConnectionRows, of_side
+from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows, lifted, of_side
 from handshake_inspect.connections.split import first_of
 
 
@@ -54,20 +54,20 @@ def acknowledged_at(rows: ConnectionRows, acknowledged_by: list[Rows], end: Rows
     for s in (ORIGINATOR, RESPONDER):
         mine = np.flatnonzero(peer_side == s)
         if len(mine):
-            lifted = acknowledged_by[s] + rows.conn * RANGE
-            place[mine] = np.searchsorted(lifted, numbers[mine] + conn[mine] * RANGE)
+            reached = lifted(acknowledged_by[s], rows.conn, rows.connections)
+            place[mine] = np.searchsorted(reached, lifted(numbers[mine], conn[mine], rows.connections))
     return place
 
 
 def _has_octets(rows: ConnectionRows, concerned: Mask, end: Rows, numbers: Rows) -> Mask:
     """Has each `end` been captured to send an octet with this number? `concerned`: the ends that are asked for."""
     at = np.flatnonzero(concerned[rows.end] & ((rows.flags & RST) == 0))
-    lift = rows.end[at] * RANGE
     begin = rows.seq[at] - rows.folded_octets[at] + ((rows.flags[at] & SYN) != 0)
     stop = begin + rows.folded_octets[at] + rows.payload[at]
     # Of the segments that begin no later than a number, one reaches beyond it if the farthest does.
-    order = np.argsort(begin + lift)
-    farthest = np.append(np.iinfo(np.int64).min, np.maximum.accumulate((stop + lift)[order]))
-    wanted = numbers + end * RANGE
-    found: Mask = farthest[np.searchsorted((begin + lift)[order], wanted, "right")] > wanted
+    begin, stop = (lifted(edge, rows.end[at], 2 * rows.connections) for edge in (begin, stop))
+    order = np.argsort(begin)
+    farthest = np.append(np.iinfo(np.int64).min, np.maximum.accumulate(stop[order]))
+    wanted = lifted(numbers, end, 2 * rows.connections)
+    found: Mask = farthest[np.searchsorted(begin[order], wanted, "right")] > wanted
     return found

@@ -11,7 +11,7 @@ import numpy as np
 
 from handshake_inspect.connections.covers import earliest_cover, edges_of
 from handshake_inspect.connections.moments import NEVER, Mask, Rows
-from handshake_inspect.connections.rows import ACK, RANGE, RST, SYN, ConnectionRows
+from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows, lifted, running_maximum_of
 from handshake_inspect.connections.split import first_of
 
 
@@ -24,9 +24,9 @@ def repeated(rows: ConnectionRows) -> Mask:
     at = np.flatnonzero((rows.seq_end > begin) & ((rows.flags & RST) == 0))
     at = at[np.argsort(rows.end[at], kind="stable")]
     end, low, high = rows.end[at], begin[at], rows.seq_end[at]
-    highest = np.maximum.accumulate(end * RANGE + high)
+    highest = running_maximum_of(end, high, np.ones(len(end), np.bool_))
     behind = np.flatnonzero(end[1:] == end[:-1]) + 1  # those that are not the first of their end
-    before = highest[behind - 1] - end[behind] * RANGE
+    before = highest[behind - 1]
     found[at[behind]] = high[behind] <= before
     first = np.flatnonzero(np.append(True, end[1:] != end[:-1])) if len(end) else behind
     lowest = low[first][np.searchsorted(end[first], end[behind])]
@@ -47,7 +47,7 @@ def repeats(end: Rows, seq: Rows, seq_end: Rows) -> Mask:
     Their edges cut the numbers into pieces. A segment that is the first over no piece brings nothing new: a million
     segments, however they are shuffled, cost some sorts.
     """
-    begin, stop = end * RANGE + seq, end * RANGE + seq_end
+    begin, stop = (lifted(edge, end, int(end.max(initial=0)) + 1) for edge in (seq, seq_end))
     edges = edges_of(begin, stop)
     first, behind = np.searchsorted(edges, begin), np.searchsorted(edges, stop)
     earliest = earliest_cover(first, behind, np.arange(len(seq)), len(edges))

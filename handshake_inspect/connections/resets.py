@@ -17,12 +17,12 @@ from handshake_inspect.connections.numbers import Numbers, next_of_end, previous
 from handshake_inspect.connections.rows import (
     ACK,
     ORIGINATOR,
-    RANGE,
     RESPONDER,
     RST,
     SYN,
     UNKNOWN,
     ConnectionRows,
+    lifted,
     of_side,
     running_maximum,
 )
@@ -139,8 +139,8 @@ def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, whe
     peer_silent = last_of(rows.end, np.ones(len(rows), np.bool_), 2 * rows.connections)[receiver] < at
     for s in (ORIGINATOR, RESPONDER):
         mine = ahead[receiver[ahead] & 1 == s]
-        reached = numbers.acknowledged_by[s] + rows.conn * RANGE
-        wanted = seq[mine] + conn[mine] * RANGE
+        reached = lifted(numbers.acknowledged_by[s], rows.conn, rows.connections)
+        wanted = lifted(seq[mine], conn[mine], rows.connections)
         proof = np.searchsorted(reached, wanted)
         inside = proof < rows.start[conn[mine] + 1]
         exact = inside & (reached[np.where(inside, proof, 0)] == wanted)

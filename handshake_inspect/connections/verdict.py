@@ -42,6 +42,7 @@ from handshake_inspect.connections.rows import (
     SYN,
     UNKNOWN,
     ConnectionRows,
+    running_maximum_of,
 )
 from handshake_inspect.connections.shapes import find_shapes
 from handshake_inspect.connections.split import Split, any_of, first_of, last_of
@@ -202,10 +203,10 @@ def _covered(rows: ConnectionRows, limit: Rows) -> Rows:
 
 def _reached_before(end: Rows, stop: Rows) -> Rows:
     """Highest `stop` of the rows of the same end before each row; rows are sorted by end."""
-    reached = np.maximum.accumulate(stop + end * RANGE)
+    reached = running_maximum_of(end, stop, np.ones(len(end), np.bool_))
     before = np.full(len(end), UNKNOWN, np.int64)
     same = end[1:] == end[:-1]
-    before[1:][same] = (reached[:-1] - end[1:] * RANGE)[same]
+    before[1:][same] = reached[:-1][same]
     return before
 
 

@@ -18,11 +18,11 @@ from handshake_inspect.connections.covers import earliest_cover, edges_of
 from handshake_inspect.connections.rows import (
     ACK,
     ORIGINATOR,
-    RANGE,
     RESPONDER,
     SYN,
     UNKNOWN,
     ConnectionRows,
+    lifted,
     of_side,
     row_before,
     running_maximum,
@@ -111,8 +111,8 @@ class _Spans:
         """Keep the spans of `ends` (sorted), on one axis: the numbers of each end in a range of their own."""
         place = np.minimum(np.searchsorted(ends, self.end), len(ends) - 1)
         here = np.flatnonzero(ends[place] == self.end)
-        lift = place[here] * RANGE
-        return _Spans(place[here], self.begin[here] + lift, self.stop[here] + lift, self.row[here])
+        begin, stop = (lifted(edge[here], place[here], len(ends)) for edge in (self.begin, self.stop))
+        return _Spans(place[here], begin, stop, self.row[here])
 
 
 def _revealed(holes: _Spans, fills: _Spans, steps: _Spans) -> Gaps:
