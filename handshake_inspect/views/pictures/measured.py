@@ -14,17 +14,21 @@ from handshake_inspect.views.escape import printable
 
 #: Widths of a character, in parts of the size of its font: of the monospaced ones all are equal.
 MONO_WIDTH, SANS_WIDTH = 0.62, 0.55
-#: The same of names, addresses and numbers, which have no narrow blanks; and of such in bold.
-NAME_WIDTH, BOLD_WIDTH = 0.65, 0.71
+#: The same of a bold title.
+BOLD_WIDTH = 0.62
+#: How much of a line a word may fill: in a long name there are no narrow blanks.
+WORD_MOST = 0.84
 
 
 def wrapped(said: str, room: float, character: float) -> list[str]:
     """Break text into lines that have room, at spaces; a word that is too long is broken too."""
     most = max(int(room / character), 8)
+    most_of_word = int(most * WORD_MOST)
     lines = [""]
     for word in printable(said).split():
-        while cell_len(word) > most:
-            part = word[: most // 2] if cell_len(word[:most]) > most else word[:most]
+        while cell_len(word) > most_of_word:
+            part = word[:most_of_word]
+            part = part[: most // 2] if cell_len(part) > most else part
             lines += [part, ""]
             word = word[len(part) :]
         if lines[-1] and cell_len(lines[-1]) + 1 + cell_len(word) > most:

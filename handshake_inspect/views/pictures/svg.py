@@ -20,7 +20,6 @@ from handshake_inspect.views.pictures.markup import text
 from handshake_inspect.views.pictures.measured import (
     BOLD_WIDTH,
     MONO_WIDTH,
-    NAME_WIDTH,
     SANS_WIDTH,
     clipped,
     flowed,
@@ -104,7 +103,7 @@ class _Drawing:
         initial = [f"{letter} = {'not captured' if one is None else one}" for letter, one in ladder.initial_numbers]
         said = [ladder.addresses.originator, ladder.addresses.responder, *initial, *facts]
         said += [ladder.beginning] if ladder.beginning else []
-        for line in flowed([*said, verdict_words(ladder.connection)], columns.width - 2 * MARGIN, 13 * NAME_WIDTH):
+        for line in flowed([*said, verdict_words(ladder.connection)], columns.width - 2 * MARGIN, 13 * SANS_WIDTH):
             self._write(MARGIN, self._y, line, "fact")
             self._y += 19
         self._y += 22
@@ -204,10 +203,11 @@ class _Drawing:
             for line in wrapped(said, lane.room - 28, 11 * MONO_WIDTH) if said else []:
                 self._write(x, below, line, style + anchor)
                 below += 14
-        below += 5 if below > y + 17 else 0  # a remark stands apart from what the segment says itself
         remarks = [(f"ignored: {step.ignored}", "t-error")] if step.ignored is not None else []
         remarks += [(f"comment: {comment}", "t-muted") for comment in step.comments]
-        below = self._remarks_below(row, remarks, below)
+        apart = below + 5 if below > y + 17 else below  # from what the segment says itself
+        end = self._remarks_below(row, remarks, apart)
+        below = end if end > apart else below
         beside = self._sums(y - 8, row)
         self._out.append("</g>")
         self._y = max(top + ROW, below - 6, beside + 2)
