@@ -94,6 +94,14 @@ def refuse_overwriting(files: Iterable[str], target: str | None, option: str, wh
                 raise click.BadParameter(f"{target} is {what} that is read: choose another name", param_hint=option)
 
 
+def refuse_replacing(target: str | None, option: str, what: str) -> None:
+    """Raise click.BadParameter if `what`, which is no capture, would be written in the place of one."""
+    if target is None or not os.path.isfile(target):  # noqa: PTH113 - Path.is_file raises where it may not look
+        return
+    with contextlib.suppress(CaptureError), open_capture(target, block_octets=LOOK_OCTETS):
+        raise click.BadParameter(f"{target} is a capture, no place for {what}: choose another name", param_hint=option)
+
+
 def _place(file: str) -> str:
     """Return what all names of one file have in common."""
     return file if file == "-" or is_remote(file) else os.path.realpath(file)

@@ -86,7 +86,7 @@ def command(
     from handshake_inspect import __version__
     from handshake_inspect.cli.captures import report
     from handshake_inspect.cli.choose import choice
-    from handshake_inspect.cli.naming import files_named, refuse_overwriting
+    from handshake_inspect.cli.naming import files_named, refuse_overwriting, refuse_replacing
     from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.tracing import beside
     from handshake_inspect.lab.strace.log import read_log
@@ -100,6 +100,7 @@ def command(
     chosen = choice(asked)
     named = files_named(files)
     refuse_overwriting(named.files, target, "--output")
+    refuse_replacing(target, "--output", "a page")
     trace = read_log(log) if log is not None else None
     with ExitStack() as stack:
         reading = _read(named.files, reader, profile, jobs, stack)

@@ -54,3 +54,19 @@ def test_a_capture_is_whole_while_it_is_written(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="cannot be written: No such file or directory"):
         PcapWriter(tmp_path / "no-such-folder" / "x.pcap", 1)
+
+
+def test_no_page_is_written_in_the_place_of_a_capture(tmp_path: Path) -> None:
+    other, page = tmp_path / "other.pcap", tmp_path / "report.html"
+    shutil.copy(PCAPS / "refused.pcap", other)
+    before = other.read_bytes()
+    ran = subprocess.run(
+        [*COMMAND, "report", PCAPS / "four-way.pcap", "-o", other], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert f"{other} is a capture, no place for a page: choose another name" in ran.stderr
+    assert other.read_bytes() == before
+    for old in ("", "<!DOCTYPE html>"):  # what was there before is replaced
+        page.write_text(old)
+        subprocess.run([*COMMAND, "report", PCAPS / "refused.pcap", "-o", page], check=True, capture_output=True)
+        assert page.stat().st_size > 10_000
