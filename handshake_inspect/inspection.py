@@ -398,7 +398,7 @@ class Inspector:
     def result(self) -> Inspection:
         """Say what was found so far."""
         captures = [summary.name for summary in self.captures]
-        verdicts = self.analysis.verdicts(examiner(self.captures), self.jobs)
+        verdicts = self.analysis.verdicts(examiner(self.captures, self._leaving_now()), self.jobs)
         connections = self.analysis.connections(verdicts, captures, self.profile)
         connections.look_over = partial(look_over, captures=self.captures)
         return Inspection(
@@ -440,11 +440,16 @@ class Inspector:
             self.analysis.go_on()
             self.datagrams.go_on(self.analysis.leaving, self.analysis.let_go)
 
+    def _leaving_now(self) -> Leaving | None:
+        """Return by what rule connections leave a run that is read; None as long as all of them are kept."""
+        going = self.analysis if self._told is not None and isinstance(self.analysis, Going) else None
+        return going.leaving if going is not None and going.has_more_than_kept else None
+
     def _tell(self, decided: Decided, rows: NDArray[np.int64]) -> None:
         """Tell of connections that leave a run that is read, and say what was found of them alone."""
         assert self._told is not None
         assert isinstance(self.analysis, Going)
-        decided.verdicts.found = examiner(self.captures)(decided)
+        decided.verdicts.found = examiner(self.captures, self.analysis.leaving)(decided)
         verdicts = taken(decided.verdicts, rows)
         captures, numbers = [summary.name for summary in self.captures], self.analysis.numbers_of(verdicts.table)
         connections = Connections(verdicts, decided.keys, self.names, captures, self.profile, numbers)

@@ -97,6 +97,11 @@ class Going(Analysis):
         frames = frame_numbers(table["first_capture"], table["first_frame"])
         return self._streams.number(frames, table["first_ns"], table["conversation"])
 
+    @property
+    def has_more_than_kept(self) -> bool:
+        """Did more connections come than are kept, so that whoever is over leaves as soon as somebody looks?"""
+        return self._attendance.held + self.let_go.connections > self.leaving.keep
+
     def _number_touched(self) -> None:
         """Give numbers to the connections that began since the last time."""
         touched = np.flatnonzero(self._touched)

@@ -80,6 +80,13 @@ class Leaving:
             return STUCK_NS
         return OPEN_NS
 
+    def quiet_of(self, verdicts: Verdicts) -> Rows:
+        """Say for how long the sockets of each connection must be quiet. Shape (m,)."""
+        table = verdicts.table
+        quiet_ns = np.array([self.quiet_ns(one) for one in verdicts.judgements], np.int64)[table["judgement"]]
+        alone = ((table["segments_o"] == 0) | (table["segments_r"] == 0)) & (table["one_sided"] == 0)
+        return np.where(alone, np.minimum(quiet_ns, STUCK_NS), quiet_ns)
+
 
 @dataclass
 class LetGo:
@@ -202,16 +209,13 @@ class Looks(Table):
 
 def looks_of(verdicts: Verdicts, part: Split, stored: StoredRows, leaving: Leaving) -> Looks:
     """Say of each connection of a partition what decides whether it leaves."""
-    quiet_ns = np.array([leaving.quiet_ns(one) for one in verdicts.judgements], np.int64)
     table = verdicts.table
-    quiet_ns = quiet_ns[table["judgement"]]
-    alone = ((table["segments_o"] == 0) | (table["segments_r"] == 0)) & (table["one_sided"] == 0)
     return Looks(
         {
             "conversation": table["conversation"],
             "last_ns": table["last_ns"],
             "rows": np.diff(part.rows.start),
-            "quiet_ns": np.where(alone, np.minimum(quiet_ns, STUCK_NS), quiet_ns),
+            "quiet_ns": leaving.quiet_of(verdicts),
             "is_cut": _cuts(part, stored),
         }
     )

@@ -12,6 +12,7 @@ from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.found import Coded, Found
+from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings import captures as of_captures
 from handshake_inspect.findings import (
@@ -70,12 +71,18 @@ OVER_RUN = frozenset(one.code for one in _OVER_RUN)
 _PLACE = {one.code: place for place, one in enumerate([*_OVER_CONNECTIONS, *_OVER_RUN])}
 
 
-def examiner(captures: Sequence[CaptureSummary]) -> Callable[[Decided], list[Coded]]:
-    """Return what applies the rules over connections to some conversations."""
+def examiner(captures: Sequence[CaptureSummary], leaving: Leaving | None = None) -> Callable[[Decided], list[Coded]]:
+    """Return what applies the rules over connections to some conversations.
+
+    `leaving`: by what rule connections of this run leave. Of each is then told what is known when it may, so that it
+    does not matter when somebody looked.
+    """
     ends_ns = covered_until_ns(captures)
 
     def examine(decided: Decided) -> list[Coded]:
-        evidence = Evidence(decided, ends_ns)
+        verdicts = decided.verdicts
+        until_ns = None if leaving is None else verdicts.table["last_ns"] + leaving.quiet_of(verdicts)
+        evidence = Evidence(decided, ends_ns, until_ns)
         rules = (one for one in _OVER_CONNECTIONS if len(evidence.resets) or not one.about_resets)
         examined = [(one.code, found) for one in rules for found in one.function(evidence)]
         evidence.forget()

@@ -50,6 +50,8 @@ class Evidence:
     decided: Decided
     #: Until when each capture of the run shows what happens (`run.covered_until_ns`).
     ends_ns: Sequence[int]
+    #: Until when it is known what came of each connection, where it is let go then; None: until the capture ends. (m,).
+    until_ns: Rows | None = None
     _shared: dict[Any, Any] = field(default_factory=dict)
 
     def shared(self, worked_out: Callable[[Evidence], T]) -> T:
@@ -318,9 +320,11 @@ class Evidence:
     # Times.
 
     def until_end_ns(self, rows: Rows) -> Rows:
-        """Return how long the capture of each of these segments went on after it."""
-        ends = np.array(self.ends_ns or [0], np.int64)
-        after: Rows = np.maximum(ends[self.rows.capture[rows]] - self.rows.time_ns[rows], 0)
+        """Return how long the capture of each of these segments went on after it; or its connection was waited for."""
+        ends = np.array(self.ends_ns or [0], np.int64)[self.rows.capture[rows]]
+        if self.until_ns is not None:
+            ends = np.minimum(ends, self.until_ns[self.rows.conn[rows]])
+        after: Rows = np.maximum(ends - self.rows.time_ns[rows], 0)
         return after
 
     def between_ns(self, earlier: Rows, later: Rows) -> Rows:

@@ -127,6 +127,7 @@ def _let_go(let_go: LetGo) -> Iterator[str]:
         gone = f"{counted(let_go.connections, 'connection')} of {counted(let_go.segments, 'segment')}"
         if let_go.told:
             yield f"over before the end, written first and let go (--keep): {gone}"
+            yield "a scan or a flood, which only the whole run shows, was looked for in the other connections alone"
         else:
             yield f"let go after their TIME-WAIT, only counted: {gone}"
     if let_go.exchanges:

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect import inspect
+from handshake_inspect.connections.leaving import Leaving
+from handshake_inspect.inspection import Inspection, Inspector
+from tests.bench import soak
 from tests.bench.endless import HEADER, as_pcap
 from tests.bench.soak import blocks
 from tests.cli.running import PCAPS, run
@@ -52,6 +55,31 @@ def test_a_selection_holds_for_what_leaves_too(minutes: Path) -> None:
     ]
     assert sorted(parts, key=lambda one: one["stream"]) == whole != []
     assert run("read", str(minutes), *asked, "zeek", "--keep", "0").stdout.count("#close") == 1
+
+
+def test_what_is_found_of_a_connection_does_not_depend_on_when_it_was_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-open ones: that they were so for longer than they are waited for is known, whenever somebody looked."""
+    monkeypatch.setattr(soak, "ECHO", soak.ECHO[:2])
+    records = list(blocks(200, 20, "wide"))
+    runs = []
+    for at_once in (1, 7, len(records)):
+        told: list[Inspection] = []
+        inspector = Inspector(leaving=Leaving(keep=0, round_rows=1), told=told.append)
+        capture = inspector.begin_capture("simulated", "live")
+        for number, block in enumerate(records, 1):
+            inspector.add_records(block, capture)
+            if number % at_once == 0:
+                inspector.go_on()
+        found = [one for part in [*told, inspector.result()] for one in part.connections]
+        runs.append({one.stream: [finding.message for finding in one.findings] for one in found})
+        assert len(runs[-1]) == len(found) > 3900
+    assert runs[0] == runs[1] == runs[2]
+    assert any("half-open for 64.000 s" in message for message in runs[0][0])
+
+
+def test_it_is_said_that_floods_were_looked_for_in_the_rest_alone(minutes: Path) -> None:
+    said = run("read", str(minutes), "--format", "csv", "--keep", "50").stderr
+    assert "a scan or a flood, which only the whole run shows, was looked for in the other connections alone\n" in said
 
 
 def test_no_more_is_held_than_a_multiple_of_what_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
