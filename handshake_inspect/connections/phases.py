@@ -75,11 +75,14 @@ class Phases:
         """Return the rows of the table that hold this phase."""
         return np.flatnonzero(self.table["phase"] == phase)
 
-    def unfinished(self, rows: Rows) -> int:
-        """Return how many of these are attempts to connect that nothing captured ended."""
-        table = self.table
-        open_ended = (table["goes_on"][rows] != 0) | (table["given_up"][rows] != 0)
-        return int(np.count_nonzero(open_ended & (table["phase"][rows] <= HALF_OPEN)))
+    def unfinished(self, rows: Rows, end_ns: int) -> tuple[int, int]:
+        """Return how many attempts to connect nothing captured ended, and the most at once, on such an axis."""
+        rows = rows[self.table["phase"][rows] <= HALF_OPEN]
+        connection = self.table["connection"][rows]
+        open_ended = (self.table["goes_on"][rows] != 0) | (self.table["given_up"][rows] != 0)
+        rows = rows[np.isin(connection, connection[open_ended])]
+        held = at_once(np.zeros(len(rows), np.int64), self.table["begin_ns"][rows], self.until_ns(rows, end_ns), 1)
+        return int(np.count_nonzero(open_ended)), int(held.peak[0])
 
     def reach_the_end(self, rows: Rows) -> Mask:
         """Which of these went on when the last frame was captured? Of several captures one may have ended before."""

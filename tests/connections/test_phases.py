@@ -205,7 +205,7 @@ def test_a_client_waits_for_an_answer_until_it_has_given_up() -> None:
         found = inspect_many([(silent, Ends()), (later, Ends(b=(4, 0x0A000003, 80)))])
         assert told(found)[0] == [("opening", BEGIN_NS, BEGIN_NS + end_s * SECOND_NS, goes_on)]
         assert found.phases.table["given_up"].tolist() == [not goes_on, False]
-        assert found.phases.unfinished(np.arange(2)) == 2
+        assert found.phases.unfinished(np.arange(2), found.captured_ns[1] + 1) == (2, 2 if goes_on else 1)
 
 
 def test_its_next_attempt_from_the_same_port_ends_the_first() -> None:
@@ -213,7 +213,9 @@ def test_its_next_attempt_from_the_same_port_ends_the_first() -> None:
     first, second = told(found)
     assert first == [("opening", BEGIN_NS, BEGIN_NS + 5 * SECOND_NS, False)]
     assert second == [("opening", BEGIN_NS + 5 * SECOND_NS, BEGIN_NS + 5 * SECOND_NS, True)]
-    assert found.phases.unfinished(np.arange(2)) == 1, "the second one goes on, the first is no attempt any more"
+    assert found.phases.unfinished(np.arange(2), found.captured_ns[1] + 1) == (1, 1), (
+        "the second one goes on, the first is no attempt any more"
+    )
 
 
 @pytest.mark.parametrize("reset", ["A > R x+1", "B > R y+1", "B > RA y+1 ack x+1"])
@@ -221,7 +223,7 @@ def test_an_rst_of_either_end_takes_a_half_open_connection_away(reset: str) -> N
     found = inspect_lines(f"A > S x\n B > SA y ack x+1\n 0.03 {reset}")
     answered, over = BEGIN_NS + MILLISECOND_NS, BEGIN_NS + 30 * MILLISECOND_NS
     assert told(found) == [[("opening", BEGIN_NS, answered, False), ("half-open", answered, over, False)]]
-    assert found.phases.unfinished(np.arange(2)) == 0
+    assert found.phases.unfinished(np.arange(2), over + 1) == (0, 0)
 
 
 def test_a_capture_that_begins_later_shows_an_open_connection() -> None:

@@ -15,7 +15,10 @@ import pytest
 
 from handshake_inspect import inspect
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.quantities import DAY_NS, HOUR_NS, YEAR_NS
+from handshake_inspect.tcp.time_wait import SECOND_NS
 from handshake_inspect.views import palette
+from handshake_inspect.views.page.charts.scales import time_ticks
 from handshake_inspect.views.page.charts.sections import SCRIPTS, STYLES, sections
 from tests.connections.test_ledger import connection
 from tests.engine.scenario import inspect_many
@@ -152,6 +155,67 @@ def test_a_wheel_zooms_where_the_pointer_is_if_the_timeline_has_the_focus(page: 
     page.focus("#timeline-explorer canvas")
     page.mouse.wheel(0, -640)
     assert said(page).startswith("25 connections between 64.")
+
+
+#: What an axis of time says: from, to, and how many ticks at the most.
+AXIS = f"""([from, to, most]) => {{
+  {(CHARTS / "timeline-words.js").read_text()}
+  const {{ base, ticks, words }} = timelineWords.axisOf(from, to, most);
+  return [base, ticks.map((one) => one.words), words(from), words(to)];
+}}"""
+
+
+def test_both_axes_have_the_same_ticks_from_nanoseconds_to_decades(page: Any) -> None:
+    ends = [factor * 10**power for power in range(19) for factor in (1, 3, 7)]
+    drawn = page.evaluate(f"ends => {{ const one = {AXIS}; return ends.map((end) => one([0, end, 9])[1]); }}", ends)
+    assert drawn == [[tick.words for tick in time_ticks(end)] for end in ends]
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "base", "ticks", "window"),
+    [
+        (70_617_000, 75_325_000, "", "72 ms,74 ms", "70.617 ms,75.325 ms"),
+        (
+            5 * DAY_NS + 17_520 * SECOND_NS,
+            5 * DAY_NS + 17_700 * SECOND_NS,
+            "5 d 4 h",
+            "+52 min,+53 min,+54 min,+55 min",
+            "+52 min,+55 min",
+        ),
+        (3 * DAY_NS, 3 * DAY_NS + 20 * HOUR_NS, "3 d", "+0,+6 h,+12 h,+18 h", "+0,+20 h"),
+        (
+            945_005_918_337_007_400,
+            945_005_918_337_009_000,
+            "29 y 345 d 12 h 51 min 50.337 s",
+            "+7.5 µs,+8 µs,+8.5 µs,+9 µs",
+            "+7.424 µs,+9.088 µs",  # numbers of a script have no room for single ns so far away
+        ),
+        (30 * YEAR_NS, 31 * YEAR_NS, "30 y", "+0,+100 days,+200 days,+300 days", "+0,+365.243 days"),
+    ],
+)
+def test_far_from_the_beginning_ticks_count_from_a_round_moment(
+    page: Any, begin: int, end: int, base: str, ticks: str, window: str
+) -> None:
+    said_base, said_ticks, *said_window = page.evaluate(AXIS, [begin, end, 4])
+    assert (said_base, ",".join(said_ticks), ",".join(said_window)) == (base, ticks, window)
+
+
+def test_a_zoom_keeps_in_sight_what_there_is(chromium: Any, tmp_path: Path) -> None:
+    """Two connections, a week apart: between them is nothing to look at."""
+    many = [connection("A > S x\n B > RA 0 ack x+1", at_s, 1024 + at_s % 7) for at_s in (0, 1, 7 * 86_400)]
+    (tmp_path / "week.html").write_text(page_of(inspect_many(many)))
+    page = chromium.new_page(viewport={"width": 1100, "height": 900})
+    page.goto((tmp_path / "week.html").as_uri())
+    page.locator(".timeline-said:not(:empty)").wait_for()
+    assert "1 day 2 days 3 days 4 days" in " ".join(page.locator(".phase-axis text").all_text_contents())
+    for _ in range(20):
+        page.click("[data-do='in']")
+    assert said(page).startswith("1 of 3 connections between ")
+    page.evaluate("document.dispatchEvent(new CustomEvent('choose', { detail: { stream: 2 } }))")
+    assert said(page).startswith("1 of 3 connections between 6 d 23 h 59 min 59 s +")
+    page.click("[data-do='in']")
+    assert said(page).startswith("1 of 3 connections between ")
+    page.close()
 
 
 def test_a_click_chooses_the_connection_under_the_pointer(page: Any) -> None:

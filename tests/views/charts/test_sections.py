@@ -130,5 +130,5 @@ def test_an_rst_alone_has_a_timeline_without_phases() -> None:
 def test_the_highest_count_is_drawn_to_the_top() -> None:
     counts = [0] * PARTS
     counts[7] = 1_000_000
-    one = Panel("a", "q", "b", "c", "open", counts, 0, 10, 10, 1_000_000, 3, Limit(10, "ten"))
+    one = Panel("a", "q", "b", "c", "open", counts, 10, 10, 1_000_000, 3, Limit(10, "ten"))
     assert 'd="M0 104V104H7V0H8V104H300"' in panel(one)

@@ -43,7 +43,6 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
             sentence="half-open connections over time",
             role="half-open",
             counts=tally.over_time(place, begin, end, PARTS),
-            begin_ns=0,
             end_ns=end - begin,
             captured_ns=end - begin,
             peak=one.peak,

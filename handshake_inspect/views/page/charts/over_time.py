@@ -49,8 +49,7 @@ class Panel:
     #: Role of the palette whose colour it has.
     role: str
     counts: Sequence[int]
-    #: When the axis begins and ends, and until when was captured: distances from the first moment, in ns.
-    begin_ns: int
+    #: When the axis ends, and until when was captured: distances from the first moment, in ns.
     end_ns: int
     captured_ns: int
     peak: int
@@ -85,7 +84,7 @@ def _plot(one: Panel) -> Markup:
     parts += [_curve(one, top), where]
     if limit is not None and limit_at is not None:
         parts += _limit(limit, limit_at, is_near=is_near)
-    parts += [_peak(one, height(one.peak)), *time_axis(time_ticks(one.begin_ns, one.end_ns), bottom)]
+    parts += [_peak(one, height(one.peak)), *time_axis(time_ticks(one.end_ns), bottom)]
     return element("svg", *parts, class_="plot", width="100%", height=bottom + BELOW, role="img")
 
 
@@ -137,7 +136,7 @@ def _grid_line(y: float, words: str) -> Markup:
 
 def _after_capture(one: Panel, bottom: int) -> tuple[Markup, Markup]:
     """Shade what lies behind the last frame, where nothing is known but what the profile says; and say so."""
-    share = (one.captured_ns - one.begin_ns) / max(one.end_ns - one.begin_ns, 1)
+    share = one.captured_ns / max(one.end_ns, 1)
     if share >= 1:
         return Markup(""), Markup("")
     x = f"{100 * share:.3f}%"
@@ -169,5 +168,5 @@ def _limit(limit: Limit, y: float, *, is_near: bool) -> list[Markup]:
 
 
 def _peak(one: Panel, y: float) -> Markup:
-    share = (one.peak_ns - one.begin_ns) / max(one.end_ns - one.begin_ns, 1)
+    share = one.peak_ns / max(one.end_ns, 1)
     return element("circle", cx=f"{100 * min(max(share, 0), 1):.3f}%", cy=y, r=3.5, class_=f"peak draw-{one.role}")

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from handshake_inspect.quantities import DAY_NS, HOUR_NS, MINUTE_NS
+from handshake_inspect.quantities import DAY_NS, HOUR_NS, MINUTE_NS, YEAR_NS
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: Units of time, the longest first.
 UNITS = (
-    ("d", DAY_NS),
+    ("year", YEAR_NS),
+    ("day", DAY_NS),
     ("h", HOUR_NS),
     ("min", MINUTE_NS),
     ("s", SECOND_NS),
@@ -26,8 +27,9 @@ _STEPS_NS = [
     *(factor * 10**power for power in range(11) for factor in (1, 2, 5) if factor * 10**power <= 10 * SECOND_NS),
     *(count * SECOND_NS for count in (15, 30)),
     *(count * MINUTE_NS for count in (1, 2, 5, 10, 15, 30)),
-    *(count * HOUR_NS for count in (1, 2, 3, 6, 12)),
-    *(count * DAY_NS for count in (1, 2, 7, 14, 30, 90, 180, 365)),
+    *(count * HOUR_NS for count in (1, 2, 3, 6)),
+    *(count * DAY_NS for count in (1, 2, 5, 10, 20, 50, 100)),
+    *(count * YEAR_NS for count in (1, 2, 5, 10, 20, 50, 100)),
 ]
 
 
@@ -42,21 +44,19 @@ class Tick:
     is_spare: bool = False
 
 
-def time_ticks(begin_ns: int, end_ns: int, most: int = 9) -> list[Tick]:
-    """Return ticks at round distances from the first moment, 0; `begin_ns` and `end_ns` are distances from it too."""
-    span = max(end_ns - begin_ns, 1)
-    step = next((one for one in _STEPS_NS if span // one < most), 0)
-    while not step or span // step >= most:
-        step = 2 * (step or _STEPS_NS[-1])  # captures of many years
+def time_ticks(end_ns: int, most: int = 9) -> list[Tick]:
+    """Return ticks at round distances from the first moment, 0. The axis ends at the distance `end_ns`."""
+    # The longest step has three ticks in the 292 years that 64 bits hold.
+    step = next(one for one in _STEPS_NS if end_ns // one < most)
     unit = _unit(step, end_ns)
     return [
-        Tick((number * step - begin_ns) / span, _in_unit(number * step, *unit), is_spare=number % 2 == 1)
-        for number in range(-(-begin_ns // step), end_ns // step + 1)
+        Tick(number * step / max(end_ns, 1), _in_unit(number * step, *unit), is_spare=number % 2 == 1)
+        for number in range(end_ns // step + 1)
     ]
 
 
 def _unit(step_ns: int, end_ns: int) -> tuple[str, int]:
-    """Return the longest unit in which all ticks are short numbers: 0.5 s, 75 s, 2 min, but not 1.25 min."""
+    """Return the longest unit in which all ticks are short numbers: 0.5 s, 75 s, 2 min, 5 years, but not 1.25 min."""
 
     def is_fit(unit_ns: int) -> bool:
         return step_ns % unit_ns == 0 if unit_ns > SECOND_NS else unit_ns <= min(1000 * step_ns, max(end_ns, 1))
@@ -66,7 +66,8 @@ def _unit(step_ns: int, end_ns: int) -> tuple[str, int]:
 
 def _in_unit(offset_ns: int, name: str, unit_ns: int) -> str:
     number = f"{offset_ns / unit_ns:,.3f}".rstrip("0").rstrip(".")
-    return f"{number} {name}" if offset_ns else "0"
+    plural = "s" if name in ("day", "year") and offset_ns > unit_ns else ""
+    return f"{number} {name}{plural}" if offset_ns else "0"
 
 
 def count_ticks(most: int) -> list[int]:
@@ -105,7 +106,7 @@ def decade_words(duration_ns: int) -> str:
 
 def short_duration(duration_ns: int) -> str:
     """Return a duration with three digits and its unit: `66.9 µs`, `1.25 ms`, `60.0 s`, `0`."""
-    for name, unit in UNITS[2:]:
+    for name, unit in UNITS[3:]:
         if abs(duration_ns) >= unit:
             value = duration_ns / unit
             return f"{value:.0f} {name}" if abs(value) >= 100 or unit == 1 else f"{value:.3g} {name}"

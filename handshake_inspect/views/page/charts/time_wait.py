@@ -39,7 +39,6 @@ def time_wait_figure(ledger: TimeWaitLedger) -> tuple[Markup, Markup] | None:
             sentence="TIME-WAITs over time",
             role="time-wait",
             counts=ledger.over_time(place, PARTS, (begin, end)),
-            begin_ns=0,
             end_ns=end - begin,
             captured_ns=captured - begin,
             peak=one.peak,

@@ -2,7 +2,7 @@
 // of lanes, and the marks of what is chosen and pointed at.
 const timelineDrawing = (() => {
   const { KIND, endOf } = timelinePhases;
-  const { stepOf, unitOf, inUnit, nameOf } = timelineWords;
+  const { nameOf } = timelineWords;
   /** Room above and below the lanes, in px; the lane that has a name, and the one that is drawn alone. */
   const ABOVE = 24, BELOW = 6, LANE_NAMED = 12, LANE_LEAST = 1;
   /** So wide is the shortest bar, in px: a SYN that is refused at once is seen. */
@@ -75,23 +75,32 @@ const timelineDrawing = (() => {
   }
 
   function drawAxis(timeline, pen, paint, high) {
-    const { from, to, left, width, data } = timeline;
-    const step = stepOf(to - from, Math.max(width / 80, 3));
-    const unit = unitOf(step, to);
+    const { left, width, data, words: { ticks, base } } = timeline;
     pen.font = `11.5px ${paint.font}`;
-    pen.textAlign = "center";
     const end = Math.min(Math.max(timeline.xOf(data.captured_ns), left), left + width);
     pen.fillStyle = paint.raised;
     pen.globalAlpha = 0.6;
     pen.fillRect(end, ABOVE - 4, left + width - end, high);
     pen.globalAlpha = 1;
-    for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) {
-      const x = Math.round(timeline.xOf(tick));
+    const taken = drawOrigin(pen, paint, base, left);
+    pen.textAlign = "center";
+    for (const { ns, words } of ticks) {
+      const x = Math.round(timeline.xOf(ns));
+      const half = pen.measureText(words).width / 2;
       pen.fillStyle = paint.line;
       pen.fillRect(x, ABOVE - 4, 1, high);
       pen.fillStyle = paint.muted;
-      if (x > left + 16 && x < left + width - 22) pen.fillText(inUnit(tick, unit), x, 13);
+      if (x - half > taken && x + half < left + width) pen.fillText(words, x, 13);
     }
+  }
+
+  /** The moment from which ticks count stands beside the axis or, where there is no room, at its beginning. */
+  function drawOrigin(pen, paint, base, left) {
+    if (!base) return left;
+    pen.fillStyle = paint.text;
+    pen.textAlign = left ? "right" : "left";
+    pen.fillText(base, left ? left - 10 : 0, 13, left ? left - 10 : undefined);
+    return left || pen.measureText(base).width + 8;
   }
 
   function drawBars(timeline, pen, paint) {

@@ -2,9 +2,10 @@
 // window holds, the higher they are.
 {
 const { KIND, GOES_ON, GIVEN_UP, inflated, unpacked, endOf } = timelinePhases;
-const { unitOf, inUnit, durationWords, nameOf } = timelineWords;
+const { axisOf, durationWords, nameOf } = timelineWords;
 const { ABOVE, BELOW, drawBase, drawMarks } = timelineDrawing;
-const SMALLEST_WINDOW_NS = 1000;
+/** The shortest window, and the part of the whole beyond which numbers in ns are no longer exact. */
+const SMALLEST_WINDOW_NS = 1000, SMALLEST_PART = 2 ** -44;
 /** The highest canvas and lane; a canvas that is narrower than the last has no names beside its lanes. In px. */
 const HIGH_MOST = 440, LANE_MOST = 20, GUTTER_FROM = 640;
 
@@ -17,6 +18,7 @@ class Timeline {
     this.axis = root.closest(".timeline").querySelector(".phase-axis");
     this.from = 0;
     this.to = data.end_ns;
+    this.smallest = Math.min(Math.max(SMALLEST_WINDOW_NS, data.end_ns * SMALLEST_PART), data.end_ns);
     /** Connections that the table shows, those in the window, and the ones that are chosen and pointed at. */
     this.shown = Array.from({ length: all.count }, (_, i) => i);
     this.lanes = this.shown;
@@ -57,15 +59,27 @@ class Timeline {
 
   // What moves.
   show(from, to) {
-    const span = Math.min(Math.max(to - from, Math.min(SMALLEST_WINDOW_NS, this.data.end_ns)), this.data.end_ns);
+    const span = Math.min(Math.max(to - from, this.smallest), this.data.end_ns);
     this.from = Math.min(Math.max(from, 0), this.data.end_ns - span);
     this.to = this.from + span;
     this.redraw();
   }
-  zoom(factor, at = (this.from + this.to) / 2) {
-    const span = Math.min(Math.max((this.to - this.from) / factor, SMALLEST_WINDOW_NS), this.data.end_ns);
+  zoom(factor, at = this.anchor(factor)) {
+    const span = Math.min(Math.max((this.to - this.from) / factor, this.smallest), this.data.end_ns);
     const share = (at - this.from) / (this.to - this.from);
     this.show(at - share * span, at + (1 - share) * span);
+  }
+  /** What zooms keep in sight: the middle, unless the chosen connection, or all there is, would be out of the window. */
+  anchor(factor) {
+    const { all, from, to, chosen, lanes } = this;
+    const middle = (from + to) / 2;
+    const nearest = (i) => Math.min(Math.max(middle, all.first[i]), all.last[i]);
+    if (lanes.includes(chosen)) return Math.min(Math.max(nearest(chosen), from), to);
+    const half = (to - from) / factor / 2;
+    const closer = { ...this, from: middle - half, to: middle + half };
+    if (!lanes.length || lanes.some((i) => isInWindow(closer, i))) return middle;
+    const places = lanes.map(nearest);
+    return places.reduce((best, place) => (Math.abs(place - middle) < Math.abs(best - middle) ? place : best));
   }
   pan(share) {
     const by = share * (this.to - this.from);
@@ -110,6 +124,7 @@ class Timeline {
   }
   redrawAll() {
     this.lanes = this.shown.filter((i) => isInWindow(this, i));
+    this.words = axisOf(this.from, this.to, Math.max(this.width / 80, 3));
     drawBase(this);
     this.brush.draw();
     say(this);
@@ -128,10 +143,9 @@ function isInWindow({ all, data, wanted, from, to }, i) {
 // --- words -------------------------------------------------------------------------------------------------------
 
 function say(timeline) {
-  const { lanes, shown, from, to, data } = timeline;
-  const unit = unitOf((to - from) / 100, to);
+  const { lanes, shown, from, to, data, words } = timeline;
   const whole = from === 0 && to === data.end_ns;
-  const said = whole ? "" : ` between ${inUnit(from, unit, 3)} and ${inUnit(to, unit, 3)}`;
+  const said = whole ? "" : ` between ${words.base && `${words.base} `}${words.words(from)} and ${words.words(to)}`;
   const count = lanes.length.toLocaleString("en-US");
   timeline.said.textContent = `${count}${lanes.length < shown.length ? ` of ${shown.length.toLocaleString("en-US")}` : ""} connection${shown.length === 1 ? "" : "s"}${said}`;
   timeline.root.querySelector("[data-do=narrow]").disabled = whole;

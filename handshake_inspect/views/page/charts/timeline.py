@@ -29,8 +29,8 @@ HINT = (
     "drawn over the rows of phases; a click on a phase hides it."
 )
 #: What is said of attempts to connect that nobody finished.
-NEVER_FINISHED = (
-    "to connect stayed unfinished. No capture shows when an end gives up: they count until it ends, or as long "
+GIVING_UP = (
+    "No capture shows when an end gives up: they count until it ends, or as long "
     f"as Linux keeps them: {HELD_NS // SECOND_NS} s after the SYN-ACK or, if none came, after the last SYN."
 )
 #: Behind the last frame so much of the axis shows what goes on.
@@ -69,8 +69,10 @@ def timeline_figure(
     if 1 < len(streams) <= MOST:
         parts.append(element("div", *lanes(connections, phases, streams, end), class_="phases lanes"))
     parts.append(_explorer())
-    if unfinished := phases.unfinished(np.flatnonzero(wanted[phases.table["connection"]])):
-        parts.append(element("p", f"{counted(unfinished, 'attempt')} {NEVER_FINISHED}", class_="chart-note"))
+    unfinished, most = phases.unfinished(np.flatnonzero(wanted[phases.table["connection"]]), end)
+    if unfinished:
+        said = f"{counted(unfinished, 'attempt')} to connect stayed unfinished, at most {most:,} at once. {GIVING_UP}"
+        parts.append(element("p", said, class_="chart-note"))
     figure = element("div", *parts, class_="timeline")
     data = {
         "phases": ["TIME-WAIT" if one == "time-wait" else one for one in PHASES],
@@ -100,7 +102,7 @@ def _overview(seen: list[_Seen], end_ns: int, captured_ns: int) -> Markup:
     """Draw each phase as a row of its own, as high as it was frequent: rows are not compared with each other."""
     rows = [part for one in seen for part in (_name(one), _row(one, end_ns, captured_ns))]
     axis = element(
-        "svg", *time_axis(time_ticks(0, end_ns), 0.5), class_="plot", width="100%", height=22, aria_hidden="true"
+        "svg", *time_axis(time_ticks(end_ns), 0.5), class_="plot", width="100%", height=22, aria_hidden="true"
     )
     end = element("span", "", class_="phase-name")
     return element("div", *rows, end, element("div", axis, class_="phase-axis"), class_="phases")
