@@ -52,16 +52,20 @@ class ServerTimes:
 
 
 class HandshakeTimes:
-    """Handshakes by server; only of those of which one could be measured."""
+    """Handshakes by server; only of those of which one could be measured.
+
+    Servers are numbered by first appearance in `rows`: those of both measures of the same rows have the same numbers.
+    """
 
     def __init__(self, connections: Connections, rows: Rows, measure: Measure) -> None:
         table = connections.verdicts.table
-        known = rows[table[measure][rows] != NONE]
-        repeated = (table["syn_retransmissions"][known] > 0) | (table["syn_ack_retransmissions"][known] > 0)
-        servers = Sockets.of(connections, known, np.full(len(known), RESPONDER))
+        servers = Sockets.of(connections, rows, np.full(len(rows), RESPONDER))
         self._names, self._servers = connections.names, servers
-        group, self._example = number_groups([*servers.host, servers.port])
+        number, self._example = number_groups([*servers.host, servers.port])
         count = len(self._example)
+        is_known = table[measure][rows] != NONE
+        known, group = rows[is_known], number[is_known]
+        repeated = (table["syn_retransmissions"][known] > 0) | (table["syn_ack_retransmissions"][known] > 0)
         self._ambiguous = np.bincount(group[repeated], minlength=count)
         group, taken_ns = group[~repeated], table[measure][known[~repeated]].astype(np.int64)
         order = np.lexsort((taken_ns, group))
@@ -82,18 +86,25 @@ class HandshakeTimes:
 
     def servers(self, most: int | None = None) -> tuple[ServerTimes, ...]:
         """Return the times of each server, those measured most often first; at most so many."""
-        return tuple(self._server(group) for group in self._by_count[:most].tolist())
+        return tuple(found for number in self.numbers(most).tolist() if (found := self.server(number)))
 
-    def _server(self, group: int) -> ServerTimes:
-        taken_ns = self._taken_ns[self._start[group] : self._start[group + 1]]
+    def numbers(self, most: int | None = None) -> Rows:
+        """Return the numbers of the same servers."""
+        return self._by_count[:most]
+
+    def server(self, number: int) -> ServerTimes | None:
+        """Return the times of one server; None if none of its handshakes was measured."""
+        taken_ns = self._taken_ns[self._start[number] : self._start[number + 1]]
+        if not len(taken_ns):
+            return None
         ranks = [max(-(-len(taken_ns) * share // 100), 1) - 1 for share in QUANTILES]
         part = np.searchsorted(self.edges_ns, np.maximum(taken_ns, 1), "right") - 1
-        example = int(self._example[group])
+        example = int(self._example[number])
         return ServerTimes(
             server=self._servers.endpoint(example),
             tunnel=self._names.tunnel[int(self._servers.tunnel[example])],
             measured=len(taken_ns),
-            ambiguous=int(self._ambiguous[group]),
+            ambiguous=int(self._ambiguous[number]),
             quantiles_ns=tuple(taken_ns[ranks].tolist()),
             histogram=tuple(np.bincount(part, minlength=len(self.edges_ns) - 1).tolist()),
         )

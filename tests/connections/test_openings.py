@@ -81,6 +81,17 @@ def test_a_clock_that_did_not_move_measures_nothing_and_counts(measure: Measure)
     assert sum(server.histogram) == 1
 
 
+def test_both_measures_number_servers_alike() -> None:
+    """A server may be measured by one of the two alone."""
+    found = inspect_many([connection("A > S x\n B > SA y ack x+1", 0, 1), connection("open", 0, 2, server=SERVERS[1])])
+    answer, whole = (times(found, measure) for measure in MEASURES)
+    (number,) = whole.numbers().tolist()
+    one, other = answer.server(number), whole.server(number)
+    assert one and other and one.server == other.server == Endpoint("10.0.0.99", 443)
+    assert sorted(answer.numbers().tolist()) == [0, 1]
+    assert whole.server(1 - number) is None
+
+
 def test_no_connection_has_no_times() -> None:
     answer = HandshakeTimes(inspect_many([connection("A > S x", 0, 1)]).connections, np.zeros(0, np.int64), MEASURES[0])
     assert (len(answer), answer.servers(), answer.measured) == (0, (), 0)

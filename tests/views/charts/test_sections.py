@@ -68,6 +68,22 @@ def test_a_flood_reaches_its_backlog() -> None:
     assert "backlog 1,000 ↑" in words(drawn(found, backlog=1000)["half-open"].figure)
 
 
+def test_servers_beyond_those_that_are_listed_are_counted() -> None:
+    many = [connection("open", i, 40000 + i, server=(SERVER, 1000 + i % 100)) for i in range(130)]
+    section = drawn(inspect_many(many))["openings"]
+    assert "92 more servers were measured less often" in words(section.figure)
+    assert "Handshakes by server: 100 servers, the first 30" in words(section.alternative)
+    assert words(section.alternative).count("10.0.0.99:") == 2 * 30
+
+
+def test_whoever_ends_a_half_open_connection_by_an_rst_is_told_apart() -> None:
+    kinds = ("A > R x+1", "B > R y+1", "B > SA y ack x+1")
+    many = [connection(f"A > S x\n B > SA y ack x+1\n 9 {kinds[i]}", i, 40000 + i) for i in range(3)]
+    section = drawn(inspect_many(many))["half-open"]
+    assert "at most 3 at once, at 2.001 s; 1 of 3 got no further, 2 ended with an RST" in words(section.figure)
+    assert "10.0.0.99:80 3 2.001 s 3 1 2 0" in words(section.alternative)
+
+
 def test_few_connections_have_a_lane_each_for_paper() -> None:
     figure = drawn(inspect(PCAPS / "syn-flood.pcap"))["timeline"].figure
     assert "198.18.0.1:33971 → :43231" in words(figure)

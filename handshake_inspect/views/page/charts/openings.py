@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
 
-from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.openings import QUANTILES, HandshakeTimes, ServerTimes
@@ -34,17 +34,19 @@ class _Measured:
     words: str
     role: str
     times: HandshakeTimes
-    by_server: dict[tuple[str, Endpoint], ServerTimes]
+    by_server: dict[int, ServerTimes]
 
 
 def openings_figure(connections: Connections, rows: Rows) -> tuple[Markup, Markup] | None:
     """Return the histograms of the servers that were measured most often, and the table; None if none was."""
-    answer = _measured("SYN to SYN-ACK", "half-open", HandshakeTimes(connections, rows, "syn_to_syn_ack_ns"))
-    whole = _measured("SYN to third segment", "open", HandshakeTimes(connections, rows, "initial_rtt_ns"))
+    times = [HandshakeTimes(connections, rows, one) for one in ("syn_to_syn_ack_ns", "initial_rtt_ns")]
+    servers = list(dict.fromkeys(number for one in times for number in one.numbers(LISTED).tolist()))[:LISTED]
+    answer = _measured("SYN to SYN-ACK", "half-open", times[0], servers)
+    whole = _measured("SYN to third segment", "open", times[1], servers)
+    count = len(np.union1d(*(one.numbers() for one in times)))
     edges = answer.times.edges_ns + whole.times.edges_ns
     if not edges:
         return None
-    servers = list({**answer.by_server, **whole.by_server})
     low, high = min(edges), max(edges)
     drawn = [_server(key, answer, whole, low, high) for key in servers[:DRAWN]]
     figure = [
@@ -53,26 +55,27 @@ def openings_figure(connections: Connections, rows: Rows) -> tuple[Markup, Marku
         ),
         element("div", *drawn, _axis(low, high), class_="servers"),
     ]
-    if len(servers) > DRAWN:
-        more = counted(len(servers) - DRAWN, "more server")
+    if count > DRAWN:
+        more = counted(count - DRAWN, "more server")
         figure.append(element("p", f"{more} were measured less often.", class_="chart-note"))
     ambiguous = max(answer.times.ambiguous, whole.times.ambiguous)
     if ambiguous:
         left_out = "left out: a SYN or a SYN-ACK was repeated, so that nobody can tell which one was answered."
         figure.append(element("p", f"{counted(ambiguous, 'handshake')} {left_out}", class_="chart-note"))
-    return together(figure), _table(servers, (answer, whole))
+    return together(figure), _table(servers, count, (answer, whole))
 
 
-def _measured(words: str, role: str, times: HandshakeTimes) -> _Measured:
-    return _Measured(words, role, times, {(one.tunnel, one.server): one for one in times.servers(LISTED)})
+def _measured(words: str, role: str, times: HandshakeTimes, servers: Sequence[int]) -> _Measured:
+    return _Measured(words, role, times, {key: one for key in servers if (one := times.server(key))})
 
 
 def _key(class_: str, where: str, one: _Measured) -> Markup:
     return element("span", element("i", class_=f"swatch {class_}"), f"{where}: {one.words}", class_="key-entry")
 
 
-def _server(key: tuple[str, Endpoint], answer: _Measured, whole: _Measured, low: int, high: int) -> Markup:
-    name = _name(key)
+def _server(key: int, answer: _Measured, whole: _Measured, low: int, high: int) -> Markup:
+    known = answer.by_server.get(key) or whole.by_server[key]
+    name = _name(known)
     words = [f"{one.words}: {_in_words(one.by_server[key])}" for one in (answer, whole) if key in one.by_server]
     count = max(one.by_server[key].measured for one in (answer, whole) if key in one.by_server)
     medians = " · ".join(
@@ -80,8 +83,7 @@ def _server(key: tuple[str, Endpoint], answer: _Measured, whole: _Measured, low:
         for one in (answer, whole)
         if key in one.by_server
     )
-    _, server = key
-    link = narrowing(name, f"host:{server.ip} port:{server.port}")
+    link = narrowing(name, f"host:{known.server.ip} port:{known.server.port}")
     head = element(
         "p", element("b", link), " ", element("span", f"{counted(count, 'handshake')} · {medians}"), class_="panel-head"
     )
@@ -125,13 +127,17 @@ def _places(low: int, high: int) -> list[str]:
 
 def _axis(low: int, high: int) -> Markup:
     return element(
-        "svg", *time_axis(decade_ticks(low, high), 0.5), class_="plot", width="100%", height=22, aria_hidden="true"
+        "svg",
+        *time_axis(decade_ticks(low, high), 0.5),
+        class_="plot servers-axis",
+        width="100%",
+        height=22,
+        aria_hidden="true",
     )
 
 
-def _name(key: tuple[str, Endpoint]) -> str:
-    tunnel, server = key
-    return f"{server} in {tunnel}" if tunnel else str(server)
+def _name(one: ServerTimes) -> str:
+    return f"{one.server} in {one.tunnel}" if one.tunnel else str(one.server)
 
 
 def _in_words(one: ServerTimes) -> str:
@@ -141,13 +147,21 @@ def _in_words(one: ServerTimes) -> str:
     )
 
 
-def _table(servers: Sequence[tuple[str, Endpoint]], measured: Sequence[_Measured]) -> Markup:
+def _table(servers: Sequence[int], count: int, measured: Sequence[_Measured]) -> Markup:
     shares = ("Shortest", *(f"{share} %" for share in QUANTILES[1:-1]), "Longest")
     rows = [
-        (_name(key), one.words, f"{found.measured:,}", f"{found.ambiguous:,}", *map(short_duration, found.quantiles_ns))
-        for key in servers[:LISTED]
+        (
+            _name(found),
+            one.words,
+            f"{found.measured:,}",
+            f"{found.ambiguous:,}",
+            *map(short_duration, found.quantiles_ns),
+        )
+        for key in servers
         for one in measured
         if (found := one.by_server.get(key))
     ]
-    caption = f"Handshakes by server: {counted(len(servers), 'server')}"
-    return plain_table(caption, ("Server", "From, to", "Measured", "Left out", *shares), rows)
+    caption = f"Handshakes by server: {counted(count, 'server')}"
+    if count > len(servers):
+        caption += f", the first {len(servers)}"
+    return plain_table(caption, ("Server", "From, to", "Measured", "Not (repeated)", *shares), rows)
