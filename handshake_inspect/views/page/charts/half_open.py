@@ -87,7 +87,15 @@ def _counts(one: HoldsHalfOpen) -> list[str]:
 
 def _table(listed: list[HoldsHalfOpen], count: int, begin_ns: int) -> Markup:
     caption = f"Half-open connections by listener: {counted(count, 'listener')}"
-    titles = ("Listener", "Most at once", "After", "Handshakes", "Got no further", "Ended with an RST", "Unanswered")
+    titles = (
+        "Listener",
+        "Most at once",
+        "Reached after",
+        "Handshakes",
+        "Got no further",
+        "Ended with an RST",
+        "Unanswered",
+    )
     return plain_table(
         caption if count <= len(listed) else f"{caption}, the first {len(listed)}",
         titles,

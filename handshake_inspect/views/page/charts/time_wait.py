@@ -80,7 +80,7 @@ def _table(ledger: TimeWaitLedger, listed: tuple[HostOwes, ...], begin_ns: int) 
     caption = f"TIME-WAITs by host: {counted(count, 'host')}"
     hosts = plain_table(
         caption if count <= len(listed) else f"{caption}, the first {len(listed)}",
-        ("Host", "Most at once", "After", "TIME-WAITs", "Connected", "Accepted"),
+        ("Host", "Most at once", "Reached after", "TIME-WAITs", "Connected", "Accepted"),
         (
             (
                 _name(one),

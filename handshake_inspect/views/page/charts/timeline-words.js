@@ -14,6 +14,8 @@ const timelineWords = (() => {
   const LONG = [["years", YEAR, 2], ["days", DAY, 2], ["h", HOUR, 2], ["min", MINUTE, 10]];
   /** So many steps from the beginning a tick is told by its distance from a round moment near it. */
   const FAR = 1000;
+  /** What such moments are multiples of: the longest that is not much longer than the window. */
+  const ROUND = [YEAR, DAY, HOUR, MINUTE, SECOND, 1e6, 1e3];
 
   function stepOf(span, most) {
     return STEPS.find((step) => Math.floor(span / step) < most) ?? STEPS.at(-1);
@@ -36,7 +38,7 @@ const timelineWords = (() => {
   function axisOf(from, to, most) {
     const step = stepOf(to - from, most);
     const isFar = to / step >= FAR || [DAY, YEAR].some((long) => step < long && to >= 2 * long);
-    const round = [1e3, 1e6, SECOND, MINUTE, HOUR, DAY].find((size) => size >= to - from) ?? YEAR;
+    const round = ROUND.find((size) => size <= 10 * (to - from)) ?? 1;
     const base = isFar ? Math.floor(from / round) * round : 0;
     const unit = unitOf(step, to - base);
     const digits = Math.max(Math.ceil(Math.log10(unit[1] / (to - from))) + 3, 3);

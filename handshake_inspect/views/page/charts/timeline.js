@@ -4,6 +4,8 @@
 const { KIND, GOES_ON, GIVEN_UP, inflated, unpacked, endOf } = timelinePhases;
 const { axisOf, durationWords, nameOf } = timelineWords;
 const { ABOVE, BELOW, drawBase, drawMarks } = timelineDrawing;
+/** As many ticks as the axis above has at the most. */
+const TICKS_MOST = 9;
 /** The shortest window, and the part of the whole beyond which numbers in ns are no longer exact. */
 const SMALLEST_WINDOW_NS = 1000, SMALLEST_PART = 2 ** -44;
 /** The highest canvas and lane; a canvas that is narrower than the last has no names beside its lanes. In px. */
@@ -64,9 +66,11 @@ class Timeline {
     this.to = this.from + span;
     this.redraw();
   }
-  zoom(factor, at = this.anchor(factor)) {
+  /** Zooms about a moment, which stays where it is on the screen; without one what is to be seen comes to the middle. */
+  zoom(factor, about) {
     const span = Math.min(Math.max((this.to - this.from) / factor, this.smallest), this.data.end_ns);
-    const share = (at - this.from) / (this.to - this.from);
+    const at = about ?? this.anchor(factor);
+    const share = about === undefined ? 0.5 : (at - this.from) / (this.to - this.from);
     this.show(at - share * span, at + (1 - share) * span);
   }
   /** What zooms keep in sight: the middle, unless the chosen connection, or all there is, would be out of the window. */
@@ -124,7 +128,7 @@ class Timeline {
   }
   redrawAll() {
     this.lanes = this.shown.filter((i) => isInWindow(this, i));
-    this.words = axisOf(this.from, this.to, Math.max(this.width / 80, 3));
+    this.words = axisOf(this.from, this.to, Math.min(Math.max(this.width / 80, 3), TICKS_MOST));
     drawBase(this);
     this.brush.draw();
     say(this);

@@ -110,7 +110,7 @@ def _overview(seen: list[_Seen], end_ns: int, captured_ns: int) -> Markup:
 
 def _name(one: _Seen) -> Markup:
     swatch = element("i", class_=f"swatch draw-{PHASES[one.phase]}")
-    peak = element("span", f"max {one.peak:,}", class_="phase-peak")
+    peak = element("span", element("span", "max ", class_="phase-most"), f"{one.peak:,}", class_="phase-peak")
     label = f"{one.name}, at most {one.peak:,} at once: show in the timeline"
     words = (swatch, one.name, " ", peak)
     return element("button", *words, class_="phase-name", data_phase=one.phase, aria_pressed="true", aria_label=label)
@@ -165,4 +165,4 @@ def _explorer() -> Markup:
 def _table(seen: list[_Seen], count: int) -> Markup:
     rows = ((one.name, f"{one.connections:,}", f"{one.peak:,}", duration(one.peak_ns)) for one in seen)
     caption = f"{counted(count, 'connection')} by phase"
-    return plain_table(caption, ("Phase", "Connections", "Most at once", "First so after"), rows)
+    return plain_table(caption, ("Phase", "Connections", "Most at once", "Reached after"), rows)
