@@ -74,9 +74,9 @@ def command(files: tuple[str, ...], asked: Asked, sort: str | None, index: bool,
         if reading.useless:
             return reading.exit_code or named.exit_code
         files_read = source_of(reading, {**paths, **reading.located}, chosen.streams(reading.inspection))
-        colours = importing.colours()
+        suited = importing.suited()
         with files_read.answering():
-            run_screen(files_read, colours)
+            run_screen(files_read, suited)
         report(reading.inspection, udp_lister="read --udp")
         return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
 

@@ -18,8 +18,8 @@ import click
 from handshake_inspect.cli.output import remark
 
 if TYPE_CHECKING:
-    from handshake_inspect.screen.colours import Colours
     from handshake_inspect.screen.sight import Source
+    from handshake_inspect.screen.terminal import Suited
 
 #: What to install where Textual is missing.
 INSTALL = "pip install 'handshake-inspect[screen]'"
@@ -57,7 +57,7 @@ class Importing:
     """Textual, imported meanwhile, and the terminal asked for its colours."""
 
     def __init__(self) -> None:
-        self._colours: Colours | None = None
+        self._suited: Suited | None = None
         self._thread = threading.Thread(target=self._run, name="handshake-inspect import", daemon=True)
 
     def __enter__(self) -> Self:
@@ -69,28 +69,30 @@ class Importing:
     ) -> None:
         self._thread.join()
 
-    def colours(self) -> Colours | None:
-        """Wait for it, and return the colours; None if they could not be asked for."""
+    def suited(self) -> Suited | None:
+        """Wait for it, and return what suits the terminal; None if that could not be found out."""
         self._thread.join()
-        return self._colours
+        return self._suited
 
     def _run(self) -> None:
         import handshake_inspect.screen.app  # noqa: F401
         from handshake_inspect.screen.terminal import colours_of_terminal
 
-        self._colours = colours_of_terminal()
+        self._suited = colours_of_terminal()
 
 
-def run_screen(source: Source, colours: Colours | None = None) -> None:
+def run_screen(source: Source, suited: Suited | None = None) -> None:
     """Show the screen of a source until it is left. Raises click.UsageError if there is no terminal to read keys.
 
-    Without `colours` the terminal is asked for them.
+    If it is not known what is `suited` to the terminal, that is asked.
     """
     from handshake_inspect.screen.app import ConnectionsApp
     from handshake_inspect.screen.terminal import colours_of_terminal, driver, terminal_as_input
 
     try:
         with terminal_as_input():
-            ConnectionsApp(source, colours or colours_of_terminal(), driver_class=driver()).run()
+            suited = suited or colours_of_terminal()
+            drawing = driver(owes_answer=suited.owes_answer)
+            ConnectionsApp(source, suited.colours, driver_class=drawing).run()
     except OSError as error:
         raise click.UsageError(f"there is no terminal to read keys from: {error.strerror or error}") from None

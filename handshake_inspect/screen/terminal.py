@@ -1,7 +1,8 @@
 """The terminal: whether it can show the screen, whether its ground is light, and what Textual draws on.
 
 In: standard input and output. Out: `Colours` that suit the terminal; the driver that draws on standard output, where
-results belong, and reads from the terminal also where standard input is a pipe.
+results belong, and reads from the terminal also where standard input is a pipe. What a terminal that is far away
+answers when nobody waits for it any more is no key that was pressed.
 """
 
 from __future__ import annotations
@@ -13,36 +14,60 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
+from textual import events
 from textual.driver import Driver
+from textual.message import Message
 
 from handshake_inspect.screen.colours import Colours
 
-#: How long a terminal may take to say which colour its ground has.
-ANSWER_S = 0.1
+#: How long a terminal may take to say which colour its ground has. All answer; one that is far away takes its time.
+ANSWER_S = 1.0
+#: How long an answer may come after that, when the screen is there.
+LATE_S = 10.0
+#: The end of the answer that all terminals give, to the question what they are (DA1).
+DEVICE = re.compile(rb"\x1b\[\?[\d;]*c")
+#: Both answers, as far as they may have come, in the signs that Textual makes of them: ESC is `^`, the key Esc, or not
+#: there.
+COMING = re.compile(r"\^?(\]1{0,2}(;[rgba:/0-9a-fA-F]*[\^\x1b]?(\a|\\)?)?)?(?(1)[\^\x1b]?|\^?)(\[(\?[\d;]*c?)?)?")
 
 
-def colours_of_terminal() -> Colours:
+@dataclass(frozen=True)
+class Suited:
+    """What suits a terminal."""
+
+    colours: Colours
+    #: Was it asked for the colour of its ground, and has not answered yet?
+    owes_answer: bool = False
+
+
+def colours_of_terminal() -> Suited:
     """Say which colours suit this terminal: those of its ground, if it tells."""
     has_colour = not os.environ.get("NO_COLOR")
-    light = ground_is_light() if has_colour else False
+    answer = _asked() if has_colour else None
+    light = said_light(answer or b"")
     if light is None:
-        light = os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
-    return Colours(is_dark=not light, has_colour=has_colour)
+        light = has_colour and os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
+    owes_answer = answer is not None and not DEVICE.search(answer)
+    return Suited(Colours(is_dark=not light, has_colour=has_colour), owes_answer)
 
 
-def ground_is_light() -> bool | None:
-    """Ask the terminal for the colour of its ground (xterm's OSC 11); None if it does not say.
+def _asked() -> bytes | None:
+    """Ask the terminal for the colour of its ground (xterm's OSC 11); None if there is none to be asked.
 
     All terminals say what they are (DA1): where that answer comes alone, the other one does not come.
     """
     if sys.platform == "win32" or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return None
-    with _unbuffered(sys.stdin.fileno()):
+    import termios
+
+    with suppress(OSError, termios.error), _unbuffered(sys.stdin.fileno()):  # the terminal may have gone
         sys.stdout.write("\x1b]11;?\x1b\\\x1b[c")
         sys.stdout.flush()
-        return said_light(_answer(sys.stdin.fileno()))
+        return _answer(sys.stdin.fileno())
+    return None
 
 
 def said_light(answer: bytes) -> bool | None:
@@ -57,7 +82,7 @@ def said_light(answer: bytes) -> bool | None:
 def _answer(descriptor: int) -> bytes:
     """Read up to the end of the answer that all terminals give."""
     answer, deadline_s = b"", time.monotonic() + ANSWER_S
-    while not re.search(rb"\x1b\[\?[\d;]*c", answer):
+    while not DEVICE.search(answer):
         patience_s = deadline_s - time.monotonic()
         if patience_s <= 0 or not select.select([descriptor], [], [], patience_s)[0]:
             break
@@ -95,8 +120,30 @@ def terminal_as_input() -> Iterator[None]:
         os.close(terminal)
 
 
-def driver() -> type[Driver] | None:
-    """Return Textual's driver for this system, on standard output instead of standard error; None: as it is."""
+class LateAnswer:
+    """Knows the answer of a terminal among keys: Textual does not, and hands its signs on one by one."""
+
+    def __init__(self, *, is_owed: bool) -> None:
+        self._until_s = time.monotonic() + LATE_S if is_owed else 0.0
+        #: What of an answer has come.
+        self._come = ""
+
+    def has(self, sign: str | None) -> bool:
+        """Is this sign one of an answer that was owed? The last one is the `c` of `ESC [ ? 62 c`."""
+        if not self._come and time.monotonic() > self._until_s:
+            return False
+        self._come = next((one for one in (f"{self._come}{sign}", f"{sign}") if COMING.fullmatch(one)), "")
+        is_part = bool(self._come)
+        if is_part and self._come.endswith("c") and "?" in self._come:
+            self._come, self._until_s = "", 0.0
+        return is_part
+
+
+def driver(*, owes_answer: bool = False) -> type[Driver] | None:
+    """Return Textual's driver for this system, on standard output instead of standard error; None: as it is.
+
+    `owes_answer`: the terminal was asked something, and its answer is still to come.
+    """
     if sys.platform == "win32":
         return None
     from textual.drivers.linux_driver import LinuxDriver
@@ -108,6 +155,12 @@ def driver() -> type[Driver] | None:
             super().__init__(*arguments, **more)
             assert sys.__stdout__ is not None
             self._file = cast(Any, Drawn(sys.__stdout__))
+            self._late = LateAnswer(is_owed=owes_answer)
+
+        def process_message(self, message: Message) -> None:
+            """Hand on what came from the terminal, but no answers."""
+            if not (isinstance(message, events.Key) and self._late.has(message.character)):
+                super().process_message(message)
 
     return OnStandardOutput
 

@@ -12,14 +12,17 @@ import struct
 import sys
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+from textual import constants, events
+from textual._xterm_parser import XTermParser
 
 from handshake_inspect.inspection import inspect
 from handshake_inspect.lab.world import in_private_world
-from handshake_inspect.screen.terminal import said_light
+from handshake_inspect.screen.terminal import LateAnswer, said_light
 from tests.cli.running import PCAPS, REPOSITORY
 from tests.cli.test_sniff import TALK, talk
 from tests.lab.privileges import needs_private_world
@@ -38,11 +41,16 @@ LIMIT_S = 30.0
 
 
 def on_terminal(
-    arguments: Sequence[str], keys: Sequence[tuple[bytes, bytes | Callable[[], object] | None]] = (), **environment: str
+    arguments: Sequence[str],
+    keys: Sequence[tuple[bytes, bytes | Callable[[], object] | None]] = (),
+    *,
+    answers: bool = True,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[int, bytes]:
     """Run Python on a terminal of 100 columns and 30 lines. Returns the exit status, and all that was written there.
 
     `keys`: what is typed, or done, when something has been written since the last keys; None: the terminal goes.
+    `answers`: it says at once what it is, when it is asked.
     """
     pid, terminal = pty.fork()
     if pid == 0:
@@ -50,7 +58,7 @@ def on_terminal(
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         os.chdir(REPOSITORY)
         os.execve(sys.executable, [sys.executable, *arguments], {**clean, "TERM": "xterm-256color", **environment})
-    written, since, waiting = b"", 0, list(keys)
+    written, since, waiting, is_answered = b"", 0, list(keys), not answers
     deadline = time.monotonic() + LIMIT_S
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 0.05)[0]:
@@ -60,6 +68,9 @@ def on_terminal(
         except OSError:  # Linux: EIO when the other side is closed
             break
         written += octets
+        if not is_answered and b"\x1b[c" in written:  # as all terminals do
+            is_answered = True
+            os.write(terminal, b"\x1b[?62;22c")
         if waiting and re.search(waiting[0][0], written[since:]):
             since = len(written)
             typed = waiting.pop(0)[1]
@@ -99,11 +110,7 @@ def test_sniff_has_the_whole_terminal_and_gives_its_account_behind_it(tmp_path: 
 
 
 def sniff_until_the_terminal_goes(arguments: Sequence[str]) -> tuple[int, bytes]:
-    def talked() -> None:
-        talk()
-        time.sleep(0.3)
-
-    return on_terminal([*SNIFF, *arguments], [(re.escape(ENTERED), talked), (b"dropped", None)])
+    return on_terminal([*SNIFF, *arguments], [(re.escape(ENTERED), talk), (b"TIME-WAIT", None)])
 
 
 def test_sniff_ends_well_when_its_terminal_goes(tmp_path: Path) -> None:
@@ -137,7 +144,7 @@ def test_lines_where_the_screen_is_not_wanted_or_cannot_be(
     program: Sequence[str], arguments: Sequence[str], environment: dict[str, str]
 ) -> None:
     needs_private_world()
-    code, written = on_terminal([*program, *arguments, "--", sys.executable, "-c", TALK], (), **environment)
+    code, written = on_terminal([*program, *arguments, "--", sys.executable, "-c", TALK], environment=environment)
     assert code == 0, written
     assert ENTERED not in written
     assert b"9 segments seen" in written
@@ -170,10 +177,35 @@ def test_browse_takes_a_capture_from_a_pipe_and_keys_from_the_terminal() -> None
     ],
 )
 def test_browse_says_what_it_needs(program: Sequence[str], environment: dict[str, str], said: bytes) -> None:
-    code, written = on_terminal([*program, str(PCAPS / "four-way.pcap")], (), **environment)
+    code, written = on_terminal([*program, str(PCAPS / "four-way.pcap")], environment=environment)
     assert code == 2
     assert said in written
     assert ENTERED not in written
+
+
+LIGHT = b"\x1b]11;rgb:ffff/ffff/dddd\x1b\\\x1b[?62;22c"
+
+
+def test_the_answer_of_a_terminal_far_away_is_no_key() -> None:
+    """It comes when the screen is there: its `r`, `/` and `c` would sort, filter and copy."""
+    keys: list[tuple[bytes, bytes]] = [(b"SYN-RECEIVED", LIGHT + b"/refused\r"), (b"0 of 1", b"q")]
+    code, written = on_terminal([*BROWSE, str(PCAPS / "four-way.pcap")], keys, answers=False)
+    assert code == 0, written
+    assert b"copied" not in written
+
+
+@pytest.mark.parametrize("end", ["\x1b\\", "\a"])
+@pytest.mark.parametrize("cut", [2, 9, 24, 25, 28])
+def test_an_answer_in_two_parts_is_no_key_either(monkeypatch: pytest.MonkeyPatch, end: str, cut: int) -> None:
+    monkeypatch.setattr(constants, "ESCAPE_DELAY", 0.005)
+    answer = f"\x1b]11;rgb:1e1e/ffff/2e2e{end}\x1b[?62;22c"
+    parser, late = XTermParser(), LateAnswer(is_owed=True)
+    keys = []
+    for part in (answer[:cut], answer[cut:], "/[2001"):
+        keys += [one for one in parser.feed(part) if isinstance(one, events.Key)]
+        time.sleep(2 * constants.ESCAPE_DELAY)  # then the parser knows that no more of a sequence comes
+        keys += [one for one in parser.tick() if isinstance(one, events.Key)]
+    assert "".join(one.character or "" for one in keys if not late.has(one.character)) == "/[2001"
 
 
 @pytest.mark.parametrize(
