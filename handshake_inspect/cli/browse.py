@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -73,7 +72,8 @@ def command(files: tuple[str, ...], asked: Asked, sort: str | None, index: bool,
             making.reading = reading
         if reading.useless:
             return reading.exit_code or named.exit_code
-        files_read = source_of(reading, {**paths, **reading.located}, chosen.streams(reading.inspection))
+        streams = chosen.streams(reading.inspection)
+        files_read = source_of(reading, {**paths, **reading.located}, streams, profile)
         suited = importing.suited()
         with files_read.answering():
             run_screen(files_read, suited)
@@ -81,10 +81,11 @@ def command(files: tuple[str, ...], asked: Asked, sort: str | None, index: bool,
         return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
 
 
-def source_of(reading: Reading, captures: Mapping[str, CaptureFile], streams: Streams) -> Files:
+def source_of(reading: Reading, captures: Mapping[str, CaptureFile], streams: Streams, profile: str = "linux") -> Files:
     """Return captures that were read as a source of the screen."""
     from handshake_inspect.cli.drawing import Look, names_of_ends, payload_shown
     from handshake_inspect.cli.show import save
+    from handshake_inspect.cli.shown_by import shown_by
     from handshake_inspect.quantities import counted
     from handshake_inspect.screen.files import Files
     from handshake_inspect.views.ladder import LadderOptions, ladder
@@ -106,4 +107,4 @@ def source_of(reading: Reading, captures: Mapping[str, CaptureFile], streams: St
 
     names = [one.name for one in run.captures]
     title = names[0] if len(names) == 1 else f"{len(names)} captures"
-    return Files(run, streams, title, draw, saved, " ".join(map(shlex.quote, names)))
+    return Files(run, streams, title, draw, saved, lambda stream: shown_by(names, profile, stream))

@@ -162,6 +162,16 @@ class Connections(Sequence[Connection]):
         """What rules found."""
         return Findings(*self.looked_over)
 
+    def make_findings(self) -> None:
+        """Have it found now, what takes its time, and by this thread: others only read it afterwards."""
+        _ = self.findings
+
+    def lasted_ns(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the time from the first to the last segment; NONE where the clock jumped back between."""
+        table = self.verdicts.table
+        lasted_ns = table["last_ns"][rows] - table["first_ns"][rows]
+        return np.where(table["first_clock"][rows] == table["last_clock"][rows], lasted_ns, NONE)
+
     @cached_property
     def stream_of(self) -> NDArray[np.int64]:
         """Number of the connection in each row of the `VerdictTable`."""

@@ -30,12 +30,14 @@ class Present:
     #: Since its first segment, and since its last one.
     age_ns: int
     quiet_ns: int
+    #: From its first segment to its last one; None: the clock jumped back between.
+    lasted_ns: int | None
     #: Until the earliest end of `waiting`, and how long that has been since it began or began again; 0 without one.
     left_ns: int = 0
     whole_ns: int = 0
 
 
-def present(connection: Connection, now_ns: int) -> Present:
+def present(connection: Connection, now_ns: int, lasted_ns: int | None) -> Present:
     """Say where a connection is at `now_ns`, which is not before its last segment."""
     running = [one for one in connection.time_wait if runs(one, now_ns)]
     states = Pair(*(_state(connection, end, now_ns) for end in ENDS))
@@ -47,6 +49,7 @@ def present(connection: Connection, now_ns: int) -> Present:
         waiting,
         age_ns=max(now_ns - connection.first_ns, 0),
         quiet_ns=max(now_ns - connection.last_ns, 0),
+        lasted_ns=lasted_ns,
         left_ns=0 if waiting is None else waiting.earliest_end_ns - now_ns,
         whole_ns=0 if waiting is None else waiting.earliest_end_ns - begun_ns,
     )

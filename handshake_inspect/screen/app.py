@@ -28,7 +28,7 @@ from handshake_inspect.screen.lines import Line
 from handshake_inspect.screen.listing import Listing
 from handshake_inspect.screen.rates import Rates
 from handshake_inspect.screen.reading import Reading
-from handshake_inspect.screen.sight import Sight, Source, Streams
+from handshake_inspect.screen.sight import GoneError, Sight, Source, Streams
 from handshake_inspect.screen.telling import Telling
 from handshake_inspect.views.escape import printable
 
@@ -36,6 +36,8 @@ from handshake_inspect.views.escape import printable
 LOOK_S, DRAW_S = 0.1, 0.25
 #: How long something that was said stands in the last line.
 SAID_S = 6.0
+#: Nothing was said: a text, its role, and until when it stands.
+UNSAID = ("", "", 0.0)
 #: The room of a list that is short.
 SHORTEST = 3
 #: A terminal of so many columns has list and text side by side.
@@ -94,7 +96,7 @@ class ConnectionsApp(App[None]):
         self.order = Order()
         self.paused_ns: int | None = None
         self._sought = Query()
-        self._said: tuple[str, str, float] = ("", "", 0.0)
+        self._said = UNSAID
         self._arranging = False
         self._rates = Rates()
         for is_dark in (True, False):
@@ -163,7 +165,7 @@ class ConnectionsApp(App[None]):
             self._arrange(self.sight if self.paused_ns is not None else self.source.sight)
 
     def _tell(self) -> None:
-        self.telling.tell(self.sight)
+        self.telling.tell()
 
     @work(group="arrange")
     async def _arrange(self, sight: Sight) -> None:
@@ -206,9 +208,16 @@ class ConnectionsApp(App[None]):
         return commands(self.foot.room, right, is_live=self.source.is_live), right
 
     def say(self, text: str, role: str = "") -> None:
-        """Say something in the last line, for some seconds."""
+        """Say something in the last line, for some seconds, or until a key is pressed."""
         self._said = (printable(text), role, time.monotonic() + SAID_S)
         self._draw()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Take what comes from the terminal: a key is pressed by somebody who has read what was said."""
+        if isinstance(event, events.Key) and self._said != UNSAID:
+            self._said = UNSAID
+            self.foot.show(*self._footing())
+        await super().on_event(event)
 
     # What is typed.
 
@@ -255,7 +264,7 @@ class ConnectionsApp(App[None]):
             return
         try:
             said = await asyncio.wrap_future(self.source.desk.ask(lambda: self.source.save(stream, target)))
-        except (CaptureError, LookupError) as error:
+        except (CaptureError, GoneError) as error:
             self.say(str(error), "error")
         else:
             self.say(said, "open")
@@ -355,9 +364,12 @@ class ConnectionsApp(App[None]):
 
     def action_copy(self) -> None:
         """Copy the command that shows this connection."""
-        command = None if self.list.stream is None else self.source.command(self.list.stream)
+        if self.list.stream is None:
+            return
+        command = self.source.command(self.list.stream)
         if command is None:
-            self.say("nobody else can see a live capture: w writes the connection to a file", "warn")
+            what = "a live capture" if self.source.is_live else "a pipe"
+            self.say(f"nobody else can see {what}: w writes the connection to a file", "warn")
             return
         self.copy_to_clipboard(command)
         self.say(f"copied: {command}", "open")

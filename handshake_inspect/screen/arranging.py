@@ -171,14 +171,16 @@ def _octets(connections: Connections, rows: Rows) -> Keys:
     return [table["octets_o"][rows].astype(np.int64) + table["octets_r"][rows]]
 
 
+def _known(column: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.where(column == NONE, UNKNOWN, column)
+
+
 def _rtt(connections: Connections, rows: Rows) -> Keys:
-    rtt_ns = connections.verdicts.table["initial_rtt_ns"][rows].astype(np.int64)
-    return [np.where(rtt_ns == NONE, UNKNOWN, rtt_ns)]
+    return [_known(connections.verdicts.table["initial_rtt_ns"][rows].astype(np.int64))]
 
 
 def _lasting(connections: Connections, rows: Rows) -> Keys:
-    table = connections.verdicts.table
-    return [table["last_ns"][rows] - table["first_ns"][rows]]
+    return [_known(connections.lasted_ns(rows))]
 
 
 def _quiet(connections: Connections, rows: Rows) -> Keys:

@@ -136,7 +136,7 @@ def columns_for(*, is_live: bool, captures: int, sample: Iterable[Connection] = 
         Column("states", _states, 25, 24, 7),
         octets,
         rtt,
-        Column("lasted", lambda _, p: [(short(p.age_ns - p.quiet_ns), "")], 8, 8, 4, right=True),
+        Column("lasted", _lasted, 8, 8, 4, right=True),
         findings,
     ]
 
@@ -237,6 +237,10 @@ def _octets(connection: Connection, _: Present) -> Cell:
 def _rtt(connection: Connection, _: Present) -> Cell:
     rtt_ns = connection.handshake.initial_rtt_ns
     return [("-", "line")] if rtt_ns is None else [(short(rtt_ns), "")]
+
+
+def _lasted(_: Connection, present: Present) -> Cell:
+    return [("-", "line") if present.lasted_ns is None else (short(present.lasted_ns), "")]
 
 
 def _findings(connection: Connection, _: Present) -> Cell:

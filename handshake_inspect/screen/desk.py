@@ -27,11 +27,6 @@ class Desk:
         self._waiting.put((future, question))
         return future
 
-    @property
-    def is_asked(self) -> bool:
-        """Does a question wait?"""
-        return not self._waiting.empty()
-
     def answer(self) -> None:
         """Answer what waits now, and return."""
         while not self._waiting.empty():

@@ -15,10 +15,11 @@ from rich.text import Text
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.screen.desk import Desk
-from handshake_inspect.screen.sight import Sight, Streams, Told
+from handshake_inspect.screen.sight import GoneError, Sight, Streams, Told
 
 Draw = Callable[[Connection, Sequence[Step], int], Sequence[Text]]
 Save = Callable[[Connection, Sequence[Step], str], str]
+Command = Callable[[int], str | None]
 
 
 class Files:
@@ -29,17 +30,17 @@ class Files:
     ended = ""
 
     def __init__(
-        self, inspection: Inspection, streams: Streams, title: str, draw: Draw, save: Save, named: str
+        self, inspection: Inspection, streams: Streams, title: str, draw: Draw, save: Save, command: Command
     ) -> None:
-        """`streams`: those to be shown, in their order. `named`: the files, as a shell takes them."""
+        """`streams`: those to be shown, in their order. `command`: what shows one of them again."""
         self.desk = Desk()
         self.title = title
         self._inspection = inspection
         self._draw = draw
         self._save = save
-        self._named = named
+        self.command = command
         connections = inspection.connections
-        assert connections.findings is not None  # made here, not by the screen
+        connections.make_findings()  # here, not by the screen
         ends = [one.last_ns for one in inspection.captures if one.last_ns is not None]
         self.sight = Sight(connections, streams, max(ends, default=0))
 
@@ -59,14 +60,10 @@ class Files:
         return Told(connection, self._draw(connection, steps, width))
 
     def save(self, stream: int | None, target: str) -> str:
-        """Save the frames of a connection; say what was saved. Raises LookupError or CaptureError."""
+        """Save the frames of a connection; say what was saved. Raises CaptureError."""
         if stream is None:
-            raise LookupError("all of it stands in the files themselves")
+            raise GoneError("all of it stands in the files themselves")
         return self._save(*self._inspection.described(stream), target)
-
-    def command(self, stream: int) -> str | None:
-        """Return the command line that shows a connection."""
-        return f"handshake-inspect show {self._named} -s {stream}"
 
     def printed(self) -> str | None:
         """Return None: no command is watched."""

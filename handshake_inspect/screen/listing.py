@@ -6,7 +6,7 @@ that is chosen stays chosen when others come or go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,7 +19,9 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.present import present
 from handshake_inspect.screen.arranging import Order
 from handshake_inspect.screen.colours import Colours
@@ -29,6 +31,8 @@ from handshake_inspect.views.escape import printable
 
 #: So many connections say how wide the columns are.
 SAMPLE = 200
+#: A connection, and how long it lasted, where the clock tells.
+Seen = tuple[Connection, int | None]
 #: Blank columns at both sides.
 MARGIN = 1
 
@@ -65,7 +69,8 @@ class Listing(ScrollView, can_focus=True):
         super().__init__(**more)
         self._colours = colours
         self._now_ns = now_ns
-        self._sight: Sight | None = None
+        #: What the streams are of; not before something is shown.
+        self.sight: Sight
         self._streams: Streams = np.zeros(0, np.int64)
         self._columns: list[Column] = []
         self._order = Order()
@@ -77,7 +82,7 @@ class Listing(ScrollView, can_focus=True):
         #: What was drawn where.
         self._drawn: dict[int, tuple[list[Piece], str]] = {}
         #: Connections in view, and of which sight and lines they are.
-        self._made: tuple[Sight | None, tuple[int, ...], dict[int, Connection]] = (None, (), {})
+        self._made: tuple[Sight | None, tuple[int, ...], dict[int, Seen]] = (None, (), {})
 
     @property
     def streams(self) -> Streams:
@@ -89,7 +94,7 @@ class Listing(ScrollView, can_focus=True):
         is_in_view = 0 <= self._cursor - self.scroll_offset.y < self._lines
         sample = sight.connections.of_streams(np.concatenate([streams[:SAMPLE], streams[-SAMPLE:]]))
         self._columns = columns_for(is_live=is_live, captures=len(sight.connections.captures), sample=sample)
-        self._sight, self._streams, self._order = sight, streams, order
+        self.sight, self._streams, self._order = sight, streams, order
         self.virtual_size = Size(self.scrollable_content_region.width, len(streams) + 1)
         self._choose(self._place_of(self.stream), keep_in_view=is_in_view)
 
@@ -188,15 +193,15 @@ class Listing(ScrollView, can_focus=True):
     def _placed(self) -> list[Placed]:
         return placed(self._columns, self.scrollable_content_region.width - 2 * MARGIN)
 
-    def _connections(self) -> dict[int, Connection]:
-        """Return the connections in view, by line."""
+    def _connections(self) -> dict[int, Seen]:
+        """Return the connections in view, by stream."""
         top = self.scroll_offset.y
         lines = range(top, min(top + self._lines, len(self._streams)))
         streams = self._streams[lines.start : lines.stop]
         wanted = tuple(streams.tolist())
-        if self._made[0] is not self._sight or self._made[1] != wanted:
-            made = self._sight.connections.of_streams(streams) if self._sight is not None else ()
-            self._made = (self._sight, wanted, dict(zip(wanted, made, strict=True)))
+        if self._made[0] is not self.sight or self._made[1] != wanted:
+            made = seen(self.sight.connections, streams)
+            self._made = (self.sight, wanted, dict(zip(wanted, made, strict=True)))
         return self._made[2]
 
     def refresh_changed(self) -> None:
@@ -219,8 +224,8 @@ class Listing(ScrollView, can_focus=True):
         line = self.scroll_offset.y + y - 1
         if line >= len(self._streams):
             return [], ""
-        connection = self._connections()[int(self._streams[line])]
-        at = present(connection, self._now_ns())
+        connection, lasted_ns = self._connections()[int(self._streams[line])]
+        at = present(connection, self._now_ns(), lasted_ns)
         pieces: list[Piece] = []
         for one in self._placed():
             pieces += cell_of(one, connection, at)
@@ -237,6 +242,13 @@ class Listing(ScrollView, can_focus=True):
             pieces += fitted(cell, one.width, right=one.column.right)
             pieces.append((" " * GAP, ""))
         return pieces
+
+
+def seen(connections: Connections, streams: Streams) -> Iterator[Seen]:
+    """Make these connections."""
+    lasted_ns = connections.lasted_ns(connections.rows_of(streams))
+    known = [None if one == NONE else one for one in lasted_ns.tolist()]
+    return zip(connections.of_streams(streams), known, strict=True)
 
 
 def strip(pieces: Sequence[Piece], width: int, colours: Colours, ground: Any) -> Strip:

@@ -21,7 +21,7 @@ from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
 from handshake_inspect.screen.desk import Desk
 from handshake_inspect.screen.recent import Recent
-from handshake_inspect.screen.sight import Sight, Told, Traffic
+from handshake_inspect.screen.sight import GoneError, Sight, Told, Traffic
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder
 
@@ -63,7 +63,7 @@ class Live:
         for block in blocks:
             yield block
             self._is_stale |= block is not None
-            if self._is_stale and (self.desk.is_asked or time.monotonic() >= self._look_at_s):
+            if self._is_stale and time.monotonic() >= self._look_at_s:
                 self._look()
             self.desk.answer()
 
@@ -98,7 +98,7 @@ class Live:
             self.is_over = True
 
     def told(self, stream: int, width: int) -> Told:
-        """Describe a connection, for so many terminal columns. Raises LookupError or CaptureError."""
+        """Describe a connection, for so many terminal columns. Raises GoneError or CaptureError."""
         connection, steps = self._described(stream)
         lines = ladder(
             connection,
@@ -111,7 +111,7 @@ class Live:
         return Told(connection, lines)
 
     def save(self, stream: int | None, target: str) -> str:
-        """Save the frames of a connection, or all that are kept; say what was saved. Raises LookupError, CaptureError.
+        """Save the frames of a connection, or all that are kept; say what was saved. Raises GoneError, CaptureError.
 
         The first frames of a capture are not kept for ever: what is not in the file is said.
         """
@@ -149,7 +149,7 @@ class Live:
         began_s = time.monotonic()
         found = self._inspection = self._watched.so_far()
         connections = found.connections
-        assert connections.findings is not None  # made here, not by the screen
+        connections.make_findings()  # here, not by the screen
         capture = found.captures[0]
         traffic = Traffic(capture.frames, capture.segments, self._watched.capture.dropped, found.let_go.connections)
         self.sight = Sight(connections, connections.streams, None, traffic)
@@ -158,10 +158,11 @@ class Live:
         self._look_at_s = now_s + max(LOOK_EVERY_S, LOOK_SHARE * (now_s - began_s))
 
     def _described(self, stream: int) -> tuple[Connection, tuple[Step, ...]]:
-        try:
-            return self._inspection.described(stream)
-        except IndexError:
-            raise LookupError(f"stream {stream} is over and was let go") from None
+        if self._is_stale:  # what was found before the last block may have been let go with it
+            self._look()
+        if not self._inspection.connections.has(stream):
+            raise GoneError(f"stream {stream} is over and was let go")
+        return self._inspection.described(stream)
 
     def _payload(self, steps: Sequence[Step]) -> Payload:
         """Return the payload of the segments that are not folded, as far as their frames are kept."""

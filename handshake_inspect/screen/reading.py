@@ -69,11 +69,6 @@ class Reading(ScrollView, can_focus=True):
             self.scroll_home(animate=False, immediate=True)
         self.refresh()
 
-    def retitle(self, title: Sequence[Piece]) -> None:
-        """Show another title."""
-        self._title = title
-        self.refresh()
-
     def render_line(self, y: int) -> Strip:
         """Make the line at `y` of what is in view."""
         colours, width = self._colours(), self.scrollable_content_region.width

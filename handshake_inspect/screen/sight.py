@@ -62,6 +62,10 @@ class Told:
         return next(account, len(self.ladder))
 
 
+class GoneError(Exception):
+    """What was asked for is not there any more."""
+
+
 class Source(Protocol):
     """Where connections come from."""
 
@@ -90,10 +94,10 @@ class Source(Protocol):
         """How what was watched has ended, where the screen goes on all the same; "" until then."""
 
     def told(self, stream: int, width: int) -> Told:
-        """Describe a connection, for so many terminal columns. Raises LookupError or CaptureError."""
+        """Describe a connection, for so many terminal columns. Raises GoneError or CaptureError."""
 
     def save(self, stream: int | None, target: str) -> str:
-        """Save the frames of a connection, or all there are; say what was saved. Raises LookupError or CaptureError."""
+        """Save the frames of a connection, or all there are; say what was saved. Raises GoneError or CaptureError."""
 
     def command(self, stream: int) -> str | None:
         """Return the command line that shows a connection; None if there is none."""

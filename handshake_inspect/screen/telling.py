@@ -18,7 +18,7 @@ from handshake_inspect.screen.captions import title
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.listing import Listing
 from handshake_inspect.screen.reading import Reading
-from handshake_inspect.screen.sight import Sight, Source
+from handshake_inspect.screen.sight import GoneError, Sight, Source
 from handshake_inspect.screen.topics import finding_lines, help_lines, text_lines
 from handshake_inspect.views.escape import printable
 
@@ -51,7 +51,7 @@ class Telling:
         """Have the text made anew, and at once."""
         self._drawn, self._draw_at_s = (), 0.0
 
-    def tell(self, sight: Sight) -> None:
+    def tell(self) -> None:
         """Have the text made if it is not that of what is shown."""
         stream = self._listing.stream
         if not self._text.size.width:
@@ -65,20 +65,20 @@ class Telling:
                 self._drawn = NOTHING
                 self._text.show([("no connection is listed", "muted")], [])
         elif not self._is_asking and time.monotonic() >= self._draw_at_s:
-            self._ask_for(sight, stream)
+            self._ask_for(self._listing.sight, stream)
 
     def _ask_for(self, sight: Sight, stream: int) -> None:
         connection = next(sight.connections.of_streams(np.array([stream])))
         wanted = (self.shows, stream, connection.last_frame, connection.segments, *self._surroundings)
         if wanted != self._drawn:
             self._is_asking = True
-            self._text.run_worker(self._describe(sight, stream, wanted), group="describe")
+            self._text.run_worker(self._describe(stream, wanted), group="describe")
 
     @property
     def _surroundings(self) -> tuple[object, ...]:
         return self._text.room, self._colours().name
 
-    async def _describe(self, sight: Sight, stream: int, wanted: tuple[object, ...]) -> None:
+    async def _describe(self, stream: int, wanted: tuple[object, ...]) -> None:
         began_s, room, shows = time.monotonic(), self._text.room, self.shows
         again = self._drawn[:2] == wanted[:2]
         answer = asyncio.wrap_future(self._source.desk.ask(lambda: self._source.told(stream, room)))
@@ -93,7 +93,7 @@ class Telling:
             elif self._source.is_live:
                 grown = told.rows_end
             said = title(told.connection, shows, with_output=self._source.printed() is not None)
-        except (CaptureError, LookupError) as error:
+        except (CaptureError, GoneError) as error:
             lines, said = [Text(printable(str(error)))], [(f"stream {stream}", "bold")]
         finally:
             self._is_asking = False
@@ -103,7 +103,7 @@ class Telling:
             self._drawn = wanted
             self._text.show(said, lines, grown=grown, again=again)
         else:
-            self.tell(sight)
+            self.tell()
 
     def _show_output(self) -> None:
         printed = self._source.printed() or ""

@@ -23,11 +23,11 @@ def test_time_wait_runs_out_by_the_clock_alone() -> None:
     """RFC 9293 §3.6.1: 2MSL after the last ACK its owner is CLOSED."""
     connection = only("four-way.pcap")
     (wait,) = connection.time_wait
-    runs = present(connection, wait.earliest_end_ns - 15 * SECOND_NS)
+    runs = present(connection, wait.earliest_end_ns - 15 * SECOND_NS, None)
     assert (runs.states.originator, runs.states.responder, runs.phase) == ("TIME-WAIT", "CLOSED", "waiting")
     assert runs.waiting == wait
     assert (runs.left_ns, runs.whole_ns) == (15 * SECOND_NS, 60 * SECOND_NS)
-    over = present(connection, wait.earliest_end_ns)
+    over = present(connection, wait.earliest_end_ns, None)
     assert (over.states.originator, over.states.responder, over.phase) == ("CLOSED", "CLOSED", "over")
     assert over.waiting is None
     assert (over.left_ns, over.whole_ns) == (0, 0)
@@ -52,7 +52,7 @@ def test_a_time_wait_that_segments_ended_does_not_run() -> None:
     connection = only("four-way.pcap")
     (wait,) = connection.time_wait
     killed = replace(connection, time_wait=(replace(wait, outcome="killed"),))
-    assert present(killed, connection.last_ns).phase == "over"
+    assert present(killed, connection.last_ns, None).phase == "over"
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_time_wait_that_segments_ended_does_not_run() -> None:
 )
 def test_the_phase_of_a_connection_at_its_last_segment(name: str, states: tuple[str, str | None], phase: str) -> None:
     connection = only(name)
-    at = present(connection, connection.last_ns)
+    at = present(connection, connection.last_ns, None)
     assert (at.states.originator, at.states.responder) == states
     assert at.phase == phase
     assert at.quiet_ns == 0

@@ -90,11 +90,9 @@ def listed_streams(connections: Connections, streams: NDArray[np.int64], limit: 
 
 def first_rows(connections: Connections, streams: NDArray[np.int64], begin_ns: int) -> Iterator[Row]:
     """Yield these rows of the table in words, as the page's script says them."""
-    clocks = connections.verdicts.table["first_clock"], connections.verdicts.table["last_clock"]
-    jumped = (clocks[0] != clocks[1])[connections.rows_of(streams)]
-    for one, lost in zip(connections.of_streams(streams), jumped.tolist(), strict=True):
-        lasted = None if lost else one.last_ns - one.first_ns
-        yield Row(one.stream, _cells(one, lasted, begin_ns))
+    lasted = connections.lasted_ns(connections.rows_of(streams)).tolist()
+    for one, lasted_ns in zip(connections.of_streams(streams), lasted, strict=True):
+        yield Row(one.stream, _cells(one, None if lasted_ns == NONE else lasted_ns, begin_ns))
 
 
 def _cells(one: Connection, lasted_ns: int | None, begin_ns: int) -> list[Cell]:
@@ -131,8 +129,6 @@ def table_data(inspection: Inspection, streams: NDArray[np.int64], begin_ns: int
     behaviours, behaviour = distinct(table["judgement"][rows])
     sets, found = connections.findings.code_sets(rows)
     codes = list(dict.fromkeys(code for one in sets for code in one))
-    first_ns, last_ns = table["first_ns"][rows], table["last_ns"][rows]
-    jumped = (table["first_clock"] != table["last_clock"])[rows]  # then nobody knows how long it lasted
     return {
         "captures": [printable(name) for name in connections.captures],
         "addresses": addresses,
@@ -149,8 +145,8 @@ def table_data(inspection: Inspection, streams: NDArray[np.int64], begin_ns: int
             "responder_port": responder_ports.tolist(),
             "behaviour": behaviour.tolist(),
             "found": found.tolist(),
-            "start_ns": (first_ns - begin_ns).tolist(),
-            "lasted_ns": _or_null(np.where(jumped, NONE, last_ns - first_ns)),
+            "start_ns": (table["first_ns"][rows] - begin_ns).tolist(),
+            "lasted_ns": _or_null(connections.lasted_ns(rows)),
             "segments": (table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]).tolist(),
             "octets_originator": table["octets_o"][rows].tolist(),
             "octets_responder": table["octets_r"][rows].tolist(),
