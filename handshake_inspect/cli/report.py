@@ -116,6 +116,7 @@ def command(
             command=_command(files, profile),
             version=__version__,
             backlog=backlog,
+            unread=[*(f"{name}: {why}" for name, why in named.failed), *map(str, reading.failed)],
             ports=None if ports is None else PortRange(*ports, "--ports"),
             calls_of=found.calls_of if found is not None else None,
             jobs=jobs,

@@ -94,6 +94,21 @@ def test_a_page_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_file_that_could_not_be_read_stands_on_the_page(tmp_path: Path) -> None:
+    """Who keeps the page of a CI run sees no standard error."""
+    target, none, empty = tmp_path / "report.html", tmp_path / "none<b>.pcap", tmp_path / "empty"
+    empty.mkdir()
+    none.write_text("this is no capture")
+    done = run("report", FOUR_WAY, str(none), str(empty), "-o", str(target))
+    assert done.returncode == 2
+    page = target.read_text("utf-8")
+    assert '<div class="bad"><dt>files not read</dt><dd>2</dd></div>' in page
+    assert re.search(r"<li>not read: [^<]*none&lt;b&gt;\.pcap: [^<]+</li>", page)
+    assert re.search(r"<li>not read: [^<]*empty: there is no capture in this directory</li>", page)
+    assert run("report", FOUR_WAY, "-o", str(target)).returncode == 0
+    assert "not read" not in target.read_text("utf-8")
+
+
 def test_a_page_of_nothing_is_not_written(tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     target.write_text("before")

@@ -5,6 +5,7 @@ In: an inspection. Out: plain data for the template. All names and comments are 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from handshake_inspect.capture.about import About, InterfaceAbout
@@ -57,14 +58,17 @@ class Captured:
     more_files: int
 
 
-def captured(inspection: Inspection, connections: int, exchanges: int) -> Captured:
-    """Say what was captured. The page is about so many connections, and UDP exchanges."""
+def captured(inspection: Inspection, connections: int, exchanges: int, *, unread: Sequence[str] = ()) -> Captured:
+    """Say what was captured. The page is about so many connections, and UDP exchanges.
+
+    `unread`: files that could not be read, each with the reason.
+    """
     run = inspection.overview
     return Captured(
         title=_title(run),
         span=_span(run),
-        facts=_facts(run, connections, exchanges),
-        remarks=list(remarks(run, udp_listed=True, findings_listed=True)),
+        facts=_facts(run, connections, exchanges, len(unread)),
+        remarks=[f"not read: {line}" for line in unread] + list(remarks(run, udp_listed=True, findings_listed=True)),
         files=[_file(one) for one in run.captures[:FILES_LISTED]],
         more_files=max(0, len(run.captures) - FILES_LISTED),
     )
@@ -84,7 +88,7 @@ def _span(run: Overview) -> str:
     return f"{moment(min(times), 'utc')}, {duration(max(times) - min(times))}"
 
 
-def _facts(run: Overview, connections: int, exchanges: int) -> list[Fact]:
+def _facts(run: Overview, connections: int, exchanges: int, unread: int) -> list[Fact]:
     dropped = [one.dropped for one in run.captures if one.dropped is not None]
     facts = [Fact(f"{connections:,}", "connection" if connections == 1 else "connections")]
     if connections != run.connections:
@@ -96,6 +100,8 @@ def _facts(run: Overview, connections: int, exchanges: int) -> list[Fact]:
     if exchanges:
         facts.append(Fact(f"{exchanges:,}", "UDP exchange" if exchanges == 1 else "UDP exchanges"))
     facts.append(Fact(f"{sum(dropped):,}" if dropped else "not said", "frames dropped", is_bad=sum(dropped) > 0))
+    if unread:
+        facts.append(Fact(f"{unread:,}", "file not read" if unread == 1 else "files not read", is_bad=True))
     if run.damage:
         facts.append(Fact(f"{len(run.damage):,}", "places damaged", is_bad=True))
     return facts

@@ -68,6 +68,8 @@ class Wanted:
     backlog: int | None = None
     #: Those that connect() chooses from; None: those of the profile.
     ports: PortRange | None = None
+    #: Files that could not be read, each with the reason.
+    unread: Sequence[str] = ()
     #: Who knows the socket calls of connections.
     calls_of: CallsOf | None = None
     #: How many processes work; None: one for each core.
@@ -92,7 +94,7 @@ def document(inspection: Inspection, wanted: Wanted) -> Iterator[str]:
         style=Markup(parts.style()),
         first_script=Markup(parts.first_script()),
         script=Markup(parts.script()),
-        captured=captured(inspection, len(wanted.streams), len(wanted.exchanges)),
+        captured=captured(inspection, len(wanted.streams), len(wanted.exchanges), unread=wanted.unread),
         glance=at_a_glance,
         charts=sections(inspection, wanted.streams, listed=listed, backlog=wanted.backlog, ports=wanted.ports),
         json_for_script=json_for_script,
