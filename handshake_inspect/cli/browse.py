@@ -83,11 +83,12 @@ def command(files: tuple[str, ...], asked: Asked, sort: str | None, index: bool,
 
 def source_of(reading: Reading, captures: Mapping[str, CaptureFile], streams: Streams, profile: str = "linux") -> Files:
     """Return captures that were read as a source of the screen."""
-    from handshake_inspect.cli.drawing import Look, names_of_ends, payload_shown
+    from handshake_inspect.cli.drawing import Look, payload_shown
     from handshake_inspect.cli.show import save
     from handshake_inspect.cli.shown_by import shown_by
     from handshake_inspect.quantities import counted
     from handshake_inspect.screen.files import Files
+    from handshake_inspect.views.address_names import names_of_ends
     from handshake_inspect.views.ladder import LadderOptions, ladder
 
     run = reading.inspection

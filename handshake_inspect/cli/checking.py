@@ -16,7 +16,7 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.cli.captures import Reading, inspect_files
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.drawing import Look, draw, names_of_ends
+from handshake_inspect.cli.drawing import Look, draw
 from handshake_inspect.cli.naming import NamedFiles, is_capture, refuse_overwriting
 from handshake_inspect.cli.output import remark
 from handshake_inspect.expect import written
@@ -26,6 +26,7 @@ from handshake_inspect.expect.expectations import Expectations
 from handshake_inspect.expect.matching import AllMet, outcomes
 from handshake_inspect.expect.places import ExpectationError, Place
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.views.address_names import names_of_ends
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.remarks import remarks
 

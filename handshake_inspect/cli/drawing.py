@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from handshake_inspect.capture.frames import CaptureFile, fetch_parts, payload
 from handshake_inspect.cli.output import DEFAULT_WIDTH, terminal_width
 from handshake_inspect.connections.connection import Connection, Step
-from handshake_inspect.quantities import counted, listed
+from handshake_inspect.quantities import counted
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, LadderParts, Marks, Numbers, Payload, SocketCall, ladder_parts
 from handshake_inspect.views.rungs import ladder_of
 from handshake_inspect.views.words import Clock
-
-if TYPE_CHECKING:
-    from handshake_inspect.inspection import Inspection
-    from handshake_inspect.overview import Overview
-
-
-#: Names of one address that the header of a ladder has room for.
-NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -107,13 +98,6 @@ def title_of(connection: Connection) -> str:
 def facts_of(connection: Connection, steps: Sequence[Step], names: Sequence[str]) -> list[str]:
     """Return what else is known of a connection."""
     return [counted(len(steps), "segment"), *connection.encapsulation, *names]
-
-
-def names_of_ends(run: Inspection | Overview, connection: Connection) -> list[str]:
-    """Return what the capture says the two addresses are called, if anything."""
-    addresses = dict.fromkeys([connection.originator.ip, connection.responder.ip])
-    known = {address: run.names_of(address)[:NAMES_SHOWN] for address in addresses}
-    return [f"{address} is {listed(names, 'or')}" for address, names in known.items() if names]
 
 
 def payload_shown(steps: Sequence[Step], look: Look, paths: Mapping[str, CaptureFile], home: str) -> Payload:

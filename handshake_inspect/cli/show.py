@@ -256,9 +256,10 @@ def print_connection(
 
     `inspection`: with all connections, which golden text and socket calls look at.
     """
-    from handshake_inspect.cli.drawing import Look, names_of_ends
+    from handshake_inspect.cli.drawing import Look
     from handshake_inspect.cli.output import remark, write
     from handshake_inspect.cli.tracing import beside
+    from handshake_inspect.views.address_names import names_of_ends
     from handshake_inspect.views.export import shown
 
     if wanted.target is not None:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from handshake_inspect.cli.drawing import Look, draw, names_of_ends
+from handshake_inspect.cli.drawing import Look, draw
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
+from handshake_inspect.views.address_names import names_of_ends
 from handshake_inspect.views.ladder import Marks
 from handshake_inspect.views.table import GAP, connection_columns, layout
 

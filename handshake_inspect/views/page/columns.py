@@ -25,6 +25,7 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import duration
+from handshake_inspect.views.address_names import NAMES_SHOWN
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.page.glance import CLOSING_ROLES, OPENING_ROLES
 from handshake_inspect.views.palette import STATE_ROLES
@@ -73,8 +74,6 @@ COLUMNS = (
     Column("octets", "Octets → / ←"),
     Column("start", "Start, s"),
 )
-#: Names of one address that the page knows it by.
-NAMES_KNOWN = 3
 
 
 def listed_streams(connections: Connections, streams: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
@@ -132,7 +131,7 @@ def table_data(inspection: Inspection, streams: NDArray[np.int64], begin_ns: int
     return {
         "captures": [printable(name) for name in connections.captures],
         "addresses": addresses,
-        "names": [[printable(name) for name in inspection.names_of(one)[:NAMES_KNOWN]] for one in addresses],
+        "names": [[printable(name) for name in inspection.names_of(one)[:NAMES_SHOWN]] for one in addresses],
         "behaviours": [_behaviour(connections.verdicts.judgements[one]) for one in behaviours.tolist()],
         "codes": [[code, BY_CODE[code].code.severity.word, BY_CODE[code].sentence] for code in codes],
         "sets": [[codes.index(code) for code in one] for one in sets],

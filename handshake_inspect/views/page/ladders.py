@@ -15,9 +15,10 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.jobs import cores, in_processes
-from handshake_inspect.quantities import counted, listed
+from handshake_inspect.quantities import counted
+from handshake_inspect.views.address_names import names_of_ends
 from handshake_inspect.views.ladder_calls import SocketCall
-from handshake_inspect.views.page.packing import Packed, Parted, packed_parts, parted
+from handshake_inspect.views.page.packing import Packed, Parted, merged, packed_parts, parted
 from handshake_inspect.views.pictures.html import fragment
 from handshake_inspect.views.pictures.markup import text
 from handshake_inspect.views.rungs import Spelling, ladder_of
@@ -29,8 +30,6 @@ CHUNK = 100
 MOST_ROWS = 400
 #: Segments of all ladders together: the longest connections beyond it have none. A hundred thousand take 2 s.
 DRAWN_SEGMENTS = 300_000
-#: Names of one address that the header of a ladder has room for.
-NAMES_SHOWN = 3
 #: Payload stays in the capture: a page is sent on.
 SPELLING = Spelling(payload_octets=0)
 
@@ -49,14 +48,15 @@ class Ladders:
 
     def packed(self, jobs: int | None = None) -> Iterator[Packed]:
         """Yield all of them, packed, in order of the streams; `jobs` processes draw them, None: one for each core."""
-        pieces = [self._streams[a : a + CHUNK] for a in range(0, len(self._streams), CHUNK)]
-        folded = self._inspection.is_folded[self._inspection.connections.rows_of(self._streams)]
-        # Those are read again, from files that copies of this process have open too: they are drawn here.
-        here = [bool(folded[a : a + CHUNK].any()) for a in range(0, len(self._streams), CHUNK)]
-        light = [piece for piece, is_here in zip(pieces, here, strict=True) if not is_here]
-        made = in_processes(self._parted, light, jobs or cores())
+        is_folded = self._inspection.is_folded[self._inspection.connections.rows_of(self._streams)]
+        pieces = [slice(a, a + CHUNK) for a in range(0, len(self._streams), CHUNK)]
+        made = in_processes(self._parted, [self._streams[at][~is_folded[at]] for at in pieces], jobs or cores())
         return packed_parts(
-            self._parted(piece) if is_here else next(made) for piece, is_here in zip(pieces, here, strict=True)
+            # Folded ones are read again, from files that copies of this process have open too: they are drawn here.
+            merged([light, self._parted(self._streams[at][is_folded[at]])], is_folded[at].tolist())
+            if is_folded[at].any()
+            else light
+            for at, light in zip(pieces, made, strict=True)
         )
 
     def _parted(self, streams: NDArray[np.int64]) -> Parted:
@@ -87,13 +87,7 @@ class Ladders:
         """Return what stands above the ladder."""
         several = [connection.capture] if len(self._inspection.captures) > 1 else []
         said = [moment(connection.first_ns, "utc"), counted(segments, "segment"), *connection.encapsulation]
-        return [*several, *said, *(self._names(connection) if self._has_names else ())]
-
-    def _names(self, connection: Connection) -> Iterator[str]:
-        for address in dict.fromkeys([connection.originator.ip, connection.responder.ip]):
-            names = self._inspection.names_of(address)[:NAMES_SHOWN]
-            if names:
-                yield f"{address} is {listed(names, 'or')}"
+        return [*several, *said, *(names_of_ends(self._inspection, connection) if self._has_names else ())]
 
 
 def _too_long(inspection: Inspection, streams: NDArray[np.int64]) -> NDArray[np.int64]:

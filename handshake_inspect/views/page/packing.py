@@ -67,6 +67,17 @@ def _apart(texts: Sequence[str]) -> tuple[list[bytes], list[bytes]]:
     return shapes.split(_BEFORE.encode())[1:], [one[1:] for one in numbers.split(_BEFORE[0].encode())[1:]]
 
 
+def merged(parts: Sequence[Parted], which: Iterable[int]) -> Parted:
+    """Put the ladders of several parts in one order. `which`: of which part each is the next."""
+    known: dict[str, int] = {}
+    rest = [iter(part.ladders) for part in parts]
+    found = []
+    for number in which:
+        shape, numbers = next(rest[number])
+        found.append((known.setdefault(parts[number].shapes[shape], len(known)), numbers))
+    return Parted([*known], found)
+
+
 def packed_parts(parts: Iterable[Parted]) -> Iterator[Packed]:
     """Pack ladders and the shapes of all of them, each of which stands once, numbered by first appearance."""
     known: dict[str, int] = {}

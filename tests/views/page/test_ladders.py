@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from handshake_inspect import inspect
 from handshake_inspect.capture.inputs import Input
+from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.views.page import ladders
@@ -51,6 +56,27 @@ def test_ladders_of_folded_connections_are_read_again(long: Path) -> None:
     assert all_of(run) == all_of(plain)
     drawn = [Ladders(one, one.connections.streams).packed(jobs=2) for one in (run, plain)]
     assert list(drawn[0]) == list(drawn[1])
+
+
+def test_a_folded_connection_leaves_its_neighbours_to_the_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, draw = os.getpid(), Ladders._drawn
+    drawn_here: list[int] = []
+
+    def drawn(self: Ladders, connection: Connection, steps: Sequence[Step]) -> str:
+        if os.getpid() == here:
+            drawn_here.append(connection.stream)
+        return draw(self, connection, steps)
+
+    monkeypatch.setattr(ladders, "CHUNK", 10)
+    run = inspect(sorted(PCAPS.glob("s*.pcap")))
+    streams = run.connections.streams
+    packed = list(Ladders(run, streams).packed(jobs=1))
+    folded_streams = [*range(10, 20), 33, 41, 45]
+    monkeypatch.setattr(run, "is_folded", np.isin(run.connections.stream_of, folded_streams))
+    monkeypatch.setattr(Ladders, "_drawn", drawn)
+    assert list(Ladders(run, streams).packed(jobs=2)) == packed
+    if sys.platform == "linux":
+        assert drawn_here == folded_streams
 
 
 def test_what_cannot_be_read_again_is_said(long: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.views.page.packing import SHAPES_IN_BLOCK, SLOT, Packed, packed_parts, parted
+from handshake_inspect.views.page.packing import SHAPES_IN_BLOCK, SLOT, Packed, merged, packed_parts, parted
 
 MARKUP = st.text(st.sampled_from("<b>x é 0123456789,"))
 
@@ -38,6 +38,12 @@ def test_numbers_are_those_that_a_regular_expression_finds(ladders: list[str]) -
     for markup, (shape, numbers) in zip(ladders, found.ladders, strict=True):
         assert found.shapes[shape] == re.sub("[0-9]+", SLOT, markup)
         assert numbers == ",".join(re.findall("[0-9]+", markup))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), MARKUP)))
+def test_parts_that_are_merged_are_as_if_parted_together(ladders: list[tuple[int, str]]) -> None:
+    parts = [parted([markup for number, markup in ladders if number == part]) for part in range(3)]
+    assert merged(parts, [number for number, _ in ladders]) == parted(markup for _, markup in ladders)
 
 
 def test_ladders_that_differ_in_numbers_alone_have_one_shape() -> None:
