@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from handshake_inspect.cli.options import (
     reader_option,
     selection_options,
 )
+from handshake_inspect.cli.shown_by import shown_by
 
 if TYPE_CHECKING:
     from handshake_inspect.cli.captures import Reading
@@ -150,10 +150,11 @@ def _read(files: Sequence[str], reader: str, profile: str, jobs: int | None, sta
 
 def _command(files: Sequence[str], profile: str) -> str:
     """Return what shows these captures on a terminal; "" if they are too many, or none that could be read again."""
-    if len(files) > FILES_IN_COMMAND or "-" in files or not all(file.isprintable() for file in files):
+    if len(files) > FILES_IN_COMMAND:
         return ""
-    assumed = [] if profile == "linux" else ["--profile", profile]
-    return shlex.join(["handshake-inspect", "show", *files, *assumed])
+    # The page puts `-s 12` behind it: no name may end the options before that.
+    plain = [f"./{file}" if file.startswith("-") and file != "-" else file for file in files]
+    return shown_by(plain, profile) or ""
 
 
 def _write(pieces: Iterable[str], target: str | None) -> None:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from handshake_inspect.cli import cli
+from handshake_inspect.cli.report import FILES_IN_COMMAND, _command
 from tests.cli.running import PCAPS, run
 
 FOUR_WAY = str(PCAPS / "four-way.pcap")
@@ -26,6 +27,21 @@ def test_the_page_is_written(tmp_path: Path) -> None:
     assert page.endswith("</html>")
     assert "<h1>four-way.pcap</h1>" in page
     assert f"handshake-inspect show {FOUR_WAY}" in page
+
+
+@pytest.mark.parametrize(
+    ("files", "profile", "said"),
+    [
+        (["a b.pcap", "c.pcap"], "45s", "handshake-inspect show 'a b.pcap' c.pcap --profile 45s"),
+        (["-rv9.pcap"], "linux", "handshake-inspect show ./-rv9.pcap"),
+        (["-"], "linux", ""),
+        (["a\x1b.pcap"], "linux", ""),
+        ([str(number) for number in range(FILES_IN_COMMAND + 1)], "linux", ""),
+    ],
+)
+def test_the_command_shows_the_same_captures(files: list[str], profile: str, said: str) -> None:
+    """The page puts the number of a connection behind it: `-s 12`."""
+    assert _command(files, profile) == said
 
 
 def test_standard_input_and_standard_output_can_be_used() -> None:
