@@ -32,7 +32,18 @@ ZEROS, NO_ZEROS, LAST_ZERO = range(3)
 def lines(cells: Iterable[Cells | bytes], separator: bytes = b"") -> bytes:
     """Return the text of all lines, the cells of each side by side; `bytes` stand in every line."""
     separated = [part for cell in cells for part in (cell, separator)]
-    return beside([*separated[:-1], b"\n"]).tobytes().translate(None, b"\0")
+    return beside(_joined([*separated[:-1], b"\n"])).tobytes().translate(None, b"\0")
+
+
+def _joined(cells: Iterable[Cells | bytes]) -> list[Cells | bytes]:
+    """Put what stands in every line together where it is side by side: each cell is written into all lines."""
+    joined: list[Cells | bytes] = []
+    for cell in cells:
+        if joined and isinstance(cell, bytes) and isinstance(joined[-1], bytes):
+            joined[-1] += cell
+        else:
+            joined.append(cell)
+    return joined
 
 
 def beside(cells: Sequence[Cells | bytes]) -> Cells:
@@ -56,6 +67,11 @@ def words(values: Sequence[T], number: Integers, spell: Callable[[T], str] = str
     texts = [spell(values[one]).encode() for one in occurring.tolist()]
     cells: Cells = np.array(texts, np.bytes_)[place]
     return cells
+
+
+def is_one(values: Integers | Mask) -> bool:
+    """Is one value in all lines?"""
+    return bool((values == values[0]).all())
 
 
 def distinct(number: Integers) -> tuple[Integers, Integers]:

@@ -102,8 +102,8 @@ class Growing:
 
     Large arrays grow by moving pages, not by copying, and a column in which nothing but 0 has stood yet takes no memory
     at all: most captures are one file, most connections are short, most frames have no tunnel. Columns begin as narrow
-    as their table allows, until a value does not fit. `room` for rows that are expected takes no memory before they come,
-    and spares them being moved.
+    as their table allows, until a value does not fit. `room` for rows that are expected takes no memory before they
+    come, and spares them being moved.
     """
 
     def __init__(self, kind: type[Table], room: int = 0) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.cells import Cells, addresses, lines, numbers, where, words
+from handshake_inspect.cells import Cells, Integers, addresses, is_one, lines, numbers, where, words
 from handshake_inspect.connections.connection import Connection, RunFinding, Step
 from handshake_inspect.connections.flat import FLAT_COLUMNS, Addresses, Column, Lists, Numbers, Words, flat_blocks
 from handshake_inspect.connections.model import Connections
@@ -29,6 +30,8 @@ from handshake_inspect.views.contract import (
 )
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_calls import SocketCall
+
+T = TypeVar("T")
 
 #: Gives the steps of a connection, for `--steps`.
 StepsOf = Callable[[Connection], tuple[Step, ...]]
@@ -100,17 +103,23 @@ def csv_lines(connections: Connections, streams: NDArray[np.int64], *, head: boo
         yield lines(map(_csv_cells, block.values()), b",")
 
 
-def _csv_cells(column: Column) -> Cells:
-    """Spell a column; what the capture cannot tell is empty."""
+def _csv_cells(column: Column) -> Cells | bytes:
+    """Spell a column; what the capture cannot tell is empty. What stands in every line is spelled once."""
     match column:
         case Numbers(values, known):
+            if is_one(values) and (known is None or is_one(known)):
+                return b"%d" % values[0] if known is None or known[0] else b""
             return numbers(values) if known is None else where(known, numbers(values), b"")
         case Words(texts, number):
-            return words(texts, number, _csv_cell)
+            return _csv_words(texts, number, _csv_cell)
         case Lists(lists, number, separator):
-            return words(lists, number, lambda one: separator.join(one or ()))
+            return _csv_words(lists, number, lambda one: separator.join(one or ()))
         case Addresses(ip_version, upper, lower):
             return addresses(ip_version, upper, lower)
+
+
+def _csv_words(values: Sequence[T], number: Integers, spell: Callable[[T], str]) -> Cells | bytes:
+    return spell(values[int(number[0])]).encode() if is_one(number) else words(values, number, spell)
 
 
 def _csv_cell(text: str | None) -> str:
