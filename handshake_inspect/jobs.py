@@ -21,6 +21,8 @@ Made = TypeVar("Made")
 
 #: Pieces that wait, or are worked on, behind the one that is being made; and how many are too few to need a thread.
 MOST_BEHIND, FEW_PIECES = 2, 3
+#: More threads than this for each core only take memory, each for its piece: with 64 on two cores 1.3 GB.
+MOST_PER_CORE = 2
 
 
 def cores() -> int:
@@ -31,9 +33,10 @@ def cores() -> int:
 def in_order(work: Callable[[Piece], Made], pieces: Iterable[Piece], jobs: int) -> Iterator[Made]:
     """Yield what `work` makes of each piece, in order; `jobs` threads do it, and one piece more waits for them.
 
-    A single piece needs no thread. What `work` raises is raised here, when its piece is due; whoever stops asking, or
-    is interrupted, waits for the pieces that are under way.
+    There are no more threads than keep the cores busy. A single piece needs none. What `work` raises is raised here,
+    when its piece is due; whoever stops asking, or is interrupted, waits for the pieces that are under way.
     """
+    jobs = min(jobs, MOST_PER_CORE * cores())
     coming = iter(pieces)
     first = deque(islice(coming, 2 if jobs > 1 else 0))
     pieces = chain((first.popleft() for _ in range(len(first))), coming)  # no piece is held longer than needed

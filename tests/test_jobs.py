@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from handshake_inspect import jobs as of_jobs
 from handshake_inspect.cli import cli
 from handshake_inspect.connections import pool
 from handshake_inspect.inspection import Inspection, inspect
-from handshake_inspect.jobs import FEW_PIECES, MOST_BEHIND, behind, cores, in_order, in_processes
+from handshake_inspect.jobs import FEW_PIECES, MOST_BEHIND, MOST_PER_CORE, behind, cores, in_order, in_processes
 
 PIECES = 40
 
@@ -32,7 +33,8 @@ def test_what_is_made_comes_in_order(jobs: int) -> None:
     assert list(in_order(work, range(PIECES), jobs)) == [piece * piece for piece in range(PIECES)]
 
 
-def test_one_piece_more_than_threads_is_under_way() -> None:
+def test_one_piece_more_than_threads_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_jobs, "cores", lambda: 2)
     begun: list[int] = []
 
     def pieces() -> Iterator[int]:
@@ -42,6 +44,24 @@ def test_one_piece_more_than_threads_is_under_way() -> None:
 
     for made, _ in enumerate(in_order(str, pieces(), 3)):
         assert len(begun) == min(made + 4, PIECES)
+
+
+@pytest.mark.parametrize("processors", [1, 2])
+def test_threads_are_no_more_than_keep_the_cores_busy(processors: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_jobs, "cores", lambda: processors)
+    at_once = 0
+    working: set[int] = set()
+
+    def work(piece: int) -> int:
+        nonlocal at_once
+        working.add(piece)
+        at_once = max(at_once, len(working))
+        time.sleep(0.001)
+        working.discard(piece)
+        return piece
+
+    assert list(in_order(work, range(PIECES), 64)) == list(range(PIECES))
+    assert 1 < at_once <= MOST_PER_CORE * processors
 
 
 @pytest.mark.parametrize(("count", "jobs"), [(0, 4), (1, 4), (PIECES, 1)])
