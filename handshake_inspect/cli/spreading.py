@@ -35,7 +35,8 @@ def inspect_on_cluster(
 
     inputs = [Input(_everywhere(file), reader, name=file) for file in files if _can_be_sent(file, note)]
     try:
-        with cluster(address, _progress if sys.stderr.isatty() else lambda *_: None, workers) as engine:
+        watch = _progress if sys.stderr.isatty() else lambda *_: None
+        with cluster(address, watch, workers, lambda line: remark(f"--dask {line}")) as engine:
             inspection = inspect_spread(inputs, engine, profile=profile, failed=note)
     except ClusterError as error:
         raise CaptureError(f"--dask {error}") from None

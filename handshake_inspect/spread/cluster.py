@@ -12,6 +12,7 @@ import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 LOCAL = "local"
-#: How long to wait for a scheduler, and for its first worker.
+#: How long to wait for a scheduler, and for its first worker; so long without any later somebody is told.
 CONNECT_WITHIN_S, WORKER_WITHIN_S = 10, 30
 #: A message of Dask begins with the number of its parts; the first one has fewer.
 MOST_PARTS = 1 << 10
@@ -33,6 +34,8 @@ TOLD_EVERY_S = 0.2
 
 #: Is told what is done, how often it was, and how often it will have been.
 Watch = Callable[[str, int, int], None]
+#: Is told in one line what the work waits for.
+Tell = Callable[[str], None]
 
 
 class ClusterError(Exception):
@@ -40,7 +43,12 @@ class ClusterError(Exception):
 
 
 @contextlib.contextmanager
-def cluster(address: str, watch: Watch = lambda doing, done, of: None, workers: int | None = None) -> Iterator[Cluster]:
+def cluster(
+    address: str,
+    watch: Watch = lambda doing, done, of: None,
+    workers: int | None = None,
+    tell: Tell = lambda line: None,
+) -> Iterator[Cluster]:
     """Connect to a scheduler, or start workers here: so many, or one for each core. Raises ClusterError."""
     try:
         import distributed
@@ -67,7 +75,7 @@ def cluster(address: str, watch: Watch = lambda doing, done, of: None, workers: 
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ClusterError(f"{address}: no cluster of Dask there that has a worker: {reason}") from None
         _check_version(address, client)
-        yield Cluster(address, client, watch)
+        yield Cluster(address, client, watch, tell)
 
 
 def _look_for_scheduler(address: str) -> None:
@@ -134,8 +142,11 @@ def _version() -> str:
 class Cluster:
     """The workers of a scheduler."""
 
-    def __init__(self, address: str, client: Client, watch: Watch) -> None:
-        self._address, self._client, self._watch = address, client, watch
+    def __init__(self, address: str, client: Client, watch: Watch, tell: Tell) -> None:
+        self._address, self._client, self._watch, self._tell = address, client, watch, tell
+        #: Since when there has been no worker, and was that told?
+        self._alone_since_s: float | None = None
+        self._told = False
         self._run, self._numbers = uuid4().hex[:12], count()
 
     @property
@@ -159,6 +170,7 @@ class Cluster:
                 self._watch(doing, len(submitted) - len(waiting), len(submitted))
                 with contextlib.suppress(TimeoutError):
                     wait(waiting, timeout=TOLD_EVERY_S, return_when="FIRST_COMPLETED")
+                self._look_for_workers()
                 waiting = [one for one in waiting if not one.done()]
             self._watch(doing, len(submitted), len(submitted))
             results: list[Any] = self._client.gather(list(submitted))
@@ -171,3 +183,17 @@ class Cluster:
                 f"{self._address}: the connection to the scheduler was lost, and the work with it; run it again"
             ) from None
         return results
+
+    def _look_for_workers(self) -> None:
+        """Tell, once, that all workers are gone and none comes: Dask itself waits for one without a word."""
+        if self._client.nthreads():
+            self._alone_since_s = None
+            return
+        now_s = time.monotonic()
+        self._alone_since_s = self._alone_since_s or now_s
+        if not self._told and now_s - self._alone_since_s >= WORKER_WITHIN_S:
+            self._told = True
+            self._tell(
+                f"{self._address}: all workers are gone, and none has come for {WORKER_WITHIN_S} s; the work goes on "
+                "when one does, Ctrl-C ends it"
+            )

@@ -110,6 +110,26 @@ def test_when_the_scheduler_dies_one_line_says_so(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", "")
 
 
+def test_when_all_workers_are_gone_one_line_says_so_and_one_that_comes_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(of_dask, "WORKER_WITHIN_S", 1)
+    told: list[str] = []
+    with distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None, silence_logs=50) as started:
+
+        def come(line: str) -> None:
+            told.append(line)
+            started.scale(1)
+
+        started.scale(1)
+        with cluster(started.scheduler_address, tell=come) as engine:
+            started.scale(0)
+            while engine._client.nthreads():
+                time.sleep(0.02)
+            results = engine.results([engine.submit(abs, -number) for number in range(3)], "read")
+    assert results == [0, 1, 2]
+    (line,) = told
+    assert line.endswith("none has come for 1 s; the work goes on when one does, Ctrl-C ends it")
+
+
 def announced(about: Path) -> str:
     """Wait until a scheduler has written its address into a file."""
     until = time.monotonic() + 60
