@@ -5,14 +5,17 @@ Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise, starmap
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.answers import Verdicts, together
+from handshake_inspect.connections import pool
+from handshake_inspect.connections.answers import Verdicts, taken, together
 from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
 from handshake_inspect.connections.conversations import SALT, Conversations, KeyTable, hash_of, keys_of
 from handshake_inspect.connections.events import Events
@@ -99,10 +102,26 @@ class Analysis:
         return together(in_order(examined, partitions, jobs), self.gathering.conversations.held)
 
     def _examined(self, stored: StoredRows, examine: Examine | None) -> Verdicts:
-        decided = self.decide(stored)
-        if examine is not None:
-            decided.verdicts.found = examine(decided)
-        return decided.verdicts
+        """Decide a partition; where the same sockets were used a million times, a range of connections at a time."""
+        part, errors = self._split(stored)
+        ranges = ranges_of(part.rows.start)
+
+        def examined(decided: Decided) -> Verdicts:
+            if examine is not None:
+                decided.verdicts.found = examine(decided)
+            return decided.verdicts
+
+        def of_range(first: int, stop: int) -> Verdicts:
+            # What rules say of a connection depends on the one before it (`syn-changed`): that is decided again.
+            ahead = max(first - 1, 0)
+            a, b, c = part.rows.start[[ahead, first, stop]].tolist()
+            decided = self._decide(stored.take(slice(a, c)), part.only(ahead, stop), errors.only(ahead, stop))
+            own = taken(examined(decided), np.arange(first - ahead, stop - ahead))
+            return replace(own, copies=_copies(stored.take(slice(b, c))))
+
+        if len(ranges) > 1:
+            return together(starmap(of_range, ranges))
+        return examined(self._decide(stored, part, errors))
 
     def decided(self) -> Iterator[Decided]:
         """Decide all conversations again, when there are verdicts; in the order of these."""
@@ -110,13 +129,20 @@ class Analysis:
 
     def decide(self, stored: StoredRows) -> Decided:
         """Decide everything about some whole conversations."""
+        return self._decide(stored, *self._split(stored))
+
+    def _split(self, stored: StoredRows) -> tuple[Split, QuoteTable]:
+        """Return the connections of some whole conversations, and the ICMP errors about them."""
         part = split(stored, self.gathering.conversations.is_self)
         joined = QuoteTable.empty()
         if self.quotes and len(part.conversation):
             first, last = int(part.conversation[0]), int(part.conversation[-1])
             joined = join(self.quotes.of(first, last, self.gathering.conversations), part)
+        return part, joined
+
+    def _decide(self, stored: StoredRows, part: Split, joined: QuoteTable) -> Decided:
         verdicts, events = decide(part, stored["encapsulation"], self._have_fast_open(), joined)
-        verdicts.copies.update({kind: int(stored[f"copies_{kind}"].sum()) for kind in KINDS})
+        verdicts.copies = _copies(stored)
         return Decided(stored, part, events, verdicts, replace(self.names), self.keys)
 
     def _have_fast_open(self) -> NDArray[np.bool_]:
@@ -161,6 +187,22 @@ class Analysis:
     def connections(self, verdicts: Verdicts, captures: list[str], profile: Profile) -> Connections:
         """Make connections of verdicts."""
         return Connections(verdicts, self.keys, self.names, captures, profile)
+
+
+def ranges_of(start: Rows) -> list[tuple[int, int]]:
+    """Cut connections that begin at these rows into ranges of about as many rows as a partition has; few into one.
+
+    A partition is whole conversations: if somebody uses the same sockets again and again, it has as many rows as come.
+    """
+    rows = int(start[-1])
+    most = pool.PARTITION_ROWS if rows > 2 * pool.PARTITION_ROWS else max(rows, 1)
+    cuts = np.unique(np.append(np.searchsorted(start, np.arange(0, rows, most)), len(start) - 1))
+    return list(pairwise(cuts.tolist()))
+
+
+def _copies(stored: StoredRows) -> Counter[str]:
+    """Count the copies that were collapsed, by their kinds."""
+    return Counter({kind: int(stored[f"copies_{kind}"].sum()) for kind in KINDS})
 
 
 def count_errors(total: Verdicts, quotes: Quotes, conversations: Conversations) -> None:

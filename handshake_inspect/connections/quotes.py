@@ -67,9 +67,13 @@ class QuoteTable(Table):
 
     def of(self, connection: int) -> QuoteTable:
         """Return the errors of one connection, as connection 0."""
-        one = self.take(slice(*np.searchsorted(self["connection"], [connection, connection + 1])))
-        one.columns["connection"] = np.zeros(len(one), np.int64)
-        return one
+        return self.only(connection, connection + 1)
+
+    def only(self, first: int, stop: int) -> QuoteTable:
+        """Return the errors of the connections from `first`, as connection 0, to before `stop`."""
+        some = self.take(slice(*np.searchsorted(self["connection"], [first, stop])))
+        some.columns["connection"] = some["connection"] - first
+        return some
 
     def error(self, row: int, frame: Frame, iss: tuple[int | None, int | None]) -> IcmpError:
         """Make an object of one row; `iss` are the initial sequence numbers of both ends as far as they are known."""

@@ -6,7 +6,7 @@ relative, so that comparing and subtracting them is ordinary arithmetic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -92,6 +92,14 @@ class ConnectionRows:
     def connections(self) -> int:
         """How many connections there are (m)."""
         return len(self.start) - 1
+
+    def only(self, first: int, stop: int) -> ConnectionRows:
+        """Return the rows of the connections from `first` to before `stop`."""
+        a, b = self.start[[first, stop]].tolist()
+        columns = {one.name: getattr(self, one.name)[a:b] for one in fields(self)}
+        columns |= {name: getattr(self, name)[first:stop] for name in ("iss", "iss_known", "self_connect")}
+        columns |= {"start": self.start[first : stop + 1] - a, "conn": columns["conn"] - first}
+        return ConnectionRows(**columns)
 
     @cached_property
     def end(self) -> NDArray[np.int64]:

@@ -75,6 +75,11 @@ class Split:
     #: 1 where the originator is the numerically higher socket of the conversation's key. Shape (m,).
     originator_is_higher: NDArray[np.int64]
 
+    def only(self, first: int, stop: int) -> Split:
+        """Return the connections from `first` to before `stop`."""
+        some = slice(first, stop)
+        return Split(self.rows.only(first, stop), self.conversation[some], self.originator_is_higher[some])
+
 
 def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
     """Cut sorted rows into connections. `self_conversation`: are both sockets of a conversation equal?"""

@@ -1,4 +1,4 @@
-"""The axis on which the numbers of many connections stand side by side: any number of connections has room."""
+"""Sockets that are used again and again: their numbers have room side by side, and a range is decided at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from handshake_inspect.connections import rows
+from handshake_inspect.connections import pool, rows
+from handshake_inspect.connections.analysis import ranges_of
 from handshake_inspect.connections.rows import RANGE, UNKNOWN, lifted, room_of, running_maximum_of
 from tests.engine.scenario import FLAGS, MODULUS, Segment, inspect_segments
 from tests.oracles.everything import everything
@@ -74,3 +75,22 @@ def test_where_there_is_little_room_answers_are_the_same(seed: int, monkeypatch:
     monkeypatch.setattr(rows, "AXIS_BITS", 41)
     assert room_of(2 * len(whole)) < RANGE >> 7
     assert everything(inspect_segments(storm(seed)), steps=True) == whole
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("partition_rows", [1, 30])
+def test_one_pair_of_sockets_is_decided_range_by_range(
+    seed: int, partition_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ICMP errors find their connections among all of them, and rules look at the connection before."""
+    segments = storm(seed)
+    quoted = [one.seq for one in segments if one.flags == FLAGS["S"]][::5]
+    whole = everything(inspect_segments(segments, quoted=quoted))
+    told = str(whole)
+    assert "syn-changed" in told
+    assert "unreachable" in told
+    monkeypatch.setattr(pool, "PARTITION_ROWS", partition_rows)
+    found = inspect_segments(segments, quoted=quoted)
+    assert len(found.connections) == len(whole)
+    assert len(ranges_of(np.arange(0, len(segments), 3))) > 3
+    assert everything(found) == whole
