@@ -398,9 +398,10 @@ class Inspector:
     def result(self) -> Inspection:
         """Say what was found so far."""
         captures = [summary.name for summary in self.captures]
-        verdicts = self.analysis.verdicts(examiner(self.captures, self._leaving_now()), self.jobs)
+        leaving = self._leaving_now()
+        verdicts = self.analysis.verdicts(examiner(self.captures, leaving), self.jobs)
         connections = self.analysis.connections(verdicts, captures, self.profile)
-        connections.look_over = partial(look_over, captures=self.captures)
+        connections.look_over = partial(look_over, captures=self.captures, leaving=leaving)
         return Inspection(
             captures=self.captures,
             connections=connections,
@@ -453,7 +454,7 @@ class Inspector:
         verdicts = taken(decided.verdicts, rows)
         captures, numbers = [summary.name for summary in self.captures], self.analysis.numbers_of(verdicts.table)
         connections = Connections(verdicts, decided.keys, self.names, captures, self.profile, numbers)
-        connections.look_over = partial(look_over, captures=self.captures)
+        connections.look_over = partial(look_over, captures=self.captures, leaving=self.analysis.leaving)
         self._told(Inspection(self.captures, connections, LazyExchanges([], [], self.names, captures), []))
 
     def _read_again(self, conversations: NDArray[np.int64]) -> Analysis:

@@ -80,6 +80,10 @@ class Leaving:
             return STUCK_NS
         return OPEN_NS
 
+    def until_ns(self, verdicts: Verdicts) -> Rows:
+        """Say of each connection when it leaves if nothing more comes, and until when it is known at least. (m,)."""
+        return verdicts.table["last_ns"] + self.quiet_of(verdicts)
+
     def quiet_of(self, verdicts: Verdicts) -> Rows:
         """Say for how long the sockets of each connection must be quiet. Shape (m,)."""
         table = verdicts.table

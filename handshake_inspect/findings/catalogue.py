@@ -80,9 +80,7 @@ def examiner(captures: Sequence[CaptureSummary], leaving: Leaving | None = None)
     ends_ns = covered_until_ns(captures)
 
     def examine(decided: Decided) -> list[Coded]:
-        verdicts = decided.verdicts
-        until_ns = None if leaving is None else verdicts.table["last_ns"] + leaving.quiet_of(verdicts)
-        evidence = Evidence(decided, ends_ns, until_ns)
+        evidence = Evidence(decided, ends_ns, None if leaving is None else leaving.until_ns(decided.verdicts))
         rules = (one for one in _OVER_CONNECTIONS if len(evidence.resets) or not one.about_resets)
         examined = [(one.code, found) for one in rules for found in one.function(evidence)]
         evidence.forget()
@@ -91,9 +89,14 @@ def examiner(captures: Sequence[CaptureSummary], leaving: Leaving | None = None)
     return examine
 
 
-def look_over(connections: Connections, captures: Sequence[CaptureSummary]) -> tuple[list[Coded], list[RunFinding]]:
-    """Apply the rules over the run. Returns what all rules found of connections, in their order, and of the run."""
-    run = Run(connections, captures)
+def look_over(
+    connections: Connections, captures: Sequence[CaptureSummary], leaving: Leaving | None = None
+) -> tuple[list[Coded], list[RunFinding]]:
+    """Apply the rules over the run. Returns what all rules found of connections, in their order, and of the run.
+
+    `leaving`: as `examiner` has it.
+    """
+    run = Run(connections, captures, leaving)
     of_connections: list[Coded] = []
     of_run: list[RunFinding] = []
     for one in _OVER_RUN:

@@ -17,6 +17,7 @@ from handshake_inspect.connections.answers import VerdictTable
 from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.connection import Frame
 from handshake_inspect.connections.kinds import Judgement
+from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.owing import Sockets
@@ -68,6 +69,8 @@ class Run:
 
     connections: Connections
     captures: Sequence[CaptureSummary]
+    #: By what rule connections leave before the end; None: all are there.
+    leaving: Leaving | None = None
 
     @property
     def table(self) -> VerdictTable:
@@ -80,10 +83,10 @@ class Run:
 
     @cached_property
     def until_ns(self) -> Rows:
-        """Until when what follows each connection would have been captured. Shape (m,)."""
+        """Until when what follows each connection would have been captured, or was waited for. Shape (m,)."""
         ends = np.array(covered_until_ns(self.captures) or [0], np.int64)
         until: Rows = ends[self.table["first_capture"]]
-        return until
+        return until if self.leaving is None else np.minimum(until, self.leaving.until_ns(self.connections.verdicts))
 
     @cached_property
     def one_sided(self) -> Mask:
