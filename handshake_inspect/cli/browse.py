@@ -18,13 +18,15 @@ from handshake_inspect.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from handshake_inspect.capture.frames import CaptureFile
     from handshake_inspect.cli.captures import Reading
     from handshake_inspect.connections.connection import Connection, Step
     from handshake_inspect.screen.files import Files
     from handshake_inspect.screen.sight import Streams
+
+
+#: What lists the UDP of captures, which the screen does not.
+UDP_LISTER = "read --udp"
 
 
 @click.command("browse")
@@ -77,7 +79,7 @@ def command(files: tuple[str, ...], asked: Asked, sort: str | None, index: bool,
         suited = importing.suited()
         with files_read.answering():
             run_screen(files_read, suited)
-        report(reading.inspection, udp_lister="read --udp")
+        report(reading.inspection, udp_lister=UDP_LISTER)
         return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
 
 
@@ -89,12 +91,14 @@ def source_of(reading: Reading, captures: Mapping[str, CaptureFile], streams: St
     from handshake_inspect.quantities import counted
     from handshake_inspect.screen.files import Files
     from handshake_inspect.views.address_names import names_of_ends
-    from handshake_inspect.views.ladder import LadderOptions, ladder
+    from handshake_inspect.views.escape import printable
+    from handshake_inspect.views.ladder import LadderOptions, LadderParts, ladder_parts
+    from handshake_inspect.views.remarks import remarks
 
     run = reading.inspection
 
-    def draw(connection: Connection, steps: Sequence[Step], width: int) -> list[Text]:
-        return ladder(
+    def draw(connection: Connection, steps: Sequence[Step], width: int) -> LadderParts:
+        return ladder_parts(
             connection,
             steps,
             title=f"stream {connection.stream} of {connection.capture}",
@@ -108,4 +112,13 @@ def source_of(reading: Reading, captures: Mapping[str, CaptureFile], streams: St
 
     names = [one.name for one in run.captures]
     title = names[0] if len(names) == 1 else f"{len(names)} captures"
-    return Files(run, streams, title, draw, saved, lambda stream: shown_by(names, profile, stream))
+    return Files(
+        run,
+        streams,
+        title,
+        draw=draw,
+        save=saved,
+        command=lambda stream: shown_by(names, profile, stream),
+        remarks=[*(printable(str(one)) for one in reading.failed), *remarks(run.overview, udp_lister=UDP_LISTER)],
+        is_damaged=bool(reading.failed or run.damage),
+    )

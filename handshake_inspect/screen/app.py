@@ -75,6 +75,7 @@ class ConnectionsApp(App[None]):
         Binding("r", "reverse", "reverse"),
         Binding("l", "read('ladder')", "ladder"),
         Binding("e", "read('findings')", "findings"),
+        Binding("i", "read('remarks')", "remarks"),
         Binding("o", "read('output')", "output"),
         Binding("enter", "alone(True)", "alone"),
         Binding("escape", "leave", "back"),
@@ -235,6 +236,7 @@ class ConnectionsApp(App[None]):
             return
         files = {"save": f"stream-{stream}.pcapng", "save-all": "seen.pcapng"}
         self.asking.ask(what, files.get(what) or (self.query_ if what == "filter" else self._sought).text)
+        self._draw()
 
     @on(Asking.Answered)
     def _answered(self, event: Asking.Answered) -> None:
@@ -256,6 +258,7 @@ class ConnectionsApp(App[None]):
     def _end_asking(self) -> None:
         self.asking.close()
         self.screen.set_focus(self.list)
+        self._draw()
 
     @work(group="save")
     async def _save(self, target: str, stream: int | None) -> None:
@@ -315,6 +318,9 @@ class ConnectionsApp(App[None]):
         if what == "output" and self.source.printed() is None:
             self.say("no command is watched: sniff -- COMMAND", "warn")
             return
+        if what == "remarks" and not self.source.remarks:
+            self.say("nothing was damaged, lost, or left unread", "muted")
+            return
         self.telling.shows = what
         self.telling.forget()
         self._tell()
@@ -333,6 +339,8 @@ class ConnectionsApp(App[None]):
             self._end_asking()
         elif self.telling.shows == "help":
             self._alone(False)
+            self.action_read("ladder")
+        elif self.telling.shows == "remarks":
             self.action_read("ladder")
         elif self.query_one("#body").has_class("alone"):
             self._alone(False)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.quantities import counted
-from handshake_inspect.screen.columns import Piece, text_of
+from handshake_inspect.screen.columns import Piece, keeping_end, text_of
 from handshake_inspect.screen.lines import keys, parted
 from handshake_inspect.screen.sight import Sight, Source, Traffic
 from handshake_inspect.views.escape import printable
@@ -29,7 +29,16 @@ def heading(source: Source, sight: Sight, listed: int, filter_: str) -> list[Pie
         [(f"{traffic.let_go:,} over and let go", "muted")] if traffic is not None and traffic.let_go else [],
         [("filter ", "muted"), (filter_, "accent")] if filter_ else [],
         [(source.ended, "closing")] if source.ended else [],
+        _remarks(source),
     ])  # fmt: skip
+
+
+def _remarks(source: Source) -> list[Piece]:
+    """Return whether something is to be said of the captures, and the key that says it."""
+    if not source.remarks:
+        return []
+    what = ("✗ damaged", "error") if source.is_damaged else ("● " + counted(len(source.remarks), "remark"), "note")
+    return [what, ("  i", "accent"), (" tells", "muted")]
 
 
 def losses(traffic: Traffic | None, segments_per_s: float) -> list[Piece]:
@@ -37,7 +46,7 @@ def losses(traffic: Traffic | None, segments_per_s: float) -> list[Piece]:
     if traffic is None:
         return []
     dropped = (f"{traffic.dropped:,} dropped", "error" if traffic.dropped else "muted")
-    return [(f"{segments_per_s:,.0f} segments/s  ·  ", "muted"), dropped]
+    return [(f"{counted(round(segments_per_s), 'segment')}/s  ·  ", "muted"), dropped]
 
 
 def hints(asks: str) -> list[Piece]:
@@ -54,11 +63,11 @@ def commands(room: int, beside: Sequence[Piece], *, is_live: bool) -> list[Piece
     return keys(pairs, room - sum(cell_width(text) for text, _ in beside))
 
 
-def title(connection: Connection, shows: str, *, with_output: bool) -> list[Piece]:
-    """Return what there is to be read of a connection, what of it is shown, and which one it is."""
+def title(connection: Connection, shows: str, room: int, *, with_output: bool) -> list[Piece]:
+    """Return what there is to be read of a connection, what of it is shown, and which one: its ports in any case."""
     names: list[Piece] = [("ladder", "ladder"), ("findings", f"findings {len(connection.findings)}")]
     if with_output:
         names.append(("output", "output"))
     tabs = parted([[(what, "accent" if name == shows else "muted")] for name, what in names])
     ends = f"{text_of(connection.originator)} → {text_of(connection.responder)}"
-    return [*tabs, ("      ", ""), (f"{connection.stream}  ", "muted"), (ends, "bold")]
+    return keeping_end([*tabs, ("      ", ""), (f"{connection.stream}  ", "muted"), (ends, "bold")], room)

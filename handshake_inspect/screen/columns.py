@@ -83,12 +83,12 @@ def cell_of(place: Placed, connection: Connection, at: Present) -> list[Piece]:
     return fitted(cell, place.width, right=column.right)
 
 
-def keeping_end(cell: Cell, width: int) -> Cell:
+def keeping_end(cell: Cell, width: int) -> list[Piece]:
     """Cut the last piece of a cell at its beginning."""
     *before, (text, role) = cell
     room = width - sum(cell_width(one) for one, _ in before)
     if cell_width(text) <= room:
-        return cell
+        return [*cell]
     while text and cell_width(text) >= room:
         text = text[1:]
     return [*before, (f"…{text.lstrip('.')}", role)]

@@ -10,14 +10,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.text import Text
-
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.screen.desk import Desk
 from handshake_inspect.screen.sight import GoneError, Sight, Streams, Told
+from handshake_inspect.views.ladder import LadderParts
 
-Draw = Callable[[Connection, Sequence[Step], int], Sequence[Text]]
+Draw = Callable[[Connection, Sequence[Step], int], LadderParts]
 Save = Callable[[Connection, Sequence[Step], str], str]
 Command = Callable[[int], str | None]
 
@@ -30,7 +29,16 @@ class Files:
     ended = ""
 
     def __init__(
-        self, inspection: Inspection, streams: Streams, title: str, draw: Draw, save: Save, command: Command
+        self,
+        inspection: Inspection,
+        streams: Streams,
+        title: str,
+        *,
+        draw: Draw,
+        save: Save,
+        command: Command,
+        remarks: Sequence[str] = (),
+        is_damaged: bool = False,
     ) -> None:
         """`streams`: those to be shown, in their order. `command`: what shows one of them again."""
         self.desk = Desk()
@@ -39,6 +47,8 @@ class Files:
         self._draw = draw
         self._save = save
         self.command = command
+        self.remarks = remarks
+        self.is_damaged = is_damaged
         connections = inspection.connections
         connections.make_findings()  # here, not by the screen
         ends = [one.last_ns for one in inspection.captures if one.last_ns is not None]

@@ -23,7 +23,7 @@ from handshake_inspect.screen.desk import Desk
 from handshake_inspect.screen.recent import Recent
 from handshake_inspect.screen.sight import GoneError, Sight, Told, Traffic
 from handshake_inspect.views.folding import Fold, fold
-from handshake_inspect.views.ladder import LadderOptions, Payload, ladder
+from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
 
 R = TypeVar("R")
 #: Between two looks at all connections at the least; and of the time, at most one part in so many is spent on them.
@@ -45,6 +45,8 @@ class Live:
     """What a live capture shows. Made, fed and asked in the thread that captures; `sight` is for all."""
 
     is_live = True
+    is_damaged = False
+    remarks = ()
 
     def __init__(self, watched: Watched, printed: Callable[[], str] | None = None) -> None:
         self.desk = Desk()
@@ -100,7 +102,7 @@ class Live:
     def told(self, stream: int, width: int) -> Told:
         """Describe a connection, for so many terminal columns. Raises GoneError or CaptureError."""
         connection, steps = self._described(stream)
-        lines = ladder(
+        parts = ladder_parts(
             connection,
             steps,
             title=f"stream {stream}",
@@ -108,7 +110,7 @@ class Live:
             payload=self._payload(steps),
             options=LadderOptions(width=width),
         )
-        return Told(connection, lines)
+        return Told(connection, parts)
 
     def save(self, stream: int | None, target: str) -> str:
         """Save the frames of a connection, or all that are kept; say what was saved. Raises GoneError, CaptureError.

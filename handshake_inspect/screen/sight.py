@@ -17,10 +17,9 @@ from rich.text import Text
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.screen.desk import Desk
+from handshake_inspect.views.ladder import LadderParts
 
 Streams = NDArray[np.int64]
-#: The first word of what stands below the rows of a ladder (`views.account`).
-ACCOUNT_BEGINS = "Opening "
 
 
 @dataclass(frozen=True)
@@ -53,13 +52,17 @@ class Told:
     """A connection with its ladder."""
 
     connection: Connection
-    ladder: Sequence[Text]
+    parts: LadderParts
+
+    @property
+    def ladder(self) -> Sequence[Text]:
+        """All lines."""
+        return self.parts.lines
 
     @property
     def rows_end(self) -> int:
-        """How many lines stand above the account: up to there it grows."""
-        account = (place for place, line in enumerate(self.ladder) if line.plain.startswith(ACCOUNT_BEGINS))
-        return next(account, len(self.ladder))
+        """How many lines stand above legend and account: up to there it grows."""
+        return len(self.parts.lines) - len(self.parts.foot)
 
 
 class GoneError(Exception):
@@ -75,7 +78,15 @@ class Source(Protocol):
 
     @property
     def desk(self) -> Desk:
-        """Where `told`, `save` and `save_all` are to be asked for."""
+        """Where `told` and `save` are to be asked for."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What is to be said of the captures: damage, what was not read, what was lost."""
+
+    @property
+    def is_damaged(self) -> bool:
+        """Could some of it not be read?"""
 
     @property
     def is_live(self) -> bool:

@@ -16,17 +16,19 @@ from rich.text import Text
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.screen.captions import title
 from handshake_inspect.screen.colours import Colours
+from handshake_inspect.screen.columns import Piece
 from handshake_inspect.screen.listing import Listing
 from handshake_inspect.screen.reading import Reading
 from handshake_inspect.screen.sight import GoneError, Sight, Source
 from handshake_inspect.screen.topics import finding_lines, help_lines, text_lines
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.ladder_layout import wrap
 
 #: What was there stays until there is a new ladder, but no longer than so long.
 SOON_S = 0.2
 #: Of the time, at most one part in so many is spent on drawing the ladder of a busy connection again.
 LADDER_SHARE = 4
-#: What there is to be read of no connection.
+#: What is read where the filter leaves no connection.
 NOTHING = ("nothing",)
 #: The last characters of an output tell whether there is more.
 TAIL = 200
@@ -40,7 +42,7 @@ class Telling:
         self._listing = listing
         self._text = text
         self._colours = colours
-        #: What is to be read: "ladder", "findings", "output" or "help".
+        #: What is to be read: "ladder", "findings", "output", "remarks" or "help".
         self.shows = "ladder"
         #: What the text was made of, and when it may be made again.
         self._drawn: tuple[object, ...] = ()
@@ -60,10 +62,10 @@ class Telling:
             self._show_help()
         elif self.shows == "output":
             self._show_output()
+        elif self.shows == "remarks":
+            self._show_remarks([("of the captures", "accent"), ("   Esc: back", "muted")])
         elif stream is None:
-            if self._drawn != NOTHING:
-                self._drawn = NOTHING
-                self._text.show([("no connection is listed", "muted")], [])
+            self._show_nothing()
         elif not self._is_asking and time.monotonic() >= self._draw_at_s:
             self._ask_for(self._listing.sight, stream)
 
@@ -92,7 +94,7 @@ class Telling:
                 lines = await asyncio.to_thread(finding_lines, told.connection, room)
             elif self._source.is_live:
                 grown = told.rows_end
-            said = title(told.connection, shows, with_output=self._source.printed() is not None)
+            said = title(told.connection, shows, room, with_output=self._source.printed() is not None)
         except (CaptureError, GoneError) as error:
             lines, said = [Text(printable(str(error)))], [(f"stream {stream}", "bold")]
         finally:
@@ -113,6 +115,22 @@ class Telling:
             self._drawn = wanted
             lines = text_lines(printed, self._text.room)
             self._text.show([("output of the command", "accent")], lines, grown=len(lines), again=again)
+
+    def _show_nothing(self) -> None:
+        """Say why no connection is listed: there is none, or none that is asked for."""
+        nothing: Piece = ("no connection is listed", "muted")
+        if not len(self._listing.sight.streams):
+            self._show_remarks([nothing])
+        elif self._drawn != NOTHING:
+            self._drawn = NOTHING
+            self._text.show([nothing, ("   Esc", "accent"), (": without the filter", "muted")], [])
+
+    def _show_remarks(self, title: list[Piece]) -> None:
+        wanted = ("remarks", title, *self._surroundings)
+        if wanted != self._drawn:
+            self._drawn = wanted
+            lines = [line for one in self._source.remarks for line in wrap(Text(one), self._text.room, indent=2)]
+            self._text.show(title, lines)
 
     def _show_help(self) -> None:
         wanted = ("help", *self._surroundings)

@@ -35,6 +35,7 @@ KEYS = (
     ("Read", (
         ("l", "the ladder"),
         ("e", "what was found, and what it means"),
+        ("i", "what is to be said of the captures: damage, what was not read, what was lost (browse)"),
         ("o", "what the command printed (sniff -- COMMAND)"),
     )),
     ("Do", (

@@ -52,6 +52,11 @@ class Shown:
         return self.app.text.plain
 
     @property
+    def title(self) -> str:
+        """What stands above what is to be read."""
+        return self.app.text.render_line(0).text.rstrip()
+
+    @property
     def all(self) -> str:
         """Everything."""
         return "\n".join([self.app.head.plain, *self.listed, self.text, self.app.foot.plain])

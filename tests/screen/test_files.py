@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from handshake_inspect.connections.answers import NONE
 from handshake_inspect.inspection import inspect
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.files import Files
@@ -150,6 +152,86 @@ def test_the_command_that_shows_it_is_copied(source: Files) -> None:
         assert shown.app.clipboard.endswith(" -s 1")
 
     show(source, check)
+
+
+def test_what_was_said_goes_with_the_next_key(source: Files) -> None:
+    async def check(shown: Shown) -> None:
+        await shown.press("o")
+        assert "no command is watched" in shown.app.foot.plain
+        await shown.press("down")
+        assert "? help" in shown.app.foot.plain
+        await shown.press("slash")
+        await shown.type("x == ")
+        await shown.until(lambda: "Esc leaves it" not in shown.app.foot.plain)
+        await shown.press("escape")
+        assert "? help" in shown.app.foot.plain
+
+    show(source, check)
+
+
+def test_damage_is_told_and_what_is_no_tcp(tmp_path: Path) -> None:
+    (tmp_path / "cut.pcap").write_bytes((PCAPS / "four-way.pcap").read_bytes()[:300])
+
+    async def check(shown: Shown) -> None:
+        assert "damaged" in shown.app.head.plain
+        await shown.press("i")
+        await shown.until(lambda: "damaged at octet 286" in shown.text)
+        await shown.press("escape")
+        await shown.until(lambda: shown.text.startswith("stream 0"))
+
+    with files_of(["cut.pcap"], tmp_path) as cut:
+        show(cut, check)
+
+    async def check_udp(shown: Shown) -> None:
+        await shown.until(lambda: "2 datagrams" in shown.text)
+
+    with files_of(["udp.pcap"]) as udp:
+        show(udp, check_udp)
+
+
+def test_where_the_filter_leaves_nothing_it_is_said_how_it_goes(source: Files) -> None:
+    async def check(shown: Shown) -> None:
+        await shown.press("slash")
+        await shown.type("nowhere")
+        await shown.until(lambda: not len(shown.app.list.streams) and "without the filter" in shown.title)
+        await shown.press("escape")
+        await shown.until(lambda: shown.text.startswith("stream 0"))
+
+    show(source, check)
+
+
+def test_a_clock_that_jumped_back_tells_no_duration(tmp_path: Path) -> None:
+    octets = bytearray((PCAPS / "four-way.pcap").read_bytes())
+    at, records = 24, 0
+    while at < len(octets):  # the first half a minute later than the rest
+        seconds, _, captured, _ = struct.unpack_from("<4I", octets, at)
+        struct.pack_into("<I", octets, at, seconds + 60 * (records < 5))
+        at, records = at + 16 + captured, records + 1
+    (tmp_path / "jump.pcap").write_bytes(octets)
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "TIME-WAIT" in shown.text)
+        at = shown.listed[0].index("lasted")
+        assert shown.listed[1][at - 2 : at + 6].split() == ["-"]
+
+    with files_of(["jump.pcap"], tmp_path) as jump:
+        assert jump.sight.connections.lasted_ns(np.array([0])).tolist() == [NONE]
+        show(jump, check)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (200, 50)])
+def test_ports_are_never_cut(size: tuple[int, int]) -> None:
+    with files_of(("ipv6.pcap", "four-way.pcap", "syn-flood.pcap")) as files:
+        connections = files.sight.connections
+
+        async def check(shown: Shown) -> None:
+            await shown.until(lambda: "SYN" in shown.text)
+            for line, one in zip(shown.listed[1:], connections, strict=False):
+                assert f":{one.originator.port} " in line
+                assert f":{one.responder.port} " in line
+            assert shown.title.endswith(f":{connections[0].responder.port}")
+
+        show(files, check, size=size)
 
 
 def test_help_and_the_text_alone(source: Files) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.records import Records
 from handshake_inspect.inspection import inspect
 from handshake_inspect.screen.app import ConnectionsApp
 from handshake_inspect.screen.colours import Colours
@@ -91,8 +93,9 @@ def test_a_pause_is_of_the_screen_not_of_the_capture() -> None:
     async def check(shown: Shown) -> None:
         await shown.press("p")
         feed.put(*frames_of("four-way.pcap"))
-        await shown.until(lambda: feed.watch.seen == 11)
-        await shown.pilot.pause(0.3)
+        await shown.until(lambda: shown.app.source.sight.connections)
+        shown.app._look()
+        shown.app._draw()
         assert "0 connections" in shown.app.head.plain
         assert "PAUSED" in shown.app.head.plain
         await shown.press("p")
@@ -127,6 +130,22 @@ def test_what_was_seen_is_written_all_of_it_or_one_connection(tmp_path: Path) ->
     show_live(feed, check, size=(200, 40))
     assert [one.handshake.kind for one in inspect(tmp_path / "one.pcapng").connections] == ["refused"]
     assert len(inspect(tmp_path / "all.pcapng").connections) == 2
+
+
+def test_a_question_is_answered_from_what_the_last_block_left() -> None:
+    """Not from before it: what was found then may have been let go with that block."""
+    feed, (first, second, *_) = Feed(), frames_of("four-way.pcap")
+    live = Live(feed.watch)
+    told = []
+
+    def blocks() -> Iterator[Records | None]:
+        yield first
+        yield second
+        told.append(live.desk.ask(lambda: live.told(0, 100)))  # just before it answers
+        yield None
+
+    feed.watch.follow(live.attended(blocks()))
+    assert told[0].result().connection.segments.responder == 1
 
 
 def test_it_ends_with_the_capture() -> None:
