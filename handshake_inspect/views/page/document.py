@@ -37,15 +37,16 @@ FIRST_ROWS, FIRST_LADDERS = 200, 10
 EXCHANGES_LISTED = 200
 #: What the filter of the page understands (`js/filter.js`).
 FILTER_WORDS = (
-    ("host:10.0.0.1", "an end has this address, or a name of the capture"),
-    ("port:443 port:8000-8099", "an end has this port"),
-    ("opening:refused closing:aborted", "the kind of the opening, of the closing"),
+    ("host:10.0.0.1 10.0.0.0/8", "an end has this address, or this name; an end lies in this network"),
+    ("port:443 port:8000-8099", "an end has this port, or one of these"),
+    ("opening:refused closing:aborted", "the kind of the opening, of the closing (also opened:, closed:)"),
     ("finding:half-open severity:warn", "this was found"),
     ("state:TIME-WAIT", "an end was last seen in this state"),
-    ("rtt:>10ms lasted:<1s", "time from SYN to the third segment; from the first segment to the last"),
+    ("rtt:>10ms lasted:1s-2s", "time from SYN to the third segment; from the first segment to the last"),
     ("octets:>10000 segments:<4", "of both ends together"),
     ("since:1.5s until:2s", "it still went on then; it had begun by then, counted from the first frame"),
-    ("capture:a.pcap s:12-20", "the name of its capture holds this; its number"),
+    ("capture:a.pcap #12 s:12-20", "the name of its capture holds this; its number"),
+    ('"a:b"', "searched as it stands"),
 )
 
 

@@ -20,7 +20,10 @@ STYLES = (
     "css/print.css",
 )
 SCRIPTS = (
-    *(f"js/{name}" for name in ("core.js", "filter.js", "order.js", "table.js", "ladder.js", "address.js")),
+    *(
+        f"js/{name}"
+        for name in ("core.js", "network.js", "filter.js", "order.js", "table.js", "ladder.js", "address.js")
+    ),
     *(f"charts/{name}" for name in charts.SCRIPTS),
     "js/page.js",
 )

@@ -18,7 +18,9 @@ async function ladderOf(row) {
 function part(id) {
   if (!unpacked.has(id)) {
     if (unpacked.size >= MOST_UNPACKED) unpacked.delete(unpacked.keys().next().value);
-    unpacked.set(id, unpack(id));
+    const coming = unpack(id);
+    unpacked.set(id, coming);
+    coming.catch(() => unpacked.delete(id)); // it may have come the next time it is asked for
   }
   return unpacked.get(id);
 }
@@ -38,15 +40,39 @@ async function arrived(id) {
   return byId(id);
 }
 
+/** The ladders that stand in the page for readers without scripts; they are shown where nothing can be unpacked. */
+const standing = byId("first");
+standing.remove();
+
 /** Shows the ladder of a row, unless another one was asked for meanwhile. */
 async function showLadder(row) {
   const stream = columns.stream[row];
-  byId("chosen-heading").textContent = `Connection ${counted(stream)}`;
-  const markup = await ladderOf(row);
+  const drawn = make("div");
+  try {
+    drawn.innerHTML = await ladderOf(row);
+  } catch {
+    const known = standing.querySelector(`[id="s=${stream}"] .ladder`);
+    drawn.append(known?.cloneNode(true) ?? notUnpacked(stream));
+  }
   if (row !== chosenRow) return;
-  byId("ladder").innerHTML = markup;
+  byId("chosen-heading").textContent = `Connection ${counted(stream)}`;
+  byId("ladder").replaceChildren(...drawn.childNodes);
   byId("meanings").replaceChildren(...meanings(row));
   tell("drawn", { stream });
+}
+
+/** What stands in the place of a ladder that this browser, or what has arrived of the page, does not yield. */
+function notUnpacked(stream) {
+  const why = "DecompressionStream" in window ? "The page is damaged, or did not arrive whole" : "This browser is too old to unpack it";
+  const said = make("p", "lead", `Its ladder cannot be shown: ${why}.`);
+  if (data.command) said.append(" On a terminal: ", make("code", "", `${data.command} -s ${stream}`));
+  return said;
+}
+
+function showNoLadder() {
+  byId("chosen-heading").textContent = "No connection is chosen";
+  byId("ladder").replaceChildren();
+  byId("meanings").replaceChildren();
 }
 
 /** What the findings of a connection mean, in a sentence each. */

@@ -1,10 +1,12 @@
 // What the page does when somebody chooses, filters, sorts, goes back, prints.
 
 const query = byId("query");
+/** The state of the history's entries that the page made; those of links and of typed addresses have none. */
+const OURS = "report";
 const state = { stream: null, query: "", sort: "stream", descending: false };
 
-/** Chooses a connection. `from`: who did it; `remember`: can the back button undo it? */
-function choose(stream, from, remember = false) {
+/** Chooses a connection. `from`: who did it; `series`: of which series of acts it is one (see `note`). */
+function choose(stream, from, series = "") {
   const row = rowOf.get(stream);
   if (row === undefined) return;
   state.stream = stream;
@@ -12,19 +14,42 @@ function choose(stream, from, remember = false) {
   showChosenRow();
   drawTable();
   showLadder(row);
-  byId("previous").disabled = shown.indexOf(row) <= 0;
-  byId("next").disabled = shown.indexOf(row) >= shown.length - 1;
-  if (from !== "address") note(remember);
+  showPlace();
+  if (from !== "address") note(series);
   if (from !== "event") tell("choose", { stream, from });
 }
 
-let noting;
+/** Chooses none: the table shows none that could be. */
+function chooseNone() {
+  state.stream = null;
+  chosenRow = -1;
+  showNoLadder();
+  showPlace();
+}
 
-/** Notes in the address what is shown: at once if the back button shall lead here, else when the keys rest. */
-function note(remember) {
+/** Says where the chosen connection stands in the table: whether others stand before and behind it, whether it does. */
+function showPlace() {
+  const place = shown.indexOf(chosenRow);
+  const isAside = chosenRow >= 0 && place < 0;
+  byId("previous").disabled = isAside ? !shown.length : place <= 0;
+  byId("next").disabled = isAside ? !shown.length : place < 0 || place === shown.length - 1;
+  byId("copy").disabled = chosenRow < 0;
+  byId("aside").hidden = !isAside;
+}
+
+/** Acts of a series that follow each other within so many milliseconds are one step of the back button. */
+const SERIES_MS = 1500;
+let noting;
+let noted = { series: "", at: 0 };
+
+/** Notes in the address what is shown. Each act can be undone by the back button; keys held down are one act. */
+function note(series = "") {
   clearTimeout(noting);
-  if (remember) history.pushState(null, "", addressOf(state));
-  else noting = setTimeout(() => history.replaceState(null, "", addressOf(state)), 200);
+  const goesOn = series !== "" && noted.series === series && performance.now() - noted.at < SERIES_MS;
+  noted = { series, at: performance.now() };
+  // Browsers allow an address to change some times a second, keys come faster.
+  if (goesOn) noting = setTimeout(() => history.replaceState(OURS, "", addressOf(state)), 200);
+  else if (addressOf(state) !== location.hash) history.pushState(OURS, "", addressOf(state));
 }
 
 function filter(words) {
@@ -43,13 +68,16 @@ function sayShown(unclear) {
   const listed = `${counted(rowCount)} connection${rowCount === 1 ? "" : "s"}`;
   const said = shown.length === rowCount ? listed : `${counted(shown.length)} of ${listed}`;
   byId("shown").textContent = unclear.length ? `${said}; not understood: ${unclear.join(" ")}` : said;
+  byId("no-rows").hidden = shown.length > 0;
+  if (!shown.length) byId("no-rows").firstElementChild.textContent = whyNone(state.query);
 }
 
-function refilter(words) {
+function refilter(words, series = "") {
   filter(words);
   scroll.scrollTop = 0;
   drawTable();
-  note(false);
+  showPlace();
+  note(series);
 }
 
 function sort(key) {
@@ -63,20 +91,37 @@ function sort(key) {
 
 /** Shows what the address asks for. */
 function follow() {
+  clearTimeout(noting);
+  noted.series = "";
   const asked = askedBy(location.hash);
   Object.assign(state, { sort: asked.sort, descending: asked.descending });
   sortRows(asked.sort, asked.descending);
   markSorted(asked.sort, asked.descending);
   filter(asked.query);
-  const first = shown.length ? columns.stream[shown[0]] : null;
-  choose(asked.stream ?? first, "address");
+  if (asked.stream !== null) choose(asked.stream, "address");
+  else if (shown.length) choose(columns.stream[shown[0]], "address");
+  else chooseNone();
   drawTable();
   if (asked.absent !== null) byId("shown").textContent += `; there is no connection ${asked.absent} on this page`;
 }
 
+/** Brings the connection that an address names to the reader: it is what a link to it is followed for. */
+function land() {
+  if (askedBy(location.hash).stream === null) return;
+  byId("chosen").focus({ preventScroll: true });
+  byId("chosen").scrollIntoView({ block: "start" });
+}
+
 function step(by) {
   const place = Math.min(Math.max(shown.indexOf(chosenRow) + by, 0), shown.length - 1);
-  if (shown.length) choose(columns.stream[shown[place]], "step");
+  if (shown.length) choose(columns.stream[shown[place]], "step", "step");
+}
+
+/** Goes from the filter into the table: to the chosen connection, if it is there, or to the first. */
+function enterTable() {
+  if (!shown.length) return;
+  if (!shown.includes(chosenRow)) choose(columns.stream[shown[0]], "table", "keys");
+  table.focus();
 }
 
 // Without these the table is a table; with them it is a grid that keys go through.
@@ -85,7 +130,7 @@ table.tabIndex = 0;
 table.addEventListener("keydown", (event) => {
   if (event.target !== table || event.altKey || event.ctrlKey || event.metaKey) return;
   const place = placeFor(event.key);
-  if (place !== null) choose(columns.stream[shown[place]], "table");
+  if (place !== null) choose(columns.stream[shown[place]], "table", "keys");
   else if (event.key === "Enter" && chosenRow >= 0) byId("chosen").focus();
   else return;
   event.preventDefault();
@@ -94,7 +139,7 @@ body.addEventListener("click", (event) => {
   const line = event.target.closest("tr[data-row]");
   if (!line || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  choose(columns.stream[line.dataset.row], "table", true);
+  choose(columns.stream[line.dataset.row], "table");
   table.focus({ preventScroll: true });
 });
 byId("chosen").addEventListener("keydown", (event) => {
@@ -113,8 +158,18 @@ byId("copy").addEventListener("click", async () => {
   }
 });
 
-query.addEventListener("input", () => refilter(query.value));
-byId("clear").addEventListener("click", () => refilter(""));
+query.addEventListener("input", () => refilter(query.value, "typing"));
+query.addEventListener("keydown", (event) => {
+  if (!["Enter", "ArrowDown", "Escape"].includes(event.key) || event.isComposing) return;
+  event.preventDefault(); // some browsers would clear the filter by Escape
+  enterTable();
+});
+for (const button of document.querySelectorAll(".clear")) {
+  button.addEventListener("click", () => {
+    refilter("");
+    query.focus();
+  });
+}
 byId("filter").addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.target.matches("input, textarea")) return;
@@ -126,10 +181,12 @@ for (const button of document.querySelectorAll("[data-query]")) {
 }
 document.addEventListener("narrow", (event) => refilter(event.detail.query));
 document.addEventListener("choose", (event) => {
-  if (!["table", "address", "step"].includes(event.detail.from)) choose(event.detail.stream, "event", true);
+  if (!["table", "address", "step"].includes(event.detail.from)) choose(event.detail.stream, "event");
 });
-addEventListener("hashchange", follow);
-addEventListener("popstate", follow);
+addEventListener("popstate", ({ state: whose }) => {
+  follow();
+  if (whose !== OURS) land();
+});
 scroll.addEventListener("scroll", () => requestAnimationFrame(drawTable), { passive: true });
 new ResizeObserver(drawTable).observe(scroll);
 
@@ -163,7 +220,8 @@ window.report = {
 };
 showTheme(document.documentElement.dataset.theme ?? "");
 makeSortable(sort);
-byId("first")?.remove();
 for (const line of document.querySelectorAll(".connections ~ .without-script")) line.remove();
 measureRows();
 follow();
+if (performance.getEntriesByType("navigation")[0]?.type === "navigate") land();
+history.replaceState(OURS, "");
