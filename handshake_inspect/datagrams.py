@@ -19,6 +19,7 @@ from handshake_inspect.connections.copies import COPY_WITHIN_NS, shown_again
 from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import first_of, last_of
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import Column, DatagramTable, IcmpErrorTable
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
@@ -159,7 +160,7 @@ class Datagrams:
         (keys, from_higher), (error_keys, _) = keys_of(table), keys_of(errors)
         numbers, of_error = conversations.number(keys), conversations.number(error_keys)
         quiet = _quiet(numbers, table, of_error, errors, now_ns, leaving.keep)
-        exchanges = np.unique(numbers[quiet[numbers]])
+        exchanges = set_of(numbers[quiet[numbers]])
         let_go.exchanges += len(exchanges)
         let_go.datagrams += int((1 + table["folded_datagrams"])[quiet[numbers]].sum())
         stays = ~quiet[numbers]

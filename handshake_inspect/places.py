@@ -16,6 +16,7 @@ from handshake_inspect.capture.records import Records
 from handshake_inspect.connections.analysis import has_key
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.whereabouts import Whereabouts
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import FRAME_BITS, Names, SegmentTable, frame_numbers
 
 Rows = NDArray[np.int64]
@@ -73,7 +74,7 @@ class Places:
         """
         frames, clock = self._segments.of(conversations)
         parts, captures = [], frames >> FRAME_BITS
-        for number in np.unique(captures).tolist():
+        for number in set_of(captures).tolist():
             if number not in self.captures:
                 return None
             decoder, mine = Decoder(names), frames[captures == number] & (1 << FRAME_BITS) - 1

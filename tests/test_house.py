@@ -18,7 +18,7 @@ FLOORS = [
     ["tcp"],
     ["table"],
     ["jobs", "memory"],
-    ["quantities", "cells"],
+    ["quantities", "cells", "sets"],
     ["archive"],
     ["capture"],
     ["connections"],

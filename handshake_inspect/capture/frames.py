@@ -17,6 +17,7 @@ from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.headers.link_types import RAW_IPV4, RAW_IPV6
 from handshake_inspect.capture.positions import Located
 from handshake_inspect.capture.records import RawFrame, records_of
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import Names
 
 #: A frame by its number, or by the name of another capture and its number there.
@@ -31,7 +32,7 @@ def fetch(source: CaptureFile, numbers: Collection[int]) -> dict[int, RawFrame]:
     Reads these alone where their places are known, else as far as the last of them. Raises CaptureError if the file
     cannot be used.
     """
-    wanted = np.unique(np.fromiter(numbers, np.int64, len(numbers)))
+    wanted = set_of(np.fromiter(numbers, np.int64, len(numbers)))
     frames: dict[int, RawFrame] = {}
     if not len(wanted):
         return frames

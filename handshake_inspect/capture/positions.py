@@ -19,6 +19,7 @@ from handshake_inspect.archive import Archive, ArchiveError
 from handshake_inspect.capture.files import open_excerpt
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, RecordReader
+from handshake_inspect.sets import set_of
 
 Offsets = NDArray[np.int64]
 
@@ -78,7 +79,7 @@ class Positions:
         found = []
         first = np.array([frame for frame, _ in self._chunks], np.int64)
         at = np.searchsorted(first, frames, "right") - 1
-        for number in np.unique(at[at >= 0]).tolist():
+        for number in set_of(at[at >= 0]).tolist():
             octets = self._archive.read(f"{self._name}/{number}/octets").astype(np.int64)
             between = self._archive.read(f"{self._name}/{number}/between").astype(np.int64)
             if octets.min(initial=0) < 0 or octets.max(initial=0) > LONGEST_RECORD_OCTETS or between.min(initial=0) < 0:
@@ -101,8 +102,8 @@ class Located:
 
     def open(self, numbers: Collection[int] | Offsets) -> Excerpted:
         """Open it for the frames with these numbers. Raises CaptureError."""
-        wanted = np.unique(np.fromiter(numbers, np.int64, len(numbers)))
-        frames = np.union1d(wanted, np.arange(1, FIRST_FRAMES + 1))
+        wanted = set_of(np.fromiter(numbers, np.int64, len(numbers)))
+        frames = set_of(wanted, np.arange(1, FIRST_FRAMES + 1))
         begin, end = self.positions.spans(frames)
         headers = np.array(self.positions.headers, np.int64).reshape(-1, 2)
         begin, end = np.append(begin, headers[:, 0]), np.append(end, headers[:, 1])

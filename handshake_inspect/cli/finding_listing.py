@@ -19,6 +19,7 @@ from handshake_inspect.connections.moments import Rows
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
+from handshake_inspect.sets import set_of
 from handshake_inspect.views import finding_export
 from handshake_inspect.views.finding_lines import Group, connection_lines, group_lines, run_lines
 
@@ -100,7 +101,7 @@ class _Listing:
     def _examples(self, rows: dict[str, Rows]) -> dict[str, list[tuple[Connection, Finding]]]:
         """Return the first connections that show each code, and what was found of each; a connection is made once."""
         streams = {word: np.sort(self._connections.stream_of[some])[:EXAMPLES] for word, some in rows.items()}
-        every = np.unique(np.concatenate([np.zeros(0, np.int64), *streams.values()]))
+        every = set_of(np.concatenate([np.zeros(0, np.int64), *streams.values()]))
         made = {connection.stream: connection for connection in self._connections.of_streams(every)}
         return {
             word: [

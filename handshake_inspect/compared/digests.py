@@ -22,6 +22,7 @@ from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.model import syn_options
 from handshake_inspect.connections.rows import ACK, RST, SYN
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import Names
 
 DIGEST_OCTETS = 16
@@ -71,7 +72,7 @@ def digests_of(inspection: Inspection, numbering: Numbering) -> Digests:
         heads = _heads(decided, judgement[at], findings[at])
         parts = [heads, _rows(decided, numbering), *_events(decided), _resets(decided)]
         digest += _digested(parts, decided.part.rows.connections)
-    for row in np.unique(inspection.connections.verdicts.icmp_errors["connection"]).tolist():
+    for row in set_of(inspection.connections.verdicts.icmp_errors["connection"]).tolist():
         digest[row] = None
     return Digests(digest, judgement, folded)
 

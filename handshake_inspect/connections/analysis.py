@@ -30,6 +30,7 @@ from handshake_inspect.connections.step_rows import StepColumns
 from handshake_inspect.connections.steps import steps_of
 from handshake_inspect.connections.verdict import decide
 from handshake_inspect.jobs import in_order
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
 from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.time_wait import Profile
@@ -168,7 +169,7 @@ class Analysis:
         """Describe these segments and ICMP errors, all of which were added, in order of time."""
         conversations = self.gathering.conversations
         numbers = [conversations.number(keys_of(table)[0]) for table in (segments, icmp_errors)]
-        stored = self.gathering.rows_of(np.unique(np.concatenate(numbers)))
+        stored = self.gathering.rows_of(set_of(np.concatenate(numbers)))
         if not len(stored):
             return []  # nothing but an ICMP error is known
         decided = self.decide(stored)
@@ -176,7 +177,7 @@ class Analysis:
         errors = decided.verdicts.icmp_errors
         steps = decided.steps_in(_frames(segments), captures)
         is_new = np.isin(_frames(errors), _frames(icmp_errors))
-        concerned = np.union1d(list(steps), errors["connection"][is_new]).astype(np.int64)
+        concerned = set_of(np.array([*steps], np.int64), errors["connection"][is_new])
         found: list[Seen] = []
         for row, connection in zip(concerned.tolist(), connections.of_rows(concerned), strict=True):
             own = is_new[slice(*np.searchsorted(errors["connection"], [row, row + 1]).tolist())].tolist()
@@ -337,7 +338,7 @@ def conversations_of(connections: Connections, streams: Sequence[int], most_segm
     table = connections.verdicts.table
     few = np.cumsum(table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]) <= most_segments
     few[0] = True
-    return np.unique(table["conversation"][rows[few]]).astype(np.int64)
+    return set_of(table["conversation"][rows[few]]).astype(np.int64)
 
 
 def _frames(table: SegmentTable | IcmpErrorTable | StoredRows | QuoteTable) -> Rows:

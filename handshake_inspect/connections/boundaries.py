@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.reuse import ordinary_reuse
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.sets import set_of, without
 from handshake_inspect.table import Column, Table
 from handshake_inspect.tcp.seqnum import MODULUS
 
@@ -44,11 +45,11 @@ def begin_rows(stored: Table) -> tuple[Mask, Mask]:
     answers = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN | ACK)
     closing = np.append(0, np.cumsum((flags & (FIN | RST)) != 0))
     late = answers[closing[answers] > closing[first_row][np.searchsorted(first_row, answers, "right") - 1]]
-    undecided = np.unique(conversation[np.concatenate([open_question, late, answers[1:][_differ(stored, answers)]])])
+    undecided = set_of(conversation[np.concatenate([open_question, late, answers[1:][_differ(stored, answers)]])])
     if len(undecided):
         again, decided = ordinary_reuse(stored, undecided)
         begins[again] = True
-        undecided = np.setdiff1d(undecided, decided)
+        undecided = without(undecided, decided)
     if len(undecided):
         rows = _rows_of(conversation, undecided)
         new, not_taken = boundaries(Table.holding({name: stored[name][rows] for name in ASKED_OF}))

@@ -36,6 +36,7 @@ from handshake_inspect.connections.packets import (
     Rows,
 )
 from handshake_inspect.connections.runs import Places, Runs, scene_of
+from handshake_inspect.sets import without
 from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 
 #: How long after a packet its copy comes: on loopback, and by way of a switch or a router under load.
@@ -104,7 +105,7 @@ def _evidence(packets: Packets, runs: Runs | None) -> Evidence:
         evidence.undecided = by_capture(capture[runs.undecided], scenes.shown[runs.undecided])
     if (known := packets.taken_out > 0).any():  # and what `compact` looked at before
         scene = scene_of(packets, np.arange(len(packets)))
-        rows = np.isin(scene, np.setdiff1d(scene[known], doubled))
+        rows = np.isin(scene, without(scene[known], doubled))
         evidence.doubled += by_capture(packets.columns["capture"][rows], shown[rows])
     return evidence
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.copies import by_capture, find_copies
 from handshake_inspect.connections.packets import ELSEWHERE, Copies, Evidence, Packets
 from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows
+from handshake_inspect.sets import set_of, without
 
 #: What the copies of a segment have in common, the most telling first. Time to live and encapsulation differ on the
 #: two sides of a router, and so may the options of a SYN, whose MSS some routers lower.
@@ -93,8 +94,8 @@ def _in_order(stored: StoredRows, copies: Copies) -> NDArray[np.int64]:
         time_ns[put] -= apart[at[put]]
         others &= ~put
     # Where a clock jumped only the order of the file is left.
-    moved = np.unique(conversation[time_ns != stored["time_ns"]])
-    moved = np.setdiff1d(moved, conversation[stored["clock"] != 0])
+    moved = set_of(conversation[time_ns != stored["time_ns"]])
+    moved = without(moved, conversation[stored["clock"] != 0])
     rows = np.flatnonzero(np.isin(conversation, moved))
     order[rows] = rows[np.lexsort((time_ns[rows], conversation[rows]))]
     return order

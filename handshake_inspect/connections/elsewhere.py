@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.packets import ELSEWHERE, MOSTLY_DOUBLED, Copies, Mask, Packets, Rows
 from handshake_inspect.connections.runs import CERTAIN_COPIES, Places
+from handshake_inspect.sets import set_of
 
 
 def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Copies:
@@ -72,7 +73,7 @@ def _of_the_same_stretch(
     same_time[1:] &= packets.columns["time_ns"][row[1:]] == packets.columns["time_ns"][row[:-1]]
     sure, probable = again & (packets.identified[row] | same_time), once & places.certain[at]
     ends, count = np.unique(_end_of(packets, row[probable]), return_counts=True)
-    proven = np.union1d(_end_of(packets, row[sure]), ends[count >= CERTAIN_COPIES])
+    proven = set_of(_end_of(packets, row[sure]), ends[count >= CERTAIN_COPIES])
     found: NDArray[np.int32] = (proven[np.isin(proven, mostly)] >> 1).astype(np.int32)
     return found
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.connection import Finding, Frame, Pair, RunFinding
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.quantities import counted, duration, octets_in_words
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import FRAME_BITS
 
 #: Frame number of what was not captured.
@@ -157,7 +158,7 @@ class Findings:
         if not bits.any():
             return [()], number
         for word in bits.T:
-            values = np.unique(word)
+            values = set_of(word)
             number = number * len(values) + np.searchsorted(values, word)
         _, which, number = np.unique(number, return_index=True, return_inverse=True)
         return [self._spelled_set(one) for one in bits[which].tolist()], number
@@ -180,7 +181,7 @@ class Findings:
         rows: dict[Code, list[Rows]] = {}
         for code, found in self.batches:
             rows.setdefault(code, []).append(found.connection)
-        return {code: np.unique(np.concatenate(parts)) for code, parts in rows.items()}
+        return {code: set_of(np.concatenate(parts)) for code, parts in rows.items()}
 
 
 def _unexplained(found: list[Coded]) -> list[Coded]:

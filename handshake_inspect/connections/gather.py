@@ -18,6 +18,7 @@ from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.pool import Pool
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.connections.steady import Steady
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import Column, Numbered, SegmentTable, grown
 
 #: Rows of long conversations that are worth a pass of `compact`, and how many rows make a conversation long.
@@ -129,7 +130,7 @@ class Gathering:
     def renumber_options(self, options: Numbered[bytes]) -> Numbered[bytes]:
         """Give the option lists that stand in rows new numbers. Returns them without the others."""
         names = ("options", "options_elsewhere")
-        less, moved = options.only(np.unique(np.concatenate([self._pool.distinct(name) for name in names])))
+        less, moved = options.only(set_of(np.concatenate([self._pool.distinct(name) for name in names])))
         for name in names:
             self._pool.renumber(name, moved)
         return less

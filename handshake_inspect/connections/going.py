@@ -32,6 +32,7 @@ from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import StoredRows, split
 from handshake_inspect.connections.streams import Streams
+from handshake_inspect.sets import set_of, without
 from handshake_inspect.table import Column, IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
 from handshake_inspect.tcp.time_wait import Profile
 
@@ -148,7 +149,7 @@ class Going(Analysis):
         leaves = who_leaves(looks, attendance.heard(looks), attendance.now_ns, attendance.held - self.leaving.keep)
         gone = _Gone()
         # Nothing but ICMP errors is known of the others.
-        gone.conversations.append(np.setdiff1d(due, looks["conversation"]))
+        gone.conversations.append(without(due, looks["conversation"]))
         at = 0
         for part in parts:
             mine, at = leaves[at : at + len(part.looks)], at + len(part.looks)
@@ -243,7 +244,7 @@ class _Part:
 
     def fewer(self, leaves: Mask) -> Rows:
         """Return the numbers of the conversations of which connections leave."""
-        numbers: Rows = np.unique(self.looks["conversation"][leaves])
+        numbers: Rows = set_of(self.looks["conversation"][leaves])
         return numbers
 
     def frames_left(self, leaves: Mask) -> Rows:

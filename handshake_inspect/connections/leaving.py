@@ -33,6 +33,7 @@ from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.rows import ACK, RST, SYN
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import Split, StoredRows, first_of, last_of
+from handshake_inspect.sets import without
 from handshake_inspect.table import Table, grown
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
@@ -167,7 +168,7 @@ class Attendance:
         if len(quiet) > most:
             quiet = quiet[np.argpartition(self._heard_ns[quiet], max(most, 1) - 1)[: max(most, 0)]]
         grew = np.flatnonzero(there & (self._fresh > self._known + GROWN_ROWS))
-        due = np.concatenate([quiet, np.setdiff1d(grew, quiet)])
+        due = np.concatenate([quiet, without(grew, quiet)])
         first = np.searchsorted(np.cumsum(self._known[due] + self._fresh[due]), rows) + 1
         return np.sort(due[:first]), bool(first < len(due))
 

@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.split import StoredRows
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import Column
 
 Rows = NDArray[np.int64]
@@ -242,9 +243,7 @@ class Pool:
 
     def distinct(self, name: str) -> Column:
         """Return the distinct values of a column."""
-        return np.unique(
-            np.concatenate([np.unique(block.column(name)) for block in self._blocks] or [np.zeros(0, np.int64)])
-        )
+        return set_of(np.concatenate([set_of(block.column(name)) for block in self._blocks] or [np.zeros(0, np.int64)]))
 
     def renumber(self, name: str, moved: Column) -> None:
         """Replace each value of a column by what stands in its place in `moved`."""

@@ -22,6 +22,7 @@ from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, flag_names
 from handshake_inspect.connections.split import Split
 from handshake_inspect.connections.unwrapping import SAFE_SPAN
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import IcmpErrorTable, Table, frame_numbers
 from handshake_inspect.tcp.icmp import kind, says_undelivered, words
 from handshake_inspect.tcp.seqnum import spelled
@@ -293,7 +294,7 @@ class _Ends:
         """Return the quoted numbers relative to the ISS of these ends, UNKNOWN where one of them is not known."""
         reference = np.zeros(len(end), np.int64)
         # Beyond 2**30 octets: nearest to what that end had sent by then.
-        for long in np.unique(end[self._highest[end] >= SAFE_SPAN]).tolist():
+        for long in set_of(end[self._highest[end] >= SAFE_SPAN]).tolist():
             at = np.flatnonzero(end == long)
             a, b = self._rows.start[long >> 1 : (long >> 1) + 2].tolist()
             own = np.flatnonzero(self._rows.end[a:b] == long) + a

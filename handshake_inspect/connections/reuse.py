@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.sets import without
 from handshake_inspect.table import Column, Table
 from handshake_inspect.tcp.seqnum import MODULUS
 
@@ -39,7 +40,7 @@ def ordinary_reuse(stored: Table, undecided: Column) -> tuple[Rows, Column]:
     repeats = (seq == seq[before]) & (closing == closing[before])
     begins = ~answers & ~first & ~repeats
     ordinary &= ~begins | ((seq != seq[before]) & ~_followed_by_ack(stored, row, side))
-    decided = np.setdiff1d(conversation, conversation[~ordinary])
+    decided = without(conversation, conversation[~ordinary])
     return row[begins & np.isin(conversation, decided)], decided
 
 

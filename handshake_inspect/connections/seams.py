@@ -41,6 +41,7 @@ from handshake_inspect.connections.rows import (
     running_maximum_of,
 )  # fmt: skip
 from handshake_inspect.connections.split import Split, StoredRows, first_of, split
+from handshake_inspect.sets import both, set_of
 
 
 def irregular(stored: StoredRows, part: NDArray[np.int64], self_conversation: Mask) -> Rows:
@@ -54,14 +55,14 @@ def irregular(stored: StoredRows, part: NDArray[np.int64], self_conversation: Ma
     if not rest.any():
         return tangled
     seams = _Seams(stored.take(rest), part[rest], self_conversation)
-    return np.union1d(tangled, seams.irregular())
+    return set_of(tangled, seams.irregular())
 
 
 def _folded_in_several(stored: StoredRows, part: NDArray[np.int64]) -> Rows:
     """Return the rows of conversations of several parts, of which one at least folded some of them."""
     conversation = stored["conversation"]
     other_part = (conversation[1:] == conversation[:-1]) & (part[1:] != part[:-1])
-    several = np.intersect1d(conversation[1:][other_part], conversation[stored["folded_segments"] > 0])
+    several = both(conversation[1:][other_part], conversation[stored["folded_segments"] > 0])
     return np.flatnonzero(np.isin(conversation, several))
 
 
@@ -70,7 +71,7 @@ def _tangled(stored: StoredRows, part: NDArray[np.int64]) -> Rows:
     pair = stored["conversation"].astype(np.int64) << 32 | part
     changes = pair[np.flatnonzero(np.append(True, pair[1:] != pair[:-1]))]
     pairs, times = np.unique(changes, return_counts=True)
-    found: Rows = np.unique(pairs[times > 1] >> 32)
+    found: Rows = set_of(pairs[times > 1] >> 32)
     return found
 
 
@@ -91,7 +92,7 @@ class _Seams:
         doubtful = place[~self._same_state(ahead) | ~self._is_quiet(ahead)]
         conversation = self.stored["conversation"]
         found = [conversation[late], conversation[doubtful], conversation[self._seen_otherwise(rows)]]
-        return np.unique(np.concatenate(found)).astype(np.int64)
+        return set_of(np.concatenate(found)).astype(np.int64)
 
     @cached_property
     def whole(self) -> Split:

@@ -29,6 +29,7 @@ from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.rows import FIN, RST, SYN
 from handshake_inspect.connections.split import StoredRows, first_of, last_of
 from handshake_inspect.connections.unwrapping import SAFE_SPAN
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import Column, Table, grown
 
 Rows = NDArray[np.int64]
@@ -60,7 +61,7 @@ class Steady:
     def learn(self, compacted: Compacted) -> None:
         """Note what `compact` has found."""
         steady, ends = _steady_ends(compacted)
-        looked_at = np.unique(compacted.part.conversation)
+        looked_at = set_of(compacted.part.conversation)
         self._make_room(looked_at)
         new = looked_at[self._place[looked_at] == 0]
         self._place[new] = len(self._is_steady) + np.arange(len(new))

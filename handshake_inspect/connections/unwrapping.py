@@ -10,6 +10,7 @@ import numpy as np
 
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows
+from handshake_inspect.sets import set_of
 from handshake_inspect.tcp.seqnum import MODULUS
 
 #: Relative numbers within this distance of the initial one need no unwrapping.
@@ -61,7 +62,7 @@ def unwrapped(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
     if not len(end):
         return numbers
     step = _steps(end, numbers, trusted)
-    absurd = np.unique(end[trusted & (np.abs(step) >= SAFE_SPAN)])
+    absurd = set_of(end[trusted & (np.abs(step) >= SAFE_SPAN)])
     if len(absurd):
         at = np.flatnonzero(trusted & np.isin(end, absurd))
         trusted = trusted.copy()

@@ -28,6 +28,7 @@ from handshake_inspect.connections.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.zeek_reach import Mask, Reach, Rows, count_letters
+from handshake_inspect.sets import set_of
 
 
 @dataclass
@@ -124,7 +125,7 @@ def _revealed(holes: _Spans, fills: _Spans, steps: _Spans) -> Gaps:
     """
     if not len(holes.row):
         return _NO_GAPS
-    ends = np.unique(holes.end)
+    ends = set_of(holes.end)
     holes, fills, steps = (spans.lifted(ends) for spans in (holes, fills, steps))
     if not len(steps.row):
         return _NO_GAPS

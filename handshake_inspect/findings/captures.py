@@ -15,6 +15,7 @@ from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule, run_rule
 from handshake_inspect.findings.run import About, Run
 from handshake_inspect.quantities import counted, duration, listed
+from handshake_inspect.sets import set_of
 
 #: Shorter handshakes say nothing of where they were captured: the hosts themselves take as long to answer.
 SHORTEST_NS = 1_000_000
@@ -59,7 +60,7 @@ def vantage_point(run: Run) -> Iterator[About]:
     at = np.flatnonzero(usable)
     at = at[~is_loopback(keys)[table["conversation"][at]]]
     captures = table["first_capture"][at]
-    for number in np.unique(captures).tolist():
+    for number in set_of(captures).tolist():
         rows = at[captures == number]
         share = back[rows] / (there[rows] + back[rows])
         for place, so in (

@@ -11,6 +11,7 @@ from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, flag_names
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
+from handshake_inspect.sets import set_of
 
 #: Which of SYN, FIN and RST contradict each other, by their bits.
 CONTRADICT = np.array([bits.bit_count() > 1 for bits in range((SYN | FIN | RST) + 1)], np.bool_)
@@ -22,7 +23,7 @@ def _by_bits(e: Evidence, at: Rows) -> Iterator[tuple[str, Rows, Rows, Rows]]:
     Yields the bits in words, the connections, their first such rows, and how many each has.
     """
     connection, row, count = e.first_of_each(at)
-    for bits in np.unique(e.rows.flags[row]).tolist():
+    for bits in set_of(e.rows.flags[row]).tolist():
         which = e.rows.flags[row] == bits
         yield flag_names(bits) or "no control bits", connection[which], row[which], count[which]
 

@@ -28,6 +28,7 @@ from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import Numbers, next_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows, own_before, running_maximum
 from handshake_inspect.connections.split import first_among, first_of, last_of
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.options import Options, is_cut, parse
 
@@ -220,7 +221,7 @@ class Evidence:
         number = numbers.fin_end[rows.end[at]] - 1
         begin = rows.seq[at] - rows.folded_octets[at] + ((rows.flags[at] & SYN) != 0)
         stop = begin + rows.folded_octets[at] + rows.payload[at]
-        return np.unique(rows.end[at[(begin <= number) & (number < stop)]])
+        return set_of(rows.end[at[(begin <= number) & (number < stop)]])
 
     @cached_property
     def fin_ack_row(self) -> Rows:

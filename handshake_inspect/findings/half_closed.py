@@ -15,6 +15,7 @@ from handshake_inspect.connections.numbers import next_of_end, previous_of_end
 from handshake_inspect.connections.rows import ACK, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
+from handshake_inspect.sets import without
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: A program that reads the end of the stream closes at once, or sends what it still has.
@@ -88,7 +89,7 @@ def half_closed_at_end(e: Evidence) -> Iterator[Found]:
     if not half.any():
         return
     ends = np.flatnonzero(np.repeat(half, 2) & (e.fin_ack_row >= 0))
-    ends = np.setdiff1d(ends, _held(e)[0])
+    ends = without(ends, _held(e)[0])
     closer = e.peer_of(ends)
     fin = e.numbers.fin_row[closer]
     yield e.found(

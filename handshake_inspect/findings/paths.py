@@ -14,6 +14,7 @@ from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule, run_rule
 from handshake_inspect.findings.run import Run
 from handshake_inspect.quantities import listed
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import frame_numbers
 
 #: With what TTLs hosts send: 64 Linux, macOS, BSD; 128 Windows; 255 routers, Solaris. Every router counts one down.
@@ -220,7 +221,7 @@ def address_translated(run: Run) -> Iterator[Found]:
         changed = np.any([column[one] != column[other] for column in columns], axis=0)
         differs |= changed.astype(np.int64) << bit
     streams = run.connections.stream_of[one]
-    for number in np.unique(differs[differs > 0]).tolist():
+    for number in set_of(differs[differs > 0]).tolist():
         names = listed([part for bit, part in enumerate(parts) if number >> bit & 1])
         so = differs == number
         yield Found(

@@ -17,6 +17,7 @@ from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import SYN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import ResetCauses
+from handshake_inspect.sets import set_of
 
 #: Paths to one place differ by a hop or two; more is another speaker.
 OTHER_HOPS = 3
@@ -38,7 +39,7 @@ def with_marks(
         ("window {window:d} (before: {own_window:d})", _other_window(e, which)),
     )
     combination = np.sum([mark.astype(np.int64) << bit for bit, (_, mark) in enumerate(marks)], axis=0)
-    for number in np.unique(combination).tolist():
+    for number in set_of(combination).tolist():
         named = ", ".join(name for bit, (name, _) in enumerate(marks) if number >> bit & 1)
         some = combination == number
         yield e.found(

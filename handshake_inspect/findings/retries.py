@@ -13,6 +13,7 @@ from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
 from handshake_inspect.quantities import listed
+from handshake_inspect.sets import set_of
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: First timeouts, which double: RFC 6298 §2.1, and RFC 1122 §4.2.3.1 before it.
@@ -199,7 +200,7 @@ def retry_schedule(e: Evidence) -> Iterator[Found]:
     for name, sender, syn_ack in (("SYN", "client", False), ("SYN-ACK", "server", True)):
         at = _by_timer(e, _sent(e, syn_ack))
         connection, first, count = np.unique(e.rows.conn[at], return_index=True, return_counts=True)
-        for many in np.unique(np.minimum(count, NAMED + 1)).tolist():
+        for many in set_of(np.minimum(count, NAMED + 1)).tolist():
             if many > 1:
                 same = np.flatnonzero(np.minimum(count, NAMED + 1) == many)
                 series = at[first[same][:, None] + np.arange(many)]

@@ -14,6 +14,7 @@ from handshake_inspect.connections.owing import Sockets
 from handshake_inspect.findings.rule import WARN, run_rule
 from handshake_inspect.findings.run import About, Run, worst
 from handshake_inspect.quantities import counted, duration
+from handshake_inspect.sets import set_of
 
 #: Distinct ports of one host, or hosts at one port, that make a scan.
 SCANNED = 15
@@ -40,7 +41,7 @@ def port_scan(run: Run) -> Iterator[About]:
     """
     for mine, distinct in _scans(run, lambda client, server: [*client.host, *server.host[:2]]):
         server = run.servers.take(mine)
-        ports = np.unique(server.port)
+        ports = set_of(server.port)
         yield _about(run, mine, f"{counted(distinct, 'port')} of {server.ip(0)}", f" ({_some(ports)})")
 
 

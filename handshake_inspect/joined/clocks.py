@@ -19,6 +19,7 @@ from handshake_inspect.joined.drift import LowerBounds, drifted_ns
 from handshake_inspect.joined.matching import Matching
 from handshake_inspect.joined.pairing import Pairing
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage
+from handshake_inspect.sets import without
 
 #: How it is known which end a place is near: by the times; by the TTL, which routers lower on the way; by the times or
 #: TTL of other connections of the same hosts, or of most; by the order in which the captures were named.
@@ -155,7 +156,7 @@ def _when(first: Vantage, second: Vantage, pairing: Pairing, seen: _Apart) -> tu
 
     Where both places saw a segment; of connections of which they saw none, from the begin to the end.
     """
-    alone = np.setdiff1d(np.arange(len(pairing)), seen.direction >> 1)
+    alone = without(np.arange(len(pairing)), seen.direction >> 1)
     here, there = alone[pairing.first[alone] >= 0], alone[pairing.first[alone] < 0]
     usual_ns = int(np.median(seen.apart_ns)) if len(seen.apart_ns) else 0
     connections, times = [seen.direction >> 1], [seen.time_ns]

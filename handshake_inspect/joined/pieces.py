@@ -16,6 +16,7 @@ from handshake_inspect.connections.rows import FIN, RST, SYN
 from handshake_inspect.joined.aligned import Aligned
 from handshake_inspect.joined.times import Times
 from handshake_inspect.joined.vantage import Mask, Rows
+from handshake_inspect.sets import set_of
 
 #: Distance between the numbers of neighbouring directions or connections on one line: more than any sends.
 RANGE = 1 << 40
@@ -57,7 +58,7 @@ def cut_otherwise(left: Aligned, right: Aligned, rows: Rows, others: Rows, times
     """Say of these rows of both places which of their octets the other place has, cut otherwise."""
     mine, theirs = np.flatnonzero(_has_octets(left, rows)), np.flatnonzero(_has_octets(right, others))
     spans = Spans.of(left, rows[mine]), Spans.of(right, others[theirs])
-    cuts = np.unique(np.concatenate([part for one in spans for part in (one.begin, one.end)]))
+    cuts = set_of(np.concatenate([part for one in spans for part in (one.begin, one.end)]))
     cells = _Cells.of(spans[0], cuts), _Cells.of(spans[1], cuts)
     a, b = _same(cells[0].cell, cells[1].cell)
     one, other = cells[0].span[a], cells[1].span[b]

@@ -16,6 +16,7 @@ import numpy as np
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.rows import ACK
 from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
+from handshake_inspect.sets import set_of
 from handshake_inspect.tcp.options import parse
 
 #: Bits that prove a pair.
@@ -97,7 +98,7 @@ def _shared_bits(here: _Rows, there: _Rows, pairs: int) -> Rows:
     for width, marks in ((32, _numbers), (32, _timestamps), (16, _identifications)):
         (one, mark), (other, mark_there) = marks(here), marks(there)
         group = numbered([np.concatenate([one, other]), np.concatenate([mark, mark_there])])
-        bits[np.unique(one[np.isin(group[: len(one)], group[len(one) :])])] += width
+        bits[set_of(one[np.isin(group[: len(one)], group[len(one) :])])] += width
     both: Rows = bits.reshape(-1, 2).sum(axis=1)
     return both
 

@@ -22,6 +22,7 @@ from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.seams import irregular
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.findings.catalogue import examiner
+from handshake_inspect.sets import set_of
 from handshake_inspect.spread.sharing import Piece
 from handshake_inspect.table import IcmpErrorTable, Names
 
@@ -80,7 +81,7 @@ def reduced(pieces: Sequence[Piece], told: Told, errors: IcmpErrorTable, only: K
     analysis.gathering.adopt(rows.take(stays), conversations, told.trusted)
     analysis.quotes.adopt(errors, conversations)
     verdicts = analysis.verdicts_of(analysis.gathering.partitions(), examiner(told.captures))
-    return Reduction(verdicts, keys, *appeared, analysis.gathering.evidence, again, np.unique(piece[~stays]))
+    return Reduction(verdicts, keys, *appeared, analysis.gathering.evidence, again, set_of(piece[~stays]))
 
 
 def _in_order(pieces: Sequence[Piece], numbers: Sequence[Rows]) -> tuple[StoredRows, Rows]:

@@ -23,6 +23,7 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.conversations import KeyTable, keys_of
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.sets import set_of
 from handshake_inspect.spread.part import Beside, beside, part_of
 from handshake_inspect.spread.reduction import Reduction, Told, reduced
 from handshake_inspect.spread.sharing import piece_of, shared
@@ -166,7 +167,7 @@ class _Work:
     def _read_again(self, reductions: Sequence[Reduction]) -> Iterator[tuple[list[Any], KeyTable]]:
         """Read the parts again in which conversations stand that need it, with every segment of these."""
         keys = [one.keys.take(one.again) for one in reductions]
-        places = np.unique(np.concatenate([one.again_in for one in reductions])).tolist()
+        places = set_of(np.concatenate([one.again_in for one in reductions])).tolist()
         if not places:
             return
         course, only = self._course, KeyTable.concatenate(keys)

@@ -17,6 +17,7 @@ from handshake_inspect.connections.connection import Finding, end_names
 from handshake_inspect.connections.found import NO_FRAME, say
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.time_waits import OUTCOMES
+from handshake_inspect.sets import set_of
 from handshake_inspect.table import FRAME_BITS
 from handshake_inspect.views.contract import Json, finding_object, reset_object, time_wait_object
 from handshake_inspect.views.json_forms import Forms, encode
@@ -176,7 +177,7 @@ class FoundItems(Items):
     def _frames(self, item: Integers) -> Integers:
         """Return the frames of findings, rising, NO_FRAME before them. Shape (n, most frames of one)."""
         batches, batch, place = self._found.batches, self._batch[item], self._place[item]
-        occurring = np.unique(batch).tolist()
+        occurring = set_of(batch).tolist()
         most = max((len(batches[one][1].frames) for one in occurring), default=0)
         frames = np.full((len(item), most), NO_FRAME)
         for one in occurring:
@@ -202,7 +203,7 @@ class FoundItems(Items):
         kinds = [verdicts.judgements[one].handshake_kind for one in verdicts.table["judgement"][rows].tolist()]
         numbered: dict[tuple[Any, ...], int] = {}
         number = np.empty(len(item), np.int64)
-        for batch in np.unique(self._batch[item]).tolist():
+        for batch in set_of(self._batch[item]).tolist():
             lines = np.flatnonzero(self._batch[item] == batch)
             places = self._place[item][lines]
             columns = [column[places].tolist() for column in self._found.batches[batch][1].values.values()]

@@ -23,6 +23,7 @@ from handshake_inspect.capture.headers.link import (
     looks_like_ethernet,
     looks_like_ip,
 )
+from handshake_inspect.sets import set_of
 
 #: Bits of GRE's first two octets, and of the version in them.
 CHECKSUM, ROUTING, KEY, SEQUENCE, ACKNOWLEDGMENT, VERSION = 0x8000, 0x4000, 0x2000, 0x1000, 0x0080, 7
@@ -71,7 +72,7 @@ def gre(part: Slice, layer: Layer) -> Iterator[Layer]:
     mikrotik = enhanced & (protocol == EOIP)
     conditions = [mikrotik, enhanced, bridge, flags & KEY != 0]
     kinds = np.select(conditions, [MIKROTIK, PPTP, NVGRE, KEYED_GRE], PLAIN_GRE)
-    for kind in np.unique(kinds).tolist():
+    for kind in set_of(kinds).tolist():
         mask = kinds == kind
         some, numbers, skip = _named_gre(part, layer.take(mask), kind, flags[mask]), protocol[mask], octets[mask]
         bare_mirror = (numbers == ERSPAN) & (flags[mask] & SEQUENCE == 0)  # type I has no header of its own

@@ -1,0 +1,20 @@
+"""Sets as sorted arrays, against those of Python."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handshake_inspect.sets import both, set_of, without
+
+VALUES = st.lists(st.integers(-9, 9))
+
+
+@given(VALUES, VALUES)
+def test_sets_are_those_of_python(one: list[int], other: list[int]) -> None:
+    left, right = np.array(one, np.int64), np.array(other, np.int64)
+    assert set_of(left).tolist() == sorted({*one})
+    assert set_of(left, right).tolist() == sorted({*one, *other})
+    assert without(left, right).tolist() == sorted({*one} - {*other})
+    assert both(left, right).tolist() == sorted({*one} & {*other})
