@@ -37,14 +37,14 @@ def test_a_socket_that_is_connected_to_itself_waits_at_both_ends() -> None:
     connection = only("self-connect.pcap")
     (wait,) = connection.time_wait
     for now_ns, state in ((wait.earliest_end_ns - 1, "TIME-WAIT"), (wait.earliest_end_ns, "CLOSED")):
-        now = present(connection, now_ns).states
+        now = present(connection, now_ns, None).states
         assert (now.originator, now.responder) == (state, state)
 
 
 def test_of_whose_sockets_were_taken_nothing_is_known() -> None:
     """As its ladder says (`TimeWait.state_after`): the next connection has them."""
     connection = inspect(PCAPS / "time-wait-reused.pcap").connections[0]
-    now = present(connection, connection.time_wait[0].left_ns)
+    now = present(connection, connection.time_wait[0].left_ns, None)
     assert (now.states.originator, now.phase) == (None, "over")
 
 
