@@ -119,11 +119,11 @@ def columns_for(*, is_live: bool, captures: int, sample: Iterable[Connection] = 
     )
     both = [
         Column("#", lambda c, _: [(str(c.stream), "muted")], number, number, 0, right=True),
-        Column("originator", _originator, left, min(left, 12), 0, keeps_end=True),
-        Column("responder", _responder, right + 2, min(right + 2, 14), 0, keeps_end=True),
+        Column("originator", _originator, left, min(left, 10), 0, keeps_end=True),
+        Column("responder", _responder, right + 2, min(right + 2, 12), 0, keeps_end=True),
     ]
     findings = Column("findings", _findings, 24, 14, 3, is_last=True)
-    octets = Column("octets", _octets, 17, 13, 5, right=True)
+    octets = Column("octets", _octets, 17, 15, 5, right=True)
     rtt = Column("RTT", _rtt, 8, 8, 6, right=True)
     if is_live:
         return [*both, Column("states", _states, 25, 24, 1), Column("now", _now, 17, 14, 2), octets, rtt, findings]

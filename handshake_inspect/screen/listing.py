@@ -162,7 +162,9 @@ class Listing(ScrollView, can_focus=True):
         if self._cursor < len(self._streams) and self._streams[self._cursor] == stream:
             return self._cursor
         places = np.flatnonzero(self._streams == stream)
-        return int(places[0]) if len(places) else self._cursor
+        if len(places):
+            return int(places[0])
+        return self._cursor if self.follows_last else 0  # it was let go; or a filter leaves it out
 
     def _step_to(self, line: int) -> None:
         self.follows = self.follows_last and line >= len(self._streams) - 1

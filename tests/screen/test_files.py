@@ -189,6 +189,19 @@ def test_damage_is_told_and_what_is_no_tcp(tmp_path: Path) -> None:
         show(udp, check_udp)
 
 
+def test_a_filter_that_leaves_out_what_was_chosen_begins_above(source: Files) -> None:
+    other = int(source.sight.streams[2])
+
+    async def check(shown: Shown) -> None:
+        shown.app.list.choose(other)
+        await shown.press("slash")
+        await shown.type(f"stream != {other}")
+        await shown.until(lambda: len(shown.app.list.streams) == len(source.sight.streams) - 1)
+        assert shown.app.list.stream == shown.app.list.streams[0]
+
+    show(source, check)
+
+
 def test_where_the_filter_leaves_nothing_it_is_said_how_it_goes(source: Files) -> None:
     async def check(shown: Shown) -> None:
         await shown.press("slash")

@@ -87,6 +87,16 @@ def test_who_has_scrolled_away_is_left_there() -> None:
     show_live(feed, check, size=(100, 14))
 
 
+def test_a_narrow_terminal_has_the_states() -> None:
+    feed = Feed()
+    feed.put(*frames_of("four-way.pcap"))
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "TIME-WAIT" in shown.listed[-1] and "CLOSED" in shown.listed[-1])
+
+    show_live(feed, check, size=(60, 20))
+
+
 def test_a_pause_is_of_the_screen_not_of_the_capture() -> None:
     feed = Feed()
 
