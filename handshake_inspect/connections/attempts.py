@@ -26,7 +26,7 @@ def held_until_ns(connections: Connections, rows: Rows, since_ns: Rows) -> Rows:
     `since_ns`: when the listener answered with its first SYN-ACK; of a SYN that nobody answered when it was sent last.
     """
     table = connections.verdicts.table
-    seen_ns = np.maximum(table["first_ns"], table["last_ns"])[rows]  # a clock may have been set back
+    seen_ns = np.maximum(table["first_ns"][rows], table["last_ns"][rows])  # a clock may have been set back
     following = connections.time_waits.next_users[rows]
     next_ns = np.where(following == NONE, NEVER, table["first_ns"][following])
     until: Rows = np.maximum(np.minimum(since_ns + HELD_NS, next_ns), seen_ns)
