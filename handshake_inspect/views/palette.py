@@ -23,6 +23,19 @@ STATE_ROLES = {
     "LAST-ACK": "closing",
     "TIME-WAIT": "waiting",
 }
+#: Kind -> the role of the palette whose colour it has; what is not named here is "unknown".
+OPENING_ROLES = {
+    **dict.fromkeys(("three-way", "fast-open", "simultaneous-open", "self-connect"), "open"),
+    **dict.fromkeys(("refused", "unreachable", "abandoned", "invalid"), "reset"),
+    **dict.fromkeys(("half-open", "unanswered"), "opening"),
+}
+CLOSING_ROLES = {
+    **dict.fromkeys(("four-way", "three-segment", "simultaneous-close"), "waiting"),
+    **dict.fromkeys(("reset-after-fin", "aborted"), "reset"),
+    **dict.fromkeys(("half-closed", "incomplete"), "closing"),
+    "open": "open",
+    "none": "idle",
+}
 #: Roles that are drawn as lines and words, and as areas: these have a tint.
 STATES = ("idle", "opening", "open", "closing", "waiting", "reset", "unknown")
 

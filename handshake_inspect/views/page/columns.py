@@ -27,8 +27,7 @@ from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import duration
 from handshake_inspect.views.address_names import NAMES_SHOWN
 from handshake_inspect.views.escape import printable
-from handshake_inspect.views.page.glance import CLOSING_ROLES, OPENING_ROLES
-from handshake_inspect.views.palette import STATE_ROLES
+from handshake_inspect.views.palette import CLOSING_ROLES, OPENING_ROLES, STATE_ROLES
 
 Integers = NDArray[Any]
 

@@ -17,22 +17,10 @@ from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.found import Severity
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.views.palette import CLOSING_ROLES, OPENING_ROLES
 from handshake_inspect.views.table import SERIOUS
 from handshake_inspect.views.words import HANDSHAKE_SENTENCES, TEARDOWN_SENTENCES
 
-#: Kind -> the role of the palette whose colour it has; what is not named here is "unknown".
-OPENING_ROLES = {
-    **dict.fromkeys(("three-way", "fast-open", "simultaneous-open", "self-connect"), "open"),
-    **dict.fromkeys(("refused", "unreachable", "abandoned", "invalid"), "reset"),
-    **dict.fromkeys(("half-open", "unanswered"), "opening"),
-}
-CLOSING_ROLES = {
-    **dict.fromkeys(("four-way", "three-segment", "simultaneous-close"), "waiting"),
-    **dict.fromkeys(("reset-after-fin", "aborted"), "reset"),
-    **dict.fromkeys(("half-closed", "incomplete"), "closing"),
-    "open": "open",
-    "none": "idle",
-}
 #: What is called so on the page: the contract's words for an end that is not known.
 ENDS = {"o": "client", "r": "server"}
 #: Findings about the run that are named for each code.

@@ -8,6 +8,7 @@ told by colour, by pattern (how it is known) and by word. The style sheet is `la
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -51,6 +52,8 @@ from handshake_inspect.views.segment_words import (
 )
 
 _UNKNOWN = StateAt(None, None)
+#: Where words begin that a terminal colours.
+_STYLED = re.compile(r'<span class="(?:good|bad|odd)">')
 _NOTHING: Written = Pair(None, None)
 #: Classes of lines of arithmetic by their verdict.
 _VERDICTS = {True: "good", False: "bad", None: "odd"}
@@ -145,10 +148,24 @@ def _legend(ladder: Ladder) -> str:
 
 
 def _account(ladder: Ladder) -> str:
-    told = [
-        f"<dt>{heading}</dt><dd>{'<br>'.join(map(sentence, said))}</dd>" for heading, said in ladder.account() if said
-    ]
+    """Return what is said below; the words that are verdicts have the colours that they have everywhere."""
+    one = ladder.connection
+    roles = {
+        "Opening": palette.OPENING_ROLES.get(one.handshake.kind, "unknown"),
+        "Closing": palette.CLOSING_ROLES.get(one.teardown.kind, "unknown"),
+        "TIME-WAIT": "waiting",
+    }
+    told = []
+    for heading, said in ladder.account():
+        lines = [_coloured(sentence(line), roles[heading]) if heading in roles else sentence(line) for line in said]
+        if lines:
+            told.append(f"<dt>{heading}</dt><dd>{'<br>'.join(lines)}</dd>")
     return f'<dl class="account">{"".join(told)}</dl>'
+
+
+def _coloured(markup: str, role: str) -> str:
+    """Give the first styled words of a sentence the colour of a role: a terminal has no colour for each."""
+    return _STYLED.sub(f'<span class="strong state-{role}">', markup, count=1)
 
 
 # --- the rungs -------------------------------------------------------------------------------------------------------

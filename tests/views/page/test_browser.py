@@ -212,6 +212,35 @@ SORTED: list[tuple[str, Callable[[Connection], Any], bool]] = [
 ]
 
 
+CUT = """cells => cells.filter(one => one.checkVisibility() && one.scrollWidth > one.clientWidth)
+    .map(one => one.textContent)"""
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1500, 1920])
+def test_columns_fit_and_no_unit_is_cut(visitor: Visitor, report: Path, width: int) -> None:
+    page = visitor.open(report)
+    page.set_viewport_size({"width": width, "height": 900})
+    drawn(page)
+    measures = ", ".join(f"#rows .col-{key}" for key in ("rtt", "lasted", "segments", "octets", "start"))
+    assert page.eval_on_selector_all(f"{measures}, .connections th button", CUT) == []
+    if width > 700:
+        assert page.evaluate("(one => one.scrollWidth <= one.clientWidth)(document.getElementById('scroll'))")
+        assert page.locator("#rows .col-found").first.is_visible()
+
+
+def test_a_verdict_has_one_colour(visitor: Visitor, report: Path) -> None:
+    page = visitor.open(report, size="wide")
+    colour = "one => getComputedStyle(one).color"
+    for query in ("closing:four-way", "closing:aborted", "opening:half-open"):
+        key, _, word = query.partition(":")
+        page.fill("#query", query)
+        page.press("#query", "Enter")
+        sync_api.expect(page.locator("#ladder h4")).to_contain_text(word)
+        counted = page.locator(f"[data-query='{query}'] .word").evaluate(colour)
+        assert page.locator(f"#rows .col-{key} span").first.evaluate(colour) == counted
+        assert page.locator(f"#ladder .account span:text-is('{word}')").evaluate(colour) == counted, query
+
+
 def test_headings_sort(visitor: Visitor, report: Path, run: Inspection) -> None:
     page = visitor.open(report, size="wide")
     for title, key, largest_first in SORTED:
@@ -418,6 +447,9 @@ def test_a_run_of_udp_alone_has_a_page(visitor: Visitor, tmp_path: Path) -> None
     page = visitor.open(path)
     assert not page.locator("#table").is_visible()
     assert page.locator("#udp tbody tr").count() == 1
+    assert page.locator("button:visible").count() == 1, "all but the switch of colours would do nothing"
+    assert "remark on" not in page.text_content("main")
+    assert page.locator(".skip").count() == 0
 
 
 def test_the_command_of_a_connection_is_copied(visitor: Visitor, report: Path) -> None:

@@ -14,8 +14,8 @@ from handshake_inspect import inspect
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.page.columns import listed_streams, table_data
 from handshake_inspect.views.page.embedded import source_hash
-from handshake_inspect.views.page.glance import CLOSING_ROLES, OPENING_ROLES, FindingCount, Glance, glance
-from handshake_inspect.views.palette import STATES
+from handshake_inspect.views.page.glance import FindingCount, Glance, glance
+from handshake_inspect.views.palette import CLOSING_ROLES, OPENING_ROLES, STATES
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
 from tests.views.page.making import PCAPS, damaged, hostile_capture, page_of
 
@@ -169,4 +169,4 @@ def test_a_run_without_connections_has_a_page(tmp_path: Path) -> None:
     path.write_bytes(pcap([]))
     page = page_of(inspect(path))
     assert "no frames" in page
-    assert "No TCP connection." in page
+    assert "No TCP connection was captured" in page
