@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -531,6 +532,19 @@ def test_it_is_printed_whole_and_without_controls(visitor: Visitor, report: Path
     page.emulate_media(media="screen")
     drawn(page)
     assert len(rows(page)) < len(run.connections)
+
+
+def test_paper_is_not_wasted(visitor: Visitor, tmp_path: Path) -> None:
+    path = tmp_path / "one.html"
+    path.write_text(page_of(inspect(PCAPS / "four-way.pcap")), encoding="utf-8")
+    page = visitor.open(path)
+    pages = len(re.findall(rb"/Type /Page\b(?!s)", page.pdf(prefer_css_page_size=True)))
+    assert pages <= 4, "one connection took five pages"
+    page.emulate_media(media="print")
+    broken = "one => [getComputedStyle(one).breakAfter, getComputedStyle(one).breakBefore]"
+    assert page.locator("#connections-heading").evaluate(broken)[0] == "avoid"
+    assert page.locator("#chosen").evaluate(broken)[1] == "auto"
+    assert page.locator("#ladder .legend").evaluate(broken)[1] == "avoid"
 
 
 def test_the_colours_can_be_chosen(visitor: Visitor, report: Path) -> None:
