@@ -108,4 +108,4 @@ def _instead(why: str, connection: Connection) -> str:
 
 
 def _title(connection: Connection) -> str:
-    return f"{connection.handshake.kind}, {connection.teardown.kind}"
+    return f"opening: {connection.handshake.kind}, closing: {connection.teardown.kind}"

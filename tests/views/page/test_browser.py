@@ -236,7 +236,7 @@ def test_a_verdict_has_one_colour(visitor: Visitor, report: Path) -> None:
         key, _, word = query.partition(":")
         page.fill("#query", query)
         page.press("#query", "Enter")
-        sync_api.expect(page.locator("#ladder h4")).to_contain_text(word)
+        sync_api.expect(page.locator("#ladder h4")).to_contain_text(f"{key}: {word}")
         counted = page.locator(f"[data-query='{query}'] .word").evaluate(colour)
         assert page.locator(f"#rows .col-{key} span").first.evaluate(colour) == counted
         assert page.locator(f"#ladder .account span:text-is('{word}')").evaluate(colour) == counted, query
