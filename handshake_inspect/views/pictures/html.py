@@ -209,11 +209,12 @@ class _Rows:
         self, kind: str, row: Row | Deadline, written: Written, middle: str, classes: str = "segment", why: str = ""
     ) -> str:
         was, now = self._was, row.states
-        if was is now and written.originator is None and written.responder is None:
-            left, right = self._going_on
-        else:
+        left, right = self._going_on
+        if was.originator is not now.originator or written.originator is not None:
             left = _lane("left", was.originator, now.originator, written.originator)
+        if was.responder is not now.responder or written.responder is not None:
             right = _lane("right", was.responder, now.responder, written.responder)
+        if was is not now:
             self._was, self._going_on = now, _going_on(now)
         return (
             f'<tr class="{kind}"><td class="when">{row.time}</td>{left}<td class="{classes}">{middle}</td>{right}'
