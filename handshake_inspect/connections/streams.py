@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.table import FRAME_BITS
+
 Rows = NDArray[np.int64]
 
 
@@ -29,12 +31,16 @@ class Streams:
         return len(self._frames)
 
     def number(self, frames: Rows, time_ns: Rows, conversations: Rows) -> Rows:
-        """Return the number of each connection; those that have none get the next ones, in order of time."""
+        """Return the number of each connection; those that have none get the next ones, in order of first segment.
+
+        In one capture that is the order of frames, whatever its clock does; over several it is that of time.
+        """
         at = np.searchsorted(self._frames, frames)
         known = np.append(self._frames, -1)[at] == frames
         new = np.flatnonzero(~known)
         if len(new):
-            new = new[np.lexsort((frames[new], time_ns[new]))]
+            several = bool((frames >> FRAME_BITS).any())
+            new = new[np.lexsort((frames[new], time_ns[new])) if several else np.argsort(frames[new])]
             self._add(frames[new], self._next + np.arange(len(new)), conversations[new])
             self._next += len(new)
             at = np.searchsorted(self._frames, frames)

@@ -94,7 +94,10 @@ class StateWalk:
         return above, Pair(self._changed("originator", now.originator), self._changed("responder", now.responder))
 
     def _passed(self, end: End, now: StateAt) -> list[StateAt]:
-        """Return the states between the last one shown and `now`, as the connection lists them."""
+        """Return the states between the last one shown and `now`, as the connection lists them.
+
+        An end that acts at once had received what led to them: the segment with which it acts acknowledges that.
+        """
         last, states = self.last[end], self.connection.states[end] or ()
         if now.disproved or (last is not None and last.state == now.state):
             return []
@@ -105,7 +108,8 @@ class StateWalk:
             return []
         between = states[start:found] if last is not None else ()
         self.reached[end] = found
-        return [StateAt(state, now.basis) for state in between]
+        basis = "acknowledged" if now.basis == "sent" else now.basis
+        return [StateAt(state, basis) for state in between]
 
     def _changed(self, end: End, now: StateAt) -> StateAt | None:
         last = self.last[end]

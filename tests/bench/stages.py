@@ -22,7 +22,7 @@ STAGES = {
     "reading records": [("capture/inputs.py", "__iter__")],
     "decoding headers": [("inspection.py", "_decode")],
     "gathering and folding": [("connections/analysis.py", "add")],
-    "deciding what happened": [("connections/analysis.py", "decide")],
+    "deciding what happened": [("connections/analysis.py", "_split"), ("connections/analysis.py", "_decide")],
     "findings": [("findings/catalogue.py", "examine"), ("findings/catalogue.py", "look_over")],
     "writing csv": [("cli/output.py", "write_blocks")],
 }

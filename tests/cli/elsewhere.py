@@ -87,9 +87,10 @@ def is_socket(one: Any) -> bool:
 
 def be(system: str) -> None:
     """Take away what `system` does not have."""
+    import asyncio  # noqa: F401 - it looks at the system when imported, as the next do
     import subprocess  # noqa: F401 - it looks at what there is when imported
 
-    import click  # noqa: F401 - it looks at the system when imported, as the next do
+    import click  # noqa: F401 - likewise
     import numpy  # noqa: F401 - likewise
     import rich.console
     import rich.text  # noqa: F401 - likewise

@@ -35,6 +35,14 @@ def test_what_is_written_are_the_states_of_the_connection(name: str) -> None:
         assert tuple(dict.fromkeys(proven)) == tuple(dict.fromkeys(connection.states[end] or ()))
 
 
+def test_what_an_end_passes_when_it_acts_at_once_was_received() -> None:
+    """FIN and ACK in one segment: CLOSE-WAIT is by the peer's FIN, which the ACK proves, LAST-ACK by its own."""
+    rows = ladder_of(*inspect(PCAPS / "three-segment.pcap").described(0)).rows
+    written = [row.written.responder for row in rows if isinstance(row, Rung | Standing)]
+    closing = [(at.state, at.basis) for at in written if at is not None and at.state in ("CLOSE-WAIT", "LAST-ACK")]
+    assert closing == [("CLOSE-WAIT", "acknowledged"), ("LAST-ACK", "sent")]
+
+
 def test_calls_stand_between_the_segments_and_only_the_shown_octets_are_spelled() -> None:
     connection = four_way()
     assert connection.steps is not None
