@@ -306,6 +306,7 @@ def test_an_address_opens_what_it_says_and_the_back_button_goes_back(visitor: Vi
     assert page.text_content("#chosen-heading") == "Connection 2"
     assert page.input_value("#query") == "opening:three-way"
     assert page.locator("th[aria-sort=descending]").text_content() == "RTT"
+    drawn(page)  # it has scrolled there
     row = page.locator("#rows tr[data-row]").nth(1)
     other = int(row.locator("td").first.text_content())
     row.click()

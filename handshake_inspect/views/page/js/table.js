@@ -56,7 +56,14 @@ function drawBetween(first, last) {
     line.classList.toggle("odd", place % 2 === 1);
     lines.push(line);
   }
-  body.replaceChildren(spacer(first), ...lines, spacer(shown.length - last));
+  const before = [...body.children].slice(1, -1);
+  if (lines.length && lines.length === before.length && lines.every((line, at) => line === before[at])) {
+    // A row that is taken out and put in again between press and release of the button would not be clicked.
+    body.firstElementChild.style.height = `${first * rowHeight}px`;
+    body.lastElementChild.style.height = `${(shown.length - last) * rowHeight}px`;
+  } else {
+    body.replaceChildren(spacer(first), ...lines, spacer(shown.length - last));
+  }
   if (made.size > 1000) made.clear();
   table.ariaRowCount = shown.length + 1;
   const line = chosenRow >= 0 && byId(`row-${columns.stream[chosenRow]}`);
