@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from handshake_inspect.connections.connection import Connection, End, StateAt, Step
 from handshake_inspect.lesson.choices import choices_of
 from handshake_inspect.lesson.fired import Fired, fired_by, state_named
 from handshake_inspect.lesson.question import Question
 from handshake_inspect.tcp.states import Event, State
+from handshake_inspect.views.ladder_calls import SocketCall
 
 #: What an end does -> the calls of its program that ask for it.
 ASKED_BY = {
@@ -31,30 +32,6 @@ ASKED_BY = {
 
 #: States in which an end repeats its SYN or FIN until it is acknowledged; in others it is a copy, by the network.
 REPEATING = ("SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "CLOSING", "LAST-ACK")
-
-
-class SocketCall(Protocol):
-    """A call of one of the two programs, as the lab records it."""
-
-    @property
-    def end(self) -> str:
-        """Whose: "client" stands on the left."""
-
-    @property
-    def name(self) -> str:
-        """Of the function: "connect"."""
-
-    @property
-    def text(self) -> str:
-        """The call with its arguments."""
-
-    @property
-    def entered_ns(self) -> int:
-        """When it was entered, on the clock of the capture."""
-
-    @property
-    def returned_ns(self) -> int:
-        """When it returned."""
 
 
 class Change(NamedTuple):

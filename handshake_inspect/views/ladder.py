@@ -50,7 +50,6 @@ __all__ = [
     "Payload",
     "SocketCall",
     "excerpt",
-    "ladder",
     "ladder_parts",
 ]
 
@@ -74,26 +73,6 @@ class LadderParts:
         return [*self.head, *(line for _, lines in self.rows for line in lines), *self.foot]
 
 
-def ladder(
-    connection: Connection,
-    steps: Sequence[Step],
-    *,
-    title: str,
-    facts: Sequence[str] = (),
-    calls: Sequence[SocketCall] = (),
-    payload: Payload | None = None,
-    marks: Marks | None = None,
-    options: LadderOptions | None = None,
-) -> list[Text]:
-    """Return the lines of the ladder of `connection`, header and account included.
-
-    `marks`: what to say of some rows, which stand out.
-    """
-    return ladder_parts(
-        connection, steps, title=title, facts=facts, calls=calls, payload=payload, marks=marks, options=options
-    ).lines
-
-
 def ladder_parts(
     connection: Connection,
     steps: Sequence[Step],
@@ -105,7 +84,10 @@ def ladder_parts(
     marks: Marks | None = None,
     options: LadderOptions | None = None,
 ) -> LadderParts:
-    """Return the same lines, and which rows they are of."""
+    """Return the lines of the ladder of `connection`, header and account included, and which rows they are of.
+
+    `marks`: what to say of some rows, which stand out.
+    """
     options = options or LadderOptions()
     found = ladder_of(connection, steps, calls=calls, payload=payload, marks=marks, spelling=options)
     drawing = _Drawing(found, options)

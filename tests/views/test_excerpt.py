@@ -10,7 +10,7 @@ from rich.text import Text
 
 from handshake_inspect import inspect
 from handshake_inspect.connections.connection import Connection, Step
-from handshake_inspect.views.ladder import LadderOptions, SocketCall, excerpt, ladder
+from handshake_inspect.views.ladder import LadderOptions, SocketCall, excerpt, ladder_parts
 from tests.views.sessions import calls, four_way
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -37,7 +37,7 @@ def drawn(connection: Connection, part: Sequence[Step], *, beside: Sequence[Sock
 def test_an_excerpt_of_everything_has_the_rows_of_the_ladder() -> None:
     session = four_way()
     steps = session.steps or ()
-    whole = ladder(session, steps, title="echo", calls=calls(), options=OPTIONS)
+    whole = ladder_parts(session, steps, title="echo", calls=calls(), options=OPTIONS).lines
     assert rows(drawn(session, steps, beside=calls())) == rows(whole)
 
 
@@ -53,7 +53,7 @@ def test_the_first_row_has_the_states_of_both_ends_before_it(first: int) -> None
 def test_times_and_numbers_are_those_of_the_whole() -> None:
     session = four_way()
     steps = session.steps or ()
-    whole = rows(ladder(session, steps, title="echo", options=OPTIONS))
+    whole = rows(ladder_parts(session, steps, title="echo", options=OPTIONS).lines)
     last = rows(drawn(session, steps[-1:]))[-1]
     assert words(last) in map(words, whole)
     assert "ack=w+1" in last

@@ -17,7 +17,7 @@ from rich.text import Text
 from handshake_inspect.connections.connection import Connection, Pair, StateAt
 from handshake_inspect.views.account import times
 from handshake_inspect.views.folding import Fold, fold
-from handshake_inspect.views.ladder import LadderOptions, Payload, ladder
+from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
 from handshake_inspect.views.ladder_cells import Cells
 from handshake_inspect.views.ladder_layout import wrap
 from tests.engine.scenario import inspect_lines
@@ -48,7 +48,7 @@ SESSIONS: dict[str, Callable[[], Connection]] = {
 def picture(name: str, options: LadderOptions) -> str:
     connection = SESSIONS[name]()
     assert connection.steps is not None
-    lines = ladder(
+    lines = ladder_parts(
         connection,
         connection.steps,
         title="echo on 127.0.0.1:8000",
@@ -56,7 +56,7 @@ def picture(name: str, options: LadderOptions) -> str:
         calls=calls() if name == "four-way" else (),
         payload=None if name in ("long-transfer", "unreachable") else PAYLOAD,
         options=options,
-    )
+    ).lines
     return "".join(line.plain.rstrip() + "\n" for line in lines)
 
 
@@ -116,10 +116,10 @@ def test_calls_of_the_right_end_begin_below_its_name_and_one_that_is_too_long_mo
 def test_a_call_of_the_right_end_that_lacks_a_column_or_two_draws_the_others_along(lacking: int) -> None:
     base, width = four_way(), 80
     calls = [call("server", "accept() ▸", "", 0, 1), call("server", "recv() ▸", "", 184, 185)]
-    lines = ladder(base, base.steps or (), title="echo", calls=calls, options=LadderOptions(width=width))
+    lines = ladder_parts(base, base.steps or (), title="echo", calls=calls, options=LadderOptions(width=width)).lines
     name = next(line.plain for line in lines if " ms " in line.plain).index("server")
     calls.append(call("server", f"bind({'x' * (width - name - 6 + lacking)})", "", 2, 3))
-    lines = ladder(base, base.steps or (), title="echo", calls=calls, options=LadderOptions(width=width))
+    lines = ladder_parts(base, base.steps or (), title="echo", calls=calls, options=LadderOptions(width=width)).lines
     begins = [line.plain.index(text) for text in ("accept", "bind", "recv") for line in lines if text in line.plain]
     assert begins == [name - lacking] * 3
 
@@ -145,7 +145,7 @@ def test_many_calls_of_one_function_in_a_row_are_folded() -> None:
 
     def drawn(fold: bool) -> list[str]:
         options = LadderOptions(width=100, fold=fold)
-        lines = ladder(base, base.steps or (), title="echo", calls=calls, options=options)
+        lines = ladder_parts(base, base.steps or (), title="echo", calls=calls, options=options).lines
         return [line.plain.split("  ")[-1] for line in lines if "send" in line.plain or "shutdown" in line.plain]
 
     assert drawn(fold=True) == ["send(b'0000') = 4", "… send() 8 times more …", "shutdown(SHUT_WR) = 0"]
@@ -155,7 +155,7 @@ def test_many_calls_of_one_function_in_a_row_are_folded() -> None:
 def test_what_never_returns_has_no_result() -> None:
     base = four_way()
     calls = [call("server", "exit(0)", "", 600, 600)]
-    lines = ladder(base, base.steps or (), title="echo", calls=calls, options=LadderOptions(width=100))
+    lines = ladder_parts(base, base.steps or (), title="echo", calls=calls, options=LadderOptions(width=100)).lines
     assert [line.plain.split()[1:] for line in lines if "exit" in line.plain] == [["exit(0)"]]
 
 
@@ -163,7 +163,9 @@ def test_a_call_without_room_leaves_its_arguments_out() -> None:
     base = four_way()
     long = call("server", f"send(b'{'x' * 60}')", "64", 155, 183)
     bare = call("server", "accept()", f"[{'fe80:' * 20}]", 184, 185)
-    lines = ladder(base, base.steps or (), title="echo", calls=[long, bare], options=LadderOptions(width=80))
+    lines = ladder_parts(
+        base, base.steps or (), title="echo", calls=[long, bare], options=LadderOptions(width=80)
+    ).lines
     said = "\n".join(line.plain for line in lines)
     assert "send(…) = 64" in said
     assert "accept() = [fe80:" in said
@@ -184,7 +186,7 @@ def test_payload_without_room_on_the_arrow_stands_below_it_before_the_arithmetic
     octets: Payload = {
         (step.frame, step.seq): b"hello, world and more" if step.frame == 4 else b"HELLO" for step in base.steps or ()
     }
-    lines = ladder(base, base.steps or (), title="echo", payload=octets, options=LadderOptions(width=80))
+    lines = ladder_parts(base, base.steps or (), title="echo", payload=octets, options=LadderOptions(width=80)).lines
     said = [line.plain.strip() for line in lines]
     at = next(number for number, line in enumerate(said) if "PSH,ACK seq=x+1 ack=y+1" in line)
     assert said[at + 1] == '"hello, world and"…'
@@ -203,7 +205,9 @@ def test_a_state_that_cannot_be_told_is_not_the_one_before_it() -> None:
     connection = three_segment()
     assert connection.steps is not None
     closing = [replace(step, states=Pair(StateAt(None, None), step.states.responder)) for step in connection.steps[-3:]]
-    drawn = ladder(connection, (*connection.steps[:-3], *closing), title="", facts=(), options=LadderOptions())
+    drawn = ladder_parts(
+        connection, (*connection.steps[:-3], *closing), title="", facts=(), options=LadderOptions()
+    ).lines
     lines = [line.plain for line in drawn if "not captured" in line.plain]
     assert len(lines) == 1
     assert "FIN,ACK seq=u" in lines[0]
@@ -227,7 +231,10 @@ def test_a_marked_row_stands_out_and_what_is_said_of_it_stands_below_even_in_a_l
     connection = long_transfer(40)
     steps = connection.steps or ()
     marked = steps[20]
-    lines = [line.plain for line in ladder(connection, steps, title="", marks={marked.frame: ["✗ ended: expected"]})]
+    lines = [
+        line.plain
+        for line in ladder_parts(connection, steps, title="", marks={marked.frame: ["✗ ended: expected"]}).lines
+    ]
     (row,) = [place for place, line in enumerate(lines) if "»" in line]
     assert f"seq={marked.symbolic_seq}" in lines[row]
     assert lines[row + 1].strip() == "✗ ended: expected"
@@ -270,7 +277,7 @@ def test_the_books_name_only_what_is_missing() -> None:
             four_way(), initial_seq=Pair(iss, 1), sent_octets=Pair(None, 4), missing_octets=Pair(None, 0),
         )  # fmt: skip
         steps = [step for step in base.steps or () if fin or step.sender == "responder" or "FIN" not in step.flags]
-        drawn = " ".join(" ".join(line.plain.split()) for line in ladder(base, steps, title="echo"))
+        drawn = " ".join(" ".join(line.plain.split()) for line in ladder_parts(base, steps, title="echo").lines)
         return drawn.partition("4 octets captured; how many were sent ")[2].partition(" server: ")[0]
 
     assert books(7, fin=False) == "cannot be told without its FIN."
@@ -305,7 +312,7 @@ def test_errors_at_one_time_stand_in_the_order_of_their_frames(frame: int, first
     base = unreachable()
     syn = (base.steps or ())[0]
     error = replace(icmp_error(0, frame, (3, 1, "host unreachable", "soft")), time_ns=syn.time_ns)
-    lines = [line.plain for line in ladder(replace(base, icmp_errors=(error,)), [syn], title="x")]
+    lines = [line.plain for line in ladder_parts(replace(base, icmp_errors=(error,)), [syn], title="x").lines]
     drawn = next(line for line in lines if "─ SYN seq=x ─" in line or "─ ICMP" in line)
     assert first in drawn.partition("quotes")[0]
 
@@ -315,7 +322,7 @@ def test_the_account_tells_equal_errors_once_and_of_many_how_many() -> None:
     assert "host unreachable, 2 times: 203.0.113.9 quotes the SYN of the client." in drawn
     base = unreachable()
     many = tuple(icmp_error(n, 2, (3, 1, "host unreachable", "soft"), f"10.0.0.{n}") for n in range(9))
-    lines = ladder(replace(base, icmp_errors=many), base.steps or (), title="x")
+    lines = ladder_parts(replace(base, icmp_errors=many), base.steps or (), title="x").lines
     assert any("And 3 more errors of 3 other kinds." in line.plain for line in lines)
 
 
@@ -345,12 +352,12 @@ def test_nothing_from_a_capture_reaches_the_terminal_as_a_command(octets: bytes,
     """Payload, names and reasons are text, whatever is in them; rich markup in them stays text."""
     base = aborted()
     steps = tuple(replace(step, ignored=step.ignored and name) for step in base.steps or ())
-    lines = ladder(
+    lines = ladder_parts(
         base,
         steps,
         title=f"[red]{name}",
         payload={(step.frame, step.seq): octets if step.frame == 4 else b"\x1b[2J" for step in steps},
-    )
+    ).lines
     for line in lines:
         assert line.plain.isprintable(), repr(line.plain)
     assert "[red]" in lines[0].plain
@@ -358,7 +365,7 @@ def test_nothing_from_a_capture_reaches_the_terminal_as_a_command(octets: bytes,
 
 def test_wide_characters_in_a_name_do_not_break_the_lines() -> None:
     base = four_way()
-    for line in ladder(base, base.steps or (), title="記録.pcap " * 12, options=LadderOptions(width=80)):
+    for line in ladder_parts(base, base.steps or (), title="記録.pcap " * 12, options=LadderOptions(width=80)).lines:
         assert line.cell_len <= 80
 
 

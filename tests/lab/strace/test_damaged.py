@@ -11,7 +11,7 @@ from handshake_inspect.inspection import inspect
 from handshake_inspect.lab.strace.beside import attribute
 from handshake_inspect.lab.strace.lines import read_lines
 from handshake_inspect.lab.strace.sockets import sockets_of
-from handshake_inspect.views.ladder import ladder
+from handshake_inspect.views.ladder import ladder_parts
 from tests.lab.strace.record import FOLDER
 
 LOGS = sorted(FOLDER.glob("*.log"))
@@ -47,7 +47,7 @@ def test_no_damage_makes_reading_fail(data: st.DataObject) -> None:
     found = attribute(sockets_of(read_lines(lines)), inspection.connections)
     for connection in inspection.connections:
         steps = inspection.steps(connection.stream)
-        assert ladder(connection, steps, title="damaged", calls=found.calls_of(connection))
+        assert ladder_parts(connection, steps, title="damaged", calls=found.calls_of(connection)).lines
 
 
 @given(st.lists(st.text(), max_size=20))
