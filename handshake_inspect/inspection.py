@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture.apart import Apart
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.headers.layers import distinct
@@ -18,9 +19,9 @@ from handshake_inspect.capture.headers.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source, sources
 from handshake_inspect.capture.merge import Feed, Merge
 from handshake_inspect.capture.order import INTERFACES_NS
-from handshake_inspect.capture.records import CaptureError, Damage, Records
+from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import Again, Ahead, Analysis, Decided, FoldedError, Seen
+from handshake_inspect.connections.analysis import ALONE, Again, Ahead, Analysis, Decided, FoldedError, Seen
 from handshake_inspect.connections.answers import taken
 from handshake_inspect.connections.connection import Connection, RunFinding, Step
 from handshake_inspect.connections.conversations import KeyTable
@@ -39,8 +40,12 @@ from handshake_inspect.findings.run import Run
 from handshake_inspect.jobs import behind, cores
 from handshake_inspect.overview import Overview, names_in, with_comments
 from handshake_inspect.places import Places
+from handshake_inspect.processes import Workers
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import PortRange, profile_of
+
+#: From so many octets on a capture is read and decoded by a copy of this process, if copies work.
+APART_OCTETS = 8 << 20
 
 
 class Teller(Protocol):
@@ -68,6 +73,8 @@ class Inspection:
     unread: Counter[str] = field(default_factory=Counter)
     #: What is not listed any more, of a capture that did not end; nothing of a file.
     let_go: LetGo = field(default_factory=LetGo)
+    #: Who may work on more of it.
+    workers: Workers = ALONE
     _inspector: Teller | None = None
 
     @cached_property
@@ -215,7 +222,8 @@ class Inspector:
     `inspect()` feeds it files. A live capture feeds it small blocks, asks what is new with each (`update`), and lets go
     what is over (`go_on`), as `leaving` says. How long it has been over `steady_ns` tells, a clock that nobody sets; or
     the times of the frames. Captures that are read may be let go likewise: `told` is given an `Inspection` of the
-    connections that leave. `jobs` threads work on captures of some size; all cores do if nothing is said.
+    connections that leave. `jobs` threads work on captures of some size, with `processes` copies of this process, which
+    are faster: where nothing else goes on in it. If nothing is said of `jobs`, all cores work.
     """
 
     def __init__(
@@ -229,9 +237,10 @@ class Inspector:
         steady_ns: Callable[[], int] | None = None,
         told: Callable[[Inspection], None] | None = None,
         jobs: int | None = None,
+        processes: bool = False,
         places: Places | None = None,
     ) -> None:
-        self.jobs = jobs or cores()
+        self.workers = Workers(jobs or cores(), processes)
         self.names = names or Names()
         self.captures: list[CaptureSummary] = []
         self.unread: Counter[str] = Counter()
@@ -251,7 +260,7 @@ class Inspector:
         #: Whose rules of TIME-WAIT are assumed.
         self.profile = profile_of(profile)
         #: Of each capture that is being read: fragments of several are not mixed.
-        self._decoders: dict[int, Decoder] = {}
+        self._decoders: dict[int, Decoder | Apart] = {}
         self._link_types: dict[int, set[int]] = {}
         self.datagrams = Datagrams(clock, fold=fold and leaving is None)
         self._ahead = Ahead(self.analysis)
@@ -273,6 +282,7 @@ class Inspector:
         Raises `CaptureError` if one cannot be used at all, unless `hooks` say what becomes of it.
         """
         hooks = hooks or Hooks()
+        apart = self.workers.are_copies and any(one.octets >= APART_OCTETS for one in inputs)
         feeds = [self._feed(one, len(inputs) > 1, hooks) for one in inputs]
         merge = Merge(feed for feed in feeds if feed is not None)
 
@@ -281,7 +291,9 @@ class Inspector:
             self._take_of_file(block)
 
         try:
-            behind(take_in_turn, ((block, merge.single_until_ns) for block in merge), self.jobs)
+            # A thread would be in the way of copies, which do more.
+            jobs = 1 if apart else self.workers.jobs
+            behind(take_in_turn, ((block, merge.single_until_ns) for block in merge), jobs)
         finally:  # what was read is inspected, whatever came between
             for block in merge.rest():
                 self._take_of_file(block)
@@ -299,7 +311,7 @@ class Inspector:
             return None
         opened_later = is_one_of_several and one.can_be_opened_again
         try:
-            opened = one.open(hooks, ahead=self.jobs > 1)
+            opened = one.open(hooks, ahead=self.workers.jobs > 1)
             first_ns = opened.first_ns() if is_one_of_several else None
         except CaptureError as error:
             hooks.failed(error)
@@ -313,28 +325,39 @@ class Inspector:
         kept = None if opened_later else opened
         return Feed(capture, lambda: self._blocks(one, kept, capture, hooks), disorder, first_ns)
 
-    def _blocks(self, one: Input, opened: Opened | None, capture: int, hooks: Hooks) -> Iterator[tuple[Records, Block]]:
+    def _blocks(self, one: Input, opened: Opened | None, capture: int, hooks: Hooks) -> Iterator[tuple[Frames, Block]]:
         """Read a capture from its beginning to its end."""
         try:
-            opened = opened or one.open(hooks, ahead=self.jobs > 1)
+            opened = opened or one.open(hooks, ahead=self.workers.jobs > 1)
         except CaptureError as error:  # it was there a moment ago
             hooks.failed(error)
             return
-        for records in opened:
-            block = self._decode(records, capture, through_scapy=one.through_scapy)
+        for records, block in self._decoded(one, opened, capture):
             self._count(records, block, capture)
             if self._places is not None:
                 self._places.add_records(capture, records)
             yield records, block
         if self._places is not None:
             self._places.end_capture(capture, opened.reader.headers)
-        self.unread += self._decoders.pop(capture, Decoder(self.names)).reassembler.unread()
+        self.unread += self._decoders.pop(capture, Decoder(self.names)).unread()
         self.damage_of[capture] = opened.reader.damage
         self.captures[capture].dropped = opened.reader.dropped
         self.captures[capture].about = opened.reader.about
 
+    def _decoded(self, one: Input, opened: Opened, capture: int) -> Iterator[tuple[Frames, Block]]:
+        """Decode a capture, a large one apart: as long as there are more jobs than captures that are read so."""
+        jobs_left = self.workers.jobs - 1 - sum(isinstance(each, Apart) for each in self._decoders.values())
+        is_large = one.octets >= APART_OCTETS and not one.through_scapy
+        if is_large and jobs_left > 0 and self.workers.are_copies:
+            self._decoders[capture], blocks = opened.apart(
+                partial(one.reader_of_records, ahead=True), Decoder(self.names), capture
+            )
+            return blocks
+        return ((records, self._decode(records, capture, through_scapy=one.through_scapy)) for records in opened)
+
     def _decode(self, records: Records, capture: int, *, through_scapy: bool = False) -> Block:
         decoder = self._decoders.setdefault(capture, Decoder(self.names))
+        assert isinstance(decoder, Decoder)
         if not through_scapy:
             return decoder.decode(records, capture)
         # Reading files does not pay for its import.
@@ -359,7 +382,7 @@ class Inspector:
         self.take(block)
         return block.segments
 
-    def _count(self, records: Records, block: Block, capture: int) -> None:
+    def _count(self, records: Frames, block: Block, capture: int) -> None:
         """Count a block of records, and what it was decoded to."""
         types = self._link_types[capture]
         types.update(distinct(records.link_type))
@@ -393,13 +416,13 @@ class Inspector:
     @property
     def all_unread(self) -> Counter[str]:
         """Frames that hold no row, those among them that wait for the rest of their packet."""
-        return sum((one.reassembler.unread() for one in self._decoders.values()), self.unread)
+        return sum((one.unread() for one in self._decoders.values()), self.unread)
 
     def result(self) -> Inspection:
         """Say what was found so far."""
         captures = [summary.name for summary in self.captures]
         leaving = self._leaving_now()
-        verdicts = self.analysis.verdicts(examiner(self.captures, leaving), self.jobs)
+        verdicts = self.analysis.verdicts(examiner(self.captures, leaving), self.workers)
         connections = self.analysis.connections(verdicts, captures, self.profile)
         connections.look_over = partial(look_over, captures=self.captures, leaving=leaving)
         return Inspection(
@@ -409,6 +432,7 @@ class Inspector:
             damage=self.damage,
             unread=self.all_unread,
             let_go=replace(self.analysis.let_go) if isinstance(self.analysis, Going) else LetGo(),
+            workers=self.workers,
             _inspector=self,
         )
 
@@ -460,7 +484,9 @@ class Inspector:
     def _read_again(self, conversations: NDArray[np.int64]) -> Analysis:
         """Read the captures again, keeping every segment of some conversations; their own frames alone if it can be."""
         keys = self.analysis.keys.take(conversations)
-        again = Inspector(fold=False, names=self.names, only=keys, jobs=self.jobs)
+        again = Inspector(
+            fold=False, names=self.names, only=keys, jobs=self.workers.jobs, processes=self.workers.may_be_copies
+        )
         segments = None if self._places is None else self._places.read(conversations, keys, self.names)
         if segments is not None:
             again.analysis.gathering.copies_within_ns = self.analysis.gathering.copies_within_ns
@@ -485,6 +511,7 @@ def inspect(
     fold: bool = True,
     block_octets: int | None = None,
     jobs: int | None = None,
+    processes: bool = False,
 ) -> Inspection:
     """Inspect one or several captures and return what every connection did.
 
@@ -493,12 +520,13 @@ def inspect(
     through Scapy's readers and dissector from end to end. `profile`: whose TIME-WAIT is assumed: "linux" (60 s), "rfc"
     (240 s), "freebsd" (60 s), "macos" (30 s), "windows" (120 s), or a number of seconds ("45s"). `fold`: keep memory
     bounded by folding segments that cannot change an answer; False keeps all. `block_octets`: how much is read at once.
-    `jobs`: how many threads work; None: one for each core that this process may use. The answers are the same.
+    `jobs`: how many threads work; None: one for each core that this process may use. `processes`: let copies of this
+    process work instead (on Linux), which is faster, where no other thread runs. The answers are the same.
 
     Raises `CaptureError` if a source cannot be used at all; damage inside one is reported in `Inspection.damage`.
     """
     if reader not in ("auto", "scapy"):
         raise ValueError(f"reader is 'auto' or 'scapy', not {reader!r}")
-    inspector = Inspector(profile=profile, fold=fold, jobs=jobs)
+    inspector = Inspector(profile=profile, fold=fold, jobs=jobs, processes=processes)
     inspector.read([Input(one, reader, block_octets=block_octets or BLOCK_OCTETS) for one in sources(source)])
     return inspector.result()

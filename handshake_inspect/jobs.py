@@ -1,4 +1,4 @@
-"""Work done side by side: by threads, for numpy computes without the lock of the interpreter; else by processes.
+"""Work done side by side by threads, for numpy computes without the lock of the interpreter.
 
 In: pieces of work, in order. Out: what comes of each, in the same order, whoever did it.
 """
@@ -6,11 +6,10 @@ In: pieces of work, in order. Out: what comes of each, in the same order, whoeve
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -61,52 +60,6 @@ def _threads(count: int) -> ThreadPoolExecutor:
     from concurrent.futures import ThreadPoolExecutor  # a small capture does not pay for its import
 
     return ThreadPoolExecutor(count, "handshake-inspect")
-
-
-def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: int) -> Iterator[Made]:
-    """Yield what `work` makes of each piece, in order, for work that is Python and no numpy.
-
-    `jobs` copies of this process do it, which have everything that it has: pieces and what is made of them are sent,
-    `work` and what it looks at are not. It must not read from files that are open. Where processes cannot be copied
-    safely (Windows has none, macOS warns of it), and for few pieces, it is done here; so is what is left if a copy dies
-    (of too little memory). No other thread may run when the first piece is asked for.
-    """
-    if jobs == 1 or len(pieces) < FEW_PIECES or sys.platform != "linux":
-        yield from map(work, pieces)
-        return
-    import warnings
-    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    done = 0
-    pool = ProcessPoolExecutor(min(jobs, len(pieces)), get_context("fork"), _begin, (work,))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours are over, and those of numpy wait
-            coming = pool.map(_do, pieces)
-        for made in coming:
-            yield made
-            done += 1
-    except BrokenProcessPool:
-        yield from map(work, pieces[done:])
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-#: What a copied process does.
-_work: Callable[[Any], Any]
-
-
-def _begin(work: Callable[[Any], Any]) -> None:
-    global _work
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever copied us ends us
-    _work = work
-
-
-def _do(piece: Any) -> Any:
-    return _work(piece)
 
 
 def behind(work: Callable[[Piece], object], pieces: Iterable[Piece], jobs: int) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from handshake_inspect.archive import Archive
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.positions import Located, Positions
-from handshake_inspect.capture.records import Records
+from handshake_inspect.capture.records import Frames
 from handshake_inspect.connections.analysis import has_key
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.whereabouts import Whereabouts
@@ -52,7 +52,7 @@ class Places:
         """Begin another capture, of that path."""
         self.captures[number] = Located(path, name, Positions(self.archive, f"records/{number}"))
 
-    def add_records(self, number: int, records: Records) -> None:
+    def add_records(self, number: int, records: Frames) -> None:
         """Note where the records of a block stand."""
         if number in self.captures:
             self.captures[number].positions.add(records)

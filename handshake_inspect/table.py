@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handshake_inspect.narrow import Narrow
+
 Column = NDArray[Any]
 
 #: Value of `packet_type` where the link layer does not say which way a frame went.
@@ -41,8 +43,9 @@ class Table:
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Say what is sent to another process: of a column in which nothing but 0 stands its name is enough."""
-        return _table_of, (type(self), len(self), {name: one for name, one in self.columns.items() if one.any()})
+        """Say what is sent to another process: columns as narrow as they can be, none where nothing but 0 stands."""
+        sent = {name: Narrow(one) for name, one in self.columns.items() if one.any()}
+        return _table_of, (type(self), len(self), sent)
 
     @classmethod
     def empty(cls, rows: int = 0) -> Self:
@@ -81,8 +84,13 @@ class Table:
         return type(self)({name: column[rows] for name, column in self.columns.items()})
 
 
-def _table_of(kind: type[Table], rows: int, columns: Mapping[str, Column]) -> Table:
-    return kind(kind.empty(rows).columns | dict(columns))
+def _table_of(kind: type[Table], rows: int, sent: Mapping[str, Narrow]) -> Table:
+    return kind(
+        {
+            name: sent[name].take(slice(None), rows) if name in sent else np.zeros(rows, dtype)
+            for name, dtype in kind.DTYPES.items()
+        }
+    )
 
 
 def frame_numbers(capture: Column, frame: Column) -> Column:

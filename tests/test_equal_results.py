@@ -19,6 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from handshake_inspect import inspection
 from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
@@ -51,13 +52,15 @@ class Way:
     long_rows: int = 8
     fold: bool = True
     reader: str = "auto"
+    #: Do copies of this process read it and decide it, small as it is?
+    processes: bool = False
 
 
 PLAIN = Way(fold=False)
 
 
 def inspected(path: Path, way: Way) -> Inspection:
-    inspector = Inspector(fold=way.fold, jobs=way.jobs)
+    inspector = Inspector(fold=way.fold, jobs=way.jobs, processes=way.processes)
     if way.fold_rows is not None:
         inspector.analysis.gathering = Gathering(fold_rows=way.fold_rows, long_rows=way.long_rows)
     inspector.read([Input(path, way.reader, block_octets=way.block_octets)])
@@ -66,7 +69,7 @@ def inspected(path: Path, way: Way) -> Inspection:
 
 def said(path: Path, way: Way) -> list[Json]:
     """Everything of a capture; steps too, if it is not long: those of what was folded are read again."""
-    with patch.object(pool, "PARTITION_ROWS", way.partition_rows):
+    with patch.object(pool, "PARTITION_ROWS", way.partition_rows), patch.object(inspection, "APART_OCTETS", 1):
         found = inspected(path, way)
         segments = sum(one.segments.originator + one.segments.responder for one in found.connections)
         return [{"unread": dict(found.unread), "damage": found.damage}, *everything(found, steps=segments <= LONGEST)]
@@ -127,13 +130,14 @@ WAYS = st.builds(
     fold_rows=st.sampled_from([None, 1, 2, 16]),
     long_rows=st.sampled_from([8, 16]),
     reader=st.sampled_from(["auto", "auto", "auto", "scapy"]),
+    processes=st.booleans(),
 )
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 999), st.sampled_from(sorted(CONTAINERS)), WAYS)
 @example(0, "pcapng", Way(64, 4, 1, 1, 8))
-@example(0, "gzip", Way(BLOCK_OCTETS, 3, 7, 16, 8))
+@example(0, "gzip", Way(BLOCK_OCTETS, 3, 7, 16, 8, processes=True))
 def test_whatever_the_way_an_invented_capture_says_the_same(
     tmp_path_factory: pytest.TempPathFactory, seed: int, container: str, way: Way
 ) -> None:
@@ -148,10 +152,10 @@ def test_whatever_the_way_an_invented_capture_says_the_same(
 
 #: Each capture goes some of these ways, by its place in the list.
 TURNS = (
-    Way(block_octets=64, jobs=3, partition_rows=1),
+    Way(block_octets=64, jobs=3, partition_rows=1, processes=True),
     Way(block_octets=4096, jobs=2, partition_rows=50, fold_rows=16, long_rows=8),
     Way(block_octets=500, fold_rows=1, long_rows=8),
-    Way(block_octets=1 << 16, jobs=4, partition_rows=7, fold_rows=2, long_rows=16),
+    Way(block_octets=1 << 16, jobs=4, partition_rows=7, fold_rows=2, long_rows=16, processes=True),
 )
 
 
@@ -193,7 +197,8 @@ def workload(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.mark.parametrize("way", [
     Way(jobs=2, partition_rows=500),
-    Way(block_octets=1 << 14, jobs=3, partition_rows=77),
+    Way(jobs=2, partition_rows=500, processes=True),
+    Way(block_octets=1 << 14, jobs=3, partition_rows=77, processes=True),
     Way(block_octets=10_000, fold_rows=256, long_rows=16),
 ])  # fmt: skip
 def test_workloads_say_the_same(workload: Path, way: Way) -> None:

@@ -16,8 +16,11 @@ ROOT = Path(handshake_inspect.__file__).parent
 #: within its own folder.
 FLOORS = [
     ["tcp"],
+    ["narrow"],
     ["table"],
+    ["renumbering"],
     ["jobs", "memory"],
+    ["processes"],
     ["quantities", "cells", "sets"],
     ["archive"],
     ["capture"],
@@ -47,8 +50,8 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 #: Order of modules and folders inside some folders: each imports only from those before it.
 CAPTURE = [
     "records", "about", "source", "remote", "ahead", "compressed", "formats", "excerpt", "files", "writing", "live",
-    "headers", "fragments", "scapy_side", "filling", "decode", "positions", "frames", "pieces", "order", "summary",
-    "merge", "inputs",
+    "headers", "fragments", "scapy_side", "filling", "decode", "apart", "positions", "frames", "pieces", "order",
+    "summary", "merge", "inputs",
 ]  # fmt: skip
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
 HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp", "transports"]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
-import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +15,7 @@ from handshake_inspect import jobs as of_jobs
 from handshake_inspect.cli import cli
 from handshake_inspect.connections import pool
 from handshake_inspect.inspection import Inspection, inspect
-from handshake_inspect.jobs import FEW_PIECES, MOST_BEHIND, MOST_PER_CORE, behind, cores, in_order, in_processes
+from handshake_inspect.jobs import FEW_PIECES, MOST_BEHIND, MOST_PER_CORE, behind, cores, in_order
 
 PIECES = 40
 
@@ -184,51 +180,3 @@ def test_what_ends_the_making_leaves_nothing_undone(error: type[BaseException]) 
         behind(work, pieces(), 2)
     assert done == [*range(10)]
     assert not threads_left()
-
-
-def test_processes_do_the_work_in_order() -> None:
-    def work(piece: int) -> tuple[int, int]:
-        time.sleep(random.random() / 1000)
-        return piece * piece, os.getpid()
-
-    made = list(in_processes(work, range(PIECES), 2))
-    assert [square for square, _ in made] == [piece * piece for piece in range(PIECES)]
-    if sys.platform == "linux":
-        assert os.getpid() not in {process for _, process in made}
-
-
-@pytest.mark.parametrize(("pieces", "jobs"), [(PIECES, 1), (FEW_PIECES - 1, 4)])
-def test_one_job_or_few_pieces_need_no_process(pieces: int, jobs: int) -> None:
-    assert set(in_processes(lambda piece: os.getpid(), range(pieces), jobs)) == {os.getpid()}
-
-
-@pytest.mark.parametrize("fatal", [0, PIECES // 2, PIECES - 1])
-def test_what_a_process_left_that_died_is_done_here(fatal: int) -> None:
-    """As the kernel ends a process if memory runs out."""
-    here = os.getpid()
-
-    def work(piece: int) -> int:
-        if piece == fatal and os.getpid() != here:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return piece * piece
-
-    assert list(in_processes(work, range(PIECES), 2)) == [piece * piece for piece in range(PIECES)]
-
-
-def test_whoever_stops_asking_leaves_no_process_behind() -> None:
-    made = in_processes(lambda piece: piece, range(PIECES), 2)
-    assert next(made) == 0
-    made.close()  # type: ignore[attr-defined]
-    assert not multiprocessing.active_children()
-
-
-def test_what_a_process_raises_is_raised_here() -> None:
-    def work(piece: int) -> int:
-        if piece == 3:
-            raise ValueError("three")
-        return piece
-
-    made = in_processes(work, range(PIECES), 2)
-    assert [next(made) for _ in range(3)] == [0, 1, 2]
-    with pytest.raises(ValueError, match="three"):
-        next(made)

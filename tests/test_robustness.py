@@ -24,8 +24,9 @@ from click.testing import CliRunner, Result
 
 from handshake_inspect import inspect
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.inputs import Hooks, Input, Reader
+from handshake_inspect.capture.inputs import Hooks, Input
 from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.source import Reader
 from handshake_inspect.cli import cli
 from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.lab.scenarios import CHAPTERS, echoes
@@ -96,7 +97,7 @@ def look(octets: bytes) -> Inspection:
 def of_first_frames(path: Path, count: int) -> list[dict[str, Any]]:
     """Inspect the first frames of a file without the rest ever being there."""
 
-    def first(reader: Reader) -> Iterator[Records]:
+    def first(reader: Reader[Any]) -> Iterator[Records]:
         left = count
         for records in reader:
             for name in ("offset", "captured", "original", "time_ns", "frame", "link_type", "interface"):

@@ -18,6 +18,7 @@ The modules and folders, in the order in which data flows; each imports only fro
 - `scapy_side`: records -> tables through Scapy.
 - `filling`: the rows that are found slice by slice -> tables.
 - `decode`: records -> tables.
+- `apart`: both of these by a copy of this process.
 - `positions`: where each record stands in its file.
 - `frames`: single frames, read again.
 - `pieces`, `order`: the rows of one capture in order of time.

@@ -51,6 +51,10 @@ class Decoder:
         self.names = names
         self.reassembler = Reassembler()
 
+    def unread(self) -> Counter[str]:
+        """Count the fragments so far whose packets are not whole."""
+        return self.reassembler.unread()
+
     def decode(self, records: Records, capture: int) -> Block:
         """Return the rows of a block of records of the file with number `capture`."""
         records, filling = with_slack(records), Filling(len(records))

@@ -12,40 +12,20 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, cast
 
 from handshake_inspect.capture.about import About
+from handshake_inspect.capture.apart import Again, Apart
+from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
-from handshake_inspect.capture.records import CaptureError, Damage, Records
+from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.remote import is_remote
+from handshake_inspect.capture.source import Reader, RecordReader
+from handshake_inspect.table import Block
 
 #: What can be inspected: a path ("-" is standard input), a name with `://` that fsspec opens, an open binary file, a
 #: Scapy PacketList, or several.
 Source = str | os.PathLike[str] | BinaryIO | Any
-
-
-class Reader(Protocol):
-    """What opens as a capture: `RecordReader`, and the same through Scapy."""
-
-    #: What messages call it, and its format.
-    name: str
-    format: str
-    #: Final when iteration has ended.
-    damage: list[Damage]
-    dropped: int | None
-    #: What it says about itself.
-    about: About
-    #: Where the headers stand without which its records cannot be read.
-    headers: list[tuple[int, int]]
-
-    @property
-    def octets_read(self) -> int:
-        """How many octets were read of the file or pipe, compressed or not; 0 where that is not known."""
-
-    def __iter__(self) -> Iterator[Records]: ...
-
-    def close(self) -> None:
-        """Close what was opened."""
 
 
 def _raise(error: CaptureError) -> None:
@@ -57,7 +37,7 @@ class Hooks:
     """What somebody who waits for the reading wants to know, or to decide."""
 
     #: Stands between a reader and whoever iterates it, and may end it early.
-    watch: Callable[[Reader], Iterable[Records]] = iter
+    watch: Callable[[Reader[Any]], Iterable[Any]] = iter
     #: Is told of each capture that cannot be used; the others are still read, unless it raises.
     failed: Callable[[CaptureError], None] = _raise
     #: Shall no further capture be begun?
@@ -92,6 +72,11 @@ class Input:
         return self.is_file or is_remote(self.source)
 
     @property
+    def octets(self) -> int:
+        """How large it is, if it is a file; else 0."""
+        return Path(self.path).stat().st_size if self.is_file else 0
+
+    @property
     def path(self) -> str:
         """Its path, if it is a file."""
         return os.fspath(cast(str, self.source))
@@ -110,17 +95,27 @@ class Input:
         """Open it. `ahead`: a thread may read ahead of whoever asks. Raises CaptureError."""
         if self.through_scapy:
             return Opened(ThroughScapy(self.source, self.name), hooks)
-        ahead = ahead and self.is_file
-        return Opened(open_capture(self.source, name=self.name, block_octets=self.block_octets, ahead=ahead), hooks)
+        return Opened(self.reader_of_records(ahead=ahead and self.is_file), hooks)
+
+    def reader_of_records(self, *, ahead: bool) -> RecordReader:
+        """Open it likewise, if its frames are not dissected by Scapy."""
+        return open_capture(self.source, name=self.name, block_octets=self.block_octets, ahead=ahead)
 
 
 class Opened:
     """The records of one capture, iterated once."""
 
-    def __init__(self, reader: Reader, hooks: Hooks) -> None:
-        self.reader = reader
-        self._blocks = iter(hooks.watch(reader))
+    def __init__(self, reader: Reader[Records], hooks: Hooks) -> None:
+        self.reader: Reader[Any] = reader
+        self._hooks = hooks
+        self._blocks: Iterator[Any] = iter(hooks.watch(reader))
         self._first: list[Records] = []
+
+    def apart(self, again: Again, decoder: Decoder, capture: int) -> tuple[Apart, Iterator[tuple[Frames, Block]]]:
+        """Have a copy of this process open it once more, read it and decode it."""
+        self.reader = apart = Apart(self.reader, again, decoder, capture)
+        self._blocks = iter(self._hooks.watch(apart))
+        return apart, self._blocks
 
     def first_ns(self) -> int | None:
         """Wait for the first records, and return the time of the first one; None if there are none."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from handshake_inspect.capture.order import INTERFACES_NS, Disorder, Ordering
 from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, Place, Shelf
-from handshake_inspect.capture.records import Records
+from handshake_inspect.capture.records import Frames
 from handshake_inspect.table import Block
 
 #: Captures that are read at the same time, at most: more than these that overlap wait for one to end.
@@ -22,7 +22,7 @@ MOST_OPEN = 64
 #: Above all times that are read.
 LATEST_NS = (1 << 63) - 1
 
-Blocks = Iterator[tuple[Records, Block]]
+Blocks = Iterator[tuple[Frames, Block]]
 
 
 @dataclass

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, Shelf, piece_of, sorted_piece, tables_of
-from handshake_inspect.capture.records import Records
+from handshake_inspect.capture.records import Frames
 from handshake_inspect.table import Block, Table
 
 Times = NDArray[np.int64]
@@ -71,7 +71,7 @@ class Ordering:
         first = self._shelf.first
         return self._clock.settled if first is None else min(first[0], self._clock.settled)
 
-    def add(self, records: Records, block: Block) -> Iterator[Piece]:
+    def add(self, records: Frames, block: Block) -> Iterator[Piece]:
         """Take the next block. Yields what is settled with it."""
         if len(records):
             self._shelf.put(self._piece(records, block))
@@ -81,7 +81,7 @@ class Ordering:
         """Yield the rest."""
         return self._shelf.take(None)
 
-    def _piece(self, records: Records, block: Block) -> Piece | None:
+    def _piece(self, records: Frames, block: Block) -> Piece | None:
         """Sort the rows of a block, and note how often the clock had jumped before each segment."""
         jumped = self._clock.disorder.jumps
         keys = self._clock.keys(records)
@@ -95,7 +95,7 @@ class Ordering:
         return sorted_piece([tuple((table, keys.key[row[id(table)]]) for table in tables_of(block))])
 
 
-def _rows_of(table: Table, records: Records) -> NDArray[np.int64]:
+def _rows_of(table: Table, records: Frames) -> NDArray[np.int64]:
     """Return which record of its block each row of a table was read from; frames are numbered without gaps."""
     row = table["frame"].astype(np.int64) - int(records.frame[0])
     return np.clip(row, 0, len(records) - 1, out=row)
@@ -133,7 +133,7 @@ class Clock:
         by_time = max(self._latest - self._interfaces.tolerance_ns, EARLIEST_NS)
         return max(by_count, by_time, self._interfaces.settled_before)
 
-    def keys(self, records: Records) -> Keys | None:
+    def keys(self, records: Frames) -> Keys | None:
         """Return where the records of the next block belong; None if each belongs where it stands."""
         time_ns = records.time_ns
         second = self._interfaces.second(records, self._latest, self._last)
@@ -171,7 +171,7 @@ class Clock:
             self._remembered -= len(self._history.popleft())
         self._latest, self._last = int(latest[-1]), last
 
-    def _count(self, records: Records, behind: Spans, jumps: Spans) -> None:
+    def _count(self, records: Frames, behind: Spans, jumps: Spans) -> None:
         """Count the records that are put in order by how far they lie `behind`, and the jumps by how far they go."""
         found = self.disorder
         found.frames += int((behind > 0).sum())
@@ -198,7 +198,7 @@ class _Interfaces:
         """How far a record may lie behind the latest of all."""
         return INTERFACES_NS if self.several else QUEUE_NS
 
-    def second(self, records: Records, latest: int, last: int) -> int | None:
+    def second(self, records: Frames, latest: int, last: int) -> int | None:
         """Return the row of a block from which on there are several interfaces; None if there is one.
 
         `latest` and `last` are the latest and the last time before the block.
@@ -216,14 +216,14 @@ class _Interfaces:
         self.settled_before = max(latest - QUEUE_NS, EARLIEST_NS)
         return row
 
-    def note(self, records: Records) -> None:
+    def note(self, records: Frames) -> None:
         """Note a block whose times do not step back."""
         if self.several:
             for number, rows in _by_interface(records):
                 last = int(records.time_ns[rows[-1]])
                 self._times[number] = (last, last)
 
-    def behind(self, records: Records) -> tuple[Spans, Spans]:
+    def behind(self, records: Frames) -> tuple[Spans, Spans]:
         """Return how far each record lies behind the latest, and how far behind the last, of its interface."""
         time_ns = records.time_ns
         latest, last = np.empty_like(time_ns), np.empty_like(time_ns)
@@ -236,7 +236,7 @@ class _Interfaces:
         return _span(latest, time_ns), _span(last, time_ns)
 
 
-def _by_interface(records: Records) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def _by_interface(records: Frames) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Yield each interface of a block with its rows."""
     numbers = np.zeros(len(records), np.int64) if records.interface is None else records.interface
     interface = np.maximum(numbers, 0)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.archive import Archive, ArchiveError
 from handshake_inspect.capture.files import open_excerpt
-from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.records import CaptureError, Frames, Records
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, RecordReader
 from handshake_inspect.sets import set_of
 
@@ -55,7 +55,7 @@ class Positions:
         self._archive.write(f"{self._name}/chunks", np.array(self._chunks, np.int64).reshape(-1))
         self._archive.write(f"{self._name}/headers", np.array(self.headers, np.int64).reshape(-1))
 
-    def add(self, records: Records) -> None:
+    def add(self, records: Frames) -> None:
         """Note a block of records."""
         assert records.begin is not None and records.end is not None
         self._fresh.append(np.stack([records.begin, records.end]))

@@ -13,9 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass
-class Records:
-    """A block of frames in capture order. All arrays have one entry per frame."""
+@dataclass(kw_only=True)
+class Frames:
+    """What is known of a block of frames, in capture order, but for their octets. Arrays have one entry per frame."""
+
+    #: Time of capture, nanoseconds since the Unix epoch.
+    time_ns: NDArray[np.int64]
+    #: Number of each frame in its file, from 1.
+    frame: NDArray[np.int64]
+    #: Link type (LINKTYPE_ value) of each frame's interface.
+    link_type: NDArray[np.uint16]
+    #: Which interface captured each frame: its number over all sections of a file, from 0 as they are described; -1
+    #: while only one is. None: all -1.
+    interface: NDArray[np.int64] | None = None
+    #: Where each record begins and ends in its (uncompressed) file; None if that is not known.
+    begin: NDArray[np.int64] | None = None
+    end: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+@dataclass(kw_only=True)
+class Records(Frames):
+    """A block of frames in capture order."""
 
     #: The octets that hold the frames. Valid only until the next block is asked for: readers reuse it.
     buffer: NDArray[np.uint8]
@@ -25,23 +46,8 @@ class Records:
     captured: NDArray[np.int64]
     #: Octets that each frame had on the wire.
     original: NDArray[np.int64]
-    #: Time of capture, nanoseconds since the Unix epoch.
-    time_ns: NDArray[np.int64]
-    #: Number of each frame in its file, from 1.
-    frame: NDArray[np.int64]
-    #: Link type (LINKTYPE_ value) of each frame's interface.
-    link_type: NDArray[np.uint16]
     #: Linux packet type per frame where the source knows it (a live socket, pcapng); 255 = not said.
     packet_type: NDArray[np.uint8] | None = None
-    #: Which interface captured each frame: its number over all sections of a file, from 0 as they are described; -1
-    #: while only one is. None: all -1.
-    interface: NDArray[np.int64] | None = None
-    #: Where each record begins and ends in its (uncompressed) file; None if that is not known.
-    begin: NDArray[np.int64] | None = None
-    end: NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return len(self.offset)
 
     def octets(self, row: int) -> bytes:
         """Return the captured octets of the frame in `row`."""

@@ -13,13 +13,15 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.records import Damage, Records
+
+T_co = TypeVar("T_co", covariant=True)
 
 #: Octets kept behind the data of a buffer, so that fixed-size rows can be gathered from any frame in it.
 SLACK_OCTETS = 256
@@ -203,6 +205,30 @@ def gathered(octets: NDArray[np.uint8], begin: NDArray[np.int64], width: int) ->
     """
     every: NDArray[np.void] = np.ndarray((len(octets) - width + 1,), f"V{width}", octets, 0, (1,))
     return every[begin].view(np.uint8).reshape(-1, width)
+
+
+class Reader(Protocol[T_co]):
+    """What opens as a capture: `RecordReader`, the same through Scapy, and one `Apart`, whose blocks are decoded."""
+
+    #: What messages call it, and its format.
+    name: str
+    format: str
+    #: Final when iteration has ended.
+    damage: list[Damage]
+    dropped: int | None
+    #: What it says about itself.
+    about: About
+    #: Where the headers stand without which its records cannot be read.
+    headers: list[tuple[int, int]]
+
+    @property
+    def octets_read(self) -> int:
+        """How many octets were read of the file or pipe, compressed or not; 0 where that is not known."""
+
+    def __iter__(self) -> Iterator[T_co]: ...
+
+    def close(self) -> None:
+        """Close what was opened."""
 
 
 class RecordReader(ABC):

@@ -15,9 +15,10 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from handshake_inspect.capture.inputs import Hooks, Input, Reader
+from handshake_inspect.capture.inputs import Hooks, Input
 from handshake_inspect.capture.positions import Located
-from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.records import CaptureError
+from handshake_inspect.capture.source import Reader
 from handshake_inspect.cli.output import remark
 from handshake_inspect.cli.progress import Progress
 from handshake_inspect.inspection import Inspection, Inspector
@@ -81,7 +82,9 @@ def inspect_files(
             outflow.write(left)
 
     told = tell if outflow else None
-    inspector = Inspector(profile=profile, fold=fold, jobs=jobs, places=places, leaving=leaving, told=told)
+    inspector = Inspector(
+        profile=profile, fold=fold, jobs=jobs, processes=True, places=places, leaving=leaving, told=told
+    )
     failed: list[CaptureError] = []
 
     def note(error: CaptureError) -> None:
@@ -163,12 +166,12 @@ class Interruption:
 class _Interruptible:
     """The records of a reader, up to Ctrl-C between two blocks."""
 
-    def __init__(self, reader: Reader, interruption: Interruption, progress: Progress) -> None:
+    def __init__(self, reader: Reader[Any], interruption: Interruption, progress: Progress) -> None:
         self._reader = reader
         self._interruption = interruption
         self._progress = progress
 
-    def __iter__(self) -> Iterator[Records]:
+    def __iter__(self) -> Iterator[Any]:
         blocks = iter(self._reader)
         while not self._interruption.asked:
             self._interruption.waiting = True

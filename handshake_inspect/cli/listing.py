@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain, islice
+
+import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.output import (
@@ -18,9 +22,15 @@ from handshake_inspect.cli.output import (
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.processes import Workers
 from handshake_inspect.quantities import listed
 from handshake_inspect.views import export, parquet, table
 from handshake_inspect.views.json_lines import connection_lines
+
+Streams = NDArray[np.int64]
+
+#: Connections whose lines are made at once by one of several processes.
+PART_CONNECTIONS = 1 << 14
 
 
 def write_part(inspection: Inspection, chosen: Choice, format_: str, *, is_first: bool) -> None:
@@ -56,7 +66,10 @@ def write_listing(
     def json_lines() -> Iterator[bytes]:
         if steps:
             return export.lines_with_steps(connections, steps_of)
-        return connection_lines(inspection.connections, chosen.streams(inspection))
+        return in_parts(partial(connection_lines, inspection.connections))
+
+    def in_parts(lines_of: Callable[[Streams], Iterator[bytes]]) -> Iterator[bytes]:
+        return _in_parts(lines_of, chosen.streams(inspection), inspection.workers)
 
     if format_ == "json":
         captures, damage, findings = inspection.captures, inspection.damage, inspection.findings
@@ -65,12 +78,13 @@ def write_listing(
         write_blocks(json_lines())
         write(export.ndjson_exchanges(exchanges))
     elif format_ == "csv":
-        write_blocks(export.csv_lines(inspection.connections, chosen.streams(inspection), head=not has_begun))
+        head = [] if has_begun else [export.csv_head()]
+        write_blocks(chain(head, in_parts(partial(export.csv_lines, inspection.connections, head=False))))
     elif format_ == "zeek":
         from handshake_inspect.views import zeek_log
 
-        log = zeek_log.conn_log(inspection.captures, inspection.connections, chosen.streams(inspection), exchanges)
-        write_blocks(islice(log, 1 if has_begun else 0, None))
+        rows = in_parts(partial(zeek_log.rows, inspection.connections))
+        write_blocks(islice(zeek_log.conn_log(inspection.captures, rows, exchanges), 1 if has_begun else 0, None))
     elif format_ == "parquet":
         parquet.write_parquet(write_octets, inspection.connections, chosen.streams(inspection))
     elif format_ == "markdown":
@@ -80,6 +94,20 @@ def write_listing(
         passed_over = [f"{count:,} {thing}s" for thing, count in known.items() if count]
         if passed_over and not chosen.beyond_limit:  # else other remarks say why there is no table
             remark(f"none of {listed(passed_over)} was chosen")
+
+
+def _in_parts(lines_of: Callable[[Streams], Iterator[bytes]], streams: Streams, workers: Workers) -> Iterator[bytes]:
+    """Yield the lines of these streams: those of many made by several processes, the first here, with what all need."""
+    parts = [streams[a : a + PART_CONNECTIONS] for a in range(0, len(streams), PART_CONNECTIONS)]
+    if len(parts) <= 1 or not workers.are_copies:
+        yield from lines_of(streams)
+        return
+
+    def made(part: Streams) -> bytes:
+        return b"".join(lines_of(part))
+
+    yield made(parts[0])
+    yield from workers.share(made, parts[1:])
 
 
 def write_kinds(kinds: Mapping[tuple[str, str], int]) -> None:

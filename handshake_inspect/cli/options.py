@@ -34,13 +34,13 @@ def reader_option(function: F) -> F:
 
 
 def jobs_option(function: F) -> F:
-    """--jobs: how many threads work. The function takes `jobs`, None for all cores, as `inspect()` does."""
+    """--jobs: how many processes or threads work. The function takes `jobs`, None for all cores, as `inspect()` does."""
     return click.option(
         "-j",
         "--jobs",
         metavar="N",
         type=click.IntRange(min=1),
-        help="Work with N threads.  [default: one for each core that may be used]",
+        help="Work with N processes (Linux) or threads.  [default: one for each core that may be used]",
     )(function)
 
 

@@ -19,6 +19,7 @@ from typing import Self
 
 from handshake_inspect.cli.output import StatusLine
 from handshake_inspect.inspection import Inspector
+from handshake_inspect.processes import Onlooker
 from handshake_inspect.quantities import counted
 
 #: Work that is done sooner needs no line, and how often the line changes.
@@ -54,7 +55,7 @@ class Progress:
         self._line = StatusLine()
         self._is_over = threading.Event()
         self._writing = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="handshake-inspect progress", daemon=True)
+        self._thread = Onlooker(target=self._run, name="handshake-inspect progress", daemon=True)
 
     def __enter__(self) -> Self:
         if self._line.is_shown:

@@ -6,7 +6,7 @@ Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise, starmap
@@ -22,20 +22,23 @@ from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections, syn_options
-from handshake_inspect.connections.packets import KINDS
+from handshake_inspect.connections.packets import KINDS, Evidence
+from handshake_inspect.connections.pool import Range
 from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
 from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.step_rows import StepColumns
 from handshake_inspect.connections.steps import steps_of
 from handshake_inspect.connections.verdict import decide
-from handshake_inspect.jobs import in_order
+from handshake_inspect.processes import Workers
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
 from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.time_wait import Profile
 
 Rows = NDArray[np.int64]
+
+ALONE = Workers()
 
 #: How many connections are made ready to be described at once, if they have no more segments than that.
 AHEAD, AHEAD_SEGMENTS = 100, 20_000
@@ -82,25 +85,41 @@ class Analysis:
             icmp_errors = icmp_errors.take(has_key(icmp_errors, self._only))
         return self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
 
-    def verdicts(self, examine: Examine | None = None, jobs: int = 1) -> Verdicts:
-        """Decide everything about all connections seen so far, with so many threads.
+    def verdicts(self, examine: Examine | None = None, workers: Workers = ALONE) -> Verdicts:
+        """Decide everything about all connections seen so far.
 
         `examine` adds what it finds in each partition.
         """
-        total = self.verdicts_of(self.gathering.partitions(), examine, jobs)
+        total = self.verdicts_at_first(examine, workers)
         if self.gathering.look_different_together:
-            total = self.verdicts_of(self.gathering.reconsidered(), examine, jobs)
+            total = together(verdicts for verdicts, _ in self._each(examine, workers))
         if self.quotes:
             count_errors(total, self.quotes, self.gathering.conversations)
         return total
 
-    def verdicts_of(self, partitions: Iterable[StoredRows], examine: Examine | None = None, jobs: int = 1) -> Verdicts:
-        """Decide everything about the connections of these partitions, with so many threads."""
+    def verdicts_at_first(self, examine: Examine | None = None, workers: Workers = ALONE) -> Verdicts:
+        """Decide likewise, by what each partition shows by itself. What all of them show is to be looked at then."""
+        shown: list[Evidence] = []
+        self.gathering.begin()
 
-        def examined(stored: StoredRows) -> Verdicts:
-            return self._examined(stored, examine)
+        def each() -> Iterator[Verdicts]:
+            for verdicts, evidence in self._each(examine, workers):
+                shown.append(evidence)
+                yield verdicts
 
-        return together(in_order(examined, partitions, jobs), self.gathering.conversations.held)
+        total = together(each(), self.gathering.conversations.held)
+        self.gathering.conclude(shown)
+        return total
+
+    def _each(self, examine: Examine | None, workers: Workers) -> Iterator[tuple[Verdicts, Evidence]]:
+        """Yield the answers about the connections of each range of conversations, and what its rows show of copies."""
+
+        def examined(which: Range) -> tuple[Verdicts, Evidence]:
+            stored, evidence = self.gathering.partition(which)
+            return self._examined(stored, examine), evidence
+
+        self._have_fast_open()  # once, and not in each process
+        return workers.share(examined, self.gathering.ranges())
 
     def _examined(self, stored: StoredRows, examine: Examine | None) -> Verdicts:
         """Decide a partition; where the same sockets were used a million times, a range of connections at a time."""

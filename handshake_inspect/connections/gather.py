@@ -5,7 +5,7 @@ In: `SegmentTable` blocks as they are decoded. Out: partitions, the sorted rows 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from handshake_inspect.connections.conversations import Conversations, keys_of
 from handshake_inspect.connections.duplicates import collapse
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.packets import Evidence
-from handshake_inspect.connections.pool import Pool
+from handshake_inspect.connections.pool import Pool, Range
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.connections.steady import Steady
 from handshake_inspect.sets import set_of
@@ -152,16 +152,24 @@ class Gathering:
         self._fresh[gone] = 0
         self.conversations.forget(gone)
 
-    def partitions(self) -> Iterator[StoredRows]:
-        """Return all rows, sorted by conversation and capture order, a range of whole conversations at a time."""
-        evidence, self.trusted = Evidence(), self._told
-        evidence.add(self._shown_before)
-        for _, rows in self._pool.by_conversation():
-            collapsed, found = self._collapse(rows)
-            evidence.add(found)
-            yield collapsed
-        self.evidence = evidence
-        self.trusted, self._undecided = evidence.trusted(), bool(evidence.undecided)
+    def ranges(self) -> list[Range]:
+        """Return the partitions: ranges of whole conversations, of about as many rows each."""
+        return self._pool.ranges()
+
+    def begin(self) -> None:
+        """Forget what the last partitions showed: each is to be looked at by itself."""
+        self.trusted = self._told
+
+    def partition(self, which: Range) -> tuple[StoredRows, Evidence]:
+        """Return the rows of a range, sorted by conversation and capture order, and what these show of copies."""
+        return self._collapse(self._pool.rows_in(which))
+
+    def conclude(self, shown: Iterable[Evidence]) -> None:
+        """Take what all partitions showed, once all of them were looked at."""
+        self.evidence = Evidence()
+        for one in (self._shown_before, *shown):
+            self.evidence.add(one)
+        self.trusted, self._undecided = self.evidence.trusted(), bool(self.evidence.undecided)
 
     @property
     def look_different_together(self) -> bool:
@@ -170,8 +178,7 @@ class Gathering:
 
     def reconsidered(self) -> Iterator[StoredRows]:
         """Return the partitions anew, with what all of them told."""
-        for _, rows in self._pool.by_conversation():
-            yield self._collapse(rows)[0]
+        return (self.partition(which)[0] for which in self.ranges())
 
     def _collapse(self, rows: StoredRows) -> tuple[StoredRows, Evidence]:
         return collapse(rows, self.conversations.loopback, self.trusted)

@@ -2,10 +2,8 @@
 
 In: the rows of blocks as they come. Out: those of some conversations, by conversation and capture order.
 
-Within a block a column's values lie close together: times within a second, frames, conversations that come and go, a
-window that hardly changes. So a column is kept as one number, the least, and what each value is above it, in 1, 2, 4 or
-8 octets, or in none if all are equal: 24 octets a row of short connections, where full columns take 80. A range of
-conversations is one piece of each block, found by bisection, and copied without looking at the rest.
+Within a block a column's values lie close together, so each column is kept `Narrow`. A range of conversations is one
+piece of each block, found by bisection, and copied without looking at the rest.
 """
 
 from __future__ import annotations
@@ -13,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.split import StoredRows
+from handshake_inspect.narrow import Narrow
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import Column
 
@@ -24,6 +23,8 @@ Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 #: Which rows of a block: a piece of it, or their places.
 Which = slice | Rows
+#: Conversations from this number to before that one.
+Range = tuple[int, int]
 
 #: Rows that a partition aims at. Of 2 M rows half as many would take 30 MB less, with two threads, but a sixth more
 #: time: the engine and the rules are some thousand calls, between which threads wait for the interpreter's lock.
@@ -33,61 +34,12 @@ PARTITION_ROWS = 1 << 17
 CONVERSATION_ROWS = 2
 #: A block with fewer rows is put together with the next one.
 BLOCK_ROWS = 1 << 15
-WIDTHS: tuple[DTypeLike, ...] = (np.uint8, np.uint16, np.uint32)
-
-
-class _Narrow:
-    """One column of a block: each value above the least one."""
-
-    __slots__ = ("_above", "_least")
-
-    def __init__(self, values: Column) -> None:
-        self._least = values.min()
-        span = int(values.max()) - int(self._least)
-        #: None if all values are equal.
-        self._above: Column | None = None
-        if span:
-            width = next((np.dtype(one) for one in WIDTHS if span <= np.iinfo(one).max), values.dtype)
-            if width.itemsize >= values.dtype.itemsize:
-                self._least, self._above = values.dtype.type(0), values
-            else:
-                self._above = (values - self._least).astype(width)
-
-    def take(self, which: Which, count: int) -> Column:
-        """Return the values of some rows, `count` in all."""
-        if self._above is None:
-            return np.full(count, self._least)
-        values: Column = self._above[which].astype(self._least.dtype)
-        if self._least:
-            values += self._least
-        return values
-
-    def place(self, value: int, count: int) -> int:
-        """Return the first place, of `count` values that are sorted, where one is not below `value`."""
-        above = value - int(self._least)
-        if above <= 0:
-            return 0
-        if self._above is None or above > np.iinfo(self._above.dtype).max:
-            return count
-        return int(np.searchsorted(self._above, self._above.dtype.type(above)))
-
-    def only(self, which: Rows) -> _Narrow:
-        """Return the column of some rows."""
-        less = _Narrow.__new__(_Narrow)
-        less._least = self._least
-        less._above = None if self._above is None else self._above[which]
-        return less
-
-    @property
-    def octets(self) -> int:
-        """How much memory it takes."""
-        return 0 if self._above is None else self._above.nbytes
 
 
 class _Block:
     """Some rows, sorted by conversation and order of arrival."""
 
-    def __init__(self, columns: Mapping[str, _Narrow], count: int) -> None:
+    def __init__(self, columns: Mapping[str, Narrow], count: int) -> None:
         self._columns, self._count = columns, count
 
     @classmethod
@@ -96,7 +48,7 @@ class _Block:
         order = conversation_order(columns["conversation"])
         dtypes = StoredRows.DTYPES.items()
         given = ((name, columns[name].astype(dtype, copy=False)) for name, dtype in dtypes if name in columns)
-        return cls({name: _Narrow(values[order]) for name, values in given if values.any()}, len(order))
+        return cls({name: Narrow(values[order]) for name, values in given if values.any()}, len(order))
 
     def __len__(self) -> int:
         return self._count
@@ -125,7 +77,7 @@ class _Block:
 
     def with_column(self, name: str, values: Column) -> _Block:
         """Return the same rows with other values in a column."""
-        return _Block({**self._columns, name: _Narrow(values.astype(StoredRows.DTYPES[name]))}, self._count)
+        return _Block({**self._columns, name: Narrow(values.astype(StoredRows.DTYPES[name]))}, self._count)
 
 
 #: Rows of a block: which, and how many.
@@ -162,17 +114,28 @@ class Pool:
 
         Each part is sorted by conversation and order of arrival: the places of its rows, and these.
         """
+        for which in self.ranges(marked):
+            yield self._range(which, marked)
+
+    def ranges(self, marked: Mask | None = None) -> list[Range]:
+        """Return ranges of conversations, or of those marked, that have about PARTITION_ROWS rows each."""
         sizes = self._sizes(marked)
         until = np.cumsum(sizes + CONVERSATION_ROWS * (sizes > 0))
+        ranges: list[Range] = []
         first = done = 0
         while len(until) and done < until[-1]:
             last = int(np.searchsorted(until, min(done + PARTITION_ROWS, int(until[-1]))))
-            yield self._range(first, last + 1, marked)
+            ranges.append((first, last + 1))
             first, done = last + 1, int(until[last])
+        return ranges
+
+    def rows_in(self, which: Range) -> StoredRows:
+        """Return the rows of a range of conversations, by conversation and order of arrival."""
+        return self._range(which, None)[1]
 
     def rows_of(self, marked: Mask) -> StoredRows:
         """Return the rows of the conversations marked, by conversation and order of arrival."""
-        return self._range(0, len(marked), marked)[1]
+        return self._range((0, len(marked)), marked)[1]
 
     def _sizes(self, marked: Mask | None) -> Rows:
         """Count the rows of each conversation, or of those marked."""
@@ -185,12 +148,12 @@ class Pool:
             sizes[numbers[begins]] += np.diff(begins, append=len(numbers))
         return sizes if marked is None else sizes * marked[: len(sizes)]
 
-    def _range(self, first: int, stop: int, marked: Mask | None) -> tuple[Rows, StoredRows]:
+    def _range(self, which: Range, marked: Mask | None) -> tuple[Rows, StoredRows]:
         pieces: list[_Piece] = []
         places = [np.zeros(0, np.int64)]
         begin = 0
         for block in self._blocks:
-            piece = block.range_of(first, stop)
+            piece = block.range_of(*which)
             rows: Rows = np.arange(piece.start, piece.stop)
             if marked is not None:
                 rows = rows[marked[block.column("conversation", piece, len(rows))]]

@@ -80,7 +80,7 @@ def reduced(pieces: Sequence[Piece], told: Told, errors: IcmpErrorTable, only: K
     analysis = Analysis(told.names)
     analysis.gathering.adopt(rows.take(stays), conversations, told.trusted)
     analysis.quotes.adopt(errors, conversations)
-    verdicts = analysis.verdicts_of(analysis.gathering.partitions(), examiner(told.captures))
+    verdicts = analysis.verdicts_at_first(examiner(told.captures))
     return Reduction(verdicts, keys, *appeared, analysis.gathering.evidence, again, set_of(piece[~stays]))
 
 

@@ -28,9 +28,9 @@ from handshake_inspect.datagrams import KeptDatagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import look_over
 from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.renumbering import Renumbering, renumbering
 from handshake_inspect.spread.part import Beside
 from handshake_inspect.spread.reduction import Reduction
-from handshake_inspect.spread.sharing import Renumbering, renumbering
 from handshake_inspect.table import IcmpErrorTable, Names
 from handshake_inspect.tcp.time_wait import profile_of
 
@@ -94,7 +94,7 @@ class Course:
         """Return what numbers are in the run that a part has, or had when it was read again."""
         of_run = {(part, number): capture for capture, (_, part, number) in enumerate(self._places)}
         numbers = [of_run[part, number] for number in range(len(beside.captures))]
-        return renumbering(beside, numbers, self._names)
+        return renumbering(beside.names, self._names, np.array(numbers, np.uint16))
 
     @cached_property
     def tcp_errors(self) -> IcmpErrorTable:

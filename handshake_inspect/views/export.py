@@ -95,10 +95,15 @@ def json_list(items: Iterable[str]) -> Iterator[str]:
     yield "[]" if separator == "[" else "]"
 
 
+def csv_head() -> bytes:
+    """Return the header."""
+    return f"{','.join(FLAT_COLUMNS)}\n".encode()
+
+
 def csv_lines(connections: Connections, streams: NDArray[np.int64], *, head: bool = True) -> Iterator[bytes]:
     """Yield a header and one line for each stream; quoted as RFC 4180 says, lines end with a line feed."""
     if head:
-        yield f"{','.join(FLAT_COLUMNS)}\n".encode()
+        yield csv_head()
     for block in flat_blocks(connections, streams):
         yield lines(map(_csv_cells, block.values()), b",")
 

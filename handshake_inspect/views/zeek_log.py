@@ -28,13 +28,14 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def conn_log(
     captures: Sequence[CaptureSummary],
-    connections: Connections,
-    streams: NDArray[np.int64],
+    of_connections: Iterable[bytes],
     exchanges: Iterable[Exchange] = (),
 ) -> Iterator[bytes]:
-    """Yield the log: a header, a line for each stream, a line for each exchange, the time of the end."""
+    """Yield the log: a header, the `rows` of connections, a line for each exchange, the time of the end."""
     yield head(captures)
-    yield from rows(connections, streams, exchanges)
+    yield from of_connections
+    for exchange in exchanges:
+        yield b"\t".join(_exchange_row(exchange)) + b"\n"
     yield end(captures)
 
 
@@ -54,12 +55,10 @@ def head(captures: Sequence[CaptureSummary]) -> bytes:
     return "".join(f"{line}\n" for line in said).encode()
 
 
-def rows(connections: Connections, streams: NDArray[np.int64], exchanges: Iterable[Exchange] = ()) -> Iterator[bytes]:
-    """Yield a line for each stream, and one for each exchange."""
+def rows(connections: Connections, streams: NDArray[np.int64]) -> Iterator[bytes]:
+    """Yield a line for each stream, some at a time."""
     for block in conn_log_blocks(connections, streams):
         yield lines(block.values(), b"\t")
-    for exchange in exchanges:
-        yield b"\t".join(_exchange_row(exchange)) + b"\n"
 
 
 def end(captures: Sequence[CaptureSummary]) -> bytes:

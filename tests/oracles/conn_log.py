@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect import inspect
-from handshake_inspect.views.zeek_log import conn_log
+from handshake_inspect.views.zeek_log import conn_log, rows
 from tests.oracles.comparison import Answer, Comparison, Fields, compare_fields_with_zeek
 
 HEADER = ("#separator", "#set_separator", "#empty_field", "#unset_field", "#path", "#open", "#fields", "#types")
@@ -106,5 +106,5 @@ def _flipped(cells: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
 
 def _log_of(path: Path) -> list[dict[str, Any]]:
     found = inspect(path)
-    text = b"".join(conn_log(found.captures, found.connections, np.arange(len(found.connections))))
+    text = b"".join(conn_log(found.captures, rows(found.connections, np.arange(len(found.connections)))))
     return read_conn_log(text.decode())

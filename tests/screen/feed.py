@@ -43,7 +43,8 @@ def frames_of(name: str, ago_s: float = 0.0) -> list[Records]:
         columns = ("offset", "captured", "original", "time_ns", "frame", "link_type")
         single.append(
             Records(
-                records.buffer, **{one: getattr(records, one)[rows] + shift_ns * (one == "time_ns") for one in columns}
+                buffer=records.buffer,
+                **{one: getattr(records, one)[rows] + shift_ns * (one == "time_ns") for one in columns},
             )
         )
     return single

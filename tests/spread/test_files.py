@@ -32,7 +32,7 @@ def documents(found: Inspection) -> list[bytes]:
     lines = connection_lines(found.connections, every)
     document = export.json_document(found.captures, lines, found.exchanges, found.damage, found.findings)
     csv = export.csv_lines(found.connections, every)
-    zeek = zeek_log.conn_log(found.captures, found.connections, every, found.exchanges)
+    zeek = zeek_log.conn_log(found.captures, zeek_log.rows(found.connections, every), found.exchanges)
     said = (found.unread, found.copies, found.unmatched_icmp_errors, found.icmp_error_copies)
     return [b"".join(lines) for lines in (document, csv, zeek)] + [str(said).encode()]
 

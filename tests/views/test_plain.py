@@ -14,7 +14,7 @@ from handshake_inspect.connections import flat, model
 from handshake_inspect.inspection import Inspection, inspect
 from handshake_inspect.views import export, json_lines, json_lists
 from handshake_inspect.views.fields import FIELDS
-from handshake_inspect.views.zeek_log import conn_log
+from handshake_inspect.views.zeek_log import conn_log, rows
 from tests.views import plain
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -36,9 +36,9 @@ def test_csv(runs: list[Inspection]) -> None:
 @pytest.mark.usefixtures("block_rows")
 def test_conn_log(runs: list[Inspection]) -> None:
     for found in runs:
-        text = b"".join(conn_log(found.captures, found.connections, found.connections.streams)).decode()
-        rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
-        assert ["\t".join([ts, *cells]) for ts, _, *cells in rows] == [*plain.conn_log_lines(found.connections)]
+        text = b"".join(conn_log(found.captures, rows(found.connections, found.connections.streams))).decode()
+        cut = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+        assert ["\t".join([ts, *cells]) for ts, _, *cells in cut] == [*plain.conn_log_lines(found.connections)]
 
 
 @pytest.mark.parametrize("block_connections", [5, model.BLOCK_CONNECTIONS])

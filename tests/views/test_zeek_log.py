@@ -16,7 +16,7 @@ from handshake_inspect.capture.records import records_of
 from handshake_inspect.connections.conn_log import CONN_LOG
 from handshake_inspect.connections.zeek_uid import capture_codes, uid_of, uids
 from handshake_inspect.inspection import Inspection, inspect
-from handshake_inspect.views.zeek_log import conn_log
+from handshake_inspect.views.zeek_log import conn_log, rows
 from tests.oracles.conn_log import read_conn_log
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
@@ -26,7 +26,7 @@ UID = re.compile(r"C[0-9A-Za-z]{17}")
 
 def text_of(found: Inspection, *, udp: bool = False) -> str:
     streams = np.arange(len(found.connections))
-    return b"".join(conn_log(found.captures, found.connections, streams, found.exchanges if udp else ())).decode()
+    return b"".join(conn_log(found.captures, rows(found.connections, streams), found.exchanges if udp else ())).decode()
 
 
 def rows_of(*files: Path, udp: bool = False) -> list[dict[str, Any]]:

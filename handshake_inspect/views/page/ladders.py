@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection
-from handshake_inspect.jobs import cores, in_processes
+from handshake_inspect.jobs import cores
+from handshake_inspect.processes import in_processes
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.address_names import names_of_ends
 from handshake_inspect.views.ladder_calls import SocketCall

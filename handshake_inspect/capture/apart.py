@@ -1,0 +1,180 @@
+"""A capture that a copy of this process reads and decodes, while this one works on what it holds.
+
+In: what opens it, and a decoder. Out: the blocks that are made of it, each with its `Frames`. The octets stay where
+they were read; of the names that the copy numbers those are sent that are new, and numbered here.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from itertools import islice
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+
+from handshake_inspect.capture.about import About
+from handshake_inspect.capture.decode import Decoder
+from handshake_inspect.capture.records import Damage, Frames, Records
+from handshake_inspect.capture.source import Reader
+from handshake_inspect.processes import CopyDied, in_a_process
+from handshake_inspect.renumbering import Renumbering, numbered
+from handshake_inspect.table import Block, Column, DatagramTable, IcmpErrorTable, Names, SegmentTable, Table
+
+T = TypeVar("T", bound=Table)
+
+#: Opens a capture. A process and its copy cannot read the same open file: it has one place where both would go on.
+Again = Callable[[], Reader[Records]]
+
+KINDS = [one.name for one in fields(Names)]
+
+
+@dataclass
+class _Told:
+    """What a reader and its decoder say, so far, of the capture as a whole."""
+
+    damage: list[Damage] = field(default_factory=list)
+    dropped: int | None = None
+    about: About = field(default_factory=About)
+    headers: list[tuple[int, int]] = field(default_factory=list)
+    unread: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class _Columns(Generic[T]):
+    """The columns of a table in which something stands."""
+
+    kind: type[T]
+    rows: int
+    columns: dict[str, Column]
+
+    @classmethod
+    def of(cls, table: T) -> Self:
+        """Leave the others out."""
+        return cls(type(table), len(table), {name: one for name, one in table.columns.items() if one.any()})
+
+    def table(self, of_run: Renumbering | None) -> T:
+        """Return the table, with the numbers of the run."""
+        table = self.kind(self.kind.empty(self.rows).columns | self.columns)
+        return table if of_run is None else of_run.of(table)
+
+
+@dataclass
+class _Sent:
+    """A block as the copy sends it."""
+
+    frames: Frames
+    segments: _Columns[SegmentTable]
+    datagrams: _Columns[DatagramTable]
+    icmp_errors: _Columns[IcmpErrorTable]
+    unread: Counter[str]
+    octets_read: int
+    #: Names of each kind that got numbers with it.
+    names: dict[str, list[Any]]
+
+    @classmethod
+    def of(cls, records: Records, block: Block, octets_read: int, names: dict[str, list[Any]]) -> Self:
+        """Leave out the octets."""
+        return cls(
+            Frames(**{one.name: getattr(records, one.name) for one in fields(Frames)}),
+            _Columns.of(block.segments),
+            _Columns.of(block.datagrams),
+            _Columns.of(block.icmp_errors),
+            block.unread,
+            octets_read,
+            names,
+        )
+
+    def block(self, of_run: Renumbering | None) -> Block:
+        """Return the block, with the numbers of the run."""
+        segments, datagrams = self.segments.table(of_run), self.datagrams.table(of_run)
+        return Block(segments, datagrams, self.icmp_errors.table(of_run), self.unread)
+
+
+class Apart:
+    """A `Reader` of blocks that are decoded; iterated once. Whoever stops iterating it ends the copy."""
+
+    def __init__(self, reader: Reader[Records], again: Again, decoder: Decoder, capture: int) -> None:
+        self.name, self.format = reader.name, reader.format
+        self.octets_read = 0
+        self._reader, self._again, self._decoder, self._capture = reader, again, decoder, capture
+        self._take(_Told())
+        known = {kind: len(getattr(decoder.names, kind)) for kind in KINDS}
+        #: The numbers of the copy in the run; and are there others than the same?
+        self._numbers: dict[str, Column] = {kind: np.arange(count, dtype=np.uint32) for kind, count in known.items()}
+        self._are_others = False
+
+    def unread(self) -> Counter[str]:
+        """Count the fragments so far whose packets are not whole."""
+        return self._unread
+
+    def __iter__(self) -> Iterator[tuple[Frames, Block]]:
+        self._reader.close()
+        received = 0
+        try:
+            for sent in in_a_process(self._send):
+                if isinstance(sent, _Told):
+                    self._take(sent)
+                    continue
+                self.octets_read = sent.octets_read
+                yield sent.frames, sent.block(self._renumbering(sent.names))
+                received += 1
+        except CopyDied:
+            yield from islice(self._decoded_here(), received, None)
+
+    def _take(self, told: _Told) -> None:
+        self.damage, self.dropped, self.about, self.headers = told.damage, told.dropped, told.about, told.headers
+        self._unread = told.unread
+
+    def _decoded_here(self) -> Iterator[tuple[Records, Block]]:
+        """Read and decode all of it in this process: the same blocks again."""
+        reader = self._again()
+        for records in reader:
+            block = self._decoder.decode(records, self._capture)
+            self.octets_read = reader.octets_read
+            if len(records):
+                yield records, block
+        self._take(self._tells(reader))
+
+    def close(self) -> None:
+        """Close what this process has opened; a copy closes its own."""
+        self._reader.close()
+
+    def _renumbering(self, names: dict[str, list[Any]]) -> Renumbering | None:
+        """Number the names that are new; None as long as all have the same numbers here."""
+        for kind, values in names.items():
+            own = len(self._numbers[kind]) + np.arange(len(values))
+            numbers = numbered(values, self._decoder.names, kind)
+            self._are_others |= not np.array_equal(own, numbers)
+            self._numbers[kind] = np.append(self._numbers[kind], numbers)
+        return Renumbering(**self._numbers) if self._are_others else None
+
+    # --- in the copy ----------------------------------------------------------------------------------------------
+
+    def _send(self) -> Iterator[_Sent | _Told]:
+        """Read and decode the capture. What is told of it is sent ahead of the block with which it changed."""
+        known = {kind: len(numbers) for kind, numbers in self._numbers.items()}
+        told = b""
+        reader = self._again()
+        for records in reader:
+            block = self._decoder.decode(records, self._capture)
+            if (now := pickle.dumps(self._tells(reader))) != told:
+                told = now
+                yield self._tells(reader)
+            if len(records):
+                yield _Sent.of(records, block, reader.octets_read, self._new(known))
+        yield self._tells(reader)
+
+    def _tells(self, reader: Reader[Records]) -> _Told:
+        return _Told(reader.damage, reader.dropped, reader.about, reader.headers, self._decoder.unread())
+
+    def _new(self, known: dict[str, int]) -> dict[str, list[Any]]:
+        """Return the names that got numbers since `known` was, and note that they are known."""
+        new = {}
+        for kind in KINDS:
+            values = getattr(self._decoder.names, kind).values
+            if len(values) > known[kind]:
+                new[kind], known[kind] = values[known[kind] :], len(values)
+        return new

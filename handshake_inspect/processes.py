@@ -1,0 +1,212 @@
+"""Work done by copies of this process: the lock of the interpreter, which threads hand to and fro, is one for each.
+
+In: pieces of work, in order, or something to be iterated. Out: what comes of each, in the same order, whoever did it.
+
+Where processes cannot be copied safely (Windows has none, macOS warns of it, and another thread may hold a lock that
+the copy waits for without end) the work is done here, and so is what is left if a copy dies, of too little memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import pickle
+import sys
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from handshake_inspect.jobs import MOST_PER_CORE, cores, in_order
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from multiprocessing.connection import Connection
+
+Piece = TypeVar("Piece")
+Made = TypeVar("Made")
+
+#: How many pieces are too few to need a process.
+FEW_PIECES = 3
+#: Memory that a process and its copy have in common: for what is made, so many pieces at once, and octets for each. To
+#: send them through a pipe takes five times as long.
+ROOMS, ROOM_OCTETS = 2, 1 << 24
+
+
+class Onlooker(threading.Thread):
+    """A thread that only shows how far the work is: no lock that it holds is one that a copy needs."""
+
+
+def can_be_copied() -> bool:
+    """Say whether a copy of this process can work as this one does."""
+    here = threading.current_thread()
+    others = (one for one in threading.enumerate() if one is not here and not isinstance(one, Onlooker))
+    return sys.platform == "linux" and next(others, None) is None
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who works on a run: so many threads, or as many copies of this process where that is allowed and possible."""
+
+    jobs: int = 1
+    may_be_copies: bool = False
+
+    @property
+    def are_copies(self) -> bool:
+        """Is it copies, now?"""
+        return self.may_be_copies and self.jobs > 1 and can_be_copied()
+
+    def share(self, work: Callable[[Piece], Made], pieces: Sequence[Piece]) -> Iterator[Made]:
+        """Yield what `work` makes of each piece, in order."""
+        return (in_processes if self.are_copies else in_order)(work, pieces, self.jobs)
+
+
+def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: int) -> Iterator[Made]:
+    """Yield what `work` makes of each piece, in order; one piece more than copies waits for them.
+
+    `jobs` copies of this process do it, which have everything that it has: pieces and what is made of them are sent,
+    `work` and what it looks at are not. It must not read from files that are open.
+    """
+    jobs = min(jobs, MOST_PER_CORE * cores())
+    if jobs == 1 or len(pieces) < FEW_PIECES or not can_be_copied():
+        yield from map(work, pieces)
+        return
+    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    done = 0
+    under_way: deque[Future[Made]] = deque()
+    pool = ProcessPoolExecutor(min(jobs, len(pieces)), get_context("fork"), _begin, (work,))
+    try:
+        for piece in pieces:
+            with _no_warning_of_threads():
+                under_way.append(pool.submit(_do, piece))
+            if len(under_way) > jobs:
+                yield under_way.popleft().result()
+                done += 1
+        while under_way:
+            yield under_way.popleft().result()
+            done += 1
+    except BrokenProcessPool:
+        yield from map(work, pieces[done:])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _no_warning_of_threads() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # ours are over or look on, and those of numpy wait
+        yield
+
+
+#: What a copied process does.
+_work: Callable[[Any], Any]
+
+
+def _begin(work: Callable[[Any], Any]) -> None:
+    global _work
+    _be_a_copy()
+    _work = work
+
+
+def _do(piece: Any) -> Any:
+    return _work(piece)
+
+
+def _be_a_copy() -> None:
+    """Leave it to whoever copied us to hear of Ctrl-C and of the end of the terminal, and to end us."""
+    import signal
+
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def in_a_process(make: Callable[[], Iterable[Made]]) -> Generator[Made, None, None]:
+    """Yield what `make()` yields: a copy of this process iterates it, a little ahead of whoever asks.
+
+    What it raises is raised here, in its place; `CopyDied` if it dies. Whoever stops asking ends the copy. The process
+    must be one that `can_be_copied`.
+    """
+    from multiprocessing import get_context
+
+    context = get_context("fork")
+    here, there = context.Pipe()
+    room = mmap.mmap(-1, ROOMS * ROOM_OCTETS)
+    copy = context.Process(target=_send_each, args=(make, here, there, room), daemon=True)
+    with _no_warning_of_threads():
+        copy.start()
+    there.close()
+    try:
+        for number in count():
+            match _received(here, room, number):
+                case (made,):
+                    yield made
+                    del made
+                case None:
+                    return
+                case error:
+                    raise error
+    finally:
+        here.close()
+        copy.terminate()
+        copy.join()
+
+
+class CopyDied(Exception):  # noqa: N818 - it says what happened
+    """A copy of this process ended before its work did: it was killed, perhaps of too little memory."""
+
+
+def _received(here: Connection, room: mmap.mmap, number: int) -> Any:
+    """Return what a copy sends next. Raises CopyDied if nothing will come, or not all of it."""
+    try:
+        sent, ends = pickle.loads(here.recv_bytes())
+        begin = number % ROOMS * ROOM_OCTETS
+        arrays = memoryview(bytearray(memoryview(room)[begin : begin + (ends[-1] if ends else 0)]))
+    except (EOFError, OSError):
+        raise CopyDied from None
+    with contextlib.suppress(OSError):  # it may have sent its last
+        here.send_bytes(b"taken")
+    return pickle.loads(sent, buffers=[arrays[a:b] for a, b in zip([0, *map(_aligned, ends)], ends, strict=False)])
+
+
+def _send_each(make: Callable[[], Iterable[Any]], here: Connection, there: Connection, room: mmap.mmap) -> None:
+    """Send what is made, each in a tuple, then None; or what was raised."""
+    _be_a_copy()
+    here.close()
+    with contextlib.suppress(BrokenPipeError, EOFError):
+        try:
+            for number, made in enumerate(make()):
+                if number >= ROOMS:
+                    there.recv_bytes()
+                there.send_bytes(_sent((made,), room, number))
+            last = None
+        except (BrokenPipeError, EOFError):
+            raise
+        except Exception as error:
+            last = error
+        there.send_bytes(pickle.dumps((pickle.dumps(last), [])))
+
+
+def _sent(made: Any, room: mmap.mmap, number: int) -> bytes:
+    """Put the arrays of what was made into its room, if they fit. Returns the rest, and where each array ends there."""
+    arrays: list[pickle.PickleBuffer] = []
+    ends: list[int] = []
+    rest = pickle.dumps(made, pickle.HIGHEST_PROTOCOL, buffer_callback=arrays.append)
+    begin, end = number % ROOMS * ROOM_OCTETS, 0
+    for octets in (array.raw() for array in arrays):
+        first, end = _aligned(end), _aligned(end) + len(octets)
+        if end > ROOM_OCTETS:
+            return pickle.dumps((pickle.dumps(made, pickle.HIGHEST_PROTOCOL), []))
+        room[begin + first : begin + end] = octets
+        ends.append(end)
+    return pickle.dumps((rest, ends))
+
+
+def _aligned(place: int) -> int:
+    """Return the first place from here on at which an array may begin."""
+    return -(-place // 64) * 64

@@ -1,0 +1,200 @@
+"""Copies of the process that share work: in order, whatever becomes of them, and none is left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from handshake_inspect import processes
+from handshake_inspect.processes import (
+    FEW_PIECES,
+    ROOM_OCTETS,
+    ROOMS,
+    CopyDied,
+    Onlooker,
+    Workers,
+    can_be_copied,
+    in_a_process,
+    in_processes,
+)
+
+PIECES = 40
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_of_other_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "can_be_copied" not in request.function.__name__:
+        monkeypatch.setattr(processes, "can_be_copied", lambda: True)
+
+
+def test_processes_do_the_work_in_order() -> None:
+    def work(piece: int) -> tuple[int, int]:
+        time.sleep(random.random() / 1000)
+        return piece * piece, os.getpid()
+
+    made = list(in_processes(work, range(PIECES), 2))
+    assert [square for square, _ in made] == [piece * piece for piece in range(PIECES)]
+    assert os.getpid() not in {process for _, process in made}
+
+
+@pytest.mark.parametrize(("pieces", "jobs"), [(PIECES, 1), (FEW_PIECES - 1, 4)])
+def test_one_job_or_few_pieces_need_no_process(pieces: int, jobs: int) -> None:
+    assert set(in_processes(lambda piece: os.getpid(), range(pieces), jobs)) == {os.getpid()}
+
+
+@pytest.mark.parametrize("fatal", [0, PIECES // 2, PIECES - 1])
+def test_what_a_process_left_that_died_is_done_here(fatal: int) -> None:
+    """As the kernel ends a process if memory runs out."""
+    here = os.getpid()
+
+    def work(piece: int) -> int:
+        if piece == fatal and os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return piece * piece
+
+    assert list(in_processes(work, range(PIECES), 2)) == [piece * piece for piece in range(PIECES)]
+
+
+def test_whoever_stops_asking_leaves_no_process_behind() -> None:
+    made = in_processes(lambda piece: piece, range(PIECES), 2)
+    assert next(made) == 0
+    made.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children()
+
+
+def test_what_a_process_raises_is_raised_here() -> None:
+    def work(piece: int) -> int:
+        if piece == 3:
+            raise ValueError("three")
+        return piece
+
+    made = in_processes(work, range(PIECES), 2)
+    assert [next(made) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="three"):
+        next(made)
+
+
+def test_one_piece_more_than_copies_waits() -> None:
+    asked: list[int] = []
+
+    class Pieces(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            for piece in range(PIECES):
+                asked.append(piece)
+                yield piece
+
+    for made, _ in enumerate(in_processes(str, Pieces(range(PIECES)), 2)):
+        assert len(asked) <= made + 3
+
+
+@pytest.mark.parametrize("onlooker", [True, False])
+def test_can_be_copied_beside_threads_that_only_look_on(onlooker: bool) -> None:
+    over = threading.Event()
+    thread = (Onlooker if onlooker else threading.Thread)(target=over.wait)
+    before = can_be_copied()
+    thread.start()
+    try:
+        assert can_be_copied() is (before and onlooker)
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_workers_are_threads_unless_copies_are_allowed() -> None:
+    def who(_: int) -> int:
+        return os.getpid()
+
+    assert set(Workers(2).share(who, range(PIECES))) == {os.getpid()}
+    assert os.getpid() not in set(Workers(2, may_be_copies=True).share(who, range(PIECES)))
+    assert set(Workers(1, may_be_copies=True).share(who, range(PIECES))) == {os.getpid()}
+
+
+# --- in_a_process: one copy iterates ----------------------------------------------------------------------------------
+
+
+def test_what_a_copy_makes_comes_in_order_and_stays_what_it_was() -> None:
+    """Arrays are handed over in memory that is used again and again; some need more than there is."""
+    octets = [0, 1, 63, 64, 65, 1000, ROOM_OCTETS // 8, ROOM_OCTETS // 8 + 1, 5]
+
+    def make() -> Iterator[tuple[int, np.ndarray, np.ndarray, int]]:
+        for number, count in enumerate(octets):
+            yield number, np.full(count, number, np.int64), np.full(count % 7, number, np.uint8), os.getpid()
+
+    made = list(in_a_process(make))
+    assert [number for number, *_ in made] == [*range(len(octets))]
+    for (number, first, second, process), count in zip(made, octets, strict=True):
+        assert process != os.getpid()
+        assert (len(first), len(second)) == (count, count % 7)
+        assert (first == number).all()
+        assert (second == number).all()
+        first += 1  # it is ours
+
+
+def test_a_copy_is_little_ahead() -> None:
+    """Of what is made and not asked for, no more than the rooms hold, and one that waits for room."""
+    made = multiprocessing.get_context("fork").Value("i", 0)
+
+    def make() -> Iterator[int]:
+        for number in range(PIECES):
+            made.value += 1
+            yield number
+
+    for asked in in_a_process(make):
+        time.sleep(0.002)
+        assert made.value <= asked + 1 + ROOMS + 1
+    assert made.value == PIECES
+
+
+def test_what_a_copy_raises_is_raised_in_its_place() -> None:
+    def make() -> Iterator[int]:
+        yield from range(5)
+        raise OSError("the sixth")
+
+    made = in_a_process(make)
+    assert [next(made) for _ in range(5)] == [*range(5)]
+    with pytest.raises(OSError, match="the sixth"):
+        next(made)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("after", [0, 1, 7])
+def test_that_a_copy_died_is_said(after: int) -> None:
+    def make() -> Iterator[int]:
+        yield from range(after)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    made = in_a_process(make)
+    assert [next(made) for _ in range(after)] == [*range(after)]
+    with pytest.raises(CopyDied):
+        next(made)
+
+
+def test_whoever_stops_iterating_ends_the_copy() -> None:
+    def make() -> Iterator[int]:
+        yield os.getpid()
+        time.sleep(1000)
+
+    made = in_a_process(make)
+    copy = next(made)
+    made.close()
+    assert not multiprocessing.active_children()
+    with pytest.raises(ProcessLookupError):
+        os.kill(copy, 0)
+
+
+def test_a_copy_leaves_ctrl_c_to_us() -> None:
+    def make() -> Iterator[int]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield 1
+
+    assert list(in_a_process(make)) == [1]
