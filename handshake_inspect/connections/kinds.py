@@ -152,7 +152,7 @@ def _missing_of_opening(facts: Fact) -> tuple[str, ...]:
 
 
 def _failed_kind(facts: Fact, walked: Walk) -> str:
-    reset = bool(walked.effective_resets)
+    reset = bool(walked.effective_resets) or _given_up(walked)
     if facts & (Fact.SYN_ACK_CAPTURED | Fact.BOTH_SYN | Fact.CROSSING_SYN):
         if Fact.WRONG_ACK in facts:
             return "invalid"
@@ -164,8 +164,17 @@ def _failed_kind(facts: Fact, walked: Walk) -> str:
     if any(m.end == ORIGINATOR and m.event is Event.RECEIVE_RST_OF_SYN for m in walked.moves):
         return "refused"
     if State.SYN_RECEIVED_PASSIVE in walked.visited(RESPONDER):
-        return "half-open"
+        return "abandoned" if reset else "half-open"
     return "unreachable" if Fact.UNREACHABLE in facts else "unanswered"
+
+
+def _given_up(walked: Walk) -> bool:
+    """Did an end in SYN-RECEIVED abort (RFC 9293 §3.10.5)?
+
+    It is gone, even if its peer, not proven to have left SYN-SENT, must drop an RST that does not acknowledge its SYN.
+    """
+    received = (State.SYN_RECEIVED_PASSIVE, State.SYN_RECEIVED_ACTIVE)
+    return any(move.event is Event.SEND_RST and move.before in received for move in walked.moves)
 
 
 def _fast_open(facts: Fact) -> str | None:

@@ -3,7 +3,8 @@
 At exactly A of its receiver, or with A unknown, it takes effect. Below A it is old. Above, it waits until A equals it,
 if it is its sender's last word; if the receiver is silent from then on, it is assumed to have worked (data that is
 followed by an RST is never acknowledged). If its sender goes on and is acknowledged, nothing was reset; likewise if it
-goes on, A is unknown, and the RST is not at the number that its sender had reached.
+goes on, A is unknown, and the RST is not at the number that its sender had reached. SYN-SENT drops an RST that does not
+acknowledge its SYN: one behind a SYN-ACK waits too, until that is proven to have come first.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Resets:
     row: Rows
     #: Moment of its effect, NEVER if it has none.
     moment: Rows
-    #: A of the receiver when it was sent, UNKNOWN if the receiver had acknowledged nothing.
+    #: A of the receiver when it was sent, the SYN's number if it waits behind a SYN-ACK, UNKNOWN if the receiver had
+    #: acknowledged nothing.
     expected: Rows
     #: It acknowledges the receiver's SYN.
     of_syn: Mask
@@ -74,17 +76,18 @@ def find_resets(rows: ConnectionRows, numbers: Numbers) -> Resets:
     # Of an end that has only sent its SYN, RCV.NXT of the receiver is known: what is not there refuses another SYN.
     unknown = (acknowledged == UNKNOWN) & (named & ~answers | ~refuses)
     elsewhere = unknown & ~last_word & ~(named & refuses) & (sent != UNKNOWN) & (sent != seq)
-    exact = (unknown & ~elsewhere) | (acknowledged == seq)
-    when = np.where(exact & ~belied, moment(at, ARRIVED, at), NEVER)
-    ahead = np.flatnonzero((acknowledged != UNKNOWN) & (seq > acknowledged) & last_word & ~answers)
-    assumed = _catch_up(rows, numbers, at, ahead, when)
     # §3.5.3: in SYN-SENT an RST is valid if it acknowledges the SYN (or data on it).
     of_syn = ((rows.flags[at] & ACK) != 0) & (numbers.bare_syn_row[receiver] >= 0)
     of_syn &= (rows.ack[at] >= 1) & (rows.ack[at] <= numbers.syn_end[receiver])
+    behind = unknown & ~named & ~of_syn & last_word & _behind_syn_ack(rows, numbers, at)
+    exact = (unknown & ~elsewhere & ~behind) | (acknowledged == seq)
+    when = np.where(exact & ~belied, moment(at, ARRIVED, at), NEVER)
+    ahead = np.flatnonzero((behind | (acknowledged != UNKNOWN)) & (seq > acknowledged) & last_word & ~answers)
+    assumed = _catch_up(rows, numbers, at, ahead, when)
     return Resets(
         row=at,
         moment=when,
-        expected=np.where(named, rows.ack[wrong], acknowledged),
+        expected=np.where(named, rows.ack[wrong], np.where(behind, 0, acknowledged)),
         of_syn=of_syn,
         assumed=assumed,
         belied=belied,
@@ -100,6 +103,13 @@ def _refuses_only(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
     spoke = first_of(rows.end, (rows.flags & (SYN | RST)) == 0, 2 * rows.connections)[sender]
     only_syn = (numbers.bare_syn_row[sender] >= 0) & ~((spoke >= 0) & (spoke < at))
     return only_syn & ((seq < 1) | (seq > numbers.syn_end[sender]))
+
+
+def _behind_syn_ack(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
+    """Does an RST follow the SYN-ACK of its sender, to an end that has only asked for it?"""
+    opening = numbers.syn_ack_row[rows.end[at]]
+    behind: Mask = (opening >= 0) & (opening < at) & (numbers.bare_syn_row[rows.peer[at]] >= 0)
+    return behind
 
 
 def _answers_unsent(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:

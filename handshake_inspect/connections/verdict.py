@@ -301,6 +301,8 @@ def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
     expected, seq = resets.expected, rows.seq[at]
     # In SYN-SENT: it has sent a SYN and is not known to have received one.
     syn_sent = (events.numbers.bare_syn_row[receiver] >= 0) & (row_of(events.syn_received[receiver]) > at)
+    # Behind a SYN-ACK an RST waits until that is proven to have come.
+    syn_sent &= (resets.moment == NEVER) | (row_of(resets.moment) <= at)
     reason = np.select(
         [
             resets.belied & (resets.of_syn | (expected == UNKNOWN) | (seq == expected)),

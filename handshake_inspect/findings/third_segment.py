@@ -145,7 +145,7 @@ def third_ack_reset(e: Evidence) -> Iterator[Found]:
         return
     resets = e.events.resets.row
     reset = e.first_among(resets[e.rows.side[resets] == RESPONDER])
-    at = at[reset[at] >= 0]
+    at = at[reset[at] > e.numbers.ack_row[e.originator][at]]
     third = e.numbers.ack_row[e.originator][at]
     yield e.found(
         "port {port:d} answers the third segment {after:duration} later with an RST: its accept queue is full, or it "

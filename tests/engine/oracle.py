@@ -622,6 +622,9 @@ class Oracle:
             return "never"
         if reached is None and self._is_refusal(row):  # RCV.NXT follows the SYN, or what a wrong SYN,ACK says
             return "now" if any(r.side == receiver and r.index < row.index for r in self.wrong) else "never"
+        if reached is None and self._is_behind_syn_ack(row) and self._is_last_word(row):
+            later = [r.ack for r in self.of(receiver) if r.index > row.index and r.index in self.counts]
+            return "waits" if any(ack >= row.seq for ack in later) else "now"  # SYN-SENT drops it
         if reached is None:
             sent = [r.end for r in self.of(row.side) if r.speaks and r.index < row.index]
             goes_on = not self._is_last_word(row)
@@ -681,6 +684,17 @@ class Oracle:
         answer = came and next((r for r in self.of(receiver) if r.index > came.index), None)
         return answer is not None and answer.plain_ack
 
+    def _is_of_syn(self, row: Row) -> bool:
+        receiver = self.peer(row.side)
+        return row.has(ACK) and self.bare[receiver] is not None and 1 <= row.ack <= self.syn_end[receiver]
+
+    def _is_behind_syn_ack(self, row: Row) -> bool:
+        """Its sender had answered the SYN, and it does not acknowledge the SYN itself."""
+        receiver, opening = self.peer(row.side), self.syn_ack[row.side]
+        wrong = any(r.side == receiver and r.index < row.index for r in self.wrong)
+        asked = self.bare[receiver] is not None and not wrong
+        return asked and opening is not None and opening.index < row.index and not self._is_of_syn(row)
+
     def _is_last_word(self, row: Row) -> bool:
         return self._last_spoken[row.side] < row.index
 
@@ -688,8 +702,8 @@ class Oracle:
         receiver = self.peer(row.side)
         reached = self.ends[receiver].acknowledged
         for later in self.of(receiver):
-            if later.index > row.index and later.index in self.counts and reached is not None:
-                reached = max(reached, later.ack)
+            if later.index > row.index and later.index in self.counts:
+                reached = later.ack if reached is None else max(reached, later.ack)
                 if reached >= row.seq:
                     return reached == row.seq
         return False
@@ -706,12 +720,7 @@ class Oracle:
 
     def _arrive_reset(self, row: Row, receiver: int) -> None:
         worth = self._worth(row)
-        of_syn = (
-            not self._is_belied(row)
-            and row.has(ACK)
-            and self.bare[receiver] is not None
-            and 1 <= row.ack <= self.syn_end[receiver]
-        )
+        of_syn = not self._is_belied(row) and self._is_of_syn(row)
         if worth == "waits":
             self.ends[receiver].pending_resets.append(row)
         self._reset(row, receiver, row, of_syn, worth in ("now", "assumed"))
@@ -953,13 +962,17 @@ def _handshake(one: Oracle) -> str:
         if not one.bare[0] or not answer or not right:
             return "partial"
         return "fast-open" if one.syn_end[0] > 1 and answer.ack > 1 else "three-way"
-    reset = bool(one.effective_resets)
+    received = (State.SYN_RECEIVED_PASSIVE, State.SYN_RECEIVED_ACTIVE)
+    gave_up = any(move.event is Event.SEND_RST and move.before in received for move in one.moves)
+    reset = bool(one.effective_resets) or gave_up
     wrong = one.wrong_answers()
     if one.syn_ack[responder] or wrong or one.crosses or (one.bare[0] and one.bare[1]):
         return _failed(one, thirds, right, reset)
     if any(move.end == 0 and move.event is Event.RECEIVE_RST_OF_SYN for move in one.moves):
         return "refused"
-    return "half-open" if State.SYN_RECEIVED_PASSIVE in one.visited(1) else "unanswered"
+    if State.SYN_RECEIVED_PASSIVE in one.visited(1):
+        return "abandoned" if reset else "half-open"
+    return "unanswered"
 
 
 def _failed(one: Oracle, thirds: list[Row], right: list[Row], reset: bool) -> str:

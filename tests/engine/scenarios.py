@@ -265,6 +265,46 @@ FAILED_OPENINGS = {
         = A CLOSED SYN-SENT CLOSED
         = B LISTEN SYN-RECEIVED CLOSED
     """,
+    "the server resets without ACK after its SYN,ACK: SYN-SENT drops that, but the server is gone": """
+        A > S  x
+        B > SA y    ack x+1  | SYN-SENT^  SYN-RECEIVED!
+        B > R  y+1           | SYN-SENT^  CLOSED^        ignored
+        = handshake abandoned
+        = handshake.complete False
+        = teardown none
+        = reset_by -
+        = resets.0.valid False
+        = A CLOSED SYN-SENT
+        = B LISTEN SYN-RECEIVED CLOSED
+    """,
+    "the server resets without ACK, and the third segment proves that its SYN,ACK had come before": """
+        A > S  x
+        B > SA y    ack x+1
+        B > R  y+1           | SYN-SENT^  CLOSED^
+        A > A  x+1  ack y+1  | CLOSED?    CLOSED^
+        B > R  y+1           | CLOSED?    CLOSED^
+        = handshake abandoned
+        = reset_by B
+        = resets.0.valid True
+        = A CLOSED SYN-SENT ESTABLISHED CLOSED
+        = B LISTEN SYN-RECEIVED CLOSED
+    """,
+    "the client resets with the number of its SYN: it is old, and the server goes on waiting": """
+        A > S  x
+        B > SA y    ack x+1
+        A > R  x             | SYN-SENT^  SYN-RECEIVED!  ignored
+        = handshake half-open
+        = resets.0.valid False
+        = B LISTEN SYN-RECEIVED
+    """,
+    "a SYN,ACK that was not captured, the third segment is answered with an RST": """
+        A > S  x
+        A > A  x+1  ack y+1  | ESTABLISHED!  SYN-RECEIVED!
+        B > R  y+1           | CLOSED?       CLOSED^
+        = handshake abandoned
+        = handshake.complete False
+        = B LISTEN SYN-RECEIVED CLOSED
+    """,
     "the third segment acknowledges a wrong number: refused by the server (RFC 9293 §3.10.7.4, fifth)": """
         A > S  x
         B > SA y    ack x+1
@@ -743,6 +783,15 @@ RESETS = {
         = reset_by B
         = A CLOSED SYN-SENT SYN-RECEIVED CLOSED
         = B CLOSED SYN-SENT CLOSED
+    """,
+    "in SYN-RECEIVED after simultaneous open, by the end that is there": """
+        A > S  x
+        B > S  y
+        A > SA x    ack y+1  | SYN-RECEIVED!  SYN-SENT^
+        A > R  x+1           | CLOSED^        SYN-SENT^  ignored
+        = handshake abandoned
+        = A CLOSED SYN-SENT SYN-RECEIVED CLOSED
+        = B CLOSED SYN-SENT
     """,
     "in ESTABLISHED, by the client": """
         open

@@ -59,6 +59,13 @@ def test_it_says_when_the_third_segment_was_refused() -> None:
     assert said.startswith("port 50953 answers the third segment 0.022 ms later with an RST")
 
 
+def test_an_rst_before_the_third_segment_is_no_answer_to_it() -> None:
+    opened = "A > S x\nB > SA y ack x+1\n{} > {}\n{} > {}"
+    third, reset = ("A", "A x+1 ack y+1"), ("B", "R y+1")
+    assert [code for code, _ in findings_of(opened.format(*third, *reset))] == ["third-ack-reset"]
+    assert not findings_of(opened.format(*reset, *third))
+
+
 def test_it_says_that_the_server_has_no_such_connection() -> None:
     (said,) = messages_in("syn-cookie-vanished.pcap", "opened-only-by-client")
     assert said.startswith("the server answers the client with an RST 1.005 s after the third segment")
