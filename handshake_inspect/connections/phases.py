@@ -133,7 +133,16 @@ def _changes(rows: ConnectionRows, events: Events, verdicts: Verdicts) -> PhaseT
     nothing = np.zeros(len(conn), np.int64)
     columns = {"connection": conn, "phase": phase[place], "begin_ns": rows.time_ns[row], "end_ns": nothing}
     # Of what one segment changes only the last is so after it.
-    return PhaseTable(columns | {"goes_on": nothing, "given_up": nothing}).take(~_as_next(conn, row))
+    return _going_on(PhaseTable(columns | {"goes_on": nothing, "given_up": nothing}).take(~_as_next(conn, row)))
+
+
+def _going_on(changes: PhaseTable) -> PhaseTable:
+    """What goes on was not over: one end was gone, and its RST did not arrive. So what follows begins there."""
+    begin = changes["begin_ns"]
+    over = (changes["phase"] == OVER) & _as_next(changes["connection"])
+    at = np.flatnonzero(over)
+    begin[at + 1] = begin[at]
+    return changes.take(~over)
 
 
 def _with_ends(changes: PhaseTable, connections: Connections, until_ns: Rows, captured_ns: tuple[int, int]) -> Phases:

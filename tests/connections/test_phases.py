@@ -87,7 +87,8 @@ def walked(found: Inspection, stream: int) -> list[tuple[str | None, int]]:
         latest = max(latest, step.time_ns)
         phase = name_of(now["originator"], now["responder"], refused=any(gone.values()))
         if (changes or phase) and [phase] != [before for before, _ in changes[-1:]]:
-            changes.append((phase, latest))
+            goes_on = bool(changes) and changes[-1][0] is None
+            changes.append((phase, changes.pop()[1] if goes_on else latest))
     return changes
 
 
@@ -191,6 +192,14 @@ def test_a_third_segment_that_is_lost_leaves_it_half_open_until_it_is_repeated()
     (phases,) = told(inspect(PCAPS / "lost-third-ack.pcap"))
     phase, begin, end, _ = phases[1]
     assert phase == "half-open" and SECOND_NS < end - begin < 1.1 * SECOND_NS
+
+
+def test_an_end_that_goes_on_after_the_other_was_reset_was_not_over() -> None:
+    """The server's RST says that it is gone; its ACK, that it had the third segment, which was not captured."""
+    found = inspect_lines("A > S x\nB > SA y ack x+1\nB > R y+1\nB > A y+9 ack x+9")
+    assert names(found) == [["opening", "half-open", "closing"]]
+    (phases,) = told(found)
+    assert phases[-1][1] == BEGIN_NS + 2 * MILLISECOND_NS
 
 
 def test_nobody_answers_one_syn() -> None:
