@@ -285,6 +285,10 @@ class StateAt:
     disproved: bool = False
 
 
+#: Of most segments.
+NONE_PASSED: Pair[tuple[StateAt, ...]] = Pair((), ())
+
+
 @_made_often
 class Arithmetic:
     """One number of one segment, and why it is right or wrong. Three spellings of the same line."""
@@ -344,6 +348,9 @@ class Step:
     window_octets: int | None = None
     #: Its sender takes nothing, or took nothing until now: the window is 0, or was 0 in its segment before.
     at_closed_window: bool = False
+    #: The states that each end came into and left again with this segment, in order: a FIN that is answered by a FIN is
+    #: known to have arrived only from that answer, with which its receiver goes on from CLOSE-WAIT to LAST-ACK.
+    passed: Pair[tuple[StateAt, ...]] = NONE_PASSED
     #: What people wrote beside its frame in the capture.
     comments: tuple[str, ...] = ()
 

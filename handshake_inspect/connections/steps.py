@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import cast
 
 from handshake_inspect.connections.answers import BELIED, ResetTable, reset_reason
-from handshake_inspect.connections.connection import End, Frame, Pair, StateAt, Step, SynOptions
+from handshake_inspect.connections.connection import NONE_PASSED, End, Frame, Pair, StateAt, Step, SynOptions
 from handshake_inspect.connections.events import RESPONDER_BIT
 from handshake_inspect.connections.kinds import SIDES, Judgement
 from handshake_inspect.connections.machine import Walk
@@ -39,13 +39,14 @@ def steps_of(
     """
     rows = columns.of(connection)
     chosen = range(len(rows)) if chosen is None else chosen
-    states = _states_after(columns, connection, judgement.walk, chosen)
+    states = _States(columns, connection, judgement.walk)
     happened = _events_at(columns, connection)
     sums = Sums(columns, connection, rows)
     refusals = _Refusals(columns, connection, rows, judgement.walk, resets)
     shifts = _shifts(rows, offered)
     steps = []
-    for i, states_after in zip(chosen, states, strict=True):
+    for i in chosen:
+        states_after, passed = states.after(i)
         sender, flags, seq, window = rows.side[i], rows.flags[i], rows.seq[i], rows.window[i]
         receiver, ack = rows.peer(sender), rows.ack[i] if flags & ACK else None
         steps.append(
@@ -70,6 +71,7 @@ def steps_of(
                 options=offered(rows.options[i]) if flags & SYN else None,
                 window_octets=_window_octets(window, flags, None if shifts is None else shifts[sender]),
                 at_closed_window=rows.at_closed_window[i],
+                passed=passed,
             )
         )
     return tuple(steps)
@@ -97,34 +99,56 @@ def _shifts(rows: StepRows, offered: Callable[[int], SynOptions]) -> list[int] |
 # --- states and events -----------------------------------------------------------------------------------------------
 
 
-def _states_after(columns: StepColumns, connection: int, walked: Walk, chosen: Sequence[int]) -> list[Pair[StateAt]]:
-    """Both states after each chosen row, with their basis. Rows that change nothing share them."""
-    begin = int(columns.rows.start[connection])
-    of_events = slice(*columns.events.start[connection : connection + 2].tolist())
-    row_of = (columns.events.row[of_events] - begin).tolist()
-    moves = sorted(walked.moves, key=lambda move: (row_of[move.ordinal], move.ordinal))
-    confirmed, disproved = columns.confirmed.get(connection, {}), columns.disproved.get(connection, ())
-    self_connect = bool(columns.rows.self_connect[connection])
-    current = [_start(walked.start[ORIGINATOR]), _start(walked.start[RESPONDER])]
-    now = Pair(current[ORIGINATOR], current[RESPONDER])
-    last: list[Event | None] = [None, None]
-    out, at = [], 0
-    for i in chosen:
-        changed = False
-        while at < len(moves) and row_of[moves[at].ordinal] <= i:
-            move, changed = moves[at], True
-            current[move.end] = _state_at(move.after.label, move.basis) if move.after else _state_at(None, None)
-            last[move.end] = move.event
-            at += 1
-        for end, event in enumerate(last):
-            if event is not None and current[end].basis == "assumed":
-                proof = confirmed.get((ORIGINATOR if self_connect else end, event))
-                if proof is not None and proof <= i:
-                    current[end], changed = replace(current[end], basis="acknowledged"), True
+class _States:
+    """Both states of one connection, row by row, as its walk moves them."""
+
+    def __init__(self, columns: StepColumns, connection: int, walked: Walk) -> None:
+        begin = int(columns.rows.start[connection])
+        of_events = slice(*columns.events.start[connection : connection + 2].tolist())
+        row_of = (columns.events.row[of_events] - begin).tolist()
+        #: Each with the row at which it is known, the next one last.
+        self._moves = [(row_of[move.ordinal], move) for move in walked.moves]
+        self._moves.sort(key=lambda one: (one[0], one[1].ordinal), reverse=True)
+        self._confirmed = columns.confirmed.get(connection, {})
+        self._disproved = columns.disproved.get(connection, ())
+        self._self_connect = bool(columns.rows.self_connect[connection])
+        self._current = [_start(walked.start[ORIGINATOR]), _start(walked.start[RESPONDER])]
+        self._now = Pair(*self._current)
+        self._last: list[Event | None] = [None, None]
+
+    def after(self, row: int) -> tuple[Pair[StateAt], Pair[tuple[StateAt, ...]]]:
+        """Return both states after a row, with their basis, and those passed within it. Rows are asked for in order.
+
+        Rows that change nothing share them.
+        """
+        passed, changed = self._moved_until(row)
+        for end, event in enumerate(self._last):
+            if event is not None and self._current[end].basis == "assumed" and self._is_confirmed(end, event, row):
+                self._current[end], changed = replace(self._current[end], basis="acknowledged"), True
         if changed:
-            now = Pair(current[ORIGINATOR], current[RESPONDER])
-        out.append(_had_it_arrived(now, i, disproved, self_connect) if disproved else now)
-    return out
+            self._now = Pair(*self._current)
+        now = _had_it_arrived(self._now, row, self._disproved, self._self_connect) if self._disproved else self._now
+        return now, passed
+
+    def _moved_until(self, row: int) -> tuple[Pair[tuple[StateAt, ...]], bool]:
+        """Make the moves up to a row. Returns the states that were left again in it, and whether there was any move."""
+        moves, current = self._moves, self._current
+        if not moves or moves[-1][0] > row:
+            return NONE_PASSED, False
+        left: tuple[list[StateAt], list[StateAt]] = ([], [])
+        entered = [-1, -1]
+        while moves and moves[-1][0] <= row:
+            at, move = moves.pop()
+            if entered[move.end] == row and current[move.end].state is not None:
+                left[move.end].append(current[move.end])
+            current[move.end] = _state_at(move.after.label, move.basis) if move.after else _state_at(None, None)
+            self._last[move.end], entered[move.end] = move.event, at
+        return Pair(tuple(left[ORIGINATOR]), tuple(left[RESPONDER])) if any(left) else NONE_PASSED, True
+
+    def _is_confirmed(self, end: int, event: Event, row: int) -> bool:
+        """Has a proven segment brought the same news by this row?"""
+        proof = self._confirmed.get((ORIGINATOR if self._self_connect else end, event))
+        return proof is not None and proof <= row
 
 
 def _had_it_arrived(

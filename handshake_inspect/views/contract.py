@@ -112,6 +112,10 @@ def step_object(step: Step) -> Json:
             "originator": _state_at(step.states.originator),
             "responder": _state_at(step.states.responder),
         },
+        "passed": {
+            "originator": [_state_at(one) for one in step.passed.originator],
+            "responder": [_state_at(one) for one in step.passed.responder],
+        },
         "events": list(step.events),
         "arithmetic": [str(line) for line in step.arithmetic],
         "ignored": step.ignored,

@@ -1,6 +1,6 @@
 """Which states stand beside a segment, and how each is written.
 
-In: a connection and its steps. Out: the states that changed, those passed on the way within one segment, and text
+In: a connection and its steps. Out: the states that changed, those passed within one segment, a line each, and text
 with the sign of their basis. A state without a sign is the end's own act, or proven by its peer's numbers.
 """
 
@@ -60,8 +60,6 @@ class StateWalk:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.last: dict[End, StateAt | None] = {"originator": None, "responder": None}
-        #: How far each end has come in the list of its proven states.
-        self.reached: dict[End, int] = {"originator": 0, "responder": 0}
         #: Those after the step before, which steps that change nothing share.
         self._before: Pair[StateAt] | None = None
 
@@ -88,28 +86,10 @@ class StateWalk:
             return [], _SAME
         self._before = step.states
         now = step.states
-        left, right = self._passed("originator", now.originator), self._passed("responder", now.responder)
+        left, right = step.passed.originator, step.passed.responder
         lines = max(len(left), len(right))
         above = [(_item(left, index), _item(right, index)) for index in range(-lines, 0)]
         return above, Pair(self._changed("originator", now.originator), self._changed("responder", now.responder))
-
-    def _passed(self, end: End, now: StateAt) -> list[StateAt]:
-        """Return the states between the last one shown and `now`, as the connection lists them.
-
-        An end that acts at once had received what led to them: the segment with which it acts acknowledges that.
-        """
-        last, states = self.last[end], self.connection.states[end] or ()
-        if now.disproved or (last is not None and last.state == now.state):
-            return []
-        start = self.reached[end] + (last is not None)
-        try:
-            found = states.index(now.state or "", start)
-        except ValueError:
-            return []
-        between = states[start:found] if last is not None else ()
-        self.reached[end] = found
-        basis = "acknowledged" if now.basis == "sent" else now.basis
-        return [StateAt(state, basis) for state in between]
 
     def _changed(self, end: End, now: StateAt) -> StateAt | None:
         last = self.last[end]

@@ -6,11 +6,12 @@ import io
 import random
 import re
 import struct
+from itertools import groupby
 
 import pytest
 
 from handshake_inspect import inspect
-from handshake_inspect.connections.connection import Step, SynOptions
+from handshake_inspect.connections.connection import ENDS, NONE_PASSED, Step, SynOptions
 from handshake_inspect.inspection import Inspection
 from tests.engine.fuzz import conversation
 from tests.engine.scenario import ISN_PAIRS, MODULUS, Segment, inspect_lines, inspect_segments, parse
@@ -207,6 +208,28 @@ def test_events_name_the_end_to_which_they_happen() -> None:
         "responder: receive ACK of SYN",
     )
     assert steps[8].events == ("responder: receive FIN", "originator: receive ACK of FIN")
+
+
+def test_what_an_end_passes_within_one_segment_has_the_basis_of_its_own_move() -> None:
+    """What is passed is known as well as its own event is, not as what follows it."""
+    closing = inspect_lines("open\nA > FA x+1 ack y+1\nB > FA y+1 ack x+2\nA > A x+2 ack y+2").steps(0)
+    assert [(one.state, one.basis) for one in closing[4].passed.responder] == [("CLOSE-WAIT", "acknowledged")]
+    reset = inspect_lines("A > S x\nB > SA y ack x+1\nB > R y+1\nA > A x+1 ack y+1").steps(0)[-1]
+    assert [(one.state, one.basis) for one in reset.passed.originator] == [("ESTABLISHED", "acknowledged")]
+    assert (reset.states.originator.state, reset.states.originator.basis) == ("CLOSED", "assumed")
+    assert all(step.passed == NONE_PASSED for step in inspect_lines(ECHO).steps(0))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_passed_states_and_those_after_each_segment_are_those_of_the_connection(seed: int) -> None:
+    segments, ends = conversation(random.Random(f"passed {seed}"))
+    found = inspect_segments(segments, ends)
+    for connection, steps in (found.described(stream) for stream in range(len(found.connections))):
+        for end in ENDS:
+            told = [at for step in steps for at in (*step.passed[end], step.states[end])]
+            states = [at.state for at in told if at.state is not None and not at.disproved]
+            listed = connection.states[end] or ()
+            assert tuple(state for state, _ in groupby(states)) in (listed, listed[1:])
 
 
 def test_times() -> None:

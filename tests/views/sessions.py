@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from handshake_inspect.connections.connection import (
+    NONE_PASSED,
     Arithmetic,
     Connection,
     End,
@@ -75,6 +76,7 @@ class Story:
         octets: int = 0,
         originator: StateAt | None = None,
         responder: StateAt | None = None,
+        passed: StateAt | None = None,
         ignored: str | None = None,
         again: bool = False,
     ) -> None:
@@ -101,6 +103,7 @@ class Story:
                 ignored=ignored,
                 retransmission=again,
                 options=OFFER if "SYN" in flags else None,
+                passed=Pair((), (passed,)) if passed else NONE_PASSED,
             )
         )
 
@@ -253,7 +256,7 @@ def three_segment() -> Connection:
     story.tell(
         402, "responder", "FIN,ACK", (5, "w"), (6, "u+1"),
         right("w", "v+0", 5, Y, "0 octets since v"), right("ack", "u+1", 6, X, "FIN counts one"),
-        responder=sent("LAST-ACK"),
+        responder=sent("LAST-ACK"), passed=proven("CLOSE-WAIT"),
     )  # fmt: skip
     story.tell(
         411, "originator", "ACK", (6, "u+1"), (6, "w+1"), right("ack", "w+1", 6, Y, "FIN counts one"),
