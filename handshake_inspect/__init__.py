@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Endpoint,
         Finding,
         Handshake,
+        Happened,
         IcmpError,
         Pair,
         Reset,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from handshake_inspect.connections.port_use import PortUse
     from handshake_inspect.exchanges import Exchange
     from handshake_inspect.inspection import Inspection, inspect
+    from handshake_inspect.tcp.states import Event
     from handshake_inspect.tcp.time_wait import PortRange, Profile
 
 __version__ = "0.1.0"
@@ -46,9 +48,11 @@ __all__ = [
     "Connection",
     "Damage",
     "Endpoint",
+    "Event",
     "Exchange",
     "Finding",
     "Handshake",
+    "Happened",
     "HostOwes",
     "IcmpError",
     "Inspection",

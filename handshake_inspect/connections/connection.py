@@ -8,9 +8,10 @@ tell. Words are RFC 9293's and Zeek's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar, dataclass_transform
+from typing import Generic, Literal, NamedTuple, TypeVar, dataclass_transform
 
 from handshake_inspect.tcp.seqnum import before
+from handshake_inspect.tcp.states import Event
 
 T = TypeVar("T")
 End = Literal["originator", "responder"]
@@ -285,6 +286,16 @@ class StateAt:
     disproved: bool = False
 
 
+class Happened(NamedTuple):
+    """An event of RFC 9293, and the end to which it happened. As text: "originator: send SYN"."""
+
+    end: End
+    event: Event
+
+    def __str__(self) -> str:
+        return f"{self.end}: {self.event.words}"
+
+
 #: Of most segments.
 NONE_PASSED: Pair[tuple[StateAt, ...]] = Pair((), ())
 
@@ -335,8 +346,8 @@ class Step:
     payload_octets: int
     #: Both ends after this segment.
     states: Pair[StateAt]
-    #: What it meant to the ends: "originator: send SYN", "responder: receive SYN" ...
-    events: tuple[str, ...]
+    #: What it meant to the ends.
+    events: tuple[Happened, ...]
     arithmetic: tuple[Arithmetic, ...]
     #: Why its receiver must ignore it; None if it does not have to.
     ignored: str | None

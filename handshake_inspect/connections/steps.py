@@ -10,12 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import cast
 
 from handshake_inspect.connections.answers import BELIED, ResetTable, reset_reason
-from handshake_inspect.connections.connection import NONE_PASSED, End, Frame, Pair, StateAt, Step, SynOptions
+from handshake_inspect.connections.connection import (
+    ENDS,
+    NONE_PASSED,
+    Frame,
+    Happened,
+    Pair,
+    StateAt,
+    Step,
+    SynOptions,
+)
 from handshake_inspect.connections.events import RESPONDER_BIT
-from handshake_inspect.connections.kinds import SIDES, Judgement
+from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.machine import Walk
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, flag_names
 from handshake_inspect.connections.step_rows import StepColumns, StepRows, before
@@ -53,7 +61,7 @@ def steps_of(
             Step(
                 frame=frames[i],
                 time_ns=rows.time_ns[i],
-                sender=cast(End, SIDES[sender]),
+                sender=ENDS[sender],
                 flags=flag_names(flags),
                 seq=sums.absolute(sender, seq),
                 ack=None if ack is None else sums.absolute(receiver, ack),
@@ -180,19 +188,19 @@ _AFTER_ACK = {
 }
 
 
-def _events_at(columns: StepColumns, connection: int) -> dict[int, tuple[str, ...]]:
-    """Return what happened to both ends at each row of a connection, in words."""
+def _events_at(columns: StepColumns, connection: int) -> dict[int, tuple[Happened, ...]]:
+    """Return what happened to both ends at each row of a connection."""
     begin = int(columns.rows.start[connection])
     which = slice(*columns.events.start[connection : connection + 2].tolist())
-    found: dict[int, tuple[str, ...]] = {}
+    found: dict[int, tuple[Happened, ...]] = {}
     for row, code in zip(columns.events.row[which].tolist(), columns.events.code[which].tolist(), strict=True):
-        found[row - begin] = (*found.get(row - begin, ()), _event_words(code & (0xF | RESPONDER_BIT)))
+        found[row - begin] = (*found.get(row - begin, ()), _happened(code & (0xF | RESPONDER_BIT)))
     return found
 
 
 @lru_cache(maxsize=1 << 5)
-def _event_words(code: int) -> str:
-    return f"{SIDES[RESPONDER if code & RESPONDER_BIT else ORIGINATOR]}: {EVENTS[code & 0xF].words}"
+def _happened(code: int) -> Happened:
+    return Happened(ENDS[RESPONDER if code & RESPONDER_BIT else ORIGINATOR], EVENTS[code & 0xF])
 
 
 # --- why a segment is ignored ----------------------------------------------------------------------------------------

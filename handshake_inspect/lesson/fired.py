@@ -15,8 +15,6 @@ from handshake_inspect.connections.connection import Connection, End, StateAt, S
 from handshake_inspect.tcp.sections import RULES, SYN_ACK_IN_SYN_SENT, Rule
 from handshake_inspect.tcp.states import Event, State, step
 
-EVENTS_BY_WORDS = {event.words: event for event in Event}
-
 
 @dataclass(frozen=True)
 class Fired:
@@ -70,10 +68,8 @@ class _Walk:
         return [*moved, *self._taken_back(shown)] or found
 
     def _fired(self, now: Step) -> Iterator[Fired]:
-        for said in now.events:
-            whose, _, words = said.partition(": ")
-            event = EVENTS_BY_WORDS[words]
-            if whose != self.end or self.state is None or event not in RULES[self.state]:
+        for end, event in now.events:
+            if end != self.end or self.state is None or event not in RULES[self.state]:
                 continue
             before, self.state = self.state, step(self.state, event)
             yield Fired(self.end, (event,), before, self.state, RULES[before][event])

@@ -116,7 +116,7 @@ def step_object(step: Step) -> Json:
             "originator": [_state_at(one) for one in step.passed.originator],
             "responder": [_state_at(one) for one in step.passed.responder],
         },
-        "events": list(step.events),
+        "events": [str(one) for one in step.events],
         "arithmetic": [str(line) for line in step.arithmetic],
         "ignored": step.ignored,
         "comments": list(step.comments),

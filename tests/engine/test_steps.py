@@ -13,6 +13,7 @@ import pytest
 from handshake_inspect import inspect
 from handshake_inspect.connections.connection import ENDS, NONE_PASSED, Step, SynOptions
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.tcp.states import Event
 from tests.engine.fuzz import conversation
 from tests.engine.scenario import ISN_PAIRS, MODULUS, Segment, inspect_lines, inspect_segments, parse
 from tests.engine.scenarios import SCENARIOS
@@ -201,13 +202,13 @@ def test_flags_are_spelled_in_the_order_in_which_people_say_them() -> None:
 
 def test_events_name_the_end_to_which_they_happen() -> None:
     steps = inspect_lines(ECHO).steps(0)
-    assert steps[0].events == ("originator: send SYN",)
-    assert steps[2].events == (
+    assert steps[0].events == (("originator", Event.SEND_SYN),)
+    assert tuple(map(str, steps[2].events)) == (
         "originator: receive SYN",
         "originator: receive ACK of SYN",
         "responder: receive ACK of SYN",
     )
-    assert steps[8].events == ("responder: receive FIN", "originator: receive ACK of FIN")
+    assert steps[8].events == (("responder", Event.RECEIVE_FIN), ("originator", Event.RECEIVE_ACK_OF_FIN))
 
 
 def test_what_an_end_passes_within_one_segment_has_the_basis_of_its_own_move() -> None:

@@ -12,6 +12,7 @@ from handshake_inspect.connections.connection import (
     Endpoint,
     Frame,
     Handshake,
+    Happened,
     IcmpError,
     Pair,
     StateAt,
@@ -20,7 +21,9 @@ from handshake_inspect.connections.connection import (
     Teardown,
     TimeWait,
 )
+from handshake_inspect.tcp.states import Event
 
+SENT = {"SYN": Event.SEND_SYN, "FIN": Event.SEND_FIN, "RST": Event.SEND_RST}
 X, Y = 2868195532, 1094795585
 #: 2024-11-20 23:00:00 UTC.
 BEGIN_NS = 1732143600_000_000_000
@@ -98,7 +101,7 @@ class Story:
                 window=512,
                 payload_octets=octets,
                 states=Pair(self.now["originator"], self.now["responder"]),
-                events=(f"{sender}: send {flags}",),
+                events=tuple(Happened(sender, SENT[bit]) for bit in flags.split(",") if bit in SENT),
                 arithmetic=arithmetic,
                 ignored=ignored,
                 retransmission=again,
