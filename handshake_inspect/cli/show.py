@@ -269,7 +269,7 @@ def print_connection(
         found, said = beside(wanted.trace, inspection.connections)
     calls = found.calls_of(connection, steps) if found is not None else None
     if wanted.format_ == "json":
-        write([shown(connection, steps, calls)])
+        write([shown(connection, steps, calls, payload=bool(wanted.look["payload_octets"]))])
     elif wanted.format_ == "golden" and inspection is not None:
         print_golden(inspection, [connection.stream])
     else:

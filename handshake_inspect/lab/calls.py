@@ -57,7 +57,7 @@ class SocketCall:
     socket: int = 0
     local: str = ""
     peer: str = ""
-    #: What of `text` or `result` spells octets that a log shows of the conversation, "b'BITH'", and how many these are.
+    #: What of `text` or `result` spells octets of the conversation, "b'BITH'", and how many these are.
     shown: str = ""
     shown_octets: int = 0
 
@@ -129,12 +129,24 @@ class RecordedSocket:
         host, port, *_ = self.real.getsockname()
         return host, port
 
-    def call(self, name: str, arguments: str, function: Callable[[], Any], spell: Callable[[Any], str]) -> Any:
-        """Call `function`, note it with the moments before and after, and return what it returned."""
-        entered_ns = time.time_ns()
+    def call(
+        self,
+        name: str,
+        arguments: str,
+        function: Callable[[], Any],
+        spell: Callable[[Any], str],
+        *,
+        sends: bytes = b"",
+        received: Callable[[Any], bytes] = lambda _: b"",
+    ) -> Any:
+        """Call `function`, note it with the moments before and after, and return what it returned.
+
+        `sends`: the octets that `arguments` spell; `received` returns those that `spell` spells.
+        """
+        entered_ns, octets = time.time_ns(), sends
         try:
             value = function()
-            result = spell(value)
+            result, octets = spell(value), octets or received(value)
             return value
         except OSError as error:
             result = spell_error(error, self.timeout_s)
@@ -148,7 +160,8 @@ class RecordedSocket:
                 self._local = spell_address(self.address)
             peer = result if name == "accept" and ":" in result else self._peer
             text, whose = f"{name}({arguments})", (self._number, self._local, peer)
-            self.notes.note(SocketCall(self.end, name, text, result, entered_ns, returned_ns, *whose))
+            shown = (spell_octets(octets), len(octets)) if octets else ()
+            self.notes.note(SocketCall(self.end, name, text, result, entered_ns, returned_ns, *whose, *shown))
 
     def bind(self, address: SocketAddress) -> None:
         """Take a local address."""
@@ -202,7 +215,7 @@ class RecordedSocket:
                 self.real.settimeout(self.timeout_s)
 
         arguments = f"{spell_octets(octets)}, MSG_FASTOPEN, {spell_address(address)}"
-        self.call("sendto", arguments, open_fast, str)
+        self.call("sendto", arguments, open_fast, str, sends=octets)
 
     def accept(self) -> RecordedSocket:
         """Wait for a connection and return its socket."""
@@ -218,7 +231,7 @@ class RecordedSocket:
             octets = octets[sent:]
 
     def _send_part(self, octets: bytes) -> int:
-        sent: int = self.call("send", spell_octets(octets), lambda: self.real.send(octets), str)
+        sent: int = self.call("send", spell_octets(octets), lambda: self.real.send(octets), str, sends=octets)
         return sent
 
     def send_datagram(self, octets: bytes) -> None:
@@ -227,19 +240,20 @@ class RecordedSocket:
 
     def recv(self, octets: int = RECV_OCTETS) -> bytes:
         """Receive what is there, so many octets at most; b'' after the peer's FIN."""
-        received: bytes = self.call("recv", str(octets), lambda: self.real.recv(octets), spell_octets)
-        return received
+        return self._receive(str(octets), lambda: self.real.recv(octets))
 
     def peek(self) -> bytes:
         """Look at what is there, and leave it unread."""
-        arguments = f"{RECV_OCTETS}, MSG_PEEK"
-        seen: bytes = self.call("recv", arguments, lambda: self.real.recv(RECV_OCTETS, socket.MSG_PEEK), spell_octets)
-        return seen
+        return self._receive(f"{RECV_OCTETS}, MSG_PEEK", lambda: self.real.recv(RECV_OCTETS, socket.MSG_PEEK))
+
+    def _receive(self, arguments: str, function: Callable[[], bytes]) -> bytes:
+        received: bytes = self.call("recv", arguments, function, spell_octets, received=lambda octets: octets)
+        return received
 
     def sendto(self, octets: bytes, address: SocketAddress) -> None:
         """Send one datagram."""
         arguments = f"{spell_octets(octets)}, {spell_address(address)}"
-        self.call("sendto", arguments, lambda: self.real.sendto(octets, address), str)
+        self.call("sendto", arguments, lambda: self.real.sendto(octets, address), str, sends=octets)
 
     def recvfrom(self) -> tuple[bytes, Address]:
         """Receive one datagram and its sender's address."""
@@ -248,6 +262,7 @@ class RecordedSocket:
             str(DATAGRAM_OCTETS_MAX),
             lambda: self.real.recvfrom(DATAGRAM_OCTETS_MAX),
             lambda pair: f"{spell_octets(pair[0])}, {spell_address(pair[1])}",
+            received=lambda pair: pair[0],
         )
         return octets, address[:2]
 

@@ -25,6 +25,7 @@ from handshake_inspect.tcp.states import TRANSITIONS, Event, State
 from handshake_inspect.tcp.time_wait import profile_of
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.icmp_lines import details, label
+from handshake_inspect.views.ladder_calls import texts_of
 from handshake_inspect.views.ladder_cells import Cells, LadderOptions
 from handshake_inspect.views.ladder_layout import flow, wrap
 from handshake_inspect.views.ladder_states import CLOSING_STYLE, STATE_STYLES
@@ -175,7 +176,8 @@ class Telling:
         lines = [head]
         lines += map(self.rule_line, fired)
         if change.end == stop.step.sender:
-            lines += [Text(f"  {printable(call.text)} asked for it.", "italic blue") for call in stop.calls]
+            calls = [texts_of(call, payload=self.options.payload_octets > 0)[0] for call in stop.calls]
+            lines += [Text(f"  {printable(call)} asked for it.", "italic blue") for call in calls]
         if after.state is not None:
             lines.append(Text(f"  {self.known_by(after, change.end, stop.step)}", "dim"))
         return lines

@@ -32,16 +32,23 @@ from handshake_inspect.connections.connection import (
     TimeWait,
 )
 from handshake_inspect.exchanges import Exchange
-from handshake_inspect.views.ladder_calls import SocketCall
+from handshake_inspect.views.ladder_calls import SocketCall, texts_of
 
 Json = dict[str, Any]
 SCHEMA = 1
 
 
 def connection_object(
-    connection: Connection, *, steps: tuple[Step, ...] | None = None, calls: Sequence[SocketCall] | None = None
+    connection: Connection,
+    *,
+    steps: tuple[Step, ...] | None = None,
+    calls: Sequence[SocketCall] | None = None,
+    payload: bool = True,
 ) -> Json:
-    """Return the contract's object of one connection; with `steps` and socket `calls` behind it if they are given."""
+    """Return the contract's object of one connection; with `steps` and socket `calls` behind it if they are given.
+
+    Without `payload` the octets in calls are counted, not shown.
+    """
     found: Json = {
         "stream": connection.stream,
         "capture": connection.capture,
@@ -76,17 +83,18 @@ def connection_object(
     if steps is not None:
         found["steps"] = [step_object(step) for step in steps]
     if calls is not None:
-        found["calls"] = [call_object(call) for call in calls]
+        found["calls"] = [call_object(call, payload=payload) for call in calls]
     return found
 
 
-def call_object(call: SocketCall) -> Json:
+def call_object(call: SocketCall, *, payload: bool) -> Json:
     """Return the contract's object of one socket call: those of the left lane are the originator's."""
+    text, result = texts_of(call, payload=payload)
     return {
         "by": "originator" if call.end == "client" else "responder",
         "name": call.name,
-        "text": call.text,
-        "result": call.result or None,
+        "text": text,
+        "result": result or None,
         "entered_ns": call.entered_ns,
         "returned_ns": call.returned_ns,
     }

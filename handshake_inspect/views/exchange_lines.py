@@ -64,7 +64,7 @@ class _Drawing:
         options: LadderOptions,
     ) -> None:
         self.exchange, self.options, self._payload = exchange, options, payload
-        marks = call_marks(calls, events)
+        marks = call_marks(calls, events, payload=options.payload_octets > 0)
         self.rows: list[Row] = sorted([*events, *marks], key=lambda row: row.time_ns)
         firsts = [call.entered_ns for call in calls if call.end == "client"]
         self.zero_ns = min([*firsts, *(event.time_ns for event in events)], default=0)

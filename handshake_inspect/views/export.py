@@ -45,9 +45,14 @@ def lines_with_steps(connections: Iterable[Connection], steps_of: StepsOf) -> It
         yield shown(connection, steps_of(connection), None).encode()
 
 
-def shown(connection: Connection, steps: tuple[Step, ...], calls: Sequence[SocketCall] | None) -> str:
-    """Return the line of one connection, with all of its segments, and with its socket calls if a log told them."""
-    return _ENCODE(connection_object(connection, steps=steps, calls=calls)) + "\n"
+def shown(
+    connection: Connection, steps: tuple[Step, ...], calls: Sequence[SocketCall] | None, *, payload: bool = True
+) -> str:
+    """Return the line of one connection, with all of its segments, and with its socket calls if a log told them.
+
+    Without `payload` the octets in calls are counted, not shown.
+    """
+    return _ENCODE(connection_object(connection, steps=steps, calls=calls, payload=payload)) + "\n"
 
 
 def ndjson_exchanges(exchanges: Iterable[Exchange]) -> Iterator[str]:

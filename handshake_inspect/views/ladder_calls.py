@@ -120,7 +120,7 @@ def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed], *, payload: 
     marks: list[CallMark] = []
     for call in calls:
         between = bisect_left(times, call.returned_ns) > bisect_right(times, call.entered_ns)
-        text, result = (call.text, call.result) if payload or not call.shown else _without_octets(call)
+        text, result = texts_of(call, payload=payload)
         if between:
             marks.append(CallMark(call.entered_ns, call.end, f"{text} ▸", name=call.name, returns=False))
         returned = f" = {result}" if result else ""
@@ -130,7 +130,9 @@ def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed], *, payload: 
     return sorted(marks, key=lambda mark: mark.time_ns)
 
 
-def _without_octets(call: SocketCall) -> tuple[str, str]:
-    """Return the text of a call and its result, with a count where they show octets."""
+def texts_of(call: SocketCall, *, payload: bool) -> tuple[str, str]:
+    """Return the text of a call and its result; without `payload` with a count where they show octets."""
+    if payload or not call.shown:
+        return call.text, call.result
     count = counted(call.shown_octets, "octet")
     return call.text.replace(call.shown, count, 1), call.result.replace(call.shown, count, 1)

@@ -30,7 +30,7 @@ def unix_lines(
     calls: Sequence[SocketCall], frames: int, *, title: str, where: str, options: LadderOptions
 ) -> Iterator[Text]:
     """Yield the lines of the picture."""
-    marks = call_marks(calls, [])
+    marks = call_marks(calls, [], payload=options.payload_octets > 0)
     zero_ns = min((call.entered_ns for call in calls if call.name == "connect"), default=0)
     right = [cell_len(mark.text) for mark in marks if mark.end != "client"]
     layout = Layout.fitting(options.width, frame=0, time=8, label=0, with_payload=0, calls=right)

@@ -42,6 +42,12 @@ def test_demo_unix_captures_nothing_and_says_why() -> None:
     assert "0 frames captured on lo of a private network" in done.stdout
 
 
+def test_demo_unix_shows_no_octets_if_none_are_wanted() -> None:
+    drawn = run("demo", "unix", "--payload", "0", COLUMNS="100").stdout
+    assert "send(4 octets) = 4" in drawn
+    assert "bith" not in drawn.lower()
+
+
 def test_on_a_host_where_others_talk_the_unix_socket_is_not_shown() -> None:
     needs_root("capturing on this host's loopback needs root")
     done = run("lab", "run", "unix", "--host")

@@ -33,6 +33,13 @@ def test_without_payload_octets_of_calls_are_counted() -> None:
         assert said in drawn
 
 
+def test_without_payload_octets_of_calls_are_counted_in_the_json_too() -> None:
+    done = run("show", str(ECHO), "--strace", LOG[ECHO], "--payload", "0", "--format", "json")
+    assert "BITH" not in done.stdout
+    said = [(call["text"], call["result"]) for call in json.loads(done.stdout)["calls"]]
+    assert said.count(("send(4 octets)", "4")) == said.count(("recv(1024)", "4 octets")) == 2
+
+
 def test_the_calls_stand_in_the_json() -> None:
     done = run("show", str(ECHO), "--strace", LOG[ECHO], "--format", "json")
     found = json.loads(done.stdout)

@@ -62,6 +62,13 @@ def test_calls_and_frames_are_on_one_clock(name: str) -> None:
     assert {call.end for call in session.calls} == {"client", "server"}
 
 
+@pytest.mark.parametrize("name", ["four-way", "udp"])
+def test_demo_shows_no_octets_if_none_are_wanted(name: str) -> None:
+    drawn = run("demo", name, "--replay", "--payload", "0").stdout
+    assert "4 octets" in drawn
+    assert "bith" not in drawn.lower()
+
+
 @pytest.mark.parametrize("name", replay_names())
 def test_demo_shows_a_recording_with_its_calls(name: str, tmp_path: Path) -> None:
     kept = tmp_path / "kept.pcap"
