@@ -63,8 +63,8 @@ CONNECTIONS = [
     "unwrapping", "split", "covers", "fins",
     "numbers", "resets", "events", "compact", "steady", "seams", "duplicates", "pool", "gather", "whereabouts",
     "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes",
-    "found", "answers", "waiting", "verdict", "time_waits", "model", "at_once", "owing", "port_use", "ledger", "flat",
-    "zeek_uid", "conn_log", "repeats", "step_rows", "sums", "steps",
+    "found", "answers", "waiting", "verdict", "time_waits", "model", "at_once", "sockets", "owing", "port_use",
+    "ledger", "flat", "zeek_uid", "conn_log", "repeats", "step_rows", "sums", "steps",
     "analysis", "attempts", "phases", "half_open", "openings", "streams", "run_clock", "leaving", "going", "present",
 ]  # fmt: skip
 FINDINGS = [

@@ -20,8 +20,8 @@ from handshake_inspect.connections.analysis import AHEAD
 from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.owing import Sockets
 from handshake_inspect.connections.rows import RESPONDER
+from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.inspection import Inspection
 
 #: So many ways in which connections differ keep all their rows, to be drawn: the first ones.

@@ -28,6 +28,7 @@ The modules, in the order in which data flows:
 - `answers`, `waiting`, `verdict`: the answers as columns, one row per connection, and how they are found.
 - `time_waits`: how each TIME-WAIT ended, and until when it was owed, under one assumption about its length.
 - `model`: columns -> `Connection` objects, when somebody asks for one.
+- `sockets`: the addresses and ports of their ends, in columns.
 - `at_once`, `owing`, `port_use`, `ledger`: who owes TIME-WAIT, how many at once over time, how near the ephemeral
   ports were to running out.
 - `zeek_uid`: identifiers of connections in Zeek's form.

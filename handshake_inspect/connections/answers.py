@@ -210,6 +210,8 @@ class Verdicts:
     def judged(self, claim: Callable[[Judgement], bool]) -> NDArray[np.bool_]:
         """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
         claims = np.array([claim(one) for one in self.judgements], np.bool_)
+        if claims.all() or not claims.any():
+            return np.full(len(self.table), claims.any())
         found: NDArray[np.bool_] = claims[self.table["judgement"]]
         return found
 

@@ -77,13 +77,12 @@ def number_groups(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:
     order = (keyed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
     begins = np.ones(rows, np.bool_)
     begins[1:] = keyed[1:] >> bits != keyed[:-1] >> bits
-    again = np.flatnonzero(~begins)
-    one, other = order[again - 1], order[again]
-    if any((column[one] != column[other]).any() for column in columns):
-        return _numbered_by_sorting(columns)
     number = np.empty(rows, np.int64)
     number[order] = np.cumsum(begins) - 1
-    return _by_appearance(number, order[begins])
+    number, first = _by_appearance(number, order[begins])
+    if any((column[first][number] != column).any() for column in columns):
+        return _numbered_by_sorting(columns)
+    return number, first
 
 
 def _numbered_by_sorting(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:
@@ -95,16 +94,17 @@ def _numbered_by_sorting(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:
 
 
 def _by_appearance(number: Rows, first: Rows) -> tuple[Rows, Rows]:
-    order = np.argsort(first)
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    return place[number], first[order]
+    is_first = np.zeros(len(number), np.bool_)
+    is_first[first] = True
+    place = np.cumsum(is_first) - 1
+    return place[first][number], np.flatnonzero(is_first)
 
 
 def mixed(columns: list[NDArray[Any]]) -> NDArray[np.uint64]:
     """Mix each row of some columns into a hash; its upper bits are the best."""
     found = np.zeros(len(columns[0]), np.uint64)
     for column in columns:
-        found = (found ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        found ^= column.astype(np.uint64, copy=False)
+        found *= np.uint64(0x9E3779B97F4A7C15)
         found ^= found >> np.uint64(32)
     return found * np.uint64(0x9E3779B97F4A7C15)

@@ -13,7 +13,7 @@ import numpy as np
 
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.moments import NEVER, Rows
+from handshake_inspect.connections.moments import Rows
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: How long Linux keeps a half-open connection: five SYN-ACKs after the first, at 1, 3, 7, 15 and 31 s, and 32 s more.
@@ -26,8 +26,10 @@ def held_until_ns(connections: Connections, rows: Rows, since_ns: Rows) -> Rows:
     `since_ns`: when the listener answered with its first SYN-ACK; of a SYN that nobody answered when it was sent last.
     """
     table = connections.verdicts.table
-    seen_ns = np.maximum(table["first_ns"][rows], table["last_ns"][rows])  # a clock may have been set back
+    until: Rows = since_ns + HELD_NS
     following = connections.time_waits.next_users[rows]
-    next_ns = np.where(following == NONE, NEVER, table["first_ns"][following])
-    until: Rows = np.maximum(np.minimum(since_ns + HELD_NS, next_ns), seen_ns)
+    again = np.flatnonzero(following != NONE)
+    until[again] = np.minimum(until[again], table["first_ns"][following[again]])
+    for seen_ns in (table["first_ns"], table["last_ns"]):  # a clock may have been set back
+        np.maximum(until, seen_ns[rows], out=until)
     return until

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from handshake_inspect.cells import distinct
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.sockets import Sockets
 
 #: Names and order of the columns.
 FLAT_COLUMNS = (
@@ -121,12 +122,5 @@ def _if_known(values: Integers) -> Numbers:
 
 def sockets(connections: Connections, rows: NDArray[np.int64]) -> list[tuple[Addresses, Integers]]:
     """Return address and port of the originator, and of the responder, of these rows of the verdicts."""
-    table, keys = connections.verdicts.table, connections.keys
-    conversation = table["conversation"][rows]
-    higher_asks = table["originator_is_higher"][rows] != 0
-    version = keys["ip_version"][conversation]
-    ends = []
-    for part in ("hi", "lo", "port"):
-        lower, higher = keys[f"lower_{part}"][conversation], keys[f"higher_{part}"][conversation]
-        ends.append((np.where(higher_asks, higher, lower), np.where(higher_asks, lower, higher)))
-    return [(Addresses(version, upper, lower), port) for upper, lower, port in zip(*ends, strict=True)]
+    both = Sockets.of_both(connections, rows)
+    return [(Addresses(sockets.ip_version, sockets.hi, sockets.lo), sockets.port) for sockets in both]

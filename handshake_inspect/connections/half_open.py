@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.at_once import at_once, number_groups
 from handshake_inspect.connections.kinds import SYNCHRONIZED, Judgement
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.owing import Sockets
 from handshake_inspect.connections.phases import HALF_OPEN, Phases
 from handshake_inspect.connections.rows import RESPONDER
+from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.tcp.states import State
 
 Rows = NDArray[np.int64]

@@ -17,8 +17,8 @@ from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.owing import Sockets
 from handshake_inspect.connections.rows import RESPONDER
+from handshake_inspect.connections.sockets import Sockets
 
 Rows = NDArray[np.int64]
 #: First SYN to first SYN-ACK, and first SYN to third segment: columns of the `VerdictTable`.

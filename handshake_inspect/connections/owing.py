@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.at_once import at_once, number_groups
 from handshake_inspect.connections.connection import Endpoint
-from handshake_inspect.connections.conversations import address
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.connections.sockets import Sockets
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -38,46 +38,6 @@ class HostOwes:
     #: The accepting socket that most of them belong to (its own, if it accepted them), and how many do.
     most_at: Endpoint
     most_at_count: int
-
-
-@dataclass
-class Sockets:
-    """Sockets in columns. Shape (n,) each."""
-
-    tunnel: NDArray[np.uint32]
-    ip_version: NDArray[np.uint8]
-    hi: NDArray[np.uint64]
-    lo: NDArray[np.uint64]
-    port: NDArray[np.uint16]
-
-    @classmethod
-    def of(cls, connections: Connections, rows: Rows, side: Rows) -> Sockets:
-        """Return the socket of one end of each of these rows of the `VerdictTable`."""
-        table, keys = connections.verdicts.table, connections.keys
-        conversation = table["conversation"][rows]
-        is_higher = table["originator_is_higher"][rows] != side
-        parts = [
-            np.where(is_higher, keys[f"higher_{part}"][conversation], keys[f"lower_{part}"][conversation])
-            for part in ("hi", "lo", "port")
-        ]
-        return cls(keys["tunnel"][conversation], keys["ip_version"][conversation], *parts)
-
-    def take(self, rows: Rows) -> Sockets:
-        """Return some of them."""
-        return Sockets(self.tunnel[rows], self.ip_version[rows], self.hi[rows], self.lo[rows], self.port[rows])
-
-    @property
-    def host(self) -> list[NDArray[np.generic]]:
-        """What tells one host from another."""
-        return [self.lo, self.hi, self.ip_version, self.tunnel]
-
-    def ip(self, i: int) -> str:
-        """Spell the address of one."""
-        return address(int(self.ip_version[i]), int(self.hi[i]), int(self.lo[i]))
-
-    def endpoint(self, i: int) -> Endpoint:
-        """Make an object of one."""
-        return Endpoint(self.ip(i), int(self.port[i]))
 
 
 class HostTally:

@@ -19,8 +19,9 @@ from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.at_once import at_once, number_groups
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.owing import Sockets, opening_ends
+from handshake_inspect.connections.owing import opening_ends
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.tcp.states import State
 from handshake_inspect.tcp.time_wait import SECOND_NS, PortRange
 

@@ -46,23 +46,25 @@ def syn_flood(run: Run) -> Iterator[About]:
     opened = run.judged(lambda one: one.handshake_complete is True)
     listener, example = run.listeners
     left_here, opened_here = (np.bincount(listener[one], minlength=len(example)) for one in (left, opened))
-    clients = run.clients_at_listeners(left)
-    for number in worst(left_here, (left_here >= FLOOD) & (left_here > opened_here)).tolist():
+    suspects = worst(left_here, (left_here >= FLOOD) & (left_here > opened_here)).tolist()
+    if not suspects:
+        return
+    clients, left_until_ns = run.clients_at_listeners(left), _held_until_ns(run, left, answered)
+    for number in suspects:
         here = run.at_listener(number)
         mine = here[left[here]]
-        count = int(np.count_nonzero(answered[mine]))
-        is_answered = count >= ANSWERED
+        first_ns, until_ns, is_half_open = run.table["first_ns"][mine], left_until_ns[mine], answered[mine]
+        is_answered = int(np.count_nonzero(is_half_open)) >= ANSWERED
         if not is_answered and len(mine) < FLOOD_UNANSWERED:
             continue
-        until_ns = _held_until_ns(run, mine, answered)
-        peak, peak_row = _most_at_once(run, mine, until_ns)
+        peak, peak_place = _most_at_once(first_ns, until_ns)
         addresses = int(clients[number])
         if peak < (FLOOD if is_answered else FLOOD_UNANSWERED) or not (is_answered or addresses >= FLOOD_SOURCES):
             continue
-        first_ns = run.table["first_ns"]
-        since = int(first_ns[peak_row] - first_ns[mine[0]])
-        at_peak = mine[(first_ns[mine] <= first_ns[peak_row]) & (until_ns > first_ns[peak_row])]
-        half_open = int(np.count_nonzero(answered[at_peak]))
+        peak_ns = first_ns[peak_place]
+        since = int(peak_ns - first_ns[0])
+        at_peak = is_half_open[(first_ns <= peak_ns) & (until_ns > peak_ns)]
+        half_open = int(np.count_nonzero(at_peak))
         unanswered = len(at_peak) - half_open
         how = [f"{half_open:,} answered and half-open"] * (half_open > 0) + [f"{unanswered:,} unanswered"] * (
             unanswered > 0
@@ -72,23 +74,28 @@ def syn_flood(run: Run) -> Iterator[About]:
             f"{counted(peak, 'attempt')} unfinished at once, {duration(since)} after the first: {', '.join(how)}; from "
             f"{counted(addresses, 'address', 'addresses')}; a backlog of {peak:,} would hold them",
             connections=len(mine),
-            frames=(run.first_frame(int(mine[0])), run.first_frame(peak_row)),
+            frames=(run.first_frame(int(mine[0])), run.first_frame(int(mine[peak_place]))),
         )
 
 
-def _held_until_ns(run: Run, rows: Rows, answered: Mask) -> Rows:
-    """Return until when each of these attempts counts: as its phases do."""
-    table = run.table
-    answered_ns = table["first_ns"][rows] + np.maximum(table["syn_to_syn_ack_ns"][rows].astype(np.int64), 0)
-    return held_until_ns(run.connections, rows, np.where(answered[rows], answered_ns, table["last_ns"][rows]))
+def _held_until_ns(run: Run, which: Mask, answered: Mask) -> Rows:
+    """Return until when each of these attempts counts, as its phases do; nothing of the others. Shape (m,)."""
+    table, rows = run.table, np.flatnonzero(which)
+    since_ns = table["last_ns"][rows]
+    at = np.flatnonzero(answered[rows])
+    took_ns = table["syn_to_syn_ack_ns"][rows[at]].astype(np.int64)
+    since_ns[at] = table["first_ns"][rows[at]] + np.maximum(took_ns, 0)
+    until: Rows = np.zeros(len(which), np.int64)
+    until[rows] = held_until_ns(run.connections, rows, since_ns)
+    return until
 
 
-def _most_at_once(run: Run, rows: Rows, until_ns: Rows) -> tuple[int, int]:
-    """Return how many of these connections, in order of time, were unfinished at the most, and the last of those."""
-    first = run.table["first_ns"][rows]
-    at_once = np.arange(1, len(rows) + 1) - np.searchsorted(np.sort(until_ns), first, "right")
-    worst = int(at_once.argmax())
-    return int(at_once[worst]), int(rows[worst])
+def _most_at_once(first_ns: Rows, until_ns: Rows) -> tuple[int, int]:
+    """Return how many of these attempts, in order of time, were unfinished at the most, and the place of the last."""
+    over = np.sort(until_ns[until_ns <= first_ns[-1]])
+    at_once = np.arange(1, len(first_ns) + 1) - np.searchsorted(over, first_ns, "right")
+    place = int(at_once.argmax())
+    return int(at_once[place]), place
 
 
 @run_rule("accept-queue-full", NOTE, example="accept-queue-full.pcap")

@@ -16,12 +16,12 @@ from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.answers import VerdictTable
 from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.connection import Frame
+from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.owing import Sockets
-from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: Listeners, or hosts, that one rule tells of: those that it concerns most.
@@ -100,17 +100,19 @@ class Run:
         conversation = self.table["conversation"]
         return bool((conversation[1:] == conversation[:-1]).any())
 
-    @cached_property
+    @property
     def clients(self) -> Sockets:
         """The originator's socket of each connection."""
-        every = np.arange(len(self.table))
-        return Sockets.of(self.connections, every, np.full(len(every), ORIGINATOR))
+        return self._sockets[0]
 
-    @cached_property
+    @property
     def servers(self) -> Sockets:
         """The responder's socket of each connection."""
-        every = np.arange(len(self.table))
-        return Sockets.of(self.connections, every, np.full(len(every), RESPONDER))
+        return self._sockets[1]
+
+    @cached_property
+    def _sockets(self) -> tuple[Sockets, Sockets]:
+        return Sockets.of_both(self.connections)
 
     @cached_property
     def paths(self) -> tuple[Rows, Rows]:
@@ -145,10 +147,7 @@ class Run:
     @cached_property
     def _by_listener(self) -> tuple[Rows, Rows]:
         number, example = self.listeners
-        bits = max(len(number) - 1, 1).bit_length()
-        keyed = number << bits | np.arange(len(number))
-        keyed.sort()
-        return keyed & ((1 << bits) - 1), np.append(0, np.cumsum(np.bincount(number, minlength=len(example))))
+        return conversation_order(number), np.append(0, np.cumsum(np.bincount(number, minlength=len(example))))
 
     def first_frame(self, row: int) -> Frame:
         """Name the first frame of a connection; in a run of several captures with its capture."""

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.at_once import number_groups
+from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.moments import Rows
-from handshake_inspect.connections.owing import Sockets
+from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.findings.rule import WARN, run_rule
 from handshake_inspect.findings.run import About, Run, worst
 from handshake_inspect.quantities import counted, duration
@@ -80,12 +81,14 @@ def _scans(run: Run, same: Callable[[Sockets, Sockets], list[NDArray[Any]]]) -> 
     scans = np.sort(worst(distinct, mostly & (distinct >= SCANNED)))
     if not len(scans):
         return
-    rows = np.flatnonzero(failed)
-    rows = rows[np.isin(group[path[rows]], scans)]
-    rows = rows[np.lexsort((run.table["first_ns"][rows], group[path[rows]]))]
-    begins = np.searchsorted(group[path[rows]], scans)
-    for number, mine in zip(scans.tolist(), np.split(rows, begins[1:]), strict=True):
-        yield mine, int(distinct[number])
+    is_scan = np.zeros(len(first), np.bool_)
+    is_scan[scans] = True
+    rows = np.flatnonzero(failed & is_scan[group][path])
+    of_scan = group[path[rows]]
+    rows = rows[conversation_order(of_scan)]
+    ends = np.cumsum(np.bincount(of_scan)[scans])
+    for number, mine in zip(scans.tolist(), np.split(rows, ends[:-1]), strict=True):
+        yield mine[np.argsort(run.table["first_ns"][mine], kind="stable")], int(distinct[number])
 
 
 def _about(run: Run, mine: Rows, what: str, which: str) -> About:

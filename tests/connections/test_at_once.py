@@ -5,10 +5,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from handshake_inspect.connections.at_once import at_once, number_groups
+from handshake_inspect.connections import at_once as module
+from handshake_inspect.connections.at_once import at_once, mixed, number_groups
 
 GROUPS = 3
 #: (group, begin, end): times are few, so that intervals touch, coincide and are empty.
@@ -47,9 +50,18 @@ def test_each_part_of_a_stretch_has_its_highest_count(
         assert found.over_time(group, begin, begin + length, bins).tolist() == expected
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=20))
-def test_equal_rows_have_one_number_and_others_another(pairs: list[tuple[int, int]]) -> None:
+@pytest.mark.parametrize("bits", [64, 2, 0])
+@given(pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=20))
+def test_equal_rows_have_one_number_and_others_another(bits: int, pairs: list[tuple[int, int]]) -> None:
+    """Whatever their hashes are; and numbers and examples are those of the first appearance."""
     columns = np.array(pairs, np.int64).reshape(-1, 2).T
-    number, example = number_groups([columns[0], columns[1]])
-    assert len(example) == len(set(pairs))
-    assert [pairs[example[one]] for one in number] == pairs
+
+    def few(columns: list[NDArray[np.int64]]) -> NDArray[np.uint64]:
+        return mixed(columns) & ~np.uint64((1 << 64 - bits) - 1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "mixed", few)
+        number, example = number_groups([columns[0], columns[1]])
+    distinct = list(dict.fromkeys(pairs))
+    assert number.tolist() == [distinct.index(pair) for pair in pairs]
+    assert example.tolist() == [pairs.index(pair) for pair in distinct]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,3 +72,14 @@ def test_the_hash_of_a_key_does_not_depend_on_the_others() -> None:
         int(module.hash_of(table.take(slice(row, row + 1)), 5)[0]) for row in range(len(table))
     ]
     assert len(set(together.tolist())) == len(table)
+
+
+@pytest.mark.parametrize("dtype", [np.uint64, np.uint16])
+def test_columns_are_exchanged_where_it_is_said(dtype: type[np.unsignedinteger[Any]]) -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.integers(0, np.iinfo(dtype).max, (2, 100), dtype, endpoint=True)
+    swap = rng.random(100) < 0.5
+    lower, higher = module.exchanged(one, other, swap)
+    assert lower.dtype == higher.dtype == dtype
+    assert (lower == np.where(swap, other, one)).all()
+    assert (higher == np.where(swap, one, other)).all()

@@ -1,0 +1,71 @@
+"""The sockets of connections in columns.
+
+In: `Connections`, which have of each the conversation, and which of its two sockets opened it. Out: `Sockets`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.connections.conversations import address, exchanged
+from handshake_inspect.connections.model import Connections
+
+Rows = NDArray[np.int64]
+
+
+@dataclass
+class Sockets:
+    """Sockets in columns. Shape (n,) each."""
+
+    tunnel: NDArray[np.uint32]
+    ip_version: NDArray[np.uint8]
+    hi: NDArray[np.uint64]
+    lo: NDArray[np.uint64]
+    port: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, connections: Connections, rows: Rows, side: Rows) -> Sockets:
+        """Return the socket of one end of each of these rows of the `VerdictTable`."""
+        table, keys = connections.verdicts.table, connections.keys
+        conversation = table["conversation"][rows]
+        is_higher = table["originator_is_higher"][rows] != side
+        parts = [
+            np.where(is_higher, keys[f"higher_{part}"][conversation], keys[f"lower_{part}"][conversation])
+            for part in ("hi", "lo", "port")
+        ]
+        return cls(keys["tunnel"][conversation], keys["ip_version"][conversation], *parts)
+
+    @classmethod
+    def of_both(cls, connections: Connections, rows: Rows | slice = slice(None)) -> tuple[Sockets, Sockets]:
+        """Return the originator's and the responder's socket of each of these rows, or of all."""
+        table, keys = connections.verdicts.table, connections.keys
+        conversation = table["conversation"][rows].astype(np.intp)  # an index of another type is made one each time
+        higher_asks = table["originator_is_higher"][rows] != 0
+        around = keys["tunnel"][conversation], keys["ip_version"][conversation]
+        parts = [
+            exchanged(keys[f"lower_{part}"][conversation], keys[f"higher_{part}"][conversation], higher_asks)
+            for part in ("hi", "lo", "port")
+        ]
+        originators, responders = zip(*parts, strict=True)
+        return cls(*around, *originators), cls(*around, *responders)
+
+    def take(self, rows: Rows) -> Sockets:
+        """Return some of them."""
+        return Sockets(self.tunnel[rows], self.ip_version[rows], self.hi[rows], self.lo[rows], self.port[rows])
+
+    @property
+    def host(self) -> list[NDArray[np.generic]]:
+        """What tells one host from another."""
+        return [self.lo, self.hi, self.ip_version, self.tunnel]
+
+    def ip(self, i: int) -> str:
+        """Spell the address of one."""
+        return address(int(self.ip_version[i]), int(self.hi[i]), int(self.lo[i]))
+
+    def endpoint(self, i: int) -> Endpoint:
+        """Make an object of one."""
+        return Endpoint(self.ip(i), int(self.port[i]))
