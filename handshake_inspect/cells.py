@@ -104,17 +104,28 @@ def _magnitudes(values: Integers) -> NDArray[np.uint64]:
 
 
 def _digits(values: Integers) -> Cells:
-    """Spell whole numbers that are not negative, from their last four digits to their first."""
+    """Spell whole numbers that are not negative, from their last four digits to their first.
+
+    Of numbers that lie close together, as times do, the first groups are equal: these are spelled once.
+    """
     most = int(values.max(initial=0))
-    rest: Integers = values.astype(np.uint32 if most < 1 << 32 else np.uint64)
+    least = int(values.min(initial=most))
     places = -(-len(str(most)) // 4)
-    digits, zeros = np.empty((len(values), places), np.uint32), LAST_ZERO
-    for place in range(places - 1, 0, -1):
+    differ = next(count for count in range(1, places + 1) if least // GROUP**count == most // GROUP**count)
+    head = most // GROUP**differ
+    rest: Integers = (values - head * GROUP**differ).astype(np.uint32 if most % GROUP**differ < 1 << 32 else np.uint64)
+    digits, zeros = np.empty((len(values), places), np.uint32), ZEROS if head else LAST_ZERO
+    if head:
+        digits[:, :-differ] = np.frombuffer((b"%d" % head).rjust(4 * (places - differ), b"\0"), np.uint32)
+    for place in range(places - 1, places - differ, -1):
         higher = rest // GROUP
         group = (rest - higher * GROUP).astype(np.intp)
-        digits[:, place] = _groups()[np.where(higher == 0, zeros * GROUP, ZEROS * GROUP) + group]
-        rest, zeros = higher, NO_ZEROS
-    digits[:, 0] = _groups()[zeros * GROUP :][rest]
+        if not head:
+            group += np.where(higher == 0, zeros * GROUP, ZEROS * GROUP)
+            zeros = NO_ZEROS
+        digits[:, place] = _groups()[group]
+        rest = higher
+    digits[:, -differ] = _groups()[zeros * GROUP :][rest]
     return digits.view(f"S{4 * places}").reshape(-1)
 
 
@@ -138,15 +149,18 @@ def addresses(ip_version: Integers, upper: Integers, lower: Integers) -> Cells:
     is_v4 = ip_version == 4
     if is_v4.all():
         return _ipv4(lower)
-    cells = np.empty(len(lower), "S40")
-    cells[is_v4], cells[~is_v4] = _ipv4(lower[is_v4]), _ipv6(upper[~is_v4], lower[~is_v4])
+    # As plain octets: in a byte string numpy looks for its end.
+    octets = np.zeros(len(lower), [("v4", "V16"), ("more", "V24")])
+    octets["v4"][is_v4] = _ipv4(lower[is_v4]).view("V16")
+    cells: Cells = octets.view("S40")
+    cells[~is_v4] = _ipv6(upper[~is_v4], lower[~is_v4])
     return cells
 
 
 def _ipv4(lower: Integers) -> Cells:
     octets = lower.astype(">u4").view(np.uint8).reshape(-1, 4)
-    parts = _spelled("%d.", 1 << 8, np.uint32)[octets]
-    parts[:, 3] = _spelled("%d", 1 << 8, np.uint32)[octets[:, 3]]
+    parts = _spelled("%d.", 1 << 8, np.uint32).take(octets)
+    parts[:, 3] = _spelled("%d", 1 << 8, np.uint32).take(octets[:, 3])
     return parts.view("S16").reshape(-1)
 
 

@@ -31,6 +31,12 @@ def test_large_numbers_without_a_sign_too(values: list[int]) -> None:
     assert texts(numbers(np.array(values, np.uint64))) == [str(value) for value in values]
 
 
+@given(st.integers(0, 2**63), st.lists(st.integers(0, 10**12), min_size=1), st.integers(0, 12))
+def test_numbers_that_lie_close_together_too(least: int, above: list[int], digits: int) -> None:
+    values = [least + one % 10**digits for one in above]
+    assert texts(numbers(np.array(values, np.uint64))) == [str(value) for value in values]
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
 def test_the_borders_of_every_type_and_of_every_power_of_ten(dtype: type[np.integer]) -> None:
     most = int(np.iinfo(dtype).max)
