@@ -61,6 +61,11 @@ class Narrow:
         return less
 
     @property
+    def only_value(self) -> int | None:
+        """The value of all rows, None if they differ."""
+        return int(self._least) if self._above is None else None
+
+    @property
     def octets(self) -> int:
         """How much memory it takes."""
         return 0 if self._above is None else self._above.nbytes

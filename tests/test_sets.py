@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.sets import both, set_of, without
+from handshake_inspect.sets import both, numbered, set_of, without
 
 VALUES = st.lists(st.integers(-9, 9))
 
@@ -18,3 +18,11 @@ def test_sets_are_those_of_python(one: list[int], other: list[int]) -> None:
     assert set_of(left, right).tolist() == sorted({*one, *other})
     assert without(left, right).tolist() == sorted({*one} - {*other})
     assert both(left, right).tolist() == sorted({*one} & {*other})
+
+
+@given(VALUES)
+def test_values_are_numbered_as_numpy_numbers_them(values: list[int]) -> None:
+    distinct, which = numbered(np.array(values, np.int64))
+    expected = np.unique(np.array(values, np.int64), return_inverse=True)
+    assert distinct.tolist() == expected[0].tolist()
+    assert which.tolist() == expected[1].tolist()

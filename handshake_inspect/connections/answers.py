@@ -25,8 +25,6 @@ T = TypeVar("T", bound=Table)
 
 #: A number that is not known, in columns whose own values are never negative.
 NONE = -1
-#: After so many partitions memory is given back.
-PARTS_PER_RETURN = 4
 
 
 class VerdictTable(Table):
@@ -250,9 +248,7 @@ def together(parts: Iterable[Verdicts], expected: int = 0) -> Verdicts:
     numbers: dict[Judgement, int] = {}
     words: dict[str, int] = {}
     give_back()  # what reading needed
-    for number, part in enumerate(parts):
-        if number % PARTS_PER_RETURN == PARTS_PER_RETURN - 1:
-            give_back()
+    for part in parts:
         columns = part.table.columns
         judged = np.array([numbers.setdefault(one, len(numbers)) for one in part.judgements], np.int32)
         spelled = np.array([words.setdefault(one, len(words)) for one in part.words], np.int32)

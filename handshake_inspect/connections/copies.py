@@ -43,6 +43,8 @@ from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 LOOPBACK_WITHIN_NS, COPY_WITHIN_NS = 100_000, 10_000_000
 #: In how many of the next rows of its conversation a packet's copy is looked for first.
 NEAR_ROWS = 4
+#: So many columns are compared at once, mixed into one: the number 2**32 divided by the golden ratio does that.
+MIXED, MIXING = 4, 0x9E3779B9
 NOTHING = np.zeros(0, np.int64)
 
 
@@ -166,10 +168,14 @@ def _has_near_copies(packets: Packets) -> Mask:
     copy. This costs a few comparisons for each row, where finding all copies would sort them.
     """
     found = np.zeros(len(packets.loopback), np.bool_)
-    first = packets.columns[packets.same[0]]
+    # Nearly all that differ in one of the first columns differ in this.
+    mixed = np.zeros(len(packets), np.uint32)
+    for name in packets.same[:MIXED]:
+        mixed *= np.uint32(MIXING)
+        mixed ^= packets.columns[name].astype(np.uint32, copy=False)
     for near in range(1, min(NEAR_ROWS + 1, len(packets))):
-        at = np.flatnonzero(first[:-near] == first[near:])
-        for name in packets.same[1:]:
+        at = np.flatnonzero(mixed[:-near] == mixed[near:])
+        for name in packets.same:
             column = packets.columns[name]
             at = at[column[at] == column[at + near]]
         found[packets.columns["conversation"][at]] = True

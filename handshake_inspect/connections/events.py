@@ -98,33 +98,38 @@ def find_events(rows: ConnectionRows) -> Events:
 
 def _arrivals(rows: ConnectionRows, numbers: Numbers) -> Rows:
     """Return the moment at which each row is known, or assumed, to have reached its receiver; NEVER if not."""
-    n = len(rows)
-    index = np.arange(n)
-    proof = np.full(n, n, np.int64)
     # Before the capture begins everything is taken to have arrived; so is a SYN whose answer was not captured.
     delivered = np.where(rows.iss_known, UNKNOWN, 1)
     delivered[numbers.inferred_syn_ack_row >= 0, ORIGINATOR] = 1
     # A SYN has arrived when it is acknowledged, whatever becomes of data on it (RFC 7413 §4.2).
-    needed = np.where((rows.flags & SYN) != 0, rows.seq + 1, rows.seq_end)
+    needed, syns = rows.seq_end.copy(), np.flatnonzero(rows.flags & SYN)
+    needed[syns] = rows.seq[syns] + 1
     needed = lifted(needed, rows.conn, rows.connections)
+    # Most are acknowledged already when they are captured, having no length, or never.
+    index = np.arange(len(rows))
+    when = moment(index, ARRIVED, index)
     receiver_side = rows.peer & 1
     for s in (ORIGINATOR, RESPONDER):
-        sender = np.flatnonzero(receiver_side == s)
-        if not len(sender):
-            continue
         reached = lifted(numbers.acknowledged_by[s], rows.conn, rows.connections)
         _raise_to_delivered(rows, delivered, s, reached)
-        proof[sender] = np.searchsorted(reached, needed.take(sender))
-    arrives = (proof < rows.start.take(rows.conn + 1)) & ((rows.flags & RST) == 0)
-    occupies = rows.seq_end > rows.seq
-    rank = RANK_OF_ARRIVAL.take((proof <= index) * np.uint8(2) + occupies)
-    when = moment(np.maximum(proof, index), rank, index)
-    when[np.flatnonzero(~arrives)] = NEVER
+        later = np.flatnonzero((reached < needed) & (receiver_side == s))
+        proof = _first_reaching(reached, needed.take(later), later + 1)
+        rank = np.where(rows.seq_end.take(later) > rows.seq.take(later), PROVEN, UNBLOCKED)
+        inside = proof < rows.start.take(rows.conn.take(later) + 1)
+        when[later] = np.where(inside, moment(proof, rank, later), NEVER)
+    when[np.flatnonzero(rows.flags & RST)] = NEVER
     return when
 
 
-#: Rank of an arrival: that of a segment without length, or of one with; proven before it was captured, or later.
-RANK_OF_ARRIVAL = np.array([UNBLOCKED, PROVEN, ARRIVED, ARRIVED], np.int64)
+def _first_reaching(rising: Rows, wanted: Rows, from_row: Rows) -> Rows:
+    """Return the first row at which a rising column has come to each number `wanted`, which is not before `from_row`.
+
+    What one row asks the next one answers, most often: the others are looked for.
+    """
+    found = from_row.copy()
+    at = np.flatnonzero(rising.take(found, mode="clip") < wanted)
+    found[at] = np.searchsorted(rising, wanted.take(at))
+    return found
 
 
 def _raise_to_delivered(rows: ConnectionRows, delivered: NDArray[np.int64], receiver_side: int, reached: Rows) -> None:

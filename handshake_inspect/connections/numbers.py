@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.connections.fins import acknowledged_at, choose_fins
-from handshake_inspect.connections.moments import NEVER, ROW_BITS, Mask, Rows
+from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.connections.rows import (
     ACK,
     FIN,
@@ -83,16 +83,18 @@ def previous_of_end(rows: ConnectionRows, mask: Mask, end: Rows, before: Rows) -
 
 def _beside(rows: ConnectionRows, mask: Mask, end: Rows, at: Rows, step: int) -> Rows:
     """Return the first masked row of each `end` behind each row `at`; with step -1 the last one up to it."""
-    concerned = np.zeros(2 * rows.connections, np.bool_)
-    concerned[end] = True
-    own = np.flatnonzero(mask & concerned[rows.end])
-    if not len(own):
-        return np.full(len(end), -1, np.int64)
-    placed = np.sort(rows.end[own] << ROW_BITS | own)
-    place = np.searchsorted(placed, (end << ROW_BITS) + at, "right") + step
-    found = placed[np.clip(place, 0, len(placed) - 1)]
-    inside = (place >= 0) & (place < len(placed)) & (found >> ROW_BITS == end)
-    return np.where(inside, found & ((1 << ROW_BITS) - 1), -1)
+    found, conn = np.full(len(end), -1, np.int64), end >> 1
+    at = np.clip(at, rows.start[conn] - 1, rows.start[conn + 1] - 1)
+    for side in (ORIGINATOR, RESPONDER):
+        asked = np.flatnonzero(end & 1 == side)
+        own = np.flatnonzero(mask & (rows.side == side)) if len(asked) else asked
+        if len(own):
+            # Of one side: what lies beside a row in its connection lies beside it among all.
+            place = np.searchsorted(own, at[asked], "right") + step
+            row = own[np.clip(place, 0, len(own) - 1)]
+            inside = (place >= 0) & (place < len(own)) & (rows.conn[row] == conn[asked])
+            found[asked] = np.where(inside, row, -1)
+    return found
 
 
 def find_numbers(rows: ConnectionRows) -> Numbers:

@@ -64,6 +64,10 @@ class _Block:
             return np.zeros(count, StoredRows.DTYPES[name])
         return self._columns[name].take(which, count)
 
+    def only_value(self, name: str) -> int | None:
+        """Return the value of a column that is the same in all rows, None if they differ."""
+        return self._columns[name].only_value if name in self._columns else 0
+
     def range_of(self, first: int, stop: int) -> slice:
         """Return where the rows of the conversations from `first` to before `stop` are."""
         if "conversation" not in self._columns:  # all are of conversation 0
@@ -161,9 +165,10 @@ class Pool:
                 pieces.append((block, piece if marked is None else rows, len(rows)))
                 places.append(begin + rows)
             begin += len(block)
-        order = conversation_order(_column(pieces, "conversation")) if len(pieces) > 1 else slice(None)
-        columns = {name: _column(pieces, name)[order] for name in StoredRows.DTYPES}
-        return np.concatenate(places)[order], StoredRows(columns)
+        order = conversation_order(_column(pieces, "conversation")) if len(pieces) > 1 else None
+        columns = {name: _column(pieces, name, order) for name in StoredRows.DTYPES}
+        place = np.concatenate(places)
+        return place if order is None else place.take(order), StoredRows(columns)
 
     def remove(self, marked: Mask) -> Pool:
         """Take out the rows of the conversations marked."""
@@ -213,11 +218,13 @@ class Pool:
         self._blocks = [block.with_column(name, moved[block.column(name)]) for block in self._blocks]
 
 
-def _column(pieces: list[_Piece], name: str) -> Column:
-    """Return a column of pieces of blocks, one behind the other."""
-    if not pieces:
-        return np.zeros(0, StoredRows.DTYPES[name])
-    return np.concatenate([block.column(name, which, count) for block, which, count in pieces])
+def _column(pieces: list[_Piece], name: str, order: Rows | None = None) -> Column:
+    """Return a column of pieces of blocks, one behind the other or in another order."""
+    values = {block.only_value(name) for block, _, _ in pieces} or {0}
+    if len(values) == 1 and None not in values:  # nothing to copy, and nothing to order: half of the columns
+        return np.full(sum(count for _, _, count in pieces), values.pop(), StoredRows.DTYPES[name])
+    column = np.concatenate([block.column(name, which, count) for block, which, count in pieces])
+    return column if order is None else column.take(order)
 
 
 def _together(blocks: list[_Block]) -> _Block:

@@ -18,6 +18,7 @@ from handshake_inspect.connections.machine import AS_CLOSED, AS_ESTABLISHED, AS_
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
 from handshake_inspect.connections.split import any_of
+from handshake_inspect.sets import numbered
 
 #: Octets of an event string that fit into one word.
 WORD_OCTETS = 8
@@ -84,9 +85,9 @@ def _numbered(columns: list[NDArray[Any]]) -> NDArray[np.int64]:
     """Number the distinct rows of some columns from 0. Returns the number of each row."""
     number = np.zeros(len(columns[0]), np.int64)
     for column in columns:
-        if (column != column[:1]).any():  # else it tells nothing apart: a million SYNs that nobody answers
-            distinct, inverse = np.unique(column, return_inverse=True)
-            number = np.unique(number * len(distinct) + inverse, return_inverse=True)[1]
+        distinct, which = numbered(column)
+        if len(distinct) > 1:  # else it tells nothing apart: a million SYNs that nobody answers
+            number = numbered(number * len(distinct) + which)[1]
     return number
 
 

@@ -16,6 +16,7 @@ gets) is left out; Zeek and Wireshark begin another connection with it.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.rows import (
@@ -33,6 +34,10 @@ from handshake_inspect.connections.rows import (
 from handshake_inspect.connections.split import first_of
 from handshake_inspect.connections.zeek_gaps import Gaps, gap_letters
 from handshake_inspect.connections.zeek_reach import Mask, Reach, Rows, at_thresholds
+from handshake_inspect.sets import numbered
+
+#: Of each row one of `PURE_ACK` ... `ODD`.
+Kinds = NDArray[np.uint8]
 
 #: Letters for SYNs (FINs, RSTs) with another number than the one before: Zeek writes all, also of a storm.
 MOST_REPEATS = 100
@@ -84,7 +89,7 @@ KIND_OF_TOKEN = {
     Token.RST: ONLY_RST,
     0: NOTHING,
 }
-KIND = np.array([KIND_OF_TOKEN.get(int(token), ODD) for token in TOKEN], np.int64)
+KIND = np.array([KIND_OF_TOKEN.get(int(token), ODD) for token in TOKEN], np.uint8)
 
 
 def token_strings(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple[Rows, list[bytes]]:
@@ -120,7 +125,7 @@ def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple
     return tokens, matters
 
 
-def _first_of_kinds(rows: ConnectionRows, kind: Rows, taken: Mask) -> dict[int, Rows]:
+def _first_of_kinds(rows: ConnectionRows, kind: Kinds, taken: Mask) -> dict[int, Rows]:
     """Return the first row of each end for each kind of row that there is; -1 if it has none. Shapes (2m,)."""
     kinds = np.flatnonzero(np.bincount(kind, minlength=KINDS)).tolist()
     return {one: first_of(rows.end, taken & (kind == one), 2 * rows.connections) for one in kinds}
@@ -131,7 +136,7 @@ def _mark(tokens: Rows, matters: Mask, at: Rows, what: int | Rows) -> None:
     matters[at] = True
 
 
-def _with_other_number(rows: ConnectionRows, kind: Rows, taken: Mask, first: Mask, firsts: dict[int, Rows]) -> Rows:
+def _with_other_number(rows: ConnectionRows, kind: Kinds, taken: Mask, first: Mask, firsts: dict[int, Rows]) -> Rows:
     """Return the SYNs, FINs and RSTs whose number differs from the one before of their end and control bit."""
     single = taken & (kind >= BARE_SYN) & (kind <= ONLY_RST)
     suspect = np.zeros(rows.connections, np.bool_)
@@ -180,7 +185,7 @@ def _repeated_payload(rows: ConnectionRows, reach: Reach) -> Rows:
     return count
 
 
-def _hesitant_answers(rows: ConnectionRows, kind: Rows, matters: Mask, firsts: dict[int, Rows]) -> Rows:
+def _hesitant_answers(rows: ConnectionRows, kind: Kinds, matters: Mask, firsts: dict[int, Rows]) -> Rows:
     """Return empty segments of responders whose first word to a SYN is such a segment.
 
     Zeek does not take that for an answer as long as the originator has sent nothing but its SYN: so the first one after
@@ -247,11 +252,10 @@ def _distinct_strings(tokens: Rows, conn: Rows) -> tuple[Rows, list[bytes]]:
     known = 0
     for nth in range(int(word_place.max()) + 1):
         here = word_place == nth
-        distinct, inverse = np.unique(words[here], return_inverse=True)
+        distinct, which = numbered(words[here])
         if nth:
-            pair = number[word_conn[here]] * len(distinct) + inverse
-            distinct, inverse = np.unique(pair, return_inverse=True)
-        number[word_conn[here]] = known + inverse
+            distinct, which = numbered(number[word_conn[here]] * len(distinct) + which)
+        number[word_conn[here]] = known + which
         known += len(distinct)
     shape = (np.cumsum(np.bincount(number) > 0) - 1).take(number)
     example = np.zeros(int(shape.max()) + 1, np.int64)

@@ -28,7 +28,7 @@ from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import Numbers, next_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows, own_before, running_maximum
 from handshake_inspect.connections.split import first_among, first_of, last_of
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import numbered, set_of
 from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.options import Options, is_cut, parse
 
@@ -338,9 +338,9 @@ class Evidence:
 
     def offered(self, value: Callable[[Options], int], number: NDArray[Any]) -> Rows:
         """Return what option lists say, by their numbers; asked once for each distinct list."""
-        distinct, inverse = np.unique(number, return_inverse=True)
+        distinct, which = numbered(number.reshape(-1))
         values = np.array([value(self.option_list(one)) for one in distinct.tolist()], np.int64)
-        return values[inverse]
+        return values[which].reshape(number.shape)
 
     def by_offer(self, answer: Callable[[Options | None, Options | None], Answer | None]) -> Iterator[_By[Answer]]:
         """Ask what the options of the originator's SYN and of the responder's answer tell; None: not captured, or cut.
@@ -366,10 +366,7 @@ class Evidence:
     def _offers(self) -> tuple[list[tuple[Options | None, Options | None]], Rows]:
         """The distinct pairs of option lists, and which of them each connection opened with. Shape (m,)."""
         key = (self.table["options_o"].astype(np.int64) + 1) << 32 | (self.table["options_r"].astype(np.int64) + 1)
-        if not len(key) or (key == key[0]).all():  # a million of one kind
-            distinct, which = key[:1], np.zeros(len(key), np.int64)
-        else:
-            distinct, which = np.unique(key, return_inverse=True)
+        distinct, which = numbered(key)
         ends = np.stack([distinct >> 32, distinct & 0xFFFFFFFF], axis=1) - 1
         return [(self._offer(originator), self._offer(responder)) for originator, responder in ends.tolist()], which
 
