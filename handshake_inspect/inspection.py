@@ -33,6 +33,7 @@ from handshake_inspect.connections.phases import Phases, find_phases
 from handshake_inspect.connections.repeats import repeated
 from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.connections.run_clock import RunClock
+from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, look_over
@@ -263,6 +264,8 @@ class Inspector:
         self._decoders: dict[int, Decoder | Apart] = {}
         self._link_types: dict[int, set[int]] = {}
         self.datagrams = Datagrams(clock, fold=fold and leaving is None)
+        #: Was everything read of these, to their ends?
+        self._is_read = False
         self._ahead = Ahead(self.analysis)
         self._again = Again(self._read_again)
 
@@ -294,6 +297,7 @@ class Inspector:
             # A thread would be in the way of copies, which do more.
             jobs = 1 if apart else self.workers.jobs
             behind(take_in_turn, ((block, merge.single_until_ns) for block in merge), jobs)
+            self._is_read = not hooks.stopped()
         finally:  # what was read is inspected, whatever came between
             for block in merge.rest():
                 self._take_of_file(block)
@@ -420,6 +424,7 @@ class Inspector:
 
     def result(self) -> Inspection:
         """Say what was found so far."""
+        self._read_misjudged_again()
         captures = [summary.name for summary in self.captures]
         leaving = self._leaving_now()
         verdicts = self.analysis.verdicts(examiner(self.captures, leaving), self.workers)
@@ -480,6 +485,24 @@ class Inspector:
         connections = Connections(verdicts, decided.keys, self.names, captures, self.profile, numbers)
         connections.look_over = partial(look_over, captures=self.captures, leaving=self.analysis.leaving)
         self._told(Inspection(self.captures, connections, LazyExchanges([], [], self.names, captures), []))
+
+    def _read_misjudged_again(self) -> None:
+        """Read those conversations again that were folded by what the whole of them does not confirm, if it can be."""
+        if not self._is_read or None in self.sources:
+            return
+        conversations = self.analysis.gathering.misjudged()
+        if not len(conversations):
+            return
+        try:
+            again = self._read_again(conversations).gathering
+        except CaptureError:  # it was there a moment ago
+            return
+        numbers = again.conversations.number(self.analysis.keys.take(conversations))
+        own = np.full(len(again.conversations), -1)
+        own[numbers] = conversations
+        rows = again.everything()
+        rows = StoredRows(rows.columns | {"conversation": own[rows["conversation"]]})
+        self.analysis.gathering.replace(conversations, rows.take(rows["conversation"] >= 0))
 
     def _read_again(self, conversations: NDArray[np.int64]) -> Analysis:
         """Read the captures again, keeping every segment of some conversations; their own frames alone if it can be."""

@@ -59,12 +59,12 @@ WRITING = ["output", "pcap", "pcapng", "rotation"]
 LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "privileges"]
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
 CONNECTIONS = [
-    "connection", "conversations", "packets", "runs", "elsewhere", "copies", "rows", "moments", "reuse", "boundaries",
-    "unwrapping", "split", "covers", "fins",
-    "numbers", "resets", "events", "compact", "steady", "seams", "duplicates", "pool", "gather", "whereabouts",
-    "quotes", "machine", "shapes", "kinds", "zeek_reach", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes",
+    "connection", "conversations", "moments", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "boundaries",
+    "unwrapping", "split", "covers", "fins", "numbers", "resets", "events", "duplicates", "zeek_reach", "compact",
+    "steady", "seams", "repeats", "judged", "pool", "gather", "whereabouts",
+    "quotes", "machine", "shapes", "kinds", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes",
     "found", "answers", "waiting", "verdict", "time_waits", "model", "at_once", "sockets", "owing", "port_use",
-    "ledger", "flat", "zeek_uid", "conn_log", "repeats", "step_rows", "sums", "steps",
+    "ledger", "flat", "zeek_uid", "conn_log", "step_rows", "sums", "steps",
     "analysis", "attempts", "phases", "half_open", "openings", "streams", "run_clock", "leaving", "going", "present",
 ]  # fmt: skip
 FINDINGS = [

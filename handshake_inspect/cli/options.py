@@ -34,7 +34,7 @@ def reader_option(function: F) -> F:
 
 
 def jobs_option(function: F) -> F:
-    """--jobs: how many processes or threads work. The function takes `jobs`, None for all cores, as `inspect()` does."""
+    """--jobs: how many processes or threads work. The function takes `jobs`, None for all cores, as `inspect()`."""
     return click.option(
         "-j",
         "--jobs",

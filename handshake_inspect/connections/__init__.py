@@ -7,6 +7,8 @@ The modules, in the order in which data flows:
   capture and in several, and collapses them.
 - `compact`, `steady`: fold the segments that cannot change an answer, `steady` as soon as they come.
 - `seams`: whether what was folded in parts, apart from each other, tells the whole.
+- `repeats`: which segments bring nothing that was not captured before.
+- `judged`: whether the whole confirms what a part was taken for, doubled or not, when it was folded.
 - `pool`, `gather`: keep what is left until the end, in little memory, and hand it out by conversation.
 - `whereabouts`: in which frames each conversation is found.
 - `quotes`: ICMP errors -> the connections whose segments they quote.
@@ -33,7 +35,6 @@ The modules, in the order in which data flows:
   ports were to running out.
 - `zeek_uid`: identifiers of connections in Zeek's form.
 - `flat`, `conn_log`: the columns of csv, and those of Zeek's conn.log as text, without objects.
-- `repeats`: which segments bring nothing that was not captured before.
 - `step_rows`: what the steps of connections are told from.
 - `sums`: the arithmetic of each segment, in numbers and in letters.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
@@ -46,6 +47,6 @@ The modules, in the order in which data flows:
 - `connection`: what comes out: plain data about one connection.
 - `present`: where both ends are at a moment: what the clock does.
 
-Imports flow one way too, with `connection` first and what `compact` asks of `events` before `gather`: the order is in
-tests/test_house.py.
+Imports flow one way too, with `connection` first and what `compact` asks of `events` and `zeek_reach` before `gather`:
+the order is in tests/test_house.py.
 """

@@ -22,9 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.copies import COPY_WITHIN_NS
+from handshake_inspect.connections.duplicates import Collapsed, joined_each
 from handshake_inspect.connections.events import find_events
 from handshake_inspect.connections.moments import EARLIEST_NS, NEVER
 from handshake_inspect.connections.numbers import Numbers, next_of_end
+from handshake_inspect.connections.packets import MIXED
 from handshake_inspect.connections.rows import (
     ACK,
     FIN,
@@ -37,6 +39,7 @@ from handshake_inspect.connections.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.split import COPY_COLUMNS, Split, StoredRows, first_of, last_of, split
+from handshake_inspect.connections.zeek_reach import at_thresholds, find_reach, repeated_payload
 from handshake_inspect.tcp.states import Event
 
 Mask = NDArray[np.bool_]
@@ -69,18 +72,21 @@ class Compacted:
     #: Segments of the middle of a transfer: by their control bits, and as far as all of what is known. Shape (n,).
     plain: Mask
     ordinary: Mask
+    #: Rows of conversations that their captures show several times.
+    doubled: Mask
     #: The rows that stay.
     rows: StoredRows
 
 
 def compact(
-    stored: StoredRows, self_conversation: Mask, *, copies_within_ns: int = 0, single_until_ns: int = EARLIEST_NS
+    collapsed: Collapsed, self_conversation: Mask, *, copies_within_ns: int = 0, single_until_ns: int = EARLIEST_NS
 ) -> Compacted:
-    """Fold what can be folded. `stored` is sorted by conversation and capture order, and so is the result.
+    """Fold what can be folded. Rows are sorted by conversation and capture order, and so is the result.
 
     Copies of what is not older than `copies_within_ns` may still come, unless it is of `single_until_ns` or before: it
     stays.
     """
+    stored = collapsed.rows
     part = split(stored, self_conversation)
     rows = part.rows
     events = find_events(rows)
@@ -90,16 +96,27 @@ def compact(
     # What was ordinary stays so: the rows that showed it may be gone by now.
     ordinary = _ordinary(rows, events.numbers, progress, plain, settled) | (stored["ordinary"] != 0)
     ordinary &= ~_steps_over(rows.end, rows.seq) & ~_steps_over(rows.end, rows.ack)
-    stays = ~_foldable(rows, events.numbers, ordinary, _lone(rows, copies_within_ns, single_until_ns))
+    lone = _lone(collapsed, copies_within_ns, single_until_ns)
+    stays = ~_foldable(rows, events.numbers, ordinary, lone & ~_tells_of_copies(rows))
+    echoes = _echoes(rows, progress)
     # A row is counted in the next row of its end that stays.
     columns = dict(stored.columns) | {"ordinary": ordinary}
     for name, amount in (
         ("folded_segments", rows.folded_segments + 1),
         ("folded_octets", rows.folded_octets + rows.payload),
+        ("echoes", stored["echoes"].astype(np.int64) + echoes),
+        ("folded_copies", rows.duplicates),
+        ("folded_repeats", rows.folded_repeats + np.where(rows.payload > 0, rows.duplicates - rows.folded_copies, 0)),
         *((name, stored[name].astype(np.int64)) for name in COPY_COLUMNS if stored[name].any()),
     ):
         columns[name] = stored[name] + folded_into(rows.side, stays, amount)
-    return Compacted(stored, part, progress, plain, ordinary, StoredRows(columns).take(stays))
+    into = columns["folded_segments"] > stored["folded_segments"]
+    columns["echoes"] += into & echoes
+    said, now = stored["shown_each"], collapsed.shown_each
+    otherwise = folded_into(rows.side, stays, ((said > 0) & (said != now)).astype(np.int64)) > 0
+    columns["shown_each"] = joined_each(said, np.where(into, np.where(otherwise, MIXED, now), np.uint8(0)))
+    doubled = (collapsed.shown_each > 1) | (rows.duplicates > 0)
+    return Compacted(stored, part, progress, plain, ordinary, doubled, StoredRows(columns).take(stays))
 
 
 def is_plain(flags: NDArray[np.uint16]) -> Mask:
@@ -184,14 +201,33 @@ def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain:
     return found
 
 
-def _lone(rows: ConnectionRows, copies_within_ns: int, single_until_ns: int) -> Mask:
+def _lone(collapsed: Collapsed, copies_within_ns: int, single_until_ns: int) -> Mask:
     """Say of each row whether no copy of it is to be expected any more."""
-    doubled = np.bincount(rows.conn, rows.duplicates, rows.connections) > 0
-    latest = np.maximum.reduceat(rows.time_ns, rows.start[:-1])
-    until_ns = np.maximum(latest - copies_within_ns, single_until_ns)
-    until_ns[doubled] = np.minimum(until_ns, latest - COPY_WITHIN_NS)[doubled]
-    lone: Mask = until_ns[rows.conn] >= rows.time_ns
+    stored = collapsed.rows
+    conversation, time_ns = stored["conversation"], stored["time_ns"]
+    begin = np.flatnonzero(np.append(True, conversation[1:] != conversation[:-1]))
+    number = np.repeat(np.arange(len(begin)), np.diff(begin, append=len(stored)))
+    latest_ns = np.maximum.reduceat(time_ns, begin)
+    doubled = np.maximum.reduceat(collapsed.shown_each, begin) > 1
+    until_ns = np.maximum(latest_ns - copies_within_ns, single_until_ns)
+    until_ns[doubled] = np.minimum(until_ns, latest_ns - COPY_WITHIN_NS - 1)[doubled]
+    lone: Mask = (until_ns[number] >= time_ns) & ~(collapsed.open & doubled[number])
     return lone
+
+
+def _echoes(rows: ConnectionRows, progress: Progress) -> Mask:
+    """Mark the segments that have nothing new to say: copies look so. Rows with others folded in were looked at."""
+    echoes: Mask = (rows.payload == 0) & (rows.ack <= own_before(rows, progress.acknowledged))
+    echoes &= rows.folded_segments == 0
+    return echoes
+
+
+def _tells_of_copies(rows: ConnectionRows) -> Mask:
+    """Mark the rows whose copies are the 1st, 10th, 100th ... repeated payload of their end: letters of history."""
+    tells = np.zeros(len(rows), np.bool_)
+    if rows.duplicates.any():
+        tells[at_thresholds(rows.end, repeated_payload(rows, find_reach(rows)))[0]] = True
+    return tells
 
 
 def _foldable(rows: ConnectionRows, numbers: Numbers, ordinary: Mask, lone: Mask) -> Mask:

@@ -26,9 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.elsewhere import with_other_captures
+from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.packets import (
     LOOPBACK,
     MOSTLY_DOUBLED,
+    ONE_BY_ONE,
     Copies,
     Evidence,
     Mask,
@@ -52,16 +54,30 @@ def find_copies(packets: Packets) -> Copies:
     """Find the rows that show a packet again."""
     rows = _candidates(packets)
     if not len(rows):
-        return Copies(rows, rows, rows.astype(np.uint8), _evidence(packets, None))
+        none = np.zeros((0, 2), np.uint8)
+        return Copies(rows, rows, rows.astype(np.uint8), _evidence(packets, None), rows, none, rows)
     places = _places(packets, rows)
     within_ns = np.where(packets.loopback[places.conversation], LOOPBACK_WITHIN_NS, COPY_WITHIN_NS)
     directed = _directed(packets, places)
-    settled = np.isin(places.conversation, places.conversation[directed])
-    runs = Runs(packets, places, _follows(packets, places, within_ns) & ~settled)
+    settled = np.isin(places.conversation, _told_one_by_one(packets, places, directed))
+    follows = _follows(packets, places, within_ns)
+    runs = Runs(packets, places, follows & ~settled)
     is_copy = directed | runs.is_copy
+    still_open = _may_go_on(packets, places, follows, within_ns)
+    is_copy &= ~still_open
     original = np.maximum.accumulate(np.where(is_copy, 0, np.arange(len(is_copy))))
     kind = np.where(directed, np.uint8(LOOPBACK), runs.kind)
-    inside = Copies(places.row[original[is_copy]], places.row[is_copy], kind[is_copy], _evidence(packets, runs))
+    each = runs.judged()
+    each[np.isin(runs.scenes.number >> 16, places.conversation[settled])] = ONE_BY_ONE
+    inside = Copies(
+        original=places.row[original[is_copy]],
+        copy=places.row[is_copy],
+        kind=kind[is_copy],
+        evidence=_evidence(packets, runs),
+        scenes=runs.scenes.number,
+        each=each,
+        open=places.row[still_open],
+    )
     return with_other_captures(packets, places, inside) if _several(packets.columns["capture"]) else inside
 
 
@@ -216,6 +232,27 @@ def _directed(packets: Packets, places: Places) -> Mask:
     found = _follows(packets, places, np.full(len(places.row), LOOPBACK_WITHIN_NS)) & places.whole
     found[1:] &= went_out[:-1] & came_in[1:]
     return found
+
+
+def _told_one_by_one(packets: Packets, places: Places, directed: Mask) -> Rows:
+    """Return the conversations of which the link layer tells the copies, now or by what was taken out before."""
+    told = [places.conversation[directed]]
+    if packets.shown_each is not None:
+        told.append(packets.columns["conversation"][packets.shown_each == ONE_BY_ONE])
+    return np.concatenate(told).astype(np.int64)
+
+
+def _may_go_on(packets: Packets, places: Places, follows: Mask, within_ns: Rows) -> Mask:
+    """Mark the runs of equal packets that what comes may go on with."""
+    if not packets.go_on:
+        return np.zeros(len(follows), np.bool_)
+    run = np.cumsum(~follows) - 1
+    time_ns, conversation = packets.columns["time_ns"], packets.columns["conversation"]
+    last_ns = np.maximum.reduceat(time_ns[places.row], np.flatnonzero(~follows))
+    latest_ns = np.full(len(packets.loopback), EARLIEST_NS)
+    np.maximum.at(latest_ns, conversation, time_ns)
+    may: Mask = last_ns[run] + within_ns >= latest_ns[places.conversation]
+    return may
 
 
 def _follows(packets: Packets, places: Places, within_ns: Rows) -> Mask:

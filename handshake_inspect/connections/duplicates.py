@@ -7,11 +7,14 @@ where the difference of their clocks puts it, which the segments that both have 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.copies import by_capture, find_copies
-from handshake_inspect.connections.packets import ELSEWHERE, Copies, Evidence, Packets
+from handshake_inspect.connections.packets import ELSEWHERE, MIXED, Copies, Evidence, Packets
+from handshake_inspect.connections.runs import scene_of
 from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows
 from handshake_inspect.sets import set_of, without
 
@@ -20,15 +23,28 @@ from handshake_inspect.sets import set_of, without
 SAME_SEGMENT = (
     "seq", "ip_id", "ack", "payload_octets", "timestamp_value", "window", "flags", "from_higher", "conversation",
 )  # fmt: skip
+NOTHING = np.zeros(0, np.int64)
+
+
+@dataclass
+class Collapsed:
+    """Rows without copies, and what this rests on."""
+
+    rows: StoredRows
+    evidence: Evidence
+    #: How often its capture shows each packet of its sender, as it seems: 1 if not judged. Shape (n,).
+    shown_each: NDArray[np.uint8]
+    #: May a row be shown another time by what comes? Shape (n,).
+    open: NDArray[np.bool_]
 
 
 def collapse(
-    stored: StoredRows, loopback: NDArray[np.bool_], trusted: frozenset[int] = frozenset()
-) -> tuple[StoredRows, Evidence]:
-    """Collapse copies. Returns the rows that stay, and what this rests on.
+    stored: StoredRows, loopback: NDArray[np.bool_], trusted: frozenset[int] = frozenset(), *, go_on: bool = False
+) -> Collapsed:
+    """Collapse copies.
 
     `loopback`: can a conversation only have been captured on loopback? `trusted`: captures that are known to show most
-    segments more than once.
+    segments more than once. `go_on`: more rows of these conversations may come.
     """
     packets = Packets(
         columns=stored.columns,
@@ -40,24 +56,58 @@ def collapse(
         taken_out=stored.copies(COPY_COLUMNS[:ELSEWHERE]),
         elsewhere=stored.copies(COPY_COLUMNS[ELSEWHERE:]),
         trusted=trusted,
+        shown_each=stored["shown_each"],
+        go_on=go_on,
     )
     copies = find_copies(packets)
+    each, may_go_on = _shown_each(packets, copies), np.zeros(len(stored), np.bool_)
+    may_go_on[copies.open] = True
     if not len(copies.copy):
-        return stored, copies.evidence
-    counted = _count(stored, copies)
+        return Collapsed(stored, copies.evidence, each, may_go_on)
+    counted = _count(stored, copies, each)
     order = _in_order(stored, copies)
     stays = np.ones(len(stored), np.bool_)
     stays[copies.copy] = False
-    return counted.take(order[stays[order]]), copies.evidence
+    stay = order[stays[order]]
+    return Collapsed(counted.take(stay), copies.evidence, each[stay], may_go_on[stay])
 
 
-def _count(stored: StoredRows, copies: Copies) -> StoredRows:
+def _shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
+    """Return how often its capture shows each packet of the sender of each row: by these rows, or as said before."""
+    each = np.ones(len(packets), np.uint8)
+    before = packets.shown_each
+    known = np.flatnonzero(before > 1) if before is not None else NOTHING
+    if not len(copies.scenes) and not len(known):
+        return each
+    end = scene_of(packets, np.arange(len(packets))) << 1 | packets.columns["from_higher"]
+    ends = np.append(end[known], np.repeat(copies.scenes << 1, 2) + np.tile([0, 1], len(copies.scenes)))
+    said = np.append(each[:0] if before is None else before[known], copies.each.reshape(-1))
+    # The last one said of an end counts: that of these rows.
+    ends, last = np.unique(ends[::-1], return_index=True)
+    said = said[::-1][last]
+    at = np.minimum(np.searchsorted(ends, end), len(ends) - 1)
+    np.copyto(each, said[at], where=ends[at] == end)
+    return each
+
+
+def joined_each(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Put together what is said of the same rows; 0 says nothing, and two that differ are `MIXED`."""
+    joined = np.maximum(one, other)
+    joined[(one > 0) & (other > 0) & (one != other)] = MIXED
+    return joined
+
+
+def _count(stored: StoredRows, copies: Copies, each: NDArray[np.uint8]) -> StoredRows:
     """Count each copy, and what had been counted in it, in the row that stays."""
     columns = dict(stored.columns)
     for kind, name in enumerate(COPY_COLUMNS):
         total = stored[name].astype(np.int64)
         np.add.at(total, copies.original, total[copies.copy] + (copies.kind == kind))
         columns[name] = total
+    inside = copies.original[copies.kind != ELSEWHERE]
+    said = np.zeros(len(stored), np.uint8)
+    said[inside] = each[inside]
+    columns["shown_each"] = joined_each(stored["shown_each"], said)
     columns["options_elsewhere"] = _options_elsewhere(stored, copies)
     return StoredRows(columns)
 

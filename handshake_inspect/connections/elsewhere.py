@@ -11,6 +11,8 @@ than another one, not both. Else a segment that was sent again in the next file 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,11 +36,11 @@ def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Cop
     # The original of a copy inside one capture may be a copy of another capture's itself.
     final = np.arange(len(packets))
     final[copy] = original
-    return Copies(
-        np.append(final[inside.original], original),
-        np.append(inside.copy, copy),
-        np.append(inside.kind, np.full(len(copy), ELSEWHERE, np.uint8)),
-        inside.evidence,
+    return replace(
+        inside,
+        original=np.append(final[inside.original], original),
+        copy=np.append(inside.copy, copy),
+        kind=np.append(inside.kind, np.full(len(copy), ELSEWHERE, np.uint8)),
     )
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.compact import compact
 from handshake_inspect.connections.conversations import Conversations, keys_of
-from handshake_inspect.connections.duplicates import collapse
+from handshake_inspect.connections.duplicates import Collapsed, collapse
+from handshake_inspect.connections.judged import misjudged
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.pool import Pool, Range
@@ -23,6 +24,7 @@ from handshake_inspect.table import Column, Numbered, SegmentTable, grown
 
 #: Rows of long conversations that are worth a pass of `compact`, and how many rows make a conversation long.
 FOLD_ROWS, LONG_ROWS = 1 << 15, 1 << 8
+NOTHING = np.zeros(0, np.int64)
 
 
 class Gathering:
@@ -87,7 +89,7 @@ class Gathering:
         is_self = self.conversations.is_self
         for _, rows in self._pool.remove(long).by_conversation():
             compacted = compact(
-                self._collapse(rows)[0],
+                self._collapse(rows, go_on=True),
                 is_self,
                 copies_within_ns=self.copies_within_ns,
                 single_until_ns=self.single_until_ns,
@@ -117,7 +119,7 @@ class Gathering:
 
     def rows_of(self, numbers: NDArray[np.int64]) -> StoredRows:
         """Return the rows of some conversations, sorted by conversation and capture order."""
-        return self._collapse(self._pool.rows_of(self._marked(numbers)))[0]
+        return self._collapse(self._pool.rows_of(self._marked(numbers))).rows
 
     def looks(self, numbers: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], StoredRows, StoredRows]]:
         """Yield some conversations, a range at a time: the places of their rows, the rows, and these without copies.
@@ -125,7 +127,7 @@ class Gathering:
         The places hold until rows are added or discarded.
         """
         for places, rows in self._pool.by_conversation(self._marked(numbers)):
-            yield places, rows, self._collapse(rows)[0]
+            yield places, rows, self._collapse(rows).rows
 
     def renumber_options(self, options: Numbered[bytes]) -> Numbered[bytes]:
         """Give the option lists that stand in rows new numbers. Returns them without the others."""
@@ -139,6 +141,19 @@ class Gathering:
         marked = np.zeros(len(self.conversations), np.bool_)
         marked[numbers] = True
         return marked
+
+    def misjudged(self) -> NDArray[np.int64]:
+        """Return the conversations that were folded by what the whole of them does not confirm."""
+        said = np.flatnonzero(self._pool.total("shown_each"))
+        found = [NOTHING]
+        for _, rows in self._pool.by_conversation(self._marked(said)) if len(said) else ():
+            found.append(misjudged(rows, self.conversations.loopback, self.conversations.is_self, self.trusted))
+        return np.concatenate(found)
+
+    def replace(self, numbers: NDArray[np.int64], rows: StoredRows) -> None:
+        """Take other rows of some conversations instead, in order."""
+        self._pool.remove(self._marked(numbers))
+        self._pool.append(rows.columns)
 
     def discard(self, places: NDArray[np.int64], kept: StoredRows, gone: NDArray[np.int64], evidence: Evidence) -> None:
         """Let rows go, by their places, and conversations, by their numbers; `kept` are rows without copies instead.
@@ -162,7 +177,8 @@ class Gathering:
 
     def partition(self, which: Range) -> tuple[StoredRows, Evidence]:
         """Return the rows of a range, sorted by conversation and capture order, and what these show of copies."""
-        return self._collapse(self._pool.rows_in(which))
+        collapsed = self._collapse(self._pool.rows_in(which))
+        return collapsed.rows, collapsed.evidence
 
     def conclude(self, shown: Iterable[Evidence]) -> None:
         """Take what all partitions showed, once all of them were looked at."""
@@ -180,8 +196,8 @@ class Gathering:
         """Return the partitions anew, with what all of them told."""
         return (self.partition(which)[0] for which in self.ranges())
 
-    def _collapse(self, rows: StoredRows) -> tuple[StoredRows, Evidence]:
-        return collapse(rows, self.conversations.loopback, self.trusted)
+    def _collapse(self, rows: StoredRows, *, go_on: bool = False) -> Collapsed:
+        return collapse(rows, self.conversations.loopback, self.trusted, go_on=go_on)
 
 
 def distinct_numbers(numbers: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -21,6 +21,9 @@ Mask = NDArray[np.bool_]
 LOOPBACK, MIRROR, ROUTER, ELSEWHERE = range(4)
 KINDS = ("loopback", "mirror", "router", "elsewhere")
 
+#: Values of `Packets.shown_each` besides how often: copies are told one by one; and several values in one row.
+ONE_BY_ONE, MIXED = 254, 255
+
 #: Share of a conversation's packets, or of a capture's, that must stand there more than once.
 MOSTLY_DOUBLED = 0.7
 
@@ -46,6 +49,10 @@ class Packets:
     elsewhere: Rows
     #: Captures that are known to show most packets more than once.
     trusted: frozenset[int] = frozenset()
+    #: How often its capture shows each packet of its sender, by what was made of a part of them before; 0: of nothing.
+    shown_each: NDArray[np.uint8] | None = None
+    #: More packets may come: what may still be shown another time is left as it is.
+    go_on: bool = False
 
     def __len__(self) -> int:
         return len(self.identified)
@@ -86,3 +93,9 @@ class Copies:
     #: LOOPBACK ... ELSEWHERE. Shape (k,).
     kind: NDArray[np.uint8]
     evidence: Evidence
+    #: Numbers of the scenes that were looked at (`runs.scene_of`), and how often each shows the packets of the lower
+    #: and of the higher socket: 1, or as often as most of those that stand there several times. Shapes (s,), (s, 2).
+    scenes: Rows
+    each: NDArray[np.uint8]
+    #: Rows that may be shown another time by what comes, if the packets go on.
+    open: Rows

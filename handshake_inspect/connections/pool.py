@@ -137,6 +137,19 @@ class Pool:
         """Return the rows of a range of conversations, by conversation and order of arrival."""
         return self._range(which, None)[1]
 
+    def total(self, name: str) -> Rows:
+        """Add up a column by conversations; those behind the last that has something in it are left out."""
+        total = np.zeros(0, np.int64)
+        for block in self._blocks:
+            values = block.column(name)
+            at = np.flatnonzero(values)
+            if len(at):
+                own = np.bincount(block.column("conversation", at, len(at)), values[at]).astype(np.int64)
+                longer, shorter = (own, total) if len(own) > len(total) else (total, own)
+                longer[: len(shorter)] += shorter
+                total = longer
+        return total
+
     def rows_of(self, marked: Mask) -> StoredRows:
         """Return the rows of the conversations marked, by conversation and order of arrival."""
         return self._range((0, len(marked)), marked)[1]

@@ -74,8 +74,11 @@ class ConnectionRows:
     #: numbers from `seq - folded_octets` to `seq`.
     folded_segments: NDArray[np.int64]
     folded_octets: NDArray[np.int64]
-    #: Copies of the segment that were collapsed.
+    #: Copies of the segment that were collapsed, and of those that were folded into it.
     duplicates: NDArray[np.int64]
+    #: Those of the folded ones alone, and of these the copies of segments with payload.
+    folded_copies: NDArray[np.int64]
+    folded_repeats: NDArray[np.int64]
     #: A bare SYN that its receiver answers with a challenge ACK: it belongs to no connection of its own.
     ignored_syn: NDArray[np.bool_]
     #: Absolute ISS of each end, -1 if unknown (for mid-stream ends the number that counts as 0). Shape (m, 2).

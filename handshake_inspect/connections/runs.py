@@ -7,6 +7,7 @@ In: `Packets`, and the `Places` of equal ones side by side. Out: which places ar
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class Runs:
         self.scenes = scenes
         #: Does each scene show most of its packets more than once; or seem to, and is too short to tell? Shape (s,).
         self.doubled, self.undecided = self._doubled(scenes)
-        each = self._copies_of_each(len(scenes.shown))[self.end][self.run]
+        each = self._each()[self.end][self.run]
         #: Is each place a copy? Shape of the places, as the next.
         self.is_copy = (
             follows
@@ -101,7 +102,19 @@ class Runs:
         shown, again, known = (
             np.bincount(at, each, len(numbers)).astype(np.int64) for each in (stands_for + taken_out, again, taken_out)
         )
-        return scene, Scenes(numbers, shown, again, known > 0)
+        return scene, Scenes(numbers, shown, again, known > 0, self._judged_before(numbers))
+
+    def _judged_before(self, scenes: Rows) -> Rows:
+        """Return how often each end's packets were said to be shown, by what was taken out before; 0 if nothing was."""
+        before = np.zeros(2 * len(scenes), np.int64)
+        if self._packets.shown_each is not None:
+            rows = np.flatnonzero(self._packets.taken_out * (self._packets.shown_each > 1))
+            scene = scene_of(self._packets, rows)
+            at = np.minimum(np.searchsorted(scenes, scene), len(scenes) - 1)
+            rows, at = rows[scenes[at] == scene], at[scenes[at] == scene]
+            end = 2 * at + self._packets.columns["from_higher"][rows]
+            np.maximum.at(before, end, self._packets.shown_each[rows])
+        return before
 
     def _doubled(self, scenes: Scenes) -> tuple[Mask, Mask]:
         """Say of each scene whether most of its packets stand there more than once; and if only its capture tells."""
@@ -118,17 +131,28 @@ class Runs:
         trusted = np.isin(scenes.number & 0xFFFF, list(self._packets.trusted))
         return mostly & (enough | trusted), mostly & ~enough
 
-    def _copies_of_each(self, scenes: int) -> Rows:
-        """Estimate how often each packet of each end of a scene is shown: as often as most of them are."""
+    def _each(self) -> Rows:
+        """Return how often each packet of each end of a scene is shown, by what was taken out before or by most."""
+        most, before = self._most, self.scenes.each_before
+        return np.where(before > 1, before, np.where(most == 0, 2, most))
+
+    def judged(self) -> NDArray[np.uint8]:
+        """Return how often each packet of each end is shown, by these runs alone if they can tell. Shape (s, 2)."""
+        most, before = self._most, self.scenes.each_before
+        each = np.where(most > 0, most, np.where(before > 1, before, 2)).reshape(-1, 2)
+        return np.where(self.doubled[:, None], each, 1).astype(np.uint8)
+
+    @cached_property
+    def _most(self) -> Rows:
+        """Return how often most packets of each end of a scene are shown; 0 if no certain one tells."""
         shown = np.minimum(self.shown, MOST_COPIES)[self.certain]
         numbers, count = np.unique(self.end[self.certain] * (MOST_COPIES + 1) + shown, return_counts=True)
         end, shown = numbers // (MOST_COPIES + 1), numbers % (MOST_COPIES + 1)
         order = np.lexsort((-shown, count, end))  # the last of each end is the most frequent one
-        each = np.zeros(2 * scenes, np.int64)
+        each = np.zeros(2 * len(self.scenes.shown), np.int64)
         each[end[order]] = shown[order]
-        pair = each.reshape(scenes, 2)
-        pair = np.where(pair == 0, pair[:, ::-1], pair)
-        found: Rows = np.where(pair == 0, 2, pair).reshape(-1)
+        pair = each.reshape(-1, 2)
+        found: Rows = np.where(pair == 0, pair[:, ::-1], pair).reshape(-1)
         return found
 
     def _kinds(self) -> NDArray[np.uint8]:
@@ -154,3 +178,5 @@ class Scenes:
     again: Rows
     #: Copies were taken out before.
     known: Mask
+    #: How often each packet was said to be shown then, of the lower and the higher socket; else 0. Shape (2s,).
+    each_before: Rows

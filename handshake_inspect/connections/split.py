@@ -48,6 +48,10 @@ class StoredRows(Table):
         "folded_segments": np.uint32,  # by `compact`: segments of the same sender right before, and their octets
         "folded_octets": np.uint32,
         "ordinary": np.uint8,  # by `compact`: found to be the middle of a transfer
+        "echoes": np.uint32,  # of them, and of the row itself if there are any: without data, and with nothing new
+        "folded_copies": np.uint32,  # copies of the folded segments, which are counted below; and of those with data
+        "folded_repeats": np.uint32,
+        "shown_each": np.uint8,  # how often its capture shows each packet, as far as this row rests on it: see `judged`
         "clock": np.uint16,
         "copies_loopback": np.uint32,  # copies that were collapsed, by kind: see `copies`
         "copies_mirror": np.uint32,
@@ -122,6 +126,8 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
         folded_segments=stored["folded_segments"].astype(np.int64),
         folded_octets=stored["folded_octets"].astype(np.int64),
         duplicates=stored.copies(),
+        folded_copies=stored["folded_copies"].astype(np.int64),
+        folded_repeats=stored["folded_repeats"].astype(np.int64),
         ignored_syn=ignored,
         iss=np.full((count, 2), -1, np.int64),
         iss_known=np.zeros((count, 2), np.bool_),

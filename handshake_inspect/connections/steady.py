@@ -218,6 +218,7 @@ def _kept(columns: Mapping[str, Column], course: _Course, ordinary: Mask, folded
     ):
         more[name] = np.zeros(rows, StoredRows.DTYPES[name])
         more[name][course.row[own]] = values[own]
+    more["shown_each"] = (more["folded_segments"] > 0).view(np.uint8)
     return {name: column[stays] for name, column in {**columns, **more}.items()}
 
 
@@ -230,7 +231,7 @@ def _steady_ends(compacted: Compacted) -> tuple[Rows, Ends]:
     # The last connection of each conversation, if both of its ends are there.
     conn = np.flatnonzero(np.append(conversation[1:] != conversation[:-1], True)[: len(conversation)])
     conn = conn[(last[conn] >= 0).all(axis=1) & ~rows.self_connect[conn]]
-    odd = np.bincount(rows.conn, ((rows.flags & (FIN | RST)) != 0) | (rows.duplicates > 0), rows.connections)
+    odd = np.bincount(rows.conn, ((rows.flags & (FIN | RST)) != 0) | compacted.doubled, rows.connections)
     conn = conn[(odd[conn] == 0) & compacted.ordinary[last[conn]].all(axis=1)]
     # A SYN, or what answers it, may still be told from what comes next.
     syn = last_of(rows.conn, (rows.flags & SYN) != 0, rows.connections)

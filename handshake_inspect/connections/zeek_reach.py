@@ -21,6 +21,8 @@ from handshake_inspect.connections.rows import (
     ORIGINATOR,
     RESPONDER,
     RST,
+    SYN,
+    UNKNOWN,
     ConnectionRows,
     of_side,
     own_before,
@@ -31,6 +33,8 @@ Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 THRESHOLDS = 10 ** np.arange(16)
+#: Zeek does not believe the number of an RST that lies further from the highest one seen.
+BELIEVED_JUMP_OCTETS = 1 << 20
 
 
 @dataclass
@@ -52,6 +56,25 @@ def find_reach(rows: ConnectionRows) -> Reach:
     if rows.ignored_syn.any():
         sent = [running_maximum(rows, rows.seq_end, counts & (rows.side == s)) for s in (ORIGINATOR, RESPONDER)]
     return Reach(before=own_before(rows, sent), peer=of_side(rows.side, sent[::-1]), counts=counts)
+
+
+def repeated_payload(rows: ConnectionRows, reach: Reach) -> Rows:
+    """Count the copies of each row's payload of which Zeek has seen the last octet, or a higher one, before.
+
+    Payload on a first SYN counts as repeated, as Zeek takes the SYN's end for the highest number before it looks; that
+    of an RST occupies no numbers. Of segments that were folded into a row their copies count. Shape (n,).
+    """
+    count = rows.folded_repeats.copy()
+    own_copies = rows.duplicates - rows.folded_copies
+    special = (rows.flags & (SYN | RST)) != 0
+    maybe = (rows.payload > 0) & ((rows.seq_end <= reach.before) | special | (own_copies > 0))
+    at = np.flatnonzero(maybe & ~rows.ignored_syn)
+    is_rst, is_syn = (rows.flags[at] & RST) != 0, (rows.flags[at] & SYN) != 0
+    advance = rows.seq_end[at] - np.where(is_rst, rows.payload[at], 0) - reach.before[at]
+    repeats = np.where(reach.before[at] == UNKNOWN, is_syn, advance <= 0)
+    repeats &= ~(is_rst & (advance < -BELIEVED_JUMP_OCTETS))
+    count[at] += repeats + np.where(is_rst, 0, own_copies[at])
+    return count
 
 
 def at_thresholds(end: Rows, count: Rows) -> tuple[Rows, Rows]:

@@ -33,7 +33,14 @@ from handshake_inspect.connections.rows import (
 )
 from handshake_inspect.connections.split import first_of
 from handshake_inspect.connections.zeek_gaps import Gaps, gap_letters
-from handshake_inspect.connections.zeek_reach import Mask, Reach, Rows, at_thresholds
+from handshake_inspect.connections.zeek_reach import (
+    BELIEVED_JUMP_OCTETS,
+    Mask,
+    Reach,
+    Rows,
+    at_thresholds,
+    repeated_payload,
+)
 from handshake_inspect.sets import numbered
 
 #: Of each row one of `PURE_ACK` ... `ODD`.
@@ -41,8 +48,6 @@ Kinds = NDArray[np.uint8]
 
 #: Letters for SYNs (FINs, RSTs) with another number than the one before: Zeek writes all, also of a storm.
 MOST_REPEATS = 100
-#: Zeek does not believe the number of an RST that lies further from the highest one seen.
-BELIEVED_JUMP_OCTETS = 1 << 20
 
 
 class Token:
@@ -115,7 +120,7 @@ def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple
     _mark(tokens, matters, at_thresholds(end, _zero_windows(rows))[0], Token.ZERO_WINDOW)
     # In one row of a long transfer, the copies of many may be counted.
     for (at, letters), shift in (
-        (at_thresholds(end, _repeated_payload(rows, reach)), REPEATS_SHIFT),
+        (at_thresholds(end, repeated_payload(rows, reach)), REPEATS_SHIFT),
         (gap_letters(rows, gaps), GAP_SHIFT),
     ):
         _mark(tokens, matters, at[letters > 0], np.minimum(letters, MOST_LETTERS)[letters > 0] << shift)
@@ -164,25 +169,7 @@ def _rank(group: Rows) -> Rows:
 def _zero_windows(rows: ConnectionRows) -> Rows:
     """Count the zero windows of each row, second copies of the segment included. Shape (n,)."""
     zero = (rows.window == 0) & ((rows.flags & RST) == 0) & ~rows.ignored_syn
-    return np.where(zero, 1 + rows.duplicates, 0)
-
-
-def _repeated_payload(rows: ConnectionRows, reach: Reach) -> Rows:
-    """Count the copies of each row's payload of which Zeek has seen the last octet, or a higher one, before.
-
-    Payload on a first SYN counts as repeated, as Zeek takes the SYN's end for the highest number before it looks; that
-    of an RST occupies no numbers. Shape (n,).
-    """
-    special = (rows.flags & (SYN | RST)) != 0
-    maybe = (rows.payload > 0) & ((rows.seq_end <= reach.before) | special | (rows.duplicates > 0))
-    count = np.zeros(len(rows), np.int64)
-    at = np.flatnonzero(maybe & ~rows.ignored_syn)
-    is_rst, is_syn = (rows.flags[at] & RST) != 0, (rows.flags[at] & SYN) != 0
-    advance = rows.seq_end[at] - np.where(is_rst, rows.payload[at], 0) - reach.before[at]
-    repeats = np.where(reach.before[at] == UNKNOWN, is_syn, advance <= 0)
-    repeats &= ~(is_rst & (advance < -BELIEVED_JUMP_OCTETS))
-    count[at] = repeats + np.where(is_rst, 0, rows.duplicates[at])
-    return count
+    return np.where(zero, 1 + rows.duplicates - rows.folded_copies, 0)
 
 
 def _hesitant_answers(rows: ConnectionRows, kind: Kinds, matters: Mask, firsts: dict[int, Rows]) -> Rows:

@@ -251,8 +251,11 @@ def many_retransmissions(e: Evidence) -> Iterator[Found]:
         return
     suspect = np.zeros(2 * len(e), np.bool_)
     suspect[often] = True
-    at = np.flatnonzero(suspect[rows.end] & (rows.payload > 0) & ((rows.flags & (SYN | RST)) == 0))
-    repeated = at[repeats(rows.end[at], rows.seq[at] - rows.folded_octets[at], rows.seq[at] + rows.payload[at])]
+    # Of an acknowledgment, what was folded into it.
+    octets = rows.payload + rows.folded_octets
+    at = np.flatnonzero(suspect[rows.end] & (octets > 0) & ((rows.flags & (SYN | RST)) == 0))
+    begin = rows.seq[at] - rows.folded_octets[at]
+    repeated = at[repeats(rows.end[at], begin, begin + octets[at])]
     repeated = repeated[~e.is_probe[repeated]]
     count = np.bincount(rows.end[repeated], minlength=2 * len(e))[often]
     first = first_among(rows.end, repeated, 2 * len(e))[often]

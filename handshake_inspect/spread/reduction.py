@@ -1,7 +1,7 @@
 """The pieces of all parts with the same conversations -> the verdicts about these.
 
 In: `Piece`s in order of time, and what all of the run tells (`Told`). Out: a `Reduction`. Conversations whose folded
-rows do not fit each other (`connections.seams`) are left out, and named: they must be read again.
+rows do not fit each other (`connections.seams`, `judged`) are left out, and named: they must be read again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.answers import Verdicts
 from handshake_inspect.connections.conversations import Conversations, KeyTable
+from handshake_inspect.connections.judged import misjudged
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.seams import irregular
@@ -74,7 +75,8 @@ def reduced(pieces: Sequence[Piece], told: Told, errors: IcmpErrorTable, only: K
     if only is not None:  # another conversation may have the hash of one that was read again
         meant = rows["conversation"] < wanted
         rows, piece = rows.take(meant), piece[meant]
-    again = irregular(rows, piece, conversations.is_self)
+    misfits = misjudged(rows, conversations.loopback, conversations.is_self, told.trusted)
+    again = set_of(irregular(rows, piece, conversations.is_self), misfits)
     stays = ~np.isin(rows["conversation"], again)
     keys, appeared = conversations.keys, _appeared(pieces, numbers)
     analysis = Analysis(told.names)

@@ -80,6 +80,8 @@ def rows_of(connections: Sequence[Sequence[Segment]]) -> ConnectionRows:
         folded_segments=column("folded_segments", np.int64).astype(np.int64),
         folded_octets=column("folded_octets", np.int64).astype(np.int64),
         duplicates=column("duplicates", np.int64).astype(np.int64),
+        folded_copies=np.zeros(n, np.int64),
+        folded_repeats=np.zeros(n, np.int64),
         ignored_syn=column("ignored", np.bool_).astype(np.bool_),
         iss=np.zeros((m, 2), np.int64),
         iss_known=np.ones((m, 2), np.bool_),

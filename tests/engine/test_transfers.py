@@ -1,0 +1,64 @@
+"""What is folded says what all of its rows would say: of long transfers, mirrors, and captures beside each other.
+
+    HANDSHAKE_TRANSFERS=500 python -m pytest tests/engine/test_transfers.py
+
+tries more of them.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.capture.inputs import Input
+from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.views.export import csv_lines
+from handshake_inspect.views.json_lines import connection_lines
+from tests.capture.builders import pcap
+from tests.engine.transfers import Sent, mirrored, traffic
+from tests.oracles.everything import everything
+from tests.test_equal_results import frame_of
+
+CAPTURES = int(os.environ.get("HANDSHAKE_TRANSFERS", "8"))
+
+
+def written(path: Path, sent: list[Sent]) -> Path:
+    path.write_bytes(pcap([frame_of(one.ip_id or 0, one, ends) for one, ends in sent]))
+    return path
+
+
+def inspected(paths: list[Path], gathering: Gathering | None, block_octets: int) -> Inspection:
+    inspector = Inspector(fold=gathering is not None, jobs=1)
+    if gathering is not None:
+        inspector.analysis.gathering = gathering
+    inspector.read([Input(path, block_octets=block_octets) for path in paths])
+    return inspector.result()
+
+
+def assert_folding_changes_nothing(rng: random.Random, paths: list[Path]) -> None:
+    """Compare what is said of captures, folded as soon as there is anything to fold, with what is said of all rows."""
+    block_octets = rng.choice((200, 1000, 5000, 1 << 20))
+    gathering = Gathering(fold_rows=rng.choice((1, 1, 16, 100)), long_rows=rng.choice((1, 1, 8, 30)))
+    folded, plain = inspected(paths, gathering, block_octets), inspected(paths, None, 1 << 25)
+    assert everything(folded) == everything(plain)
+    assert folded.copies == plain.copies
+    assert folded.doubled_captures == plain.doubled_captures
+    for lines in (csv_lines, connection_lines):
+        one, other = (b"".join(lines(found.connections, found.connections.streams)) for found in (folded, plain))
+        assert one == other
+
+
+@pytest.mark.parametrize("seed", range(CAPTURES))
+def test_folding_a_transfer_changes_nothing(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(f"transfers {seed}")
+    assert_folding_changes_nothing(rng, [written(tmp_path / "transfers.pcap", traffic(rng))])
+
+
+@pytest.mark.parametrize("seed", range(2 * CAPTURES))
+def test_folding_what_a_mirror_shows_changes_nothing(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(f"mirror {seed}")
+    assert_folding_changes_nothing(rng, [written(tmp_path / "mirror.pcap", mirrored(rng, traffic(rng)))])
