@@ -7,8 +7,8 @@ the only one there is.
 
 Each record has a *key*: its time if it lies within a tolerance behind the latest time before it, and that latest time
 otherwise. Rows are sorted by key, those of equal keys stay in the order of the file. Keys depend on the records before,
-never on how these were cut into blocks. As no key lies further back than the tolerance, rows are held back only so
-long; a capture whose times never step back costs one look at them.
+never on how these were cut into blocks. As no key lies further back than the tolerance, a block is held back until one
+that is so much later has come; a capture whose times never step back costs one look at them.
 """
 
 from __future__ import annotations

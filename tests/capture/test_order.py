@@ -122,17 +122,16 @@ def test_rows_stand_where_the_rule_says_whatever_the_blocks(
     assert datagrams == [(0, number) for number in expected if number % 2 and number % 3]
 
 
-def test_a_capture_in_order_is_handed_on_without_a_copy_but_for_the_rows_that_wait() -> None:
+def test_a_capture_in_order_is_handed_on_without_a_copy_each_block_once_the_next_has_settled_it() -> None:
     frames = [(time, -1) for time in range(0, 4000, 2)]
-    records, block = next(cut(frames, [2000]))
     disorder = Disorder()
     ordering = Ordering(0, disorder)
-    (settled,), (waiting,) = list(ordering.add(records, block)), list(ordering.finish())
-    given, rest = settled.block.segments, waiting.block.segments
-    assert np.shares_memory(given["time_ns"], block.segments["time_ns"])
-    assert not np.shares_memory(rest["time_ns"], block.segments["time_ns"])
-    assert [*given["frame"], *rest["frame"]] == block.segments["frame"].tolist()
-    assert 0 < len(rest) < len(given) / 10
+    blocks = list(cut(frames, [1000]))
+    pieces = [list(ordering.add(*one)) for one in blocks] + [list(ordering.finish())]
+    assert [len(some) for some in pieces] == [0, 1, 1]
+    for (_, block), (piece,) in zip(blocks, pieces[1:], strict=True):
+        assert np.shares_memory(piece.block.segments["time_ns"], block.segments["time_ns"])
+        assert len(piece.block.segments) == len(block.segments)
     assert disorder == Disorder()
 
 
