@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 Column = NDArray[Any]
 Rows = NDArray[np.int64]
 
-WIDTHS: tuple[DTypeLike, ...] = (np.uint8, np.uint16, np.uint32)
+#: Types of a column, and the largest number that each holds.
+WIDTHS = tuple((np.dtype(one), int(np.iinfo(one).max)) for one in (np.uint8, np.uint16, np.uint32))
 
 
 class Narrow:
@@ -23,17 +24,23 @@ class Narrow:
 
     __slots__ = ("_above", "_least")
 
-    def __init__(self, values: Column) -> None:
+    def __init__(self, values: Column, order: slice | Rows = slice(None)) -> None:
         self._least = values.min()
         span = int(values.max()) - int(self._least)
         #: None if all values are equal.
         self._above: Column | None = None
         if span:
-            width = next((np.dtype(one) for one in WIDTHS if span <= np.iinfo(one).max), values.dtype)
+            width = next((one for one, most in WIDTHS if span <= most), values.dtype)
             if width.itemsize >= values.dtype.itemsize:
-                self._least, self._above = values.dtype.type(0), values
+                self._least, above = values.dtype.type(0), values.copy()
             else:
-                self._above = (values - self._least).astype(width)
+                above = (values - self._least).astype(width)
+            self._above = above if isinstance(order, slice) else above.take(order)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Is every value 0?"""
+        return self._above is None and not self._least
 
     def take(self, which: slice | Rows, count: int) -> Column:
         """Return the values of some rows, `count` in all."""

@@ -297,7 +297,15 @@ def _mix_in(mixed: Hashes, word: NDArray[np.uint64]) -> Hashes:
 
 
 def conversation_order(numbers: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Sort rows by conversation, keeping their order within it: one sort of 64-bit words, 10 times an argsort."""
+    """Sort rows by conversation, keeping their order within it.
+
+    Numbers of 8 or 16 bits are sorted digit by digit, in a third or two thirds of the time that one sort of 64-bit
+    words takes; and that is a tenth of an argsort.
+    """
+    least, most = (numbers.min(), numbers.max()) if len(numbers) else (0, 0)
+    for narrow, largest in ((np.uint8, 0xFF), (np.uint16, 0xFFFF)):
+        if int(most) - int(least) <= largest:
+            return np.argsort((numbers - least).astype(narrow), kind="stable")
     row_bits = max(len(numbers) - 1, 1).bit_length()
     keyed = numbers.astype(np.int64) << row_bits | np.arange(len(numbers))
     keyed.sort()

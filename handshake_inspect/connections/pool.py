@@ -45,10 +45,14 @@ class _Block:
     @classmethod
     def of(cls, columns: Mapping[str, Column]) -> _Block:
         """Take rows in the order of their arrival; a column that is not given is 0."""
-        order = conversation_order(columns["conversation"])
-        dtypes = StoredRows.DTYPES.items()
-        given = ((name, columns[name].astype(dtype, copy=False)) for name, dtype in dtypes if name in columns)
-        return cls({name: Narrow(values[order]) for name, values in given if values.any()}, len(order))
+        numbers = columns["conversation"]
+        order = slice(None) if (numbers[1:] >= numbers[:-1]).all() else conversation_order(numbers)
+        narrow = {
+            name: Narrow(columns[name].astype(dtype, copy=False), order)
+            for name, dtype in StoredRows.DTYPES.items()
+            if name in columns
+        }
+        return cls({name: column for name, column in narrow.items() if not column.is_nothing}, len(numbers))
 
     def __len__(self) -> int:
         return self._count
@@ -92,10 +96,19 @@ class Pool:
     """Rows of any number of conversations. The *place* of a row holds until rows are added or go."""
 
     def __init__(self) -> None:
-        self._blocks: list[_Block] = []
+        self._sorted: list[_Block] = []
+        #: Rows that wait until there are enough for a block, in the order of their arrival, and how many.
+        self._fresh: list[Mapping[str, Column]] = []
+        self._fresh_rows = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._blocks))
+        return sum(map(len, self._sorted)) + self._fresh_rows
+
+    @property
+    def _blocks(self) -> list[_Block]:
+        """All rows, those that waited among them."""
+        self._sort_fresh()
+        return self._sorted
 
     @property
     def octets(self) -> int:
@@ -105,13 +118,27 @@ class Pool:
     def append(self, columns: Mapping[str, Column]) -> None:
         """Add rows in the order of their arrival; a column that is not given is 0.
 
-        Small blocks are put together as in a binary counter, so that a row is moved only a few times.
+        Few rows wait for others: most of a block of a long transfer is folded.
         """
-        if not len(columns["conversation"]):
-            return
-        self._blocks.append(_Block.of(columns))
-        while len(self._blocks) > 1 and len(self._blocks[-2]) <= min(len(self._blocks[-1]), BLOCK_ROWS):
-            self._blocks[-2:] = [_together(self._blocks[-2:])]
+        count = len(columns["conversation"])
+        if count < BLOCK_ROWS:  # they may be pieces of larger columns, which need not stay
+            dtypes = StoredRows.DTYPES.items()
+            columns = {name: columns[name].astype(dtype) for name, dtype in dtypes if name in columns}
+        self._fresh += [columns] if count else []
+        self._fresh_rows += count
+        if self._fresh_rows >= BLOCK_ROWS:
+            self._sort_fresh()
+
+    def _sort_fresh(self) -> None:
+        fresh, self._fresh, self._fresh_rows = self._fresh, [], 0
+        if fresh:
+            self._add(_Block.of(_behind_each_other(fresh)))
+
+    def _add(self, block: _Block) -> None:
+        """Small blocks are put together as in a binary counter, so that a row is moved only a few times."""
+        self._sorted.append(block)
+        while len(self._sorted) > 1 and len(self._sorted[-2]) <= min(len(self._sorted[-1]), BLOCK_ROWS):
+            self._sorted[-2:] = [_together(self._sorted[-2:])]
 
     def by_conversation(self, marked: Mask | None = None) -> Iterator[tuple[Rows, StoredRows]]:
         """Yield all rows, or those of the conversations marked, a range of whole conversations at a time.
@@ -190,7 +217,7 @@ class Pool:
         for block in self._blocks:
             goes = marked[block.column("conversation")]
             if goes.any():
-                taken._blocks.append(block.only(np.flatnonzero(goes)))
+                taken._sorted.append(block.only(np.flatnonzero(goes)))
                 block = block.only(np.flatnonzero(~goes))
             stay.append(block)
         self._keep(stay)
@@ -210,17 +237,17 @@ class Pool:
 
     def _keep(self, blocks: list[_Block]) -> None:
         """Go on with what is left of the blocks, small ones next to each other put together."""
-        self._blocks = []
+        self._sorted = []
         small: list[_Block] = []
         for block in blocks:
             if not len(block):
                 continue
             if small and sum(map(len, small)) + len(block) > BLOCK_ROWS:
-                self._blocks.append(_together(small))
+                self._sorted.append(_together(small))
                 small = []
             small.append(block)
         if small:
-            self._blocks.append(_together(small))
+            self._sorted.append(_together(small))
 
     def distinct(self, name: str) -> Column:
         """Return the distinct values of a column."""
@@ -228,7 +255,7 @@ class Pool:
 
     def renumber(self, name: str, moved: Column) -> None:
         """Replace each value of a column by what stands in its place in `moved`."""
-        self._blocks = [block.with_column(name, moved[block.column(name)]) for block in self._blocks]
+        self._sorted = [block.with_column(name, moved[block.column(name)]) for block in self._blocks]
 
 
 def _column(pieces: list[_Piece], name: str, order: Rows | None = None) -> Column:
@@ -246,3 +273,17 @@ def _together(blocks: list[_Block]) -> _Block:
         return blocks[0]
     pieces: list[_Piece] = [(block, slice(None), len(block)) for block in blocks]
     return _Block.of({name: _column(pieces, name) for name in StoredRows.DTYPES})
+
+
+def _behind_each_other(parts: list[Mapping[str, Column]]) -> Mapping[str, Column]:
+    """Return the columns that some of these rows have, one part behind the other; where one is not given it is 0."""
+    if len(parts) == 1:
+        return parts[0]
+    counts = [len(part["conversation"]) for part in parts]
+    return {
+        name: np.concatenate(
+            [part[name] if name in part else np.zeros(count, dtype) for part, count in zip(parts, counts, strict=True)]
+        )
+        for name, dtype in StoredRows.DTYPES.items()
+        if any(name in part for part in parts)
+    }

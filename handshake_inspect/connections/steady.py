@@ -23,7 +23,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handshake_inspect.connections.compact import STEP_BITS, Compacted, folded_into, is_plain, witnesses
+from handshake_inspect.connections.compact import (
+    STEP_BITS,
+    Compacted,
+    folded_into,
+    is_plain,
+    latest_of_each_side,
+    witnesses,
+)
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.rows import FIN, RST, SYN
@@ -87,44 +94,47 @@ class Steady:
         if not self._is_steady.any():
             return columns
         self._make_room(columns["conversation"])
-        place = self._place[columns["conversation"]]
-        at = np.flatnonzero(self._is_steady[place])
+        place = self._place.take(columns["conversation"])
+        steady = self._is_steady.take(place)
+        at = np.flatnonzero(steady)
         if not len(at):
             return columns
-        course = _Course(columns, at, place[at], self._ends)
-        regular = self._regular(course)
+        course = _Course(columns, at, place.take(at), self._ends)
+        regular, last = self._regular(course)
         alone, ordinary = self._ordinary(course, regular)
-        last = last_of(course.end, regular, len(self._ends))
-        foldable = _foldable(course, ordinary, last, copies_within_ns, single_until_ns)
-        foldable &= ~witnesses(course.side, foldable)
-        ends = np.flatnonzero(last >= 0)
+        foldable = ordinary & course.acknowledged(last)
+        if copies_within_ns:
+            foldable &= course.is_single(columns["time_ns"], copies_within_ns, single_until_ns)
+        foldable &= ~witnesses(course.peer, foldable)
         for name, values in (("next_seq", course.seq_end), ("ack", course.ack), ("ordinary", alone)):
-            self._ends[name][ends] = values[last[ends]]
-        return _kept(columns, course, ordinary, foldable)
+            self._ends[name][course.ends] = values[last]
+        return _kept(columns, np.flatnonzero(~steady), course, ordinary, foldable)
 
-    def _regular(self, course: _Course) -> Mask:
-        """Mark the rows up to the first of each conversation that does not continue it; that one is steady no more."""
+    def _regular(self, course: _Course) -> tuple[Mask, Rows]:
+        """Mark the rows up to the first of each conversation that does not continue it; that one is steady no more.
+
+        Returns also the last such row of each end.
+        """
         regular = course.regular()
-        irregular = first_of(course.place, ~regular, len(self._is_steady))
+        irregular = first_of(course.group, ~regular, len(course.places))
         left = irregular >= 0
-        if not left.any():
-            return regular
-        self._is_steady[left] = False
-        before: Mask = np.arange(len(regular)) < np.where(left, irregular, len(regular))[course.place]
-        return before
+        until = np.where(left, irregular, course.stop)
+        if left.any():
+            self._is_steady[course.places[left]] = False
+            regular = np.arange(len(regular)) < until.take(course.group)
+        return regular, course.last_before(until)
 
     def _ordinary(self, course: _Course, regular: Mask) -> tuple[Mask, Mask]:
         """Mark the ordinary rows: each for itself, and such that follow one of their end."""
-        alone = course.is_before & course.was_ordinary
-        alone |= regular & ~course.is_before & (course.window != 0) & ~course.repeats()
+        alone = regular & ~course.is_before & (course.window != 0) & ~course.repeats()
         # Firsts: of data, of pure acknowledgments.
         for name, mask in (("has_data", course.payload > 0), ("has_acknowledged", course.payload == 0)):
-            seen = self._ends[name]
-            new = alone & mask & ~course.is_before & ~seen[course.end]
-            first = first_of(course.end, new, len(seen))
+            seen = self._ends[name][course.ends]
+            first = first_of(course.end, alone & mask & ~seen.take(course.end), len(seen))
             alone[first[first >= 0]] = False
-            seen |= first >= 0
-        return alone, alone & alone[course.own] & ~course.steps_over() & ~course.is_before
+            self._ends[name][course.ends] = seen | (first >= 0)
+        alone |= course.was_ordinary
+        return alone, alone & alone.take(course.own) & ~course.steps_over() & ~course.is_before
 
 
 class _Course:
@@ -134,48 +144,54 @@ class _Course:
     """
 
     def __init__(self, columns: Mapping[str, Column], at: Rows, place: Column, ends: Ends) -> None:
-        places = np.flatnonzero(np.bincount(place))
-        before = 2 * len(places)
-        own: Rows = np.repeat(2 * places, 2) + np.tile([0, 1], len(places))
-        order = conversation_order(np.append(np.repeat(places, 2), place))
+        order = conversation_order(place)
+        place, at = place.take(order), at.take(order)
+        begins = np.flatnonzero(np.append(True, place[1:] != place[:-1]))
+        rows, groups = np.diff(begins, append=len(at)) + 2, np.arange(len(begins))
+        before = _each_and_next(begins + 2 * groups)
+        #: The place of each conversation, those of its ends, and where its rows end here.
+        self.places = place[begins]
+        self.ends = _each_and_next(2 * self.places.astype(np.int64))
+        self.stop = np.cumsum(rows)
+        self.is_before, self.was_ordinary = np.zeros((2, len(at) + len(before)), np.bool_)
+        self.is_before[before], self.was_ordinary[before] = True, ends["ordinary"][self.ends]
+        #: Row of the block; of those before, the one that they stand before.
+        self.row = np.empty(len(self.is_before), np.int64)
+        self.row[~self.is_before], self.row[before] = at, np.repeat(at[begins], 2)
 
-        def lined_up(name: str, value_before: Column) -> Column:
-            return np.concatenate([value_before.astype(columns[name].dtype, copy=False), columns[name][at]])[order]
+        def lined_up(name: str, value_before: Column | int) -> Column:
+            column = columns[name].take(self.row)
+            column[before] = value_before
+            return column
 
-        self.is_before = order < before
-        #: Row of the block, -1 for those before.
-        self.row = np.append(np.full(before, -1), at)[order]
-        self.side = lined_up("from_higher", own & 1)
-        self.place = np.append(np.repeat(places, 2), place)[order]
-        self.end = 2 * self.place + self.side
-        self.seq = lined_up("seq", ends["next_seq"][own])
-        self.ack = lined_up("ack", ends["ack"][own])
-        nothing = np.zeros(before, np.int64)
-        self.flags = lined_up("flags", nothing)
-        self.window = lined_up("window", nothing)
-        self.payload = lined_up("payload_octets", nothing)
-        self.time_ns = lined_up("time_ns", nothing)
-        self.was_ordinary = np.append(ends["ordinary"][own], np.zeros(len(at), np.bool_))[order]
+        self.side = lined_up("from_higher", self.ends & 1)
+        #: Which of the conversations, and which of their ends.
+        self.group = np.repeat(groups, rows)
+        self.end = 2 * self.group + self.side
+        self.seq = lined_up("seq", ends["next_seq"][self.ends])
+        self.ack = lined_up("ack", ends["ack"][self.ends])
+        self.flags, self.window, self.payload = (lined_up(name, 0) for name in ("flags", "window", "payload_octets"))
         #: Modulo 2**32, as SEG.SEQ.
         self.seq_end = self.seq + self.payload
-        self.own, self.peer = self._latest()
+        #: The latest row of the other end, and the one of the same end, ahead of each row.
+        self.peer, self.own = latest_of_each_side(self.side)
+        self.own_ack = self.ack.take(self.own)
 
-    def _latest(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return the row of the same end ahead of each row, and the latest one of the other end."""
-        index = np.arange(len(self.side), dtype=np.int32)
-        lower, higher = (np.maximum.accumulate(index * (self.side == s)) for s in (0, 1))
-        own = np.zeros(len(index), np.int32)
-        own[1:] = np.where(self.side[1:] == 0, lower[:-1], higher[:-1])
-        return own, np.where(self.side == 0, higher, lower)
+    def last_before(self, until: Rows) -> Rows:
+        """Return the last row of each end ahead of one row of each conversation."""
+        last = np.empty((len(until), 2), np.int64)
+        groups, row = np.arange(len(until)), until - 1
+        last[groups, self.side[row]], last[groups, 1 - self.side[row]] = row, self.peer[row]
+        return last.reshape(-1)
 
     def regular(self) -> Mask:
         """Mark the rows that continue both directions, each by what was exactly there before.
 
         Numbers are compared modulo 2**32, and no two that are compared lie as far as 2**30 apart.
         """
-        regular = is_plain(self.flags) & (self.seq == self.seq_end[self.own])
-        peer_ack, peer_sent = self.ack[self.peer], self.seq_end[self.peer]
-        for later, earlier in ((self.ack, self.ack[self.own]), (peer_sent, self.ack), (self.seq_end, peer_ack)):
+        regular = is_plain(self.flags) & (self.seq == self.seq_end.take(self.own))
+        peer_ack, peer_sent = self.ack.take(self.peer), self.seq_end.take(self.peer)
+        for later, earlier in ((self.ack, self.own_ack), (peer_sent, self.ack), (self.seq_end, peer_ack)):
             regular &= later - earlier < SAFE_SPAN
         regular |= self.is_before
         found: Mask = regular
@@ -183,43 +199,53 @@ class _Course:
 
     def repeats(self) -> Mask:
         """Mark acknowledgments that say what the row before them of their end had said: copies look so too."""
-        repeats: Mask = (self.payload == 0) & (self.payload[self.own] == 0) & (self.ack == self.ack[self.own])
+        repeats: Mask = (self.payload == 0) & (self.payload.take(self.own) == 0) & (self.ack == self.own_ack)
         return repeats
 
     def steps_over(self) -> Mask:
         """Mark the rows in which a number goes over to the next range of 2**STEP_BITS."""
         over: Mask = (self.seq ^ self.seq_end) >> STEP_BITS != 0
-        over |= (self.ack ^ self.ack[self.own]) >> STEP_BITS != 0
+        over |= (self.ack ^ self.own_ack) >> STEP_BITS != 0
         return over
 
+    def acknowledged(self, last: Rows) -> Mask:
+        """Mark the rows whose end the peer has acknowledged; `last`: the last regular row of each end."""
+        by_peer = self.ack[last][np.arange(len(last)) ^ 1]
+        acknowledged: Mask = by_peer.take(self.end) - self.seq_end < SAFE_SPAN
+        return acknowledged
 
-def _foldable(course: _Course, ordinary: Mask, last: Rows, copies_within_ns: int, single_until_ns: int) -> Mask:
-    """Mark the ordinary rows whose end the peer has acknowledged; `last`: the last regular row of each end."""
-    acknowledged = course.ack[last[course.end ^ 1]]
-    foldable: Mask = ordinary & (acknowledged - course.seq_end < SAFE_SPAN)
-    if copies_within_ns:
-        latest = np.zeros(len(last) // 2, np.int64)
-        np.maximum.at(latest, course.place, course.time_ns)
-        foldable &= np.maximum(latest[course.place] - copies_within_ns, single_until_ns) >= course.time_ns
-    return foldable
+    def is_single(self, time_ns: Column, copies_within_ns: int, single_until_ns: int) -> Mask:
+        """Mark the rows of which no copy may come any more; `time_ns` is that of each row of the block."""
+        time_ns = time_ns.take(self.row)
+        latest_ns = np.maximum.reduceat(time_ns, np.append(0, self.stop[:-1]))
+        single: Mask = np.maximum(latest_ns - copies_within_ns, single_until_ns).take(self.group) >= time_ns
+        return single
 
 
-def _kept(columns: Mapping[str, Column], course: _Course, ordinary: Mask, folded: Mask) -> Mapping[str, Column]:
-    """Return the rows of a block without those that are folded, these counted in others."""
-    rows = len(columns["seq"])
-    stays = np.ones(rows, np.bool_)
-    stays[course.row[folded]] = False
-    own = ~folded & ~course.is_before
-    more: dict[str, Column] = {}
+def _each_and_next(numbers: Rows) -> Rows:
+    return np.stack([numbers, numbers + 1], axis=1).reshape(-1)
+
+
+def _kept(
+    columns: Mapping[str, Column], others: Rows, course: _Course, ordinary: Mask, folded: Mask
+) -> Mapping[str, Column]:
+    """Return the rows of a block without those that are folded, these counted in others.
+
+    `others`: the rows of conversations that are not steady.
+    """
+    own = np.flatnonzero(~(folded | course.is_before))
+    rows = np.sort(np.append(others, course.row[own]))
+    place = np.searchsorted(rows, course.row[own])
+    kept = {name: column.take(rows) for name, column in columns.items()}
     for name, values in (
         ("ordinary", ordinary),
-        ("folded_segments", folded_into(course.side, ~folded, np.ones(len(folded), np.int64))),
-        ("folded_octets", folded_into(course.side, ~folded, course.payload.astype(np.int64))),
+        ("folded_segments", folded_into(course.side, ~folded, np.ones(len(folded), np.uint8))),
+        ("folded_octets", folded_into(course.side, ~folded, course.payload)),
     ):
-        more[name] = np.zeros(rows, StoredRows.DTYPES[name])
-        more[name][course.row[own]] = values[own]
-    more["shown_each"] = (more["folded_segments"] > 0).view(np.uint8)
-    return {name: column[stays] for name, column in {**columns, **more}.items()}
+        kept[name] = np.zeros(len(rows), StoredRows.DTYPES[name])
+        kept[name][place] = values[own]
+    kept["shown_each"] = (kept["folded_segments"] > 0).view(np.uint8)
+    return kept
 
 
 def _steady_ends(compacted: Compacted) -> tuple[Rows, Ends]:
