@@ -39,6 +39,7 @@ from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, look_over
 from handshake_inspect.findings.run import Run
 from handshake_inspect.jobs import behind, cores
+from handshake_inspect.memory import keep_room
 from handshake_inspect.overview import Overview, names_in, with_comments
 from handshake_inspect.places import Places
 from handshake_inspect.processes import Workers
@@ -284,6 +285,7 @@ class Inspector:
 
         Raises `CaptureError` if one cannot be used at all, unless `hooks` say what becomes of it.
         """
+        keep_room()
         hooks = hooks or Hooks()
         apart = self.workers.are_copies and any(one.octets >= APART_OCTETS for one in inputs)
         feeds = [self._feed(one, len(inputs) > 1, hooks) for one in inputs]

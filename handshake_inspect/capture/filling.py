@@ -64,7 +64,7 @@ class _Columns(Generic[T]):
         places, frames = self._in_order(found, len(frame))
         count = sum(len(one.rows) for one in found)
         at = self._make_room(count)
-        for name, values in (("time_ns", time_ns[frames]), ("frame", frame[frames]), ("capture", capture)):
+        for name, values in (("time_ns", time_ns.take(frames)), ("frame", frame.take(frames)), ("capture", capture)):
             self._fill(name, at, [at], [values])
         for name in self.kind.DTYPES:
             if name not in ("time_ns", "frame", "capture"):
@@ -76,7 +76,7 @@ class _Columns(Generic[T]):
         holds = np.zeros(frames, np.bool_)
         holds[rows] = True
         if np.count_nonzero(holds) == len(rows):
-            place, chosen = (np.cumsum(holds) + (self._count - 1))[rows], holds
+            place, chosen = (np.cumsum(holds) + (self._count - 1)).take(rows), np.flatnonzero(holds)
         else:  # a frame may hold several segments (IEEE 802.11 A-MSDU)
             order = np.argsort(rows, kind="stable")
             place, chosen = np.empty(len(rows), np.int64), rows[order]

@@ -94,7 +94,8 @@ def read_options(
     if len(rows):
         lists = gathered(header.reshape(-1), rows * header.shape[1] + at + 20, LONGEST_OCTETS)
         octets = np.maximum(option_octets[rows], 0)
-        cut = np.flatnonzero((octets < whole[rows]) & (octets % WORD_OCTETS == 0))
+        cut = np.flatnonzero(octets < whole[rows])
+        cut = cut[octets[cut] % WORD_OCTETS == 0]
         lists[cut, octets[cut]] = CUT
         octets[cut] += 1
         _read_rest(lists, rows, octets, is_syn, numbers, columns)

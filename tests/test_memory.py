@@ -1,0 +1,37 @@
+"""What is freed stays for what comes next while a capture is read, and is given back afterwards."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="nothing is done without glibc")
+
+#: Takes and frees what a block does, and prints how many pages were cleared for it; then how many are left, in pages.
+ROUNDS = """
+import resource
+from handshake_inspect import memory
+{prepare}
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(50):
+    blocks = [bytearray(octets) for octets in (8 << 20, 300_000, 3 << 20)]
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+del blocks
+memory.give_back()
+print(int(open("/proc/self/statm").read().split()[1]))
+"""
+
+
+def pages(prepare: str) -> tuple[int, int]:
+    command = [sys.executable, "-c", ROUNDS.format(prepare=prepare)]
+    cleared, left = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return int(cleared), int(left)
+
+
+def test_memory_that_is_freed_stays_until_it_is_given_back() -> None:
+    plain, kept = pages(""), pages("memory.keep_room()")
+    assert 3 * kept[0] < 2 * plain[0]
+    assert kept[1] < 1.1 * plain[1]
