@@ -321,10 +321,13 @@ def save(paths: Mapping[str, CaptureFile], home: str, parts: Sequence[Step | Icm
     They stand in it as in their capture; those of several by time.
     """
     from handshake_inspect.capture.frames import fetch_parts
+    from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.capture.writing.pcap import write_pcap
     from handshake_inspect.quantities import counted
 
     frames = list(fetch_parts(paths, home, {part.frame for part in parts})[0].values())
+    if not frames:
+        raise CaptureError(f"{home}: the frames of this connection are not in it any more; read it again")
     if any(isinstance(part.frame, tuple) for part in parts):
         frames.sort(key=lambda frame: frame.time_ns)
     count = write_pcap(target, frames, frames[0].link_type)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,10 +18,10 @@ from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.timer import Timer
 
-from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.conditions.parser import WhereError
-from handshake_inspect.screen.arranging import ORDERS, Order, Query, arranged, places, understood
+from handshake_inspect.screen.arranging import ORDERS, Order, OutdatedError, Query, arranged, places, understood
 from handshake_inspect.screen.asking import Asking
 from handshake_inspect.screen.captions import commands, heading, hints, losses
 from handshake_inspect.screen.colours import Colours
@@ -28,7 +30,7 @@ from handshake_inspect.screen.lines import Line
 from handshake_inspect.screen.listing import Listing
 from handshake_inspect.screen.rates import Rates
 from handshake_inspect.screen.reading import Reading
-from handshake_inspect.screen.sight import GoneError, Sight, Source, Streams
+from handshake_inspect.screen.sight import FAILURES, Sight, Source, Streams, in_one_line
 from handshake_inspect.screen.telling import Telling
 from handshake_inspect.views.escape import printable
 
@@ -38,6 +40,8 @@ LOOK_S, DRAW_S = 0.1, 0.25
 SAID_S = 6.0
 #: Nothing was said: a text, its role, and until when it stands.
 UNSAID = ("", "", 0.0)
+#: A filter that is typed holds when no key has come for so long.
+PAUSE_S = 0.2
 #: The room of a list that is short.
 SHORTEST = 3
 #: A terminal of so many columns has list and text side by side.
@@ -96,6 +100,9 @@ class ConnectionsApp(App[None]):
         self.query_ = Query()
         self.order = Order()
         self.paused_ns: int | None = None
+        #: What was listed before a filter was typed, and the pause after its last key.
+        self._unfiltered = Query()
+        self._pause: Timer | None = None
         self._sought = Query()
         self._said = UNSAID
         self._arranging = False
@@ -174,11 +181,15 @@ class ConnectionsApp(App[None]):
         try:
             wanted = None
             while wanted != (wanted := (self.query_, self.order)):
-                streams = await asyncio.to_thread(arranged, sight, *wanted)
-                self._list(sight, streams)
+                is_wanted = partial(self._is_wanted, *wanted)
+                with suppress(OutdatedError):
+                    self._list(sight, await asyncio.to_thread(arranged, sight, *wanted, is_wanted))
         finally:
             self._arranging = False
         self._draw()
+
+    def _is_wanted(self, query: Query, order: Order) -> bool:
+        return (query, order) == (self.query_, self.order)
 
     def _list(self, sight: Sight, streams: Streams) -> None:
         self.sight = sight
@@ -234,9 +245,30 @@ class ConnectionsApp(App[None]):
             return
         if what == "save" and stream is None:
             return
+        self._unfiltered = self.query_
         files = {"save": f"stream-{stream}.pcapng", "save-all": "seen.pcapng"}
         self.asking.ask(what, files.get(what) or (self.query_ if what == "filter" else self._sought).text)
         self._draw()
+
+    @on(Asking.Typed)
+    def _typing(self, event: Asking.Typed) -> None:
+        self._wait_no_longer()
+        if event.what == self.asking.what == "filter":
+            self._pause = self.set_timer(PAUSE_S, partial(self._filter_by_half, event.text))
+
+    def _filter_by_half(self, text: str) -> None:
+        """Filter by what was typed so far. Half a condition waits for the rest: Enter says what is wrong with it."""
+        with suppress(WhereError):
+            self._filter_by(understood(text))
+
+    def _filter_by(self, query: Query) -> None:
+        if query.text != self.query_.text:
+            self.query_ = query
+            self._again()
+
+    def _wait_no_longer(self) -> None:
+        if self._pause is not None:
+            self._pause.stop()
 
     @on(Asking.Answered)
     def _answered(self, event: Asking.Answered) -> None:
@@ -247,8 +279,7 @@ class ConnectionsApp(App[None]):
             return
         self._end_asking()
         if event.what == "filter":
-            self.query_ = query
-            self._again()
+            self._filter_by(query)
         elif event.what == "find":
             self._sought = query
             self.action_find(1)
@@ -256,19 +287,20 @@ class ConnectionsApp(App[None]):
             self._save(event.text, self.list.stream if event.what == "save" else None)
 
     def _end_asking(self) -> None:
+        self._wait_no_longer()
         self.asking.close()
         self.screen.set_focus(self.list)
         self._draw()
 
     @work(group="save")
     async def _save(self, target: str, stream: int | None) -> None:
-        if Path(target).exists():
-            self.say(f"{target} is there already: choose another name", "error")
-            return
         try:
+            if Path(target).exists():
+                self.say(f"{target} is there already: choose another name", "error")
+                return
             said = await asyncio.wrap_future(self.source.desk.ask(lambda: self.source.save(stream, target)))
-        except (CaptureError, GoneError) as error:
-            self.say(str(error), "error")
+        except FAILURES as error:
+            self.say(in_one_line(error), "error")
         else:
             self.say(said, "open")
 
@@ -336,6 +368,7 @@ class ConnectionsApp(App[None]):
     def action_leave(self) -> None:
         """Go back: from what is typed, from help, from the text alone, from a filter."""
         if self.asking.what:
+            self._filter_by(self._unfiltered)
             self._end_asking()
         elif self.telling.shows == "help":
             self._alone(False)
@@ -344,9 +377,8 @@ class ConnectionsApp(App[None]):
             self.action_read("ladder")
         elif self.query_one("#body").has_class("alone"):
             self._alone(False)
-        elif self.query_.text:
-            self.query_ = Query()
-            self._again()
+        else:
+            self._filter_by(Query())
 
     def action_alone(self, alone: bool) -> None:
         """Show the text alone, or list and text."""

@@ -3,7 +3,8 @@
 In: a `Sight`, what was typed, and the order wished for. Out: numbers of streams. A filter is a condition, as
 `read --where` takes it, if it names a field; else each of its words must occur: digits alone are a port or a stream,
 any other word stands in an address, a kind of opening or closing, a state, a code of a finding, or the name of a
-capture. A million connections take some tenths of a second.
+capture. That takes some tenths of a second of a million connections, a condition on what is different in each of them
+some seconds: whoever asks for something else meanwhile need not wait for that.
 """
 
 from __future__ import annotations
@@ -66,12 +67,23 @@ def understood(text: str) -> Query:
     return Query(text, None, tuple(text.lower().split()))
 
 
-def arranged(sight: Sight, query: Query, order: Order) -> Streams:
-    """Return the streams of which the query holds, in the order wished for."""
+class OutdatedError(Exception):
+    """Something else is asked for by now."""
+
+
+def arranged(sight: Sight, query: Query, order: Order, is_wanted: Callable[[], bool] = lambda: True) -> Streams:
+    """Return the streams of which the query holds, in the order wished for.
+
+    Raises OutdatedError when that is not wanted any more.
+    """
     streams = sight.streams
     if query.condition is not None:
-        parts = streams_where(query.condition, sight.connections, streams)
-        streams = np.concatenate([np.zeros(0, np.int64), *parts])
+        parts = [np.zeros(0, np.int64)]
+        for part in streams_where(query.condition, sight.connections, streams):
+            if not is_wanted():
+                raise OutdatedError
+            parts.append(part)
+        streams = np.concatenate(parts)
     if query.words:
         streams = streams[having(query.words, sight.connections, streams)]
     return in_order(order, sight.connections, streams)

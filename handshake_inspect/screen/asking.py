@@ -1,6 +1,6 @@
 """The line in which something is typed: a filter, what to find, the name of a file.
 
-In: what is asked for, and what stands there at first. Out: a message with what was typed.
+In: what is asked for, and what stands there at first. Out: a message with what is typed, and one when that is all.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ class Asking(Container):
     Asking #asked { width: 14; height: 1; }
     Asking #typed { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
     """
+
+    @dataclass
+    class Typed(Message):
+        """Something stands there now, and more may follow."""
+
+        what: str
+        text: str
 
     @dataclass
     class Answered(Message):
@@ -66,6 +73,11 @@ class Asking(Container):
         """Ask for nothing any more."""
         self.what = ""
         self.display = False
+
+    @on(Input.Changed)
+    def _typing(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Typed(self.what, event.value.strip()))
 
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:

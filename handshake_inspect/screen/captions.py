@@ -52,7 +52,8 @@ def losses(traffic: Traffic | None, segments_per_s: float) -> list[Piece]:
 def hints(asks: str) -> list[Piece]:
     """Return what can be done while something is typed."""
     hint = (HINTS.get(asks, ""), "muted")
-    return [("Enter", "accent"), (" does it   ", "muted"), ("Esc", "accent"), (" leaves it   ", "muted"), hint]
+    does = " keeps it   " if asks == "filter" else " does it   "
+    return [("Enter", "accent"), (does, "muted"), ("Esc", "accent"), (" leaves it   ", "muted"), hint]
 
 
 def commands(room: int, beside: Sequence[Piece], *, is_live: bool) -> list[Piece]:

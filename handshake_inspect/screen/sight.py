@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
+from handshake_inspect.archive import ArchiveError
+from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.screen.desk import Desk
@@ -69,6 +71,17 @@ class GoneError(Exception):
     """What was asked for is not there any more."""
 
 
+#: What a source may raise where a file has changed or vanished, or no room is left. It is told; the screen goes on.
+FAILURES = (GoneError, CaptureError, ArchiveError, OSError)
+
+
+def in_one_line(failure: Exception) -> str:
+    """Say what has failed: of what the system refused, why, and which file."""
+    if isinstance(failure, OSError) and failure.strerror:
+        return failure.strerror + (f": {failure.filename}" if failure.filename else "")
+    return str(failure)
+
+
 class Source(Protocol):
     """Where connections come from."""
 
@@ -105,10 +118,10 @@ class Source(Protocol):
         """How what was watched has ended, where the screen goes on all the same; "" until then."""
 
     def told(self, stream: int, width: int) -> Told:
-        """Describe a connection, for so many terminal columns. Raises GoneError or CaptureError."""
+        """Describe a connection, for so many terminal columns. Raises `FAILURES`."""
 
     def save(self, stream: int | None, target: str) -> str:
-        """Save the frames of a connection, or all there are; say what was saved. Raises GoneError or CaptureError."""
+        """Save the frames of a connection, or all there are; say what was saved. Raises `FAILURES`."""
 
     def command(self, stream: int) -> str | None:
         """Return the command line that shows a connection; None if there is none."""

@@ -13,13 +13,12 @@ from collections.abc import Callable
 import numpy as np
 from rich.text import Text
 
-from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.screen.captions import title
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.columns import Piece
 from handshake_inspect.screen.listing import Listing
 from handshake_inspect.screen.reading import Reading
-from handshake_inspect.screen.sight import GoneError, Sight, Source
+from handshake_inspect.screen.sight import FAILURES, Sight, Source, in_one_line
 from handshake_inspect.screen.topics import finding_lines, help_lines, text_lines
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_layout import wrap
@@ -95,8 +94,8 @@ class Telling:
             elif self._source.is_live:
                 grown = told.rows_end
             said = title(told.connection, shows, room, with_output=self._source.printed() is not None)
-        except (CaptureError, GoneError) as error:
-            lines, said = [Text(printable(str(error)))], [(f"stream {stream}", "bold")]
+        except FAILURES as error:
+            lines, said = wrap(Text(printable(in_one_line(error))), room), [(f"stream {stream}", "bold")]
         finally:
             self._is_asking = False
         now_s = time.monotonic()

@@ -27,7 +27,7 @@ KEYS = (
         ("Enter", "the text alone; Esc: both again"),
     )),
     ("Choose", (
-        ("/", "filter: some words (half-open 10.0.0.7 443), or a condition of read --where"),
+        ("/", "filter, as it is typed: words (half-open 443), or a condition of read --where"),
         ("Esc", "no filter any more"),
         ("f   n   N", "find some words; the next, the one before"),
         ("s   S   r", "sort by the next column, by the one before; the other way round (or click a heading)"),

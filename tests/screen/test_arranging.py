@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 
 from handshake_inspect.conditions.parser import WhereError
 from handshake_inspect.connections.connection import Connection, Endpoint
 from handshake_inspect.connections.found import Severity
+from handshake_inspect.connections.model import BLOCK_CONNECTIONS
 from handshake_inspect.inspection import inspect
-from handshake_inspect.screen.arranging import ORDERS, Order, Query, arranged, understood
+from handshake_inspect.screen.arranging import ORDERS, Order, OutdatedError, Query, arranged, understood
 from handshake_inspect.screen.sight import Sight
 from tests.cli.running import PCAPS
 
@@ -86,6 +89,13 @@ def test_filters(text: str, holds: Callable[[Connection], bool]) -> None:
     expected = [one.stream for one in sight().connections if holds(one)]
     assert arranged(sight(), understood(text), Order()).tolist() == expected
     assert expected
+
+
+def test_a_condition_that_nobody_wants_any_more_is_not_answered_to_the_end() -> None:
+    wanted = iter((True, False))
+    many = replace(sight(), streams=np.resize(sight().streams, 3 * BLOCK_CONNECTIONS))
+    with pytest.raises(OutdatedError):
+        arranged(many, understood("octets.originator > 5"), Order(), lambda: next(wanted))
 
 
 def test_digits_alone_are_a_port_or_a_stream() -> None:

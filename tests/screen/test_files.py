@@ -7,15 +7,21 @@ import shutil
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from textual.widgets import Input
 
+from handshake_inspect.capture.files import open_capture
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.inspection import inspect
+from handshake_inspect.screen.app import PAUSE_S
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.files import Files
 from handshake_inspect.screen.sight import Sight
+from tests.capture.builders import enhanced, interface, section
+from tests.capture.builders import names as resolved
 from tests.cli.running import PCAPS
 from tests.screen.showing import Shown, files_of, show
 
@@ -64,6 +70,47 @@ def test_a_filter_of_words(source: Files) -> None:
         assert f"{len(refused)} of {len(source.sight.connections)} connections" in shown.app.head.plain
         await shown.press("escape")
         await shown.until(lambda: len(shown.listed) - 1 == len(source.sight.connections))
+
+    show(source, check)
+
+
+def test_a_filter_holds_as_it_is_typed_and_escape_takes_it_back(source: Files) -> None:
+    every = source.sight.streams.tolist()
+    refused = [one.stream for one in source.sight.connections if one.handshake.kind == "refused"]
+
+    async def check(shown: Shown) -> None:
+        def listed() -> list[int]:
+            return [*map(int, shown.app.list.streams)]
+
+        await shown.press("slash", *"refus")
+        await shown.until(lambda: listed() == refused)
+        assert "Enter keeps it" in shown.app.foot.plain
+        await shown.press("escape")
+        await shown.until(lambda: listed() == every)
+        await shown.press("slash", *"refused", "enter")
+        assert shown.app.query_.text == "refused"  # at once
+        await shown.press("slash", *["backspace"] * 7)
+        await shown.until(lambda: listed() == every)
+        await shown.press("escape")
+        await shown.until(lambda: listed() == refused)
+
+    show(source, check)
+
+
+def test_half_a_condition_waits_for_the_rest(source: Files) -> None:
+    four_way = [one.stream for one in source.sight.connections if one.teardown.kind == "four-way"]
+
+    async def check(shown: Shown) -> None:
+        typed = shown.app.query_one("#typed", Input)
+        await shown.press("slash")
+        typed.value = 'teardown.kind == "four-way"'
+        await shown.until(lambda: shown.app.list.streams.tolist() == four_way)
+        typed.value = 'teardown.kind == "four-way" and octets.originator >'
+        await shown.pilot.pause(2 * PAUSE_S)
+        assert shown.app.list.streams.tolist() == four_way
+        assert "Enter keeps it" in shown.app.foot.plain
+        typed.value += " 1M"
+        await shown.until(lambda: not len(shown.app.list.streams))
 
     show(source, check)
 
@@ -143,6 +190,56 @@ def test_a_connection_is_written_to_a_file(source: Files, tmp_path: Path) -> Non
     show(source, check, size=(200, 40))
     (saved,) = inspect(target).connections
     assert saved.states == source.sight.connections[0].states
+
+
+@pytest.mark.parametrize("target", ["x" * 300, "no/such/folder/x.pcap"])
+def test_what_cannot_be_written_is_said_in_one_line(source: Files, target: str) -> None:
+    async def check(shown: Shown) -> None:
+        await shown.press("w")
+        await shown.type(target)
+        await shown.until(lambda: re.search("File name too long|No such file", shown.app.foot.plain))
+
+    show(source, check)
+
+
+def test_a_capture_that_changed_or_vanished_is_said_in_one_line(tmp_path: Path, monkeypatch: Any) -> None:
+    path, target = Path(shutil.copy(PCAPS / "four-way.pcap", tmp_path)), tmp_path / "x.pcap"
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "TIME-WAIT" in shown.text)
+        path.write_bytes(path.read_bytes()[:24])
+        await shown.press("w")
+        await shown.type(str(target))
+        await shown.until(lambda: "are not in it any more" in shown.app.foot.plain)
+        path.unlink()
+        await shown.press("t")
+        await shown.until(lambda: f"{path}: cannot be opened: No such file" in "".join(shown.text.split("\n  ")))
+        monkeypatch.setattr(source, "told", lambda *_: (tmp_path / "place").read_bytes())
+        await shown.press("t")
+        await shown.until(lambda: "No such file or directory: " in shown.text)
+
+    with files_of(["four-way.pcap"], tmp_path) as source:
+        show(source, check, size=(250, 40))
+    assert not target.exists()
+
+
+def test_long_names_of_hosts_leave_the_ladder_where_it_is(tmp_path: Path) -> None:
+    with open_capture(PCAPS / "four-way.pcap") as records:
+        frames = [one.raw(row) for one in records for row in range(len(one))]
+    known = bytes([127, 0, 0, 1]) + b"".join(letter * 250 + b"\0" for letter in (b"a", b"b", b"c"))
+    blocks = [enhanced(one.octets, one.original, one.time_ns // 1000) for one in frames]
+    octets = b"".join([section(), interface(frames[0].link_type), resolved([(1, known)]), *blocks])
+    (tmp_path / "named.pcapng").write_bytes(octets)
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "TIME-WAIT" in shown.text)
+        above = shown.text.partition("LISTEN")[0]
+        assert "127.0.0.1 is aaaa" in above
+        assert "…" in above
+        assert above.count("\n") < 12
+
+    with files_of(["named.pcapng"], tmp_path) as source:
+        show(source, check, size=(80, 30))
 
 
 def test_the_command_that_shows_it_is_copied(source: Files) -> None:
