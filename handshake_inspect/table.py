@@ -25,6 +25,9 @@ PACKET_TYPE_UNKNOWN = 255
 PACKET_OUTGOING = 4
 
 
+#: A column of zeros, however long it has to be.
+ZERO = np.zeros(1, np.uint8)
+
 #: Bits of a frame's number: 44 years of 100,000 a second. The other 16 are for the number of its capture.
 FRAME_BITS = 47
 
@@ -108,15 +111,17 @@ def grown(column: Column, count: int) -> Column:
 class Growing:
     """Rows of a table that grows in place.
 
-    Large arrays grow by moving pages, not by copying, and a column in which nothing but 0 has stood yet takes no memory
-    at all: most captures are one file, most connections are short, most frames have no tunnel. Columns begin as narrow
-    as their table allows, until a value does not fit. `room` for rows that are expected takes no memory before they
-    come, and spares them being moved.
+    Large arrays grow by moving pages, not by copying, and a column in which one value stands, and no other yet, takes
+    no memory at all: most captures are one file, most frames have no tunnel, and of a million SYNs that nobody answers
+    three columns of four are so. Columns begin as narrow as their table allows, until a value does not fit. `room` for
+    rows that are expected takes no memory before they come, and spares them being moved.
     """
 
     def __init__(self, kind: type[Table], room: int = 0) -> None:
         self._dtypes, self._narrow, self._room = kind.DTYPES, kind.NARROW, room
         self._columns: dict[str, Column] = {}
+        #: The first value of each column: the only one of those that are not there.
+        self._first: dict[str, Any] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -125,35 +130,41 @@ class Growing:
     def append(self, columns: Mapping[str, Column], count: int) -> None:
         """Add rows; a column that is not given is zero."""
         need = self._count + count
-        for name, dtype in self._dtypes.items():
-            values = columns.get(name)
-            if name not in self._columns and (values is None or not values.any()):
-                continue
+        for name, dtype in self._dtypes.items() if count else ():
+            values = columns.get(name, ZERO)
             if name not in self._columns:
+                first = self._first.setdefault(name, values[0])
+                if values[-1] == first and (values == first).all():
+                    continue
                 self._columns[name] = np.zeros(max(self._count, self._room), self._narrow.get(name, dtype))
-            column = self._columns[name]
-            if values is not None and column.dtype != dtype and not _fits(values, column.dtype):
-                wider = self._columns[name] = np.zeros(len(column), dtype)
-                wider[: self._count] = column[: self._count]
-                column = wider
-            if need > len(column):
-                # No view of a column outlives the call that made it.
-                column.resize(need + need // 16, refcheck=False)
-            column[self._count : need] = 0 if values is None else values
+                self._taking(name, np.array([first]), self._count)[: self._count] = first
+            self._taking(name, values, need)[self._count : need] = values
         self._count = need
 
+    def _taking(self, name: str, values: Column, need: int) -> Column:
+        """Return a column, made wide enough to take these values and long enough for the rows that it needs."""
+        column, dtype = self._columns[name], self._dtypes[name]
+        if column.dtype != dtype and not _fits(values, column.dtype):
+            wider = self._columns[name] = np.zeros(len(column), dtype)
+            wider[: self._count] = column[: self._count]
+            column = wider
+        if need > len(column):
+            # No view of a column outlives the call that made it.
+            column.resize(need + need // 16, refcheck=False)
+        return column
+
     def column(self, name: str) -> Column:
-        """Return one column, as a view that the next `append` makes invalid."""
-        return (
-            self._columns[name][: self._count] if name in self._columns else np.zeros(self._count, self._dtypes[name])
-        )
+        """Return one column, not to be written to, as a view that the next `append` makes invalid."""
+        if name in self._columns:
+            return self._columns[name][: self._count]
+        return np.broadcast_to(np.array(self._first.get(name, 0), self._dtypes[name]), self._count)
 
     def finish(self) -> dict[str, Column]:
         """Give all columns away, without the room that they had to grow."""
         for column in self._columns.values():
             column.resize(self._count, refcheck=False)
         columns = {name: self.column(name) for name in self._dtypes}
-        self._columns, self._count = {}, 0
+        self._columns, self._first, self._count = {}, {}, 0
         return columns
 
 

@@ -208,9 +208,9 @@ class Verdicts:
     def judged(self, claim: Callable[[Judgement], bool]) -> NDArray[np.bool_]:
         """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
         claims = np.array([claim(one) for one in self.judgements], np.bool_)
-        if claims.all() or not claims.any():
+        if claims.all() or not claims.any():  # most rules ask for what is not there
             return np.full(len(self.table), claims.any())
-        found: NDArray[np.bool_] = claims[self.table["judgement"]]
+        found: NDArray[np.bool_] = claims.take(self.table["judgement"])
         return found
 
 

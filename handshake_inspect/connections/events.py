@@ -104,41 +104,41 @@ def _arrivals(rows: ConnectionRows, numbers: Numbers) -> Rows:
     # A SYN has arrived when it is acknowledged, whatever becomes of data on it (RFC 7413 §4.2).
     needed, syns = rows.seq_end.copy(), np.flatnonzero(rows.flags & SYN)
     needed[syns] = rows.seq[syns] + 1
-    needed = lifted(needed, rows.conn, rows.connections)
-    # Most are acknowledged already when they are captured, having no length, or never.
+    # Most are acknowledged already when they are captured, having no length.
     index = np.arange(len(rows))
     when = moment(index, ARRIVED, index)
-    receiver_side = rows.peer & 1
     for s in (ORIGINATOR, RESPONDER):
-        reached = lifted(numbers.acknowledged_by[s], rows.conn, rows.connections)
-        _raise_to_delivered(rows, delivered, s, reached)
-        later = np.flatnonzero((reached < needed) & (receiver_side == s))
-        proof = _first_reaching(reached, needed.take(later), later + 1)
-        rank = np.where(rows.seq_end.take(later) > rows.seq.take(later), PROVEN, UNBLOCKED)
-        inside = proof < rows.start.take(rows.conn.take(later) + 1)
-        when[later] = np.where(inside, moment(proof, rank, later), NEVER)
+        reached = _with_delivered(rows, delivered, s, numbers.acknowledged_by[s])
+        later = np.flatnonzero((reached < needed) & (rows.peer_side == s))
+        when[later] = NEVER
+        last = rows.start.take(rows.conn.take(later) + 1) - 1
+        later = later[reached.take(last) >= needed.take(later)]
+        proof = _first_reaching(rows, reached, needed.take(later), later)
+        when[later] = moment(proof, np.where(rows.has_length.take(later), PROVEN, UNBLOCKED), later)
     when[np.flatnonzero(rows.flags & RST)] = NEVER
     return when
 
 
-def _first_reaching(rising: Rows, wanted: Rows, from_row: Rows) -> Rows:
-    """Return the first row at which a rising column has come to each number `wanted`, which is not before `from_row`.
-
-    What one row asks the next one answers, most often: the others are looked for.
-    """
-    found = from_row.copy()
-    at = np.flatnonzero(rising.take(found, mode="clip") < wanted)
-    found[at] = np.searchsorted(rising, wanted.take(at))
-    return found
-
-
-def _raise_to_delivered(rows: ConnectionRows, delivered: NDArray[np.int64], receiver_side: int, reached: Rows) -> None:
-    """Raise what a side has acknowledged at each row, lifted, to what it is taken to have received before that."""
+def _with_delivered(
+    rows: ConnectionRows, delivered: NDArray[np.int64], receiver_side: int, acknowledged: Rows
+) -> NDArray[np.int64]:
+    """Raise what a side has acknowledged at each row to what it is taken to have received before that."""
     sender_side = np.where(rows.self_connect, receiver_side, 1 - receiver_side)
     before = delivered[np.arange(rows.connections), sender_side]
-    at = np.flatnonzero((before > UNKNOWN).take(rows.conn))
-    conn = rows.conn.take(at)
-    reached[at] = np.maximum(reached.take(at), lifted(before.take(conn), conn, rows.connections))
+    return np.maximum(acknowledged, before.take(rows.conn)) if (before > UNKNOWN).any() else acknowledged
+
+
+def _first_reaching(rows: ConnectionRows, reached: Rows, wanted: Rows, after: Rows) -> Rows:
+    """Return the first row behind each row `after` of its connection at which a rising column has come to a number.
+
+    There is one. What one row asks the next one answers, most often; for the others it is looked for.
+    """
+    found = after + 1
+    at = np.flatnonzero(reached.take(found) < wanted)
+    if len(at):
+        axis = lifted(reached, rows.conn, rows.connections)
+        found[at] = np.searchsorted(axis, lifted(wanted.take(at), rows.conn.take(after.take(at)), rows.connections))
+    return found
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
@@ -149,33 +149,34 @@ class _Slots:
 
     def __init__(self, rows: ConnectionRows) -> None:
         self._rows = rows
-        self._parts: list[tuple[Rows, Rows, Rows]] = []
+        self._parts: list[tuple[Rows, NDArray[np.uint8]]] = []
 
     def add(
-        self, event: Event, end: Rows, when: Rows, assumed: Mask | bool = False, unplaced: Mask | None = None
+        self, event: Event, end: Rows, when: Rows, assumed: Mask | None = None, unplaced: Mask | None = None
     ) -> None:
         """Add `event` of each `end` at its moment; moments NEVER are left out."""
         happened = np.flatnonzero(when != NEVER)
-        end = end.take(happened)
-        code = int(event) | (end & 1) * RESPONDER_BIT
-        code |= np.broadcast_to(assumed, len(when))[happened] * np.int64(ASSUMED_BIT)
-        if unplaced is not None:
-            code |= unplaced.take(happened) * np.int64(UNPLACED_BIT)
+        code = ((end.take(happened) & 1) * RESPONDER_BIT | int(event)).astype(np.uint8)
+        for claim, bit in ((assumed, ASSUMED_BIT), (unplaced, UNPLACED_BIT)):
+            if claim is not None:
+                code |= claim.take(happened) * np.uint8(bit)
         # §3.10.7.4: within a group RST, SYN, ACK, FIN.
-        self._parts.append((when.take(happened) | _GROUP_ORDER.get(event, 0), code, end >> 1))
+        self._parts.append((when.take(happened) | _GROUP_ORDER.get(event, 0), code))
 
     def sorted_events(self) -> tuple[Rows, NDArray[np.uint8], Rows, Rows]:
         """Return `start`, `code`, `row` and `source` of `Events`."""
-        when, code, conn = (np.concatenate(columns) for columns in zip(*self._parts, strict=True))
+        when, code = (np.concatenate(columns) for columns in zip(*self._parts, strict=True))
         order = np.argsort(when, kind="stable")
-        when, code, conn = when[order], code[order], conn[order]
-        keep = np.flatnonzero(_distinct_resets(code, conn))
-        when, code, conn = when.take(keep), code.take(keep), conn.take(keep)
-        same_end = (code[1:] & RESPONDER_BIT) == (code[:-1] & RESPONDER_BIT)
-        joined = (when[1:] >> ORDER_BITS == when[:-1] >> ORDER_BITS) & same_end & (conn[1:] == conn[:-1])
-        code[1:] |= joined * np.int64(JOINED_BIT)
-        start = np.append(0, np.cumsum(np.bincount(conn, minlength=self._rows.connections)))
-        return start, code.astype(np.uint8), row_of(when), source_of(when)
+        when, code = when.take(order), code.take(order)
+        keep = _distinct_resets(code, self._rows.conn, row_of(when))
+        if not keep.all():
+            when, code = when[keep], code[keep]
+        row = row_of(when)
+        same_segment = when[1:] >> ORDER_BITS == when[:-1] >> ORDER_BITS
+        joined = same_segment & ((code[1:] & RESPONDER_BIT) == (code[:-1] & RESPONDER_BIT))
+        code[1:] |= joined * np.uint8(JOINED_BIT)
+        count = np.bincount(self._rows.conn.take(row), minlength=self._rows.connections)
+        return np.append(0, np.cumsum(count)), code, row, source_of(when)
 
 
 _GROUP_ORDER = {
@@ -190,20 +191,25 @@ _GROUP_ORDER = {
 }
 
 
-def _distinct_resets(code: Rows, conn: Rows) -> Mask:
-    """Keep one of equal RST events with nothing but RST events between them: a storm of RSTs says one thing."""
-    event = code & 0xF
-    is_reset = (event == Event.SEND_RST) | (event == Event.RECEIVE_RST) | (event == Event.RECEIVE_RST_OF_SYN)
-    keep = np.ones(len(code), np.bool_)
+def _distinct_resets(code: NDArray[np.uint8], conn: Rows, row: Rows) -> Mask:
+    """Keep one of equal RST events with nothing but RST events between them: a storm of RSTs says one thing.
+
+    `conn` is the connection of each segment, `row` the segment of each event.
+    """
+    is_reset, keep = IS_RESET.take(code & 0xF), np.ones(len(code), np.bool_)
     at = np.flatnonzero(is_reset)
     if len(at) < 2:
         return keep
     run = np.cumsum(~is_reset)[at]
-    key = (conn[at] * (len(code) + 1) + run) << 8 | code[at]
+    key = (conn[row[at]] * (len(code) + 1) + run) << 8 | code[at]
     _, first = np.unique(key, return_index=True)
     keep[at] = False
     keep[at[first]] = True
     return keep
+
+
+#: Is an event the sending or the arrival of an RST? By the lower four bits of its code.
+IS_RESET = np.isin(np.arange(16), (Event.SEND_RST, Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN))
 
 
 def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> Rows:
@@ -212,7 +218,7 @@ def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arr
     # A SYN that was not captured, or only after its SYN-ACK, was sent before it.
     asks = (bare >= 0) | numbers.crossing_syn
     asks[ORIGINATOR::2] |= rows.iss_known[:, ORIGINATOR]
-    others, shown = own.take(_peer_of(rows)), np.full(len(ends), NEVER, np.int64)
+    others, shown = own.take(rows.other_end), np.full(len(ends), NEVER, np.int64)
     _show(shown, asks & (own >= 0), own, 0)
     _show(shown, asks & (others >= 0), others, 0)
     _show(shown, numbers.crossing_syn & (numbers.ack_row >= 0), numbers.ack_row, 0)
@@ -224,7 +230,7 @@ def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arr
     arrived = np.flatnonzero(numbers.is_syn)
     received = _earliest(rows.peer.take(arrived), arrival.take(arrived), len(ends))
     by_originator, by_responder = received[ORIGINATOR::2], received[RESPONDER::2]
-    _show(received, numbers.crossing_syn.take(_peer_of(rows)), own, 1)
+    _show(received, numbers.crossing_syn.take(rows.other_end), own, 1)
     bare, answer = bare[ORIGINATOR::2], own[RESPONDER::2]
     _show(by_responder, (answer >= 0) & rows.iss_known[:, ORIGINATOR] & ((bare < 0) | (bare > answer)), answer, 1)
     inferred, by_data = numbers.inferred_syn_ack_row, numbers.inferred_ack_row
@@ -297,8 +303,7 @@ def _acknowledgment_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers
 
 
 def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> _News:
-    receiver, index = rows.peer, np.arange(len(rows))
-    is_syn = (rows.flags & SYN) != 0
+    receiver, is_syn = rows.peer, (rows.flags & SYN) != 0
     # Whose SYN could be acknowledged: one that was captured, or whose acknowledgment was.
     opened = rows.iss_known.reshape(-1).copy()
     opened[1::2] |= numbers.inferred_syn_ack_row >= 0
@@ -309,8 +314,9 @@ def _syn_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     # An end that sent a SYN-ACK had not been acknowledged then (simultaneous open: the SYN-ACKs cross).
     crossing = _crossing_answers(numbers)
     held, when = np.zeros(len(rows), np.bool_), arrival.copy()
-    soft = rows.seq_end == rows.seq
+    soft = ~rows.has_length
     if (crossing >= 0).any():
+        index = np.arange(len(rows))
         held = is_syn & (crossing[receiver] > index)
         when = np.where(held, moment(np.maximum(crossing[receiver], 0), UNBLOCKED, index), arrival)
         soft |= is_syn & (crossing[receiver] >= 0)
@@ -390,7 +396,7 @@ def _fin_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> 
     when = arrival.copy()
     when[candidate[late]] = moment(fin_row[late], UNBLOCKED, candidate[late])
     sent = numbers.is_fin & ~_copies(rows, numbers.is_fin)
-    return _first_credible(rows, candidate, when, rows.seq_end == rows.seq, sent, np.zeros(len(rows), np.bool_))
+    return _first_credible(rows, candidate, when, ~rows.has_length, sent, np.zeros(len(rows), np.bool_))
 
 
 def _copies(rows: ConnectionRows, mask: Mask) -> Mask:
@@ -417,22 +423,29 @@ def _first_credible(
     of them disproves.
     """
     ends = 2 * rows.connections
-    candidate = candidate[np.flatnonzero(when.take(candidate) != NEVER)]
-    is_soft = soft.take(candidate)
-    proven = candidate[np.flatnonzero(~is_soft)]
+    arrives, peer, is_soft = when.take(candidate), rows.peer.take(candidate), soft.take(candidate)
+
+    def only(some: Rows) -> tuple[Rows, Rows, Rows, Mask]:
+        return candidate.take(some), arrives.take(some), peer.take(some), is_soft.take(some)
+
+    # What comes behind a proof is no news, and a first proof is nearly always the first: most are left out by it.
+    hard = np.flatnonzero(~is_soft & (arrives != NEVER))[::-1]
+    proof = np.full(ends, NEVER - 1, np.int64)
+    proof[peer.take(hard)] = arrives.take(hard)
+    candidate, arrives, peer, is_soft = only(np.flatnonzero(arrives <= proof.take(peer)))
+    hard = np.flatnonzero(~is_soft)
+    proof = _earliest(peer.take(hard), arrives.take(hard), ends)
     # An end repeats nothing of which it has proven to know that it arrived: what comes then is an old copy.
-    proof = _earliest(rows.peer.take(proven), when.take(proven), ends)
     again = np.flatnonzero(repeats)
     again = again[again < row_of(proof.take(rows.end.take(again)))]
     last = np.full(ends, -1, np.int64)
     last[rows.end.take(again)] = again
-    # What comes behind the proof is no news.
-    early = np.flatnonzero(when.take(candidate) <= proof.take(rows.peer.take(candidate)))
-    candidate, is_soft = candidate.take(early), is_soft.take(early)
-    refuted = is_soft & ~spared.take(candidate) & (last.take(rows.peer.take(candidate)) > row_of(when.take(candidate)))
-    use = candidate[np.flatnonzero(~refuted)]
-    chosen = _earliest(rows.peer.take(use), when.take(use), ends)
-    is_assumed = (chosen != NEVER) & soft.take(np.where(chosen != NEVER, source_of(chosen), 0))
+    candidate, arrives, peer, is_soft = only(np.flatnonzero(arrives <= proof.take(peer)))
+    refuted = is_soft & ~spared.take(candidate) & (last.take(peer) > row_of(arrives))
+    use = np.flatnonzero(~refuted)
+    chosen = _earliest(peer.take(use), arrives.take(use), ends)
+    is_assumed, at = np.zeros(ends, np.bool_), np.flatnonzero(chosen != NEVER)
+    is_assumed[at] = soft.take(source_of(chosen.take(at)))
     at = candidate[refuted]
     at = at[when[at] < chosen[rows.peer[at]]]
     # The first repetition after it disproves it; of those that one repetition disproves the first tells it all.
@@ -447,14 +460,6 @@ def _first_credible(
     return _News(chosen, is_assumed, proof, disproved)
 
 
-def _peer_of(rows: ConnectionRows) -> Rows:
-    """Return the other end of each end. Shape (2m,)."""
-    ends = np.arange(2 * rows.connections)
-    if not rows.self_connect.any():
-        return ends ^ 1
-    return np.where(np.repeat(rows.self_connect, 2), ends, ends ^ 1)
-
-
 def _fin_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> None:
     ends = np.arange(2 * rows.connections)
     row, proof, unplaced = numbers.fin_row, numbers.inferred_fin_row, numbers.unplaced_fin
@@ -465,8 +470,8 @@ def _fin_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: 
     slots.add(Event.SEND_FIN, ends, missed)
     fins = np.flatnonzero(numbers.is_fin)
     received = _earliest(rows.peer.take(fins), arrival.take(fins), len(ends))
-    received = np.minimum(received, np.where(missed == NEVER, NEVER, missed + (1 << ORDER_BITS))[_peer_of(rows)])
-    slots.add(Event.RECEIVE_FIN, ends, received, unplaced=unplaced[_peer_of(rows)])
+    received = np.minimum(received, np.where(missed == NEVER, NEVER, missed + (1 << ORDER_BITS))[rows.other_end])
+    slots.add(Event.RECEIVE_FIN, ends, received, unplaced=unplaced[rows.other_end])
 
 
 def _reset_events(slots: _Slots, rows: ConnectionRows, resets: Resets) -> None:

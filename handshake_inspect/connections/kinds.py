@@ -5,7 +5,7 @@ In: a `Shape`. Out: `Judgement`. Once per shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from handshake_inspect.connections.events import RESPONDER_BIT, UNPLACED_BIT
@@ -45,7 +45,7 @@ class Waiting:
 class Judgement:
     """Everything that equal shapes have in common. Field names as in the JSON contract."""
 
-    walk: Walk
+    walk: Walk = field(hash=False)  # long: what follows tells nearly all of them apart
     states: tuple[tuple[str, ...] | None, tuple[str, ...] | None]
     handshake_kind: str
     handshake_complete: bool | None

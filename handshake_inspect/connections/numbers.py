@@ -24,6 +24,7 @@ from handshake_inspect.connections.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.split import first_of
+from handshake_inspect.sets import set_of
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Numbers:
 
     #: A of each side at each row, this row included; UNKNOWN before the first. Two arrays of shape (n,).
     acknowledged_by: list[Rows]
+    #: A of each end in the end. Shape (2m,).
+    finally_acknowledged: Rows
     #: Acknowledgments that count towards A. Shape (n,).
     ack_counts: Mask
     #: SYNs of this connection that their receiver takes: without ACK, or with the right one. Shape (n,).
@@ -85,9 +88,10 @@ def _beside(rows: ConnectionRows, mask: Mask, end: Rows, at: Rows, step: int) ->
     """Return the first masked row of each `end` behind each row `at`; with step -1 the last one up to it."""
     found, conn = np.full(len(end), -1, np.int64), end >> 1
     at = np.clip(at, rows.start[conn] - 1, rows.start[conn + 1] - 1)
+    among = rows.rows_of(set_of(conn))
+    among = among[mask.take(among)]
     for side in (ORIGINATOR, RESPONDER):
-        asked = np.flatnonzero(end & 1 == side)
-        own = np.flatnonzero(mask & (rows.side == side)) if len(asked) else asked
+        asked, own = np.flatnonzero(end & 1 == side), among[rows.side.take(among) == side]
         if len(own):
             # Of one side: what lies beside a row in its connection lies beside it among all.
             place = np.searchsorted(own, at[asked], "right") + step
@@ -119,6 +123,7 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
     fin_end = np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER)
     numbers = Numbers(
         acknowledged_by=acknowledged_by,
+        finally_acknowledged=rows.finally_of(acknowledged_by),
         ack_counts=counts,
         is_syn=valid_syn & (right | ~ack),
         syn_end=syn_end,
@@ -167,7 +172,7 @@ def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
     believed unless its sender's next acknowledgment takes it back, or the peer was captured to send its SYN-ACK and
     never anything after it (RFC 9293 §3.10.7.4, fifth: SEG.ACK > SND.NXT).
     """
-    peer_sent = of_side(rows.peer & 1, rows.sent_by)
+    peer_sent = of_side(rows.peer_side, rows.sent_by)
     beyond = ordinary & (rows.ack > peer_sent) & (peer_sent > UNKNOWN)
     if not beyond.any():
         return np.ones(len(rows), np.bool_)
@@ -216,8 +221,9 @@ def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:
     if not missing.any():
         return
     # Before a segment that stays, the octets of the folded ones lie.
-    at = np.flatnonzero(missing[rows.end] & valid & ((rows.flags & RST) == 0))
-    at = at[(rows.seq_end[at] > rows.seq[at]) | (rows.folded_octets[at] > 0)]
+    at = rows.rows_of(np.flatnonzero(missing[0::2] | missing[1::2]))
+    at = at[missing[rows.end[at]] & valid[at] & ((rows.flags[at] & RST) == 0)]
+    at = at[rows.has_length[at] | (rows.folded_octets[at] > 0)]
     occupied = np.full(len(ends), UNKNOWN, np.int64)
     np.maximum.at(occupied, rows.end[at], rows.seq_end[at])
     _infer_fins(rows, numbers, missing, np.maximum(occupied, 1))
@@ -231,9 +237,7 @@ def _infer_fins(rows: ConnectionRows, numbers: Numbers, missing: Mask, occupied:
     and the peer acknowledges E + 1: one more than there was. A lost single octet of data would look the same; but its
     sender would not have been silent after it.
     """
-    peer_end = np.arange(2 * rows.connections) ^ 1
-    last_row = rows.start[1:] - 1
-    last_a = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
+    peer_end, last_a = np.arange(2 * rows.connections) ^ 1, numbers.finally_acknowledged
     candidate = missing & (last_a >= numbers.fin_end[peer_end]) & (last_a[peer_end] == occupied + 1)
     end = np.flatnonzero(candidate)
     if len(end):
@@ -248,13 +252,12 @@ def _doubt_fins(rows: ConnectionRows, numbers: Numbers, missing: Rows, occupied:
     is not if the peer has occupied it, or is acknowledged beyond it later: nothing comes after a FIN (RFC 9293 §3.6).
     """
     sender = missing ^ 1
-    row, last_row = numbers.fin_row[sender], rows.start[missing // 2 + 1] - 1
-    acknowledged_by = np.stack(numbers.acknowledged_by)
-    acknowledged = acknowledged_by[sender & 1, row]
+    row = numbers.fin_row[sender]
+    acknowledged = of_side(sender & 1, [by.take(row) for by in numbers.acknowledged_by])
     # The first acknowledgment of an end that opened is that of the SYN; before a capture's begin may lie anything.
     opened = rows.iss_known[missing // 2, missing & 1]
     first = numbers.ack_row[sender]
     opened |= rows.iss_known[missing // 2, ORIGINATOR] & (first >= 0) & (first < row)
     occupied = np.maximum(occupied[missing], np.where(opened, 1, UNKNOWN))
-    goes_on = acknowledged_by[sender & 1, last_row] > acknowledged
+    goes_on = numbers.finally_acknowledged[sender] > acknowledged
     numbers.unplaced_fin[sender] = (acknowledged > occupied) & ~goes_on

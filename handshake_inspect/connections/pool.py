@@ -68,6 +68,11 @@ class _Block:
             return np.zeros(count, StoredRows.DTYPES[name])
         return self._columns[name].take(which, count)
 
+    @property
+    def last_conversation(self) -> int:
+        """The highest number of a conversation."""
+        return int(self.column("conversation", slice(self._count - 1, None), 1)[0])
+
     def only_value(self, name: str) -> int | None:
         """Return the value of a column that is the same in all rows, None if they differ."""
         return self._columns[name].only_value if name in self._columns else 0
@@ -183,12 +188,10 @@ class Pool:
 
     def _sizes(self, marked: Mask | None) -> Rows:
         """Count the rows of each conversation, or of those marked."""
-        sizes = np.zeros(0, np.int64)
+        sizes = np.zeros(1 + max((block.last_conversation for block in self._blocks), default=-1), np.int64)
         for block in self._blocks:
             numbers = block.column("conversation")
             begins = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1]))
-            if numbers[-1] >= len(sizes):
-                sizes = np.append(sizes, np.zeros(int(numbers[-1]) + 1 - len(sizes), np.int64))
             sizes[numbers[begins]] += np.diff(begins, append=len(numbers))
         return sizes if marked is None else sizes * marked[: len(sizes)]
 

@@ -171,13 +171,7 @@ def _belied(rows: ConnectionRows, numbers: Numbers, at: Rows, sent: Rows) -> Mas
 
     An injected RST looks so, one that was lost behind the capture, or one that TIME-WAIT ignored.
     """
-    last_row = rows.start[1:] - 1
-    belied = np.zeros(len(at), np.bool_)
-    for s in (ORIGINATOR, RESPONDER):
-        peer_side = np.where(rows.self_connect[rows.conn[at]], s, 1 - s)
-        finally_acknowledged = np.stack([a[last_row] for a in numbers.acknowledged_by])[peer_side, rows.conn[at]]
-        belied |= (rows.side[at] == s) & (finally_acknowledged > sent)
-    return belied | _outlived(rows, numbers, at)
+    return (numbers.finally_acknowledged[rows.peer[at]] > sent) | _outlived(rows, numbers, at)
 
 
 def _outlived(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:

@@ -94,7 +94,7 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
     count = len(start) - 1
     conversation = stored["conversation"][start[:-1]].astype(np.int64)
     syn, ack, rst = (flags & SYN) != 0, (flags & ACK) != 0, (flags & RST) != 0
-    from_higher = stored["from_higher"].astype(np.int64)
+    from_higher = stored["from_higher"]
 
     bare = first_of(conn, syn & ~ack & ~rst & ~ignored, count)
     answer = first_of(conn, syn & ack & ~rst, count)
@@ -103,8 +103,9 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
     )
     self_connect = self_conversation[conversation]
     originator_is_higher[self_connect] = 0
-    side = np.where(from_higher == originator_is_higher[conn], ORIGINATOR, RESPONDER)
-    side[self_connect[conn]] = ORIGINATOR
+    side = (from_higher != originator_is_higher.take(conn)).astype(np.uint8)
+    if self_connect.any():
+        side[self_connect[conn]] = ORIGINATOR
     rows = ConnectionRows(
         start=start,
         conn=conn,
@@ -135,7 +136,7 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
     )
     _find_initial_numbers(rows)
     unwrap(rows)
-    return Split(rows, conversation, originator_is_higher)
+    return Split(rows, conversation, originator_is_higher.astype(np.int64))
 
 
 def first_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:

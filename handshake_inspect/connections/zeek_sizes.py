@@ -25,7 +25,8 @@ def reach_octets(rows: ConnectionRows, numbers: Numbers, highest: Rows) -> Rows:
 
     `highest`: the number after the last one that each end was seen to send, RSTs apart. Shapes (2m,).
     """
-    reached = np.maximum(highest, rows.finally_of(numbers.acknowledged_by[::-1]))
+    acknowledged_by_peer = numbers.finally_acknowledged.reshape(-1, 2)[:, ::-1].reshape(-1)
+    reached = np.maximum(highest, acknowledged_by_peer)
     octets: Rows = np.maximum(reached - 1 - (numbers.fin_row >= 0), 0)
     return octets
 
