@@ -14,16 +14,14 @@ import pickle
 import sys
 import threading
 import warnings
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from handshake_inspect.jobs import MOST_PER_CORE, cores, in_order
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
     from multiprocessing.connection import Connection
 
 Piece = TypeVar("Piece")
@@ -65,56 +63,76 @@ class Workers:
 
 
 def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: int) -> Iterator[Made]:
-    """Yield what `work` makes of each piece, in order; one piece more than copies waits for them.
+    """Yield what `work` makes of each piece, in order.
 
-    `jobs` copies of this process do it, which have everything that it has: pieces and what is made of them are sent,
-    `work` and what it looks at are not. It must not read from files that are open.
+    `jobs` copies of this process do it in turn, each a little ahead. They have everything that it has: what is made of
+    pieces is sent, these are not, nor `work` and what it looks at. It must not read from files that are open.
     """
-    jobs = min(jobs, MOST_PER_CORE * cores())
-    if jobs == 1 or len(pieces) < FEW_PIECES or not can_be_copied():
+    jobs = min(jobs, MOST_PER_CORE * cores(), len(pieces))
+    if jobs <= 1 or len(pieces) < FEW_PIECES or not can_be_copied():
         yield from map(work, pieces)
         return
-    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    done = 0
-    under_way: deque[Future[Made]] = deque()
-    pool = ProcessPoolExecutor(min(jobs, len(pieces)), get_context("fork"), _begin, (work,))
-    try:
-        for piece in pieces:
-            with _no_warning_of_threads():
-                under_way.append(pool.submit(_do, piece))
-            if len(under_way) > jobs:
-                yield under_way.popleft().result()
-                done += 1
-        while under_way:
-            yield under_way.popleft().result()
-            done += 1
-    except BrokenProcessPool:
-        yield from map(work, pieces[done:])
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with contextlib.ExitStack() as stack:
+        makers: list[Iterator[Made]] = [
+            stack.enter_context(Copy(partial(map, work, pieces[first::jobs]))) for first in range(jobs)
+        ]
+        for place in range(len(pieces)):
+            try:
+                yield next(makers[place % jobs])
+            except CopyDied:
+                makers[place % jobs] = map(work, pieces[place::jobs])
+                yield next(makers[place % jobs])
 
 
-@contextlib.contextmanager
-def _no_warning_of_threads() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # ours are over or look on, and those of numpy wait
-        yield
+def in_a_process(make: Callable[[], Iterable[Made]]) -> Generator[Made, None, None]:
+    """Yield what `make()` yields: a copy of this process iterates it, a little ahead of whoever asks.
+
+    What it raises is raised here, in its place; `CopyDied` if it dies. Whoever stops asking ends the copy. The process
+    must be one that `can_be_copied`.
+    """
+    with Copy(make) as copy:
+        yield from copy
 
 
-#: What a copied process does.
-_work: Callable[[Any], Any]
+class CopyDied(Exception):  # noqa: N818 - it says what happened
+    """A copy of this process ended before its work did: it was killed, perhaps of too little memory."""
 
 
-def _begin(work: Callable[[Any], Any]) -> None:
-    global _work
-    _be_a_copy()
-    _work = work
+class Copy(Generic[Made]):
+    """A copy of this process that iterates `make()`; begun at once, and ended where the context ends."""
 
+    def __init__(self, make: Callable[[], Iterable[Made]]) -> None:
+        from multiprocessing import get_context
 
-def _do(piece: Any) -> Any:
-    return _work(piece)
+        context = get_context("fork")
+        self._here, there = context.Pipe()
+        self._room = mmap.mmap(-1, ROOMS * ROOM_OCTETS)
+        self._number = 0
+        self._process = context.Process(target=_send_each, args=(make, self._here, there, self._room), daemon=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours look on, and those of numpy wait
+            self._process.start()
+        there.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._here.close()
+        self._process.terminate()
+        self._process.join()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Made:
+        came = _received(self._here, self._room, self._number)
+        self._number += 1
+        if isinstance(came, tuple):
+            made: Made
+            (made,) = came
+            return made
+        raise came or StopIteration
 
 
 def _be_a_copy() -> None:
@@ -124,41 +142,6 @@ def _be_a_copy() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def in_a_process(make: Callable[[], Iterable[Made]]) -> Generator[Made, None, None]:
-    """Yield what `make()` yields: a copy of this process iterates it, a little ahead of whoever asks.
-
-    What it raises is raised here, in its place; `CopyDied` if it dies. Whoever stops asking ends the copy. The process
-    must be one that `can_be_copied`.
-    """
-    from multiprocessing import get_context
-
-    context = get_context("fork")
-    here, there = context.Pipe()
-    room = mmap.mmap(-1, ROOMS * ROOM_OCTETS)
-    copy = context.Process(target=_send_each, args=(make, here, there, room), daemon=True)
-    with _no_warning_of_threads():
-        copy.start()
-    there.close()
-    try:
-        for number in count():
-            match _received(here, room, number):
-                case (made,):
-                    yield made
-                    del made
-                case None:
-                    return
-                case error:
-                    raise error
-    finally:
-        here.close()
-        copy.terminate()
-        copy.join()
-
-
-class CopyDied(Exception):  # noqa: N818 - it says what happened
-    """A copy of this process ended before its work did: it was killed, perhaps of too little memory."""
 
 
 def _received(here: Connection, room: mmap.mmap, number: int) -> Any:

@@ -84,17 +84,19 @@ def test_what_a_process_raises_is_raised_here() -> None:
         next(made)
 
 
-def test_one_piece_more_than_copies_waits() -> None:
-    asked: list[int] = []
+def test_copies_are_little_ahead() -> None:
+    """Each has what its rooms hold, and one piece that waits for room."""
+    made = multiprocessing.get_context("fork").Value("i", 0)
 
-    class Pieces(list[int]):
-        def __iter__(self) -> Iterator[int]:
-            for piece in range(PIECES):
-                asked.append(piece)
-                yield piece
+    def work(piece: int) -> int:
+        with made.get_lock():
+            made.value += 1
+        return piece
 
-    for made, _ in enumerate(in_processes(str, Pieces(range(PIECES)), 2)):
-        assert len(asked) <= made + 3
+    for asked in in_processes(work, range(PIECES), 2):
+        time.sleep(0.002)
+        assert made.value <= asked + 1 + 2 * (ROOMS + 1)
+    assert made.value == PIECES
 
 
 @pytest.mark.parametrize("onlooker", [True, False])

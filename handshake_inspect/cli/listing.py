@@ -30,7 +30,7 @@ from handshake_inspect.views.json_lines import connection_lines
 Streams = NDArray[np.int64]
 
 #: Connections whose lines are made at once by one of several processes.
-PART_CONNECTIONS = 1 << 14
+PART_CONNECTIONS = 1 << 13
 
 
 def write_part(inspection: Inspection, chosen: Choice, format_: str, *, is_first: bool) -> None:
@@ -103,11 +103,11 @@ def _in_parts(lines_of: Callable[[Streams], Iterator[bytes]], streams: Streams, 
         yield from lines_of(streams)
         return
 
-    def made(part: Streams) -> bytes:
-        return b"".join(lines_of(part))
+    def made(part: Streams) -> NDArray[np.uint8]:  # no octets: processes hand arrays over without a pipe
+        return np.frombuffer(b"".join(lines_of(part)), np.uint8)
 
-    yield made(parts[0])
-    yield from workers.share(made, parts[1:])
+    yield made(parts[0]).tobytes()
+    yield from (lines.tobytes() for lines in workers.share(made, parts[1:]))
 
 
 def write_kinds(kinds: Mapping[tuple[str, str], int]) -> None:
