@@ -21,11 +21,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.peers import OURS, PEERS
 from tests.bench.report import ONE_JOB, OWN, Growth, Measured, growth_table, missed, stage_table, table, written_into
-from tests.bench.stopwatch import Amount, Run, amount, in_turn, timed
+from tests.bench.stopwatch import Amount, Run, amount, in_turn, peak_of_all, timed
 
 WORKLOADS = ("bulk", "short", "flood")
 #: So many of the real captures are multiplied, to so many packets.
@@ -81,6 +82,9 @@ def measure(name: str, file: Path, rounds: int, idle: Run) -> Measured:
     runs = in_turn(commands, rounds)
     if not runs[OWN]:
         raise SystemExit(f"{' '.join(OURS)} failed on {file}")
+    for own in (OWN, ONE_JOB):  # they are several processes
+        peak_octets = peak_of_all(*commands[own])
+        runs[own] = [replace(run, peak_octets=peak_octets) for run in runs[own]]
     return Measured(name, counted, runs, idle, stages_of(file))
 
 

@@ -34,6 +34,10 @@ class Amount:
     connections: int
 
 
+#: How often it is looked how much memory processes hold.
+LOOKED_AT_EVERY_S = 0.02
+
+
 class CommandError(Exception):
     """A command did not succeed."""
 
@@ -51,6 +55,41 @@ def timed(command: Sequence[str], file: Path, *, memory_octets: int | None = Non
     if process.returncode:
         raise CommandError(f"{words[0]} ended with {process.returncode}")
     return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def peak_of_all(command: Sequence[str], file: Path) -> int:
+    """Run a command likewise, and return how much memory it and what it has started hold together at most, in octets.
+
+    What several of them share is counted once (Pss of smaps_rollup, looked at every 20 ms: in a run of its own, for it
+    takes time). Of a peak that is shorter than that the part of a single process is known at least.
+    """
+    words = filled(command, file)
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    most = 0
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        most = max(most, sum(map(_held_octets, _with_children(process.pid))))
+        time.sleep(LOOKED_AT_EVERY_S)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return max(most, usage.ru_maxrss * 1024)
+
+
+def _with_children(process: int) -> list[int]:
+    """Return a process and those that it has started, and these."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:  # it is over
+        return []
+    return [process, *(each for child in children for each in _with_children(int(child)))]
+
+
+def _held_octets(process: int) -> int:
+    """Return what a process holds, of what it shares its part; 0 if it is over."""
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 def filled(command: Sequence[str], file: Path) -> list[str]:

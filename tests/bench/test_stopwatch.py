@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.peers import OURS
-from tests.bench.stopwatch import Amount, CommandError, amount, in_turn, timed
+from tests.bench.stopwatch import Amount, CommandError, amount, in_turn, peak_of_all, timed
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 PYTHON = [sys.executable, "-I", "-c"]
@@ -21,6 +21,16 @@ def test_time_and_memory_are_of_the_process_that_is_timed(tmp_path: Path) -> Non
     assert idle.peak_octets < 512_000_000
     assert idle.seconds >= 0.2
     assert 0 < idle.cpu_seconds < idle.seconds
+
+
+def test_memory_is_that_of_all_processes_and_what_they_share_counts_once(tmp_path: Path) -> None:
+    """200 MB, and a child that has 100 MB more and looks at those of its parent."""
+    program = (
+        "import os, time; shared = bytes(range(256)) * 800_000; child = os.fork()\n"
+        "if not child: own = bytes(range(256)) * 400_000; sum(shared[::4096]); time.sleep(0.3); os._exit(0)\n"
+        "os.waitpid(child, 0)"
+    )
+    assert 300_000_000 <= peak_of_all([*PYTHON, program], tmp_path) < 350_000_000
 
 
 def test_who_holds_the_stopwatch_is_small() -> None:
