@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -19,11 +19,17 @@ from numpy.typing import DTypeLike, NDArray
 from handshake_inspect.table import Column, Table
 
 Hashes = NDArray[np.uint64]
+Entries = NDArray[np.uint64]
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 #: Nobody who makes a capture can know which keys will have one hash. No answer depends on it.
 SALT = secrets.randbits(60)
-#: New hashes that are not worth moving all others for: so many, or this part of those.
-LATEST_HASHES, LATEST_PART = 1024, 4
+#: An entry of the table of keys: the upper half of the key's hash, one of two marks, and below it the number of a
+#: conversation, or which one of new keys it is. 0 is a free slot; and one whose key is forgotten is not free.
+TAG, KNOWN, NEW, NUMBER = (np.uint64(bits) for bits in (0xFFFFFFFF << 32, 1 << 31, 1 << 30, (1 << 30) - 1))
+FREE, FORGOTTEN = np.uint64(0), NEW | NUMBER
+FEWEST_SLOTS = 1 << 10
 
 LOOPBACK_4 = 127
 LOOPBACK_6 = 1
@@ -103,9 +109,8 @@ def address(ip_version: int, upper: int, lower: int) -> str:
 class Conversations:
     """Numbers keys in order of first appearance, over any number of blocks.
 
-    Keys are found by a 64-bit hash. Two keys of one hash are told apart by comparing the keys themselves; the rows of
-    the later one are looked up again on the next level, which hashes with another salt. The numbers of keys that are
-    forgotten are given to later ones.
+    Keys are found by a hash; two of one hash are told apart by comparing the keys themselves. The numbers of keys that
+    are forgotten are given to later ones.
     """
 
     def __init__(self) -> None:
@@ -113,7 +118,7 @@ class Conversations:
         self._columns |= {"loopback": np.zeros(0, np.bool_), "self": np.zeros(0, np.bool_)}
         self._count = 0
         self._free = np.zeros(0, np.int64)
-        self._levels: list[_Known] = []
+        self._slots = _Slots()
 
     def __len__(self) -> int:
         """How many numbers there are, the free ones included: the length of what has one entry for each number."""
@@ -139,106 +144,145 @@ class Conversations:
         """Say of each number whether both sockets of its conversation are equal."""
         return self._columns["self"][: self._count]
 
-    def number(self, keys: KeyTable) -> NDArray[np.int64]:
+    def number(self, keys: KeyTable) -> Rows:
         """Return the conversation number of each row of `keys`; new keys get numbers."""
-        numbers = np.full(len(keys), -1, np.int64)
+        numbers = np.empty(len(keys), np.int64)
         todo = np.arange(len(keys))
-        level = 0
         while len(todo):
-            part = keys.take(todo) if level else keys
-            found = self._number_on(level, hash_of(part, SALT + level), part)
-            same = np.ones(len(todo), np.bool_)
-            for name in KEY:
-                same &= self._columns[name][found] == part[name]
-            numbers[todo[same]] = found[same]
-            todo = todo[~same]
-            level += 1
+            part = keys if len(todo) == len(keys) else keys.take(todo)
+            hashes = hash_of(part, SALT)
+            group, first = _grouped(hashes)
+            numbers[todo] = self._number_distinct(part, first, hashes[first])[group]
+            todo = todo[_other_keys(part, group, first)]
         return numbers
 
-    def _number_on(self, level: int, hashes: Hashes, keys: KeyTable) -> NDArray[np.int64]:
-        if level == len(self._levels):
-            self._levels.append(_Known())
-        order, begins = _grouped(hashes)
-        first = order[begins]
-        distinct = hashes[first]
-        known = self._levels[level].find(distinct)
-        new = np.flatnonzero(known < 0)
+    def _number_distinct(self, keys: KeyTable, rows: Rows, hashes: Hashes) -> Rows:
+        """Return the numbers of the keys in these rows, of which no two have one hash."""
+        self._slots.make_room(len(rows))
+        mine = hashes & TAG | NEW | np.arange(len(rows), dtype=np.uint64)
+        found, places = self._slots.settle(mine, lambda at, numbers: self._are_keys(keys, rows[at], numbers))
+        numbers = (found & NUMBER).astype(np.int64)
+        new = np.flatnonzero(found & NEW)
         if len(new):
-            by_appearance = new[np.argsort(first[new])]
-            known[by_appearance] = self._add(keys.take(first[by_appearance]))
-            self._levels[level].add(distinct[new], known[new])
-        found = np.empty(len(hashes), np.int64)
-        found[order] = known[np.cumsum(begins) - 1]
-        return found
+            of_row = np.full(len(keys), -1)
+            of_row[rows[new]] = new
+            by_appearance = of_row[of_row >= 0]
+            numbers[by_appearance] = self._add(keys.take(rows[by_appearance]))
+            self._slots.put(places[new], _known(hashes[new], numbers[new]))
+        return numbers
+
+    def _are_keys(self, keys: KeyTable, rows: Rows, numbers: Rows) -> Mask:
+        """Are the keys in these rows those of these numbers?"""
+        same = np.ones(len(rows), np.bool_)
+        for name in KEY:
+            same &= self._columns[name][numbers] == keys[name][rows]
+        return same
 
     def _add(self, keys: KeyTable) -> NDArray[np.int64]:
         """Give numbers to new keys: free ones first."""
         free, self._free = self._free[: len(keys)], self._free[len(keys) :]
         numbers = np.append(free, self._count + np.arange(len(keys) - len(free)))
+        at = numbers if len(free) else slice(self._count, self._count + len(keys))
         self._count += len(keys) - len(free)
         values = keys.columns | {"loopback": is_loopback(keys), "self": _is_self(keys)}
         for name, column in self._columns.items():
             if self._count > len(column):
-                # Not in place: who holds a view keeps what it was.
-                self._columns[name] = np.zeros(self._count + self._count // 4, column.dtype)
+                # Not in place: who holds a view keeps what it was. What is not used yet takes no memory.
+                self._columns[name] = np.zeros(2 * self._count, column.dtype)
                 self._columns[name][: len(column)] = column
-            self._columns[name][numbers] = values[name]
+            self._columns[name][at] = values[name]
         return numbers
 
     def forget(self, numbers: NDArray[np.int64]) -> None:
         """Let conversations go; their numbers are free."""
-        gone = np.zeros(self._count, np.bool_)
-        gone[self._free] = gone[numbers] = True
+        self._slots.forget(_known(hash_of(self.keys.take(numbers), SALT), numbers))
         self._free = np.append(self._free, numbers)
-        for level in self._levels[:1]:
-            level.forget(gone)
-        if len(self._levels) > 1:  # whoever had to leave a level may belong on it now
-            self._levels.clear()
-            self._place(np.flatnonzero(~gone))
-
-    def _place(self, numbers: NDArray[np.int64]) -> None:
-        """Put known keys on the levels anew."""
-        while len(numbers):
-            known = _Known()
-            hashes = hash_of(self.keys.take(numbers), SALT + len(self._levels))
-            distinct, first = np.unique(hashes, return_index=True)
-            known.add(distinct, numbers[first])
-            self._levels.append(known)
-            numbers = np.delete(numbers, first)
 
 
-class _Known:
-    """The numbers of hashes: sorted, and apart from the others the latest, so that a few new ones move only a few."""
+class _Slots:
+    """A table with an entry for each key: open addressing, for many keys at once.
+
+    A key is looked for in the slot that the upper bits of its tag name, then in others, each so far from the last one
+    as the lower bits say, until it is found or a slot is free, which it takes. Half of the slots are free at least:
+    most keys are settled in the first round, all of a block in a dozen. A new one takes 60 ns, where to look for it in
+    sorted arrays of hashes and to merge it into them takes 110.
+    """
 
     def __init__(self) -> None:
-        self._most: tuple[Hashes, NDArray[np.int64]] = (np.zeros(0, np.uint64), np.zeros(0, np.int64))
-        self._latest = self._most
+        self._entries: Entries = np.zeros(FEWEST_SLOTS, np.uint64)
+        #: How many slots are not free.
+        self._taken = 0
 
-    def find(self, hashes: Hashes) -> NDArray[np.int64]:
-        """Return the number of each hash, -1 if it is not known."""
-        found = np.full(len(hashes), -1, np.int64)
-        for known, numbers in (self._most, self._latest):
-            if len(known):
-                at = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
-                same = known[at] == hashes
-                found[same] = numbers[at[same]]
-        return found
+    def settle(self, mine: Entries, are_keys: Callable[[Rows, Rows], Mask]) -> tuple[Entries, Rows]:
+        """Return the entry of each key, which is its own if it is new, and the slot of that. No two keys are equal.
 
-    def add(self, hashes: Hashes, numbers: NDArray[np.int64]) -> None:
-        """Add hashes that are not known yet, sorted."""
-        self._latest = _merged(self._latest, (hashes, numbers))
-        if len(self._latest[0]) > max(LATEST_HASHES, len(self._most[0]) // LATEST_PART):
-            self._most, self._latest = _merged(self._most, self._latest), (hashes[:0], numbers[:0])
+        `are_keys(at, numbers)` says whether those of equal tags are those of these numbers.
+        """
+        found, places = np.empty_like(mine), np.empty(len(mine), np.int64)
+        at, own, place = np.arange(len(mine)), mine, self._first_places(mine)
+        while len(at):
+            there = self._entries[place]
+            free = np.flatnonzero(there == FREE)
+            if len(free):
+                self._entries[place[free]] = own[free]
+                there[free] = self._entries[place[free]]
+            found[at], places[at] = there, place
+            settled = there == own
+            like = np.flatnonzero((there ^ own) & (TAG | NEW) == NEW)
+            if len(like):
+                settled[like] = are_keys(at[like], (there[like] & NUMBER).astype(np.int64))
+            left = np.flatnonzero(~settled)
+            at, own = at[left], own[left]
+            place = self._next_places(place[left], own)
+        return found, places
 
-    def forget(self, gone: NDArray[np.bool_]) -> None:
-        """Leave out the numbers that are gone."""
-        self._most, self._latest = (
-            (hashes[~gone[numbers]], numbers[~gone[numbers]]) for hashes, numbers in (self._most, self._latest)
-        )
+    def put(self, places: Rows, entries: Entries) -> None:
+        """Put the entries of new keys, which have numbers now, into their slots."""
+        self._entries[places] = entries
+        self._taken += len(entries)
+
+    def forget(self, entries: Entries) -> None:
+        """Let entries go."""
+        place = self._first_places(entries)
+        while len(entries):
+            there = self._entries[place]
+            self._entries[place[there == entries]] = FORGOTTEN
+            left = np.flatnonzero((there != entries) & (there != FREE))
+            entries = entries[left]
+            place = self._next_places(place[left], entries)
+
+    def make_room(self, count: int) -> None:
+        """See to it that so many new entries leave half of the slots free."""
+        if 2 * (self._taken + count) <= len(self._entries):
+            return
+        entries = self._entries[self._entries & KNOWN > 0]
+        self._entries = np.zeros(1 << (3 * (len(entries) + count) - 1).bit_length(), np.uint64)
+        self._taken = len(entries)
+        place = self._first_places(entries)
+        while len(entries):
+            free = np.flatnonzero(self._entries[place] == FREE)
+            self._entries[place[free]] = entries[free]
+            left = np.flatnonzero(self._entries[place] != entries)
+            entries = entries[left]
+            place = self._next_places(place[left], entries)
+
+    def _first_places(self, entries: Entries) -> Rows:
+        bits = len(self._entries).bit_length() - 1
+        return (entries >> np.uint64(64 - bits)).astype(np.int64)
+
+    def _next_places(self, place: Rows, entries: Entries) -> Rows:
+        """Return where to look next: an odd step leads to all slots, which are a power of 2."""
+        step = (entries >> np.uint64(31) | np.uint64(1)).astype(np.int64)
+        return (place + step) & (len(self._entries) - 1)
 
 
-def _grouped(hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Sort rows by hash, those of one in order; return them, and which are the first of theirs.
+def _known(hashes: Hashes, numbers: Rows) -> Entries:
+    """Return the entries of keys with these numbers."""
+    return hashes & TAG | KNOWN | numbers.astype(np.uint64)
+
+
+def _grouped(hashes: Hashes) -> tuple[Rows, Rows]:
+    """Number the distinct hashes, rising. Returns the number of each row, and the first row of each number.
 
     One sort of the upper bits, with the row below them, takes 5 ns a row; np.unique with all that it returns takes 45.
     Where two hashes differ in nothing but what the row takes the place of, they are sorted in full.
@@ -252,22 +296,19 @@ def _grouped(hashes: Hashes) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     if (ordered[1:] != ordered[:-1])[alike[1:]].any():
         order = np.argsort(hashes, kind="stable")
         alike[1:] = hashes[order[1:]] == hashes[order[:-1]]
-    return order, ~alike
+    group = np.empty(len(hashes), np.int64)
+    group[order] = np.cumsum(~alike) - 1
+    return group, order[~alike]
 
 
-def _merged(
-    known: tuple[Hashes, NDArray[np.int64]], new: tuple[Hashes, NDArray[np.int64]]
-) -> tuple[Hashes, NDArray[np.int64]]:
-    """Put sorted hashes among others."""
-    if not len(known[0]):
-        return new
-    at = np.searchsorted(known[0], new[0]) + np.arange(len(new[0]))
-    is_known = np.ones(len(known[0]) + len(new[0]), np.bool_)
-    is_known[at] = False
-    hashes, numbers = np.empty(len(is_known), np.uint64), np.empty(len(is_known), np.int64)
-    for merged, old, added in zip((hashes, numbers), known, new, strict=True):
-        merged[at], merged[is_known] = added, old
-    return hashes, numbers
+def _other_keys(keys: KeyTable, group: Rows, first: Rows) -> Rows:
+    """Return the rows whose key is not that of the first row of their group."""
+    other = np.zeros(len(keys), np.bool_)
+    if len(first) < len(keys):
+        for column in keys.columns.values():
+            if (column != column[0]).any():
+                other |= column[first][group] != column
+    return np.flatnonzero(other)
 
 
 def hash_of(keys: KeyTable, salt: int) -> Hashes:

@@ -74,8 +74,8 @@ class Gathering:
         before = self._fresh[distinct]
         after = before + count
         self._fresh[distinct] = after
-        new = np.where(before >= self._long_rows, count, after)
-        self._fresh_long += int(new[after >= self._long_rows].sum())
+        long = np.flatnonzero(after >= self._long_rows)
+        self._fresh_long += int(np.where(before[long] >= self._long_rows, count[long], after[long]).sum())
 
     def fold_long(self) -> None:
         """Fold the long conversations once they have brought enough rows.
@@ -202,9 +202,10 @@ class Gathering:
 
 def distinct_numbers(numbers: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the distinct ones among numbers below `known`, and how often each is there."""
-    if len(numbers) < known // 8:  # a small block of a long run
+    least, most = int(numbers.min(initial=known)), int(numbers.max(initial=0))
+    if most - least > 8 * len(numbers):  # a small block of a long run
         distinct, count = np.unique(numbers, return_counts=True)
         return distinct, count
-    count = np.bincount(numbers)
+    count = np.bincount(numbers - least)
     distinct = np.flatnonzero(count)
-    return distinct, count[distinct]
+    return distinct + least, count[distinct]

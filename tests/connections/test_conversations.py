@@ -24,14 +24,14 @@ def keys(hosts: list[int]) -> KeyTable:
 @pytest.mark.parametrize("bits", [64, 6, 1])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_number_is_its_keys_as_long_as_that_is_known(seed: int, bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With hashes of few bits most keys collide, and stand on other levels."""
+    """With hashes of few bits most keys collide, in the table and within a block."""
     whole = module.hash_of
 
     def few(table: KeyTable, salt: int) -> NDArray[np.uint64]:
-        return whole(table, salt) & np.uint64((1 << bits) - 1)
+        return whole(table, salt) & ~np.uint64((1 << 64 - bits) - 1)
 
     monkeypatch.setattr(module, "hash_of", few)
-    monkeypatch.setattr(module, "LATEST_HASHES", 8)
+    monkeypatch.setattr(module, "FEWEST_SLOTS", 8)
     rng, conversations, known = random.Random(f"{seed} {bits}"), Conversations(), dict[int, int]()
     for _ in range(30):
         hosts = [rng.randrange(200) + 1 for _ in range(rng.randrange(1, 40))]
@@ -45,6 +45,16 @@ def test_a_number_is_its_keys_as_long_as_that_is_known(seed: int, bits: int, mon
         conversations.forget(np.array([known.pop(host) for host in gone], np.int64))
         assert conversations.held == len(known)
     assert len(conversations) <= 200, "numbers are used again"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_numbers_are_in_order_of_first_appearance(seed: int) -> None:
+    rng, conversations, known = random.Random(seed), Conversations(), dict[int, int]()
+    for rows in (1, 3000, 40, 20_000):
+        hosts = [rng.randrange(10_000) + 1 for _ in range(rows)]
+        numbers = conversations.number(keys(hosts)).tolist()
+        assert numbers == [known.setdefault(host, len(known)) for host in hosts]
+    assert conversations.keys["higher_lo"].tolist() == list(known)
 
 
 @pytest.mark.parametrize("salt", [0, 101, module.SALT], ids=["0", "of pieces", "of this process"])
