@@ -96,7 +96,7 @@ def compact(
     # What was ordinary stays so: the rows that showed it may be gone by now.
     ordinary = _ordinary(rows, events.numbers, progress, plain, settled) | (stored["ordinary"] != 0)
     ordinary &= ~_steps_over(rows.end, rows.seq) & ~_steps_over(rows.end, rows.ack)
-    lone = _lone(collapsed, copies_within_ns, single_until_ns)
+    lone = _lone(collapsed, copies_within_ns, single_until_ns) & ~may_copy_another_connection(part)
     stays = ~_foldable(rows, events.numbers, ordinary, lone & ~_tells_of_copies(rows))
     echoes = _echoes(rows, progress)
     # A row is counted in the next row of its end that stays.
@@ -214,6 +214,15 @@ def _lone(collapsed: Collapsed, copies_within_ns: int, single_until_ns: int) -> 
     until_ns[doubled] = np.minimum(until_ns, latest_ns - COPY_WITHIN_NS - 1)[doubled]
     lone: Mask = (until_ns[number] >= time_ns) & ~(collapsed.open & doubled[number])
     return lone
+
+
+def may_copy_another_connection(part: Split) -> Mask:
+    """Mark the rows of a connection that come so early that they may be copies of those of the one before it."""
+    rows = part.rows
+    again = np.append(False, part.conversation[1:] == part.conversation[:-1])[: rows.connections]
+    since_ns = rows.time_ns - rows.time_ns[rows.start[:-1]][rows.conn]
+    early: Mask = again[rows.conn] & (since_ns <= COPY_WITHIN_NS)
+    return early
 
 
 def _echoes(rows: ConnectionRows, progress: Progress) -> Mask:

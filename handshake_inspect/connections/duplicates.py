@@ -56,6 +56,7 @@ def collapse(
         taken_out=stored.copies(COPY_COLUMNS[:ELSEWHERE]),
         elsewhere=stored.copies(COPY_COLUMNS[ELSEWHERE:]),
         trusted=trusted,
+        folded_copies=stored["folded_copies"].astype(np.int64),
         shown_each=stored["shown_each"],
         go_on=go_on,
     )
@@ -80,9 +81,11 @@ def _shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
     if not len(copies.scenes) and not len(known):
         return each
     end = scene_of(packets, np.arange(len(packets))) << 1 | packets.columns["from_higher"]
-    ends = np.append(end[known], np.repeat(copies.scenes << 1, 2) + np.tile([0, 1], len(copies.scenes)))
-    said = np.append(each[:0] if before is None else before[known], copies.each.reshape(-1))
-    # The last one said of an end counts: that of these rows.
+    told_before = each[:0] if before is None else before[known]
+    looked_at = np.repeat(copies.scenes << 1, 2) + np.tile([0, 1], len(copies.scenes))
+    # The last one said of an end counts: that of these rows; or of its own before, or of its peer.
+    ends = np.concatenate([end[known] ^ 1, end[known], looked_at])
+    said = np.concatenate([told_before, told_before, copies.each.reshape(-1)])
     ends, last = np.unique(ends[::-1], return_index=True)
     said = said[::-1][last]
     at = np.minimum(np.searchsorted(ends, end), len(ends) - 1)

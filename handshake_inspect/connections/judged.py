@@ -18,12 +18,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.connections.compact import may_copy_another_connection
 from handshake_inspect.connections.duplicates import collapse
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.packets import ELSEWHERE, MOSTLY_DOUBLED, ONE_BY_ONE
 from handshake_inspect.connections.repeats import repeated
-from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows, own_before, running_maximum
-from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows, split
+from handshake_inspect.connections.rows import ACK, RST, SYN, own_before, running_maximum
+from handshake_inspect.connections.split import COPY_COLUMNS, Split, StoredRows, split
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
@@ -45,8 +46,8 @@ def misjudged(
     each = np.where(now == ONE_BY_ONE, 1, now).astype(np.int64)
     # Of packets that are shown each so often, those whose copies were taken out.
     several = np.bincount(scene, np.where(each > 1, taken_out * (each / np.maximum(each - 1, 1)), 0))
-    once = np.bincount(scene, now == 1) > 0
-    maybe = 2 * np.bincount(scene, _maybe_copies(split(rows, self_conversation).rows) + rows["echoes"])
+    once = np.bincount(scene, now > 1) == 0
+    maybe = 2 * np.bincount(scene, _maybe_copies(split(rows, self_conversation)) + rows["echoes"])
     unsure = np.where(once, maybe >= MOSTLY_DOUBLED * shown, several < MOSTLY_DOUBLED * shown)
     unsure &= np.bincount(scene, now == ONE_BY_ONE) == 0
     found = set_of(np.append(conversation[otherwise | _both_ways(rows, now)], scenes[unsure] >> 16))
@@ -54,13 +55,16 @@ def misjudged(
     return again
 
 
-def _maybe_copies(rows: ConnectionRows) -> Mask:
-    """Mark the rows that may be copies: all that say nothing new, and control bits."""
+def _maybe_copies(part: Split) -> Mask:
+    """Mark the rows that may be copies: what says nothing new, control bits, and what may be another connection's."""
+    rows = part.rows
     named = (rows.flags & (RST | ACK)) == ACK
     acknowledged = [running_maximum(rows, rows.ack, named & (rows.side == side)) for side in (0, 1)]
+    begin = rows.seq - rows.folded_octets
     maybe: Mask = repeated(rows) | ((rows.flags & (RST | SYN)) != 0)
     maybe |= (rows.payload == 0) & (rows.ack <= own_before(rows, acknowledged)) & (rows.folded_segments == 0)
-    return maybe
+    maybe |= (begin < 0) | (rows.ack < 0) | (begin > own_before(rows, rows.sent_by))
+    return maybe | may_copy_another_connection(part)
 
 
 def _both_ways(rows: StoredRows, now: NDArray[np.uint8]) -> Mask:

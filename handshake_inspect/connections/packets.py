@@ -49,6 +49,8 @@ class Packets:
     elsewhere: Rows
     #: Captures that are known to show most packets more than once.
     trusted: frozenset[int] = frozenset()
+    #: How many of the copies that were taken out are not the row's own, but of packets that it stands for besides.
+    folded_copies: Rows | None = None
     #: How often its capture shows each packet of its sender, by what was made of a part of them before; 0: of nothing.
     shown_each: NDArray[np.uint8] | None = None
     #: More packets may come: what may still be shown another time is left as it is.

@@ -61,6 +61,8 @@ class Runs:
         self.run = np.cumsum(~follows) - 1
         #: How often a run shows its packet, what was taken out before included.
         shown = 1 + packets.taken_out[places.row]
+        if packets.folded_copies is not None:
+            shown = np.maximum(shown - packets.folded_copies[places.row], 1)
         self.shown = np.add.reduceat(shown, self.start)
         before = np.cumsum(shown) - shown
         #: How often it was shown before each place of its run. Shape of the places.

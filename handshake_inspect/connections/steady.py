@@ -29,6 +29,7 @@ from handshake_inspect.connections.compact import (
     folded_into,
     is_plain,
     latest_of_each_side,
+    may_copy_another_connection,
     witnesses,
 )
 from handshake_inspect.connections.conversations import conversation_order
@@ -257,6 +258,7 @@ def _steady_ends(compacted: Compacted) -> tuple[Rows, Ends]:
     # The last connection of each conversation, if both of its ends are there.
     conn = np.flatnonzero(np.append(conversation[1:] != conversation[:-1], True)[: len(conversation)])
     conn = conn[(last[conn] >= 0).all(axis=1) & ~rows.self_connect[conn]]
+    conn = conn[~may_copy_another_connection(part)[rows.start[conn + 1] - 1]]
     odd = np.bincount(rows.conn, ((rows.flags & (FIN | RST)) != 0) | compacted.doubled, rows.connections)
     conn = conn[(odd[conn] == 0) & compacted.ordinary[last[conn]].all(axis=1)]
     # A SYN, or what answers it, may still be told from what comes next.
