@@ -9,6 +9,7 @@ import random
 import numpy as np
 import pytest
 
+from handshake_inspect.connections.compact import folded_into, latest_of_each_side, witnesses
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspector
@@ -158,3 +159,46 @@ def test_the_time_of_the_last_segment_survives() -> None:
     segments = transfer(random.Random(5))
     folded = connections_of(segments, Gathering(fold_rows=4, long_rows=4), 5)
     assert folded[-1].last_ns == max(np.array([one.time_ns for one in segments]))
+
+
+def latest(side: list[int], row: int, of: int) -> int | None:
+    return next((earlier for earlier in range(row - 1, -1, -1) if side[earlier] == of), None)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_rows_that_stay_are_chosen_and_count_others_as_one_by_one(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = int(rng.integers(0, 40))
+    side = (rng.random(rows) < rng.choice([0.1, 0.5, 1.0])).astype(np.uint8)
+    foldable = rng.random(rows) < rng.choice([0.3, 0.9, 1.0])
+    other, same = latest_of_each_side(side)
+    sides = side.tolist()
+    for row, own in enumerate(sides):
+        for found, of in ((other, 1 - own), (same, own)):
+            if (expected := latest(sides, row, of)) is not None:
+                assert found[row] == expected
+
+    stay: set[int] = set()
+    section: list[int] = []
+    for row in range(rows + 1):
+        if row < rows and foldable[row]:
+            section.append(row)
+            continue
+        last = [max((one for one in section if sides[one] == end), default=-1) for end in (0, 1)]
+        stay.update(one for one in last if one >= 0)
+        if min(last) >= 0:
+            earlier, end = min(last), 1 - last.index(min(last))
+            stay.update([max((one for one in section if one < earlier and sides[one] == end), default=earlier)])
+        section = []
+    assert np.flatnonzero(witnesses(other, foldable)).tolist() == sorted(stay)
+
+    stays = ~foldable
+    stays[sorted(stay)] = True
+    amount = rng.integers(0, 1 << 32, rows).astype(np.uint32)
+    counted, waiting = [0] * rows, [0, 0]
+    for row, own in enumerate(sides):
+        if stays[row]:
+            counted[row], waiting[own] = waiting[own], 0
+        else:
+            waiting[own] += int(amount[row])
+    assert folded_into(side, stays, amount).tolist() == counted

@@ -84,6 +84,17 @@ def test_the_hash_of_a_key_does_not_depend_on_the_others() -> None:
     assert len(set(together.tolist())) == len(table)
 
 
+@pytest.mark.parametrize("span", [1, 2, 256, 257, 1 << 16, (1 << 16) + 1, 1 << 30])
+def test_rows_are_put_in_order_of_their_conversations_as_a_stable_sort_does(span: int) -> None:
+    rng = np.random.default_rng(span)
+    for rows in (0, 1, 2, 300):
+        numbers = 70_000 + rng.integers(0, span, rows)
+        numbers[rows // 2 :] = numbers[: rows - rows // 2]
+        for kind in (np.int32, np.int64):
+            expected = np.argsort(numbers, kind="stable").tolist()
+            assert module.conversation_order(numbers.astype(kind)).tolist() == expected
+
+
 @pytest.mark.parametrize("dtype", [np.uint64, np.uint16])
 def test_columns_are_exchanged_where_it_is_said(dtype: type[np.unsignedinteger[Any]]) -> None:
     rng = np.random.default_rng(0)

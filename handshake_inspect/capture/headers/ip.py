@@ -119,9 +119,9 @@ def ipv4(part: Slice, layer: Layer) -> Iterator[Layer]:
     if not len(layer.rows):
         return
     headers = Headers.gathered(part, layer)
-    first = headers.octets[:, 0]
-    headers = headers.take(part.expect((first >= 0x45) & (first <= 0x4F), "malformed IPv4 header"))
-    words = headers.octets[:, 0] & 0xF
+    first = headers.octets[:, 0].copy()
+    headers = headers.take(good := part.expect((first >= 0x45) & (first <= 0x4F), "malformed IPv4 header"))
+    words = first[good] & 0xF
     for each in distinct(words):
         yield from _ipv4_of_length(part, headers.take(words == each), 4 * each)
 

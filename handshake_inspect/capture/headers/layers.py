@@ -265,13 +265,13 @@ class FragmentRows:
 def distinct(numbers: NDArray[Any]) -> list[int]:
     """Return the distinct values of numbers below 2**16: in most slices there are one to three."""
     found: list[int] = []
-    rest = numbers
-    while len(rest):
+    unseen = np.ones(len(numbers), np.bool_)
+    while len(numbers) and unseen[at := unseen.argmax()]:
         if len(found) == FEW_VALUES:
             counted: list[int] = np.flatnonzero(np.bincount(numbers)).tolist()
             return counted
-        found.append(int(rest[0]))
-        rest = rest[rest != rest[0]]
+        found.append(int(numbers[at]))
+        unseen &= numbers != numbers[at]
     return found
 
 

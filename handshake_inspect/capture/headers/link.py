@@ -42,9 +42,13 @@ BRIDGING, BRIDGED_ETHERNET = 0x0080C2, (1, 7)
 
 
 def ethernet(part: Slice, layer: Layer) -> Iterator[Layer]:
-    """Two addresses, then an ethertype or the length of an 802.3 frame."""
+    """Two addresses, then an ethertype or the length of an 802.3 frame.
+
+    A VLAN tag is read at once, so that frames with one and those without are read together from there on.
+    """
     layer = part.enough(layer, 14, "truncated Ethernet header")
-    yield from by_ethertype(part, layer, 12)
+    for following in by_ethertype(part, layer, 12):
+        yield from vlan(part, following) if following.header is Header.VLAN else (following,)
 
 
 def by_ethertype(part: Slice, layer: Layer, type_at: PerRow, skip: PerRow | None = None) -> Iterator[Layer]:

@@ -89,7 +89,9 @@ def read_options(
     option_octets = np.minimum(whole, captured_octets)
     first, value, echo = (field_of(header, ">u4", at + 20 + place).astype(np.uint32) for place in (0, 4, 8))
     ordinary = (first == ORDINARY) & (option_octets >= 12)
-    columns = OptionColumns(value * ordinary, echo * ordinary, ordinary, np.zeros(count, np.uint32))
+    if not ordinary.all():
+        value, echo = value * ordinary, echo * ordinary
+    columns = OptionColumns(value, echo, ordinary, np.zeros(count, np.uint32))
     rows = np.flatnonzero((~ordinary & (option_octets >= TIMESTAMPS_OCTETS)) | (is_syn & (whole > 0)))
     if len(rows):
         lists = gathered(header.reshape(-1), rows * header.shape[1] + at + 20, LONGEST_OCTETS)
@@ -159,7 +161,7 @@ def _number(lists: NDArray[np.uint8], length: int, numbers: Numbered[bytes]) -> 
     needed = -(-length // WORDS_OCTETS)
     lists[:, length : needed * WORDS_OCTETS] = 0  # what stands there is payload
     words = lists.view(np.uint64)[:, :needed]
-    if (words == words[0]).all():
+    if all((column == column[0]).all() for column in words.T):  # a quarter of the time of all of them at once
         return numbers.number(lists[0, :length].tobytes())
     factors = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 1], np.uint64)
     hashes = (words * factors[:needed]).sum(axis=1, dtype=np.uint64)

@@ -51,14 +51,15 @@ def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
     packets = _with_header(part, packets, 20, NEEDED_OF_TCP, "TCP")
     if not len(packets.rows):
         return
-    header_octets = (packets.transport[:, packets.column + 12] >> 4).astype(np.int64) * 4
+    # Data offset and control bits.
+    words = field_of(packets.transport, ">u2", packets.column + 12).astype(np.uint16)
+    header_octets = (words >> 12).astype(np.int64) * 4
     good = part.expect((header_octets >= 20) & (header_octets <= packets.payload), "malformed TCP header")
     if not good.all():
-        packets, header_octets = packets.take(good), header_octets[good]
+        packets, header_octets, words = packets.take(good), header_octets[good], words[good]
         if not len(packets.rows):
             return
-    header, at = packets.transport, packets.column
-    flags = field_of(header, ">u2", at + 12).astype(np.uint16) & np.uint16(0x0FFF)
+    header, at, flags = packets.transport, packets.column, words & 0x0FFF
     lists = read_options(header, at, header_octets - 20, packets.captured - 20, flags & 2 != 0, part.names.options)
     columns = {
         **_common(part, packets),
