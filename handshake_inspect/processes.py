@@ -73,9 +73,14 @@ def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: i
         yield from map(work, pieces)
         return
     with contextlib.ExitStack() as stack:
-        makers: list[Iterator[Made]] = [
-            stack.enter_context(Copy(partial(map, work, pieces[first::jobs]))) for first in range(jobs)
-        ]
+
+        def maker(first: int) -> Iterator[Made]:
+            try:
+                return stack.enter_context(Copy(partial(map, work, pieces[first::jobs])))
+            except CopyDied:
+                return map(work, pieces[first::jobs])
+
+        makers = [*map(maker, range(jobs))]
         for place in range(len(pieces)):
             try:
                 yield next(makers[place % jobs])
@@ -95,24 +100,30 @@ def in_a_process(make: Callable[[], Iterable[Made]]) -> Generator[Made, None, No
 
 
 class CopyDied(Exception):  # noqa: N818 - it says what happened
-    """A copy of this process ended before its work did: it was killed, perhaps of too little memory."""
+    """A copy of this process ended before its work did, or never began: there was too little memory perhaps."""
 
 
 class Copy(Generic[Made]):
-    """A copy of this process that iterates `make()`; begun at once, and ended where the context ends."""
+    """A copy of this process that iterates `make()`; begun at once, and ended where the context ends.
+
+    Raises CopyDied if the system does not let it begin.
+    """
 
     def __init__(self, make: Callable[[], Iterable[Made]]) -> None:
         from multiprocessing import get_context
 
         context = get_context("fork")
-        self._here, there = context.Pipe()
-        self._room = mmap.mmap(-1, ROOMS * ROOM_OCTETS)
-        self._number = 0
-        self._process = context.Process(target=_send_each, args=(make, self._here, there, self._room), daemon=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours look on, and those of numpy wait
-            self._process.start()
+        try:
+            self._here, there = context.Pipe()
+            self._room = mmap.mmap(-1, ROOMS * ROOM_OCTETS)
+            self._process = context.Process(target=_send_each, args=(make, self._here, there, self._room), daemon=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours look on, those of numpy wait
+                self._process.start()
+        except OSError:
+            raise CopyDied from None
         there.close()
+        self._number = 0
 
     def __enter__(self) -> Self:
         return self

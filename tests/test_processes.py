@@ -65,6 +65,18 @@ def test_what_a_process_left_that_died_is_done_here(fatal: int) -> None:
     assert list(in_processes(work, range(PIECES), 2)) == [piece * piece for piece in range(PIECES)]
 
 
+def test_what_no_process_may_do_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a user may have so many processes, and no more."""
+
+    def refused() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", refused)
+    assert set(in_processes(lambda piece: os.getpid(), range(PIECES), 2)) == {os.getpid()}
+    with pytest.raises(CopyDied):
+        next(in_a_process(lambda: [1]))
+
+
 def test_whoever_stops_asking_leaves_no_process_behind() -> None:
     made = in_processes(lambda piece: piece, range(PIECES), 2)
     assert next(made) == 0

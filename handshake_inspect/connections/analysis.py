@@ -216,7 +216,7 @@ def ranges_of(start: Rows) -> list[tuple[int, int]]:
     """
     rows = int(start[-1])
     most = pool.PARTITION_ROWS if rows > 2 * pool.PARTITION_ROWS else max(rows, 1)
-    cuts = np.unique(np.append(np.searchsorted(start, np.arange(0, rows, most)), len(start) - 1))
+    cuts = set_of(np.append(np.searchsorted(start, np.arange(0, rows, most)), len(start) - 1))
     return list(pairwise(cuts.tolist()))
 
 

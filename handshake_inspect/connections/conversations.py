@@ -8,7 +8,8 @@ and GTP TEID differ by direction and do not belong to it.
 from __future__ import annotations
 
 import ipaddress
-import secrets
+import os
+import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 #: Nobody who makes a capture can know which keys will have one hash. No answer depends on it.
-SALT = secrets.randbits(60)
+SALT = int.from_bytes(os.urandom(7), sys.byteorder)  # `secrets` would take 3 ms to import
 #: An entry of the table of keys: the upper half of the key's hash, one of two marks, and below it the number of a
 #: conversation, or which one of new keys it is. 0 is a free slot; and one whose key is forgotten is not free.
 TAG, KNOWN, NEW, NUMBER = (np.uint64(bits) for bits in (0xFFFFFFFF << 32, 1 << 31, 1 << 30, (1 << 30) - 1))
