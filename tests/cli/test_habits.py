@@ -86,6 +86,22 @@ def test_help_needs_neither_numpy_nor_scapy_nor_rich(arguments: list[str]) -> No
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads in /proc")
+def test_numpy_starts_no_threads_for_matrices() -> None:
+    code = (
+        "import os, sys; sys.argv[0] = 'handshake-inspect'\n"
+        "from handshake_inspect.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert 'numpy' in sys.modules\n"
+        "assert len(os.listdir('/proc/self/task')) == 1\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    command = [sys.executable, "-c", code, "read", ECHO, "--jobs", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_takes_less_than_150_ms() -> None:
     """Of processor time, which a busy machine does not lengthen as it does the time on the wall."""
     best = 1.0
