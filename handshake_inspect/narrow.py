@@ -51,6 +51,10 @@ class Narrow:
             values += self._least
         return values
 
+    def all(self, count: int) -> Column:
+        """Return the values of all rows, `count` of them, not to be written to: if all are equal they are one value."""
+        return np.broadcast_to(self._least, count) if self._above is None else self.take(slice(None), count)
+
     def place(self, value: int, count: int) -> int:
         """Return the first place, of `count` values that are sorted, where one is not below `value`."""
         above = value - int(self._least)

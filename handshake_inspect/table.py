@@ -88,9 +88,11 @@ class Table:
 
 
 def _table_of(kind: type[Table], rows: int, sent: Mapping[str, Narrow]) -> Table:
-    return kind(
+    return kind.holding(
         {
-            name: sent[name].take(slice(None), rows) if name in sent else np.zeros(rows, dtype)
+            name: sent[name].all(rows).astype(dtype, copy=False)
+            if name in sent
+            else np.broadcast_to(np.zeros(1, dtype), rows)
             for name, dtype in kind.DTYPES.items()
         }
     )
@@ -134,7 +136,7 @@ class Growing:
             values = columns.get(name, ZERO)
             if name not in self._columns:
                 first = self._first.setdefault(name, values[0])
-                if values[-1] == first and (values == first).all():
+                if values[-1] == first and (not values.strides[0] or (values == first).all()):
                     continue
                 self._columns[name] = np.zeros(max(self._count, self._room), self._narrow.get(name, dtype))
                 self._taking(name, np.array([first]), self._count)[: self._count] = first

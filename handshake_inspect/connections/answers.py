@@ -256,7 +256,7 @@ def together(parts: Iterable[Verdicts], expected: int = 0) -> Verdicts:
         columns["conn_state"] = spelled[columns["conn_state"]]
         columns["history"] = spelled[columns["history"]]
         for of_some in (part.resets, part.waits, part.restarts, part.gaps, part.icmp_errors):
-            of_some.columns["connection"] += len(table)
+            of_some.columns["connection"] = of_some.columns["connection"] + len(table)
         resets.append(part.resets)
         waits.append(part.waits)
         restarts.append(part.restarts)
