@@ -43,6 +43,10 @@ class Aligned:
         """What makes two segments alike: direction, numbers, length and control bits."""
         return [self.direction, self.seq, self.ack, self.payload, self.flags & CORE]
 
+    def told(self) -> list[NDArray[Any]]:
+        """All that a segment tells but when."""
+        return [self.seq, self.ack, self.payload, self.flags, self.window, self.ip_id, self.timestamp]
+
 
 @dataclass
 class Origins:

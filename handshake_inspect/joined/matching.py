@@ -7,6 +7,9 @@ sendings of one segment alike; they are told apart by the IP identification (RFC
 has the same) and by the timestamp, where the way leaves these alone, which is found out for each direction first. What
 is still alike is matched in order of time: nothing arrives before it was sent, and of several sendings the one is meant
 that makes the journey most like that of the others.
+
+Where both places saw the very same segments of an end in the very same order, as of most ends, each is matched with the
+one at its place in that order: the rules come to that too, and take ten times as long.
 """
 
 from __future__ import annotations
@@ -78,15 +81,15 @@ def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
     """Find the segments that both places saw."""
     left, right, origins = align(first, second, pairing)
     directions = 2 * len(pairing)
-    ip_id_is_kept = _is_kept(left, right, left.ip_id, right.ip_id, 0, directions)
-    timestamp_is_kept = _is_kept(left, right, left.timestamp, right.timestamp, -1, directions)
+    matched = _Matched(left, right)
+    matched.add_in_step()
+    ip_id_is_kept, timestamp_is_kept = _are_kept(left, right, matched.unmatched(), directions)
 
     def sending(side: Aligned) -> list[Rows]:
         """What tells one sending of a segment from another."""
         ip_id = np.where(ip_id_is_kept[side.direction], side.ip_id, 0)
         return [ip_id, np.where(timestamp_is_kept[side.direction], side.timestamp, -1)]
 
-    matched = _Matched(left, right)
     mine, theirs = sending(left), sending(right)
     likeness = Likeness(first, left, mine), Likeness(second, right, theirs)
     matched.add(likeness[0].in_connection, likeness[1].in_connection)
@@ -123,19 +126,29 @@ def _unless(condition: Mask, own: int) -> Rows:
     return np.where(condition, 0, (1 + np.arange(len(condition))) * own)
 
 
-def _is_kept(left: Aligned, right: Aligned, a: Rows, b: Rows, nothing: int, directions: int) -> Mask:
-    """Say of each direction whether a mark of segments comes through unchanged. Shape (directions,).
+def _are_kept(left: Aligned, right: Aligned, rows: tuple[Rows, Rows], directions: int) -> tuple[Mask, Mask]:
+    """Say of each direction whether IP identification and timestamp come through unchanged. Shape (directions,).
 
-    Segments that are alike but for the mark tell, where there is one at each place; and the marks themselves.
+    Of these rows segments that are alike but for the mark tell, where there is one at each place; and the marks.
     """
-    one, other = _pairs(*_groups(left.base(), right.base(), len(a)))
-    marked = (a[one] != nothing) | (b[other] != nothing)
-    changed = one[marked & (a[one] != b[other])]
-    with_mark, _ = _pairs(*_groups([*left.base(), a], [*right.base(), b], len(a)))
-    kept = with_mark[a[with_mark] != nothing]
-    count = [np.bincount(left.direction[rows], minlength=directions) for rows in (kept, changed)]
-    found: Mask = count[0] > count[1]
-    return found
+    mine, theirs = rows
+    direction = left.direction[mine]
+    base, base_there = _groups(_of(left.base())(mine), _of(right.base())(theirs), len(mine))
+    one, other = _pairs(base, base_there)
+
+    def is_kept(a: Rows, b: Rows, nothing: int) -> Mask:
+        marked = (a[one] != nothing) | (b[other] != nothing)
+        changed = one[marked & (a[one] != b[other])]
+        with_mark, _ = _pairs(*_groups([base, a], [base_there, b], len(a)))
+        kept = with_mark[a[with_mark] != nothing]
+        count = [np.bincount(direction[some], minlength=directions) for some in (kept, changed)]
+        found: Mask = count[0] > count[1]
+        return found
+
+    return (
+        is_kept(left.ip_id[mine], right.ip_id[theirs], 0),
+        is_kept(left.timestamp[mine], right.timestamp[theirs], -1),
+    )
 
 
 def _groups(left: Iterable[Rows], right: Iterable[Rows], count: int) -> tuple[Rows, Rows]:
@@ -163,9 +176,27 @@ class _Matched:
         self._of = np.full(len(left.direction), -1, np.int64)
         self._taken = np.zeros(len(right.direction), np.bool_)
 
+    def add_in_step(self) -> None:
+        """Match the segments of each direction in which both places saw the same ones in the same order."""
+        mine, theirs = self._left.direction, self._right.direction
+        directions = int(max(mine.max(initial=-1), theirs.max(initial=-1))) + 1
+        count, count_there = (np.bincount(one, minlength=directions) for one in (mine, theirs))
+        in_step = count == count_there
+        rows, others = np.flatnonzero(in_step[mine]), np.flatnonzero(in_step[theirs])
+        rows = rows[np.argsort(mine[rows], kind="stable")]
+        others = others[np.argsort(theirs[others], kind="stable")]
+        for column, there in zip(self._left.told(), self._right.told(), strict=True):
+            in_step[mine[rows[column[rows] != there[others]]]] = False
+        same = in_step[mine[rows]]
+        self._take(rows[same], others[same])
+
+    def unmatched(self) -> tuple[Rows, Rows]:
+        """Return the rows of both sides that were not matched so far."""
+        return np.flatnonzero(self._of < 0), np.flatnonzero(~self._taken)
+
     def add(self, left: Columns, right: Columns) -> None:
         """Match what is left and has equal keys: what is there once at each place, then the rest by time."""
-        rows, others = np.flatnonzero(self._of < 0), np.flatnonzero(~self._taken)
+        rows, others = self.unmatched()
         if not len(rows) or not len(others):
             return
         a, b = _groups(left(rows), right(others), len(rows))

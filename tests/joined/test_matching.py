@@ -20,6 +20,7 @@ from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.joined.join import Joined, join
+from handshake_inspect.joined.matching import _Matched
 from handshake_inspect.joined.times import best_in_order
 from tests.joined.made_up import Seen, Way, capture, sent_by_client, travelled
 
@@ -148,3 +149,16 @@ def _rising(few: int, many: int, begin: int = 0) -> list[list[int]]:
     if not few:
         return [[]]
     return [[first, *rest] for first in range(begin, many) for rest in _rising(few - 1, many, first + 1)]
+
+
+@pytest.mark.parametrize("name", [*LOSSES, "duplicate-data", "swapped-data", "nat", "four-way"])
+def test_what_is_matched_in_step_is_what_the_rules_match(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rules for every segment are the plain version of `add_in_step`."""
+    places = [str(PCAPS / f"{name}.pcap"), str(PCAPS / (f"{name}.server.pcap" if name != "four-way" else "nat.pcap"))]
+    for first, second in (places, places[::-1], [places[0]] * 2):
+        quick = join(first, second).comparison.matching
+        with monkeypatch.context() as patched:
+            patched.setattr(_Matched, "add_in_step", lambda _: None)
+            plain = join(first, second).comparison.matching
+        assert quick.first.tolist() == plain.first.tolist()
+        assert quick.second.tolist() == plain.second.tolist()
