@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.cells import Cells, Integers, addresses, is_one, lines, numbers, where, words
+from handshake_inspect.cells import Cells, Integers, Mask, addresses, is_one, lines, numbers, where, words
 from handshake_inspect.connections.connection import Connection, RunFinding, Step
 from handshake_inspect.connections.flat import FLAT_COLUMNS, Addresses, Column, Lists, Numbers, Words, flat_blocks
 from handshake_inspect.connections.model import Connections
@@ -30,8 +30,6 @@ from handshake_inspect.views.contract import (
 )
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_calls import SocketCall
-
-T = TypeVar("T")
 
 #: Gives the steps of a connection, for `--steps`.
 StepsOf = Callable[[Connection], tuple[Step, ...]]
@@ -110,26 +108,46 @@ def csv_lines(connections: Connections, streams: NDArray[np.int64], *, head: boo
     if head:
         yield csv_head()
     for block in flat_blocks(connections, streams):
-        yield lines(map(_csv_cells, block.values()), b",")
+        yield lines(_csv_cells(block.values()), b",")
 
 
-def _csv_cells(column: Column) -> Cells | bytes:
-    """Spell a column; what the capture cannot tell is empty. What stands in every line is spelled once."""
-    match column:
-        case Numbers(values, known):
-            if is_one(values) and (known is None or is_one(known)):
-                return b"%d" % values[0] if known is None or known[0] else b""
-            return numbers(values) if known is None else where(known, numbers(values), b"")
-        case Words(texts, number):
-            return _csv_words(texts, number, _csv_cell)
-        case Lists(lists, number, separator):
-            return _csv_words(lists, number, lambda one: separator.join(one or ()))
-        case Addresses(ip_version, upper, lower):
-            return addresses(ip_version, upper, lower)
+def _csv_cells(columns: Iterable[Column]) -> Iterator[Cells | bytes]:
+    """Spell columns; what the capture cannot tell is empty. What stands in every line is spelled once.
+
+    Words next to each other that go by the same numbers, as what connections of one shape do, are spelled together.
+    """
+    for _, group in groupby(columns, lambda column: id(column.number) if isinstance(column, Words | Lists) else None):
+        alike = list(group)
+        said = [column for column in alike if isinstance(column, Words | Lists)]
+        if said:
+            yield _csv_words(said)
+        for column in alike:
+            match column:
+                case Numbers(values, known):
+                    yield _csv_numbers(values, known)
+                case Addresses(ip_version, upper, lower):
+                    yield addresses(ip_version, upper, lower)
 
 
-def _csv_words(values: Sequence[T], number: Integers, spell: Callable[[T], str]) -> Cells | bytes:
-    return spell(values[int(number[0])]).encode() if is_one(number) else words(values, number, spell)
+def _csv_numbers(values: Integers, known: Mask | None) -> Cells | bytes:
+    if is_one(values) and (known is None or is_one(known)):
+        return b"%d" % values[0] if known is None or known[0] else b""
+    return numbers(values) if known is None else where(known, numbers(values), b"")
+
+
+def _csv_words(columns: Sequence[Words | Lists]) -> Cells | bytes:
+    number = columns[0].number
+
+    def spell(one: int) -> str:
+        return ",".join(_csv_word(column, one) for column in columns)
+
+    return spell(int(number[0])).encode() if is_one(number) else words(range(len(columns[0][0])), number, spell)
+
+
+def _csv_word(column: Words | Lists, number: int) -> str:
+    if isinstance(column, Words):
+        return _csv_cell(column.texts[number])
+    return column.separator.join(column.lists[number] or ())
 
 
 def _csv_cell(text: str | None) -> str:
