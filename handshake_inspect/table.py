@@ -138,7 +138,7 @@ class Growing:
                 first = self._first.setdefault(name, values[0])
                 if values[-1] == first and (not values.strides[0] or (values == first).all()):
                     continue
-                self._columns[name] = np.zeros(max(self._count, self._room), self._narrow.get(name, dtype))
+                self._columns[name] = np.empty(max(self._count, self._room), self._narrow.get(name, dtype))
                 self._taking(name, np.array([first]), self._count)[: self._count] = first
             self._taking(name, values, need)[self._count : need] = values
         self._count = need
@@ -147,7 +147,7 @@ class Growing:
         """Return a column, made wide enough to take these values and long enough for the rows that it needs."""
         column, dtype = self._columns[name], self._dtypes[name]
         if column.dtype != dtype and not _fits(values, column.dtype):
-            wider = self._columns[name] = np.zeros(len(column), dtype)
+            wider = self._columns[name] = np.empty(len(column), dtype)
             wider[: self._count] = column[: self._count]
             column = wider
         if need > len(column):
