@@ -144,9 +144,9 @@ class Gathering:
 
     def misjudged(self) -> NDArray[np.int64]:
         """Return the conversations that were folded by what the whole of them does not confirm."""
-        said = np.flatnonzero(self._pool.total("shown_each"))
-        found = [NOTHING]
-        for _, rows in self._pool.by_conversation(self._marked(said)) if len(said) else ():
+        said = [np.flatnonzero(self._pool.total(name)) for name in ("shown_each", "copies_elsewhere")]
+        marked, found = self._marked(np.concatenate(said)), [NOTHING]
+        for _, rows in self._pool.by_conversation(marked) if marked.any() else ():
             found.append(misjudged(rows, self.conversations.loopback, self.conversations.is_self, self.trusted))
         return np.concatenate(found)
 

@@ -11,6 +11,10 @@ in what is left; and it must be sure of the whole:
 - If each was shown once, fewer than most can be copies: a copy has nothing new to say, and what has nothing new to say
   stays, or is counted (`echoes`).
 - If each was shown several times, most are in a conversation that has so many of the copies that were taken out.
+
+Whether several captures show the same stretch of a conversation (`elsewhere`) is told by all of it too. Here it is sure
+if nothing is left that another capture may show as well; and where copies were taken out, if all the rest is of one
+capture, so that no difference of clocks has put anything in order.
 """
 
 from __future__ import annotations
@@ -19,29 +23,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.compact import may_copy_another_connection
-from handshake_inspect.connections.duplicates import collapse
+from handshake_inspect.connections.duplicates import Collapsed, collapse
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.packets import ELSEWHERE, MOSTLY_DOUBLED, ONE_BY_ONE
 from handshake_inspect.connections.repeats import repeated
 from handshake_inspect.connections.rows import ACK, RST, SYN, own_before, running_maximum
+from handshake_inspect.connections.runs import CERTAIN_COPIES
 from handshake_inspect.connections.split import COPY_COLUMNS, Split, StoredRows, split
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
+
+NOTHING = np.zeros(0, np.int64)
+INSIDE, OTHERS = COPY_COLUMNS[:ELSEWHERE], COPY_COLUMNS[ELSEWHERE:]
 
 
 def misjudged(
     stored: StoredRows, loopback: Mask, self_conversation: Mask, trusted: frozenset[int] = frozenset()
 ) -> Rows:
     """Return the conversations that must be read again. The arguments are those of `collapse` and `split`."""
-    folded = stored["conversation"][stored["shown_each"] > 0]
-    if not len(folded):
-        return folded.astype(np.int64)
-    collapsed = collapse(stored.take(np.isin(stored["conversation"], folded)), loopback, trusted)
+    doubtful = set_of(np.append(_seldom_so(stored), _shown_by_several(stored)))
+    doubtful = doubtful[np.isin(doubtful, stored["conversation"][_is_partial(stored)])]
+    if not len(doubtful):
+        return doubtful
+    collapsed = collapse(stored.take(np.isin(stored["conversation"], doubtful)), loopback, trusted)
+    found = [_doubled_otherwise(collapsed, self_conversation), _shown_by_several(collapsed.rows)]
+    return set_of(np.concatenate(found)).astype(np.int64)
+
+
+def _is_partial(stored: StoredRows) -> Mask:
+    """Mark the rows of which something was made when only a part was there."""
+    partial: Mask = (stored["shown_each"] > 0) | (stored.copies(OTHERS) > 0)
+    return partial
+
+
+def _seldom_so(stored: StoredRows) -> Rows:
+    """Return the conversations that are worth a closer look: all but those that cannot be doubled, at first sight.
+
+    What is ordinary and has payload continues what was there, and is no copy.
+    """
+    count = int(stored["conversation"].max(initial=-1)) + 1
+    maybe = 1.0 * ((stored["ordinary"] == 0) | (stored["payload_octets"] == 0)) + stored["echoes"]
+    shown = np.bincount(stored["conversation"], 1.0 + stored["folded_segments"], count)
+    looks = 2 * np.bincount(stored["conversation"], maybe, count) >= MOSTLY_DOUBLED * shown
+    looks[stored["conversation"][(stored["shown_each"] > 1) | (stored.copies() > 0)]] = True
+    looks[stored["conversation"][stored["packet_type"] != PACKET_TYPE_UNKNOWN]] = True
+    return np.flatnonzero(looks & (shown > 0))
+
+
+def _doubled_otherwise(collapsed: Collapsed, self_conversation: Mask) -> Rows:
+    """Return the conversations of which a capture may show another share twice than was believed."""
     rows, now = collapsed.rows, collapsed.shown_each
     said, conversation = rows["shown_each"], rows["conversation"]
     otherwise = (said > 0) & (said != now)
     scenes, scene = np.unique(conversation.astype(np.int64) << 16 | rows["capture"], return_inverse=True)
-    taken_out = rows.copies(COPY_COLUMNS[:ELSEWHERE])
+    taken_out = rows.copies(INSIDE)
     shown = np.bincount(scene, 1 + rows["folded_segments"] + taken_out)
     each = np.where(now == ONE_BY_ONE, 1, now).astype(np.int64)
     # Of packets that are shown each so often, those whose copies were taken out.
@@ -50,9 +85,7 @@ def misjudged(
     maybe = 2 * np.bincount(scene, _maybe_copies(split(rows, self_conversation)) + rows["echoes"])
     unsure = np.where(once, maybe >= MOSTLY_DOUBLED * shown, several < MOSTLY_DOUBLED * shown)
     unsure &= np.bincount(scene, now == ONE_BY_ONE) == 0
-    found = set_of(np.append(conversation[otherwise | _both_ways(rows, now)], scenes[unsure] >> 16))
-    again: Rows = found.astype(np.int64)
-    return again
+    return np.append(conversation[otherwise | _both_ways(rows, now)], scenes[unsure] >> 16)
 
 
 def _maybe_copies(part: Split) -> Mask:
@@ -69,9 +102,109 @@ def _maybe_copies(part: Split) -> Mask:
 
 def _both_ways(rows: StoredRows, now: NDArray[np.uint8]) -> Mask:
     """Mark the segments of ends that go out and come in, by the link layer: copies of them may be told one by one."""
-    end = rows["conversation"].astype(np.int64) << 1 | rows["from_higher"]
+    end = _end(rows)
     known = np.flatnonzero((rows["packet_type"] != PACKET_TYPE_UNKNOWN) & (now == 1))
     ways = set_of(end[known] << 8 | rows["packet_type"][known])
     ends, count = np.unique(ways >> 8, return_counts=True)
     both: Mask = np.isin(end, ends[count > 1])
     return both
+
+
+def _end(rows: StoredRows) -> Rows:
+    return rows["conversation"].astype(np.int64) << 1 | rows["from_higher"]
+
+
+def _shown_by_several(rows: StoredRows) -> Rows:
+    """Return the conversations of which several captures may show another stretch than was believed."""
+    conversation = rows["conversation"].astype(np.int64)
+    elsewhere = set_of(conversation[rows.copies(OTHERS) > 0])
+    several = conversation[1:][(conversation[1:] == conversation[:-1]) & (rows["capture"][1:] != rows["capture"][:-1])]
+    doubled = conversation[rows.copies(INSIDE) > 0]
+    some = rows.take(np.isin(conversation, several))
+    some = some.take(_near_others(some))
+    again = _shown_by_others(some)
+    end = _end(some)
+    ends, count = np.unique(np.repeat(end, again), return_counts=True)
+    return np.concatenate(
+        [elsewhere[np.isin(elsewhere, np.append(several, doubled))], ends[count >= CERTAIN_COPIES] >> 1]
+    )
+
+
+def _near_others(rows: StoredRows) -> Rows:
+    """Return the rows of those ends of which several captures have numbers in one range: hardly any of a rotation."""
+    if not len(rows):
+        return NOTHING
+    scene = _end(rows) << 16 | rows["capture"]
+    order = np.argsort(scene, kind="stable")
+    begins = np.flatnonzero(np.append(True, np.diff(scene[order]) > 0))
+    scenes = scene[order[begins]]
+    end, number = np.cumsum(np.append(True, np.diff(scenes >> 16) > 0)), np.arange(len(scenes))
+    own = np.empty(len(rows), np.int64)
+    own[order] = np.repeat(number, np.diff(begins, append=len(rows)))
+    near = np.zeros(len(rows), np.bool_)
+    seq, ack = rows["seq"].astype(np.int64), rows["ack"].astype(np.int64)
+    has_data = rows["payload_octets"] > 0
+    for asks, numbers, first, last in (
+        (has_data, seq, seq - rows["folded_octets"], seq + rows["payload_octets"]),
+        (~has_data, ack, ack, ack),
+    ):
+        low, high = np.minimum.reduceat(first[order], begins), np.maximum.reduceat(last[order], begins)
+        near |= asks & _Cover(end, number, low, high + 1 - low).by_others(numbers, own)
+    count = np.bincount(end[own], near)
+    return np.flatnonzero(count[end[own]] >= CERTAIN_COPIES)
+
+
+def _shown_by_others(rows: StoredRows) -> Rows:
+    """Say of each row how many of the segments that it stands for another capture may show: numbers tell. Shape (n,).
+
+    Of what has payload its first number, of a mere acknowledgment its SEG.ACK is looked for in what the rows of others
+    stand for.
+    """
+    payload, folded = rows["payload_octets"].astype(np.int64), rows["folded_octets"].astype(np.int64)
+    seq, ack = rows["seq"].astype(np.int64), rows["ack"].astype(np.int64)
+    scenes, scene = np.unique(_end(rows) << 16 | rows["capture"], return_inverse=True)
+    end = np.cumsum(np.append(True, np.diff(scenes >> 16) > 0)[: len(scenes)])[scene]
+    before = _ack_before(scene, ack)
+    sent = _Cover(end, scene, seq - folded, folded + payload)
+    named = _Cover(end, scene, before + 1, ack - before)
+    has_data = payload > 0
+    own = np.where(has_data, sent.by_others(seq), named.by_others(ack))
+    first = np.where(folded > 0, sent.by_others(seq - folded), named.by_others(before + 1))
+    return own + np.where(own & first, rows["folded_segments"], 0)
+
+
+def _ack_before(scene: Rows, ack: Rows) -> Rows:
+    """Return what each sender had acknowledged in its row before, by the same capture; 1 less where that is no less."""
+    order = np.argsort(scene, kind="stable")
+    before = ack - 1
+    follows = np.flatnonzero(scene[order[1:]] == scene[order[:-1]]) + 1
+    step = ack[order[follows]] - ack[order[follows - 1]]
+    goes_on = (step > 0) & (step < 1 << 31)
+    before[order[follows[goes_on]]] = ack[order[follows[goes_on] - 1]]
+    return before
+
+
+class _Cover:
+    """Which numbers the rows of each end stand for, by captures. `scene` numbers what a capture shows of an `end`."""
+
+    def __init__(self, end: Rows, scene: Rows, begin: Rows, length: Rows) -> None:
+        begin = begin & 0xFFFFFFFF
+        stop = begin + length
+        # What goes over the last number stands there twice: where it begins, and from 0 on.
+        over = np.flatnonzero(stop > 1 << 32)
+        begin, stop = np.append(begin, np.zeros(len(over), np.int64)), np.append(stop, stop[over] - (1 << 32))
+        #: Where the numbers begin and stop, of all captures together and of each.
+        self._edges = [
+            (group << 34, *(np.sort(np.append(group, group[over]) << 34 | edge) for edge in (begin, stop)))
+            for group in (end, scene)
+        ]
+
+    def by_others(self, number: Rows, which: Rows | slice = slice(None)) -> Mask:
+        """Does another capture have these numbers, each of the end and capture of the row `which`?"""
+        by_all, by_own = (
+            np.searchsorted(begin, group[which] | number & 0xFFFFFFFF, "right")
+            - np.searchsorted(stop, group[which] | number & 0xFFFFFFFF, "right")
+            for group, begin, stop in self._edges
+        )
+        others: Mask = by_all > by_own
+        return others

@@ -19,7 +19,7 @@ from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.views.export import csv_lines
 from handshake_inspect.views.json_lines import connection_lines
 from tests.capture.builders import pcap
-from tests.engine.transfers import Sent, mirrored, traffic
+from tests.engine.transfers import Sent, mirrored, split_up, traffic
 from tests.oracles.everything import everything
 from tests.test_equal_results import frame_of
 
@@ -62,3 +62,11 @@ def test_folding_a_transfer_changes_nothing(tmp_path: Path, seed: int) -> None:
 def test_folding_what_a_mirror_shows_changes_nothing(tmp_path: Path, seed: int) -> None:
     rng = random.Random(f"mirror {seed}")
     assert_folding_changes_nothing(rng, [written(tmp_path / "mirror.pcap", mirrored(rng, traffic(rng)))])
+
+
+@pytest.mark.parametrize("seed", range(2 * CAPTURES))
+def test_folding_what_two_captures_show_changes_nothing(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(f"several {seed}")
+    sent = traffic(rng)
+    shown = split_up(rng, mirrored(rng, sent) if rng.random() < 0.2 else sent)
+    assert_folding_changes_nothing(rng, [written(tmp_path / f"{n}.pcap", some) for n, some in enumerate(shown)])
