@@ -46,8 +46,9 @@ from handshake_inspect.processes import Workers
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import PortRange, profile_of
 
-#: From so many octets on a capture is read and decoded by a copy of this process, if copies work.
-APART_OCTETS = 8 << 20
+#: From so many octets on a capture is read and decoded by a copy of this process, if copies work: of 18 MB it takes as
+#: long as with none.
+APART_OCTETS = 32 << 20
 
 
 class Teller(Protocol):
