@@ -36,6 +36,11 @@ class Offset:
     lower_ns: int
     upper_ns: int
 
+    @classmethod
+    def between(cls, lower_ns: int, upper_ns: int) -> Offset | None:
+        """Return what is known by these bounds; None if one is missing, or they exclude each other."""
+        return cls(lower_ns, upper_ns) if NEVER < lower_ns <= upper_ns < EVER else None
+
     @property
     def middle_ns(self) -> int:
         """The best guess."""
@@ -83,8 +88,7 @@ class Clocks:
 
     def offset(self, number: int) -> Offset | None:
         """Return what is known of the clocks during a connection."""
-        lower, upper = int(self.lower_ns[number]), int(self.upper_ns[number])
-        return Offset(lower, upper) if NEVER < lower <= upper < EVER else None
+        return Offset.between(int(self.lower_ns[number]), int(self.upper_ns[number]))
 
     def ahead_ns(self, connection: Rows, time_ns: Rows) -> Rows:
         """Return the best guess of the second clock less the first in these connections at these times by the first.

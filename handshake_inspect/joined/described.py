@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import cast
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from handshake_inspect.connections.connection import Connection, End, Endpoint, IcmpError, Pair
-from handshake_inspect.connections.kinds import SIDES
+from handshake_inspect.connections.connection import ENDS, Connection, Endpoint, Pair
+from handshake_inspect.connections.conversations import address
+from handshake_inspect.connections.model import BLOCK_CONNECTIONS
+from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.joined.changes import BIT
+from handshake_inspect.joined.clocks import Clocks, Offset
 from handshake_inspect.joined.comparison import Comparison
 from handshake_inspect.joined.differences import differences
 from handshake_inspect.joined.errors import join_errors
 from handshake_inspect.joined.fates import ARRIVED, FATES
-from handshake_inspect.joined.model import Both, Change, Clock, Delays, JoinedConnection, Way
+from handshake_inspect.joined.model import Both, Change, Clock, Delays, JoinedConnection, JoinedError, Way
 from handshake_inspect.joined.vantage import Rows, Vantage
 
 #: How it is known which end a place is near, by the numbers of `clocks`.
 KNOWN_BY = ("times", "ttl", "other connections", "order of the files")
 #: What can become of a segment besides that it arrives, once and in order.
 ROUGH = ("lost", "unseen", "copied", "late", "made", "unsent", "recut", "partly", "missed")
+#: No such segments.
+SMOOTH: dict[str, tuple[int, ...]] = dict.fromkeys(ROUGH, ())
 #: Changes that each segment has for itself.
 OF_SEGMENTS = sum(BIT.values()) & ~(BIT["address"] | BIT["port"] | BIT["initial number"])
 Ends = tuple[Endpoint | None, Endpoint | None]
@@ -29,38 +36,50 @@ Ends = tuple[Endpoint | None, Endpoint | None]
 
 def describe(comparison: Comparison, numbers: Rows) -> Iterator[JoinedConnection]:
     """Make the connections with these numbers, one after the other."""
-    for number in numbers.tolist():
-        yield _make(comparison, number)
+    for a in range(0, len(numbers), BLOCK_CONNECTIONS):
+        yield from _made(comparison, numbers[a : a + BLOCK_CONNECTIONS])
 
 
-def _make(comparison: Comparison, number: int) -> JoinedConnection:
-    clocks, exchanged = comparison.clocks, comparison.exchanged(number)
-    places = comparison.places
-    rows = int(comparison.pairing.first[number]), int(comparison.pairing.second[number])
-    here, there = (_ends(*one) for one in zip(places, rows, exchanged, strict=True))
-    round_trip_ns = int(clocks.round_trip_ns[number])
+def _made(comparison: Comparison, numbers: Rows) -> Iterator[JoinedConnection]:
+    """Make some connections, field by field.
 
-    def look() -> Both[Connection | None]:
-        return Both(*(_connection(*one) for one in zip(places, rows, strict=True)))
+    To take what is about one connection out of its arrays costs as much as all that is made of it, so that is done for
+    all of them together.
+    """
+    places, pairing, clocks = comparison.places, comparison.pairing, comparison.clocks
+    rows = pairing.first[numbers], pairing.second[numbers]
+    exchanged = _are_exchanged(comparison.first, rows[0]), pairing.is_flipped[numbers].tolist()
+    flipped = [False] * len(numbers), exchanged[1]  # the sockets of the first place have been exchanged already
+    ends = [[*_ends(*one)] for one in zip(places, rows, flipped, strict=True)]
+    ways = [_ways(comparison, numbers, side) for side in (ORIGINATOR, RESPONDER)]
+    columns: dict[str, Iterable[Any]] = {
+        "number": numbers.tolist(),
+        "streams": map(Both, *map(_streams, places, rows)),
+        "look": (partial(_look, places, at) for at in zip(*(one.tolist() for one in rows), strict=True)),
+        "sockets": (Pair(Both(o, o_there), Both(r, r_there)) for (o, r), (o_there, r_there) in zip(*ends, strict=True)),
+        "exchanged": map(Both, *exchanged),
+        "second_tells": pairing.second_tells[numbers].tolist(),
+        "initial_seq": _initial_numbers(comparison, numbers),
+        "near_first": (ENDS[side] for side in clocks.near_first[numbers].tolist()),
+        "near_known_by": (KNOWN_BY[one] for one in clocks.known_by[numbers].tolist()),
+        "ways": map(Pair, *ways),
+        "changes": _changes(comparison, numbers, ends),
+        "icmp_errors": _errors(places, rows, exchanged),
+        "clock": _clock_of_each(clocks, numbers),
+        "round_trip_ns": (None if one < 0 else one for one in clocks.round_trip_ns[numbers].tolist()),
+    }
+    captures, cuts = Both(*(place.name for place in places)), Both(*(place.cuts_options for place in places))
+    for values in zip(*columns.values(), strict=True):
+        yield JoinedConnection(captures=captures, cuts_options=cuts, **dict(zip(columns, values, strict=True)))
 
-    return JoinedConnection(
-        number=number,
-        captures=Both(*(place.name for place in places)),
-        streams=Both(*(_stream(*one) for one in zip(places, rows, strict=True))),
-        look=look,
-        sockets=Pair(Both(here[0], there[0]), Both(here[1], there[1])),
-        exchanged=Both(*exchanged),
-        second_tells=bool(comparison.pairing.second_tells[number]),
-        initial_seq=Pair(*(_initial(comparison, number, side) for side in (0, 1))),
-        near_first=cast(End, SIDES[int(clocks.near_first[number])]),
-        near_known_by=KNOWN_BY[int(clocks.known_by[number])],
-        ways=Pair(_way(comparison, number, 0), _way(comparison, number, 1)),
-        changes=tuple(_changes(comparison, number, (here, there))),
-        icmp_errors=tuple(join_errors(_errors(places[0], rows[0]), _errors(places[1], rows[1]), exchanged)),
-        cuts_options=Both(*(place.cuts_options for place in places)),
-        clock=_clock(comparison, number),
-        round_trip_ns=None if round_trip_ns < 0 else round_trip_ns,
-    )
+
+def _look(places: Sequence[Vantage], rows: Sequence[int]) -> Both[Connection | None]:
+    return Both(*(_connection(*one) for one in zip(places, rows, strict=True)))
+
+
+def _are_exchanged(place: Vantage, rows: Rows) -> list[bool]:
+    """Say of each connection whether the inspection of a place has its ends the other way round."""
+    return [row >= 0 and bool(one) for row, one in _with(rows, place.is_exchanged)]
 
 
 def _connection(place: Vantage, row: int) -> Connection | None:
@@ -68,42 +87,73 @@ def _connection(place: Vantage, row: int) -> Connection | None:
     return next(place.inspection.connections.of_rows(np.array([row]))) if row >= 0 else None
 
 
-def _stream(place: Vantage, row: int) -> int | None:
-    return int(place.inspection.connections.stream_of[row]) if row >= 0 else None
+def _streams(place: Vantage, rows: Rows) -> list[int | None]:
+    stream_of = place.inspection.connections.stream_of
+    return [None if row < 0 else stream for row, stream in _with(rows, stream_of)]
 
 
-def _errors(place: Vantage, row: int) -> Sequence[IcmpError]:
-    connection = _connection(place, row) if row >= 0 and place.has_icmp_errors[row] else None
-    return () if connection is None else connection.icmp_errors
+def _with(rows: Rows, *columns: NDArray[Any]) -> Iterator[tuple[int, ...]]:
+    """Return these rows, and what stands there in columns; of row -1 something."""
+    if not all(map(len, columns)):
+        return iter([(-1, *[-1] * len(columns))] * len(rows))
+    return zip(rows.tolist(), *(column[rows].tolist() for column in columns), strict=True)
 
 
-def _initial(comparison: Comparison, number: int, side: int) -> int | None:
-    origins, at = comparison.matching.origins, (number, side)
-    return int(origins.number[at]) if origins.is_initial[at] else None
+def _ends(place: Vantage, rows: Rows, flipped: Sequence[bool]) -> Iterator[Ends]:
+    """Yield the sockets of both ends as a place has them, by the ends of the first."""
+    names = ("ip_version", *(f"{end}_{part}" for end in "or" for part in ("hi", "lo", "port")))
+    told = _with(rows, *(place.sockets[name] for name in names))
+    for (row, version, *parts), is_flipped in zip(told, flipped, strict=True):
+        ends = (None, None) if row < 0 else (_endpoint(version, *parts[:3]), _endpoint(version, *parts[3:]))
+        yield ends[::-1] if is_flipped else ends
 
 
-def _ends(place: Vantage, row: int, is_exchanged: bool) -> Ends:
-    """Return the sockets of both ends as a place has them, by the ends of the first."""
-    if row < 0:
-        return None, None
-    ends = place.inspection.connections.endpoints(
-        int(place.table["conversation"][row]), int(place.table["originator_is_higher"][row])
-    )
-    return ends[::-1] if is_exchanged else ends
+@lru_cache(maxsize=4 * BLOCK_CONNECTIONS)
+def _endpoint(ip_version: int, upper: int, lower: int, port: int) -> Endpoint:
+    """Make a socket address: mostly the second place has the same as the first."""
+    return Endpoint(address(ip_version, upper, lower), port)
 
 
-def _way(comparison: Comparison, number: int, side: int) -> Way:
-    ways, at = comparison.ways, (number, side)
-    delays = Delays(int(ways.least_ns[at]), int(ways.median_ns[at]), int(ways.greatest_ns[at]))
-    routers = int(comparison.changes.routers[at])
-    rough = _rough(comparison, number, side) if ways.is_rough[at] else {}
-    return Way(
-        sent=int(ways.sent[at]),
-        arrived=int(ways.arrived[at]),
-        **{fate: rough.get(fate, ()) for fate in ROUGH},
-        routers=None if routers < 0 else routers,
-        delays=delays if ways.has_delays[at] else None,
-    )
+def _errors(
+    places: Sequence[Vantage], rows: Sequence[Rows], exchanged: tuple[Sequence[bool], Sequence[bool]]
+) -> Iterator[tuple[JoinedError, ...]]:
+    """Yield the ICMP errors about each connection."""
+    has = [
+        [row >= 0 and bool(one) for row, one in _with(some, place.has_icmp_errors)]
+        for place, some in zip(places, rows, strict=True)
+    ]
+    for at, (here, there) in enumerate(zip(*has, strict=True)):
+        if not (here or there):
+            yield ()
+            continue
+        one, other = (_connection(place, int(some[at])) for place, some in zip(places, rows, strict=True))
+        quoted = one.icmp_errors if one else (), other.icmp_errors if other else ()
+        yield tuple(join_errors(*quoted, [there[at] for there in exchanged]))
+
+
+def _initial_numbers(comparison: Comparison, numbers: Rows) -> Iterator[Pair[int | None]]:
+    origins = comparison.matching.origins
+    for number, is_initial in zip(origins.number[numbers].tolist(), origins.is_initial[numbers].tolist(), strict=True):
+        yield Pair(*(one if known else None for one, known in zip(number, is_initial, strict=True)))
+
+
+def _ways(comparison: Comparison, numbers: Rows, side: int) -> Iterator[Way]:
+    """Yield how the segments of one side of each connection fared."""
+    ways = comparison.ways
+    columns = (
+        ways.sent, ways.arrived, ways.is_rough, comparison.changes.routers, ways.has_delays, ways.least_ns,
+        ways.median_ns, ways.greatest_ns,
+    )  # fmt: skip
+    told = zip(numbers.tolist(), *(column[numbers, side].tolist() for column in columns), strict=True)
+    for number, sent, arrived, is_rough, routers, has_delays, *delays in told:
+        fates = _rough(comparison, number, side) if is_rough else {}
+        yield Way(
+            sent=sent,
+            arrived=arrived,
+            **({name: fates.get(name, ()) for name in ROUGH} if fates else SMOOTH),
+            routers=None if routers < 0 else routers,
+            delays=Delays(*delays) if has_delays else None,
+        )
 
 
 def _rough(comparison: Comparison, number: int, side: int) -> dict[str, tuple[int, ...]]:
@@ -124,28 +174,33 @@ def _rough(comparison: Comparison, number: int, side: int) -> dict[str, tuple[in
     return {name: tuple(frames) for name, frames in found.items()}
 
 
-def _clock(comparison: Comparison, number: int) -> Clock | None:
-    clocks = comparison.clocks
-    offset = clocks.offset(number)
-    if offset is None:
-        return None
+def _clock_of_each(clocks: Clocks, numbers: Rows) -> Iterator[Clock | None]:
     known_by = "same" if clocks.is_same else "all" if clocks.overall is not None else "connection"
-    return Clock(offset.middle_ns, offset.uncertainty_ns, known_by)
+    for lower_ns, upper_ns in zip(clocks.lower_ns[numbers].tolist(), clocks.upper_ns[numbers].tolist(), strict=True):
+        offset = Offset.between(lower_ns, upper_ns)
+        yield None if offset is None else Clock(offset.middle_ns, offset.uncertainty_ns, known_by)
 
 
-def _changes(comparison: Comparison, number: int, ends: tuple[Ends, Ends]) -> Iterator[Change]:
+def _changes(comparison: Comparison, numbers: Rows, ends: Sequence[Sequence[Ends]]) -> Iterator[tuple[Change, ...]]:
+    """Yield what changed on the way of each connection."""
+    has_changed = np.any(comparison.changes.of_end[numbers], axis=1)
+    for number, is_changed, *sockets in zip(numbers.tolist(), has_changed.tolist(), *ends, strict=True):
+        yield tuple(_changes_of(comparison, number, sockets)) if is_changed else ()
+
+
+def _changes_of(comparison: Comparison, number: int, ends: Sequence[Ends]) -> Iterator[Change]:
     """Yield what changed on the way of a connection, by end: for all of its segments, then for some."""
     near = int(comparison.clocks.near_first[number])
-    for side in (0, 1):
+    for side, sender in enumerate(ENDS):
         arrived = int(comparison.ways.arrived[number, side])
         for what, *values in _of_all(comparison, number, side, ends):
             before, after = values if side == near else values[::-1]
-            yield Change(what, cast(End, SIDES[side]), before, after, arrived, arrived)
+            yield Change(what, sender, before, after, arrived, arrived)
         if int(comparison.changes.of_end[number, side]) & OF_SEGMENTS:
             yield from _of_segments(comparison, number, side, arrived)
 
 
-def _of_all(comparison: Comparison, number: int, side: int, ends: tuple[Ends, Ends]) -> Iterator[tuple[str, str, str]]:
+def _of_all(comparison: Comparison, number: int, side: int, ends: Sequence[Ends]) -> Iterator[tuple[str, str, str]]:
     """Yield what is another for all segments of an end, as the first place has it and as the second."""
     bits = int(comparison.changes.of_end[number, side])
     here, there = (sockets[side] for sockets in ends)
@@ -170,7 +225,7 @@ def _of_segments(comparison: Comparison, number: int, side: int, arrived: int) -
             first.setdefault(what, (before, after))
             count[what] += 1
     for what, (before, after) in first.items():
-        yield Change(what, cast(End, SIDES[side]), before, after, count[what], arrived)
+        yield Change(what, ENDS[side], before, after, count[what], arrived)
 
 
 def _changed(comparison: Comparison, number: int, side: int) -> Sequence[int]:

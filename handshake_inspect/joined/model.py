@@ -11,12 +11,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from handshake_inspect.connections.connection import Connection, End, Endpoint, Frame, IcmpError, Pair, Step
+from handshake_inspect.connections.connection import (
+    Connection,
+    End,
+    Endpoint,
+    Frame,
+    IcmpError,
+    Pair,
+    Step,
+    made_often,
+)
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@made_often
 class Both(Generic[T]):
     """One value for each place."""
 
@@ -28,7 +37,7 @@ class Both(Generic[T]):
         return self.second if second else self.first
 
 
-@dataclass(frozen=True, slots=True)
+@made_often
 class Delays:
     """How long the segments of one end were under way, by the best guess of how far the clocks are apart."""
 
@@ -37,7 +46,7 @@ class Delays:
     greatest_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@made_often
 class Way:
     """What became of the segments of one end. Those that fared ill are named by their frames."""
 
@@ -102,7 +111,7 @@ class JoinedError:
     frames: Both[Frame | None]
 
 
-@dataclass(frozen=True, slots=True)
+@made_often
 class Clock:
     """How far the second clock is ahead of the first. Nanoseconds."""
 
