@@ -162,7 +162,8 @@ class PcapngReader(RecordReader):
     def _take(self, offsets: Offsets, parts: list[Packets]) -> bool | None:
         """Read the blocks at `offsets`: the rare ones one by one, the packets all together."""
         order = self.section.byte_order
-        header = gathered(self._window.octets, offsets, PACKET_HEADER_OCTETS).view(f"{order}u4").astype(np.uint32)
+        header = gathered(self._window.octets, offsets, PACKET_HEADER_OCTETS).view(f"{order}u4")
+        header = header.astype(np.uint32, copy=False)
         odd, wrong = self._lengths_that_differ(offsets, header[:, 1].astype(np.int64))
         offsets, header, kind = offsets[:odd], header[:odd], header[:odd, 0].copy()
         is_packet = (kind == ENHANCED_PACKET) | (kind == SIMPLE_PACKET) | (kind == OBSOLETE_PACKET)
@@ -189,7 +190,9 @@ class PcapngReader(RecordReader):
             return len(offsets), None
         octets = self._window.octets
         words = np.ndarray((len(octets) - 3,), f"{self.section.byte_order}u4", octets, 0, (1,))
-        differ = (words[offsets + length - 4] != length) & (length & 3 == 0)
+        differ = words[offsets + length - 4] != length
+        if differ.any():
+            differ &= length & 3 == 0
         if not differ.any():
             return len(offsets), None
         row = int(np.argmax(differ))
@@ -201,7 +204,7 @@ class PcapngReader(RecordReader):
 
         `header`: their first words, a row each; `known`: how many interfaces were described before each.
         """
-        kind = header[:, 0]
+        kind = header[:, 0].copy()
         total, interface, upper, lower, captured, original = (
             header[:, column].astype(np.int64) for column in range(1, PACKET_HEADER_OCTETS // 4)
         )
@@ -251,10 +254,10 @@ class PcapngReader(RecordReader):
 
     def _by_interface(self, interface: Offsets, units: Offsets) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         interfaces = self.section.interfaces
-        used = np.flatnonzero(np.bincount(interface)).tolist() if len(interface) else []
-        if len(used) == 1:
-            one = interfaces[used[0]]
+        if len(interface) and (interface == interface[0]).all():
+            one = interfaces[int(interface[0])]
             return one.time_ns(units), np.full(len(units), one.link_type, np.uint16)
+        used = np.flatnonzero(np.bincount(interface)).tolist()
         link_type = np.array([each.link_type for each in interfaces], np.uint16)[interface]
         time_ns = np.zeros(len(units), np.int64)
         by_clock: dict[tuple[int, int], list[int]] = {}
