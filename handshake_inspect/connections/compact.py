@@ -236,7 +236,7 @@ def _tells_of_copies(rows: ConnectionRows) -> Mask:
     """Mark the rows whose copies are the 1st, 10th, 100th ... repeated payload of their end: letters of history."""
     tells = np.zeros(len(rows), np.bool_)
     if rows.duplicates.any():
-        tells[at_thresholds(rows.end, repeated_payload(rows, find_reach(rows)))[0]] = True
+        tells[at_thresholds(rows.end, *repeated_payload(rows, find_reach(rows)))[0]] = True
     return tells
 
 

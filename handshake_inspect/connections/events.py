@@ -51,6 +51,7 @@ from handshake_inspect.connections.numbers import Numbers, find_numbers, next_of
 from handshake_inspect.connections.resets import Resets, find_resets
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, ConnectionRows, lifted
 from handshake_inspect.connections.split import last_of
+from handshake_inspect.sets import set_of
 from handshake_inspect.tcp.states import Event
 
 # Bits of an event's code; the lower four are the `Event`.
@@ -369,13 +370,13 @@ def _refused(rows: ConnectionRows, numbers: Numbers) -> Mask:
     ABORT §3.10.5 would allow the same, but the kernels of today set ACK in it.
     """
     refused = np.zeros(len(rows), np.bool_)
-    bare = ((rows.flags & (RST | ACK)) == RST) & (rows.side == RESPONDER) & ~rows.self_connect[rows.conn]
-    if not bare.any():
+    bare = ((rows.flags & (RST | ACK)) == RST) & (rows.side == RESPONDER)
+    at = np.flatnonzero(bare)
+    if not len(at):
         return refused
-    concerned = np.zeros(rows.connections, np.bool_)
-    concerned[rows.conn[bare]] = True
-    third = concerned[rows.conn] & numbers.ack_counts & (rows.side == ORIGINATOR) & ((rows.flags & (SYN | RST)) == 0)
-    at = np.flatnonzero(third & (rows.seq_end == rows.seq) & (rows.seq == numbers.syn_end[rows.end]))
+    at = rows.rows_of(set_of(rows.conn[at]))
+    at = at[numbers.ack_counts[at] & (rows.side[at] == ORIGINATOR) & ((rows.flags[at] & (SYN | RST)) == 0)]
+    at = at[~rows.has_length[at] & (rows.seq[at] == numbers.syn_end[rows.end[at]])]
     every = np.ones(len(rows), np.bool_)
     answer = next_of_end(rows, every, rows.peer[at], at)
     goes_on = next_of_end(rows, every, rows.end[at], at)
@@ -387,8 +388,7 @@ def _refused(rows: ConnectionRows, numbers: Numbers) -> Mask:
 
 
 def _fin_acknowledged(rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> _News:
-    # Where there is no FIN, nothing reaches its end.
-    candidate = np.flatnonzero(numbers.ack_counts & (rows.ack >= numbers.fin_end.take(rows.peer)))
+    candidate = numbers.of_fins
     fin_row = np.where(numbers.fin_row >= 0, numbers.fin_row, numbers.inferred_fin_row).take(rows.peer.take(candidate))
     # A FIN that was captured after its acknowledgment had been sent before it.
     arrives = arrival.take(candidate)
@@ -405,6 +405,7 @@ def _copies(rows: ConnectionRows, mask: Mask) -> Mask:
     Their sender did not send again, so they tell nothing of what it has heard. An IP ID of 0 tells nothing (RFC 6864).
     """
     at = np.flatnonzero(mask & (rows.ip_id != 0))
+    at = at[np.bincount(rows.end[at], minlength=2 * rows.connections)[rows.end[at]] > 1]
     columns = (rows.end[at], rows.ip_id[at], rows.seq[at])
     order = np.lexsort(columns)
     copies = np.zeros(len(rows), np.bool_)

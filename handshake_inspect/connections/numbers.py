@@ -48,6 +48,8 @@ class Numbers:
     #: The FIN of each end, -1 if none, and its end. Shape (2m,).
     fin_row: Rows
     fin_end: Rows
+    #: Acknowledgments of the peer's FIN, captured or not: rows, rising.
+    of_fins: Rows
     #: A FIN was not captured, but its acknowledgment proves it: the row that does, -1 else. Shape (2m,).
     inferred_fin_row: Rows
     #: Whether the peer's FIN had come before the FIN of this end cannot be told. Shape (2m,).
@@ -62,6 +64,9 @@ class Numbers:
     wrong_syn_ack_row: Rows
     #: First segment with ACK, without SYN and RST, of each end that counts. Shape (2m,).
     ack_row: Rows
+    #: Segments of originators with ACK, without SYN and RST, with right numbers: third ones of a handshake, and those
+    #: behind it. Rows, rising.
+    third_rows: Rows
     #: Row that proves a handshake segment which was not captured, -1 else: the originator's first ACK for the
     #: SYN-ACK, the responder's acknowledgment of data for both. Shape (m,).
     inferred_syn_ack_row: Rows
@@ -131,6 +136,7 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
         claims_fin=claims_fin,
         fin_row=fin_row,
         fin_end=fin_end,
+        of_fins=np.zeros(0, np.int64),
         inferred_fin_row=np.full(ends, -1, np.int64),
         unplaced_fin=np.zeros(ends, np.bool_),
         syn_row=first_of(end, valid_syn & (right | ~ack), ends),
@@ -138,12 +144,16 @@ def find_numbers(rows: ConnectionRows) -> Numbers:
         syn_ack_row=first_of(end, right, ends),
         wrong_syn_ack_row=first_of(end, wrong, ends),
         ack_row=first_of(end, ordinary & counts, ends),
+        third_rows=np.flatnonzero(ordinary & counts & (rows.side == ORIGINATOR) & (rows.ack >= 1) & (rows.seq >= 1)),
         inferred_syn_ack_row=np.full(rows.connections, -1, np.int64),
         inferred_ack_row=np.full(rows.connections, -1, np.int64),
         crossing_syn=np.zeros(ends, np.bool_),
     )
     _infer_handshake(rows, numbers)
-    _look_for_fins(rows, numbers, ~syn | valid_syn)
+    if (fin_row >= 0).any():
+        _look_for_fins(rows, numbers, ~syn | valid_syn)
+        # Where there is no FIN, nothing reaches its end.
+        numbers.of_fins = np.flatnonzero(counts & (rows.ack >= numbers.fin_end.take(peer)))
     return numbers
 
 
@@ -210,13 +220,11 @@ def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
 
 
 def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:
-    """Look for what is known of the FIN that was not captured, where the other end's was.
+    """Look for what is known of the FINs that were not captured, where the other end's was.
 
     `valid`: segments of this connection, without stray SYNs.
     """
     ends = np.arange(2 * rows.connections)
-    if (numbers.fin_row < 0).all():
-        return
     missing = (numbers.fin_row < 0) & (numbers.fin_row[ends ^ 1] >= 0) & np.repeat(~rows.self_connect, 2)
     if not missing.any():
         return

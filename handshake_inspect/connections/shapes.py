@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.machine import AS_CLOSED, AS_ESTABLISHED, AS_LISTEN, NOTHING, UNHEARD
 from handshake_inspect.connections.moments import NEVER
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
-from handshake_inspect.connections.split import any_of
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, ConnectionRows
+from handshake_inspect.connections.split import any_among, any_of
 from handshake_inspect.sets import numbered
 
 #: Octets of an event string that fit into one word.
@@ -107,14 +107,13 @@ def _starts(rows: ConnectionRows, events: Events) -> NDArray[np.int64]:
     """How each end starts. Shape (m, 2)."""
     numbers, count = events.numbers, rows.connections
     known = rows.iss_known[:, ORIGINATOR]
-    spoke = any_of(rows.end, (rows.flags & RST) == 0, 2 * count)
-    acked = any_of(rows.peer, (rows.flags & (RST | ACK)) == ACK, 2 * count)
     reset = any_of(rows.end, (rows.flags & RST) != 0, 2 * count)
-    # Of an end that only sent RSTs an acknowledgment proves nothing: it may never have had a connection.
-    synchronized = spoke | (acked & ~reset)
-
     starts = np.full((count, 2), NOTHING, np.int64)
     midstream = np.flatnonzero(~known)
+    at = rows.rows_of(midstream)
+    acked = any_among(rows.peer, at[(rows.flags[at] & (RST | ACK)) == ACK], 2 * count)
+    # Of an end that only sent RSTs an acknowledgment proves nothing: it may never have had a connection.
+    synchronized = (rows.highest > UNKNOWN) | (acked & ~reset)
     starts[midstream] = np.where(synchronized.reshape(-1, 2)[midstream], AS_ESTABLISHED, UNHEARD)
     starts[np.flatnonzero(known), ORIGINATOR] = AS_CLOSED
     responder = slice(RESPONDER, None, 2)
@@ -132,11 +131,10 @@ def _facts(rows: ConnectionRows, events: Events, fast_open_option: NDArray[np.bo
     numbers, count = events.numbers, rows.connections
     bare, answer = numbers.bare_syn_row[ORIGINATOR::2], rows.of_responders(numbers.syn_ack_row)
     asks, answers = bare >= 0, answer >= 0
-    flags, side = rows.flags, rows.side
-    third = ((flags & (SYN | RST | ACK)) == ACK) & ((side == ORIGINATOR) | rows.self_connect.take(rows.conn))
-    right = third & numbers.ack_counts & (rows.ack >= 1) & (rows.seq >= 1)
-    exact = right & (rows.seq <= numbers.syn_end.take(rows.end))
-    has_third, has_right, has_exact = (any_of(rows.conn, mask, count) for mask in (third, right, exact))
+    third = np.flatnonzero(((rows.flags & (SYN | RST | ACK)) == ACK) & (rows.side == ORIGINATOR))
+    right = numbers.third_rows
+    exact = right[rows.seq.take(right) <= numbers.syn_end.take(rows.end.take(right))]
+    has_third, has_right, has_exact = (any_among(rows.conn, some, count) for some in (third, right, exact))
     syn_data = asks & (numbers.syn_end[ORIGINATOR::2] > 1)
     with_option, of_data = np.zeros((2, count), np.bool_)
     at = np.flatnonzero(asks)

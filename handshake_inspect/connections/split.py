@@ -161,8 +161,13 @@ def last_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> N
 
 def any_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> NDArray[np.bool_]:
     """Say of each group whether `mask` holds for one of its rows. Shape (groups,)."""
+    return any_among(group, np.flatnonzero(mask), groups)
+
+
+def any_among(group: NDArray[np.int64], rows: NDArray[np.int64], groups: int) -> NDArray[np.bool_]:
+    """Say of each group whether one of some rows is of it. Shape (groups,)."""
     found = np.zeros(groups, np.bool_)
-    found[group.take(np.flatnonzero(mask))] = True
+    found[group.take(rows)] = True
     return found
 
 

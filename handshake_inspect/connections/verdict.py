@@ -45,7 +45,7 @@ from handshake_inspect.connections.rows import (
     running_maximum_of,
 )
 from handshake_inspect.connections.shapes import find_shapes
-from handshake_inspect.connections.split import Split, any_of, first_of, last_of
+from handshake_inspect.connections.split import Split, any_of, first_among, first_of, last_of
 from handshake_inspect.connections.waiting import find_waits
 from handshake_inspect.connections.zeek_sizes import both_ended_ns, reach_octets
 from handshake_inspect.tcp.options import SHIFT_MAX
@@ -193,10 +193,11 @@ def _covered(rows: ConnectionRows, limit: Rows) -> Rows:
     begin, stop = np.maximum(begin, 1), np.minimum(begin + octets[data], limit[end])
     order = np.argsort(end, kind="stable")
     end, begin, stop = end[order], begin[order], stop[order]
-    if _out_of_order(end, begin, stop):
+    reached = _reached_before(end, stop)
+    if (begin > np.maximum(reached, 1)).any():  # behind a gap, which a later one may fill
         order = np.lexsort((begin, end))
         end, begin, stop = end[order], begin[order], stop[order]
-    reached = _reached_before(end, stop)
+        reached = _reached_before(end, stop)
     fresh = np.maximum(stop - np.maximum(begin, reached), 0)
     return np.bincount(end, fresh, ends).astype(np.int64)
 
@@ -210,34 +211,26 @@ def _reached_before(end: Rows, stop: Rows) -> Rows:
     return before
 
 
-def _out_of_order(end: Rows, begin: Rows, stop: Rows) -> bool:
-    """Does any row leave a gap behind the rows before it? Then a later one may fill it."""
-    before = _reached_before(end, stop)
-    return bool((begin > np.maximum(before, 1)).any())
-
-
 def _retransmissions(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
-    numbers, ends = events.numbers, 2 * rows.connections
-    with_ack = (rows.flags & ACK) != 0
+    numbers, with_ack = events.numbers, (rows.flags & ACK) != 0
 
-    def repeats(mask: NDArray[np.bool_]) -> Rows:
-        extra = np.maximum(np.bincount(rows.end.take(np.flatnonzero(mask)), minlength=ends) - 1, 0)
-        total: Rows = extra[0::2] + extra[1::2]
-        return total
+    def repeats(mask: NDArray[np.bool_], first: Rows) -> Rows:
+        at = np.flatnonzero(mask)
+        again = at[at != first.take(rows.end.take(at))]
+        return np.bincount(rows.conn.take(again), minlength=rows.connections)
 
     return {
-        "syn_retransmissions": repeats(numbers.is_syn & ~with_ack),
-        "syn_ack_retransmissions": repeats(numbers.is_syn & with_ack),
-        "fin_retransmissions": repeats(numbers.is_fin),
+        "syn_retransmissions": repeats(numbers.is_syn & ~with_ack, numbers.bare_syn_row),
+        "syn_ack_retransmissions": repeats(numbers.is_syn & with_ack, numbers.syn_ack_row),
+        "fin_retransmissions": repeats(numbers.is_fin, numbers.fin_row),
     }
 
 
 def _times(rows: ConnectionRows, events: Events) -> dict[str, Rows]:
     numbers = events.numbers
     syn, answer = numbers.bare_syn_row[ORIGINATOR::2], rows.of_responders(numbers.syn_ack_row)
-    third_mask = ((rows.flags & (SYN | RST | ACK)) == ACK) & (rows.side == ORIGINATOR) & numbers.ack_counts
-    third_mask &= (rows.ack >= 1) & (np.arange(len(rows)) > answer.take(rows.conn)) & (rows.seq >= 1)
-    third = first_of(rows.conn, third_mask, rows.connections)
+    third = numbers.third_rows
+    third = first_among(rows.conn, third[third > answer.take(rows.conn.take(third))], rows.connections)
 
     def between(first: Rows, second: Rows) -> Rows:
         # A SYN that was captured after its answer measures nothing, nor does a clock that was set meanwhile.

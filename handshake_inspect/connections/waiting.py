@@ -48,22 +48,23 @@ def find_waits(
             "cut_frame": np.where(reset >= 0, rows.frame[reset], 0),
         }
     )
-    began, ended = np.full((2, 2 * rows.connections), NONE, np.int64)
-    began[2 * conn + side] = entered
-    ended[2 * conn + side] = np.where(reset >= 0, reset, len(rows))
-    return waits, _restarts(rows, began, ended)
+    return waits, _restarts(rows, 2 * conn + side, entered, np.where(reset >= 0, reset, len(rows)))
 
 
-def _restarts(rows: ConnectionRows, began: Rows, ended: Rows) -> RestartTable:
+def _restarts(rows: ConnectionRows, owner: Rows, began: Rows, ended: Rows) -> RestartTable:
     """Return what reaches an end in TIME-WAIT and has an ACK: a FIN that is repeated starts its 2MSL again.
 
-    Not if an RST answers it: then there was no TIME-WAIT any more. `began`, `ended`: rows, of each end.
+    Not if an RST answers it: then there was no TIME-WAIT any more. `owner`: whose TIME-WAIT each is; `began`, `ended`:
+    the rows with which it does.
     """
-    at = np.flatnonzero(((rows.flags & (FIN | ACK)) != 0) & ((rows.flags & RST) == 0) & (began[rows.peer] >= 0))
-    owner, start = rows.peer[at], began[rows.peer[at]]
-    later = (rows.time_ns[at] > rows.time_ns[start]) | (rows.clock[at] != rows.clock[start])
-    again = (at > start) & (at < ended[owner]) & later
+    count = np.maximum(np.minimum(rows.start[(owner >> 1) + 1], ended) - began - 1, 0)
+    at = np.repeat(began + 1 - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+    owner, began = np.repeat(owner, count), np.repeat(began, count)
+    later = (rows.time_ns[at] > rows.time_ns[began]) | (rows.clock[at] != rows.clock[began])
+    again = later & (rows.peer[at] == owner) & ((rows.flags[at] & (FIN | ACK)) != 0) & ((rows.flags[at] & RST) == 0)
     at, owner = at[again], owner[again]
+    order = np.argsort(at)
+    at, owner = at[order], owner[order]
     answer = next_of_end(rows, np.ones(len(rows), np.bool_), owner, at)
     refused = (answer >= 0) & ((rows.flags[answer] & RST) != 0)
     at, owner = at[~refused], owner[~refused]

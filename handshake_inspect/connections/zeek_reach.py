@@ -58,32 +58,33 @@ def find_reach(rows: ConnectionRows) -> Reach:
     return Reach(before=own_before(rows, sent), peer=of_side(rows.side, sent[::-1]), counts=counts)
 
 
-def repeated_payload(rows: ConnectionRows, reach: Reach) -> Rows:
-    """Count the copies of each row's payload of which Zeek has seen the last octet, or a higher one, before.
+def repeated_payload(rows: ConnectionRows, reach: Reach) -> tuple[Rows, Rows]:
+    """Return rows and how many copies of their payload came when Zeek had seen its last octet, or a higher one.
 
     Payload on a first SYN counts as repeated, as Zeek takes the SYN's end for the highest number before it looks; that
-    of an RST occupies no numbers. Of segments that were folded into a row their copies count. Shape (n,).
+    of an RST occupies no numbers. Of segments that were folded into a row their copies count.
     """
-    count = rows.folded_repeats.copy()
-    own_copies = rows.duplicates - rows.folded_copies
-    special = (rows.flags & (SYN | RST)) != 0
-    maybe = (rows.payload > 0) & ((rows.seq_end <= reach.before) | special | (own_copies > 0))
-    at = np.flatnonzero(maybe & ~rows.ignored_syn)
+    at = np.flatnonzero((rows.payload > 0) & ~rows.ignored_syn)
+    before, is_special = reach.before.take(at), (rows.flags.take(at) & (SYN | RST)) != 0
+    own_copies = rows.duplicates.take(at) - rows.folded_copies.take(at)
+    maybe = np.flatnonzero((rows.seq_end.take(at) <= before) | is_special | (own_copies > 0))
+    at, before, own_copies = at.take(maybe), before.take(maybe), own_copies.take(maybe)
     is_rst, is_syn = (rows.flags[at] & RST) != 0, (rows.flags[at] & SYN) != 0
-    advance = rows.seq_end[at] - np.where(is_rst, rows.payload[at], 0) - reach.before[at]
-    repeats = np.where(reach.before[at] == UNKNOWN, is_syn, advance <= 0)
+    advance = rows.seq_end[at] - np.where(is_rst, rows.payload[at], 0) - before
+    repeats = np.where(before == UNKNOWN, is_syn, advance <= 0)
     repeats &= ~(is_rst & (advance < -BELIEVED_JUMP_OCTETS))
-    count[at] += repeats + np.where(is_rst, 0, own_copies[at])
-    return count
+    count = rows.folded_repeats.copy()
+    count[at] += repeats + np.where(is_rst, 0, own_copies)
+    at = np.flatnonzero(count)
+    return at, count[at]
 
 
-def at_thresholds(end: Rows, count: Rows) -> tuple[Rows, Rows]:
+def at_thresholds(end: Rows, at: Rows, count: Rows) -> tuple[Rows, Rows]:
     """Return the rows that hold the 1st, 10th, 100th ... occurrence of their end, and how many of these each holds.
 
-    `count`: of each row, shape (n,).
+    `end`: of each row, shape (n,). `at`, `count`: the rows that hold occurrences, rising, and how many.
     """
-    candidates = np.flatnonzero(count)
-    at, letters = count_letters(candidates, end[candidates], count[candidates])
+    at, letters = count_letters(at, end.take(at), count)
     return at[letters > 0], letters[letters > 0]
 
 

@@ -117,10 +117,10 @@ def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple
     matters[odd[np.unique(end[odd] << 5 | tokens[odd] & 31, return_index=True)[1]]] = True
 
     _mark(tokens, matters, _with_other_number(rows, kind, taken, matters, firsts), Token.AGAIN)
-    _mark(tokens, matters, at_thresholds(end, _zero_windows(rows))[0], Token.ZERO_WINDOW)
+    _mark(tokens, matters, at_thresholds(end, *_zero_windows(rows))[0], Token.ZERO_WINDOW)
     # In one row of a long transfer, the copies of many may be counted.
     for (at, letters), shift in (
-        (at_thresholds(end, repeated_payload(rows, reach)), REPEATS_SHIFT),
+        (at_thresholds(end, *repeated_payload(rows, reach)), REPEATS_SHIFT),
         (gap_letters(rows, gaps), GAP_SHIFT),
     ):
         _mark(tokens, matters, at[letters > 0], np.minimum(letters, MOST_LETTERS)[letters > 0] << shift)
@@ -166,10 +166,10 @@ def _rank(group: Rows) -> Rows:
     return place - np.searchsorted(group, group)
 
 
-def _zero_windows(rows: ConnectionRows) -> Rows:
-    """Count the zero windows of each row, second copies of the segment included. Shape (n,)."""
-    zero = (rows.window == 0) & ((rows.flags & RST) == 0) & ~rows.ignored_syn
-    return np.where(zero, 1 + rows.duplicates - rows.folded_copies, 0)
+def _zero_windows(rows: ConnectionRows) -> tuple[Rows, Rows]:
+    """Return the rows with a zero window, and how many each shows, second copies of the segment included."""
+    at = np.flatnonzero((rows.window == 0) & ((rows.flags & RST) == 0) & ~rows.ignored_syn)
+    return at, 1 + rows.duplicates[at] - rows.folded_copies[at]
 
 
 def _hesitant_answers(rows: ConnectionRows, kind: Kinds, matters: Mask, firsts: dict[int, Rows]) -> Rows:

@@ -74,7 +74,8 @@ def _sent_fins(e: Evidence, concerned: Mask) -> Rows:
     A copy has the number and the IP ID of another one shortly before; an IP ID of 0 tells nothing (RFC 6864 §4.1).
     """
     rows, numbers = e.rows, e.numbers
-    at = np.flatnonzero(numbers.is_fin & concerned[rows.conn])
+    at = np.flatnonzero(numbers.is_fin)
+    at = at[concerned[rows.conn[at]]]
     columns = (rows.seq_end[at], rows.flags[at].astype(np.int64), rows.ip_id[at].astype(np.int64), rows.end[at])
     order = np.lexsort((at, *columns))
     earlier, later = at[order[:-1]], at[order[1:]]
@@ -135,7 +136,7 @@ def fin_retransmitted(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.8.1; RFC 6298 §2, §5. tcptrace counts FINs per side, copies of the network included.
     """
-    again = _again(e)
+    again = e.shared(_again)
     again = again[~_is_last(e, again)]
     if not len(again):
         return
@@ -183,7 +184,7 @@ def lost_last_ack(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.6.1, §3.10.7.4 (eighth, TIME-WAIT).
     """
-    again = _again(e)
+    again = e.shared(_again)
     again = again[_is_last(e, again)]
     if not len(again):
         return
@@ -194,7 +195,7 @@ def lost_last_ack(e: Evidence) -> Iterator[Found]:
     np.minimum.at(first, place, again)
     np.maximum.at(last, place, again)
     owner = e.peer_of(ends)
-    answers = np.flatnonzero(e.acknowledges_fin & np.isin(rows.end, owner))
+    answers = e.acknowledge_fin[np.isin(rows.end[e.acknowledge_fin], owner)]
     late = np.zeros(2 * len(e), np.int64)
     late[owner] = first
     answered = np.bincount(rows.end[answers[answers > late[rows.end[answers]]]], minlength=2 * len(e))[owner]
@@ -262,6 +263,8 @@ def simultaneous_close(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.6 (Figure 13).
     """
     at = np.flatnonzero(e.teardown("simultaneous-close") & ~e.rows.self_connect)
+    if not len(at):
+        return
     fins = e.numbers.fin_row
     first, second = (order(fins[2 * at], fins[2 * at + 1]) for order in (np.minimum, np.maximum))
     some = (first >= 0) & (e.between_ns(first, second) >= 0)

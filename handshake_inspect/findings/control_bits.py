@@ -8,7 +8,7 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Rows
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, flag_names
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, flag_names
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 from handshake_inspect.sets import set_of
@@ -98,19 +98,14 @@ def ack_field_without_ack(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.1. Wireshark tcp.ack.nonzero (also for RST); Suricata stream.pkt_broken_ack.
     """
-    rows = e.rows
-    at = np.flatnonzero((rows.flags & (ACK | RST)) == 0)
-    peer_initial = np.where(rows.peer[at] & 1, rows.iss[rows.conn[at], RESPONDER], rows.iss[rows.conn[at], ORIGINATOR])
-    field = (rows.ack[at] + peer_initial) & 0xFFFFFFFF
-    at, field = at[field != 0], field[field != 0]
+    field = e.decided.stored["ack"]
+    at = np.flatnonzero(((e.rows.flags & (ACK | RST)) == 0) & (field != 0))
     if not len(at):
         return
-    number = np.zeros(len(rows), np.int64)
-    number[at] = field
     for bits, connection, row, _ in _by_bits(e, at):
         yield e.found(
             f"{{number:d}} in the acknowledgment field of a segment without ACK ({bits})",
             connection,
             row,
-            number=number[row],
+            number=field[row].astype(np.int64),
         )

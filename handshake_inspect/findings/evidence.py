@@ -180,10 +180,10 @@ class Evidence:
         """The number after the highest that the sender of each row had sent before it, UNKNOWN if none."""
         return own_before(self.rows, self.sent)
 
-    @cached_property
+    @property
     def finally_acknowledged(self) -> Rows:
         """The highest number that each end has acknowledged, UNKNOWN if it has acknowledged nothing. Shape (2m,)."""
-        return self.rows.finally_of(self.numbers.acknowledged_by)
+        return self.numbers.finally_acknowledged
 
     @cached_property
     def is_probe(self) -> Mask:
@@ -199,19 +199,17 @@ class Evidence:
         return found
 
     @cached_property
-    def acknowledges_fin(self) -> Mask:
-        """It acknowledges its receiver's FIN, captured or inferred."""
-        numbers, rows = self.numbers, self.rows
-        found: Mask = numbers.ack_counts & (rows.ack >= numbers.fin_end.take(rows.peer))
+    def acknowledge_fin(self) -> Rows:
+        """The segments that acknowledge their receiver's FIN, captured or inferred: their rows, rising."""
+        numbers, rows, at = self.numbers, self.rows, self.numbers.of_fins
         passed = np.flatnonzero(numbers.fin_row >= 0)
         passed = passed[self.sent_before[numbers.fin_row[passed]] >= numbers.fin_end[passed]]
         if len(passed):
             # Ahead of a FIN whose sender had passed its number, what acknowledges that number means something else.
-            at = np.flatnonzero(found & np.isin(rows.peer, passed))
-            found[at[at < numbers.fin_row[rows.peer[at]]]] = False
+            ahead = np.isin(rows.peer[at], passed) & (at < numbers.fin_row[rows.peer[at]])
             # Behind it too, if an octet has that number.
-            found[at[np.isin(rows.peer[at], self._numbered_twice(passed))]] = False
-        return found
+            at = at[~(ahead | np.isin(rows.peer[at], self._numbered_twice(passed)))]
+        return at
 
     def _numbered_twice(self, ends: Rows) -> Rows:
         """Return those of these ends that sent an octet with the number of their FIN, ahead of that FIN."""
@@ -226,7 +224,7 @@ class Evidence:
     @cached_property
     def fin_ack_row(self) -> Rows:
         """First segment of each end that acknowledges its peer's FIN, -1 if none does. Shape (2m,)."""
-        return self.first_of_end(self.acknowledges_fin)
+        return first_among(self.rows.end, self.acknowledge_fin, 2 * len(self))
 
     @cached_property
     def closing_rows(self) -> Rows:
@@ -234,7 +232,8 @@ class Evidence:
         fins = self.numbers.fin_row.copy()
         fins[fins < 0] = len(self.rows)
         first = np.minimum(fins[0::2], fins[1::2])
-        return np.flatnonzero(np.arange(len(self.rows)) >= first[self.rows.conn])
+        at = self.rows.rows_of(np.flatnonzero(first < len(self.rows)))
+        return at[at >= first.take(self.rows.conn.take(at))]
 
     def peer_of(self, ends: Rows) -> Rows:
         """Return the other end of each of these ends; of a self-connect the same."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.rows import AE, CWR, ECE
+from handshake_inspect.connections.rows import AE, CWR, ECE, ORIGINATOR
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, rule
 from handshake_inspect.tcp.options import MP_CAPABLE, MP_JOIN, Options
@@ -132,7 +132,7 @@ def _multipath(syn: Options | None, answer: Options | None, *, accepted: bool) -
 def _ecn_offered(e: Evidence) -> tuple[Rows, Rows, Rows]:
     """Return the connections with a SYN that offers ECN and a SYN-ACK, and the bits of both."""
     rows, numbers = e.rows, e.numbers
-    syn, answer = numbers.bare_syn_row[e.originator], numbers.syn_ack_row[e.responder]
+    syn, answer = numbers.bare_syn_row[ORIGINATOR::2], rows.of_responders(numbers.syn_ack_row)
     both = np.flatnonzero((syn >= 0) & (answer >= 0))
     offers: Mask = rows.flags[syn[both]] & (ECE | CWR) == ECE | CWR
     at = both[offers]

@@ -56,8 +56,9 @@ def _cookie_octets(options: Options) -> int:
 
 def _fast_open_syns(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
     """Connections whose SYN has the option: their rows, that SYN, the octets of its cookie, and the SYN-ACK or -1."""
-    syn = e.numbers.bare_syn_row[e.originator]
-    at = np.flatnonzero(e.judged(lambda one: one.fast_open is not None) & (syn >= 0))
+    syn = e.numbers.bare_syn_row[ORIGINATOR::2]
+    at = np.flatnonzero(e.judged(lambda one: one.fast_open is not None))
+    at = at[syn[at] >= 0]
     cookie = e.offered(_cookie_octets, e.rows.options[syn[at]])
     at, cookie = at[cookie >= 0], cookie[cookie >= 0]
     return at, syn[at], cookie, e.numbers.syn_ack_row[e.responder[at]]

@@ -89,7 +89,7 @@ def half_closed_at_end(e: Evidence) -> Iterator[Found]:
     if not half.any():
         return
     ends = np.flatnonzero(np.repeat(half, 2) & (e.fin_ack_row >= 0))
-    ends = without(ends, _held(e)[0])
+    ends = without(ends, e.shared(_held)[0])
     closer = e.peer_of(ends)
     fin = e.numbers.fin_row[closer]
     yield e.found(
@@ -113,8 +113,8 @@ def _held(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
     ends = np.flatnonzero((answer >= 0) & ((fin < 0) | (fin > answer)) & ~np.repeat(rows.self_connect, 2))
     ends = ends[e.numbers.inferred_fin_row[ends] < 0]
     # First, what costs nothing: is there time enough?
-    table = e.table
-    extent = np.maximum(e.until_end_ns(answer[ends]), table["last_ns"][ends >> 1] - rows.time_ns[answer[ends]])
+    ends = ends[(fin[ends] < 0) | (rows.time_ns[fin[ends]] - rows.time_ns[answer[ends]] >= HELD_NS)]
+    extent = np.maximum(e.until_end_ns(answer[ends]), e.table["last_ns"][ends >> 1] - rows.time_ns[answer[ends]])
     ends = ends[(extent >= HELD_NS) & ((fin[ends] < 0) | (_passed(e, answer[ends], fin[ends]) >= HELD_NS))]
     if not len(ends):
         return ends, ends, ends, ends
@@ -159,7 +159,7 @@ def close_wait_held(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.6, §3.10.4 (CLOSE call).
     """
-    ends, spoke, over, held = _held(e)
+    ends, spoke, over, held = e.shared(_held)
     if not len(ends):
         return
     is_rst = (over >= 0) & e.is_rst[np.maximum(over, 0)]

@@ -20,7 +20,7 @@ from handshake_inspect.connections.answers import (
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import next_of_end, previous_of_end
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, of_side
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import ResetCauses
 from handshake_inspect.findings.reset_marks import has_other_hops, with_marks
@@ -231,10 +231,12 @@ def desynchronized(e: Evidence) -> Iterator[Found]:
     Suricata stream.est_packet_out_of_window, stream.pkt_invalid_ack.
     """
     rows, numbers = e.rows, e.numbers
-    own = np.where(rows.side, numbers.acknowledged_by[1], numbers.acknowledged_by[0])
-    back = (rows.ack < own) & (rows.seq < e.sent_before) & ((rows.flags & (SYN | RST | ACK)) == ACK)
-    back = np.flatnonzero(back & (rows.seq_end <= e.sent_before))
-    back = back[numbers.ack_counts[back]]
+    own = of_side(rows.side, numbers.acknowledged_by)
+    back = np.flatnonzero((rows.ack < own) & numbers.ack_counts)
+    back = back[((rows.flags[back] & (SYN | RST | ACK)) == ACK) & (rows.seq[back] < e.sent_before[back])]
+    back = back[rows.seq_end[back] <= e.sent_before[back]]
+    if len(back) < FALLEN_BACK:
+        return
     often = np.bincount(rows.end[back], minlength=2 * len(e))
     if often.max(initial=0) < FALLEN_BACK:
         return

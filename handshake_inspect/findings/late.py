@@ -13,7 +13,7 @@ from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.connections.numbers import previous_of_end
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN, of_side
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.tcp.options import SHIFT_MAX
@@ -55,7 +55,7 @@ def data_after_fin(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.6, §3.10.7.4 (eighth). Suricata stream.fin1_ack_wrong_seq, fin2_ack_wrong_seq,
     closing_ack_wrong_seq, lastack_ack_wrong_seq, timewait_ack_wrong_seq, which also count octets that come late.
     """
-    at = _after_own_fin(e)
+    at = e.shared(_after_own_fin)
     if not len(at):
         return
     rows, numbers = e.rows, e.numbers
@@ -98,7 +98,7 @@ def fin_other_number(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.4, §3.6. Zeek FIN_advanced_last_seq; Suricata stream.fin1_fin_wrong_seq, fin2_fin_wrong_seq.
     """
-    at = _after_own_fin(e)
+    at = e.shared(_after_own_fin)
     at = at[e.numbers.claims_fin[at]]
     if not len(at):
         return
@@ -140,10 +140,10 @@ def fin_out_of_window(e: Evidence) -> Iterator[Found]:
     rows, numbers = e.rows, e.numbers
     is_fin = np.flatnonzero((rows.flags & (FIN | ACK | RST | SYN)) == FIN | ACK)
     foreign = is_fin[~numbers.claims_fin[is_fin]]
-    expected = np.where(rows.peer[is_fin] & 1, numbers.acknowledged_by[1][is_fin], numbers.acknowledged_by[0][is_fin])
-    ahead = (expected > UNKNOWN) & (rows.seq[is_fin] > expected)
-    ahead &= e.finally_acknowledged[rows.peer[is_fin]] < rows.seq_end[is_fin]
-    at, expected = is_fin[ahead], expected[ahead]
+    at = is_fin[e.finally_acknowledged[rows.peer[is_fin]] < rows.seq_end[is_fin]]
+    expected = of_side(rows.peer_side[at], [by[at] for by in numbers.acknowledged_by])
+    ahead = (expected > UNKNOWN) & (rows.seq[at] > expected)
+    at, expected = at[ahead], expected[ahead]
     if len(at):
         beyond = rows.seq[at] - expected - _offered(e, at)
         at, beyond = at[beyond >= 0], beyond[beyond >= 0]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import RESPONDER
+from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 from handshake_inspect.table import frame_numbers
@@ -121,12 +121,12 @@ def syn_answered_by_syn(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.5 Figure 7, §3.10.7.3 (fourth). Zeek repeated_SYN_reply_wo_ack.
     """
-    numbers = e.numbers
-    both = (numbers.bare_syn_row[e.originator] >= 0) & (numbers.bare_syn_row[e.originator + 1] >= 0)
-    if not both.any():
+    bare = e.numbers.bare_syn_row
+    at = np.flatnonzero((bare[ORIGINATOR::2] >= 0) & (bare[RESPONDER::2] >= 0))
+    at = at[e.handshake("half-open", "invalid")[at]]
+    if not len(at):
         return
-    at = np.flatnonzero(both & e.handshake("half-open", "invalid"))
-    asked, answered = numbers.bare_syn_row[e.originator][at], numbers.bare_syn_row[e.originator + 1][at]
+    asked, answered = bare[ORIGINATOR::2][at], bare[RESPONDER::2][at]
     yield e.found(
         "the server answers the SYN {after:duration} later with a SYN without ACK, and no SYN-ACK follows",
         at,
@@ -153,13 +153,15 @@ def simultaneous_open(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.5 Figure 7. Zeek simultaneous_open; Suricata stream.4whs_* (only where its numbers are wrong).
     """
     at = np.flatnonzero(e.handshake("simultaneous-open"))
+    if not len(at):
+        return
     one, other = e.numbers.bare_syn_row[e.originator][at], e.numbers.bare_syn_row[e.originator + 1][at]
     yield e.found(
         "the SYNs of both ends crossed, {after:duration} apart: one connection, opened by both",
         at,
         one,
         other,
-        after=np.maximum(e.between_ns(one, other), 0) if len(at) else at,
+        after=np.maximum(e.between_ns(one, other), 0),
     )
 
 
@@ -181,6 +183,8 @@ def self_connect(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.5 Figure 7, §3.9.1.1.
     """
     at = np.flatnonzero(e.handshake("self-connect"))
+    if not len(at):
+        return
     yield e.found(
         "port {port:d} is connected to itself: nobody listened there, and the client was given that port as its own",
         at,

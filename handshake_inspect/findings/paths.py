@@ -43,8 +43,7 @@ def syn_ack_ttl(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 791 §3.2; RFC 8200 §3 (hop limit); RFC 4987 §3.8 (proxies).
     """
-    responder = e.responder
-    syn_ack, following = e.numbers.syn_ack_row[responder], e.numbers.ack_row[responder]
+    syn_ack, following = (e.rows.of_responders(row) for row in (e.numbers.syn_ack_row, e.numbers.ack_row))
     at = np.flatnonzero(_ttl_differs(e, syn_ack, following))
     at = at[_other_machine(e, syn_ack[at], following[at])]
     yield e.found(
@@ -256,9 +255,10 @@ def _first_frames(run: Run, *connections: Rows) -> tuple[Rows, ...]:
 
 def _ttl_differs(e: Evidence, first: Rows, later: Rows) -> Mask:
     """Have both segments been captured, in one capture, with different TTLs?"""
-    rows = e.rows
-    differs: Mask = (first >= 0) & (later >= 0) & (rows.ttl[first] != rows.ttl[later])
-    differs &= rows.capture[first] == rows.capture[later]
+    rows, differs = e.rows, np.zeros(len(first), np.bool_)
+    at = np.flatnonzero((first >= 0) & (later >= 0))
+    at = at[rows.ttl.take(first.take(at)) != rows.ttl.take(later.take(at))]
+    differs[at] = rows.capture[first[at]] == rows.capture[later[at]]
     return differs
 
 

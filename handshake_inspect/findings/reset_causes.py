@@ -9,6 +9,7 @@ most likely cause is the first that fits.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, auto
 from functools import cached_property
@@ -20,6 +21,7 @@ from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
 from handshake_inspect.connections.numbers import next_of_end, previous_of_end
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
+from handshake_inspect.sets import set_of
 
 #: After so long without a word an abort is rather that of somebody who had waited.
 IDLE_NS = 30_000_000_000
@@ -71,6 +73,17 @@ class ResetCauses:
         return self.evidence.rows.peer[self.at]
 
     @cached_property
+    def _around(self) -> Rows:
+        """All segments of the connections that have an RST."""
+        return self.evidence.rows.rows_of(set_of(self.connection))
+
+    def _those(self, claim: Callable[[Rows], Mask]) -> Mask:
+        """Mark those of them for which something holds. Shape (n,)."""
+        mask = np.zeros(len(self.evidence.rows), np.bool_)
+        mask[self._around] = claim(self._around)
+        return mask
+
+    @cached_property
     def heard(self) -> Rows:
         """Row of the receiver's last segment before it, -1 if there is none."""
         return previous_of_end(self.evidence.rows, ~self.evidence.is_rst, self.receiver, self.at)
@@ -101,7 +114,8 @@ class ResetCauses:
         e, rows, seq = self.evidence, self.evidence.rows, self.evidence.rows.seq[self.at]
         reached = np.where(e.resets["valid"] == 1, np.maximum(self.sent, seq), self.sent)
         reached = np.where(reached == UNKNOWN, seq, reached)
-        after = next_of_end(rows, ~e.is_rst & (rows.seq_end > e.sent_before), self.sender, self.at)
+        new = self._those(lambda at: ~e.is_rst[at] & (rows.seq_end[at] > e.sent_before[at]))
+        after = next_of_end(rows, new, self.sender, self.at)
         refuses = ~e.events.resets.ends_sender & ~e.events.resets.belied
         continues = (rows.seq[after] <= reached) & (rows.seq_end[after] > reached)
         return np.where((after >= 0) & continues & ~refuses, after, -1)
@@ -168,7 +182,11 @@ class ResetCauses:
     def lost(self) -> Rows:
         """Row of the first data of the receiver that its end never acknowledged, -1 if there are none."""
         e, rows = self.evidence, self.evidence.rows
-        lost = (rows.payload > 0) & ~e.is_rst & (rows.seq_end > e.finally_acknowledged[rows.peer])
+        lost = self._those(
+            lambda at: (
+                (rows.payload[at] > 0) & ~e.is_rst[at] & (rows.seq_end[at] > e.finally_acknowledged[rows.peer[at]])
+            )
+        )
         return next_of_end(rows, lost, self.receiver, rows.start[self.connection] - 1)
 
     @cached_property
@@ -191,8 +209,10 @@ class ResetCauses:
     def attempts(self) -> Rows:
         """How often its end had repeated data, or asked by a keep-alive, since the receiver's last word."""
         e, rows = self.evidence, self.evidence.rows
-        again = (rows.payload > 0) & (rows.seq < e.sent_before) & ((rows.flags & (SYN | RST)) == 0) | e.is_probe
-        placed = np.flatnonzero(again)
+        placed = self._around
+        again = (rows.payload[placed] > 0) & (rows.seq[placed] < e.sent_before[placed])
+        again &= (rows.flags[placed] & (SYN | RST)) == 0
+        placed = placed[again | e.is_probe[placed]]
         placed = np.sort(rows.end[placed] << ROW_BITS | placed)
         base = self.sender << ROW_BITS
         return np.searchsorted(placed, base + self.at) - np.searchsorted(placed, base + self.heard, "right")

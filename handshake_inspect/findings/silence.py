@@ -83,9 +83,11 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §5; RFC 2923.
     """
     rows, ends = e.rows, 2 * len(e)
-    reached = e.finally_acknowledged[rows.peer]
-    lost = (rows.payload > 0) & (rows.seq <= reached) & (reached < rows.seq + rows.payload) & (reached > UNKNOWN)
-    at = np.flatnonzero(lost & ((rows.flags & (SYN | RST)) == 0))
+    data = np.flatnonzero(rows.payload)
+    reached = e.finally_acknowledged.take(rows.peer.take(data))
+    seq, behind = rows.seq.take(data), rows.seq.take(data) + rows.payload.take(data)
+    lost = data[(seq <= reached) & (reached < behind) & (reached > UNKNOWN)]
+    at = lost[(rows.flags[lost] & (SYN | RST)) == 0]
     sent = np.bincount(rows.end[at], minlength=ends)
     asked = np.zeros(ends, np.int64)
     if e.is_probe.any():
@@ -103,7 +105,7 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
     # Of a server that said nothing but its SYN-ACK the findings about openings speak.
     open_ &= (e.numbers.ack_row[peer] >= 0) | ~e.handshake("three-way")[concerned >> 1]
     concerned, heard, peer = concerned[open_], heard[open_], peer[open_]
-    first = e.first_of_end(lost)
+    first = first_among(rows.end, lost, ends)
     by_data = sent[concerned] > 2
     first = np.where(by_data, first[concerned], heard)
     speaks = by_data & (heard > first)

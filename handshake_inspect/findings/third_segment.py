@@ -140,13 +140,14 @@ def third_ack_reset(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.5.2, §3.10.7.1; RFC 4987 §3.6 (SYN cookies).
     """
-    at = np.flatnonzero(e.handshake("abandoned") & (e.numbers.ack_row[e.originator] >= 0))
+    at = np.flatnonzero(e.handshake("abandoned"))
+    at = at[e.numbers.ack_row[2 * at] >= 0]
     if not len(at):
         return
     resets = e.events.resets.row
     reset = e.first_among(resets[e.rows.side[resets] == RESPONDER])
-    at = at[reset[at] > e.numbers.ack_row[e.originator][at]]
-    third = e.numbers.ack_row[e.originator][at]
+    third = e.numbers.ack_row[2 * at]
+    at, third = at[reset[at] > third], third[reset[at] > third]
     yield e.found(
         "port {port:d} answers the third segment {after:duration} later with an RST: its accept queue is full, or it "
         "does not know the handshake any more",
@@ -179,10 +180,12 @@ def opened_only_by_client(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.5.1 (half-open connections), §3.10.7.1; RFC 4987 §3.6.
     """
     rows, numbers = e.rows, e.numbers
-    silent = e.handshake("three-way") & (numbers.ack_row[e.responder] < 0) & (numbers.fin_row[e.responder] < 0)
-    silent &= numbers.ack_row[e.originator] >= 0
-    at = np.flatnonzero(silent)
-    if not len(at):
+    silent = e.handshake("three-way")
+    if not silent.any():
+        return
+    silent &= (rows.of_responders(numbers.ack_row) < 0) & (rows.of_responders(numbers.fin_row) < 0)
+    silent &= numbers.ack_row[ORIGINATOR::2] >= 0
+    if not silent.any():
         return
     third = numbers.ack_row[e.originator]
     resets = e.rows_of(silent, e.events.resets.row)
