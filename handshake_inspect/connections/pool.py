@@ -26,9 +26,9 @@ Which = slice | Rows
 #: Conversations from this number to before that one.
 Range = tuple[int, int]
 
-#: Rows that a partition aims at. Of 2 M rows half as many would take 30 MB less, with two threads, but a sixth more
-#: time: the engine and the rules are some thousand calls, between which threads wait for the interpreter's lock.
-PARTITION_ROWS = 1 << 17
+#: Rows that a partition aims at. Twice as many take 20 MB more of each that is decided at once, and 3 % less time of
+#: short connections: what a partition costs however small it is, some thousand calls, are 4 ms.
+PARTITION_ROWS = 1 << 16
 #: How many rows a conversation counts as besides its own: columns of the ends of connections are made too, and those of
 #: a million SYNs are twice as long as their rows. Two threads decide them in 408 MiB, where they would take 565.
 CONVERSATION_ROWS = 2
