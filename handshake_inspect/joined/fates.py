@@ -196,10 +196,15 @@ def _arrive(place: _Place, fate: Rows) -> None:
     fate[rows] = np.where(_covered(place, rows), MADE, UNSENT)
     if not len(rows):
         return
-    every = np.arange(len(place.other.seen))
     here, there = place.likeness, place.likeness_there
-    for one, other in ((here.in_connection, there.in_connection), (here.as_captured, there.as_captured)):
-        group = numbered(np.concatenate(pair) for pair in zip(one(rows), other(every), strict=True))
+    for one, other, common in (
+        (here.in_connection, there.in_connection, ("direction",)),
+        (here.as_captured, there.as_captured, ("payload", "window", "ip_id", "timestamp")),
+    ):
+        # Few arrive so, and of the other place only those count that have this in common with one of them.
+        columns = [(getattr(there.aligned, name), getattr(here.aligned, name)[rows]) for name in common]
+        some = np.flatnonzero(np.logical_and.reduce([np.isin(*pair) for pair in columns]))
+        group = numbered(np.concatenate(pair) for pair in zip(one(rows), other(some), strict=True))
         fate[rows[np.isin(group[: len(rows)], group[len(rows) :])]] = COPIED
 
 
