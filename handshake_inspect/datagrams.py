@@ -127,7 +127,7 @@ class Datagrams:
     def add(self, datagrams: DatagramTable, errors: IcmpErrorTable) -> None:
         """Take the rows of a block."""
         if len(datagrams):
-            self.tables.append(datagrams)
+            self.tables.append(datagrams.copy())  # few of a block, which would stay whole as long as they do
             self._heard_ns.append(self._clock.now_ns)
         if len(errors) and (about := errors["protocol"] == UDP).any():
             heard_ns = np.full(len(errors), self._clock.now_ns)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -39,7 +40,6 @@ from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, look_over
 from handshake_inspect.findings.run import Run
 from handshake_inspect.jobs import behind, cores
-from handshake_inspect.memory import keep_room
 from handshake_inspect.overview import Overview, names_in, with_comments
 from handshake_inspect.places import Places
 from handshake_inspect.processes import Workers
@@ -286,24 +286,30 @@ class Inspector:
 
         Raises `CaptureError` if one cannot be used at all, unless `hooks` say what becomes of it.
         """
-        keep_room()
         hooks = hooks or Hooks()
-        apart = self.workers.are_copies and any(one.octets >= APART_OCTETS for one in inputs)
+        apart = any(map(self._is_read_apart, inputs))
         feeds = [self._feed(one, len(inputs) > 1, hooks) for one in inputs]
         merge = Merge(feed for feed in feeds if feed is not None)
+        if isinstance(self.analysis, Going):
+            self.analysis.waiting = lambda: merge.waiting
 
         def take_in_turn(given: tuple[Block, int]) -> None:
             block, self.analysis.gathering.single_until_ns = given
             self._take_of_file(block)
 
         try:
-            # A thread would be in the way of copies, which do more.
-            jobs = 1 if apart else self.workers.jobs
+            # A thread would be in the way of copies, which do more; and what goes may renumber what waits.
+            jobs = 1 if apart or isinstance(self.analysis, Going) else self.workers.jobs
             behind(take_in_turn, ((block, merge.single_until_ns) for block in merge), jobs)
             self._is_read = not hooks.stopped()
         finally:  # what was read is inspected, whatever came between
             for block in merge.rest():
                 self._take_of_file(block)
+
+    def _is_read_apart(self, one: Input) -> bool:
+        """Is a capture read by a copy of this process? Only a large one; names of what goes are not those of a copy."""
+        is_large = one.octets >= APART_OCTETS and not one.through_scapy
+        return is_large and self.workers.are_copies and not isinstance(self.analysis, Going)
 
     def _take_of_file(self, block: Block) -> None:
         """Take rows of captures, whose own times are the clock."""
@@ -339,7 +345,13 @@ class Inspector:
         except CaptureError as error:  # it was there a moment ago
             hooks.failed(error)
             return
-        for records, block in self._decoded(one, opened, capture):
+        decoded = self._decoded(one, opened, capture)
+        try:
+            first = next(decoded, None)
+        except CaptureError as error:  # a copy of this process opens it once more
+            hooks.failed(error)
+            return
+        for records, block in chain([] if first is None else [first], decoded):
             self._count(records, block, capture)
             if self._places is not None:
                 self._places.add_records(capture, records)
@@ -354,8 +366,7 @@ class Inspector:
     def _decoded(self, one: Input, opened: Opened, capture: int) -> Iterator[tuple[Frames, Block]]:
         """Decode a capture, a large one apart: as long as there are more jobs than captures that are read so."""
         jobs_left = self.workers.jobs - 1 - sum(isinstance(each, Apart) for each in self._decoders.values())
-        is_large = one.octets >= APART_OCTETS and not one.through_scapy
-        if is_large and jobs_left > 0 and self.workers.are_copies:
+        if jobs_left > 0 and self._is_read_apart(one):
             self._decoders[capture], blocks = opened.apart(
                 partial(one.reader_of_records, ahead=True), Decoder(self.names), capture
             )

@@ -19,7 +19,10 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def keep_room() -> None:
-    """Let memory that is freed stay for what comes next, until `give_back`: that is a third of all page faults less."""
+    """Let memory that is freed stay for what comes next, until `give_back`: that is a third of all page faults less.
+
+    It holds for the whole process, as long as it lives: for one that is ours.
+    """
     if mallopt := _function("mallopt"):
         mallopt(M_MMAP_THRESHOLD, LARGEST_OCTETS)
         mallopt(M_TRIM_THRESHOLD, STAYING_OCTETS)

@@ -11,12 +11,15 @@ from __future__ import annotations
 import contextlib
 import mmap
 import pickle
+import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from handshake_inspect.jobs import MOST_PER_CORE, cores, in_order
@@ -39,10 +42,12 @@ class Onlooker(threading.Thread):
 
 
 def can_be_copied() -> bool:
-    """Say whether a copy of this process can work as this one does."""
+    """Say whether a copy of this process can work as this one does: one of `multiprocessing.Pool` may have none."""
     here = threading.current_thread()
     others = (one for one in threading.enumerate() if one is not here and not isinstance(one, Onlooker))
-    return sys.platform == "linux" and next(others, None) is None
+    known = sys.modules.get("multiprocessing.process")
+    is_worker = known is not None and known.current_process().daemon
+    return sys.platform == "linux" and next(others, None) is None and not is_worker
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ class Copy(Generic[Made]):
             self._here, there = context.Pipe()
             self._room = mmap.mmap(-1, ROOMS * ROOM_OCTETS)
             self._process = context.Process(target=_send_each, args=(make, self._here, there, self._room), daemon=True)
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _no_signals():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours look on, those of numpy wait
                 self._process.start()
         except OSError:
@@ -130,7 +135,7 @@ class Copy(Generic[Made]):
 
     def __exit__(self, *raised: object) -> None:
         self._here.close()
-        self._process.terminate()
+        self._process.kill()  # it has nothing to tidy up
         self._process.join()
 
     def __iter__(self) -> Self:
@@ -139,55 +144,84 @@ class Copy(Generic[Made]):
     def __next__(self) -> Made:
         came = _received(self._here, self._room, self._number)
         self._number += 1
-        if isinstance(came, tuple):
-            made: Made
-            (made,) = came
-            return made
-        raise came or StopIteration
+        if isinstance(came, _Ended):
+            raise came.error or StopIteration
+        made: Made = came
+        return made
+
+
+@dataclass
+class _Ended:
+    """Sent behind everything that was made: by what the work ended, if that was an error."""
+
+    error: Exception | None
+
+
+#: What a copy leaves to whoever copied it.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+
+
+@contextlib.contextmanager
+def _no_signals() -> Iterator[None]:
+    """Let signals wait: at one a copy that has just begun does what this process would do."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _be_a_copy() -> None:
-    """Leave it to whoever copied us to hear of Ctrl-C and of the end of the terminal, and to end us."""
-    import signal
-
-    for number in (signal.SIGINT, signal.SIGHUP):
+    """Leave it to whoever copied us to hear of signals, and to end us; if memory runs out, be the one that goes."""
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+# What is sent. A message is (rest, ends), pickled: `rest` is the pickle of what was made without its arrays, and the
+# i-th of these stands in the room of the message, from aligned(ends[i - 1]) to ends[i]. Without `ends` all is in
+# `rest`: there was no array, or not enough room. Message n is in room n % ROOMS, written anew when n has been taken.
 
 
 def _received(here: Connection, room: mmap.mmap, number: int) -> Any:
-    """Return what a copy sends next. Raises CopyDied if nothing will come, or not all of it."""
+    """Return what a copy sends next, its arrays in memory of their own, one piece for all of them.
+
+    Raises CopyDied if nothing will come, or not all of it.
+    """
     try:
-        sent, ends = pickle.loads(here.recv_bytes())
+        rest, ends = pickle.loads(here.recv_bytes())
         begin = number % ROOMS * ROOM_OCTETS
-        arrays = memoryview(bytearray(memoryview(room)[begin : begin + (ends[-1] if ends else 0)]))
+        octets = memoryview(bytearray(memoryview(room)[begin : begin + (ends[-1] if ends else 0)]))
     except (EOFError, OSError):
         raise CopyDied from None
     with contextlib.suppress(OSError):  # it may have sent its last
         here.send_bytes(b"taken")
-    return pickle.loads(sent, buffers=[arrays[a:b] for a, b in zip([0, *map(_aligned, ends)], ends, strict=False)])
+    return pickle.loads(rest, buffers=[octets[a:b] for a, b in zip([0, *map(_aligned, ends)], ends, strict=False)])
 
 
 def _send_each(make: Callable[[], Iterable[Any]], here: Connection, there: Connection, room: mmap.mmap) -> None:
-    """Send what is made, each in a tuple, then None; or what was raised."""
+    """Send what is made, and how it ended. What has no place in memory is left to whoever copied us."""
     _be_a_copy()
     here.close()
-    with contextlib.suppress(BrokenPipeError, EOFError):
+    with contextlib.suppress(BrokenPipeError, EOFError, MemoryError):
         try:
             for number, made in enumerate(make()):
                 if number >= ROOMS:
                     there.recv_bytes()
-                there.send_bytes(_sent((made,), room, number))
-            last = None
-        except (BrokenPipeError, EOFError):
+                there.send_bytes(_sent(made, room, number))
+                del made
+            ended = _Ended(None)
+        except (BrokenPipeError, EOFError, MemoryError):
             raise
         except Exception as error:
-            last = error
-        there.send_bytes(pickle.dumps((pickle.dumps(last), [])))
+            ended = _Ended(_sendable(error))
+        there.send_bytes(pickle.dumps((pickle.dumps(ended), [])))
 
 
 def _sent(made: Any, room: mmap.mmap, number: int) -> bytes:
-    """Put the arrays of what was made into its room, if they fit. Returns the rest, and where each array ends there."""
+    """Put the arrays of what was made into its room, if they fit. Returns the message."""
     arrays: list[pickle.PickleBuffer] = []
     ends: list[int] = []
     rest = pickle.dumps(made, pickle.HIGHEST_PROTOCOL, buffer_callback=arrays.append)
@@ -195,12 +229,23 @@ def _sent(made: Any, room: mmap.mmap, number: int) -> bytes:
     for octets in (array.raw() for array in arrays):
         first, end = _aligned(end), _aligned(end) + len(octets)
         if end > ROOM_OCTETS:
-            return pickle.dumps((pickle.dumps(made, pickle.HIGHEST_PROTOCOL), []))
+            rest, ends = pickle.dumps(made, pickle.HIGHEST_PROTOCOL), []
+            break
         room[begin + first : begin + end] = octets
         ends.append(end)
-    return pickle.dumps((rest, ends))
+    return pickle.dumps((rest, ends), pickle.HIGHEST_PROTOCOL)
 
 
 def _aligned(place: int) -> int:
     """Return the first place from here on at which an array may begin."""
     return -(-place // 64) * 64
+
+
+def _sendable(error: Exception) -> Exception:
+    """Return an error with its traceback in a note, as one that arrives as it is."""
+    error.add_note(f"in a copy of the process:\n{''.join(traceback.format_exception(error))}")
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

@@ -46,7 +46,10 @@ class Table:
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Say what is sent to another process: columns as narrow as they can be, none where nothing but 0 stands."""
+        """Say what is sent to another process: columns as narrow as they can be, none where nothing but 0 stands.
+
+        What arrives is not to be written to: a column of one value is that value.
+        """
         sent = {name: Narrow(one) for name, one in self.columns.items() if one.any()}
         return _table_of, (type(self), len(self), sent)
 

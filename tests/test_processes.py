@@ -181,6 +181,47 @@ def test_what_a_copy_raises_is_raised_in_its_place() -> None:
     assert not multiprocessing.active_children()
 
 
+class PickyError(Exception):
+    """One that arrives as another: its pickle calls it with one argument."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}")
+
+
+@pytest.mark.parametrize(("error", "arrives"), [
+    (ValueError("seven"), "ValueError: seven"),
+    (PickyError("seven", "odd"), "RuntimeError: PickyError: seven: odd"),
+    (ValueError(threading.Lock()), "RuntimeError: ValueError: <unlocked"),
+])  # fmt: skip
+def test_an_error_arrives_with_what_it_says(error: Exception, arrives: str, capfd: pytest.CaptureFixture[str]) -> None:
+    def make() -> Iterator[int]:
+        yield 1
+        raise error
+
+    made = in_a_process(make)
+    assert next(made) == 1
+    with pytest.raises(Exception, match=r"seven|lock") as raised:
+        next(made)
+    assert f"{type(raised.value).__name__}: {raised.value}".startswith(arrives)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_has_no_place_in_the_memory_of_a_copy_is_done_here() -> None:
+    here = os.getpid()
+
+    def work(piece: int) -> int:
+        if piece == 5 and os.getpid() != here:
+            raise MemoryError
+        return piece
+
+    assert list(in_processes(work, range(PIECES), 2)) == [*range(PIECES)]
+
+
+def test_a_worker_of_a_pool_can_be_copied_no_more() -> None:
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(can_be_copied) is False
+
+
 @pytest.mark.parametrize("after", [0, 1, 7])
 def test_that_a_copy_died_is_said(after: int) -> None:
     def make() -> Iterator[int]:
@@ -206,9 +247,10 @@ def test_whoever_stops_iterating_ends_the_copy() -> None:
         os.kill(copy, 0)
 
 
-def test_a_copy_leaves_ctrl_c_to_us() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_copy_leaves_signals_to_us(number: signal.Signals) -> None:
     def make() -> Iterator[int]:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         yield 1
 
     assert list(in_a_process(make)) == [1]

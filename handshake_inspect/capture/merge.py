@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from handshake_inspect.capture.order import INTERFACES_NS, Disorder, Ordering
 from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, Place, Shelf
 from handshake_inspect.capture.records import Frames
-from handshake_inspect.table import Block
+from handshake_inspect.table import Block, SegmentTable
 
 #: Captures that are read at the same time, at most: more than these that overlap wait for one to end.
 MOST_OPEN = 64
@@ -88,6 +88,11 @@ class Merge:
             if any(a <= end and begin <= b for other, (a, b) in enumerate(spans) if other != number):
                 return begin
         return LATEST_NS
+
+    @property
+    def waiting(self) -> list[SegmentTable]:
+        """The segments that were read and not given yet."""
+        return [*self._shelf.segments, *(table for one in self._open for table in one.ordering.waiting)]
 
     def rest(self) -> Iterator[Block]:
         """Yield what was read and not given yet."""

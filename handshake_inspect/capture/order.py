@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, Shelf, piece_of, sorted_piece, tables_of
 from handshake_inspect.capture.records import Frames
-from handshake_inspect.table import Block, Table
+from handshake_inspect.table import Block, SegmentTable, Table
 
 Times = NDArray[np.int64]
 Spans = NDArray[np.uint64]
@@ -70,6 +70,11 @@ class Ordering:
         """No row that is still to be given has a smaller key."""
         first = self._shelf.first
         return self._clock.settled if first is None else min(first[0], self._clock.settled)
+
+    @property
+    def waiting(self) -> list[SegmentTable]:
+        """The segments that are not given yet."""
+        return self._shelf.segments
 
     def add(self, records: Frames, block: Block) -> Iterator[Piece]:
         """Take the next block. Yields what is settled with it."""

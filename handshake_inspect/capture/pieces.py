@@ -92,6 +92,11 @@ class Shelf:
         """Place of the first row; None if there are none."""
         return self._pieces[0].first if self._pieces else None
 
+    @property
+    def segments(self) -> list[SegmentTable]:
+        """The segments in them."""
+        return [piece.block.segments for piece in self._pieces]
+
     def put(self, piece: Piece | None) -> None:
         """Take a piece."""
         if piece is None:

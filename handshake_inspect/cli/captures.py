@@ -22,6 +22,7 @@ from handshake_inspect.capture.source import Reader
 from handshake_inspect.cli.output import remark
 from handshake_inspect.cli.progress import Progress
 from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.memory import keep_room
 from handshake_inspect.overview import Overview
 from handshake_inspect.places import Places
 from handshake_inspect.quantities import counted
@@ -74,6 +75,7 @@ def inspect_files(
     `fold`, `jobs`: as in `inspect()`. `places`: where to note where everything stands, for whoever asks for single
     connections. `outflow`: takes those that leave before the end.
     """
+    keep_room()
     leaving = outflow.leaving if outflow else None
 
     def tell(left: Inspection) -> None:

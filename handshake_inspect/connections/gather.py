@@ -5,7 +5,7 @@ In: `SegmentTable` blocks as they are decoded. Out: partitions, the sorted rows 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,12 +129,18 @@ class Gathering:
         for places, rows in self._pool.by_conversation(self._marked(numbers)):
             yield places, rows, self._collapse(rows).rows
 
-    def renumber_options(self, options: Numbered[bytes]) -> Numbered[bytes]:
-        """Give the option lists that stand in rows new numbers. Returns them without the others."""
+    def renumber_options(self, options: Numbered[bytes], waiting: Sequence[SegmentTable]) -> Numbered[bytes]:
+        """Give the option lists that stand in rows new numbers, also in rows that wait to be added.
+
+        Returns them without the others.
+        """
         names = ("options", "options_elsewhere")
-        less, moved = options.only(set_of(np.concatenate([self._pool.distinct(name) for name in names])))
+        used = [*map(self._pool.distinct, names), *(table["options"] for table in waiting)]
+        less, moved = options.only(set_of(np.concatenate(used)))
         for name in names:
             self._pool.renumber(name, moved)
+        for table in waiting:
+            table.columns["options"] = moved[table["options"]].astype(table["options"].dtype)
         return less
 
     def _marked(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:

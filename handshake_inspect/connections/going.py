@@ -6,7 +6,7 @@ and `LetGo`, what was counted of those that left; somebody may be told of these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -70,8 +70,10 @@ class Going(Analysis):
         self._touched = np.zeros(0, np.bool_)
         self._touching_rows = 0
         self._rows_since_round = 0
-        #: With how many option lists it is worth looking for those that nobody has any more.
+        #: With how many option lists it is worth looking for those that nobody has any more; and the segments that were
+        #: decoded and not added yet, which have some.
         self._many_options = MOST_OPTIONS
+        self.waiting: Callable[[], Sequence[SegmentTable]] = tuple
 
     def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
         """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
@@ -129,7 +131,7 @@ class Going(Analysis):
         if self._attendance.held > self.leaving.keep or rows > ROWS_OF_ONE * self.leaving.keep:
             self._round()
         if len(self.names.options) > self._many_options:
-            self.names.options = self.gathering.renumber_options(self.names.options)
+            self.names.options = self.gathering.renumber_options(self.names.options, self.waiting())
             self.fast_open = self.fast_open[:0]
             self._many_options = max(MOST_OPTIONS, 2 * len(self.names.options))
 

@@ -71,6 +71,8 @@ def peak_of_all(command: Sequence[str], file: Path) -> int:
         time.sleep(LOOKED_AT_EVERY_S)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise CommandError(f"{words[0]} ended with {process.returncode}")
     return max(most, usage.ru_maxrss * 1024)
 
 

@@ -6,11 +6,13 @@ import random
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.going import Going
@@ -21,8 +23,10 @@ from handshake_inspect.inspection import Inspection, Inspector
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 from handshake_inspect.tcp.time_wait import SECOND_NS
 from tests.bench.soak import PORTS, blocks
+from tests.capture.builders import pcap
 from tests.engine.fuzz import conversation
 from tests.engine.scenario import BEGIN_NS, SELF, Ends, Segment, parse, table_of
+from tests.test_equal_results import frame_of
 
 #: Leaves at every opportunity.
 AT_ONCE = Leaving(keep=0, round_rows=1, round_share=1 << 30)
@@ -350,6 +354,36 @@ def test_a_long_transfer_that_is_followed_stays_small() -> None:
     inspector.add_block(Block(again), capture, 1, again["time_ns"])
     ((_, step),) = inspector.update(again, IcmpErrorTable.empty())
     assert isinstance(step, Step) and step.retransmission, "what was folded is known to have been there"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_option_lists_that_wait_to_be_taken_get_new_numbers_too(
+    jobs: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Every connection has a list of its own, as with the keys of MPTCP: those of who left are forgotten on the way."""
+    monkeypatch.setattr("handshake_inspect.connections.going.MOST_OPTIONS", 4)
+    frames = []
+    for number in range(400):
+        options = b"\x02\x04" + (1000 + number).to_bytes(2, "big")
+        syn = Segment(number * 10 * SECOND_NS, "A", 2, 1000, options=options)
+        frames.append(frame_of(number, syn, Ends((4, 1, 1000 + number), (4, 2, 80))))
+    path = tmp_path / "many.pcap"
+    path.write_bytes(pcap(frames))
+    offered: dict[int, int | None] = {}
+
+    def told(left: Inspection) -> None:
+        offered.update((one.originator.port, _mss(one)) for one in left.connections)
+
+    inspector = Inspector(leaving=Leaving(keep=0, round_rows=1), told=told, jobs=jobs, processes=True)
+    inspector.read([Input(path, block_octets=1000)])
+    told(inspector.result())
+    assert len(inspector.names.options) < 100
+    assert offered == {1000 + number: 1000 + number for number in range(400)}
+
+
+def _mss(connection: Connection) -> int | None:
+    offer = connection.handshake.options.originator
+    return None if offer is None else offer.mss
 
 
 def test_an_earlier_result_keeps_its_option_lists(monkeypatch: pytest.MonkeyPatch) -> None:
