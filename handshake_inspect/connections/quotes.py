@@ -20,9 +20,8 @@ from handshake_inspect.connections.conversations import Conversations, address, 
 from handshake_inspect.connections.copies import shown_again
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, flag_names
-from handshake_inspect.connections.split import Split
+from handshake_inspect.connections.split import Split, first_among
 from handshake_inspect.connections.unwrapping import SAFE_SPAN
-from handshake_inspect.sets import set_of
 from handshake_inspect.table import IcmpErrorTable, Table, frame_numbers
 from handshake_inspect.tcp.icmp import kind, says_undelivered, words
 from handshake_inspect.tcp.seqnum import spelled
@@ -294,16 +293,23 @@ class _Ends:
         """Return the quoted numbers relative to the ISS of these ends, UNKNOWN where one of them is not known."""
         reference = np.zeros(len(end), np.int64)
         # Beyond 2**30 octets: nearest to what that end had sent by then.
-        for long in set_of(end[self._highest[end] >= SAFE_SPAN]).tolist():
-            at = np.flatnonzero(end == long)
-            a, b = self._rows.start[long >> 1 : (long >> 1) + 2].tolist()
-            own = np.flatnonzero(self._rows.end[a:b] == long) + a
-            if len(own):
-                place = np.searchsorted(self._rows.time_ns[own], errors["time_ns"][at], "right")
-                reference[at] = self._rows.seq_end[own[np.maximum(place - 1, 0)]]
+        at = np.flatnonzero(self._highest[end] >= SAFE_SPAN)
+        if len(at):
+            reference[at] = self._sent_by(end[at], errors["time_ns"][at])
         step = errors["seq"].astype(np.int64) - self._iss[end] - reference
         nearest = reference + ((step + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
         return np.where((errors["has_seq"] != 0) & (self._iss[end] >= 0), nearest, UNKNOWN)
+
+    def _sent_by(self, end: Rows, time_ns: Rows) -> Rows:
+        """Return the number after the segment that each end had sent last by a time, or else first; 0 without any."""
+        rows, asked = self._rows, np.zeros(len(self._highest), np.bool_)
+        asked[end] = True
+        own = np.flatnonzero(asked[rows.end])
+        if not len(own):
+            return np.zeros(len(end), np.int64)
+        latest = _latest(rows.end[own], rows.time_ns[own], end, time_ns)
+        row = np.where(latest >= 0, own[latest], first_among(rows.end, own, len(asked))[end])
+        return np.where(row >= 0, rows.seq_end[row], 0)
 
     def was_sent_in(self, errors: QuotingTable, connection: Rows) -> Rows:
         """Say of each quoted number whether its sender sent it in this connection."""
