@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from handshake_inspect.connections.owing import HostOwes
     from handshake_inspect.connections.port_use import PortUse
     from handshake_inspect.exchanges import Exchange
-    from handshake_inspect.inspection import Inspection, inspect
+    from handshake_inspect.inspection import Inspection
+    from handshake_inspect.inspector import inspect
     from handshake_inspect.tcp.states import Event
     from handshake_inspect.tcp.time_wait import PortRange, Profile
 
@@ -81,8 +82,8 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         modules = (
-            "inspection", "connections.connection", "connections.leaving", "connections.ledger", "capture.records",
-            "exchanges",
+            "inspection", "inspector", "connections.connection", "connections.leaving", "connections.ledger",
+            "capture.records", "exchanges",
         )  # fmt: skip
         for module in modules:
             found = getattr(import_module(f"{__name__}.{module}"), name, None)

@@ -21,7 +21,8 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.remarks import remarks
 from tests.capture.builders import enhanced, interface, option, section
 from tests.capture.test_fragments import packet_of, pieces_of

@@ -16,7 +16,8 @@ from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.exchanges import Exchange
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable
 from handshake_inspect.tcp.time_wait import SECOND_NS
 

@@ -19,13 +19,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handshake_inspect import inspection
+from handshake_inspect import inspector as reading
 from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections import pool
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.contract import Json
 from tests.bench.workload import going_on, write
 from tests.capture.builders import Frame, enhanced, interface, option, pcap, section
@@ -69,7 +70,7 @@ def inspected(path: Path, way: Way) -> Inspection:
 
 def said(path: Path, way: Way) -> list[Json]:
     """Everything of a capture; steps too, if it is not long: those of what was folded are read again."""
-    with patch.object(pool, "PARTITION_ROWS", way.partition_rows), patch.object(inspection, "APART_OCTETS", 1):
+    with patch.object(pool, "PARTITION_ROWS", way.partition_rows), patch.object(reading, "APART_OCTETS", 1):
         found = inspected(path, way)
         segments = sum(one.segments.originator + one.segments.responder for one in found.connections)
         return [{"unread": dict(found.unread), "damage": found.damage}, *everything(found, steps=segments <= LONGEST)]

@@ -30,6 +30,7 @@ FLOORS = [
     ["overview", "places"],
     ["findings"],
     ["inspection"],
+    ["inspector"],
     ["spread"],
     ["indexed"],
     ["compared", "joined"],

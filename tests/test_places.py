@@ -23,7 +23,7 @@ from handshake_inspect.connections.analysis import Rows
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.whereabouts import Whereabouts
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.places import Places
 from handshake_inspect.table import Names, SegmentTable
 from tests.engine.long import CONNECTIONS, write_long

@@ -28,7 +28,8 @@ from handshake_inspect.capture.inputs import Hooks, Input
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import Reader
 from handshake_inspect.cli import cli
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.lab.scenarios import CHAPTERS, echoes
 from handshake_inspect.lab.scenarios.scenario import Chapter
 from tests.capture.builders import block, enhanced, interface, names, option, pcap, section

@@ -21,7 +21,8 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.source import Reader
 from handshake_inspect.cli.output import remark
 from handshake_inspect.cli.progress import Progress
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.memory import keep_room
 from handshake_inspect.overview import Overview
 from handshake_inspect.places import Places

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from handshake_inspect.cli.output import StatusLine
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.processes import Onlooker
 from handshake_inspect.quantities import counted
 

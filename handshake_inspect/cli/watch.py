@@ -22,7 +22,8 @@ from handshake_inspect.cli.output import remark, write
 from handshake_inspect.connections.analysis import Seen
 from handshake_inspect.connections.connection import IcmpError, Step
 from handshake_inspect.connections.leaving import Leaving
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.quantities import counted
 from handshake_inspect.screen.recent import Recent
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable

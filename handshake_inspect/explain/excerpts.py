@@ -18,7 +18,8 @@ from handshake_inspect.connections.connection import Connection, Frame, Step
 from handshake_inspect.exchanges import Datagram
 from handshake_inspect.explain.page import CaptureExcerpt, Excerpt, FindingExcerpt, PageError, SessionExcerpt
 from handshake_inspect.explain.shipped import shipped_capture
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.calls import SocketCall
 from handshake_inspect.lab.replay import replay
 from handshake_inspect.lab.world import LabError

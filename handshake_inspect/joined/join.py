@@ -12,7 +12,8 @@ import numpy as np
 
 from handshake_inspect.capture.inputs import Source
 from handshake_inspect.connections.rows import RESPONDER
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from handshake_inspect.joined.changes import BIT
 from handshake_inspect.joined.clocks import NAMED, Offset
 from handshake_inspect.joined.comparison import Comparison, compare

@@ -19,7 +19,7 @@ from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.expect.beside import beside
 from handshake_inspect.expect.recording import document, toml
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.expected import nearest_differences, outcome_of
 from handshake_inspect.lab.page import Page
 from handshake_inspect.lab.replay import write_replay

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import RawFrame, Records, records_of
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.lab.hosts import inside
 from handshake_inspect.lab.segments import ports_of, transport_of
 

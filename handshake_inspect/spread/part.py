@@ -21,7 +21,7 @@ from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.datagrams import KeptDatagrams
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import IcmpErrorTable, Names
 
 

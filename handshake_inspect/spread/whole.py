@@ -27,7 +27,8 @@ from handshake_inspect.connections.quotes import Quotes
 from handshake_inspect.datagrams import KeptDatagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import look_over
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.renumbering import Renumbering, renumbering
 from handshake_inspect.spread.part import Beside
 from handshake_inspect.spread.reduction import Reduction

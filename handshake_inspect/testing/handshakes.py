@@ -28,7 +28,8 @@ from handshake_inspect.expect.matching import checks
 from handshake_inspect.expect.places import ExpectationError
 from handshake_inspect.expect.selecting import Selecting
 from handshake_inspect.expect.understanding import SELECTOR_KEYS, expect
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.testing.drawing import from_here, ladder_text, list_text
 from handshake_inspect.views.escape import printable

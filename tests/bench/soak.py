@@ -19,7 +19,7 @@ import numpy as np
 from handshake_inspect.capture.records import Records
 from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from tests.bench.workload import ACK, FIN, PSH, SYN, Column, Script
 
 BEGIN_NS = 1_700_000_000 * 10**9

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from tests.bench.measure import EMPTY, read_options
 from tests.bench.multiplied import multiply
 from tests.bench.workload import WORKLOADS, going_on, scripts, write

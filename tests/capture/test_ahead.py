@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from handshake_inspect.capture import ahead
 from handshake_inspect.capture.ahead import AheadSource
 from handshake_inspect.capture.source import FileSource
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from tests.capture.builders import pcap
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from handshake_inspect import inspection, processes
+from handshake_inspect import inspector as reading
+from handshake_inspect import processes
 from handshake_inspect.capture.apart import Apart
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.inputs import Hooks, Input
 from handshake_inspect.capture.records import CaptureError, Frames
 from handshake_inspect.capture.source import Reader, RecordReader
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, Names
 from tests.oracles.everything import everything
 
@@ -31,7 +32,7 @@ LONG = "port-scan.pcap"
 @pytest.fixture(autouse=True)
 def _no_threads_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "can_be_copied", lambda: True)
-    monkeypatch.setattr(inspection, "APART_OCTETS", 1)
+    monkeypatch.setattr(reading, "APART_OCTETS", 1)
 
 
 def apart(path: Path, names: Names, block_octets: int = 4096) -> Apart:

@@ -13,7 +13,8 @@ import pytest
 
 from handshake_inspect import inspect
 from handshake_inspect.connections.leaving import Leaving
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from tests.bench import soak
 from tests.bench.endless import HEADER, as_pcap
 from tests.bench.soak import blocks

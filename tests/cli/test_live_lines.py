@@ -9,7 +9,7 @@ import pytest
 from handshake_inspect.cli import live_lines
 from handshake_inspect.cli.live_lines import LiveLines
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from tests.cli.running import PCAPS
 from tests.views.sessions import four_way
 

@@ -20,7 +20,7 @@ import pytest
 from textual import constants, events
 from textual._xterm_parser import XTermParser
 
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.world import in_private_world
 from handshake_inspect.screen.terminal import LateAnswer, said_light
 from tests.cli.running import PCAPS, REPOSITORY

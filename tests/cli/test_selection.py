@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from handshake_inspect.cli.choose import choice
 from handshake_inspect.cli.options import Asked
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from tests.cli.running import PCAPS, run
 
 #: Sorted, so that streams have these numbers.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import REPOSITORY, run
 from tests.lab.bursts import CONNECTIONS

@@ -12,7 +12,7 @@ import pytest
 from handshake_inspect.capture.frames import fetch
 from handshake_inspect.capture.records import CaptureError, records_of
 from handshake_inspect.capture.writing.pcap import PcapWriter
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 
 PCAPS = Path(__file__).parent.parent.parent / "pcaps"
 COMMAND = [sys.executable, "-m", "handshake_inspect"]

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.inputs import Input
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 
 PCAPS = Path(__file__).parents[2] / "pcaps"

@@ -12,7 +12,8 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.compared.comparison import compare
 from handshake_inspect.compared.difference import LEVELS, Level
 from handshake_inspect.connections.connection import Step
-from handshake_inspect.inspection import Inspection, Inspector, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector, inspect
 from handshake_inspect.table import Block, SegmentTable
 from handshake_inspect.views.golden import golden
 from tests.compared.another_run import PCAPS, RUNS, Run, rerun

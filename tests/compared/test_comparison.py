@@ -12,7 +12,8 @@ from handshake_inspect.compared.comparison import Comparison, compare
 from handshake_inspect.compared.difference import Level
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspection, Inspector, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector, inspect
 from tests.bench.workload import bulk, write
 from tests.compared.another_run import PCAPS, Run, rerun
 from tests.engine.scenario import Ends, Segment, inspect_many, parse

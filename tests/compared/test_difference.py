@@ -14,7 +14,8 @@ from handshake_inspect.compared.alignment import Line, aligned, parting
 from handshake_inspect.compared.difference import LEVELS, Difference, Level, Speech, Told, Turn, difference
 from handshake_inspect.compared.normal import normal_rows
 from handshake_inspect.connections.connection import Step
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from tests.compared.another_run import PCAPS, Run, rerun
 from tests.engine.scenario import inspect_lines
 

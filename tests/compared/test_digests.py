@@ -12,7 +12,8 @@ from handshake_inspect.compared.digests import Numbering, digests_of
 from handshake_inspect.compared.normal import normal_rows, traits, verdict
 from handshake_inspect.connections.connection import IcmpError
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspection, Inspector, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector, inspect
 from handshake_inspect.table import Block
 from tests.compared.another_run import PCAPS, Run, rerun
 from tests.engine.fuzz import conversation

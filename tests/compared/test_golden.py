@@ -13,7 +13,8 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.cli import cli
 from handshake_inspect.compared.comparison import compare
 from handshake_inspect.compared.golden import FORMAT, GoldenLine, first_difference, read_golden, unified
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.record import recorded
 from handshake_inspect.views.golden import golden
 from tests.compared.another_run import PCAPS, RUNS, Run, rerun

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from handshake_inspect.compared.normal import NOT_OF_EVERY_RUN
 from handshake_inspect.findings.catalogue import BY_CODE
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from tests.compared.another_run import PCAPS, Run, rerun
 
 

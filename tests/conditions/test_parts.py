@@ -11,7 +11,7 @@ from handshake_inspect.conditions import parts
 from handshake_inspect.conditions.parser import parse
 from handshake_inspect.conditions.parts import parts_of, streams_where
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.views.contract import connection_object
 from handshake_inspect.views.fields import value_at
 

@@ -12,7 +12,7 @@ import pytest
 from handshake_inspect.connections.compact import folded_into, latest_of_each_side, witnesses
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
 from tests.engine.scenario import MILLISECOND_NS, Segment, parse, table_of
 

@@ -8,7 +8,7 @@ import pytest
 
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.present import present
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from tests.cli.running import PCAPS
 
 SECOND_NS = 1_000_000_000

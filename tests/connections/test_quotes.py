@@ -12,7 +12,8 @@ import pytest
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection, IcmpError
-from handshake_inspect.inspection import Inspection, Inspector, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector, inspect
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 from tests.capture.builders import pcap
 from tests.capture.icmp_builders import (

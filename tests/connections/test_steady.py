@@ -14,7 +14,7 @@ from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.steady import Steady
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, Column, SegmentTable
 from tests.engine.scenario import BEGIN_NS, MILLISECOND_NS, MODULUS, Ends, Segment, table_of
 

@@ -34,7 +34,8 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.connections.connection import Connection, StateAt
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 
 MODULUS = 1 << 32

@@ -15,7 +15,8 @@ from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.kinds import judge
 from handshake_inspect.connections.machine import walk
 from handshake_inspect.connections.zeek import watch
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, SegmentTable
 
 ROWS = 40_000

@@ -11,7 +11,7 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections import analysis
 from handshake_inspect.connections.analysis import Rows
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from tests.engine.long import CONNECTIONS, LINES, write_long
 
 

@@ -19,7 +19,8 @@ from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.findings.catalogue import RULES
 from handshake_inspect.findings.rule import RunRule
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 from handshake_inspect.tcp.time_wait import SECOND_NS
 from tests.bench.soak import PORTS, blocks

@@ -14,7 +14,8 @@ import pytest
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, SegmentTable
 from tests.engine import oracle
 from tests.engine.fuzz import conversation

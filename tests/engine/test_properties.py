@@ -12,7 +12,8 @@ import pytest
 
 from handshake_inspect.connections.connection import Connection, Finding, StateAt
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
 from tests.engine.fuzz import conversation, honest_conversation
 from tests.engine.scenario import MODULUS, SELF, Ends, Segment, inspect_many, inspect_segments, spell, table_of

@@ -15,7 +15,8 @@ import pytest
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.export import csv_lines
 from handshake_inspect.views.json_lines import connection_lines
 from tests.capture.builders import pcap

@@ -15,7 +15,7 @@ from handshake_inspect.explain.shipped import shipped_capture
 from handshake_inspect.explain.topics import Topics
 from handshake_inspect.findings.catalogue import RULES
 from handshake_inspect.findings.rule import Rule
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 
 DOCSTRING = """The server owes TIME-WAIT.
 

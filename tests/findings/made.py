@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, SegmentTable
 from tests.engine.scenario import ISN_PAIRS, inspect_segments, parse, table_of
 

@@ -8,7 +8,7 @@ import pytest
 
 from handshake_inspect.connections.connection import Finding
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
 from tests.engine.fuzz import lasting_conversation
 from tests.engine.scenario import ISN_PAIRS, Ends, Segment, parse, table_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
 from tests.engine.scenario import ISN_PAIRS, parse, table_of
 from tests.findings.captures import codes_in, messages_in

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from handshake_inspect.connections.connection import end_names
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.joined.join import join
 from handshake_inspect.views.joined_account import account
 from handshake_inspect.views.joined_export import joined_object

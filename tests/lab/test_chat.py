@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import RawFrame, records_of
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.lab.by_hand.chat import TEXT_OCTETS_MAX, VERBS, Message, decode, why_no_name
 from handshake_inspect.lab.by_hand.echo_plans import split_place
 from handshake_inspect.lab.vantage import raw_frames

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.lab.command import CommandError, CommandNotFoundError, Running, run_command
 from handshake_inspect.lab.processes import state_of
 from handshake_inspect.lab.world import LabError

@@ -13,7 +13,8 @@ import pytest
 
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import RawFrame, records_of
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.lab.by_hand.echo_plans import internet_place, split_place, unix_place
 from handshake_inspect.lab.by_hand.meanings import explained
 from handshake_inspect.lab.calls import CallError

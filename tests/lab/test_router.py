@@ -10,7 +10,7 @@ import pytest
 
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.router import NOWHERE, ROUTER_TO_CLIENT, SMALL_MTU
 from handshake_inspect.lab.session import Session, run_demo
 from handshake_inspect.lab.world import LabError, WorldError, in_private_world

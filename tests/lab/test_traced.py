@@ -8,7 +8,8 @@ import shutil
 import pytest
 
 from handshake_inspect.cli.tracing import print_traced
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.lab.calls import SocketCall
 from handshake_inspect.lab.command import Running, run_command
 from handshake_inspect.lab.strace.beside import Attribution, attribute

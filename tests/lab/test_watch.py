@@ -12,7 +12,8 @@ from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from tests.lab.privileges import needs_root
 
 FEW, CONNECTIONS = 100, 3000

@@ -15,7 +15,7 @@ from handshake_inspect.conditions.parser import WhereError
 from handshake_inspect.connections.connection import Connection, Endpoint
 from handshake_inspect.connections.found import Severity
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.screen.arranging import ORDERS, Order, OutdatedError, Query, arranged, understood
 from handshake_inspect.screen.sight import Sight
 from tests.cli.running import PCAPS

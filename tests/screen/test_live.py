@@ -10,7 +10,7 @@ import pytest
 
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import Records
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.screen.app import ConnectionsApp
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.live import Live

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 
 PCAPS = Path(__file__).parents[2] / "pcaps"
 

@@ -12,7 +12,8 @@ import pytest
 from handshake_inspect.compared.comparison import Alike, compare
 from handshake_inspect.compared.difference import Difference, Level, Told, difference
 from handshake_inspect.compared.normal import normal_rows
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from handshake_inspect.views.compared_ladders import two_ladders
 from handshake_inspect.views.compared_lines import difference_lines, notes, only_lines, summary
 

@@ -18,7 +18,7 @@ from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.connection import Connection, Finding, Pair, Restart, Reuse, RunFinding
 from handshake_inspect.connections.flat import FLAT_COLUMNS
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.views import export
 from handshake_inspect.views.contract import connection_object, step_object
 from handshake_inspect.views.escape import octets_text, printable

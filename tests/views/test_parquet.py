@@ -18,7 +18,8 @@ from click.testing import CliRunner
 
 from handshake_inspect.cli import cli, read
 from handshake_inspect.connections.flat import FLAT_COLUMNS
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from handshake_inspect.views import export, parquet
 from tests.cli.running import run
 

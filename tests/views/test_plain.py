@@ -11,7 +11,8 @@ import pytest
 
 from handshake_inspect.connections import conn_log as conn_log_columns
 from handshake_inspect.connections import flat, model
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from handshake_inspect.views import export, json_lines, json_lists
 from handshake_inspect.views.fields import FIELDS
 from handshake_inspect.views.zeek_log import conn_log, rows

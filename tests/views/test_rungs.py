@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.connections.connection import ENDS
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.views.rungs import CallRung, FoldRung, Rung, Spelling, Standing, ladder_of
 from tests.views.sessions import PAYLOAD, calls, four_way, long_transfer
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from handshake_inspect.capture.records import records_of
 from handshake_inspect.connections.conn_log import CONN_LOG
 from handshake_inspect.connections.zeek_uid import capture_codes, uid_of, uids
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from handshake_inspect.views.zeek_log import conn_log, rows
 from tests.oracles.conn_log import read_conn_log
 
@@ -113,7 +114,7 @@ OPENING = [frame(SYN, 100, 0), frame(SYN | ACK, 500, 101, back=True), frame(ACK,
 
 def row_of(frames: list[bytes], step_ns: int = 1_000_000) -> dict[str, Any]:
     from handshake_inspect.capture.records import RawFrame
-    from handshake_inspect.inspection import Inspector
+    from handshake_inspect.inspector import Inspector
 
     raw = [RawFrame(octets, len(octets), 10**18 + i * step_ns, 1, 255) for i, octets in enumerate(frames)]
     inspector = Inspector()

@@ -14,7 +14,7 @@ from pathlib import Path
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.inspection import Inspector
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.lab.kernel.account import Concern, KernelAccount, address_of_its_own
 from handshake_inspect.lab.kernel.agreement import Agreement, Row, compare
 from handshake_inspect.lab.kernel.watch import Watch, watching

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, StateAt, Step
-from handshake_inspect.inspection import Inspection, inspect
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.kernel.account import Concern, KernelAccount, KernelChange
 from handshake_inspect.lab.kernel.agreement import Agreement, OwnState, align, compare, own_states
 from handshake_inspect.lab.kernel.sock_diag import Kind

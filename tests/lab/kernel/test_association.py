@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.kernel.association import owners
 from handshake_inspect.lab.kernel.translation import Life
 from tests.lab.kernel.accounts import MS, chain

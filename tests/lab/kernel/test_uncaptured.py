@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.connections.connection import End, Step
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.kernel.account import KernelAccount, KernelChange
 from handshake_inspect.lab.kernel.translation import NO_SOCKET, Life, lives
 from handshake_inspect.lab.kernel.uncaptured import hidden_of, states_of

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.strace.beside import attribute
 from handshake_inspect.lab.strace.lines import read_lines
 from handshake_inspect.lab.strace.sockets import sockets_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.strace.beside import attribute
 from handshake_inspect.lab.strace.log import read_log
 from tests.lab.privileges import needs_strace

@@ -14,7 +14,8 @@ from handshake_inspect import inspect
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.inspection import Inspection, Inspector
+from handshake_inspect.inspection import Inspection
+from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.page import ladders
 from handshake_inspect.views.page.ladders import Ladders
 from handshake_inspect.views.rungs import Spelling

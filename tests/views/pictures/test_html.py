@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from handshake_inspect.connections.connection import ENDS
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.pictures.html import fragment, page, style_sheet
 from handshake_inspect.views.pictures.markup import CLASSES

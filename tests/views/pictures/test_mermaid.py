@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.pictures.mermaid import diagram
 from handshake_inspect.views.rungs import Rung, Standing, ends_of, ladder_of

@@ -12,7 +12,7 @@ from hypothesis import given
 from playwright.sync_api import sync_playwright
 from rich.cells import cell_len
 
-from handshake_inspect.inspection import inspect
+from handshake_inspect.inspector import inspect
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.pictures.html import page
 from handshake_inspect.views.pictures.measured import flowed, wrapped
