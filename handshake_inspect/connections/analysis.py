@@ -1,6 +1,6 @@
 """The engine as a whole: rows in, verdicts out, and the steps of one connection.
 
-Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspection`; knows no files and no formats.
+Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspector`; knows no files and no formats.
 """
 
 from __future__ import annotations
