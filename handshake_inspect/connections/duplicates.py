@@ -36,6 +36,8 @@ class Collapsed:
     shown_each: NDArray[np.uint8]
     #: May a row be shown another time by what comes? Shape (n,).
     open: NDArray[np.bool_]
+    #: The scene (`runs.scene_of`) of each row that another capture's stands for now.
+    elsewhere: NDArray[np.int64]
 
 
 def collapse(
@@ -64,13 +66,14 @@ def collapse(
     each, may_go_on = _shown_each(packets, copies), np.zeros(len(stored), np.bool_)
     may_go_on[copies.open] = True
     if not len(copies.copy):
-        return Collapsed(stored, copies.evidence, each, may_go_on)
+        return Collapsed(stored, copies.evidence, each, may_go_on, NOTHING)
     counted = _count(stored, copies, each)
     order = _in_order(stored, copies)
     stays = np.ones(len(stored), np.bool_)
     stays[copies.copy] = False
     stay = order[stays[order]]
-    return Collapsed(counted.take(stay), copies.evidence, each[stay], may_go_on[stay])
+    elsewhere = scene_of(packets, copies.copy[copies.kind == ELSEWHERE])
+    return Collapsed(counted.take(stay), copies.evidence, each[stay], may_go_on[stay], elsewhere)
 
 
 def _shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:

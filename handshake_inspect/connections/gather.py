@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.compact import compact
 from handshake_inspect.connections.conversations import Conversations, keys_of
+from handshake_inspect.connections.copies import by_capture
 from handshake_inspect.connections.duplicates import Collapsed, collapse
 from handshake_inspect.connections.judged import misjudged
 from handshake_inspect.connections.moments import EARLIEST_NS
@@ -54,6 +55,8 @@ class Gathering:
         self._fresh_long = 0
         #: Rows of each conversation that `compact` has left, if these were most.
         self._stayed = np.zeros(0, np.int32)
+        #: Scenes of rows that were taken out as another capture has them too, and how many: they count as shown.
+        self._elsewhere: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         #: What the rows showed that were let go.
         self._shown_before = Evidence()
 
@@ -98,8 +101,11 @@ class Gathering:
         self._stayed[: len(long)][long] = 0
         is_self = self.conversations.is_self
         for _, rows in self._pool.remove(long).by_conversation():
+            collapsed = self._collapse(rows, go_on=True)
+            if len(collapsed.elsewhere):
+                self._elsewhere.append(np.unique(collapsed.elsewhere, return_counts=True))
             compacted = compact(
-                self._collapse(rows, go_on=True),
+                collapsed,
                 is_self,
                 copies_within_ns=self.copies_within_ns,
                 single_until_ns=self.single_until_ns,
@@ -170,8 +176,12 @@ class Gathering:
 
     def replace(self, numbers: NDArray[np.int64], rows: StoredRows) -> None:
         """Take other rows of some conversations instead, in order."""
-        self._pool.remove(self._marked(numbers))
+        marked = self._marked(numbers)
+        self._pool.remove(marked)
         self._pool.append(rows.columns)
+        self._elsewhere = [
+            (scene[stays], count[stays]) for scene, count in self._elsewhere for stays in [~marked[scene >> 16]]
+        ]
 
     def discard(self, places: NDArray[np.int64], kept: StoredRows, gone: NDArray[np.int64], evidence: Evidence) -> None:
         """Let rows go, by their places, and conversations, by their numbers; `kept` are rows without copies instead.
@@ -204,6 +214,8 @@ class Gathering:
         self.evidence = Evidence()
         for one in (self._shown_before, *shown):
             self.evidence.add(one)
+        for scene, count in self._elsewhere:
+            self.evidence.shown += by_capture(scene & 0xFFFF, count)
         self.trusted, self._undecided = self.evidence.trusted(), bool(self.evidence.undecided)
 
     @property
