@@ -61,13 +61,11 @@ def _seldom_so(stored: StoredRows) -> Rows:
 
     What is ordinary and has payload continues what was there, and is no copy.
     """
-    count = int(stored["conversation"].max(initial=-1)) + 1
+    scenes, scene = np.unique(stored["conversation"].astype(np.int64) << 16 | stored["capture"], return_inverse=True)
     maybe = 1.0 * ((stored["ordinary"] == 0) | (stored["payload_octets"] == 0)) + stored["echoes"]
-    shown = np.bincount(stored["conversation"], 1.0 + stored["folded_segments"], count)
-    looks = 2 * np.bincount(stored["conversation"], maybe, count) >= MOSTLY_DOUBLED * shown
-    looks[stored["conversation"][(stored["shown_each"] > 1) | (stored.copies() > 0)]] = True
-    looks[stored["conversation"][stored["packet_type"] != PACKET_TYPE_UNKNOWN]] = True
-    return np.flatnonzero(looks & (shown > 0))
+    often = 2 * np.bincount(scene, maybe) >= MOSTLY_DOUBLED * np.bincount(scene, 1.0 + stored["folded_segments"])
+    told = (stored["shown_each"] > 1) | (stored.copies() > 0) | (stored["packet_type"] != PACKET_TYPE_UNKNOWN)
+    return set_of(np.append(scenes[often] >> 16, stored["conversation"][told]))
 
 
 def _doubled_otherwise(collapsed: Collapsed, self_conversation: Mask) -> Rows:
