@@ -97,6 +97,7 @@ def compact(
     ordinary = _ordinary(rows, events.numbers, progress, plain, settled) | (stored["ordinary"] != 0)
     ordinary &= ~_steps_over(rows.end, rows.seq) & ~_steps_over(rows.end, rows.ack)
     lone = _lone(collapsed, copies_within_ns, single_until_ns) & ~may_copy_another_connection(part)
+    lone &= ~_last_of_capture(rows)
     stays = ~_foldable(rows, events.numbers, ordinary, lone & ~_tells_of_copies(rows))
     echoes = _echoes(rows, progress)
     # A row is counted in the next row of its end that stays.
@@ -223,6 +224,16 @@ def may_copy_another_connection(part: Split) -> Mask:
     since_ns = rows.time_ns - rows.time_ns[rows.start[:-1]][rows.conn]
     early: Mask = again[rows.conn] & (since_ns <= COPY_WITHIN_NS)
     return early
+
+
+def _last_of_capture(rows: ConnectionRows) -> Mask:
+    """Mark the rows behind which another capture goes on with their end: each is asked what it showed."""
+    last = np.zeros(len(rows), np.bool_)
+    if len(rows) and (rows.capture != rows.capture[0]).any():
+        order = np.argsort(rows.end, kind="stable")
+        end, capture = rows.end[order], rows.capture[order]
+        last[order[:-1]] = (end[1:] == end[:-1]) & (capture[1:] != capture[:-1])
+    return last
 
 
 def _echoes(rows: ConnectionRows, progress: Progress) -> Mask:

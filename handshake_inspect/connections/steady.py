@@ -106,6 +106,7 @@ class Steady:
         foldable = ordinary & course.acknowledged(last)
         if copies_within_ns:
             foldable &= course.is_single(columns["time_ns"], copies_within_ns, single_until_ns)
+            foldable[course.last_of_capture(columns["capture"])] = False
         foldable &= ~witnesses(course.peer, foldable)
         for name, values in (("next_seq", course.seq_end), ("ack", course.ack), ("ordinary", alone)):
             self._ends[name][course.ends] = values[last]
@@ -214,6 +215,15 @@ class _Course:
         by_peer = self.ack[last][np.arange(len(last)) ^ 1]
         acknowledged: Mask = by_peer.take(self.end) - self.seq_end < SAFE_SPAN
         return acknowledged
+
+    def last_of_capture(self, capture: Column) -> Rows:
+        """Return the rows behind which another capture goes on with their end: each is asked what it showed.
+
+        `capture` is that of each row of the block.
+        """
+        capture = capture.take(self.row)
+        last: Rows = self.own.take(np.flatnonzero(capture != capture.take(self.own)))
+        return last
 
     def is_single(self, time_ns: Column, copies_within_ns: int, single_until_ns: int) -> Mask:
         """Mark the rows of which no copy may come any more; `time_ns` is that of each row of the block."""
