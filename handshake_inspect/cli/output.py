@@ -48,6 +48,11 @@ class StatusLine:
         except (OSError, ValueError):
             return shutil.get_terminal_size().columns - 1
 
+    @property
+    def stands(self) -> bool:
+        """Does anything stand there?"""
+        return bool(self._text)
+
     def show(self, text: str) -> None:
         """Put this in the place of what stands there."""
         text = cut_end(text, self.room)

@@ -75,8 +75,11 @@ class Progress:
         self._read[name] = octets
 
     def decides(self) -> None:
-        """Note that everything was read."""
+        """Note that everything was read; where a line stands already, it says so at once."""
         self._deciding_since_s = time.monotonic()
+        with self._writing:
+            if self._line.stands:
+                self._line.show(self._text())
 
     @contextmanager
     def aside(self) -> Iterator[None]:

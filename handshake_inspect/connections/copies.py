@@ -140,12 +140,9 @@ def by_capture(capture: NDArray[np.integer[Any]], shown: Rows) -> Counter[int]:
 
 def _candidates(packets: Packets) -> Rows:
     """Return the rows that equal another one, of the conversations in which that is worth a look. They are sorted."""
-    columns = packets.columns
-    if _several(columns["capture"]):
-        rows = np.arange(len(packets))
-    else:
-        looks = packets.loopback | _has_near_copies(packets)
-        rows = np.flatnonzero(looks[columns["conversation"]] | (columns["packet_type"] != PACKET_TYPE_UNKNOWN))
+    columns, several = packets.columns, _in_several_captures(packets)
+    looks = several | packets.loopback | _has_near_copies(packets)
+    rows = np.flatnonzero(looks[columns["conversation"]] | (columns["packet_type"] != PACKET_TYPE_UNKNOWN))
     hashes = np.zeros(len(rows), np.uint64)
     for name in packets.same:
         hashes ^= columns[name][rows].astype(np.uint64)
@@ -157,7 +154,16 @@ def _candidates(packets: Packets) -> Rows:
     alike[1:] |= equal
     alike[:-1] |= equal
     found: Rows = np.sort(rows[order[alike]])
-    return found if _several(columns["capture"]) else found[_may_be_most(packets, found)]
+    may_be: Mask = several[columns["conversation"][found]] | _may_be_most(packets, found)
+    return found[may_be]
+
+
+def _in_several_captures(packets: Packets) -> Mask:
+    """Say of each conversation whether several captures show it; the rows are sorted by conversation."""
+    several = np.zeros(len(packets.loopback), np.bool_)
+    conversation, capture = packets.columns["conversation"], packets.columns["capture"]
+    several[conversation[1:][(capture[1:] != capture[:-1]) & (conversation[1:] == conversation[:-1])]] = True
+    return several
 
 
 def _may_be_most(packets: Packets, alike: Rows) -> Mask:

@@ -8,7 +8,7 @@ from pathlib import Path
 from handshake_inspect.capture.writing.pcap import write_pcap
 from tests.expect.altered import MS, another_port, every, frames_of, segment, with_fields
 
-CONNECTIONS, LINES = 4, 12
+CONNECTIONS, LINES = 4, 40
 
 
 def write_long(path: Path) -> None:
