@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from handshake_inspect.jobs import MOST_PER_CORE, cores, in_order
+from handshake_inspect.memory import give_back
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -77,6 +78,7 @@ def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: i
     if jobs <= 1 or len(pieces) < FEW_PIECES or not can_be_copied():
         yield from map(work, pieces)
         return
+    give_back()  # what is free here would be held by each copy too
     with contextlib.ExitStack() as stack:
 
         def maker(first: int) -> Iterator[Made]:
