@@ -82,10 +82,15 @@ def measure(name: str, file: Path, rounds: int, idle: Run) -> Measured:
     runs = in_turn(commands, rounds)
     if not runs[OWN]:
         raise SystemExit(f"{' '.join(OURS)} failed on {file}")
-    for own in (OWN, ONE_JOB):  # they are several processes
-        peak_octets = peak_of_all(*commands[own])
-        runs[own] = [replace(run, peak_octets=peak_octets) for run in runs[own]]
+    for own in (OWN, ONE_JOB):
+        runs[own] = with_all(runs[own], *commands[own])
     return Measured(name, counted, runs, idle, stages_of(file))
+
+
+def with_all(runs: Sequence[Run], command: Sequence[str], file: Path) -> list[Run]:
+    """Return runs of our own with the peak of all of its processes together."""
+    peak_octets = peak_of_all(command, file)
+    return [replace(run, peak_octets=peak_octets) for run in runs]
 
 
 def measure_all(chosen: Sequence[str], folder: Path, rounds: int) -> list[Measured]:
@@ -106,7 +111,7 @@ def grow(name: str, folder: Path, rounds: int, *, long: bool) -> Growth:
     large = made(folder, name, "--times", "10") if long else made(folder, name)
     amounts: tuple[Amount, Amount] = amount(OURS, small), amount(OURS, large)
     runs = in_turn({"small": (OURS, small), "large": (OURS, large)}, rounds)
-    return Growth(name, amounts, (runs["small"], runs["large"]))
+    return Growth(name, amounts, (with_all(runs["small"], OURS, small), with_all(runs["large"], OURS, large)))
 
 
 def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
