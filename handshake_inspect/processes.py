@@ -64,7 +64,7 @@ class Workers:
         return self.may_be_copies and self.jobs > 1 and can_be_copied()
 
     def share(self, work: Callable[[Piece], Made], pieces: Sequence[Piece]) -> Iterator[Made]:
-        """Yield what `work` makes of each piece, in order."""
+        """Yield what `work` makes of each piece, in order. Copies have what is there when the first is asked for."""
         return (in_processes if self.are_copies else in_order)(work, pieces, self.jobs)
 
 
