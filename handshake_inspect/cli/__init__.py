@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import click
 
-from handshake_inspect.cli.closed_pipe import drop_output
+from handshake_inspect.cli.closed_pipe import drop_output, drop_what_is_left
 from handshake_inspect.cli.groups import Group
 
 #: Command -> its one-line help, in the order of a first acquaintance. The modules have the same names.
@@ -79,6 +79,7 @@ class Commands(Group):
             code = _unwritable(error)
         except Exception as error:
             code = _known_failure(error)
+        drop_what_is_left()
         sys.exit(code if isinstance(code, int) else 0)
 
 

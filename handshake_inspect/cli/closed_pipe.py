@@ -8,14 +8,28 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TextIO
 
 
-def drop_output() -> None:
-    """Send standard output nowhere from now on. Python would complain of the closed pipe when it flushes at exit."""
+def drop_output(stream: TextIO | None = None) -> None:
+    """Send standard output, or another stream, nowhere from now on.
+
+    Python would complain of the closed pipe when it flushes at exit.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, (stream or sys.stdout).fileno())
     os.close(nowhere)
+
+
+def drop_what_is_left() -> None:
+    """Let what a stream does not take any more go: Python would exit with 120, whatever the exit code is."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # the terminal has gone, or a disk is full
+            with suppress(OSError):
+                drop_output(stream)
 
 
 @contextmanager

@@ -121,8 +121,13 @@ def rows(page: Any) -> list[list[str]]:
 
 
 def drawn(page: Any) -> None:
-    """Wait until what was asked for is on the screen."""
+    """Wait until what was asked for is on the screen, and the table has come to rest."""
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for_function(
+        "() => { const now = document.getElementById('scroll').scrollTop + document.getElementById('rows').innerText;"
+        " const rests = window.lastSeen === now; window.lastSeen = now; return rests }",
+        polling=100,
+    )
 
 
 def scrolled_rows(page: Any) -> list[list[str]]:
