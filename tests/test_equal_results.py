@@ -10,6 +10,7 @@ import gzip
 import random
 import re
 import struct
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from handshake_inspect import inspector as reading
 from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.connections import pool
+from handshake_inspect.connections import pool, twins
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
@@ -55,9 +56,12 @@ class Way:
     reader: str = "auto"
     #: Do copies of this process read it and decide it, small as it is?
     processes: bool = False
+    #: Of so many connections or more those that are equal are looked at once.
+    fewest_twins: int = 2
 
 
-PLAIN = Way(fold=False)
+#: Every row is kept, and every connection looked at by itself.
+PLAIN = Way(fold=False, fewest_twins=sys.maxsize)
 
 
 def inspected(path: Path, way: Way) -> Inspection:
@@ -70,7 +74,12 @@ def inspected(path: Path, way: Way) -> Inspection:
 
 def said(path: Path, way: Way) -> list[Json]:
     """Everything of a capture; steps too, if it is not long: those of what was folded are read again."""
-    with patch.object(pool, "PARTITION_ROWS", way.partition_rows), patch.object(reading, "APART_OCTETS", 1):
+    with (
+        patch.object(pool, "PARTITION_ROWS", way.partition_rows),
+        patch.object(reading, "APART_OCTETS", 1),
+        patch.object(twins, "FEWEST", way.fewest_twins),
+        patch.object(twins, "MOST_APART", 1),
+    ):
         found = inspected(path, way)
         segments = sum(one.segments.originator + one.segments.responder for one in found.connections)
         return [{"unread": dict(found.unread), "damage": found.damage}, *everything(found, steps=segments <= LONGEST)]

@@ -64,7 +64,8 @@ CONNECTIONS = [
     "unwrapping", "split", "covers", "fins", "numbers", "resets", "events", "duplicates", "zeek_reach", "compact",
     "steady", "seams", "repeats", "judged", "pool", "gather", "whereabouts",
     "quotes", "machine", "shapes", "kinds", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes",
-    "found", "answers", "waiting", "verdict", "time_waits", "model", "at_once", "sockets", "owing", "port_use",
+    "found", "answers", "waiting", "books", "twins", "behaviour", "verdict", "time_waits", "model", "at_once",
+    "sockets", "owing", "port_use",
     "ledger", "flat", "zeek_uid", "conn_log", "step_rows", "sums", "steps",
     "analysis", "attempts", "phases", "half_open", "openings", "streams", "run_clock", "leaving", "going", "present",
 ]  # fmt: skip

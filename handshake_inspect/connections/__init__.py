@@ -27,7 +27,10 @@ The modules, in the order in which data flows:
 - `derived`: other tools' words: Zeek's, from the four above, and Wireshark's.
 - `zeek_sizes`: octets and times as Zeek counts them.
 - `found`: what rules found (the room `findings`), in columns, and how it is said.
-- `answers`, `waiting`, `verdict`: the answers as columns, one row per connection, and how they are found.
+- `answers`, `waiting`: the answers as columns, one row per connection; who enters TIME-WAIT, and when.
+- `books`: what follows from numbers for each end: octets sent and missing, retransmissions.
+- `twins`, `behaviour`: what follows from numbers alone, found out once for connections with equal segments.
+- `verdict`: the answers, from the behaviour of each connection and what it has for itself.
 - `time_waits`: how each TIME-WAIT ended, and until when it was owed, under one assumption about its length.
 - `model`: columns -> `Connection` objects, when somebody asks for one.
 - `sockets`: the addresses and ports of their ends, in columns.

@@ -44,6 +44,7 @@ from handshake_inspect.connections.moments import (
     Mask,
     Rows,
     moment,
+    rank_of,
     row_of,
     source_of,
 )
@@ -70,7 +71,7 @@ class Events:
     code: NDArray[np.uint8]
     #: The row at which it is known.
     row: Rows
-    #: The row of the segment that it is (its own row for an act).
+    #: The row of the segment that it is (its own row for an act); of one that was not captured, the row that shows it.
     source: Rows
     #: What each RST is worth. One entry for each row with the RST bit.
     resets: Resets
@@ -79,7 +80,7 @@ class Events:
     #: Assumed arrivals of which a later segment is proof: (row of the proof, end, `Event`). Shape (i, 3).
     confirmed: Rows
     numbers: Numbers
-    #: Moment at which each end has received its peer's SYN, NEVER if that is not proven. Shape (2m,).
+    #: The row at which each end has received its peer's SYN, NEVER if that is not proven. Shape (2m,).
     syn_received: Rows
 
 
@@ -177,7 +178,10 @@ class _Slots:
         joined = same_segment & ((code[1:] & RESPONDER_BIT) == (code[:-1] & RESPONDER_BIT))
         code[1:] |= joined * np.uint8(JOINED_BIT)
         count = np.bincount(self._rows.conn.take(row), minlength=self._rows.connections)
-        return np.append(0, np.cumsum(count)), code, row, source_of(when)
+        source = source_of(when)
+        missed = np.flatnonzero((rank_of(when) == INFERRED) | (source >= AFTER_ALL))
+        source[missed] = row[missed]
+        return np.append(0, np.cumsum(count)), code, row, source
 
 
 _GROUP_ORDER = {
@@ -214,7 +218,7 @@ IS_RESET = np.isin(np.arange(16), (Event.SEND_RST, Event.RECEIVE_RST, Event.RECE
 
 
 def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arrival: Rows) -> Rows:
-    """SYN sent and received. Returns the moment at which each end received one."""
+    """SYN sent and received. Returns the row at which each end has received one."""
     ends, bare, own = np.arange(2 * rows.connections), numbers.bare_syn_row, numbers.syn_ack_row
     # A SYN that was not captured, or only after its SYN-ACK, was sent before it.
     asks = (bare >= 0) | numbers.crossing_syn
@@ -246,7 +250,7 @@ def _handshake_events(slots: _Slots, rows: ConnectionRows, numbers: Numbers, arr
     wrong, others = numbers.wrong_syn_ack_row, np.full(len(ends), NEVER, np.int64)
     _show(others, (wrong >= 0) & ((own < 0) | (wrong < own)) & (numbers.bare_syn_row < 0), wrong, 0)
     slots.add(Event.RECEIVE_SYN, ends, others)
-    return received
+    return np.where(received == NEVER, NEVER, row_of(received))
 
 
 def _show(when: Rows, condition: Mask, row: Rows, source: int) -> None:

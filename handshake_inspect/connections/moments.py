@@ -35,6 +35,16 @@ def row_of(when: Rows) -> Rows:
     return when >> (ROW_BITS + 3 + ORDER_BITS)
 
 
+def rank_of(when: Rows) -> Rows:
+    """Return the rank of a moment within its row."""
+    return (when >> (ROW_BITS + ORDER_BITS)) & 7
+
+
 def source_of(when: Rows) -> Rows:
     """Return the source row of a moment."""
     return (when >> ORDER_BITS) & ((1 << ROW_BITS) - 1)
+
+
+def later_by(rows: Rows) -> Rows:
+    """Return what is to be added to a moment whose row and source are so many rows further back."""
+    return rows * ((1 << (ROW_BITS + 3 + ORDER_BITS)) + (1 << ORDER_BITS))

@@ -99,10 +99,23 @@ class ConnectionRows:
     def only(self, first: int, stop: int) -> ConnectionRows:
         """Return the rows of the connections from `first` to before `stop`."""
         a, b = self.start[[first, stop]].tolist()
-        columns = {one.name: getattr(self, one.name)[a:b] for one in fields(self)}
-        columns |= {name: getattr(self, name)[first:stop] for name in ("iss", "iss_known", "self_connect")}
-        columns |= {"start": self.start[first : stop + 1] - a, "conn": columns["conn"] - first}
-        return ConnectionRows(**columns)
+        return self._taken(slice(a, b), slice(first, stop), self.start[first : stop + 1] - a)
+
+    def of(self, connections: NDArray[np.int64]) -> ConnectionRows:
+        """Return the rows of some connections (rising)."""
+        count = self.start.take(connections + 1) - self.start.take(connections)
+        return self._taken(self.rows_of(connections), connections, np.append(0, np.cumsum(count)))
+
+    def _taken(
+        self, rows: slice | NDArray[np.int64], connections: slice | NDArray[np.int64], start: NDArray[np.int64]
+    ) -> ConnectionRows:
+        """Return these rows, which are those of these connections and begin at `start`."""
+        of_connections = ("iss", "iss_known", "self_connect")
+        names = {one.name for one in fields(self)} - {"start", "conn", *of_connections}
+        columns = {name: getattr(self, name)[rows] for name in names}
+        columns |= {name: getattr(self, name)[connections] for name in of_connections}
+        conn = np.repeat(np.arange(len(start) - 1), np.diff(start))
+        return ConnectionRows(**columns | {"start": start, "conn": conn})
 
     @cached_property
     def end(self) -> NDArray[np.int64]:

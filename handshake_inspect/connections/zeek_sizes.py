@@ -20,13 +20,10 @@ from handshake_inspect.connections.split import first_of
 Rows = NDArray[np.int64]
 
 
-def reach_octets(rows: ConnectionRows, numbers: Numbers, highest: Rows) -> Rows:
-    """Return how many octets each end sent, as far as numbers show: its own, and the acknowledgments of them.
-
-    `highest`: the number after the last one that each end was seen to send, RSTs apart. Shapes (2m,).
-    """
+def reach_octets(rows: ConnectionRows, numbers: Numbers) -> Rows:
+    """Return how many octets each end sent, as far as numbers show: its own, and the acknowledgments. Shape (2m,)."""
     acknowledged_by_peer = numbers.finally_acknowledged.reshape(-1, 2)[:, ::-1].reshape(-1)
-    reached = np.maximum(highest, acknowledged_by_peer)
+    reached = np.maximum(rows.highest, acknowledged_by_peer)
     octets: Rows = np.maximum(reached - 1 - (numbers.fin_row >= 0), 0)
     return octets
 

@@ -1,0 +1,169 @@
+"""What follows from the numbers of connections alone, found out once for those that are twins.
+
+In: `ConnectionRows`. Out: `Behaviour`: events, shapes, books, other tools' words. What each connection has for itself,
+its times, frames, options and addresses, `verdict` adds. Everything here is a function of the columns that `twins`
+compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.connections.answers import GapTable
+from handshake_inspect.connections.books import Columns, close_books
+from handshake_inspect.connections.derived import derive
+from handshake_inspect.connections.events import Events, find_events
+from handshake_inspect.connections.kinds import Judgement, judge
+from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.numbers import Numbers
+from handshake_inspect.connections.resets import Resets
+from handshake_inspect.connections.rows import ConnectionRows
+from handshake_inspect.connections.shapes import find_shapes
+from handshake_inspect.connections.twins import Few, Twins, find_twins, moved_moments
+
+#: More, by what tells them apart, are not the same in the next partition, and would take up memory.
+SAME_OCTETS = 1 << 16
+
+
+@dataclass
+class Behaviour:
+    """How `m` connections behave."""
+
+    events: Events
+    #: The shape of each connection, and what equal shapes have in common. Shape (m,).
+    shape: Rows
+    judgements: list[Judgement]
+    #: Columns of the `VerdictTable`.
+    columns: Columns
+    #: Distinct values of `conn_state` and `history`.
+    words: list[str]
+    gaps: GapTable
+
+
+def find_behaviour(rows: ConnectionRows, fast_open_option: NDArray[np.bool_], unreachable: Mask) -> Behaviour:
+    """Find out how connections behave.
+
+    `fast_open_option` says of each `Names.options` number whether it has the Fast Open option, `unreachable` of each
+    connection whether an ICMP error says that its SYN was not delivered.
+    """
+    twins = find_twins(rows, unreachable, fast_open_option)
+    if twins is None:
+        return _found(rows, fast_open_option, unreachable)
+    found_of = _found_of_same if len(twins.few.content) <= SAME_OCTETS else _found_of
+    return _laid_out(found_of(twins.few), twins)
+
+
+def _found_of(few: Few) -> Behaviour:
+    return _found(few.rows, few.fast_open_option, few.marks)
+
+
+#: The same, at once for the few that partition after partition has.
+_found_of_same = lru_cache(maxsize=4)(_found_of)
+
+
+def _found(rows: ConnectionRows, fast_open_option: NDArray[np.bool_], unreachable: Mask) -> Behaviour:
+    events = find_events(rows)
+    shape, shapes = find_shapes(rows, events, fast_open_option, unreachable)
+    words = derive(rows)
+    names = {word: number for number, word in enumerate({*words.state_of_shape, *words.history_of_shape})}
+    columns = {
+        "judgement": shape,
+        **close_books(rows, events),
+        "conn_state": np.array([names[word] for word in words.state_of_shape], np.int32)[words.shape],
+        "history": np.array([names[word] for word in words.history_of_shape], np.int32)[words.shape],
+        "completeness": words.completeness,
+    }
+    gaps = GapTable({"connection": words.with_gaps, "octets": words.gap_octets})
+    return Behaviour(events, shape, [judge(one) for one in shapes], columns, list(names), gaps)
+
+
+# --- what was found of a few, laid out over their twins ---------------------------------------------------------------
+
+
+def _laid_out(found: Behaviour, twins: Twins) -> Behaviour:
+    gap = np.full(twins.few.rows.connections, -1, np.int64)
+    gap[found.gaps["connection"]] = np.arange(len(found.gaps))
+    which = twins.connections(gap)
+    with_gaps = np.flatnonzero(which >= 0)
+    return Behaviour(
+        events=_events(found.events, twins),
+        shape=twins.connections(found.shape),
+        judgements=found.judgements,
+        columns={name: twins.connections(column) for name, column in found.columns.items()},
+        words=found.words,
+        gaps=GapTable({"connection": with_gaps, "octets": found.gaps["octets"][which[with_gaps]]}),
+    )
+
+
+def _events(found: Events, twins: Twins) -> Events:
+    start, item, shift = twins.parts(found.start)
+    return Events(
+        start=start,
+        code=found.code.take(item),
+        row=found.row.take(item) + shift,
+        source=found.source.take(item) + shift,
+        resets=_resets(found.resets, twins),
+        disproved=_facts(found.disproved, twins, rows=2),
+        confirmed=_facts(found.confirmed, twins, rows=1),
+        numbers=_numbers(found.numbers, twins),
+        syn_received=twins.row_of_ends(found.syn_received),
+    )
+
+
+def _facts(found: Rows, twins: Twins, rows: int) -> Rows:
+    """Lay out facts (`rows` rows, an end, an `Event`), which stand in no particular order."""
+    if not len(found):
+        return found
+    found = found[np.argsort(found[:, rows], kind="stable")]
+    start = np.searchsorted(found[:, rows] >> 1, np.arange(twins.few.rows.connections + 1))
+    _, item, shift = twins.parts(start)
+    facts = found[item]
+    facts[:, :rows] += shift[:, None]
+    facts[:, rows] += 2 * (twins.rows.conn[facts[:, 0]] - (facts[:, rows] >> 1))
+    return facts
+
+
+def _resets(found: Resets, twins: Twins) -> Resets:
+    row, which = twins.among(found.row)
+    return Resets(
+        row=row,
+        moment=moved_moments(found.moment[which], row - found.row[which]),
+        expected=found.expected[which],
+        of_syn=found.of_syn[which],
+        assumed=found.assumed[which],
+        belied=found.belied[which],
+        elsewhere=found.elsewhere[which],
+        of_another=found.of_another[which],
+        ends_sender=found.ends_sender[which],
+    )
+
+
+def _numbers(found: Numbers, twins: Twins) -> Numbers:
+    ends, segments, row_of_ends = twins.ends, twins.segments, twins.row_of_ends
+    return Numbers(
+        acknowledged_by=[segments(one) for one in found.acknowledged_by],
+        finally_acknowledged=ends(found.finally_acknowledged),
+        ack_counts=segments(found.ack_counts),
+        is_syn=segments(found.is_syn),
+        syn_end=ends(found.syn_end),
+        is_fin=segments(found.is_fin),
+        claims_fin=segments(found.claims_fin),
+        fin_row=row_of_ends(found.fin_row),
+        fin_end=ends(found.fin_end),
+        of_fins=twins.among(found.of_fins)[0],
+        inferred_fin_row=row_of_ends(found.inferred_fin_row),
+        unplaced_fin=ends(found.unplaced_fin),
+        syn_row=row_of_ends(found.syn_row),
+        crossing_syn=ends(found.crossing_syn),
+        bare_syn_row=row_of_ends(found.bare_syn_row),
+        syn_ack_row=row_of_ends(found.syn_ack_row),
+        wrong_syn_ack_row=row_of_ends(found.wrong_syn_ack_row),
+        ack_row=row_of_ends(found.ack_row),
+        third_rows=twins.among(found.third_rows)[0],
+        inferred_syn_ack_row=twins.row_of_connections(found.inferred_syn_ack_row),
+        inferred_ack_row=twins.row_of_connections(found.inferred_ack_row),
+    )
