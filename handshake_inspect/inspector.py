@@ -14,7 +14,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.apart import Apart
+from handshake_inspect.capture.apart import Apart, Begun
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.headers.layers import distinct
@@ -42,10 +42,6 @@ from handshake_inspect.places import Places
 from handshake_inspect.processes import Workers
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import profile_of
-
-#: From so many octets on a capture is read and decoded by a copy of this process, if copies work: of 18 MB it takes as
-#: long as with none.
-APART_OCTETS = 32 << 20
 
 
 class Inspector:
@@ -97,6 +93,8 @@ class Inspector:
         self.datagrams = Datagrams(clock, fold=fold and leaving is None)
         #: Was everything read of these, to their ends?
         self._is_read = False
+        #: What reads the only one of them already.
+        self._begun: Begun | None = None
         self._ahead = Ahead(self.analysis)
         self._again = Again(self._read_again)
 
@@ -110,12 +108,14 @@ class Inspector:
             self.datagrams.folds_at_once = False
         return len(self.captures) - 1
 
-    def read(self, inputs: Sequence[Input], hooks: Hooks | None = None) -> None:
+    def read(self, inputs: Sequence[Input], hooks: Hooks | None = None, begun: Begun | None = None) -> None:
         """Take captures whole, in order of time over all of them; they are numbered in the order given.
 
-        Raises `CaptureError` if one cannot be used at all, unless `hooks` say what becomes of it.
+        `begun`: what reads the only one already, if something does; it numbers our `names`. Raises `CaptureError` if
+        one cannot be used at all, unless `hooks` say what becomes of it.
         """
         hooks = hooks or Hooks()
+        self._begun = begun
         apart = any(map(self._is_read_apart, inputs))
         feeds = [self._feed(one, len(inputs) > 1, hooks) for one in inputs]
         merge = Merge(feed for feed in feeds if feed is not None)
@@ -136,9 +136,8 @@ class Inspector:
                 self._take_of_file(block)
 
     def _is_read_apart(self, one: Input) -> bool:
-        """Is a capture read by a copy of this process? Only a large one; names of what goes are not those of a copy."""
-        is_large = one.octets >= APART_OCTETS and not one.through_scapy
-        return is_large and self.workers.are_copies and not isinstance(self.analysis, Going)
+        """Is a capture read by a copy of this process? Names of what goes are not those of a copy."""
+        return not isinstance(self.analysis, Going) and one.is_read_apart(self.workers)
 
     def _take_of_file(self, block: Block) -> None:
         """Take rows of captures, whose own times are the clock."""
@@ -196,9 +195,8 @@ class Inspector:
         """Decode a capture, a large one apart: as long as there are more jobs than captures that are read so."""
         jobs_left = self.workers.jobs - 1 - sum(isinstance(each, Apart) for each in self._decoders.values())
         if jobs_left > 0 and self._is_read_apart(one):
-            self._decoders[capture], blocks = opened.apart(
-                partial(one.reader_of_records, ahead=True), Decoder(self.names), capture
-            )
+            begun, self._begun = self._begun, None
+            self._decoders[capture], blocks = opened.apart(one, Decoder(self.names), capture, begun)
             return blocks
         return ((records, self._decode(records, capture, through_scapy=one.through_scapy)) for records in opened)
 

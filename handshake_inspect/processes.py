@@ -16,7 +16,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -96,24 +96,15 @@ def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: i
                 yield next(makers[place % jobs])
 
 
-def in_a_process(make: Callable[[], Iterable[Made]]) -> Generator[Made, None, None]:
-    """Yield what `make()` yields: a copy of this process iterates it, a little ahead of whoever asks.
-
-    What it raises is raised here, in its place; `CopyDied` if it dies. Whoever stops asking ends the copy. The process
-    must be one that `can_be_copied`.
-    """
-    with Copy(make) as copy:
-        yield from copy
-
-
 class CopyDied(Exception):  # noqa: N818 - it says what happened
     """A copy of this process ended before its work did, or never began: there was too little memory perhaps."""
 
 
 class Copy(Generic[Made]):
-    """A copy of this process that iterates `make()`; begun at once, and ended where the context ends.
+    """A copy of this process that iterates `make()`, a little ahead; begun at once, and ended where the context ends.
 
-    Raises CopyDied if the system does not let it begin.
+    Iterated once: what it makes. What it raises is raised here, in its place; CopyDied if it dies, or if the system
+    does not let it begin. The process must be one that `can_be_copied`.
     """
 
     def __init__(self, make: Callable[[], Iterable[Made]]) -> None:

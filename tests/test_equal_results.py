@@ -20,7 +20,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handshake_inspect import inspector as reading
+from handshake_inspect.capture import inputs
 from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
@@ -76,7 +76,7 @@ def said(path: Path, way: Way) -> list[Json]:
     """Everything of a capture; steps too, if it is not long: those of what was folded are read again."""
     with (
         patch.object(pool, "PARTITION_ROWS", way.partition_rows),
-        patch.object(reading, "APART_OCTETS", 1),
+        patch.object(inputs, "APART_OCTETS", 1),
         patch.object(twins, "FEWEST", way.fewest_twins),
         patch.object(twins, "MOST_APART", 1),
     ):

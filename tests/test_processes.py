@@ -9,7 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -19,13 +20,15 @@ from handshake_inspect.processes import (
     FEW_PIECES,
     ROOM_OCTETS,
     ROOMS,
+    Copy,
     CopyDied,
     Onlooker,
     Workers,
     can_be_copied,
-    in_a_process,
     in_processes,
 )
+
+Made = TypeVar("Made")
 
 PIECES = 40
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
@@ -35,6 +38,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are c
 def _no_threads_of_other_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "can_be_copied" not in request.function.__name__:
         monkeypatch.setattr(processes, "can_be_copied", lambda: True)
+
+
+def in_a_process(make: Callable[[], Iterable[Made]]) -> Generator[Made, None, None]:
+    """Yield what `make()` yields in a copy; whoever stops asking ends it."""
+    with Copy(make) as copy:
+        yield from copy
 
 
 def test_processes_do_the_work_in_order() -> None:
@@ -133,7 +142,7 @@ def test_workers_are_threads_unless_copies_are_allowed() -> None:
     assert set(Workers(1, may_be_copies=True).share(who, range(PIECES))) == {os.getpid()}
 
 
-# --- in_a_process: one copy iterates ----------------------------------------------------------------------------------
+# --- Copy: one copy iterates ------------------------------------------------------------------------------------------
 
 
 def test_what_a_copy_makes_comes_in_order_and_stays_what_it_was() -> None:

@@ -19,7 +19,7 @@ from handshake_inspect.capture.about import About
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.records import Damage, Frames, Records
 from handshake_inspect.capture.source import Reader
-from handshake_inspect.processes import CopyDied, in_a_process
+from handshake_inspect.processes import Copy, CopyDied
 from handshake_inspect.renumbering import Renumbering, numbered
 from handshake_inspect.table import Block, Column, DatagramTable, IcmpErrorTable, Names, SegmentTable, Table
 
@@ -40,6 +40,11 @@ class _Told:
     about: About = field(default_factory=About)
     headers: list[tuple[int, int]] = field(default_factory=list)
     unread: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, reader: Reader[Records], decoder: Decoder) -> Self:
+        """Ask them."""
+        return cls(reader.damage, reader.dropped, reader.about, reader.headers, decoder.unread())
 
 
 @dataclass
@@ -93,17 +98,70 @@ class _Sent:
         return Block(segments, datagrams, self.icmp_errors.table(of_run), self.unread)
 
 
-class Apart:
-    """A `Reader` of blocks that are decoded; iterated once. Whoever stops iterating it ends the copy."""
+class Begun:
+    """A copy of this process that reads and decodes a capture, begun at once; ended where the context ends.
 
-    def __init__(self, reader: Reader[Records], again: Again, decoder: Decoder, capture: int) -> None:
+    Iterated once: what it sends. Raises CopyDied if the system does not let it begin.
+    """
+
+    def __init__(self, again: Again, decoder: Decoder, capture: int) -> None:
+        #: How many names of each kind it has from this process, with the same numbers.
+        self.known = {kind: len(getattr(decoder.names, kind)) for kind in KINDS}
+        self._again, self._decoder, self._capture = again, decoder, capture
+        self._copy: Copy[_Sent | _Told] = Copy(self._send)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._copy.__exit__(*raised)
+
+    def __iter__(self) -> Iterator[_Sent | _Told]:
+        return iter(self._copy)
+
+    # --- in the copy ----------------------------------------------------------------------------------------------
+
+    def _send(self) -> Iterator[_Sent | _Told]:
+        """Read and decode the capture. What is told of it is sent ahead of the block with which it changed."""
+        known = dict(self.known)
+        told = b""
+        reader = self._again()
+        for records in reader:
+            block = self._decoder.decode(records, self._capture)
+            now = _Told.of(reader, self._decoder)
+            if (pickled := pickle.dumps(now)) != told:
+                told = pickled
+                yield now
+            if len(records):
+                yield _Sent.of(records, block, reader.octets_read, self._new(known))
+        yield _Told.of(reader, self._decoder)
+
+    def _new(self, known: dict[str, int]) -> dict[str, list[Any]]:
+        """Return the names that got numbers since `known` was, and note that they are known."""
+        new = {}
+        for kind in KINDS:
+            values = getattr(self._decoder.names, kind).values
+            if len(values) > known[kind]:
+                new[kind], known[kind] = values[known[kind] :], len(values)
+        return new
+
+
+class Apart:
+    """A `Reader` of blocks that are decoded; iterated once. Whoever stops iterating it ends the copy.
+
+    `begun`: the copy that does it, if there is one already.
+    """
+
+    def __init__(
+        self, reader: Reader[Records], again: Again, decoder: Decoder, capture: int, begun: Begun | None = None
+    ) -> None:
         self.name, self.format = reader.name, reader.format
         self.octets_read = 0
         self._reader, self._again, self._decoder, self._capture = reader, again, decoder, capture
+        self._begun = begun
         self._take(_Told())
-        known = {kind: len(getattr(decoder.names, kind)) for kind in KINDS}
         #: The numbers of the copy in the run; and are there others than the same?
-        self._numbers: dict[str, Column] = {kind: np.arange(count, dtype=np.uint32) for kind, count in known.items()}
+        self._numbers: dict[str, Column] = {}
         self._are_others = False
 
     def unread(self) -> Counter[str]:
@@ -114,13 +172,15 @@ class Apart:
         self._reader.close()
         received = 0
         try:
-            for sent in in_a_process(self._send):
-                if isinstance(sent, _Told):
-                    self._take(sent)
-                    continue
-                self.octets_read = sent.octets_read
-                yield sent.frames, sent.block(self._renumbering(sent.names))
-                received += 1
+            with self._begun or Begun(self._again, self._decoder, self._capture) as copy:
+                self._numbers = {kind: np.arange(count, dtype=np.uint32) for kind, count in copy.known.items()}
+                for sent in copy:
+                    if isinstance(sent, _Told):
+                        self._take(sent)
+                        continue
+                    self.octets_read = sent.octets_read
+                    yield sent.frames, sent.block(self._renumbering(sent.names))
+                    received += 1
         except CopyDied:
             yield from islice(self._decoded_here(), received, None)
 
@@ -136,7 +196,7 @@ class Apart:
             self.octets_read = reader.octets_read
             if len(records):
                 yield records, block
-        self._take(self._tells(reader))
+        self._take(_Told.of(reader, self._decoder))
 
     def close(self) -> None:
         """Close what this process has opened; a copy closes its own."""
@@ -150,31 +210,3 @@ class Apart:
             self._are_others |= not np.array_equal(own, numbers)
             self._numbers[kind] = np.append(self._numbers[kind], numbers)
         return Renumbering(**self._numbers) if self._are_others else None
-
-    # --- in the copy ----------------------------------------------------------------------------------------------
-
-    def _send(self) -> Iterator[_Sent | _Told]:
-        """Read and decode the capture. What is told of it is sent ahead of the block with which it changed."""
-        known = {kind: len(numbers) for kind, numbers in self._numbers.items()}
-        told = b""
-        reader = self._again()
-        for records in reader:
-            block = self._decoder.decode(records, self._capture)
-            if (now := pickle.dumps(self._tells(reader))) != told:
-                told = now
-                yield self._tells(reader)
-            if len(records):
-                yield _Sent.of(records, block, reader.octets_read, self._new(known))
-        yield self._tells(reader)
-
-    def _tells(self, reader: Reader[Records]) -> _Told:
-        return _Told(reader.damage, reader.dropped, reader.about, reader.headers, self._decoder.unread())
-
-    def _new(self, known: dict[str, int]) -> dict[str, list[Any]]:
-        """Return the names that got numbers since `known` was, and note that they are known."""
-        new = {}
-        for kind in KINDS:
-            values = getattr(self._decoder.names, kind).values
-            if len(values) > known[kind]:
-                new[kind], known[kind] = values[known[kind] :], len(values)
-        return new

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from handshake_inspect.capture.about import About
-from handshake_inspect.capture.apart import Again, Apart
+from handshake_inspect.capture.apart import Apart, Begun
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.source import Reader, RecordReader
-from handshake_inspect.table import Block
+from handshake_inspect.processes import CopyDied, Workers
+from handshake_inspect.table import Block, Names
 
+#: From so many octets on a capture is read and decoded by a copy of this process, if copies work: of 18 MB it takes as
+#: long as with none.
+APART_OCTETS = 32 << 20
 #: What can be inspected: a path ("-" is standard input), a name with `://` that fsspec opens, an open binary file, a
 #: Scapy PacketList, or several.
 Source = str | os.PathLike[str] | BinaryIO | Any
@@ -86,6 +91,10 @@ class Input:
         """Are its frames dissected by Scapy?"""
         return self.reader == "scapy" or self.is_packets
 
+    def is_read_apart(self, workers: Workers) -> bool:
+        """Is it read by a copy of this process? Only what is large."""
+        return self.octets >= APART_OCTETS and not self.through_scapy and workers.are_copies
+
     @property
     def can_be_read_again(self) -> bool:
         """Can all of it be read another time?"""
@@ -101,6 +110,24 @@ class Input:
         """Open it likewise, if its frames are not dissected by Scapy."""
         return open_capture(self.source, name=self.name, block_octets=self.block_octets, ahead=ahead)
 
+    def begin_apart(self, decoder: Decoder, capture: int) -> Begun:
+        """Have a copy of this process open it, read it and decode it. Raises CopyDied."""
+        return Begun(partial(self.reader_of_records, ahead=True), decoder, capture)
+
+
+@contextlib.contextmanager
+def begun(inputs: Sequence[Input], names: Names, workers: Workers) -> Iterator[Begun | None]:
+    """Give what reads the one capture that there is already, numbering `names`; None if it is not read apart.
+
+    It goes on for as long as the context does. Captures of a run of several are not begun: each has its time.
+    """
+    with contextlib.ExitStack() as stack:
+        copy = None
+        if len(inputs) == 1 and inputs[0].is_read_apart(workers):
+            with contextlib.suppress(CopyDied):
+                copy = stack.enter_context(inputs[0].begin_apart(Decoder(names), 0))
+        yield copy
+
 
 class Opened:
     """The records of one capture, iterated once."""
@@ -111,9 +138,12 @@ class Opened:
         self._blocks: Iterator[Any] = iter(hooks.watch(reader))
         self._first: list[Records] = []
 
-    def apart(self, again: Again, decoder: Decoder, capture: int) -> tuple[Apart, Iterator[tuple[Frames, Block]]]:
-        """Have a copy of this process open it once more, read it and decode it."""
-        self.reader = apart = Apart(self.reader, again, decoder, capture)
+    def apart(
+        self, one: Input, decoder: Decoder, capture: int, begun: Begun | None
+    ) -> tuple[Apart, Iterator[tuple[Frames, Block]]]:
+        """Have a copy of this process open it once more, read it and decode it; the one that has begun, if one has."""
+        again = partial(one.reader_of_records, ahead=True)
+        self.reader = apart = Apart(self.reader, again, decoder, capture, begun)
         self._blocks = iter(self._hooks.watch(apart))
         return apart, self._blocks
 

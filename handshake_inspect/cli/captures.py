@@ -15,22 +15,23 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from handshake_inspect.capture.inputs import Hooks, Input
-from handshake_inspect.capture.positions import Located
+from handshake_inspect.capture.inputs import Hooks, Input, begun
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.source import Reader
 from handshake_inspect.cli.output import remark
 from handshake_inspect.cli.progress import Progress
-from handshake_inspect.inspection import Inspection
-from handshake_inspect.inspector import Inspector
+from handshake_inspect.jobs import cores
 from handshake_inspect.memory import keep_room
-from handshake_inspect.overview import Overview
-from handshake_inspect.places import Places
+from handshake_inspect.processes import Workers
 from handshake_inspect.quantities import counted
-from handshake_inspect.views.remarks import remarks
+from handshake_inspect.table import Names
 
 if TYPE_CHECKING:
+    from handshake_inspect.capture.positions import Located
     from handshake_inspect.cli.outflow import Outflow
+    from handshake_inspect.inspection import Inspection
+    from handshake_inspect.overview import Overview
+    from handshake_inspect.places import Places
 
 #: Exit code after Ctrl-C.
 INTERRUPTED = 130
@@ -77,49 +78,52 @@ def inspect_files(
     connections. `outflow`: takes those that leave before the end.
     """
     keep_room()
-    leaving = outflow.leaving if outflow else None
+    inputs = [Input(file, reader, (names or {}).get(file)) for file in files]
+    numbers = Names()
+    held = inputs if outflow is None else []  # names of what goes are not those of a copy
+    with begun(held, numbers, Workers(jobs or cores(), may_be_copies=True)) as copy:
+        # The largest part of us, and what reads needs none of it: it is imported while a copy reads.
+        from handshake_inspect.inspector import Inspector
 
-    def tell(left: Inspection) -> None:
-        assert outflow is not None
-        with progress.aside():
-            outflow.write(left)
+        def tell(left: Inspection) -> None:
+            assert outflow is not None
+            with progress.aside():
+                outflow.write(left)
 
-    told = tell if outflow else None
-    inspector = Inspector(
-        profile=profile, fold=fold, jobs=jobs, processes=True, places=places, leaving=leaving, told=told
-    )
-    failed: list[CaptureError] = []
+        inspector = Inspector(
+            names=numbers, profile=profile, fold=fold, jobs=jobs, processes=True, places=places,
+            leaving=outflow.leaving if outflow else None, told=tell if outflow else None,
+        )  # fmt: skip
+        failed: list[CaptureError] = []
 
-    def note(error: CaptureError) -> None:
-        with progress.aside():
-            remark(f"Error: {error}")
-        failed.append(error)
+        def note(error: CaptureError) -> None:
+            with progress.aside():
+                remark(f"Error: {error}")
+            failed.append(error)
 
-    with Interruption() as interruption, Progress(inspector, files) as progress:
-        hooks = Hooks(
-            watch=lambda opened: _Interruptible(opened, interruption, progress),
-            failed=note,
-            stopped=lambda: interruption.asked,
-        )
-        try:
-            inspector.read(
-                [Input(file, reader, (names or {}).get(file)) for file in files if _is_usable(file, note)], hooks
+        with Interruption() as interruption, Progress(inspector, files) as progress:
+            hooks = Hooks(
+                watch=lambda opened: _Interruptible(opened, interruption, progress),
+                failed=note,
+                stopped=lambda: interruption.asked,
             )
-        except KeyboardInterrupt:
-            interruption.asked = True
-        progress.decides()
-        located = {one.name: one for one in places.captures.values()} if places is not None else {}
-        found = inspector.result()
+            try:
+                inspector.read([one for one in inputs if _is_usable(one, note)], hooks, copy)
+            except KeyboardInterrupt:
+                interruption.asked = True
+            progress.decides()
+            located = {one.name: one for one in places.captures.values()} if places is not None else {}
+            found = inspector.result()
     if interruption.asked:
         frames = sum(one.frames for one in found.captures)
         remark(f"interrupted: this is what the first {counted(frames, 'frame')} show")
     return Reading(found, failed, interruption.asked, located)
 
 
-def _is_usable(file: str, note: Callable[[CaptureError], None]) -> bool:
+def _is_usable(one: Input, note: Callable[[CaptureError], None]) -> bool:
     """Is it anything but a terminal, from which nothing would ever come?"""
     try:
-        if file == "-":
+        if one.source == "-":
             refuse_terminal()
     except CaptureError as error:
         note(error)
@@ -131,8 +135,11 @@ def report(
     run: Inspection | Overview, *, udp_listed: bool = False, udp_lister: str = "--udp", findings_listed: bool = False
 ) -> None:
     """Print on standard error what the results do not say: damage, what was not read, what was lost."""
+    from handshake_inspect.overview import Overview
+    from handshake_inspect.views.remarks import remarks
+
     said = {"udp_listed": udp_listed, "findings_listed": findings_listed}
-    for line in remarks(run.overview if isinstance(run, Inspection) else run, udp_lister=udp_lister, **said):
+    for line in remarks(run if isinstance(run, Overview) else run.overview, udp_lister=udp_lister, **said):
         remark(line)
 
 

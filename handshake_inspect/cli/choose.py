@@ -18,14 +18,14 @@ from handshake_inspect.cli.options import Asked
 from handshake_inspect.cli.output import remark
 from handshake_inspect.conditions.moments import MomentError, parse_moment
 from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
-from handshake_inspect.connections.connection import Connection
-from handshake_inspect.connections.model import Connections
-from handshake_inspect.exchanges import Exchange
-from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
 
-if TYPE_CHECKING:  # whoever asks for no condition and no order does not pay for understanding them
+if TYPE_CHECKING:  # options are understood before what they choose from is imported
     from handshake_inspect.conditions.condition import Condition
+    from handshake_inspect.connections.connection import Connection
+    from handshake_inspect.connections.model import Connections
+    from handshake_inspect.exchanges import Exchange
+    from handshake_inspect.inspection import Inspection
 
 T = TypeVar("T")
 Streams = NDArray[np.int64]

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.listing import write_part
-from handshake_inspect.connections.leaving import Leaving
-from handshake_inspect.inspection import Inspection
 from handshake_inspect.tcp.time_wait import profile_of
+
+if TYPE_CHECKING:
+    from handshake_inspect.inspection import Inspection
 
 #: Formats in which connections may come in any order, some at a time.
 IN_PARTS = ("csv", "ndjson", "zeek")
@@ -29,6 +30,9 @@ class Outflow:
     """Writes what leaves."""
 
     def __init__(self, keep: int, chosen: Choice, format_: str, profile: str) -> None:
+        # Where all are held, a large capture begins to be read before this is imported.
+        from handshake_inspect.connections.leaving import Leaving
+
         # Most are not over yet when few are kept: the time for which they stay bounds these.
         most = max(MOST_TIMES * keep, KEPT)
         self.leaving = Leaving(profile_of(profile).length_ns, keep=keep, most=most)
@@ -37,6 +41,8 @@ class Outflow:
 
     def write(self, left: Inspection) -> None:
         """Write the connections that left."""
+        from handshake_inspect.cli.listing import write_part
+
         write_part(left, self._chosen, self._format, is_first=not self.has_begun)
         sys.stdout.flush()  # it may be long until others leave
         self.has_begun = True

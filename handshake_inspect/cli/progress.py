@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from handshake_inspect.cli.output import StatusLine
-from handshake_inspect.inspector import Inspector
 from handshake_inspect.processes import Onlooker
 from handshake_inspect.quantities import counted
+
+if TYPE_CHECKING:
+    from handshake_inspect.inspector import Inspector
 
 #: Work that is done sooner needs no line, and how often the line changes.
 AFTER_S, EVERY_S = 1.0, 0.2

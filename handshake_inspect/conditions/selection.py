@@ -10,14 +10,17 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.conditions.moments import Moment
-from handshake_inspect.connections.conversations import KeyTable
-from handshake_inspect.exchanges import Exchange
-from handshake_inspect.inspection import Inspection
+
+if TYPE_CHECKING:  # an option is understood before what it chooses from is imported
+    from handshake_inspect.connections.conversations import KeyTable
+    from handshake_inspect.exchanges import Exchange
+    from handshake_inspect.inspection import Inspection
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Mask = NDArray[np.bool_]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from handshake_inspect import inspector as reading
 from handshake_inspect import processes
-from handshake_inspect.capture.apart import Apart
+from handshake_inspect.capture import inputs
+from handshake_inspect.capture.apart import Apart, Begun
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.inputs import Hooks, Input
 from handshake_inspect.capture.records import CaptureError, Frames
 from handshake_inspect.capture.source import Reader, RecordReader
 from handshake_inspect.inspector import Inspector
+from handshake_inspect.processes import Workers
 from handshake_inspect.table import Block, Names
 from tests.oracles.everything import everything
 
@@ -32,7 +36,7 @@ LONG = "port-scan.pcap"
 @pytest.fixture(autouse=True)
 def _no_threads_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "can_be_copied", lambda: True)
-    monkeypatch.setattr(reading, "APART_OCTETS", 1)
+    monkeypatch.setattr(inputs, "APART_OCTETS", 1)
 
 
 def apart(path: Path, names: Names, block_octets: int = 4096) -> Apart:
@@ -134,6 +138,56 @@ def test_nothing_is_decoded_here_while_a_copy_does_it(monkeypatch: pytest.Monkey
     inspector = Inspector(jobs=2, processes=True)
     inspector.read([Input(PCAPS / LONG, block_octets=200)])
     assert len(inspector.result().connections) > 0
+
+
+def test_a_copy_that_has_begun_is_the_one_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    began, begin = [], Begun.__init__
+
+    def noted(self: Begun, *given: Any) -> None:
+        began.append(self)
+        begin(self, *given)
+
+    monkeypatch.setattr(Begun, "__init__", noted)
+    one, names = Input(PCAPS / LONG, block_octets=200), Names()
+    with inputs.begun([one], names, Workers(2, may_be_copies=True)) as copy:
+        inspector = Inspector(names=names, jobs=2, processes=True)
+        inspector.read([one], begun=copy)
+    assert began == [copy]
+    plain = Inspector(jobs=1)
+    plain.read([one])
+    assert everything(inspector.result(), steps=True) == everything(plain.result(), steps=True)
+
+
+def test_a_copy_that_has_begun_is_ended_if_nobody_reads() -> None:
+    with inputs.begun([Input(PCAPS / LONG)], Names(), Workers(2, may_be_copies=True)) as copy:
+        assert copy is not None
+        assert multiprocessing.active_children()
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(("files", "jobs"), [(1, 1), (2, 2), (0, 2)])
+def test_where_no_copy_reads_or_several_might_none_begins(files: int, jobs: int) -> None:
+    with inputs.begun([Input(PCAPS / LONG)] * files, Names(), Workers(jobs, may_be_copies=True)) as copy:
+        assert copy is None
+
+
+def test_a_command_has_a_large_capture_read_before_it_imports_the_rest() -> None:
+    """What the copy can say of the modules of the process is that of the moment when it began."""
+    program = f"""if True:
+        import sys
+        from handshake_inspect.capture import inputs
+        from handshake_inspect.capture.decode import Decoder
+        from handshake_inspect.cli import cli
+        decode = Decoder.decode
+        def told(*given):
+            print(sorted(name for name in sys.modules if "analysis" in name or "inspector" in name), file=sys.stderr)
+            return decode(*given)
+        inputs.APART_OCTETS, Decoder.decode = 1, told
+        cli.main(["read", {str(PCAPS / LONG)!r}, "--format", "csv", "--jobs", "2"])
+        """
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.count("\n") > 1
+    assert ran.stderr.splitlines()[0] == "[]"
 
 
 @pytest.mark.parametrize("jobs", [2, 3])
