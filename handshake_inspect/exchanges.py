@@ -7,7 +7,7 @@ and, of one that is to be drawn, its datagrams and the ICMP errors about them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -19,11 +19,12 @@ from handshake_inspect.connections.connection import End, Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
 from handshake_inspect.connections.quotes import copies_of
 from handshake_inspect.datagrams import UDP, KeptDatagrams, copies_in
+from handshake_inspect.plain import plain
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
 from handshake_inspect.tcp.icmp import words
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Datagram:
     """One datagram of an exchange."""
 
@@ -33,7 +34,7 @@ class Datagram:
     payload_octets: int
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class DatagramError:
     """One ICMP error that quotes a datagram of an exchange (RFC 1122 §4.1.3.3: it is passed to the program)."""
 
@@ -47,7 +48,7 @@ class DatagramError:
     quotes: End
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Exchange:
     """All datagrams between one pair of UDP sockets."""
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.connection import RunFinding, Step
 from handshake_inspect.connections.leaving import LetGo
+from handshake_inspect.plain import plain
 
 
-@dataclass(frozen=True)
+@plain
 class Overview:
     """A run as a whole. Each field is what `Inspection` has under the same name."""
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from handshake_inspect.jobs import MOST_PER_CORE, cores, in_order
 from handshake_inspect.memory import give_back
+from handshake_inspect.plain import plain
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -51,7 +52,7 @@ def can_be_copied() -> bool:
     return sys.platform == "linux" and next(others, None) is None and not is_worker
 
 
-@dataclass(frozen=True)
+@plain
 class Workers:
     """Who works on a run: so many threads, or as many copies of this process where that is allowed and possible."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import struct
 from dataclasses import replace
@@ -67,7 +68,7 @@ def fed(inspector: Inspector, table: DatagramTable, rows: int) -> tuple[Inspecti
 
 
 def fields(one: Exchange) -> dict[str, Any]:
-    return {name: getattr(one, name) for name in Exchange.__slots__ if name != "number"}
+    return {field.name: getattr(one, field.name) for field in dataclasses.fields(Exchange) if field.name != "number"}
 
 
 @pytest.mark.parametrize("host", [ELSEWHERE, LOOPBACK])

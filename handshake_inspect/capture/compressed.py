@@ -14,10 +14,10 @@ import lzma
 import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from handshake_inspect.capture.source import Source
+from handshake_inspect.plain import plain
 
 #: Compressed octets read at once, given to a decompressor at once, and octets asked of it at once. Where a stream is
 #: broken most decompressors keep back what came out since they were last asked, so these two are small.
@@ -129,7 +129,7 @@ def _zstd_frame() -> Decompressor:
     return frame
 
 
-@dataclass(frozen=True)
+@plain
 class Compression:
     """One way to compress a stream."""
 

@@ -17,6 +17,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Container
 from dataclasses import dataclass, field
 
+from handshake_inspect.plain import plain
+
 #: RFC 8200 §4.5: fragments wait 60 s for the rest.
 WAIT_NS = 60_000_000_000
 #: Packets and octets that wait at the most; the oldest give way.
@@ -30,7 +32,7 @@ MOST_WHOLES = 8
 NAMES = {4: "IPv4 fragment", 6: "IPv6 fragment"}
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Fragment:
     """One fragment of an IP packet."""
 
@@ -59,7 +61,7 @@ class Fragment:
         return self.version, addresses, self.identification, self.protocol if self.version == 4 else None, self.tunnel
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Whole:
     """A packet that was put together: an IP header that says nothing of fragments, and what followed."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -22,6 +21,7 @@ from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.source import Reader, RecordReader
+from handshake_inspect.plain import plain
 from handshake_inspect.processes import CopyDied, Workers
 from handshake_inspect.table import Block, Names
 
@@ -37,7 +37,7 @@ def _raise(error: CaptureError) -> None:
     raise error
 
 
-@dataclass(frozen=True)
+@plain
 class Hooks:
     """What somebody who waits for the reading wants to know, or to decide."""
 
@@ -49,7 +49,7 @@ class Hooks:
     stopped: Callable[[], bool] = lambda: False
 
 
-@dataclass(frozen=True)
+@plain
 class Input:
     """One capture that is to be inspected."""
 

@@ -8,7 +8,6 @@ different ones, so it takes a fraction of an octet for each.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +18,7 @@ from handshake_inspect.archive import Archive, ArchiveError
 from handshake_inspect.capture.files import open_excerpt
 from handshake_inspect.capture.records import CaptureError, Frames, Records
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, RecordReader
+from handshake_inspect.plain import plain
 from handshake_inspect.sets import set_of
 
 Offsets = NDArray[np.int64]
@@ -92,7 +92,7 @@ class Positions:
         return begin, end
 
 
-@dataclass(frozen=True)
+@plain
 class Located:
     """A capture by its path, of which it is known where each record stands."""
 

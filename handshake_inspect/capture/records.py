@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.plain import plain
+
 
 @dataclass(kw_only=True)
 class Frames:
@@ -66,7 +68,7 @@ class Records(Frames):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class RawFrame:
     """One frame as it was captured."""
 
@@ -100,7 +102,7 @@ def records_of(frames: Iterable[RawFrame], *, first_frame: int = 1) -> Records:
     )
 
 
-@dataclass(frozen=True)
+@plain
 class Damage:
     """One place where a capture could not be read as its format says. What came before it is kept."""
 

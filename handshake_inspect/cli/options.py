@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import wraps
 from typing import Any, TypeVar, cast
 
 import click
 
+from handshake_inspect.plain import plain
 from handshake_inspect.tcp.time_wait import PROFILES, profile_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -113,7 +114,7 @@ def _port_range(_ctx: click.Context, _param: click.Parameter, text: str | None) 
     return int(first), int(last)
 
 
-@dataclass(frozen=True)
+@plain
 class Asked:
     """What `selection_options` were given, as it stands on the command line; `choose.choice` understands it."""
 

@@ -12,12 +12,12 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from handshake_inspect.cli.output import StatusLine
+from handshake_inspect.plain import plain
 from handshake_inspect.processes import Onlooker
 from handshake_inspect.quantities import counted
 
@@ -33,7 +33,7 @@ BAR_COLUMNS, BAR_FROM_COLUMNS = 20, 60
 SEPARATOR = " · "
 
 
-@dataclass(frozen=True)
+@plain
 class Sample:
     """How far it was at one moment."""
 

@@ -7,10 +7,10 @@ known, integer nanoseconds since the Unix epoch. Read first: RFC 3339 §5.6. A t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
 
+from handshake_inspect.plain import plain
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 DAY_NS = 86_400 * SECOND_NS
@@ -32,7 +32,7 @@ class MomentError(ValueError):
     """A text that names no point in time. One line."""
 
 
-@dataclass(frozen=True)
+@plain
 class Moment:
     """A point in time: `ns` after the epoch, the first frame, or the midnight (UTC) before the first frame."""
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.conditions.moments import Moment
+from handshake_inspect.plain import plain
 
 if TYPE_CHECKING:  # an option is understood before what it chooses from is imported
     from handshake_inspect.connections.conversations import KeyTable
@@ -27,7 +28,7 @@ Mask = NDArray[np.bool_]
 LOWER_64 = (1 << 64) - 1
 
 
-@dataclass(frozen=True)
+@plain
 class StreamRange:
     """Streams from `first` to `last`, both included; None: to the end."""
 

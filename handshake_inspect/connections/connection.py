@@ -7,9 +7,9 @@ tell. Words are RFC 9293's and Zeek's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, Literal, NamedTuple, TypeVar, dataclass_transform
+from typing import Generic, Literal, NamedTuple, TypeVar
 
+from handshake_inspect.plain import plain
 from handshake_inspect.tcp.seqnum import before
 from handshake_inspect.tcp.states import Event
 
@@ -20,16 +20,7 @@ ENDS: tuple[End, End] = ("originator", "responder")
 Frame = int | tuple[str, int]
 
 
-@dataclass_transform(frozen_default=True)
-def made_often(kind: type[T]) -> type[T]:
-    """Make a dataclass of which there is one for each segment: nobody changes it, which mypy sees to.
-
-    A frozen one sets every field by a call of object.__setattr__: to make a `Step` takes 3.1 µs then, 1.0 so.
-    """
-    return dataclass(slots=True, unsafe_hash=True)(kind)
-
-
-@dataclass(frozen=True, slots=True)
+@plain
 class Pair(Generic[T]):
     """One value for each end."""
 
@@ -49,7 +40,7 @@ def end_names(handshake_kind: str) -> Pair[str]:
     return Pair("client", "server")
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Endpoint:
     """One socket address."""
 
@@ -60,7 +51,7 @@ class Endpoint:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class SynOptions:
     """What an end offered on its SYN."""
 
@@ -74,7 +65,7 @@ class SynOptions:
     fast_open: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Handshake:
     """How the connection opened."""
 
@@ -101,7 +92,7 @@ class Handshake:
     options: Pair[SynOptions | None]
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Teardown:
     """How the connection closed."""
 
@@ -121,7 +112,7 @@ class Teardown:
     half_closed_ns: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Reset:
     """One RST, effective or not."""
 
@@ -133,7 +124,7 @@ class Reset:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class IcmpError:
     """One ICMP or ICMPv6 error that quotes a segment of the connection (RFC 9293 §3.9.2.2)."""
 
@@ -166,7 +157,7 @@ class IcmpError:
     was_sent: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Restart:
     """One segment that starts a TIME-WAIT again."""
 
@@ -176,7 +167,7 @@ class Restart:
     segment: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Reuse:
     """The next connection of the same two sockets, as it looks from a TIME-WAIT."""
 
@@ -207,7 +198,7 @@ class Reuse:
         return before(self.last_answer_seq, self.answer_seq)
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class TimeWait:
     """One end's TIME-WAIT."""
 
@@ -244,7 +235,7 @@ class TimeWait:
         return StateAt("CLOSED", "timer") if self.left_ns == self.earliest_end_ns else StateAt(None, None)
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Finding:
     """Something an expert would notice about one connection (the rules are in `findings`)."""
 
@@ -258,7 +249,7 @@ class Finding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class RunFinding:
     """Something about a run as a whole: a capture, a host, a listener."""
 
@@ -273,7 +264,7 @@ class RunFinding:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class StateAt:
     """The state of one end after a segment."""
 
@@ -300,7 +291,7 @@ class Happened(NamedTuple):
 NONE_PASSED: Pair[tuple[StateAt, ...]] = Pair((), ())
 
 
-@made_often
+@plain
 class Arithmetic:
     """One number of one segment, and why it is right or wrong. Three spellings of the same line."""
 
@@ -324,7 +315,7 @@ class Arithmetic:
         return f"{self.name} = {self.symbolic} {mark} {self.reason}".rstrip()
 
 
-@made_often
+@plain
 class Step:
     """One segment of a connection, and what it changed."""
 
@@ -366,7 +357,7 @@ class Step:
     comments: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Connection:
     """One incarnation of a pair of sockets."""
 

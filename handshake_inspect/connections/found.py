@@ -7,7 +7,7 @@ it, the worst first, and spells it. Nothing here decides anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import Finding, Frame, Pair, RunFinding
 from handshake_inspect.connections.moments import Rows
+from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted, duration, octets_in_words
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import FRAME_BITS
@@ -41,7 +42,7 @@ class Severity(IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True)
+@plain
 class Code:
     """What a finding is called, for good."""
 
@@ -53,7 +54,7 @@ class Code:
     by_times: bool = False
 
 
-@dataclass(frozen=True)
+@plain
 class Found:
     """The same thing about some connections. Arrays have shape (k,), one entry for each of them.
 

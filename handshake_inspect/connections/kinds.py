@@ -12,6 +12,7 @@ from handshake_inspect.connections.events import RESPONDER_BIT, UNPLACED_BIT
 from handshake_inspect.connections.machine import RESETS, Move, Walk, walk
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.shapes import Fact, Shape
+from handshake_inspect.plain import plain
 from handshake_inspect.tcp.states import EVENTS, Event, State
 
 SIDES = ("originator", "responder")
@@ -29,7 +30,7 @@ SYNCHRONIZED: set[State | None] = {
 }
 
 
-@dataclass(frozen=True)
+@plain
 class Waiting:
     """One end's TIME-WAIT."""
 

@@ -33,6 +33,7 @@ from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.rows import ACK, RST, SYN
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import Split, StoredRows, first_of, last_of
+from handshake_inspect.plain import plain
 from handshake_inspect.sets import without
 from handshake_inspect.table import Table, grown
 from handshake_inspect.tcp.time_wait import SECOND_NS
@@ -50,7 +51,7 @@ GROWN_ROWS = 32
 MOST_ROWS = 1 << 16
 
 
-@dataclass(frozen=True)
+@plain
 class Leaving:
     """When connections leave."""
 

@@ -7,7 +7,6 @@ In: `Connections`, and which of them. Out: `TimeWaitLedger`: one `Owed` per TIME
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -18,12 +17,13 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.owing import HostOwes, HostTally
 from handshake_inspect.connections.port_use import PortTally, PortUse
 from handshake_inspect.connections.time_waits import OUTCOMES
+from handshake_inspect.plain import plain
 from handshake_inspect.tcp.time_wait import PortRange, Profile
 
 Rows = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Owed:
     """One TIME-WAIT, and between whom."""
 

@@ -7,12 +7,12 @@ verdicts over a million both come from here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 from handshake_inspect.connections.events import ASSUMED_BIT, JOINED_BIT, RESPONDER_BIT, UNPLACED_BIT
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.plain import plain
 from handshake_inspect.tcp.states import EVENTS, Event, State, step
 
 #: How an end starts: the code stands in a shape. `NOTHING`: nothing is proven of it, and nothing moves it.
@@ -39,7 +39,7 @@ class Move(NamedTuple):
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Walk:
     """What the table makes of one event string."""
 

@@ -5,8 +5,6 @@ In: `Connections`, and which of its TIME-WAITs. Out: `HostTally`, which makes a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,12 +13,13 @@ from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.sockets import Sockets
+from handshake_inspect.plain import plain
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class HostOwes:
     """What one host owed."""
 

@@ -10,8 +10,6 @@ is held on average.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +20,7 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.owing import opening_ends
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.sockets import Sockets
+from handshake_inspect.plain import plain
 from handshake_inspect.tcp.states import State
 from handshake_inspect.tcp.time_wait import SECOND_NS, PortRange
 
@@ -35,7 +34,7 @@ OPEN = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class PortUse:
     """The ephemeral ports that one host took for connections to one remote socket."""
 

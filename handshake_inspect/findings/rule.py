@@ -20,13 +20,13 @@ yields `Found`s, or `About`s for what no connection alone shows. What `explain C
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from inspect import getdoc
 from typing import Any
 
 from handshake_inspect.connections.found import Code, Found, Severity
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.run import About, Run
+from handshake_inspect.plain import plain
 
 CHAT, NOTE, WARN, ERROR = Severity
 
@@ -34,7 +34,7 @@ CHAT, NOTE, WARN, ERROR = Severity
 PARTS = ("What it means.", "Why it matters.", "Reported when.", "Not reported when.", "Source.")
 
 
-@dataclass(frozen=True)
+@plain
 class Rule:
     """One rule."""
 
@@ -56,7 +56,7 @@ class Rule:
         return " ".join(self.page.partition("\n\n")[0].split())
 
 
-@dataclass(frozen=True)
+@plain
 class ConnectionRule(Rule):
     """A rule over connections."""
 
@@ -65,7 +65,7 @@ class ConnectionRule(Rule):
     about_resets: bool = False
 
 
-@dataclass(frozen=True)
+@plain
 class RunRule(Rule):
     """A rule over the whole run."""
 

@@ -22,6 +22,7 @@ from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.sockets import Sockets
+from handshake_inspect.plain import plain
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: Listeners, or hosts, that one rule tells of: those that it concerns most.
@@ -30,7 +31,7 @@ MOST_TOLD = 1000
 GOES_ON_NS = SECOND_NS
 
 
-@dataclass(frozen=True)
+@plain
 class About:
     """Something about a listener, a host or a capture."""
 

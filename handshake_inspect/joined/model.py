@@ -19,13 +19,13 @@ from handshake_inspect.connections.connection import (
     IcmpError,
     Pair,
     Step,
-    made_often,
 )
+from handshake_inspect.plain import plain
 
 T = TypeVar("T")
 
 
-@made_often
+@plain
 class Both(Generic[T]):
     """One value for each place."""
 
@@ -37,7 +37,7 @@ class Both(Generic[T]):
         return self.second if second else self.first
 
 
-@made_often
+@plain
 class Delays:
     """How long the segments of one end were under way, by the best guess of how far the clocks are apart."""
 
@@ -46,7 +46,7 @@ class Delays:
     greatest_ns: int
 
 
-@made_often
+@plain
 class Way:
     """What became of the segments of one end. Those that fared ill are named by their frames."""
 
@@ -111,7 +111,7 @@ class JoinedError:
     frames: Both[Frame | None]
 
 
-@made_often
+@plain
 class Clock:
     """How far the second clock is ahead of the first. Nanoseconds."""
 

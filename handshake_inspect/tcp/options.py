@@ -7,7 +7,8 @@ came before; nothing here raises.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from handshake_inspect.plain import plain
 
 END, NO_OPERATION, MSS, WINDOW_SCALE, SACK_PERMITTED, TIMESTAMPS = 0, 1, 2, 3, 4, 8
 #: RFC 7323 §2.3: the largest shift of a window that is used; a larger one counts as this.
@@ -25,7 +26,7 @@ LENGTHS = {
 MP_CAPABLE, MP_JOIN = 0, 1
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Options:
     """What one option list says. None or False: the option is absent or malformed."""
 

@@ -8,8 +8,9 @@ first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+
+from handshake_inspect.plain import plain
 
 SECOND_NS = 1_000_000_000
 #: More than this is no TIME-WAIT, and would not fit beside a time of day in 64 bits.
@@ -18,7 +19,7 @@ LONGEST_S = 1_000_000_000
 LINUX_OCTETS = 256
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class PortRange:
     """The ephemeral ports, from which connect() takes one: first and last, both included."""
 
@@ -36,7 +37,7 @@ class PortRange:
         return f"{self.first}-{self.last}" + (f" ({self.source})" if self.source else "")
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Profile:
     """One assumption about the systems that hold TIME-WAIT."""
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol, TypeVar
 
+from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted
 
 #: So many calls of one function in a row are shown one by one.
@@ -54,7 +54,7 @@ class SocketCall(Protocol):
         """When it returned."""
 
 
-@dataclass(frozen=True)
+@plain
 class CallMark:
     """One line of a socket call: it was entered, it returned, or both with nothing between."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from handshake_inspect.connections.connection import Connection, Endpoint, Handshake, Teardown
+from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.views.escape import printable
 
@@ -27,7 +27,7 @@ NARROW_CAPTURE = 24
 _OURS = str.maketrans("→←×…", "    ")
 
 
-@dataclass(frozen=True)
+@plain
 class Column:
     """One column of a table over items of some type."""
 
@@ -58,7 +58,7 @@ class KindCount(NamedTuple):
     connections: int
 
 
-@dataclass(frozen=True)
+@plain
 class Table:
     """Lines to print, and the titles of the columns that did not fit."""
 

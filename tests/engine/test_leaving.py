@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import time
 from collections import Counter
@@ -82,7 +83,7 @@ OF_OTHERS = {"syn-changed", *(one.code.word for one in RULES if isinstance(one, 
 def fields(one: Connection) -> dict[str, Any]:
     """Return everything but numbers of connections: those that have left keep theirs."""
     unnumbered = tuple(replace(wait, reuse=wait.reuse and replace(wait.reuse, stream=0)) for wait in one.time_wait)
-    found = {name: getattr(one, name) for name in Connection.__slots__ if name != "stream"}
+    found = {field.name: getattr(one, field.name) for field in dataclasses.fields(Connection) if field.name != "stream"}
     # What these say is known from other connections, which may have left.
     findings = tuple(one for one in one.findings if one.code not in OF_OTHERS)
     return found | {"time_wait": unnumbered, "findings": findings}

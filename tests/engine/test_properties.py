@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ def everything(found: Inspection) -> list[dict[str, Any]]:
 
 
 def _fields(connection: Connection) -> dict[str, Any]:
-    return {name: getattr(connection, name) for name in Connection.__slots__}
+    return {field.name: getattr(connection, field.name) for field in fields(Connection)}
 
 
 def _without_addresses(one: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_folding_at_every_opportunity_changes_nothing(seed: int) -> None:
     segments, ends = conversation(rng)
     whole = inspect_segments(segments, ends)
     folded = _folded(segments, ends, rows=rng.choice((1, 2, 5)))
-    names = [name for name in Connection.__slots__ if name != "steps"]
+    names = [field.name for field in fields(Connection) if field.name != "steps"]
     for stream in range(len(whole.connections)):
         for name in names:
             assert getattr(folded.connections[stream], name) == getattr(whole.connections[stream], name), name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any, cast
 
@@ -164,7 +164,7 @@ def cut(segments: Sequence[Segment], ends: Ends, cuts: Sequence[int]) -> list[In
 
 def everything(found: Inspection) -> list[dict[str, Any]]:
     """All fields of all connections, but their steps; and what was found of the run."""
-    names = [name for name in Connection.__slots__ if name != "steps"]
+    names = [field.name for field in fields(Connection) if field.name != "steps"]
     return [{name: getattr(one, name) for name in names} for one in found.connections] + [{"run": found.findings}]
 
 

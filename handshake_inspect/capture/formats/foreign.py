@@ -7,7 +7,8 @@ its magic stands, the magic, what it is, what to do. Text has no magic: it is to
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from handshake_inspect.plain import plain
 
 #: How many of the first octets tell what a file is.
 SAMPLE_OCTETS = 1024
@@ -18,7 +19,7 @@ _AGAIN = "copy it again in binary mode"
 _UNKNOWN_RECORDS = "its records are documented nowhere; have its tool write plain pcap"
 
 
-@dataclass(frozen=True)
+@plain
 class Kind:
     """One kind of file."""
 

@@ -9,7 +9,6 @@ old times.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from handshake_inspect.capture.formats.chained import ChainedReader
 from handshake_inspect.capture.formats.walk import Chain, Mask, Offsets, Words
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, Window
+from handshake_inspect.plain import plain
 
 FILE_HEADER_OCTETS = 24
 #: Smallest limit for the captured length of a record, whatever the snaplen says (libpcap: MAXIMUM_SNAPLEN).
@@ -42,7 +42,7 @@ RECORDS_TRIED = 3
 FCS_PRESENT, FCS_SHIFT = 0x0400_0000, 28
 
 
-@dataclass(frozen=True)
+@plain
 class Variant:
     """What the first four octets of a file say."""
 

@@ -7,7 +7,6 @@ RFC 768; option lists are read by `options`, quotes by `icmp`. What is malformed
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,13 +16,14 @@ from handshake_inspect.capture.headers.icmp import carried, read_errors
 from handshake_inspect.capture.headers.ip import Packets
 from handshake_inspect.capture.headers.layers import Header, Layer, Rows, Slice, field_of
 from handshake_inspect.capture.headers.options import read_options
+from handshake_inspect.plain import plain
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN, DatagramTable, IcmpErrorTable, SegmentTable, Table
 
 #: Octets of a TCP header that are read: up to the window. Checksum and urgent pointer may be cut off.
 NEEDED_OF_TCP = 16
 
 
-@dataclass(frozen=True, slots=True)
+@plain
 class Found:
     """Rows of one table that were read together, in the order of their frames."""
 
