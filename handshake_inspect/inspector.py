@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,12 @@ from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, look_over
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.jobs import behind, cores
-from handshake_inspect.places import Places
 from handshake_inspect.processes import Workers
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import profile_of
+
+if TYPE_CHECKING:  # only an index needs zip files
+    from handshake_inspect.places import Places
 
 
 class Inspector:
