@@ -10,7 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.cells import Cells, addresses, beside, distinct, lines, numbers, seconds, where, words
+from handshake_inspect.cells import (
+    Cells,
+    addresses,
+    beside,
+    distinct,
+    lines,
+    numbers,
+    placed,
+    repeated,
+    seconds,
+    where,
+    words,
+)
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 #: Words of an address, with many groups of zeros.
@@ -88,7 +100,7 @@ def test_words_are_spelled_once_and_only_if_they_occur() -> None:
     cells = words(["no", "é", "ab", "never"], np.array([2, 1, 2, 2]), spell)
     assert texts(cells) == ["<ab>", "<é>", "<ab>", "<ab>"]
     assert spelled == ["é", "ab"]
-    assert cells.dtype.itemsize == 4
+    assert cells.octets.dtype.itemsize == 4
 
 
 def test_lines_stand_side_by_side() -> None:
@@ -98,3 +110,17 @@ def test_lines_stand_side_by_side() -> None:
     assert texts(beside([left, right])) == ["1", "20000x"]
     assert texts(where(np.array([True, False]), left, b"unset")) == ["1", "unset"]
     assert lines([numbers(np.zeros(0, np.int64))]) == b""
+
+
+@given(st.lists(st.tuples(*[st.text("aé0", max_size=9)] * 3), min_size=1), st.sampled_from([b"", b",", b"; "]))
+def test_lines_hold_nothing_but_the_text_of_their_cells(rows: list[tuple[str, ...]], separator: bytes) -> None:
+    columns = [words(column, np.arange(len(rows))) for column in zip(*rows, strict=True)]
+    expected = "".join(f"{separator.decode().join(row)}\n" for row in rows)
+    assert lines(columns, separator).decode() == expected
+    assert lines([beside([columns[0], separator, columns[1]]), columns[2]], separator).decode() == expected
+
+
+def test_some_cells_in_their_places() -> None:
+    some = words(["a", "bcd", "ef"], np.array([1, 0, 2])).take(np.array([True, False, True]))
+    assert texts(placed(some, np.array([3, 1]), 4)) == ["", "ef", "", "bcd"]
+    assert texts(repeated(b"[]", 2)) == ["[]", "[]"]

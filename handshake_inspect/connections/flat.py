@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from handshake_inspect.cells import distinct
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.sockets import Sockets
+from handshake_inspect.connections.sockets import Sockets, stretch
 
 #: Names and order of the columns.
 FLAT_COLUMNS = (
@@ -81,27 +81,27 @@ def flat_blocks(
 
 
 def _columns(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Column]:
-    table, words = connections.verdicts.table, connections.verdicts.words
+    table, words, at = connections.verdicts.table, connections.verdicts.words, stretch(rows)
     columns: dict[str, Column] = {
-        "capture": Words(connections.captures, table["first_capture"][rows]),
-        "first_ns": Numbers(table["first_ns"][rows]),
-        "last_ns": Numbers(table["last_ns"][rows]),
-        "initial_rtt_ns": _if_known(table["initial_rtt_ns"][rows]),
-        "conn_state": Words(words, table["conn_state"][rows]),
-        "history": Words(words, table["history"][rows]),
-        "completeness": Numbers(table["completeness"][rows]),
+        "capture": Words(connections.captures, table["first_capture"][at]),
+        "first_ns": Numbers(table["first_ns"][at]),
+        "last_ns": Numbers(table["last_ns"][at]),
+        "initial_rtt_ns": _if_known(table["initial_rtt_ns"][at]),
+        "conn_state": Words(words, table["conn_state"][at]),
+        "history": Words(words, table["history"][at]),
+        "completeness": Numbers(table["completeness"][at]),
         "findings": Lists(*connections.findings.code_sets(rows), separator=" "),
     }
-    for end, (address, port) in zip(("originator", "responder"), sockets(connections, rows), strict=True):
+    for end, (address, port) in zip(("originator", "responder"), sockets(connections, at), strict=True):
         columns |= {f"{end}_ip": address, f"{end}_port": Numbers(port)}
     for end, suffix in (("originator", "o"), ("responder", "r")):
-        columns[f"segments_{end}"] = Numbers(table[f"segments_{suffix}"][rows])
-        columns[f"octets_{end}"] = Numbers(table[f"octets_{suffix}"][rows])
-        columns[f"missing_octets_{end}"] = _if_known(table[f"missing_octets_{suffix}"][rows])
-    return columns | _behaviour(connections, rows)
+        columns[f"segments_{end}"] = Numbers(table[f"segments_{suffix}"][at])
+        columns[f"octets_{end}"] = Numbers(table[f"octets_{suffix}"][at])
+        columns[f"missing_octets_{end}"] = _if_known(table[f"missing_octets_{suffix}"][at])
+    return columns | _behaviour(connections, at)
 
 
-def _behaviour(connections: Connections, rows: NDArray[np.int64]) -> dict[str, Column]:
+def _behaviour(connections: Connections, rows: NDArray[np.int64] | slice) -> dict[str, Column]:
     """Return what connections of one shape have in common."""
     occurring, number = distinct(connections.verdicts.table["judgement"][rows])
     judgements = [connections.verdicts.judgements[one] for one in occurring.tolist()]
@@ -120,7 +120,7 @@ def _if_known(values: Integers) -> Numbers:
     return Numbers(values * known, known)
 
 
-def sockets(connections: Connections, rows: NDArray[np.int64]) -> list[tuple[Addresses, Integers]]:
+def sockets(connections: Connections, rows: NDArray[np.int64] | slice) -> list[tuple[Addresses, Integers]]:
     """Return address and port of the originator, and of the responder, of these rows of the verdicts."""
     both = Sockets.of_both(connections, rows)
     return [(Addresses(sockets.ip_version, sockets.hi, sockets.lo), sockets.port) for sockets in both]

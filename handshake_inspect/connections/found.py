@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.cells import distinct
 from handshake_inspect.connections.connection import Finding, Frame, Pair, RunFinding
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.plain import plain
@@ -161,8 +162,10 @@ class Findings:
         for word in bits.T:
             values = set_of(word)
             number = number * len(values) + np.searchsorted(values, word)
-        _, which, number = np.unique(number, return_index=True, return_inverse=True)
-        return [self._spelled_set(one) for one in bits[which].tolist()], number
+        occurring, number = distinct(number)
+        example = np.empty(len(occurring), np.int64)
+        example[number] = np.arange(len(number))
+        return [self._spelled_set(one) for one in bits[example].tolist()], number
 
     @cached_property
     def _code_bits(self) -> NDArray[np.uint64]:

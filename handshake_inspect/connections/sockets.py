@@ -6,6 +6,7 @@ In: `Connections`, which have of each the conversation, and which of its two soc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,13 @@ from handshake_inspect.connections.conversations import address, exchanged
 from handshake_inspect.connections.model import Connections
 
 Rows = NDArray[np.int64]
+
+
+def stretch(rows: Rows) -> Rows | slice:
+    """Return rows that follow each other as a slice: to take that copies nothing."""
+    if not len(rows) or int(rows[-1]) - int(rows[0]) != len(rows) - 1 or (rows[1:] - rows[:-1] != 1).any():
+        return rows
+    return slice(int(rows[0]), int(rows[-1]) + 1)
 
 
 @dataclass
@@ -43,19 +51,29 @@ class Sockets:
     def of_both(cls, connections: Connections, rows: Rows | slice = slice(None)) -> tuple[Sockets, Sockets]:
         """Return the originator's and the responder's socket of each of these rows, or of all."""
         table, keys = connections.verdicts.table, connections.keys
-        conversation = table["conversation"][rows].astype(np.intp)  # an index of another type is made one each time
-        higher_asks = table["originator_is_higher"][rows] != 0
+        conversation = stretch(table["conversation"][rows].astype(np.intp))
         around = keys["tunnel"][conversation], keys["ip_version"][conversation]
-        parts = [
-            exchanged(keys[f"lower_{part}"][conversation], keys[f"higher_{part}"][conversation], higher_asks)
-            for part in ("hi", "lo", "port")
-        ]
+        lower, higher = (
+            cls(*around, *(keys[f"{which}_{part}"][conversation] for part in ("hi", "lo", "port")))
+            for which in ("lower", "higher")
+        )
+        higher_asks = table["originator_is_higher"][rows] != 0
+        if not higher_asks.any():
+            return lower, higher
+        if higher_asks.all():
+            return higher, lower
+        parts = [exchanged(*columns, higher_asks) for columns in zip(lower.socket, higher.socket, strict=True)]
         originators, responders = zip(*parts, strict=True)
         return cls(*around, *originators), cls(*around, *responders)
 
     def take(self, rows: Rows) -> Sockets:
         """Return some of them."""
         return Sockets(self.tunnel[rows], self.ip_version[rows], self.hi[rows], self.lo[rows], self.port[rows])
+
+    @property
+    def socket(self) -> list[NDArray[Any]]:
+        """Address and port."""
+        return [self.hi, self.lo, self.port]
 
     @property
     def host(self) -> list[NDArray[np.generic]]:

@@ -64,12 +64,12 @@ def uids(short: Hashes, long: Hashes) -> Cells:
         for place in range(begin, begin + count):  # Zeek's order: lowest digit first
             text[:, place] = DIGITS[left % np.uint64(62)]
             left //= np.uint64(62)
-    return text.view(f"S{text.shape[1]}").reshape(-1)
+    return Cells(text.view(f"S{text.shape[1]}").reshape(-1), text.shape[1])
 
 
 def uid_of(text: str) -> str:
     """Spell the identifier of what `text` names."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()
     short, long = np.frombuffer(digest, "<u8").astype(np.uint64).reshape(2, 1)
-    spelled: str = uids(short, long).astype(str).item()
+    spelled: str = uids(short, long).octets.astype(str).item()
     return spelled

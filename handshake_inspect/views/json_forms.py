@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from handshake_inspect.cells import Cells, Integers, distinct
+from handshake_inspect.cells import Cells, Integers, distinct, words
 from handshake_inspect.views.contract import Json
 
 #: What stands in the text of an object where a cell is to stand: a string that no other string can be.
@@ -51,7 +51,7 @@ class Forms:
             elif len({*texts}) == 1:
                 side_by_side.append(texts[0].encode())
             else:
-                side_by_side.append(np.array([text.encode() for text in texts], np.bytes_)[place])
+                side_by_side.append(words(texts, place))
         return side_by_side
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from handshake_inspect.cells import Cells, Integers, Mask, beside, numbers, where, words
+from handshake_inspect.cells import Cells, Integers, Mask, beside, numbers, placed, repeated, where, words
 from handshake_inspect.connections.answers import NONE, reset_reason
 from handshake_inspect.connections.connection import Finding, end_names
 from handshake_inspect.connections.found import NO_FRAME, say
@@ -46,7 +46,7 @@ class IcmpErrors:
 
     def cells(self, rows: Integers) -> tuple[Cells, Mask]:
         """Return the list of each of these connections, and which of these are not to be taken."""
-        return np.full(len(rows), b"[]"), self._has[rows]
+        return repeated(b"[]", len(rows)), self._has[rows]
 
 
 class Items(ABC):
@@ -71,13 +71,11 @@ class Items(ABC):
         rare[line[~ordinary]] = True
         line, rank, item = line[ordinary], rank[ordinary], item[ordinary]
         if not len(item):
-            return np.full(len(rows), b"[]"), rare
-        texts = beside([where(rank > 0, np.full(len(rank), b", "), b""), self._objects(rows[line], item)])
-        columns = []
-        for place in range(int(rank.max()) + 1):
-            column = np.zeros(len(rows), texts.dtype)
-            column[line[rank == place]] = texts[rank == place]
-            columns.append(column)
+            return repeated(b"[]", len(rows)), rare
+        texts = beside([where(rank > 0, repeated(b", ", len(rank)), b""), self._objects(rows[line], item)])
+        columns = [
+            placed(texts.take(rank == place), line[rank == place], len(rows)) for place in range(int(rank.max()) + 1)
+        ]
         return beside([b"[", *columns, b"]"]), rare
 
     def _is_home(self, rows: Integers, capture: Integers) -> Mask:
@@ -224,7 +222,7 @@ def _frame_lists(frames: Integers) -> Cells:
     cells: list[Cells | bytes] = [b"["]
     for column in range(frames.shape[1]):
         here = is_said[:, column]
-        comma = np.where(here & is_said[:, :column].any(axis=1), b", ", b"")
+        comma = where(here & is_said[:, :column].any(axis=1), repeated(b", ", len(frames)), b"")
         number = numbers(np.where(here, frames[:, column] & (1 << FRAME_BITS) - 1, 0))
         cells += [comma, where(here, number, b"")]
     return beside([*cells, b"]"])

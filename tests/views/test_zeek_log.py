@@ -163,7 +163,7 @@ def test_what_lasts_no_microsecond_has_no_octets(frames: list[bytes], step_ns: i
 def test_identifiers_spell_their_96_bits(pairs: list[tuple[int, int]]) -> None:
     short, long = np.array(pairs, np.uint64).T
     digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    for text, (first, second) in zip(uids(short, long).astype(str).tolist(), pairs, strict=True):
+    for text, (first, second) in zip(uids(short, long).octets.astype(str).tolist(), pairs, strict=True):
         values = [digits.index(char) for char in text[1:]]
         assert sum(value * 62**place for place, value in enumerate(values[:6])) == first >> 32
         assert sum(value * 62**place for place, value in enumerate(values[6:])) == second
