@@ -11,7 +11,7 @@ MAY-2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -50,6 +50,11 @@ class Next:
     #: Number with which the other end answers, and the last one that it used before.
     answer_seq: Rows
     last_answer_seq: Rows
+
+    def in_rows(self, rows: Rows, count: int) -> Next:
+        """Return the same of `count` TIME-WAITs, of which only these rows may have a next connection."""
+        columns = {one.name: _in_rows(rows, count, getattr(self, one.name)) for one in fields(self)}
+        return Next(**columns | {"rules": _in_rows(rows, count, self.rules, 0)})
 
 
 @dataclass
@@ -94,7 +99,29 @@ def find_time_waits(verdicts: Verdicts, profile: Profile) -> TimeWaits:
     counts = _counting(verdicts, profile)
     end_ns = _last_started(verdicts, counts) + profile.length_ns
     next_users = _next_users(table)
-    following = next_users[conn]
+    # Of the others, mostly nearly all, nothing shows how they end.
+    at = np.flatnonzero((next_users[conn] != NONE) | (waits["cut_short"] != CUTS.index(None)))
+    outcome, shown, found = _ended(verdicts, waits.take(at), next_users[conn[at]], end_ns[at])
+    outcome = _in_rows(at, len(conn), outcome, NOT_CAPTURED)
+    ended_ns, ended_capture, ended_frame = (_in_rows(at, len(conn), column) for column in shown)
+    following = found.in_rows(at, len(conn))
+    return TimeWaits(
+        waits, profile, counts, end_ns, outcome, ended_ns, ended_capture, ended_frame, following, next_users
+    )
+
+
+def _in_rows(rows: Rows, count: int, values: Rows, others: int = NONE) -> Rows:
+    """Return a column of `count` rows, with `values` in these, and in all others one value."""
+    column = np.full(count, others, np.int64)
+    column[rows] = values
+    return column
+
+
+def _ended(
+    verdicts: Verdicts, waits: WaitTable, following: Rows, end_ns: Rows
+) -> tuple[Rows, tuple[Rows, Rows, Rows], Next]:
+    """Say of TIME-WAITs how they ended; time, capture and frame of what shows it; and who used the sockets next."""
+    table, conn = verdicts.table, waits["connection"]
     known = (following != NONE) & (table["first_clock"][following] == table["last_clock"][conn])
     following = np.where(known, following, NONE)  # if the clock was set, nobody knows how long it took
     after = known & (table["first_ns"][following] >= end_ns)
@@ -111,8 +138,7 @@ def find_time_waits(verdicts: Verdicts, profile: Profile) -> TimeWaits:
         [how_cut, EXPIRED, REUSED, REUSED_EARLY, FORGOTTEN],
         NOT_CAPTURED,
     )  # fmt: skip
-    shown = _shown(table, waits, following, cut, outcome)
-    return TimeWaits(waits, profile, counts, end_ns, outcome, *shown, found, next_users)
+    return outcome, _shown(table, waits, following, cut, outcome), found
 
 
 def _shown(table: VerdictTable, waits: WaitTable, following: Rows, cut: Mask, outcome: Rows) -> tuple[Rows, Rows, Rows]:
