@@ -20,7 +20,7 @@ from handshake_inspect.tcp.time_wait import SECOND_NS
 HELD_NS = 63 * SECOND_NS
 
 
-def held_until_ns(connections: Connections, rows: Rows, since_ns: Rows) -> Rows:
+def held_until_ns(connections: Connections, rows: Rows | slice, since_ns: Rows) -> Rows:
     """Return until when these attempts count: never beyond the next connection of the same sockets, which takes over.
 
     `since_ns`: when the listener answered with its first SYN-ACK; of a SYN that nobody answered when it was sent last.

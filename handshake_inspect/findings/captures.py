@@ -54,14 +54,16 @@ def vantage_point(run: Run) -> Iterator[About]:
     Source. RFC 9293 §3.5 (Figure 6); RFC 6298 §3 (Karn: no handshake with a repetition is measured).
     """
     table, keys = run.table, run.connections.keys
-    there, back = (table[name].astype(np.int64) for name in ("syn_to_syn_ack_ns", "syn_ack_to_ack_ns"))
-    usable = (there != NONE) & (back != NONE) & (there + back >= SHORTEST_NS)
+    usable = (table["syn_to_syn_ack_ns"] != NONE) & (table["syn_ack_to_ack_ns"] != NONE)
     usable &= (table["syn_retransmissions"] == 0) & (table["syn_ack_retransmissions"] == 0)
     at = np.flatnonzero(usable)
+    if not len(at):
+        return
     at = at[~is_loopback(keys)[table["conversation"][at]]]
-    captures = table["first_capture"][at]
-    for number in set_of(captures).tolist():
-        rows = at[captures == number]
+    there, back = (table[name][at].astype(np.int64) for name in ("syn_to_syn_ack_ns", "syn_ack_to_ack_ns"))
+    captures = np.where(there + back >= SHORTEST_NS, table["first_capture"][at].astype(np.int64), NONE)
+    for number in set_of(captures[captures != NONE]).tolist():
+        rows = np.flatnonzero(captures == number)
         share = back[rows] / (there[rows] + back[rows])
         for place, so in (
             ("near the client", share <= NEAR),

@@ -9,6 +9,7 @@ import numpy as np
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.attempts import held_until_ns
 from handshake_inspect.connections.moments import NEVER, Mask, Rows
+from handshake_inspect.connections.sockets import stretch
 from handshake_inspect.findings.rule import NOTE, WARN, run_rule
 from handshake_inspect.findings.run import About, Run, worst
 from handshake_inspect.quantities import counted, duration
@@ -44,15 +45,14 @@ def syn_flood(run: Run) -> Iterator[About]:
     answered = run.judged(lambda one: one.handshake_kind == "half-open")
     left = (answered | run.judged(lambda one: one.handshake_kind == "unanswered")) & ~run.one_sided
     opened = run.judged(lambda one: one.handshake_complete is True)
-    listener, example = run.listeners
-    left_here, opened_here = (np.bincount(listener[one], minlength=len(example)) for one in (left, opened))
+    left_here, opened_here = run.at_listeners(left), run.at_listeners(opened)
     suspects = worst(left_here, (left_here >= FLOOD) & (left_here > opened_here)).tolist()
     if not suspects:
         return
     clients, left_until_ns = run.clients_at_listeners(left), _held_until_ns(run, left, answered)
     for number in suspects:
         here = run.at_listener(number)
-        mine = here[left[here]]
+        mine = here if left_here[number] == len(here) else here[left[here]]
         first_ns, until_ns, is_half_open = run.table["first_ns"][mine], left_until_ns[mine], answered[mine]
         is_answered = int(np.count_nonzero(is_half_open)) >= ANSWERED
         if not is_answered and len(mine) < FLOOD_UNANSWERED:
@@ -80,19 +80,20 @@ def syn_flood(run: Run) -> Iterator[About]:
 
 def _held_until_ns(run: Run, which: Mask, answered: Mask) -> Rows:
     """Return until when each of these attempts counts, as its phases do; nothing of the others. Shape (m,)."""
-    table, rows = run.table, np.flatnonzero(which)
-    since_ns = table["last_ns"][rows]
-    at = np.flatnonzero(answered[rows])
-    took_ns = table["syn_to_syn_ack_ns"][rows[at]].astype(np.int64)
-    since_ns[at] = table["first_ns"][rows[at]] + np.maximum(took_ns, 0)
+    table, at = run.table, np.flatnonzero(answered)
+    since_ns = table["last_ns"].copy()
+    since_ns[at] = table["first_ns"][at] + np.maximum(table["syn_to_syn_ack_ns"][at].astype(np.int64), 0)
+    rows = stretch(np.flatnonzero(which))
     until: Rows = np.zeros(len(which), np.int64)
-    until[rows] = held_until_ns(run.connections, rows, since_ns)
+    until[rows] = held_until_ns(run.connections, rows, since_ns[rows])
     return until
 
 
 def _most_at_once(first_ns: Rows, until_ns: Rows) -> tuple[int, int]:
     """Return how many of these attempts, in order of time, were unfinished at the most, and the place of the last."""
     over = np.sort(until_ns[until_ns <= first_ns[-1]])
+    if not len(over):
+        return len(first_ns), len(first_ns) - 1
     at_once = np.arange(1, len(first_ns) + 1) - np.searchsorted(over, first_ns, "right")
     place = int(at_once.argmax())
     return int(at_once[place]), place
@@ -123,13 +124,15 @@ def accept_queue_full(run: Run) -> Iterator[About]:
     if not turned_away.any():
         return
     opened = run.judged(lambda one: one.handshake_complete is True)
+    away_here, opened_here = run.at_listeners(turned_away), run.at_listeners(opened)
+    suspects = worst(away_here, (away_here > 0) & (opened_here > 0)).tolist()
+    if not suspects:
+        return
     still_open = run.judged(lambda one: one.teardown_kind == "open")
     unserved_until = np.where(
         table["served_ns"] == NONE, np.where(still_open, NEVER, table["last_ns"]), table["served_ns"]
     )
-    listener, example = run.listeners
-    away_here, opened_here = (np.bincount(listener[one], minlength=len(example)) for one in (turned_away, opened))
-    for number in worst(away_here, (away_here > 0) & (opened_here > 0)).tolist():
+    for number in suspects:
         mine = run.at_listener(number)
         held, away = mine[opened[mine] & ~turned_away[mine]], mine[turned_away[mine]]
         at_ns, until_ns = table["first_ns"][away], np.sort(unserved_until[held])

@@ -86,7 +86,7 @@ class Run:
     def until_ns(self) -> Rows:
         """Until when what follows each connection would have been captured, or was waited for. Shape (m,)."""
         ends = np.array(covered_until_ns(self.captures) or [0], np.int64)
-        until: Rows = ends[self.table["first_capture"]]
+        until: Rows = np.broadcast_to(ends, len(self.table)) if len(ends) == 1 else ends[self.table["first_capture"]]
         return until if self.leaving is None else np.minimum(until, self.leaving.until_ns(self.connections.verdicts))
 
     @cached_property
@@ -132,23 +132,38 @@ class Run:
         number, first = number_groups([*servers.host, servers.port])
         return number[path], example[first]
 
+    def at_listeners(self, which: Mask) -> Rows:
+        """Count the connections at each listener for which `which` holds."""
+        return _counted(which, *self.listeners)
+
+    def on_paths(self, which: Mask) -> Rows:
+        """Count the connections on each path for which `which` holds."""
+        return _counted(which, *self.paths)
+
     def clients_at_listeners(self, which: Mask) -> Rows:
         """Count the clients' hosts of the connections at each listener for which `which` holds."""
-        path, example = self.paths
         listener, first = self.listeners
-        seen = np.bincount(path[which], minlength=len(example)) > 0
-        return np.bincount(listener[example[seen]], minlength=len(first))
+        return np.bincount(listener[self.paths[1][self.on_paths(which) > 0]], minlength=len(first))
 
     def at_listener(self, number: int) -> Rows:
         """Return the connections of one listener, in order of time."""
         order, begins = self._by_listener
-        rows = order[begins[number] : begins[number + 1]]
-        return rows[np.argsort(self.table["first_ns"][rows], kind="stable")]
+        return self.by_time(order[begins[number] : begins[number + 1]])
 
     @cached_property
     def _by_listener(self) -> tuple[Rows, Rows]:
-        number, example = self.listeners
-        return conversation_order(number), np.append(0, np.cumsum(np.bincount(number, minlength=len(example))))
+        every = np.ones(len(self.table), np.bool_)
+        return conversation_order(self.listeners[0]), np.append(0, np.cumsum(self.at_listeners(every)))
+
+    def by_time(self, rows: Rows) -> Rows:
+        """Put connections, which stand as in the table, in order of time."""
+        return rows if self._is_by_time else rows[np.argsort(self.table["first_ns"][rows], kind="stable")]
+
+    @cached_property
+    def _is_by_time(self) -> bool:
+        """Do connections stand in the table in order of time? If no sockets are used again they mostly do."""
+        first_ns = self.table["first_ns"]
+        return bool((first_ns[1:] >= first_ns[:-1]).all())
 
     def first_frame(self, row: int) -> Frame:
         """Name the first frame of a connection; in a run of several captures with its capture."""
@@ -166,6 +181,13 @@ class Run:
             counts[judgements[number].handshake_kind] += count
         commonest = sorted((+counts).items(), key=lambda one: (-one[1], one[0]))
         return ", ".join(f"{count:,} {kind}" for kind, count in commonest)
+
+
+def _counted(which: Mask, number: Rows, example: Rows) -> Rows:
+    """Count those of each number for which `which` holds."""
+    if not which.any():
+        return np.zeros(len(example), np.int64)
+    return np.bincount(number if which.all() else number[which], minlength=len(example))
 
 
 def worst(count: Rows, which: Mask) -> Rows:

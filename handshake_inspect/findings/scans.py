@@ -72,8 +72,7 @@ def _scans(run: Run, same: Callable[[Sockets, Sockets], list[NDArray[Any]]]) -> 
     failed = known & run.judged(lambda one: one.handshake_kind in FAILED)
     if np.count_nonzero(failed) < SCANNED:
         return
-    tried = np.bincount(path[known], minlength=len(example))
-    in_vain = np.bincount(path[failed], minlength=len(example))
+    tried, in_vain = run.on_paths(known), run.on_paths(failed)
     group, first = number_groups(same(run.clients.take(example), run.servers.take(example)))
     # Paths of one group differ in what is not the same in it: in port, or in host.
     distinct = np.bincount(group[in_vain > 0], minlength=len(first))
@@ -83,12 +82,13 @@ def _scans(run: Run, same: Callable[[Sockets, Sockets], list[NDArray[Any]]]) -> 
         return
     is_scan = np.zeros(len(first), np.bool_)
     is_scan[scans] = True
-    rows = np.flatnonzero(failed & is_scan[group][path])
-    of_scan = group[path[rows]]
+    group = group[path]
+    rows = np.flatnonzero(failed & is_scan[group])
+    of_scan = group[rows]
     rows = rows[conversation_order(of_scan)]
     ends = np.cumsum(np.bincount(of_scan)[scans])
     for number, mine in zip(scans.tolist(), np.split(rows, ends[:-1]), strict=True):
-        yield mine[np.argsort(run.table["first_ns"][mine], kind="stable")], int(distinct[number])
+        yield run.by_time(mine), int(distinct[number])
 
 
 def _about(run: Run, mine: Rows, what: str, which: str) -> About:

@@ -82,6 +82,8 @@ def _others(which: Mask, group: Rows, same: Rows) -> Mask:
 
 def _until_ns(run: Run) -> Rows:
     """Until when an answer to each connection would be one to it: the next of its sockets begins, or the end. (m,)."""
+    if not run.sockets_used_again:
+        return run.until_ns
     conversation, until = run.table["conversation"], run.until_ns.copy()
     again = np.flatnonzero(conversation[1:] == conversation[:-1])
     until[again] = np.minimum(until[again], run.table["first_ns"][again + 1])
