@@ -18,9 +18,14 @@ T = TypeVar("T", bound=np.generic)
 def set_of(*values: NDArray[T]) -> NDArray[T]:
     """Return the distinct values of these arrays, rising."""
     ordered = np.sort(values[0] if len(values) == 1 else np.concatenate(values))
-    is_first = np.ones(len(ordered), np.bool_)
-    is_first[1:] = ordered[1:] != ordered[:-1]
-    return ordered[is_first]
+    return ordered[first_places(ordered)]
+
+
+def first_places(rising: NDArray[T]) -> NDArray[np.int64]:
+    """Return the place of the first of each of the distinct values of an array that rises."""
+    is_first = np.ones(len(rising), np.bool_)
+    is_first[1:] = rising[1:] != rising[:-1]
+    return np.flatnonzero(is_first)
 
 
 def numbered(values: NDArray[T]) -> tuple[NDArray[T], NDArray[np.int64]]:

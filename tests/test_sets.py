@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.sets import both, numbered, set_of, without
+from handshake_inspect.sets import both, first_places, numbered, set_of, without
 
 VALUES = st.lists(st.integers(-9, 9))
 
@@ -18,6 +18,12 @@ def test_sets_are_those_of_python(one: list[int], other: list[int]) -> None:
     assert set_of(left, right).tolist() == sorted({*one, *other})
     assert without(left, right).tolist() == sorted({*one} - {*other})
     assert both(left, right).tolist() == sorted({*one} & {*other})
+
+
+@given(VALUES)
+def test_the_first_of_each_value_has_its_place(values: list[int]) -> None:
+    rising = sorted(values)
+    assert first_places(np.array(rising, np.int64)).tolist() == [rising.index(value) for value in sorted({*values})]
 
 
 @given(VALUES)

@@ -153,7 +153,11 @@ def first_among(group: NDArray[np.int64], rows: NDArray[np.int64], groups: int) 
 
 def last_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:
     """Return the last row of each group for which `mask` holds, -1 if there is none. Shape (groups,)."""
-    rows = np.flatnonzero(mask)
+    return last_among(group, np.flatnonzero(mask), groups)
+
+
+def last_among(group: NDArray[np.int64], rows: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    """Return the last of some rows (rising) in each group, -1 if there is none. Shape (groups,)."""
     last = np.full(groups, -1, np.int64)
     last[group.take(rows)] = rows
     return last

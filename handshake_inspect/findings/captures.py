@@ -10,7 +10,7 @@ from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.conversations import is_loopback
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Rows
-from handshake_inspect.connections.rows import RST, row_before, running_maximum
+from handshake_inspect.connections.rows import ACK, RST, row_before, running_maximum
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule, run_rule
 from handshake_inspect.findings.run import About, Run
@@ -200,7 +200,7 @@ def one_direction(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("octets-not-captured", NOTE)
+@rule("octets-not-captured", NOTE, needs=ACK)
 def octets_not_captured(e: Evidence) -> Iterator[Found]:
     """Data were acknowledged that stand in no captured segment: the capture lost them.
 
@@ -220,7 +220,7 @@ def octets_not_captured(e: Evidence) -> Iterator[Found]:
     table = e.table
     for side, name in enumerate(("o", "r")):
         at = np.flatnonzero((table[f"missing_octets_{name}"] > 0) & (table["one_sided"] == 0))
-        at = at[_last_acknowledged(e, at, 1 - side) > table[f"sent_octets_{name}"][at]]
+        at = at[e.finally_acknowledged[2 * at + 1 - side] > table[f"sent_octets_{name}"][at]]
         if not len(at):
             continue
         yield e.found(
@@ -232,14 +232,9 @@ def octets_not_captured(e: Evidence) -> Iterator[Found]:
         )
 
 
-def _last_acknowledged(e: Evidence, at: Rows, side: int) -> Rows:
-    """Return the highest number that this side of some connections has acknowledged."""
-    return e.numbers.acknowledged_by[side][e.rows.start[at + 1] - 1]
-
-
 def _behind_gap(e: Evidence, side: int) -> Rows:
     """Return the first row of this side behind a gap in its numbers, -1 if there is none. Shape (m,)."""
     rows = e.rows
     own = (rows.side == side) & ((rows.flags & RST) == 0)
     reached = row_before(rows, running_maximum(rows, rows.seq_end, own))
-    return e.first_row(own & (rows.seq - rows.folded_octets > np.maximum(reached, 1)))
+    return e.first_among(np.flatnonzero(own & (rows.seq - rows.folded_octets > np.maximum(reached, 1))))

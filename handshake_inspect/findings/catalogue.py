@@ -81,8 +81,8 @@ def examiner(captures: Sequence[CaptureSummary], leaving: Leaving | None = None)
 
     def examine(decided: Decided) -> list[Coded]:
         evidence = Evidence(decided, ends_ns, None if leaving is None else leaving.until_ns(decided.verdicts))
-        rules = (one for one in _OVER_CONNECTIONS if len(evidence.resets) or not one.about_resets)
-        examined = [(one.code, found) for one in rules for found in one.function(evidence)]
+        rules = [one for one in _OVER_CONNECTIONS if one.concerns(evidence)]
+        examined = [(one.code, found) for one in rules for found in one.function(evidence) if len(found.connection)]
         evidence.forget()
         return examined
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.rows import FIN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.sets import without
@@ -24,7 +25,7 @@ COPY_NS = SECOND_NS // 5
 STORM_FINS = 17
 
 
-@rule("fin-unacknowledged", WARN, example="fin-unacknowledged.pcap")
+@rule("fin-unacknowledged", WARN, example="fin-unacknowledged.pcap", needs=FIN)
 def fin_unacknowledged(e: Evidence) -> Iterator[Found]:
     """A FIN was sent, and until the capture ends nothing acknowledges it.
 
@@ -46,11 +47,12 @@ def fin_unacknowledged(e: Evidence) -> Iterator[Found]:
     if not stuck.any():
         return
     numbers, rows = e.numbers, e.rows
-    ends = np.flatnonzero(np.repeat(stuck, 2) & (numbers.fin_row >= 0))
+    ends = e.ends_of(np.flatnonzero(stuck))
+    ends = ends[numbers.fin_row[ends] >= 0]
     ends = ends[e.finally_acknowledged[e.peer_of(ends)] < numbers.fin_end[ends]]
     first = numbers.fin_row[ends]
     tries = np.bincount(rows.end[_sent_fins(e, stuck)], minlength=2 * len(e))[ends]
-    last = e.last_of_end(numbers.is_fin)[ends]
+    last = e.last_of_end(np.flatnonzero(numbers.is_fin))[ends]
     waited = e.until_end_ns(first)
     behind = np.maximum(numbers.fin_end[ends] - 1 - np.maximum(e.finally_acknowledged[e.peer_of(ends)], 1), 0)
     text = "{tries:count FIN} of the {who:end} in {waited:duration}, until the capture ends: none is acknowledged"
@@ -74,8 +76,8 @@ def _sent_fins(e: Evidence, concerned: Mask) -> Rows:
     A copy has the number and the IP ID of another one shortly before; an IP ID of 0 tells nothing (RFC 6864 §4.1).
     """
     rows, numbers = e.rows, e.numbers
-    at = np.flatnonzero(numbers.is_fin)
-    at = at[concerned[rows.conn[at]]]
+    at = rows.rows_of(np.flatnonzero(concerned))
+    at = at[numbers.is_fin[at]]
     columns = (rows.seq_end[at], rows.flags[at].astype(np.int64), rows.ip_id[at].astype(np.int64), rows.end[at])
     order = np.lexsort((at, *columns))
     earlier, later = at[order[:-1]], at[order[1:]]
@@ -118,7 +120,7 @@ def _is_last(e: Evidence, again: Rows) -> Mask:
     return found
 
 
-@rule("fin-retransmitted", NOTE, example="lost-fin.pcap")
+@rule("fin-retransmitted", NOTE, example="lost-fin.pcap", needs=FIN)
 def fin_retransmitted(e: Evidence) -> Iterator[Found]:
     """A FIN was sent again before it was acknowledged, or although it had been.
 
@@ -144,9 +146,7 @@ def fin_retransmitted(e: Evidence) -> Iterator[Found]:
     ends, times = np.unique(rows.end[again], return_counts=True)
     some = (e.fin_ack_row[e.peer_of(ends)] >= 0) & (times < STORM_FINS)
     ends, times = ends[some], times[some]
-    chosen = np.zeros(len(rows), np.bool_)
-    chosen[again] = True
-    first, last = e.first_of_end(chosen)[ends], e.last_of_end(chosen)[ends]
+    first, last = e.first_of_end(again)[ends], e.last_of_end(again)[ends]
     answer = e.fin_ack_row[e.peer_of(ends)]
     had_one = answer < first
     after = e.between_ns(numbers.fin_row[ends], first)
@@ -167,7 +167,7 @@ def fin_retransmitted(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("lost-last-ack", NOTE, example="lost-last-ack.pcap")
+@rule("lost-last-ack", NOTE, example="lost-last-ack.pcap", needs=FIN)
 def lost_last_ack(e: Evidence) -> Iterator[Found]:
     """The acknowledgment of the last FIN did not arrive in time: the FIN came again, into TIME-WAIT.
 
@@ -214,7 +214,7 @@ def lost_last_ack(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("fin-storm", WARN, example="fin-storm.server.pcap")
+@rule("fin-storm", WARN, example="fin-storm.server.pcap", needs=FIN)
 def fin_storm(e: Evidence) -> Iterator[Found]:
     """An end sent its FIN more often than any system does.
 
@@ -233,7 +233,7 @@ def fin_storm(e: Evidence) -> Iterator[Found]:
     some = e.table["fin_retransmissions"] >= STORM_FINS - 1
     if not some.any():
         return
-    rows, fins = e.rows, e.numbers.is_fin
+    rows, fins = e.rows, np.flatnonzero(e.numbers.is_fin)
     count = np.bincount(rows.end[fins], minlength=2 * len(e))
     ends = np.flatnonzero(count >= STORM_FINS)
     first, last = e.first_of_end(fins)[ends], e.last_of_end(fins)[ends]
@@ -248,7 +248,7 @@ def fin_storm(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("simultaneous-close", CHAT, example="simultaneous-close.pcap")
+@rule("simultaneous-close", CHAT, example="simultaneous-close.pcap", needs=FIN)
 def simultaneous_close(e: Evidence) -> Iterator[Found]:
     """Both ends closed before either had received the FIN of the other: the FINs crossed.
 

@@ -13,15 +13,14 @@ from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 from handshake_inspect.sets import set_of
 
-#: Which of SYN, FIN and RST contradict each other, by their bits.
-CONTRADICT = np.array([bits.bit_count() > 1 for bits in range((SYN | FIN | RST) + 1)], np.bool_)
-
 
 def _by_bits(e: Evidence, at: Rows) -> Iterator[tuple[str, Rows, Rows, Rows]]:
     """Group connections by the control bits of the first of these rows in each.
 
     Yields the bits in words, the connections, their first such rows, and how many each has.
     """
+    if not len(at):
+        return
     connection, row, count = e.first_of_each(at)
     for bits in set_of(e.rows.flags[row]).tolist():
         which = e.rows.flags[row] == bits
@@ -45,7 +44,9 @@ def control_bits_contradict(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.10.7.2, §3.10.7.4 (order of the checks). Suricata stream.fin_syn; Zeek baroque_SYN and
     TCP_christmas.
     """
-    for bits, connection, row, count in _by_bits(e, np.flatnonzero(CONTRADICT[e.rows.flags & (SYN | FIN | RST)])):
+    which = e.rows.flags & (SYN | FIN | RST)
+    several = np.flatnonzero(which & (which - 1))  # what is left without the lowest one
+    for bits, connection, row, count in _by_bits(e, several):
         yield e.found(
             f"the {{who:end}} sends {{count:count segment}} with control bits that contradict each other: {bits}",
             connection,
@@ -99,7 +100,8 @@ def ack_field_without_ack(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.1. Wireshark tcp.ack.nonzero (also for RST); Suricata stream.pkt_broken_ack.
     """
     field = e.decided.stored["ack"]
-    at = np.flatnonzero(((e.rows.flags & (ACK | RST)) == 0) & (field != 0))
+    at = np.flatnonzero((e.rows.flags & (ACK | RST)) == 0)
+    at = at[field[at] != 0]
     if not len(at):
         return
     for bits, connection, row, _ in _by_bits(e, at):

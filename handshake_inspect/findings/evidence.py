@@ -26,9 +26,19 @@ from handshake_inspect.connections.found import NO_FRAME, Found
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import Numbers, next_of_end
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, ConnectionRows, own_before, running_maximum
-from handshake_inspect.connections.split import first_among, first_of, last_of
-from handshake_inspect.sets import numbered, set_of
+from handshake_inspect.connections.rows import (
+    ACK,
+    FIN,
+    ORIGINATOR,
+    RST,
+    SYN,
+    UNKNOWN,
+    ConnectionRows,
+    of_side,
+    running_maximum,
+)
+from handshake_inspect.connections.split import first_among, last_among
+from handshake_inspect.sets import first_places, numbered, set_of
 from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.options import Options, is_cut, parse
 
@@ -120,18 +130,22 @@ class Evidence:
         """4 or 6. Shape (m,)."""
         return self.decided.keys["ip_version"][self.table["conversation"]].astype(np.int64)
 
-    @cached_property
-    def responder_port(self) -> Rows:
-        """Port of the responder of each connection. Shape (m,)."""
-        return self.of_responder("port").astype(np.int64)
+    def responder_port(self, connections: Rows) -> Rows:
+        """Return the port of the responder of each of these connections."""
+        return self.of_responder("port", connections).astype(np.int64)
 
-    def of_responder(self, part: str) -> NDArray[Any]:
-        """Return "port", "hi" or "lo" of the responder's socket in the key of each connection. Shape (m,)."""
-        keys, conversation = self.decided.keys, self.table["conversation"]
-        higher_asks = self.table["originator_is_higher"] != 0
+    def of_responder(self, part: str, connections: Rows) -> NDArray[Any]:
+        """Return "port", "hi" or "lo" of the responder's socket in the key of each of these connections."""
+        keys, conversation = self.decided.keys, self.table["conversation"][connections]
+        higher_asks = self.table["originator_is_higher"][connections] != 0
         return np.where(higher_asks, keys[f"lower_{part}"][conversation], keys[f"higher_{part}"][conversation])
 
     # Which segments.
+
+    @cached_property
+    def control_bits(self) -> int:
+        """All control bits that occur in the partition."""
+        return int(np.bitwise_or.reduce(self.rows.flags))
 
     @cached_property
     def originator(self) -> Rows:
@@ -159,9 +173,21 @@ class Evidence:
         return self._flagged(RST, RST)
 
     @cached_property
+    def is_data(self) -> Mask:
+        """It has payload, and no RST. Of the middle of a transfer not every one is there. Shape (n,)."""
+        found: Mask = (self.rows.payload > 0) & ~self.is_rst
+        return found
+
+    @cached_property
+    def data_rows(self) -> Rows:
+        """Rows of these."""
+        return np.flatnonzero(self.is_data)
+
+    @cached_property
     def data_row(self) -> Rows:
         """First segment of each end with payload, without SYN and RST; -1 if there is none. Shape (2m,)."""
-        return self.first_of_end((self.rows.payload > 0) & self._flagged(SYN | RST, 0))
+        at = self.data_rows
+        return self.first_of_end(at[(self.rows.flags.take(at) & SYN) == 0])
 
     @cached_property
     def sent(self) -> list[Rows]:
@@ -175,10 +201,11 @@ class Evidence:
         speech = ~self.is_rst & ~of_another
         return [running_maximum(self.rows, self.rows.seq_end, speech & (self.rows.side == s)) for s in (0, 1)]
 
-    @cached_property
-    def sent_before(self) -> Rows:
-        """The number after the highest that the sender of each row had sent before it, UNKNOWN if none."""
-        return own_before(self.rows, self.sent)
+    def sent_before(self, at: Rows) -> Rows:
+        """Return the number after the highest that the sender of each row `at` had sent before it, UNKNOWN if none."""
+        begins = at == self.rows.start.take(self.rows.conn.take(at))
+        before = of_side(self.rows.side.take(at), [sent.take(at - 1) for sent in self.sent])
+        return np.where(begins, UNKNOWN, before)
 
     @property
     def finally_acknowledged(self) -> Rows:
@@ -186,24 +213,33 @@ class Evidence:
         return self.numbers.finally_acknowledged
 
     @cached_property
-    def is_probe(self) -> Mask:
-        """A segment one number below the next, of which nothing is new: a keep-alive, or a probe of a closed window."""
-        rows = self.rows
-        probe: Mask = (rows.seq == self.sent_before - 1) & (rows.payload <= 1)
-        return probe & self._flagged(SYN | FIN | RST | ACK, ACK)
+    def probes(self) -> Rows:
+        """Segments one number below the next, of which nothing is new: keep-alives, or probes of a closed window."""
+        rows, (by_originator, by_responder) = self.rows, self.sent
+        # Only what lies below all that its sender has sent, itself included, can be one.
+        is_originator = rows.side == ORIGINATOR
+        below = (rows.seq < by_originator) & is_originator | (rows.seq < by_responder) & ~is_originator
+        at = np.flatnonzero(below & (rows.payload <= 1) & self._flagged(SYN | FIN | RST | ACK, ACK))
+        probes: Rows = at[rows.seq.take(at) == self.sent_before(at) - 1]
+        return probes
 
     @cached_property
-    def is_data(self) -> Mask:
-        """It has payload, and no RST. Of the middle of a transfer not every one is there. Shape (n,)."""
-        found: Mask = (self.rows.payload > 0) & ~self.is_rst
-        return found
+    def is_probe(self) -> Mask:
+        """Mark them. Shape (n,)."""
+        return self.marked(self.probes)
+
+    @cached_property
+    def unacknowledged(self) -> Rows:
+        """Connections of which an end has sent more than its peer ever acknowledged, RSTs apart; rising."""
+        beyond = self.rows.highest > self.finally_acknowledged.take(self.rows.other_end)
+        return np.flatnonzero(beyond[0::2] | beyond[1::2])
 
     @cached_property
     def acknowledge_fin(self) -> Rows:
         """The segments that acknowledge their receiver's FIN, captured or inferred: their rows, rising."""
         numbers, rows, at = self.numbers, self.rows, self.numbers.of_fins
         passed = np.flatnonzero(numbers.fin_row >= 0)
-        passed = passed[self.sent_before[numbers.fin_row[passed]] >= numbers.fin_end[passed]]
+        passed = passed[self.sent_before(numbers.fin_row[passed]) >= numbers.fin_end[passed]]
         if len(passed):
             # Ahead of a FIN whose sender had passed its number, what acknowledges that number means something else.
             ahead = np.isin(rows.peer[at], passed) & (at < numbers.fin_row[rows.peer[at]])
@@ -224,44 +260,38 @@ class Evidence:
     @cached_property
     def fin_ack_row(self) -> Rows:
         """First segment of each end that acknowledges its peer's FIN, -1 if none does. Shape (2m,)."""
-        return first_among(self.rows.end, self.acknowledge_fin, 2 * len(self))
+        return self.first_of_end(self.acknowledge_fin)
 
-    @cached_property
-    def closing_rows(self) -> Rows:
-        """What came behind the first FIN of a connection, that one included; all rows of it are there."""
-        fins = self.numbers.fin_row.copy()
-        fins[fins < 0] = len(self.rows)
-        first = np.minimum(fins[0::2], fins[1::2])
-        at = self.rows.rows_of(np.flatnonzero(first < len(self.rows)))
-        return at[at >= first.take(self.rows.conn.take(at))]
+    def ends_of(self, connections: Rows) -> Rows:
+        """Return both ends of each of these connections."""
+        return np.stack([2 * connections, 2 * connections + 1], axis=1).reshape(-1)
 
     def peer_of(self, ends: Rows) -> Rows:
         """Return the other end of each of these ends; of a self-connect the same."""
         return np.where(self.rows.self_connect[ends >> 1], ends, ends ^ 1)
 
+    def marked(self, rows: Rows) -> Mask:
+        """Mark these rows. Shape (n,)."""
+        mask = np.zeros(len(self.rows), np.bool_)
+        mask[rows] = True
+        return mask
+
     def _flagged(self, among: int, which: int) -> Mask:
         flagged: Mask = (self.rows.flags & among) == which
         return flagged
 
-    def first_row(self, mask: Mask) -> Rows:
-        """Return the first row of each connection for which `mask` holds, -1 if there is none. Shape (m,)."""
-        return first_of(self.rows.conn, mask, len(self))
+    def first_of_end(self, rows: Rows) -> Rows:
+        """Return the first of some rows (rising) of each end, -1 if there is none. Shape (2m,)."""
+        return first_among(self.rows.end, rows, 2 * len(self))
 
-    def last_row(self, mask: Mask) -> Rows:
-        """Return the last row of each connection for which `mask` holds, -1 if there is none. Shape (m,)."""
-        return last_of(self.rows.conn, mask, len(self))
+    def last_of_end(self, rows: Rows) -> Rows:
+        """Return the last of some rows (rising) of each end, -1 if there is none. Shape (2m,)."""
+        return last_among(self.rows.end, rows, 2 * len(self))
 
-    def first_of_end(self, mask: Mask) -> Rows:
-        """Return the first row of each end for which `mask` holds, -1 if there is none. Shape (2m,)."""
-        return first_of(self.rows.end, mask, 2 * len(self))
-
-    def last_of_end(self, mask: Mask) -> Rows:
-        """Return the last row of each end for which `mask` holds, -1 if there is none. Shape (2m,)."""
-        return last_of(self.rows.end, mask, 2 * len(self))
-
-    def count(self, mask: Mask) -> Rows:
-        """Count the rows of each connection for which `mask` holds. Shape (m,)."""
-        return self.counted(np.flatnonzero(mask))
+    def last_word(self, ends: Rows) -> Rows:
+        """Return the last segment of each of these ends, RSTs apart, -1 if there is none."""
+        at = self.rows.rows_of(set_of(ends >> 1))
+        return self.last_of_end(at[~self.is_rst.take(at)])[ends]
 
     @cached_property
     def syn_rows(self) -> Rows:
@@ -283,14 +313,13 @@ class Evidence:
 
     def last_among(self, rows: Rows) -> Rows:
         """Return the last of some rows in each connection, -1 if there is none. Shape (m,)."""
-        last = np.full(len(self), -1, np.int64)
-        last[self.rows.conn[rows]] = rows
-        return last
+        return last_among(self.rows.conn, rows, len(self))
 
     def first_of_each(self, rows: Rows) -> tuple[Rows, Rows, Rows]:
         """Return the connections that have these rows (rising), the first of them in each, and how many each has."""
-        connection, first, count = np.unique(self.rows.conn[rows], return_index=True, return_counts=True)
-        return connection, rows[first], count
+        conn = self.rows.conn[rows]
+        first = first_places(conn)
+        return conn[first], rows[first], np.diff(first, append=len(rows))
 
     def answered(self, rows: Rows, flags: int, *, seq: Rows | None = None) -> Rows:
         """Return what the receiver of each row sends next, if of SYN, RST and ACK it has just these bits; -1 else.

@@ -8,7 +8,7 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.rows import AE, CWR, ECE, ORIGINATOR
+from handshake_inspect.connections.rows import ACK, AE, CWR, ECE, ORIGINATOR
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, rule
 from handshake_inspect.tcp.options import MP_CAPABLE, MP_JOIN, Options
@@ -16,7 +16,7 @@ from handshake_inspect.tcp.options import MP_CAPABLE, MP_JOIN, Options
 ECN_BITS = AE | CWR | ECE
 
 
-@rule("ecn", CHAT, example="ecn.pcap")
+@rule("ecn", CHAT, example="ecn.pcap", needs=ACK | ECE | CWR)
 def ecn(e: Evidence) -> Iterator[Found]:
     """Both ends agreed on explicit congestion notification.
 
@@ -32,7 +32,7 @@ def ecn(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 3168 §6.1.1; RFC 9768 §3.1.
     """
-    at, offer, answer = _ecn_offered(e)
+    at, offer, answer = e.shared(_ecn_offered)
     accepts = (answer != 0) & (answer != offer)
     classic = accepts & (answer == ECE)
     accurate = accepts & (offer == ECN_BITS) & ~classic & (answer != AE | ECE)  # AE with ECE is reserved
@@ -44,7 +44,7 @@ def ecn(e: Evidence) -> Iterator[Found]:
         yield e.found(text, at[which], *e.syns_of(at[which]))
 
 
-@rule("ecn-declined", CHAT, example="ecn-declined.pcap")
+@rule("ecn-declined", CHAT, example="ecn-declined.pcap", needs=ACK | ECE | CWR)
 def ecn_declined(e: Evidence) -> Iterator[Found]:
     """One end offered explicit congestion notification, and the other one did not take it.
 
@@ -60,7 +60,7 @@ def ecn_declined(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 3168 §6.1.1, §6.1.1.1; RFC 9768 §3.1.
     """
-    at, offer, answer = _ecn_offered(e)
+    at, offer, answer = e.shared(_ecn_offered)
     for text, which in (
         ("the {offers:end} offered ECN, the {declines:end} did not", answer == 0),
         ("the {declines:end} sends the ECN bits of the {offers:end}'s SYN back as they came: no ECN", answer == offer),
@@ -137,5 +137,6 @@ def _ecn_offered(e: Evidence) -> tuple[Rows, Rows, Rows]:
     offers: Mask = rows.flags[syn[both]] & (ECE | CWR) == ECE | CWR
     at = both[offers]
     if len(at):  # sent again without the bits: which one was answered cannot be told (RFC 3168 §6.1.1.1)
-        at = at[e.count(e.is_syn & ((rows.flags & (ECE | CWR)) == 0))[at] == 0]
+        without = e.syn_rows[(rows.flags[e.syn_rows] & (ECE | CWR)) == 0]
+        at = at[e.counted(without)[at] == 0]
     return at, (rows.flags[syn[at]] & ECN_BITS).astype(np.int64), (rows.flags[answer[at]] & ECN_BITS).astype(np.int64)

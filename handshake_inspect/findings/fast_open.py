@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RST, SYN
+from handshake_inspect.connections.moments import Rows
+from handshake_inspect.connections.rows import ACK, ORIGINATOR
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
 from handshake_inspect.tcp.options import Options
@@ -54,11 +54,12 @@ def _cookie_octets(options: Options) -> int:
     return -1 if options.fast_open_cookie is None else len(options.fast_open_cookie)
 
 
-def _fast_open_syns(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
+def _syns(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
     """Connections whose SYN has the option: their rows, that SYN, the octets of its cookie, and the SYN-ACK or -1."""
-    syn = e.numbers.bare_syn_row[ORIGINATOR::2]
-    at = np.flatnonzero(e.judged(lambda one: one.fast_open is not None))
+    at, syn = np.flatnonzero(e.judged(lambda one: one.fast_open is not None)), e.numbers.bare_syn_row[ORIGINATOR::2]
     at = at[syn[at] >= 0]
+    if not len(at):
+        return at, at, at, at
     cookie = e.offered(_cookie_octets, e.rows.options[syn[at]])
     at, cookie = at[cookie >= 0], cookie[cookie >= 0]
     return at, syn[at], cookie, e.numbers.syn_ack_row[e.responder[at]]
@@ -80,7 +81,7 @@ def fast_open_requested(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 7413 §3, §4.1.1. Wireshark tcp.options.tfo.request.
     """
-    at, syn, cookie, answer = _fast_open_syns(e)
+    at, syn, cookie, answer = e.shared(_syns)
     asks = cookie == 0
     at, syn, answer = at[asks], syn[asks], answer[asks]
     if not len(at):
@@ -94,7 +95,7 @@ def fast_open_requested(e: Evidence) -> Iterator[Found]:
         yield e.found(text, at[which], syn[which], answer[which], given=given[which])
 
 
-@rule("fast-open", CHAT, example="fast-open-accepted.pcap")
+@rule("fast-open", CHAT, example="fast-open-accepted.pcap", needs=ACK)
 def fast_open(e: Evidence) -> Iterator[Found]:
     """Data travelled with the SYN, and the server took them.
 
@@ -110,7 +111,9 @@ def fast_open(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 7413 §3, §4.2. Wireshark tcp.analysis.tfo_syn and tfo_ack.
     """
-    at, syn, _, answer = _fast_open_syns(e)
+    at, syn, _, answer = e.shared(_syns)
+    if not len(at):
+        return
     taken = np.where(answer >= 0, e.rows.ack[answer] - 1, 0)
     keep = taken > 0
     at, syn, answer, taken = at[keep], syn[keep], answer[keep], taken[keep]
@@ -122,7 +125,7 @@ def fast_open(e: Evidence) -> Iterator[Found]:
         yield e.found(text, at[which], syn[which], answer[which], sent=sent[which], taken=taken[which])
 
 
-@rule("fast-open-declined", NOTE, example="fast-open-declined.pcap")
+@rule("fast-open-declined", NOTE, example="fast-open-declined.pcap", needs=ACK)
 def fast_open_declined(e: Evidence) -> Iterator[Found]:
     """The client sent data with its SYN by Fast Open, and the server did not take them.
 
@@ -139,13 +142,13 @@ def fast_open_declined(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 7413 §3, §4.2.2. Wireshark tcp.analysis.tfo_ignored; Suricata stream.3whs_synack_tfo_data_ignored.
     """
-    at, syn, _, answer = _fast_open_syns(e)
+    at, syn, _, answer = e.shared(_syns)
     keep = (answer >= 0) & (e.rows.payload[syn] > 0)
     keep &= e.rows.ack[answer] == 1
     at, syn, answer = at[keep], syn[keep], answer[keep]
     if not len(at):
         return
-    again = e.first_row(_data_from_first(e))[at]
+    again = e.first_among(_data_from_first(e))[at]
     given = e.offered(_cookie_octets, e.rows.options[answer])
     for which, text in (
         (given > 0, "the SYN-ACK acknowledges none of the {sent:octets} on the SYN, and brings another cookie"),
@@ -157,9 +160,6 @@ def fast_open_declined(e: Evidence) -> Iterator[Found]:
         yield e.found(text, at[which], syn[which], answer[which], again[which], sent=e.rows.payload[syn][which])
 
 
-def _data_from_first(e: Evidence) -> Mask:
-    """Segments of originators that bring the data after the SYN: the first octet of data is in them."""
-    rows = e.rows
-    plain = (rows.flags & (SYN | RST | ACK)) == ACK
-    mask: Mask = plain & (rows.side == ORIGINATOR) & (rows.payload > 0) & (rows.seq == 1)
-    return mask
+def _data_from_first(e: Evidence) -> Rows:
+    """Rows of originators that bring the data after the SYN: the first octet of data is in them."""
+    return np.flatnonzero(e.plain(ORIGINATOR) & (e.rows.payload > 0) & (e.rows.seq == 1))

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import FIN, SYN
+from handshake_inspect.connections.rows import FIN, RST, SYN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import IDLE_NS, Cause, ResetCauses
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
+from handshake_inspect.sets import first_places
 
 
-@rule("connection-unknown", WARN, example="server-crash.pcap", about_resets=True)
+@rule("connection-unknown", WARN, example="server-crash.pcap", needs=RST)
 def connection_unknown(e: Evidence) -> Iterator[Found]:
     """A segment of an open connection was answered as if there were none: the connection was half-open.
 
@@ -35,6 +36,8 @@ def connection_unknown(e: Evidence) -> Iterator[Found]:
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.NO_CONNECTION)
+    if not len(which):
+        return
     only_asked = e.handshake("three-way")[causes.connection[which]] & e.is_syn_ack[causes.said[which]]
     which = which[~only_asked | (causes.said[which] < 0)]
     rows, heard, said = e.rows, causes.heard[which], causes.said[which]
@@ -72,7 +75,7 @@ def connection_unknown(e: Evidence) -> Iterator[Found]:
             )
 
 
-@rule("data-after-close", CHAT, example="data-after-close.pcap", about_resets=True)
+@rule("data-after-close", CHAT, example="data-after-close.pcap", needs=RST)
 def data_after_close(e: Evidence) -> Iterator[Found]:
     """An end had closed, and answered data that came after that with an RST.
 
@@ -93,6 +96,8 @@ def data_after_close(e: Evidence) -> Iterator[Found]:
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.DATA_AFTER_CLOSE)
+    if not len(which):
+        return
     sender, lost, at = causes.sender[which], causes.lost[which], causes.at[which]
     fin, fin_end = e.numbers.fin_row[sender], e.numbers.fin_end[sender]
     # Data that were acknowledged later have arrived after all: no segment of them is lost.
@@ -117,7 +122,7 @@ def data_after_close(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("reset-after-close", CHAT, example="time-wait-killed.pcap", about_resets=True)
+@rule("reset-after-close", CHAT, example="time-wait-killed.pcap", needs=RST)
 def reset_after_close(e: Evidence) -> Iterator[Found]:
     """Both ends had closed and acknowledged it; a late segment was answered with an RST.
 
@@ -134,6 +139,8 @@ def reset_after_close(e: Evidence) -> Iterator[Found]:
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.ALL_CLOSED)
+    if not len(which):
+        return
     last_fin = np.maximum(e.numbers.fin_row[causes.sender[which]], e.numbers.fin_row[causes.receiver[which]])
     yield e.found(
         "both ends had closed; the {who:end} sent an RST, {after:duration} after the last FIN, to a late segment",
@@ -145,7 +152,7 @@ def reset_after_close(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("segments-after-reset", CHAT, example="lost-rst.pcap", about_resets=True)
+@rule("segments-after-reset", CHAT, example="lost-rst.pcap", needs=RST)
 def segments_after_reset(e: Evidence) -> Iterator[Found]:
     """Segments came after an RST that ended the connection.
 
@@ -161,15 +168,18 @@ def segments_after_reset(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.5.1, §3.10.5.
     """
     causes = e.shared(ResetCauses)
-    rows, row, resets = e.rows, np.arange(len(e.rows)), e.resets
+    rows, resets = e.rows, e.resets
     worked = np.flatnonzero((resets["valid"] == 1) & (causes.goes_on < 0) & e.events.resets.ends_sender)
-    worked = worked[np.unique(causes.connection[worked], return_index=True)[1]]
-    opened = e.judged(lambda one: one.handshake_complete is not False)[causes.connection[worked]]
-    worked = worked[opened]
+    worked = worked[first_places(causes.connection[worked])]
+    worked = worked[causes.opened[worked]]
     reset = np.full(2 * len(e), len(rows), np.int64)
     reset[causes.receiver[worked]] = causes.at[worked]
-    of_another = ((rows.flags & SYN) != 0) & (rows.seq != 0)
-    late = ~e.is_rst & ~of_another & (row > reset[rows.end])
+    around = rows.rows_of(causes.connection[worked])
+    late = around[around > reset[rows.end[around]]]
+    of_another = ((rows.flags[late] & SYN) != 0) & (rows.seq[late] != 0)
+    late = late[~e.is_rst[late] & ~of_another]
+    if not len(late):
+        return
     count = np.bincount(rows.end[late], minlength=2 * len(e))
     octets = np.bincount(rows.end[late], rows.payload[late], 2 * len(e)).astype(np.int64)
     first = e.first_of_end(late)
@@ -189,7 +199,7 @@ def segments_after_reset(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-alone", NOTE, example="reset-alone.pcap", about_resets=True)
+@rule("reset-alone", NOTE, example="reset-alone.pcap", needs=RST)
 def reset_alone(e: Evidence) -> Iterator[Found]:
     """Nothing of a connection was captured but RSTs of one end.
 
@@ -206,14 +216,16 @@ def reset_alone(e: Evidence) -> Iterator[Found]:
     before its receiver was seen).
     """
     causes = e.shared(ResetCauses)
-    per_end = np.bincount(causes.sender, minlength=2 * len(e))
-    which = np.flatnonzero(per_end[causes.sender] == np.diff(e.rows.start)[causes.connection])
-    which = which[np.unique(causes.connection[which], return_index=True)[1]]
+    of_connection = e.rows.start[causes.connection + 1] - e.rows.start[causes.connection]
+    which = np.flatnonzero(causes.of_end == of_connection)
+    which = which[first_places(causes.connection[which])]
+    if not len(which):
+        return
     yield e.found(
         "{n:count RST} to port {port:d} and nothing else of this connection: the rest was not captured, or it is the "
         "echo of an attack in the receiver's name",
         causes.connection[which],
         causes.at[which],
-        n=per_end[causes.sender[which]],
-        port=e.responder_port[causes.connection[which]],
+        n=causes.of_end[which],
+        port=e.responder_port(causes.connection[which]),
     )

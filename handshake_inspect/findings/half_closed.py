@@ -11,11 +11,11 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Rows
-from handshake_inspect.connections.numbers import next_of_end, previous_of_end
-from handshake_inspect.connections.rows import ACK, RST
+from handshake_inspect.connections.numbers import previous_of_end
+from handshake_inspect.connections.rows import ACK, FIN, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
-from handshake_inspect.sets import without
+from handshake_inspect.sets import first_places, without
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: A program that reads the end of the stream closes at once, or sends what it still has.
@@ -24,7 +24,7 @@ HELD_NS = 10 * SECOND_NS
 FIN_WAIT_2_NS = 60 * SECOND_NS
 
 
-@rule("half-close", CHAT, example="half-close.pcap")
+@rule("half-close", CHAT, example="half-close.pcap", needs=FIN)
 def half_close(e: Evidence) -> Iterator[Found]:
     """One end closed its direction, and the other one still sent octets, which were taken.
 
@@ -41,8 +41,10 @@ def half_close(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.6, §3.9.1.4.
     """
     answer, numbers, rows = e.fin_ack_row, e.numbers, e.rows
-    last = e.last_of_end(e.is_data)
-    ends = np.flatnonzero((answer >= 0) & (last > answer) & ~np.repeat(rows.self_connect, 2))
+    before = answer.take(rows.end.take(e.data_rows))
+    last = e.last_of_end(e.data_rows[(before >= 0) & (before < e.data_rows)])
+    ends = np.flatnonzero(last >= 0)
+    ends = ends[~rows.self_connect[ends >> 1]]
     ends = ends[e.finally_acknowledged[e.peer_of(ends)] > rows.seq_end[answer[ends]]]
     if not len(ends):
         return
@@ -68,7 +70,7 @@ def half_close(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("half-closed-at-end", CHAT, example="half-closed.pcap")
+@rule("half-closed-at-end", CHAT, example="half-closed.pcap", needs=FIN)
 def half_closed_at_end(e: Evidence) -> Iterator[Found]:
     """One direction is closed and acknowledged, the other one is open when the capture ends.
 
@@ -85,11 +87,11 @@ def half_closed_at_end(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.6, §3.6.1. Zeek: conn_state S2 or S3.
     """
-    half = e.teardown("half-closed")
-    if not half.any():
+    half = np.flatnonzero(e.teardown("half-closed"))
+    if not len(half):
         return
-    ends = np.flatnonzero(np.repeat(half, 2) & (e.fin_ack_row >= 0))
-    ends = without(ends, e.shared(_held)[0])
+    ends = e.ends_of(half)
+    ends = without(ends[e.fin_ack_row[ends] >= 0], e.shared(_held)[0])
     closer = e.peer_of(ends)
     fin = e.numbers.fin_row[closer]
     yield e.found(
@@ -110,8 +112,8 @@ def _held(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
     What ended it is -1 where nothing did before the capture ended.
     """
     rows, answer, fin = e.rows, e.fin_ack_row, e.numbers.fin_row
-    ends = np.flatnonzero((answer >= 0) & ((fin < 0) | (fin > answer)) & ~np.repeat(rows.self_connect, 2))
-    ends = ends[e.numbers.inferred_fin_row[ends] < 0]
+    ends = np.flatnonzero((answer >= 0) & ((fin < 0) | (fin > answer)))
+    ends = ends[~rows.self_connect[ends >> 1] & (e.numbers.inferred_fin_row[ends] < 0)]
     # First, what costs nothing: is there time enough?
     ends = ends[(fin[ends] < 0) | (rows.time_ns[fin[ends]] - rows.time_ns[answer[ends]] >= HELD_NS)]
     extent = np.maximum(e.until_end_ns(answer[ends]), e.table["last_ns"][ends >> 1] - rows.time_ns[answer[ends]])
@@ -120,20 +122,24 @@ def _held(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
         return ends, ends, ends, ends
     never = len(rows)
     over = np.full(len(ends), never)
-    for found in (fin[ends], *(next_of_end(rows, e.is_rst, end, answer[ends]) for end in (ends, e.peer_of(ends)))):
+    for found in (fin[ends], _reset_behind(e, answer[ends])):
         over = np.minimum(over, np.where(found >= 0, found, never))
-    data = np.flatnonzero(e.is_data & np.isin(rows.end, ends))
     until = np.zeros(2 * len(e), np.int64)
     until[ends] = over
-    spoke = answer.copy()
-    data = data[data < until[rows.end[data]]]
-    np.maximum.at(spoke, rows.end[data], data)
-    spoke, over = spoke[ends], np.where(over == never, -1, over)
+    data = e.data_rows[e.data_rows < until.take(rows.end.take(e.data_rows))]
+    spoke, over = np.maximum(answer, e.last_of_end(data))[ends], np.where(over == never, -1, over)
     held = np.where(over >= 0, _passed(e, spoke, over), e.until_end_ns(spoke))
     # Whose peer has closed its window may want to send and not be able to.
-    peer_last = e.last_of_end(~e.is_rst)[e.peer_of(ends)]
+    peer_last = e.last_word(e.peer_of(ends))
     some = (held >= HELD_NS) & (rows.window[peer_last] != 0)
     return ends[some], spoke[some], over[some], held[some]
+
+
+def _reset_behind(e: Evidence, at: Rows) -> Rows:
+    """Return the first RST behind each of these segments in its connection, -1 if there is none."""
+    resets = np.append(e.events.resets.row, len(e.rows))
+    behind = resets[np.searchsorted(resets, at, "right")]
+    return np.where(behind < e.rows.start[e.rows.conn[at] + 1], behind, -1)
 
 
 def _passed(e: Evidence, earlier: Rows, later: Rows) -> Rows:
@@ -141,7 +147,7 @@ def _passed(e: Evidence, earlier: Rows, later: Rows) -> Rows:
     return np.where(later >= 0, e.between_ns(earlier, np.maximum(later, 0)), -1)
 
 
-@rule("close-wait-held", WARN, example="close-wait-held.pcap")
+@rule("close-wait-held", WARN, example="close-wait-held.pcap", needs=FIN)
 def close_wait_held(e: Evidence) -> Iterator[Found]:
     """An end has received the FIN of its peer, and for 10 s or more it neither sends nor closes.
 
@@ -182,7 +188,7 @@ def close_wait_held(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("fin-wait-2-ended", NOTE, example="fin-wait-2-ended.pcap")
+@rule("fin-wait-2-ended", NOTE, example="fin-wait-2-ended.pcap", needs=FIN | RST)
 def fin_wait_2_ended(e: Evidence) -> Iterator[Found]:
     """The end that closed first had left FIN-WAIT-2 before the other end closed: an RST answers what comes.
 
@@ -200,9 +206,9 @@ def fin_wait_2_ended(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.5.2, §3.6.1, §3.10.7.1; RFC 1122 §4.2.2.13.
     """
-    resets, rows, answer = e.events.resets, e.rows, e.fin_ack_row
-    if not len(resets.row) or not e.teardown("reset-after-fin").any():
+    if not e.teardown("reset-after-fin").any():
         return
+    resets, rows, answer = e.events.resets, e.rows, e.fin_ack_row
     at = resets.row[answer[rows.peer[resets.row]] >= 0]
     at = at[answer[rows.peer[at]] < at]
     if not len(at):
@@ -217,7 +223,7 @@ def fin_wait_2_ended(e: Evidence) -> Iterator[Found]:
     data = previous_of_end(rows, e.is_data, rows.peer[at], at)
     fin = (e.numbers.fin_row[rows.end[came]] == came) & (data < answer[rows.peer[at]]) & (rows.payload[came] == 0)
     at, came, since, fin = (column[answers & (fin | (since >= FIN_WAIT_2_NS))] for column in (at, came, since, fin))
-    at, came, since, fin = (column[_first_each(rows.conn[at])] for column in (at, came, since, fin))
+    at, came, since, fin = (column[first_places(rows.conn[at])] for column in (at, came, since, fin))
     for some, what in ((fin, "FIN"), (~fin, "data")):
         one = np.flatnonzero(some & (since >= 0))
         yield e.found(
@@ -231,8 +237,3 @@ def fin_wait_2_ended(e: Evidence) -> Iterator[Found]:
             other=rows.side[came[one]],
             since=since[one],
         )
-
-
-def _first_each(connection: Rows) -> Rows:
-    """Return the first place of each of these rising numbers."""
-    return np.unique(connection, return_index=True)[1]

@@ -15,24 +15,27 @@ from handshake_inspect.connections.answers import (
     LAST_WORD,
     OF_SYN,
     OLD,
+    RESET_REASONS,
     UNCHECKED,
 )
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import next_of_end, previous_of_end
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, of_side
+from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, of_side
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import ResetCauses
 from handshake_inspect.findings.reset_marks import has_other_hops, with_marks
 from handshake_inspect.findings.rule import WARN, rule
 
+#: Of the reasons why an RST counts or does not: with which it can work.
+CAN_WORK = np.isin(np.arange(len(RESET_REASONS)), (AT_NEXT, OF_SYN, UNCHECKED, CAUGHT_UP, LAST_WORD, BELIED))
 #: So many RSTs of one end are a storm.
 STORM = 10
 #: So many segments with an old acknowledgment are no accident.
 FALLEN_BACK = 3
 
 
-@rule("suspected-injection", WARN, example="forged-reset.server.pcap", about_resets=True)
+@rule("suspected-injection", WARN, example="forged-reset.server.pcap", needs=RST)
 def suspected_injection(e: Evidence) -> Iterator[Found]:
     """After an RST its sender went on with new octets, as if it had sent none.
 
@@ -61,7 +64,7 @@ def suspected_injection(e: Evidence) -> Iterator[Found]:
     yield from with_marks(e, text, which, shown, after=e.between_ns(causes.at[which], after))
 
 
-@rule("reset-from-elsewhere", WARN, example="injected-reset.server.pcap", about_resets=True)
+@rule("reset-from-elsewhere", WARN, example="injected-reset.server.pcap", needs=RST)
 def reset_from_elsewhere(e: Evidence) -> Iterator[Found]:
     """An RST came another way than all else of its sender: its TTL differs.
 
@@ -86,7 +89,7 @@ def reset_from_elsewhere(e: Evidence) -> Iterator[Found]:
     yield from with_marks(e, text, which, (causes.said[which], causes.at[which]))
 
 
-@rule("reset-outside-window", WARN, example="blind-reset.server.pcap", about_resets=True)
+@rule("reset-outside-window", WARN, example="blind-reset.server.pcap", needs=RST)
 def reset_outside_window(e: Evidence) -> Iterator[Found]:
     """An RST has a number that its receiver cannot expect: it is dropped.
 
@@ -103,6 +106,8 @@ def reset_outside_window(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.10.7.4; RFC 5961 §3.2; tcptrace "out-of-window RST".
     """
     causes, reason = e.shared(ResetCauses), e.resets["reason"]
+    if not np.isin(reason, (BEYOND, OLD)).any():
+        return
     late_answer = causes.is_bare & (causes.closed | _reset_before(causes))
     for kind, claim in ((BEYOND, "above"), (OLD, "below")):
         which = np.flatnonzero((reason == kind) & ~(late_answer & (kind == OLD)))
@@ -120,7 +125,7 @@ def reset_outside_window(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("reset-challenged", WARN, example="blind-reset.server.pcap", about_resets=True)
+@rule("reset-challenged", WARN, example="blind-reset.server.pcap", needs=RST)
 def reset_challenged(e: Evidence) -> Iterator[Found]:
     """An RST lies in the window, but not at the next number expected: it must be asked back, not obeyed.
 
@@ -145,6 +150,8 @@ def reset_challenged(e: Evidence) -> Iterator[Found]:
         & ~causes.answers
     )
     which = _first_of_each_end(causes, np.flatnonzero(ahead))
+    if not len(which):
+        return
     at = causes.at[which]
     answer = next_of_end(rows, np.ones(len(rows), np.bool_), causes.receiver[which], at)
     is_ack = (answer >= 0) & ((rows.flags[answer] & (SYN | FIN | RST | ACK)) == ACK) & (rows.payload[answer] == 0)
@@ -164,7 +171,7 @@ def reset_challenged(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("reset-storm", WARN, example="reset-storm.server.pcap")
+@rule("reset-storm", WARN, example="reset-storm.server.pcap", needs=RST)
 def reset_storm(e: Evidence) -> Iterator[Found]:
     """Many RSTs came from one end of one connection.
 
@@ -190,7 +197,7 @@ def reset_storm(e: Evidence) -> Iterator[Found]:
     end = causes.sender[first]
     guessed = np.isin(e.resets["reason"], (AHEAD, BEYOND, OLD)) & ~causes.answers
     guesses = np.bincount(causes.sender[guessed], minlength=2 * len(e))[end]
-    last = e.last_of_end(e.is_rst)[end]
+    last = e.last_of_end(causes.at)[end]
     for fits, what in (
         (2 * guesses > count[end], "{guesses:d} with a number that nobody asked for: the window is combed"),
         (
@@ -212,7 +219,7 @@ def reset_storm(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("desynchronized", WARN, example="desynchronized.pcap")
+@rule("desynchronized", WARN, example="desynchronized.pcap", needs=ACK)
 def desynchronized(e: Evidence) -> Iterator[Found]:
     """An end fell back behind its own numbers, and the two no longer understand each other.
 
@@ -231,42 +238,43 @@ def desynchronized(e: Evidence) -> Iterator[Found]:
     Suricata stream.est_packet_out_of_window, stream.pkt_invalid_ack.
     """
     rows, numbers = e.rows, e.numbers
-    own = of_side(rows.side, numbers.acknowledged_by)
-    back = np.flatnonzero((rows.ack < own) & numbers.ack_counts)
-    back = back[((rows.flags[back] & (SYN | RST | ACK)) == ACK) & (rows.seq[back] < e.sent_before[back])]
-    back = back[rows.seq_end[back] <= e.sent_before[back]]
+    is_back = [(rows.ack < own) & (rows.side == side) for side, own in enumerate(numbers.acknowledged_by)]
+    back = np.flatnonzero((is_back[ORIGINATOR] | is_back[RESPONDER]) & numbers.ack_counts)
+    back = back[(rows.flags[back] & (SYN | RST | ACK)) == ACK]
+    before = e.sent_before(back)
+    back = back[(rows.seq[back] < before) & (rows.seq_end[back] <= before)]
     if len(back) < FALLEN_BACK:
         return
     often = np.bincount(rows.end[back], minlength=2 * len(e))
     if often.max(initial=0) < FALLEN_BACK:
         return
-    last, first = e.last_of_end(~e.is_rst), np.full(2 * len(e), -1, np.int64)
-    first[rows.end[back[::-1]]] = back[::-1]
+    last, first = e.last_of_end(np.flatnonzero(~e.is_rst)), e.first_of_end(back)
     ends = np.flatnonzero((often >= FALLEN_BACK) & (last >= 0))
     ends = ends[np.isin(last[ends], back)]
     answer = last[np.where(rows.self_connect[ends >> 1], ends, ends ^ 1)]
     # Who has opened another connection, whose SYN was not captured, has a peer that has too.
-    insists = (answer > first[ends]) & (rows.ack[answer] >= e.sent_before[first[ends]])
+    insists = (answer > first[ends]) & (rows.ack[answer] >= e.sent_before(first[ends]))
     # On the other side of a box that shifts the numbers they are others.
     before = previous_of_end(rows, ~e.is_rst, ends, first[ends])
     ends = ends[insists & (rows.capture[before] == rows.capture[first[ends]])]
+    begin = first[ends]
+    own = of_side(rows.side[begin], [acknowledged[begin] for acknowledged in numbers.acknowledged_by])
     yield e.found(
         "the {who:end} fell back: {n:count segment} acknowledge {octets:octets} less than it had before, and the first "
         "begins {seq:octets} below what it had sent",
         ends >> 1,
-        first[ends],
+        begin,
         last[ends],
         who=ends & 1,
         n=often[ends],
-        octets=own[first[ends]] - rows.ack[first[ends]],
-        seq=e.sent_before[first[ends]] - rows.seq[first[ends]],
+        octets=own - rows.ack[begin],
+        seq=e.sent_before(begin) - rows.seq[begin],
     )
 
 
 def _belied(e: Evidence) -> Mask:
     """Has the RST a number that can work, and does its sender go on?"""
-    can_work = np.isin(e.resets["reason"], (AT_NEXT, OF_SYN, UNCHECKED, CAUGHT_UP, LAST_WORD, BELIED))
-    belied: Mask = can_work & (e.shared(ResetCauses).goes_on >= 0)
+    belied: Mask = (e.shared(ResetCauses).goes_on >= 0) & CAN_WORK[e.resets["reason"]]
     return belied
 
 

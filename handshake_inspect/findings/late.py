@@ -16,6 +16,7 @@ from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN, of_side
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
+from handshake_inspect.sets import first_places, set_of
 from handshake_inspect.tcp.options import SHIFT_MAX
 
 #: What such numbers come from, the likeliest first: behind the end, and before it.
@@ -23,12 +24,11 @@ OF_ANOTHER = ", when both FINs were acknowledged: of a later connection whose SY
 FORGED = ": forged, or its sender is broken"
 
 
-def _after_own_fin(e: Evidence) -> Rows:
-    """Return what each end sent behind its first FIN, without RSTs and SYNs."""
-    first = e.numbers.fin_row[e.rows.end[e.closing_rows]]
-    speech = (e.rows.flags[e.closing_rows] & (RST | SYN)) == 0
-    after: Rows = e.closing_rows[(first >= 0) & (e.closing_rows > first) & speech]
-    return after
+def _behind_own_fin(e: Evidence, at: Rows) -> Rows:
+    """Return those of these rows that an end sent behind its FIN, without RSTs and SYNs."""
+    fin = e.numbers.fin_row.take(e.rows.end.take(at))
+    behind: Rows = at[(fin >= 0) & (fin < at) & ((e.rows.flags[at] & (RST | SYN)) == 0)]
+    return behind
 
 
 def _is_over(e: Evidence, at: Rows) -> Mask:
@@ -38,7 +38,7 @@ def _is_over(e: Evidence, at: Rows) -> Mask:
     return over
 
 
-@rule("data-after-fin", WARN, example="data-after-fin.server.pcap")
+@rule("data-after-fin", WARN, example="data-after-fin.server.pcap", needs=FIN)
 def data_after_fin(e: Evidence) -> Iterator[Found]:
     """An end sent octets with numbers beyond its own FIN.
 
@@ -55,14 +55,14 @@ def data_after_fin(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.6, §3.10.7.4 (eighth). Suricata stream.fin1_ack_wrong_seq, fin2_ack_wrong_seq,
     closing_ack_wrong_seq, lastack_ack_wrong_seq, timewait_ack_wrong_seq, which also count octets that come late.
     """
-    at = e.shared(_after_own_fin)
+    rows, numbers = e.rows, e.numbers
+    at = _behind_own_fin(e, e.data_rows)
+    # The number of its last octet, against that of the FIN.
+    above = rows.seq_end[at] - ((rows.flags[at] & FIN) != 0) - numbers.fin_end[rows.end[at]]
+    at, above = at[above >= 0], above[above >= 0]
     if not len(at):
         return
-    rows, numbers = e.rows, e.numbers
     end = rows.end[at]
-    # The number of its last octet, against that of the FIN.
-    above = rows.seq_end[at] - ((rows.flags[at] & FIN) != 0) - numbers.fin_end[end]
-    at, end, above = (column[(rows.payload[at] > 0) & (above >= 0)] for column in (at, end, above))
     ends, place = np.unique(end, return_inverse=True)
     first = np.full(len(ends), len(rows))
     np.minimum.at(first, place, at)
@@ -82,7 +82,7 @@ def data_after_fin(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("fin-other-number", WARN, example="fin-other-number.server.pcap")
+@rule("fin-other-number", WARN, example="fin-other-number.server.pcap", needs=FIN)
 def fin_other_number(e: Evidence) -> Iterator[Found]:
     """An end sent a second FIN with another number than its first one.
 
@@ -98,12 +98,10 @@ def fin_other_number(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.4, §3.6. Zeek FIN_advanced_last_seq; Suricata stream.fin1_fin_wrong_seq, fin2_fin_wrong_seq.
     """
-    at = e.shared(_after_own_fin)
-    at = at[e.numbers.claims_fin[at]]
+    rows, numbers = e.rows, e.numbers
+    at = _behind_own_fin(e, np.flatnonzero(numbers.claims_fin & ~numbers.is_fin))
     if not len(at):
         return
-    rows, numbers = e.rows, e.numbers
-    at = at[rows.seq_end[at] != numbers.fin_end[rows.end[at]]]
     at = at[np.unique(rows.end[at], return_index=True)[1]]
     moved, over = rows.seq_end[at] - numbers.fin_end[rows.end[at]], _is_over(e, at)
     for up, where in ((moved > 0, "above"), (moved < 0, "below")):
@@ -119,7 +117,7 @@ def fin_other_number(e: Evidence) -> Iterator[Found]:
             )
 
 
-@rule("fin-out-of-window", WARN, example="fin-out-of-window.server.pcap")
+@rule("fin-out-of-window", WARN, example="fin-out-of-window.server.pcap", needs=FIN)
 def fin_out_of_window(e: Evidence) -> Iterator[Found]:
     """A FIN has a number that its receiver cannot take.
 
@@ -138,9 +136,11 @@ def fin_out_of_window(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.10.7.4 (first). Suricata stream.fin_out_of_window, closewait_fin_out_of_window.
     """
     rows, numbers = e.rows, e.numbers
-    is_fin = np.flatnonzero((rows.flags & (FIN | ACK | RST | SYN)) == FIN | ACK)
-    foreign = is_fin[~numbers.claims_fin[is_fin]]
-    at = is_fin[e.finally_acknowledged[rows.peer[is_fin]] < rows.seq_end[is_fin]]
+    is_fin = (rows.flags & (FIN | ACK | RST | SYN)) == FIN | ACK
+    foreign = np.flatnonzero(is_fin & ~numbers.claims_fin)
+    at = rows.rows_of(e.unacknowledged)
+    at = at[is_fin[at]]
+    at = at[e.finally_acknowledged[rows.peer[at]] < rows.seq_end[at]]
     expected = of_side(rows.peer_side[at], [by[at] for by in numbers.acknowledged_by])
     ahead = (expected > UNKNOWN) & (rows.seq[at] > expected)
     at, expected = at[ahead], expected[ahead]
@@ -149,8 +149,10 @@ def fin_out_of_window(e: Evidence) -> Iterator[Found]:
         at, beyond = at[beyond >= 0], beyond[beyond >= 0]
     else:
         beyond = at
+    if not len(foreign) and not len(at):
+        return
     for some, how in ((foreign, "below the first after its SYN"), (at, "beyond the window")):
-        first = some[np.unique(rows.conn[some], return_index=True)[1]]
+        first = some[first_places(rows.conn[some])]
         distance = 2 - rows.seq_end[first] if some is foreign else beyond[np.searchsorted(at, first)]
         yield e.found(
             f"the number of a FIN of the {{who:end}} lies {{distance:octets}} {how}: it closes nothing",
@@ -176,7 +178,7 @@ def _offered(e: Evidence, at: Rows) -> Rows:
     return np.where(offers >= 0, window, NEVER >> 1)
 
 
-@rule("ack-beyond-fin", WARN, example="ack-beyond-fin.server.pcap")
+@rule("ack-beyond-fin", WARN, example="ack-beyond-fin.server.pcap", needs=FIN)
 def ack_beyond_fin(e: Evidence) -> Iterator[Found]:
     """An end acknowledges numbers beyond its peer's FIN, which nobody sent.
 
@@ -195,12 +197,13 @@ def ack_beyond_fin(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.10.7.4 (fifth: SEG.ACK > SND.NXT). Suricata stream.fin_invalid_ack, fin1_invalid_ack,
     fin2_invalid_ack, closing_invalid_ack, closewait_invalid_ack, lastack_invalid_ack, timewait_invalid_ack.
     """
-    at, rows = e.closing_rows, e.rows
-    if not len(at):
+    rows, last = e.rows, np.stack([e.table["last_seq_o"], e.table["last_seq_r"]], axis=1).reshape(-1)
+    ends = np.flatnonzero(e.finally_acknowledged > last.take(rows.other_end))
+    if not len(ends):
         return
+    at = rows.rows_of(set_of(ends >> 1))
     fin = e.numbers.fin_row[rows.peer[at]]
     at = at[(fin >= 0) & (fin < at) & ((rows.flags[at] & (ACK | RST | SYN)) == ACK) & e.numbers.ack_counts[at]]
-    last = np.stack([e.table["last_seq_o"], e.table["last_seq_r"]], axis=1).reshape(-1)
     beyond = rows.ack[at] - last[rows.peer[at]]
     at, beyond = at[beyond > 0], beyond[beyond > 0]
     first = np.unique(rows.end[at], return_index=True)[1]
@@ -216,7 +219,7 @@ def ack_beyond_fin(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("fin-after-reset", NOTE, example="fin-after-reset.server.pcap")
+@rule("fin-after-reset", NOTE, example="fin-after-reset.server.pcap", needs=FIN | RST)
 def fin_after_reset(e: Evidence) -> Iterator[Found]:
     """A FIN comes after an RST that had ended the connection.
 
@@ -233,14 +236,13 @@ def fin_after_reset(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.5.3, §3.10.7.1. Zeek FIN_after_reset.
     """
     resets, rows = e.events.resets, e.rows
-    if not len(resets.row):
-        return
-    effective = np.zeros(len(rows), np.bool_)
-    effective[resets.row[resets.moment != NEVER]] = True
-    reset = e.first_row(effective)
-    fins = np.flatnonzero(e.numbers.claims_fin & (reset >= 0)[rows.conn])
+    reset = e.first_among(resets.row[resets.moment != NEVER])
+    fins = rows.rows_of(np.flatnonzero(reset >= 0))
+    fins = fins[e.numbers.claims_fin[fins]]
     fins = fins[fins > reset[rows.conn[fins]]]
-    fins = fins[np.unique(rows.conn[fins], return_index=True)[1]]
+    if not len(fins):
+        return
+    fins = fins[first_places(rows.conn[fins])]
     reset = reset[rows.conn[fins]]
     after = e.between_ns(reset, fins)
     own = rows.end[fins] == rows.end[reset]
@@ -257,7 +259,7 @@ def fin_after_reset(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("fin-without-connection", CHAT)
+@rule("fin-without-connection", CHAT, needs=FIN)
 def fin_without_connection(e: Evidence) -> Iterator[Found]:
     """The first segment captured between two sockets is a FIN.
 
@@ -274,7 +276,9 @@ def fin_without_connection(e: Evidence) -> Iterator[Found]:
     """
     first = e.rows.start[:-1]
     at = np.flatnonzero((e.rows.flags[first] & (FIN | RST)) == FIN)
-    at = at[e.handshake("not-captured")[at]] if len(at) else at
+    if not len(at):
+        return
+    at = at[e.handshake("not-captured")[at]]
     bare = (e.rows.flags[first[at]] & ACK) == 0
     for some, what in (
         (~bare, "the connection's beginning was not captured"),

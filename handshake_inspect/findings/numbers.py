@@ -14,7 +14,14 @@ from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 
 
-@rule("syn-ack-wrong-ack", WARN, example="old-duplicate-syn.pcap")
+def _wrong_syn_acks(e: Evidence) -> Rows:
+    """Rows of the SYN-ACKs of ends of which one has a number that is not right, its own or the acknowledged one."""
+    if not (e.numbers.wrong_syn_ack_row >= 0).any():
+        return e.syn_ack_rows[:0]
+    return e.syn_ack_rows[e.numbers.wrong_syn_ack_row[e.rows.end[e.syn_ack_rows]] >= 0]
+
+
+@rule("syn-ack-wrong-ack", WARN, example="old-duplicate-syn.pcap", needs=ACK)
 def syn_ack_wrong_ack(e: Evidence) -> Iterator[Found]:
     """A SYN-ACK acknowledges another number than that of the SYN plus one.
 
@@ -33,7 +40,7 @@ def syn_ack_wrong_ack(e: Evidence) -> Iterator[Found]:
     4whs_synack_with_wrong_ack; Zeek bad_SYN_ack; Arkime synValidated.
     """
     rows, numbers = e.rows, e.numbers
-    at = e.syn_ack_rows
+    at = e.shared(_wrong_syn_acks)
     wrong = (rows.ack[at] < 1) | (rows.ack[at] > numbers.syn_end[rows.peer[at]])
     at = at[wrong & (rows.side[at] == RESPONDER) & (numbers.bare_syn_row[rows.peer[at]] >= 0)]
     if not len(at):
@@ -57,7 +64,7 @@ def syn_ack_wrong_ack(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("syn-ack-changed", WARN, example="syn-ack-other-number.pcap")
+@rule("syn-ack-changed", WARN, example="syn-ack-other-number.pcap", needs=ACK)
 def syn_ack_changed(e: Evidence) -> Iterator[Found]:
     """A second SYN-ACK answers the same SYN with another initial number.
 
@@ -75,7 +82,7 @@ def syn_ack_changed(e: Evidence) -> Iterator[Found]:
     est_synack_resend_with_diff_seq.
     """
     rows = e.rows
-    at = e.syn_ack_rows
+    at = e.shared(_wrong_syn_acks)
     at = at[(rows.side[at] == RESPONDER) & (rows.seq[at] != 0)]
     at = at[(rows.ack[at] >= 1) & (rows.ack[at] <= e.numbers.syn_end[rows.peer[at]])]
     if not len(at):
@@ -100,7 +107,7 @@ def syn_ack_changed(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("syn-ack-in-connection", NOTE, example="late-duplicate-syn-ack.pcap")
+@rule("syn-ack-in-connection", NOTE, example="late-duplicate-syn-ack.pcap", needs=ACK)
 def syn_ack_in_connection(e: Evidence) -> Iterator[Found]:
     """A SYN-ACK came again long after the opening, when data had been acknowledged.
 
@@ -136,7 +143,7 @@ def syn_ack_in_connection(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("syn-ack-from-client", WARN, example="syn-ack-from-client.server.pcap")
+@rule("syn-ack-from-client", WARN, example="syn-ack-from-client.server.pcap", needs=ACK)
 def syn_ack_from_client(e: Evidence) -> Iterator[Found]:
     """The end that had asked for the connection sends a SYN-ACK, though no SYN of the other end asks for one.
 
@@ -175,7 +182,7 @@ def syn_ack_from_client(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("ack-of-unsent", WARN, example="third-segment-wrong-ack.server.pcap")
+@rule("ack-of-unsent", WARN, example="third-segment-wrong-ack.server.pcap", needs=ACK)
 def ack_of_unsent(e: Evidence) -> Iterator[Found]:
     """A segment acknowledges what its receiver never sent.
 

@@ -15,6 +15,7 @@ from handshake_inspect.connections.rows import CWR, ECE, ORIGINATOR
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, rule
 from handshake_inspect.quantities import listed
+from handshake_inspect.sets import first_places
 from handshake_inspect.tcp.options import Options
 
 
@@ -103,18 +104,20 @@ def _differing_syns(e: Evidence, *, in_one_capture: bool) -> Iterator[tuple[tupl
     again = e.table["syn_retransmissions"] > 0
     if not again.any():
         return
-    at = np.flatnonzero(e.is_syn)
-    at = at[again[rows.conn[at]] & (rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]]
+    at = e.rows_of(again, e.syn_rows)
+    at = at[(rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]]
     first = e.numbers.bare_syn_row[2 * rows.conn[at]]
     at, first = at[first >= 0], first[first >= 0]
     offer, other = _syn_offers(e, first), _syn_offers(e, at)
     differs = (offer != other) & ((rows.capture[first] == rows.capture[at]) == in_one_capture)
+    if not differs.any():
+        return
     pairs, which = np.unique(offer[differs] << 32 | other[differs], return_inverse=True)
     for place, pair in enumerate(pairs.tolist()):
         names = _differences(e, pair >> 32, pair & 0xFFFFFFFF)
         if names:
             some = at[differs][which == place]
-            _, once = np.unique(rows.conn[some], return_index=True)
+            once = first_places(rows.conn[some])
             yield names, first[differs][which == place][once], some[once]
 
 

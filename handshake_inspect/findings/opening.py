@@ -10,14 +10,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.icmp import words
 
 
-@rule("refused", NOTE, example="refused.pcap")
+@rule("refused", NOTE, example="refused.pcap", needs=RST)
 def refused(e: Evidence) -> Iterator[Found]:
     """An RST answered the SYN: nobody listens at the port.
 
@@ -38,7 +38,7 @@ def refused(e: Evidence) -> Iterator[Found]:
     if not len(at):
         return
     rows = e.rows
-    syn = e.numbers.bare_syn_row[e.originator]
+    syn = e.numbers.bare_syn_row[ORIGINATOR::2]
     resets = e.events.resets.row
     reset = e.first_among(resets[rows.side[resets] == RESPONDER])
     at = at[(syn[at] >= 0) & (reset[at] >= 0)]
@@ -60,7 +60,7 @@ def refused(e: Evidence) -> Iterator[Found]:
             at[which],
             first[which],
             answer[which],
-            port=e.responder_port[at][which],
+            port=e.responder_port(at[which]),
             after=np.maximum(e.between_ns(first, answer), 0)[which],
             number=number[which],
             window=window[which],
@@ -91,8 +91,8 @@ def unreachable(e: Evidence) -> Iterator[Found]:
     connection, first = np.unique(errors["connection"][answers], return_index=True)
     answer, syn = answers[first], e.numbers.bare_syn_row[e.originator[connection]]
     after = np.where(syn >= 0, errors["time_ns"][answer] - e.rows.time_ns[syn], 0)
-    itself = errors["from_hi"][answer] == e.of_responder("hi")[connection]
-    itself &= errors["from_lo"][answer] == e.of_responder("lo")[connection]
+    itself = errors["from_hi"][answer] == e.of_responder("hi", connection)
+    itself &= errors["from_lo"][answer] == e.of_responder("lo", connection)
     messages = np.stack([errors[name][answer] for name in ("ip_version", "icmp_type", "icmp_code")], axis=1)
     for message in np.unique(messages, axis=0).tolist():
         for sender, who in ((itself, "the server itself"), (~itself, "a router on the way")):
@@ -101,7 +101,7 @@ def unreachable(e: Evidence) -> Iterator[Found]:
                 f"ICMP {words(*message)} from {who}, {{after:duration}} after the SYN to port {{port:d}}",
                 connection[one],
                 (e.frames(syn[one]), frame_numbers(errors["capture"][answer[one]], errors["frame"][answer[one]])),
-                {"after": np.maximum(after[one], 0), "port": e.responder_port[connection[one]]},
+                {"after": np.maximum(after[one], 0), "port": e.responder_port(connection[one])},
             )
 
 
@@ -121,12 +121,11 @@ def syn_answered_by_syn(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.5 Figure 7, §3.10.7.3 (fourth). Zeek repeated_SYN_reply_wo_ack.
     """
-    bare = e.numbers.bare_syn_row
-    at = np.flatnonzero((bare[ORIGINATOR::2] >= 0) & (bare[RESPONDER::2] >= 0))
-    at = at[e.handshake("half-open", "invalid")[at]]
+    at, bare = np.flatnonzero(e.handshake("half-open", "invalid")), e.numbers.bare_syn_row
+    at = at[(bare[2 * at] >= 0) & (bare[2 * at + 1] >= 0)]
     if not len(at):
         return
-    asked, answered = bare[ORIGINATOR::2][at], bare[RESPONDER::2][at]
+    asked, answered = bare[2 * at], bare[2 * at + 1]
     yield e.found(
         "the server answers the SYN {after:duration} later with a SYN without ACK, and no SYN-ACK follows",
         at,
@@ -189,5 +188,5 @@ def self_connect(e: Evidence) -> Iterator[Found]:
         "port {port:d} is connected to itself: nobody listened there, and the client was given that port as its own",
         at,
         e.numbers.bare_syn_row[e.originator][at],
-        port=e.responder_port[at],
+        port=e.responder_port(at),
     )

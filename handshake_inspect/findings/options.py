@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.rows import ACK
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.offers import lacking, sent_otherwise
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
@@ -75,10 +76,10 @@ def window_unscaled(e: Evidence) -> Iterator[Found]:
     Source. RFC 7323 §1.1, §2.2.
     """
     table = e.table
-    measured = (table["syn_retransmissions"] == 0) & (table["syn_ack_retransmissions"] == 0)
-    measured &= table["initial_rtt_ns"] >= LONG_ROUND_TRIP_NS
+    measured = table["initial_rtt_ns"] >= LONG_ROUND_TRIP_NS
     if not measured.any():
         return
+    measured &= (table["syn_retransmissions"] == 0) & (table["syn_ack_retransmissions"] == 0)
     for scales, at in e.by_offer(_scales):
         at = at[measured[at]]
         who = "only the {side:end} offers" if scales else "neither end offers"
@@ -121,7 +122,7 @@ def window_scale_above_14(e: Evidence) -> Iterator[Found]:
             )
 
 
-@rule("timestamps-missing", WARN, example="timestamps-dropped.server.pcap")
+@rule("timestamps-missing", WARN, example="timestamps-dropped.server.pcap", needs=ACK)
 def timestamps_missing(e: Evidence) -> Iterator[Found]:
     """Timestamps were agreed on, and the segments that follow have none.
 
@@ -137,18 +138,17 @@ def timestamps_missing(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 7323 §3.2.
     """
-    agreed = np.zeros(len(e), np.bool_)
     for _, at in e.by_offer(lambda syn, answer: (syn and answer and syn.timestamps and answer.timestamps) or None):
-        agreed[at] = True
-    first = np.where(np.repeat(agreed, 2), e.numbers.ack_row, -1)
-    ends = np.flatnonzero((first >= 0) & (e.rows.has_timestamps[first] == 0))
-    yield e.found(
-        "timestamps were agreed on, and the {who:end}'s first segment after its SYN has none",
-        ends >> 1,
-        e.numbers.syn_row[ends],
-        first[ends],
-        who=ends & 1,
-    )
+        ends = e.ends_of(at)
+        ends = ends[e.numbers.ack_row[ends] >= 0]
+        ends = ends[e.rows.has_timestamps[e.numbers.ack_row[ends]] == 0]
+        yield e.found(
+            "timestamps were agreed on, and the {who:end}'s first segment after its SYN has none",
+            ends >> 1,
+            e.numbers.syn_row[ends],
+            e.numbers.ack_row[ends],
+            who=ends & 1,
+        )
 
 
 @rule("options-malformed", WARN, example="malformed-option.server.pcap")

@@ -10,6 +10,7 @@ from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.quotes import NEVER_SENT
+from handshake_inspect.connections.rows import ACK
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule, run_rule
 from handshake_inspect.findings.run import Run
@@ -25,7 +26,7 @@ ON_THE_WAY_NS = 1_000_000_000
 CLOCKS_APART_NS = 3_600_000_000_000
 
 
-@rule("syn-ack-ttl", NOTE, example="syn-ack-other-ttl.pcap")
+@rule("syn-ack-ttl", NOTE, example="syn-ack-other-ttl.pcap", needs=ACK)
 def syn_ack_ttl(e: Evidence) -> Iterator[Found]:
     """The SYN-ACK came with another TTL than what followed: likely another machine answered the SYN.
 
@@ -43,8 +44,12 @@ def syn_ack_ttl(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 791 §3.2; RFC 8200 §3 (hop limit); RFC 4987 §3.8 (proxies).
     """
+    ends = e.shared(_of_several_ttls)
+    at = ends[ends == e.responder[ends >> 1]] >> 1
+    if not len(at):
+        return
     syn_ack, following = (e.rows.of_responders(row) for row in (e.numbers.syn_ack_row, e.numbers.ack_row))
-    at = np.flatnonzero(_ttl_differs(e, syn_ack, following))
+    at = at[_ttl_differs(e, syn_ack[at], following[at])]
     at = at[_other_machine(e, syn_ack[at], following[at])]
     yield e.found(
         "the SYN-ACK has a TTL of {first:d}, the {who:end}'s next segment one of {later:d}: likely not of one machine",
@@ -57,7 +62,7 @@ def syn_ack_ttl(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("ttl-changed", NOTE, example="ttl-changed.server.pcap")
+@rule("ttl-changed", NOTE, example="ttl-changed.server.pcap", needs=ACK)
 def ttl_changed(e: Evidence) -> Iterator[Found]:
     """The TTL of an end changes in the middle of the connection: likely not all its segments are of one machine.
 
@@ -76,12 +81,14 @@ def ttl_changed(e: Evidence) -> Iterator[Found]:
     Source. RFC 791 §3.2; RFC 8200 §3 (hop limit).
     """
     ends, first, later = _changes(e, e.numbers.bare_syn_row)
+    if not len(ends):
+        return
     other = _other_machine(e, first, later)
     text = "the {who:end}'s TTL goes from {first:d} to {later:d}: likely not all its segments are of one machine"
     yield _changed(e, text, ends[other], first[other], later[other])
 
 
-@rule("path-changed", CHAT, example="path-changed.pcap")
+@rule("path-changed", CHAT, example="path-changed.pcap", needs=ACK)
 def path_changed(e: Evidence) -> Iterator[Found]:
     """The TTL of an end changes a little in the middle of the connection: its segments took another way.
 
@@ -100,6 +107,8 @@ def path_changed(e: Evidence) -> Iterator[Found]:
     Source. RFC 791 §3.2; RFC 8200 §3 (hop limit).
     """
     ends, first, later = _changes(e, e.numbers.syn_row)
+    if not len(ends):
+        return
     same = (e.table["duplicates"][ends >> 1] == 0) & ~_other_machine(e, first, later)
     text = "the {who:end}'s TTL goes from {first:d} to {later:d}: its segments took another way"
     yield _changed(e, text, ends[same], first[same], later[same])
@@ -253,6 +262,15 @@ def _first_frames(run: Run, *connections: Rows) -> tuple[Rows, ...]:
     return tuple(frame_numbers(table["first_capture"][rows], table["first_frame"][rows]) for rows in connections)
 
 
+def _of_several_ttls(e: Evidence) -> Rows:
+    """Return the ends whose first segments (SYN, SYN-ACK, ACK, data, FIN) have not all the same TTL."""
+    ttl, numbers = e.rows.ttl, e.numbers
+    own, differs = ttl.take(numbers.ack_row), np.zeros(2 * len(e), np.bool_)
+    for row in (numbers.bare_syn_row, numbers.syn_ack_row, e.data_row, numbers.fin_row):
+        differs |= (ttl.take(row) != own) & (row >= 0)
+    return np.flatnonzero(differs & (numbers.ack_row >= 0))
+
+
 def _ttl_differs(e: Evidence, first: Rows, later: Rows) -> Mask:
     """Have both segments been captured, in one capture, with different TTLs?"""
     rows, differs = e.rows, np.zeros(len(first), np.bool_)
@@ -274,7 +292,9 @@ def _changes(e: Evidence, syn_row: Rows) -> tuple[Rows, Rows, Rows]:
 
     Looked at are the SYN, the first ACK, the first data and the FIN: no other row is sure to be kept.
     """
-    ends = np.flatnonzero(e.numbers.ack_row >= 0)
+    ends = e.shared(_of_several_ttls)
+    if not len(ends):
+        return ends, ends, ends
     first, later = np.full(len(ends), -1, np.int64), np.full(len(ends), -1, np.int64)
     before = syn_row[ends]
     for row in (e.numbers.ack_row[ends], e.data_row[ends], e.numbers.fin_row[ends]):

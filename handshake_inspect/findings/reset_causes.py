@@ -9,7 +9,6 @@ most likely cause is the first that fits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, auto
 from functools import cached_property
@@ -18,8 +17,8 @@ import numpy as np
 
 from handshake_inspect.connections.answers import BELIED
 from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
-from handshake_inspect.connections.numbers import next_of_end, previous_of_end
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN
+from handshake_inspect.connections.numbers import next_of_end
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.sets import set_of
 
@@ -77,21 +76,29 @@ class ResetCauses:
         """All segments of the connections that have an RST."""
         return self.evidence.rows.rows_of(set_of(self.connection))
 
-    def _those(self, claim: Callable[[Rows], Mask]) -> Mask:
-        """Mark those of them for which something holds. Shape (n,)."""
-        mask = np.zeros(len(self.evidence.rows), np.bool_)
-        mask[self._around] = claim(self._around)
-        return mask
+    @cached_property
+    def _spoke(self) -> list[Rows]:
+        """Of the last segment that each side had sent, RSTs apart, the row: ahead of each RST. Two arrays."""
+        rows, around = self.evidence.rows, self._around
+        ahead = np.searchsorted(around, self.at) - 1
+        speech, side = ~self.evidence.is_rst.take(around), rows.side.take(around)
+        last = (np.maximum.accumulate(np.where(speech & (side == s), around, -1)) for s in (ORIGINATOR, RESPONDER))
+        return [one.take(ahead) for one in last]
+
+    def _last_of(self, end: Rows) -> Rows:
+        """Return the row of the last segment of each of these ends before each RST, -1 if there is none."""
+        row = np.where(end & 1, self._spoke[RESPONDER], self._spoke[ORIGINATOR])
+        return np.where((row >= self.evidence.rows.start[self.connection]) & (row < self.at), row, -1)
 
     @cached_property
     def heard(self) -> Rows:
         """Row of the receiver's last segment before it, -1 if there is none."""
-        return previous_of_end(self.evidence.rows, ~self.evidence.is_rst, self.receiver, self.at)
+        return self._last_of(self.receiver)
 
     @cached_property
     def said(self) -> Rows:
         """Row of its sender's last segment before it that is no RST, -1 if there is none."""
-        return previous_of_end(self.evidence.rows, ~self.evidence.is_rst, self.sender, self.at)
+        return self._last_of(self.sender)
 
     @cached_property
     def counts(self) -> Mask:
@@ -112,13 +119,24 @@ class ResetCauses:
         numbers that do not continue its own may be those of another connection, whose SYN was not captured.
         """
         e, rows, seq = self.evidence, self.evidence.rows, self.evidence.rows.seq[self.at]
+        new = self._later[rows.seq_end[self._later] > e.sent_before(self._later)]
+        if not len(new):
+            return np.full(len(self.at), -1)
         reached = np.where(e.resets["valid"] == 1, np.maximum(self.sent, seq), self.sent)
         reached = np.where(reached == UNKNOWN, seq, reached)
-        new = self._those(lambda at: ~e.is_rst[at] & (rows.seq_end[at] > e.sent_before[at]))
-        after = next_of_end(rows, new, self.sender, self.at)
+        after = next_of_end(rows, e.marked(new), self.sender, self.at)
         refuses = ~e.events.resets.ends_sender & ~e.events.resets.belied
         continues = (rows.seq[after] <= reached) & (rows.seq_end[after] > reached)
         return np.where((after >= 0) & continues & ~refuses, after, -1)
+
+    @cached_property
+    def _later(self) -> Rows:
+        """Rows of what the ends that sent RSTs sent behind the first of these, without RSTs."""
+        rows, around = self.evidence.rows, self._around
+        first = np.full(2 * len(self.evidence), len(rows), np.int64)
+        first[self.sender[::-1]] = self.at[::-1]
+        later = around[around > first.take(rows.end.take(around))]
+        return later[~self.evidence.is_rst.take(later)]
 
     @cached_property
     def is_bare(self) -> Mask:
@@ -182,12 +200,14 @@ class ResetCauses:
     def lost(self) -> Rows:
         """Row of the first data of the receiver that its end never acknowledged, -1 if there are none."""
         e, rows = self.evidence, self.evidence.rows
-        lost = self._those(
-            lambda at: (
-                (rows.payload[at] > 0) & ~e.is_rst[at] & (rows.seq_end[at] > e.finally_acknowledged[rows.peer[at]])
-            )
-        )
-        return next_of_end(rows, lost, self.receiver, rows.start[self.connection] - 1)
+        data = self._data
+        lost = data[rows.seq_end[data] > e.finally_acknowledged[rows.peer[data]]]
+        return next_of_end(rows, e.marked(lost), self.receiver, rows.start[self.connection] - 1)
+
+    @cached_property
+    def _data(self) -> Rows:
+        """Rows of what brings octets, of the connections that have an RST."""
+        return self._around[self.evidence.is_data.take(self._around)]
 
     @cached_property
     def was_sent_to(self) -> Mask:
@@ -208,11 +228,9 @@ class ResetCauses:
     @cached_property
     def attempts(self) -> Rows:
         """How often its end had repeated data, or asked by a keep-alive, since the receiver's last word."""
-        e, rows = self.evidence, self.evidence.rows
-        placed = self._around
-        again = (rows.payload[placed] > 0) & (rows.seq[placed] < e.sent_before[placed])
-        again &= (rows.flags[placed] & (SYN | RST)) == 0
-        placed = placed[again | e.is_probe[placed]]
+        e, rows, data = self.evidence, self.evidence.rows, self._data
+        again = data[(rows.seq[data] < e.sent_before(data)) & ((rows.flags[data] & SYN) == 0)]
+        placed = set_of(again, e.probes)
         placed = np.sort(rows.end[placed] << ROW_BITS | placed)
         base = self.sender << ROW_BITS
         return np.searchsorted(placed, base + self.at) - np.searchsorted(placed, base + self.heard, "right")
@@ -226,10 +244,14 @@ class ResetCauses:
     # The answer.
 
     @cached_property
+    def opened(self) -> Mask:
+        """Was its connection opened, as far as the capture tells?"""
+        return self.evidence.judged(lambda one: one.handshake_complete is not False)[self.connection]
+
+    @cached_property
     def cause(self) -> Rows:
         """The most likely `Cause` of each."""
         e, rows, heard = self.evidence, self.evidence.rows, self.heard
-        opened = e.judged(lambda one: one.handshake_complete is not False)[self.connection]
         to_syn_ack = (heard >= 0) & e.is_syn_ack[heard] & self.answers & (rows.side[self.at] == ORIGINATOR)
         fin_row, fin_end = e.numbers.fin_row[self.sender], e.numbers.fin_end[self.sender]
         own_fin_told = self.acknowledged_by_receiver >= fin_end
@@ -238,8 +260,8 @@ class ResetCauses:
         since = e.between_ns(heard, self.at)
         tests = [
             (~self.counts, Cause.OTHER),
-            (~opened & to_syn_ack, Cause.ATTEMPT_GIVEN_UP),
-            (~opened, Cause.OTHER),
+            (~self.opened & to_syn_ack, Cause.ATTEMPT_GIVEN_UP),
+            (~self.opened, Cause.OTHER),
             (both, Cause.ALL_CLOSED),
             (self._peer_had_reset, Cause.PEER_HAD_RESET),
             (about_fin & (self.unacknowledged > 0), Cause.DATA_AFTER_CLOSE),
@@ -251,7 +273,10 @@ class ResetCauses:
             (self.silence_ns >= IDLE_NS, Cause.IDLE),
             ((self.unacknowledged > 0) | (self.unanswered & (rows.side[self.at] == RESPONDER)), Cause.UNREAD),
         ]
-        return np.select([test for test, _ in tests], [cause for _, cause in tests], Cause.LINGER)
+        found = np.full(len(self.at), Cause.LINGER, np.int64)
+        for test, cause in reversed(tests):
+            found[test] = cause
+        return found
 
     @cached_property
     def _peer_had_reset(self) -> Mask:

@@ -61,13 +61,15 @@ def has_other_hops(e: Evidence, which: Rows) -> Mask:
     """Does the TTL differ from those of its sender's last segment, SYN, first ACK, first data and FIN before it?"""
     causes, rows, numbers = e.shared(ResetCauses), e.rows, e.numbers
     at, said, sender = causes.at[which], causes.said[which], causes.sender[which]
-    ttl = rows.ttl.astype(np.int64)
+    ttl = rows.ttl[at].astype(np.int64)
     differs: Mask = (said >= 0) & (rows.capture[at] == rows.capture[said])
+    differs &= np.abs(ttl - rows.ttl[said]) >= OTHER_HOPS
+    if not differs.any():
+        return differs
     for first in (numbers.syn_row, numbers.ack_row, e.data_row, numbers.fin_row):
         earlier = first[sender]
         known = (earlier >= 0) & (earlier < at) & (rows.capture[earlier] == rows.capture[at])
-        differs &= ~known | (np.abs(ttl[at] - ttl[earlier]) >= OTHER_HOPS)
-    differs &= np.abs(ttl[at] - ttl[said]) >= OTHER_HOPS
+        differs &= ~known | (np.abs(ttl - rows.ttl[earlier]) >= OTHER_HOPS)
     return differs
 
 
@@ -76,7 +78,7 @@ def _other_count(e: Evidence, which: Rows) -> Mask:
     causes, rows = e.shared(ResetCauses), e.rows
     at, said = causes.at[which], causes.said[which]
     speaks = ~e.is_rst & ~e.is_syn & ~e.is_syn_ack
-    first = e.first_of_end(speaks)[causes.sender[which]]
+    first = e.first_of_end(np.flatnonzero(speaks))[causes.sender[which]]
     sent = np.cumsum(np.where(speaks, 1 + rows.folded_segments, 0))
     ids = rows.ip_id.astype(np.int64)
     known = (first >= 0) & (said > first) & (ids[first] != 0) & (ids[said] != 0) & (ids[at] != 0)

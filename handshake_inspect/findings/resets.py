@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.rows import RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import Cause, ResetCauses
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
+from handshake_inspect.sets import first_places
 
 
 def _found(e: Evidence, text: str, which: Rows, **values: NDArray[Any]) -> Found:
@@ -29,7 +31,7 @@ def _after(e: Evidence, which: Rows) -> Rows:
     return e.between_ns(causes.heard[which], causes.at[which])
 
 
-@rule("abandoned", NOTE, example="reset-syn-received.pcap", about_resets=True)
+@rule("abandoned", NOTE, example="reset-syn-received.pcap", needs=RST)
 def abandoned(e: Evidence) -> Iterator[Found]:
     """The client answered the SYN-ACK with an RST.
 
@@ -49,6 +51,8 @@ def abandoned(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.5.2, §3.10.7.1. Zeek conn_state RSTOS0 or RSTO without data.
     """
     which = e.shared(ResetCauses).of(Cause.ATTEMPT_GIVEN_UP)
+    if not len(which):
+        return
     yield _found(
         e,
         "the {who:end} answered the SYN-ACK with an RST after {after:duration}: connect() was given up, or the SYN was "
@@ -58,7 +62,7 @@ def abandoned(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-unread", WARN, example="reset-unread.pcap", about_resets=True)
+@rule("reset-unread", WARN, example="reset-unread.pcap", needs=RST)
 def reset_unread(e: Evidence) -> Iterator[Found]:
     """An end aborted instead of closing, most likely with data of its peer unread.
 
@@ -81,6 +85,8 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.UNREAD)
+    if not len(which):
+        return
     fresh = causes.unacknowledged[which] > 0
     some = which[fresh]
     yield _found(
@@ -102,7 +108,7 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-linger", NOTE, example="reset.pcap", about_resets=True)
+@rule("reset-linger", NOTE, example="reset.pcap", needs=RST)
 def reset_linger(e: Evidence) -> Iterator[Found]:
     """An end aborted instead of closing, and nothing shows that it left data unread: most likely SO_LINGER 0.
 
@@ -123,6 +129,8 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.LINGER)
+    if not len(which):
+        return
     silent, asked = ~causes.was_sent_to[which], causes.unanswered[which]
     mute = silent & (causes.sent[which] == 1)
     closed = causes.closed[which]
@@ -150,7 +158,7 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
         yield _found(e, text, some, after=causes.silence_ns[some])
 
 
-@rule("reset-idle", NOTE, about_resets=True)
+@rule("reset-idle", NOTE, needs=RST)
 def reset_idle(e: Evidence) -> Iterator[Found]:
     """An RST ended a connection on which nobody had spoken for long: most likely an idle timeout.
 
@@ -170,6 +178,8 @@ def reset_idle(e: Evidence) -> Iterator[Found]:
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.IDLE)
+    if not len(which):
+        return
     yield _found(
         e,
         "the {who:end} reset the connection after {idle:duration} without a segment: an idle timeout, of its program "
@@ -179,7 +189,7 @@ def reset_idle(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("gave-up", WARN, example="keep-alive-dead.pcap", about_resets=True)
+@rule("gave-up", WARN, example="keep-alive-dead.pcap", needs=RST)
 def gave_up(e: Evidence) -> Iterator[Found]:
     """An end got no answer to what it repeated, and gave the connection up with an RST.
 
@@ -198,6 +208,8 @@ def gave_up(e: Evidence) -> Iterator[Found]:
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.GAVE_UP)
+    if not len(which):
+        return
     yield _found(
         e,
         "the {who:end} gave up with an RST: {tries:count repetition} unanswered, the last segment of the {peer:end} "
@@ -208,7 +220,7 @@ def gave_up(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-instead-of-fin", NOTE, example="reset-half-closed.pcap", about_resets=True)
+@rule("reset-instead-of-fin", NOTE, example="reset-half-closed.pcap", needs=RST)
 def reset_instead_of_fin(e: Evidence) -> Iterator[Found]:
     """The peer had closed with a FIN, and this end answered with an RST instead of a FIN of its own.
 
@@ -226,6 +238,8 @@ def reset_instead_of_fin(e: Evidence) -> Iterator[Found]:
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.INSTEAD_OF_FIN)
+    if not len(which):
+        return
     which = which[~causes.closed[which]]
     fin = e.numbers.fin_row[causes.receiver[which]]
     yield e.found(
@@ -239,7 +253,7 @@ def reset_instead_of_fin(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("reset-with-data", CHAT, example="reset-with-data.server.pcap", about_resets=True)
+@rule("reset-with-data", CHAT, example="reset-with-data.server.pcap", needs=RST)
 def reset_with_data(e: Evidence) -> Iterator[Found]:
     """An RST carries octets.
 
@@ -255,7 +269,9 @@ def reset_with_data(e: Evidence) -> Iterator[Found]:
     """
     causes = e.shared(ResetCauses)
     which = np.flatnonzero(e.rows.payload[causes.at] > 0)
-    which = which[np.unique(causes.connection[which], return_index=True)[1]]
+    which = which[first_places(causes.connection[which])]
+    if not len(which):
+        return
     yield e.found(
         "the RST of the {who:end} carries {n:octets}: perhaps a text that says why",
         causes.connection[which],

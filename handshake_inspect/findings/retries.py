@@ -9,7 +9,7 @@ import numpy as np
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import next_of_end
-from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
 from handshake_inspect.quantities import listed
@@ -26,16 +26,18 @@ NAMED = 10
 LINEAR = 5
 
 
-def _sent(e: Evidence, syn_ack: bool) -> Rows:
-    """Rows of the SYNs of originators, or of the SYN-ACKs of responders, where one was sent again."""
-    rows = e.rows
-    if syn_ack:
-        at = e.rows_of(e.table["syn_ack_retransmissions"] > 0, e.syn_ack_rows)
-        own = (rows.side[at] == RESPONDER) & (rows.seq[at] == 0) & (rows.ack[at] >= 1)
-    else:
-        at = e.rows_of(e.table["syn_retransmissions"] > 0, e.syn_rows)
-        own = (rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]
-    return np.compress(own, at)
+def _syns(e: Evidence) -> Rows:
+    """Rows of the SYNs of originators, where one was sent again."""
+    rows, at = e.rows, e.rows_of(e.table["syn_retransmissions"] > 0, e.syn_rows)
+    own: Mask = (rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]
+    return at[own]
+
+
+def _syn_acks(e: Evidence) -> Rows:
+    """Rows of the SYN-ACKs of responders, where one was sent again."""
+    rows, at = e.rows, e.rows_of(e.table["syn_ack_retransmissions"] > 0, e.syn_ack_rows)
+    own: Mask = (rows.side[at] == RESPONDER) & (rows.seq[at] == 0) & (rows.ack[at] >= 1)
+    return at[own]
 
 
 def _by_timer(e: Evidence, at: Rows) -> Rows:
@@ -69,14 +71,15 @@ def syn_retransmitted(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §2.1, §5. Wireshark tcp.analysis.retransmission.
     """
-    at = _by_timer(e, _sent(e, syn_ack=False))
-    if not len(at):
-        return
+    at = _by_timer(e, e.shared(_syns))
     connection, first, count = e.first_of_each(at)
-    last = e.last_among(at)[connection]
-    answer = _first_answer(e, first)
-    keep = (count > 1) & (answer >= 0)
-    connection, first, last, answer, count = (column[keep] for column in (connection, first, last, answer, count))
+    connection, first, count = connection[count > 1], first[count > 1], count[count > 1]
+    if not len(connection):
+        return
+    last, answer = e.last_among(at)[connection], _first_answer(e, first)
+    connection, first, last, answer, count = (
+        column[answer >= 0] for column in (connection, first, last, answer, count)
+    )
     late = answer > last
     for which, text in (
         (
@@ -105,7 +108,7 @@ def syn_retransmitted(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("syn-ack-retransmitted", NOTE, example="lost-syn-ack.server.pcap")
+@rule("syn-ack-retransmitted", NOTE, example="lost-syn-ack.server.pcap", needs=ACK)
 def syn_ack_retransmitted(e: Evidence) -> Iterator[Found]:
     """The server sent its SYN-ACK again before a third segment came.
 
@@ -120,15 +123,13 @@ def syn_ack_retransmitted(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.8.1; RFC 6298 §2.1, §5.
     """
-    third = e.numbers.ack_row[e.originator]
-    at = _sent(e, syn_ack=True)
+    third, at = e.numbers.ack_row[ORIGINATOR::2], e.shared(_syn_acks)
     at = _by_timer(e, at[at < third[e.rows.conn[at]]])
-    if not len(at):
-        return
     connection, first, count = e.first_of_each(at)
+    connection, first, count = connection[count > 1], first[count > 1], count[count > 1]
+    if not len(connection):
+        return
     last = e.last_among(at)[connection]
-    keep = count > 1
-    connection, first, last, count = connection[keep], first[keep], last[keep], count[keep]
     yield e.found(
         "the SYN-ACK was sent {count:count time} before the third segment came, {after:duration} after the first",
         connection,
@@ -162,10 +163,9 @@ def rtt_ambiguous(e: Evidence) -> Iterator[Found]:
     doubtful &= (table["initial_rtt_ns"] >= 0) & e.handshake("three-way", "fast-open", "partial")
     if not doubtful.any():
         return
-    answer, third = e.numbers.syn_ack_row[e.responder], e.numbers.ack_row[e.originator]
+    answer, third = e.numbers.syn_ack_row[e.responder], e.numbers.ack_row[ORIGINATOR::2]
     twice = []
-    for syn_ack, before in ((False, answer), (True, third)):
-        at = _sent(e, syn_ack)
+    for at, before in ((e.shared(_syns), answer), (e.shared(_syn_acks), third)):
         twice.append(e.counted(at[at < before[e.rows.conn[at]]]) > 1)
     at = np.flatnonzero(doubtful & (twice[0] | twice[1]) & (answer >= 0))
     for which, what in ((twice[0][at], "SYN"), (~twice[0][at], "SYN-ACK")):
@@ -197,9 +197,10 @@ def retry_schedule(e: Evidence) -> Iterator[Found]:
     Source. RFC 6298 §2.1, §5.5; RFC 1122 §4.2.3.1; Linux Documentation/networking/ip-sysctl.rst,
     tcp_syn_linear_timeouts.
     """
-    for name, sender, syn_ack in (("SYN", "client", False), ("SYN-ACK", "server", True)):
-        at = _by_timer(e, _sent(e, syn_ack))
-        connection, first, count = np.unique(e.rows.conn[at], return_index=True, return_counts=True)
+    for name, sender, sent in (("SYN", "client", _syns), ("SYN-ACK", "server", _syn_acks)):
+        at = _by_timer(e, e.shared(sent))
+        connection, _, count = e.first_of_each(at)
+        first = np.cumsum(count) - count
         for many in set_of(np.minimum(count, NAMED + 1)).tolist():
             if many > 1:
                 same = np.flatnonzero(np.minimum(count, NAMED + 1) == many)

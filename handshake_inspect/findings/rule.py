@@ -61,8 +61,12 @@ class ConnectionRule(Rule):
     """A rule over connections."""
 
     function: Callable[[Evidence], Iterator[Found]]
-    #: It is asked only where there is an RST.
-    about_resets: bool = False
+    #: Control bits without which it finds nothing.
+    needs: int = 0
+
+    def concerns(self, evidence: Evidence) -> bool:
+        """Can it find anything here? Does each of the control bits that it needs stand in some segment?"""
+        return self.needs & ~evidence.control_bits == 0
 
 
 @plain
@@ -79,14 +83,14 @@ def rule(
     example: str | None = None,
     explains: tuple[str, ...] = (),
     by_times: bool = False,
-    about_resets: bool = False,
+    needs: int = 0,
 ) -> Callable[[Callable[[Evidence], Iterator[Found]]], ConnectionRule]:
     """Make a function a rule over connections; what it `explains` of a connection is not told beside it.
 
-    `by_times`: it is chat that another run of the same programs may not show. `about_resets`: it is asked only where
-    there is an RST.
+    `by_times`: it is chat that another run of the same programs may not show. `needs`: it is asked only where these
+    control bits occur, each in some segment; without them it would find nothing.
     """
-    return lambda function: ConnectionRule(Code(code, severity, explains, by_times), function, example, about_resets)
+    return lambda function: ConnectionRule(Code(code, severity, explains, by_times), function, example, needs)
 
 
 def run_rule(

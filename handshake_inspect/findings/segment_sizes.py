@@ -93,9 +93,9 @@ def mss_clamped(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.7.1; RFC 2923 §2.1 (the black hole that it avoids).
     """
     elsewhere = e.decided.stored["options_elsewhere"]
-    rows = np.flatnonzero(elsewhere)
-    if not len(rows):
+    if not elsewhere.any():
         return
+    rows = np.flatnonzero(elsewhere)
     here, there = (e.offered(_mss, number) for number in (e.rows.options[rows], elsewhere[rows]))
     clamped = (here != there) & (here != NONE) & (there != NONE)
     rows, high, low = rows[clamped], np.maximum(here, there)[clamped], np.minimum(here, there)[clamped]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
 from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.repeats import repeats
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN
@@ -20,19 +20,19 @@ from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 MANY = 10
 
 
-def _keep_alives(e: Evidence) -> Mask:
-    """Mark keep-alives: probes of an end of which everything is acknowledged, and whose peer's window is open."""
-    rows = e.rows
-    at = np.flatnonzero(e.is_probe)
+def _keep_alives(e: Evidence) -> Rows:
+    """Find keep-alives: probes of an end of which everything is acknowledged, and whose peer's window is open."""
+    rows, at = e.rows, e.probes
+    if not len(at):
+        return at
     told = np.where(rows.peer[at] & 1, e.numbers.acknowledged_by[1][at], e.numbers.acknowledged_by[0][at])
-    at = at[told >= e.sent_before[at]]
+    at = at[told >= e.sent_before(at)]
     heard = previous_of_end(rows, ~e.is_rst, rows.peer[at], at)
-    keep_alive = np.zeros(len(rows), np.bool_)
-    keep_alive[at[(heard >= 0) & (rows.window[heard] != 0)]] = True
-    return keep_alive
+    keep_alives: Rows = at[(heard >= 0) & (rows.window[heard] != 0)]
+    return keep_alives
 
 
-@rule("keep-alive", CHAT, example="keep-alive.pcap")
+@rule("keep-alive", CHAT, example="keep-alive.pcap", needs=ACK)
 def keep_alive(e: Evidence) -> Iterator[Found]:
     """An end asked by keep-alives whether its peer is still there.
 
@@ -49,9 +49,9 @@ def keep_alive(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.8.4; RFC 1122 §4.2.3.6; Wireshark tcp.analysis.keep_alive.
     """
-    if not e.is_probe.any():
+    at = e.shared(_keep_alives)
+    if not len(at):
         return
-    at = np.flatnonzero(e.shared(_keep_alives))
     ends, first, count = np.unique(e.rows.end[at], return_index=True, return_counts=True)
     first = at[first]
     yield e.found(
@@ -64,7 +64,7 @@ def keep_alive(e: Evidence) -> Iterator[Found]:
     )
 
 
-@rule("peer-silent", WARN, example="user-timeout.pcap")
+@rule("peer-silent", WARN, example="user-timeout.pcap", needs=ACK)
 def peer_silent(e: Evidence) -> Iterator[Found]:
     """An end repeated its data or keep-alives, and to the end of the capture nothing of them was acknowledged.
 
@@ -83,28 +83,27 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §5; RFC 2923.
     """
     rows, ends = e.rows, 2 * len(e)
-    data = np.flatnonzero(rows.payload)
+    data = rows.rows_of(e.unacknowledged)
+    data = data[rows.payload[data] > 0]
     reached = e.finally_acknowledged.take(rows.peer.take(data))
     seq, behind = rows.seq.take(data), rows.seq.take(data) + rows.payload.take(data)
     lost = data[(seq <= reached) & (reached < behind) & (reached > UNKNOWN)]
     at = lost[(rows.flags[lost] & (SYN | RST)) == 0]
     sent = np.bincount(rows.end[at], minlength=ends)
-    asked = np.zeros(ends, np.int64)
-    if e.is_probe.any():
-        probes = np.flatnonzero(e.shared(_keep_alives))
-        heard = e.last_of_end(~e.is_rst)[rows.peer[probes]]
-        asked = np.bincount(rows.end[probes[probes > heard]], minlength=ends)
+    probes = e.shared(_keep_alives)
+    heard = e.last_word(rows.peer[probes])
+    asked = np.bincount(rows.end[probes[probes > heard]], minlength=ends)
     concerned = np.flatnonzero((sent > 2) | (asked > 1))
     if not len(concerned):
         return
-    reset, last = np.zeros(len(e), np.bool_), e.last_of_end(~e.is_rst)
+    reset = np.zeros(len(e), np.bool_)
     reset[e.resets["connection"][e.resets["valid"] != 0]] = True
-    peer = np.where(rows.self_connect[concerned >> 1], concerned, concerned ^ 1)
-    heard = last[peer]
+    peer = e.peer_of(concerned)
+    last, heard = e.last_word(concerned), e.last_word(peer)
     open_ = (heard >= 0) & (rows.window[heard] != 0) & ~reset[concerned >> 1]
     # Of a server that said nothing but its SYN-ACK the findings about openings speak.
     open_ &= (e.numbers.ack_row[peer] >= 0) | ~e.handshake("three-way")[concerned >> 1]
-    concerned, heard, peer = concerned[open_], heard[open_], peer[open_]
+    concerned, last, heard, peer = concerned[open_], last[open_], heard[open_], peer[open_]
     first = first_among(rows.end, lost, ends)
     by_data = sent[concerned] > 2
     first = np.where(by_data, first[concerned], heard)
@@ -127,12 +126,12 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
             text,
             some >> 1,
             first[fits],
-            last[some],
+            last[fits],
             who=some & 1,
             peer=peer[fits] & 1,
             n=rows.payload[first[fits]],
             times=np.where(by_data, sent[concerned], asked[concerned])[fits],
-            during=e.between_ns(first[fits], last[some]),
+            during=e.between_ns(first[fits], last[fits]),
         )
 
 
@@ -153,11 +152,10 @@ class _Closures:
     probes: Rows
 
 
-def _closures(e: Evidence) -> _Closures:
-    """Find them. The row after one with window 0 is never folded, nor is that itself."""
-    rows, ends = e.rows, 2 * len(e)
-    zero = (rows.window == 0) & ((rows.flags & (SYN | RST | FIN | ACK)) == ACK)
-    concerned = np.zeros(ends, np.bool_)
+def _closures(e: Evidence, zero: Mask) -> _Closures:
+    """Find them, by the segments with window 0. The row after one of these is never folded, nor is that itself."""
+    rows = e.rows
+    concerned = np.zeros(2 * len(e), np.bool_)
     concerned[rows.end[zero]] = True
     at = np.flatnonzero(concerned[rows.end] & ((rows.flags & (SYN | RST)) == 0))
     at = at[np.argsort(rows.end[at], kind="stable")]
@@ -178,13 +176,12 @@ def _closures(e: Evidence) -> _Closures:
     wanted = ((fin < 0) | (fin > first)) & ((own_fin < 0) | (own_fin > first))
     end, first, opened = end[wanted], first[wanted], opened[wanted]
     last = np.where(opened >= 0, opened, rows.start[(end >> 1) + 1] - 1)
-    probe = np.flatnonzero(e.is_probe)
-    probe = np.sort(rows.peer[probe] << 28 | probe)
-    probes = np.searchsorted(probe, (end << 28) + last) - np.searchsorted(probe, (end << 28) + first)
+    probe = np.sort(rows.peer[e.probes] << ROW_BITS | e.probes)
+    probes = np.searchsorted(probe, (end << ROW_BITS) + last) - np.searchsorted(probe, (end << ROW_BITS) + first)
     return _Closures(end, first, opened, e.between_ns(first, last), probes)
 
 
-@rule("zero-window", NOTE, example="zero-window.pcap")
+@rule("zero-window", NOTE, example="zero-window.pcap", needs=ACK)
 def zero_window(e: Evidence) -> Iterator[Found]:
     """An end closed its window for long: its program did not read.
 
@@ -202,9 +199,10 @@ def zero_window(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.8.6, §3.8.6.1; RFC 1122 §4.2.2.17; RFC 6429; Wireshark tcp.analysis.zero_window,
     zero_window_probe (there every segment of it).
     """
-    if e.rows.window.all():
+    zero = (e.rows.window == 0) & ((e.rows.flags & (SYN | RST | FIN | ACK)) == ACK)
+    if not zero.any():
         return
-    found = e.shared(_closures)
+    found = _closures(e, zero)
     at = np.flatnonzero(found.closed_ns >= RETRANSMISSION_NS)
     if not len(at):
         return
@@ -246,8 +244,11 @@ def many_retransmissions(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.8.1; RFC 6298; Suricata "excessive retransmissions" (ten per flow, gaps included).
     """
-    rows = e.rows
-    again = (rows.seq < e.sent_before) & (rows.payload > 0) & ((rows.flags & (SYN | RST)) == 0) & ~e.is_probe
+    rows, again = e.rows, e.data_rows
+    if not len(again):
+        return
+    again = again[rows.seq.take(again) < e.sent_before(again)]
+    again = again[((rows.flags[again] & SYN) == 0) & ~e.is_probe[again]]
     often = np.flatnonzero(np.bincount(rows.end[again], minlength=2 * len(e)) >= MANY)
     if not len(often):
         return

@@ -86,7 +86,8 @@ def syn_in_connection(e: Evidence) -> Iterator[Found]:
     Zeek SYN_inside_connection, active_connection_reuse.
     """
     rows = e.rows
-    at = np.flatnonzero(rows.ignored_syn & ((rows.flags & FIN) == 0))
+    at = np.flatnonzero(rows.ignored_syn)
+    at = at[(rows.flags[at] & FIN) == 0]
     if not len(at):
         return
     connection, first, count = e.first_of_each(at)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import ERROR, WARN, rule
 from handshake_inspect.tcp.states import Event
@@ -39,7 +39,7 @@ def handshake_invalid(e: Evidence) -> Iterator[Found]:
     if not len(at):
         return
     rows, numbers = e.rows, e.numbers
-    third = e.first_row(e.plain(ORIGINATOR))
+    third = e.first_among(np.flatnonzero(e.plain(ORIGINATOR)))
     at = at[third[at] >= 0]
     own, peer = e.originator[at], e.responder[at]
     seen = third[at]
@@ -122,7 +122,7 @@ def third_ack_ignored(e: Evidence) -> Iterator[Found]:
         )
 
 
-@rule("third-ack-reset", WARN, example="accept-queue-overflow-reset.pcap")
+@rule("third-ack-reset", WARN, example="accept-queue-overflow-reset.pcap", needs=RST)
 def third_ack_reset(e: Evidence) -> Iterator[Found]:
     """The server answered the third segment with an RST.
 
@@ -154,7 +154,7 @@ def third_ack_reset(e: Evidence) -> Iterator[Found]:
         at,
         third,
         reset[at],
-        port=e.responder_port[at],
+        port=e.responder_port(at),
         after=np.maximum(e.between_ns(third, reset[at]), 0),
     )
 
@@ -183,8 +183,10 @@ def opened_only_by_client(e: Evidence) -> Iterator[Found]:
     silent = e.handshake("three-way")
     if not silent.any():
         return
-    silent &= (rows.of_responders(numbers.ack_row) < 0) & (rows.of_responders(numbers.fin_row) < 0)
-    silent &= numbers.ack_row[ORIGINATOR::2] >= 0
+    silent &= rows.of_responders(numbers.ack_row) < 0
+    if not silent.any():
+        return
+    silent &= (rows.of_responders(numbers.fin_row) < 0) & (numbers.ack_row[ORIGINATOR::2] >= 0)
     if not silent.any():
         return
     third = numbers.ack_row[e.originator]

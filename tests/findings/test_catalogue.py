@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from handshake_inspect import inspect
+from handshake_inspect.connections import pool
 from handshake_inspect.connections.found import Severity
-from handshake_inspect.findings.catalogue import BY_CODE, RULES
-from handshake_inspect.findings.rule import PARTS, Rule
-from tests.findings.captures import OURS, PUBLIC, codes_in, inspected
+from handshake_inspect.findings.catalogue import BY_CODE, OVER_RUN, RULES
+from handshake_inspect.findings.rule import PARTS, ConnectionRule, Rule
+from tests.findings.captures import OURS, PUBLIC, codes_in, inspected, path_of
 from tests.findings.golden import TABLE, lines
 
 #: Ordinary sessions: nothing above chat is to be said of them.
 HEALTHY = (
     "four-way.pcap", "three-segment.pcap", "half-close.pcap", "ipv6.pcap", "large-transfer.pcap", "server-first.pcap",
 )  # fmt: skip
+#: The captures of the table.
+NAMES = [line.split("\t")[1] for line in TABLE.read_text().splitlines()[1:]]
+OVER_WHOLE_RUN = {code.word for code in OVER_RUN}
 CASES = {
     code: case
     for path in sorted(Path(__file__).parent.glob("test_*.py"))
@@ -71,6 +76,16 @@ def test_where_it_must_appear(code: str, name: str) -> None:
 @pytest.mark.parametrize(("code", "name"), [(code, name) for code, (_, must_not) in CASES.items() for name in must_not])
 def test_where_it_must_not_appear(code: str, name: str) -> None:
     assert not codes_in(name)[code]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rule_that_is_not_asked_would_find_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each conversation for itself, by those rules alone whose control bits do not occur in it."""
+    concerns = ConnectionRule.concerns
+    monkeypatch.setattr(pool, "PARTITION_ROWS", 1)
+    monkeypatch.setattr(ConnectionRule, "concerns", lambda rule, evidence: not concerns(rule, evidence))
+    inspection = inspect(path_of(name))
+    assert {one.code for connection in inspection.connections for one in connection.findings} <= OVER_WHOLE_RUN
 
 
 @pytest.mark.parametrize("line", TABLE.read_text().splitlines()[1:], ids=lambda line: line.split("\t")[1])
