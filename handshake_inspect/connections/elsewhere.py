@@ -25,7 +25,7 @@ def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Cop
     """Add the copies that other captures have to those `inside` one capture."""
     at = np.flatnonzero(places.whole & ~np.isin(places.row, inside.copy))
     packet, capture = places.packet[at], places.capture[at]
-    rank = _rank(packet * (int(places.capture.max()) + 1) + capture)
+    rank = _rank(packet * (int(places.capture.max()) + 1) + capture) + _told_before(packets, places, at)
     order = np.lexsort((capture, rank, packet))
     at, packet, rank = at[order], packet[order], rank[order]
     again = np.zeros(len(at), np.bool_)
@@ -42,6 +42,23 @@ def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Cop
         copy=np.append(inside.copy, copy),
         kind=np.append(inside.kind, np.full(len(copy), ELSEWHERE, np.uint8)),
     )
+
+
+def _told_before(packets: Packets, places: Places, at: Rows) -> Rows:
+    """Count, for each of these places, the rows of other captures that its own one's copies were taken out for before.
+
+    What is left of its capture shows the packets behind those. Of several other captures it is not known whose copies
+    a row has, as long as it has not one of each.
+    """
+    if not packets.elsewhere[places.row[at]].any():
+        return np.zeros(len(at), np.int64)
+    has_all = packets.elsewhere[places.row[at]] >= len(set_of(packets.columns["capture"])) - 1
+    scene = places.packet[at] * (int(places.capture.max()) + 1) + places.capture[at]
+    in_all, in_own = (
+        np.bincount(number, has_all)[number].astype(np.int64)
+        for number in (places.packet[at], np.unique(scene, return_inverse=True)[1])
+    )
+    return in_all - in_own
 
 
 def _of_the_same_stretch(

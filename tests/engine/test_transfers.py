@@ -25,6 +25,9 @@ from tests.oracles.everything import everything
 from tests.test_equal_results import frame_of
 
 CAPTURES = int(os.environ.get("HANDSHAKE_TRANSFERS", "8"))
+#: Pairs of captures that were told otherwise once. Both are of a mirror, which shows a packet again 3 ms later: when
+#: the one that another capture has too was gone.
+TOLD_OTHERWISE = (3142,)
 
 
 def written(path: Path, sent: list[Sent]) -> Path:
@@ -65,7 +68,7 @@ def test_folding_what_a_mirror_shows_changes_nothing(tmp_path: Path, seed: int) 
     assert_folding_changes_nothing(rng, [written(tmp_path / "mirror.pcap", mirrored(rng, traffic(rng)))])
 
 
-@pytest.mark.parametrize("seed", range(2 * CAPTURES))
+@pytest.mark.parametrize("seed", [*range(2 * CAPTURES), *TOLD_OTHERWISE])
 def test_folding_what_two_captures_show_changes_nothing(tmp_path: Path, seed: int) -> None:
     rng = random.Random(f"several {seed}")
     sent = traffic(rng)
