@@ -21,7 +21,7 @@ from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.headers.layers import distinct
 from handshake_inspect.capture.headers.link_types import LINK_TYPE_NAMES
 from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source, sources
-from handshake_inspect.capture.merge import Feed, Merge
+from handshake_inspect.capture.merge import Feed, Merge, lanes_of
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.summary import CaptureSummary
@@ -107,7 +107,7 @@ class Inspector:
         self.sources.append(source)
         self._link_types[len(self.captures) - 1] = set()
         if len(self.captures) > 1:
-            self.analysis.gathering.copies_within_ns = INTERFACES_NS
+            self.analysis.gathering.copies_within_ns, self.analysis.gathering.lanes = INTERFACES_NS, None
             self.datagrams.folds_at_once = False
         return len(self.captures) - 1
 
@@ -137,6 +137,7 @@ class Inspector:
         finally:  # what was read is inspected, whatever came between
             for block in merge.rest():
                 self._take_of_file(block)
+            self.analysis.gathering.lanes = lanes_of(self.captures)
 
     def _is_read_apart(self, one: Input) -> bool:
         """Is a capture read by a copy of this process? Names of what goes are not those of a copy."""
@@ -357,6 +358,7 @@ class Inspector:
         segments = None if self._places is None else self._places.read(conversations, keys, self.names)
         if segments is not None:
             again.analysis.gathering.copies_within_ns = self.analysis.gathering.copies_within_ns
+            again.analysis.gathering.lanes = self.analysis.gathering.lanes
             errors = self.analysis.quotes.about(conversations, self.analysis.gathering.conversations)
             again.analysis.add(segments, errors)
             return again.analysis

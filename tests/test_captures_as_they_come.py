@@ -406,6 +406,48 @@ def test_what_is_sent_again_in_the_next_file_of_a_rotating_capture_stays(begin: 
     assert plain.connections[0].octets.originator == 8
 
 
+@pytest.mark.parametrize("sent", range(8))
+@pytest.mark.parametrize("after_ns", [0, 1000, 200 * MS])
+def test_what_is_sent_again_with_its_identification_stays_where_one_file_ends(
+    sent: int, after_ns: int, tmp_path: Path
+) -> None:
+    """RFC 6864 §4.1 lets it have that. The files of a rotation do not overlap: what both show was there twice."""
+    frames = session("four-way")
+    cut = sent + 1
+    again = [*frames[:cut], later(frames[sent], after_ns), *(later(one, after_ns) for one in frames[cut:])]
+    plain = inspect(saved(tmp_path / "plain.pcap", again))
+    files = [saved(tmp_path / "1.pcap", again[:cut]), saved(tmp_path / "2.pcap", again[cut:])]
+    assert said(inspect(files)) == said(plain)
+    assert plain.duplicates == 0
+    assert_whatever_the_blocks(*files)
+
+
+def test_so_it_does_where_two_places_are_captured_in_files(tmp_path: Path) -> None:
+    """The files of both places end at about the same time, and what was sent again is in all four."""
+    frames = session("four-way")
+    again = [*frames[:4], later(frames[3], 200 * MS), *(later(one, 200 * MS) for one in frames[4:])]
+    places = [("a", again), ("b", [later(hop_further(one), MS) for one in again])]
+    files = [
+        saved(tmp_path / f"{name}{n}.pcap", part)
+        for name, shown in places
+        for n, part in enumerate((shown[:4], shown[4:]))
+    ]
+    (plain,) = inspect(saved(tmp_path / "plain.pcap", again)).connections
+    for order in ((0, 1, 2, 3), (0, 2, 1, 3), (3, 1, 2, 0)):
+        (found,) = inspect([files[n] for n in order]).connections
+        assert (found.segments, found.octets, found.duplicates) == (plain.segments, plain.octets, len(again))
+
+
+@pytest.mark.parametrize("cut", range(5, 19, 2))
+def test_a_packet_and_its_copy_may_stand_in_two_files_of_what_a_mirror_shows(cut: int, tmp_path: Path) -> None:
+    frames = session("four-way")
+    doubled = sorted((copy for one in frames for copy in (one, later(one, MS))), key=lambda one: one.time_ns)
+    (whole,) = inspect(saved(tmp_path / "whole.pcap", doubled)).connections
+    files = [saved(tmp_path / "1.pcap", doubled[:cut]), saved(tmp_path / "2.pcap", doubled[cut:])]
+    (found,) = inspect(files).connections
+    assert (found.segments, found.states) == (whole.segments, whole.states)
+
+
 def test_probes_that_keep_a_connection_alive_stay_in_every_file(tmp_path: Path) -> None:
     """They are all equal, and so are their answers (RFC 9293 §3.8.4)."""
     opening = [unidentified(frame) for frame in session("four-way")[:5]]

@@ -7,13 +7,18 @@ captures that do not overlap are read one after the other, whatever the order in
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.capture.order import INTERFACES_NS, Disorder, Ordering
 from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, Place, Shelf
 from handshake_inspect.capture.records import Frames
+from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.table import Block, SegmentTable
 
 #: Captures that are read at the same time, at most: more than these that overlap wait for one to end.
@@ -147,3 +152,19 @@ class _Open:
         pieces = list(self.ordering.add(*following))
         self.settled = max((self.ordering.settled, self._feed.capture), self._feed.begins)
         return pieces
+
+
+def lanes_of(captures: Sequence[CaptureSummary]) -> NDArray[np.int64]:
+    """Return a number for each capture, equal for those that follow each other in time, as the files of a rotation do.
+
+    One that begins when another ends follows it; but both of one instant may be one file that was named twice.
+    """
+    spans = [(one.first_ns or 0, one.last_ns or 0, number) for number, one in enumerate(captures)]
+    lanes = np.zeros(len(spans), np.int64)
+    ended: list[tuple[int, int, int]] = []  # of each lane when its last capture ends and begins, and the lane
+    for first_ns, last_ns, number in sorted(spans):
+        follows = bool(ended) and ended[0][0] <= first_ns and ended[0][:2] != (last_ns, first_ns)
+        lane = heapq.heappop(ended)[2] if follows else len(ended)
+        heapq.heappush(ended, (last_ns, first_ns, lane))
+        lanes[number] = lane
+    return lanes

@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.copies import COPY_WITHIN_NS
 from handshake_inspect.connections.duplicates import Collapsed, joined_each
 from handshake_inspect.connections.events import find_events
 from handshake_inspect.connections.moments import EARLIEST_NS, NEVER
 from handshake_inspect.connections.numbers import Numbers, next_of_end
-from handshake_inspect.connections.packets import MIXED
+from handshake_inspect.connections.packets import COPY_WITHIN_NS, MIXED
 from handshake_inspect.connections.rows import (
     ACK,
     FIN,

@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.elsewhere import with_other_captures
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.packets import (
+    COPY_WITHIN_NS,
     LOOPBACK,
+    LOOPBACK_WITHIN_NS,
     MOSTLY_DOUBLED,
     ONE_BY_ONE,
     Copies,
@@ -41,8 +43,6 @@ from handshake_inspect.connections.runs import Places, Runs, scene_of
 from handshake_inspect.sets import without
 from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 
-#: How long after a packet its copy comes: on loopback, and by way of a switch or a router under load.
-LOOPBACK_WITHIN_NS, COPY_WITHIN_NS = 100_000, 10_000_000
 #: In how many of the next rows of its conversation a packet's copy is looked for first.
 NEAR_ROWS = 4
 #: So many columns are compared at once, mixed into one: the number 2**32 divided by the golden ratio does that.

@@ -41,12 +41,18 @@ class Collapsed:
 
 
 def collapse(
-    stored: StoredRows, loopback: NDArray[np.bool_], trusted: frozenset[int] = frozenset(), *, go_on: bool = False
+    stored: StoredRows,
+    loopback: NDArray[np.bool_],
+    trusted: frozenset[int] = frozenset(),
+    *,
+    go_on: bool = False,
+    lanes: NDArray[np.int64] | None = None,
 ) -> Collapsed:
     """Collapse copies.
 
     `loopback`: can a conversation only have been captured on loopback? `trusted`: captures that are known to show most
-    segments more than once. `go_on`: more rows of these conversations may come.
+    segments more than once. `go_on`: more rows of these conversations may come. `lanes`: a number for each
+    capture, equal for those that follow each other (`capture.merge.lanes_of`); None if that is not known yet.
     """
     packets = Packets(
         columns=stored.columns,
@@ -61,6 +67,7 @@ def collapse(
         folded_copies=stored["folded_copies"].astype(np.int64),
         shown_each=stored["shown_each"],
         go_on=go_on,
+        lanes=lanes,
     )
     copies = find_copies(packets)
     each, may_go_on = _shown_each(packets, copies), np.zeros(len(stored), np.bool_)

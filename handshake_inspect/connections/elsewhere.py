@@ -7,6 +7,11 @@ What stands in two captures is one packet, and no clocks are compared for that, 
 conversation. Of at least one direction, that is, most of what they show between their first and their last common
 packet is common to them, and so is what one of them shows before and behind: a capture may begin earlier or end later
 than another one, not both. Else a segment that was sent again in the next file of a rotating capture would be lost.
+
+It may be the first one of that file, and what it repeats the last one of the file before. Captures that follow each
+other in time are therefore taken for files of one rotation: what one shows after the other was sent again. But if they
+have more in common of a conversation than what is sent again at once, or all of it, one clock is wrong, and they show
+the same. What this cannot tell is a lone SYN at the end of one file, and the same, identification and all, in the next.
 """
 
 from __future__ import annotations
@@ -16,7 +21,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.packets import ELSEWHERE, MOSTLY_DOUBLED, Copies, Mask, Packets, Rows
+from handshake_inspect.connections.packets import (
+    COPY_WITHIN_NS,
+    ELSEWHERE,
+    MOSTLY_DOUBLED,
+    Copies,
+    Mask,
+    Packets,
+    Rows,
+)
 from handshake_inspect.connections.runs import CERTAIN_COPIES, Places
 from handshake_inspect.sets import set_of
 
@@ -24,8 +37,12 @@ from handshake_inspect.sets import set_of
 def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Copies:
     """Add the copies that other captures have to those `inside` one capture."""
     at = np.flatnonzero(places.whole & ~np.isin(places.row, inside.copy))
+    source = _sources(packets, places, inside, at)
+    order = np.lexsort((places.row[at], source, places.packet[at]))
+    at, source = at[order], source[order]
     packet, capture = places.packet[at], places.capture[at]
-    rank = _rank(packet * (int(places.capture.max()) + 1) + capture) + _told_before(packets, places, at)
+    rank = _rank(packet * (int(source.max(initial=0)) + 1) + source)
+    rank += _told_before(packets, places, at, source)
     order = np.lexsort((capture, rank, packet))
     at, packet, rank = at[order], packet[order], rank[order]
     again = np.zeros(len(at), np.bool_)
@@ -44,16 +61,44 @@ def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Cop
     )
 
 
-def _told_before(packets: Packets, places: Places, at: Rows) -> Rows:
-    """Count, for each of these places, the rows of other captures that its own one's copies were taken out for before.
+def _sources(packets: Packets, places: Places, inside: Copies, at: Rows) -> Rows:
+    """Return what shows each of these places: a capture, or a lane of captures that follow each other."""
+    capture, packet, conversation = places.capture[at].astype(np.int64), places.packet[at], places.conversation[at]
+    if packets.lanes is None or len(set_of(packets.lanes)) == len(packets.lanes):
+        return capture
+    lane = packets.lanes[capture]
+    order = np.lexsort((places.row[at], lane, packet))
+    before, behind = order[:-1], order[1:]
+    again = (packet[before] == packet[behind]) & (lane[before] == lane[behind]) & (capture[before] != capture[behind])
+    before, behind = before[again], behind[again]
+    if not len(behind):
+        return lane
+    pair = (conversation[behind].astype(np.int64) << 32) | capture[before] << 16 | capture[behind]
+    pairs, times = np.unique(pair, return_counts=True)
+    rows = np.bincount(packets.columns["conversation"], minlength=len(packets.loopback))
+    common = np.bincount(conversation[set_of(np.append(before, behind))], minlength=len(packets.loopback))
+    same_stretch = rows == common
+    same_stretch[pairs[times >= CERTAIN_COPIES] >> 32] = True
+    # A mirror shows a packet and its copy: the one may end a file, and the other begin the next.
+    time_ns, doubled = packets.columns["time_ns"][places.row[at]], np.zeros(len(packets.loopback), np.bool_)
+    doubled[packets.columns["conversation"][inside.copy]] = True
+    doubled[packets.columns["conversation"][packets.taken_out > 0]] = True
+    close = doubled[conversation[behind]] & (time_ns[behind] - time_ns[before] <= COPY_WITHIN_NS)
+    of_captures = same_stretch[conversation] | np.isin(packet, packet[behind[close]])
+    sources: Rows = np.where(of_captures, capture, lane)
+    return sources
 
-    What is left of its capture shows the packets behind those. Of several other captures it is not known whose copies
-    a row has, as long as it has not one of each.
+
+def _told_before(packets: Packets, places: Places, at: Rows, source: Rows) -> Rows:
+    """Count, for each of these places, the rows of others that its own source's copies were taken out for before.
+
+    What is left of its source shows the packets behind those. Of several other sources it is not known whose copies a
+    row has, as long as it has not one of each.
     """
     if not packets.elsewhere[places.row[at]].any():
         return np.zeros(len(at), np.int64)
-    has_all = packets.elsewhere[places.row[at]] >= len(set_of(packets.columns["capture"])) - 1
-    scene = places.packet[at] * (int(places.capture.max()) + 1) + places.capture[at]
+    has_all = packets.elsewhere[places.row[at]] >= len(set_of(source)) - 1
+    scene = places.packet[at] * (int(source.max()) + 1) + source
     in_all, in_own = (
         np.bincount(number, has_all)[number].astype(np.int64)
         for number in (places.packet[at], np.unique(scene, return_inverse=True)[1])

@@ -50,6 +50,8 @@ class Gathering:
         self.copies_within_ns = 0
         #: But not after one of this time, or before: no other capture shows it.
         self.single_until_ns = EARLIEST_NS
+        #: A number for each capture, equal for those that follow each other, once all are read.
+        self.lanes: NDArray[np.int64] | None = None
         #: Rows of each conversation that have not been offered to `compact` yet, and how many those of long ones are.
         self._fresh = np.zeros(0, np.int32)
         self._fresh_long = 0
@@ -123,12 +125,19 @@ class Gathering:
         """How many rows are kept."""
         return len(self._pool)
 
-    def adopt(self, rows: StoredRows, conversations: Conversations, trusted: frozenset[int] = frozenset()) -> None:
+    def adopt(
+        self,
+        rows: StoredRows,
+        conversations: Conversations,
+        trusted: frozenset[int] = frozenset(),
+        lanes: NDArray[np.int64] | None = None,
+    ) -> None:
         """Take the rows of conversations that were gathered elsewhere, in order; here are none yet.
 
-        `trusted`: captures that are known, by all of the run, to show most segments more than once.
+        `trusted`: captures that are known, by all of the run, to show most segments more than once; `lanes`: a number
+        for each, equal for those that follow each other.
         """
-        self.conversations, self._told = conversations, trusted
+        self.conversations, self._told, self.lanes = conversations, trusted, lanes
         self._pool.append(rows.columns)
 
     def everything(self) -> StoredRows:
@@ -171,7 +180,8 @@ class Gathering:
         said = [np.flatnonzero(self._pool.total(name)) for name in ("shown_each", "copies_elsewhere")]
         marked, found = self._marked(np.concatenate(said)), [NOTHING]
         for _, rows in self._pool.by_conversation(marked) if marked.any() else ():
-            found.append(misjudged(rows, self.conversations.loopback, self.conversations.is_self, self.trusted))
+            ends = self.conversations.loopback, self.conversations.is_self
+            found.append(misjudged(rows, *ends, self.trusted, self.lanes))
         return np.concatenate(found)
 
     def replace(self, numbers: NDArray[np.int64], rows: StoredRows) -> None:
@@ -228,7 +238,8 @@ class Gathering:
         return (self.partition(which)[0] for which in self.ranges())
 
     def _collapse(self, rows: StoredRows, *, go_on: bool = False) -> Collapsed:
-        return collapse(rows, self.conversations.loopback, self.trusted, go_on=go_on)
+        lanes = None if go_on else self.lanes  # of what was folded before they were known `judged` tells
+        return collapse(rows, self.conversations.loopback, self.trusted, go_on=go_on, lanes=lanes)
 
 
 def distinct_numbers(numbers: NDArray[np.int64], known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -14,7 +14,8 @@ in what is left; and it must be sure of the whole:
 
 Whether several captures show the same stretch of a conversation (`elsewhere`) is told by all of it too. Here it is sure
 if nothing is left that another capture may show as well; and where copies were taken out, if all the rest is of one
-capture, so that no difference of clocks has put anything in order.
+capture, so that no difference of clocks has put anything in order, and they are more than files of a rotation may show
+again.
 """
 
 from __future__ import annotations
@@ -38,15 +39,21 @@ INSIDE, OTHERS = COPY_COLUMNS[:ELSEWHERE], COPY_COLUMNS[ELSEWHERE:]
 
 
 def misjudged(
-    stored: StoredRows, loopback: Mask, self_conversation: Mask, trusted: frozenset[int] = frozenset()
+    stored: StoredRows,
+    loopback: Mask,
+    self_conversation: Mask,
+    trusted: frozenset[int] = frozenset(),
+    lanes: Rows | None = None,
 ) -> Rows:
     """Return the conversations that must be read again. The arguments are those of `collapse` and `split`."""
-    doubtful = set_of(np.append(_seldom_so(stored), _shown_by_several(stored)))
+    few = _few_of_others(stored, lanes)
+    doubtful = set_of(np.concatenate([_seldom_so(stored), _shown_by_several(stored), few]))
     doubtful = doubtful[np.isin(doubtful, stored["conversation"][_is_partial(stored)])]
     if not len(doubtful):
         return doubtful
-    collapsed = collapse(stored.take(np.isin(stored["conversation"], doubtful)), loopback, trusted)
-    found = [_doubled_otherwise(collapsed, self_conversation), _shown_by_several(collapsed.rows)]
+    doubtful_rows = stored.take(np.isin(stored["conversation"], doubtful))
+    collapsed = collapse(doubtful_rows, loopback, trusted, lanes=lanes)
+    found = [_doubled_otherwise(collapsed, self_conversation), _shown_by_several(collapsed.rows), few]
     return set_of(np.concatenate(found)).astype(np.int64)
 
 
@@ -126,6 +133,20 @@ def _shown_by_several(rows: StoredRows) -> Rows:
     return np.concatenate(
         [elsewhere[np.isin(elsewhere, np.append(several, doubled))], ends[count >= CERTAIN_COPIES] >> 1]
     )
+
+
+def _few_of_others(rows: StoredRows, lanes: Rows | None) -> Rows:
+    """Return the conversations of which so few copies were taken out that they were repetitions, if files follow.
+
+    That is known when all are read (`elsewhere`), and not when a part is folded.
+    """
+    if lanes is None or len(set_of(lanes)) == len(lanes):
+        return NOTHING
+    conversation, copies = rows["conversation"].astype(np.int64), rows.copies(OTHERS)
+    some = np.flatnonzero(copies)
+    numbers, place = np.unique(conversation[some], return_inverse=True)
+    few: Rows = numbers[np.bincount(place, copies[some], len(numbers)) < CERTAIN_COPIES * len(lanes)]
+    return few
 
 
 def _near_others(rows: StoredRows) -> Rows:

@@ -24,6 +24,8 @@ KINDS = ("loopback", "mirror", "router", "elsewhere")
 #: Values of `Packets.shown_each` besides how often: copies are told one by one; and several values in one row.
 ONE_BY_ONE, MIXED = 254, 255
 
+#: How long after a packet its copy comes: on loopback, and by way of a switch or a router under load.
+LOOPBACK_WITHIN_NS, COPY_WITHIN_NS = 100_000, 10_000_000
 #: Share of a conversation's packets, or of a capture's, that must stand there more than once.
 MOSTLY_DOUBLED = 0.7
 
@@ -55,6 +57,8 @@ class Packets:
     shown_each: NDArray[np.uint8] | None = None
     #: More packets may come: what may still be shown another time is left as it is.
     go_on: bool = False
+    #: A number for each capture, equal for those that follow each other in time; None if that is not known yet.
+    lanes: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.identified)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.about import About
+from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.answers import Verdicts
@@ -75,12 +76,13 @@ def reduced(pieces: Sequence[Piece], told: Told, errors: IcmpErrorTable, only: K
     if only is not None:  # another conversation may have the hash of one that was read again
         meant = rows["conversation"] < wanted
         rows, piece = rows.take(meant), piece[meant]
-    misfits = misjudged(rows, conversations.loopback, conversations.is_self, told.trusted)
+    lanes = lanes_of(told.captures)
+    misfits = misjudged(rows, conversations.loopback, conversations.is_self, told.trusted, lanes)
     again = set_of(irregular(rows, piece, conversations.is_self), misfits)
     stays = ~np.isin(rows["conversation"], again)
     keys, appeared = conversations.keys, _appeared(pieces, numbers)
     analysis = Analysis(told.names)
-    analysis.gathering.adopt(rows.take(stays), conversations, told.trusted)
+    analysis.gathering.adopt(rows.take(stays), conversations, told.trusted, lanes)
     analysis.quotes.adopt(errors, conversations)
     verdicts = analysis.verdicts_at_first(examiner(told.captures))
     return Reduction(verdicts, keys, *appeared, analysis.gathering.evidence, again, set_of(piece[~stays]))

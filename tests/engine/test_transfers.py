@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import random
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +27,9 @@ from tests.oracles.everything import everything
 from tests.test_equal_results import frame_of
 
 CAPTURES = int(os.environ.get("HANDSHAKE_TRANSFERS", "8"))
-#: Pairs of captures that were told otherwise once. Both are of a mirror, which shows a packet again 3 ms later: when
-#: the one that another capture has too was gone.
-TOLD_OTHERWISE = (3142,)
+#: Pairs of captures that were told otherwise once: two of a mirror, which shows a packet again when what the other one
+#: has too was gone; and two segments, 5 s before the other capture begins.
+TOLD_OTHERWISE = (3142, 3873)
 
 
 def written(path: Path, sent: list[Sent]) -> Path:
@@ -74,3 +76,26 @@ def test_folding_what_two_captures_show_changes_nothing(tmp_path: Path, seed: in
     sent = traffic(rng)
     shown = split_up(rng, mirrored(rng, sent) if rng.random() < 0.2 else sent)
     assert_folding_changes_nothing(rng, [written(tmp_path / f"{n}.pcap", some) for n, some in enumerate(shown)])
+
+
+@pytest.mark.parametrize("seed", range(CAPTURES))
+def test_the_files_of_a_rotation_say_what_the_whole_says(tmp_path: Path, seed: int) -> None:
+    """One packet is delivered twice, and the one ends a file, the other begins the next."""
+    rng = random.Random(f"rotation {seed}")
+    sent = traffic(rng)
+    last = rng.randrange(len(sent))
+    sent.insert(last, sent[last])
+    cuts = sorted({last + 1, rng.randrange(len(sent)), rng.randrange(len(sent))} - {0})
+    files = [
+        written(tmp_path / f"{number}.pcap", sent[a:b]) for number, (a, b) in enumerate(pairwise([0, *cuts, len(sent)]))
+    ]
+    whole = inspected([written(tmp_path / "whole.pcap", sent)], None, 1 << 25)
+    frames = {"first_frame", "last_frame", "frame", "frames", "entered_frame", "ended_frame"}
+
+    def bare(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: bare(one) for name, one in value.items() if name not in frames}
+        return [bare(one) for one in value] if isinstance(value, list) else value
+
+    assert_folding_changes_nothing(rng, files)
+    assert bare(everything(inspected(files, None, 1 << 25))) == bare(everything(whole))
