@@ -180,19 +180,21 @@ def _be_a_copy() -> None:
 
 
 def _received(here: Connection, room: mmap.mmap, number: int) -> Any:
-    """Return what a copy sends next, its arrays in memory of their own, one piece for all of them.
+    """Return what a copy sends next, each array in memory of its own: one that stays holds none of the others.
 
     Raises CopyDied if nothing will come, or not all of it.
     """
     try:
         rest, ends = pickle.loads(here.recv_bytes())
-        begin = number % ROOMS * ROOM_OCTETS
-        octets = memoryview(bytearray(memoryview(room)[begin : begin + (ends[-1] if ends else 0)]))
     except (EOFError, OSError):
         raise CopyDied from None
+    begin = number % ROOMS * ROOM_OCTETS
+    begins = [begin + place for place in (0, *map(_aligned, ends))]
+    with memoryview(room) as octets:
+        arrays = [bytearray(octets[a : begin + end]) for a, end in zip(begins, ends, strict=False)]
     with contextlib.suppress(OSError):  # it may have sent its last
         here.send_bytes(b"taken")
-    return pickle.loads(rest, buffers=[octets[a:b] for a, b in zip([0, *map(_aligned, ends)], ends, strict=False)])
+    return pickle.loads(rest, buffers=arrays)
 
 
 def _send_each(make: Callable[[], Iterable[Any]], here: Connection, there: Connection, room: mmap.mmap) -> None:

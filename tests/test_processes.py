@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -161,6 +161,12 @@ def test_what_a_copy_makes_comes_in_order_and_stays_what_it_was() -> None:
         assert (first == number).all()
         assert (second == number).all()
         first += 1  # it is ours
+
+
+def test_an_array_that_stays_holds_none_of_those_that_came_with_it() -> None:
+    for one in next(in_a_process(lambda: [(np.arange(10), np.arange(1 << 16))])):
+        whole: Any = one.base
+        assert memoryview(whole).nbytes == one.nbytes
 
 
 def test_a_copy_is_little_ahead() -> None:
