@@ -7,8 +7,10 @@ compares.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +92,7 @@ def _laid_out(found: Behaviour, twins: Twins) -> Behaviour:
     which = twins.connections(gap)
     with_gaps = np.flatnonzero(which >= 0)
     return Behaviour(
-        events=_events(found.events, twins),
+        events=cast(Events, _LaidOutEvents(found.events, twins)),
         shape=twins.connections(found.shape),
         judgements=found.judgements,
         columns={name: twins.connections(column) for name, column in found.columns.items()},
@@ -99,19 +101,67 @@ def _laid_out(found: Behaviour, twins: Twins) -> Behaviour:
     )
 
 
-def _events(found: Events, twins: Twins) -> Events:
-    start, item, shift = twins.parts(found.start)
-    return Events(
-        start=start,
-        code=found.code.take(item),
-        row=found.row.take(item) + shift,
-        source=found.source.take(item) + shift,
-        resets=_resets(found.resets, twins),
-        disproved=_facts(found.disproved, twins, rows=2),
-        confirmed=_facts(found.confirmed, twins, rows=1),
-        numbers=_numbers(found.numbers, twins),
-        syn_received=twins.row_of_ends(found.syn_received),
-    )
+class _LaidOutEvents:
+    """`Events` of which each column is laid out when somebody first asks for it: most are not asked for."""
+
+    def __init__(self, found: Events, twins: Twins) -> None:
+        self._found, self._twins = found, twins
+        self.start, self._item, self._shift = twins.parts(found.start)
+        self.numbers = cast(Numbers, _LaidOutNumbers(found.numbers, twins))
+
+    @cached_property
+    def code(self) -> NDArray[np.uint8]:
+        return self._found.code.take(self._item)
+
+    @cached_property
+    def row(self) -> Rows:
+        return self._found.row.take(self._item) + self._shift
+
+    @cached_property
+    def source(self) -> Rows:
+        return self._found.source.take(self._item) + self._shift
+
+    @cached_property
+    def resets(self) -> Resets:
+        return _resets(self._found.resets, self._twins)
+
+    @cached_property
+    def disproved(self) -> Rows:
+        return _facts(self._found.disproved, self._twins, rows=2)
+
+    @cached_property
+    def confirmed(self) -> Rows:
+        return _facts(self._found.confirmed, self._twins, rows=1)
+
+    @cached_property
+    def syn_received(self) -> Rows:
+        return self._twins.row_of_ends(self._found.syn_received)
+
+
+class _LaidOutNumbers:
+    """`Numbers` likewise."""
+
+    def __init__(self, found: Numbers, twins: Twins) -> None:
+        self._found, self._twins = found, twins
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _WAYS:
+            raise AttributeError(name)
+        column = _WAYS[name](self._twins, getattr(self._found, name))
+        setattr(self, name, column)
+        return column
+
+
+#: How each column of `Numbers` is laid out.
+_WAYS: dict[str, Callable[[Twins, Any], Any]] = {
+    "acknowledged_by": lambda twins, by_side: [twins.segments(one) for one in by_side],
+    **dict.fromkeys(("ack_counts", "is_syn", "is_fin", "claims_fin"), Twins.segments),
+    **dict.fromkeys(("finally_acknowledged", "syn_end", "fin_end", "unplaced_fin", "crossing_syn"), Twins.ends),
+    **dict.fromkeys(("fin_row", "inferred_fin_row", "syn_row", "bare_syn_row", "syn_ack_row"), Twins.row_of_ends),
+    **dict.fromkeys(("wrong_syn_ack_row", "ack_row"), Twins.row_of_ends),
+    **dict.fromkeys(("inferred_syn_ack_row", "inferred_ack_row"), Twins.row_of_connections),
+    **dict.fromkeys(("of_fins", "third_rows"), lambda twins, rows: twins.among(rows)[0]),
+}
 
 
 def _facts(found: Rows, twins: Twins, rows: int) -> Rows:
@@ -139,31 +189,4 @@ def _resets(found: Resets, twins: Twins) -> Resets:
         elsewhere=found.elsewhere[which],
         of_another=found.of_another[which],
         ends_sender=found.ends_sender[which],
-    )
-
-
-def _numbers(found: Numbers, twins: Twins) -> Numbers:
-    ends, segments, row_of_ends = twins.ends, twins.segments, twins.row_of_ends
-    return Numbers(
-        acknowledged_by=[segments(one) for one in found.acknowledged_by],
-        finally_acknowledged=ends(found.finally_acknowledged),
-        ack_counts=segments(found.ack_counts),
-        is_syn=segments(found.is_syn),
-        syn_end=ends(found.syn_end),
-        is_fin=segments(found.is_fin),
-        claims_fin=segments(found.claims_fin),
-        fin_row=row_of_ends(found.fin_row),
-        fin_end=ends(found.fin_end),
-        of_fins=twins.among(found.of_fins)[0],
-        inferred_fin_row=row_of_ends(found.inferred_fin_row),
-        unplaced_fin=ends(found.unplaced_fin),
-        syn_row=row_of_ends(found.syn_row),
-        crossing_syn=ends(found.crossing_syn),
-        bare_syn_row=row_of_ends(found.bare_syn_row),
-        syn_ack_row=row_of_ends(found.syn_ack_row),
-        wrong_syn_ack_row=row_of_ends(found.wrong_syn_ack_row),
-        ack_row=row_of_ends(found.ack_row),
-        third_rows=twins.among(found.third_rows)[0],
-        inferred_syn_ack_row=twins.row_of_connections(found.inferred_syn_ack_row),
-        inferred_ack_row=twins.row_of_connections(found.inferred_ack_row),
     )

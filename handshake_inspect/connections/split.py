@@ -90,8 +90,8 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
     flags = stored["flags"]
     begins, ignored = begin_rows(stored)
     start = np.append(np.flatnonzero(begins), len(stored)).astype(np.int64)
-    conn = np.cumsum(begins) - 1
     count = len(start) - 1
+    conn = np.repeat(np.arange(count), np.diff(start))
     conversation = stored["conversation"][start[:-1]].astype(np.int64)
     syn, ack, rst = (flags & SYN) != 0, (flags & ACK) != 0, (flags & RST) != 0
     from_higher = stored["from_higher"]

@@ -87,8 +87,8 @@ def fast_open(names: Names) -> np.ndarray:
 
 
 def assert_same(one: Any, other: Any, place: str = "") -> None:
-    if is_dataclass(one):
-        for part in fields(one):
+    if is_dataclass(other):
+        for part in fields(other):
             a, b = getattr(one, part.name), getattr(other, part.name)
             if part.name in ("disproved", "confirmed"):  # facts in no particular order
                 a, b = (facts[np.lexsort(facts.T[::-1])] for facts in (a, b))
