@@ -61,8 +61,9 @@ def vantage_point(run: Run) -> Iterator[About]:
         return
     at = at[~is_loopback(keys)[table["conversation"][at]]]
     there, back = (table[name][at].astype(np.int64) for name in ("syn_to_syn_ack_ns", "syn_ack_to_ack_ns"))
-    captures = np.where(there + back >= SHORTEST_NS, table["first_capture"][at].astype(np.int64), NONE)
-    for number in set_of(captures[captures != NONE]).tolist():
+    took = there + back >= SHORTEST_NS
+    there, back, captures = there[took], back[took], table["first_capture"][at[took]]
+    for number in set_of(captures).tolist():
         rows = np.flatnonzero(captures == number)
         share = back[rows] / (there[rows] + back[rows])
         for place, so in (

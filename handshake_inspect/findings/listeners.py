@@ -45,7 +45,7 @@ def syn_flood(run: Run) -> Iterator[About]:
     answered = run.judged(lambda one: one.handshake_kind == "half-open")
     left = (answered | run.judged(lambda one: one.handshake_kind == "unanswered")) & ~run.one_sided
     opened = run.judged(lambda one: one.handshake_complete is True)
-    left_here, opened_here = run.at_listeners(left), run.at_listeners(opened)
+    left_here, opened_here = run.listeners.count(left), run.listeners.count(opened)
     suspects = worst(left_here, (left_here >= FLOOD) & (left_here > opened_here)).tolist()
     if not suspects:
         return
@@ -124,7 +124,7 @@ def accept_queue_full(run: Run) -> Iterator[About]:
     if not turned_away.any():
         return
     opened = run.judged(lambda one: one.handshake_complete is True)
-    away_here, opened_here = run.at_listeners(turned_away), run.at_listeners(opened)
+    away_here, opened_here = run.listeners.count(turned_away), run.listeners.count(opened)
     suspects = worst(away_here, (away_here > 0) & (opened_here > 0)).tolist()
     if not suspects:
         return

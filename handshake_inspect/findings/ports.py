@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.port_use import PortUse
 from handshake_inspect.findings.rule import WARN, run_rule
@@ -43,7 +41,7 @@ def ephemeral_ports_low(run: Run) -> Iterator[About]:
     """
     if len(run.connections.verdicts.waits) < LEAST_RATE_CONNECTIONS:
         return
-    if np.bincount(run.paths[0]).max(initial=0) < LEAST_RATE_CONNECTIONS:
+    if run.paths.sizes.max(initial=0) < LEAST_RATE_CONNECTIONS:
         return
     times = [time for one in run.captures for time in (one.first_ns, one.last_ns) if time is not None]
     captured_ns = (min(times, default=0), max(times, default=0))

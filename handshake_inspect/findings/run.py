@@ -65,6 +65,27 @@ def covered_until_ns(captures: Sequence[CaptureSummary]) -> list[int]:
 
 
 @dataclass
+class Groups:
+    """Connections that have something in common, numbered by first appearance."""
+
+    #: The group of each connection. Shape (m,).
+    number: Rows
+    #: A connection of each group.
+    example: Rows
+
+    @cached_property
+    def sizes(self) -> Rows:
+        """How many connections each group has."""
+        return np.bincount(self.number, minlength=len(self.example))
+
+    def count(self, which: Mask) -> Rows:
+        """Count the connections of each group for which `which` holds; where that is all or none, without a look."""
+        if which.all():
+            return self.sizes
+        return np.bincount(self.number[which], minlength=len(self.example)) if which.any() else 0 * self.sizes
+
+
+@dataclass
 class Run:
     """Everything that was decided about a run."""
 
@@ -116,34 +137,24 @@ class Run:
         return Sockets.of_both(self.connections)
 
     @cached_property
-    def paths(self) -> tuple[Rows, Rows]:
-        """Number the pairs of a client's host and a server's socket.
+    def paths(self) -> Groups:
+        """The connections of each client's host and server's socket.
 
-        Returns the number of each connection, and a connection of each number. Many connections have few of these:
-        what asks who tried what looks at them.
+        Many connections have few of these: what asks who tried what looks at them.
         """
-        return number_groups([*self.clients.host, *self.servers.host[:2], self.servers.port])
+        return Groups(*number_groups([*self.clients.host, *self.servers.host[:2], self.servers.port]))
 
     @cached_property
-    def listeners(self) -> tuple[Rows, Rows]:
-        """Number the servers' sockets. Returns the number of each connection, and a connection of each number."""
-        path, example = self.paths
-        servers = self.servers.take(example)
+    def listeners(self) -> Groups:
+        """The connections of each server's socket."""
+        servers = self.servers.take(self.paths.example)
         number, first = number_groups([*servers.host, servers.port])
-        return number[path], example[first]
-
-    def at_listeners(self, which: Mask) -> Rows:
-        """Count the connections at each listener for which `which` holds."""
-        return _counted(which, *self.listeners)
-
-    def on_paths(self, which: Mask) -> Rows:
-        """Count the connections on each path for which `which` holds."""
-        return _counted(which, *self.paths)
+        return Groups(number[self.paths.number], self.paths.example[first])
 
     def clients_at_listeners(self, which: Mask) -> Rows:
         """Count the clients' hosts of the connections at each listener for which `which` holds."""
-        listener, first = self.listeners
-        return np.bincount(listener[self.paths[1][self.on_paths(which) > 0]], minlength=len(first))
+        seen = self.paths.example[self.paths.count(which) > 0]
+        return np.bincount(self.listeners.number[seen], minlength=len(self.listeners.example))
 
     def at_listener(self, number: int) -> Rows:
         """Return the connections of one listener, in order of time."""
@@ -152,8 +163,7 @@ class Run:
 
     @cached_property
     def _by_listener(self) -> tuple[Rows, Rows]:
-        every = np.ones(len(self.table), np.bool_)
-        return conversation_order(self.listeners[0]), np.append(0, np.cumsum(self.at_listeners(every)))
+        return conversation_order(self.listeners.number), np.append(0, np.cumsum(self.listeners.sizes))
 
     def by_time(self, rows: Rows) -> Rows:
         """Put connections, which stand as in the table, in order of time."""
@@ -181,13 +191,6 @@ class Run:
             counts[judgements[number].handshake_kind] += count
         commonest = sorted((+counts).items(), key=lambda one: (-one[1], one[0]))
         return ", ".join(f"{count:,} {kind}" for kind, count in commonest)
-
-
-def _counted(which: Mask, number: Rows, example: Rows) -> Rows:
-    """Count those of each number for which `which` holds."""
-    if not which.any():
-        return np.zeros(len(example), np.int64)
-    return np.bincount(number if which.all() else number[which], minlength=len(example))
 
 
 def worst(count: Rows, which: Mask) -> Rows:

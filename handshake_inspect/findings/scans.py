@@ -67,13 +67,12 @@ def host_scan(run: Run) -> Iterator[About]:
 
 def _scans(run: Run, same: Callable[[Sockets, Sockets], list[NDArray[Any]]]) -> Iterator[tuple[Rows, int]]:
     """Yield the failed attempts of each group of the `same` that is a scan, in order of time, and how many differ."""
-    path, example = run.paths
     known = run.judged(lambda one: one.handshake_kind != "not-captured") & ~run.one_sided
     failed = known & run.judged(lambda one: one.handshake_kind in FAILED)
     if np.count_nonzero(failed) < SCANNED:
         return
-    tried, in_vain = run.on_paths(known), run.on_paths(failed)
-    group, first = number_groups(same(run.clients.take(example), run.servers.take(example)))
+    tried, in_vain = run.paths.count(known), run.paths.count(failed)
+    group, first = number_groups(same(run.clients.take(run.paths.example), run.servers.take(run.paths.example)))
     # Paths of one group differ in what is not the same in it: in port, or in host.
     distinct = np.bincount(group[in_vain > 0], minlength=len(first))
     mostly = 100 * np.bincount(group, in_vain) >= FAILED_PERCENT * np.bincount(group, tried)
@@ -82,7 +81,7 @@ def _scans(run: Run, same: Callable[[Sockets, Sockets], list[NDArray[Any]]]) -> 
         return
     is_scan = np.zeros(len(first), np.bool_)
     is_scan[scans] = True
-    group = group[path]
+    group = group[run.paths.number]
     rows = np.flatnonzero(failed & is_scan[group])
     of_scan = group[rows]
     rows = rows[conversation_order(of_scan)]

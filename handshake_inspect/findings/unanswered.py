@@ -46,8 +46,8 @@ def unanswered(run: Run) -> Iterator[Found]:
     if not len(at):
         return
     tries = table["syn_retransmissions"][at].astype(np.int64) + 1
-    listener, example = run.listeners
-    host, _ = number_groups(run.servers.take(example).host)
+    listener = run.listeners.number
+    host, _ = number_groups(run.servers.take(run.listeners.example).host)
     answered = table["segments_r"] > 0
     opened = answered & ~run.judged(lambda one: one.handshake_kind == "refused")
     # Another attempt of the same two sockets is not another client.
@@ -114,7 +114,7 @@ def half_open(run: Run) -> Iterator[Found]:
     if not len(at):
         return
     since = run.until_ns[at] - table["first_ns"][at] - table["syn_to_syn_ack_ns"][at]
-    keep = since >= np.minimum(_slowest_third_segment_ns(run)[run.listeners[0][at]], FIRST_RETRY_NS)
+    keep = since >= np.minimum(_slowest_third_segment_ns(run)[run.listeners.number[at]], FIRST_RETRY_NS)
     at, since = at[keep], since[keep]
     syns = table["syn_retransmissions"][at].astype(np.int64) + 1
     for which, more in ((syns == 1, ""), (syns > 1, ", though the SYN came {syns:d} times")):
@@ -136,9 +136,8 @@ def half_open(run: Run) -> Iterator[Found]:
 
 def _slowest_third_segment_ns(run: Run) -> Rows:
     """Return how long after the SYN-ACK the slowest third segment of each listener came; at least `ON_ITS_WAY_NS`."""
-    listener, example = run.listeners
     took = run.table["syn_ack_to_ack_ns"]
-    slowest = np.full(len(example), ON_ITS_WAY_NS, np.int64)
+    slowest = np.full(len(run.listeners.example), ON_ITS_WAY_NS, np.int64)
     known = took > ON_ITS_WAY_NS
-    np.maximum.at(slowest, listener[known], took[known])
+    np.maximum.at(slowest, run.listeners.number[known], took[known])
     return slowest
