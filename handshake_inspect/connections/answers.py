@@ -207,10 +207,10 @@ class Verdicts:
 
     def judged(self, claim: Callable[[Judgement], bool]) -> NDArray[np.bool_]:
         """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
-        claims = np.array([claim(one) for one in self.judgements], np.bool_)
-        if claims.all() or not claims.any():  # most rules ask for what is not there
-            return np.full(len(self.table), claims.any())
-        found: NDArray[np.bool_] = claims.take(self.table["judgement"])
+        claims = [claim(one) for one in self.judgements]
+        if all(claims) or not any(claims):  # most rules ask for what is not there
+            return np.full(len(self.table), any(claims))
+        found: NDArray[np.bool_] = np.array(claims, np.bool_).take(self.table["judgement"])
         return found
 
 

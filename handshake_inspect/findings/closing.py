@@ -14,7 +14,6 @@ from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import FIN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
-from handshake_inspect.sets import without
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: An acknowledgment that takes longer is lost: RFC 6298 §2.4 lets nobody send again sooner.
@@ -84,7 +83,7 @@ def _sent_fins(e: Evidence, concerned: Mask) -> Rows:
     passed = e.between_ns(earlier, later)
     same = np.logical_and.reduce([column[order[1:]] == column[order[:-1]] for column in columns])
     same &= (rows.ip_id[later] != 0) & (passed >= 0) & (passed < COPY_NS)
-    sent: Rows = without(at, later[same])
+    sent: Rows = at[~e.marked(later[same])[at]]
     return sent
 
 

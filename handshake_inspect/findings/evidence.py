@@ -30,6 +30,7 @@ from handshake_inspect.connections.rows import (
     ACK,
     FIN,
     ORIGINATOR,
+    RESPONDER,
     RST,
     SYN,
     UNKNOWN,
@@ -78,17 +79,17 @@ class Evidence:
 
     # What was decided.
 
-    @property
+    @cached_property
     def rows(self) -> ConnectionRows:
         """The segments."""
         return self.decided.part.rows
 
-    @property
+    @cached_property
     def events(self) -> Events:
         """What happened to both ends."""
         return self.decided.events
 
-    @property
+    @cached_property
     def numbers(self) -> Numbers:
         """Who acknowledged what, and where the SYNs and FINs are."""
         return self.decided.events.numbers
@@ -203,9 +204,12 @@ class Evidence:
 
     def sent_before(self, at: Rows) -> Rows:
         """Return the number after the highest that the sender of each row `at` had sent before it, UNKNOWN if none."""
+        return of_side(self.rows.side.take(at), [self.before(at, sent) for sent in self.sent])
+
+    def before(self, at: Rows, running: Rows) -> Rows:
+        """Return the value of a running column at the row before each of these, UNKNOWN at a connection's first."""
         begins = at == self.rows.start.take(self.rows.conn.take(at))
-        before = of_side(self.rows.side.take(at), [sent.take(at - 1) for sent in self.sent])
-        return np.where(begins, UNKNOWN, before)
+        return np.where(begins, UNKNOWN, running.take(at - 1))
 
     @property
     def finally_acknowledged(self) -> Rows:
@@ -238,14 +242,25 @@ class Evidence:
     def acknowledge_fin(self) -> Rows:
         """The segments that acknowledge their receiver's FIN, captured or inferred: their rows, rising."""
         numbers, rows, at = self.numbers, self.rows, self.numbers.of_fins
-        passed = np.flatnonzero(numbers.fin_row >= 0)
-        passed = passed[self.sent_before(numbers.fin_row[passed]) >= numbers.fin_end[passed]]
+        passed = self._passed_before_fin()
         if len(passed):
             # Ahead of a FIN whose sender had passed its number, what acknowledges that number means something else.
             ahead = np.isin(rows.peer[at], passed) & (at < numbers.fin_row[rows.peer[at]])
             # Behind it too, if an octet has that number.
             at = at[~(ahead | np.isin(rows.peer[at], self._numbered_twice(passed)))]
         return at
+
+    def _passed_before_fin(self) -> Rows:
+        """Return the ends that had sent up to the number of their FIN, or beyond it, before it came."""
+        row, fin_end = self.numbers.fin_row, self.numbers.fin_end
+        # By the row before the FIN, of whichever connection that is: few are left of which it must be asked whose.
+        maybe = [
+            2 * np.flatnonzero(sent.take(row[side::2] - 1, mode="clip") >= fin_end[side::2]) + side
+            for side, sent in enumerate(self.sent)
+        ]
+        passed = set_of(*maybe)
+        passed = passed[row[passed] >= 0]
+        return passed[self.sent_before(row[passed]) >= fin_end[passed]]
 
     def _numbered_twice(self, ends: Rows) -> Rows:
         """Return those of these ends that sent an octet with the number of their FIN, ahead of that FIN."""
@@ -302,6 +317,25 @@ class Evidence:
     def syn_ack_rows(self) -> Rows:
         """Rows of the SYN-ACKs."""
         return np.flatnonzero(self.is_syn_ack)
+
+    @cached_property
+    def syns_again(self) -> Rows:
+        """Rows of the SYNs of originators that sent theirs again, the first ones too."""
+        rows, at = self.rows, self._sent_again("syn_retransmissions", self.is_syn)
+        own: Mask = (rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]
+        return at[own]
+
+    @cached_property
+    def syn_acks_again(self) -> Rows:
+        """Rows of the SYN-ACKs of responders that sent theirs again, the first ones too."""
+        rows, at = self.rows, self._sent_again("syn_ack_retransmissions", self.is_syn_ack)
+        own: Mask = (rows.side[at] == RESPONDER) & (rows.seq[at] == 0)
+        return at[own]
+
+    def _sent_again(self, counted: str, mask: Mask) -> Rows:
+        """Return the rows for which `mask` holds, of the connections of which some segments came again."""
+        at = self.rows.rows_of(np.flatnonzero(self.table[counted] > 0))
+        return at[mask.take(at)]
 
     def rows_of(self, connections: Mask, rows: Rows) -> Rows:
         """Return those of some rows that belong to these connections (a mask of shape (m,))."""
@@ -409,11 +443,11 @@ class Evidence:
 
     def found(self, text: str, connection: Rows, *rows: Rows, **values: NDArray[Any]) -> Found:
         """Make a finding of each of these connections; `rows` are the segments that show it, -1 for none."""
+        if not len(connection):
+            return Found(text, connection)
         return Found(text, connection, tuple(self.frames(one) for one in rows), values)
 
     def frames(self, rows: Rows) -> Rows:
         """Return the frame numbers of segments, NO_FRAME for row -1."""
-        if not len(rows):
-            return rows
         at = np.maximum(rows, 0)
         return np.where(rows >= 0, frame_numbers(self.rows.capture[at], self.rows.frame[at]), NO_FRAME)

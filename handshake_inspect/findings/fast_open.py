@@ -29,7 +29,7 @@ def syn_with_data(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.4, §3.10.7.2 (third); RFC 7413 §2. Zeek SYN_with_data.
     """
-    at = e.syn_rows[e.rows.payload[e.syn_rows] > 0]
+    at = e.data_rows[e.is_syn.take(e.data_rows)]
     if not len(at):
         return
     at = at[e.offered(_has_fast_open, e.rows.options[at]) == 0]

@@ -15,7 +15,7 @@ from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
-from handshake_inspect.sets import first_places, without
+from handshake_inspect.sets import first_places
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: A program that reads the end of the stream closes at once, or sends what it still has.
@@ -91,7 +91,11 @@ def half_closed_at_end(e: Evidence) -> Iterator[Found]:
     if not len(half):
         return
     ends = e.ends_of(half)
-    ends = without(ends[e.fin_ack_row[ends] >= 0], e.shared(_held)[0])
+    is_held = np.zeros(2 * len(e), np.bool_)
+    is_held[e.shared(_held)[0]] = True
+    ends = ends[(e.fin_ack_row[ends] >= 0) & ~is_held[ends]]
+    if not len(ends):
+        return
     closer = e.peer_of(ends)
     fin = e.numbers.fin_row[closer]
     yield e.found(

@@ -106,7 +106,7 @@ def reset_outside_window(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.10.7.4; RFC 5961 §3.2; tcptrace "out-of-window RST".
     """
     causes, reason = e.shared(ResetCauses), e.resets["reason"]
-    if not np.isin(reason, (BEYOND, OLD)).any():
+    if not ((reason == BEYOND) | (reason == OLD)).any():
         return
     late_answer = causes.is_bare & (causes.closed | _reset_before(causes))
     for kind, claim in ((BEYOND, "above"), (OLD, "below")):
@@ -279,7 +279,7 @@ def _belied(e: Evidence) -> Mask:
 
 
 def _first_of_each_end(causes: ResetCauses, which: Rows) -> Rows:
-    return which[np.unique(causes.sender[which], return_index=True)[1]]
+    return which[np.unique(causes.sender[which], return_index=True)[1]] if len(which) else which
 
 
 def _reset_before(causes: ResetCauses) -> Mask:

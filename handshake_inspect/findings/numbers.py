@@ -9,7 +9,7 @@ import numpy as np
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.numbers import next_of_end
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, row_before, running_maximum
+from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, running_maximum
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 
@@ -125,11 +125,11 @@ def syn_ack_in_connection(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.10.7.4 (fourth); RFC 5961 §4. Suricata stream.est_synack_resend.
     """
     rows, numbers = e.rows, e.numbers
-    at = e.rows_of(e.table["syn_ack_retransmissions"] > 0, e.syn_ack_rows)
-    at = at[(rows.side[at] == RESPONDER) & (rows.seq[at] == 0) & (at > numbers.syn_ack_row[rows.end[at]])]
+    at = e.syn_acks_again
+    at = at[at > numbers.syn_ack_row[rows.end[at]]]
     if not len(at):
         return
-    told = row_before(rows, numbers.acknowledged_by[RESPONDER])[at]
+    told = e.before(at, numbers.acknowledged_by[RESPONDER])
     connection, late, _ = e.first_of_each(at[told > numbers.syn_end[rows.peer[at]]])
     first = numbers.syn_ack_row[e.responder[connection]]
     copy = (rows.ip_id[late] != 0) & (rows.ip_id[late] == rows.ip_id[first])
@@ -162,7 +162,8 @@ def syn_ack_from_client(e: Evidence) -> Iterator[Found]:
     """
     rows, numbers = e.rows, e.numbers
     at = e.syn_ack_rows
-    at = at[(rows.side[at] == ORIGINATOR) & ~rows.self_connect[rows.conn[at]]]
+    at = at[rows.side[at] == ORIGINATOR]
+    at = at[~rows.self_connect[rows.conn[at]]]
     at = at[(numbers.bare_syn_row[rows.peer[at]] < 0) & ~numbers.crossing_syn[rows.peer[at]]]
     if not len(at):
         return
@@ -208,9 +209,8 @@ def ack_of_unsent(e: Evidence) -> Iterator[Found]:
         return
     sent = _sent_until_taken_back(e, at)
     at, above = at[rows.ack[at] > sent], (rows.ack[at] - sent)[rows.ack[at] > sent]
-    off = np.zeros(len(rows), np.int64)
-    off[at] = above
     connection, first, count = e.first_of_each(at)
+    off = above[np.searchsorted(at, first)]
     refused = e.answered(first, RST)
     for which, answer in ((refused >= 0, ", and an RST answers"), (refused < 0, "")):
         yield e.found(
@@ -221,7 +221,7 @@ def ack_of_unsent(e: Evidence) -> Iterator[Found]:
             refused[which],
             count=count[which],
             who=rows.side[first][which],
-            off=off[first][which],
+            off=off[which],
         )
 
 

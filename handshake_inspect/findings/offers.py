@@ -11,7 +11,7 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
-from handshake_inspect.connections.rows import CWR, ECE, ORIGINATOR
+from handshake_inspect.connections.rows import CWR, ECE
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, rule
 from handshake_inspect.quantities import listed
@@ -100,12 +100,9 @@ def _differences(e: Evidence, offer: int, other: int) -> tuple[str, ...]:
 
 def _differing_syns(e: Evidence, *, in_one_capture: bool) -> Iterator[tuple[tuple[str, ...], Rows, Rows]]:
     """Yield what some SYNs of a connection offer and others do not, the first SYN of each, and the first other one."""
-    rows = e.rows
-    again = e.table["syn_retransmissions"] > 0
-    if not again.any():
+    rows, at = e.rows, e.syns_again
+    if not len(at):
         return
-    at = e.rows_of(again, e.syn_rows)
-    at = at[(rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]]
     first = e.numbers.bare_syn_row[2 * rows.conn[at]]
     at, first = at[first >= 0], first[first >= 0]
     offer, other = _syn_offers(e, first), _syn_offers(e, at)

@@ -45,6 +45,7 @@ def refused(e: Evidence) -> Iterator[Found]:
     first, answer = syn[at], reset[at]
     number = (rows.seq[answer] + rows.iss[at, RESPONDER]) & 0xFFFFFFFF
     window = rows.window[answer].astype(np.int64)
+    port, after = e.responder_port(at), np.maximum(e.between_ns(first, answer), 0)
     refused = "port {port:d} refused the connection {after:duration} after the SYN"
     for which, text in (
         ((number == 0) & (window == 0), ": RST,ACK, as a closed port does"),
@@ -60,8 +61,8 @@ def refused(e: Evidence) -> Iterator[Found]:
             at[which],
             first[which],
             answer[which],
-            port=e.responder_port(at[which]),
-            after=np.maximum(e.between_ns(first, answer), 0)[which],
+            port=port[which],
+            after=after[which],
             number=number[which],
             window=window[which],
         )

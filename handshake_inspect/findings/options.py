@@ -139,14 +139,15 @@ def timestamps_missing(e: Evidence) -> Iterator[Found]:
     Source. RFC 7323 §3.2.
     """
     for _, at in e.by_offer(lambda syn, answer: (syn and answer and syn.timestamps and answer.timestamps) or None):
-        ends = e.ends_of(at)
-        ends = ends[e.numbers.ack_row[ends] >= 0]
-        ends = ends[e.rows.has_timestamps[e.numbers.ack_row[ends]] == 0]
+        agreed, first = np.zeros(len(e), np.bool_), e.numbers.ack_row
+        agreed[at] = True
+        ends = np.flatnonzero((e.rows.has_timestamps.take(first) == 0) & (first >= 0))
+        ends = ends[agreed[ends >> 1]]
         yield e.found(
             "timestamps were agreed on, and the {who:end}'s first segment after its SYN has none",
             ends >> 1,
             e.numbers.syn_row[ends],
-            e.numbers.ack_row[ends],
+            first[ends],
             who=ends & 1,
         )
 

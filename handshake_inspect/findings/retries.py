@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,27 +27,42 @@ NAMED = 10
 LINEAR = 5
 
 
-def _syns(e: Evidence) -> Rows:
-    """Rows of the SYNs of originators, where one was sent again."""
-    rows, at = e.rows, e.rows_of(e.table["syn_retransmissions"] > 0, e.syn_rows)
-    own: Mask = (rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]
-    return at[own]
-
-
 def _syn_acks(e: Evidence) -> Rows:
-    """Rows of the SYN-ACKs of responders, where one was sent again."""
-    rows, at = e.rows, e.rows_of(e.table["syn_ack_retransmissions"] > 0, e.syn_ack_rows)
-    own: Mask = (rows.side[at] == RESPONDER) & (rows.seq[at] == 0) & (rows.ack[at] >= 1)
-    return at[own]
+    """Rows of the SYN-ACKs of responders, where one was sent again, that acknowledge a SYN."""
+    at: Rows = e.syn_acks_again[e.rows.ack[e.syn_acks_again] >= 1]
+    return at
+
+
+@dataclass
+class _Tries:
+    """SYNs, or SYN-ACKs, that a timer sent again."""
+
+    #: Rows of all, the first ones too.
+    at: Rows
+    #: The connections of which there are several, the first of each, and how many there are.
+    connection: Rows
+    first: Rows
+    count: Rows
+
+
+def _tries(e: Evidence, at: Rows) -> _Tries:
+    at = _by_timer(e, at)
+    connection, first, count = e.first_of_each(at)
+    several = count > 1
+    return _Tries(at, connection[several], first[several], count[several])
+
+
+def _syn_tries(e: Evidence) -> _Tries:
+    return _tries(e, e.syns_again)
 
 
 def _by_timer(e: Evidence, at: Rows) -> Rows:
     """Of these rows the first of each end, and those that a timer sent."""
     if len(at) < 2:
         return at
-    again = np.append(False, e.rows.end[at[1:]] == e.rows.end[at[:-1]])
-    waited = np.append(0, e.between_ns(at[:-1], at[1:]))
-    return at[~again | (waited >= RETRANSMISSION_NS)]
+    kept = np.ones(len(at), np.bool_)
+    kept[1:] = (e.rows.end[at[1:]] != e.rows.end[at[:-1]]) | (e.between_ns(at[:-1], at[1:]) >= RETRANSMISSION_NS)
+    return at[kept]
 
 
 def _first_answer(e: Evidence, syn: Rows) -> Rows:
@@ -71,14 +87,12 @@ def syn_retransmitted(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §2.1, §5. Wireshark tcp.analysis.retransmission.
     """
-    at = _by_timer(e, e.shared(_syns))
-    connection, first, count = e.first_of_each(at)
-    connection, first, count = connection[count > 1], first[count > 1], count[count > 1]
-    if not len(connection):
+    tries = e.shared(_syn_tries)
+    if not len(tries.connection):
         return
-    last, answer = e.last_among(at)[connection], _first_answer(e, first)
+    last, answer = e.last_among(tries.at)[tries.connection], _first_answer(e, tries.first)
     connection, first, last, answer, count = (
-        column[answer >= 0] for column in (connection, first, last, answer, count)
+        column[answer >= 0] for column in (tries.connection, tries.first, last, answer, tries.count)
     )
     late = answer > last
     for which, text in (
@@ -124,19 +138,17 @@ def syn_ack_retransmitted(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.8.1; RFC 6298 §2.1, §5.
     """
     third, at = e.numbers.ack_row[ORIGINATOR::2], e.shared(_syn_acks)
-    at = _by_timer(e, at[at < third[e.rows.conn[at]]])
-    connection, first, count = e.first_of_each(at)
-    connection, first, count = connection[count > 1], first[count > 1], count[count > 1]
+    tries = _tries(e, at[at < third[e.rows.conn[at]]])
+    connection, first = tries.connection, tries.first
     if not len(connection):
         return
-    last = e.last_among(at)[connection]
     yield e.found(
         "the SYN-ACK was sent {count:count time} before the third segment came, {after:duration} after the first",
         connection,
         first,
-        last,
+        e.last_among(tries.at)[connection],
         third[connection],
-        count=count,
+        count=tries.count,
         after=np.maximum(e.between_ns(first, third[connection]), 0),
     )
 
@@ -165,7 +177,7 @@ def rtt_ambiguous(e: Evidence) -> Iterator[Found]:
         return
     answer, third = e.numbers.syn_ack_row[e.responder], e.numbers.ack_row[ORIGINATOR::2]
     twice = []
-    for at, before in ((e.shared(_syns), answer), (e.shared(_syn_acks), third)):
+    for at, before in ((e.syns_again, answer), (e.shared(_syn_acks), third)):
         twice.append(e.counted(at[at < before[e.rows.conn[at]]]) > 1)
     at = np.flatnonzero(doubtful & (twice[0] | twice[1]) & (answer >= 0))
     for which, what in ((twice[0][at], "SYN"), (~twice[0][at], "SYN-ACK")):
@@ -197,15 +209,16 @@ def retry_schedule(e: Evidence) -> Iterator[Found]:
     Source. RFC 6298 §2.1, §5.5; RFC 1122 §4.2.3.1; Linux Documentation/networking/ip-sysctl.rst,
     tcp_syn_linear_timeouts.
     """
-    for name, sender, sent in (("SYN", "client", _syns), ("SYN-ACK", "server", _syn_acks)):
-        at = _by_timer(e, e.shared(sent))
-        connection, _, count = e.first_of_each(at)
-        first = np.cumsum(count) - count
-        for many in set_of(np.minimum(count, NAMED + 1)).tolist():
-            if many > 1:
-                same = np.flatnonzero(np.minimum(count, NAMED + 1) == many)
-                series = at[first[same][:, None] + np.arange(many)]
-                yield from _schedules(e, name, sender, connection[same], series)
+    for name, sender, tries in (
+        ("SYN", "client", e.shared(_syn_tries)),
+        ("SYN-ACK", "server", _tries(e, e.shared(_syn_acks))),
+    ):
+        named = np.minimum(tries.count, NAMED + 1)
+        for many in set_of(named).tolist():
+            same = named == many
+            place = np.searchsorted(tries.at, tries.first[same])
+            series = tries.at[place[:, None] + np.arange(many)]
+            yield from _schedules(e, name, sender, tries.connection[same], series)
 
 
 def _schedules(e: Evidence, name: str, sender: str, connection: Rows, series: Rows) -> Iterator[Found]:

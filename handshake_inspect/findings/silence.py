@@ -91,6 +91,8 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
     at = lost[(rows.flags[lost] & (SYN | RST)) == 0]
     sent = np.bincount(rows.end[at], minlength=ends)
     probes = e.shared(_keep_alives)
+    if not len(at) and not len(probes):
+        return
     heard = e.last_word(rows.peer[probes])
     asked = np.bincount(rows.end[probes[probes > heard]], minlength=ends)
     concerned = np.flatnonzero((sent > 2) | (asked > 1))
@@ -245,8 +247,11 @@ def many_retransmissions(e: Evidence) -> Iterator[Found]:
     Source. RFC 9293 §3.8.1; RFC 6298; Suricata "excessive retransmissions" (ten per flow, gaps included).
     """
     rows, again = e.rows, e.data_rows
-    if not len(again):
+    end = rows.end.take(again)
+    has_many = np.bincount(end, minlength=2 * len(e)) >= MANY
+    if not has_many.any():
         return
+    again = again[has_many.take(end)]
     again = again[rows.seq.take(again) < e.sent_before(again)]
     again = again[((rows.flags[again] & SYN) == 0) & ~e.is_probe[again]]
     often = np.flatnonzero(np.bincount(rows.end[again], minlength=2 * len(e)) >= MANY)

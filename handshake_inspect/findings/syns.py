@@ -8,7 +8,7 @@ import numpy as np
 
 from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Rows
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, row_before
+from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, rule
 
@@ -119,5 +119,5 @@ def syn_in_connection(e: Evidence) -> Iterator[Found]:
 
 def _expected(e: Evidence, at: Rows) -> Rows:
     """Return the number that the receiver of each row had acknowledged before it: the next one that it expects."""
-    by = [row_before(e.rows, one)[at] for one in e.numbers.acknowledged_by]
-    return np.where(e.rows.peer[at] & 1, by[RESPONDER], by[ORIGINATOR])
+    by_originator, by_responder = (e.before(at, acknowledged) for acknowledged in e.numbers.acknowledged_by)
+    return np.where(e.rows.peer[at] & 1, by_responder, by_originator)
