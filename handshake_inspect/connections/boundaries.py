@@ -8,12 +8,14 @@ or where its sender alone was captured. RFC 9293 §3.10.7.4 (fourth), RFC 5961 �
 may be; `boundaries` has the rules, and `reuse` decides the ordinary in columns.
 
 **What a storm of SYNs costs.** All that a SYN asks of the rows around it is prepared in columns, for all conversations
-at once (`_asked`). Only what it asks of the SYNs of its own connection is decided in turn, for some sums each.
+at once (`_Syns`). Only those that may begin a connection are decided in turn, for some comparisons each: where the one
+before them begins hangs on those before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,70 +91,35 @@ def _rows_of(conversation: Column, chosen: Column) -> Rows:
 # --- what each SYN is ------------------------------------------------------------------------------------------------
 
 
-def boundaries(stored: Table) -> tuple[list[int], list[int]]:
+def boundaries(stored: Table) -> tuple[Rows, Rows]:
     """Decide for each SYN of some conversations what it is.
 
     Returns the rows that begin a connection besides the first rows, and the rows of SYNs that their receiver ignores.
     A SYN is named by its number and its side (`SIDE_BIT`); a SYN-ACK `answers` the SYN that it acknowledges.
     """
-    begin, opening = -1, _Opening()
+    syns = _Syns(stored)
+    begin, octets = -1, OctetsOnSyns()
     new: list[int] = []
-    not_taken: dict[int, None] = {}
-    for i, first, syn, octets, answers, closed, agreed, alone, before, again, crosses, refused in _asked(stored):
-        if first > begin:
-            begin, opening = first, _Opening()
-        if answers >= 0:
-            if (closed >= begin and agreed and not opening.knows(syn, answers)) or (
-                alone and opening.is_another_answer(syn, answers)
-            ):
-                new.append(i)  # the sockets are used again, and the SYN was not captured
-                begin, opening = i, _Opening()
-            opening.answered.add(answers)
-        elif again:
-            if before in not_taken:
-                not_taken[i] = None
-        elif i == begin:
-            pass
-        elif before < begin and syn in opening.answered:
-            pass  # captured after its answer
-        elif crosses >= begin:
-            pass  # simultaneous open: Figure 7
-        elif refused:
-            not_taken[i] = None  # RFC 5961 §4: a challenge ACK is all it gets
+    not_taken: list[int] = []
+    for one in syns.questions():
+        if one.first > begin:
+            begin, octets = one.first, OctetsOnSyns()
+        if one.answers >= 0:
+            again = one.reuses >= begin > one.known and not octets.holds(one.answers)
+            begins = again or one.answered >= begin > one.told
+        elif one.repeats or one.row == begin or one.late_after >= begin > one.before or one.crosses >= begin:
+            begins = False  # captured after its answer, or a simultaneous open: Figure 7
+        elif one.refused:
+            begins = False
+            not_taken.append(one.row)  # RFC 5961 §4: a challenge ACK is all it gets
         else:
-            new.append(i)
-            begin, opening = i, _Opening()
-        opening.add(syn, octets)
-    return new, list(not_taken)
-
-
-class _Opening:
-    """What the SYNs of one connection have brought so far."""
-
-    __slots__ = ("_octets", "_syns", "answered")
-
-    def __init__(self) -> None:
-        self._syns: set[int] = set()
-        self._octets: OctetsOnSyns | None = None
-        #: The SYNs that a SYN-ACK has acknowledged.
-        self.answered: set[int] = set()
-
-    def add(self, syn: int, octets: int) -> None:
-        """Add a SYN, with ACK or without."""
-        self._syns.add(syn)
-        if octets:
-            self._octets = self._octets or OctetsOnSyns()
-            self._octets.add(syn, octets)
-
-    def is_another_answer(self, syn: int, answers: int) -> bool:
-        """Were there SYN-ACKs, but none with this number nor for this SYN? The other side was not captured."""
-        return bool(self.answered) and syn not in self._syns and answers not in self.answered
-
-    def knows(self, syn: int, answers: int) -> bool:
-        """Does a SYN-ACK belong to these SYNs, by its number or by its acknowledgment?"""
-        if syn in self._syns or answers in self._syns:
-            return True
-        return self._octets is not None and self._octets.holds(answers)
+            begins = True
+        if begins:
+            new.append(one.row)
+            begin, octets = one.row, OctetsOnSyns()
+        if one.octets:
+            octets.add(one.name, one.octets)
+    return np.array(new, np.int64), syns.with_repetitions(np.array(not_taken, np.int64))
 
 
 class OctetsOnSyns:
@@ -193,40 +160,124 @@ class OctetsOnSyns:
 ASKED_OF = ("conversation", "from_higher", "flags", "seq", "ack", "payload_octets")
 
 
-def _asked(stored: Table) -> Iterator[tuple[int, int, int, int, int, int, bool, bool, int, bool, int, bool]]:
-    """Yield of each SYN all that decides what it is.
+class _Question(NamedTuple):
+    """A SYN of which it must be asked whether it begins a connection. Rows are -1 where there is none.
 
-    Its row; the first row of its conversation; its name; its octets; the SYN that it answers, -1 without ACK; the row
-    since which both sides have sent a FIN; does the other side's next segment acknowledge exactly it; was nothing of
-    the other side captured; the SYN without ACK of its side before it; does it repeat that; the other side's SYN that
-    it crosses; does the other side answer with a mere ACK of something else. Rows are -1 where there is none.
+    Of others, that came before it, only those of its own connection count: the rows from `begin` on.
     """
-    look = _Around(stored)
-    flags, seq = look.flags, look.seq
-    at = np.flatnonzero((flags & (SYN | RST)) == SYN)
-    side, number = look.side[at], seq[at]
-    other = 1 - side
-    is_answer = (flags[at] & ACK) != 0
-    following = look.next(at, other)
-    before, crossed = (look.last(at, whose, (flags & (SYN | ACK | RST)) == SYN) for whose in (side, other))
-    silent = look.last(at, side) < crossed
-    columns: tuple[NDArray[np.generic], ...] = (
-        at,
-        look.first[at],
-        side << SIDE_BIT | number,
-        look.octets[at],
-        np.where(is_answer, other << SIDE_BIT | (look.ack[at] - 1) % MODULUS, -1),
-        np.minimum(*(look.last(at, np.full(len(at), one), (flags & (FIN | RST)) == FIN) for one in (0, 1))),
-        (following >= 0) & (look.ack[following] == (number + 1) % MODULUS),
-        look.is_alone(at),
-        before,
-        (before >= 0) & (seq[before] == number) & ~look.ended_between(before, at, side),
-        np.where((crossed >= 0) & silent & (look.closing[at] == look.closing[crossed]), crossed, -1),
-        _ignores(look, at, following),
-    )
-    for first in range(0, len(at), SYNS_AT_ONCE):
-        some = (column[first : first + SYNS_AT_ONCE].tolist() for column in columns)
-        yield from zip(*some, strict=True)
+
+    row: int
+    #: The first row of its conversation.
+    first: int
+    name: int
+    octets: int
+    #: Is it a SYN without ACK that is sent again? Nothing is asked then, but others may ask about its octets.
+    repeats: bool
+    #: What a SYN-ACK answers; -1 of a SYN without ACK.
+    answers: int
+    #: Of a SYN-ACK that the other side's next segment acknowledges: since when both sides have sent a FIN.
+    reuses: int
+    #: The last SYN before it, with ACK or without, that has its name, or that it answers.
+    known: int
+    #: Of a SYN-ACK whose other side was not captured: the one before it; and the last one of its name, or that answers
+    #: the same.
+    answered: int
+    told: int
+    #: The SYN-ACK before a SYN that answers it already; the SYN before it of its side; and of the other side, the one
+    #: that it crosses.
+    late_after: int
+    before: int
+    crosses: int
+    #: Does the other side answer it with a mere ACK of something else?
+    refused: bool
+
+
+class _Syns:
+    """The SYNs of some conversations, and what each asks of the rows around it. Arrays of shape (k,)."""
+
+    def __init__(self, stored: Table) -> None:
+        look = self._look = _Around(stored)
+        flags, seq = look.flags, look.seq
+        self._at = at = np.flatnonzero((flags & (SYN | RST)) == SYN)
+        self._side = side = look.side[at]
+        self._is_answer = (flags[at] & ACK) != 0
+        self._name = side << SIDE_BIT | seq[at]
+        self._answers = np.where(self._is_answer, (1 - side) << SIDE_BIT | (look.ack[at] - 1) % MODULUS, -1)
+        self._before = look.last(at, side, (flags & (SYN | ACK | RST)) == SYN)
+        repeats = (self._before >= 0) & (seq[self._before] == seq[at])
+        self._repeats = repeats & ~look.ended_between(self._before, at, side) & ~self._is_answer
+
+    def with_repetitions(self, not_taken: Rows) -> Rows:
+        """Add to SYNs that are not taken those that repeat them."""
+        found = [not_taken]
+        for side in (0, 1):
+            mine = np.flatnonzero(~self._is_answer & (self._side == side))
+            repeated = np.maximum.accumulate(np.where(self._repeats[mine], -1, mine))
+            found.append(self._at[mine[np.isin(self._at[repeated], not_taken)]])
+        return set_of(np.concatenate(found))
+
+    def questions(self) -> Iterator[_Question]:
+        """Yield the SYNs of which something must be asked, and those whose octets others ask about, in order."""
+        look, at, is_answer = self._look, self._at, self._is_answer
+        following = look.next(at, 1 - self._side)
+        agreed = (following >= 0) & (look.ack[following] == (look.seq[at] + 1) % MODULUS)
+        closed = np.minimum(
+            *(look.last(at, np.full(len(at), one), (look.flags & (FIN | RST)) == FIN) for one in (0, 1))
+        )
+        reuses = np.where(is_answer & agreed, closed, -1)
+        answered = np.where(is_answer & look.is_alone(at), self._last_answer(), -1)
+        asks = np.where(is_answer, (reuses >= 0) | (answered >= 0), ~self._repeats & (at != look.first[at]))
+        holds_octets = np.isin(look.first[at], look.first[at[reuses >= 0]]) & (look.octets[at] > 0)
+        chosen = np.flatnonzero(asks | holds_octets)
+        row, other, name, answers = at[chosen], 1 - self._side[chosen], self._name[chosen], self._answers[chosen]
+        crossed = look.last(row, other, (look.flags & (SYN | ACK | RST)) == SYN)
+        silent = look.last(row, self._side[chosen]) < crossed
+        crosses = (crossed >= 0) & silent & (look.closing[row] == look.closing[crossed])
+        same = self._last(self._name, chosen, name)
+        columns: tuple[NDArray[np.generic], ...] = (
+            row,
+            look.first[row],
+            name,
+            look.octets[row],
+            self._repeats[chosen],
+            answers,
+            reuses[chosen],
+            np.maximum(same, self._last(self._name, chosen, answers)),
+            answered[chosen],
+            np.maximum(same, self._last(self._answers, chosen, answers)),
+            self._last(self._answers, chosen, name),
+            self._before[chosen],
+            np.where(crosses, crossed, -1),
+            _ignores(look, row, following[chosen]),
+        )
+        for first in range(0, len(row), SYNS_AT_ONCE):
+            some = (column[first : first + SYNS_AT_ONCE].tolist() for column in columns)
+            yield from map(_Question._make, zip(*some, strict=True))
+
+    def _last_answer(self) -> Rows:
+        """Return the last SYN-ACK of its conversation before each SYN; -1 if there is none."""
+        running = np.append(-1, np.maximum.accumulate(np.where(self._is_answer, self._at, -1))[:-1])[: len(self._at)]
+        return np.where(running >= self._look.first[self._at], running, -1)
+
+    def _last(self, names: Rows, chosen: Rows, wanted: Rows) -> Rows:
+        """Return the last SYN before each of the `chosen`, in its conversation, of whose `names` it is the one wanted.
+
+        -1 if there is none.
+        """
+        first = self._look.first[self._at] << (SIDE_BIT + 1)
+        asked, known = first[chosen] | wanted, np.flatnonzero(names >= 0)
+        known = known[np.isin(first[known] | names[known], asked[wanted >= 0])]
+        place, key = np.append(chosen, known), np.append(asked, first[known] | names[known])
+        is_known = np.arange(len(place)) >= len(chosen)
+        order = np.lexsort((is_known, place, key))
+        latest = np.maximum.accumulate(np.where(is_known[order], np.arange(len(order)), -1))
+        asking = np.flatnonzero(~is_known[order])
+        last = latest[asking]
+        asking, last = asking[last >= 0], last[last >= 0]
+        there = key[order[last]] == key[order[asking]]
+        found = np.full(len(chosen), -1)
+        found[order[asking[there]]] = self._at[place[order[last[there]]]]
+        return np.where(wanted >= 0, found, -1)
 
 
 def _ignores(look: _Around, at: Rows, following: Rows) -> Mask:
