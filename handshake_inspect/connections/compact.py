@@ -15,7 +15,7 @@ row that stays, now and in future, both maxima are what they were.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ Rows = NDArray[np.int64]
 
 #: One row stays for each of these steps of a direction's numbers, so that unwrapping modulo 2**32 stays certain.
 STEP_BITS = 29
+#: Of so many rows one at least must go on where its end was, that folding is worth a look.
+LEAST_GOING_ON = 16
 
 
 @dataclass
@@ -83,8 +85,14 @@ def compact(
     """Fold what can be folded. Rows are sorted by conversation and capture order, and so is the result.
 
     Copies of what is not older than `copies_within_ns` may still come, unless it is of `single_until_ns` or before: it
-    stays.
+    stays. Conversations in which hardly a row goes on where its end was stay as they are, behind the others.
     """
+    may_fold = _may_fold(collapsed.rows)
+    if not may_fold.all():
+        rest = collapsed.rows.take(~may_fold)
+        some = _only(collapsed, may_fold)
+        compacted = compact(some, self_conversation, copies_within_ns=copies_within_ns, single_until_ns=single_until_ns)
+        return replace(compacted, rows=StoredRows.concatenate([compacted.rows, rest]))
     stored = collapsed.rows
     part = split(stored, self_conversation)
     rows = part.rows
@@ -117,6 +125,35 @@ def compact(
     columns["shown_each"] = joined_each(said, np.where(into, np.where(otherwise, MIXED, now), np.uint8(0)))
     doubled = (collapsed.shown_each > 1) | (rows.duplicates > 0)
     return Compacted(stored, part, progress, plain, ordinary, doubled, StoredRows(columns).take(stays))
+
+
+def _may_fold(stored: StoredRows) -> Mask:
+    """Mark the rows of conversations of which some share may be folded: plain, and going on where their end was.
+
+    A million segments with any control bits and numbers are one conversation, or ten; to look for what is ordinary in
+    them took a quarter of all time.
+    """
+    conversation, seq = stored["conversation"], stored["seq"]
+    order = np.argsort(conversation.astype(np.int64) << 1 | stored["from_higher"], kind="stable")
+    before, behind = order[:-1], order[1:]
+    goes_on = conversation[before] == conversation[behind]
+    goes_on &= seq[before] + stored["payload_octets"][before] == seq[behind] - stored["folded_octets"][behind]
+    goes_on &= is_plain(stored["flags"][behind])
+    begins = np.flatnonzero(np.append(True, conversation[1:] != conversation[:-1])[: len(stored)])
+    number = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(stored)))
+    going_on = np.bincount(number[behind[goes_on]], minlength=len(begins))
+    may: Mask = (LEAST_GOING_ON * going_on >= np.bincount(number))[number]
+    return may
+
+
+def _only(collapsed: Collapsed, which: Mask) -> Collapsed:
+    """Return some of the rows."""
+    return replace(
+        collapsed,
+        rows=collapsed.rows.take(which),
+        shown_each=collapsed.shown_each[which],
+        open=collapsed.open[which],
+    )
 
 
 def is_plain(flags: NDArray[np.uint16]) -> Mask:
@@ -206,7 +243,7 @@ def _lone(collapsed: Collapsed, copies_within_ns: int, single_until_ns: int) -> 
     """Say of each row whether no copy of it is to be expected any more."""
     stored = collapsed.rows
     conversation, time_ns = stored["conversation"], stored["time_ns"]
-    begin = np.flatnonzero(np.append(True, conversation[1:] != conversation[:-1]))
+    begin = np.flatnonzero(np.append(True, conversation[1:] != conversation[:-1])[: len(stored)])
     number = np.repeat(np.arange(len(begin)), np.diff(begin, append=len(stored)))
     latest_ns = np.maximum.reduceat(time_ns, begin)
     doubled = np.maximum.reduceat(collapsed.shown_each, begin) > 1

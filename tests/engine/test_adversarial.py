@@ -18,6 +18,7 @@ from handshake_inspect.connections.zeek import watch
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, SegmentTable
+from tests.oracles.everything import everything
 
 ROWS = 40_000
 #: A quadratic pass over this many rows took 15 s and more; a linear one takes well below 1 s.
@@ -227,3 +228,32 @@ def test_distinct_behaviours_cost_little_each_and_are_not_kept() -> None:
         most = remembered.cache_info().maxsize
         assert most is not None
         assert most <= 1 << 12
+
+
+def test_a_transfer_beside_what_cannot_be_folded_is_folded() -> None:
+    """What hardly goes on where it was is left alone; that costs a transfer at the same time nothing."""
+    hostile = rows(RANDOM.integers(0, 64, ROWS), RANDOM.integers(0, 2, ROWS), anything(), anything())
+    flags, side = np.full(ROWS, ACK), alternating()
+    flags[:2] = SYN, SYN | ACK
+    sent = 1 + OCTETS * np.maximum(np.arange(ROWS) // 2 - 1, 0)
+    seq, ack = np.where(side, 1, sent), np.where(side, sent + OCTETS, 1)
+    seq[:2], ack[:2] = 0, (0, 1)
+    octets = np.where((side == 0) & (np.arange(ROWS) > 2), OCTETS, 0)
+    ack[3] = 1 + OCTETS
+    transfer = rows(flags, side, seq, ack, octets)
+    transfer.columns["src_port"][:], transfer.columns["dst_port"][:] = (
+        np.where(side, 80, 5000), np.where(side, 5000, 80),
+    )  # fmt: skip
+    answers = []
+    for fold in (True, False):
+        inspector = Inspector(fold=fold, jobs=1)
+        inspector.analysis.gathering = Gathering(fold=fold, fold_rows=ROWS // 8)
+        capture = inspector.begin_capture("hostile", "pcap")
+        for a in range(0, ROWS, ROWS // 16):
+            for table in (hostile, transfer):
+                part = table.take(slice(a, a + ROWS // 16))
+                inspector.add_block(Block(part), capture, len(part), part["time_ns"])
+        kept = len(inspector.analysis.gathering)
+        assert kept < 1.2 * ROWS if fold else kept == 2 * ROWS
+        answers.append(everything(inspector.result()))
+    assert answers[0] == answers[1]
