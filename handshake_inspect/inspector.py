@@ -267,12 +267,15 @@ class Inspector:
         """Frames that hold no row, those among them that wait for the rest of their packet."""
         return sum((one.unread() for one in self._decoders.values()), self.unread)
 
-    def result(self) -> Inspection:
-        """Say what was found so far."""
+    def result(self, *, with_segments: bool = True) -> Inspection:
+        """Say what was found so far.
+
+        `with_segments`: keep them, for whoever asks for `steps` or `rows`; else they go as they are decided, for good.
+        """
         self._read_misjudged_again()
         captures = [summary.name for summary in self.captures]
         leaving = self._leaving_now()
-        verdicts = self.analysis.verdicts(examiner(self.captures, leaving), self.workers)
+        verdicts = self.analysis.verdicts(examiner(self.captures, leaving), self.workers, last=not with_segments)
         connections = self.analysis.connections(verdicts, captures, self.profile)
         connections.look_over = partial(look_over, captures=self.captures, leaving=leaving)
         return Inspection(
@@ -283,7 +286,7 @@ class Inspector:
             unread=self.all_unread,
             let_go=replace(self.analysis.let_go) if isinstance(self.analysis, Going) else LetGo(),
             workers=self.workers,
-            _inspector=self,
+            _inspector=self if with_segments else None,
         )
 
     def steps(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.memory import let_go
+
 Column = NDArray[Any]
 Rows = NDArray[np.int64]
 
@@ -70,6 +72,11 @@ class Narrow:
         less._least = self._least
         less._above = None if self._above is None else self._above[which]
         return less
+
+    def let_go(self) -> None:
+        """Give its memory back. The values are lost."""
+        if self._above is not None:
+            let_go(self._above)
 
     @property
     def only_value(self) -> int | None:

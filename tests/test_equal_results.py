@@ -6,6 +6,7 @@ its machine says what one that walks every connection segment by segment says is
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import random
 import re
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -213,3 +215,31 @@ def workload(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 ])  # fmt: skip
 def test_workloads_say_the_same(workload: Path, way: Way) -> None:
     assert said(workload, way) == said(workload, PLAIN)
+
+
+# --- answers alone: segments go as they are decided -------------------------------------------------------------------
+
+
+def answers(path: Path, *, with_segments: bool, **workers: Any) -> list[Json]:
+    """Everything of a capture but steps, in partitions and blocks of few rows."""
+    small = patch.multiple(pool, PARTITION_ROWS=100, BLOCK_ROWS=30)
+    with small, patch.object(inputs, "APART_OCTETS", 1):
+        inspector = Inspector(**workers)
+        inspector.read([Input(path)])
+        return everything(inspector.result(with_segments=with_segments), steps=False)
+
+
+@pytest.mark.parametrize("workers", [{"jobs": 1}, {"jobs": 2}, {"jobs": 2, "processes": True}])
+def test_answers_are_the_same_when_segments_go(workload: Path, workers: dict[str, Any]) -> None:
+    assert answers(workload, with_segments=False, **workers) == answers(workload, with_segments=True)
+
+
+def test_answers_of_captures_that_show_much_twice_are_the_same_when_segments_go(captures_dir: Path) -> None:
+    """Some of their partitions are decided again, when all of them have told."""
+    decided = 0
+    for path in [*PCAPS.glob("*.pcap"), *captures_dir.glob("*.*cap")]:
+        with contextlib.suppress(CaptureError):
+            expected = answers(path, with_segments=True)
+            assert answers(path, with_segments=False) == expected, path.name
+            decided += 1
+    assert decided > 100

@@ -17,10 +17,11 @@ ROOT = Path(handshake_inspect.__file__).parent
 FLOORS = [
     ["plain"],
     ["tcp"],
+    ["memory"],
     ["narrow"],
     ["table"],
     ["renumbering"],
-    ["jobs", "memory"],
+    ["jobs"],
     ["processes"],
     ["quantities", "cells", "sets"],
     ["archive"],

@@ -35,3 +35,23 @@ def test_memory_that_is_freed_stays_until_it_is_given_back() -> None:
     plain, kept = pages(""), pages("memory.keep_room()")
     assert 3 * kept[0] < 2 * plain[0]
     assert kept[1] < 1.1 * plain[1]
+
+
+#: Takes 64 MiB, lets them go, and prints how many pages the process has before and after; the array has its place yet.
+LET_GO = """
+import numpy as np
+from handshake_inspect import memory
+memory.keep_room()
+held = lambda: int(open("/proc/self/statm").read().split()[1])
+array = np.ones(1 << 26, np.uint8)[1:]
+before = held()
+memory.let_go(array)
+print(before, held(), array[0], array[-1])
+"""
+
+
+def test_an_array_that_is_let_go_has_no_pages_of_its_own() -> None:
+    out = subprocess.run([sys.executable, "-c", LET_GO], capture_output=True, text=True, check=True).stdout
+    before, after, first, last = map(int, out.split())
+    assert before - after > 0.9 * (1 << 26) / 4096
+    assert {first, last} <= {0, 1}

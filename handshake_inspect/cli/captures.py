@@ -70,12 +70,13 @@ def inspect_files(
     jobs: int | None = None,
     places: Places | None = None,
     outflow: Outflow | None = None,
+    with_segments: bool = True,
 ) -> Reading:
     """Inspect captures as one run. Those that cannot be used are reported at once, one line each.
 
     `names`: what messages call a file, where that is not what it is opened by. `profile`: whose TIME-WAIT is assumed.
     `fold`, `jobs`: as in `inspect()`. `places`: where to note where everything stands, for whoever asks for single
-    connections. `outflow`: takes those that leave before the end.
+    connections. `outflow`: takes those that leave before the end. `with_segments`: as in `Inspector.result`.
     """
     keep_room()
     inputs = [Input(file, reader, (names or {}).get(file)) for file in files]
@@ -113,7 +114,7 @@ def inspect_files(
                 interruption.asked = True
             progress.decides()
             located = {one.name: one for one in places.captures.values()} if places is not None else {}
-            found = inspector.result()
+            found = inspector.result(with_segments=with_segments)
     if interruption.asked:
         frames = sum(one.frames for one in found.captures)
         remark(f"interrupted: this is what the first {counted(frames, 'frame')} show")

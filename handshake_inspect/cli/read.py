@@ -109,7 +109,10 @@ def command(
                 making = stack.enter_context(index_made(named.files[0]))
         if dask is None:
             places = making.places if making else None
-            reading = inspect_files(named.files, reader, profile=profile, jobs=jobs, places=places, outflow=flow)
+            asks_again = steps or index
+            reading = inspect_files(
+                named.files, reader, profile=profile, jobs=jobs, places=places, outflow=flow, with_segments=asks_again
+            )
         else:
             from handshake_inspect.cli.spreading import inspect_on_cluster
 

@@ -5,6 +5,7 @@ Wires `gather` -> `split` -> `events` -> `machine` -> `verdict` for `inspector`;
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -85,41 +86,56 @@ class Analysis:
             icmp_errors = icmp_errors.take(has_key(icmp_errors, self._only))
         return self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
 
-    def verdicts(self, examine: Examine | None = None, workers: Workers = ALONE) -> Verdicts:
+    def verdicts(self, examine: Examine | None = None, workers: Workers = ALONE, *, last: bool = False) -> Verdicts:
         """Decide everything about all connections seen so far.
 
-        `examine` adds what it finds in each partition.
+        `examine` adds what it finds in each partition. `last`: nobody asks for any segment again, so these are let go.
         """
-        total = self.verdicts_at_first(examine, workers)
+        total = self.verdicts_at_first(examine, workers, last=last)
         if self.gathering.look_different_together:
-            total = together(verdicts for verdicts, _ in self._each(examine, workers))
+            again = self._each(self.gathering.ranges(), examine, workers, last=last)
+            total = together(verdicts for verdicts, _ in again)
+        if last:
+            self.gathering.let_go_before(len(self.gathering.conversations))
         if self.quotes:
             count_errors(total, self.quotes, self.gathering.conversations)
         return total
 
-    def verdicts_at_first(self, examine: Examine | None = None, workers: Workers = ALONE) -> Verdicts:
+    def verdicts_at_first(
+        self, examine: Examine | None = None, workers: Workers = ALONE, *, last: bool = False
+    ) -> Verdicts:
         """Decide likewise, by what each partition shows by itself. What all of them show is to be looked at then."""
-        shown: list[Evidence] = []
+        shown = Evidence()
         self.gathering.begin()
 
         def each() -> Iterator[Verdicts]:
-            for verdicts, evidence in self._each(examine, workers):
-                shown.append(evidence)
+            is_final, ranges = False, self.gathering.ranges()
+            found = self._each(ranges, examine, workers, last=last)
+            for (_, stop), (verdicts, evidence) in zip(ranges, found, strict=True):
+                shown.add(evidence)
+                is_final = is_final or (last and self.gathering.is_final(shown))
+                if is_final:
+                    self.gathering.let_go_before(stop)
                 yield verdicts
 
         total = together(each(), self.gathering.conversations.held)
         self.gathering.conclude(shown)
         return total
 
-    def _each(self, examine: Examine | None, workers: Workers) -> Iterator[tuple[Verdicts, Evidence]]:
+    def _each(
+        self, ranges: Sequence[Range], examine: Examine | None, workers: Workers, *, last: bool = False
+    ) -> Iterator[tuple[Verdicts, Evidence]]:
         """Yield the answers about the connections of each range of conversations, and what its rows show of copies."""
+        here = os.getpid()
 
         def examined(which: Range) -> tuple[Verdicts, Evidence]:
+            if last and os.getpid() != here:  # a copy has its ranges in order, and is asked once
+                self.gathering.let_go_before(which[0])
             stored, evidence = self.gathering.partition(which)
             return self._examined(stored, examine), evidence
 
         self._have_fast_open()  # once, and not in each process
-        return workers.share(examined, self.gathering.ranges())
+        return workers.share(examined, ranges)
 
     def _examined(self, stored: StoredRows, examine: Examine | None) -> Verdicts:
         """Decide a partition; where the same sockets were used a million times, a range of connections at a time."""

@@ -5,7 +5,8 @@ In: `SegmentTable` blocks as they are decoded. Out: partitions, the sorted rows 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +62,14 @@ class Gathering:
         self._elsewhere: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         #: What the rows showed that were let go.
         self._shown_before = Evidence()
+        #: Segments that each capture has shown, by its number.
+        self._given: Counter[int] = Counter()
 
     def add(self, segments: SegmentTable) -> NDArray[np.int64]:
         """Add a block of segments. Returns the conversation of each."""
         keys, from_higher = keys_of(segments)
         numbers = self.conversations.number(keys)
+        self._given += by_capture(segments["capture"], np.ones(len(segments), np.int64))
         columns: Mapping[str, Column] = segments.columns | {"conversation": numbers, "from_higher": from_higher}
         if self._fold:
             columns = self._steady.fold(columns, self.copies_within_ns, self.single_until_ns)
@@ -214,15 +218,26 @@ class Gathering:
         """Forget what the last partitions showed: each is to be looked at by itself."""
         self.trusted = self._told
 
+    def is_final(self, shown: Evidence) -> bool:
+        """Are partitions not looked at again, when some of them have `shown` this, whatever the others show?"""
+        so_far = Evidence()
+        for one in (self._shown_before, shown):
+            so_far.add(one)
+        return so_far.rules_out(self._given)
+
+    def let_go_before(self, conversation: int) -> None:
+        """Let rows of earlier conversations go, those of whole blocks: nobody will ask for any of them again."""
+        self._pool.let_go_before(conversation)
+
     def partition(self, which: Range) -> tuple[StoredRows, Evidence]:
         """Return the rows of a range, sorted by conversation and capture order, and what these show of copies."""
         collapsed = self._collapse(self._pool.rows_in(which))
         return collapsed.rows, collapsed.evidence
 
-    def conclude(self, shown: Iterable[Evidence]) -> None:
+    def conclude(self, shown: Evidence) -> None:
         """Take what all partitions showed, once all of them were looked at."""
         self.evidence = Evidence()
-        for one in (self._shown_before, *shown):
+        for one in (self._shown_before, shown):
             self.evidence.add(one)
         for scene, count in self._elsewhere:
             self.evidence.shown += by_capture(scene & 0xFFFF, count)

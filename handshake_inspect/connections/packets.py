@@ -88,6 +88,14 @@ class Evidence:
             if count >= MOSTLY_DOUBLED * (self.shown[capture] - self.undecided[capture])
         )
 
+    def rules_out(self, given: Counter[int]) -> bool:
+        """Will no capture be `trusted`, whatever its other packets show? `given`: how many each has in all."""
+        return all(
+            self.doubled[capture] + (1 - MOSTLY_DOUBLED) * (count - self.shown[capture])
+            < MOSTLY_DOUBLED * (self.shown[capture] - self.undecided[capture])
+            for capture, count in given.items()
+        )
+
 
 @dataclass
 class Copies:

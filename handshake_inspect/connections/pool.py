@@ -88,6 +88,11 @@ class _Block:
         """Return a block of some of the rows."""
         return _Block({name: column.only(which) for name, column in self._columns.items()}, len(which))
 
+    def let_go(self) -> None:
+        """Give back the memory of the rows, which are lost."""
+        for column in self._columns.values():
+            column.let_go()
+
     def with_column(self, name: str, values: Column) -> _Block:
         """Return the same rows with other values in a column."""
         return _Block({**self._columns, name: Narrow(values.astype(StoredRows.DTYPES[name]))}, self._count)
@@ -105,6 +110,8 @@ class Pool:
         #: Rows that wait until there are enough for a block, in the order of their arrival, and how many.
         self._fresh: list[Mapping[str, Column]] = []
         self._fresh_rows = 0
+        #: Blocks that were let go. They keep their places: whoever took these would leave others that it holds already.
+        self._gone: list[_Block] = []
 
     def __len__(self) -> int:
         return sum(map(len, self._sorted)) + self._fresh_rows
@@ -251,6 +258,16 @@ class Pool:
             small.append(block)
         if small:
             self._sorted.append(_together(small))
+
+    def let_go_before(self, conversation: int) -> None:
+        """Let the blocks go that have rows of earlier conversations alone."""
+        stay: list[_Block] = []
+        for block in self._blocks:
+            goes = block.last_conversation < conversation
+            (self._gone if goes else stay).append(block)
+            if goes:
+                block.let_go()
+        self._sorted = stay
 
     def distinct(self, name: str) -> Column:
         """Return the distinct values of a column."""

@@ -108,3 +108,21 @@ def test_what_lies_close_together_takes_little_room() -> None:
             }
         )
     assert kept.octets <= 24 * len(kept)
+
+
+def test_rows_of_later_conversations_stay_when_earlier_ones_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks that reach into both stay whole."""
+    monkeypatch.setattr(pool, "PARTITION_ROWS", 1000)
+    monkeypatch.setattr(pool, "BLOCK_ROWS", 20_000)
+    kept, plain = Pool(), Plain()
+    for part in range(8):
+        numbers = np.sort(np.random.default_rng(part).integers(5 * part, 5 * part + 6, 20_000))
+        columns: dict[str, Column] = {"conversation": numbers, "frame": 1 + 20_000 * part + np.arange(20_000)}
+        kept.append(columns)
+        plain.append(columns)
+    rows = plain.by_conversation()
+    octets = kept.octets
+    for first in (0, 13, 26):
+        kept.let_go_before(first)
+        assert_same(kept.rows_in((first, 41)), rows.take(rows["conversation"] >= first))
+    assert kept.octets <= octets / 2
