@@ -57,7 +57,9 @@ CAPTURE = [
     "summary", "merge", "inputs",
 ]  # fmt: skip
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
-HEADERS = ["layers", "link", "serial", "link_types", "wlan", "ip", "tunnels", "options", "icmp", "transports"]
+HEADERS = [
+    "layers", "ip", "ordinary", "link", "serial", "link_types", "wlan", "tunnels", "options", "icmp", "transports",
+]  # fmt: skip
 WRITING = ["output", "pcap", "pcapng", "rotation"]
 LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "privileges"]
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]

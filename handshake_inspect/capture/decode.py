@@ -74,7 +74,7 @@ class Decoder:
 
 
 def with_slack(records: Records) -> Records:
-    """Return records in whose buffer HEAD_OCTETS can be read from any place in a frame."""
+    """Return records in whose buffer headers can be read from any place in a frame."""
     if not len(records):
         return records
     needed = int((records.offset + records.captured).max()) + SLACK_OCTETS

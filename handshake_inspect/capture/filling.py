@@ -61,28 +61,13 @@ class _Columns(Generic[T]):
     def put(self, found: Sequence[Found], records: Records, part: slice, capture: int) -> None:
         """Add rows of a slice, in the order of their frames."""
         time_ns, frame = records.time_ns[part], records.frame[part]
-        places, frames = self._in_order(found, len(frame))
-        count = sum(len(one.rows) for one in found)
-        at = self._make_room(count)
-        for name, values in (("time_ns", time_ns.take(frames)), ("frame", frame.take(frames)), ("capture", capture)):
+        at = self._make_room(sum(len(one.rows) for one in found))
+        places, frames = _in_order(found, len(frame), at)
+        for name, values in (("time_ns", time_ns[frames]), ("frame", frame[frames]), ("capture", capture)):
             self._fill(name, at, [at], [values])
         for name in self.kind.DTYPES:
             if name not in ("time_ns", "frame", "capture"):
                 self._fill(name, at, places, [one.columns.get(name, 0) for one in found])
-
-    def _in_order(self, found: Sequence[Found], frames: int) -> tuple[list[Places], Any]:
-        """Return where in the table the rows of each belong, and the frames of all of them in the order of capture."""
-        rows = np.concatenate([one.rows for one in found])
-        holds = np.zeros(frames, np.bool_)
-        holds[rows] = True
-        if np.count_nonzero(holds) == len(rows):
-            place, chosen = (np.cumsum(holds) + (self._count - 1)).take(rows), np.flatnonzero(holds)
-        else:  # a frame may hold several segments (IEEE 802.11 A-MSDU)
-            order = np.argsort(rows, kind="stable")
-            place, chosen = np.empty(len(rows), np.int64), rows[order]
-            place[order] = np.arange(self._count, self._count + len(rows))
-        ends = np.cumsum([len(one.rows) for one in found]).tolist()
-        return [place[end - len(one.rows) : end] for end, one in zip(ends, found, strict=True)], chosen
 
     def _fill(self, name: str, at: slice, places: Sequence[Places], values: Sequence[Any]) -> None:
         """Put values, one or one per row, where they belong: all of them stand in the rows `at`."""
@@ -94,7 +79,9 @@ class _Columns(Generic[T]):
         if same is not None:
             column[at] = same
         for place, value in others:
-            column[place] = np.asarray(value).astype(column.dtype, copy=False)  # at once both takes a third longer
+            if not isinstance(place, slice):
+                value = np.asarray(value).astype(column.dtype, copy=False)  # at once both takes a third longer
+            column[place] = value
 
     def _column(self, name: str, zeros: int) -> Column:
         if name not in self._columns:
@@ -127,3 +114,18 @@ class _Columns(Generic[T]):
                 for name, dtype in self.kind.DTYPES.items()
             }
         )
+
+
+def _in_order(found: Sequence[Found], frames: int, at: slice) -> tuple[list[Places], Places]:
+    """Return where the rows of each belong, if all of them stand in the rows `at` of a table, in the order of capture.
+
+    Returns also which of the `frames` of the slice they come from, in that order.
+    """
+    rows = np.concatenate([one.rows for one in found])
+    if len(found) == 1 and (rows[1:] > rows[:-1]).all():
+        return [at], slice(None) if len(rows) == frames else rows
+    order = np.argsort(rows, kind="stable")  # a frame may hold several segments (IEEE 802.11 A-MSDU)
+    place = np.empty(len(rows), np.int64)
+    place[order] = np.arange(at.start, at.stop)
+    ends = np.cumsum([len(one.rows) for one in found]).tolist()
+    return [place[end - len(one.rows) : end] for end, one in zip(ends, found, strict=True)], rows[order]

@@ -7,21 +7,22 @@ RFC 4302 §2. Lengths are those of the IP header; what was captured only says wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.headers.layers import (
-    HEAD_OCTETS,
+    TRANSPORT_OCTETS,
     FragmentRows,
     Header,
     Layer,
     Mask,
     Matrix,
     PerRow,
+    Reader,
     Rows,
     Slice,
     by_version,
@@ -30,7 +31,6 @@ from handshake_inspect.capture.headers.layers import (
     of,
     rows_of,
 )
-from handshake_inspect.capture.headers.link import Reader
 
 #: Headers of one IPv6 packet after the first; more are taken for damage.
 MOST_EXTENSIONS = 32
@@ -53,59 +53,69 @@ PROTOCOL_NAMES = {
 NESTINGS = {(4, IPIP): "ipip", (6, IPIP): "4in6", (4, IPV6_IN_IP): "6in4", (6, IPV6_IN_IP): "6in6"}
 #: Words for what has no header of its own that could say one: RFC 4023, RFC 8986 §4.9.
 WORDS = {137: "mpls-in-ip", 143: "ethernet-in-ip"}
+#: Octets of the header that every packet has.
+IPV4_OCTETS, IPV6_OCTETS = 20, 40
+#: Where the columns stand that rows take from it, by the table's names.
+FIELDS: dict[int, dict[str, tuple[str, int]]] = {
+    4: {"src_lo": (">u4", 12), "dst_lo": (">u4", 16), "ip_id": (">u2", 4), "ttl": ("u1", 8)},
+    6: {
+        "src_hi": (">u8", 8), "src_lo": (">u8", 16), "dst_hi": (">u8", 24), "dst_lo": (">u8", 32), "ttl": ("u1", 7),
+    },
+}  # fmt: skip
 #: What is asked of the fragment field of IPv4: more fragments, or an offset. And of the fragment header of IPv6.
 IPV4_FRAGMENT, IPV6_FRAGMENT = 0x3FFF, 0xFFF9
 
 
 @dataclass
 class Headers(Layer):
-    """IP headers of a slice: `octets` has the first HEAD_OCTETS of each packet in a row."""
+    """IP headers of a slice: `octets` has in a row those of each, without options, and the TRANSPORT_OCTETS behind."""
 
     octets: Matrix = None  # type: ignore[assignment]
     #: Octets of each packet that were captured.
     there: Rows = None  # type: ignore[assignment]
 
     @staticmethod
-    def gathered(part: Slice, layer: Layer) -> Headers:
+    def gathered(part: Slice, layer: Layer, octets: int) -> Headers:
         """Return a layer with its octets."""
         around = (layer.end, layer.encapsulation, layer.tunnel, layer.note)
-        return Headers(
-            layer.header, layer.rows, layer.at, *around, part.gather(layer.rows, layer.at), part.there(layer)
-        )
+        rows = part.gather(layer.rows, layer.at, octets + TRANSPORT_OCTETS)
+        return Headers(layer.header, layer.rows, layer.at, *around, rows, part.there(layer))
 
-    def take(self, mask: Mask) -> Self:
-        """Return the headers that `mask` chooses; themselves if it chooses all."""
-        if mask.all():
-            return self
-        return replace(super().take(mask), octets=rows_of(self.octets, mask), there=self.there[mask])
+    def only(self, chosen: Rows) -> Self:
+        """Return some of the headers, by their places."""
+        return replace(super().only(chosen), octets=rows_of(self.octets, chosen), there=self.there.take(chosen))
 
 
 @dataclass
 class Packets(Layer):
     """IP packets of a slice whose transport headers stand in one column of `transport`; `at`: where in the frame."""
 
-    version: int = 4
-    #: Rows of octets from the IP header on.
-    ip: Matrix = None  # type: ignore[assignment]
-    #: Rows of octets, and the column where the transport header begins.
-    transport: Matrix = None  # type: ignore[assignment]
+    version: PerRow = 4
+    #: What their rows take from the IP header, by the table's names; what is left out is 0.
+    fields: Mapping[str, NDArray[Any]] = None  # type: ignore[assignment]
+    #: Rows of octets, and the column where the transport header begins; None: they were not copied yet.
+    transport: Matrix | None = None
     column: int = 0
     #: Octets from there on: those that the IP length says, and those that were captured.
     payload: Rows = None  # type: ignore[assignment]
     captured: Rows = None  # type: ignore[assignment]
 
-    def take(self, mask: Mask) -> Self:
-        """Return the packets that `mask` chooses; themselves if it chooses all."""
-        if mask.all():
-            return self
-        ip = rows_of(self.ip, mask)
+    def only(self, chosen: Rows) -> Self:
+        """Return some of the packets, by their places."""
         return replace(
-            super().take(mask),
-            ip=ip,
-            transport=ip if self.transport is self.ip else rows_of(self.transport, mask),
-            payload=self.payload[mask],
-            captured=self.captured[mask],
+            super().only(chosen),
+            version=of(self.version, chosen),
+            fields={name: values[chosen] for name, values in self.fields.items()},
+            transport=None if self.transport is None else rows_of(self.transport, chosen),
+            payload=self.payload.take(chosen),
+            captured=self.captured.take(chosen),
         )
+
+    def headers(self, part: Slice) -> tuple[Matrix, int]:
+        """Return rows of octets in which the transport headers stand, and their column; they were captured."""
+        if self.transport is None:
+            self.transport, self.column = part.gather(self.rows, self.at, TRANSPORT_OCTETS), 0
+        return self.transport, self.column
 
 
 def ip(part: Slice, layer: Layer) -> Iterator[Layer]:
@@ -118,16 +128,12 @@ def ipv4(part: Slice, layer: Layer) -> Iterator[Layer]:
     layer = part.enough(layer, 20, "truncated IPv4 header")
     if not len(layer.rows):
         return
-    headers = Headers.gathered(part, layer)
+    headers = Headers.gathered(part, layer, IPV4_OCTETS)
     first = headers.octets[:, 0].copy()
-    headers = headers.take(good := part.expect((first >= 0x45) & (first <= 0x4F), "malformed IPv4 header"))
-    words = first[good] & 0xF
-    for each in distinct(words):
-        yield from _ipv4_of_length(part, headers.take(words == each), 4 * each)
-
-
-def _ipv4_of_length(part: Slice, headers: Headers, header_octets: int) -> Iterator[Layer]:
-    headers = headers.take(part.expect(headers.there >= header_octets, "truncated IPv4 header"))
+    good = part.expect((first >= 0x45) & (first <= 0x4F), "malformed IPv4 header")
+    headers, header_octets = headers.take(good), _header_octets(first[good])
+    good = part.expect(headers.there >= header_octets, "truncated IPv4 header")
+    headers, header_octets = headers.take(good), of(header_octets, good)
     if not len(headers.rows):
         return
     total = field_of(headers.octets, ">u2", 2).astype(np.int64)
@@ -135,20 +141,28 @@ def _ipv4_of_length(part: Slice, headers: Headers, header_octets: int) -> Iterat
         total = np.where(total == 0, part.claimed(headers), total)
     payload: Rows = total - header_octets
     good = part.expect(payload >= 0, "malformed IPv4 header")
-    fragment = good & (field_of(headers.octets, ">u2", 6) & IPV4_FRAGMENT != 0)
+    fragment = good & (field_of(headers.octets, ">u2", 6).astype(np.uint16) & IPV4_FRAGMENT != 0)
     if fragment.any():
-        _set_aside_ipv4(part, headers.take(fragment), header_octets, payload[fragment])
+        _set_aside_ipv4(part, headers.take(fragment), of(header_octets, fragment), payload[fragment])
     whole = good & ~fragment
     if not whole.all():
-        headers, payload = headers.take(whole), payload[whole]
+        headers, payload, header_octets = headers.take(whole), payload[whole], of(header_octets, whole)
         if not len(headers.rows):
             return
     protocol = headers.octets[:, 9].copy()
     authenticated = protocol == AUTHENTICATION
     if authenticated.any():
-        some, skip = headers.take(authenticated), np.full(np.count_nonzero(authenticated), header_octets)
+        some = headers.take(authenticated)
+        skip = np.broadcast_to(np.asarray(of(header_octets, authenticated)), some.rows.shape)
         yield from _extended(part, some, 4, skip, AUTHENTICATION, payload[authenticated])
     yield from _by_protocol(part, headers, 4, protocol, payload, header_octets, (AUTHENTICATION,))
+
+
+def _header_octets(first: NDArray[np.uint8]) -> PerRow:
+    """Return how long headers are that begin so: one length for all of them if it is one."""
+    if len(first) and (first == first[0]).all():
+        return 4 * int(first[0] & 0xF)
+    return (first & 0xF).astype(np.int64) * 4
 
 
 def ipv6(part: Slice, layer: Layer) -> Iterator[Layer]:
@@ -156,7 +170,7 @@ def ipv6(part: Slice, layer: Layer) -> Iterator[Layer]:
     layer = part.enough(layer, 40, "truncated IPv6 header")
     if not len(layer.rows):
         return
-    headers = Headers.gathered(part, layer)
+    headers = Headers.gathered(part, layer, IPV6_OCTETS)
     headers = headers.take(part.expect(headers.octets[:, 0] >> 4 == 6, "malformed IPv6 header"))
     payload = field_of(headers.octets, ">u2", 4).astype(np.int64)
     if not payload.all():  # a jumbogram (RFC 2675), or segmentation offload: then the frame says it
@@ -220,7 +234,7 @@ def _by_protocol(
         if header is not None:
             some, octets, length = headers.take(chosen), of(skip, chosen), payload[chosen]
             if header in TRANSPORTS:
-                yield _packets(part, some, version, header, length, octets)
+                yield _packets(some, version, header, length, octets)
                 continue
             word = NESTINGS.get((version, number)) or WORDS.get(number)
             if word:
@@ -232,15 +246,14 @@ def _by_protocol(
             part.unread[PROTOCOL_NAMES.get(number, f"IP protocol {number}")] += int(np.count_nonzero(chosen))
 
 
-def _packets(part: Slice, ip: Headers, version: int, header: Header, payload: Rows, skip: PerRow) -> Packets:
+def _packets(ip: Headers, version: int, header: Header, payload: Rows, skip: PerRow) -> Packets:
     """Return packets with their transport headers in one column: in the rows of octets, if they stand there."""
-    if isinstance(skip, int) and skip + 60 <= HEAD_OCTETS:
-        column, transport = skip, ip.octets
-    else:
-        column, transport = 0, part.gather(ip.rows, ip.at + np.minimum(skip, ip.there))
+    fields = {name: field_of(ip.octets, dtype, place) for name, (dtype, place) in FIELDS[version].items()}
+    is_there = isinstance(skip, int) and skip + TRANSPORT_OCTETS <= ip.octets.shape[1]
+    transport, column = (ip.octets, cast(int, skip)) if is_there else (None, 0)
     return Packets(
         header, ip.rows, ip.at + skip, ip.end, ip.encapsulation, ip.tunnel, 0,
-        version, ip.octets, transport, column, payload, np.minimum(ip.there - skip, payload),
+        version, fields, transport, column, payload, np.minimum(ip.there - skip, payload),
     )  # fmt: skip
 
 

@@ -6,22 +6,28 @@ In: the `Layer`s of a slice. Out: the layers that follow them; what holds no IP 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from handshake_inspect.capture.headers.layers import Header, Layer, Mask, PerRow, Slice, of
+from handshake_inspect.capture.headers.layers import Header, Layer, Mask, PerRow, Reader, Slice, distinct, of
+from handshake_inspect.capture.headers.ordinary import ordinary_tcp
 
-Reader = Callable[[Slice, Layer], Iterator[Layer]]
+Ethertypes = NDArray[np.uint16]
 
 #: What an ethertype says comes next.
+IPV4, IPV6 = 0x0800, 0x86DD
 ETHERTYPES = {
-    0x0800: Header.IPV4, 0x86DD: Header.IPV6, 0x6558: Header.ETHERNET, 0x880B: Header.PPP,
+    IPV4: Header.IPV4, IPV6: Header.IPV6, 0x6558: Header.ETHERNET, 0x880B: Header.PPP,
     0x8847: Header.MPLS, 0x8848: Header.MPLS, 0x8864: Header.PPPOE, 0x88E7: Header.PBB,
     0x88E5: Header.MACSEC, 0x8903: Header.FABRICPATH, 0x22F3: Header.TRILL, 0x894F: Header.NSH,
     **dict.fromkeys((0x8100, 0x88A8, 0x9100, 0x9200, 0x9300), Header.VLAN),
     **dict.fromkeys((0x8926, 0x8909, 0x892F, 0x893F, 0xF1C1), Header.SHIM),
 }  # fmt: skip
+#: What of a VLAN tag's first two octets is its number.
+VLAN_BITS = 0xFFF
 #: Tags whose contents say nothing of connections (of Cisco, HSR, IEEE 802.1BR, IEEE 802.1CB): word, octets before the
 #: next ethertype.
 SHIMS = {0x8926: ("vntag", 4), 0x8909: ("cmd", 6), 0x892F: ("hsr", 4), 0x893F: ("etag", 6), 0xF1C1: ("rtag", 4)}
@@ -47,20 +53,56 @@ def ethernet(part: Slice, layer: Layer) -> Iterator[Layer]:
     A VLAN tag is read at once, so that frames with one and those without are read together from there on.
     """
     layer = part.enough(layer, 14, "truncated Ethernet header")
-    for following in by_ethertype(part, layer, 12):
-        yield from vlan(part, following) if following.header is Header.VLAN else (following,)
+    if len(layer.rows):
+        yield from _following(part, *_without_tag(part, layer, part.ethertype(layer.rows, layer.at + 12), 14))
+
+
+def _without_tag(part: Slice, layer: Layer, protocol: Ethertypes, skip: int) -> tuple[Layer, Ethertypes, PerRow]:
+    """Take off the VLAN tag that stands at `skip` of some frames, if their ethertype says so: a VLAN is around these.
+
+    Returns the frames, what the ethertype says then that begins there, and where that is.
+    """
+    tags = [each for each in distinct(protocol) if ETHERTYPES.get(each) is Header.VLAN]
+    if not tags:
+        return layer, protocol, skip
+    tagged = np.logical_or.reduce([protocol == each for each in tags])
+    good = part.expect(~tagged | (part.there(layer) >= skip + 4), "truncated VLAN tag")
+    if not good.all():
+        layer, protocol, tagged = layer.take(good), protocol[good], tagged[good]
+    some = layer.take(tagged)
+    some = part.around(some, _vlan, part.word(some.rows, some.at + skip) & VLAN_BITS)
+    inner = part.ethertype(some.rows, some.at + skip + 2)
+    if len(some.rows) == len(layer.rows):
+        return some, inner, skip + 4
+    at = np.flatnonzero(tagged)
+    protocol[at] = inner
+    begin, encapsulation = (np.broadcast_to(one, tagged.shape).copy() for one in (skip, layer.encapsulation))
+    begin[at], encapsulation[at] = skip + 4, some.encapsulation
+    return replace(layer, encapsulation=encapsulation), protocol, begin
 
 
 def by_ethertype(part: Slice, layer: Layer, type_at: PerRow, skip: PerRow | None = None) -> Iterator[Layer]:
     """Yield what the ethertype says that stands at `type_at` of the layer; it begins at `skip`, or right behind it."""
-    if not len(layer.rows):
-        return
-    protocol = part.word(layer.rows, layer.at + type_at)
-    skip = type_at + 2 if skip is None else skip
+    if len(layer.rows):
+        protocol = part.ethertype(layer.rows, layer.at + type_at)
+        yield from _following(part, layer, protocol, type_at + 2 if skip is None else skip)
+
+
+def _following(part: Slice, layer: Layer, protocol: Ethertypes, skip: PerRow) -> Iterator[Layer]:
+    """Yield what these ethertypes say that begins `skip` octets further on; what is ordinary is read at once."""
     short = protocol < SMALLEST_ETHERTYPE
     if short.any():
         yield layer.take(short).next(Header.LLC, of(skip, short))
         layer, protocol, skip = layer.take(~short), protocol[~short], of(skip, ~short)
+    is_ipv6 = protocol == IPV6
+    is_ip = is_ipv6 | (protocol == IPV4)
+    if is_ip.any():
+        some = layer.take(is_ip)
+        found = ordinary_tcp(part, some.next(Header.IP, of(skip, is_ip)), is_ipv6[is_ip])
+        if found is not None:
+            packets, is_ip[is_ip] = found
+            yield packets
+            layer, protocol, skip = layer.take(~is_ip), protocol[~is_ip], of(skip, ~is_ip)
     yield from part.following(layer, protocol, skip, ETHERTYPES, ethertype_name)
 
 
@@ -73,8 +115,12 @@ def vlan(part: Slice, layer: Layer) -> Iterator[Layer]:
     """IEEE 802.1Q §9.6: two octets of control information, of which 12 bits are the VLAN, then an ethertype."""
     layer = part.enough(layer, 4, "truncated VLAN tag")
     if len(layer.rows):
-        tag = part.word(layer.rows, layer.at) & 0xFFF
-        yield from by_ethertype(part, part.around(layer, lambda each: f"vlan:{each}", tag), 2)
+        tag = part.word(layer.rows, layer.at) & VLAN_BITS
+        yield from by_ethertype(part, part.around(layer, _vlan, tag), 2)
+
+
+def _vlan(number: int) -> str:
+    return f"vlan:{number}"
 
 
 def shim(part: Slice, layer: Layer) -> Iterator[Layer]:

@@ -1,6 +1,6 @@
 """TCP option lists in columns: timestamps of every segment, and which option list a SYN has.
 
-In: rows of octets with the TCP header at a fixed place. Out: TSval, TSecr (RFC 7323 §3.2) and numbers of
+In: rows of octets that begin with the list. Out: TSval, TSecr (RFC 7323 §3.2) and numbers of
 `Names.options`. Lists are walked once per layout, not once per segment: two lists whose kinds and lengths stand at
 the same places have the same layout.
 
@@ -10,6 +10,7 @@ left of it is whole words, it ends with CUT, the beginning of an option of which
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.headers.layers import field_of
-from handshake_inspect.capture.source import gathered
 from handshake_inspect.table import Numbered
 
 END, NO_OPERATION, TIMESTAMPS = 0, 1, 8
 TIMESTAMPS_OCTETS = 10
 #: NOP, NOP, timestamps, length 10: how nearly every segment with timestamps begins (RFC 7323, appendix A).
-ORDINARY = 0x0101080A
+ORDINARY = np.frombuffer(bytes([NO_OPERATION, NO_OPERATION, TIMESTAMPS, TIMESTAMPS_OCTETS]), np.uint32)[0]
 #: Longest option list: the data offset counts at most 15 words, five of which are the header.
 LONGEST_OCTETS = 40
 #: Octets of a word; and the kind (RFC 6994: experiments) that stands behind a list which was cut at the end of one.
@@ -73,28 +73,26 @@ def layout(octets: bytes) -> tuple[int | None, list[int]]:
 
 
 def read_options(
-    header: NDArray[np.uint8],
-    at: int,
+    begin: NDArray[np.uint8],
     option_octets: NDArray[np.int64],
     captured_octets: NDArray[np.int64],
     is_syn: NDArray[np.bool_],
+    lists_of: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
     numbers: Numbered[bytes],
 ) -> OptionColumns:
-    """Read the option lists of segments whose TCP headers stand at column `at` of `header`.
+    """Read the option lists of segments.
 
-    `option_octets`: how many octets each list has, and how many of them were captured. Lists of SYNs get a number in
-    `numbers`.
+    `begin` has their first 12 octets, `option_octets` says how many each list has, and `captured_octets` how many of
+    these were captured. `lists_of` copies LONGEST_OCTETS of some. Lists of SYNs get a number in `numbers`.
     """
-    count, whole = len(header), option_octets
+    count, whole = len(begin), option_octets
     option_octets = np.minimum(whole, captured_octets)
-    first, value, echo = (field_of(header, ">u4", at + 20 + place).astype(np.uint32) for place in (0, 4, 8))
-    ordinary = (first == ORDINARY) & (option_octets >= 12)
-    if not ordinary.all():
-        value, echo = value * ordinary, echo * ordinary
+    ordinary = (field_of(begin, "=u4", 0) == ORDINARY) & (option_octets >= 12)
+    value, echo = (_where(ordinary, field_of(begin, ">u4", place)) for place in (4, 8))
     columns = OptionColumns(value, echo, ordinary, np.zeros(count, np.uint32))
     rows = np.flatnonzero((~ordinary & (option_octets >= TIMESTAMPS_OCTETS)) | (is_syn & (whole > 0)))
     if len(rows):
-        lists = gathered(header.reshape(-1), rows * header.shape[1] + at + 20, LONGEST_OCTETS)
+        lists = lists_of(rows)
         octets = np.maximum(option_octets[rows], 0)
         cut = np.flatnonzero(octets < whole[rows])
         cut = cut[octets[cut] % WORD_OCTETS == 0]
@@ -102,6 +100,14 @@ def read_options(
         octets[cut] += 1
         _read_rest(lists, rows, octets, is_syn, numbers, columns)
     return columns
+
+
+def _where(ordinary: NDArray[np.bool_], values: NDArray[Any]) -> NDArray[np.uint32]:
+    """Return the values that stand in ordinary lists, 0 for the others."""
+    if not ordinary.any():
+        return np.zeros(len(values), np.uint32)
+    column: NDArray[np.uint32] = values.astype(np.uint32)
+    return column if ordinary.all() else column * ordinary
 
 
 def _read_rest(

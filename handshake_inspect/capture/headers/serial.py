@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.capture.headers.layers import Header, Layer, Rows, Slice
-from handshake_inspect.capture.headers.link import BRIDGED_ETHERNET, BRIDGING, NLPIDS, Reader, by_ethertype
+from handshake_inspect.capture.headers.layers import Header, Layer, Reader, Rows, Slice
+from handshake_inspect.capture.headers.link import BRIDGED_ETHERNET, BRIDGING, NLPIDS, by_ethertype
 
 #: RFC 1661, RFC 3032 §4.3 (MPLS).
 PPP_PROTOCOLS = {0x0021: Header.IPV4, 0x0057: Header.IPV6, 0x0281: Header.MPLS, 0x0283: Header.MPLS}

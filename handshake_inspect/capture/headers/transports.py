@@ -7,15 +7,16 @@ RFC 768; option lists are read by `options`, quotes by `icmp`. What is malformed
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.capture.headers import tunnels
 from handshake_inspect.capture.headers.icmp import carried, read_errors
 from handshake_inspect.capture.headers.ip import Packets
-from handshake_inspect.capture.headers.layers import Header, Layer, Rows, Slice, field_of
-from handshake_inspect.capture.headers.options import read_options
+from handshake_inspect.capture.headers.layers import Header, Layer, Matrix, Rows, Slice, field_of, of
+from handshake_inspect.capture.headers.options import LONGEST_OCTETS, OptionColumns, read_options
 from handshake_inspect.plain import plain
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN, DatagramTable, IcmpErrorTable, SegmentTable, Table
 
@@ -51,16 +52,18 @@ def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
     packets = _with_header(part, packets, 20, NEEDED_OF_TCP, "TCP")
     if not len(packets.rows):
         return
+    header, at = packets.headers(part)
     # Data offset and control bits.
-    words = field_of(packets.transport, ">u2", packets.column + 12).astype(np.uint16)
-    header_octets = (words >> 12).astype(np.int64) * 4
-    good = part.expect((header_octets >= 20) & (header_octets <= packets.payload), "malformed TCP header")
+    words = field_of(header, ">u2", at + 12).astype(np.uint16)
+    header_octets = (words >> 10 & 0x3C).astype(np.int64)
+    good = part.expect((words >= 5 << 12) & (header_octets <= packets.payload), "malformed TCP header")
     if not good.all():
         packets, header_octets, words = packets.take(good), header_octets[good], words[good]
         if not len(packets.rows):
             return
-    header, at, flags = packets.transport, packets.column, words & 0x0FFF
-    lists = read_options(header, at, header_octets - 20, packets.captured - 20, flags & 2 != 0, part.names.options)
+        header, at = packets.headers(part)
+    flags = words & np.uint16(0x0FFF)
+    lists = _option_lists(part, packets, header_octets - 20, flags)
     columns = {
         **_common(part, packets),
         "src_port": field_of(header, ">u2", at),
@@ -70,7 +73,6 @@ def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
         "flags": flags,
         "window": field_of(header, ">u2", at + 14),
         "payload_octets": packets.payload - header_octets,
-        "ttl": packets.ip[:, 8 if packets.version == 4 else 7],
         "options": lists.options,
         "timestamp_value": lists.timestamp_value,
         "timestamp_echo": lists.timestamp_echo,
@@ -79,12 +81,24 @@ def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
     yield Found(SegmentTable, packets.rows, columns, packets, header_octets)
 
 
+def _option_lists(part: Slice, packets: Packets, octets: Rows, flags: NDArray[np.uint16]) -> OptionColumns:
+    """Read what stands between TCP's header and its payload."""
+
+    def lists(chosen: Rows) -> Matrix:
+        return part.gather(packets.rows.take(chosen), of(packets.at, chosen) + 20, LONGEST_OCTETS)
+
+    header, at = packets.headers(part)
+    return read_options(
+        header[:, at + 20 : at + 32], octets, packets.captured - 20, flags & 2 != 0, lists, part.names.options
+    )
+
+
 def udp(part: Slice, packets: Packets) -> Iterator[Found | Layer]:
     """Read UDP headers (RFC 768); its own length counts where it fits, as options may follow (RFC 9868)."""
     packets = _with_header(part, packets, 8, 8, "UDP")
     if not len(packets.rows):
         return
-    header, at = packets.transport, packets.column
+    header, at = packets.headers(part)
     length = field_of(header, ">u2", at + 4).astype(np.int64)
     length = np.where((length >= 8) & (length <= packets.payload), length, packets.payload)
     payload = packets.next(Header.UDP, 8, end=packets.at + length)
@@ -94,7 +108,7 @@ def udp(part: Slice, packets: Packets) -> Iterator[Found | Layer]:
         packets, length = packets.take(~entered), length[~entered]
         if not len(packets.rows):
             return
-        header, at = packets.transport, packets.column
+        header, at = packets.headers(part)
     columns = {
         **_common(part, packets),
         "src_port": field_of(header, ">u2", at),
@@ -107,8 +121,9 @@ def udp(part: Slice, packets: Packets) -> Iterator[Found | Layer]:
 def icmp(part: Slice, packets: Packets) -> Iterator[Found]:
     """Read what ICMP errors quote; everything else in ICMP is counted."""
     begin = part.offset[packets.rows] + packets.at
-    rows, columns = read_errors(part.octets, begin, packets.captured, packets.version)
-    part.unread["ICMP" if packets.version == 4 else "ICMPv6"] += len(packets.rows) - len(rows)
+    version = cast(int, packets.version)
+    rows, columns = read_errors(part.octets, begin, packets.captured, version)
+    part.unread["ICMP" if version == 4 else "ICMPv6"] += len(packets.rows) - len(rows)
     if len(rows):
         for name, value in carried(_common(part, packets)).items():
             columns[name] = value if isinstance(value, int) else value[rows]
@@ -129,11 +144,7 @@ def _common(part: Slice, packets: Packets) -> dict[str, Any]:
         "encapsulation": packets.encapsulation,
         "tunnel": packets.tunnel,
     }
-    if packets.version == 4:
-        places = {"src_lo": (">u4", 12), "dst_lo": (">u4", 16), "ip_id": (">u2", 4)}
-    else:
-        places = {"src_hi": (">u8", 8), "src_lo": (">u8", 16), "dst_hi": (">u8", 24), "dst_lo": (">u8", 32)}
-    return columns | {name: field_of(packets.ip, dtype, place) for name, (dtype, place) in places.items()}
+    return {**columns, **packets.fields}
 
 
 READERS: dict[Header, Callable[[Slice, Packets], Iterator[Found | Layer]]] = {

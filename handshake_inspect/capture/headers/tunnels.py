@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from handshake_inspect.capture.headers.layers import Header, Layer, Mask, PerRow, Rows, Slice
+from handshake_inspect.capture.headers.layers import Header, Layer, Mask, PerRow, Reader, Rows, Slice
 from handshake_inspect.capture.headers.link import (
     ETHERTYPES,
     NSH_PROTOCOLS,
     SMALLEST_ETHERTYPE,
-    Reader,
     ethertype_name,
     looks_like_ethernet,
     looks_like_ip,
