@@ -287,6 +287,7 @@ def test_the_walk_in_step_finds_what_the_plain_loop_finds(
     chain = PcapChain(order, 16, 8, longest=262144)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walk, "SPAN_OCTETS", 256)
+        patch.setattr(walk, "WINDOW_OCTETS", 100)
         patch.setattr(walk, "PLAIN_OCTETS", 0)
         found = walk.walk(data, 24, end, chain)
     assert found.tolist() == walk.walk_plainly(data, 24, end, end, chain)
@@ -298,6 +299,7 @@ def test_the_walk_in_step_agrees_on_random_octets(data: bytes) -> None:
     buffer = bytearray(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(walk, "SPAN_OCTETS", 64)
+        patch.setattr(walk, "WINDOW_OCTETS", 20)
         patch.setattr(walk, "PLAIN_OCTETS", 0)
         patch.setattr(PcapChain, "can_be", lambda _, words, at, end: np.ones(len(at), np.bool_))
         found = walk.walk(buffer, 0, len(buffer), chain)

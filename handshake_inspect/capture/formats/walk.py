@@ -15,16 +15,18 @@ from struct import Struct
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS
+from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, gathered
 
 Offsets = NDArray[np.int64]
 Words = NDArray[np.uint32]
 Mask = NDArray[np.bool_]
 
 #: One guess is made per span of this many octets: numpy has as much to do in a step as the call of it costs.
-SPAN_OCTETS = 1 << 13
+SPAN_OCTETS = 1 << 12
 #: Below this many octets the plain loop is faster.
-PLAIN_OCTETS = 64 * SPAN_OCTETS
+PLAIN_OCTETS = 1 << 19
+#: So many octets of each span are looked at together for a record start.
+WINDOW_OCTETS = 1 << 8
 #: Records in a row that must look right before a start is tried, and how many places of a span are looked at.
 PLAUSIBLE_RECORDS, PLACES_TRIED = 4, 64
 
@@ -136,19 +138,36 @@ def guesses(buffer: bytearray, start: int, end: int, chain: Chain) -> Offsets:
     A record is known to begin at `start`. A span without such a place has no guess.
     """
     pattern, place = chain.telling(bytes(buffer[start : start + chain.header_octets]))
-    low = np.arange(start + SPAN_OCTETS, end - SPAN_OCTETS // 2, SPAN_OCTETS) + place
-    high = low + (SPAN_OCTETS - place)
-    found, looks_right = low - 1, np.zeros(len(low), np.bool_)
-    open_spans = np.arange(len(low))
+    octets, telling = np.frombuffer(buffer, np.uint8, end), np.frombuffer(pattern, np.uint8)
+    at = np.arange(start + SPAN_OCTETS, end - SPAN_OCTETS // 2, SPAN_OCTETS) + place
+    high = at + (SPAN_OCTETS - place)
+    looks_right, open_spans = np.zeros(len(at), np.bool_), np.arange(len(at))
     for _ in range(PLACES_TRIED):
-        begins, ends = (found[open_spans] + 1).tolist(), high[open_spans].tolist()
-        found[open_spans] = [buffer.find(pattern, a, b) for a, b in zip(begins, ends, strict=True)]
-        open_spans = open_spans[found[open_spans] >= 0]
-        looks_right[open_spans] = _in_a_row(buffer, found[open_spans] - place, start, end, chain)
-        open_spans = open_spans[~looks_right[open_spans]]
+        open_spans = open_spans[at[open_spans] < np.minimum(high[open_spans], end - WINDOW_OCTETS)]
         if not len(open_spans):
             break
-    return found[looks_right] - place
+        found, is_there = _first_in_window(octets, at[open_spans], telling)
+        at[open_spans] = found
+        hit = open_spans[is_there]
+        looks_right[hit] = _in_a_row(buffer, at[hit] - place, start, end, chain)
+        open_spans = open_spans[~looks_right[open_spans]]
+        at[open_spans] += 1
+    return at[looks_right] - place
+
+
+def _first_in_window(octets: NDArray[np.uint8], at: Offsets, telling: NDArray[np.uint8]) -> tuple[Offsets, Mask]:
+    """Return the first place from each of these on, within WINDOW_OCTETS, where `telling` stands, and if one does.
+
+    Where it does not, the last place that was looked at.
+    """
+    window = gathered(octets, at, WINDOW_OCTETS)
+    places = WINDOW_OCTETS - len(telling) + 1
+    is_it = window[:, :places] == telling[0]
+    for number in range(1, len(telling)):
+        is_it &= window[:, number : number + places] == telling[number]
+    first = is_it.argmax(axis=1)
+    is_there: Mask = is_it[np.arange(len(at)), first]
+    return at + np.where(is_there, first, places - 1), is_there
 
 
 def _in_a_row(buffer: bytearray, at: Offsets, start: int, end: int, chain: Chain) -> Mask:
@@ -177,12 +196,14 @@ def walk_in_step(
     """
     limits = np.append(starts[1:], end - chain.header_octets + 1)
     lengths = words_of(buffer, end, chain.byte_order)[chain.length_at :]
-    added, padding, last = chain.added + chain.padding, chain.padding, len(lengths) - 1
+    padding, last = chain.padding, np.array(len(lengths) - 1)
+    added = np.full(len(starts), chain.added + padding)  # numpy takes as long to make an array of a number as to add it
     most_steps = int((limits - starts).max()) // max(chain.smallest + chain.added, 1) + 2
     positions, steps = starts, [starts]
     while len(steps) <= most_steps:
         # All go on until the last has come to its limit: to hold the others back would cost more.
-        positions = positions + lengths[np.minimum(positions, last)] + added
+        positions = positions + lengths[np.minimum(positions, last)]
+        positions += added
         if padding:
             positions &= ~padding
         steps.append(positions)
