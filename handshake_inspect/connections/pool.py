@@ -9,6 +9,7 @@ piece of each block, found by bisection, and copied without looking at the rest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,12 @@ class _Block:
             return np.zeros(count, StoredRows.DTYPES[name])
         return self._columns[name].take(which, count)
 
-    @property
+    @cached_property
+    def first_conversation(self) -> int:
+        """The lowest number of a conversation."""
+        return int(self.column("conversation", slice(0, 1), 1)[0])
+
+    @cached_property
     def last_conversation(self) -> int:
         """The highest number of a conversation."""
         return int(self.column("conversation", slice(self._count - 1, None), 1)[0])
@@ -79,8 +85,10 @@ class _Block:
 
     def range_of(self, first: int, stop: int) -> slice:
         """Return where the rows of the conversations from `first` to before `stop` are."""
+        if stop <= self.first_conversation or self.last_conversation < first:  # as most blocks of a long run
+            return slice(0, 0)
         if "conversation" not in self._columns:  # all are of conversation 0
-            return slice(0, self._count if first <= 0 < stop else 0)
+            return slice(0, self._count)
         numbers = self._columns["conversation"]
         return slice(numbers.place(first, self._count), numbers.place(stop, self._count))
 
