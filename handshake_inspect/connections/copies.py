@@ -141,8 +141,9 @@ def by_capture(capture: NDArray[np.integer[Any]], shown: Rows) -> Counter[int]:
 def _candidates(packets: Packets) -> Rows:
     """Return the rows that equal another one, of the conversations in which that is worth a look. They are sorted."""
     columns, several = packets.columns, _in_several_captures(packets)
-    looks = several | packets.loopback | _has_near_copies(packets)
-    rows = np.flatnonzero(looks[columns["conversation"]] | (columns["packet_type"] != PACKET_TYPE_UNKNOWN))
+    loopback = packets.loopback[packets.base : packets.base + packets.places]
+    looks = several | loopback | _has_near_copies(packets)
+    rows = np.flatnonzero(looks[packets.place] | (columns["packet_type"] != PACKET_TYPE_UNKNOWN))
     hashes = np.zeros(len(rows), np.uint64)
     for name in packets.same:
         hashes ^= columns[name][rows].astype(np.uint64)
@@ -154,28 +155,23 @@ def _candidates(packets: Packets) -> Rows:
     alike[1:] |= equal
     alike[:-1] |= equal
     found: Rows = np.sort(rows[order[alike]])
-    may_be: Mask = several[columns["conversation"][found]] | _may_be_most(packets, found)
+    may_be: Mask = several[packets.place[found]] | _may_be_most(packets, found)
     return found[may_be]
 
 
 def _in_several_captures(packets: Packets) -> Mask:
-    """Say of each conversation whether several captures show it; the rows are sorted by conversation."""
-    several = np.zeros(len(packets.loopback), np.bool_)
+    """Say of each conversation's place whether several captures show it; the rows are sorted by conversation."""
     conversation, capture = packets.columns["conversation"], packets.columns["capture"]
-    several[conversation[1:][(capture[1:] != capture[:-1]) & (conversation[1:] == conversation[:-1])]] = True
-    return several
+    return packets.has(conversation[1:][(capture[1:] != capture[:-1]) & (conversation[1:] == conversation[:-1])])
 
 
 def _may_be_most(packets: Packets, alike: Rows) -> Mask:
     """Say of each of these rows whether they are as many in its conversation as copies must be."""
-    conversation = packets.columns["conversation"]
     if (packets.stands_for + packets.taken_out > 1).any():
         return np.ones(len(alike), np.bool_)
-    base = int(conversation[0]) if len(conversation) else 0  # sorted
-    rows = np.bincount(conversation - base)
-    most = np.bincount(conversation[alike] - base, minlength=len(rows)) >= MOSTLY_DOUBLED * rows
-    directed = packets.columns["packet_type"][alike] != PACKET_TYPE_UNKNOWN
-    may_be: Mask = most[conversation[alike] - base] | directed
+    rows, place = np.bincount(packets.place), packets.place[alike]
+    most = np.bincount(place, minlength=len(rows)) >= MOSTLY_DOUBLED * rows
+    may_be: Mask = most[place] | (packets.columns["packet_type"][alike] != PACKET_TYPE_UNKNOWN)
     return may_be
 
 
@@ -184,12 +180,12 @@ def _several(capture: NDArray[np.integer[Any]]) -> bool:
 
 
 def _has_near_copies(packets: Packets) -> Mask:
-    """Say of each conversation whether a packet equals one of the next few rows of it, or did so before.
+    """Say of each conversation's place whether a packet equals one of the next few rows of it, or did so before.
 
     One of a conversation that is doubled does: whoever waits for an answer sends nothing between a packet and its
     copy. This costs a few comparisons for each row, where finding all copies would sort them.
     """
-    found = np.zeros(len(packets.loopback), np.bool_)
+    found = packets.has(packets.columns["conversation"][packets.taken_out > 0])
     # Nearly all that differ in one of the first columns differ in this.
     mixed = np.zeros(len(packets), np.uint32)
     for name in packets.same[:MIXED]:
@@ -200,8 +196,7 @@ def _has_near_copies(packets: Packets) -> Mask:
         for name in packets.same:
             column = packets.columns[name]
             at = at[column[at] == column[at + near]]
-        found[packets.columns["conversation"][at]] = True
-    found[packets.columns["conversation"][packets.taken_out > 0]] = True
+        found[packets.place[at]] = True
     return found
 
 
@@ -253,11 +248,11 @@ def _may_go_on(packets: Packets, places: Places, follows: Mask, within_ns: Rows)
     if not packets.go_on:
         return np.zeros(len(follows), np.bool_)
     run = np.cumsum(~follows) - 1
-    time_ns, conversation = packets.columns["time_ns"], packets.columns["conversation"]
+    time_ns = packets.columns["time_ns"]
     last_ns = np.maximum.reduceat(time_ns[places.row], np.flatnonzero(~follows))
-    latest_ns = np.full(len(packets.loopback), EARLIEST_NS)
-    np.maximum.at(latest_ns, conversation, time_ns)
-    may: Mask = last_ns[run] + within_ns >= latest_ns[places.conversation]
+    latest_ns = np.full(packets.places, EARLIEST_NS)
+    np.maximum.at(latest_ns, packets.place, time_ns)
+    may: Mask = last_ns[run] + within_ns >= latest_ns[places.conversation - packets.base]
     return may
 
 

@@ -75,16 +75,15 @@ def _sources(packets: Packets, places: Places, inside: Copies, at: Rows) -> Rows
         return lane
     pair = (conversation[behind].astype(np.int64) << 32) | capture[before] << 16 | capture[behind]
     pairs, times = np.unique(pair, return_counts=True)
-    rows = np.bincount(packets.columns["conversation"], minlength=len(packets.loopback))
-    common = np.bincount(conversation[set_of(np.append(before, behind))], minlength=len(packets.loopback))
-    same_stretch = rows == common
-    same_stretch[pairs[times >= CERTAIN_COPIES] >> 32] = True
+    place = conversation - packets.base
+    common = np.bincount(place[set_of(np.append(before, behind))], minlength=packets.places)
+    same_stretch = np.bincount(packets.place) == common
+    same_stretch |= packets.has(pairs[times >= CERTAIN_COPIES] >> 32)
     # A mirror shows a packet and its copy: the one may end a file, and the other begin the next.
-    time_ns, doubled = packets.columns["time_ns"][places.row[at]], np.zeros(len(packets.loopback), np.bool_)
-    doubled[packets.columns["conversation"][inside.copy]] = True
-    doubled[packets.columns["conversation"][packets.taken_out > 0]] = True
-    close = doubled[conversation[behind]] & (time_ns[behind] - time_ns[before] <= COPY_WITHIN_NS)
-    of_captures = same_stretch[conversation] | np.isin(packet, packet[behind[close]])
+    time_ns, taken_out = packets.columns["time_ns"][places.row[at]], np.flatnonzero(packets.taken_out)
+    doubled = packets.has(packets.columns["conversation"][np.append(inside.copy, taken_out)])
+    close = doubled[place[behind]] & (time_ns[behind] - time_ns[before] <= COPY_WITHIN_NS)
+    of_captures = same_stretch[place] | np.isin(packet, packet[behind[close]])
     sources: Rows = np.where(of_captures, capture, lane)
     return sources
 
@@ -121,11 +120,10 @@ def _of_the_same_stretch(
     told = np.zeros(len(packets), np.bool_)  # what another capture told before counts too
     told[places.row[at[common]]] = True
     told |= packets.elsewhere > 0
-    concerned = np.zeros(len(packets.loopback), np.bool_)
-    concerned[places.conversation[at[again]]] = True
+    concerned = packets.has(places.conversation[at[again]])
     alone = packets.stands_for == 1
     alone[inside.copy] = False
-    rows = np.flatnonzero((alone | told) & concerned[packets.columns["conversation"]])
+    rows = np.flatnonzero((alone | told) & concerned[packets.place])
     end = _end_of(packets, rows)
     mostly = _mostly_common(end << 16 | packets.columns["capture"][rows], told[rows])
     # Payload that one capture has twice is no evidence: a probe that keeps a connection alive is always the same.

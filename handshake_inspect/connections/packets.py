@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,31 @@ class Packets:
 
     def __len__(self) -> int:
         return len(self.identified)
+
+    # What is asked of each conversation of these packets is kept from the lowest number to the highest: a run has
+    # millions, and a partition a few thousand that follow each other.
+
+    @cached_property
+    def base(self) -> int:
+        """The lowest number of a conversation."""
+        return int(self.columns["conversation"].min()) if len(self) else 0
+
+    @cached_property
+    def place(self) -> NDArray[np.int32]:
+        """The place of each row's conversation: its number, counted from the lowest."""
+        place: NDArray[np.int32] = self.columns["conversation"] - np.int32(self.base)
+        return place
+
+    @cached_property
+    def places(self) -> int:
+        """How many places there are."""
+        return int(self.place.max(initial=-1)) + 1
+
+    def has(self, conversations: NDArray[Any]) -> Mask:
+        """Mark the places of these conversations. Shape (places,)."""
+        marked = np.zeros(self.places, np.bool_)
+        marked[conversations - self.base] = True
+        return marked
 
 
 @dataclass

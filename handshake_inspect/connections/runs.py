@@ -91,9 +91,7 @@ class Runs:
         """Return the scene of each run, as an index into all, and what all rows of them show."""
         packets = self._packets
         numbers, scene = np.unique(scene_of(packets, self._places.row[self.start]), return_inverse=True)
-        concerned = np.zeros(len(packets.loopback), np.bool_)
-        concerned[numbers >> 16] = True
-        rows = np.flatnonzero(concerned[packets.columns["conversation"]])
+        rows = np.flatnonzero(packets.has(numbers >> 16)[packets.place])
         key = scene_of(packets, rows)
         at = np.minimum(np.searchsorted(numbers, key), len(numbers) - 1)
         known_scene = numbers[at] == key
