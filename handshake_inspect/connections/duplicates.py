@@ -90,16 +90,22 @@ def _shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
     known = np.flatnonzero(before > 1) if before is not None else NOTHING
     if not len(copies.scenes) and not len(known):
         return each
-    end = scene_of(packets, np.arange(len(packets))) << 1 | packets.columns["from_higher"]
+
+    def end_of(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        end: NDArray[np.int64] = scene_of(packets, rows) << 1 | packets.columns["from_higher"][rows]
+        return end
+
     told_before = each[:0] if before is None else before[known]
     looked_at = np.repeat(copies.scenes << 1, 2) + np.tile([0, 1], len(copies.scenes))
     # The last one said of an end counts: that of these rows; or of its own before, or of its peer.
-    ends = np.concatenate([end[known] ^ 1, end[known], looked_at])
+    ends = np.concatenate([end_of(known) ^ 1, end_of(known), looked_at])
     said = np.concatenate([told_before, told_before, copies.each.reshape(-1)])
     ends, last = np.unique(ends[::-1], return_index=True)
     said = said[::-1][last]
+    rows = np.flatnonzero(packets.has(ends >> 17)[packets.place])
+    end = end_of(rows)
     at = np.minimum(np.searchsorted(ends, end), len(ends) - 1)
-    np.copyto(each, said[at], where=ends[at] == end)
+    each[rows] = np.where(ends[at] == end, said[at], 1)
     return each
 
 
