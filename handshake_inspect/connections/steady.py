@@ -26,7 +26,6 @@ from numpy.typing import DTypeLike, NDArray
 from handshake_inspect.connections.compact import (
     STEP_BITS,
     Compacted,
-    folded_into,
     is_plain,
     latest_of_each_side,
     may_copy_another_connection,
@@ -216,6 +215,20 @@ class _Course:
         acknowledged: Mask = by_peer.take(self.end) - self.seq_end < SAFE_SPAN
         return acknowledged
 
+    def folded_into(self, folded: Mask) -> tuple[Rows, Rows, Rows]:
+        """Return the rows of the block that are not folded, and how many rows and octets go into each of them.
+
+        These are the rows of its end right before it: behind each that is folded there is one of its end that is not.
+        """
+        by_side = np.concatenate([np.flatnonzero(self.side == side) for side in (0, 1)])
+        stay = np.flatnonzero(~folded.take(by_side))
+        own = by_side.take(stay)
+        segments = np.diff(stay, prepend=-1) - 1
+        until = np.cumsum(self.payload.take(by_side), dtype=np.int64).take(stay)
+        octets = np.diff(until, prepend=0) - self.payload.take(own)
+        of_block = np.flatnonzero(~self.is_before.take(own))
+        return own[of_block], segments[of_block], octets[of_block]
+
     def last_of_capture(self, capture: Column) -> Rows:
         """Return the rows behind which another capture goes on with their end: each is asked what it showed.
 
@@ -244,17 +257,13 @@ def _kept(
 
     `others`: the rows of conversations that are not steady.
     """
-    own = np.flatnonzero(~(folded | course.is_before))
+    own, segments, octets = course.folded_into(folded)
     rows = np.sort(np.append(others, course.row[own]))
     place = np.searchsorted(rows, course.row[own])
     kept = {name: column.take(rows) for name, column in columns.items()}
-    for name, values in (
-        ("ordinary", ordinary),
-        ("folded_segments", folded_into(course.side, ~folded, np.ones(len(folded), np.uint8))),
-        ("folded_octets", folded_into(course.side, ~folded, course.payload)),
-    ):
+    for name, values in (("ordinary", ordinary.take(own)), ("folded_segments", segments), ("folded_octets", octets)):
         kept[name] = np.zeros(len(rows), StoredRows.DTYPES[name])
-        kept[name][place] = values[own]
+        kept[name][place] = values
     kept["shown_each"] = (kept["folded_segments"] > 0).view(np.uint8)
     return kept
 
