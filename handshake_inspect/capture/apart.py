@@ -57,12 +57,18 @@ class _Columns(Generic[T]):
 
     @classmethod
     def of(cls, table: T) -> Self:
-        """Leave the others out."""
-        return cls(type(table), len(table), {name: one for name, one in table.columns.items() if one.any()})
+        """Leave the others out. Most columns have something in their first row already."""
+        columns = table.columns.items() if len(table) else ()
+        return cls(type(table), len(table), {name: one for name, one in columns if one[0] or one.any()})
 
     def table(self, of_run: Renumbering | None) -> T:
         """Return the table, with the numbers of the run."""
-        table = self.kind(self.kind.empty(self.rows).columns | self.columns)
+        table = self.kind.holding(
+            {
+                name: self.columns[name] if name in self.columns else np.zeros(self.rows, dtype)
+                for name, dtype in self.kind.DTYPES.items()
+            }
+        )
         return table if of_run is None else of_run.of(table)
 
 
