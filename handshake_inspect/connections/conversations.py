@@ -30,7 +30,11 @@ SALT = int.from_bytes(os.urandom(7), sys.byteorder)  # `secrets` would take 3 ms
 #: conversation, or which one of new keys it is. 0 is a free slot; and one whose key is forgotten is not free.
 TAG, KNOWN, NEW, NUMBER = (np.uint64(bits) for bits in (0xFFFFFFFF << 32, 1 << 31, 1 << 30, (1 << 30) - 1))
 FREE, FORGOTTEN = np.uint64(0), NEW | NUMBER
-FEWEST_SLOTS = 1 << 10
+#: So many slots at least: of some dozen keys hardly two are looked for first in the same one. What is not used takes no
+#: memory.
+FEWEST_SLOTS = 1 << 16
+#: If this share of a block's rows had keys that were known before it, those of the next one are looked up.
+MOST = 0.9
 
 LOOPBACK_4 = 127
 LOOPBACK_6 = 1
@@ -120,6 +124,8 @@ class Conversations:
         self._count = 0
         self._free = np.zeros(0, np.int64)
         self._slots = _Slots()
+        #: Were most rows of the last block of conversations that had been there before it?
+        self._most_are_known = False
 
     def __len__(self) -> int:
         """How many numbers there are, the free ones included: the length of what has one entry for each number."""
@@ -147,21 +153,33 @@ class Conversations:
 
     def number(self, keys: KeyTable) -> Rows:
         """Return the conversation number of each row of `keys`; new keys get numbers."""
-        numbers = np.empty(len(keys), np.int64)
-        todo = np.arange(len(keys))
+        before, hashes = self._count, hash_of(keys, SALT)
+        numbers, todo = self._look_up(keys, hashes)
         while len(todo):
-            part = keys if len(todo) == len(keys) else keys.take(todo)
-            hashes = hash_of(part, SALT)
-            group, first = _grouped(hashes)
-            numbers[todo] = self._number_distinct(part, first, hashes[first])[group]
+            everything = len(todo) == len(keys)
+            part, own = (keys, hashes) if everything else (keys.take(todo), hashes.take(todo))
+            group, first = _grouped(own)
+            numbers[todo] = self._number_distinct(part, first, own[first])[group]
             todo = todo[_other_keys(part, group, first)]
+        self._most_are_known = bool(np.count_nonzero(numbers < before) > MOST * len(numbers))
         return numbers
+
+    def _look_up(self, keys: KeyTable, hashes: Hashes) -> tuple[Rows, Rows]:
+        """Return the numbers of the keys that stand where they are looked for first, and the rows of the others.
+
+        Of long transfers these are hardly any, and to sort all rows takes twice as long. None are looked up where many
+        keys are likely to be new, as they were in the last block.
+        """
+        if not self._most_are_known:
+            return np.empty(len(keys), np.int64), np.arange(len(keys))
+        numbers = self._slots.first_known(hashes)
+        return numbers, np.flatnonzero((numbers < 0) | ~self._are_keys(keys, numbers))
 
     def _number_distinct(self, keys: KeyTable, rows: Rows, hashes: Hashes) -> Rows:
         """Return the numbers of the keys in these rows, of which no two have one hash."""
         self._slots.make_room(len(rows))
         mine = hashes & TAG | NEW | np.arange(len(rows), dtype=np.uint64)
-        found, places = self._slots.settle(mine, lambda at, numbers: self._are_keys(keys, rows[at], numbers))
+        found, places = self._slots.settle(mine, lambda at, numbers: self._are_keys(keys, numbers, rows[at]))
         numbers = (found & NUMBER).astype(np.int64)
         new = np.flatnonzero(found & NEW != 0)  # of numbers, not of a mask, it takes twice as long
         if len(new):
@@ -173,11 +191,11 @@ class Conversations:
             self._slots.put(places[new], _known(hashes[new], numbers[new]))
         return numbers
 
-    def _are_keys(self, keys: KeyTable, rows: Rows, numbers: Rows) -> Mask:
-        """Are the keys in these rows those of these numbers?"""
-        same = np.ones(len(rows), np.bool_)
+    def _are_keys(self, keys: KeyTable, numbers: Rows, rows: Rows | None = None) -> Mask:
+        """Are the keys in these rows, or in all, those of these numbers?"""
+        same = np.ones(len(numbers), np.bool_)
         for name in KEY:
-            same &= self._columns[name].take(numbers) == keys[name].take(rows)
+            same &= self._columns[name].take(numbers) == (keys[name] if rows is None else keys[name].take(rows))
         return same
 
     def _add(self, keys: KeyTable) -> NDArray[np.int64]:
@@ -238,6 +256,11 @@ class _Slots:
             at, own = at.take(left), own.take(left)
             place = self._next_places(place.take(left), own)
         return found, places
+
+    def first_known(self, hashes: Hashes) -> Rows:
+        """Return the number whose key has the slot where each key is looked for first; -1 if none has."""
+        there = self._entries.take(self._first_places(hashes))
+        return np.where(there & KNOWN != 0, (there & NUMBER).astype(np.int64), -1)
 
     def put(self, places: Rows, entries: Entries) -> None:
         """Put the entries of new keys, which have numbers now, into their slots."""

@@ -21,9 +21,12 @@ def keys(hosts: list[int]) -> KeyTable:
     return table
 
 
+@pytest.mark.parametrize("most", [-1, 0.9], ids=["looked up", "sorted"])
 @pytest.mark.parametrize("bits", [64, 6, 1])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_number_is_its_keys_as_long_as_that_is_known(seed: int, bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_is_its_keys_as_long_as_that_is_known(
+    seed: int, bits: int, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With hashes of few bits most keys collide, in the table and within a block."""
     whole = module.hash_of
 
@@ -32,6 +35,7 @@ def test_a_number_is_its_keys_as_long_as_that_is_known(seed: int, bits: int, mon
 
     monkeypatch.setattr(module, "hash_of", few)
     monkeypatch.setattr(module, "FEWEST_SLOTS", 8)
+    monkeypatch.setattr(module, "MOST", most)
     rng, conversations, known = random.Random(f"{seed} {bits}"), Conversations(), dict[int, int]()
     for _ in range(30):
         hosts = [rng.randrange(200) + 1 for _ in range(rng.randrange(1, 40))]
@@ -47,8 +51,10 @@ def test_a_number_is_its_keys_as_long_as_that_is_known(seed: int, bits: int, mon
     assert len(conversations) <= 200, "numbers are used again"
 
 
+@pytest.mark.parametrize("most", [-1, 0.9], ids=["looked up", "sorted"])
 @pytest.mark.parametrize("seed", range(5))
-def test_numbers_are_in_order_of_first_appearance(seed: int) -> None:
+def test_numbers_are_in_order_of_first_appearance(seed: int, most: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", most)
     rng, conversations, known = random.Random(seed), Conversations(), dict[int, int]()
     for rows in (1, 3000, 40, 20_000):
         hosts = [rng.randrange(10_000) + 1 for _ in range(rows)]
