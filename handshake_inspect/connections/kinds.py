@@ -5,11 +5,11 @@ In: a `Shape`. Out: `Judgement`. Once per shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from handshake_inspect.connections.events import RESPONDER_BIT, UNPLACED_BIT
-from handshake_inspect.connections.machine import RESETS, Move, Walk, walk
+from handshake_inspect.connections.machine import ASSUMED, RESETS, Move, Walk, walk
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.shapes import Fact, Shape
 from handshake_inspect.plain import plain
@@ -46,7 +46,7 @@ class Waiting:
 class Judgement:
     """Everything that equal shapes have in common. Field names as in the JSON contract."""
 
-    walk: Walk = field(hash=False)  # long: what follows tells nearly all of them apart
+    walk: Walk
     states: tuple[tuple[str, ...] | None, tuple[str, ...] | None]
     handshake_kind: str
     handshake_complete: bool | None
@@ -60,11 +60,34 @@ class Judgement:
     #: Each end's TIME-WAIT.
     time_wait: tuple[Waiting, ...]
 
+    def __hash__(self) -> int:
+        """Take little, but what tells apart those of segments of any control bits too: by whom and when states change.
 
-@lru_cache(maxsize=4096)
+        States themselves have a slow hash.
+        """
+        when = tuple([move.ordinal << 1 | (move.basis == ASSUMED) for move in self.walk.moves])
+        return hash((when, self.states, self.handshake_kind, self.teardown_kind, self.reset_by))
+
+
+#: The first of equal judgements, of which shapes have many: the same object is known to be equal without a look at it.
+_KNOWN: dict[Judgement, Judgement] = {}
+MOST_KNOWN = 1 << 13
+
+
+@lru_cache(maxsize=1 << 14)
 def judge(shape: Shape) -> Judgement:
-    """Walk the table along a shape and name what happened."""
-    walked = walk(shape.start, Fact.SELF_CONNECT in shape.facts, shape.codes)
+    """Walk the table along a shape and name what happened.
+
+    Segments of any control bits at random numbers have 9,000 shapes, and 4,300 judgements, in every partition.
+    """
+    if len(_KNOWN) >= MOST_KNOWN:
+        _KNOWN.clear()
+    judgement = _judged(shape)
+    return _KNOWN.setdefault(judgement, judgement)
+
+
+def _judged(shape: Shape) -> Judgement:
+    walked = walk(shape.start, bool(shape.facts & Fact.SELF_CONNECT), shape.codes)
     complete = _handshake_complete(shape, walked)
     kind, missing = _handshake_kind(shape, walked, complete)
     closing = _Closing(shape, walked)
@@ -85,13 +108,13 @@ def judge(shape: Shape) -> Judgement:
             Waiting(m.end, m.ordinal, *_cut_short(walked, m.end))
             for m in walked.moves
             # The two ends of a self-connect are one socket.
-            if m.after is State.TIME_WAIT and not (m.end == RESPONDER and Fact.SELF_CONNECT in shape.facts)
+            if m.after is State.TIME_WAIT and not (m.end == RESPONDER and shape.facts & Fact.SELF_CONNECT)
         ),
     )
 
 
 def _sender(shape: Shape, ordinal: int) -> str:
-    if Fact.SELF_CONNECT in shape.facts:
+    if shape.facts & Fact.SELF_CONNECT:
         return SIDES[ORIGINATOR]
     received_by_responder = bool(shape.codes[ordinal] & RESPONDER_BIT)
     return SIDES[ORIGINATOR if received_by_responder else RESPONDER]
@@ -122,7 +145,7 @@ def _cut_short(walked: Walk, end: int) -> tuple[str | None, int | None]:
 
 
 def _handshake_complete(shape: Shape, walked: Walk) -> bool | None:
-    if Fact.OPENING_KNOWN not in shape.facts:
+    if not shape.facts & Fact.OPENING_KNOWN:
         return None
     return all(walked.visited(end) & SYNCHRONIZED for end in (ORIGINATOR, RESPONDER))
 
@@ -133,40 +156,40 @@ def _handshake_kind(shape: Shape, walked: Walk, complete: bool | None) -> tuple[
         return "not-captured", ()
     if complete:
         missing = _missing_of_opening(facts)
-        if Fact.SELF_CONNECT in facts:
+        if facts & Fact.SELF_CONNECT:
             return "self-connect", ()
-        if Fact.BOTH_SYN in facts:
+        if facts & Fact.BOTH_SYN:
             return "simultaneous-open", ()
         if missing:
             return "partial", missing
-        return ("fast-open" if Fact.FAST_OPEN_ACCEPTED in facts else "three-way"), ()
-    return _failed_kind(facts, walked), ("syn",) if Fact.SYN_CAPTURED not in facts else ()
+        return ("fast-open" if facts & Fact.FAST_OPEN_ACCEPTED else "three-way"), ()
+    return _failed_kind(facts, walked), ("syn",) if not facts & Fact.SYN_CAPTURED else ()
 
 
-def _missing_of_opening(facts: Fact) -> tuple[str, ...]:
+def _missing_of_opening(facts: int) -> tuple[str, ...]:
     found = (
-        ("syn", Fact.SYN_CAPTURED in facts),
-        ("syn-ack", Fact.SYN_ACK_CAPTURED in facts or Fact.BOTH_SYN in facts),
-        ("ack", Fact.ACK_CAPTURED in facts),
+        ("syn", facts & Fact.SYN_CAPTURED),
+        ("syn-ack", facts & (Fact.SYN_ACK_CAPTURED | Fact.BOTH_SYN)),
+        ("ack", facts & Fact.ACK_CAPTURED),
     )
     return tuple(name for name, captured in found if not captured)
 
 
-def _failed_kind(facts: Fact, walked: Walk) -> str:
+def _failed_kind(facts: int, walked: Walk) -> str:
     reset = bool(walked.effective_resets) or _given_up(walked)
     if facts & (Fact.SYN_ACK_CAPTURED | Fact.BOTH_SYN | Fact.CROSSING_SYN):
-        if Fact.WRONG_ACK in facts:
+        if facts & Fact.WRONG_ACK:
             return "invalid"
         return "abandoned" if reset and not walked.visited(RESPONDER) & SYNCHRONIZED else "half-open"
-    if Fact.WRONG_SYN_ACK in facts:
-        if Fact.ACK_CAPTURED in facts or Fact.WRONG_ACK in facts:
+    if facts & Fact.WRONG_SYN_ACK:
+        if facts & (Fact.ACK_CAPTURED | Fact.WRONG_ACK):
             return "invalid"
         return "abandoned" if reset else "half-open"
     if any(m.end == ORIGINATOR and m.event is Event.RECEIVE_RST_OF_SYN for m in walked.moves):
         return "refused"
     if State.SYN_RECEIVED_PASSIVE in walked.visited(RESPONDER):
         return "abandoned" if reset else "half-open"
-    return "unreachable" if Fact.UNREACHABLE in facts else "unanswered"
+    return "unreachable" if facts & Fact.UNREACHABLE else "unanswered"
 
 
 def _given_up(walked: Walk) -> bool:
@@ -178,12 +201,12 @@ def _given_up(walked: Walk) -> bool:
     return any(move.event is Event.SEND_RST and move.before in received for move in walked.moves)
 
 
-def _fast_open(facts: Fact) -> str | None:
-    if Fact.FAST_OPEN_ACCEPTED in facts:
+def _fast_open(facts: int) -> str | None:
+    if facts & Fact.FAST_OPEN_ACCEPTED:
         return "accepted"
-    if Fact.FAST_OPEN_REQUESTED not in facts:
+    if not facts & Fact.FAST_OPEN_REQUESTED:
         return None
-    if Fact.FAST_OPEN_DATA in facts and Fact.SYN_ACK_CAPTURED in facts:
+    if facts & Fact.FAST_OPEN_DATA and facts & Fact.SYN_ACK_CAPTURED:
         return "declined"
     return "requested"
 
@@ -197,7 +220,7 @@ class _Closing:
     def __init__(self, shape: Shape, walked: Walk) -> None:
         self._facts, self._walked = shape.facts, walked
         #: Ordinals of the RSTs that ended the connection.
-        ending = RESETS | {Event.SEND_RST} if Fact.SELF_CONNECT in shape.facts else RESETS
+        ending = RESETS | {Event.SEND_RST} if shape.facts & Fact.SELF_CONNECT else RESETS
         self.resets = [m.ordinal for m in walked.moves if m.event in ending and not _opens_later(walked, m)]
         self._sent: dict[int, int] = {}
         self._acked: dict[int, int] = {}
@@ -213,7 +236,7 @@ class _Closing:
                 self._acked.setdefault(end, ordinal)
             elif event is Event.RECEIVE_FIN:
                 self._received.setdefault(end, ordinal)
-        self._self_connect = Fact.SELF_CONNECT in shape.facts
+        self._self_connect = bool(shape.facts & Fact.SELF_CONNECT)
 
     def kind(self, opened: bool) -> tuple[str, bool | None, tuple[str, ...]]:
         """Return kind, complete and missing of the teardown."""
@@ -265,7 +288,7 @@ class _Closing:
         return "four-way" if any(State.FIN_WAIT_2 in states for states in visited) else "three-segment"
 
     def _missing(self) -> tuple[str, ...]:
-        inferred = (Fact.ORIGINATOR_FIN_INFERRED in self._facts, Fact.RESPONDER_FIN_INFERRED in self._facts)
+        inferred = (self._facts & Fact.ORIGINATOR_FIN_INFERRED, self._facts & Fact.RESPONDER_FIN_INFERRED)
         if not any(inferred):
             return ()
         first = min(self._sent, key=lambda end: self._sent[end])

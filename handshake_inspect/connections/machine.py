@@ -23,6 +23,8 @@ _START = {AS_CLOSED: State.CLOSED, AS_LISTEN: State.LISTEN, AS_ESTABLISHED: Stat
 _ACTS = {Event.SEND_SYN, Event.SEND_FIN, Event.SEND_RST}
 #: Arrivals of an RST.
 RESETS = {Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN}
+#: The basis of a move of which nothing proves that what caused it arrived.
+ASSUMED = "assumed"
 
 
 class Move(NamedTuple):
@@ -68,7 +70,7 @@ class Walk:
         return found | {first} if first else found
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 13)
 def walk(start: tuple[int, int], self_connect: bool, codes: bytes) -> Walk:
     """Walk the table along an event string. `start`: how each end starts (`AS_CLOSED` ...)."""
     state: list[State | None] = [_START.get(code) for code in start]
@@ -111,4 +113,4 @@ def _next(state: State | None, event: Event, lost: bool) -> State | None:
 def _basis(event: Event, code: int) -> str:
     if event in _ACTS:
         return "sent"
-    return "assumed" if code & ASSUMED_BIT or event in RESETS else "acknowledged"
+    return ASSUMED if code & ASSUMED_BIT or event in RESETS else "acknowledged"

@@ -11,7 +11,7 @@ in the middle of a transfer, else it would depend on the size of the blocks in w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
@@ -120,11 +120,29 @@ class Evidence:
 
     def handshake(self, *kinds: str) -> Mask:
         """Which connections opened so? Shape (m,)."""
-        return self.judged(lambda one: one.handshake_kind in kinds)
+        return self._of_kinds(self._handshakes, kinds)
 
     def teardown(self, *kinds: str) -> Mask:
         """Which connections closed so? Shape (m,)."""
-        return self.judged(lambda one: one.teardown_kind in kinds)
+        return self._of_kinds(self._teardowns, kinds)
+
+    @cached_property
+    def _handshakes(self) -> dict[str, list[int]]:
+        """The numbers of the judgements of each kind: many rules ask, and there may be thousands."""
+        return _places(one.handshake_kind for one in self.verdicts.judgements)
+
+    @cached_property
+    def _teardowns(self) -> dict[str, list[int]]:
+        return _places(one.teardown_kind for one in self.verdicts.judgements)
+
+    def _of_kinds(self, places: dict[str, list[int]], kinds: Sequence[str]) -> Mask:
+        found = [places[kind] for kind in kinds if kind in places]
+        if len(found) in (0, len(places)):  # most rules ask for what is not there
+            return np.full(len(self), len(found) > 0)
+        claims = np.zeros(len(self.verdicts.judgements), np.bool_)
+        for numbers in found:
+            claims[numbers] = True
+        return claims.take(self.table["judgement"])
 
     @cached_property
     def ip_version(self) -> Rows:
@@ -451,3 +469,11 @@ class Evidence:
         """Return the frame numbers of segments, NO_FRAME for row -1."""
         at = np.maximum(rows, 0)
         return np.where(rows >= 0, frame_numbers(self.rows.capture[at], self.rows.frame[at]), NO_FRAME)
+
+
+def _places(values: Iterable[str]) -> dict[str, list[int]]:
+    """Return at which places each value stands."""
+    places: dict[str, list[int]] = {}
+    for place, value in enumerate(values):
+        places.setdefault(value, []).append(place)
+    return places
