@@ -61,7 +61,7 @@ def derive(rows: ConnectionRows) -> Derived:
     shape, strings = token_strings(rows, keys, reach, gaps)
     answers = [watch(string) for string in strings]
     states, histories = [state for state, _ in answers], [history for _, history in answers]
-    reported = np.array(["G" in history.upper() for history in histories], np.bool_)
+    reported = np.array(["G" in history or "g" in history for history in histories], np.bool_)
     return Derived(shape, states, histories, _completeness(rows, keys), *_gap_octets(rows, gaps, reported, shape))
 
 

@@ -72,8 +72,10 @@ def watch(tokens: bytes) -> tuple[str, str]:
         stance, letter, first, again = step
         text += again if written & letter else first
         written |= letter
-    mine, theirs = (stance >> place & MOST_STATE for place in (3 * STATE_BITS, STATE_BITS))
-    return _conn_state(mine, theirs, text, bool(string[0] & Token.EMPTY)), text
+    mine, theirs = stance >> 3 * STATE_BITS & MOST_STATE, stance >> STATE_BITS & MOST_STATE
+    if mine == Seen.RESET:  # only of these more is asked than both states
+        return _conn_state(mine, theirs, text, bool(string[0] & Token.EMPTY)), text
+    return CONN_STATES[mine][theirs], text
 
 
 #: A SYN-ACK after a SYN is another SYN.
@@ -214,3 +216,7 @@ def _syn_then_rst(history: str) -> bool:
     if not after_syn.startswith("S") or "R" not in after_syn:
         return False
     return not set("HAFGIQ") & set(after_syn[: after_syn.index("R")])
+
+
+#: The verdict by both final states, where those tell.
+CONN_STATES = [[_conn_state(mine, theirs, "", is_empty=False) for theirs in range(7)] for mine in range(7)]
