@@ -126,6 +126,10 @@ class Findings:
         return connection[order], batch[order], place[order]
 
     @cached_property
+    def _spelled_sets(self) -> dict[tuple[int, ...], tuple[str, ...]]:
+        return {}
+
+    @cached_property
     def _codes(self) -> list[Code]:
         return list(dict.fromkeys(code for code, _ in self.batches))
 
@@ -165,7 +169,7 @@ class Findings:
         occurring, number = distinct(number)
         example = np.empty(len(occurring), np.int64)
         example[number] = np.arange(len(number))
-        return [self._spelled_set(one) for one in bits[example].tolist()], number
+        return [self._spelled_set(tuple(one)) for one in bits[example].tolist()], number
 
     @cached_property
     def _code_bits(self) -> NDArray[np.uint64]:
@@ -177,8 +181,14 @@ class Findings:
             bits[found.connection, word] |= np.uint64(1 << bit)
         return bits
 
-    def _spelled_set(self, words: list[int]) -> tuple[str, ...]:
-        return tuple(code.word for n, code in enumerate(self._codes) if words[n // WORD_CODES] >> n % WORD_CODES & 1)
+    def _spelled_set(self, words: tuple[int, ...]) -> tuple[str, ...]:
+        """Spell a set, given as a bit for each of its codes: those of a block of connections come again in others."""
+        spelled = self._spelled_sets.get(words)
+        if spelled is None:
+            codes = enumerate(self._codes)
+            spelled = tuple(code.word for n, code in codes if words[n // WORD_CODES] >> n % WORD_CODES & 1)
+            self._spelled_sets[words] = spelled
+        return spelled
 
     def rows_by_code(self) -> dict[Code, Rows]:
         """Return the connections of which each code was found, each once, the worst code first."""

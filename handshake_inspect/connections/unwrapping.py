@@ -6,6 +6,8 @@ behind 2**32 octets.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from handshake_inspect.connections.moments import Mask, Rows
@@ -66,7 +68,7 @@ def unwrapped(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
     if len(absurd):
         at = np.flatnonzero(trusted & np.isin(end, absurd))
         trusted = trusted.copy()
-        trusted[at] = _near(end[at].tolist(), numbers[at].tolist())
+        trusted[at] = _near(end[at], numbers[at])
         step = _steps(end, numbers, trusted)
     taken = np.where(trusted, step, 0)
     travelled = np.cumsum(taken) - taken  # before each number, of all ends: what was before an end is taken off
@@ -84,15 +86,19 @@ def _steps(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
     return steps
 
 
-def _near(end: list[int], numbers: list[int]) -> list[bool]:
+def _near(end: Rows, numbers: Rows) -> list[bool]:
     """Say of each number of series with absurd ones whether it is near the last one that was: this needs a loop."""
-    of, reference = -1, 0
     found: list[bool] = []
-    for one, number in zip(end, numbers, strict=True):
-        if one != of:
-            of, reference = one, 0
-        near = (number - reference + SAFE_SPAN - 1) % MODULUS < 2 * SAFE_SPAN - 1
-        if near:
-            reference = number
-        found.append(near)
+    begins = np.flatnonzero(np.append(True, end[1:] != end[:-1])).tolist()
+    # Near to 0 by `SAFE_SPAN` at most is what is as far from `lowest` as `highest` is at most.
+    highest, mask = 2 * SAFE_SPAN - 2, MODULUS - 1
+    every = numbers.tolist()
+    for begin, stop in pairwise([*begins, len(every)]):
+        lowest = 1 - SAFE_SPAN
+        for number in every[begin:stop]:
+            if number - lowest & mask <= highest:
+                lowest = number + 1 - SAFE_SPAN
+                found.append(True)
+            else:
+                found.append(False)
     return found
