@@ -6,6 +6,7 @@ comes with the extra `screen`; it is imported by a thread of its own while captu
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -20,6 +21,9 @@ from handshake_inspect.cli.output import remark
 if TYPE_CHECKING:
     from handshake_inspect.screen.sight import Source
     from handshake_inspect.screen.terminal import Suited
+
+#: So many new objects make the collector look again, as Python has it: a screen may stay for days.
+OFTEN = 700
 
 #: What to install where Textual is missing.
 INSTALL = "pip install 'handshake-inspect[screen]'"
@@ -89,6 +93,7 @@ def run_screen(source: Source, suited: Suited | None = None) -> None:
     from handshake_inspect.screen.app import ConnectionsApp
     from handshake_inspect.screen.terminal import colours_of_terminal, driver, terminal_as_input
 
+    gc.set_threshold(OFTEN)  # `main` lets much gather, for commands that soon end
     try:
         with terminal_as_input():
             suited = suited or colours_of_terminal()
