@@ -57,6 +57,7 @@ def on_terminal(
         clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "COLORFGBG")}
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         os.chdir(REPOSITORY)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup(1) it would be ignored here too
         os.execve(sys.executable, [sys.executable, *arguments], {**clean, "TERM": "xterm-256color", **environment})
     written, since, waiting, is_answered = b"", 0, list(keys), not answers
     deadline = time.monotonic() + LIMIT_S
