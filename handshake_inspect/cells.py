@@ -20,6 +20,8 @@ Integers = NDArray[Any]
 Octets = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 T = TypeVar("T")
+#: Text, many lines of it.
+Utf8 = bytes | bytearray | memoryview
 
 #: Digits are looked up four at a time.
 GROUP = 10_000
@@ -38,27 +40,46 @@ class Cells(NamedTuple):
         return Cells(self.octets[rows], self.length if isinstance(self.length, int) else self.length[rows])
 
 
-def lines(cells: Iterable[Cells | bytes], separator: bytes = b"") -> bytes:
-    """Return the text of all lines, the cells of each side by side; `bytes` stand in every line.
-
-    Lines are put below each other in their order, as `beside` puts cells side by side.
-    """
+def lines(cells: Iterable[Cells | bytes], separator: bytes = b"") -> bytearray:
+    """Return the text of all lines, the cells of each side by side; `bytes` stand in every line."""
     separated = [part for cell in cells for part in (cell, separator)]
-    line, length = beside([*separated[:-1], b"\n"])
-    if isinstance(length, int):
-        return line.tobytes()
-    octets, width = int(length.sum()), line.itemsize
-    text = np.empty(octets + width, np.uint8)
-    _anywhere(text, width)[np.cumsum(length) - length] = line.view(f"V{width}")
-    return text[:octets].tobytes()
+    pieces = _pieces([*separated[:-1], b"\n"])
+    if len(pieces) == 1:
+        return bytearray(pieces[0].octets)
+    if not _reach_no_further_than_the_next_begin(pieces):
+        pieces = [beside(pieces)]
+    begin, octets = _line_begins(pieces)
+    text = bytearray(octets + max(piece.octets.itemsize for piece in pieces))
+    _put(pieces, begin, text)
+    if isinstance(pieces[0].length, int):  # what stood behind the ends of lines is overwritten
+        _put(pieces[:1], begin, text)
+    del text[octets:]
+    return text
+
+
+def _reach_no_further_than_the_next_begin(pieces: Sequence[Cells]) -> bool:
+    """Say whether lines can be written where they belong, piece by piece.
+
+    What stands behind the end of a piece may reach over what is written later: the rest of its line, and the first
+    piece of the next one, if that is no wider than its text and can be written once more.
+    """
+    shortest = [int(np.min(piece.length, initial=piece.octets.itemsize)) for piece in pieces]
+    rest = shortest[0] if isinstance(pieces[0].length, int) else 0
+    for piece, least in zip(reversed(pieces), reversed(shortest), strict=True):
+        if piece.octets.itemsize - least > rest:
+            return False
+        rest += least
+    return True
+
+
+def _line_begins(pieces: Sequence[Cells]) -> tuple[Integers, int]:
+    """Return where each line begins if they stand one behind the other, and where the last one ends."""
+    ends = np.cumsum(np.append(0, sum(piece.length for piece in pieces)))
+    return ends[:-1], int(ends[-1])
 
 
 def beside(cells: Iterable[Cells | bytes]) -> Cells:
-    """Make one cell of several.
-
-    Each is written as wide as its column is, where the one before it ends: so the next one overwrites what stands
-    behind its end. Of a line of csv that takes 100 ns, where to leave out one octet after the other takes 250.
-    """
+    """Make one cell of several."""
     pieces = _pieces(cells)
     if len(pieces) == 1:
         return pieces[0]
@@ -66,11 +87,21 @@ def beside(cells: Iterable[Cells | bytes]) -> Cells:
     width = sum(piece.octets.itemsize for piece in pieces)
     text = np.empty((count, width), np.uint8)
     begin = np.arange(count) * width
+    end = _put(pieces, begin, text)
+    return Cells(text.view(f"S{width}").reshape(-1), end - begin)
+
+
+def _put(pieces: Iterable[Cells], begin: Integers, text: bytearray | Octets) -> Integers:
+    """Write pieces behind each other into a text, from these places on. Returns where the last ones end.
+
+    Each is written as wide as its column is, where the one before it ends: so the next one overwrites what stands
+    behind its end. Of a line of csv that takes 100 ns, where to leave out one octet after the other takes 250.
+    """
     end = begin.copy()
     for octets, length in pieces:
-        _anywhere(text.reshape(-1), octets.itemsize)[end] = octets.view(f"V{octets.itemsize}")
+        _anywhere(text, octets.itemsize)[end] = octets.view(f"V{octets.itemsize}")
         end += length
-    return Cells(text.view(f"S{width}").reshape(-1), end - begin)
+    return end
 
 
 def _pieces(cells: Iterable[Cells | bytes]) -> list[Cells]:
@@ -100,9 +131,10 @@ def _in_one(cells: Sequence[Cells | bytes]) -> Cells:
     return Cells(line.view(f"S{line.itemsize}"), line.itemsize)
 
 
-def _anywhere(text: Octets, width: int) -> NDArray[np.void]:
+def _anywhere(text: bytearray | Octets, width: int) -> NDArray[np.void]:
     """Return what begins at each octet of a text, so many octets of it, as a view."""
-    return np.ndarray((max(len(text) - width + 1, 0),), f"V{width}", text, 0, (1,))
+    octets = len(text) if isinstance(text, bytearray) else text.size
+    return np.ndarray((max(octets - width + 1, 0),), f"V{width}", text, 0, (1,))
 
 
 def where(holds: Mask, cells: Cells, word: bytes) -> Cells:

@@ -120,6 +120,14 @@ def test_lines_hold_nothing_but_the_text_of_their_cells(rows: list[tuple[str, ..
     assert lines([beside([columns[0], separator, columns[1]]), columns[2]], separator).decode() == expected
 
 
+@given(st.lists(st.tuples(st.text("ab", max_size=20), st.text("cd", max_size=20)), min_size=1), st.integers(0, 25))
+def test_what_stands_behind_a_line_is_overwritten_by_the_next(rows: list[tuple[str, str]], first: int) -> None:
+    """However far it reaches: into the first cells of the next line, or beyond."""
+    columns = [words(column, np.arange(len(rows))) for column in zip(*rows, strict=True)]
+    head = "x" * first
+    assert lines([head.encode(), *columns]).decode() == "".join(f"{head}{''.join(row)}\n" for row in rows)
+
+
 def test_some_cells_in_their_places() -> None:
     some = words(["a", "bcd", "ef"], np.array([1, 0, 2])).take(np.array([True, False, True]))
     assert texts(placed(some, np.array([3, 1]), 4)) == ["", "ef", "", "bcd"]

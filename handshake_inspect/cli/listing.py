@@ -9,6 +9,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.cells import Utf8
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.output import (
     remark,
@@ -63,12 +64,12 @@ def write_listing(
     def steps_of(connection: Connection) -> tuple[Step, ...]:
         return inspection.steps(connection.stream)
 
-    def json_lines() -> Iterator[bytes]:
+    def json_lines() -> Iterator[Utf8]:
         if steps:
             return export.lines_with_steps(connections, steps_of)
         return in_parts(partial(connection_lines, inspection.connections))
 
-    def in_parts(lines_of: Callable[[Streams], Iterator[bytes]]) -> Iterator[bytes]:
+    def in_parts(lines_of: Callable[[Streams], Iterator[Utf8]]) -> Iterator[Utf8]:
         return _in_parts(lines_of, chosen.streams(inspection), inspection.workers)
 
     if format_ == "json":
@@ -96,18 +97,19 @@ def write_listing(
             remark(f"none of {listed(passed_over)} was chosen")
 
 
-def _in_parts(lines_of: Callable[[Streams], Iterator[bytes]], streams: Streams, workers: Workers) -> Iterator[bytes]:
+def _in_parts(lines_of: Callable[[Streams], Iterator[Utf8]], streams: Streams, workers: Workers) -> Iterator[Utf8]:
     """Yield the lines of these streams: those of many made by several processes, the first here, with what all need."""
     parts = [streams[a : a + PART_CONNECTIONS] for a in range(0, len(streams), PART_CONNECTIONS)]
     if len(parts) <= 1 or not workers.are_copies:
         yield from lines_of(streams)
         return
 
-    def made(part: Streams) -> NDArray[np.uint8]:  # no octets: processes hand arrays over without a pipe
-        return np.frombuffer(b"".join(lines_of(part)), np.uint8)
+    def made(part: Streams) -> NDArray[np.uint8]:  # processes hand arrays over without a pipe, and without a copy
+        first, *others = lines_of(part)
+        return np.frombuffer(b"".join([first, *others]) if others else first, np.uint8)
 
-    yield made(parts[0]).tobytes()
-    yield from (lines.tobytes() for lines in workers.share(made, parts[1:]))
+    yield made(parts[0]).data
+    yield from (lines.data for lines in workers.share(made, parts[1:]))
 
 
 def write_kinds(kinds: Mapping[tuple[str, str], int]) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from handshake_inspect.cells import Utf8
+
 #: Width of a ladder that does not go to a terminal.
 DEFAULT_WIDTH = 100
 #: Characters that are written at once.
@@ -92,7 +94,7 @@ def write(pieces: Iterable[str]) -> None:
     sys.stdout.write("".join(waiting))
 
 
-def write_blocks(blocks: Iterable[bytes]) -> None:
+def write_blocks(blocks: Iterable[Utf8]) -> None:
     """Write blocks of text in UTF-8 as they come; as `str` only where standard output has another encoding."""
     is_utf_8 = hasattr(sys.stdout, "buffer") and codecs.lookup(sys.stdout.encoding).name == "utf-8"
     sys.stdout.flush()
@@ -100,10 +102,10 @@ def write_blocks(blocks: Iterable[bytes]) -> None:
         if is_utf_8 and os.linesep == "\n":
             write_octets(block)
         else:
-            sys.stdout.write(block.decode())
+            sys.stdout.write(bytes(block).decode())
 
 
-def write_octets(octets: bytes) -> None:
+def write_octets(octets: Utf8) -> None:
     """Write octets as they are."""
     left = memoryview(octets)
     while left:  # unbuffered (PYTHONUNBUFFERED), standard output need not take all at once

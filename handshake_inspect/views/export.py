@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.cells import Cells, Integers, Mask, addresses, is_one, lines, numbers, where, words
+from handshake_inspect.cells import Cells, Integers, Mask, Utf8, addresses, is_one, lines, numbers, where, words
 from handshake_inspect.connections.connection import Connection, RunFinding, Step
 from handshake_inspect.connections.flat import FLAT_COLUMNS, Addresses, Column, Lists, Numbers, Words, flat_blocks
 from handshake_inspect.connections.model import Connections
@@ -61,11 +61,11 @@ def ndjson_exchanges(exchanges: Iterable[Exchange]) -> Iterator[str]:
 
 def json_document(
     captures: Iterable[CaptureSummary],
-    connections: Iterable[bytes],
+    connections: Iterable[Utf8],
     exchanges: Iterable[Exchange],
     damage: Iterable[Damage],
     findings: Iterable[RunFinding],
-) -> Iterator[bytes]:
+) -> Iterator[Utf8]:
     """Yield the one document of the contract, a connection per line. `connections`: their lines, some at a time."""
     yield f'{{"schema": {SCHEMA},\n "captures": '.encode()
     yield _ENCODE([capture_object(capture) for capture in captures]).encode()
@@ -80,11 +80,11 @@ def json_document(
     yield b"}\n"
 
 
-def _list_of_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def _list_of_lines(blocks: Iterable[Utf8]) -> Iterator[bytes]:
     """Yield a list of JSON texts, each on a line of its own, of blocks of lines."""
     separator = b"["
     for block in blocks:
-        yield separator + b"\n  " + block.removesuffix(b"\n").replace(b"\n", b",\n  ")
+        yield separator + b"\n  " + bytes(block).removesuffix(b"\n").replace(b"\n", b",\n  ")
         separator = b","
     yield b"[]" if separator == b"[" else b"]"
 
@@ -103,7 +103,7 @@ def csv_head() -> bytes:
     return f"{','.join(FLAT_COLUMNS)}\n".encode()
 
 
-def csv_lines(connections: Connections, streams: NDArray[np.int64], *, head: bool = True) -> Iterator[bytes]:
+def csv_lines(connections: Connections, streams: NDArray[np.int64], *, head: bool = True) -> Iterator[Utf8]:
     """Yield a header and one line for each stream; quoted as RFC 4180 says, lines end with a line feed."""
     if head:
         yield csv_head()

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.cells import Cells, Integers, Mask, addresses, beside, lines, numbers, where, words
+from handshake_inspect.cells import Cells, Integers, Mask, Utf8, addresses, beside, lines, numbers, where, words
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.flat import sockets
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections, syn_options
@@ -49,7 +49,7 @@ COLUMNS_OR_NULL = {
 }  # fmt: skip
 
 
-def connection_lines(connections: Connections, streams: NDArray[np.int64]) -> Iterator[bytes]:
+def connection_lines(connections: Connections, streams: NDArray[np.int64]) -> Iterator[Utf8]:
     """Yield one JSON object for each stream, each a line, some at a time."""
     lists = [kind(connections) for kind in LISTS]
     forms = Forms()
@@ -57,7 +57,7 @@ def connection_lines(connections: Connections, streams: NDArray[np.int64]) -> It
         yield _block(connections, streams[a : a + BLOCK_CONNECTIONS], lists, forms)
 
 
-def _block(connections: Connections, streams: Integers, lists: Sequence[ListCells], forms: Forms) -> bytes:
+def _block(connections: Connections, streams: Integers, lists: Sequence[ListCells], forms: Forms) -> Utf8:
     cells, apart = with_lists(connections, streams, lists)
 
     def example(line: int) -> Json:
@@ -67,7 +67,7 @@ def _block(connections: Connections, streams: Integers, lists: Sequence[ListCell
     text = lines(forms.filled(judgement, example, cells))
     if not apart.any():
         return text
-    made = text.splitlines(keepends=True)
+    made: list[Utf8] = [*text.splitlines(keepends=True)]
     places = np.flatnonzero(apart)
     for place, connection in zip(places.tolist(), connections.of_streams(streams[places]), strict=True):
         made[place] = encode(connection_object(connection)).encode() + b"\n"

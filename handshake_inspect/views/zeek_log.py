@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.cells import lines, seconds
+from handshake_inspect.cells import Utf8, lines, seconds
 from handshake_inspect.connections.conn_log import CONN_LOG, UNSET, conn_log_blocks
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.zeek_uid import uid_of
@@ -28,9 +28,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def conn_log(
     captures: Sequence[CaptureSummary],
-    of_connections: Iterable[bytes],
+    of_connections: Iterable[Utf8],
     exchanges: Iterable[Exchange] = (),
-) -> Iterator[bytes]:
+) -> Iterator[Utf8]:
     """Yield the log: a header, the `rows` of connections, a line for each exchange, the time of the end."""
     yield head(captures)
     yield from of_connections
@@ -55,7 +55,7 @@ def head(captures: Sequence[CaptureSummary]) -> bytes:
     return "".join(f"{line}\n" for line in said).encode()
 
 
-def rows(connections: Connections, streams: NDArray[np.int64]) -> Iterator[bytes]:
+def rows(connections: Connections, streams: NDArray[np.int64]) -> Iterator[Utf8]:
     """Yield a line for each stream, some at a time."""
     for block in conn_log_blocks(connections, streams):
         yield lines(block.values(), b"\t")
