@@ -135,7 +135,7 @@ class Inspection:
     @property
     def findings(self) -> tuple[RunFinding, ...]:
         """What was found of the run as a whole; what was found of a connection stands there."""
-        return self.connections.findings.run
+        return self.connections.run_findings
 
     @property
     def duplicates(self) -> int:

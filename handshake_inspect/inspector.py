@@ -36,7 +36,7 @@ from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
-from handshake_inspect.findings.catalogue import examiner, look_over
+from handshake_inspect.findings.catalogue import examiner, survey
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.jobs import behind, cores
 from handshake_inspect.processes import Workers
@@ -277,7 +277,7 @@ class Inspector:
         leaving = self._leaving_now()
         verdicts = self.analysis.verdicts(examiner(self.captures, leaving), self.workers, last=not with_segments)
         connections = self.analysis.connections(verdicts, captures, self.profile)
-        connections.look_over = partial(look_over, captures=self.captures, leaving=leaving)
+        connections.look_over = partial(survey, captures=self.captures, leaving=leaving)
         return Inspection(
             captures=self.captures,
             connections=connections,
@@ -331,7 +331,7 @@ class Inspector:
         verdicts = taken(decided.verdicts, rows)
         captures, numbers = [summary.name for summary in self.captures], self.analysis.numbers_of(verdicts.table)
         connections = Connections(verdicts, decided.keys, self.names, captures, self.profile, numbers)
-        connections.look_over = partial(look_over, captures=self.captures, leaving=self.analysis.leaving)
+        connections.look_over = partial(survey, captures=self.captures, leaving=self.analysis.leaving)
         self._told(Inspection(self.captures, connections, LazyExchanges([], [], self.names, captures), []))
 
     def _read_misjudged_again(self) -> None:

@@ -68,6 +68,23 @@ class Workers:
         """Yield what `work` makes of each piece, in order. Copies have what is there when the first is asked for."""
         return (in_processes if self.are_copies else in_order)(work, pieces, self.jobs)
 
+    @contextlib.contextmanager
+    def aside(self, work: Callable[[], Made]) -> Iterator[Callable[[], Made]]:
+        """Have something done by a copy while the context lasts. Yields what waits for it; without a copy, does it."""
+        with contextlib.ExitStack() as stack:
+            try:
+                copy = stack.enter_context(Copy(lambda: [work()])) if self.are_copies else None
+            except CopyDied:
+                copy = None
+
+            def made() -> Made:
+                try:
+                    return work() if copy is None else next(copy)
+                except CopyDied:
+                    return work()
+
+            yield made
+
 
 def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: int) -> Iterator[Made]:
     """Yield what `work` makes of each piece, in order.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import re
 import signal
 import sys
 import threading
@@ -84,6 +85,23 @@ def test_what_no_process_may_do_is_done_here(monkeypatch: pytest.MonkeyPatch) ->
     assert set(in_processes(lambda piece: os.getpid(), range(PIECES), 2)) == {os.getpid()}
     with pytest.raises(CopyDied):
         next(in_a_process(lambda: [1]))
+
+
+def test_something_is_done_aside_until_it_is_asked_for() -> None:
+    here = os.getpid()
+    with Workers(2, may_be_copies=True).aside(os.getpid) as made:
+        assert made() != here
+    with Workers(2, may_be_copies=False).aside(os.getpid) as made:
+        assert made() == here
+
+    def die() -> int:
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return here
+
+    with Workers(2, may_be_copies=True).aside(die) as made:
+        assert made() == here
+    assert not multiprocessing.active_children()
 
 
 def test_whoever_stops_asking_leaves_no_process_behind() -> None:
@@ -197,7 +215,7 @@ def test_what_a_copy_raises_is_raised_in_its_place() -> None:
 
 
 class PickyError(Exception):
-    """One that arrives as another: its pickle calls it with one argument."""
+    """One that arrives as another: its pickle calls it with one argument, unless Dask has taught pickle better."""
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(f"{what}: {why}")
@@ -205,7 +223,7 @@ class PickyError(Exception):
 
 @pytest.mark.parametrize(("error", "arrives"), [
     (ValueError("seven"), "ValueError: seven"),
-    (PickyError("seven", "odd"), "RuntimeError: PickyError: seven: odd"),
+    (PickyError("seven", "odd"), "(RuntimeError: )?PickyError: seven: odd"),
     (ValueError(threading.Lock()), "RuntimeError: ValueError: <unlocked"),
 ])  # fmt: skip
 def test_an_error_arrives_with_what_it_says(error: Exception, arrives: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -217,7 +235,7 @@ def test_an_error_arrives_with_what_it_says(error: Exception, arrives: str, capf
     assert next(made) == 1
     with pytest.raises(Exception, match=r"seven|lock") as raised:
         next(made)
-    assert f"{type(raised.value).__name__}: {raised.value}".startswith(arrives)
+    assert re.match(arrives, f"{type(raised.value).__name__}: {raised.value}")
     assert capfd.readouterr().err == ""
 
 

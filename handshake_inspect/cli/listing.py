@@ -21,6 +21,7 @@ from handshake_inspect.cli.output import (
     write_table,
 )
 from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.connections.model import Connections
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.processes import Workers
@@ -70,7 +71,7 @@ def write_listing(
         return in_parts(partial(connection_lines, inspection.connections))
 
     def in_parts(lines_of: Callable[[Streams], Iterator[Utf8]]) -> Iterator[Utf8]:
-        return _in_parts(lines_of, chosen.streams(inspection), inspection.workers)
+        return _in_parts(lines_of, inspection.connections, chosen.streams(inspection), inspection.workers)
 
     if format_ == "json":
         captures, damage, findings = inspection.captures, inspection.damage, inspection.findings
@@ -97,8 +98,13 @@ def write_listing(
             remark(f"none of {listed(passed_over)} was chosen")
 
 
-def _in_parts(lines_of: Callable[[Streams], Iterator[Utf8]], streams: Streams, workers: Workers) -> Iterator[Utf8]:
-    """Yield the lines of these streams: those of many made by several processes, the first here, with what all need."""
+def _in_parts(
+    lines_of: Callable[[Streams], Iterator[Utf8]], connections: Connections, streams: Streams, workers: Workers
+) -> Iterator[Utf8]:
+    """Yield the lines of these streams: those of many made by several processes, the first here, with what all need.
+
+    One more finds meanwhile what is to be told of the run behind them.
+    """
     parts = [streams[a : a + PART_CONNECTIONS] for a in range(0, len(streams), PART_CONNECTIONS)]
     if len(parts) <= 1 or not workers.are_copies:
         yield from lines_of(streams)
@@ -109,7 +115,8 @@ def _in_parts(lines_of: Callable[[Streams], Iterator[Utf8]], streams: Streams, w
         return np.frombuffer(b"".join([first, *others]) if others else first, np.uint8)
 
     yield made(parts[0]).data
-    yield from (lines.data for lines in workers.share(made, parts[1:]))
+    with connections.finding_of_run(workers):
+        yield from (lines.data for lines in workers.share(made, parts[1:]))
 
 
 def write_kinds(kinds: Mapping[tuple[str, str], int]) -> None:

@@ -6,11 +6,11 @@ it, the worst first, and spells it. Nothing here decides anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,12 +96,19 @@ class Found:
 Coded = tuple[Code, Found]
 
 
-class Findings:
-    """All that was found in a run."""
+class Survey(NamedTuple):
+    """Looks over all connections of a run, one half at a time: they have much to look at in common."""
 
-    def __init__(self, found: Iterable[Coded] = (), run: Sequence[RunFinding] = ()) -> None:
-        #: About the run as a whole: a listener, a host, a capture; the worst first.
-        self.run = tuple(sorted(run, key=lambda one: (-Severity[one.severity.upper()], -one.connections)))
+    #: Finds what all rules have to say of connections, in the order in which it is told.
+    of_connections: Callable[[], list[Coded]]
+    #: Finds what there is to tell of the run as a whole.
+    of_run: Callable[[], list[RunFinding]]
+
+
+class Findings:
+    """All that was found of connections."""
+
+    def __init__(self, found: Iterable[Coded] = ()) -> None:
         parts: dict[tuple[Code, str], list[Found]] = {}
         for code, one in _unexplained(list(found)):
             if len(one.connection):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import cast, overload
@@ -31,10 +32,11 @@ from handshake_inspect.connections.connection import (
     end_names,
 )
 from handshake_inspect.connections.conversations import KeyTable, address
-from handshake_inspect.connections.found import Coded, Findings
+from handshake_inspect.connections.found import Coded, Findings, Severity, Survey
 from handshake_inspect.connections.kinds import SIDES
 from handshake_inspect.connections.time_waits import OUTCOMES, RULES, TimeWaits, find_time_waits
 from handshake_inspect.memory import give_back
+from handshake_inspect.processes import Workers
 from handshake_inspect.table import Names, frame_numbers
 from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.time_wait import PROFILES, Profile
@@ -56,8 +58,8 @@ class Connections(Sequence[Connection]):
     profile: Profile = PROFILES["linux"]
     #: Stream of each row of the verdicts, where connections have left; None: they are numbered by first segment.
     numbers: NDArray[np.int64] | None = None
-    #: Says what was found of them, also over all of them; and of the run.
-    look_over: Callable[[Connections], tuple[list[Coded], list[RunFinding]]] | None = None
+    #: Makes what looks over all of them.
+    look_over: Callable[[Connections], Survey] | None = None
 
     def __post_init__(self) -> None:
         self._sockets = _Sockets(self.keys)
@@ -149,22 +151,48 @@ class Connections(Sequence[Connection]):
         return find_time_waits(self.verdicts, self.profile)
 
     @cached_property
-    def looked_over(self) -> tuple[list[Coded], list[RunFinding]]:
-        """What all rules found: of connections, in order, and of the run."""
-        if self.look_over is None:
-            return self.verdicts.found, []
-        found = self.look_over(self)
-        give_back()  # what it looked at
+    def _survey(self) -> Survey:
+        return Survey(lambda: self.verdicts.found, list) if self.look_over is None else self.look_over(self)
+
+    @cached_property
+    def coded(self) -> list[Coded]:
+        """What all rules found of connections, in order."""
+        found = self._survey.of_connections()
+        self._let_go_of_survey("run_findings")
         return found
 
     @cached_property
     def findings(self) -> Findings:
-        """What rules found."""
-        return Findings(*self.looked_over)
+        """The same, by connection."""
+        return Findings(self.coded)
+
+    @cached_property
+    def run_findings(self) -> tuple[RunFinding, ...]:
+        """What was found of the run as a whole, of a listener, a host, a capture: the worst first."""
+        of_run = self._survey.of_run()
+        self._let_go_of_survey("coded")
+        return tuple(sorted(of_run, key=lambda one: (-Severity[one.severity.upper()], -one.connections)))
+
+    def _let_go_of_survey(self, other: str) -> None:
+        """Let what was looked at go, if the other half was found too."""
+        if other in vars(self):
+            del self._survey
+            give_back()
+
+    @contextmanager
+    def finding_of_run(self, workers: Workers) -> Iterator[None]:
+        """Have what is to be told of the run found meanwhile, by a copy of this process where that is possible."""
+        if "run_findings" in vars(self):
+            yield
+            return
+        with workers.aside(lambda: self.run_findings) as found:
+            yield
+            self.run_findings = found()
+        self._let_go_of_survey("coded")
 
     def make_findings(self) -> None:
         """Have it found now, what takes its time, and by this thread: others only read it afterwards."""
-        _ = self.findings
+        _ = self.findings, self.run_findings
 
     def lasted_ns(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the time from the first to the last segment; NONE where the clock jumped back between."""

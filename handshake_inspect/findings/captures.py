@@ -12,7 +12,7 @@ from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.rows import ACK, RST, row_before, running_maximum
 from handshake_inspect.findings.evidence import Evidence
-from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule, run_rule
+from handshake_inspect.findings.rule import CHAT, NOTE, WARN, about_rule, rule
 from handshake_inspect.findings.run import About, Run
 from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.sets import set_of
@@ -35,7 +35,7 @@ COPIES = {
 }
 
 
-@run_rule("vantage-point", CHAT)
+@about_rule("vantage-point", CHAT)
 def vantage_point(run: Run) -> Iterator[About]:
     """Where a capture was taken: near the client, near the server, or between.
 
@@ -80,7 +80,7 @@ def vantage_point(run: Run) -> Iterator[About]:
                 )
 
 
-@run_rule("copies", CHAT, example="loopback-twice.pcap")
+@about_rule("copies", CHAT, example="loopback-twice.pcap")
 def copies(run: Run) -> Iterator[About]:
     """Segments were captured more than once; each is counted once.
 
@@ -104,7 +104,7 @@ def copies(run: Run) -> Iterator[About]:
             yield About(about, f"{counted(count, 'segment')} {COPIES[kind]}: counted once", concerned)
 
 
-@run_rule("clock-set-back", WARN)
+@about_rule("clock-set-back", WARN)
 def clock_set_back(run: Run) -> Iterator[About]:
     """The clock of a capture steps back.
 
@@ -132,7 +132,7 @@ def clock_set_back(run: Run) -> Iterator[About]:
             )
 
 
-@run_rule("frames-out-of-order", NOTE)
+@about_rule("frames-out-of-order", NOTE)
 def frames_out_of_order(run: Run) -> Iterator[About]:
     """Frames stand in the file behind later ones.
 
@@ -154,7 +154,7 @@ def frames_out_of_order(run: Run) -> Iterator[About]:
             yield About(one.name, f"{frames} out of order by up to {duration(found.largest_ns)}: put in order of time")
 
 
-@run_rule("times-equal", NOTE)
+@about_rule("times-equal", NOTE)
 def times_equal(run: Run) -> Iterator[About]:
     """All frames of a capture have the same time.
 

@@ -11,7 +11,7 @@ from types import ModuleType
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.connection import RunFinding
-from handshake_inspect.connections.found import Coded, Found
+from handshake_inspect.connections.found import Coded, Survey
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings import captures as of_captures
@@ -45,7 +45,7 @@ from handshake_inspect.findings import (
     unanswered,
 )
 from handshake_inspect.findings.evidence import Evidence
-from handshake_inspect.findings.rule import ConnectionRule, Rule, RunRule
+from handshake_inspect.findings.rule import AboutRule, ConnectionRule, Rule, RunRule
 from handshake_inspect.findings.run import Run, covered_until_ns
 
 MODULES: tuple[ModuleType, ...] = (
@@ -65,7 +65,8 @@ BY_CODE = {one.code.word: one for one in RULES}
 
 _OVER_CONNECTIONS = [one for one in RULES if isinstance(one, ConnectionRule)]
 _OVER_RUN = [one for one in RULES if isinstance(one, RunRule)]
-#: What only a look over the whole run finds.
+_ABOUT_RUN = [one for one in RULES if isinstance(one, AboutRule)]
+#: What only a look over the whole run finds of connections.
 OVER_RUN = frozenset(one.code for one in _OVER_RUN)
 #: In which order it is told what was found of a connection, where it matters as much.
 _PLACE = {one.code: place for place, one in enumerate([*_OVER_CONNECTIONS, *_OVER_RUN])}
@@ -89,26 +90,22 @@ def examiner(captures: Sequence[CaptureSummary], leaving: Leaving | None = None)
     return examine
 
 
-def look_over(
-    connections: Connections, captures: Sequence[CaptureSummary], leaving: Leaving | None = None
-) -> tuple[list[Coded], list[RunFinding]]:
-    """Apply the rules over the run. Returns what all rules found of connections, in their order, and of the run.
-
-    `leaving`: as `examiner` has it.
-    """
+def survey(connections: Connections, captures: Sequence[CaptureSummary], leaving: Leaving | None = None) -> Survey:
+    """Return what applies the rules over the run, and those about it. `leaving`: as `examiner` has it."""
     run = Run(connections, captures, leaving)
-    of_connections: list[Coded] = []
-    of_run: list[RunFinding] = []
-    for one in _OVER_RUN:
-        for found in one.function(run):
-            if isinstance(found, Found):
-                of_connections.append((one.code, found))
-            else:
-                severity = one.code.severity.word
-                of_run.append(
-                    RunFinding(one.code.word, severity, found.about, found.connections, found.frames, found.message)
-                )
-    return in_order([*connections.verdicts.found, *of_connections]), of_run
+
+    def of_connections() -> list[Coded]:
+        found = [(one.code, found) for one in _OVER_RUN for found in one.function(run)]
+        return in_order([*connections.verdicts.found, *found])
+
+    def of_run() -> list[RunFinding]:
+        return [
+            RunFinding(one.code.word, one.code.severity.word, told.about, told.connections, told.frames, told.message)
+            for one in _ABOUT_RUN
+            for told in one.function(run)
+        ]
+
+    return Survey(of_connections, of_run)
 
 
 def in_order(found: Iterable[Coded]) -> list[Coded]:

@@ -10,7 +10,7 @@ from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.attempts import held_until_ns
 from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.connections.sockets import stretch
-from handshake_inspect.findings.rule import NOTE, WARN, run_rule
+from handshake_inspect.findings.rule import NOTE, WARN, about_rule
 from handshake_inspect.findings.run import About, Run, worst
 from handshake_inspect.quantities import counted, duration
 
@@ -21,7 +21,7 @@ FLOOD, ANSWERED, FLOOD_UNANSWERED = 16, 8, 100
 FLOOD_SOURCES = 8
 
 
-@run_rule("syn-flood", WARN, example="syn-flood.pcap")
+@about_rule("syn-flood", WARN, example="syn-flood.pcap")
 def syn_flood(run: Run) -> Iterator[About]:
     """Many attempts at one listener stayed half-open or unanswered at once: a SYN flood, or the way back is broken.
 
@@ -99,7 +99,7 @@ def _most_at_once(first_ns: Rows, until_ns: Rows) -> tuple[int, int]:
     return int(at_once[place]), place
 
 
-@run_rule("accept-queue-full", NOTE, example="accept-queue-full.pcap")
+@about_rule("accept-queue-full", NOTE, example="accept-queue-full.pcap")
 def accept_queue_full(run: Run) -> Iterator[About]:
     """A listener left SYNs unanswered while it held connections that it had not begun to serve.
 

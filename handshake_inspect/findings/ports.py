@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from handshake_inspect.connections.ledger import TimeWaitLedger
 from handshake_inspect.connections.port_use import PortUse
-from handshake_inspect.findings.rule import WARN, run_rule
+from handshake_inspect.findings.rule import WARN, about_rule
 from handshake_inspect.findings.run import About, Run
 from handshake_inspect.quantities import duration
 from handshake_inspect.tcp.time_wait import SECOND_NS
@@ -22,7 +22,7 @@ LOW_SHARE = 0.75
 LEAST_RATE_NS, LEAST_RATE_CONNECTIONS = SECOND_NS, 100
 
 
-@run_rule("ephemeral-ports-low", WARN)
+@about_rule("ephemeral-ports-low", WARN)
 def ephemeral_ports_low(run: Run) -> Iterator[About]:
     """The ports from which a host can connect to one remote socket are running out.
 

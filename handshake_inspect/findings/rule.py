@@ -2,7 +2,8 @@
 
 A rule over connections gets the `Evidence` of one partition, and yields `Found`s, whose columns hold one entry for
 each thing found: it looks at columns, never at one connection after the other. A rule over the run gets the `Run`, and
-yields `Found`s, or `About`s for what no connection alone shows. What `explain CODE` prints is the docstring:
+yields `Found`s too: of connections, what their neighbours tell. A rule about the run yields `About`s: of a listener, a
+host, a capture. What `explain CODE` prints is the docstring:
 
     The first line says it in one sentence.
 
@@ -71,9 +72,16 @@ class ConnectionRule(Rule):
 
 @plain
 class RunRule(Rule):
-    """A rule over the whole run."""
+    """A rule over the whole run, which finds something of connections."""
 
-    function: Callable[[Run], Iterator[Found | About]]
+    function: Callable[[Run], Iterator[Found]]
+
+
+@plain
+class AboutRule(Rule):
+    """A rule over the whole run, which finds something of what no connection alone shows."""
+
+    function: Callable[[Run], Iterator[About]]
 
 
 def rule(
@@ -100,6 +108,13 @@ def run_rule(
     example: str | None = None,
     explains: tuple[str, ...] = (),
     by_times: bool = False,
-) -> Callable[[Callable[[Run], Iterator[Found | About]]], RunRule]:
+) -> Callable[[Callable[[Run], Iterator[Found]]], RunRule]:
     """Make a function a rule over the whole run; the others likewise."""
     return lambda function: RunRule(Code(code, severity, explains, by_times), function, example)
+
+
+def about_rule(
+    code: str, severity: Severity, *, example: str | None = None
+) -> Callable[[Callable[[Run], Iterator[About]]], AboutRule]:
+    """Make a function a rule about the run."""
+    return lambda function: AboutRule(Code(code, severity), function, example)

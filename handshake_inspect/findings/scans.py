@@ -12,7 +12,7 @@ from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.sockets import Sockets
-from handshake_inspect.findings.rule import WARN, run_rule
+from handshake_inspect.findings.rule import WARN, about_rule
 from handshake_inspect.findings.run import About, Run, worst
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.sets import set_of
@@ -24,7 +24,7 @@ FAILED_PERCENT = 75
 FAILED = ("refused", "unreachable", "unanswered", "half-open", "abandoned")
 
 
-@run_rule("port-scan", WARN, example="port-scan.pcap")
+@about_rule("port-scan", WARN, example="port-scan.pcap")
 def port_scan(run: Run) -> Iterator[About]:
     """One host tried many ports of another, and most of them did not open.
 
@@ -46,7 +46,7 @@ def port_scan(run: Run) -> Iterator[About]:
         yield _about(run, mine, f"{counted(distinct, 'port')} of {server.ip(0)}", f" ({_some(ports)})")
 
 
-@run_rule("host-scan", WARN, example="address-sweep.pcap")
+@about_rule("host-scan", WARN, example="address-sweep.pcap")
 def host_scan(run: Run) -> Iterator[About]:
     """One host tried the same port of many others, and most of them did not open.
 

@@ -22,7 +22,7 @@ from handshake_inspect.connections.time_waits import (
     FORGOTTEN,
     KILLED,
 )
-from handshake_inspect.findings.rule import CHAT, NOTE, run_rule
+from handshake_inspect.findings.rule import CHAT, NOTE, about_rule, run_rule
 from handshake_inspect.findings.run import About, Run
 from handshake_inspect.quantities import counted
 from handshake_inspect.table import frame_numbers
@@ -31,7 +31,7 @@ from handshake_inspect.table import frame_numbers
 MOST_LISTENERS = 10
 
 
-@run_rule("time-wait-at-server", CHAT, example="server-first.pcap")
+@about_rule("time-wait-at-server", CHAT, example="server-first.pcap")
 def time_wait_at_server(run: Run) -> Iterator[About]:
     """A server closes first, so it owes TIME-WAIT, not its clients.
 

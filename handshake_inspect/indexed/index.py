@@ -25,7 +25,7 @@ from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.analysis import Analysis, Decided
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.connections.conversations import KEY, KeyTable
-from handshake_inspect.connections.found import Coded, Found
+from handshake_inspect.connections.found import Coded, Found, Survey
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import BY_CODE, examiner, in_order
 from handshake_inspect.indexed.identity import Identity, identity_of
@@ -149,7 +149,9 @@ class Index:
         numbers = np.empty(len(streams), np.int64)
         numbers[connections.order] = streams
         found = in_order([*decided.verdicts.found, *self._found_over_run(numbers)])
-        return replace(connections, numbers=numbers, look_over=lambda _: (found, [*self.overview.findings]))
+        return replace(
+            connections, numbers=numbers, look_over=lambda _: Survey(lambda: found, lambda: [*self.overview.findings])
+        )
 
     def _keys(self, conversation: int) -> KeyTable:
         chunk, row = divmod(conversation, CHUNK_KEYS)

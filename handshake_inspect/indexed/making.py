@@ -38,7 +38,7 @@ def make_index(inspection: Inspection, places: Places, identity: Identity) -> No
             archive.write(f"keys/{a // CHUNK_KEYS}/{name}", steps(column))
     for name, column in inspection.icmp_errors.columns.items():
         archive.write(f"errors/{name}", signed(column))
-    of_connections = [one for one in connections.looked_over[0] if one[0] in OVER_RUN]
+    of_connections = [one for one in connections.coded if one[0] in OVER_RUN]
     found = [_put_away(archive, f"found/{place}", connections, one) for place, one in enumerate(of_connections)]
     archive.write_text(
         {

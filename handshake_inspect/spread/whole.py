@@ -26,7 +26,7 @@ from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.quotes import Quotes
 from handshake_inspect.datagrams import KeptDatagrams
 from handshake_inspect.exchanges import LazyExchanges
-from handshake_inspect.findings.catalogue import look_over
+from handshake_inspect.findings.catalogue import survey
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.renumbering import Renumbering, renumbering
@@ -138,7 +138,7 @@ def inspection_of(
         count_errors(verdicts, quotes, conversations)
     captures = [one.name for one in course.captures]
     connections = Connections(verdicts, keys, course.names, captures, profile_of(profile))
-    connections.look_over = partial(look_over, captures=course.captures)
+    connections.look_over = partial(survey, captures=course.captures)
     return Inspection(
         captures=course.captures,
         connections=connections,

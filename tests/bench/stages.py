@@ -23,11 +23,15 @@ STAGES = {
     "decoding headers": [("inspector.py", "_decode")],
     "gathering and folding": [("connections/analysis.py", "add")],
     "deciding what happened": [("connections/analysis.py", "_split"), ("connections/analysis.py", "_decide")],
-    "findings": [("findings/catalogue.py", "examine"), ("findings/catalogue.py", "look_over")],
+    "findings": [
+        ("findings/catalogue.py", "examine"),
+        ("findings/catalogue.py", "of_connections"),
+        ("findings/catalogue.py", "of_run"),
+    ],
     "writing csv": [("cli/output.py", "write_blocks")],
 }
 #: What is begun within another stage is not counted there.
-WITHIN = {"writing csv": [("findings/catalogue.py", "look_over")]}
+WITHIN = {"writing csv": [("findings/catalogue.py", "of_connections")]}
 
 Place = tuple[str, str]
 
