@@ -176,18 +176,14 @@ class Conversations:
         return numbers, np.flatnonzero((numbers < 0) | ~self._are_keys(keys, numbers))
 
     def _number_distinct(self, keys: KeyTable, rows: Rows, hashes: Hashes) -> Rows:
-        """Return the numbers of the keys in these rows, of which no two have one hash."""
+        """Return the numbers of the keys in these rows, which rise, and of which no two have one hash."""
         self._slots.make_room(len(rows))
         mine = hashes & TAG | NEW | np.arange(len(rows), dtype=np.uint64)
         found, places = self._slots.settle(mine, lambda at, numbers: self._are_keys(keys, numbers, rows[at]))
         numbers = (found & NUMBER).astype(np.int64)
         new = np.flatnonzero(found & NEW != 0)  # of numbers, not of a mask, it takes twice as long
         if len(new):
-            of_row = np.full(len(keys), -1)
-            of_row[rows[new]] = new
-            by_appearance = of_row[of_row >= 0]
-            everything = len(new) == len(keys)
-            numbers[by_appearance] = self._add(keys if everything else keys.take(rows[by_appearance]))
+            numbers[new] = self._add(keys if len(new) == len(keys) else keys.take(rows[new]))
             self._slots.put(places[new], _known(hashes[new], numbers[new]))
         return numbers
 
@@ -308,23 +304,25 @@ def _known(hashes: Hashes, numbers: Rows) -> Entries:
 
 
 def _grouped(hashes: Hashes) -> tuple[Rows, Rows]:
-    """Number the distinct hashes, rising. Returns the number of each row, and the first row of each number.
+    """Number the distinct hashes by first appearance. Returns the number of each row, and the first row of each number.
 
-    One sort of the upper bits, with the row below them, takes 5 ns a row; np.unique with all that it returns takes 45.
-    Where two hashes differ in nothing but what the row takes the place of, they are sorted in full.
+    Each row finds the first one in a slot of a small table that its upper bits name: 10 ns, where a sort takes 20. If
+    that is one of another hash, all such rows look once more, by other bits.
     """
-    bits = np.uint64(max(len(hashes) - 1, 1).bit_length())
-    keyed = hashes >> bits << bits | np.arange(len(hashes), dtype=np.uint64)
-    keyed.sort()
-    order = (keyed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
-    ordered, alike = hashes.take(order), np.zeros(len(hashes), np.bool_)
-    alike[1:] = keyed[1:] >> bits == keyed[:-1] >> bits
-    if (ordered[1:] != ordered[:-1])[alike[1:]].any():
-        order = np.argsort(hashes, kind="stable")
-        alike[1:] = hashes[order[1:]] == hashes[order[:-1]]
-    group = np.empty(len(hashes), np.int64)
-    group[order] = np.cumsum(~alike) - 1
-    return group, order[~alike]
+    rows = np.arange(len(hashes))
+    bits = max(len(hashes).bit_length() + 1, 8)
+    slots, like = np.empty(1 << bits, np.int64), np.empty(len(hashes), np.int64)
+    left, mixed = rows, hashes
+    while len(left):
+        slot = (mixed >> np.uint64(64 - bits)).view(np.int64)
+        slots[slot[::-1]] = left[::-1]  # the first one stays
+        like[left] = slots.take(slot)
+        others = np.flatnonzero(hashes.take(like.take(left)) != hashes.take(left))
+        left, mixed = left.take(others), mixed.take(others) * np.uint64(0x9E3779B97F4A7C15)
+    first = np.flatnonzero(like == rows)
+    number = np.empty(len(hashes), np.int64)
+    number[first] = np.arange(len(first))
+    return number.take(like), first
 
 
 def _other_keys(keys: KeyTable, group: Rows, first: Rows) -> Rows:
