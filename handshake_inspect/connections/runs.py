@@ -97,8 +97,9 @@ class Runs:
         known_scene = numbers[at] == key
         rows, at = rows[known_scene], at[known_scene]
         taken_out, stands_for = packets.taken_out[rows], packets.stands_for[rows]
-        alone = ~np.isin(rows, self._places.row)
-        again = np.where(alone, taken_out + np.minimum(taken_out, stands_for), 0)
+        alone = np.ones(len(packets), np.bool_)
+        alone[self._places.row] = False
+        again = np.where(alone[rows], taken_out + np.minimum(taken_out, stands_for), 0)
         shown, again, known = (
             np.bincount(at, each, len(numbers)).astype(np.int64) for each in (stands_for + taken_out, again, taken_out)
         )
