@@ -196,7 +196,8 @@ def _find_initial_numbers(rows: ConnectionRows) -> None:
     has = np.flatnonzero((first >= 0) & ~known[:, ORIGINATOR])
     iss[has, ORIGINATOR], known[has, ORIGINATOR] = (rows.ack[first[has]] - 1) & 0xFFFFFFFF, True
     for s in (ORIGINATOR, RESPONDER):
-        _take_first_numbers(rows, s, np.flatnonzero(~known[:, s].take(rows.conn)))
+        tells = (rows.side == s) | ((rows.flags & ACK) != 0)
+        _take_first_numbers(rows, s, np.flatnonzero(tells & ~known[:, s].take(rows.conn)))
 
 
 def _acknowledges_syn(rows: ConnectionRows, answers: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -212,7 +213,8 @@ def _acknowledges_syn(rows: ConnectionRows, answers: NDArray[np.int64]) -> NDArr
 def _take_first_numbers(rows: ConnectionRows, s: int, at: NDArray[np.int64]) -> None:
     """Without a SYN the first number seen of an end, its own or one that its peer acknowledges, counts as 1.
 
-    Those of RSTs count if there is no other, its own first. `at`: the rows of connections without a SYN of side `s`.
+    Those of RSTs count if there is no other, its own first. `at`: the rows of connections without a SYN of side `s`,
+    those at least that may tell a number of it.
     """
     conn, flags, own = rows.conn.take(at), rows.flags.take(at), rows.side.take(at) == s
     rst, named = (flags & RST) != 0, ((flags & ACK) != 0) & (~own | rows.self_connect.take(conn))

@@ -47,6 +47,9 @@ from handshake_inspect.tcp.options import SHIFT_MAX
 
 Rows = NDArray[np.int64]
 
+#: Columns of times between two segments of a connection.
+TIMES = ("syn_to_syn_ack_ns", "syn_ack_to_ack_ns", "initial_rtt_ns", "half_closed_ns")
+
 
 def decide(
     part: Split,
@@ -104,6 +107,8 @@ def _served(rows: ConnectionRows) -> Rows:
 
 
 def _times(rows: ConnectionRows, events: Events) -> Columns:
+    if len(rows) == rows.connections:  # between segments, and each stands alone
+        return {name: np.full(rows.connections, NONE) for name in TIMES}
     numbers = events.numbers
     syn, answer = numbers.bare_syn_row[ORIGINATOR::2], rows.of_responders(numbers.syn_ack_row)
     third = numbers.third_rows
@@ -126,12 +131,8 @@ def _times(rows: ConnectionRows, events: Events) -> Columns:
     third[at] = inferred[at]
     fins = numbers.fin_row
     low, high = np.minimum(fins[0::2], fins[1::2]), np.maximum(fins[0::2], fins[1::2])
-    return {
-        "syn_to_syn_ack_ns": between(syn, answer),
-        "syn_ack_to_ack_ns": between(answer, third),
-        "initial_rtt_ns": np.where((answer > syn) | (answer < 0), between(syn, third), NONE),
-        "half_closed_ns": between(low, high),
-    }
+    rtt = np.where((answer > syn) | (answer < 0), between(syn, third), NONE)
+    return dict(zip(TIMES, (between(syn, answer), between(answer, third), rtt, between(low, high)), strict=True))
 
 
 def _options(rows: ConnectionRows, events: Events) -> Columns:
