@@ -221,9 +221,9 @@ except Exception as error:
     frames = type(error).__name__
 print(frames, *re.findall(r"VmHWM:\\s*([0-9]+) kB", open("/proc/self/status").read()))
 """
-RESIDENT_OCTETS = 200 << 20
+RESIDENT_OCTETS = 80 << 20
 #: Twice of what may be resident, so that whoever keeps it all is found out.
-BOMB_OCTETS = 400 << 20
+BOMB_OCTETS = 160 << 20
 
 
 def bomb(name: str, beginning: bytes, repeated: bytes) -> bytes:
