@@ -33,6 +33,8 @@ FREE, FORGOTTEN = np.uint64(0), NEW | NUMBER
 #: So many slots at least: of some dozen keys hardly two are looked for first in the same one. What is not used takes no
 #: memory.
 FEWEST_SLOTS = 1 << 16
+#: Slots that are moved at once to a larger table, where what they hold lies as close together: all is in the cache.
+MOVED_SLOTS = 1 << 15
 #: If this share of a block's rows had keys that were known before it, those of the next one are looked up.
 MOST = 0.9
 
@@ -277,16 +279,21 @@ class _Slots:
         """See to it that so many new entries leave half of the slots free."""
         if 2 * (self._taken + count) <= len(self._entries):
             return
-        entries = self._entries[self._entries & KNOWN > 0]
-        self._entries = np.zeros(1 << (3 * (len(entries) + count) - 1).bit_length(), np.uint64)
-        self._taken = len(entries)
+        parts = np.split(self._entries, range(MOVED_SLOTS, len(self._entries), MOVED_SLOTS))
+        moved = [part.take(np.flatnonzero(part & KNOWN)) for part in parts]
+        self._taken = sum(map(len, moved))
+        self._entries = np.zeros(1 << (3 * (self._taken + count) - 1).bit_length(), np.uint64)
+        for entries in moved:
+            self._entries[self._first_places(entries)] = entries
+        hidden = [np.flatnonzero(self._entries.take(self._first_places(one)) != one) for one in moved]
+        entries = np.concatenate([one.take(rows) for one, rows in zip(moved, hidden, strict=True)])
         place = self._first_places(entries)
-        self._entries[place] = entries
-        while len(left := np.flatnonzero(self._entries.take(place) != entries)):
-            entries = entries.take(left)
-            place = self._next_places(place.take(left), entries)
+        while len(entries):
+            place = self._next_places(place, entries)
             free = np.flatnonzero(self._entries.take(place) == FREE)
             self._entries[place.take(free)] = entries.take(free)
+            left = np.flatnonzero(self._entries.take(place) != entries)
+            place, entries = place.take(left), entries.take(left)
 
     def _first_places(self, entries: Entries) -> Rows:
         bits = len(self._entries).bit_length() - 1
