@@ -6,6 +6,7 @@ import gzip
 import io
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -304,6 +305,26 @@ def test_the_walk_in_step_agrees_on_random_octets(data: bytes) -> None:
         patch.setattr(PcapChain, "can_be", lambda _, words, at, end: np.ones(len(at), np.bool_))
         found = walk.walk(buffer, 0, len(buffer), chain)
     assert found.tolist() == walk.walk_plainly(buffer, 0, len(buffer), len(buffer), chain)
+
+
+def test_payload_that_looks_like_records_everywhere_has_few_walks_of_its_own() -> None:
+    """A start that is missed at every span is not asked for at every span."""
+    decoy = pcap([(bytes(40), 40, 5 * 10**9)] * 25)[24:]
+    data = bytearray(pcap([(decoy, len(decoy), 5 * 10**9)] * 1500))
+    chain, walks = PcapChain("<", 16, 8, longest=262144), 0
+    plainly = walk.walk_plainly
+
+    def counted(*arguments: Any) -> list[int]:
+        nonlocal walks
+        walks += 1
+        return plainly(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walk, "walk_plainly", counted)
+        found = walk.walk(data, 24, len(data), chain)
+    assert found.tolist() == plainly(data, 24, len(data), len(data), chain)
+    assert len(data) / walk.SPAN_OCTETS > 500
+    assert walks < 30
 
 
 def test_a_big_file_is_walked_in_step_with_the_same_result() -> None:

@@ -218,21 +218,25 @@ def walk_in_step(
 def _stitch(
     buffer: bytearray, end: int, chain: Chain, starts: Offsets, ends: Offsets, matrix: Offsets, valid: NDArray[np.bool_]
 ) -> Offsets:
-    """Join the walks that meet; walk plainly from where one missed the next start until a later start is hit."""
+    """Join the walks that meet; walk plainly from where one missed the next start until a later start is hit.
+
+    Payload can be made to look like records everywhere. So of starts that are missed in a row, each has twice as many
+    passed over as the one before it.
+    """
     if (ends[:-1] == starts[1:]).all():
         return matrix[valid]
     pieces: list[Offsets] = []
-    offset, span = int(starts[0]), 0
+    offset, span, doubt = int(starts[0]), 0, 0
     while span < len(starts):
         if starts[span] == offset:
             pieces.append(matrix[span][valid[span]])
-            offset, span = int(ends[span]), span + 1
+            offset, span, doubt = int(ends[span]), span + 1, 0
             continue
-        while span < len(starts) and starts[span] < offset:
-            span += 1
+        span = int(np.searchsorted(starts, offset))
         if span < len(starts) and starts[span] == offset:
             continue
-        until = int(starts[span]) if span < len(starts) else end
+        until = int(starts[span + doubt]) if span + doubt < len(starts) else end
+        doubt = 2 * doubt + 1
         plain = walk_plainly(buffer, offset, until, end, chain)
         pieces.append(np.array(plain, np.int64))
         after = chain.record_end(buffer, plain[-1]) if plain else None
