@@ -61,10 +61,7 @@ class Judgement:
     time_wait: tuple[Waiting, ...]
 
     def __hash__(self) -> int:
-        """Take little, but what tells apart those of segments of any control bits too: by whom and when states change.
-
-        States themselves have a slow hash.
-        """
+        """Take little, but what tells apart those of segments of any control bits too: when states change."""
         when = tuple([move.ordinal << 1 | (move.basis == ASSUMED) for move in self.walk.moves])
         return hash((when, self.states, self.handshake_kind, self.teardown_kind, self.reset_by))
 
