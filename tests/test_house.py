@@ -67,7 +67,7 @@ CONNECTIONS = [
     "connection", "conversations", "moments", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "boundaries",
     "unwrapping", "split", "covers", "fins", "numbers", "resets", "events", "duplicates", "zeek_reach", "compact",
     "steady", "seams", "repeats", "judged", "pool", "gather", "whereabouts",
-    "quotes", "machine", "shapes", "kinds", "zeek_gaps", "zeek_tokens", "zeek", "derived", "zeek_sizes",
+    "quotes", "machine", "shapes", "kinds", "zeek_gaps", "zeek_tokens", "zeek", "zeek_in_step", "derived", "zeek_sizes",
     "found", "answers", "waiting", "books", "twins", "behaviour", "verdict", "time_waits", "model", "at_once",
     "sockets", "owing", "port_use",
     "ledger", "flat", "zeek_uid", "conn_log", "step_rows", "sums", "steps",

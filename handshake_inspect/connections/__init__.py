@@ -23,8 +23,9 @@ The modules, in the order in which data flows:
 - `shapes`: connections that behave equally, found once.
 - `kinds`: the name of each shape's opening and closing.
 - `covers`: which of many runs of numbers is the first over each, for `repeats` and `zeek_gaps`.
-- `zeek_reach`, `zeek_gaps`, `zeek_tokens`, `zeek`: highest numbers, gaps, rows as tokens, and what Zeek makes of them.
-- `derived`: other tools' words: Zeek's, from the four above, and Wireshark's.
+- `zeek_reach`, `zeek_gaps`, `zeek_tokens`, `zeek`, `zeek_in_step`: highest numbers, gaps, rows as tokens, and what Zeek
+  makes of them, of one connection and of many.
+- `derived`: other tools' words: Zeek's, from those above, and Wireshark's.
 - `zeek_sizes`: octets and times as Zeek counts them.
 - `found`: what rules found (the room `findings`), in columns, and how it is said.
 - `answers`, `waiting`: the answers as columns, one row per connection; who enters TIME-WAIT, and when.

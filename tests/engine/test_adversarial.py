@@ -223,7 +223,7 @@ def test_distinct_behaviours_cost_little_each_and_are_not_kept() -> None:
     assert segments(found) == len(table)
     distinct = {(one.states.originator, one.states.responder, one.history) for one in found.connections}
     assert len(distinct) > 1000
-    assert calls / len(table) < 60
+    assert calls / len(table) < 12
     for remembered in (judge, walk, watch):
         most = remembered.cache_info().maxsize
         assert most is not None
