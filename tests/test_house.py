@@ -62,7 +62,7 @@ HEADERS = [
 ]  # fmt: skip
 WRITING = ["output", "pcap", "pcapng", "rotation"]
 LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "privileges"]
-SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "packets", "reader"]
+SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "quotes", "packets", "reader"]
 CONNECTIONS = [
     "connection", "conversations", "moments", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "boundaries",
     "unwrapping", "split", "covers", "fins", "numbers", "resets", "events", "duplicates", "zeek_reach", "compact",

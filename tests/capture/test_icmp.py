@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import struct
+import sys
+from types import FrameType
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect.capture.decode import Decoder
+from handshake_inspect.capture.headers.icmp import FOLLOWED, read_errors
 from handshake_inspect.capture.records import RawFrame, records_of
+from handshake_inspect.capture.scapy_side.quotes import COLUMNS, read_message
 from handshake_inspect.capture.scapy_side.reader import decode_records
+from handshake_inspect.capture.source import SLACK_OCTETS
 from handshake_inspect.table import Block, Names
+from handshake_inspect.tcp.icmp import ERRORS
 from tests.capture.icmp_builders import (
     ACK,
     AH,
@@ -184,3 +191,59 @@ def test_both_readers_agree_on_any_message(
     quote = ip(CLIENT_6, SERVER_6, tcp(1, 2, flags, 3, ACK)) if v6 else ip(CLIENT, SERVER, tcp(1, 2, flags, 3, ACK))
     message = bytes([kind % 14, code % 20, 0, 0]) + rest[:4].ljust(4, b"\0") + (quote + behind)[:octets]
     both(ethernet(ip(*((ROUTER_6, CLIENT_6) if v6 else (ROUTER, CLIENT)), message, ICMPV6 if v6 else ICMP)))
+
+
+def messages(version: int) -> st.SearchStrategy[bytes]:
+    """Errors whose quotes have headers behind each other, of any lengths, and are cut anywhere."""
+    followed = st.tuples(st.sampled_from((*FOLLOWED[version], TCP, UDP)), st.integers(0, 3), st.binary(max_size=6))
+    headers = st.lists(followed, max_size=4).map(lambda each: b"".join(bytes(one[:2]) + one[2] for one in each))
+    kinds = st.sampled_from((*ERRORS[version], 0))
+    before = bytes([version << 4 | 5]) + bytes(5 if version == 4 else 3)
+    quote = st.builds(
+        lambda fragment, protocol, rest, behind: (
+            before + fragment + bytes([64, protocol]) + rest + behind
+            if version == 4
+            else before + bytes(2) + bytes([protocol, 64]) + rest + rest + behind
+        ),
+        st.sampled_from((b"\0\0", b"\x20\0", b"\0\1")),
+        st.sampled_from((*FOLLOWED[version], TCP, UDP, 1)),
+        st.binary(min_size=10 if version == 4 else 16, max_size=16),
+        headers,
+    )
+    fields = st.tuples(
+        st.integers(0, 5), st.just(0), st.just(0), st.integers(0, 9), st.integers(0, 9), *[st.just(5)] * 2
+    )
+    return st.builds(
+        lambda kind, rest, quote, end, cut: (bytes([kind, *rest]) + quote + end)[: 120 - cut],
+        kinds, fields, quote, st.binary(max_size=60), st.integers(0, 90),
+    )  # fmt: skip
+
+
+@given(st.sampled_from((4, 6)).flatmap(lambda version: st.tuples(st.just(version), st.lists(messages(version)))))
+def test_errors_read_together_are_what_each_one_is(given: tuple[int, list[bytes]]) -> None:
+    version, some = given
+    captured = np.array([*map(len, some)], np.int64)
+    octets = np.frombuffer(b"".join(some) + bytes(SLACK_OCTETS), np.uint8)
+    rows, columns = read_errors(octets, np.cumsum(captured) - captured, captured, version)
+    expected = {row: read for row, one in enumerate(some) if (read := read_message(one, version)) is not None}
+    assert rows.tolist() == [*expected]
+    for place, name in enumerate(COLUMNS if expected else ()):
+        assert np.broadcast_to(columns[name], len(rows)).tolist() == [read[place] for read in expected.values()], name
+
+
+def test_a_flood_of_errors_is_read_in_few_calls() -> None:
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _what: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    records = records_of([RawFrame(ethernet(error(ROUTER, QUOTE, 3, 1)), 70, 10**18, 1)] * 5000)
+    decoder = Decoder(Names())
+    sys.setprofile(count)
+    try:
+        found = decoder.decode(records, 0)
+    finally:
+        sys.setprofile(None)
+    assert len(found.icmp_errors) == 5000
+    assert calls < 1000

@@ -8,7 +8,6 @@ follows it.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,22 +25,23 @@ from handshake_inspect.tcp.icmp import (
     UNREACHABLE_6,
 )
 
+Rows = NDArray[np.int64]
+
 #: Octets of an ICMP error before the quote, and the smallest quote: an IPv4 header and two ports.
 HEADER_OCTETS, SMALLEST_QUOTE = 8, 24
 TCP, UDP, AUTHENTICATION, FRAGMENT = 6, 17, 51, 44
+#: Octets of an IP header at least, and where the number of what follows stands in it, by version.
+FIXED_OCTETS, PROTOCOL_AT = {4: 20, 6: 40}, {4: 9, 6: 6}
 #: IPv6 extension headers with a length in units of 8 octets: hop-by-hop, routing, destination options, mobility, HIP,
 #: shim6.
 EXTENSIONS = (0, 43, 60, 135, 139, 140)
+#: The headers behind which a quote is read on.
+FOLLOWED = {4: (AUTHENTICATION,), 6: (*EXTENSIONS, AUTHENTICATION, FRAGMENT)}
 #: Where RFC 4884 §4 puts the length of the quote, and its unit in octets; 0 there: it runs to the end.
 QUOTE_LENGTH = {
     **{(4, each): (5, 4) for each in (UNREACHABLE, TIME_EXCEEDED, PARAMETER_PROBLEM)},
     **{(6, each): (4, 8) for each in (UNREACHABLE_6, TIME_EXCEEDED_6)},
 }
-#: What a message and its quote give, in this order.
-COLUMNS = (
-    "icmp_type", "icmp_code", "mtu", "ip_version", "protocol", "quoted_ip_id",
-    "src_hi", "src_lo", "dst_hi", "dst_lo", "src_port", "dst_port", "has_seq", "seq", "quoted_flags",
-)  # fmt: skip
 #: What the packet that holds the message gives: the column, and its name in the other tables.
 CARRIED = {
     "from_hi": "src_hi", "from_lo": "src_lo", "ip_id": "ip_id", "packet_type": "packet_type",
@@ -49,95 +49,126 @@ CARRIED = {
 }  # fmt: skip
 
 
-def read_errors(
-    octets: NDArray[np.uint8], begin: NDArray[np.int64], captured: NDArray[np.int64], version: int
-) -> tuple[NDArray[np.int64], dict[str, Any]]:
+class _Octets:
+    """The octets of a buffer, and the numbers in network order that begin at each."""
+
+    def __init__(self, octets: NDArray[np.uint8]) -> None:
+        self._octets = octets
+
+    def at(self, places: Rows) -> Rows:
+        """Return the octet at each place."""
+        return self._octets.take(places).astype(np.int64)
+
+    def number(self, kind: str, places: Rows) -> NDArray[Any]:
+        """Return the number (">u2" ...) that begins at each place."""
+        width = np.dtype(kind).itemsize
+        numbers: NDArray[Any] = np.ndarray((len(self._octets) - width + 1,), kind, self._octets, 0, (1,))[places]
+        return numbers
+
+
+def read_errors(octets: NDArray[np.uint8], begin: Rows, captured: Rows, version: int) -> tuple[Rows, dict[str, Any]]:
     """Read the ICMP messages at `begin`, of which `captured` octets are there, in packets of IP `version`.
 
-    Returns which of them are errors that quote TCP or UDP, and their columns. Errors are rare: one at a time.
+    Returns which of them are errors that quote TCP or UDP, and their columns, all of them read together: a flood of
+    errors takes 0.3 us each, and one at a time 5. The lengths in the quoted headers are not looked at: some systems
+    quote them in their own byte order.
     """
-    rows: list[int] = []
-    found: list[tuple[int, ...]] = []
-    enough = captured >= HEADER_OCTETS + SMALLEST_QUOTE
-    candidates = np.isin(octets[np.where(enough, begin, 0)], ERRORS[version]) & enough
-    for row in np.flatnonzero(candidates).tolist():
-        start = int(begin[row])
-        read = read_message(octets[start : start + int(captured[row])].tobytes(), version)
-        if read:
-            rows.append(row)
-            found.append(read)
-    columns = zip(*found, strict=True) if found else ((),) * len(COLUMNS)
-    return np.array(rows, np.int64), dict(zip(COLUMNS, columns, strict=True))
+    buffer = _Octets(octets)
+    rows = np.flatnonzero(captured >= HEADER_OCTETS + SMALLEST_QUOTE)
+    rows = rows[np.isin(octets.take(begin[rows]), ERRORS[version])]
+    if not len(rows):
+        return rows, {}
+    end = _quote_ends(buffer, begin[rows], begin[rows] + captured[rows], version)
+    quoted, protocol, at = _quoted_transports(buffer, begin[rows] + HEADER_OCTETS, end, version)
+    rows, end = rows[quoted], end[quoted]
+    message = begin[rows]
+    columns = {
+        "icmp_type": buffer.at(message),
+        "icmp_code": buffer.at(message + 1),
+        "mtu": _mtu(buffer, message, version),
+        **_quoted_header(buffer, message + HEADER_OCTETS, version),
+        "protocol": protocol,
+        **_quoted_ports(buffer, protocol, at, end),
+    }
+    return rows, columns
+
+
+def _quote_ends(buffer: _Octets, message: Rows, end: Rows, version: int) -> Rows:
+    """Return where each quote ends, of messages of which the octets before `end` are there."""
+    kind = buffer.at(message)
+    for (of_version, error), (place, unit) in QUOTE_LENGTH.items():
+        if of_version == version:
+            said = np.where(kind == error, buffer.at(message + place) * unit, 0)
+            end = np.where(said > 0, np.minimum(end, message + HEADER_OCTETS + said), end)
+    return end
+
+
+def _quoted_transports(buffer: _Octets, quote: Rows, end: Rows, version: int) -> tuple[Rows, Rows, Rows]:
+    """Find the TCP segments and UDP datagrams in quotes of IP `version`: an error about the other one is none.
+
+    Returns which quotes have one of which both ports are there, its protocol, and where it begins.
+    """
+    first, fixed = buffer.at(quote), FIXED_OCTETS[version]
+    header = (first & 0xF) * 4 if version == 4 else np.full(len(quote), fixed)
+    good = (first >> 4 == version) & (end - quote >= fixed) & (header >= fixed)
+    if version == 4:
+        # Only the first fragment has ports; later ones cannot be told apart.
+        good &= buffer.number(">u2", quote + 6) & 0x1FFF == 0
+    which = np.flatnonzero(good)
+    at, end = (quote + header)[which], end[which]
+    protocol = buffer.at(quote[which] + PROTOCOL_AT[version])
+    _follow_extensions(buffer, protocol, at, end, FOLLOWED[version])
+    has_ports = np.flatnonzero(((protocol == TCP) | (protocol == UDP)) & (at + 4 <= end))
+    return which[has_ports], protocol[has_ports], at[has_ports]
+
+
+def _follow_extensions(buffer: _Octets, protocol: Rows, at: Rows, end: Rows, followed: tuple[int, ...]) -> None:
+    """Go on from the headers in `followed` to what stands behind them (RFC 8200 §4; AH: RFC 4302 §2), in place."""
+    left = np.arange(len(at))
+    while len(left := left[np.isin(protocol[left], followed) & (at[left] + 8 <= end[left])]):
+        kind, place = protocol[left], at[left]
+        # A fragment but the first has no header behind its own.
+        goes_on = (kind != FRAGMENT) | (buffer.number(">u2", place + 2) & 0xFFF8 == 0)
+        left, kind, place = left[goes_on], kind[goes_on], place[goes_on]
+        length = buffer.at(place + 1)
+        octets = np.where(kind == AUTHENTICATION, (length + 2) * 4, np.where(kind == FRAGMENT, 8, (length + 1) * 8))
+        protocol[left], at[left] = buffer.at(place), place + octets
+
+
+def _mtu(buffer: _Octets, message: Rows, version: int) -> Rows:
+    """Return the MTU of the next hop; 0 where a message has none (RFC 1191 §4; RFC 4443 §3.2)."""
+    kind = buffer.at(message)
+    if version == 6:
+        return np.where(kind == TOO_BIG_6, buffer.number(">u4", message + 4), 0)
+    needed = (kind == UNREACHABLE) & (buffer.at(message + 1) == FRAGMENTATION_NEEDED)
+    return np.where(needed, buffer.number(">u2", message + 6), 0)
+
+
+def _quoted_header(buffer: _Octets, quote: Rows, version: int) -> dict[str, Any]:
+    """Return what the quoted IP headers give."""
+    if version == 4:
+        addresses = {"src_hi": 0, "src_lo": buffer.number(">u4", quote + 12), "dst_hi": 0}
+        addresses["dst_lo"] = buffer.number(">u4", quote + 16)
+        return {"ip_version": 4, "quoted_ip_id": buffer.number(">u2", quote + 4), **addresses}
+    names = ("src_hi", "src_lo", "dst_hi", "dst_lo")
+    words = {name: buffer.number(">u8", quote + 8 + 8 * place) for place, name in enumerate(names)}
+    return {"ip_version": 6, "quoted_ip_id": 0, **words}
+
+
+def _quoted_ports(buffer: _Octets, protocol: Rows, at: Rows, end: Rows) -> dict[str, Any]:
+    """Return what the quoted headers of TCP and UDP give, as far as they go."""
+    has_seq = (protocol == TCP) & (at + 8 <= end)
+    has_flags = (protocol == TCP) & (at + 14 <= end)
+    flags = buffer.number(">u2", np.where(has_flags, at + 12, at)).astype(np.int64) & 0x0FFF
+    return {
+        "src_port": buffer.number(">u2", at),
+        "dst_port": buffer.number(">u2", at + 2),
+        "has_seq": has_seq.astype(np.int64),
+        "seq": np.where(has_seq, buffer.number(">u4", np.where(has_seq, at + 4, at)), 0),
+        "quoted_flags": np.where(has_flags, flags, -1),
+    }
 
 
 def carried(columns: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an error takes over from the packet that holds it: who sent it, and what is around it."""
     return {name: columns[given] for name, given in CARRIED.items() if given in columns}
-
-
-def read_message(message: bytes, version: int) -> tuple[int, ...] | None:
-    """Return the values of COLUMNS of one ICMP message; None if it is no error, or quotes neither TCP nor UDP."""
-    if len(message) < HEADER_OCTETS + SMALLEST_QUOTE or message[0] not in ERRORS[version]:
-        return None
-    end = len(message)
-    if (version, message[0]) in QUOTE_LENGTH:
-        at, unit = QUOTE_LENGTH[version, message[0]]
-        end = HEADER_OCTETS + message[at] * unit if message[at] else end
-    quoted = read_quote(message[HEADER_OCTETS:end])
-    # An error about IPv4 is an ICMP message, one about IPv6 an ICMPv6 message.
-    if quoted is None or quoted[0] != version:
-        return None
-    return (message[0], message[1], _mtu(message, version), *quoted)
-
-
-def _mtu(message: bytes, version: int) -> int:
-    """Return the MTU of the next hop; 0 where the message has none (RFC 1191 §4; RFC 4443 §3.2)."""
-    if version == 6:
-        return int(struct.unpack_from("!I", message, 4)[0]) if message[0] == TOO_BIG_6 else 0
-    needed = message[0] == UNREACHABLE and message[1] == FRAGMENTATION_NEEDED
-    return int(struct.unpack_from("!H", message, 6)[0]) if needed else 0
-
-
-def read_quote(packet: bytes) -> tuple[int, ...] | None:
-    """Return the values of COLUMNS from `ip_version` on; None for what is no TCP segment or UDP datagram.
-
-    The lengths in the quoted headers are not looked at: some systems quote them in their own byte order.
-    """
-    if len(packet) >= 20 and packet[0] >> 4 == 4:
-        at = (packet[0] & 0xF) * 4
-        # Only the first fragment has ports; later ones cannot be told apart.
-        if at < 20 or struct.unpack_from("!H", packet, 6)[0] & 0x1FFF:
-            return None
-        protocol, at = _after_extensions(packet, packet[9], at, (AUTHENTICATION,))
-        version, ip_id = 4, struct.unpack_from("!H", packet, 4)[0]
-        addresses = (0, int.from_bytes(packet[12:16]), 0, int.from_bytes(packet[16:20]))
-    elif len(packet) >= 40 and packet[0] >> 4 == 6:
-        protocol, at = _after_extensions(packet, packet[6], 40, (*EXTENSIONS, AUTHENTICATION, FRAGMENT))
-        version, ip_id = 6, 0
-        addresses = struct.unpack_from("!4Q", packet, 8)
-    else:
-        return None
-    if protocol not in (TCP, UDP) or len(packet) < at + 4:
-        return None
-    ports = struct.unpack_from("!HH", packet, at)
-    has_seq = protocol == TCP and len(packet) >= at + 8
-    seq = struct.unpack_from("!I", packet, at + 4)[0] if has_seq else 0
-    has_flags = protocol == TCP and len(packet) >= at + 14
-    flags = struct.unpack_from("!H", packet, at + 12)[0] & 0x0FFF if has_flags else -1
-    return (version, protocol, ip_id, *addresses, *ports, int(has_seq), seq, flags)
-
-
-def _after_extensions(packet: bytes, protocol: int, at: int, followed: tuple[int, ...]) -> tuple[int, int]:
-    """Follow the headers in `followed`, the first of which stands at `at` and is `protocol`.
-
-    Returns the protocol after them, and where it begins (RFC 8200 §4; AH: RFC 4302 §2).
-    """
-    while protocol in followed and at + 8 <= len(packet):
-        if protocol == FRAGMENT:
-            if struct.unpack_from("!H", packet, at + 2)[0] & 0xFFF8:
-                break
-            octets = 8
-        else:
-            octets = (packet[at + 1] + 2) * 4 if protocol == AUTHENTICATION else (packet[at + 1] + 1) * 8
-        protocol, at = packet[at], at + octets
-    return protocol, at

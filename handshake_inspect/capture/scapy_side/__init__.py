@@ -6,6 +6,7 @@ imports only from those before it. Only `reader` can be imported without Scapy:
 - `layers`: headers as Scapy's classes.
 - `places`: where in a frame a header begins.
 - `ethertypes`, `links`, `wlan`, `tunnels`: from one place in a frame to the next.
+- `quotes`: what ICMP errors quote.
 - `packets`: places -> rows.
 - `reader`: records -> tables.
 """

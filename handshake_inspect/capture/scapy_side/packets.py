@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
-from handshake_inspect.capture.headers.icmp import COLUMNS, carried, read_message
+from handshake_inspect.capture.headers.icmp import carried
 from handshake_inspect.capture.headers.ip import PROTOCOL_NAMES
 from handshake_inspect.capture.headers.options import CUT, WORD_OCTETS, layout
 from handshake_inspect.capture.records import RawFrame
@@ -27,6 +27,7 @@ from handshake_inspect.capture.scapy_side import links as scapy_links
 from handshake_inspect.capture.scapy_side import tunnels as scapy_tunnels
 from handshake_inspect.capture.scapy_side import wlan as scapy_wlan
 from handshake_inspect.capture.scapy_side.places import MOST_HEADERS, Place, Step, Unread, fixed_header_at
+from handshake_inspect.capture.scapy_side.quotes import COLUMNS, read_message
 from handshake_inspect.table import (
     PACKET_TYPE_UNKNOWN,
     Block,
