@@ -53,8 +53,8 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 #: Order of modules and folders inside some folders: each imports only from those before it.
 CAPTURE = [
     "records", "about", "source", "remote", "ahead", "compressed", "formats", "excerpt", "files", "writing", "live",
-    "headers", "fragments", "scapy_side", "filling", "decode", "apart", "positions", "frames", "pieces", "order",
-    "summary", "merge", "inputs",
+    "headers", "fragments", "inflating", "scapy_side", "filling", "decode", "apart", "positions", "frames", "pieces",
+    "order", "summary", "merge", "inputs",
 ]  # fmt: skip
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
 HEADERS = [

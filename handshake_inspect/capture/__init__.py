@@ -15,6 +15,7 @@ The modules and folders, in the order in which data flows; each imports only fro
 - `live`: records of interfaces.
 - `headers`: link layers, tunnels, IP and what it carries, in columns.
 - `fragments`: IP fragments, put together again.
+- `inflating`: compressed payload of IP packets, inflated.
 - `scapy_side`: records -> tables through Scapy.
 - `filling`: the rows that are found slice by slice -> tables.
 - `decode`: records -> tables.

@@ -3,8 +3,8 @@
 In: `Records`. Out: `Block`. The headers themselves, and the specifications of each, are read in `headers`. Frames are
 read in slices that stay in the cache. Headers are read in rounds, outermost first, each kind for all frames that have
 it next. From its IP header on a packet is copied into a row of octets, so that each field is one strided copy, wherever
-the header stands; `filling` puts it where it belongs. Fragments are put together and read again; what may hold a packet
-that is not read here goes to `scapy_side`.
+the header stands; `filling` puts it where it belongs. Fragments are put together, and compressed packets inflated, and
+read again; what may hold a packet that is not read here goes to `scapy_side`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from handshake_inspect.capture.filling import Filling
 from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
 from handshake_inspect.capture.headers import ip, link, link_types, serial, transports, tunnels, wlan
 from handshake_inspect.capture.headers.ip import Packets
-from handshake_inspect.capture.headers.layers import FragmentRows, Header, Layer, Slice, together
+from handshake_inspect.capture.headers.layers import CompressedRows, FragmentRows, Header, Layer, Slice, together
 from handshake_inspect.capture.headers.link_types import LINK_TYPES, RAW_IPV4, RAW_IPV6
 from handshake_inspect.capture.headers.transports import Found
+from handshake_inspect.capture.inflating import CompressedError, inflated
 from handshake_inspect.capture.records import RawFrame, Records, records_of
 from handshake_inspect.capture.source import SLACK_OCTETS
 from handshake_inspect.table import (
@@ -41,7 +42,12 @@ MOST_ROUNDS = MOST_HEADERS + 2
 #: Who reads which header.
 READERS = {**link.READERS, **serial.READERS, **link_types.READERS, **wlan.READERS, **ip.READERS, **tunnels.READERS}
 
+#: Inflated packets of so many octets are read together.
+MOST_INFLATED_OCTETS = 1 << 23
+
 T = TypeVar("T", bound=Table)
+#: A packet that was put together or inflated, its frame, and the numbers of what stands around it.
+Packet = tuple[RawFrame, int, int, int]
 
 
 class Decoder:
@@ -108,15 +114,13 @@ class SliceDecoder:
     def decode_into(self, filling: Filling) -> None:
         """Add the rows of the slice to those of its block."""
         self.follow(self._frames())
-        if not self.slice.for_scapy and not self.slice.fragments:
+        if not (self.slice.for_scapy or self.slice.fragments or self.slice.compressed):
             self._put_into(filling)
             return
         block = self.block()
         if self.slice.for_scapy:
             block = _merged(block, self._through_scapy())
-        if self.slice.fragments:
-            block = _merged(block, self._put_together())
-        filling.append(block)
+        filling.append(self._with_packets_inside(block))
 
     def block(self) -> Block:
         """Return the rows found so far."""
@@ -170,12 +174,14 @@ class SliceDecoder:
             return
         inside = self._inside(layer, wlan.MOST_SUBFRAMES)
         known = [found.rows for found in inside.found]
-        known += [some.layer.rows for some in inside.slice.fragments] + inside.slice.for_scapy
+        known += [some.layer.rows for some in inside.slice.fragments]
+        known += [some.layer.rows for some in inside.slice.compressed] + inside.slice.for_scapy
         holds_some = np.isin(layer.rows, np.concatenate(known)) if known else np.zeros(len(layer.rows), np.bool_)
         if not holds_some.all():
             self.unread.update(self._inside(layer.take(~holds_some), 1).unread)
         self.found += inside.found
         self.slice.fragments += inside.slice.fragments
+        self.slice.compressed += inside.slice.compressed
         self.slice.for_scapy += inside.slice.for_scapy
 
     def _inside(self, layer: Layer, most: int) -> SliceDecoder:
@@ -195,17 +201,64 @@ class SliceDecoder:
         fragments = self.decoder.reassembler
         return reader.decode_records(self.records, rows, self.names, self.capture, fragments)
 
+    def _with_packets_inside(self, block: Block) -> Block:
+        """Add to the rows of a slice those of the packets that stand in no frame as they are."""
+        if self.slice.fragments:
+            block = _merged(block, self._put_together())
+        for some in self.slice.compressed:
+            block = _merged(block, self._decompressed(some))
+        return block
+
+    def _decompressed(self, some: CompressedRows) -> Block:
+        """Return what compressed packets hold; a few octets may be many, so not all of them are held at once."""
+        unread = Counter[str]()
+        block, packets, held = Block(SegmentTable.empty()), list[Packet](), 0
+        for packet in self._inflated(some, unread):
+            packets.append(packet)
+            held += packet[0].original
+            if held >= MOST_INFLATED_OCTETS:
+                block = _merged(block, self._whole_packets(some.version, packets))
+                packets, held = [], 0
+        if packets:
+            block = _merged(block, self._whole_packets(some.version, packets))
+        return replace(block, unread=block.unread + unread)
+
+    def _inflated(self, some: CompressedRows, unread: Counter[str]) -> Iterator[Packet]:
+        """Yield packets with the payload of compressed ones, up to the end of each; count what cannot be read."""
+        slice_, layer = self.slice, some.layer
+        frame, time_ns = self.records.frame[self.part], self.records.time_ns[self.part]
+        columns = (layer.rows, layer.at, some.at, some.end, layer.encapsulation, layer.tunnel)
+        for row, at, begin, end, encapsulation, tunnel in zip(
+            *(np.broadcast_to(np.asarray(each), layer.rows.shape).tolist() for each in columns), strict=True
+        ):
+            start = int(slice_.offset[row])
+            header = slice_.octets[start + at : start + at + ip.FIXED_OCTETS[some.version]].tobytes()
+            try:
+                following, octets = inflated(slice_.octets[start + begin : start + end].tobytes())
+            except CompressedError as error:
+                unread[str(error)] += 1
+                continue
+            if following in ip.FOLLOWED[some.version]:
+                unread[ip.PROTOCOL_NAMES.get(following, f"IP protocol {following}")] += 1
+                continue
+            packet = ip.around_payload(header, following) + octets
+            link_type = RAW_IPV4 if some.version == 4 else RAW_IPV6
+            raw = RawFrame(packet, len(packet), int(time_ns[row]), link_type, self._packet_type(row))
+            yield raw, int(frame[row]), encapsulation, tunnel
+
+    def _packet_type(self, row: int) -> int:
+        return PACKET_TYPE_UNKNOWN if self.slice.packet_type is None else int(self.slice.packet_type[row])
+
     def _put_together(self) -> Block:
         """Return what the packets hold whose last fragment is in this slice."""
         found = [(row, fragment, layer) for some in self.slice.fragments for row, fragment, layer in self._each(some)]
         found.sort(key=lambda one: one[0])
-        whole: dict[int, list[tuple[RawFrame, int, int, int]]] = {}
+        whole: dict[int, list[Packet]] = {}
         for row, fragment, (encapsulation, tunnel) in found:
             packet = self.decoder.reassembler.add(fragment)
             if packet is not None:
-                kind = PACKET_TYPE_UNKNOWN if self.slice.packet_type is None else int(self.slice.packet_type[row])
                 link_type = RAW_IPV4 if fragment.version == 4 else RAW_IPV6
-                raw = RawFrame(packet.octets, packet.original, fragment.time_ns, link_type, kind)
+                raw = RawFrame(packet.octets, packet.original, fragment.time_ns, link_type, self._packet_type(row))
                 whole.setdefault(fragment.version, []).append((raw, fragment.frame, encapsulation, tunnel))
         blocks = [self._whole_packets(version, packets) for version, packets in whole.items()]
         return blocks[0] if len(blocks) == 1 else _merged(*blocks) if blocks else Block(SegmentTable.empty())
@@ -234,8 +287,8 @@ class SliceDecoder:
                 int(frame[row]), int(time_ns[row]),
             ), (around[0], around[1])  # fmt: skip
 
-    def _whole_packets(self, version: int, packets: list[tuple[RawFrame, int, int, int]]) -> Block:
-        """Decode packets that were put together: each stands for the frame that completed it."""
+    def _whole_packets(self, version: int, packets: list[Packet]) -> Block:
+        """Decode packets that were put together, or inflated: each stands for the frame that completed it."""
         if self.wholes == MOST_WHOLES:
             return Block(SegmentTable.empty(), unread=Counter({"endless fragments": len(packets)}))
         raw, frame, encapsulation, tunnel = (list(column) for column in zip(*packets, strict=True))
@@ -246,9 +299,7 @@ class SliceDecoder:
         header = Header.IPV4 if version == 4 else Header.IPV6
         around = (np.array(encapsulation, np.int64), np.array(tunnel, np.int64))
         again.follow(iter([Layer(header, np.arange(len(raw)), 0, None, *around)]))
-        again.unread["IPComp"] += sum(map(len, again.slice.for_scapy))
-        block = again.block()
-        return _merged(block, again._put_together()) if again.slice.fragments else block
+        return again._with_packets_inside(again.block())
 
 
 def _merged(first: Block, second: Block) -> Block:

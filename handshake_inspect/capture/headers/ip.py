@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.headers.layers import (
     TRANSPORT_OCTETS,
+    CompressedRows,
     FragmentRows,
     Header,
     Layer,
@@ -62,6 +63,9 @@ FIELDS: dict[int, dict[str, tuple[str, int]]] = {
         "src_hi": (">u8", 8), "src_lo": (">u8", 16), "dst_hi": (">u8", 24), "dst_lo": (">u8", 32), "ttl": ("u1", 7),
     },
 }  # fmt: skip
+#: Octets of an IP header without options, and the headers that are followed behind it, by version.
+FIXED_OCTETS = {4: IPV4_OCTETS, 6: IPV6_OCTETS}
+FOLLOWED: dict[int, tuple[int, ...]] = {4: (AUTHENTICATION,), 6: EXTENSIONS}
 #: What is asked of the fragment field of IPv4: more fragments, or an offset. And of the fragment header of IPv6.
 IPV4_FRAGMENT, IPV6_FRAGMENT = 0x3FFF, 0xFFF9
 
@@ -240,8 +244,11 @@ def _by_protocol(
             if word:
                 some = part.around(some, lambda _, word=word: word, key=True)  # type: ignore[misc]
             yield some.next(header, octets, end=some.at + octets + length)
-        elif number == IPCOMP:  # Scapy's side decompresses it
-            part.for_scapy.append(headers.rows[chosen])
+        elif number == IPCOMP:
+            some = part.around(headers.take(chosen), lambda _: "ipcomp")
+            at: Rows = np.add(some.at, np.broadcast_to(np.asarray(of(skip, chosen)), some.rows.shape))
+            end = np.minimum(at + payload[chosen], some.at + some.there)
+            part.compressed.append(CompressedRows(some, version, at, end))
         elif number not in followed:
             part.unread[PROTOCOL_NAMES.get(number, f"IP protocol {number}")] += int(np.count_nonzero(chosen))
 
@@ -255,6 +262,13 @@ def _packets(ip: Headers, version: int, header: Header, payload: Rows, skip: Per
         header, ip.rows, ip.at + skip, ip.end, ip.encapsulation, ip.tunnel, 0,
         version, fields, transport, column, payload, np.minimum(ip.there - skip, payload),
     )  # fmt: skip
+
+
+def around_payload(header: bytes, protocol: int) -> bytes:
+    """Return an IP header without options for another payload, whose length what is around it says (0)."""
+    if len(header) == IPV6_OCTETS:
+        return header[:4] + bytes([0, 0, protocol]) + header[7:]
+    return bytes([0x45, header[1], 0, 0]) + header[4:6] + bytes([0, 0, header[8], protocol]) + header[10:]
 
 
 # --- fragments ----------------------------------------------------------------------------------------------------

@@ -155,6 +155,8 @@ class Slice:
     for_scapy: list[Rows] = field(default_factory=list)
     #: IP fragments, as `ip` found them.
     fragments: list[FragmentRows] = field(default_factory=list)
+    #: Packets whose payload is compressed, as `ip` found them.
+    compressed: list[CompressedRows] = field(default_factory=list)
     #: Frames that hold no row, counted by kind.
     unread: Counter[str] = field(default_factory=Counter)
 
@@ -276,6 +278,17 @@ class FragmentRows:
     #: Protocol of the whole and identification.
     protocol: Rows
     identification: Rows
+
+
+@dataclass
+class CompressedRows:
+    """IP packets of a slice with IPComp (RFC 3173): where their IP headers stand."""
+
+    layer: Layer
+    version: int
+    #: Where the IPComp header begins in the frame, and where what was captured of the packet ends.
+    at: Rows
+    end: Rows
 
 
 def distinct(numbers: NDArray[Any]) -> list[int]:

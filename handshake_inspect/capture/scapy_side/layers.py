@@ -59,7 +59,7 @@ __all__ = [  # noqa: RUF022 (by name)
     "AVSWLANHeader", "Ayiya", "CHDLC", "CiscoMetaData", "conf", "CookedLinux", "CookedLinuxV2", "Dot11", "Dot11QoS",
     "Dot1AH", "Dot1Q", "Enc", "EoIp", "ERSPAN_II", "ERSPAN_III", "ETag", "Ether", "EtherIP", "Extension",
     "FabricPath", "Fddi", "FrameRelay", "GENEVE", "GRE", "GRE_PPTP", "GTPHeader", "GtpVersion0", "HsrTag", "ICMP",
-    "Infiniband", "IP", "IpComp", "IPv6", "IPv6ExtHdrFragment", "JuniperStart", "L2TP", "L2tpVersion3", "Lisp",
+    "Infiniband", "IP", "IPv6", "IPv6ExtHdrFragment", "JuniperStart", "L2TP", "L2tpVersion3", "Lisp",
     "LLC", "LoopbackOpenBSD", "MacSec", "MPLS", "NflogAttribute", "NoPayload", "NshStart", "PfLogStart",
     "PktapStart", "PPI", "PPP", "PPPoE", "PrismStart", "RadioTapStart", "read_header", "RTag", "SNAP", "Subframe",
     "SunAtm", "TCP", "TeredoAuthentication", "TokenRing", "TrillHeader", "TzspStart", "UDP", "VnTag", "VXLAN",
@@ -248,12 +248,6 @@ class Extension(Packet):
     """RFC 8200 §4: what all extension headers begin with."""
 
     fields_desc = (ByteField("nh", 59), ByteField("len", 0))
-
-
-class IpComp(Packet):
-    """RFC 3173 §3.1."""
-
-    fields_desc = (ByteField("nh", 59), ByteField("flags", 0), ShortField("cpi", 0))
 
 
 class EoIp(Packet):

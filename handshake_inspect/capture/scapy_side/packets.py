@@ -8,7 +8,6 @@ Lengths are those of the IP header, as in `decode`; what holds no row is counted
 from __future__ import annotations
 
 import socket
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +19,7 @@ from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembl
 from handshake_inspect.capture.headers.icmp import carried
 from handshake_inspect.capture.headers.ip import PROTOCOL_NAMES
 from handshake_inspect.capture.headers.options import CUT, WORD_OCTETS, layout
+from handshake_inspect.capture.inflating import CompressedError, inflated
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.scapy_side import ethertypes as scapy_ethertypes
 from handshake_inspect.capture.scapy_side import layers as layers
@@ -49,8 +49,6 @@ IP_IN_IP = {(4, 4): "ipip", (4, 6): "6in4", (6, 4): "4in6", (6, 6): "6in6"}
 SYN = 2
 #: Octets of a TCP header up to the window, the last field that is read.
 NEEDED_OF_TCP = 16
-#: A compressed payload is inflated up to here, as no IP packet is longer.
-LONGEST_PAYLOAD_OCTETS = 0xFFFF
 LINUX_SLL, LINUX_SLL2 = 113, 276
 Row = dict[str, int]
 T = TypeVar("T", bound=Table)
@@ -253,16 +251,12 @@ class Collector:
 
 
 def decompressed(place: Place) -> Place:
-    """Return the payload of an IPComp header (RFC 3173 §3.1, RFC 2394: DEFLATE); its ends alone know the algorithm."""
-    header = fixed_header_at(place, layers.IpComp, 4, "IPComp header")
+    """Return the payload of an IPComp header."""
     try:
-        octets = zlib.decompressobj(-zlib.MAX_WBITS).decompress(place.octets[4:], LONGEST_PAYLOAD_OCTETS)
-    except zlib.error:
-        octets = b""
-    if not octets or header.nh == IPCOMP:
-        raise Unread("IPComp")
-    below = place.after(4, "", header.nh).named("ipcomp")
-    return replace(below, octets=octets, original=len(octets))
+        following, octets = inflated(place.octets)
+    except CompressedError as error:
+        raise Unread(str(error)) from error
+    return replace(place.after(4, "", following).named("ipcomp"), octets=octets, original=len(octets))
 
 
 def _expect(place: Place, octets: int, name: str, *, needed: int) -> None:
