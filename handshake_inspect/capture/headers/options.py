@@ -167,7 +167,8 @@ def _number(lists: NDArray[np.uint8], length: int, numbers: Numbered[bytes]) -> 
     needed = -(-length // WORDS_OCTETS)
     lists[:, length : needed * WORDS_OCTETS] = 0  # what stands there is payload
     words = lists.view(np.uint64)[:, :needed]
-    if all((column == column[0]).all() for column in words.T):  # a quarter of the time of all of them at once
+    # Column by column that takes a quarter of the time of all at once; of one list it is known.
+    if len(lists) == 1 or all((column == column[0]).all() for column in words.T):
         return numbers.number(lists[0, :length].tobytes())
     factors = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 1], np.uint64)
     hashes = (words * factors[:needed]).sum(axis=1, dtype=np.uint64)
