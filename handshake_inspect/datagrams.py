@@ -7,7 +7,7 @@ as long as a NAT should keep them (RFC 4787 REQ-5: two minutes at the least, fiv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -65,8 +65,13 @@ class KeptErrors(IcmpErrorTable):
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {**IcmpErrorTable.DTYPES, "heard_ns": np.int64}
 
 
-def copies_in(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask) -> Mask:
-    """Say of each datagram whether it shows another one again; `numbers` are their conversations."""
+def copies_in(
+    table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, lanes: Rows | None = None
+) -> Mask:
+    """Say of each datagram whether it shows another one again; `numbers` are their conversations.
+
+    `lanes`: a number for each capture, equal for those that follow each other; None if that is not known.
+    """
     stretch, conversation = _stretches(table, numbers, len(loopback))
     again = shown_again(
         table.columns | {"conversation": stretch, "from_higher": from_higher},
@@ -75,6 +80,8 @@ def copies_in(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback
         loopback[conversation],
         stands_for=1 + table["folded_datagrams"],
         taken_out=table["folded_copies"],
+        lanes=lanes,
+        recurs=table["ip_id"] == 0,
     )
     is_copy = np.zeros(len(table), np.bool_)
     is_copy[again] = True
@@ -150,8 +157,11 @@ class Datagrams:
         """Return all datagrams as they are kept."""
         return KeptDatagrams.concatenate(map(KeptDatagrams.of, self.tables, self._heard_ns))
 
-    def go_on(self, leaving: Leaving, let_go: LetGo) -> None:
-        """Let go and fold what may be, once that is worth it; what leaves is counted."""
+    def go_on(self, leaving: Leaving, let_go: LetGo, lanes: Callable[[], Rows | None] = lambda: None) -> None:
+        """Let go and fold what may be, once that is worth it; what leaves is counted.
+
+        `lanes` says which captures follow each other, as far as it is known (`capture.merge.lanes_of`).
+        """
         if self._since_round < max(leaving.round_rows, self._kept // leaving.round_share):
             return
         now_ns = self._clock.now_ns
@@ -165,7 +175,8 @@ class Datagrams:
         let_go.exchanges += len(exchanges)
         let_go.datagrams += int((1 + table["folded_datagrams"])[quiet[numbers]].sum())
         stays = ~quiet[numbers]
-        table = _fold(table.take(stays), numbers[stays], from_higher[stays], conversations.loopback, now_ns)
+        table, numbers, from_higher = table.take(stays), numbers[stays], from_higher[stays]
+        table = _fold(table, numbers, from_higher, conversations.loopback, now_ns, lanes())
         self.tables, self._heard_ns, self.errors = [table], [0], [errors.take(~quiet[of_error])]
         self._kept, self._since_round = len(table) + len(self.errors[0]), 0
 
@@ -182,12 +193,14 @@ def _quiet(numbers: Rows, table: KeptDatagrams, of_error: Rows, errors: KeptErro
     return leaves
 
 
-def _fold(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, now_ns: int) -> KeptDatagrams:
+def _fold(
+    table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, now_ns: int, lanes: Rows | None = None
+) -> KeptDatagrams:
     """Fold the datagrams in the middle of long exchanges; the first and the last ones of each end stay."""
     size = np.bincount(numbers, minlength=len(loopback))
     if size.max(initial=0) < LONG_ROWS:
         return table
-    is_copy = copies_in(table, numbers, from_higher, loopback)
+    is_copy = copies_in(table, numbers, from_higher, loopback, lanes)
     end = 2 * numbers + from_higher
     first, last = (of(end, ~is_copy, 2 * len(size))[end] for of in (first_of, last_of))
     place = np.arange(len(table))

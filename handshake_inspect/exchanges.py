@@ -88,19 +88,28 @@ class Exchange:
 Found = tuple[Exchange, NDArray[np.int64], NDArray[np.int64]]
 
 
-def find_exchanges(datagrams: KeptDatagrams, errors: IcmpErrorTable, names: Names, captures: list[str]) -> list[Found]:
-    """Group datagrams by pair of sockets, in order of first datagram; copies are left out."""
+def find_exchanges(
+    datagrams: KeptDatagrams,
+    errors: IcmpErrorTable,
+    names: Names,
+    captures: list[str],
+    lanes: NDArray[np.int64] | None = None,
+) -> list[Found]:
+    """Group datagrams by pair of sockets, in order of first datagram; copies are left out.
+
+    `lanes`: a number for each capture, equal for those that follow each other; None if that is not known.
+    """
     conversations = Conversations()
     keys, from_higher = keys_of(datagrams)
     numbers = conversations.number(keys)
     rows_quoting = np.flatnonzero(errors["protocol"] == UDP)
     quoted = errors.take(rows_quoting)
     known = len(conversations)
-    is_copy = copies_in(datagrams, numbers, from_higher, conversations.loopback)
+    is_copy = copies_in(datagrams, numbers, from_higher, conversations.loopback, lanes)
     error_keys, error_from_higher = keys_of(quoted)
     error_numbers = conversations.number(error_keys)
     quoting = quoted.columns | {"conversation": error_numbers, "from_higher": error_from_higher}
-    kept = np.delete(np.arange(len(quoted)), copies_of(quoting, conversations.loopback))
+    kept = np.delete(np.arange(len(quoted)), copies_of(quoting, conversations.loopback, lanes))
     quoted, error_numbers, rows_quoting = quoted.take(kept), error_numbers[kept], rows_quoting[kept]
     groups = zip(_groups(numbers, known), _groups(error_numbers, known), strict=True)
     first = {int(rows[0]): (rows, errors_of) for rows, errors_of in groups}
@@ -120,19 +129,24 @@ class LazyExchanges(Sequence[Exchange]):
     """The UDP exchanges, found when somebody looks: most users only count them."""
 
     def __init__(
-        self, datagrams: list[DatagramTable], errors: Sequence[IcmpErrorTable], names: Names, captures: list[str]
+        self,
+        datagrams: list[DatagramTable],
+        errors: Sequence[IcmpErrorTable],
+        names: Names,
+        captures: list[str],
+        lanes: NDArray[np.int64] | None = None,
     ) -> None:
-        self._input = (datagrams, errors, names, captures)
+        self._input = (datagrams, errors, names, captures, lanes)
 
     @cached_property
     def _tables(self) -> tuple[KeptDatagrams, IcmpErrorTable]:
-        datagrams, errors, _, _ = self._input
+        datagrams, errors, _, _, _ = self._input
         return KeptDatagrams.concatenate(map(KeptDatagrams.of, datagrams)), IcmpErrorTable.concatenate(errors)
 
     @cached_property
     def _rows(self) -> list[Found]:
-        _, _, names, captures = self._input
-        return find_exchanges(*self._tables, names, captures)
+        _, _, names, captures, lanes = self._input
+        return find_exchanges(*self._tables, names, captures, lanes)
 
     @cached_property
     def _found(self) -> list[Exchange]:

@@ -107,7 +107,8 @@ class Inspector:
         self.sources.append(source)
         self._link_types[len(self.captures) - 1] = set()
         if len(self.captures) > 1:
-            self.analysis.gathering.copies_within_ns, self.analysis.gathering.lanes = INTERFACES_NS, None
+            self.analysis.gathering.copies_within_ns = INTERFACES_NS
+            self.analysis.follow(None)
             self.datagrams.folds_at_once = False
         return len(self.captures) - 1
 
@@ -137,7 +138,7 @@ class Inspector:
         finally:  # what was read is inspected, whatever came between
             for block in merge.rest():
                 self._take_of_file(block)
-            self.analysis.gathering.lanes = lanes_of(self.captures)
+            self.analysis.follow(lanes_of(self.captures))
 
     def _is_read_apart(self, one: Input) -> bool:
         """Is a capture read by a copy of this process? Names of what goes are not those of a copy."""
@@ -281,7 +282,13 @@ class Inspector:
         return Inspection(
             captures=self.captures,
             connections=connections,
-            exchanges=LazyExchanges(list(self.datagrams.tables), list(self.datagrams.errors), self.names, captures),
+            exchanges=LazyExchanges(
+                list(self.datagrams.tables),
+                list(self.datagrams.errors),
+                self.names,
+                captures,
+                self.analysis.gathering.lanes,
+            ),
             damage=self.damage,
             unread=self.all_unread,
             let_go=replace(self.analysis.let_go) if isinstance(self.analysis, Going) else LetGo(),
@@ -361,7 +368,7 @@ class Inspector:
         segments = None if self._places is None else self._places.read(conversations, keys, self.names)
         if segments is not None:
             again.analysis.gathering.copies_within_ns = self.analysis.gathering.copies_within_ns
-            again.analysis.gathering.lanes = self.analysis.gathering.lanes
+            again.analysis.follow(self.analysis.gathering.lanes)
             errors = self.analysis.quotes.about(conversations, self.analysis.gathering.conversations)
             again.analysis.add(segments, errors)
             return again.analysis

@@ -111,6 +111,39 @@ def test_files_that_follow_each_other_show_different_datagrams(tmp_path: Path) -
     assert found.duplicates == 0
 
 
+def in_files(folder: Path, *parts: list[RawFrame]) -> list[Path]:
+    """Save the files of a rotation."""
+    files = [folder / f"{number}.pcap" for number in range(len(parts))]
+    for file, part in zip(files, parts, strict=True):
+        write_pcap(file, part, LINKTYPE_RAW)
+    return files
+
+
+@pytest.mark.parametrize("cut", [1, 5, 9])
+def test_a_datagram_that_is_delivered_twice_where_a_file_ends_is_two(cut: int, tmp_path: Path) -> None:
+    frames = [raw_datagram(number, BEGIN_NS + number * SECOND_NS) for number in range(10)]
+    again = replace(frames[cut - 1], time_ns=frames[cut - 1].time_ns + 1000)
+    (whole,) = inspect(in_files(tmp_path, [*frames[:cut], again, *frames[cut:]])).exchanges
+    (found,) = inspect(in_files(tmp_path, frames[:cut], [again, *frames[cut:]])).exchanges
+    assert (found.datagrams, found.octets, found.duplicates) == (whole.datagrams, whole.octets, 0)
+    assert found.datagrams.originator + found.datagrams.responder == 11
+
+
+def test_datagrams_without_identification_do_not_make_files_show_the_same(tmp_path: Path) -> None:
+    """One end counts its datagrams; the other one numbers none, and so all of its datagrams of a size are equal."""
+    answers = [unidentified(raw_datagram(2 * n + 1, BEGIN_NS + n * SECOND_NS), 1 + n % 3) for n in range(12)]
+    asks = raw_datagram(0, BEGIN_NS + 5 * SECOND_NS + 1), raw_datagram(0, BEGIN_NS + 6 * SECOND_NS - 1)
+    (found,) = inspect(in_files(tmp_path, [*answers[:6], asks[0]], [asks[1], *answers[6:]])).exchanges
+    assert (sorted((found.datagrams.originator, found.datagrams.responder)), found.duplicates) == ([2, 12], 0)
+
+
+def unidentified(frame: RawFrame, octets: int) -> RawFrame:
+    """Give a datagram so many octets, and no identification."""
+    ip = frame.octets[:2] + struct.pack(">HH", 28 + octets, 0) + frame.octets[6:20]
+    udp = frame.octets[20:24] + struct.pack(">HH", 8 + octets, 0) + bytes(octets)
+    return replace(frame, octets=ip + udp, original=28 + octets)
+
+
 def raw_datagram(number: int, time_ns: int) -> RawFrame:
     """A datagram of one octet on IPv4, from A to B and back in turn."""
     hosts = [bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])]

@@ -7,9 +7,9 @@ captures that do not overlap are read one after the other, whatever the order in
 
 from __future__ import annotations
 
-import heapq
+from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -154,17 +154,23 @@ class _Open:
         return pieces
 
 
-def lanes_of(captures: Sequence[CaptureSummary]) -> NDArray[np.int64]:
+def lanes_of(captures: Sequence[CaptureSummary], still_read: Container[int] = ()) -> NDArray[np.int64]:
     """Return a number for each capture, equal for those that follow each other in time, as the files of a rotation do.
 
-    One that begins when another ends follows it; but both of one instant may be one file that was named twice.
+    One follows that which ended last when it begins; but both of one instant may be one file that was named twice.
+    `still_read` have not ended yet, whatever their last times are.
     """
-    spans = [(one.first_ns or 0, one.last_ns or 0, number) for number, one in enumerate(captures)]
-    lanes = np.zeros(len(spans), np.int64)
+    spans = [
+        (one.first_ns, LATEST_NS if number in still_read else one.last_ns, number)
+        for number, one in enumerate(captures)
+        if one.first_ns is not None and one.last_ns is not None
+    ]
+    lanes = np.zeros(len(captures), np.int64)
     ended: list[tuple[int, int, int]] = []  # of each lane when its last capture ends and begins, and the lane
     for first_ns, last_ns, number in sorted(spans):
-        follows = bool(ended) and ended[0][0] <= first_ns and ended[0][:2] != (last_ns, first_ns)
-        lane = heapq.heappop(ended)[2] if follows else len(ended)
-        heapq.heappush(ended, (last_ns, first_ns, lane))
+        place = bisect_right(ended, (first_ns, LATEST_NS, len(lanes))) - 1
+        follows = place >= 0 and ended[place][:2] != (last_ns, first_ns)
+        lane = ended.pop(place)[2] if follows else len(ended)
+        insort(ended, (last_ns, first_ns, lane))
         lanes[number] = lane
     return lanes

@@ -79,6 +79,11 @@ class Analysis:
         """The key of each conversation."""
         return self.gathering.conversations.keys
 
+    def follow(self, lanes: Rows | None) -> None:
+        """Take a number for each capture, equal for those that follow each other; None if that is not known yet."""
+        self.gathering.lanes = lanes
+        self.quotes.follow(lanes)
+
     def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
         """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
         if self._only is not None:

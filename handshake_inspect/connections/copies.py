@@ -88,6 +88,8 @@ def shown_again(
     loopback: Mask,
     stands_for: Rows | None = None,
     taken_out: Rows | None = None,
+    lanes: Rows | None = None,
+    recurs: Mask | None = None,
 ) -> Rows:
     """Return the rows, in any order, that show a packet again.
 
@@ -105,6 +107,8 @@ def shown_again(
         stands_for=nothing + 1 if stands_for is None else stands_for[order],
         taken_out=nothing if taken_out is None else taken_out[order],
         elsewhere=nothing,
+        lanes=lanes,
+        recurs=None if recurs is None else recurs[order],
     )
     evidence = find_copies(packets).evidence
     again: Rows = order[find_copies(replace(packets, trusted=evidence.trusted())).copy]

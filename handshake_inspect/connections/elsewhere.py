@@ -73,10 +73,12 @@ def _sources(packets: Packets, places: Places, inside: Copies, at: Rows) -> Rows
     before, behind = before[again], behind[again]
     if not len(behind):
         return lane
+    place, telling = conversation - packets.base, np.ones(len(behind), np.bool_)
+    if packets.recurs is not None:
+        telling = ~packets.recurs[places.row[at[behind]]]
     pair = (conversation[behind].astype(np.int64) << 32) | capture[before] << 16 | capture[behind]
-    pairs, times = np.unique(pair, return_counts=True)
-    place = conversation - packets.base
-    common = np.bincount(place[set_of(np.append(before, behind))], minlength=packets.places)
+    pairs, times = np.unique(pair[telling], return_counts=True)
+    common = np.bincount(place[set_of(np.append(before[telling], behind[telling]))], minlength=packets.places)
     same_stretch = np.bincount(packets.place) == common
     same_stretch |= packets.has(pairs[times >= CERTAIN_COPIES] >> 32)
     # A mirror shows a packet and its copy: the one may end a file, and the other begin the next.

@@ -60,6 +60,8 @@ class Packets:
     go_on: bool = False
     #: A number for each capture, equal for those that follow each other in time; None if that is not known yet.
     lanes: Rows | None = None
+    #: Are also packets equal that are not copies, if they lie far apart? None: no.
+    recurs: Mask | None = None
 
     def __len__(self) -> int:
         return len(self.identified)

@@ -116,6 +116,11 @@ class Quotes:
         #: Second copies, as captures of loopback have them, that were left out; and those among them for good.
         self.copies = 0
         self._copies_before = 0
+        self._lanes: Rows | None = None
+
+    def follow(self, lanes: Rows | None) -> None:
+        """Take a number for each capture, equal for those that follow each other; None if that is not known yet."""
+        self._lanes, self._sorted = lanes, None
 
     def add(self, errors: IcmpErrorTable, conversations: Conversations) -> Rows:
         """Take the errors of a block. Returns the conversation of each that is about TCP."""
@@ -155,7 +160,7 @@ class Quotes:
         """Return all errors, by conversation and time, without second copies."""
         if self._sorted is None:
             table = QuotingTable.concatenate(self._blocks)
-            second = copies_of(table.columns, conversations.loopback)
+            second = copies_of(table.columns, conversations.loopback, self._lanes)
             self.copies = self._copies_before + len(second)
             self._sorted = _in_order(table.take(np.delete(np.arange(len(table)), second)))
         return self._sorted
@@ -181,11 +186,12 @@ def _in_order(table: QuotingTable) -> QuotingTable:
     return table.take(np.lexsort([table[name] for name in ("frame", "capture", "time_ns", "conversation")]))
 
 
-def copies_of(columns: Mapping[str, NDArray[Any]], loopback: Mask) -> Rows:
-    """Return the rows of errors that show an error again; `loopback` is as for `Packets`."""
+def copies_of(columns: Mapping[str, NDArray[Any]], loopback: Mask, lanes: Rows | None = None) -> Rows:
+    """Return the rows of errors that show an error again; `loopback` and `lanes` are as for `Packets`."""
+    numbered = (columns["ip_id"] != 0) | (columns["quoted_ip_id"] != 0)
     # A segment is not sent twice within the time in which copies lie; a datagram may be.
-    identified = (columns["ip_id"] != 0) | (columns["quoted_ip_id"] != 0) | (columns["has_seq"] != 0)
-    return shown_again(columns, SAME_ERROR, identified, loopback)
+    identified = numbered | (columns["has_seq"] != 0)
+    return shown_again(columns, SAME_ERROR, identified, loopback, lanes=lanes, recurs=~numbered)
 
 
 def join(errors: QuotingTable, part: Split) -> QuoteTable:

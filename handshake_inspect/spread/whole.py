@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from handshake_inspect.capture.inputs import Input
+from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Again, Analysis, count_errors
@@ -106,6 +107,7 @@ class Course:
     def quotes(self) -> tuple[Quotes, Conversations]:
         """The same, by what they quote."""
         quotes, conversations = Quotes(), Conversations()
+        quotes.follow(lanes_of(self.captures))
         quotes.add(self.tcp_errors, conversations)
         return quotes, conversations
 
@@ -113,7 +115,8 @@ class Course:
         """Return what is UDP."""
         datagrams = self._all([one.datagrams for one in self.parts], KeptDatagrams)
         errors = self._all([one.udp_errors for one in self.parts], IcmpErrorTable)
-        return LazyExchanges([datagrams], [errors], self.names, [one.name for one in self.captures])
+        names = [one.name for one in self.captures]
+        return LazyExchanges([datagrams], [errors], self.names, names, lanes_of(self.captures))
 
     def _all(self, tables: Sequence[T], kind: type[T]) -> T:
         """Put the tables of all parts together, in order of time."""

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect.capture import order
-from handshake_inspect.capture.merge import Feed, Merge
+from handshake_inspect.capture.merge import Feed, Merge, lanes_of
 from handshake_inspect.capture.order import INTERFACES_NS, QUEUE_NS, QUEUE_RECORDS, Disorder, Ordering
 from handshake_inspect.capture.pieces import Piece
 from handshake_inspect.capture.records import Records
+from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.table import Block, DatagramTable, SegmentTable
 
 MS = 1_000_000
@@ -224,3 +225,29 @@ def test_what_was_read_is_not_lost_when_the_reading_is_broken_off() -> None:
         found += merge
     found += merge.rest()
     assert rows_of(found)[0] == [(0, number) for number in range(2, 51, 2)]
+
+
+# --- captures that follow each other ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spans", "still_read", "followed"),
+    [
+        ([(0, 10), (10, 20), (21, 30)], (), [[0, 1, 2]]),
+        ([(0, 10), (5, 15), (10, 20), (15, 25)], (), [[0, 2], [1, 3]]),
+        ([(20, 30), (0, 10), (10, 20)], (), [[0, 1, 2]]),
+        ([(0, 5), (1, 10), (11, 20)], (), [[1, 2]]),
+        ([None, (1, 2), None, (2, 3), None], (), [[1, 3]]),
+        ([(5, 5), (5, 5)], (), []),
+        ([(0, 5), (6, 9)], (0,), []),
+        ([(0, 5), (6, 9)], (1,), [[0, 1]]),
+    ],
+)
+def test_a_capture_follows_the_one_that_ended_last(
+    spans: list[tuple[int, int] | None], still_read: tuple[int, ...], followed: list[list[int]]
+) -> None:
+    captures = [CaptureSummary("", "pcap", first_ns=one and one[0], last_ns=one and one[1]) for one in spans]
+    lanes = lanes_of(captures, still_read).tolist()
+    with_rows = [number for number, one in enumerate(spans) if one is not None]
+    same = [[number for number in with_rows if lanes[number] == lane] for lane in sorted(set(lanes))]
+    assert [one for one in same if len(one) > 1] == followed

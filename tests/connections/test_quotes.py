@@ -317,6 +317,31 @@ def test_second_copies_of_errors_about_datagrams_are_told_once() -> None:
     assert [(one.duplicates, len(one.errors)) for one in found.exchanges] == [(1, 1)]
 
 
+@pytest.mark.parametrize("v6", [False, True])
+def test_an_error_that_comes_again_where_a_file_ends_is_two(v6: bool) -> None:
+    """Neither the router nor the end numbers its packets: nothing but the time tells one from the other."""
+    one = Conversation(v6=v6)
+    syn, told = one.sent(SYN), error(one.router, one.sent(SYN), 1 if v6 else 3, 0)
+    begin_ns = 10**18
+    whole = capture((0, syn), (1, told), (1000, syn), (1001, told))
+    files = [capture((0, syn), (1, told), start_ns=begin_ns), capture((1000, syn), (1001, told), start_ns=begin_ns)]
+    for captures in ([whole], files):
+        found = inspect([io.BytesIO(octets) for octets in captures])
+        (connection,) = found.connections
+        assert (len(connection.icmp_errors), found.icmp_error_copies) == (2, 0)
+        assert connection.handshake.syn_retransmissions == 1
+
+
+def test_an_error_that_two_captures_show_is_one() -> None:
+    """They overlap: both show the same."""
+    one = Conversation(v6=True)
+    syn, told = one.sent(SYN), error(one.router, one.sent(SYN), 1, 0)
+    captures = [capture((0, syn), (1, told), (1000, one.sent(SYN)), start_ns=10**18 + apart) for apart in (0, 500_000)]
+    found = inspect([io.BytesIO(octets) for octets in captures])
+    assert [len(connection.icmp_errors) for connection in found.connections] == [1]
+    assert found.icmp_error_copies == 1
+
+
 # --- many ----------------------------------------------------------------------------------------------------------
 
 
