@@ -64,10 +64,16 @@ class Reduction:
     again_in: Rows
 
 
-def reduced(pieces: Sequence[Piece], told: Told, errors: IcmpErrorTable, only: KeyTable | None = None) -> Reduction:
+def reduced(
+    pieces: Sequence[Piece],
+    told: Told,
+    errors: IcmpErrorTable,
+    only: KeyTable | None = None,
+    without: KeyTable | None = None,
+) -> Reduction:
     """Decide everything about the conversations of these pieces; of those `only` that were read again, if given.
 
-    `errors` are the ICMP errors that quote them, without copies.
+    `errors` are the ICMP errors that quote them, without copies. `without` those that were read again, and are to be.
     """
     conversations = Conversations()
     wanted = 0 if only is None else 1 + int(conversations.number(only).max(initial=-1))
@@ -78,7 +84,8 @@ def reduced(pieces: Sequence[Piece], told: Told, errors: IcmpErrorTable, only: K
         rows, piece = rows.take(meant), piece[meant]
     lanes = lanes_of(told.captures)
     misfits = misjudged(rows, conversations.loopback, conversations.is_self, told.trusted, lanes)
-    again = set_of(irregular(rows, piece, conversations.is_self), misfits)
+    before = NOTHING if without is None else conversations.number(without)
+    again = set_of(irregular(rows, piece, conversations.is_self), np.append(misfits, before))
     stays = ~np.isin(rows["conversation"], again)
     keys, appeared = conversations.keys, _appeared(pieces, numbers)
     analysis = Analysis(told.names)

@@ -132,7 +132,7 @@ class _Work:
         parts = [one.part for one in mapped]
         self._pieces = [self._shuffle(parts, course.renumberings, which) for which in range(pieces)]
         #: The same of what was read again, and its keys.
-        self._again: list[tuple[list[Any], KeyTable]] | None = None
+        self._again: list[tuple[list[Any], KeyTable]] = [([], KeyTable.empty())] * pieces
 
     def _shared_errors(self) -> list[IcmpErrorTable]:
         """Return the ICMP errors that quote the conversations of each reduction, without copies."""
@@ -148,12 +148,16 @@ class _Work:
         ]
 
     def reduce(self, trusted: frozenset[int] = frozenset()) -> tuple[list[Reduction], list[Reduction]]:
-        """Decide everything about all conversations; of those that must be read again in reductions of their own."""
+        """Decide everything about all conversations; of those that must be read again in reductions of their own.
+
+        What captures tell when they are `trusted` may be a reason for others, and none any more for some.
+        """
         told = replace(self._told, trusted=trusted)
         reductions = self._reduced(
-            (pieces, told, errors) for pieces, errors in zip(self._pieces, self._errors, strict=True)
+            (pieces, told, errors, None, before)
+            for pieces, errors, (_, before) in zip(self._pieces, self._errors, self._again, strict=True)
         )
-        if self._again is None:
+        if any(len(one.again) > len(before) for one, (_, before) in zip(reductions, self._again, strict=True)):
             self._again = list(self._read_again(reductions))
         again = self._reduced(
             (pieces, told, self._errors[which], keys) for which, (pieces, keys) in enumerate(self._again) if len(keys)
@@ -168,8 +172,6 @@ class _Work:
         """Read the parts again in which conversations stand that need it, with every segment of these."""
         keys = [one.keys.take(one.again) for one in reductions]
         places = set_of(np.concatenate([one.again_in for one in reductions])).tolist()
-        if not places:
-            return
         course, only = self._course, KeyTable.concatenate(keys)
         sources = [[course.inputs[place] for place in course.read_from[part]] for part in places]
         parts = [self._engine.submit(part_of, some, course.names, only) for some in sources]

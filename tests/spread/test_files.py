@@ -18,9 +18,11 @@ from handshake_inspect.spread.part import part_of
 from handshake_inspect.spread.run import inspect_spread
 from handshake_inspect.views import export, zeek_log
 from handshake_inspect.views.json_lines import connection_lines
-from tests.engine.scenario import BEGIN_NS
+from tests.capture.builders import pcap
+from tests.engine.scenario import BEGIN_NS, Ends, Segment
 from tests.expect.altered import NAMES, PCAPS, frames_of
 from tests.spread.engines import Here, refuse
+from tests.test_equal_results import frame_of
 
 #: Larger public captures would take long.
 MOST_OCTETS = 1 << 14
@@ -125,3 +127,31 @@ def test_exchanges_that_were_folded_in_each_file_are_told_in_full(
     assert list(found.exchanges) == list(whole.exchanges)
     kept = part_of([Input(str(files[0]), block_octets=256)]).beside.datagrams
     assert len(kept) < len(many) // 2
+
+
+def test_what_is_read_again_may_change_when_captures_are_known_to_show_everything_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a file shows of one connection alone is too short to tell, and was folded; it is told once all the same."""
+    ms = 1_000_000
+    first = Ends((4, 0x0A000001, 40000), (4, 0x0A000002, 80))
+    second = Ends((4, 0x0A000001, 40002), (4, 0x0A000002, 80))
+    files = [
+        [
+            (second, Segment(0, "B", 16, 11059, 10, 10025, timestamps=(644, 7))),
+            (first, Segment(16 * ms, "A", 16, 1001, 10, 1001)),
+            (second, Segment(20 * ms, "B", 16, 11069, 1000, 10025, timestamps=(664, 7))),
+            (second, Segment(21 * ms, "B", 16, 12069, 1000, 10025, timestamps=(665, 7))),
+        ],
+        [(first, Segment((20_000 + 800 * n) * ms, "B", 16, 3011 + 1000 * n, 1000, 45309)) for n in range(3)],
+    ]
+    paths = [tmp_path / f"{number}.pcap" for number in range(2)]
+    for number, (path, said) in enumerate(zip(paths, files, strict=True)):
+        shown = [(ends, replace(one, time_ns=one.time_ns + late)) for ends, one in said for late in (0, 5000)]
+        path.write_bytes(pcap([frame_of(number * (17542 + one.seq // 1000), one, ends) for ends, one in shown]))
+    whole = documents(inspect(paths, fold=False))
+    monkeypatch.setattr(Gathering.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 1, "long_rows": 1})
+    assert (
+        documents(inspect_spread([Input(str(path), block_octets=1000) for path in paths], Here(), failed=refuse))
+        == whole
+    )
