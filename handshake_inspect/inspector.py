@@ -124,7 +124,9 @@ class Inspector:
         feeds = [self._feed(one, len(inputs) > 1, hooks) for one in inputs]
         merge = Merge(feed for feed in feeds if feed is not None)
         if isinstance(self.analysis, Going):
+            self.analysis.can_be_read_again = None not in self.sources
             self.analysis.waiting = lambda: merge.waiting
+            self.analysis.lanes = lambda: lanes_of(self.captures, self._decoders)
 
         def take_in_turn(given: tuple[Block, int]) -> None:
             block, self.analysis.gathering.single_until_ns = given
@@ -323,7 +325,7 @@ class Inspector:
         """Let go what is over, where `leaving` says so; call it when a block was described."""
         if isinstance(self.analysis, Going):
             self.analysis.go_on()
-            self.datagrams.go_on(self.analysis.leaving, self.analysis.let_go)
+            self.datagrams.go_on(self.analysis.leaving, self.analysis.let_go, self.analysis.lanes)
 
     def _leaving_now(self) -> Leaving | None:
         """Return by what rule connections leave a run that is read; None as long as all of them are kept."""
@@ -357,7 +359,7 @@ class Inspector:
         own[numbers] = conversations
         rows = again.everything()
         rows = StoredRows(rows.columns | {"conversation": own[rows["conversation"]]})
-        self.analysis.gathering.replace(conversations, rows.take(rows["conversation"] >= 0))
+        self.analysis.replace(conversations, rows.take(rows["conversation"] >= 0))
 
     def _read_again(self, conversations: NDArray[np.int64]) -> Analysis:
         """Read the captures again, keeping every segment of some conversations; their own frames alone if it can be."""

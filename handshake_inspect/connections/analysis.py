@@ -91,6 +91,10 @@ class Analysis:
             icmp_errors = icmp_errors.take(has_key(icmp_errors, self._only))
         return self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
 
+    def replace(self, conversations: Rows, rows: StoredRows) -> None:
+        """Take other rows of some conversations instead, in order."""
+        self.gathering.replace(conversations, rows)
+
     def verdicts(self, examine: Examine | None = None, workers: Workers = ALONE, *, last: bool = False) -> Verdicts:
         """Decide everything about all connections seen so far.
 

@@ -55,7 +55,7 @@ def find_copies(packets: Packets) -> Copies:
     rows = _candidates(packets)
     if not len(rows):
         none = np.zeros((0, 2), np.uint8)
-        return Copies(rows, rows, rows.astype(np.uint8), _evidence(packets, None), rows, none, rows)
+        return Copies(rows, rows, rows.astype(np.uint8), _evidence(packets, None), rows, none, rows, rows)
     places = _places(packets, rows)
     within_ns = np.where(packets.loopback[places.conversation], LOOPBACK_WITHIN_NS, COPY_WITHIN_NS)
     directed = _directed(packets, places)
@@ -77,6 +77,7 @@ def find_copies(packets: Packets) -> Copies:
         scenes=runs.scenes.number,
         each=each,
         open=places.row[still_open],
+        undecided=runs.scenes.number[runs.undecided],
     )
     return with_other_captures(packets, places, inside) if _several(packets.columns["capture"]) else inside
 

@@ -38,6 +38,8 @@ class Collapsed:
     open: NDArray[np.bool_]
     #: The scene (`runs.scene_of`) of each row that another capture's stands for now.
     elsewhere: NDArray[np.int64]
+    #: Scenes that are too short to tell whether they show most twice.
+    undecided: NDArray[np.int64]
 
 
 def collapse(
@@ -73,14 +75,14 @@ def collapse(
     each, may_go_on = _shown_each(packets, copies), np.zeros(len(stored), np.bool_)
     may_go_on[copies.open] = True
     if not len(copies.copy):
-        return Collapsed(stored, copies.evidence, each, may_go_on, NOTHING)
+        return Collapsed(stored, copies.evidence, each, may_go_on, NOTHING, copies.undecided)
     counted = _count(stored, copies, each)
     order = _in_order(stored, copies)
     stays = np.ones(len(stored), np.bool_)
     stays[copies.copy] = False
     stay = order[stays[order]]
     elsewhere = scene_of(packets, copies.copy[copies.kind == ELSEWHERE])
-    return Collapsed(counted.take(stay), copies.evidence, each[stay], may_go_on[stay], elsewhere)
+    return Collapsed(counted.take(stay), copies.evidence, each[stay], may_go_on[stay], elsewhere, copies.undecided)
 
 
 def _shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
@@ -177,9 +179,11 @@ def _medians(group: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArr
     return groups, values[order][begin + count // 2]
 
 
-def shown_by(stored: StoredRows) -> Evidence:
-    """Return what collapsed rows show of their captures, when they are let go."""
+def shown_by(stored: StoredRows, undecided: NDArray[np.int64]) -> Evidence:
+    """Return what collapsed rows show of their captures, when they are let go; of these scenes it is not known."""
     copies = stored.copies(COPY_COLUMNS[:ELSEWHERE])
     shown = 1 + stored["folded_segments"].astype(np.int64) + copies
-    doubled = np.isin(stored["conversation"], stored["conversation"][copies > 0])
-    return Evidence(*(by_capture(stored["capture"][mask], shown[mask]) for mask in (slice(None), doubled)))
+    unknown = np.isin(stored["conversation"].astype(np.int64) << 16 | stored["capture"], undecided)
+    doubled = np.isin(stored["conversation"], stored["conversation"][copies > 0]) & ~unknown
+    every = np.ones(len(stored), np.bool_)
+    return Evidence(*(by_capture(stored["capture"][mask], shown[mask]) for mask in (every, doubled, unknown)))

@@ -113,7 +113,7 @@ class Gathering:
         self._stayed[: len(long)][long] = 0
         is_self = self.conversations.is_self
         for _, rows in self._pool.remove(long).by_conversation():
-            collapsed = self._collapse(rows, go_on=True)
+            collapsed = self.collapse(rows, go_on=True)
             if len(collapsed.elsewhere):
                 self._elsewhere.append(np.unique(collapsed.elsewhere, return_counts=True))
             compacted = compact(
@@ -156,15 +156,26 @@ class Gathering:
 
     def rows_of(self, numbers: NDArray[np.int64]) -> StoredRows:
         """Return the rows of some conversations, sorted by conversation and capture order."""
-        return self._collapse(self._pool.rows_of(self._marked(numbers))).rows
+        return self.collapse(self._pool.rows_of(self._marked(numbers))).rows
 
-    def looks(self, numbers: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], StoredRows, StoredRows]]:
+    def looks(self, numbers: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], StoredRows, Collapsed]]:
         """Yield some conversations, a range at a time: the places of their rows, the rows, and these without copies.
 
         The places hold until rows are added or discarded.
         """
         for places, rows in self._pool.by_conversation(self._marked(numbers)):
-            yield places, rows, self._collapse(rows).rows
+            yield places, rows, self.collapse(rows)
+
+    def trust(self, shown: Evidence) -> bool:
+        """Believe captures by what was let go and what a look at some conversations has `shown`.
+
+        Returns whether another look at them may tell more.
+        """
+        so_far, before = Evidence(), self.trusted
+        for one in (self._shown_before, shown):
+            so_far.add(one)
+        self.trusted = so_far.trusted()
+        return bool(shown.undecided) and self.trusted != before
 
     def renumber_options(self, options: Numbered[bytes], waiting: Sequence[SegmentTable]) -> Numbered[bytes]:
         """Give the option lists that stand in rows new numbers, also in rows that wait to be added.
@@ -190,9 +201,12 @@ class Gathering:
         said = [np.flatnonzero(self._pool.total(name)) for name in ("shown_each", "copies_elsewhere")]
         marked, found = self._marked(np.concatenate(said)), [NOTHING]
         for _, rows in self._pool.by_conversation(marked) if marked.any() else ():
-            ends = self.conversations.loopback, self.conversations.is_self
-            found.append(misjudged(rows, *ends, self.trusted, self.lanes))
+            found.append(self.misjudged_in(rows))
         return np.concatenate(found)
+
+    def misjudged_in(self, rows: StoredRows) -> NDArray[np.int64]:
+        """Return those of the conversations of these rows, which are sorted by conversation and capture order."""
+        return misjudged(rows, self.conversations.loopback, self.conversations.is_self, self.trusted, self.lanes)
 
     def replace(self, numbers: NDArray[np.int64], rows: StoredRows) -> None:
         """Take other rows of some conversations instead, in order."""
@@ -240,7 +254,7 @@ class Gathering:
 
     def partition(self, which: Range) -> tuple[StoredRows, Evidence]:
         """Return the rows of a range, sorted by conversation and capture order, and what these show of copies."""
-        collapsed = self._collapse(self._pool.rows_in(which))
+        collapsed = self.collapse(self._pool.rows_in(which))
         return collapsed.rows, collapsed.evidence
 
     def conclude(self, shown: Evidence) -> None:
@@ -261,7 +275,8 @@ class Gathering:
         """Return the partitions anew, with what all of them told."""
         return (self.partition(which)[0] for which in self.ranges())
 
-    def _collapse(self, rows: StoredRows, *, go_on: bool = False) -> Collapsed:
+    def collapse(self, rows: StoredRows, *, go_on: bool = False) -> Collapsed:
+        """Collapse copies among these rows, by what is known of their captures. `go_on`: more of them may come."""
         lanes = None if go_on else self.lanes  # of what was folded before they were known `judged` tells
         return collapse(rows, self.conversations.loopback, self.trusted, go_on=go_on, lanes=lanes)
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.analysis import Analysis, Decided
 from handshake_inspect.connections.answers import Verdicts, VerdictTable
 from handshake_inspect.connections.conversations import KeyTable
-from handshake_inspect.connections.duplicates import shown_by
+from handshake_inspect.connections.duplicates import Collapsed, shown_by
 from handshake_inspect.connections.gather import Gathering, distinct_numbers
 from handshake_inspect.connections.leaving import (
+    MOST_ROWS,
     Attendance,
     Leaving,
     LetGo,
@@ -30,7 +31,7 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.run_clock import RunClock
-from handshake_inspect.connections.split import StoredRows, split
+from handshake_inspect.connections.split import StoredRows, first_of, split
 from handshake_inspect.connections.streams import Streams
 from handshake_inspect.sets import set_of, without
 from handshake_inspect.table import Column, IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
@@ -69,11 +70,17 @@ class Going(Analysis):
         #: Conversations with rows of which it is not known yet whether they begin connections, and how many rows.
         self._touched = np.zeros(0, np.bool_)
         self._touching_rows = 0
+        #: The frame of the first segment of each conversation that has not left; 0 of a number that is free.
+        self._begins = np.zeros(0, np.int64)
         self._rows_since_round = 0
         #: With how many option lists it is worth looking for those that nobody has any more; and the segments that were
         #: decoded and not added yet, which have some.
         self._many_options = MOST_OPTIONS
         self.waiting: Callable[[], Sequence[SegmentTable]] = tuple
+        #: Can the captures be read again? Then nobody leaves of whom something was folded that must be.
+        self.can_be_read_again = False
+        #: Says which captures follow each other, as far as it is known (`capture.merge.lanes_of`).
+        self.lanes: Callable[[], Rows | None] = lambda: None
 
     def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
         """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
@@ -81,6 +88,7 @@ class Going(Analysis):
         for numbers in found:
             self._attendance.hear(*distinct_numbers(numbers, len(self.gathering.conversations)))
         if len(segments):
+            self._note_beginnings(found[0], segments)
             self._touched = grown(self._touched, len(self.gathering.conversations))
             self._touched[found[0]] = True
             self._touching_rows += len(segments)
@@ -112,12 +120,36 @@ class Going(Analysis):
             return
         self._touched[:], self._touching_rows = False, 0
         frames, times, conversations = [NOTHING], [NOTHING], [NOTHING]
-        for _, _, stored in self.gathering.looks(touched):
+        for _, _, collapsed in self.gathering.looks(touched):
+            stored = collapsed.rows
             begins = split(stored, self.gathering.conversations.is_self).rows.start[:-1]
             frames.append(frame_numbers(stored["capture"][begins], stored["frame"][begins]))
             times.append(stored["time_ns"][begins])
             conversations.append(stored["conversation"][begins])
         self._streams.number(*map(np.concatenate, (frames, times, conversations)))
+
+    def replace(self, conversations: Rows, rows: StoredRows) -> None:
+        """Take other rows of some conversations instead, in order; those before the first that is held have left."""
+        rows = rows.take(np.argsort(rows["conversation"], kind="stable"))
+        begins = np.append(True, np.diff(rows["conversation"]) != 0)[: len(rows)] & ~self._is_first(rows)
+        has_left = np.isin(rows["conversation"], rows["conversation"][begins])
+        # Copies of what has left may come behind what is held.
+        held = self.gathering.collapse(rows.take(has_left)).rows
+        first = first_of(held["conversation"], self._is_first(held), len(self._begins))
+        held = held.take(np.arange(len(held)) >= first[held["conversation"]])
+        super().replace(conversations, StoredRows.concatenate([rows.take(~has_left), held]))
+
+    def _is_first(self, rows: StoredRows) -> Mask:
+        """Mark the first segments of conversations, as far as these have not left."""
+        first: Mask = frame_numbers(rows["capture"], rows["frame"]) == self._begins[rows["conversation"]]
+        return first
+
+    def _note_beginnings(self, numbers: Rows, segments: SegmentTable) -> None:
+        """Note the first segment of conversations that are new; `numbers` has the one of each segment."""
+        if len(self._begins) < len(self.gathering.conversations):
+            self._begins = grown(self._begins, len(self.gathering.conversations))
+        new = np.flatnonzero(self._begins[numbers] == 0)[::-1]  # the last assignment wins
+        self._begins[numbers[new]] = frame_numbers(segments["capture"][new], segments["frame"][new])
 
     def go_on(self) -> None:
         """Let go and fold what may be; call it when a block was described. It costs nothing most of the time."""
@@ -138,12 +170,13 @@ class Going(Analysis):
     def _round(self) -> None:
         """Look at the conversations that are worth it, and let go what may leave."""
         self._number_touched()
+        self.follow(self.lanes())
         attendance, leaving = self._attendance, self.leaving
         most_rows = max(leaving.look_rows, len(self.gathering) // (2 * leaving.round_share))
         is_full = leaving.most is not None and attendance.held > leaving.most
         quiet_ns = None if is_full else leaving.least_quiet_ns
         due, more = attendance.due(quiet_ns, attendance.held - leaving.keep, most_rows)
-        parts = [self._look(*one) for one in self.gathering.looks(due)]
+        parts = self._looks(due)
         looks = Looks.concatenate(part.looks for part in parts)
         attendance.looked(looks)
         if is_full:
@@ -165,12 +198,22 @@ class Going(Analysis):
         if more:
             self._rows_since_round = len(self.gathering)  # go on with the next block
 
-    def _look(self, places: Rows, rows: StoredRows, stored: StoredRows) -> _Part:
+    def _looks(self, due: Rows) -> list[_Part]:
+        """Look at conversations; twice, if only all of them tell what one is too short to tell."""
+        parts, shown = [self._look(*one) for one in self.gathering.looks(due)], Evidence()
+        for part in parts:
+            shown.add(part.collapsed.evidence)
+        return [self._look(*one) for one in self.gathering.looks(due)] if self.gathering.trust(shown) else parts
+
+    def _look(self, places: Rows, rows: StoredRows, collapsed: Collapsed) -> _Part:
+        stored = collapsed.rows
         decided = self.decide(stored)
         size = np.bincount(_groups(rows["conversation"]))
         changed = size != np.bincount(_groups(stored["conversation"]))
         looks = looks_of(decided.verdicts, decided.part, stored, self.leaving)
-        return _Part(places, size, changed, stored, decided, looks)
+        if self.can_be_read_again:
+            looks.hold(self.gathering.misjudged_in(_folded(rows)))
+        return _Part(places, size, changed, collapsed, decided, looks)
 
     def _discard(self, gone: _Gone) -> None:
         conversations = np.concatenate(gone.conversations)
@@ -182,7 +225,10 @@ class Going(Analysis):
             self.let_go.icmp_errors += len(errors)
             self.let_go.unmatched_errors += let_go - len(errors)
         self._attendance.forget(conversations)
-        self._streams.keep(np.concatenate([NOTHING, *gone.fewer]), np.concatenate([NOTHING, *gone.frames_left]))
+        self._begins[conversations] = 0
+        frames, of = map(np.concatenate, zip((NOTHING, NOTHING), *gone.frames_left, strict=True))
+        self._begins[of[::-1]] = frames[::-1]  # the last assignment wins
+        self._streams.keep(np.concatenate([NOTHING, *gone.fewer]), frames)
         places, kept = np.concatenate([NOTHING, *gone.places]), StoredRows.concatenate(gone.kept)
         self.gathering.discard(places, kept, conversations, gone.shown)
 
@@ -196,10 +242,14 @@ class _Part:
     #: How many rows each conversation has there, and whether copies are among them. Shape (c,).
     size: Rows
     changed: Mask
-    #: The rows without copies.
-    stored: StoredRows
+    collapsed: Collapsed
     decided: Decided
     looks: Looks
+
+    @property
+    def stored(self) -> StoredRows:
+        """The rows without copies."""
+        return self.collapsed.rows
 
     @property
     def start(self) -> Rows:
@@ -249,10 +299,11 @@ class _Part:
         numbers: Rows = set_of(self.looks["conversation"][leaves])
         return numbers
 
-    def frames_left(self, leaves: Mask) -> Rows:
-        """Return the frames with which the other connections of these conversations began."""
+    def frames_left(self, leaves: Mask) -> tuple[Rows, Rows]:
+        """Return the frames with which the other connections of these conversations began, and the conversations."""
         begins = self.start[:-1][~leaves & np.isin(self.looks["conversation"], self.fewer(leaves))]
-        return frame_numbers(self.stored["capture"][begins], self.stored["frame"][begins])
+        frames = frame_numbers(self.stored["capture"][begins], self.stored["frame"][begins])
+        return frames, self.stored["conversation"][begins]
 
     def errors_of(self, leaves: Mask) -> QuoteTable:
         """Return the ICMP errors about the connections that leave."""
@@ -268,9 +319,9 @@ class _Gone:
     #: Where rows are kept that go, and those to be put back.
     places: list[Rows] = field(default_factory=list)
     kept: list[StoredRows] = field(default_factory=list)
-    #: Conversations of which connections go, and the frames with which their others began.
+    #: Conversations of which connections go, and the frames with which their others began, with the conversations.
     fewer: list[Rows] = field(default_factory=list)
-    frames_left: list[Rows] = field(default_factory=list)
+    frames_left: list[tuple[Rows, Rows]] = field(default_factory=list)
     errors: list[QuoteTable] = field(default_factory=list)
     shown: Evidence = field(default_factory=Evidence)
 
@@ -282,7 +333,15 @@ class _Gone:
         self.fewer.append(part.fewer(leaves))
         self.frames_left.append(part.frames_left(leaves))
         self.errors.append(part.errors_of(leaves))
-        self.shown.add(shown_by(part.rows_of(leaves)))
+        self.shown.add(shown_by(part.rows_of(leaves), part.collapsed.undecided))
+
+
+def _folded(rows: StoredRows) -> StoredRows:
+    """Return the rows of the conversations of which some were folded, those that take little memory."""
+    conversation = rows["conversation"]
+    size = np.bincount(_groups(conversation))
+    few = np.repeat(size <= MOST_ROWS, size)
+    return rows.take(few & np.isin(conversation, conversation[rows["folded_segments"] > 0]))
 
 
 def _groups(conversation: Column) -> Rows:

@@ -46,9 +46,12 @@ def misjudged(
     lanes: Rows | None = None,
 ) -> Rows:
     """Return the conversations that must be read again. The arguments are those of `collapse` and `split`."""
+    partial = _is_partial(stored)
+    if not partial.any():
+        return NOTHING
     few = _few_of_others(stored, lanes)
     doubtful = set_of(np.concatenate([_seldom_so(stored), _shown_by_several(stored), few]))
-    doubtful = doubtful[np.isin(doubtful, stored["conversation"][_is_partial(stored)])]
+    doubtful = doubtful[np.isin(doubtful, stored["conversation"][partial])]
     if not len(doubtful):
         return doubtful
     doubtful_rows = stored.take(np.isin(stored["conversation"], doubtful))

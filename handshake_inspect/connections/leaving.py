@@ -44,6 +44,10 @@ Mask = NDArray[np.bool_]
 UNANSWERED_NS = 64 * SECOND_NS
 STUCK_NS = 240 * SECOND_NS
 OPEN_NS = (2 * 60 + 4) * 60 * SECOND_NS
+FOR_EVER_NS = 1 << 62
+#: Between what leaves and the last of what stays of its sockets, so that all copies of the former are there: whether a
+#: mirror shows most twice cannot be told while those of the latest segments are still to come.
+SETTLED_NS = SECOND_NS
 
 #: Sockets are looked at before they are quiet if they have brought so many rows more than there were at the last look.
 GROWN_ROWS = 32
@@ -212,6 +216,12 @@ class Looks(Table):
         "is_cut": np.uint8,  # 1: what came before it may leave by itself
     }
 
+    def hold(self, conversations: Rows) -> None:
+        """Let nobody of these conversations leave, however long they are quiet."""
+        held = np.isin(self["conversation"], conversations)
+        self.columns["quiet_ns"] = np.where(held, FOR_EVER_NS, self["quiet_ns"])
+        self.columns["is_cut"] = self["is_cut"] & ~held
+
 
 def looks_of(verdicts: Verdicts, part: Split, stored: StoredRows, leaving: Leaving) -> Looks:
     """Say of each connection of a partition what decides whether it leaves."""
@@ -280,7 +290,9 @@ def who_leaves(looks: Looks, heard_ns: Rows, now_ns: int, most: int) -> Mask:
     over = now_ns - heard_ns >= looks["quiet_ns"]
     all_over = over[begin + size - 1]
     last_cut = np.maximum.reduceat(np.where(looks["is_cut"], place, 0), begin)
-    may = np.repeat(all_over, size) | (place < np.repeat(last_cut, size))
+    # The clock may have been set back between.
+    settled = np.abs(np.repeat(last_ns[begin + size - 1], size) - last_ns) >= SETTLED_NS
+    may = np.repeat(all_over, size) | ((place < np.repeat(last_cut, size)) & settled)
     if int(may.sum()) > most:
         may &= last_ns <= np.partition(last_ns[may], most - 1)[most - 1]
     # The first one that stays holds those behind it.

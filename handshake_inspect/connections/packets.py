@@ -141,3 +141,5 @@ class Copies:
     each: NDArray[np.uint8]
     #: Rows that may be shown another time by what comes, if the packets go on.
     open: Rows
+    #: Scenes among those looked at that are too short to tell, so that their captures do. Shape (u,).
+    undecided: Rows

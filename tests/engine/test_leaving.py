@@ -28,8 +28,11 @@ from tests.bench.soak import PORTS, blocks
 from tests.capture.builders import pcap
 from tests.engine.fuzz import conversation
 from tests.engine.scenario import BEGIN_NS, SELF, Ends, Segment, parse, table_of
+from tests.engine.transfers import over_minutes
 from tests.test_equal_results import frame_of
 
+#: What was told otherwise early, or twice, once.
+TOLD_OTHERWISE = (3, 15, 21, 37, 38, 40, 48)
 #: Leaves at every opportunity.
 AT_ONCE = Leaving(keep=0, round_rows=1, round_share=1 << 30)
 
@@ -147,6 +150,35 @@ def test_an_update_says_what_a_look_at_everything_says(seed: int) -> None:
             assert step == expected
             # Rules look at what has ended, or at the whole run.
             assert fields(connection) == fields(whole) | {"findings": ()}
+
+
+def told_of(paths: list[Path], leaving: Leaving, gathering: Gathering, block_octets: int) -> list[Connection]:
+    """Return every connection as somebody was told of it: when it left, or at the end."""
+    told: list[Connection] = []
+    inspector = Inspector(leaving=leaving, told=lambda left: told.extend(left.connections), jobs=1)
+    inspector.analysis.gathering = gathering
+    inspector.read([Input(path, block_octets=block_octets) for path in paths])
+    told.extend(inspector.result().connections)
+    return sorted(told, key=lambda one: (one.first_ns, one.originator.port, one.responder.port))
+
+
+@pytest.mark.parametrize("seed", [0, 1, *TOLD_OTHERWISE])
+def test_what_is_told_early_is_what_is_told_at_the_end(seed: int, tmp_path: Path) -> None:
+    """Of files of a rotation, and of what a mirror shows, folded or not: each connection once."""
+    rng = random.Random(f"early {seed}")
+    sent = over_minutes(rng)
+    cuts = sorted({rng.randrange(1, len(sent)) for _ in range(rng.choice((0, 0, 2)))})
+    paths = [tmp_path / f"{number}.pcap" for number in range(len(cuts) + 1)]
+    for path, a, b in zip(paths, [0, *cuts], [*cuts, len(sent)], strict=True):
+        path.write_bytes(pcap([frame_of(one.ip_id or 0, one, ends) for one, ends in sent[a:b]]))
+    rounds = {"round_rows": rng.choice((1, 100, 1000)), "round_share": rng.choice((8, 1 << 30))}
+    folding = Gathering(fold_rows=rng.choice((1, 16)), long_rows=8) if rng.random() < 0.5 else Gathering()
+    early = told_of(paths, Leaving(keep=rng.choice((0, 3)), **rounds), folding, rng.choice((1 << 10, 1 << 14)))
+    late = told_of(paths, Leaving(keep=0, round_rows=1 << 40), Gathering(fold=False), 1 << 20)
+    # Whether the next connection took the sockets of one that left is known from the next one.
+    others = {"time_wait", "findings"}
+    told, expected = ([{**fields(one), **dict.fromkeys(others)} for one in some] for some in (early, late))
+    assert told == expected
 
 
 def going(inspector: Inspector) -> Going:

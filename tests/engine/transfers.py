@@ -152,6 +152,25 @@ def traffic(rng: random.Random) -> list[Sent]:
     ]
 
 
+def over_minutes(rng: random.Random) -> list[Sent]:
+    """Return conversations that begin within some minutes, each on sockets of its own; a mirror may show them twice."""
+    found: list[Sent] = []
+    for number in range(rng.randrange(3, 40)):
+        start_ns = rng.randrange(900_000) * MILLISECOND_NS
+        segments, _ = (transfer(rng), None) if rng.random() < 0.5 else conversation(rng)
+        ends = Ends((4, 0x0A000001, 40000 + number), (4, 0x0A000002, 80))
+        found += [(replace(one, time_ns=one.time_ns + start_ns), ends) for one in segments]
+    found.sort(key=lambda one: one[0].time_ns)
+    found = [
+        (replace(one, ip_id=place & 0xFFFF) if one.ip_id is None else one, ends)
+        for place, (one, ends) in enumerate(found)
+    ]
+    if rng.random() < 0.5:
+        again = [(replace(one, time_ns=one.time_ns + 300 * MICROSECOND_NS), ends) for one, ends in found]
+        found = sorted([*found, *again], key=lambda one: one[0].time_ns)
+    return found
+
+
 def mirrored(rng: random.Random, sent: list[Sent]) -> list[Sent]:
     """Show everything twice, or more often, from one point in time to another, as a mirror or loopback does."""
     a, b = sorted(rng.choice((0, len(sent), rng.randrange(len(sent) + 1))) for _ in "ab")
