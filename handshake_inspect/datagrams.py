@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.capture.order import INTERFACES_NS
-from handshake_inspect.connections.conversations import Conversations, keys_of
+from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.copies import shown_again
 from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.packets import COPY_WITHIN_NS
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import first_of, last_of
+from handshake_inspect.pairs import keys_of
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import Column, DatagramTable, IcmpErrorTable
 from handshake_inspect.tcp.time_wait import SECOND_NS

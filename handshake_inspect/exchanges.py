@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import End, Endpoint, Frame, Pair
-from handshake_inspect.connections.conversations import Conversations, KeyTable, address, keys_of
+from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.quotes import copies_of
 from handshake_inspect.datagrams import UDP, KeptDatagrams, copies_in
+from handshake_inspect.pairs import KeyTable, address, keys_of
 from handshake_inspect.plain import plain
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
 from handshake_inspect.tcp.icmp import words

@@ -28,7 +28,6 @@ from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Again, Ahead, Analysis, Decided, FoldedError, Seen
 from handshake_inspect.connections.answers import taken
 from handshake_inspect.connections.connection import Step
-from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.model import Connections
@@ -39,6 +38,7 @@ from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, survey
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.jobs import behind, cores
+from handshake_inspect.pairs import KeyTable
 from handshake_inspect.processes import Workers
 from handshake_inspect.table import Block, IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import profile_of

@@ -20,6 +20,7 @@ FLOORS = [
     ["memory"],
     ["narrow"],
     ["table"],
+    ["pairs"],
     ["renumbering"],
     ["jobs"],
     ["processes"],

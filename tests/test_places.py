@@ -20,10 +20,10 @@ from handshake_inspect.capture.positions import Located, Positions
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.connections.analysis import Rows
-from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.whereabouts import Whereabouts
 from handshake_inspect.inspector import Inspector
+from handshake_inspect.pairs import KeyTable
 from handshake_inspect.places import Places
 from handshake_inspect.table import Names, SegmentTable
 from tests.engine.long import CONNECTIONS, write_long

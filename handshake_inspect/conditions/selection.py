@@ -19,9 +19,9 @@ from handshake_inspect.conditions.moments import Moment
 from handshake_inspect.plain import plain
 
 if TYPE_CHECKING:  # an option is understood before what it chooses from is imported
-    from handshake_inspect.connections.conversations import KeyTable
     from handshake_inspect.exchanges import Exchange
     from handshake_inspect.inspection import Inspection
+    from handshake_inspect.pairs import KeyTable
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Mask = NDArray[np.bool_]

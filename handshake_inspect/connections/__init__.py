@@ -2,7 +2,7 @@
 
 The modules, in the order in which data flows:
 
-- `conversations`: rows -> pairs of sockets, numbered as they appear.
+- `conversations`: pairs of sockets, numbered as they appear.
 - `packets`, `runs`, `elsewhere`, `copies`, `duplicates`: finds the rows that show a segment again, in one
   capture and in several, and collapses them.
 - `compact`, `steady`: fold the segments that cannot change an answer, `steady` as soon as they come.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections import pool
 from handshake_inspect.connections.answers import Verdicts, taken, together
 from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
-from handshake_inspect.connections.conversations import SALT, Conversations, KeyTable, hash_of, keys_of
+from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.gather import Gathering
@@ -31,6 +31,7 @@ from handshake_inspect.connections.split import Split, StoredRows, split
 from handshake_inspect.connections.step_rows import StepColumns
 from handshake_inspect.connections.steps import steps_of
 from handshake_inspect.connections.verdict import decide
+from handshake_inspect.pairs import SALT, KeyTable, hash_of, keys_of
 from handshake_inspect.processes import Workers
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers

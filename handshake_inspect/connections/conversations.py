@@ -1,31 +1,22 @@
-"""Rows -> pairs of sockets. A *conversation* is everything between two sockets, however many connections that is.
+"""Pairs of sockets, numbered. A *conversation* is everything between two sockets, however many connections that is.
 
-In: `SegmentTable` blocks as they are decoded. Out: a number per row for its conversation, and the sending socket as one
-bit (0: the numerically lower socket sent it). The key is addresses, ports and the nesting of tunnels; VLAN, MPLS label
-and GTP TEID differ by direction and do not belong to it.
+In: keys of rows, block by block. Out: a number per row for its conversation, in order of first appearance.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import sys
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-from handshake_inspect.table import Column, Table
+from handshake_inspect.pairs import KEY, SALT, Hashes, KeyTable, hash_of
 
-Hashes = NDArray[np.uint64]
 Entries = NDArray[np.uint64]
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-#: Nobody who makes a capture can know which keys will have one hash. No answer depends on it.
-SALT = int.from_bytes(os.urandom(7), sys.byteorder)  # `secrets` would take 3 ms to import
 #: An entry of the table of keys: the upper half of the key's hash, one of two marks, and below it the number of a
 #: conversation, or which one of new keys it is. 0 is a free slot; and one whose key is forgotten is not free.
 TAG, KNOWN, NEW, NUMBER = (np.uint64(bits) for bits in (0xFFFFFFFF << 32, 1 << 31, 1 << 30, (1 << 30) - 1))
@@ -40,50 +31,6 @@ MOST = 0.9
 
 LOOPBACK_4 = 127
 LOOPBACK_6 = 1
-
-#: Columns of a conversation's key: the lower socket, the higher socket, what carries them.
-KEY: dict[str, DTypeLike] = {
-    "lower_hi": np.uint64,
-    "lower_lo": np.uint64,
-    "higher_hi": np.uint64,
-    "higher_lo": np.uint64,
-    "lower_port": np.uint16,
-    "higher_port": np.uint16,
-    "ip_version": np.uint8,
-    "tunnel": np.uint32,
-}
-
-
-class KeyTable(Table):
-    """The keys of conversations, one row each."""
-
-    DTYPES: ClassVar[Mapping[str, DTypeLike]] = KEY
-
-
-def keys_of(table: Table) -> tuple[KeyTable, NDArray[np.uint8]]:
-    """Return the key of each row, and 1 where the numerically higher socket is the source."""
-    swap = (table["src_hi"] > table["dst_hi"]) | (
-        (table["src_hi"] == table["dst_hi"])
-        & (
-            (table["src_lo"] > table["dst_lo"])
-            | ((table["src_lo"] == table["dst_lo"]) & (table["src_port"] > table["dst_port"]))
-        )
-    )
-    columns = {"ip_version": table["ip_version"], "tunnel": table["tunnel"]}
-    for part in ("hi", "lo", "port"):
-        columns[f"lower_{part}"], columns[f"higher_{part}"] = exchanged(
-            table[f"src_{part}"], table[f"dst_{part}"], swap
-        )
-    return KeyTable(columns), swap.astype(np.uint8)
-
-
-def exchanged(one: Column, other: Column, swap: NDArray[np.bool_]) -> tuple[Column, Column]:
-    """Return two columns of whole numbers, exchanged in the rows where `swap` holds.
-
-    1.3 ns a row. Two of np.where take 7: which way each row goes no processor can guess.
-    """
-    between = (one ^ other) * swap
-    return one ^ between, other ^ between
 
 
 def is_loopback(keys: KeyTable) -> NDArray[np.bool_]:
@@ -103,14 +50,6 @@ def _is_self(keys: KeyTable) -> NDArray[np.bool_]:
     """Say of each key whether both of its sockets are equal."""
     found: NDArray[np.bool_] = _is_one_host(keys) & (keys["lower_port"] == keys["higher_port"])
     return found
-
-
-@lru_cache(maxsize=1 << 16)
-def address(ip_version: int, upper: int, lower: int) -> str:
-    """Spell an address held as two 64-bit words."""
-    if ip_version == 4:
-        return f"{lower >> 24 & 255}.{lower >> 16 & 255}.{lower >> 8 & 255}.{lower & 255}"
-    return str(ipaddress.IPv6Address(upper << 64 | lower))
 
 
 class Conversations:
@@ -340,33 +279,6 @@ def _other_keys(keys: KeyTable, group: Rows, first: Rows) -> Rows:
             if (column != column[0]).any():
                 other |= column.take(first).take(group) != column
     return np.flatnonzero(other)
-
-
-def hash_of(keys: KeyTable, salt: int) -> Hashes:
-    """Mix the columns of each key into 64 bits (multiply and xor-shift, as in MurmurHash3's finaliser).
-
-    Word after word: of what is put together before it is mixed, somebody can choose what cancels out for every salt.
-    """
-    salted = np.uint64(0x9E3779B97F4A7C15 * (2 * salt + 1) & (1 << 64) - 1)
-    ports = keys["lower_port"].astype(np.uint32) << np.uint32(16) | keys["higher_port"]
-    kind = keys["ip_version"].astype(np.uint32) << np.uint32(16) | keys["tunnel"]
-    mixed = np.full(len(keys), salted, np.uint64)
-    for word in (keys["lower_lo"], keys["higher_lo"], kind.astype(np.uint64) << np.uint64(32) | ports):
-        _mix_in(mixed, word)
-    for upper in (keys["lower_hi"], keys["higher_hi"]):
-        at = np.flatnonzero(upper != 0)
-        if len(at):  # they are 0 for IPv4, and cost nothing there
-            mixed[at] = _mix_in(mixed.take(at), upper.take(at))
-    return mixed
-
-
-def _mix_in(mixed: Hashes, word: NDArray[np.uint64]) -> Hashes:
-    mixed ^= word
-    mixed *= np.uint64(0xFF51AFD7ED558CCD)
-    mixed ^= mixed >> np.uint64(32)
-    mixed *= np.uint64(0xC4CEB9FE1A85EC53)
-    mixed ^= mixed >> np.uint64(29)
-    return mixed
 
 
 def conversation_order(numbers: NDArray[np.integer[Any]]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.compact import compact
-from handshake_inspect.connections.conversations import Conversations, keys_of
+from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.copies import by_capture
 from handshake_inspect.connections.duplicates import Collapsed, collapse
 from handshake_inspect.connections.judged import misjudged
@@ -22,6 +22,7 @@ from handshake_inspect.connections.pool import Pool, Range
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.connections.steady import Steady
 from handshake_inspect.memory import give_back
+from handshake_inspect.pairs import keys_of
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import Column, Numbered, SegmentTable, grown
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.analysis import Analysis, Decided
 from handshake_inspect.connections.answers import Verdicts, VerdictTable
-from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.duplicates import Collapsed, shown_by
 from handshake_inspect.connections.gather import Gathering, distinct_numbers
 from handshake_inspect.connections.leaving import (
@@ -33,6 +32,7 @@ from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import StoredRows, first_of, split
 from handshake_inspect.connections.streams import Streams
+from handshake_inspect.pairs import KeyTable
 from handshake_inspect.sets import set_of, without
 from handshake_inspect.table import Column, IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
 from handshake_inspect.tcp.time_wait import Profile

@@ -31,11 +31,11 @@ from handshake_inspect.connections.connection import (
     TimeWait,
     end_names,
 )
-from handshake_inspect.connections.conversations import KeyTable, address
 from handshake_inspect.connections.found import Coded, Findings, Severity, Survey
 from handshake_inspect.connections.kinds import SIDES
 from handshake_inspect.connections.time_waits import OUTCOMES, RULES, TimeWaits, find_time_waits
 from handshake_inspect.memory import give_back
+from handshake_inspect.pairs import KeyTable, address
 from handshake_inspect.processes import Workers
 from handshake_inspect.table import Names, frame_numbers
 from handshake_inspect.tcp.options import parse

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import Endpoint
-from handshake_inspect.connections.conversations import address, exchanged
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.pairs import address, exchanged
 
 Rows = NDArray[np.int64]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.cells import Cells
-from handshake_inspect.connections.conversations import KeyTable, hash_of
+from handshake_inspect.pairs import KeyTable, hash_of
 from handshake_inspect.table import Names
 
 Hashes = NDArray[np.uint64]

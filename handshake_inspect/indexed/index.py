@@ -24,7 +24,6 @@ from handshake_inspect.capture.positions import Located
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.analysis import Analysis, Decided
 from handshake_inspect.connections.connection import Connection, Step
-from handshake_inspect.connections.conversations import KEY, KeyTable
 from handshake_inspect.connections.found import Coded, Found, Survey
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import BY_CODE, examiner, in_order
@@ -32,6 +31,7 @@ from handshake_inspect.indexed.identity import Identity, identity_of
 from handshake_inspect.indexed.making import CHUNK_KEYS
 from handshake_inspect.indexed.typed import from_json
 from handshake_inspect.overview import Overview, with_comments
+from handshake_inspect.pairs import KEY, KeyTable
 from handshake_inspect.places import Places
 from handshake_inspect.table import IcmpErrorTable, Names
 from handshake_inspect.tcp.time_wait import profile_of

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from handshake_inspect import __version__
 from handshake_inspect.archive import Archive
-from handshake_inspect.connections.conversations import KEY
 from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import OVER_RUN
 from handshake_inspect.indexed.identity import Identity
 from handshake_inspect.indexed.typed import as_json
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.pairs import KEY
 from handshake_inspect.places import Places
 
 #: Conversations whose keys are put away together.

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import ENDS, Connection, Endpoint, Pair
-from handshake_inspect.connections.conversations import address
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.joined.changes import BIT
@@ -22,6 +21,7 @@ from handshake_inspect.joined.errors import join_errors
 from handshake_inspect.joined.fates import ARRIVED, FATES
 from handshake_inspect.joined.model import Both, Change, Clock, Delays, JoinedConnection, JoinedError, Way
 from handshake_inspect.joined.vantage import Rows, Vantage
+from handshake_inspect.pairs import address
 
 #: How it is known which end a place is near, by the numbers of `clocks`.
 KNOWN_BY = ("times", "ttl", "other connections", "order of the files")

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from handshake_inspect.capture.inputs import Hooks, Input
 from handshake_inspect.capture.records import CaptureError, Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.datagrams import KeptDatagrams
 from handshake_inspect.inspector import Inspector
+from handshake_inspect.pairs import KeyTable
 from handshake_inspect.table import IcmpErrorTable, Names
 
 

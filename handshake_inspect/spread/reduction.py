@@ -17,13 +17,14 @@ from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.answers import Verdicts
-from handshake_inspect.connections.conversations import Conversations, KeyTable
+from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.judged import misjudged
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.seams import irregular
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.findings.catalogue import examiner
+from handshake_inspect.pairs import KeyTable
 from handshake_inspect.sets import set_of
 from handshake_inspect.spread.sharing import Piece
 from handshake_inspect.table import IcmpErrorTable, Names

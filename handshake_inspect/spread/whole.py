@@ -21,7 +21,7 @@ from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Again, Analysis, count_errors
 from handshake_inspect.connections.answers import Verdicts, taken, together
 from handshake_inspect.connections.connection import Step
-from handshake_inspect.connections.conversations import Conversations, KeyTable
+from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.quotes import Quotes
@@ -30,6 +30,7 @@ from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import survey
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
+from handshake_inspect.pairs import KeyTable
 from handshake_inspect.renumbering import Renumbering, renumbering
 from handshake_inspect.spread.part import Beside
 from handshake_inspect.spread.reduction import Reduction

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from handshake_inspect.connections import conversations as module
-from handshake_inspect.connections.conversations import Conversations, KeyTable
+from handshake_inspect.connections.conversations import Conversations
+from handshake_inspect.pairs import SALT, KeyTable, hash_of
 
 
 def keys(hosts: list[int]) -> KeyTable:
@@ -28,10 +28,9 @@ def test_a_number_is_its_keys_as_long_as_that_is_known(
     seed: int, bits: int, most: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With hashes of few bits most keys collide, in the table and within a block."""
-    whole = module.hash_of
 
     def few(table: KeyTable, salt: int) -> NDArray[np.uint64]:
-        return whole(table, salt) & ~np.uint64((1 << 64 - bits) - 1)
+        return hash_of(table, salt) & ~np.uint64((1 << 64 - bits) - 1)
 
     monkeypatch.setattr(module, "hash_of", few)
     monkeypatch.setattr(module, "FEWEST_SLOTS", 8)
@@ -63,7 +62,7 @@ def test_numbers_are_in_order_of_first_appearance(seed: int, most: float, monkey
     assert conversations.keys["higher_lo"].tolist() == list(known)
 
 
-@pytest.mark.parametrize("salt", [0, 101, module.SALT], ids=["0", "of pieces", "of this process"])
+@pytest.mark.parametrize("salt", [0, 101, SALT], ids=["0", "of pieces", "of this process"])
 def test_ipv6_keys_made_to_have_one_hash_have_many(salt: int) -> None:
     """As somebody makes them who has read the code: what cancels out if the halves of an address are put together."""
     golden, number = 0x9E3779B97F4A7C15, np.arange(1 << 12, dtype=np.uint64)
@@ -74,20 +73,9 @@ def test_ipv6_keys_made_to_have_one_hash_have_many(salt: int) -> None:
             table.columns["ip_version"][:] = 6
             table.columns[f"{name}_hi"][:] = upper
             table.columns[f"{name}_lo"][:] = lower
-            assert len(np.unique(module.hash_of(table, salt))) == len(number)
+            assert len(np.unique(hash_of(table, salt))) == len(number)
             numbered = Conversations()
             assert len(np.unique(numbered.number(table))) == len(number)
-
-
-def test_the_hash_of_a_key_does_not_depend_on_the_others() -> None:
-    """IPv6 beside IPv4: of the latter nothing is mixed that is 0."""
-    table = KeyTable.concatenate([keys([1, 2, 3]), KeyTable.empty(2)])
-    table.columns["lower_hi"][4] = 1
-    together = module.hash_of(table, 5)
-    assert together.tolist() == [
-        int(module.hash_of(table.take(slice(row, row + 1)), 5)[0]) for row in range(len(table))
-    ]
-    assert len(set(together.tolist())) == len(table)
 
 
 @pytest.mark.parametrize("span", [1, 2, 256, 257, 1 << 16, (1 << 16) + 1, 1 << 30])
@@ -99,14 +87,3 @@ def test_rows_are_put_in_order_of_their_conversations_as_a_stable_sort_does(span
         for kind in (np.int32, np.int64):
             expected = np.argsort(numbers, kind="stable").tolist()
             assert module.conversation_order(numbers.astype(kind)).tolist() == expected
-
-
-@pytest.mark.parametrize("dtype", [np.uint64, np.uint16])
-def test_columns_are_exchanged_where_it_is_said(dtype: type[np.unsignedinteger[Any]]) -> None:
-    rng = np.random.default_rng(0)
-    one, other = rng.integers(0, np.iinfo(dtype).max, (2, 100), dtype, endpoint=True)
-    swap = rng.random(100) < 0.5
-    lower, higher = module.exchanged(one, other, swap)
-    assert lower.dtype == higher.dtype == dtype
-    assert (lower == np.where(swap, other, one)).all()
-    assert (higher == np.where(swap, one, other)).all()

@@ -12,10 +12,10 @@ import pytest
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.connections.conversations import KeyTable
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
+from handshake_inspect.pairs import KeyTable
 from handshake_inspect.spread import part
 from handshake_inspect.spread.part import Part, part_from
 from handshake_inspect.spread.run import inspect_spread

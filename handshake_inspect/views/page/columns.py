@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from handshake_inspect.cells import distinct
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.connections.conversations import address
 from handshake_inspect.connections.flat import Addresses, sockets
 from handshake_inspect.connections.found import Severity
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection
+from handshake_inspect.pairs import address
 from handshake_inspect.quantities import duration
 from handshake_inspect.views.address_names import NAMES_SHOWN
 from handshake_inspect.views.escape import printable
