@@ -30,7 +30,7 @@ def test_memory_is_that_of_all_processes_and_what_they_share_counts_once(tmp_pat
         "if not child: own = bytes(range(256)) * 400_000; sum(shared[::4096]); time.sleep(0.3); os._exit(0)\n"
         "os.waitpid(child, 0)"
     )
-    assert 300_000_000 <= peak_of_all([*PYTHON, program], tmp_path) < 350_000_000
+    assert 300_000_000 <= peak_of_all([*PYTHON, program], tmp_path) < 400_000_000, "not 500 MB"
 
 
 def test_who_holds_the_stopwatch_is_small() -> None:
