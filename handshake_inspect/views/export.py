@@ -153,7 +153,7 @@ def _csv_word(column: Words | Lists, number: int) -> str:
 def _csv_cell(text: str | None) -> str:
     """Quote a cell if it needs that: the name of a capture may."""
     text = printable(text or "")
-    return '"' + text.replace('"', '""') + '"' if {*text} & {",", '"'} else text
+    return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
 
 def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
