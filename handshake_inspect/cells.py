@@ -160,9 +160,14 @@ def placed(cells: Cells, at: Integers, count: int) -> Cells:
 def words(values: Sequence[T], number: Integers, spell: Callable[[T], str] = str) -> Cells:
     """Return for each line the value with its number, spelled. Each value that occurs is spelled once."""
     occurring, place = distinct(number)
-    texts = [spell(values[one]).encode() for one in occurring.tolist()]
-    length = np.array([*map(len, texts)], np.intp)
-    octets: NDArray[np.bytes_] = np.array(texts, np.bytes_)[place]
+    return of_texts([spell(values[one]) for one in occurring.tolist()], place)
+
+
+def of_texts(texts: Sequence[str], place: Integers) -> Cells:
+    """Return for each line the text at a place."""
+    encoded = [text.encode() for text in texts]
+    length = np.array([*map(len, encoded)], np.intp)
+    octets: NDArray[np.bytes_] = np.array(encoded, np.bytes_)[place]
     return Cells(octets, octets.itemsize if length.min(initial=octets.itemsize) == octets.itemsize else length[place])
 
 

@@ -15,7 +15,19 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.cells import Cells, Integers, Mask, Utf8, addresses, is_one, lines, numbers, where, words
+from handshake_inspect.cells import (
+    Cells,
+    Integers,
+    Mask,
+    Utf8,
+    addresses,
+    distinct,
+    is_one,
+    lines,
+    numbers,
+    of_texts,
+    where,
+)
 from handshake_inspect.connections.connection import Connection, RunFinding, Step
 from handshake_inspect.connections.flat import FLAT_COLUMNS, Addresses, Column, Lists, Numbers, Words, flat_blocks
 from handshake_inspect.connections.model import Connections
@@ -136,18 +148,18 @@ def _csv_numbers(values: Integers, known: Mask | None) -> Cells | bytes:
 
 
 def _csv_words(columns: Sequence[Words | Lists]) -> Cells | bytes:
-    number = columns[0].number
-
-    def spell(one: int) -> str:
-        return ",".join(_csv_word(column, one) for column in columns)
-
-    return spell(int(number[0])).encode() if is_one(number) else words(range(len(columns[0][0])), number, spell)
+    """Spell columns that go by the same numbers: where no two connections are alike that is most of the work."""
+    occurring, place = distinct(columns[0].number)
+    texts = [*map(",".join, zip(*(_csv_texts(column, occurring.tolist()) for column in columns), strict=True))]
+    return texts[0].encode() if len(texts) == 1 else of_texts(texts, place)
 
 
-def _csv_word(column: Words | Lists, number: int) -> str:
-    if isinstance(column, Words):
-        return _csv_cell(column.texts[number])
-    return column.separator.join(column.lists[number] or ())
+def _csv_texts(column: Words | Lists, numbers: Iterable[int]) -> list[str]:
+    if isinstance(column, Lists):
+        return [column.separator.join(column.lists[one] or ()) for one in numbers]
+    said = [column.texts[one] for one in numbers]
+    cells = {text: _csv_cell(text) for text in {*said}}
+    return [cells[text] for text in said]
 
 
 def _csv_cell(text: str | None) -> str:
