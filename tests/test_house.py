@@ -75,8 +75,8 @@ CONNECTIONS = [
     "analysis", "attempts", "phases", "half_open", "openings", "streams", "run_clock", "leaving", "going", "present",
 ]  # fmt: skip
 FINDINGS = [
-    "evidence", "run", "rule", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns", "numbers",
-    "control_bits", "offers", "options", "segment_sizes", "extensions", "paths", "reset_causes", "resets",
+    "evidence", "run", "rule", "fin_answers", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns",
+    "numbers", "control_bits", "offers", "options", "segment_sizes", "extensions", "paths", "reset_causes", "resets",
     "gone_ends", "reset_marks", "injection", "silence", "closing", "half_closed", "late", "listeners", "scans",
     "time_wait", "sockets", "ports", "captures", "catalogue", "other_tools",
 ]  # fmt: skip

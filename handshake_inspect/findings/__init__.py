@@ -4,6 +4,7 @@ The modules, in the order in which data flows:
 
 - `evidence`, `run`: what rules look at: the columns of one partition, and of the whole run.
 - `rule`: what a rule is; its docstring is its page.
+- `fin_answers`: which segments acknowledge a FIN.
 - `unanswered`, `opening`, `third_segment`, `fast_open`, `retries`, `syns`, `numbers`, `control_bits`: openings, and
   numbers that are wrong.
 - `offers`, `options`, `segment_sizes`, `extensions`: what the SYNs offer.

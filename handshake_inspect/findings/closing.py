@@ -13,6 +13,7 @@ from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import FIN
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.fin_answers import FinAnswers
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
@@ -95,16 +96,14 @@ def _again(e: Evidence) -> Rows:
     if not e.table["fin_retransmissions"].any():
         return np.zeros(0, np.int64)
     at, numbers = _sent_fins(e, e.table["fin_retransmissions"] > 0), e.numbers
-    end = e.rows.end[at]
-    again: Rows = at[
-        (at > numbers.fin_row[end]) & (e.rows.seq_end[at] == numbers.fin_end[end]) & (at != e.fin_ack_row[end])
-    ]
+    end, answer = e.rows.end[at], e.shared(FinAnswers).first
+    again: Rows = at[(at > numbers.fin_row[end]) & (e.rows.seq_end[at] == numbers.fin_end[end]) & (at != answer[end])]
     return again
 
 
 def _was_acknowledged(e: Evidence, again: Rows) -> Mask:
     """Had the peer acknowledged each of these FINs before it came again?"""
-    acknowledged = e.fin_ack_row[e.rows.peer[again]]
+    acknowledged = e.shared(FinAnswers).first[e.rows.peer[again]]
     found: Mask = (acknowledged >= 0) & (acknowledged < again)
     return found
 
@@ -114,7 +113,7 @@ def _is_last(e: Evidence, again: Rows) -> Mask:
 
     Then only TIME-WAIT can answer it.
     """
-    own = e.fin_ack_row[e.rows.end[again]]
+    own = e.shared(FinAnswers).first[e.rows.end[again]]
     found: Mask = _was_acknowledged(e, again) & (own >= 0) & (own < again) & ~e.rows.self_connect[e.rows.conn[again]]
     return found
 
@@ -143,10 +142,10 @@ def fin_retransmitted(e: Evidence) -> Iterator[Found]:
         return
     rows, numbers = e.rows, e.numbers
     ends, times = np.unique(rows.end[again], return_counts=True)
-    some = (e.fin_ack_row[e.peer_of(ends)] >= 0) & (times < STORM_FINS)
+    some = (e.shared(FinAnswers).first[e.peer_of(ends)] >= 0) & (times < STORM_FINS)
     ends, times = ends[some], times[some]
     first, last = e.first_of_end(again)[ends], e.last_of_end(again)[ends]
-    answer = e.fin_ack_row[e.peer_of(ends)]
+    answer = e.shared(FinAnswers).first[e.peer_of(ends)]
     had_one = answer < first
     after = e.between_ns(numbers.fin_row[ends], first)
     for some, why in (
@@ -193,8 +192,8 @@ def lost_last_ack(e: Evidence) -> Iterator[Found]:
     first, last = np.full(len(ends), len(rows)), np.zeros(len(ends), np.int64)
     np.minimum.at(first, place, again)
     np.maximum.at(last, place, again)
-    owner = e.peer_of(ends)
-    answers = e.acknowledge_fin[np.isin(rows.end[e.acknowledge_fin], owner)]
+    owner, acknowledging = e.peer_of(ends), e.shared(FinAnswers)
+    answers = acknowledging.rows[np.isin(rows.end[acknowledging.rows], owner)]
     late = np.zeros(2 * len(e), np.int64)
     late[owner] = first
     answered = np.bincount(rows.end[answers[answers > late[rows.end[answers]]]], minlength=2 * len(e))[owner]
@@ -202,12 +201,12 @@ def lost_last_ack(e: Evidence) -> Iterator[Found]:
         "the {who:end}'s FIN came again {since:duration} after it was acknowledged ({times:count time} in all): the "
         "last ACK was lost, or late. TIME-WAIT of the {owner:end} acknowledged it again: {answered:count time}",
         ends >> 1,
-        e.fin_ack_row[owner],
+        acknowledging.first[owner],
         first,
         last,
         who=ends & 1,
         owner=owner & 1,
-        since=np.maximum(e.between_ns(e.fin_ack_row[owner], first), 0),
+        since=np.maximum(e.between_ns(acknowledging.first[owner], first), 0),
         times=times,
         answered=answered,
     )

@@ -256,45 +256,6 @@ class Evidence:
         beyond = self.rows.highest > self.finally_acknowledged.take(self.rows.other_end)
         return np.flatnonzero(beyond[0::2] | beyond[1::2])
 
-    @cached_property
-    def acknowledge_fin(self) -> Rows:
-        """The segments that acknowledge their receiver's FIN, captured or inferred: their rows, rising."""
-        numbers, rows, at = self.numbers, self.rows, self.numbers.of_fins
-        passed = self._passed_before_fin()
-        if len(passed):
-            # Ahead of a FIN whose sender had passed its number, what acknowledges that number means something else.
-            ahead = np.isin(rows.peer[at], passed) & (at < numbers.fin_row[rows.peer[at]])
-            # Behind it too, if an octet has that number.
-            at = at[~(ahead | np.isin(rows.peer[at], self._numbered_twice(passed)))]
-        return at
-
-    def _passed_before_fin(self) -> Rows:
-        """Return the ends that had sent up to the number of their FIN, or beyond it, before it came."""
-        row, fin_end = self.numbers.fin_row, self.numbers.fin_end
-        # By the row before the FIN, of whichever connection that is: few are left of which it must be asked whose.
-        maybe = [
-            2 * np.flatnonzero(sent.take(row[side::2] - 1, mode="clip") >= fin_end[side::2]) + side
-            for side, sent in enumerate(self.sent)
-        ]
-        passed = set_of(*maybe)
-        passed = passed[row[passed] >= 0]
-        return passed[self.sent_before(row[passed]) >= fin_end[passed]]
-
-    def _numbered_twice(self, ends: Rows) -> Rows:
-        """Return those of these ends that sent an octet with the number of their FIN, ahead of that FIN."""
-        rows, numbers = self.rows, self.numbers
-        at = np.flatnonzero(np.isin(rows.end, ends) & ~self.is_rst)
-        at = at[at < numbers.fin_row[rows.end[at]]]
-        number = numbers.fin_end[rows.end[at]] - 1
-        begin = rows.seq[at] - rows.folded_octets[at] + ((rows.flags[at] & SYN) != 0)
-        stop = begin + rows.folded_octets[at] + rows.payload[at]
-        return set_of(rows.end[at[(begin <= number) & (number < stop)]])
-
-    @cached_property
-    def fin_ack_row(self) -> Rows:
-        """First segment of each end that acknowledges its peer's FIN, -1 if none does. Shape (2m,)."""
-        return self.first_of_end(self.acknowledge_fin)
-
     def ends_of(self, connections: Rows) -> Rows:
         """Return both ends of each of these connections."""
         return np.stack([2 * connections, 2 * connections + 1], axis=1).reshape(-1)

@@ -14,6 +14,7 @@ from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.fin_answers import FinAnswers
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.sets import first_places
 from handshake_inspect.tcp.time_wait import SECOND_NS
@@ -40,7 +41,7 @@ def half_close(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.6, §3.9.1.4.
     """
-    answer, numbers, rows = e.fin_ack_row, e.numbers, e.rows
+    answer, numbers, rows = e.shared(FinAnswers).first, e.numbers, e.rows
     before = answer.take(rows.end.take(e.data_rows))
     last = e.last_of_end(e.data_rows[(before >= 0) & (before < e.data_rows)])
     ends = np.flatnonzero(last >= 0)
@@ -90,10 +91,10 @@ def half_closed_at_end(e: Evidence) -> Iterator[Found]:
     half = np.flatnonzero(e.teardown("half-closed"))
     if not len(half):
         return
-    ends = e.ends_of(half)
+    ends, answer = e.ends_of(half), e.shared(FinAnswers).first
     is_held = np.zeros(2 * len(e), np.bool_)
     is_held[e.shared(_held)[0]] = True
-    ends = ends[(e.fin_ack_row[ends] >= 0) & ~is_held[ends]]
+    ends = ends[(answer[ends] >= 0) & ~is_held[ends]]
     if not len(ends):
         return
     closer = e.peer_of(ends)
@@ -103,10 +104,10 @@ def half_closed_at_end(e: Evidence) -> Iterator[Found]:
         "not closed",
         ends >> 1,
         fin,
-        e.fin_ack_row[ends],
+        answer[ends],
         who=closer & 1,
         other=ends & 1,
-        since=e.until_end_ns(np.where(fin >= 0, fin, e.fin_ack_row[ends])),
+        since=e.until_end_ns(np.where(fin >= 0, fin, answer[ends])),
     )
 
 
@@ -115,7 +116,7 @@ def _held(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
 
     What ended it is -1 where nothing did before the capture ended.
     """
-    rows, answer, fin = e.rows, e.fin_ack_row, e.numbers.fin_row
+    rows, answer, fin = e.rows, e.shared(FinAnswers).first, e.numbers.fin_row
     ends = np.flatnonzero((answer >= 0) & ((fin < 0) | (fin > answer)))
     ends = ends[~rows.self_connect[ends >> 1] & (e.numbers.inferred_fin_row[ends] < 0)]
     # First, what costs nothing: is there time enough?
@@ -212,7 +213,7 @@ def fin_wait_2_ended(e: Evidence) -> Iterator[Found]:
     """
     if not e.teardown("reset-after-fin").any():
         return
-    resets, rows, answer = e.events.resets, e.rows, e.fin_ack_row
+    resets, rows, answer = e.events.resets, e.rows, e.shared(FinAnswers).first
     at = resets.row[answer[rows.peer[resets.row]] >= 0]
     at = at[answer[rows.peer[at]] < at]
     if not len(at):

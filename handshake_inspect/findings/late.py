@@ -15,6 +15,7 @@ from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN, of_side
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.fin_answers import FinAnswers
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.sets import first_places, set_of
 from handshake_inspect.tcp.options import SHIFT_MAX
@@ -33,7 +34,7 @@ def _behind_own_fin(e: Evidence, at: Rows) -> Rows:
 
 def _is_over(e: Evidence, at: Rows) -> Mask:
     """Had both FINs been acknowledged before each of these segments?"""
-    conn, both = e.rows.conn[at], e.fin_ack_row.reshape(-1, 2)
+    conn, both = e.rows.conn[at], e.shared(FinAnswers).first.reshape(-1, 2)
     over: Mask = (both[conn] >= 0).all(axis=1) & (both[conn].max(axis=1) < at)
     return over
 
