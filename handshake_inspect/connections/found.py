@@ -97,7 +97,7 @@ Coded = tuple[Code, Found]
 
 
 class Survey(NamedTuple):
-    """Looks over all connections of a run, one half at a time: they have much to look at in common."""
+    """Looks over all connections of a run."""
 
     #: Finds what all rules have to say of connections, in the order in which it is told.
     of_connections: Callable[[], list[Coded]]

@@ -150,15 +150,16 @@ class Connections(Sequence[Connection]):
         """Every TIME-WAIT, in columns."""
         return find_time_waits(self.verdicts, self.profile)
 
-    @cached_property
+    @property
     def _survey(self) -> Survey:
+        """A new one each time: it refers to these connections, and to hold it here would hold both for long."""
         return Survey(lambda: self.verdicts.found, list) if self.look_over is None else self.look_over(self)
 
     @cached_property
     def coded(self) -> list[Coded]:
         """What all rules found of connections, in order."""
         found = self._survey.of_connections()
-        self._let_go_of_survey("run_findings")
+        give_back()  # what it looked at
         return found
 
     @cached_property
@@ -170,14 +171,8 @@ class Connections(Sequence[Connection]):
     def run_findings(self) -> tuple[RunFinding, ...]:
         """What was found of the run as a whole, of a listener, a host, a capture: the worst first."""
         of_run = self._survey.of_run()
-        self._let_go_of_survey("coded")
+        give_back()
         return tuple(sorted(of_run, key=lambda one: (-Severity[one.severity.upper()], -one.connections)))
-
-    def _let_go_of_survey(self, other: str) -> None:
-        """Let what was looked at go, if the other half was found too."""
-        if other in vars(self):
-            del self._survey
-            give_back()
 
     @contextmanager
     def finding_of_run(self, workers: Workers) -> Iterator[None]:
@@ -188,7 +183,6 @@ class Connections(Sequence[Connection]):
         with workers.aside(lambda: self.run_findings) as found:
             yield
             self.run_findings = found()
-        self._let_go_of_survey("coded")
 
     def make_findings(self) -> None:
         """Have it found now, what takes its time, and by this thread: others only read it afterwards."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from importlib import import_module
 from pathlib import Path
 
@@ -94,3 +96,16 @@ def test_the_table(line: str) -> None:
     if where == "public" and PUBLIC is None:
         pytest.skip("set HANDSHAKE_CAPTURES")
     assert lines([name]) == [line]
+
+
+def test_what_was_looked_over_is_let_go_at_once() -> None:
+    """Of a stream that goes on each part is looked over: a circle would keep it until the garbage collector comes."""
+    found = inspect(path_of("syn-flood.pcap"))
+    assert found.connections.findings
+    connections = weakref.ref(found.connections)
+    gc.disable()
+    try:
+        del found
+        assert connections() is None
+    finally:
+        gc.enable()
