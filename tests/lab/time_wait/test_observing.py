@@ -57,6 +57,7 @@ def seen(
             changes += observer.look()
             if changes:
                 it_began.set()
+                actor.join()  # not while the kernel is asked: whose connection it counted then cannot be told
             time.sleep(observer.next_look_s())
         changes += observer.look()
         observer.close()
