@@ -163,7 +163,6 @@ def record_command(names: tuple[str, ...], everything: bool, jobs: int | None, c
         raise click.UsageError("name the scenarios, or --all for all of them (`lab list` shows them)")
     for name in names:
         scenario_named(name)
-    folder.mkdir(parents=True, exist_ok=True)
     chosen = list(SCENARIOS) if everything else names
     for path in (record_replay(name, folder) for name in chosen) if calls else record(chosen, folder, jobs or JOBS):
         click.echo(str(path))

@@ -1,7 +1,7 @@
 """The page beside recorded captures: one line of provenance for each, and what must be found in it.
 
 In: a folder. Out: its `README.md`, three tables that are written by machine and read again: recording one scenario
-anew leaves the lines of the others as they are.
+anew leaves the lines of the others as they are. A `README.md` that is another's stays as it is.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from handshake_inspect.capture.writing.output import write_text
 from handshake_inspect.lab.expected import Outcome, listed, spelled
+from handshake_inspect.lab.world import LabError
 
 Line = dict[str, str]
 
@@ -52,11 +54,11 @@ class Page:
 
     @classmethod
     def read(cls, folder: Path) -> Page:
-        """Read the page of a folder; an empty one if it has none."""
-        path, page = folder / "README.md", cls()
+        """Read the page of a folder; an empty one if it has none. Raises LabError if its README is another's."""
+        page = cls()
         tables = {CAPTURES: page.captures, CONNECTIONS: page.connections, EXCHANGES: page.exchanges}
         heading: tuple[str, ...] = ()
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        for line in lines_of(folder / "README.md"):
             cells = tuple(cell.strip() for cell in line.strip("|").split(" | "))
             if cells in tables:
                 heading = cells
@@ -89,7 +91,20 @@ class Page:
             connections=table(CONNECTIONS, ordered(self.connections)),
             exchanges=table(EXCHANGES, ordered(self.exchanges)),
         )
-        (folder / "README.md").write_text(text, encoding="utf-8")
+        write_text(folder / "README.md", text)
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a page that was written here; [] if there is none. Raises LabError if it is no such page."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise LabError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if lines[:1] != PAGE.splitlines()[:1]:
+        raise LabError(f"{path} is no page of recorded captures, and would be written over: take another folder")
+    return lines
 
 
 def connection_line(file: str, stream: int, outcome: Outcome) -> Line:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.writing.output import write_text
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.expect.beside import beside
 from handshake_inspect.expect.recording import document, toml
@@ -38,8 +39,10 @@ JOBS = 4 * (os.cpu_count() or 1)
 def record(names: Sequence[str], folder: Path, jobs: int = JOBS) -> Iterator[Path]:
     """Record scenarios into `folder`, with their lines on the page there; yield the captures as they are written.
 
-    Raises LabError if a scenario cannot be recorded; those before it are kept.
+    Raises LabError if a scenario cannot be recorded, CaptureError if a file cannot be written; the captures before are
+    kept.
     """
+    make_folder(folder)
     page = Page.read(folder)
     try:
         for session in in_children([partial(recorded, name) for name in names], jobs):
@@ -62,14 +65,23 @@ def write_captures(session: Session, folder: Path, page: Page) -> Iterator[Path]
         }
         outcome = outcome_of(scenario.outcomes_at(vantage.name) or (), vantage.inspected().connections)
         page.put(capture, outcome or (), scenario.exchange)
-        beside(str(path)).write_text(toml(document(inspect(path)), path.name), encoding="utf-8")
+        write_text(beside(str(path)), toml(document(inspect(path)), path.name))
         yield path
 
 
 def record_replay(name: str, folder: Path) -> Path:
     """Record one scenario with its socket calls, as `demo --replay` reads them (`replay`); return the capture."""
+    make_folder(folder)
     command = f"handshake-inspect lab record --calls {name} -o handshake_inspect/lab/recorded"
     return write_replay(recorded(name), folder, kernel=kernel_name(), recorded_by=command)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of the captures, unless it is there. Raises LabError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"{folder}: the folder cannot be made: {error.strerror or error}") from None
 
 
 def files_of(session: Session, folder: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.writing.output import write_text
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.lab.calls import SocketCall, call_as_json
 from handshake_inspect.lab.scenarios import SCENARIOS, scenario_named
@@ -79,7 +80,7 @@ def write_replay(session: Session, folder: Path, *, kernel: str, recorded_by: st
         "dropped": session.dropped,
         "calls": [call_as_json(call) for call in session.calls],
     }
-    (folder / f"{name}.json").write_text(json.dumps(account, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / f"{name}.json", json.dumps(account, indent=1) + "\n")
     path = folder / f"{name}.pcap"
     write_pcap(path, session.frames, session.link_type)
     return path

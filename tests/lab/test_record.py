@@ -116,6 +116,34 @@ def test_recording_one_leaves_the_lines_of_the_others(tmp_path: Path) -> None:
     assert "gone.pcap" not in kernels
 
 
+def test_the_page_of_somebody_else_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# My project\n")
+    result = record("refused", "-o", str(tmp_path))
+    assert result.exit_code == 2
+    assert result.output == (
+        f"Error: {tmp_path}/README.md is no page of recorded captures, and would be written over: take another folder\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "# My project\n"
+
+
+@pytest.mark.parametrize("more", [(), ("--calls",)])
+def test_a_folder_that_cannot_be_made_is_one_line(more: tuple[str, ...]) -> None:
+    result = record("refused", "-o", "/proc/captures", *more)
+    assert result.exit_code == 2
+    assert result.output == "Error: /proc/captures: the folder cannot be made: No such file or directory\n"
+
+
+@pytest.mark.parametrize(("more", "file"), [((), "expect.toml"), (("--calls",), "json")])
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, more: tuple[str, ...], file: str) -> None:
+    needs_private_world()
+    (tmp_path / f"refused.{file}").symlink_to("/dev/full")
+    result = record("refused", "-o", str(tmp_path), *more)
+    assert result.exit_code == 2
+    full = f"{tmp_path}/refused.{file}: cannot be written: No space left on device"
+    assert result.output.splitlines()[-1] == f"Error: {full}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

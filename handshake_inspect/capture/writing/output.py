@@ -71,6 +71,12 @@ class Output:
         return CaptureError(f"{self.name}: cannot be written: {error.strerror or error}{kept}")
 
 
+def write_text(target: str | os.PathLike[str], text: str) -> None:
+    """Write a text file whole, in UTF-8. Raises CaptureError where that cannot be."""
+    with contextlib.closing(Output(target)) as output:
+        output.put(text.encode())
+
+
 class CaptureWriter(ABC):
     """Writes frames of blocks of records; what is written is a whole capture at any time.
 
