@@ -342,6 +342,8 @@ def test_hosts_and_paths_that_cannot_be() -> None:
 
 def test_an_error_without_a_meaning_speaks_for_itself() -> None:
     assert explained(CallError("recv(1)", "EBADF"), "tcp") == "recv(1) = EBADF"
+    assert explained(CallError("bind(x:80)", "EACCES"), "udp").endswith(": ports below 1024 need root: choose another")
+    assert explained(CallError("bind(x.sock)", "EACCES"), "unix").endswith(": the permissions of that path forbid it")
     assert explained(CallError("connect(x)", "timed out after 1 s"), "tcp").startswith(
         "connect(x) = timed out after 1 s: no SYN-ACK, no RST, no ICMP error"
     )

@@ -78,7 +78,7 @@ def meaning(error: CallError, transport: str, end: End = "client") -> str:
         if end == "server" and error.name == "recv":
             return _SILENT_CLIENT
         return _SILENCE.get((transport, error.name), "")
-    keys = ((one, name, error.result) for name in (error.name, "") for one in (transport, ""))
+    keys = ((one, name, error.result) for one in (transport, "") for name in (error.name, ""))
     return next((_MEANINGS[key] for key in keys if key in _MEANINGS), "")
 
 
