@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from handshake_inspect.cli.options import ladder_options, lesson_options
+from handshake_inspect.cli.options import ladder_options, lesson_options, write_option
 
 if TYPE_CHECKING:
     from handshake_inspect.lab.session import Session
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--wait", is_flag=True, help="Then follow the kernel's TIME-WAIT to its end, 60 s, with a countdown.")
 @lesson_options
 @click.option("--differences", is_flag=True, help="List how Linux's account differs from RFC 9293, and nothing else.")
-@click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
+@write_option("Keep the capture as a pcap file.")
 @ladder_options
 @click.pass_context
 def command(

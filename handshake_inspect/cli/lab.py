@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from handshake_inspect.cli.groups import Group
-from handshake_inspect.cli.options import ladder_options, lesson_options
+from handshake_inspect.cli.options import ladder_options, lesson_options, write_option
 
 
 @click.group("lab", cls=Group)
@@ -69,7 +69,7 @@ def list_command(only_names: bool) -> int:
     type=click.Choice(["client", "server"]),
     help="Which end of the wire to show; unless given, the one that shows more.",
 )
-@click.option("-w", "--write", "target", metavar="FILE", help="Keep the capture as a pcap file.")
+@write_option("Keep the capture as a pcap file.")
 @ladder_options
 @lesson_options
 def run_command(

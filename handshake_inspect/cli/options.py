@@ -76,6 +76,17 @@ def index_option(function: F) -> F:
     )(function)
 
 
+def write_option(text: str) -> Callable[[F], F]:
+    """-w, --write: where to save what was captured. The function takes `target`, None for nowhere."""
+    return click.option("-w", "--write", "target", metavar="FILE", callback=_no_stream, help=text)
+
+
+def _no_stream(_ctx: click.Context, _param: click.Parameter, target: str | None) -> str | None:
+    if target == "-":
+        raise click.UsageError("-w - would mix frames with what is printed: name a file, or a pipe (mkfifo)")
+    return target
+
+
 def profile_option(function: F) -> F:
     """--profile: whose TIME-WAIT is assumed. The function takes `profile`, as `inspect()` does."""
     return click.option(

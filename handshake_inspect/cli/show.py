@@ -17,6 +17,7 @@ from handshake_inspect.cli.options import (
     lesson_options,
     profile_option,
     reader_option,
+    write_option,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ MOST_LISTED = 100
 @click.option(
     "--dissect", type=click.IntRange(min=1), metavar="N", help="Print frame N in full (Scapy) and nothing else."
 )
-@click.option("-w", "--write", "target", metavar="FILE", help="Save just this connection as a pcap file.")
+@write_option("Save just this connection as a pcap file.")
 @index_option
 @profile_option
 @click.option(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from handshake_inspect.cli.amounts import size, sizes_and_spans
-from handshake_inspect.cli.options import profile_option
+from handshake_inspect.cli.options import profile_option, write_option
 
 
 @click.command("sniff", context_settings={"allow_interspersed_args": False})
@@ -22,9 +22,7 @@ from handshake_inspect.cli.options import profile_option
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("--plain", is_flag=True, help="Print lines also where the whole terminal could show the connections.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no line for a segment, only what is found at the end.")
-@click.option(
-    "-w", "--write", "target", metavar="FILE", help="Save what was seen: pcapng, or pcap where FILE ends in .pcap."
-)
+@write_option("Save what was seen: pcapng, or pcap where FILE ends in .pcap.")
 @click.option(
     "--rotate", multiple=True, metavar="SIZE|TIME", callback=sizes_and_spans,
     help="Begin a new file before one is larger than this (100MB), or after so long (1h); FILE_00001_<time>.pcapng.",
@@ -83,8 +81,6 @@ def command(
     from handshake_inspect.cli.watch import Wishes
 
     octets_max, seconds = rotate
-    if target == "-":
-        raise click.UsageError("-w - would mix frames with what is printed: name a file, or a pipe (mkfifo)")
     if target is None and (octets_max or seconds):
         raise click.UsageError("--rotate needs -w FILE: there is nothing to rotate")
     if files is not None and not (octets_max or seconds):
