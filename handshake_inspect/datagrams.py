@@ -13,16 +13,17 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.connections.conversations import Conversations
-from handshake_inspect.connections.copies import shown_again
 from handshake_inspect.connections.leaving import Leaving, LetGo
-from handshake_inspect.connections.packets import COPY_WITHIN_NS
+from handshake_inspect.connections.moments import EARLIEST_NS
+from handshake_inspect.connections.packets import COPY_WITHIN_NS, LOOPBACK_WITHIN_NS
 from handshake_inspect.connections.run_clock import RunClock
-from handshake_inspect.connections.split import first_of, last_of
+from handshake_inspect.connections.runs import MOST_COPIES
+from handshake_inspect.connections.split import first_of
+from handshake_inspect.datagram_runs import KeptDatagrams, told
 from handshake_inspect.pairs import keys_of
 from handshake_inspect.sets import set_of
-from handshake_inspect.table import Column, DatagramTable, IcmpErrorTable
+from handshake_inspect.table import PACKET_TYPE_UNKNOWN, Column, DatagramTable, IcmpErrorTable
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 Rows = NDArray[np.int64]
@@ -34,89 +35,14 @@ QUIET_NS = 300 * SECOND_NS
 LONG_ROWS, LATEST_ROWS = 1 << 10, 1 << 6
 #: Datagrams of a capture that ends from which on it is worth to look for long exchanges.
 FOLD_ROWS = 1 << 16
-
-#: Datagrams of an exchange from which on their sixteen bits of identification may be there another time.
-IDS_REPEAT = 1 << 12
-
-#: What the copy of a datagram has in common with it.
-SAME_DATAGRAM = ("ip_id", "payload_octets", "from_higher", "conversation")
-
-
-class KeptDatagrams(DatagramTable):
-    """UDP datagrams, when they came, and what was folded into each of them."""
-
-    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
-        **DatagramTable.DTYPES,
-        "heard_ns": np.int64,  # by the time of the run
-        "folded_datagrams": np.int64,  # of the same sender right behind it, without copies
-        "folded_octets": np.int64,
-        "folded_copies": np.int64,
-    }
-
-    @classmethod
-    def of(cls, table: DatagramTable, heard_ns: int = 0) -> KeptDatagrams:
-        """Return the datagrams of a table: into them nothing is folded, and they came at `heard_ns`, unless it says."""
-        nothing = {name: np.zeros(len(table), np.int64) for name in cls.DTYPES if name not in table.columns}
-        return cls({**nothing, "heard_ns": np.full(len(table), heard_ns), **table.columns})
+#: What is counted of what was folded.
+FOLDED = ("shown_before", "folded_octets", "folded_directed", "folded_directed_octets", "folded_elsewhere")
 
 
 class KeptErrors(IcmpErrorTable):
     """ICMP errors, and when they came."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {**IcmpErrorTable.DTYPES, "heard_ns": np.int64}
-
-
-def copies_in(
-    table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, lanes: Rows | None = None
-) -> Mask:
-    """Say of each datagram whether it shows another one again; `numbers` are their conversations.
-
-    `lanes`: a number for each capture, equal for those that follow each other; None if that is not known.
-    """
-    stretch, conversation = _stretches(table, numbers, len(loopback))
-    again = shown_again(
-        table.columns | {"conversation": stretch, "from_higher": from_higher},
-        SAME_DATAGRAM,
-        table["ip_id"] != 0,
-        loopback[conversation],
-        stands_for=1 + table["folded_datagrams"],
-        taken_out=table["folded_copies"],
-        lanes=lanes,
-        recurs=table["ip_id"] == 0,
-    )
-    is_copy = np.zeros(len(table), np.bool_)
-    is_copy[again] = True
-    return is_copy
-
-
-def _stretches(table: KeptDatagrams, numbers: Rows, conversations: int) -> tuple[Rows, Rows]:
-    """Number the stretches of conversations that several captures may show; return that of each row, and whose each is.
-
-    Nothing but 16 bits tells a datagram from others of its size, and whoever sends many has soon used all of them. So
-    captures of a long exchange show the same only if they show it at the same time: those that follow each other, as
-    the files of a rotation do, show different stretches of it.
-    """
-    stretch, conversation = numbers.copy(), list(range(conversations))
-    size = np.bincount(numbers, 1 + table["folded_datagrams"])
-    long = np.flatnonzero((size >= IDS_REPEAT)[numbers])
-    if (table["capture"][long] == table["capture"][long[:1]]).all():
-        return stretch, np.array(conversation, np.int64)
-    order = np.lexsort((table["time_ns"][long], table["capture"][long], numbers[long]))
-    long = long[order]
-    scene, time_ns = numbers[long] << 16 | table["capture"][long], table["time_ns"][long]
-    begin = np.flatnonzero(np.append(True, scene[1:] != scene[:-1]))
-    end = np.append(begin[1:], len(long))
-    columns = (time_ns[begin], time_ns[end - 1], numbers[long[begin]], begin, end)
-    current: dict[int, tuple[int, int, int]] = {}
-    for first_ns, last_ns, own, a, b in sorted(zip(*(one.tolist() for one in columns), strict=True)):
-        number, since_ns, until_ns = current.get(own, (own, first_ns, last_ns))
-        shorter_ns = min(until_ns - since_ns, last_ns - first_ns)
-        if min(until_ns, last_ns) - first_ns < min(shorter_ns // 2, INTERFACES_NS):
-            number, since_ns, until_ns = len(conversation), first_ns, last_ns
-            conversation.append(own)
-        current[own] = number, since_ns, max(until_ns, last_ns)
-        stretch[long[a:b]] = number
-    return stretch, np.array(conversation, np.int64)
 
 
 class Datagrams:
@@ -174,8 +100,9 @@ class Datagrams:
         quiet = _quiet(numbers, table, of_error, errors, now_ns, leaving.keep)
         exchanges = set_of(numbers[quiet[numbers]])
         let_go.exchanges += len(exchanges)
-        let_go.datagrams += int((1 + table["folded_datagrams"])[quiet[numbers]].sum())
         stays = ~quiet[numbers]
+        left = table.take(~stays), numbers[~stays], from_higher[~stays]
+        let_go.datagrams += int(told(*left, conversations.loopback, lanes()).datagrams.sum())
         table, numbers, from_higher = table.take(stays), numbers[stays], from_higher[stays]
         table = _fold(table, numbers, from_higher, conversations.loopback, now_ns, lanes())
         self.tables, self._heard_ns, self.errors = [table], [0], [errors.take(~quiet[of_error])]
@@ -197,31 +124,118 @@ def _quiet(numbers: Rows, table: KeptDatagrams, of_error: Rows, errors: KeptErro
 def _fold(
     table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, now_ns: int, lanes: Rows | None = None
 ) -> KeptDatagrams:
-    """Fold the datagrams in the middle of long exchanges; the first and the last ones of each end stay."""
+    """Fold the datagrams in the middle of long exchanges; what tells when each end began, and the last ones, stays."""
     size = np.bincount(numbers, minlength=len(loopback))
     if size.max(initial=0) < LONG_ROWS:
         return table
-    is_copy = copies_in(table, numbers, from_higher, loopback, lanes)
-    end = 2 * numbers + from_higher
-    first, last = (of(end, ~is_copy, 2 * len(size))[end] for of in (first_of, last_of))
-    place = np.arange(len(table))
+    end, long = 2 * numbers + from_higher, size[numbers] >= LONG_ROWS
+    may = long & (now_ns - table["heard_ns"] > COPY_WITHIN_NS) & (table["runs"] > 0)
+    may &= _rows_behind(numbers, size) >= LATEST_ROWS
+    is_directed, is_elsewhere = _copies_for_certain(table, numbers, from_higher, loopback, lanes)
+    first = first_of(end, ~is_elsewhere, 2 * len(size))
+    elsewhere = may & is_elsewhere
+    into = KeptDatagrams(table.columns | {"folded_elsewhere": table["folded_elsewhere"].copy()})
+    np.add.at(into["folded_elsewhere"], first[end[elsewhere]], table.shown[elsewhere])
+    runs = _Runs(into, np.flatnonzero(long & ~elsewhere), numbers, from_higher, loopback)
+    goes = runs.going(may)
+    folded, places = runs.folded(into, goes, is_directed)
+    began = np.setdiff1d(first[set_of(end[goes])], places)
+    began = began[goes[began]]
+    nothing = {name: np.zeros(len(began), np.int64) for name in ("runs", *FOLDED)}
+    stays = np.flatnonzero(~elsewhere & ~goes)
+    whole = KeptDatagrams.concatenate([KeptDatagrams(into.take(began).columns | nothing), into.take(stays), folded])
+    return whole.take(np.argsort(np.concatenate([began, stays, places]), kind="stable"))
+
+
+def _copies_for_certain(
+    table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, lanes: Rows | None
+) -> tuple[Mask, Mask]:
+    """Mark the copies that the link layer tells, and those of other captures: what else is one, all datagrams tell."""
+    if (table["packet_type"] == PACKET_TYPE_UNKNOWN).all() and (table["capture"] == table["capture"][0]).all():
+        nothing = np.zeros(len(table), np.bool_)
+        return nothing, nothing
+    said = told(table, numbers, from_higher, loopback, lanes)
+    return said.is_directed, said.is_elsewhere
+
+
+def _rows_behind(numbers: Rows, size: Rows) -> Rows:
+    """Count the rows of its conversation behind each row. Shape (n,)."""
     order = np.argsort(numbers, kind="stable")
-    to_end = np.empty(len(table), np.int64)
-    to_end[order] = np.cumsum(size)[numbers[order]] - place
-    stays = (to_end <= LATEST_ROWS) | (place == first) | (place == last)
-    stays &= ~is_copy
-    # Copies of the latest may still come: nothing of them is folded, and nothing into them.
-    stays |= (size[numbers] < LONG_ROWS) | (now_ns - table["heard_ns"] <= COPY_WITHIN_NS)
-    by_end = np.argsort(end, kind="stable")
-    counts = (stays & ~is_copy)[by_end]
-    before: Rows = np.cumsum(counts) - 1
-    folded, into = by_end[~stays[by_end]], by_end[counts][before[~stays[by_end]]]
-    columns = dict(table.columns)
-    for name, amount in (
-        ("folded_datagrams", np.where(is_copy, 0, 1 + table["folded_datagrams"])),
-        ("folded_octets", np.where(is_copy, 0, table["payload_octets"] + table["folded_octets"])),
-        ("folded_copies", is_copy + table["folded_copies"]),
-    ):
-        columns[name] = table[name].copy()
-        np.add.at(columns[name], into, amount[folded])
-    return KeptDatagrams(columns).take(stays)
+    behind = np.empty(len(numbers), np.int64)
+    behind[order] = np.cumsum(size)[numbers[order]] - 1 - np.arange(len(numbers))
+    return behind
+
+
+class _Runs:
+    """Runs of equal datagrams that one capture shows within a short time, as `connections.runs` has them."""
+
+    def __init__(self, table: KeptDatagrams, rows: Rows, numbers: Rows, from_higher: Column, loopback: Mask) -> None:
+        end = 2 * numbers[rows] + from_higher[rows]
+        alike = (table["capture"][rows], table["ip_id"][rows], table["payload_octets"][rows], end)
+        order = np.lexsort(alike)
+        #: Rows, those of a run side by side. Shape (m,).
+        self.rows = rows = rows[order]
+        time_ns, own = table["time_ns"][rows], numbers[rows]
+        within_ns = np.where(loopback[own], LOOPBACK_WITHIN_NS, COPY_WITHIN_NS)
+        follows = np.zeros(len(rows), np.bool_)
+        follows[1:] = (time_ns[1:] >= time_ns[:-1]) & (time_ns[1:] - time_ns[:-1] <= within_ns[1:])
+        for column in alike:
+            follows[1:] &= column[order[1:]] == column[order[:-1]]
+        goes_on = table["runs"][rows] == 1
+        follows[1:] &= goes_on[1:] & goes_on[:-1] & (table["shown_before"][rows[1:]] == 0)
+        #: Where each begins, and how many rows it has. Shape (r,).
+        self.start = np.flatnonzero(~follows)
+        self.size = np.diff(self.start, append=len(rows))
+        self._run = np.repeat(np.arange(len(self.start)), self.size)
+        latest_ns, last_begin = np.full(len(loopback), EARLIEST_NS), np.zeros(len(loopback), np.int64)
+        np.maximum.at(latest_ns, own, time_ns)
+        begins = ~follows & goes_on
+        np.maximum.at(last_begin, own[begins], rows[begins])
+        stop = self.start + self.size
+        is_over = (time_ns + within_ns)[stop - 1] < latest_ns[own[stop - 1]]
+        is_last = stop[self._run] - np.arange(len(rows)) <= MOST_COPIES
+        #: Rows of which one may be the last datagram that is no copy, however often each is shown; of the others none.
+        self._last = is_last & goes_on & (~is_over[self._run] | (rows >= last_begin[own]))
+
+    def going(self, may: Mask) -> Mask:
+        """Mark the rows that are folded, of those that may be: of each run the first ones. Shape (n,)."""
+        going = np.zeros(len(may), np.bool_)
+        going[self.rows] = may[self.rows] & ~self._last
+        return going
+
+    def folded(self, table: KeptDatagrams, going: Mask, is_directed: Mask) -> tuple[KeptDatagrams, Rows]:
+        """Return rows that stand for those that go, and the rows in the place of which they come."""
+        rows, payload, goes = self.rows, table["payload_octets"], going[self.rows]
+        count = np.add.reduceat(goes.astype(np.int64), self.start) if len(rows) else self.start
+        some = np.flatnonzero(count)
+        # In each run the first rows go, into the last of them.
+        last = rows[self.start[some] + count[some] - 1]
+        columns = table.take(last).columns
+        columns["shown_before"] = count[some] - 1 + table["shown_before"][rows[self.start[some]]]
+        for name, own in (
+            ("folded_directed", is_directed),
+            ("folded_directed_octets", is_directed * payload),
+            ("folded_elsewhere", 0),
+        ):
+            total = np.where(goes, (table[name] + own)[rows], 0)
+            columns[name] = np.add.reduceat(total, self.start)[some] if len(rows) else total
+        return _together(KeptDatagrams(columns), count[some] == self.size[some], last)
+
+
+def _together(runs: KeptDatagrams, is_over: Mask, place: Rows) -> tuple[KeptDatagrams, Rows]:
+    """Let one row stand for all runs that are over, alike for whoever tells copies; return also the place of each."""
+    keys, from_higher = keys_of(runs)
+    end = 2 * Conversations().number(keys) + from_higher
+    alike = np.stack([
+        end, runs["capture"], runs["shown_before"], runs["ip_id"] != 0, runs["packet_type"] == PACKET_TYPE_UNKNOWN,
+        np.where(is_over, -1, place),
+    ])  # fmt: skip
+    order = np.lexsort(alike)
+    begins = np.flatnonzero(np.append(True, (np.diff(alike[:, order]) != 0).any(axis=0))[: len(order)])
+    last = order[np.append(begins[1:], len(order)) - 1] if len(order) else order
+    columns = runs.take(last).columns
+    for name in ("runs", *FOLDED[1:]):
+        columns[name] = np.add.reduceat(runs[name][order], begins) if len(order) else runs[name]
+    octets = np.add.reduceat(runs.octets[order], begins) if len(order) else runs.octets
+    columns["folded_octets"] = octets - columns["payload_octets"]
+    return KeptDatagrams(columns), place[last]

@@ -7,7 +7,6 @@ and, of one that is to be drawn, its datagrams and the ICMP errors about them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.connection import End, Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.quotes import copies_of
-from handshake_inspect.datagrams import UDP, KeptDatagrams, copies_in
+from handshake_inspect.datagram_runs import KeptDatagrams, Told, told
+from handshake_inspect.datagrams import UDP
 from handshake_inspect.pairs import KeyTable, address, keys_of
 from handshake_inspect.plain import plain
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
@@ -106,7 +106,7 @@ def find_exchanges(
     rows_quoting = np.flatnonzero(errors["protocol"] == UDP)
     quoted = errors.take(rows_quoting)
     known = len(conversations)
-    is_copy = copies_in(datagrams, numbers, from_higher, conversations.loopback, lanes)
+    said = told(datagrams, numbers, from_higher, conversations.loopback, lanes)
     error_keys, error_from_higher = keys_of(quoted)
     error_numbers = conversations.number(error_keys)
     quoting = quoted.columns | {"conversation": error_numbers, "from_higher": error_from_higher}
@@ -117,12 +117,10 @@ def find_exchanges(
     by_frame = sorted(first, key=lambda row: (int(datagrams["capture"][row]), int(datagrams["frame"][row])))
     found: list[Found] = []
     for number, (rows, errors_of) in enumerate(first[row] for row in by_frame):
-        own = rows[~is_copy[rows]]
         exchange = _exchange(
-            number, datagrams.take(own), from_higher[own], quoted.take(errors_of), keys.take(own[:1]), names, captures
+            number, datagrams.take(rows), said.of(rows), quoted.take(errors_of), keys.take(rows[:1]), names, captures
         )
-        copies = len(rows) - len(own) + int(datagrams["folded_copies"][rows].sum())
-        found.append((replace(exchange, duplicates=copies), own, rows_quoting[errors_of]))
+        found.append((exchange, rows[~said.is_copy[rows]], rows_quoting[errors_of]))
     return found
 
 
@@ -203,7 +201,7 @@ def _groups(numbers: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64
 def _exchange(
     number: int,
     rows: KeptDatagrams,
-    from_higher: NDArray[np.uint8],
+    said: Told,
     errors: IcmpErrorTable,
     key: KeyTable,
     names: Names,
@@ -214,11 +212,11 @@ def _exchange(
         Endpoint(address(version, int(key[f"{w}_hi"][0]), int(key[f"{w}_lo"][0])), int(key[f"{w}_port"][0]))
         for w in ("lower", "higher")
     )
+    from_higher = keys_of(rows)[1]
     asks = from_higher == from_higher[0]
-    answers = np.flatnonzero(~asks)
-    datagrams = 1 + rows["folded_datagrams"]
-    octets = rows["payload_octets"] + rows["folded_octets"]
     home = int(rows["capture"][0])
+    own = np.flatnonzero(~said.is_copy)
+    last = int(own[-1])
 
     return Exchange(
         number=number,
@@ -228,13 +226,13 @@ def _exchange(
         originator=higher if from_higher[0] else lower,
         responder=lower if from_higher[0] else higher,
         first_frame=_frame(rows, 0, home, captures),
-        last_frame=_frame(rows, len(rows) - 1, home, captures),
+        last_frame=_frame(rows, last, home, captures),
         first_ns=int(rows["time_ns"][0]),
-        last_ns=int(rows["time_ns"][-1]),
-        datagrams=Pair(int(datagrams[asks].sum()), int(datagrams[~asks].sum())),
-        octets=Pair(int(octets[asks].sum()), int(octets[~asks].sum())),
-        duplicates=0,
-        first_answer_ns=_first_answer_ns(rows, answers),
+        last_ns=int(rows["time_ns"][last]),
+        datagrams=Pair(int(said.datagrams[asks].sum()), int(said.datagrams[~asks].sum())),
+        octets=Pair(int(said.octets[asks].sum()), int(said.octets[~asks].sum())),
+        duplicates=int(said.copies.sum()),
+        first_answer_ns=_first_answer_ns(rows, own[~asks[own]]),
         errors=tuple((_frame(errors, i, home, captures), _icmp_words(errors, i)) for i in range(len(errors))),
     )
 

@@ -84,6 +84,62 @@ def test_a_capture_that_ends_is_folded_too(host: int, monkeypatch: pytest.Monkey
     assert [fields(one) for one in folded.exchanges] == [fields(one) for one in whole.exchanges]
 
 
+def streams(rng: random.Random) -> DatagramTable:
+    """Invent streams of few sizes, with identifications or without; a mirror that shows some of them again, or most."""
+    rows: list[dict[str, int]] = []
+    for pair in range(rng.choice((1, 2, 3))):
+        host, time_ns = rng.choice((LOOPBACK, ELSEWHERE)), BEGIN_NS + rng.randrange(SECOND_NS)
+        is_typed, ip_ids = rng.random() < 0.3, [rng.choice((0, 0, rng.randrange(1 << 16))) for _ in "AB"]
+        pauses_us = rng.choice(((1, 20), (100, 3000), (1, 20, 20_000), (5000, 20_000)))
+        asking, sizes = rng.choice((0.5, 1, 0.95, 0.02)), rng.choice(((100,), (100, 101), range(50)))
+        for _ in range(rng.choice((10, 60, 300, 600))):
+            asks = rng.random() < asking
+            time_ns += rng.choice(pauses_us) * 1000
+            ip_ids[asks] = (ip_ids[asks] + (ip_ids[asks] > 0)) % (1 << 16)
+            row = {
+                "time_ns": time_ns, "ip_version": 4, "src_lo": host, "dst_lo": host, "ip_id": ip_ids[asks],
+                "src_port": 1000 + pair if asks else 53, "dst_port": 53 if asks else 1000 + pair,
+                "payload_octets": rng.choice(sizes), "packet_type": 4 if is_typed else 255,
+            }  # fmt: skip
+            rows.append(row)
+            if is_typed and rng.random() < 0.95:  # it goes out, and comes in
+                rows.append({**row, "time_ns": time_ns + rng.choice((10, 90, 150)) * 1000, "packet_type": 0})
+    rows.sort(key=lambda row: row["time_ns"])
+    for _ in range(rng.choice((0, 1, 1, 2))):
+        a, b = sorted(rng.choice((0, len(rows), rng.randrange(len(rows)))) for _ in "ab")
+        delay_ns, lost = rng.choice((5, 50, 300, 9000)) * 1000, rng.choice((0, 0, 0.1, 0.4))
+        times = range(1, rng.choice((2, 2, 3, 6)))
+        again = [{**row, "time_ns": row["time_ns"] + n * delay_ns} for row in rows[a:b] for n in times]
+        rows += [row for row in again if rng.random() >= lost]
+        rows.sort(key=lambda row: row["time_ns"])
+    columns = {name: np.array([row.get(name, 0) for row in rows]) for name in DatagramTable.DTYPES}
+    return DatagramTable({**columns, "frame": 1 + np.arange(len(rows))})
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whether_most_is_shown_twice_is_told_by_all_datagrams(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mirror shows a stretch of a long exchange again: what was folded before or meanwhile is not judged by that."""
+    rng = random.Random(f"streams {seed}")
+    table = streams(rng)
+    whole, _ = fed(Inspector(fold=False), table, len(table))
+    for name, rows in (("FOLD_ROWS", (1, 20)), ("LONG_ROWS", (4, 20, 100)), ("LATEST_ROWS", (1, 4, 64))):
+        monkeypatch.setattr(f"handshake_inspect.datagrams.{name}", rng.choice(rows))
+    folded, _ = fed(Inspector(), table, rng.choice((50, 100, 500)))
+    assert [fields(one) for one in folded.exchanges] == [fields(one) for one in whole.exchanges]
+
+
+def test_a_stream_of_equal_datagrams_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing tells one from the next, and none is far from the one before: a single run, as long as the capture."""
+    monkeypatch.setattr("handshake_inspect.datagrams.FOLD_ROWS", 2000)
+    monkeypatch.setattr("handshake_inspect.datagrams.LONG_ROWS", 256)
+    table = datagrams(random.Random(1), 20_000, 1, 20)
+    for name, value in (("ip_id", 0), ("payload_octets", 160)):
+        table.columns[name][:] = value
+    found, most = fed(Inspector(), table, 500)
+    assert sum((found.exchanges[0].datagrams.originator, found.exchanges[0].datagrams.responder)) == len(table)
+    assert most < 6000
+
+
 def test_a_second_capture_with_another_clock_shows_copies_of_what_came_long_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

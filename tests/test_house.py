@@ -28,6 +28,7 @@ FLOORS = [
     ["archive"],
     ["capture"],
     ["connections"],
+    ["datagram_runs"],
     ["datagrams"],
     ["exchanges"],
     ["overview", "places"],

@@ -61,7 +61,7 @@ def find_copies(packets: Packets) -> Copies:
     directed = _directed(packets, places)
     settled = np.isin(places.conversation, _told_one_by_one(packets, places, directed))
     follows = _follows(packets, places, within_ns)
-    runs = Runs(packets, places, follows & ~settled)
+    runs = Runs(packets, places, follows, settled)
     is_copy = directed | runs.is_copy
     still_open = _may_go_on(packets, places, follows, within_ns)
     is_copy &= ~still_open
@@ -82,20 +82,24 @@ def find_copies(packets: Packets) -> Copies:
     return with_other_captures(packets, places, inside) if _several(packets.columns["capture"]) else inside
 
 
+def find_all_copies(packets: Packets) -> Copies:
+    """Find them likewise, if all packets of the run are there: what is too short to tell is judged by its capture."""
+    found = find_copies(packets)
+    trusted = found.evidence.trusted()
+    return find_copies(replace(packets, trusted=trusted)) if trusted else found
+
+
 def shown_again(
     columns: Mapping[str, NDArray[Any]],
     same: Sequence[str],
     identified: Mask,
     loopback: Mask,
-    stands_for: Rows | None = None,
-    taken_out: Rows | None = None,
     lanes: Rows | None = None,
     recurs: Mask | None = None,
 ) -> Rows:
     """Return the rows, in any order, that show a packet again.
 
-    The arguments are those of `Packets`; all packets of the run must be there. If nothing is said of what a row stands
-    for, it is a whole packet.
+    The arguments are those of `Packets`; all packets of the run must be there.
     """
     order = np.argsort(columns["conversation"], kind="stable")
     nothing = np.zeros(len(order), np.int64)
@@ -105,20 +109,45 @@ def shown_again(
         identified=identified[order],
         weighty=np.zeros(len(order), np.bool_),
         loopback=loopback,
-        stands_for=nothing + 1 if stands_for is None else stands_for[order],
-        taken_out=nothing if taken_out is None else taken_out[order],
+        stands_for=nothing + 1,
+        taken_out=nothing,
         elsewhere=nothing,
         lanes=lanes,
         recurs=None if recurs is None else recurs[order],
     )
-    evidence = find_copies(packets).evidence
-    again: Rows = order[find_copies(replace(packets, trusted=evidence.trusted())).copy]
+    again: Rows = order[find_all_copies(packets).copy]
     return again
+
+
+def shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
+    """Return how often its capture shows each packet of the sender of each row: by these rows, or as said before."""
+    each = np.ones(len(packets), np.uint8)
+    before = packets.shown_each
+    known = np.flatnonzero(before > 1) if before is not None else NOTHING
+    if not len(copies.scenes) and not len(known):
+        return each
+
+    def end_of(rows: Rows) -> Rows:
+        end: Rows = scene_of(packets, rows) << 1 | packets.columns["from_higher"][rows]
+        return end
+
+    told_before = each[:0] if before is None else before[known]
+    looked_at = np.repeat(copies.scenes << 1, 2) + np.tile([0, 1], len(copies.scenes))
+    # The last one said of an end counts: that of these rows; or of its own before, or of its peer.
+    ends = np.concatenate([end_of(known) ^ 1, end_of(known), looked_at])
+    said = np.concatenate([told_before, told_before, copies.each.reshape(-1)])
+    ends, last = np.unique(ends[::-1], return_index=True)
+    said = said[::-1][last]
+    rows = np.flatnonzero(packets.has(ends >> 17)[packets.place])
+    end = end_of(rows)
+    at = np.minimum(np.searchsorted(ends, end), len(ends) - 1)
+    each[rows] = np.where(ends[at] == end, said[at], 1)
+    return each
 
 
 def _evidence(packets: Packets, runs: Runs | None) -> Evidence:
     """Count what each capture shows, and what of it in conversations that are doubled, or may be."""
-    shown = packets.stands_for + packets.taken_out
+    shown = packets.shown
     evidence = Evidence(shown=by_capture(packets.columns["capture"], shown))
     doubled = NOTHING
     if runs is not None:
@@ -147,7 +176,8 @@ def _candidates(packets: Packets) -> Rows:
     """Return the rows that equal another one, of the conversations in which that is worth a look. They are sorted."""
     columns, several = packets.columns, _in_several_captures(packets)
     loopback = packets.loopback[packets.base : packets.base + packets.places]
-    looks = several | loopback | _has_near_copies(packets)
+    # Where rows stand for runs, the nearest copies may be among these.
+    looks = several | loopback | (_has_near_copies(packets) if packets.shown_before is None else True)
     rows = np.flatnonzero(looks[packets.place] | (columns["packet_type"] != PACKET_TYPE_UNKNOWN))
     hashes = np.zeros(len(rows), np.uint64)
     for name in packets.same:
@@ -159,6 +189,8 @@ def _candidates(packets: Packets) -> Rows:
     alike = np.zeros(len(rows), np.bool_)
     alike[1:] |= equal
     alike[:-1] |= equal
+    if packets.shown_before is not None:
+        alike |= packets.shown_before[rows[order]] > 0
     found: Rows = np.sort(rows[order[alike]])
     may_be: Mask = several[packets.place[found]] | _may_be_most(packets, found)
     return found[may_be]
@@ -172,7 +204,7 @@ def _in_several_captures(packets: Packets) -> Mask:
 
 def _may_be_most(packets: Packets, alike: Rows) -> Mask:
     """Say of each of these rows whether they are as many in its conversation as copies must be."""
-    if (packets.stands_for + packets.taken_out > 1).any():
+    if (packets.shown > 1).any():
         return np.ones(len(alike), np.bool_)
     rows, place = np.bincount(packets.place), packets.place[alike]
     most = np.bincount(place, minlength=len(rows)) >= MOSTLY_DOUBLED * rows
@@ -267,4 +299,7 @@ def _follows(packets: Packets, places: Places, within_ns: Rows) -> Mask:
     found = np.zeros(len(time_ns), np.bool_)
     found[1:] = (places.packet[1:] == places.packet[:-1]) & (places.capture[1:] == places.capture[:-1])
     found[1:] &= (time_ns[1:] >= time_ns[:-1]) & (time_ns[1:] - time_ns[:-1] <= within_ns[1:])
+    if packets.shown_before is not None:
+        goes_on = packets.stands_for[places.row] == 1
+        found[1:] &= goes_on[1:] & goes_on[:-1] & (packets.shown_before[places.row[1:]] == 0)
     return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.copies import by_capture, find_copies
+from handshake_inspect.connections.copies import by_capture, find_copies, shown_each
 from handshake_inspect.connections.packets import ELSEWHERE, MIXED, Copies, Evidence, Packets
 from handshake_inspect.connections.runs import scene_of
 from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows
@@ -72,7 +72,7 @@ def collapse(
         lanes=lanes,
     )
     copies = find_copies(packets)
-    each, may_go_on = _shown_each(packets, copies), np.zeros(len(stored), np.bool_)
+    each, may_go_on = shown_each(packets, copies), np.zeros(len(stored), np.bool_)
     may_go_on[copies.open] = True
     if not len(copies.copy):
         return Collapsed(stored, copies.evidence, each, may_go_on, NOTHING, copies.undecided)
@@ -83,32 +83,6 @@ def collapse(
     stay = order[stays[order]]
     elsewhere = scene_of(packets, copies.copy[copies.kind == ELSEWHERE])
     return Collapsed(counted.take(stay), copies.evidence, each[stay], may_go_on[stay], elsewhere, copies.undecided)
-
-
-def _shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
-    """Return how often its capture shows each packet of the sender of each row: by these rows, or as said before."""
-    each = np.ones(len(packets), np.uint8)
-    before = packets.shown_each
-    known = np.flatnonzero(before > 1) if before is not None else NOTHING
-    if not len(copies.scenes) and not len(known):
-        return each
-
-    def end_of(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        end: NDArray[np.int64] = scene_of(packets, rows) << 1 | packets.columns["from_higher"][rows]
-        return end
-
-    told_before = each[:0] if before is None else before[known]
-    looked_at = np.repeat(copies.scenes << 1, 2) + np.tile([0, 1], len(copies.scenes))
-    # The last one said of an end counts: that of these rows; or of its own before, or of its peer.
-    ends = np.concatenate([end_of(known) ^ 1, end_of(known), looked_at])
-    said = np.concatenate([told_before, told_before, copies.each.reshape(-1)])
-    ends, last = np.unique(ends[::-1], return_index=True)
-    said = said[::-1][last]
-    rows = np.flatnonzero(packets.has(ends >> 17)[packets.place])
-    end = end_of(rows)
-    at = np.minimum(np.searchsorted(ends, end), len(ends) - 1)
-    each[rows] = np.where(ends[at] == end, said[at], 1)
-    return each
 
 
 def joined_each(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -62,9 +62,18 @@ class Packets:
     lanes: Rows | None = None
     #: Are also packets equal that are not copies, if they lie far apart? None: no.
     recurs: Mask | None = None
+    #: Rows may stand for runs of equal packets that are over, `stands_for` of them, of which each had shown its packet
+    #: so often before this row; one run may also go on behind its row. None: none do.
+    shown_before: Rows | None = None
 
     def __len__(self) -> int:
         return len(self.identified)
+
+    @cached_property
+    def shown(self) -> Rows:
+        """How often each row shows a packet, copies that were taken out before included."""
+        shown = self.stands_for + self.taken_out
+        return shown if self.shown_before is None else shown + self.stands_for * self.shown_before
 
     # What is asked of each conversation of these packets is kept from the lowest number to the highest: a run has
     # millions, and a partition a few thousand that follow each other.

@@ -54,8 +54,10 @@ def scene_of(packets: Packets, rows: Rows) -> Rows:
 class Runs:
     """Runs of places that show one packet within a short time, and what they make of their conversation."""
 
-    def __init__(self, packets: Packets, places: Places, follows: Mask) -> None:
+    def __init__(self, packets: Packets, places: Places, follows: Mask, settled: Mask) -> None:
+        """`follows`: does a place show the packet of the one before again? `settled`: is it known what it is?"""
         self._packets, self._places = packets, places
+        follows = follows & ~settled
         #: First place of each run. Shape (r,), as all below.
         self.start = np.flatnonzero(~follows)
         self.run = np.cumsum(~follows) - 1
@@ -63,14 +65,20 @@ class Runs:
         shown = 1 + packets.taken_out[places.row]
         if packets.folded_copies is not None:
             shown = np.maximum(shown - packets.folded_copies[places.row], 1)
+        if packets.shown_before is not None:
+            shown = shown + packets.shown_before[places.row]
         self.shown = np.add.reduceat(shown, self.start)
         before = np.cumsum(shown) - shown
         #: How often it was shown before each place of its run. Shape of the places.
         self.position = before - before[self.start][self.run]
+        #: How many runs like this there are: 1, or as many as its row stands for; 0 of packets that are not known.
+        whole = places.whole[self.start].astype(np.int64)
+        self.count = whole if packets.shown_before is None else packets.stands_for[places.row[self.start]]
+        self.count[settled[self.start]] = 0
         self._scene, scenes = self._scenes()
         direction = packets.columns["from_higher"][places.row[self.start]].astype(np.int64)
         self.end = 2 * self._scene + direction
-        self.several = (self.shown > 1) & places.whole[self.start]
+        self.several = (self.shown > 1) & (self.count > 0)
         self.certain = self.several & places.certain[self.start]
         self.scenes = scenes
         #: Does each scene show most of its packets more than once; or seem to, and is too short to tell? Shape (s,).
@@ -96,12 +104,12 @@ class Runs:
         at = np.minimum(np.searchsorted(numbers, key), len(numbers) - 1)
         known_scene = numbers[at] == key
         rows, at = rows[known_scene], at[known_scene]
-        taken_out, stands_for = packets.taken_out[rows], packets.stands_for[rows]
+        taken_out, stands_for, shown = packets.taken_out[rows], packets.stands_for[rows], packets.shown[rows]
         alone = np.ones(len(packets), np.bool_)
         alone[self._places.row] = False
         again = np.where(alone[rows], taken_out + np.minimum(taken_out, stands_for), 0)
         shown, again, known = (
-            np.bincount(at, each, len(numbers)).astype(np.int64) for each in (stands_for + taken_out, again, taken_out)
+            np.bincount(at, each, len(numbers)).astype(np.int64) for each in (shown, again, taken_out)
         )
         return scene, Scenes(numbers, shown, again, known > 0, self._judged_before(numbers))
 
@@ -120,8 +128,8 @@ class Runs:
     def _doubled(self, scenes: Scenes) -> tuple[Mask, Mask]:
         """Say of each scene whether most of its packets stand there more than once; and if only its capture tells."""
         count = len(scenes.shown)
-        often = scenes.again + np.bincount(self._scene, np.where(self.several, self.shown, 0), count)
-        certain = np.bincount(self.end[self.certain], minlength=2 * count).reshape(count, 2)
+        often = scenes.again + np.bincount(self._scene, np.where(self.several, self.count * self.shown, 0), count)
+        certain = np.bincount(self.end[self.certain], self.count[self.certain], 2 * count).reshape(count, 2)
         one_is_enough = np.zeros(count, np.bool_)
         row = self._places.row[self.start]
         undirected = self._packets.columns["packet_type"][row] == PACKET_TYPE_UNKNOWN
@@ -147,7 +155,8 @@ class Runs:
     def _most(self) -> Rows:
         """Return how often most packets of each end of a scene are shown; 0 if no certain one tells."""
         shown = np.minimum(self.shown, MOST_COPIES)[self.certain]
-        numbers, count = np.unique(self.end[self.certain] * (MOST_COPIES + 1) + shown, return_counts=True)
+        numbers, place = np.unique(self.end[self.certain] * (MOST_COPIES + 1) + shown, return_inverse=True)
+        count = np.bincount(place, self.count[self.certain], len(numbers))
         end, shown = numbers // (MOST_COPIES + 1), numbers % (MOST_COPIES + 1)
         order = np.lexsort((-shown, count, end))  # the last of each end is the most frequent one
         each = np.zeros(2 * len(self.scenes.shown), np.int64)

@@ -19,7 +19,7 @@ from handshake_inspect.capture.inputs import Hooks, Input
 from handshake_inspect.capture.records import CaptureError, Damage
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.split import StoredRows
-from handshake_inspect.datagrams import KeptDatagrams
+from handshake_inspect.datagram_runs import KeptDatagrams
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.pairs import KeyTable
 from handshake_inspect.table import IcmpErrorTable, Names

@@ -25,7 +25,7 @@ from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.quotes import Quotes
-from handshake_inspect.datagrams import KeptDatagrams
+from handshake_inspect.datagram_runs import KeptDatagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import survey
 from handshake_inspect.inspection import Inspection
