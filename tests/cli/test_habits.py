@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -100,6 +101,15 @@ def test_numpy_starts_no_threads_for_matrices() -> None:
     command = [sys.executable, "-c", code, "read", ECHO, "--jobs", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process ends by a signal elsewhere")
+def test_ctrl_c_while_the_command_line_is_imported_gives_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(9)")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])}
+    command = [sys.executable, "-m", "handshake_inspect", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 def test_help_takes_less_than_150_ms() -> None:
@@ -294,8 +304,6 @@ def wait_until_it_asks_for_more(process: subprocess.Popen[bytes]) -> None:
 
 
 def test_interrupt_gives_130_with_the_result_so_far() -> None:
-    import signal
-
     process = subprocess.Popen(
         [sys.executable, "-m", "handshake_inspect", "read", "-"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
