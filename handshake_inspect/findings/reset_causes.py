@@ -226,6 +226,13 @@ class ResetCauses:
         return unanswered
 
     @cached_property
+    def window_closed(self) -> Mask:
+        """Was its end's last word that its window is closed, with data there that it had acknowledged?"""
+        rows, said = self.evidence.rows, self.said
+        closed: Mask = (said >= 0) & (rows.window[said] == 0) & ((rows.flags[said] & (SYN | ACK)) == ACK)
+        return closed & self.was_sent_to
+
+    @cached_property
     def attempts(self) -> Rows:
         """How often its end had repeated data, or asked by a keep-alive, since the receiver's last word."""
         e, rows, data = self.evidence, self.evidence.rows, self._data
@@ -271,7 +278,8 @@ class ResetCauses:
             ((self.attempts > 0) & (since >= RETRANSMISSION_NS), Cause.GAVE_UP),
             (self.peer_closed, Cause.INSTEAD_OF_FIN),
             (self.silence_ns >= IDLE_NS, Cause.IDLE),
-            ((self.unacknowledged > 0) | (self.unanswered & (rows.side[self.at] == RESPONDER)), Cause.UNREAD),
+            (self.window_closed | (self.unacknowledged > 0), Cause.UNREAD),
+            (self.unanswered & (rows.side[self.at] == RESPONDER), Cause.UNREAD),
         ]
         found = np.full(len(self.at), Cause.LINGER, np.int64)
         for test, cause in reversed(tests):

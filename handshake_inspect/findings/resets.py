@@ -68,15 +68,16 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
 
     What it means. close() of a socket in whose buffer data lie sends an RST, not a FIN (RFC 9293 §3.6.1). The same
     segment comes of SO_LINGER with time 0, of `ss -K`, and of MPTCP's fast close: no capture tells them apart. The
-    order is by evidence: the peer had spoken last, and its data were either not acknowledged yet, or the server's only
-    answer to them was an acknowledgment.
+    order is by evidence: the end's window was closed, so its buffer was full of what its program had not read; or the
+    peer had spoken last, and its data were either not acknowledged yet, or the server's only answer to them was an
+    acknowledgment.
 
     Why it matters. The peer's program learns that its data may never have been read; what was on its way to it is
     thrown away too: recv() fails with ECONNRESET, even if an answer had been sent before.
 
-    Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, and data of
-    the peer were unacknowledged by any segment before it; or the server sent it, whose peer had spoken last, with data
-    that nothing answered.
+    Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, and the last
+    window of its sender was 0, or data of the peer were unacknowledged by any segment before it; or the server sent it,
+    whose peer had spoken last, with data that nothing answered.
 
     Not reported when. Its end had repeated something in vain (`gave-up`), nobody had spoken for 30 s (`reset-idle`),
     or nothing seems unread (`reset-linger`).
@@ -87,7 +88,20 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
     which = causes.of(Cause.UNREAD)
     if not len(which):
         return
-    fresh = causes.unacknowledged[which] > 0
+    full = causes.window_closed[which]
+    fresh = ~full & (causes.unacknowledged[which] > 0)
+    some = which[full]
+    said, at = causes.said[some], causes.at[some]
+    yield e.found(
+        "the {who:end} aborted with an RST, {after:duration} after it had last said that its window is closed: its "
+        "buffer was full of data of the {peer:end} that its program had not read",
+        causes.connection[some],
+        said,
+        at,
+        who=causes.sender[some] & 1,
+        peer=causes.receiver[some] & 1,
+        after=e.between_ns(said, at),
+    )
     some = which[fresh]
     yield _found(
         e,
@@ -97,7 +111,7 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
         n=causes.unacknowledged[some],
         after=_after(e, some),
     )
-    some = which[~fresh]
+    some = which[~full & ~fresh]
     yield _found(
         e,
         "the {who:end} aborted with an RST, {after:duration} after the last {n:octets} of the {peer:end}, acknowledged "
@@ -119,8 +133,9 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
     Why it matters. What its own end had sent and the peer had not received is thrown away; the peer sees ECONNRESET
     instead of the end of the stream, and cannot tell it from a failure.
 
-    Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, and nothing
-    of the peer was unacknowledged. If its end had sent a FIN before, that is said: it aborts what it had half closed.
+    Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, nothing of
+    the peer was unacknowledged, and the last window of its sender was open. If its end had sent a FIN before, that is
+    said: it aborts what it had half closed.
 
     Not reported when. The server's RST is its only answer to data (`reset-unread`), its end had repeated something in
     vain (`gave-up`), or nobody had spoken for 30 s (`reset-idle`).

@@ -82,6 +82,19 @@ def test_octets_not_yet_acknowledged_are_counted() -> None:
     ]
 
 
+def test_a_closed_window_shows_that_data_are_unread() -> None:
+    """The end has answered the peer, and acknowledged all: nothing but its window tells that its program never read."""
+    read = "open\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\nB > PA y+1 (9) ack x+5\nA > A x+5 ack y+10 win {}\n"
+    assert found_in(read.format(0) + "A > RA x+5 ack y+10 win 9")["reset-unread"] == (
+        "the client aborted with an RST, 1.000 ms after it had last said that its window is closed: its buffer was "
+        "full of data of the server that its program had not read"
+    )
+    assert "reset-unread" not in found_in(read.format(1) + "A > RA x+5 ack y+10 win 0")
+    assert "reset-unread" not in found_in(read.format(0) + "A > A x+5 ack y+10 win 9\nA > RA x+5 ack y+10")
+    unasked = "open\nA > PA x+1 (4) ack y+1 win 0\nB > A y+1 ack x+5\nA > RA x+5 ack y+1"
+    assert "reset-unread" not in found_in(unasked), "nothing was sent to it"
+
+
 def test_the_two_causes_of_an_abort_are_ranked() -> None:
     assert messages_in("reset.pcap", "reset-linger") == [
         "the client aborted with an RST instead of a FIN, 52.180 ms after the last segment; all of the server was "
