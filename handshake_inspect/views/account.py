@@ -121,7 +121,9 @@ def closing(connection: Connection, names: Pair[str]) -> list[Text]:
     teardown = connection.teardown
     said = [f"{TEARDOWN_SENTENCES.get(teardown.kind, '')}."]
     if teardown.closed_first in ("originator", "responder"):
-        said.append(f"The {_name(names, teardown.closed_first)} closed first.")
+        first = f"The {_name(names, teardown.closed_first)}"
+        late = teardown.kind == "aborted"
+        said.append(f"{first} sent a FIN after that: it closed nothing." if late else f"{first} closed first.")
     if teardown.half_closed_ns:
         said.append(f"Between the two FINs: {duration(teardown.half_closed_ns)}.")
     if teardown.reset_by is not None:

@@ -38,7 +38,8 @@ TEARDOWN_SENTENCES = {
     "simultaneous-close": "the FINs crossed: neither end had seen the other's when it sent its own"
     " (RFC 9293, Figure 13)",
     "half-closed": "one direction is closed and acknowledged, the other was still open at the end of the capture",
-    "incomplete": "a FIN was sent, and nothing that was captured acknowledges it: TCP was stuck, or the capture ended",
+    "incomplete": "a FIN was sent, and nothing that is known to have arrived acknowledges it: TCP was stuck, or the"
+    " capture ended",
     "partial": "a close of which only some segments were captured",
     "reset-after-fin": "an RST took effect after a FIN had been sent",
     "aborted": "an RST, and no FIN: its sender has no connection any more, nor has the other end once it arrives",

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, Pair, StateAt
-from handshake_inspect.views.account import times
+from handshake_inspect.views.account import closing, times
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
 from handshake_inspect.views.ladder_cells import Cells
@@ -269,6 +269,26 @@ def test_a_time_is_doubted_only_for_a_copy_that_came_before_the_answer(lines: st
     (said,) = times(connection, inspection.steps(0))
     assert ("cannot be told" in said.plain) == bool(copied)
     assert copied in said.plain
+
+
+def closing_of(lines: str) -> str:
+    """Return what the account says of the closing of a scenario of one connection."""
+    (connection,) = inspect_lines(lines).connections
+    (said,) = closing(connection, Pair("client", "server"))
+    return said.plain
+
+
+def test_a_fin_after_the_rst_has_not_closed_first() -> None:
+    said = closing_of("open\nA > RA x+1 ack y+1\nB > FA y+1 ack x+1")
+    assert said == (
+        "aborted (complete): an RST, and no FIN: its sender has no connection any more, nor has the other end once it "
+        "arrives. The server sent a FIN after that: it closed nothing. Reset by the client."
+    )
+
+
+def test_an_acknowledgment_behind_octets_that_may_be_lost_was_captured_all_the_same() -> None:
+    said = closing_of("open\nA > PA x+1 (9) ack y+1\nB > FA y+1 ack x+1\nA > A x+10 ack y+2")
+    assert said.startswith("incomplete (not complete): a FIN was sent, and nothing that is known to have arrived ")
 
 
 def test_the_books_name_only_what_is_missing() -> None:
