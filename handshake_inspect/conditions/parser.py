@@ -82,7 +82,8 @@ def field_path(name: str) -> tuple[str, ...]:
         names = listed([f"{name}.{field}" for field in below], "or")
         raise WhereError(f"{name} is an object; its fields are {names}")
     quotes = f' Text stands in quotes, as in "{name}"' if "." not in name else ""
-    raise WhereError(f"there is no field {name}.{nearest(name, list(FIELDS))}{quotes}")
+    advice = f"{nearest(name, list(FIELDS))}{quotes}"
+    raise WhereError(f"there is no field {name}{'.' if advice else ''}{advice}")
 
 
 @dataclass(frozen=True)

@@ -60,4 +60,4 @@ def _changed(joined: Joined, numbers: Rows) -> Iterator[str]:
         said = listed([f"{what} of {counted(many, 'connection')}" for what, many in changed.items()])
         yield f"{said[:1].upper()}{said[1:]}."
     elif joined.pairs:
-        yield "Nothing."
+        yield "Nothing, the TTL left out of account: every router lowers it."

@@ -26,7 +26,7 @@ def test_several_are_listed_and_one_of_them_drawn() -> None:
     assert len(lines[: lines.index("")]) == 31
     assert f"Places     A is {MANY[0]}, B is {MANY[1]}." in " ".join(listed.stdout.replace(" " * 11, "").split("\n"))
     assert any(line.startswith("Clocks     That of B is ") for line in lines)
-    assert lines[-1] == "Changed    Nothing."
+    assert lines[-1] == "Changed    Nothing, the TTL left out of account: every router lowers it."
     drawn = run("join", *MANY, "-s", "2")
     assert drawn.stdout.startswith(f"stream 2 of {MANY[0]}")
     assert f"stream 2 of {MANY[1]}" in drawn.stdout

@@ -71,6 +71,7 @@ def test_null_is_neither_less_nor_greater() -> None:
     [
         ('teardown.knd == "aborted"', "there is no field teardown.knd. Did you mean teardown.kind"),
         ("x == 1", "there is no field x."),
+        ("foo.bar == 1", "there is no field foo.bar: »foo.bar« == 1"),
         ('teardown == "aborted"', "teardown is an object; its fields are teardown.kind"),
         ('teardown.kind == "four way"', "teardown.kind is never four way; it is four-way, three-segment"),
         ("octets.originator == 'many'", "octets.originator is a number, not a text"),
