@@ -1,6 +1,10 @@
 """Runs a program as if on another system: what is missing there is taken away, then the command line is called.
 
     python -m tests.cli.elsewhere win32 read capture.pcap
+    python -m tests.cli.elsewhere win32 DESCRIPTOR
+
+The second takes orders as `tests.cli.warm` does: it has imported all of ours while what is missing was taken away, and
+each process that it forks is without it from its first line to its last.
 
 Libraries that look at `sys.platform` themselves (click, numpy, rich) are imported before, as they are here.
 """
@@ -9,16 +13,26 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
+import io
 import os
+import re
 import select
 import signal
 import socket
 import stat
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from tests.cli.warm import serve
+
+PACKAGE = Path(__file__).parents[2] / "handshake_inspect"
 
 #: Modules that a system lacks (library reference: "Availability").
 MISSING_MODULES = {
@@ -87,14 +101,7 @@ def is_socket(one: Any) -> bool:
 
 def be(system: str) -> None:
     """Take away what `system` does not have."""
-    import asyncio  # noqa: F401 - it looks at the system when imported, as the next do
-    import subprocess  # noqa: F401 - it looks at what there is when imported
-
-    import click  # noqa: F401 - likewise
-    import numpy  # noqa: F401 - likewise
-    import rich.console
-    import rich.text  # noqa: F401 - likewise
-
+    import_what_looks()
     for name in MISSING_MODULES[system]:
         sys.modules.pop(name, None)
     sys.meta_path.insert(0, Absent(MISSING_MODULES[system]))
@@ -107,12 +114,73 @@ def be(system: str) -> None:
     sys.platform = system
 
 
-if __name__ == "__main__":
-    be(sys.argv[1])
-    if sys.argv[2] == "-c":
-        exec(sys.argv[3])
+def import_what_looks() -> None:
+    """Import what looks at the system, or at what there is, when it is imported."""
+    import asyncio  # noqa: F401
+    import subprocess  # noqa: F401
+
+    import click  # noqa: F401
+    import numpy  # noqa: F401
+    import rich.console
+    import rich.text  # noqa: F401
+
+
+@contextmanager
+def being(system: str) -> Iterator[None]:
+    """Take away what `system` does not have, and give it back in the end."""
+    import_what_looks()
+    modules = {name: sys.modules[name] for name in MISSING_MODULES[system] if name in sys.modules}
+    names = [(module, vars(module).copy()) for module in MISSING_NAMES[system]]
+    found_by, platform = sys.meta_path[:], sys.platform
+    be(system)
+    try:
+        yield
+    finally:
+        sys.modules.update(modules)
+        for module, before in names:
+            vars(module).update(before)
+        sys.meta_path[:], sys.platform = found_by, platform
+
+
+def modules_of_ours() -> list[str]:
+    """Name every module that can be imported anywhere."""
+    names = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in sorted(PACKAGE.rglob("*.py"))]
+    # Scapy itself looks at the system when it is imported, and ours is made up; only `scapy_side.reader` imports those.
+    through_scapy = re.compile(r"\.capture\.scapy_side\.(?!reader$)")
+    names = [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]
+    return [name for name in names if not through_scapy.search(name)]
+
+
+def take_orders(system: str, orders: int) -> None:
+    """Fork a process for each order, which is then as if on `system`."""
+    sent = socket.socket(fileno=orders)
+    with being(system):
+        for name in modules_of_ours():
+            import_module(name)
+    serve(sent, partial(run, system))
+
+
+def run(system: str) -> None:
+    """Be the command line as if on `system`, or the program behind `-c`, with the streams that are asked for."""
+    encoding, _, errors = os.environ["PYTHONIOENCODING"].partition(":")
+    for stream, handler in ((sys.stdin, errors), (sys.stdout, errors), (sys.stderr, "backslashreplace")):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(encoding=encoding, errors=handler or "strict")
+    be(system)
+    first, *rest = sys.argv[1:]
+    if first == "-c":
+        exec(rest[0], {"__name__": "__main__"})
     else:
         from handshake_inspect.cli import main
 
-        sys.argv[:] = ["handshake-inspect", *sys.argv[2:]]
+        sys.argv[0] = "handshake-inspect"
         main()
+
+
+if __name__ == "__main__":
+    _, its_system, *its_arguments = sys.argv
+    if its_arguments[0].isdecimal():
+        take_orders(its_system, int(its_arguments[0]))
+    else:
+        del sys.argv[1]
+        run(its_system)

@@ -45,9 +45,9 @@ def cold(order: Order, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
     )  # fmt: skip
 
 
-def warm(order: Order, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
-    """Run a command in a process that has imported what it needs (`tests.cli.warm`)."""
-    orders = _forking()
+def warm(order: Order, stdin: bytes, *module: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a process that has imported what it needs: `tests.cli.warm`, or another module that serves."""
+    orders = _forking(*module or ("tests.cli.warm",))
     (takes, gives), (out, writes_out), (err, writes_err) = os.pipe(), os.pipe(), os.pipe()
     theirs = [takes, writes_out, writes_err]
     socket.send_fds(orders, [pickle.dumps(order)], theirs)
@@ -77,12 +77,12 @@ def _take(descriptor: int) -> bytes:
 
 
 @cache
-def _forking() -> socket.socket:
+def _forking(*module: str) -> socket.socket:
     """Start the process that forks, once for all tests of a worker. Its streams are pipes, as a command's are."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     ours.settimeout(TIMEOUT_S)
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.warm", str(theirs.fileno())],
+        [sys.executable, "-m", *module, str(theirs.fileno())],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[theirs.fileno()],
         env={**os.environ, "PYTHONIOENCODING": "utf-8", "OPENBLAS_NUM_THREADS": "1"}, cwd=REPOSITORY,
     )  # fmt: skip

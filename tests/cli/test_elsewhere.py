@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from handshake_inspect.cli import _unwritable
-from tests.cli.elsewhere import MISSING_MODULES
-from tests.cli.running import PCAPS, REPOSITORY, run
+from tests.cli.elsewhere import MISSING_MODULES, modules_of_ours
+from tests.cli.running import PCAPS, REPOSITORY, run, warm
+from tests.cli.warm import Order
 
 SYSTEMS = ("win32", "darwin")
+ENCODINGS = ("cp1252", "cp437", "cp932", "cp1252:strict")
 FOUR_WAY = str(PCAPS / "four-way.pcap")
 COMMANDS = [
     ["read", "pcaps"],
@@ -39,27 +41,33 @@ TEXTS = [
 ]
 
 
-def run_as(system: str, *arguments: str, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
-    """Run the command line as if on `system`."""
+def run_as(
+    system: str, *arguments: str, stdin: bytes = b"", is_cold: bool = False, **environment: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line as if on `system`: with an interpreter of its own if it is cold, else forked."""
     clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    order = Order(arguments, {**clean, "PYTHONIOENCODING": "utf-8", **environment}, str(REPOSITORY))
+    if not is_cold:
+        return warm(order, stdin, "tests.cli.elsewhere", system)
     return subprocess.run(
         [sys.executable, "-m", "tests.cli.elsewhere", system, *arguments],
-        input=stdin,
-        capture_output=True,
-        timeout=60,
-        cwd=REPOSITORY,
-        env={**clean, "PYTHONIOENCODING": "utf-8", **environment},
-        check=False,
-    )
+        input=stdin, capture_output=True, timeout=60, cwd=REPOSITORY, env=order.environment, check=False,
+    )  # fmt: skip
+
+
+@cache
+def here(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line on this system, once for all that compare with it."""
+    return run(*arguments)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_a_command_prints_the_same_everywhere(system: str, arguments: list[str]) -> None:
-    here, there = run(*arguments), run_as(system, *arguments)
-    assert there.stderr.decode() == here.stderr
-    assert there.stdout.decode() == here.stdout
-    assert there.returncode == here.returncode
+    there = run_as(system, *arguments)
+    assert there.stderr.decode() == here(*arguments).stderr
+    assert there.stdout.decode() == here(*arguments).stdout
+    assert there.returncode == here(*arguments).returncode
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -87,13 +95,8 @@ def test_python_inspects_everywhere(system: str) -> None:
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_module_of_ours_can_be_imported_everywhere(system: str) -> None:
-    package = REPOSITORY / "handshake_inspect"
-    names = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in sorted(package.rglob("*.py"))]
-    # Scapy itself looks at the system when it is imported, and ours is made up; only `scapy_side.reader` imports those.
-    through_scapy = re.compile(r"\.capture\.scapy_side\.(?!reader$)")
-    names = [name.removesuffix(".__init__") for name in names if not name.endswith("__main__")]
-    names = [name for name in names if not through_scapy.search(name)]
-    done = run_as(system, "-c", f"import importlib\nfor name in {names}: importlib.import_module(name)")
+    program = f"import importlib\nfor name in {modules_of_ours()}: importlib.import_module(name)"
+    done = run_as(system, "-c", program, is_cold=True)
     assert done.stderr == b""
 
 
@@ -119,15 +122,31 @@ def test_what_is_taken_away_is_gone() -> None:
     assert run_as("win32", "-c", program).stdout == b"win32\n10038\n"
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_process_that_was_forked_is_as_one_that_was_started(system: str) -> None:
+    """Else the tests above would prove nothing."""
+    program = (
+        "import os, select, signal, socket, sys\n"
+        "names = [sorted(vars(one)) for one in (os, select, signal, socket)]\n"
+        "print(sys.platform, names, [(one.encoding, one.errors) for one in (sys.stdin, sys.stdout, sys.stderr)])\n"
+    )
+    for encoding in ("utf-8", *ENCODINGS):
+        forked, started = (
+            run_as(system, "-c", program, is_cold=is_cold, PYTHONIOENCODING=encoding) for is_cold in (False, True)
+        )
+        assert forked.stderr == b""
+        assert forked.stdout == started.stdout
+
+
 # --- consoles that lack the ladder's arrows --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "cp437", "cp932", "cp1252:strict"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("arguments", TEXTS, ids=" ".join)
 def test_no_console_is_too_poor(encoding: str, arguments: list[str]) -> None:
     done = run_as("win32", *arguments, PYTHONIOENCODING=encoding)
     assert b"Traceback" not in done.stderr
-    assert done.returncode == run(*arguments).returncode
+    assert done.returncode == here(*arguments).returncode
     out = done.stdout.decode(encoding.partition(":")[0])
     assert "\\u" not in out, "every sign of a ladder or table has its spelling in ASCII"
 

@@ -18,10 +18,9 @@ import socket
 import struct
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
-
-from tests.preloaded import import_all
 
 #: One order is one message.
 MESSAGE_OCTETS = 200_000
@@ -37,9 +36,8 @@ class Order:
     folder: str
 
 
-def main(orders: socket.socket) -> None:
-    """Take orders until nobody can give one any more. Returns in the process that is to be a command, too."""
-    import_all()
+def serve(orders: socket.socket, program: Callable[[], object]) -> None:
+    """Take orders until nobody can give one any more: each is the program, run in a fork of this process."""
     gc.freeze()
     while True:
         message, streams, _, _ = socket.recv_fds(orders, MESSAGE_OCTETS, 3)
@@ -49,18 +47,18 @@ def main(orders: socket.socket) -> None:
         if pid == 0:
             orders.close()
             become(pickle.loads(message), streams)
-            command()
+            run_to_its_end(program)
         for descriptor in streams:
             os.close(descriptor)
         orders.sendall(PID.pack(pid))
         orders.sendall(CODE.pack(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
 
 
-def command() -> NoReturn:
+def run_to_its_end(program: Callable[[], object]) -> NoReturn:
     """Run it, and end as an interpreter does, but leave its memory to the kernel: to free it, all would be copied."""
     code: object = 0
     try:
-        runpy.run_module("handshake_inspect", run_name="__main__", alter_sys=True)
+        program()
     except SystemExit as end:
         code = end.code
     threading._shutdown()  # type: ignore[attr-defined]
@@ -68,6 +66,11 @@ def command() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(code if isinstance(code, int) else 1)
+
+
+def command() -> None:
+    """Be `python -m handshake_inspect`."""
+    runpy.run_module("handshake_inspect", run_name="__main__", alter_sys=True)
 
 
 def become(order: Order, streams: list[int]) -> None:
@@ -82,4 +85,7 @@ def become(order: Order, streams: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])))
+    from tests.preloaded import import_all
+
+    import_all()
+    serve(socket.socket(fileno=int(sys.argv[1])), command)
