@@ -35,6 +35,11 @@ def prose(page: Page) -> str:
         ("why does bind fail?", "why-bind-fails"),
         ("address already in use", "why-bind-fails"),
         ("3-way", "why-three"),
+        ("three segments", "why-three"),
+        ("4-way", "why-four"),
+        ("why four segments", "why-four"),
+        ("connection timed out", "lost-syn"),
+        ("ephemeral port", "four-tuple"),
         ("why three segments", "why-three"),
         ("RTT", "timestamps"),
         ("NAT", "four-tuple"),
@@ -66,3 +71,8 @@ def test_pages_name_the_range_of_ephemeral_ports_as_the_census_does() -> None:
     assert {page.name for page in naming} >= {"who-waits", "four-tuple", "simultaneous-open"}
     for page in naming:
         assert f"{LINUX_PORTS.first} to {LINUX_PORTS.last}" in prose(page), page.name
+
+
+def test_the_page_of_four_segments_knows_the_opening_that_takes_four() -> None:
+    """RFC 9293 Figure 7: the SYNs cross, and so do the SYN-ACKs."""
+    assert "Opening takes four, too, if both ends have sent a SYN before either has got one" in prose(PAGES["why-four"])
