@@ -26,7 +26,7 @@ def attempt_lines(results: Sequence[Result]) -> Iterator[Text]:
     for number, (title, some) in enumerate(chapters(results)):
         if number:
             yield Text("")
-        yield Text(title, "bold")
+        yield from wrapped(title, 0, "bold")
         for one in some:
             yield from result_lines(one)
 
@@ -34,19 +34,26 @@ def attempt_lines(results: Sequence[Result]) -> Iterator[Text]:
 def result_lines(one: Result) -> Iterator[Text]:
     """Return the lines of one attempt: did it succeed, what was tried, the call with its result; then why."""
     if one.impossible:
-        yield Text.assemble(("  - ", "yellow"), one.attempt.tried)
-        yield from below(f"Not possible here: {one.impossible}", "yellow")
+        yield from marked("-", "yellow", one.attempt.tried)
+        yield from wrapped(f"Not possible here: {one.impossible}", INDENT, "yellow")
         return
     mark, style = MARKS[one.result == "0"]
-    yield Text.assemble((f"  {mark} ", style), one.attempt.tried)
+    yield from marked(mark, style, one.attempt.tried)
     yield Text.assemble(" " * INDENT, f"{one.call} = ", (one.result, style))
     why = one.attempt.why
     if not one.is_as_expected:
         why = f"This kernel does otherwise than Linux 6.18, where it is {one.attempt.expected}: {why}"
-    yield from below(why, "dim" if one.is_as_expected else "yellow")
+    yield from wrapped(why, INDENT, "dim" if one.is_as_expected else "yellow")
 
 
-def below(text: str, style: str) -> Iterator[Text]:
-    """Return a text below a row, wrapped to the terminal."""
-    width = max(60, terminal_width() or DEFAULT_WIDTH) - INDENT
-    return (Text(" " * INDENT + line, style) for line in textwrap.wrap(text, width, break_on_hyphens=False))
+def marked(mark: str, style: str, tried: str) -> Iterator[Text]:
+    """Return what was tried, behind its mark."""
+    first, *others = wrapped(tried, INDENT)
+    yield Text.assemble((f"  {mark} ", style), first.plain.lstrip())
+    yield from others
+
+
+def wrapped(text: str, indent: int, style: str = "") -> Iterator[Text]:
+    """Return the lines of a text, wrapped to the terminal."""
+    width = max(60, terminal_width() or DEFAULT_WIDTH) - indent
+    return (Text(" " * indent + line, style) for line in textwrap.wrap(text, width, break_on_hyphens=False))

@@ -45,3 +45,10 @@ def test_what_is_otherwise_or_not_possible_here_is_said() -> None:
         "  - something is tried",
         "    Not possible here: this kernel has no setting net.ipv4.tcp_tw_reuse",
     ]
+
+
+def test_no_line_is_wider_than_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    results = [Result(one, "connect(127.0.0.1:8000)", one.expected) for one in ATTEMPTS]
+    impossible = [Result(ATTEMPTS[-1], impossible="this kernel has no setting net.ipv4.tcp_tw_reuse")]
+    assert max(len(line.plain) for line in attempt_lines(results + impossible)) <= 60
