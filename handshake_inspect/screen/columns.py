@@ -124,7 +124,7 @@ def columns_for(*, is_live: bool, captures: int, sample: Iterable[Connection] = 
     ]
     findings = Column("findings", _findings, 24, 14, 3, is_last=True)
     octets = Column("octets", _octets, 17, 15, 5, right=True)
-    rtt = Column("RTT", _rtt, 8, 8, 6, right=True)
+    rtt = Column("RTT", _rtt, 9, 9, 6, right=True)
     if is_live:
         return [*both, Column("states", _states, 25, 24, 1), Column("now", _now, 17, 14, 2), octets, rtt, findings]
     capture = Column("capture", lambda c, _: [(printable(c.capture), "muted")], 24, 12, 8)
@@ -236,7 +236,9 @@ def _octets(connection: Connection, _: Present) -> Cell:
 
 def _rtt(connection: Connection, _: Present) -> Cell:
     rtt_ns = connection.handshake.initial_rtt_ns
-    return [("-", "line")] if rtt_ns is None else [(short(rtt_ns), "")]
+    if rtt_ns is None:
+        return [("-", "line")]
+    return [("≤" if connection.handshake.rtt_ambiguous else "", "muted"), (short(rtt_ns), "")]
 
 
 def _lasted(_: Connection, present: Present) -> Cell:

@@ -15,6 +15,7 @@ from handshake_inspect.connections.connection import Connection, Endpoint, Hands
 from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.words import round_trip
 
 #: So many rows are looked at to find the widths of the columns.
 ROWS_MEASURED = 500
@@ -81,7 +82,7 @@ def connection_columns(captures: int) -> list[Column]:
         Column("teardown", lambda c: c.teardown.kind, style=_teardown_style),
         Column("closed first", _closed_first, rank=4),
         Column("octets → / ←", lambda c: f"{c.octets.originator:,} / {c.octets.responder:,}", right=True, rank=3),
-        Column("RTT", lambda c: _or_dash(c.handshake.initial_rtt_ns), right=True, rank=5),
+        Column("RTT", lambda c: round_trip(c.handshake), right=True, rank=5),
         Column("conn_state", lambda c: c.conn_state, rank=6),
         Column("notes", lambda c: ", ".join(notes(c)), rank=2, narrow=narrow_notes, cut=cut_end),
     ]

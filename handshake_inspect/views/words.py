@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Literal
 
-from handshake_inspect.quantities import listed
+from handshake_inspect.connections.connection import Handshake
+from handshake_inspect.quantities import duration, listed
 from handshake_inspect.tcp.time_wait import PROFILES, SECOND_NS, Profile
 
 Clock = Literal["relative", "utc", "local"]
@@ -99,3 +100,13 @@ def nearest(word: str, known: list[str]) -> str:
 
     matches = get_close_matches(word, known, n=3, cutoff=0.55)
     return f" Did you mean {listed(matches, 'or')}?" if matches else ""
+
+
+def round_trip(opening: Handshake) -> str:
+    """Say how long SYN to third segment took: at most that is a round trip where a copy may have been answered.
+
+    After a retransmission of SYN or SYN-ACK nobody can tell which one was (Karn; RFC 6298 §3).
+    """
+    if opening.initial_rtt_ns is None:
+        return "-"
+    return f"{'≤ ' if opening.rtt_ambiguous else ''}{duration(opening.initial_rtt_ns)}"

@@ -15,8 +15,10 @@ from handshake_inspect.conditions.parser import WhereError
 from handshake_inspect.connections.connection import Connection, Endpoint
 from handshake_inspect.connections.found import Severity
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS
+from handshake_inspect.connections.present import present
 from handshake_inspect.inspector import inspect
 from handshake_inspect.screen.arranging import ORDERS, Order, OutdatedError, Query, arranged, understood
+from handshake_inspect.screen.columns import columns_for
 from handshake_inspect.screen.sight import Sight
 from tests.cli.running import PCAPS
 
@@ -61,6 +63,18 @@ def test_the_order_of_a_column(column: str) -> None:
     assert arranged(sight(), Query(), Order(column)).tolist() == expected
     backwards = [one.stream for one in sorted(connections, key=KEYS[column], reverse=True)]
     assert arranged(sight(), Query(), Order(column, descending=True)).tolist() == backwards
+
+
+def test_a_time_across_a_repeated_syn_is_shown_as_a_bound() -> None:
+    column = next(one for one in columns_for(is_live=False, captures=1) if one.title == "RTT")
+    some = {one.handshake.rtt_ambiguous: one for one in sight().connections if one.handshake.complete}
+    known, bound = (
+        "".join(text for text, _ in column.cell(one, present(one, one.last_ns, None)))
+        for one in (some[False], some[True])
+    )
+    assert not known.startswith("≤")
+    assert bound.startswith("≤")
+    assert len(bound) <= column.narrow
 
 
 @pytest.mark.parametrize("descending", [False, True])

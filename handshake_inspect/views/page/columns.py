@@ -28,6 +28,7 @@ from handshake_inspect.quantities import duration
 from handshake_inspect.views.address_names import NAMES_SHOWN
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.palette import CLOSING_ROLES, OPENING_ROLES, STATE_ROLES
+from handshake_inspect.views.words import round_trip
 
 Integers = NDArray[Any]
 
@@ -105,7 +106,7 @@ def _cells(one: Connection, lasted_ns: int | None, begin_ns: int) -> list[Cell]:
         Cell("closing", ((CLOSING_ROLES.get(closing, "unknown"), closing),)),
         Cell("found", tuple(found)),
         Cell("states", tuple((STATE_ROLES.get(state or "", "unknown"), state or "-") for state in last)),
-        Cell("rtt", text=_duration(one.handshake.initial_rtt_ns)),
+        Cell("rtt", text=round_trip(one.handshake)),
         Cell("lasted", text=_duration(lasted_ns)),
         Cell("segments", text=f"{one.segments.originator + one.segments.responder:,}"),
         Cell("octets", text=f"{one.octets.originator:,} / {one.octets.responder:,}"),
@@ -125,6 +126,7 @@ def table_data(inspection: Inspection, streams: NDArray[np.int64], begin_ns: int
     (originators, originator_ports), (responders, responder_ports) = sockets(connections, rows)
     addresses, numbers = _spelled([originators, responders])
     behaviours, behaviour = distinct(table["judgement"][rows])
+    sent_again = (table["syn_retransmissions"][rows] != 0) | (table["syn_ack_retransmissions"][rows] != 0)
     sets, found = connections.findings.code_sets(rows)
     codes = list(dict.fromkeys(code for one in sets for code in one))
     return {
@@ -149,6 +151,7 @@ def table_data(inspection: Inspection, streams: NDArray[np.int64], begin_ns: int
             "octets_originator": table["octets_o"][rows].tolist(),
             "octets_responder": table["octets_r"][rows].tolist(),
             "rtt_ns": _or_null(table["initial_rtt_ns"][rows]),
+            "rtt_ambiguous": sent_again.astype(np.int64).tolist(),
         },
     }
 

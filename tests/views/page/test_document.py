@@ -66,6 +66,7 @@ def test_the_columns_are_those_of_the_connections(recorded: Inspection) -> None:
         assert columns["start_ns"][row] == one.first_ns - begin_ns
         assert columns["lasted_ns"][row] in (one.last_ns - one.first_ns, None)
         assert columns["rtt_ns"][row] == one.handshake.initial_rtt_ns
+        assert columns["rtt_ambiguous"][row] == one.handshake.rtt_ambiguous
         assert data["captures"][columns["capture"][row]] == one.capture
         assert columns["segments"][row] == one.segments.originator + one.segments.responder
         assert (columns["octets_originator"][row], columns["octets_responder"][row]) == (

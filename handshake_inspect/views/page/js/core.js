@@ -69,6 +69,12 @@ function foundOf(row) {
   return data.sets[columns.found[row]].map((code) => data.codes[code]);
 }
 
+/** SYN to third segment: at most that, if one was sent again and nobody can tell which copy was answered. */
+function rttText(row) {
+  const atMost = columns.rtt_ambiguous[row] && columns.rtt_ns[row] !== null;
+  return (atMost ? "≤ " : "") + durationText(columns.rtt_ns[row]);
+}
+
 /** The words of each cell, with the role whose colour each has ("" for none), by the key of the column. */
 const CELLS = {
   originator: (row) => [["", endpointText(row, "originator")]],
@@ -77,7 +83,7 @@ const CELLS = {
   closing: (row) => [[behaviourOf(row).closing_role, behaviourOf(row).closing]],
   states: (row) => behaviourOf(row).states.map((state, end) => [behaviourOf(row).state_roles[end], state ?? "-"]),
   found: (row) => foundOf(row).map(([code, severity]) => [severity, code]),
-  rtt: (row) => [["", durationText(columns.rtt_ns[row])]],
+  rtt: (row) => [["", rttText(row)]],
   lasted: (row) => [["", durationText(columns.lasted_ns[row])]],
   segments: (row) => [["", counted(columns.segments[row])]],
   octets: (row) => [["", `${counted(columns.octets_originator[row])} / ${counted(columns.octets_responder[row])}`]],
