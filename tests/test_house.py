@@ -72,7 +72,7 @@ CONNECTIONS = [
     "quotes", "machine", "shapes", "kinds", "zeek_gaps", "zeek_tokens", "zeek", "zeek_in_step", "derived", "zeek_sizes",
     "found", "answers", "waiting", "books", "twins", "behaviour", "verdict", "time_waits", "model", "at_once",
     "sockets", "owing", "port_use",
-    "ledger", "flat", "zeek_uid", "conn_log", "step_rows", "sums", "steps",
+    "ledger", "flat", "zeek_uid", "conn_log", "step_rows", "sums", "steps", "offered",
     "analysis", "attempts", "phases", "half_open", "openings", "streams", "run_clock", "leaving", "going", "present",
 ]  # fmt: skip
 FINDINGS = [

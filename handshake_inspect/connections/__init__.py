@@ -42,6 +42,7 @@ The modules, in the order in which data flows:
 - `step_rows`: what the steps of connections are told from.
 - `sums`: the arithmetic of each segment, in numbers and in letters.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
+- `offered`: what option lists offer, as far as rules ask: one number for all that offer the same.
 - `analysis`: all of this wired up, for `inspector`.
 - `attempts`: how long an attempt to connect counts that nobody finishes.
 - `phases`, `half_open`: in which phase each connection was, from when to when, and how many were half-open at once.

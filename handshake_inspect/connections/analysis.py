@@ -23,6 +23,7 @@ from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import Coded
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.model import Connections, syn_options
+from handshake_inspect.connections.offered import Offered
 from handshake_inspect.connections.packets import KINDS, Evidence
 from handshake_inspect.connections.pool import Range
 from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
@@ -35,7 +36,6 @@ from handshake_inspect.pairs import SALT, KeyTable, hash_of, keys_of
 from handshake_inspect.processes import Workers
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
-from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.time_wait import Profile
 
 Rows = NDArray[np.int64]
@@ -72,8 +72,8 @@ class Analysis:
         self._only = only
         self.gathering = Gathering(fold=fold) if gathering is None else gathering
         self.quotes = Quotes()
-        #: Of the option lists that were looked at.
-        self.fast_open = np.zeros(0, np.bool_)
+        #: By the option lists that were looked at.
+        self.offered = Offered()
 
     @property
     def keys(self) -> KeyTable:
@@ -144,7 +144,7 @@ class Analysis:
             stored, evidence = self.gathering.partition(which)
             return self._examined(stored, examine), evidence
 
-        self._have_fast_open()  # once, and not in each process
+        self._know_offers()  # once, and not in each process
         return workers.share(examined, ranges)
 
     def _examined(self, stored: StoredRows, examine: Examine | None) -> Verdicts:
@@ -187,17 +187,17 @@ class Analysis:
         return part, joined
 
     def _decide(self, stored: StoredRows, part: Split, joined: QuoteTable) -> Decided:
-        verdicts, events = decide(part, stored["encapsulation"], self._have_fast_open(), joined)
+        offered = self._know_offers()
+        verdicts, events = decide(part, stored["encapsulation"], offered.has_fast_open, joined)
         verdicts.copies = _copies(stored)
-        return Decided(stored, part, events, verdicts, replace(self.names), self.keys)
+        return Decided(stored, part, events, verdicts, replace(self.names), offered, self.keys)
 
-    def _have_fast_open(self) -> NDArray[np.bool_]:
-        """Say of each option list whether it has the Fast Open option. Two threads that ask find the same."""
-        known = self.fast_open
+    def _know_offers(self) -> Offered:
+        """Say what each option list of the run offers. Two threads that ask find the same."""
+        known = self.offered
         new = self.names.options.values[len(known) :]
         if new:
-            has = np.array([parse(octets).fast_open_cookie is not None for octets in new], np.bool_)
-            self.fast_open = known = np.append(known, has)
+            self.offered = known = known.and_by(new)
         return known
 
     def rows(self) -> Iterator[ConnectionRows]:
@@ -266,6 +266,8 @@ class Decided:
     events: Events
     verdicts: Verdicts
     names: Names
+    #: What the option lists of `names` offer.
+    offered: Offered
     #: The key of each conversation of the run.
     keys: KeyTable
 

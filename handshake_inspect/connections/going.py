@@ -27,6 +27,7 @@ from handshake_inspect.connections.leaving import (
     who_leaves,
 )
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.offered import Offered
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.run_clock import RunClock
@@ -164,7 +165,7 @@ class Going(Analysis):
             self._round()
         if len(self.names.options) > self._many_options:
             self.names.options = self.gathering.renumber_options(self.names.options, self.waiting())
-            self.fast_open = self.fast_open[:0]
+            self.offered = Offered()
             self._many_options = max(MOST_OPTIONS, 2 * len(self.names.options))
 
     def _round(self) -> None:

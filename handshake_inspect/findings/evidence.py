@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -41,7 +41,7 @@ from handshake_inspect.connections.rows import (
 from handshake_inspect.connections.split import first_among, last_among
 from handshake_inspect.sets import first_places, numbered, set_of
 from handshake_inspect.table import frame_numbers
-from handshake_inspect.tcp.options import Options, is_cut, parse
+from handshake_inspect.tcp.options import Options
 
 #: Sooner than this no timer sends anything again (Linux: 200 ms with a measured round trip; RFC 6298 §2.1: 1 s).
 RETRANSMISSION_NS = 200_000_000
@@ -49,8 +49,6 @@ RETRANSMISSION_NS = 200_000_000
 Answer = TypeVar("Answer", bound=Hashable)
 #: An answer, and the connections of which it is true.
 _By = tuple[Answer, Rows]
-#: Option lists recur, in every partition.
-_parsed = lru_cache(maxsize=4096)(parse)
 
 T = TypeVar("T")
 
@@ -379,8 +377,8 @@ class Evidence:
 
     def offered(self, value: Callable[[Options], int], number: NDArray[Any]) -> Rows:
         """Return what option lists say, by their numbers; asked once for each distinct list."""
-        distinct, which = numbered(number.reshape(-1))
-        values = np.array([value(self.option_list(one)) for one in distinct.tolist()], np.int64)
+        distinct, which = numbered(self.decided.offered.which.take(number.reshape(-1)))
+        values = np.array([value(self.decided.offered.distinct[one]) for one in distinct.tolist()], np.int64)
         return values[which].reshape(number.shape)
 
     def by_offer(self, answer: Callable[[Options | None, Options | None], Answer | None]) -> Iterator[_By[Answer]]:
@@ -406,17 +404,18 @@ class Evidence:
     @cached_property
     def _offers(self) -> tuple[list[tuple[Options | None, Options | None]], Rows]:
         """The distinct pairs of option lists, and which of them each connection opened with. Shape (m,)."""
-        key = (self.table["options_o"].astype(np.int64) + 1) << 32 | (self.table["options_r"].astype(np.int64) + 1)
+        offered = self.decided.offered
+        told = np.append(np.where(offered.is_cut, NONE, offered.which), NONE).astype(np.int64)  # NONE of NONE too
+        key = (told.take(self.table["options_o"]) + 1) << 32 | (told.take(self.table["options_r"]) + 1)
         distinct, which = numbered(key)
         ends = np.stack([distinct >> 32, distinct & 0xFFFFFFFF], axis=1) - 1
-        return [(self._offer(originator), self._offer(responder)) for originator, responder in ends.tolist()], which
-
-    def _offer(self, number: int) -> Options | None:
-        return None if number == NONE or is_cut(self.decided.names.options[number]) else self.option_list(number)
+        options = (*offered.distinct, None)
+        return [(options[originator], options[responder]) for originator, responder in ends.tolist()], which
 
     def option_list(self, number: int) -> Options:
-        """Return what an option list says, by its number."""
-        return _parsed(self.decided.names.options[number])
+        """Return what an option list says, by its number; cookies and keys are not told."""
+        offered = self.decided.offered
+        return offered.distinct[int(offered.which[number])]
 
     # Findings.
 

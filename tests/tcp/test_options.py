@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.tcp.options import Options, parse, walk
+from handshake_inspect.tcp.options import Options, gist, parse, walk
 
 LINUX_SYN = bytes.fromhex("020405b4 0402 080a 00000001 00000000 01 030307")
 
@@ -22,6 +22,20 @@ def spell(options: list[tuple[int, bytes]]) -> bytes:
 def test_no_octets_raise(octets: bytes) -> None:
     parse(octets)
     assert sum(2 + len(value) for _, value in walk(octets)) <= len(octets)
+
+
+asked = st.tuples(st.sampled_from((2, 3, 4, 5, 8, 19, 30, 34, 254)), st.binary(max_size=12))
+experiment = st.tuples(st.just(254), st.binary(max_size=8).map(lambda cookie: b"\xf9\x89" + cookie))
+
+
+@given(st.one_of(st.binary(max_size=40), st.lists(option | asked | experiment, max_size=5).map(spell)))
+def test_the_gist_of_a_list_reads_like_the_list_but_for_cookies_and_keys(octets: bytes) -> None:
+    whole, told = parse(octets), parse(gist(octets))
+    for name in ("mss", "window_scale", "sack_permitted", "timestamps", "mptcp_subtype", "mptcp_version", "malformed"):
+        assert getattr(told, name) == getattr(whole, name)
+    cookies = [one.fast_open_cookie and len(one.fast_open_cookie) for one in (whole, told)]
+    assert cookies[0] == cookies[1]
+    assert gist(gist(octets)) == gist(octets)
 
 
 @given(st.lists(option, max_size=8))

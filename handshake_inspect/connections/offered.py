@@ -1,0 +1,51 @@
+"""What option lists of SYNs offer, as far as rules ask: lists that differ in a cookie or a key alone offer the same.
+
+In: the option lists of a run, by their numbers. Out: `Offered`, one number for all that offer the same. A flood may
+have another list on each SYN; it offers some dozens of things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.options import Options, gist, is_cut, parse
+
+#: Cookies and keys are left out, so even lists made up at random come again.
+_parsed = lru_cache(maxsize=1 << 14)(parse)
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What each of some option lists offers."""
+
+    #: Index of `distinct` of each list. Shape (k,), as the next.
+    which: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    #: Did the capture cut it?
+    is_cut: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    #: What is offered, with zeros for the octets of cookies and keys.
+    distinct: tuple[Options, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    def and_by(self, lists: Sequence[bytes]) -> Offered:
+        """Return the same with more lists behind these."""
+        numbers = {one: number for number, one in enumerate(self.distinct)}
+        which = [numbers.setdefault(_parsed(gist(octets)), len(numbers)) for octets in lists]
+        cut = [is_cut(octets) for octets in lists]
+        return Offered(
+            np.append(self.which, np.array(which, np.int32)),
+            np.append(self.is_cut, np.array(cut, np.bool_)),
+            tuple(numbers),
+        )
+
+    @cached_property
+    def has_fast_open(self) -> NDArray[np.bool_]:
+        """Say of each list whether it has the Fast Open option."""
+        has = np.array([one.fast_open_cookie is not None for one in self.distinct], np.bool_)
+        return has[self.which]
