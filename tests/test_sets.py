@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.sets import both, first_places, numbered, set_of, without
+from handshake_inspect.sets import both, count_to, first_of_equal, first_places, in_order, numbered, set_of, without
 
 VALUES = st.lists(st.integers(-9, 9))
 
@@ -32,3 +32,16 @@ def test_values_are_numbered_as_numpy_numbers_them(values: list[int]) -> None:
     expected = np.unique(np.array(values, np.int64), return_inverse=True)
     assert distinct.tolist() == expected[0].tolist()
     assert which.tolist() == expected[1].tolist()
+
+
+@given(st.lists(st.integers(0, 9) | st.integers(0, (1 << 63) - 1)))
+def test_the_order_is_that_of_a_stable_sort(values: list[int]) -> None:
+    array = np.array(values, np.int64)
+    assert in_order(array).tolist() == np.argsort(array, kind="stable").tolist()
+    assert first_of_equal(array).tolist() == [values.index(value) for value in sorted({*values})]
+
+
+@given(st.sets(st.integers(0, 39)), st.lists(st.integers(-1, 39)))
+def test_rows_are_counted_as_numpy_searches_them(counted: set[int], rows: list[int]) -> None:
+    rising, asked = np.array(sorted(counted), np.int64), np.array(rows, np.int64)
+    assert count_to(rising, asked, 40).tolist() == np.searchsorted(rising, asked, "right").tolist()

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.reuse import ordinary_reuse
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
-from handshake_inspect.sets import set_of, without
+from handshake_inspect.sets import count_to, set_of, without
 from handshake_inspect.table import Column, Table
 from handshake_inspect.tcp.seqnum import MODULUS
 
@@ -340,7 +340,7 @@ class _Around:
         for one in (0, 1):
             mine = np.flatnonzero(side == one)
             rows = np.flatnonzero(mask & (self.side == one))
-            found[mine] = np.append(-1, rows)[np.searchsorted(rows, at[mine])]
+            found[mine] = np.append(-1, rows)[count_to(rows, at[mine] - 1, len(self.side))]
         return np.where(found >= self.first[at], found, -1)
 
     def next(self, at: Rows, side: Rows) -> Rows:
@@ -349,7 +349,7 @@ class _Around:
         for one in (0, 1):
             mine = np.flatnonzero(side == one)
             rows = np.flatnonzero(self.side == one)
-            found[mine] = np.append(rows, len(self.side))[np.searchsorted(rows, at[mine])]
+            found[mine] = np.append(rows, len(self.side))[count_to(rows, at[mine] - 1, len(self.side))]
         return np.where(found < self._behind[at], found, -1)
 
     def is_alone(self, at: Rows) -> Mask:

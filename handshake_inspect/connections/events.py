@@ -52,7 +52,7 @@ from handshake_inspect.connections.numbers import Numbers, find_numbers, next_of
 from handshake_inspect.connections.resets import Resets, find_resets
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, ConnectionRows, lifted
 from handshake_inspect.connections.split import last_of
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import first_of_equal, set_of
 from handshake_inspect.tcp.states import Event
 
 # Bits of an event's code; the lower four are the `Event`.
@@ -207,9 +207,8 @@ def _distinct_resets(code: NDArray[np.uint8], conn: Rows, row: Rows) -> Mask:
         return keep
     run = np.cumsum(~is_reset)[at]
     key = (conn[row[at]] * (len(code) + 1) + run) << 8 | code[at]
-    _, first = np.unique(key, return_index=True)
     keep[at] = False
-    keep[at[first]] = True
+    keep[at[first_of_equal(key)]] = True
     return keep
 
 

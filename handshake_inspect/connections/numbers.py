@@ -24,7 +24,7 @@ from handshake_inspect.connections.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.split import first_of
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import count_to, set_of
 
 
 @dataclass
@@ -92,18 +92,25 @@ def previous_of_end(rows: ConnectionRows, mask: Mask, end: Rows, before: Rows) -
 def _beside(rows: ConnectionRows, mask: Mask, end: Rows, at: Rows, step: int) -> Rows:
     """Return the first masked row of each `end` behind each row `at`; with step -1 the last one up to it."""
     found, conn = np.full(len(end), -1, np.int64), end >> 1
-    at = np.clip(at, rows.start[conn] - 1, rows.start[conn + 1] - 1)
-    among = rows.rows_of(set_of(conn))
-    among = among[mask.take(among)]
+    at = np.clip(at, rows.start.take(conn) - 1, rows.start.take(conn + 1) - 1)
+    among = _marked(rows, mask, conn)
     for side in (ORIGINATOR, RESPONDER):
         asked, own = np.flatnonzero(end & 1 == side), among[rows.side.take(among) == side]
-        if len(own):
+        if len(own) and len(asked):
             # Of one side: what lies beside a row in its connection lies beside it among all.
-            place = np.searchsorted(own, at[asked], "right") + step
-            row = own[np.clip(place, 0, len(own) - 1)]
-            inside = (place >= 0) & (place < len(own)) & (rows.conn[row] == conn[asked])
+            place = count_to(own, at.take(asked), len(rows)) + step
+            row = own.take(place, mode="clip")
+            inside = (place >= 0) & (place < len(own)) & (rows.conn.take(row) == conn.take(asked))
             found[asked] = np.where(inside, row, -1)
     return found
+
+
+def _marked(rows: ConnectionRows, mask: Mask, conn: Rows) -> Rows:
+    """Return the masked rows of these connections; where they are many, of the others too."""
+    if len(conn) * 8 >= len(rows):
+        return np.flatnonzero(mask)
+    among = rows.rows_of(set_of(conn))
+    return among[mask.take(among)]
 
 
 def find_numbers(rows: ConnectionRows) -> Numbers:

@@ -25,7 +25,6 @@ from handshake_inspect.connections.rows import (
     ConnectionRows,
     lifted,
     of_side,
-    running_maximum,
 )
 from handshake_inspect.connections.split import first_of, last_of
 
@@ -129,15 +128,11 @@ def _answers_unsent(rows: ConnectionRows, numbers: Numbers, at: Rows) -> Mask:
 def _answers_another(rows: ConnectionRows, at: Rows) -> Mask:
     """Does an RST without ACK have the number that a SYN-ACK asked for which is not that of this connection?"""
     other = ((rows.flags & (SYN | RST | ACK)) == (SYN | ACK)) & (rows.seq != 0)
-    found = np.zeros(len(at), np.bool_)
     if not other.any():
-        return found
-    for s in (ORIGINATOR, RESPONDER):
-        last = running_maximum(rows, np.arange(len(rows)), other & (rows.side == s))[at]
-        asked_for = np.where(last >= 0, rows.ack[np.maximum(last, 0)], UNKNOWN)
-        found |= (rows.peer[at] & 1 == s) & (asked_for == rows.seq[at])
-    found &= (rows.flags[at] & ACK) == 0
-    return found
+        return np.zeros(len(at), np.bool_)
+    last = previous_of_end(rows, other, rows.peer[at], at)
+    answers: Mask = (last >= 0) & (rows.ack[last] == rows.seq[at]) & ((rows.flags[at] & ACK) == 0)
+    return answers
 
 
 def _catch_up(rows: ConnectionRows, numbers: Numbers, at: Rows, ahead: Rows, when: Rows) -> Mask:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
 from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows
 from handshake_inspect.sets import set_of
 from handshake_inspect.tcp.seqnum import MODULUS
@@ -46,10 +46,9 @@ def _unwrap_long(rows: ConnectionRows, at: Rows) -> None:
     """
     trusted = (rows.flags & (RST | SYN)) == 0
     naming = at[(rows.flags[at] & ACK) != 0]
-    end = np.concatenate([rows.end[at], rows.peer[naming]])
-    row, is_ack = np.concatenate([at, naming]), np.repeat([False, True], [len(at), len(naming)])
-    order = np.lexsort((is_ack, row, end))
-    end, row, is_ack = end[order], row[order], is_ack[order]
+    own, named = (end << ROW_BITS | row for end, row in ((rows.end[at], at), (rows.peer[naming], naming)))
+    place = np.sort(np.concatenate([own << 1, named << 1 | 1]))
+    end, row, is_ack = place >> (ROW_BITS + 1), place >> 1 & ((1 << ROW_BITS) - 1), (place & 1) != 0
     series = unwrapped(end, np.where(is_ack, rows.ack[row], rows.seq[row]), trusted[row])
     rows.seq[row[~is_ack]] = series[~is_ack]
     rows.ack[row[is_ack]] = series[is_ack]

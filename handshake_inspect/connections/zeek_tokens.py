@@ -41,7 +41,7 @@ from handshake_inspect.connections.zeek_reach import (
     at_thresholds,
     repeated_payload,
 )
-from handshake_inspect.sets import numbered
+from handshake_inspect.sets import first_of_equal, numbered
 
 #: Of each row one of `PURE_ACK` ... `ODD`.
 Kinds = NDArray[np.uint8]
@@ -114,7 +114,7 @@ def _tokens(rows: ConnectionRows, keys: Rows, reach: Reach, gaps: Gaps) -> tuple
     for first in firsts.values():
         matters[first[np.flatnonzero(first >= 0)]] = True
     odd = np.flatnonzero(taken & (kind == ODD))
-    matters[odd[np.unique(end[odd] << 5 | tokens[odd] & 31, return_index=True)[1]]] = True
+    matters[odd[first_of_equal(end[odd] << 5 | tokens[odd] & 31)]] = True
 
     _mark(tokens, matters, _with_other_number(rows, kind, taken, matters, firsts), Token.AGAIN)
     _mark(tokens, matters, at_thresholds(end, *_zero_windows(rows))[0], Token.ZERO_WINDOW)

@@ -20,7 +20,7 @@ from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
 from handshake_inspect.connections.numbers import next_of_end
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
-from handshake_inspect.sets import first_places, set_of
+from handshake_inspect.sets import first_of_equal, first_places, set_of
 
 #: After so long without a word an abort is rather that of somebody who had waited.
 IDLE_NS = 30_000_000_000
@@ -108,7 +108,7 @@ class ResetCauses:
         believed &= self.goes_on < 0
         first = np.zeros(len(self.at), np.bool_)
         which = np.flatnonzero(believed)
-        first[which[np.unique(self.sender[which], return_index=True)[1]]] = True
+        first[which[first_of_equal(self.sender[which])]] = True
         return first
 
     @cached_property
