@@ -26,7 +26,7 @@ from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Again, Ahead, Analysis, Decided, FoldedError, Seen
-from handshake_inspect.connections.answers import taken
+from handshake_inspect.connections.answers import leaving
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.going import Going
 from handshake_inspect.connections.leaving import Leaving, LetGo
@@ -337,9 +337,10 @@ class Inspector:
         assert self._told is not None
         assert isinstance(self.analysis, Going)
         decided.verdicts.found = examiner(self.captures, self.analysis.leaving)(decided)
-        verdicts = taken(decided.verdicts, rows)
-        captures, numbers = [summary.name for summary in self.captures], self.analysis.numbers_of(verdicts.table)
-        connections = Connections(verdicts, decided.keys, self.names, captures, self.profile, numbers)
+        verdicts = leaving(decided.verdicts, rows)
+        captures = [summary.name for summary in self.captures]
+        own, others = (self.analysis.numbers_of(table) for table in (verdicts.table, verdicts.others_next))
+        connections = Connections(verdicts, decided.keys, self.names, captures, self.profile, own, others)
         connections.look_over = partial(survey, captures=self.captures, leaving=self.analysis.leaving)
         self._told(Inspection(self.captures, connections, LazyExchanges([], [], self.names, captures), []))
 

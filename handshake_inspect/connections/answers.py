@@ -204,6 +204,13 @@ class Verdicts:
     copies: Counter[str] = field(default_factory=Counter)
     #: What rules found, each under its code.
     found: list[Coded] = field(default_factory=list)
+    #: Connections that are not among these and use the sockets of one of them next, by conversation.
+    others_next: VerdictTable = field(default_factory=VerdictTable.empty)
+
+    @property
+    def users(self) -> VerdictTable:
+        """All connections, and behind them the others that use their sockets next."""
+        return VerdictTable.concatenate([self.table, self.others_next]) if len(self.others_next) else self.table
 
     def judged(self, claim: Callable[[Judgement], bool]) -> NDArray[np.bool_]:
         """Of which connections does this hold? Asked once for each distinct behaviour. Shape (m,)."""
@@ -235,6 +242,14 @@ def taken(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
         icmp_errors=moved(total.icmp_errors),
         found=[(code, one.only(place[one.connection] != NONE).placed(place)) for code, one in total.found],
     )
+
+
+def leaving(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
+    """Return the answers about connections that leave, in these rows, and who of those that stay uses their sockets."""
+    conversation, leaves = total.table["conversation"], np.zeros(len(total.table), np.bool_)
+    leaves[rows] = True
+    stays_next = np.flatnonzero(leaves[:-1] & ~leaves[1:] & (conversation[1:] == conversation[:-1])) + 1
+    return replace(taken(total, rows), others_next=total.table.take(stays_next))
 
 
 def together(parts: Iterable[Verdicts], expected: int = 0) -> Verdicts:

@@ -25,11 +25,11 @@ def held_until_ns(connections: Connections, rows: Rows | slice, since_ns: Rows) 
 
     `since_ns`: when the listener answered with its first SYN-ACK; of a SYN that nobody answered when it was sent last.
     """
-    table = connections.verdicts.table
+    table, users = connections.verdicts.table, connections.time_waits.users
     until: Rows = since_ns + HELD_NS
     following = connections.time_waits.next_users[rows]
     again = np.flatnonzero(following != NONE)
-    until[again] = np.minimum(until[again], table["first_ns"][following[again]])
+    until[again] = np.minimum(until[again], users["first_ns"][following[again]])
     for seen_ns in (table["first_ns"], table["last_ns"]):  # a clock may have been set back
         np.maximum(until, seen_ns[rows], out=until)
     return until

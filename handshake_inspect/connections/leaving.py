@@ -14,7 +14,7 @@ minutes without a segment (RFC 5382 REQ-5).
 for longest. Where `most` is set and more are held nobody stays by right: a table that is full drops what has been quiet
 for longest, as that of a NAT does, whatever may still come of it. Of sockets that were used several times, the first
 connections may leave before the last: they are over, and what comes belongs to the last one. They do only where
-`split` cuts the rest as it would have cut the whole.
+`split` cuts the rest as it would have cut the whole, and where the next one shows what became of a TIME-WAIT.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handshake_inspect.connections.answers import Verdicts
+from handshake_inspect.connections.answers import NONE, Verdicts
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.packets import KINDS
 from handshake_inspect.connections.rows import ACK, RST, SYN
 from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import Split, StoredRows, first_of, last_of
+from handshake_inspect.connections.time_waits import NOT_TAKEN, find_next_users
 from handshake_inspect.plain import plain
 from handshake_inspect.sets import without
 from handshake_inspect.table import Table, grown
@@ -87,8 +88,15 @@ class Leaving:
         return OPEN_NS
 
     def until_ns(self, verdicts: Verdicts) -> Rows:
-        """Say of each connection when it leaves if nothing more comes, and until when it is known at least. (m,)."""
-        return verdicts.table["last_ns"] + self.quiet_of(verdicts)
+        """Say until when each is waited for: until it leaves if nothing more comes, or the next uses its sockets. (m,).
+
+        That it may leave somewhat later changes nothing of what is told of it.
+        """
+        until: Rows = verdicts.table["last_ns"] + self.quiet_of(verdicts)
+        following = find_next_users(verdicts)
+        again = following != NONE
+        until[again] = np.minimum(until[again], verdicts.users["first_ns"][following[again]])
+        return until
 
     def quiet_of(self, verdicts: Verdicts) -> Rows:
         """Say for how long the sockets of each connection must be quiet. Shape (m,)."""
@@ -232,12 +240,22 @@ def looks_of(verdicts: Verdicts, part: Split, stored: StoredRows, leaving: Leavi
             "last_ns": table["last_ns"],
             "rows": np.diff(part.rows.start),
             "quiet_ns": leaving.quiet_of(verdicts),
-            "is_cut": _cuts(part, stored),
+            "is_cut": _cuts(part, stored, _are_taken(verdicts)),
         }
     )
 
 
-def _cuts(part: Split, stored: StoredRows) -> Mask:
+def _are_taken(verdicts: Verdicts) -> Mask:
+    """Say of each connection whether it is known by it how the TIME-WAIT ended, if there is one before it. Shape (m,).
+
+    That is not known before somebody answers: who refuses has forgotten the TIME-WAIT.
+    """
+    waited = np.zeros(len(verdicts.table) + 1, np.bool_)
+    waited[verdicts.waits["connection"] + 1] = True
+    return ~waited[:-1] | verdicts.judged(lambda one: one.handshake_kind not in NOT_TAKEN)
+
+
+def _cuts(part: Split, stored: StoredRows, are_taken: Mask) -> Mask:
     """Say of each connection whether `split` cuts it and those after it without those before as with them. Shape (m,).
 
     What `boundaries` asks of rows before the SYN at which it began: whether the other side had sent a SYN; what either
@@ -252,7 +270,7 @@ def _cuts(part: Split, stored: StoredRows) -> Mask:
     bare = (flags & (SYN | ACK | RST)) == SYN
     acks = (flags & (ACK | RST)) == ACK
     next_bare = _following(bare, start + 1)
-    cuts = bare[start] & ~part.rows.self_connect
+    cuts = bare[start] & ~part.rows.self_connect & are_taken
     for side in (0, 1):
         of_side = higher == side
         first, last = (of(group, of_side, count)[own] for of in (first_of, last_of))

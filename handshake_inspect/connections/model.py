@@ -58,6 +58,8 @@ class Connections(Sequence[Connection]):
     profile: Profile = PROFILES["linux"]
     #: Stream of each row of the verdicts, where connections have left; None: they are numbered by first segment.
     numbers: NDArray[np.int64] | None = None
+    #: And of each that is not told of, and uses the sockets of one of these next (`Verdicts.others_next`).
+    numbers_next: NDArray[np.int64] | None = None
     #: Makes what looks over all of them.
     look_over: Callable[[Connections], Survey] | None = None
 
@@ -340,10 +342,16 @@ class Connections(Sequence[Connection]):
             if table["side"][i] == side and self.time_waits.restarts[i]
         )
 
+    def _user(self, row: int) -> int:
+        """Return the stream of a row of `Verdicts.users`."""
+        if row < len(self) or self.numbers_next is None:
+            return int(self.stream_of[row])
+        return int(self.numbers_next[row - len(self)])
+
     def _reuse(self, i: int) -> Reuse:
         following = self.time_waits.next
         return Reuse(
-            stream=int(self.stream_of[following.row[i]]),
+            stream=self._user(int(following.row[i])),
             by=cast(End, SIDES[following.by[i]]),
             rules=tuple(name for name, bit in RULES.items() if following.rules[i] & bit),
             initial_seq=int(following.initial_seq[i]),

@@ -193,7 +193,7 @@ def _lasting(last: PhaseTable, connections: Connections, until_ns: Rows) -> tupl
     table = connections.verdicts.table
     last_ns = table["last_ns"][conn]
     following = connections.time_waits.next_users[conn]
-    known = np.where(following == NONE, until_ns[conn], table["first_ns"][following])
+    known = np.where(following == NONE, until_ns[conn], connections.time_waits.users["first_ns"][following])
     since_ns = np.where(phase == HALF_OPEN, last["begin_ns"], last_ns)
     attempted = np.isin(phase, [OPENING, HALF_OPEN])
     ends = np.where(attempted, np.minimum(known, held_until_ns(connections, conn, since_ns)), known)

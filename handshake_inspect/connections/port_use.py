@@ -158,6 +158,6 @@ def _freed(connections: Connections, rows: Rows, side: Rows, captured_until_ns: 
         np.bool_,
     ).reshape(-1, 2)[table["judgement"][rows], side]
     following = connections.time_waits.next_users[rows]
-    open_until = np.where(following == NONE, captured_until_ns, table["first_ns"][following])
+    open_until = np.where(following == NONE, captured_until_ns, connections.time_waits.users["first_ns"][following])
     freed: Rows = np.where(is_open, np.maximum(open_until, table["last_ns"][rows]), table["last_ns"][rows])
     return freed

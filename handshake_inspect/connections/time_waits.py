@@ -29,14 +29,14 @@ NOT_CAPTURED, EXPIRED, REUSED, REUSED_EARLY, KILLED, FORGOTTEN = range(len(OUTCO
 #: What makes a reuse legal, and the bit that each has in `Next.rules`.
 RULES = {"expired": 1, "timestamps": 2, "initial-number": 4}
 #: Openings with which the end that got the SYN takes no part.
-_NOT_TAKEN = ("refused", "unreachable", "unanswered")
+NOT_TAKEN = ("refused", "unreachable", "unanswered")
 
 
 @dataclass
 class Next:
     """The next connection between the sockets of each TIME-WAIT. Shape (n,) each, NONE where nothing is known."""
 
-    #: Row of the `VerdictTable`.
+    #: Row of `Verdicts.users`.
     row: Rows
     #: Which end of the old connection opened it: 0 the originator, 1 the responder.
     by: Rows
@@ -74,8 +74,10 @@ class TimeWaits:
     ended_capture: Rows
     ended_frame: Rows
     next: Next
-    #: Row of the connection that used the same sockets next, NONE if there is none. Shape (m,), as the `VerdictTable`.
+    #: Row of `users` of the connection that used the same sockets next, NONE if there is none. Shape (m,).
     next_users: Rows
+    #: `Verdicts.users`.
+    users: VerdictTable
 
     def __len__(self) -> int:
         return len(self.table)
@@ -94,19 +96,19 @@ class TimeWaits:
 
 def find_time_waits(verdicts: Verdicts, profile: Profile) -> TimeWaits:
     """Say of every TIME-WAIT until when it was owed and how it ended."""
-    table, waits = verdicts.table, verdicts.waits
+    waits, users = verdicts.waits, verdicts.users
     conn = waits["connection"]
     counts = _counting(verdicts, profile)
     end_ns = _last_started(verdicts, counts) + profile.length_ns
-    next_users = _next_users(table)
+    next_users = find_next_users(verdicts)
     # Of the others, mostly nearly all, nothing shows how they end.
     at = np.flatnonzero((next_users[conn] != NONE) | (waits["cut_short"] != CUTS.index(None)))
-    outcome, shown, found = _ended(verdicts, waits.take(at), next_users[conn[at]], end_ns[at])
+    outcome, shown, found = _ended(verdicts, users, waits.take(at), next_users[conn[at]], end_ns[at])
     outcome = _in_rows(at, len(conn), outcome, NOT_CAPTURED)
     ended_ns, ended_capture, ended_frame = (_in_rows(at, len(conn), column) for column in shown)
     following = found.in_rows(at, len(conn))
     return TimeWaits(
-        waits, profile, counts, end_ns, outcome, ended_ns, ended_capture, ended_frame, following, next_users
+        waits, profile, counts, end_ns, outcome, ended_ns, ended_capture, ended_frame, following, next_users, users
     )
 
 
@@ -118,15 +120,18 @@ def _in_rows(rows: Rows, count: int, values: Rows, others: int = NONE) -> Rows:
 
 
 def _ended(
-    verdicts: Verdicts, waits: WaitTable, following: Rows, end_ns: Rows
+    verdicts: Verdicts, table: VerdictTable, waits: WaitTable, following: Rows, end_ns: Rows
 ) -> tuple[Rows, tuple[Rows, Rows, Rows], Next]:
-    """Say of TIME-WAITs how they ended; time, capture and frame of what shows it; and who used the sockets next."""
-    table, conn = verdicts.table, waits["connection"]
+    """Say of TIME-WAITs how they ended; time, capture and frame of what shows it; and who used the sockets next.
+
+    `table` are the users of these sockets, `following` rows of it.
+    """
+    conn = waits["connection"]
     known = (following != NONE) & (table["first_clock"][following] == table["last_clock"][conn])
     following = np.where(known, following, NONE)  # if the clock was set, nobody knows how long it took
     after = known & (table["first_ns"][following] >= end_ns)
     found = _next(table, conn, following, after)
-    opened, refused = _opening(verdicts, following)
+    opened, refused = _opening(verdicts, table["judgement"][following])
     by_owner = (found.by == waits["side"]) & (found.by != NONE)
     cut = waits["cut_short"] != CUTS.index(None)
     cut_in_time = cut & (waits["cut_ns"] < end_ns)
@@ -173,21 +178,22 @@ def _last_started(verdicts: Verdicts, counts: Mask) -> Rows:
     return started
 
 
-def _next_users(table: VerdictTable) -> Rows:
+def find_next_users(verdicts: Verdicts) -> Rows:
     """Row of the connection that used the same sockets next, NONE if there is none. Shape (m,)."""
-    conversation = table["conversation"]
+    conversation, others = verdicts.table["conversation"], verdicts.others_next["conversation"]
     following = np.full(len(conversation), NONE, np.int64)
-    same = np.flatnonzero(conversation[1:] == conversation[:-1])
-    following[same] = same + 1
+    same = conversation[1:] == conversation[:-1]
+    following[:-1][same] = np.flatnonzero(same) + 1
+    last = np.flatnonzero(np.append(~same, True)[: len(conversation)] & np.isin(conversation, others))
+    following[last] = len(conversation) + np.searchsorted(others, conversation[last])
     return following
 
 
-def _opening(verdicts: Verdicts, following: Rows) -> tuple[Mask, Mask]:
+def _opening(verdicts: Verdicts, judgement: Rows) -> tuple[Mask, Mask]:
     """Did the end that got the SYN of the next connection take it? Did it refuse?"""
-    kinds = [judgement.handshake_kind for judgement in verdicts.judgements]
-    taken = np.array([kind not in _NOT_TAKEN for kind in kinds], np.bool_)
+    kinds = [one.handshake_kind for one in verdicts.judgements]
+    taken = np.array([kind not in NOT_TAKEN for kind in kinds], np.bool_)
     refused = np.array([kind == "refused" for kind in kinds], np.bool_)
-    judgement = verdicts.table["judgement"][following]
     return taken[judgement], refused[judgement]
 
 

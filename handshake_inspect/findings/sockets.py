@@ -98,7 +98,8 @@ def time_wait_reused_early(run: Run) -> Iterator[Found]:
 def _reuse(run: Run, which: Mask, text: str) -> Iterator[Found]:
     """Yield a finding of the connections that took the sockets of these TIME-WAITs."""
     waits, following, table = run.connections.time_waits, run.connections.time_waits.next, run.table
-    at = np.flatnonzero(which)
+    # Those that stay when the old one leaves are told of later.
+    at = np.flatnonzero(which & (following.row < len(table)))
     at = at[np.argsort(following.row[at], kind="stable")]
     row = following.row[at]
     yield Found(
