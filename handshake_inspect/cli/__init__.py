@@ -151,10 +151,9 @@ def _prepare_streams() -> None:
     """Where the terminal's encoding has no arrows, print ASCII that looks like them, instead of failing."""
     import codecs
 
-    for name in ("stdout", "stderr"):
+    for name, mode, access in (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_WRONLY), ("stderr", "w", os.O_WRONLY)):
         if getattr(sys, name) is None:  # closed by whoever started us
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            setattr(sys, name, os.fdopen(nowhere, "w"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, access), mode))
     codecs.register_error("handshake-inspect", _replace)
     for stream in (sys.stdout, sys.stderr):
         encoding = (getattr(stream, "encoding", None) or "").lower()

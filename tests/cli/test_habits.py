@@ -229,6 +229,15 @@ def test_closed_pipe_is_quiet() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="closes it by a shell")
+@pytest.mark.parametrize("arguments", ["read -", "echo connect 1", "demo refused --replay --quiz"])
+def test_a_closed_standard_input_is_an_empty_one(arguments: str) -> None:
+    shell = f"{sys.executable} -m handshake_inspect {arguments} <&-"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.returncode == (0 if "quiz" in arguments else 2)
+    assert "Traceback" not in done.stderr
+
+
 def test_capture_is_read_from_standard_input() -> None:
     octets = Path(ECHO).read_bytes()
     assert "four-way" in run("read", "-", stdin=octets).stdout
