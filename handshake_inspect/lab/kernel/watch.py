@@ -22,7 +22,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import cast
+from typing import Self, cast
 
 from handshake_inspect.lab.hosts import inside
 from handshake_inspect.lab.kernel.account import Concern, KernelAccount, KernelChange
@@ -127,9 +127,8 @@ def keep_watch(
     concern: Concern, hosts: Sequence[int | None], orders: int, report: int, *, trace: bool
 ) -> KernelAccount:
     """Be the watcher: say when ready, look until told to end, and return the account."""
-    sampler = Sampler(concern, hosts)
     notes = Notes(concern)
-    with ExitStack() as stack:
+    with Sampler(concern, hosts) as sampler, ExitStack() as stack:
         states: StateTrace | None = None
         why_sampled: str | None = "the tracepoint was not asked for"
         if trace:
@@ -170,6 +169,13 @@ class Sampler:
         self._seen: dict[str, KernelSocket] = {}
         self._began_s = time.monotonic()
         self.looks, self.longest_gap_s, self.pause_s = 0, 0.0, INTERVAL_S
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for netlink in self._netlinks:
+            netlink.close()
 
     @property
     def _ip_versions(self) -> list[IpVersion]:

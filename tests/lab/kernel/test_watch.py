@@ -6,12 +6,13 @@ import itertools
 import os
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
 from handshake_inspect.lab.kernel import watch as watch_module
 from handshake_inspect.lab.kernel.account import Concern, KernelAccount, address_of_its_own
-from handshake_inspect.lab.kernel.watch import watching
+from handshake_inspect.lab.kernel.watch import Sampler, watching
 from handshake_inspect.lab.world import LabError, in_private_world
 from tests.lab.kernel.runs import Place, Seen, listener_at, observe, observed
 from tests.lab.kernel.test_real_kernel import four_way, three_segments
@@ -157,3 +158,11 @@ def test_ipv6_is_told_apart_by_ports() -> None:
     port, account = in_private_world(two_servers)
     assert account.changes
     assert all(port in (change.local.port, change.remote.port) for change in account.changes)
+
+
+def test_a_sampler_leaves_no_socket_open() -> None:
+    descriptors = Path("/proc/self/fd")
+    before = len([*descriptors.iterdir()])
+    with Sampler(Concern(), (None, None)) as sampler:
+        sampler.look()
+    assert len([*descriptors.iterdir()]) == before
