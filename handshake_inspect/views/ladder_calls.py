@@ -110,7 +110,7 @@ def fold_stretch(marks: Sequence[CallMark]) -> list[CallMark]:
 
 
 def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed], *, payload: bool = True) -> list[CallMark]:
-    """Return the lines of the socket calls: one where nothing happened while it ran, else two.
+    """Return the lines of the socket calls: one where nothing happened while it ran, at its return, else two.
 
     Without `payload` octets that they sent or received are counted, not shown.
     """
@@ -125,8 +125,7 @@ def call_marks(calls: Sequence[SocketCall], steps: Sequence[Timed], *, payload: 
             marks.append(CallMark(call.entered_ns, call.end, f"{text} ▸", name=call.name, returns=False))
         returned = f" = {result}" if result else ""
         short = f"{call.name}(…){returned}" if call.text != f"{call.name}()" else ""
-        at = call.returned_ns if between else call.entered_ns
-        marks.append(CallMark(at, call.end, text + returned, short, call.name))
+        marks.append(CallMark(call.returned_ns, call.end, text + returned, short, call.name))
     return sorted(marks, key=lambda mark: mark.time_ns)
 
 

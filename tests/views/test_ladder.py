@@ -18,6 +18,7 @@ from handshake_inspect.connections.connection import Connection, Pair, StateAt
 from handshake_inspect.views.account import closing, times
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
+from handshake_inspect.views.ladder_calls import call_marks
 from handshake_inspect.views.ladder_cells import Cells
 from handshake_inspect.views.ladder_layout import wrap
 from tests.engine.scenario import inspect_lines
@@ -150,6 +151,14 @@ def test_many_calls_of_one_function_in_a_row_are_folded() -> None:
 
     assert drawn(fold=True) == ["send(b'0000') = 4", "… send() 8 times more …", "shutdown(SHUT_WR) = 0"]
     assert len(drawn(fold=False)) == 10
+
+
+def test_a_call_that_waits_stands_where_it_returned() -> None:
+    """As recv() of the far end does: nothing was captured here while it waited, and what came had to travel."""
+    waits = call("client", "recv(1024)", "b'BITH'", 200, 20_200)
+    assert [(mark.time_ns, mark.text) for mark in call_marks([waits], [])] == [
+        (waits.returned_ns, "recv(1024) = b'BITH'")
+    ]
 
 
 def test_what_never_returns_has_no_result() -> None:
