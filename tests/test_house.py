@@ -78,7 +78,7 @@ CONNECTIONS = [
 FINDINGS = [
     "evidence", "run", "rule", "fin_answers", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns",
     "numbers", "control_bits", "offers", "options", "segment_sizes", "extensions", "paths", "reset_causes", "resets",
-    "gone_ends", "reset_marks", "injection", "silence", "closing", "half_closed", "late", "listeners", "scans",
+    "reset_marks", "gone_ends", "injection", "silence", "closing", "half_closed", "late", "listeners", "scans",
     "time_wait", "sockets", "ports", "captures", "catalogue", "other_tools",
 ]  # fmt: skip
 KERNEL = [

@@ -9,7 +9,7 @@ The modules, in the order in which data flows:
   numbers that are wrong.
 - `offers`, `options`, `segment_sizes`, `extensions`: what the SYNs offer.
 - `paths`: what lies between the ends.
-- `reset_causes`, `resets`, `gone_ends`, `reset_marks`, `injection`: RSTs: why, what they did, and from whom they
+- `reset_causes`, `resets`, `reset_marks`, `gone_ends`, `injection`: RSTs: why, what they did, and from whom they
   really come.
 - `silence`: what went unanswered in the life of a connection.
 - `closing`, `half_closed`, `late`: how connections close, and what comes after it.

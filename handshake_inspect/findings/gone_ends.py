@@ -10,6 +10,7 @@ from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.rows import FIN, RST, SYN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import IDLE_NS, Cause, ResetCauses
+from handshake_inspect.findings.reset_marks import has_other_hops
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.sets import first_places
 
@@ -26,7 +27,8 @@ def connection_unknown(e: Evidence) -> Iterator[Found]:
     long ago. If it happens after pauses of equal length, look for an idle timeout and set keep-alives below it.
 
     Reported when. The opening is not known to have failed, neither end had reset it, and an RST without ACK has
-    exactly the number for which the peer's last segment asked, though its end had sent no FIN.
+    exactly the number for which the peer's last segment asked, though its end had sent no FIN. If its TTL is another
+    one (`reset-from-elsewhere`), that is said: then the end itself may know the connection well.
 
     Not reported when. A FIN of that end was captured (`data-after-close`), the RST answers a SYN (`refused`) or a
     SYN-ACK (`abandoned`), its end sent nothing but a SYN-ACK (`opened-only-by-client`) or goes on
@@ -55,16 +57,21 @@ def connection_unknown(e: Evidence) -> Iterator[Found]:
     why = "; it crashed, restarted or timed out, or its FIN or RST was not captured"
     since_own = ", {silent:duration} after its own last segment"
     timer = "; most likely a timer ran out, its own or a middlebox's, else it crashed or restarted"
+    unknown = "the {who:end} has no such connection: its RST answers "
+    elsewhere = has_other_hops(e, which)
+    forged, by = "an RST in the name of the {who:end} answers ", ": by its TTL a box on the way made it, or a forger"
+    told = (
+        (forged, by, elsewhere),
+        (unknown, why, ~elsewhere & ((silent < 0) | own_syn)),
+        (unknown, since_own + why, ~elsewhere & (silent >= 0) & (silent < IDLE_NS) & ~own_syn),
+        (unknown, since_own + timer, ~elsewhere & (silent >= IDLE_NS) & ~own_syn),
+    )
     for number, trigger in enumerate(triggers):
-        for since, fits in (
-            (why, (silent < 0) | own_syn),
-            (since_own + why, (silent >= 0) & (silent < IDLE_NS) & ~own_syn),
-            (since_own + timer, (silent >= IDLE_NS) & ~own_syn),
-        ):
+        for claim, since, fits in told:
             some = (what == number) & fits
             at = which[some]
             yield e.found(
-                "the {who:end} has no such connection: its RST answers " + trigger + since,
+                claim + trigger + since,
                 causes.connection[at],
                 heard[some],
                 causes.at[at],

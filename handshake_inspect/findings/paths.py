@@ -93,7 +93,8 @@ def path_changed(e: Evidence) -> Iterator[Found]:
     """The TTL of an end changes a little in the middle of the connection: its segments took another way.
 
     What it means. A route changed, or routers share the load segment by segment. Segments of one connection then pass
-    different routers, and may overtake each other.
+    different routers, and may overtake each other. Or a box a hop or two away speaks in the name of this end at first,
+    as one does that answers SYNs with cookies for a server.
 
     Why it matters. What comes out of order looks like loss for a moment. A box that sees one of the ways only does not
     see the whole connection.
@@ -111,7 +112,7 @@ def path_changed(e: Evidence) -> Iterator[Found]:
         return
     same = (e.table["duplicates"][ends >> 1] == 0) & ~_other_machine(e, first, later)
     text = "the {who:end}'s TTL goes from {first:d} to {later:d}: its segments took another way"
-    yield _changed(e, text, ends[same], first[same], later[same])
+    yield _changed(e, f"{text}, or a box on the way speaks for it", ends[same], first[same], later[same])
 
 
 @rule("icmp-never-sent", WARN, example="forged-icmp-error.server.pcap")

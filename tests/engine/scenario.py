@@ -11,7 +11,8 @@
 A segment line is: time in seconds (else 1 ms after the line before), sender, `>`, control bits by first letter (`-` for
 none), number, octets in parentheses, then options in any order; `*N` sends it N times. Numbers are sums of letters and
 integers modulo 2**32; x and y are the initial numbers of A and B, chosen by whoever runs the scenario. Each segment
-has an IP ID of its own; `id N` gives it this one: with the same one the network has doubled a segment.
+has an IP ID of its own; `id N` gives it this one: with the same one the network has doubled a segment. `ttl N` is 64
+unless it is given.
 
 Behind `|` stand the states of A and B after the segment: `-` nothing is proven, `.` not looked at, and how it is known:
 `^` sent, `!` acknowledged, `?` assumed, `??` assumed and disproved later, nothing: not looked at. The word `ignored`
@@ -75,6 +76,7 @@ class Segment:
     timestamps: tuple[int, int] | None = None
     #: None: one of its own.
     ip_id: int | None = None
+    ttl: int = 64
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,8 @@ def _segment_lines(text: str, now: int) -> tuple[int, list[Line]]:
             ack = rest.pop(0)
         elif word == "win":
             segment = replace(segment, window=int(rest.pop(0)))
+        elif word == "ttl":
+            segment = replace(segment, ttl=int(rest.pop(0)))
         elif word == "id":
             segment = replace(segment, ip_id=int(rest.pop(0)))
         elif word.startswith("*"):
@@ -259,7 +263,7 @@ def table_of(
             "flags": one.flags,
             "window": one.window,
             "payload_octets": one.octets,
-            "ttl": 64,
+            "ttl": one.ttl,
             "ip_id": (i + 1) & 0xFFFF if one.ip_id is None else one.ip_id,
             "packet_type": 255,
             "options": options.number(one.options) if one.flags & 2 else 0,

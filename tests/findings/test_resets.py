@@ -156,6 +156,18 @@ def test_an_abort_of_an_end_to_which_nothing_was_sent_left_nothing_unread() -> N
     assert asked.endswith("the server had sent no data, so none were left unread: most likely SO_LINGER 0")
 
 
+def test_of_an_rst_with_another_ttl_it_is_not_said_that_its_end_knows_no_connection() -> None:
+    """A box between the ends reset both, each in the name of the other."""
+    talk = "open\nA > PA x+1 (4) ack y+1\nB > PA y+1 (4) ack x+5\nA > A x+5 ack y+5\nB > R y+5"
+    assert found_in(talk)["connection-unknown"].startswith("the server has no such connection: its RST answers")
+    found = found_in(f"{talk} ttl 255")
+    assert found["connection-unknown"] == (
+        "an RST in the name of the server answers an ACK of the client: by its TTL a box on the way made it, or a "
+        "forger"
+    )
+    assert "reset-from-elsewhere" in found
+
+
 def test_after_a_long_silence_a_timer_is_the_likely_cause() -> None:
     crashed = "open\nA > PA x+1 (4) ack y+1\nB > A y+1 ack x+5\n{} A > FA x+5 ack y+1\nB > R y+1"
     late = found_in(crashed.format(90))["connection-unknown"]
