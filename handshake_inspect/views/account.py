@@ -116,14 +116,17 @@ def copied_before_the_answer(steps: Sequence[Step]) -> list[str]:
     return copied
 
 
+#: `teardown.kind` in which nothing was left to close -> what is said of an end that sent a FIN all the same.
+_FIN_WITHOUT_EFFECT = {"aborted": "sent a FIN after that: it closed nothing", "none": "sent a FIN all the same"}
+
+
 def closing(connection: Connection, names: Pair[str]) -> list[Text]:
     """Say how it closed, who began, and why that is its name."""
     teardown = connection.teardown
     said = [f"{TEARDOWN_SENTENCES.get(teardown.kind, '')}."]
     if teardown.closed_first in ("originator", "responder"):
-        first = f"The {_name(names, teardown.closed_first)}"
-        late = teardown.kind == "aborted"
-        said.append(f"{first} sent a FIN after that: it closed nothing." if late else f"{first} closed first.")
+        did = _FIN_WITHOUT_EFFECT.get(teardown.kind, "closed first")
+        said.append(f"The {_name(names, teardown.closed_first)} {did}.")
     if teardown.half_closed_ns:
         said.append(f"Between the two FINs: {duration(teardown.half_closed_ns)}.")
     if teardown.reset_by is not None:

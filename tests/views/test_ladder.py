@@ -295,6 +295,11 @@ def test_a_fin_after_the_rst_has_not_closed_first() -> None:
     )
 
 
+def test_a_fin_of_what_never_opened_has_not_closed_first() -> None:
+    said = closing_of("A > S x\nB > SA y ack x+6\nA > A x+1 ack y+1\nA > FA x+1 ack y+1\nB > A y+1 ack x+2")
+    assert said == "none: there was nothing to close: the connection never opened. The client sent a FIN all the same."
+
+
 def test_an_acknowledgment_behind_octets_that_may_be_lost_was_captured_all_the_same() -> None:
     said = closing_of("open\nA > PA x+1 (9) ack y+1\nB > FA y+1 ack x+1\nA > A x+10 ack y+2")
     assert said.startswith("incomplete (not complete): a FIN was sent, and nothing that is known to have arrived ")

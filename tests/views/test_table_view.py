@@ -27,6 +27,16 @@ def test_without_a_terminal_every_column_is_there() -> None:
     assert "RST by responder" in text[2]
 
 
+def test_a_time_across_a_repeated_syn_is_no_round_trip_time() -> None:
+    handshake = four_way().handshake
+    (column,) = (one for one in table.connection_columns(1) if one.title == "RTT")
+    for time_ns, ambiguous, said in (
+        (2_040_000_000, False, "2.040 s"), (2_040_000_000, True, "≤ 2.040 s"), (None, True, "-"),
+    ):  # fmt: skip
+        changed = replace(handshake, initial_rtt_ns=time_ns, rtt_ambiguous=ambiguous)
+        assert column.cell(replace(four_way(), handshake=changed)) == said
+
+
 def test_narrow_terminal_drops_columns_and_names_them() -> None:
     text, dropped = lines(80)
     assert dropped
