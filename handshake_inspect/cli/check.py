@@ -164,7 +164,7 @@ def options_expect(
     from handshake_inspect.expect.places import Place
 
     clauses: list[Clause[Claim]] = []
-    no_findings: list[Clause[NotFound]] = []
+    of_run: list[Clause[NotFound]] = []
     if handshake:
         clauses.append(Clause("handshake", Place("--handshake"), OneOf("handshake", handshake)))
     if teardown:
@@ -174,7 +174,7 @@ def options_expect(
         claim = NotFound(wanted(select, ignore, fail_on or "chat").codes, said)
         place = Place("--fail-on" if fail_on else "--select")
         clauses.append(Clause("no_findings", place, claim))
-        no_findings.append(Clause("no_findings", place, claim))
+        of_run.append(Clause("no_findings", place, claim))
     ladders = (Place("--golden"), golden) if golden is not None else None
     if not clauses and chosen.said:
         message = f"{chosen.said} selects for --handshake, --teardown, --fail-on or --select: give one of them"
@@ -182,4 +182,4 @@ def options_expect(
     if not clauses and ladders is None:
         return None
     tables = (Expect(clauses[0].place, chosen, clauses=tuple(clauses)),) if clauses else ()
-    return Expectations("the command line", no_findings=tuple(no_findings), golden=ladders, expect=tables)
+    return Expectations("the command line", no_findings_of_run=tuple(of_run), golden=ladders, expect=tables)

@@ -67,6 +67,8 @@ class Expectations:
     #: A file with the golden text of the ladders (`compared.golden`), by its path from where we are.
     golden: tuple[Place, str] | None = None
     expect: tuple[Expect, ...] = ()
+    #: What may not be found of the run as a whole, where a table says it of the connections.
+    no_findings_of_run: tuple[Clause[NotFound], ...] = ()
 
     def beside_others(self) -> Expectations:
         """Return the same where others say how many connections there are: nothing found of none is as expected."""
@@ -77,6 +79,7 @@ class Expectations:
         return replace(
             self,
             no_findings=tuple(one.allowing(codes) for one in self.no_findings),
+            no_findings_of_run=tuple(one.allowing(codes) for one in self.no_findings_of_run),
             expect=tuple(
                 replace(table, clauses=tuple(one.allowing(codes) for one in table.clauses)) for table in self.expect
             ),

@@ -88,7 +88,7 @@ def outcomes(expected: Expectations, inspection: Inspection, *, each: bool) -> I
 
 
 def _of_run(expected: Expectations, inspection: Inspection) -> Iterator[Check]:
-    for clause in expected.no_findings:
+    for clause in (*expected.no_findings, *expected.no_findings_of_run):
         claim, place = clause.claim, clause.place
         what = "findings of the run"
         found = [one for one in inspection.findings if one.code in claim.codes]

@@ -236,6 +236,14 @@ def test_findings_that_may_not_be_are_not_missed_where_a_file_expects_no_connect
     assert check("udp.pcap", "--fail-on", "error").exit_code == 0
 
 
+@pytest.mark.usefixtures("folder")
+def test_what_fail_on_finds_is_told_once_and_of_the_chosen_connections() -> None:
+    failed = check("reset.pcap", "--fail-on", "note", "--format", "json")
+    assert len(json.loads(failed.stdout)["captures"][0]["failures"]) == failed.exit_code == 1
+    chosen = check("four-way.pcap", "reset.pcap", "--together", "--fail-on", "note", "--port", "45243")
+    assert chosen.exit_code == 0, "the finding is of the other connection"
+
+
 def test_a_finding_is_allowed_where_a_table_names_it_and_nowhere_else(folder: Path) -> None:
     text = 'schema = 1\nno_findings = "note"\n[[expect]]\nport = {port}\ncount = {{ min = 0 }}\n'
     text += 'findings = "reset-linger"\n'
