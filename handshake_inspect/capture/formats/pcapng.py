@@ -68,6 +68,8 @@ class PcapngReader(RecordReader):
         super().__init__(name, window)
         #: Octets that one walk covers: doubled while no new section begins, so that sections cost no second walk.
         self._reach = PLAIN_OCTETS - 1
+        #: Packets that were read of the window, in all sections.
+        self._in_window = 0
         #: Where in the window the first damage is.
         self._broken_at: int | None = None
         if not window.need(28):
@@ -95,8 +97,9 @@ class PcapngReader(RecordReader):
         window, going_on = self._window, True
         while going_on:
             parts: list[Packets] = []
+            self._in_window = 0
             going_on = self._read_window(parts)
-            if count := sum(len(part.offset) for part in parts):
+            if count := self._in_window:
                 first = self._frames + 1
                 self._frames += count
                 yield self._records(parts, first, count)
@@ -110,26 +113,26 @@ class PcapngReader(RecordReader):
         window = self._window
         while window.end - window.start >= 12:
             is_header = window.peek(4) == SECTION_MAGIC
-            state = self._section_header(parts) if is_header else self._read_blocks(parts)
+            state = self._section_header() if is_header else self._read_blocks(parts)
             if state is not None:
                 return state
         return True
 
-    def _section_header(self, parts: list[Packets]) -> bool | None:
+    def _section_header(self) -> bool | None:
         """Begin a section. None: go on; True: more octets are needed; False: damaged."""
         window = self._window
         magic = window.peek(12)[8:]
         if magic not in BYTE_ORDER:
-            return self._broken(window.start, "a section header has no byte-order magic", parts)
+            return self._broken(window.start, "a section header has no byte-order magic")
         length = struct.unpack(BYTE_ORDER[magic] + "I", window.peek(8)[4:])[0]
         if not 28 <= length <= self.chain.longest:
-            return self._broken(window.start, f"a section header claims {length} octets", parts)
+            return self._broken(window.start, f"a section header claims {length} octets")
         after = window.start + (length + 3 & ~3)
         if window.end < after:
             return True
         version = struct.unpack(BYTE_ORDER[magic] + "H", window.peek(14)[12:])[0]
         if version != 1:
-            return self._broken(window.start, f"a section of version {version}; only version 1 is known", parts)
+            return self._broken(window.start, f"a section of version {version}; only version 1 is known")
         self._count_dropped()
         self._begin_section(self._interfaces)
         self._reach = PLAIN_OCTETS - 1
@@ -153,7 +156,7 @@ class PcapngReader(RecordReader):
             return state
         if chain.record_end(window.buffer, window.start) is None:
             claimed = chain.words.unpack_from(window.buffer, window.start)[1]
-            return self._broken(window.start, f"a block claims {claimed} octets", parts)
+            return self._broken(window.start, f"a block claims {claimed} octets")
         if end < window.end:
             self._reach *= 2
             return None
@@ -182,7 +185,7 @@ class PcapngReader(RecordReader):
                 read_names(self._body(int(offsets[row])), order, self.about)
             else:
                 self.section.read_statistics(self._body(int(offsets[row])))
-        return self._broken(*wrong, parts) if wrong and state is None else state
+        return self._broken(*wrong) if wrong and state is None else state
 
     def _lengths_that_differ(self, offsets: Offsets, length: Offsets) -> tuple[int, tuple[int, str] | None]:
         """Return how many blocks repeat their length at their end as they must, and what is wrong with the next."""
@@ -228,6 +231,7 @@ class PcapngReader(RecordReader):
         before = self.section.interfaces_before
         number = np.where(before + known[chosen] > 1, before + interface[chosen], -1)
         packet_type = np.full(good, PACKET_TYPE_UNKNOWN, np.uint8)
+        self._in_window += good
         block_begin = block[chosen] + self._window.file_offset(0)
         block_end = block_begin + (total[chosen] + 3 & ~3)
         parts.append(
@@ -244,7 +248,7 @@ class PcapngReader(RecordReader):
             if interface[good] >= known[good]
             else f"a packet claims {captured[good]} captured octets in a block of {total[good]}"
         )
-        return self._broken(int(block[good]), reason, parts)
+        return self._broken(int(block[good]), reason)
 
     def _simple_captured(self, original: Offsets, total: Offsets) -> Offsets:
         """Return the captured lengths of simple packet blocks, which the snaplen of the first interface tells."""
@@ -258,7 +262,9 @@ class PcapngReader(RecordReader):
             one = interfaces[int(interface[0])]
             return one.time_ns(units), np.full(len(units), one.link_type, np.uint16)
         used = np.flatnonzero(np.bincount(interface)).tolist()
-        link_type = np.array([each.link_type for each in interfaces], np.uint16)[interface]
+        link_types = np.zeros(len(interfaces), np.uint16)
+        link_types[used] = [interfaces[number].link_type for number in used]
+        link_type = link_types[interface]
         time_ns = np.zeros(len(units), np.int64)
         by_clock: dict[tuple[int, int], list[int]] = {}
         for number in used:
@@ -290,7 +296,7 @@ class PcapngReader(RecordReader):
         has_options = (end - 4 - begin >= 4) & (kind != SIMPLE_PACKET)
         if has_options.any():
             rows = np.flatnonzero(has_options)
-            first = self._frames + 1 + sum(len(part.offset) for part in parts[:-1])
+            first = self._frames + 1 + self._in_window - len(parts[-1].offset)
             octets = self._window.octets
             self.section.note_options(octets, first + rows, interface[rows], begin[rows], end[rows] - 4)
             parts[-1].packet_type[rows] = packet_types(octets, self.chain.byte_order, begin[rows], end[rows] - 4)
@@ -300,10 +306,10 @@ class PcapngReader(RecordReader):
             )
             self.section.note_obsolete_drops(interface[rows], drops[:, 0])
 
-    def _broken(self, index: int, message: str, parts: list[Packets]) -> bool:
+    def _broken(self, index: int, message: str) -> bool:
         self._broken_at = index
         frames = self._frames
-        self._frames += sum(len(part.offset) for part in parts)
+        self._frames += self._in_window
         self._damaged(index, message)
         self._frames = frames
         return False
