@@ -39,7 +39,7 @@ from handshake_inspect.connections.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.split import first_among, last_among
-from handshake_inspect.sets import first_places, numbered, set_of
+from handshake_inspect.sets import first_places, in_order, numbered, set_of
 from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.options import Options
 
@@ -387,15 +387,16 @@ class Evidence:
         Asked once for each distinct pair. Yields each distinct answer, but for None, and the connections of it.
         """
         pairs, which = self._offers
-        answers: dict[Answer, list[int]] = {}
-        for place, pair in enumerate(pairs):
-            one = answer(*pair)
-            if one is not None:
-                answers.setdefault(one, []).append(place)
-        for one, places in answers.items():
-            chosen = np.zeros(len(pairs), np.bool_)
-            chosen[places] = True
-            yield one, np.flatnonzero(chosen[which])
+        numbers: dict[Answer, int] = {}
+        answers = [answer(*pair) for pair in pairs]
+        told = np.array([NONE if one is None else numbers.setdefault(one, len(numbers)) for one in answers], np.int64)
+        if not numbers:
+            return
+        told = told[which]
+        at = np.flatnonzero(told != NONE)
+        by_answer = at if len(numbers) == 1 else at[in_order(told[at])]
+        behind = np.cumsum(np.bincount(told[at]))
+        yield from zip(numbers, np.split(by_answer, behind[:-1]), strict=True)
 
     def syns_of(self, connections: Rows) -> tuple[Rows, Rows]:
         """Return the rows of the first SYNs of both ends of these connections, -1 for none."""

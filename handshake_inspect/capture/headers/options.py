@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from handshake_inspect.table import Numbered
 
 END, NO_OPERATION, TIMESTAMPS = 0, 1, 8
 TIMESTAMPS_OCTETS = 10
+TWO_WORDS = Struct(">II")
 #: NOP, NOP, timestamps, length 10: how nearly every segment with timestamps begins (RFC 7323, appendix A).
 ORDINARY = np.frombuffer(bytes([NO_OPERATION, NO_OPERATION, TIMESTAMPS, TIMESTAMPS_OCTETS]), np.uint32)[0]
 #: Longest option list: the data offset counts at most 15 words, five of which are the header.
@@ -135,10 +137,22 @@ def _read_rest(
             return
         chosen, pending = pending[same], pending[~same]
         _take(still[same], rows[chosen], int(length), timestamps, is_syn, numbers, columns)
-    for one in pending.tolist():
-        length = int(octets[one])
-        timestamps, _ = layout(lists[one, :length].tobytes())
-        _take(lists[one : one + 1], rows[one : one + 1], length, timestamps, is_syn, numbers, columns)
+    for one, row, length in zip(pending.tolist(), rows[pending].tolist(), octets[pending].tolist(), strict=True):
+        _take_one(lists[one, :length].tobytes(), row, is_syn, numbers, columns)
+
+
+def _take_one(
+    octets: bytes, row: int, is_syn: NDArray[np.bool_], numbers: Numbered[bytes], columns: OptionColumns
+) -> None:
+    """Fill the columns of one row: to take its list as an array of lists takes 7 us instead of 2."""
+    timestamps, _ = layout(octets)
+    if timestamps is not None:
+        begin, end = timestamps + 2, timestamps + TIMESTAMPS_OCTETS
+        columns.timestamp_value[row], columns.timestamp_echo[row] = TWO_WORDS.unpack_from(octets, begin)
+        columns.has_timestamps[row] = True
+        octets = octets[:begin] + bytes(end - begin) + octets[end:]
+    if is_syn[row]:
+        columns.options[row] = numbers.number(octets)
 
 
 def _take(
