@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -150,10 +152,24 @@ ORDERED = {
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path.relative_to(ROOT) != Path("__init__.py"))
 
 
-def imports_of(path: Path) -> set[str]:
-    """Return the project's modules that a file imports, anywhere in it, without the leading package name."""
+class Module(NamedTuple):
+    """What is asked of a file."""
+
+    docstring: str | None
+    #: The project's modules that it imports, anywhere in it, without the leading package name.
+    imports: set[str]
+
+
+@cache
+def module_at(path: Path) -> Module:
+    """Read a file, once for all tests."""
+    syntax = ast.parse(path.read_text())
+    return Module(ast.get_docstring(syntax), imports_in(syntax))
+
+
+def imports_in(syntax: ast.Module) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(syntax):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("handshake_inspect"):
             base = node.module.removeprefix("handshake_inspect").lstrip(".")
             is_folder = (ROOT / base.replace(".", "/")).is_dir()
@@ -170,7 +186,7 @@ def imports_of(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_imports_only_from_above(path: Path) -> None:
     own = path.relative_to(ROOT).parts[0].removesuffix(".py")
-    for imported in imports_of(path):
+    for imported in module_at(path).imports:
         other = imported.partition(".")[0]
         if other in ("__version__", own):
             continue
@@ -183,7 +199,8 @@ def test_imports_inside_a_folder_flow_one_way(folder: str, name: str) -> None:
     allowed = {*order[: order.index(name)], name if (ROOT / folder / name).is_dir() else ""}
     place = ROOT / folder / name
     for path in place.rglob("*.py") if place.is_dir() else [place.with_suffix(".py")]:
-        imported = {one.removeprefix(inside).partition(".")[0] for one in imports_of(path) if one.startswith(inside)}
+        inner = (one.removeprefix(inside) for one in module_at(path).imports if one.startswith(inside))
+        imported = {one.partition(".")[0] for one in inner}
         assert imported <= allowed, path
 
 
@@ -197,7 +214,7 @@ def test_every_module_of_a_folder_has_its_place_and_its_line(folder: str) -> Non
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_at_its_top_what_it_is(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text()))
+    assert module_at(path).docstring
 
 
 def test_tcp_knows_neither_numpy_nor_scapy_nor_files() -> None:
