@@ -120,7 +120,7 @@ def test_a_list_with_floats_for_times_differs_by_what_floats_cannot_hold(path: P
     packets = rdpcap(str(path))
     for packet in packets:
         packet.time = float(packet.time)
-    ours, theirs = everything(inspect(path), steps=True), everything(inspect(packets), steps=True)
+    ours, theirs = everything(inspected(path), steps=True), everything(inspect(packets), steps=True)
     assert timeless(ours) == timeless(theirs)
     for one, other in zip(times(ours), times(theirs), strict=True):
         assert abs(one - other) <= 500  # of two times, in a difference
@@ -282,7 +282,7 @@ def printed(*arguments: str | Path) -> str:
 @pytest.mark.parametrize("steps", [False, True])
 def test_json_ndjson_and_the_library_say_the_same(captures_dir: Path, name: str, steps: bool) -> None:
     path = PCAPS / name if (PCAPS / name).exists() else captures_dir / name
-    found = inspect(str(path))
+    found = inspected(path)
     connections = [
         connection_object(one, steps=found.steps(one.stream) if steps else None) for one in found.connections
     ]
