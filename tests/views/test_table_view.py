@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.quantities import duration, milliseconds, seconds
 from handshake_inspect.views import table
-from handshake_inspect.views.words import octets, round_trip
+from handshake_inspect.views.words import octets
 from tests.views.sessions import aborted, four_way
 
 
@@ -43,12 +43,6 @@ def test_narrow_terminal_drops_columns_and_names_them() -> None:
     assert all(cell_len(line) <= 80 for line in text)
     assert "three-way" in text[1]
     assert "four-way" in text[1]
-
-
-def test_a_time_across_a_repeated_syn_is_no_round_trip_time() -> None:
-    again = replace(four_way().handshake, rtt_ambiguous=True)
-    assert (round_trip(four_way().handshake), round_trip(again)) == ("0.020 ms", "≤ 0.020 ms")
-    assert round_trip(replace(again, initial_rtt_ns=None)) == "-"
 
 
 def of_several_files(width: int) -> list[str]:
