@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handshake_inspect.narrow import Narrow
+from handshake_inspect.narrow import Narrow, repeated
 
 Column = NDArray[Any]
 
@@ -93,9 +93,7 @@ class Table:
 def _table_of(kind: type[Table], rows: int, sent: Mapping[str, Narrow]) -> Table:
     return kind.holding(
         {
-            name: sent[name].all(rows).astype(dtype, copy=False)
-            if name in sent
-            else np.broadcast_to(np.zeros(1, dtype), rows)
+            name: sent[name].all(rows).astype(dtype, copy=False) if name in sent else repeated(0, dtype, rows)
             for name, dtype in kind.DTYPES.items()
         }
     )
@@ -162,7 +160,7 @@ class Growing:
         """Return one column, not to be written to, as a view that the next `append` makes invalid."""
         if name in self._columns:
             return self._columns[name][: self._count]
-        return np.broadcast_to(np.array(self._first.get(name, 0), self._dtypes[name]), self._count)
+        return repeated(self._first.get(name, 0), self._dtypes[name], self._count)
 
     def finish(self) -> dict[str, Column]:
         """Give all columns away, without the room that they had to grow."""
