@@ -25,6 +25,7 @@ FLOORS = [
     ["pairs"],
     ["renumbering"],
     ["jobs"],
+    ["copies"],
     ["processes"],
     ["quantities", "cells", "sets"],
     ["archive"],

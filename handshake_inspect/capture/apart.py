@@ -19,7 +19,7 @@ from handshake_inspect.capture.about import About
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.records import Damage, Frames, Records
 from handshake_inspect.capture.source import Reader
-from handshake_inspect.processes import Copy, CopyDied
+from handshake_inspect.copies import CopyAhead, CopyDied
 from handshake_inspect.renumbering import Renumbering, numbered
 from handshake_inspect.table import Block, Column, DatagramTable, IcmpErrorTable, Names, SegmentTable, Table
 
@@ -27,6 +27,9 @@ T = TypeVar("T", bound=Table)
 
 #: Opens a capture. A process and its copy cannot read the same open file: it has one place where both would go on.
 Again = Callable[[], Reader[Records]]
+
+#: The copy has a tenth of a second to itself, in which what works on the blocks is imported here.
+BLOCKS_AHEAD = 8
 
 KINDS = [one.name for one in fields(Names)]
 
@@ -114,7 +117,7 @@ class Begun:
         #: How many names of each kind it has from this process, with the same numbers.
         self.known = {kind: len(getattr(decoder.names, kind)) for kind in KINDS}
         self._again, self._decoder, self._capture = again, decoder, capture
-        self._copy: Copy[_Sent | _Told] = Copy(self._send)
+        self._copy: CopyAhead[_Sent | _Told] = CopyAhead(self._send, BLOCKS_AHEAD)
 
     def __enter__(self) -> Self:
         return self

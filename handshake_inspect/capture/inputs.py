@@ -21,8 +21,9 @@ from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.source import Reader, RecordReader
+from handshake_inspect.copies import CopyDied
 from handshake_inspect.plain import plain
-from handshake_inspect.processes import CopyDied, Workers
+from handshake_inspect.processes import Workers
 from handshake_inspect.table import Block, Names
 
 #: From so many octets on a capture is read and decoded by a copy of this process, if copies work: of 18 MB it takes as
