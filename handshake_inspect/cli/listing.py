@@ -32,7 +32,7 @@ from handshake_inspect.views.json_lines import connection_lines
 Streams = NDArray[np.int64]
 
 #: Connections whose lines are made at once by one of several processes.
-PART_CONNECTIONS = 1 << 12
+PART_CONNECTIONS = 1 << 13
 
 
 def write_part(inspection: Inspection, chosen: Choice, format_: str, *, is_first: bool) -> None:
