@@ -17,6 +17,7 @@ import io
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -63,6 +64,7 @@ MISSING_NAMES: dict[str, dict[ModuleType, tuple[str, ...]]] = {
         ),
         # A file that is open cannot be opened again there by its name.
         tempfile: ("NamedTemporaryFile",),
+        shutil: (),
     },
     "darwin": {
         os: ("memfd_create", "posix_fadvise", "sched_getaffinity", "setresuid", "splice"),
@@ -111,6 +113,7 @@ def be(system: str) -> None:
                 delattr(module, name)
     if system == "win32":
         select.select = sockets_only
+        shutil._use_fd_functions = False  # type: ignore[attr-defined]  # folders have no descriptors there
     sys.platform = system
 
 
