@@ -18,13 +18,19 @@ from handshake_inspect.explain.topics import normalised
 from handshake_inspect.findings.rule import PARTS
 
 SOURCE = PARTS[-1]
+LEFT_OUT = "What this means is written in a docstring, and this Python runs without them (-OO, or PYTHONOPTIMIZE=2)."
 _PART = re.compile(rf"({'|'.join(map(re.escape, PARTS))}) ?")
 #: Sections of one RFC.
 _SECTIONS = re.compile(r"(RFC \d+) §([\d.]+(?:, §[\d.]+)*)")
 
 
 def finding_page(code: str, severity: str, docstring: str, example: str | None = None) -> Page:
-    """Return the page of a finding. Raises PageError if its docstring lacks a part or has them in another order."""
+    """Return the page of a finding. Raises PageError if its docstring lacks a part or has them in another order.
+
+    Where Python leaves docstrings out, the page says so.
+    """
+    if not docstring:
+        return Page(code, code, "finding", (Paragraph(LEFT_OUT),), severity=severity)
     first, *blocks = read_blocks(code, inspect.cleandoc(docstring).splitlines())
     if not isinstance(first, Paragraph):
         raise PageError(f"{code}: the docstring of a rule begins with a sentence")

@@ -53,7 +53,7 @@ def cluster(
     try:
         import distributed
     except ImportError:
-        raise ClusterError("Dask is not installed; pip install 'handshake-inspect[dask]'") from None
+        raise ClusterError("needs Dask, which is not installed; pip install 'handshake-inspect[dask]'") from None
     with contextlib.ExitStack() as stack:
         stack.enter_context(_silence())
         try:

@@ -10,7 +10,7 @@ from handshake_inspect.explain.excerpts import excerpt_lines
 from handshake_inspect.explain.listing import summary
 from handshake_inspect.explain.page import CaptureExcerpt, FindingExcerpt, Heading, Page, PageError, Paragraph
 from handshake_inspect.explain.rendering import page_lines
-from handshake_inspect.explain.rules import finding_page, with_findings
+from handshake_inspect.explain.rules import LEFT_OUT, finding_page, with_findings
 from handshake_inspect.explain.shipped import shipped_capture
 from handshake_inspect.explain.topics import Topics
 from handshake_inspect.findings.catalogue import RULES
@@ -71,6 +71,13 @@ def test_without_an_example_nothing_is_drawn() -> None:
 def test_a_docstring_that_lacks_a_part_is_refused(changed: str) -> None:
     with pytest.raises(PageError, match="server-waits: the parts of a rule's docstring are What it means"):
         finding_page("server-waits", "note", changed)
+
+
+def test_without_docstrings_a_page_says_why_there_is_none() -> None:
+    """As with `python -OO`."""
+    page = finding_page("fin-lost", "warn", "")
+    assert page.name == "fin-lost"
+    assert [block.text for block in page.blocks if isinstance(block, Paragraph)] == [LEFT_OUT]
 
 
 def test_a_finding_of_the_same_name_stands_at_the_end_of_a_page() -> None:

@@ -169,7 +169,7 @@ def test_without_a_scheduler_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_dask_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ClusterError, match=r"^Dask is not installed; pip install 'handshake-inspect\[dask\]'$"):
+    with pytest.raises(ClusterError, match=r"^needs Dask, which is not installed; pip install '.*\[dask\]'$"):
         connect("local")
 
 
