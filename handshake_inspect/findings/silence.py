@@ -212,9 +212,14 @@ def zero_window(e: Evidence) -> Iterator[Found]:
     probes = np.bincount(found.end[at], found.probes[at], 2 * len(e)).astype(np.int64)
     at = at[np.lexsort((-found.closed_ns[at], found.opened[at] >= 0, found.end[at]))]
     at = at[np.unique(found.end[at], return_index=True)[1]]
-    opened = found.opened[at] >= 0
+    opened, once = found.opened[at] >= 0, times[found.end[at]] == 1
     for fits, text in (
-        (opened, "kept its window closed {times:count time}, up to {closed:duration}: its program did not read"),
+        (opened & once, "kept its window closed for {closed:duration}: its program did not read"),
+        (
+            opened & ~once,
+            "kept its window closed {times:count time} for 200 ms or more, up to {closed:duration}: its program did "
+            "not read",
+        ),
         (~opened, "never opened its window again, closed {closed:duration} before the last segment: it reads no more"),
     ):
         some, end = at[fits], found.end[at[fits]]

@@ -39,7 +39,7 @@ def test_how_often_and_how_long_the_same_was_sent() -> None:
 
 def test_how_long_the_window_was_closed() -> None:
     assert messages_in("zero-window.pcap", "zero-window") == [
-        "the server kept its window closed 1 time, up to 262.877 ms: its program did not read; 1 probe of the client"
+        "the server kept its window closed for 262.877 ms: its program did not read; 1 probe of the client"
     ]
 
 
@@ -93,6 +93,21 @@ def test_a_window_that_never_opens_again() -> None:
     assert found_in(FULL + probed) == {
         "zero-window": "the server never opened its window again, closed 997.000 ms before the last segment: it reads "
         "no more; 1 probe of the client"
+    }
+
+
+def test_a_window_that_was_closed_for_long_several_times() -> None:
+    """Those that were short do not count, though the ladder shows them too."""
+    opened = "{} B > A y+1 ack x+{} win 500\nA > PA x+{} (500) ack y+1\nB > A y+1 ack x+{} win 0\n"
+    said = found_in(
+        FULL
+        + opened.format("1", 1001, 1001, 1501)
+        + opened.format("1.01", 1501, 1501, 2001)
+        + "1.6 B > A y+1 ack x+2001 win 500\nA > PA x+2001 (500) ack y+1\nB > A y+1 ack x+2501\n"
+    )
+    assert said == {
+        "zero-window": "the server kept its window closed 2 times for 200 ms or more, up to 996.000 ms: its program "
+        "did not read; 0 probes of the client"
     }
 
 
