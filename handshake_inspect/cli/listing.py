@@ -114,8 +114,8 @@ def _in_parts(
         first, *others = lines_of(part)
         return np.frombuffer(b"".join([first, *others]) if others else first, np.uint8)
 
-    yield made(parts[0]).data
     with connections.finding_of_run(workers):
+        yield made(parts[0]).data
         yield from (lines.data for lines in workers.share(made, parts[1:]))
 
 
