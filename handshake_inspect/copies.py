@@ -64,8 +64,8 @@ class Copy(Generic[Asked, Made]):
         context = get_context("fork")
         try:
             self._here, there = context.Pipe()
-            self._rooms = _Rooms(rooms)
-            self._process = context.Process(target=_send_each, args=(make, self._here, there, self._rooms), daemon=True)
+            self.rooms = _Rooms(rooms)
+            self._process = context.Process(target=_send_each, args=(make, self._here, there, self.rooms), daemon=True)
             with warnings.catch_warnings(), _no_signals():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours look on, those of numpy wait
                 self._process.start()
@@ -80,6 +80,7 @@ class Copy(Generic[Asked, Made]):
         self._here.close()
         self._process.kill()  # it has nothing to tidy up
         self._process.join()
+        self.rooms.close()
 
     def fileno(self) -> int:
         """Return what can be read from when something can be taken."""
@@ -92,7 +93,7 @@ class Copy(Generic[Asked, Made]):
 
     def take(self) -> Made:
         """Wait for what is made next. Raises what that raised, StopIteration behind the last thing, CopyDied."""
-        came = self._rooms.received(self._here)
+        came = self.rooms.received(self._here)
         if isinstance(came, _Ended):
             raise came.error or StopIteration
         made: Made = came
@@ -171,6 +172,15 @@ class _Rooms:
         """Return where the room of the next message begins, and go on to that of the one behind it."""
         self._number += 1
         return (self._number - 1) % self.count * self.octets
+
+    def close(self) -> None:
+        """Give the memory back, whoever still holds this."""
+        self._memory.close()
+
+    @property
+    def is_closed(self) -> bool:
+        """Is it given back?"""
+        return self._memory.closed
 
     def received(self, here: Connection) -> Any:
         """Return what comes next, each array in memory of its own: one that stays holds none of the others.

@@ -66,6 +66,14 @@ def test_an_array_that_stays_holds_none_of_those_that_came_with_it() -> None:
         assert memoryview(whole).nbytes == one.nbytes
 
 
+def test_the_memory_in_common_goes_with_the_copy_whoever_still_holds_it() -> None:
+    with CopyAhead(lambda: [np.arange(1000)]) as copy:
+        (array,) = copy
+        assert not copy.rooms.is_closed
+    assert copy.rooms.is_closed
+    assert array.sum() == 499_500
+
+
 def test_a_copy_is_little_ahead() -> None:
     """Of what is made and not taken, no more than the rooms hold, and one more is being made."""
     made = multiprocessing.get_context("fork").Value("i", 0)
