@@ -183,9 +183,9 @@ def pass_over(stops: Iterator[Stop], row: Row) -> None:
 
 def read_line(indent: int) -> str:
     """Ask for a line, and return it. Raises LeftError when no more come."""
-    sys.stdout.write(" " * indent + "> ")
-    sys.stdout.flush()
     try:
+        sys.stdout.write(" " * indent + "> ")
+        sys.stdout.flush()
         octets = sys.stdin.buffer.readline()
     except KeyboardInterrupt:
         octets = b""
