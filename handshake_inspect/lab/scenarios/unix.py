@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
-from contextlib import chdir
 
 from handshake_inspect.lab.bench import Bench, Host
 from handshake_inspect.lab.calls import RecordedSocket
@@ -21,7 +21,8 @@ def echo_over_unix(bench: Bench) -> None:
         raise LabError(
             "unix: others talk on this host's loopback too; that nothing is there shows a private network only"
         )
-    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # and not back: the folder where somebody tries this may be gone
         listener = open_unix(bench.server)
         listener.bind(PATH)
         listener.listen(5)
