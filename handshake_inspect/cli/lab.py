@@ -121,7 +121,8 @@ def run_command(
 def soak_command(names: tuple[str, ...], times: int, jobs: int | None) -> int:
     """Run scenarios, many at once, and say of each whether it was as promised; exit 1 if one was not.
 
-    All of them unless named.
+    All of them unless named. If some could not be tried, for want of a privilege, and the others were as promised, the
+    exit code is 2.
 
     \b
     Examples:

@@ -155,21 +155,28 @@ def refuse_in_vain(
 
 
 def try_many(names: Sequence[str], jobs: int | None) -> int:
-    """Run scenarios, and print of each whether it was as promised. Returns the exit code: 1 if one was not."""
+    """Run scenarios, and print of each whether it was as promised.
+
+    Returns the exit code: 1 if one was not, else 2 if one could not be tried.
+    """
     from handshake_inspect.cli.verifying import how_far
 
-    width, wrong = max(map(len, names)), 0
+    width, wrong, untried = max(map(len, names)), 0, 0
     for trial in trials(names, jobs or JOBS):
         said = "as promised"
-        if trial.wrong:
+        if trial.hindrance is not None:
+            said = f"not tried: {trial.hindrance}"
+        elif trial.wrong:
             rest = len(trial.wrong) - WRONG_SHOWN
             said = "; ".join([*trial.wrong[:WRONG_SHOWN], *([f"and {rest} more"] if rest > 0 else [])])
         elif trial.agreements:
             said += f"; {how_far(next(iter(trial.agreements.values())))}"
         print(f"{trial.name:{width}}  {trial.seconds:5.1f} s  {said}", flush=True)
         wrong += bool(trial.wrong)
-    remark(f"{counted(len(names), 'run')}, {wrong or 'none'} not as promised")
-    return int(wrong > 0)
+        untried += trial.hindrance is not None
+    in_vain = f", {untried} could not be tried" if untried else ""
+    remark(f"{counted(len(names), 'run')}, {wrong or 'none'} not as promised{in_vain}")
+    return 1 if wrong else 2 if untried else 0
 
 
 def print_session(session: Session, vantage: Vantage, options: LadderOptions, *, title: str) -> Inspection:

@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 
-from handshake_inspect.lab.world import LabError, bring_up, network_ioctl
+from handshake_inspect.lab.world import WorldError, bring_up, network_ioctl
 
 # <linux/sockios.h>, <linux/route.h>
 SIOCADDRT, SIOCSIFADDR, SIOCSIFNETMASK, SIOCSIFMTU, SIOCETHTOOL = 0x890B, 0x8916, 0x891C, 0x8922, 0x8946
@@ -78,9 +78,9 @@ def socket_address(address: str) -> bytes:
     return struct.pack("=HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
 
 
-def cannot_be_made(what: str, error: OSError) -> LabError:
+def cannot_be_made(what: str, error: OSError) -> WorldError:
     """Say in one line that a network is not possible here, and where it would be."""
-    return LabError(
+    return WorldError(
         f"{what} cannot be made here ({error}): it needs veth interfaces and a writable /proc/sys; "
         "run on the host, or in a container with --privileged"
     )

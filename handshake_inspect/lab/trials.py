@@ -23,7 +23,7 @@ from handshake_inspect.lab.record import JOBS, what_is_wrong
 from handshake_inspect.lab.segments import segment_of
 from handshake_inspect.lab.session import run_demo
 from handshake_inspect.lab.vantage import Vantage
-from handshake_inspect.lab.world import LabError, in_children
+from handshake_inspect.lab.world import LabError, WorldError, in_children
 from handshake_inspect.quantities import duration
 
 #: If the watcher, which looks every 10 ms, did not run for so long, the programs may not have either: the kernel
@@ -44,10 +44,15 @@ class Trial:
     #: It says more of the machine than of the scenario: frames were dropped, the kernel's account has holes, or it is
     #: wrong and the watcher did not run for long.
     is_void: bool = False
+    #: What kept it from being tried at all: what is missing here, such as a privilege.
+    hindrance: str | None = None
 
 
 def try_scenario(name: str) -> Trial:
-    """Run a scenario and hold it against what it promises; what keeps it from running is wrong too."""
+    """Run a scenario and hold it against what it promises; what it could not do is wrong too.
+
+    It is not tried where no private network is possible and none can be done without, or nothing can be captured.
+    """
     began = time.monotonic()
     agreements: dict[str, Agreement] = {}
     is_void = False
@@ -66,7 +71,9 @@ def try_scenario(name: str) -> Trial:
             wrong.append(
                 f"the machine is busy: who looks every 10 ms could not for {duration(session.kernel.longest_gap_ns)}"
             )
-    except (LabError, CaptureError) as error:
+    except (WorldError, CaptureError) as error:
+        return Trial(name, (), {}, time.monotonic() - began, hindrance=str(error))
+    except LabError as error:
         wrong = [str(error)]
     return Trial(name, tuple(wrong), agreements, time.monotonic() - began, is_void)
 

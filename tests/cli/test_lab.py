@@ -115,6 +115,18 @@ def test_soak_tells_no_more_than_a_few_things_of_one_run(monkeypatch: pytest.Mon
     assert done.stdout == f"refused    0.5 s  {'; '.join(wrong[:3])}; and 37 more\n"
 
 
+@pytest.mark.parametrize(("wrong", "exit_code", "count"), [((), 2, "none"), (("it closed by FIN",), 1, "1")])
+def test_soak_counts_apart_what_the_system_does_not_allow(
+    monkeypatch: pytest.MonkeyPatch, wrong: tuple[str, ...], exit_code: int, count: str
+) -> None:
+    hindered = Trial("reset", (), {}, 0.1, hindrance="no user namespaces are allowed here")
+    monkeypatch.setattr(performing, "trials", lambda names, jobs: [Trial("refused", wrong, {}, 0.5), hindered])
+    done = CliRunner().invoke(cli, ["lab", "soak", "refused", "reset"])
+    assert done.exit_code == exit_code
+    assert done.stdout.splitlines()[1] == "reset      0.1 s  not tried: no user namespaces are allowed here"
+    assert done.stderr == f"2 runs, {count} not as promised, 1 could not be tried\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

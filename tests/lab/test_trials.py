@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 import handshake_inspect.lab.trials as trials_module
+from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.lab.session import Session, run_demo
 from handshake_inspect.lab.trials import Trial, try_scenario
+from handshake_inspect.lab.world import LabError, WorldError
 from tests.lab.privileges import needs_private_world
 
 
@@ -65,3 +67,24 @@ def test_a_kernel_that_says_otherwise_is_heard(session: Session, monkeypatch: py
     trial = tried(replace(session, kernel=replace(kernel, changes=changes, longest_gap_ns=0)), monkeypatch)
     assert not trial.is_void
     assert bool(trial.wrong) or not kernel.traced
+
+
+@pytest.mark.parametrize(
+    "missing", [WorldError("no user namespaces are allowed here"), CaptureError("capturing on lo needs CAP_NET_RAW")]
+)
+def test_what_the_system_does_not_allow_is_not_wrong(missing: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(name: str, verify: bool) -> Session:
+        raise missing
+
+    monkeypatch.setattr(trials_module, "run_demo", forbidden)
+    trial = try_scenario("refused")
+    assert (trial.wrong, trial.hindrance) == ((), str(missing))
+
+
+def test_what_a_scenario_could_not_do_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(name: str, verify: bool) -> Session:
+        raise LabError("the script waited in vain until the queue is full")
+
+    monkeypatch.setattr(trials_module, "run_demo", failing)
+    trial = try_scenario("refused")
+    assert (trial.wrong, trial.hindrance) == (("the script waited in vain until the queue is full",), None)
