@@ -101,13 +101,13 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
     reset = np.zeros(len(e), np.bool_)
     reset[e.resets["connection"][e.resets["valid"] != 0]] = True
     peer = e.peer_of(concerned)
-    last, heard = e.last_word(concerned), e.last_word(peer)
+    by_data = sent[concerned] > 2
+    last, heard = np.where(by_data, e.last_of_end(at)[concerned], e.last_of_end(probes)[concerned]), e.last_word(peer)
     open_ = (heard >= 0) & (rows.window[heard] != 0) & ~reset[concerned >> 1]
     # Of a server that said nothing but its SYN-ACK the findings about openings speak.
     open_ &= (e.numbers.ack_row[peer] >= 0) | ~e.handshake("three-way")[concerned >> 1]
-    concerned, last, heard, peer = concerned[open_], last[open_], heard[open_], peer[open_]
+    concerned, by_data, last, heard, peer = (one[open_] for one in (concerned, by_data, last, heard, peer))
     first = first_among(rows.end, lost, ends)
-    by_data = sent[concerned] > 2
     first = np.where(by_data, first[concerned], heard)
     speaks = by_data & (heard > first)
     longest, shortest = np.zeros(ends, np.int64), np.full(ends, 1 << 40)

@@ -81,6 +81,13 @@ def test_who_speaks_but_acknowledges_nothing_is_not_silent() -> None:
     )
 
 
+def test_how_long_it_was_repeated_ends_with_the_last_repetition() -> None:
+    """What its end sends later, as the ACK of a FIN, is none."""
+    again = "0.3 A > PA x+1 (1460) ack y+1\n0.9 A > PA x+1 (1460) ack y+1\n"
+    found = found_in("open\nA > PA x+1 (1460) ack y+1\n" + again + "60 B > FA y+1 ack x+1\nA > A x+1461 ack y+2")
+    assert found["peer-silent"].startswith("the client sent the same 1,460 octets 3 times in 897.000 ms: ")
+
+
 FULL = """
     open
     A > PA x+1 (1000) ack y+1
