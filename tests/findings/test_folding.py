@@ -73,3 +73,15 @@ def test_an_acknowledgment_that_stands_before_its_fin_counts() -> None:
 def test_the_answer_to_a_late_syn_ack_stays() -> None:
     told = both(f"open\n{transfer('A', 5)}\nB > SA y+77 ack x+1\n" + transfer("A", 9).partition("\n")[2])
     assert told["syn-ack-changed"].endswith("the client answers with a challenge ACK")
+
+
+@pytest.mark.parametrize(("rounds", "is_too_large"), [(20, True), (150, False)])
+def test_what_is_too_large_for_the_path_is_so_folded_too(rounds: int, is_too_large: bool) -> None:
+    """By 1,500 octets that arrived a segment of 1,448 may have passed."""
+    ahead = 10 * rounds
+    lost = f"A > A x+{ahead + 1} (1448) ack y+1"
+    said = f"B > A y+1 ack x+{ahead + 1}"
+    dead = "\n".join(f"{lost}\n{said}\n{said}\n0.{pause} {lost}" for pause in (3, 8))
+    goes_on = f"1.5 B > A y+1 (300) ack x+{ahead + 1}\nA > A x+{ahead + 1449} ack y+301"
+    told = both(f"open\n{transfer('A', rounds)}\n{dead}\n{goes_on}")
+    assert ("lower the MSS" in told["peer-silent"]) == is_too_large
