@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import errno
 import fcntl
 import random
 import socket
@@ -10,11 +11,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from importlib.abc import MetaPathFinder
 
 import pytest
 
 from handshake_inspect.capture.live import LiveCapture
-from handshake_inspect.capture.live.interfaces import LINKTYPE_ETHERNET, LINKTYPE_RAW, link_type_of
+from handshake_inspect.capture.live.interfaces import (
+    ARPHRD_LOOPBACK,
+    LINKTYPE_ETHERNET,
+    LINKTYPE_RAW,
+    Interface,
+    link_type_of,
+)
+from handshake_inspect.capture.live.opening import Wanted, open_scapy_socket
 from handshake_inspect.capture.live.ring import RING_OCTETS
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.lab.links import attribute
@@ -294,3 +303,20 @@ def test_importing_it_imports_neither_scapy_nor_anything_of_linux() -> None:
         "assert not [name for name in sys.modules if name.startswith('scapy') or name == 'fcntl']"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+class Unreadable(MetaPathFinder):
+    """Scapy's module for Linux, whose import reads a cache, here in a folder of another user."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "scapy.arch.linux":
+            raise PermissionError(errno.EACCES, "Permission denied", "/home/me/.cache/scapy/services.pickle")
+
+
+def test_a_cache_of_scapy_that_is_another_user_s_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "scapy.arch.linux", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Unreadable(), *sys.meta_path])
+    with pytest.raises(
+        CaptureError, match=r"^Scapy may not read /home/me/\.cache/scapy/services\.pickle: give it back"
+    ):
+        open_scapy_socket(Wanted([Interface("lo", 1, ARPHRD_LOOPBACK, is_up=True)], False, None, False, 1 << 20))

@@ -71,8 +71,14 @@ def open_ring(wanted: Wanted) -> tuple[Any, Ring]:
 
 def open_scapy_socket(wanted: Wanted) -> Any:
     """Open Scapy's listening packet socket on the first interface; errors become CaptureError."""
-    from scapy.arch.linux import L2ListenSocket
-    from scapy.config import conf
+    try:
+        from scapy.arch.linux import L2ListenSocket
+        from scapy.config import conf
+    except PermissionError as error:  # its cache, in a ~/.cache that it made when it ran as root
+        raise CaptureError(
+            f"Scapy may not read {error.filename}: give it back to its owner (chown), or set XDG_CACHE_HOME to "
+            "a folder of yours"
+        ) from error
 
     first = wanted.interfaces[0]
     known = conf.ifaces.data.get(first.name)
