@@ -171,7 +171,7 @@ class Watching:
         ended = f"{counted(tally.ended, 'entry', 'entries')} ended in {seconds:.1f} s"
         if not self._is_json:
             print()
-        say(hanging("", f"{ended}{f' ({how})' if how else ''}; {self.observer.count:,} are there"))
+        say(hanging("", f"{ended}{f' ({how})' if how else ''}; {counted(self.observer.count, 'is', 'are')} there"))
         if tally.late_ms:
             low, middle, high = (ms / 1000 for ms in tally.late)
             beyond = f"beyond 60 s: earliest {low:.3f}, median {middle:.3f}, latest {high:.3f} s"

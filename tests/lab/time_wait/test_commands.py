@@ -202,7 +202,7 @@ def test_on_a_terminal_the_watch_counts_down_in_place() -> None:
     assert re.fullmatch(rf" +\d\.\d{{3}}  there +127.0.0.1:{CLIENT} → 127.0.0.1:{SERVER}  5\d\.\d s left", there)
     assert watching == "watching TIME-WAIT on this host; Ctrl-C ends"
     assert re.fullmatch(r"(\r1 entry, ends in about [56]\d s\x1b\[K){2,}(\^C)?\r\x1b\[K", counted)
-    assert re.fullmatch(r"0 entries ended in \d\.\d s; 1 are there", summary)
+    assert re.fullmatch(r"0 entries ended in \d\.\d s; 1 is there", summary)
 
 
 @pytest.mark.parametrize(
