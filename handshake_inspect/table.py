@@ -335,6 +335,15 @@ class Block:
             icmp_errors=self.icmp_errors.take(chosen(self.icmp_errors)),
         )
 
+    def until(self, frame: int) -> Block:
+        """Return the rows of the frames up to this one."""
+        return replace(
+            self,
+            segments=self.segments.take(self.segments["frame"] <= frame),
+            datagrams=self.datagrams.take(self.datagrams["frame"] <= frame),
+            icmp_errors=self.icmp_errors.take(self.icmp_errors["frame"] <= frame),
+        )
+
     def frames(self) -> Column:
         """Return the numbers of the frames that its rows come from, some of them several times."""
         return np.concatenate([table["frame"] for table in (self.segments, self.datagrams, self.icmp_errors)])

@@ -156,8 +156,11 @@ class Watch:
         self._segment_s += (spent_s / (len(segments) + len(errors)) - self._segment_s) / 8
 
     def _of_interest(self, block: Block) -> Block:
-        """Leave out of a block what is of other ports."""
-        return block if self.wishes.port is None else block.of_port(self.wishes.port)
+        """Leave out of a block what is of other ports, and what comes after the last segment that was wished for."""
+        ours = block if self.wishes.port is None else block.of_port(self.wishes.port)
+        if self.wishes.count is None or len(ours.segments) <= (left := self.wishes.count - self.seen):
+            return ours
+        return ours.until(int(ours.segments["frame"][left - 1]) if left > 0 else -1)
 
     def _to_be_saved(self, block: Records, decoded: Block) -> NDArray[np.bool_] | None:
         """Say which frames are to be saved; None: all. Nothing after the last segment that was wished for."""
@@ -169,12 +172,10 @@ class Watch:
         return chosen
 
     def _count(self, segments: SegmentTable) -> int:
-        """Count segments as seen, as many as are wished for. Returns how many those are."""
-        left = len(segments) if self.wishes.count is None else self.wishes.count - self.seen
-        number = min(len(segments), left)
-        if number:
-            self.seen, self._last_frame = self.seen + number, int(segments["frame"][number - 1])
-        return number
+        """Count segments as seen. Returns how many those are."""
+        if len(segments):
+            self.seen, self._last_frame = self.seen + len(segments), int(segments["frame"][-1])
+        return len(segments)
 
     def _as_many_as_wished(self, new: list[Seen]) -> list[Seen]:
         """Count segments, and leave out what comes after the last one."""

@@ -81,6 +81,18 @@ def test_segments_are_printed_as_they_come(end: list[str], tmp_path: Path) -> No
     assert run("check", str(kept), "--teardown", "four-way").returncode == 0
 
 
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_what_comes_after_the_last_segment_wished_for_is_in_no_summary(quiet: list[str], tmp_path: Path) -> None:
+    """The ninth, which completes the closing, is captured with the eighth, or so soon that both are read at once."""
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    code, out, err = in_private_world(during_talk, [*quiet, "--count", "8", "--port", "8123", "-w", str(kept)])
+    assert code == 0, err
+    assert "8 segments seen" in err
+    assert "incomplete" in out
+    assert out.splitlines()[-2:] == run("read", str(kept)).stdout.splitlines()[-2:]
+
+
 def test_nothing_is_said_in_one_line() -> None:
     needs_private_world()
 
