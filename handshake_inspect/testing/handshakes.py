@@ -21,7 +21,7 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.expect import written
-from handshake_inspect.expect.beside import beside
+from handshake_inspect.expect.beside import beside_all
 from handshake_inspect.expect.checked import CheckedCapture
 from handshake_inspect.expect.expectations import Expectations
 from handshake_inspect.expect.matching import checks
@@ -208,11 +208,24 @@ class Handshakes(Sequence[Connection]):
                 f"{self.name}: a live capture has no file beside it: use expect(), or name one: check('x.expect.toml')"
             )
         _ = self.inspection  # what cannot be used needs no expectations
-        if expected is None:
-            path = beside(next(iter(self.capture.paths.values())))
-        else:
-            path = self.capture.find(os.fspath(expected))
+        path = self._path_beside() if expected is None else self.capture.find(os.fspath(expected))
         self._hold_against(written.read(from_here(path)))
+
+    def _path_beside(self) -> Path:
+        """Return the file of expectations beside the capture. Raises ExpectationError if there is none."""
+        captures = list(self.capture.paths.values())
+        path = beside_all(captures)
+        if path is None:
+            raise ExpectationError(
+                f"{self.name}: nothing is beside several captures that says what to expect; "
+                "name one: check('x.expect.toml')"
+            )
+        if not path.exists():
+            hint = f"handshake-inspect check --record {from_here(Path(captures[0]))}"
+            raise ExpectationError(
+                f"{self.name}: there is no {from_here(path)} beside it that says what to expect; {hint}"
+            )
+        return path
 
     def _hold_against(self, expected: Expectations) -> None:
         """Raise AssertionError if the capture is not as expected, with what differs, and the ladders that show it."""

@@ -70,6 +70,20 @@ def test_what_cannot_be_used_says_so_where_it_is_shown(empty: Handshakes, good: 
     assert repr(good) == "<Handshakes of reset.pcap: 1 connection>"
 
 
+def test_a_capture_without_expectations_says_how_to_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "echo.pcap"
+    path.write_bytes((PCAPS / "reset.pcap").read_bytes())
+    with pytest.raises(ExpectationError, match=r"no .*echo\.expect\.toml beside it .* --record .*echo\.pcap$"):
+        of_file(path).check()
+
+
+def test_the_file_beside_one_of_several_captures_says_nothing_about_all() -> None:
+    capture = Capture({name: PCAPS / name for name in ("reset.pcap", "four-way.pcap")})
+    capture.is_going_on = False
+    with pytest.raises(ExpectationError, match="nothing is beside several captures that says what to expect; name one"):
+        Handshakes(capture).check()
+
+
 def test_a_live_capture_is_held_against_a_file_that_is_named(live: Handshakes, tmp_path: Path) -> None:
     expected = tmp_path / "echo.expect.toml"
     expected.write_text('schema = 1\n\n[[expect]]\nteardown = "aborted"\n')
