@@ -129,6 +129,8 @@ def command(
         refuse_reports(format_, output)
         recorder = Recorder(expect, golden, profile, reader, jobs)
         return max(named.exit_code, recorder.record(groups) if record else recorder.update(groups))
+    if output == "-":
+        raise click.UsageError("-o - would mix the report with the text: without -o it goes to standard output alone")
     ignored = frozenset(codes_named(ignore, "--ignore"))
     reporting = Reporting(format_, output)
     keep_all, ladders = not reporting.is_text_only, reporting.ladders

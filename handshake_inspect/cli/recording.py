@@ -91,6 +91,8 @@ class Recorder:
     def _update(self, files: Sequence[str], path: Path, inspection: Inspection) -> Iterator[str]:
         unmet: dict[str, Unmet] = {}
         if self.golden is None:
+            if not path.exists():
+                raise ExpectationError(f"{path}: there is none to bring up to date; --record writes it")
             expected, before = written.read(path), written.text_of(path)
             after = updated(before, expected, inspection)
             left = written.understood(after, str(path))
