@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from handshake_inspect.capture.live.interfaces import LINKTYPE_ETHERNET
-from handshake_inspect.capture.records import RawFrame
+from handshake_inspect.capture.live.interfaces import LINKTYPE_ETHERNET, interface_failure
+from handshake_inspect.capture.records import CaptureError, RawFrame
 from handshake_inspect.lab.vantage import Vantage
 
 LOOPBACK = "lo"
@@ -27,9 +27,13 @@ class PlainTap:
     """An open plain packet socket and what it has seen."""
 
     def __init__(self, name: str) -> None:
+        """Raises CaptureError."""
         self.name = name
         self._frames: list[RawFrame] = []
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        try:
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        except OSError as error:
+            raise CaptureError(interface_failure(error, LOOPBACK)) from error
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_OCTETS)
         self._socket.bind((LOOPBACK, ETH_P_ALL))

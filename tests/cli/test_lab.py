@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -15,8 +17,8 @@ from handshake_inspect.cli import cli, performing
 from handshake_inspect.lab.record import ATTEMPTS
 from handshake_inspect.lab.scenarios import SCENARIOS
 from handshake_inspect.lab.trials import Trial
-from tests.cli.running import run
-from tests.lab.privileges import needs_private_world
+from tests.cli.running import REPOSITORY, run
+from tests.lab.privileges import needs_private_world, needs_root
 
 
 @pytest.fixture
@@ -125,6 +127,17 @@ def test_soak_counts_apart_what_the_system_does_not_allow(
     assert done.exit_code == exit_code
     assert done.stdout.splitlines()[1] == "reset      0.1 s  not tried: no user namespaces are allowed here"
     assert done.stderr == f"2 runs, {count} not as promised, 1 could not be tried\n"
+
+
+def test_soak_without_any_right_says_what_is_missing() -> None:
+    """Also where a scenario captures with a plain packet socket."""
+    needs_root("dropping the rights of root needs root")
+    command = [sys.executable, "-m", "handshake_inspect", "lab", "soak", "four-way", "loopback-twice"]
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-all", *command], capture_output=True, text=True, timeout=60, cwd=REPOSITORY
+    )
+    assert done.stdout.count("on this host's own loopback: capturing on lo needs CAP_NET_RAW") == 2
+    assert (done.returncode, done.stderr) == (2, "2 runs, none not as promised, 2 could not be tried\n")
 
 
 @pytest.mark.parametrize(
