@@ -528,3 +528,10 @@ def test_record_ends_of_this_page_are_those_of_the_reader() -> None:
     (records,) = open_capture(io.BytesIO(octets))
     ends = record_ends(octets)
     assert [later - earlier - 16 for earlier, later in pairwise(ends)] == records.captured.tolist()
+
+
+@pytest.mark.parametrize("wrong", [3, None, b"\xd4\xc3\xb2\xa1"])
+def test_what_is_no_source_is_named_in_a_list_too(wrong: object) -> None:
+    for source in (wrong, [wrong], ["reset.pcap", wrong]):
+        with pytest.raises(TypeError, match=f"takes a path, .* no {type(wrong).__name__}$"):
+            inspect(source)

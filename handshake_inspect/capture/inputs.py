@@ -209,17 +209,27 @@ def sources(source: Source | Iterable[Source]) -> list[Source]:
     """Return one by one what `inspect()` was given: one source, or a list of them."""
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
         return [source]
-    if source is None or isinstance(source, int | float | bytes | bytearray) or not isinstance(source, Iterable):
-        kind = type(source).__name__
-        raise TypeError(f"inspect() takes a path, a binary file, a list of packets or of these, no {kind}")
+    _refuse_what_is_none(source)
     if _is_packet(source):
         return [[source]]
     if isinstance(source, list | tuple):
-        return [source] if not source or _is_packet(source[0]) else list(source)
+        if not source or _is_packet(source[0]):
+            return [source]
+        for one in source:
+            _refuse_what_is_none(one)
+        return list(source)
     first = next(source, None) if isinstance(source, Iterator) else None
     if first is None:
         return [source]
     return [chain([first], source)] if _is_packet(first) else [first, *source]
+
+
+def _refuse_what_is_none(one: object) -> None:
+    """Raise TypeError for what is no source at all."""
+    is_one = isinstance(one, str | os.PathLike | Iterable) or hasattr(one, "read")
+    if isinstance(one, bytes | bytearray) or not is_one:
+        kind = type(one).__name__
+        raise TypeError(f"inspect() takes a path, a binary file, a list of packets or of these, no {kind}")
 
 
 def _is_packet(one: object) -> bool:
