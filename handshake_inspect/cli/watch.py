@@ -19,7 +19,6 @@ from handshake_inspect.capture.writing.output import CaptureWriter
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.live_lines import LiveLines
 from handshake_inspect.cli.output import remark, write
-from handshake_inspect.connections.analysis import Seen
 from handshake_inspect.connections.connection import IcmpError, Step
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.inspection import Inspection
@@ -150,7 +149,8 @@ class Watch:
         """Print a line for each."""
         began = time.monotonic()
         self._tell_passed_over()
-        self._lines.show(self._as_many_as_wished(self._inspector.update(segments, errors)))
+        self._count(segments)
+        self._lines.show(self._inspector.update(segments, errors))
         spent_s = time.monotonic() - began
         self._credit_s -= spent_s
         self._segment_s += (spent_s / (len(segments) + len(errors)) - self._segment_s) / 8
@@ -176,15 +176,6 @@ class Watch:
         if len(segments):
             self.seen, self._last_frame = self.seen + len(segments), int(segments["frame"][-1])
         return len(segments)
-
-    def _as_many_as_wished(self, new: list[Seen]) -> list[Seen]:
-        """Count segments, and leave out what comes after the last one."""
-        for place, (_, happening) in enumerate(new):
-            if self.enough:
-                return new[:place]
-            if isinstance(happening, Step) and isinstance(happening.frame, int):
-                self.seen, self._last_frame = self.seen + 1, happening.frame
-        return new
 
     def _interface_of(self, happening: Step | IcmpError) -> str:
         """Return on which interface a segment of the present block was captured; "" if there is but one."""
