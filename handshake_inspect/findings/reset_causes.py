@@ -233,6 +233,19 @@ class ResetCauses:
         return closed & self.was_sent_to
 
     @cached_property
+    def window_jumps(self) -> Mask:
+        """Is the window of the RST at least twice that of its end's last word, with no more acknowledged?
+
+        Linux tells that at once when a program reads (tcp_cleanup_rbuf(), measured; RFC 9293 §3.8.6.2.2), and close()
+        empties the buffer before it sends the RST.
+        """
+        rows, said = self.evidence.rows, self.said
+        window, open_ = rows.window[self.at], rows.window[said]
+        told = (said >= 0) & ((rows.flags[said] & (SYN | ACK)) == ACK) & ~self.is_bare
+        jumps: Mask = told & (open_ > 0) & (window >= 2 * open_) & (rows.ack[said] == rows.ack[self.at])
+        return jumps & self.was_sent_to
+
+    @cached_property
     def attempts(self) -> Rows:
         """How often its end had repeated data, or asked by a keep-alive, since the receiver's last word."""
         e, rows, data = self.evidence, self.evidence.rows, self._data
@@ -278,7 +291,7 @@ class ResetCauses:
             ((self.attempts > 0) & (since >= RETRANSMISSION_NS), Cause.GAVE_UP),
             (self.peer_closed, Cause.INSTEAD_OF_FIN),
             (self.silence_ns >= IDLE_NS, Cause.IDLE),
-            (self.window_closed | (self.unacknowledged > 0), Cause.UNREAD),
+            (self.window_closed | self.window_jumps | (self.unacknowledged > 0), Cause.UNREAD),
             (self.unanswered & (rows.side[self.at] == RESPONDER), Cause.UNREAD),
         ]
         found = np.full(len(self.at), Cause.LINGER, np.int64)

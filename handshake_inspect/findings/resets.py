@@ -69,20 +69,22 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
     What it means. close() of a socket in whose buffer data lie sends an RST, not a FIN (RFC 9293 §3.6.1). The same
     segment comes of SO_LINGER with time 0, of `ss -K`, and of MPTCP's fast close: no capture tells them apart. The
     order is by evidence: the end's window was closed, so its buffer was full of what its program had not read; or the
-    peer had spoken last, and its data were either not acknowledged yet, or the server's only answer to them was an
-    acknowledgment.
+    window of the RST is twice the last one or more, so close() emptied a buffer that its program had not, for a kernel
+    tells such a window when a program reads; or the peer had spoken last, and its data were either not acknowledged
+    yet, or the server's only answer to them was an acknowledgment.
 
     Why it matters. The peer's program learns that its data may never have been read; what was on its way to it is
     thrown away too: recv() fails with ECONNRESET, even if an answer had been sent before.
 
     Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, and the last
-    window of its sender was 0, or data of the peer were unacknowledged by any segment before it; or the server sent it,
-    whose peer had spoken last, with data that nothing answered.
+    window of its sender was 0, or at most half that of the RST, or data of the peer were unacknowledged by any segment
+    before it; or the server sent it, whose peer had spoken last, with data that nothing answered.
 
     Not reported when. Its end had repeated something in vain (`gave-up`), nobody had spoken for 30 s (`reset-idle`),
     or nothing seems unread (`reset-linger`).
 
-    Source. RFC 9293 §3.6.1, §3.10.4, §3.10.5; RFC 1122 §4.2.2.13; RFC 2525 §2.17.
+    Source. RFC 9293 §3.6.1, §3.8.6.2.2, §3.10.4, §3.10.5; RFC 1122 §4.2.2.13; RFC 2525 §2.17; Linux
+    tcp_cleanup_rbuf().
     """
     causes = e.shared(ResetCauses)
     which = causes.of(Cause.UNREAD)
@@ -90,6 +92,7 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
         return
     full = causes.window_closed[which]
     fresh = ~full & (causes.unacknowledged[which] > 0)
+    emptied = ~full & ~fresh & causes.window_jumps[which]
     some = which[full]
     said, at = causes.said[some], causes.at[some]
     yield e.found(
@@ -111,7 +114,16 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
         n=causes.unacknowledged[some],
         after=_after(e, some),
     )
-    some = which[~full & ~fresh]
+    some = which[emptied]
+    yield _found(
+        e,
+        "the {who:end} aborted with an RST, {after:duration} after the last segment, and the RST opens its window to "
+        "twice the last one or more, which reading would have told before: most likely closed with data of the "
+        "{peer:end} unread",
+        some,
+        after=causes.silence_ns[some],
+    )
+    some = which[~full & ~fresh & ~emptied]
     yield _found(
         e,
         "the {who:end} aborted with an RST, {after:duration} after the last {n:octets} of the {peer:end}, acknowledged "
@@ -134,8 +146,8 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
     instead of the end of the stream, and cannot tell it from a failure.
 
     Reported when. An RST that answers nothing has the next number of its sender, who had not heard a FIN, nothing of
-    the peer was unacknowledged, and the last window of its sender was open. If its end had sent a FIN before, that is
-    said: it aborts what it had half closed.
+    the peer was unacknowledged, and the last window of its sender was open, and more than half that of the RST. If its
+    end had sent a FIN before, that is said: it aborts what it had half closed.
 
     Not reported when. The server's RST is its only answer to data (`reset-unread`), its end had repeated something in
     vain (`gave-up`), or nobody had spoken for 30 s (`reset-idle`).
@@ -164,7 +176,10 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
     ends: tuple[tuple[Mask, str], ...] = (
         (mute, "neither end had sent data: most likely a scan or a health check with SO_LINGER 0"),
         (silent & ~mute, "the {peer:end} had sent no data, so none were left unread: most likely SO_LINGER 0"),
-        (~silent & asked, "all of the {peer:end} was acknowledged: most likely SO_LINGER 0, else the last left unread"),
+        (
+            ~silent & asked,
+            "all of the {peer:end} was acknowledged: SO_LINGER 0, or the last left unread, which looks the same",
+        ),
         (~silent & ~asked, "it had answered the {peer:end}, so hardly left anything unread: most likely SO_LINGER 0"),
     )
     for fits, end in ends:

@@ -90,15 +90,28 @@ def test_a_closed_window_shows_that_data_are_unread() -> None:
         "full of data of the server that its program had not read"
     )
     assert "reset-unread" not in found_in(read.format(1) + "A > RA x+5 ack y+10 win 0")
-    assert "reset-unread" not in found_in(read.format(0) + "A > A x+5 ack y+10 win 9\nA > RA x+5 ack y+10")
+    assert "reset-unread" not in found_in(read.format(0) + "A > A x+5 ack y+10 win 9\nA > RA x+5 ack y+10 win 9")
     unasked = "open\nA > PA x+1 (4) ack y+1 win 0\nB > A y+1 ack x+5\nA > RA x+5 ack y+1"
     assert "reset-unread" not in found_in(unasked), "nothing was sent to it"
 
 
-def test_the_two_causes_of_an_abort_are_ranked() -> None:
+def test_a_window_that_only_the_rst_opens_shows_that_data_were_unread() -> None:
+    """A program that reads so much has its kernel tell the new window at once; close() empties the buffer itself."""
+    read = "open\nA > PA x+1 (4) ack y+1\nB > PA y+1 (9) ack x+5\nA > A x+5 ack y+10 win 38\n"
+    assert found_in(read + "A > RA x+5 ack y+10 win 93")["reset-unread"] == (
+        "the client aborted with an RST, 1.000 ms after the last segment, and the RST opens its window to twice the "
+        "last one or more, which reading would have told before: most likely closed with data of the server unread"
+    )
+    assert "reset-linger" in found_in(read + "A > A x+5 ack y+10 win 93\nA > RA x+5 ack y+10 win 93")
+    assert "reset-linger" in found_in(read + "A > RA x+5 ack y+10 win 75")
+    unasked = "open\nA > PA x+1 (4) ack y+1 win 38\nB > A y+1 ack x+5\nA > RA x+5 ack y+1 win 93"
+    assert "reset-linger" in found_in(unasked), "nothing was sent to it"
+
+
+def test_an_abort_that_may_have_either_cause_names_both() -> None:
     assert messages_in("reset.pcap", "reset-linger") == [
         "the client aborted with an RST instead of a FIN, 52.180 ms after the last segment; all of the server was "
-        "acknowledged: most likely SO_LINGER 0, else the last left unread"
+        "acknowledged: SO_LINGER 0, or the last left unread, which looks the same"
     ]
 
 
