@@ -44,6 +44,10 @@ class Column:
     is_last: bool = False
     #: Where it has not all its room, the end of its text stays: of an address the port.
     keeps_end: bool = False
+    #: It has all its room before others of its rank have more than they need.
+    is_first: bool = False
+    #: Blank columns behind it.
+    gap: int = GAP
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,13 @@ def placed(columns: Sequence[Column], width: int) -> list[Placed]:
     """Choose the columns for a terminal of that width. What is only useful does not cost what is needed its room."""
     chosen: list[Column] = []
     for column in sorted(columns, key=lambda one: one.rank):
-        needed = sum((one.wide if not one.rank and column.rank > NEEDED else one.narrow) + GAP for one in chosen)
+        needed = sum((one.wide if not one.rank and column.rank > NEEDED else one.narrow) + one.gap for one in chosen)
         if column.rank and needed + column.narrow > width:
             break
         chosen.append(column)
-    left = width - sum(one.narrow + GAP for one in chosen) + GAP
+    left = width - sum(one.narrow + one.gap for one in chosen) + GAP
     widths = {one.title: one.narrow for one in chosen}
-    for column in sorted(chosen, key=lambda one: one.rank):
+    for column in sorted(chosen, key=lambda one: (one.rank, not one.is_first)):
         more = max(min(left, column.wide - column.narrow), 0)
         widths[column.title] += more
         left -= more
@@ -119,8 +123,8 @@ def columns_for(*, is_live: bool, captures: int, sample: Iterable[Connection] = 
     )
     both = [
         Column("#", lambda c, _: [(str(c.stream), "muted")], number, number, 0, right=True),
-        Column("originator", _originator, left, min(left, 10), 0, keeps_end=True),
-        Column("responder", _responder, right + 2, min(right + 2, 12), 0, keeps_end=True),
+        Column("originator", _originator, left, min(left, 10), 0, keeps_end=True, gap=1),
+        Column("responder", _responder, right + 2, min(right + 2, 12), 0, keeps_end=True, is_first=True),
     ]
     findings = Column("findings", _findings, 24, 14, 3, is_last=True)
     octets = Column("octets", _octets, 17, 15, 5, right=True)

@@ -25,7 +25,7 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.present import present
 from handshake_inspect.screen.arranging import Order
 from handshake_inspect.screen.colours import Colours
-from handshake_inspect.screen.columns import GAP, Column, Piece, Placed, cell_of, columns_for, fitted, placed
+from handshake_inspect.screen.columns import Column, Piece, Placed, cell_of, columns_for, fitted, placed
 from handshake_inspect.screen.sight import Sight, Streams
 from handshake_inspect.views.escape import printable
 
@@ -33,7 +33,7 @@ from handshake_inspect.views.escape import printable
 SAMPLE = 200
 #: A connection, and how long it lasted, where the clock tells.
 Seen = tuple[Connection, int | None]
-#: Blank columns at both sides.
+#: Blank columns at the left; at the right is room for the scrollbar.
 MARGIN = 1
 
 
@@ -143,9 +143,9 @@ class Listing(ScrollView, can_focus=True):
 
     def _column_at(self, x: int) -> str | None:
         for one in self._placed():
-            if x < one.width + GAP:
+            if x < one.width + one.column.gap:
                 return one.column.title
-            x -= one.width + GAP
+            x -= one.width + one.column.gap
         return None
 
     # The line that is chosen.
@@ -193,7 +193,7 @@ class Listing(ScrollView, can_focus=True):
     # The lines.
 
     def _placed(self) -> list[Placed]:
-        return placed(self._columns, self.scrollable_content_region.width - 2 * MARGIN)
+        return placed(self._columns, self.scrollable_content_region.width - MARGIN)
 
     def _connections(self) -> dict[int, Seen]:
         """Return the connections in view, by stream."""
@@ -231,7 +231,7 @@ class Listing(ScrollView, can_focus=True):
         pieces: list[Piece] = []
         for one in self._placed():
             pieces += cell_of(one, connection, at)
-            pieces.append((" " * GAP, ""))
+            pieces.append((" " * one.column.gap, ""))
         is_chosen = line == self._cursor
         return pieces, ("selected" if self.has_focus else "raised") if is_chosen else ""
 
@@ -242,7 +242,7 @@ class Listing(ScrollView, can_focus=True):
             arrow = (" ▼" if self._order.descending else " ▲") if is_sorted else ""
             cell = [(one.column.title + arrow, "accent" if is_sorted else "muted")]
             pieces += fitted(cell, one.width, right=one.column.right)
-            pieces.append((" " * GAP, ""))
+            pieces.append((" " * one.column.gap, ""))
         return pieces
 
 

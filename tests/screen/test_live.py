@@ -93,6 +93,7 @@ def test_a_narrow_terminal_has_the_states() -> None:
 
     async def check(shown: Shown) -> None:
         await shown.until(lambda: "TIME-WAIT" in shown.listed[-1] and "CLOSED" in shown.listed[-1])
+        assert "…0.1:47304 → 127.0.0.1:45243" in " ".join(shown.listed[-1].split()), "the server is named in full"
 
     show_live(feed, check, size=(60, 20))
 
