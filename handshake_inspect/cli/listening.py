@@ -204,21 +204,29 @@ def how_it_ended(ended: Ended) -> str:
 def list_found(watch: Watch, inspection: Inspection) -> None:
     """Print the connections that were seen, or how many of each kind."""
     connections, let_go = inspection.connections, inspection.let_go
-    if not watch.seen:
+    udp = lists_udp(watch, inspection)
+    if not watch.seen and not udp:
         return
     if not watch.is_quiet:
         print()
     if let_go.connections or len(connections) > MOST_LISTED:
         write_kinds(connections.kinds() + let_go.kinds)
     else:
-        write_listing(inspection, Choice(), "table")
+        write_listing(inspection, Choice(), "table", udp=udp)
+
+
+def lists_udp(watch: Watch, inspection: Inspection) -> bool:
+    """Is there a list of who asked and who answered by UDP: was it wished for, and is it short enough to be read?"""
+    return watch.wishes.udp and 0 < len(inspection.exchanges) <= MOST_LISTED
 
 
 def tell_rest(watch: Watch, inspection: Inspection, keeping: Keeping | None) -> None:
     """Print on standard error what was not read, lost, let go and saved."""
-    report(inspection, udp_listed=True)
+    lister = "read --udp of what -w saves" if watch.wishes.udp else "--udp"
+    report(inspection, udp_listed=lists_udp(watch, inspection), udp_lister=lister)
     port = watch.wishes.port
-    seen = f"{counted(watch.seen, 'segment')} seen" if watch.seen else "nothing seen"
+    nothing = "no TCP segment seen" if any(one.datagrams for one in inspection.captures) else "nothing seen"
+    seen = f"{counted(watch.seen, 'segment')} seen" if watch.seen else nothing
     if watch.passed_over:
         seen += f", {watch.passed_over:,} of them too fast to be shown one by one"
     where = f" at port {port}" if port is not None and not watch.seen else ""

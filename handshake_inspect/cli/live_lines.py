@@ -1,8 +1,9 @@
 """Prints what happens to connections as it happens, and what the clock does to them.
 
-In: segments and ICMP errors of numbered connections, in order of time. Out: a line each on standard output, in which a
-state that has changed stands out; and a line for each TIME-WAIT when its time is over, which no segment shows (RFC 9293
-§3.6.1). Of each stream is kept what its next line needs, of the last STREAMS_KEPT ones.
+In: segments and ICMP errors of numbered connections, in order of time, and lines of what has no connection. Out: a line
+each on standard output, in which a state that has changed stands out; and a line for each TIME-WAIT when its time is
+over, which no segment shows (RFC 9293 §3.6.1). Of each stream is kept what its next line needs, of the last
+STREAMS_KEPT ones.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from handshake_inspect.cli.output import terminal_width, write, write_lines
 from handshake_inspect.connections.analysis import Seen
 from handshake_inspect.connections.connection import Connection, Endpoint, IcmpError, Pair, StateAt, Step, TimeWait
-from handshake_inspect.views.segment_line import Happening, fitted_lines, segment_line
+from handshake_inspect.views.datagram_line import Timed
+from handshake_inspect.views.segment_line import Happening, fitted_lines, segment_line, time_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -50,9 +53,10 @@ class LiveLines:
         #: When a TIME-WAIT may be over, and of which stream: the earliest first.
         self._deadlines: list[tuple[int, int]] = []
 
-    def show(self, seen: Iterable[Seen]) -> None:
-        """Print segments and errors."""
-        write_lines(line for connection, happening in seen for line in self._lines(connection, happening))
+    def show(self, seen: Iterable[Seen], others: Iterable[Timed] = ()) -> None:
+        """Print segments and errors, and `others` between them by their times."""
+        ours = ((time_of(one), line) for connection, one in seen for line in self._lines(connection, one))
+        write_lines(line for _, line in heapq.merge(ours, others, key=itemgetter(0)))
         sys.stdout.flush()  # whoever reads a pipe wants them as they come
 
     def pass_time(self, now_ns: int) -> None:

@@ -22,6 +22,7 @@ from handshake_inspect.cli.options import profile_option, write_option
 @click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("--plain", is_flag=True, help="Print lines also where the whole terminal could show the connections.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no line for a segment, only what is found at the end.")
+@click.option("--udp", is_flag=True, help="Print a line for each datagram of UDP too, and list who asked whom.")
 @write_option("Save what was seen: pcapng, or pcap where FILE ends in .pcap.")
 @click.option(
     "--rotate", multiple=True, metavar="SIZE|TIME", callback=sizes_and_spans,
@@ -44,6 +45,7 @@ def command(
     duration: float | None,
     plain: bool,
     quiet: bool,
+    udp: bool,
     target: str | None,
     rotate: tuple[int | None, int | None],
     files: int | None,
@@ -55,8 +57,8 @@ def command(
 ) -> int:
     """Watch TCP connections live: on the whole terminal, each with both states as they change, and one with its ladder.
 
-    Elsewhere, and with --plain: one line per segment, with the states of both ends after it. On the screen ? lists the
-    keys: filter, pause, sort, findings, write.
+    Elsewhere, and with --plain: one line per segment, with the states of both ends after it; with --udp also one per
+    datagram of UDP. On the screen ? lists the keys: filter, pause, sort, findings, write.
 
     Ends at q or Ctrl-C, or as --count and --duration say, with what was found and what the kernel dropped. Needs the
     right to capture (root, or CAP_NET_RAW), which it gives up once the capture is open. Connections that are over are
@@ -70,6 +72,7 @@ def command(
     Examples:
       handshake-inspect sniff
       handshake-inspect sniff --plain --port 8000
+      handshake-inspect sniff --udp --port 8000
       handshake-inspect sniff -i eth0 --filter 'tcp port 443' --duration 10
       handshake-inspect sniff -i any -q -w day.pcapng --rotate 100MB --rotate 1h --files 24
       handshake-inspect sniff -w echo.pcapng -- python3 echo_test.py
@@ -87,16 +90,16 @@ def command(
         raise click.UsageError("--files needs --rotate SIZE or --rotate TIME")
     rotation = Rotation(octets_max, seconds, files) if octets_max or seconds else None
     keeping = None if target is None else Keeping(target, rotation)
-    wishes = Wishes(port=port, count=count, quiet=quiet, profile=profile)
+    wishes = Wishes(port=port, count=count, quiet=quiet, udp=udp, profile=profile)
     how: dict[str, Any] = {"bpf": bpf, "ring_octets": ring_octets}
     if not program:
         if traced:
             raise click.UsageError("--strace needs a COMMAND: sniff --strace -- COMMAND")
         how["promiscuous"] = promiscuous
-        on_screen = not plain and not quiet and wants_screen()
+        on_screen = not (plain or quiet or udp) and wants_screen()
         return listen(interfaces or ("lo",), wishes, keeping, duration, how, on_screen=on_screen)
     in_vain = {"-i": interfaces, "--promiscuous": promiscuous, "--duration": duration, "--count": count}
     for option in (one for one, given in in_vain.items() if given):
         raise click.UsageError(f"{option} is not for a COMMAND: its network has lo alone, and it ends with the command")
-    on_screen = not plain and not quiet and wants_screen()
+    on_screen = not (plain or quiet or udp) and wants_screen()
     return watch_command(program, wishes, keeping, how, traced=traced, on_screen=on_screen)

@@ -18,15 +18,16 @@ from handshake_inspect.capture.records import Records
 from handshake_inspect.capture.writing.output import CaptureWriter
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.live_lines import LiveLines
-from handshake_inspect.cli.output import remark, write
+from handshake_inspect.cli.output import remark, terminal_width, write
 from handshake_inspect.connections.connection import IcmpError, Step
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
-from handshake_inspect.quantities import counted
+from handshake_inspect.quantities import counted, listed
 from handshake_inspect.screen.recent import Recent
-from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
+from handshake_inspect.table import Block, SegmentTable
 from handshake_inspect.tcp.time_wait import profile_of
+from handshake_inspect.views.datagram_line import Timed, datagram_lines
 
 TCP = 6
 #: How long one look at the capture waits for frames.
@@ -50,6 +51,8 @@ class Wishes:
     count: int | None = None
     #: Print no line for a segment.
     quiet: bool = False
+    #: Print a line for a datagram of UDP, too.
+    udp: bool = False
     profile: str = "linux"
 
 
@@ -72,6 +75,8 @@ class Watch:
         self.seen = self._last_frame = 0
         #: Segments that came too fast to be printed one by one.
         self.passed_over = 0
+        #: Datagrams that did, since that was told last.
+        self._datagrams_passed = 0
         leaving = Leaving(profile_of(wishes.profile).length_ns)
         self._inspector = Inspector(profile=wishes.profile, leaving=leaving, steady_ns=time.monotonic_ns)
         self._number = self._inspector.begin_capture(capture.interface, "live")
@@ -110,14 +115,13 @@ class Watch:
         """Inspect a block, print the segments that are new with it, unless there are too many, and save it."""
         self._block = block
         decoded = self._inspector.add_records(block, self._number, self._of_interest)
-        segments = decoded.segments
-        errors = decoded.icmp_errors.take(decoded.icmp_errors["protocol"] == TCP)
         if self.is_quiet:
-            self._count(segments)
-        elif len(segments) + len(errors) and self._can_print(len(segments) + len(errors)):
-            self._print(segments, errors)
+            self._count(decoded.segments)
+        elif self._can_print(lines := self._lines_of(decoded)):
+            self._print(decoded, lines)
         else:
-            self.passed_over += self._count(segments)
+            self.passed_over += self._count(decoded.segments)
+            self._datagrams_passed += len(decoded.datagrams) if self.wishes.udp else 0
         self._inspector.go_on()
         if self.recent is not None or (self.writer is not None and self.is_saving):
             self._save(block, self._to_be_saved(block, decoded))
@@ -138,6 +142,11 @@ class Watch:
         if self.writer is not None and self.is_saving:
             self.writer.write(block, chosen)
 
+    def _lines_of(self, decoded: Block) -> int:
+        """Return how many lines a block makes, at least about."""
+        udp = len(decoded.datagrams) if self.wishes.udp else 0
+        return len(decoded.segments) + len(decoded.icmp_errors) + udp
+
     def _can_print(self, lines: int) -> bool:
         """Can so many be printed one by one without falling behind?"""
         now = time.monotonic()
@@ -145,15 +154,23 @@ class Watch:
         self._credited_s = now
         return lines * self._segment_s <= self._credit_s
 
-    def _print(self, segments: SegmentTable, errors: IcmpErrorTable) -> None:
-        """Print a line for each."""
+    def _print(self, decoded: Block, lines: int) -> None:
+        """Print a line for each segment and error, and for each datagram if that is wished: so many `lines`."""
+        if not lines:
+            return
         began = time.monotonic()
         self._tell_passed_over()
-        self._count(segments)
-        self._lines.show(self._inspector.update(segments, errors))
+        self._count(decoded.segments)
+        is_tcp = decoded.icmp_errors["protocol"] == TCP
+        seen = self._inspector.update(decoded.segments, decoded.icmp_errors.take(is_tcp))
+        udp: list[Timed] = []
+        if self.wishes.udp:
+            about_udp = decoded.icmp_errors.take(~is_tcp)
+            udp = datagram_lines(decoded.datagrams, about_udp, terminal_width(), self._interface_at)
+        self._lines.show(seen, udp)
         spent_s = time.monotonic() - began
         self._credit_s -= spent_s
-        self._segment_s += (spent_s / (len(segments) + len(errors)) - self._segment_s) / 8
+        self._segment_s += (spent_s / lines - self._segment_s) / 8
 
     def _of_interest(self, block: Block) -> Block:
         """Leave out of a block what is of other ports, and what comes after the last segment that was wished for."""
@@ -179,10 +196,14 @@ class Watch:
 
     def _interface_of(self, happening: Step | IcmpError) -> str:
         """Return on which interface a segment of the present block was captured; "" if there is but one."""
+        return self._interface_at(happening.frame) if isinstance(happening.frame, int) else ""
+
+    def _interface_at(self, frame: int) -> str:
+        """Return the same of a frame."""
         block = self._block
-        if block is None or block.interface is None or not isinstance(happening.frame, int):
+        if block is None or block.interface is None:
             return ""
-        row = happening.frame - int(block.frame[0])
+        row = frame - int(block.frame[0])
         return self.capture.interfaces[int(block.interface[row])][0] if 0 <= row < len(block) else ""
 
     def _tell_losses(self) -> None:
@@ -197,10 +218,11 @@ class Watch:
             remark(f"{self.capture.interface}: {counted(dropped, 'frame')} dropped so far, for want of room")
 
     def _tell_passed_over(self) -> None:
-        """Say how many segments were not printed one by one; the summary counts them all, and the ICMP errors."""
-        if new := self.passed_over - self._passed_told:
-            self._passed_told = self.passed_over
-            write([f"… {counted(new, 'segment')} too fast to be shown one by one\n"])
+        """Say what was not printed one by one; the summary counts them all, and the ICMP errors."""
+        passed = {"segment": self.passed_over - self._passed_told, "datagram": self._datagrams_passed}
+        if said := [counted(number, what) for what, number in passed.items() if number]:
+            self._passed_told, self._datagrams_passed = self.passed_over, 0
+            write([f"… {listed(said)} too fast to be shown one by one\n"])
 
 
 def blocks_of(capture: LiveCapture, interruption: Interruption, duration_s: float | None) -> Iterator[Records | None]:

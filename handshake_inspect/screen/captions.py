@@ -27,10 +27,18 @@ def heading(source: Source, sight: Sight, listed: int, filter_: str) -> list[Pie
         [(printable(source.title), "bold")],
         [(connections, "")],
         [(f"{traffic.let_go:,} over and let go", "muted")] if traffic is not None and traffic.let_go else [],
+        _datagrams(traffic),
         [("filter ", "muted"), (filter_, "accent")] if filter_ else [],
         [(source.ended, "closing")] if source.ended else [],
         _remarks(source),
     ])  # fmt: skip
+
+
+def _datagrams(traffic: Traffic | None) -> list[Piece]:
+    """Return how much came that makes no connection."""
+    if traffic is None or not traffic.datagrams:
+        return []
+    return [(f"{counted(traffic.datagrams, 'datagram')} of UDP", "muted")]
 
 
 def _remarks(source: Source) -> list[Piece]:

@@ -153,7 +153,8 @@ class Live:
         connections = found.connections
         connections.make_findings()  # here, not by the screen
         capture = found.captures[0]
-        traffic = Traffic(capture.frames, capture.segments, self._watched.capture.dropped, found.let_go.connections)
+        dropped, let_go = self._watched.capture.dropped, found.let_go.connections
+        traffic = Traffic(capture.frames, capture.segments, dropped, let_go, capture.datagrams)
         self.sight = Sight(connections, connections.streams, None, traffic)
         self._is_stale = False
         now_s = time.monotonic()

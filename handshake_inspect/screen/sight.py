@@ -34,6 +34,8 @@ class Traffic:
     dropped: int
     #: Connections that were let go.
     let_go: int
+    #: Datagrams of UDP, which make no connection.
+    datagrams: int = 0
 
 
 @dataclass(frozen=True)

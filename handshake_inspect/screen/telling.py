@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from rich.text import Text
@@ -29,6 +29,8 @@ SOON_S = 0.2
 LADDER_SHARE = 4
 #: What is read where the filter leaves no connection.
 NOTHING = ("nothing",)
+#: Said where nothing but datagrams came.
+UDP_ONLY = "Datagrams of UDP have come, which make no connection: sniff --udp prints a line for each."
 #: The last characters of an output tell whether there is more.
 TAIL = 200
 
@@ -62,7 +64,7 @@ class Telling:
         elif self.shows == "output":
             self._show_output()
         elif self.shows == "remarks":
-            self._show_remarks([("of the captures", "accent"), ("   Esc: back", "muted")])
+            self._show_remarks([("of the captures", "accent"), ("   Esc: back", "muted")], self._source.remarks)
         elif stream is None:
             self._show_nothing()
         elif not self._is_asking and time.monotonic() >= self._draw_at_s:
@@ -118,17 +120,19 @@ class Telling:
     def _show_nothing(self) -> None:
         """Say why no connection is listed: there is none, or none that is asked for."""
         nothing: Piece = ("no connection is listed", "muted")
-        if not len(self._listing.sight.streams):
-            self._show_remarks([nothing])
+        sight = self._listing.sight
+        if not len(sight.streams):
+            is_udp = sight.traffic is not None and sight.traffic.datagrams
+            self._show_remarks([nothing], [UDP_ONLY] if is_udp else self._source.remarks)
         elif self._drawn != NOTHING:
             self._drawn = NOTHING
             self._text.show([nothing, ("   Esc", "accent"), (": without the filter", "muted")], [])
 
-    def _show_remarks(self, title: list[Piece]) -> None:
-        wanted = ("remarks", title, *self._surroundings)
+    def _show_remarks(self, title: list[Piece], remarks: Sequence[str]) -> None:
+        wanted = ("remarks", title, *remarks, *self._surroundings)
         if wanted != self._drawn:
             self._drawn = wanted
-            lines = [line for one in self._source.remarks for line in wrap(Text(one), self._text.room, indent=2)]
+            lines = [line for one in remarks for line in wrap(Text(one), self._text.room, indent=2)]
             self._text.show(title, lines)
 
     def _show_help(self) -> None:

@@ -105,6 +105,46 @@ def test_nothing_is_said_in_one_line() -> None:
     assert done.stderr.splitlines()[1:] == ["lo: nothing seen at port 8123, 0 frames dropped"]
 
 
+#: An answer, and a datagram that nobody takes.
+DATAGRAMS = (
+    "import socket, time\n"
+    "server, client = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))\n"
+    "server.bind(('127.0.0.1', 8123)); client.sendto(b'bith', ('127.0.0.1', 8123))\n"
+    "server.sendto(b'BITH!', server.recvfrom(9)[1]); client.recv(9); server.close()\n"
+    "client.connect(('127.0.0.1', 8123)); client.send(b'?'); time.sleep(.1)\n"
+)
+
+
+def during_datagrams(arguments: Sequence[str], lines: int) -> tuple[int, str, str]:
+    return sniffed(arguments, lambda _: subprocess.run([sys.executable, "-c", DATAGRAMS], check=True), lines)
+
+
+def test_datagrams_are_printed_where_that_is_wished() -> None:
+    needs_private_world()
+    code, out, err = in_private_world(during_datagrams, ["--udp", "--port", "8123"], lines=4)
+    assert code == 0, err
+    lines = [re.sub(r"127\.0\.0\.1:(?!8123\b)\d+", "CLIENT", line) for line in out.splitlines()]
+    assert [line.partition(" ")[2] for line in lines[:4]] == [
+        " udp  CLIENT → 127.0.0.1:8123  4 octets",
+        " udp  127.0.0.1:8123 → CLIENT  5 octets",
+        " udp  CLIENT → 127.0.0.1:8123  1 octet",
+        " udp  CLIENT ← 127.0.0.1:8123  ICMP port unreachable",
+    ]
+    assert lines[5].startswith("udp  originator → responder ")
+    assert re.search(r"2 / 1 +5 / 5 .* port unreachable$", lines[6])
+    assert err == "lo: no TCP segment seen at port 8123, 0 frames dropped\n"
+
+
+def test_of_datagrams_it_is_said_that_they_were_there() -> None:
+    needs_private_world()
+    code, out, err = in_private_world(during_datagrams, ["--port", "8123"], lines=0)
+    assert (code, out) == (0, "")
+    assert err.splitlines() == [
+        "UDP: 3 datagrams; --udp lists who asked and who answered",
+        "lo: no TCP segment seen at port 8123, 0 frames dropped",
+    ]
+
+
 def test_a_port_leaves_out_what_is_of_others(tmp_path: Path) -> None:
     needs_private_world()
     kept = tmp_path / "kept.pcapng"

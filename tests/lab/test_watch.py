@@ -54,6 +54,22 @@ def test_a_burst_is_passed_over_and_complete(tmp_path: Path, capsys: pytest.Capt
     assert len(inspect(target).connections) == len(found.connections)
 
 
+def test_datagrams_that_are_passed_over_are_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_root("capturing on lo")
+    monkeypatch.setattr(Watch, "_can_print", lambda self, lines: False)
+    with LiveCapture("lo") as capture, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        watch = Watch(capture, Wishes(udp=True))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+            receiver.bind(("127.0.0.1", 0))
+            sender.sendto(b"bith", receiver.getsockname())
+            sender.sendto(b"bith", receiver.getsockname())
+        with Interruption() as interruption:
+            watch.follow(blocks_of(capture, interruption, 0.3))
+    assert capsys.readouterr().out == "… 2 datagrams too fast to be shown one by one\n"
+
+
 def test_a_small_burst_is_printed_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     needs_root("capturing on lo")
     watch, _ = watched_burst(FEW, tmp_path / "burst.pcap")

@@ -115,6 +115,19 @@ def test_a_pause_is_of_the_screen_not_of_the_capture() -> None:
     show_live(feed, check)
 
 
+def test_datagrams_are_counted_and_who_sees_nothing_else_is_told_why() -> None:
+    feed = Feed()
+    feed.put(*frames_of("udp.pcap"))
+
+    async def check(shown: Shown) -> None:
+        await shown.until(lambda: "0 connections  ·  2 datagrams of UDP" in shown.app.head.plain)
+        await shown.until(lambda: "sniff --udp prints a line for each" in shown.text)
+        feed.put(*frames_of("four-way.pcap"))
+        await shown.until(lambda: "four-way" in shown.text)
+
+    show_live(feed, check)
+
+
 def test_what_was_dropped_and_how_much_comes_stands_below() -> None:
     feed = Feed()
     feed.interface.dropped = 1234

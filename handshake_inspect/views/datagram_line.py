@@ -1,0 +1,67 @@
+"""One line per datagram of UDP, and per ICMP error that quotes one: what `sniff --udp` prints.
+
+In: rows of `DatagramTable` and `IcmpErrorTable`. Out: styled text with the time of each. The sender stands on the left;
+of an error the sender of what it quotes, to whom it goes, and who sent it, where that is not the other end. There is no
+state: UDP has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from operator import itemgetter
+
+from rich.text import Text
+
+from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.pairs import address
+from handshake_inspect.quantities import counted
+from handshake_inspect.table import DatagramTable, IcmpErrorTable
+from handshake_inspect.tcp.icmp import words
+from handshake_inspect.views.segment_line import WIDTH_FOR_MICROSECONDS
+from handshake_inspect.views.words import time_of_day
+
+#: When something happened, nanoseconds since the Unix epoch, and its line.
+Timed = tuple[int, Text]
+Rows = DatagramTable | IcmpErrorTable
+
+
+def datagram_lines(
+    datagrams: DatagramTable, errors: IcmpErrorTable, width: int | None, where: Callable[[int], str]
+) -> list[Timed]:
+    """Return the lines in order of time, for a terminal of `width`. `where`: the interface, by the number of a frame.
+
+    Of errors those that quote a datagram are to be given.
+    """
+    lines = [*_lines(datagrams, width, where), *_lines(errors, width, where)]
+    return sorted(lines, key=itemgetter(0))
+
+
+def _lines(table: Rows, width: int | None, where: Callable[[int], str]) -> Iterator[Timed]:
+    for row in range(len(table)):
+        time_ns = int(table["time_ns"][row])
+        time = time_of_day(time_ns, "local")
+        begin = f"{time} {'udp':>4}  " if width is None else f"{_short(time, width)} {'udp':>3}  "
+        line = Text(begin)
+        if interface := where(int(table["frame"][row])):
+            line.append(f"{interface}  ", "dim")
+        line.append(str(_end(table, row, "src"))).append(" → " if isinstance(table, DatagramTable) else " ← ", "bold")
+        line.append(f"{_end(table, row, 'dst')}  ").append_text(_said(table, row))
+        yield time_ns, line
+
+
+def _short(time: str, width: int) -> str:
+    return time if width >= WIDTH_FOR_MICROSECONDS else time[:-3]
+
+
+def _end(table: Rows, row: int, side: str) -> Endpoint:
+    upper, lower, port = (int(table[f"{side}_{part}"][row]) for part in ("hi", "lo", "port"))
+    return Endpoint(address(int(table["ip_version"][row]), upper, lower), port)
+
+
+def _said(table: Rows, row: int) -> Text:
+    if isinstance(table, DatagramTable):
+        return Text(counted(int(table["payload_octets"][row]), "octet"))
+    version, kind, code = (int(table[name][row]) for name in ("ip_version", "icmp_type", "icmp_code"))
+    source = address(version, int(table["from_hi"][row]), int(table["from_lo"][row]))
+    sent_by = "" if source == _end(table, row, "dst").ip else f", from {source}"
+    return Text.assemble((f"ICMP {words(version, kind, code)}", "bold red"), sent_by)
