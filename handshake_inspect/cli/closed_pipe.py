@@ -6,6 +6,7 @@ Needs nothing else: the command line imports it at once.
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,17 @@ def drop_what_is_left() -> None:
         except OSError:  # the terminal has gone, or a disk is full
             with suppress(OSError):
                 drop_output(stream)
+
+
+def nobody_reads() -> bool:
+    """Has the reader of standard output left? Of a pipe that is known before anything more is written."""
+    try:
+        number = sys.stdout.fileno()
+    except OSError:  # it is no file
+        return False
+    poll = select.poll()
+    poll.register(number, 0)
+    return any(event & select.POLLERR and not event & select.POLLHUP for _, event in poll.poll(0))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import Records
 from handshake_inspect.capture.writing.output import CaptureWriter
 from handshake_inspect.cli.captures import Interruption
+from handshake_inspect.cli.closed_pipe import nobody_reads
 from handshake_inspect.cli.live_lines import LiveLines
 from handshake_inspect.cli.output import remark, terminal_width, write
 from handshake_inspect.connections.connection import IcmpError, Step
@@ -95,6 +96,8 @@ class Watch:
                 self.take(block)
             if not self.is_quiet:
                 self._lines.pass_time(time.time_ns())
+                if nobody_reads():  # the next line may be hours away
+                    raise BrokenPipeError
             if time.monotonic() >= self._told_s + TELL_EVERY_S:
                 self._tell_losses()
             if self.enough:

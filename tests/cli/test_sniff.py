@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,6 +36,11 @@ def talk() -> None:
     subprocess.run([sys.executable, "-c", TALK], check=True)
 
 
+def without_columns() -> dict[str, str]:
+    """The environment without the width of a terminal: a line is complete in itself then."""
+    return {**{name: value for name, value in os.environ.items() if name != "COLUMNS"}, "PYTHONIOENCODING": "utf-8"}
+
+
 def sniffed(arguments: Sequence[str], meanwhile: Callable[[int], object], lines: int = 0) -> tuple[int, str, str]:
     """Sniff the network this process is in while something happens, which gets the process id.
 
@@ -44,8 +48,7 @@ def sniffed(arguments: Sequence[str], meanwhile: Callable[[int], object], lines:
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "handshake_inspect", "sniff", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
-        env={**{name: value for name, value in os.environ.items() if name != "COLUMNS"}, "PYTHONIOENCODING": "utf-8"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=without_columns(),
     )  # fmt: skip
     assert process.stderr is not None
     first = process.stderr.readline()
@@ -386,20 +389,17 @@ def test_a_command_is_traced() -> None:
 
 
 def as_its_only_reader(arguments: Sequence[str]) -> int:
-    """Read one line, and go away."""
+    """Read the lines of a session, and go away. Nothing more comes: it needs no other segment to notice."""
     process = subprocess.Popen(
         [sys.executable, "-m", "handshake_inspect", "sniff", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=without_columns(),
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stderr is not None
     process.stderr.readline()
     talk()
-    assert "127.0.0.1:8123" in process.stdout.readline()
+    assert all("127.0.0.1:8123" in process.stdout.readline() for _ in range(SEGMENTS))
     process.stdout.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(1)
-    talk()
     code = process.wait(20)
     assert process.stderr.read() == ""
     return code
