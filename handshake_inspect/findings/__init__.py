@@ -11,7 +11,7 @@ The modules, in the order in which data flows:
 - `paths`: what lies between the ends.
 - `reset_causes`, `resets`, `reset_marks`, `gone_ends`, `injection`: RSTs: why, what they did, and from whom they
   really come.
-- `silence`: what went unanswered in the life of a connection.
+- `black_holes`, `silence`: what is too large for the path, and what went unanswered in the life of a connection.
 - `closing`, `half_closed`, `late`: how connections close, and what comes after it.
 - `listeners`, `scans`, `time_wait`, `sockets`, `ports`: what many connections show together.
 - `captures`: what the capture is worth.

@@ -14,8 +14,8 @@ from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.found import Coded, Survey
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.findings import captures as of_captures
 from handshake_inspect.findings import (
+    black_holes,
     closing,
     control_bits,
     extensions,
@@ -44,6 +44,7 @@ from handshake_inspect.findings import (
     time_wait,
     unanswered,
 )
+from handshake_inspect.findings import captures as of_captures
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import AboutRule, ConnectionRule, Rule, RunRule
 from handshake_inspect.findings.run import Run, covered_until_ns
@@ -53,7 +54,7 @@ MODULES: tuple[ModuleType, ...] = (
     offers, options, segment_sizes, extensions,
     paths,
     reset_causes, resets, gone_ends, reset_marks, injection,
-    silence,
+    black_holes, silence,
     closing, half_closed, late,
     listeners, scans, time_wait, sockets, ports,
     of_captures,

@@ -8,6 +8,7 @@ import numpy as np
 
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.quotes import NEVER_SENT
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
@@ -96,7 +97,7 @@ def mss_clamped(e: Evidence) -> Iterator[Found]:
     if not elsewhere.any():
         return
     rows = np.flatnonzero(elsewhere)
-    here, there = (e.offered(_mss, number) for number in (e.rows.options[rows], elsewhere[rows]))
+    here, there = (e.offered(offered_mss, number) for number in (e.rows.options[rows], elsewhere[rows]))
     clamped = (here != there) & (here != NONE) & (there != NONE)
     rows, high, low = rows[clamped], np.maximum(here, there)[clamped], np.minimum(here, there)[clamped]
     yield e.found(
@@ -117,7 +118,7 @@ def path_mtu(e: Evidence) -> Iterator[Found]:
     data again in smaller segments.
 
     Why it matters. It costs a round trip at the first large segment of a transfer. Where the message is filtered the
-    connection opens, and hangs with the first large segment instead.
+    connection opens, and hangs with the first large segment instead (`mtu-black-hole`).
 
     Reported when. An ICMP "fragmentation needed" or an ICMPv6 "packet too big" quotes a segment of the connection.
 
@@ -125,12 +126,9 @@ def path_mtu(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 9293 §3.7.2; RFC 1191 §4; RFC 8201 §4.
     """
-    errors = e.verdicts.icmp_errors
-    if not len(errors):
+    errors, at = e.verdicts.icmp_errors, e.shared(path_mtu_errors)
+    if not len(at):
         return
-    messages = zip(*(errors[name].tolist() for name in ("ip_version", "icmp_type", "icmp_code")), strict=True)
-    told = np.array([kind(*message) == "path-mtu" for message in messages], np.bool_)
-    at = np.flatnonzero(told & (errors["was_sent"] != NEVER_SENT))
     connection, first = np.unique(errors["connection"][at], return_index=True)
     at, count = at[first], np.bincount(errors["connection"][at], minlength=len(e))[connection]
     mtu = errors["mtu"][at].astype(np.int64)
@@ -141,6 +139,14 @@ def path_mtu(e: Evidence) -> Iterator[Found]:
     ):
         values = {"count": count[some], "who": errors["side"][at][some], "mtu": mtu[some]}
         yield Found(text, connection[some], (frames[some],), values)
+
+
+def path_mtu_errors(e: Evidence) -> Rows:
+    """Find the ICMP errors that say what fits, and quote what was sent. Places in the table of errors."""
+    errors = e.verdicts.icmp_errors
+    messages = zip(*(errors[name].tolist() for name in ("ip_version", "icmp_type", "icmp_code")), strict=True)
+    told = np.array([kind(*message) == "path-mtu" for message in messages], np.bool_)
+    return np.flatnonzero(told & (errors["was_sent"] != NEVER_SENT))
 
 
 def _without_mss(syn: Options | None, answer: Options | None) -> tuple[int, ...] | None:
@@ -154,5 +160,6 @@ def _small_mss(syn: Options | None, answer: Options | None) -> tuple[tuple[int, 
     return tuple((side, mss) for side, mss in offered if mss < DEFAULT_MSS[4]) or None
 
 
-def _mss(options: Options) -> int:
+def offered_mss(options: Options) -> int:
+    """Return the MSS of an option list, NONE without one."""
     return NONE if options.mss is None else options.mss

@@ -11,19 +11,14 @@ from handshake_inspect.connections.found import Found
 from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
 from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.repeats import repeats
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN
+from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
 from handshake_inspect.connections.split import first_among
+from handshake_inspect.findings.black_holes import repeated_in_vain, swallowed
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
-from handshake_inspect.findings.segment_sizes import DEFAULT_MSS
 
 #: So many repetitions are many (Suricata's number).
 MANY = 10
-#: So often the same segment is not lost by chance while others pass.
-SENT_TOO_LARGE = 4
-#: So large a segment passes nearly everywhere, over IPv4 too: each link of IPv6 takes 1,280 octets (RFC 8200 §5). What
-#: is dropped though it is no larger is dropped for what it says, as the first of TLS by a filter.
-FITS_ANYWHERE = DEFAULT_MSS[6]
 
 
 def _keep_alives(e: Evidence) -> Rows:
@@ -70,68 +65,34 @@ def keep_alive(e: Evidence) -> Iterator[Found]:
     )
 
 
-def _too_large(e: Evidence, stuck: Rows) -> Mask:
-    """Say of which ends what they repeat (rows `stuck`, rising) looks too large for the path. Shape (2m,).
-
-    What of the end had arrived before is compared as a whole, since the sizes of its segments are folded: all of it is
-    less than the smallest of what is repeated.
-    """
-    rows, ends = e.rows, np.arange(2 * len(e))
-    first = e.first_of_end(stuck)
-    second = e.first_of_end(stuck[stuck > first[rows.end[stuck]]])
-    smallest = np.full(len(ends), 1 << 40)
-    np.minimum.at(smallest, rows.end[stuck], rows.payload[stuck])
-    arrived = e.finally_acknowledged[e.peer_of(ends)] - 1
-    found = (np.bincount(rows.end[stuck], minlength=len(ends)) >= SENT_TOO_LARGE) & rows.iss_known.reshape(-1)
-    found &= (smallest > FITS_ANYWHERE) & (arrived < smallest)
-    found &= (second >= 0) & (e.last_word(e.peer_of(ends)) > second)
-    return found & ~_is_unheard(e, found)
-
-
-def _is_unheard(e: Evidence, ends: Mask) -> Mask:
-    """Say of which of these ends (a mask) the acknowledgments are lost too: its peer repeats what they are of."""
-    rows, at = e.rows, e.data_rows
-    at = at[ends[rows.peer[at]] & ~e.is_probe[at]]
-    told = np.where(rows.peer[at] & 1, e.numbers.acknowledged_by[1][at], e.numbers.acknowledged_by[0][at])
-    unheard: Mask = np.bincount(rows.peer[at[rows.seq_end[at] <= told]], minlength=2 * len(e)) > 0
-    return unheard
-
-
 @rule("peer-silent", WARN, example="user-timeout.pcap", needs=ACK)
 def peer_silent(e: Evidence) -> Iterator[Found]:
     """An end repeated its data or keep-alives, and to the end of the capture nothing of them was acknowledged.
 
     What it means. Who is silent altogether is gone, or the path is cut. Who still sends, but acknowledges none of it,
-    does not get it: one direction is cut, or these segments are too big for the path (RFC 2923), or are filtered.
-    Too big is most likely where more than 1,220 octets were sent four times or more, the peer went on speaking, repeats
-    nothing that was acknowledged to it, and all that had ever arrived is fewer octets than that segment has.
+    does not get it: one direction is cut, or these segments are filtered, or too large for the path (RFC 2923).
 
     Why it matters. The program waits. Linux repeats for about 15 minutes (tcp_retries2) before send() or recv() fails
-    with ETIMEDOUT. Of segments that are too big the sender is told by ICMP, which somebody filters: let "fragmentation
-    needed" (ICMPv6 "packet too big") through, or lower the MSS of the SYNs at the narrow link.
+    with ETIMEDOUT.
 
     Reported when. The lowest octets that were never acknowledged were sent three times or more, or two or more
     keep-alives came after the peer's last segment; and the peer was captured, so its acknowledgments would be.
 
     Not reported when. An RST followed (`gave-up` and its neighbours), the FIN alone is repeated (`fin-unacknowledged`),
-    the server said nothing but its SYN-ACK (`opened-only-by-client`), or the peer's window is closed (`zero-window`).
+    the server said nothing but its SYN-ACK (`opened-only-by-client`), the peer's window is closed (`zero-window`), or
+    only what is large does not arrive (`mtu-black-hole`).
 
     Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §5; RFC 2923.
     """
     rows, ends = e.rows, 2 * len(e)
-    data = rows.rows_of(e.unacknowledged)
-    data = data[rows.payload[data] > 0]
-    reached = e.finally_acknowledged.take(rows.peer.take(data))
-    seq, behind = rows.seq.take(data), rows.seq.take(data) + rows.payload.take(data)
-    lost = data[(seq <= reached) & (reached < behind) & (reached > UNKNOWN)]
-    at = lost[(rows.flags[lost] & (SYN | RST)) == 0]
+    at = e.shared(repeated_in_vain)
     sent = np.bincount(rows.end[at], minlength=ends)
     probes = e.shared(_keep_alives)
     if not len(at) and not len(probes):
         return
     heard = e.last_word(rows.peer[probes])
     asked = np.bincount(rows.end[probes[probes > heard]], minlength=ends)
-    concerned = np.flatnonzero((sent > 2) | (asked > 1))
+    concerned = np.flatnonzero(((sent > 2) | (asked > 1)) & ~e.shared(swallowed))
     if not len(concerned):
         return
     reset = np.zeros(len(e), np.bool_)
@@ -143,8 +104,7 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
     # Of a server that said nothing but its SYN-ACK the findings about openings speak.
     open_ &= (e.numbers.ack_row[peer] >= 0) | ~e.handshake("three-way")[concerned >> 1]
     concerned, by_data, last, heard, peer = (one[open_] for one in (concerned, by_data, last, heard, peer))
-    first = first_among(rows.end, lost, ends)
-    first = np.where(by_data, first[concerned], heard)
+    first = np.where(by_data, e.first_of_end(at)[concerned], heard)
     speaks = by_data & (heard > first)
     longest, shortest = np.zeros(ends, np.int64), np.full(ends, 1 << 40)
     np.maximum.at(longest, rows.end[at], rows.seq_end[at])
@@ -152,16 +112,11 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
     alike = (longest == shortest)[concerned]
     repeated = "the {who:end} sent the same {n:octets} {times:d} times in {during:duration}: the {peer:end} "
     from_one = "the {who:end} sent the octet that the {peer:end} expects {times:d} times in {during:duration}: "
-    too_large = _too_large(e, at)[concerned] & by_data
-    narrow = ", nor any segment that large: most likely the path takes no such packets, and the ICMP error that says so"
-    narrow += " is filtered or not heeded; lower the MSS"
     for fits, text in (
         (by_data & ~speaks & alike, repeated + "is silent"),
-        (by_data & speaks & alike & ~too_large, repeated + "speaks, but never acknowledged them"),
-        (by_data & speaks & alike & too_large, repeated + "speaks, but never acknowledged them" + narrow),
+        (by_data & speaks & alike, repeated + "speaks, but never acknowledged them"),
         (by_data & ~speaks & ~alike, from_one + "the {peer:end} is silent"),
-        (by_data & speaks & ~alike & ~too_large, from_one + "the {peer:end} speaks, but never acknowledged it"),
-        (by_data & speaks & ~alike & too_large, from_one + "the {peer:end} speaks, but never acknowledged it" + narrow),
+        (by_data & speaks & ~alike, from_one + "the {peer:end} speaks, but never acknowledged it"),
         (~by_data, "{times:count keep-alive} of the {who:end} within {during:duration}: the {peer:end} is silent"),
     ):
         some = concerned[fits]

@@ -11,6 +11,7 @@ In: one line of text. Out: a `Rule`, and which of the frames that pass are its:
     pass first RST from server            (nothing happens to it; the script waits for it)
     keep first FIN from server            (it passes, and a copy is kept until the script lets it go)
     drop every segment from client
+    drop every segment over 1280 octets from client       (a link with that MTU, of which no ICMP error tells)
 
 A wire that plays a middlebox changes what passes, before any of the rules above sees it:
 
@@ -55,6 +56,7 @@ CHANGES: Mapping[str, tuple[tuple[What, ...], str | None]] = {
 ORDINALS = {"first": 1, "second": 2, "third": 3}
 ENDS: tuple[End, ...] = get_args(End)
 COUNT, DELAY_MS, NUMBER = re.compile(r"[1-9]\d{0,3}"), re.compile(r"\d{1,5}"), re.compile(r"-?\d{1,10}")
+SIZE = re.compile(r"[1-9]\d{0,4}")
 EXAMPLE = "'drop first SYN from client'"
 EVERY = 1 << 30
 
@@ -73,10 +75,13 @@ class Rule:
     delay_s: float = 0.0
     #: What it changes, if that is its action.
     change: Change | None = None
+    #: Only segments whose IP packet has more octets than that; 0: of any size.
+    over_octets: int = 0
 
     def is_about(self, segment: Segment, sender: End) -> bool:
-        """Tell whether a segment has the kind and the end that this rule counts."""
-        return sender == self.sender and self.kind in ("segment", segment.kind)
+        """Tell whether a segment has the kind, the end and the size that this rule counts."""
+        is_of_kind = sender == self.sender and self.kind in ("segment", segment.kind)
+        return is_of_kind and (self.over_octets == 0 or segment.packet_octets > self.over_octets)
 
     def takes(self, number: int) -> bool:
         """Tell whether it takes the segment of this number among those that it counts."""
@@ -92,6 +97,7 @@ def parse_rule(text: str) -> Rule:
     ordinal = words.take(*ORDINALS, "every")
     count = EVERY if ordinal == "every" else words.take_number(COUNT) or 1
     kind = words.take(*KINDS, "segment")
+    over_octets = parse_size(words) if words.left[:1] == ["over"] else 0
     words.take("from")
     sender = cast(End, words.take(*ENDS))
     delay_ms = None
@@ -105,7 +111,17 @@ def parse_rule(text: str) -> Rule:
         raise words.wrong(f"{' '.join(words.left)!r} is too much")
     if (action == "delay") != (delay_ms is not None) and action != "duplicate":
         raise words.wrong("only delay (needs it) and duplicate (may have it) take 'by N ms'")
-    return Rule(action, ORDINALS.get(ordinal, 1), count, kind, sender, (delay_ms or 0) / 1000, change)
+    return Rule(action, ORDINALS.get(ordinal, 1), count, kind, sender, (delay_ms or 0) / 1000, change, over_octets)
+
+
+def parse_size(words: Words) -> int:
+    """Read `over N octets`."""
+    words.take("over")
+    octets = words.take_number(SIZE)
+    if octets is None:
+        raise words.unexpected("a number")
+    words.take("octets")
+    return octets
 
 
 def parse_change(verb: str, words: Words) -> Change:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from handshake_inspect.tcp.seqnum import MODULUS
 
+ETHERNET_OCTETS = 14
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 ETHERTYPE_IPV4, ETHERTYPE_IPV6 = 0x0800, 0x86DD
 #: Control bits of octet 13 of the TCP header, lowest first (RFC 9293 §3.1).
@@ -41,6 +42,11 @@ class Segment:
         return (self.seq + len(self.payload) + bool(self.flags & SYN) + bool(self.flags & FIN)) % MODULUS
 
     @property
+    def packet_octets(self) -> int:
+        """Octets of the IP packet: what must not be more than the MTU of a link."""
+        return len(self.frame) - ETHERNET_OCTETS
+
+    @property
     def kind(self) -> str:
         """One of `KINDS`. A SYN or FIN with data is a SYN or FIN; "ACK" has neither data nor another control bit."""
         if self.flags & RST:
@@ -62,7 +68,7 @@ def segment_of(frame: bytes) -> Segment | None:
     found = transport_of(frame)
     if found is None or found[0] != TCP or len(found[1]) < 20:
         return None
-    packet, header = frame[14:], found[1]
+    packet, header = frame[ETHERNET_OCTETS:], found[1]
     source_port, destination_port, seq, ack, offset, flags = struct.unpack_from("!HHIIBB", header)
     if packet[0] >> 4 == 4:
         family, addresses, octets = socket.AF_INET, (packet[12:16], packet[16:20]), int.from_bytes(packet[2:4])
@@ -83,10 +89,10 @@ def ports_of(frame: bytes) -> tuple[int, ...]:
 
 def transport_of(frame: bytes) -> tuple[int, bytes] | None:
     """Return the protocol, TCP or UDP, and its header with what follows; of an ICMP error, those that it quotes."""
-    if len(frame) < 14:
+    if len(frame) < ETHERNET_OCTETS:
         return None
     (ethertype,) = struct.unpack_from("!H", frame, 12)
-    return transport_in_packet(frame[14:]) if ethertype in (ETHERTYPE_IPV4, ETHERTYPE_IPV6) else None
+    return transport_in_packet(frame[ETHERNET_OCTETS:]) if ethertype in (ETHERTYPE_IPV4, ETHERTYPE_IPV6) else None
 
 
 def transport_in_packet(packet: bytes, *, quoted: bool = False) -> tuple[int, bytes] | None:

@@ -281,15 +281,16 @@ def inspect_segments(
     ends: Ends | None = None,
     *,
     quoted: Iterable[int] = (),
+    icmp_code: int = 1,
     block_rows: int | None = None,
     profile: str = "linux",
 ) -> Inspection:
-    """Feed segments to the engine. `quoted`: numbers of A's SYNs that an ICMP error quotes."""
+    """Feed segments to the engine. `quoted`: numbers of A's segments that an ICMP error with that code quotes."""
     ends = ends or Ends()
     inspector = Inspector(profile=profile)
     capture = inspector.begin_capture("scenario.pcap", "pcap")
     table = table_of(segments, inspector, ends)
-    errors = _icmp_errors(list(quoted), ends, int(table["time_ns"].max(initial=0)))
+    errors = _icmp_errors(list(quoted), icmp_code, ends, int(table["time_ns"].max(initial=0)))
     size = block_rows or max(len(table), 1)
     for a in range(0, len(table), size):
         part = table.take(slice(a, a + size))
@@ -312,7 +313,7 @@ def inspect_many(conversations: Sequence[tuple[Sequence[Segment], Ends]], *, pro
     return inspector.result()
 
 
-def _icmp_errors(quoted: list[int], ends: Ends, time_ns: int) -> IcmpErrorTable:
+def _icmp_errors(quoted: list[int], code: int, ends: Ends, time_ns: int) -> IcmpErrorTable:
     errors = IcmpErrorTable.empty(len(quoted))
     for i, seq in enumerate(quoted):
         row = {
@@ -326,7 +327,7 @@ def _icmp_errors(quoted: list[int], ends: Ends, time_ns: int) -> IcmpErrorTable:
             "has_seq": 1,
             "quoted_flags": -1,
             "icmp_type": 3,
-            "icmp_code": 1,
+            "icmp_code": code,
             "time_ns": time_ns,
         }
         for name, value in row.items():

@@ -84,4 +84,5 @@ def test_what_is_too_large_for_the_path_is_so_folded_too(rounds: int, is_too_lar
     dead = "\n".join(f"{lost}\n{said}\n{said}\n0.{pause} {lost}" for pause in (3, 8))
     goes_on = f"1.5 B > A y+1 (300) ack x+{ahead + 1}\nA > A x+{ahead + 1449} ack y+301"
     told = both(f"open\n{transfer('A', rounds)}\n{dead}\n{goes_on}")
-    assert ("lower the MSS" in told["peer-silent"]) == is_too_large
+    assert ("mtu-black-hole" in told) == is_too_large
+    assert ("peer-silent" in told) != is_too_large

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.findings.captures import messages_in
 from tests.findings.lines import found_in
 
@@ -88,51 +86,6 @@ def test_how_long_it_was_repeated_ends_with_the_last_repetition() -> None:
     again = "0.3 A > PA x+1 (1460) ack y+1\n0.9 A > PA x+1 (1460) ack y+1\n"
     found = found_in("open\nA > PA x+1 (1460) ack y+1\n" + again + "60 B > FA y+1 ack x+1\nA > A x+1461 ack y+2")
     assert found["peer-silent"].startswith("the client sent the same 1,460 octets 3 times in 897.000 ms: ")
-
-
-#: A server whose first large segment does not pass, and a small one behind it does; its client goes on speaking.
-BLACK_HOLE = """
-    open
-    A > PA x+1 (517) ack y+1
-    B > A y+1 ack x+518
-    B > A y+1 (1448) ack x+518
-    B > PA y+1449 (200) ack x+518
-    A > A x+518 ack y+1
-    0.3 B > A y+1 (1448) ack x+518
-    0.7 B > A y+1 (1448) ack x+518
-    1.5 B > A y+1 (1448) ack x+518
-"""
-TOO_LARGE = "most likely the path takes no such packets, and the ICMP error that says so is filtered or not heeded"
-
-
-def test_a_segment_that_is_too_large_for_the_path() -> None:
-    found = found_in(BLACK_HOLE + "5 A > FA x+518 ack y+1\nB > A y+1649 ack x+519")
-    assert found["peer-silent"] == (
-        "the server sent the same 1,448 octets 4 times in 1.495 s: the client speaks, but never acknowledged them, nor "
-        f"any segment that large: {TOO_LARGE}; lower the MSS"
-    )
-    smaller = BLACK_HOLE.replace("1.5 B > A y+1 (1448)", "1.5 B > A y+1 (1300)")
-    assert TOO_LARGE in found_in(smaller + "5 A > FA x+518 ack y+1")["peer-silent"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        BLACK_HOLE,  # nobody knows whether the client is still there
-        BLACK_HOLE.replace("1448", "1220") + "5 A > FA x+518 ack y+1",  # fits everywhere
-        # A segment of that size had arrived.
-        BLACK_HOLE.replace("y+1 (1448)", "y+1449 (1448)").replace(
-            "B > PA y+1449 (200)", "B > A y+1 (1448) ack x+518\nB > PA y+2897 (200)"
-        )
-        + "A > A x+518 ack y+1449\n5 A > FA x+518 ack y+1449",
-        # The client repeats what the server acknowledged: nothing of the server arrives.
-        BLACK_HOLE + "5 A > PA x+1 (517) ack y+1",
-        # It passed at last.
-        BLACK_HOLE + "A > A x+518 ack y+1649\n5 A > FA x+518 ack y+1649",
-    ],
-)
-def test_what_else_is_lost_is_not_too_large(text: str) -> None:
-    assert TOO_LARGE not in found_in(text).get("peer-silent", "")
 
 
 FULL = """

@@ -17,6 +17,7 @@ VERBS = "drop, hold, delay, duplicate, swap, pass, keep, set, clamp, strip or sh
         ("drop first SYN-ACK from server", Rule("drop", 1, 1, "SYN-ACK", "server")),
         ("drop first 2 FIN from server", Rule("drop", 1, 2, "FIN", "server")),
         ("drop every segment from client", Rule("drop", 1, EVERY, "segment", "client")),
+        ("drop every data over 1280 octets from server", Rule("drop", 1, EVERY, "data", "server", over_octets=1280)),
         ("hold second data from client", Rule("hold", 2, 1, "data", "client")),
         ("delay third ACK from server by 300 ms", Rule("delay", 3, 1, "ACK", "server", 0.3)),
         ("duplicate first RST from client", Rule("duplicate", 1, 1, "RST", "client")),
@@ -77,6 +78,9 @@ def test_a_rule_is_one_line(text: str, rule: Rule) -> None:
         ("delay first SYN from client by", "a number is missing"),
         ("delay first SYN from client by 3", "ms is missing"),
         ("delay first SYN from client by 3 ms or so", "'or so' is too much"),
+        ("drop every segment over many octets from client", "'many' stands where a number is expected"),
+        ("drop every segment over 1280 from client", "'from' stands where octets is expected"),
+        ("drop every segment over 0 octets from client", "'0' stands where a number is expected"),
         ("drop first SYN from client by 3 ms", "only delay (needs it) and duplicate (may have it) take 'by N ms'"),
         ("delay first SYN from client", "only delay (needs it) and duplicate (may have it) take 'by N ms'"),
         ("hold first SYN from client after 1 ms", "only delay (needs it) and duplicate (may have it) take 'by N ms'"),
@@ -112,3 +116,11 @@ def test_a_segment_is_of_exactly_one_kind(flags: int, payload: bytes, kind: str)
 def test_a_rule_takes_those_that_it_counts() -> None:
     assert [number for number in range(1, 6) if parse_rule("drop first 3 FIN from client").takes(number)] == [1, 2, 3]
     assert [number for number in range(1, 6) if parse_rule("drop second FIN from client").takes(number)] == [2]
+
+
+def test_a_rule_about_large_packets_counts_octets_behind_the_ethernet_header() -> None:
+    rule = parse_rule("drop every segment over 1280 octets from client")
+    fits, too_large = (Segment(("", 1), ("", 2), 5, 6, 0x10, b"", bytes(14 + octets)) for octets in (1280, 1281))
+    assert rule.is_about(too_large, "client")
+    assert not rule.is_about(fits, "client")
+    assert not rule.is_about(too_large, "server")

@@ -13,6 +13,9 @@ from handshake_inspect.lab.scenarios.scenario import (
     Verdict,
 )
 
+#: Of a link that is narrower than both ends know, and what is too large for it though their MSS allows it.
+NARROW_MTU, LARGE_OCTETS = 1280, 1400
+
 CHAPTER = Chapter("Segments that are lost")
 
 OPEN = Verdict("three-way", "open", None, OPENED_ACTIVELY, OPENED_PASSIVELY)
@@ -241,3 +244,49 @@ def fin_unacknowledged(bench: Bench) -> None:
     client.close()
     fins.wait(3)
     bench.pause()
+
+
+@CHAPTER.script(
+    "mtu-black-hole",
+    OPEN,
+    look_for=(
+        "The handshake and small segments pass, the first large one never: again and again the same octets, while the "
+        "server goes on speaking. The router's ICMP error, which would tell what fits, is filtered (RFC 2923 §2.1)."
+    ),
+    snap_octets=96,
+)
+def mtu_black_hole(bench: Bench) -> None:
+    """A link on the way loses every packet of more than 1280 octets, and no ICMP error says so."""
+    _, client, server = bench.session()
+    bench.echo(client, server)
+    bench.pause()
+    lost = bench.wire.rule(f"drop every segment over {NARROW_MTU} octets from client")
+    client.send(b"bith" * (LARGE_OCTETS // 4))
+    lost.wait(3)
+    server.send(b"still there?")
+    client.recv()
+    lost.wait(5)
+    bench.pause()
+
+
+@CHAPTER.script(
+    "mtu-black-hole-probed",
+    replace(FOUR_WAY, also={"sent_octets.originator": LARGE_OCTETS, "missing_octets.originator": 0}),
+    server_outcomes=(replace(FOUR_WAY, also={"octets.originator": LARGE_OCTETS}),),
+    look_for=(
+        "No ICMP error says that the segment is too large, but the client's kernel looks for it (tcp_mtu_probing): "
+        "after some timeouts it sends the same octets in smaller segments, and they pass (RFC 4821 §7.7)."
+    ),
+    snap_octets=96,
+)
+def mtu_black_hole_probed(bench: Bench) -> None:
+    """A link on the way loses every packet of more than 1280 octets, and the client's kernel finds that out."""
+    bench.client.set("tcp_mtu_probing", 1)
+    bench.client.set("tcp_retries1", 1)
+    _, client, server = bench.session()
+    bench.wire.rule(f"drop every segment over {NARROW_MTU} octets from client")
+    client.send(b"bith" * (LARGE_OCTETS // 4))
+    received = 0
+    while received < LARGE_OCTETS:
+        received += len(server.recv())
+    bench.close_in_turn(client, server)
