@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
 from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.world import in_private_world
@@ -196,6 +199,36 @@ def test_several_interfaces() -> None:
     _, out, err = in_private_world(during_talk_with_a_second_interface, ["-i", "left", "-i", "lo", "--count", "9"])
     assert "TIME-WAIT" in out
     assert "left,lo: 9 segments seen, 0 frames dropped" in err
+
+
+def during_segments_from_one_interface_to_the_other(arguments: Sequence[str]) -> tuple[int, str, str]:
+    """A handshake that leaves at one interface, arrives at the other, and is of nobody here: twice in the capture."""
+    pair_of_interfaces("left", "right")
+    there, back = ({"src": "192.0.2.1", "dst": "192.0.2.2"}, {"src": "192.0.2.2", "dst": "192.0.2.1"})
+    segments = [
+        IP(**there) / TCP(sport=40000, dport=80, flags="S", seq=100),
+        IP(**back) / TCP(sport=80, dport=40000, flags="SA", seq=500, ack=101),
+        IP(**there) / TCP(sport=40000, dport=80, flags="A", seq=101, ack=501),
+    ]
+
+    def send(_: int) -> None:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as left:
+            left.bind(("left", 0))
+            for segment in segments:
+                left.send(bytes(Ether() / segment))
+
+    return sniffed(arguments, send)
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_count_counts_segments_captured_twice_twice(quiet: list[str], tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    arguments = ["-i", "any", "--count", "4", *quiet, "-w", str(kept)]
+    code, out, err = in_private_world(during_segments_from_one_interface_to_the_other, arguments)
+    assert (code, len(re.findall(r"^[\d:.]+ +0 ", out, re.MULTILINE))) == (0, 0 if quiet else 2)
+    assert "any: 4 segments seen, 0 frames dropped" in err
+    assert inspect(kept).captures[0].frames == 4
 
 
 def test_a_rotation_makes_whole_files_and_keeps_the_last(tmp_path: Path) -> None:
