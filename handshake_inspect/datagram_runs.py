@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.connections.copies import find_all_copies, shown_each
 from handshake_inspect.connections.packets import ELSEWHERE, ONE_BY_ONE, Packets
+from handshake_inspect.sets import first_of_runs
 from handshake_inspect.table import Column, DatagramTable
 
 Rows = NDArray[np.int64]
@@ -151,7 +152,7 @@ def _stretches(table: KeptDatagrams, numbers: Rows, conversations: int) -> tuple
     order = np.lexsort((table["time_ns"][long], table["capture"][long], numbers[long]))
     long = long[order]
     scene, time_ns = numbers[long] << 16 | table["capture"][long], table["time_ns"][long]
-    begin = np.flatnonzero(np.append(True, scene[1:] != scene[:-1]))
+    begin = first_of_runs(scene)
     end = np.append(begin[1:], len(long))
     columns = (time_ns[begin], time_ns[end - 1], numbers[long[begin]], begin, end)
     current: dict[int, tuple[int, int, int]] = {}

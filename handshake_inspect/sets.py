@@ -18,14 +18,21 @@ T = TypeVar("T", bound=np.generic)
 def set_of(*values: NDArray[T]) -> NDArray[T]:
     """Return the distinct values of these arrays, rising."""
     ordered = np.sort(values[0] if len(values) == 1 else np.concatenate(values))
-    return ordered[first_places(ordered)]
+    return ordered[first_of_runs(ordered)]
 
 
-def first_places(rising: NDArray[T]) -> NDArray[np.int64]:
-    """Return the place of the first of each of the distinct values of an array that rises."""
-    is_first = np.ones(len(rising), np.bool_)
-    is_first[1:] = rising[1:] != rising[:-1]
-    return np.flatnonzero(is_first)
+def begins_run(*columns: NDArray[Any]) -> NDArray[np.bool_]:
+    """Mark the places at which a run of equal values begins; of several columns, one of equal rows."""
+    begins = np.zeros(len(columns[0]), np.bool_)
+    begins[:1] = True
+    for column in columns:
+        begins[1:] |= column[1:] != column[:-1]
+    return begins
+
+
+def first_of_runs(*columns: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the places at which runs of equal values begin: of sorted values the first of each distinct one."""
+    return np.flatnonzero(begins_run(*columns))
 
 
 def in_order(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -44,7 +51,7 @@ def in_order(values: NDArray[np.int64]) -> NDArray[np.int64]:
 def first_of_equal(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the place of the first of each of the distinct values of an array of numbers from 0 on, by value."""
     order = in_order(values)
-    return order[first_places(values[order])]
+    return order[first_of_runs(values[order])]
 
 
 def count_to(rising: NDArray[np.int64], rows: NDArray[np.int64], total: int) -> NDArray[np.int64]:

@@ -6,7 +6,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.sets import both, count_to, first_of_equal, first_places, in_order, numbered, set_of, without
+from handshake_inspect.sets import (
+    begins_run,
+    both,
+    count_to,
+    first_of_equal,
+    first_of_runs,
+    in_order,
+    numbered,
+    set_of,
+    without,
+)
 
 VALUES = st.lists(st.integers(-9, 9))
 
@@ -23,7 +33,15 @@ def test_sets_are_those_of_python(one: list[int], other: list[int]) -> None:
 @given(VALUES)
 def test_the_first_of_each_value_has_its_place(values: list[int]) -> None:
     rising = sorted(values)
-    assert first_places(np.array(rising, np.int64)).tolist() == [rising.index(value) for value in sorted({*values})]
+    assert first_of_runs(np.array(rising, np.int64)).tolist() == [rising.index(value) for value in sorted({*values})]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2))))
+def test_a_run_begins_where_a_row_differs_from_the_one_before(rows: list[tuple[int, int]]) -> None:
+    columns = np.array(rows, np.int64).reshape(-1, 2).T
+    begins = [number == 0 or rows[number - 1] != row for number, row in enumerate(rows)]
+    assert begins_run(*columns).tolist() == begins
+    assert first_of_runs(*columns).tolist() == [number for number, begin in enumerate(begins) if begin]
 
 
 @given(VALUES)

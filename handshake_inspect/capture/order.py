@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, Shelf, piece_of, sorted_piece, tables_of
 from handshake_inspect.capture.records import Frames
+from handshake_inspect.sets import first_of_runs
 from handshake_inspect.table import Block, SegmentTable, Table
 
 Times = NDArray[np.int64]
@@ -247,7 +248,7 @@ def _by_interface(records: Frames) -> Iterator[tuple[int, NDArray[np.int64]]]:
     interface = np.maximum(numbers, 0)
     order = np.argsort(interface, kind="stable")
     ordered = interface[order]
-    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])).tolist()
+    begins = first_of_runs(ordered).tolist()
     for a, b in zip(begins, [*begins[1:], len(order)], strict=True):
         yield int(ordered[a]), order[a:b]
 

@@ -34,7 +34,7 @@ from handshake_inspect.connections.steps import steps_of
 from handshake_inspect.connections.verdict import decide
 from handshake_inspect.pairs import SALT, KeyTable, hash_of, keys_of
 from handshake_inspect.processes import Workers
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
 from handshake_inspect.tcp.time_wait import Profile
 
@@ -275,7 +275,7 @@ class Decided:
         """Describe the segments that stand in these frames, by the row of their connection."""
         rows = np.flatnonzero(np.isin(_frames(self.stored), frames))
         connection = self.part.rows.conn[rows]
-        begins = np.flatnonzero(np.append(True, connection[1:] != connection[:-1])) if len(rows) else rows
+        begins = first_of_runs(connection)
         chosen = zip(connection[begins].tolist(), np.split(rows, begins[1:]), strict=True) if len(rows) else ()
         return {
             one: self.steps(one, captures, (some - int(self.part.rows.start[one])).tolist()) for one, some in chosen

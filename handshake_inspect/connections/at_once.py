@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.sets import first_of_runs
+
 Rows = NDArray[np.int64]
 
 #: So many rows are mixed at once: they stay in the cache from column to column, which takes two thirds of the time.
@@ -80,12 +82,11 @@ def number_groups(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:
     keyed.sort()
     order = (keyed & ((np.uint64(1) << bits) - np.uint64(1))).view(np.int64)
     keyed >>= bits
-    begins = np.ones(rows, np.bool_)
-    begins[1:] = keyed[1:] != keyed[:-1]
+    begins = first_of_runs(keyed)
     is_first = np.zeros(rows, np.bool_)
     is_first[order[begins]] = True
     number = np.empty(rows, np.int64)
-    number[order] = np.repeat((np.cumsum(is_first) - 1)[order[begins]], np.diff(np.flatnonzero(begins), append=rows))
+    number[order] = np.repeat((np.cumsum(is_first) - 1)[order[begins]], np.diff(begins, append=rows))
     first = np.flatnonzero(is_first)
     if any((column[first][number] != column).any() for column in columns):
         return _numbered_by_sorting(columns)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.reuse import ordinary_reuse
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
-from handshake_inspect.sets import count_to, set_of, without
+from handshake_inspect.sets import begins_run, count_to, first_of_runs, set_of, without
 from handshake_inspect.table import Column, Table
 from handshake_inspect.tcp.seqnum import MODULUS
 
@@ -38,8 +38,7 @@ SYNS_AT_ONCE = 1 << 14
 def begin_rows(stored: Table) -> tuple[Mask, Mask]:
     """Mark the rows that begin a connection, and the SYNs that their receiver ignores."""
     conversation, flags = stored["conversation"], stored["flags"]
-    begins = np.ones(len(stored), np.bool_)
-    begins[1:] = conversation[1:] != conversation[:-1]
+    begins = begins_run(conversation)
     ignored = np.zeros(len(stored), np.bool_)
     bare = np.flatnonzero((flags & (SYN | ACK | RST)) == SYN)
     first_row = np.flatnonzero(begins)
@@ -325,7 +324,7 @@ class _Around:
         self.side, self.octets, self.seq, self.ack = (
             stored[name].astype(np.int64) for name in ("from_higher", "payload_octets", "seq", "ack")
         )
-        begins = np.flatnonzero(np.append(True, conversation[1:] != conversation[:-1]))
+        begins = first_of_runs(conversation)
         size = np.diff(begins, append=len(conversation))
         #: First row of the conversation of each row, and the row behind its last one.
         self.first, self._behind = np.repeat(begins, size), np.repeat(begins + size, size)

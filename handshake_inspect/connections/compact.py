@@ -39,6 +39,7 @@ from handshake_inspect.connections.rows import (
 )
 from handshake_inspect.connections.split import COPY_COLUMNS, Split, StoredRows, first_of, split
 from handshake_inspect.connections.zeek_reach import at_thresholds, find_reach, repeated_payload
+from handshake_inspect.sets import first_of_runs
 from handshake_inspect.tcp.states import Event
 
 Mask = NDArray[np.bool_]
@@ -139,7 +140,7 @@ def _may_fold(stored: StoredRows) -> Mask:
     goes_on = conversation[before] == conversation[behind]
     goes_on &= seq[before] + stored["payload_octets"][before] == seq[behind] - stored["folded_octets"][behind]
     goes_on &= is_plain(stored["flags"][behind])
-    begins = np.flatnonzero(np.append(True, conversation[1:] != conversation[:-1])[: len(stored)])
+    begins = first_of_runs(conversation)
     number = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(stored)))
     going_on = np.bincount(number[behind[goes_on]], minlength=len(begins))
     may: Mask = (LEAST_GOING_ON * going_on >= np.bincount(number))[number]
@@ -243,7 +244,7 @@ def _lone(collapsed: Collapsed, copies_within_ns: int, single_until_ns: int) -> 
     """Say of each row whether no copy of it is to be expected any more."""
     stored = collapsed.rows
     conversation, time_ns = stored["conversation"], stored["time_ns"]
-    begin = np.flatnonzero(np.append(True, conversation[1:] != conversation[:-1])[: len(stored)])
+    begin = first_of_runs(conversation)
     number = np.repeat(np.arange(len(begin)), np.diff(begin, append=len(stored)))
     latest_ns = np.maximum.reduceat(time_ns, begin)
     doubled = np.maximum.reduceat(collapsed.shown_each, begin) > 1
@@ -317,7 +318,7 @@ def latest_of_each_side(side: NDArray[np.integer[Any]]) -> tuple[Rows, Rows]:
 
     By the runs of rows of one side: a running maximum takes three times as long.
     """
-    begins = np.flatnonzero(np.append(True, side[1:] != side[:-1])[: len(side)])
+    begins = first_of_runs(side)
     other = np.repeat(begins - 1, np.diff(begins, append=len(side)))
     same = np.arange(-1, len(side) - 1)
     same[begins[1:]] = begins[:-1] - 1

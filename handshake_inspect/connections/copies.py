@@ -40,7 +40,7 @@ from handshake_inspect.connections.packets import (
     Rows,
 )
 from handshake_inspect.connections.runs import Places, Runs, scene_of
-from handshake_inspect.sets import without
+from handshake_inspect.sets import begins_run, without
 from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 
 #: In how many of the next rows of its conversation a packet's copy is looked for first.
@@ -246,10 +246,7 @@ def _places(packets: Packets, rows: Rows) -> Places:
     capture = packets.columns["capture"][rows]
     order = np.lexsort([rows, capture, *columns.values()])
     rows = rows[order]
-    new = np.ones(len(rows), np.bool_)
-    new[1:] = False
-    for column in columns.values():
-        new[1:] |= column[order[1:]] != column[order[:-1]]
+    new = begins_run(*(column[order] for column in columns.values()))
     conversation = packets.columns["conversation"][rows]
     return Places(
         row=rows,

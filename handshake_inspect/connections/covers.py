@@ -10,16 +10,6 @@ import numpy as np
 from handshake_inspect.connections.moments import NEVER, Rows
 
 
-def edges_of(*columns: Rows) -> Rows:
-    """Return every number of some columns once, sorted.
-
-    `np.unique` hashes: a million distinct numbers take it 0.8 s, and sorting 0.01.
-    """
-    numbers = np.sort(np.concatenate(columns))
-    edges: Rows = numbers[np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]]
-    return edges
-
-
 def earliest_cover(begin: Rows, stop: Rows, row: Rows, pieces: int) -> Rows:
     """Return for each piece between cuts the lowest `row` of the spans [begin, stop) over it; NEVER without.
 

@@ -31,7 +31,7 @@ from handshake_inspect.connections.packets import (
     Rows,
 )
 from handshake_inspect.connections.runs import CERTAIN_COPIES, Places
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import begins_run, first_of_runs, set_of
 
 
 def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Copies:
@@ -153,7 +153,7 @@ def _mostly_common(scene: Rows, common: Mask) -> Rows:
     """Return the directions of which most is common. `scene`: direction and capture of each row, in order of time."""
     order = np.argsort(scene, kind="stable")
     scene, common = scene[order], common[order]
-    begin = np.flatnonzero(np.append(True, scene[1:] != scene[:-1]))
+    begin = first_of_runs(scene)
     size = np.diff(np.append(begin, len(scene)))
     index = np.arange(len(scene)) - np.repeat(begin, size)
     first = np.minimum.reduceat(np.where(common, index, len(scene)), begin)
@@ -174,7 +174,5 @@ def _mostly_common(scene: Rows, common: Mask) -> Rows:
 def _rank(group: Rows) -> Rows:
     """Count the places of each group, from 0; groups stand side by side."""
     index = np.arange(len(group))
-    begins = np.ones(len(group), np.bool_)
-    begins[1:] = group[1:] != group[:-1]
-    rank: Rows = index - np.maximum.accumulate(np.where(begins, index, 0))
+    rank: Rows = index - np.maximum.accumulate(np.where(begins_run(group), index, 0))
     return rank

@@ -52,7 +52,7 @@ from handshake_inspect.connections.numbers import Numbers, find_numbers, next_of
 from handshake_inspect.connections.resets import Resets, find_resets
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, ConnectionRows, lifted
 from handshake_inspect.connections.split import last_of
-from handshake_inspect.sets import first_of_equal, set_of
+from handshake_inspect.sets import begins_run, first_of_equal, set_of
 from handshake_inspect.tcp.states import Event
 
 # Bits of an event's code; the lower four are the `Event`.
@@ -457,8 +457,7 @@ def _first_credible(
     disproving = sent[np.searchsorted(sent, rows.peer[at] << ROW_BITS | row_of(when[at]), "right")]
     order = np.lexsort((when[at], disproving))
     at, disproving = at[order], disproving[order]
-    first = np.ones(len(at), np.bool_)
-    first[1:] = disproving[1:] != disproving[:-1]
+    first = begins_run(disproving)
     at, disproving = at[first], disproving[first] & ((1 << ROW_BITS) - 1)
     disproved = np.stack([row_of(when[at]), disproving, rows.peer[at]], axis=1)
     return _News(chosen, is_assumed, proof, disproved)

@@ -11,6 +11,7 @@ import numpy as np
 from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows, lifted, of_side
 from handshake_inspect.connections.split import first_of
+from handshake_inspect.sets import begins_run, first_of_runs
 
 
 def choose_fins(rows: ConnectionRows, claims_fin: Mask, acknowledged_by: list[Rows]) -> Rows:
@@ -31,7 +32,7 @@ def choose_fins(rows: ConnectionRows, claims_fin: Mask, acknowledged_by: list[Ro
     # Of those with one number the first.
     row = row[np.lexsort((rows.seq_end[row], rows.end[row]))]
     end, number = rows.end[row], rows.seq_end[row]
-    first = np.append(True, (end[1:] != end[:-1]) | (number[1:] != number[:-1]))
+    first = begins_run(end, number)
     row, end, number = row[first], end[first], number[first]
     proof = acknowledged_at(rows, acknowledged_by, end, number)
     by_peer = of_side(rows.peer[row] & 1, [by[row] for by in acknowledged_by])
@@ -42,7 +43,7 @@ def choose_fins(rows: ConnectionRows, claims_fin: Mask, acknowledged_by: list[Ro
     # Proven ones come before those ahead, and these before all others.
     worth = np.where(proven, 0, np.where(by_peer < number, 1, 2))
     order = np.lexsort((~exact, np.where(proven, proof, row), worth, end))
-    best = order[np.append(True, end[order[1:]] != end[order[:-1]])]
+    best = order[first_of_runs(end[order])]
     chosen[end[best]] = row[best]
     return chosen
 

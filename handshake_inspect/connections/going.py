@@ -34,7 +34,7 @@ from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import StoredRows, first_of, split
 from handshake_inspect.connections.streams import Streams
 from handshake_inspect.pairs import KeyTable
-from handshake_inspect.sets import set_of, without
+from handshake_inspect.sets import begins_run, set_of, without
 from handshake_inspect.table import Column, IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
 from handshake_inspect.tcp.time_wait import Profile
 
@@ -132,7 +132,7 @@ class Going(Analysis):
     def replace(self, conversations: Rows, rows: StoredRows) -> None:
         """Take other rows of some conversations instead, in order; those before the first that is held have left."""
         rows = rows.take(np.argsort(rows["conversation"], kind="stable"))
-        begins = np.append(True, np.diff(rows["conversation"]) != 0)[: len(rows)] & ~self._is_first(rows)
+        begins = begins_run(rows["conversation"]) & ~self._is_first(rows)
         has_left = np.isin(rows["conversation"], rows["conversation"][begins])
         # Copies of what has left may come behind what is held.
         held = self.gathering.collapse(rows.take(has_left)).rows

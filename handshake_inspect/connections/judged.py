@@ -31,7 +31,7 @@ from handshake_inspect.connections.repeats import repeated
 from handshake_inspect.connections.rows import ACK, RST, SYN, own_before, running_maximum
 from handshake_inspect.connections.runs import CERTAIN_COPIES
 from handshake_inspect.connections.split import COPY_COLUMNS, Split, StoredRows, split
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import begins_run, first_of_runs, set_of
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
 NOTHING = np.zeros(0, np.int64)
@@ -158,9 +158,9 @@ def _near_others(rows: StoredRows) -> Rows:
         return NOTHING
     scene = _end(rows) << 16 | rows["capture"]
     order = np.argsort(scene, kind="stable")
-    begins = np.flatnonzero(np.append(True, np.diff(scene[order]) > 0))
+    begins = first_of_runs(scene[order])
     scenes = scene[order[begins]]
-    end, number = np.cumsum(np.append(True, np.diff(scenes >> 16) > 0)), np.arange(len(scenes))
+    end, number = np.cumsum(begins_run(scenes >> 16), dtype=np.int64), np.arange(len(scenes))
     own = np.empty(len(rows), np.int64)
     own[order] = np.repeat(number, np.diff(begins, append=len(rows)))
     near = np.zeros(len(rows), np.bool_)
@@ -185,7 +185,7 @@ def _shown_by_others(rows: StoredRows) -> Rows:
     payload, folded = rows["payload_octets"].astype(np.int64), rows["folded_octets"].astype(np.int64)
     seq, ack = rows["seq"].astype(np.int64), rows["ack"].astype(np.int64)
     scenes, scene = np.unique(_end(rows) << 16 | rows["capture"], return_inverse=True)
-    end = np.cumsum(np.append(True, np.diff(scenes >> 16) > 0)[: len(scenes)])[scene]
+    end = np.cumsum(begins_run(scenes >> 16), dtype=np.int64)[scene]
     before = _ack_before(scene, ack)
     sent = _Cover(end, scene, seq - folded, folded + payload)
     named = _Cover(end, scene, before + 1, ack - before)

@@ -35,7 +35,7 @@ from handshake_inspect.connections.run_clock import RunClock
 from handshake_inspect.connections.split import Split, StoredRows, first_of, last_of
 from handshake_inspect.connections.time_waits import NOT_TAKEN, find_next_users
 from handshake_inspect.plain import plain
-from handshake_inspect.sets import without
+from handshake_inspect.sets import first_of_runs, without
 from handshake_inspect.table import Table, grown
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
@@ -302,7 +302,7 @@ def who_leaves(looks: Looks, heard_ns: Rows, now_ns: int, most: int) -> Mask:
     if not count or most <= 0:
         return np.zeros(count, np.bool_)
     conversation, last_ns = looks["conversation"], looks["last_ns"]
-    begin = np.flatnonzero(np.append(True, conversation[1:] != conversation[:-1]))
+    begin = first_of_runs(conversation)
     size = np.diff(np.append(begin, count))
     place = np.arange(count) - np.repeat(begin, size)
     over = now_ns - heard_ns >= looks["quiet_ns"]

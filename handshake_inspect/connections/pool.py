@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.narrow import Narrow
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.table import Column
 
 Rows = NDArray[np.int64]
@@ -206,7 +206,7 @@ class Pool:
         sizes = np.zeros(1 + max((block.last_conversation for block in self._blocks), default=-1), np.int64)
         for block in self._blocks:
             numbers = block.column("conversation")
-            begins = np.flatnonzero(np.append(True, numbers[1:] != numbers[:-1]))
+            begins = first_of_runs(numbers)
             sizes[numbers[begins]] += np.diff(begins, append=len(numbers))
         return sizes if marked is None else sizes * marked[: len(sizes)]
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from handshake_inspect.connections.covers import earliest_cover, edges_of
+from handshake_inspect.connections.covers import earliest_cover
 from handshake_inspect.connections.moments import NEVER, Mask, Rows
 from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows, lifted, running_maximum_of
 from handshake_inspect.connections.split import first_of
+from handshake_inspect.sets import first_of_runs, set_of
 
 
 def repeated(rows: ConnectionRows) -> Mask:
@@ -28,7 +29,7 @@ def repeated(rows: ConnectionRows) -> Mask:
     behind = np.flatnonzero(end[1:] == end[:-1]) + 1  # those that are not the first of their end
     before = highest[behind - 1]
     found[at[behind]] = high[behind] <= before
-    first = np.flatnonzero(np.append(True, end[1:] != end[:-1])) if len(end) else behind
+    first = first_of_runs(end)
     lowest = low[first][np.searchsorted(end[first], end[behind])]
     # Where something is missing, piece by piece; nearly nowhere.
     gaps = np.zeros(2 * rows.connections, np.bool_)
@@ -48,7 +49,7 @@ def repeats(end: Rows, seq: Rows, seq_end: Rows) -> Mask:
     segments, however they are shuffled, cost some sorts.
     """
     begin, stop = (lifted(edge, end, int(end.max(initial=0)) + 1) for edge in (seq, seq_end))
-    edges = edges_of(begin, stop)
+    edges = set_of(begin, stop)
     first, behind = np.searchsorted(edges, begin), np.searchsorted(edges, stop)
     earliest = earliest_cover(first, behind, np.arange(len(seq)), len(edges))
     found = np.ones(len(seq), np.bool_)

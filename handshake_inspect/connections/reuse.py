@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
-from handshake_inspect.sets import without
+from handshake_inspect.sets import begins_run, without
 from handshake_inspect.table import Column, Table
 from handshake_inspect.tcp.seqnum import MODULUS
 
@@ -27,7 +27,7 @@ def ordinary_reuse(stored: Table, undecided: Column) -> tuple[Rows, Column]:
     row = row[np.isin(stored["conversation"][row], undecided)]
     conversation, side, seq = stored["conversation"][row], stored["from_higher"][row], stored["seq"][row]
     answers = (flags[row] & ACK) != 0
-    first = np.append(True, conversation[1:] != conversation[:-1])[: len(row)]
+    first = begins_run(conversation)
     # The last SYN without ACK before each; of the first one of a conversation it means nothing.
     index = np.arange(len(row))
     before = np.append(0, np.maximum.accumulate(np.where(answers, 0, index))[:-1])[: len(row)]

@@ -41,7 +41,7 @@ from handshake_inspect.connections.rows import (
     running_maximum_of,
 )  # fmt: skip
 from handshake_inspect.connections.split import Split, StoredRows, first_of, split
-from handshake_inspect.sets import both, set_of
+from handshake_inspect.sets import begins_run, both, first_of_runs, set_of
 
 
 def irregular(stored: StoredRows, part: NDArray[np.int64], self_conversation: Mask) -> Rows:
@@ -69,7 +69,7 @@ def _folded_in_several(stored: StoredRows, part: NDArray[np.int64]) -> Rows:
 def _tangled(stored: StoredRows, part: NDArray[np.int64]) -> Rows:
     """Return the conversations in which rows of one part lie between those of another one."""
     pair = stored["conversation"].astype(np.int64) << 32 | part
-    changes = pair[np.flatnonzero(np.append(True, pair[1:] != pair[:-1]))]
+    changes = pair[first_of_runs(pair)]
     pairs, times = np.unique(changes, return_counts=True)
     found: Rows = set_of(pairs[times > 1] >> 32)
     return found
@@ -107,8 +107,7 @@ class _Seams:
     def _stretch(self) -> Rows:
         """Number the rows that one part has of one connection; they stand side by side. Shape (n,)."""
         conn = self.whole.rows.conn
-        begins = np.append(True, (conn[1:] != conn[:-1]) | (self.part[1:] != self.part[:-1]))
-        number: Rows = np.cumsum(begins) - 1
+        number: Rows = np.cumsum(begins_run(conn, self.part)) - 1
         return number
 
     def _first_folds(self) -> tuple[Rows, Rows]:
@@ -157,7 +156,7 @@ class _Seams:
     def _seen_otherwise(self, rows: ConnectionRows) -> Rows:
         """Return rows whose part takes them for another thing than the whole does: a beginning, a SYN, a proof."""
         conversation = self.stored["conversation"]
-        begins_part = np.append(True, (conversation[1:] != conversation[:-1]) | (self.part[1:] != self.part[:-1]))
+        begins_part = begins_run(conversation, self.part)
         number = np.cumsum(begins_part) - 1
         alone = StoredRows(self.stored.columns | {"conversation": number})
         seen = split(alone, self.self_conversation[conversation[begins_part]]).rows

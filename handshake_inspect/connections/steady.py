@@ -36,7 +36,7 @@ from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.rows import FIN, RST, SYN
 from handshake_inspect.connections.split import StoredRows, first_of, last_of
 from handshake_inspect.connections.unwrapping import SAFE_SPAN
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.table import Column, Table, grown
 
 Rows = NDArray[np.int64]
@@ -147,7 +147,7 @@ class _Course:
     def __init__(self, columns: Mapping[str, Column], at: Rows, place: Column, ends: Ends) -> None:
         order = conversation_order(place)
         place, at = place.take(order), at.take(order)
-        begins = np.flatnonzero(np.append(True, place[1:] != place[:-1]))
+        begins = first_of_runs(place)
         rows, groups = np.diff(begins, append=len(at)) + 2, np.arange(len(begins))
         before = _each_and_next(begins + 2 * groups)
         #: The place of each conversation, those of its ends, and where its rows end here.

@@ -12,7 +12,7 @@ import numpy as np
 
 from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
 from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.tcp.seqnum import MODULUS
 
 #: Relative numbers within this distance of the initial one need no unwrapping.
@@ -71,7 +71,7 @@ def unwrapped(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
         step = _steps(end, numbers, trusted)
     taken = np.where(trusted, step, 0)
     travelled = np.cumsum(taken) - taken  # before each number, of all ends: what was before an end is taken off
-    begins = np.flatnonzero(np.append(True, end[1:] != end[:-1]))
+    begins = first_of_runs(end)
     out: Rows = travelled - np.repeat(travelled[begins], np.diff(begins, append=len(end))) + step
     return out
 
@@ -88,7 +88,7 @@ def _steps(end: Rows, numbers: Rows, trusted: Mask) -> Rows:
 def _near(end: Rows, numbers: Rows) -> list[bool]:
     """Say of each number of series with absurd ones whether it is near the last one that was: this needs a loop."""
     found: list[bool] = []
-    begins = np.flatnonzero(np.append(True, end[1:] != end[:-1])).tolist()
+    begins = first_of_runs(end).tolist()
     # Near to 0 by `SAFE_SPAN` at most is what is as far from `lowest` as `highest` is at most.
     highest, mask = 2 * SAFE_SPAN - 2, MODULUS - 1
     every = numbers.tolist()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.archive import Archive
 from handshake_inspect.connections.conversations import conversation_order
+from handshake_inspect.sets import first_of_runs
 
 Rows = NDArray[np.int64]
 
@@ -54,7 +55,7 @@ class Whereabouts:
         self._fresh, self._waiting = [], 0
         order = conversation_order(conversation)
         conversation, frame, clock = conversation[order], frame[order], clock[order]
-        begins = np.flatnonzero(np.append(True, conversation[1:] != conversation[:-1]))
+        begins = first_of_runs(conversation)
         steps = np.diff(frame, prepend=0)
         steps[begins] = 0
         for name, column in (

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from handshake_inspect.connections.covers import earliest_cover, edges_of
+from handshake_inspect.connections.covers import earliest_cover
 from handshake_inspect.connections.rows import (
     ACK,
     ORIGINATOR,
@@ -133,7 +133,7 @@ def _revealed(holes: _Spans, fills: _Spans, steps: _Spans) -> Gaps:
     hole_begin, hole_stop, hole_end = holes.begin[by_number], holes.stop[by_number], holes.end[by_number]
     by_number = np.argsort(steps.stop)
     ack_number, ack_row, ack_end = steps.stop[by_number], steps.row[by_number], steps.end[by_number]
-    cuts = edges_of(hole_begin, hole_stop, fills.begin, fills.stop, ack_number)
+    cuts = set_of(hole_begin, hole_stop, fills.begin, fills.stop, ack_number)
 
     filled_by = earliest_cover(
         np.searchsorted(cuts, fills.begin), np.searchsorted(cuts, fills.stop), fills.row, len(cuts)

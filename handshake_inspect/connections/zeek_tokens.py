@@ -41,7 +41,7 @@ from handshake_inspect.connections.zeek_reach import (
     at_thresholds,
     repeated_payload,
 )
-from handshake_inspect.sets import first_of_equal, numbered
+from handshake_inspect.sets import begins_run, first_of_equal, numbered
 
 #: Of each row one of `PURE_ACK` ... `ODD`.
 Kinds = NDArray[np.uint8]
@@ -190,9 +190,7 @@ def _hesitant_answers(rows: ConnectionRows, kind: Kinds, matters: Mask, firsts: 
     acts = np.cumsum(matters & (rows.side == ORIGINATOR) & ((rows.flags & (SYN | FIN | RST)) != 0))
     is_empty = ((kind == PURE_ACK) | (kind == NOTHING)) & (rows.side == RESPONDER) & ~rows.ignored_syn
     at = np.flatnonzero(is_empty & hesitant[rows.conn])
-    fresh = np.ones(len(at), np.bool_)
-    fresh[1:] = (acts[at][1:] != acts[at][:-1]) | (rows.conn[at][1:] != rows.conn[at][:-1])
-    return at[fresh]
+    return at[begins_run(acts[at], rows.conn[at])]
 
 
 def _without_octets(rows: ConnectionRows, reach: Reach) -> Rows:

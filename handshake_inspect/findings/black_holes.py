@@ -14,7 +14,7 @@ from handshake_inspect.connections.rows import RST, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import WARN, rule
 from handshake_inspect.findings.segment_sizes import DEFAULT_MSS, offered_mss, path_mtu_errors
-from handshake_inspect.sets import first_of_equal
+from handshake_inspect.sets import first_of_equal, first_of_runs
 
 #: So often the same segment is not lost by chance while others pass.
 SENT_TOO_LARGE = 4
@@ -92,9 +92,7 @@ def _parted(e: Evidence) -> _Parted:
     at = e.data_rows[often.take(rows.end.take(e.data_rows))] if often.any() else at[:0]
     again = at[(rows.seq.take(at) < e.sent_before(at)) & ((rows.flags.take(at) & SYN) == 0)]
     again = again[np.lexsort((again, rows.seq[again], rows.end[again]))]
-    begins = np.ones(len(again), np.bool_)
-    begins[1:] = (np.diff(rows.end[again]) != 0) | (np.diff(rows.seq[again]) != 0)
-    first = np.flatnonzero(begins)
+    first = first_of_runs(rows.end[again], rows.seq[again])
     count = np.diff(first, append=len(again))
     payload = rows.payload[again]
     # The octets of one number, again and again: as large as the first one, then smaller to the last one.

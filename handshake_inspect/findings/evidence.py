@@ -39,7 +39,7 @@ from handshake_inspect.connections.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.split import first_among, last_among
-from handshake_inspect.sets import first_places, in_order, numbered, set_of
+from handshake_inspect.sets import first_of_runs, in_order, numbered, set_of
 from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.options import Options
 
@@ -329,7 +329,7 @@ class Evidence:
     def first_of_each(self, rows: Rows) -> tuple[Rows, Rows, Rows]:
         """Return the connections that have these rows (rising), the first of them in each, and how many each has."""
         conn = self.rows.conn[rows]
-        first = first_places(conn)
+        first = first_of_runs(conn)
         return conn[first], rows[first], np.diff(first, append=len(rows))
 
     def answered(self, rows: Rows, flags: int, *, seq: Rows | None = None) -> Rows:

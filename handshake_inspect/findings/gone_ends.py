@@ -12,7 +12,7 @@ from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import IDLE_NS, Cause, ResetCauses
 from handshake_inspect.findings.reset_marks import has_other_hops
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
-from handshake_inspect.sets import first_places
+from handshake_inspect.sets import first_of_runs
 
 
 @rule("connection-unknown", WARN, example="server-crash.pcap", needs=RST)
@@ -177,7 +177,7 @@ def segments_after_reset(e: Evidence) -> Iterator[Found]:
     causes = e.shared(ResetCauses)
     rows, resets = e.rows, e.resets
     worked = np.flatnonzero((resets["valid"] == 1) & (causes.goes_on < 0) & e.events.resets.ends_sender)
-    worked = worked[first_places(causes.connection[worked])]
+    worked = worked[first_of_runs(causes.connection[worked])]
     worked = worked[causes.opened[worked]]
     reset = np.full(2 * len(e), len(rows), np.int64)
     reset[causes.receiver[worked]] = causes.at[worked]
@@ -225,7 +225,7 @@ def reset_alone(e: Evidence) -> Iterator[Found]:
     causes = e.shared(ResetCauses)
     of_connection = e.rows.start[causes.connection + 1] - e.rows.start[causes.connection]
     which = np.flatnonzero(causes.of_end == of_connection)
-    which = which[first_places(causes.connection[which])]
+    which = which[first_of_runs(causes.connection[which])]
     if not len(which):
         return
     yield e.found(

@@ -16,7 +16,7 @@ from handshake_inspect.connections.rows import ACK, FIN, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.fin_answers import FinAnswers
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
-from handshake_inspect.sets import first_places
+from handshake_inspect.sets import first_of_runs
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: A program that reads the end of the stream closes at once, or sends what it still has.
@@ -228,7 +228,8 @@ def fin_wait_2_ended(e: Evidence) -> Iterator[Found]:
     data = previous_of_end(rows, e.is_data, rows.peer[at], at)
     fin = (e.numbers.fin_row[rows.end[came]] == came) & (data < answer[rows.peer[at]]) & (rows.payload[came] == 0)
     at, came, since, fin = (column[answers & (fin | (since >= FIN_WAIT_2_NS))] for column in (at, came, since, fin))
-    at, came, since, fin = (column[first_places(rows.conn[at])] for column in (at, came, since, fin))
+    first = first_of_runs(rows.conn[at])
+    at, came, since, fin = (column[first] for column in (at, came, since, fin))
     for some, what in ((fin, "FIN"), (~fin, "data")):
         one = np.flatnonzero(some & (since >= 0))
         yield e.found(

@@ -17,7 +17,7 @@ from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN, of_s
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.fin_answers import FinAnswers
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
-from handshake_inspect.sets import first_places, set_of
+from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.tcp.options import SHIFT_MAX
 
 #: What such numbers come from, the likeliest first: behind the end, and before it.
@@ -153,7 +153,7 @@ def fin_out_of_window(e: Evidence) -> Iterator[Found]:
     if not len(foreign) and not len(at):
         return
     for some, how in ((foreign, "below the first after its SYN"), (at, "beyond the window")):
-        first = some[first_places(rows.conn[some])]
+        first = some[first_of_runs(rows.conn[some])]
         distance = 2 - rows.seq_end[first] if some is foreign else beyond[np.searchsorted(at, first)]
         yield e.found(
             f"the number of a FIN of the {{who:end}} lies {{distance:octets}} {how}: it closes nothing",
@@ -243,7 +243,7 @@ def fin_after_reset(e: Evidence) -> Iterator[Found]:
     fins = fins[fins > reset[rows.conn[fins]]]
     if not len(fins):
         return
-    fins = fins[first_places(rows.conn[fins])]
+    fins = fins[first_of_runs(rows.conn[fins])]
     reset = reset[rows.conn[fins]]
     after = e.between_ns(reset, fins)
     own = rows.end[fins] == rows.end[reset]

@@ -15,7 +15,7 @@ from handshake_inspect.connections.rows import CWR, ECE
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, rule
 from handshake_inspect.quantities import listed
-from handshake_inspect.sets import first_places
+from handshake_inspect.sets import first_of_runs
 from handshake_inspect.tcp.options import Options
 
 
@@ -114,7 +114,7 @@ def _differing_syns(e: Evidence, *, in_one_capture: bool) -> Iterator[tuple[tupl
         names = _differences(e, pair >> 32, pair & 0xFFFFFFFF)
         if names:
             some = at[differs][which == place]
-            once = first_places(rows.conn[some])
+            once = first_of_runs(rows.conn[some])
             yield names, first[differs][which == place][once], some[once]
 
 

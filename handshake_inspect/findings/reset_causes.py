@@ -20,7 +20,7 @@ from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
 from handshake_inspect.connections.numbers import next_of_end
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
-from handshake_inspect.sets import first_of_equal, first_places, set_of
+from handshake_inspect.sets import first_of_equal, first_of_runs, set_of
 
 #: After so long without a word an abort is rather that of somebody who had waited.
 IDLE_NS = 30_000_000_000
@@ -74,7 +74,7 @@ class ResetCauses:
     @cached_property
     def _around(self) -> Rows:
         """All segments of the connections that have an RST."""
-        return self.evidence.rows.rows_of(self.connection[first_places(self.connection)])
+        return self.evidence.rows.rows_of(self.connection[first_of_runs(self.connection)])
 
     @cached_property
     def _spoke(self) -> list[Rows]:

@@ -14,7 +14,7 @@ from handshake_inspect.connections.rows import RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import Cause, ResetCauses
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
-from handshake_inspect.sets import first_places
+from handshake_inspect.sets import first_of_runs
 
 
 def _found(e: Evidence, text: str, which: Rows, **values: NDArray[Any]) -> Found:
@@ -299,7 +299,7 @@ def reset_with_data(e: Evidence) -> Iterator[Found]:
     """
     causes = e.shared(ResetCauses)
     which = np.flatnonzero(e.rows.payload[causes.at] > 0)
-    which = which[first_places(causes.connection[which])]
+    which = which[first_of_runs(causes.connection[which])]
     if not len(which):
         return
     yield e.found(

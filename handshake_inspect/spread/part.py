@@ -22,6 +22,7 @@ from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.datagram_runs import KeptDatagrams
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.pairs import KeyTable
+from handshake_inspect.sets import first_of_runs
 from handshake_inspect.table import IcmpErrorTable, Names
 
 
@@ -109,6 +110,6 @@ def part_from(inspector: Inspector, inputs: Sequence[Input], failed: list[str]) 
 def _appeared_ns(rows: StoredRows, conversations: int) -> NDArray[np.int64]:
     """Return when each conversation appeared; where the clock was set back meanwhile, the latest time before."""
     first_ns = np.full(conversations, np.iinfo(np.int64).min)
-    begins = np.flatnonzero(np.append(True, rows["conversation"][1:] != rows["conversation"][:-1])[: len(rows)])
+    begins = first_of_runs(rows["conversation"])
     first_ns[rows["conversation"][begins]] = rows["time_ns"][begins]
     return np.maximum.accumulate(first_ns)

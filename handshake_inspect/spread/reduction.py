@@ -25,7 +25,7 @@ from handshake_inspect.connections.seams import irregular
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.findings.catalogue import examiner
 from handshake_inspect.pairs import KeyTable
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import begins_run, set_of
 from handshake_inspect.spread.sharing import Piece
 from handshake_inspect.table import IcmpErrorTable, Names
 
@@ -115,7 +115,7 @@ def _by_time(rows: StoredRows, piece: Rows) -> Rows:
     order = np.arange(len(rows))
     conversation, time_ns = rows["conversation"], rows["time_ns"]
     follows = np.append(False, conversation[1:] == conversation[:-1])[: len(rows)]
-    begins = np.flatnonzero(~follows | np.append(True, piece[1:] != piece[:-1])[: len(rows)])
+    begins = np.flatnonzero(~follows | begins_run(piece))
     latest_before = np.roll(np.maximum.reduceat(time_ns, begins), 1) if len(rows) else time_ns
     back = begins[follows[begins] & (time_ns[begins] <= latest_before)]
     some = np.flatnonzero(np.isin(conversation, conversation[back]))
