@@ -16,9 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask
+
 Integers = NDArray[Any]
 Octets = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 T = TypeVar("T")
 #: Text, many lines of it.
 Utf8 = bytes | bytearray | memoryview

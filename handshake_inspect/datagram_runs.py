@@ -14,16 +14,14 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.connections.copies import find_all_copies, shown_each
 from handshake_inspect.connections.packets import ELSEWHERE, ONE_BY_ONE, Packets
 from handshake_inspect.sets import first_of_runs
-from handshake_inspect.table import Column, DatagramTable
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from handshake_inspect.table import DatagramTable
 
 #: Datagrams of an exchange from which on their sixteen bits of identification may be there another time.
 IDS_REPEAT = 1 << 12

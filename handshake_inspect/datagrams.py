@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.leaving import Leaving, LetGo
 from handshake_inspect.connections.moments import EARLIEST_NS
@@ -23,11 +24,8 @@ from handshake_inspect.connections.split import first_of
 from handshake_inspect.datagram_runs import KeptDatagrams, told
 from handshake_inspect.pairs import keys_of
 from handshake_inspect.sets import set_of
-from handshake_inspect.table import PACKET_TYPE_UNKNOWN, Column, DatagramTable, IcmpErrorTable
+from handshake_inspect.table import PACKET_TYPE_UNKNOWN, DatagramTable, IcmpErrorTable
 from handshake_inspect.tcp.time_wait import SECOND_NS
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 UDP = 17
 QUIET_NS = 300 * SECOND_NS

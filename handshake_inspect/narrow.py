@@ -10,12 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from handshake_inspect.arrays import Column, Rows
 from handshake_inspect.memory import let_go
-
-Column = NDArray[Any]
-Rows = NDArray[np.int64]
 
 #: Types of a column, and the largest number that each holds.
 WIDTHS = tuple((np.dtype(one), int(np.iinfo(one).max)) for one in (np.uint8, np.uint16, np.uint32))

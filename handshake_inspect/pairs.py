@@ -16,7 +16,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from handshake_inspect.table import Column, Table
+from handshake_inspect.arrays import Column
+from handshake_inspect.table import Table
 
 Hashes = NDArray[np.uint64]
 

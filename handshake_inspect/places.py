@@ -7,9 +7,9 @@ connection whose segments were folded is described without reading its capture a
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.archive import Archive
+from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.positions import Located, Positions
 from handshake_inspect.capture.records import Frames
@@ -18,8 +18,6 @@ from handshake_inspect.connections.whereabouts import Whereabouts
 from handshake_inspect.pairs import KeyTable
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import FRAME_BITS, Names, SegmentTable, frame_numbers
-
-Rows = NDArray[np.int64]
 
 
 class Places:

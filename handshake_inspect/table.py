@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from handshake_inspect.arrays import Column
 from handshake_inspect.narrow import Narrow, repeated
-
-Column = NDArray[Any]
 
 #: Value of `packet_type` where the link layer does not say which way a frame went.
 PACKET_TYPE_UNKNOWN = 255

@@ -11,6 +11,7 @@ import pytest
 
 from handshake_inspect import Inspection
 from handshake_inspect.archive import Archive, ArchiveError
+from handshake_inspect.arrays import Rows
 from handshake_inspect.capture import source
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.frames import fetch
@@ -19,7 +20,6 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.positions import Located, Positions
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
-from handshake_inspect.connections.analysis import Rows
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.whereabouts import Whereabouts
 from handshake_inspect.inspector import Inspector

@@ -15,13 +15,14 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
+from handshake_inspect.arrays import Column
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.records import Damage, Frames, Records
 from handshake_inspect.capture.source import Reader
 from handshake_inspect.copies import CopyAhead, CopyDied
 from handshake_inspect.renumbering import Renumbering, numbered
-from handshake_inspect.table import Block, Column, DatagramTable, IcmpErrorTable, Names, SegmentTable, Table
+from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable, Table
 
 T = TypeVar("T", bound=Table)
 

@@ -13,9 +13,10 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Column
 from handshake_inspect.capture.headers.transports import Found
 from handshake_inspect.capture.records import Records
-from handshake_inspect.table import Block, Column, DatagramTable, IcmpErrorTable, SegmentTable, Table
+from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable, Table
 
 T = TypeVar("T", bound=Table)
 Places = slice | NDArray[np.int64]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask
 from handshake_inspect.conditions.moments import Moment
 from handshake_inspect.plain import plain
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:  # an option is understood before what it chooses from is impo
     from handshake_inspect.pairs import KeyTable
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Mask = NDArray[np.bool_]
 LOWER_64 = (1 << 64) - 1
 
 

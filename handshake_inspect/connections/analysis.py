@@ -15,6 +15,7 @@ from itertools import pairwise, starmap
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections import pool
 from handshake_inspect.connections.answers import Verdicts, taken, together
 from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
@@ -37,8 +38,6 @@ from handshake_inspect.processes import Workers
 from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
 from handshake_inspect.tcp.time_wait import Profile
-
-Rows = NDArray[np.int64]
 
 ALONE = Workers()
 

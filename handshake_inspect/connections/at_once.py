@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.sets import first_of_runs
-
-Rows = NDArray[np.int64]
 
 #: So many rows are mixed at once: they stay in the cache from column to column, which takes two thirds of the time.
 MIXED_ROWS = 1 << 14

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.moments import Rows
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: How long Linux keeps a half-open connection: five SYN-ACKs after the first, at 1, 3, 7, 15 and 31 s, and 32 s more.

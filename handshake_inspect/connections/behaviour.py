@@ -15,12 +15,12 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.answers import GapTable
 from handshake_inspect.connections.books import Columns, close_books
 from handshake_inspect.connections.derived import derive
 from handshake_inspect.connections.events import Events, find_events
 from handshake_inspect.connections.kinds import Judgement, judge
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import Numbers
 from handshake_inspect.connections.resets import Resets
 from handshake_inspect.connections.rows import ConnectionRows

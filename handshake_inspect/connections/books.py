@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.moments import NEVER
@@ -16,7 +17,6 @@ from handshake_inspect.connections.rows import ACK, RST, SYN, UNKNOWN, Connectio
 from handshake_inspect.connections.split import any_of
 from handshake_inspect.connections.zeek_sizes import reach_octets
 
-Rows = NDArray[np.int64]
 Columns = dict[str, NDArray[np.generic]]
 
 

@@ -20,11 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.reuse import ordinary_reuse
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
 from handshake_inspect.sets import begins_run, count_to, first_of_runs, set_of, without
-from handshake_inspect.table import Column, Table
+from handshake_inspect.table import Table
 from handshake_inspect.tcp.seqnum import MODULUS
 
 #: How far beyond a SYN an acknowledgment may lie and still be taken for one of it: data may have followed.

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.duplicates import Collapsed, joined_each
 from handshake_inspect.connections.events import find_events
 from handshake_inspect.connections.moments import EARLIEST_NS, NEVER
@@ -41,9 +42,6 @@ from handshake_inspect.connections.split import COPY_COLUMNS, Split, StoredRows,
 from handshake_inspect.connections.zeek_reach import at_thresholds, find_reach, repeated_payload
 from handshake_inspect.sets import first_of_runs
 from handshake_inspect.tcp.states import Event
-
-Mask = NDArray[np.bool_]
-Rows = NDArray[np.int64]
 
 #: One row stays for each of these steps of a direction's numbers, so that unwrapping modulo 2**32 stays certain.
 STEP_BITS = 29

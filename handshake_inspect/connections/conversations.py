@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.pairs import KEY, SALT, Hashes, KeyTable, hash_of
 
 Entries = NDArray[np.uint64]
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 #: An entry of the table of keys: the upper half of the key's hash, one of two marks, and below it the number of a
 #: conversation, or which one of new keys it is. 0 is a free slot; and one whose key is forgotten is not free.

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import NO_ROWS, Mask, Rows
 from handshake_inspect.connections.elsewhere import with_other_captures
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.packets import (
@@ -35,9 +36,7 @@ from handshake_inspect.connections.packets import (
     ONE_BY_ONE,
     Copies,
     Evidence,
-    Mask,
     Packets,
-    Rows,
 )
 from handshake_inspect.connections.runs import Places, Runs, scene_of
 from handshake_inspect.sets import begins_run, without
@@ -47,7 +46,6 @@ from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 NEAR_ROWS = 4
 #: So many columns are compared at once, mixed into one: the number 2**32 divided by the golden ratio does that.
 MIXED, MIXING = 4, 0x9E3779B9
-NOTHING = np.zeros(0, np.int64)
 
 
 def find_copies(packets: Packets) -> Copies:
@@ -123,7 +121,7 @@ def shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
     """Return how often its capture shows each packet of the sender of each row: by these rows, or as said before."""
     each = np.ones(len(packets), np.uint8)
     before = packets.shown_each
-    known = np.flatnonzero(before > 1) if before is not None else NOTHING
+    known = np.flatnonzero(before > 1) if before is not None else NO_ROWS
     if not len(copies.scenes) and not len(known):
         return each
 
@@ -149,7 +147,7 @@ def _evidence(packets: Packets, runs: Runs | None) -> Evidence:
     """Count what each capture shows, and what of it in conversations that are doubled, or may be."""
     shown = packets.shown
     evidence = Evidence(shown=by_capture(packets.columns["capture"], shown))
-    doubled = NOTHING
+    doubled = NO_ROWS
     if runs is not None:
         scenes, capture = runs.scenes, runs.scenes.number & 0xFFFF
         doubled = scenes.number[runs.doubled]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from handshake_inspect.connections.moments import NEVER, Rows
+from handshake_inspect.arrays import Rows
+from handshake_inspect.connections.moments import NEVER
 
 
 def earliest_cover(begin: Rows, stop: Rows, row: Rows, pieces: int) -> Rows:

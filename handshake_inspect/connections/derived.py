@@ -18,13 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.rows import ACK, FIN, KEY_BITS, KEY_PAYLOAD, RST, SYN, ConnectionRows, control_keys
 from handshake_inspect.connections.zeek_gaps import Gaps, find_gaps
 from handshake_inspect.connections.zeek_in_step import watch_all
 from handshake_inspect.connections.zeek_reach import find_reach
 from handshake_inspect.connections.zeek_tokens import token_strings
-
-Rows = NDArray[np.int64]
 
 
 @dataclass

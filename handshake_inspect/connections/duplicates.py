@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import NO_ROWS
 from handshake_inspect.connections.copies import by_capture, find_copies, shown_each
 from handshake_inspect.connections.packets import ELSEWHERE, MIXED, Copies, Evidence, Packets
 from handshake_inspect.connections.runs import scene_of
@@ -23,7 +24,6 @@ from handshake_inspect.sets import set_of, without
 SAME_SEGMENT = (
     "seq", "ip_id", "ack", "payload_octets", "timestamp_value", "window", "flags", "from_higher", "conversation",
 )  # fmt: skip
-NOTHING = np.zeros(0, np.int64)
 
 
 @dataclass
@@ -75,7 +75,7 @@ def collapse(
     each, may_go_on = shown_each(packets, copies), np.zeros(len(stored), np.bool_)
     may_go_on[copies.open] = True
     if not len(copies.copy):
-        return Collapsed(stored, copies.evidence, each, may_go_on, NOTHING, copies.undecided)
+        return Collapsed(stored, copies.evidence, each, may_go_on, NO_ROWS, copies.undecided)
     counted = _count(stored, copies, each)
     order = _in_order(stored, copies)
     stays = np.ones(len(stored), np.bool_)

@@ -21,15 +21,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.packets import (
-    COPY_WITHIN_NS,
-    ELSEWHERE,
-    MOSTLY_DOUBLED,
-    Copies,
-    Mask,
-    Packets,
-    Rows,
-)
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.packets import COPY_WITHIN_NS, ELSEWHERE, MOSTLY_DOUBLED, Copies, Packets
 from handshake_inspect.connections.runs import CERTAIN_COPIES, Places
 from handshake_inspect.sets import begins_run, first_of_runs, set_of
 

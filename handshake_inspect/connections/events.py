@@ -31,6 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.moments import (
     AFTER_ALL,
     ARRIVED,
@@ -41,8 +42,6 @@ from handshake_inspect.connections.moments import (
     PROVEN,
     ROW_BITS,
     UNBLOCKED,
-    Mask,
-    Rows,
     moment,
     rank_of,
     row_of,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from handshake_inspect.connections.moments import Mask, Rows
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows, lifted, of_side
 from handshake_inspect.connections.split import first_of
 from handshake_inspect.sets import begins_run, first_of_runs

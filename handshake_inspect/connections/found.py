@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.cells import distinct
 from handshake_inspect.connections.connection import Finding, Frame, Pair, RunFinding
-from handshake_inspect.connections.moments import Rows
 from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted, duration, octets_in_words
 from handshake_inspect.sets import set_of

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import NO_ROWS, Column
 from handshake_inspect.connections.compact import compact
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.copies import by_capture
@@ -24,7 +25,7 @@ from handshake_inspect.connections.steady import Steady
 from handshake_inspect.memory import give_back
 from handshake_inspect.pairs import keys_of
 from handshake_inspect.sets import set_of
-from handshake_inspect.table import Column, Numbered, SegmentTable, grown
+from handshake_inspect.table import Numbered, SegmentTable, grown
 
 #: Rows of long conversations that are worth a pass of `compact`, and how many rows make a conversation long. With twice
 #: as many 20 M packets of long transfers take 10 MB more, and no less time.
@@ -34,7 +35,6 @@ FOLD_ROWS, LONG_ROWS = 1 << 14, 1 << 8
 STAYED_TIMES = 3
 #: Octets of rows that are let go, from which on what else is free is given back too: of each process, and its copies.
 GONE_OCTETS = 1 << 23
-NOTHING = np.zeros(0, np.int64)
 
 
 class Gathering:
@@ -200,7 +200,7 @@ class Gathering:
     def misjudged(self) -> NDArray[np.int64]:
         """Return the conversations that were folded by what the whole of them does not confirm."""
         said = [np.flatnonzero(self._pool.total(name)) for name in ("shown_each", "copies_elsewhere")]
-        marked, found = self._marked(np.concatenate(said)), [NOTHING]
+        marked, found = self._marked(np.concatenate(said)), [NO_ROWS]
         for _, rows in self._pool.by_conversation(marked) if marked.any() else ():
             found.append(self.misjudged_in(rows))
         return np.concatenate(found)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import NO_ROWS, Column, Mask, Rows
 from handshake_inspect.connections.analysis import Analysis, Decided
 from handshake_inspect.connections.answers import Verdicts, VerdictTable
 from handshake_inspect.connections.duplicates import Collapsed, shown_by
@@ -35,16 +35,12 @@ from handshake_inspect.connections.split import StoredRows, first_of, split
 from handshake_inspect.connections.streams import Streams
 from handshake_inspect.pairs import KeyTable
 from handshake_inspect.sets import begins_run, set_of, without
-from handshake_inspect.table import Column, IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
+from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
 from handshake_inspect.tcp.time_wait import Profile
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 #: Is told of connections that leave: what was decided of whole conversations, and which rows of its verdicts.
 Tell = Callable[[Decided, Rows], None]
 
-NOTHING = np.zeros(0, np.int64)
 #: Rows of long connections that are worth folding: those that are followed are looked at with every block.
 FOLLOWED_ROWS = 1 << 13
 #: Rows, for each connection that is to be kept, from which on it is worth counting the connections.
@@ -120,7 +116,7 @@ class Going(Analysis):
         if not len(touched):
             return
         self._touched[:], self._touching_rows = False, 0
-        frames, times, conversations = [NOTHING], [NOTHING], [NOTHING]
+        frames, times, conversations = [NO_ROWS], [NO_ROWS], [NO_ROWS]
         for _, _, collapsed in self.gathering.looks(touched):
             stored = collapsed.rows
             begins = split(stored, self.gathering.conversations.is_self).rows.start[:-1]
@@ -227,10 +223,10 @@ class Going(Analysis):
             self.let_go.unmatched_errors += let_go - len(errors)
         self._attendance.forget(conversations)
         self._begins[conversations] = 0
-        frames, of = map(np.concatenate, zip((NOTHING, NOTHING), *gone.frames_left, strict=True))
+        frames, of = map(np.concatenate, zip((NO_ROWS, NO_ROWS), *gone.frames_left, strict=True))
         self._begins[of[::-1]] = frames[::-1]  # the last assignment wins
-        self._streams.keep(np.concatenate([NOTHING, *gone.fewer]), frames)
-        places, kept = np.concatenate([NOTHING, *gone.places]), StoredRows.concatenate(gone.kept)
+        self._streams.keep(np.concatenate([NO_ROWS, *gone.fewer]), frames)
+        places, kept = np.concatenate([NO_ROWS, *gone.places]), StoredRows.concatenate(gone.kept)
         self.gathering.discard(places, kept, conversations, gone.shown)
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.at_once import at_once, number_groups
 from handshake_inspect.connections.kinds import SYNCHRONIZED, Judgement
 from handshake_inspect.connections.model import Connections
@@ -20,8 +20,6 @@ from handshake_inspect.connections.phases import HALF_OPEN, Phases
 from handshake_inspect.connections.rows import RESPONDER
 from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.tcp.states import State
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

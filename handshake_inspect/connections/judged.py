@@ -23,9 +23,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import NO_ROWS, Mask, Rows
 from handshake_inspect.connections.compact import may_copy_another_connection
 from handshake_inspect.connections.duplicates import Collapsed, collapse
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.packets import ELSEWHERE, MOSTLY_DOUBLED, ONE_BY_ONE
 from handshake_inspect.connections.repeats import repeated
 from handshake_inspect.connections.rows import ACK, RST, SYN, own_before, running_maximum
@@ -34,7 +34,6 @@ from handshake_inspect.connections.split import COPY_COLUMNS, Split, StoredRows,
 from handshake_inspect.sets import begins_run, first_of_runs, set_of
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
-NOTHING = np.zeros(0, np.int64)
 INSIDE, OTHERS = COPY_COLUMNS[:ELSEWHERE], COPY_COLUMNS[ELSEWHERE:]
 
 
@@ -48,7 +47,7 @@ def misjudged(
     """Return the conversations that must be read again. The arguments are those of `collapse` and `split`."""
     partial = _is_partial(stored)
     if not partial.any():
-        return NOTHING
+        return NO_ROWS
     few = _few_of_others(stored, lanes)
     doubtful = set_of(np.concatenate([_seldom_so(stored), _shown_by_several(stored), few]))
     doubtful = doubtful[np.isin(doubtful, stored["conversation"][partial])]
@@ -144,7 +143,7 @@ def _few_of_others(rows: StoredRows, lanes: Rows | None) -> Rows:
     That is known when all are read (`elsewhere`), and not when a part is folded.
     """
     if lanes is None or len(set_of(lanes)) == len(lanes):
-        return NOTHING
+        return NO_ROWS
     conversation, copies = rows["conversation"].astype(np.int64), rows.copies(OTHERS)
     some = np.flatnonzero(copies)
     numbers, place = np.unique(conversation[some], return_inverse=True)
@@ -155,7 +154,7 @@ def _few_of_others(rows: StoredRows, lanes: Rows | None) -> Rows:
 def _near_others(rows: StoredRows) -> Rows:
     """Return the rows of those ends of which several captures have numbers in one range: hardly any of a rotation."""
     if not len(rows):
-        return NOTHING
+        return NO_ROWS
     scene = _end(rows) << 16 | rows["capture"]
     order = np.argsort(scene, kind="stable")
     begins = first_of_runs(scene[order])

@@ -25,8 +25,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.answers import NONE, Verdicts
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.packets import KINDS
@@ -38,9 +39,6 @@ from handshake_inspect.plain import plain
 from handshake_inspect.sets import first_of_runs, without
 from handshake_inspect.table import Table, grown
 from handshake_inspect.tcp.time_wait import SECOND_NS
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 UNANSWERED_NS = 64 * SECOND_NS
 STUCK_NS = 240 * SECOND_NS

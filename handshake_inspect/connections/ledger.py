@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.connection import Endpoint, TimeWait
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.owing import HostOwes, HostTally
@@ -19,8 +20,6 @@ from handshake_inspect.connections.port_use import PortTally, PortUse
 from handshake_inspect.connections.time_waits import OUTCOMES
 from handshake_inspect.plain import plain
 from handshake_inspect.tcp.time_wait import PortRange, Profile
-
-Rows = NDArray[np.int64]
 
 
 @plain

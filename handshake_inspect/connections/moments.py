@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from handshake_inspect.arrays import Rows
 
 #: Moment of what never happened.
 NEVER = np.iinfo(np.int64).max

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.fins import acknowledged_at, choose_fins
-from handshake_inspect.connections.moments import NEVER, Mask, Rows
+from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.rows import (
     ACK,
     FIN,

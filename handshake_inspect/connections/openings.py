@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.connection import Endpoint
@@ -20,7 +20,6 @@ from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.rows import RESPONDER
 from handshake_inspect.connections.sockets import Sockets
 
-Rows = NDArray[np.int64]
 #: First SYN to first SYN-ACK, and first SYN to third segment: columns of the `VerdictTable`.
 Measure = Literal["syn_to_syn_ack_ns", "initial_rtt_ns"]
 #: Shares, in percent, of which `ServerTimes.quantiles_ns` are the times.

@@ -8,15 +8,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.at_once import at_once, number_groups
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.plain import plain
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 @plain

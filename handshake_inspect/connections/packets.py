@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from handshake_inspect.arrays import Mask, Rows
 
 #: What shows a packet again: a capture of loopback, where it leaves and arrives; a port mirror, where it enters and
 #: leaves the switch, or a bridge; a router, on its other side, which its time to live tells; another capture.

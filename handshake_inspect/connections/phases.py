@@ -25,6 +25,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.answers import NONE, Verdicts
 from handshake_inspect.connections.at_once import AtOnce, at_once
@@ -32,7 +33,6 @@ from handshake_inspect.connections.attempts import held_until_ns
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.machine import Walk
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.states import State

@@ -12,16 +12,13 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.narrow import Narrow
 from handshake_inspect.sets import first_of_runs, set_of
-from handshake_inspect.table import Column
 
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 #: Which rows of a block: a piece of it, or their places.
 Which = slice | Rows
 #: Conversations from this number to before that one.

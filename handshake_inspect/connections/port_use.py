@@ -11,8 +11,8 @@ is held on average.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.at_once import at_once, number_groups
 from handshake_inspect.connections.connection import Endpoint
@@ -23,8 +23,6 @@ from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.plain import plain
 from handshake_inspect.tcp.states import State
 from handshake_inspect.tcp.time_wait import SECOND_NS, PortRange
-
-Rows = NDArray[np.int64]
 
 #: States in which an end takes its port as long as nothing else is captured. Of an unanswered SYN nobody knows how long
 #: it is repeated: it counts as long as it was.

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.connection import Frame, IcmpError
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.copies import shown_again
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, flag_names
 from handshake_inspect.connections.split import Split, first_among
 from handshake_inspect.connections.unwrapping import SAFE_SPAN

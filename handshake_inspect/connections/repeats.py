@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.covers import earliest_cover
-from handshake_inspect.connections.moments import NEVER, Mask, Rows
+from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows, lifted, running_maximum_of
 from handshake_inspect.connections.split import first_of
 from handshake_inspect.sets import first_of_runs, set_of

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from handshake_inspect.connections.moments import ARRIVED, NEVER, UNBLOCKED_RST, Mask, Rows, moment
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.moments import ARRIVED, NEVER, UNBLOCKED_RST, moment
 from handshake_inspect.connections.numbers import Numbers, next_of_end, previous_of_end
 from handshake_inspect.connections.rows import (
     ACK,

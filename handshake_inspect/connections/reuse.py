@@ -9,15 +9,12 @@ number, and what the other side sends next is no mere ACK; each SYN-ACK answers 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
 from handshake_inspect.sets import begins_run, without
-from handshake_inspect.table import Column, Table
+from handshake_inspect.table import Table
 from handshake_inspect.tcp.seqnum import MODULUS
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 def ordinary_reuse(stored: Table, undecided: Column) -> tuple[Rows, Column]:

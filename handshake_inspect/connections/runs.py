@@ -12,15 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.packets import (
-    LOOPBACK,
-    MIRROR,
-    MOSTLY_DOUBLED,
-    ROUTER,
-    Mask,
-    Packets,
-    Rows,
-)
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.packets import LOOPBACK, MIRROR, MOSTLY_DOUBLED, ROUTER, Packets
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
 #: So many packets of a conversation must certainly stand there more than once, or one in each direction; of one of

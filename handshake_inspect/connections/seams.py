@@ -26,9 +26,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.compact import settled_from
 from handshake_inspect.connections.events import Events, find_events
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import find_numbers, previous_of_end
 from handshake_inspect.connections.rows import (
     ACK,

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.pairs import address, exchanged
-
-Rows = NDArray[np.int64]
 
 
 def stretch(rows: Rows) -> Rows | slice:

@@ -21,8 +21,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.compact import (
     STEP_BITS,
     Compacted,
@@ -37,10 +38,7 @@ from handshake_inspect.connections.rows import FIN, RST, SYN
 from handshake_inspect.connections.split import StoredRows, first_of, last_of
 from handshake_inspect.connections.unwrapping import SAFE_SPAN
 from handshake_inspect.sets import first_of_runs, set_of
-from handshake_inspect.table import Column, Table, grown
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+from handshake_inspect.table import Table, grown
 
 
 class Ends(Table):

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.events import Events
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.repeats import repeated
 from handshake_inspect.connections.rows import (
     ACK,

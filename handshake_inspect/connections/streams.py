@@ -9,11 +9,9 @@ leaves.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.table import FRAME_BITS
-
-Rows = NDArray[np.int64]
 
 
 class Streams:

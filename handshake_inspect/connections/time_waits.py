@@ -15,14 +15,11 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.answers import CUTS, NONE, RESTARTING, Verdicts, VerdictTable, WaitTable
 from handshake_inspect.tcp.seqnum import MODULUS
 from handshake_inspect.tcp.time_wait import Profile
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 OUTCOMES = ("not-captured", "expired", "reused", "reused-early", "killed", "forgotten")
 NOT_CAPTURED, EXPIRED, REUSED, REUSED_EARLY, KILLED, FORGOTTEN = range(len(OUTCOMES))

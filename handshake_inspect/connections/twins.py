@@ -22,7 +22,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.moments import NEVER, Mask, Rows, later_by
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.moments import NEVER, later_by
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, SYN, ConnectionRows
 from handshake_inspect.sets import numbered, set_of
 

@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.moments import ROW_BITS
 from handshake_inspect.connections.rows import ACK, RST, SYN, ConnectionRows
 from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.tcp.seqnum import MODULUS

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.answers import (
     AHEAD,
     AT_NEXT,
@@ -44,8 +45,6 @@ from handshake_inspect.connections.split import Split, first_among, first_of, la
 from handshake_inspect.connections.waiting import find_waits
 from handshake_inspect.connections.zeek_sizes import both_ended_ns
 from handshake_inspect.tcp.options import SHIFT_MAX
-
-Rows = NDArray[np.int64]
 
 #: Columns of times between two segments of a connection.
 TIMES = ("syn_to_syn_ack_ns", "syn_ack_to_ack_ns", "initial_rtt_ns", "half_closed_ns")

@@ -7,15 +7,14 @@ In: rows, their events, and the judgements of their shapes. Out: `WaitTable` and
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.answers import CUTS, NONE, RESTARTING, RestartTable, WaitTable
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.numbers import next_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST, ConnectionRows
 
-Rows = NDArray[np.int64]
 #: Columns that a shape says of each of its two ends.
 ENTERED, CUT, HOW = range(3)
 

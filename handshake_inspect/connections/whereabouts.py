@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.archive import Archive
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.sets import first_of_runs
-
-Rows = NDArray[np.int64]
 
 #: Rows that are put away together.
 CHUNK_ROWS = 1 << 18

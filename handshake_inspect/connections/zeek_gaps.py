@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.covers import earliest_cover
 from handshake_inspect.connections.rows import (
     ACK,
@@ -27,7 +28,7 @@ from handshake_inspect.connections.rows import (
     row_before,
     running_maximum,
 )
-from handshake_inspect.connections.zeek_reach import Mask, Reach, Rows, count_letters
+from handshake_inspect.connections.zeek_reach import Reach, count_letters
 from handshake_inspect.sets import set_of
 
 

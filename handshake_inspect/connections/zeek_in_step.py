@@ -11,7 +11,7 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.moments import Rows
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.zeek import conn_state, reset_alone, step_of, watch
 from handshake_inspect.connections.zeek_tokens import Token
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.rows import (
     ORIGINATOR,
     RESPONDER,
@@ -28,9 +28,6 @@ from handshake_inspect.connections.rows import (
     own_before,
     running_maximum,
 )
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 THRESHOLDS = 10 ** np.arange(16)
 #: Zeek does not believe the number of an RST that lies further from the highest one seen.

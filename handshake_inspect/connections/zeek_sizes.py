@@ -11,13 +11,11 @@ sent. A FIN or RST above a hole ends the connection at once; Zeek waits for the 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.numbers import Numbers
 from handshake_inspect.connections.rows import FIN, RST, ConnectionRows
 from handshake_inspect.connections.split import first_of
-
-Rows = NDArray[np.int64]
 
 
 def reach_octets(rows: ConnectionRows, numbers: Numbers) -> Rows:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.rows import (
     ACK,
@@ -33,14 +34,7 @@ from handshake_inspect.connections.rows import (
 )
 from handshake_inspect.connections.split import first_of
 from handshake_inspect.connections.zeek_gaps import Gaps, gap_letters
-from handshake_inspect.connections.zeek_reach import (
-    BELIEVED_JUMP_OCTETS,
-    Mask,
-    Reach,
-    Rows,
-    at_thresholds,
-    repeated_payload,
-)
+from handshake_inspect.connections.zeek_reach import BELIEVED_JUMP_OCTETS, Reach, at_thresholds, repeated_payload
 from handshake_inspect.sets import begins_run, first_of_equal, numbered
 
 #: Of each row one of `PURE_ACK` ... `ODD`.

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.rows import FIN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.fin_answers import FinAnswers

@@ -19,12 +19,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.answers import NONE, ResetTable, Verdicts, VerdictTable
 from handshake_inspect.connections.events import Events
 from handshake_inspect.connections.found import NO_FRAME, Found
 from handshake_inspect.connections.kinds import Judgement
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import Numbers, next_of_end
 from handshake_inspect.connections.rows import (
     ACK,

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST
 from handshake_inspect.findings.evidence import Evidence

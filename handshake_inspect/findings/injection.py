@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.answers import (
     AHEAD,
     AT_NEXT,
@@ -19,7 +20,6 @@ from handshake_inspect.connections.answers import (
     UNCHECKED,
 )
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.numbers import next_of_end, previous_of_end
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, of_side
 from handshake_inspect.findings.evidence import Evidence

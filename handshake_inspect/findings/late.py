@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import NEVER, Mask, Rows
+from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN, of_side
 from handshake_inspect.findings.evidence import Evidence

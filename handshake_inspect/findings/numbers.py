@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.numbers import next_of_end
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, running_maximum
 from handshake_inspect.findings.evidence import Evidence

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.quotes import NEVER_SENT
 from handshake_inspect.connections.rows import ACK
 from handshake_inspect.findings.evidence import Evidence

@@ -15,8 +15,9 @@ from functools import cached_property
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.answers import BELIED
-from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
+from handshake_inspect.connections.moments import ROW_BITS
 from handshake_inspect.connections.numbers import next_of_end
 from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence

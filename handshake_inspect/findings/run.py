@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.answers import VerdictTable
 from handshake_inspect.connections.at_once import number_groups
@@ -20,7 +21,6 @@ from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.leaving import Leaving
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.plain import plain
 from handshake_inspect.tcp.time_wait import SECOND_NS

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import ROW_BITS, Mask, Rows
+from handshake_inspect.connections.moments import ROW_BITS
 from handshake_inspect.connections.numbers import previous_of_end
 from handshake_inspect.connections.repeats import repeats
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import Mask
 from handshake_inspect.connections.time_waits import (
     REUSED,
     REUSED_EARLY,

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.answers import CUTS
 from handshake_inspect.connections.at_once import at_once, number_groups
 from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.owing import opening_ends
 from handshake_inspect.connections.rows import RESPONDER
 from handshake_inspect.connections.sockets import Sockets

@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect import __version__
 from handshake_inspect.archive import MOST_NUMBERS, Archive, ArchiveError
+from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.compressed import MAGIC_OCTETS, compression_of
 from handshake_inspect.capture.positions import Located
 from handshake_inspect.capture.records import CaptureError
@@ -35,8 +36,6 @@ from handshake_inspect.pairs import KEY, KeyTable
 from handshake_inspect.places import Places
 from handshake_inspect.table import IcmpErrorTable, Names
 from handshake_inspect.tcp.time_wait import profile_of
-
-Rows = NDArray[np.int64]
 
 #: How a number may be said (`found.say`): a format of one's own could ask for a text of any length.
 SAID = re.compile(r"|,|d|duration|octets|end|count [A-Za-z -]{1,40}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import NO_ROWS, Rows
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.summary import CaptureSummary
@@ -19,7 +20,6 @@ from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.answers import Verdicts
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.judged import misjudged
-from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.packets import Evidence
 from handshake_inspect.connections.seams import irregular
 from handshake_inspect.connections.split import StoredRows
@@ -28,8 +28,6 @@ from handshake_inspect.pairs import KeyTable
 from handshake_inspect.sets import begins_run, set_of
 from handshake_inspect.spread.sharing import Piece
 from handshake_inspect.table import IcmpErrorTable, Names
-
-NOTHING = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def reduced(
         rows, piece = rows.take(meant), piece[meant]
     lanes = lanes_of(told.captures)
     misfits = misjudged(rows, conversations.loopback, conversations.is_self, told.trusted, lanes)
-    before = NOTHING if without is None else conversations.number(without)
+    before = NO_ROWS if without is None else conversations.number(without)
     again = set_of(irregular(rows, piece, conversations.is_self), np.append(misfits, before))
     stays = ~np.isin(rows["conversation"], again)
     keys, appeared = conversations.keys, _appeared(pieces, numbers)
@@ -135,11 +133,11 @@ def _latest(stretch: Rows, time_ns: NDArray[np.int64]) -> NDArray[np.int64]:
 def _appeared(pieces: Sequence[Piece], numbers: Sequence[Rows]) -> tuple[Rows, Rows, Rows]:
     """Return when each conversation appeared, in which piece first, and as the how manieth there."""
     columns = [
-        np.concatenate([NOTHING, *(one.appeared_ns for one in pieces)]),
+        np.concatenate([NO_ROWS, *(one.appeared_ns for one in pieces)]),
         np.repeat(np.arange(len(pieces)), [len(one.keys) for one in pieces]),
-        np.concatenate([NOTHING, *(one.appeared_as for one in pieces)]),
+        np.concatenate([NO_ROWS, *(one.appeared_as for one in pieces)]),
     ]
-    number = np.concatenate([NOTHING, *numbers])
+    number = np.concatenate([NO_ROWS, *numbers])
     order = np.lexsort([*reversed(columns), number])
     first = order[np.append(True, number[order[1:]] != number[order[:-1]])[: len(order)]]
     return columns[0][first], columns[1][first], columns[2][first]

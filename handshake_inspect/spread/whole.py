@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.records import Damage
@@ -23,7 +24,6 @@ from handshake_inspect.connections.answers import Verdicts, taken, together
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.quotes import Quotes
 from handshake_inspect.datagram_runs import KeptDatagrams
 from handshake_inspect.exchanges import LazyExchanges

@@ -13,21 +13,10 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.cells import (
-    Cells,
-    Integers,
-    Mask,
-    Utf8,
-    addresses,
-    distinct,
-    is_one,
-    lines,
-    numbers,
-    of_texts,
-    where,
-)
+from handshake_inspect.cells import Cells, Integers, Utf8, addresses, distinct, is_one, lines, numbers, of_texts, where
 from handshake_inspect.connections.connection import Connection, RunFinding, Step
 from handshake_inspect.connections.flat import FLAT_COLUMNS, Addresses, Column, Lists, Numbers, Words, flat_blocks
 from handshake_inspect.connections.model import Connections

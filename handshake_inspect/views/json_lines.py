@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.cells import Cells, Integers, Mask, Utf8, addresses, beside, lines, numbers, where, words
+from handshake_inspect.arrays import Mask
+from handshake_inspect.cells import Cells, Integers, Utf8, addresses, beside, lines, numbers, where, words
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.flat import sockets
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections, syn_options

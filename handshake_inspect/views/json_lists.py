@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from handshake_inspect.cells import Cells, Integers, Mask, beside, numbers, placed, repeated, where, words
+from handshake_inspect.arrays import Mask
+from handshake_inspect.cells import Cells, Integers, beside, numbers, placed, repeated, where, words
 from handshake_inspect.connections.answers import NONE, reset_reason
 from handshake_inspect.connections.connection import Finding, end_names
 from handshake_inspect.connections.found import NO_FRAME, say

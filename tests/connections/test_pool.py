@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from handshake_inspect.arrays import Column
 from handshake_inspect.connections import pool
 from handshake_inspect.connections.pool import Pool
 from handshake_inspect.connections.split import StoredRows
-from handshake_inspect.table import Column
 
 CONVERSATIONS = 40
 

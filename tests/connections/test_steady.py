@@ -10,12 +10,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from handshake_inspect.arrays import Column
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.gather import Gathering
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.steady import Steady
 from handshake_inspect.inspector import Inspector
-from handshake_inspect.table import Block, Column, SegmentTable
+from handshake_inspect.table import Block, SegmentTable
 from tests.engine.scenario import BEGIN_NS, MILLISECOND_NS, MODULUS, Ends, Segment, table_of
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.tcp.icmp import (
     ERRORS,
     FRAGMENTATION_NEEDED,
@@ -24,8 +25,6 @@ from handshake_inspect.tcp.icmp import (
     UNREACHABLE,
     UNREACHABLE_6,
 )
-
-Rows = NDArray[np.int64]
 
 #: Octets of an ICMP error before the quote, and the smallest quote: an IPv4 header and two ports.
 HEADER_OCTETS, SMALLEST_QUOTE = 8, 24

@@ -14,17 +14,16 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.capture.headers.layers import (
     TRANSPORT_OCTETS,
     CompressedRows,
     FragmentRows,
     Header,
     Layer,
-    Mask,
     Matrix,
     PerRow,
     Reader,
-    Rows,
     Slice,
     by_version,
     distinct,

@@ -16,11 +16,10 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.capture.source import gathered
 from handshake_inspect.table import Names, Numbered, bounded_number
 
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 Matrix = NDArray[np.uint8]
 #: A number for all rows, or one per row.
 PerRow = int | Rows

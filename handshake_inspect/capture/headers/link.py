@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.headers.layers import Header, Layer, Mask, PerRow, Reader, Slice, distinct, of
+from handshake_inspect.arrays import Mask
+from handshake_inspect.capture.headers.layers import Header, Layer, PerRow, Reader, Slice, distinct, of
 from handshake_inspect.capture.headers.ordinary import ordinary_tcp
 
 Ethertypes = NDArray[np.uint16]

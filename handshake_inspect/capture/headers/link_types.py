@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from handshake_inspect.capture.headers.layers import Header, Layer, Reader, Rows, Slice, by_version, distinct
+from handshake_inspect.arrays import Rows
+from handshake_inspect.capture.headers.layers import Header, Layer, Reader, Slice, by_version, distinct
 from handshake_inspect.capture.headers.link import by_ethertype, ethernet, llc
 from handshake_inspect.capture.headers.serial import frame_relay, having, hdlc, pppd
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN

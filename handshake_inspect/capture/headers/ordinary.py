@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.capture.headers.ip import FIELDS, IPV4_OCTETS, IPV6_OCTETS, TCP, Packets
 from handshake_inspect.capture.headers.layers import (
     TRANSPORT_OCTETS,
     Header,
     Layer,
-    Mask,
     Matrix,
     PerRow,
-    Rows,
     Slice,
     field_of,
     of,

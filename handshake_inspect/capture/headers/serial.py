@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.capture.headers.layers import Header, Layer, Reader, Rows, Slice
+from handshake_inspect.arrays import Rows
+from handshake_inspect.capture.headers.layers import Header, Layer, Reader, Slice
 from handshake_inspect.capture.headers.link import BRIDGED_ETHERNET, BRIDGING, NLPIDS, by_ethertype
 
 #: RFC 1661, RFC 3032 §4.3 (MPLS).

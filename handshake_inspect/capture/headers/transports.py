@@ -12,10 +12,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.headers import tunnels
 from handshake_inspect.capture.headers.icmp import carried, read_errors
 from handshake_inspect.capture.headers.ip import Packets
-from handshake_inspect.capture.headers.layers import Header, Layer, Matrix, Rows, Slice, field_of, of
+from handshake_inspect.capture.headers.layers import Header, Layer, Matrix, Slice, field_of, of
 from handshake_inspect.capture.headers.options import LONGEST_OCTETS, OptionColumns, read_options
 from handshake_inspect.plain import plain
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN, DatagramTable, IcmpErrorTable, SegmentTable, Table

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from handshake_inspect.capture.headers.layers import Header, Layer, Mask, PerRow, Reader, Rows, Slice
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.capture.headers.layers import Header, Layer, PerRow, Reader, Slice
 from handshake_inspect.capture.headers.link import (
     ETHERTYPES,
     NSH_PROTOCOLS,

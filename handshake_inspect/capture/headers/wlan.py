@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.capture.headers.layers import Header, Layer, Mask, PerRow, Reader, Rows, Slice
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.capture.headers.layers import Header, Layer, PerRow, Reader, Slice
 
 #: Frame control: two bits of type, of which 2 is data; its subtypes with bit 4 have none, those with 8 a QoS field.
 OTHER_KINDS = {0: "management", 1: "control", 3: "extension"}

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from markupsafe import Markup
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.phases import PHASES, Phases
 from handshake_inspect.quantities import duration
 from handshake_inspect.views.page.charts.drawn import element

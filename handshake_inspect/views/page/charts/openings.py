@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.openings import QUANTILES, HandshakeTimes, ServerTimes
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.page.charts.drawn import Attribute, element, narrowing, plain_table, together

@@ -13,8 +13,8 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.moments import Rows
 from handshake_inspect.connections.phases import Phases
 
 #: Bits of a phase: it went on when its capture ended, it did at the last frame of all, it counts as given up.

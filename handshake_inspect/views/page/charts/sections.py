@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from handshake_inspect.connections.moments import Rows
+from handshake_inspect.arrays import Rows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.tcp.time_wait import PortRange
 from handshake_inspect.views.page.charts.half_open import half_open_figure

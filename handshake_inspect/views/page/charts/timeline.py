@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.attempts import HELD_NS
-from handshake_inspect.connections.moments import Mask, Rows
 from handshake_inspect.connections.phases import PHASES, TIME_WAIT, Phases
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, duration
