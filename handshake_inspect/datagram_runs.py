@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.connections.copies import find_all_copies, shown_each
-from handshake_inspect.connections.packets import ELSEWHERE, ONE_BY_ONE, Packets
+from handshake_inspect.connections.packets import ELSEWHERE, ONE_BY_ONE, Packets, in_capture
 from handshake_inspect.sets import first_of_runs
 from handshake_inspect.table import DatagramTable
 
@@ -149,7 +149,7 @@ def _stretches(table: KeptDatagrams, numbers: Rows, conversations: int) -> tuple
         return stretch, np.array(conversation, np.int64)
     order = np.lexsort((table["time_ns"][long], table["capture"][long], numbers[long]))
     long = long[order]
-    scene, time_ns = numbers[long] << 16 | table["capture"][long], table["time_ns"][long]
+    scene, time_ns = in_capture(numbers[long], table["capture"][long]), table["time_ns"][long]
     begin = first_of_runs(scene)
     end = np.append(begin[1:], len(long))
     columns = (time_ns[begin], time_ns[end - 1], numbers[long[begin]], begin, end)

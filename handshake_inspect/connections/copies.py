@@ -37,8 +37,11 @@ from handshake_inspect.connections.packets import (
     Copies,
     Evidence,
     Packets,
+    capture_of,
+    scene_of,
+    shown_in,
 )
-from handshake_inspect.connections.runs import Places, Runs, scene_of
+from handshake_inspect.connections.runs import Places, Runs
 from handshake_inspect.sets import begins_run, without
 from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 
@@ -66,7 +69,7 @@ def find_copies(packets: Packets) -> Copies:
     original = np.maximum.accumulate(np.where(is_copy, 0, np.arange(len(is_copy))))
     kind = np.where(directed, np.uint8(LOOPBACK), runs.kind)
     each = runs.judged()
-    each[np.isin(runs.scenes.number >> 16, places.conversation[settled])] = ONE_BY_ONE
+    each[np.isin(shown_in(runs.scenes.number), places.conversation[settled])] = ONE_BY_ONE
     inside = Copies(
         original=places.row[original[is_copy]],
         copy=places.row[is_copy],
@@ -125,19 +128,19 @@ def shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
     if not len(copies.scenes) and not len(known):
         return each
 
-    def end_of(rows: Rows) -> Rows:
-        end: Rows = scene_of(packets, rows) << 1 | packets.columns["from_higher"][rows]
+    def end_in_scene(rows: Rows) -> Rows:
+        end: Rows = scene_of(packets.columns, rows) << 1 | packets.columns["from_higher"][rows]
         return end
 
     told_before = each[:0] if before is None else before[known]
     looked_at = np.repeat(copies.scenes << 1, 2) + np.tile([0, 1], len(copies.scenes))
     # The last one said of an end counts: that of these rows; or of its own before, or of its peer.
-    ends = np.concatenate([end_of(known) ^ 1, end_of(known), looked_at])
+    ends = np.concatenate([end_in_scene(known) ^ 1, end_in_scene(known), looked_at])
     said = np.concatenate([told_before, told_before, copies.each.reshape(-1)])
     ends, last = np.unique(ends[::-1], return_index=True)
     said = said[::-1][last]
-    rows = np.flatnonzero(packets.has(ends >> 17)[packets.place])
-    end = end_of(rows)
+    rows = np.flatnonzero(packets.has(shown_in(ends >> 1))[packets.place])
+    end = end_in_scene(rows)
     at = np.minimum(np.searchsorted(ends, end), len(ends) - 1)
     each[rows] = np.where(ends[at] == end, said[at], 1)
     return each
@@ -149,12 +152,12 @@ def _evidence(packets: Packets, runs: Runs | None) -> Evidence:
     evidence = Evidence(shown=by_capture(packets.columns["capture"], shown))
     doubled = NO_ROWS
     if runs is not None:
-        scenes, capture = runs.scenes, runs.scenes.number & 0xFFFF
+        scenes, capture = runs.scenes, capture_of(runs.scenes.number)
         doubled = scenes.number[runs.doubled]
         evidence.doubled = by_capture(capture[runs.doubled], scenes.shown[runs.doubled])
         evidence.undecided = by_capture(capture[runs.undecided], scenes.shown[runs.undecided])
     if (known := packets.taken_out > 0).any():  # and what `compact` looked at before
-        scene = scene_of(packets, np.arange(len(packets)))
+        scene = scene_of(packets.columns)
         rows = np.isin(scene, without(scene[known], doubled))
         evidence.doubled += by_capture(packets.columns["capture"][rows], shown[rows])
     return evidence

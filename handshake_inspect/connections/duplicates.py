@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import NO_ROWS
 from handshake_inspect.connections.copies import by_capture, find_copies, shown_each
-from handshake_inspect.connections.packets import ELSEWHERE, MIXED, Copies, Evidence, Packets
-from handshake_inspect.connections.runs import scene_of
+from handshake_inspect.connections.packets import ELSEWHERE, MIXED, Copies, Evidence, Packets, scene_of
 from handshake_inspect.connections.split import COPY_COLUMNS, StoredRows
 from handshake_inspect.sets import set_of, without
 
@@ -36,7 +35,7 @@ class Collapsed:
     shown_each: NDArray[np.uint8]
     #: May a row be shown another time by what comes? Shape (n,).
     open: NDArray[np.bool_]
-    #: The scene (`runs.scene_of`) of each row that another capture's stands for now.
+    #: The scene (`packets.scene_of`) of each row that another capture's stands for now.
     elsewhere: NDArray[np.int64]
     #: Scenes that are too short to tell whether they show most twice.
     undecided: NDArray[np.int64]
@@ -81,7 +80,7 @@ def collapse(
     stays = np.ones(len(stored), np.bool_)
     stays[copies.copy] = False
     stay = order[stays[order]]
-    elsewhere = scene_of(packets, copies.copy[copies.kind == ELSEWHERE])
+    elsewhere = scene_of(packets.columns, copies.copy[copies.kind == ELSEWHERE])
     return Collapsed(counted.take(stay), copies.evidence, each[stay], may_go_on[stay], elsewhere, copies.undecided)
 
 
@@ -129,7 +128,7 @@ def _in_order(stored: StoredRows, copies: Copies) -> NDArray[np.int64]:
         return order
     original, copy = copies.original[elsewhere], copies.copy[elsewhere]
     conversation, time_ns = stored["conversation"].astype(np.int64), stored["time_ns"].copy()
-    source = (conversation << 16 | stored["capture"]) << 1 | stored["from_higher"]
+    source = scene_of(stored.columns) << 1 | stored["from_higher"]
     sources, apart = _medians(source[copy], time_ns[copy] - time_ns[original])
     others = np.ones(len(stored), np.bool_)
     others[copies.copy] = False
@@ -157,7 +156,7 @@ def shown_by(stored: StoredRows, undecided: NDArray[np.int64]) -> Evidence:
     """Return what collapsed rows show of their captures, when they are let go; of these scenes it is not known."""
     copies = stored.copies(COPY_COLUMNS[:ELSEWHERE])
     shown = 1 + stored["folded_segments"].astype(np.int64) + copies
-    unknown = np.isin(stored["conversation"].astype(np.int64) << 16 | stored["capture"], undecided)
+    unknown = np.isin(scene_of(stored.columns), undecided)
     doubled = np.isin(stored["conversation"], stored["conversation"][copies > 0]) & ~unknown
     every = np.ones(len(stored), np.bool_)
     return Evidence(*(by_capture(stored["capture"][mask], shown[mask]) for mask in (every, doubled, unknown)))

@@ -22,7 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.packets import COPY_WITHIN_NS, ELSEWHERE, MOSTLY_DOUBLED, Copies, Packets
+from handshake_inspect.connections.packets import (
+    COPY_WITHIN_NS,
+    ELSEWHERE,
+    MOSTLY_DOUBLED,
+    Copies,
+    Packets,
+    end_of,
+    in_capture,
+    shown_in,
+)
 from handshake_inspect.connections.runs import CERTAIN_COPIES, Places
 from handshake_inspect.sets import begins_run, first_of_runs, set_of
 
@@ -69,11 +78,11 @@ def _sources(packets: Packets, places: Places, inside: Copies, at: Rows) -> Rows
     place, telling = conversation - packets.base, np.ones(len(behind), np.bool_)
     if packets.recurs is not None:
         telling = ~packets.recurs[places.row[at[behind]]]
-    pair = (conversation[behind].astype(np.int64) << 32) | capture[before] << 16 | capture[behind]
+    pair = in_capture(in_capture(conversation[behind].astype(np.int64), capture[before]), capture[behind])
     pairs, times = np.unique(pair[telling], return_counts=True)
     common = np.bincount(place[set_of(np.append(before[telling], behind[telling]))], minlength=packets.places)
     same_stretch = np.bincount(packets.place) == common
-    same_stretch |= packets.has(pairs[times >= CERTAIN_COPIES] >> 32)
+    same_stretch |= packets.has(shown_in(shown_in(pairs[times >= CERTAIN_COPIES])))
     # A mirror shows a packet and its copy: the one may end a file, and the other begin the next.
     time_ns, taken_out = packets.columns["time_ns"][places.row[at]], np.flatnonzero(packets.taken_out)
     doubled = packets.has(packets.columns["conversation"][np.append(inside.copy, taken_out)])
@@ -119,8 +128,8 @@ def _of_the_same_stretch(
     alone = packets.stands_for == 1
     alone[inside.copy] = False
     rows = np.flatnonzero((alone | told) & concerned[packets.place])
-    end = _end_of(packets, rows)
-    mostly = _mostly_common(end << 16 | packets.columns["capture"][rows], told[rows])
+    end = end_of(packets.columns, rows)
+    mostly = _mostly_common(in_capture(end, packets.columns["capture"][rows]), told[rows])
     # Payload that one capture has twice is no evidence: a probe that keeps a connection alive is always the same.
     once = again & (rank == 0)
     once[:-1] &= (rank[1:] == 0) | (places.packet[at[1:]] != places.packet[at[:-1]])
@@ -129,21 +138,14 @@ def _of_the_same_stretch(
     same_time = again.copy()
     same_time[1:] &= packets.columns["time_ns"][row[1:]] == packets.columns["time_ns"][row[:-1]]
     sure, probable = again & (packets.identified[row] | same_time), once & places.certain[at]
-    ends, count = np.unique(_end_of(packets, row[probable]), return_counts=True)
-    proven = set_of(_end_of(packets, row[sure]), ends[count >= CERTAIN_COPIES])
+    ends, count = np.unique(end_of(packets.columns, row[probable]), return_counts=True)
+    proven = set_of(end_of(packets.columns, row[sure]), ends[count >= CERTAIN_COPIES])
     found: NDArray[np.int32] = (proven[np.isin(proven, mostly)] >> 1).astype(np.int32)
     return found
 
 
-def _end_of(packets: Packets, rows: Rows) -> Rows:
-    """Number the direction of a conversation that each of these rows belongs to."""
-    columns = packets.columns
-    end: Rows = columns["conversation"][rows].astype(np.int64) << 1 | columns["from_higher"][rows]
-    return end
-
-
 def _mostly_common(scene: Rows, common: Mask) -> Rows:
-    """Return the directions of which most is common. `scene`: direction and capture of each row, in order of time."""
+    """Return the ends of which most is common. `scene`: each row's end `in_capture`; rows are in order of time."""
     order = np.argsort(scene, kind="stable")
     scene, common = scene[order], common[order]
     begin = first_of_runs(scene)
@@ -153,7 +155,7 @@ def _mostly_common(scene: Rows, common: Mask) -> Rows:
     last = np.maximum.reduceat(np.where(common, index, -1), begin)
     shared = np.add.reduceat(common.astype(np.int64), begin)
     has = shared > 0
-    ends, number = np.unique(scene[begin[has]] >> 16, return_inverse=True)
+    ends, number = np.unique(shown_in(scene[begin[has]]), return_inverse=True)
     missed = np.bincount(number, (last - first + 1 - shared)[has], len(ends))
     for outside in (first[has], (size - 1 - last)[has]):  # of all captures but the one that shows most there
         most = np.zeros(len(ends), np.int64)

@@ -18,7 +18,7 @@ from handshake_inspect.connections.copies import by_capture
 from handshake_inspect.connections.duplicates import Collapsed, collapse
 from handshake_inspect.connections.judged import misjudged
 from handshake_inspect.connections.moments import EARLIEST_NS
-from handshake_inspect.connections.packets import Evidence
+from handshake_inspect.connections.packets import Evidence, capture_of, shown_in
 from handshake_inspect.connections.pool import Pool, Range
 from handshake_inspect.connections.split import StoredRows
 from handshake_inspect.connections.steady import Steady
@@ -215,7 +215,7 @@ class Gathering:
         self._pool.remove(marked)
         self._pool.append(rows.columns)
         self._elsewhere = [
-            (scene[stays], count[stays]) for scene, count in self._elsewhere for stays in [~marked[scene >> 16]]
+            (scene[stays], count[stays]) for scene, count in self._elsewhere for stays in [~marked[shown_in(scene)]]
         ]
 
     def discard(self, places: NDArray[np.int64], kept: StoredRows, gone: NDArray[np.int64], evidence: Evidence) -> None:
@@ -264,7 +264,7 @@ class Gathering:
         for one in (self._shown_before, shown):
             self.evidence.add(one)
         for scene, count in self._elsewhere:
-            self.evidence.shown += by_capture(scene & 0xFFFF, count)
+            self.evidence.shown += by_capture(capture_of(scene), count)
         self.trusted, self._undecided = self.evidence.trusted(), bool(self.evidence.undecided)
 
     @property

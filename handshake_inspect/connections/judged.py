@@ -26,7 +26,15 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import NO_ROWS, Mask, Rows
 from handshake_inspect.connections.compact import may_copy_another_connection
 from handshake_inspect.connections.duplicates import Collapsed, collapse
-from handshake_inspect.connections.packets import ELSEWHERE, MOSTLY_DOUBLED, ONE_BY_ONE
+from handshake_inspect.connections.packets import (
+    ELSEWHERE,
+    MOSTLY_DOUBLED,
+    ONE_BY_ONE,
+    end_of,
+    in_capture,
+    scene_of,
+    shown_in,
+)
 from handshake_inspect.connections.repeats import repeated
 from handshake_inspect.connections.rows import ACK, RST, SYN, own_before, running_maximum
 from handshake_inspect.connections.runs import CERTAIN_COPIES
@@ -70,11 +78,11 @@ def _seldom_so(stored: StoredRows) -> Rows:
 
     What is ordinary and has payload continues what was there, and is no copy.
     """
-    scenes, scene = np.unique(stored["conversation"].astype(np.int64) << 16 | stored["capture"], return_inverse=True)
+    scenes, scene = np.unique(scene_of(stored.columns), return_inverse=True)
     maybe = 1.0 * ((stored["ordinary"] == 0) | (stored["payload_octets"] == 0)) + stored["echoes"]
     often = 2 * np.bincount(scene, maybe) >= MOSTLY_DOUBLED * np.bincount(scene, 1.0 + stored["folded_segments"])
     told = (stored["shown_each"] > 1) | (stored.copies() > 0) | (stored["packet_type"] != PACKET_TYPE_UNKNOWN)
-    return set_of(np.append(scenes[often] >> 16, stored["conversation"][told]))
+    return set_of(np.append(shown_in(scenes[often]), stored["conversation"][told]))
 
 
 def _doubled_otherwise(collapsed: Collapsed, self_conversation: Mask) -> Rows:
@@ -82,7 +90,7 @@ def _doubled_otherwise(collapsed: Collapsed, self_conversation: Mask) -> Rows:
     rows, now = collapsed.rows, collapsed.shown_each
     said, conversation = rows["shown_each"], rows["conversation"]
     otherwise = (said > 0) & (said != now)
-    scenes, scene = np.unique(conversation.astype(np.int64) << 16 | rows["capture"], return_inverse=True)
+    scenes, scene = np.unique(scene_of(rows.columns), return_inverse=True)
     taken_out = rows.copies(INSIDE)
     shown = np.bincount(scene, 1 + rows["folded_segments"] + taken_out)
     each = np.where(now == ONE_BY_ONE, 1, now).astype(np.int64)
@@ -92,7 +100,7 @@ def _doubled_otherwise(collapsed: Collapsed, self_conversation: Mask) -> Rows:
     maybe = 2 * np.bincount(scene, _maybe_copies(split(rows, self_conversation)) + rows["echoes"])
     unsure = np.where(once, maybe >= MOSTLY_DOUBLED * shown, several < MOSTLY_DOUBLED * shown)
     unsure &= np.bincount(scene, now == ONE_BY_ONE) == 0
-    return np.append(conversation[otherwise | _both_ways(rows, now)], scenes[unsure] >> 16)
+    return np.append(conversation[otherwise | _both_ways(rows, now)], shown_in(scenes[unsure]))
 
 
 def _maybe_copies(part: Split) -> Mask:
@@ -109,16 +117,12 @@ def _maybe_copies(part: Split) -> Mask:
 
 def _both_ways(rows: StoredRows, now: NDArray[np.uint8]) -> Mask:
     """Mark the segments of ends that go out and come in, by the link layer: copies of them may be told one by one."""
-    end = _end(rows)
+    end = end_of(rows.columns)
     known = np.flatnonzero((rows["packet_type"] != PACKET_TYPE_UNKNOWN) & (now == 1))
     ways = set_of(end[known] << 8 | rows["packet_type"][known])
     ends, count = np.unique(ways >> 8, return_counts=True)
     both: Mask = np.isin(end, ends[count > 1])
     return both
-
-
-def _end(rows: StoredRows) -> Rows:
-    return rows["conversation"].astype(np.int64) << 1 | rows["from_higher"]
 
 
 def _shown_by_several(rows: StoredRows) -> Rows:
@@ -130,7 +134,7 @@ def _shown_by_several(rows: StoredRows) -> Rows:
     some = rows.take(np.isin(conversation, several))
     some = some.take(_near_others(some))
     again = _shown_by_others(some)
-    end = _end(some)
+    end = end_of(some.columns)
     ends, count = np.unique(np.repeat(end, again), return_counts=True)
     return np.concatenate(
         [elsewhere[np.isin(elsewhere, np.append(several, doubled))], ends[count >= CERTAIN_COPIES] >> 1]
@@ -155,11 +159,11 @@ def _near_others(rows: StoredRows) -> Rows:
     """Return the rows of those ends of which several captures have numbers in one range: hardly any of a rotation."""
     if not len(rows):
         return NO_ROWS
-    scene = _end(rows) << 16 | rows["capture"]
+    scene = in_capture(end_of(rows.columns), rows["capture"])
     order = np.argsort(scene, kind="stable")
     begins = first_of_runs(scene[order])
     scenes = scene[order[begins]]
-    end, number = np.cumsum(begins_run(scenes >> 16), dtype=np.int64), np.arange(len(scenes))
+    end, number = np.cumsum(begins_run(shown_in(scenes)), dtype=np.int64), np.arange(len(scenes))
     own = np.empty(len(rows), np.int64)
     own[order] = np.repeat(number, np.diff(begins, append=len(rows)))
     near = np.zeros(len(rows), np.bool_)
@@ -183,8 +187,8 @@ def _shown_by_others(rows: StoredRows) -> Rows:
     """
     payload, folded = rows["payload_octets"].astype(np.int64), rows["folded_octets"].astype(np.int64)
     seq, ack = rows["seq"].astype(np.int64), rows["ack"].astype(np.int64)
-    scenes, scene = np.unique(_end(rows) << 16 | rows["capture"], return_inverse=True)
-    end = np.cumsum(begins_run(scenes >> 16), dtype=np.int64)[scene]
+    scenes, scene = np.unique(in_capture(end_of(rows.columns), rows["capture"]), return_inverse=True)
+    end = np.cumsum(begins_run(shown_in(scenes)), dtype=np.int64)[scene]
     before = _ack_before(scene, ack)
     sent = _Cover(end, scene, seq - folded, folded + payload)
     named = _Cover(end, scene, before + 1, ack - before)

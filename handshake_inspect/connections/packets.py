@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.arrays import Column, Mask, Rows
 
 #: What shows a packet again: a capture of loopback, where it leaves and arrives; a port mirror, where it enters and
 #: leaves the switch, or a bridge; a router, on its other side, which its time to live tells; another capture.
@@ -28,6 +28,35 @@ ONE_BY_ONE, MIXED = 254, 255
 LOOPBACK_WITHIN_NS, COPY_WITHIN_NS = 100_000, 10_000_000
 #: Share of a conversation's packets, or of a capture's, that must stand there more than once.
 MOSTLY_DOUBLED = 0.7
+
+#: Bits of a capture's number in what `in_capture` makes.
+CAPTURE_BITS = 16
+
+
+def in_capture(what: Rows, capture: Column) -> Rows:
+    """Number what a capture shows of a conversation, or of an end of one."""
+    return what << CAPTURE_BITS | capture
+
+
+def capture_of(numbers: Rows) -> Rows:
+    """Return the capture of each of such numbers."""
+    return numbers & ((1 << CAPTURE_BITS) - 1)
+
+
+def shown_in(numbers: Rows) -> Rows:
+    """Return the conversation, or the end, of each of such numbers."""
+    return numbers >> CAPTURE_BITS
+
+
+def scene_of(columns: Mapping[str, Column], rows: Rows | slice = slice(None)) -> Rows:
+    """Number the *scene* of each of these rows: what one capture shows of one conversation."""
+    return in_capture(columns["conversation"][rows].astype(np.int64), columns["capture"][rows])
+
+
+def end_of(columns: Mapping[str, Column], rows: Rows | slice = slice(None)) -> Rows:
+    """Number the end of its conversation that sent each of these rows."""
+    end: Rows = columns["conversation"][rows].astype(np.int64) << 1 | columns["from_higher"][rows]
+    return end
 
 
 @dataclass
@@ -143,7 +172,7 @@ class Copies:
     #: LOOPBACK ... ELSEWHERE. Shape (k,).
     kind: NDArray[np.uint8]
     evidence: Evidence
-    #: Numbers of the scenes that were looked at (`runs.scene_of`), and how often each shows the packets of the lower
+    #: Numbers of the scenes that were looked at (`scene_of`), and how often each shows the packets of the lower
     #: and of the higher socket: 1, or as often as most of those that stand there several times. Shapes (s,), (s, 2).
     scenes: Rows
     each: NDArray[np.uint8]

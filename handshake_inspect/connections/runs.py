@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.packets import LOOPBACK, MIRROR, MOSTLY_DOUBLED, ROUTER, Packets
+from handshake_inspect.connections.packets import (
+    LOOPBACK,
+    MIRROR,
+    MOSTLY_DOUBLED,
+    ROUTER,
+    Packets,
+    capture_of,
+    scene_of,
+    shown_in,
+)
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
 
 #: So many packets of a conversation must certainly stand there more than once, or one in each direction; of one of
@@ -36,12 +45,6 @@ class Places:
     certain: Mask
     #: Does the row stand for this packet alone?
     whole: Mask
-
-
-def scene_of(packets: Packets, rows: Rows) -> Rows:
-    """Number the scene of each of these rows: what one capture shows of one conversation."""
-    number: Rows = packets.columns["conversation"][rows].astype(np.int64) << 16 | packets.columns["capture"][rows]
-    return number
 
 
 class Runs:
@@ -91,9 +94,9 @@ class Runs:
     def _scenes(self) -> tuple[Rows, Scenes]:
         """Return the scene of each run, as an index into all, and what all rows of them show."""
         packets = self._packets
-        numbers, scene = np.unique(scene_of(packets, self._places.row[self.start]), return_inverse=True)
-        rows = np.flatnonzero(packets.has(numbers >> 16)[packets.place])
-        key = scene_of(packets, rows)
+        numbers, scene = np.unique(scene_of(packets.columns, self._places.row[self.start]), return_inverse=True)
+        rows = np.flatnonzero(packets.has(shown_in(numbers))[packets.place])
+        key = scene_of(packets.columns, rows)
         at = np.minimum(np.searchsorted(numbers, key), len(numbers) - 1)
         known_scene = numbers[at] == key
         rows, at = rows[known_scene], at[known_scene]
@@ -111,7 +114,7 @@ class Runs:
         before = np.zeros(2 * len(scenes), np.int64)
         if self._packets.shown_each is not None:
             rows = np.flatnonzero(self._packets.taken_out * (self._packets.shown_each > 1))
-            scene = scene_of(self._packets, rows)
+            scene = scene_of(self._packets.columns, rows)
             at = np.minimum(np.searchsorted(scenes, scene), len(scenes) - 1)
             rows, at = rows[scenes[at] == scene], at[scenes[at] == scene]
             end = 2 * at + self._packets.columns["from_higher"][rows]
@@ -130,7 +133,7 @@ class Runs:
         mostly = (often >= MOSTLY_DOUBLED * scenes.shown) & (certain.any(axis=1) | scenes.known)
         enough = certain.sum(axis=1) >= np.where(one_is_enough, 1, CERTAIN_COPIES)
         enough |= certain.all(axis=1) | scenes.known
-        trusted = np.isin(scenes.number & 0xFFFF, list(self._packets.trusted))
+        trusted = np.isin(capture_of(scenes.number), list(self._packets.trusted))
         return mostly & (enough | trusted), mostly & ~enough
 
     def _each(self) -> Rows:
