@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
+from handshake_inspect.pairs import GOLDEN
 from handshake_inspect.sets import first_of_runs
 
 #: So many rows are mixed at once: they stay in the cache from column to column, which takes two thirds of the time.
@@ -119,7 +120,7 @@ def mixed(columns: list[NDArray[Any]]) -> NDArray[np.uint64]:
         some = found[a : a + MIXED_ROWS]
         for column in columns:
             some ^= column[a : a + MIXED_ROWS].astype(np.uint64, copy=False)
-            some *= np.uint64(0x9E3779B97F4A7C15)
+            some *= GOLDEN
             some ^= some >> np.uint64(32)
-        some *= np.uint64(0x9E3779B97F4A7C15)
+        some *= GOLDEN
     return found

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.pairs import KEY, SALT, Hashes, KeyTable, hash_of
+from handshake_inspect.pairs import GOLDEN, KEY, SALT, Hashes, KeyTable, hash_of
 
 Entries = NDArray[np.uint64]
 
@@ -263,7 +263,7 @@ def _grouped(hashes: Hashes) -> tuple[Rows, Rows]:
         slots[slot[::-1]] = left[::-1]  # the first one stays
         like[left] = slots.take(slot)
         others = np.flatnonzero(hashes.take(like.take(left)) != hashes.take(left))
-        left, mixed = left.take(others), mixed.take(others) * np.uint64(0x9E3779B97F4A7C15)
+        left, mixed = left.take(others), mixed.take(others) * GOLDEN
     first = np.flatnonzero(like == rows)
     number = np.empty(len(hashes), np.int64)
     number[first] = np.arange(len(first))

@@ -42,13 +42,14 @@ from handshake_inspect.connections.packets import (
     shown_in,
 )
 from handshake_inspect.connections.runs import Places, Runs
+from handshake_inspect.pairs import GOLDEN
 from handshake_inspect.sets import begins_run, without
 from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 
 #: In how many of the next rows of its conversation a packet's copy is looked for first.
 NEAR_ROWS = 4
-#: So many columns are compared at once, mixed into one: the number 2**32 divided by the golden ratio does that.
-MIXED, MIXING = 4, 0x9E3779B9
+#: So many columns are compared at once, mixed into one of 32 bits by 2**32 divided by the golden ratio.
+COLUMNS_AT_ONCE, GOLDEN_32 = 4, 0x9E3779B9
 
 
 def find_copies(packets: Packets) -> Copies:
@@ -183,7 +184,7 @@ def _candidates(packets: Packets) -> Rows:
     hashes = np.zeros(len(rows), np.uint64)
     for name in packets.same:
         hashes ^= columns[name][rows].astype(np.uint64)
-        hashes *= np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio, as in Knuth's multiplicative hash
+        hashes *= GOLDEN
         hashes ^= hashes >> np.uint64(29)
     order = np.argsort(hashes)
     equal = hashes[order[1:]] == hashes[order[:-1]]
@@ -226,8 +227,8 @@ def _has_near_copies(packets: Packets) -> Mask:
     found = packets.has(packets.columns["conversation"][packets.taken_out > 0])
     # Nearly all that differ in one of the first columns differ in this.
     mixed = np.zeros(len(packets), np.uint32)
-    for name in packets.same[:MIXED]:
-        mixed *= np.uint32(MIXING)
+    for name in packets.same[:COLUMNS_AT_ONCE]:
+        mixed *= np.uint32(GOLDEN_32)
         mixed ^= packets.columns[name].astype(np.uint32, copy=False)
     for near in range(1, min(NEAR_ROWS + 1, len(packets))):
         at = np.flatnonzero(mixed[:-near] == mixed[near:])

@@ -11,31 +11,35 @@ NEVER = np.iinfo(np.int64).max
 #: Below all times.
 EARLIEST_NS = int(np.iinfo(np.int64).min)
 
-# Order within one row.
+# Ranks: the order of what happens at one row.
 INFERRED, PROVEN, OWN_ACT, UNBLOCKED, UNBLOCKED_RST, ARRIVED = range(6)
-#: Bits of a row number in a moment: a partition holds at most 2**28 rows.
+
+# A moment is row, rank, source row and order, from the highest bits down: 62 of them.
+#: A partition holds at most 2**28 rows.
 ROW_BITS = 28
-#: Source of an inferred FIN: after all segments that the same row proves.
-AFTER_ALL = (1 << ROW_BITS) - 8
+RANK_BITS = 3
 #: The lowest bits order the events of one segment.
 ORDER_BITS = 3
+
+#: Source of an inferred FIN: after all segments that the same row proves.
+AFTER_ALL = (1 << ROW_BITS) - 8
 
 
 def moment(row: Rows | int, rank: Rows | int, source: Rows | int) -> Rows:
     """Put (row, rank within the row, source row) into one number that sorts."""
-    base = np.asarray(row, np.int64) << 3 | rank
+    base = np.asarray(row, np.int64) << RANK_BITS | rank
     when: Rows = (base << ROW_BITS | np.asarray(source, np.int64)) << ORDER_BITS
     return when
 
 
 def row_of(when: Rows) -> Rows:
     """Return the row of a moment."""
-    return when >> (ROW_BITS + 3 + ORDER_BITS)
+    return when >> (RANK_BITS + ROW_BITS + ORDER_BITS)
 
 
 def rank_of(when: Rows) -> Rows:
     """Return the rank of a moment within its row."""
-    return (when >> (ROW_BITS + ORDER_BITS)) & 7
+    return (when >> (ROW_BITS + ORDER_BITS)) & ((1 << RANK_BITS) - 1)
 
 
 def source_of(when: Rows) -> Rows:
@@ -45,4 +49,4 @@ def source_of(when: Rows) -> Rows:
 
 def later_by(rows: Rows) -> Rows:
     """Return what is to be added to a moment whose row and source are so many rows further back."""
-    return rows * ((1 << (ROW_BITS + 3 + ORDER_BITS)) + (1 << ORDER_BITS))
+    return rows * ((1 << (RANK_BITS + ROW_BITS + ORDER_BITS)) + (1 << ORDER_BITS))

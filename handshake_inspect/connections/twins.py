@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.moments import NEVER, later_by
 from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, SYN, ConnectionRows
+from handshake_inspect.pairs import GOLDEN
 from handshake_inspect.sets import numbered, set_of
 
 T = TypeVar("T", bound=np.generic)
@@ -35,8 +36,8 @@ FEWEST, MOST_APART, SAMPLE = 64, 0.5, 256
 #: Columns that are nearly always 0.
 COUNTED = ("folded_segments", "folded_octets", "folded_copies", "folded_repeats", "duplicates")
 
-#: Factors without a pattern, from the digits of pi and of the golden ratio.
-_PLACE, _MIX = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
+#: Factors without a pattern: that of SplitMix64's finaliser, and for the columns the digits of pi.
+_MIX = np.uint64(0xBF58476D1CE4E5B9)
 _COLUMN = np.array(
     [
         0x243F6A8885A308D3,
@@ -223,7 +224,7 @@ def _fins_again(rows: ConnectionRows) -> Rows:
 def _signatures(rows: ConnectionRows, marks: Mask, columns: dict[str, NDArray[Any]]) -> NDArray[np.uint64]:
     """Return a number for each connection; those with equal rows have the same. Shape (m,)."""
     place = (np.arange(len(rows)) - rows.start.take(rows.conn)).astype(np.uint64)
-    mixed = place * _PLACE
+    mixed = place * GOLDEN
     for column, factor in zip(columns.values(), _COLUMN, strict=False):
         mixed += column.astype(np.int64, copy=False).view(np.uint64) * factor
     mixed ^= mixed >> np.uint64(31)
@@ -232,7 +233,7 @@ def _signatures(rows: ConnectionRows, marks: Mask, columns: dict[str, NDArray[An
     total: NDArray[np.uint64] = np.add.reduceat(mixed, rows.start[:-1])
     own = marks * np.int64(8) | rows.self_connect * np.int64(4) | rows.iss_known[:, ORIGINATOR] * np.int64(2)
     own |= rows.iss_known[:, RESPONDER]
-    return total + own.view(np.uint64) * _PLACE
+    return total + own.view(np.uint64) * GOLDEN
 
 
 def _leaders(signatures: NDArray[np.uint64]) -> Rows:
