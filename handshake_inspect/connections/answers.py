@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -107,7 +107,7 @@ class ResetTable(Table):
         "frame": np.int64,
         "side": np.uint8,
         "valid": np.int8,  # 1, 0, or -1: cannot be told
-        "reason": np.uint8,  # `RESET_REASONS`
+        "reason": np.uint8,  # one of `RESET_REASONS`
         "distance": np.int64,  # its number minus the expected one, where that matters
     }
 
@@ -158,30 +158,48 @@ class GapTable(Table):
     }
 
 
-AT_NEXT, OF_SYN, NOT_OF_SYN, UNCHECKED, OLD, AHEAD, CAUGHT_UP, LAST_WORD, BELIED, ELSEWHERE, BEYOND, OF_ANOTHER = range(
+class ResetReason(NamedTuple):
+    """Why an RST counts, or does not."""
+
+    #: As in `ResetTable.valid`.
+    valid: int
+    #: {n}: `ResetTable.distance`, in octets.
+    words: str
+
+
+#: Values of `ResetTable.reason`.
+AT_NEXT, OF_SYN, NOT_OF_SYN, UNCHECKED, OLD, AHEAD, BEYOND, CAUGHT_UP, LAST_WORD, BELIED, ELSEWHERE, OF_ANOTHER = range(
     12
 )
-
-#: Reasons of `ResetTable.reason`; {n} is the distance in octets.
 RESET_REASONS = {
-    AT_NEXT: "its number is exactly the next one expected (RFC 9293 §3.10.7.4)",
-    OF_SYN: "it acknowledges the SYN (RFC 9293 §3.10.7.3)",
-    NOT_OF_SYN: "the receiver is in SYN-SENT and it does not acknowledge the SYN (RFC 9293 §3.10.7.3)",
-    UNCHECKED: "nothing of its sender had been acknowledged: its number cannot be checked",
-    OLD: "its number is {n} below the next one expected: outside the window (RFC 9293 §3.10.7.4)",
-    AHEAD: "its number is {n} above the next one expected: at most a challenge ACK (RFC 5961 §3.2)",
-    BEYOND: "its number is {n} above the next one expected: outside any window, dropped (RFC 9293 §3.10.7.4)",
-    CAUGHT_UP: "its number was {n} ahead of what was acknowledged, and was reached later",
-    BELIED: "its sender went on and was acknowledged: it never arrived, or was ignored (an injected one looks so)",
-    ELSEWHERE: "its sender went on from another number: it was not at the next one expected (RFC 9293 §3.10.7.4)",
-    OF_ANOTHER: "it answers a SYN-ACK of another initial number: whose connection that was, no segment here shows",
-    LAST_WORD: "it follows its sender's last segment and the peer is silent from then on: taken to have worked",
+    AT_NEXT: ResetReason(1, "its number is exactly the next one expected (RFC 9293 §3.10.7.4)"),
+    OF_SYN: ResetReason(1, "it acknowledges the SYN (RFC 9293 §3.10.7.3)"),
+    NOT_OF_SYN: ResetReason(0, "the receiver is in SYN-SENT and it does not acknowledge the SYN (RFC 9293 §3.10.7.3)"),
+    UNCHECKED: ResetReason(-1, "nothing of its sender had been acknowledged: its number cannot be checked"),
+    OLD: ResetReason(0, "its number is {n} below the next one expected: outside the window (RFC 9293 §3.10.7.4)"),
+    AHEAD: ResetReason(0, "its number is {n} above the next one expected: at most a challenge ACK (RFC 5961 §3.2)"),
+    BEYOND: ResetReason(
+        0, "its number is {n} above the next one expected: outside any window, dropped (RFC 9293 §3.10.7.4)"
+    ),
+    CAUGHT_UP: ResetReason(1, "its number was {n} ahead of what was acknowledged, and was reached later"),
+    LAST_WORD: ResetReason(
+        -1, "it follows its sender's last segment and the peer is silent from then on: taken to have worked"
+    ),
+    BELIED: ResetReason(
+        -1, "its sender went on and was acknowledged: it never arrived, or was ignored (an injected one looks so)"
+    ),
+    ELSEWHERE: ResetReason(
+        0, "its sender went on from another number: it was not at the next one expected (RFC 9293 §3.10.7.4)"
+    ),
+    OF_ANOTHER: ResetReason(
+        -1, "it answers a SYN-ACK of another initial number: whose connection that was, no segment here shows"
+    ),
 }
 
 
 def reset_reason(resets: ResetTable, row: int) -> str:
     """Say in words, with the number, why an RST counts or does not."""
-    return RESET_REASONS[int(resets["reason"][row])].format(n=octets_in_words(int(resets["distance"][row])))
+    return RESET_REASONS[int(resets["reason"][row])].words.format(n=octets_in_words(int(resets["distance"][row])))
 
 
 @dataclass

@@ -22,6 +22,7 @@ from handshake_inspect.connections.answers import (
     OF_ANOTHER,
     OF_SYN,
     OLD,
+    RESET_REASONS,
     UNCHECKED,
     ResetTable,
     Verdicts,
@@ -80,8 +81,17 @@ def decide(
         }
     )
     waits, restarts = find_waits(rows, events, behaviour.shape, behaviour.judgements)
-    resets, gaps = _resets(rows, events), behaviour.gaps
-    return Verdicts(table, behaviour.judgements, resets, waits, restarts, gaps, behaviour.words, icmp_errors), events
+    verdicts = Verdicts(
+        table=table,
+        judgements=behaviour.judgements,
+        resets=_resets(rows, events),
+        waits=waits,
+        restarts=restarts,
+        gaps=behaviour.gaps,
+        words=behaviour.words,
+        icmp_errors=icmp_errors,
+    )
+    return verdicts, events
 
 
 def _extent(rows: ConnectionRows) -> Columns:
@@ -160,42 +170,43 @@ def _timestamps_of(rows: ConnectionRows, row: Rows) -> Rows:
 
 def _resets(rows: ConnectionRows, events: Events) -> ResetTable:
     resets = events.resets
-    at = resets.row
-    receiver = rows.peer[at]
-    expected, seq = resets.expected, rows.seq[at]
-    # In SYN-SENT: it has sent a SYN and is not known to have received one.
-    syn_sent = (events.numbers.bare_syn_row[receiver] >= 0) & (events.syn_received[receiver] > at)
-    # Behind a SYN-ACK an RST waits until that is proven to have come.
-    syn_sent &= (resets.moment == NEVER) | (row_of(resets.moment) <= at)
-    reason = np.select(
-        [
-            resets.belied & (resets.of_syn | (expected == UNKNOWN) | (seq == expected)),
-            syn_sent & resets.of_syn,
-            syn_sent,
-            resets.elsewhere,
-            expected == UNKNOWN,
-            seq == expected,
-            (seq < expected) & resets.of_another,
-            seq < expected,
-            resets.assumed,
-            resets.moment != NEVER,
-            seq - expected >= _widest_window(rows, at),
-        ],
-        [BELIED, OF_SYN, NOT_OF_SYN, ELSEWHERE, UNCHECKED, AT_NEXT, OF_ANOTHER, OLD, LAST_WORD, CAUGHT_UP, BEYOND],
-        AHEAD,
-    )
-    valid = np.array([1, 1, 0, -1, 0, 0, 1, -1, -1, 0, 0, -1])[reason]
+    at, reason = resets.row, _reset_reasons(rows, events)
     return ResetTable(
         {
             "connection": rows.conn[at],
             "capture": rows.capture[at],
             "frame": rows.frame[at],
             "side": rows.side[at],
-            "valid": valid,
+            "valid": np.array([RESET_REASONS[one].valid for one in range(len(RESET_REASONS))])[reason],
             "reason": reason,
-            "distance": np.where(expected == UNKNOWN, 0, np.abs(seq - expected)),
+            "distance": np.where(resets.expected == UNKNOWN, 0, np.abs(rows.seq[at] - resets.expected)),
         }
     )
+
+
+def _reset_reasons(rows: ConnectionRows, events: Events) -> Rows:
+    """Return why each RST counts or does not: the first reason that holds, else it is AHEAD."""
+    resets = events.resets
+    at, expected = resets.row, resets.expected
+    receiver, seq = rows.peer[at], rows.seq[at]
+    # In SYN-SENT: it has sent a SYN and is not known to have received one.
+    syn_sent = (events.numbers.bare_syn_row[receiver] >= 0) & (events.syn_received[receiver] > at)
+    # Behind a SYN-ACK an RST waits until that is proven to have come.
+    syn_sent &= (resets.moment == NEVER) | (row_of(resets.moment) <= at)
+    reasons = {
+        BELIED: resets.belied & (resets.of_syn | (expected == UNKNOWN) | (seq == expected)),
+        OF_SYN: syn_sent & resets.of_syn,
+        NOT_OF_SYN: syn_sent,
+        ELSEWHERE: resets.elsewhere,
+        UNCHECKED: expected == UNKNOWN,
+        AT_NEXT: seq == expected,
+        OF_ANOTHER: (seq < expected) & resets.of_another,
+        OLD: seq < expected,
+        LAST_WORD: resets.assumed,
+        CAUGHT_UP: resets.moment != NEVER,
+        BEYOND: seq - expected >= _widest_window(rows, at),
+    }
+    return np.select([*reasons.values()], [*reasons], AHEAD)
 
 
 def _widest_window(rows: ConnectionRows, at: Rows) -> Rows:
