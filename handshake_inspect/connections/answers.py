@@ -158,6 +158,16 @@ class GapTable(Table):
     }
 
 
+#: Tables of `Verdicts` with a row for each thing that some connections have, and which connection has it.
+ABOUT_SOME: Mapping[str, type[Table]] = {
+    "resets": ResetTable,
+    "waits": WaitTable,
+    "restarts": RestartTable,
+    "gaps": GapTable,
+    "icmp_errors": QuoteTable,
+}
+
+
 class ResetReason(NamedTuple):
     """Why an RST counts, or does not."""
 
@@ -253,12 +263,8 @@ def taken(total: Verdicts, rows: NDArray[np.int64]) -> Verdicts:
     return replace(
         total,
         table=total.table.take(rows),
-        resets=moved(total.resets),
-        waits=moved(total.waits),
-        restarts=moved(total.restarts),
-        gaps=moved(total.gaps),
-        icmp_errors=moved(total.icmp_errors),
         found=[(code, one.only(place[one.connection] != NONE).placed(place)) for code, one in total.found],
+        **{name: moved(getattr(total, name)) for name in ABOUT_SOME},
     )
 
 
@@ -276,8 +282,7 @@ def together(parts: Iterable[Verdicts], expected: int = 0) -> Verdicts:
     `expected`: about so many connections they tell of.
     """
     table, total = Growing(VerdictTable, expected), Verdicts()
-    resets, restarts, gaps, icmp_errors = [total.resets], [total.restarts], [total.gaps], [total.icmp_errors]
-    waits = [total.waits]
+    about_some: dict[str, list[Table]] = {name: [] for name in ABOUT_SOME}
     numbers: dict[Judgement, int] = {}
     words: dict[str, int] = {}
     give_back()  # what reading needed
@@ -288,20 +293,16 @@ def together(parts: Iterable[Verdicts], expected: int = 0) -> Verdicts:
         columns["judgement"] = judged[columns["judgement"]]
         columns["conn_state"] = spelled[columns["conn_state"]]
         columns["history"] = spelled[columns["history"]]
-        for of_some in (part.resets, part.waits, part.restarts, part.gaps, part.icmp_errors):
-            of_some.columns["connection"] = of_some.columns["connection"] + len(table)
-        resets.append(part.resets)
-        waits.append(part.waits)
-        restarts.append(part.restarts)
-        gaps.append(part.gaps)
-        icmp_errors.append(part.icmp_errors)
+        for name, tables in about_some.items():
+            of_part: Table = getattr(part, name)
+            of_part.columns["connection"] = of_part["connection"] + len(table)
+            tables.append(of_part)
         total.found += [(code, one.shifted(len(table))) for code, one in part.found]
         table.append(columns, len(part.table))
         total.copies.update(part.copies)
     give_back()
     total.table = VerdictTable.holding(table.finish())
     total.judgements, total.words = list(numbers), list(words)
-    total.waits = WaitTable.concatenate(waits)
-    total.resets, total.restarts = ResetTable.concatenate(resets), RestartTable.concatenate(restarts)
-    total.gaps, total.icmp_errors = GapTable.concatenate(gaps), QuoteTable.concatenate(icmp_errors)
+    for name, tables in about_some.items():
+        setattr(total, name, ABOUT_SOME[name].concatenate(tables))
     return total
