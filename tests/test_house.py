@@ -70,8 +70,8 @@ LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "quotes", "packets", "reader"]
 CONNECTIONS = [
     "connection", "conversations", "moments", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "boundaries",
-    "unwrapping", "split", "covers", "fins", "numbers", "resets", "events", "duplicates", "zeek_reach", "compact",
-    "steady", "seams", "repeats", "judged", "pool", "gather", "whereabouts",
+    "unwrapping", "split", "covers", "fins", "numbers", "resets", "news", "events", "duplicates", "zeek_reach",
+    "compact", "steady", "seams", "repeats", "judged", "pool", "gather", "whereabouts",
     "quotes", "machine", "shapes", "kinds", "zeek_gaps", "zeek_tokens", "zeek", "zeek_in_step", "derived", "zeek_sizes",
     "found", "answers", "waiting", "books", "twins", "behaviour", "verdict", "time_waits", "model", "at_once",
     "sockets", "owing", "port_use",

@@ -18,6 +18,7 @@ The modules, in the order in which data flows:
 - `rows`: the rows of whole connections, which the rest reads.
 - `moments`, `fins`, `numbers`, `resets`: when something happened, which FIN counts, who acknowledged what, what each
   RST is worth.
+- `news`: when each end learns that its SYN, and its FIN, was acknowledged, and how sure that is.
 - `events`: sequence arithmetic: what happened to each end, and when.
 - `machine`: events -> states of both ends; the only code that walks the table of `tcp.states`.
 - `shapes`: connections that behave equally, found once.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from handshake_inspect.arrays import Rows
+from handshake_inspect.arrays import Mask, Rows
 
 #: Moment of what never happened.
 NEVER = np.iinfo(np.int64).max
@@ -50,3 +50,20 @@ def source_of(when: Rows) -> Rows:
 def later_by(rows: Rows) -> Rows:
     """Return what is to be added to a moment whose row and source are so many rows further back."""
     return rows * ((1 << (RANK_BITS + ROW_BITS + ORDER_BITS)) + (1 << ORDER_BITS))
+
+
+def earliest(group: Rows, when: Rows, groups: int) -> Rows:
+    """Return the smallest moment of each group, NEVER if it has none. Shape (groups,)."""
+    out = np.full(groups, NEVER, np.int64)
+    np.minimum.at(out, group, when)
+    return out
+
+
+def infer(when: Rows, condition: Mask, row: Rows, place: int) -> None:
+    """Put into `when`, where `condition` holds and it is earlier, the moment at which a row proves what was missed.
+
+    `place`: its place among all that one row proves.
+    """
+    at = np.flatnonzero(condition)
+    if len(at):
+        when[at] = np.minimum(when[at], moment(row[at], INFERRED, place))
