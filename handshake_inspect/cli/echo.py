@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from handshake_inspect.cli.amounts import Seconds
 from handshake_inspect.cli.echo_chat import chat
 from handshake_inspect.cli.groups import Group
 
@@ -46,7 +47,7 @@ def options_of_both(half_close: str) -> Iterable[Callable[[F], F]]:
     """Return the options of both programs, the last one first."""
     return (
         click.option("-q", "--quiet", is_flag=True, help="Do not print the socket calls."),
-        click.option("--delay", "delay_s", type=click.FloatRange(0, 3600), default=0.0, metavar="SECONDS",
+        click.option("--delay", "delay_s", type=Seconds(0, 3600), default=0.0, metavar="SECONDS",
                      help="Wait before each message or answer, and before a close."),
         click.option("--linger", type=click.Choice(["0"]), help="Close with SO_LINGER 0: an RST instead of a FIN."),
         click.option("--half-close", is_flag=True, help=half_close),
@@ -84,7 +85,7 @@ command.add_command(chat)
 @click.option("--one-at-a-time", is_flag=True, help="The next client waits until this one has left.")
 @click.option("--close-first", is_flag=True, help="Close each connection after the first answer.")
 @click.option("--clients", type=click.IntRange(1), metavar="N", help="End after N clients (UDP: datagrams).")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 86400), metavar="SECONDS",
+@click.option("--timeout", "timeout_s", type=Seconds(0.001, 86400), metavar="SECONDS",
               help="Leave a client that is silent for so long.")  # fmt: skip
 @shared_options(
     half_close="Have the last word after the client's FIN; with --close-first: close the sending direction only."
@@ -127,7 +128,7 @@ def serve_command(quiet: bool, **given: Any) -> int:
     help="The client's own port; the kernel chooses one.",
 )
 @click.option("--close-second", is_flag=True, help="Wait for the server to close first: `echo serve --close-first`.")
-@click.option("--timeout", "timeout_s", type=click.FloatRange(0.001, 86400), default=5.0, show_default=True,
+@click.option("--timeout", "timeout_s", type=Seconds(0.001, 86400), default=5.0, show_default=True,
               metavar="SECONDS", help="How long a call may wait.")  # fmt: skip
 @shared_options(
     half_close="Close the sending direction only, and hear what the server still says; with --close-second: have the "

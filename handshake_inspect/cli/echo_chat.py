@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from handshake_inspect.cli.amounts import Seconds
 from handshake_inspect.cli.groups import Group
 
 
@@ -27,7 +28,7 @@ def chat() -> None:
 @click.option(
     "--keep-alive",
     "keep_alive_s",
-    type=click.FloatRange(0.01, 3600),
+    type=Seconds(0.01, 3600),
     default=10.0,
     show_default=True,
     metavar="SECONDS",
@@ -69,7 +70,7 @@ def serve_command(
 @click.option(
     "--stay",
     "stay_s",
-    type=click.FloatRange(0, 86400),
+    type=Seconds(0, 86400),
     default=0.0,
     metavar="SECONDS",
     help="Listen for so long after the last --message or line of a pipe.",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from handshake_inspect.cli.amounts import size, sizes_and_spans
+from handshake_inspect.cli.amounts import Seconds, size, sizes_and_spans
 from handshake_inspect.cli.options import profile_option, write_option
 
 
@@ -19,7 +19,7 @@ from handshake_inspect.cli.options import profile_option, write_option
 @click.option("--filter", "bpf", metavar="EXPR", help="Only frames that tcpdump would take for it: 'tcp port 443'.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Only segments of this port.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N segments.")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
+@click.option("--duration", type=Seconds(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("--plain", is_flag=True, help="Print lines also where the whole terminal could show the connections.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no line for a segment, only what is found at the end.")
 @click.option("--udp", is_flag=True, help="Print a line for each datagram of UDP too, and list who asked whom.")

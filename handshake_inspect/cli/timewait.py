@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from handshake_inspect.cli.amounts import Seconds
 from handshake_inspect.cli.groups import Group
 
 
@@ -56,7 +57,7 @@ def list_command(format_: str, limit: int) -> int:
 @click.option("--port", type=click.IntRange(0, 65535), help="Only entries with an end at this port.")
 @click.option("--host", metavar="IP", help="Only entries with an end at this address.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End when N entries have ended.")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="S", help="End after S seconds.")
+@click.option("--duration", type=Seconds(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option(
     "--format",
     "format_",

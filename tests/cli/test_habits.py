@@ -180,6 +180,9 @@ def test_without_a_command_the_help_is_shown() -> None:
         (["check", ECHO, "--port", "80"], "selects for --handshake"),
         (["check", ECHO, "--teardown", "three-way"], "'three-way' is no kind. Did you mean four-way?"),
         (["sniff", "-i", "no-such-interface"], "no such interface"),
+        (["sniff", "--duration", "nan"], "'nan' is no number of seconds"),
+        (["timewait", "watch", "--duration", "nan"], "'nan' is no number of seconds"),
+        (["echo", "connect", "9", "--timeout", "nan"], "'nan' is no number of seconds"),
         (["demo", "no-such-scenario"], "no-such-scenario"),
     ],
 )
