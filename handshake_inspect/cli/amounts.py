@@ -66,9 +66,8 @@ def sizes_and_spans(
 
 
 def amount(text: str, units: dict[str, int], *, fold_case: bool = False) -> int | None:
-    """Return a number in whole units of 1, at least 1; None if it is none of these units."""
+    """Return a number in whole units of 1, at least 1; None if it is nothing, or none of these units."""
     found = _AMOUNT.fullmatch(text)
     unit = units.get(found["unit"].lower() if fold_case else found["unit"]) if found else None
-    if found is None or unit is None:
-        return None
-    return max(int(Fraction(found["number"]) * unit), 1)
+    exact = Fraction(found["number"]) * unit if found and unit else 0
+    return max(int(exact), 1) if exact else None

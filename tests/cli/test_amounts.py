@@ -12,13 +12,21 @@ CONTEXT, OPTION = click.Context(click.Command("x")), click.Option(["--x"])
 
 @pytest.mark.parametrize(
     ("text", "octets"),
-    [("64MB", 64_000_000), ("64 MiB", 64 << 20), ("1.5k", 1500), ("2GB", 2 * 10**9), ("4096", 4096), ("1gib", 1 << 30)],
+    [
+        ("64MB", 64_000_000),
+        ("64 MiB", 64 << 20),
+        ("1.5k", 1500),
+        ("0.1", 1),
+        ("2GB", 2 * 10**9),
+        ("4096", 4096),
+        ("1gib", 1 << 30),
+    ],
 )
 def test_sizes(text: str, octets: int) -> None:
     assert size(CONTEXT, OPTION, text) == octets
 
 
-@pytest.mark.parametrize("text", ["", "much", "1.2.3MB", "-1MB", "5 apples", "MB", "1e6"])
+@pytest.mark.parametrize("text", ["", "much", "1.2.3MB", "-1MB", "5 apples", "MB", "1e6", "0", "0.0MB"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is no size; write 64MB"):
         size(CONTEXT, OPTION, text)
@@ -39,7 +47,7 @@ def test_sizes_and_spans(texts: tuple[str, ...], found: tuple[int | None, int | 
     assert sizes_and_spans(CONTEXT, OPTION, texts) == found
 
 
-@pytest.mark.parametrize("texts", [("100",), ("1 fortnight",), ("1h", "2h"), ("1MB", "2MB"), ("5ms",)])
+@pytest.mark.parametrize("texts", [("100",), ("1 week",), ("1h", "2h"), ("1MB", "2MB"), ("5ms",), ("0MB",), ("0s",)])
 def test_what_is_neither_or_twice_is_refused(texts: tuple[str, ...]) -> None:
     with pytest.raises(click.BadParameter):
         sizes_and_spans(CONTEXT, OPTION, texts)
