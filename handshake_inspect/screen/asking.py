@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Container
 from textual.message import Message
 from textual.widgets import Input
@@ -20,6 +21,26 @@ from handshake_inspect.screen.lines import Line
 
 #: What is asked for, and what it is called there.
 ASKED = {"filter": "filter", "find": "find", "save": "write to", "save-all": "write all to"}
+
+
+class TypedLine(Input):
+    """A line that takes its keys one after another.
+
+    Of keys that come at once Textual puts in the letters first: those that move, delete and submit find their actions
+    a way through the application later.
+    """
+
+    ACTIONS: ClassVar[dict[str, str]] = {
+        key: one.action for one in Input.BINDINGS if isinstance(one, Binding) for key in one.key.split(",")
+    }
+
+    async def _on_key(self, event: events.Key) -> None:
+        if (action := self.ACTIONS.get(event.key)) is None:
+            await super()._on_key(event)
+            return
+        event.stop()
+        event.prevent_default()
+        await self.run_action(action)
 
 
 class Asking(Container):
@@ -54,7 +75,7 @@ class Asking(Container):
     def compose(self) -> ComposeResult:
         """Make the widgets."""
         yield Line(self._colours, id="asked")
-        yield Input(id="typed", compact=True, select_on_focus=False)
+        yield TypedLine(id="typed", compact=True, select_on_focus=False)
 
     def on_mount(self) -> None:
         """Begin: nothing is asked for."""
@@ -65,6 +86,7 @@ class Asking(Container):
         self.what = what
         typed = self.query_one("#typed", Input)
         typed.value = text
+        typed.cursor_position = len(text)
         self.query_one("#asked", Line).show([(ASKED[what], "accent")])
         self.display = True  # by no class, which counts later
         self.screen.set_focus(typed)  # at once: more keys may be on their way

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -33,6 +34,11 @@ class Shown:
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
+
+    def press_at_once(self, *keys: str) -> None:
+        """Press keys as a slow line brings them: all before the first has done anything."""
+        for key in keys:
+            self.app.post_message(Key(key, key if len(key) == 1 else None))
 
     async def type(self, text: str) -> None:
         """Put a text in place of what stands there, the last sign of it with a key, and press Enter."""

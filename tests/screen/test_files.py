@@ -115,6 +115,27 @@ def test_half_a_condition_waits_for_the_rest(source: Files) -> None:
     show(source, check)
 
 
+def test_keys_that_come_at_once_are_taken_one_after_another(source: Files) -> None:
+    async def check(shown: Shown) -> None:
+        await shown.press("w")
+        shown.press_at_once("ctrl+u", "z", "backspace", *"four", "home", *"x-", "end", "1")
+        await shown.until(lambda: shown.app.query_one("#typed", Input).value == "x-four1")
+
+    show(source, check)
+
+
+def test_what_stands_there_at_first_is_gone_on_with(source: Files) -> None:
+    async def check(shown: Shown) -> None:
+        typed = shown.app.query_one("#typed", Input)
+        await shown.press("slash", *"refused", "home", "enter")
+        for key, text in (("slash", "refused"), ("w", f"stream-{shown.app.list.stream}.pcapng")):
+            await shown.press(key, "z")
+            assert typed.value == f"{text}z"
+            await shown.press("home", "escape")
+
+    show(source, check)
+
+
 def test_a_filter_that_is_a_condition_and_one_that_is_wrong(source: Files) -> None:
     four_way = [one.stream for one in source.sight.connections if one.teardown.kind == "four-way"]
 
