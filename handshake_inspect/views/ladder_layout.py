@@ -24,6 +24,8 @@ ARROW = 5
 PROOF_MIN = 24
 PROOF_MAX = 44
 LANE_MIN = 30
+#: On the narrowest terminals the label is cut before the right end's state: the proof below it says its numbers.
+LANE_NARROWEST = 20
 #: The lane gives up to here what the socket calls of the right end need, to begin below its name.
 LANE_TIGHT = 24
 #: Where it has no more to give, all of them begin together as far before it as the longest needs, if that is no more.
@@ -73,7 +75,7 @@ class Layout:
             lane = min(LANE_MAX, free - 1 - proof)
         else:
             proof = 0
-            lane = max(min(free, wished), LANE_MIN)
+            lane = max(min(free, wished), LANE_NARROWEST)
         lacking = time + 2 + STATE + 1 + lane + 1 + call - width
         tight = max(label + ARROW, LANE_TIGHT)
         return cls(width, time, lane - max(0, min(lacking, lane - tight)), proof)
