@@ -101,8 +101,12 @@ class Ended:
 
 
 def asking() -> tuple[signal.Signals, ...]:
-    """Return what ends a command, or asks it to: SIGUSR1 is a Ctrl-C that was sent to one process alone."""
-    return signal.SIGINT, signal.SIGTERM, signal.SIGUSR1  # Windows has no such signal, but imports this module
+    """Return what ends a command, or asks it to: SIGUSR1 is a Ctrl-C that was sent to one process alone.
+
+    SIGHUP, the end of the terminal, is a SIGTERM to us, and one to the command, which may be deaf to the other.
+    """
+    asked = signal.SIGINT, signal.SIGTERM, signal.SIGUSR1  # Windows has no such signal, but imports this module
+    return asked if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (*asked, signal.SIGHUP)  # as of nohup(1)
 
 
 class Signals:
@@ -135,17 +139,17 @@ class Signals:
             self._interrupted_s = time.monotonic()
             if self._process is None:
                 self._hand_on(number)
-        elif number == signal.SIGTERM or time.monotonic() > self._interrupted_s + PATIENCE_S:
+        elif number != signal.SIGUSR1 or time.monotonic() > self._interrupted_s + PATIENCE_S:
             self._hand_on(number)
 
     def _hand_on(self, number: int) -> None:
         if self._process is None:
             self._waiting.append(number)
-        elif number == signal.SIGTERM:
+        elif number in (signal.SIGINT, signal.SIGUSR1):
+            self._process.send_signal(signal.SIGINT)
+        else:
             self.asked_to_end_s = self.asked_to_end_s or time.monotonic()
             self._process.terminate()
-        else:
-            self._process.send_signal(signal.SIGINT)
 
 
 class Running:

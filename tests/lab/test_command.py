@@ -281,16 +281,32 @@ def children_of(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(("script", "status"), [("echo ready; exec sleep 600", b"SIGTERM"), (STUBBORN, b"SIGKILL")])
 def test_a_request_to_end_is_handed_on(
-    script: str, status: bytes, start: Callable[..., subprocess.Popen[bytes]]
+    script: str, status: bytes, number: signal.Signals, start: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     watching = start("sh", "-c", script)
     assert watching.stdout is not None
     read_until(watching.stdout.fileno(), b"ready")
-    watching.terminate()
+    watching.send_signal(number)
     assert b"killed by " + status in read_until(watching.stdout.fileno(), status)
     watching.wait(LIMIT_S)
+
+
+def test_the_end_of_the_terminal_leaves_no_log_of_strace(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_strace()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    watching = start("--strace", "sh", "-c", "echo ready; exec sleep 600")
+    assert watching.stdout is not None
+    read_until(watching.stdout.fileno(), b"ready")
+    assert list(tmp_path.iterdir())
+    watching.send_signal(signal.SIGHUP)
+    assert b"killed by SIGTERM" in read_until(watching.stdout.fileno(), b"SIGTERM")
+    watching.wait(LIMIT_S)
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_lives_on_when_nobody_reads_any_more(
