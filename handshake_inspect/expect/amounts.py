@@ -33,18 +33,30 @@ class Amount:
 ANY, AT_LEAST_ONE = Amount(0, None), Amount(1, None)
 #: Largest whole number that TOML asks every reader to take (toml.io v1.0.0, "Integer").
 MOST = 2**63 - 1
-FORMS = "a whole number, or { min = 1, max = 3 }"
+COUNT = "a whole number from 0 on"
+FORMS = f"{COUNT}, or {{ min = 1, max = 3 }}"
 
 
 def amount(value: Any) -> Amount:
     """Understand an amount. Raises ValueError."""
-    if is_count(value):
-        return Amount(value, value)
-    if isinstance(value, Mapping) and value and {*value} <= {"min", "max"} and all(map(is_count, value.values())):
-        found = Amount(value.get("min", 0), value.get("max"))
-        if found.most is None or found.least <= found.most:
-            return found
-    raise ValueError(f"expected is {FORMS}")
+    if isinstance(value, Mapping) and value:
+        return _bounds(value)
+    if not is_count(value):
+        raise ValueError(f"expected is {FORMS}")
+    return Amount(value, value)
+
+
+def _bounds(said: Mapping[str, Any]) -> Amount:
+    """Understand `{ min = 1, max = 3 }`, of which one may be absent. Raises ValueError."""
+    for name, value in said.items():
+        if name not in ("min", "max"):
+            raise ValueError(f"{name!r} is no bound: expected is {FORMS}")
+        if not is_count(value):
+            raise ValueError(f"{name}: expected is {COUNT}")
+    found = Amount(said.get("min", 0), said.get("max"))
+    if found.most is not None and found.least > found.most:
+        raise ValueError(f"no number is from min = {found.least} to max = {found.most}")
+    return found
 
 
 def is_count(value: Any) -> bool:

@@ -12,7 +12,7 @@ from functools import cache, partial
 from typing import Any, TypeVar
 
 from handshake_inspect.connections.found import Severity
-from handshake_inspect.expect.amounts import MOST, amount, is_count
+from handshake_inspect.expect.amounts import COUNT, MOST, amount, is_count
 from handshake_inspect.expect.claims import (
     ENDS,
     Claim,
@@ -67,7 +67,7 @@ def _handshake_time(value: Any) -> Iterator[Claim]:
 
 def _retransmissions(value: Any) -> Iterator[Claim]:
     if not is_count(value):
-        raise ValueError("expected is a whole number")
+        raise ValueError(f"expected is {COUNT}")
     yield Retransmissions(value)
 
 
