@@ -110,7 +110,9 @@ def peer_silent(e: Evidence) -> Iterator[Found]:
     longest, shortest = np.zeros(ends, np.int64), np.full(ends, 1 << 40)
     np.maximum.at(longest, rows.end[at], rows.seq_end[at])
     np.minimum.at(shortest, rows.end[at], rows.seq_end[at])
-    alike = (longest == shortest)[concerned]
+    alike = longest == shortest
+    alike[rows.end[at[rows.seq[at] < e.finally_acknowledged[rows.peer[at]]]]] = False  # some of it did arrive
+    alike = alike[concerned]
     repeated = "the {who:end} sent the same {n:octets} {times:d} times in {during:duration}: the {peer:end} "
     from_one = "the {who:end} sent the octet that the {peer:end} expects {times:d} times in {during:duration}: "
     for fits, text in (

@@ -81,6 +81,24 @@ def test_who_speaks_but_acknowledges_nothing_is_not_silent() -> None:
     )
 
 
+def test_what_arrived_in_part_is_not_said_to_be_acknowledged_never() -> None:
+    """The server took 500 octets of the first segment, and acknowledged those."""
+    found = found_in(
+        """
+        open
+        A > PA x+1 (1460) ack y+1
+        B > A y+1 ack x+501
+        0.3 A > PA x+1 (1460) ack y+1
+        0.4 B > PA y+1 (10) ack x+501
+        0.9 A > PA x+501 (960) ack y+11
+        """
+    )
+    assert found["peer-silent"] == (
+        "the client sent the octet that the server expects 3 times in 897.000 ms: "
+        "the server speaks, but never acknowledged it"
+    )
+
+
 def test_how_long_it_was_repeated_ends_with_the_last_repetition() -> None:
     """What its end sends later, as the ACK of a FIN, is none."""
     again = "0.3 A > PA x+1 (1460) ack y+1\n0.9 A > PA x+1 (1460) ack y+1\n"
