@@ -59,8 +59,9 @@ def handshakes(request: pytest.FixtureRequest) -> Callable[..., Handshakes]:
 
     def opened(name: str | os.PathLike[str], *others: str | os.PathLike[str], profile: str = "linux") -> Handshakes:
         __tracebackhide__ = True
-        return Handshakes(used_by(request).of_files([os.fspath(one) for one in (name, *others)], profile))
+        return Handshakes(used_by(request).of_files((name, *others), profile))
 
+    opened.__qualname__ = "handshakes"  # what Python calls it where an argument is wrong
     return opened
 
 
@@ -68,6 +69,12 @@ def handshakes(request: pytest.FixtureRequest) -> Callable[..., Handshakes]:
 def captured(request: pytest.FixtureRequest, handshakes: Callable[..., Handshakes]) -> Handshakes:
     """Inspect the capture that the mark names: `@pytest.mark.capture("echo.pcap")`."""
     names = marked(request.node)
+    unknown = [name for mark in request.node.iter_markers("capture") for name in mark.kwargs]
+    if unknown:
+        pytest.fail(
+            f"captured: the mark takes names of captures, and no {unknown[0]}=; handshakes() knows profile=",
+            pytrace=False,
+        )
     if not names:
         pytest.fail(
             'captured: the test has no mark that names a capture: @pytest.mark.capture("echo.pcap")', pytrace=False
@@ -76,7 +83,7 @@ def captured(request: pytest.FixtureRequest, handshakes: Callable[..., Handshake
 
     try:
         return handshakes(getattr(request, "param", names[0]))
-    except CaptureError as error:
+    except (CaptureError, TypeError) as error:
         why = str(error)
     pytest.fail(f"captured: {why}", pytrace=False)
 
@@ -101,9 +108,11 @@ def capture_handshakes(request: pytest.FixtureRequest) -> Callable[..., Recordin
     from handshake_inspect.testing.recording import INTERFACE, Recording
 
     def capture(port: int | None = None, *, closing_s: float = CLOSING_LIMIT_S, profile: str = "linux") -> Recording:
+        __tracebackhide__ = True
         name = INTERFACE if port is None else f"{INTERFACE} port {port}"
         return Recording(used_by(request).to_be_recorded(name, profile), port, closing_s)
 
+    capture.__qualname__ = "capture_handshakes"
     return capture
 
 

@@ -126,6 +126,18 @@ def test_the_captures_used_last_are_shown(handshakes):
 def test_there_is_no_such_capture(handshakes):
     handshakes("absent.pcap")
 
+def test_the_name_is_forgotten(handshakes):
+    handshakes()
+
+def test_the_names_are_a_list(handshakes):
+    handshakes(["four-way.pcap"])
+
+def test_a_profile_that_is_none(handshakes):
+    handshakes("four-way.pcap", profile="solaris")
+
+def test_there_is_no_such_connection(handshakes):
+    handshakes("four-way.pcap").of(port=80)[0]
+
 @pytest.mark.capture("four-way.pcap")
 def test_marked_with_one(captured):
     assert captured.one.teardown.kind == "four-way"
@@ -139,6 +151,14 @@ def test_without_a_mark(captured):
 
 @pytest.mark.capture("nowhere.pcap")
 def test_marked_with_none_that_exists(captured):
+    pass
+
+@pytest.mark.capture(["four-way.pcap"])
+def test_marked_with_a_list(captured):
+    pass
+
+@pytest.mark.capture("four-way.pcap", profile="rfc")
+def test_marked_with_more_than_names(captured):
     pass
 """
 
@@ -280,7 +300,7 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
     shutil.copy(REPOSITORY / "pcaps" / "four-way.expect.toml", below / "three-segment.expect.toml")
     pytester.makepyfile(test_files=FILES)
     result = inner("--strict-markers", "-v")
-    result.assert_outcomes(passed=10, failed=7, errors=2)
+    result.assert_outcomes(passed=10, failed=11, errors=4)
     result.stdout.fnmatch_lines(
         [
             "*::test_marked_with_one PASSED*",
@@ -288,6 +308,8 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
             "*::test_marked_with_two[[]below/three-segment.pcap] PASSED*",
             "captured: the test has no mark that names a capture: @pytest.mark.capture*",
             "captured: nowhere.pcap: there is no such file: looked for *nowhere.pcap",
+            "captured: a capture is named by text or a path, no list: handshakes*",
+            "captured: the mark takes names of captures, and no profile=; handshakes() knows profile=",
             "*'four-way' == 'three-segment'*",
             "*- ladder of stream 0 of four-way.pcap -*",
             "*FIN-WAIT-1 *FIN,ACK seq=u ack=v*u=x+1*",
@@ -320,6 +342,10 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
             "*- ladder of stream 0 of below/three-segment.pcap -*",
             "*- ladder of stream 0 of four-way.pcap -*",
             "E *absent.pcap: there is no such file: looked for *absent.pcap",
+            "E *TypeError: handshakes() missing 1 required positional argument: 'name'",
+            "E *TypeError: a capture is named by text or a path, no list: handshakes*",
+            "E *ValueError: profile: 'solaris' is none of linux, *",
+            "E *IndexError: four-way.pcap, port = 80: there is no connection 0: it has 0",
         ]
     )
     result.stdout.no_fnmatch_line("*handshake_inspect*.py:[0-9]*: *")

@@ -149,7 +149,8 @@ def _end_of(claim: Claim) -> str | None:
     return claim.end if isinstance(claim, States | Octets) else None
 
 
-def _port(value: Any) -> int:
+def port_number(value: Any) -> int:
+    """Understand a port. Raises ValueError."""
     if not is_count(value) or value > 65535:
         raise ValueError("expected is a number from 0 to 65535")
     return int(value)
@@ -167,7 +168,7 @@ def _streams(value: Any) -> Any:
 
 
 _SELECTORS: Mapping[str, Callable[[Any], Any]] = {
-    "port": _port,
+    "port": port_number,
     "host": lambda value: network(_text(value)),
     "stream": _streams,
     "where": lambda value: parse(_text(value)),

@@ -31,6 +31,7 @@ from handshake_inspect.expect.understanding import SELECTOR_KEYS, expect
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.quantities import counted, listed
+from handshake_inspect.tcp.time_wait import profile_of
 from handshake_inspect.testing.drawing import from_here, ladder_text, list_text
 from handshake_inspect.views.escape import printable
 
@@ -57,6 +58,14 @@ def in_one_line(function: Callable[P, R]) -> Callable[P, R]:
     return told
 
 
+def _profile_named(name: str) -> str:
+    """Return the name of a profile that exists. Raises ValueError."""
+    try:
+        return profile_of(name).name
+    except ValueError as error:
+        raise ValueError(f"profile: {error}") from None
+
+
 class Capture:
     """Captures that are inspected as one run, when somebody first asks."""
 
@@ -71,7 +80,7 @@ class Capture:
         #: By the names that messages use.
         self.files = files
         self.name = listed([*files])
-        self.profile = profile
+        self.profile = _profile_named(profile)
         #: Knows where a file is that a test names.
         self.find = find
         #: It is recorded while a test runs: the first such one has "", the others "-2", "-3" ...
@@ -138,6 +147,8 @@ class Handshakes(Sequence[Connection]):
         of_streams = self.inspection.connections.of_streams
         if isinstance(index, slice):
             return list(of_streams(self.streams[index]))
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"{self.name}: there is no connection {index}: it has {len(self):,}")
         return self._looked_at(next(of_streams(self.streams[[index]])))
 
     def __iter__(self) -> Iterator[Connection]:

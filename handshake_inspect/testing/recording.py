@@ -25,6 +25,7 @@ from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.writing.pcapng import PcapngWriter
+from handshake_inspect.expect.understanding import port_number
 from handshake_inspect.lab.performing import CLOSING_LIMIT_S, TABLES, busy_sockets
 from handshake_inspect.quantities import counted
 from handshake_inspect.table import Names, SegmentTable
@@ -110,6 +111,15 @@ class Recorder:
         return any(ports in self._ports for table in TABLES for ports in busy_sockets(Path("/proc/self/net", table)))
 
 
+def _port_of(port: object) -> int:
+    """Return a port that a test names. Raises ValueError."""
+    __tracebackhide__ = True
+    try:
+        return port_number(port)
+    except ValueError as error:
+        raise ValueError(f"capture_handshakes(): port: {error}") from None
+
+
 def ports_of(segments: SegmentTable) -> set[tuple[int, int]]:
     """Return the distinct pairs of source and destination port."""
     pairs = np.unique(np.stack([segments["src_port"], segments["dst_port"]], axis=1), axis=0)
@@ -134,8 +144,9 @@ class Recording:
     """
 
     def __init__(self, capture: Capture, port: int | None = None, closing_s: float = CLOSING_LIMIT_S) -> None:
+        __tracebackhide__ = True
         self._capture = capture
-        self._port = port
+        self._port = None if port is None else _port_of(port)
         self._closing_s = closing_s
         self._recorder: Recorder | None = None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 import shlex
 import shutil
@@ -45,12 +46,15 @@ class Used:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._is_told = False
 
-    def of_files(self, names: Sequence[str], profile: str) -> Capture:
+    def of_files(self, names: Sequence[str | os.PathLike[str]], profile: str) -> Capture:
         """Add captures that exist."""
         __tracebackhide__ = True
         files = {}
         for name in names:  # no comprehension, which is a frame of the traceback
-            files[name] = self.find(name)
+            if not isinstance(name, str | os.PathLike):
+                kind = type(name).__name__
+                raise TypeError(f'a capture is named by text or a path, no {kind}: handshakes("a.pcap", "b.pcap")')
+            files[os.fspath(name)] = self.find(os.fspath(name))
         return self._added(Capture(files, profile=profile, find=self.find))
 
     def to_be_recorded(self, name: str, profile: str) -> Capture:

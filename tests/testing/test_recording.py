@@ -90,3 +90,11 @@ def test_what_goes_wrong_in_the_block_comes_first(tmp_path: Path, monkeypatch: p
 
     with pytest.raises(CaptureError, match="of the block"):
         recorded(tmp_path, lose_and_fail)
+
+
+@pytest.mark.parametrize("port", ["8000", 65536, -1, True])
+def test_no_frame_has_a_port_that_is_none(tmp_path: Path, port: object) -> None:
+    """A capture of it would be empty, and whoever expects no connection content."""
+    capture = Capture({"lo": tmp_path / "lo.pcapng"}, live_number="")
+    with pytest.raises(ValueError, match=r"^capture_handshakes\(\): port: expected is a number from 0 to 65535$"):
+        recording.Recording(capture, port)  # type: ignore[arg-type]
