@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from handshake_inspect.conditions.parser import WhereError, parse
 from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
-from handshake_inspect.expect.amounts import AT_LEAST_ONE, Amount, amount, is_count
+from handshake_inspect.expect.amounts import ANY, AT_LEAST_ONE, Amount, amount, is_count
 from handshake_inspect.expect.claims import Claim, Found, NotFound, Octets, States
 from handshake_inspect.expect.expectations import Clause, Expect, Expectations
 from handshake_inspect.expect.keys import CLAIMS, OfEndError
@@ -76,9 +76,12 @@ class _Reading:
         if key not in document:
             return None
         try:
-            return self.lines.place(None, key), amount(document[key])
+            found = amount(document[key])
         except ValueError as error:
             self.fail(f"{key}: {error}", None, key)
+        if found == ANY:
+            self.fail(f"{key}: there are always {found}: this expects nothing; say how many, or `max`", None, key)
+        return self.lines.place(None, key), found
 
     def none_of(self, document: Mapping[str, Any]) -> Iterator[Clause[NotFound]]:
         """Understand what may not be found: of the run, of any connection."""
@@ -91,7 +94,7 @@ class _Reading:
         """Understand which file has the golden text: its path is relative to the file in which it stands."""
         if "golden" not in document:
             return None
-        if not isinstance(document["golden"], str):
+        if not isinstance(document["golden"], str) or not document["golden"]:
             self.fail('golden: expected is the name of a file: "echo.golden"', key="golden")
         return self.lines.place(None, "golden"), str(Path(self.lines.source).parent / document["golden"])
 
@@ -111,6 +114,8 @@ class _Reading:
         selector = self.selector(table, number)
         if "count" not in table and {*table} & {*SELECTOR_KEYS} == {"stream"}:  # each that is named must be there
             count = Amount(len({*selector.selection.streams}), None)
+        if count == ANY and not clauses:
+            self.fail(f"count: there are always {count}: this expects nothing; say more, or how many", number, "count")
         return Expect(self.lines.place(number), selector, count, tuple(self.with_named(clauses, number)))
 
     def with_named(self, clauses: Sequence[Clause[Claim]], number: int) -> Iterator[Clause[Claim]]:

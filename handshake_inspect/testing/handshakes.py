@@ -201,8 +201,10 @@ class Handshakes(Sequence[Connection]):
 
         The keys are those of an [[expect]] table in a file for `check`: `count`, `handshake`, `teardown`,
         `closed_first`, `states`, `time_wait`, `max_handshake_ms`, `max_retransmissions`, `findings`, `no_findings`,
-        `octets`, and those of `of()`. Raises AssertionError; ValueError for a key or a value that is none.
+        `octets`, and those of `of()`. Raises AssertionError; ValueError for a key or a value that is none, or for none.
         """
+        if not table:
+            raise ExpectationError('expect(): it expects nothing: say what, as in expect(count=1, teardown="four-way")')
         read = expect(table, "expect()")
         self._hold_against(Expectations("expect()", expect=(replace(read, selector=Among(self, read.selector)),)))
 
