@@ -15,7 +15,7 @@ from handshake_inspect.expect.places import ExpectationError, Lines, Place
 from handshake_inspect.expect.understanding import expectations
 
 _NAME = r"""["']?(?P<{}>[\w-]+)["']?\s*"""
-_TABLE = re.compile(r"""\s*\[\[\s*["']?expect["']?\s*\]\]""")
+_TABLE = re.compile(rf"""\s*\[\[\s*{_NAME.format("name")}\]\]""")
 _SUBTABLE = re.compile(r"""\s*\[\s*(?:["']?(?P<expect>expect)["']?\s*\.\s*)?""" + _NAME.format("key") + r"\]")
 _KEY = re.compile(rf"\s*{_NAME.format('key')}(?:\.\s*{_NAME.format('end')})?[.=]")
 #: Strings, of which some have several lines; and comments, in which quotation marks begin none.
@@ -63,9 +63,12 @@ class FileLines(Lines):
         table: int | None = None
         inside: str | None = None
         for number, line in enumerate(_STRING.sub(_without_lines, text.removeprefix("\ufeff")).split("\n"), 1):
-            if _TABLE.match(line):
+            if (found := _TABLE.match(line)) and found["name"] == "expect":
                 table, inside = 0 if table is None else table + 1, None
                 self._lines[table, None, None] = number
+            elif found:  # one that nobody knows
+                inside = found["name"]
+                self._lines.setdefault((None, inside, None), number)
             elif found := _SUBTABLE.match(line):
                 inside = found["key"]
                 self._lines.setdefault((table if found["expect"] else None, inside, None), number)

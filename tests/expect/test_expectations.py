@@ -114,6 +114,8 @@ WRONG = [
     ("schema = 1\nport = 80", 2, "there is no key 'port' here."),
     ("schema = 1\nconections = 1", 2, "there is no key 'conections'. Did you mean connections?"),
     ("schema = 1\n\n[expcet]\nport = 1", 3, "there is no key 'expcet'. Did you mean expect?"),
+    ("schema = 1\n\n[[expects]]\nport = 1", 3, "there is no key 'expects'. Did you mean expect?"),
+    ("schema = 1\n[[expect]]\nport = 'x'\n[[expects]]\nport = 1", 4, "there is no key 'expects'. Did you mean expect?"),
     ("schema = 1\n[connections]\nmin = -1", 2, "connections: min: expected is a whole number from 0 on"),
     ("schema = 1\nexchanges = '3'", 2, "exchanges: expected is a whole number"),
     ("schema = 1\nconnections = { min = 0 }", 2, "connections: there are always at least 0: this expects nothing"),
