@@ -96,6 +96,88 @@ def test_drops_are_the_last_statistics_of_each_interface() -> None:
     assert reader.dropped == 117
 
 
+def test_a_statistics_block_speaks_of_an_interface_of_its_own_section() -> None:
+    """One that its section has not described counts, and is not the next section's interface of that number."""
+    drops = option(5, struct.pack("<Q", 3))
+    data = (section() + block(5, struct.pack("<III", 0, 0, 0) + drops)) * 2 + section() + interface()
+    for block_octets in (64, 1 << 16):
+        reader = open_capture(io.BytesIO(data), block_octets=block_octets)
+        assert rows(reader) == []
+        assert reader.dropped == 6
+        assert [one.dropped for one in reader.about.interfaces] == [None]
+
+
+def test_a_simple_packet_is_as_long_as_the_first_interface_of_its_section_allows() -> None:
+    simple = block(3, struct.pack("<I", 8) + b"12345678")
+    data = b"".join(section() + interface(snaplen=most) + interface(snaplen=1) + simple for most in (3, 0, 6))
+    assert [row[0] for row in rows(open_capture(io.BytesIO(data)))] == [b"123", b"12345678", b"123456"]
+
+
+def without_repeated_length(order: str = "<") -> bytes:
+    """Return a section header whose last word is not its length."""
+    return section(order)[:-4] + bytes(4)
+
+
+@given(
+    st.lists(
+        st.sampled_from([section("<"), section(">"), without_repeated_length(), b"i", b"p", b"d", b"n"]), max_size=40
+    ),
+    st.sampled_from([64, 200]),
+)
+def test_sections_read_together_say_what_they_say_one_by_one(parts: list[bytes], block_octets: int) -> None:
+    """Whatever changes between them: byte order, repeated lengths, interfaces, drops told by packets and statistics."""
+    order, described, data = "<", 0, section()
+    for number, part in enumerate(parts):
+        if part == b"i":
+            described += 1
+            data += interface(number, order=order)
+        elif part == b"n":
+            drops = option(5, struct.pack(order + "Q", number), order)
+            data += block(5, struct.pack(order + "III", number % 3, 0, 0) + drops, order)
+        elif len(part) > 1:
+            order, described = ">" if part == section(">") else "<", 0
+            data += part
+        elif described:
+            drops = option(4, struct.pack(order + "Q", number), order) if part == b"d" else b""
+            data += packet(number, number % described, drops, order)
+
+    def read(octets: int) -> tuple[object, ...]:
+        reader = open_capture(io.BytesIO(data), block_octets=octets)
+        return rows(reader), reader.dropped, reader.damage, reader.about, reader.headers
+
+    assert read(block_octets) == read(1 << 20)
+
+
+def packet(units: int, number: int, options: bytes, order: str) -> bytes:
+    """Return an enhanced packet block of one interface of its section, with options."""
+    return block(6, struct.pack(order + "IIIII", number, 0, units, 4, 4) + b"same" + options, order)
+
+
+def test_sections_of_one_packet_each_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alike, all at once; where each changes the byte order, one by one, and no octet is walked over often."""
+    taken, walked = list[int](), list[int]()
+    take, walk_plainly = pcapng.PcapngReader._take, walk.walk_plainly
+
+    def count_taken(reader: pcapng.PcapngReader, offsets: walk.Offsets, parts: list[pcapng.Packets]) -> bool | None:
+        taken.append(len(offsets))
+        return take(reader, offsets, parts)
+
+    def count_walked(buffer: bytearray, start: int, until: int, end: int, chain: walk.Chain) -> list[int]:
+        offsets = walk_plainly(buffer, start, until, end, chain)
+        walked.append(len(offsets))
+        return offsets
+
+    monkeypatch.setattr(pcapng.PcapngReader, "_take", count_taken)
+    monkeypatch.setattr(walk, "walk_plainly", count_walked)
+    alike = (section() + interface() + enhanced(b"one", 3, 1)) * 1000
+    assert len(rows(open_capture(io.BytesIO(alike)))) == 1000
+    assert len(taken) < 10
+    walked.clear()
+    other = without_repeated_length() + interface() + enhanced(b"two", 3, 2)
+    assert len(rows(open_capture(io.BytesIO((alike[: len(alike) // 1000] + other) * 500)))) == 1000
+    assert sum(walked) < 100 * 3000
+
+
 def test_without_drop_counters_nothing_is_said_of_drops() -> None:
     reader = open_capture(io.BytesIO(section() + interface() + block(5, struct.pack("<III", 0, 0, 0))))
     assert rows(reader) == []

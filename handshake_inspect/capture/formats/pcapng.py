@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.formats.pcapng_blocks import (
     MOST_BODY_OCTETS,
+    Described,
     Section,
     nanoseconds,
     packet_types,
@@ -24,7 +25,7 @@ from handshake_inspect.capture.formats.pcapng_blocks import (
     read_names,
     read_section,
 )
-from handshake_inspect.capture.formats.walk import PLAIN_OCTETS, Chain, Mask, Offsets, Words, walk
+from handshake_inspect.capture.formats.walk import PLAIN_OCTETS, Chain, Mask, Offsets, Words, walk, words_of
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import RecordReader, Window, gathered
 from handshake_inspect.table import PACKET_TYPE_UNKNOWN
@@ -34,6 +35,11 @@ SECTION_HEADER, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, NAMES, STATISTICS, EN
     0x0A0D0D0A, 1, 2, 3, 4, 5, 6,
 )  # fmt: skip
 BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
+#: What `BYTE_ORDER` looks for, read in the right order.
+BYTE_ORDER_MAGIC = 0x1A2B3C4D
+SECTION_HEADER_OCTETS = 28
+#: What the first walk covers of a section that is read otherwise than the one before it: the rest may be as short.
+REACH_AFTER_CHANGE = 1 << 12
 #: Octets of a packet block that are not frame: before the frame and in all, for each of the three kinds.
 PACKET_HEADER_OCTETS, PACKET_OTHER_OCTETS = 28, 32
 SIMPLE_HEADER_OCTETS, SIMPLE_OTHER_OCTETS = 12, 16
@@ -66,13 +72,13 @@ class PcapngReader(RecordReader):
 
     def __init__(self, name: str, window: Window) -> None:
         super().__init__(name, window)
-        #: Octets that one walk covers: doubled while no new section begins, so that sections cost no second walk.
+        #: Octets that one walk covers: doubled while sections are read alike, so that others cost no second walk.
         self._reach = PLAIN_OCTETS - 1
         #: Packets that were read of the window, in all sections.
         self._in_window = 0
         #: Where in the window the first damage is.
         self._broken_at: int | None = None
-        if not window.need(28):
+        if not window.need(SECTION_HEADER_OCTETS):
             have = window.end - window.start
             raise CaptureError(
                 f"{name}: cut after {have} octets, inside the pcapng section header; nothing can be read"
@@ -84,9 +90,7 @@ class PcapngReader(RecordReader):
     def _begin_section(self, interfaces_before: int) -> None:
         byte_order = BYTE_ORDER[self._window.peek(12)[8:]]
         self.section = Section(byte_order, self.about, interfaces_before)
-        self.chain = PcapngChain(
-            byte_order, 0, 4, smallest=12, padding=3, stop_word=SECTION_HEADER, header_octets=12
-        )  # fmt: skip
+        self.chain = PcapngChain(byte_order, 0, 4, smallest=12, padding=3, header_octets=12)
 
     @property
     def _interfaces(self) -> int:
@@ -106,7 +110,7 @@ class PcapngReader(RecordReader):
             if going_on and not window.fill():
                 self._cut(window.start, "a block")
                 going_on = False
-        self._count_dropped()
+        self._count_dropped(self.section.lost)
 
     def _read_window(self, parts: list[Packets]) -> bool:
         """Read all whole blocks in the window; False where the capture is damaged."""
@@ -125,7 +129,7 @@ class PcapngReader(RecordReader):
         if magic not in BYTE_ORDER:
             return self._broken(window.start, "a section header has no byte-order magic")
         length = struct.unpack(BYTE_ORDER[magic] + "I", window.peek(8)[4:])[0]
-        if not 28 <= length <= self.chain.longest:
+        if not SECTION_HEADER_OCTETS <= length <= self.chain.longest:
             return self._broken(window.start, f"a section header claims {length} octets")
         after = window.start + (length + 3 & ~3)
         if window.end < after:
@@ -133,22 +137,25 @@ class PcapngReader(RecordReader):
         version = struct.unpack(BYTE_ORDER[magic] + "H", window.peek(14)[12:])[0]
         if version != 1:
             return self._broken(window.start, f"a section of version {version}; only version 1 is known")
-        self._count_dropped()
+        self._count_dropped(self.section.lost)
+        last = self.section
         self._begin_section(self._interfaces)
-        self._reach = PLAIN_OCTETS - 1
         end = window.start + length
         self.section.repeats_lengths = window.buffer[end - 4 : end] == window.peek(8)[4:]
+        if not self.section.is_read_like(last):
+            self._reach = REACH_AFTER_CHANGE
         read_section(self._body(window.start), self.section.byte_order, self.about)
         self._note_header(window.start, after - window.start)
         window.start = after
         return None
 
     def _read_blocks(self, parts: list[Packets]) -> bool | None:
-        """Read whole blocks up to the next section header. None: go on; True: more is needed; False: damaged."""
+        """Read whole blocks up to a section read otherwise. None: go on; True: more is needed; False: damaged."""
         window, chain = self._window, self.chain
         end = min(window.end, window.start + self._reach)
         offsets = walk(window.buffer, window.start, end, chain)
         if len(offsets):
+            offsets = offsets[: self._read_alike(offsets)]
             after = chain.record_end(window.buffer, int(offsets[-1])) or end
             state = self._take(offsets, parts)
             window.start = after if state is None else window.start
@@ -162,6 +169,20 @@ class PcapngReader(RecordReader):
             return None
         return True
 
+    def _read_alike(self, offsets: Offsets) -> int:
+        """Return how many blocks come before the first section header that says to read otherwise, or is broken.
+
+        So the many short sections of files that were put one behind the other are read together.
+        """
+        words = words_of(self._window.buffer, len(self._window.buffer), self.section.byte_order)
+        rows = np.flatnonzero(words[offsets] == SECTION_HEADER)
+        at = offsets[rows]
+        length = words[at + 4].astype(np.int64)
+        version = words[at + 12] >> 16 if self.section.byte_order == ">" else words[at + 12] & 0xFFFF
+        alike = (words[at + 8] == BYTE_ORDER_MAGIC) & (version == 1) & (length >= SECTION_HEADER_OCTETS)
+        alike &= (words[at + length - 4] == length) == self.section.repeats_lengths
+        return len(offsets) if alike.all() else int(rows[np.argmin(alike)])
+
     def _take(self, offsets: Offsets, parts: list[Packets]) -> bool | None:
         """Read the blocks at `offsets`: the rare ones one by one, the packets all together."""
         order = self.section.byte_order
@@ -170,22 +191,42 @@ class PcapngReader(RecordReader):
         odd, wrong = self._lengths_that_differ(offsets, header[:, 1].astype(np.int64))
         offsets, header, kind = offsets[:odd], header[:odd], header[:odd, 0].copy()
         is_packet = (kind == ENHANCED_PACKET) | (kind == SIMPLE_PACKET) | (kind == OBSOLETE_PACKET)
-        known = len(self.section.interfaces) + np.cumsum(kind == INTERFACE)
-        for row in np.flatnonzero(kind == INTERFACE).tolist():
-            self.section.interfaces.append(read_interface(self._body(int(offsets[row])), order))
-            self._note_header(int(offsets[row]), int(header[row, 1]) + 3 & ~3)
+        described = self._described(offsets, header, kind)
         rows = slice(None) if is_packet.all() else np.flatnonzero(is_packet)
-        state = self._packets(offsets[rows], header[rows], known[rows], parts) if is_packet.any() else None
+        state = self._packets(offsets[rows], header[rows], described[rows], parts) if is_packet.any() else None
         until = np.inf if self._broken_at is None else self._broken_at
-        is_rare = (kind == INTERFACE) | (kind == STATISTICS) | (kind == NAMES)
-        for row in np.flatnonzero(is_rare & (offsets < until)).tolist():
-            if kind[row] == INTERFACE:
-                self.about.add_interface(self.section.interfaces[known[row] - 1].about)
-            elif kind[row] == NAMES:
-                read_names(self._body(int(offsets[row])), order, self.about)
-            else:
-                self.section.read_statistics(self._body(int(offsets[row])))
+        self._read_rare(offsets[offsets < until], kind, described)
+        if len(offsets):
+            self._count_dropped(self.section.go_on_with(*described.at(-1)))
         return self._broken(*wrong) if wrong and state is None else state
+
+    def _described(self, offsets: Offsets, header: NDArray[np.uint32], kind: NDArray[np.uint32]) -> Described:
+        """Read the interface descriptions; return which ones hold at each block."""
+        interfaces = self.section.interfaces
+        before, is_interface, is_header = len(interfaces), kind == INTERFACE, kind == SECTION_HEADER
+        for row in np.flatnonzero(is_interface | is_header).tolist():
+            if is_interface[row]:
+                interfaces.append(read_interface(self._body(int(offsets[row])), self.section.byte_order))
+            self._note_header(int(offsets[row]), int(header[row, 1]) + 3 & ~3)
+        known = before + np.cumsum(is_interface)
+        first = np.maximum.accumulate(np.where(is_header, known, 0))
+        return Described(self.section.number + np.cumsum(is_header), first, known)
+
+    def _read_rare(self, offsets: Offsets, kind: NDArray[np.uint32], described: Described) -> None:
+        """Read what is neither packet nor skipped, in order."""
+        section, kind = self.section, kind[: len(offsets)]
+        is_rare = (kind == INTERFACE) | (kind == STATISTICS) | (kind == NAMES) | (kind == SECTION_HEADER)
+        for row in np.flatnonzero(is_rare).tolist():
+            if kind[row] == INTERFACE:
+                self.about.add_interface(section.interfaces[described.known[row] - 1].about)
+                continue
+            body = self._body(int(offsets[row]))
+            if kind[row] == NAMES:
+                read_names(body, section.byte_order, self.about)
+            elif kind[row] == STATISTICS:
+                section.read_statistics(body, *described.at(row), int(described.known[row]))
+            else:
+                read_section(body, section.byte_order, self.about)
 
     def _lengths_that_differ(self, offsets: Offsets, length: Offsets) -> tuple[int, tuple[int, str] | None]:
         """Return how many blocks repeat their length at their end as they must, and what is wrong with the next."""
@@ -202,10 +243,12 @@ class PcapngReader(RecordReader):
         end = words[offsets[row] + length[row] - 4]
         return row, (int(offsets[row]), f"a block claims {length[row]} octets, and {end} at its end")
 
-    def _packets(self, block: Offsets, header: NDArray[np.uint32], known: Offsets, parts: list[Packets]) -> bool | None:
+    def _packets(
+        self, block: Offsets, header: NDArray[np.uint32], described: Described, parts: list[Packets]
+    ) -> bool | None:
         """Read packet blocks, one column per field.
 
-        `header`: their first words, a row each; `known`: how many interfaces were described before each.
+        `header`: their first words, a row each; `described`: the interfaces that each can belong to.
         """
         kind = header[:, 0].copy()
         total, interface, upper, lower, captured, original = (
@@ -221,15 +264,17 @@ class PcapngReader(RecordReader):
         if simple.any():
             original[simple] = interface[simple]
             interface[simple], units[simple] = 0, 0
-            captured[simple] = self._simple_captured(original[simple], total[simple])
-        wrong = (captured > total - other) | (captured < 0) | (interface >= known)
+            captured[simple] = self._simple_captured(original[simple], total[simple], described[simple])
+        undescribed = interface >= described.known - described.first
+        wrong = (captured > total - other) | (captured < 0) | undescribed
         good = int(np.argmax(wrong)) if wrong.any() else len(block)
         chosen = slice(0, good)
-        time_ns, link_type = self._by_interface(interface[chosen], units[chosen])
+        place = described.first[chosen] + interface[chosen]
+        time_ns, link_type = self._by_interface(place, units[chosen])
         time_ns[simple[chosen]] = 0
         begin = block + np.where(simple, SIMPLE_HEADER_OCTETS, PACKET_HEADER_OCTETS)
         before = self.section.interfaces_before
-        number = np.where(before + known[chosen] > 1, before + interface[chosen], -1)
+        number = np.where(before + described.known[chosen] > 1, before + place, -1)
         packet_type = np.full(good, PACKET_TYPE_UNKNOWN, np.uint8)
         self._in_window += good
         block_begin = block[chosen] + self._window.file_offset(0)
@@ -240,21 +285,25 @@ class PcapngReader(RecordReader):
                 block_begin, block_end,
             )
         )  # fmt: skip
-        self._note_options(begin[chosen], block[chosen] + total[chosen], interface[chosen], kind[chosen], parts)
+        self._note_options(
+            begin[chosen], block[chosen] + total[chosen], interface[chosen], kind[chosen], described, parts
+        )
         if good == len(block):
             return None
         reason = (
             f"a packet refers to interface {interface[good]}, which is not described before it"
-            if interface[good] >= known[good]
+            if undescribed[good]
             else f"a packet claims {captured[good]} captured octets in a block of {total[good]}"
         )
         return self._broken(int(block[good]), reason)
 
-    def _simple_captured(self, original: Offsets, total: Offsets) -> Offsets:
+    def _simple_captured(self, original: Offsets, total: Offsets, described: Described) -> Offsets:
         """Return the captured lengths of simple packet blocks, which the snaplen of the first interface tells."""
-        snaplen = self.section.interfaces[0].snaplen if self.section.interfaces else 0
         captured = np.minimum(original, np.maximum(total - SIMPLE_OTHER_OCTETS, -1))
-        return np.minimum(captured, snaplen) if snaplen else captured
+        interfaces = self.section.interfaces
+        first, row = np.unique(described.first, return_inverse=True)
+        snaplen = np.array([interfaces[one].snaplen if one < len(interfaces) else 0 for one in first.tolist()])[row]
+        return np.where(snaplen > 0, np.minimum(captured, snaplen), captured)
 
     def _by_interface(self, interface: Offsets, units: Offsets) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         interfaces = self.section.interfaces
@@ -286,7 +335,13 @@ class PcapngReader(RecordReader):
         return bytes(self._window.buffer[block + 8 : block + min(length - 4, MOST_BODY_OCTETS)])
 
     def _note_options(
-        self, frame: Offsets, end: Offsets, interface: Offsets, kind: NDArray[np.uint32], parts: list[Packets]
+        self,
+        frame: Offsets,
+        end: Offsets,
+        interface: Offsets,
+        kind: NDArray[np.uint32],
+        described: Described,
+        parts: list[Packets],
     ) -> None:
         """Note what the options, and the headers, of the packets say that are the last of `parts`.
 
@@ -298,13 +353,15 @@ class PcapngReader(RecordReader):
             rows = np.flatnonzero(has_options)
             first = self._frames + 1 + self._in_window - len(parts[-1].offset)
             octets = self._window.octets
-            self.section.note_options(octets, first + rows, interface[rows], begin[rows], end[rows] - 4)
+            self.section.note_options(
+                octets, first + rows, interface[rows], described[rows], begin[rows], end[rows] - 4
+            )
             parts[-1].packet_type[rows] = packet_types(octets, self.chain.byte_order, begin[rows], end[rows] - 4)
         if len(rows := np.flatnonzero(kind == OBSOLETE_PACKET)):
             drops = (
                 self._window.octets[frame[rows, None] + DROPS_BEFORE_FRAME].copy().view(f"{self.chain.byte_order}u2")
             )
-            self.section.note_obsolete_drops(interface[rows], drops[:, 0])
+            self.section.note_obsolete_drops(interface[rows], described[rows], drops[:, 0])
 
     def _broken(self, index: int, message: str) -> bool:
         self._broken_at = index
@@ -314,9 +371,9 @@ class PcapngReader(RecordReader):
         self._frames = frames
         return False
 
-    def _count_dropped(self) -> None:
-        """Add the drops of the section that ends."""
-        if (lost := self.section.lost) is not None:
+    def _count_dropped(self, lost: int | None) -> None:
+        """Add the drops of sections that have ended."""
+        if lost is not None:
             self.dropped = (self.dropped or 0) + lost
 
     def _records(self, parts: list[Packets], first_frame: int, count: int) -> Records:

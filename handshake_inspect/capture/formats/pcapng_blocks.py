@@ -16,8 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.about import About, InterfaceAbout, text_of
-from handshake_inspect.capture.formats.walk import Offsets
+from handshake_inspect.capture.formats.walk import Mask, Offsets
 from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
+
+#: Rows of columns, chosen as numpy takes them.
+Rows = slice | Offsets | Mask
 
 #: Option codes of all blocks, of section headers, interface descriptions, interface statistics and packets.
 OPT_END, OPT_COMMENT = 0, 1
@@ -206,9 +209,31 @@ def packet_types(octets: NDArray[np.uint8], order: str, begin: Offsets, end: Off
     return found
 
 
+@dataclass(frozen=True)
+class Described:
+    """Which interfaces hold at blocks that were read together; columns, an entry per block."""
+
+    #: Number of its section, counted over those that are read together.
+    section: Offsets
+    #: Where in the list of interfaces those of its section begin, and where those end that stand before it.
+    first: Offsets
+    known: Offsets
+
+    def __getitem__(self, rows: Rows) -> Described:
+        return Described(self.section[rows], self.first[rows], self.known[rows])
+
+    def at(self, row: int) -> tuple[int, int]:
+        """Return the section of one block, and where the interfaces of that begin."""
+        return int(self.section[row]), int(self.first[row])
+
+
+#: An interface, by the number of its section and its own number in that.
+Numbered = tuple[int, int]
+
+
 @dataclass
 class Section:
-    """What holds from one section header to the next."""
+    """What holds from one section header to the next, or to the next one that is read otherwise."""
 
     byte_order: str
     #: Of the whole file.
@@ -216,11 +241,17 @@ class Section:
     #: How many interfaces the sections before it have described.
     interfaces_before: int = 0
     interfaces: list[Interface] = field(default_factory=list)
+    #: Sections before it that are read together with it.
+    number: int = 0
     #: Per interface, the frames it lost up to its last statistics block, and those that its packets tell of.
-    dropped: dict[int, int] = field(default_factory=dict)
-    dropped_before_packets: dict[int, int] = field(default_factory=dict)
+    dropped: dict[Numbered, int] = field(default_factory=dict)
+    dropped_before_packets: dict[Numbered, int] = field(default_factory=dict)
     #: Does every block repeat its length at its end? Not where the section header does not.
     repeats_lengths: bool = True
+
+    def is_read_like(self, other: Section) -> bool:
+        """Tell whether blocks of both can be read together."""
+        return (self.byte_order, self.repeats_lengths) == (other.byte_order, other.repeats_lengths)
 
     @property
     def lost(self) -> int | None:
@@ -228,12 +259,31 @@ class Section:
         dropped = self.dropped_before_packets | self.dropped
         return sum(dropped.values()) if dropped else None
 
-    def read_statistics(self, body: bytes) -> None:
-        """Note drops of an interface, and comments on it (section 4.6)."""
+    def go_on_with(self, number: int, first: int) -> int | None:
+        """Forget the sections before this one, whose interfaces begin at `first`; return what they have lost."""
+        if number == self.number:
+            return None
+        ended = Section(self.byte_order, self.about)
+        for kept, left in (
+            (self.dropped, ended.dropped),
+            (self.dropped_before_packets, ended.dropped_before_packets),
+        ):
+            left |= {one: kept.pop(one) for one in list(kept) if one[0] < number}
+        del self.interfaces[:first]
+        self.interfaces_before += first
+        self.number = number
+        return ended.lost
+
+    def read_statistics(self, body: bytes, section: int, first: int, known: int) -> None:
+        """Note drops of an interface, and comments on it (section 4.6).
+
+        `section`: the number of the section it stands in; `first`, `known`: where the interfaces of that begin and end.
+        """
         if len(body) < 12:
             return
         number = struct.unpack_from(self.byte_order + "I", body)[0]
-        interface = self.interfaces[number].about if number < len(self.interfaces) else InterfaceAbout(0xFFFF)
+        place = first + number
+        interface = self.interfaces[place].about if place < known else InterfaceAbout(0xFFFF)
         drops = []
         for code, value in options_of(body[12:], self.byte_order):
             if code == OPT_COMMENT:
@@ -241,10 +291,16 @@ class Section:
             elif code in (ISB_IFDROP, ISB_OSDROP) and len(value) == 8:
                 drops.append(struct.unpack(self.byte_order + "Q", value)[0])
         if drops:
-            self.dropped[number] = interface.dropped = sum(drops)
+            self.dropped[section, number] = interface.dropped = sum(drops)
 
     def note_options(
-        self, octets: NDArray[np.uint8], frame: Offsets, interface: Offsets, begin: Offsets, end: Offsets
+        self,
+        octets: NDArray[np.uint8],
+        frame: Offsets,
+        interface: Offsets,
+        described: Described,
+        begin: Offsets,
+        end: Offsets,
     ) -> None:
         """Note comments and drops in the options of packets (section 4.3), which stand in [begin, end)."""
         wanted = (OPT_COMMENT, EPB_DROPCOUNT)
@@ -252,16 +308,17 @@ class Section:
             if code == OPT_COMMENT:
                 self.about.add_frame_comment(int(frame[row]), text_of(value))
             elif len(value) == 8:
-                self._note_drops(int(interface[row]), struct.unpack(self.byte_order + "Q", value)[0])
+                drops = struct.unpack(self.byte_order + "Q", value)[0]
+                self._note_drops(int(interface[row]), drops, *described.at(row))
 
-    def note_obsolete_drops(self, interface: Offsets, drops: NDArray[np.uint16]) -> None:
+    def note_obsolete_drops(self, interface: Offsets, described: Described, drops: NDArray[np.uint16]) -> None:
         """Note the drops that stand in the headers of obsolete packet blocks (appendix A)."""
         for row in np.flatnonzero((drops != DROPS_UNKNOWN) & (drops != 0)).tolist():
-            self._note_drops(int(interface[row]), int(drops[row]))
+            self._note_drops(int(interface[row]), int(drops[row]), *described.at(row))
 
-    def _note_drops(self, interface: int, count: int) -> None:
+    def _note_drops(self, interface: int, count: int, section: int, first: int) -> None:
         """Count frames that were lost before a packet of an interface."""
-        before = self.dropped_before_packets
-        before[interface] = before.get(interface, 0) + count
-        if interface not in self.dropped:
-            self.interfaces[interface].about.dropped = before[interface]
+        before, one = self.dropped_before_packets, (section, interface)
+        before[one] = before.get(one, 0) + count
+        if one not in self.dropped:
+            self.interfaces[first + interface].about.dropped = before[one]

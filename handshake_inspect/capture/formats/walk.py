@@ -45,8 +45,6 @@ class Chain(ABC):
     longest: int = LONGEST_RECORD_OCTETS
     #: 3 where records are padded to multiples of four octets, else 0.
     padding: int = 0
-    #: First word of a record that ends the chain (a new pcapng section); -1: none.
-    stop_word: int = -1
     #: Octets needed to read the first word and the length.
     header_octets: int = 16
     #: False: `record_end` alone knows how long a record is, so records are followed one by one.
@@ -104,13 +102,11 @@ def walk_plainly(buffer: bytearray, start: int, until: int, end: int, chain: Cha
     """Follow the chain from `start` to the first record that begins at or after `until`, is cut or is broken."""
     offsets: list[int] = []
     unpack, append = chain.words.unpack_from, offsets.append
-    smallest, longest, added, padding, stop_word = (
-        chain.smallest, chain.longest, chain.added, chain.padding, chain.stop_word,
-    )  # fmt: skip
+    smallest, longest, added, padding = chain.smallest, chain.longest, chain.added, chain.padding
     offset, last = start, min(until - 1, end - chain.header_octets)
     while offset <= last:
-        word, length = unpack(buffer, offset)
-        if length > longest or length < smallest or word == stop_word:
+        _, length = unpack(buffer, offset)
+        if length > longest or length < smallest:
             break
         after = offset + added + (length + padding & ~padding)
         if after > end:
@@ -247,16 +243,11 @@ def _stitch(
 
 
 def _whole(buffer: bytearray, offsets: Offsets, start: int, end: int, chain: Chain) -> Offsets:
-    """Cut `offsets` before the first record that is broken, cut or starts a section; plainly if in doubt."""
+    """Cut `offsets` before the first record that is broken or cut; plainly if in doubt."""
     # The length of every record but the last is also the way to the next one, which needs no look at the buffer.
     length = np.diff(offsets) - chain.added
     if len(length) and (length.max() > chain.longest or length.min() < chain.smallest):
         return np.array(walk_plainly(buffer, start, end, end, chain), np.int64)
-    if chain.stop_word >= 0:
-        words = words_of(buffer, end, chain.byte_order)
-        stops = np.flatnonzero(words[offsets] == chain.stop_word)
-        if len(stops):
-            offsets = offsets[: stops[0]]
     while len(offsets):
         after = chain.record_end(buffer, int(offsets[-1]))
         if after is not None and after <= end:
