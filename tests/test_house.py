@@ -61,7 +61,8 @@ CAPTURE = [
     "headers", "fragments", "inflating", "scapy_side", "filling", "decode", "apart", "positions", "frames", "pieces",
     "order", "summary", "merge", "inputs",
 ]  # fmt: skip
-FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng_blocks", "pcapng", "foreign"]
+FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng", "foreign"]
+PCAPNG = ["blocks", "options", "interfaces", "packets", "notes", "reader"]
 HEADERS = [
     "layers", "ip", "ordinary", "link", "serial", "link_types", "wlan", "tunnels", "options", "icmp", "transports",
 ]  # fmt: skip
@@ -125,6 +126,7 @@ TESTING = ["drawing", "handshakes", "recording", "reporting", "isolation"]
 ORDERED = {
     "capture": CAPTURE,
     "capture/formats": FORMATS,
+    "capture/formats/pcapng": PCAPNG,
     "capture/headers": HEADERS,
     "capture/live": LIVE,
     "capture/scapy_side": SCAPY_SIDE,

@@ -7,8 +7,13 @@ others: whoever prints it must make it printable. It is kept up to a bound, and 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 T = TypeVar("T")
 #: Characters of one text, and of all together.
@@ -58,51 +63,71 @@ class About:
     left_out: Counter[str] = field(default_factory=Counter)
     #: Characters kept so far.
     _kept: int = field(default=0, repr=False, compare=False)
+    #: The addresses that have names, as octets and as they are spelled.
+    _spelled: dict[bytes, str] = field(default_factory=dict, repr=False, compare=False)
 
-    def add_comment(self, comment: str) -> None:
+    def add_comment(self, comment: bytes) -> None:
         """Keep a comment on the whole."""
-        self._add(self.comments, comment, MOST_COMMENTS, "comments")
+        self._add_text(self.comments, comment, MOST_COMMENTS, "comments")
 
-    def add_interface(self, interface: InterfaceAbout) -> None:
-        """Keep an interface, and as many of its comments as of one frame."""
-        comments, interface.comments = interface.comments, []
+    def add_interface(self, interface: InterfaceAbout, comments: Iterable[bytes]) -> None:
+        """Keep an interface, and as many of these comments on it as of one frame."""
         for comment in comments:
             self.add_interface_comment(interface, comment)
         texts = (interface.name, interface.description, interface.filter, interface.hardware, interface.os)
         self._add(self.interfaces, interface, MOST_INTERFACES, "interfaces", sum(len(text or "") for text in texts))
 
-    def add_interface_comment(self, interface: InterfaceAbout, comment: str) -> None:
-        """Keep a comment on an interface."""
-        self._add(interface.comments, comment, MOST_OF_ONE, "comments")
+    def add_interface_comment(self, interface: InterfaceAbout | None, comment: bytes) -> None:
+        """Keep a comment on an interface; None: on one that was left out."""
+        kept, most = ([], 0) if interface is None else (interface.comments, MOST_OF_ONE)
+        self._add_text(kept, comment, most, "comments")
 
-    def add_name(self, address: str, name: str) -> None:
-        """Keep a name of an address, once."""
-        if not name or name in self.names.get(address, ()):
+    def add_names(self, address: bytes, names: Iterable[bytes]) -> None:
+        """Keep names of an address, each once."""
+        for name in filter(None, names):
+            spelled = self._spelled.get(address)
+            if spelled is None:
+                if len(self.names) >= MOST_NAMED:
+                    self.leave_out("names", 1)
+                    continue
+                spelled = self._spelled[address] = str(ip_address(address))
+            kept, text = self.names.setdefault(spelled, []), text_of(name)
+            if text not in kept:
+                self._add(kept, text, MOST_OF_ONE, "names", len(text) + len(spelled))
+
+    def add_frame_comments(self, frames: NDArray[np.int64], comment: Callable[[int], bytes]) -> None:
+        """Keep comments on frames that had none, ordered by frame; `comment` returns one by its place among them."""
+        is_first = np.append(True, frames[1:] != frames[:-1])
+        number, first = np.cumsum(is_first) - 1, np.flatnonzero(is_first)
+        place = np.arange(len(frames)) - first[number]
+        wanted = np.flatnonzero((number < MOST_FRAMES - len(self.frame_comments)) & (place < MOST_OF_ONE))
+        for row in wanted.tolist():
+            kept = self.frame_comments.setdefault(int(frames[row]), [])
+            self._add_text(kept, comment(row), MOST_OF_ONE, "comments")
+        self.leave_out("comments", len(frames) - len(wanted))
+
+    def leave_out(self, kind: str, count: int) -> None:
+        """Count what there is no room for."""
+        if count:
+            self.left_out[kind] += count
+
+    def _add_text(self, kept: list[str], octets: bytes, most: int, kind: str) -> None:
+        """Keep a text, unless there is too much already."""
+        if octets[:1] in (b"", b"\0"):
             return
-        if address in self.names or len(self.names) < MOST_NAMED:
-            self._add(self.names.setdefault(address, []), name, MOST_OF_ONE, "names", len(name) + len(address))
+        if len(kept) < most:
+            text = text_of(octets)
+            self._add(kept, text, most, kind, len(text))
         else:
-            self.left_out["names"] += 1
+            self.leave_out(kind, 1)
 
-    def add_frame_comment(self, frame: int, comment: str) -> None:
-        """Keep a comment on a frame."""
-        if not comment:
-            return
-        if frame in self.frame_comments or len(self.frame_comments) < MOST_FRAMES:
-            self._add(self.frame_comments.setdefault(frame, []), comment, MOST_OF_ONE, "comments")
-        else:
-            self.left_out["comments"] += 1
-
-    def _add(self, kept: list[T], one: T, most: int, kind: str, characters: int = 0) -> None:
-        """Keep a text, or something of so many characters, unless there is too much already."""
-        if not one:
-            return
-        characters = characters or (len(one) if isinstance(one, str) else 0)
+    def _add(self, kept: list[T], one: T, most: int, kind: str, characters: int) -> None:
+        """Keep something of so many characters, unless there is too much already."""
         if len(kept) < most and self._kept + characters <= MOST_IN_ALL:
             kept.append(one)
             self._kept += characters
         else:
-            self.left_out[kind] += 1
+            self.leave_out(kind, 1)
 
 
 def text_of(octets: bytes) -> str:

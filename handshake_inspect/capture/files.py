@@ -17,8 +17,10 @@ from typing import BinaryIO, cast
 from handshake_inspect.capture.ahead import AheadSource
 from handshake_inspect.capture.compressed import MAGIC_OCTETS, MOST_LAYERS, DecompressedSource, compression_of
 from handshake_inspect.capture.excerpt import EXCERPT_BLOCK_OCTETS, Excerpt, Offsets
-from handshake_inspect.capture.formats import pcap, pcapng, snoop
+from handshake_inspect.capture.formats import pcap, snoop
 from handshake_inspect.capture.formats.foreign import SAMPLE_OCTETS, Kind, kind_of
+from handshake_inspect.capture.formats.pcapng.blocks import SECTION_MAGIC
+from handshake_inspect.capture.formats.pcapng.reader import PcapngReader
 from handshake_inspect.capture.records import CaptureError, NotACapture
 from handshake_inspect.capture.remote import is_remote, open_remote
 from handshake_inspect.capture.source import FileSource, RecordReader, Source, Window
@@ -114,8 +116,8 @@ def _recognise(window: Window, name: str, around: list[str]) -> RecordReader:
         raise NotACapture(f"{name}: empty{_inside(around)}; a capture begins with a header of 16 octets or more")
     if magic in pcap.MAGIC:
         return pcap.PcapReader(name, window)
-    if magic == pcapng.SECTION_MAGIC:
-        return pcapng.PcapngReader(name, window)
+    if magic == SECTION_MAGIC:
+        return PcapngReader(name, window)
     window.need(len(snoop.MAGIC))
     if window.peek(len(snoop.MAGIC)) == snoop.MAGIC:
         return snoop.SnoopReader(name, window)

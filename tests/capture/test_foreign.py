@@ -84,7 +84,8 @@ def test_so_is_what_is_inside_compression() -> None:
 
 def test_no_magic_hides_another_and_none_is_one_of_a_format_that_is_read() -> None:
     from handshake_inspect.capture.compressed import compression_of
-    from handshake_inspect.capture.formats import pcap, pcapng, snoop
+    from handshake_inspect.capture.formats import pcap, snoop
+    from handshake_inspect.capture.formats.pcapng.blocks import SECTION_MAGIC
 
     begins = [(offset, magic) for offset, magic, _ in MAGICS]
     assert len(set(begins)) == len(begins)
@@ -92,7 +93,7 @@ def test_no_magic_hides_another_and_none_is_one_of_a_format_that_is_read() -> No
         assert not any(offset == other and magic.startswith(before) for other, before in begins[:index])
         if offset == 0:
             assert magic[:4] not in pcap.MAGIC
-            assert magic[:4] not in (pcapng.SECTION_MAGIC, snoop.MAGIC[:4])
+            assert magic[:4] not in (SECTION_MAGIC, snoop.MAGIC[:4])
             assert compression_of(magic.ljust(13, b"\1")) is None
 
 

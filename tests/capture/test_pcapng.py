@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.capture.formats import pcapng, walk
+from handshake_inspect.capture.formats import walk
+from handshake_inspect.capture.formats.pcapng import reader as pcapng
+from handshake_inspect.capture.formats.pcapng.blocks import Blocks
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.scapy_side.reader import read_records
 from tests.capture.builders import block, enhanced, interface, option, rows, section
@@ -158,9 +160,9 @@ def test_sections_of_one_packet_each_are_taken_together(monkeypatch: pytest.Monk
     taken, walked = list[int](), list[int]()
     take, walk_plainly = pcapng.PcapngReader._take, walk.walk_plainly
 
-    def count_taken(reader: pcapng.PcapngReader, offsets: walk.Offsets, parts: list[pcapng.Packets]) -> bool | None:
-        taken.append(len(offsets))
-        return take(reader, offsets, parts)
+    def count_taken(reader: pcapng.PcapngReader, blocks: Blocks, parts: list[pcapng.Part]) -> tuple[int, str] | None:
+        taken.append(len(blocks))
+        return take(reader, blocks, parts)
 
     def count_walked(buffer: bytearray, start: int, until: int, end: int, chain: walk.Chain) -> list[int]:
         offsets = walk_plainly(buffer, start, until, end, chain)

@@ -16,6 +16,7 @@ from handshake_inspect import inspect
 from handshake_inspect.capture import about as about_module
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.files import open_capture
+from handshake_inspect.capture.formats.pcapng import notes
 from handshake_inspect.capture.source import RecordReader
 from tests.capture.builders import block, enhanced, interface, names, obsolete, option, rows, section, statistics
 
@@ -199,6 +200,7 @@ def test_where_the_section_header_does_not_repeat_its_length_nobody_looks_for_it
 def test_what_is_kept_is_bounded_and_the_rest_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MOST_COMMENTS", "MOST_INTERFACES", "MOST_NAMED", "MOST_FRAMES", "MOST_OF_ONE"):
         monkeypatch.setattr(about_module, name, 2)
+    monkeypatch.setattr(notes, "MOST_INTERFACES", 2)
     monkeypatch.setattr(about_module, "MOST_CHARACTERS", 5)
     comments = b"".join(option(1, b"comment %d" % number) for number in range(5))
     data = section(options=comments) + interface(options=comments) * 3
@@ -209,7 +211,7 @@ def test_what_is_kept_is_bounded_and_the_rest_counted(monkeypatch: pytest.Monkey
     assert [one.comments for one in about.interfaces] == [["comme…", "comme…"]] * 2
     assert about.names == {"10.0.0.0": ["a", "b"], "10.0.0.1": ["a", "b"]}
     assert about.frame_comments == {1: ["comme…"] * 2, 2: ["comme…"] * 2}
-    assert about.left_out == {"comments": 3 + 3 * 3 + 3 + 3 + 5, "interfaces": 1, "names": 1 + 1 + 3 + 3}
+    assert about.left_out == {"comments": 3 + 3 + 3 + 5 + 3 + 3 + 5, "interfaces": 1, "names": 1 + 1 + 3 + 3}
 
 
 def test_text_that_is_no_utf_8_is_kept_as_far_as_it_is() -> None:

@@ -5,7 +5,6 @@ The modules, in the order in which data flows; each imports only from those befo
 - `walk`: where each record of a block begins.
 - `chained`: what readers of records with one header each have in common.
 - `pcap`, `snoop`: chains of records.
-- `pcapng_blocks`: the rarer blocks and the options of pcapng.
 - `pcapng`: a chain of blocks.
 - `foreign`: what a file is that is none of these.
 """

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.files import open_decompressed
-from handshake_inspect.capture.formats.pcapng_blocks import nanoseconds
+from handshake_inspect.capture.formats.pcapng.interfaces import nanoseconds
 from handshake_inspect.capture.fragments import Reassembler
 from handshake_inspect.capture.records import CaptureError, RawFrame, Records, records_of
 from handshake_inspect.table import Block, Names

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect import __version__
-from handshake_inspect.capture.formats.pcapng import ENHANCED_PACKET, INTERFACE, SECTION_HEADER, STATISTICS
-from handshake_inspect.capture.formats.pcapng_blocks import (
+from handshake_inspect.capture.formats.pcapng.blocks import ENHANCED_PACKET, INTERFACE, SECTION_HEADER, STATISTICS
+from handshake_inspect.capture.formats.pcapng.options import (
     EPB_FLAGS,
-    FLAGS_OF_PACKET_TYPE,
     IF_NAME,
     IF_TSRESOL,
     ISB_IFDROP,
@@ -29,6 +28,7 @@ from handshake_inspect.capture.formats.pcapng_blocks import (
     SHB_OS,
     SHB_USERAPPL,
 )
+from handshake_inspect.capture.formats.pcapng.packets import FLAGS_OF_PACKET_TYPE
 from handshake_inspect.capture.records import Records
 from handshake_inspect.capture.writing.output import FileWriter, Rows, Target, laid_out, numbers_of
 
