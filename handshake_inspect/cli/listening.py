@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.live.filtering import FRAME_OCTETS_MAX
 from handshake_inspect.capture.live.privileges import give_up_privileges, invoking_user_may_write
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.writing.output import CaptureWriter
@@ -30,6 +31,8 @@ from handshake_inspect.lab.command import CommandError, Ended, Running, Streams,
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.words import octets
 
+#: What is looked at of a frame: its headers, whatever is around them. Loopback has frames of 64 KiB.
+FRAME_OCTETS = 4096
 #: More connections than these are counted by kind at the end, not listed one by one.
 MOST_LISTED = 100
 
@@ -61,7 +64,8 @@ def listen(
     on_screen: bool = False,
 ) -> int:
     """Watch interfaces until Ctrl-C, or as long as wished. Returns the exit code. Raises CaptureError."""
-    with LiveCapture(interfaces, **how) as capture, Interruption() as interruption:
+    frame_octets = octets_of_a_frame(keeping, on_screen=on_screen)
+    with LiveCapture(interfaces, **how, frame_octets=frame_octets) as capture, Interruption() as interruption:
         writer, given_up = opened_and_given_up(capture, keeping)
         if capture.ring_octets < how["ring_octets"]:
             remark(f"the buffer is {octets(capture.ring_octets)}: there is not memory for {octets(how['ring_octets'])}")
@@ -75,6 +79,11 @@ def listen(
     if failure is not None:
         remark(f"Error: {failure}")
     return 2 if failure else 0
+
+
+def octets_of_a_frame(keeping: Keeping | None, *, on_screen: bool) -> int:
+    """How much of each frame is captured: all of it where it is saved, or may be at a key."""
+    return FRAME_OCTETS_MAX if keeping or on_screen else FRAME_OCTETS
 
 
 def opened_and_given_up(capture: LiveCapture, keeping: Keeping | None) -> tuple[CaptureWriter | None, str | None]:
@@ -125,6 +134,7 @@ def watch_command(
     Where saving fails the command goes on, and so does the watching: then 2, unless the command failed itself.
     """
 
+    frame_octets = octets_of_a_frame(keeping, on_screen=on_screen)
     printed = Printed() if on_screen else None
 
     def watch(running: Running) -> tuple[Ended, bool]:
@@ -150,7 +160,11 @@ def watch_command(
     try:
         streams = printed.streams if printed is not None else Streams
         ended, has_failed = run_command(
-            program, watch, traced=traced, open_capture=lambda: LiveCapture("lo", **how), streams=streams
+            program,
+            watch,
+            traced=traced,
+            open_capture=lambda: LiveCapture("lo", **how, frame_octets=frame_octets),
+            streams=streams,
         )
     except CommandError as error:
         is_interface = program[0] in [name for _, name in socket.if_nameindex()]

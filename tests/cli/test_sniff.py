@@ -17,6 +17,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+from handshake_inspect.cli.listening import Keeping, octets_of_a_frame
 from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import REPOSITORY, run
@@ -369,6 +370,36 @@ def test_a_command_is_watched_in_a_network_of_its_own(tmp_path: Path) -> None:
     assert "four-way" in lines[-1]
     assert f"{kept}: 9 frames saved" in done.stderr
     assert [one.teardown.kind for one in inspect(kept).connections] == ["four-way"]
+
+
+BULK = """import socket, threading
+server = socket.create_server(("127.0.0.1", 8123))
+client = socket.create_connection(("127.0.0.1", 8123))
+taken = server.accept()[0].makefile("rb")
+threading.Thread(target=client.sendall, args=(bytes(2_000_000),)).start()
+taken.read(2_000_000)
+client.close()
+"""
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_of_large_frames_as_much_is_captured_as_is_needed(is_saved: bool, tmp_path: Path) -> None:
+    """All of them where they are saved; else a ring of the same memory holds many more of them."""
+    needs_private_world()
+    kept = tmp_path / "kept.pcapng"
+    done = run("sniff", *(["-w", str(kept)] if is_saved else []), "--", sys.executable, "-c", BULK)
+    assert "0 frames dropped" in done.stderr
+    octets = re.search(r"([\d,]+) / 0 ", done.stdout)
+    assert octets is not None
+    assert int(octets[1].replace(",", "")) >= 2_000_000, "what was sent again on a busy machine counts too"
+    assert not is_saved or kept.stat().st_size > 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("keeping", "on_screen", "whole"), [(None, False, False), (Keeping("x"), False, True), (None, True, True)]
+)
+def test_what_may_be_saved_is_captured_whole(keeping: Keeping | None, on_screen: bool, whole: bool) -> None:
+    assert (octets_of_a_frame(keeping, on_screen=on_screen) > 1 << 16) == whole
 
 
 @pytest.mark.parametrize(("status", "expected"), [(0, 2), (7, 7)])

@@ -107,7 +107,7 @@ def send_datagrams(
     count: int, octets: int, bpf: str | None = None, ring_octets: int = RING_OCTETS, interface: str = "lo"
 ) -> tuple[list[int], int, int, list[int], int]:
     with (
-        LiveCapture("lo", ring_octets=ring_octets) as capture,
+        LiveCapture(interface, bpf=bpf, ring_octets=ring_octets) as capture,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
     ):
         receiver.bind(("127.0.0.1", 0))
@@ -136,6 +136,20 @@ def test_the_largest_frame_of_loopback_comes_whole(bpf: str | None) -> None:
     lengths, dropped, _, _, _ = in_private_world(send_datagrams, 3, 65507, bpf)
     assert lengths == [65549] * 3
     assert dropped == 0
+
+
+def lengths_of_a_frame(bpf: str | None, frame_octets: int) -> tuple[int, int]:
+    with LiveCapture("lo", bpf=bpf, frame_octets=frame_octets) as capture:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(bytes(60_000), ("127.0.0.1", 9))
+        block = capture.read(10)
+        assert block is not None
+        return int(block.captured[0]), int(block.original[0])
+
+
+@pytest.mark.parametrize("bpf", [None, "udp"])
+def test_as_much_of_a_frame_as_is_wanted(bpf: str | None) -> None:
+    assert in_private_world(lengths_of_a_frame, bpf, 4096) == (4096, 60_042)
 
 
 def allow_big_tcp(octets: int) -> None:
@@ -319,4 +333,5 @@ def test_a_cache_of_scapy_that_is_another_user_s_is_named(monkeypatch: pytest.Mo
     with pytest.raises(
         CaptureError, match=r"^Scapy may not read /home/me/\.cache/scapy/services\.pickle: give it back"
     ):
-        open_scapy_socket(Wanted([Interface("lo", 1, ARPHRD_LOOPBACK, is_up=True)], False, None, False, 1 << 20))
+        loopback = Interface("lo", 1, ARPHRD_LOOPBACK, is_up=True)
+        open_scapy_socket(Wanted([loopback], False, None, False, 1 << 20, 1 << 18))

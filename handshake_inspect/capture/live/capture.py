@@ -26,7 +26,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.live.filtering import REFUSE, attach
+from handshake_inspect.capture.live.filtering import FRAME_OCTETS_MAX, REFUSE, attach
 from handshake_inspect.capture.live.interfaces import (
     ANY,
     LINK_TYPES,
@@ -58,8 +58,9 @@ class LiveCapture:
     """An open capture of one interface by its name, of several, or of "any": all there are and those that come later.
 
     `bpf` is a filter in tcpdump's language (needs libpcap). `ring_octets` is the memory in which frames wait for us,
-    half of what is free at most; it becomes smaller where the kernel has not so much. Frames queue from the moment the
-    object exists. Use it as a context manager, or call `close()`.
+    half of what is free at most; it becomes smaller where the kernel has not so much. `frame_octets` are kept of each
+    frame, so a ring holds more of them. Frames queue from the moment the object exists. Use it as a context manager, or
+    call `close()`.
     """
 
     def __init__(
@@ -69,10 +70,11 @@ class LiveCapture:
         bpf: str | None = None,
         promiscuous: bool = False,
         ring_octets: int = RING_OCTETS,
+        frame_octets: int = FRAME_OCTETS_MAX,
     ) -> None:
         names = [interfaces] if isinstance(interfaces, str) else list(interfaces)
         found = interfaces_named(names)
-        wanted = Wanted(found, ANY in names, bpf, promiscuous, ring_octets)
+        wanted = Wanted(found, ANY in names, bpf, promiscuous, ring_octets, frame_octets)
         #: What it was asked for, for messages: "lo", "lo,eth0", "any".
         self.interface = wanted.name
         #: Name and link type of each interface, by its number in `Records.interface`. "any" has those that were seen

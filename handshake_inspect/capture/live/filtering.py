@@ -47,7 +47,6 @@ Instruction = tuple[int, int, int, int]
 Program = list[Instruction]
 
 REFUSE: Program = [(RETURN, 0, 0, 0)]
-ACCEPT: Program = [(RETURN, 0, 0, FRAME_OCTETS_MAX)]
 #: Keep one octet of a frame that nobody here reads: enough to count it.
 COUNT: Program = [(RETURN, 0, 0, 1)]
 
@@ -59,16 +58,16 @@ def attach(ours: socket.socket, program: Program) -> None:
     ours.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(buffer)))
 
 
-def program_for(interfaces: Sequence[Interface], bpf: str | None, *, is_any: bool) -> Program:
-    """Return the program that keeps what is wanted of these interfaces, or of any. Raises CaptureError."""
-    kept = dict.fromkeys(LINK_TYPES.values(), ACCEPT)
+def program_for(interfaces: Sequence[Interface], bpf: str | None, frame_octets: int, *, is_any: bool) -> Program:
+    """Return the program that keeps so much of each frame that is wanted of these, or any. Raises CaptureError."""
+    kept = dict.fromkeys(LINK_TYPES.values(), accept(frame_octets))
     if bpf is not None:
         there = {one.link_type: one for one in reversed(interfaces)}
         for link_type in kept:
             if link_type in there:
-                kept[link_type] = compiled(bpf, link_type, there[link_type])
+                kept[link_type] = cut_to(frame_octets, compiled(bpf, link_type, there[link_type]))
             elif is_any:
-                kept[link_type] = compiled_or_refused(bpf, link_type)
+                kept[link_type] = cut_to(frame_octets, compiled_or_refused(bpf, link_type))
     program = by_type(kept)
     if not is_any and len(interfaces) > 1:
         program = switch(INTERFACE_INDEX, [(one.index, 0) for one in interfaces], REFUSE, program)
@@ -77,6 +76,16 @@ def program_for(interfaces: Sequence[Interface], bpf: str | None, *, is_any: boo
         most = f"{len(program)} instructions, where the kernel takes {MOST_INSTRUCTIONS}"
         raise CaptureError(f"{names}: the filter is too long: it comes to {most}; ask for less, or for ranges of ports")
     return program
+
+
+def accept(frame_octets: int) -> Program:
+    """Return the program that keeps so much of every frame."""
+    return [(RETURN, 0, 0, frame_octets)]
+
+
+def cut_to(frame_octets: int, program: Program) -> Program:
+    """Have a program keep no more than so much of a frame."""
+    return [(code, yes, no, min(k, frame_octets) if code == RETURN else k) for code, yes, no, k in program]
 
 
 def by_type(kept: dict[int, Program]) -> Program:

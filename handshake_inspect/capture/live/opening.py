@@ -42,6 +42,8 @@ class Wanted:
     #: Also frames that are for other hosts; of "any" on the interfaces of now.
     promiscuous: bool
     ring_octets: int
+    #: How much of each frame is kept.
+    frame_octets: int
 
     @property
     def name(self) -> str:
@@ -60,7 +62,7 @@ def open_ring(wanted: Wanted) -> tuple[Any, Ring]:
         scapy_socket = open_scapy_socket(wanted)
     try:
         ring = set_up(scapy_socket.ins, wanted)
-        attach(scapy_socket.ins, program_for(wanted.interfaces, wanted.bpf, is_any=wanted.is_any))
+        attach(scapy_socket.ins, program_for(wanted.interfaces, wanted.bpf, wanted.frame_octets, is_any=wanted.is_any))
     except BaseException as error:
         scapy_socket.close()
         if isinstance(error, OSError):
