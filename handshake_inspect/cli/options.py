@@ -106,6 +106,20 @@ def _known_profile(_ctx: click.Context, _param: click.Parameter, text: str) -> s
         raise click.BadParameter(str(error)) from None
 
 
+def once(instead: str) -> Callable[[click.Context, click.Parameter, tuple[Any, ...]], Any]:
+    """Take the one value of a `multiple` option, or None. Of an option that is none click takes the last, in silence.
+
+    `instead`: what does it for several.
+    """
+
+    def value(_ctx: click.Context, param: click.Parameter, values: tuple[Any, ...]) -> Any:
+        if len(values) > 1:
+            raise click.UsageError(f"{param.opts[-1]} counts once: {instead}")
+        return values[0] if values else None
+
+    return value
+
+
 def ports_option(function: F) -> F:
     """--ports: from where connect() takes ports. The function takes `ports`, first and last, or None."""
     return click.option(
@@ -176,14 +190,28 @@ def selection_options(function: F) -> F:
             "2026-11-21T06:40:30.5Z, 1795243230.5 (since 1970), +1.5s (after the first frame) or 06:40:30 "
             "(of its day); UTC unless it has a zone.",
         ),
-        click.option("--port", type=click.IntRange(0, 65535), help="Only connections of this port."),
+        click.option(
+            "--port",
+            type=click.IntRange(0, 65535),
+            multiple=True,
+            callback=once("for several ports: --where 'responder.port in [80, 443]'"),
+            help="Only connections of this port.",
+        ),
         click.option(
             "--net", metavar="IP/LEN", multiple=True, help="Only connections with an end in one of these networks."
         ),
-        click.option("--host", metavar="IP[/LEN]", help="Only connections of this address or network."),
+        click.option(
+            "--host",
+            metavar="IP[/LEN]",
+            multiple=True,
+            callback=once("for several addresses: --net IP --net IP"),
+            help="Only connections of this address or network.",
+        ),
         click.option(
             "--where",
             metavar="EXPR",
+            multiple=True,
+            callback=once("for several conditions: --where 'A and B'"),
             help="Only connections of which this is true: fields of the JSON, == != < <= > >= in, and or not.",
         ),
     ):

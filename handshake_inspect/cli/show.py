@@ -15,6 +15,7 @@ from handshake_inspect.cli.options import (
     jobs_option,
     ladder_options,
     lesson_options,
+    once,
     profile_option,
     reader_option,
     write_option,
@@ -59,6 +60,8 @@ MOST_LISTED = 100
     "log",
     metavar="LOG",
     type=click.Path(),
+    multiple=True,
+    callback=once("put the logs of several programs together: cat LOG LOG > BOTH"),
     help="Show the socket calls of a log beside the segments: strace -f -ttt -T -yy -e trace=network,close,read,write.",
 )
 @reader_option

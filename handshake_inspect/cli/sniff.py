@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from handshake_inspect.cli.amounts import Seconds, size, sizes_and_spans
-from handshake_inspect.cli.options import profile_option, write_option
+from handshake_inspect.cli.options import once, profile_option, write_option
 
 
 @click.command("sniff", context_settings={"allow_interspersed_args": False})
@@ -16,8 +16,14 @@ from handshake_inspect.cli.options import profile_option, write_option
     "-i", "--interface", "interfaces", multiple=True, metavar="NAME",
     help="Where to listen: lo unless given; may be repeated; any: all interfaces.",
 )  # fmt: skip
-@click.option("--filter", "bpf", metavar="EXPR", help="Only frames that tcpdump would take for it: 'tcp port 443'.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Only segments of this port.")
+@click.option(
+    "--filter", "bpf", metavar="EXPR", multiple=True, callback=once("for several filters: --filter 'A or B'"),
+    help="Only frames that tcpdump would take for it: 'tcp port 443'.",
+)  # fmt: skip
+@click.option(
+    "--port", type=click.IntRange(0, 65535), multiple=True,
+    callback=once("for several ports: --filter 'tcp port 80 or tcp port 443'"), help="Only segments of this port.",
+)  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N segments.")
 @click.option("--duration", type=Seconds(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option("--plain", is_flag=True, help="Print lines also where the whole terminal could show the connections.")
