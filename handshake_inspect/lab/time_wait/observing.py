@@ -183,7 +183,10 @@ class Observer:
         return min(pause_s, (due_ns - now_ns) / 1e9)
 
     def _changes(self, rows: Rows, look: Look) -> list[Change]:
-        """Compare the rows, which are by cookie, with those of the look before."""
+        """Compare the rows, which are by cookie, with those of the look before: what is gone comes before what began.
+
+        The two may be of the same sockets: an entry whose connection was reused, and ended too, between two looks.
+        """
         old = self._table
         known, was = found_in(old.rows["cookie"], rows["cookie"])
         table, again, ran_out = self._brought_forward(rows, known, was, look)
@@ -191,11 +194,7 @@ class Observer:
         numbers: list[tuple[Kind, Numbers]] = [
             (first, np.flatnonzero(~known)), ("restarted", again), ("at-0", ran_out),
         ]  # fmt: skip
-        changes = [
-            Change(kind, look.after_ns, local_of(rows[one]), remote_of(rows[one]), int(table.left_ns[one]))
-            for kind, ones in numbers
-            for one in ones
-        ]
+        changes: list[Change] = []
         missed: list[int] = []
         for number in np.setdiff1d(np.arange(len(old.rows)), was):
             change = self._gone(old, int(number), look.after_ns)
@@ -204,6 +203,11 @@ class Observer:
             else:
                 changes.append(change)
         self._table = table.with_rows_of(old, missed)
+        changes += [
+            Change(kind, look.after_ns, local_of(rows[one]), remote_of(rows[one]), int(table.left_ns[one]))
+            for kind, ones in numbers
+            for one in ones
+        ]
         return changes
 
     def _brought_forward(

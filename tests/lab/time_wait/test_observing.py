@@ -92,6 +92,24 @@ def then_reused_by_the_other_end(bench: Bench, until_seen: Callable[[], object])
     connect_again(bench)
 
 
+def then_reused_and_closed_again(bench: Bench, until_seen: Callable[[], object]) -> None:
+    listener = bench.server.listen(port=SERVER, reuse=True)
+    for _ in range(2):
+        client = bench.client.bound(CLIENT, reuse=True)
+        client.connect(listener.address)
+        accepted = listener.accept()
+        client.close()
+        accepted.recv()
+        accepted.close()
+        bench.pause()
+        until_seen()
+
+
+def test_what_is_gone_is_told_before_what_began_at_its_sockets() -> None:
+    kinds = [kind for kind, _, _ in seen(then_reused_and_closed_again, Filter())]
+    assert kinds == ["began", "gone", "began"]
+
+
 @pytest.mark.parametrize(
     ("deed", "settings", "gone"),
     [
