@@ -113,7 +113,7 @@ def where_possible(run: Callable[[How], T], scenario: Scenario, how: How, place:
     """Run something in a private network; where the system forbids that, on this host's loopback if that may be."""
     on_host = replace(how, is_private=False)
     if place == "host":
-        return run(on_host)
+        return run_on_host(run, on_host)
     try:
         return run(how)
     except WorldError as forbidden:
@@ -123,6 +123,17 @@ def where_possible(run: Callable[[How], T], scenario: Scenario, how: How, place:
             return run(on_host)
         except CaptureError as error:
             raise WorldError(f"{forbidden}; and on this host's own loopback: {error}") from error
+
+
+def run_on_host(run: Callable[[How], T], how: How) -> T:
+    """Run something on this host's own loopback, as was asked for; who may not capture there need not be there."""
+    try:
+        return run(how)
+    except CaptureError as error:
+        if isinstance(error.__cause__, PermissionError):
+            needs = "capturing on this host's own loopback needs CAP_NET_RAW: run as root (sudo)"
+            raise LabError(f"{needs}, or leave out --host: a private network needs no right") from error
+        raise
 
 
 def planned(scenario: str | Scenario, changes: dict[str, Any], rules: tuple[str, ...]) -> Scenario:

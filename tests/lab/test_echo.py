@@ -213,6 +213,11 @@ def test_it_runs_on_the_loopback_of_this_host_too() -> None:
     assert closing_of(session) == ("FIN,ACK", "FIN,ACK", "ACK")
 
 
+def test_whoever_may_not_capture_there_is_told_of_the_private_network() -> None:
+    with pytest.raises(LabError, match=r"needs CAP_NET_RAW: run as root \(sudo\), or leave out --host"):
+        as_ordinary_user(lambda: run_demo("three-segment", place="host"))
+
+
 def run_where_namespaces_are_forbidden() -> Session:
     forbid_namespaces()
     return run_demo("three-segment")
