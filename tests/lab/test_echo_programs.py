@@ -127,6 +127,13 @@ def test_the_server_outlives_clients_that_reset_or_leave_and_serves_several_at_o
     assert served.out == "4 clients served, 11 octets echoed\n"
 
 
+def test_a_server_that_cannot_close_its_direction_any_more_says_that_an_rst_has_come() -> None:
+    server, client = ["--clients", "1", "--close-first", "--half-close"], ["--message", "bith", "--linger", "0"]
+    served, _, _ = in_private_world(session, server, client)
+    assert "shutdown(SHUT_WR) = ENOTCONN" in served.err
+    assert "└ reset: an RST has come: there is no connection any more" in served.err
+
+
 def clients_in_turn() -> list[str]:
     """The second client of a server that serves one at a time is accepted when the first has left."""
     told = []

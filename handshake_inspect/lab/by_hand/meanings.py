@@ -17,6 +17,7 @@ _MEANINGS: Mapping[tuple[str, str, str], str] = {
     ("tcp", "connect", "ECONNREFUSED"): "refused: an RST answered the SYN: nobody listens at that port",
     ("tcp", "connect", "ETIMEDOUT"): "nothing answered the SYN, however often it was sent",
     ("tcp", "connect", "EADDRNOTAVAIL"): "this source port has a connection there, perhaps in TIME-WAIT: take another",
+    ("tcp", "shutdown", "ENOTCONN"): "reset: an RST has come: there is no connection any more, and no FIN is sent",
     ("udp", "", "ECONNREFUSED"): "refused: ICMP port unreachable came back: no socket has that port",
     ("unix", "connect", "ECONNREFUSED"): "the file is there, but no server listens at it any more",
     ("unix", "connect", "ENOENT"): "there is no such file: start the server first",
