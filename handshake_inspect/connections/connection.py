@@ -7,6 +7,7 @@ tell. Words are RFC 9293's and Zeek's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from handshake_inspect.plain import plain
@@ -30,7 +31,15 @@ class Pair(Generic[T]):
     responder: T
 
     def __getitem__(self, end: End) -> T:
-        return self.originator if end == "originator" else self.responder
+        if end == "originator":
+            return self.originator
+        if end == "responder":
+            return self.responder
+        raise KeyError(f"{end!r} is no end: originator or responder")
+
+    def __iter__(self) -> Iterator[T]:
+        """Yield the originator's, then the responder's."""
+        return iter((self.originator, self.responder))
 
 
 def end_names(handshake_kind: str) -> Pair[str]:
