@@ -530,8 +530,40 @@ def test_record_ends_of_this_page_are_those_of_the_reader() -> None:
     assert [later - earlier - 16 for earlier, later in pairwise(ends)] == records.captured.tolist()
 
 
-@pytest.mark.parametrize("wrong", [3, None, b"\xd4\xc3\xb2\xa1"])
+@pytest.mark.parametrize("wrong", [3, None, b"\xd4\xc3\xb2\xa1", memoryview(b"\xd4\xc3\xb2\xa1")])
 def test_what_is_no_source_is_named_in_a_list_too(wrong: object) -> None:
     for source in (wrong, [wrong], ["reset.pcap", wrong]):
         with pytest.raises(TypeError, match=f"takes a path, .* no {type(wrong).__name__}$"):
             inspect(source)
+
+
+def test_packets_and_captures_are_not_mixed_in_one_list() -> None:
+    from scapy.utils import rdpcap
+
+    import handshake_inspect.capture.scapy_side.layers  # noqa: F401 (a list knows only the link types that are loaded)
+
+    packets = rdpcap(str(PCAPS / "reset.pcap"))
+    for mixed in ([packets[0], "reset.pcap"], [["reset.pcap"]]):
+        with pytest.raises(TypeError, match=r"^inspect\(\) takes a list of packets, and in this one is a str$"):
+            inspect(mixed)
+    with pytest.raises(TypeError, match=r"^inspect\(\) takes packets in a list of their own, not among captures$"):
+        inspect([PCAPS / "reset.pcap", packets[0]])
+    assert len(inspect([PCAPS / "four-way.pcap", packets]).connections) == 2
+
+
+def test_several_captures_need_not_be_a_list() -> None:
+    names = {"first": PCAPS / "four-way.pcap", "second": PCAPS / "reset.pcap"}
+    for several in (names.values(), {*names.values()}, iter(names.values())):
+        assert len(inspect(several).connections) == 2
+
+
+@pytest.mark.parametrize("reader", ["auto", "scapy"])
+def test_an_open_file_that_cannot_be_read_is_told_why(tmp_path: Path, reader: str) -> None:
+    path, in_memory = tmp_path / "echo.pcap", io.BytesIO()
+    says = r"echo\.pcap: opened for writing alone; open it for reading, or give its name$"
+    with path.open("wb") as file, pytest.raises(CaptureError, match=says):
+        inspect(file, reader=reader)
+    in_memory.close()
+    for closed in (file, [file], in_memory):
+        with pytest.raises(CaptureError, match=r": this file is closed; open it again, or give its name$"):
+            inspect(closed, reader=reader)

@@ -186,6 +186,10 @@ def _open(source: str | os.PathLike[str] | BinaryIO, name: str) -> Source:
             raise CaptureError(f"{name}: cannot be opened: {reason}") from None
     if isinstance(source, io.TextIOBase):
         raise CaptureError(f"{name}: opened as text; open it in binary mode")
+    if getattr(source, "closed", False):
+        raise CaptureError(f"{name}: this file is closed; open it again, or give its name")
+    if isinstance(source, io.IOBase) and not source.readable():
+        raise CaptureError(f"{name}: opened for writing alone; open it for reading, or give its name")
     return FileSource(source, owned=False)
 
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -212,22 +212,22 @@ def sources(source: Source | Iterable[Source]) -> list[Source]:
     _refuse_what_is_none(source)
     if _is_packet(source):
         return [[source]]
-    if isinstance(source, list | tuple):
-        if not source or _is_packet(source[0]):
-            return [source]
-        for one in source:
-            _refuse_what_is_none(one)
-        return list(source)
-    first = next(source, None) if isinstance(source, Iterator) else None
-    if first is None:
-        return [source]
-    return [chain([first], source)] if _is_packet(first) else [first, *source]
+    first = list(islice(source, 1))  # an iterator gives it only once
+    several = chain(first, source) if isinstance(source, Iterator) else source
+    if not first or _is_packet(first[0]):
+        return [several]
+    found = list(several)
+    for one in found:
+        _refuse_what_is_none(one)
+        if _is_packet(one):
+            raise TypeError("inspect() takes packets in a list of their own, not among captures")
+    return found
 
 
 def _refuse_what_is_none(one: object) -> None:
     """Raise TypeError for what is no source at all."""
     is_one = isinstance(one, str | os.PathLike | Iterable) or hasattr(one, "read")
-    if isinstance(one, bytes | bytearray) or not is_one:
+    if isinstance(one, bytes | bytearray | memoryview) or not is_one:
         kind = type(one).__name__
         raise TypeError(f"inspect() takes a path, a binary file, a list of packets or of these, no {kind}")
 

@@ -91,6 +91,8 @@ def frames_of_packets(packets: Iterable[Any]) -> Iterator[RawFrame]:
 
     interfaces = _names_of_interfaces(packets)
     for packet in packets:
+        if not hasattr(packet, "haslayer"):
+            raise TypeError(f"inspect() takes a list of packets, and in this one is a {type(packet).__name__}")
         octets = bytes(packet)
         # A Decimal as Scapy reads it from files, or a float with no more than it can hold.
         time_ns = round(Decimal(packet.time) * 1_000_000_000)
