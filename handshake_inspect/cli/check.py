@@ -9,6 +9,7 @@ import click
 
 from handshake_inspect.cli.options import (
     Asked,
+    file_name,
     files_argument,
     jobs_option,
     profile_option,
@@ -45,10 +46,14 @@ def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 @click.option(
     "--expect",
     metavar="FILE",
+    type=file_name,
     help="What to expect of each capture, in TOML; without it the file beside it: echo.pcap has echo.expect.toml.",
 )
 @click.option(
-    "--golden", metavar="FILE", help="Ladders that each capture must have: FILE is from `show --format golden`."
+    "--golden",
+    metavar="FILE",
+    type=file_name,
+    help="Ladders that each capture must have: FILE is from `show --format golden`.",
 )
 @click.option("--handshake", metavar="K[,K]", callback=_kinds(HANDSHAKE_KINDS), help="Kinds of opening that are right.")
 @click.option("--teardown", metavar="K[,K]", callback=_kinds(TEARDOWN_KINDS), help="Kinds of closing that are right.")
@@ -67,7 +72,7 @@ def _kinds(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, 
 @click.option(
     "--format", "format_", type=click.Choice(FORMATS), default="text", show_default=True, help="How to tell the result."
 )
-@click.option("-o", "--output", metavar="FILE", help="Write it to FILE, and text to standard output.")
+@click.option("-o", "--output", metavar="FILE", type=file_name, help="Write it to FILE, and text to standard output.")
 @selection_options
 @profile_option
 @reader_option

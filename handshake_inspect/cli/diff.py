@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import Asked, jobs_option, reader_option, selection_options
+from handshake_inspect.cli.options import Asked, file_name, jobs_option, reader_option, selection_options
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @click.command("diff")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", type=file_name)
+@click.argument("b", metavar="B", type=file_name)
 @click.option(
     "--level",
     type=click.Choice(["segments", "conversation", "verdict"]),

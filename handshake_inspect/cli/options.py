@@ -18,9 +18,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = ("table", "json", "ndjson", "csv", "zeek", "markdown", "parquet")
 
 
+def file_name(text: str) -> str:
+    """Refuse an empty name: that of "$CAPTURE", which nobody has set."""
+    if not text:
+        raise click.BadParameter("the name of a file is empty")
+    return text
+
+
 def files_argument(function: F) -> F:
     """FILE...: captures, folders, patterns; `-` is standard input."""
-    return click.argument("files", metavar="FILE...", nargs=-1, required=True)(function)
+    return click.argument("files", metavar="FILE...", nargs=-1, required=True, type=file_name)(function)
 
 
 def reader_option(function: F) -> F:
@@ -78,7 +85,7 @@ def index_option(function: F) -> F:
 
 def write_option(text: str) -> Callable[[F], F]:
     """-w, --write: where to save what was captured. The function takes `target`, None for nowhere."""
-    return click.option("-w", "--write", "target", metavar="FILE", callback=_no_stream, help=text)
+    return click.option("-w", "--write", "target", metavar="FILE", type=file_name, callback=_no_stream, help=text)
 
 
 def _no_stream(_ctx: click.Context, _param: click.Parameter, target: str | None) -> str | None:

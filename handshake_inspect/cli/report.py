@@ -12,6 +12,7 @@ import click
 
 from handshake_inspect.cli.options import (
     Asked,
+    file_name,
     files_argument,
     jobs_option,
     ports_option,
@@ -30,7 +31,13 @@ FILES_IN_COMMAND = 5
 
 @click.command("report")
 @files_argument
-@click.option("-o", "--output", metavar="FILE", help="Write the page to this file; - is standard output.  [required]")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=file_name,
+    help="Write the page to this file; - is standard output.  [required]",
+)
 @selection_options
 @click.option(
     "--limit",
@@ -52,7 +59,7 @@ FILES_IN_COMMAND = 5
     "--strace",
     "log",
     metavar="LOG",
-    type=click.Path(),
+    type=file_name,
     help="Show the socket calls of a log beside the segments, as `show --strace` does.",
 )
 @reader_option

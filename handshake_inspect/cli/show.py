@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from handshake_inspect.cli.options import (
+    file_name,
     files_argument,
     index_option,
     jobs_option,
@@ -59,7 +60,7 @@ MOST_LISTED = 100
     "--strace",
     "log",
     metavar="LOG",
-    type=click.Path(),
+    type=file_name,
     multiple=True,
     callback=once("put the logs of several programs together: cat LOG LOG > BOTH"),
     help="Show the socket calls of a log beside the segments: strace -f -ttt -T -yy -e trace=network,close,read,write.",

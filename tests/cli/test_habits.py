@@ -201,6 +201,28 @@ def test_wrong_use_gives_2_and_one_line(arguments: list[str], says: str) -> None
     assert says in errors[0], errors[0]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "", "--teardown", "aborted"],
+        ["check", ECHO, ""],
+        ["check", ECHO, "--expect", ""],
+        ["check", ECHO, "--golden", ""],
+        ["check", ECHO, "--teardown", "four-way", "-o", ""],
+        ["report", ECHO, "-o", ""],
+        ["show", ECHO, "-w", ""],
+        ["show", ECHO, "--strace", ""],
+        ["diff", ECHO, ""],
+        ["read", ""],
+    ],
+)
+def test_an_empty_name_is_told_to_be_empty(arguments: list[str]) -> None:
+    """As "$CAPTURE" is, where nobody has set it: `check` ended with a traceback, and the exit code of a failure."""
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert ": the name of a file is empty. See handshake-inspect" in done.stderr
+
+
 def test_click_runner_sees_the_same_exit_codes() -> None:
     for arguments, code in ((["raed"], 2), (["--help"], 0), (["read", "no-such-file"], 2), (["read", ECHO], 0)):
         assert CliRunner().invoke(cli, arguments).exit_code == code, arguments
