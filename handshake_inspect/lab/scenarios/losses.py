@@ -13,8 +13,8 @@ from handshake_inspect.lab.scenarios.scenario import (
     Verdict,
 )
 
-#: Of a link that is narrower than both ends know, and what is too large for it though their MSS allows it.
-NARROW_MTU, LARGE_OCTETS = 1280, 1400
+#: Too many for a packet of 1280 octets, though the MSS of both ends allows as many.
+LARGE_OCTETS = 1400
 
 CHAPTER = Chapter("Segments that are lost")
 
@@ -260,7 +260,7 @@ def mtu_black_hole(bench: Bench) -> None:
     _, client, server = bench.session()
     bench.echo(client, server)
     bench.pause()
-    lost = bench.wire.rule(f"drop every segment over {NARROW_MTU} octets from client")
+    lost = bench.wire.rule("drop every segment over 1280 octets from client")
     client.send(b"bith" * (LARGE_OCTETS // 4))
     lost.wait(3)
     server.send(b"still there?")
@@ -284,7 +284,7 @@ def mtu_black_hole_probed(bench: Bench) -> None:
     bench.client.set("tcp_mtu_probing", 1)
     bench.client.set("tcp_retries1", 1)
     _, client, server = bench.session()
-    bench.wire.rule(f"drop every segment over {NARROW_MTU} octets from client")
+    bench.wire.rule("drop every segment over 1280 octets from client")
     client.send(b"bith" * (LARGE_OCTETS // 4))
     received = 0
     while received < LARGE_OCTETS:
