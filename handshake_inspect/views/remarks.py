@@ -1,14 +1,16 @@
 """What goes to standard error beside the results: what was damaged, not read, lost, collapsed or not listed.
 
-In: an run. Out: one line for each; none for an ordinary capture.
+In: a run. Out: one line for each; none for an ordinary capture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from handshake_inspect.capture.about import About
 from handshake_inspect.capture.order import Disorder
+from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.leaving import LetGo
 from handshake_inspect.overview import Overview
@@ -39,19 +41,37 @@ def remarks(
     findings_listed: bool = False,
     empty_listed: bool = False,
 ) -> Iterator[str]:
-    """Yield the lines. `udp_lister`: what lists UDP, for a reader whose command has not done so.
+    """Yield the lines, but for what is `listed` in the results: UDP, findings of the run, captures without a segment.
 
-    What is `listed` is in the results: UDP, findings of the run, captures without a segment.
-
-    Of a live capture without a segment nothing is said: the command that captured says what it saw.
+    `udp_lister`: what lists UDP, for a reader whose command has not done so.
     """
     for place in run.damage:
         yield (
             f"{printable(place.capture)}: damaged at octet {place.offset:,}, after"
             f" {counted(place.frames_before, 'frame')}: {printable(place.message)}"
         )
+    yield from _captures(run.captures, udp_listed=udp_listed, empty_listed=empty_listed)
+    yield from _let_go(run.let_go)
+    yield from _unread(run.unread)
+    datagrams = sum(capture.datagrams for capture in run.captures)
+    if datagrams and not udp_listed:
+        yield f"UDP: {counted(datagrams, 'datagram')}; {udp_lister} lists who asked and who answered"
+    yield from _icmp_errors(run)
+    yield from _copies(run)
+    if not findings_listed:
+        yield from _found_of_the_run(run)
+    if run.one_sided:
+        all_of_them = counted(run.connections, "connection")
+        yield f"{run.one_sided:,} of {all_of_them} captured in one direction only"
+
+
+def _captures(captures: Sequence[CaptureSummary], *, udp_listed: bool, empty_listed: bool) -> Iterator[str]:
+    """Say of each capture what is worth it: that it has no segment, lost frames, has comments or disorder.
+
+    Of a live capture without a segment nothing is said: the command that captured says what it saw.
+    """
     empty = 0
-    for capture in run.captures:
+    for capture in captures:
         name = printable(capture.name)
         is_listed = empty_listed or (udp_listed and capture.datagrams)
         if capture.segments == 0 and capture.format != "live" and not is_listed:
@@ -64,16 +84,21 @@ def remarks(
         yield from (f"{name}: {line}" for line in _disorder(capture.disorder))
     if empty > EMPTY_NAMED:
         yield f"{counted(empty - EMPTY_NAMED, 'more capture')} without a TCP segment"
-    yield from _let_go(run.let_go)
-    if run.unread:
-        kinds = run.unread.most_common()
-        said = [f"{count:,} {printable(of_kind(count, kind))}" for kind, count in kinds[:KINDS_NAMED]]
-        if len(kinds) > KINDS_NAMED:
-            said.append(f"{sum(count for _, count in kinds[KINDS_NAMED:]):,} of other kinds")
-        yield f"not read: {listed(said)}"
-    datagrams = sum(capture.datagrams for capture in run.captures)
-    if datagrams and not udp_listed:
-        yield f"UDP: {counted(datagrams, 'datagram')}; {udp_lister} lists who asked and who answered"
+
+
+def _unread(unread: Counter[str]) -> Iterator[str]:
+    """Name the kinds of frames that hold no row, the most frequent first."""
+    if not unread:
+        return
+    kinds = unread.most_common()
+    said = [f"{count:,} {printable(of_kind(count, kind))}" for kind, count in kinds[:KINDS_NAMED]]
+    if len(kinds) > KINDS_NAMED:
+        said.append(f"{sum(count for _, count in kinds[KINDS_NAMED:]):,} of other kinds")
+    yield f"not read: {listed(said)}"
+
+
+def _icmp_errors(run: Overview) -> Iterator[str]:
+    """Say how many ICMP errors are told of no connection, or were captured again."""
     if run.unmatched_icmp_errors:
         count = run.unmatched_icmp_errors
         quote = counted(count, "ICMP error about TCP quotes", "ICMP errors about TCP quote")
@@ -81,12 +106,6 @@ def remarks(
     if run.icmp_error_copies:
         copies = counted(run.icmp_error_copies, "ICMP error")
         yield f"{copies} captured again: told once"
-    yield from _copies(run)
-    if not findings_listed:
-        yield from _found_of_the_run(run)
-    if run.one_sided:
-        all_of_them = counted(run.connections, "connection")
-        yield f"{run.one_sided:,} of {all_of_them} captured in one direction only"
 
 
 def _about(name: str, about: About) -> Iterator[str]:
