@@ -41,8 +41,9 @@ def give_back() -> None:
 def let_go(array: NDArray[Any]) -> None:
     """Return the whole pages of an array that is never read again, and keep its place.
 
-    A copy of this process lets its own go alike. If it freed the array, what it works with would come to stand there
-    too, and more of its memory be its own: to have `give_back` mend that each time takes a twentieth more time.
+    A copy of this process does the same with the pages that it shares. If it freed the array instead, its own work
+    would be put there, and pages that it shared would become its own: to have `give_back` mend that each time takes a
+    twentieth more time.
     """
     if advise := _function("madvise"):
         address, octets = array.__array_interface__["data"][0], array.nbytes

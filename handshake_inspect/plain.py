@@ -18,7 +18,7 @@ T = TypeVar("T")
 def plain(kind: type[T]) -> type[T]:
     """Make a dataclass whose objects are equal, and hash alike, if all their fields do, and that nobody changes.
 
-    That nobody does mypy sees to.
+    mypy sees to it that nobody does.
     """
     made = dataclass(slots=True, eq=False, repr=False)(kind)
     values = attrgetter(*made.__match_args__)  # type: ignore[attr-defined]

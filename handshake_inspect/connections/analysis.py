@@ -113,7 +113,10 @@ class Analysis:
     def verdicts_at_first(
         self, examine: Examine | None = None, workers: Workers = ALONE, *, last: bool = False
     ) -> Verdicts:
-        """Decide likewise, by what each partition shows by itself. What all of them show is to be looked at then."""
+        """Decide likewise, by what each partition shows by itself.
+
+        Whether all of them together tell otherwise, `Gathering.look_different_together` says then.
+        """
         shown = Evidence()
         self.gathering.begin()
 

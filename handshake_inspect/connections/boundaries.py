@@ -3,13 +3,14 @@
 In: the columns of rows sorted by conversation and capture order. Out: the rows that begin a connection, and the SYNs
 that their receiver ignores.
 
-A SYN without ACK can begin another connection; so can a SYN-ACK that answers none of the SYNs so far, after both FINs
-or where its sender alone was captured. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say what else a SYN
-may be; `boundaries` has the rules, and `reuse` decides the ordinary in columns.
+A SYN without ACK can begin another connection. So can a SYN-ACK that answers none of the SYNs so far, if both ends have
+sent a FIN, or if only its sender was captured. RFC 9293 §3.10.7.4 (fourth), RFC 5961 §4 and Figures 7 to 9 say what
+else a SYN may be. The function `boundaries` has the rules, one SYN after the other; the module `reuse` decides the
+ordinary cases in columns.
 
 **What a storm of SYNs costs.** All that a SYN asks of the rows around it is prepared in columns, for all conversations
-at once (`_Syns`). Only those that may begin a connection are decided in turn, for some comparisons each, where it hangs
-on those before where the connection before begins: 4,000 of the 125,000 in a million segments of any control bits.
+at once (`_Syns`). A loop decides only the SYNs that may begin a connection and whose answer depends on where the
+connection before them begins, by some comparisons each: 4,000 of the 125,000 in a million segments of any control bits.
 """
 
 from __future__ import annotations

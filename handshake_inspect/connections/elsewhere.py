@@ -3,15 +3,16 @@
 In: `Packets`, the `Places` of equal ones side by side, and the copies found inside each capture. Out: the same with
 those of other captures.
 
-What stands in two captures is one packet, and no clocks are compared for that, if both show the same stretch of its
-conversation. Of at least one direction, that is, most of what they show between their first and their last common
-packet is common to them, and so is what one of them shows before and behind: a capture may begin earlier or end later
-than another one, not both. Else a segment that was sent again in the next file of a rotating capture would be lost.
+What stands in two captures is one packet if both show the same stretch of its conversation; clocks are not compared.
+They show the same stretch if, in at least one direction, most of what they show between their first and their last
+common packet is common to them, and before and behind these only one of them shows much more. Otherwise a segment that
+was sent again, and stands in the next file of a rotating capture, would be taken for a copy and lost.
 
-It may be the first one of that file, and what it repeats the last one of the file before. Captures that follow each
-other in time are therefore taken for files of one rotation: what one shows after the other was sent again. But if they
-have more in common of a conversation than what is sent again at once, or all of it, one clock is wrong, and they show
-the same. What this cannot tell is a lone SYN at the end of one file, and the same, identification and all, in the next.
+Such a segment may be the first one of its file and repeat the last one of the file before. So captures that follow each
+other in time are taken for files of one rotation: what one shows after the other was sent again. But if they have more
+of a conversation in common than what is sent again at once, or all of it, then one clock is wrong, and they show the
+same packets. What this cannot tell apart is a lone SYN at the end of one file, and the same SYN, identification and
+all, in the next.
 """
 
 from __future__ import annotations

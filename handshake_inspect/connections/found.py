@@ -60,8 +60,8 @@ class Found:
     """The same thing about some connections. Arrays have shape (k,), one entry for each of them.
 
     `text` names `values` in braces, each with how it is to be said: `{waited:duration}` (nanoseconds; a negative one is
-    not known), `{n:octets}`,
-    `{who:end}` (0 the originator, 1 the responder), `{tries:count SYN}`; without it a number with its thousands apart.
+    not known), `{n:octets}`, `{who:end}` (0 the originator, 1 the responder), `{tries:count SYN}`. A value without that
+    is said as a number, its thousands apart.
     """
 
     text: str

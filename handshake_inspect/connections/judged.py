@@ -57,7 +57,7 @@ def misjudged(
     if not partial.any():
         return NO_ROWS
     few = _few_of_others(stored, lanes)
-    doubtful = set_of(np.concatenate([_seldom_so(stored), _shown_by_several(stored), few]))
+    doubtful = set_of(np.concatenate([_maybe_doubled(stored), _shown_by_several(stored), few]))
     doubtful = doubtful[np.isin(doubtful, stored["conversation"][partial])]
     if not len(doubtful):
         return doubtful
@@ -73,8 +73,8 @@ def _is_partial(stored: StoredRows) -> Mask:
     return partial
 
 
-def _seldom_so(stored: StoredRows) -> Rows:
-    """Return the conversations that are worth a closer look: all but those that cannot be doubled, at first sight.
+def _maybe_doubled(stored: StoredRows) -> Rows:
+    """Return the conversations that are worth a closer look: by what is counted already, most of them may be doubled.
 
     What is ordinary and has payload continues what was there, and is no copy.
     """

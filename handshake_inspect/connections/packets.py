@@ -88,10 +88,10 @@ class Packets:
     go_on: bool = False
     #: A number for each capture, equal for those that follow each other in time; None if that is not known yet.
     lanes: Rows | None = None
-    #: Are also packets equal that are not copies, if they lie far apart? None: no.
+    #: May each packet equal others far from it that are no copies of it? None: none may.
     recurs: Mask | None = None
-    #: Rows may stand for runs of equal packets that are over, `stands_for` of them, of which each had shown its packet
-    #: so often before this row; one run may also go on behind its row. None: none do.
+    #: Of rows that stand for runs of equal packets: how often each of these, `stands_for` in all, had shown its packet
+    #: before this row. Such runs are over; a single one may also go on behind its row. None: no row stands for runs.
     shown_before: Rows | None = None
 
     def __len__(self) -> int:

@@ -4,8 +4,8 @@ In: `ConnectionRows` and `Numbers`. Out: columns of the `VerdictTable`. Rules fo
 TCPSessionAdapter (`did_close`). Octets that gaps left out count, repeats do not.
 
 **Where we differ from Zeek, knowingly.** What the peer acknowledges counts also for an end of which nothing was
-captured; Zeek has 0 for it. The number of an RST counts only where `verdict` knows by it how much was
-sent. A FIN or RST above a hole ends the connection at once; Zeek waits for the hole to be filled.
+captured; Zeek has 0 for it. The number of an RST counts only where `books` knows by it how much was sent. A FIN or RST
+above a hole ends the connection at once; Zeek waits for the hole to be filled.
 """
 
 from __future__ import annotations
