@@ -18,16 +18,19 @@ if TYPE_CHECKING:
         Endpoint,
         Finding,
         Handshake,
+        HandshakeKind,
         Happened,
         IcmpError,
         Pair,
         Reset,
         Restart,
         Reuse,
+        RunFinding,
         StateAt,
         Step,
         SynOptions,
         Teardown,
+        TeardownKind,
         TimeWait,
     )
     from handshake_inspect.connections.leaving import LetGo
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from handshake_inspect.exchanges import Exchange
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.inspector import inspect
-    from handshake_inspect.tcp.states import Event
+    from handshake_inspect.tcp.states import Event, StateName
     from handshake_inspect.tcp.time_wait import PortRange, Profile
 
 __version__ = "0.1.0"
@@ -53,6 +56,7 @@ __all__ = [
     "Exchange",
     "Finding",
     "Handshake",
+    "HandshakeKind",
     "Happened",
     "HostOwes",
     "IcmpError",
@@ -66,10 +70,13 @@ __all__ = [
     "Reset",
     "Restart",
     "Reuse",
+    "RunFinding",
     "StateAt",
+    "StateName",
     "Step",
     "SynOptions",
     "Teardown",
+    "TeardownKind",
     "TimeWait",
     "TimeWaitLedger",
     "inspect",

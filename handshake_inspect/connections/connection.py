@@ -12,11 +12,25 @@ from typing import Generic, Literal, NamedTuple, TypeVar
 
 from handshake_inspect.plain import plain
 from handshake_inspect.tcp.seqnum import before
-from handshake_inspect.tcp.states import Event
+from handshake_inspect.tcp.states import Event, StateName
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 End = Literal["originator", "responder"]
 ENDS: tuple[End, End] = ("originator", "responder")
+#: Types of words, so that a checker finds a comparison with a word that does not exist.
+EndOrBoth = Literal["originator", "responder", "both"]
+HandshakeKind = Literal[
+    "three-way", "simultaneous-open", "self-connect", "fast-open", "refused", "unreachable", "unanswered", "half-open",
+    "abandoned", "invalid", "partial", "not-captured",
+]  # fmt: skip
+TeardownKind = Literal[
+    "four-way", "three-segment", "simultaneous-close", "half-closed", "incomplete", "partial", "reset-after-fin",
+    "aborted", "open", "none",
+]  # fmt: skip
+FastOpen = Literal["requested", "accepted", "declined"]
+Outcome = Literal["not-captured", "expired", "reused", "reused-early", "killed", "forgotten"]
+SeverityWord = Literal["chat", "note", "warn", "error"]
+Basis = Literal["sent", "acknowledged", "assumed", "timer"]
 #: A frame: its number in the connection's own capture, or (capture, number) where it lies in another file.
 Frame = int | tuple[str, int]
 
@@ -80,7 +94,7 @@ class Handshake:
 
     #: three-way, simultaneous-open, self-connect, fast-open, refused, unreachable, unanswered, half-open, abandoned,
     #: invalid, partial or not-captured.
-    kind: str
+    kind: HandshakeKind
     #: True: both ends are proven ESTABLISHED. False: the opening failed. None: not captured.
     complete: bool | None
     #: Of "syn", "syn-ack", "ack": those that later numbers prove were sent, but were not captured.
@@ -96,7 +110,7 @@ class Handshake:
     #: A SYN or SYN-ACK was sent more than once: which one was answered cannot be told (Karn).
     rtt_ambiguous: bool
     #: None, "requested", "accepted" or "declined" (RFC 7413).
-    fast_open: str | None
+    fast_open: FastOpen | None
     #: What each end offered; None where its SYN was not captured.
     options: Pair[SynOptions | None]
 
@@ -107,15 +121,15 @@ class Teardown:
 
     #: four-way, three-segment, simultaneous-close, half-closed, incomplete, partial, reset-after-fin, aborted,
     #: open or none.
-    kind: str
+    kind: TeardownKind
     #: True: both FINs acknowledged, or an RST took effect. False: stuck or half-closed. None: cannot be told.
     complete: bool | None
     #: Of "fin", "ack-of-fin", "peer-fin", "ack-of-peer-fin": those proven to have been sent, but not captured.
     missing: tuple[str, ...]
     #: "originator", "responder", "both" (the FINs crossed) or None (no FIN, or it cannot be told).
-    closed_first: str | None
+    closed_first: EndOrBoth | None
     #: Whose RST took effect: "originator", "responder", "both" or None.
-    reset_by: str | None
+    reset_by: EndOrBoth | None
     fin_retransmissions: int
     #: First FIN to the other end's first FIN.
     half_closed_ns: int | None
@@ -221,7 +235,7 @@ class TimeWait:
     profile: str
     earliest_end_ns: int
     #: not-captured, expired, reused, reused-early, killed or forgotten.
-    outcome: str
+    outcome: Outcome
     #: The segment that ended it or, if it is expired or forgotten, the one that shows that it was over by then.
     ended_ns: int | None = None
     ended_frame: Frame | None = None
@@ -251,7 +265,7 @@ class Finding:
     #: In words, for good: "half-open".
     code: str
     #: chat, note, warn or error.
-    severity: str
+    severity: SeverityWord
     #: The segments that show it, as far as they were captured.
     frames: tuple[Frame, ...]
     #: With the numbers.
@@ -264,7 +278,7 @@ class RunFinding:
 
     code: str
     #: chat, note, warn or error.
-    severity: str
+    severity: SeverityWord
     #: What it is about: "10.0.0.2:80", "192.0.2.7", the name of a capture.
     about: str
     #: How many connections show it; 0 if it is not about connections.
@@ -281,7 +295,7 @@ class StateAt:
     state: str | None
     #: How it is known: "sent" (its own act), "acknowledged" (proven by the peer), "assumed" or "timer"; None without
     #: a state.
-    basis: str | None
+    basis: Basis | None
     #: An assumed state that later segments disprove.
     disproved: bool = False
 
@@ -398,7 +412,7 @@ class Connection:
     #: ICMP errors that quote its segments, by time. They move no state: whether they arrived no segment shows.
     icmp_errors: tuple[IcmpError, ...]
     #: The states that the segments show, without repeats; None if nothing is proven of an end.
-    states: Pair[tuple[str, ...] | None]
+    states: Pair[tuple[StateName, ...] | None]
     time_wait: tuple[TimeWait, ...]
     findings: tuple[Finding, ...]
     #: Zeek's conn_state and history, Wireshark's tcp.completeness, by their published rules.

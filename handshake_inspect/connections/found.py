@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.cells import distinct
-from handshake_inspect.connections.connection import Finding, Frame, Pair, RunFinding
+from handshake_inspect.connections.connection import Finding, Frame, Pair, RunFinding, SeverityWord
 from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted, duration, octets_in_words
 from handshake_inspect.sets import set_of
@@ -29,6 +29,10 @@ NO_FRAME = -1
 WORD_CODES = 64
 
 
+#: By their numbers in `Severity`.
+SEVERITY_WORDS: tuple[SeverityWord, ...] = ("chat", "note", "warn", "error")
+
+
 class Severity(IntEnum):
     """How much a finding matters."""
 
@@ -38,9 +42,9 @@ class Severity(IntEnum):
     ERROR = 3  # the protocol is broken: what looks open is not
 
     @property
-    def word(self) -> str:
+    def word(self) -> SeverityWord:
         """The severity as the contract spells it."""
-        return self.name.lower()
+        return SEVERITY_WORDS[self]
 
 
 @plain

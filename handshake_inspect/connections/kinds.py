@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from handshake_inspect.connections.connection import End, EndOrBoth, FastOpen, HandshakeKind, TeardownKind
 from handshake_inspect.connections.events import RESPONDER_BIT, UNPLACED_BIT
 from handshake_inspect.connections.machine import ASSUMED, RESETS, Move, Walk, walk
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.shapes import Fact, Shape
 from handshake_inspect.plain import plain
-from handshake_inspect.tcp.states import EVENTS, Event, State
+from handshake_inspect.tcp.states import EVENTS, Event, State, StateName
 
-SIDES = ("originator", "responder")
+SIDES: tuple[End, End] = ("originator", "responder")
 
 #: States in which an end knows that both have agreed on the numbers (RFC 9293 §3.10.7.4 calls them synchronized).
 SYNCHRONIZED: set[State | None] = {
@@ -47,16 +48,16 @@ class Judgement:
     """Everything that equal shapes have in common. Field names as in the JSON contract."""
 
     walk: Walk
-    states: tuple[tuple[str, ...] | None, tuple[str, ...] | None]
-    handshake_kind: str
+    states: tuple[tuple[StateName, ...] | None, tuple[StateName, ...] | None]
+    handshake_kind: HandshakeKind
     handshake_complete: bool | None
     handshake_missing: tuple[str, ...]
-    fast_open: str | None
-    teardown_kind: str
+    fast_open: FastOpen | None
+    teardown_kind: TeardownKind
     teardown_complete: bool | None
     teardown_missing: tuple[str, ...]
-    closed_first: str | None
-    reset_by: str | None
+    closed_first: EndOrBoth | None
+    reset_by: EndOrBoth | None
     #: Each end's TIME-WAIT.
     time_wait: tuple[Waiting, ...]
 
@@ -110,14 +111,14 @@ def _judged(shape: Shape) -> Judgement:
     )
 
 
-def _sender(shape: Shape, ordinal: int) -> str:
+def _sender(shape: Shape, ordinal: int) -> End:
     if shape.facts & Fact.SELF_CONNECT:
         return SIDES[ORIGINATOR]
     received_by_responder = bool(shape.codes[ordinal] & RESPONDER_BIT)
     return SIDES[ORIGINATOR if received_by_responder else RESPONDER]
 
 
-def _both(sides: list[str]) -> str | None:
+def _both(sides: list[End]) -> EndOrBoth | None:
     if not sides:
         return None
     return sides[0] if len(set(sides)) == 1 else "both"
@@ -147,7 +148,7 @@ def _handshake_complete(shape: Shape, walked: Walk) -> bool | None:
     return all(walked.visited(end) & SYNCHRONIZED for end in (ORIGINATOR, RESPONDER))
 
 
-def _handshake_kind(shape: Shape, walked: Walk, complete: bool | None) -> tuple[str, tuple[str, ...]]:
+def _handshake_kind(shape: Shape, walked: Walk, complete: bool | None) -> tuple[HandshakeKind, tuple[str, ...]]:
     facts = shape.facts
     if complete is None:
         return "not-captured", ()
@@ -172,7 +173,7 @@ def _missing_of_opening(facts: int) -> tuple[str, ...]:
     return tuple(name for name, captured in found if not captured)
 
 
-def _failed_kind(facts: int, walked: Walk) -> str:
+def _failed_kind(facts: int, walked: Walk) -> HandshakeKind:
     reset = bool(walked.effective_resets) or _given_up(walked)
     if facts & (Fact.SYN_ACK_CAPTURED | Fact.BOTH_SYN | Fact.CROSSING_SYN):
         if facts & Fact.WRONG_ACK:
@@ -198,7 +199,7 @@ def _given_up(walked: Walk) -> bool:
     return any(move.event is Event.SEND_RST and move.before in received for move in walked.moves)
 
 
-def _fast_open(facts: int) -> str | None:
+def _fast_open(facts: int) -> FastOpen | None:
     if facts & Fact.FAST_OPEN_ACCEPTED:
         return "accepted"
     if not facts & Fact.FAST_OPEN_REQUESTED:
@@ -235,7 +236,7 @@ class _Closing:
                 self._received.setdefault(end, ordinal)
         self._self_connect = bool(shape.facts & Fact.SELF_CONNECT)
 
-    def kind(self, opened: bool) -> tuple[str, bool | None, tuple[str, ...]]:
+    def kind(self, opened: bool) -> tuple[TeardownKind, bool | None, tuple[str, ...]]:
         """Return kind, complete and missing of the teardown."""
         if not opened:
             return "none", None, ()
@@ -255,7 +256,7 @@ class _Closing:
             return "half-closed", False, ()
         return "incomplete", False, ()
 
-    def closed_first(self) -> str | None:
+    def closed_first(self) -> EndOrBoth | None:
         """Whose FIN came first; "both" if they crossed; None if none was sent, or it cannot be told."""
         if not self._sent or self._unplaced:
             return None
@@ -276,7 +277,7 @@ class _Closing:
         ends = {ORIGINATOR} if self._self_connect else {ORIGINATOR, RESPONDER}
         return self._sent.keys() >= ends and self._acked.keys() >= ends
 
-    def _complete_kind(self) -> str:
+    def _complete_kind(self) -> TeardownKind:
         if self._missing():
             return "partial"
         visited = [self._walked.visited(end) for end in (ORIGINATOR, RESPONDER)]

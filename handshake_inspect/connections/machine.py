@@ -10,10 +10,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from handshake_inspect.connections.connection import Basis
 from handshake_inspect.connections.events import ASSUMED_BIT, JOINED_BIT, RESPONDER_BIT, UNPLACED_BIT
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.plain import plain
-from handshake_inspect.tcp.states import EVENTS, Event, State, step
+from handshake_inspect.tcp.states import EVENTS, Event, State, StateName, step
 
 #: How an end starts: the code stands in a shape. `NOTHING`: nothing is proven of it, and nothing moves it.
 #: `UNHEARD`: the capture begins with an RST; what it takes effect on is CLOSED afterwards.
@@ -24,7 +25,7 @@ _ACTS = {Event.SEND_SYN, Event.SEND_FIN, Event.SEND_RST}
 #: Arrivals of an RST.
 RESETS = {Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN}
 #: The basis of a move of which nothing proves that what caused it arrived.
-ASSUMED = "assumed"
+ASSUMED: Basis = "assumed"
 
 
 class Move(NamedTuple):
@@ -37,7 +38,7 @@ class Move(NamedTuple):
     #: None: a closing state, but which one cannot be told.
     after: State | None
     #: "sent", "acknowledged" or "assumed".
-    basis: str
+    basis: Basis
     event: Event
 
 
@@ -54,7 +55,7 @@ class Walk:
     #: Ordinals of the RSTs that moved their receiver.
     effective_resets: tuple[int, ...]
 
-    def states(self, end: int) -> tuple[str, ...] | None:
+    def states(self, end: int) -> tuple[StateName, ...] | None:
         """Return the states of one end as RFC 9293 spells them, without repeats; None if nothing is proven."""
         first = self.start[end]
         labels = [first.label] if first else []
@@ -110,7 +111,7 @@ def _next(state: State | None, event: Event, lost: bool) -> State | None:
     return None
 
 
-def _basis(event: Event, code: int) -> str:
+def _basis(event: Event, code: int) -> Basis:
     if event in _ACTS:
         return "sent"
     return ASSUMED if code & ASSUMED_BIT or event in RESETS else "acknowledged"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import cast, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.answers import NONE, RESTARTING, Verdicts, reset_reason
 from handshake_inspect.connections.connection import (
     Connection,
-    End,
     Endpoint,
     Finding,
     Frame,
@@ -291,7 +290,7 @@ class Connections(Sequence[Connection]):
         home = int(self.verdicts.table["first_capture"][table["connection"][i]])
         return Reset(
             frame=self._frame(home, int(table["capture"][i]), int(table["frame"][i])),
-            by=cast(End, SIDES[table["side"][i]]),
+            by=SIDES[table["side"][i]],
             valid={1: True, 0: False, -1: None}[int(table["valid"][i])],
             reason=reset_reason(table, i),
         )
@@ -317,7 +316,7 @@ class Connections(Sequence[Connection]):
         ended_ns = _known(int(waits.ended_ns[i]))
         ended = self._frame(home, int(waits.ended_capture[i]), int(waits.ended_frame[i]))
         return TimeWait(
-            owner=cast(End, SIDES[waits.table["side"][i]]),
+            owner=SIDES[waits.table["side"][i]],
             entered_ns=int(waits.table["entered_ns"][i]),
             entered_frame=self._frame(home, int(waits.table["capture"][i]), int(waits.table["frame"][i])),
             restarts=self._restarts(row, int(waits.table["side"][i]), home),
@@ -352,7 +351,7 @@ class Connections(Sequence[Connection]):
         following = self.time_waits.next
         return Reuse(
             stream=self._user(int(following.row[i])),
-            by=cast(End, SIDES[following.by[i]]),
+            by=SIDES[following.by[i]],
             rules=tuple(name for name, bit in RULES.items() if following.rules[i] & bit),
             initial_seq=int(following.initial_seq[i]),
             last_seq=_known(int(following.last_seq[i])),

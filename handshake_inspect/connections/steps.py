@@ -15,6 +15,7 @@ from handshake_inspect.connections.answers import BELIED, ResetTable, reset_reas
 from handshake_inspect.connections.connection import (
     ENDS,
     NONE_PASSED,
+    Basis,
     Frame,
     Happened,
     Pair,
@@ -173,7 +174,7 @@ def _had_it_arrived(
 
 
 @lru_cache(maxsize=1 << 8)
-def _state_at(label: str | None, basis: str | None) -> StateAt:
+def _state_at(label: str | None, basis: Basis | None) -> StateAt:
     return StateAt(label, basis)
 
 

@@ -18,10 +18,11 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.answers import CUTS, NONE, RESTARTING, Verdicts, VerdictTable, WaitTable
+from handshake_inspect.connections.connection import Outcome
 from handshake_inspect.tcp.seqnum import MODULUS
 from handshake_inspect.tcp.time_wait import Profile
 
-OUTCOMES = ("not-captured", "expired", "reused", "reused-early", "killed", "forgotten")
+OUTCOMES: tuple[Outcome, ...] = ("not-captured", "expired", "reused", "reused-early", "killed", "forgotten")
 NOT_CAPTURED, EXPIRED, REUSED, REUSED_EARLY, KILLED, FORGOTTEN = range(len(OUTCOMES))
 #: What makes a reuse legal, and the bit that each has in `Next.rules`.
 RULES = {"expired": 1, "timestamps": 2, "initial-number": 4}

@@ -109,10 +109,10 @@ def _by_kind(inspection: Inspection) -> Iterator[dict[str, Any]]:
         kinds = (one.handshake.kind, one.teardown.kind)
         found = facts(Subject(one, inspection))
         tables[kinds] = in_common(tables[kinds], found) if kinds in tables else found
-    for kinds, count in sorted(connections.kinds().items(), key=lambda one: (-one[1], one[0])):
-        handshake, teardown = kinds
+    for (handshake, teardown), count in sorted(connections.kinds().items(), key=lambda one: (-one[1], one[0])):
         where = f'handshake.kind == "{handshake}" and teardown.kind == "{teardown}"'
-        kept = {key: value for key, value in tables[kinds].items() if key not in ("handshake", "teardown")}
+        table = tables[handshake, teardown]
+        kept = {key: value for key, value in table.items() if key not in ("handshake", "teardown")}
         yield {"where": where, "count": count, **kept}
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -49,6 +49,10 @@ def _checked(kind: Any, value: Any) -> Any:
         if origin is list or inside[1:] == (...,):
             return origin(_checked(inside[0], each) for each in value)
         return tuple(_checked(one, each) for one, each in zip(inside, value, strict=True))
+    if origin is Literal:
+        if value not in inside:
+            raise TypeError("none of the words that it may be")
+        return value
     if type(value) is not kind:
         raise TypeError(f"{type(value).__name__}, no {kind.__name__}")
     return value

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
-from handshake_inspect.connections.connection import End, Step
+from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.kinds import SIDES
 from handshake_inspect.joined.comparison import Comparison
 from handshake_inspect.joined.differences import differences
@@ -108,7 +107,7 @@ class _Crossing:
         fate = FATES[int(fates[row])]
         step = _said([near, far] if to_second != self._second_tells else [far, near], near, fate)
         return JoinedSegment(
-            sender=cast(End, SIDES[self._side(place, row)]),
+            sender=SIDES[self._side(place, row)],
             fate=fate,
             step=step,
             near=near,

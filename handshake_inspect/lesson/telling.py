@@ -200,7 +200,7 @@ class Telling:
 
     def known_by(self, at: StateAt, end: End, step: Step) -> str:
         """Say how a state is known."""
-        kind = "disproved" if at.disproved else at.basis or ""
+        kind: str = "disproved" if at.disproved else at.basis or ""
         if kind == "assumed":
             kind += "-rst" if "RST" in step.flags.split(",") else "-sender" if end == step.sender else ""
         elif kind == "acknowledged" and end != step.sender:

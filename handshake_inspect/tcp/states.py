@@ -16,6 +16,13 @@ state; a capture that seems to show it (a damaged, forged or incomplete one) lea
 from __future__ import annotations
 
 from enum import Enum, IntEnum
+from typing import Literal, cast
+
+#: The states as RFC 9293 spells them.
+StateName = Literal[
+    "CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED", "FIN-WAIT-1", "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",
+    "LAST-ACK", "TIME-WAIT",
+]  # fmt: skip
 
 
 class State(Enum):
@@ -36,7 +43,7 @@ class State(Enum):
 
     def __init__(self, name: str) -> None:
         #: The name as RFC 9293 spells it.
-        self.label = name.partition(" ")[0]
+        self.label = cast(StateName, name.partition(" ")[0])
 
     #: There is one object for each state. What `Enum` has is 0.2 us of Python, several times for each behaviour.
     __hash__ = object.__hash__

@@ -65,7 +65,7 @@ def watch(running: Running) -> Told:
         inspector.add_records(block, number)
     ended = running.ended
     assert ended is not None
-    kinds = [(one.handshake.kind, one.teardown.kind) for one in inspector.result().connections]
+    kinds: list[tuple[str, str]] = [(one.handshake.kind, one.teardown.kind) for one in inspector.result().connections]
     frames, dropped = running.capture.packets, running.capture.dropped
     return Told(kinds, frames, dropped, ended.exit_status, ended.killed_by, ended.left)
 

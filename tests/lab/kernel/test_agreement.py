@@ -18,11 +18,12 @@ from handshake_inspect.lab.kernel.agreement import Agreement, OwnState, align, c
 from handshake_inspect.lab.kernel.sock_diag import Kind
 from handshake_inspect.lab.kernel.translation import KernelState
 from handshake_inspect.lab.world import LabError
+from handshake_inspect.tcp.states import StateName
 from tests.lab.kernel.accounts import MS, account
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
 OPENED = ("CLOSED", "SYN-SENT", "ESTABLISHED")
-ACCEPTED = ("LISTEN", "SYN-RECEIVED", "ESTABLISHED")
+ACCEPTED: tuple[StateName, ...] = ("LISTEN", "SYN-RECEIVED", "ESTABLISHED")
 CLIENT = (*OPENED, "FIN-WAIT-1", "FIN-WAIT-2", "CLOSED")
 SERVER = (*ACCEPTED, "CLOSE-WAIT", "LAST-ACK", "CLOSED")
 

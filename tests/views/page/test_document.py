@@ -90,10 +90,9 @@ def test_what_is_counted_at_a_glance_is_what_there_is(recorded: Inspection) -> N
     some = recorded.connections.streams[::2]
     found = glance(recorded, some, whole=False)
     connections = list(recorded.connections.of_streams(some))
-    for counts, kinds in (
-        (found.openings, [one.handshake.kind for one in connections]),
-        (found.closings, [one.teardown.kind for one in connections]),
-    ):
+    openings: list[str] = [one.handshake.kind for one in connections]
+    closings: list[str] = [one.teardown.kind for one in connections]
+    for counts, kinds in ((found.openings, openings), (found.closings, closings)):
         assert {one.word: one.connections for one in counts} == {kind: kinds.count(kind) for kind in set(kinds)}
     codes = [code for one in connections for code in {finding.code for finding in one.findings}]
     assert {one.code: one.connections for one in all_of(found)} == {code: codes.count(code) for code in set(codes)}
