@@ -21,6 +21,7 @@ from handshake_inspect.datagram_runs import KeptDatagrams, Told, told
 from handshake_inspect.datagrams import UDP
 from handshake_inspect.pairs import KeyTable, address, keys_of
 from handshake_inspect.plain import plain
+from handshake_inspect.quantities import counted
 from handshake_inspect.table import DatagramTable, IcmpErrorTable, Names
 from handshake_inspect.tcp.icmp import words
 
@@ -183,6 +184,9 @@ class LazyExchanges(Sequence[Exchange]):
                 )
             )
         return sorted(happened, key=lambda one: one.time_ns)
+
+    def __repr__(self) -> str:
+        return f"<{counted(len(self), 'exchange')}>"
 
     def __len__(self) -> int:
         return len(self._found)

@@ -28,6 +28,7 @@ from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.run import Run
 from handshake_inspect.overview import Overview, names_in, with_comments
 from handshake_inspect.processes import Workers
+from handshake_inspect.quantities import counted, listed
 from handshake_inspect.table import IcmpErrorTable
 from handshake_inspect.tcp.time_wait import PortRange
 
@@ -43,7 +44,7 @@ class Teller(Protocol):
         """Describe every segment of one stream."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Inspection:
     """What `inspect()` found."""
 
@@ -60,6 +61,10 @@ class Inspection:
     #: Who may work on more of it.
     workers: Workers = ALONE
     _inspector: Teller | None = None
+
+    def __repr__(self) -> str:
+        names = listed([one.name for one in self.captures]) or "nothing"
+        return f"<Inspection of {names}: {counted(len(self.connections), 'connection')}>"
 
     @cached_property
     def retransmissions(self) -> NDArray[np.int64]:
@@ -113,7 +118,7 @@ class Inspection:
         Whoever does not ask for one stream after the other says which ones are `coming`, this one first.
         """
         if self._inspector is None or not self.connections.has(stream):
-            raise IndexError(f"there is no stream {stream}: the inspection has {len(self.connections)}")
+            raise self._has_no(stream)
         steps = self._inspector.steps(self.connections, stream, coming)
         if not any(one.about.frame_comments for one in self.captures):
             return steps
@@ -182,6 +187,8 @@ class Inspection:
         `ports`: those from which the connecting ends took theirs; None: those of the profile.
         """
         chosen = None if streams is None else np.asarray(streams, np.int64)
+        if chosen is not None and len(absent := np.setdiff1d(chosen, self.connections.streams)):
+            raise self._has_no(int(absent[0]))
         ports = ports or self.connections.profile.ports
         return TimeWaitLedger(self.connections, chosen, ports, self.captured_ns)
 
@@ -196,5 +203,10 @@ class Inspection:
         """
         return iter(()) if self._inspector is None else self._inspector.analysis.decided()
 
+    def _has_no(self, stream: int) -> IndexError:
+        return IndexError(f"there is no stream {stream}: {counted(len(self.connections), 'connection')} in all")
+
     def _connection(self, stream: int) -> Connection:
+        if not self.connections.has(stream):
+            raise self._has_no(stream)
         return next(self.connections.of_streams(np.array([stream])))

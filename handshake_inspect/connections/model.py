@@ -36,6 +36,7 @@ from handshake_inspect.connections.time_waits import OUTCOMES, RULES, TimeWaits,
 from handshake_inspect.memory import give_back
 from handshake_inspect.pairs import KeyTable, address
 from handshake_inspect.processes import Workers
+from handshake_inspect.quantities import counted
 from handshake_inspect.table import Names, frame_numbers
 from handshake_inspect.tcp.options import parse
 from handshake_inspect.tcp.time_wait import PROFILES, Profile
@@ -44,7 +45,7 @@ from handshake_inspect.tcp.time_wait import PROFILES, Profile
 BLOCK_CONNECTIONS = 4096
 
 
-@dataclass
+@dataclass(repr=False)
 class Connections(Sequence[Connection]):
     """All connections of a run, in order of first segment. A `Connection` is made when it is asked for."""
 
@@ -66,6 +67,9 @@ class Connections(Sequence[Connection]):
         self._sockets = _Sockets(self.keys)
         self.names = replace(self.names)
 
+    def __repr__(self) -> str:
+        return f"<{counted(len(self), 'connection')}>"
+
     def __len__(self) -> int:
         return len(self.verdicts.table)
 
@@ -76,6 +80,8 @@ class Connections(Sequence[Connection]):
     def __getitem__(self, index: int | slice) -> Connection | list[Connection]:
         if isinstance(index, slice):
             return list(self.of_streams(self.streams[index]))
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there is no connection {index}: {counted(len(self), 'connection')} in all")
         return next(self.of_streams(self.streams[[index]]))
 
     def __iter__(self) -> Iterator[Connection]:
