@@ -114,12 +114,12 @@ class Notes:
     def _note_statistics(self, body: bytes, order: str, described: Described, row: int) -> None:
         """Note drops of an interface, and comments on it (section 4.6)."""
         number = int(described.first[row]) + struct.unpack_from(order + "I", body)[0]
-        # An interface is described before any block that refers to it (section 4.2); else comments are on nothing.
+        # An interface is described before any block that refers to it (section 4.2); else this is a comment on nothing.
         is_described = number < described.known[row]
-        interface = self._interface(number) if is_described else InterfaceAbout(NO_LINK_TYPE)
+        interface = self._interface(number) if is_described else None
         drops = []
         for code, value in options_of(body[STATISTICS_OCTETS - 12 :], order):
-            if code == OPT_COMMENT:
+            if code == OPT_COMMENT and is_described:
                 self._about.add_interface_comment(interface, value)
             elif code in (ISB_IFDROP, ISB_OSDROP) and len(value) == 8:
                 drops.append(struct.unpack(order + "Q", value)[0])

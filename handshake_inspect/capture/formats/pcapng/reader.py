@@ -127,7 +127,7 @@ class PcapngReader(RecordReader):
             self._reach *= 2
             if wrong := self._take(blocks, parts):
                 return self._broken(*wrong)
-            window.start = int(blocks.after()[-1])
+            window.start = int(blocks[-1:].after()[0])
             return None
         if chain.record_end(window.buffer, window.start) is None:
             claimed = chain.words.unpack_from(window.buffer, window.start)[1]
@@ -149,13 +149,22 @@ class PcapngReader(RecordReader):
             wrong = (int(packets.blocks.at[row]), message)
             before = slice(int(np.searchsorted(blocks.at, wrong[0])))
             blocks, described, packets = blocks[before], described[before], packets[:row]
-        self._interfaces.add(read_interfaces(blocks[blocks.kind == INTERFACE]))
-        self._notes.note_others(blocks, described)
+        other = np.flatnonzero(~packet[: len(blocks)])
+        if len(other):
+            self._read_others(blocks[other], described[other])
         if len(packets):
             parts.append(self._part(packets))
-        self._note_headers(blocks)
         self._go_on_behind(described)
         return wrong
+
+    def _read_others(self, blocks: Blocks, described: Described) -> None:
+        """Read blocks that are not packets."""
+        is_interface = blocks.kind == INTERFACE
+        self._interfaces.add(read_interfaces(blocks[is_interface]))
+        self._notes.note_others(blocks, described)
+        headers = blocks[is_interface | (blocks.kind == SECTION_HEADER)]
+        before = self._window.file_offset(0)
+        self.headers += zip((before + headers.at).tolist(), (before + headers.after()).tolist(), strict=True)
 
     def _with_right_lengths(self, blocks: Blocks) -> tuple[Blocks, tuple[int, str] | None]:
         """Return the blocks before the first that does not repeat its length as it must; where that is, and how."""
@@ -194,12 +203,6 @@ class PcapngReader(RecordReader):
         for options in options_of_many(octets, order, *packets.options(), wanted):
             note_packet_types(options, packet_type)
             self._notes.note_packets(packets, options, self._frames + 1)
-
-    def _note_headers(self, blocks: Blocks) -> None:
-        """Note where the blocks stand without which packets cannot be read."""
-        headers = blocks[(blocks.kind == SECTION_HEADER) | (blocks.kind == INTERFACE)]
-        before = self._window.file_offset(0)
-        self.headers += zip((before + headers.at).tolist(), (before + headers.after()).tolist(), strict=True)
 
     def _go_on_behind(self, described: Described) -> None:
         """Go on with the last section of these blocks."""
