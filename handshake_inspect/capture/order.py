@@ -27,6 +27,7 @@ from handshake_inspect.table import Block, SegmentTable, Table
 
 Times = NDArray[np.int64]
 Spans = NDArray[np.uint64]
+Rows = NDArray[np.intp]
 
 #: How far a record may lie behind the latest of its own interface and still be a matter of queues. ntpd sets a clock
 #: that is more than 128 ms off (ntp.conf(5), `tinker step`); a smaller error is slewed away, and no time steps back.
@@ -225,32 +226,56 @@ class _Interfaces:
     def note(self, records: Frames) -> None:
         """Note a block whose times do not step back."""
         if self.several:
-            for number, rows in _by_interface(records):
-                last = int(records.time_ns[rows[-1]])
-                self._times[number] = (last, last)
+            order, first, number = _by_interface(records)
+            last = records.time_ns[order[_ends(first, order)]].tolist()
+            self._times.update(zip(number, zip(last, last, strict=True), strict=True))
 
     def behind(self, records: Frames) -> tuple[Spans, Spans]:
         """Return how far each record lies behind the latest, and how far behind the last, of its interface."""
         time_ns = records.time_ns
+        order, first, number = _by_interface(records)
+        ends = _ends(first, order)
+        before = np.array([self._times.get(one, (EARLIEST_NS, EARLIEST_NS)) for one in number], np.int64)
+        before_latest, before_last = before[:, 0], before[:, 1]
+        which = np.repeat(np.arange(len(first)), ends + 1 - first)
+        own = time_ns[order]
+        running = np.maximum(_latest_so_far(own, which), before_latest[which])
+        self._times.update(zip(number, zip(running[ends].tolist(), own[ends].tolist(), strict=True), strict=True))
         latest, last = np.empty_like(time_ns), np.empty_like(time_ns)
-        for number, rows in _by_interface(records):
-            own = time_ns[rows]
-            before = self._times.get(number, (EARLIEST_NS, EARLIEST_NS))
-            running = np.maximum.accumulate(np.append(before[0], own))
-            latest[rows], last[rows] = running[:-1], np.append(before[1], own[:-1])
-            self._times[number] = (int(running[-1]), int(own[-1]))
+        latest[order[1:]], last[order[1:]] = running[:-1], own[:-1]
+        latest[order[first]], last[order[first]] = before_latest, before_last
         return _span(latest, time_ns), _span(last, time_ns)
 
 
-def _by_interface(records: Frames) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Yield each interface of a block with its rows."""
-    numbers = np.zeros(len(records), np.int64) if records.interface is None else records.interface
-    interface = np.maximum(numbers, 0)
+def _by_interface(records: Frames) -> tuple[Rows, Rows, list[int]]:
+    """Return the rows of a block ordered by interface, where each interface begins among them, and its number."""
+    interface = np.zeros(len(records), np.int64) if records.interface is None else np.maximum(records.interface, 0)
     order = np.argsort(interface, kind="stable")
     ordered = interface[order]
-    begins = first_of_runs(ordered).tolist()
-    for a, b in zip(begins, [*begins[1:], len(order)], strict=True):
-        yield int(ordered[a]), order[a:b]
+    first = first_of_runs(ordered)
+    return order, first, ordered[first].tolist()
+
+
+def _ends(first: Rows, order: Rows) -> Rows:
+    """Return the last place of each interface, by the first ones."""
+    return np.append(first[1:], len(order)) - 1
+
+
+def _latest_so_far(time_ns: Times, which: Rows) -> Times:
+    """Return the latest of all times up to each, of those that belong to the same; `which`: to what, from 0, rising.
+
+    A capture may have as many interfaces as frames, so this takes no step for each: what belongs to the next one is
+    lifted above all that comes before.
+    """
+    lowest = int(time_ns.min())
+    span = int(time_ns.max()) - lowest + 1
+    if span * (int(which[-1]) + 1) > np.iinfo(np.int64).max:  # their ranks lie nearer to each other
+        times, rank = np.unique(time_ns, return_inverse=True)
+        by_rank: Times = times[_latest_so_far(rank, which)]
+        return by_rank
+    lift = which * span
+    latest: Times = np.maximum.accumulate(time_ns - lowest + lift) - lift + lowest
+    return latest
 
 
 def _span(later: Times, earlier: Times) -> Spans:

@@ -123,6 +123,13 @@ def test_rows_stand_where_the_rule_says_whatever_the_blocks(
     assert datagrams == [(0, number) for number in expected if number % 2 and number % 3]
 
 
+@given(st.lists(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=4), min_size=1, max_size=5))
+def test_the_latest_so_far_is_that_of_the_same_interface_at_all_times_that_64_bits_hold(own: list[list[int]]) -> None:
+    which = np.repeat(np.arange(len(own)), [len(times) for times in own])
+    found = order._latest_so_far(np.array([time for times in own for time in times], np.int64), which)
+    assert found.tolist() == [max(times[: place + 1]) for times in own for place in range(len(times))]
+
+
 def test_a_capture_in_order_is_handed_on_without_a_copy_each_block_once_the_next_has_settled_it() -> None:
     frames = [(time, -1) for time in range(0, 4000, 2)]
     disorder = Disorder()
