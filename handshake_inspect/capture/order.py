@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, Shelf, piece_of, sorted_piece, tables_of
 from handshake_inspect.capture.records import Frames
 from handshake_inspect.sets import first_of_runs
@@ -27,7 +28,6 @@ from handshake_inspect.table import Block, SegmentTable, Table
 
 Times = NDArray[np.int64]
 Spans = NDArray[np.uint64]
-Rows = NDArray[np.intp]
 
 #: How far a record may lie behind the latest of its own interface and still be a matter of queues. ntpd sets a clock
 #: that is more than 128 ms off (ntp.conf(5), `tinker step`); a smaller error is slewed away, and no time steps back.

@@ -13,11 +13,10 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.inspection import Inspection
-
-Rows = NDArray[np.int64]
 
 
 def alike(inspection: Inspection, streams: Rows, asked: Collection[str]) -> tuple[Rows, Rows]:

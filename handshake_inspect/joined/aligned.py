@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
 from handshake_inspect.joined.pairing import Pairing
-from handshake_inspect.joined.vantage import Mask, Rows, Vantage
+from handshake_inspect.joined.vantage import Vantage
 
 #: Control bits that no box on the way changes without making another segment of it.
 CORE = SYN | FIN | RST | ACK

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.rows import ACK, SYN
 from handshake_inspect.joined.clocks import Clocks, is_near_first
 from handshake_inspect.joined.matching import Matching
 from handshake_inspect.joined.pairing import Pairing
-from handshake_inspect.joined.vantage import Rows, Vantage
+from handshake_inspect.joined.vantage import Vantage
 from handshake_inspect.table import Names
 
 #: What can change, by bit. Sockets and initial numbers change for all segments of an end; the others for each.

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.joined.drift import LowerBounds, drifted_ns
 from handshake_inspect.joined.matching import Matching
 from handshake_inspect.joined.pairing import Pairing
-from handshake_inspect.joined.vantage import Mask, Rows, Vantage
+from handshake_inspect.joined.vantage import Vantage
 from handshake_inspect.sets import without
 
 #: How it is known which end a place is near: by the times; by the TTL, which routers lower on the way; by the times or

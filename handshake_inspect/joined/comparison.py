@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.joined.changes import Changes, find_changes
 from handshake_inspect.joined.clocks import Clocks, Offset, compare_clocks
 from handshake_inspect.joined.fates import Fates, find_fates
 from handshake_inspect.joined.matching import Matching, match
 from handshake_inspect.joined.pairing import Pairing, pair
-from handshake_inspect.joined.vantage import Rows, Vantage, vantage
+from handshake_inspect.joined.vantage import Vantage, vantage
 from handshake_inspect.joined.ways import Ways, find_ways
 from handshake_inspect.quantities import duration
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.kinds import SIDES
 from handshake_inspect.joined.comparison import Comparison
@@ -19,7 +20,6 @@ from handshake_inspect.joined.model import JoinedSegment, Moment, Sight
 from handshake_inspect.joined.order import moments
 from handshake_inspect.joined.proofs import NONE
 from handshake_inspect.joined.spelling import Spelling
-from handshake_inspect.joined.vantage import Mask
 
 
 def cross(comparison: Comparison, number: int) -> Sequence[Moment]:

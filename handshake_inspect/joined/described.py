@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.connection import ENDS, Connection, Endpoint, Pair
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS
 from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
@@ -20,7 +21,7 @@ from handshake_inspect.joined.differences import differences
 from handshake_inspect.joined.errors import join_errors
 from handshake_inspect.joined.fates import ARRIVED, FATES
 from handshake_inspect.joined.model import Both, Change, Clock, Delays, JoinedConnection, JoinedError, Way
-from handshake_inspect.joined.vantage import Rows, Vantage
+from handshake_inspect.joined.vantage import Vantage
 from handshake_inspect.pairs import address
 
 #: How it is known which end a place is near, by the numbers of `clocks`.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from handshake_inspect.joined.vantage import Rows
+from handshake_inspect.arrays import Rows
 
 #: By how much one clock runs faster than the other at the most, in parts per million: crystals for computers are sold
 #: within 50 of their frequency, and may stray either way. (The poll intervals of RFC 5905 §7.3 rest on 15 for one clock

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
 from handshake_inspect.joined.aligned import Aligned
 from handshake_inspect.joined.clocks import EVER, NEVER, Clocks, is_near_first
@@ -20,7 +21,7 @@ from handshake_inspect.joined.matching import Likeness, Matching
 from handshake_inspect.joined.pieces import RANGE, cut_otherwise
 from handshake_inspect.joined.proofs import NONE, acknowledgments
 from handshake_inspect.joined.times import Times
-from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
+from handshake_inspect.joined.vantage import Vantage, numbered
 
 #: Seen at both places; sent, and dead on the way; sent, and whether it died or the other capture did not run cannot be
 #: told; a second copy of what arrived; made on the way (or missed by the capture near its sender); seen only where it

@@ -10,6 +10,7 @@ from typing import overload
 
 import numpy as np
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.inputs import Source
 from handshake_inspect.connections.rows import RESPONDER
 from handshake_inspect.inspection import Inspection
@@ -20,7 +21,6 @@ from handshake_inspect.joined.comparison import Comparison, compare
 from handshake_inspect.joined.crossing import cross
 from handshake_inspect.joined.described import describe
 from handshake_inspect.joined.model import JoinedConnection, Moment
-from handshake_inspect.joined.vantage import Rows
 
 
 class Joined(Sequence[JoinedConnection]):

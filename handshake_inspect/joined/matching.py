@@ -19,11 +19,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.rows import ACK, SYN
 from handshake_inspect.joined.aligned import CORE, Aligned, Origins, align
 from handshake_inspect.joined.pairing import Pairing
 from handshake_inspect.joined.times import Times
-from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
+from handshake_inspect.joined.vantage import Vantage, numbered
 
 #: What makes segments alike, column by column, of some rows.
 Columns = Callable[[Rows], Iterable[Rows]]

@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.answers import NONE
 from handshake_inspect.joined.strangers import Pairs, proven
-from handshake_inspect.joined.vantage import Mask, Rows, Vantage, numbered
+from handshake_inspect.joined.vantage import Vantage, numbered
 
 #: What two connections have in common, a column each; and which connections have all of it.
 Key = tuple[Sequence[NDArray[np.uint64]], Mask]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.joined.aligned import Aligned
-from handshake_inspect.joined.vantage import Mask, Rows
 
 #: So many costs are weighed (1 to 4 s, and an octet each): of 16,000 segments 8,000, or all but 60 of a million.
 MOST_WEIGHED = 1 << 26

@@ -14,15 +14,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.answers import VerdictTable
 from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.rows import ConnectionRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.options import is_cut
-
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 class SeenTable(Table):

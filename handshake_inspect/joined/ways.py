@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.joined.clocks import Clocks, is_near_first
 from handshake_inspect.joined.fates import ARRIVED, RECUT, Fates
 from handshake_inspect.joined.matching import Matching
-from handshake_inspect.joined.vantage import Mask, Rows, Vantage
+from handshake_inspect.joined.vantage import Vantage
 
 
 @dataclass

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.cells import addresses, lines, numbers
 from handshake_inspect.conditions.condition import Condition, fields_of
 from handshake_inspect.conditions.parser import WhereError, parse
@@ -26,8 +27,6 @@ from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.screen.sight import Sight, Streams
 
-Mask = NDArray[np.bool_]
-Rows = NDArray[np.int64]
 #: Addresses that are spelled at once.
 BLOCK_ROWS = 1 << 16
 #: In a column to sort by: not known.

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.joined.join import Joined
-from handshake_inspect.joined.vantage import Rows
 from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.views.account import paragraphs_as_lines
 from handshake_inspect.views.escape import printable

@@ -11,8 +11,9 @@ import struct
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask
 from handshake_inspect.capture.formats.chained import ChainedReader
-from handshake_inspect.capture.formats.walk import Chain, Mask, Offsets, Words
+from handshake_inspect.capture.formats.walk import Chain, Offsets, Words
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, Window
 

@@ -15,11 +15,11 @@ from struct import Struct
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask
 from handshake_inspect.capture.source import LONGEST_RECORD_OCTETS, gathered
 
 Offsets = NDArray[np.int64]
 Words = NDArray[np.uint32]
-Mask = NDArray[np.bool_]
 
 #: One guess is made per span of this many octets: numpy has as much to do in a step as the call of it costs.
 SPAN_OCTETS = 1 << 12

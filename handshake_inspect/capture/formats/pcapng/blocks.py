@@ -12,7 +12,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.formats.walk import Chain, Mask, Offsets, Words
+from handshake_inspect.arrays import Mask
+from handshake_inspect.capture.formats.walk import Chain, Offsets, Words
 from handshake_inspect.capture.source import gathered
 
 SECTION_MAGIC = b"\x0a\x0d\x0d\x0a"
@@ -29,8 +30,8 @@ SECTION_HEADER_OCTETS, INTERFACE_OCTETS, STATISTICS_OCTETS = 28, 20, 24
 #: Octets that are looked at of every block: what stands before the frame in two of three kinds of packets.
 HEAD_OCTETS = 28
 
-#: Rows of columns, chosen as numpy takes them.
-Rows = slice | Offsets | Mask
+#: Chosen of columns, chosen as numpy takes them.
+Chosen = slice | Offsets | Mask
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.at)
 
-    def __getitem__(self, rows: Rows) -> Blocks:
+    def __getitem__(self, rows: Chosen) -> Blocks:
         return Blocks(
             self.octets, self.byte_order, self.at[rows], self.kind[rows], self.length[rows], self.head[rows]
         )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.formats.pcapng.blocks import INTERFACE, INTERFACE_OCTETS, SECTION_HEADER, Blocks, Rows
+from handshake_inspect.capture.formats.pcapng.blocks import INTERFACE, INTERFACE_OCTETS, SECTION_HEADER, Blocks, Chosen
 from handshake_inspect.capture.formats.pcapng.options import IF_TSOFFSET, IF_TSRESOL, options_of_many
 from handshake_inspect.capture.formats.walk import Offsets
 
@@ -149,5 +149,5 @@ class Described:
     def __len__(self) -> int:
         return len(self.known)
 
-    def __getitem__(self, rows: Rows) -> Described:
+    def __getitem__(self, rows: Chosen) -> Described:
         return Described(self.section[rows], self.first[rows], self.known[rows])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.formats.pcapng.blocks import Rows
+from handshake_inspect.capture.formats.pcapng.blocks import Chosen
 from handshake_inspect.capture.formats.walk import Offsets
 
 #: Option codes of all blocks, of section headers, interface descriptions, interface statistics and packets.
@@ -47,7 +47,7 @@ class Options:
     def __len__(self) -> int:
         return len(self.block)
 
-    def __getitem__(self, rows: Rows) -> Options:
+    def __getitem__(self, rows: Chosen) -> Options:
         return Options(
             self.octets, self.byte_order, self.block[rows], self.code[rows], self.begin[rows], self.length[rows]
         )  # fmt: skip

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.arrays import Mask
 from handshake_inspect.capture.formats.pcapng.blocks import (
     ENHANCED_PACKET,
     OBSOLETE_PACKET,
     SIMPLE_PACKET,
     Blocks,
-    Rows,
+    Chosen,
 )
 from handshake_inspect.capture.formats.pcapng.interfaces import Described, Interfaces
 from handshake_inspect.capture.formats.pcapng.options import EPB_FLAGS, Options
-from handshake_inspect.capture.formats.walk import Mask, Offsets
+from handshake_inspect.capture.formats.walk import Offsets
 from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
 
 #: Octets of a packet block before the frame, and of all that is not frame.
@@ -79,7 +80,7 @@ class Packets:
     def __len__(self) -> int:
         return len(self.captured)
 
-    def __getitem__(self, rows: Rows) -> Packets:
+    def __getitem__(self, rows: Chosen) -> Packets:
         return Packets(
             self.blocks[rows], self.described[rows], self.interface[rows], self.units[rows], self.frame[rows],
             self.captured[rows], self.original[rows],
