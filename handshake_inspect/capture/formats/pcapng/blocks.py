@@ -6,6 +6,7 @@ In: a buffer, and the offsets of whole blocks in it. Out: `Blocks`. Read section
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -79,10 +80,12 @@ class Blocks:
         """Return the last word of each, which should be its length."""
         return self.numbers(self.at + self.length - 4, 4)
 
-    def body(self, row: int, most: int) -> bytes:
-        """Return what stands between the lengths of one block, at most so many octets of it."""
-        begin, end = int(self.at[row]) + 8, int(self.at[row] + self.length[row]) - 4
-        return self.octets[begin : min(end, begin + most)].tobytes()
+    def bodies(self, most: int) -> Iterator[bytes]:
+        """Yield what stands between the lengths of each, at most so many octets of it."""
+        begin, octets = self.at + 8, self.octets.data
+        end = np.minimum(self.at + self.length - 4, begin + most)
+        for first, last in zip(begin.tolist(), end.tolist(), strict=True):
+            yield bytes(octets[first:last])
 
 
 class PcapngChain(Chain):

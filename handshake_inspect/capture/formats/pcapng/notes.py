@@ -25,6 +25,7 @@ from handshake_inspect.capture.formats.pcapng.blocks import (
 )
 from handshake_inspect.capture.formats.pcapng.interfaces import NO_LINK_TYPE, Described, where_options_are
 from handshake_inspect.capture.formats.pcapng.options import (
+    CODE_AND_LENGTH,
     EPB_DROPCOUNT,
     IF_DESCRIPTION,
     IF_FILTER,
@@ -87,8 +88,10 @@ class Notes:
             is_told |= (blocks.kind == kind) & (blocks.length > silent)
         is_interface = blocks.kind == INTERFACE
         has_room = described.known <= MOST_INTERFACES
-        for row in np.flatnonzero(is_told | (is_interface & has_room)).tolist():
-            kind, body = int(blocks.kind[row]), blocks.body(row, MOST_BODY_OCTETS)
+        rows = np.flatnonzero(is_told | (is_interface & has_room))
+        telling = blocks[rows]
+        bodies = telling.bodies(MOST_BODY_OCTETS)
+        for row, kind, body in zip(rows.tolist(), telling.kind.tolist(), bodies, strict=True):
             if kind == INTERFACE:
                 self._note_interface(body, blocks.byte_order)
             elif kind == NAMES:
@@ -157,7 +160,7 @@ def read_interface(body: bytes, order: str) -> tuple[InterfaceAbout, list[bytes]
 
 def read_names(body: bytes, order: str, about: About) -> None:
     """Note the names of a name resolution block, and comments on it (section 4.5)."""
-    at, octets, unpack = 0, body[:MOST_LISTED_OCTETS], struct.Struct(order + "HH").unpack_from
+    at, octets, unpack = 0, body[:MOST_LISTED_OCTETS], CODE_AND_LENGTH[order].unpack_from
     while at + 4 <= len(octets):
         kind, length = unpack(octets, at)
         at += 4

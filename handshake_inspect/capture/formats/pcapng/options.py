@@ -23,6 +23,8 @@ SHB_HARDWARE, SHB_OS, SHB_USERAPPL = 2, 3, 4
 IF_NAME, IF_DESCRIPTION, IF_TSRESOL, IF_FILTER, IF_OS, IF_TSOFFSET, IF_HARDWARE = 2, 3, 9, 11, 12, 14, 15
 ISB_IFDROP, ISB_OSDROP = 5, 7
 EPB_FLAGS, EPB_DROPCOUNT = 2, 4
+#: What an option begins with, and a record of names as well, by byte order.
+CODE_AND_LENGTH = {order: struct.Struct(order + "HH") for order in "<>"}
 #: Of one block no more octets than these are looked at for options and names: a longer list is no list.
 MOST_LISTED_OCTETS = 1 << 20
 #: So many octets of options are looked at together, which bounds the memory that it takes.
@@ -82,7 +84,7 @@ def options_of(octets: bytes, order: str) -> Iterator[tuple[int, bytes]]:
 
 def _follow(octets: memoryview, order: str, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Yield the options in [at, end): code, where the value begins, its length."""
-    unpack = struct.Struct(order + "HH").unpack_from
+    unpack = CODE_AND_LENGTH[order].unpack_from
     while at + 4 <= end:
         code, length = unpack(octets, at)
         at += 4
