@@ -101,12 +101,14 @@ def options_of_many(
 
     `block`: numbers of the blocks, which rise; their options stand in [begin, end).
     """
-    end = np.clip(end, begin, begin + MOST_LISTED_OCTETS)
+    some = np.flatnonzero(end - begin >= 4)
+    if not len(some):
+        return
+    block, begin, end = block[some], begin[some], np.minimum(end[some], begin[some] + MOST_LISTED_OCTETS)
     part = np.cumsum(end - begin) // OCTETS_TOGETHER
     cuts = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(begin)]
     for first, last in itertools.pairwise(cuts):
-        if last > first:
-            yield _together(octets, order, block[first:last], begin[first:last], end[first:last], wanted)
+        yield _together(octets, order, block[first:last], begin[first:last], end[first:last], wanted)
 
 
 def _together(

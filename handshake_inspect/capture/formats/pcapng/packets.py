@@ -108,6 +108,8 @@ class Packets:
     def cut_to_snaplen(self, interfaces: Interfaces) -> None:
         """Cut the frames of simple packets to the snaplen of the first interface of their section."""
         rows = np.flatnonzero(self.is_simple)
+        if not len(rows):
+            return
         snaplen = interfaces.snaplens(self.described.first[rows])
         self.captured[rows] = np.where(snaplen > 0, np.minimum(self.captured[rows], snaplen), self.captured[rows])
 
@@ -115,7 +117,7 @@ class Packets:
         """Return which packets can have options, and where those begin and end: behind the frame, which is padded."""
         begin = self.frame + (self.captured + 3 & ~3)
         end = self.blocks.at + self.blocks.length - 4
-        rows = np.flatnonzero((end - begin >= 4) & ~self.is_simple)
+        rows = np.flatnonzero((end > begin) & ~self.is_simple)
         return rows, begin[rows], end[rows]
 
     def drops_in_headers(self) -> tuple[Offsets, NDArray[np.int64]]:
