@@ -148,6 +148,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         return None
     from handshake_inspect.testing import isolation
 
+    if item.stash.get(isolation.IS_PRIVATE, False):
+        return None
     is_wanted = item.config.getoption("--handshake-private")
     if not isolation.is_to_be_private(is_wanted=is_wanted):
         return None

@@ -509,6 +509,48 @@ def test_what_happens_in_a_private_network(pytester: pytest.Pytester, inner: Inn
     result.stdout.fnmatch_lines(["*cannot capture: capture_handshakes must be among the arguments*"])
 
 
+def test_a_plugin_that_runs_a_test_again_does_so_in_its_private_network(
+    pytester: pytest.Pytester, inner: Inner
+) -> None:
+    """As pytest-rerunfailures does, which has a protocol of its own."""
+    needs_private_world()
+    pytester.makeconftest(
+        """
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            for outcome in ("rerun", "failed"):
+                reports = runtestprotocol(item, nextitem=nextitem, log=False)
+                is_again = any(one.failed for one in reports) and outcome == "rerun"
+                for one in reports:
+                    one.outcome = outcome if one.failed else one.outcome
+                    item.ihook.pytest_runtest_logreport(report=one)
+                if not is_again:
+                    break
+                item._initrequest()
+            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            return True
+        """
+    )
+    pytester.makepyfile(
+        """
+        from pathlib import Path
+        from talk import echo
+
+        def test_holds_the_second_time(capture_handshakes):
+            with capture_handshakes() as seen:
+                echo()
+            expected = 1 if Path("again").exists() else 2
+            Path("again").touch()
+            seen.expect(count=expected)
+        """
+    )
+    result = inner("--handshake-private", "-v")
+    assert result.parseoutcomes() == {"passed": 1, "rerun": 1}
+    result.stdout.fnmatch_lines(["*::test_holds_the_second_time RERUN*", "*::test_holds_the_second_time PASSED*"])
+
+
 def test_where_nobody_may_capture_a_test_is_skipped_or_fails(pytester: pytest.Pytester, inner: Inner) -> None:
     pytester.makepyfile(
         """

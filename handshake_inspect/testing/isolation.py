@@ -168,8 +168,6 @@ def builtin_category(category: type[Warning]) -> str:
 
 def run_privately(item: pytest.Item) -> Told:
     """Run a test in a network of its own, in which this process, a child, is from now on. Raises WorldError."""
-    from _pytest.runner import runtestprotocol  # what pytest's own protocol runs; other plugins take it likewise
-
     pid = os.getpid()
     enter_private_network()
     adopt_orphans()
@@ -184,7 +182,7 @@ def run_privately(item: pytest.Item) -> Told:
     leaving: dict[str, Any] = {}
     with warnings.catch_warnings(record=True) as caught:
         try:
-            reports = runtestprotocol(item, log=False, nextitem=sibling)
+            run_by_protocol(item, sibling, reports)
         except pytest.exit.Exception as error:
             leaving["exit"] = error.msg, error.returncode
         except KeyboardInterrupt:
@@ -196,6 +194,33 @@ def run_privately(item: pytest.Item) -> Told:
     sent = [to_data(config=item.config, report=report) for report in reports]
     warned = [(str(one.message), builtin_category(one.category), one.filename, one.lineno) for one in caught]
     return Told(sent, warned, **leaving)
+
+
+def run_by_protocol(item: pytest.Item, sibling: pytest.Item, reports: list[pytest.TestReport]) -> None:
+    """Run a test as pytest does, or a plugin that runs it several times (pytest-rerunfailures); add its reports."""
+    session: Any = item.session
+    of_path = session.gethookproxy
+    session.gethookproxy = lambda path: ReportsKept(of_path(path), reports)
+    given = {"item": item, "nextitem": sibling}
+    for one in reversed(item.ihook.pytest_runtest_protocol.get_hookimpls()):
+        is_around = one.wrapper or one.hookwrapper  # is so already, in the parent
+        if not is_around and one.function(*(given[name] for name in one.argnames)):
+            return
+
+
+class ReportsKept:
+    """The hooks of the child, but that nobody there is told of reports: the parent tells of them."""
+
+    def __init__(self, hooks: Any, reports: list[pytest.TestReport]) -> None:
+        self._hooks = hooks
+        self._reports = reports
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "pytest_runtest_logreport":
+            return lambda report: self._reports.append(report)
+        if name in ("pytest_runtest_logstart", "pytest_runtest_logfinish"):
+            return lambda **_: None
+        return getattr(self._hooks, name)
 
 
 class Sibling(pytest.Item):
