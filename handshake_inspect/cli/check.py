@@ -178,7 +178,12 @@ def options_expect(
         clauses.append(Clause("teardown", Place("--teardown"), OneOf("teardown", teardown)))
     if fail_on or select:
         said = f"none of severity {fail_on} or above" if fail_on else f"no {','.join(select)}"
-        claim = NotFound(wanted(select, ignore, fail_on or "chat").codes, said)
+        codes = wanted(select, ignore, fail_on or "chat").codes
+        if not codes:
+            raise click.UsageError(
+                "no finding is left on which it could fail: --select, --fail-on and --ignore exclude each other"
+            )
+        claim = NotFound(codes, said)
         place = Place("--fail-on" if fail_on else "--select")
         clauses.append(Clause("no_findings", place, claim))
         of_run.append(Clause("no_findings", place, claim))

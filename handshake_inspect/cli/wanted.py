@@ -73,6 +73,8 @@ def codes_named(given: Sequence[str], option: str) -> set[str]:
         named = {code for code in known if fnmatchcase(code, text.strip().lower())}
         if not named:
             hint = nearest(text.strip(), known) or " handshake-inspect explain lists them all"
+            if text.strip() in SEVERITIES:
+                hint = " It is a severity, of --severity and of check --fail-on"
             raise click.BadParameter(f"there is no finding {text.strip()!r}.{hint}", param_hint=option)
         found |= named
     return found

@@ -179,6 +179,16 @@ def test_without_a_command_the_help_is_shown() -> None:
         (["check", "no-such-file.pcap"], "no-such-file.pcap: cannot be opened: No such file or directory"),
         (["check", ECHO, "--port", "80"], "selects for --handshake"),
         (["check", ECHO, "--teardown", "three-way"], "'three-way' is no kind. Did you mean four-way?"),
+        (
+            ["check", ECHO, "--select", "warn"],
+            "there is no finding 'warn'. It is a severity, of --severity and of check",
+        ),
+        (["check", ECHO, "--select", "reset-linger", "--fail-on", "warn"], "no finding is left on which it could"),
+        (
+            ["check", ECHO, "--select", "reset-linger", "--ignore", "reset-*"],
+            "no finding is left on which it could fail",
+        ),
+        (["check", ECHO, "--fail-on", "warn", "--ignore", "*"], "no finding is left on which it could"),
         (["sniff", "-i", "no-such-interface"], "no such interface"),
         (["sniff", "--port", "80", "--port", "443"], "--port counts once: for several ports: --filter 'tcp port 80 or"),
         (["sniff", "--filter", "tcp", "--filter", "udp"], "--filter counts once: for several filters"),
