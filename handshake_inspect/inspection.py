@@ -187,7 +187,7 @@ class Inspection:
         `ports`: those from which the connecting ends took theirs; None: those of the profile.
         """
         chosen = None if streams is None else np.asarray(streams, np.int64)
-        if chosen is not None and len(absent := np.setdiff1d(chosen, self.connections.streams)):
+        if chosen is not None and len(absent := chosen[~np.isin(chosen, self.connections.streams)]):
             raise self._has_no(int(absent[0]))
         ports = ports or self.connections.profile.ports
         return TimeWaitLedger(self.connections, chosen, ports, self.captured_ns)
