@@ -25,6 +25,12 @@ SCHEMA = 1
 SELECTOR_KEYS = ("port", "host", "stream", "where")
 EXPECT_KEYS = (*SELECTOR_KEYS, "count", *CLAIMS)
 DOCUMENT_KEYS = ("schema", "connections", "exchanges", "no_findings", "golden", "expect")
+#: Where a key stands that is none of a table, or only of a table. In TOML all that comes behind [[expect]] is in it.
+ELSEWHERE = {
+    **dict.fromkeys(EXPECT_KEYS, "stands in an [[expect]] table"),
+    **dict.fromkeys(DOCUMENT_KEYS, "is of the capture as a whole, and stands above the first [[expect]]"),
+    "connections": "counts all of the capture, and stands above the first [[expect]]; those of a table are its `count`",
+}
 
 
 def expectations(document: Mapping[str, Any], lines: Lines) -> Expectations:
@@ -67,9 +73,11 @@ class _Reading:
     def refuse_unknown(self, found: Mapping[str, Any], known: Sequence[str], table: int | None = None) -> None:
         """Raise ExpectationError for a key that nobody knows."""
         for key in found:
+            if key in ELSEWHERE and key not in known:
+                self.fail(f"there is no key {key!r} here: it {ELSEWHERE[key]}", table, key)
             if key not in known:
                 hint = nearest(key, [*known]) or f" Keys are {listed([*known])}."
-                self.fail(f"there is no key {key!r}{' here' if key in EXPECT_KEYS else ''}.{hint}", table, key)
+                self.fail(f"there is no key {key!r}.{hint}", table, key)
 
     def total(self, document: Mapping[str, Any], key: str) -> tuple[Place, Amount] | None:
         """Understand how many there are in all."""
