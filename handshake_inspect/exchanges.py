@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
+from operator import eq
 from typing import overload
 
 import numpy as np
@@ -184,6 +185,13 @@ class LazyExchanges(Sequence[Exchange]):
                 )
             )
         return sorted(happened, key=lambda one: one.time_ns)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LazyExchanges | list | tuple):
+            return NotImplemented
+        return len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"<{counted(len(self), 'exchange')}>"

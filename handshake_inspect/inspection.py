@@ -59,8 +59,8 @@ class Inspection:
     #: What is not listed any more, of a capture that did not end; nothing of a file.
     let_go: LetGo = field(default_factory=LetGo)
     #: Who may work on more of it.
-    workers: Workers = ALONE
-    _inspector: Teller | None = None
+    workers: Workers = field(default=ALONE, compare=False)
+    _inspector: Teller | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         names = listed([one.name for one in self.captures]) or "nothing"

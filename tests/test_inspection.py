@@ -48,6 +48,17 @@ def test_the_first_connection_of_a_capture_without_any() -> None:
         inspect(PCAPS / "udp.pcap").connections[0]
 
 
+def test_two_are_equal_that_say_the_same(found: Inspection) -> None:
+    other = inspect(PCAPS / "four-way.pcap")
+    assert found == other
+    assert found.connections == other.connections == [*other.connections]
+    assert found.connections != inspect(PCAPS / "reset.pcap").connections
+    assert found.exchanges == []
+    udp = inspect(PCAPS / "udp.pcap")
+    assert udp.connections == []
+    assert udp.exchanges == inspect(PCAPS / "udp.pcap").exchanges != found.exchanges
+
+
 def test_what_is_public_is_listed_before_it_is_imported() -> None:
     """For `help()`, and for whoever presses Tab."""
     script = "import sys, handshake_inspect; print(*dir(handshake_inspect)); assert 'numpy' not in sys.modules"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from operator import eq
 from typing import overload
 
 import numpy as np
@@ -45,7 +46,7 @@ from handshake_inspect.tcp.time_wait import PROFILES, Profile
 BLOCK_CONNECTIONS = 4096
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class Connections(Sequence[Connection]):
     """All connections of a run, in order of first segment. A `Connection` is made when it is asked for."""
 
@@ -66,6 +67,13 @@ class Connections(Sequence[Connection]):
     def __post_init__(self) -> None:
         self._sockets = _Sockets(self.keys)
         self.names = replace(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Connections | list | tuple):
+            return NotImplemented
+        return len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"<{counted(len(self), 'connection')}>"
