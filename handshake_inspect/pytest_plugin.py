@@ -79,6 +79,8 @@ def captured(request: pytest.FixtureRequest, handshakes: Callable[..., Handshake
         pytest.fail(
             'captured: the test has no mark that names a capture: @pytest.mark.capture("echo.pcap")', pytrace=False
         )
+    if len(names) > 1 and not hasattr(request, "param"):
+        pytest.fail(f"captured: a parameter has one capture, not {len(names)}: give each its own", pytrace=False)
     from handshake_inspect.capture.records import CaptureError
 
     try:

@@ -157,6 +157,10 @@ def test_marked_with_none_that_exists(captured):
 def test_marked_with_a_list(captured):
     pass
 
+@pytest.mark.parametrize("n", [pytest.param(2, marks=pytest.mark.capture("four-way.pcap", "port-scan.pcap"))])
+def test_a_parameter_with_two(captured, n):
+    pass
+
 @pytest.mark.capture("four-way.pcap", profile="rfc")
 def test_marked_with_more_than_names(captured):
     pass
@@ -300,7 +304,7 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
     shutil.copy(REPOSITORY / "pcaps" / "four-way.expect.toml", below / "three-segment.expect.toml")
     pytester.makepyfile(test_files=FILES)
     result = inner("--strict-markers", "-v")
-    result.assert_outcomes(passed=10, failed=11, errors=4)
+    result.assert_outcomes(passed=10, failed=11, errors=5)
     result.stdout.fnmatch_lines(
         [
             "*::test_marked_with_one PASSED*",
@@ -309,6 +313,7 @@ def test_captures_from_files(pytester: pytest.Pytester, inner: Inner) -> None:
             "captured: the test has no mark that names a capture: @pytest.mark.capture*",
             "captured: nowhere.pcap: there is no such file: looked for *nowhere.pcap",
             "captured: a capture is named by text or a path, no list: handshakes*",
+            "captured: a parameter has one capture, not 2: give each its own",
             "captured: the mark takes names of captures, and no profile=; handshakes() knows profile=",
             "*'four-way' == 'three-segment'*",
             "*- ladder of stream 0 of four-way.pcap -*",
