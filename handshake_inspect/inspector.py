@@ -60,7 +60,7 @@ class Inspector:
     def __init__(
         self,
         *,
-        profile: str = "linux",
+        profile: str | float = "linux",
         fold: bool = True,
         names: Names | None = None,
         only: KeyTable | None = None,
@@ -389,7 +389,7 @@ def inspect(
     source: Source | Iterable[Source],
     *,
     reader: str = "auto",
-    profile: str = "linux",
+    profile: str | float = "linux",
     fold: bool = True,
     block_octets: int | None = None,
     jobs: int | None = None,
@@ -400,7 +400,7 @@ def inspect(
     `source`: a path ("-" is standard input), a name with `://` that fsspec opens, an open binary file, a Scapy
     PacketList, or a list of these, which are read as one run, in order of time. `reader`: "auto", or "scapy" to go
     through Scapy's readers and dissector from end to end. `profile`: whose TIME-WAIT is assumed: "linux" (60 s), "rfc"
-    (240 s), "freebsd" (60 s), "macos" (30 s), "windows" (120 s), or a number of seconds ("45s"). `fold`: keep memory
+    (240 s), "freebsd" (60 s), "macos" (30 s), "windows" (120 s), or a number of seconds (45). `fold`: keep memory
     bounded by folding segments that cannot change an answer; False keeps all. `block_octets`: how much is read at once.
     `jobs`: how many threads work; None: one for each core that this process may use. `processes`: let copies of this
     process work instead (on Linux), which is faster, where no other thread runs. The answers are the same.

@@ -57,7 +57,9 @@ def handshakes(request: pytest.FixtureRequest) -> Callable[..., Handshakes]:
     """
     from handshake_inspect.testing.handshakes import Handshakes
 
-    def opened(name: str | os.PathLike[str], *others: str | os.PathLike[str], profile: str = "linux") -> Handshakes:
+    def opened(
+        name: str | os.PathLike[str], *others: str | os.PathLike[str], profile: str | float = "linux"
+    ) -> Handshakes:
         __tracebackhide__ = True
         return Handshakes(used_by(request).of_files((name, *others), profile))
 
@@ -109,7 +111,9 @@ def capture_handshakes(request: pytest.FixtureRequest) -> Callable[..., Recordin
     from handshake_inspect.lab.performing import CLOSING_LIMIT_S
     from handshake_inspect.testing.recording import INTERFACE, Recording
 
-    def capture(port: int | None = None, *, closing_s: float = CLOSING_LIMIT_S, profile: str = "linux") -> Recording:
+    def capture(
+        port: int | None = None, *, closing_s: float = CLOSING_LIMIT_S, profile: str | float = "linux"
+    ) -> Recording:
         __tracebackhide__ = True
         name = INTERFACE if port is None else f"{INTERFACE} port {port}"
         return Recording(used_by(request).to_be_recorded(name, profile), port, closing_s)

@@ -96,8 +96,9 @@ PROFILES = {
 }
 
 
-def profile_of(text: str) -> Profile:
-    """Return the profile of this name, or of this number of seconds ("45", "45s", "0.5"). Raises ValueError."""
+def profile_of(name: str | float) -> Profile:
+    """Return the profile of this name, or of this number of seconds (45, "45", "45s", "0.5"). Raises ValueError."""
+    text = str(name)
     found = PROFILES.get(text)
     if found is not None:
         return found

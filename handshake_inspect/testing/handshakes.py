@@ -58,7 +58,7 @@ def in_one_line(function: Callable[P, R]) -> Callable[P, R]:
     return told
 
 
-def _profile_named(name: str) -> str:
+def _profile_named(name: str | float) -> str:
     """Return the name of a profile that exists. Raises ValueError."""
     try:
         return profile_of(name).name
@@ -73,7 +73,7 @@ class Capture:
         self,
         files: Mapping[str, Path],
         *,
-        profile: str = "linux",
+        profile: str | float = "linux",
         live_number: str | None = None,
         find: Callable[[str], Path] = Path,
     ) -> None:

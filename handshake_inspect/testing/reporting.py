@@ -46,7 +46,7 @@ class Used:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._is_told = False
 
-    def of_files(self, names: Sequence[str | os.PathLike[str]], profile: str) -> Capture:
+    def of_files(self, names: Sequence[str | os.PathLike[str]], profile: str | float) -> Capture:
         """Add captures that exist."""
         __tracebackhide__ = True
         files = {}
@@ -57,7 +57,7 @@ class Used:
             files[os.fspath(name)] = self.find(os.fspath(name))
         return self._added(Capture(files, profile=profile, find=self.find))
 
-    def to_be_recorded(self, name: str, profile: str) -> Capture:
+    def to_be_recorded(self, name: str, profile: str | float) -> Capture:
         """Add a capture that is about to be recorded, into a file that goes with the test."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="handshake-inspect-")

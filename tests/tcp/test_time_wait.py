@@ -50,9 +50,11 @@ def test_only_on_linux_is_it_known_that_any_segment_restarts_it() -> None:
         ("1e3", "1000s", 1000 * SECOND_NS),
         ("0.000000001", "0.000000001s", 1),
         ("1000000000", "1000000000s", 1_000_000_000 * SECOND_NS),
+        (45, "45s", 45 * SECOND_NS),
+        (0.25, "0.25s", SECOND_NS // 4),
     ],
 )
-def test_seconds_are_a_profile_too_and_its_name_gives_it_again(text: str, name: str, length_ns: int) -> None:
+def test_seconds_are_a_profile_too_and_its_name_gives_it_again(text: str | float, name: str, length_ns: int) -> None:
     profile = profile_of(text)
     assert (profile.name, profile.length_ns) == (name, length_ns)
     assert profile_of(name) == profile
