@@ -18,6 +18,7 @@ from handshake_inspect.expect.expectations import Clause, Expect, Expectations
 from handshake_inspect.expect.keys import CLAIMS, OfEndError
 from handshake_inspect.expect.places import ExpectationError, Lines, Place
 from handshake_inspect.expect.selecting import Selector
+from handshake_inspect.findings.catalogue import ABOUT_RUN
 from handshake_inspect.quantities import listed
 from handshake_inspect.views.words import nearest
 
@@ -119,12 +120,23 @@ class _Reading:
             if key in table
             for claim in self.understood(key, table[key], number)
         ]
+        for one in clauses:
+            self.refuse_of_run(one, number)
         selector = self.selector(table, number)
         if "count" not in table and {*table} & {*SELECTOR_KEYS} == {"stream"}:  # each that is named must be there
             count = Amount(len({*selector.selection.streams}), None)
         if count == ANY and not clauses:
             self.fail(f"count: there are always {count}: this expects nothing; say more, or how many", number, "count")
         return Expect(self.lines.place(number), selector, count, tuple(self.with_named(clauses, number)))
+
+    def refuse_of_run(self, clause: Clause[Claim], number: int) -> None:
+        """Raise ExpectationError if a claim about connections is of what is never found of one."""
+        claim = clause.claim
+        codes = {claim.code} if isinstance(claim, Found) else claim.codes if isinstance(claim, NotFound) else set()
+        if codes and codes <= ABOUT_RUN:
+            where = "in a file `no_findings` above the tables is about it, in a test found.inspection.findings"
+            message = f"{listed(sorted(codes))}: found of the run as a whole, never of a connection; {where}"
+            self.fail(f"{clause.key}: {message}", number, clause.key)
 
     def with_named(self, clauses: Sequence[Clause[Claim]], number: int) -> Iterator[Clause[Claim]]:
         """Allow what `findings` names beside `no_findings = "*"`: these, and no others."""

@@ -69,6 +69,8 @@ _OVER_RUN = [one for one in RULES if isinstance(one, RunRule)]
 _ABOUT_RUN = [one for one in RULES if isinstance(one, AboutRule)]
 #: What only a look over the whole run finds of connections.
 OVER_RUN = frozenset(one.code for one in _OVER_RUN)
+#: Words of the codes that are found of the run as a whole, never of a connection.
+ABOUT_RUN = frozenset(one.code.word for one in _ABOUT_RUN)
 #: In which order it is told what was found of a connection, where it matters as much.
 _PLACE = {one.code: place for place, one in enumerate([*_OVER_CONNECTIONS, *_OVER_RUN])}
 

@@ -16,7 +16,7 @@ from handshake_inspect.expect.keys import CLAIMS
 from handshake_inspect.expect.matching import checks
 from handshake_inspect.expect.places import ExpectationError, Lines
 from handshake_inspect.expect.understanding import DOCUMENT_KEYS, EXPECT_KEYS, expect, expectations
-from handshake_inspect.findings.catalogue import BY_CODE
+from handshake_inspect.findings.catalogue import ABOUT_RUN, BY_CODE
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
 from tests.expect.altered import PCAPS, recorded
 
@@ -85,6 +85,9 @@ WRONG_IN_A_TABLE = [
     ("max_retransmissions = 0.0", 4, "max_retransmissions: expected is a whole number"),
     ("max_retransmissions = -1", 4, "max_retransmissions: expected is a whole number from 0 on"),
     ("findings = 'reset-lingr'", 4, "findings: there is no finding 'reset-lingr'. Did you mean reset-linger,"),
+    ("findings = 'port-scan'", 4, "findings: port-scan: found of the run as a whole, never of a connection; in a file"),
+    ("port = 1\nno_findings = '*-scan'", 5, "no_findings: host-scan and port-scan: found of the run as a whole, never"),
+    ("no_findings = ['refused', 'port-scan']", 4, "no_findings: port-scan: found of the run as a whole, never of"),
     ("findings = 'reset-*'", 4, "findings: there is no finding 'reset-*'."),
     ("no_findings = 'wran'", 4, "no_findings: there is no finding 'wran', nor severity. Did you mean warn?"),
     ("no_findings = 'zz-*'", 4, "no_findings: there is no finding 'zz-*', nor severity."),
@@ -322,7 +325,7 @@ def understood_tables(draw: st.DrawFn) -> dict[str, Any]:
         "octets": ends.flatmap(lambda names: st.fixed_dictionaries(dict.fromkeys(names, count))),
         "max_handshake_ms": st.integers(1, 1000) | st.floats(0.001, 1e9),
         "max_retransmissions": st.integers(0, 3),
-        "findings": st.sampled_from([*BY_CODE]),
+        "findings": st.sampled_from(sorted({*BY_CODE} - ABOUT_RUN)),
         "no_findings": st.sampled_from(["chat", "note", "warn", "error", "*"]),
     }
     assert {*values} == {*EXPECT_KEYS}
