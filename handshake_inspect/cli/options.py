@@ -199,6 +199,7 @@ def selection_options(function: F) -> F:
         ),
         click.option(
             "--port",
+            metavar="PORT",
             type=click.IntRange(0, 65535),
             multiple=True,
             callback=once("for several ports: --where 'responder.port in [80, 443]'"),

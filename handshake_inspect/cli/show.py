@@ -38,7 +38,9 @@ MOST_LISTED = 100
 
 @click.command("show")
 @files_argument
-@click.option("-s", "--stream", type=click.IntRange(min=0), help="Which connection, by its number in `read`.")
+@click.option(
+    "-s", "--stream", metavar="N", type=click.IntRange(min=0), help="Which connection, by its number in `read`."
+)
 @click.option(
     "--format",
     "format_",

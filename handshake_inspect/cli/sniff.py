@@ -21,7 +21,7 @@ from handshake_inspect.cli.options import once, profile_option, write_option
     help="Only frames that tcpdump would take for it: 'tcp port 443'.",
 )  # fmt: skip
 @click.option(
-    "--port", type=click.IntRange(0, 65535), multiple=True,
+    "--port", metavar="PORT", type=click.IntRange(0, 65535), multiple=True,
     callback=once("for several ports: --filter 'tcp port 80 or tcp port 443'"), help="Only segments of this port.",
 )  # fmt: skip
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End after N segments.")

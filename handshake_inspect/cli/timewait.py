@@ -54,7 +54,7 @@ def list_command(format_: str, limit: int) -> int:
 
 
 @command.command("watch")
-@click.option("--port", type=click.IntRange(0, 65535), help="Only entries with an end at this port.")
+@click.option("--port", metavar="PORT", type=click.IntRange(0, 65535), help="Only entries with an end at this port.")
 @click.option("--host", metavar="IP", help="Only entries with an end at this address.")
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End when N entries have ended.")
 @click.option("--duration", type=Seconds(min=0, min_open=True), metavar="S", help="End after S seconds.")

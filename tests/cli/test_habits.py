@@ -48,6 +48,12 @@ def test_every_option_has_its_help(name: str) -> None:
             assert parameter.help or isinstance(parameter.type, click.Choice), parameter.name
 
 
+@pytest.mark.parametrize("name", ["read", "findings", "show", "browse", "report", "check", "diff", "demo"])
+def test_what_an_option_takes_is_called_as_in_the_readme(name: str) -> None:
+    """PORT, N: not INTEGER RANGE, which is a class of Click."""
+    assert "INTEGER" not in CliRunner().invoke(cli, [name, "--help"]).output
+
+
 def examples() -> list[tuple[str, list[str]]]:
     found = []
     for name in COMMANDS:
