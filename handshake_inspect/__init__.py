@@ -33,10 +33,10 @@ if TYPE_CHECKING:
         TeardownKind,
         TimeWait,
     )
-    from handshake_inspect.connections.leaving import LetGo
-    from handshake_inspect.connections.ledger import Owed, TimeWaitLedger
-    from handshake_inspect.connections.owing import HostOwes
-    from handshake_inspect.connections.port_use import PortUse
+    from handshake_inspect.connections.endless.leaving import LetGo
+    from handshake_inspect.connections.ledger.ledger import Owed, TimeWaitLedger
+    from handshake_inspect.connections.ledger.owing import HostOwes
+    from handshake_inspect.connections.ledger.port_use import PortUse
     from handshake_inspect.exchanges import Exchange
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.inspector import inspect
@@ -89,8 +89,8 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         modules = (
-            "inspection", "inspector", "connections.connection", "connections.leaving", "connections.ledger",
-            "capture.records", "exchanges",
+            "inspection", "inspector", "connections.connection", "connections.endless.leaving",
+            "connections.ledger.ledger", "capture.records", "exchanges",
         )  # fmt: skip
         for module in modules:
             found = getattr(import_module(f"{__name__}.{module}"), name, None)

@@ -18,8 +18,8 @@ from numpy.typing import DTypeLike
 
 from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.capture.order import INTERFACES_NS
-from handshake_inspect.connections.copies import find_all_copies, shown_each
-from handshake_inspect.connections.packets import ELSEWHERE, ONE_BY_ONE, Packets, in_capture
+from handshake_inspect.connections.copies.copies import find_all_copies, shown_each
+from handshake_inspect.connections.copies.packets import ELSEWHERE, ONE_BY_ONE, Packets, in_capture
 from handshake_inspect.sets import first_of_runs
 from handshake_inspect.table import DatagramTable
 

@@ -15,12 +15,12 @@ from numpy.typing import DTypeLike
 
 from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.conversations import Conversations
-from handshake_inspect.connections.leaving import Leaving, LetGo
+from handshake_inspect.connections.copies.packets import COPY_WITHIN_NS, LOOPBACK_WITHIN_NS
+from handshake_inspect.connections.copies.runs import MOST_COPIES
+from handshake_inspect.connections.endless.leaving import Leaving, LetGo
+from handshake_inspect.connections.endless.run_clock import RunClock
 from handshake_inspect.connections.moments import EARLIEST_NS
-from handshake_inspect.connections.packets import COPY_WITHIN_NS, LOOPBACK_WITHIN_NS
-from handshake_inspect.connections.run_clock import RunClock
-from handshake_inspect.connections.runs import MOST_COPIES
-from handshake_inspect.connections.split import first_of
+from handshake_inspect.connections.splitting.split import first_of
 from handshake_inspect.datagram_runs import KeptDatagrams, told
 from handshake_inspect.pairs import keys_of
 from handshake_inspect.sets import set_of
@@ -165,7 +165,7 @@ def _rows_behind(numbers: Rows, size: Rows) -> Rows:
 
 
 class _Runs:
-    """Runs of equal datagrams that one capture shows within a short time, as `connections.runs` has them."""
+    """Runs of equal datagrams that one capture shows within a short time, as `connections.copies.runs` has them."""
 
     def __init__(self, table: KeptDatagrams, rows: Rows, numbers: Rows, from_higher: Column, loopback: Mask) -> None:
         end = 2 * numbers[rows] + from_higher[rows]

@@ -18,12 +18,12 @@ from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import ALONE, Analysis, Decided
 from handshake_inspect.connections.connection import Connection, RunFinding, Step
-from handshake_inspect.connections.leaving import LetGo
-from handshake_inspect.connections.ledger import TimeWaitLedger
+from handshake_inspect.connections.endless.leaving import LetGo
+from handshake_inspect.connections.folding.repeats import repeated
+from handshake_inspect.connections.ledger.ledger import TimeWaitLedger
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.phases import Phases, find_phases
-from handshake_inspect.connections.repeats import repeated
-from handshake_inspect.connections.rows import ConnectionRows
+from handshake_inspect.connections.over_time.phases import Phases, find_phases
+from handshake_inspect.connections.splitting.rows import ConnectionRows
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.run import Run
 from handshake_inspect.overview import Overview, names_in, with_comments

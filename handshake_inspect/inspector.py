@@ -26,13 +26,13 @@ from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Again, Ahead, Analysis, Decided, FoldedError, Seen
-from handshake_inspect.connections.answers import leaving
 from handshake_inspect.connections.connection import Step
-from handshake_inspect.connections.going import Going
-from handshake_inspect.connections.leaving import Leaving, LetGo
+from handshake_inspect.connections.deciding.answers import leaving
+from handshake_inspect.connections.endless.going import Going
+from handshake_inspect.connections.endless.leaving import Leaving, LetGo
+from handshake_inspect.connections.endless.run_clock import RunClock
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.run_clock import RunClock
-from handshake_inspect.connections.split import StoredRows
+from handshake_inspect.connections.splitting.split import StoredRows
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
 from handshake_inspect.findings.catalogue import examiner, survey

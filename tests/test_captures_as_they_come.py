@@ -20,7 +20,7 @@ from handshake_inspect.capture.frames import fetch
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.remarks import remarks

@@ -15,7 +15,7 @@ import pytest
 from handshake_inspect import inspect
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
-from handshake_inspect.connections.leaving import Leaving
+from handshake_inspect.connections.endless.leaving import Leaving
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector

@@ -26,8 +26,9 @@ from handshake_inspect.capture import inputs
 from handshake_inspect.capture.files import BLOCK_OCTETS
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.connections import pool, twins
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.deciding import twins
+from handshake_inspect.connections.folding import pool
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.contract import Json

@@ -70,15 +70,20 @@ WRITING = ["output", "pcap", "pcapng", "rotation"]
 LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "privileges"]
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "quotes", "packets", "reader"]
 CONNECTIONS = [
-    "connection", "conversations", "moments", "packets", "runs", "elsewhere", "copies", "rows", "reuse", "boundaries",
-    "unwrapping", "split", "covers", "fins", "numbers", "resets", "news", "events", "duplicates", "zeek_reach",
-    "compact", "steady", "seams", "repeats", "judged", "pool", "gather", "whereabouts",
-    "quotes", "machine", "shapes", "kinds", "zeek_gaps", "zeek_tokens", "zeek", "zeek_in_step", "derived", "zeek_sizes",
-    "found", "answers", "waiting", "books", "twins", "behaviour", "verdict", "time_waits", "model", "at_once",
-    "sockets", "owing", "port_use",
-    "ledger", "flat", "zeek_uid", "conn_log", "step_rows", "sums", "steps", "offered",
-    "analysis", "attempts", "phases", "half_open", "openings", "streams", "run_clock", "leaving", "going", "present",
+    "connection", "conversations", "moments", "copies", "covers", "splitting", "events", "zeek", "derived", "folding",
+    "quotes", "deciding", "steps", "model", "sockets", "flat", "conn_log", "ledger", "offered", "analysis", "over_time",
+    "endless",
 ]  # fmt: skip
+COPIES = ["packets", "runs", "elsewhere", "copies"]
+SPLITTING = ["rows", "reuse", "boundaries", "unwrapping", "split"]
+EVENTS = ["fins", "numbers", "resets", "news", "events", "machine", "shapes", "kinds"]
+ZEEK = ["reach", "gaps", "tokens", "rules", "in_step", "sizes", "uid"]
+FOLDING = ["duplicates", "compact", "steady", "seams", "repeats", "judged", "pool", "gather", "whereabouts"]
+DECIDING = ["found", "answers", "waiting", "books", "twins", "behaviour", "verdict", "time_waits"]
+STEPS = ["step_rows", "sums", "steps", "present"]
+LEDGER = ["at_once", "owing", "port_use", "ledger"]
+OVER_TIME = ["attempts", "phases", "half_open", "openings"]
+ENDLESS = ["streams", "run_clock", "leaving", "going"]
 FINDINGS = [
     "evidence", "run", "rule", "fin_answers", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns",
     "numbers", "control_bits", "offers", "options", "segment_sizes", "extensions", "paths", "reset_causes", "resets",
@@ -132,6 +137,16 @@ ORDERED = {
     "capture/scapy_side": SCAPY_SIDE,
     "capture/writing": WRITING,
     "connections": CONNECTIONS,
+    "connections/copies": COPIES,
+    "connections/deciding": DECIDING,
+    "connections/endless": ENDLESS,
+    "connections/events": EVENTS,
+    "connections/folding": FOLDING,
+    "connections/ledger": LEDGER,
+    "connections/over_time": OVER_TIME,
+    "connections/splitting": SPLITTING,
+    "connections/steps": STEPS,
+    "connections/zeek": ZEEK,
     "compared": COMPARED,
     "conditions": CONDITIONS,
     "expect": EXPECT,

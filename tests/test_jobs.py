@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from handshake_inspect import jobs as of_jobs
 from handshake_inspect.cli import cli
-from handshake_inspect.connections import pool
+from handshake_inspect.connections.folding import pool
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import inspect
 from handshake_inspect.jobs import FEW_PIECES, MOST_BEHIND, MOST_PER_CORE, behind, cores, in_order

@@ -20,8 +20,8 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.positions import Located, Positions
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
-from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.connections.whereabouts import Whereabouts
+from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.whereabouts import Whereabouts
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.pairs import KeyTable
 from handshake_inspect.places import Places
@@ -97,7 +97,7 @@ def test_a_capture_that_changed_is_named(tmp_path: Path, archive: Archive) -> No
 
 
 def test_frames_of_conversations_over_many_chunks(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handshake_inspect.connections.whereabouts.CHUNK_ROWS", 50)
+    monkeypatch.setattr("handshake_inspect.connections.folding.whereabouts.CHUNK_ROWS", 50)
     random = np.random.default_rng(7)
     conversation = random.integers(0, 9, 1000)
     frame = np.cumsum(random.integers(-3, 9, 1000)) + (5 << 47)

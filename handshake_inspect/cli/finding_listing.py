@@ -15,7 +15,7 @@ from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.output import DEFAULT_WIDTH, remark, terminal_width, write, write_lines
 from handshake_inspect.cli.wanted import Wanted
 from handshake_inspect.connections.connection import Connection, Finding, RunFinding
-from handshake_inspect.connections.found import Severity
+from handshake_inspect.connections.deciding.found import Severity
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted

@@ -31,7 +31,7 @@ class Outflow:
 
     def __init__(self, keep: int, chosen: Choice, format_: str, profile: str) -> None:
         # Where all are held, a large capture begins to be read before this is imported.
-        from handshake_inspect.connections.leaving import Leaving
+        from handshake_inspect.connections.endless.leaving import Leaving
 
         # Most are not over yet when few are kept: the time for which they stay bounds these.
         most = max(MOST_TIMES * keep, KEPT)

@@ -51,7 +51,7 @@ def wanted_options(function: F) -> F:
 
 def wanted(select: Sequence[str], ignore: Sequence[str], severity: str) -> Wanted:
     """Understand the options. Raises click.BadParameter."""
-    from handshake_inspect.connections.found import Severity
+    from handshake_inspect.connections.deciding.found import Severity
     from handshake_inspect.findings.catalogue import BY_CODE
 
     least = Severity[severity.upper()]

@@ -21,7 +21,7 @@ from handshake_inspect.cli.closed_pipe import nobody_reads
 from handshake_inspect.cli.live_lines import LiveLines
 from handshake_inspect.cli.output import remark, terminal_width, write
 from handshake_inspect.connections.connection import IcmpError, Step
-from handshake_inspect.connections.leaving import Leaving
+from handshake_inspect.connections.endless.leaving import Leaving
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.quantities import counted, listed

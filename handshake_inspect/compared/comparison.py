@@ -17,11 +17,11 @@ from handshake_inspect.compared.digests import Numbering, digests_of
 from handshake_inspect.compared.normal import normal_rows, verdict
 from handshake_inspect.compared.pairing import Candidate, pair
 from handshake_inspect.connections.analysis import AHEAD
-from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.connection import Endpoint
+from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.rows import RESPONDER
 from handshake_inspect.connections.sockets import Sockets
+from handshake_inspect.connections.splitting.rows import RESPONDER
 from handshake_inspect.inspection import Inspection
 
 #: So many ways in which connections differ keep all their rows, to be drawn: the first ones.

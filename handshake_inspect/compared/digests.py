@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from handshake_inspect.compared.normal import NOT_OF_EVERY_RUN
 from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.connection import SynOptions
-from handshake_inspect.connections.kinds import Judgement
+from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.model import syn_options
-from handshake_inspect.connections.rows import ACK, RST, SYN
+from handshake_inspect.connections.splitting.rows import ACK, RST, SYN
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import Names

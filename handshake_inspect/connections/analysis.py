@@ -16,23 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections import pool
-from handshake_inspect.connections.answers import Verdicts, taken, together
 from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
 from handshake_inspect.connections.conversations import Conversations
-from handshake_inspect.connections.events import Events
-from handshake_inspect.connections.found import Coded
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.copies.packets import KINDS, Evidence
+from handshake_inspect.connections.deciding.answers import Verdicts, taken, together
+from handshake_inspect.connections.deciding.found import Coded
+from handshake_inspect.connections.deciding.verdict import decide
+from handshake_inspect.connections.events.events import Events
+from handshake_inspect.connections.folding import pool
+from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.pool import Range
 from handshake_inspect.connections.model import Connections, syn_options
 from handshake_inspect.connections.offered import Offered
-from handshake_inspect.connections.packets import KINDS, Evidence
-from handshake_inspect.connections.pool import Range
 from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
-from handshake_inspect.connections.rows import ConnectionRows
-from handshake_inspect.connections.split import Split, StoredRows, split
-from handshake_inspect.connections.step_rows import StepColumns
-from handshake_inspect.connections.steps import steps_of
-from handshake_inspect.connections.verdict import decide
+from handshake_inspect.connections.splitting.rows import ConnectionRows
+from handshake_inspect.connections.splitting.split import Split, StoredRows, split
+from handshake_inspect.connections.steps.step_rows import StepColumns
+from handshake_inspect.connections.steps.steps import steps_of
 from handshake_inspect.pairs import SALT, KeyTable, hash_of, keys_of
 from handshake_inspect.processes import Workers
 from handshake_inspect.sets import first_of_runs, set_of

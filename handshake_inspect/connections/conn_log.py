@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.cells import Cells, addresses, numbers, seconds, where, words
-from handshake_inspect.connections.answers import NONE
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.flat import BLOCK_ROWS, sockets
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.zeek_uid import capture_codes, connection_hashes, uids
+from handshake_inspect.connections.zeek.uid import capture_codes, connection_hashes, uids
 
 #: Names, types and order of the cells: Zeek 6 and 7.0. Later ones add `ip_proto`; readers go by the names.
 CONN_LOG = {
@@ -28,7 +28,7 @@ CONN_LOG = {
     "id.resp_p": "port",
     "proto": "enum",
     "service": "string",  # not looked at, as the names of what is below
-    "duration": "interval",  # to the last segment that counts: see `zeek_sizes`
+    "duration": "interval",  # to the last segment that counts: see `zeek.sizes`
     "orig_bytes": "count",
     "resp_bytes": "count",
     "conn_state": "string",

@@ -1,6 +1,6 @@
 """What a person asks about: one connection, how it opened, how it closed, who waits. Plain data, no arrays.
 
-In: nothing; `connections.verdict` and `connections.steps` fill these. Out: the JSON contract (`views.json`), the
+In: nothing; `connections.deciding` and `connections.steps` fill these. Out: the JSON contract (`views.json`), the
 ladder (`views.ladder`), and what a caller of `inspect()` holds in hand. `None` always means that the capture cannot
 tell. Words are RFC 9293's and Zeek's.
 """

@@ -2,9 +2,7 @@
 
 In: `ConnectionRows`. Out: `Derived`. The rules are those tools' own, with their quirks: they are for cross-checking and
 for filters that people bring along; our verdicts stand elsewhere. Wireshark's rules are here (Wireshark 4.0,
-packet-tcp.c, as `tshark -2` prints it). Zeek's are in four modules, each of which says where we differ: `zeek_reach`
-(highest numbers), `zeek_gaps` (gaps), `zeek_tokens` (rows -> strings of tokens), `zeek` (the walk over one string;
-`zeek_in_step` over many). What Zeek counts stands in `zeek_sizes`.
+packet-tcp.c, as `tshark -2` prints it), Zeek's in the room `zeek`, whose modules say where we differ.
 
 **Folded rows.** Nothing depends on the rows that `compact` folds as long as each continues its direction exactly, is
 not the first of its kind, has a window, is captured before it is acknowledged, and acknowledges neither what was not
@@ -19,11 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.rows import ACK, FIN, KEY_BITS, KEY_PAYLOAD, RST, SYN, ConnectionRows, control_keys
-from handshake_inspect.connections.zeek_gaps import Gaps, find_gaps
-from handshake_inspect.connections.zeek_in_step import watch_all
-from handshake_inspect.connections.zeek_reach import find_reach
-from handshake_inspect.connections.zeek_tokens import token_strings
+from handshake_inspect.connections.splitting.rows import (
+    ACK,
+    FIN,
+    KEY_BITS,
+    KEY_PAYLOAD,
+    RST,
+    SYN,
+    ConnectionRows,
+    control_keys,
+)
+from handshake_inspect.connections.zeek.gaps import Gaps, find_gaps
+from handshake_inspect.connections.zeek.in_step import watch_all
+from handshake_inspect.connections.zeek.reach import find_reach
+from handshake_inspect.connections.zeek.tokens import token_strings
 
 
 @dataclass

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.cells import distinct
-from handshake_inspect.connections.answers import NONE
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.sockets import Sockets, stretch
 

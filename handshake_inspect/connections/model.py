@@ -13,7 +13,6 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.answers import NONE, RESTARTING, Verdicts, reset_reason
 from handshake_inspect.connections.connection import (
     Connection,
     Endpoint,
@@ -31,9 +30,10 @@ from handshake_inspect.connections.connection import (
     TimeWait,
     end_names,
 )
-from handshake_inspect.connections.found import Coded, Findings, Severity, Survey
-from handshake_inspect.connections.kinds import SIDES
-from handshake_inspect.connections.time_waits import OUTCOMES, RULES, TimeWaits, find_time_waits
+from handshake_inspect.connections.deciding.answers import NONE, RESTARTING, Verdicts, reset_reason
+from handshake_inspect.connections.deciding.found import Coded, Findings, Severity, Survey
+from handshake_inspect.connections.deciding.time_waits import OUTCOMES, RULES, TimeWaits, find_time_waits
+from handshake_inspect.connections.events.kinds import SIDES
 from handshake_inspect.memory import give_back
 from handshake_inspect.pairs import KeyTable, address
 from handshake_inspect.processes import Workers

@@ -18,10 +18,10 @@ from numpy.typing import DTypeLike, NDArray
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.connection import Frame, IcmpError
 from handshake_inspect.connections.conversations import Conversations
-from handshake_inspect.connections.copies import shown_again
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, flag_names
-from handshake_inspect.connections.split import Split, first_among
-from handshake_inspect.connections.unwrapping import SAFE_SPAN
+from handshake_inspect.connections.copies.copies import shown_again
+from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, flag_names
+from handshake_inspect.connections.splitting.split import Split, first_among
+from handshake_inspect.connections.splitting.unwrapping import SAFE_SPAN
 from handshake_inspect.pairs import address, keys_of
 from handshake_inspect.table import IcmpErrorTable, Table, frame_numbers
 from handshake_inspect.tcp.icmp import kind, says_undelivered, words

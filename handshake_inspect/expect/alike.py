@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.at_once import number_groups
+from handshake_inspect.connections.deciding.answers import NONE
+from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.inspection import Inspection
 
 

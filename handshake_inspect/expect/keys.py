@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache, partial
 from typing import Any, TypeVar
 
-from handshake_inspect.connections.found import Severity
+from handshake_inspect.connections.deciding.found import Severity
 from handshake_inspect.expect.amounts import COUNT, MOST, amount, is_count
 from handshake_inspect.expect.claims import (
     ENDS,

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from handshake_inspect.connections.connection import ENDS, Connection, end_names
-from handshake_inspect.connections.found import Severity
+from handshake_inspect.connections.deciding.found import Severity
 from handshake_inspect.expect.alike import alike
 from handshake_inspect.expect.claims import (
     NOT_KNOWN,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import RST, SYN, UNKNOWN
+from handshake_inspect.connections.deciding.answers import NONE
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import RST, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import WARN, rule
 from handshake_inspect.findings.segment_sizes import DEFAULT_MSS, offered_mss, path_mtu_errors

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.conversations import is_loopback
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import ACK, RST, row_before, running_maximum
+from handshake_inspect.connections.deciding.answers import NONE
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import ACK, RST, row_before, running_maximum
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, about_rule, rule
 from handshake_inspect.findings.run import About, Run

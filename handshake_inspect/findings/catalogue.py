@@ -11,8 +11,8 @@ from types import ModuleType
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Decided
 from handshake_inspect.connections.connection import RunFinding
-from handshake_inspect.connections.found import Coded, Survey
-from handshake_inspect.connections.leaving import Leaving
+from handshake_inspect.connections.deciding.found import Coded, Survey
+from handshake_inspect.connections.endless.leaving import Leaving
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings import (
     black_holes,

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import FIN
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import FIN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.fin_answers import FinAnswers
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule

@@ -3,7 +3,7 @@
 In: `Decided`, some whole conversations with their rows, events and verdicts. A rule names connections by their rows in
 the `VerdictTable` of the partition, ends by `2 * connection + side`, segments by their rows in `ConnectionRows`.
 
-**What may be looked at.** Of a long transfer `connections.compact` keeps only what is out of the ordinary: SYNs, FINs,
+**What may be looked at.** Of a long transfer `connections.folding` keeps only what is out of the ordinary: SYNs, FINs,
 RSTs, the first segments of each end, the row before and after each of these, retransmissions, what leaves a gap,
 windows of 0, acknowledgments of what was not sent, keep-alives. An answer must not depend on an ordinary data segment
 in the middle of a transfer, else it would depend on the size of the blocks in which the capture was read.
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.analysis import Decided
-from handshake_inspect.connections.answers import NONE, ResetTable, Verdicts, VerdictTable
-from handshake_inspect.connections.events import Events
-from handshake_inspect.connections.found import NO_FRAME, Found
-from handshake_inspect.connections.kinds import Judgement
-from handshake_inspect.connections.numbers import Numbers, next_of_end
-from handshake_inspect.connections.rows import (
+from handshake_inspect.connections.deciding.answers import NONE, ResetTable, Verdicts, VerdictTable
+from handshake_inspect.connections.deciding.found import NO_FRAME, Found
+from handshake_inspect.connections.events.events import Events
+from handshake_inspect.connections.events.kinds import Judgement
+from handshake_inspect.connections.events.numbers import Numbers, next_of_end
+from handshake_inspect.connections.splitting.rows import (
     ACK,
     FIN,
     ORIGINATOR,
@@ -38,7 +38,7 @@ from handshake_inspect.connections.rows import (
     of_side,
     running_maximum,
 )
-from handshake_inspect.connections.split import first_among, last_among
+from handshake_inspect.connections.splitting.split import first_among, last_among
 from handshake_inspect.sets import first_of_runs, in_order, numbered, set_of
 from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.options import Options

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import ACK, AE, CWR, ECE, ORIGINATOR
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import ACK, AE, CWR, ECE, ORIGINATOR
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, rule
 from handshake_inspect.tcp.options import MP_CAPABLE, MP_JOIN, Options

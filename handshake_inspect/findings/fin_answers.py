@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.rows import SYN
+from handshake_inspect.connections.splitting.rows import SYN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.sets import set_of
 

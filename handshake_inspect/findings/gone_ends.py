@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import FIN, RST, SYN
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import FIN, RST, SYN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import IDLE_NS, Cause, ResetCauses
 from handshake_inspect.findings.reset_marks import has_other_hops

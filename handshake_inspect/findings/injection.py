@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.answers import (
+from handshake_inspect.connections.deciding.answers import (
     AHEAD,
     AT_NEXT,
     BELIED,
@@ -19,9 +19,9 @@ from handshake_inspect.connections.answers import (
     RESET_REASONS,
     UNCHECKED,
 )
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.numbers import next_of_end, previous_of_end
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, of_side
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.events.numbers import next_of_end, previous_of_end
+from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, of_side
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import ResetCauses
 from handshake_inspect.findings.reset_marks import has_other_hops, with_marks

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.deciding.answers import NONE
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.events.numbers import previous_of_end
 from handshake_inspect.connections.moments import NEVER
-from handshake_inspect.connections.numbers import previous_of_end
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN, UNKNOWN, of_side
+from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN, UNKNOWN, of_side
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.fin_answers import FinAnswers
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule

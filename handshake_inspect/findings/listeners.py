@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.attempts import held_until_ns
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.moments import NEVER
+from handshake_inspect.connections.over_time.attempts import held_until_ns
 from handshake_inspect.connections.sockets import stretch
 from handshake_inspect.findings.rule import NOTE, WARN, about_rule
 from handshake_inspect.findings.run import About, Run, worst

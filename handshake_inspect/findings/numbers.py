@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.numbers import next_of_end
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, running_maximum
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.events.numbers import next_of_end
+from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, running_maximum
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER, RST
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import ORIGINATOR, RESPONDER, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 from handshake_inspect.table import frame_numbers

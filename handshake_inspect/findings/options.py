@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import ACK
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import ACK
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.offers import lacking, sent_otherwise
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule

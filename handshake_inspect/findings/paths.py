@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.deciding.answers import NONE
+from handshake_inspect.connections.deciding.found import Found
 from handshake_inspect.connections.quotes import NEVER_SENT
-from handshake_inspect.connections.rows import ACK
+from handshake_inspect.connections.splitting.rows import ACK
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule, run_rule
 from handshake_inspect.findings.run import Run

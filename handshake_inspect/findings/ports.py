@@ -1,14 +1,14 @@
 """Ephemeral ports that run out, because each TIME-WAIT of a connecting end keeps one.
 
-Counted by `connections.ledger`. Read RFC 6335 §6 and `connections.port_use`.
+Counted by `connections.ledger.ledger`. Read RFC 6335 §6 and `connections.ledger.port_use`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handshake_inspect.connections.ledger import TimeWaitLedger
-from handshake_inspect.connections.port_use import PortUse
+from handshake_inspect.connections.ledger.ledger import TimeWaitLedger
+from handshake_inspect.connections.ledger.port_use import PortUse
 from handshake_inspect.findings.rule import WARN, about_rule
 from handshake_inspect.findings.run import About, Run
 from handshake_inspect.quantities import duration

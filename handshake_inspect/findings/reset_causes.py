@@ -16,10 +16,10 @@ from functools import cached_property
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.answers import BELIED
+from handshake_inspect.connections.deciding.answers import BELIED
+from handshake_inspect.connections.events.numbers import next_of_end
 from handshake_inspect.connections.moments import ROW_BITS
-from handshake_inspect.connections.numbers import next_of_end
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, SYN, UNKNOWN
+from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.sets import first_of_equal, first_of_runs, set_of
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import SYN
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import SYN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import ResetCauses
 from handshake_inspect.sets import set_of

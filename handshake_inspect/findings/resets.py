@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import RST
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import Cause, ResetCauses
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.numbers import next_of_end
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.events.numbers import next_of_end
+from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
 from handshake_inspect.quantities import listed

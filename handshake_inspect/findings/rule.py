@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from inspect import getdoc
 from typing import Any
 
-from handshake_inspect.connections.found import Code, Found, Severity
+from handshake_inspect.connections.deciding.found import Code, Found, Severity
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.run import About, Run
 from handshake_inspect.plain import plain

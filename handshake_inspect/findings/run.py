@@ -14,12 +14,12 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.answers import VerdictTable
-from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.connection import Frame
 from handshake_inspect.connections.conversations import conversation_order
-from handshake_inspect.connections.kinds import Judgement
-from handshake_inspect.connections.leaving import Leaving
+from handshake_inspect.connections.deciding.answers import VerdictTable
+from handshake_inspect.connections.endless.leaving import Leaving
+from handshake_inspect.connections.events.kinds import Judgement
+from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.plain import plain

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.at_once import number_groups
 from handshake_inspect.connections.conversations import conversation_order
+from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.findings.rule import WARN, about_rule
 from handshake_inspect.findings.run import About, Run, worst

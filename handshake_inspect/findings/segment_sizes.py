@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.deciding.answers import NONE
+from handshake_inspect.connections.deciding.found import Found
 from handshake_inspect.connections.quotes import NEVER_SENT
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, rule

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.events.numbers import previous_of_end
+from handshake_inspect.connections.folding.repeats import repeats
 from handshake_inspect.connections.moments import ROW_BITS
-from handshake_inspect.connections.numbers import previous_of_end
-from handshake_inspect.connections.repeats import repeats
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
-from handshake_inspect.connections.split import first_among
+from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN
+from handshake_inspect.connections.splitting.split import first_among
 from handshake_inspect.findings.black_holes import repeated_in_vain, swallowed
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule

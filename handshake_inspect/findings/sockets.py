@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask
-from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.time_waits import (
+from handshake_inspect.connections.deciding.answers import NONE
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.time_waits import (
     REUSED,
     REUSED_EARLY,
     RULES,

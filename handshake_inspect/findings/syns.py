@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import ACK, FIN, ORIGINATOR, RST
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, rule
 

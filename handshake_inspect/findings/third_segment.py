@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.rows import ACK, ORIGINATOR, RESPONDER, RST
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import ERROR, WARN, rule
 from handshake_inspect.tcp.states import Event

@@ -12,16 +12,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.answers import CUTS
-from handshake_inspect.connections.at_once import at_once, number_groups
-from handshake_inspect.connections.found import Found
-from handshake_inspect.connections.owing import opening_ends
-from handshake_inspect.connections.rows import RESPONDER
-from handshake_inspect.connections.sockets import Sockets
-from handshake_inspect.connections.time_waits import (
+from handshake_inspect.connections.deciding.answers import CUTS
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.time_waits import (
     FORGOTTEN,
     KILLED,
 )
+from handshake_inspect.connections.ledger.at_once import at_once, number_groups
+from handshake_inspect.connections.ledger.owing import opening_ends
+from handshake_inspect.connections.sockets import Sockets
+from handshake_inspect.connections.splitting.rows import RESPONDER
 from handshake_inspect.findings.rule import CHAT, NOTE, about_rule, run_rule
 from handshake_inspect.findings.run import About, Run
 from handshake_inspect.quantities import counted

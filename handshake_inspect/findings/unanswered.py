@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.at_once import number_groups
-from handshake_inspect.connections.found import Found
+from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.findings.rule import NOTE, WARN, run_rule
 from handshake_inspect.findings.run import Run
 from handshake_inspect.table import frame_numbers

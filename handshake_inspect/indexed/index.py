@@ -25,7 +25,7 @@ from handshake_inspect.capture.positions import Located
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.analysis import Analysis, Decided
 from handshake_inspect.connections.connection import Connection, Step
-from handshake_inspect.connections.found import Coded, Found, Survey
+from handshake_inspect.connections.deciding.found import Coded, Found, Survey
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import BY_CODE, examiner, in_order
 from handshake_inspect.indexed.identity import Identity, identity_of

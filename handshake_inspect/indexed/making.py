@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect import __version__
 from handshake_inspect.archive import Archive
-from handshake_inspect.connections.found import Coded
+from handshake_inspect.connections.deciding.found import Coded
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import OVER_RUN
 from handshake_inspect.indexed.identity import Identity

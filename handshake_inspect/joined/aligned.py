@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN
 from handshake_inspect.joined.pairing import Pairing
 from handshake_inspect.joined.vantage import Vantage
 

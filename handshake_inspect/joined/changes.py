@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.rows import ACK, SYN
+from handshake_inspect.connections.splitting.rows import ACK, SYN
 from handshake_inspect.joined.clocks import Clocks, is_near_first
 from handshake_inspect.joined.matching import Matching
 from handshake_inspect.joined.pairing import Pairing

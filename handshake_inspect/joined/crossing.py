@@ -12,7 +12,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask
 from handshake_inspect.connections.connection import Step
-from handshake_inspect.connections.kinds import SIDES
+from handshake_inspect.connections.events.kinds import SIDES
 from handshake_inspect.joined.comparison import Comparison
 from handshake_inspect.joined.differences import differences
 from handshake_inspect.joined.fates import FATES

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.connection import ENDS, Connection, Endpoint, Pair
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS
-from handshake_inspect.connections.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.connections.splitting.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.joined.changes import BIT
 from handshake_inspect.joined.clocks import Clocks, Offset
 from handshake_inspect.joined.comparison import Comparison

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handshake_inspect.connections.rows import flag_names
+from handshake_inspect.connections.splitting.rows import flag_names
 from handshake_inspect.joined.changes import BIT
 from handshake_inspect.joined.comparison import Comparison
 from handshake_inspect.tcp.options import Options, parse

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN
 from handshake_inspect.joined.aligned import Aligned
 from handshake_inspect.joined.clocks import EVER, NEVER, Clocks, is_near_first
 from handshake_inspect.joined.matching import Likeness, Matching

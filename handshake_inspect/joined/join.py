@@ -12,7 +12,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.inputs import Source
-from handshake_inspect.connections.rows import RESPONDER
+from handshake_inspect.connections.splitting.rows import RESPONDER
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import inspect
 from handshake_inspect.joined.changes import BIT

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.rows import ACK, SYN
+from handshake_inspect.connections.splitting.rows import ACK, SYN
 from handshake_inspect.joined.aligned import CORE, Aligned, Origins, align
 from handshake_inspect.joined.pairing import Pairing
 from handshake_inspect.joined.times import Times

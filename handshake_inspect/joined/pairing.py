@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.answers import NONE
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.joined.strangers import Pairs, proven
 from handshake_inspect.joined.vantage import Vantage, numbered
 

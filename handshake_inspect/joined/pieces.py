@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.rows import FIN, RST, SYN
+from handshake_inspect.connections.splitting.rows import FIN, RST, SYN
 from handshake_inspect.joined.aligned import Aligned
 from handshake_inspect.joined.times import Times
 from handshake_inspect.sets import set_of

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.rows import ACK, FIN, RST, SYN
+from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN
 from handshake_inspect.joined.aligned import Aligned, Origins
 from handshake_inspect.joined.pieces import RANGE, Spans, covered_before
 from handshake_inspect.joined.vantage import numbered

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from handshake_inspect.connections.connection import Step
-from handshake_inspect.connections.kinds import SIDES
+from handshake_inspect.connections.events.kinds import SIDES
 from handshake_inspect.joined.aligned import Origins
 from handshake_inspect.tcp.seqnum import MODULUS, spelled
 

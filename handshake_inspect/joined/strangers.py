@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.answers import NONE
-from handshake_inspect.connections.rows import ACK
+from handshake_inspect.connections.deciding.answers import NONE
+from handshake_inspect.connections.splitting.rows import ACK
 from handshake_inspect.joined.vantage import Vantage, numbered
 from handshake_inspect.sets import set_of
 from handshake_inspect.tcp.options import parse

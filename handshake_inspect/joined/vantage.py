@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.answers import VerdictTable
-from handshake_inspect.connections.at_once import number_groups
-from handshake_inspect.connections.rows import ConnectionRows
+from handshake_inspect.connections.deciding.answers import VerdictTable
+from handshake_inspect.connections.ledger.at_once import number_groups
+from handshake_inspect.connections.splitting.rows import ConnectionRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.options import is_cut

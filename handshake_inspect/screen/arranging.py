@@ -21,9 +21,9 @@ from handshake_inspect.cells import addresses, lines, numbers
 from handshake_inspect.conditions.condition import Condition, fields_of
 from handshake_inspect.conditions.parser import WhereError, parse
 from handshake_inspect.conditions.parts import streams_where
-from handshake_inspect.connections.answers import NONE
+from handshake_inspect.connections.deciding.answers import NONE
+from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.flat import sockets
-from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.screen.sight import Sight, Streams
 

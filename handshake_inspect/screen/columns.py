@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from handshake_inspect.connections.connection import Connection, Endpoint
-from handshake_inspect.connections.found import Severity
-from handshake_inspect.connections.present import Present
+from handshake_inspect.connections.deciding.found import Severity
+from handshake_inspect.connections.steps.present import Present
 from handshake_inspect.quantities import DAY_NS, HOUR_NS, MINUTE_NS, duration
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.palette import STATE_ROLES

@@ -19,10 +19,10 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.present import present
+from handshake_inspect.connections.steps.present import present
 from handshake_inspect.screen.arranging import Order
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.columns import Column, Piece, Placed, cell_of, columns_for, fitted, placed

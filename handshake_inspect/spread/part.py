@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from handshake_inspect.capture.inputs import Hooks, Input
 from handshake_inspect.capture.records import CaptureError, Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.split import StoredRows
+from handshake_inspect.connections.splitting.split import StoredRows
 from handshake_inspect.datagram_runs import KeptDatagrams
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.pairs import KeyTable

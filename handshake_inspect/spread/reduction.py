@@ -1,7 +1,7 @@
 """The pieces of all parts with the same conversations -> the verdicts about these.
 
 In: `Piece`s in order of time, and what all of the run tells (`Told`). Out: a `Reduction`. Conversations whose folded
-rows do not fit each other (`connections.seams`, `judged`) are left out, and named: they must be read again.
+rows do not fit each other (`connections.folding.seams`, `judged`) are left out, and named: they must be read again.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from handshake_inspect.capture.about import About
 from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Analysis
-from handshake_inspect.connections.answers import Verdicts
 from handshake_inspect.connections.conversations import Conversations
-from handshake_inspect.connections.judged import misjudged
-from handshake_inspect.connections.packets import Evidence
-from handshake_inspect.connections.seams import irregular
-from handshake_inspect.connections.split import StoredRows
+from handshake_inspect.connections.copies.packets import Evidence
+from handshake_inspect.connections.deciding.answers import Verdicts
+from handshake_inspect.connections.folding.judged import misjudged
+from handshake_inspect.connections.folding.seams import irregular
+from handshake_inspect.connections.splitting.split import StoredRows
 from handshake_inspect.findings.catalogue import examiner
 from handshake_inspect.pairs import KeyTable
 from handshake_inspect.sets import begins_run, set_of

@@ -20,7 +20,7 @@ import numpy as np
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.connections.packets import Evidence
+from handshake_inspect.connections.copies.packets import Evidence
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.pairs import KeyTable, keys_of
 from handshake_inspect.sets import set_of

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.split import StoredRows
+from handshake_inspect.connections.splitting.split import StoredRows
 from handshake_inspect.pairs import KeyTable, hash_of
 from handshake_inspect.renumbering import Renumbering
 from handshake_inspect.spread.part import Part

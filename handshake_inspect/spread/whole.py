@@ -20,9 +20,9 @@ from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Again, Analysis, count_errors
-from handshake_inspect.connections.answers import Verdicts, taken, together
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.conversations import Conversations
+from handshake_inspect.connections.deciding.answers import Verdicts, taken, together
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.quotes import Quotes
 from handshake_inspect.datagram_runs import KeptDatagrams

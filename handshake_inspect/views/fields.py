@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from handshake_inspect.connections.found import Severity
+from handshake_inspect.connections.deciding.found import Severity
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask
 from handshake_inspect.cells import Cells, Integers, Utf8, addresses, beside, lines, numbers, where, words
-from handshake_inspect.connections.answers import NONE
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.flat import sockets
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS, Connections, syn_options
 from handshake_inspect.views.contract import Json, connection_object, syn_options_object

@@ -13,11 +13,11 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask
 from handshake_inspect.cells import Cells, Integers, beside, numbers, placed, repeated, where, words
-from handshake_inspect.connections.answers import NONE, reset_reason
 from handshake_inspect.connections.connection import Finding, end_names
-from handshake_inspect.connections.found import NO_FRAME, say
+from handshake_inspect.connections.deciding.answers import NONE, reset_reason
+from handshake_inspect.connections.deciding.found import NO_FRAME, say
+from handshake_inspect.connections.deciding.time_waits import OUTCOMES
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.time_waits import OUTCOMES
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import FRAME_BITS
 from handshake_inspect.views.contract import Json, finding_object, reset_object, time_wait_object

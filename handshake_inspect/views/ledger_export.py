@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.ledger import Owed, TimeWaitLedger
-from handshake_inspect.connections.owing import HostOwes
-from handshake_inspect.connections.port_use import PortUse
+from handshake_inspect.connections.ledger.ledger import Owed, TimeWaitLedger
+from handshake_inspect.connections.ledger.owing import HostOwes
+from handshake_inspect.connections.ledger.port_use import PortUse
 from handshake_inspect.views.contract import (
     SCHEMA,
     Json,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from handshake_inspect.connections.connection import Frame
-from handshake_inspect.connections.ledger import Owed
+from handshake_inspect.connections.ledger.ledger import Owed
 from handshake_inspect.quantities import seconds
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.table import Column, cell_width, cut_end, cut_path, narrow_path

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from handshake_inspect.connections.ledger import TimeWaitLedger
-from handshake_inspect.connections.owing import HostOwes
-from handshake_inspect.connections.port_use import PortUse
+from handshake_inspect.connections.ledger.ledger import TimeWaitLedger
+from handshake_inspect.connections.ledger.owing import HostOwes
+from handshake_inspect.connections.ledger.port_use import PortUse
 from handshake_inspect.quantities import counted, duration, listed, seconds
 from handshake_inspect.tcp.time_wait import LINUX_OCTETS, SECOND_NS
 from handshake_inspect.views.account import HEADING, paragraphs_as_lines

@@ -39,7 +39,7 @@ from handshake_inspect.views.words import Clock, moment, octets, time_of_day
 
 #: Above this many nanoseconds the time column counts seconds instead of milliseconds.
 LONG_NS = 100_000_000_000
-#: The letters that stand for numbers (`connections.numbers`), and what each is. {o}, {r}: the two ends.
+#: The letters that stand for numbers (`connections.events.numbers`), and what each is. {o}, {r}: the two ends.
 LETTERS = {
     "x": "number of the {o}'s SYN",
     "y": "number of the {r}'s SYN",

@@ -20,7 +20,7 @@ from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.cells import Utf8, lines, seconds
 from handshake_inspect.connections.conn_log import CONN_LOG, UNSET, conn_log_blocks
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.zeek_uid import uid_of
+from handshake_inspect.connections.zeek.uid import uid_of
 from handshake_inspect.exchanges import Exchange
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from handshake_inspect.capture.records import Records
-from handshake_inspect.connections.going import Going
-from handshake_inspect.connections.leaving import Leaving
+from handshake_inspect.connections.endless.going import Going
+from handshake_inspect.connections.endless.leaving import Leaving
 from handshake_inspect.inspector import Inspector
 from tests.bench.workload import ACK, FIN, PSH, SYN, Column, Script
 

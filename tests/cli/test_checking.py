@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from handshake_inspect.cli import cli
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from tests.cli.running import PCAPS
 from tests.cli.test_habits import wait_until_it_asks_for_more
 from tests.engine.test_again import capture as long_capture

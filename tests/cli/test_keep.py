@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect import inspect
-from handshake_inspect.connections.leaving import Leaving
+from handshake_inspect.connections.endless.leaving import Leaving
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from tests.bench import soak

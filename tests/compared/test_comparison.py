@@ -11,7 +11,7 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.compared.comparison import Comparison, compare
 from handshake_inspect.compared.difference import Level
 from handshake_inspect.connections.connection import Step
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector, inspect
 from tests.bench.workload import bulk, write

@@ -11,7 +11,7 @@ import pytest
 from handshake_inspect.compared.digests import Numbering, digests_of
 from handshake_inspect.compared.normal import normal_rows, traits, verdict
 from handshake_inspect.connections.connection import IcmpError
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector, inspect
 from handshake_inspect.table import Block

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from handshake_inspect.connections import at_once as module
-from handshake_inspect.connections.at_once import at_once, mixed, number_groups
+from handshake_inspect.connections.ledger import at_once as module
+from handshake_inspect.connections.ledger.at_once import at_once, mixed, number_groups
 
 GROUPS = 3
 #: (group, begin, end): times are few, so that intervals touch, coincide and are empty.

@@ -9,9 +9,9 @@ import random
 import numpy as np
 import pytest
 
-from handshake_inspect.connections.compact import folded_into, latest_of_each_side, witnesses
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.compact import folded_into, latest_of_each_side, witnesses
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
 from tests.engine.scenario import MILLISECOND_NS, Segment, parse, table_of

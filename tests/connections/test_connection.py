@@ -9,8 +9,8 @@ import pytest
 
 from handshake_inspect import Exchange, HandshakeKind, RunFinding, StateName, TeardownKind, inspect
 from handshake_inspect.connections.connection import Basis, Outcome, Pair, SeverityWord
-from handshake_inspect.connections.found import Severity
-from handshake_inspect.connections.time_waits import OUTCOMES
+from handshake_inspect.connections.deciding.found import Severity
+from handshake_inspect.connections.deciding.time_waits import OUTCOMES
 from handshake_inspect.tcp.states import State
 from handshake_inspect.views.words import HANDSHAKE_KINDS, TEARDOWN_KINDS
 

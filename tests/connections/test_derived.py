@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from handshake_inspect import inspect
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.derived import Derived, derive
-from handshake_inspect.connections.rows import ACK, FIN, PSH, RST, SYN, ConnectionRows
-from handshake_inspect.connections.zeek_tokens import MOST_REPEATS
+from handshake_inspect.connections.splitting.rows import ACK, FIN, PSH, RST, SYN, ConnectionRows
+from handshake_inspect.connections.zeek.tokens import MOST_REPEATS
 from tests.oracles.comparison import Answer, Comparison, compare_with_tshark, compare_with_zeek, sorted_ends
 
 LETTERS = {"F": FIN, "S": SYN, "R": RST, "P": PSH, "A": ACK}

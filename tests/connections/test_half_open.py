@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from handshake_inspect import inspect
-from handshake_inspect.connections.attempts import HELD_NS
-from handshake_inspect.connections.half_open import HalfOpenTally
-from handshake_inspect.connections.phases import PHASES
+from handshake_inspect.connections.over_time.attempts import HELD_NS
+from handshake_inspect.connections.over_time.half_open import HalfOpenTally
+from handshake_inspect.connections.over_time.phases import PHASES
 from handshake_inspect.inspection import Inspection
 from tests.connections.test_ledger import connection, peak
 from tests.engine.scenario import inspect_lines, inspect_many

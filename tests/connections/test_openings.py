@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect import Endpoint, inspect
-from handshake_inspect.connections.openings import QUANTILES, HandshakeTimes, Measure
+from handshake_inspect.connections.over_time.openings import QUANTILES, HandshakeTimes, Measure
 from handshake_inspect.inspection import Inspection
 from tests.connections.test_ledger import connection
 from tests.engine.scenario import Ends, Segment, inspect_many

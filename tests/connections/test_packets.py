@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.connections.packets import Evidence
+from handshake_inspect.connections.copies.packets import Evidence
 
 #: Packets of a partition that one capture shows: in conversations that are certainly doubled, or seem so, and others.
 COUNTS = st.tuples(*[st.integers(0, 20)] * 3)

@@ -16,8 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handshake_inspect import Connection, inspect
-from handshake_inspect.connections.attempts import HELD_NS
-from handshake_inspect.connections.phases import PHASES
+from handshake_inspect.connections.over_time.attempts import HELD_NS
+from handshake_inspect.connections.over_time.phases import PHASES
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.tcp.time_wait import SECOND_NS
 from tests.engine.fuzz import conversation

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from handshake_inspect.arrays import Column
-from handshake_inspect.connections import pool
-from handshake_inspect.connections.pool import Pool
-from handshake_inspect.connections.split import StoredRows
+from handshake_inspect.connections.folding import pool
+from handshake_inspect.connections.folding.pool import Pool
+from handshake_inspect.connections.splitting.split import StoredRows
 
 CONVERSATIONS = 40
 

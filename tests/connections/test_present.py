@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.connections.present import present
+from handshake_inspect.connections.steps.present import present
 from handshake_inspect.inspector import inspect
 from tests.cli.running import PCAPS
 

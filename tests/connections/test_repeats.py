@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.connections.repeats import repeats
+from handshake_inspect.connections.folding.repeats import repeats
 
 
 @pytest.mark.parametrize(

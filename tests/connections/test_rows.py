@@ -8,9 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from handshake_inspect.connections import pool, rows
 from handshake_inspect.connections.analysis import ranges_of
-from handshake_inspect.connections.rows import RANGE, UNKNOWN, lifted, room_of, running_maximum_of
+from handshake_inspect.connections.folding import pool
+from handshake_inspect.connections.splitting import rows
+from handshake_inspect.connections.splitting.rows import RANGE, UNKNOWN, lifted, room_of, running_maximum_of
 from tests.engine.scenario import FLAGS, MODULUS, Segment, inspect_segments
 from tests.oracles.everything import everything
 

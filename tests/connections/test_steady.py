@@ -12,9 +12,9 @@ import pytest
 
 from handshake_inspect.arrays import Column
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.steady import Steady
 from handshake_inspect.connections.moments import EARLIEST_NS
-from handshake_inspect.connections.steady import Steady
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, SegmentTable
 from tests.engine.scenario import BEGIN_NS, MILLISECOND_NS, MODULUS, Ends, Segment, table_of
@@ -153,7 +153,7 @@ def connections_of(seed: int, captures: int, *, fold: bool) -> list[Connection]:
 @pytest.mark.parametrize("captures", [1, 2])
 @pytest.mark.parametrize("batch", range(2))
 def test_what_is_folded_as_it_comes_changes_nothing(batch: int, captures: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handshake_inspect.connections.gather.Steady", Counting)
+    monkeypatch.setattr("handshake_inspect.connections.folding.gather.Steady", Counting)
     monkeypatch.setattr(Counting, "folded", 0)
     for seed in range(batch * CAPTURES // 2, (batch + 1) * CAPTURES // 2):
         assert connections_of(seed, captures, fold=True) == connections_of(seed, captures, fold=False), seed

@@ -13,10 +13,10 @@ import pytest
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.connections import twins
-from handshake_inspect.connections.behaviour import Behaviour, _found, find_behaviour
-from handshake_inspect.connections.rows import ACK, SYN, ConnectionRows
-from handshake_inspect.connections.split import StoredRows, split
+from handshake_inspect.connections.deciding import twins
+from handshake_inspect.connections.deciding.behaviour import Behaviour, _found, find_behaviour
+from handshake_inspect.connections.splitting.rows import ACK, SYN, ConnectionRows
+from handshake_inspect.connections.splitting.split import StoredRows, split
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Names
 from handshake_inspect.tcp.options import parse

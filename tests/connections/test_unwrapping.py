@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.connections.unwrapping import SAFE_SPAN, unwrapped
+from handshake_inspect.connections.splitting.unwrapping import SAFE_SPAN, unwrapped
 
 HALF = 1 << 31
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.connections import zeek_in_step
-from handshake_inspect.connections.zeek import watch
-from handshake_inspect.connections.zeek_in_step import MOST_TOKENS, watch_all
-from handshake_inspect.connections.zeek_tokens import Token
+from handshake_inspect.connections.zeek import in_step as zeek_in_step
+from handshake_inspect.connections.zeek.in_step import MOST_TOKENS, watch_all
+from handshake_inspect.connections.zeek.rules import watch
+from handshake_inspect.connections.zeek.tokens import Token
 
 RANDOM = np.random.default_rng(8701)
 #: Rare bits of a token, each a claim of its own.

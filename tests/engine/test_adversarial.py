@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.connections.kinds import judge
-from handshake_inspect.connections.machine import walk
-from handshake_inspect.connections.zeek import watch
+from handshake_inspect.connections.events.kinds import judge
+from handshake_inspect.connections.events.machine import walk
+from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.zeek.rules import watch
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, SegmentTable

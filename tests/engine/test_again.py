@@ -10,7 +10,7 @@ from handshake_inspect import Inspection, inspect
 from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections import analysis
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspector import Inspector
 from tests.engine.long import CONNECTIONS, LINES, write_long
 

@@ -15,9 +15,9 @@ import pytest
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection, Frame, Step
-from handshake_inspect.connections.gather import Gathering
-from handshake_inspect.connections.going import Going
-from handshake_inspect.connections.leaving import Leaving
+from handshake_inspect.connections.endless.going import Going
+from handshake_inspect.connections.endless.leaving import Leaving
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.findings.catalogue import RULES
 from handshake_inspect.findings.rule import RunRule
 from handshake_inspect.inspection import Inspection
@@ -399,7 +399,7 @@ def test_option_lists_that_wait_to_be_taken_get_new_numbers_too(
     jobs: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Every connection has a list of its own, as with the keys of MPTCP: those of who left are forgotten on the way."""
-    monkeypatch.setattr("handshake_inspect.connections.going.MOST_OPTIONS", 4)
+    monkeypatch.setattr("handshake_inspect.connections.endless.going.MOST_OPTIONS", 4)
     frames = []
     for number in range(400):
         options = b"\x02\x04" + (1000 + number).to_bytes(2, "big")
@@ -426,7 +426,7 @@ def _mss(connection: Connection) -> int | None:
 
 def test_an_earlier_result_keeps_its_option_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists that nobody has any more are forgotten, and the others get new numbers: not in what was found before."""
-    monkeypatch.setattr("handshake_inspect.connections.going.MOST_OPTIONS", 2)
+    monkeypatch.setattr("handshake_inspect.connections.endless.going.MOST_OPTIONS", 2)
     inspector = Inspector(leaving=AT_ONCE)
     capture = inspector.begin_capture("live", "live")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from handshake_inspect.connections.connection import Connection, Finding, StateAt
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block

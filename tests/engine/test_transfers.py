@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from handshake_inspect.capture.inputs import Input
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.export import csv_lines

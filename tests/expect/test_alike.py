@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from handshake_inspect import Inspection
-from handshake_inspect.connections.repeats import repeated
-from handshake_inspect.connections.rows import ConnectionRows
+from handshake_inspect.connections.folding.repeats import repeated
+from handshake_inspect.connections.splitting.rows import ConnectionRows
 from handshake_inspect.expect.alike import alike
 from handshake_inspect.expect.claims import closed_first, octets_sent, retransmissions, waits
 from handshake_inspect.expect.matching import AllMet, Check, checks, outcomes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handshake_inspect.connections.rows import ACK
+from handshake_inspect.connections.splitting.rows import ACK
 from tests.engine.scenario import Segment
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect import inspect
-from handshake_inspect.connections import pool
-from handshake_inspect.connections.found import Severity
+from handshake_inspect.connections.deciding.found import Severity
+from handshake_inspect.connections.folding import pool
 from handshake_inspect.findings.catalogue import BY_CODE, OVER_RUN, RULES
 from handshake_inspect.findings.rule import PARTS, ConnectionRule, Rule
 from tests.findings.captures import OURS, PUBLIC, codes_in, inspected, path_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from handshake_inspect.connections.connection import Finding
-from handshake_inspect.connections.rows import ACK, AE, CWR, ECE, SYN
+from handshake_inspect.connections.splitting.rows import ACK, AE, CWR, ECE, SYN
 from tests.engine.scenario import Segment, inspect_segments
 from tests.findings.answers import answered
 from tests.findings.captures import messages_in

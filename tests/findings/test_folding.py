@@ -7,7 +7,7 @@ import random
 import pytest
 
 from handshake_inspect.connections.connection import Finding
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
 from tests.engine.fuzz import lasting_conversation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
 from tests.engine.scenario import ISN_PAIRS, parse, table_of

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from handshake_inspect.connections.phases import HALF_OPEN, OPENING
+from handshake_inspect.connections.over_time.phases import HALF_OPEN, OPENING
 from tests.connections.test_ledger import connection, peak
 from tests.engine.scenario import inspect_many
 from tests.findings.captures import messages_in

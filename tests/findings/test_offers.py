@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handshake_inspect.connections.rows import ACK, CWR, ECE, SYN
+from handshake_inspect.connections.splitting.rows import ACK, CWR, ECE, SYN
 from tests.engine.scenario import Segment, inspect_segments
 from tests.findings.answers import answered
 from tests.findings.captures import messages_in

@@ -13,9 +13,9 @@ import pytest
 
 from handshake_inspect.conditions.parser import WhereError
 from handshake_inspect.connections.connection import Connection, Endpoint
-from handshake_inspect.connections.found import Severity
+from handshake_inspect.connections.deciding.found import Severity
 from handshake_inspect.connections.model import BLOCK_CONNECTIONS
-from handshake_inspect.connections.present import present
+from handshake_inspect.connections.steps.present import present
 from handshake_inspect.inspector import inspect
 from handshake_inspect.screen.arranging import ORDERS, Order, OutdatedError, Query, arranged, understood
 from handshake_inspect.screen.columns import columns_for

@@ -14,7 +14,7 @@ import pytest
 from textual.widgets import Input
 
 from handshake_inspect.capture.files import open_capture
-from handshake_inspect.connections.answers import NONE
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.inspector import inspect
 from handshake_inspect.screen.app import PAUSE_S
 from handshake_inspect.screen.colours import Colours

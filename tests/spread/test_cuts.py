@@ -12,7 +12,7 @@ import pytest
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.pairs import KeyTable

@@ -13,7 +13,7 @@ from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.spread.part import part_of
 from handshake_inspect.spread.run import inspect_spread
 from handshake_inspect.views import export, zeek_log

@@ -11,9 +11,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.conn_log import CONN_LOG
 from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.flat import FLAT_COLUMNS
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.views.contract import connection_object

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from handshake_inspect.capture.records import records_of
 from handshake_inspect.connections.conn_log import CONN_LOG
-from handshake_inspect.connections.zeek_uid import capture_codes, uid_of, uids
+from handshake_inspect.connections.zeek.uid import capture_codes, uid_of, uids
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import inspect
 from handshake_inspect.views.zeek_log import conn_log, rows

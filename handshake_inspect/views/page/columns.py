@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.cells import distinct
-from handshake_inspect.connections.answers import NONE
 from handshake_inspect.connections.connection import Connection
+from handshake_inspect.connections.deciding.answers import NONE
+from handshake_inspect.connections.deciding.found import Severity
+from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.flat import Addresses, sockets
-from handshake_inspect.connections.found import Severity
-from handshake_inspect.connections.kinds import Judgement
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.connections.connection import RunFinding
-from handshake_inspect.connections.found import Severity
+from handshake_inspect.connections.deciding.found import Severity
 from handshake_inspect.findings.catalogue import BY_CODE
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.palette import CLOSING_ROLES, OPENING_ROLES

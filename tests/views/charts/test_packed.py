@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect import inspect
-from handshake_inspect.connections.phases import PHASES
+from handshake_inspect.connections.over_time.phases import PHASES
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.page.charts.packed import GIVEN_UP, GOES_ON, REACHES_THE_END, numbers, packed_phases
 from tests.connections.test_half_open import HALF_OPEN

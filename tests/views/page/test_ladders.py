@@ -13,7 +13,7 @@ import pytest
 from handshake_inspect import inspect, processes
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection, Step
-from handshake_inspect.connections.gather import Gathering
+from handshake_inspect.connections.folding.gather import Gathering
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.page import ladders

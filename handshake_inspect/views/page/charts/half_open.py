@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.connection import Endpoint
-from handshake_inspect.connections.half_open import HalfOpenTally, HoldsHalfOpen
+from handshake_inspect.connections.over_time.half_open import HalfOpenTally, HoldsHalfOpen
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.page.charts.drawn import element, plain_table, together

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.phases import PHASES, Phases
+from handshake_inspect.connections.over_time.phases import PHASES, Phases
 from handshake_inspect.quantities import duration
 from handshake_inspect.views.page.charts.drawn import element
 

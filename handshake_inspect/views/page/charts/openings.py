@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.openings import QUANTILES, HandshakeTimes, ServerTimes
+from handshake_inspect.connections.over_time.openings import QUANTILES, HandshakeTimes, ServerTimes
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.page.charts.drawn import Attribute, element, narrowing, plain_table, together
 from handshake_inspect.views.page.charts.over_time import time_axis

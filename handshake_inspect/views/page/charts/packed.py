@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.phases import Phases
+from handshake_inspect.connections.over_time.phases import Phases
 
 #: Bits of a phase: it went on when its capture ended, it did at the last frame of all, it counts as given up.
 GOES_ON, REACHES_THE_END, GIVEN_UP = 1 << 3, 1 << 4, 1 << 5

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from handshake_inspect.connections.ledger import TimeWaitLedger
-from handshake_inspect.connections.owing import HostOwes
-from handshake_inspect.connections.port_use import PortUse
+from handshake_inspect.connections.ledger.ledger import TimeWaitLedger
+from handshake_inspect.connections.ledger.owing import HostOwes
+from handshake_inspect.connections.ledger.port_use import PortUse
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.page.charts.drawn import element, plain_table, together
 from handshake_inspect.views.page.charts.over_time import PARTS, SHORTEST_NS, Limit, Panel, panel

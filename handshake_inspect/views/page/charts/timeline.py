@@ -11,8 +11,8 @@ import numpy as np
 from markupsafe import Markup
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.attempts import HELD_NS
-from handshake_inspect.connections.phases import PHASES, TIME_WAIT, Phases
+from handshake_inspect.connections.over_time.attempts import HELD_NS
+from handshake_inspect.connections.over_time.phases import PHASES, TIME_WAIT, Phases
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.tcp.time_wait import SECOND_NS

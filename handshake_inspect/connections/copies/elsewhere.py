@@ -1,0 +1,174 @@
+"""Finds the packets that several captures of a run show: two places of capture, or one file that was named twice.
+
+In: `Packets`, the `Places` of equal ones side by side, and the copies found inside each capture. Out: the same with
+those of other captures.
+
+What stands in two captures is one packet if both show the same stretch of its conversation; clocks are not compared.
+They show the same stretch if, in at least one direction, most of what they show between their first and their last
+common packet is common to them, and before and behind these only one of them shows much more. Otherwise a segment that
+was sent again, and stands in the next file of a rotating capture, would be taken for a copy and lost.
+
+Such a segment may be the first one of its file and repeat the last one of the file before. So captures that follow each
+other in time are taken for files of one rotation: what one shows after the other was sent again. But if they have more
+of a conversation in common than what is sent again at once, or all of it, then one clock is wrong, and they show the
+same packets. What this cannot tell apart is a lone SYN at the end of one file, and the same SYN, identification and
+all, in the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.copies.packets import (
+    COPY_WITHIN_NS,
+    ELSEWHERE,
+    MOSTLY_DOUBLED,
+    Copies,
+    Packets,
+    end_of,
+    in_capture,
+    shown_in,
+)
+from handshake_inspect.connections.copies.runs import CERTAIN_COPIES, Places
+from handshake_inspect.sets import begins_run, first_of_runs, set_of
+
+
+def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Copies:
+    """Add the copies that other captures have to those `inside` one capture."""
+    at = np.flatnonzero(places.whole & ~np.isin(places.row, inside.copy))
+    source = _sources(packets, places, inside, at)
+    order = np.lexsort((places.row[at], source, places.packet[at]))
+    at, source = at[order], source[order]
+    packet, capture = places.packet[at], places.capture[at]
+    rank = _rank(packet * (int(source.max(initial=0)) + 1) + source)
+    rank += _told_before(packets, places, at, source)
+    order = np.lexsort((capture, rank, packet))
+    at, packet, rank = at[order], packet[order], rank[order]
+    again = np.zeros(len(at), np.bool_)
+    again[1:] = (packet[1:] == packet[:-1]) & (rank[1:] == rank[:-1])
+    again &= np.isin(places.conversation[at], _of_the_same_stretch(packets, places, inside, at, again, rank))
+    original = places.row[at[np.maximum.accumulate(np.where(again, 0, np.arange(len(at))))[again]]]
+    copy = places.row[at[again]]
+    # The original of a copy inside one capture may be a copy of another capture's itself.
+    final = np.arange(len(packets))
+    final[copy] = original
+    return replace(
+        inside,
+        original=np.append(final[inside.original], original),
+        copy=np.append(inside.copy, copy),
+        kind=np.append(inside.kind, np.full(len(copy), ELSEWHERE, np.uint8)),
+    )
+
+
+def _sources(packets: Packets, places: Places, inside: Copies, at: Rows) -> Rows:
+    """Return what shows each of these places: a capture, or a lane of captures that follow each other."""
+    capture, packet, conversation = places.capture[at].astype(np.int64), places.packet[at], places.conversation[at]
+    if packets.lanes is None or len(set_of(packets.lanes)) == len(packets.lanes):
+        return capture
+    lane = packets.lanes[capture]
+    order = np.lexsort((places.row[at], lane, packet))
+    before, behind = order[:-1], order[1:]
+    again = (packet[before] == packet[behind]) & (lane[before] == lane[behind]) & (capture[before] != capture[behind])
+    before, behind = before[again], behind[again]
+    if not len(behind):
+        return lane
+    place, telling = conversation - packets.base, np.ones(len(behind), np.bool_)
+    if packets.recurs is not None:
+        telling = ~packets.recurs[places.row[at[behind]]]
+    pair = in_capture(in_capture(conversation[behind].astype(np.int64), capture[before]), capture[behind])
+    pairs, times = np.unique(pair[telling], return_counts=True)
+    common = np.bincount(place[set_of(np.append(before[telling], behind[telling]))], minlength=packets.places)
+    same_stretch = np.bincount(packets.place) == common
+    same_stretch |= packets.has(shown_in(shown_in(pairs[times >= CERTAIN_COPIES])))
+    # A mirror shows a packet and its copy: the one may end a file, and the other begin the next.
+    time_ns, taken_out = packets.columns["time_ns"][places.row[at]], np.flatnonzero(packets.taken_out)
+    doubled = packets.has(packets.columns["conversation"][np.append(inside.copy, taken_out)])
+    close = doubled[place[behind]] & (time_ns[behind] - time_ns[before] <= COPY_WITHIN_NS)
+    of_captures = same_stretch[place] | np.isin(packet, packet[behind[close]])
+    sources: Rows = np.where(of_captures, capture, lane)
+    return sources
+
+
+def _told_before(packets: Packets, places: Places, at: Rows, source: Rows) -> Rows:
+    """Count, for each of these places, the rows of others that its own source's copies were taken out for before.
+
+    What is left of its source shows the packets behind those. Of several other sources it is not known whose copies a
+    row has, as long as it has not one of each.
+    """
+    if not packets.elsewhere[places.row[at]].any():
+        return np.zeros(len(at), np.int64)
+    has_all = packets.elsewhere[places.row[at]] >= len(set_of(source)) - 1
+    scene = places.packet[at] * (int(source.max()) + 1) + source
+    in_all, in_own = (
+        np.bincount(number, has_all)[number].astype(np.int64)
+        for number in (places.packet[at], np.unique(scene, return_inverse=True)[1])
+    )
+    return in_all - in_own
+
+
+def _of_the_same_stretch(
+    packets: Packets, places: Places, inside: Copies, at: Rows, again: Mask, rank: Rows
+) -> NDArray[np.int32]:
+    """Return the conversations of which several captures show the same stretch.
+
+    `at` are the places to look at, equal ones side by side; `again` marks those that equal the one before in another
+    capture; `rank` counts how many equal ones their own capture has before.
+    """
+    if not again.any():
+        return np.zeros(0, np.int32)
+    common = again.copy()
+    common[:-1] |= again[1:]
+    told = np.zeros(len(packets), np.bool_)  # what another capture told before counts too
+    told[places.row[at[common]]] = True
+    told |= packets.elsewhere > 0
+    concerned = packets.has(places.conversation[at[again]])
+    alone = packets.stands_for == 1
+    alone[inside.copy] = False
+    rows = np.flatnonzero((alone | told) & concerned[packets.place])
+    end = end_of(packets.columns, rows)
+    mostly = _mostly_common(in_capture(end, packets.columns["capture"][rows]), told[rows])
+    # Payload that one capture has twice is no evidence: a probe that keeps a connection alive is always the same.
+    once = again & (rank == 0)
+    once[:-1] &= (rank[1:] == 0) | (places.packet[at[1:]] != places.packet[at[:-1]])
+    row = places.row[at]
+    # One file that was named twice has equal times too, and no repetition has.
+    same_time = again.copy()
+    same_time[1:] &= packets.columns["time_ns"][row[1:]] == packets.columns["time_ns"][row[:-1]]
+    sure, probable = again & (packets.identified[row] | same_time), once & places.certain[at]
+    ends, count = np.unique(end_of(packets.columns, row[probable]), return_counts=True)
+    proven = set_of(end_of(packets.columns, row[sure]), ends[count >= CERTAIN_COPIES])
+    found: NDArray[np.int32] = (proven[np.isin(proven, mostly)] >> 1).astype(np.int32)
+    return found
+
+
+def _mostly_common(scene: Rows, common: Mask) -> Rows:
+    """Return the ends of which most is common. `scene`: each row's end `in_capture`; rows are in order of time."""
+    order = np.argsort(scene, kind="stable")
+    scene, common = scene[order], common[order]
+    begin = first_of_runs(scene)
+    size = np.diff(np.append(begin, len(scene)))
+    index = np.arange(len(scene)) - np.repeat(begin, size)
+    first = np.minimum.reduceat(np.where(common, index, len(scene)), begin)
+    last = np.maximum.reduceat(np.where(common, index, -1), begin)
+    shared = np.add.reduceat(common.astype(np.int64), begin)
+    has = shared > 0
+    ends, number = np.unique(shown_in(scene[begin[has]]), return_inverse=True)
+    missed = np.bincount(number, (last - first + 1 - shared)[has], len(ends))
+    for outside in (first[has], (size - 1 - last)[has]):  # of all captures but the one that shows most there
+        most = np.zeros(len(ends), np.int64)
+        np.maximum.at(most, number, outside)
+        missed += np.bincount(number, outside, len(ends)) - most
+    shown = np.bincount(number, shared[has], len(ends))
+    mostly: Rows = ends[shown >= MOSTLY_DOUBLED * (shown + missed)]
+    return mostly
+
+
+def _rank(group: Rows) -> Rows:
+    """Count the places of each group, from 0; groups stand side by side."""
+    index = np.arange(len(group))
+    rank: Rows = index - np.maximum.accumulate(np.where(begins_run(group), index, 0))
+    return rank

@@ -1,0 +1,347 @@
+"""The engine on a capture that does not end: what is over leaves, in rounds that are worth their cost.
+
+In: the same blocks. Out: the same answers about the connections that are held, each under a number of its own for good,
+and `LetGo`, what was counted of those that left; somebody may be told of these. `leaving` says who may leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from handshake_inspect.arrays import NO_ROWS, Column, Mask, Rows
+from handshake_inspect.connections.analysis import Analysis, Decided
+from handshake_inspect.connections.copies.packets import Evidence
+from handshake_inspect.connections.deciding.answers import Verdicts, VerdictTable
+from handshake_inspect.connections.endless.leaving import (
+    MOST_ROWS,
+    Attendance,
+    Leaving,
+    LetGo,
+    Looks,
+    count_leaving,
+    looks_of,
+    who_leaves,
+)
+from handshake_inspect.connections.endless.run_clock import RunClock
+from handshake_inspect.connections.endless.streams import Streams
+from handshake_inspect.connections.folding.duplicates import Collapsed, shown_by
+from handshake_inspect.connections.folding.gather import Gathering, distinct_numbers
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.offered import Offered
+from handshake_inspect.connections.quotes import QuoteTable
+from handshake_inspect.connections.splitting.split import StoredRows, first_of, split
+from handshake_inspect.pairs import KeyTable
+from handshake_inspect.sets import begins_run, set_of, without
+from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
+from handshake_inspect.tcp.time_wait import Profile
+
+#: Is told of connections that leave: what was decided of whole conversations, and which rows of its verdicts.
+Tell = Callable[[Decided, Rows], None]
+
+#: Rows of long connections that are worth folding: those that are followed are looked at with every block.
+FOLLOWED_ROWS = 1 << 13
+#: Rows, for each connection that is to be kept, from which on it is worth counting the connections.
+ROWS_OF_ONE = 16
+#: Different option lists of SYNs that are kept whoever has them: keys of MPTCP and cookies of Fast Open are all new.
+MOST_OPTIONS = 1 << 12
+
+
+class Going(Analysis):
+    """An `Analysis` that lets connections go.
+
+    `tell` is told of them: what was decided, and the rows of the verdicts that leave. Else somebody follows the
+    segments, and each connection has its number as soon as it is seen.
+    """
+
+    def __init__(self, names: Names, leaving: Leaving, clock: RunClock, tell: Tell | None = None) -> None:
+        # Where they are followed nothing is folded with each block: its segments are described first.
+        super().__init__(names, gathering=Gathering() if tell else Gathering(fold=False, fold_rows=FOLLOWED_ROWS))
+        self.leaving = leaving
+        self.let_go = LetGo(told=tell is not None)
+        self._tell = tell
+        self._attendance = Attendance(clock)
+        self._streams = Streams()
+        #: Conversations with rows of which it is not known yet whether they begin connections, and how many rows.
+        self._touched = np.zeros(0, np.bool_)
+        self._touching_rows = 0
+        #: The frame of the first segment of each conversation that has not left; 0 of a number that is free.
+        self._begins = np.zeros(0, np.int64)
+        self._rows_since_round = 0
+        #: With how many option lists it is worth looking for those that nobody has any more; and the segments that were
+        #: decoded and not added yet, which have some.
+        self._many_options = MOST_OPTIONS
+        self.waiting: Callable[[], Sequence[SegmentTable]] = tuple
+        #: Can the captures be read again? Then nobody leaves of whom something was folded that must be.
+        self.can_be_read_again = False
+        #: Says which captures follow each other, as far as it is known (`capture.merge.lanes_of`).
+        self.lanes: Callable[[], Rows | None] = lambda: None
+
+    def add(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> tuple[Rows, Rows]:
+        """Take a block. Returns the conversation of each segment, and of each ICMP error about TCP."""
+        found = self.gathering.add(segments), self.quotes.add(icmp_errors, self.gathering.conversations)
+        for numbers in found:
+            self._attendance.hear(*distinct_numbers(numbers, len(self.gathering.conversations)))
+        if len(segments):
+            self._note_beginnings(found[0], segments)
+            self._touched = grown(self._touched, len(self.gathering.conversations))
+            self._touched[found[0]] = True
+            self._touching_rows += len(segments)
+        self._rows_since_round += len(segments) + len(icmp_errors)
+        return found
+
+    def connections(self, verdicts: Verdicts, captures: list[str], profile: Profile) -> Connections:
+        """Make connections of verdicts, with the numbers that are theirs for good."""
+        self._number_touched()
+        numbers = self.numbers_of(verdicts.table)
+        # The number of a conversation may be another one's later.
+        keys = KeyTable({name: column.copy() for name, column in self.keys.columns.items()})
+        return Connections(verdicts, keys, self.names, captures, profile, numbers)
+
+    def numbers_of(self, table: VerdictTable) -> Rows:
+        """Return the number of each of these connections."""
+        frames = frame_numbers(table["first_capture"], table["first_frame"])
+        return self._streams.number(frames, table["first_ns"], table["conversation"])
+
+    @property
+    def has_more_than_kept(self) -> bool:
+        """Did more connections come than are kept, so that whoever is over leaves as soon as somebody looks?"""
+        return self._attendance.held + self.let_go.connections > self.leaving.keep
+
+    def _number_touched(self) -> None:
+        """Give numbers to the connections that began since the last time."""
+        touched = np.flatnonzero(self._touched)
+        if not len(touched):
+            return
+        self._touched[:], self._touching_rows = False, 0
+        frames, times, conversations = [NO_ROWS], [NO_ROWS], [NO_ROWS]
+        for _, _, collapsed in self.gathering.looks(touched):
+            stored = collapsed.rows
+            begins = split(stored, self.gathering.conversations.is_self).rows.start[:-1]
+            frames.append(frame_numbers(stored["capture"][begins], stored["frame"][begins]))
+            times.append(stored["time_ns"][begins])
+            conversations.append(stored["conversation"][begins])
+        self._streams.number(*map(np.concatenate, (frames, times, conversations)))
+
+    def replace(self, conversations: Rows, rows: StoredRows) -> None:
+        """Take other rows of some conversations instead, in order; those before the first that is held have left."""
+        rows = rows.take(np.argsort(rows["conversation"], kind="stable"))
+        begins = begins_run(rows["conversation"]) & ~self._is_first(rows)
+        has_left = np.isin(rows["conversation"], rows["conversation"][begins])
+        # Copies of what has left may come behind what is held.
+        held = self.gathering.collapse(rows.take(has_left)).rows
+        first = first_of(held["conversation"], self._is_first(held), len(self._begins))
+        held = held.take(np.arange(len(held)) >= first[held["conversation"]])
+        super().replace(conversations, StoredRows.concatenate([rows.take(~has_left), held]))
+
+    def _is_first(self, rows: StoredRows) -> Mask:
+        """Mark the first segments of conversations, as far as these have not left."""
+        first: Mask = frame_numbers(rows["capture"], rows["frame"]) == self._begins[rows["conversation"]]
+        return first
+
+    def _note_beginnings(self, numbers: Rows, segments: SegmentTable) -> None:
+        """Note the first segment of conversations that are new; `numbers` has the one of each segment."""
+        if len(self._begins) < len(self.gathering.conversations):
+            self._begins = grown(self._begins, len(self.gathering.conversations))
+        new = np.flatnonzero(self._begins[numbers] == 0)[::-1]  # the last assignment wins
+        self._begins[numbers[new]] = frame_numbers(segments["capture"][new], segments["frame"][new])
+
+    def go_on(self) -> None:
+        """Let go and fold what may be; call it when a block was described. It costs nothing most of the time."""
+        self.gathering.fold_long()
+        if self._tell is None and self._touching_rows >= self.leaving.round_rows:
+            self._number_touched()
+        rows = len(self.gathering)
+        if self._rows_since_round < max(self.leaving.round_rows, rows // self.leaving.round_share):
+            return
+        self._rows_since_round = 0
+        if self._attendance.held > self.leaving.keep or rows > ROWS_OF_ONE * self.leaving.keep:
+            self._round()
+        if len(self.names.options) > self._many_options:
+            self.names.options = self.gathering.renumber_options(self.names.options, self.waiting())
+            self.offered = Offered()
+            self._many_options = max(MOST_OPTIONS, 2 * len(self.names.options))
+
+    def _round(self) -> None:
+        """Look at the conversations that are worth it, and let go what may leave."""
+        self._number_touched()
+        self.follow(self.lanes())
+        attendance, leaving = self._attendance, self.leaving
+        most_rows = max(leaving.look_rows, len(self.gathering) // (2 * leaving.round_share))
+        is_full = leaving.most is not None and attendance.held > leaving.most
+        quiet_ns = None if is_full else leaving.least_quiet_ns
+        due, more = attendance.due(quiet_ns, attendance.held - leaving.keep, most_rows)
+        parts = self._looks(due)
+        looks = Looks.concatenate(part.looks for part in parts)
+        attendance.looked(looks)
+        if is_full:
+            looks.columns["quiet_ns"] = np.zeros(len(looks), np.int64)
+        leaves = who_leaves(looks, attendance.heard(looks), attendance.now_ns, attendance.held - self.leaving.keep)
+        gone = _Gone()
+        # Nothing but ICMP errors is known of the others.
+        gone.conversations.append(without(due, looks["conversation"]))
+        at = 0
+        for part in parts:
+            mine, at = leaves[at : at + len(part.looks)], at + len(part.looks)
+            if mine.any():
+                gone.add(part, mine)
+                count_leaving(self.let_go, part.verdicts, part.rows_of(mine), mine)
+                if self._tell is not None:
+                    self._tell(part.decided, np.flatnonzero(mine))
+        attendance.left(looks.take(leaves))
+        self._discard(gone)
+        if more:
+            self._rows_since_round = len(self.gathering)  # go on with the next block
+
+    def _looks(self, due: Rows) -> list[_Part]:
+        """Look at conversations; twice, if only all of them tell what one is too short to tell."""
+        parts, shown = [self._look(*one) for one in self.gathering.looks(due)], Evidence()
+        for part in parts:
+            shown.add(part.collapsed.evidence)
+        return [self._look(*one) for one in self.gathering.looks(due)] if self.gathering.trust(shown) else parts
+
+    def _look(self, places: Rows, rows: StoredRows, collapsed: Collapsed) -> _Part:
+        stored = collapsed.rows
+        decided = self.decide(stored)
+        size = np.bincount(_groups(rows["conversation"]))
+        changed = size != np.bincount(_groups(stored["conversation"]))
+        looks = looks_of(decided.verdicts, decided.part, stored, self.leaving)
+        if self.can_be_read_again:
+            looks.hold(self.gathering.misjudged_in(_folded(rows)))
+        return _Part(places, size, changed, collapsed, decided, looks)
+
+    def _discard(self, gone: _Gone) -> None:
+        conversations = np.concatenate(gone.conversations)
+        if self.quotes:
+            is_gone = np.zeros(len(self.gathering.conversations), np.bool_)
+            is_gone[conversations] = True
+            errors = QuoteTable.concatenate(gone.errors)
+            let_go = self.quotes.let_go(is_gone, errors, self.gathering.conversations)
+            self.let_go.icmp_errors += len(errors)
+            self.let_go.unmatched_errors += let_go - len(errors)
+        self._attendance.forget(conversations)
+        self._begins[conversations] = 0
+        frames, of = map(np.concatenate, zip((NO_ROWS, NO_ROWS), *gone.frames_left, strict=True))
+        self._begins[of[::-1]] = frames[::-1]  # the last assignment wins
+        self._streams.keep(np.concatenate([NO_ROWS, *gone.fewer]), frames)
+        places, kept = np.concatenate([NO_ROWS, *gone.places]), StoredRows.concatenate(gone.kept)
+        self.gathering.discard(places, kept, conversations, gone.shown)
+
+
+@dataclass
+class _Part:
+    """Whole conversations that were looked at."""
+
+    #: Where their rows are kept. Shape (n,).
+    places: Rows
+    #: How many rows each conversation has there, and whether copies are among them. Shape (c,).
+    size: Rows
+    changed: Mask
+    collapsed: Collapsed
+    decided: Decided
+    looks: Looks
+
+    @property
+    def stored(self) -> StoredRows:
+        """The rows without copies."""
+        return self.collapsed.rows
+
+    @property
+    def start(self) -> Rows:
+        """Where the rows of each connection begin. Shape (m + 1,)."""
+        return self.decided.part.rows.start
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """What was decided about each connection."""
+        return self.decided.verdicts
+
+    def _groups(self) -> Rows:
+        """Number the conversation of each connection, from 0. Shape (m,)."""
+        return _groups(self.looks["conversation"])
+
+    def _is_gone(self, leaves: Mask) -> Mask:
+        """Say of each conversation whether all of its connections leave. Shape (c,)."""
+        gone: Mask = np.bincount(self._groups()[~leaves], minlength=len(self.size)) == 0
+        return gone
+
+    def gone(self, leaves: Mask) -> Rows:
+        """Return the numbers of the conversations of which all connections leave."""
+        begins = np.searchsorted(self._groups(), np.flatnonzero(self._is_gone(leaves)))
+        return self.looks["conversation"][begins]
+
+    def places_of(self, leaves: Mask) -> Rows:
+        """Return where the rows are kept that leave: all of a conversation, or its first ones.
+
+        Of one with copies of which some connections leave, all do: `kept_of` are the others, to be put back.
+        """
+        leaving = np.bincount(self._groups(), self.looks["rows"] * leaves, len(self.size)).astype(np.int64)
+        leaving = np.where(self._is_gone(leaves) | (self.changed & (leaving > 0)), self.size, leaving)
+        place = np.arange(len(self.places)) - np.repeat(np.cumsum(self.size) - self.size, self.size)
+        return self.places[place < np.repeat(leaving, self.size)]
+
+    def kept_of(self, leaves: Mask) -> StoredRows:
+        """Return the rows, without copies, of the other connections of conversations with copies."""
+        concerned = self.changed & (np.bincount(self._groups(), leaves, len(self.size)) > 0)
+        return self.rows_of(~leaves & concerned[self._groups()])
+
+    def rows_of(self, leaves: Mask) -> StoredRows:
+        """Return the rows, without copies, that leave."""
+        return self.stored.take(np.repeat(leaves, np.diff(self.start)))
+
+    def fewer(self, leaves: Mask) -> Rows:
+        """Return the numbers of the conversations of which connections leave."""
+        numbers: Rows = set_of(self.looks["conversation"][leaves])
+        return numbers
+
+    def frames_left(self, leaves: Mask) -> tuple[Rows, Rows]:
+        """Return the frames with which the other connections of these conversations began, and the conversations."""
+        begins = self.start[:-1][~leaves & np.isin(self.looks["conversation"], self.fewer(leaves))]
+        frames = frame_numbers(self.stored["capture"][begins], self.stored["frame"][begins])
+        return frames, self.stored["conversation"][begins]
+
+    def errors_of(self, leaves: Mask) -> QuoteTable:
+        """Return the ICMP errors about the connections that leave."""
+        errors = self.verdicts.icmp_errors
+        return errors.take(leaves[errors["connection"]])
+
+
+@dataclass
+class _Gone:
+    """What goes in a round, part for part."""
+
+    conversations: list[Rows] = field(default_factory=list)
+    #: Where rows are kept that go, and those to be put back.
+    places: list[Rows] = field(default_factory=list)
+    kept: list[StoredRows] = field(default_factory=list)
+    #: Conversations of which connections go, and the frames with which their others began, with the conversations.
+    fewer: list[Rows] = field(default_factory=list)
+    frames_left: list[tuple[Rows, Rows]] = field(default_factory=list)
+    errors: list[QuoteTable] = field(default_factory=list)
+    shown: Evidence = field(default_factory=Evidence)
+
+    def add(self, part: _Part, leaves: Mask) -> None:
+        """Add the connections of a part that leave."""
+        self.conversations.append(part.gone(leaves))
+        self.places.append(part.places_of(leaves))
+        self.kept.append(part.kept_of(leaves))
+        self.fewer.append(part.fewer(leaves))
+        self.frames_left.append(part.frames_left(leaves))
+        self.errors.append(part.errors_of(leaves))
+        self.shown.add(shown_by(part.rows_of(leaves), part.collapsed.undecided))
+
+
+def _folded(rows: StoredRows) -> StoredRows:
+    """Return the rows of the conversations of which some were folded, those that take little memory."""
+    conversation = rows["conversation"]
+    size = np.bincount(_groups(conversation))
+    few = np.repeat(size <= MOST_ROWS, size)
+    return rows.take(few & np.isin(conversation, conversation[rows["folded_segments"] > 0]))
+
+
+def _groups(conversation: Column) -> Rows:
+    """Number sorted conversations from 0."""
+    groups: Rows = np.cumsum(np.append(False, conversation[1:] != conversation[:-1]))[: len(conversation)]
+    return groups

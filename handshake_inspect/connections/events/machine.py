@@ -1,0 +1,117 @@
+"""Events -> states of both ends. Runs once per distinct event string, in plain Python; the result is broadcast.
+
+In: the states in which the two ends start, and the codes of what happened (`events`). Out: `Walk`, the moves that the
+table of `tcp.states` makes of it. This is the only code that walks the table; the ladder of one connection and the
+verdicts over a million both come from here.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from handshake_inspect.connections.connection import Basis
+from handshake_inspect.connections.events.events import ASSUMED_BIT, JOINED_BIT, RESPONDER_BIT, UNPLACED_BIT
+from handshake_inspect.connections.splitting.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.plain import plain
+from handshake_inspect.tcp.states import EVENTS, Event, State, StateName, step
+
+#: How an end starts: the code stands in a shape. `NOTHING`: nothing is proven of it, and nothing moves it.
+#: `UNHEARD`: the capture begins with an RST; what it takes effect on is CLOSED afterwards.
+NOTHING, AS_CLOSED, AS_LISTEN, AS_ESTABLISHED, UNHEARD = range(5)
+
+_START = {AS_CLOSED: State.CLOSED, AS_LISTEN: State.LISTEN, AS_ESTABLISHED: State.ESTABLISHED}
+_ACTS = {Event.SEND_SYN, Event.SEND_FIN, Event.SEND_RST}
+#: Arrivals of an RST.
+RESETS = {Event.RECEIVE_RST, Event.RECEIVE_RST_OF_SYN}
+#: The basis of a move of which nothing proves that what caused it arrived.
+ASSUMED: Basis = "assumed"
+
+
+class Move(NamedTuple):
+    """One end goes to a state."""
+
+    #: Which event of the string did it, from 0 (the last one of its group).
+    ordinal: int
+    end: int
+    before: State | None
+    #: None: a closing state, but which one cannot be told.
+    after: State | None
+    #: "sent", "acknowledged" or "assumed".
+    basis: Basis
+    event: Event
+
+
+@plain
+class Walk:
+    """What the table makes of one event string."""
+
+    #: Every change of state, in order; self-loops are left out.
+    moves: tuple[Move, ...]
+    #: State of each end at the start, None if nothing is proven of it.
+    start: tuple[State | None, State | None]
+    #: State of each end at the last event.
+    final: tuple[State | None, State | None]
+    #: Ordinals of the RSTs that moved their receiver.
+    effective_resets: tuple[int, ...]
+
+    def states(self, end: int) -> tuple[StateName, ...] | None:
+        """Return the states of one end as RFC 9293 spells them, without repeats; None if nothing is proven."""
+        first = self.start[end]
+        labels = [first.label] if first else []
+        for move in self.moves:
+            if move.end == end and move.after and labels[-1:] != [move.after.label]:
+                labels.append(move.after.label)
+        return tuple(labels) or None
+
+    def visited(self, end: int) -> set[State | None]:
+        """Return every state that one end was in, None among them if it cannot be told of one."""
+        found = {move.after for move in self.moves if move.end == end}
+        first = self.start[end]
+        return found | {first} if first else found
+
+
+@lru_cache(maxsize=1 << 13)
+def walk(start: tuple[int, int], self_connect: bool, codes: bytes) -> Walk:
+    """Walk the table along an event string. `start`: how each end starts (`AS_CLOSED` ...)."""
+    state: list[State | None] = [_START.get(code) for code in start]
+    begin = (state[ORIGINATOR], state[ORIGINATOR] if self_connect else state[RESPONDER])
+    moves: list[Move] = []
+    effective: list[int] = []
+    group_began, group_first = [state[ORIGINATOR], state[RESPONDER]], 0
+    #: Ends of which only an RST tells the state.
+    lost = [code == UNHEARD for code in start]
+    for ordinal, code in enumerate(codes):
+        event, end = EVENTS[code & 0xF], int(bool(code & RESPONDER_BIT))
+        old = state[end]
+        if not code & JOINED_BIT:
+            group_began[end], group_first = old, ordinal
+        new = _next(old, event, lost[end])
+        if new is None or new is old:
+            continue
+        if event in RESETS:
+            effective.append(ordinal)
+        if code & UNPLACED_BIT:
+            new, lost[end] = None, True  # the second FIN leads elsewhere than the first
+        elif moves and moves[-1].ordinal >= group_first:
+            moves.pop()  # one segment is one step, however many events it is
+        state[end] = new
+        moves.append(Move(ordinal, end, group_began[end], new, _basis(event, code), event))
+    if self_connect:
+        moves += [Move(m.ordinal, RESPONDER, m.before, m.after, m.basis, m.event) for m in moves]
+        state[RESPONDER] = state[ORIGINATOR]
+    return Walk(tuple(moves), begin, (state[ORIGINATOR], state[RESPONDER]), tuple(effective))
+
+
+def _next(state: State | None, event: Event, lost: bool) -> State | None:
+    if state is not None:
+        return step(state, event)
+    if event is Event.SEND_RST or (lost and event in RESETS):
+        return State.CLOSED
+    return None
+
+
+def _basis(event: Event, code: int) -> Basis:
+    if event in _ACTS:
+        return "sent"
+    return ASSUMED if code & ASSUMED_BIT or event in RESETS else "acknowledged"

@@ -1,0 +1,279 @@
+"""What the numbers of each end amount to: who acknowledged what, and which segments must have been there.
+
+In: `ConnectionRows`. Out: `Numbers`. RFC 9293 §3.4 and §3.10.7.4 (fifth: check the ACK field).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.events.fins import acknowledged_at, choose_fins
+from handshake_inspect.connections.moments import NEVER
+from handshake_inspect.connections.splitting.rows import (
+    ACK,
+    FIN,
+    ORIGINATOR,
+    RESPONDER,
+    RST,
+    SYN,
+    UNKNOWN,
+    ConnectionRows,
+    of_side,
+    running_maximum,
+)
+from handshake_inspect.connections.splitting.split import first_of
+from handshake_inspect.sets import count_to, set_of
+
+
+@dataclass
+class Numbers:
+    """What the acknowledgments and sequence numbers of each end amount to."""
+
+    #: A of each side at each row, this row included; UNKNOWN before the first. Two arrays of shape (n,).
+    acknowledged_by: list[Rows]
+    #: A of each end in the end. Shape (2m,).
+    finally_acknowledged: Rows
+    #: Acknowledgments that count towards A. Shape (n,).
+    ack_counts: Mask
+    #: SYNs of this connection that their receiver takes: without ACK, or with the right one. Shape (n,).
+    is_syn: Mask
+    #: Number after the SYN of each end and the data on it (1 without data). Shape (2m,).
+    syn_end: Rows
+    #: FINs of this connection: the one of each end, and its repetitions. Shape (n,).
+    is_fin: Mask
+    #: FINs, also those with another number than the one: forged, or of another connection. Shape (n,).
+    claims_fin: Mask
+    #: The FIN of each end, -1 if none, and its end. Shape (2m,).
+    fin_row: Rows
+    fin_end: Rows
+    #: Acknowledgments of the peer's FIN, captured or not: rows, rising.
+    of_fins: Rows
+    #: A FIN was not captured, but its acknowledgment proves it: the row that does, -1 else. Shape (2m,).
+    inferred_fin_row: Rows
+    #: Whether the peer's FIN had come before the FIN of this end cannot be told. Shape (2m,).
+    unplaced_fin: Mask
+    #: First valid SYN of each end, -1 if none. Shape (2m,).
+    syn_row: Rows
+    #: A SYN without ACK was not captured, but the peer, which had sent one too, answers it. Shape (2m,).
+    crossing_syn: Mask
+    #: First SYN without ACK, first valid SYN-ACK, first SYN-ACK with a wrong number of each end. Shape (2m,).
+    bare_syn_row: Rows
+    syn_ack_row: Rows
+    wrong_syn_ack_row: Rows
+    #: First segment with ACK, without SYN and RST, of each end that counts. Shape (2m,).
+    ack_row: Rows
+    #: Segments of originators with ACK, without SYN and RST, with right numbers: third ones of a handshake, and those
+    #: behind it. Rows, rising.
+    third_rows: Rows
+    #: Row that proves a handshake segment which was not captured, -1 else: the originator's first ACK for the
+    #: SYN-ACK, the responder's acknowledgment of data for both. Shape (m,).
+    inferred_syn_ack_row: Rows
+    inferred_ack_row: Rows
+
+
+def next_of_end(rows: ConnectionRows, mask: Mask, end: Rows, after: Rows) -> Rows:
+    """Return the first row of each `end` behind each row `after` for which `mask` holds, -1 if there is none.
+
+    Shape (k,), as `end` and `after`.
+    """
+    return _beside(rows, mask, end, after, 0)
+
+
+def previous_of_end(rows: ConnectionRows, mask: Mask, end: Rows, before: Rows) -> Rows:
+    """Return the last row of each `end` ahead of each row `before` for which `mask` holds, -1 if there is none.
+
+    Shape (k,), as `end` and `before`.
+    """
+    return _beside(rows, mask, end, before - 1, -1)
+
+
+def _beside(rows: ConnectionRows, mask: Mask, end: Rows, at: Rows, step: int) -> Rows:
+    """Return the first masked row of each `end` behind each row `at`; with step -1 the last one up to it."""
+    found, conn = np.full(len(end), -1, np.int64), end >> 1
+    at = np.clip(at, rows.start.take(conn) - 1, rows.start.take(conn + 1) - 1)
+    among = _marked(rows, mask, conn)
+    for side in (ORIGINATOR, RESPONDER):
+        asked, own = np.flatnonzero(end & 1 == side), among[rows.side.take(among) == side]
+        if len(own) and len(asked):
+            # Of one side: what lies beside a row in its connection lies beside it among all.
+            place = count_to(own, at.take(asked), len(rows)) + step
+            row = own.take(place, mode="clip")
+            inside = (place >= 0) & (place < len(own)) & (rows.conn.take(row) == conn.take(asked))
+            found[asked] = np.where(inside, row, -1)
+    return found
+
+
+def _marked(rows: ConnectionRows, mask: Mask, conn: Rows) -> Rows:
+    """Return the masked rows of these connections; where they are many, of the others too."""
+    if len(conn) * 8 >= len(rows):
+        return np.flatnonzero(mask)
+    among = rows.rows_of(set_of(conn))
+    return among[mask.take(among)]
+
+
+def find_numbers(rows: ConnectionRows) -> Numbers:
+    """Look at every SYN, FIN and acknowledgment of every connection."""
+    flags, end, peer, ends = rows.flags, rows.end, rows.peer, 2 * rows.connections
+    syn, ack, fin, rst = (((flags & bit) != 0) for bit in (SYN, ACK, FIN, RST))
+    known = rows.iss_known.reshape(-1)
+    valid_syn = syn & ~rst & ~rows.ignored_syn & (rows.seq == 0) & known.take(end) & ~_stray_answers(rows)
+    syn_end = np.ones(ends, np.int64)
+    with_data = np.flatnonzero(valid_syn & (rows.payload > 0))
+    np.maximum.at(syn_end, end.take(with_data), rows.payload.take(with_data) + 1)
+    # RFC 9293 §3.10.7.3, first: a SYN-ACK counts if it acknowledges the SYN, or a part of the data on it.
+    right = valid_syn & ack & (rows.ack >= 1) & (rows.ack <= syn_end.take(peer))
+    wrong = syn & ack & ~rst & ~right
+    ordinary = ack & ~syn & ~rst
+    counts = right | ordinary & _believable(rows, ordinary, valid_syn)
+    acknowledged_by = [running_maximum(rows, rows.ack, counts & (rows.side == s)) for s in (ORIGINATOR, RESPONDER)]
+    # A FIN whose number lies before its sender's SYN is no FIN of this connection. §3.10.7.4: where a FIN could count,
+    # a segment without ACK is dropped (fifth), and one with SYN only challenged (fourth).
+    claims_fin = fin & ack & ~rst & (~syn | valid_syn) & (~known.take(end) | (rows.seq_end >= 2))
+    fin_row = choose_fins(rows, claims_fin, acknowledged_by)
+    fin_end = np.where(fin_row >= 0, rows.seq_end[fin_row], NEVER)
+    numbers = Numbers(
+        acknowledged_by=acknowledged_by,
+        finally_acknowledged=rows.finally_of(acknowledged_by),
+        ack_counts=counts,
+        is_syn=valid_syn & (right | ~ack),
+        syn_end=syn_end,
+        is_fin=claims_fin & (rows.seq_end == fin_end.take(end)),
+        claims_fin=claims_fin,
+        fin_row=fin_row,
+        fin_end=fin_end,
+        of_fins=np.zeros(0, np.int64),
+        inferred_fin_row=np.full(ends, -1, np.int64),
+        unplaced_fin=np.zeros(ends, np.bool_),
+        syn_row=first_of(end, valid_syn & (right | ~ack), ends),
+        bare_syn_row=first_of(end, valid_syn & ~ack, ends),
+        syn_ack_row=first_of(end, right, ends),
+        wrong_syn_ack_row=first_of(end, wrong, ends),
+        ack_row=first_of(end, ordinary & counts, ends),
+        third_rows=np.flatnonzero(ordinary & counts & (rows.side == ORIGINATOR) & (rows.ack >= 1) & (rows.seq >= 1)),
+        inferred_syn_ack_row=np.full(rows.connections, -1, np.int64),
+        inferred_ack_row=np.full(rows.connections, -1, np.int64),
+        crossing_syn=np.zeros(ends, np.bool_),
+    )
+    _infer_handshake(rows, numbers)
+    if (fin_row >= 0).any():
+        _look_for_fins(rows, numbers, ~syn | valid_syn)
+        # Where there is no FIN, nothing reaches its end.
+        numbers.of_fins = np.flatnonzero(counts & (rows.ack >= numbers.fin_end.take(peer)))
+    return numbers
+
+
+def _stray_answers(rows: ConnectionRows) -> Mask:
+    """Mark the SYN-ACKs of an originator whose peer has answered its SYN, and sent none without ACK.
+
+    An end that has asked sends SYN-ACK only in answer to a SYN without ACK (RFC 9293 §3.10.7.3, Figure 7). Such a SYN
+    may not be captured; but then the peer has not answered before.
+    """
+    syn_ack = (rows.flags & (SYN | ACK | RST)) == SYN | ACK
+    stray = np.zeros(len(rows), np.bool_)
+    at = np.flatnonzero(syn_ack & (rows.side == ORIGINATOR) & ~rows.self_connect[rows.conn])
+    if not len(at):
+        return stray
+    peer, ends = rows.peer[at], 2 * rows.connections
+    answer = first_of(rows.end, syn_ack, ends)[peer]
+    asks = first_of(rows.end, ((rows.flags & (SYN | ACK | RST)) == SYN) & ~rows.ignored_syn, ends)[peer]
+    stray[at[(asks < 0) & (answer >= 0) & (answer < at)]] = True
+    return stray
+
+
+def _believable(rows: ConnectionRows, ordinary: Mask, valid_syn: Mask) -> Mask:
+    """Sort out acknowledgments of what was never sent: they must not count as proof of anything.
+
+    A capture may have missed what they acknowledge, so one that lies beyond everything captured of the peer is
+    believed unless its sender's next acknowledgment takes it back, or the peer was captured to send its SYN-ACK and
+    never anything after it (RFC 9293 §3.10.7.4, fifth: SEG.ACK > SND.NXT).
+    """
+    peer_sent = of_side(rows.peer_side, rows.sent_by)
+    beyond = ordinary & (rows.ack > peer_sent) & (peer_sent > UNKNOWN)
+    if not beyond.any():
+        return np.ones(len(rows), np.bool_)
+    at = np.flatnonzero(ordinary)
+    by_end = at[np.argsort(rows.end[at], kind="stable")]
+    following = np.full(len(rows), NEVER, np.int64)
+    same = rows.end[by_end[1:]] == rows.end[by_end[:-1]]
+    following[by_end[:-1][same]] = rows.ack[by_end[1:][same]]
+    ends = 2 * rows.connections
+    spoke = np.bincount(rows.end[(rows.flags & (SYN | RST)) == 0], minlength=ends) > 0
+    answered = np.bincount(rows.end[valid_syn & ((rows.flags & ACK) != 0)], minlength=ends) > 0
+    asked = np.bincount(rows.end[valid_syn & ((rows.flags & ACK) == 0)], minlength=ends) > 0
+    only_syn = ~spoke & answered & ~asked
+    believable: Mask = ~(beyond & ((following < rows.ack) | only_syn[rows.peer]))
+    return believable
+
+
+def _infer_handshake(rows: ConnectionRows, numbers: Numbers) -> None:
+    """Find what proves a SYN, a SYN-ACK or a third segment that was not captured."""
+    opened = rows.iss_known[:, ORIGINATOR] & ~rows.self_connect
+    # An end that has sent a SYN without ACK sends a SYN-ACK only in answer to another such SYN (§3.10.7.3, Figure 7).
+    asks, answers = numbers.bare_syn_row >= 0, numbers.syn_ack_row >= 0
+    numbers.crossing_syn[1::2] = opened & asks[0::2] & answers[0::2] & ~asks[1::2]
+    no_answer = opened & (numbers.syn_row[1::2] < 0) & (numbers.wrong_syn_ack_row[1::2] < 0)
+    # The originator acknowledges: it has received a SYN-ACK.
+    acknowledges = numbers.ack_row[0::2]
+    proven = np.flatnonzero(no_answer & (acknowledges >= 0))
+    numbers.inferred_syn_ack_row[proven] = acknowledges[proven]
+    # The responder acknowledges data: the originator had sent its ACK with it, or before it.
+    silent = opened & (acknowledges < 0)
+    answers_row = np.flatnonzero(silent.take(rows.conn) & (rows.side == RESPONDER))
+    conn, acknowledged = rows.conn.take(answers_row), numbers.acknowledged_by[RESPONDER].take(answers_row)
+    proof = np.flatnonzero(acknowledged > numbers.syn_end[0::2].take(conn))[::-1]
+    numbers.inferred_ack_row[conn.take(proof)] = answers_row.take(proof)  # the first one is put last
+
+
+def _look_for_fins(rows: ConnectionRows, numbers: Numbers, valid: Mask) -> None:
+    """Look for what is known of the FINs that were not captured, where the other end's was.
+
+    `valid`: segments of this connection, without stray SYNs.
+    """
+    ends = np.arange(2 * rows.connections)
+    missing = (numbers.fin_row < 0) & (numbers.fin_row[ends ^ 1] >= 0) & np.repeat(~rows.self_connect, 2)
+    if not missing.any():
+        return
+    # Before a segment that stays, the octets of the folded ones lie.
+    at = rows.rows_of(np.flatnonzero(missing[0::2] | missing[1::2]))
+    at = at[missing[rows.end[at]] & valid[at] & ((rows.flags[at] & RST) == 0)]
+    at = at[rows.has_length[at] | (rows.folded_octets[at] > 0)]
+    occupied = np.full(len(ends), UNKNOWN, np.int64)
+    np.maximum.at(occupied, rows.end[at], rows.seq_end[at])
+    _infer_fins(rows, numbers, missing, np.maximum(occupied, 1))
+    _doubt_fins(rows, numbers, np.flatnonzero(missing & (numbers.inferred_fin_row < 0)), occupied)
+
+
+def _infer_fins(rows: ConnectionRows, numbers: Numbers, missing: Mask, occupied: Rows) -> None:
+    """Find what proves a FIN that was not captured.
+
+    The peer has closed too and is acknowledged, all data captured of this end lies below some number E (`occupied`),
+    and the peer acknowledges E + 1: one more than there was. A lost single octet of data would look the same; but its
+    sender would not have been silent after it.
+    """
+    peer_end, last_a = np.arange(2 * rows.connections) ^ 1, numbers.finally_acknowledged
+    candidate = missing & (last_a >= numbers.fin_end[peer_end]) & (last_a[peer_end] == occupied + 1)
+    end = np.flatnonzero(candidate)
+    if len(end):
+        numbers.inferred_fin_row[end] = acknowledged_at(rows, numbers.acknowledged_by, end, occupied[end] + 1)
+        numbers.fin_end[end] = occupied[end] + 1
+
+
+def _doubt_fins(rows: ConnectionRows, numbers: Numbers, missing: Rows, occupied: Rows) -> None:
+    """Find the FINs of which cannot be told whether their sender had received one. `missing`: the ends without a FIN.
+
+    Such a FIN acknowledges numbers that no captured segment occupies, and the last of them may be the peer's FIN. It
+    is not if the peer has occupied it, or is acknowledged beyond it later: nothing comes after a FIN (RFC 9293 §3.6).
+    """
+    sender = missing ^ 1
+    row = numbers.fin_row[sender]
+    acknowledged = of_side(sender & 1, [by.take(row) for by in numbers.acknowledged_by])
+    # The first acknowledgment of an end that opened is that of the SYN; before a capture's begin may lie anything.
+    opened = rows.iss_known[missing // 2, missing & 1]
+    first = numbers.ack_row[sender]
+    opened |= rows.iss_known[missing // 2, ORIGINATOR] & (first >= 0) & (first < row)
+    occupied = np.maximum(occupied[missing], np.where(opened, 1, UNKNOWN))
+    goes_on = numbers.finally_acknowledged[sender] > acknowledged
+    numbers.unplaced_fin[sender] = (acknowledged > occupied) & ~goes_on

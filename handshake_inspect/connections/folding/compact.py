@@ -1,0 +1,340 @@
+"""Folds segments that cannot change an answer, so that a long transfer takes no more memory than a short one.
+
+In: all rows so far of some conversations. Out: the same answers from fewer rows. What is folded is the ordinary middle
+of a transfer: segments in order, acknowledged, with nothing new to say but "more octets". Each is counted into the
+next row of its sender that stays.
+
+Why it is exact. Answers look at rows through few windows: the first rows of an end, control bits, the running maxima
+of SEG.SEQ and SEG.ACK, acknowledgments of a SYN or FIN, and whatever is out of the ordinary. A row is *ordinary* if it
+continues its direction exactly (SEG.SEQ is the next number), acknowledges no less than before and nothing that was not
+captured, and is no first of its kind. Only ordinary rows are folded whose end the peer has acknowledged already: they
+acknowledge nothing but data, and when they arrived matters to nobody, once they have. All other rows stay, and they are
+*barriers*: between two barriers the last row of each end stays too (and what the peer had sent before it), so at every
+row that stays, now and in future, both maxima are what they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.copies.packets import COPY_WITHIN_NS, MIXED
+from handshake_inspect.connections.events.events import find_events
+from handshake_inspect.connections.events.numbers import Numbers, next_of_end
+from handshake_inspect.connections.folding.duplicates import Collapsed, joined_each
+from handshake_inspect.connections.moments import EARLIEST_NS, NEVER
+from handshake_inspect.connections.splitting.rows import (
+    ACK,
+    FIN,
+    RST,
+    SYN,
+    UNKNOWN,
+    ConnectionRows,
+    of_side,
+    own_before,
+    running_maximum,
+)
+from handshake_inspect.connections.splitting.split import COPY_COLUMNS, Split, StoredRows, first_of, split
+from handshake_inspect.connections.zeek.reach import at_thresholds, find_reach, repeated_payload
+from handshake_inspect.sets import first_of_runs
+from handshake_inspect.tcp.states import Event
+
+#: One row stays for each of these steps of a direction's numbers, so that unwrapping modulo 2**32 stays certain.
+STEP_BITS = 29
+#: Of so many rows one at least must go on where its end was, that folding is worth a look.
+LEAST_GOING_ON = 16
+
+
+@dataclass
+class Progress:
+    """How far each side has come at each row, this row included. Two arrays each, of shape (n,)."""
+
+    #: The number after the last that it has sent, and the last number that it sent behind a hole.
+    sent: list[Rows]
+    skipped_to: list[Rows]
+    #: The highest SEG.ACK of all, and of those that count.
+    acknowledged: list[Rows]
+    counted: list[Rows]
+
+
+@dataclass
+class Compacted:
+    """Rows of some conversations, and what of them is folded."""
+
+    #: All rows, and the connections that they make.
+    stored: StoredRows
+    part: Split
+    progress: Progress
+    #: Segments of the middle of a transfer: by their control bits, and as far as all of what is known. Shape (n,).
+    plain: Mask
+    ordinary: Mask
+    #: Rows of conversations that their captures show several times.
+    doubled: Mask
+    #: The rows that stay.
+    rows: StoredRows
+
+
+def compact(
+    collapsed: Collapsed, self_conversation: Mask, *, copies_within_ns: int = 0, single_until_ns: int = EARLIEST_NS
+) -> Compacted:
+    """Fold what can be folded. Rows are sorted by conversation and capture order, and so is the result.
+
+    Copies of what is not older than `copies_within_ns` may still come, unless it is of `single_until_ns` or before: it
+    stays. Conversations in which hardly a row goes on where its end was stay as they are, behind the others.
+    """
+    may_fold = _may_fold(collapsed.rows)
+    if not may_fold.all():
+        rest = collapsed.rows.take(~may_fold)
+        some = _only(collapsed, may_fold)
+        compacted = compact(some, self_conversation, copies_within_ns=copies_within_ns, single_until_ns=single_until_ns)
+        return replace(compacted, rows=StoredRows.concatenate([compacted.rows, rest]))
+    stored = collapsed.rows
+    part = split(stored, self_conversation)
+    rows = part.rows
+    events = find_events(rows)
+    settled = settled_from(rows, events.start, events.code, events.row)
+    progress = _progress(rows, events.numbers)
+    plain = is_plain(rows.flags) & (rows.window != 0)
+    # What was ordinary stays so: the rows that showed it may be gone by now.
+    ordinary = _ordinary(rows, events.numbers, progress, plain, settled) | (stored["ordinary"] != 0)
+    ordinary &= ~_steps_over(rows.end, rows.seq) & ~_steps_over(rows.end, rows.ack)
+    lone = _lone(collapsed, copies_within_ns, single_until_ns) & ~may_copy_another_connection(part)
+    lone &= ~_last_of_capture(rows)
+    stays = ~_foldable(rows, events.numbers, ordinary, lone & ~_tells_of_copies(rows))
+    echoes = _echoes(rows, progress)
+    # A row is counted in the next row of its end that stays.
+    columns = dict(stored.columns) | {"ordinary": ordinary}
+    for name, amount in (
+        ("folded_segments", rows.folded_segments + 1),
+        ("folded_octets", rows.folded_octets + rows.payload),
+        ("echoes", stored["echoes"].astype(np.int64) + echoes),
+        ("folded_copies", rows.duplicates),
+        ("folded_repeats", rows.folded_repeats + np.where(rows.payload > 0, rows.duplicates - rows.folded_copies, 0)),
+        *((name, stored[name].astype(np.int64)) for name in COPY_COLUMNS if stored[name].any()),
+    ):
+        columns[name] = stored[name] + folded_into(rows.side, stays, amount)
+    into = columns["folded_segments"] > stored["folded_segments"]
+    columns["echoes"] += into & echoes
+    said, now = stored["shown_each"], collapsed.shown_each
+    otherwise = folded_into(rows.side, stays, ((said > 0) & (said != now)).astype(np.int64)) > 0
+    columns["shown_each"] = joined_each(said, np.where(into, np.where(otherwise, MIXED, now), np.uint8(0)))
+    doubled = (collapsed.shown_each > 1) | (rows.duplicates > 0)
+    return Compacted(stored, part, progress, plain, ordinary, doubled, StoredRows(columns).take(stays))
+
+
+def _may_fold(stored: StoredRows) -> Mask:
+    """Mark the rows of conversations of which some share may be folded: plain, and going on where their end was.
+
+    A million segments with any control bits and numbers are one conversation, or ten; to look for what is ordinary in
+    them took a quarter of all time.
+    """
+    conversation, seq = stored["conversation"], stored["seq"]
+    order = np.argsort(conversation.astype(np.int64) << 1 | stored["from_higher"], kind="stable")
+    before, behind = order[:-1], order[1:]
+    goes_on = conversation[before] == conversation[behind]
+    goes_on &= seq[before] + stored["payload_octets"][before] == seq[behind] - stored["folded_octets"][behind]
+    goes_on &= is_plain(stored["flags"][behind])
+    begins = first_of_runs(conversation)
+    number = np.repeat(np.arange(len(begins)), np.diff(begins, append=len(stored)))
+    going_on = np.bincount(number[behind[goes_on]], minlength=len(begins))
+    may: Mask = (LEAST_GOING_ON * going_on >= np.bincount(number))[number]
+    return may
+
+
+def _only(collapsed: Collapsed, which: Mask) -> Collapsed:
+    """Return some of the rows."""
+    return replace(
+        collapsed,
+        rows=collapsed.rows.take(which),
+        shown_each=collapsed.shown_each[which],
+        open=collapsed.open[which],
+    )
+
+
+def is_plain(flags: NDArray[np.uint16]) -> Mask:
+    """Has each segment the ACK bit, and none that opens or closes a connection?"""
+    plain: Mask = (flags & (SYN | FIN | RST | ACK)) == ACK
+    return plain
+
+
+def folded_into(side: NDArray[np.integer[Any]], stays: Mask, amount: NDArray[np.integer[Any]]) -> Rows:
+    """Add up, in each row that stays, the amounts of the rows of its side right before it that do not.
+
+    Rows are sorted by connection; behind one that does not stay there is one of its end that does. Shape (n,).
+    """
+    total = np.zeros(len(stays), np.int64)
+    for one in (0, 1):
+        own = side == one
+        kept = np.flatnonzero(stays & own)
+        until = np.cumsum(amount * own, dtype=np.int64).take(kept)
+        total[kept] = np.diff(until, prepend=0) - amount[kept]
+    return total
+
+
+def settled_from(rows: ConnectionRows, start: Rows, code: NDArray[np.uint8], row: Rows) -> Rows:
+    """Row from which on the opening of each connection can no longer change; NEVER if it still can. Shape (m,)."""
+    event = code & 0xF
+    conn = np.repeat(np.arange(rows.connections), np.diff(start))
+    opening = (event == Event.RECEIVE_SYN) | (event == Event.RECEIVE_ACK_OF_SYN)
+    acknowledged = np.bincount(conn[event == Event.RECEIVE_ACK_OF_SYN], minlength=rows.connections)
+    last = np.full(rows.connections, -1, np.int64)
+    np.maximum.at(last, conn[opening], row[opening])
+    known = rows.iss_known.all(axis=1)
+    midstream = ~rows.iss_known.any(axis=1)
+    return np.where((known & (acknowledged == 2)) | midstream, last, NEVER)
+
+
+def _progress(rows: ConnectionRows, numbers: Numbers) -> Progress:
+    named = (rows.flags & (RST | ACK)) == ACK
+    own_sent = own_before(rows, rows.sent_by)
+    skips = (rows.seq - rows.folded_octets > own_sent) & (own_sent > UNKNOWN) & ((rows.flags & RST) == 0)
+    return Progress(
+        sent=rows.sent_by,
+        skipped_to=[running_maximum(rows, rows.seq, skips & (rows.side == s)) for s in (0, 1)],
+        acknowledged=[running_maximum(rows, rows.ack, named & (rows.side == s)) for s in (0, 1)],
+        counted=numbers.acknowledged_by,
+    )
+
+
+def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain: Mask, settled: Rows) -> Mask:
+    index, end, peer = np.arange(len(rows)), rows.end, rows.peer
+    ends = 2 * rows.connections
+    begin = rows.seq - rows.folded_octets
+    own_ack = own_before(rows, progress.counted)
+    ordinary = (
+        plain
+        & (begin == own_before(rows, progress.sent))
+        & (rows.ack >= own_ack)
+        & (rows.ack <= of_side(peer & 1, progress.sent))
+        & (own_ack > UNKNOWN)
+    )
+    ordinary &= ~rows.self_connect[rows.conn]
+    # An acknowledgment that passes a hole, and data captured after its acknowledgment, show what the capture missed.
+    ordinary &= own_ack >= of_side(peer & 1, progress.skipped_to)
+    ordinary &= begin >= of_side(rows.side, progress.acknowledged[::-1])
+    # Firsts: of data, of pure acknowledgments, and whatever precedes the end of the opening.
+    has_data = rows.payload > 0
+    for mask in (has_data, ~has_data & plain):
+        first = first_of(end, mask, ends)
+        ordinary[first[first >= 0]] = False
+    behind = index > settled[rows.conn]
+    ordinary &= behind
+    # What the peer answers a SYN with that comes late (RFC 9293 §3.10.7.4, fourth).
+    late = np.flatnonzero(behind & ((rows.flags & SYN) != 0))
+    answer = next_of_end(rows, np.ones(len(rows), np.bool_), peer[late], late)
+    ordinary[answer[answer >= 0]] = False
+    # Nothing is certain after an RST, or after a SYN that was not taken.
+    trouble = first_of(rows.conn, ((rows.flags & RST) != 0) | rows.ignored_syn, rows.connections)
+    ordinary &= index < np.where(trouble >= 0, trouble, NEVER)[rows.conn]
+    # Nothing lies beyond a FIN (RFC 9293 §3.6): what does is a finding.
+    ordinary &= rows.seq_end <= numbers.fin_end[end]
+    # The row after an extraordinary one of the same end confirms it or takes it back.
+    ordinary &= _follows_ordinary(end, ordinary)
+    found: Mask = ordinary
+    return found
+
+
+def _lone(collapsed: Collapsed, copies_within_ns: int, single_until_ns: int) -> Mask:
+    """Say of each row whether no copy of it is to be expected any more."""
+    stored = collapsed.rows
+    conversation, time_ns = stored["conversation"], stored["time_ns"]
+    begin = first_of_runs(conversation)
+    number = np.repeat(np.arange(len(begin)), np.diff(begin, append=len(stored)))
+    latest_ns = np.maximum.reduceat(time_ns, begin)
+    doubled = np.maximum.reduceat(collapsed.shown_each, begin) > 1
+    until_ns = np.maximum(latest_ns - copies_within_ns, single_until_ns)
+    until_ns[doubled] = np.minimum(until_ns, latest_ns - COPY_WITHIN_NS - 1)[doubled]
+    lone: Mask = (until_ns[number] >= time_ns) & ~(collapsed.open & doubled[number])
+    return lone
+
+
+def may_copy_another_connection(part: Split) -> Mask:
+    """Mark the rows of a connection that come so early that they may be copies of those of the one before it."""
+    rows = part.rows
+    again = np.append(False, part.conversation[1:] == part.conversation[:-1])[: rows.connections]
+    since_ns = rows.time_ns - rows.time_ns[rows.start[:-1]][rows.conn]
+    early: Mask = again[rows.conn] & (since_ns <= COPY_WITHIN_NS)
+    return early
+
+
+def _last_of_capture(rows: ConnectionRows) -> Mask:
+    """Mark the rows behind which another capture goes on with their end: each is asked what it showed."""
+    last = np.zeros(len(rows), np.bool_)
+    if len(rows) and (rows.capture != rows.capture[0]).any():
+        order = np.argsort(rows.end, kind="stable")
+        end, capture = rows.end[order], rows.capture[order]
+        last[order[:-1]] = (end[1:] == end[:-1]) & (capture[1:] != capture[:-1])
+    return last
+
+
+def _echoes(rows: ConnectionRows, progress: Progress) -> Mask:
+    """Mark the segments that have nothing new to say: copies look so. Rows with others folded in were looked at."""
+    echoes: Mask = (rows.payload == 0) & (rows.ack <= own_before(rows, progress.acknowledged))
+    echoes &= rows.folded_segments == 0
+    return echoes
+
+
+def _tells_of_copies(rows: ConnectionRows) -> Mask:
+    """Mark the rows whose copies are the 1st, 10th, 100th ... repeated payload of their end: letters of history."""
+    tells = np.zeros(len(rows), np.bool_)
+    if rows.duplicates.any():
+        tells[at_thresholds(rows.end, *repeated_payload(rows, find_reach(rows)))[0]] = True
+    return tells
+
+
+def _foldable(rows: ConnectionRows, numbers: Numbers, ordinary: Mask, lone: Mask) -> Mask:
+    last_row = rows.start[1:] - 1
+    now = np.stack([numbers.acknowledged_by[s][last_row] for s in (0, 1)], axis=1).reshape(-1)
+    arrived = lone & ordinary & (rows.seq_end <= now[rows.peer]) & (rows.ack < numbers.fin_end[rows.peer])
+    foldable: Mask = arrived & ~witnesses(latest_of_each_side(rows.side)[0], arrived)
+    return foldable
+
+
+def witnesses(other: Rows, foldable: Mask) -> Mask:
+    """Choose, between two barriers, the rows that stay: the last of each end, and the other end's last before it.
+
+    `other`: the latest row of the other end ahead of each row. What has not arrived is a barrier too: it may
+    acknowledge what would be counted behind it.
+    """
+    stay = np.zeros(len(foldable), np.bool_)
+    barriers = np.flatnonzero(~foldable)
+    barrier, row = np.append(-1, barriers), np.append(barriers, len(foldable)) - 1
+    for _ in range(3):
+        between = row > barrier
+        barrier, row = barrier[between], row[between]
+        stay[row] = True
+        row = other[row]
+    return stay
+
+
+def latest_of_each_side(side: NDArray[np.integer[Any]]) -> tuple[Rows, Rows]:
+    """Return the latest row of the other side, and of the same, ahead of each row; any row where there is none.
+
+    By the runs of rows of one side: a running maximum takes three times as long.
+    """
+    begins = first_of_runs(side)
+    other = np.repeat(begins - 1, np.diff(begins, append=len(side)))
+    same = np.arange(-1, len(side) - 1)
+    same[begins[1:]] = begins[:-1] - 1
+    return other, same
+
+
+def _follows_ordinary(end: Rows, ordinary: Mask) -> Mask:
+    """Is the row before each row, of the same end, ordinary?"""
+    order = np.argsort(end, kind="stable")
+    follows = np.zeros(len(end), np.bool_)
+    follows[order[1:]] = ordinary[order[:-1]] & (end[order[1:]] == end[order[:-1]])
+    return follows
+
+
+def _steps_over(end: Rows, numbers: Rows) -> Mask:
+    """Is a number of an end the first in its range of 2**STEP_BITS?"""
+    order = np.argsort(end, kind="stable")
+    step = numbers[order] >> STEP_BITS
+    over = np.zeros(len(end), np.bool_)
+    over[order[1:]] = step[1:] != step[:-1]
+    return over

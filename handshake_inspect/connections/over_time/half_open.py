@@ -1,0 +1,118 @@
+"""Half-open connections by who holds them: what a backlog has to hold (RFC 4987 §2).
+
+In: `Connections`, their `Phases`, and which of them. Out: `HalfOpenTally`, which makes a `HoldsHalfOpen` of each host
+or listening socket. Every handshake counts from its SYN-ACK until its third segment, or the RST that ends it; one that
+is never finished counts as long as its phase lasts. Only a passive open holds a place: who opens at the same time as
+its peer (RFC 9293 §3.5 Figure 7), or connects to itself, is in SYN-RECEIVED too, and has no backlog.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handshake_inspect.arrays import Rows
+from handshake_inspect.connections.events.kinds import SYNCHRONIZED, Judgement
+from handshake_inspect.connections.ledger.at_once import at_once, number_groups
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.over_time.phases import HALF_OPEN, Phases
+from handshake_inspect.connections.sockets import Sockets
+from handshake_inspect.connections.splitting.rows import RESPONDER
+from handshake_inspect.tcp.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class HoldsHalfOpen:
+    """The half-open connections of one host, or of one of its listening sockets."""
+
+    ip: str
+    #: None: all ports of the host.
+    port: int | None
+    #: What tells it from a host of the same address elsewhere: a tunnel ("vxlan:7"); "" for none.
+    tunnel: str
+    #: Connections that were half-open there at any time; of them those that still were when they were seen last, and
+    #: those that an RST of either end took away.
+    connections: int
+    left: int
+    abandoned: int
+    #: Beside them, those of which no SYN was answered: if the backlog was full, this is how it shows.
+    unanswered: int
+    #: The most at once, and when that was first so.
+    peak: int
+    peak_ns: int
+
+    @property
+    def unfinished(self) -> int:
+        """Connections that were half-open there and did not open."""
+        return self.left + self.abandoned
+
+
+class HalfOpenTally:
+    """Half-open connections by the host that answered with the SYN-ACK, or by its socket."""
+
+    def __init__(self, connections: Connections, phases: Phases, rows: Rows, *, by_socket: bool) -> None:
+        wanted = np.zeros(len(connections), np.bool_)
+        wanted[rows] = True
+        table = phases.table
+        judged = connections.verdicts.judged
+        wanted &= judged(_held_a_place)
+        at = phases.rows_of(HALF_OPEN)
+        at = at[wanted[table["connection"][at]]]
+        unanswered = rows[judged(lambda one: one.handshake_kind == "unanswered")[rows]]
+        conn = np.concatenate([table["connection"][at], unanswered])
+        self._names, self._by_socket = connections.names, by_socket
+        self._holder = Sockets.of(connections, conn, np.full(len(conn), RESPONDER))
+        group, self._example = number_groups([*self._holder.host, *([self._holder.port] if by_socket else [])])
+        count = len(self._example)
+        self._unanswered = np.bincount(group[len(at) :], minlength=count)
+        group = group[: len(at)]
+        self._at_once = at_once(group, table["begin_ns"][at], table["end_ns"][at], count)
+        # One that was refused by mistake and came again (Figure 8) held a place twice.
+        mine, first = np.unique(table["connection"][at], return_index=True)
+        group = group[first]
+        self._total = np.bincount(group, minlength=count)
+        self._left, self._abandoned = (
+            np.bincount(group[judged(claim)[mine]], minlength=count) for claim in (_holds_one_still, _was_abandoned)
+        )
+        #: Groups, the highest peak first; of equal ones those that held more, then those that began sooner.
+        by_peak = np.lexsort((self._at_once.peak_ns, -self._total, -self._at_once.peak))
+        self._by_peak = by_peak[: np.count_nonzero(self._at_once.peak)]
+
+    def __len__(self) -> int:
+        return len(self._by_peak)
+
+    def holders(self, most: int | None = None) -> tuple[HoldsHalfOpen, ...]:
+        """Return what each host or socket held, those with the highest peak first; at most so many."""
+        return tuple(self._holder_of(group) for group in self._by_peak[:most].tolist())
+
+    def over_time(self, place: int, begin_ns: int, end_ns: int, bins: int) -> tuple[int, ...]:
+        """Return the most that were half-open at once at this place of `holders()`, in equal parts of a stretch."""
+        group = int(self._by_peak[place])
+        return tuple(self._at_once.over_time(group, begin_ns, end_ns, bins).tolist())
+
+    def _holder_of(self, group: int) -> HoldsHalfOpen:
+        example = int(self._example[group])
+        return HoldsHalfOpen(
+            ip=self._holder.ip(example),
+            port=int(self._holder.port[example]) if self._by_socket else None,
+            tunnel=self._names.tunnel[int(self._holder.tunnel[example])],
+            connections=int(self._total[group]),
+            left=int(self._left[group]),
+            abandoned=int(self._abandoned[group]),
+            unanswered=int(self._unanswered[group]),
+            peak=int(self._at_once.peak[group]),
+            peak_ns=int(self._at_once.peak_ns[group]),
+        )
+
+
+def _held_a_place(one: Judgement) -> bool:
+    return State.SYN_RECEIVED_PASSIVE in one.walk.visited(RESPONDER)
+
+
+def _holds_one_still(one: Judgement) -> bool:
+    return one.walk.final[RESPONDER] is State.SYN_RECEIVED_PASSIVE
+
+
+def _was_abandoned(one: Judgement) -> bool:
+    return not (_holds_one_still(one) or one.walk.visited(RESPONDER) & SYNCHRONIZED)

@@ -1,0 +1,250 @@
+"""In which phase each connection was, from when to when: what is drawn of many connections on one axis of time.
+
+In: for some whole conversations their rows, events and verdicts; then the `Connections` and until when was captured.
+Out: `Phases`, one row per phase. A phase is what both states say together; which event begins it stands in the shape,
+so Python looks at each distinct behaviour once.
+
+    opening      a SYN, and nobody has answered: the client is in SYN-SENT until it gives up
+    half-open    an end is in SYN-RECEIVED: after a passive open it holds a place in the backlog (RFC 4987 §2)
+    open         an end is ESTABLISHED, and none has closed
+    closing      a FIN is not acknowledged yet, or both ends have sent one; an RST did not arrive
+    half-closed  one direction is closed and acknowledged, the other is still open (RFC 9293 §3.6)
+    time-wait    an end is in TIME-WAIT
+
+A phase that no segment ends lasts as long as its owner keeps it: TIME-WAIT as the profile says, opening and half-open
+ones as `attempts` says, others until the capture ends or the sockets are taken again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.analysis import Decided
+from handshake_inspect.connections.deciding.answers import NONE, Verdicts
+from handshake_inspect.connections.events.events import Events
+from handshake_inspect.connections.events.machine import Walk
+from handshake_inspect.connections.ledger.at_once import AtOnce, at_once
+from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.over_time.attempts import held_until_ns
+from handshake_inspect.connections.splitting.rows import ConnectionRows
+from handshake_inspect.table import Table
+from handshake_inspect.tcp.states import State
+
+PHASES = ("opening", "half-open", "open", "closing", "half-closed", "time-wait")
+OPENING, HALF_OPEN, OPEN, CLOSING, HALF_CLOSED, TIME_WAIT = range(len(PHASES))
+#: Both ends have no connection (any more): no phase, but the end of one.
+OVER = len(PHASES)
+
+_RECEIVED = {State.SYN_RECEIVED_PASSIVE, State.SYN_RECEIVED_ACTIVE}
+_CLOSING = {State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK}
+#: An end that is closing, in which state cannot be told; None is an end of which nothing is proven.
+_UNTOLD = "untold"
+#: An end that had begun to open, and has no connection any more: it sent an RST, or received one.
+_GONE = "gone"
+
+
+class PhaseTable(Table):
+    """One row per phase, ordered by connection and time."""
+
+    DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
+        "connection": np.int64,  # row of the `VerdictTable`
+        "phase": np.uint8,  # index of `PHASES`
+        "begin_ns": np.int64,
+        "end_ns": np.int64,  # not before `begin_ns`; of TIME-WAIT it may lie behind the end of the capture
+        "goes_on": np.uint8,  # 1 if nothing captured ended it, and it went on when the capture ended
+        "given_up": np.uint8,  # 1 if nothing captured ended it, and it counts as long as `attempts` says
+    }
+
+
+@dataclass
+class Phases:
+    """The phases of all connections."""
+
+    table: PhaseTable
+    #: Times of the first and the last frame.
+    captured_ns: tuple[int, int]
+
+    def rows_of(self, phase: int) -> Rows:
+        """Return the rows of the table that hold this phase."""
+        return np.flatnonzero(self.table["phase"] == phase)
+
+    def unfinished(self, rows: Rows, end_ns: int) -> tuple[int, int]:
+        """Return how many attempts to connect nothing captured ended, and the most at once, on such an axis."""
+        rows = rows[self.table["phase"][rows] <= HALF_OPEN]
+        connection = self.table["connection"][rows]
+        open_ended = (self.table["goes_on"][rows] != 0) | (self.table["given_up"][rows] != 0)
+        rows = rows[np.isin(connection, connection[open_ended])]
+        held = at_once(np.zeros(len(rows), np.int64), self.table["begin_ns"][rows], self.until_ns(rows, end_ns), 1)
+        return int(np.count_nonzero(open_ended)), int(held.peak[0])
+
+    def reach_the_end(self, rows: Rows) -> Mask:
+        """Which of these went on when the last frame was captured? Of several captures one may have ended before."""
+        there: Mask = (self.table["goes_on"][rows] != 0) & (self.table["end_ns"][rows] >= self.captured_ns[1])
+        return there
+
+    def until_ns(self, rows: Rows, end_ns: int) -> Rows:
+        """Return until when these last on an axis that ends behind the last frame; what reaches it goes on there."""
+        until: Rows = np.where(self.reach_the_end(rows), end_ns, np.minimum(self.table["end_ns"][rows], end_ns))
+        return until
+
+    def at_once(self, rows: Rows, end_ns: int) -> AtOnce:
+        """Count how many of these are in each phase at once, by the numbers of `PHASES`, on such an axis."""
+        group = self.table["phase"][rows].astype(np.int64)
+        return at_once(group, self.table["begin_ns"][rows], self.until_ns(rows, end_ns), len(PHASES))
+
+
+def find_phases(
+    decided: Iterable[Decided], connections: Connections, until_ns: Rows, captured_ns: tuple[int, int]
+) -> Phases:
+    """Say in which phases all connections were.
+
+    `decided`: everything that was decided, in the order of the `VerdictTable`. `until_ns`: until when what follows each
+    connection would have been captured. Shape (m,).
+    """
+    parts, count = [], 0
+    for one in decided:
+        changes = _changes(one.part.rows, one.events, one.verdicts)
+        changes.columns["connection"] += count
+        count += one.part.rows.connections
+        parts.append(changes)
+    return _with_ends(PhaseTable.concatenate(parts), connections, until_ns, captured_ns)
+
+
+def _changes(rows: ConnectionRows, events: Events, verdicts: Verdicts) -> PhaseTable:
+    """Return when each connection changed its phase; `OVER` is a change too. Ends are not known yet."""
+    of_shape = [changes_of(one.walk) for one in verdicts.judgements]
+    count = np.array([len(one) for one in of_shape], np.int64)
+    ordinal, phase = np.array([change for one in of_shape for change in one], np.int64).reshape(-1, 2).T
+    shape = verdicts.table["judgement"]
+    mine = count[shape]
+    conn = np.repeat(np.arange(rows.connections), mine)
+    place = np.arange(len(conn)) - np.repeat(np.cumsum(mine) - mine - (np.cumsum(count) - count)[shape], mine)
+    ordinal = ordinal[place]
+    row = rows.start[:-1][conn]
+    by_event = np.flatnonzero(ordinal != NONE)
+    row[by_event] = events.row[events.start[conn[by_event]] + ordinal[by_event]]
+    nothing = np.zeros(len(conn), np.int64)
+    columns = {"connection": conn, "phase": phase[place], "begin_ns": rows.time_ns[row], "end_ns": nothing}
+    # Of what one segment changes only the last is so after it.
+    return _going_on(PhaseTable(columns | {"goes_on": nothing, "given_up": nothing}).take(~_as_next(conn, row)))
+
+
+def _going_on(changes: PhaseTable) -> PhaseTable:
+    """What goes on was not over: one end was gone, and its RST did not arrive. So what follows begins there."""
+    begin = changes["begin_ns"]
+    over = (changes["phase"] == OVER) & _as_next(changes["connection"])
+    at = np.flatnonzero(over)
+    begin[at + 1] = begin[at]
+    return changes.take(~over)
+
+
+def _with_ends(changes: PhaseTable, connections: Connections, until_ns: Rows, captured_ns: tuple[int, int]) -> Phases:
+    """Say until when each phase lasts. What has no length is left out, unless it is the last of its connection."""
+    changes = changes.take(_has_length(changes, len(connections)))
+    conn, phase, begin = (changes[name] for name in ("connection", "phase", "begin_ns"))
+    last = ~_as_next(conn)
+    end, (goes_on, given_up) = np.roll(begin, -1), np.zeros((2, len(conn)), np.bool_)
+    end[last], goes_on[last], given_up[last] = _lasting(changes.take(last), connections, until_ns)
+    waits = phase == TIME_WAIT
+    end[waits] = _waited_until(connections)[conn[waits]]
+    changes.columns |= {"end_ns": np.maximum(end, begin)}
+    changes.columns |= {"goes_on": goes_on.astype(np.uint8), "given_up": given_up.astype(np.uint8)}
+    return Phases(changes.take(phase != OVER), captured_ns)
+
+
+def _has_length(changes: PhaseTable, connections: int) -> Mask:
+    """Which changes begin something that lasts, and that is not so already? Of each connection one, if there is any."""
+    conn, phase, begin = (changes[name] for name in ("connection", "phase", "begin_ns"))
+    while (back := np.flatnonzero(_as_next(conn)[:-1] & (begin[1:] < begin[:-1])) + 1).size:
+        begin[back] = begin[back - 1]  # a clock that was set back
+    keep = ~_as_next(conn, begin)
+    named = np.flatnonzero(phase != OVER)
+    final = np.full(connections, NONE, np.int64)
+    final[conn[named]] = named  # the last assignment wins
+    final[conn[named[keep[named]]]] = NONE
+    keep[final[final != NONE]] = True
+    kept = np.flatnonzero(keep)
+    keep[kept[1:][_as_next(conn[kept], phase[kept])[:-1]]] = False
+    return keep
+
+
+def _as_next(*columns: Rows) -> Mask:
+    """Which rows have the same values as the row behind them?"""
+    same = np.ones(len(columns[0]), np.bool_)
+    same[-1:] = False
+    for column in columns:
+        same[:-1] &= column[1:] == column[:-1]
+    return same
+
+
+def _lasting(last: PhaseTable, connections: Connections, until_ns: Rows) -> tuple[Rows, Mask, Mask]:
+    """Return until when the last phases of connections last.
+
+    Also whether that is only where the capture ends, and whether it is only where an attempt counts as given up.
+    """
+    conn, phase = last["connection"], last["phase"]
+    table = connections.verdicts.table
+    last_ns = table["last_ns"][conn]
+    following = connections.time_waits.next_users[conn]
+    known = np.where(following == NONE, until_ns[conn], connections.time_waits.users["first_ns"][following])
+    since_ns = np.where(phase == HALF_OPEN, last["begin_ns"], last_ns)
+    attempted = np.isin(phase, [OPENING, HALF_OPEN])
+    ends = np.where(attempted, np.minimum(known, held_until_ns(connections, conn, since_ns)), known)
+    # An ICMP error has told the client that nobody will answer.
+    unreachable = connections.verdicts.judged(lambda one: one.handshake_kind == "unreachable")[conn]
+    kept = (phase != TIME_WAIT) & (phase != OVER) & ~(unreachable & (phase == OPENING))
+    held: Rows = np.where(kept, np.maximum(ends, last_ns), last_ns)
+    return held, kept & (following == NONE) & (held >= until_ns[conn]), kept & attempted & (held < known)
+
+
+def _waited_until(connections: Connections) -> Rows:
+    """Return until when each connection's TIME-WAIT was owed, of two the longer one. Shape (m,)."""
+    until = np.zeros(len(connections), np.int64)
+    np.maximum.at(until, connections.time_waits.table["connection"], connections.time_waits.until_ns)
+    return until
+
+
+@lru_cache(maxsize=4096)
+def changes_of(walk: Walk) -> tuple[tuple[int, int], ...]:
+    """Return the phases of one behaviour: with which event each begins (NONE: with the first segment), and which."""
+    states: list[State | str | None] = [*walk.start]
+    found: list[tuple[int, int]] = []
+    begun = phase_of(*states)
+    if begun is not None and begun != OVER:
+        found.append((NONE, begun))
+    by_event: dict[int, list[tuple[int, State | None]]] = {}
+    for move in walk.moves:
+        by_event.setdefault(move.ordinal, []).append((move.end, move.after))
+    for ordinal in sorted(by_event):
+        for end, after in by_event[ordinal]:
+            states[end] = _UNTOLD if after is None else _GONE if after is State.CLOSED else after
+        phase = phase_of(*states)
+        if phase is not None and (phase != OVER or found) and phase not in [one for _, one in found[-1:]]:
+            found.append((ordinal, phase))
+    return tuple(found)
+
+
+def phase_of(originator: State | str | None, responder: State | str | None) -> int | None:
+    """Return the phase in which two states are together; None if they tell none."""
+    both = {originator, responder}
+    if State.TIME_WAIT in both:
+        return TIME_WAIT
+    if both & _RECEIVED:
+        return HALF_OPEN
+    if State.SYN_SENT in both:
+        # Whoever has refused answers no more, though no capture shows that its RST arrived.
+        return OVER if _GONE in both else OPENING
+    if State.FIN_WAIT_2 in both and both <= {State.FIN_WAIT_2, State.CLOSE_WAIT, State.ESTABLISHED, None}:
+        return HALF_CLOSED
+    if both & _CLOSING or _UNTOLD in both:
+        return CLOSING
+    if State.ESTABLISHED in both:
+        return OPEN if both <= {State.ESTABLISHED, None} else CLOSING
+    return OVER if both & {State.CLOSED, _GONE} else None

@@ -1,0 +1,237 @@
+"""What the steps of connections are told from: their rows, and at each row what was before it.
+
+In: the `ConnectionRows` of some whole connections, and their `Events`. Out: `StepColumns`, computed for all of them
+together, and of one connection `StepRows`, in Python's own integers: a step is made of some twenty of them, and each
+would cost more to take out of an array than all that is done with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.events.events import Events
+from handshake_inspect.connections.folding.repeats import repeated
+from handshake_inspect.connections.splitting.rows import (
+    ACK,
+    FIN,
+    ORIGINATOR,
+    RESPONDER,
+    RST,
+    SYN,
+    UNKNOWN,
+    ConnectionRows,
+    running_maximum,
+)
+from handshake_inspect.connections.splitting.split import first_of
+from handshake_inspect.tcp.states import Event
+
+
+@dataclass(slots=True)
+class StepRows:
+    """The rows of one connection, counted from its first. Pairs are of originator and responder.
+
+    Columns and numbers are those of `ConnectionRows`, `Numbers` and `StepColumns`.
+    """
+
+    time_ns: list[int]
+    side: list[int]
+    flags: list[int]
+    seq: list[int]
+    ack: list[int]
+    payload: list[int]
+    window: list[int]
+    options: list[int]
+    seq_end: list[int]
+    ignored_syn: list[bool]
+    ack_counts: list[bool]
+    is_syn: list[bool]
+    is_fin: list[bool]
+    acknowledged_by: tuple[list[int], list[int]]
+    sent: tuple[list[int], list[int]]
+    is_repeat: list[bool]
+    at_closed_window: list[bool]
+    #: Both sockets are equal: each end is its own peer.
+    self_connect: bool
+    iss: list[int]
+    iss_known: list[bool]
+    #: Row of the FIN of each end, -1 if it sent none, and the number after it.
+    fin_row: list[int]
+    fin_end: list[int]
+    syn_end: list[int]
+    #: First row of each end with its SYN bit, and without SYN and RST; -1 if there is none.
+    first_syn: list[int]
+    first_after_syn: list[int]
+    #: An end of which only RSTs were captured has no numbers to count from: 0 is what stands in the header.
+    heard: list[bool]
+    #: Who closes first; the originator if nobody does.
+    closes_first: int
+    #: v: the number that the other end had reached when it acknowledged the first FIN.
+    v: int | None
+
+    def __len__(self) -> int:
+        return len(self.side)
+
+    def peer(self, side: int) -> int:
+        """Return the other end."""
+        return side if self.self_connect else 1 - side
+
+
+def before(running: list[int], row: int) -> int:
+    """Return the value of a running column at the row before `row`."""
+    return running[row - 1] if row else UNKNOWN
+
+
+class StepColumns:
+    """What the steps of `m` connections, `n` rows, need to know of the rows around them."""
+
+    def __init__(self, rows: ConnectionRows, events: Events) -> None:
+        self.rows, self.events = rows, events
+
+    def of(self, connection: int) -> StepRows:
+        """Return the rows of one connection."""
+        rows, numbers = self.rows, self.events.numbers
+        begin, end = rows.start[connection : connection + 2].tolist()
+        at, ends = slice(begin, end), slice(2 * connection, 2 * connection + 2)
+        v = int(self.v[connection])
+        return StepRows(
+            time_ns=rows.time_ns[at].tolist(),
+            side=rows.side[at].tolist(),
+            flags=rows.flags[at].tolist(),
+            seq=rows.seq[at].tolist(),
+            ack=rows.ack[at].tolist(),
+            payload=rows.payload[at].tolist(),
+            window=rows.window[at].tolist(),
+            options=rows.options[at].tolist(),
+            seq_end=rows.seq_end[at].tolist(),
+            ignored_syn=rows.ignored_syn[at].tolist(),
+            ack_counts=numbers.ack_counts[at].tolist(),
+            is_syn=numbers.is_syn[at].tolist(),
+            is_fin=numbers.is_fin[at].tolist(),
+            acknowledged_by=(numbers.acknowledged_by[0][at].tolist(), numbers.acknowledged_by[1][at].tolist()),
+            sent=(self.sent[0][at].tolist(), self.sent[1][at].tolist()),
+            is_repeat=self.is_repeat[at].tolist(),
+            at_closed_window=self.at_closed_window[at].tolist(),
+            self_connect=bool(rows.self_connect[connection]),
+            iss=rows.iss[connection].tolist(),
+            iss_known=rows.iss_known[connection].tolist(),
+            fin_row=_counted_from(begin, numbers.fin_row[ends]),
+            fin_end=numbers.fin_end[ends].tolist(),
+            syn_end=numbers.syn_end[ends].tolist(),
+            first_syn=_counted_from(begin, self.first_syn[ends]),
+            first_after_syn=_counted_from(begin, self.first_after_syn[ends]),
+            heard=self.heard[ends].tolist(),
+            closes_first=int(self.closes_first[connection]),
+            v=None if v == UNKNOWN else v,
+        )
+
+    @cached_property
+    def sent(self) -> list[Rows]:
+        """The number after the highest that each side was captured to have sent, at each row, this row included.
+
+        What is ignored tells nothing of what its sender has sent.
+        """
+        rows, is_fin = self.rows, self.events.numbers.is_fin
+        counts = ((rows.flags & RST) == 0) & ~rows.ignored_syn
+        counts &= ((rows.flags & SYN) == 0) | (rows.seq == 0)
+        counts &= ((rows.flags & FIN) == 0) | is_fin
+        return [running_maximum(rows, rows.seq_end, counts & (rows.side == side)) for side in (ORIGINATOR, RESPONDER)]
+
+    @cached_property
+    def is_repeat(self) -> Mask:
+        """Was all of a segment captured before? False for segments without length. Shape (n,)."""
+        return repeated(self.rows)
+
+    @cached_property
+    def at_closed_window(self) -> Mask:
+        """Is the window 0, or was it in the segment of the same sender before? An RST offers none. Shape (n,)."""
+        rows = self.rows
+        at = np.flatnonzero((rows.flags & RST) == 0)
+        at = at[np.argsort(rows.end[at], kind="stable")]
+        zero = rows.window[at] == 0
+        zero[1:] |= (rows.window[at[:-1]] == 0) & (rows.end[at[1:]] == rows.end[at[:-1]])
+        closed = np.zeros(len(rows), np.bool_)
+        closed[at] = zero
+        return closed
+
+    @cached_property
+    def first_syn(self) -> Rows:
+        """First row with the SYN bit of each end, -1 if there is none. Shape (2m,)."""
+        return first_of(self.rows.end, (self.rows.flags & SYN) != 0, 2 * self.rows.connections)
+
+    @cached_property
+    def first_after_syn(self) -> Rows:
+        """First row without SYN and RST of each end, -1 if there is none. Shape (2m,)."""
+        return first_of(self.rows.end, (self.rows.flags & (SYN | RST)) == 0, 2 * self.rows.connections)
+
+    @cached_property
+    def heard(self) -> Mask:
+        """Has each end spoken, or its peer named a number of it? Shape (2m,)."""
+        rows = self.rows
+        speech = (rows.flags & RST) == 0
+        heard = np.zeros(2 * rows.connections, np.bool_)
+        heard[rows.end[speech]] = True
+        heard[rows.end[speech & ((rows.flags & ACK) != 0)] ^ 1] = True
+        return heard
+
+    @cached_property
+    def closes_first(self) -> Rows:
+        """Whose FIN comes first, a side; the originator's if there is none. Shape (m,)."""
+        a, b = self.events.numbers.fin_row.reshape(-1, 2).T
+        first: Rows = ((b >= 0) & ((a < 0) | (b < a))).astype(np.int64)
+        return first
+
+    @cached_property
+    def v(self) -> Rows:
+        """The number that the end which closes second had reached when it acknowledged the first FIN. Shape (m,).
+
+        UNKNOWN where there is none, and where it has nothing to count from.
+        """
+        rows, numbers, m = self.rows, self.events.numbers, np.arange(self.rows.connections)
+        second = 1 - self.closes_first
+        first_end = 2 * m + self.closes_first
+        known = (numbers.fin_row[first_end] >= 0) & ~rows.self_connect & rows.iss_known[m, second]
+        acks = numbers.ack_counts & known[rows.conn] & (rows.side == second[rows.conn])
+        acks &= rows.ack >= numbers.fin_end[first_end][rows.conn]
+        found = first_of(rows.conn, acks, len(m))
+        reached: Rows = np.where(found >= 0, rows.seq[found] + rows.payload[found], UNKNOWN) if len(rows) else found
+        return reached
+
+    @cached_property
+    def disproved(self) -> dict[int, list[tuple[int, int, int, Event]]]:
+        """Assumed arrivals that were disproved, by connection: row, row that disproves it, side, event."""
+        found: dict[int, list[tuple[int, int, int, Event]]] = {}
+        for row, until, end, event in self.events.disproved.tolist():
+            begin = int(self.rows.start[end >> 1])
+            found.setdefault(end >> 1, []).append((row - begin, until - begin, end & 1, Event(event)))
+        return found
+
+    @cached_property
+    def confirmed(self) -> dict[int, dict[tuple[int, Event], int]]:
+        """Rows that prove an assumed arrival, by connection, and by side and event."""
+        found: dict[int, dict[tuple[int, Event], int]] = {}
+        for row, end, event in self.events.confirmed.tolist():
+            found.setdefault(end >> 1, {})[end & 1, Event(event)] = row - int(self.rows.start[end >> 1])
+        return found
+
+    def is_copy(self, connection: int, row: int) -> bool:
+        """Was the IP packet of a row captured before? Then the network doubled it; an IP ID of 0 tells nothing."""
+        rows = self.rows
+        begin = int(rows.start[connection])
+        at, earlier = begin + row, slice(begin, begin + row)
+        same = (rows.ip_id[earlier] == rows.ip_id[at]) & (rows.side[earlier] == rows.side[at])
+        return bool(rows.ip_id[at] != 0 and (same & (rows.seq[earlier] == rows.seq[at])).any())
+
+    def answers_another(self, connection: int, row: int) -> bool:
+        """Does the RST in a row belong to another connection of the same sockets (`Resets.of_another`)?"""
+        resets, at = self.events.resets, int(self.rows.start[connection]) + row
+        return bool(resets.of_another[np.searchsorted(resets.row, at)])
+
+
+def _counted_from(begin: int, found: NDArray[np.int64]) -> list[int]:
+    """Count rows from the first one of their connection."""
+    return [row - begin if row >= 0 else -1 for row in found.tolist()]

@@ -1,0 +1,214 @@
+"""The arithmetic of each segment of one connection (RFC 9293 §3.4), in numbers and in letters.
+
+In: the `StepRows` of a connection. Out: how its numbers are spelled, and `Arithmetic`: what each must be, and why.
+
+x and y are the initial numbers. u is the FIN of the end that closes first, w that of the other, v the number that the
+other end had reached when it acknowledged u.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handshake_inspect.connections.connection import Arithmetic
+from handshake_inspect.connections.moments import NEVER
+from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN
+from handshake_inspect.connections.steps.step_rows import StepColumns, StepRows, before
+from handshake_inspect.quantities import octets_in_words
+from handshake_inspect.tcp.seqnum import MODULUS, spelled
+
+
+@dataclass(slots=True)
+class _Letters:
+    """The tutorials' letters for one end's numbers: its ISS, its FIN."""
+
+    initial: str
+    fin: str
+
+
+class Sums:
+    """Spells the numbers of one connection, and says what they must be."""
+
+    def __init__(self, columns: StepColumns, connection: int, rows: StepRows) -> None:
+        self._columns, self._connection, self._rows = columns, connection, rows
+        self._second = 1 - rows.closes_first
+        first, second = ("u", "w") if rows.closes_first == ORIGINATOR else ("w", "u")
+        self._letters = [_Letters("x", first), _Letters("y", second)]
+        if rows.self_connect:
+            self._letters[RESPONDER] = self._letters[ORIGINATOR]
+        #: Number of the FIN of each end; None if it sent none.
+        self._fin = [end - 1 if row >= 0 else None for row, end in zip(rows.fin_row, rows.fin_end, strict=True)]
+
+    def absolute(self, side: int, relative: int) -> int:
+        """Turn a relative number of one end into the absolute one."""
+        return (self._rows.iss[side] + relative) % MODULUS
+
+    def symbol(self, side: int, relative: int, row: int) -> str:
+        """Spell a number in letters; from the FIN on in terms of its letter."""
+        rows, letters, fin = self._rows, self._letters[side], self._fin[side]
+        if fin is not None and fin <= relative <= fin + 1 and row >= rows.fin_row[side]:
+            return letters.fin if relative == fin else f"{letters.fin}+1"
+        v = rows.v
+        if v is not None and side == self._second and relative >= v and row >= rows.fin_row[1 - side]:
+            return "v" if relative == v else f"v+{relative - v}"
+        if not rows.iss_known[side]:
+            return str(relative) if rows.heard[side] else str(self.absolute(side, relative))
+        return spelled(letters.initial, relative)
+
+    def of_row(self, i: int) -> list[Arithmetic]:
+        """Return the sums that the numbers of row `i` must satisfy."""
+        flags = self._rows.flags[i]
+        if flags & RST:
+            return self._reset_sums(i)
+        sums = self._fin_sums(i) if flags & FIN and not self._rows.ignored_syn[i] else []
+        if not flags & SYN and not any(one.holds is False for one in sums):
+            sums += self._sequence_sum(i)
+        if flags & ACK:
+            sums += self._acknowledgment_sums(i)
+        return sums
+
+    def _sequence_sum(self, i: int) -> list[Arithmetic]:
+        """SEG.SEQ against the end of what its sender was captured to have sent before, and the number after it."""
+        rows, side, seq = self._rows, self._rows.side[i], self._rows.seq[i]
+        sent = before(rows.sent[side], i)
+        if sent == UNKNOWN or seq == sent:
+            sums = []
+            if sent == 1 and rows.iss_known[side] and i <= rows.first_after_syn[side]:
+                sums.append(self._sum("seq", side, 1, seq, True, "after the SYN", i))
+            octets = rows.payload[i]
+            if octets and not rows.flags[i] & FIN:
+                sums.append(self._sum("next", side, seq + octets, seq + octets, True, f"seq + {octets}", i))
+            return sums
+        if seq < 1 and rows.iss_known[side] and (seq < 0 or i <= rows.first_after_syn[side]):
+            return [self._sum("seq", side, sent, seq, False, f"{octets_in_words(sent - seq)} too low", i)]
+        if seq > sent:
+            why = f"{octets_in_words(seq - sent)} before it not captured (yet)"
+            return [self._sum("seq", side, sent, seq, None, why, i)]
+        if seq < rows.seq_end[i] <= sent:
+            why = "sent before: a retransmission" if rows.is_repeat[i] else "fills a gap: overtaken, or sent again"
+            if self._columns.is_copy(self._connection, i):
+                why = "the same IP packet again: a copy"
+            return [self._sum("seq", side, seq, seq, True, why, i)]
+        if seq == sent - 1 and rows.payload[i] <= 1:
+            closed = self._finds_window_closed(i)
+            what = "a probe of the closed window (RFC 9293 §3.8.6.1)" if closed else "a keep-alive (RFC 9293 §3.8.4)"
+            return [self._sum("seq", side, seq, seq, True, f"one below the next: {what}", i)]
+        return []
+
+    def _finds_window_closed(self, i: int) -> bool:
+        """Did the peer last say that it takes nothing?"""
+        rows = self._rows
+        for row in range(i - 1, -1, -1):
+            if rows.side[row] != rows.side[i] and rows.flags[row] & (RST | ACK) == ACK:
+                return rows.window[row] == 0
+        return False
+
+    def _fin_sums(self, i: int) -> list[Arithmetic]:
+        """u = x + 1 + octets sent: the books of one direction."""
+        rows, side = self._rows, self._rows.side[i]
+        if not rows.iss_known[side]:
+            return []  # nothing to count from
+        number = rows.seq_end[i] - 1
+        if number < 1:
+            return [self._sum("seq", side, 1, rows.seq[i], False, f"{octets_in_words(1 - number)} too low", i)]
+        if not rows.is_fin[i]:
+            expected = rows.fin_end[side] - 1
+            if number == expected or not has_closed(rows, i):
+                return []
+            by = f"{octets_in_words(abs(number - expected))} too {'high' if number > expected else 'low'}"
+            return [self._sum("seq", side, expected, number, False, by, i)]
+        octets, since = number - 1, number - rows.v if rows.v is not None and side == self._second else 0
+        return [
+            Arithmetic(
+                name=self._letters[side].fin,
+                symbolic=spelled(self._letters[side].initial, number),
+                expected=self.absolute(side, number),
+                relative=number,
+                actual=self.absolute(side, number),
+                holds=True,
+                reason=f"{octets_in_words(octets)} sent",
+            ),
+            *([self._half_closed_sum(side, number, since)] if since > 0 else []),
+        ]
+
+    def _half_closed_sum(self, side: int, number: int, since: int) -> Arithmetic:
+        """w = v + octets sent while half-closed."""
+        at = self.absolute(side, number)
+        return Arithmetic(
+            name=self._letters[side].fin,
+            symbolic=f"v+{since}",
+            expected=at,
+            relative=number,
+            actual=at,
+            holds=True,
+            reason="while half-closed",
+        )
+
+    def _acknowledgment_sums(self, i: int) -> list[Arithmetic]:
+        rows, side, ack = self._rows, self._rows.side[i], self._rows.ack[i]
+        peer, acknowledged = rows.peer(side), before(rows.acknowledged_by[side], i)
+        if not rows.ack_counts[i]:
+            return [self._wrong_acknowledgment(i, peer, ack)]
+        if ack == acknowledged and not rows.flags[i] & SYN:
+            return []
+        if ack < acknowledged:
+            behind = f"{octets_in_words(acknowledged - ack)} behind: sent or seen late"
+            return [self._sum("ack", peer, acknowledged, ack, None, behind, i)]
+        fin = self._fin[peer]
+        if fin is not None and ack == fin + 1 and rows.fin_row[peer] <= i:
+            return [self._sum("ack", peer, fin + 1, ack, True, "FIN counts one", i)]
+        opens = acknowledged < 1 or rows.flags[i] & SYN
+        if ack >= 1 and opens and rows.iss_known[peer]:
+            why = "SYN counts one" if ack == 1 else f"SYN and {octets_in_words(ack - 1)}"
+            return [self._sum("ack", peer, ack, ack, True, why, i)]
+        sent = before(rows.sent[peer], i)
+        if sent != UNKNOWN and ack > sent:
+            return [self._sum("ack", peer, sent, ack, None, f"{octets_in_words(ack - sent)} of it not captured", i)]
+        if acknowledged == UNKNOWN:
+            return []
+        return [self._sum("ack", peer, ack, ack, True, octets_in_words(ack - acknowledged), i)]
+
+    def _wrong_acknowledgment(self, i: int, peer: int, ack: int) -> Arithmetic:
+        rows = self._rows
+        expected = max(rows.syn_end[peer] if rows.flags[i] & SYN else rows.sent[peer][i], 1)
+        by = ack - expected
+        if not by:  # it is the segment's own number that is wrong
+            seq, side = rows.seq[i], rows.side[i]
+            if not seq:
+                return self._sum("seq", side, 1, seq, False, "before the window", i)
+            return self._sum("seq", side, 0, seq, False, "another initial number", i)
+        why = f"{octets_in_words(abs(by))} too {'high' if by > 0 else 'low'}"
+        return self._sum("ack", peer, expected, ack, False, why, i)
+
+    def _reset_sums(self, i: int) -> list[Arithmetic]:
+        rows, events, side, seq = self._rows, self._columns.events, self._rows.side[i], self._rows.seq[i]
+        peer = rows.peer(side)
+        sums = []
+        expected = before(rows.acknowledged_by[peer], i)
+        if expected != UNKNOWN and seq < expected and self._columns.answers_another(self._connection, i):
+            sums.append(self._sum("seq", side, seq, seq, True, "what that SYN,ACK acknowledged", i))
+        elif expected != UNKNOWN and seq > expected and seq == before(rows.sent[side], i):
+            behind = octets_in_words(seq - expected)
+            sums.append(self._sum("seq", side, seq, seq, True, f"its sender's next; {behind} not acknowledged yet", i))
+        elif expected != UNKNOWN:
+            reason = "RCV.NXT of the peer" if seq == expected else f"{octets_in_words(abs(seq - expected))} off RCV.NXT"
+            sums.append(self._sum("seq", side, expected, seq, seq == expected, reason, i))
+        if rows.flags[i] & ACK and rows.iss_known[peer]:
+            ack, highest = rows.ack[i], before(rows.sent[peer], i)
+            if highest != UNKNOWN and int(events.syn_received[2 * self._connection + peer]) == NEVER:
+                reason = "acknowledges the SYN" if ack == highest else "does not acknowledge the SYN"
+                sums.append(self._sum("ack", peer, highest, ack, ack == highest, reason, i))
+        return sums
+
+    def _sum(
+        self, name: str, side: int, expected: int, actual: int, holds: bool | None, reason: str, row: int
+    ) -> Arithmetic:
+        iss = self._rows.iss[side]
+        wanted, found = (iss + expected) % MODULUS, (iss + actual) % MODULUS
+        return Arithmetic(name, self.symbol(side, expected, row), wanted, expected, found, holds, reason)
+
+
+def has_closed(rows: StepRows, i: int) -> bool:
+    """Has the FIN of the sender of row `i` been acknowledged, be it later?"""
+    side = rows.side[i]
+    return rows.acknowledged_by[rows.peer(side)][-1] >= rows.fin_end[side]

@@ -1,0 +1,235 @@
+"""What Zeek makes of one connection: the states of its ends, `conn_state` and `history`.
+
+In: the token string of a connection (`tokens`). Out: Zeek's two words for it. In plain Python, once per distinct
+string; what a token makes of the states of both ends is worked out once too. Rules followed: Zeek 7 (TCPSessionAdapter,
+TCP_Endpoint, base/protocols/conn).
+
+**Where we differ from Zeek, knowingly.** Timers do not end a connection. Roles are ours, not guessed from ports: `^`
+stands in front where the responder was captured first, and a SYN captured after its SYN-ACK establishes both ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from handshake_inspect.connections.splitting.rows import ORIGINATOR, RESPONDER
+from handshake_inspect.connections.zeek.tokens import CONTROL, GAP_SHIFT, MOST_LETTERS, REPEATS_SHIFT, Token
+
+
+class Seen:
+    """Zeek's states of one end. Plain integers: enums have a slow hash."""
+
+    INACTIVE = 0
+    SYN_SENT = 1
+    SYN_ACK_SENT = 2
+    PARTIAL = 3
+    ESTABLISHED = 4
+    CLOSED = 5
+    RESET = 6
+
+
+@dataclass
+class _End:
+    """State of an end, and the one before it."""
+
+    state: int = Seen.INACTIVE
+    before: int = Seen.INACTIVE
+
+    def move(self, state: int) -> None:
+        if state != self.state:
+            self.before, self.state = self.state, state
+
+    def is_clean(self) -> bool:
+        """Is it established, or was it until its FIN? Gaps count between such ends only."""
+        return Seen.ESTABLISHED in ((self.state, self.before) if self.state == Seen.CLOSED else (self.state,))
+
+
+#: What a token does: the stance of both ends after it, a bit for the letter of its control bits, and what is written if
+#: that letter was not written before, and if it was.
+Step = tuple[int, int, str, str]
+#: A stance of both ends is one number: state and state before of the originator, then of the responder, 3 bits each;
+#: and so is what a token does to it looked for, in the bits above those of tokens.
+STATE_BITS, TOKEN_BITS = 3, 16
+MOST_STATE = (1 << STATE_BITS) - 1
+#: Every step that was asked for. There are some hundred tokens, and not many more stances.
+_STEPS: dict[int, Step] = {}
+MOST_STEPS = 1 << 16
+
+
+@lru_cache(maxsize=1 << 12)
+def watch(tokens: bytes) -> tuple[str, str]:
+    """Walk over a connection as Zeek does. Returns its `conn_state` and its `history`. `tokens`: two octets each.
+
+    Of many strings `in_step` takes a quarter of the time.
+    """
+    string = memoryview(tokens).cast("H").tolist()
+    stance, written = 0, 0
+    text = "^" if string[0] & Token.BY_RESPONDER else ""
+    for token in string:
+        stance, letter, first, again = step_of(stance, token)
+        text += again if written & letter else first
+        written |= letter
+    return conn_state(stance, string[0] & Token.EMPTY) or reset_alone(text), text
+
+
+def conn_state(stance: int, is_empty: int) -> str:
+    """Return the `conn_state` that the last stance tells; "" where the history decides, as `reset_alone` says.
+
+    `is_empty`: did both ends send an RST, and neither an octet?
+    """
+    mine, theirs = stance >> 3 * STATE_BITS & MOST_STATE, stance >> STATE_BITS & MOST_STATE
+    return CONN_STATES[bool(is_empty)][mine][theirs]
+
+
+def step_of(stance: int, token: int) -> Step:
+    """Return what a token does to both ends."""
+    return _STEPS.get(stance << TOKEN_BITS | token) or _step(stance, token)
+
+
+#: A SYN-ACK after a SYN is another SYN.
+ONCE = {"H": "S", "h": "s"}
+#: Letters that are written once; none stands for a token without any.
+LETTERS = ("", *"SFRIQDA", *"sfriqda")
+
+
+def _step(stance: int, token: int) -> Step:
+    """Work out what a token does to both ends, and what is written; and note it."""
+    ends = _ends(stance)
+    side = RESPONDER if token & Token.BY_RESPONDER else ORIGINATOR
+    sender, peer = ends[side], ends[1 - side]
+    letter = _letter(token)
+    again = letter if token & Token.AGAIN and _is_written_again(letter, sender) else ""
+    marks = ""
+    if token & Token.ZERO_WINDOW and peer.state != Seen.CLOSED and sender.state != Seen.RESET:
+        marks += _cased("W", side)
+    if sender.state != Seen.RESET:
+        marks += _cased("T", side) * (token >> REPEATS_SHIFT & MOST_LETTERS)
+    _advance(token, side, sender, peer)
+    if sender.is_clean() and peer.is_clean():
+        marks += _cased("G", 1 - side) * (token >> GAP_SHIFT & MOST_LETTERS)
+    letter, again = _cased(letter, side), _cased(again, side)
+    if len(_STEPS) >= MOST_STEPS:
+        _STEPS.clear()
+    step = _stance(ends), 1 << LETTERS.index(ONCE.get(letter, letter)), letter + marks, again + marks
+    _STEPS[stance << TOKEN_BITS | token] = step
+    return step
+
+
+def _stance(ends: tuple[_End, _End]) -> int:
+    stance = 0
+    for end in ends:
+        stance = (stance << STATE_BITS | end.state) << STATE_BITS | end.before
+    return stance
+
+
+def _ends(stance: int) -> tuple[_End, _End]:
+    states = [stance >> STATE_BITS * place & MOST_STATE for place in (3, 2, 1, 0)]
+    return _End(*states[:2]), _End(*states[2:])
+
+
+def _cased(letters: str, side: int) -> str:
+    return letters.lower() if side == RESPONDER else letters
+
+
+def _letter(token: int) -> str:
+    """Return the letter of a row's control bits, as of the originator."""
+    control = token & CONTROL
+    if control & (control - 1):  # more than one bit
+        return "I" if control & Token.FIN and control & Token.RST else "Q"
+    if control:
+        return {Token.SYN: "H" if token & Token.ACK else "S", Token.FIN: "F", Token.RST: "R"}[control]
+    return "D" if token & Token.DATA else "A" if token & Token.ACK else ""
+
+
+def _is_written_again(letter: str, sender: _End) -> bool:
+    """Is a letter written once more, if its row has another number than the one before?
+
+    An open end takes another SYN for the one that counts: its number is then 0, as before.
+    """
+    closed = sender.state == Seen.CLOSED or (sender.state == Seen.RESET and sender.before != Seen.INACTIVE)
+    return letter in ("F", "R") or closed
+
+
+def _advance(token: int, side: int, sender: _End, peer: _End) -> None:
+    """Move the ends' states over one row."""
+    syn, fin, rst = token & Token.SYN, token & Token.FIN, token & Token.RST
+    match sender.state:
+        case Seen.INACTIVE:
+            _first_word(token, side, sender, peer)
+        case Seen.SYN_SENT | Seen.SYN_ACK_SENT:
+            if fin:
+                sender.move(Seen.CLOSED)
+            if rst:
+                sender.move(Seen.RESET)
+        case Seen.ESTABLISHED | Seen.PARTIAL:
+            if syn and not token & Token.ACK and (sender.state, peer.state) == (Seen.PARTIAL, Seen.INACTIVE):
+                sender.move(Seen.SYN_SENT)
+            if fin and not rst:
+                sender.move(Seen.CLOSED)
+                if (peer.state, peer.before) == (Seen.RESET, Seen.CLOSED):
+                    peer.move(Seen.CLOSED)  # a FIN and then an RST, now answered: an ordinary close
+            if rst:
+                sender.move(Seen.RESET)
+        case Seen.CLOSED:
+            if rst and peer.state != Seen.CLOSED:
+                sender.move(Seen.RESET)
+
+
+def _first_word(token: int, side: int, sender: _End, peer: _End) -> None:
+    """Move the state of an end that was silent so far, or that has only acknowledged a SYN."""
+    if token & Token.SYN:
+        if side == RESPONDER or (not token & Token.ACK and peer.state == Seen.ESTABLISHED):
+            if peer.state == Seen.SYN_SENT or (peer.state == Seen.SYN_ACK_SENT and not token & Token.ACK):
+                peer.move(Seen.ESTABLISHED)
+            sender.move(Seen.ESTABLISHED)
+        else:
+            sender.move(Seen.SYN_ACK_SENT if token & Token.ACK else Seen.SYN_SENT)
+    if token & Token.FIN:
+        sender.move(Seen.CLOSED)
+    if token & Token.RST:
+        sender.move(Seen.RESET)
+    if sender.state != Seen.INACTIVE:
+        return
+    if side == RESPONDER and not token & Token.DATA and peer.state == Seen.SYN_SENT:
+        return  # some acknowledge a SYN before they answer it
+    if token & Token.ACK and peer.state == Seen.ESTABLISHED:
+        sender.move(Seen.ESTABLISHED)
+    else:
+        sender.move(Seen.PARTIAL)
+
+
+def _conn_state(mine: int, theirs: int, *, is_empty: bool) -> str:
+    """Return Zeek's verdict on the final states of originator and responder. The order of the questions counts."""
+    silent = (Seen.INACTIVE, Seen.PARTIAL)
+    if theirs == Seen.RESET:
+        if mine in (Seen.SYN_SENT, Seen.SYN_ACK_SENT) or (mine == Seen.RESET and is_empty):
+            return "REJ"
+        return "RSTRH" if mine in silent else "RSTR"
+    if mine == Seen.RESET:
+        return "" if theirs in silent else "RSTO"
+    if mine == Seen.CLOSED:
+        return "SF" if theirs == Seen.CLOSED else "SH" if theirs in silent else "S2"
+    if theirs == Seen.CLOSED:
+        return "SHR" if mine in silent else "S3"
+    if (mine, theirs) == (Seen.SYN_SENT, Seen.INACTIVE):
+        return "S0"
+    return "S1" if (mine, theirs) == (Seen.ESTABLISHED, Seen.ESTABLISHED) else "OTH"
+
+
+def reset_alone(history: str) -> str:
+    """Return Zeek's verdict on a reset by the originator of which no answer was seen.
+
+    Did it send a SYN, then an RST, and nothing that another end would have answered between?
+    """
+    after_syn = history.removeprefix("^")
+    if not after_syn.startswith("S") or "R" not in after_syn:
+        return "OTH"
+    return "OTH" if set("HAFGIQ") & set(after_syn[: after_syn.index("R")]) else "RSTOS0"
+
+
+#: The verdict by both final states, of connections with octets and of empty ones.
+CONN_STATES = [
+    [[_conn_state(mine, theirs, is_empty=is_empty) for theirs in range(7)] for mine in range(7)]
+    for is_empty in (False, True)
+]
