@@ -10,7 +10,7 @@ import numpy as np
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.deciding.found import Found
-from handshake_inspect.connections.splitting.rows import RST, SYN, UNKNOWN
+from handshake_inspect.connections.splitting.rows import ACK, RST, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import WARN, rule
 from handshake_inspect.findings.segment_sizes import DEFAULT_MSS, offered_mss, path_mtu_errors
@@ -46,12 +46,13 @@ def swallowed(e: Evidence) -> Mask:
     less than the smallest of what is repeated.
     """
     rows, ends, at = e.rows, np.arange(2 * len(e)), e.shared(repeated_in_vain)
-    if not len(at):
-        return np.zeros(len(ends), np.bool_)
+    often: Mask = np.bincount(rows.end[at], minlength=len(ends)) >= SENT_TOO_LARGE
+    if not often.any():
+        return often
     second = e.first_of_end(at[at > e.first_of_end(at)[rows.end[at]]])
     smallest = _smallest_of_end(e, at)
     arrived = e.finally_acknowledged[e.peer_of(ends)] - 1
-    found = (np.bincount(rows.end[at], minlength=len(ends)) >= SENT_TOO_LARGE) & rows.iss_known.reshape(-1)
+    found = often & rows.iss_known.reshape(-1)
     found &= (smallest > FITS_ANYWHERE) & (arrived < smallest)
     heard = e.last_word(e.peer_of(ends))
     found &= (second >= 0) & (heard > second) & (rows.window[heard] != 0)
@@ -89,7 +90,9 @@ def _parted(e: Evidence) -> _Parted:
     rows = e.rows
     at = e.data_rows[rows.payload.take(e.data_rows) > FITS_ANYWHERE]
     often = np.bincount(rows.end.take(at), minlength=2 * len(e)) >= SENT_BEFORE_SMALLER - 1
-    at = e.data_rows[often.take(rows.end.take(e.data_rows))] if often.any() else at[:0]
+    if not often.any():
+        return _Parted(at[:0], at[:0], at[:0])
+    at = e.data_rows[often.take(rows.end.take(e.data_rows))]
     again = at[(rows.seq.take(at) < e.sent_before(at)) & ((rows.flags.take(at) & SYN) == 0)]
     again = again[np.lexsort((again, rows.seq[again], rows.end[again]))]
     first = first_of_runs(rows.end[again], rows.seq[again])
@@ -126,7 +129,7 @@ def _largest_allowed(e: Evidence, ends: Rows) -> Rows:
     return np.where(offered == NONE, NONE, e.offered(offered_mss, offered))
 
 
-@rule("mtu-black-hole", WARN, example="mtu-black-hole.pcap")
+@rule("mtu-black-hole", WARN, example="mtu-black-hole.pcap", needs=ACK)
 def mtu_black_hole(e: Evidence) -> Iterator[Found]:
     """Large segments of an end do not pass, small ones do, and no ICMP error says so.
 
@@ -147,6 +150,12 @@ def mtu_black_hole(e: Evidence) -> Iterator[Found]:
 
     Source. RFC 2923 §2.1; RFC 4821 §7.7; RFC 8899 §1.1.
     """
+    if e.shared(swallowed).any():
+        yield from _never_passed(e)
+    yield from _passed_in_parts(e)
+
+
+def _never_passed(e: Evidence) -> Iterator[Found]:
     rows, at = e.rows, e.shared(repeated_in_vain)
     stuck = np.flatnonzero(e.shared(swallowed))
     first, last = e.first_of_end(at)[stuck], e.last_of_end(at)[stuck]
@@ -174,7 +183,10 @@ def mtu_black_hole(e: Evidence) -> Iterator[Found]:
             times=times[fits],
             during=e.between_ns(first, last)[fits],
         )
-    parted = _parted(e)
+
+
+def _passed_in_parts(e: Evidence) -> Iterator[Found]:
+    rows, parted = e.rows, _parted(e)
     ends = rows.end[parted.large]
     yield e.found(
         "the {who:end} sent {n:octets} {times:d} times in vain; the first {small:octets} of them, sent alone "
