@@ -99,11 +99,10 @@ def _parted(e: Evidence) -> _Parted:
     count = np.diff(first, append=len(again))
     payload = rows.payload[again]
     # The octets of one number, again and again: as large as the first one, then smaller to the last one.
-    which = np.repeat(np.arange(len(first)), count)
-    as_large = payload == payload[first][which]
-    repeated = np.bincount(which, as_large, len(first)).astype(np.int64)
+    which, largest = np.repeat(np.arange(len(first)), count), np.repeat(payload[first], count)
+    repeated = np.bincount(which, payload == largest, len(first)).astype(np.int64)
     parted = (repeated >= SENT_BEFORE_SMALLER - 1) & (repeated < count) & (payload[first] > FITS_ANYWHERE)
-    parted &= np.bincount(which, payload < payload[first][which], len(first)) == count - repeated
+    parted &= np.bincount(which, payload < largest, len(first)) == count - repeated
     first, repeated = first[parted], repeated[parted]
     # Nothing as large comes behind the first smaller one, if the first `repeated` ones are all that are.
     large, small, last_large = again[first], again[first + repeated], again[first + repeated - 1]

@@ -31,7 +31,7 @@ SECTION_HEADER_OCTETS, INTERFACE_OCTETS, STATISTICS_OCTETS = 28, 20, 24
 #: Octets that are looked at of every block: what stands before the frame in two of three kinds of packets.
 HEAD_OCTETS = 28
 
-#: Chosen of columns, chosen as numpy takes them.
+#: Which entries of columns, said as numpy takes it.
 Chosen = slice | Offsets | Mask
 
 
