@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         TeardownKind,
         TimeWait,
     )
-    from handshake_inspect.connections.endless.leaving import LetGo
+    from handshake_inspect.connections.endless.retention import LetGo
     from handshake_inspect.connections.ledger.ledger import Owed, TimeWaitLedger
     from handshake_inspect.connections.ledger.owing import HostOwes
     from handshake_inspect.connections.ledger.port_use import PortUse
@@ -89,7 +89,7 @@ def __getattr__(name: str) -> Any:
         from importlib import import_module
 
         modules = (
-            "inspection", "inspector", "connections.connection", "connections.endless.leaving",
+            "inspection", "inspector", "connections.connection", "connections.endless.retention",
             "connections.ledger.ledger", "capture.records", "exchanges",
         )  # fmt: skip
         for module in modules:

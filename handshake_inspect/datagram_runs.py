@@ -1,6 +1,6 @@
 """Tells the copies among the UDP datagrams of a run, also among those that were folded.
 
-In: `KeptDatagrams`. Out: `Told`, how many datagrams each row stands for, without copies.
+In: `KeptDatagrams`. Out: `DatagramCounts`, how many datagrams each row stands for, without copies.
 
 Whether a capture shows an exchange twice is told by all of its datagrams. So what is folded is not judged: a *run* of
 equal datagrams within the time in which copies come is one datagram, or several, and all that the judgement asks is how
@@ -70,7 +70,7 @@ class KeptDatagrams(DatagramTable):
 
 
 @dataclass
-class Told:
+class DatagramCounts:
     """What rows of datagrams stand for. Arrays of shape (n,)."""
 
     #: Is this very datagram a copy, here or in another capture, of one that another row stands for?
@@ -82,12 +82,14 @@ class Told:
     octets: Rows
     copies: Rows
 
-    def of(self, rows: Rows) -> Told:
+    def of(self, rows: Rows) -> DatagramCounts:
         """Return it of some rows."""
-        return Told(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+        return DatagramCounts(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
 
-def told(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, lanes: Rows | None = None) -> Told:
+def told(
+    table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mask, lanes: Rows | None = None
+) -> DatagramCounts:
     """Say what each row stands for; `numbers` are the conversations.
 
     `lanes`: a number for each capture, equal for those that follow each other; None if that is not known.
@@ -117,7 +119,7 @@ def told(table: KeptDatagrams, numbers: Rows, from_higher: Column, loopback: Mas
     return _told(table, kind, each)
 
 
-def _told(table: KeptDatagrams, kind: Rows, each: Rows) -> Told:
+def _told(table: KeptDatagrams, kind: Rows, each: Rows) -> DatagramCounts:
     """Count; `kind` is that of the copy which a row is, or -1, and `each` how often its capture shows a datagram."""
     is_copy, one_by_one = kind >= 0, each == ONE_BY_ONE
     # The first of a run, and then every so manieth, is no copy.
@@ -125,7 +127,7 @@ def _told(table: KeptDatagrams, kind: Rows, each: Rows) -> Told:
     datagrams = np.where(is_copy, 0, table["runs"] * times) - np.where(one_by_one, table["folded_directed"], 0)
     octets = np.where(is_copy, 0, table.octets * times) - np.where(one_by_one, table["folded_directed_octets"], 0)
     is_elsewhere = kind == ELSEWHERE
-    return Told(
+    return DatagramCounts(
         is_copy,
         is_copy & one_by_one & ~is_elsewhere,
         is_elsewhere,

@@ -17,7 +17,7 @@ from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.copies.packets import COPY_WITHIN_NS, LOOPBACK_WITHIN_NS
 from handshake_inspect.connections.copies.runs import MOST_COPIES
-from handshake_inspect.connections.endless.leaving import Leaving, LetGo
+from handshake_inspect.connections.endless.retention import LetGo, Retention
 from handshake_inspect.connections.endless.run_clock import RunClock
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.splitting.split import first_of
@@ -82,7 +82,7 @@ class Datagrams:
         """Return all datagrams as they are kept."""
         return KeptDatagrams.concatenate(map(KeptDatagrams.of, self.tables, self._heard_ns))
 
-    def go_on(self, leaving: Leaving, let_go: LetGo, lanes: Callable[[], Rows | None] = lambda: None) -> None:
+    def go_on(self, leaving: Retention, let_go: LetGo, lanes: Callable[[], Rows | None] = lambda: None) -> None:
         """Let go and fold what may be, once that is worth it; what leaves is counted.
 
         `lanes` says which captures follow each other, as far as it is known (`capture.merge.lanes_of`).

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.connection import End, Endpoint, Frame, Pair
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.quotes import copies_of
-from handshake_inspect.datagram_runs import KeptDatagrams, Told, told
+from handshake_inspect.datagram_runs import DatagramCounts, KeptDatagrams, told
 from handshake_inspect.datagrams import UDP
 from handshake_inspect.pairs import KeyTable, address, keys_of
 from handshake_inspect.plain import plain
@@ -217,7 +217,7 @@ def _groups(numbers: NDArray[np.int64], count: int) -> Iterator[NDArray[np.int64
 def _exchange(
     number: int,
     rows: KeptDatagrams,
-    said: Told,
+    said: DatagramCounts,
     errors: IcmpErrorTable,
     key: KeyTable,
     names: Names,

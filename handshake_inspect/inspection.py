@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import ALONE, Analysis, Decided
+from handshake_inspect.connections.analysis import ALONE, Analysis, DecidedPart
 from handshake_inspect.connections.connection import Connection, RunFinding, Step
-from handshake_inspect.connections.endless.leaving import LetGo
+from handshake_inspect.connections.endless.retention import LetGo
 from handshake_inspect.connections.folding.repeats import repeated
 from handshake_inspect.connections.ledger.ledger import TimeWaitLedger
 from handshake_inspect.connections.model import Connections
@@ -33,7 +33,7 @@ from handshake_inspect.table import IcmpErrorTable
 from handshake_inspect.tcp.time_wait import PortRange
 
 
-class Teller(Protocol):
+class StepSource(Protocol):
     """Who can tell of an inspection what its verdicts do not."""
 
     @property
@@ -60,7 +60,7 @@ class Inspection:
     let_go: LetGo = field(default_factory=LetGo)
     #: Who may work on more of it.
     workers: Workers = field(default=ALONE, compare=False)
-    _inspector: Teller | None = field(default=None, compare=False)
+    _inspector: StepSource | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         names = listed([one.name for one in self.captures]) or "nothing"
@@ -196,7 +196,7 @@ class Inspection:
         """Return connection `stream` with its `steps` filled in."""
         return replace(self._connection(stream), steps=self.steps(stream))
 
-    def decided(self) -> Iterator[Decided]:
+    def decided(self) -> Iterator[DecidedPart]:
         """Decide everything again, some whole conversations at a time: rows and events, as columns.
 
         Their connections are those of the verdicts, in the same order.

@@ -15,21 +15,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.apart import Apart, Begun
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS
+from handshake_inspect.capture.forked_reader import DecodingFork, ForkedReader
 from handshake_inspect.capture.headers.layers import distinct
 from handshake_inspect.capture.headers.link_types import LINK_TYPE_NAMES
-from handshake_inspect.capture.inputs import Hooks, Input, Opened, Source, sources
+from handshake_inspect.capture.inputs import Hooks, Input, OpenCapture, Source, sources
 from handshake_inspect.capture.merge import Feed, Merge, lanes_of
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import Again, Ahead, Analysis, Decided, FoldedError, Seen
+from handshake_inspect.connections.analysis import (
+    Analysis,
+    DecidedPart,
+    FoldedError,
+    PreparedConnections,
+    RereadConnections,
+    Seen,
+)
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.deciding.answers import leaving
-from handshake_inspect.connections.endless.going import Going
-from handshake_inspect.connections.endless.leaving import Leaving, LetGo
+from handshake_inspect.connections.endless.endless_analysis import EndlessAnalysis
+from handshake_inspect.connections.endless.retention import LetGo, Retention
 from handshake_inspect.connections.endless.run_clock import RunClock
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.splitting.split import StoredRows
@@ -64,7 +71,7 @@ class Inspector:
         fold: bool = True,
         names: Names | None = None,
         only: KeyTable | None = None,
-        leaving: Leaving | None = None,
+        leaving: Retention | None = None,
         steady_ns: Callable[[], int] | None = None,
         told: Callable[[Inspection], None] | None = None,
         jobs: int | None = None,
@@ -77,7 +84,7 @@ class Inspector:
         self.unread: Counter[str] = Counter()
         self._clock = clock = RunClock(steady_ns)
         self.analysis: Analysis = (
-            Going(self.names, leaving, clock, self._tell if told else None)
+            EndlessAnalysis(self.names, leaving, clock, self._tell if told else None)
             if leaving
             else Analysis(self.names, fold=fold, only=only)
         )
@@ -91,15 +98,15 @@ class Inspector:
         #: Whose rules of TIME-WAIT are assumed.
         self.profile = profile_of(profile)
         #: Of each capture that is being read: fragments of several are not mixed.
-        self._decoders: dict[int, Decoder | Apart] = {}
+        self._decoders: dict[int, Decoder | ForkedReader] = {}
         self._link_types: dict[int, set[int]] = {}
         self.datagrams = Datagrams(clock, fold=fold and leaving is None)
         #: Was everything read of these, to their ends?
         self._is_read = False
         #: What reads the only one of them already.
-        self._begun: Begun | None = None
-        self._ahead = Ahead(self.analysis)
-        self._again = Again(self._read_again)
+        self._begun: DecodingFork | None = None
+        self._ahead = PreparedConnections(self.analysis)
+        self._again = RereadConnections(self._read_again)
 
     def begin_capture(self, name: str, format_: str, source: Input | None = None) -> int:
         """Begin another file or interface. Returns its number. `source`: what it can be read from again."""
@@ -112,7 +119,7 @@ class Inspector:
             self.datagrams.folds_at_once = False
         return len(self.captures) - 1
 
-    def read(self, inputs: Sequence[Input], hooks: Hooks | None = None, begun: Begun | None = None) -> None:
+    def read(self, inputs: Sequence[Input], hooks: Hooks | None = None, begun: DecodingFork | None = None) -> None:
         """Take captures whole, in order of time over all of them; they are numbered in the order given.
 
         `begun`: what reads the only one already, if something does; it numbers our `names`. Raises `CaptureError` if
@@ -123,7 +130,7 @@ class Inspector:
         apart = any(map(self._is_read_apart, inputs))
         feeds = [self._feed(one, len(inputs) > 1, hooks) for one in inputs]
         merge = Merge(feed for feed in feeds if feed is not None)
-        if isinstance(self.analysis, Going):
+        if isinstance(self.analysis, EndlessAnalysis):
             self.analysis.can_be_read_again = None not in self.sources
             self.analysis.waiting = lambda: merge.waiting
             self.analysis.lanes = lambda: lanes_of(self.captures, self._decoders)
@@ -134,7 +141,7 @@ class Inspector:
 
         try:
             # A thread would be in the way of copies, which do more; and what goes may renumber what waits.
-            jobs = 1 if apart or isinstance(self.analysis, Going) else self.workers.jobs
+            jobs = 1 if apart or isinstance(self.analysis, EndlessAnalysis) else self.workers.jobs
             behind(take_in_turn, ((block, merge.single_until_ns) for block in merge), jobs)
             self._is_read = not hooks.stopped()
         finally:  # what was read is inspected, whatever came between
@@ -144,7 +151,7 @@ class Inspector:
 
     def _is_read_apart(self, one: Input) -> bool:
         """Is a capture read by a copy of this process? Names of what goes are not those of a copy."""
-        return not isinstance(self.analysis, Going) and one.is_read_apart(self.workers)
+        return not isinstance(self.analysis, EndlessAnalysis) and one.is_read_apart(self.workers)
 
     def _take_of_file(self, block: Block) -> None:
         """Take rows of captures, whose own times are the clock."""
@@ -173,7 +180,9 @@ class Inspector:
         kept = None if opened_later else opened
         return Feed(capture, lambda: self._blocks(one, kept, capture, hooks), disorder, first_ns)
 
-    def _blocks(self, one: Input, opened: Opened | None, capture: int, hooks: Hooks) -> Iterator[tuple[Frames, Block]]:
+    def _blocks(
+        self, one: Input, opened: OpenCapture | None, capture: int, hooks: Hooks
+    ) -> Iterator[tuple[Frames, Block]]:
         """Read a capture from its beginning to its end."""
         try:
             opened = opened or one.open(hooks, ahead=self.workers.jobs > 1)
@@ -198,9 +207,9 @@ class Inspector:
         self.captures[capture].dropped = opened.reader.dropped
         self.captures[capture].about = opened.reader.about
 
-    def _decoded(self, one: Input, opened: Opened, capture: int) -> Iterator[tuple[Frames, Block]]:
+    def _decoded(self, one: Input, opened: OpenCapture, capture: int) -> Iterator[tuple[Frames, Block]]:
         """Decode a capture, a large one apart: as long as there are more jobs than captures that are read so."""
-        jobs_left = self.workers.jobs - 1 - sum(isinstance(each, Apart) for each in self._decoders.values())
+        jobs_left = self.workers.jobs - 1 - sum(isinstance(each, ForkedReader) for each in self._decoders.values())
         if jobs_left > 0 and self._is_read_apart(one):
             begun, self._begun = self._begun, None
             self._decoders[capture], blocks = opened.apart(one, Decoder(self.names), capture, begun)
@@ -293,7 +302,7 @@ class Inspector:
             ),
             damage=self.damage,
             unread=self.all_unread,
-            let_go=replace(self.analysis.let_go) if isinstance(self.analysis, Going) else LetGo(),
+            let_go=replace(self.analysis.let_go) if isinstance(self.analysis, EndlessAnalysis) else LetGo(),
             workers=self.workers,
             _inspector=self if with_segments else None,
         )
@@ -323,19 +332,19 @@ class Inspector:
 
     def go_on(self) -> None:
         """Let go what is over, where `leaving` says so; call it when a block was described."""
-        if isinstance(self.analysis, Going):
+        if isinstance(self.analysis, EndlessAnalysis):
             self.analysis.go_on()
             self.datagrams.go_on(self.analysis.leaving, self.analysis.let_go, self.analysis.lanes)
 
-    def _leaving_now(self) -> Leaving | None:
+    def _leaving_now(self) -> Retention | None:
         """Return by what rule connections leave a run that is read; None as long as all of them are kept."""
-        going = self.analysis if self._told is not None and isinstance(self.analysis, Going) else None
+        going = self.analysis if self._told is not None and isinstance(self.analysis, EndlessAnalysis) else None
         return going.leaving if going is not None and going.has_more_than_kept else None
 
-    def _tell(self, decided: Decided, rows: NDArray[np.int64]) -> None:
+    def _tell(self, decided: DecidedPart, rows: NDArray[np.int64]) -> None:
         """Tell of connections that leave a run that is read, and say what was found of them alone."""
         assert self._told is not None
-        assert isinstance(self.analysis, Going)
+        assert isinstance(self.analysis, EndlessAnalysis)
         decided.verdicts.found = examiner(self.captures, self.analysis.leaving)(decided)
         verdicts = leaving(decided.verdicts, rows)
         captures = [summary.name for summary in self.captures]
@@ -366,7 +375,7 @@ class Inspector:
         """Read the captures again, keeping every segment of some conversations; their own frames alone if it can be."""
         keys = self.analysis.keys.take(conversations)
         again = Inspector(
-            fold=False, names=self.names, only=keys, jobs=self.workers.jobs, processes=self.workers.may_be_copies
+            fold=False, names=self.names, only=keys, jobs=self.workers.jobs, processes=self.workers.may_fork
         )
         segments = None if self._places is None else self._places.read(conversations, keys, self.names)
         if segments is not None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.connection import RunFinding, Step
-from handshake_inspect.connections.endless.leaving import LetGo
+from handshake_inspect.connections.endless.retention import LetGo
 from handshake_inspect.plain import plain
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from handshake_inspect.archive import Archive
 from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.decode import Decoder
-from handshake_inspect.capture.positions import Located, Positions
+from handshake_inspect.capture.positions import LocatedCapture, Positions
 from handshake_inspect.capture.records import Frames
 from handshake_inspect.connections.analysis import has_key
 from handshake_inspect.connections.folding.whereabouts import Whereabouts
@@ -27,7 +27,7 @@ class Places:
         self.archive = archive
         self._segments = Whereabouts(self.archive, "segments")
         #: By the number of the capture; without those whose records have no known places.
-        self.captures: dict[int, Located] = {}
+        self.captures: dict[int, LocatedCapture] = {}
 
     @classmethod
     def kept(cls, archive: Archive, paths: list[tuple[str, str]]) -> Places:
@@ -35,7 +35,7 @@ class Places:
         kept = cls(archive)
         kept._segments = Whereabouts.kept(archive, "segments")
         kept.captures = {
-            number: Located(path, name, Positions.kept(archive, f"records/{number}"))
+            number: LocatedCapture(path, name, Positions.kept(archive, f"records/{number}"))
             for number, (path, name) in enumerate(paths)
         }
         return kept
@@ -48,7 +48,7 @@ class Places:
 
     def begin_capture(self, number: int, path: str, name: str) -> None:
         """Begin another capture, of that path."""
-        self.captures[number] = Located(path, name, Positions(self.archive, f"records/{number}"))
+        self.captures[number] = LocatedCapture(path, name, Positions(self.archive, f"records/{number}"))
 
     def add_records(self, number: int, records: Frames) -> None:
         """Note where the records of a block stand."""

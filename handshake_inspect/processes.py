@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-from handshake_inspect.copies import ROOMS, Copy, CopyAhead, CopyDied, can_be_copied, ready
+from handshake_inspect.forks import ROOMS, Fork, ForkAhead, ForkDied, can_fork, ready
 from handshake_inspect.jobs import MOST_PER_CORE, cores, in_order
 from handshake_inspect.memory import give_back
 from handshake_inspect.plain import plain
@@ -30,30 +30,30 @@ class Workers:
     """Who works on a run: so many threads, or as many copies of this process where that is allowed and possible."""
 
     jobs: int = 1
-    may_be_copies: bool = False
+    may_fork: bool = False
 
     @property
-    def are_copies(self) -> bool:
+    def are_forks(self) -> bool:
         """Is it copies, now?"""
-        return self.may_be_copies and self.jobs > 1 and can_be_copied()
+        return self.may_fork and self.jobs > 1 and can_fork()
 
     def share(self, work: Callable[[Piece], Made], pieces: Sequence[Piece]) -> Iterator[Made]:
         """Yield what `work` makes of each piece, in order. Copies have what is there when the first is asked for."""
-        return (in_processes if self.are_copies else in_order)(work, pieces, self.jobs)
+        return (in_processes if self.are_forks else in_order)(work, pieces, self.jobs)
 
     @contextlib.contextmanager
     def aside(self, work: Callable[[], Made]) -> Iterator[Callable[[], Made]]:
         """Have something done by a copy while the context lasts. Yields what waits for it; without a copy, does it."""
         with contextlib.ExitStack() as stack:
             try:
-                copy = stack.enter_context(CopyAhead(lambda: [work()])) if self.are_copies else None
-            except CopyDied:
+                copy = stack.enter_context(ForkAhead(lambda: [work()])) if self.are_forks else None
+            except ForkDied:
                 copy = None
 
             def made() -> Made:
                 try:
                     return work() if copy is None else next(copy)
-                except CopyDied:
+                except ForkDied:
                     return work()
 
             yield made
@@ -66,7 +66,7 @@ def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: i
     made of pieces is sent, these are not, nor `work` and what it looks at. It must not read from files that are open.
     """
     jobs = min(jobs, MOST_PER_CORE * cores(), len(pieces))
-    if jobs <= 1 or len(pieces) < FEW_PIECES or not can_be_copied():
+    if jobs <= 1 or len(pieces) < FEW_PIECES or not can_fork():
         yield from map(work, pieces)
         return
     give_back()  # what is free here would be held by each copy too
@@ -76,9 +76,9 @@ def in_processes(work: Callable[[Piece], Made], pieces: Sequence[Piece], jobs: i
 
     with contextlib.ExitStack() as stack:
         shared = _Shared[Made](len(pieces))
-        with contextlib.suppress(CopyDied):
+        with contextlib.suppress(ForkDied):
             for _ in range(jobs):
-                shared.among(stack.enter_context(Copy(make)))
+                shared.among(stack.enter_context(Fork(make)))
         for place, piece in enumerate(pieces):
             yield shared.made(place) if shared.comes(place) else work(piece)
 
@@ -91,10 +91,10 @@ class _Shared(Generic[Made]):
         #: The first piece that nobody was asked for, and the one whose turn it is.
         self._next = self._turn = 0
         #: What each copy was asked for and has not sent.
-        self._asked: dict[Copy[int, Made], deque[int]] = {}
+        self._asked: dict[Fork[int, Made], deque[int]] = {}
         self._made: dict[int, Made | Exception] = {}
 
-    def among(self, copy: Copy[int, Made]) -> None:
+    def among(self, copy: Fork[int, Made]) -> None:
         """Let one more copy take part."""
         self._asked[copy] = deque()
         self._ask()
@@ -126,12 +126,12 @@ class _Shared(Generic[Made]):
                 places.append(self._next)
                 self._next += 1
 
-    def _take_from(self, copy: Copy[int, Made]) -> None:
+    def _take_from(self, copy: Fork[int, Made]) -> None:
         """Take what a copy sends; one that died, or failed, takes part no more."""
         places = self._asked[copy]
         try:
             made: Made | Exception = copy.take()
-        except CopyDied:
+        except ForkDied:
             del self._asked[copy]
             return
         except Exception as error:

@@ -17,10 +17,10 @@ import pytest
 if TYPE_CHECKING:
     from handshake_inspect.testing.handshakes import Handshakes
     from handshake_inspect.testing.recording import Recording
-    from handshake_inspect.testing.reporting import Used
+    from handshake_inspect.testing.reporting import UsedCaptures
 
 #: What a test has used so far.
-USED = pytest.StashKey["Used"]()
+USED = pytest.StashKey["UsedCaptures"]()
 #: Where captures of tests that failed are kept, below pytest's rootdir.
 DEFAULT_FOLDER = "handshake-captures"
 #: Set and not 0: that a test cannot capture is a failure, not a reason to skip it.
@@ -196,9 +196,9 @@ def folder_of_captures(config: pytest.Config) -> Path:
     return config.rootpath / DEFAULT_FOLDER if named is None else config.invocation_params.dir / named
 
 
-def used_by(request: pytest.FixtureRequest) -> Used:
+def used_by(request: pytest.FixtureRequest) -> UsedCaptures:
     """Return what the test of a fixture has used so far."""
-    from handshake_inspect.testing.reporting import Used
+    from handshake_inspect.testing.reporting import UsedCaptures
 
     stash: pytest.Stash = request.node.stash
-    return stash.setdefault(USED, Used(partial(found, request=request)))
+    return stash.setdefault(USED, UsedCaptures(partial(found, request=request)))

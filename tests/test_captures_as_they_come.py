@@ -20,7 +20,7 @@ from handshake_inspect.capture.frames import fetch
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.remarks import remarks
@@ -115,7 +115,7 @@ def assert_whatever_the_blocks(*paths: Path) -> None:
     assert everything(inspect(list(paths), block_octets=200), steps=True) == whole
     assert everything(inspect(list(paths), reader="scapy"), steps=True) == whole
     folded = Inspector()
-    folded.analysis.gathering = Gathering(fold_rows=16, long_rows=4)
+    folded.analysis.gathering = GatheredRows(fold_rows=16, long_rows=4)
     folded.read([Input(path, block_octets=500) for path in paths])
     assert everything(folded.result(), steps=True) == whole
 
@@ -316,7 +316,7 @@ def test_a_long_transfer_that_is_mirrored_is_folded_and_every_copy_counted(tmp_p
     path = saved(tmp_path / "mirrored.pcap", doubled)
     (plain,) = inspect(saved(tmp_path / "plain.pcap", transfer)).connections
     folded = Inspector()
-    folded.analysis.gathering = Gathering(fold_rows=512, long_rows=16)
+    folded.analysis.gathering = GatheredRows(fold_rows=512, long_rows=16)
     folded.read([Input(path, block_octets=20_000)])
     assert len(folded.analysis.gathering) < 1000
     for (found,) in (folded.result().connections, inspect(path).connections):

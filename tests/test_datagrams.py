@@ -15,7 +15,7 @@ import pytest
 from handshake_inspect import inspect
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
-from handshake_inspect.connections.endless.leaving import Leaving
+from handshake_inspect.connections.endless.retention import Retention
 from handshake_inspect.exchanges import Exchange
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
@@ -216,7 +216,7 @@ def raw_datagram(number: int, time_ns: int) -> RawFrame:
 def test_folding_changes_nothing(seed: int, host: int) -> None:
     table = datagrams(random.Random(f"folding {seed}"), 20_000, 3, 200, host)
     whole, _ = fed(Inspector(), table, len(table))
-    kept, most = fed(Inspector(leaving=Leaving(round_rows=100, round_share=1 << 20)), table, 100)
+    kept, most = fed(Inspector(leaving=Retention(round_rows=100, round_share=1 << 20)), table, 100)
     assert [fields(one) for one in kept.exchanges] == [fields(one) for one in whole.exchanges]
     assert most < 6000 < len(table)
 
@@ -226,7 +226,7 @@ def test_folding_changes_nothing(seed: int, host: int) -> None:
 ])  # fmt: skip
 def test_a_clock_that_is_set_makes_no_exchange_quiet(step_s: int, after_s: int, leave: bool) -> None:
     real_ns = 0
-    inspector = Inspector(leaving=Leaving(keep=1, round_rows=1), steady_ns=lambda: real_ns)
+    inspector = Inspector(leaving=Retention(keep=1, round_rows=1), steady_ns=lambda: real_ns)
     capture = inspector.begin_capture("live", "live")
     for second in (0, 1, 2, after_s + 2):
         real_ns = second * SECOND_NS
@@ -247,7 +247,7 @@ def test_a_clock_that_is_set_makes_no_exchange_quiet(step_s: int, after_s: int, 
 def test_quiet_exchanges_leave_and_are_counted() -> None:
     table = datagrams(random.Random("quiet"), 20_000, 200, 3000)
     whole, _ = fed(Inspector(), table, len(table))
-    leaving = replace(Leaving(), keep=20, round_rows=200, round_share=1 << 20)
+    leaving = replace(Retention(), keep=20, round_rows=200, round_share=1 << 20)
     kept, _ = fed(Inspector(leaving=leaving), table, 200)
     assert 20 <= len(kept.exchanges) < len(whole.exchanges)
     assert kept.let_go.exchanges + len(kept.exchanges) == len(whole.exchanges)

@@ -28,7 +28,7 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.deciding import twins
 from handshake_inspect.connections.folding import pool
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.contract import Json
@@ -70,7 +70,7 @@ PLAIN = Way(fold=False, fewest_twins=sys.maxsize)
 def inspected(path: Path, way: Way) -> Inspection:
     inspector = Inspector(fold=way.fold, jobs=way.jobs, processes=way.processes)
     if way.fold_rows is not None:
-        inspector.analysis.gathering = Gathering(fold_rows=way.fold_rows, long_rows=way.long_rows)
+        inspector.analysis.gathering = GatheredRows(fold_rows=way.fold_rows, long_rows=way.long_rows)
     inspector.read([Input(path, way.reader, block_octets=way.block_octets)])
     return inspector.result()
 

@@ -25,7 +25,7 @@ FLOORS = [
     ["pairs"],
     ["renumbering"],
     ["jobs"],
-    ["copies"],
+    ["forks"],
     ["processes"],
     ["quantities", "cells", "sets"],
     ["archive"],
@@ -58,8 +58,8 @@ LEVEL = {name: level for level, floor in enumerate(FLOORS) for name in floor}
 #: Order of modules and folders inside some folders: each imports only from those before it.
 CAPTURE = [
     "records", "about", "source", "remote", "ahead", "compressed", "formats", "excerpt", "files", "writing", "live",
-    "headers", "fragments", "inflating", "scapy_side", "filling", "decode", "apart", "positions", "frames", "pieces",
-    "order", "summary", "merge", "inputs",
+    "headers", "fragments", "inflating", "scapy_side", "block_builder", "decode", "forked_reader", "positions",
+    "frames", "pieces", "order", "summary", "merge", "inputs",
 ]  # fmt: skip
 FORMATS = ["walk", "chained", "pcap", "snoop", "pcapng", "foreign"]
 PCAPNG = ["blocks", "options", "interfaces", "packets", "notes", "reader"]
@@ -83,7 +83,7 @@ DECIDING = ["found", "answers", "waiting", "books", "twins", "behaviour", "verdi
 STEPS = ["step_rows", "sums", "steps", "present"]
 LEDGER = ["at_once", "owing", "port_use", "ledger"]
 OVER_TIME = ["attempts", "phases", "half_open", "openings"]
-ENDLESS = ["streams", "run_clock", "leaving", "going"]
+ENDLESS = ["streams", "run_clock", "retention", "endless_analysis"]
 FINDINGS = [
     "evidence", "run", "rule", "fin_answers", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns",
     "numbers", "control_bits", "offers", "options", "segment_sizes", "extensions", "paths", "reset_causes", "resets",

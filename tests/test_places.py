@@ -17,10 +17,10 @@ from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.frames import fetch
 from handshake_inspect.capture.headers.link_types import RAW_IPV4
 from handshake_inspect.capture.inputs import Input
-from handshake_inspect.capture.positions import Located, Positions
+from handshake_inspect.capture.positions import LocatedCapture, Positions
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.connections.folding.whereabouts import Whereabouts
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.pairs import KeyTable
@@ -57,7 +57,7 @@ def test_every_frame_is_found_again(path: Path, archive: Archive) -> None:
             frames |= {int(number): records.raw(row) for row, number in enumerate(records.frame)}
     positions.headers = reader.headers
     positions.keep()
-    again = Located(str(path), path.name, Positions.kept(archive, "records"))
+    again = LocatedCapture(str(path), path.name, Positions.kept(archive, "records"))
     for some in ([*frames][::3], [*frames][-1:], [*frames]):
         assert fetch(again, some) == {number: frames[number] for number in some}
     assert fetch(again, [len(frames) + 1]) == {}
@@ -80,7 +80,7 @@ def test_what_lies_between_is_not_read(tmp_path: Path, archive: Archive, monkeyp
         return read[-1]
 
     monkeypatch.setattr(source.FileSource, "_read_once", counted)
-    assert [*fetch(Located(str(path), "long.pcap", positions), [20_000])] == [20_000]
+    assert [*fetch(LocatedCapture(str(path), "long.pcap", positions), [20_000])] == [20_000]
     assert sum(read) < path.stat().st_size / 4
 
 
@@ -93,7 +93,7 @@ def test_a_capture_that_changed_is_named(tmp_path: Path, archive: Archive) -> No
             positions.add(records)
     positions.headers = reader.headers
     path.write_bytes(path.read_bytes()[:300])
-    assert 9 not in fetch(Located(str(path), "one.pcap", positions), [9])
+    assert 9 not in fetch(LocatedCapture(str(path), "one.pcap", positions), [9])
 
 
 def test_frames_of_conversations_over_many_chunks(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ class Counted(Places):
 def folded(paths: list[Path], places: Places) -> Inspection:
     """Inspect captures with their conversations folded, and note where they stand."""
     inspector = Inspector(places=places)
-    inspector.analysis.gathering = Gathering(fold_rows=4, long_rows=4)
+    inspector.analysis.gathering = GatheredRows(fold_rows=4, long_rows=4)
     inspector.read([Input(str(path), block_octets=4096) for path in paths])
     return inspector.result()
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are c
 
 @pytest.fixture(autouse=True)
 def _no_threads_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "can_be_copied", lambda: True)
+    monkeypatch.setattr(processes, "can_fork", lambda: True)
 
 
 def test_processes_do_the_work_in_order() -> None:
@@ -66,9 +66,9 @@ def test_what_no_process_may_do_is_done_here(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_something_is_done_aside_until_it_is_asked_for() -> None:
     here = os.getpid()
-    with Workers(2, may_be_copies=True).aside(os.getpid) as made:
+    with Workers(2, may_fork=True).aside(os.getpid) as made:
         assert made() != here
-    with Workers(2, may_be_copies=False).aside(os.getpid) as made:
+    with Workers(2, may_fork=False).aside(os.getpid) as made:
         assert made() == here
 
     def die() -> int:
@@ -76,7 +76,7 @@ def test_something_is_done_aside_until_it_is_asked_for() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return here
 
-    with Workers(2, may_be_copies=True).aside(die) as made:
+    with Workers(2, may_fork=True).aside(die) as made:
         assert made() == here
     assert not multiprocessing.active_children()
 
@@ -120,8 +120,8 @@ def test_workers_are_threads_unless_copies_are_allowed() -> None:
         return os.getpid()
 
     assert set(Workers(2).share(who, range(PIECES))) == {os.getpid()}
-    assert os.getpid() not in set(Workers(2, may_be_copies=True).share(who, range(PIECES)))
-    assert set(Workers(1, may_be_copies=True).share(who, range(PIECES))) == {os.getpid()}
+    assert os.getpid() not in set(Workers(2, may_fork=True).share(who, range(PIECES)))
+    assert set(Workers(1, may_fork=True).share(who, range(PIECES))) == {os.getpid()}
 
 
 def test_what_has_no_place_in_the_memory_of_a_copy_is_done_here() -> None:

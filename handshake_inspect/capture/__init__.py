@@ -17,9 +17,9 @@ The modules and folders, in the order in which data flows; each imports only fro
 - `fragments`: IP fragments, put together again.
 - `inflating`: compressed payload of IP packets, inflated.
 - `scapy_side`: records -> tables through Scapy.
-- `filling`: the rows that are found slice by slice -> tables.
+- `block_builder`: the rows that are found slice by slice -> tables.
 - `decode`: records -> tables.
-- `apart`: both of these by a copy of this process.
+- `forked_reader`: both of these by a copy of this process.
 - `positions`: where each record stands in its file.
 - `frames`: single frames, read again.
 - `pieces`, `order`: the rows of one capture in order of time.

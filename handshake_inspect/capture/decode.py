@@ -3,8 +3,8 @@
 In: `Records`. Out: `Block`. The headers themselves, and the specifications of each, are read in `headers`. Frames are
 read in slices that stay in the cache. Headers are read in rounds, outermost first, each kind for all frames that have
 it next. From its IP header on a packet is copied into a row of octets, so that each field is one strided copy, wherever
-the header stands; `filling` puts it where it belongs. Fragments are put together, and compressed packets inflated, and
-read again; what may hold a packet that is not read here goes to `scapy_side`.
+the header stands; `block_builder` puts it where it belongs. Fragments are put together, and compressed packets
+inflated, and read again; what may hold a packet that is not read here goes to `scapy_side`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from handshake_inspect.capture.filling import Filling
+from handshake_inspect.capture.block_builder import BlockBuilder
 from handshake_inspect.capture.fragments import MOST_WHOLES, Fragment, Reassembler
 from handshake_inspect.capture.headers import ip, link, link_types, serial, transports, tunnels, wlan
 from handshake_inspect.capture.headers.ip import Packets
 from handshake_inspect.capture.headers.layers import CompressedRows, FragmentRows, Header, Layer, Slice, together
 from handshake_inspect.capture.headers.link_types import LINK_TYPES, RAW_IPV4, RAW_IPV6
-from handshake_inspect.capture.headers.transports import Found
+from handshake_inspect.capture.headers.transports import FoundRows
 from handshake_inspect.capture.inflating import CompressedError, inflated
 from handshake_inspect.capture.records import RawFrame, Records, records_of
 from handshake_inspect.capture.source import SLACK_OCTETS
@@ -63,7 +63,7 @@ class Decoder:
 
     def decode(self, records: Records, capture: int) -> Block:
         """Return the rows of a block of records of the file with number `capture`."""
-        records, filling = with_slack(records), Filling(len(records))
+        records, filling = with_slack(records), BlockBuilder(len(records))
         for first in range(0, len(records), SLICE_ROWS):
             SliceDecoder(self, records, slice(first, first + SLICE_ROWS), capture).decode_into(filling)
         return filling.block()
@@ -74,7 +74,7 @@ class Decoder:
         `seq`: SEG.SEQ of the segment meant, where the frame may hold several. (0, 0) if it holds none.
         """
         one = SliceDecoder(self, with_slack(records), slice(0, 1), 0)
-        one.decode_into(Filling(1))
+        one.decode_into(BlockBuilder(1))
         places = (place for found in one.found for place in found.payloads())
         return next((place for number, *place in places if seq in (None, number)), (0, 0))  # type: ignore[return-value]
 
@@ -109,9 +109,9 @@ class SliceDecoder:
             packet_type=None if given is None else given[part].copy(),
         )  # fmt: skip
         self.unread = self.slice.unread
-        self.found: list[Found] = []
+        self.found: list[FoundRows] = []
 
-    def decode_into(self, filling: Filling) -> None:
+    def decode_into(self, filling: BlockBuilder) -> None:
         """Add the rows of the slice to those of its block."""
         self.follow(self._frames())
         if not (self.slice.for_scapy or self.slice.fragments or self.slice.compressed):
@@ -124,11 +124,11 @@ class SliceDecoder:
 
     def block(self) -> Block:
         """Return the rows found so far."""
-        alone = Filling(len(self.slice.offset))
+        alone = BlockBuilder(len(self.slice.offset))
         self._put_into(alone)
         return alone.block()
 
-    def _put_into(self, filling: Filling) -> None:
+    def _put_into(self, filling: BlockBuilder) -> None:
         filling.put(self.found, self.records, self.part, self.capture, self.unread)
 
     def _frames(self) -> Iterator[Layer]:
@@ -160,7 +160,7 @@ class SliceDecoder:
             self._aggregates(layer)
         elif isinstance(layer, Packets):
             for each in transports.READERS[layer.header](self.slice, layer):
-                if isinstance(each, Found):
+                if isinstance(each, FoundRows):
                     self.found.append(each)
                 else:
                     yield each

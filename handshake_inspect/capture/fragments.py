@@ -1,8 +1,8 @@
 """IP fragments put together again: RFC 791 §3.2, RFC 8200 §4.5, RFC 815.
 
-In: `Fragment`s in order of capture. Out: the `Whole` packet when the last of its fragments has come. Off the fast path:
-one fragment at a time. What is kept is bounded in packets, octets and time; fragments whose packet never becomes whole
-are counted.
+In: `Fragment`s in order of capture. Out: the `WholePacket` when the last of its fragments has come. Off the fast
+path: one fragment at a time. What is kept is bounded in packets, octets and time; fragments whose packet never becomes
+whole are counted.
 
 The octets that came first count where IPv4 fragments overlap; overlapping fragments of IPv6 make their packet invalid
 (RFC 5722 §4). A fragment that was cut by the capture leaves a hole: the whole packet has its full length, and its
@@ -62,7 +62,7 @@ class Fragment:
 
 
 @plain
-class Whole:
+class WholePacket:
     """A packet that was put together: an IP header that says nothing of fragments, and what followed."""
 
     version: int
@@ -102,7 +102,7 @@ class Reassembler:
         self._given_up: Counter[str] = Counter()
         #: Frames of which somebody wants the packets that they complete, and those packets by their frame.
         self.wanted: Container[int] = ()
-        self.completed: dict[int, Whole] = {}
+        self.completed: dict[int, WholePacket] = {}
 
     def unread(self) -> Counter[str]:
         """Count the fragments so far whose packets are not whole."""
@@ -111,7 +111,7 @@ class Reassembler:
             waiting[f"{NAMES[key[0]]} without the rest"] += len(one.frames)  # type: ignore[index]
         return self._given_up + waiting
 
-    def add(self, fragment: Fragment) -> Whole | None:
+    def add(self, fragment: Fragment) -> WholePacket | None:
         """Take a fragment; return its packet if that is whole now."""
         end = fragment.position + fragment.length
         if end > LONGEST_OCTETS or fragment.length <= 0 or (fragment.more and fragment.length % 8):
@@ -184,7 +184,7 @@ def _gaps(pieces: list[tuple[int, int, bytes]], place: int, begin: int, end: int
     return gaps
 
 
-def _whole(one: _Waiting, version: int) -> Whole:
+def _whole(one: _Waiting, version: int) -> WholePacket:
     """Put the pieces behind the header, which gets the length of the whole and says nothing of fragments."""
     octets, total = bytearray(), 0
     for _, length, piece in one.pieces:
@@ -198,4 +198,4 @@ def _whole(one: _Waiting, version: int) -> Whole:
     else:
         struct.pack_into("!H", header, 4, total)
         header[6] = one.protocol
-    return Whole(version, bytes(header + octets), len(header) + total, tuple(one.frames))
+    return WholePacket(version, bytes(header + octets), len(header) + total, tuple(one.frames))

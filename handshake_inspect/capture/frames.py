@@ -15,7 +15,7 @@ import numpy as np
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.headers.link_types import RAW_IPV4, RAW_IPV6
-from handshake_inspect.capture.positions import Located
+from handshake_inspect.capture.positions import LocatedCapture
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import Names
@@ -23,7 +23,7 @@ from handshake_inspect.table import Names
 #: A frame by its number, or by the name of another capture and its number there.
 Frame = int | tuple[str, int]
 #: A capture from which frames are read again: what `open_capture` takes, or one whose records have known places.
-CaptureFile = str | os.PathLike[str] | BinaryIO | Located
+CaptureFile = str | os.PathLike[str] | BinaryIO | LocatedCapture
 
 
 def fetch(source: CaptureFile, numbers: Collection[int]) -> dict[int, RawFrame]:
@@ -36,7 +36,7 @@ def fetch(source: CaptureFile, numbers: Collection[int]) -> dict[int, RawFrame]:
     frames: dict[int, RawFrame] = {}
     if not len(wanted):
         return frames
-    with source.open(wanted) if isinstance(source, Located) else open_capture(source) as reader:
+    with source.open(wanted) if isinstance(source, LocatedCapture) else open_capture(source) as reader:
         for records in reader:
             for row in np.flatnonzero(np.isin(records.frame, wanted)).tolist():
                 frames[int(records.frame[row])] = records.raw(row)
@@ -58,7 +58,7 @@ def fetch_whole(source: CaptureFile, numbers: Collection[int]) -> tuple[dict[int
         return frames, {}
     decoder = Decoder(Names())
     decoder.reassembler.wanted = frames.keys()
-    with open_capture(source.path if isinstance(source, Located) else source) as reader:
+    with open_capture(source.path if isinstance(source, LocatedCapture) else source) as reader:
         for records in reader:
             decoder.decode(records, 0)
             if len(records) and records.frame[-1] >= max(frames):

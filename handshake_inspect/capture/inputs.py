@@ -1,7 +1,7 @@
 """What can be inspected, and how each kind of it is opened: files, pipes, file objects, lists of Scapy's packets.
 
-In: an `Input`. Out: an `Opened`, its records, whichever reader they come through. A run of several captures asks each
-when it begins, before it reads any: files are closed meanwhile, what can be read only once is kept open.
+In: an `Input`. Out: an `OpenCapture`, its records, whichever reader they come through. A run of several captures asks
+each when it begins, before it reads any: files are closed meanwhile, what can be read only once is kept open.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from handshake_inspect.capture.about import About
-from handshake_inspect.capture.apart import Apart, Begun
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.files import BLOCK_OCTETS, open_capture
+from handshake_inspect.capture.forked_reader import DecodingFork, ForkedReader
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.source import Reader, RecordReader
-from handshake_inspect.copies import CopyDied
+from handshake_inspect.forks import ForkDied
 from handshake_inspect.plain import plain
 from handshake_inspect.processes import Workers
 from handshake_inspect.table import Block, Names
@@ -94,30 +94,30 @@ class Input:
 
     def is_read_apart(self, workers: Workers) -> bool:
         """Is it read by a copy of this process? Only what is large."""
-        return self.octets >= APART_OCTETS and not self.through_scapy and workers.are_copies
+        return self.octets >= APART_OCTETS and not self.through_scapy and workers.are_forks
 
     @property
     def can_be_read_again(self) -> bool:
         """Can all of it be read another time?"""
         return self.can_be_opened_again or (self.is_packets and not isinstance(self.source, Iterator))
 
-    def open(self, hooks: Hooks, *, ahead: bool = False) -> Opened:
+    def open(self, hooks: Hooks, *, ahead: bool = False) -> OpenCapture:
         """Open it. `ahead`: a thread may read ahead of whoever asks. Raises CaptureError."""
         if self.through_scapy:
-            return Opened(ThroughScapy(self.source, self.name), hooks)
-        return Opened(self.reader_of_records(ahead=ahead and self.is_file), hooks)
+            return OpenCapture(ThroughScapy(self.source, self.name), hooks)
+        return OpenCapture(self.reader_of_records(ahead=ahead and self.is_file), hooks)
 
     def reader_of_records(self, *, ahead: bool) -> RecordReader:
         """Open it likewise, if its frames are not dissected by Scapy."""
         return open_capture(self.source, name=self.name, block_octets=self.block_octets, ahead=ahead)
 
-    def begin_apart(self, decoder: Decoder, capture: int) -> Begun:
-        """Have a copy of this process open it, read it and decode it. Raises CopyDied."""
-        return Begun(partial(self.reader_of_records, ahead=True), decoder, capture)
+    def begin_apart(self, decoder: Decoder, capture: int) -> DecodingFork:
+        """Have a copy of this process open it, read it and decode it. Raises ForkDied."""
+        return DecodingFork(partial(self.reader_of_records, ahead=True), decoder, capture)
 
 
 @contextlib.contextmanager
-def begun(inputs: Sequence[Input], names: Names, workers: Workers) -> Iterator[Begun | None]:
+def begun(inputs: Sequence[Input], names: Names, workers: Workers) -> Iterator[DecodingFork | None]:
     """Give what reads the one capture that there is already, numbering `names`; None if it is not read apart.
 
     It goes on for as long as the context does. Captures of a run of several are not begun: each has its time.
@@ -125,12 +125,12 @@ def begun(inputs: Sequence[Input], names: Names, workers: Workers) -> Iterator[B
     with contextlib.ExitStack() as stack:
         copy = None
         if len(inputs) == 1 and inputs[0].is_read_apart(workers):
-            with contextlib.suppress(CopyDied):
+            with contextlib.suppress(ForkDied):
                 copy = stack.enter_context(inputs[0].begin_apart(Decoder(names), 0))
         yield copy
 
 
-class Opened:
+class OpenCapture:
     """The records of one capture, iterated once."""
 
     def __init__(self, reader: Reader[Records], hooks: Hooks) -> None:
@@ -140,11 +140,11 @@ class Opened:
         self._first: list[Records] = []
 
     def apart(
-        self, one: Input, decoder: Decoder, capture: int, begun: Begun | None
-    ) -> tuple[Apart, Iterator[tuple[Frames, Block]]]:
+        self, one: Input, decoder: Decoder, capture: int, begun: DecodingFork | None
+    ) -> tuple[ForkedReader, Iterator[tuple[Frames, Block]]]:
         """Have a copy of this process open it once more, read it and decode it; the one that has begun, if one has."""
         again = partial(one.reader_of_records, ahead=True)
-        self.reader = apart = Apart(self.reader, again, decoder, capture, begun)
+        self.reader = apart = ForkedReader(self.reader, again, decoder, capture, begun)
         self._blocks = iter(self._hooks.watch(apart))
         return apart, self._blocks
 

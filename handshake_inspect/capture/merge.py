@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.order import INTERFACES_NS, Disorder, Ordering
-from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, Place, Shelf
+from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, PieceQueue, Place
 from handshake_inspect.capture.records import Frames
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.table import Block, SegmentTable
@@ -55,7 +55,7 @@ class Merge:
     def __init__(self, feeds: Iterable[Feed]) -> None:
         self._waiting = deque(sorted(feeds, key=lambda feed: feed.begins))
         self._open: list[_Open] = []
-        self._shelf = Shelf()
+        self._shelf = PieceQueue()
         #: Captures that ended, and that one which has not ended yet overlaps, or may.
         self._ended: list[_Open] = []
 

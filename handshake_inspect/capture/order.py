@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, Shelf, piece_of, sorted_piece, tables_of
+from handshake_inspect.capture.pieces import EARLIEST_NS, Piece, PieceQueue, piece_of, sorted_piece, tables_of
 from handshake_inspect.capture.records import Frames
 from handshake_inspect.sets import first_of_runs
 from handshake_inspect.table import Block, SegmentTable, Table
@@ -65,7 +65,7 @@ class Ordering:
     def __init__(self, capture: int, disorder: Disorder) -> None:
         self._capture = capture
         self._clock = Clock(disorder)
-        self._shelf = Shelf()
+        self._shelf = PieceQueue()
 
     @property
     def settled(self) -> int:

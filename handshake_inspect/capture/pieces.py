@@ -81,7 +81,7 @@ def sorted_piece(parts: Sequence[Parts]) -> Piece | None:
     return piece_of(merged)
 
 
-class Shelf:
+class PieceQueue:
     """Pieces in order, none of which overlaps the next."""
 
     def __init__(self) -> None:

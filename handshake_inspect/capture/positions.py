@@ -1,7 +1,7 @@
 """Where each record stands in its file, noted while it is read, so that some can be read again without the rest.
 
-In: the blocks of records of one capture, as a reader yields them. Out: `Located`, the capture by its path, which opens
-for the frames somebody wants. What is noted is the length of each record, in an `Archive`: most captures have few
+In: the blocks of records of one capture, as a reader yields them. Out: `LocatedCapture`, the capture by its path, which
+opens for the frames somebody wants. What is noted is the length of each record, in an `Archive`: most captures have few
 different ones, so it takes a fraction of an octet for each.
 """
 
@@ -93,14 +93,14 @@ class Positions:
 
 
 @plain
-class Located:
+class LocatedCapture:
     """A capture by its path, of which it is known where each record stands."""
 
     path: str
     name: str
     positions: Positions
 
-    def open(self, numbers: Collection[int] | Offsets) -> Excerpted:
+    def open(self, numbers: Collection[int] | Offsets) -> ExcerptReader:
         """Open it for the frames with these numbers. Raises CaptureError."""
         wanted = set_of(np.fromiter(numbers, np.int64, len(numbers)))
         frames = set_of(wanted, np.arange(1, FIRST_FRAMES + 1))
@@ -111,10 +111,10 @@ class Located:
         if (begin[order][1:] < end[order][:-1]).any() or (end - begin > LONGEST_RECORD_OCTETS).any():
             raise ArchiveError("its records overlap")
         reader = open_excerpt(self.path, begin[order], end[order], name=self.name)
-        return Excerpted(reader, frames[: len(begin) - len(headers)])
+        return ExcerptReader(reader, frames[: len(begin) - len(headers)])
 
 
-class Excerpted:
+class ExcerptReader:
     """The records of some frames of a capture, iterated once, with the numbers that they have in it."""
 
     def __init__(self, reader: RecordReader, frames: Offsets) -> None:

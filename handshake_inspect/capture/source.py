@@ -208,7 +208,7 @@ def gathered(octets: NDArray[np.uint8], begin: NDArray[np.int64], width: int) ->
 
 
 class Reader(Protocol[T_co]):
-    """What opens as a capture: `RecordReader`, the same through Scapy, and one `Apart`, whose blocks are decoded."""
+    """What opens as a capture: `RecordReader`, the same through Scapy, and `ForkedReader`, whose blocks are decoded."""
 
     #: What messages call it, and its format.
     name: str

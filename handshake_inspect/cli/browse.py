@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from handshake_inspect.cli.options import (
-    Asked,
+    SelectionOptions,
     files_argument,
     index_option,
     jobs_option,
@@ -19,7 +19,7 @@ from handshake_inspect.cli.options import (
 
 if TYPE_CHECKING:
     from handshake_inspect.capture.frames import CaptureFile
-    from handshake_inspect.cli.captures import Reading
+    from handshake_inspect.cli.captures import FilesRead
     from handshake_inspect.connections.connection import Connection, Step
     from handshake_inspect.screen.files import Files
     from handshake_inspect.screen.sight import Streams
@@ -36,7 +36,9 @@ UDP_LISTER = "read --udp"
 @index_option
 @profile_option
 @jobs_option
-def command(files: tuple[str, ...], asked: Asked, sort: str | None, index: bool, profile: str, jobs: int | None) -> int:
+def command(
+    files: tuple[str, ...], asked: SelectionOptions, sort: str | None, index: bool, profile: str, jobs: int | None
+) -> int:
     """Browse the connections of FILE... on the whole terminal: a list of any length, and the ladder of the chosen one.
 
     Filters (words, or conditions as in `read --where`), sorts by column, finds, explains what was found, saves a
@@ -54,7 +56,7 @@ def command(files: tuple[str, ...], asked: Asked, sort: str | None, index: bool,
     from handshake_inspect.cli.choose import choice
     from handshake_inspect.cli.indexing import has_index, index_made, refuse_index
     from handshake_inspect.cli.naming import files_named
-    from handshake_inspect.cli.screens import Importing, refuse_without_screen, run_screen
+    from handshake_inspect.cli.screens import TextualImport, refuse_without_screen, run_screen
     from handshake_inspect.places import Places
 
     refuse_without_screen()
@@ -62,7 +64,7 @@ def command(files: tuple[str, ...], asked: Asked, sort: str | None, index: bool,
     named = files_named(files)
     if index:
         refuse_index(named.files, "auto")
-    with ExitStack() as stack, Importing() as importing:
+    with ExitStack() as stack, TextualImport() as importing:
         paths = {file: stack.enter_context(kept(file)) for file in named.files}
         making = None
         if index and named.files and not has_index(named.files[0], profile):
@@ -83,9 +85,11 @@ def command(files: tuple[str, ...], asked: Asked, sort: str | None, index: bool,
         return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
 
 
-def source_of(reading: Reading, captures: Mapping[str, CaptureFile], streams: Streams, profile: str = "linux") -> Files:
+def source_of(
+    reading: FilesRead, captures: Mapping[str, CaptureFile], streams: Streams, profile: str = "linux"
+) -> Files:
     """Return captures that were read as a source of the screen."""
-    from handshake_inspect.cli.drawing import Look, payload_shown
+    from handshake_inspect.cli.drawing import LadderSettings, payload_shown
     from handshake_inspect.cli.show import save
     from handshake_inspect.cli.shown_by import shown_by
     from handshake_inspect.quantities import counted
@@ -103,7 +107,7 @@ def source_of(reading: Reading, captures: Mapping[str, CaptureFile], streams: St
             steps,
             title=f"stream {connection.stream} of {connection.capture}",
             facts=[counted(len(steps), "segment"), *connection.encapsulation, *names_of_ends(run, connection)],
-            payload=payload_shown(steps, Look(), captures, connection.capture),
+            payload=payload_shown(steps, LadderSettings(), captures, connection.capture),
             options=LadderOptions(width=width),
         )
 

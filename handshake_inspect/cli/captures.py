@@ -27,7 +27,7 @@ from handshake_inspect.quantities import counted
 from handshake_inspect.table import Names
 
 if TYPE_CHECKING:
-    from handshake_inspect.capture.positions import Located
+    from handshake_inspect.capture.positions import LocatedCapture
     from handshake_inspect.cli.outflow import Outflow
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.overview import Overview
@@ -38,7 +38,7 @@ INTERRUPTED = 130
 
 
 @dataclass
-class Reading:
+class FilesRead:
     """What became of the files."""
 
     inspection: Inspection
@@ -47,7 +47,7 @@ class Reading:
     #: Ctrl-C came before the end.
     interrupted: bool
     #: Captures by their names, if it was noted where their records stand.
-    located: dict[str, Located] = field(default_factory=dict)
+    located: dict[str, LocatedCapture] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -71,7 +71,7 @@ def inspect_files(
     places: Places | None = None,
     outflow: Outflow | None = None,
     with_segments: bool = True,
-) -> Reading:
+) -> FilesRead:
     """Inspect captures as one run. Those that cannot be used are reported at once, one line each.
 
     `names`: what messages call a file, where that is not what it is opened by. `profile`: whose TIME-WAIT is assumed.
@@ -82,7 +82,7 @@ def inspect_files(
     inputs = [Input(file, reader, (names or {}).get(file)) for file in files]
     numbers = Names()
     held = inputs if outflow is None else []  # names of what goes are not those of a copy
-    with begun(held, numbers, Workers(jobs or cores(), may_be_copies=True)) as copy:
+    with begun(held, numbers, Workers(jobs or cores(), may_fork=True)) as copy:
         # The largest part of us, and what reads needs none of it: it is imported while a copy reads.
         from handshake_inspect.inspector import Inspector
 
@@ -118,7 +118,7 @@ def inspect_files(
     if interruption.asked:
         frames = sum(one.frames for one in found.captures)
         remark(f"interrupted: this is what the first {counted(frames, 'frame')} show")
-    return Reading(found, failed, interruption.asked, located)
+    return FilesRead(found, failed, interruption.asked, located)
 
 
 def _is_usable(one: Input, note: Callable[[CaptureError], None]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from handshake_inspect.cli.options import (
-    Asked,
+    SelectionOptions,
     file_name,
     files_argument,
     jobs_option,
@@ -91,7 +91,7 @@ def command(
     together: bool,
     format_: str,
     output: str | None,
-    asked: Asked,
+    asked: SelectionOptions,
     profile: str,
     reader: str,
     jobs: int | None,
@@ -166,12 +166,12 @@ def options_expect(
 ) -> Expectations | None:
     """Return what the options expect; None if they expect nothing."""
     from handshake_inspect.cli.wanted import wanted
-    from handshake_inspect.expect.claims import Claim, NotFound, OneOf
+    from handshake_inspect.expect.claims import Claim, HasNoFinding, OneOf
     from handshake_inspect.expect.expectations import Clause, Expect, Expectations
     from handshake_inspect.expect.places import Place
 
     clauses: list[Clause[Claim]] = []
-    of_run: list[Clause[NotFound]] = []
+    of_run: list[Clause[HasNoFinding]] = []
     if handshake:
         clauses.append(Clause("handshake", Place("--handshake"), OneOf("handshake", handshake)))
     if teardown:
@@ -183,7 +183,7 @@ def options_expect(
             raise click.UsageError(
                 "no finding is left on which it could fail: --select, --fail-on and --ignore exclude each other"
             )
-        claim = NotFound(codes, said)
+        claim = HasNoFinding(codes, said)
         place = Place("--fail-on" if fail_on else "--select")
         clauses.append(Clause("no_findings", place, claim))
         of_run.append(Clause("no_findings", place, claim))

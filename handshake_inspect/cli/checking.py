@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.cli.captures import Reading, inspect_files
+from handshake_inspect.cli.captures import FilesRead, inspect_files
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.drawing import Look, draw
+from handshake_inspect.cli.drawing import LadderSettings, draw
 from handshake_inspect.cli.naming import NamedFiles, is_capture, refuse_overwriting
 from handshake_inspect.cli.output import remark
 from handshake_inspect.expect import written
@@ -124,7 +124,7 @@ class Checker:
             remark(f"Error: {error}")
         self.run.unusable.append(Unusable(name, str(error), place))
 
-    def _note(self, files: Sequence[str], reading: Reading) -> None:
+    def _note(self, files: Sequence[str], reading: FilesRead) -> None:
         """Note what could not be used of a run; of captures it has been said."""
         for error in reading.failed:
             name = next((file for file in files if str(error).startswith(f"{file}:")), files[0])
@@ -167,7 +167,9 @@ class Checker:
             except CaptureError as error:  # it came through a pipe, and is long
                 remark(f"{error}; no ladder of stream {stream}")
                 continue
-            capture.ladders[stream] = draw(connection, steps, Look(), paths=paths, names=names, marks=marks).lines
+            capture.ladders[stream] = draw(
+                connection, steps, LadderSettings(), paths=paths, names=names, marks=marks
+            ).lines
 
 
 def _timed(found: Iterator[T]) -> Iterator[tuple[T, float]]:

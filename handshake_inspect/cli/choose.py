@@ -14,7 +14,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.cli.options import Asked
+from handshake_inspect.cli.options import SelectionOptions
 from handshake_inspect.cli.output import remark
 from handshake_inspect.conditions.moments import MomentError, parse_moment
 from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
@@ -110,7 +110,7 @@ class Choice:
         return np.array([stream for _, stream in [*known, *(item for item in keyed if item[0][0])]], np.int64)
 
 
-def choice(asked: Asked, sort: str | None = None, limit: int | None = None) -> Choice:
+def choice(asked: SelectionOptions, sort: str | None = None, limit: int | None = None) -> Choice:
     """Understand the options. Raises click.BadParameter."""
     selection = Selection(
         host=_read("--host", network, asked.host),

@@ -71,7 +71,7 @@ def command(
       handshake-inspect demo refused --replay
     """
     from handshake_inspect.capture.writing.pcap import write_pcap
-    from handshake_inspect.cli.drawing import Look
+    from handshake_inspect.cli.drawing import LadderSettings
     from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.performing import (
         print_differences,
@@ -104,7 +104,7 @@ def command(
     if target is not None:
         count = write_pcap(target, session.frames, session.link_type)
         remark(f"{target}: {counted(count, 'frame')} saved")
-    look = Look(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
+    look = LadderSettings(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
     if is_lesson:
         teach(session, session.vantages[0], look.options(), title=title_of(session), quiz=quiz)
         return 0
@@ -134,13 +134,13 @@ def real_session(scenario: str, plan: dict[str, Any], *, verify: bool = False, w
     Raises LabError, which names the way out where the system forbids it.
     """
     from handshake_inspect.cli.performing import performed
-    from handshake_inspect.lab.ground import How
+    from handshake_inspect.lab.ground import RunOptions
     from handshake_inspect.lab.world import WorldError
 
     message = plan["message"]
     octets = None if message is None else message.encode("utf-8", "surrogateescape")
     try:
-        return performed(scenario, {**plan, "message": octets}, How(verify=verify), wait=wait)
+        return performed(scenario, {**plan, "message": octets}, RunOptions(verify=verify), wait=wait)
     except WorldError as error:
         raise WorldError(f"{error}; or see a recorded session: demo --replay") from error
 

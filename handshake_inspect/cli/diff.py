@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import Asked, file_name, jobs_option, reader_option, selection_options
+from handshake_inspect.cli.options import SelectionOptions, file_name, jobs_option, reader_option, selection_options
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from handshake_inspect.cli.captures import Reading
+    from handshake_inspect.cli.captures import FilesRead
     from handshake_inspect.compared.comparison import Comparison
     from handshake_inspect.compared.difference import Level
     from handshake_inspect.inspection import Inspection
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @selection_options
 @reader_option
 @jobs_option
-def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: str, jobs: int | None) -> int:
+def command(a: str, b: str, level: Level, format_: str, asked: SelectionOptions, reader: str, jobs: int | None) -> int:
     """Compare two captures A and B, connection by connection, and show where they part.
 
     Initial sequence numbers, clients' ports, times and sizes of windows are of no account, nor is the order of
@@ -81,7 +81,7 @@ def command(a: str, b: str, level: Level, format_: str, asked: Asked, reader: st
     return max(code, *absent) or int(not found.is_same)
 
 
-def read(name: str, reader: str, jobs: int | None, stack: ExitStack) -> Reading:
+def read(name: str, reader: str, jobs: int | None, stack: ExitStack) -> FilesRead:
     """Inspect one of the two captures, which must stay there as long as `stack` does."""
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.cli.captures import inspect_files, kept

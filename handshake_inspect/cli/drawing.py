@@ -16,7 +16,7 @@ from handshake_inspect.views.words import Clock
 
 
 @dataclass(frozen=True)
-class Look:
+class LadderSettings:
     """What the options of the command line say about the ladder."""
 
     numbers: Numbers = "symbolic"
@@ -38,7 +38,7 @@ class Look:
 def draw(
     connection: Connection,
     steps: Sequence[Step],
-    look: Look,
+    look: LadderSettings,
     *,
     paths: Mapping[str, CaptureFile],
     names: Sequence[str] = (),
@@ -65,7 +65,7 @@ def draw(
 def picture(
     connection: Connection,
     steps: Sequence[Step],
-    look: Look,
+    look: LadderSettings,
     format_: str,
     *,
     paths: Mapping[str, CaptureFile],
@@ -100,7 +100,7 @@ def facts_of(connection: Connection, steps: Sequence[Step], names: Sequence[str]
     return [counted(len(steps), "segment"), *connection.encapsulation, *names]
 
 
-def payload_shown(steps: Sequence[Step], look: Look, paths: Mapping[str, CaptureFile], home: str) -> Payload:
+def payload_shown(steps: Sequence[Step], look: LadderSettings, paths: Mapping[str, CaptureFile], home: str) -> Payload:
     """Return the payload of the segments that are not folded, by frame; nothing if none is to be shown."""
     if not look.payload_octets:
         return {}

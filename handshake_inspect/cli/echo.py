@@ -12,7 +12,7 @@ from handshake_inspect.cli.echo_chat import chat
 from handshake_inspect.cli.groups import Group
 
 if TYPE_CHECKING:
-    from handshake_inspect.lab.by_hand.echo_plans import ClientPlan, ServerPlan, Where
+    from handshake_inspect.lab.by_hand.echo_plans import ClientPlan, EchoAddress, ServerPlan
     from handshake_inspect.lab.by_hand.echo_server import Tally
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -200,7 +200,7 @@ def client_plan(given: dict[str, Any]) -> ClientPlan:
     )
 
 
-def place(given: dict[str, Any]) -> Where | None:
+def place(given: dict[str, Any]) -> EchoAddress | None:
     """Return the Unix socket that is meant, if any; refuse options that say nothing to it, or to each other."""
     from handshake_inspect.lab.by_hand.echo_plans import unix_place
 

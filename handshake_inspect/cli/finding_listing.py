@@ -13,7 +13,7 @@ import numpy as np
 from handshake_inspect.arrays import Rows
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.output import DEFAULT_WIDTH, remark, terminal_width, write, write_lines
-from handshake_inspect.cli.wanted import Wanted
+from handshake_inspect.cli.wanted import WantedCodes
 from handshake_inspect.connections.connection import Connection, Finding, RunFinding
 from handshake_inspect.connections.deciding.found import Severity
 from handshake_inspect.findings.catalogue import BY_CODE
@@ -27,7 +27,7 @@ from handshake_inspect.views.finding_lines import Group, connection_lines, group
 EXAMPLES = 3
 
 
-def write_findings(inspection: Inspection, chosen: Choice, wanted: Wanted, format_: str, *, verbose: bool) -> None:
+def write_findings(inspection: Inspection, chosen: Choice, wanted: WantedCodes, format_: str, *, verbose: bool) -> None:
     """Write what was found of the chosen connections, and of the run."""
     streams = chosen.streams(inspection)
     whole = len(streams) == len(inspection.connections)
@@ -59,7 +59,7 @@ def write_findings(inspection: Inspection, chosen: Choice, wanted: Wanted, forma
 class _Listing:
     """The wanted findings of some connections."""
 
-    def __init__(self, inspection: Inspection, streams: Rows, wanted: Wanted) -> None:
+    def __init__(self, inspection: Inspection, streams: Rows, wanted: WantedCodes) -> None:
         self._connections = inspection.connections
         self._streams, self._wanted = streams, wanted
 

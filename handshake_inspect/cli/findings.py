@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from handshake_inspect.cli.options import (
-    Asked,
+    SelectionOptions,
     files_argument,
     jobs_option,
     profile_option,
@@ -33,7 +33,7 @@ def command(
     ignore: tuple[str, ...],
     severity: str,
     format_: str,
-    asked: Asked,
+    asked: SelectionOptions,
     profile: str,
     reader: str,
     jobs: int | None,

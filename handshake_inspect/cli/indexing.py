@@ -23,7 +23,7 @@ from handshake_inspect.archive import Archive, ArchiveError
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.remote import is_remote
-from handshake_inspect.cli.captures import Reading
+from handshake_inspect.cli.captures import FilesRead
 from handshake_inspect.cli.naming import INDEX_ENDING
 from handshake_inspect.cli.output import remark
 from handshake_inspect.indexed.identity import Identity, identity_of
@@ -76,16 +76,16 @@ def say_useless(target: Path | str, why: str) -> None:
 
 
 @dataclass
-class Making:
+class IndexMaking:
     """An index that is being made."""
 
     places: Places
     #: What was read, once it was.
-    reading: Reading | None = None
+    reading: FilesRead | None = None
 
 
 @contextmanager
-def index_made(path: str) -> Iterator[Making]:
+def index_made(path: str) -> Iterator[IndexMaking]:
     """Make the index of a capture that is read meanwhile, if it is read to its end and does not change.
 
     It is written when all else is done, so that nobody waits for it. Raises CaptureError where there is no room.
@@ -94,7 +94,7 @@ def index_made(path: str) -> Iterator[Making]:
         target, file = _begun(path, stack)
         before = _identity(path)
         archive = stack.enter_context(Archive(file))
-        making = Making(Places(archive))
+        making = IndexMaking(Places(archive))
         try:
             yield making
             reading = making.reading

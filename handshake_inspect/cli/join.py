@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from handshake_inspect.cli.captures import Reading
+    from handshake_inspect.cli.captures import FilesRead
     from handshake_inspect.conditions.selection import Selection
     from handshake_inspect.joined.join import Joined
     from handshake_inspect.joined.model import JoinedConnection, Moment
@@ -65,13 +65,13 @@ def command(
     """
     from handshake_inspect.cli.captures import inspect_files, report
     from handshake_inspect.cli.choose import choice
-    from handshake_inspect.cli.options import Asked
+    from handshake_inspect.cli.options import SelectionOptions
     from handshake_inspect.cli.output import remark
     from handshake_inspect.views.joined_remarks import joined_remarks
 
     if client == server:
         raise click.UsageError(f"{client} is named twice: give the capture of each end")
-    selection = choice(Asked(host=host, port=port)).selection
+    selection = choice(SelectionOptions(host=host, port=port)).selection
     readings = [inspect_files([file], reader, fold=False, jobs=jobs) for file in (client, server)]
     code = max(reading.exit_code for reading in readings)
     if code:
@@ -96,7 +96,7 @@ def command(
     return 0
 
 
-def joined_of(readings: Sequence[Reading], *, same_clock: bool) -> Joined:
+def joined_of(readings: Sequence[FilesRead], *, same_clock: bool) -> Joined:
     """Join two captures that were read. Raises CaptureError if they are said to have one clock, and cannot have."""
     from handshake_inspect.capture.records import CaptureError
     from handshake_inspect.joined.comparison import NotOneClockError, compare
@@ -163,9 +163,9 @@ def write_connections(joined: Joined, numbers: NDArray[np.int64]) -> None:
 
 def draw(joined: Joined, number: int, numbers: Numbers, *, show_all: bool) -> None:
     """Draw the ladder of one connection, with the way between the two places."""
-    from handshake_inspect.cli.drawing import Look
+    from handshake_inspect.cli.drawing import LadderSettings
     from handshake_inspect.cli.output import write_lines
     from handshake_inspect.views.joined_ladder import joined_ladder
 
-    options = Look(numbers=numbers, payload_octets=0, show_all=show_all).options()
+    options = LadderSettings(numbers=numbers, payload_octets=0, show_all=show_all).options()
     write_lines(joined_ladder(joined[number], joined.moments(number), options))

@@ -110,9 +110,9 @@ def run_command(
       handshake-inspect lab run half-close --rule 'delay second data from server by 300 ms'
       handshake-inspect lab run four-way --rule 'clamp MSS to 1200 on every SYN from client' --at server
     """
-    from handshake_inspect.cli.performing import Wish, perform
+    from handshake_inspect.cli.performing import RunRequest, perform
 
-    return perform(name, Wish(rules, "host" if on_host else "auto", at, target, verify, wait, step, quiz), look)
+    return perform(name, RunRequest(rules, "host" if on_host else "auto", at, target, verify, wait, step, quiz), look)
 
 
 @command.command("soak")

@@ -22,7 +22,7 @@ from handshake_inspect.lesson.errors import ErrorStop, error_stops
 from handshake_inspect.lesson.question import AnswerError, Question, understood
 from handshake_inspect.lesson.score import Score
 from handshake_inspect.lesson.stops import Stop, stops_of
-from handshake_inspect.lesson.telling import HOW_TO, Telling, score_lines
+from handshake_inspect.lesson.telling import HOW_TO, Narration, score_lines
 from handshake_inspect.tcp.states import State
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder import LadderOptions, LadderParts, SocketCall
@@ -83,7 +83,7 @@ class Lesson:
         self, connection: Connection, steps: Sequence[Step], parts: LadderParts, calls: Sequence[SocketCall]
     ) -> None:
         """Walk through one connection, of which these are the lines of the ladder."""
-        telling = Telling(connection, self.options, parts.indent)
+        telling = Narration(connection, self.options, parts.indent)
         stops, errors = iter(stops_of(connection, steps, calls)), iter(error_stops(connection.icmp_errors))
         self.draw(parts.head)
         passed: list[Text] = []
@@ -105,7 +105,7 @@ class Lesson:
         self.draw([*parts.foot, Text()])
         self.is_apart = True
 
-    def stop_at(self, stop: Stop, lines: Sequence[Text], telling: Telling) -> None:
+    def stop_at(self, stop: Stop, lines: Sequence[Text], telling: Narration) -> None:
         """Ask about one segment, then draw and explain it."""
         questions = [one for one in stop.questions if move_of(one) not in self.known]
         if questions:
@@ -115,7 +115,7 @@ class Lesson:
             self.put(question, telling, stop.step)
         self.show(highlighted(lines, stop), telling.explained(stop), apart=bool(questions))
 
-    def stop_at_error(self, stop: ErrorStop, lines: Sequence[Text], telling: Telling) -> None:
+    def stop_at_error(self, stop: ErrorStop, lines: Sequence[Text], telling: Narration) -> None:
         """Ask about one ICMP error, then draw and explain it."""
         if stop.question is not None:
             self.gap()
@@ -123,14 +123,14 @@ class Lesson:
             self.put(stop.question, telling)
         self.show(lines, telling.explained_error(stop), apart=stop.question is not None)
 
-    def put(self, question: Question, telling: Telling, step: Step | None = None) -> None:
+    def put(self, question: Question, telling: Narration, step: Step | None = None) -> None:
         """Put one question, and say what is right."""
         write_lines(telling.asked(question, step))
         answer = self.answer(question, telling) if self.waits else None
         write_lines(telling.verdict(self.score.note(question, answer)))
         self.is_apart = False
 
-    def answer(self, question: Question, telling: Telling) -> str | None:
+    def answer(self, question: Question, telling: Narration) -> str | None:
         """Read an answer; None if it is to be shown. Raises LeftError."""
         while True:
             self.is_apart = False

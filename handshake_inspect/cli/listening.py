@@ -20,14 +20,14 @@ from handshake_inspect.capture.writing.output import CaptureWriter
 from handshake_inspect.capture.writing.rotation import RotatingWriter, Rotation, open_writer
 from handshake_inspect.cli.captures import Interruption, report
 from handshake_inspect.cli.choose import Choice
-from handshake_inspect.cli.drawing import Look
+from handshake_inspect.cli.drawing import LadderSettings
 from handshake_inspect.cli.listing import write_kinds, write_listing
 from handshake_inspect.cli.output import remark, write_octets
-from handshake_inspect.cli.printed import Printed
+from handshake_inspect.cli.printed import PrintedTail
 from handshake_inspect.cli.tracing import print_traced
-from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
+from handshake_inspect.cli.watch import Watch, WatchRequest, blocks_of
 from handshake_inspect.inspection import Inspection
-from handshake_inspect.lab.command import CommandError, Ended, Running, Streams, run_command
+from handshake_inspect.lab.command import CommandEnd, CommandError, Running, Streams, run_command
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.words import octets
 
@@ -38,7 +38,7 @@ MOST_LISTED = 100
 
 
 @dataclass(frozen=True)
-class Keeping:
+class SavedCapture:
     """Where what is seen is saved."""
 
     target: str
@@ -56,8 +56,8 @@ class Keeping:
 
 def listen(
     interfaces: Sequence[str],
-    wishes: Wishes,
-    keeping: Keeping | None,
+    wishes: WatchRequest,
+    keeping: SavedCapture | None,
     duration_s: float | None,
     how: dict[str, Any],
     *,
@@ -81,12 +81,12 @@ def listen(
     return 2 if failure else 0
 
 
-def octets_of_a_frame(keeping: Keeping | None, *, on_screen: bool) -> int:
+def octets_of_a_frame(keeping: SavedCapture | None, *, on_screen: bool) -> int:
     """How much of each frame is captured: all of it where it is saved, or may be at a key."""
     return FRAME_OCTETS_MAX if keeping or on_screen else FRAME_OCTETS
 
 
-def opened_and_given_up(capture: LiveCapture, keeping: Keeping | None) -> tuple[CaptureWriter | None, str | None]:
+def opened_and_given_up(capture: LiveCapture, keeping: SavedCapture | None) -> tuple[CaptureWriter | None, str | None]:
     """Open the first file, and give up the rights of root: before it is opened if sudo's user may write it."""
     if keeping is None:
         return None, give_up_privileges()
@@ -122,8 +122,8 @@ def shown_on_screen(watch: Watch, blocks: Iterator[Records | None], interruption
 
 def watch_command(
     program: Sequence[str],
-    wishes: Wishes,
-    keeping: Keeping | None,
+    wishes: WatchRequest,
+    keeping: SavedCapture | None,
     how: dict[str, Any],
     *,
     traced: bool,
@@ -135,9 +135,9 @@ def watch_command(
     """
 
     frame_octets = octets_of_a_frame(keeping, on_screen=on_screen)
-    printed = Printed() if on_screen else None
+    printed = PrintedTail() if on_screen else None
 
-    def watch(running: Running) -> tuple[Ended, bool]:
+    def watch(running: Running) -> tuple[CommandEnd, bool]:
         writer = keeping.opened(running.capture) if keeping else None
         wished = replace(wishes, quiet=wishes.quiet or traced)
         watch = Watch(running.capture, wished, writer, on_screen=on_screen)
@@ -149,7 +149,9 @@ def watch_command(
         inspection = watch.finish()
         if running.ended.log is not None:
             title, dropped = Path(program[0]).name, running.capture.dropped
-            print_traced(inspection, running.frames, running.ended.log, Look().options(), title=title, dropped=dropped)
+            print_traced(
+                inspection, running.frames, running.ended.log, LadderSettings().options(), title=title, dropped=dropped
+            )
         else:
             list_found(watch, inspection)
         tell_rest(watch, inspection, keeping)
@@ -186,7 +188,7 @@ def to_the_end(watch: Watch, blocks: Iterator[Records | None]) -> CaptureError |
     return failure
 
 
-def command_on_screen(watch: Watch, running: Running, printed: Printed, name: str) -> CaptureError | None:
+def command_on_screen(watch: Watch, running: Running, printed: PrintedTail, name: str) -> CaptureError | None:
     """Follow a command's capture in a thread of its own while the screen shows it, which stays when the command ends.
 
     What the command has printed is printed when the screen was left.
@@ -210,7 +212,7 @@ def command_on_screen(watch: Watch, running: Running, printed: Printed, name: st
     return failure
 
 
-def how_it_ended(ended: Ended) -> str:
+def how_it_ended(ended: CommandEnd) -> str:
     """Say how a command ended."""
     return f"was ended by {ended.killed_by}" if ended.killed_by else f"ended with exit status {ended.exit_status}"
 
@@ -234,7 +236,7 @@ def lists_udp(watch: Watch, inspection: Inspection) -> bool:
     return watch.wishes.udp and 0 < len(inspection.exchanges) <= MOST_LISTED
 
 
-def tell_rest(watch: Watch, inspection: Inspection, keeping: Keeping | None) -> None:
+def tell_rest(watch: Watch, inspection: Inspection, keeping: SavedCapture | None) -> None:
     """Print on standard error what was not read, lost, let go and saved."""
     lister = "read --udp of what -w saves" if watch.wishes.udp else "--udp"
     report(inspection, udp_listed=lists_udp(watch, inspection), udp_lister=lister)
@@ -249,7 +251,7 @@ def tell_rest(watch: Watch, inspection: Inspection, keeping: Keeping | None) -> 
         remark(saved(watch.writer, keeping))
 
 
-def saved(writer: CaptureWriter, keeping: Keeping) -> str:
+def saved(writer: CaptureWriter, keeping: SavedCapture) -> str:
     """Say what was saved where, and of a rotation how much of it is still there."""
     if not isinstance(writer, RotatingWriter):
         return f"{keeping.target}: {counted(writer.count, 'frame')} saved"

@@ -106,7 +106,7 @@ def _in_parts(
     One more finds meanwhile what is to be told of the run behind them.
     """
     parts = [streams[a : a + PART_CONNECTIONS] for a in range(0, len(streams), PART_CONNECTIONS)]
-    if len(parts) <= 1 or not workers.are_copies:
+    if len(parts) <= 1 or not workers.are_forks:
         yield from lines_of(streams)
         return
 

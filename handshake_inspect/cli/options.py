@@ -147,7 +147,7 @@ def _port_range(_ctx: click.Context, _param: click.Parameter, text: str | None) 
 
 
 @plain
-class Asked:
+class SelectionOptions:
     """What `selection_options` were given, as it stands on the command line; `choose.choice` understands it."""
 
     where: str | None = None
@@ -176,7 +176,7 @@ def selection_options(function: F) -> F:
 
     @wraps(function)
     def gathered(**options: Any) -> Any:
-        asked = Asked(**{one.name: options.pop(one.name) for one in fields(Asked)})
+        asked = SelectionOptions(**{one.name: options.pop(one.name) for one in fields(SelectionOptions)})
         return function(asked=asked, **options)
 
     command = gathered

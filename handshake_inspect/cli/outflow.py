@@ -31,11 +31,11 @@ class Outflow:
 
     def __init__(self, keep: int, chosen: Choice, format_: str, profile: str) -> None:
         # Where all are held, a large capture begins to be read before this is imported.
-        from handshake_inspect.connections.endless.leaving import Leaving
+        from handshake_inspect.connections.endless.retention import Retention
 
         # Most are not over yet when few are kept: the time for which they stay bounds these.
         most = max(MOST_TIMES * keep, KEPT)
-        self.leaving = Leaving(profile_of(profile).length_ns, keep=keep, most=most)
+        self.leaving = Retention(profile_of(profile).length_ns, keep=keep, most=most)
         self.has_begun = False
         self._chosen, self._format = chosen, format_
 

@@ -11,12 +11,12 @@ from rich.text import Text
 from handshake_inspect.capture.frames import payload
 from handshake_inspect.capture.writing.pcap import write_pcap
 from handshake_inspect.cli.captures import report
-from handshake_inspect.cli.drawing import Look
+from handshake_inspect.cli.drawing import LadderSettings
 from handshake_inspect.cli.ladders import Scene, print_ladders
 from handshake_inspect.cli.output import hanging, remark, write_lines
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.exchanges import Datagram, Exchange
-from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.ground import RunOptions
 from handshake_inspect.lab.record import JOBS
 from handshake_inspect.lab.rules import parse_rule
 from handshake_inspect.lab.scenarios import scenario_named
@@ -49,7 +49,7 @@ WRONG_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class Wish:
+class RunRequest:
     """How one scenario is to be run, and where it is to be seen."""
 
     rules: tuple[str, ...] = ()
@@ -67,15 +67,15 @@ class Wish:
     quiz: bool = False
 
 
-def perform(name: str, wish: Wish, look: Mapping[str, Any]) -> int:
+def perform(name: str, wish: RunRequest, look: Mapping[str, Any]) -> int:
     """Run a scenario and print it: what it shows, what to look for, its ladders. Returns the exit code."""
     is_lesson = wish.step or wish.quiz
     refuse_in_vain(name, verify=wish.verify, wait=wish.wait, lesson=is_lesson, at=wish.at, rules=wish.rules)
-    told = performed(name, {}, How(wish.rules, wish.verify), wait=wish.wait, place=wish.place)
+    told = performed(name, {}, RunOptions(wish.rules, wish.verify), wait=wish.wait, place=wish.place)
     session = session_of(told)
     scenario, at = session.scenario, wish.at or session.scenario.seen_at
     vantage = next((one for one in session.vantages if one.name == at), session.vantages[0])
-    options, title = Look(**look).options(), f"{name} {SEEN[vantage.name]}"
+    options, title = LadderSettings(**look).options(), f"{name} {SEEN[vantage.name]}"
     if is_lesson:  # which what is to be seen would give away
         teach(session, vantage, options, title=title, quiz=wish.quiz)
         print()
@@ -109,7 +109,7 @@ def keep(session: Session, vantage: Vantage, target: str | None) -> None:
         remark(f"{target}: {counted(count, 'frame')} saved")
 
 
-def performed(name: str, plan: dict[str, Any], how: How, *, wait: bool, place: Place = "auto") -> Told:
+def performed(name: str, plan: dict[str, Any], how: RunOptions, *, wait: bool, place: Place = "auto") -> Told:
     """Run a scenario; return its session, and if it is to `wait` what is told of its TIME-WAIT (`staying`)."""
     from handshake_inspect.lab.time_wait.jiffies import placed_wheel
     from handshake_inspect.lab.time_wait.staying import run_and_stay, told_of

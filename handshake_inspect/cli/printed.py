@@ -17,7 +17,7 @@ KEPT_OCTETS = 1 << 20
 LAST_S = 1.0
 
 
-class Printed:
+class PrintedTail:
     """The end of what a command has printed."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from handshake_inspect.cli.output import StatusLine
-from handshake_inspect.copies import Onlooker
+from handshake_inspect.forks import Onlooker
 from handshake_inspect.plain import plain
 from handshake_inspect.quantities import counted
 

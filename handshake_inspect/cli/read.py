@@ -10,7 +10,7 @@ import click
 
 from handshake_inspect.cli.options import (
     FORMATS,
-    Asked,
+    SelectionOptions,
     dask_option,
     files_argument,
     index_option,
@@ -44,7 +44,7 @@ from handshake_inspect.cli.options import (
 def command(
     files: tuple[str, ...],
     format_: str,
-    asked: Asked,
+    asked: SelectionOptions,
     sort: str | None,
     keep: int | None,
     limit: int | None,
@@ -133,7 +133,7 @@ def command(
         if chosen.beyond_limit:
             remark(f"--limit {limit}: {chosen.beyond_limit:,} more not shown")
         # Of a selection the run as a whole is not told, nor where the document has it.
-        told = asked != Asked() or format_ == "json"
+        told = asked != SelectionOptions() or format_ == "json"
         report(reading.inspection, udp_listed=udp or format_ == "json", findings_listed=told)
         return reading.exit_code or named.exit_code or chosen.absent_streams(reading.inspection)
 

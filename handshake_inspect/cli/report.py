@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from handshake_inspect.cli.options import (
-    Asked,
+    SelectionOptions,
     file_name,
     files_argument,
     jobs_option,
@@ -23,7 +23,7 @@ from handshake_inspect.cli.options import (
 from handshake_inspect.cli.shown_by import shown_by
 
 if TYPE_CHECKING:
-    from handshake_inspect.cli.captures import Reading
+    from handshake_inspect.cli.captures import FilesRead
 
 #: More files than this stand in no command that is to be copied.
 FILES_IN_COMMAND = 5
@@ -67,7 +67,7 @@ FILES_IN_COMMAND = 5
 def command(
     files: tuple[str, ...],
     output: str | None,
-    asked: Asked,
+    asked: SelectionOptions,
     limit: int,
     backlog: int | None,
     profile: str,
@@ -102,7 +102,7 @@ def command(
     target = _target(output)
     if find_spec("jinja2") is None:
         raise click.UsageError("report needs jinja2: pip install 'handshake-inspect[report]'")
-    from handshake_inspect.views.page.document import Wanted, document
+    from handshake_inspect.views.page.document import PageRequest, document
 
     chosen = choice(asked)
     named = files_named(files)
@@ -115,9 +115,9 @@ def command(
             return reading.exit_code or named.exit_code
         run = reading.inspection
         found, said = beside(trace, run.connections) if trace is not None else (None, [])
-        wanted = Wanted(
+        wanted = PageRequest(
             np.sort(chosen.streams(run)),
-            run.exchanges if asked == Asked() else list(chosen.exchanges(run)),
+            run.exchanges if asked == SelectionOptions() else list(chosen.exchanges(run)),
             said=chosen.said,
             limit=limit,
             command=_command(files, profile),
@@ -144,7 +144,7 @@ def _target(output: str | None) -> str | None:
     return None if output == "-" else output
 
 
-def _read(files: Sequence[str], reader: str, profile: str, jobs: int | None, stack: ExitStack) -> Reading:
+def _read(files: Sequence[str], reader: str, profile: str, jobs: int | None, stack: ExitStack) -> FilesRead:
     """Read captures, also through pipes, and note where everything stands in them: long transfers are read again."""
     from handshake_inspect.archive import Archive
     from handshake_inspect.cli.captures import inspect_files, kept

@@ -57,7 +57,7 @@ def refuse_without_screen() -> None:
         raise click.UsageError(f"browse needs textual: {INSTALL}")
 
 
-class Importing:
+class TextualImport:
     """Textual, imported meanwhile, and the terminal asked for its colours."""
 
     def __init__(self) -> None:

@@ -24,8 +24,8 @@ from handshake_inspect.cli.options import (
 
 if TYPE_CHECKING:
     from handshake_inspect.capture.frames import CaptureFile
-    from handshake_inspect.cli.captures import Reading
-    from handshake_inspect.cli.drawing import Look
+    from handshake_inspect.cli.captures import FilesRead
+    from handshake_inspect.cli.drawing import LadderSettings
     from handshake_inspect.connections.connection import Connection, IcmpError, Step
     from handshake_inspect.inspection import Inspection
     from handshake_inspect.lab.calls import SocketCall
@@ -138,7 +138,7 @@ def command(
             from handshake_inspect.cli.dissection import print_dissection
 
             return print_dissection(paths, dissect) if paths else named.exit_code
-        asked = Wanted(stream, format_, look, target, trace, step, quiz)
+        asked = ShowRequest(stream, format_, look, target, trace, step, quiz)
         indexed = from_index(named.files[0], profile, asked) if index and named.files else None
         if indexed is not None:
             return indexed or named.exit_code
@@ -147,7 +147,7 @@ def command(
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ShowRequest:
     """What is to be shown, and how."""
 
     stream: int | None
@@ -161,7 +161,7 @@ class Wanted:
     quiz: bool = False
 
 
-def from_index(path: str, profile: str, wanted: Wanted) -> int | None:
+def from_index(path: str, profile: str, wanted: ShowRequest) -> int | None:
     """Show a connection out of the index of its capture. Returns the exit code; None if the capture must be read."""
     from handshake_inspect.cli.captures import report
     from handshake_inspect.cli.indexing import open_index, say_useless
@@ -186,7 +186,7 @@ def from_index(path: str, profile: str, wanted: Wanted) -> int | None:
 
 def read_for(
     paths: Mapping[str, str], reader: str, profile: str, *, jobs: int | None, index: bool, stack: ExitStack
-) -> Reading:
+) -> FilesRead:
     """Read captures, and note where everything stands in them; in an index if one is wanted."""
     from handshake_inspect.archive import Archive
     from handshake_inspect.cli.captures import inspect_files
@@ -202,7 +202,7 @@ def read_for(
     return reading
 
 
-def from_reading(reading: Reading, paths: Mapping[str, str], wanted: Wanted) -> int:
+def from_reading(reading: FilesRead, paths: Mapping[str, str], wanted: ShowRequest) -> int:
     """Show a connection of the captures that were read, or all of them as golden text. Returns the exit code."""
     from handshake_inspect.cli.captures import report
 
@@ -256,14 +256,14 @@ def print_connection(
     connection: Connection,
     steps: tuple[Step, ...],
     captures: Mapping[str, CaptureFile],
-    wanted: Wanted,
+    wanted: ShowRequest,
     inspection: Inspection | None = None,
 ) -> None:
     """Print the connection as a ladder, a picture, JSON or golden text; save it first if it is to be saved.
 
     `inspection`: with all connections, which golden text and socket calls look at.
     """
-    from handshake_inspect.cli.drawing import Look
+    from handshake_inspect.cli.drawing import LadderSettings
     from handshake_inspect.cli.output import remark, write
     from handshake_inspect.cli.tracing import beside
     from handshake_inspect.views.address_names import names_of_ends
@@ -280,7 +280,7 @@ def print_connection(
     elif wanted.format_ == "golden" and inspection is not None:
         print_golden(inspection, [connection.stream])
     else:
-        view = Look(**wanted.look)  # type: ignore[arg-type]
+        view = LadderSettings(**wanted.look)  # type: ignore[arg-type]
         names = names_of_ends(overview, connection)
         print_ladder(connection, steps, captures, view, wanted, names, calls or ())
     for line in said:
@@ -291,8 +291,8 @@ def print_ladder(
     connection: Connection,
     steps: Sequence[Step],
     captures: Mapping[str, CaptureFile],
-    view: Look,
-    wanted: Wanted,
+    view: LadderSettings,
+    wanted: ShowRequest,
     names: Sequence[str],
     calls: Sequence[SocketCall],
 ) -> None:

@@ -85,9 +85,9 @@ def command(
       handshake-inspect sniff --strace -- python3 echo_test.py
     """
     from handshake_inspect.capture.writing.rotation import Rotation
-    from handshake_inspect.cli.listening import Keeping, listen, watch_command
+    from handshake_inspect.cli.listening import SavedCapture, listen, watch_command
     from handshake_inspect.cli.screens import wants_screen
-    from handshake_inspect.cli.watch import Wishes
+    from handshake_inspect.cli.watch import WatchRequest
 
     octets_max, seconds = rotate
     if target is None and (octets_max or seconds):
@@ -95,8 +95,8 @@ def command(
     if files is not None and not (octets_max or seconds):
         raise click.UsageError("--files needs --rotate SIZE or --rotate TIME")
     rotation = Rotation(octets_max, seconds, files) if octets_max or seconds else None
-    keeping = None if target is None else Keeping(target, rotation)
-    wishes = Wishes(port=port, count=count, quiet=quiet, udp=udp, profile=profile)
+    keeping = None if target is None else SavedCapture(target, rotation)
+    wishes = WatchRequest(port=port, count=count, quiet=quiet, udp=udp, profile=profile)
     how: dict[str, Any] = {"bpf": bpf, "ring_octets": ring_octets}
     if not program:
         if traced:

@@ -12,7 +12,7 @@ import click
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.capture.remote import is_remote
-from handshake_inspect.cli.captures import Reading
+from handshake_inspect.cli.captures import FilesRead
 from handshake_inspect.cli.output import remark
 from handshake_inspect.spread.cluster import LOCAL, ClusterError, cluster
 from handshake_inspect.spread.run import inspect_spread
@@ -20,7 +20,7 @@ from handshake_inspect.spread.run import inspect_spread
 
 def inspect_on_cluster(
     address: str, files: Sequence[str], reader: str, *, profile: str, workers: int | None = None
-) -> Reading:
+) -> FilesRead:
     """Inspect captures as one run, on the workers of a cluster. Those that cannot be used are reported, a line each.
 
     `workers`: how many to start here, where the address is LOCAL.
@@ -40,7 +40,7 @@ def inspect_on_cluster(
             inspection = inspect_spread(inputs, engine, profile=profile, failed=note)
     except ClusterError as error:
         raise CaptureError(f"--dask {error}") from None
-    return Reading(inspection, failed, interrupted=False)
+    return FilesRead(inspection, failed, interrupted=False)
 
 
 def _everywhere(file: str) -> str:

@@ -19,21 +19,21 @@ from handshake_inspect.cli.output import StatusLine, hanging, remark
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.tracepoint import clock_offset
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
-from handshake_inspect.lab.time_wait.observing import Cause, Change, Filter, Gone, Observer, Tally
+from handshake_inspect.lab.time_wait.observing import Cause, Change, EntryEnd, Filter, Observer, Tally
 from handshake_inspect.lab.time_wait.wheel import Wheel
 from handshake_inspect.quantities import counted
 
 #: More changes of one kind than these between two looks are told together.
 ALONE_MAX = 6
 TIME_WIDTH, KIND_WIDTH = 9, 9
-#: `Gone.cause` in the summary.
+#: `EntryEnd.cause` in the summary.
 ENDINGS: dict[Cause, str] = {
     "ran-out": "ran out",
     "reused": "reused",
     "reset-or-destroyed": "ended by an RST or SOCK_DESTROY",
     "destroyed": "ended by SOCK_DESTROY",
 }
-#: `Gone.by_owner`, in words.
+#: `EntryEnd.by_owner`, in words.
 REUSERS = {
     True: "its owner's connect()",
     False: "the other end's SYN",
@@ -43,7 +43,7 @@ REUSERS = {
 
 def watch(wanted: Filter, count: int | None, duration_s: float | None, format_: str) -> int:
     """Watch until Ctrl-C, so many ends, or so many seconds; print the summary. Returns the exit code."""
-    watching = Watching(placed_wheel(), wanted, is_json=format_ == "ndjson")
+    watching = WatchPrinter(placed_wheel(), wanted, is_json=format_ == "ndjson")
     with closing(watching.observer), Interruption() as interruption:
         deadline_s = None if duration_s is None else time.monotonic() + duration_s
         watching.look()
@@ -70,7 +70,7 @@ def pause_until_next(observer: Observer, interruption: Interruption, left_s: flo
         interruption.waiting = False
 
 
-class Watching:
+class WatchPrinter:
     """One watch: what is printed, and what is kept for the summary."""
 
     def __init__(self, wheel: Wheel, wanted: Filter, *, is_json: bool) -> None:
@@ -130,7 +130,7 @@ class Watching:
         left = f"{change.left_ns / 1e9:.1f} s left"
         return f"{left} again: it had to answer a segment" if change.kind == "restarted" else left
 
-    def _why_gone(self, gone: Gone) -> str:
+    def _why_gone(self, gone: EntryEnd) -> str:
         """Say why an entry is gone, as far as can be seen."""
         lived = f"after {gone.lived_ns / 1e9:.3f} s: "
         if gone.cause == "ran-out":

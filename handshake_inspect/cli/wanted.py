@@ -15,7 +15,7 @@ SEVERITIES = ("chat", "note", "warn", "error")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedCodes:
     """The codes that are wanted."""
 
     codes: frozenset[str]
@@ -49,7 +49,7 @@ def wanted_options(function: F) -> F:
     return function
 
 
-def wanted(select: Sequence[str], ignore: Sequence[str], severity: str) -> Wanted:
+def wanted(select: Sequence[str], ignore: Sequence[str], severity: str) -> WantedCodes:
     """Understand the options. Raises click.BadParameter."""
     from handshake_inspect.connections.deciding.found import Severity
     from handshake_inspect.findings.catalogue import BY_CODE
@@ -59,7 +59,7 @@ def wanted(select: Sequence[str], ignore: Sequence[str], severity: str) -> Wante
     if select:
         codes &= codes_named(select, "--select")
     codes -= codes_named(ignore, "--ignore")
-    return Wanted(frozenset(codes), len(codes) == len(BY_CODE))
+    return WantedCodes(frozenset(codes), len(codes) == len(BY_CODE))
 
 
 def codes_named(given: Sequence[str], option: str) -> set[str]:

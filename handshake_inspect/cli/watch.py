@@ -21,7 +21,7 @@ from handshake_inspect.cli.closed_pipe import nobody_reads
 from handshake_inspect.cli.live_lines import LiveLines
 from handshake_inspect.cli.output import remark, terminal_width, write
 from handshake_inspect.connections.connection import IcmpError, Step
-from handshake_inspect.connections.endless.leaving import Leaving
+from handshake_inspect.connections.endless.retention import Retention
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.quantities import counted, listed
@@ -43,7 +43,7 @@ TELL_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
-class Wishes:
+class WatchRequest:
     """What of a capture is of interest."""
 
     #: Only segments of this port.
@@ -61,7 +61,12 @@ class Watch:
     """What was seen so far, and what is still to be printed."""
 
     def __init__(
-        self, capture: LiveCapture, wishes: Wishes, writer: CaptureWriter | None = None, *, on_screen: bool = False
+        self,
+        capture: LiveCapture,
+        wishes: WatchRequest,
+        writer: CaptureWriter | None = None,
+        *,
+        on_screen: bool = False,
     ) -> None:
         """`on_screen`: print nothing, somebody else has the terminal."""
         self.on_screen = on_screen
@@ -78,7 +83,7 @@ class Watch:
         self.passed_over = 0
         #: Datagrams that did, since that was told last.
         self._datagrams_passed = 0
-        leaving = Leaving(profile_of(wishes.profile).length_ns)
+        leaving = Retention(profile_of(wishes.profile).length_ns)
         self._inspector = Inspector(profile=wishes.profile, leaving=leaving, steady_ns=time.monotonic_ns)
         self._number = self._inspector.begin_capture(capture.interface, "live")
         self._lines = LiveLines(self._interface_of)

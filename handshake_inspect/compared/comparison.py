@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.compared.difference import Difference, Level, Told, difference, that_counts
+from handshake_inspect.compared.difference import ComparedConnection, Difference, Level, difference, that_counts
 from handshake_inspect.compared.digests import Numbering, digests_of
 from handshake_inspect.compared.normal import normal_rows, verdict
 from handshake_inspect.compared.pairing import Candidate, pair
@@ -31,7 +31,7 @@ _Pair = tuple[Candidate, Candidate]
 
 
 @dataclass
-class Alike:
+class AlikePairs:
     """Pairs of connections that differ in the same way."""
 
     #: How the first of them differ.
@@ -52,7 +52,7 @@ class Comparison:
     #: Those of them that are long: in the middle of a transfer only the number of segments and octets was compared.
     same_by_sums: int = 0
     #: Pairs that are not the same, those that differ in the same way together.
-    different: list[Alike] = field(default_factory=list)
+    different: list[AlikePairs] = field(default_factory=list)
     #: Streams without a partner in the other capture.
     only_a: list[int] = field(default_factory=list)
     only_b: list[int] = field(default_factory=list)
@@ -88,7 +88,7 @@ def compare(
     return result
 
 
-def _look(a: Inspection, b: Inspection, level: Level, pairs: list[_Pair]) -> dict[Hashable, Alike | None]:
+def _look(a: Inspection, b: Inspection, level: Level, pairs: list[_Pair]) -> dict[Hashable, AlikePairs | None]:
     """Look closely at what has not the same digest, at the same two digests once; tell how they differ, if they do."""
     closely: dict[Hashable, _Pair] = {}
     for one, other in pairs:
@@ -97,8 +97,8 @@ def _look(a: Inspection, b: Inspection, level: Level, pairs: list[_Pair]) -> dic
     # For long ones captures are read again, once for as many as follow each other.
     ordered = sorted(closely.items(), key=lambda item: _is_long(*item[1]))
     coming_a, coming_b = [one.stream for _, (one, _) in ordered], [other.stream for _, (_, other) in ordered]
-    ways: dict[bool, dict[Hashable, Alike]] = {False: {}, True: {}}  # of long ones apart
-    known: dict[Hashable, Alike | None] = {}
+    ways: dict[bool, dict[Hashable, AlikePairs]] = {False: {}, True: {}}  # of long ones apart
+    known: dict[Hashable, AlikePairs | None] = {}
     for place, (key, both) in enumerate(ordered):
         coming = slice(place, place + AHEAD)
         found = _difference(a, b, level, coming_a[coming], coming_b[coming])
@@ -107,7 +107,7 @@ def _look(a: Inspection, b: Inspection, level: Level, pairs: list[_Pair]) -> dic
             continue
         of_these = ways[_is_long(*both)]
         if found.way not in of_these:
-            of_these[found.way] = Alike(found if len(of_these) < DRAWN else found.without_rows())
+            of_these[found.way] = AlikePairs(found if len(of_these) < DRAWN else found.without_rows())
         known[key] = of_these[found.way]
     return known
 
@@ -133,8 +133,8 @@ def _difference(a: Inspection, b: Inspection, level: Level, of_a: list[int], of_
     one, other = a.connections[of_a[0]], b.connections[of_b[0]]
     if level == "verdict" and that_counts(verdict(one), level) == that_counts(verdict(other), level):
         return None
-    ours = Told(one, normal_rows(one, a.steps(one.stream, of_a)))
-    theirs = Told(other, normal_rows(other, b.steps(other.stream, of_b)))
+    ours = ComparedConnection(one, normal_rows(one, a.steps(one.stream, of_a)))
+    theirs = ComparedConnection(other, normal_rows(other, b.steps(other.stream, of_b)))
     return difference(ours, theirs, level)
 
 

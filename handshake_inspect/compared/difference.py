@@ -36,7 +36,7 @@ class Turn(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Told:
+class ComparedConnection:
     """One of the two connections."""
 
     connection: Connection
@@ -53,8 +53,8 @@ class Difference:
     """Two connections that are not the same."""
 
     level: Level
-    a: Told
-    b: Told
+    a: ComparedConnection
+    b: ComparedConnection
     #: The places in the rows of both from which on they are not the same any more; None if what counts is the same
     #: in all of them. Behind the last row: there is no such row.
     parted: tuple[int, int] | None
@@ -95,7 +95,7 @@ class Difference:
         return replace(self, a=replace(self.a, rows=()), b=replace(self.b, rows=()))
 
 
-def difference(a: Told, b: Told, level: Level) -> Difference | None:
+def difference(a: ComparedConnection, b: ComparedConnection, level: Level) -> Difference | None:
     """Return where two connections part; None if they are the same."""
     verdicts = that_counts(a.verdict, level), that_counts(b.verdict, level)
     for seen in _SEEN[level]:
@@ -108,28 +108,28 @@ def difference(a: Told, b: Told, level: Level) -> Difference | None:
     return None if verdicts[0] == verdicts[1] else Difference(level, a, b, None, verdicts)
 
 
-def _turn(seen: _Seen | None) -> Turn | None:
+def _turn(seen: _ComparedRow | None) -> Turn | None:
     return seen.what if seen is not None and isinstance(seen.what, Turn) else None
 
 
-class _Seen(NamedTuple):
+class _ComparedRow(NamedTuple):
     """What is compared of a row, or of several, and where it begins."""
 
     what: object
     place: int
 
 
-def _segments(rows: Sequence[Row]) -> list[_Seen]:
-    return [_Seen(traits(row), place) for place, row in enumerate(rows)]
+def _segments(rows: Sequence[Row]) -> list[_ComparedRow]:
+    return [_ComparedRow(traits(row), place) for place, row in enumerate(rows)]
 
 
-def _states(rows: Sequence[Row]) -> list[_Seen]:
-    return [_Seen(None if isinstance(row, IcmpError) else row.states, place) for place, row in enumerate(rows)]
+def _states(rows: Sequence[Row]) -> list[_ComparedRow]:
+    return [_ComparedRow(None if isinstance(row, IcmpError) else row.states, place) for place, row in enumerate(rows)]
 
 
-def _conversation(rows: Sequence[Row]) -> list[_Seen]:
+def _conversation(rows: Sequence[Row]) -> list[_ComparedRow]:
     """What was said, and with which row each turn begins; octets that were said before are not said again."""
-    found: list[_Seen] = []
+    found: list[_ComparedRow] = []
     last: Turn | None = None
     speech = {end: Speech(end) for end in ENDS}
     said = [(place, turn) for place, row in enumerate(rows) for turn in _said(traits(row), speech)]
@@ -138,12 +138,12 @@ def _conversation(rows: Sequence[Row]) -> list[_Seen]:
         goes_on = last is not None and turn.what == "octets" == last.what and turn.sender == last.sender
         last = last._replace(octets=last.octets + turn.octets) if last is not None and goes_on else turn
         place_of = found.pop().place if goes_on else place
-        found.append(_Seen(last, place_of))
+        found.append(_ComparedRow(last, place_of))
     return found
 
 
 #: In what two connections are compared, one after the other: states follow from segments, so they part there first.
-_SEEN: Mapping[Level, tuple[Callable[[Sequence[Row]], list[_Seen]], ...]] = {
+_SEEN: Mapping[Level, tuple[Callable[[Sequence[Row]], list[_ComparedRow]], ...]] = {
     "segments": (_segments, _states),
     "conversation": (_conversation,),
     "verdict": (),

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.compared.normal import NOT_OF_EVERY_RUN
-from handshake_inspect.connections.analysis import Decided
+from handshake_inspect.connections.analysis import DecidedPart
 from handshake_inspect.connections.connection import SynOptions
 from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.model import syn_options
@@ -90,7 +90,7 @@ def _part(records: NDArray[np.void] | NDArray[np.int64], start: NDArray[np.int64
     return records.tobytes(), (start * octets).tolist()
 
 
-def _heads(decided: Decided, judgement: NDArray[np.int64], findings: NDArray[np.int64]) -> _Part:
+def _heads(decided: DecidedPart, judgement: NDArray[np.int64], findings: NDArray[np.int64]) -> _Part:
     rows = decided.part.rows
     records = np.zeros(rows.connections, _HEAD)
     records["judgement"], records["findings"] = judgement, findings
@@ -98,7 +98,7 @@ def _heads(decided: Decided, judgement: NDArray[np.int64], findings: NDArray[np.
     return _part(records, np.arange(rows.connections + 1), _HEAD.itemsize)
 
 
-def _rows(decided: Decided, numbering: Numbering) -> _Part:
+def _rows(decided: DecidedPart, numbering: Numbering) -> _Part:
     rows = decided.part.rows
     rst = (rows.flags & RST) != 0
     records = np.zeros(len(rows), _ROW)
@@ -113,7 +113,7 @@ def _rows(decided: Decided, numbering: Numbering) -> _Part:
     return _part(records, rows.start, _ROW.itemsize)
 
 
-def _events(decided: Decided) -> Iterator[_Part]:
+def _events(decided: DecidedPart) -> Iterator[_Part]:
     """What happened, and which assumptions were disproved or confirmed; rows counted from the connection's first."""
     events, start = decided.events, decided.part.rows.start
     conn = np.repeat(np.arange(len(start) - 1), np.diff(events.start))
@@ -130,7 +130,7 @@ def _events(decided: Decided) -> Iterator[_Part]:
         yield _part(relative, begins, relative.itemsize * relative.shape[1])
 
 
-def _resets(decided: Decided) -> _Part:
+def _resets(decided: DecidedPart) -> _Part:
     table = decided.verdicts.resets
     records = np.zeros(len(table), _RESET)
     for name in ("valid", "reason", "distance"):
@@ -139,7 +139,7 @@ def _resets(decided: Decided) -> _Part:
     return _part(records, begins, _RESET.itemsize)
 
 
-def _judgement_numbers(decided: Decided, numbering: Numbering) -> NDArray[np.int64]:
+def _judgement_numbers(decided: DecidedPart, numbering: Numbering) -> NDArray[np.int64]:
     known = numbering.judgements
     numbers = [known.setdefault(one, len(known)) for one in decided.verdicts.judgements]
     return np.array(numbers, np.int64)[decided.verdicts.table["judgement"]]

@@ -70,7 +70,7 @@ def read_golden(path: str) -> str:
 
 def first_difference(golden: str, seen: Sequence[GoldenLine]) -> GoldenDifference | None:
     """Return where what a capture shows first differs from a golden text; None if it does not."""
-    at = _At()
+    at = _LinesAbout()
     for number, (expected, line) in enumerate(zip_longest(golden.splitlines(), seen), start=1):
         at.pass_over(line)
         text = None if line is None else line.text
@@ -79,7 +79,7 @@ def first_difference(golden: str, seen: Sequence[GoldenLine]) -> GoldenDifferenc
     return None
 
 
-class _At:
+class _LinesAbout:
     """The connection and the segment that lines are about; a line about none belongs to those before it."""
 
     def __init__(self) -> None:

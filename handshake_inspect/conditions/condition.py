@@ -56,7 +56,7 @@ class Not:
 
 
 @dataclass(frozen=True)
-class Both:
+class And:
     """`and`."""
 
     left: Node
@@ -64,14 +64,14 @@ class Both:
 
 
 @dataclass(frozen=True)
-class Either:
+class Or:
     """`or`."""
 
     left: Node
     right: Node
 
 
-Node = Literal | Field | Listing | Compare | Not | Both | Either
+Node = Literal | Field | Listing | Compare | Not | And | Or
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ def evaluate(node: Node, found: Mapping[str, Any]) -> Any:
             return compare(sign, evaluate(left, found), evaluate(right, found))
         case Not(inner):
             return not evaluate(inner, found)
-        case Both(left, right):
+        case And(left, right):
             return bool(evaluate(left, found)) and bool(evaluate(right, found))
-        case Either(left, right):
+        case Or(left, right):
             return bool(evaluate(left, found)) or bool(evaluate(right, found))
 
 
@@ -117,7 +117,7 @@ def fields_of(node: Node) -> Iterator[tuple[str, ...]]:
         case Listing(items):
             for item in items:
                 yield from fields_of(item)
-        case Compare(_, left, right) | Both(left, right) | Either(left, right):
+        case Compare(_, left, right) | And(left, right) | Or(left, right):
             yield from fields_of(left)
             yield from fields_of(right)
 

@@ -23,15 +23,15 @@ from typing import Any, NoReturn
 
 from handshake_inspect.conditions.condition import (
     COMPARISONS,
-    Both,
+    And,
     Compare,
     Condition,
-    Either,
     Field,
     Listing,
     Literal,
     Node,
     Not,
+    Or,
     kind_of,
 )
 from handshake_inspect.quantities import listed
@@ -117,13 +117,13 @@ class _Parser:
     def either(self) -> Node:
         node = self.both()
         while self.take("or"):
-            node = Either(node, self.both())
+            node = Or(node, self.both())
         return node
 
     def both(self) -> Node:
         node = self.negation()
         while self.take("and"):
-            node = Both(node, self.negation())
+            node = And(node, self.negation())
         return node
 
     def negation(self) -> Node:

@@ -24,10 +24,10 @@ from handshake_inspect.connections.deciding.found import Coded
 from handshake_inspect.connections.deciding.verdict import decide
 from handshake_inspect.connections.events.events import Events
 from handshake_inspect.connections.folding import pool
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.connections.folding.pool import Range
 from handshake_inspect.connections.model import Connections, syn_options
-from handshake_inspect.connections.offered import Offered
+from handshake_inspect.connections.offered import OfferedOptions
 from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
 from handshake_inspect.connections.splitting.rows import ConnectionRows
 from handshake_inspect.connections.splitting.split import Split, StoredRows, split
@@ -54,7 +54,7 @@ Seen = tuple[Connection, Step | IcmpError]
 
 
 #: Looks at some whole conversations, and says what it found of them.
-Examine = Callable[["Decided"], list[Coded]]
+Examine = Callable[["DecidedPart"], list[Coded]]
 
 
 class FoldedError(Exception):
@@ -65,14 +65,14 @@ class Analysis:
     """Everything known about the TCP connections of a run; with `only`, of some conversations of it."""
 
     def __init__(
-        self, names: Names, *, fold: bool = True, only: KeyTable | None = None, gathering: Gathering | None = None
+        self, names: Names, *, fold: bool = True, only: KeyTable | None = None, gathering: GatheredRows | None = None
     ) -> None:
         self.names = names
         self._only = only
-        self.gathering = Gathering(fold=fold) if gathering is None else gathering
+        self.gathering = GatheredRows(fold=fold) if gathering is None else gathering
         self.quotes = Quotes()
         #: By the option lists that were looked at.
-        self.offered = Offered()
+        self.offered = OfferedOptions()
 
     @property
     def keys(self) -> KeyTable:
@@ -115,7 +115,7 @@ class Analysis:
     ) -> Verdicts:
         """Decide likewise, by what each partition shows by itself.
 
-        Whether all of them together tell otherwise, `Gathering.look_different_together` says then.
+        Whether all of them together tell otherwise, `GatheredRows.look_different_together` says then.
         """
         shown = Evidence()
         self.gathering.begin()
@@ -154,7 +154,7 @@ class Analysis:
         part, errors = self._split(stored)
         ranges = ranges_of(part.rows.start)
 
-        def examined(decided: Decided) -> Verdicts:
+        def examined(decided: DecidedPart) -> Verdicts:
             if examine is not None:
                 decided.verdicts.found = examine(decided)
             return decided.verdicts
@@ -171,11 +171,11 @@ class Analysis:
             return together(starmap(of_range, ranges))
         return examined(self._decide(stored, part, errors))
 
-    def decided(self) -> Iterator[Decided]:
+    def decided(self) -> Iterator[DecidedPart]:
         """Decide all conversations again, when there are verdicts; in the order of these."""
         return map(self.decide, self.gathering.reconsidered())
 
-    def decide(self, stored: StoredRows) -> Decided:
+    def decide(self, stored: StoredRows) -> DecidedPart:
         """Decide everything about some whole conversations."""
         return self._decide(stored, *self._split(stored))
 
@@ -188,13 +188,13 @@ class Analysis:
             joined = join(self.quotes.of(first, last, self.gathering.conversations), part)
         return part, joined
 
-    def _decide(self, stored: StoredRows, part: Split, joined: QuoteTable) -> Decided:
+    def _decide(self, stored: StoredRows, part: Split, joined: QuoteTable) -> DecidedPart:
         offered = self._know_offers()
         verdicts, events = decide(part, stored["encapsulation"], offered.has_fast_open, joined)
         verdicts.copies = _copies(stored)
-        return Decided(stored, part, events, verdicts, replace(self.names), offered, self.keys)
+        return DecidedPart(stored, part, events, verdicts, replace(self.names), offered, self.keys)
 
-    def _know_offers(self) -> Offered:
+    def _know_offers(self) -> OfferedOptions:
         """Say what each option list of the run offers. Two threads that ask find the same."""
         known = self.offered
         new = self.names.options.values[len(known) :]
@@ -206,7 +206,7 @@ class Analysis:
         """Yield the segments of all connections of which there are `verdicts`, a partition at a time."""
         return (split(stored, self.gathering.conversations.is_self).rows for stored in self.gathering.reconsidered())
 
-    def described(self, conversations: Rows) -> Decided:
+    def described(self, conversations: Rows) -> DecidedPart:
         """Decide everything about these conversations, to have some of their connections described."""
         return self.decide(self.gathering.rows_of(conversations))
 
@@ -260,7 +260,7 @@ def count_errors(total: Verdicts, quotes: Quotes, conversations: Conversations) 
 
 
 @dataclass
-class Decided:
+class DecidedPart:
     """Some whole conversations, decided together."""
 
     stored: StoredRows
@@ -269,7 +269,7 @@ class Decided:
     verdicts: Verdicts
     names: Names
     #: What the option lists of `names` offer.
-    offered: Offered
+    offered: OfferedOptions
     #: The key of each conversation of the run.
     keys: KeyTable
 
@@ -327,7 +327,7 @@ def _frame_names(capture: list[int], frame: list[int], captures: list[str]) -> S
     ]
 
 
-class Ahead:
+class PreparedConnections:
     """Makes connections ready to be described, some at once: whoever asks for one often asks for those behind it.
 
     For a hundred connections together the engine takes hardly longer than for one.
@@ -337,9 +337,9 @@ class Ahead:
         self._analysis = analysis
         self._connections: Connections | None = None
         self._ready: set[int] = set()
-        self._decided: Decided | None = None
+        self._decided: DecidedPart | None = None
 
-    def of(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> Decided:
+    def of(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> DecidedPart:
         """Return what was decided of the conversation of this stream, among others: those `coming`, this one first."""
         conversation = connections.verdicts.table["conversation"][connections.rows_of(np.array([stream]))[0]]
         if self._decided is None or self._connections is not connections or conversation not in self._ready:
@@ -351,7 +351,7 @@ class Ahead:
         return self._decided
 
 
-class Again:
+class RereadConnections:
     """Has long connections read again with all their segments: one, and if more are wanted many at once."""
 
     def __init__(self, read: Callable[[Rows], Analysis]) -> None:
@@ -360,8 +360,8 @@ class Again:
         self._ready: set[int] = set()
         self._analysis: Analysis | None = None
 
-    def of(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> Decided:
-        """Return what was decided of the conversation of this stream, alone; `coming` as in `Ahead`."""
+    def of(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> DecidedPart:
+        """Return what was decided of the conversation of this stream, alone; `coming` as in `PreparedConnections`."""
         conversation = int(connections.verdicts.table["conversation"][connections.rows_of(np.array([stream]))[0]])
         if self._analysis is None or self._connections is not connections or conversation not in self._ready:
             self._analysis = None  # room for what comes

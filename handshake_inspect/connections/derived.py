@@ -1,8 +1,8 @@
 """Other tools' words for a connection: Zeek's `conn_state` and `history`, Wireshark's `tcp.completeness`.
 
-In: `ConnectionRows`. Out: `Derived`. The rules are those tools' own, with their quirks: they are for cross-checking and
-for filters that people bring along; our verdicts stand elsewhere. Wireshark's rules are here (Wireshark 4.0,
-packet-tcp.c, as `tshark -2` prints it), Zeek's in the room `zeek`, whose modules say where we differ.
+In: `ConnectionRows`. Out: `DerivedWords`. The rules are those tools' own, with their quirks: they are for
+cross-checking and for filters that people bring along; our verdicts stand elsewhere. Wireshark's rules are here
+(Wireshark 4.0, packet-tcp.c, as `tshark -2` prints it), Zeek's in the room `zeek`, whose modules say where we differ.
 
 **Folded rows.** Nothing depends on the rows that `compact` folds as long as each continues its direction exactly, is
 not the first of its kind, has a window, is captured before it is acknowledged, and acknowledges neither what was not
@@ -34,7 +34,7 @@ from handshake_inspect.connections.zeek.tokens import token_strings
 
 
 @dataclass
-class Derived:
+class DerivedWords:
     """The words of `m` connections."""
 
     #: Number of each connection's behaviour in Zeek's eyes. Shape (m,).
@@ -59,7 +59,7 @@ class Derived:
         return [self.history_of_shape[number] for number in self.shape.tolist()]
 
 
-def derive(rows: ConnectionRows) -> Derived:
+def derive(rows: ConnectionRows) -> DerivedWords:
     """Derive the words of all connections. Every connection has a row that is not an ignored SYN."""
     keys = control_keys(rows)
     reach = find_reach(rows)
@@ -67,7 +67,7 @@ def derive(rows: ConnectionRows) -> Derived:
     shape, strings = token_strings(rows, keys, reach, gaps)
     states, histories = watch_all(strings)
     reported = np.array(["G" in history or "g" in history for history in histories], np.bool_)
-    return Derived(shape, states, histories, _completeness(rows, keys), *_gap_octets(rows, gaps, reported, shape))
+    return DerivedWords(shape, states, histories, _completeness(rows, keys), *_gap_octets(rows, gaps, reported, shape))
 
 
 def _gap_octets(rows: ConnectionRows, gaps: Gaps, reported: NDArray[np.bool_], shape: Rows) -> tuple[Rows, Rows]:

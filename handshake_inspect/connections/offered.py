@@ -1,7 +1,7 @@
 """What option lists of SYNs offer, as far as rules ask: lists that differ in a cookie or a key alone offer the same.
 
-In: the option lists of a run, by their numbers. Out: `Offered`, one number for all that offer the same. A flood may
-have another list on each SYN; it offers some dozens of things.
+In: the option lists of a run, by their numbers. Out: `OfferedOptions`, one number for all that offer the same. A flood
+may have another list on each SYN; it offers some dozens of things.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _parsed = lru_cache(maxsize=1 << 14)(parse)
 
 
 @dataclass(frozen=True)
-class Offered:
+class OfferedOptions:
     """What each of some option lists offers."""
 
     #: Index of `distinct` of each list. Shape (k,), as the next.
@@ -33,12 +33,12 @@ class Offered:
     def __len__(self) -> int:
         return len(self.which)
 
-    def and_by(self, lists: Sequence[bytes]) -> Offered:
+    def and_by(self, lists: Sequence[bytes]) -> OfferedOptions:
         """Return the same with more lists behind these."""
         numbers = {one: number for number, one in enumerate(self.distinct)}
         which = [numbers.setdefault(_parsed(gist(octets)), len(numbers)) for octets in lists]
         cut = [is_cut(octets) for octets in lists]
-        return Offered(
+        return OfferedOptions(
             np.append(self.which, np.array(which, np.int32)),
             np.append(self.is_cut, np.array(cut, np.bool_)),
             tuple(numbers),

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from handshake_inspect.connections.connection import Connection, End
 from handshake_inspect.expect.amounts import Amount
-from handshake_inspect.expect.subject import At, Row, Subject
+from handshake_inspect.expect.subject import Row, RowName, Subject
 from handshake_inspect.quantities import listed, milliseconds
 
 #: What an end may be called, and which it is.
@@ -44,7 +44,7 @@ class Unmet:
     expected: str
     seen: str
     #: Where it went another way; None if no row of the ladder shows it.
-    at: At | None = None
+    at: RowName | None = None
     #: More about what was seen, which the ladder says anyway.
     detail: str = ""
 
@@ -162,7 +162,7 @@ class Retransmissions:
 
 
 @dataclass(frozen=True)
-class Found:
+class HasFinding:
     """This is found of the connection."""
 
     code: str
@@ -180,8 +180,8 @@ class Found:
 
 
 @dataclass(frozen=True)
-class NotFound:
-    """None of this is found of the connection, but for what a claim beside it names (`Found`)."""
+class HasNoFinding:
+    """None of this is found of the connection, but for what a claim beside it names (`HasFinding`)."""
 
     codes: frozenset[str]
     #: As it was written: "no reset-*", "none of severity warn or above".

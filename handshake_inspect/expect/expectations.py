@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from handshake_inspect.expect.amounts import ANY, AT_LEAST_ONE, Amount
-from handshake_inspect.expect.claims import Claim, Found, NotFound
+from handshake_inspect.expect.claims import Claim, HasFinding, HasNoFinding
 from handshake_inspect.expect.places import Place
 from handshake_inspect.expect.selecting import Selecting
 
@@ -27,7 +27,7 @@ class Clause(Generic[C]):
 
     def allowing(self, codes: frozenset[str]) -> Clause[C]:
         """Return the same, but for findings of these codes, which may be."""
-        if not isinstance(self.claim, NotFound):
+        if not isinstance(self.claim, HasNoFinding):
             return self
         return replace(self, claim=replace(self.claim, codes=self.claim.codes - codes))
 
@@ -44,11 +44,11 @@ class Expect:
     @property
     def named(self) -> frozenset[str]:
         """The codes that must be found of its connections."""
-        return frozenset(one.claim.code for one in self.clauses if isinstance(one.claim, Found))
+        return frozenset(one.claim.code for one in self.clauses if isinstance(one.claim, HasFinding))
 
     def of_any_number(self) -> Expect:
         """Return the same of any number of connections, if it says only what is not found of them."""
-        says_no_more = all(isinstance(one.claim, NotFound) for one in self.clauses)
+        says_no_more = all(isinstance(one.claim, HasNoFinding) for one in self.clauses)
         return replace(self, count=ANY) if says_no_more and self.count == AT_LEAST_ONE else self
 
 
@@ -62,13 +62,13 @@ class Expectations:
     connections: tuple[Place, Amount] | None = None
     exchanges: tuple[Place, Amount] | None = None
     #: What may not be found: of the run as a whole, its listeners, hosts and captures; nor of a connection, but for
-    #: what a table about it names (`Found`).
-    no_findings: tuple[Clause[NotFound], ...] = ()
+    #: what a table about it names (`HasFinding`).
+    no_findings: tuple[Clause[HasNoFinding], ...] = ()
     #: A file with the golden text of the ladders (`compared.golden`), by its path from where we are.
     golden: tuple[Place, str] | None = None
     expect: tuple[Expect, ...] = ()
     #: What may not be found of the run as a whole, where a table says it of the connections.
-    no_findings_of_run: tuple[Clause[NotFound], ...] = ()
+    no_findings_of_run: tuple[Clause[HasNoFinding], ...] = ()
 
     def beside_others(self) -> Expectations:
         """Return the same where others say how many connections there are: nothing found of none is as expected."""

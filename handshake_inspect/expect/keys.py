@@ -16,9 +16,9 @@ from handshake_inspect.expect.amounts import COUNT, MOST, amount, is_count
 from handshake_inspect.expect.claims import (
     ENDS,
     Claim,
-    Found,
     HandshakeTime,
-    NotFound,
+    HasFinding,
+    HasNoFinding,
     Octets,
     OneOf,
     Retransmissions,
@@ -75,7 +75,7 @@ def _findings(value: Any) -> Iterator[Claim]:
     for code in _texts(value):
         if code not in BY_CODE:
             raise ValueError(f"there is no finding {code!r}.{nearest(code, [*BY_CODE])}")
-        yield Found(code)
+        yield HasFinding(code)
 
 
 def _no_findings(value: Any) -> Iterator[Claim]:
@@ -84,18 +84,18 @@ def _no_findings(value: Any) -> Iterator[Claim]:
 
 
 @cache
-def none_of(text: str) -> NotFound:
+def none_of(text: str) -> HasNoFinding:
     """Expect nothing of a code, of codes that a pattern matches, or of a severity or above. Raises ValueError."""
     severities = [one.word for one in Severity]
     if text in severities:
         codes = {
             word for word, rule in BY_CODE.items() if rule.code.severity.word in severities[severities.index(text) :]
         }
-        return NotFound(frozenset(codes), f"none of severity {text}{' or above' * (text != severities[-1])}")
+        return HasNoFinding(frozenset(codes), f"none of severity {text}{' or above' * (text != severities[-1])}")
     codes = {code for code in BY_CODE if fnmatchcase(code, text)}
     if not codes:
         raise ValueError(f"there is no finding {text!r}, nor severity.{nearest(text, [*BY_CODE, *severities])}")
-    return NotFound(frozenset(codes), "none" if text == "*" else f"no {text}")
+    return HasNoFinding(frozenset(codes), "none" if text == "*" else f"no {text}")
 
 
 def _texts(value: Any) -> list[str]:

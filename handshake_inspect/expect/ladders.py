@@ -14,7 +14,7 @@ from handshake_inspect.compared.golden import first_difference, read_golden, uni
 from handshake_inspect.connections.connection import Connection, Frame
 from handshake_inspect.expect.claims import Unmet
 from handshake_inspect.expect.places import ExpectationError
-from handshake_inspect.expect.subject import At, Subject
+from handshake_inspect.expect.subject import RowName, Subject
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.views.golden import golden
 
@@ -51,7 +51,7 @@ def golden_text(path: str) -> str:
         raise ExpectationError(str(error)) from None
 
 
-def _at(frame: Frame | None, connection: Connection | None, inspection: Inspection) -> At | None:
+def _at(frame: Frame | None, connection: Connection | None, inspection: Inspection) -> RowName | None:
     if connection is None or frame is None:
         return None
     return Subject(connection, inspection).at_frames([frame])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.expect.alike import alike
 from handshake_inspect.expect.amounts import ANY, AT_LEAST_ONE, Amount
-from handshake_inspect.expect.claims import NotFound, Unmet
+from handshake_inspect.expect.claims import HasNoFinding, Unmet
 from handshake_inspect.expect.expectations import Clause, Expect, Expectations
 from handshake_inspect.expect.ladders import golden_difference
 from handshake_inspect.expect.places import ExpectationError, Place
@@ -127,8 +127,8 @@ def _of_no_connection(
 
 
 def _suspects(
-    clause: Clause[NotFound], expected: Expectations, chosen: Sequence[Streams], inspection: Inspection
-) -> Iterator[tuple[Connection, NotFound]]:
+    clause: Clause[HasNoFinding], expected: Expectations, chosen: Sequence[Streams], inspection: Inspection
+) -> Iterator[tuple[Connection, HasNoFinding]]:
     """Yield the connections of which codes are found that no table about them names, and the claim without these."""
     connections = inspection.connections
     suspect = np.zeros(len(connections), np.bool_)

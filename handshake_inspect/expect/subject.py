@@ -23,7 +23,7 @@ BEFORE_OPEN = ("CLOSED", "LISTEN", "SYN-SENT", "SYN-RECEIVED")
 
 
 @dataclass(frozen=True)
-class At:
+class RowName:
     """A row of a ladder, named for somebody who does not see it."""
 
     frame: Frame
@@ -79,7 +79,7 @@ class Subject:
         """Is it client or server, and the capture does not show who that is?"""
         return word in ("client", "server") and word not in (self.names.originator, self.names.responder)
 
-    def at(self, row_of: Callable[[Subject], Row | None]) -> At | None:
+    def at(self, row_of: Callable[[Subject], Row | None]) -> RowName | None:
         """Name the row that `row_of` finds.
 
         None also where the segments were folded and cannot be read again, or enough rows were named.
@@ -93,15 +93,15 @@ class Subject:
             return None
         return None if row is None else self._named(row)
 
-    def at_frames(self, frames: Sequence[Frame]) -> At | None:
+    def at_frames(self, frames: Sequence[Frame]) -> RowName | None:
         """Name the first row that has one of these frames."""
         return self.at(lambda one: next((row for row in map(one.row_of, frames) if row is not None), None))
 
-    def _named(self, row: Row) -> At:
+    def _named(self, row: Row) -> RowName:
         place = f"frame {row.frame}" if isinstance(row.frame, int) else f"frame {row.frame[1]} of {row.frame[0]}"
         if isinstance(row, IcmpError):
-            return At(row.frame, f"{place}, ICMP {row.message} from {row.source}")
-        return At(row.frame, f"{place}, {row.flags or 'no control bits'} of the {self.names[row.sender]}")
+            return RowName(row.frame, f"{place}, ICMP {row.message} from {row.source}")
+        return RowName(row.frame, f"{place}, {row.flags or 'no control bits'} of the {self.names[row.sender]}")
 
     # Where things were decided.
 

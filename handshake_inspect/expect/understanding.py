@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from handshake_inspect.conditions.parser import WhereError, parse
 from handshake_inspect.conditions.selection import Selection, SelectionError, network, stream_ranges
 from handshake_inspect.expect.amounts import ANY, AT_LEAST_ONE, Amount, amount, is_count
-from handshake_inspect.expect.claims import Claim, Found, NotFound, Octets, States
+from handshake_inspect.expect.claims import Claim, HasFinding, HasNoFinding, Octets, States
 from handshake_inspect.expect.expectations import Clause, Expect, Expectations
 from handshake_inspect.expect.keys import CLAIMS, OfEndError
 from handshake_inspect.expect.places import ExpectationError, Lines, Place
@@ -92,11 +92,11 @@ class _Reading:
             self.fail(f"{key}: there are always {found}: this expects nothing; say how many, or `max`", None, key)
         return self.lines.place(None, key), found
 
-    def none_of(self, document: Mapping[str, Any]) -> Iterator[Clause[NotFound]]:
+    def none_of(self, document: Mapping[str, Any]) -> Iterator[Clause[HasNoFinding]]:
         """Understand what may not be found: of the run, of any connection."""
         key = "no_findings"
         for claim in self.understood(key, document[key], None) if key in document else ():
-            assert isinstance(claim, NotFound)
+            assert isinstance(claim, HasNoFinding)
             yield Clause(key, self.lines.place(None, key), claim)
 
     def golden(self, document: Mapping[str, Any]) -> tuple[Place, str] | None:
@@ -132,7 +132,9 @@ class _Reading:
     def refuse_of_run(self, clause: Clause[Claim], number: int) -> None:
         """Raise ExpectationError if a claim about connections is of what is never found of one."""
         claim = clause.claim
-        codes = {claim.code} if isinstance(claim, Found) else claim.codes if isinstance(claim, NotFound) else set()
+        codes = (
+            {claim.code} if isinstance(claim, HasFinding) else claim.codes if isinstance(claim, HasNoFinding) else set()
+        )
         if codes and codes <= ABOUT_RUN:
             where = "in a file `no_findings` above the tables is about it, in a test found.inspection.findings"
             message = f"{listed(sorted(codes))}: found of the run as a whole, never of a connection; {where}"
@@ -140,9 +142,9 @@ class _Reading:
 
     def with_named(self, clauses: Sequence[Clause[Claim]], number: int) -> Iterator[Clause[Claim]]:
         """Allow what `findings` names beside `no_findings = "*"`: these, and no others."""
-        named = frozenset(one.claim.code for one in clauses if isinstance(one.claim, Found))
+        named = frozenset(one.claim.code for one in clauses if isinstance(one.claim, HasFinding))
         for one in clauses:
-            if isinstance(one.claim, NotFound) and one.claim.codes <= named:
+            if isinstance(one.claim, HasNoFinding) and one.claim.codes <= named:
                 self.fail(
                     f"no_findings: {listed(sorted(one.claim.codes))} must be found, says `findings`", number, one.key
                 )

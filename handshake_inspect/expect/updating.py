@@ -18,8 +18,8 @@ from handshake_inspect.connections.connection import ENDS, Connection
 from handshake_inspect.expect.claims import ENDS as END_WORDS
 from handshake_inspect.expect.claims import (
     NOT_KNOWN,
-    Found,
-    NotFound,
+    HasFinding,
+    HasNoFinding,
     closed_first,
     octets_sent,
     retransmissions,
@@ -150,8 +150,8 @@ def _slowest_ms(subjects: Subjects) -> Any:
 
 def _common_findings(expect: Expect, subjects: Subjects) -> list[str]:
     claims = [one.claim for one in expect.clauses]
-    asked = {one.code for one in claims if isinstance(one, Found)}
-    asked.update(code for one in claims if isinstance(one, NotFound) for code in one.codes)
+    asked = {one.code for one in claims if isinstance(one, HasFinding)}
+    asked.update(code for one in claims if isinstance(one, HasNoFinding) for code in one.codes)
     found = [codes_found(one.connection, asked) for one in subjects]
     return [code for code in found[0] if all(code in codes for codes in found)]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.answers import NONE
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, RST, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import WARN, rule
@@ -129,7 +129,7 @@ def _largest_allowed(e: Evidence, ends: Rows) -> Rows:
 
 
 @rule("mtu-black-hole", WARN, example="mtu-black-hole.pcap", needs=ACK)
-def mtu_black_hole(e: Evidence) -> Iterator[Found]:
+def mtu_black_hole(e: Evidence) -> Iterator[FindingRows]:
     """Large segments of an end do not pass, small ones do, and no ICMP error says so.
 
     What it means. A link on the way takes only smaller packets: a tunnel, PPPoE, a VPN. Its router drops what is larger
@@ -154,7 +154,7 @@ def mtu_black_hole(e: Evidence) -> Iterator[Found]:
     yield from _passed_in_parts(e)
 
 
-def _never_passed(e: Evidence) -> Iterator[Found]:
+def _never_passed(e: Evidence) -> Iterator[FindingRows]:
     rows, at = e.rows, e.shared(repeated_in_vain)
     stuck = np.flatnonzero(e.shared(swallowed))
     first, last = e.first_of_end(at)[stuck], e.last_of_end(at)[stuck]
@@ -184,7 +184,7 @@ def _never_passed(e: Evidence) -> Iterator[Found]:
         )
 
 
-def _passed_in_parts(e: Evidence) -> Iterator[Found]:
+def _passed_in_parts(e: Evidence) -> Iterator[FindingRows]:
     rows, parted = e.rows, _parted(e)
     ends = rows.end[parted.large]
     yield e.found(

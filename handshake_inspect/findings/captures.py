@@ -9,7 +9,7 @@ import numpy as np
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.conversations import is_loopback
 from handshake_inspect.connections.deciding.answers import NONE
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, RST, row_before, running_maximum
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, about_rule, rule
@@ -174,7 +174,7 @@ def times_equal(run: Run) -> Iterator[About]:
 
 
 @rule("one-direction", NOTE)
-def one_direction(e: Evidence) -> Iterator[Found]:
+def one_direction(e: Evidence) -> Iterator[FindingRows]:
     """Only one end of the connection was captured.
 
     What it means. The two directions take different ways, and the capture sees one of them, or its filter does.
@@ -202,7 +202,7 @@ def one_direction(e: Evidence) -> Iterator[Found]:
 
 
 @rule("octets-not-captured", NOTE, needs=ACK)
-def octets_not_captured(e: Evidence) -> Iterator[Found]:
+def octets_not_captured(e: Evidence) -> Iterator[FindingRows]:
     """Data were acknowledged that stand in no captured segment: the capture lost them.
 
     What it means. The capturing program was too slow, its buffer too small, fragments are missing, or some segments

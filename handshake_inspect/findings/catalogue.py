@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import Decided
+from handshake_inspect.connections.analysis import DecidedPart
 from handshake_inspect.connections.connection import RunFinding
 from handshake_inspect.connections.deciding.found import Coded, Survey
-from handshake_inspect.connections.endless.leaving import Leaving
+from handshake_inspect.connections.endless.retention import Retention
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings import (
     black_holes,
@@ -75,7 +75,9 @@ ABOUT_RUN = frozenset(one.code.word for one in _ABOUT_RUN)
 _PLACE = {one.code: place for place, one in enumerate([*_OVER_CONNECTIONS, *_OVER_RUN])}
 
 
-def examiner(captures: Sequence[CaptureSummary], leaving: Leaving | None = None) -> Callable[[Decided], list[Coded]]:
+def examiner(
+    captures: Sequence[CaptureSummary], leaving: Retention | None = None
+) -> Callable[[DecidedPart], list[Coded]]:
     """Return what applies the rules over connections to some conversations.
 
     `leaving`: by what rule connections of this run leave. Of each is then told what is known when it may, so that it
@@ -83,7 +85,7 @@ def examiner(captures: Sequence[CaptureSummary], leaving: Leaving | None = None)
     """
     ends_ns = covered_until_ns(captures)
 
-    def examine(decided: Decided) -> list[Coded]:
+    def examine(decided: DecidedPart) -> list[Coded]:
         evidence = Evidence(decided, ends_ns, None if leaving is None else leaving.until_ns(decided.verdicts))
         rules = [one for one in _OVER_CONNECTIONS if one.concerns(evidence)]
         examined = [(one.code, found) for one in rules for found in one.function(evidence) if len(found.connection)]
@@ -93,7 +95,7 @@ def examiner(captures: Sequence[CaptureSummary], leaving: Leaving | None = None)
     return examine
 
 
-def survey(connections: Connections, captures: Sequence[CaptureSummary], leaving: Leaving | None = None) -> Survey:
+def survey(connections: Connections, captures: Sequence[CaptureSummary], leaving: Retention | None = None) -> Survey:
     """Return what applies the rules over the run, and those about it. `leaving`: as `examiner` has it."""
     run = Run(connections, captures, leaving)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import FIN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.fin_answers import FinAnswers
@@ -26,7 +26,7 @@ STORM_FINS = 17
 
 
 @rule("fin-unacknowledged", WARN, example="fin-unacknowledged.pcap", needs=FIN)
-def fin_unacknowledged(e: Evidence) -> Iterator[Found]:
+def fin_unacknowledged(e: Evidence) -> Iterator[FindingRows]:
     """A FIN was sent, and until the capture ends nothing acknowledges it.
 
     What it means. The other end is gone, or what it sends is lost: its sender stays in FIN-WAIT-1, CLOSING or LAST-ACK
@@ -119,7 +119,7 @@ def _is_last(e: Evidence, again: Rows) -> Mask:
 
 
 @rule("fin-retransmitted", NOTE, example="lost-fin.pcap", needs=FIN)
-def fin_retransmitted(e: Evidence) -> Iterator[Found]:
+def fin_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     """A FIN was sent again before it was acknowledged, or although it had been.
 
     What it means. Where no acknowledgment was captured before the FIN came again, the FIN was lost behind the capture,
@@ -166,7 +166,7 @@ def fin_retransmitted(e: Evidence) -> Iterator[Found]:
 
 
 @rule("lost-last-ack", NOTE, example="lost-last-ack.pcap", needs=FIN)
-def lost_last_ack(e: Evidence) -> Iterator[Found]:
+def lost_last_ack(e: Evidence) -> Iterator[FindingRows]:
     """The acknowledgment of the last FIN did not arrive in time: the FIN came again, into TIME-WAIT.
 
     What it means. Both FINs had been acknowledged, and the second one came again. Its sender is still in LAST-ACK, so
@@ -213,7 +213,7 @@ def lost_last_ack(e: Evidence) -> Iterator[Found]:
 
 
 @rule("fin-storm", WARN, example="fin-storm.server.pcap", needs=FIN)
-def fin_storm(e: Evidence) -> Iterator[Found]:
+def fin_storm(e: Evidence) -> Iterator[FindingRows]:
     """An end sent its FIN more often than any system does.
 
     What it means. A FIN is repeated with growing pauses and given up: Linux sends it 16 times at most
@@ -247,7 +247,7 @@ def fin_storm(e: Evidence) -> Iterator[Found]:
 
 
 @rule("simultaneous-close", CHAT, example="simultaneous-close.pcap", needs=FIN)
-def simultaneous_close(e: Evidence) -> Iterator[Found]:
+def simultaneous_close(e: Evidence) -> Iterator[FindingRows]:
     """Both ends closed before either had received the FIN of the other: the FINs crossed.
 
     What it means. Both went from FIN-WAIT-1 through CLOSING, and both end in TIME-WAIT.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN, flag_names
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
@@ -28,7 +28,7 @@ def _by_bits(e: Evidence, at: Rows) -> Iterator[tuple[str, Rows, Rows, Rows]]:
 
 
 @rule("control-bits-contradict", WARN, example="syn-fin.server.pcap")
-def control_bits_contradict(e: Evidence) -> Iterator[Found]:
+def control_bits_contradict(e: Evidence) -> Iterator[FindingRows]:
     """A segment opens and closes at once: SYN with FIN, SYN with RST, or FIN with RST.
 
     What it means. No TCP sends these together. Scanners do, to tell systems apart by their answers or to pass filters
@@ -57,7 +57,7 @@ def control_bits_contradict(e: Evidence) -> Iterator[Found]:
 
 
 @rule("ack-bit-missing", WARN, example="no-control-bit.server.pcap")
-def ack_bit_missing(e: Evidence) -> Iterator[Found]:
+def ack_bit_missing(e: Evidence) -> Iterator[FindingRows]:
     """A segment has neither ACK nor SYN nor RST.
 
     What it means. After the SYN every segment carries ACK. Without any bit it is a "null" probe, with FIN, PSH and URG
@@ -85,7 +85,7 @@ def ack_bit_missing(e: Evidence) -> Iterator[Found]:
 
 
 @rule("ack-field-without-ack", NOTE, example="ack-field-without-ack.server.pcap")
-def ack_field_without_ack(e: Evidence) -> Iterator[Found]:
+def ack_field_without_ack(e: Evidence) -> Iterator[FindingRows]:
     """The acknowledgment field of a segment is not 0, though its ACK bit is clear.
 
     What it means. The field means nothing then, and common stacks send 0. Scanners and generators leave a number there,

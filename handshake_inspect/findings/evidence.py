@@ -1,7 +1,7 @@
 """What the rules over connections look at: the columns of one partition, and shorthands for what many of them ask.
 
-In: `Decided`, some whole conversations with their rows, events and verdicts. A rule names connections by their rows in
-the `VerdictTable` of the partition, ends by `2 * connection + side`, segments by their rows in `ConnectionRows`.
+In: `DecidedPart`, some whole conversations with their rows, events and verdicts. A rule names connections by their rows
+in the `VerdictTable` of the partition, ends by `2 * connection + side`, segments by their rows in `ConnectionRows`.
 
 **What may be looked at.** Of a long transfer `connections.folding` keeps only what is out of the ordinary: SYNs, FINs,
 RSTs, the first segments of each end, the row before and after each of these, retransmissions, what leaves a gap,
@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.analysis import Decided
+from handshake_inspect.connections.analysis import DecidedPart
 from handshake_inspect.connections.deciding.answers import NONE, ResetTable, Verdicts, VerdictTable
-from handshake_inspect.connections.deciding.found import NO_FRAME, Found
+from handshake_inspect.connections.deciding.found import NO_FRAME, FindingRows
 from handshake_inspect.connections.events.events import Events
 from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.events.numbers import Numbers, next_of_end
@@ -57,7 +57,7 @@ T = TypeVar("T")
 class Evidence:
     """Some whole conversations, decided."""
 
-    decided: Decided
+    decided: DecidedPart
     #: Until when each capture of the run shows what happens (`run.covered_until_ns`).
     ends_ns: Sequence[int]
     #: Until when it is known what came of each connection, where it is let go then; None: until the capture ends. (m,).
@@ -420,11 +420,11 @@ class Evidence:
 
     # Findings.
 
-    def found(self, text: str, connection: Rows, *rows: Rows, **values: NDArray[Any]) -> Found:
+    def found(self, text: str, connection: Rows, *rows: Rows, **values: NDArray[Any]) -> FindingRows:
         """Make a finding of each of these connections; `rows` are the segments that show it, -1 for none."""
         if not len(connection):
-            return Found(text, connection)
-        return Found(text, connection, tuple(self.frames(one) for one in rows), values)
+            return FindingRows(text, connection)
+        return FindingRows(text, connection, tuple(self.frames(one) for one in rows), values)
 
     def frames(self, rows: Rows) -> Rows:
         """Return the frame numbers of segments, NO_FRAME for row -1."""

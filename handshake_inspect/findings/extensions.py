@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, AE, CWR, ECE, ORIGINATOR
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, rule
@@ -17,7 +17,7 @@ ECN_BITS = AE | CWR | ECE
 
 
 @rule("ecn", CHAT, example="ecn.pcap", needs=ACK | ECE | CWR)
-def ecn(e: Evidence) -> Iterator[Found]:
+def ecn(e: Evidence) -> Iterator[FindingRows]:
     """Both ends agreed on explicit congestion notification.
 
     What it means. A SYN with ECE and CWR offers it, a SYN-ACK with ECE alone accepts. A SYN that has AE too offers
@@ -45,7 +45,7 @@ def ecn(e: Evidence) -> Iterator[Found]:
 
 
 @rule("ecn-declined", CHAT, example="ecn-declined.pcap", needs=ACK | ECE | CWR)
-def ecn_declined(e: Evidence) -> Iterator[Found]:
+def ecn_declined(e: Evidence) -> Iterator[FindingRows]:
     """One end offered explicit congestion notification, and the other one did not take it.
 
     What it means. The other end has it switched off, does not know it, or a box on the way cleared the bits. A SYN-ACK
@@ -70,7 +70,7 @@ def ecn_declined(e: Evidence) -> Iterator[Found]:
 
 
 @rule("multipath", CHAT, example="mptcp.pcap")
-def multipath(e: Evidence) -> Iterator[Found]:
+def multipath(e: Evidence) -> Iterator[FindingRows]:
     """Both ends agreed on Multipath TCP, or this is a further path of such a connection.
 
     What it means. Both SYNs have the MPTCP option: MP_CAPABLE opens a connection of several paths, MP_JOIN adds one to
@@ -95,7 +95,7 @@ def multipath(e: Evidence) -> Iterator[Found]:
 
 
 @rule("multipath-declined", CHAT, example="mptcp-declined.pcap")
-def multipath_declined(e: Evidence) -> Iterator[Found]:
+def multipath_declined(e: Evidence) -> Iterator[FindingRows]:
     """One end offered Multipath TCP, and the other one did not.
 
     What it means. The other end does not know it, its program did not ask for it, or a box on the way took the option

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
@@ -15,7 +15,7 @@ from handshake_inspect.tcp.options import Options
 
 
 @rule("syn-with-data", NOTE, example="syn-with-data.server.pcap")
-def syn_with_data(e: Evidence) -> Iterator[Found]:
+def syn_with_data(e: Evidence) -> Iterator[FindingRows]:
     """A SYN carries data, and does not ask for Fast Open.
 
     What it means. RFC 9293 allows it: the data wait until the handshake is over. Common stacks do not send it, and do
@@ -66,7 +66,7 @@ def _syns(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
 
 
 @rule("fast-open-requested", CHAT, example="fast-open-requested.pcap")
-def fast_open_requested(e: Evidence) -> Iterator[Found]:
+def fast_open_requested(e: Evidence) -> Iterator[FindingRows]:
     """The client asks for a Fast Open cookie, to send data with its SYN next time.
 
     What it means. The option on the SYN is empty. A server that does Fast Open puts a cookie into its SYN-ACK; the
@@ -96,7 +96,7 @@ def fast_open_requested(e: Evidence) -> Iterator[Found]:
 
 
 @rule("fast-open", CHAT, example="fast-open-accepted.pcap", needs=ACK)
-def fast_open(e: Evidence) -> Iterator[Found]:
+def fast_open(e: Evidence) -> Iterator[FindingRows]:
     """Data travelled with the SYN, and the server took them.
 
     What it means. The client had a cookie from an earlier connection, and the SYN-ACK acknowledges more than the SYN.
@@ -126,7 +126,7 @@ def fast_open(e: Evidence) -> Iterator[Found]:
 
 
 @rule("fast-open-declined", NOTE, example="fast-open-declined.pcap", needs=ACK)
-def fast_open_declined(e: Evidence) -> Iterator[Found]:
+def fast_open_declined(e: Evidence) -> Iterator[FindingRows]:
     """The client sent data with its SYN by Fast Open, and the server did not take them.
 
     What it means. The cookie is not valid (the server's key or the client's address changed), Fast Open is off for that

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import FIN, RST, SYN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import IDLE_NS, Cause, ResetCauses
@@ -16,7 +16,7 @@ from handshake_inspect.sets import first_of_runs
 
 
 @rule("connection-unknown", WARN, example="server-crash.pcap", needs=RST)
-def connection_unknown(e: Evidence) -> Iterator[Found]:
+def connection_unknown(e: Evidence) -> Iterator[FindingRows]:
     """A segment of an open connection was answered as if there were none: the connection was half-open.
 
     What it means. One end has lost the connection without a word and the other did not know: its host crashed and
@@ -83,7 +83,7 @@ def connection_unknown(e: Evidence) -> Iterator[Found]:
 
 
 @rule("data-after-close", CHAT, example="data-after-close.pcap", needs=RST)
-def data_after_close(e: Evidence) -> Iterator[Found]:
+def data_after_close(e: Evidence) -> Iterator[FindingRows]:
     """An end had closed, and answered data that came after that with an RST.
 
     What it means. After close() nobody can read any more: the kernel answers data with an RST, at once or, if the
@@ -130,7 +130,7 @@ def data_after_close(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-after-close", CHAT, example="time-wait-killed.pcap", needs=RST)
-def reset_after_close(e: Evidence) -> Iterator[Found]:
+def reset_after_close(e: Evidence) -> Iterator[FindingRows]:
     """Both ends had closed and acknowledged it; a late segment was answered with an RST.
 
     What it means. Nothing is left of the connection at one end, and it says so to a FIN or an ACK that came again.
@@ -160,7 +160,7 @@ def reset_after_close(e: Evidence) -> Iterator[Found]:
 
 
 @rule("segments-after-reset", CHAT, example="lost-rst.pcap", needs=RST)
-def segments_after_reset(e: Evidence) -> Iterator[Found]:
+def segments_after_reset(e: Evidence) -> Iterator[FindingRows]:
     """Segments came after an RST that ended the connection.
 
     What it means. They were on their way already, or the RST did not reach their sender.
@@ -207,7 +207,7 @@ def segments_after_reset(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-alone", NOTE, example="reset-alone.pcap", needs=RST)
-def reset_alone(e: Evidence) -> Iterator[Found]:
+def reset_alone(e: Evidence) -> Iterator[FindingRows]:
     """Nothing of a connection was captured but RSTs of one end.
 
     What it means. The rest lies before the capture or on another path; or they are backscatter: a host far away was

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import previous_of_end
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST
 from handshake_inspect.findings.evidence import Evidence
@@ -26,7 +26,7 @@ FIN_WAIT_2_NS = 60 * SECOND_NS
 
 
 @rule("half-close", CHAT, example="half-close.pcap", needs=FIN)
-def half_close(e: Evidence) -> Iterator[Found]:
+def half_close(e: Evidence) -> Iterator[FindingRows]:
     """One end closed its direction, and the other one still sent octets, which were taken.
 
     What it means. The first end called shutdown(SHUT_WR): it had nothing more to send, and went on reading. Its FIN
@@ -72,7 +72,7 @@ def half_close(e: Evidence) -> Iterator[Found]:
 
 
 @rule("half-closed-at-end", CHAT, example="half-closed.pcap", needs=FIN)
-def half_closed_at_end(e: Evidence) -> Iterator[Found]:
+def half_closed_at_end(e: Evidence) -> Iterator[FindingRows]:
     """One direction is closed and acknowledged, the other one is open when the capture ends.
 
     What it means. The end that closed is in FIN-WAIT-2, the other one in CLOSE-WAIT: it may still send, and has not
@@ -153,7 +153,7 @@ def _passed(e: Evidence, earlier: Rows, later: Rows) -> Rows:
 
 
 @rule("close-wait-held", WARN, example="close-wait-held.pcap", needs=FIN)
-def close_wait_held(e: Evidence) -> Iterator[Found]:
+def close_wait_held(e: Evidence) -> Iterator[FindingRows]:
     """An end has received the FIN of its peer, and for 10 s or more it neither sends nor closes.
 
     What it means. The kernel has acknowledged the FIN, and the program has been told: recv() returns no octets. A
@@ -194,7 +194,7 @@ def close_wait_held(e: Evidence) -> Iterator[Found]:
 
 
 @rule("fin-wait-2-ended", NOTE, example="fin-wait-2-ended.pcap", needs=FIN | RST)
-def fin_wait_2_ended(e: Evidence) -> Iterator[Found]:
+def fin_wait_2_ended(e: Evidence) -> Iterator[FindingRows]:
     """The end that closed first had left FIN-WAIT-2 before the other end closed: an RST answers what comes.
 
     What it means. Its FIN was acknowledged, and it waited for the other one in FIN-WAIT-2. After close() no program is

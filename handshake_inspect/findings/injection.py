@@ -19,7 +19,7 @@ from handshake_inspect.connections.deciding.answers import (
     RESET_REASONS,
     UNCHECKED,
 )
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import next_of_end, previous_of_end
 from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, of_side
 from handshake_inspect.findings.evidence import Evidence
@@ -36,7 +36,7 @@ FALLEN_BACK = 3
 
 
 @rule("suspected-injection", WARN, example="forged-reset.server.pcap", needs=RST)
-def suspected_injection(e: Evidence) -> Iterator[Found]:
+def suspected_injection(e: Evidence) -> Iterator[FindingRows]:
     """After an RST its sender went on with new octets, as if it had sent none.
 
     What it means. Somebody else sent the RST in its name: an attacker on the path, a filter that cuts connections
@@ -65,7 +65,7 @@ def suspected_injection(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-from-elsewhere", WARN, example="injected-reset.server.pcap", needs=RST)
-def reset_from_elsewhere(e: Evidence) -> Iterator[Found]:
+def reset_from_elsewhere(e: Evidence) -> Iterator[FindingRows]:
     """An RST came another way than all else of its sender: its TTL differs.
 
     What it means. Another machine sent it in the name of this end: a firewall, NAT or load balancer whose timer ran
@@ -90,7 +90,7 @@ def reset_from_elsewhere(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-outside-window", WARN, example="blind-reset.server.pcap", needs=RST)
-def reset_outside_window(e: Evidence) -> Iterator[Found]:
+def reset_outside_window(e: Evidence) -> Iterator[FindingRows]:
     """An RST has a number that its receiver cannot expect: it is dropped.
 
     What it means. Somebody who does not know the numbers guesses (a blind attack sends many), a middlebox speaks with
@@ -126,7 +126,7 @@ def reset_outside_window(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-challenged", WARN, example="blind-reset.server.pcap", needs=RST)
-def reset_challenged(e: Evidence) -> Iterator[Found]:
+def reset_challenged(e: Evidence) -> Iterator[FindingRows]:
     """An RST lies in the window, but not at the next number expected: it must be asked back, not obeyed.
 
     What it means. A blind attacker aims into the window; or what came before the RST was lost, and it is honest. So
@@ -172,7 +172,7 @@ def reset_challenged(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-storm", WARN, example="reset-storm.server.pcap", needs=RST)
-def reset_storm(e: Evidence) -> Iterator[Found]:
+def reset_storm(e: Evidence) -> Iterator[FindingRows]:
     """Many RSTs came from one end of one connection.
 
     What it means. With many numbers: somebody who does not know the right one combs the window. With numbers that the
@@ -220,7 +220,7 @@ def reset_storm(e: Evidence) -> Iterator[Found]:
 
 
 @rule("desynchronized", WARN, example="desynchronized.pcap", needs=ACK)
-def desynchronized(e: Evidence) -> Iterator[Found]:
+def desynchronized(e: Evidence) -> Iterator[FindingRows]:
     """An end fell back behind its own numbers, and the two no longer understand each other.
 
     What it means. Its host was set back to a snapshot or a failover lost the latest state; or somebody has spoken in

@@ -11,7 +11,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.answers import NONE
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import previous_of_end
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN, UNKNOWN, of_side
@@ -41,7 +41,7 @@ def _is_over(e: Evidence, at: Rows) -> Mask:
 
 
 @rule("data-after-fin", WARN, example="data-after-fin.server.pcap", needs=FIN)
-def data_after_fin(e: Evidence) -> Iterator[Found]:
+def data_after_fin(e: Evidence) -> Iterator[FindingRows]:
     """An end sent octets with numbers beyond its own FIN.
 
     What it means. A FIN says that nothing follows: no octet can have its number or a higher one. Either somebody forged
@@ -85,7 +85,7 @@ def data_after_fin(e: Evidence) -> Iterator[Found]:
 
 
 @rule("fin-other-number", WARN, example="fin-other-number.server.pcap", needs=FIN)
-def fin_other_number(e: Evidence) -> Iterator[Found]:
+def fin_other_number(e: Evidence) -> Iterator[FindingRows]:
     """An end sent a second FIN with another number than its first one.
 
     What it means. A FIN that is repeated keeps its number: it is the last octet of its direction. One of the two is not
@@ -120,7 +120,7 @@ def fin_other_number(e: Evidence) -> Iterator[Found]:
 
 
 @rule("fin-out-of-window", WARN, example="fin-out-of-window.server.pcap", needs=FIN)
-def fin_out_of_window(e: Evidence) -> Iterator[Found]:
+def fin_out_of_window(e: Evidence) -> Iterator[FindingRows]:
     """A FIN has a number that its receiver cannot take.
 
     What it means. It lies before its sender's SYN, or beyond the window that its receiver had offered: somebody forged
@@ -181,7 +181,7 @@ def _offered(e: Evidence, at: Rows) -> Rows:
 
 
 @rule("ack-beyond-fin", WARN, example="ack-beyond-fin.server.pcap", needs=FIN)
-def ack_beyond_fin(e: Evidence) -> Iterator[Found]:
+def ack_beyond_fin(e: Evidence) -> Iterator[FindingRows]:
     """An end acknowledges numbers beyond its peer's FIN, which nobody sent.
 
     What it means. After a FIN there is nothing to acknowledge. The segment is forged, its sender is broken, or it
@@ -222,7 +222,7 @@ def ack_beyond_fin(e: Evidence) -> Iterator[Found]:
 
 
 @rule("fin-after-reset", NOTE, example="fin-after-reset.server.pcap", needs=FIN | RST)
-def fin_after_reset(e: Evidence) -> Iterator[Found]:
+def fin_after_reset(e: Evidence) -> Iterator[FindingRows]:
     """A FIN comes after an RST that had ended the connection.
 
     What it means. If the end that got the RST sends it, it was most often on its way when the RST came. If the end that
@@ -262,7 +262,7 @@ def fin_after_reset(e: Evidence) -> Iterator[Found]:
 
 
 @rule("fin-without-connection", CHAT, needs=FIN)
-def fin_without_connection(e: Evidence) -> Iterator[Found]:
+def fin_without_connection(e: Evidence) -> Iterator[FindingRows]:
     """The first segment captured between two sockets is a FIN.
 
     What it means. The capture began when the connection was nearly over; or there never was one: some scanners probe

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import next_of_end
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, running_maximum
 from handshake_inspect.findings.evidence import Evidence
@@ -22,7 +22,7 @@ def _wrong_syn_acks(e: Evidence) -> Rows:
 
 
 @rule("syn-ack-wrong-ack", WARN, example="old-duplicate-syn.pcap", needs=ACK)
-def syn_ack_wrong_ack(e: Evidence) -> Iterator[Found]:
+def syn_ack_wrong_ack(e: Evidence) -> Iterator[FindingRows]:
     """A SYN-ACK acknowledges another number than that of the SYN plus one.
 
     What it means. It answers some other SYN: an old duplicate of an earlier connection of the same sockets, or one that
@@ -65,7 +65,7 @@ def syn_ack_wrong_ack(e: Evidence) -> Iterator[Found]:
 
 
 @rule("syn-ack-changed", WARN, example="syn-ack-other-number.pcap", needs=ACK)
-def syn_ack_changed(e: Evidence) -> Iterator[Found]:
+def syn_ack_changed(e: Evidence) -> Iterator[FindingRows]:
     """A second SYN-ACK answers the same SYN with another initial number.
 
     What it means. Two answered one SYN: the SYN was delivered twice and the server had forgotten the first in between
@@ -108,7 +108,7 @@ def syn_ack_changed(e: Evidence) -> Iterator[Found]:
 
 
 @rule("syn-ack-in-connection", NOTE, example="late-duplicate-syn-ack.pcap", needs=ACK)
-def syn_ack_in_connection(e: Evidence) -> Iterator[Found]:
+def syn_ack_in_connection(e: Evidence) -> Iterator[FindingRows]:
     """A SYN-ACK came again long after the opening, when data had been acknowledged.
 
     What it means. The server is ESTABLISHED and has no reason to repeat it: a copy was late on its way, or somebody
@@ -144,7 +144,7 @@ def syn_ack_in_connection(e: Evidence) -> Iterator[Found]:
 
 
 @rule("syn-ack-from-client", WARN, example="syn-ack-from-client.server.pcap", needs=ACK)
-def syn_ack_from_client(e: Evidence) -> Iterator[Found]:
+def syn_ack_from_client(e: Evidence) -> Iterator[FindingRows]:
     """The end that had asked for the connection sends a SYN-ACK, though no SYN of the other end asks for one.
 
     What it means. An end sends SYN-ACK only in answer to a SYN without ACK. A scanner, a forger or an evasion tool
@@ -184,7 +184,7 @@ def syn_ack_from_client(e: Evidence) -> Iterator[Found]:
 
 
 @rule("ack-of-unsent", WARN, example="third-segment-wrong-ack.server.pcap", needs=ACK)
-def ack_of_unsent(e: Evidence) -> Iterator[Found]:
+def ack_of_unsent(e: Evidence) -> Iterator[FindingRows]:
     """A segment acknowledges what its receiver never sent.
 
     What it means. Its sender has no such number from its peer: it is forged without knowledge of the numbers, belongs

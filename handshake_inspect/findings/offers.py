@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import CWR, ECE
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, rule
@@ -20,7 +20,7 @@ from handshake_inspect.tcp.options import Options
 
 
 @rule("syn-options-dropped", NOTE, example="syn-options-dropped.pcap")
-def syn_options_dropped(e: Evidence) -> Iterator[Found]:
+def syn_options_dropped(e: Evidence) -> Iterator[FindingRows]:
     """The SYN was sent again, and not with the same options.
 
     What it means. Its sender takes the silence for a box on the way that drops SYNs with options or control bits it
@@ -45,7 +45,7 @@ def syn_options_dropped(e: Evidence) -> Iterator[Found]:
 
 
 @rule("options-stripped", NOTE, example="timestamps-stripped.pcap+timestamps-stripped.server.pcap")
-def options_stripped(e: Evidence) -> Iterator[Found]:
+def options_stripped(e: Evidence) -> Iterator[FindingRows]:
     """A box on the way took options out of the SYN.
 
     What it means. Two captures show the same SYN, and one of them lacks what the other has. A firewall takes out what

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ORIGINATOR, RESPONDER, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, WARN, rule
@@ -18,7 +18,7 @@ from handshake_inspect.tcp.icmp import words
 
 
 @rule("refused", NOTE, example="refused.pcap", needs=RST)
-def refused(e: Evidence) -> Iterator[Found]:
+def refused(e: Evidence) -> Iterator[FindingRows]:
     """An RST answered the SYN: nobody listens at the port.
 
     What it means. The host is there, and no socket listens at that address and port; or a firewall answers in its name.
@@ -69,7 +69,7 @@ def refused(e: Evidence) -> Iterator[Found]:
 
 
 @rule("unreachable", NOTE, example="unreachable.pcap")
-def unreachable(e: Evidence) -> Iterator[Found]:
+def unreachable(e: Evidence) -> Iterator[FindingRows]:
     """An ICMP error answered the SYN: it did not reach a socket.
 
     What it means. A router has no route, or the last one got no answer to its ARP or neighbour solicitation (host
@@ -98,7 +98,7 @@ def unreachable(e: Evidence) -> Iterator[Found]:
     for message in np.unique(messages, axis=0).tolist():
         for sender, who in ((itself, "the server itself"), (~itself, "a router on the way")):
             one = np.flatnonzero((messages == message).all(axis=1) & sender)
-            yield Found(
+            yield FindingRows(
                 f"ICMP {words(*message)} from {who}, {{after:duration}} after the SYN to port {{port:d}}",
                 connection[one],
                 (e.frames(syn[one]), frame_numbers(errors["capture"][answer[one]], errors["frame"][answer[one]])),
@@ -107,7 +107,7 @@ def unreachable(e: Evidence) -> Iterator[Found]:
 
 
 @rule("syn-answered-by-syn", WARN, example="syn-answered-by-syn.pcap")
-def syn_answered_by_syn(e: Evidence) -> Iterator[Found]:
+def syn_answered_by_syn(e: Evidence) -> Iterator[FindingRows]:
     """A SYN without ACK answered the SYN, and the opening went no further.
 
     What it means. Both ends have sent a SYN that acknowledges nothing, as in a simultaneous open; but then each sends
@@ -137,7 +137,7 @@ def syn_answered_by_syn(e: Evidence) -> Iterator[Found]:
 
 
 @rule("simultaneous-open", NOTE, example="simultaneous-open.pcap")
-def simultaneous_open(e: Evidence) -> Iterator[Found]:
+def simultaneous_open(e: Evidence) -> Iterator[FindingRows]:
     """Both ends asked for the connection at the same time, and both SYNs made one connection.
 
     What it means. Each program called connect() from the port to which the other one connected, so the SYNs crossed.
@@ -166,7 +166,7 @@ def simultaneous_open(e: Evidence) -> Iterator[Found]:
 
 
 @rule("self-connect", WARN, example="self-connect.pcap")
-def self_connect(e: Evidence) -> Iterator[Found]:
+def self_connect(e: Evidence) -> Iterator[FindingRows]:
     """A socket connected to itself: both ends have the same address and port.
 
     What it means. A program called connect() to a port of its own host in the range of ephemeral ports, at which nobody

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.offers import lacking, sent_otherwise
@@ -26,7 +26,7 @@ KIND_NAMES = {
 
 
 @rule("options-declined", CHAT, example="sack-declined.pcap")
-def options_declined(e: Evidence) -> Iterator[Found]:
+def options_declined(e: Evidence) -> Iterator[FindingRows]:
     """One end offered window scale, SACK or timestamps, and the other one did not.
 
     What it means. Each of these works only if both SYNs have it. The server has it switched off or does not know it, a
@@ -59,7 +59,7 @@ def options_declined(e: Evidence) -> Iterator[Found]:
 
 
 @rule("window-unscaled", CHAT, by_times=True, example="window-scale-declined.pcap")
-def window_unscaled(e: Evidence) -> Iterator[Found]:
+def window_unscaled(e: Evidence) -> Iterator[FindingRows]:
     """Without window scale the windows limit how fast data go over this path.
 
     What it means. The option counts only if both SYNs have it. Without it a window has 16 bits: no end can have more
@@ -98,7 +98,7 @@ def window_unscaled(e: Evidence) -> Iterator[Found]:
 
 
 @rule("window-scale-above-14", NOTE, example="window-scale-15.server.pcap")
-def window_scale_above_14(e: Evidence) -> Iterator[Found]:
+def window_scale_above_14(e: Evidence) -> Iterator[FindingRows]:
     """A SYN offers to shift windows by more than the 14 bits that are allowed.
 
     What it means. Its sender has a bug or is a tool. The receiver must take the number for 14.
@@ -123,7 +123,7 @@ def window_scale_above_14(e: Evidence) -> Iterator[Found]:
 
 
 @rule("timestamps-missing", WARN, example="timestamps-dropped.server.pcap", needs=ACK)
-def timestamps_missing(e: Evidence) -> Iterator[Found]:
+def timestamps_missing(e: Evidence) -> Iterator[FindingRows]:
     """Timestamps were agreed on, and the segments that follow have none.
 
     What it means. Once both SYNs have timestamps, every segment but an RST must have them. A box on the way takes them
@@ -153,7 +153,7 @@ def timestamps_missing(e: Evidence) -> Iterator[Found]:
 
 
 @rule("options-malformed", WARN, example="malformed-option.server.pcap")
-def options_malformed(e: Evidence) -> Iterator[Found]:
+def options_malformed(e: Evidence) -> Iterator[FindingRows]:
     """A SYN has an option with a length that it cannot have.
 
     What it means. Its sender has a bug, or wants to break the receiver: reading such lists has crashed devices

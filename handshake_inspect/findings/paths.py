@@ -8,7 +8,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.answers import NONE
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.quotes import NEVER_SENT
 from handshake_inspect.connections.splitting.rows import ACK
 from handshake_inspect.findings.evidence import Evidence
@@ -27,7 +27,7 @@ CLOCKS_APART_NS = 3_600_000_000_000
 
 
 @rule("syn-ack-ttl", NOTE, example="syn-ack-other-ttl.pcap", needs=ACK)
-def syn_ack_ttl(e: Evidence) -> Iterator[Found]:
+def syn_ack_ttl(e: Evidence) -> Iterator[FindingRows]:
     """The SYN-ACK came with another TTL than what followed: likely another machine answered the SYN.
 
     What it means. Hosts begin at a TTL of 64, 128 or 255, and each router counts one down. The two TTLs begin at
@@ -63,7 +63,7 @@ def syn_ack_ttl(e: Evidence) -> Iterator[Found]:
 
 
 @rule("ttl-changed", NOTE, example="ttl-changed.server.pcap", needs=ACK)
-def ttl_changed(e: Evidence) -> Iterator[Found]:
+def ttl_changed(e: Evidence) -> Iterator[FindingRows]:
     """The TTL of an end changes in the middle of the connection: likely not all its segments are of one machine.
 
     What it means. Hosts begin at a TTL of 64, 128 or 255, and each router counts one down. The segments of this end
@@ -89,7 +89,7 @@ def ttl_changed(e: Evidence) -> Iterator[Found]:
 
 
 @rule("path-changed", CHAT, example="path-changed.pcap", needs=ACK)
-def path_changed(e: Evidence) -> Iterator[Found]:
+def path_changed(e: Evidence) -> Iterator[FindingRows]:
     """The TTL of an end changes a little in the middle of the connection: its segments took another way.
 
     What it means. A route changed, or routers share the load segment by segment. Segments of one connection then pass
@@ -116,7 +116,7 @@ def path_changed(e: Evidence) -> Iterator[Found]:
 
 
 @rule("icmp-never-sent", WARN, example="forged-icmp-error.server.pcap")
-def icmp_never_sent(e: Evidence) -> Iterator[Found]:
+def icmp_never_sent(e: Evidence) -> Iterator[FindingRows]:
     """An ICMP error quotes a number that was never sent.
 
     What it means. Somebody who knows the sockets but not the numbers forges errors to end the connection, or to make
@@ -145,7 +145,7 @@ def icmp_never_sent(e: Evidence) -> Iterator[Found]:
         ("{distance:octets} above all that it sent", relative > reached, relative - reached),
         ("{distance:octets} below its SYN", relative <= reached, -relative),
     ):
-        yield Found(
+        yield FindingRows(
             f"{{count:count ICMP error}} about a segment that the {{who:end}} never sent: its number is {text}",
             connection[which],
             (frame_numbers(errors["capture"][at], errors["frame"][at])[which],),
@@ -159,7 +159,7 @@ def icmp_never_sent(e: Evidence) -> Iterator[Found]:
     example="isn-rewritten.pcap+isn-rewritten.server.pcap",
     explains=("syn-ack-wrong-ack", "syn-changed", "fin-out-of-window", "ack-of-unsent", "desynchronized"),
 )
-def isn_rewritten(run: Run) -> Iterator[Found]:
+def isn_rewritten(run: Run) -> Iterator[FindingRows]:
     """A box on the way gives a connection another initial sequence number.
 
     What it means. Two captures show the same SYN, with the same options and the same timestamp, but with another number
@@ -191,7 +191,7 @@ def isn_rewritten(run: Run) -> Iterator[Found]:
         ("lower", apart < 1 << 31, apart),
         ("higher", apart >= 1 << 31, (1 << 32) - apart),
     ):
-        yield Found(
+        yield FindingRows(
             f"its SYN stands in another capture too, there with a number {{distance:,}} {word} (stream {{stream:,}})",
             other[so],
             _first_frames(run, one[so], other[so]),
@@ -200,7 +200,7 @@ def isn_rewritten(run: Run) -> Iterator[Found]:
 
 
 @run_rule("address-translated", CHAT, example="nat.pcap+nat.server.pcap")
-def address_translated(run: Run) -> Iterator[Found]:
+def address_translated(run: Run) -> Iterator[FindingRows]:
     """A connection stands in two captures with different addresses or ports: a translator is between them.
 
     What it means. A router that shares one address among many hosts writes its own address, and mostly another port,
@@ -233,7 +233,7 @@ def address_translated(run: Run) -> Iterator[Found]:
     for number in set_of(differs[differs > 0]).tolist():
         names = listed([part for bit, part in enumerate(parts) if number >> bit & 1])
         so = differs == number
-        yield Found(
+        yield FindingRows(
             f"stream {{stream:,}} of another capture is the same connection, but for the {names}: translated",
             other[so],
             _first_frames(run, one[so], other[so]),
@@ -306,6 +306,6 @@ def _changes(e: Evidence, syn_row: Rows) -> tuple[Rows, Rows, Rows]:
     return ends[changed], first[changed], later[changed]
 
 
-def _changed(e: Evidence, text: str, ends: Rows, first: Rows, later: Rows) -> Found:
+def _changed(e: Evidence, text: str, ends: Rows, first: Rows, later: Rows) -> FindingRows:
     before, after = (e.rows.ttl[row].astype(np.int64) for row in (first, later))
     return e.found(text, ends >> 1, first, later, who=ends & 1, first=before, later=after)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import SYN
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import ResetCauses
@@ -27,7 +27,7 @@ OTHER_ID = 1000
 
 def with_marks(
     e: Evidence, text: str, which: Rows, shown: tuple[Rows, Rows], **values: NDArray[Any]
-) -> Iterator[Found]:
+) -> Iterator[FindingRows]:
     """Make findings of these RSTs, and name by what each differs from its pretended sender."""
     if not len(which):
         return

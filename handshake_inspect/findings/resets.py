@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.reset_causes import Cause, ResetCauses
@@ -17,7 +17,7 @@ from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.sets import first_of_runs
 
 
-def _found(e: Evidence, text: str, which: Rows, **values: NDArray[Any]) -> Found:
+def _found(e: Evidence, text: str, which: Rows, **values: NDArray[Any]) -> FindingRows:
     """Make a finding of these RSTs, after what their ends had heard and said last."""
     causes = e.shared(ResetCauses)
     who, peer = causes.sender[which] & 1, causes.receiver[which] & 1
@@ -32,7 +32,7 @@ def _after(e: Evidence, which: Rows) -> Rows:
 
 
 @rule("abandoned", NOTE, example="reset-syn-received.pcap", needs=RST)
-def abandoned(e: Evidence) -> Iterator[Found]:
+def abandoned(e: Evidence) -> Iterator[FindingRows]:
     """The client answered the SYN-ACK with an RST.
 
     What it means. The client's host has no connection for this SYN-ACK: connect() was given up or timed out while the
@@ -63,7 +63,7 @@ def abandoned(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-unread", WARN, example="reset-unread.pcap", needs=RST)
-def reset_unread(e: Evidence) -> Iterator[Found]:
+def reset_unread(e: Evidence) -> Iterator[FindingRows]:
     """An end aborted instead of closing, most likely with data of its peer unread.
 
     What it means. close() of a socket in whose buffer data lie sends an RST, not a FIN (RFC 9293 §3.6.1). The same
@@ -135,7 +135,7 @@ def reset_unread(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-linger", NOTE, example="reset.pcap", needs=RST)
-def reset_linger(e: Evidence) -> Iterator[Found]:
+def reset_linger(e: Evidence) -> Iterator[FindingRows]:
     """An end aborted instead of closing, and nothing shows that it left data unread: most likely SO_LINGER 0.
 
     What it means. A program that sets SO_LINGER with time 0 and closes sends an RST instead of a FIN, and owes no
@@ -189,7 +189,7 @@ def reset_linger(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-idle", NOTE, needs=RST)
-def reset_idle(e: Evidence) -> Iterator[Found]:
+def reset_idle(e: Evidence) -> Iterator[FindingRows]:
     """An RST ended a connection on which nobody had spoken for long: most likely an idle timeout.
 
     What it means. The program, or a firewall, NAT or load balancer on the way that speaks in its name, has waited
@@ -220,7 +220,7 @@ def reset_idle(e: Evidence) -> Iterator[Found]:
 
 
 @rule("gave-up", WARN, example="keep-alive-dead.pcap", needs=RST)
-def gave_up(e: Evidence) -> Iterator[Found]:
+def gave_up(e: Evidence) -> Iterator[FindingRows]:
     """An end got no answer to what it repeated, and gave the connection up with an RST.
 
     What it means. The peer is gone or the path is cut: keep-alives or data were sent again and again, and nothing came
@@ -251,7 +251,7 @@ def gave_up(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-instead-of-fin", NOTE, example="reset-half-closed.pcap", needs=RST)
-def reset_instead_of_fin(e: Evidence) -> Iterator[Found]:
+def reset_instead_of_fin(e: Evidence) -> Iterator[FindingRows]:
     """The peer had closed with a FIN, and this end answered with an RST instead of a FIN of its own.
 
     What it means. Browsers, load balancers and busy clients do so to be rid of a connection at once: SO_LINGER 0, or
@@ -284,7 +284,7 @@ def reset_instead_of_fin(e: Evidence) -> Iterator[Found]:
 
 
 @rule("reset-with-data", CHAT, example="reset-with-data.server.pcap", needs=RST)
-def reset_with_data(e: Evidence) -> Iterator[Found]:
+def reset_with_data(e: Evidence) -> Iterator[FindingRows]:
     """An RST carries octets.
 
     What it means. They are no data of the stream: some stacks explain there, in plain text, why they reset.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import next_of_end
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
@@ -71,7 +71,7 @@ def _first_answer(e: Evidence, syn: Rows) -> Rows:
 
 
 @rule("syn-retransmitted", NOTE, example="lost-syn.pcap")
-def syn_retransmitted(e: Evidence) -> Iterator[Found]:
+def syn_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     """The SYN was sent again before it was answered, or although it was.
 
     What it means. The SYN or its answer was lost, or the listener dropped the SYN because its accept queue was full. If
@@ -123,7 +123,7 @@ def syn_retransmitted(e: Evidence) -> Iterator[Found]:
 
 
 @rule("syn-ack-retransmitted", NOTE, example="lost-syn-ack.server.pcap", needs=ACK)
-def syn_ack_retransmitted(e: Evidence) -> Iterator[Found]:
+def syn_ack_retransmitted(e: Evidence) -> Iterator[FindingRows]:
     """The server sent its SYN-ACK again before a third segment came.
 
     What it means. The SYN-ACK was lost, or the third segment before it was captured, or the client was slow.
@@ -154,7 +154,7 @@ def syn_ack_retransmitted(e: Evidence) -> Iterator[Found]:
 
 
 @rule("rtt-ambiguous", CHAT, by_times=True, example="lost-syn.pcap")
-def rtt_ambiguous(e: Evidence) -> Iterator[Found]:
+def rtt_ambiguous(e: Evidence) -> Iterator[FindingRows]:
     """The time from SYN to third segment is no round-trip time: a segment of the handshake was sent twice.
 
     What it means. Which SYN the SYN-ACK answers, or which SYN-ACK the third segment, cannot be told, so every time
@@ -192,7 +192,7 @@ def rtt_ambiguous(e: Evidence) -> Iterator[Found]:
 
 
 @rule("retry-schedule", CHAT, by_times=True, example="unanswered.pcap")
-def retry_schedule(e: Evidence) -> Iterator[Found]:
+def retry_schedule(e: Evidence) -> Iterator[FindingRows]:
     """The times at which a SYN or SYN-ACK was sent again follow a known rule.
 
     What it means. The first timeout is 1 s (RFC 6298) or 3 s (RFC 1122, stacks before about 2011 and Windows for some
@@ -221,7 +221,7 @@ def retry_schedule(e: Evidence) -> Iterator[Found]:
             yield from _schedules(e, name, sender, tries.connection[same], series)
 
 
-def _schedules(e: Evidence, name: str, sender: str, connection: Rows, series: Rows) -> Iterator[Found]:
+def _schedules(e: Evidence, name: str, sender: str, connection: Rows, series: Rows) -> Iterator[FindingRows]:
     """Recognise the schedules of segments that were sent equally often. `series`: their rows, shape (k, times)."""
     passed = np.stack([e.between_ns(series[:, 0], series[:, i]) for i in range(1, series.shape[1])], axis=1)
     times = listed([f"{{t{i}:duration}}" for i in range(passed.shape[1])])

@@ -1,9 +1,9 @@
 """What a rule is: one function, with a code, a severity, and its page of documentation as its docstring.
 
-A rule over connections gets the `Evidence` of one partition, and yields `Found`s, whose columns hold one entry for
-each thing found: it looks at columns, never at one connection after the other. A rule over the run gets the `Run`, and
-yields `Found`s too: of connections, what their neighbours tell. A rule about the run yields `About`s: of a listener, a
-host, a capture. What `explain CODE` prints is the docstring:
+A rule over connections gets the `Evidence` of one partition, and yields `FindingRows`, whose columns hold one entry
+for each thing found: it looks at columns, never at one connection after the other. A rule over the run gets the `Run`,
+and yields `FindingRows` too: of connections, what their neighbours tell. A rule about the run yields `About`s: of a
+listener, a host, a capture. What `explain CODE` prints is the docstring:
 
     The first line says it in one sentence.
 
@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from inspect import getdoc
 from typing import Any
 
-from handshake_inspect.connections.deciding.found import Code, Found, Severity
+from handshake_inspect.connections.deciding.found import Code, FindingRows, Severity
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.run import About, Run
 from handshake_inspect.plain import plain
@@ -61,7 +61,7 @@ class Rule:
 class ConnectionRule(Rule):
     """A rule over connections."""
 
-    function: Callable[[Evidence], Iterator[Found]]
+    function: Callable[[Evidence], Iterator[FindingRows]]
     #: Control bits without which it finds nothing.
     needs: int = 0
 
@@ -74,7 +74,7 @@ class ConnectionRule(Rule):
 class RunRule(Rule):
     """A rule over the whole run, which finds something of connections."""
 
-    function: Callable[[Run], Iterator[Found]]
+    function: Callable[[Run], Iterator[FindingRows]]
 
 
 @plain
@@ -92,7 +92,7 @@ def rule(
     explains: tuple[str, ...] = (),
     by_times: bool = False,
     needs: int = 0,
-) -> Callable[[Callable[[Evidence], Iterator[Found]]], ConnectionRule]:
+) -> Callable[[Callable[[Evidence], Iterator[FindingRows]]], ConnectionRule]:
     """Make a function a rule over connections; what it `explains` of a connection is not told beside it.
 
     `by_times`: it is chat that another run of the same programs may not show. `needs`: it is asked only where these
@@ -108,7 +108,7 @@ def run_rule(
     example: str | None = None,
     explains: tuple[str, ...] = (),
     by_times: bool = False,
-) -> Callable[[Callable[[Run], Iterator[Found]]], RunRule]:
+) -> Callable[[Callable[[Run], Iterator[FindingRows]]], RunRule]:
     """Make a function a rule over the whole run; the others likewise."""
     return lambda function: RunRule(Code(code, severity, explains, by_times), function, example)
 

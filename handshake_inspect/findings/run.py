@@ -17,7 +17,7 @@ from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.connection import Frame
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.deciding.answers import VerdictTable
-from handshake_inspect.connections.endless.leaving import Leaving
+from handshake_inspect.connections.endless.retention import Retention
 from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.connections.model import Connections
@@ -92,7 +92,7 @@ class Run:
     connections: Connections
     captures: Sequence[CaptureSummary]
     #: By what rule connections leave before the end; None: all are there.
-    leaving: Leaving | None = None
+    leaving: Retention | None = None
 
     @property
     def table(self) -> VerdictTable:

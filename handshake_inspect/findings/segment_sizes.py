@@ -8,7 +8,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.deciding.answers import NONE
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.quotes import NEVER_SENT
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
@@ -21,7 +21,7 @@ DEFAULT_MSS = {4: 536, 6: 1220}
 
 
 @rule("mss-missing", NOTE, example="syn-without-mss.server.pcap")
-def mss_missing(e: Evidence) -> Iterator[Found]:
+def mss_missing(e: Evidence) -> Iterator[FindingRows]:
     """A SYN has no MSS option: its sender gets only small segments.
 
     What it means. Its sender is a very plain implementation or builds its own segments, as scanners do, or a box on the
@@ -51,7 +51,7 @@ def mss_missing(e: Evidence) -> Iterator[Found]:
 
 
 @rule("mss-small", NOTE, example="small-mss.pcap")
-def mss_small(e: Evidence) -> Iterator[Found]:
+def mss_small(e: Evidence) -> Iterator[FindingRows]:
     """An end takes only segments that are smaller than what it would get without saying so.
 
     What it means. A program set TCP_MAXSEG, a box lowered the MSS too far, the host is tiny, or somebody wants the peer
@@ -78,7 +78,7 @@ def mss_small(e: Evidence) -> Iterator[Found]:
 
 
 @rule("mss-clamped", NOTE, example="mss-clamped.pcap+mss-clamped.server.pcap")
-def mss_clamped(e: Evidence) -> Iterator[Found]:
+def mss_clamped(e: Evidence) -> Iterator[FindingRows]:
     """A box on the way lowered the MSS of a SYN.
 
     What it means. The same SYN was captured in two places, with another MSS in each. A router in front of a tunnel or a
@@ -111,7 +111,7 @@ def mss_clamped(e: Evidence) -> Iterator[Found]:
 
 
 @rule("path-mtu", CHAT, example="path-mtu.pcap")
-def path_mtu(e: Evidence) -> Iterator[Found]:
+def path_mtu(e: Evidence) -> Iterator[FindingRows]:
     """A router says that packets are too large for the next link.
 
     What it means. Path MTU discovery at work: the router drops the packet, says what fits, and the sender sends the
@@ -138,7 +138,7 @@ def path_mtu(e: Evidence) -> Iterator[Found]:
         ("{count:count ICMP error}: a packet of the {who:end} is too large, what passes is not said", mtu == 0),
     ):
         values = {"count": count[some], "who": errors["side"][at][some], "mtu": mtu[some]}
-        yield Found(text, connection[some], (frames[some],), values)
+        yield FindingRows(text, connection[some], (frames[some],), values)
 
 
 def path_mtu_errors(e: Evidence) -> Rows:

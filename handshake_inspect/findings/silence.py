@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import previous_of_end
 from handshake_inspect.connections.folding.repeats import repeats
 from handshake_inspect.connections.moments import ROW_BITS
@@ -35,7 +35,7 @@ def _keep_alives(e: Evidence) -> Rows:
 
 
 @rule("keep-alive", CHAT, example="keep-alive.pcap", needs=ACK)
-def keep_alive(e: Evidence) -> Iterator[Found]:
+def keep_alive(e: Evidence) -> Iterator[FindingRows]:
     """An end asked by keep-alives whether its peer is still there.
 
     What it means. Nothing had been said for some time, and SO_KEEPALIVE is on: a segment with a number one below the
@@ -67,7 +67,7 @@ def keep_alive(e: Evidence) -> Iterator[Found]:
 
 
 @rule("peer-silent", WARN, example="user-timeout.pcap", needs=ACK)
-def peer_silent(e: Evidence) -> Iterator[Found]:
+def peer_silent(e: Evidence) -> Iterator[FindingRows]:
     """An end repeated its data or keep-alives, and to the end of the capture nothing of them was acknowledged.
 
     What it means. Who is silent altogether is gone, or the path is cut. Who still sends, but acknowledges none of it,
@@ -183,7 +183,7 @@ def _closures(e: Evidence, zero: Mask) -> _Closures:
 
 
 @rule("zero-window", NOTE, example="zero-window.pcap", needs=ACK)
-def zero_window(e: Evidence) -> Iterator[Found]:
+def zero_window(e: Evidence) -> Iterator[FindingRows]:
     """An end closed its window for long: its program did not read.
 
     What it means. The receive buffer is full. The peer must wait, and probes now and then whether it has opened. A
@@ -236,7 +236,7 @@ def zero_window(e: Evidence) -> Iterator[Found]:
 
 
 @rule("many-retransmissions", NOTE)
-def many_retransmissions(e: Evidence) -> Iterator[Found]:
+def many_retransmissions(e: Evidence) -> Iterator[FindingRows]:
     """An end sent many segments again.
 
     What it means. Segments, or their acknowledgments, are lost on the way, or come so late that its timer runs out.

@@ -11,7 +11,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask
 from handshake_inspect.connections.deciding.answers import NONE
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.deciding.time_waits import (
     REUSED,
     REUSED_EARLY,
@@ -24,7 +24,7 @@ from handshake_inspect.tcp.seqnum import MODULUS
 
 
 @run_rule("time-wait-reused", CHAT, by_times=True, example="time-wait-reused.pcap")
-def time_wait_reused(run: Run) -> Iterator[Found]:
+def time_wait_reused(run: Run) -> Iterator[FindingRows]:
     """A connection took the sockets of a TIME-WAIT before that was over, as it may.
 
     What it means. One end still owed TIME-WAIT for the same pair of sockets. Its SYN, or the one it accepted, cannot be
@@ -63,7 +63,7 @@ def time_wait_reused(run: Run) -> Iterator[Found]:
 
 
 @run_rule("time-wait-reused-early", WARN, example="time-wait-reused-early.server.pcap")
-def time_wait_reused_early(run: Run) -> Iterator[Found]:
+def time_wait_reused_early(run: Run) -> Iterator[FindingRows]:
     """A connection took the sockets of a TIME-WAIT before it was over, though its SYN could be an old segment.
 
     What it means. Neither is the timestamp of the SYN newer than the last one of its sender, nor its number above the
@@ -95,14 +95,14 @@ def time_wait_reused_early(run: Run) -> Iterator[Found]:
         yield from _reuse(run, early & some, text + why)
 
 
-def _reuse(run: Run, which: Mask, text: str) -> Iterator[Found]:
+def _reuse(run: Run, which: Mask, text: str) -> Iterator[FindingRows]:
     """Yield a finding of the connections that took the sockets of these TIME-WAITs."""
     waits, following, table = run.connections.time_waits, run.connections.time_waits.next, run.table
     # Those that stay when the old one leaves are told of later.
     at = np.flatnonzero(which & (following.row < len(table)))
     at = at[np.argsort(following.row[at], kind="stable")]
     row = following.row[at]
-    yield Found(
+    yield FindingRows(
         text,
         row,
         (frame_numbers(table["first_capture"][row], table["first_frame"][row]),),
@@ -120,7 +120,7 @@ def _reuse(run: Run, which: Mask, text: str) -> Iterator[Found]:
 
 
 @run_rule("sockets-reused", NOTE, example="half-open-syn.pcap")
-def sockets_reused(run: Run) -> Iterator[Found]:
+def sockets_reused(run: Run) -> Iterator[FindingRows]:
     """The same two sockets are used for another connection soon after the one before.
 
     What it means. A client takes its ports one after the other; the same one within a minute was chosen by hand, or the
@@ -162,7 +162,7 @@ def sockets_reused(run: Run) -> Iterator[Found]:
         (~closed & ~reset, "which was not closed"),
     ):
         row = old[some]
-        yield Found(
+        yield FindingRows(
             f"it uses the sockets of the connection before, {how}, {{after:duration}} after the last segment of that",
             row + 1,
             (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, RST
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.rule import NOTE, rule
@@ -17,7 +17,7 @@ TRYING_NS = 131_000_000_000
 
 
 @rule("syn-changed", NOTE, example="old-duplicate-syn.pcap")
-def syn_changed(e: Evidence) -> Iterator[Found]:
+def syn_changed(e: Evidence) -> Iterator[FindingRows]:
     """Another SYN of the same sockets, with another number, while the first attempt was still open.
 
     What it means. A kernel repeats a SYN with the same number; another number is another attempt. The program gave up
@@ -65,7 +65,7 @@ def syn_changed(e: Evidence) -> Iterator[Found]:
 
 
 @rule("syn-in-connection", NOTE, example="half-open-syn.pcap")
-def syn_in_connection(e: Evidence) -> Iterator[Found]:
+def syn_in_connection(e: Evidence) -> Iterator[FindingRows]:
     """A SYN came into an open connection, and changed nothing.
 
     What it means. The client has lost the connection (it crashed or restarted) and opens a new one from the same port;

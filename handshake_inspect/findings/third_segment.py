@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import ERROR, WARN, rule
@@ -17,7 +17,7 @@ NEARER = 4
 
 
 @rule("handshake-invalid", ERROR, example="third-segment-wrong-seq.server.pcap")
-def handshake_invalid(e: Evidence) -> Iterator[Found]:
+def handshake_invalid(e: Evidence) -> Iterator[FindingRows]:
     """The opening looks complete and is not: a number in one of its three segments is wrong.
 
     What it means. SYN, SYN-ACK and ACK were seen, and one of them does not follow from the others: the SYN-ACK must
@@ -74,7 +74,7 @@ def handshake_invalid(e: Evidence) -> Iterator[Found]:
 
 
 @rule("third-ack-ignored", WARN, example="accept-queue-overflow.pcap")
-def third_ack_ignored(e: Evidence) -> Iterator[Found]:
+def third_ack_ignored(e: Evidence) -> Iterator[FindingRows]:
     """The server repeats its SYN-ACK although the third segment was sent.
 
     What it means. The client is ESTABLISHED, the server still in SYN-RECEIVED. Either the third segment was lost, or
@@ -123,7 +123,7 @@ def third_ack_ignored(e: Evidence) -> Iterator[Found]:
 
 
 @rule("third-ack-reset", WARN, example="accept-queue-overflow-reset.pcap", needs=RST)
-def third_ack_reset(e: Evidence) -> Iterator[Found]:
+def third_ack_reset(e: Evidence) -> Iterator[FindingRows]:
     """The server answered the third segment with an RST.
 
     What it means. The server had answered the SYN, and has no place for the connection: its accept queue is full and
@@ -160,7 +160,7 @@ def third_ack_reset(e: Evidence) -> Iterator[Found]:
 
 
 @rule("opened-only-by-client", WARN, example="syn-cookie-vanished.pcap")
-def opened_only_by_client(e: Evidence) -> Iterator[Found]:
+def opened_only_by_client(e: Evidence) -> Iterator[FindingRows]:
     """The client is ESTABLISHED, and nothing shows that the server is: it sent nothing after its SYN-ACK.
 
     What it means. The third segment came to nothing: it was lost or dropped, and no SYN-ACK followed to show it. With

@@ -13,7 +13,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.deciding.answers import CUTS
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.deciding.time_waits import (
     FORGOTTEN,
     KILLED,
@@ -76,7 +76,7 @@ def time_wait_at_server(run: Run) -> Iterator[About]:
 
 
 @run_rule("time-wait-killed", NOTE, example="time-wait-killed.pcap")
-def time_wait_killed(run: Run) -> Iterator[Found]:
+def time_wait_killed(run: Run) -> Iterator[FindingRows]:
     """An RST came into TIME-WAIT and ended it before its time.
 
     What it means. The end in TIME-WAIT received an RST with exactly the number it expected. By RFC 9293 that closes the
@@ -93,7 +93,7 @@ def time_wait_killed(run: Run) -> Iterator[Found]:
     Source. RFC 1337; RFC 9293 §3.10.7.4 (second).
     """
     for who, found, lasted, frames in _cut(run, KILLED, "killed"):
-        yield Found(
+        yield FindingRows(
             "an RST came into the TIME-WAIT of the {who:end} after {lasted:duration} of {length:duration}: it is over, "
             "unless its system ignores RSTs there (RFC 1337)",
             found,
@@ -103,7 +103,7 @@ def time_wait_killed(run: Run) -> Iterator[Found]:
 
 
 @run_rule("time-wait-forgotten", NOTE, example="time-wait-overflow.pcap")
-def time_wait_forgotten(run: Run) -> Iterator[Found]:
+def time_wait_forgotten(run: Run) -> Iterator[FindingRows]:
     """The end that owes TIME-WAIT answered with an RST: it had no TIME-WAIT any more.
 
     What it means. TIME-WAIT answers everything but an RST with an ACK. Only who has no connection answers with an RST.
@@ -121,7 +121,7 @@ def time_wait_forgotten(run: Run) -> Iterator[Found]:
     Source. RFC 9293 §3.6.1, §3.10.7.1, §3.10.7.4 (eighth).
     """
     for who, found, lasted, frames in _cut(run, FORGOTTEN, "forgotten"):
-        yield Found(
+        yield FindingRows(
             "the {who:end} owes TIME-WAIT, but sent an RST {lasted:duration} after that should have begun: it kept "
             "none",
             found,
@@ -145,7 +145,7 @@ def _cut(run: Run, outcome: int, how: str) -> Iterator[tuple[Rows, Rows, Rows, t
 
 
 @run_rule("time-wait-restarted", CHAT, example="time-wait-restarted.pcap")
-def time_wait_restarted(run: Run) -> Iterator[Found]:
+def time_wait_restarted(run: Run) -> Iterator[FindingRows]:
     """Segments that came into TIME-WAIT started its time again.
 
     What it means. A FIN that comes again says that its sender has not heard the last ACK: TIME-WAIT acknowledges it,
@@ -172,7 +172,7 @@ def time_wait_restarted(run: Run) -> Iterator[Found]:
     later = restarts["time_ns"][last] - waits.table["entered_ns"][at]
     known = later >= 0  # else the clock was set
     key, first, last, times, later = (column[known] for column in (key, first, last, times, later))
-    yield Found(
+    yield FindingRows(
         "the TIME-WAIT of the {who:end} was restarted {times:count time}, last {later:duration} after it began",
         key >> 1,
         tuple(frame_numbers(restarts["capture"][one], restarts["frame"][one]) for one in (first, last)),

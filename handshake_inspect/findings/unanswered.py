@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.deciding.found import Found
+from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.findings.rule import NOTE, WARN, run_rule
 from handshake_inspect.findings.run import Run
@@ -20,7 +20,7 @@ ON_ITS_WAY_NS = 50_000_000
 
 
 @run_rule("unanswered", NOTE, example="unanswered.pcap")
-def unanswered(run: Run) -> Iterator[Found]:
+def unanswered(run: Run) -> Iterator[FindingRows]:
     """Nothing answered the SYN.
 
     What it means. The client asked for a connection, and no SYN-ACK, no RST and no ICMP error came back. What the
@@ -62,7 +62,7 @@ def unanswered(run: Run) -> Iterator[Found]:
         (~by_host & ~itself, "that host answered nobody: filtered, or no host there"),
     ):
         one = at[which]
-        yield Found(
+        yield FindingRows(
             f"{{tries:count SYN}} to port {{port:d}}, no answer within {{waited:duration}}; {hint}",
             one,
             (
@@ -91,7 +91,7 @@ def _until_ns(run: Run) -> Rows:
 
 
 @run_rule("half-open", WARN, example="syn-flood.pcap")
-def half_open(run: Run) -> Iterator[Found]:
+def half_open(run: Run) -> Iterator[FindingRows]:
     """The SYN-ACK was never acknowledged: the server waits for the third segment.
 
     What it means. The server is in SYN-RECEIVED and holds an entry of its SYN queue. The client is gone, never was
@@ -119,7 +119,7 @@ def half_open(run: Run) -> Iterator[Found]:
     syns = table["syn_retransmissions"][at].astype(np.int64) + 1
     for which, more in ((syns == 1, ""), (syns > 1, ", though the SYN came {syns:d} times")):
         one = at[which]
-        yield Found(
+        yield FindingRows(
             f"half-open for {{since:duration}}: {{tries:count SYN-ACK}}, none acknowledged{more}",
             one,
             (

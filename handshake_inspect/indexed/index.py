@@ -21,11 +21,11 @@ from handshake_inspect import __version__
 from handshake_inspect.archive import MOST_NUMBERS, Archive, ArchiveError
 from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.compressed import MAGIC_OCTETS, compression_of
-from handshake_inspect.capture.positions import Located
+from handshake_inspect.capture.positions import LocatedCapture
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.connections.analysis import Analysis, Decided
+from handshake_inspect.connections.analysis import Analysis, DecidedPart
 from handshake_inspect.connections.connection import Connection, Step
-from handshake_inspect.connections.deciding.found import Coded, Found, Survey
+from handshake_inspect.connections.deciding.found import Coded, FindingRows, Survey
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import BY_CODE, examiner, in_order
 from handshake_inspect.indexed.identity import Identity, identity_of
@@ -105,7 +105,7 @@ class Index:
         self._archive.close()
 
     @property
-    def located(self) -> dict[str, Located]:
+    def located(self) -> dict[str, LocatedCapture]:
         """The capture by its name: it is known where its records stand."""
         return {one.name: one for one in self._places.captures.values()}
 
@@ -123,7 +123,7 @@ class Index:
                 steps = with_comments(steps, connection.capture, self.overview.captures)
             return connection, steps
 
-    def _decided(self, conversation: Rows) -> Decided:
+    def _decided(self, conversation: Rows) -> DecidedPart:
         """Decide everything about one conversation, as it was decided among all of them."""
         keys, names = self._keys(int(conversation[0])), Names()
         try:
@@ -139,7 +139,7 @@ class Index:
         decided.verdicts.found = examiner(self.overview.captures)(decided)
         return decided
 
-    def _connections(self, decided: Decided, streams: Rows) -> Connections:
+    def _connections(self, decided: DecidedPart, streams: Rows) -> Connections:
         """Make connections of what was decided; `streams` are their numbers."""
         captures = [one.name for one in self.overview.captures]
         connections = Connections(decided.verdicts, decided.keys, decided.names, captures, self._profile)
@@ -176,7 +176,7 @@ class Index:
             values = {
                 name: self._archive.read(f"{stem}/values/{n}").astype(np.int64)[at] for n, name in enumerate(one.values)
             }
-            yield BY_CODE[one.code].code, Found(one.text, rows, tuple(frames), values)
+            yield BY_CODE[one.code].code, FindingRows(one.text, rows, tuple(frames), values)
 
 
 def _most_numbers(path: str, octets: int) -> int:

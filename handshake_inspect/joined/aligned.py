@@ -1,8 +1,8 @@
 """The segments of both places, in the same terms.
 
-In: two `Vantage`s and their `Pairing`. Out: an `Aligned` for each place, whose directions and numbers are those of the
-first: an end's initial number may have been changed on the way, and all its later ones with it. Where only the second
-place has seen from where an end counts, that is told in the terms of the first.
+In: two `Vantage`s and their `Pairing`. Out: an `AlignedSegments` for each place, whose directions and numbers are those
+of the first: an end's initial number may have been changed on the way, and all its later ones with it. Where only the
+second place has seen from where an end counts, that is told in the terms of the first.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CORE = SYN | FIN | RST | ACK
 
 
 @dataclass
-class Aligned:
+class AlignedSegments:
     """The segments of one place, in the rows of its `SeenTable`. Arrays of shape (n,)."""
 
     #: `2 * connection + side`: the connection by its number in the `Pairing`, the side as the first place has it.
@@ -61,7 +61,7 @@ class Origins:
     shift: Rows
 
 
-def align(first: Vantage, second: Vantage, pairing: Pairing) -> tuple[Aligned, Aligned, Origins]:
+def align(first: Vantage, second: Vantage, pairing: Pairing) -> tuple[AlignedSegments, AlignedSegments, Origins]:
     """Return the segments of both places, and from where their numbers count."""
     shift = _shifts(first, second, pairing)
     here, known_here = _initial(first, pairing.first, np.zeros(len(pairing), np.bool_))
@@ -117,7 +117,7 @@ def _syn_numbers(place: Vantage, connection: int, side: int) -> set[int]:
     return set(numbers)
 
 
-def _aligned(place: Vantage, connections: Rows, is_flipped: Mask, offset: Rows) -> Aligned:
+def _aligned(place: Vantage, connections: Rows, is_flipped: Mask, offset: Rows) -> AlignedSegments:
     """Return the segments of a place, of which these are the connections; `offset` is added to each end's numbers."""
     number_of = np.empty(len(place), np.int64)
     here = np.flatnonzero(connections >= 0)
@@ -127,7 +127,7 @@ def _aligned(place: Vantage, connections: Rows, is_flipped: Mask, offset: Rows) 
     side = seen["side"].astype(np.int64) ^ is_flipped[number]
     flags = seen["flags"].astype(np.int64)
     stamped = seen["has_timestamps"] != 0
-    return Aligned(
+    return AlignedSegments(
         direction=2 * number + side,
         time_ns=seen["time_ns"],
         seq=seen["seq"] + offset[number, side],

@@ -17,7 +17,7 @@ from handshake_inspect.joined.fates import Fates, find_fates
 from handshake_inspect.joined.matching import Matching, match
 from handshake_inspect.joined.pairing import Pairing, pair
 from handshake_inspect.joined.vantage import Vantage, vantage
-from handshake_inspect.joined.ways import Ways, find_ways
+from handshake_inspect.joined.ways import DirectionFates, find_ways
 from handshake_inspect.quantities import duration
 
 
@@ -36,7 +36,7 @@ class Comparison:
     clocks: Clocks
     fates: Fates
     changes: Changes
-    ways: Ways
+    ways: DirectionFates
 
     @property
     def places(self) -> tuple[Vantage, Vantage]:

@@ -16,7 +16,7 @@ from handshake_inspect.connections.events.kinds import SIDES
 from handshake_inspect.joined.comparison import Comparison
 from handshake_inspect.joined.differences import differences
 from handshake_inspect.joined.fates import FATES
-from handshake_inspect.joined.model import JoinedSegment, Moment, Sight
+from handshake_inspect.joined.model import JoinedSegment, Moment, Sighting
 from handshake_inspect.joined.order import moments
 from handshake_inspect.joined.proofs import NONE
 from handshake_inspect.joined.spelling import Spelling
@@ -75,7 +75,7 @@ class _Crossing:
         apart = comparison.second.seen["time_ns"][second] - comparison.first.seen["time_ns"][first]
         return int(np.median(apart)) if len(apart) else 0
 
-    def seen(self) -> list[list[tuple[JoinedSegment, Sight, bool]]]:
+    def seen(self) -> list[list[tuple[JoinedSegment, Sighting, bool]]]:
         """Return what each place saw, in the order of its capture, and whether it saw it arrive."""
         found = []
         for place in (0, 1):
@@ -140,14 +140,14 @@ class _Crossing:
         """Is this the place near its sender?"""
         return (self._side(place, row) == int(self._comparison.clocks.near_first[self._number])) == (place == 0)
 
-    def _sight(self, place: int, row: int) -> Sight:
+    def _sight(self, place: int, row: int) -> Sighting:
         seen = self._comparison.places[place].seen
         time_ns = int(seen["time_ns"][row])
         common_ns = time_ns - self._ahead_ns if place else time_ns
-        return Sight(int(seen["frame"][row]), time_ns, common_ns, self._steps[place].get(row))
+        return Sighting(int(seen["frame"][row]), time_ns, common_ns, self._steps[place].get(row))
 
 
-def _said(by_place: list[Sight | None], near: Sight | None, fate: str) -> Step:
+def _said(by_place: list[Sighting | None], near: Sighting | None, fate: str) -> Step:
     """Return what a segment says, as the first of these has it that saw it; a copy is none that was sent again."""
     (step, *_) = [sight.step for sight in by_place if sight is not None and sight.step is not None]
     sent = step if near is None or near.step is None else near.step

@@ -20,7 +20,15 @@ from handshake_inspect.joined.comparison import Comparison
 from handshake_inspect.joined.differences import differences
 from handshake_inspect.joined.errors import join_errors
 from handshake_inspect.joined.fates import ARRIVED, FATES
-from handshake_inspect.joined.model import Both, Change, Clock, Delays, JoinedConnection, JoinedError, Way
+from handshake_inspect.joined.model import (
+    Change,
+    Clock,
+    Delays,
+    DirectionFate,
+    JoinedConnection,
+    JoinedError,
+    PlacePair,
+)
 from handshake_inspect.joined.vantage import Vantage
 from handshake_inspect.pairs import address
 
@@ -55,10 +63,12 @@ def _made(comparison: Comparison, numbers: Rows) -> Iterator[JoinedConnection]:
     ways = [_ways(comparison, numbers, side) for side in (ORIGINATOR, RESPONDER)]
     columns: dict[str, Iterable[Any]] = {
         "number": numbers.tolist(),
-        "streams": map(Both, *map(_streams, places, rows)),
+        "streams": map(PlacePair, *map(_streams, places, rows)),
         "look": (partial(_look, places, at) for at in zip(*(one.tolist() for one in rows), strict=True)),
-        "sockets": (Pair(Both(o, o_there), Both(r, r_there)) for (o, r), (o_there, r_there) in zip(*ends, strict=True)),
-        "exchanged": map(Both, *exchanged),
+        "sockets": (
+            Pair(PlacePair(o, o_there), PlacePair(r, r_there)) for (o, r), (o_there, r_there) in zip(*ends, strict=True)
+        ),
+        "exchanged": map(PlacePair, *exchanged),
         "second_tells": pairing.second_tells[numbers].tolist(),
         "initial_seq": _initial_numbers(comparison, numbers),
         "near_first": (ENDS[side] for side in clocks.near_first[numbers].tolist()),
@@ -69,13 +79,13 @@ def _made(comparison: Comparison, numbers: Rows) -> Iterator[JoinedConnection]:
         "clock": _clock_of_each(clocks, numbers),
         "round_trip_ns": (None if one < 0 else one for one in clocks.round_trip_ns[numbers].tolist()),
     }
-    captures, cuts = Both(*(place.name for place in places)), Both(*(place.cuts_options for place in places))
+    captures, cuts = PlacePair(*(place.name for place in places)), PlacePair(*(place.cuts_options for place in places))
     for values in zip(*columns.values(), strict=True):
         yield JoinedConnection(captures=captures, cuts_options=cuts, **dict(zip(columns, values, strict=True)))
 
 
-def _look(places: Sequence[Vantage], rows: Sequence[int]) -> Both[Connection | None]:
-    return Both(*(_connection(*one) for one in zip(places, rows, strict=True)))
+def _look(places: Sequence[Vantage], rows: Sequence[int]) -> PlacePair[Connection | None]:
+    return PlacePair(*(_connection(*one) for one in zip(places, rows, strict=True)))
 
 
 def _are_exchanged(place: Vantage, rows: Rows) -> list[bool]:
@@ -138,7 +148,7 @@ def _initial_numbers(comparison: Comparison, numbers: Rows) -> Iterator[Pair[int
         yield Pair(*(one if known else None for one, known in zip(number, is_initial, strict=True)))
 
 
-def _ways(comparison: Comparison, numbers: Rows, side: int) -> Iterator[Way]:
+def _ways(comparison: Comparison, numbers: Rows, side: int) -> Iterator[DirectionFate]:
     """Yield how the segments of one side of each connection fared."""
     ways = comparison.ways
     columns = (
@@ -148,7 +158,7 @@ def _ways(comparison: Comparison, numbers: Rows, side: int) -> Iterator[Way]:
     told = zip(numbers.tolist(), *(column[numbers, side].tolist() for column in columns), strict=True)
     for number, sent, arrived, is_rough, routers, has_delays, *delays in told:
         fates = _rough(comparison, number, side) if is_rough else {}
-        yield Way(
+        yield DirectionFate(
             sent=sent,
             arrived=arrived,
             **({name: fates.get(name, ()) for name in ROUGH} if fates else SMOOTH),

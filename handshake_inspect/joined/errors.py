@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 
 from handshake_inspect.connections.connection import End, IcmpError
-from handshake_inspect.joined.model import Both, JoinedError
+from handshake_inspect.joined.model import JoinedError, PlacePair
 
 #: Type, code, whose segment is quoted, and its number from the initial one.
 _Key = tuple[int, int, End, int | None]
@@ -28,10 +28,10 @@ def join_errors(
         there[_key(error, exchanged[1])].append(error)
     for error in first:
         key = _key(error, exchanged[0])
-        yield JoinedError(error, key[2], Both(error.frame, there[key].popleft().frame if there[key] else None))
+        yield JoinedError(error, key[2], PlacePair(error.frame, there[key].popleft().frame if there[key] else None))
     for (_, _, quotes, _), left in there.items():
         for error in left:
-            yield JoinedError(error, quotes, Both(None, error.frame))
+            yield JoinedError(error, quotes, PlacePair(None, error.frame))
 
 
 def _key(error: IcmpError, is_exchanged: bool) -> _Key:

@@ -15,7 +15,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN
-from handshake_inspect.joined.aligned import Aligned
+from handshake_inspect.joined.aligned import AlignedSegments
 from handshake_inspect.joined.clocks import EVER, NEVER, Clocks, is_near_first
 from handshake_inspect.joined.matching import Likeness, Matching
 from handshake_inspect.joined.pieces import RANGE, cut_otherwise
@@ -66,7 +66,7 @@ class _Place:
 
     vantage: Vantage
     other: Vantage
-    aligned: Aligned
+    aligned: AlignedSegments
     likeness: Likeness
     likeness_there: Likeness
     #: Which of its rows were matched, and the sender of which is near.
@@ -183,7 +183,7 @@ def _next_of_group(group: Rows) -> Rows:
     return following
 
 
-def _acknowledged(aligned: Aligned, connection: Rows, side: int) -> Rows:
+def _acknowledged(aligned: AlignedSegments, connection: Rows, side: int) -> Rows:
     """Return how far the segments of a side were acknowledged at each row, this row included."""
     acknowledges = ((aligned.direction & 1) != side) & ((aligned.flags & (ACK | RST)) == ACK)
     base = connection * RANGE
@@ -226,7 +226,7 @@ def _recut(matching: Matching, places: Sequence[_Place], fates: Sequence[Rows], 
     return died
 
 
-def _copied_pieces(aligned: Aligned, fate: Rows, rows: Rows) -> None:
+def _copied_pieces(aligned: AlignedSegments, fate: Rows, rows: Rows) -> None:
     """Mark second copies of pieces: the same packet by its IP identification (RFC 6864 §4)."""
     pieces = np.flatnonzero(fate == RECUT)
     columns = [aligned.direction, aligned.seq, aligned.payload, aligned.ip_id]

@@ -21,7 +21,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.splitting.rows import ACK, SYN
-from handshake_inspect.joined.aligned import CORE, Aligned, Origins, align
+from handshake_inspect.joined.aligned import CORE, AlignedSegments, Origins, align
 from handshake_inspect.joined.pairing import Pairing
 from handshake_inspect.joined.times import Times
 from handshake_inspect.joined.vantage import Vantage, numbered
@@ -35,7 +35,7 @@ class Likeness:
     """What a segment and a copy of it have in common."""
 
     place: Vantage
-    aligned: Aligned
+    aligned: AlignedSegments
     #: What tells one sending of a segment from another.
     marks: list[Rows]
 
@@ -72,8 +72,8 @@ class Matching:
     of_first: Rows
     of_second: Rows
     #: The segments of both places.
-    left: Aligned
-    right: Aligned
+    left: AlignedSegments
+    right: AlignedSegments
     left_likeness: Likeness
     right_likeness: Likeness
 
@@ -86,7 +86,7 @@ def match(first: Vantage, second: Vantage, pairing: Pairing) -> Matching:
     matched.add_in_step()
     ip_id_is_kept, timestamp_is_kept = _are_kept(left, right, matched.unmatched(), directions)
 
-    def sending(side: Aligned) -> list[Rows]:
+    def sending(side: AlignedSegments) -> list[Rows]:
         """What tells one sending of a segment from another."""
         ip_id = np.where(ip_id_is_kept[side.direction], side.ip_id, 0)
         return [ip_id, np.where(timestamp_is_kept[side.direction], side.timestamp, -1)]
@@ -118,7 +118,7 @@ def _of(columns: Sequence[Rows]) -> Columns:
     return lambda rows: (column[rows] for column in columns)
 
 
-def _numbers(aligned: Aligned) -> list[Rows]:
+def _numbers(aligned: AlignedSegments) -> list[Rows]:
     return [aligned.direction, aligned.seq, aligned.flags & CORE]
 
 
@@ -127,7 +127,9 @@ def _unless(condition: Mask, own: int) -> Rows:
     return np.where(condition, 0, (1 + np.arange(len(condition))) * own)
 
 
-def _are_kept(left: Aligned, right: Aligned, rows: tuple[Rows, Rows], directions: int) -> tuple[Mask, Mask]:
+def _are_kept(
+    left: AlignedSegments, right: AlignedSegments, rows: tuple[Rows, Rows], directions: int
+) -> tuple[Mask, Mask]:
     """Say of each direction whether IP identification and timestamp come through unchanged. Shape (directions,).
 
     Of these rows segments that are alike but for the mark tell, where there is one at each place; and the marks.
@@ -171,7 +173,7 @@ def _pairs(left: Rows, right: Rows) -> tuple[Rows, Rows]:
 class _Matched:
     """Which rows of the left side were matched with which of the right, growing."""
 
-    def __init__(self, left: Aligned, right: Aligned) -> None:
+    def __init__(self, left: AlignedSegments, right: AlignedSegments) -> None:
         self._left, self._right = left, right
         #: Row of the right side for each of the left, -1 for none; and which of the right are taken.
         self._of = np.full(len(left.direction), -1, np.int64)

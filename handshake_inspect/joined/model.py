@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 @plain
-class Both(Generic[T]):
+class PlacePair(Generic[T]):
     """One value for each place."""
 
     first: T
@@ -47,7 +47,7 @@ class Delays:
 
 
 @plain
-class Way:
+class DirectionFate:
     """What became of the segments of one end. Those that fared ill are named by their frames."""
 
     #: Seen at the place near their sender; and of these, at the other place too.
@@ -108,7 +108,7 @@ class JoinedError:
     #: Whose segment it quotes, as the preferred place has the ends.
     quotes: End
     #: Its frame at each place; None: not seen there.
-    frames: Both[Frame | None]
+    frames: PlacePair[Frame | None]
 
 
 @plain
@@ -123,7 +123,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Sighting:
     """A segment as one place saw it."""
 
     frame: int
@@ -146,8 +146,8 @@ class JoinedSegment:
     #: alike for both. Whether it was sent again is told near its sender.
     step: Step
     #: Near its sender, and near its receiver.
-    near: Sight | None
-    far: Sight | None
+    near: Sighting | None
+    far: Sighting | None
     #: What of it died, as if that had been a segment of its own; only of one that arrived partly.
     died: tuple[Step, ...]
     #: The frame at the other place that acknowledges it, if it was missed there.
@@ -177,15 +177,15 @@ class JoinedConnection:
     #: The stream of the first capture; what only the second has is numbered on from there.
     number: int
     #: The names of the two captures.
-    captures: Both[str]
+    captures: PlacePair[str]
     #: Its stream in each of them; None: not seen there.
-    streams: Both[int | None]
+    streams: PlacePair[int | None]
     #: Makes it as each place tells it.
-    look: Callable[[], Both[Connection | None]] = field(repr=False, compare=False)
+    look: Callable[[], PlacePair[Connection | None]] = field(repr=False, compare=False)
     #: Originator and responder of each place; the ends stand as the preferred place has them.
-    sockets: Pair[Both[Endpoint | None]]
+    sockets: Pair[PlacePair[Endpoint | None]]
     #: Originator and responder are exchanged at this place: both ends sent a SYN, or it saw none.
-    exchanged: Both[bool]
+    exchanged: PlacePair[bool]
     #: The second place saw more of the SYNs: it tells which end is which.
     second_tells: bool
     #: The initial numbers of both ends, as the first place has them, or would have them; None if neither saw them.
@@ -195,19 +195,19 @@ class JoinedConnection:
     #: "times", "ttl", "other connections" or "order of the files".
     near_known_by: str
     #: By sender.
-    ways: Pair[Way]
+    ways: Pair[DirectionFate]
     changes: tuple[Change, ...]
     #: ICMP errors that quote its segments, wherever they were seen.
     icmp_errors: tuple[JoinedError, ...]
     #: Did a snap length cut option lists of this capture? Then what it lacks is no change.
-    cuts_options: Both[bool]
+    cuts_options: PlacePair[bool]
     #: None: nothing is known.
     clock: Clock | None
     #: Least time there and back, without the time between the places and the ends; exact, whatever the clocks.
     round_trip_ns: int | None
 
     @cached_property
-    def seen(self) -> Both[Connection | None]:
+    def seen(self) -> PlacePair[Connection | None]:
         """The connection as each place tells it, made when it is asked for; None: not seen there."""
         return self.look()
 

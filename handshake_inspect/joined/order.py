@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from handshake_inspect.joined.model import JoinedSegment, Moment, Sight
+from handshake_inspect.joined.model import JoinedSegment, Moment, Sighting
 
 #: A segment, where it was seen, and whether that is where it arrives.
-_Seen = tuple[JoinedSegment, Sight, bool]
+_Seen = tuple[JoinedSegment, Sighting, bool]
 
 
 def moments(first: Iterable[_Seen], second: Iterable[_Seen]) -> Sequence[Moment]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.splitting.rows import FIN, RST, SYN
-from handshake_inspect.joined.aligned import Aligned
+from handshake_inspect.joined.aligned import AlignedSegments
 from handshake_inspect.joined.times import Times
 from handshake_inspect.sets import set_of
 
@@ -44,7 +44,7 @@ class Spans:
     end: Rows
 
     @classmethod
-    def of(cls, aligned: Aligned, rows: Rows) -> Spans:
+    def of(cls, aligned: AlignedSegments, rows: Rows) -> Spans:
         """Return those of these segments."""
         begin, flags = aligned.direction[rows] * RANGE + aligned.seq[rows], aligned.flags[rows]
         return cls(begin, begin + aligned.payload[rows] + ((flags & SYN) != 0) + ((flags & FIN) != 0))
@@ -54,7 +54,9 @@ class Spans:
         return Spans(self.begin[rows], self.end[rows])
 
 
-def cut_otherwise(left: Aligned, right: Aligned, rows: Rows, others: Rows, times: Times) -> tuple[Pieces, Pieces]:
+def cut_otherwise(
+    left: AlignedSegments, right: AlignedSegments, rows: Rows, others: Rows, times: Times
+) -> tuple[Pieces, Pieces]:
     """Say of these rows of both places which of their octets the other place has, cut otherwise."""
     mine, theirs = np.flatnonzero(_has_octets(left, rows)), np.flatnonzero(_has_octets(right, others))
     spans = Spans.of(left, rows[mine]), Spans.of(right, others[theirs])
@@ -78,7 +80,7 @@ def cut_otherwise(left: Aligned, right: Aligned, rows: Rows, others: Rows, times
     )
 
 
-def _has_octets(aligned: Aligned, rows: Rows) -> Mask:
+def _has_octets(aligned: AlignedSegments, rows: Rows) -> Mask:
     has: Mask = (aligned.payload[rows] > 0) & ((aligned.flags[rows] & (SYN | RST)) == 0)
     return has
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN
-from handshake_inspect.joined.aligned import Aligned, Origins
+from handshake_inspect.joined.aligned import AlignedSegments, Origins
 from handshake_inspect.joined.pieces import RANGE, Spans, covered_before
 from handshake_inspect.joined.vantage import numbered
 
@@ -21,7 +21,7 @@ NONE = -1
 
 
 def acknowledgments(
-    near: Aligned, far: Aligned, origins: Origins, rows: Rows, is_receivers: Mask, apart_ns: Rows
+    near: AlignedSegments, far: AlignedSegments, origins: Origins, rows: Rows, is_receivers: Mask, apart_ns: Rows
 ) -> Rows:
     """Return for each of these rows of `near` the row of `far` that proves its arrival, or `NONE`.
 
@@ -43,7 +43,7 @@ def acknowledgments(
     return found
 
 
-def _counts(near: Aligned, origins: Origins, rows: Rows) -> Mask:
+def _counts(near: AlignedSegments, origins: Origins, rows: Rows) -> Mask:
     """Say of which rows an acknowledgment tells: none below the initial number, nor a SYN with another one."""
     direction, seq, flags = near.direction[rows], near.seq[rows], near.flags[rows]
     is_initial = origins.is_initial[direction >> 1, direction & 1]
@@ -51,7 +51,9 @@ def _counts(near: Aligned, origins: Origins, rows: Rows) -> Mask:
     return counts
 
 
-def _first_acknowledgment(near: Aligned, far: Aligned, spans: Spans, direction: Rows, is_receivers: Mask) -> Rows:
+def _first_acknowledgment(
+    near: AlignedSegments, far: AlignedSegments, spans: Spans, direction: Rows, is_receivers: Mask
+) -> Rows:
     """Return the first row of `far` in which the receiver acknowledges each span, as it was sent; or `NONE`."""
     if not len(direction):
         return np.zeros(0, np.int64)
@@ -73,6 +75,6 @@ def _first_acknowledgment(near: Aligned, far: Aligned, spans: Spans, direction: 
     return found
 
 
-def _length(side: Aligned) -> Rows:
+def _length(side: AlignedSegments) -> Rows:
     length: Rows = side.payload + ((side.flags & SYN) != 0) + ((side.flags & FIN) != 0)
     return length

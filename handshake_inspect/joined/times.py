@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.joined.aligned import Aligned
+from handshake_inspect.joined.aligned import AlignedSegments
 
 #: So many costs are weighed (1 to 4 s, and an octet each): of 16,000 segments 8,000, or all but 60 of a million.
 MOST_WEIGHED = 1 << 26
@@ -23,8 +23,8 @@ MOST_NS = 1 << 62
 class Times:
     """What is usual between the two places."""
 
-    _left: Aligned
-    _right: Aligned
+    _left: AlignedSegments
+    _right: AlignedSegments
     #: The middle one of what the segments of a direction lie apart, and whether there is any. Shape (directions,).
     _usual_ns: Rows
     _is_known: Mask
@@ -32,7 +32,7 @@ class Times:
     _overall_ns: int | None
 
     @classmethod
-    def of(cls, left: Aligned, right: Aligned, rows: Rows, others: Rows) -> Times:
+    def of(cls, left: AlignedSegments, right: AlignedSegments, rows: Rows, others: Rows) -> Times:
         """Look at what was matched: rows of the left side beside rows of the right."""
         directions = int(max(left.direction.max(initial=-1), right.direction.max(initial=-1))) + 1
         direction, apart = left.direction[rows], right.time_ns[others] - left.time_ns[rows]

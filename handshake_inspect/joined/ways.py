@@ -1,6 +1,7 @@
 """How the segments of each end fared, counted; and how long they were under way.
 
-In: `Matching`, `Clocks` and `Fates`. Out: `Ways`, in columns: one row per direction, of which a connection has two.
+In: `Matching`, `Clocks` and `Fates`. Out: `DirectionFates`, in columns: one row per direction, of which a connection
+has two.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from handshake_inspect.joined.vantage import Vantage
 
 
 @dataclass
-class Ways:
+class DirectionFates:
     """Arrays of shape (c, 2): connection, and the end that sent; if nothing else is said."""
 
     sent: Rows
@@ -36,7 +37,7 @@ class Ways:
     has_delay: Mask
 
 
-def find_ways(first: Vantage, second: Vantage, matching: Matching, clocks: Clocks, fates: Fates) -> Ways:
+def find_ways(first: Vantage, second: Vantage, matching: Matching, clocks: Clocks, fates: Fates) -> DirectionFates:
     """Count what became of the segments of each direction."""
     directions = 2 * len(clocks.near_first)
     sent, arrived, rough = (np.zeros(directions, np.int64) for _ in range(3))
@@ -50,7 +51,7 @@ def find_ways(first: Vantage, second: Vantage, matching: Matching, clocks: Clock
         arrived += np.bincount(aligned.direction[near & came], minlength=directions)
         rough += np.bincount(aligned.direction[(fate != ARRIVED) | late], minlength=directions)
     delay_ns, has_delay = _each_delay(first, second, matching, clocks)
-    return Ways(
+    return DirectionFates(
         sent=sent.reshape(-1, 2),
         arrived=arrived.reshape(-1, 2),
         is_rough=rough.reshape(-1, 2) > 0,

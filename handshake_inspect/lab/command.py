@@ -87,7 +87,7 @@ class CommandNotFoundError(CommandError):
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandEnd:
     """How a command ended."""
 
     #: Its own, or 128 and the number of the signal that killed it, as shells say it.
@@ -169,7 +169,7 @@ class Running:
         #: The frames of a traced command so far, for its ladders: the first KEPT_FRAMES.
         self.frames: list[RawFrame] = []
         #: How it ended, when `blocks` have come to their end.
-        self.ended: Ended | None = None
+        self.ended: CommandEnd | None = None
         self._log_path = log_path
         self._signals = signals
         start = [*STRACE, "-o", str(log_path), "--"] if log_path is not None else []
@@ -226,13 +226,13 @@ class Running:
         mine = os.fsencode(self._log_path) if self._log_path is not None else None
         return [pid for pid in descendants() if mine is not None and mine in command_line(pid)]
 
-    def _how_it_ended(self, left: list[str]) -> Ended:
+    def _how_it_ended(self, left: list[str]) -> CommandEnd:
         code = self._process.returncode
         killed_by = signal.Signals(-code).name if code < 0 else ""
         log = None
         if self._log_path is not None and self._log_path.exists() and self._log_path.stat().st_size:
             log = read_log(str(self._log_path), name="strace")
-        return Ended(code if code >= 0 else 128 - code, killed_by, tuple(left), log)
+        return CommandEnd(code if code >= 0 else 128 - code, killed_by, tuple(left), log)
 
     def interrupt(self) -> None:
         """Hand a Ctrl-C on to the command, which did not get it from the terminal."""

@@ -1,7 +1,7 @@
 """The ground of a session: the network that a scenario needs, set up inside the one this process is in.
 
-In: a scenario, and `How` it is to be run. Out: a `Ground` as long as the context lasts: addresses, hosts, the wire if
-there is one, and the vantage points.
+In: a scenario, and the `RunOptions` it is to be run with. Out: a `Ground` as long as the context lasts: addresses,
+hosts, the wire if there is one, and the vantage points.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NETWORKS = {"router": "network with a router", "wire": "wire between two hosts"}
 
 
 @dataclass(frozen=True)
-class How:
+class RunOptions:
     """How a scenario is to be run."""
 
     #: Rules of the wire besides those of the scenario (`rules`).
@@ -43,7 +43,7 @@ class Ground:
     #: The server's host, if it has one of its own.
     server_host: int | None = None
     wire: Wire | None = None
-    #: Those of `How.rules`.
+    #: Those of `RunOptions.rules`.
     rules: tuple[InEffect, ...] = ()
 
     @property
@@ -63,7 +63,7 @@ class Ground:
 
 
 @contextmanager
-def ground_for(scenario: Scenario, how: How, interface: str = "lo") -> Iterator[Ground]:
+def ground_for(scenario: Scenario, how: RunOptions, interface: str = "lo") -> Iterator[Ground]:
     """Set up the network that a scenario needs. Raises LabError.
 
     A server has an address of its own where the kernel is asked, whose account tells of all networks of the machine.

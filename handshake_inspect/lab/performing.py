@@ -15,7 +15,7 @@ from pathlib import Path
 
 from handshake_inspect.lab.bench import Bench, Host
 from handshake_inspect.lab.echo import EchoPlan, Stage
-from handshake_inspect.lab.ground import Ground, How
+from handshake_inspect.lab.ground import Ground, RunOptions
 from handshake_inspect.lab.hosts import enter
 from handshake_inspect.lab.programs import Account, Server, run_programs, running_script
 from handshake_inspect.lab.scenarios.scenario import Programs, Scenario
@@ -34,7 +34,7 @@ Meanwhile = Callable[[], object]
 
 @contextmanager
 def performing(
-    scenario: Scenario, how: How, ground: Ground, meanwhile: Meanwhile, look: Meanwhile
+    scenario: Scenario, how: RunOptions, ground: Ground, meanwhile: Meanwhile, look: Meanwhile
 ) -> Iterator[Account]:
     """Perform a scenario; the body of the context runs when it is over, and before a script's sockets are closed.
 

@@ -17,8 +17,8 @@ from handshake_inspect.capture.records import CaptureError, RawFrame
 from handshake_inspect.lab.bench import Bench
 from handshake_inspect.lab.calls import Address, End, SocketCall
 from handshake_inspect.lab.echo import option, unheeded
-from handshake_inspect.lab.ground import NETWORKS, How, ground_for
-from handshake_inspect.lab.kernel.account import Concern, KernelAccount
+from handshake_inspect.lab.ground import NETWORKS, RunOptions, ground_for
+from handshake_inspect.lab.kernel.account import KernelAccount, SocketFilter
 from handshake_inspect.lab.kernel.watch import watching
 from handshake_inspect.lab.performing import performing
 from handshake_inspect.lab.plain import PlainTap
@@ -101,15 +101,15 @@ def run_demo(
     }
     chosen = planned(scenario, changes, rules)
 
-    def run(how: How) -> Session:
+    def run(how: RunOptions) -> Session:
         if not how.is_private:
             return run_session(chosen, how)
         return replace(in_private_world(run_there, chosen, how), scenario=chosen)
 
-    return where_possible(run, chosen, How(rules, verify), place)
+    return where_possible(run, chosen, RunOptions(rules, verify), place)
 
 
-def where_possible(run: Callable[[How], T], scenario: Scenario, how: How, place: Place) -> T:
+def where_possible(run: Callable[[RunOptions], T], scenario: Scenario, how: RunOptions, place: Place) -> T:
     """Run something in a private network; where the system forbids that, on this host's loopback if that may be."""
     on_host = replace(how, is_private=False)
     if place == "host":
@@ -125,7 +125,7 @@ def where_possible(run: Callable[[How], T], scenario: Scenario, how: How, place:
             raise WorldError(f"{forbidden}; and on this host's own loopback: {error}") from error
 
 
-def run_on_host(run: Callable[[How], T], how: How) -> T:
+def run_on_host(run: Callable[[RunOptions], T], how: RunOptions) -> T:
     """Run something on this host's own loopback, as was asked for; who may not capture there need not be there."""
     try:
         return run(how)
@@ -162,7 +162,7 @@ def replanned(scenario: Scenario, given: dict[str, Any], rules: tuple[str, ...])
     return scenario
 
 
-def run_there(scenario: Scenario, how: How) -> Session:
+def run_there(scenario: Scenario, how: RunOptions) -> Session:
     """Run a scenario in a private network; return its session as it can be sent from there."""
     return without_script(run_session(scenario, how))
 
@@ -177,7 +177,7 @@ def no_script(_: Bench) -> None:
 
 
 @dataclass(frozen=True)
-class Stay:
+class FinishedSession:
     """A session that is over, while its network and its captures are still there."""
 
     session: Session
@@ -189,7 +189,11 @@ class Stay:
 
 
 def run_session(
-    scenario: Scenario, how: How, interface: str = "lo", *, stay: Callable[[Stay], object] = lambda _: None
+    scenario: Scenario,
+    how: RunOptions,
+    interface: str = "lo",
+    *,
+    stay: Callable[[FinishedSession], object] = lambda _: None,
 ) -> Session:
     """Run a scenario in the network this process is in; with hosts and links in it if the scenario needs them.
 
@@ -197,7 +201,7 @@ def run_session(
     """
     with ExitStack() as stack:
         ground = stack.enter_context(ground_for(scenario, how, interface))
-        concern = Concern(addresses=frozenset({ground.client or ground.server, ground.server}))
+        concern = SocketFilter(addresses=frozenset({ground.client or ground.server, ground.server}))
         watch = stack.enter_context(watching(concern, ground.hosts)) if how.verify else None
         if scenario.is_seen_twice:
             taps: list[Tap | PlainTap] = [stack.enter_context(PlainTap(name)) for name, _, _ in ground.taps]
@@ -224,13 +228,13 @@ def run_session(
             server=account.servers[0],
             place="private" if how.is_private else "host",
             kernel=(
-                replace(watch.end().about(Concern(ports=frozenset(ports))), translated=ground.translated)
+                replace(watch.end().about(SocketFilter(ports=frozenset(ports))), translated=ground.translated)
                 if watch
                 else None
             ),
             idle_rules=ground.idle_rules,
         )
-        stay(Stay(session, ground.hosts, ports, fresh))
+        stay(FinishedSession(session, ground.hosts, ports, fresh))
         return session
 
 

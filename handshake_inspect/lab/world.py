@@ -50,7 +50,7 @@ class WorldError(LabError):
     """A private network is not possible here."""
 
 
-class FallenError(RuntimeError):
+class ChildDiedError(RuntimeError):
     """A child was killed, or left without its answer. `exit_code`: its own, or minus the signal that killed it."""
 
     def __init__(self, exit_code: int) -> None:
@@ -196,7 +196,7 @@ def refuse_fallen(status: int) -> None:
     """Raise FallenError if a child of the lab was killed, or left without its answer, by its status of waitpid(2)."""
     exit_code = os.waitstatus_to_exitcode(status)
     if exit_code != 0:
-        raise FallenError(exit_code)
+        raise ChildDiedError(exit_code)
 
 
 def sendable(error: Exception) -> Exception:

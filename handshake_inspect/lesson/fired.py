@@ -1,7 +1,7 @@
 """Which cells of the table of states each segment fired, and what RFC 9293 says there.
 
-In: a connection and its steps. Out: for each step the `Fired` of both ends, in the order in which they happened. The
-table is walked again along the events that the steps name, because a step says where an end is and not which of two
+In: a connection and its steps. Out: for each step the `FiredCell` of both ends, in the order in which they happened.
+The table is walked again along the events that the steps name, because a step says where an end is and not which of two
 rows it is (SYN-RECEIVED after a passive or an active OPEN). Where the capture shows an end in another state than the
 walk, what was not captured lies between, and the walk goes on from there.
 """
@@ -17,7 +17,7 @@ from handshake_inspect.tcp.states import Event, State, step
 
 
 @dataclass(frozen=True)
-class Fired:
+class FiredCell:
     """One cell of the table, and the end that it moved, or left where it was."""
 
     end: End
@@ -39,7 +39,7 @@ def state_named(label: str, *, actively: bool) -> State:
     return rows[-1] if actively else rows[0]
 
 
-def fired_by(connection: Connection, steps: Sequence[Step]) -> list[list[Fired]]:
+def fired_by(connection: Connection, steps: Sequence[Step]) -> list[list[FiredCell]]:
     """Return what each step fired. Of a connection of one socket with itself only the originator is told."""
     walks = [_Walk(connection, end) for end in connection.own_ends]
     return [[one for walk in walks for one in walk.after(step)] for step in steps]
@@ -56,32 +56,32 @@ class _Walk:
         self.goes_past = "SYN-RECEIVED" not in labels
         self.state = state_named(labels[0], actively=self.actively) if labels else None
 
-    def after(self, now: Step) -> list[Fired]:
+    def after(self, now: Step) -> list[FiredCell]:
         """Return what one step fired at this end."""
         found = list(self._fired(now))
         if self.goes_past and [one.after for one in found[:2]] == [State.SYN_RECEIVED_ACTIVE, State.ESTABLISHED]:
             events = (*found[0].events, *found[1].events)
-            found[:2] = [Fired(self.end, events, found[0].before, State.ESTABLISHED, SYN_ACK_IN_SYN_SENT)]
+            found[:2] = [FiredCell(self.end, events, found[0].before, State.ESTABLISHED, SYN_ACK_IN_SYN_SENT)]
         moved = [one for one in found if one.after is not one.before]
         shown = now.states[self.end]
         self._follow(shown)
         return [*moved, *self._taken_back(shown)] or found
 
-    def _fired(self, now: Step) -> Iterator[Fired]:
+    def _fired(self, now: Step) -> Iterator[FiredCell]:
         for end, event in now.events:
             if end != self.end or self.state is None or event not in RULES[self.state]:
                 continue
             before, self.state = self.state, step(self.state, event)
-            yield Fired(self.end, (event,), before, self.state, RULES[before][event])
+            yield FiredCell(self.end, (event,), before, self.state, RULES[before][event])
 
-    def _taken_back(self, shown: StateAt) -> Iterator[Fired]:
+    def _taken_back(self, shown: StateAt) -> Iterator[FiredCell]:
         """Yield the cell that fires if an ACK arrives of which later segments show that it did not."""
         if not shown.disproved or self.state is None or self.state.label == shown.state:
             return
         for event in (Event.RECEIVE_ACK_OF_SYN, Event.RECEIVE_ACK_OF_FIN):
             after = step(self.state, event)
             if after.label == shown.state:
-                yield Fired(self.end, (event,), self.state, after, RULES[self.state][event])
+                yield FiredCell(self.end, (event,), self.state, after, RULES[self.state][event])
 
     def _follow(self, shown: StateAt) -> None:
         """Go on from what the capture shows; an assumption that is disproved later was no move."""

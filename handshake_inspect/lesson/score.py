@@ -11,7 +11,7 @@ from handshake_inspect.lesson.question import Question
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweredQuestion:
     """One question that was put."""
 
     question: Question
@@ -28,11 +28,11 @@ class Answered:
 class Score:
     """All of one lesson."""
 
-    answered: list[Answered] = field(default_factory=list)
+    answered: list[AnsweredQuestion] = field(default_factory=list)
 
-    def note(self, question: Question, answer: str | None) -> Answered:
+    def note(self, question: Question, answer: str | None) -> AnsweredQuestion:
         """Keep one answer."""
-        self.answered.append(Answered(question, answer))
+        self.answered.append(AnsweredQuestion(question, answer))
         return self.answered[-1]
 
     @property
@@ -46,9 +46,9 @@ class Score:
         return sum(one.answer is None for one in self.answered)
 
     @property
-    def to_look_at(self) -> dict[str, list[Answered]]:
+    def to_look_at(self) -> dict[str, list[AnsweredQuestion]]:
         """Topic -> what was not known about it."""
-        found: dict[str, list[Answered]] = {}
+        found: dict[str, list[AnsweredQuestion]] = {}
         for one in self.answered:
             if not one.is_right:
                 found.setdefault(one.question.topic, []).append(one)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from handshake_inspect.connections.connection import Connection, End, StateAt, Step
 from handshake_inspect.lesson.choices import choices_of
-from handshake_inspect.lesson.fired import Fired, fired_by, state_named
+from handshake_inspect.lesson.fired import FiredCell, fired_by, state_named
 from handshake_inspect.lesson.question import Question
 from handshake_inspect.tcp.states import Event, State
 from handshake_inspect.views.ladder_calls import SocketCall
@@ -59,7 +59,7 @@ class Stop:
     step: Step
     questions: tuple[Question, ...]
     changes: tuple[Change, ...]
-    fired: tuple[Fired, ...]
+    fired: tuple[FiredCell, ...]
     #: The calls that asked for what the segment's sender does here.
     calls: tuple[SocketCall, ...]
 
@@ -109,7 +109,7 @@ class _Asked:
     ends: tuple[End, ...]
     doubts: set[tuple[End, str, str]] = field(default_factory=set)
 
-    def about(self, step: Step, changes: Sequence[Change], fired: Sequence[Fired]) -> Iterator[Question]:
+    def about(self, step: Step, changes: Sequence[Change], fired: Sequence[FiredCell]) -> Iterator[Question]:
         """Yield the questions of one step."""
         for change in changes:
             if not change.is_proof and None not in (change.before.state, change.after.state):
@@ -123,7 +123,7 @@ class _Asked:
                 self.doubts.add(doubt)
                 yield self._question(end, known, known, [])
 
-    def _question(self, end: End, before: StateAt, after: StateAt, fired: Sequence[Fired]) -> Question:
+    def _question(self, end: End, before: StateAt, after: StateAt, fired: Sequence[FiredCell]) -> Question:
         actively = "SYN-SENT" in (self.connection.states[end] or ())
         row = fired[0].before if fired else state_named(before.state or "", actively=actively)
         right = state_named(after.state or "", actively=actively)
@@ -145,7 +145,7 @@ def is_doubtful(step: Step, end: End, ends: tuple[End, ...]) -> bool:
     return step.retransmission and not receives and ("SYN" in bits or "FIN" in bits) and state in REPEATING
 
 
-def calls_for(step: Step, fired: Sequence[Fired], calls: Sequence[SocketCall]) -> Iterator[SocketCall]:
+def calls_for(step: Step, fired: Sequence[FiredCell], calls: Sequence[SocketCall]) -> Iterator[SocketCall]:
     """Yield the call that asked for what the sender does: the last one that can have been it.
 
     An RST may be the kernel's own answer: only a call that was running then has asked for it.

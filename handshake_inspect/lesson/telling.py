@@ -15,9 +15,9 @@ from rich.text import Text
 from handshake_inspect.connections.connection import Connection, End, IcmpError, StateAt, Step, end_names
 from handshake_inspect.lesson.ending import BOTH, NOBODY
 from handshake_inspect.lesson.errors import ErrorStop
-from handshake_inspect.lesson.fired import Fired
+from handshake_inspect.lesson.fired import FiredCell
 from handshake_inspect.lesson.question import Question
-from handshake_inspect.lesson.score import Answered, Score
+from handshake_inspect.lesson.score import AnsweredQuestion, Score
 from handshake_inspect.lesson.stops import Change, Stop
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.tcp.sections import REPEATED, RULES, Rule
@@ -47,7 +47,7 @@ KNOWN = {
 
 
 @dataclass(frozen=True)
-class Telling:
+class Narration:
     """How one lesson speaks: of these two ends, in this width."""
 
     connection: Connection
@@ -127,7 +127,7 @@ class Telling:
             lines.append(Text(f"  and nowhere by {listed(ways[here], 'or')}"))
         return self.barred(lines)
 
-    def verdict(self, answered: Answered) -> list[Text]:
+    def verdict(self, answered: AnsweredQuestion) -> list[Text]:
         """Say whether an answer was right."""
         right = Text(answered.question.right, style_of(answered.question.right))
         if answered.answer is None:
@@ -189,12 +189,12 @@ class Telling:
         said = Text(f"{capital(stop.rule.says)} ({stop.rule.section}).")
         return self.barred([Text("No state changes by that alone."), said])
 
-    def stays(self, one: Fired) -> list[Text]:
+    def stays(self, one: FiredCell) -> list[Text]:
         """Say why an end to which something happened stays where it is."""
         stays = Text.assemble(f"{self.name(one.end)} stays ", (one.after.label, style_of(one.after.label)))
         return [stays, self.rule_line(one)]
 
-    def rule_line(self, one: Fired) -> Text:
+    def rule_line(self, one: FiredCell) -> Text:
         """Say what happened to an end, where the RFC says what follows, and what that is."""
         return Text.assemble("  ", (one.words, "bold"), f" ({one.rule.section}). {sentence(one.rule)}")
 

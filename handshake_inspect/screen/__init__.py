@@ -1,9 +1,10 @@
 """The screen: the connections of a capture, live or from files, on a terminal; one of them with its ladder.
 
 In: a `Source`. Out: nothing but what the person at the terminal asks for: files that are saved, text that is copied.
-One thread owns the inspector, of files or of a live capture, and answers what the screen asks through a `Desk`; the
-screen owns its widgets, and reads `Sight`s, which nobody changes any more. So a slow terminal keeps no frame waiting.
-Nothing of a capture is ever markup: all text is made of styled pieces, escaped by `views.escape`.
+One thread owns the inspector, of files or of a live capture, and answers what the screen asks through a
+`QuestionQueue`; the screen owns its widgets, and reads `ListSnapshot`s, which nobody changes any more. So a slow
+terminal keeps no frame waiting. Nothing of a capture is ever markup: all text is made of styled pieces, escaped by
+`views.escape`.
 
 Data flows down this list:
 

@@ -1,7 +1,7 @@
 """The screen: a list of connections, and what is to be read of the one that is chosen.
 
-In: a `Source`. Out: what the person at the terminal asks for. The screen looks at the latest `Sight` some times a
-second, has it arranged by a thread of its own, and asks for ladders at the source's desk: it never waits.
+In: a `Source`. Out: what the person at the terminal asks for. The screen looks at the latest `ListSnapshot` some times
+a second, has it arranged by a thread of its own, and asks for ladders at the source's desk: it never waits.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from textual.timer import Timer
 
 from handshake_inspect.conditions.parser import WhereError
 from handshake_inspect.screen.arranging import ORDERS, Order, OutdatedError, Query, arranged, places, understood
-from handshake_inspect.screen.asking import Asking
+from handshake_inspect.screen.asking import Prompt
 from handshake_inspect.screen.captions import commands, heading, hints, losses
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.columns import Piece, columns_for
 from handshake_inspect.screen.lines import Line
 from handshake_inspect.screen.listing import Listing
 from handshake_inspect.screen.rates import Rates
-from handshake_inspect.screen.reading import Reading
-from handshake_inspect.screen.sight import FAILURES, Sight, Source, Streams, in_one_line
-from handshake_inspect.screen.telling import Telling
+from handshake_inspect.screen.reading import TextPane
+from handshake_inspect.screen.sight import FAILURES, ListSnapshot, Source, Streams, in_one_line
+from handshake_inspect.screen.telling import ShownText
 from handshake_inspect.views.escape import printable
 
 #: How often the screen looks for something new, and how often what the clock changes is drawn again.
@@ -96,7 +96,7 @@ class ConnectionsApp(App[None]):
         super().__init__(ansi_color=not colours.has_colour, **more)
         self.source = source
         #: What is shown, and of it what is listed.
-        self.sight: Sight = source.sight
+        self.sight: ListSnapshot = source.sight
         self.query_ = Query()
         self.order = Order()
         self.paused_ns: int | None = None
@@ -111,9 +111,9 @@ class ConnectionsApp(App[None]):
             self.register_theme(Colours(is_dark).theme())
         self._wear(colours)
         worn = self.worn
-        self.head, self.foot, self.asking = Line(worn, id="head"), Line(worn, id="foot"), Asking(worn)
-        self.list, self.text = Listing(worn, self.now_ns, id="list"), Reading(worn, id="text")
-        self.telling = Telling(source, self.list, self.text, worn)
+        self.head, self.foot, self.asking = Line(worn, id="head"), Line(worn, id="foot"), Prompt(worn)
+        self.list, self.text = Listing(worn, self.now_ns, id="list"), TextPane(worn, id="text")
+        self.telling = ShownText(source, self.list, self.text, worn)
 
     def worn(self) -> Colours:
         """Return the colours that are worn now."""
@@ -176,7 +176,7 @@ class ConnectionsApp(App[None]):
         self.telling.tell()
 
     @work(group="arrange")
-    async def _arrange(self, sight: Sight) -> None:
+    async def _arrange(self, sight: ListSnapshot) -> None:
         """Have a sight arranged, and list it; again where something else was asked for meanwhile."""
         try:
             wanted = None
@@ -191,7 +191,7 @@ class ConnectionsApp(App[None]):
     def _is_wanted(self, query: Query, order: Order) -> bool:
         return (query, order) == (self.query_, self.order)
 
-    def _list(self, sight: Sight, streams: Streams) -> None:
+    def _list(self, sight: ListSnapshot, streams: Streams) -> None:
         self.sight = sight
         if sight.traffic is not None:
             self._rates.note(sight.traffic)
@@ -250,8 +250,8 @@ class ConnectionsApp(App[None]):
         self.asking.ask(what, files.get(what) or (self.query_ if what == "filter" else self._sought).text)
         self._draw()
 
-    @on(Asking.Typed)
-    def _typing(self, event: Asking.Typed) -> None:
+    @on(Prompt.Typed)
+    def _typing(self, event: Prompt.Typed) -> None:
         self._wait_no_longer()
         if event.what == self.asking.what == "filter":
             self._pause = self.set_timer(PAUSE_S, partial(self._filter_by_half, event.text))
@@ -270,8 +270,8 @@ class ConnectionsApp(App[None]):
         if self._pause is not None:
             self._pause.stop()
 
-    @on(Asking.Answered)
-    def _answered(self, event: Asking.Answered) -> None:
+    @on(Prompt.Answered)
+    def _answered(self, event: Prompt.Answered) -> None:
         try:
             query = understood(event.text) if event.what in ("filter", "find") else Query()
         except WhereError as error:

@@ -1,6 +1,6 @@
 """Which connections, in which order: filter, search and sort, on columns.
 
-In: a `Sight`, what was typed, and the order wished for. Out: numbers of streams. A filter is a condition, as
+In: a `ListSnapshot`, what was typed, and the order wished for. Out: numbers of streams. A filter is a condition, as
 `read --where` takes it, if it names a field; else each of its words must occur: digits alone are a port or a stream,
 any other word stands in an address, a kind of opening or closing, a state, a code of a finding, or the name of a
 capture. That takes some tenths of a second of a million connections, a condition on what is different in each of them
@@ -25,7 +25,7 @@ from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.flat import sockets
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.screen.sight import Sight, Streams
+from handshake_inspect.screen.sight import ListSnapshot, Streams
 
 #: Addresses that are spelled at once.
 BLOCK_ROWS = 1 << 16
@@ -70,7 +70,7 @@ class OutdatedError(Exception):
     """Something else is asked for by now."""
 
 
-def arranged(sight: Sight, query: Query, order: Order, is_wanted: Callable[[], bool] = lambda: True) -> Streams:
+def arranged(sight: ListSnapshot, query: Query, order: Order, is_wanted: Callable[[], bool] = lambda: True) -> Streams:
     """Return the streams of which the query holds, in the order wished for.
 
     Raises OutdatedError when that is not wanted any more.
@@ -88,7 +88,7 @@ def arranged(sight: Sight, query: Query, order: Order, is_wanted: Callable[[], b
     return in_order(order, sight.connections, streams)
 
 
-def places(query: Query, sight: Sight, streams: Streams) -> Streams:
+def places(query: Query, sight: ListSnapshot, streams: Streams) -> Streams:
     """Return at which places of these streams the query holds, rising."""
     chosen = arranged(replace(sight, streams=streams), query, Order())
     return np.flatnonzero(np.isin(streams, chosen))

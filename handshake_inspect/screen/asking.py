@@ -43,7 +43,7 @@ class TypedLine(Input):
         await self.run_action(action)
 
 
-class Asking(Container):
+class Prompt(Container):
     """The line, which is there while something is asked for."""
 
     DEFAULT_CSS = """

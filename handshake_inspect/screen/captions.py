@@ -11,7 +11,7 @@ from handshake_inspect.connections.connection import Connection
 from handshake_inspect.quantities import counted
 from handshake_inspect.screen.columns import Piece, keeping_end, text_of
 from handshake_inspect.screen.lines import keys, parted
-from handshake_inspect.screen.sight import Sight, Source, Traffic
+from handshake_inspect.screen.sight import ListSnapshot, Source, Traffic
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.table import cell_width
 
@@ -19,7 +19,7 @@ from handshake_inspect.views.table import cell_width
 HINTS = {"filter": "words (443 half-open), or a condition (octets.originator > 1k)", "find": "words, or a condition"}
 
 
-def heading(source: Source, sight: Sight, listed: int, filter_: str) -> list[Piece]:
+def heading(source: Source, sight: ListSnapshot, listed: int, filter_: str) -> list[Piece]:
     """Return what is shown, and how much of it: `listed` connections, for a filter."""
     held, traffic = len(sight.connections), sight.traffic
     connections = counted(held, "connection") if listed == held else f"{listed:,} of {counted(held, 'connection')}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from handshake_inspect.connections.connection import Connection, Endpoint
 from handshake_inspect.connections.deciding.found import Severity
-from handshake_inspect.connections.steps.present import Present
+from handshake_inspect.connections.steps.present import ConnectionSnapshot
 from handshake_inspect.quantities import DAY_NS, HOUR_NS, MINUTE_NS, duration
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.palette import STATE_ROLES
@@ -33,7 +33,7 @@ class Column:
     """One column of the list."""
 
     title: str
-    cell: Callable[[Connection, Present], Cell]
+    cell: Callable[[Connection, ConnectionSnapshot], Cell]
     #: How wide it should be, and how wide at the least.
     wide: int
     narrow: int
@@ -78,7 +78,7 @@ def placed(columns: Sequence[Column], width: int) -> list[Placed]:
     return [Placed(one, widths[one.title]) for one in columns if one in chosen]
 
 
-def cell_of(place: Placed, connection: Connection, at: Present) -> list[Piece]:
+def cell_of(place: Placed, connection: Connection, at: ConnectionSnapshot) -> list[Piece]:
     """Return the cell of a connection, cut and padded."""
     column = place.column
     cell = column.cell(connection, at)
@@ -150,15 +150,15 @@ def text_of(end: Endpoint) -> str:
     return printable(str(end))
 
 
-def _originator(connection: Connection, _: Present) -> Cell:
+def _originator(connection: Connection, _: ConnectionSnapshot) -> Cell:
     return [(text_of(connection.originator), "")]
 
 
-def _responder(connection: Connection, _: Present) -> Cell:
+def _responder(connection: Connection, _: ConnectionSnapshot) -> Cell:
     return [("→ ", "muted"), (text_of(connection.responder), "")]
 
 
-def _states(connection: Connection, present: Present) -> Cell:
+def _states(connection: Connection, present: ConnectionSnapshot) -> Cell:
     left, right = present.states.originator, present.states.responder
     return [
         (f"{left or '-':<11} ", STATE_ROLES.get(left or "", "unknown")),
@@ -166,7 +166,7 @@ def _states(connection: Connection, present: Present) -> Cell:
     ]
 
 
-def _now(connection: Connection, present: Present) -> Cell:
+def _now(connection: Connection, present: ConnectionSnapshot) -> Cell:
     """Say what the clock does to it: TIME-WAIT that runs out, an opening that nobody answers, silence."""
     if present.waiting is not None:
         return [
@@ -220,12 +220,12 @@ def amount(octets: int) -> str:
     return str(octets)
 
 
-def _opened(connection: Connection, _: Present) -> Cell:
+def _opened(connection: Connection, _: ConnectionSnapshot) -> Cell:
     role = {True: "open", False: "reset", None: "unknown"}[connection.handshake.complete]
     return [(connection.handshake.kind, role)]
 
 
-def _closed(connection: Connection, _: Present) -> Cell:
+def _closed(connection: Connection, _: ConnectionSnapshot) -> Cell:
     closing = connection.teardown
     role = {True: "open", False: "closing", None: "unknown"}[closing.complete]
     if closing.kind == "none":
@@ -233,23 +233,23 @@ def _closed(connection: Connection, _: Present) -> Cell:
     return [(closing.kind, "reset" if closing.reset_by else role)]
 
 
-def _octets(connection: Connection, _: Present) -> Cell:
+def _octets(connection: Connection, _: ConnectionSnapshot) -> Cell:
     octets = connection.octets
     return [(amount(octets.originator), ""), (" → ", "muted"), (f"{amount(octets.responder):>5}", ""), (" ←", "muted")]
 
 
-def _rtt(connection: Connection, _: Present) -> Cell:
+def _rtt(connection: Connection, _: ConnectionSnapshot) -> Cell:
     rtt_ns = connection.handshake.initial_rtt_ns
     if rtt_ns is None:
         return [("-", "line")]
     return [("≤" if connection.handshake.rtt_ambiguous else "", "muted"), (short(rtt_ns), "")]
 
 
-def _lasted(_: Connection, present: Present) -> Cell:
+def _lasted(_: Connection, present: ConnectionSnapshot) -> Cell:
     return [("-", "line") if present.lasted_ns is None else (short(present.lasted_ns), "")]
 
 
-def _findings(connection: Connection, _: Present) -> Cell:
+def _findings(connection: Connection, _: ConnectionSnapshot) -> Cell:
     """Name the worst finding, and how many more are worth a look."""
     telling = [one for one in connection.findings if Severity[one.severity.upper()] > Severity.CHAT]
     if not telling:

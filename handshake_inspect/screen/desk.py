@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Desk:
+class QuestionQueue:
     """Where questions wait."""
 
     def __init__(self) -> None:

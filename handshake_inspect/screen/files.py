@@ -1,7 +1,7 @@
 """Captures that were read as a source.
 
-In: an inspection that is complete, and how its connections are drawn and saved. Out: one `Sight`, and the answers to
-what the screen asks, in a thread of their own.
+In: an inspection that is complete, and how its connections are drawn and saved. Out: one `ListSnapshot`, and the
+answers to what the screen asks, in a thread of their own.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection
-from handshake_inspect.screen.desk import Desk
-from handshake_inspect.screen.sight import GoneError, Sight, Streams, Told
+from handshake_inspect.screen.desk import QuestionQueue
+from handshake_inspect.screen.sight import ConnectionPage, GoneError, ListSnapshot, Streams
 from handshake_inspect.views.ladder import LadderParts
 
 Draw = Callable[[Connection, Sequence[Step], int], LadderParts]
@@ -41,7 +41,7 @@ class Files:
         is_damaged: bool = False,
     ) -> None:
         """`streams`: those to be shown, in their order. `command`: what shows one of them again."""
-        self.desk = Desk()
+        self.desk = QuestionQueue()
         self.title = title
         self._inspection = inspection
         self._draw = draw
@@ -52,7 +52,7 @@ class Files:
         connections = inspection.connections
         connections.make_findings()  # here, not by the screen
         ends = [one.last_ns for one in inspection.captures if one.last_ns is not None]
-        self.sight = Sight(connections, streams, max(ends, default=0))
+        self.sight = ListSnapshot(connections, streams, max(ends, default=0))
 
     @contextmanager
     def answering(self) -> Iterator[None]:
@@ -64,10 +64,10 @@ class Files:
         finally:
             self.desk.close()
 
-    def told(self, stream: int, width: int) -> Told:
+    def told(self, stream: int, width: int) -> ConnectionPage:
         """Describe a connection, for so many terminal columns. Raises CaptureError."""
         connection, steps = self._inspection.described(stream)
-        return Told(connection, self._draw(connection, steps, width))
+        return ConnectionPage(connection, self._draw(connection, steps, width))
 
     def save(self, stream: int | None, target: str) -> str:
         """Save the frames of a connection; say what was saved. Raises CaptureError."""

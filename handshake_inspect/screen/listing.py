@@ -1,7 +1,7 @@
 """The widget with a line for each connection, of any number of them: only the lines in view are made.
 
-In: a `Sight` and which of its streams to show. Out: messages about what was chosen. The heading stays above; the line
-that is chosen stays chosen when others come or go.
+In: a `ListSnapshot` and which of its streams to show. Out: messages about what was chosen. The heading stays above; the
+line that is chosen stays chosen when others come or go.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from handshake_inspect.connections.steps.present import present
 from handshake_inspect.screen.arranging import Order
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.columns import Column, Piece, Placed, cell_of, columns_for, fitted, placed
-from handshake_inspect.screen.sight import Sight, Streams
+from handshake_inspect.screen.sight import ListSnapshot, Streams
 from handshake_inspect.views.escape import printable
 
 #: So many connections say how wide the columns are.
@@ -70,7 +70,7 @@ class Listing(ScrollView, can_focus=True):
         self._colours = colours
         self._now_ns = now_ns
         #: What the streams are of; not before something is shown.
-        self.sight: Sight
+        self.sight: ListSnapshot
         self._streams: Streams = np.zeros(0, np.int64)
         self._columns: list[Column] = []
         self._order = Order()
@@ -82,14 +82,14 @@ class Listing(ScrollView, can_focus=True):
         #: What was drawn where.
         self._drawn: dict[int, tuple[list[Piece], str]] = {}
         #: Connections in view, and of which sight and lines they are.
-        self._made: tuple[Sight | None, tuple[int, ...], dict[int, Seen]] = (None, (), {})
+        self._made: tuple[ListSnapshot | None, tuple[int, ...], dict[int, Seen]] = (None, (), {})
 
     @property
     def streams(self) -> Streams:
         """The streams that are listed."""
         return self._streams
 
-    def show(self, sight: Sight, streams: Streams, order: Order, *, is_live: bool) -> None:
+    def show(self, sight: ListSnapshot, streams: Streams, order: Order, *, is_live: bool) -> None:
         """List these streams. Who has scrolled away from the line that is chosen is left where he is."""
         is_in_view = 0 <= self._cursor - self.scroll_offset.y < self._lines
         sample = sight.connections.of_streams(np.concatenate([streams[:SAMPLE], streams[-SAMPLE:]]))

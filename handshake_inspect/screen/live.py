@@ -1,7 +1,7 @@
 """A live capture as a source: in the thread that captures, between two blocks.
 
-In: blocks of frames, and who follows them (`Watched`). Out: a new `Sight` some times a second, and the answers to what
-the screen asks. Nothing here waits for the screen.
+In: blocks of frames, and who follows them (`Watched`). Out: a new `ListSnapshot` some times a second, and the answers
+to what the screen asks. Nothing here waits for the screen.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from handshake_inspect.capture.writing.rotation import open_writer
 from handshake_inspect.connections.connection import Connection, Step
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
-from handshake_inspect.screen.desk import Desk
+from handshake_inspect.screen.desk import QuestionQueue
 from handshake_inspect.screen.recent import Recent
-from handshake_inspect.screen.sight import GoneError, Sight, Told, Traffic
+from handshake_inspect.screen.sight import ConnectionPage, GoneError, ListSnapshot, Traffic
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
 
@@ -49,7 +49,7 @@ class Live:
     remarks = ()
 
     def __init__(self, watched: Watched, printed: Callable[[], str] | None = None) -> None:
-        self.desk = Desk()
+        self.desk = QuestionQueue()
         self.title = watched.capture.interface
         self.is_over = False
         self.ended = ""
@@ -99,7 +99,7 @@ class Live:
         finally:
             self.is_over = True
 
-    def told(self, stream: int, width: int) -> Told:
+    def told(self, stream: int, width: int) -> ConnectionPage:
         """Describe a connection, for so many terminal columns. Raises GoneError or CaptureError."""
         connection, steps = self._described(stream)
         parts = ladder_parts(
@@ -110,7 +110,7 @@ class Live:
             payload=self._payload(steps),
             options=LadderOptions(width=width),
         )
-        return Told(connection, parts)
+        return ConnectionPage(connection, parts)
 
     def save(self, stream: int | None, target: str) -> str:
         """Save the frames of a connection, or all that are kept; say what was saved. Raises GoneError, CaptureError.
@@ -155,7 +155,7 @@ class Live:
         capture = found.captures[0]
         dropped, let_go = self._watched.capture.dropped, found.let_go.connections
         traffic = Traffic(capture.frames, capture.segments, dropped, let_go, capture.datagrams)
-        self.sight = Sight(connections, connections.streams, None, traffic)
+        self.sight = ListSnapshot(connections, connections.streams, None, traffic)
         self._is_stale = False
         now_s = time.monotonic()
         self._look_at_s = now_s + max(LOOK_EVERY_S, LOOK_SHARE * (now_s - began_s))

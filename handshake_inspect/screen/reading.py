@@ -20,7 +20,7 @@ from handshake_inspect.screen.columns import Piece
 from handshake_inspect.screen.listing import MARGIN, strip
 
 
-class Reading(ScrollView, can_focus=True):
+class TextPane(ScrollView, can_focus=True):
     """Some text with a title."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,7 +1,7 @@
 """What is to be seen at one moment, and who tells more.
 
-A `Sight` is made by the thread that owns the inspector and changed by nobody afterwards. A `Source` is a live capture
-or some files.
+A `ListSnapshot` is made by the thread that owns the inspector and changed by nobody afterwards. A `Source` is a live
+capture or some files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from handshake_inspect.archive import ArchiveError
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.screen.desk import Desk
+from handshake_inspect.screen.desk import QuestionQueue
 from handshake_inspect.views.ladder import LadderParts
 
 Streams = NDArray[np.int64]
@@ -39,7 +39,7 @@ class Traffic:
 
 
 @dataclass(frozen=True)
-class Sight:
+class ListSnapshot:
     """Connections at one moment."""
 
     connections: Connections
@@ -52,7 +52,7 @@ class Sight:
 
 
 @dataclass(frozen=True)
-class Told:
+class ConnectionPage:
     """A connection with its ladder."""
 
     connection: Connection
@@ -92,7 +92,7 @@ class Source(Protocol):
         """What it is, for the first line."""
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> QuestionQueue:
         """Where `told` and `save` are to be asked for."""
 
     @property
@@ -108,7 +108,7 @@ class Source(Protocol):
         """Does it go on?"""
 
     @property
-    def sight(self) -> Sight:
+    def sight(self) -> ListSnapshot:
         """The latest one. Another object, if it has changed."""
 
     @property
@@ -119,7 +119,7 @@ class Source(Protocol):
     def ended(self) -> str:
         """How what was watched has ended, where the screen goes on all the same; "" until then."""
 
-    def told(self, stream: int, width: int) -> Told:
+    def told(self, stream: int, width: int) -> ConnectionPage:
         """Describe a connection, for so many terminal columns. Raises `FAILURES`."""
 
     def save(self, stream: int | None, target: str) -> str:

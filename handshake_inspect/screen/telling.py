@@ -1,7 +1,7 @@
 """What is read of the connection that is chosen: asked for at the source's desk, and again when there is more of it.
 
-In: a `Sight`, and which connection is chosen. Out: its ladder, what was found of it, or the output of a command, in a
-`Reading`. One question is asked at a time: whoever runs through the list gets the ladder at which he stops.
+In: a `ListSnapshot`, and which connection is chosen. Out: its ladder, what was found of it, or the output of a command,
+in a `TextPane`. One question is asked at a time: whoever runs through the list gets the ladder at which he stops.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from handshake_inspect.screen.captions import title
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.columns import Piece
 from handshake_inspect.screen.listing import Listing
-from handshake_inspect.screen.reading import Reading
-from handshake_inspect.screen.sight import FAILURES, Sight, Source, in_one_line
+from handshake_inspect.screen.reading import TextPane
+from handshake_inspect.screen.sight import FAILURES, ListSnapshot, Source, in_one_line
 from handshake_inspect.screen.topics import finding_lines, help_lines, text_lines
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_layout import wrap
@@ -35,10 +35,10 @@ UDP_ONLY = "Datagrams of UDP have come, which make no connection: sniff --udp pr
 TAIL = 200
 
 
-class Telling:
+class ShownText:
     """What is read, and whether it is still so."""
 
-    def __init__(self, source: Source, listing: Listing, text: Reading, colours: Callable[[], Colours]) -> None:
+    def __init__(self, source: Source, listing: Listing, text: TextPane, colours: Callable[[], Colours]) -> None:
         self._source = source
         self._listing = listing
         self._text = text
@@ -70,7 +70,7 @@ class Telling:
         elif not self._is_asking and time.monotonic() >= self._draw_at_s:
             self._ask_for(self._listing.sight, stream)
 
-    def _ask_for(self, sight: Sight, stream: int) -> None:
+    def _ask_for(self, sight: ListSnapshot, stream: int) -> None:
         connection = next(sight.connections.of_streams(np.array([stream])))
         wanted = (self.shows, stream, connection.last_frame, connection.segments, *self._surroundings)
         if wanted != self._drawn:

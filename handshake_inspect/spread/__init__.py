@@ -11,5 +11,5 @@ The modules, in the order in which data flows:
 - `cluster`: the engine that is Dask.
 
 Every function from table to table is pure, so that one whose machine died can be run again on another; and it is what
-a run on one machine does too: readers, decoder, `Gathering`, `Analysis` and rules are the same.
+a run on one machine does too: readers, decoder, `GatheredRows`, `Analysis` and rules are the same.
 """

@@ -27,7 +27,7 @@ from handshake_inspect.table import IcmpErrorTable, Names
 
 
 @dataclass
-class Beside:
+class PartFacts:
     """What is to be known of a part besides its segments."""
 
     captures: list[CaptureSummary]
@@ -67,7 +67,7 @@ class Part:
     #: The key of each conversation, which are numbered as they appear; and when that was.
     keys: KeyTable
     appeared_ns: NDArray[np.int64]
-    beside: Beside
+    beside: PartFacts
 
 
 def part_of(inputs: Sequence[Input], names: Names | None = None, only: KeyTable | None = None) -> Part:
@@ -79,7 +79,7 @@ def part_of(inputs: Sequence[Input], names: Names | None = None, only: KeyTable 
     return part_from(inspector, inputs, [str(error) for error in failed])
 
 
-def beside(part: Part) -> Beside:
+def beside(part: Part) -> PartFacts:
     """Return what is to be known of a part besides its segments."""
     return part.beside
 
@@ -92,7 +92,7 @@ def part_from(inspector: Inspector, inputs: Sequence[Input], failed: list[str]) 
         rows=rows,
         keys=analysis.keys,
         appeared_ns=_appeared_ns(rows, len(analysis.keys)),
-        beside=Beside(
+        beside=PartFacts(
             captures=inspector.captures,
             inputs=[next(n for n, one in enumerate(inputs) if one is source) for source in inspector.sources],
             failed=failed,

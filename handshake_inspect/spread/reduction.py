@@ -1,7 +1,8 @@
 """The pieces of all parts with the same conversations -> the verdicts about these.
 
-In: `Piece`s in order of time, and what all of the run tells (`Told`). Out: a `Reduction`. Conversations whose folded
-rows do not fit each other (`connections.folding.seams`, `judged`) are left out, and named: they must be read again.
+In: `Piece`s in order of time, and what all of the run tells (`RunFacts`). Out: a `Reduction`. Conversations whose
+folded rows do not fit each other (`connections.folding.seams`, `judged`) are left out, and named: they must be read
+again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from handshake_inspect.table import IcmpErrorTable, Names
 
 
 @dataclass(frozen=True)
-class Told:
+class RunFacts:
     """What all of a run tells those who look at some conversations of it."""
 
     names: Names
@@ -40,7 +41,7 @@ class Told:
     trusted: frozenset[int] = frozenset()
 
     @classmethod
-    def of(cls, names: Names, captures: Sequence[CaptureSummary]) -> Told:
+    def of(cls, names: Names, captures: Sequence[CaptureSummary]) -> RunFacts:
         """Return it, without what the captures say about themselves: no verdict rests on that."""
         return cls(names, [replace(one, about=About()) for one in captures])
 
@@ -65,7 +66,7 @@ class Reduction:
 
 def reduced(
     pieces: Sequence[Piece],
-    told: Told,
+    told: RunFacts,
     errors: IcmpErrorTable,
     only: KeyTable | None = None,
     without: KeyTable | None = None,

@@ -24,10 +24,10 @@ from handshake_inspect.connections.copies.packets import Evidence
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.pairs import KeyTable, keys_of
 from handshake_inspect.sets import set_of
-from handshake_inspect.spread.part import Beside, beside, part_of
-from handshake_inspect.spread.reduction import Reduction, Told, reduced
+from handshake_inspect.spread.part import PartFacts, beside, part_of
+from handshake_inspect.spread.reduction import Reduction, RunFacts, reduced
 from handshake_inspect.spread.sharing import piece_of, shared
-from handshake_inspect.spread.whole import Course, inspection_of
+from handshake_inspect.spread.whole import WholeRun, inspection_of
 from handshake_inspect.table import IcmpErrorTable
 
 #: Rows that a reduction aims at: it holds them all, and works on them in partitions.
@@ -54,7 +54,7 @@ class _Mapped:
 
     inputs: list[int]
     part: Any
-    beside: Beside
+    beside: PartFacts
 
 
 def inspect_spread(
@@ -70,7 +70,7 @@ def inspect_spread(
     for one in sorted(mapped, key=lambda each: each.inputs):
         for message in one.beside.failed:
             failed(CaptureError(message))
-    course = Course(inputs, [one.beside for one in mapped], [one.inputs for one in mapped])
+    course = WholeRun(inputs, [one.beside for one in mapped], [one.inputs for one in mapped])
     rows = sum(one.rows for one in course.parts)
     work = _Work(engine, course, mapped, pieces or max(engine.workers, -(-rows // PIECE_ROWS)))
     first = work.reduce()
@@ -125,9 +125,9 @@ def _overlap(begin_ns: int, until_ns: int, of: Sequence[_Mapped]) -> bool:
 class _Work:
     """The reductions of a run."""
 
-    def __init__(self, engine: Engine, course: Course, mapped: Sequence[_Mapped], pieces: int) -> None:
+    def __init__(self, engine: Engine, course: WholeRun, mapped: Sequence[_Mapped], pieces: int) -> None:
         self._engine, self._course, self._count = engine, course, pieces
-        self._told = Told.of(course.names, course.captures)
+        self._told = RunFacts.of(course.names, course.captures)
         self._errors = self._shared_errors()
         parts = [one.part for one in mapped]
         self._pieces = [self._shuffle(parts, course.renumberings, which) for which in range(pieces)]
@@ -175,7 +175,9 @@ class _Work:
         course, only = self._course, KeyTable.concatenate(keys)
         sources = [[course.inputs[place] for place in course.read_from[part]] for part in places]
         parts = [self._engine.submit(part_of, some, course.names, only) for some in sources]
-        told: list[Beside] = self._engine.results([self._engine.submit(beside, part) for part in parts], "read again")
+        told: list[PartFacts] = self._engine.results(
+            [self._engine.submit(beside, part) for part in parts], "read again"
+        )
         for message in (message for one in told for message in one.failed):
             raise CaptureError(message)
         numbers = [course.renumbered(place, one) for place, one in zip(places, told, strict=True)]

@@ -1,7 +1,7 @@
 """Verdicts of all reductions -> the `Inspection` of the run.
 
-In: what is `Beside` the parts, in the order in which the captures were named and in order of time; `Reduction`s. Out:
-an `Inspection` like that of `inspect()`: connections in the same order, rules over the run applied to all of them.
+In: the `PartFacts` of the parts, in the order in which the captures were named and in order of time; `Reduction`s.
+Out: an `Inspection` like that of `inspect()`: connections in the same order, rules over the run applied to all of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import Again, Analysis, count_errors
+from handshake_inspect.connections.analysis import Analysis, RereadConnections, count_errors
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.deciding.answers import Verdicts, taken, together
@@ -32,7 +32,7 @@ from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.pairs import KeyTable
 from handshake_inspect.renumbering import Renumbering, renumbering
-from handshake_inspect.spread.part import Beside
+from handshake_inspect.spread.part import PartFacts
 from handshake_inspect.spread.reduction import Reduction
 from handshake_inspect.table import IcmpErrorTable, Names
 from handshake_inspect.tcp.time_wait import profile_of
@@ -41,12 +41,12 @@ T = TypeVar("T", KeptDatagrams, IcmpErrorTable)
 
 
 @dataclass
-class Course:
+class WholeRun:
     """The run as a whole, as far as the parts tell: its captures, its names, what is no segment."""
 
     inputs: Sequence[Input]
     #: In order of time; and which of the inputs each was read from.
-    parts: Sequence[Beside]
+    parts: Sequence[PartFacts]
     read_from: Sequence[Sequence[int]]
 
     @cached_property
@@ -93,7 +93,7 @@ class Course:
         """What the numbers of each part are in the run."""
         return [self.renumbered(part, one) for part, one in enumerate(self.parts)]
 
-    def renumbered(self, part: int, beside: Beside) -> Renumbering:
+    def renumbered(self, part: int, beside: PartFacts) -> Renumbering:
         """Return what numbers are in the run that a part has, or had when it was read again."""
         of_run = {(part, number): capture for capture, (_, part, number) in enumerate(self._places)}
         numbers = [of_run[part, number] for number in range(len(beside.captures))]
@@ -132,7 +132,7 @@ class Course:
 
 
 def inspection_of(
-    course: Course, reductions: Sequence[Reduction], again: Sequence[Reduction], profile: str
+    course: WholeRun, reductions: Sequence[Reduction], again: Sequence[Reduction], profile: str
 ) -> Inspection:
     """Put together what was found; `again`: of conversations that were read again."""
     keys, numbers = _numbered([*reductions, *again], len(reductions))
@@ -183,7 +183,7 @@ class Reader:
 
     def __init__(self, sources: Sequence[Input], names: Names) -> None:
         self._sources, self._names = sources, names
-        self._again = Again(self._keep)
+        self._again = RereadConnections(self._keep)
         self._keys = KeyTable.empty()
 
     def steps(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from handshake_inspect.cli.drawing import Look, draw
+from handshake_inspect.cli.drawing import LadderSettings, draw
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.quantities import counted
@@ -27,7 +27,7 @@ def ladder_text(
     """Return the ladder of a connection; with the payload of its segments from the `paths` of the captures."""
     steps = inspection.steps(connection.stream)
     names = names_of_ends(inspection, connection)
-    lines = draw(connection, steps, Look(), paths=paths, names=names, marks=marks).lines
+    lines = draw(connection, steps, LadderSettings(), paths=paths, names=names, marks=marks).lines
     return "\n".join(line.plain.rstrip() for line in lines)
 
 

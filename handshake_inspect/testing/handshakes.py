@@ -192,7 +192,7 @@ class Handshakes(Sequence[Connection]):
         unknown = {*selector} - {*SELECTOR_KEYS}
         if unknown:
             raise TypeError(f"of() knows {listed(SELECTOR_KEYS)}, not {listed(sorted(unknown))}")
-        meant = Among(self, expect(selector, "of()").selector)
+        meant = ChosenConnections(self, expect(selector, "of()").selector)
         return Handshakes(self.capture, meant.streams(self.inspection), meant.said)
 
     @in_one_line
@@ -206,7 +206,9 @@ class Handshakes(Sequence[Connection]):
         if not table:
             raise ExpectationError('expect(): it expects nothing: say what, as in expect(count=1, teardown="four-way")')
         read = expect(table, "expect()")
-        self._hold_against(Expectations("expect()", expect=(replace(read, selector=Among(self, read.selector)),)))
+        self._hold_against(
+            Expectations("expect()", expect=(replace(read, selector=ChosenConnections(self, read.selector)),))
+        )
 
     @in_one_line
     def check(self, expected: str | os.PathLike[str] | None = None) -> None:
@@ -268,7 +270,7 @@ class Handshakes(Sequence[Connection]):
         return f"{len(self):,}:\n{list_text(self._each(), len(self), len(self.capture.files))}" if len(self) else "none"
 
 
-class Among:
+class ChosenConnections:
     """Some of the connections that were chosen before."""
 
     def __init__(self, chosen: Handshakes, selector: Selecting) -> None:

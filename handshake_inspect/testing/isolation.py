@@ -28,7 +28,7 @@ from typing import Any
 import pytest
 
 from handshake_inspect.lab.processes import adopt_orphans, descendants, send
-from handshake_inspect.lab.world import FallenError, WorldError, enter_private_network, in_child, in_private_world
+from handshake_inspect.lab.world import ChildDiedError, WorldError, enter_private_network, in_child, in_private_world
 
 #: How long processes that a test left behind may take to end when they are asked to, before they are killed.
 LEAVING_LIMIT_S = 0.25
@@ -84,7 +84,7 @@ def why_it_cannot(item: pytest.Item, *, is_wanted: bool) -> str:
 
 
 @dataclass(frozen=True)
-class Told:
+class TestOutcome:
     """What a child has to say of a test."""
 
     #: As `pytest_report_to_serializable` makes them.
@@ -102,7 +102,7 @@ def reports_of_private(item: pytest.Item, nextitem: pytest.Item | None) -> Itera
     if factory is not None:
         factory.getbasetemp()  # made here, it is that of all tests, and ends with them
     reraised = (KeyboardInterrupt, pytest.exit.Exception)
-    told: list[Told] = []
+    told: list[TestOutcome] = []
     call = pytest.CallInfo.from_call(lambda: told.append(told_by_child(item)), "call", reraise=reraised)
     if call.excinfo is not None:
         yield pytest.TestReport.from_item_and_call(item, call)
@@ -121,13 +121,13 @@ def reports_of_private(item: pytest.Item, nextitem: pytest.Item | None) -> Itera
         yield pytest.TestReport.from_item_and_call(item, after)
 
 
-def told_by_child(item: pytest.Item) -> Told:
+def told_by_child(item: pytest.Item) -> TestOutcome:
     """Run a test in a child. Fails, in one line, if that ends without a word."""
     import_what_captures()
     try:
         with forking():
             return in_child(lambda: run_privately(item))
-    except FallenError as error:
+    except ChildDiedError as error:
         code = error.exit_code
         how = f"ended its process with {signal.Signals(-code).name if code < 0 else f'exit status {code}'}"
     except pytest.fail.Exception as error:  # somebody watches how long it takes
@@ -166,7 +166,7 @@ def builtin_category(category: type[Warning]) -> str:
     return next(one.__name__ for one in category.__mro__ if one.__module__ == "builtins")
 
 
-def run_privately(item: pytest.Item) -> Told:
+def run_privately(item: pytest.Item) -> TestOutcome:
     """Run a test in a network of its own, in which this process, a child, is from now on. Raises WorldError."""
     pid = os.getpid()
     enter_private_network()
@@ -193,7 +193,7 @@ def run_privately(item: pytest.Item) -> Told:
     to_data = item.config.hook.pytest_report_to_serializable
     sent = [to_data(config=item.config, report=report) for report in reports]
     warned = [(str(one.message), builtin_category(one.category), one.filename, one.lineno) for one in caught]
-    return Told(sent, warned, **leaving)
+    return TestOutcome(sent, warned, **leaving)
 
 
 def run_by_protocol(item: pytest.Item, sibling: pytest.Item, reports: list[pytest.TestReport]) -> None:

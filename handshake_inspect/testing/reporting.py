@@ -33,7 +33,7 @@ MOST_CAPTURES, MOST_LADDERS, MOST_LINES = 3, 3, 150
 NAME_CHARACTERS = 150
 
 
-class Used:
+class UsedCaptures:
     """The captures that a test uses."""
 
     def __init__(self, find: Callable[[str], Path]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from handshake_inspect.compared.comparison import Alike, Comparison
+from handshake_inspect.compared.comparison import AlikePairs, Comparison
 from handshake_inspect.compared.normal import Row
 from handshake_inspect.connections.connection import IcmpError, Pair
 from handshake_inspect.inspection import Inspection
@@ -46,7 +46,7 @@ def comparison_json(found: Comparison, a: Inspection, b: Inspection) -> Iterator
     yield "}\n"
 
 
-def _alike_object(alike: Alike) -> Json:
+def _alike_object(alike: AlikePairs) -> Json:
     """Return the object of pairs that differ in the same way; the segments are those of the first of them."""
     first = alike.first
     verdicts = first.unequal.items()

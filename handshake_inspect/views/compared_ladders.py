@@ -12,7 +12,7 @@ from itertools import zip_longest
 from rich.text import Text
 
 from handshake_inspect.compared.alignment import Line, aligned, parting
-from handshake_inspect.compared.difference import Difference, Told
+from handshake_inspect.compared.difference import ComparedConnection, Difference
 from handshake_inspect.quantities import counted
 from handshake_inspect.views.compact_rows import CompactRows
 from handshake_inspect.views.escape import printable
@@ -49,7 +49,7 @@ def two_ladders(found: Difference, width: int) -> Iterator[Text]:
 class _Column:
     """Draws the rows of one connection that are asked for, in order."""
 
-    def __init__(self, told: Told, letter: str, width: int) -> None:
+    def __init__(self, told: ComparedConnection, letter: str, width: int) -> None:
         connection = told.connection
         title = f"{letter}  stream {connection.stream} of {printable(connection.capture)}"
         self._rows, self._drawing = told.rows, CompactRows(connection, width)

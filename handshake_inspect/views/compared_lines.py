@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from handshake_inspect.compared.comparison import Alike, Comparison
+from handshake_inspect.compared.comparison import AlikePairs, Comparison
 from handshake_inspect.compared.difference import Difference, Turn
 from handshake_inspect.compared.normal import Row
 from handshake_inspect.connections.connection import ENDS, IcmpError, Pair, end_names
@@ -38,7 +38,7 @@ def heading(names: Sequence[str], connections: Sequence[int]) -> list[Text]:
     ]
 
 
-def difference_lines(alike: Alike, width: int) -> Iterator[Text]:
+def difference_lines(alike: AlikePairs, width: int) -> Iterator[Text]:
     """Say where pairs part that differ in the same way, with what each of the two shows there."""
     found = alike.first
     yield from wrap(_who_and_where(alike.streams, found), width)

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.joined.join import Joined
-from handshake_inspect.joined.model import Both, JoinedConnection, JoinedError, JoinedSegment, Moment, Sight, Way
+from handshake_inspect.joined.model import (
+    DirectionFate,
+    JoinedConnection,
+    JoinedError,
+    JoinedSegment,
+    Moment,
+    PlacePair,
+    Sighting,
+)
 from handshake_inspect.views.contract import SCHEMA, Json, capture_object, endpoint_object
 from handshake_inspect.views.export import json_list
 
@@ -82,12 +90,12 @@ def joined_object(connection: JoinedConnection, moments: Sequence[Moment] | None
     return found
 
 
-def _sockets(sockets: Both[Endpoint | None]) -> Json:
+def _sockets(sockets: PlacePair[Endpoint | None]) -> Json:
     first, second = (None if one is None else endpoint_object(one) for one in (sockets.first, sockets.second))
     return {"first": first, "second": second}
 
 
-def _way(way: Way) -> Json:
+def _way(way: DirectionFate) -> Json:
     delays = way.delays
     return {
         "sent": way.sent,
@@ -141,5 +149,5 @@ def _segment(segment: JoinedSegment) -> Json:
     }
 
 
-def _sight(sight: Sight | None) -> Json | None:
+def _sight(sight: Sighting | None) -> Json | None:
     return None if sight is None else {"frame": sight.frame, "time_ns": sight.time_ns}

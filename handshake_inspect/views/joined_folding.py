@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from handshake_inspect.connections.connection import End, Pair, StateAt
-from handshake_inspect.joined.model import Moment, Sight
+from handshake_inspect.joined.model import Moment, Sighting
 from handshake_inspect.views.folding import KEPT_AT_ENDS, SHOWN_IN_FULL
 
 
@@ -68,6 +68,6 @@ def _quiet(moments: Sequence[Moment]) -> Iterator[bool]:
         yield is_quiet
 
 
-def _is_same(states: Pair[StateAt] | None, sight: Sight) -> bool:
+def _is_same(states: Pair[StateAt] | None, sight: Sighting) -> bool:
     step = sight.step
     return step is not None and step.states == states and step.ignored is None and not step.at_closed_window

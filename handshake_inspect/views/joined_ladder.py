@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, StateAt, end_names
-from handshake_inspect.joined.model import JoinedConnection, JoinedSegment, Moment, Sight
+from handshake_inspect.joined.model import JoinedConnection, JoinedSegment, Moment, Sighting
 from handshake_inspect.quantities import counted, milliseconds, seconds
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.joined_account import account, change_text
@@ -218,7 +218,7 @@ class _Drawing:
 
     # The cells.
 
-    def states_after(self, side: _End, sight: Sight | None) -> tuple[list[Text], Text]:
+    def states_after(self, side: _End, sight: Sighting | None) -> tuple[list[Text], Text]:
         """Return the states of an end that it passed within what its place saw, and the one it is in, if it changed."""
         if side.walk is None or sight is None or sight.step is None:
             return [], Text()
@@ -236,17 +236,17 @@ class _Drawing:
             self.signs.add(sign_of(at))
         return state_text(at)
 
-    def time(self, sight: Sight) -> str:
+    def time(self, sight: Sighting) -> str:
         """Return the time at which a place saw something, since the beginning."""
         since = sight.common_ns - self.zero_ns
         return seconds(since) if self.in_seconds else milliseconds(since)
 
 
-def _sights(segment: JoinedSegment) -> list[Sight]:
+def _sights(segment: JoinedSegment) -> list[Sighting]:
     return [sight for sight in (segment.near, segment.far) if sight is not None]
 
 
-def _sight_at(moment: Moment, end: End) -> Sight | None:
+def _sight_at(moment: Moment, end: End) -> Sighting | None:
     """Return what the place near an end saw at a moment."""
     segment = moment.segment
     if segment.sender == end:

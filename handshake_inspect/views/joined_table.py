@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from handshake_inspect.joined.model import JoinedConnection, Way
+from handshake_inspect.joined.model import DirectionFate, JoinedConnection
 from handshake_inspect.quantities import counted, duration
 from handshake_inspect.views.joined_summary import FIRST, SECOND
 from handshake_inspect.views.table import Column, cut_end, narrow_notes
@@ -52,7 +52,7 @@ def joined_notes(connection: JoinedConnection) -> list[str]:
     return said
 
 
-def _of_ways(count: Callable[[Way], int]) -> Callable[[JoinedConnection], str]:
+def _of_ways(count: Callable[[DirectionFate], int]) -> Callable[[JoinedConnection], str]:
     def cell(connection: JoinedConnection) -> str:
         ways = connection.ways
         numbers = count(ways.originator), count(ways.responder)
@@ -61,7 +61,7 @@ def _of_ways(count: Callable[[Way], int]) -> Callable[[JoinedConnection], str]:
     return cell
 
 
-def _if_any(frames: Callable[[Way], Sequence[int]]) -> Callable[[JoinedConnection], str]:
+def _if_any(frames: Callable[[DirectionFate], Sequence[int]]) -> Callable[[JoinedConnection], str]:
     return lambda c: "red" if frames(c.ways.originator) or frames(c.ways.responder) else ""
 
 

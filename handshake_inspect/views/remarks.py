@@ -12,7 +12,7 @@ from handshake_inspect.capture.about import About
 from handshake_inspect.capture.order import Disorder
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.connection import RunFinding
-from handshake_inspect.connections.endless.leaving import LetGo
+from handshake_inspect.connections.endless.retention import LetGo
 from handshake_inspect.overview import Overview
 from handshake_inspect.quantities import counted, duration, listed
 from handshake_inspect.views.escape import printable

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from handshake_inspect.capture.records import Records
-from handshake_inspect.connections.endless.going import Going
-from handshake_inspect.connections.endless.leaving import Leaving
+from handshake_inspect.connections.endless.endless_analysis import EndlessAnalysis
+from handshake_inspect.connections.endless.retention import Retention
 from handshake_inspect.inspector import Inspector
 from tests.bench.workload import ACK, FIN, PSH, SYN, Column, Script
 
@@ -106,9 +106,9 @@ def main() -> None:
     """Run, and print a line for each simulated minute."""
     words = [*sys.argv[1:], *("10", "5000", "loopback")[len(sys.argv) - 1 :]]
     minutes, rate, kind = int(words[0]), int(words[1]), words[2]
-    inspector = Inspector(leaving=Leaving())
+    inspector = Inspector(leaving=Retention())
     capture = inspector.begin_capture("simulated", "live")
-    assert isinstance(inspector.analysis, Going)
+    assert isinstance(inspector.analysis, EndlessAnalysis)
     spent, longest, at = 0.0, 0.0, 0
     for tick, block in enumerate(blocks(60 * minutes, rate, kind), 1):
         began = time.process_time()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from handshake_inspect import inspect
 from handshake_inspect.capture import decode, fragments
 from handshake_inspect.capture.decode import Decoder
-from handshake_inspect.capture.fragments import Fragment, Reassembler, Whole
+from handshake_inspect.capture.fragments import Fragment, Reassembler, WholePacket
 from handshake_inspect.capture.frames import fetch_whole, payload
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.table import Block, Names
@@ -206,7 +206,7 @@ def test_packets_in_fragments_inside_of_each_other_end_somewhere(decode: Decode,
 @example([(3, 6, True), (6, 6, True), (3, 6, False)])  # a second copy says that the first was the last one
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(1, 6), st.booleans()), max_size=30))
 def test_any_fragments_give_a_packet_without_holes_or_none(given_: list[tuple[int, int, bool]]) -> None:
-    reassembler, wholes = Reassembler(), list[Whole]()
+    reassembler, wholes = Reassembler(), list[WholePacket]()
     for position, units, more in given_:
         whole = reassembler.add(make(8 * position, bytes([position + 1]) * 8 * units, more=more))
         wholes += [whole] if whole else []

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from handshake_inspect.cli import cli
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from tests.cli.running import PCAPS
 from tests.cli.test_habits import wait_until_it_asks_for_more
 from tests.engine.test_again import capture as long_capture
@@ -141,7 +141,7 @@ def test_what_an_update_cannot_write_is_told(folder: Path) -> None:
 def test_segments_that_a_pipe_does_not_give_again_are_missed_in_one_line(
     long_capture: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Gathering.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 4, "long_rows": 4})
+    monkeypatch.setattr(GatheredRows.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 4, "long_rows": 4})
     octets = long_capture.read_bytes()
     failed = check("-", "--teardown", "four-way", stdin=octets)
     assert failed.exit_code == 1

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from handshake_inspect.cli import COMMANDS, cli
-from handshake_inspect.cli.options import Asked
+from handshake_inspect.cli.options import SelectionOptions
 from handshake_inspect.lab.processes import state_of
 from tests.cli.running import PCAPS, REPOSITORY, run
 
@@ -71,11 +71,11 @@ def test_examples_of_the_help_are_understood(name: str, arguments: list[str]) ->
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     context = command.make_context(name, list(arguments))
-    asked = {one.name: context.params[one.name] for one in fields(Asked) if one.name in context.params}
-    if len(asked) == len(fields(Asked)):
+    asked = {one.name: context.params[one.name] for one in fields(SelectionOptions) if one.name in context.params}
+    if len(asked) == len(fields(SelectionOptions)):
         from handshake_inspect.cli.choose import choice
 
-        choice(Asked(**asked), context.params.get("sort"))
+        choice(SelectionOptions(**asked), context.params.get("sort"))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect import inspect
-from handshake_inspect.connections.endless.leaving import Leaving
+from handshake_inspect.connections.endless.retention import Retention
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from tests.bench import soak
@@ -66,7 +66,7 @@ def test_what_is_found_of_a_connection_does_not_depend_on_when_it_was_let_go(mon
     runs = []
     for at_once in (1, 7, len(records)):
         found: dict[int, list[str]] = {}
-        inspector = Inspector(leaving=Leaving(keep=0, round_rows=1), told=partial(note, found))
+        inspector = Inspector(leaving=Retention(keep=0, round_rows=1), told=partial(note, found))
         capture = inspector.begin_capture("simulated", "live")
         for number, block in enumerate(records, 1):
             inspector.add_records(block, capture)

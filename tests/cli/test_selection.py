@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect.cli.choose import choice
-from handshake_inspect.cli.options import Asked
+from handshake_inspect.cli.options import SelectionOptions
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import inspect
 from tests.cli.running import PCAPS, run
@@ -162,7 +162,7 @@ def test_columns_choose_what_each_connection_would(
     def spelled(offset: int | None) -> str | None:
         return None if offset is None else "{}.{:09d}".format(*divmod(FIRST_NS + offset, 10**9))
 
-    chosen = choice(Asked(net=tuple(nets), host=host, port=port, since=spelled(since), until=spelled(until)))
+    chosen = choice(SelectionOptions(net=tuple(nets), host=host, port=port, since=spelled(since), until=spelled(until)))
 
     def wanted(one: Any) -> bool:
         addresses = [ipaddress.ip_address(end.ip) for end in (one.originator, one.responder)]
@@ -182,7 +182,7 @@ def test_columns_choose_what_each_connection_would(
 
 def test_choosing_makes_no_object(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handshake_inspect.connections.model.Connections._make", None)
-    asked = Asked(net=("127.0.0.0/8",), port=45243, since="+0s", until="+9s", streams=("0-",))
+    asked = SelectionOptions(net=("127.0.0.0/8",), port=45243, since="+0s", until="+9s", streams=("0-",))
     assert choice(asked, limit=5).streams(FOUND).tolist() == [0]
 
 

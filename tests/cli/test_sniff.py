@@ -17,7 +17,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from handshake_inspect.cli.listening import Keeping, octets_of_a_frame
+from handshake_inspect.cli.listening import SavedCapture, octets_of_a_frame
 from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import REPOSITORY, run
@@ -396,9 +396,9 @@ def test_of_large_frames_as_much_is_captured_as_is_needed(is_saved: bool, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("keeping", "on_screen", "whole"), [(None, False, False), (Keeping("x"), False, True), (None, True, True)]
+    ("keeping", "on_screen", "whole"), [(None, False, False), (SavedCapture("x"), False, True), (None, True, True)]
 )
-def test_what_may_be_saved_is_captured_whole(keeping: Keeping | None, on_screen: bool, whole: bool) -> None:
+def test_what_may_be_saved_is_captured_whole(keeping: SavedCapture | None, on_screen: bool, whole: bool) -> None:
     assert (octets_of_a_frame(keeping, on_screen=on_screen) > 1 << 16) == whole
 
 

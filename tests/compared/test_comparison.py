@@ -11,7 +11,7 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.compared.comparison import Comparison, compare
 from handshake_inspect.compared.difference import Level
 from handshake_inspect.connections.connection import Step
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector, inspect
 from tests.bench.workload import bulk, write
@@ -118,7 +118,7 @@ def test_a_capture_of_many_is_the_same_as_of_another_run(name: str) -> None:
 @pytest.fixture
 def folded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever can be folded is folded."""
-    monkeypatch.setattr(Gathering.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 1, "long_rows": 1})
+    monkeypatch.setattr(GatheredRows.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 1, "long_rows": 1})
 
 
 def transfers(path: Path, seed: int, mss: int = 1460) -> Path:

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handshake_inspect.compared.alignment import Line, aligned, parting
-from handshake_inspect.compared.difference import LEVELS, Difference, Level, Speech, Told, Turn, difference
+from handshake_inspect.compared.difference import (
+    LEVELS,
+    ComparedConnection,
+    Difference,
+    Level,
+    Speech,
+    Turn,
+    difference,
+)
 from handshake_inspect.compared.normal import normal_rows
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.inspection import Inspection
@@ -27,13 +35,13 @@ CLOSE_IN_FOUR_UNTIL_FIN_WAIT_2 = "A > FA x+1 ack y+1\nB > A y+1 ack x+2\n"
 CLOSE_IN_THREE = "A > FA x+5 ack y+5\nB > FA y+5 ack x+6\nA > A x+6 ack y+6\n"
 
 
-def told(inspection: Inspection | Path | str) -> Told:
+def told(inspection: Inspection | Path | str) -> ComparedConnection:
     if isinstance(inspection, str):
         inspection = inspect_lines(inspection)
     elif isinstance(inspection, Path):
         inspection = inspect(inspection)
     connection = inspection.connections[0]
-    return Told(connection, normal_rows(connection, inspection.steps(0)))
+    return ComparedConnection(connection, normal_rows(connection, inspection.steps(0)))
 
 
 def differ(a: Inspection | Path | str, b: Inspection | Path | str, level: Level = "segments") -> Difference:

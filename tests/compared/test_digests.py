@@ -11,7 +11,7 @@ import pytest
 from handshake_inspect.compared.digests import Numbering, digests_of
 from handshake_inspect.compared.normal import normal_rows, traits, verdict
 from handshake_inspect.connections.connection import IcmpError
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector, inspect
 from handshake_inspect.table import Block
@@ -68,7 +68,7 @@ def test_what_was_folded_is_counted() -> None:
     scenario = parse("open\n" + "".join(lines))
     segments, ends = scenario.segments(ISN_PAIRS["plain"]), scenario.ends()
     inspector = Inspector()
-    inspector.analysis.gathering = Gathering(fold_rows=1, long_rows=1)
+    inspector.analysis.gathering = GatheredRows(fold_rows=1, long_rows=1)
     capture = inspector.begin_capture("folded.pcap", "pcap")
     table = table_of(segments, inspector, ends)
     inspector.add_block(Block(table), capture, len(table), table["time_ns"])

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from handshake_inspect.conditions.condition import (
     COMPARISONS,
-    Both,
+    And,
     Compare,
-    Either,
     Field,
     Listing,
     Literal,
     Node,
     Not,
+    Or,
     evaluate,
 )
 from handshake_inspect.conditions.parser import WhereError, parse
@@ -158,7 +158,7 @@ comparisons: st.SearchStrategy[Node] = (
 )
 nodes: st.SearchStrategy[Node] = st.recursive(
     comparisons | st.sampled_from([True, False, None]).map(Literal),
-    lambda inner: st.builds(Not, inner) | st.builds(Both, inner, inner) | st.builds(Either, inner, inner),
+    lambda inner: st.builds(Not, inner) | st.builds(And, inner, inner) | st.builds(Or, inner, inner),
     max_leaves=8,
 )
 
@@ -177,9 +177,9 @@ def spelled(node: Node) -> str:
             return f"{spelled(left)} {sign} {spelled(right)}"
         case Not(inner):
             return f"not ({spelled(inner)})"
-        case Both(left, right):
+        case And(left, right):
             return f"({spelled(left)}) and ({spelled(right)})"
-        case Either(left, right):
+        case Or(left, right):
             return f"({spelled(left)}) or ({spelled(right)})"
 
 
@@ -207,9 +207,9 @@ def in_python(node: Node, found: dict[str, Any]) -> str:
             return f"({one} {sign} {other})"
         case Not(inner):
             return f"(not {in_python(inner, found)})"
-        case Both(left, right):
+        case And(left, right):
             return f"bool({in_python(left, found)} and {in_python(right, found)})"
-        case Either(left, right):
+        case Or(left, right):
             return f"bool({in_python(left, found)} or {in_python(right, found)})"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.connections.folding.compact import folded_into, latest_of_each_side, witnesses
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
 from tests.engine.scenario import MILLISECOND_NS, Segment, parse, table_of
@@ -75,7 +75,7 @@ def transfer(rng: random.Random) -> list[Segment]:
     return out
 
 
-def connections_of(segments: list[Segment], gathering: Gathering | None, block_rows: int) -> list[Connection]:
+def connections_of(segments: list[Segment], gathering: GatheredRows | None, block_rows: int) -> list[Connection]:
     inspector = Inspector(fold=gathering is not None)
     if gathering is not None:
         inspector.analysis.gathering = gathering
@@ -99,7 +99,7 @@ def test_of_a_mirrored_transfer_every_power_of_ten_of_copies_is_a_letter() -> No
         for later_ns in (0, 10_000)
     ]
     (plain,) = connections_of(twice, None, len(twice))
-    (folded,) = connections_of(twice, Gathering(fold_rows=256, long_rows=4), 64)
+    (folded,) = connections_of(twice, GatheredRows(fold_rows=256, long_rows=4), 64)
     assert plain.history == "ShADTaTT"
     assert folded == plain
 
@@ -110,7 +110,7 @@ def test_folded_transfers_give_the_same_answers(seed: int) -> None:
     folded_rows = 0
     for _ in range(CONVERSATIONS // 8):
         segments = transfer(rng)
-        gathering = Gathering(fold_rows=rng.choice([4, 16, 64]), long_rows=4)
+        gathering = GatheredRows(fold_rows=rng.choice([4, 16, 64]), long_rows=4)
         plain = connections_of(segments, None, len(segments))
         folded = connections_of(segments, gathering, rng.choice([3, 8, 17]))
         assert folded == plain
@@ -128,7 +128,7 @@ def test_a_long_transfer_is_kept_in_few_rows() -> None:
         at = 10**18 + 3000 + i * 2000
         segments.append(Segment(at, "B", ACK, 1 + i * 1448, 1448, 1))
         segments.append(Segment(at + 1000, "A", ACK, 1, 0, 1 + (i + 1) * 1448))
-    gathering = Gathering(fold_rows=256, long_rows=16)
+    gathering = GatheredRows(fold_rows=256, long_rows=16)
     (one,) = connections_of(segments, gathering, 100)
     assert len(gathering) < 400
     assert one.octets.responder == 10_000 * 1448
@@ -147,7 +147,7 @@ def test_octets_folded_into_an_acknowledgment_count_as_captured() -> None:
         Segment(10**18 + i * MILLISECOND_NS, sender, flags, seq, octets, ack)
         for i, (sender, flags, seq, octets, ack) in enumerate(said)
     ]
-    gathering = Gathering(fold_rows=4, long_rows=4)
+    gathering = GatheredRows(fold_rows=4, long_rows=4)
     (folded,) = connections_of(segments, gathering, len(segments))
     kept = gathering.rows_of(np.zeros(1, np.int64))
     assert max((kept["seq"] + kept["payload_octets"])[kept["payload_octets"] > 0]) < 82
@@ -157,7 +157,7 @@ def test_octets_folded_into_an_acknowledgment_count_as_captured() -> None:
 
 def test_the_time_of_the_last_segment_survives() -> None:
     segments = transfer(random.Random(5))
-    folded = connections_of(segments, Gathering(fold_rows=4, long_rows=4), 5)
+    folded = connections_of(segments, GatheredRows(fold_rows=4, long_rows=4), 5)
     assert folded[-1].last_ns == max(np.array([one.time_ns for one in segments]))
 
 

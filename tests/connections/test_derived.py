@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect import inspect
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.connections.derived import Derived, derive
+from handshake_inspect.connections.derived import DerivedWords, derive
 from handshake_inspect.connections.splitting.rows import ACK, FIN, PSH, RST, SYN, ConnectionRows
 from handshake_inspect.connections.zeek.tokens import MOST_REPEATS
 from tests.oracles.comparison import Answer, Comparison, compare_with_tshark, compare_with_zeek, sorted_ends
@@ -89,7 +89,7 @@ def rows_of(connections: Sequence[Sequence[Segment]]) -> ConnectionRows:
     )
 
 
-def words(derived: Derived) -> list[tuple[str, str, int]]:
+def words(derived: DerivedWords) -> list[tuple[str, str, int]]:
     return list(zip(derived.conn_state, derived.history, derived.completeness.tolist(), strict=True))
 
 

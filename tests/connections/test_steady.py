@@ -12,8 +12,8 @@ import pytest
 
 from handshake_inspect.arrays import Column
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.connections.folding.gather import Gathering
-from handshake_inspect.connections.folding.steady import Steady
+from handshake_inspect.connections.folding.gather import GatheredRows
+from handshake_inspect.connections.folding.steady import SteadyTransfers
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, SegmentTable
@@ -24,7 +24,7 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 CAPTURES = int(os.environ.get("HANDSHAKE_FUZZ", "400")) // 10
 
 
-class Counting(Steady):
+class Counting(SteadyTransfers):
     """Counts the rows that are folded as they come."""
 
     folded = 0
@@ -139,7 +139,7 @@ def connections_of(seed: int, captures: int, *, fold: bool) -> list[Connection]:
     rng = random.Random(seed)
     inspector = Inspector(fold=fold)
     if fold:
-        inspector.analysis.gathering = Gathering(fold_rows=rng.choice([1, 8, 64]), long_rows=4)
+        inspector.analysis.gathering = GatheredRows(fold_rows=rng.choice([1, 8, 64]), long_rows=4)
     for number in range(captures):
         inspector.begin_capture(f"transfer {number}", "pcap")
     table = capture(random.Random(seed), inspector)
@@ -163,7 +163,7 @@ def test_what_is_folded_as_it_comes_changes_nothing(batch: int, captures: int, m
 def test_a_transfer_is_never_kept() -> None:
     """Once it is known, not even for a block."""
     inspector, long = Inspector(), Transfer(random.Random(1), 0)
-    inspector.analysis.gathering = Gathering(fold_rows=256, long_rows=16)
+    inspector.analysis.gathering = GatheredRows(fold_rows=256, long_rows=16)
     long.open(captured=True)
     for _ in range(5000):
         long.say(1, ACK, long.sent[1], 1448, 1)
@@ -185,7 +185,7 @@ def test_a_transfer_of_several_times_all_numbers_is_measured_to_its_end(isn: int
     """Of each 2**29 numbers a row stays, wherever those of the wire begin, and whatever else it was kept for."""
     octets, count, block = 60_000, 200_000, 4000
     inspector, long = Inspector(), Transfer(random.Random(1), 0)
-    inspector.analysis.gathering = Gathering(fold_rows=512, long_rows=16)
+    inspector.analysis.gathering = GatheredRows(fold_rows=512, long_rows=16)
     number = inspector.begin_capture("transfer", "pcap")
     long.isn = [isn, isn]
     long.open(captured=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.connections.events.kinds import judge
 from handshake_inspect.connections.events.machine import walk
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.connections.zeek.rules import watch
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
@@ -93,7 +93,7 @@ def inspected(table: SegmentTable) -> Inspection:
     """Inspect a conversation, and see that this costs what its rows cost."""
     inspector = Inspector()
     # As often as of a million rows.
-    inspector.analysis.gathering = Gathering(fold_rows=ROWS // 8)
+    inspector.analysis.gathering = GatheredRows(fold_rows=ROWS // 8)
     capture = inspector.begin_capture("hostile", "pcap")
     begin = time.process_time()
     for a in range(0, len(table), ROWS // 16):
@@ -247,7 +247,7 @@ def test_a_transfer_beside_what_cannot_be_folded_is_folded() -> None:
     answers = []
     for fold in (True, False):
         inspector = Inspector(fold=fold, jobs=1)
-        inspector.analysis.gathering = Gathering(fold=fold, fold_rows=ROWS // 8)
+        inspector.analysis.gathering = GatheredRows(fold=fold, fold_rows=ROWS // 8)
         capture = inspector.begin_capture("hostile", "pcap")
         for a in range(0, ROWS, ROWS // 16):
             for table in (hostile, transfer):

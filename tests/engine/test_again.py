@@ -10,7 +10,7 @@ from handshake_inspect import Inspection, inspect
 from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections import analysis
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspector import Inspector
 from tests.engine.long import CONNECTIONS, LINES, write_long
 
@@ -26,7 +26,7 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folded(capture: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Inspection, list[int]]:
     """Inspect it with its connections folded; how many conversations each later reading keeps."""
     inspector = Inspector()
-    inspector.analysis.gathering = Gathering(fold_rows=4, long_rows=4)
+    inspector.analysis.gathering = GatheredRows(fold_rows=4, long_rows=4)
     readings: list[int] = []
     read_again = inspector._read_again
 

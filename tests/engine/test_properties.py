@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from handshake_inspect.connections.connection import Connection, Finding, StateAt
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
@@ -173,7 +173,7 @@ def test_folding_at_every_opportunity_changes_nothing(seed: int) -> None:
 
 def _folded(segments: Sequence[Segment], ends: Ends, rows: int) -> Inspection:
     inspector = Inspector()
-    inspector.analysis.gathering = Gathering(fold_rows=1, long_rows=1)
+    inspector.analysis.gathering = GatheredRows(fold_rows=1, long_rows=1)
     capture = inspector.begin_capture("scenario.pcap", "pcap")
     table = table_of(segments, inspector, ends)
     for a in range(0, len(table), rows):

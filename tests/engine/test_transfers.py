@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from handshake_inspect.capture.inputs import Input
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.export import csv_lines
@@ -37,7 +37,7 @@ def written(path: Path, sent: list[Sent]) -> Path:
     return path
 
 
-def inspected(paths: list[Path], gathering: Gathering | None, block_octets: int) -> Inspection:
+def inspected(paths: list[Path], gathering: GatheredRows | None, block_octets: int) -> Inspection:
     inspector = Inspector(fold=gathering is not None, jobs=1)
     if gathering is not None:
         inspector.analysis.gathering = gathering
@@ -48,7 +48,7 @@ def inspected(paths: list[Path], gathering: Gathering | None, block_octets: int)
 def assert_folding_changes_nothing(rng: random.Random, paths: list[Path]) -> None:
     """Compare what is said of captures, folded as soon as there is anything to fold, with what is said of all rows."""
     block_octets = rng.choice((200, 1000, 5000, 1 << 20))
-    gathering = Gathering(fold_rows=rng.choice((1, 1, 16, 100)), long_rows=rng.choice((1, 1, 8, 30)))
+    gathering = GatheredRows(fold_rows=rng.choice((1, 1, 16, 100)), long_rows=rng.choice((1, 1, 8, 30)))
     folded, plain = inspected(paths, gathering, block_octets), inspected(paths, None, 1 << 25)
     assert everything(folded) == everything(plain)
     assert folded.copies == plain.copies

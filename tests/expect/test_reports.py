@@ -16,7 +16,7 @@ import xmlschema
 from click.testing import CliRunner
 
 from handshake_inspect.cli import checking, cli
-from handshake_inspect.cli.captures import Reading, inspect_files
+from handshake_inspect.cli.captures import FilesRead, inspect_files
 from handshake_inspect.expect.reports import github
 from tests.cli.running import PCAPS
 from tests.expect.formats import tap_points, workflow_commands
@@ -164,7 +164,7 @@ def test_a_failure_has_its_ladder_with_the_row_marked(check: Check, format_: str
 def test_after_ctrl_c_a_report_says_that_it_is_not_all(
     check: Check, format_: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(files: Sequence[str], reader: str, **options: Any) -> Reading:
+    def interrupted(files: Sequence[str], reader: str, **options: Any) -> FilesRead:
         return replace(inspect_files(files, reader, **options), interrupted=True)
 
     monkeypatch.setattr(checking, "inspect_files", interrupted)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from handshake_inspect.connections.connection import Finding
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
 from tests.engine.fuzz import lasting_conversation
@@ -18,7 +18,7 @@ def found_in(segments: list[Segment], ends: Ends, ttl: list[int], fold: bool, bl
     """Return the findings of each connection; with `fold` folded as soon as there is anything to fold."""
     inspector = Inspector(fold=fold)
     if fold:
-        inspector.analysis.gathering = Gathering(fold_rows=1, long_rows=1)
+        inspector.analysis.gathering = GatheredRows(fold_rows=1, long_rows=1)
     capture = inspector.begin_capture("folding", "pcap")
     table = table_of(segments, inspector, ends)
     table.columns["ttl"][:] = ttl

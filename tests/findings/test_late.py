@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block
 from tests.engine.scenario import ISN_PAIRS, parse, table_of
@@ -65,7 +65,7 @@ def test_what_lies_beyond_a_fin_is_not_folded() -> None:
     beyond = "\n".join(f"A > PA x+{2 + 9 * i} (9) ack y+1\n B > A y+1 ack x+{11 + 9 * i}" for i in range(20))
     segments = parse(f"open\n A > FA x+1 ack y+1\n B > A y+1 ack x+2\n {beyond}").segments(ISN_PAIRS["last"])
     said = []
-    for gathering in (Gathering(fold=False), Gathering(fold_rows=4, long_rows=4)):
+    for gathering in (GatheredRows(fold=False), GatheredRows(fold_rows=4, long_rows=4)):
         inspector = Inspector()
         inspector.analysis.gathering = gathering
         capture = inspector.begin_capture("late", "pcap")

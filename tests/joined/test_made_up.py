@@ -68,7 +68,7 @@ def test_what_is_lost_in_the_middle_is_named(data: st.DataObject) -> None:
     assert not found.ways.originator.unseen + found.ways.responder.unseen
 
 
-def gone(way: model.Way) -> tuple[int, ...]:
+def gone(way: model.DirectionFate) -> tuple[int, ...]:
     """Return what the other place does not show: in the recording the receiver acknowledged some of it."""
     return tuple(sorted(way.lost + way.missed))
 

@@ -15,7 +15,7 @@ import pytest
 
 from handshake_inspect.lab.calls import End, SocketCall
 from handshake_inspect.lab.echo import EchoPlan, ask_tcp, serve_tcp
-from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.ground import RunOptions
 from handshake_inspect.lab.programs import run_programs
 from handshake_inspect.lab.record import closing_of
 from handshake_inspect.lab.scenarios import SCENARIOS
@@ -136,7 +136,7 @@ def test_calls_and_frames_are_on_one_clock() -> None:
 
 
 def ten_sessions() -> list[Session]:
-    return [run_session(SCENARIOS["three-segment"], How()) for _ in range(10)]
+    return [run_session(SCENARIOS["three-segment"], RunOptions()) for _ in range(10)]
 
 
 def test_ten_times_the_first_syn_is_there_and_each_segment_once() -> None:
@@ -236,7 +236,7 @@ def test_where_nothing_is_possible_one_line_says_why_and_what_to_do() -> None:
 
 def session_on_taken_port() -> None:
     with socket.create_server(("127.0.0.1", 4000)):
-        run_session(planned("four-way", EchoPlan(port=4000)), How())
+        run_session(planned("four-way", EchoPlan(port=4000)), RunOptions())
 
 
 def test_what_cannot_be_done_is_said_in_one_line() -> None:

@@ -23,7 +23,7 @@ from handshake_inspect.capture.live.interfaces import (
     Interface,
     link_type_of,
 )
-from handshake_inspect.capture.live.opening import Wanted, open_scapy_socket
+from handshake_inspect.capture.live.opening import CaptureRequest, open_scapy_socket
 from handshake_inspect.capture.live.ring import RING_OCTETS
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.lab.links import attribute
@@ -334,4 +334,4 @@ def test_a_cache_of_scapy_that_is_another_user_s_is_named(monkeypatch: pytest.Mo
         CaptureError, match=r"^Scapy may not read /home/me/\.cache/scapy/services\.pickle: give it back"
     ):
         loopback = Interface("lo", 1, ARPHRD_LOOPBACK, is_up=True)
-        open_scapy_socket(Wanted([loopback], False, None, False, 1 << 20, 1 << 18))
+        open_scapy_socket(CaptureRequest([loopback], False, None, False, 1 << 20, 1 << 18))

@@ -84,7 +84,7 @@ def sniffed_while_unreachable(port: int | None, count: int | None) -> tuple[str,
     from handshake_inspect.capture.live import LiveCapture
     from handshake_inspect.capture.writing.pcap import PcapWriter
     from handshake_inspect.cli.captures import Interruption
-    from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
+    from handshake_inspect.cli.watch import Watch, WatchRequest, blocks_of
     from handshake_inspect.lab.programs import run_programs
     from handshake_inspect.lab.router import INTERFACE, three_hosts
     from handshake_inspect.lab.scenarios import SCENARIOS
@@ -94,7 +94,7 @@ def sniffed_while_unreachable(port: int | None, count: int | None) -> tuple[str,
     with three_hosts(), LiveCapture(INTERFACE) as capture, tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "seen.pcap"
         with PcapWriter(str(target), capture.link_type) as writer, contextlib.redirect_stdout(out):
-            watch = Watch(capture, Wishes(port=port, count=count), writer)
+            watch = Watch(capture, WatchRequest(port=port, count=count), writer)
             with Interruption() as interruption:
                 look = lambda: watch.follow(blocks_of(capture, interruption, 0.01))  # noqa: E731
                 assert isinstance(scenario.performance, Programs)

@@ -11,7 +11,7 @@ import pytest
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.cli.captures import Interruption
-from handshake_inspect.cli.watch import Watch, Wishes, blocks_of
+from handshake_inspect.cli.watch import Watch, WatchRequest, blocks_of
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import inspect
 from tests.lab.privileges import needs_root
@@ -37,7 +37,7 @@ def burst(connections: int) -> None:
 
 def watched_burst(connections: int, target: Path) -> tuple[Watch, Inspection]:
     with LiveCapture("lo") as capture, PcapWriter(target, capture.link_type) as writer:
-        watch = Watch(capture, Wishes(), writer)
+        watch = Watch(capture, WatchRequest(), writer)
         burst(connections)
         with Interruption() as interruption:
             watch.follow(blocks_of(capture, interruption, 0.5))
@@ -60,7 +60,7 @@ def test_datagrams_that_are_passed_over_are_counted(
     needs_root("capturing on lo")
     monkeypatch.setattr(Watch, "_can_print", lambda self, lines: False)
     with LiveCapture("lo") as capture, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        watch = Watch(capture, Wishes(udp=True))
+        watch = Watch(capture, WatchRequest(udp=True))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
             receiver.bind(("127.0.0.1", 0))
             sender.sendto(b"bith", receiver.getsockname())

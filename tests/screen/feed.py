@@ -12,7 +12,7 @@ import numpy as np
 
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.records import Records
-from handshake_inspect.cli.watch import Watch, Wishes
+from handshake_inspect.cli.watch import Watch, WatchRequest
 from handshake_inspect.screen.app import ConnectionsApp
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.live import Live
@@ -55,7 +55,7 @@ class Feed:
 
     def __init__(self) -> None:
         self.interface = Interface()
-        self.watch = Watch(self.interface, Wishes(), on_screen=True)  # type: ignore[arg-type]
+        self.watch = Watch(self.interface, WatchRequest(), on_screen=True)  # type: ignore[arg-type]
         self._blocks: queue.SimpleQueue[Records | None] = queue.SimpleQueue()
         self.is_left = False
         self._frames = 0

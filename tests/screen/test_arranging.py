@@ -19,7 +19,7 @@ from handshake_inspect.connections.steps.present import present
 from handshake_inspect.inspector import inspect
 from handshake_inspect.screen.arranging import ORDERS, Order, OutdatedError, Query, arranged, understood
 from handshake_inspect.screen.columns import columns_for
-from handshake_inspect.screen.sight import Sight
+from handshake_inspect.screen.sight import ListSnapshot
 from tests.cli.running import PCAPS
 
 NAMES = (
@@ -29,9 +29,9 @@ NAMES = (
 
 
 @cache
-def sight() -> Sight:
+def sight() -> ListSnapshot:
     found = inspect([PCAPS / f"{name}.pcap" for name in NAMES])
-    return Sight(found.connections, found.connections.streams, 0)
+    return ListSnapshot(found.connections, found.connections.streams, 0)
 
 
 def socket_key(end: Endpoint) -> tuple[int, int, int]:

@@ -19,7 +19,7 @@ from handshake_inspect.inspector import inspect
 from handshake_inspect.screen.app import PAUSE_S
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.files import Files
-from handshake_inspect.screen.sight import Sight
+from handshake_inspect.screen.sight import ListSnapshot
 from tests.capture.builders import enhanced, interface, section
 from tests.capture.builders import names as resolved
 from tests.cli.running import PCAPS
@@ -426,7 +426,7 @@ def test_of_a_million_lines_those_in_view_are_made(source: Files) -> None:
         return of_streams(streams)
 
     connections.of_streams = counted  # type: ignore[method-assign, assignment]
-    source.sight = Sight(connections, np.resize(connections.streams, 1_000_000), source.sight.at_ns)
+    source.sight = ListSnapshot(connections, np.resize(connections.streams, 1_000_000), source.sight.at_ns)
 
     async def check(shown: Shown) -> None:
         await shown.press("end")

@@ -12,7 +12,7 @@ import pytest
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.pairs import KeyTable
@@ -31,7 +31,7 @@ def read(inputs: Sequence[Input], names: Names | None, only: KeyTable | None, *,
     """Read captures that are lists of segments with their sockets; with `rows` fold after each so many."""
     inspector = Inspector(names=names, only=only, fold=rows > 0)
     if rows:
-        inspector.analysis.gathering = Gathering(fold_rows=1, long_rows=1)
+        inspector.analysis.gathering = GatheredRows(fold_rows=1, long_rows=1)
     for one in inputs:
         number = inspector.begin_capture(str(one.name), "pcap", one)
         segments, ends = cast(Some, one.source)

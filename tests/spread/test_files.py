@@ -13,7 +13,7 @@ from handshake_inspect.capture.files import open_capture
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.records import RawFrame
 from handshake_inspect.capture.writing.pcap import write_pcap
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.spread.part import part_of
 from handshake_inspect.spread.run import inspect_spread
 from handshake_inspect.views import export, zeek_log
@@ -80,7 +80,7 @@ def test_public_captures_in_files_by_time(captures_dir: Path, tmp_path: Path, mo
         files = cut_by_time(path, tmp_path, 3)
         whole = documents(inspect(files, fold=False))
         with monkeypatch.context() as folding:
-            folding.setattr(Gathering.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 1, "long_rows": 1})
+            folding.setattr(GatheredRows.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 1, "long_rows": 1})
             assert documents(spread(files)) == whole, path.name
         tried += 1
     assert tried >= 10
@@ -150,7 +150,7 @@ def test_what_is_read_again_may_change_when_captures_are_known_to_show_everythin
         shown = [(ends, replace(one, time_ns=one.time_ns + late)) for ends, one in said for late in (0, 5000)]
         path.write_bytes(pcap([frame_of(number * (17542 + one.seq // 1000), one, ends) for ends, one in shown]))
     whole = documents(inspect(paths, fold=False))
-    monkeypatch.setattr(Gathering.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 1, "long_rows": 1})
+    monkeypatch.setattr(GatheredRows.__init__, "__kwdefaults__", {"fold": True, "fold_rows": 1, "long_rows": 1})
     assert (
         documents(inspect_spread([Input(str(path), block_octets=1000) for path in paths], Here(), failed=refuse))
         == whole

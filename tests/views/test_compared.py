@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from handshake_inspect.compared.comparison import Alike, compare
-from handshake_inspect.compared.difference import Difference, Level, Told, difference
+from handshake_inspect.compared.comparison import AlikePairs, compare
+from handshake_inspect.compared.difference import ComparedConnection, Difference, Level, difference
 from handshake_inspect.compared.normal import normal_rows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import inspect
@@ -37,14 +37,14 @@ def differ(a: str, b: str, level: Level = "segments") -> Difference:
     for name, letter in ((a, "before"), (b, "after")):
         inspection = captured(name)
         connection = replace(inspection.connections[0], capture=f"{letter}.pcap")
-        told.append(Told(connection, normal_rows(connection, inspection.steps(0))))
+        told.append(ComparedConnection(connection, normal_rows(connection, inspection.steps(0))))
     found = difference(told[0], told[1], level)
     assert found is not None
     return found
 
 
 def picture(found: Difference, width: int) -> str:
-    lines = [*difference_lines(Alike(found, [(0, 0)]), width), *two_ladders(found, width)]
+    lines = [*difference_lines(AlikePairs(found, [(0, 0)]), width), *two_ladders(found, width)]
     return "".join(line.plain.rstrip() + "\n" for line in lines)
 
 
@@ -92,7 +92,7 @@ def test_turns_are_said_in_words() -> None:
 
 
 def test_many_that_differ_alike_are_one_paragraph() -> None:
-    alike = Alike(differ("four-way", "reset"), [(n, n + 1) for n in range(1234)])
+    alike = AlikePairs(differ("four-way", "reset"), [(n, n + 1) for n in range(1234)])
     first = next(difference_lines(alike, 100)).plain
     assert first == "1,234 connections part at segment 8: streams 0, 1, 2, 3, … of A, 1, 2, 3, 4, … of B"
 

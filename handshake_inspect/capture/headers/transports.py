@@ -1,6 +1,6 @@
 """Transport headers in columns: TCP and UDP, and what ICMP errors quote.
 
-In: `Packets`, as `ip` found them. Out: `Found` rows of a table; of UDP also the `Layer`s in tunnels. RFC 9293 §3.1,
+In: `Packets`, as `ip` found them. Out: `FoundRows` of a table; of UDP also the `Layer`s in tunnels. RFC 9293 §3.1,
 RFC 768; option lists are read by `options`, quotes by `icmp`. What is malformed or was cut is counted by kind.
 """
 
@@ -26,7 +26,7 @@ NEEDED_OF_TCP = 16
 
 
 @plain
-class Found:
+class FoundRows:
     """Rows of one table that were read together, in the order of their frames."""
 
     table: type[Table]
@@ -48,7 +48,7 @@ class Found:
         yield from zip(seq, begin, captured, strict=True)
 
 
-def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
+def tcp(part: Slice, packets: Packets) -> Iterator[FoundRows]:
     """Read TCP headers (RFC 9293 §3.1)."""
     packets = _with_header(part, packets, 20, NEEDED_OF_TCP, "TCP")
     if not len(packets.rows):
@@ -79,7 +79,7 @@ def tcp(part: Slice, packets: Packets) -> Iterator[Found]:
         "timestamp_echo": lists.timestamp_echo,
         "has_timestamps": lists.has_timestamps,
     }
-    yield Found(SegmentTable, packets.rows, columns, packets, header_octets)
+    yield FoundRows(SegmentTable, packets.rows, columns, packets, header_octets)
 
 
 def _option_lists(part: Slice, packets: Packets, octets: Rows, flags: NDArray[np.uint16]) -> OptionColumns:
@@ -94,7 +94,7 @@ def _option_lists(part: Slice, packets: Packets, octets: Rows, flags: NDArray[np
     )
 
 
-def udp(part: Slice, packets: Packets) -> Iterator[Found | Layer]:
+def udp(part: Slice, packets: Packets) -> Iterator[FoundRows | Layer]:
     """Read UDP headers (RFC 768); its own length counts where it fits, as options may follow (RFC 9868)."""
     packets = _with_header(part, packets, 8, 8, "UDP")
     if not len(packets.rows):
@@ -116,10 +116,10 @@ def udp(part: Slice, packets: Packets) -> Iterator[Found | Layer]:
         "dst_port": field_of(header, ">u2", at + 2),
         "payload_octets": length - 8,
     }
-    yield Found(DatagramTable, packets.rows, columns, packets, np.full(len(packets.rows), 8))
+    yield FoundRows(DatagramTable, packets.rows, columns, packets, np.full(len(packets.rows), 8))
 
 
-def icmp(part: Slice, packets: Packets) -> Iterator[Found]:
+def icmp(part: Slice, packets: Packets) -> Iterator[FoundRows]:
     """Read what ICMP errors quote; everything else in ICMP is counted."""
     begin = part.offset[packets.rows] + packets.at
     version = cast(int, packets.version)
@@ -128,7 +128,7 @@ def icmp(part: Slice, packets: Packets) -> Iterator[Found]:
     if len(rows):
         for name, value in carried(_common(part, packets)).items():
             columns[name] = value if isinstance(value, int) else value[rows]
-        yield Found(IcmpErrorTable, packets.rows[rows], columns)
+        yield FoundRows(IcmpErrorTable, packets.rows[rows], columns)
 
 
 def _with_header(part: Slice, packets: Packets, octets: int, needed: int, name: str) -> Packets:
@@ -148,6 +148,6 @@ def _common(part: Slice, packets: Packets) -> dict[str, Any]:
     return {**columns, **packets.fields}
 
 
-READERS: dict[Header, Callable[[Slice, Packets], Iterator[Found | Layer]]] = {
+READERS: dict[Header, Callable[[Slice, Packets], Iterator[FoundRows | Layer]]] = {
     Header.TCP: tcp, Header.UDP: udp, Header.ICMP: icmp,
 }  # fmt: skip

@@ -35,8 +35,8 @@ from handshake_inspect.capture.live.interfaces import (
     interfaces_named,
     name_of,
 )
-from handshake_inspect.capture.live.opening import Wanted, open_ring
-from handshake_inspect.capture.live.ring import RETIRE_MS, RING_OCTETS, Filled, restore_vlan_tags, statistics
+from handshake_inspect.capture.live.opening import CaptureRequest, open_ring
+from handshake_inspect.capture.live.ring import RETIRE_MS, RING_OCTETS, RingFrames, restore_vlan_tags, statistics
 from handshake_inspect.capture.records import CaptureError, Records
 
 # <linux/if_packet.h>
@@ -74,7 +74,7 @@ class LiveCapture:
     ) -> None:
         names = [interfaces] if isinstance(interfaces, str) else list(interfaces)
         found = interfaces_named(names)
-        wanted = Wanted(found, ANY in names, bpf, promiscuous, ring_octets, frame_octets)
+        wanted = CaptureRequest(found, ANY in names, bpf, promiscuous, ring_octets, frame_octets)
         #: What it was asked for, for messages: "lo", "lo,eth0", "any".
         self.interface = wanted.name
         #: Name and link type of each interface, by its number in `Records.interface`. "any" has those that were seen
@@ -219,12 +219,12 @@ class LiveCapture:
             self._ring.give_back()
         return None
 
-    def _records(self, filled: Filled) -> Records:
+    def _records(self, filled: RingFrames) -> Records:
         link_type = LINK_TYPE_OF[filled.headers["type"]]
         is_read = link_type != NOT_READ
         if not is_read.all():
             self.unread += int(np.count_nonzero(~is_read))
-            filled = Filled(filled.octets, filled.at[is_read], filled.headers[is_read])
+            filled = RingFrames(filled.octets, filled.at[is_read], filled.headers[is_read])
             link_type = link_type[is_read]
         headers = filled.headers
         offset = filled.at + headers["mac"]

@@ -31,7 +31,7 @@ ETH_P_ALL = 3
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CaptureRequest:
     """What is to be captured."""
 
     interfaces: Sequence[Interface]
@@ -56,7 +56,7 @@ class Wanted:
         return not self.is_any and len(self.interfaces) == 1
 
 
-def open_ring(wanted: Wanted) -> tuple[Any, Ring]:
+def open_ring(wanted: CaptureRequest) -> tuple[Any, Ring]:
     """Return Scapy's socket and the ring on it. Raises CaptureError."""
     with timestamps_switched_on():
         scapy_socket = open_scapy_socket(wanted)
@@ -71,7 +71,7 @@ def open_ring(wanted: Wanted) -> tuple[Any, Ring]:
     return scapy_socket, ring
 
 
-def open_scapy_socket(wanted: Wanted) -> Any:
+def open_scapy_socket(wanted: CaptureRequest) -> Any:
     """Open Scapy's listening packet socket on the first interface; errors become CaptureError."""
     try:
         from scapy.arch.linux import L2ListenSocket
@@ -97,7 +97,7 @@ def open_scapy_socket(wanted: Wanted) -> Any:
         scapy_log.setLevel(level)
 
 
-def set_up(ours: socket.socket, wanted: Wanted) -> Ring:
+def set_up(ours: socket.socket, wanted: CaptureRequest) -> Ring:
     """Make a ring into which nothing comes yet, and say on which interfaces the socket listens. Raises OSError."""
     attach(ours, REFUSE)
     ring = Ring(ours, wanted.ring_octets)
@@ -129,7 +129,7 @@ def ignore_outgoing(ours: socket.socket) -> None:
             raise
 
 
-def why_not(error: OSError, wanted: Wanted) -> str:
+def why_not(error: OSError, wanted: CaptureRequest) -> str:
     """Say why there is no ring, and what to do, in one line."""
     if error.errno == errno.ENOMEM:
         return f"{wanted.name}: the kernel has no memory even for the smallest ring; end other captures first"

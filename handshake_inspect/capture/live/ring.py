@@ -1,8 +1,8 @@
 """The ring: memory shared with the kernel, into which it puts frames block by block (TPACKET_V3).
 
-In: a packet socket. Out: `Filled`: the blocks that the kernel has finished, as one stretch of the ring, and a column
-per field of what the kernel says of each frame in it. Nothing is copied and no system call is made per frame. The
-blocks belong to us until `give_back()`. Read first: Documentation/networking/packet_mmap.rst of the kernel,
+In: a packet socket. Out: `RingFrames`: the blocks that the kernel has finished, as one stretch of the ring, and a
+column per field of what the kernel says of each frame in it. Nothing is copied and no system call is made per frame.
+The blocks belong to us until `give_back()`. Read first: Documentation/networking/packet_mmap.rst of the kernel,
 <linux/if_packet.h>.
 
 What shapes it (all measured, Linux 6.18):
@@ -78,7 +78,7 @@ FRAME = np.dtype(
 
 
 @dataclass
-class Filled:
+class RingFrames:
     """Frames in one stretch of the ring."""
 
     #: The stretch, with some octets behind its last frame where the ring has them.
@@ -115,7 +115,7 @@ class Ring:
         """Does a frame stand in the block that the kernel is filling?"""
         return self._word(self._next, COUNT_AT) > 0
 
-    def take(self) -> Filled | None:
+    def take(self) -> RingFrames | None:
         """Return the frames of the blocks that are finished, MOST_BLOCKS at once; None if no block is."""
         first, at = self._next, list[int]()
         last = min(first + MOST_BLOCKS, self.blocks)
@@ -131,7 +131,7 @@ class Ring:
         places = np.array(at, np.int64) - begin
         octets = self._octets[begin : end + SLACK_OCTETS]
         every = np.ndarray(((end - begin - FRAME.itemsize) // ALIGNMENT + 1,), FRAME, octets, 0, (ALIGNMENT,))
-        return Filled(octets, places, every[places // ALIGNMENT])
+        return RingFrames(octets, places, every[places // ALIGNMENT])
 
     def give_back(self) -> None:
         """Let the kernel have the blocks again that were taken."""
@@ -180,7 +180,7 @@ def statistics(ours: socket.socket) -> tuple[int, int]:
     return received, dropped
 
 
-def restore_vlan_tags(filled: Filled, begin: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
+def restore_vlan_tags(filled: RingFrames, begin: NDArray[np.int64], rows: NDArray[np.intp]) -> None:
     """Put VLAN tags back behind the two addresses of the frames in `rows`, which then begin four octets earlier."""
     headers, octets = filled.headers[rows], filled.octets
     addresses = begin[rows, None] + np.arange(12)

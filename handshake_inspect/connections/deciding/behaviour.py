@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.answers import GapTable
 from handshake_inspect.connections.deciding.books import Columns, close_books
-from handshake_inspect.connections.deciding.twins import Few, Twins, find_twins, moved_moments
+from handshake_inspect.connections.deciding.twins import Representatives, Twins, find_twins, moved_moments
 from handshake_inspect.connections.derived import derive
 from handshake_inspect.connections.events.events import Events, find_events
 from handshake_inspect.connections.events.kinds import Judgement, judge
@@ -59,7 +59,7 @@ def find_behaviour(rows: ConnectionRows, fast_open_option: NDArray[np.bool_], un
     return _laid_out(found_of(twins.few), twins)
 
 
-def _found_of(few: Few) -> Behaviour:
+def _found_of(few: Representatives) -> Behaviour:
     return _found(few.rows, few.fast_open_option, few.marks)
 
 

@@ -1,7 +1,7 @@
 """What rules found about connections, in columns: a million equal findings cost some numbers each, and a text once.
 
-In: `Found`, from the rules of the room `findings`. Out: `Findings`, which knows of every connection what was found of
-it, the worst first, and spells it. Nothing here decides anything.
+In: `FindingRows`, from the rules of the room `findings`. Out: `Findings`, which knows of every connection what was
+found of it, the worst first, and spells it. Nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Code:
 
 
 @plain
-class Found:
+class FindingRows:
     """The same thing about some connections. Arrays have shape (k,), one entry for each of them.
 
     `text` names `values` in braces, each with how it is to be said: `{waited:duration}` (nanoseconds; a negative one is
@@ -75,29 +75,29 @@ class Found:
     frames: tuple[Rows, ...] = ()
     values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
-    def only(self, mask: NDArray[np.bool_]) -> Found:
+    def only(self, mask: NDArray[np.bool_]) -> FindingRows:
         """Return those for which `mask` holds."""
         values = {name: column[mask] for name, column in self.values.items()}
-        return Found(self.text, self.connection[mask], tuple(frames[mask] for frames in self.frames), values)
+        return FindingRows(self.text, self.connection[mask], tuple(frames[mask] for frames in self.frames), values)
 
-    def shifted(self, rows: int) -> Found:
+    def shifted(self, rows: int) -> FindingRows:
         """Return the same about connections that stand so many rows further down."""
-        return Found(self.text, self.connection + rows, self.frames, self.values)
+        return FindingRows(self.text, self.connection + rows, self.frames, self.values)
 
-    def placed(self, place: Rows) -> Found:
+    def placed(self, place: Rows) -> FindingRows:
         """Return the same about connections of which each stands at another `place`."""
-        return Found(self.text, place[self.connection], self.frames, self.values).in_order()
+        return FindingRows(self.text, place[self.connection], self.frames, self.values).in_order()
 
-    def in_order(self) -> Found:
+    def in_order(self) -> FindingRows:
         """Return the same by connection."""
         if bool((self.connection[1:] >= self.connection[:-1]).all()):
             return self
         order = np.argsort(self.connection, kind="stable")
         values = {name: column[order] for name, column in self.values.items()}
-        return Found(self.text, self.connection[order], tuple(frames[order] for frames in self.frames), values)
+        return FindingRows(self.text, self.connection[order], tuple(frames[order] for frames in self.frames), values)
 
 
-Coded = tuple[Code, Found]
+Coded = tuple[Code, FindingRows]
 
 
 class Survey(NamedTuple):
@@ -113,7 +113,7 @@ class Findings:
     """All that was found of connections."""
 
     def __init__(self, found: Iterable[Coded] = ()) -> None:
-        parts: dict[tuple[Code, str], list[Found]] = {}
+        parts: dict[tuple[Code, str], list[FindingRows]] = {}
         for code, one in _unexplained(list(found)):
             if len(one.connection):
                 parts.setdefault((code, one.text), []).append(one)
@@ -223,7 +223,7 @@ def _unexplained(found: list[Coded]) -> list[Coded]:
     return left
 
 
-def _together(parts: list[Found]) -> Found:
+def _together(parts: list[FindingRows]) -> FindingRows:
     """Put findings of one text below each other, sorted by connection."""
     first = parts[0]
     if len(parts) == 1:
@@ -231,7 +231,7 @@ def _together(parts: list[Found]) -> Found:
     connection = np.concatenate([one.connection for one in parts])
     frames = tuple(np.concatenate(columns) for columns in zip(*(one.frames for one in parts), strict=True))
     values = {name: np.concatenate([one.values[name] for one in parts]) for name in first.values}
-    return Found(first.text, connection, frames, values).in_order()
+    return FindingRows(first.text, connection, frames, values).in_order()
 
 
 def say(text: str, values: Mapping[str, int], names: Pair[str]) -> str:

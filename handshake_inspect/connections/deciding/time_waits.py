@@ -24,14 +24,14 @@ from handshake_inspect.tcp.time_wait import Profile
 
 OUTCOMES: tuple[Outcome, ...] = ("not-captured", "expired", "reused", "reused-early", "killed", "forgotten")
 NOT_CAPTURED, EXPIRED, REUSED, REUSED_EARLY, KILLED, FORGOTTEN = range(len(OUTCOMES))
-#: What makes a reuse legal, and the bit that each has in `Next.rules`.
+#: What makes a reuse legal, and the bit that each has in `NextConnections.rules`.
 RULES = {"expired": 1, "timestamps": 2, "initial-number": 4}
 #: Openings with which the end that got the SYN takes no part.
 NOT_TAKEN = ("refused", "unreachable", "unanswered")
 
 
 @dataclass
-class Next:
+class NextConnections:
     """The next connection between the sockets of each TIME-WAIT. Shape (n,) each, NONE where nothing is known."""
 
     #: Row of `Verdicts.users`.
@@ -49,10 +49,10 @@ class Next:
     answer_seq: Rows
     last_answer_seq: Rows
 
-    def in_rows(self, rows: Rows, count: int) -> Next:
+    def in_rows(self, rows: Rows, count: int) -> NextConnections:
         """Return the same of `count` TIME-WAITs, of which only these rows may have a next connection."""
         columns = {one.name: _in_rows(rows, count, getattr(self, one.name)) for one in fields(self)}
-        return Next(**columns | {"rules": _in_rows(rows, count, self.rules, 0)})
+        return NextConnections(**columns | {"rules": _in_rows(rows, count, self.rules, 0)})
 
 
 @dataclass
@@ -71,7 +71,7 @@ class TimeWaits:
     ended_ns: Rows
     ended_capture: Rows
     ended_frame: Rows
-    next: Next
+    next: NextConnections
     #: Row of `users` of the connection that used the same sockets next, NONE if there is none. Shape (m,).
     next_users: Rows
     #: `Verdicts.users`.
@@ -119,7 +119,7 @@ def _in_rows(rows: Rows, count: int, values: Rows, others: int = NONE) -> Rows:
 
 def _ended(
     verdicts: Verdicts, table: VerdictTable, waits: WaitTable, following: Rows, end_ns: Rows
-) -> tuple[Rows, tuple[Rows, Rows, Rows], Next]:
+) -> tuple[Rows, tuple[Rows, Rows, Rows], NextConnections]:
     """Say of TIME-WAITs how they ended; time, capture and frame of what shows it; and who used the sockets next.
 
     `table` are the users of these sockets, `following` rows of it.
@@ -195,7 +195,7 @@ def _opening(verdicts: Verdicts, judgement: Rows) -> tuple[Mask, Mask]:
     return taken[judgement], refused[judgement]
 
 
-def _next(table: VerdictTable, conn: Rows, following: Rows, after: Mask) -> Next:
+def _next(table: VerdictTable, conn: Rows, following: Rows, after: Mask) -> NextConnections:
     """Compare the SYN of each next connection with the last numbers of its sender (RFC 6191 §2)."""
     by_originator = table["originator_is_higher"][following] == table["originator_is_higher"][conn]
 
@@ -226,7 +226,7 @@ def _next(table: VerdictTable, conn: Rows, following: Rows, after: Mask) -> Next
     rules = after * RULES["expired"] | (newer | fresh) * RULES["timestamps"] | higher * RULES["initial-number"]
     by = np.where(following == NONE, NONE, np.where(by_originator, 0, 1))
     answer = np.where(known, new("iss_r"), NONE)
-    return Next(following, by, rules, seq, last, stamp, last_stamp, answer, last_used(opener=False))
+    return NextConnections(following, by, rules, seq, last, stamp, last_stamp, answer, last_used(opener=False))
 
 
 def _is_above(number: Rows, other: Rows) -> Mask:

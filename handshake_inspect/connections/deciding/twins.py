@@ -56,7 +56,7 @@ _COLUMN = np.array(
 
 
 @dataclass(frozen=True)
-class Few:
+class Representatives:
     """`k` connections that stand for all. Those of two partitions are equal if nothing is told apart in them."""
 
     #: What must be equal of rows and connections, and where these begin.
@@ -75,7 +75,7 @@ class Twins:
     rows: ConnectionRows
     #: Which of the `k` each connection is like. Shape (m,).
     of: Rows
-    few: Few
+    few: Representatives
 
     @cached_property
     def shift(self) -> Rows:
@@ -183,7 +183,7 @@ def find_twins(rows: ConnectionRows, marks: Mask, fast_open_option: Mask) -> Twi
     few, at = rows.of(first), rows.rows_of(first)
     own = [few.start, few.iss_known, few.self_connect, marks[first], *(column[at] for column in columns.values())]
     content = "".join(columns).encode() + b"".join(one.tobytes() for one in own)
-    return Twins(rows, number.take(leader), Few(content, few, marks[first], fast_open_option))
+    return Twins(rows, number.take(leader), Representatives(content, few, marks[first], fast_open_option))
 
 
 def _columns(rows: ConnectionRows, fast_open_option: Mask) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,6 @@
 
 - `streams`: numbers of connections for good.
 - `run_clock`: a time that never steps.
-- `leaving`: who may leave when.
-- `going`: the rounds in which they leave.
+- `retention`: who may leave when.
+- `endless_analysis`: the rounds in which they leave.
 """

@@ -25,7 +25,7 @@ from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.copies.packets import COPY_WITHIN_NS, MIXED
 from handshake_inspect.connections.events.events import find_events
 from handshake_inspect.connections.events.numbers import Numbers, next_of_end
-from handshake_inspect.connections.folding.duplicates import Collapsed, joined_each
+from handshake_inspect.connections.folding.duplicates import CollapsedRows, joined_each
 from handshake_inspect.connections.moments import EARLIEST_NS, NEVER
 from handshake_inspect.connections.splitting.rows import (
     ACK,
@@ -62,7 +62,7 @@ class Progress:
 
 
 @dataclass
-class Compacted:
+class FoldedRows:
     """Rows of some conversations, and what of them is folded."""
 
     #: All rows, and the connections that they make.
@@ -79,8 +79,8 @@ class Compacted:
 
 
 def compact(
-    collapsed: Collapsed, self_conversation: Mask, *, copies_within_ns: int = 0, single_until_ns: int = EARLIEST_NS
-) -> Compacted:
+    collapsed: CollapsedRows, self_conversation: Mask, *, copies_within_ns: int = 0, single_until_ns: int = EARLIEST_NS
+) -> FoldedRows:
     """Fold what can be folded. Rows are sorted by conversation and capture order, and so is the result.
 
     Copies of what is not older than `copies_within_ns` may still come, unless it is of `single_until_ns` or before: it
@@ -123,7 +123,7 @@ def compact(
     otherwise = folded_into(rows.side, stays, ((said > 0) & (said != now)).astype(np.int64)) > 0
     columns["shown_each"] = joined_each(said, np.where(into, np.where(otherwise, MIXED, now), np.uint8(0)))
     doubled = (collapsed.shown_each > 1) | (rows.duplicates > 0)
-    return Compacted(stored, part, progress, plain, ordinary, doubled, StoredRows(columns).take(stays))
+    return FoldedRows(stored, part, progress, plain, ordinary, doubled, StoredRows(columns).take(stays))
 
 
 def _may_fold(stored: StoredRows) -> Mask:
@@ -145,7 +145,7 @@ def _may_fold(stored: StoredRows) -> Mask:
     return may
 
 
-def _only(collapsed: Collapsed, which: Mask) -> Collapsed:
+def _only(collapsed: CollapsedRows, which: Mask) -> CollapsedRows:
     """Return some of the rows."""
     return replace(
         collapsed,
@@ -238,7 +238,7 @@ def _ordinary(rows: ConnectionRows, numbers: Numbers, progress: Progress, plain:
     return found
 
 
-def _lone(collapsed: Collapsed, copies_within_ns: int, single_until_ns: int) -> Mask:
+def _lone(collapsed: CollapsedRows, copies_within_ns: int, single_until_ns: int) -> Mask:
     """Say of each row whether no copy of it is to be expected any more."""
     stored = collapsed.rows
     conversation, time_ns = stored["conversation"], stored["time_ns"]

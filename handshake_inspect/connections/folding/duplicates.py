@@ -26,7 +26,7 @@ SAME_SEGMENT = (
 
 
 @dataclass
-class Collapsed:
+class CollapsedRows:
     """Rows without copies, and what this rests on."""
 
     rows: StoredRows
@@ -48,7 +48,7 @@ def collapse(
     *,
     go_on: bool = False,
     lanes: NDArray[np.int64] | None = None,
-) -> Collapsed:
+) -> CollapsedRows:
     """Collapse copies.
 
     `loopback`: can a conversation only have been captured on loopback? `trusted`: captures that are known to show most
@@ -74,14 +74,14 @@ def collapse(
     each, may_go_on = shown_each(packets, copies), np.zeros(len(stored), np.bool_)
     may_go_on[copies.open] = True
     if not len(copies.copy):
-        return Collapsed(stored, copies.evidence, each, may_go_on, NO_ROWS, copies.undecided)
+        return CollapsedRows(stored, copies.evidence, each, may_go_on, NO_ROWS, copies.undecided)
     counted = _count(stored, copies, each)
     order = _in_order(stored, copies)
     stays = np.ones(len(stored), np.bool_)
     stays[copies.copy] = False
     stay = order[stays[order]]
     elsewhere = scene_of(packets.columns, copies.copy[copies.kind == ELSEWHERE])
-    return Collapsed(counted.take(stay), copies.evidence, each[stay], may_go_on[stay], elsewhere, copies.undecided)
+    return CollapsedRows(counted.take(stay), copies.evidence, each[stay], may_go_on[stay], elsewhere, copies.undecided)
 
 
 def joined_each(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:

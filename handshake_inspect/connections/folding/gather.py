@@ -16,10 +16,10 @@ from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.copies.copies import by_capture
 from handshake_inspect.connections.copies.packets import Evidence, capture_of, shown_in
 from handshake_inspect.connections.folding.compact import compact
-from handshake_inspect.connections.folding.duplicates import Collapsed, collapse
+from handshake_inspect.connections.folding.duplicates import CollapsedRows, collapse
 from handshake_inspect.connections.folding.judged import misjudged
 from handshake_inspect.connections.folding.pool import Pool, Range
-from handshake_inspect.connections.folding.steady import Steady
+from handshake_inspect.connections.folding.steady import SteadyTransfers
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.splitting.split import StoredRows
 from handshake_inspect.memory import give_back
@@ -37,13 +37,13 @@ STAYED_TIMES = 3
 GONE_OCTETS = 1 << 23
 
 
-class Gathering:
+class GatheredRows:
     """The rows of all conversations seen so far."""
 
     def __init__(self, *, fold: bool = True, fold_rows: int = FOLD_ROWS, long_rows: int = LONG_ROWS) -> None:
         self.conversations = Conversations()
         self._pool = Pool()
-        self._steady = Steady()
+        self._steady = SteadyTransfers()
         self._fold, self._fold_rows, self._long_rows = fold, fold_rows, long_rows
         #: Had the last partitions conversations too short to tell? And which captures tell for them?
         self._undecided = False
@@ -159,7 +159,7 @@ class Gathering:
         """Return the rows of some conversations, sorted by conversation and capture order."""
         return self.collapse(self._pool.rows_of(self._marked(numbers))).rows
 
-    def looks(self, numbers: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], StoredRows, Collapsed]]:
+    def looks(self, numbers: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], StoredRows, CollapsedRows]]:
         """Yield some conversations, a range at a time: the places of their rows, the rows, and these without copies.
 
         The places hold until rows are added or discarded.
@@ -276,7 +276,7 @@ class Gathering:
         """Return the partitions anew, with what all of them told."""
         return (self.partition(which)[0] for which in self.ranges())
 
-    def collapse(self, rows: StoredRows, *, go_on: bool = False) -> Collapsed:
+    def collapse(self, rows: StoredRows, *, go_on: bool = False) -> CollapsedRows:
         """Collapse copies among these rows, by what is known of their captures. `go_on`: more of them may come."""
         lanes = None if go_on else self.lanes  # of what was folded before they were known `judged` tells
         return collapse(rows, self.conversations.loopback, self.trusted, go_on=go_on, lanes=lanes)

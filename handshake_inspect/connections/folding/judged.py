@@ -35,7 +35,7 @@ from handshake_inspect.connections.copies.packets import (
 )
 from handshake_inspect.connections.copies.runs import CERTAIN_COPIES
 from handshake_inspect.connections.folding.compact import may_copy_another_connection
-from handshake_inspect.connections.folding.duplicates import Collapsed, collapse
+from handshake_inspect.connections.folding.duplicates import CollapsedRows, collapse
 from handshake_inspect.connections.folding.repeats import repeated
 from handshake_inspect.connections.splitting.rows import ACK, RST, SYN, own_before, running_maximum
 from handshake_inspect.connections.splitting.split import COPY_COLUMNS, Split, StoredRows, split
@@ -85,7 +85,7 @@ def _maybe_doubled(stored: StoredRows) -> Rows:
     return set_of(np.append(shown_in(scenes[often]), stored["conversation"][told]))
 
 
-def _doubled_otherwise(collapsed: Collapsed, self_conversation: Mask) -> Rows:
+def _doubled_otherwise(collapsed: CollapsedRows, self_conversation: Mask) -> Rows:
     """Return the conversations of which a capture may show another share twice than was believed."""
     rows, now = collapsed.rows, collapsed.shown_each
     said, conversation = rows["shown_each"], rows["conversation"]

@@ -27,7 +27,7 @@ from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.conversations import conversation_order
 from handshake_inspect.connections.folding.compact import (
     STEP_BITS,
-    Compacted,
+    FoldedRows,
     is_plain,
     latest_of_each_side,
     may_copy_another_connection,
@@ -53,7 +53,7 @@ class Ends(Table):
     }
 
 
-class Steady:
+class SteadyTransfers:
     """The conversations of a run that are in the middle of a transfer."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Steady:
         self._is_steady = np.zeros(1, np.bool_)
         self._ends = Ends.empty(2)
 
-    def learn(self, compacted: Compacted) -> None:
+    def learn(self, compacted: FoldedRows) -> None:
         """Note what `compact` has found."""
         steady, ends = _steady_ends(compacted)
         looked_at = set_of(compacted.part.conversation)
@@ -266,7 +266,7 @@ def _kept(
     return kept
 
 
-def _steady_ends(compacted: Compacted) -> tuple[Rows, Ends]:
+def _steady_ends(compacted: FoldedRows) -> tuple[Rows, Ends]:
     """Return the conversations that are steady, and what their ends came to."""
     part, stored, rows = compacted.part, compacted.stored, compacted.part.rows
     conversation = part.conversation
@@ -298,7 +298,7 @@ def _steady_ends(compacted: Compacted) -> tuple[Rows, Ends]:
     )
 
 
-def _in_step(compacted: Compacted, conn: Rows, last: Rows) -> Mask:
+def _in_step(compacted: FoldedRows, conn: Rows, last: Rows) -> Mask:
     """Do the last rows of the ends of these connections, which are ordinary, have all of their highest numbers?
 
     `last`: of the originator and the responder. Shape (k, 2).

@@ -1,7 +1,7 @@
 """How many intervals of time hold at once: by group, over time, and at the most.
 
-In: intervals, each of a group. Out: `AtOnce`, a staircase for each group. An interval holds from its begin until just
-before its end, so one that begins where another ends does not meet it.
+In: intervals, each of a group. Out: `Staircases`, a staircase for each group. An interval holds from its begin until
+just before its end, so one that begins where another ends does not meet it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MIXED_ROWS = 1 << 14
 
 
 @dataclass
-class AtOnce:
+class Staircases:
     """The staircases of `g` groups, one below the other: `k` steps by group and time."""
 
     #: Where the steps of each group begin. Shape (g + 1,).
@@ -45,7 +45,7 @@ class AtOnce:
         return most
 
 
-def at_once(group: Rows, begin_ns: Rows, end_ns: Rows, groups: int) -> AtOnce:
+def at_once(group: Rows, begin_ns: Rows, end_ns: Rows, groups: int) -> Staircases:
     """Count the intervals [begin, end) of each group that hold at once. Those that are empty count nowhere."""
     lasts = end_ns > begin_ns
     group, begin_ns, end_ns = group[lasts], begin_ns[lasts], end_ns[lasts]
@@ -64,7 +64,7 @@ def at_once(group: Rows, begin_ns: Rows, end_ns: Rows, groups: int) -> AtOnce:
     np.maximum.at(peak, owner, count)
     first = np.flatnonzero(count == peak[owner])[::-1]
     peak_ns[owner[first]] = time_ns[first]  # the last assignment wins: the first time
-    return AtOnce(start, time_ns, count, peak, peak_ns)
+    return Staircases(start, time_ns, count, peak, peak_ns)
 
 
 def number_groups(columns: list[NDArray[Any]]) -> tuple[Rows, Rows]:

@@ -26,11 +26,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.analysis import Decided
+from handshake_inspect.connections.analysis import DecidedPart
 from handshake_inspect.connections.deciding.answers import NONE, Verdicts
 from handshake_inspect.connections.events.events import Events
 from handshake_inspect.connections.events.machine import Walk
-from handshake_inspect.connections.ledger.at_once import AtOnce, at_once
+from handshake_inspect.connections.ledger.at_once import Staircases, at_once
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.over_time.attempts import held_until_ns
 from handshake_inspect.connections.splitting.rows import ConnectionRows
@@ -94,14 +94,14 @@ class Phases:
         until: Rows = np.where(self.reach_the_end(rows), end_ns, np.minimum(self.table["end_ns"][rows], end_ns))
         return until
 
-    def at_once(self, rows: Rows, end_ns: int) -> AtOnce:
+    def at_once(self, rows: Rows, end_ns: int) -> Staircases:
         """Count how many of these are in each phase at once, by the numbers of `PHASES`, on such an axis."""
         group = self.table["phase"][rows].astype(np.int64)
         return at_once(group, self.table["begin_ns"][rows], self.until_ns(rows, end_ns), len(PHASES))
 
 
 def find_phases(
-    decided: Iterable[Decided], connections: Connections, until_ns: Rows, captured_ns: tuple[int, int]
+    decided: Iterable[DecidedPart], connections: Connections, until_ns: Rows, captured_ns: tuple[int, int]
 ) -> Phases:
     """Say in which phases all connections were.
 

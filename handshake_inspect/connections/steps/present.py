@@ -19,7 +19,7 @@ OPENING = ("SYN-SENT", "SYN-RECEIVED")
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class ConnectionSnapshot:
     """A connection at a moment."""
 
     #: None: nothing is proven of this end.
@@ -37,13 +37,13 @@ class Present:
     whole_ns: int = 0
 
 
-def present(connection: Connection, now_ns: int, lasted_ns: int | None) -> Present:
+def present(connection: Connection, now_ns: int, lasted_ns: int | None) -> ConnectionSnapshot:
     """Say where a connection is at `now_ns`, which is not before its last segment."""
     running = [one for one in connection.time_wait if runs(one, now_ns)]
     states = Pair(*(_state(connection, end, now_ns) for end in ENDS))
     waiting = max(running, key=lambda one: one.earliest_end_ns, default=None)
     begun_ns = 0 if waiting is None else max([waiting.entered_ns, *waiting.restarts_ns])
-    return Present(
+    return ConnectionSnapshot(
         states,
         _phase(states),
         waiting,

@@ -17,7 +17,7 @@ from handshake_inspect.connections.splitting.rows import ORIGINATOR, RESPONDER
 from handshake_inspect.connections.zeek.tokens import CONTROL, GAP_SHIFT, MOST_LETTERS, REPEATS_SHIFT, Token
 
 
-class Seen:
+class ZeekState:
     """Zeek's states of one end. Plain integers: enums have a slow hash."""
 
     INACTIVE = 0
@@ -33,8 +33,8 @@ class Seen:
 class _End:
     """State of an end, and the one before it."""
 
-    state: int = Seen.INACTIVE
-    before: int = Seen.INACTIVE
+    state: int = ZeekState.INACTIVE
+    before: int = ZeekState.INACTIVE
 
     def move(self, state: int) -> None:
         if state != self.state:
@@ -42,7 +42,7 @@ class _End:
 
     def is_clean(self) -> bool:
         """Is it established, or was it until its FIN? Gaps count between such ends only."""
-        return Seen.ESTABLISHED in ((self.state, self.before) if self.state == Seen.CLOSED else (self.state,))
+        return ZeekState.ESTABLISHED in ((self.state, self.before) if self.state == ZeekState.CLOSED else (self.state,))
 
 
 #: What a token does: the stance of both ends after it, a bit for the letter of its control bits, and what is written if
@@ -101,9 +101,9 @@ def _step(stance: int, token: int) -> Step:
     letter = _letter(token)
     again = letter if token & Token.AGAIN and _is_written_again(letter, sender) else ""
     marks = ""
-    if token & Token.ZERO_WINDOW and peer.state != Seen.CLOSED and sender.state != Seen.RESET:
+    if token & Token.ZERO_WINDOW and peer.state != ZeekState.CLOSED and sender.state != ZeekState.RESET:
         marks += _cased("W", side)
-    if sender.state != Seen.RESET:
+    if sender.state != ZeekState.RESET:
         marks += _cased("T", side) * (token >> REPEATS_SHIFT & MOST_LETTERS)
     _advance(token, side, sender, peer)
     if sender.is_clean() and peer.is_clean():
@@ -147,7 +147,9 @@ def _is_written_again(letter: str, sender: _End) -> bool:
 
     An open end takes another SYN for the one that counts: its number is then 0, as before.
     """
-    closed = sender.state == Seen.CLOSED or (sender.state == Seen.RESET and sender.before != Seen.INACTIVE)
+    closed = sender.state == ZeekState.CLOSED or (
+        sender.state == ZeekState.RESET and sender.before != ZeekState.INACTIVE
+    )
     return letter in ("F", "R") or closed
 
 
@@ -155,66 +157,66 @@ def _advance(token: int, side: int, sender: _End, peer: _End) -> None:
     """Move the ends' states over one row."""
     syn, fin, rst = token & Token.SYN, token & Token.FIN, token & Token.RST
     match sender.state:
-        case Seen.INACTIVE:
+        case ZeekState.INACTIVE:
             _first_word(token, side, sender, peer)
-        case Seen.SYN_SENT | Seen.SYN_ACK_SENT:
+        case ZeekState.SYN_SENT | ZeekState.SYN_ACK_SENT:
             if fin:
-                sender.move(Seen.CLOSED)
+                sender.move(ZeekState.CLOSED)
             if rst:
-                sender.move(Seen.RESET)
-        case Seen.ESTABLISHED | Seen.PARTIAL:
-            if syn and not token & Token.ACK and (sender.state, peer.state) == (Seen.PARTIAL, Seen.INACTIVE):
-                sender.move(Seen.SYN_SENT)
+                sender.move(ZeekState.RESET)
+        case ZeekState.ESTABLISHED | ZeekState.PARTIAL:
+            if syn and not token & Token.ACK and (sender.state, peer.state) == (ZeekState.PARTIAL, ZeekState.INACTIVE):
+                sender.move(ZeekState.SYN_SENT)
             if fin and not rst:
-                sender.move(Seen.CLOSED)
-                if (peer.state, peer.before) == (Seen.RESET, Seen.CLOSED):
-                    peer.move(Seen.CLOSED)  # a FIN and then an RST, now answered: an ordinary close
+                sender.move(ZeekState.CLOSED)
+                if (peer.state, peer.before) == (ZeekState.RESET, ZeekState.CLOSED):
+                    peer.move(ZeekState.CLOSED)  # a FIN and then an RST, now answered: an ordinary close
             if rst:
-                sender.move(Seen.RESET)
-        case Seen.CLOSED:
-            if rst and peer.state != Seen.CLOSED:
-                sender.move(Seen.RESET)
+                sender.move(ZeekState.RESET)
+        case ZeekState.CLOSED:
+            if rst and peer.state != ZeekState.CLOSED:
+                sender.move(ZeekState.RESET)
 
 
 def _first_word(token: int, side: int, sender: _End, peer: _End) -> None:
     """Move the state of an end that was silent so far, or that has only acknowledged a SYN."""
     if token & Token.SYN:
-        if side == RESPONDER or (not token & Token.ACK and peer.state == Seen.ESTABLISHED):
-            if peer.state == Seen.SYN_SENT or (peer.state == Seen.SYN_ACK_SENT and not token & Token.ACK):
-                peer.move(Seen.ESTABLISHED)
-            sender.move(Seen.ESTABLISHED)
+        if side == RESPONDER or (not token & Token.ACK and peer.state == ZeekState.ESTABLISHED):
+            if peer.state == ZeekState.SYN_SENT or (peer.state == ZeekState.SYN_ACK_SENT and not token & Token.ACK):
+                peer.move(ZeekState.ESTABLISHED)
+            sender.move(ZeekState.ESTABLISHED)
         else:
-            sender.move(Seen.SYN_ACK_SENT if token & Token.ACK else Seen.SYN_SENT)
+            sender.move(ZeekState.SYN_ACK_SENT if token & Token.ACK else ZeekState.SYN_SENT)
     if token & Token.FIN:
-        sender.move(Seen.CLOSED)
+        sender.move(ZeekState.CLOSED)
     if token & Token.RST:
-        sender.move(Seen.RESET)
-    if sender.state != Seen.INACTIVE:
+        sender.move(ZeekState.RESET)
+    if sender.state != ZeekState.INACTIVE:
         return
-    if side == RESPONDER and not token & Token.DATA and peer.state == Seen.SYN_SENT:
+    if side == RESPONDER and not token & Token.DATA and peer.state == ZeekState.SYN_SENT:
         return  # some acknowledge a SYN before they answer it
-    if token & Token.ACK and peer.state == Seen.ESTABLISHED:
-        sender.move(Seen.ESTABLISHED)
+    if token & Token.ACK and peer.state == ZeekState.ESTABLISHED:
+        sender.move(ZeekState.ESTABLISHED)
     else:
-        sender.move(Seen.PARTIAL)
+        sender.move(ZeekState.PARTIAL)
 
 
 def _conn_state(mine: int, theirs: int, *, is_empty: bool) -> str:
     """Return Zeek's verdict on the final states of originator and responder. The order of the questions counts."""
-    silent = (Seen.INACTIVE, Seen.PARTIAL)
-    if theirs == Seen.RESET:
-        if mine in (Seen.SYN_SENT, Seen.SYN_ACK_SENT) or (mine == Seen.RESET and is_empty):
+    silent = (ZeekState.INACTIVE, ZeekState.PARTIAL)
+    if theirs == ZeekState.RESET:
+        if mine in (ZeekState.SYN_SENT, ZeekState.SYN_ACK_SENT) or (mine == ZeekState.RESET and is_empty):
             return "REJ"
         return "RSTRH" if mine in silent else "RSTR"
-    if mine == Seen.RESET:
+    if mine == ZeekState.RESET:
         return "" if theirs in silent else "RSTO"
-    if mine == Seen.CLOSED:
-        return "SF" if theirs == Seen.CLOSED else "SH" if theirs in silent else "S2"
-    if theirs == Seen.CLOSED:
+    if mine == ZeekState.CLOSED:
+        return "SF" if theirs == ZeekState.CLOSED else "SH" if theirs in silent else "S2"
+    if theirs == ZeekState.CLOSED:
         return "SHR" if mine in silent else "S3"
-    if (mine, theirs) == (Seen.SYN_SENT, Seen.INACTIVE):
+    if (mine, theirs) == (ZeekState.SYN_SENT, ZeekState.INACTIVE):
         return "S0"
-    return "S1" if (mine, theirs) == (Seen.ESTABLISHED, Seen.ESTABLISHED) else "OTH"
+    return "S1" if (mine, theirs) == (ZeekState.ESTABLISHED, ZeekState.ESTABLISHED) else "OTH"
 
 
 def reset_alone(history: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from handshake_inspect.lab.by_hand.chat import TEXT_OCTETS_MAX, Message, decode, why_no_name
-from handshake_inspect.lab.by_hand.echo_plans import Lines, Screen, Where
+from handshake_inspect.lab.by_hand.echo_plans import EchoAddress, Lines, Screen
 from handshake_inspect.lab.by_hand.meanings import explained
 from handshake_inspect.lab.calls import DATAGRAM_OCTETS_MAX, CallError, RecordedSocket
 from handshake_inspect.lab.world import LabError
@@ -32,7 +32,7 @@ NEWS = {"JOINED": "has joined", "LEFT": "has left", "VANISHED": "has vanished wi
 class GuestPlan:
     """Who joins, where, and how long they listen after the last line of a pipe."""
 
-    where: Where
+    where: EchoAddress
     name: str
     stay_s: float = 0.0
 

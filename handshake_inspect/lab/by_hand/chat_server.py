@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handshake_inspect.lab.by_hand.chat import Message, decode, why_no_name
-from handshake_inspect.lab.by_hand.echo_plans import Screen, Where
+from handshake_inspect.lab.by_hand.echo_plans import EchoAddress, Screen
 from handshake_inspect.lab.by_hand.echo_server import open_server
 from handshake_inspect.lab.by_hand.meanings import meaning
 from handshake_inspect.lab.calls import DATAGRAM_OCTETS_MAX, Address, CallError, RecordedSocket, spell_address
@@ -33,7 +33,7 @@ PEOPLE_MAX = 100
 class RoomPlan:
     """How the server behaves."""
 
-    where: Where
+    where: EchoAddress
     #: After so much silence somebody is asked whether they are there.
     keep_alive_s: float = 10.0
     #: End when so many have come and all have left again; None: never.
@@ -41,7 +41,7 @@ class RoomPlan:
 
 
 @dataclass
-class Person:
+class Member:
     """Somebody who has joined."""
 
     name: str
@@ -56,7 +56,7 @@ class Room:
 
     def __init__(self, server: RecordedSocket, plan: RoomPlan, screen: Screen) -> None:
         self.server, self.plan, self.screen = server, plan, screen
-        self.people: dict[Address, Person] = {}
+        self.people: dict[Address, Member] = {}
         self.came = 0
         self.said = 0
 
@@ -112,7 +112,7 @@ class Room:
                 self.screen.say(f"refused: {refusal}")
                 self.send(address, Message("REFUSED", refusal))
                 return
-            here = self.people[address] = Person(name, address, time.monotonic())
+            here = self.people[address] = Member(name, address, time.monotonic())
             self.came += 1
             self.screen.say(f"{name} is {spell_address(address)}")
             self.tell_others(here, Message("JOINED", name))
@@ -127,7 +127,7 @@ class Room:
             return f"the name {name} is taken"
         return why_no_name(name) or ("the room is full" if len(self.people) >= PEOPLE_MAX else "")
 
-    def tell_others(self, person: Person, message: Message) -> None:
+    def tell_others(self, person: Member, message: Message) -> None:
         """Send to everybody but one; those who turn out to be gone are removed on the way."""
         for other in list(self.people.values()):
             if other is not person and other.address in self.people:
@@ -144,7 +144,7 @@ class Room:
                 self.lose_the_unreachable()
                 return
 
-    def remove(self, person: Person, how: str) -> None:
+    def remove(self, person: Member, how: str) -> None:
         """Take somebody off the list, and tell the others how they left."""
         del self.people[person.address]
         self.tell_others(person, Message("LEFT" if how == "LEFT" else "VANISHED", person.name))
@@ -171,7 +171,7 @@ class Room:
                 person.asked_s = now_s
                 self.send(person.address, Message("PING"))
 
-    def next_question_s(self, person: Person) -> float:
+    def next_question_s(self, person: Member) -> float:
         """Return when somebody is to be asked, on the clock of `time.monotonic`."""
         return max(person.heard_s, person.asked_s) + self.plan.keep_alive_s
 

@@ -1,7 +1,7 @@
 """What a person asks of the echo programs: where they meet, and how each of them behaves.
 
-In: what was typed: "127.0.0.1:8000", "[::1]:8000", "localhost:8000", "8000", the path of a Unix socket. Out: a `Where`,
-which a socket takes; `ServerPlan` and `ClientPlan`; and the lines that a client is to say.
+In: what was typed: "127.0.0.1:8000", "[::1]:8000", "localhost:8000", "8000", the path of a Unix socket. Out: a
+`EchoAddress`, which a socket takes; `ServerPlan` and `ClientPlan`; and the lines that a client is to say.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Screen(Notes, Protocol):
 
 
 @dataclass(frozen=True)
-class Where:
+class EchoAddress:
     """An address that a socket can bind or connect to."""
 
     transport: Transport
@@ -63,7 +63,7 @@ class Where:
 class ServerPlan:
     """How the server behaves."""
 
-    where: Where
+    where: EchoAddress
     #: What it makes of the octets that came.
     answer: Callable[[bytes], bytes] = bytes.upper
     backlog: int = 5
@@ -86,7 +86,7 @@ class ServerPlan:
 class ClientPlan:
     """How the client behaves."""
 
-    where: Where
+    where: EchoAddress
     #: 0: the kernel chooses one.
     source_port: int = 0
     #: Wait until the server has closed.
@@ -125,7 +125,7 @@ def is_ipv6(text: str) -> bool:
     return True
 
 
-def internet_place(host: str, port: int, *, udp: bool, ipv6: bool = False) -> Where:
+def internet_place(host: str, port: int, *, udp: bool, ipv6: bool = False) -> EchoAddress:
     """Find the address of a host: loopback if `host` is "". Raises LabError."""
     name = host or ("::1" if ipv6 else "127.0.0.1")
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
@@ -135,16 +135,16 @@ def internet_place(host: str, port: int, *, udp: bool, ipv6: bool = False) -> Wh
         why = "it is no IPv6 address" if ipv6 else getattr(error, "strerror", None) or "it is no name of a host"
         raise LabError(f"{name}: {why[:1].lower()}{why[1:]}") from error
     family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)  # as the tutorials: IPv4 if it can
-    return Where("udp" if udp else "tcp", family, address)  # type: ignore[arg-type]
+    return EchoAddress("udp" if udp else "tcp", family, address)  # type: ignore[arg-type]
 
 
-def unix_place(path: str) -> Where:
+def unix_place(path: str) -> EchoAddress:
     """Take the path of a Unix socket. Raises LabError."""
     if not hasattr(socket, "AF_UNIX"):
         raise LabError("this Python has no Unix sockets: leave out --unix")
     if not 1 <= len(os.fsencode(path)) <= PATH_OCTETS_MAX:
         raise LabError(f"{path}: the path of a Unix socket has 1 to {PATH_OCTETS_MAX} octets: take a shorter one")
-    return Where("unix", socket.AF_UNIX, path)
+    return EchoAddress("unix", socket.AF_UNIX, path)
 
 
 class Lines:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from handshake_inspect.lab.by_hand.closing import close
-from handshake_inspect.lab.by_hand.echo_plans import Screen, ServerPlan, Where
+from handshake_inspect.lab.by_hand.echo_plans import EchoAddress, Screen, ServerPlan
 from handshake_inspect.lab.by_hand.meanings import end_of_stream, explained, meaning
 from handshake_inspect.lab.calls import CallError, RecordedSocket, spell_address
 from handshake_inspect.lab.echo import echo
@@ -63,7 +63,7 @@ def serve(plan: ServerPlan, screen: Screen, tally: Tally) -> None:
 
 
 @contextmanager
-def open_server(where: Where, screen: Screen, backlog: int = 5) -> Iterator[RecordedSocket]:
+def open_server(where: EchoAddress, screen: Screen, backlog: int = 5) -> Iterator[RecordedSocket]:
     """Open the server's socket and say where it is; remove the file of a Unix socket in the end."""
     with where.open("server", screen, None) as server:
         try:

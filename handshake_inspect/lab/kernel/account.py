@@ -18,7 +18,7 @@ Source = Literal["tracepoint", "sampled"]
 
 
 @dataclass(frozen=True, slots=True)
-class Concern:
+class SocketFilter:
     """Which sockets an account is about: those with an end at one of these addresses and ports; empty: any."""
 
     addresses: Set[str] = frozenset()
@@ -89,7 +89,7 @@ class KernelAccount:
         """Did the tracepoint tell every change?"""
         return self.why_sampled is None
 
-    def about(self, concern: Concern) -> KernelAccount:
+    def about(self, concern: SocketFilter) -> KernelAccount:
         """Return the same account of fewer sockets."""
         kept = tuple(change for change in self.changes if concern.includes(change.local, change.remote))
         return replace(self, changes=kept)

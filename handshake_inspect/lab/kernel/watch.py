@@ -1,7 +1,7 @@
 """A watcher: a process that notes what the kernel says of some TCP sockets while programs run.
 
-In: which sockets (`Concern`), and in which network namespaces. Out: a `KernelAccount`. As root of the host every change
-of state by the tracepoint (`tracepoint`); as anybody, and always, samples of sock_diag about every millisecond,
+In: which sockets (`SocketFilter`), and in which network namespaces. Out: a `KernelAccount`. As root of the host every
+change of state by the tracepoint (`tracepoint`); as anybody, and always, samples of sock_diag about every millisecond,
 of which only the differences are kept: they show what the tracepoint does not, request sockets and mini sockets.
 
     with watching(Concern(addresses={"127.83.1.9"})) as watch:
@@ -25,7 +25,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Self, cast
 
 from handshake_inspect.lab.hosts import inside
-from handshake_inspect.lab.kernel.account import Concern, KernelAccount, KernelChange
+from handshake_inspect.lab.kernel.account import KernelAccount, KernelChange, SocketFilter
 from handshake_inspect.lab.kernel.sock_diag import IpVersion, KernelSocket, dump, open_diagnosis
 from handshake_inspect.lab.kernel.tracepoint import (
     ClockOffset,
@@ -92,7 +92,7 @@ class Watch:
 
 
 @contextmanager
-def watching(concern: Concern, hosts: Sequence[int | None] = (None,), *, trace: bool = True) -> Iterator[Watch]:
+def watching(concern: SocketFilter, hosts: Sequence[int | None] = (None,), *, trace: bool = True) -> Iterator[Watch]:
     """Watch, in the network namespaces of these process ids (None: of this process), as long as the context lasts.
 
     With `trace` off only samples are taken, as for an ordinary user. Raises LabError.
@@ -124,7 +124,7 @@ def watching(concern: Concern, hosts: Sequence[int | None] = (None,), *, trace: 
 
 
 def keep_watch(
-    concern: Concern, hosts: Sequence[int | None], orders: int, report: int, *, trace: bool
+    concern: SocketFilter, hosts: Sequence[int | None], orders: int, report: int, *, trace: bool
 ) -> KernelAccount:
     """Be the watcher: say when ready, look until told to end, and return the account."""
     notes = Notes(concern)
@@ -160,7 +160,7 @@ def next_order(orders: int, pause_s: float) -> bytes:
 class Sampler:
     """Looks at the sockets of some network namespaces, and tells what is different from the look before."""
 
-    def __init__(self, concern: Concern, hosts: Sequence[int | None]) -> None:
+    def __init__(self, concern: SocketFilter, hosts: Sequence[int | None]) -> None:
         self._concern = concern
         self._netlinks = []
         for host in hosts:
@@ -219,7 +219,7 @@ def sampled_change(
 class Notes:
     """What the watcher has noted, bounded in memory."""
 
-    def __init__(self, concern: Concern) -> None:
+    def __init__(self, concern: SocketFilter) -> None:
         self._concern = concern
         self._changes: list[KernelChange] = []
         self._events: list[StateEvent] = []

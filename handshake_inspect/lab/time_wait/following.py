@@ -20,7 +20,7 @@ HELD_UP_TICKS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class KernelLook:
     """One question to the kernel: it was answered between these moments."""
 
     before_ns: int
@@ -47,24 +47,24 @@ class Following:
     host: int
     cookie: int
     wheel: Wheel
-    first: Look
+    first: KernelLook
     #: What the timer showed at the first look.
     first_left_ns: int
     #: When the timer runs out, as narrowly as the looks so far tell.
     expiry: Span
-    last: Look
+    last: KernelLook
     #: What it showed at the last look that found the entry.
     left_ns: int
     restarts: list[Restart] = field(default_factory=list)
     #: The first look at which the timer showed 0 since it was last set; None: it has not yet.
-    zero: Look | None = None
+    zero: KernelLook | None = None
     #: The first look that did not find the entry.
-    gone: Look | None = None
+    gone: KernelLook | None = None
     #: What that look found in its place: a socket with the same two ends.
     instead: KernelSocket | None = None
 
     @classmethod
-    def begun(cls, one: KernelSocket, host: int, look: Look, wheel: Wheel) -> Following:
+    def begun(cls, one: KernelSocket, host: int, look: KernelLook, wheel: Wheel) -> Following:
         """Begin with the first look that found the entry."""
         left_ns = one.expires_ms * MILLISECOND_NS
         expiry, zero = expiry_of(left_ns, look, wheel), None if left_ns else look
@@ -72,7 +72,7 @@ class Following:
             one.local, one.remote, host, one.cookie, wheel, look, left_ns, expiry, look, left_ns, zero=zero
         )  # fmt: skip
 
-    def note(self, look: Look, found: KernelSocket | None) -> None:
+    def note(self, look: KernelLook, found: KernelSocket | None) -> None:
         """Take over what one more look found between these two ends."""
         if found is None or found.cookie != self.cookie:
             self.gone, self.instead = look, found
@@ -88,7 +88,7 @@ class Following:
             self.zero = look
         self.last, self.left_ns = look, left_ns
 
-    def _was_set_again(self, left_ns: int, expiry: Span, look: Look) -> bool:
+    def _was_set_again(self, left_ns: int, expiry: Span, look: KernelLook) -> bool:
         """Has the timer been set to 60 s since the last look?
 
         It never shows more than before otherwise. Where it was set just before, it may show no more: then it must show
@@ -134,6 +134,6 @@ class Following:
         return None if self.gone is None else self.gone.before_ns - self.expiry_ns
 
 
-def expiry_of(left_ns: int, look: Look, wheel: Wheel) -> Span:
+def expiry_of(left_ns: int, look: KernelLook, wheel: Wheel) -> Span:
     """Return when a timer runs out that showed so much at a look: the kernel counts whole ticks."""
     return Span(look.before_ns + left_ns - wheel.tick_ns, look.after_ns + left_ns)

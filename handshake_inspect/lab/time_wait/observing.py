@@ -25,7 +25,7 @@ from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.entry_table import ROW, Rows, local_of, read_rows, remote_of
 from handshake_inspect.lab.kernel.sock_diag import KernelSocket, bit_of, open_diagnosis, socket_between
 from handshake_inspect.lab.time_wait.counters import ignores_resets, read_counters
-from handshake_inspect.lab.time_wait.following import HELD_UP_TICKS, MILLISECOND_NS, Look
+from handshake_inspect.lab.time_wait.following import HELD_UP_TICKS, MILLISECOND_NS, KernelLook
 from handshake_inspect.lab.time_wait.wheel import TIME_WAIT_NS, Span, Wheel
 
 #: What happened to an entry. "there": it was before the first look.
@@ -42,7 +42,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class EntryEnd:
     """The end of an entry."""
 
     cause: Cause
@@ -75,7 +75,7 @@ class Change:
     remote: Endpoint
     #: What the kernel's timer showed; of one that is gone: at the look before.
     left_ns: int
-    gone: Gone | None = None
+    gone: EntryEnd | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Observer:
         """Ask the kernel once, and return what is different from the look before."""
         before, before_ns = read_counters(), time.monotonic_ns()
         rows = self._wanted.of(read_rows(self._netlink, bit_of("TIME-WAIT")))
-        look = Look(before_ns, time.monotonic_ns())
+        look = KernelLook(before_ns, time.monotonic_ns())
         changes = self._changes(rows[np.argsort(rows["cookie"])], look)
         after, (last_before, last_after) = read_counters(), self._counters
         self.overflowed += before.overflowed - last_before.overflowed
@@ -182,7 +182,7 @@ class Observer:
         due_ns = now_ns + step_ns - (now_ns - origin_ns - AFTER_STEP_NS) % step_ns
         return min(pause_s, (due_ns - now_ns) / 1e9)
 
-    def _changes(self, rows: Rows, look: Look) -> list[Change]:
+    def _changes(self, rows: Rows, look: KernelLook) -> list[Change]:
         """Compare the rows, which are by cookie, with those of the look before: what is gone comes before what began.
 
         The two may be of the same sockets: an entry whose connection was reused, and ended too, between two looks.
@@ -211,7 +211,7 @@ class Observer:
         return changes
 
     def _brought_forward(
-        self, rows: Rows, known: npt.NDArray[np.bool_], was: Numbers, look: Look
+        self, rows: Rows, known: npt.NDArray[np.bool_], was: Numbers, look: KernelLook
     ) -> tuple[Table, Numbers, Numbers]:
         """Return what is known now, and the numbers of the rows that were set again, and that have run out.
 
@@ -227,7 +227,7 @@ class Observer:
         return Table(rows, left_ns, expiry_ns), places[again], places[ran_out]
 
     def _set_again(
-        self, left_ns: Numbers, old_left_ns: Numbers, look: Look, old_expiry_ns: Numbers
+        self, left_ns: Numbers, old_left_ns: Numbers, look: KernelLook, old_expiry_ns: Numbers
     ) -> npt.NDArray[np.bool_]:
         """Tell which timers were set to 60 s again since the last look (`Following` has the reasons)."""
         held_up_ns = HELD_UP_TICKS * self.wheel.tick_ns
@@ -250,7 +250,7 @@ class Observer:
         elif self.wheel.origin_ns is None and not left_ns:
             self.wheel = self.wheel.placed_by(Span(self._looked_ns, time_ns))
         seen_within_ns = time_ns - self._looked_ns
-        gone = Gone(cause, lived_ns, seen_within_ns, fires, instead if cause == "reused" else None)
+        gone = EntryEnd(cause, lived_ns, seen_within_ns, fires, instead if cause == "reused" else None)
         return Change("gone", time_ns, local, remote, left_ns, gone)
 
 
@@ -293,7 +293,7 @@ class Tally:
         #: The longest time between the look that still saw one of these and the one that did not.
         self.seen_within_ns = 0
 
-    def count(self, gone: Gone) -> None:
+    def count(self, gone: EntryEnd) -> None:
         """Take in one more."""
         self.causes[gone.cause] += 1
         if gone.cause == "ran-out":

@@ -13,16 +13,16 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
-from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.ground import RunOptions
 from handshake_inspect.lab.hosts import inside
-from handshake_inspect.lab.kernel.account import Concern
+from handshake_inspect.lab.kernel.account import SocketFilter
 from handshake_inspect.lab.kernel.sock_diag import IP_VERSIONS, bit_of, dump, open_diagnosis, socket_between
 from handshake_inspect.lab.kernel.tracepoint import clock_offset
 from handshake_inspect.lab.scenarios.scenario import Scenario
-from handshake_inspect.lab.session import Place, Session, Stay, run_session, where_possible, without_script
+from handshake_inspect.lab.session import FinishedSession, Place, Session, run_session, where_possible, without_script
 from handshake_inspect.lab.telling import Tell, telling
 from handshake_inspect.lab.time_wait.counters import Counters, read_counters
-from handshake_inspect.lab.time_wait.following import Following, Look
+from handshake_inspect.lab.time_wait.following import Following, KernelLook
 from handshake_inspect.lab.time_wait.wheel import Wheel
 from handshake_inspect.lab.vantage import Vantage
 
@@ -56,13 +56,13 @@ class Glance:
 Told = Generator[Session | Glance, None, None]
 
 
-def run_and_stay(scenario: Scenario, wheel: Wheel, how: How, place: Place = "auto") -> Told:
+def run_and_stay(scenario: Scenario, wheel: Wheel, how: RunOptions, place: Place = "auto") -> Told:
     """Run a scenario; yield its session, then glances until its TIME-WAIT is over. Raises LabError or CaptureError.
 
     To close what it returns ends the stay.
     """
 
-    def begun(there: How) -> Told:
+    def begun(there: RunOptions) -> Told:
         def tell_all(tell: Tell[Session | Glance]) -> None:
             run_session(scenario, there, stay=lambda stay: tell_stay(stay, wheel, tell))
 
@@ -80,12 +80,12 @@ def told_of(session: Session, rest: Iterable[Session | Glance] = ()) -> Told:
     yield from rest
 
 
-def tell_stay(stay: Stay, wheel: Wheel, tell: Tell[Session | Glance]) -> None:
+def tell_stay(stay: FinishedSession, wheel: Wheel, tell: Tell[Session | Glance]) -> None:
     """Tell the session of a stay, then follow what it left in TIME-WAIT, and tell a glance now and then."""
     tell(without_script(stay.session))
     told_ns = 0
     with asking_of(stay.hosts) as netlinks:
-        followers = Followers(netlinks, Concern(ports=stay.ports), wheel)
+        followers = Followers(netlinks, SocketFilter(ports=stay.ports), wheel)
         while True:
             followers.look()
             now_ns = time.monotonic_ns()
@@ -111,14 +111,14 @@ def asking_of(hosts: Sequence[int | None]) -> Iterator[list[socket.socket]]:
 class Followers:
     """Follows every entry that some networks hold when this begins."""
 
-    def __init__(self, netlinks: Sequence[socket.socket], concern: Concern, wheel: Wheel) -> None:
+    def __init__(self, netlinks: Sequence[socket.socket], concern: SocketFilter, wheel: Wheel) -> None:
         self._netlinks = netlinks
         found: list[Following] = []
         for number, netlink in enumerate(netlinks):
             for version in IP_VERSIONS:
                 before_ns = time.monotonic_ns()
                 held = dump(netlink, version, bit_of("TIME-WAIT"))
-                look = Look(before_ns, time.monotonic_ns())
+                look = KernelLook(before_ns, time.monotonic_ns())
                 ours = (one for one in held if concern.includes(one.local, one.remote))
                 found += [Following.begun(one, number, look, wheel) for one in ours]
         self.entries = tuple(sorted(found, key=lambda one: one.expiry.earliest_ns))
@@ -129,7 +129,7 @@ class Followers:
             if entry.gone is None:
                 before_ns = time.monotonic_ns()
                 found = socket_between(self._netlinks[entry.host], entry.local, entry.remote)
-                entry.note(Look(before_ns, time.monotonic_ns()), found)
+                entry.note(KernelLook(before_ns, time.monotonic_ns()), found)
 
     @property
     def all_gone(self) -> bool:

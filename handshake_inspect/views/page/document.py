@@ -51,7 +51,7 @@ FILTER_WORDS = (
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PageRequest:
     """What the page is to be about."""
 
     #: All connections that were chosen, rising.
@@ -77,7 +77,7 @@ class Wanted:
     jobs: int | None = None
 
 
-def document(inspection: Inspection, wanted: Wanted) -> Iterator[str]:
+def document(inspection: Inspection, wanted: PageRequest) -> Iterator[str]:
     """Yield the page, piece by piece."""
     listed = listed_streams(inspection.connections, wanted.streams, wanted.limit)
     exchanges = list(rows(wanted.exchanges[:EXCHANGES_LISTED], exchange_columns()))

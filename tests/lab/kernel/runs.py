@@ -15,7 +15,7 @@ from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import RawFrame, records_of
 from handshake_inspect.connections.connection import Connection
 from handshake_inspect.inspector import Inspector
-from handshake_inspect.lab.kernel.account import Concern, KernelAccount, address_of_its_own
+from handshake_inspect.lab.kernel.account import KernelAccount, SocketFilter, address_of_its_own
 from handshake_inspect.lab.kernel.agreement import Agreement, Row, compare
 from handshake_inspect.lab.kernel.watch import Watch, watching
 from handshake_inspect.lab.vantage import raw_frames
@@ -84,7 +84,7 @@ def observe(talk: Talk, *, trace: bool = True, settings: Mapping[str, int] | Non
         Path("/proc/sys/net/ipv4", name).write_text(str(value))
     address = address_of_its_own()
     frames: list[RawFrame] = []
-    with watching(Concern(addresses={address}), trace=trace) as watch, LiveCapture("lo") as capture:
+    with watching(SocketFilter(addresses={address}), trace=trace) as watch, LiveCapture("lo") as capture:
         place = Place(address, watch)
         talk(place)
         place.look()

@@ -13,7 +13,7 @@ import pytest
 from handshake_inspect.connections.connection import ENDS, Connection, End, Pair, StateAt, Step
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import inspect
-from handshake_inspect.lab.kernel.account import Concern, KernelAccount, KernelChange
+from handshake_inspect.lab.kernel.account import KernelAccount, KernelChange, SocketFilter
 from handshake_inspect.lab.kernel.agreement import Agreement, OwnState, align, compare, own_states
 from handshake_inspect.lab.kernel.sock_diag import Kind
 from handshake_inspect.lab.kernel.translation import KernelState
@@ -243,9 +243,9 @@ def test_an_end_in_which_the_kernel_ends_with_an_rst_that_we_missed_contradicts(
 def test_an_account_may_be_narrowed_to_a_port() -> None:
     inspection, told = recorded()
     port = inspection.connections[0].responder.port
-    assert told.about(Concern(ports={port})) == told
-    assert told.about(Concern(ports={port}, addresses={"192.0.2.1"})).changes == ()
-    assert told.about(Concern(ports={1})).changes == ()
+    assert told.about(SocketFilter(ports={port})) == told
+    assert told.about(SocketFilter(ports={port}, addresses={"192.0.2.1"})).changes == ()
+    assert told.about(SocketFilter(ports={1})).changes == ()
 
 
 # --- alignment and our own times ---

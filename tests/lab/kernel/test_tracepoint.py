@@ -16,7 +16,7 @@ import pytest
 
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel import tracepoint
-from handshake_inspect.lab.kernel.account import Concern
+from handshake_inspect.lab.kernel.account import SocketFilter
 from handshake_inspect.lab.kernel.ring_buffer import events_lost, events_of_page, parse_format
 from handshake_inspect.lab.kernel.tracepoint import TraceError, mount_privately, parse_event, remove_stale, tracing
 from handshake_inspect.lab.kernel.watch import watching
@@ -228,7 +228,7 @@ def test_a_watcher_leaves_no_instance_and_one_that_was_killed_is_cleared_up() ->
 def test_the_instance_of_a_living_watcher_is_left_alone() -> None:
     needs_tracepoint()
     needs_private_world()
-    with watching(Concern(ports={1})) as watch:
+    with watching(SocketFilter(ports={1})) as watch:
         in_child(lambda: remove_stale(mount_privately() / "instances"))
         assert of_process(watch.pid)
         assert watch.end().traced

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.lab.kernel import watch as watch_module
-from handshake_inspect.lab.kernel.account import Concern, KernelAccount, address_of_its_own
+from handshake_inspect.lab.kernel.account import KernelAccount, SocketFilter, address_of_its_own
 from handshake_inspect.lab.kernel.watch import Sampler, watching
 from handshake_inspect.lab.world import LabError, in_private_world
 from tests.lab.kernel.runs import Place, Seen, listener_at, observe, observed
@@ -19,10 +19,10 @@ from tests.lab.kernel.test_real_kernel import four_way, three_segments
 from tests.lab.privileges import as_ordinary_user, children, needs_tracepoint
 
 
-def watched(*, trace: bool = True, concern: Concern | None = None) -> KernelAccount:
+def watched(*, trace: bool = True, concern: SocketFilter | None = None) -> KernelAccount:
     """A connection on this host's own loopback."""
     address = address_of_its_own()
-    with watching(concern or Concern(addresses={address}), trace=trace) as watch:
+    with watching(concern or SocketFilter(addresses={address}), trace=trace) as watch:
         place = Place(address, watch)
         four_way(place)
         place.look()
@@ -40,7 +40,7 @@ def test_an_ordinary_user_gets_samples_and_is_told_why() -> None:
 
 def test_what_is_there_when_it_is_told_to_look_is_seen() -> None:
     address = address_of_its_own()
-    with watching(Concern(addresses={address}), trace=False) as watch:
+    with watching(SocketFilter(addresses={address}), trace=False) as watch:
         for _ in range(20):
             with listener_at(address):
                 watch.look()
@@ -94,7 +94,7 @@ def test_several_hosts_are_watched_at_once(private_world: None) -> None:
     from handshake_inspect.lab.router import SERVER, three_hosts
 
     def across() -> set[str]:
-        with three_hosts() as server_host, watching(Concern(addresses={SERVER}), (None, server_host)) as watch:
+        with three_hosts() as server_host, watching(SocketFilter(addresses={SERVER}), (None, server_host)) as watch:
             with inside(server_host):
                 listener = listener_at(SERVER)
             with listener, socket.create_connection(listener.getsockname()):
@@ -115,20 +115,20 @@ def test_memory_is_bounded_and_what_does_not_fit_is_counted(monkeypatch: pytest.
 def test_a_watcher_that_cannot_begin_says_so_and_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     before = children()
     monkeypatch.setattr("handshake_inspect.lab.kernel.sock_diag.NETLINK_SOCK_DIAG", 999)
-    with pytest.raises(LabError, match=r"^the kernel's sockets cannot be read here"), watching(Concern()):
+    with pytest.raises(LabError, match=r"^the kernel's sockets cannot be read here"), watching(SocketFilter()):
         pass
     assert children() == before
 
 
 def test_it_is_gone_whatever_happens_inside() -> None:
     before = children()
-    with pytest.raises(ZeroDivisionError), watching(Concern(ports={1})):
+    with pytest.raises(ZeroDivisionError), watching(SocketFilter(ports={1})):
         print(1 // 0)
     assert children() == before
 
 
 def test_a_watcher_that_was_killed_is_reported() -> None:
-    with watching(Concern(ports={1})) as watch:
+    with watching(SocketFilter(ports={1})) as watch:
         os.kill(watch.pid, signal.SIGKILL)
         with pytest.raises(RuntimeError, match="ended without an account"):
             watch.end()
@@ -146,14 +146,14 @@ def test_ipv6_is_told_apart_by_ports() -> None:
     needs_tracepoint()
 
     def two_servers() -> tuple[int, KernelAccount]:
-        with watching(Concern(addresses={"::1"})) as watch:
+        with watching(SocketFilter(addresses={"::1"})) as watch:
             ports = []
             for _ in range(2):
                 with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
                     ports.append(listener.getsockname()[1])
                     socket.create_connection(("::1", ports[-1])).close()
             watch.look()
-            return ports[0], watch.end().about(Concern(ports={ports[0]}))
+            return ports[0], watch.end().about(SocketFilter(ports={ports[0]}))
 
     port, account = in_private_world(two_servers)
     assert account.changes
@@ -163,6 +163,6 @@ def test_ipv6_is_told_apart_by_ports() -> None:
 def test_a_sampler_leaves_no_socket_open() -> None:
     descriptors = Path("/proc/self/fd")
     before = len([*descriptors.iterdir()])
-    with Sampler(Concern(), (None, None)) as sampler:
+    with Sampler(SocketFilter(), (None, None)) as sampler:
         sampler.look()
     assert len([*descriptors.iterdir()]) == before

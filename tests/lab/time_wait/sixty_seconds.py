@@ -22,7 +22,7 @@ from pathlib import Path
 
 from handshake_inspect.lab.bench import Bench, Host
 from handshake_inspect.lab.calls import RecordedSocket
-from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.ground import RunOptions
 from handshake_inspect.lab.scenarios.scenario import Scenario
 from handshake_inspect.lab.session import Session
 from handshake_inspect.lab.time_wait.binding import Notebook
@@ -81,7 +81,7 @@ def waited_out(who: str, ip_version: int) -> Measured:
     scenario = Scenario(f"ten-{ip_version}", "Ten connections.", ten_connections(IPS[ip_version]), outcomes=None)
     waiting: Waiting | None = None
     dropped = 0
-    for told in run_and_stay(scenario, placed_wheel(), How(), "private"):
+    for told in run_and_stay(scenario, placed_wheel(), RunOptions(), "private"):
         if isinstance(told, Session):
             waiting, dropped = Waiting(told), told.dropped
         elif waiting is not None:

@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.cli.timewait import address
-from handshake_inspect.cli.timewait_watch import Watching
+from handshake_inspect.cli.timewait_watch import WatchPrinter
 from handshake_inspect.cli.waiting import countdown_line
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.sock_diag import KernelSocket
-from handshake_inspect.lab.time_wait.following import Following, Look
+from handshake_inspect.lab.time_wait.following import Following, KernelLook
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
 from handshake_inspect.lab.time_wait.observing import Change, Filter
 from handshake_inspect.lab.time_wait.wheel import Wheel
@@ -220,7 +220,7 @@ def test_the_countdown_says_how_to_end_it_in_the_room_there_is(
 ) -> None:
     local, remote = (Endpoint(ip.strip("[]"), int(port)) for ip, _, port in (end.rpartition(":") for end in ends))
     entry = KernelSocket(local, remote, "TIME-WAIT", "mini", "time-wait", left_ms, 0, 0, 0, 0, 7)
-    there = [Following.begun(entry, 0, Look(0, 1), Wheel(4_000_000, origin_ns=0, error_ns=0))]
+    there = [Following.begun(entry, 0, KernelLook(0, 1), Wheel(4_000_000, origin_ns=0, error_ns=0))]
     line = countdown_line(there, 0, columns - 1)
     assert len(line) < columns
     assert line.endswith("timer at 0, still there; Ctrl-C ends" if not left_ms else " s of TIME-WAIT left; Ctrl-C ends")
@@ -290,7 +290,7 @@ def test_what_changes_alike_between_many_hosts_is_one_line() -> None:
         for number in range(50)
         for port in range(10)
     ]
-    watching = Watching(placed_wheel(), Filter(), is_json=False)
+    watching = WatchPrinter(placed_wheel(), Filter(), is_json=False)
     with closing(watching.observer):
         (line,) = watching.lines(changes)
     assert "50 pairs of hosts  500 entries, the last one: 0.0 s left" in " ".join(line.split("\n"))

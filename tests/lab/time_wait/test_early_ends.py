@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from handshake_inspect.cli.wait_report import report_lines
-from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.ground import RunOptions
 from handshake_inspect.lab.kernel.sock_diag import open_diagnosis, socket_between
 from handshake_inspect.lab.kernel.tracepoint import ClockOffset, clock_offset
 from handshake_inspect.lab.scenarios import scenario_named
@@ -34,7 +34,7 @@ def private_world() -> None:
 
 def waited(script: Script, until: Callable[[Glance], bool] = lambda glance: glance.is_last) -> Waiting:
     """Run a script and follow its TIME-WAIT to the end, or until some glance."""
-    told = run_and_stay(provoking.scenario_of(script), placed_wheel(), How(), "private")
+    told = run_and_stay(provoking.scenario_of(script), placed_wheel(), RunOptions(), "private")
     waiting = Waiting(told_session(told))
     for glance in told:
         assert isinstance(glance, Glance)
@@ -91,7 +91,7 @@ def test_a_clock_that_is_set_meanwhile_hides_no_evidence(monkeypatch: pytest.Mon
         return replace(clock_offset(), ns=clock_offset().ns + (len(measured) > 1) * HOUR_NS)
 
     monkeypatch.setattr(staying, "clock_offset", offset)
-    told = run_and_stay(provoking.scenario_of(provoking.is_reset), placed_wheel(), How(), "private")
+    told = run_and_stay(provoking.scenario_of(provoking.is_reset), placed_wheel(), RunOptions(), "private")
     waiting = Waiting(told_session(told))
     for number, glance in enumerate(told):
         assert isinstance(glance, Glance)
@@ -146,7 +146,7 @@ def test_a_wait_that_is_broken_off_says_what_is_known_and_leaves_no_process() ->
 
 def test_on_this_hosts_own_loopback_it_runs_on() -> None:
     needs_root("to capture on this host's own loopback")
-    told = run_and_stay(scenario_named("three-segment"), this_wheel(), How(), "host")
+    told = run_and_stay(scenario_named("three-segment"), this_wheel(), RunOptions(), "host")
     waiting = Waiting(told_session(told))
     waiting.take(next(told))  # type: ignore[arg-type]
     told.close()

@@ -8,13 +8,13 @@ from functools import partial
 import pytest
 
 from handshake_inspect.connections.connection import Endpoint
-from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.ground import RunOptions
 from handshake_inspect.lab.kernel.sock_diag import KernelSocket
 from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.segments import ACK, FIN, RST, SYN, Segment
 from handshake_inspect.lab.session import Session
 from handshake_inspect.lab.time_wait.endings import Captured, Ending, ending_of, ending_of_missing
-from handshake_inspect.lab.time_wait.following import Following, Look
+from handshake_inspect.lab.time_wait.following import Following, KernelLook
 from handshake_inspect.lab.time_wait.reckoning import Waiting
 from handshake_inspect.lab.time_wait.staying import Glance, run_and_stay
 from handshake_inspect.lab.time_wait.wheel import Wheel, this_wheel
@@ -30,8 +30,8 @@ def entry(state: str = "TIME-WAIT", cookie: int = 7) -> KernelSocket:
     return KernelSocket(LOCAL, REMOTE, state, "mini", "time-wait", 50_000, 0, 0, 0, 0, cookie)
 
 
-def at(ms: int) -> Look:
-    return Look(ms * MS, ms * MS + 1000)
+def at(ms: int) -> KernelLook:
+    return KernelLook(ms * MS, ms * MS + 1000)
 
 
 def gone(ms: int, instead: KernelSocket | None = None) -> Following:
@@ -110,7 +110,7 @@ FOLLOWED = {
 
 def followed(name: str) -> tuple[str, list[str], int]:
     """Run a scenario; return what has become of each TIME-WAIT, and how many entries nobody claims."""
-    told = run_and_stay(scenario_named(name), this_wheel(), How(), "private")
+    told = run_and_stay(scenario_named(name), this_wheel(), RunOptions(), "private")
     session, glance = next(told), next(told)
     assert isinstance(session, Session)
     assert isinstance(glance, Glance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.sock_diag import KernelSocket
-from handshake_inspect.lab.time_wait.following import Following, Look
+from handshake_inspect.lab.time_wait.following import Following, KernelLook
 from handshake_inspect.lab.time_wait.wheel import Wheel
 
 MS = 1_000_000
@@ -16,8 +16,8 @@ def entry(expires_ms: int, *, state: str = "TIME-WAIT", cookie: int = 7) -> Kern
     return KernelSocket(LOCAL, REMOTE, state, "mini", "time-wait", expires_ms, 0, 0, 0, 0, cookie)
 
 
-def at(ms: float) -> Look:
-    return Look(round(ms * MS), round((ms + 0.01) * MS))
+def at(ms: float) -> KernelLook:
+    return KernelLook(round(ms * MS), round((ms + 0.01) * MS))
 
 
 def begun(ms: float, expires_ms: int) -> Following:

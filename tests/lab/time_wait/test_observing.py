@@ -12,13 +12,13 @@ import pytest
 
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.bench import Bench, Host
-from handshake_inspect.lab.ground import How
+from handshake_inspect.lab.ground import RunOptions
 from handshake_inspect.lab.kernel.entry_table import Rows, read_rows
-from handshake_inspect.lab.session import Stay, run_session
+from handshake_inspect.lab.session import FinishedSession, run_session
 from handshake_inspect.lab.time_wait import observing
 from handshake_inspect.lab.time_wait.binding import Notebook
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
-from handshake_inspect.lab.time_wait.observing import Cause, Change, Filter, Gone, Observer, Tally, told_by_whom
+from handshake_inspect.lab.time_wait.observing import Cause, Change, EntryEnd, Filter, Observer, Tally, told_by_whom
 from handshake_inspect.lab.time_wait.wheel import Span
 from handshake_inspect.lab.world import in_private_world
 from tests.lab.kernel.runs import listener_at
@@ -196,7 +196,7 @@ def test_a_restart_is_seen() -> None:
     """The last ACK of a connection is lost, and the FIN comes again."""
     told: list[str] = []
 
-    def watch_until_restarted(_: Stay) -> None:
+    def watch_until_restarted(_: FinishedSession) -> None:
         observer, deadline = Observer(wheel, Filter()), time.monotonic() + 60
         while "restarted" not in told and time.monotonic() < deadline:
             told.extend(change.kind for change in observer.look())
@@ -204,15 +204,15 @@ def test_a_restart_is_seen() -> None:
         observer.close()
 
     def inside() -> list[str]:
-        run_session(provoking.scenario_of(provoking.is_restarted), How(), stay=watch_until_restarted)
+        run_session(provoking.scenario_of(provoking.is_restarted), RunOptions(), stay=watch_until_restarted)
         return told
 
     wheel = placed_wheel()
     assert in_private_world(inside) == ["there", "restarted"]
 
 
-def gone_after(late_ms: float, cause: Cause = "ran-out") -> Gone:
-    return Gone(cause, round(60e9 + late_ms * 1e6), 5_000_000, Span(0, 0))
+def gone_after(late_ms: float, cause: Cause = "ran-out") -> EntryEnd:
+    return EntryEnd(cause, round(60e9 + late_ms * 1e6), 5_000_000, Span(0, 0))
 
 
 def test_the_tally_keeps_the_median_without_keeping_all() -> None:

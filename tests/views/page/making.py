@@ -10,7 +10,7 @@ import numpy as np
 
 from handshake_inspect.capture.files import open_capture
 from handshake_inspect.inspection import Inspection
-from handshake_inspect.views.page.document import Wanted, document
+from handshake_inspect.views.page.document import PageRequest, document
 from tests.capture.builders import enhanced, interface, names, option, section
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
@@ -24,7 +24,7 @@ HOSTILE = (
 def page_of(inspection: Inspection, *, limit: int = 20_000, said: str = "", command: str = "") -> str:
     """Return the page of all connections."""
     streams: np.ndarray = inspection.connections.streams
-    return "".join(document(inspection, Wanted(streams, inspection.exchanges, said, limit, command, "0.0.0")))
+    return "".join(document(inspection, PageRequest(streams, inspection.exchanges, said, limit, command, "0.0.0")))
 
 
 def hostile_capture(folder: Path, source: str = "four-way.pcap") -> Path:

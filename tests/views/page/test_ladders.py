@@ -13,7 +13,7 @@ import pytest
 from handshake_inspect import inspect, processes
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection, Step
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.views.page import ladders
@@ -30,7 +30,7 @@ def all_of(inspection: Inspection) -> list[str]:
 
 def folded(capture: Path) -> Inspection:
     inspector = Inspector()
-    inspector.analysis.gathering = Gathering(fold_rows=4, long_rows=4)
+    inspector.analysis.gathering = GatheredRows(fold_rows=4, long_rows=4)
     inspector.read([Input(str(capture), block_octets=512)])
     return inspector.result()
 
@@ -69,7 +69,7 @@ def test_a_folded_connection_leaves_its_neighbours_to_the_processes(monkeypatch:
         return draw(self, connection, steps)
 
     monkeypatch.setattr(ladders, "CHUNK", 10)
-    monkeypatch.setattr(processes, "can_be_copied", lambda: sys.platform == "linux")  # threads of other tests look on
+    monkeypatch.setattr(processes, "can_fork", lambda: sys.platform == "linux")  # threads of other tests look on
     run = inspect(sorted(PCAPS.glob("s*.pcap")))
     streams = run.connections.streams
     packed = list(Ladders(run, streams).packed(jobs=1))

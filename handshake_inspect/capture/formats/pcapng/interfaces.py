@@ -126,7 +126,7 @@ def nanoseconds(units: int, per_second: int, offset_seconds: int = 0) -> int:
 
 
 @dataclass(frozen=True)
-class Described:
+class DescribedInterfaces:
     """Which interfaces are described at blocks; columns with an entry per block."""
 
     #: Number of its section.
@@ -136,7 +136,7 @@ class Described:
     known: Offsets
 
     @classmethod
-    def at(cls, blocks: Blocks, section: int, first: int, known: int) -> Described:
+    def at(cls, blocks: Blocks, section: int, first: int, known: int) -> DescribedInterfaces:
         """Go through blocks; `section`, `first` and `known` say what holds before them."""
         known_at = known + np.cumsum(blocks.kind == INTERFACE)
         is_header = blocks.kind == SECTION_HEADER
@@ -149,5 +149,5 @@ class Described:
     def __len__(self) -> int:
         return len(self.known)
 
-    def __getitem__(self, rows: Chosen) -> Described:
-        return Described(self.section[rows], self.first[rows], self.known[rows])
+    def __getitem__(self, rows: Chosen) -> DescribedInterfaces:
+        return DescribedInterfaces(self.section[rows], self.first[rows], self.known[rows])

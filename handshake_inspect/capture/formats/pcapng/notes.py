@@ -23,7 +23,7 @@ from handshake_inspect.capture.formats.pcapng.blocks import (
     STATISTICS_OCTETS,
     Blocks,
 )
-from handshake_inspect.capture.formats.pcapng.interfaces import NO_LINK_TYPE, Described, where_options_are
+from handshake_inspect.capture.formats.pcapng.interfaces import NO_LINK_TYPE, DescribedInterfaces, where_options_are
 from handshake_inspect.capture.formats.pcapng.options import (
     CODE_AND_LENGTH,
     EPB_DROPCOUNT,
@@ -81,7 +81,7 @@ class Notes:
         for its_section, its_number, count in zip(section, number, drops.tolist(), strict=True):
             self.drops.add(its_section, its_number, count, self._interface(its_number))
 
-    def note_others(self, blocks: Blocks, described: Described) -> None:
+    def note_others(self, blocks: Blocks, described: DescribedInterfaces) -> None:
         """Note what the rarer blocks say, in order."""
         is_told = np.zeros(len(blocks), np.bool_)
         for kind, silent in SILENT_OCTETS.items():
@@ -114,7 +114,7 @@ class Notes:
         for options in options_of_many(blocks.octets, blocks.byte_order, *where_options_are(blocks), (OPT_COMMENT,)):
             self._about.leave_out("comments", len(options.texts()))
 
-    def _note_statistics(self, body: bytes, order: str, described: Described, row: int) -> None:
+    def _note_statistics(self, body: bytes, order: str, described: DescribedInterfaces, row: int) -> None:
         """Note drops of an interface, and comments on it (section 4.6)."""
         number = int(described.first[row]) + struct.unpack_from(order + "I", body)[0]
         # An interface is described before any block that refers to it (section 4.2); else this is a comment on nothing.

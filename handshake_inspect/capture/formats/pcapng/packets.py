@@ -19,7 +19,7 @@ from handshake_inspect.capture.formats.pcapng.blocks import (
     Blocks,
     Chosen,
 )
-from handshake_inspect.capture.formats.pcapng.interfaces import Described, Interfaces
+from handshake_inspect.capture.formats.pcapng.interfaces import DescribedInterfaces, Interfaces
 from handshake_inspect.capture.formats.pcapng.options import EPB_FLAGS, Options
 from handshake_inspect.capture.formats.walk import Offsets
 from handshake_inspect.table import PACKET_OUTGOING, PACKET_TYPE_UNKNOWN
@@ -51,7 +51,7 @@ class Packets:
     """Packet blocks; columns with an entry each."""
 
     blocks: Blocks
-    described: Described
+    described: DescribedInterfaces
     #: Number of its interface over all sections, whether that is described or not.
     interface: Offsets
     #: Its time, in units of the clock of its interface; of simple packets 0.
@@ -62,7 +62,7 @@ class Packets:
     original: Offsets
 
     @classmethod
-    def read(cls, blocks: Blocks, described: Described) -> Packets:
+    def read(cls, blocks: Blocks, described: DescribedInterfaces) -> Packets:
         """Read the fields of packet blocks; of simple ones the snaplen is still to be looked at."""
         interface, upper, lower, captured, original = (blocks.head[:, word].astype(np.int64) for word in range(2, 7))
         obsolete, simple = blocks.kind == OBSOLETE_PACKET, blocks.kind == SIMPLE_PACKET

@@ -24,7 +24,7 @@ from handshake_inspect.capture.formats.pcapng.blocks import (
     Blocks,
     PcapngChain,
 )
-from handshake_inspect.capture.formats.pcapng.interfaces import Described, Interfaces, read_interfaces
+from handshake_inspect.capture.formats.pcapng.interfaces import DescribedInterfaces, Interfaces, read_interfaces
 from handshake_inspect.capture.formats.pcapng.notes import Notes
 from handshake_inspect.capture.formats.pcapng.options import EPB_DROPCOUNT, EPB_FLAGS, OPT_COMMENT, options_of_many
 from handshake_inspect.capture.formats.pcapng.packets import Packets, is_packet, note_packet_types
@@ -140,7 +140,7 @@ class PcapngReader(RecordReader):
     def _take(self, blocks: Blocks, parts: list[Part]) -> tuple[int, str] | None:
         """Read blocks, up to the first that is damaged; return where that stands, and what is wrong with it."""
         blocks, wrong = self._with_right_lengths(blocks)
-        described = Described.at(blocks, self._section, self._first, self._interfaces.end)
+        described = DescribedInterfaces.at(blocks, self._section, self._first, self._interfaces.end)
         packet = is_packet(blocks)
         rows = slice(None) if packet.all() else np.flatnonzero(packet)
         packets = Packets.read(blocks[rows], described[rows])
@@ -157,7 +157,7 @@ class PcapngReader(RecordReader):
         self._go_on_behind(described)
         return wrong
 
-    def _read_others(self, blocks: Blocks, described: Described) -> None:
+    def _read_others(self, blocks: Blocks, described: DescribedInterfaces) -> None:
         """Read blocks that are not packets."""
         is_interface = blocks.kind == INTERFACE
         self._interfaces.add(read_interfaces(blocks[is_interface]))
@@ -204,7 +204,7 @@ class PcapngReader(RecordReader):
             note_packet_types(options, packet_type)
             self._notes.note_packets(packets, options, self._frames + 1)
 
-    def _go_on_behind(self, described: Described) -> None:
+    def _go_on_behind(self, described: DescribedInterfaces) -> None:
         """Go on with the last section of these blocks."""
         section = int(described.section[-1]) if len(described) else self._section
         if section != self._section:

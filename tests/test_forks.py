@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
-from handshake_inspect.copies import COMMON_OCTETS, ROOMS, Copy, CopyAhead, CopyDied, Onlooker, can_be_copied, ready
+from handshake_inspect.forks import COMMON_OCTETS, ROOMS, Fork, ForkAhead, ForkDied, Onlooker, can_fork, ready
 
 Made = TypeVar("Made")
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are c
 
 def in_a_process(make: Callable[[], Iterable[Made]]) -> Generator[Made, None, None]:
     """Yield what `make()` yields in a copy; whoever stops asking ends it."""
-    with CopyAhead(make) as copy:
+    with ForkAhead(make) as copy:
         yield from copy
 
 
@@ -33,10 +33,10 @@ def in_a_process(make: Callable[[], Iterable[Made]]) -> Generator[Made, None, No
 def test_can_be_copied_beside_threads_that_only_look_on(onlooker: bool) -> None:
     over = threading.Event()
     thread = (Onlooker if onlooker else threading.Thread)(target=over.wait)
-    before = can_be_copied()
+    before = can_fork()
     thread.start()
     try:
-        assert can_be_copied() is (before and onlooker)
+        assert can_fork() is (before and onlooker)
     finally:
         over.set()
         thread.join()
@@ -67,7 +67,7 @@ def test_an_array_that_stays_holds_none_of_those_that_came_with_it() -> None:
 
 
 def test_the_memory_in_common_goes_with_the_copy_whoever_still_holds_it() -> None:
-    with CopyAhead(lambda: [np.arange(1000)]) as copy:
+    with ForkAhead(lambda: [np.arange(1000)]) as copy:
         (array,) = copy
         assert not copy.rooms.is_closed
     assert copy.rooms.is_closed
@@ -128,7 +128,7 @@ def test_an_error_arrives_with_what_it_says(error: Exception, arrives: str, capf
 
 def test_a_worker_of_a_pool_can_be_copied_no_more() -> None:
     with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert pool.apply(can_be_copied) is False
+        assert pool.apply(can_fork) is False
 
 
 @pytest.mark.parametrize("after", [0, 1, 7])
@@ -139,7 +139,7 @@ def test_that_a_copy_died_is_said(after: int) -> None:
 
     made = in_a_process(make)
     assert [next(made) for _ in range(after)] == [*range(after)]
-    with pytest.raises(CopyDied):
+    with pytest.raises(ForkDied):
         next(made)
 
 
@@ -172,7 +172,7 @@ def test_what_the_system_does_not_let_begin_is_said(monkeypatch: pytest.MonkeyPa
         raise BlockingIOError
 
     monkeypatch.setattr(os, "fork", refused)
-    with pytest.raises(CopyDied):
+    with pytest.raises(ForkDied):
         next(in_a_process(lambda: [1]))
 
 
@@ -188,7 +188,7 @@ def squares(asked: Iterable[int]) -> Iterator[int]:
 
 
 def test_a_copy_makes_what_it_is_asked_for() -> None:
-    with Copy(squares) as copy:
+    with Fork(squares) as copy:
         copy.ask(7)
         copy.ask(8)
         assert copy.take() == 49
@@ -197,12 +197,12 @@ def test_a_copy_makes_what_it_is_asked_for() -> None:
         with pytest.raises(ValueError, match="below 0"):
             copy.take()
         copy.ask(9)  # it has ended
-        with pytest.raises(CopyDied):
+        with pytest.raises(ForkDied):
             copy.take()
 
 
 def test_whichever_copy_is_ready_is_waited_for() -> None:
-    with Copy(squares) as slow, Copy(squares) as fast:
+    with Fork(squares) as slow, Fork(squares) as fast:
         fast.ask(3)
         assert ready([slow, fast]) == [fast]
         assert fast.take() == 9

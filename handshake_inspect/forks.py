@@ -1,4 +1,4 @@
-"""Copies of this process: each has an interpreter of its own, and everything that this one has.
+"""Forks: copies of this process, each with an interpreter of its own and everything that this one has.
 
 In: what a copy is to make, and what it is asked for. Out: what it made, in the same order, sent through a pipe and
 through memory that both have in common.
@@ -37,7 +37,7 @@ class Onlooker(threading.Thread):
     """A thread that only shows how far the work is: no lock that it holds is one that a copy needs."""
 
 
-def can_be_copied() -> bool:
+def can_fork() -> bool:
     """Say whether a copy of this process can work as this one does: one of `multiprocessing.Pool` may have none."""
     here = threading.current_thread()
     others = (one for one in threading.enumerate() if one is not here and not isinstance(one, Onlooker))
@@ -46,15 +46,15 @@ def can_be_copied() -> bool:
     return sys.platform == "linux" and next(others, None) is None and not is_worker
 
 
-class CopyDied(Exception):  # noqa: N818 - it says what happened
+class ForkDied(Exception):  # noqa: N818 - it says what happened
     """A copy of this process ended before its work did, or never began: there was too little memory perhaps."""
 
 
-class Copy(Generic[Asked, Made]):
+class Fork(Generic[Asked, Made]):
     """A copy of this process that makes what it is asked for; begun at once, and ended where the context ends.
 
     `make` is given what is asked for, as it comes, and yields what is made of it, in the same order. No more may be
-    asked for, ahead of what is taken, than there are `rooms`. The process must be one that `can_be_copied`; CopyDied is
+    asked for, ahead of what is taken, than there are `rooms`. The process must be one that `can_fork`; ForkDied is
     raised if the system does not let the copy begin.
     """
 
@@ -70,7 +70,7 @@ class Copy(Generic[Asked, Made]):
                 warnings.simplefilter("ignore", DeprecationWarning)  # of threads: ours look on, those of numpy wait
                 self._process.start()
         except OSError:
-            raise CopyDied from None
+            raise ForkDied from None
         there.close()
 
     def __enter__(self) -> Self:
@@ -92,7 +92,7 @@ class Copy(Generic[Asked, Made]):
             self._here.send(what)
 
     def take(self) -> Made:
-        """Wait for what is made next. Raises what that raised, StopIteration behind the last thing, CopyDied."""
+        """Wait for what is made next. Raises what that raised, StopIteration behind the last thing, ForkDied."""
         came = self.rooms.received(self._here)
         if isinstance(came, _Ended):
             raise came.error or StopIteration
@@ -100,7 +100,7 @@ class Copy(Generic[Asked, Made]):
         return made
 
 
-class CopyAhead(Copy[None, Made]):
+class ForkAhead(Fork[None, Made]):
     """A copy that iterates `make()`, up to `rooms` things ahead of what is taken. Iterated once: what it makes."""
 
     def __init__(self, make: Callable[[], Iterable[Made]], rooms: int = ROOMS) -> None:
@@ -117,7 +117,7 @@ class CopyAhead(Copy[None, Made]):
         return made
 
 
-def ready(copies: Iterable[Copy[Asked, Made]]) -> list[Copy[Asked, Made]]:
+def ready(copies: Iterable[Fork[Asked, Made]]) -> list[Fork[Asked, Made]]:
     """Wait until something can be taken of one of these copies or more. Returns these."""
     from multiprocessing.connection import wait
 
@@ -185,12 +185,12 @@ class _Rooms:
     def received(self, here: Connection) -> Any:
         """Return what comes next, each array in memory of its own: one that stays holds none of the others.
 
-        Raises CopyDied if nothing will come, or not all of it.
+        Raises ForkDied if nothing will come, or not all of it.
         """
         try:
             rest, ends = pickle.loads(here.recv_bytes())
         except (EOFError, OSError):
-            raise CopyDied from None
+            raise ForkDied from None
         begin = self._begin()
         begins = [begin + place for place in (0, *map(_aligned, ends))]
         with memoryview(self._memory) as octets:

@@ -1,7 +1,7 @@
 """The engine on a capture that does not end: what is over leaves, in rounds that are worth their cost.
 
 In: the same blocks. Out: the same answers about the connections that are held, each under a number of its own for good,
-and `LetGo`, what was counted of those that left; somebody may be told of these. `leaving` says who may leave.
+and `LetGo`, what was counted of those that left; somebody may be told of these. `retention` says who may leave.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handshake_inspect.arrays import NO_ROWS, Column, Mask, Rows
-from handshake_inspect.connections.analysis import Analysis, Decided
+from handshake_inspect.connections.analysis import Analysis, DecidedPart
 from handshake_inspect.connections.copies.packets import Evidence
 from handshake_inspect.connections.deciding.answers import Verdicts, VerdictTable
-from handshake_inspect.connections.endless.leaving import (
+from handshake_inspect.connections.endless.retention import (
     MOST_ROWS,
     Attendance,
-    Leaving,
     LetGo,
-    Looks,
+    LookTable,
+    Retention,
     count_leaving,
     looks_of,
     who_leaves,
 )
 from handshake_inspect.connections.endless.run_clock import RunClock
 from handshake_inspect.connections.endless.streams import Streams
-from handshake_inspect.connections.folding.duplicates import Collapsed, shown_by
-from handshake_inspect.connections.folding.gather import Gathering, distinct_numbers
+from handshake_inspect.connections.folding.duplicates import CollapsedRows, shown_by
+from handshake_inspect.connections.folding.gather import GatheredRows, distinct_numbers
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.connections.offered import Offered
+from handshake_inspect.connections.offered import OfferedOptions
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.splitting.split import StoredRows, first_of, split
 from handshake_inspect.pairs import KeyTable
@@ -39,7 +39,7 @@ from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_n
 from handshake_inspect.tcp.time_wait import Profile
 
 #: Is told of connections that leave: what was decided of whole conversations, and which rows of its verdicts.
-Tell = Callable[[Decided, Rows], None]
+Tell = Callable[[DecidedPart, Rows], None]
 
 #: Rows of long connections that are worth folding: those that are followed are looked at with every block.
 FOLLOWED_ROWS = 1 << 13
@@ -49,16 +49,16 @@ ROWS_OF_ONE = 16
 MOST_OPTIONS = 1 << 12
 
 
-class Going(Analysis):
+class EndlessAnalysis(Analysis):
     """An `Analysis` that lets connections go.
 
     `tell` is told of them: what was decided, and the rows of the verdicts that leave. Else somebody follows the
     segments, and each connection has its number as soon as it is seen.
     """
 
-    def __init__(self, names: Names, leaving: Leaving, clock: RunClock, tell: Tell | None = None) -> None:
+    def __init__(self, names: Names, leaving: Retention, clock: RunClock, tell: Tell | None = None) -> None:
         # Where they are followed nothing is folded with each block: its segments are described first.
-        super().__init__(names, gathering=Gathering() if tell else Gathering(fold=False, fold_rows=FOLLOWED_ROWS))
+        super().__init__(names, gathering=GatheredRows() if tell else GatheredRows(fold=False, fold_rows=FOLLOWED_ROWS))
         self.leaving = leaving
         self.let_go = LetGo(told=tell is not None)
         self._tell = tell
@@ -161,7 +161,7 @@ class Going(Analysis):
             self._round()
         if len(self.names.options) > self._many_options:
             self.names.options = self.gathering.renumber_options(self.names.options, self.waiting())
-            self.offered = Offered()
+            self.offered = OfferedOptions()
             self._many_options = max(MOST_OPTIONS, 2 * len(self.names.options))
 
     def _round(self) -> None:
@@ -174,7 +174,7 @@ class Going(Analysis):
         quiet_ns = None if is_full else leaving.least_quiet_ns
         due, more = attendance.due(quiet_ns, attendance.held - leaving.keep, most_rows)
         parts = self._looks(due)
-        looks = Looks.concatenate(part.looks for part in parts)
+        looks = LookTable.concatenate(part.looks for part in parts)
         attendance.looked(looks)
         if is_full:
             looks.columns["quiet_ns"] = np.zeros(len(looks), np.int64)
@@ -202,7 +202,7 @@ class Going(Analysis):
             shown.add(part.collapsed.evidence)
         return [self._look(*one) for one in self.gathering.looks(due)] if self.gathering.trust(shown) else parts
 
-    def _look(self, places: Rows, rows: StoredRows, collapsed: Collapsed) -> _Part:
+    def _look(self, places: Rows, rows: StoredRows, collapsed: CollapsedRows) -> _Part:
         stored = collapsed.rows
         decided = self.decide(stored)
         size = np.bincount(_groups(rows["conversation"]))
@@ -239,9 +239,9 @@ class _Part:
     #: How many rows each conversation has there, and whether copies are among them. Shape (c,).
     size: Rows
     changed: Mask
-    collapsed: Collapsed
-    decided: Decided
-    looks: Looks
+    collapsed: CollapsedRows
+    decided: DecidedPart
+    looks: LookTable
 
     @property
     def stored(self) -> StoredRows:

@@ -1,7 +1,7 @@
 """The rows that are found slice by slice -> the tables of a block.
 
-In: `Found` rows of a slice, each kind of header by itself. Out: a `Block`, its rows in order of capture. Columns are
-made once for a block, and each field is put where it belongs: nothing is sorted or put together afterwards.
+In: `FoundRows` of a slice, each kind of header by itself. Out: a `Block`, its rows in order of capture. Columns
+are made once for a block, and each field is put where it belongs: nothing is sorted or put together afterwards.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Column
-from handshake_inspect.capture.headers.transports import Found
+from handshake_inspect.capture.headers.transports import FoundRows
 from handshake_inspect.capture.records import Records
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, SegmentTable, Table
 
@@ -22,16 +22,18 @@ T = TypeVar("T", bound=Table)
 Places = slice | NDArray[np.int64]
 
 
-class Filling:
+class BlockBuilder:
     """The tables of a block that is being decoded."""
 
     def __init__(self, frames: int) -> None:
-        self._segments = _Columns(SegmentTable, frames)
-        self._datagrams = _Columns(DatagramTable, frames)
-        self._icmp_errors = _Columns(IcmpErrorTable, frames)
+        self._segments = _TableBuilder(SegmentTable, frames)
+        self._datagrams = _TableBuilder(DatagramTable, frames)
+        self._icmp_errors = _TableBuilder(IcmpErrorTable, frames)
         self._unread: Counter[str] = Counter()
 
-    def put(self, found: Sequence[Found], records: Records, part: slice, capture: int, unread: Counter[str]) -> None:
+    def put(
+        self, found: Sequence[FoundRows], records: Records, part: slice, capture: int, unread: Counter[str]
+    ) -> None:
         """Add what was found in a slice of the records, and what was not read of it."""
         for columns in (self._segments, self._datagrams, self._icmp_errors):
             some = [one for one in found if one.table is columns.kind]
@@ -51,7 +53,7 @@ class Filling:
         return Block(self._segments.table(), self._datagrams.table(), self._icmp_errors.table(), +self._unread)
 
 
-class _Columns(Generic[T]):
+class _TableBuilder(Generic[T]):
     """The columns of one table, with room for more rows; a column in which nothing but 0 has stood is not made yet."""
 
     def __init__(self, kind: type[T], room: int) -> None:
@@ -59,7 +61,7 @@ class _Columns(Generic[T]):
         self._room, self._count = room, 0
         self._columns: dict[str, Column] = {}
 
-    def put(self, found: Sequence[Found], records: Records, part: slice, capture: int) -> None:
+    def put(self, found: Sequence[FoundRows], records: Records, part: slice, capture: int) -> None:
         """Add rows of a slice, in the order of their frames."""
         time_ns, frame = records.time_ns[part], records.frame[part]
         at = self._make_room(sum(len(one.rows) for one in found))
@@ -117,7 +119,7 @@ class _Columns(Generic[T]):
         )
 
 
-def _in_order(found: Sequence[Found], frames: int, at: slice) -> tuple[list[Places], Places]:
+def _in_order(found: Sequence[FoundRows], frames: int, at: slice) -> tuple[list[Places], Places]:
     """Return where the rows of each belong, if all of them stand in the rows `at` of a table, in the order of capture.
 
     Returns also which of the `frames` of the slice they come from, in that order.

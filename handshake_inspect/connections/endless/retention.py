@@ -55,7 +55,7 @@ MOST_ROWS = 1 << 16
 
 
 @plain
-class Leaving:
+class Retention:
     """When connections leave."""
 
     #: TIME-WAIT, and the time for which what ended otherwise stays.
@@ -183,11 +183,11 @@ class Attendance:
         first = np.searchsorted(np.cumsum(self._known[due] + self._fresh[due]), rows) + 1
         return np.sort(due[:first]), bool(first < len(due))
 
-    def heard(self, looks: Looks) -> Rows:
+    def heard(self, looks: LookTable) -> Rows:
         """Return when the conversation of each connection was heard last. Shape (m,)."""
         return self._heard_ns[looks["conversation"]]
 
-    def looked(self, looks: Looks) -> None:
+    def looked(self, looks: LookTable) -> None:
         """Note what a look found: no need for another before the last connection of each has been quiet for so long."""
         numbers, first, connections = np.unique(looks["conversation"], return_index=True, return_counts=True)
         if not len(numbers):
@@ -198,7 +198,7 @@ class Attendance:
         self._known[numbers] = np.add.reduceat(looks["rows"], first)
         self._look_ns[numbers] = self._heard_ns[numbers] + looks["quiet_ns"][first + connections - 1]
 
-    def left(self, looks: Looks) -> None:
+    def left(self, looks: LookTable) -> None:
         """Note that these connections left."""
         self.held -= len(looks)
         np.subtract.at(self._connections, looks["conversation"], 1)
@@ -211,7 +211,7 @@ class Attendance:
             column[numbers] = 0
 
 
-class Looks(Table):
+class LookTable(Table):
     """Connections that were looked at, by conversation and in order of time, whole conversations."""
 
     DTYPES: ClassVar[Mapping[str, DTypeLike]] = {
@@ -229,10 +229,10 @@ class Looks(Table):
         self.columns["is_cut"] = self["is_cut"] & ~held
 
 
-def looks_of(verdicts: Verdicts, part: Split, stored: StoredRows, leaving: Leaving) -> Looks:
+def looks_of(verdicts: Verdicts, part: Split, stored: StoredRows, leaving: Retention) -> LookTable:
     """Say of each connection of a partition what decides whether it leaves."""
     table = verdicts.table
-    return Looks(
+    return LookTable(
         {
             "conversation": table["conversation"],
             "last_ns": table["last_ns"],
@@ -291,7 +291,7 @@ def _following(mask: Mask, at: Rows) -> Rows:
     return rows[np.searchsorted(rows, np.minimum(at, len(mask)))]
 
 
-def who_leaves(looks: Looks, heard_ns: Rows, now_ns: int, most: int) -> Mask:
+def who_leaves(looks: LookTable, heard_ns: Rows, now_ns: int, most: int) -> Mask:
     """Choose the connections that leave: the quietest, `most` of them or a few more. Shape (m,).
 
     `heard_ns`: when the conversation of each was heard last. Of a conversation the first ones leave, as many as may.

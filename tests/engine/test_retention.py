@@ -15,9 +15,9 @@ import pytest
 
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.connections.connection import Connection, Frame, Step
-from handshake_inspect.connections.endless.going import Going
-from handshake_inspect.connections.endless.leaving import Leaving
-from handshake_inspect.connections.folding.gather import Gathering
+from handshake_inspect.connections.endless.endless_analysis import EndlessAnalysis
+from handshake_inspect.connections.endless.retention import Retention
+from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.findings.catalogue import RULES
 from handshake_inspect.findings.rule import RunRule
 from handshake_inspect.inspection import Inspection
@@ -34,7 +34,7 @@ from tests.test_equal_results import frame_of
 #: What was told otherwise early, or twice, once.
 TOLD_OTHERWISE = (3, 15, 21, 37, 38, 40, 48)
 #: Leaves at every opportunity.
-AT_ONCE = Leaving(keep=0, round_rows=1, round_share=1 << 30)
+AT_ONCE = Retention(keep=0, round_rows=1, round_share=1 << 30)
 
 
 def crowd(rng: random.Random, conversations: int, inspector: Inspector) -> SegmentTable:
@@ -133,7 +133,7 @@ def test_an_update_says_what_a_look_at_everything_says(seed: int) -> None:
     rng = random.Random(f"update {seed}")
     live = Inspector(leaving=AT_ONCE)
     plain = Inspector(fold=False, names=live.names)
-    going(live).gathering = Gathering(fold=False, fold_rows=1, long_rows=4)
+    going(live).gathering = GatheredRows(fold=False, fold_rows=1, long_rows=4)
     table = crowd(rng, 9, live)
     captures = [one.begin_capture("live", "live") for one in (live, plain)]
     for a in range(0, len(table), rows := rng.choice((5, 40))):
@@ -152,7 +152,7 @@ def test_an_update_says_what_a_look_at_everything_says(seed: int) -> None:
             assert fields(connection) == fields(whole) | {"findings": ()}
 
 
-def told_of(paths: list[Path], leaving: Leaving, gathering: Gathering, block_octets: int) -> list[Connection]:
+def told_of(paths: list[Path], leaving: Retention, gathering: GatheredRows, block_octets: int) -> list[Connection]:
     """Return every connection as somebody was told of it: when it left, or at the end."""
     told: list[Connection] = []
     inspector = Inspector(leaving=leaving, told=lambda left: told.extend(left.connections), jobs=1)
@@ -176,22 +176,22 @@ def test_what_is_told_early_is_what_is_told_at_the_end(seed: int, tmp_path: Path
     for path, a, b in zip(paths, [0, *cuts], [*cuts, len(sent)], strict=True):
         path.write_bytes(pcap([frame_of(one.ip_id or 0, one, ends) for one, ends in sent[a:b]]))
     rounds = {"round_rows": rng.choice((1, 100, 1000)), "round_share": rng.choice((8, 1 << 30))}
-    folding = Gathering(fold_rows=rng.choice((1, 16)), long_rows=8) if rng.random() < 0.5 else Gathering()
-    early = told_of(paths, Leaving(keep=rng.choice((0, 3)), **rounds), folding, rng.choice((1 << 10, 1 << 14)))
-    late = told_of(paths, Leaving(keep=0, round_rows=1 << 40), Gathering(fold=False), 1 << 20)
+    folding = GatheredRows(fold_rows=rng.choice((1, 16)), long_rows=8) if rng.random() < 0.5 else GatheredRows()
+    early = told_of(paths, Retention(keep=rng.choice((0, 3)), **rounds), folding, rng.choice((1 << 10, 1 << 14)))
+    late = told_of(paths, Retention(keep=0, round_rows=1 << 40), GatheredRows(fold=False), 1 << 20)
     assert [fields(one) for one in early] == [fields(one) for one in late]
     kept = sorted(inspect([*paths], jobs=1).connections, key=order_of)
     # Some findings say for how long somebody waited: for who leaves not until the capture ends.
     assert [fields(one) | {"findings": ()} for one in early] == [fields(one) | {"findings": ()} for one in kept]
 
 
-def going(inspector: Inspector) -> Going:
-    assert isinstance(inspector.analysis, Going)
+def going(inspector: Inspector) -> EndlessAnalysis:
+    assert isinstance(inspector.analysis, EndlessAnalysis)
     return inspector.analysis
 
 
 def test_a_stream_keeps_its_number_and_it_is_that_of_the_whole() -> None:
-    inspector = Inspector(leaving=Leaving(keep=0, round_rows=500))
+    inspector = Inspector(leaving=Retention(keep=0, round_rows=500))
     capture, segments, seen = inspector.begin_capture("live", "live"), [], dict[Frame, int]()
     for tick, block in enumerate(blocks(90, 10, "loopback")):
         decoded = inspector.add_records(block, capture)
@@ -235,7 +235,7 @@ def test_the_number_of_what_was_never_a_connection_is_not_remembered_for_good() 
 @pytest.mark.parametrize("kind", ["loopback", "wide", "flood"])
 def test_memory_stays_flat(kind: str) -> None:
     """60,000 connections in four minutes: what is held is what came within a TIME-WAIT and a round."""
-    inspector = Inspector(leaving=Leaving(keep=1000, round_rows=5000))
+    inspector = Inspector(leaving=Retention(keep=1000, round_rows=5000))
     capture, rows, conversations, streams, begun = inspector.begin_capture("live", "live"), [], [], [], 0
     began = time.process_time()
     for block in blocks(240, 250, kind):
@@ -328,7 +328,7 @@ def test_a_clock_that_is_set_lets_nobody_go(step_s: int, steady: bool) -> None:
 
 def test_frames_are_numbered_beyond_32_bits() -> None:
     """A day of 50,000 frames a second: what comes then has its own numbers, is found by them, and leaves by them."""
-    inspector = Inspector(leaving=Leaving(keep=0, round_rows=200))
+    inspector = Inspector(leaving=Retention(keep=0, round_rows=200))
     plain = Inspector(fold=False, names=inspector.names)
     table = crowd(random.Random("many"), 60, inspector)
     table.columns["frame"] += (1 << 32) - len(table) // 2
@@ -361,14 +361,14 @@ def test_a_late_segment_within_time_wait_finds_its_connection() -> None:
 
 @pytest.mark.parametrize(("conversations", "leave"), [(80, False), (600, True)])
 def test_nobody_leaves_while_few_are_held(conversations: int, leave: bool) -> None:
-    inspector = Inspector(leaving=Leaving(keep=400, round_rows=1))
+    inspector = Inspector(leaving=Retention(keep=400, round_rows=1))
     found = fed(inspector, crowd(random.Random("keep"), conversations, inspector), 50).result()
     assert (found.let_go.connections > 0) == leave
     assert not leave or len(found.connections) >= 400
 
 
 def test_a_long_transfer_that_is_followed_stays_small() -> None:
-    inspector = Inspector(leaving=Leaving())
+    inspector = Inspector(leaving=Retention())
     capture, most, begin = inspector.begin_capture("live", "live"), 0, 0
     data = [Segment(0, "A", 24, 1001 + 1000 * k, 1000, 5001) for k in range(30_000)]
     acks = [replace(one, sender="B", flags=16, seq=5001, octets=0, ack=one.seq + 1000) for one in data]
@@ -399,7 +399,7 @@ def test_option_lists_that_wait_to_be_taken_get_new_numbers_too(
     jobs: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Every connection has a list of its own, as with the keys of MPTCP: those of who left are forgotten on the way."""
-    monkeypatch.setattr("handshake_inspect.connections.endless.going.MOST_OPTIONS", 4)
+    monkeypatch.setattr("handshake_inspect.connections.endless.endless_analysis.MOST_OPTIONS", 4)
     frames = []
     for number in range(400):
         options = b"\x02\x04" + (1000 + number).to_bytes(2, "big")
@@ -412,7 +412,7 @@ def test_option_lists_that_wait_to_be_taken_get_new_numbers_too(
     def told(left: Inspection) -> None:
         offered.update((one.originator.port, _mss(one)) for one in left.connections)
 
-    inspector = Inspector(leaving=Leaving(keep=0, round_rows=1), told=told, jobs=jobs, processes=True)
+    inspector = Inspector(leaving=Retention(keep=0, round_rows=1), told=told, jobs=jobs, processes=True)
     inspector.read([Input(path, block_octets=1000)])
     told(inspector.result())
     assert len(inspector.names.options) < 100
@@ -426,7 +426,7 @@ def _mss(connection: Connection) -> int | None:
 
 def test_an_earlier_result_keeps_its_option_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists that nobody has any more are forgotten, and the others get new numbers: not in what was found before."""
-    monkeypatch.setattr("handshake_inspect.connections.endless.going.MOST_OPTIONS", 2)
+    monkeypatch.setattr("handshake_inspect.connections.endless.endless_analysis.MOST_OPTIONS", 2)
     inspector = Inspector(leaving=AT_ONCE)
     capture = inspector.begin_capture("live", "live")
 

@@ -20,14 +20,14 @@ from handshake_inspect.capture.about import About
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.records import Damage, Frames, Records
 from handshake_inspect.capture.source import Reader
-from handshake_inspect.copies import CopyAhead, CopyDied
+from handshake_inspect.forks import ForkAhead, ForkDied
 from handshake_inspect.renumbering import Renumbering, numbered
 from handshake_inspect.table import Block, DatagramTable, IcmpErrorTable, Names, SegmentTable, Table
 
 T = TypeVar("T", bound=Table)
 
 #: Opens a capture. A process and its copy cannot read the same open file: it has one place where both would go on.
-Again = Callable[[], Reader[Records]]
+Reopen = Callable[[], Reader[Records]]
 
 #: The copy has a tenth of a second to itself, in which what works on the blocks is imported here.
 BLOCKS_AHEAD = 8
@@ -36,7 +36,7 @@ KINDS = [one.name for one in fields(Names)]
 
 
 @dataclass
-class _Told:
+class _CaptureFacts:
     """What a reader and its decoder say, so far, of the capture as a whole."""
 
     damage: list[Damage] = field(default_factory=list)
@@ -52,7 +52,7 @@ class _Told:
 
 
 @dataclass
-class _Columns(Generic[T]):
+class _SentColumns(Generic[T]):
     """The columns of a table in which something stands."""
 
     kind: type[T]
@@ -77,13 +77,13 @@ class _Columns(Generic[T]):
 
 
 @dataclass
-class _Sent:
+class _SentBlock:
     """A block as the copy sends it."""
 
     frames: Frames
-    segments: _Columns[SegmentTable]
-    datagrams: _Columns[DatagramTable]
-    icmp_errors: _Columns[IcmpErrorTable]
+    segments: _SentColumns[SegmentTable]
+    datagrams: _SentColumns[DatagramTable]
+    icmp_errors: _SentColumns[IcmpErrorTable]
     unread: Counter[str]
     octets_read: int
     #: Names of each kind that got numbers with it.
@@ -94,9 +94,9 @@ class _Sent:
         """Leave out the octets."""
         return cls(
             Frames(**{one.name: getattr(records, one.name) for one in fields(Frames)}),
-            _Columns.of(block.segments),
-            _Columns.of(block.datagrams),
-            _Columns.of(block.icmp_errors),
+            _SentColumns.of(block.segments),
+            _SentColumns.of(block.datagrams),
+            _SentColumns.of(block.icmp_errors),
             block.unread,
             octets_read,
             names,
@@ -108,17 +108,17 @@ class _Sent:
         return Block(segments, datagrams, self.icmp_errors.table(of_run), self.unread)
 
 
-class Begun:
+class DecodingFork:
     """A copy of this process that reads and decodes a capture, begun at once; ended where the context ends.
 
-    Iterated once: what it sends. Raises CopyDied if the system does not let it begin.
+    Iterated once: what it sends. Raises ForkDied if the system does not let it begin.
     """
 
-    def __init__(self, again: Again, decoder: Decoder, capture: int) -> None:
+    def __init__(self, again: Reopen, decoder: Decoder, capture: int) -> None:
         #: How many names of each kind it has from this process, with the same numbers.
         self.known = {kind: len(getattr(decoder.names, kind)) for kind in KINDS}
         self._again, self._decoder, self._capture = again, decoder, capture
-        self._copy: CopyAhead[_Sent | _Told] = CopyAhead(self._send, BLOCKS_AHEAD)
+        self._copy: ForkAhead[_SentBlock | _CaptureFacts] = ForkAhead(self._send, BLOCKS_AHEAD)
 
     def __enter__(self) -> Self:
         return self
@@ -126,25 +126,25 @@ class Begun:
     def __exit__(self, *raised: object) -> None:
         self._copy.__exit__(*raised)
 
-    def __iter__(self) -> Iterator[_Sent | _Told]:
+    def __iter__(self) -> Iterator[_SentBlock | _CaptureFacts]:
         return iter(self._copy)
 
     # --- in the copy ----------------------------------------------------------------------------------------------
 
-    def _send(self) -> Iterator[_Sent | _Told]:
+    def _send(self) -> Iterator[_SentBlock | _CaptureFacts]:
         """Read and decode the capture. What is told of it is sent ahead of the block with which it changed."""
         known = dict(self.known)
         told = b""
         reader = self._again()
         for records in reader:
             block = self._decoder.decode(records, self._capture)
-            now = _Told.of(reader, self._decoder)
+            now = _CaptureFacts.of(reader, self._decoder)
             if (pickled := pickle.dumps(now)) != told:
                 told = pickled
                 yield now
             if len(records):
-                yield _Sent.of(records, block, reader.octets_read, self._new(known))
-        yield _Told.of(reader, self._decoder)
+                yield _SentBlock.of(records, block, reader.octets_read, self._new(known))
+        yield _CaptureFacts.of(reader, self._decoder)
 
     def _new(self, known: dict[str, int]) -> dict[str, list[Any]]:
         """Return the names that got numbers since `known` was, and note that they are known."""
@@ -156,20 +156,20 @@ class Begun:
         return new
 
 
-class Apart:
+class ForkedReader:
     """A `Reader` of blocks that are decoded; iterated once. Whoever stops iterating it ends the copy.
 
     `begun`: the copy that does it, if there is one already.
     """
 
     def __init__(
-        self, reader: Reader[Records], again: Again, decoder: Decoder, capture: int, begun: Begun | None = None
+        self, reader: Reader[Records], again: Reopen, decoder: Decoder, capture: int, begun: DecodingFork | None = None
     ) -> None:
         self.name, self.format = reader.name, reader.format
         self.octets_read = 0
         self._reader, self._again, self._decoder, self._capture = reader, again, decoder, capture
         self._begun = begun
-        self._take(_Told())
+        self._take(_CaptureFacts())
         #: The numbers of the copy in the run; and are there others than the same?
         self._numbers: dict[str, Column] = {}
         self._are_others = False
@@ -182,19 +182,19 @@ class Apart:
         self._reader.close()
         received = 0
         try:
-            with self._begun or Begun(self._again, self._decoder, self._capture) as copy:
+            with self._begun or DecodingFork(self._again, self._decoder, self._capture) as copy:
                 self._numbers = {kind: np.arange(count, dtype=np.uint32) for kind, count in copy.known.items()}
                 for sent in copy:
-                    if isinstance(sent, _Told):
+                    if isinstance(sent, _CaptureFacts):
                         self._take(sent)
                         continue
                     self.octets_read = sent.octets_read
                     yield sent.frames, sent.block(self._renumbering(sent.names))
                     received += 1
-        except CopyDied:
+        except ForkDied:
             yield from islice(self._decoded_here(), received, None)
 
-    def _take(self, told: _Told) -> None:
+    def _take(self, told: _CaptureFacts) -> None:
         self.damage, self.dropped, self.about, self.headers = told.damage, told.dropped, told.about, told.headers
         self._unread = told.unread
 
@@ -206,7 +206,7 @@ class Apart:
             self.octets_read = reader.octets_read
             if len(records):
                 yield records, block
-        self._take(_Told.of(reader, self._decoder))
+        self._take(_CaptureFacts.of(reader, self._decoder))
 
     def close(self) -> None:
         """Close what this process has opened; a copy closes its own."""

@@ -17,8 +17,8 @@ import pytest
 
 from handshake_inspect import processes
 from handshake_inspect.capture import inputs
-from handshake_inspect.capture.apart import Apart, Begun
 from handshake_inspect.capture.decode import Decoder
+from handshake_inspect.capture.forked_reader import DecodingFork, ForkedReader
 from handshake_inspect.capture.inputs import Hooks, Input
 from handshake_inspect.capture.records import CaptureError, Frames
 from handshake_inspect.capture.source import Reader, RecordReader
@@ -35,14 +35,14 @@ LONG = "port-scan.pcap"
 
 @pytest.fixture(autouse=True)
 def _no_threads_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "can_be_copied", lambda: True)
+    monkeypatch.setattr(processes, "can_fork", lambda: True)
     monkeypatch.setattr(inputs, "APART_OCTETS", 1)
 
 
-def apart(path: Path, names: Names, block_octets: int = 4096) -> Apart:
+def apart(path: Path, names: Names, block_octets: int = 4096) -> ForkedReader:
     one = Input(path, block_octets=block_octets)
     again = partial(one.reader_of_records, ahead=False)
-    return Apart(again(), again, Decoder(names), 3)
+    return ForkedReader(again(), again, Decoder(names), 3)
 
 
 def here(path: Path, names: Names, block_octets: int = 4096) -> tuple[RecordReader, Decoder, list[Block], list[Frames]]:
@@ -141,15 +141,15 @@ def test_nothing_is_decoded_here_while_a_copy_does_it(monkeypatch: pytest.Monkey
 
 
 def test_a_copy_that_has_begun_is_the_one_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    began, begin = [], Begun.__init__
+    began, begin = [], DecodingFork.__init__
 
-    def noted(self: Begun, *given: Any) -> None:
+    def noted(self: DecodingFork, *given: Any) -> None:
         began.append(self)
         begin(self, *given)
 
-    monkeypatch.setattr(Begun, "__init__", noted)
+    monkeypatch.setattr(DecodingFork, "__init__", noted)
     one, names = Input(PCAPS / LONG, block_octets=200), Names()
-    with inputs.begun([one], names, Workers(2, may_be_copies=True)) as copy:
+    with inputs.begun([one], names, Workers(2, may_fork=True)) as copy:
         inspector = Inspector(names=names, jobs=2, processes=True)
         inspector.read([one], begun=copy)
     assert began == [copy]
@@ -159,7 +159,7 @@ def test_a_copy_that_has_begun_is_the_one_that_reads(monkeypatch: pytest.MonkeyP
 
 
 def test_a_copy_that_has_begun_is_ended_if_nobody_reads() -> None:
-    with inputs.begun([Input(PCAPS / LONG)], Names(), Workers(2, may_be_copies=True)) as copy:
+    with inputs.begun([Input(PCAPS / LONG)], Names(), Workers(2, may_fork=True)) as copy:
         assert copy is not None
         assert multiprocessing.active_children()
     assert not multiprocessing.active_children()
@@ -167,7 +167,7 @@ def test_a_copy_that_has_begun_is_ended_if_nobody_reads() -> None:
 
 @pytest.mark.parametrize(("files", "jobs"), [(1, 1), (2, 2), (0, 2)])
 def test_where_no_copy_reads_or_several_might_none_begins(files: int, jobs: int) -> None:
-    with inputs.begun([Input(PCAPS / LONG)] * files, Names(), Workers(jobs, may_be_copies=True)) as copy:
+    with inputs.begun([Input(PCAPS / LONG)] * files, Names(), Workers(jobs, may_fork=True)) as copy:
         assert copy is None
 
 
