@@ -153,7 +153,7 @@ def connections_of(seed: int, captures: int, *, fold: bool) -> list[Connection]:
 @pytest.mark.parametrize("captures", [1, 2])
 @pytest.mark.parametrize("batch", range(2))
 def test_what_is_folded_as_it_comes_changes_nothing(batch: int, captures: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handshake_inspect.connections.folding.gather.Steady", Counting)
+    monkeypatch.setattr("handshake_inspect.connections.folding.gather.SteadyTransfers", Counting)
     monkeypatch.setattr(Counting, "folded", 0)
     for seed in range(batch * CAPTURES // 2, (batch + 1) * CAPTURES // 2):
         assert connections_of(seed, captures, fold=True) == connections_of(seed, captures, fold=False), seed
