@@ -126,7 +126,7 @@ def test_ctrl_c_ends_the_child_unless_its_parent_ignores_it(action: str, said: s
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert done.stdout == said
-    assert ("FallenError" in done.stderr) == (not said)
+    assert ("ChildDiedError" in done.stderr) == (not said)
 
 
 def enter_twice_with_no_room() -> None:
