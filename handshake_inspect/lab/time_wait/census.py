@@ -4,8 +4,9 @@ In: the kernel's entries (`entry_table`) and settings of this network namespace;
 `Census`. A server's entries are those of its listening port, by client address; a client's those towards one remote
 socket, for which each takes a port of the ephemeral range (RFC 6056) away: when all are taken, connect() fails.
 
-The kernel does not keep who connected. Where no listener tells, the port does that more entries share: a server has one
-port for many clients. A client's port may be shared too, towards other remote sockets, but fewer entries share it.
+The kernel does not keep who connected. A listener tells, at either end where both are on this host; else the range of
+ephemeral ports does, and then the port that more entries share: a server has one port for many clients. A client's port
+may be shared too, towards other remote sockets, but fewer entries share it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
@@ -80,16 +82,38 @@ def holdings(rows: Rows, listeners: Container[int], ephemeral: Container[int]) -
     here, there = (Counter(end.port for end in side) for side in ([one[0] for one in ends], [one[1] for one in ends]))
     found: dict[tuple[Endpoint, Endpoint], Holding] = {}
     for local, remote, left_ms in ends:
-        is_server = local.port in listeners or local.port not in ephemeral or here[local.port] > there[remote.port]
+        is_server = accepted(local, remote, listeners, ephemeral, here[local.port] - there[remote.port])
         local_key = local if is_server else Endpoint(local.ip, 0)
         remote_key = Endpoint(remote.ip, 0) if is_server else remote
         role: Role = "server" if is_server else "client"
         one = found.setdefault((local_key, remote_key), Holding(role, local_key, remote_key))
         one.count += 1
         one.nearest_ms, one.farthest_ms = min(one.nearest_ms, left_ms), max(one.farthest_ms, left_ms)
-        if not is_server:
+        if not is_server and local.port in ephemeral:
             one.ephemeral.add(local.port)
     return sorted(found.values(), key=lambda one: (-one.count, str(one.local), str(one.remote)))
+
+
+def accepted(
+    local: Endpoint, remote: Endpoint, listeners: Container[int], ephemeral: Container[int], shared_more: int
+) -> bool:
+    """Tell whether the local end is the one that accepted the connection.
+
+    `shared_more`: by how many entries more its port is shared than the remote one. A client may have bound a port that
+    is not ephemeral; of two such the lower one is mostly a service's.
+    """
+    if local.port in listeners:
+        return True
+    if remote.port in listeners and is_on_this_host(local, remote):
+        return False
+    if local.port in ephemeral or remote.port in ephemeral:
+        return local.port not in ephemeral or shared_more > 0
+    return shared_more > 0 or (shared_more == 0 and local.port < remote.port)
+
+
+def is_on_this_host(local: Endpoint, remote: Endpoint) -> bool:
+    """Tell whether both ends of an entry are of this host, as far as their addresses show it."""
+    return remote.ip == local.ip or ip_address(remote.ip).is_loopback
 
 
 def port_range() -> PortRange:

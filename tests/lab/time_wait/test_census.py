@@ -70,6 +70,9 @@ def test_a_clients_port_may_go_to_as_many_servers_as_there_are_connections() -> 
         (frozenset(), 40000, 443, "client"),
         (frozenset(), 80, 50000, "server"),
         (frozenset(), 40000, 50000, "client"),
+        (frozenset(), 5555, 443, "client"),
+        (frozenset(), 443, 5555, "server"),
+        (frozenset({443}), 5555, 443, "client"),
     ],
 )
 def test_who_is_a_server_follows_from_its_port(
@@ -77,6 +80,14 @@ def test_who_is_a_server_follows_from_its_port(
 ) -> None:
     (one,) = holdings(entries((A, local_port, B, remote_port, 1)), listeners, PORTS)
     assert one.role == role
+
+
+def test_a_client_that_has_bound_its_port_is_told_by_the_listener_on_the_same_host() -> None:
+    """`echo connect 8000 --source-port 5555`: a port that is not ephemeral is no sign of a server then."""
+    (one,) = holdings(entries((A, 5555, A, 8000, 1), (A, 40001, A, 8000, 1)), frozenset({8000}), PORTS)
+    assert (one.role, one.count, one.ephemeral) == ("client", 2, {40001})
+    (one,) = holdings(entries((A, 5555, A, 40000, 1)), frozenset({40000}), PORTS)
+    assert (one.role, one.ephemeral) == ("client", set())
 
 
 def test_the_most_come_first_with_their_nearest_and_farthest_end() -> None:
