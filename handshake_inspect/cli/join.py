@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.options import jobs_option, reader_option
+from handshake_inspect.cli.options import file_name, jobs_option, once, reader_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,11 +21,20 @@ if TYPE_CHECKING:
 
 
 @click.command("join")
-@click.argument("client")
-@click.argument("server")
-@click.option("-s", "--stream", type=click.IntRange(min=0), help="Which connection, by its number in the table.")
-@click.option("--host", metavar="IP[/LEN]", help="Only connections of this address or network.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Only connections of this port.")
+@click.argument("client", metavar="CLIENT", type=file_name)
+@click.argument("server", metavar="SERVER", type=file_name)
+@click.option(
+    "-s", "--stream", metavar="N", type=click.IntRange(min=0), multiple=True, callback=once("join once for each"),
+    help="Which connection, by its number in the table.",
+)  # fmt: skip
+@click.option(
+    "--host", metavar="IP[/LEN]", multiple=True, callback=once("join once for each, or name a network"),
+    help="Only connections of this address or network.",
+)  # fmt: skip
+@click.option(
+    "--port", metavar="PORT", type=click.IntRange(0, 65535), multiple=True, callback=once("join once for each"),
+    help="Only connections of this port.",
+)  # fmt: skip
 @click.option("--format", "format_", type=click.Choice(["text", "json", "ndjson"]), default="text", show_default=True)
 @click.option(
     "--numbers",

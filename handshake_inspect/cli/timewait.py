@@ -54,8 +54,13 @@ def list_command(format_: str, limit: int) -> int:
 
 
 @command.command("watch")
-@click.option("--port", metavar="PORT", type=click.IntRange(0, 65535), help="Only entries with an end at this port.")
-@click.option("--host", metavar="IP", help="Only entries with an end at this address.")
+@click.option(
+    "--port", "ports", metavar="PORT", type=click.IntRange(0, 65535), multiple=True,
+    help="Only entries with an end at this port; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--host", "hosts", metavar="IP", multiple=True, help="Only entries with an end at this address; may be repeated."
+)
 @click.option("--count", type=click.IntRange(min=1), metavar="N", help="End when N entries have ended.")
 @click.option("--duration", type=Seconds(min=0, min_open=True), metavar="S", help="End after S seconds.")
 @click.option(
@@ -66,7 +71,9 @@ def list_command(format_: str, limit: int) -> int:
     show_default=True,
     help="For people, or an object a line for programs.",
 )
-def watch_command(port: int | None, host: str | None, count: int | None, duration: float | None, format_: str) -> int:
+def watch_command(
+    ports: tuple[int, ...], hosts: tuple[str, ...], count: int | None, duration: float | None, format_: str
+) -> int:
     """Follow the TIME-WAIT entries of this host: a line when one begins, restarts, reaches 0, and is gone.
 
     Ends at Ctrl-C, or as --count and --duration say, with a summary: how they ended, and how long beyond 60 s they
@@ -82,7 +89,7 @@ def watch_command(port: int | None, host: str | None, count: int | None, duratio
     from handshake_inspect.lab.time_wait.observing import Filter
 
     refuse_other_systems()
-    return watch(Filter(port, None if host is None else address(host)), count, duration, format_)
+    return watch(Filter(ports, tuple(map(address, hosts))), count, duration, format_)
 
 
 @command.command("bind")

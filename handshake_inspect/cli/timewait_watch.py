@@ -21,7 +21,7 @@ from handshake_inspect.lab.kernel.tracepoint import clock_offset
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
 from handshake_inspect.lab.time_wait.observing import Cause, Change, EntryEnd, Filter, Observer, Tally
 from handshake_inspect.lab.time_wait.wheel import Wheel
-from handshake_inspect.quantities import counted
+from handshake_inspect.quantities import counted, listed
 
 #: More changes of one kind than these between two looks are told together.
 ALONE_MAX = 6
@@ -46,8 +46,9 @@ def watch(wanted: Filter, count: int | None, duration_s: float | None, format_: 
     watching = WatchPrinter(placed_wheel(), wanted, is_json=format_ == "ndjson")
     with closing(watching.observer), Interruption() as interruption:
         deadline_s = None if duration_s is None else time.monotonic() + duration_s
-        watching.look()
-        remark("watching TIME-WAIT on this host; Ctrl-C ends")
+        there = watching.observer.look()  # what changes once the line below is read is seen as a change
+        remark(f"watching TIME-WAIT on this host{restricted_to(wanted)}; Ctrl-C ends")
+        watching.tell(there)
         while True:
             left_s = None if deadline_s is None else deadline_s - time.monotonic()
             if interruption.asked or (count and watching.tally.ended >= count) or (left_s is not None and left_s <= 0):
@@ -57,6 +58,12 @@ def watch(wanted: Filter, count: int | None, duration_s: float | None, format_: 
             watching.look()
     watching.summarize()
     return 0
+
+
+def restricted_to(wanted: Filter) -> str:
+    """Say which entries are watched, if not all."""
+    ports = f" at port {listed([str(port) for port in wanted.ports], 'or')}" if wanted.ports else ""
+    return f"{ports} of {listed(wanted.ips, 'or')}" if wanted.ips else ports
 
 
 def pause_until_next(observer: Observer, interruption: Interruption, left_s: float | None) -> None:
@@ -83,7 +90,10 @@ class WatchPrinter:
 
     def look(self) -> None:
         """Look once, and print what changed."""
-        changes = self.observer.look()
+        self.tell(self.observer.look())
+
+    def tell(self, changes: Sequence[Change]) -> None:
+        """Print what changed, and count what has ended."""
         self._offset_ns = clock_offset().ns  # again: the clock may have been set
         for change in changes:
             if change.gone is not None:

@@ -80,17 +80,20 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries are wanted: those with an end at this port, and one at this address. None: any."""
+    """Which entries are wanted: those with an end at one of these ports, and one at one of these addresses.
 
-    port: int | None = None
-    ip: str | None = None
+    Empty: any.
+    """
+
+    ports: tuple[int, ...] = ()
+    ips: tuple[str, ...] = ()
 
     def of(self, rows: Rows) -> Rows:
         """Return the rows that are wanted."""
-        if self.port is not None:
-            rows = rows[(rows["sport"] == self.port) | (rows["dport"] == self.port)]
-        if self.ip is not None:
-            rows = rows[np.array([self.ip in (local_of(row).ip, remote_of(row).ip) for row in rows], bool)]
+        if self.ports:
+            rows = rows[np.isin(rows["sport"], self.ports) | np.isin(rows["dport"], self.ports)]
+        if wanted := set(self.ips):
+            rows = rows[np.array([bool(wanted & {local_of(row).ip, remote_of(row).ip}) for row in rows], bool)]
         return rows
 
 

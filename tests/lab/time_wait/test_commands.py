@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.cli.timewait import address
-from handshake_inspect.cli.timewait_watch import WatchPrinter
+from handshake_inspect.cli.timewait_watch import WatchPrinter, restricted_to
 from handshake_inspect.cli.waiting import countdown_line
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.sock_diag import KernelSocket
@@ -188,6 +188,11 @@ def test_the_watch_ends_after_so_many_ends_and_prints_objects_for_programs() -> 
     assert err.startswith("1 entry ended in ")
 
 
+def test_the_watch_says_at_which_ports_and_addresses() -> None:
+    assert restricted_to(Filter()) == ""
+    assert restricted_to(Filter((80, 443), ("::1",))) == " at port 80 or 443 of ::1"
+
+
 def test_on_a_terminal_the_watch_counts_down_in_place() -> None:
     """What is printed after that begins on an empty line."""
 
@@ -198,7 +203,7 @@ def test_on_a_terminal_the_watch_counts_down_in_place() -> None:
     needs_private_world()
     code, printed = in_private_world(inside)
     assert code == 0
-    there, watching, counted, summary, _ = printed.split("\r\n")
+    watching, there, counted, summary, _ = printed.split("\r\n")
     assert re.fullmatch(rf" +\d\.\d{{3}}  there +127.0.0.1:{CLIENT} → 127.0.0.1:{SERVER}  5\d\.\d s left", there)
     assert watching == "watching TIME-WAIT on this host; Ctrl-C ends"
     assert re.fullmatch(r"(\r1 entry, ends in about [56]\d s\x1b\[K){2,}(\^C)?\r\x1b\[K", counted)

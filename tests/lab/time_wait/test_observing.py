@@ -128,11 +128,11 @@ def test_an_early_end_is_told_as_far_as_it_can_be_seen(
 @pytest.mark.parametrize(
     ("wanted", "is_seen"),
     [
-        (Filter(port=SERVER), True),
-        (Filter(port=CLIENT), True),
-        (Filter(port=SERVER + 1), False),
-        (Filter(ip="127.0.0.1"), True),
-        (Filter(ip="127.0.0.2"), False),
+        (Filter(ports=(SERVER,)), True),
+        (Filter(ports=(SERVER + 1, CLIENT)), True),
+        (Filter(ports=(SERVER + 1,)), False),
+        (Filter(ips=("127.0.0.1",)), True),
+        (Filter(ips=("127.0.0.2", "127.0.0.3")), False),
     ],
 )
 def test_only_what_is_wanted_is_shown(wanted: Filter, is_seen: bool) -> None:
