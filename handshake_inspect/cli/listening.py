@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from handshake_inspect.capture.live import LiveCapture
-from handshake_inspect.capture.live.filtering import FRAME_OCTETS_MAX
 from handshake_inspect.capture.live.privileges import give_up_privileges, invoking_user_may_write
 from handshake_inspect.capture.records import CaptureError, Records
 from handshake_inspect.capture.writing.output import CaptureWriter
@@ -31,8 +30,6 @@ from handshake_inspect.lab.command import CommandEnd, CommandError, Running, Str
 from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.words import octets
 
-#: What is looked at of a frame: its headers, whatever is around them. Loopback has frames of 64 KiB.
-FRAME_OCTETS = 4096
 #: More connections than these are counted by kind at the end, not listed one by one.
 MOST_LISTED = 100
 
@@ -51,7 +48,10 @@ class SavedCapture:
 
     def opened(self, capture: LiveCapture) -> CaptureWriter:
         """Open the file, or the first one of a rotation. Raises CaptureError."""
-        return open_writer(self.target, capture.interfaces, rotation=self.rotation, dropped=lambda: capture.dropped)
+        interfaces, dropped = capture.interfaces, lambda: capture.dropped
+        return open_writer(
+            self.target, interfaces, rotation=self.rotation, dropped=dropped, snaplen=capture.frame_octets
+        )
 
 
 def listen(
@@ -64,8 +64,7 @@ def listen(
     on_screen: bool = False,
 ) -> int:
     """Watch interfaces until Ctrl-C, or as long as wished. Returns the exit code. Raises CaptureError."""
-    frame_octets = octets_of_a_frame(keeping, on_screen=on_screen)
-    with LiveCapture(interfaces, **how, frame_octets=frame_octets) as capture, Interruption() as interruption:
+    with LiveCapture(interfaces, **how) as capture, Interruption() as interruption:
         writer, given_up = opened_and_given_up(capture, keeping)
         if capture.ring_octets < how["ring_octets"]:
             remark(f"the buffer is {octets(capture.ring_octets)}: there is not memory for {octets(how['ring_octets'])}")
@@ -79,11 +78,6 @@ def listen(
     if failure is not None:
         remark(f"Error: {failure}")
     return 2 if failure else 0
-
-
-def octets_of_a_frame(keeping: SavedCapture | None, *, on_screen: bool) -> int:
-    """How much of each frame is captured: all of it where it is saved, or may be at a key."""
-    return FRAME_OCTETS_MAX if keeping or on_screen else FRAME_OCTETS
 
 
 def opened_and_given_up(capture: LiveCapture, keeping: SavedCapture | None) -> tuple[CaptureWriter | None, str | None]:
@@ -133,8 +127,6 @@ def watch_command(
 
     Where saving fails the command goes on, and so does the watching: then 2, unless the command failed itself.
     """
-
-    frame_octets = octets_of_a_frame(keeping, on_screen=on_screen)
     printed = PrintedTail() if on_screen else None
 
     def watch(running: Running) -> tuple[CommandEnd, bool]:
@@ -165,7 +157,7 @@ def watch_command(
             program,
             watch,
             traced=traced,
-            open_capture=lambda: LiveCapture("lo", **how, frame_octets=frame_octets),
+            open_capture=lambda: LiveCapture("lo", **how),
             streams=streams,
         )
     except CommandError as error:
@@ -247,8 +239,12 @@ def tell_rest(watch: Watch, inspection: Inspection, keeping: SavedCapture | None
         seen += f", {watch.passed_over:,} of them too fast to be shown one by one"
     where = f" at port {port}" if port is not None and not watch.seen else ""
     remark(f"{watch.capture.interface}: {seen}{where}, {counted(watch.capture.dropped, 'frame')} dropped")
+    if watch.capture.dropped:
+        less = "--snap 256 takes less of each frame, " if watch.capture.frame_octets > 256 else ""
+        remark(f"to lose fewer: {less}--buffer SIZE holds more than {octets(watch.capture.ring_octets)} of them")
     if watch.writer is not None and keeping is not None:
-        remark(saved(watch.writer, keeping))
+        cut = f", {watch.cut:,} of them cut to {watch.capture.frame_octets:,} octets" if watch.cut else ""
+        remark(saved(watch.writer, keeping) + cut)
 
 
 def saved(writer: CaptureWriter, keeping: SavedCapture) -> str:

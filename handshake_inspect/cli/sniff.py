@@ -10,6 +10,11 @@ import click
 from handshake_inspect.cli.amounts import Seconds, size, sizes_and_spans
 from handshake_inspect.cli.options import once, profile_option, write_option
 
+#: tcpdump's largest snapshot length. Only BIG TCP comes near.
+FRAME_OCTETS_MAX = 262144
+#: What is looked at of a frame that is not saved: its headers, whatever is around them. Loopback has frames of 64 KiB.
+FRAME_OCTETS = 4096
+
 
 @click.command("sniff", context_settings={"allow_interspersed_args": False})
 @click.option(
@@ -39,6 +44,10 @@ from handshake_inspect.cli.options import once, profile_option, write_option
     "--buffer", "ring_octets", metavar="SIZE", default="64MiB", show_default=True, callback=size,
     help="Room for frames that wait to be read; when it is full they are dropped.",
 )  # fmt: skip
+@click.option(
+    "--snap", "snap_octets", type=click.IntRange(64, FRAME_OCTETS_MAX), metavar="OCTETS",
+    help="Take so much of each frame: all of it with -w, else 4096.  [64 to 262144]",
+)  # fmt: skip
 @click.option("--promiscuous", is_flag=True, help="Take frames that are for others, too.")
 @click.option("--strace", "traced", is_flag=True, help="With COMMAND: its socket calls too, in ladders at its end.")
 @profile_option
@@ -56,6 +65,7 @@ def command(
     rotate: tuple[int | None, int | None],
     files: int | None,
     ring_octets: int,
+    snap_octets: int | None,
     promiscuous: bool,
     traced: bool,
     profile: str,
@@ -81,6 +91,7 @@ def command(
       handshake-inspect sniff --udp --port 8000
       handshake-inspect sniff -i eth0 --filter 'tcp port 443' --duration 10
       handshake-inspect sniff -i any -q -w day.pcapng --rotate 100MB --rotate 1h --files 24
+      handshake-inspect sniff --snap 256 -w headers.pcapng
       handshake-inspect sniff -w echo.pcapng -- python3 echo_test.py
       handshake-inspect sniff --strace -- python3 echo_test.py
     """
@@ -97,7 +108,8 @@ def command(
     rotation = Rotation(octets_max, seconds, files) if octets_max or seconds else None
     keeping = None if target is None else SavedCapture(target, rotation)
     wishes = WatchRequest(port=port, count=count, quiet=quiet, udp=udp, profile=profile)
-    how: dict[str, Any] = {"bpf": bpf, "ring_octets": ring_octets}
+    frame_octets = snap_octets or (FRAME_OCTETS if keeping is None else FRAME_OCTETS_MAX)
+    how: dict[str, Any] = {"bpf": bpf, "ring_octets": ring_octets, "frame_octets": frame_octets}
     if not program:
         if traced:
             raise click.UsageError("--strace needs a COMMAND: sniff --strace -- COMMAND")

@@ -25,7 +25,7 @@ from handshake_inspect.connections.endless.retention import Retention
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.quantities import counted, listed
-from handshake_inspect.screen.recent import Recent
+from handshake_inspect.screen.recent import Recent, cut_frames
 from handshake_inspect.table import Block, SegmentTable
 from handshake_inspect.tcp.time_wait import profile_of
 from handshake_inspect.views.datagram_line import Timed, datagram_lines
@@ -36,6 +36,9 @@ PATIENCE_S = 0.1
 #: The share of the time that printing may take when much comes for long, so that the capture keeps up, and for how long
 #: it may take all of it: the ring holds some seconds of what comes meanwhile.
 PRINTING_SHARE, CREDIT_S = 0.5, 3.0
+#: The share of the time until the ring is full that printing a block may take (the largest frames of loopback fill it
+#: in less than a second), and over how long at the least it is told how fast frames come.
+ROOM_SHARE, RATE_OVER_S = 0.5, 0.04
 #: What printing one segment takes, before it was seen.
 SEGMENT_S = 0.0005
 #: How often at most it is said what was not printed, and what the kernel dropped.
@@ -77,6 +80,8 @@ class Watch:
         self.writer = writer
         #: May be switched off where saving has failed and the watching goes on.
         self.is_saving = writer is not None
+        #: Frames saved of which not all was captured.
+        self.cut = 0
         #: Segments so far, and the frame of the last of them.
         self.seen = self._last_frame = 0
         #: Segments that came too fast to be printed one by one.
@@ -149,6 +154,7 @@ class Watch:
             self.recent.add(block, chosen)
         if self.writer is not None and self.is_saving:
             self.writer.write(block, chosen)
+            self.cut += cut_frames(block, chosen)
 
     def _lines_of(self, decoded: Block) -> int:
         """Return how many lines a block makes, at least about."""
@@ -160,7 +166,16 @@ class Watch:
         now = time.monotonic()
         self._credit_s = min(self._credit_s + (now - self._credited_s) * PRINTING_SHARE, CREDIT_S)
         self._credited_s = now
-        return lines * self._segment_s <= self._credit_s
+        return lines * self._segment_s <= min(self._credit_s, self._room_s() * ROOM_SHARE)
+
+    def _room_s(self) -> float:
+        """Return for how long the ring has room if frames go on to come as those of the present block did."""
+        block = self._block
+        if block is None:
+            return CREDIT_S
+        free = self.capture.ring_octets * (1 - self.capture.waiting)
+        span_s = max(int(block.time_ns[-1] - block.time_ns[0]) / 1e9, RATE_OVER_S)
+        return free * span_s / int(block.captured.sum())
 
     def _print(self, decoded: Block, lines: int) -> None:
         """Print a line for each segment and error, and for each datagram if that is wished: so many `lines`."""

@@ -123,13 +123,15 @@ class Live:
             frames = [*(step.frame for step in steps), *(error.frame for error in connection.icmp_errors)]
             wanted = {frame for frame in frames if isinstance(frame, int)}
         dropped = self._watched.capture.dropped
-        with open_writer(target, self._watched.capture.interfaces, rotation=None, dropped=lambda: dropped) as writer:
-            self._recent.write(writer, wanted)
+        capture = self._watched.capture
+        with open_writer(target, capture.interfaces, dropped=lambda: dropped, snaplen=capture.frame_octets) as writer:
+            cut = self._recent.write(writer, wanted)
         expected = self._recent.taken if wanted is None else len(wanted)
         less = expected - writer.count
-        return f"{target}: {counted(writer.count, 'frame')} saved" + (
-            f"; {counted(less, 'earlier one')} no longer kept: sniff -w FILE keeps all" if less else ""
-        )
+        said = f"{target}: {counted(writer.count, 'frame')} saved"
+        if cut:
+            said += f", {cut:,} of them cut to {capture.frame_octets:,} octets: --snap takes more"
+        return said + (f"; {counted(less, 'earlier one')} no longer kept: sniff -w FILE keeps all" if less else "")
 
     def command(self, stream: int) -> str | None:
         """Return None: nobody else can see what is here."""

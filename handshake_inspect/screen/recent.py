@@ -42,11 +42,18 @@ class Recent:
             self._octets -= _size(oldest)
             self.gone += len(oldest)
 
-    def write(self, writer: CaptureWriter, numbers: Collection[int] | None = None) -> None:
-        """Write all frames that are there, or those with these numbers. Raises CaptureError."""
+    def write(self, writer: CaptureWriter, numbers: Collection[int] | None = None) -> int:
+        """Write all frames that are there, or those with these numbers. Raises CaptureError.
+
+        Returns of how many not all was captured.
+        """
         wanted = None if numbers is None else np.fromiter(numbers, np.int64, len(numbers))
+        cut = 0
         for block in self._blocks:
-            writer.write(block, None if wanted is None else np.isin(block.frame, wanted))
+            chosen = None if wanted is None else np.isin(block.frame, wanted)
+            writer.write(block, chosen)
+            cut += cut_frames(block, chosen)
+        return cut
 
     def frames(self, numbers: Collection[int]) -> dict[int, RawFrame]:
         """Return those of the frames with these numbers that are there."""
@@ -75,6 +82,12 @@ def copied(block: Records, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> R
         packet_type=None if block.packet_type is None else block.packet_type[rows],
         interface=None if block.interface is None else block.interface[rows],
     )
+
+
+def cut_frames(block: Records, rows: Rows | None = None) -> int:
+    """Count the frames of a block, or of those in `rows`, of which not all was captured."""
+    is_cut = block.captured < block.original
+    return int(np.count_nonzero(is_cut if rows is None else is_cut[rows]))
 
 
 def _size(block: Records) -> int:

@@ -17,7 +17,7 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-from handshake_inspect.cli.listening import SavedCapture, octets_of_a_frame
+from handshake_inspect.cli.sniff import command
 from handshake_inspect.inspector import inspect
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import REPOSITORY, run
@@ -395,11 +395,29 @@ def test_of_large_frames_as_much_is_captured_as_is_needed(is_saved: bool, tmp_pa
     assert not is_saved or kept.stat().st_size > 2_000_000
 
 
-@pytest.mark.parametrize(
-    ("keeping", "on_screen", "whole"), [(None, False, False), (SavedCapture("x"), False, True), (None, True, True)]
-)
-def test_what_may_be_saved_is_captured_whole(keeping: SavedCapture | None, on_screen: bool, whole: bool) -> None:
-    assert (octets_of_a_frame(keeping, on_screen=on_screen) > 1 << 16) == whole
+@pytest.mark.parametrize("suffix", ["pcap", "pcapng"])
+def test_so_much_of_each_frame_is_saved_and_said_there_and_here(suffix: str, tmp_path: Path) -> None:
+    needs_private_world()
+    kept = tmp_path / f"kept.{suffix}"
+    done = run("sniff", "-q", "--snap", "100", "-w", str(kept), "--", sys.executable, "-c", BULK)
+    said = re.search(rf"^{kept}: (\d+) frames saved, (\d+) of them cut to 100 octets$", done.stderr, re.M)
+    assert said is not None
+    inspection = inspect(kept)
+    assert inspection.captures[0].frames == int(said[1]) > int(said[2]) > 0
+    assert inspection.connections[0].octets.originator >= 2_000_000, "the header of a frame tells how long it was"
+    snaplen_at = 16 if suffix == "pcap" else kept.read_bytes().index(b"\x01\0\0\0", 28) + 12
+    assert kept.read_bytes()[snaplen_at : snaplen_at + 4] == (100).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_unless_told_all_of_a_frame_is_saved_and_its_headers_are_looked_at(
+    is_saved: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, object] = {}
+    monkeypatch.setattr("handshake_inspect.cli.listening.listen", lambda *args, **_: asked.update(args[4]) or 0)
+    arguments = ["-q", *(["-w", str(tmp_path / "x.pcap")] if is_saved else [])]
+    assert command.main(arguments, standalone_mode=False) == 0
+    assert asked["frame_octets"] == (262_144 if is_saved else 4096)
 
 
 @pytest.mark.parametrize(("status", "expected"), [(0, 2), (7, 7)])

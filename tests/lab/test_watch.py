@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from handshake_inspect.capture.live import LiveCapture
+from handshake_inspect.capture.records import Records
 from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.cli.captures import Interruption
 from handshake_inspect.cli.watch import Watch, WatchRequest, blocks_of
@@ -52,6 +56,45 @@ def test_a_burst_is_passed_over_and_complete(tmp_path: Path, capsys: pytest.Capt
     assert watch.passed_over > 0
     assert "too fast to be shown one by one" in capsys.readouterr().out
     assert len(inspect(target).connections) == len(found.connections)
+
+
+def test_no_line_is_printed_that_would_let_the_ring_run_full() -> None:
+    """The largest frames of loopback fill 64 MiB in a second; as many small ones do not in a minute."""
+    needs_root("capturing on lo")
+    with LiveCapture("lo") as capture:
+        watch = Watch(capture, WatchRequest())
+        assert capture.waiting == 0
+        for octets, prints in ((100, True), (60_000, False)):
+            lengths = np.full(1000, octets)
+            watch._block = block_of(lengths, span_ns=50_000_000)
+            assert watch._can_print(1000) == prints
+
+
+def block_of(lengths: NDArray[np.int64], span_ns: int) -> Records:
+    """Return frames of these lengths that came within so long."""
+    times = np.linspace(0, span_ns, len(lengths)).astype(np.int64)
+    ones = np.ones(len(lengths), np.int64)
+    return Records(
+        buffer=np.zeros(0, np.uint8),
+        offset=0 * ones,
+        captured=lengths,
+        original=lengths,
+        time_ns=times,
+        frame=np.cumsum(ones),
+        link_type=ones.astype(np.uint16),
+    )
+
+
+def test_the_part_of_the_ring_that_waits_is_known() -> None:
+    needs_root("capturing on lo")
+    with LiveCapture("lo", ring_octets=8 << 20) as capture:
+        burst(2000)  # some megabytes
+        time.sleep(0.1)
+        before = capture.waiting
+        assert 0 < before <= 1
+        blocks = list(capture.drain())
+        assert blocks
+        assert capture.waiting < before
 
 
 def test_datagrams_that_are_passed_over_are_counted(

@@ -29,6 +29,7 @@ class Interface:
 
     interface: str = "lo"
     dropped: int = 0
+    frame_octets: int = 262_144
     interfaces: list[tuple[str, int]] = field(default_factory=lambda: [("lo", ETHERNET)])
 
 

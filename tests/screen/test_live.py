@@ -228,4 +228,4 @@ def test_the_oldest_frames_go_when_there_is_no_room() -> None:
 
 
 def test_live_capture_has_what_the_screen_asks_of_it() -> None:
-    assert {*vars(Interface())} <= {*dir(LiveCapture)} | {"interface", "interfaces"}
+    assert {*vars(Interface())} <= {*dir(LiveCapture)} | {"interface", "interfaces", "frame_octets"}

@@ -75,6 +75,8 @@ class LiveCapture:
         names = [interfaces] if isinstance(interfaces, str) else list(interfaces)
         found = interfaces_named(names)
         wanted = CaptureRequest(found, ANY in names, bpf, promiscuous, ring_octets, frame_octets)
+        #: How much of each frame is kept.
+        self.frame_octets = frame_octets
         #: What it was asked for, for messages: "lo", "lo,eth0", "any".
         self.interface = wanted.name
         #: Name and link type of each interface, by its number in `Records.interface`. "any" has those that were seen
@@ -124,6 +126,11 @@ class LiveCapture:
     def ring_octets(self) -> int:
         """How much memory the kernel had for frames that wait."""
         return self._ring.octets
+
+    @property
+    def waiting(self) -> float:
+        """Which part of that memory is full: 1 and frames are dropped."""
+        return self._ring.waiting
 
     @property
     def packets(self) -> int:

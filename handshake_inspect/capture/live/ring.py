@@ -115,11 +115,19 @@ class Ring:
         """Does a frame stand in the block that the kernel is filling?"""
         return self._word(self._next, COUNT_AT) > 0
 
+    @property
+    def waiting(self) -> float:
+        """Which part of it is finished, and not taken: 1 and frames are lost."""
+        count = 0
+        while count < self.blocks - self._held and self._is_ours((self._next + count) % self.blocks):
+            count += 1
+        return count / self.blocks
+
     def take(self) -> RingFrames | None:
         """Return the frames of the blocks that are finished, MOST_BLOCKS at once; None if no block is."""
         first, at = self._next, list[int]()
         last = min(first + MOST_BLOCKS, self.blocks)
-        while self._next < last and self._word(self._next, STATUS_AT) & TP_STATUS_USER:
+        while self._next < last and self._is_ours(self._next):
             at += self._frames_of(self._next)
             self._next += 1
         if self._next == first:
@@ -146,6 +154,9 @@ class Ring:
         del self._octets
         with contextlib.suppress(BufferError):
             self._memory.close()
+
+    def _is_ours(self, block: int) -> bool:
+        return bool(self._word(block, STATUS_AT) & TP_STATUS_USER)
 
     def _word(self, block: int, at: int) -> int:
         return int(WORD.unpack_from(self._memory, block * BLOCK_OCTETS + at)[0])

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from handshake_inspect.capture.records import CaptureError, Records
 
 Target = str | os.PathLike[str] | BinaryIO
+#: Octets of a frame that a file says it has at most, unless frames were cut to fewer. tcpdump's largest.
+SNAPLEN = 262144
 #: Rows of `Records`: a mask, or their numbers.
 Rows = NDArray[np.bool_] | NDArray[np.intp]
 

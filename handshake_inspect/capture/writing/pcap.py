@@ -11,11 +11,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from handshake_inspect.capture.records import CaptureError, RawFrame, Records, records_of
-from handshake_inspect.capture.writing.output import FileWriter, Rows, Target, laid_out, numbers_of
+from handshake_inspect.capture.writing.output import SNAPLEN, FileWriter, Rows, Target, laid_out, numbers_of
 
 #: Largest time that the 32-bit seconds of a record can hold.
 MOST_SECONDS = 0xFFFF_FFFF
-SNAPLEN = 262144
 
 
 class PcapWriter(FileWriter):
@@ -23,10 +22,10 @@ class PcapWriter(FileWriter):
 
     OTHER_OCTETS = 16
 
-    def __init__(self, target: Target, link_type: int) -> None:
+    def __init__(self, target: Target, link_type: int, snaplen: int = SNAPLEN) -> None:
         super().__init__(target)
         self._link_type = link_type
-        self._output.put(struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, link_type))
+        self._output.put(struct.pack("<IHHIIII", 0xA1B23C4D, 2, 4, 0, 0, snaplen, link_type))
 
     def write(self, records: Records, rows: Rows | None = None) -> None:
         """Add the frames of a block, or those in `rows`."""

@@ -30,9 +30,8 @@ from handshake_inspect.capture.formats.pcapng.options import (
 )
 from handshake_inspect.capture.formats.pcapng.packets import FLAGS_OF_PACKET_TYPE
 from handshake_inspect.capture.records import Records
-from handshake_inspect.capture.writing.output import FileWriter, Rows, Target, laid_out, numbers_of
+from handshake_inspect.capture.writing.output import SNAPLEN, FileWriter, Rows, Target, laid_out, numbers_of
 
-SNAPLEN = 262144
 BYTE_ORDER_MAGIC = 0x1A2B3C4D
 UNKNOWN_LENGTH = -1
 #: Times in units of 10**-9 s.
@@ -48,17 +47,23 @@ Interface = tuple[str, int]
 class PcapngWriter(FileWriter):
     """Writes a pcapng file of the frames of `interfaces`; the list may grow while it is written.
 
-    `dropped` is asked at the end how many frames were lost. They are said of the first interface: the kernel counts
-    those of all interfaces together.
+    `snaplen`: so much was captured of each frame. `dropped` is asked at the end how many frames were lost. They are
+    said of the first interface: the kernel counts those of all interfaces together.
     """
 
     OTHER_OCTETS = 28 + 3 + 16
 
     def __init__(
-        self, target: Target, interfaces: Sequence[Interface], *, dropped: Callable[[], int] = lambda: 0
+        self,
+        target: Target,
+        interfaces: Sequence[Interface],
+        *,
+        dropped: Callable[[], int] = lambda: 0,
+        snaplen: int = SNAPLEN,
     ) -> None:
         super().__init__(target)
         self._interfaces = interfaces
+        self._snaplen = snaplen
         self._dropped = dropped
         #: Per interface that is described: frames captured, frames saved.
         self._captured: list[int] = []
@@ -89,7 +94,7 @@ class PcapngWriter(FileWriter):
         """Describe the interfaces that have come since."""
         new = self._interfaces[len(self._captured) :]
         if new:
-            self._output.put(b"".join(interface_description(*one) for one in new))
+            self._output.put(b"".join(interface_description(*one, self._snaplen) for one in new))
             self._captured += [0] * len(new)
             self._saved += [0] * len(new)
 
@@ -121,10 +126,10 @@ def section_header() -> bytes:
     return block(SECTION_HEADER, struct.pack("<IHHq", BYTE_ORDER_MAGIC, 1, 0, UNKNOWN_LENGTH) + options)
 
 
-def interface_description(name: str, link_type: int) -> bytes:
+def interface_description(name: str, link_type: int, snaplen: int = SNAPLEN) -> bytes:
     """Return the block that describes an interface."""
     options = option(IF_NAME, name.encode()) + option(IF_TSRESOL, NANOSECONDS) + option(OPT_END, b"")
-    return block(INTERFACE, struct.pack("<HHI", link_type, 0, SNAPLEN) + options)
+    return block(INTERFACE, struct.pack("<HHI", link_type, 0, snaplen) + options)
 
 
 def interface_statistics(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.records import CaptureError, Records
-from handshake_inspect.capture.writing.output import CaptureWriter, FileWriter, Rows, Target, numbers_of
+from handshake_inspect.capture.writing.output import SNAPLEN, CaptureWriter, FileWriter, Rows, Target, numbers_of
 from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.capture.writing.pcapng import Interface, PcapngWriter
 
@@ -44,42 +44,51 @@ def open_writer(
     *,
     rotation: Rotation | None = None,
     dropped: Callable[[], int] = lambda: 0,
+    snaplen: int = SNAPLEN,
 ) -> CaptureWriter:
     """Open a writer for frames of these interfaces: pcap where the name ends in .pcap, else pcapng.
 
-    `interfaces` may grow (see `LiveCapture.interfaces`); `dropped` tells how many frames were lost up to now. Raises
-    CaptureError, one line.
+    `interfaces` may grow (see `LiveCapture.interfaces`); `dropped` tells how many frames were lost up to now; so much
+    as `snaplen` was captured of each frame. Raises CaptureError, one line.
     """
     if rotation is None:
-        return file_writer(target, interfaces, dropped)
+        return file_writer(target, interfaces, dropped, snaplen)
     if not isinstance(target, str | os.PathLike):
         raise CaptureError("a rotation of files needs a name")
-    return RotatingWriter(Path(target), interfaces, rotation, dropped)
+    return RotatingWriter(Path(target), interfaces, rotation, dropped, snaplen)
 
 
-def file_writer(target: Target, interfaces: Sequence[Interface], dropped: Callable[[], int]) -> FileWriter:
+def file_writer(
+    target: Target, interfaces: Sequence[Interface], dropped: Callable[[], int], snaplen: int
+) -> FileWriter:
     """Open a writer of one file."""
     name = Path(target) if isinstance(target, str | os.PathLike) else None
     if name is None or name.suffix != ".pcap":
-        return PcapngWriter(target, interfaces, dropped=dropped)
+        return PcapngWriter(target, interfaces, dropped=dropped, snaplen=snaplen)
     link_types = dict.fromkeys(link_type for _, link_type in interfaces)
     if len(link_types) > 1:
         each = ", ".join(f"{interface} has {link_type}" for interface, link_type in interfaces)
         raise CaptureError(f"{name}: a pcap file has one link type, and {each}; call it {name.with_suffix('.pcapng')}")
-    return PcapWriter(target, next(iter(link_types), ETHERNET))
+    return PcapWriter(target, next(iter(link_types), ETHERNET), snaplen)
 
 
 class RotatingWriter(CaptureWriter):
     """Writes file after file."""
 
     def __init__(
-        self, target: Path, interfaces: Sequence[Interface], rotation: Rotation, dropped: Callable[[], int]
+        self,
+        target: Path,
+        interfaces: Sequence[Interface],
+        rotation: Rotation,
+        dropped: Callable[[], int],
+        snaplen: int,
     ) -> None:
         super().__init__()
         self._target = target
         self._interfaces = interfaces
         self._rotation = rotation
         self._dropped = dropped
+        self._snaplen = snaplen
         #: Drops of which earlier files tell.
         self._told = 0
         #: How many files were begun.
@@ -139,7 +148,7 @@ class RotatingWriter(CaptureWriter):
         self.begun += 1
         name = f"{self._target.stem}_{self.begun:05d}_{begins:%Y%m%d%H%M%S}{self._target.suffix}"
         path = self._target.with_name(name)
-        writer = file_writer(path, self._interfaces, self._dropped_since)
+        writer = file_writer(path, self._interfaces, self._dropped_since, self._snaplen)
         self.paths.append(path)
         self._before.append(self.count)
         return writer
