@@ -47,9 +47,9 @@ class Prompt(Container):
     """The line, which is there while something is asked for."""
 
     DEFAULT_CSS = """
-    Asking { height: 1; layout: horizontal; background: $panel; }
-    Asking #asked { width: 14; height: 1; }
-    Asking #typed { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
+    Prompt { height: 1; layout: horizontal; background: $panel; }
+    Prompt #asked { width: 14; height: 1; }
+    Prompt #typed { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
     """
 
     @dataclass

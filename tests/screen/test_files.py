@@ -19,6 +19,7 @@ from handshake_inspect.inspector import inspect
 from handshake_inspect.screen.app import PAUSE_S
 from handshake_inspect.screen.colours import Colours
 from handshake_inspect.screen.files import Files
+from handshake_inspect.screen.lines import Line
 from handshake_inspect.screen.sight import ListSnapshot
 from tests.capture.builders import enhanced, interface, section
 from tests.capture.builders import names as resolved
@@ -132,6 +133,20 @@ def test_what_stands_there_at_first_is_gone_on_with(source: Files) -> None:
             await shown.press(key, "z")
             assert typed.value == f"{text}z"
             await shown.press("home", "escape")
+
+    show(source, check)
+
+
+@pytest.mark.parametrize(("key", "says"), [("slash", "filter"), ("f", "find"), ("w", "write to")])
+def test_what_is_typed_stands_in_one_line_behind_what_is_asked_for(source: Files, key: str, says: str) -> None:
+    async def check(shown: Shown) -> None:
+        await shown.press(key)
+        await shown.pilot.pause()
+        asking, typed = shown.app.asking, shown.app.query_one("#typed", Input)
+        assert asking.size.height == typed.size.height == 1
+        assert asking.query_one("#asked", Line).plain.strip() == says
+        assert asking.region.x <= typed.region.x - len(says)
+        assert typed.size.width > 50
 
     show(source, check)
 
