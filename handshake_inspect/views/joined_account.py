@@ -155,12 +155,9 @@ class _Teller:
             yield "One clock stamped both captures, as you say."
             return
         one, other = ENDS if connection.near_first == "originator" else ENDS[::-1]
-        ahead = "ahead of" if clock.offset_ns >= 0 else "behind"
+        there, here = f"The one near the {self._names[other]}", f"the one near the {self._names[one]}"
         source = {"all": "all connections together tell so", "connection": "this connection alone tells so"}
-        said = f"The one near the {self._names[other]} is {duration(abs(clock.offset_ns))} {ahead} the one near the "
-        said += f"{self._names[one]}, ± {duration(clock.uncertainty_ns)}: {source[clock.known_by]}"
-        may_be_one = abs(clock.offset_ns) <= clock.uncertainty_ns
-        yield said + ("; they may be one clock (--same-clock)." if may_be_one else ".")
+        yield f"{clocks_apart(clock.offset_ns, clock.uncertainty_ns, there, here)}: {source[clock.known_by]}."
 
     def delays(self) -> Iterator[str]:
         """Say how long segments were under way, and how sure that is."""
@@ -173,6 +170,15 @@ class _Teller:
             yield f"{said}{sure}."
         if connection.round_trip_ns is not None:
             yield f"There and back at least {duration(connection.round_trip_ns)}, whatever the clocks show."
+
+
+def clocks_apart(offset_ns: int, uncertainty_ns: int, there: str, here: str) -> str:
+    """Say how far the clock `there` is ahead of the one `here`; where that may be nothing, how far at most."""
+    if abs(offset_ns) <= uncertainty_ns:
+        at_most = duration(abs(offset_ns) + uncertainty_ns)
+        return f"They cannot be told apart, and may be one (--same-clock): {at_most} lies between them at most"
+    ahead = "ahead of" if offset_ns >= 0 else "behind"
+    return f"{there} is {duration(abs(offset_ns))} {ahead} {here}, ± {duration(uncertainty_ns)}"
 
 
 def change_text(what: str, before: str, after: str) -> str:

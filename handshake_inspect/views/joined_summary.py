@@ -11,9 +11,10 @@ from rich.text import Text
 
 from handshake_inspect.arrays import Rows
 from handshake_inspect.joined.join import Joined
-from handshake_inspect.quantities import counted, duration, listed
+from handshake_inspect.quantities import counted, listed
 from handshake_inspect.views.account import paragraphs_as_lines
 from handshake_inspect.views.escape import printable
+from handshake_inspect.views.joined_account import clocks_apart
 
 #: The two captures, in the table and below it.
 FIRST, SECOND = "A", "B"
@@ -47,9 +48,8 @@ def _places(joined: Joined) -> Iterator[str]:
 def _clocks(joined: Joined) -> Iterator[str]:
     offset = joined.offset
     if offset is not None:
-        ahead = "ahead of" if offset.middle_ns >= 0 else "behind"
-        apart = f"{duration(abs(offset.middle_ns))} {ahead} that of {FIRST}, ± {duration(offset.uncertainty_ns)}"
-        yield f"That of {SECOND} is {apart}: all connections together tell so."
+        apart = clocks_apart(offset.middle_ns, offset.uncertainty_ns, f"That of {SECOND}", f"that of {FIRST}")
+        yield f"{apart}: all connections together tell so."
     elif joined.pairs:
         yield "How far they are apart all connections together do not tell."
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from handshake_inspect.views.joined_account import clocks_apart
 from tests.cli.running import PCAPS, run
 
 PAIR = (str(PCAPS / "lost-data.pcap"), str(PCAPS / "lost-data.server.pcap"))
@@ -25,7 +26,7 @@ def test_several_are_listed_and_one_of_them_drawn() -> None:
     assert lines[0].split()[:2] == ["stream", "originator"]
     assert len(lines[: lines.index("")]) == 31
     assert f"Places     A is {MANY[0]}, B is {MANY[1]}." in " ".join(listed.stdout.replace(" " * 11, "").split("\n"))
-    assert any(line.startswith("Clocks     That of B is ") for line in lines)
+    assert any(line.startswith("Clocks     They cannot be told apart, and may be one ") for line in lines)
     assert lines[-1] == "Changed    Nothing, the TTL left out of account: every router lowers it."
     drawn = run("join", *MANY, "-s", "2")
     assert drawn.stdout.startswith(f"stream 2 of {MANY[0]}")
@@ -81,6 +82,14 @@ def test_ndjson_has_segments_only_of_one() -> None:
     assert not any("segments" in line for line in lines)
     (line,) = run("join", *MANY, "--format", "ndjson", "-s", "3").stdout.splitlines()
     assert len(json.loads(line)["segments"]) == 2
+
+
+def test_clocks_are_ahead_or_behind_where_that_cannot_be_nothing() -> None:
+    assert clocks_apart(-5_000, 2_000, "B", "A") == "B is 0.005 ms behind A, ± 0.002 ms"
+    assert clocks_apart(5_000, 2_000, "B", "A") == "B is 0.005 ms ahead of A, ± 0.002 ms"
+    for offset_ns in (-2_000, 0, 2_000):
+        said = clocks_apart(offset_ns, 2_000, "B", "A")
+        assert said.startswith("They cannot be told apart, and may be one (--same-clock): 0.00")
 
 
 def test_one_clock() -> None:
