@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 from handshake_inspect.explain.page import KINDS, Page, PageError
 
@@ -17,13 +17,18 @@ from handshake_inspect.explain.page import KINDS, Page, PageError
 FAMILIES = ("tcp-", "socket-")
 #: So many near names are told.
 NEAREST_MAX = 3
-#: How alike a name must be to be near, from 0 to 1.
-LIKENESS = 0.55
+#: How alike a name must be to be near, from 0 to 1, and how much less than the nearest one it may be.
+LIKENESS, LESS_THAN_NEAREST = 0.65, 0.2
 
 
 def normalised(topic: str) -> str:
     """Return a topic without what people spell in different ways: "TIME_WAIT?" and "time wait" are "time-wait"."""
     return "-".join(re.findall(r"[^\W_]+", topic.casefold()))
+
+
+def likeness(one: str, other: str) -> float:
+    """Return how alike two names are, from 0 to 1."""
+    return SequenceMatcher(None, other, one).ratio()
 
 
 class Topics:
@@ -55,12 +60,16 @@ class Topics:
         return self._names.get(spelled) or self._others.get(spelled)
 
     def nearest(self, topic: str) -> list[str]:
-        """Return the names of the pages that are most like what was typed, the nearest first."""
+        """Return the names most like what was typed, the nearest first, one of each page: `find` takes them all."""
         spelled = normalised(topic)
         known = {**self._others, **self._names}
         inside = sorted((one for one in known if spelled and spelled in one.split("-")), key=len)
         near = get_close_matches(spelled, known, n=2 * NEAREST_MAX, cutoff=LIKENESS)
-        return list(dict.fromkeys(known[one].name for one in [*inside, *near]))[:NEAREST_MAX]
+        least = max((likeness(spelled, one) for one in near), default=0) - LESS_THAN_NEAREST
+        nearest: dict[str, str] = {}
+        for one in [*inside, *(one for one in near if likeness(spelled, one) >= least)]:
+            nearest.setdefault(known[one].name, one)
+        return list(nearest.values())[:NEAREST_MAX]
 
     def by_kind(self) -> dict[str, list[Page]]:
         """Return the pages of each kind, in the order of KINDS, by name."""

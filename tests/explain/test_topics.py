@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from handshake_inspect.explain.collected import all_topics
 from handshake_inspect.explain.listing import summary, topic_lines
 from handshake_inspect.explain.page import Page, PageError, Paragraph
 from handshake_inspect.explain.topics import Topics
@@ -48,7 +49,13 @@ def test_a_topic_is_found_as_people_spell_it(typed: str, page: Page | None) -> N
 def test_the_nearest_topics_are_told() -> None:
     assert TOPICS.nearest("tme-wait")[0] == "time-wait"
     assert TOPICS.nearest("three")[0] == "why-three"  # a whole word of it
-    assert TOPICS.nearest("xyzzy") == []
+    topics = all_topics()
+    assert topics.nearest("handshak")[0] == "handshake"  # as it would be typed, though the page is why-three
+    assert topics.nearest("TIME-WIAT")[0] == "time-wait"
+    assert not {"refused-or-filtered", "half-open"} & {*topics.nearest("TIME-WIAT"), *topics.nearest("estabilshed")}
+    assert topics.nearest("xyzzy") == topics.nearest("nosuch") == []
+    for name in topics.nearest("recieve"):
+        assert topics.find(name) is not None
 
 
 def test_two_pages_cannot_have_one_name() -> None:
