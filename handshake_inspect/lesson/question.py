@@ -16,6 +16,8 @@ from handshake_inspect.tcp.states import State
 #: "timer": how long?
 Kind = Literal["state", "error", "owner", "timer"]
 STATE_NAMES = tuple(dict.fromkeys(state.label for state in State))
+#: As ss, netstat and Windows call states, without punctuation, and RFC 9293.
+SPELLED_ELSEWHERE = {"synrecv": "synreceived", "synrcvd": "synreceived", "listening": "listen"}
 
 
 class AnswerError(ValueError):
@@ -56,5 +58,6 @@ def understood(typed: str, question: Question) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return a name without what people spell in different ways: "time wait", "TIME_WAIT", "the client"."""
-    return re.sub(r"[^a-z0-9]", "", name.casefold().removeprefix("the "))
+    """Return a name without what people spell in different ways: "time wait", "TIME_WAIT", "SYN-RECV", "the client"."""
+    plain = re.sub(r"[^a-z0-9]", "", name.casefold().removeprefix("the "))
+    return SPELLED_ELSEWHERE.get(plain, plain)

@@ -23,6 +23,9 @@ TIMER = Question("timer", ("30 s", "60 s", "120 s", "240 s"), "60 s", "why-2msl"
         ("FIN-WAIT-1", STATE, "FIN-WAIT-1"),
         ("fin_wait_2", STATE, "FIN-WAIT-2"),
         ("time wait", STATE, "TIME-WAIT"),
+        ("SYN_RECV", STATE, "SYN-RECEIVED"),  # ss
+        ("syn-rcvd", STATE, "SYN-RECEIVED"),  # BSD
+        ("Listening", STATE, "LISTEN"),  # Windows
         ("est", STATE, "ESTABLISHED"),
         ("closing", STATE, "CLOSING"),  # a state, though not in the list: wrong, but an answer
         ("client", OWNER, "the client"),
