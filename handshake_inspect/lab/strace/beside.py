@@ -245,8 +245,12 @@ def calls_of_end(socket: TracedSocket, connection: Connection, steps: Sequence[S
 def calls_of_listener(
     listener: TracedSocket, connection: Connection, steps: Sequence[Step], accepting: Sequence[SystemCall | None]
 ) -> Iterator[SocketCall]:
-    """Yield what was called on a listener that has to do with one connection: before it, while it lived, for it."""
+    """Yield what was called on a listener that has to do with one connection: before it, while it lived, for it.
+
+    A child that closes the copy which it got says that it was not the server.
+    """
     segments = Segments(connection, steps, "responder")
+    owner = next((call.pid for call in listener.calls), None)
     for call in listener.calls:
         is_its_own = call in accepting
         if call.name in ACCEPTING and not is_its_own and call.number is not None and call.number >= 0:
@@ -257,7 +261,7 @@ def calls_of_listener(
             if is_its_own:
                 peer = str(connection.originator)
                 said = replace(said, peer=peer, result=peer)
-            yield said
+            yield by(said, call.pid if call.name == "close" and call.pid != owner else None)
 
 
 def shown(call: SystemCall, socket: TracedSocket, end: End, cause_ns: int | None) -> SocketCall:

@@ -103,6 +103,22 @@ def test_a_server_that_does_not_ask_whom_it_accepts_gets_them_in_the_order_of_it
     assert texts(found, second) == [*listening, "server accept() = 127.0.0.1:40002", "server close() = 0"]
 
 
+def test_a_child_that_closes_its_copy_of_the_listener_says_that_it_was_not_the_server() -> None:
+    """So socat does it: the server goes on to listen."""
+    one = connection(0, 40000, 120, 900)
+    forking = """
+        7 000300 accept(3, NULL, NULL) = 4
+        7 000310 clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD) = 8
+        8 000320 close(3) = 0
+        """
+    assert texts(beside(LISTENING + forking, one), one) == [
+        "server bind(127.0.0.1:8000) = 0",
+        "server listen(5) = 0",
+        "server accept() = 127.0.0.1:40000",
+        "server [pid 8] close(listener) = 0",
+    ]
+
+
 def test_a_listener_is_told_of_a_connection_that_nobody_accepted() -> None:
     one = connection(0, 40000, 120, 900)
     found = beside(LISTENING, one)
