@@ -16,10 +16,11 @@ from handshake_inspect.connections.connection import Frame
 from handshake_inspect.exchanges import Datagram, DatagramError, Exchange
 from handshake_inspect.quantities import counted, duration, milliseconds
 from handshake_inspect.views.account import paragraphs_as_lines
-from handshake_inspect.views.escape import octets_text, printable
+from handshake_inspect.views.escape import printable
 from handshake_inspect.views.ladder_calls import CallMark, SocketCall, call_marks
 from handshake_inspect.views.ladder_cells import LadderOptions
 from handshake_inspect.views.ladder_layout import Layout, arrow, flow_together
+from handshake_inspect.views.segment_words import payload_words
 from handshake_inspect.views.words import time_of_day
 
 #: What comes back from a port at which nobody is, in the words of `tcp.icmp`.
@@ -118,8 +119,8 @@ class _Drawing:
             return Text(f"ICMP {event.message}", "bold red")
         label = Text(counted(event.payload_octets, "octet"), "bold")
         octets, limit = self._payload.get(event.frame, b""), self.options.payload_octets
-        if octets and limit:
-            label.append(f' "{octets_text(octets, limit)}{"…" if len(octets) > limit else ""}"', "green")
+        if said := payload_words(octets, limit, event.payload_octets):
+            label.append(f" {said}", "green")
         return label
 
     def time(self, row: Row) -> str:

@@ -53,7 +53,8 @@ class Cells:
 
     def payload(self, step: Step) -> str:
         """Return the first octets in quotes, as many as the options say; "" if none are known."""
-        return payload_words(self._payload.get((step.frame, step.seq), b""), self.options.payload_octets)
+        octets = self._payload.get((step.frame, step.seq), b"")
+        return payload_words(octets, self.options.payload_octets, step.payload_octets)
 
     def proof(self, line: Arithmetic) -> Text:
         """Return one line of arithmetic with its verdict."""

@@ -349,7 +349,7 @@ class _Climb:
             left, right = written.originator, written.responder
             self._states = Pair(left or self._states.originator, right or self._states.responder)
         data = self._payload.get((step.frame, step.seq)) if self._payload else None
-        payload = payload_words(data, self._ladder.spelling.payload_octets) if data else ""
+        payload = payload_words(data, self._ladder.spelling.payload_octets, step.payload_octets) if data else ""
         marks, findings = self._marks.get(step.frame), self._findings.get(step.frame, ())
         yield Rung(step, time, self._states, written, payload, marks, findings)
 

@@ -61,11 +61,14 @@ def offer_words(offer: SynOptions | None) -> str:
     return " ".join(said)
 
 
-def payload_words(octets: bytes, limit: int) -> str:
-    """Return the first octets in quotes, `limit` of them; "" if there are none."""
+def payload_words(octets: bytes, limit: int, count: int) -> str:
+    """Return the first octets in quotes, `limit` of them; "" if there are none.
+
+    `count`: so many there are, of which the snapshot length may have left less.
+    """
     if not octets or limit == 0:
         return ""
-    return f'"{octets_text(octets, limit)}"' + "…" * (len(octets) > limit)
+    return f'"{octets_text(octets, limit)}"' + "…" * (max(count, len(octets)) > min(len(octets), limit))
 
 
 def sum_words(line: Arithmetic, numbers: Numbers) -> str:

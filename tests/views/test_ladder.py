@@ -21,6 +21,7 @@ from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
 from handshake_inspect.views.ladder_calls import call_marks
 from handshake_inspect.views.ladder_cells import Cells
 from handshake_inspect.views.ladder_layout import wrap
+from handshake_inspect.views.segment_words import payload_words
 from tests.engine.scenario import inspect_lines
 from tests.views.sessions import (
     PAYLOAD,
@@ -407,3 +408,9 @@ def test_wide_characters_in_a_name_do_not_break_the_lines() -> None:
 def test_text_is_wrapped_even_where_there_is_no_room(width: int) -> None:
     said = "".join(line.plain.strip() for line in wrap(Text("an end in CLOSED"), width))
     assert said == "anendinCLOSED"
+
+
+def test_payload_that_the_snapshot_length_cut_off_is_seen_to_go_on() -> None:
+    assert payload_words(b"lots", 16, 4) == '"lots"'
+    assert payload_words(b"lots", 16, 400) == payload_words(b"lotslots", 4, 8) == '"lots"…'
+    assert payload_words(b"lots", 0, 4) == payload_words(b"", 16, 400) == ""
