@@ -14,12 +14,15 @@ from handshake_inspect.connections.sockets import stretch
 from handshake_inspect.findings.rule import NOTE, WARN, about_rule
 from handshake_inspect.findings.run import About, Run, worst
 from handshake_inspect.quantities import counted, duration
+from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: Half-open connections of one listener at once that make a flood: where it answered so many of them with SYN-ACKs that
 #: it is one, and where it did not.
 FLOOD, ANSWERED, FLOOD_UNANSWERED = 16, 8, 100
 #: From how many addresses SYNs must come that nothing answers: of one host they are somebody who tries again.
 FLOOD_SOURCES = 8
+#: Until then a SYN-ACK that nothing acknowledges was sent again: Linux waits for 1 s (RFC 6298 §2.1).
+SENT_AGAIN_NS = 2 * SECOND_NS
 
 
 @about_rule("syn-flood", WARN, example="syn-flood.pcap")
@@ -36,7 +39,8 @@ def syn_flood(run: Run) -> Iterator[About]:
     Reported when. At least 16 connections to one address and port were left half-open or unanswered at the same time,
     and at least 8 of them had been answered with a SYN-ACK; or at least 100 were never answered, from 8 addresses or
     more. Each counts for 63 s after its SYN-ACK, or after its last SYN where none came, which is how long Linux keeps
-    it (five retries), or until the capture ends or its sockets are used again.
+    it (five retries), or until the capture ends or its sockets are used again. It is said how many were answered once,
+    and not again within 2 s: so it is with SYN cookies, of which nothing is kept that could be repeated.
 
     Not reported when. More connections opened there than were left; the client ended the attempts with RSTs; or only
     one direction was captured.
@@ -70,13 +74,23 @@ def syn_flood(run: Run) -> Iterator[About]:
         how = [f"{half_open:,} answered and half-open"] * (half_open > 0) + [f"{unanswered:,} unanswered"] * (
             unanswered > 0
         )
+        once = _answered_once(run, mine[is_half_open])
+        cookies = f"; {once:,} answered once, and not again in 2 s, as with SYN cookies" if once else ""
         yield About(
             str(run.servers.endpoint(int(mine[0]))),
             f"{counted(peak, 'attempt')} unfinished at once, {duration(since)} after the first: {', '.join(how)}; from "
-            f"{counted(addresses, 'address', 'addresses')}; a backlog of {peak:,} would hold them",
+            f"{counted(addresses, 'address', 'addresses')}; a backlog of {peak:,} would hold them{cookies}",
             connections=len(mine),
             frames=(run.first_frame(int(mine[0])), run.first_frame(int(mine[peak_place]))),
         )
+
+
+def _answered_once(run: Run, half_open: Rows) -> int:
+    """Count the half-open attempts of which the SYN-ACK would have come again by now, and did not."""
+    table = run.table
+    answered_ns = table["first_ns"][half_open] + np.maximum(table["syn_to_syn_ack_ns"][half_open].astype(np.int64), 0)
+    repeated = (table["syn_retransmissions"][half_open] > 0) | (table["syn_ack_retransmissions"][half_open] > 0)
+    return int(np.count_nonzero(~repeated & (answered_ns + SENT_AGAIN_NS <= run.until_ns[half_open])))
 
 
 def _held_until_ns(run: Run, which: Mask, answered: Mask) -> Rows:
