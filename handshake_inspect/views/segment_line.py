@@ -68,6 +68,7 @@ def fitted_lines(
     line = Text(begin).append_text(pad(left, STATE)).append_text(_direction(happening))
     line.append_text(pad(right, STATE)).append("  ")
     if width - line.cell_len < SEGMENT_MIN:
+        line.rstrip()
         yield line
         line = Text(" " * len(begin))
     yield from _hanging(line, _said(happening), width)

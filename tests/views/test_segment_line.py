@@ -51,6 +51,13 @@ def test_what_does_not_fit_stands_below_the_segment() -> None:
     assert all(line.startswith(" " * first.index("RST seq=")) for line in others)
 
 
+def test_no_line_ends_with_spaces_however_narrow_the_terminal() -> None:
+    connection = four_way()
+    for width in (40, 60, 80):
+        lines = [line for step in connection.steps or () for line in fitted_lines(connection, step, width, first=False)]
+        assert [line.plain for line in lines] == [line.plain.rstrip() for line in lines]
+
+
 def test_what_changed_stands_out_and_what_did_not_is_faint() -> None:
     connection = four_way()
     before: Pair[StateAt] | None = None
