@@ -38,8 +38,9 @@ class Scene:
 
 def print_ladders(scene: Scene, options: LadderOptions) -> None:
     """Print the ladder of each connection with its socket calls; of more than LADDERS_MAX, each kind of ladder once."""
-    for alike in alike_connections(scene.inspection.connections):
-        write_lines([*ladder_of(scene, alike[0], options).lines, *more_alike(alike)])
+    for number, alike in enumerate(alike_connections(scene.inspection.connections)):
+        apart = [Text()] if number else []
+        write_lines([*apart, *ladder_of(scene, alike[0], options).lines, *more_alike(alike)])
 
 
 def more_alike(alike: Sequence[Connection]) -> list[Text]:
@@ -47,7 +48,7 @@ def more_alike(alike: Sequence[Connection]) -> list[Text]:
     if len(alike) == 1:
         return []
     more = counted(len(alike) - 1, "connection")
-    return [Text(f"{more} more like it: stream {runs([one.stream for one in alike[1:]])}\n", "dim")]
+    return [Text(f"{more} more like it: stream {runs([one.stream for one in alike[1:]])}", "dim")]
 
 
 def ladder_of(scene: Scene, connection: Connection, options: LadderOptions) -> LadderParts:
@@ -58,11 +59,12 @@ def ladder_of(scene: Scene, connection: Connection, options: LadderOptions) -> L
         for step in steps
         if step.payload_octets and isinstance(step.frame, int) and step.frame <= len(scene.frames)
     }
+    number = [f"stream {connection.stream}"] if len(scene.inspection.connections) > 1 else []
     return ladder_parts(
         connection,
         steps,
         title=scene.title,
-        facts=[scene.where, counted(len(steps), "segment"), f"{scene.dropped} dropped"],
+        facts=[*number, scene.where, counted(len(steps), "segment"), f"{scene.dropped} dropped"],
         calls=scene.calls_of(connection),
         payload=octets,
         options=options,

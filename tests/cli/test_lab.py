@@ -69,7 +69,8 @@ def test_connections_that_went_alike_are_drawn_once() -> None:
     done = run("lab", "run", "syn-flood")
     assert done.returncode == 0
     assert done.stdout.count("syn-flood seen at the client's end") == 2
-    assert "8 connections more like it: stream 1-8\n" in done.stdout
+    assert "8 connections more like it: stream 1-8\n\nsyn-flood seen at the client's end" in done.stdout
+    assert " · stream 0 · client0 of a private network" in " ".join(done.stdout.split("\n"))
     assert "sock_diag: SYN-RECEIVED = 9" in done.stdout
 
 
