@@ -20,7 +20,7 @@ from handshake_inspect.capture.writing.rotation import RotatingWriter, Rotation,
 from handshake_inspect.cli.captures import Interruption, report
 from handshake_inspect.cli.choose import Choice
 from handshake_inspect.cli.drawing import LadderSettings
-from handshake_inspect.cli.listing import write_kinds, write_listing
+from handshake_inspect.cli.listing import write_kinds, write_listing, write_tables
 from handshake_inspect.cli.output import remark, write_octets
 from handshake_inspect.cli.printed import PrintedTail
 from handshake_inspect.cli.tracing import print_traced
@@ -144,6 +144,7 @@ def watch_command(
             print_traced(
                 inspection, running.frames, running.ended.log, LadderSettings().options(), title=title, dropped=dropped
             )
+            list_udp(watch, inspection)
         else:
             list_found(watch, inspection)
         tell_rest(watch, inspection, keeping)
@@ -223,6 +224,13 @@ def list_found(watch: Watch, inspection: Inspection) -> None:
         write_listing(inspection, Choice(), "table", udp=udp)
 
 
+def list_udp(watch: Watch, inspection: Inspection) -> None:
+    """Print below ladders who asked and who answered by UDP, if that was wished for."""
+    if lists_udp(watch, inspection):
+        print()
+        write_tables((), inspection.exchanges, len(inspection.captures))
+
+
 def lists_udp(watch: Watch, inspection: Inspection) -> bool:
     """Is there a list of who asked and who answered by UDP: was it wished for, and is it short enough to be read?"""
     return watch.wishes.udp and 0 < len(inspection.exchanges) <= MOST_LISTED
@@ -234,7 +242,10 @@ def tell_rest(watch: Watch, inspection: Inspection, keeping: SavedCapture | None
     report(inspection, udp_listed=lists_udp(watch, inspection), udp_lister=lister)
     port = watch.wishes.port
     nothing = "no TCP segment seen" if any(one.datagrams for one in inspection.captures) else "nothing seen"
-    seen = f"{counted(watch.seen, 'segment')} seen" if watch.seen else nothing
+    datagrams = sum(one.datagrams for one in inspection.captures) if watch.wishes.udp else 0
+    counts = {"segment": watch.seen, "datagram": datagrams}
+    there = listed([counted(count, what) for what, count in counts.items() if count])
+    seen = f"{there} seen" if there else nothing
     if watch.passed_over:
         seen += f", {watch.passed_over:,} of them too fast to be shown one by one"
     where = f" at port {port}" if port is not None and not watch.seen else ""

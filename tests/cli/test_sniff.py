@@ -139,7 +139,7 @@ def test_datagrams_are_printed_where_that_is_wished() -> None:
     ]
     assert lines[5].startswith("udp  originator → responder ")
     assert re.search(r"2 / 1 +5 / 5 .* port unreachable$", lines[6])
-    assert err == "lo: no TCP segment seen at port 8123, 0 frames dropped\n"
+    assert err == "lo: 3 datagrams seen at port 8123, 0 frames dropped\n"
 
 
 def test_of_datagrams_it_is_said_that_they_were_there() -> None:
@@ -468,6 +468,10 @@ def test_a_command_is_traced() -> None:
     for word in ("connect(127.0.0.1:8123) = 0", "accept() = 127.0.0.1:", "recv(9) = b'bith'", "Closing    four-way"):
         assert word in done.stdout, done.stdout
     assert "stream  originator" not in done.stdout
+    asked = "socket.socket(type=socket.SOCK_DGRAM).sendto(b'bith', ('127.0.0.1', 8124))"
+    done = run("sniff", "--strace", "--udp", "--", sys.executable, "-c", f"{TALK}{asked}")
+    assert re.search(r"\n\nudp  originator .*\n  0  127.0.0.1:\d+ → 127.0.0.1:8124 .* port unreachable$", done.stdout)
+    assert "segments and 1 datagram seen, 0 frames dropped" in done.stderr
 
 
 def as_its_only_reader(arguments: Sequence[str]) -> int:
