@@ -31,7 +31,7 @@ from typing import ClassVar, TypeVar
 from handshake_inspect.capture.live import LiveCapture
 from handshake_inspect.capture.records import RawFrame, Records
 from handshake_inspect.lab.performing import CLOSING_LIMIT_S, are_closing
-from handshake_inspect.lab.processes import adopt_orphans, bury, command_line, descendants, name_of, send
+from handshake_inspect.lab.processes import adopt_orphans, bury, command_line, descendants, group_of, name_of, send
 from handshake_inspect.lab.strace.log import SocketLog, read_log
 from handshake_inspect.lab.vantage import raw_frames
 from handshake_inspect.lab.world import (
@@ -235,9 +235,13 @@ class Running:
         return CommandEnd(code if code >= 0 else 128 - code, killed_by, tuple(left), log)
 
     def interrupt(self) -> None:
-        """Hand a Ctrl-C on to the command, which did not get it from the terminal."""
+        """Hand a Ctrl-C on, which did not come from the terminal: to the command, and to what it runs in its group.
+
+        A shell that waits for a program does not end before that does.
+        """
         if self.ended is None:
-            self._process.send_signal(signal.SIGINT)
+            group = os.getpgrp()
+            send(signal.SIGINT, [pid for pid in descendants() if group_of(pid) == group])
 
     @property
     def is_asked_to_end(self) -> bool:

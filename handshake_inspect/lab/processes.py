@@ -55,6 +55,14 @@ def name_of(pid: int) -> str:
         return f"pid {pid}"
 
 
+def group_of(pid: int) -> int | None:
+    """Return the group of a process, None if it is gone."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
+
+
 def send(number: signal.Signals, pids: list[int]) -> None:
     """Send a signal to processes, those that are still there."""
     for pid in pids:

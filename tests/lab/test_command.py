@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import pytest
 
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.lab.command import CommandError, CommandNotFoundError, Running, run_command
-from handshake_inspect.lab.processes import state_of
+from handshake_inspect.lab.processes import descendants, name_of, state_of
 from handshake_inspect.lab.world import LabError
 from tests.lab.privileges import NOBODY, as_ordinary_user, children, needs_private_world, needs_root, needs_strace
 
@@ -279,6 +280,23 @@ def test_an_interruption_while_the_world_is_made_is_not_lost(
 
 def children_of(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def watch_and_interrupt(running: Running) -> Told:
+    """Press Ctrl-C on the screen, which is another thread, as soon as the command sleeps."""
+
+    def press() -> None:
+        while not any(name_of(pid).startswith("sleep") for pid in descendants()):
+            time.sleep(0.01)
+        running.interrupt()
+
+    threading.Thread(target=press, daemon=True).start()
+    return watch(running)
+
+
+def test_ctrl_c_on_the_screen_ends_what_a_shell_runs_as_one_on_a_terminal_does() -> None:
+    told = run_command(["sh", "-c", "sleep 600; echo never"], watch_and_interrupt)
+    assert (told.killed_by, told.left) == ("SIGINT", ())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
