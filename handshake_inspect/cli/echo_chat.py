@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from handshake_inspect.cli.amounts import Seconds
@@ -85,10 +87,15 @@ def join_command(address: str, name: str, messages: tuple[str, ...], stay_s: flo
       handshake-inspect echo chat join --name BEN 9000 --message 'good morning' --stay 2 --quiet
     """
     from handshake_inspect.cli.echo_screen import EchoScreen, Output, lines_to_say
+    from handshake_inspect.lab.by_hand.chat import TEXT_OCTETS_MAX
     from handshake_inspect.lab.by_hand.chat_client import GuestPlan, join_chat
     from handshake_inspect.lab.by_hand.echo_plans import internet_place, split_place
     from handshake_inspect.views.escape import printable
 
+    longest = max((len(os.fsencode(message)) for message in messages), default=0)
+    if longest > TEXT_OCTETS_MAX:
+        too_long = f"{longest:,} octets are too long: {TEXT_OCTETS_MAX:,} go into a datagram of the chat"
+        raise click.BadParameter(too_long, param_hint="'--message'")
     plan = GuestPlan(internet_place(*split_place(address), udp=True), name, stay_s)
     screen = EchoScreen(Output(quiet))
     lines = lines_to_say(messages, screen.prompt, "type lines; /quit or Ctrl-D leaves")

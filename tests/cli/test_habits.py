@@ -208,6 +208,8 @@ def test_without_a_command_the_help_is_shown() -> None:
         (["show", ECHO, "--strace", "a.log", "--strace", "b.log"], "--strace counts once: put the logs"),
         (["sniff", "--duration", "nan"], "'nan' is no number of seconds"),
         (["timewait", "watch", "--duration", "nan"], "'nan' is no number of seconds"),
+        (["echo", "connect", "", "--message", "x"], "'': expected HOST:PORT with a port from 0 to 65535"),
+        (["echo", "chat", "join", "--name", "A", "9", "--message", "x" * 1201], "1,201 octets are too long: 1,200 go"),
         (["echo", "connect", "9", "--timeout", "nan"], "'nan' is no number of seconds"),
         (["demo", "no-such-scenario"], "no-such-scenario"),
     ],

@@ -112,7 +112,8 @@ def split_place(text: str) -> Address:
             f"{text}: an IPv6 address needs brackets before its port: {' or '.join(meant or ['[::1]:8000'])}"
         )
     if not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise LabError(f"{text}: expected HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:8000 or [::1]:8000")
+        expected = "expected HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:8000 or [::1]:8000"
+        raise LabError(f"{text or repr(text)}: {expected}")
     return host, int(port)
 
 
