@@ -19,7 +19,7 @@ from handshake_inspect.lab.echo import Stage
 from handshake_inspect.lab.hosts import inside
 from handshake_inspect.lab.kernel.sock_diag import tcp_sockets
 from handshake_inspect.lab.wire import Wire
-from handshake_inspect.lab.world import LabError
+from handshake_inspect.lab.world import KernelLacksError, LabError
 
 #: Long enough for what was sent to have arrived and been answered, also on a busy machine.
 SETTLE_S = 0.05
@@ -114,7 +114,7 @@ class Host:
         with self.inside():
             setting = Path("/proc/sys/net/ipv4", name)
             if not setting.exists():
-                raise LabError(f"this kernel has no setting net.ipv4.{name}: the scenario needs a newer one")
+                raise KernelLacksError(f"this kernel has no setting net.ipv4.{name}: the scenario needs a newer one")
             setting.write_text(str(value))
         text, times_ns = f"sysctl net.ipv4.{name}", (entered_ns, time.time_ns())
         self.stage.note(SocketCall(self.end, "sysctl", text, str(value), *times_ns, NO_SOCKET))
@@ -180,11 +180,11 @@ class Bench:
 
 
 def multipath_socket() -> socket.socket:
-    """Open a socket of Multipath TCP over IPv4. LabError if this kernel has none."""
+    """Open a socket of Multipath TCP over IPv4. KernelLacksError if this kernel has none."""
     try:
         return socket.socket(socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP)
     except OSError as error:
-        raise LabError(f"this kernel has no Multipath TCP ({error.strerror}): it needs CONFIG_MPTCP") from error
+        raise KernelLacksError(f"this kernel has no Multipath TCP ({error.strerror}): it needs CONFIG_MPTCP") from error
 
 
 @contextlib.contextmanager

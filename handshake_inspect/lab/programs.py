@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from handshake_inspect.lab.calls import Address, CallError, SocketCall, call_as_json
 from handshake_inspect.lab.echo import EchoPlan, Stage
-from handshake_inspect.lab.world import LabError, fork
+from handshake_inspect.lab.world import KernelLacksError, LabError, fork
 
 Server = Callable[[EchoPlan, Stage], None]
 Client = Callable[[EchoPlan, Stage, Address], None]
@@ -42,6 +42,8 @@ class Account:
     script_ended: bool = False
     #: What went wrong in a program beside its socket calls.
     failures: list[str] = field(default_factory=list)
+    #: What the kernel lacks that a script is about.
+    lacking: str | None = None
 
 
 class PipeStage:
@@ -67,6 +69,10 @@ class PipeStage:
     def fail(self, reason: str) -> None:
         """Report why the program could not go on."""
         self._say("failed", reason)
+
+    def lack(self, what: str) -> None:
+        """Script only: report what the kernel lacks that it is about."""
+        self._say("lacking", what)
 
     def until_client_ended(self) -> None:
         """Wait for the end of the pipe that the parent closes when the client has ended."""
@@ -105,6 +111,8 @@ class Program:
                 account.servers.append((content[0], content[1]))
             elif what == "ended":
                 account.script_ended = True
+            elif what == "lacking":
+                account.lacking = content
             else:
                 account.failures.append(content)
         return bool(octets)
@@ -126,6 +134,8 @@ def run_program(run: Callable[[PipeStage], None], stage: PipeStage) -> None:
         run(stage)
     except CallError:
         pass
+    except KernelLacksError as error:
+        stage.lack(str(error))
     except LabError as error:
         stage.fail(str(error))
     except Exception as error:
@@ -192,6 +202,8 @@ def running_script(
     program = Program(perform, never, limit_s)
     try:
         wait([program], account, time.monotonic() + limit_s, meanwhile, until=lambda: account.script_ended)
+        if account.lacking is not None:
+            raise KernelLacksError(account.lacking)
         if account.failures or not account.script_ended:
             raise LabError("; ".join(account.failures) or why_it_ended(account))
         account.calls.sort(key=lambda call: call.entered_ns)

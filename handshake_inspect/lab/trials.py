@@ -23,7 +23,7 @@ from handshake_inspect.lab.record import JOBS, what_is_wrong
 from handshake_inspect.lab.segments import segment_of
 from handshake_inspect.lab.session import run_demo
 from handshake_inspect.lab.vantage import Vantage
-from handshake_inspect.lab.world import LabError, WorldError, in_children
+from handshake_inspect.lab.world import KernelLacksError, LabError, WorldError, in_children
 from handshake_inspect.quantities import duration
 
 #: If the watcher, which looks every 10 ms, did not run for so long, the programs may not have either: the kernel
@@ -51,7 +51,8 @@ class Trial:
 def try_scenario(name: str) -> Trial:
     """Run a scenario and hold it against what it promises; what it could not do is wrong too.
 
-    It is not tried where no private network is possible and none can be done without, or nothing can be captured.
+    It is not tried where no private network is possible and none can be done without, where nothing can be captured, or
+    the kernel lacks what it is about.
     """
     began = time.monotonic()
     agreements: dict[str, Agreement] = {}
@@ -71,7 +72,7 @@ def try_scenario(name: str) -> Trial:
             wrong.append(
                 f"the machine is busy: who looks every 10 ms could not for {duration(session.kernel.longest_gap_ns)}"
             )
-    except (WorldError, CaptureError) as error:
+    except (WorldError, KernelLacksError, CaptureError) as error:
         return Trial(name, (), {}, time.monotonic() - began, hindrance=str(error))
     except LabError as error:
         wrong = [str(error)]

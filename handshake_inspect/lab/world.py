@@ -50,6 +50,10 @@ class WorldError(LabError):
     """A private network is not possible here."""
 
 
+class KernelLacksError(LabError):
+    """This kernel lacks what a scenario is about."""
+
+
 class ChildDiedError(RuntimeError):
     """A child was killed, or left without its answer. `exit_code`: its own, or minus the signal that killed it."""
 

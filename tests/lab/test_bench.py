@@ -11,7 +11,7 @@ from handshake_inspect.lab.bench import Bench
 from handshake_inspect.lab.scenarios.scenario import Scenario
 from handshake_inspect.lab.segments import segment_of
 from handshake_inspect.lab.session import Session, run_demo
-from handshake_inspect.lab.world import LabError
+from handshake_inspect.lab.world import KernelLacksError, LabError
 from tests.lab.privileges import needs_private_world
 
 
@@ -77,4 +77,14 @@ def test_a_script_that_waits_in_vain_says_for_what(monkeypatch: pytest.MonkeyPat
         bench.until(lambda: False, "the sky fell")
 
     with pytest.raises(LabError, match="the script waited in vain until the sky fell"):
+        run(script)
+
+
+def test_a_kernel_that_lacks_a_setting_is_told_from_a_script_that_failed() -> None:
+    def script(bench: Bench) -> None:
+        bench.server.set("tcp_no_such_setting", 1)
+
+    with pytest.raises(
+        KernelLacksError, match=r"no setting net\.ipv4\.tcp_no_such_setting: the scenario needs a newer"
+    ):
         run(script)

@@ -10,7 +10,7 @@ import handshake_inspect.lab.trials as trials_module
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.lab.session import Session, run_demo
 from handshake_inspect.lab.trials import Trial, try_scenario
-from handshake_inspect.lab.world import LabError, WorldError
+from handshake_inspect.lab.world import KernelLacksError, LabError, WorldError
 from tests.lab.privileges import needs_private_world
 
 
@@ -70,7 +70,12 @@ def test_a_kernel_that_says_otherwise_is_heard(session: Session, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    "missing", [WorldError("no user namespaces are allowed here"), CaptureError("capturing on lo needs CAP_NET_RAW")]
+    "missing",
+    [
+        WorldError("no user namespaces are allowed here"),
+        KernelLacksError("this kernel has no Multipath TCP"),
+        CaptureError("capturing on lo needs CAP_NET_RAW"),
+    ],
 )
 def test_what_the_system_does_not_allow_is_not_wrong(missing: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(name: str, verify: bool) -> Session:
