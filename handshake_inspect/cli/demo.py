@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--wait", is_flag=True, help="Then follow the kernel's TIME-WAIT to its end, 60 s, with a countdown.")
 @lesson_options
 @click.option("--differences", is_flag=True, help="List how Linux's account differs from RFC 9293, and nothing else.")
-@write_option("Keep the capture as a pcap file.")
+@write_option("Keep the capture: pcap, or pcapng where FILE ends in .pcapng.")
 @ladder_options
 @click.pass_context
 def command(
@@ -70,7 +70,7 @@ def command(
       handshake-inspect demo simultaneous-close --quiz
       handshake-inspect demo refused --replay
     """
-    from handshake_inspect.capture.writing.pcap import write_pcap
+    from handshake_inspect.capture.writing.rotation import write_frames
     from handshake_inspect.cli.drawing import LadderSettings
     from handshake_inspect.cli.output import remark
     from handshake_inspect.cli.performing import (
@@ -102,7 +102,7 @@ def command(
         remark("interrupted before the session had ended")
         return 0
     if target is not None:
-        count = write_pcap(target, session.frames, session.link_type)
+        count = write_frames(target, session.frames, (session.vantages[0].interface, session.link_type))
         remark(f"{target}: {counted(count, 'frame')} saved")
     look = LadderSettings(numbers, clock, payload_octets, show_all)  # type: ignore[arg-type]
     if is_lesson:

@@ -69,7 +69,7 @@ def list_command(only_names: bool) -> int:
     type=click.Choice(["client", "server"]),
     help="Which end of the wire to show; unless given, the one that shows more.",
 )
-@write_option("Keep the capture as a pcap file.")
+@write_option("Keep the capture: pcap, or pcapng where FILE ends in .pcapng.")
 @ladder_options
 @lesson_options
 def run_command(

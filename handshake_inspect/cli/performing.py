@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from handshake_inspect.capture.frames import payload
-from handshake_inspect.capture.writing.pcap import write_pcap
+from handshake_inspect.capture.writing.rotation import write_frames
 from handshake_inspect.cli.captures import report
 from handshake_inspect.cli.drawing import LadderSettings
 from handshake_inspect.cli.ladders import Scene, print_ladders
@@ -105,7 +105,7 @@ def keep(session: Session, vantage: Vantage, target: str | None) -> None:
     for rule in session.idle_rules:
         remark(f"{' '.join(rule.split())}: this rule took no segment")
     if target is not None:
-        count = write_pcap(target, vantage.frames, vantage.link_type)
+        count = write_frames(target, vantage.frames, (vantage.interface, vantage.link_type))
         remark(f"{target}: {counted(count, 'frame')} saved")
 
 

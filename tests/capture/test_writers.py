@@ -24,9 +24,10 @@ from handshake_inspect.capture.records import CaptureError, RawFrame, Records, r
 from handshake_inspect.capture.writing.output import CaptureWriter
 from handshake_inspect.capture.writing.pcap import PcapWriter
 from handshake_inspect.capture.writing.pcapng import PcapngWriter
-from handshake_inspect.capture.writing.rotation import Rotation, open_writer
+from handshake_inspect.capture.writing.rotation import Rotation, open_writer, write_frames
 from handshake_inspect.lab.world import in_child
 from tests.capture.builders import rows
+from tests.cli.running import PCAPS
 
 NANOSECOND = 1_700_000_000_123_456_789
 INTERFACES = [("lo", 1), ("tun0", 101)]
@@ -366,3 +367,16 @@ def test_a_block_may_have_no_frame_at_all() -> None:
         with writer:
             writer.write(empty)
         assert writer.count == 0
+
+
+@pytest.mark.parametrize(("name", "magic"), [("x.pcapng", "0a0d0d0a"), ("x.pcap", "4d3cb2a1"), ("x", "4d3cb2a1")])
+def test_a_session_is_saved_in_the_format_that_its_name_says(name: str, magic: str, tmp_path: Path) -> None:
+    """`demo -w x.pcapng` wrote a pcap file of that name."""
+    with open_capture(PCAPS / "four-way.pcap") as reader:
+        frames = [block.raw(row) for block in reader for row in range(len(block))]
+    assert write_frames(str(tmp_path / name), frames, ("lo", 1)) == len(frames) == 11
+    assert (tmp_path / name).read_bytes()[:4].hex() == magic
+    with open_capture(tmp_path / name) as reader:
+        assert [block.raw(row).octets for block in reader for row in range(len(block))] == [
+            one.octets for one in frames
+        ]

@@ -7,7 +7,7 @@ In: a name, and when to begin a new file. Out: a `CaptureWriter`. Files of a rot
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.records import CaptureError, Records
+from handshake_inspect.capture.records import CaptureError, RawFrame, Records, records_of
 from handshake_inspect.capture.writing.output import SNAPLEN, CaptureWriter, FileWriter, Rows, Target, numbers_of
-from handshake_inspect.capture.writing.pcap import PcapWriter
+from handshake_inspect.capture.writing.pcap import PcapWriter, write_pcap
 from handshake_inspect.capture.writing.pcapng import Interface, PcapngWriter
 
 ETHERNET = 1
@@ -70,6 +70,15 @@ def file_writer(
         each = ", ".join(f"{interface} has {link_type}" for interface, link_type in interfaces)
         raise CaptureError(f"{name}: a pcap file has one link type, and {each}; call it {name.with_suffix('.pcapng')}")
     return PcapWriter(target, next(iter(link_types), ETHERNET), snaplen)
+
+
+def write_frames(target: str, frames: Iterable[RawFrame], interface: Interface) -> int:
+    """Write frames of one interface, and return how many: pcapng where the name ends in .pcapng, else pcap."""
+    if Path(target).suffix != ".pcapng":
+        return write_pcap(target, frames, interface[1])
+    with PcapngWriter(target, [interface]) as writer:
+        writer.write(records_of(frames))
+    return writer.count
 
 
 class RotatingWriter(CaptureWriter):
