@@ -141,6 +141,11 @@ def beside(apart_ns: int) -> str:
     return f"{duration(abs(apart_ns))} {'before' if apart_ns < 0 else 'after'}"
 
 
+#: If so long passed between the last look that found an entry and the next one, its end was not timed: the machine was
+#: busy, or asleep. Near the end the kernel is asked every few milliseconds.
+BLIND_NS = 500_000_000
+
+
 def conclusion(one: Reckoning, *, is_private: bool) -> str:
     """Say how it ended, and why then. `is_private`: in a network that ends with the wait."""
     entry, ending = one.entry, one.ending
@@ -155,6 +160,9 @@ def conclusion(one: Reckoning, *, is_private: bool) -> str:
     if entry.gone is None or ending.cause != "ran-out":
         early_ns = entry.fires.earliest_ns - (entry.gone or entry.last).before_ns
         return f"It ended {early_ns / 1e9:.3f} s before its time: {cause_of(one)}."
+    unseen_ns = entry.gone.before_ns - entry.last.after_ns
+    if unseen_ns > BLIND_NS:
+        return f"It ran out, but when it went nobody saw: the kernel was not asked for {unseen_ns / 1e9:.3f} s before."
     late, step = (entry.late_ns or 0) / 1e9, one.wheel.step_ns() / 1e9
     return (
         f"It ran out, and was there {late:.3f} s longer than 60 s: the timer wheel has steps of {step:.3f} s here, and "

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from handshake_inspect.cli.wait_report import report_lines
+from handshake_inspect.cli.wait_report import conclusion, report_lines
 from handshake_inspect.lab.ground import RunOptions
 from handshake_inspect.lab.kernel.sock_diag import open_diagnosis, socket_between
 from handshake_inspect.lab.kernel.tracepoint import ClockOffset, clock_offset
@@ -15,6 +15,7 @@ from handshake_inspect.lab.scenarios import scenario_named
 from handshake_inspect.lab.scenarios.scenario import Script
 from handshake_inspect.lab.session import Session
 from handshake_inspect.lab.time_wait import staying
+from handshake_inspect.lab.time_wait.following import KernelLook
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
 from handshake_inspect.lab.time_wait.reckoning import Reckoning, Waiting
 from handshake_inspect.lab.time_wait.staying import Glance, Told, run_and_stay
@@ -156,3 +157,20 @@ def test_on_this_hosts_own_loopback_it_runs_on() -> None:
         left = socket_between(netlink, one.local, one.remote)
     assert left is not None
     assert left.state == "TIME-WAIT"
+
+
+def test_an_end_at_which_nobody_looked_is_not_said_to_be_late() -> None:
+    """A machine that slept for 23 s in the last minute: the entry did not."""
+    one = only(waited(provoking.is_destroyed))
+    assert one.entry is not None
+    for asleep_ns, words in (
+        (23 * SECOND_NS, "the kernel was not asked for 23."),
+        (0, " s longer than 60 s: the timer"),
+    ):
+        went_ns = one.entry.fires.latest_ns
+        last = KernelLook(went_ns - 1000, went_ns)
+        gone = KernelLook(went_ns + 1000 + asleep_ns, went_ns + 2000 + asleep_ns)
+        ran_out = replace(
+            one, ending=replace(one.ending, cause="ran-out"), entry=replace(one.entry, last=last, gone=gone)
+        )
+        assert words in conclusion(ran_out, is_private=True)
