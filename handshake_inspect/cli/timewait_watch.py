@@ -25,6 +25,8 @@ from handshake_inspect.quantities import counted, listed
 
 #: More changes of one kind than these between two looks are told together.
 ALONE_MAX = 6
+#: If so long passed between two looks, the machine was busy, or asleep: what ended meanwhile was not timed.
+BLIND_NS = 1_500_000_000
 TIME_WIDTH, KIND_WIDTH = 9, 9
 #: `EntryEnd.cause` in the summary.
 ENDINGS: dict[Cause, str] = {
@@ -143,6 +145,9 @@ class WatchPrinter:
     def _why_gone(self, gone: EntryEnd) -> str:
         """Say why an entry is gone, as far as can be seen."""
         lived = f"after {gone.lived_ns / 1e9:.3f} s: "
+        if gone.cause == "ran-out" and gone.seen_within_ns > BLIND_NS:
+            unseen_s = gone.seen_within_ns / 1e9
+            return f"{lived}it ran out; when it went nobody saw: the kernel was not asked for {unseen_s:.3f} s before"
         if gone.cause == "ran-out":
             step_ns = (gone.fires.earliest_ns + gone.fires.latest_ns) // 2 - self._began_ns
             due = f" (computed: {step_ns / 1e9:.3f})" if self.observer.wheel.origin_ns is not None else ""

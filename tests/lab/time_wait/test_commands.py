@@ -25,8 +25,8 @@ from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.lab.kernel.sock_diag import KernelSocket
 from handshake_inspect.lab.time_wait.following import Following, KernelLook
 from handshake_inspect.lab.time_wait.jiffies import placed_wheel
-from handshake_inspect.lab.time_wait.observing import Change, Filter
-from handshake_inspect.lab.time_wait.wheel import Wheel
+from handshake_inspect.lab.time_wait.observing import Change, EntryEnd, Filter
+from handshake_inspect.lab.time_wait.wheel import Span, Wheel
 from handshake_inspect.lab.world import in_private_world
 from tests.cli.running import REPOSITORY, run
 from tests.lab.privileges import needs_private_world
@@ -287,6 +287,19 @@ def test_the_list_shows_the_largest_groups_and_says_how_many_there_are_more() ->
     (line,) = [line for line in done.stdout.splitlines() if "as client" in line and "127.0.0." in line]
     assert "127.0.0.2:8000" in line
     assert done.stderr == "--limit 1: 2 more not shown\n"
+
+
+def test_an_end_at_which_the_watch_did_not_look_is_not_said_to_be_late() -> None:
+    watching = WatchPrinter(placed_wheel(), Filter(), is_json=False)
+    ends = Endpoint("127.0.0.1", 40_000), Endpoint("127.0.0.1", 8000)
+    with closing(watching.observer):
+        for asleep_ns, says in (
+            (23_000_000_000, "was not asked for 23.000 s before"),
+            (4_000_000, "0.500 s late, at a"),
+        ):
+            gone = EntryEnd("ran-out", 60_500_000_000 + asleep_ns - 4_000_000, asleep_ns, Span(0, 0))
+            (line,) = watching.lines([Change("gone", 0, *ends, left_ns=0, gone=gone)])
+            assert says in " ".join(line.split())
 
 
 def test_what_changes_alike_between_many_hosts_is_one_line() -> None:
