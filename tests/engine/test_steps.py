@@ -182,10 +182,23 @@ def test_retransmissions_are_marked() -> None:
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ("A > PA x+1 (4) ack y+1 \n A > PA x+1 (4) ack y+1", "sent before: a retransmission"),
+        ("A > PA x+1 (4) ack y+1 \n 0.3 A > PA x+1 (4) ack y+1", "sent before: a retransmission, "),
         ("A > PA x+1 (4) ack y+1 id 9 \n A > PA x+1 (4) ack y+1 id 9", "the same IP packet again: a copy"),
         ("A > PA x+1 (4) ack y+1 id 0 \n A > PA x+1 (4) ack y+1 id 0", "sent before: a retransmission"),
+        # Some stacks keep the identification; a timer may have sent that, or what has other bits.
+        ("A > PA x+1 (4) ack y+1 id 9 \n 0.3 A > PA x+1 (4) ack y+1 id 9", "sent before: a retransmission, 29"),
+        ("A > PA x+1 (4) ack y+1 id 9 \n A > A x+1 (4) ack y+1 id 9", "sent before: a retransmission"),
+        (
+            "A > A x+1 (4) ack y+1 \n B > A y+1 ack x+5 \n 0.3 A > A x+1 (4) ack y+1",
+            "sent before, and acknowledged: that ACK was lost or came too late",
+        ),
+        (
+            "A > A x+1 (4) ack y+1 \n A > A x+5 (4) ack y+1 \n" + 4 * "B > A y+1 ack x+1 \n" + "A > A x+1 (4) ack y+1",
+            "sent before: a retransmission, after 4 duplicate ACKs",
+        ),
         ("A > PA x+1 (4) ack y+1 \n B > A y+1 ack x+5 \n A > A x+4 ack y+1", "a keep-alive (RFC 9293 §3.8.4)"),
+        ("A > A x+1 (4) ack y+1 \n B > A y+1 ack x+5 \n A > A x+4 (1) ack y+1", "a keep-alive (RFC 9293 §3.8.4)"),
+        ("A > A x+1 (4) ack y+1 \n B > A y+1 ack x+5 \n A > PA x+4 (1) ack y+1", "sent before, and acknowledged"),
         ("A > PA x+1 (4) ack y+1 \n B > A y+1 ack x+5 win 0 \n A > A x+4 ack y+1", "a probe of the closed window"),
     ],
 )

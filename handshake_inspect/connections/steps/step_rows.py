@@ -28,6 +28,7 @@ from handshake_inspect.connections.splitting.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.splitting.split import first_of
+from handshake_inspect.connections.steps.sent_again import duplicate_acks, why_again
 from handshake_inspect.tcp.states import Event
 
 
@@ -55,6 +56,7 @@ class StepRows:
     sent: tuple[list[int], list[int]]
     is_repeat: list[bool]
     at_closed_window: list[bool]
+    duplicate_acks: list[int]
     #: Both sockets are equal: each end is its own peer.
     self_connect: bool
     iss: list[int]
@@ -116,6 +118,7 @@ class StepColumns:
             sent=(self.sent[0][at].tolist(), self.sent[1][at].tolist()),
             is_repeat=self.is_repeat[at].tolist(),
             at_closed_window=self.at_closed_window[at].tolist(),
+            duplicate_acks=self.duplicate_acks[at].tolist(),
             self_connect=bool(rows.self_connect[connection]),
             iss=rows.iss[connection].tolist(),
             iss_known=rows.iss_known[connection].tolist(),
@@ -218,13 +221,15 @@ class StepColumns:
             found.setdefault(end >> 1, {})[end & 1, Event(event)] = row - int(self.rows.start[end >> 1])
         return found
 
-    def is_copy(self, connection: int, row: int) -> bool:
-        """Was the IP packet of a row captured before? Then the network doubled it; an IP ID of 0 tells nothing."""
-        rows = self.rows
-        begin = int(rows.start[connection])
-        at, earlier = begin + row, slice(begin, begin + row)
-        same = (rows.ip_id[earlier] == rows.ip_id[at]) & (rows.side[earlier] == rows.side[at])
-        return bool(rows.ip_id[at] != 0 and (same & (rows.seq[earlier] == rows.seq[at])).any())
+    @cached_property
+    def duplicate_acks(self) -> Rows:
+        """The number of each duplicate ACK, 0 for what is none. Shape (n,)."""
+        return duplicate_acks(self.rows, self.events.numbers, self.sent)
+
+    def why_again(self, connection: int, row: int) -> str:
+        """Say of the segment in a row, of which nothing is new, what led to it."""
+        at = int(self.rows.start[connection]) + row
+        return why_again(self.rows, self.events.numbers, self.duplicate_acks, at)
 
     def answers_another(self, connection: int, row: int) -> bool:
         """Does the RST in a row belong to another connection of the same sockets (`Resets.of_another`)?"""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from handshake_inspect.connections.connection import Arithmetic
 from handshake_inspect.connections.moments import NEVER
-from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN
+from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, PSH, RESPONDER, RST, SYN, UNKNOWN
 from handshake_inspect.connections.steps.step_rows import StepColumns, StepRows, before
 from handshake_inspect.quantities import octets_in_words
 from handshake_inspect.tcp.seqnum import MODULUS, spelled
@@ -84,16 +84,22 @@ class Sums:
         if seq > sent:
             why = f"{octets_in_words(seq - sent)} before it not captured (yet)"
             return [self._sum("seq", side, sent, seq, None, why, i)]
-        if seq < rows.seq_end[i] <= sent:
-            why = "sent before: a retransmission" if rows.is_repeat[i] else "fills a gap: overtaken, or sent again"
-            if self._columns.is_copy(self._connection, i):
-                why = "the same IP packet again: a copy"
-            return [self._sum("seq", side, seq, seq, True, why, i)]
-        if seq == sent - 1 and rows.payload[i] <= 1:
+        if seq == sent - 1 and rows.payload[i] <= 1 and self._asks_only(i):
             closed = self._finds_window_closed(i)
             what = "a probe of the closed window (RFC 9293 §3.8.6.1)" if closed else "a keep-alive (RFC 9293 §3.8.4)"
             return [self._sum("seq", side, seq, seq, True, f"one below the next: {what}", i)]
+        if seq < rows.seq_end[i] <= sent:
+            why = "fills a gap: overtaken, or sent again"
+            if rows.is_repeat[i]:
+                why = self._columns.why_again(self._connection, i)
+            return [self._sum("seq", side, seq, seq, True, why, i)]
         return []
+
+    def _asks_only(self, i: int) -> bool:
+        """Does a segment bring nothing that its receiver has not: no octet, or one that was acknowledged, unpushed?"""
+        rows, flags = self._rows, self._rows.flags[i]
+        told = before(rows.acknowledged_by[rows.peer(rows.side[i])], i)
+        return not flags & FIN and (not rows.payload[i] or (told >= rows.seq_end[i] and not flags & PSH))
 
     def _finds_window_closed(self, i: int) -> bool:
         """Did the peer last say that it takes nothing?"""
@@ -150,7 +156,8 @@ class Sums:
         if not rows.ack_counts[i]:
             return [self._wrong_acknowledgment(i, peer, ack)]
         if ack == acknowledged and not rows.flags[i] & SYN:
-            return []
+            times = rows.duplicate_acks[i]
+            return [self._sum("ack", peer, ack, ack, True, f"again: duplicate ACK {times}", i)] if times else []
         if ack < acknowledged:
             behind = f"{octets_in_words(acknowledged - ack)} behind: sent or seen late"
             return [self._sum("ack", peer, acknowledged, ack, None, behind, i)]

@@ -1,0 +1,93 @@
+"""Why octets came again, as far as a capture tells: what was captured of them before, and what the peer had said.
+
+In: the `ConnectionRows` of some whole connections, and what each end had acknowledged at each row. Out: which bare ACKs
+are duplicates (RFC 5681 §2), and of one repeated segment a few words: a copy, or sent again, and upon what.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.events.numbers import Numbers
+from handshake_inspect.connections.splitting.rows import (
+    ACK,
+    FIN,
+    RST,
+    SYN,
+    ConnectionRows,
+    of_side,
+    own_before,
+    row_before,
+)
+from handshake_inspect.quantities import duration
+
+#: So many duplicate ACKs tell a sender that a segment is lost (RFC 5681 §3.2).
+FAST_RETRANSMIT = 3
+#: A packet that was doubled on its way comes sooner than this; a timer that has measured nothing better comes later.
+DOUBLED_WITHIN_NS = 100_000_000
+
+
+def duplicate_acks(rows: ConnectionRows, numbers: Numbers, sent: list[Rows]) -> Rows:
+    """Number the duplicate ACKs of each acknowledgment: 1, 2, 3 ...; 0 for what is none. Shape (n,).
+
+    One acknowledges what its end had acknowledged before, and nothing else: no octets, no control bit but ACK, the
+    window as it was, and octets of the peer are under way (RFC 5681 §2). `sent`: how far each side has come.
+    """
+    at = np.argsort(rows.end, kind="stable")
+    acknowledged = own_before(rows, numbers.acknowledged_by)
+    under_way = of_side(rows.peer_side, [row_before(rows, one) for one in sent]) > rows.ack
+    bare = ((rows.flags & (SYN | FIN | RST | ACK)) == ACK) & (rows.payload == 0)
+    says_nothing: Mask = (bare & under_way & numbers.ack_counts & (rows.ack == acknowledged))[at]
+    end, window = rows.end[at], rows.window[at]
+    says_nothing[1:] &= (end[1:] == end[:-1]) & (window[1:] == window[:-1])
+    says_nothing[:1] = False
+    goes_on = (rows.ack == acknowledged)[at] & ((rows.flags & (SYN | RST | ACK)) == ACK)[at]
+    count = np.cumsum(says_nothing)
+    begins = np.append(True, end[1:] != end[:-1])[: len(at)] | ~goes_on
+    before = np.maximum.accumulate(np.where(begins, count, 0))
+    ordinal = np.zeros(len(rows), np.int64)
+    ordinal[at] = np.where(says_nothing, count - before, 0)
+    return ordinal
+
+
+def why_again(rows: ConnectionRows, numbers: Numbers, duplicates: Rows, row: int) -> str:
+    """Say of a segment that brings nothing new what it is, and what led to it. `duplicates`: see `duplicate_acks`."""
+    begin = int(rows.start[rows.conn[row]])
+    earlier = np.arange(begin, row)
+    same = earlier[(rows.side[earlier] == rows.side[row]) & (rows.seq[earlier] <= rows.seq[row])]
+    same = same[rows.seq_end[same] > rows.seq[row]]
+    packets = same[_is_packet(rows, same, row)]
+    if len(packets):
+        return "the same IP packet again: a copy"
+    peer_side = int(rows.peer_side[row])
+    acknowledged = int(numbers.acknowledged_by[peer_side][row - 1])
+    if acknowledged >= rows.seq_end[row]:
+        return "sent before, and acknowledged: that ACK was lost or came too late"
+    told = earlier[(rows.side[earlier] == peer_side) & (duplicates[earlier] >= FAST_RETRANSMIT)]
+    if len(told) and rows.ack[told[-1]] == acknowledged:
+        return f"sent before: a retransmission, after {duplicates[told[-1]]} duplicate ACKs"
+    if not len(same):  # piece by piece
+        return "sent before: a retransmission"
+    passed_ns = int(rows.time_ns[row] - rows.time_ns[same[-1]])
+    if passed_ns <= 0 or rows.clock[row] != rows.clock[same[-1]]:
+        return "sent before: a retransmission"
+    return f"sent before: a retransmission, {duration(passed_ns)} later"
+
+
+def _is_packet(rows: ConnectionRows, earlier: Rows, row: int) -> Mask:
+    """Which of some rows are the IP packet of `row`, so that the network doubled it?
+
+    Some stacks send a segment again with the identification that it had (zeek__pppoe-over-qinq.pcap, 0.3 s, 0.6 s and
+    1.2 s later). So it is only the same packet if the rest of the header is, and its timestamp; without one, if no
+    timer has had the time to send it.
+    """
+    if not rows.ip_id[row]:
+        return np.zeros(len(earlier), np.bool_)
+    same = np.ones(len(earlier), np.bool_)
+    for column in (rows.ip_id, rows.seq, rows.payload, rows.flags, rows.ack, rows.has_timestamps, rows.timestamp_value):
+        same &= column[earlier] == column[row]
+    passed_ns = rows.time_ns[row] - rows.time_ns[earlier]
+    soon = (passed_ns < DOUBLED_WITHIN_NS) & (rows.clock[earlier] == rows.clock[row])
+    found: Mask = same & (soon | (rows.has_timestamps[row] != 0))
+    return found
