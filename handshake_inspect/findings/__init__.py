@@ -12,6 +12,7 @@ The modules, in the order in which data flows:
 - `reset_causes`, `resets`, `reset_marks`, `gone_ends`, `injection`: RSTs: why, what they did, and from whom they
   really come.
 - `black_holes`, `silence`: what is too large for the path, and what went unanswered in the life of a connection.
+- `stalls`: where the time goes.
 - `closing`, `half_closed`, `late`: how connections close, and what comes after it.
 - `listeners`, `scans`, `time_wait`, `sockets`, `ports`: what many connections show together.
 - `captures`: what the capture is worth.

@@ -1,0 +1,90 @@
+"""Where the time goes: transfers that stand still until something lost is sent again, and answers that take long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from handshake_inspect.arrays import Rows
+from handshake_inspect.connections.deciding.found import FindingRows
+from handshake_inspect.connections.events.numbers import previous_of_end
+from handshake_inspect.connections.splitting.rows import ACK, SYN, of_side
+from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
+from handshake_inspect.findings.rule import NOTE, rule
+from handshake_inspect.tcp.time_wait import SECOND_NS
+
+#: A wait that people notice.
+LONG_NS = SECOND_NS
+
+
+def _sent_by_timer(e: Evidence) -> tuple[Rows, Rows]:
+    """Find octets that came again after a silence of both ends, and arrived at last; and how long that was.
+
+    What had been acknowledged before is no loss, and what the peer has no room for is a probe of its window.
+    """
+    rows, at = e.rows, e.data_rows
+    nothing = np.zeros(0, np.int64)
+    at = at[(rows.seq.take(at) < e.sent_before(at)) & ((rows.flags.take(at) & SYN) == 0) & ~e.is_probe.take(at)]
+    if not len(at):
+        return nothing, nothing
+    silent_ns = e.between_ns(at - 1, at)
+    told = of_side(rows.peer_side.take(at), [e.before(at, one) for one in e.numbers.acknowledged_by])
+    waited = (silent_ns >= RETRANSMISSION_NS) & (told < rows.seq_end.take(at))
+    waited &= e.finally_acknowledged.take(rows.peer.take(at)) >= rows.seq_end.take(at)
+    at, silent_ns = at[waited], silent_ns[waited]
+    heard = previous_of_end(rows, ~e.is_rst, rows.peer.take(at), at)
+    takes = (heard >= 0) & (rows.window.take(np.maximum(heard, 0)) != 0)
+    return at[takes], silent_ns[takes]
+
+
+@rule("retransmission-stall", NOTE, example="mtu-black-hole-probed.pcap", needs=ACK)
+def retransmission_stall(e: Evidence) -> Iterator[FindingRows]:
+    """A connection stood still until an end's timer ran out, and it sent octets again.
+
+    What it means. A segment was lost, and nothing behind it told the sender so: it was the last one of a message, or
+    the later ones were lost too, or its repetition. Then only the timer helps, and each time in vain it waits twice as
+    long.
+
+    Why it matters. This is the time that users notice: some losses cost nothing, as duplicate ACKs repair them within
+    a round trip, and one at the end of a request costs a second. Look for what loses segments; the servers are not
+    slow.
+
+    Reported when. Octets that were sent before, or that fill a gap, came after 200 ms or more in which neither end
+    sent anything, were acknowledged only later, and all these silences together last 1 s or more.
+
+    Not reported when. They were never acknowledged (`peer-silent`, `gave-up`), had been before, are SYN or FIN alone
+    (`syn-retransmitted`, `fin-retransmitted`), or the peer's window was closed (`zero-window`).
+
+    Source. RFC 6298 §5; RFC 5681 §3.2; Wireshark tcp.analysis.rto.
+    """
+    at, silent_ns = e.shared(_sent_by_timer)
+    if not len(at):
+        return
+    end = e.rows.end[at]
+    total_ns, longest_ns = np.zeros(2 * len(e), np.int64), np.zeros(2 * len(e), np.int64)
+    np.add.at(total_ns, end, silent_ns)
+    np.maximum.at(longest_ns, end, silent_ns)
+    times = np.bincount(end, minlength=2 * len(e))
+    first, last = e.first_of_end(at), e.last_of_end(at)
+    concerned = np.flatnonzero(total_ns >= LONG_NS)
+    once = times[concerned] == 1
+    for some, text in (
+        (concerned[once], "nothing was sent for {total:duration}, until the {who:end} sent {n:octets} again"),
+        (
+            concerned[~once],
+            "nothing was sent {times:count time} for {total:duration} in all, up to {longest:duration}, until the "
+            "{who:end} sent octets again",
+        ),
+    ):
+        yield e.found(
+            f"{text}: its timer had run out",
+            some >> 1,
+            first[some],
+            np.where(times[some] > 1, last[some], -1),
+            who=some & 1,
+            n=e.rows.payload[first[some]],
+            times=times[some],
+            total=total_ns[some],
+            longest=longest_ns[some],
+        )
