@@ -9,13 +9,15 @@ import numpy as np
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import previous_of_end
-from handshake_inspect.connections.splitting.rows import ACK, SYN, of_side
+from handshake_inspect.connections.splitting.rows import ACK, SYN, UNKNOWN, of_side
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
-from handshake_inspect.findings.rule import NOTE, rule
+from handshake_inspect.findings.rule import NOTE, WARN, rule
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: A wait that people notice.
 LONG_NS = SECOND_NS
+#: So often an end tells what it lacks before its peer sends it again (RFC 5681 §3.2).
+ASKED_OFTEN = 3
 
 
 def _sent_by_timer(e: Evidence) -> tuple[Rows, Rows]:
@@ -88,3 +90,56 @@ def retransmission_stall(e: Evidence) -> Iterator[FindingRows]:
             total=total_ns[some],
             longest=longest_ns[some],
         )
+
+
+@rule("hole-not-filled", WARN, needs=ACK)
+def hole_not_filled(e: Evidence) -> Iterator[FindingRows]:
+    """Octets of an end never came, later ones did, and to the end the receiver waits for the missing ones.
+
+    What it means. Seen near the receiver: something on the way loses just these octets each time that they are sent,
+    while others pass. They are too large for a link (RFC 2923), or a filter or a faulty box does not like what they
+    hold. It is no fault of the capture: the receiver would have acknowledged what had come.
+
+    Why it matters. The receiving program gets nothing, though later octets are there: TCP hands them over in order.
+    Near the sender the same looks like `peer-silent`, of an end that speaks.
+
+    Reported when. Octets behind a hole were captured, none of the first one that the receiver lacks, and it said that
+    it lacks that for 1 s, or three times within 200 ms or more, since the first octets behind it came.
+
+    Not reported when. The missing octets were captured, be it often (`peer-silent`, `mtu-black-hole`), or they came in
+    the end.
+
+    Source. RFC 9293 §3.4, §3.10.7.4; RFC 5681 §3.2; RFC 2923; Wireshark tcp.analysis.lost_segment.
+    """
+    rows, ends = e.rows, 2 * len(e)
+    at = rows.rows_of(e.unacknowledged)
+    at = at[(rows.has_length[at] | ((rows.flags[at] & ACK) != 0)) & ~e.is_rst[at]]
+    lacks = e.finally_acknowledged[rows.peer[at]]
+    beyond = at[(lacks > UNKNOWN) & (rows.seq[at] > lacks) & (rows.payload[at] > 0)]
+    if not len(beyond):
+        return
+    came = np.zeros(ends, np.bool_)
+    came[rows.end[at[(rows.seq[at] <= lacks) & (rows.seq_end[at] > lacks)]]] = True
+    first, lowest = e.first_of_end(beyond), np.full(ends, 1 << 40)
+    np.minimum.at(lowest, rows.end[beyond], rows.seq[beyond])
+    asks = at[e.numbers.ack_counts[at] & (rows.ack[at] == e.finally_acknowledged[rows.end[at]])]
+    asks = asks[(first[rows.peer[asks]] >= 0) & (asks > first[rows.peer[asks]])]
+    concerned = np.flatnonzero((first >= 0) & ~came & (e.first_of_end(asks)[e.peer_of(np.arange(ends))] >= 0))
+    peer = e.peer_of(concerned)
+    times = np.bincount(rows.end[asks], minlength=ends)[peer]
+    waited_ns = e.between_ns(e.first_of_end(asks)[peer], e.last_of_end(asks)[peer])
+    waits = (waited_ns >= LONG_NS) | ((waited_ns >= RETRANSMISSION_NS) & (times >= ASKED_OFTEN))
+    concerned, peer = concerned[waits], peer[waits]
+    yield e.found(
+        "{n:octets} of the {who:end} never came, but later ones, {k:count segment} in all: the {peer:end} said "
+        "{times:d} times within {during:duration} that it waits for them, to the end",
+        concerned >> 1,
+        first[concerned],
+        e.last_of_end(asks)[peer],
+        who=concerned & 1,
+        peer=peer & 1,
+        n=lowest[concerned] - e.finally_acknowledged[peer],
+        k=np.bincount(rows.end[beyond], minlength=ends)[concerned],
+        times=times[waits],
+        during=waited_ns[waits],
+    )

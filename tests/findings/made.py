@@ -53,6 +53,18 @@ SCENARIOS = {
         B > SA y+900000       ack x+900001
         A > A  x+900001  ack y+900001
     """,
+    # Seen at the server's end: what lies behind the hole passes, what would fill it never.
+    "hole-not-filled": """
+        open
+        A > A x+1    (1000) ack y+1
+        B > A y+1    ack x+1001
+        A > A x+2001 (1000) ack y+1
+        B > A y+1    ack x+1001
+        A > A x+3001 (1000) ack y+1
+        B > A y+1    ack x+1001
+        1 A > A x+4001 (10) ack y+1
+        B > A y+1    ack x+1001
+    """,
     "ack-beyond-fin-taken-back": """
         open
         A > FA x+1  ack y+1

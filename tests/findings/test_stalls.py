@@ -6,8 +6,17 @@ import pytest
 
 from tests.findings.captures import messages_in
 from tests.findings.lines import found_in
+from tests.findings.made import SCENARIOS
 
 CASES = {
+    "hole-not-filled": (
+        ["made: hole-not-filled"],
+        [
+            "mtu-black-hole.pcap",
+            "mtu-black-hole.server.pcap",
+            "zeek__tunnels_gtp_gtp1_gn_normal_incl_fragmentation.pcap",
+        ],
+    ),
     "retransmission-stall": (
         ["mtu-black-hole-probed.pcap", "zeek__connect-with-smtp.pcap", "zeek__rdp-x509.pcap"],
         [
@@ -69,3 +78,27 @@ def test_what_fills_a_gap_was_sent_again_too_if_it_took_so_long() -> None:
     assert found["retransmission-stall"].startswith(
         "nothing was sent for 1.196 s, until the client sent 100 octets again"
     )
+
+
+HOLE = SCENARIOS["hole-not-filled"].partition("        1 A")[0]
+
+
+def test_octets_that_never_come_are_told_where_the_receiver_waits_for_them() -> None:
+    assert messages_in("made: hole-not-filled", "hole-not-filled") == [
+        "1,000 octets of the client never came, but later ones, 3 segments in all: the server said 3 times within "
+        "995.000 ms that it waits for them, to the end"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (HOLE, "the capture ends too soon"),
+        (HOLE + "1 A > A x+1001 (1000) ack y+1\nB > A y+1 ack x+4001", "they came"),
+        (HOLE + "1 A > A x+1001 (1000) ack y+1\n2 B > A y+1 ack x+1001", "they were captured"),
+        (HOLE + "1 A > A x+4001 (10) ack y+1\nB > A y+1 ack x+4011", "the capture had missed them"),
+        ("open\nA > A x+1001 (9) ack y+1\n2 A > A x+1001 (9) ack y+1", "the receiver says nothing"),
+    ],
+)
+def test_no_hole_stays(text: str, why: str) -> None:
+    assert "hole-not-filled" not in found_in(text), why
