@@ -9,9 +9,9 @@ import numpy as np
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import previous_of_end
-from handshake_inspect.connections.splitting.rows import ACK, SYN, UNKNOWN, of_side
+from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, SYN, UNKNOWN, of_side
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
-from handshake_inspect.findings.rule import NOTE, WARN, rule
+from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: A wait that people notice.
@@ -143,3 +143,49 @@ def hole_not_filled(e: Evidence) -> Iterator[FindingRows]:
         times=times[waits],
         during=waited_ns[waits],
     )
+
+
+@rule("slow-answer", CHAT, needs=ACK, by_times=True)
+def slow_answer(e: Evidence) -> Iterator[FindingRows]:
+    """The server's first octets came late, though all that the client had sent was acknowledged.
+
+    What it means. The server's kernel has the request, and its program takes its time: it computes, waits for a
+    database, or has not accepted the connection yet, which the kernel does not wait for. A server that speaks first
+    often looks up the client's name before it does (DNS).
+
+    Why it matters. It tells a slow server from a slow network: the acknowledgment shows what the way there and back
+    takes, the rest is the program's. It is the server's log that goes on from here.
+
+    Reported when. Neither end sent anything for 1 s or more before the server's first octets, the client's window was
+    open, and the server had acknowledged all octets of the client. If there were none: 1 s more than the handshake
+    took.
+
+    Not reported when. Later answers are slow: only the first one of a connection is looked at. The first copy of an
+    answer may also have been lost where it was not captured: near the server that can be told.
+
+    Source. RFC 9293 §3.8.6.3; RFC 1122 §4.2.3.2.
+    """
+    rows, client, server = e.rows, e.originator, e.responder
+    which = e.handshake("three-way", "fast-open", "partial") & ~rows.self_connect & (e.data_row[server] >= 0)
+    client, server, answer = client[which], server[which], e.data_row[server[which]]
+    silent_ns = e.between_ns(answer - 1, answer)
+    sent, told = (e.before(answer, one) for one in (e.sent[ORIGINATOR], e.numbers.acknowledged_by[RESPONDER]))
+    heard = previous_of_end(rows, ~e.is_rst, client, answer)
+    late = (silent_ns >= LONG_NS) & (told >= sent) & (sent > UNKNOWN) & (heard >= 0)
+    late &= (rows.window[np.maximum(heard, 0)] != 0) & (rows.seq[answer] <= 1)
+    asked = (e.data_row[client] >= 0) & (e.data_row[client] < answer)
+    # Seen from the client the octets come a round trip after its third segment, however fast the server is.
+    opening_ns = e.between_ns(rows.start[client >> 1], answer - 1)
+    unasked = late & ~asked & (opening_ns >= 0) & (silent_ns - opening_ns >= LONG_NS)
+    late &= asked & (rows.side[answer - 1] == RESPONDER)
+    for fits, text in (
+        (late, "it had acknowledged the client's request"),
+        (unasked, "the opening, before the client said anything"),
+    ):
+        yield e.found(
+            f"the server's first octets came {{silent:duration}} after {text}: its program took so long",
+            client[fits] >> 1,
+            answer[fits] - 1,
+            answer[fits],
+            silent=silent_ns[fits],
+        )

@@ -9,6 +9,18 @@ from tests.findings.lines import found_in
 from tests.findings.made import SCENARIOS
 
 CASES = {
+    "slow-answer": (
+        ["tcpdump__mptcp-fclose.pcap", "suricata-verify__output-eve-ftp-data.pcap"],
+        # There the round trip is so long.
+        [
+            "zeek__ipv6-violation.pcap",
+            "four-way.pcap",
+            "half-close.pcap",
+            "mtu-black-hole.pcap",
+            "zeek__wikipedia.pcap",
+            "zeek__rdp-x509.pcap",
+        ],
+    ),
     "hole-not-filled": (
         ["made: hole-not-filled"],
         [
@@ -102,3 +114,29 @@ def test_octets_that_never_come_are_told_where_the_receiver_waits_for_them() -> 
 )
 def test_no_hole_stays(text: str, why: str) -> None:
     assert "hole-not-filled" not in found_in(text), why
+
+
+def test_a_server_that_is_slow_though_the_network_is_not() -> None:
+    asked = "open\nA > PA x+1 (9) ack y+1\nB > A y+1 ack x+10\n"
+    assert found_in(asked + "5 B > PA y+1 (9) ack x+10\nA > A x+10 ack y+10") == {
+        "slow-answer": "the server's first octets came 4.996 s after it had acknowledged the client's request: its "
+        "program took so long"
+    }
+    assert found_in("open\n5 B > PA y+1 (9) ack x+1\nA > A x+1 ack y+10") == {
+        "slow-answer": "the server's first octets came 4.998 s after the opening, before the client said anything: its "
+        "program took so long"
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("A > PA x+1 (9) ack y+1\nB > A y+1 ack x+10\n0.9 B > PA y+1 (9) ack x+10", "it is not long"),
+        ("A > PA x+1 (9) ack y+1\n5 B > PA y+1 (9) ack x+10", "the request may have been late"),
+        ("A > PA x+1 (9) ack y+1\nB > A y+1 ack x+10\n5 B > PA y+10 (9) ack x+10", "the first octets are missing"),
+        ("A > PA x+1 (9) ack y+1\nB > A y+1 ack x+10\nA > A x+10 ack y+1 win 0\n5 B > PA y+1 (9) ack x+10", "no room"),
+        ("5 A > PA x+1 (9) ack y+1\nB > PA y+1 (9) ack x+10", "it was the client that waited"),
+    ],
+)
+def test_nothing_says_that_the_server_is_slow(text: str, why: str) -> None:
+    assert "slow-answer" not in found_in(f"open\n{text}"), why
