@@ -158,7 +158,9 @@ def books(connection: Connection, steps: Sequence[Step], names: Pair[str]) -> li
             continue
         # A number is spelled as in the formula of which it is the end.
         sum_ = f"{letter} = {iss} + 1 + {sent} octet{'' if sent == 1 else 's'}" if letter else counted(sent, "octet")
-        told = f"{names[end]}: {sum_} sent, {f'{captured}' if letter else f'{captured:,}'} captured, "
+        seen = f"{captured}" if letter else f"{captured:,}"
+        again = sum(one.payload_octets for one in steps if one.sender == end and one.retransmission)
+        told = f"{names[end]}: {sum_} sent, {seen} captured{f' ({again:,} of them again)' if again else ''}, "
         if missing is None:
             lines.append(Text(f"{told}how many are missing cannot be told"))
         else:

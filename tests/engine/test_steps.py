@@ -208,6 +208,13 @@ def test_why_a_number_comes_again(lines: str, words: str) -> None:
     assert words in line.reason
 
 
+def test_what_was_captured_ahead_of_its_own_fin_is_not_said_to_lack_an_octet() -> None:
+    """zeek__mysql_tls-13-amazon-rds.pcap: an ACK overtook the FIN that was sent before it."""
+    steps = inspect_lines("open\nA > FA x+1 ack y+1\nB > A y+2 ack x+2\nB > FA y+1 ack x+1\nA > A x+2 ack y+2").steps(0)
+    assert [one.reason for one in steps[4].arithmetic] == ["behind its FIN, which was captured later", "FIN counts one"]
+    assert steps[5].arithmetic[-1].reason == "not the FIN: sent before that came, or seen late"
+
+
 def test_flags_are_spelled_in_the_order_in_which_people_say_them() -> None:
     steps = inspect_lines("A > SEC x\n B > SAE y ack x+1\n A > FPUA x+1 ack y+1").steps(0)
     assert [one.flags for one in steps] == ["SYN,ECE,CWR", "SYN,ECE,ACK", "FIN,PSH,URG,ACK"]

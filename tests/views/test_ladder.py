@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from handshake_inspect.connections.connection import Connection, Pair, StateAt
-from handshake_inspect.views.account import closing, times
+from handshake_inspect.views.account import books, closing, times
 from handshake_inspect.views.folding import Fold, fold
 from handshake_inspect.views.ladder import LadderOptions, Payload, ladder_parts
 from handshake_inspect.views.ladder_calls import call_marks
@@ -307,7 +307,7 @@ def test_an_acknowledgment_behind_octets_that_may_be_lost_was_captured_all_the_s
 
 
 def test_the_books_name_only_what_is_missing() -> None:
-    def books(iss: int | None, *, fin: bool) -> str:
+    def unknown(iss: int | None, *, fin: bool) -> str:
         base = replace(
             four_way(), initial_seq=Pair(iss, 1), sent_octets=Pair(None, 4), missing_octets=Pair(None, 0),
         )  # fmt: skip
@@ -315,10 +315,18 @@ def test_the_books_name_only_what_is_missing() -> None:
         drawn = " ".join(" ".join(line.plain.split()) for line in ladder_parts(base, steps, title="echo").lines)
         return drawn.partition("4 octets captured; how many were sent ")[2].partition(" server: ")[0]
 
-    assert books(7, fin=False) == "cannot be told without its FIN."
-    assert books(None, fin=True) == "cannot be told without its SYN."
-    assert books(None, fin=False) == "cannot be told without its SYN and FIN."
-    assert books(7, fin=True) == "cannot be told."
+    assert unknown(7, fin=False) == "cannot be told without its FIN."
+    assert unknown(None, fin=True) == "cannot be told without its SYN."
+    assert unknown(None, fin=False) == "cannot be told without its SYN and FIN."
+    assert unknown(7, fin=True) == "cannot be told."
+
+
+def test_the_books_say_how_much_was_captured_more_than_once() -> None:
+    sent = "A > PA x+1 (4) ack y+1\n"
+    found = inspect_lines(f"open\n{sent}{sent}B > FA y+1 ack x+5\nA > FA x+5 ack y+2\nB > A y+2 ack x+6")
+    (connection,) = found.connections
+    said = [line.plain for line in books(connection, found.steps(0), Pair("client", "server"))]
+    assert said[0] == "client: w = x + 1 + 4 octets sent, 8 captured (4 of them again), 0 missing ✓"
 
 
 def arrows(name: str, width: int) -> list[str]:

@@ -83,6 +83,8 @@ class Sums:
             return [self._sum("seq", side, sent, seq, False, f"{octets_in_words(sent - seq)} too low", i)]
         if seq > sent:
             why = f"{octets_in_words(seq - sent)} before it not captured (yet)"
+            if rows.fin_row[side] > i and seq == rows.fin_end[side] == sent + 1:
+                why = "behind its FIN, which was captured later"
             return [self._sum("seq", side, sent, seq, None, why, i)]
         if seq == sent - 1 and rows.payload[i] <= 1 and self._asks_only(i):
             closed = self._finds_window_closed(i)
@@ -160,6 +162,8 @@ class Sums:
             return [self._sum("ack", peer, ack, ack, True, f"again: duplicate ACK {times}", i)] if times else []
         if ack < acknowledged:
             behind = f"{octets_in_words(acknowledged - ack)} behind: sent or seen late"
+            if self._fin[peer] == ack == acknowledged - 1:
+                behind = "not the FIN: sent before that came, or seen late"
             return [self._sum("ack", peer, acknowledged, ack, None, behind, i)]
         fin = self._fin[peer]
         if fin is not None and ack == fin + 1 and rows.fin_row[peer] <= i:
