@@ -245,8 +245,8 @@ def many_retransmissions(e: Evidence) -> Iterator[FindingRows]:
 
     Reported when. Ten or more segments of an end bring only octets that were captured before.
 
-    Not reported when. They fill gaps: then they were overtaken, or lost before the capture. Keep-alives and probes of
-    a closed window do not count.
+    Not reported when. They fill gaps: then they were overtaken, or lost before the capture (`lost-before-capture`).
+    Keep-alives and probes of a closed window do not count.
 
     Source. RFC 9293 §3.8.1; RFC 6298; Suricata "excessive retransmissions" (ten per flow, gaps included).
     """

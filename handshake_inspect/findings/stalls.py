@@ -1,4 +1,4 @@
-"""Where the time goes: transfers that stand still until something lost is sent again, and answers that take long."""
+"""Where the time goes: to losses, for which a transfer waits or slows down, and to answers that take long."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import numpy as np
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import previous_of_end
+from handshake_inspect.connections.folding.repeats import repeated
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, SYN, UNKNOWN, of_side
+from handshake_inspect.connections.steps.sent_again import FAST_RETRANSMIT
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
+from handshake_inspect.findings.silence import MANY
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: A wait that people notice.
 LONG_NS = SECOND_NS
-#: So often an end tells what it lacks before its peer sends it again (RFC 5681 §3.2).
-ASKED_OFTEN = 3
 
 
 def _sent_by_timer(e: Evidence) -> tuple[Rows, Rows]:
@@ -128,7 +129,7 @@ def hole_not_filled(e: Evidence) -> Iterator[FindingRows]:
     peer = e.peer_of(concerned)
     times = np.bincount(rows.end[asks], minlength=ends)[peer]
     waited_ns = e.between_ns(e.first_of_end(asks)[peer], e.last_of_end(asks)[peer])
-    waits = (waited_ns >= LONG_NS) | ((waited_ns >= RETRANSMISSION_NS) & (times >= ASKED_OFTEN))
+    waits = (waited_ns >= LONG_NS) | ((waited_ns >= RETRANSMISSION_NS) & (times >= FAST_RETRANSMIT))
     concerned, peer = concerned[waits], peer[waits]
     yield e.found(
         "{n:octets} of the {who:end} never came, but later ones, {k:count segment} in all: the {peer:end} said "
@@ -142,6 +143,46 @@ def hole_not_filled(e: Evidence) -> Iterator[FindingRows]:
         k=np.bincount(rows.end[beyond], minlength=ends)[concerned],
         times=times[waits],
         during=waited_ns[waits],
+    )
+
+
+@rule("lost-before-capture", NOTE, needs=ACK)
+def lost_before_capture(e: Evidence) -> Iterator[FindingRows]:
+    """Many segments of an end came late, after several that follow them: they were lost, and sent again.
+
+    What it means. They are lost on the way from their sender to the place of the capture: the first copy of each is
+    only a gap here, and the second one fills it. Captured near the sender the same is `many-retransmissions`.
+
+    Why it matters. Each loss halves the speed or more. It says where to look: not between the capture and the receiver.
+
+    Reported when. Ten or more segments of an end fill a gap, when three times as many octets behind them had come: so
+    many tell a sender that a segment is lost, not only overtaken.
+
+    Not reported when. They come sooner: then segments may have overtaken each other. Paths that mix segments up so much
+    are rare.
+
+    Source. RFC 5681 §3.2; RFC 4737 §5; Wireshark tcp.analysis.lost_segment, out_of_order; Suricata "excessive
+    retransmissions", which counts these too.
+    """
+    rows, at, ends = e.rows, e.data_rows, 2 * len(e)
+    late_by = e.sent_before(at) - rows.seq_end.take(at)
+    at = at[(late_by >= FAST_RETRANSMIT * rows.payload.take(at)) & ((rows.flags.take(at) & SYN) == 0)]
+    many = np.bincount(rows.end.take(at), minlength=ends) >= MANY
+    at = at[many.take(rows.end.take(at))]
+    if not len(at):
+        return
+    at = at[~repeated(rows)[at]]
+    count = np.bincount(rows.end[at], minlength=ends)
+    concerned = np.flatnonzero(count >= MANY)
+    sent = np.where(concerned & 1, e.table["segments_r"][concerned >> 1], e.table["segments_o"][concerned >> 1])
+    yield e.found(
+        "{n:d} of the {sent:d} segments of the {who:end} fill gaps, after three or more that follow them: lost on "
+        "their way to this capture, and sent again",
+        concerned >> 1,
+        e.first_of_end(at)[concerned],
+        who=concerned & 1,
+        n=count[concerned],
+        sent=sent.astype(np.int64),
     )
 
 

@@ -53,6 +53,17 @@ SCENARIOS = {
         B > SA y+900000       ack x+900001
         A > A  x+900001  ack y+900001
     """,
+    # Seen at the server's end: each first segment of four is lost on its way there.
+    "lost-before-capture": "open\n"
+    + "".join(
+        f"""
+        A > A x+{begin + 100} (300) ack y+1
+        B > A y+1 ack x+{begin}
+        A > A x+{begin}       (100) ack y+1
+        B > A y+1 ack x+{begin + 400}
+    """
+        for begin in range(1, 4001, 400)
+    ),
     # Seen at the server's end: what lies behind the hole passes, what would fill it never.
     "hole-not-filled": """
         open

@@ -9,6 +9,10 @@ from tests.findings.lines import found_in
 from tests.findings.made import SCENARIOS
 
 CASES = {
+    "lost-before-capture": (
+        ["made: lost-before-capture"],
+        ["swapped-data.server.pcap", "zeek__pppoe-over-qinq.pcap", "zeek__tcp_retransmit-fast009.pcap"],
+    ),
     "slow-answer": (
         ["tcpdump__mptcp-fclose.pcap", "suricata-verify__output-eve-ftp-data.pcap"],
         # There the round trip is so long.
@@ -140,3 +144,12 @@ def test_a_server_that_is_slow_though_the_network_is_not() -> None:
 )
 def test_nothing_says_that_the_server_is_slow(text: str, why: str) -> None:
     assert "slow-answer" not in found_in(f"open\n{text}"), why
+
+
+def test_how_many_segments_were_lost_on_their_way_to_the_capture() -> None:
+    assert messages_in("made: lost-before-capture", "lost-before-capture") == [
+        "10 of the 22 segments of the client fill gaps, after three or more that follow them: lost on their way to "
+        "this capture, and sent again"
+    ]
+    sooner = SCENARIOS["lost-before-capture"].replace("(300)", "(200)")
+    assert "lost-before-capture" not in found_in(sooner)
