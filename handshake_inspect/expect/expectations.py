@@ -61,6 +61,8 @@ class Expectations:
     #: How many TCP connections there are in all, and UDP exchanges; None: any number.
     connections: tuple[Place, Amount] | None = None
     exchanges: tuple[Place, Amount] | None = None
+    #: At how many places the captures are damaged or cut short; None: what can be read is judged.
+    damage: tuple[Place, Amount] | None = None
     #: What may not be found: of the run as a whole, its listeners, hosts and captures; nor of a connection, but for
     #: what a table about it names (`HasFinding`).
     no_findings: tuple[Clause[HasNoFinding], ...] = ()

@@ -77,6 +77,9 @@ def outcomes(expected: Expectations, inspection: Inspection, *, each: bool) -> I
         yield _counted("connections", *expected.connections, len(inspection.connections))
     if expected.exchanges is not None:
         yield _counted("exchanges", *expected.exchanges, len(inspection.exchanges))
+    if expected.damage is not None:
+        said = inspection.damage[0].message if inspection.damage else ""
+        yield _counted("damage", *expected.damage, len(inspection.damage), said)
     yield from _of_run(expected, inspection)
     naming = Naming(MOST_ROWS_NAMED)
     chosen = [one.selector.streams(inspection) for one in expected.expect]
@@ -178,7 +181,7 @@ def _title(connection: Connection) -> str:
     return f"stream {connection.stream} ({connection.originator} → {connection.responder})"
 
 
-def _counted(what: str, place: Place, wanted: Amount, count: int) -> Check:
+def _counted(what: str, place: Place, wanted: Amount, count: int, detail: str = "") -> Check:
     met = wanted.holds(count)
-    failures = () if met else (Failure(place, Unmet(what, str(wanted), f"{count:,}")),)
+    failures = () if met else (Failure(place, Unmet(what, str(wanted), f"{count:,}", detail=detail)),)
     return Check(what, place, None, failures)

@@ -25,7 +25,7 @@ from handshake_inspect.views.words import nearest
 SCHEMA = 1
 SELECTOR_KEYS = ("port", "host", "stream", "where")
 EXPECT_KEYS = (*SELECTOR_KEYS, "count", *CLAIMS)
-DOCUMENT_KEYS = ("schema", "connections", "exchanges", "no_findings", "golden", "expect")
+DOCUMENT_KEYS = ("schema", "connections", "exchanges", "damage", "no_findings", "golden", "expect")
 #: Where a key stands that is none of a table, or only of a table. In TOML all that comes behind [[expect]] is in it.
 ELSEWHERE = {
     **dict.fromkeys(EXPECT_KEYS, "stands in an [[expect]] table"),
@@ -50,6 +50,7 @@ def expectations(document: Mapping[str, Any], lines: Lines) -> Expectations:
         lines.source,
         reading.total(document, "connections"),
         reading.total(document, "exchanges"),
+        reading.total(document, "damage"),
         tuple(reading.none_of(document)),
         reading.golden(document),
         tuple(reading.expect(table, number) for number, table in enumerate(tables)),

@@ -42,7 +42,11 @@ def updated(text: str, expected: Expectations, inspection: Inspection) -> str:
     except ImportError:
         raise ExpectationError("--update needs tomlkit: pip install 'handshake-inspect[update]'") from None
     document: Any = tomlkit.parse(text.removeprefix("\ufeff"))
-    for key, total in (("connections", expected.connections), ("exchanges", expected.exchanges)):
+    for key, total in (
+        ("connections", expected.connections),
+        ("exchanges", expected.exchanges),
+        ("damage", expected.damage),
+    ):
         count = len(getattr(inspection, key))
         if total is not None and not total[1].holds(count):
             document[key] = count

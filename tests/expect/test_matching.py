@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 
+from handshake_inspect import inspect
 from handshake_inspect.expect.checked import CheckedCapture
 from handshake_inspect.expect.claims import retransmissions
 from handshake_inspect.expect.matching import Check, checks
@@ -13,7 +15,7 @@ from handshake_inspect.expect.places import Lines
 from handshake_inspect.expect.recording import document
 from handshake_inspect.expect.subject import Subject
 from handshake_inspect.expect.understanding import expectations
-from tests.expect.altered import NAMES, frames_of, inspected, recorded, segment
+from tests.expect.altered import NAMES, PCAPS, frames_of, inspected, recorded, segment
 
 
 def asked(name: str, *tables: dict[str, Any], **document: Any) -> list[Check]:
@@ -103,3 +105,18 @@ def test_the_row_is_that_at_which_it_went_another_way(name: str, table: dict[str
     capture = CheckedCapture("x.pcap")
     capture.add(check, keep_all=False)
     assert capture.marks_of(0) == {failure.unmet.at.frame: [f"✗ {failure.unmet.short}"]}
+
+
+def test_a_capture_that_is_cut_short_is_as_expected_unless_it_may_not_be() -> None:
+    whole = (PCAPS / "four-way.pcap").read_bytes()
+    cut = inspect(io.BytesIO(whole[:-10]))
+
+    def unmet(**document: Any) -> list[str]:
+        expected = expectations({"schema": 1, "connections": 1} | document, Lines("x.expect.toml"))
+        return [str(failure.unmet) for check in checks(expected, cut) for failure in check.failures]
+
+    assert unmet() == []
+    assert unmet(damage=0) == [
+        "damage: expected 0, seen 1: the capture ends inside a record (72 octets of it are there)"
+    ]
+    assert unmet(damage=1) == []
