@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import wraps
+from operator import eq
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, overload
 
@@ -161,6 +162,13 @@ class Handshakes(Sequence[Connection]):
         """Note that somebody looks at a connection."""
         self.capture.looked_at.append(connection.stream)
         return connection
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Handshakes | list | tuple):
+            return NotImplemented
+        return len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         try:

@@ -71,6 +71,13 @@ def test_what_cannot_be_used_says_so_where_it_is_shown(empty: Handshakes, good: 
     assert repr(good) == "<Handshakes of reset.pcap: 1 connection>"
 
 
+def test_they_compare_as_lists_do(good: Handshakes) -> None:
+    assert good.of(host="203.0.113.7") == []
+    assert good == [*good] == good.of(host="127.0.0.1")
+    assert good != []
+    assert good != "reset.pcap"
+
+
 def test_a_capture_without_expectations_says_how_to_write_them(tmp_path: Path) -> None:
     path = tmp_path / "echo.pcap"
     path.write_bytes((PCAPS / "reset.pcap").read_bytes())
