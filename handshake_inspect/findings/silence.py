@@ -235,6 +235,22 @@ def zero_window(e: Evidence) -> Iterator[FindingRows]:
         )
 
 
+def below_many(e: Evidence) -> Rows:
+    """Find data that begin below what their end had sent before, of the ends that sent data many times. Rows, rising.
+
+    SYNs and probes are none.
+    """
+    rows, at = e.rows, e.data_rows
+    end = rows.end.take(at)
+    has_many = np.bincount(end, minlength=2 * len(e)) >= MANY
+    if not has_many.any():
+        return at[:0]
+    at = at[has_many.take(end)]
+    at = at[rows.seq.take(at) < e.sent_before(at)]
+    below: Rows = at[((rows.flags[at] & SYN) == 0) & ~e.is_probe[at]]
+    return below
+
+
 @rule("many-retransmissions", NOTE)
 def many_retransmissions(e: Evidence) -> Iterator[FindingRows]:
     """An end sent many segments again.
@@ -250,14 +266,7 @@ def many_retransmissions(e: Evidence) -> Iterator[FindingRows]:
 
     Source. RFC 9293 §3.8.1; RFC 6298; Suricata "excessive retransmissions" (ten per flow, gaps included).
     """
-    rows, again = e.rows, e.data_rows
-    end = rows.end.take(again)
-    has_many = np.bincount(end, minlength=2 * len(e)) >= MANY
-    if not has_many.any():
-        return
-    again = again[has_many.take(end)]
-    again = again[rows.seq.take(again) < e.sent_before(again)]
-    again = again[((rows.flags[again] & SYN) == 0) & ~e.is_probe[again]]
+    rows, again = e.rows, e.shared(below_many)
     often = np.flatnonzero(np.bincount(rows.end[again], minlength=2 * len(e)) >= MANY)
     if not len(often):
         return

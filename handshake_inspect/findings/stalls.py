@@ -14,7 +14,7 @@ from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPON
 from handshake_inspect.connections.steps.sent_again import FAST_RETRANSMIT
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
-from handshake_inspect.findings.silence import MANY
+from handshake_inspect.findings.silence import MANY, below_many
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
 #: A wait that people notice.
@@ -27,17 +27,17 @@ def _sent_by_timer(e: Evidence) -> tuple[Rows, Rows]:
     What had been acknowledged before is no loss, and what the peer has no room for is a probe of its window.
     """
     rows, at = e.rows, e.data_rows
-    nothing = np.zeros(0, np.int64)
-    at = at[(rows.seq.take(at) < e.sent_before(at)) & ((rows.flags.take(at) & SYN) == 0) & ~e.is_probe.take(at)]
+    at = at[rows.time_ns.take(at) - rows.time_ns.take(at - 1) >= RETRANSMISSION_NS]
+    at = at[(rows.seq[at] < e.sent_before(at)) & ((rows.flags[at] & SYN) == 0)]
     if not len(at):
-        return nothing, nothing
+        return at, at
     silent_ns = e.between_ns(at - 1, at)
-    told = of_side(rows.peer_side.take(at), [e.before(at, one) for one in e.numbers.acknowledged_by])
-    waited = (silent_ns >= RETRANSMISSION_NS) & (told < rows.seq_end.take(at))
-    waited &= e.finally_acknowledged.take(rows.peer.take(at)) >= rows.seq_end.take(at)
+    told = of_side(rows.peer_side[at], [e.before(at, one) for one in e.numbers.acknowledged_by])
+    waited = (silent_ns >= RETRANSMISSION_NS) & (told < rows.seq_end[at]) & ~e.is_probe[at]
+    waited &= e.finally_acknowledged[rows.peer[at]] >= rows.seq_end[at]
     at, silent_ns = at[waited], silent_ns[waited]
-    heard = previous_of_end(rows, ~e.is_rst, rows.peer.take(at), at)
-    takes = (heard >= 0) & (rows.window.take(np.maximum(heard, 0)) != 0)
+    heard = previous_of_end(rows, ~e.is_rst, rows.peer[at], at)
+    takes = (heard >= 0) & (rows.window[np.maximum(heard, 0)] != 0)
     return at[takes], silent_ns[takes]
 
 
@@ -114,7 +114,7 @@ def hole_not_filled(e: Evidence) -> Iterator[FindingRows]:
     """
     rows, ends = e.rows, 2 * len(e)
     at = rows.rows_of(e.unacknowledged)
-    at = at[(rows.has_length[at] | ((rows.flags[at] & ACK) != 0)) & ~e.is_rst[at]]
+    at = at[~e.is_rst[at]]
     lacks = e.finally_acknowledged[rows.peer[at]]
     beyond = at[(lacks > UNKNOWN) & (rows.seq[at] > lacks) & (rows.payload[at] > 0)]
     if not len(beyond):
@@ -164,12 +164,10 @@ def lost_before_capture(e: Evidence) -> Iterator[FindingRows]:
     Source. RFC 5681 §3.2; RFC 4737 §5; Wireshark tcp.analysis.lost_segment, out_of_order; Suricata "excessive
     retransmissions", which counts these too.
     """
-    rows, at, ends = e.rows, e.data_rows, 2 * len(e)
-    late_by = e.sent_before(at) - rows.seq_end.take(at)
-    at = at[(late_by >= FAST_RETRANSMIT * rows.payload.take(at)) & ((rows.flags.take(at) & SYN) == 0)]
-    many = np.bincount(rows.end.take(at), minlength=ends) >= MANY
-    at = at[many.take(rows.end.take(at))]
-    if not len(at):
+    rows, at, ends = e.rows, e.shared(below_many), 2 * len(e)
+    late_by = e.sent_before(at) - rows.seq_end[at]
+    at = at[late_by >= FAST_RETRANSMIT * rows.payload[at]]
+    if len(at) < MANY:
         return
     at = at[~repeated(rows)[at]]
     count = np.bincount(rows.end[at], minlength=ends)
@@ -207,8 +205,13 @@ def slow_answer(e: Evidence) -> Iterator[FindingRows]:
     Source. RFC 9293 §3.8.6.3; RFC 1122 §4.2.3.2.
     """
     rows, client, server = e.rows, e.originator, e.responder
-    which = e.handshake("three-way", "fast-open", "partial") & ~rows.self_connect & (e.data_row[server] >= 0)
-    client, server, answer = client[which], server[which], e.data_row[server[which]]
+    answer = e.data_row[server]
+    silent_ns = rows.time_ns.take(answer) - rows.time_ns.take(np.maximum(answer, 1) - 1)
+    late = (answer > 0) & (silent_ns >= LONG_NS) & ~rows.self_connect
+    if not late.any():
+        return
+    late &= e.handshake("three-way", "fast-open", "partial")
+    client, answer = client[late], answer[late]
     silent_ns = e.between_ns(answer - 1, answer)
     sent, told = (e.before(answer, one) for one in (e.sent[ORIGINATOR], e.numbers.acknowledged_by[RESPONDER]))
     heard = previous_of_end(rows, ~e.is_rst, client, answer)
