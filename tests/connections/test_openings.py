@@ -74,11 +74,9 @@ def test_a_repeated_syn_leaves_no_time() -> None:
 
 
 @pytest.mark.parametrize("measure", MEASURES)
-def test_a_clock_that_did_not_move_measures_nothing_and_counts(measure: Measure) -> None:
+def test_a_clock_that_did_not_move_measures_nothing(measure: Measure) -> None:
     found = inspect_many([connection("0 A > S x\n 0 B > SA y ack x+1\n 0 A > A x+1 ack y+1", 0, 1)])
-    (server,) = times(found, measure).servers()
-    assert (server.measured, set(server.quantiles_ns)) == (1, {0})
-    assert sum(server.histogram) == 1
+    assert times(found, measure).servers() == ()
 
 
 def test_both_measures_number_servers_alike() -> None:

@@ -253,6 +253,12 @@ def test_passed_states_and_those_after_each_segment_are_those_of_the_connection(
             assert tuple(state for state, _ in groupby(states)) in (listed, listed[1:])
 
 
+def test_a_clock_that_stands_still_measures_no_round_trip() -> None:
+    (connection,) = inspect_lines("0 A > S x\n0 B > SA y ack x+1\n0 A > A x+1 ack y+1").connections
+    opening = connection.handshake
+    assert (opening.syn_to_syn_ack_ns, opening.syn_ack_to_ack_ns, opening.initial_rtt_ns) == (None, None, None)
+
+
 def test_times() -> None:
     one = inspect_lines(ECHO).connections[0]
     assert one.handshake.syn_to_syn_ack_ns == 40_000

@@ -141,7 +141,9 @@ def _times(rows: ConnectionRows, events: Events) -> Columns:
     fins = numbers.fin_row
     low, high = np.minimum(fins[0::2], fins[1::2]), np.maximum(fins[0::2], fins[1::2])
     rtt = np.where((answer > syn) | (answer < 0), between(syn, third), NONE)
-    return dict(zip(TIMES, (between(syn, answer), between(answer, third), rtt, between(low, high)), strict=True))
+    opening = np.stack([between(syn, answer), between(answer, third), rtt])
+    opening[:, rtt == 0] = NONE  # all three at one time: their clock measures nothing
+    return dict(zip(TIMES, (*opening, between(low, high)), strict=True))
 
 
 def _options(rows: ConnectionRows, events: Events) -> Columns:
