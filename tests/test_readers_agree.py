@@ -29,6 +29,9 @@ from tests.oracles.everything import everything
 
 PCAPS = Path(__file__).parent.parent / "pcaps"
 FIXTURES = sorted(PCAPS.glob("*.pcap"))
+#: The recorded captures in a few runs: a run of many costs little more than one of a single small capture. What was
+#: recorded at both ends of one conversation stands side by side in FIXTURES, and so in two runs.
+RUNS = [FIXTURES[n::16] for n in range(16)]
 
 #: Captures that Scapy does not open, and why.
 SCAPY_REFUSES = {
@@ -110,17 +113,18 @@ def test_a_list_of_packets_gives_the_identical_answers(captures_dir: Path, part:
     assert compared > 60
 
 
-@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
-def test_a_list_with_floats_for_times_differs_by_what_floats_cannot_hold(path: Path) -> None:
+@pytest.mark.parametrize("paths", RUNS, ids=lambda paths: paths[0].stem)
+def test_lists_with_floats_for_times_differ_by_what_floats_cannot_hold(paths: list[Path]) -> None:
     """As Scapy's sniffers make them: a float of today's seconds has steps of 238 ns."""
     from scapy.utils import rdpcap
 
     import handshake_inspect.capture.scapy_side.layers  # noqa: F401 (a list knows only link types whose layers are loaded)
 
-    packets = rdpcap(str(path))
-    for packet in packets:
+    lists = [rdpcap(str(path)) for path in paths]
+    for packet in (packet for packets in lists for packet in packets):
         packet.time = float(packet.time)
-    ours, theirs = everything(inspected(path), steps=True), everything(inspect(packets), steps=True)
+    ours, theirs = everything(inspect(list(paths)), steps=True), everything(inspect(lists), steps=True)
+    assert len(ours) >= len(paths)
     assert timeless(ours) == timeless(theirs)
     for one, other in zip(times(ours), times(theirs), strict=True):
         assert abs(one - other) <= 500  # of two times, in a difference
@@ -278,16 +282,16 @@ def printed(*arguments: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", [path.name for path in FIXTURES] + SEVERAL)
+@pytest.mark.parametrize("paths", [*RUNS, *([Path(name)] for name in SEVERAL)], ids=lambda paths: paths[0].stem)
 @pytest.mark.parametrize("steps", [False, True])
-def test_json_ndjson_and_the_library_say_the_same(captures_dir: Path, name: str, steps: bool) -> None:
-    path = PCAPS / name if (PCAPS / name).exists() else captures_dir / name
-    found = inspected(path)
+def test_json_ndjson_and_the_library_say_the_same(captures_dir: Path, paths: list[Path], steps: bool) -> None:
+    paths = [captures_dir / path for path in paths]  # which leaves the recorded ones as they are
+    found = inspect(list(paths))
     connections = [
         connection_object(one, steps=found.steps(one.stream) if steps else None) for one in found.connections
     ]
     exchanges = [exchange_object(one) for one in found.exchanges]
-    asked = ["read", str(path), *(["--steps"] if steps else [])]
+    asked: list[str | Path] = ["read", *paths, *(["--steps"] if steps else [])]
     document = json.loads(printed(*asked, "--format", "json"))
     assert document["schema"] == 1
     assert document["connections"] == connections
