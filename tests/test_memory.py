@@ -6,7 +6,10 @@ import platform
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from handshake_inspect import memory
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="nothing is done without glibc")
 
@@ -35,6 +38,24 @@ def test_memory_that_is_freed_stays_until_it_is_given_back() -> None:
     plain, kept = pages(""), pages("memory.keep_room()")
     assert 3 * kept[0] < 2 * plain[0]
     assert kept[1] < 1.1 * plain[1]
+
+
+def test_who_has_not_grown_does_not_look_for_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(memory, "_function", lambda name: looked.append)
+    monkeypatch.setattr(memory, "_held_octets", 0)
+    memory.give_back()
+    memory.give_back()
+    assert len(looked) == 1
+    grown = np.ones(16 << 20, np.uint8)
+    memory.give_back()
+    assert len(looked) == 2
+    del grown  # which the system takes back, as it is large
+    memory.give_back()
+    grown = np.ones(16 << 20, np.uint8)
+    memory.give_back()
+    assert len(looked) == 3
+    assert grown.all()
 
 
 #: Takes 64 MiB, lets them go, and prints how many pages the process has before and after; the array has its place yet.
