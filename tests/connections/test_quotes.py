@@ -18,6 +18,7 @@ from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
 from tests.capture.builders import pcap
 from tests.capture.icmp_builders import (
     ACK,
+    ASKING,
     CLIENT,
     FIN,
     ICMP,
@@ -78,25 +79,26 @@ GRID = [
 
 @pytest.mark.parametrize(("version", "icmp_type", "code", "undelivered"), GRID)
 def test_each_message_about_each_kind_of_segment(version: int, icmp_type: int, code: int, undelivered: bool) -> None:
-    one = Conversation(v6=version == 6)
+    """Three conversations in one capture: a SYN that was sent is quoted, one that was not, and data."""
+    syn, other, data = (Conversation(v6=version == 6, port=ASKING + number) for number in range(3))
 
     def about(packet: bytes) -> bytes:
-        return error(one.router, packet, icmp_type, code)
+        return error(syn.router, packet, icmp_type, code)
 
-    unanswered = only(one.sent(SYN), about(one.sent(SYN)))
+    early = [syn.sent(SYN), about(syn.sent(SYN)), other.sent(SYN), about(other.sent(ACK, 77, 0))]
+    sent, answer = data.sent(ACK | PSH, 1, 1, b"bith"), data.answered(ACK, 1, 5)
+    packets = [*early, *data.handshake(), sent]
+    unanswered, not_quoted, with_error = inspected(*packets, about(sent), answer).connections
+    _, _, without = inspected(*packets, (len(packets) + 1.0, answer)).connections
+
     assert unanswered.handshake.kind == ("unreachable" if undelivered else "unanswered")
     assert unanswered.handshake.complete is False
     assert [(one.answers_syn, one.was_sent, one.relative_seq) for one in unanswered.icmp_errors] == [(True, True, 0)]
     assert (unanswered.icmp_errors[0].type, unanswered.icmp_errors[0].code) == (icmp_type, code)
 
-    other = only(one.sent(SYN), about(one.sent(ACK, 77, 0)))
-    assert other.handshake.kind == "unanswered"
-    assert [(one.answers_syn, one.was_sent) for one in other.icmp_errors] == [(False, False)]
+    assert not_quoted.handshake.kind == "unanswered"
+    assert [(one.answers_syn, one.was_sent) for one in not_quoted.icmp_errors] == [(False, False)]
 
-    data = one.sent(ACK | PSH, 1, 1, b"bith")
-    packets = [*one.handshake(), data, one.answered(ACK, 1, 5)]
-    with_error = only(*packets[:4], about(data), *packets[4:])
-    without = only(*packets[:4], (5.0, packets[4]))
     assert [(one.quotes, one.flags, one.was_sent) for one in with_error.icmp_errors] == [
         ("originator", "PSH,ACK", True)
     ]
