@@ -85,10 +85,11 @@ LEDGER = ["at_once", "owing", "port_use", "ledger"]
 OVER_TIME = ["attempts", "phases", "half_open", "openings"]
 ENDLESS = ["streams", "run_clock", "retention", "endless_analysis"]
 FINDINGS = [
-    "evidence", "run", "rule", "fin_answers", "unanswered", "opening", "third_segment", "fast_open", "retries", "syns",
-    "numbers", "control_bits", "offers", "options", "segment_sizes", "extensions", "paths", "reset_causes", "resets",
-    "reset_marks", "gone_ends", "injection", "black_holes", "silence", "stalls", "closing", "half_closed", "late",
-    "listeners", "scans", "time_wait", "sockets", "ports", "captures", "catalogue", "other_tools",
+    "evidence", "option_lists", "run", "rule", "fin_answers", "unanswered", "opening", "third_segment", "fast_open",
+    "retries", "syns", "numbers", "control_bits", "offers", "options", "segment_sizes", "extensions", "paths",
+    "reset_causes", "resets", "reset_marks", "gone_ends", "injection", "black_holes", "silence", "stalls", "closing",
+    "half_closed", "late", "listeners", "scans", "time_wait", "sockets", "ports", "captures", "catalogue",
+    "other_tools",
 ]  # fmt: skip
 KERNEL = [
     "sock_diag", "entry_table", "ring_buffer", "tracepoint", "account", "watch", "differences", "translation",

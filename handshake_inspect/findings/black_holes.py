@@ -12,6 +12,7 @@ from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, RST, SYN, UNKNOWN
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.option_lists import of_lists
 from handshake_inspect.findings.rule import WARN, rule
 from handshake_inspect.findings.segment_sizes import DEFAULT_MSS, offered_mss, path_mtu_errors
 from handshake_inspect.sets import first_of_equal, first_of_runs
@@ -125,7 +126,7 @@ def _largest_allowed(e: Evidence, ends: Rows) -> Rows:
     """
     connection = ends >> 1
     offered = np.where(ends & 1, e.table["options_o"][connection], e.table["options_r"][connection])
-    return np.where(offered == NONE, NONE, e.offered(offered_mss, offered))
+    return np.where(offered == NONE, NONE, of_lists(e, offered_mss, offered))
 
 
 @rule("mtu-black-hole", WARN, example="mtu-black-hole.pcap", needs=ACK)

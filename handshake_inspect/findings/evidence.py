@@ -11,7 +11,7 @@ in the middle of a transfer, else it would depend on the size of the blocks in w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.analysis import DecidedPart
-from handshake_inspect.connections.deciding.answers import NONE, ResetTable, Verdicts, VerdictTable
+from handshake_inspect.connections.deciding.answers import ResetTable, Verdicts, VerdictTable
 from handshake_inspect.connections.deciding.found import NO_FRAME, FindingRows
 from handshake_inspect.connections.events.events import Events
 from handshake_inspect.connections.events.kinds import Judgement
@@ -30,7 +30,6 @@ from handshake_inspect.connections.splitting.rows import (
     ACK,
     FIN,
     ORIGINATOR,
-    RESPONDER,
     RST,
     SYN,
     UNKNOWN,
@@ -39,16 +38,11 @@ from handshake_inspect.connections.splitting.rows import (
     running_maximum,
 )
 from handshake_inspect.connections.splitting.split import first_among, last_among
-from handshake_inspect.sets import first_of_runs, in_order, numbered, set_of
+from handshake_inspect.sets import first_of_runs, set_of
 from handshake_inspect.table import frame_numbers
-from handshake_inspect.tcp.options import Options
 
 #: Sooner than this no timer sends anything again (Linux: 200 ms with a measured round trip; RFC 6298 §2.1: 1 s).
 RETRANSMISSION_NS = 200_000_000
-
-Answer = TypeVar("Answer", bound=Hashable)
-#: An answer, and the connections of which it is true.
-_By = tuple[Answer, Rows]
 
 T = TypeVar("T")
 
@@ -295,24 +289,9 @@ class Evidence:
         """Rows of the SYN-ACKs."""
         return np.flatnonzero(self.is_syn_ack)
 
-    @cached_property
-    def syns_again(self) -> Rows:
-        """Rows of the SYNs of originators that sent theirs again, the first ones too."""
-        rows, at = self.rows, self._sent_again("syn_retransmissions", self.is_syn)
-        own: Mask = (rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]
-        return at[own]
-
-    @cached_property
-    def syn_acks_again(self) -> Rows:
-        """Rows of the SYN-ACKs of responders that sent theirs again, the first ones too."""
-        rows, at = self.rows, self._sent_again("syn_ack_retransmissions", self.is_syn_ack)
-        own: Mask = (rows.side[at] == RESPONDER) & (rows.seq[at] == 0)
-        return at[own]
-
-    def _sent_again(self, counted: str, mask: Mask) -> Rows:
-        """Return the rows for which `mask` holds, of the connections of which some segments came again."""
-        at = self.rows.rows_of(np.flatnonzero(self.table[counted] > 0))
-        return at[mask.take(at)]
+    def syns_of(self, connections: Rows) -> tuple[Rows, Rows]:
+        """Return the rows of the first SYNs of both ends of these connections, -1 for none."""
+        return self.numbers.syn_row[self.originator[connections]], self.numbers.syn_row[self.responder[connections]]
 
     def rows_of(self, connections: Mask, rows: Rows) -> Rows:
         """Return those of some rows that belong to these connections (a mask of shape (m,))."""
@@ -372,51 +351,6 @@ class Evidence:
         rows = self.rows
         passed = rows.time_ns[later] - rows.time_ns[earlier]
         return np.where((rows.clock[earlier] == rows.clock[later]) & (passed >= 0), passed, -1)
-
-    # Options.
-
-    def offered(self, value: Callable[[Options], int], number: NDArray[Any]) -> Rows:
-        """Return what option lists say, by their numbers; asked once for each distinct list."""
-        distinct, which = numbered(self.decided.offered.which.take(number.reshape(-1)))
-        values = np.array([value(self.decided.offered.distinct[one]) for one in distinct.tolist()], np.int64)
-        return values[which].reshape(number.shape)
-
-    def by_offer(self, answer: Callable[[Options | None, Options | None], Answer | None]) -> Iterator[_By[Answer]]:
-        """Ask what the options of the originator's SYN and of the responder's answer tell; None: not captured, or cut.
-
-        Asked once for each distinct pair. Yields each distinct answer, but for None, and the connections of it.
-        """
-        pairs, which = self._offers
-        numbers: dict[Answer, int] = {}
-        answers = [answer(*pair) for pair in pairs]
-        told = np.array([NONE if one is None else numbers.setdefault(one, len(numbers)) for one in answers], np.int64)
-        if not numbers:
-            return
-        told = told[which]
-        at = np.flatnonzero(told != NONE)
-        by_answer = at if len(numbers) == 1 else at[in_order(told[at])]
-        behind = np.cumsum(np.bincount(told[at]))
-        yield from zip(numbers, np.split(by_answer, behind[:-1]), strict=True)
-
-    def syns_of(self, connections: Rows) -> tuple[Rows, Rows]:
-        """Return the rows of the first SYNs of both ends of these connections, -1 for none."""
-        return self.numbers.syn_row[self.originator[connections]], self.numbers.syn_row[self.responder[connections]]
-
-    @cached_property
-    def _offers(self) -> tuple[list[tuple[Options | None, Options | None]], Rows]:
-        """The distinct pairs of option lists, and which of them each connection opened with. Shape (m,)."""
-        offered = self.decided.offered
-        told = np.append(np.where(offered.is_cut, NONE, offered.which), NONE).astype(np.int64)  # NONE of NONE too
-        key = (told.take(self.table["options_o"]) + 1) << 32 | (told.take(self.table["options_r"]) + 1)
-        distinct, which = numbered(key)
-        ends = np.stack([distinct >> 32, distinct & 0xFFFFFFFF], axis=1) - 1
-        options = (*offered.distinct, None)
-        return [(options[originator], options[responder]) for originator, responder in ends.tolist()], which
-
-    def option_list(self, number: int) -> Options:
-        """Return what an option list says, by its number; cookies and keys are not told."""
-        offered = self.decided.offered
-        return offered.distinct[int(offered.which[number])]
 
     # Findings.
 

@@ -10,6 +10,7 @@ from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, AE, CWR, ECE, ORIGINATOR
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.option_lists import by_offers
 from handshake_inspect.findings.rule import CHAT, rule
 from handshake_inspect.tcp.options import MP_CAPABLE, MP_JOIN, Options
 
@@ -85,7 +86,7 @@ def multipath(e: Evidence) -> Iterator[FindingRows]:
 
     Source. RFC 8684 §3.1, §3.2.
     """
-    for (subtype, version), at in e.by_offer(lambda syn, answer: _multipath(syn, answer, accepted=True)):
+    for (subtype, version), at in by_offers(e, lambda syn, answer: _multipath(syn, answer, accepted=True)):
         text = (
             f"both ends agreed on Multipath TCP, version {version}"
             if subtype == MP_CAPABLE
@@ -109,7 +110,7 @@ def multipath_declined(e: Evidence) -> Iterator[FindingRows]:
 
     Source. RFC 8684 §3.1, §3.2, §3.7.
     """
-    for (subtype, version), at in e.by_offer(lambda syn, answer: _multipath(syn, answer, accepted=False)):
+    for (subtype, version), at in by_offers(e, lambda syn, answer: _multipath(syn, answer, accepted=False)):
         offered = f"Multipath TCP, version {version}" if subtype == MP_CAPABLE else "a further path (MP_JOIN)"
         yield e.found(
             f"the {{offers:end}} offered {offered}, the {{declines:end}} did not",

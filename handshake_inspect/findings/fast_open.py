@@ -10,6 +10,7 @@ from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.option_lists import of_lists
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
 from handshake_inspect.tcp.options import Options
 
@@ -32,7 +33,7 @@ def syn_with_data(e: Evidence) -> Iterator[FindingRows]:
     at = e.data_rows[e.is_syn.take(e.data_rows)]
     if not len(at):
         return
-    at = at[e.offered(_has_fast_open, e.rows.options[at]) == 0]
+    at = at[of_lists(e, _has_fast_open, e.rows.options[at]) == 0]
     connection, row, _ = e.first_of_each(at)
     answer = e.numbers.syn_ack_row[e.responder[connection]]
     kept = np.where(answer >= 0, e.rows.ack[answer] - 1, -1)
@@ -60,7 +61,7 @@ def _syns(e: Evidence) -> tuple[Rows, Rows, Rows, Rows]:
     at = at[syn[at] >= 0]
     if not len(at):
         return at, at, at, at
-    cookie = e.offered(_cookie_octets, e.rows.options[syn[at]])
+    cookie = of_lists(e, _cookie_octets, e.rows.options[syn[at]])
     at, cookie = at[cookie >= 0], cookie[cookie >= 0]
     return at, syn[at], cookie, e.numbers.syn_ack_row[e.responder[at]]
 
@@ -86,7 +87,7 @@ def fast_open_requested(e: Evidence) -> Iterator[FindingRows]:
     at, syn, answer = at[asks], syn[asks], answer[asks]
     if not len(at):
         return
-    given = np.where(answer >= 0, e.offered(_cookie_octets, e.rows.options[answer]), -1)
+    given = np.where(answer >= 0, of_lists(e, _cookie_octets, e.rows.options[answer]), -1)
     for which, text in (
         (answer < 0, "the client asks for a Fast Open cookie; no SYN-ACK was captured"),
         ((answer >= 0) & (given <= 0), "the client asks for a Fast Open cookie, and the SYN-ACK brings none"),
@@ -149,7 +150,7 @@ def fast_open_declined(e: Evidence) -> Iterator[FindingRows]:
     if not len(at):
         return
     again = e.first_among(_data_from_first(e))[at]
-    given = e.offered(_cookie_octets, e.rows.options[answer])
+    given = of_lists(e, _cookie_octets, e.rows.options[answer])
     for which, text in (
         (given > 0, "the SYN-ACK acknowledges none of the {sent:octets} on the SYN, and brings another cookie"),
         (

@@ -11,6 +11,7 @@ from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import next_of_end
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, running_maximum
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.retries import syn_acks_again
 from handshake_inspect.findings.rule import NOTE, WARN, rule
 
 
@@ -125,7 +126,7 @@ def syn_ack_in_connection(e: Evidence) -> Iterator[FindingRows]:
     Source. RFC 9293 §3.10.7.4 (fourth); RFC 5961 §4. Suricata stream.est_synack_resend.
     """
     rows, numbers = e.rows, e.numbers
-    at = e.syn_acks_again
+    at = e.shared(syn_acks_again)
     at = at[at > numbers.syn_ack_row[rows.end[at]]]
     if not len(at):
         return

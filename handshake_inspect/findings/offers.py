@@ -13,6 +13,8 @@ from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import CWR, ECE
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.option_lists import option_list
+from handshake_inspect.findings.retries import syns_again
 from handshake_inspect.findings.rule import NOTE, rule
 from handshake_inspect.quantities import listed
 from handshake_inspect.sets import first_of_runs
@@ -93,14 +95,14 @@ def _syn_offers(e: Evidence, rows: Rows) -> Rows:
 
 def _differences(e: Evidence, offer: int, other: int) -> tuple[str, ...]:
     """Return what of two offers (`_syn_offers`) only one has."""
-    lists = e.option_list(offer >> 1), e.option_list(other >> 1)
+    lists = option_list(e, offer >> 1), option_list(e, other >> 1)
     ecn = ("ECN",) if (offer ^ other) & 1 else ()
     return lacking(*lists) + lacking(*reversed(lists)) + ecn
 
 
 def _differing_syns(e: Evidence, *, in_one_capture: bool) -> Iterator[tuple[tuple[str, ...], Rows, Rows]]:
     """Yield what some SYNs of a connection offer and others do not, the first SYN of each, and the first other one."""
-    rows, at = e.rows, e.syns_again
+    rows, at = e.rows, e.shared(syns_again)
     if not len(at):
         return
     first = e.numbers.bare_syn_row[2 * rows.conn[at]]

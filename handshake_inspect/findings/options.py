@@ -10,6 +10,7 @@ from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK
 from handshake_inspect.findings.evidence import Evidence
 from handshake_inspect.findings.offers import lacking, sent_otherwise
+from handshake_inspect.findings.option_lists import by_offers
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.quantities import listed
 from handshake_inspect.tcp.options import SHIFT_MAX, Options
@@ -43,7 +44,7 @@ def options_declined(e: Evidence) -> Iterator[FindingRows]:
 
     Source. RFC 7323 §2.2, §3.2; RFC 2018 §2; RFC 4987 §3.6. tcptrace marks window scale of one side only.
     """
-    declined = list(e.by_offer(lambda syn, answer: (syn and answer and lacking(syn, answer)) or None))
+    declined = list(by_offers(e, lambda syn, answer: (syn and answer and lacking(syn, answer)) or None))
     if not declined:
         return
     again = sent_otherwise(e)
@@ -80,7 +81,7 @@ def window_unscaled(e: Evidence) -> Iterator[FindingRows]:
     if not measured.any():
         return
     measured &= (table["syn_retransmissions"] == 0) & (table["syn_ack_retransmissions"] == 0)
-    for scales, at in e.by_offer(_scales):
+    for scales, at in by_offers(e, _scales):
         at = at[measured[at]]
         who = "only the {side:end} offers" if scales else "neither end offers"
         rate = WIDEST_UNSCALED_OCTETS * 1_000_000_000 // table["initial_rtt_ns"][at]
@@ -111,7 +112,7 @@ def window_scale_above_14(e: Evidence) -> Iterator[FindingRows]:
 
     Source. RFC 7323 §2.3. Zeek TCP_scale_range, Wireshark tcp.options.wscale.shift.invalid.
     """
-    for shifts, at in e.by_offer(_too_large_shifts):
+    for shifts, at in by_offers(e, _too_large_shifts):
         for side, shift in shifts:
             yield e.found(
                 "the {who:end} offers to shift its windows by {shift:d} bits: taken for 14",
@@ -138,7 +139,7 @@ def timestamps_missing(e: Evidence) -> Iterator[FindingRows]:
 
     Source. RFC 7323 §3.2.
     """
-    for _, at in e.by_offer(lambda syn, answer: (syn and answer and syn.timestamps and answer.timestamps) or None):
+    for _, at in by_offers(e, lambda syn, answer: (syn and answer and syn.timestamps and answer.timestamps) or None):
         agreed, first = np.zeros(len(e), np.bool_), e.numbers.ack_row
         agreed[at] = True
         ends = np.flatnonzero((e.rows.has_timestamps.take(first) == 0) & (first >= 0))
@@ -168,7 +169,7 @@ def options_malformed(e: Evidence) -> Iterator[FindingRows]:
     Source. RFC 9293 §3.2; RFC 7323 §2.2, §3.2; RFC 2018 §2; RFC 5925 §2.2. Zeek tcp_option_*_invalid_len, Suricata
     decoder.tcp.opt_invalid_len.
     """
-    for broken, at in e.by_offer(_malformed):
+    for broken, at in by_offers(e, _malformed):
         for side, kind, length in broken:
             name = f" ({KIND_NAMES[kind]})" if kind in KIND_NAMES else ""
             yield e.found(

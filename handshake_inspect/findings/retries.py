@@ -27,10 +27,31 @@ NAMED = 10
 LINEAR = 5
 
 
+def syns_again(e: Evidence) -> Rows:
+    """Return the rows of the SYNs of originators that sent theirs again, the first ones too."""
+    rows, at = e.rows, _sent_again(e, "syn_retransmissions", e.is_syn)
+    own: Mask = (rows.side[at] == ORIGINATOR) & (rows.seq[at] == 0) & ~rows.ignored_syn[at]
+    return at[own]
+
+
+def syn_acks_again(e: Evidence) -> Rows:
+    """Return the rows of the SYN-ACKs of responders that sent theirs again, the first ones too."""
+    rows, at = e.rows, _sent_again(e, "syn_ack_retransmissions", e.is_syn_ack)
+    own: Mask = (rows.side[at] == RESPONDER) & (rows.seq[at] == 0)
+    return at[own]
+
+
+def _sent_again(e: Evidence, counted: str, mask: Mask) -> Rows:
+    """Return the rows for which `mask` holds, of the connections of which some segments came again."""
+    at = e.rows.rows_of(np.flatnonzero(e.table[counted] > 0))
+    return at[mask.take(at)]
+
+
 def _syn_acks(e: Evidence) -> Rows:
-    """Rows of the SYN-ACKs of responders, where one was sent again, that acknowledge a SYN."""
-    at: Rows = e.syn_acks_again[e.rows.ack[e.syn_acks_again] >= 1]
-    return at
+    """Those of them that acknowledge a SYN."""
+    at = e.shared(syn_acks_again)
+    acknowledging: Mask = e.rows.ack[at] >= 1
+    return at[acknowledging]
 
 
 @dataclass
@@ -53,7 +74,7 @@ def _tries(e: Evidence, at: Rows) -> _Tries:
 
 
 def _syn_tries(e: Evidence) -> _Tries:
-    return _tries(e, e.syns_again)
+    return _tries(e, e.shared(syns_again))
 
 
 def _by_timer(e: Evidence, at: Rows) -> Rows:
@@ -177,7 +198,7 @@ def rtt_ambiguous(e: Evidence) -> Iterator[FindingRows]:
         return
     answer, third = e.numbers.syn_ack_row[e.responder], e.numbers.ack_row[ORIGINATOR::2]
     twice = []
-    for at, before in ((e.syns_again, answer), (e.shared(_syn_acks), third)):
+    for at, before in ((e.shared(syns_again), answer), (e.shared(_syn_acks), third)):
         twice.append(e.counted(at[at < before[e.rows.conn[at]]]) > 1)
     at = np.flatnonzero(doubtful & (twice[0] | twice[1]) & (answer >= 0))
     for which, what in ((twice[0][at], "SYN"), (~twice[0][at], "SYN-ACK")):

@@ -11,6 +11,7 @@ from handshake_inspect.connections.deciding.answers import NONE
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.quotes import NEVER_SENT
 from handshake_inspect.findings.evidence import Evidence
+from handshake_inspect.findings.option_lists import by_offers, of_lists
 from handshake_inspect.findings.rule import CHAT, NOTE, rule
 from handshake_inspect.table import frame_numbers
 from handshake_inspect.tcp.icmp import kind
@@ -36,7 +37,7 @@ def mss_missing(e: Evidence) -> Iterator[FindingRows]:
 
     Source. RFC 9293 §3.7.1 (MUST-15). Wireshark tcp.options.mss.absent.
     """
-    for lacks, at in e.by_offer(_without_mss):
+    for lacks, at in by_offers(e, _without_mss):
         assumed = np.where(e.ip_version[at] == 4, DEFAULT_MSS[4], DEFAULT_MSS[6])
         if len(lacks) == 2:
             yield e.found("neither SYN has an MSS: {mss:octets} are assumed", at, *e.syns_of(at), mss=assumed)
@@ -66,7 +67,7 @@ def mss_small(e: Evidence) -> Iterator[FindingRows]:
 
     Source. RFC 9293 §3.7.1.
     """
-    for small, at in e.by_offer(_small_mss):
+    for small, at in by_offers(e, _small_mss):
         for side, mss in small:
             yield e.found(
                 "the {who:end} takes segments of {mss:octets} at most",
@@ -97,7 +98,7 @@ def mss_clamped(e: Evidence) -> Iterator[FindingRows]:
     if not elsewhere.any():
         return
     rows = np.flatnonzero(elsewhere)
-    here, there = (e.offered(offered_mss, number) for number in (e.rows.options[rows], elsewhere[rows]))
+    here, there = (of_lists(e, offered_mss, number) for number in (e.rows.options[rows], elsewhere[rows]))
     clamped = (here != there) & (here != NONE) & (there != NONE)
     rows, high, low = rows[clamped], np.maximum(here, there)[clamped], np.minimum(here, there)[clamped]
     yield e.found(
