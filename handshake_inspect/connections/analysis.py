@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
 from handshake_inspect.connections.conversations import Conversations
-from handshake_inspect.connections.copies.packets import KINDS, Evidence
+from handshake_inspect.connections.copies.packets import KINDS, CopyEvidence
 from handshake_inspect.connections.deciding.answers import Verdicts, taken, together
 from handshake_inspect.connections.deciding.found import Coded
 from handshake_inspect.connections.deciding.verdict import decide
@@ -117,14 +117,15 @@ class Analysis:
 
         Whether all of them together tell otherwise, `GatheredRows.look_different_together` says then.
         """
-        shown = Evidence()
+        shown = CopyEvidence()
         self.gathering.begin()
 
         def each() -> Iterator[Verdicts]:
+            nonlocal shown
             is_final, ranges = False, self.gathering.ranges()
             found = self._each(ranges, examine, workers, last=last)
             for (_, stop), (verdicts, evidence) in zip(ranges, found, strict=True):
-                shown.add(evidence)
+                shown += evidence
                 is_final = is_final or (last and self.gathering.is_final(shown))
                 if is_final:
                     self.gathering.let_go_before(stop)
@@ -136,11 +137,11 @@ class Analysis:
 
     def _each(
         self, ranges: Sequence[Range], examine: Examine | None, workers: Workers, *, last: bool = False
-    ) -> Iterator[tuple[Verdicts, Evidence]]:
+    ) -> Iterator[tuple[Verdicts, CopyEvidence]]:
         """Yield the answers about the connections of each range of conversations, and what its rows show of copies."""
         here = os.getpid()
 
-        def examined(which: Range) -> tuple[Verdicts, Evidence]:
+        def examined(which: Range) -> tuple[Verdicts, CopyEvidence]:
             if last and os.getpid() != here:  # a copy has its ranges in order, and is asked once
                 self.gathering.let_go_before(which[0])
             stored, evidence = self.gathering.partition(which)

@@ -19,7 +19,7 @@ from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.summary import CaptureSummary
 from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.conversations import Conversations
-from handshake_inspect.connections.copies.packets import Evidence
+from handshake_inspect.connections.copies.packets import CopyEvidence
 from handshake_inspect.connections.deciding.answers import Verdicts
 from handshake_inspect.connections.folding.judged import misjudged
 from handshake_inspect.connections.folding.seams import irregular
@@ -58,7 +58,7 @@ class Reduction:
     appeared_in: NDArray[np.int64]
     appeared_as: NDArray[np.int64]
     #: What the rows show of their captures.
-    evidence: Evidence
+    evidence: CopyEvidence
     #: Conversations that must be read again, and the pieces that they stand in.
     again: Rows
     again_in: Rows

@@ -20,7 +20,7 @@ import numpy as np
 from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.connections.copies.packets import Evidence
+from handshake_inspect.connections.copies.packets import CopyEvidence
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.pairs import KeyTable, keys_of
 from handshake_inspect.sets import set_of
@@ -187,7 +187,7 @@ class _Work:
 
 def _trusted(reductions: tuple[Sequence[Reduction], Sequence[Reduction]]) -> frozenset[int]:
     """Return the captures that tell, by all of the run, what conversations were too short to tell; if some were."""
-    evidence = Evidence()
+    evidence = CopyEvidence()
     for one in (*reductions[0], *reductions[1]):
-        evidence.add(one.evidence)
+        evidence += one.evidence
     return evidence.trusted() if evidence.undecided else frozenset()

@@ -34,7 +34,7 @@ from handshake_inspect.connections.copies.packets import (
     MOSTLY_DOUBLED,
     ONE_BY_ONE,
     Copies,
-    Evidence,
+    CopyEvidence,
     Packets,
     capture_of,
     scene_of,
@@ -147,10 +147,10 @@ def shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
     return each
 
 
-def _evidence(packets: Packets, runs: Runs | None) -> Evidence:
+def _evidence(packets: Packets, runs: Runs | None) -> CopyEvidence:
     """Count what each capture shows, and what of it in conversations that are doubled, or may be."""
     shown = packets.shown
-    evidence = Evidence(shown=by_capture(packets.columns["capture"], shown))
+    evidence = CopyEvidence(shown=by_capture(packets.columns["capture"], shown))
     doubled = NO_ROWS
     if runs is not None:
         scenes, capture = runs.scenes, capture_of(runs.scenes.number)

@@ -1,6 +1,6 @@
 """What a search for copies looks at, and what it finds.
 
-In and out: `Packets`, rows of segments or datagrams; `Copies` and `Evidence`. `copies` has the rules.
+In and out: `Packets`, rows of segments or datagrams; `Copies` and `CopyEvidence`. `copies` has the rules.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Packets:
 
 
 @dataclass
-class Evidence:
+class CopyEvidence:
     """How many packets each capture shows, by its number; of a whole run when that of its parts is added up."""
 
     shown: Counter[int] = field(default_factory=Counter)
@@ -139,11 +139,9 @@ class Evidence:
     #: Those in conversations that seem to, but are too short to tell.
     undecided: Counter[int] = field(default_factory=Counter)
 
-    def add(self, other: Evidence) -> None:
-        """Add what another part of the run shows."""
-        self.shown += other.shown
-        self.doubled += other.doubled
-        self.undecided += other.undecided
+    def __add__(self, other: CopyEvidence) -> CopyEvidence:
+        """Return what two parts of a run show together."""
+        return CopyEvidence(self.shown + other.shown, self.doubled + other.doubled, self.undecided + other.undecided)
 
     def trusted(self) -> frozenset[int]:
         """Return the captures of which most is doubled, so that the undecided is believed."""
@@ -171,7 +169,7 @@ class Copies:
     copy: Rows
     #: LOOPBACK ... ELSEWHERE. Shape (k,).
     kind: NDArray[np.uint8]
-    evidence: Evidence
+    evidence: CopyEvidence
     #: Numbers of the scenes that were looked at (`scene_of`), and how often each shows the packets of the lower
     #: and of the higher socket: 1, or as often as most of those that stand there several times. Shapes (s,), (s, 2).
     scenes: Rows

@@ -13,7 +13,7 @@ import numpy as np
 
 from handshake_inspect.arrays import NO_ROWS, Column, Mask, Rows
 from handshake_inspect.connections.analysis import Analysis, DecidedPart
-from handshake_inspect.connections.copies.packets import Evidence
+from handshake_inspect.connections.copies.packets import CopyEvidence
 from handshake_inspect.connections.deciding.answers import Verdicts, VerdictTable
 from handshake_inspect.connections.endless.retention import (
     MOST_ROWS,
@@ -197,9 +197,9 @@ class EndlessAnalysis(Analysis):
 
     def _looks(self, due: Rows) -> list[_Part]:
         """Look at conversations; twice, if only all of them tell what one is too short to tell."""
-        parts, shown = [self._look(*one) for one in self.gathering.looks(due)], Evidence()
+        parts, shown = [self._look(*one) for one in self.gathering.looks(due)], CopyEvidence()
         for part in parts:
-            shown.add(part.collapsed.evidence)
+            shown += part.collapsed.evidence
         return [self._look(*one) for one in self.gathering.looks(due)] if self.gathering.trust(shown) else parts
 
     def _look(self, places: Rows, rows: StoredRows, collapsed: CollapsedRows) -> _Part:
@@ -320,7 +320,7 @@ class _Gone:
     fewer: list[Rows] = field(default_factory=list)
     frames_left: list[tuple[Rows, Rows]] = field(default_factory=list)
     errors: list[QuoteTable] = field(default_factory=list)
-    shown: Evidence = field(default_factory=Evidence)
+    shown: CopyEvidence = field(default_factory=CopyEvidence)
 
     def add(self, part: _Part, leaves: Mask) -> None:
         """Add the connections of a part that leave."""
@@ -330,7 +330,7 @@ class _Gone:
         self.fewer.append(part.fewer(leaves))
         self.frames_left.append(part.frames_left(leaves))
         self.errors.append(part.errors_of(leaves))
-        self.shown.add(shown_by(part.rows_of(leaves), part.collapsed.undecided))
+        self.shown += shown_by(part.rows_of(leaves), part.collapsed.undecided)
 
 
 def _folded(rows: StoredRows) -> StoredRows:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import NO_ROWS
 from handshake_inspect.connections.copies.copies import by_capture, find_copies, shown_each
-from handshake_inspect.connections.copies.packets import ELSEWHERE, MIXED, Copies, Evidence, Packets, scene_of
+from handshake_inspect.connections.copies.packets import ELSEWHERE, MIXED, Copies, CopyEvidence, Packets, scene_of
 from handshake_inspect.connections.splitting.split import COPY_COLUMNS, StoredRows
 from handshake_inspect.sets import set_of, without
 
@@ -30,7 +30,7 @@ class CollapsedRows:
     """Rows without copies, and what this rests on."""
 
     rows: StoredRows
-    evidence: Evidence
+    evidence: CopyEvidence
     #: How often its capture shows each packet of its sender, as it seems: 1 if not judged. Shape (n,).
     shown_each: NDArray[np.uint8]
     #: May a row be shown another time by what comes? Shape (n,).
@@ -152,11 +152,11 @@ def _medians(group: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArr
     return groups, values[order][begin + count // 2]
 
 
-def shown_by(stored: StoredRows, undecided: NDArray[np.int64]) -> Evidence:
+def shown_by(stored: StoredRows, undecided: NDArray[np.int64]) -> CopyEvidence:
     """Return what collapsed rows show of their captures, when they are let go; of these scenes it is not known."""
     copies = stored.copies(COPY_COLUMNS[:ELSEWHERE])
     shown = 1 + stored["folded_segments"].astype(np.int64) + copies
     unknown = np.isin(scene_of(stored.columns), undecided)
     doubled = np.isin(stored["conversation"], stored["conversation"][copies > 0]) & ~unknown
     every = np.ones(len(stored), np.bool_)
-    return Evidence(*(by_capture(stored["capture"][mask], shown[mask]) for mask in (every, doubled, unknown)))
+    return CopyEvidence(*(by_capture(stored["capture"][mask], shown[mask]) for mask in (every, doubled, unknown)))

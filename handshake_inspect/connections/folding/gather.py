@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import NO_ROWS, Column
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.copies.copies import by_capture
-from handshake_inspect.connections.copies.packets import Evidence, capture_of, shown_in
+from handshake_inspect.connections.copies.packets import CopyEvidence, capture_of, shown_in
 from handshake_inspect.connections.folding.compact import compact
 from handshake_inspect.connections.folding.duplicates import CollapsedRows, collapse
 from handshake_inspect.connections.folding.judged import misjudged
@@ -51,7 +51,7 @@ class GatheredRows:
         #: Captures that tell for a run of which these are a part.
         self._told: frozenset[int] = frozenset()
         #: What the last partitions showed.
-        self.evidence = Evidence()
+        self.evidence = CopyEvidence()
         #: How long after a segment its copy may come; more than 0 if the run has several captures.
         self.copies_within_ns = 0
         #: But not after one of this time, or before: no other capture shows it.
@@ -66,7 +66,7 @@ class GatheredRows:
         #: Scenes of rows that were taken out as another capture has them too, and how many: they count as shown.
         self._elsewhere: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         #: What the rows showed that were let go.
-        self._shown_before = Evidence()
+        self._shown_before = CopyEvidence()
         #: Segments that each capture has shown, by its number.
         self._given: Counter[int] = Counter()
         #: Octets of rows that were let go since memory was given back.
@@ -167,15 +167,13 @@ class GatheredRows:
         for places, rows in self._pool.by_conversation(self._marked(numbers)):
             yield places, rows, self.collapse(rows)
 
-    def trust(self, shown: Evidence) -> bool:
+    def trust(self, shown: CopyEvidence) -> bool:
         """Believe captures by what was let go and what a look at some conversations has `shown`.
 
         Returns whether another look at them may tell more.
         """
-        so_far, before = Evidence(), self.trusted
-        for one in (self._shown_before, shown):
-            so_far.add(one)
-        self.trusted = so_far.trusted()
+        before = self.trusted
+        self.trusted = (self._shown_before + shown).trusted()
         return bool(shown.undecided) and self.trusted != before
 
     def renumber_options(self, options: Numbered[bytes], waiting: Sequence[SegmentTable]) -> Numbered[bytes]:
@@ -218,7 +216,9 @@ class GatheredRows:
             (scene[stays], count[stays]) for scene, count in self._elsewhere for stays in [~marked[shown_in(scene)]]
         ]
 
-    def discard(self, places: NDArray[np.int64], kept: StoredRows, gone: NDArray[np.int64], evidence: Evidence) -> None:
+    def discard(
+        self, places: NDArray[np.int64], kept: StoredRows, gone: NDArray[np.int64], evidence: CopyEvidence
+    ) -> None:
         """Let rows go, by their places, and conversations, by their numbers; `kept` are rows without copies instead.
 
         All rows of the conversations of `kept` go. `evidence` is what the rows showed that are gone.
@@ -226,7 +226,7 @@ class GatheredRows:
         if len(places):
             self._pool.discard(places)
         self._pool.append(kept.columns)
-        self._shown_before.add(evidence)
+        self._shown_before += evidence
         self._fresh[gone] = 0
         self._stayed[gone] = 0
         self.conversations.forget(gone)
@@ -239,12 +239,9 @@ class GatheredRows:
         """Forget what the last partitions showed: each is to be looked at by itself."""
         self.trusted = self._told
 
-    def is_final(self, shown: Evidence) -> bool:
+    def is_final(self, shown: CopyEvidence) -> bool:
         """Are partitions not looked at again, when some of them have `shown` this, whatever the others show?"""
-        so_far = Evidence()
-        for one in (self._shown_before, shown):
-            so_far.add(one)
-        return so_far.rules_out(self._given)
+        return (self._shown_before + shown).rules_out(self._given)
 
     def let_go_before(self, conversation: int) -> None:
         """Let rows of earlier conversations go, those of whole blocks: nobody will ask for any of them again."""
@@ -253,16 +250,14 @@ class GatheredRows:
             give_back()
             self._gone_octets = 0
 
-    def partition(self, which: Range) -> tuple[StoredRows, Evidence]:
+    def partition(self, which: Range) -> tuple[StoredRows, CopyEvidence]:
         """Return the rows of a range, sorted by conversation and capture order, and what these show of copies."""
         collapsed = self.collapse(self._pool.rows_in(which))
         return collapsed.rows, collapsed.evidence
 
-    def conclude(self, shown: Evidence) -> None:
+    def conclude(self, shown: CopyEvidence) -> None:
         """Take what all partitions showed, once all of them were looked at."""
-        self.evidence = Evidence()
-        for one in (self._shown_before, shown):
-            self.evidence.add(one)
+        self.evidence = self._shown_before + shown
         for scene, count in self._elsewhere:
             self.evidence.shown += by_capture(capture_of(scene), count)
         self.trusted, self._undecided = self.evidence.trusted(), bool(self.evidence.undecided)
