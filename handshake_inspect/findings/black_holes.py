@@ -162,27 +162,26 @@ def _never_passed(e: Evidence) -> Iterator[FindingRows]:
     times = np.bincount(rows.end[at], minlength=2 * len(e))[stuck]
     octets = _smallest_of_end(e, at)[stuck]
     alike = np.bincount(rows.end[at], rows.payload[at], 2 * len(e))[stuck] == octets * times
-    for fits, text in (
-        (alike, "the {who:end} sent the same {n:octets} {times:d} times in {during:duration}: "),
-        (
-            ~alike,
-            "the {who:end} sent the octet that the {peer:end} expects {times:d} times in {during:duration}, with "
-            "{n:octets} or more at once: ",
-        ),
-    ):
-        some = stuck[fits]
-        yield e.found(
-            text + "the {peer:end} speaks, but has acknowledged nothing that large: most likely the path takes no such "
-            "packets, and the ICMP error that says so is filtered or not heeded",
-            some >> 1,
-            first[fits],
-            last[fits],
-            who=some & 1,
-            peer=e.peer_of(some) & 1,
-            n=octets[fits],
-            times=times[fits],
-            during=e.between_ns(first, last)[fits],
-        )
+    same = "the {who:end} sent the same {n:octets} {times:d} times in {during:duration}: "
+    expected = (
+        "the {who:end} sent the octet that the {peer:end} expects {times:d} times in {during:duration}, with "
+        "{n:octets} or more at once: "
+    )
+    why = (
+        "the {peer:end} speaks, but has acknowledged nothing that large: most likely the path takes no such packets, "
+        "and the ICMP error that says so is filtered or not heeded"
+    )
+    yield from e.found_each(
+        ((alike, same + why), (~alike, expected + why)),
+        stuck >> 1,
+        first,
+        last,
+        who=stuck & 1,
+        peer=e.peer_of(stuck) & 1,
+        n=octets,
+        times=times,
+        during=e.between_ns(first, last),
+    )
 
 
 def _passed_in_parts(e: Evidence) -> Iterator[FindingRows]:

@@ -11,7 +11,7 @@ in the middle of a transfer, else it would depend on the size of the blocks in w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -359,6 +359,16 @@ class Evidence:
         if not len(connection):
             return FindingRows(text, connection)
         return FindingRows(text, connection, tuple(self.frames(one) for one in rows), values)
+
+    def found_each(
+        self, told: Iterable[tuple[Mask, str]], connection: Rows, *rows: Rows, **values: NDArray[Any]
+    ) -> Iterator[FindingRows]:
+        """Make findings of these connections, of those that a mask marks with the text beside it."""
+        for which, text in told:
+            at = np.flatnonzero(which)
+            if len(at):
+                some = {name: value[at] for name, value in values.items()}
+                yield self.found(text, connection[at], *(one[at] for one in rows), **some)
 
     def frames(self, rows: Rows) -> Rows:
         """Return the frame numbers of segments, NO_FRAME for row -1."""

@@ -37,12 +37,12 @@ def ecn(e: Evidence) -> Iterator[FindingRows]:
     accepts = (answer != 0) & (answer != offer)
     classic = accepts & (answer == ECE)
     accurate = accepts & (offer == ECN_BITS) & ~classic & (answer != AE | ECE)  # AE with ECE is reserved
-    for text, which in (
-        ("both ends agreed on ECN", classic & (offer != ECN_BITS)),
-        ("Accurate ECN was offered, and the older ECN agreed on", classic & (offer == ECN_BITS)),
-        ("both ends agreed on Accurate ECN", accurate),
-    ):
-        yield e.found(text, at[which], *e.syns_of(at[which]))
+    told = (
+        (classic & (offer != ECN_BITS), "both ends agreed on ECN"),
+        (classic & (offer == ECN_BITS), "Accurate ECN was offered, and the older ECN agreed on"),
+        (accurate, "both ends agreed on Accurate ECN"),
+    )
+    yield from e.found_each(told, at, *e.syns_of(at))
 
 
 @rule("ecn-declined", CHAT, example="ecn-declined.pcap", needs=ACK | ECE | CWR)
@@ -62,12 +62,11 @@ def ecn_declined(e: Evidence) -> Iterator[FindingRows]:
     Source. RFC 3168 §6.1.1, §6.1.1.1; RFC 9768 §3.1.
     """
     at, offer, answer = e.shared(_ecn_offered)
-    for text, which in (
-        ("the {offers:end} offered ECN, the {declines:end} did not", answer == 0),
-        ("the {declines:end} sends the ECN bits of the {offers:end}'s SYN back as they came: no ECN", answer == offer),
-    ):
-        some = at[which]
-        yield e.found(text, some, *e.syns_of(some), offers=np.zeros_like(some), declines=np.ones_like(some))
+    told = (
+        (answer == 0, "the {offers:end} offered ECN, the {declines:end} did not"),
+        (answer == offer, "the {declines:end} sends the ECN bits of the {offers:end}'s SYN back as they came: no ECN"),
+    )
+    yield from e.found_each(told, at, *e.syns_of(at), offers=np.zeros_like(at), declines=np.ones_like(at))
 
 
 @rule("multipath", CHAT, example="mptcp.pcap")

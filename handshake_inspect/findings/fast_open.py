@@ -37,14 +37,12 @@ def syn_with_data(e: Evidence) -> Iterator[FindingRows]:
     connection, row, _ = e.first_of_each(at)
     answer = e.numbers.syn_ack_row[e.responder[connection]]
     kept = np.where(answer >= 0, e.rows.ack[answer] - 1, -1)
-    for which, text in (
+    told = (
         (kept < 0, "{octets:octets} on the SYN without Fast Open"),
         (kept == 0, "{octets:octets} on the SYN without Fast Open; the SYN-ACK acknowledges none of them"),
         (kept > 0, "{octets:octets} on the SYN without Fast Open; the SYN-ACK acknowledges {kept:octets}"),
-    ):
-        yield e.found(
-            text, connection[which], row[which], answer[which], octets=e.rows.payload[row][which], kept=kept[which]
-        )
+    )
+    yield from e.found_each(told, connection, row, answer, octets=e.rows.payload[row], kept=kept)
 
 
 def _has_fast_open(options: Options) -> int:
@@ -88,12 +86,12 @@ def fast_open_requested(e: Evidence) -> Iterator[FindingRows]:
     if not len(at):
         return
     given = np.where(answer >= 0, of_lists(e, _cookie_octets, e.rows.options[answer]), -1)
-    for which, text in (
+    told = (
         (answer < 0, "the client asks for a Fast Open cookie; no SYN-ACK was captured"),
         ((answer >= 0) & (given <= 0), "the client asks for a Fast Open cookie, and the SYN-ACK brings none"),
         (given > 0, "the client asks for a Fast Open cookie, and the SYN-ACK brings one of {given:octets}"),
-    ):
-        yield e.found(text, at[which], syn[which], answer[which], given=given[which])
+    )
+    yield from e.found_each(told, at, syn, answer, given=given)
 
 
 @rule("fast-open", CHAT, example="fast-open-accepted.pcap", needs=ACK)
@@ -119,11 +117,11 @@ def fast_open(e: Evidence) -> Iterator[FindingRows]:
     keep = taken > 0
     at, syn, answer, taken = at[keep], syn[keep], answer[keep], taken[keep]
     sent = e.rows.payload[syn]
-    for which, text in (
+    told = (
         (taken >= sent, "{sent:octets} on the SYN (Fast Open), and the SYN-ACK acknowledges them"),
         (taken < sent, "{sent:octets} on the SYN (Fast Open), of which the SYN-ACK acknowledges {taken:d}"),
-    ):
-        yield e.found(text, at[which], syn[which], answer[which], sent=sent[which], taken=taken[which])
+    )
+    yield from e.found_each(told, at, syn, answer, sent=sent, taken=taken)
 
 
 @rule("fast-open-declined", NOTE, example="fast-open-declined.pcap", needs=ACK)
@@ -151,14 +149,12 @@ def fast_open_declined(e: Evidence) -> Iterator[FindingRows]:
         return
     again = e.first_among(_data_from_first(e))[at]
     given = of_lists(e, _cookie_octets, e.rows.options[answer])
-    for which, text in (
-        (given > 0, "the SYN-ACK acknowledges none of the {sent:octets} on the SYN, and brings another cookie"),
-        (
-            given <= 0,
-            "the SYN-ACK acknowledges none of the {sent:octets} on the SYN: no Fast Open at this listener now",
-        ),
-    ):
-        yield e.found(text, at[which], syn[which], answer[which], again[which], sent=e.rows.payload[syn][which])
+    text = "the SYN-ACK acknowledges none of the {sent:octets} on the SYN"
+    told = (
+        (given > 0, text + ", and brings another cookie"),
+        (given <= 0, text + ": no Fast Open at this listener now"),
+    )
+    yield from e.found_each(told, at, syn, answer, again, sent=e.rows.payload[syn])
 
 
 def _data_from_first(e: Evidence) -> Rows:

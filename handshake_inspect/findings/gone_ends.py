@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import FIN, RST, SYN
 from handshake_inspect.findings.evidence import Evidence
@@ -13,6 +14,16 @@ from handshake_inspect.findings.reset_causes import IDLE_NS, Cause, ResetCauses
 from handshake_inspect.findings.reset_marks import has_other_hops
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.sets import first_of_runs
+
+ACK_OF_NEW_SYN = "the ACK with which the {peer:end} met its new SYN"
+#: What an RST answers.
+ANSWERED = (
+    ACK_OF_NEW_SYN,
+    "a keep-alive of the {peer:end}",
+    "{n:octets} of the {peer:end}",
+    "the FIN of the {peer:end}",
+    "an ACK of the {peer:end}",
+)
 
 
 @rule("connection-unknown", WARN, example="server-crash.pcap", needs=RST)
@@ -42,18 +53,10 @@ def connection_unknown(e: Evidence) -> Iterator[FindingRows]:
         return
     only_asked = e.handshake("three-way")[causes.connection[which]] & e.is_syn_ack[causes.said[which]]
     which = which[~only_asked | (causes.said[which] < 0)]
-    rows, heard, said = e.rows, causes.heard[which], causes.said[which]
+    heard, said = causes.heard[which], causes.said[which]
+    answered = _answered(e, heard, said)
+    by_own_syn = answered == ANSWERED.index(ACK_OF_NEW_SYN)
     silent = np.where(said >= 0, e.between_ns(said, causes.at[which]), -1)
-    probe, fin, data = e.is_probe[heard], (rows.flags[heard] & FIN) != 0, rows.payload[heard] > 0
-    own_syn = (said >= 0) & rows.ignored_syn[said]
-    what = np.select([own_syn, probe, data, fin], [0, 1, 2, 3], 4)
-    triggers = (
-        "the ACK with which the {peer:end} met its new SYN",
-        "a keep-alive of the {peer:end}",
-        "{n:octets} of the {peer:end}",
-        "the FIN of the {peer:end}",
-        "an ACK of the {peer:end}",
-    )
     why = "; it crashed, restarted or timed out, or its FIN or RST was not captured"
     since_own = ", {silent:duration} after its own last segment"
     timer = "; most likely a timer ran out, its own or a middlebox's, else it crashed or restarted"
@@ -62,24 +65,32 @@ def connection_unknown(e: Evidence) -> Iterator[FindingRows]:
     forged, by = "an RST in the name of the {who:end} answers ", ": by its TTL a box on the way made it, or a forger"
     told = (
         (forged, by, elsewhere),
-        (unknown, why, ~elsewhere & ((silent < 0) | own_syn)),
-        (unknown, since_own + why, ~elsewhere & (silent >= 0) & (silent < IDLE_NS) & ~own_syn),
-        (unknown, since_own + timer, ~elsewhere & (silent >= IDLE_NS) & ~own_syn),
+        (unknown, why, ~elsewhere & ((silent < 0) | by_own_syn)),
+        (unknown, since_own + why, ~elsewhere & (silent >= 0) & (silent < IDLE_NS) & ~by_own_syn),
+        (unknown, since_own + timer, ~elsewhere & (silent >= IDLE_NS) & ~by_own_syn),
     )
-    for number, trigger in enumerate(triggers):
-        for claim, since, fits in told:
-            some = (what == number) & fits
-            at = which[some]
-            yield e.found(
-                claim + trigger + since,
-                causes.connection[at],
-                heard[some],
-                causes.at[at],
-                who=causes.sender[at] & 1,
-                peer=causes.receiver[at] & 1,
-                n=rows.payload[heard[some]],
-                silent=silent[some],
-            )
+    yield from e.found_each(
+        (
+            ((answered == number) & fits, claim + what + since)
+            for number, what in enumerate(ANSWERED)
+            for claim, since, fits in told
+        ),
+        causes.connection[which],
+        heard,
+        causes.at[which],
+        who=causes.sender[which] & 1,
+        peer=causes.receiver[which] & 1,
+        n=e.rows.payload[heard],
+        silent=silent,
+    )
+
+
+def _answered(e: Evidence, heard: Rows, said: Rows) -> Rows:
+    """Return the place in `ANSWERED` of what was heard, by an end that had itself `said` something before, or not."""
+    rows = e.rows
+    probe, fin, data = e.is_probe[heard], (rows.flags[heard] & FIN) != 0, rows.payload[heard] > 0
+    own_syn = (said >= 0) & rows.ignored_syn[said]
+    return np.select([own_syn, probe, data, fin], [0, 1, 2, 3], 4)
 
 
 @rule("data-after-close", CHAT, example="data-after-close.pcap", needs=RST)
@@ -109,24 +120,26 @@ def data_after_close(e: Evidence) -> Iterator[FindingRows]:
     fin, fin_end = e.numbers.fin_row[sender], e.numbers.fin_end[sender]
     # Data that were acknowledged later have arrived after all: no segment of them is lost.
     shown, knew = lost >= 0, e.rows.ack[lost] >= fin_end
-    for claim, some in (
-        (", and are lost; the {peer:end} had acknowledged the FIN before it sent them", shown & knew),
-        (", and are lost; the {peer:end} had not seen the FIN when it sent them", shown & ~knew),
-        ("", ~shown),
-    ):
-        yield e.found(
-            "the {who:end} had closed: {n:octets} of the {peer:end} were met by {times:count RST}, {after:duration} "
-            "after the FIN" + claim,
-            causes.connection[which[some]],
-            fin[some],
-            lost[some],
-            at[some],
-            who=sender[some] & 1,
-            peer=causes.receiver[which[some]] & 1,
-            n=causes.unacknowledged[which[some]],
-            times=causes.of_end[which[some]],
-            after=e.between_ns(fin[some], at[some]),
-        )
+    met = (
+        "the {who:end} had closed: {n:octets} of the {peer:end} were met by {times:count RST}, {after:duration} after "
+        "the FIN"
+    )
+    yield from e.found_each(
+        (
+            (shown & knew, met + ", and are lost; the {peer:end} had acknowledged the FIN before it sent them"),
+            (shown & ~knew, met + ", and are lost; the {peer:end} had not seen the FIN when it sent them"),
+            (~shown, met),
+        ),
+        causes.connection[which],
+        fin,
+        lost,
+        at,
+        who=sender & 1,
+        peer=causes.receiver[which] & 1,
+        n=causes.unacknowledged[which],
+        times=causes.of_end[which],
+        after=e.between_ns(fin, at),
+    )
 
 
 @rule("reset-after-close", CHAT, example="time-wait-killed.pcap", needs=RST)

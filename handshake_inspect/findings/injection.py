@@ -198,25 +198,25 @@ def reset_storm(e: Evidence) -> Iterator[FindingRows]:
     guessed = np.isin(e.resets["reason"], (AHEAD, BEYOND, OLD)) & ~causes.answers
     guesses = np.bincount(causes.sender[guessed], minlength=2 * len(e))[end]
     last = e.last_of_end(causes.at)[end]
-    for fits, what in (
-        (2 * guesses > count[end], "{guesses:d} with a number that nobody asked for: the window is combed"),
+    combed = 2 * guesses > count[end]
+    storm = "{n:d} RSTs in the name of the {who:end} within {time:duration}, "
+    yield from e.found_each(
         (
-            2 * guesses <= count[end],
-            "most with the number asked for: each answers a segment of the {peer:end}, which goes on",
+            (combed, storm + "{guesses:d} with a number that nobody asked for: the window is combed"),
+            (
+                ~combed,
+                storm + "most with the number asked for: each answers a segment of the {peer:end}, which goes on",
+            ),
         ),
-    ):
-        some = first[fits]
-        yield e.found(
-            "{n:d} RSTs in the name of the {who:end} within {time:duration}, " + what,
-            causes.connection[some],
-            causes.at[some],
-            last[fits],
-            n=count[end[fits]],
-            who=end[fits] & 1,
-            peer=causes.receiver[some] & 1,
-            guesses=guesses[fits],
-            time=e.between_ns(causes.at[some], last[fits]),
-        )
+        causes.connection[first],
+        causes.at[first],
+        last,
+        n=count[end],
+        who=end & 1,
+        peer=causes.receiver[first] & 1,
+        guesses=guesses,
+        time=e.between_ns(causes.at[first], last),
+    )
 
 
 @rule("desynchronized", WARN, example="desynchronized.pcap", needs=ACK)

@@ -107,17 +107,13 @@ def fin_other_number(e: Evidence) -> Iterator[FindingRows]:
         return
     at = at[np.unique(rows.end[at], return_index=True)[1]]
     moved, over = rows.seq_end[at] - numbers.fin_end[rows.end[at]], _is_over(e, at)
-    for up, where in ((moved > 0, "above"), (moved < 0, "below")):
-        for which, why in ((over, OF_ANOTHER), (~over, FORGED)):
-            one = at[up & which]
-            yield e.found(
-                f"a second FIN of the {{who:end}} has a number {{moved:octets}} {where} that of the first{why}",
-                rows.conn[one],
-                numbers.fin_row[rows.end[one]],
-                one,
-                who=rows.side[one],
-                moved=np.abs(moved[up & which]),
-            )
+    told = (
+        (which & way, f"a second FIN of the {{who:end}} has a number {{moved:octets}} {where} that of the first{why}")
+        for way, where in ((moved > 0, "above"), (moved < 0, "below"))
+        for which, why in ((over, OF_ANOTHER), (~over, FORGED))
+    )
+    first = numbers.fin_row[rows.end[at]]
+    yield from e.found_each(told, rows.conn[at], first, at, who=rows.side[at], moved=np.abs(moved))
 
 
 @rule("fin-out-of-window", WARN, example="fin-out-of-window.server.pcap", needs=FIN)
@@ -249,17 +245,16 @@ def fin_after_reset(e: Evidence) -> Iterator[FindingRows]:
     reset = reset[rows.conn[fins]]
     after = e.between_ns(reset, fins)
     own = rows.end[fins] == rows.end[reset]
-    for some, whose in ((own, "its own RST"), (~own, "the RST of the {other:end}")):
-        at = np.flatnonzero(some & (after >= 0))
-        yield e.found(
-            f"a FIN of the {{who:end}} comes {{after:duration}} after {whose}",
-            rows.conn[fins[at]],
-            reset[at],
-            fins[at],
-            who=rows.side[fins[at]],
-            other=rows.side[reset[at]],
-            after=after[at],
-        )
+    text, known = "a FIN of the {who:end} comes {after:duration} after ", after >= 0
+    yield from e.found_each(
+        ((own & known, text + "its own RST"), (~own & known, text + "the RST of the {other:end}")),
+        rows.conn[fins],
+        reset,
+        fins,
+        who=rows.side[fins],
+        other=rows.side[reset],
+        after=after,
+    )
 
 
 @rule("fin-without-connection", CHAT, needs=FIN)

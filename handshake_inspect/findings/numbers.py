@@ -48,21 +48,20 @@ def syn_ack_wrong_ack(e: Evidence) -> Iterator[FindingRows]:
         return
     connection, first, _ = e.first_of_each(at)
     refused = e.answered(first, RST, seq=rows.ack[first])
-    for which, answer in (
-        (refused >= 0, "and the {who:end} refuses it with an RST"),
-        (refused < 0, "and no RST refuses it"),
-    ):
-        one, row = connection[which], first[which]
-        yield e.found(
-            f"a SYN-ACK acknowledges {{ack:d}} where {{want:d}} is right, {answer}",
-            one,
-            numbers.bare_syn_row[e.originator[one]],
-            row,
-            refused[which],
-            ack=e.absolute(one, ORIGINATOR, rows.ack[row]),
-            want=e.absolute(one, ORIGINATOR, numbers.syn_end[e.originator[one]]),
-            who=np.full(len(one), ORIGINATOR),
-        )
+    text = "a SYN-ACK acknowledges {ack:d} where {want:d} is right, and "
+    yield from e.found_each(
+        (
+            (refused >= 0, text + "the {who:end} refuses it with an RST"),
+            (refused < 0, text + "no RST refuses it"),
+        ),
+        connection,
+        numbers.bare_syn_row[e.originator[connection]],
+        first,
+        refused,
+        ack=e.absolute(connection, ORIGINATOR, rows.ack[first]),
+        want=e.absolute(connection, ORIGINATOR, numbers.syn_end[e.originator[connection]]),
+        who=np.full(len(connection), ORIGINATOR),
+    )
 
 
 @rule("syn-ack-changed", WARN, example="syn-ack-other-number.pcap", needs=ACK)
@@ -90,22 +89,21 @@ def syn_ack_changed(e: Evidence) -> Iterator[FindingRows]:
         return
     connection, first, _ = e.first_of_each(at)
     reset, acked = e.answered(first, RST), e.answered(first, ACK)
-    for which, answer in (
-        (reset >= 0, "the {who:end} answers with an RST"),
-        (acked >= 0, "the {who:end} answers with a challenge ACK"),
-        ((reset < 0) & (acked < 0), "nothing answers it"),
-    ):
-        one, row = connection[which], first[which]
-        yield e.found(
-            f"a SYN-ACK for the same SYN has sequence number {{seq:d}} where the other has {{own:d}}: {answer}",
-            one,
-            e.numbers.syn_ack_row[e.responder[one]],
-            row,
-            np.maximum(reset, acked)[which],
-            seq=e.absolute(one, RESPONDER, rows.seq[row]),
-            own=e.absolute(one, RESPONDER, 0),
-            who=np.full(len(one), ORIGINATOR),
-        )
+    text = "a SYN-ACK for the same SYN has sequence number {seq:d} where the other has {own:d}: "
+    yield from e.found_each(
+        (
+            (reset >= 0, text + "the {who:end} answers with an RST"),
+            (acked >= 0, text + "the {who:end} answers with a challenge ACK"),
+            ((reset < 0) & (acked < 0), text + "nothing answers it"),
+        ),
+        connection,
+        e.numbers.syn_ack_row[e.responder[connection]],
+        first,
+        np.maximum(reset, acked),
+        seq=e.absolute(connection, RESPONDER, rows.seq[first]),
+        own=e.absolute(connection, RESPONDER, 0),
+        who=np.full(len(connection), ORIGINATOR),
+    )
 
 
 @rule("syn-ack-in-connection", NOTE, example="late-duplicate-syn-ack.pcap", needs=ACK)
@@ -134,14 +132,14 @@ def syn_ack_in_connection(e: Evidence) -> Iterator[FindingRows]:
     connection, late, _ = e.first_of_each(at[told > numbers.syn_end[rows.peer[at]]])
     first = numbers.syn_ack_row[e.responder[connection]]
     copy = (rows.ip_id[late] != 0) & (rows.ip_id[late] == rows.ip_id[first])
-    for which, what in ((copy, "the same IP packet, delivered late"), (~copy, "the opening was over")):
-        yield e.found(
-            f"the SYN-ACK comes again {{after:duration}} after the first: {what}",
-            connection[which],
-            first[which],
-            late[which],
-            after=np.maximum(e.between_ns(first, late), 0)[which],
-        )
+    text = "the SYN-ACK comes again {after:duration} after the first: "
+    yield from e.found_each(
+        ((copy, text + "the same IP packet, delivered late"), (~copy, text + "the opening was over")),
+        connection,
+        first,
+        late,
+        after=np.maximum(e.between_ns(first, late), 0),
+    )
 
 
 @rule("syn-ack-from-client", WARN, example="syn-ack-from-client.server.pcap", needs=ACK)
@@ -170,18 +168,18 @@ def syn_ack_from_client(e: Evidence) -> Iterator[FindingRows]:
         return
     connection, first, count = e.first_of_each(at)
     refused = e.answered(first, RST)
-    for which, answer in (
-        (refused >= 0, "and the server refuses it with an RST"),
-        (refused < 0, "and no RST refuses it"),
-    ):
-        yield e.found(
-            f"the client, which had asked with a SYN, sends {{count:count SYN-ACK}}, {answer}",
-            connection[which],
-            numbers.bare_syn_row[e.originator[connection[which]]],
-            first[which],
-            refused[which],
-            count=count[which],
-        )
+    text = "the client, which had asked with a SYN, sends {count:count SYN-ACK}, and "
+    yield from e.found_each(
+        (
+            (refused >= 0, text + "the server refuses it with an RST"),
+            (refused < 0, text + "no RST refuses it"),
+        ),
+        connection,
+        numbers.bare_syn_row[e.originator[connection]],
+        first,
+        refused,
+        count=count,
+    )
 
 
 @rule("ack-of-unsent", WARN, example="third-segment-wrong-ack.server.pcap", needs=ACK)
@@ -213,17 +211,19 @@ def ack_of_unsent(e: Evidence) -> Iterator[FindingRows]:
     connection, first, count = e.first_of_each(at)
     off = above[np.searchsorted(at, first)]
     refused = e.answered(first, RST)
-    for which, answer in ((refused >= 0, ", and an RST answers"), (refused < 0, "")):
-        yield e.found(
-            f"{{count:count segment}} of the {{who:end}} with an acknowledgment of what was never sent: {{off:octets}} "
-            f"above the next number{answer}",
-            connection[which],
-            first[which],
-            refused[which],
-            count=count[which],
-            who=rows.side[first][which],
-            off=off[which],
-        )
+    text = (
+        "{count:count segment} of the {who:end} with an acknowledgment of what was never sent: {off:octets} above the "
+        "next number"
+    )
+    yield from e.found_each(
+        ((refused >= 0, text + ", and an RST answers"), (refused < 0, text)),
+        connection,
+        first,
+        refused,
+        count=count,
+        who=rows.side[first],
+        off=off,
+    )
 
 
 def _sent_until_taken_back(e: Evidence, at: Rows) -> Rows:

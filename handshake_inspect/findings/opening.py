@@ -45,27 +45,25 @@ def refused(e: Evidence) -> Iterator[FindingRows]:
     first, answer = syn[at], reset[at]
     number = (rows.seq[answer] + rows.iss[at, RESPONDER]) & 0xFFFFFFFF
     window = rows.window[answer].astype(np.int64)
-    port, after = e.responder_port(at), np.maximum(e.between_ns(first, answer), 0)
-    refused = "port {port:d} refused the connection {after:duration} after the SYN"
-    for which, text in (
-        ((number == 0) & (window == 0), ": RST,ACK, as a closed port does"),
-        ((number != 0) & (window == 0), ", with sequence number {number:d} in its RST where a closed port sends 0"),
-        ((number == 0) & (window != 0), ", with window {window:d} in its RST where a closed port sends 0"),
+    text = "port {port:d} refused the connection {after:duration} after the SYN"
+    with_both = ", with sequence number {number:d} and window {window:d} in its RST where a closed port sends 0 and 0"
+    with_number = ", with sequence number {number:d} in its RST where a closed port sends 0"
+    with_window = ", with window {window:d} in its RST where a closed port sends 0"
+    yield from e.found_each(
         (
-            (number != 0) & (window != 0),
-            ", with sequence number {number:d} and window {window:d} in its RST where a closed port sends 0 and 0",
+            ((number == 0) & (window == 0), text + ": RST,ACK, as a closed port does"),
+            ((number != 0) & (window == 0), text + with_number),
+            ((number == 0) & (window != 0), text + with_window),
+            ((number != 0) & (window != 0), text + with_both),
         ),
-    ):
-        yield e.found(
-            refused + text,
-            at[which],
-            first[which],
-            answer[which],
-            port=port[which],
-            after=after[which],
-            number=number[which],
-            window=window[which],
-        )
+        at,
+        first,
+        answer,
+        port=e.responder_port(at),
+        after=np.maximum(e.between_ns(first, answer), 0),
+        number=number,
+        window=window,
+    )
 
 
 @rule("unreachable", NOTE, example="unreachable.pcap")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,19 @@ from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 from handshake_inspect.sets import first_of_runs
 
 
-def _found(e: Evidence, text: str, which: Rows, **values: NDArray[Any]) -> FindingRows:
-    """Make a finding of these RSTs, after what their ends had heard and said last."""
+def _found_each(
+    e: Evidence, told: Iterable[tuple[Mask, str]], which: Rows, **values: NDArray[Any]
+) -> Iterator[FindingRows]:
+    """Make findings of these RSTs and what their ends had heard last, of those that a mask marks with its text."""
     causes = e.shared(ResetCauses)
     who, peer = causes.sender[which] & 1, causes.receiver[which] & 1
     heard, at = causes.heard[which], causes.at[which]
-    return e.found(text, causes.connection[which], heard, at, who=who, peer=peer, **values)
+    return e.found_each(told, causes.connection[which], heard, at, who=who, peer=peer, **values)
+
+
+def _found(e: Evidence, text: str, which: Rows, **values: NDArray[Any]) -> Iterator[FindingRows]:
+    """Make a finding of each of these RSTs."""
+    return _found_each(e, [(np.ones(len(which), np.bool_), text)], which, **values)
 
 
 def _after(e: Evidence, which: Rows) -> Rows:
@@ -53,7 +60,7 @@ def abandoned(e: Evidence) -> Iterator[FindingRows]:
     which = e.shared(ResetCauses).of(Cause.ATTEMPT_GIVEN_UP)
     if not len(which):
         return
-    yield _found(
+    yield from _found(
         e,
         "the {who:end} answered the SYN-ACK with an RST after {after:duration}: connect() was given up, or the SYN was "
         "a scanner's or had a forged address",
@@ -91,46 +98,49 @@ def reset_unread(e: Evidence) -> Iterator[FindingRows]:
     if not len(which):
         return
     full = causes.window_closed[which]
-    fresh = ~full & (causes.unacknowledged[which] > 0)
-    emptied = ~full & ~fresh & causes.window_jumps[which]
-    some = which[full]
-    said, at = causes.said[some], causes.at[some]
-    yield e.found(
+    yield _behind_closed_window(e, which[full])
+    which = which[~full]
+    fresh = causes.unacknowledged[which] > 0
+    emptied = ~fresh & causes.window_jumps[which]
+    yield from _found_each(
+        e,
+        (
+            (
+                fresh,
+                "the {who:end} aborted with an RST, {n:octets} of the {peer:end} not yet acknowledged, the last "
+                "{after:duration} before: most likely closed with data unread, else SO_LINGER 0",
+            ),
+            (
+                emptied,
+                "the {who:end} aborted with an RST, {after:duration} after the last segment, and the RST opens its "
+                "window to twice the last one or more, which reading would have told before: most likely closed with "
+                "data of the {peer:end} unread",
+            ),
+            (
+                ~fresh & ~emptied,
+                "the {who:end} aborted with an RST, {after:duration} after the last {n:octets} of the {peer:end}, "
+                "acknowledged and unanswered: most likely closed with data unread, else SO_LINGER 0",
+            ),
+        ),
+        which,
+        n=np.where(fresh, causes.unacknowledged[which], e.rows.payload[causes.heard[which]]),
+        after=np.where(emptied, causes.silence_ns[which], _after(e, which)),
+    )
+
+
+def _behind_closed_window(e: Evidence, which: Rows) -> FindingRows:
+    """Tell of RSTs of ends that had closed their window: the buffer was full."""
+    causes = e.shared(ResetCauses)
+    said, at = causes.said[which], causes.at[which]
+    return e.found(
         "the {who:end} aborted with an RST, {after:duration} after it had last said that its window is closed: its "
         "buffer was full of data of the {peer:end} that its program had not read",
-        causes.connection[some],
+        causes.connection[which],
         said,
         at,
-        who=causes.sender[some] & 1,
-        peer=causes.receiver[some] & 1,
+        who=causes.sender[which] & 1,
+        peer=causes.receiver[which] & 1,
         after=e.between_ns(said, at),
-    )
-    some = which[fresh]
-    yield _found(
-        e,
-        "the {who:end} aborted with an RST, {n:octets} of the {peer:end} not yet acknowledged, the last "
-        "{after:duration} before: most likely closed with data unread, else SO_LINGER 0",
-        some,
-        n=causes.unacknowledged[some],
-        after=_after(e, some),
-    )
-    some = which[emptied]
-    yield _found(
-        e,
-        "the {who:end} aborted with an RST, {after:duration} after the last segment, and the RST opens its window to "
-        "twice the last one or more, which reading would have told before: most likely closed with data of the "
-        "{peer:end} unread",
-        some,
-        after=causes.silence_ns[some],
-    )
-    some = which[~full & ~fresh & ~emptied]
-    yield _found(
-        e,
-        "the {who:end} aborted with an RST, {after:duration} after the last {n:octets} of the {peer:end}, acknowledged "
-        "and unanswered: most likely closed with data unread, else SO_LINGER 0",
-        some,
-        n=e.rows.payload[causes.heard[some]],
-        after=_after(e, some),
     )
 
 
@@ -158,34 +168,44 @@ def reset_linger(e: Evidence) -> Iterator[FindingRows]:
     which = causes.of(Cause.LINGER)
     if not len(which):
         return
+    closed = causes.closed[which]
+    yield _half_closed(e, which[closed])
+    which = which[~closed]
     silent, asked = ~causes.was_sent_to[which], causes.unanswered[which]
     mute = silent & (causes.sent[which] == 1)
-    closed = causes.closed[which]
-    after_fin = which[closed]
-    fin = e.numbers.fin_row[causes.sender[after_fin]]
-    yield e.found(
+    text = "the {who:end} aborted with an RST instead of a FIN, {after:duration} after the last segment; "
+    same = "all of the {peer:end} was acknowledged: SO_LINGER 0, or the last left unread, which looks the same"
+    answered = "it had answered the {peer:end}, so hardly left anything unread: most likely SO_LINGER 0"
+    yield from _found_each(
+        e,
+        (
+            (mute, text + "neither end had sent data: most likely a scan or a health check with SO_LINGER 0"),
+            (
+                silent & ~mute,
+                text + "the {peer:end} had sent no data, so none were left unread: most likely SO_LINGER 0",
+            ),
+            (~silent & asked, text + same),
+            (~silent & ~asked, text + answered),
+        ),
+        which,
+        after=causes.silence_ns[which],
+    )
+
+
+def _half_closed(e: Evidence, which: Rows) -> FindingRows:
+    """Tell of RSTs of ends that had closed their direction before."""
+    causes = e.shared(ResetCauses)
+    fin = e.numbers.fin_row[causes.sender[which]]
+    return e.found(
         "the {who:end} aborted with an RST {after:duration} after its own FIN, before the {peer:end} had closed: "
         "most likely shutdown(), then SO_LINGER 0 or a timer",
-        causes.connection[after_fin],
+        causes.connection[which],
         fin,
-        causes.at[after_fin],
-        who=causes.sender[after_fin] & 1,
-        peer=causes.receiver[after_fin] & 1,
-        after=e.between_ns(fin, causes.at[after_fin]),
+        causes.at[which],
+        who=causes.sender[which] & 1,
+        peer=causes.receiver[which] & 1,
+        after=e.between_ns(fin, causes.at[which]),
     )
-    ends: tuple[tuple[Mask, str], ...] = (
-        (mute, "neither end had sent data: most likely a scan or a health check with SO_LINGER 0"),
-        (silent & ~mute, "the {peer:end} had sent no data, so none were left unread: most likely SO_LINGER 0"),
-        (
-            ~silent & asked,
-            "all of the {peer:end} was acknowledged: SO_LINGER 0, or the last left unread, which looks the same",
-        ),
-        (~silent & ~asked, "it had answered the {peer:end}, so hardly left anything unread: most likely SO_LINGER 0"),
-    )
-    for fits, end in ends:
-        some = which[fits & ~closed]
-        text = "the {who:end} aborted with an RST instead of a FIN, {after:duration} after the last segment; " + end
-        yield _found(e, text, some, after=causes.silence_ns[some])
 
 
 @rule("reset-idle", NOTE, needs=RST)
@@ -210,7 +230,7 @@ def reset_idle(e: Evidence) -> Iterator[FindingRows]:
     which = causes.of(Cause.IDLE)
     if not len(which):
         return
-    yield _found(
+    yield from _found(
         e,
         "the {who:end} reset the connection after {idle:duration} without a segment: an idle timeout, of its program "
         "or of a middlebox that speaks for it",
@@ -240,7 +260,7 @@ def gave_up(e: Evidence) -> Iterator[FindingRows]:
     which = causes.of(Cause.GAVE_UP)
     if not len(which):
         return
-    yield _found(
+    yield from _found(
         e,
         "the {who:end} gave up with an RST: {tries:count repetition} unanswered, the last segment of the {peer:end} "
         "{after:duration} before",

@@ -116,31 +116,29 @@ def syn_retransmitted(e: Evidence) -> Iterator[FindingRows]:
         column[answer >= 0] for column in (tries.connection, tries.first, last, answer, tries.count)
     )
     late = answer > last
-    for which, text in (
+    yield from e.found_each(
         (
-            late,
-            "the SYN was sent {count:count time} and answered {after:duration} after the first: it was lost, or "
-            "dropped by the {peer:end}",
+            (
+                late,
+                "the SYN was sent {count:count time} and answered {after:duration} after the first: it was lost, or "
+                "dropped by the {peer:end}",
+            ),
+            (
+                ~late,
+                "the SYN was sent {count:count time}, once more {since:duration} after the answer: that is late, "
+                "or does not reach the {who:end}",
+            ),
         ),
-        (
-            ~late,
-            "the SYN was sent {count:count time}, once more {since:duration} after the answer: that is late, "
-            "or does not reach the {who:end}",
-        ),
-    ):
-        one = np.flatnonzero(which)
-        yield e.found(
-            text,
-            connection[one],
-            first[one],
-            last[one],
-            answer[one],
-            count=count[one],
-            who=np.full(len(one), ORIGINATOR),
-            peer=np.full(len(one), RESPONDER),
-            after=np.maximum(e.between_ns(first, answer), 0)[one],
-            since=np.maximum(e.between_ns(answer, last), 0)[one],
-        )
+        connection,
+        first,
+        last,
+        answer,
+        count=count,
+        who=np.full(len(connection), ORIGINATOR),
+        peer=np.full(len(connection), RESPONDER),
+        after=np.maximum(e.between_ns(first, answer), 0),
+        since=np.maximum(e.between_ns(answer, last), 0),
+    )
 
 
 @rule("syn-ack-retransmitted", NOTE, example="lost-syn-ack.server.pcap", needs=ACK)
@@ -201,15 +199,12 @@ def rtt_ambiguous(e: Evidence) -> Iterator[FindingRows]:
     for at, before in ((e.shared(syns_again), answer), (e.shared(_syn_acks), third)):
         twice.append(e.counted(at[at < before[e.rows.conn[at]]]) > 1)
     at = np.flatnonzero(doubtful & (twice[0] | twice[1]) & (answer >= 0))
-    for which, what in ((twice[0][at], "SYN"), (~twice[0][at], "SYN-ACK")):
-        one = at[which]
-        yield e.found(
-            f"SYN to third segment took {{took:duration}}, and the {what} was sent again: no round-trip time",
-            one,
-            answer[one],
-            third[one],
-            took=table["initial_rtt_ns"][one],
-        )
+    is_syn, took = twice[0][at], "SYN to third segment took {took:duration}, and the "
+    told = (
+        (is_syn, took + "SYN was sent again: no round-trip time"),
+        (~is_syn, took + "SYN-ACK was sent again: no round-trip time"),
+    )
+    yield from e.found_each(told, at, answer[at], third[at], took=table["initial_rtt_ns"][at])
 
 
 @rule("retry-schedule", CHAT, by_times=True, example="unanswered.pcap")
@@ -246,14 +241,14 @@ def _schedules(e: Evidence, name: str, sender: str, connection: Rows, series: Ro
     """Recognise the schedules of segments that were sent equally often. `series`: their rows, shape (k, times)."""
     passed = np.stack([e.between_ns(series[:, 0], series[:, i]) for i in range(1, series.shape[1])], axis=1)
     times = listed([f"{{t{i}:duration}}" for i in range(passed.shape[1])])
-    for which, rule_of_it in _recognised(passed, name == "SYN"):
-        yield e.found(
-            f"the {sender} repeats its {name} {times} after the first: {rule_of_it}",
-            connection[which],
-            series[which, 0],
-            series[which, -1],
-            **{f"t{i}": passed[which, i] for i in range(passed.shape[1])},
-        )
+    text = f"the {sender} repeats its {name} {times} after the first: "
+    yield from e.found_each(
+        ((which, text + known) for which, known in _recognised(passed, name == "SYN")),
+        connection,
+        series[:, 0],
+        series[:, -1],
+        **{f"t{i}": passed[:, i] for i in range(passed.shape[1])},
+    )
 
 
 def _recognised(passed: Rows, is_syn: bool) -> Iterator[tuple[Mask, str]]:

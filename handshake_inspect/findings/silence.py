@@ -85,55 +85,93 @@ def peer_silent(e: Evidence) -> Iterator[FindingRows]:
 
     Source. RFC 9293 §3.8.1, §3.8.3; RFC 6298 §5; RFC 2923.
     """
-    rows, ends = e.rows, 2 * len(e)
-    at = e.shared(repeated_in_vain)
-    sent = np.bincount(rows.end[at], minlength=ends)
-    probes = e.shared(_keep_alives)
-    if not len(at) and not len(probes):
+    unheeded = _unheeded(e)
+    if unheeded is None:
         return
-    heard = e.last_word(rows.peer[probes])
-    asked = np.bincount(rows.end[probes[probes > heard]], minlength=ends)
-    concerned = np.flatnonzero(((sent > 2) | (asked > 1)) & ~e.shared(swallowed))
-    if not len(concerned):
-        return
-    reset = np.zeros(len(e), np.bool_)
-    reset[e.resets["connection"][e.resets["valid"] != 0]] = True
-    peer = e.peer_of(concerned)
-    by_data = sent[concerned] > 2
-    last, heard = np.where(by_data, e.last_of_end(at)[concerned], e.last_of_end(probes)[concerned]), e.last_word(peer)
-    open_ = (heard >= 0) & (rows.window[heard] != 0) & ~reset[concerned >> 1]
-    # Of a server that said nothing but its SYN-ACK the findings about openings speak.
-    open_ &= (e.numbers.ack_row[peer] >= 0) | ~e.handshake("three-way")[concerned >> 1]
-    concerned, by_data, last, heard, peer = (one[open_] for one in (concerned, by_data, last, heard, peer))
-    first = np.where(by_data, e.first_of_end(at)[concerned], heard)
-    speaks = by_data & (heard > first)
-    longest, shortest = np.zeros(ends, np.int64), np.full(ends, 1 << 40)
-    np.maximum.at(longest, rows.end[at], rows.seq_end[at])
-    np.minimum.at(shortest, rows.end[at], rows.seq_end[at])
-    alike = longest == shortest
-    alike[rows.end[at[rows.seq[at] < e.finally_acknowledged[rows.peer[at]]]]] = False  # some of it did arrive
-    alike = alike[concerned]
+    ends, by_data, first = unheeded.end, unheeded.by_data, unheeded.first
+    alike, speaks = _sent_alike(e)[ends], unheeded.heard > first
     repeated = "the {who:end} sent the same {n:octets} {times:d} times in {during:duration}: the {peer:end} "
     from_one = "the {who:end} sent the octet that the {peer:end} expects {times:d} times in {during:duration}: "
-    for fits, text in (
-        (by_data & ~speaks & alike, repeated + "is silent"),
-        (by_data & speaks & alike, repeated + "speaks, but never acknowledged them"),
-        (by_data & ~speaks & ~alike, from_one + "the {peer:end} is silent"),
-        (by_data & speaks & ~alike, from_one + "the {peer:end} speaks, but never acknowledged it"),
-        (~by_data, "{times:count keep-alive} of the {who:end} within {during:duration}: the {peer:end} is silent"),
-    ):
-        some = concerned[fits]
-        yield e.found(
-            text,
-            some >> 1,
-            first[fits],
-            last[fits],
-            who=some & 1,
-            peer=peer[fits] & 1,
-            n=rows.payload[first[fits]],
-            times=np.where(by_data, sent[concerned], asked[concerned])[fits],
-            during=e.between_ns(first[fits], last[fits]),
-        )
+    asked = "{times:count keep-alive} of the {who:end} within {during:duration}: the {peer:end} is silent"
+    yield from e.found_each(
+        (
+            (by_data & ~speaks & alike, repeated + "is silent"),
+            (by_data & speaks & alike, repeated + "speaks, but never acknowledged them"),
+            (by_data & ~speaks & ~alike, from_one + "the {peer:end} is silent"),
+            (by_data & speaks & ~alike, from_one + "the {peer:end} speaks, but never acknowledged it"),
+            (~by_data, asked),
+        ),
+        ends >> 1,
+        first,
+        unheeded.last,
+        who=ends & 1,
+        peer=e.peer_of(ends) & 1,
+        n=e.rows.payload[first],
+        times=unheeded.times,
+        during=e.between_ns(first, unheeded.last),
+    )
+
+
+@dataclass
+class _Unheeded:
+    """Ends that repeated data or keep-alives, of which nothing was acknowledged; an entry for each."""
+
+    end: Rows
+    #: Did it repeat data, or else keep-alives?
+    by_data: Mask
+    #: The row from which on it did, and its last one; of keep-alives from the last segment of its peer on.
+    first: Rows
+    last: Rows
+    #: The row of its peer's last segment.
+    heard: Rows
+    times: Rows
+
+
+def _unheeded(e: Evidence) -> _Unheeded | None:
+    """Find them; None if nothing was repeated at all."""
+    data, probes = e.shared(repeated_in_vain), e.shared(_keep_alives)
+    if not len(data) and not len(probes):
+        return None
+    end_of = e.rows.end
+    sent = np.bincount(end_of[data], minlength=2 * len(e))
+    unanswered = probes[probes > e.last_word(e.rows.peer[probes])]
+    asked = np.bincount(end_of[unanswered], minlength=2 * len(e))
+    ends = np.flatnonzero(((sent > 2) | (asked > 1)) & ~e.shared(swallowed))
+    if not len(ends):
+        return None
+    heard = e.last_word(e.peer_of(ends))
+    expected = _is_expected_to_answer(e, ends, heard)
+    ends, heard = ends[expected], heard[expected]
+    by_data = sent[ends] > 2
+    return _Unheeded(
+        ends,
+        by_data,
+        np.where(by_data, e.first_of_end(data)[ends], heard),
+        np.where(by_data, e.last_of_end(data)[ends], e.last_of_end(probes)[ends]),
+        heard,
+        np.where(by_data, sent[ends], asked[ends]),
+    )
+
+
+def _is_expected_to_answer(e: Evidence, ends: Rows, heard: Rows) -> Mask:
+    """Is the peer of each of these ends captured, its window open, and no RST sent? `heard`: its last segments."""
+    reset = np.zeros(len(e), np.bool_)
+    reset[e.resets["connection"][e.resets["valid"] != 0]] = True
+    expected: Mask = (heard >= 0) & (e.rows.window[heard] != 0) & ~reset[ends >> 1]
+    # Of a server that said nothing but its SYN-ACK the findings about openings speak.
+    expected &= (e.numbers.ack_row[e.peer_of(ends)] >= 0) | ~e.handshake("three-way")[ends >> 1]
+    return expected
+
+
+def _sent_alike(e: Evidence) -> Mask:
+    """Did each end send the same octets each time, and was none of them acknowledged? Shape (2m,)."""
+    rows, at = e.rows, e.shared(repeated_in_vain)
+    longest, shortest = np.zeros(2 * len(e), np.int64), np.full(2 * len(e), 1 << 40)
+    np.maximum.at(longest, rows.end[at], rows.seq_end[at])
+    np.minimum.at(shortest, rows.end[at], rows.seq_end[at])
+    alike: Mask = longest == shortest
+    alike[rows.end[at[rows.seq[at] < e.finally_acknowledged[rows.peer[at]]]]] = False
+    return alike
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------
@@ -211,28 +249,29 @@ def zero_window(e: Evidence) -> Iterator[FindingRows]:
     probes = np.bincount(found.end[at], found.probes[at], 2 * len(e)).astype(np.int64)
     at = at[np.lexsort((-found.closed_ns[at], found.opened[at] >= 0, found.end[at]))]
     at = at[np.unique(found.end[at], return_index=True)[1]]
-    opened, once = found.opened[at] >= 0, times[found.end[at]] == 1
-    for fits, text in (
-        (opened & once, "kept its window closed for {closed:duration}: its program did not read"),
-        (
-            opened & ~once,
-            "kept its window closed {times:count time} for 200 ms or more, up to {closed:duration}: its program did "
-            "not read",
-        ),
-        (~opened, "never opened its window again, closed {closed:duration} before the last segment: it reads no more"),
-    ):
-        some, end = at[fits], found.end[at[fits]]
-        yield e.found(
-            "the {who:end} " + text + "; {probes:count probe} of the {peer:end}",
-            end >> 1,
-            found.first[some],
-            found.opened[some],
-            who=end & 1,
-            peer=e.rows.peer[found.first[some]] & 1,
-            times=times[end],
-            probes=probes[end],
-            closed=found.closed_ns[some],
-        )
+    end, opened = found.end[at], found.opened[at] >= 0
+    once = times[end] == 1
+    for_once = "the {who:end} kept its window closed for {closed:duration}: its program did not read"
+    again = (
+        "the {who:end} kept its window closed {times:count time} for 200 ms or more, up to {closed:duration}: its "
+        "program did not read"
+    )
+    never = (
+        "the {who:end} never opened its window again, closed {closed:duration} before the last segment: it reads no "
+        "more"
+    )
+    probed = "; {probes:count probe} of the {peer:end}"
+    yield from e.found_each(
+        ((opened & once, for_once + probed), (opened & ~once, again + probed), (~opened, never + probed)),
+        end >> 1,
+        found.first[at],
+        found.opened[at],
+        who=end & 1,
+        peer=e.rows.peer[found.first[at]] & 1,
+        times=times[end],
+        probes=probes[end],
+        closed=found.closed_ns[at],
+    )
 
 
 def below_many(e: Evidence) -> Rows:

@@ -52,16 +52,16 @@ def syn_changed(e: Evidence) -> Iterator[FindingRows]:
     keep &= table["originator_is_higher"][at] == table["originator_is_higher"][at - 1]
     at, first, second, waited = at[keep], first[keep], second[keep], waited[keep]
     step = (e.rows.iss[at, ORIGINATOR] - e.rows.iss[at - 1, ORIGINATOR] + (1 << 31)) % (1 << 32) - (1 << 31)
-    for which, where in ((step > 0, "above"), (step < 0, "below")):
-        yield e.found(
-            f"another SYN of the same sockets, {{waited:duration}} later and {{step}} {where} the first, which nothing "
-            "had answered or acknowledged",
-            at[which],
-            first[which],
-            second[which],
-            waited=waited[which],
-            step=np.abs(step)[which],
-        )
+    another = "another SYN of the same sockets, {waited:duration} later and {step} "
+    unmet = " the first, which nothing had answered or acknowledged"
+    yield from e.found_each(
+        ((step > 0, another + "above" + unmet), (step < 0, another + "below" + unmet)),
+        at,
+        first,
+        second,
+        waited=waited,
+        step=np.abs(step),
+    )
 
 
 @rule("syn-in-connection", NOTE, example="half-open-syn.pcap")
@@ -95,26 +95,23 @@ def syn_in_connection(e: Evidence) -> Iterator[FindingRows]:
     reset = np.where(answer >= 0, e.answered(answer, RST), -1)
     fins = e.numbers.fin_row.reshape(-1, 2)[connection]
     over = (fins >= 0).all(axis=1) & (fins.max(axis=1) < first)
-    for where, place, reply in (
-        (~over, "inside the connection", "a challenge ACK"),
-        (over, "after both FINs", "an ACK of the old numbers"),
-    ):
+    told = (
+        (
+            where & which,
+            f"{{count:count SYN}} of the {{who:end}} {place}, {{off:octets}} off the next number: {outcome}",
+        )
+        for where, place, reply in (
+            (~over, "inside the connection", "a challenge ACK"),
+            (over, "after both FINs", "an ACK of the old numbers"),
+        )
         for which, outcome in (
             (reset >= 0, f"{reply} answers, and the {{who:end}} resets: it knows no such connection"),
             ((answer >= 0) & (reset < 0), f"{reply} answers, and nothing changes"),
             (answer < 0, "no answer to it was captured"),
-        ):
-            one = np.flatnonzero(where & which)
-            yield e.found(
-                f"{{count:count SYN}} of the {{who:end}} {place}, {{off:octets}} off the next number: {outcome}",
-                connection[one],
-                first[one],
-                answer[one],
-                reset[one],
-                count=count[one],
-                who=rows.side[first[one]],
-                off=np.abs(rows.seq[first] - np.maximum(_expected(e, first), 0))[one],
-            )
+        )
+    )
+    off = np.abs(rows.seq[first] - np.maximum(_expected(e, first), 0))
+    yield from e.found_each(told, connection, first, answer, reset, count=count, who=rows.side[first], off=off)
 
 
 def _expected(e: Evidence, at: Rows) -> Rows:

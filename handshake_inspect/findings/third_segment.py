@@ -47,30 +47,28 @@ def handshake_invalid(e: Evidence) -> Iterator[FindingRows]:
     said = rows.ack[answer]
     wrong_answer = (numbers.syn_ack_row[peer] < 0) & (answer >= 0) & ((said < 1) | (said > numbers.syn_end[own]))
     wrong_third = (rows.seq[seen] != numbers.syn_end[own]) | (rows.ack[seen] != 1)
-    for which, text in (
+    yield from e.found_each(
         (
-            ~wrong_answer & wrong_third,
-            "the third segment has sequence number {seq:d} and acknowledges {ack:d}, where {want_seq:d} and "
-            "{want_ack:d} are right: it opens nothing",
+            (
+                ~wrong_answer & wrong_third,
+                "the third segment has sequence number {seq:d} and acknowledges {ack:d}, where {want_seq:d} and "
+                "{want_ack:d} are right: it opens nothing",
+            ),
+            (
+                wrong_answer,
+                "the SYN-ACK acknowledges {answer:d} where {want_seq:d} is right; the client sends an ACK all the same",
+            ),
         ),
-        (
-            wrong_answer,
-            "the SYN-ACK acknowledges {answer:d} where {want_seq:d} is right; the client sends an ACK all the same",
-        ),
-    ):
-        one = np.flatnonzero(which)
-        yield e.found(
-            text,
-            at[one],
-            numbers.bare_syn_row[own[one]],
-            answer[one],
-            seen[one],
-            seq=e.absolute(at, ORIGINATOR, rows.seq[seen])[one],
-            ack=e.absolute(at, RESPONDER, rows.ack[seen])[one],
-            want_seq=e.absolute(at, ORIGINATOR, numbers.syn_end[own])[one],
-            want_ack=e.absolute(at, RESPONDER, 1)[one],
-            answer=e.absolute(at, ORIGINATOR, rows.ack[answer])[one],
-        )
+        at,
+        numbers.bare_syn_row[own],
+        answer,
+        seen,
+        seq=e.absolute(at, ORIGINATOR, rows.seq[seen]),
+        ack=e.absolute(at, RESPONDER, rows.ack[seen]),
+        want_seq=e.absolute(at, ORIGINATOR, numbers.syn_end[own]),
+        want_ack=e.absolute(at, RESPONDER, 1),
+        answer=e.absolute(at, ORIGINATOR, rows.ack[answer]),
+    )
 
 
 @rule("third-ack-ignored", WARN, example="accept-queue-overflow.pcap")
@@ -108,18 +106,18 @@ def third_ack_ignored(e: Evidence) -> Iterator[FindingRows]:
     at, third, again, later = at[keep], third[keep], again[keep], later[keep]
     near = e.table["syn_to_syn_ack_ns"][at] >= 0
     near &= e.table["syn_ack_to_ack_ns"][at] > NEARER * e.table["syn_to_syn_ack_ns"][at]
-    for which, cause in (
-        (near, "seen near the server: its accept queue is full"),
-        (~near, "it was lost, or the accept queue is full"),
-    ):
-        yield e.found(
-            f"the SYN-ACK comes again {{later:duration}} after the third segment, {{tries:count time}} in all: {cause}",
-            at[which],
-            third[which],
-            again[which],
-            later=later[which],
-            tries=e.table["syn_ack_retransmissions"][at].astype(np.int64)[which] + 1,
-        )
+    text = "the SYN-ACK comes again {later:duration} after the third segment, {tries:count time} in all: "
+    yield from e.found_each(
+        (
+            (near, text + "seen near the server: its accept queue is full"),
+            (~near, text + "it was lost, or the accept queue is full"),
+        ),
+        at,
+        third,
+        again,
+        later=later,
+        tries=e.table["syn_ack_retransmissions"][at].astype(np.int64) + 1,
+    )
 
 
 @rule("third-ack-reset", WARN, example="accept-queue-overflow-reset.pcap", needs=RST)
