@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import ALONE, Analysis, DecidedPart
+from handshake_inspect.connections.analysis import ALONE, Analysis
 from handshake_inspect.connections.connection import Connection, RunFinding, Step
+from handshake_inspect.connections.decided_part import DecidedPart
 from handshake_inspect.connections.endless.retention import LetGo
 from handshake_inspect.connections.folding.repeats import repeated
 from handshake_inspect.connections.ledger.ledger import TimeWaitLedger

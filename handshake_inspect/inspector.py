@@ -25,20 +25,15 @@ from handshake_inspect.capture.merge import Feed, Merge, lanes_of
 from handshake_inspect.capture.order import INTERFACES_NS
 from handshake_inspect.capture.records import CaptureError, Damage, Frames, Records
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import (
-    Analysis,
-    DecidedPart,
-    FoldedError,
-    PreparedConnections,
-    RereadConnections,
-    Seen,
-)
+from handshake_inspect.connections.analysis import Analysis, Seen
 from handshake_inspect.connections.connection import Step
+from handshake_inspect.connections.decided_part import DecidedPart, FoldedError
 from handshake_inspect.connections.deciding.answers import leaving
 from handshake_inspect.connections.endless.endless_analysis import EndlessAnalysis
 from handshake_inspect.connections.endless.retention import LetGo, Retention
 from handshake_inspect.connections.endless.run_clock import RunClock
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.prepared import PreparedConnections, RereadConnections
 from handshake_inspect.connections.splitting.split import StoredRows
 from handshake_inspect.datagrams import Datagrams
 from handshake_inspect.exchanges import LazyExchanges
@@ -312,16 +307,10 @@ class Inspector:
 
         Raises `CaptureError` if that is needed and not possible.
         """
-        table = connections.verdicts.table
-        row = int(connections.rows_of(np.array([stream]))[0])
-        conversation = int(table["conversation"][row])
-        place = row - int(np.searchsorted(table["conversation"], conversation))
-        decided = self._ahead.of(connections, stream, coming)
-        first = int(np.searchsorted(decided.part.conversation, conversation))
         try:
-            return decided.steps(first + place, connections.captures)
+            return self._ahead.steps(connections, stream, coming)
         except FoldedError:
-            return self._again.of(connections, stream, coming).steps(place, connections.captures)
+            return self._again.steps(connections, stream, coming)
 
     def update(self, segments: SegmentTable, icmp_errors: IcmpErrorTable) -> list[Seen]:
         """Describe these segments and ICMP errors about TCP, which the last blocks brought, in order of time.

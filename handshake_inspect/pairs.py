@@ -106,3 +106,9 @@ def _mix_in(mixed: Hashes, word: NDArray[np.uint64]) -> Hashes:
     mixed *= np.uint64(0xC4CEB9FE1A85EC53)
     mixed ^= mixed >> np.uint64(29)
     return mixed
+
+
+def has_key(table: Table, keys: KeyTable) -> NDArray[np.bool_]:
+    """Which rows belong to a conversation with one of these keys? Very seldom another one's do too."""
+    has: NDArray[np.bool_] = np.isin(hash_of(keys_of(table)[0], SALT), hash_of(keys, SALT))
+    return has

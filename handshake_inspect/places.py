@@ -13,9 +13,8 @@ from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.decode import Decoder
 from handshake_inspect.capture.positions import LocatedCapture, Positions
 from handshake_inspect.capture.records import Frames
-from handshake_inspect.connections.analysis import has_key
 from handshake_inspect.connections.folding.whereabouts import Whereabouts
-from handshake_inspect.pairs import KeyTable
+from handshake_inspect.pairs import KeyTable, has_key
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import FRAME_BITS, Names, SegmentTable, frame_numbers
 

@@ -16,10 +16,10 @@ from handshake_inspect.compared.difference import ComparedConnection, Difference
 from handshake_inspect.compared.digests import Numbering, digests_of
 from handshake_inspect.compared.normal import normal_rows, verdict
 from handshake_inspect.compared.pairing import Candidate, pair
-from handshake_inspect.connections.analysis import AHEAD
 from handshake_inspect.connections.connection import Endpoint
 from handshake_inspect.connections.ledger.at_once import number_groups
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.prepared import AHEAD
 from handshake_inspect.connections.sockets import Sockets
 from handshake_inspect.connections.splitting.rows import RESPONDER
 from handshake_inspect.inspection import Inspection

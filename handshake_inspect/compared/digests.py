@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.compared.normal import NOT_OF_EVERY_RUN
-from handshake_inspect.connections.analysis import DecidedPart
 from handshake_inspect.connections.connection import SynOptions
+from handshake_inspect.connections.decided_part import DecidedPart
 from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.model import syn_options
 from handshake_inspect.connections.splitting.rows import ACK, RST, SYN

@@ -19,7 +19,9 @@ The modules and rooms, in an order in which each imports only from those before 
 - `flat`, `conn_log`: the columns of csv, and those of Zeek's conn.log as text, without objects.
 - `ledger`: who owes TIME-WAIT, and how near the ephemeral ports were to running out.
 - `offered`: what option lists offer, as far as rules ask: one number for all that offer the same.
+- `decided_part`: some whole conversations, decided together: what rules look at, and what describes single segments.
 - `analysis`: all of this wired up, for `inspector`.
+- `prepared`: connections made ready to be described step by step, some at once.
 - `over_time`: in which phase each connection was, and how long the handshakes of each server took.
 - `endless`: captures that do not end: what is over leaves.
 

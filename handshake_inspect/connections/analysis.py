@@ -8,57 +8,39 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from itertools import pairwise, starmap
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Rows
-from handshake_inspect.connections.connection import Connection, Frame, IcmpError, Step, SynOptions
+from handshake_inspect.connections.connection import Connection, IcmpError, Step
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.copies.packets import KINDS, CopyEvidence
+from handshake_inspect.connections.decided_part import DecidedPart, frames_of
 from handshake_inspect.connections.deciding.answers import Verdicts, taken, together
 from handshake_inspect.connections.deciding.found import Coded
 from handshake_inspect.connections.deciding.verdict import decide
-from handshake_inspect.connections.events.events import Events
 from handshake_inspect.connections.folding import pool
 from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.connections.folding.pool import Range
-from handshake_inspect.connections.model import Connections, syn_options
+from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.offered import OfferedOptions
 from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
 from handshake_inspect.connections.splitting.rows import ConnectionRows
 from handshake_inspect.connections.splitting.split import Split, StoredRows, split
-from handshake_inspect.connections.steps.step_rows import StepColumns
-from handshake_inspect.connections.steps.steps import steps_of
-from handshake_inspect.pairs import SALT, KeyTable, hash_of, keys_of
+from handshake_inspect.pairs import KeyTable, has_key, keys_of
 from handshake_inspect.processes import Workers
-from handshake_inspect.sets import first_of_runs, set_of
-from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
+from handshake_inspect.sets import set_of
+from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable
 from handshake_inspect.tcp.time_wait import Profile
 
 ALONE = Workers()
 
-#: How many connections are made ready to be described at once, if they have no more segments than that.
-AHEAD, AHEAD_SEGMENTS = 100, 20_000
-#: So many if somebody goes on asking: for each the engine then takes 10 microseconds instead of 60.
-AHEAD_AGAIN = 2_000
-
-#: How many segments are kept at once of connections that are read again, but for a single one.
-AGAIN_SEGMENTS = 1 << 20
-
 #: A connection, and one of its segments or an ICMP error about it.
 Seen = tuple[Connection, Step | IcmpError]
-
-
 #: Looks at some whole conversations, and says what it found of them.
-Examine = Callable[["DecidedPart"], list[Coded]]
-
-
-class FoldedError(Exception):
-    """The segments of a connection were folded: they must be read again to be described one by one."""
+Examine = Callable[[DecidedPart], list[Coded]]
 
 
 class Analysis:
@@ -223,8 +205,8 @@ class Analysis:
         decided = self.decide(stored)
         connections = self.connections(decided.verdicts, captures, profile)
         errors = decided.verdicts.icmp_errors
-        steps = decided.steps_in(_frames(segments), captures)
-        is_new = np.isin(_frames(errors), _frames(icmp_errors))
+        steps = decided.steps_in(frames_of(segments), captures)
+        is_new = np.isin(frames_of(errors), frames_of(icmp_errors))
         concerned = set_of(np.array([*steps], np.int64), errors["connection"][is_new])
         found: list[Seen] = []
         for row, connection in zip(concerned.tolist(), connections.of_rows(concerned), strict=True):
@@ -258,145 +240,3 @@ def count_errors(total: Verdicts, quotes: Quotes, conversations: Conversations) 
     """Note of all verdicts of a run how many of its ICMP errors belong to no connection, and how many are copies."""
     total.unmatched_errors = len(quotes.all(conversations)) - len(total.icmp_errors)
     total.error_copies = quotes.copies
-
-
-@dataclass
-class DecidedPart:
-    """Some whole conversations, decided together."""
-
-    stored: StoredRows
-    part: Split
-    events: Events
-    verdicts: Verdicts
-    names: Names
-    #: What the option lists of `names` offer.
-    offered: OfferedOptions
-    #: The key of each conversation of the run.
-    keys: KeyTable
-
-    def steps_in(self, frames: Rows, captures: list[str]) -> dict[int, tuple[Step, ...]]:
-        """Describe the segments that stand in these frames, by the row of their connection."""
-        rows = np.flatnonzero(np.isin(_frames(self.stored), frames))
-        connection = self.part.rows.conn[rows]
-        begins = first_of_runs(connection)
-        chosen = zip(connection[begins].tolist(), np.split(rows, begins[1:]), strict=True) if len(rows) else ()
-        return {
-            one: self.steps(one, captures, (some - int(self.part.rows.start[one])).tolist()) for one, some in chosen
-        }
-
-    def steps(self, connection: int, captures: list[str], chosen: Sequence[int] | None = None) -> tuple[Step, ...]:
-        """Describe the segments of one connection, or the `chosen` ones of them, counted from its first.
-
-        Raises `FoldedError` if one that is asked for was folded.
-        """
-        at = slice(*self.part.rows.start[connection : connection + 2].tolist())
-        if chosen is None and self._is_folded[at].any():
-            raise FoldedError
-        which = slice(*np.searchsorted(self.verdicts.resets["connection"], [connection, connection + 1]).tolist())
-
-        def offered(number: int) -> SynOptions:
-            return syn_options(self.names.options[number])
-
-        return steps_of(
-            self._columns,
-            connection,
-            self.verdicts.judgements[int(self.verdicts.table["judgement"][connection])],
-            self.verdicts.resets.take(which),
-            offered,
-            _frame_names(self.stored["capture"][at].tolist(), self.stored["frame"][at].tolist(), captures),
-            chosen,
-        )
-
-    @cached_property
-    def _is_folded(self) -> NDArray[np.bool_]:
-        """Were segments folded into a row? Shape (n,)."""
-        folded: NDArray[np.bool_] = self.stored["folded_segments"] > 0
-        return folded
-
-    @cached_property
-    def _columns(self) -> StepColumns:
-        return StepColumns(self.part.rows, self.events)
-
-
-def _frame_names(capture: list[int], frame: list[int], captures: list[str]) -> Sequence[Frame]:
-    """Return the frame of each row of a connection: its number, and its capture where that is not that of the first."""
-    home = capture[0]
-    if capture.count(home) == len(capture):
-        return frame
-    return [
-        number if where == home else (captures[where], number) for where, number in zip(capture, frame, strict=True)
-    ]
-
-
-class PreparedConnections:
-    """Makes connections ready to be described, some at once: whoever asks for one often asks for those behind it.
-
-    For a hundred connections together the engine takes hardly longer than for one.
-    """
-
-    def __init__(self, analysis: Analysis) -> None:
-        self._analysis = analysis
-        self._connections: Connections | None = None
-        self._ready: set[int] = set()
-        self._decided: DecidedPart | None = None
-
-    def of(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> DecidedPart:
-        """Return what was decided of the conversation of this stream, among others: those `coming`, this one first."""
-        conversation = connections.verdicts.table["conversation"][connections.rows_of(np.array([stream]))[0]]
-        if self._decided is None or self._connections is not connections or conversation not in self._ready:
-            most = AHEAD_AGAIN if self._connections is connections else AHEAD
-            streams = coming_from(connections, stream, most) if coming is None else coming[:most]
-            conversations = conversations_of(connections, streams, AHEAD_SEGMENTS)
-            self._connections, self._ready = connections, set(conversations.tolist())
-            self._decided = self._analysis.described(conversations)
-        return self._decided
-
-
-class RereadConnections:
-    """Has long connections read again with all their segments: one, and if more are wanted many at once."""
-
-    def __init__(self, read: Callable[[Rows], Analysis]) -> None:
-        self._read = read
-        self._connections: Connections | None = None
-        self._ready: set[int] = set()
-        self._analysis: Analysis | None = None
-
-    def of(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> DecidedPart:
-        """Return what was decided of the conversation of this stream, alone; `coming` as in `PreparedConnections`."""
-        conversation = int(connections.verdicts.table["conversation"][connections.rows_of(np.array([stream]))[0]])
-        if self._analysis is None or self._connections is not connections or conversation not in self._ready:
-            self._analysis = None  # room for what comes
-            many = coming is not None or self._connections is connections
-            streams = coming_from(connections, stream, AGAIN_SEGMENTS) if coming is None else coming
-            conversations = conversations_of(connections, streams, AGAIN_SEGMENTS if many else 0)
-            self._connections, self._ready = connections, set(conversations.tolist())
-            self._analysis = self._read(conversations)
-        key = connections.keys.take(slice(conversation, conversation + 1))
-        return self._analysis.described(self._analysis.gathering.conversations.number(key))
-
-
-def coming_from(connections: Connections, stream: int, most: int) -> Sequence[int]:
-    """Return this stream and those behind it, so many at most."""
-    place = int(np.searchsorted(connections.streams, stream))
-    streams: list[int] = connections.streams[place : place + most].tolist()
-    return streams
-
-
-def conversations_of(connections: Connections, streams: Sequence[int], most_segments: int) -> Rows:
-    """Return the conversations of these streams, as many as have no more segments; of the first in any case."""
-    rows = connections.rows_of(np.array(streams, np.int64))
-    table = connections.verdicts.table
-    few = np.cumsum(table["segments_o"][rows].astype(np.int64) + table["segments_r"][rows]) <= most_segments
-    few[0] = True
-    return set_of(table["conversation"][rows[few]]).astype(np.int64)
-
-
-def _frames(table: SegmentTable | IcmpErrorTable | StoredRows | QuoteTable) -> Rows:
-    """Put capture and frame of each row into one number."""
-    return frame_numbers(table["capture"], table["frame"])
-
-
-def has_key(table: SegmentTable | IcmpErrorTable, keys: KeyTable) -> NDArray[np.bool_]:
-    """Which rows belong to a conversation with one of these keys? Very seldom another one's do too."""
-    has: NDArray[np.bool_] = np.isin(hash_of(keys_of(table)[0], SALT), hash_of(keys, SALT))
-    return has

@@ -146,6 +146,15 @@ class Connections(Sequence[Connection]):
         ]
         return rows
 
+    def row_of(self, stream: int) -> int:
+        """Return the row of the verdicts that holds this stream."""
+        return int(self.rows_of(np.array([stream]))[0])
+
+    def conversation_of(self, stream: int) -> tuple[int, int]:
+        """Return the conversation of this stream, and which of its connections it is, counted from 0."""
+        of_rows, row = self.verdicts.table["conversation"], self.row_of(stream)
+        return int(of_rows[row]), row - int(np.searchsorted(of_rows, of_rows[row]))
+
     @cached_property
     def _has_resets(self) -> NDArray[np.bool_]:
         """Does the `ResetTable` have rows for a connection? Shape (m,)."""

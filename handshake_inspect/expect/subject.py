@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from handshake_inspect.capture.records import CaptureError
 from handshake_inspect.connections.connection import Connection, End, Frame, IcmpError, Step, end_names
 from handshake_inspect.inspection import Inspection
@@ -55,8 +53,8 @@ class Subject:
     @property
     def retransmissions(self) -> int:
         """How many of its segments bring nothing new."""
-        row = self._inspection.connections.rows_of(np.array([self.connection.stream]))
-        return int(self._inspection.retransmissions[row[0]])
+        row = self._inspection.connections.row_of(self.connection.stream)
+        return int(self._inspection.retransmissions[row])
 
     def row_of(self, frame: Frame | None) -> Row | None:
         """Return the segment or ICMP error of a frame."""

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import DecidedPart
 from handshake_inspect.connections.connection import RunFinding
+from handshake_inspect.connections.decided_part import DecidedPart
 from handshake_inspect.connections.deciding.found import Coded, Survey
 from handshake_inspect.connections.endless.retention import Retention
 from handshake_inspect.connections.model import Connections

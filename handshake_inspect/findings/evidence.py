@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.analysis import DecidedPart
+from handshake_inspect.connections.decided_part import DecidedPart
 from handshake_inspect.connections.deciding.answers import ResetTable, Verdicts, VerdictTable
 from handshake_inspect.connections.deciding.found import NO_FRAME, FindingRows
 from handshake_inspect.connections.events.events import Events

@@ -23,8 +23,9 @@ from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.compressed import MAGIC_OCTETS, compression_of
 from handshake_inspect.capture.positions import LocatedCapture
 from handshake_inspect.capture.records import CaptureError
-from handshake_inspect.connections.analysis import Analysis, DecidedPart
+from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.connection import Connection, Step
+from handshake_inspect.connections.decided_part import DecidedPart
 from handshake_inspect.connections.deciding.found import Coded, FindingRows, Survey
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.findings.catalogue import BY_CODE, examiner, in_order
@@ -116,7 +117,7 @@ class Index:
             streams = np.flatnonzero(self._conversations == conversation)
             decided = self._decided(conversation)
             connections = self._connections(decided, streams)
-            row = int(connections.rows_of(np.array([stream]))[0])
+            row = connections.row_of(stream)
             steps = decided.steps(row, connections.captures)
             connection = next(connections.of_rows(np.array([row])))
             if any(one.about.frame_comments for one in self.overview.captures):

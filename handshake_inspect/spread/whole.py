@@ -19,11 +19,12 @@ from handshake_inspect.capture.inputs import Input
 from handshake_inspect.capture.merge import lanes_of
 from handshake_inspect.capture.records import Damage
 from handshake_inspect.capture.summary import CaptureSummary
-from handshake_inspect.connections.analysis import Analysis, RereadConnections, count_errors
+from handshake_inspect.connections.analysis import Analysis, count_errors
 from handshake_inspect.connections.connection import Step
 from handshake_inspect.connections.conversations import Conversations
 from handshake_inspect.connections.deciding.answers import Verdicts, taken, together
 from handshake_inspect.connections.model import Connections
+from handshake_inspect.connections.prepared import RereadConnections
 from handshake_inspect.connections.quotes import Quotes
 from handshake_inspect.datagram_runs import KeptDatagrams
 from handshake_inspect.exchanges import LazyExchanges
@@ -189,10 +190,7 @@ class Reader:
     def steps(self, connections: Connections, stream: int, coming: Sequence[int] | None = None) -> tuple[Step, ...]:
         """Describe every segment of one stream. Raises `CaptureError` if its captures cannot be read any more."""
         self._keys = connections.keys
-        table = connections.verdicts.table
-        row = int(connections.rows_of(np.array([stream]))[0])
-        place = row - int(np.searchsorted(table["conversation"], table["conversation"][row]))
-        return self._again.of(connections, stream, coming).steps(place, connections.captures)
+        return self._again.steps(connections, stream, coming)
 
     def _keep(self, conversations: Rows) -> Analysis:
         return self._read(self._keys.take(conversations))

@@ -9,7 +9,8 @@ import pytest
 from handshake_inspect import Inspection, inspect
 from handshake_inspect.arrays import Rows
 from handshake_inspect.capture.inputs import Input
-from handshake_inspect.connections import analysis
+from handshake_inspect.connections import prepared
+from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.inspector import Inspector
 from tests.engine.long import CONNECTIONS, LINES, write_long
@@ -30,7 +31,7 @@ def folded(capture: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Inspection, 
     readings: list[int] = []
     read_again = inspector._read_again
 
-    def counted(some: Rows) -> analysis.Analysis:
+    def counted(some: Rows) -> Analysis:
         readings.append(len(some))
         return read_again(some)
 
@@ -48,7 +49,7 @@ def test_all_are_described_with_two_more_readings(capture: Path, monkeypatch: py
 
 
 def test_no_more_are_kept_at_once_than_there_is_room_for(capture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(analysis, "AGAIN_SEGMENTS", 2 * (3 + 2 * LINES))
+    monkeypatch.setattr(prepared, "AGAIN_SEGMENTS", 2 * (3 + 2 * LINES))
     inspection, readings = folded(capture, monkeypatch)
     assert [len(inspection.steps(stream)) for stream in range(CONNECTIONS)] == CONNECTIONS * [3 + 2 * LINES]
     assert readings == [1, 2, 1]

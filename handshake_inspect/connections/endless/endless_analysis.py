@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from handshake_inspect.arrays import NO_ROWS, Column, Mask, Rows
-from handshake_inspect.connections.analysis import Analysis, DecidedPart
+from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.copies.packets import CopyEvidence
+from handshake_inspect.connections.decided_part import DecidedPart
 from handshake_inspect.connections.deciding.answers import Verdicts, VerdictTable
 from handshake_inspect.connections.endless.retention import (
     MOST_ROWS,

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from handshake_inspect.arrays import Mask, Rows
-from handshake_inspect.connections.analysis import DecidedPart
+from handshake_inspect.connections.decided_part import DecidedPart
 from handshake_inspect.connections.deciding.answers import NONE, Verdicts
 from handshake_inspect.connections.events.events import Events
 from handshake_inspect.connections.events.machine import Walk

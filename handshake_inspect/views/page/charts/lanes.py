@@ -24,7 +24,7 @@ def lanes(connections: Connections, phases: Phases, streams: Rows, end_ns: int) 
     """Return name and lane of each of these streams, one after the other."""
     found = []
     for one in connections.of_streams(streams):
-        row = connections.rows_of(np.array([one.stream]))[0]
+        row = connections.row_of(one.stream)
         at = np.arange(*np.searchsorted(phases.table["connection"], [row, row + 1]))
         name = f"{one.originator} → :{one.responder.port}"
         link = element("a", name, href=f"#s={one.stream}", title=f"{one.originator} → {one.responder}")

@@ -1,0 +1,101 @@
+"""Some whole conversations, decided together: what rules look at, and what describes a connection step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.arrays import Rows
+from handshake_inspect.connections.connection import Frame, Step, SynOptions
+from handshake_inspect.connections.deciding.answers import Verdicts
+from handshake_inspect.connections.events.events import Events
+from handshake_inspect.connections.model import syn_options
+from handshake_inspect.connections.offered import OfferedOptions
+from handshake_inspect.connections.quotes import QuoteTable
+from handshake_inspect.connections.splitting.split import Split, StoredRows
+from handshake_inspect.connections.steps.step_rows import StepColumns
+from handshake_inspect.connections.steps.steps import steps_of
+from handshake_inspect.pairs import KeyTable
+from handshake_inspect.sets import first_of_runs
+from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers
+
+
+class FoldedError(Exception):
+    """The segments of a connection were folded: they must be read again to be described one by one."""
+
+
+@dataclass
+class DecidedPart:
+    """Some whole conversations, decided together."""
+
+    stored: StoredRows
+    part: Split
+    events: Events
+    verdicts: Verdicts
+    names: Names
+    #: What the option lists of `names` offer.
+    offered: OfferedOptions
+    #: The key of each conversation of the run.
+    keys: KeyTable
+
+    def steps_in(self, frames: Rows, captures: list[str]) -> dict[int, tuple[Step, ...]]:
+        """Describe the segments that stand in these frames, by the row of their connection."""
+        rows = np.flatnonzero(np.isin(frames_of(self.stored), frames))
+        connection = self.part.rows.conn[rows]
+        begins = first_of_runs(connection)
+        chosen = zip(connection[begins].tolist(), np.split(rows, begins[1:]), strict=True) if len(rows) else ()
+        return {
+            one: self.steps(one, captures, (some - int(self.part.rows.start[one])).tolist()) for one, some in chosen
+        }
+
+    def steps(self, connection: int, captures: list[str], chosen: Sequence[int] | None = None) -> tuple[Step, ...]:
+        """Describe the segments of one connection, or the `chosen` ones of them, counted from its first.
+
+        Raises `FoldedError` if one that is asked for was folded.
+        """
+        at = slice(*self.part.rows.start[connection : connection + 2].tolist())
+        if chosen is None and self._is_folded[at].any():
+            raise FoldedError
+        which = slice(*np.searchsorted(self.verdicts.resets["connection"], [connection, connection + 1]).tolist())
+
+        def offered(number: int) -> SynOptions:
+            return syn_options(self.names.options[number])
+
+        return steps_of(
+            self._columns,
+            connection,
+            self.verdicts.judgements[int(self.verdicts.table["judgement"][connection])],
+            self.verdicts.resets.take(which),
+            offered,
+            _frame_names(self.stored["capture"][at].tolist(), self.stored["frame"][at].tolist(), captures),
+            chosen,
+        )
+
+    @cached_property
+    def _is_folded(self) -> NDArray[np.bool_]:
+        """Were segments folded into a row? Shape (n,)."""
+        folded: NDArray[np.bool_] = self.stored["folded_segments"] > 0
+        return folded
+
+    @cached_property
+    def _columns(self) -> StepColumns:
+        return StepColumns(self.part.rows, self.events)
+
+
+def _frame_names(capture: list[int], frame: list[int], captures: list[str]) -> Sequence[Frame]:
+    """Return the frame of each row of a connection: its number, and its capture where that is not that of the first."""
+    home = capture[0]
+    if capture.count(home) == len(capture):
+        return frame
+    return [
+        number if where == home else (captures[where], number) for where, number in zip(capture, frame, strict=True)
+    ]
+
+
+def frames_of(table: SegmentTable | IcmpErrorTable | StoredRows | QuoteTable) -> Rows:
+    """Put capture and frame of each row into one number."""
+    return frame_numbers(table["capture"], table["frame"])
