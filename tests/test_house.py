@@ -35,6 +35,7 @@ FLOORS = [
     ["datagrams"],
     ["exchanges"],
     ["overview", "places"],
+    ["capture_reading"],
     ["findings"],
     ["inspection"],
     ["inspector"],

@@ -94,10 +94,10 @@ def part_from(inspector: Inspector, inputs: Sequence[Input], failed: list[str]) 
         appeared_ns=_appeared_ns(rows, len(analysis.keys)),
         beside=PartFacts(
             captures=inspector.captures,
-            inputs=[next(n for n, one in enumerate(inputs) if one is source) for source in inspector.sources],
+            inputs=[next(n for n, one in enumerate(inputs) if one is source) for source in inspector.reading.sources],
             failed=failed,
-            damage=[inspector.damage_of.get(number, []) for number in range(len(inspector.captures))],
-            unread=inspector.all_unread,
+            damage=[inspector.reading.damage.get(number, []) for number in range(len(inspector.captures))],
+            unread=inspector.reading.unread,
             names=inspector.names,
             tcp_errors=analysis.quotes.everything(),
             udp_errors=IcmpErrorTable.concatenate(IcmpErrorTable(one.columns) for one in inspector.datagrams.errors),

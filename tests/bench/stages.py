@@ -20,7 +20,7 @@ from contextlib import redirect_stdout
 #: Where each stage is: by file and function, all below it included.
 STAGES = {
     "reading records": [("capture/inputs.py", "__iter__")],
-    "decoding headers": [("inspector.py", "_decode")],
+    "decoding headers": [("capture_reading.py", "_decode")],
     "gathering and folding": [("connections/analysis.py", "add")],
     "deciding what happened": [("connections/analysis.py", "_split"), ("connections/analysis.py", "_decide")],
     "findings": [

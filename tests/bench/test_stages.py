@@ -27,6 +27,6 @@ def test_what_is_begun_within_another_stage_is_counted_once() -> None:
     stats.stats["/somewhere/handshake_inspect/cli/output.py", 1, "write_blocks"] = (1, 1, 0, 1.5, {})  # type: ignore[attr-defined]
     found = seconds_by_stage(stats)
     assert (found["findings"], found["writing csv"]) == (3.0, 0.5)
-    del stats.stats["/somewhere/handshake_inspect/inspector.py", 1, "_decode"]  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match=r"^nothing was done in inspector.py: _decode"):
+    del stats.stats["/somewhere/handshake_inspect/capture_reading.py", 1, "_decode"]  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"^nothing was done in capture_reading.py: _decode"):
         seconds_by_stage(stats)

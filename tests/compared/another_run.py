@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.inputs import Input
+from handshake_inspect.capture_reading import CaptureReading
 from handshake_inspect.inspection import Inspection
 from handshake_inspect.inspector import Inspector
 from handshake_inspect.table import Block, IcmpErrorTable, SegmentTable
@@ -46,22 +47,29 @@ RUNS = st.builds(
 )
 
 
+class _Reread(CaptureReading):
+    def __init__(self, rerun: _Rerun) -> None:
+        super().__init__(rerun.names, rerun.workers)
+        self._rerun = rerun
+
+    def count_rows(self, block: Block, capture: int, frames: int, time_ns: NDArray[np.int64]) -> None:
+        super().count_rows(block, capture, frames, self._rerun.time_ns(time_ns))
+
+
 class _Rerun(Inspector):
     def __init__(self, run: Run) -> None:
         super().__init__()
         self.run = run
         self._first_ns: int | None = None
+        self.reading = _Reread(self)
 
     def take(self, block: Block) -> None:
         segments, errors = _segments(block.segments, self.run), _errors(block.icmp_errors, self.run)
         for table in (segments, errors):
-            table.columns["time_ns"] = self._time_ns(table.columns["time_ns"])
+            table.columns["time_ns"] = self.time_ns(table.columns["time_ns"])
         super().take(replace(block, segments=segments, icmp_errors=errors))
 
-    def _count_rows(self, block: Block, capture: int, frames: int, time_ns: NDArray[np.int64]) -> None:
-        super()._count_rows(block, capture, frames, self._time_ns(time_ns))
-
-    def _time_ns(self, time_ns: NDArray[np.generic]) -> NDArray[np.int64]:
+    def time_ns(self, time_ns: NDArray[np.generic]) -> NDArray[np.int64]:
         times = time_ns.astype(np.int64)
         if self._first_ns is None and len(times):
             self._first_ns = int(times[0])
