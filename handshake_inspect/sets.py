@@ -67,6 +67,12 @@ def count_to(rising: NDArray[np.int64], rows: NDArray[np.int64], total: int) -> 
     return np.cumsum(counted, dtype=np.int32).take(rows + 1).astype(np.int64)
 
 
+def consecutive(first: NDArray[np.int64] | int, count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return `first`, `first + 1` ... of each, as many as its `count`; those of one behind those of the one before."""
+    numbers: NDArray[np.int64] = np.repeat(first - (np.cumsum(count) - count), count)
+    return numbers + np.arange(len(numbers))
+
+
 def numbered(values: NDArray[T]) -> tuple[NDArray[T], NDArray[np.int64]]:
     """Return the distinct values of an array, rising, and which of them each value is.
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from handshake_inspect.sets import (
     begins_run,
     both,
+    consecutive,
     count_to,
     first_of_equal,
     first_of_runs,
@@ -63,3 +64,10 @@ def test_the_order_is_that_of_a_stable_sort(values: list[int]) -> None:
 def test_rows_are_counted_as_numpy_searches_them(counted: set[int], rows: list[int]) -> None:
     rising, asked = np.array(sorted(counted), np.int64), np.array(rows, np.int64)
     assert count_to(rising, asked, 40).tolist() == np.searchsorted(rising, asked, "right").tolist()
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4))))
+def test_consecutive_numbers_begin_where_each_says(runs: list[tuple[int, int]]) -> None:
+    first, count = np.array(runs, np.int64).reshape(-1, 2).T
+    assert consecutive(first, count).tolist() == [n for first, count in runs for n in range(first, first + count)]
+    assert consecutive(0, count).tolist() == [n for _, count in runs for n in range(count)]

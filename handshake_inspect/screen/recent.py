@@ -12,6 +12,7 @@ import numpy as np
 
 from handshake_inspect.capture.records import RawFrame, Records
 from handshake_inspect.capture.writing.output import CaptureWriter, Rows, numbers_of
+from handshake_inspect.sets import consecutive
 
 #: Octets of frames that are kept, with what is noted of each.
 KEPT_OCTETS = 64 << 20
@@ -69,10 +70,8 @@ def copied(block: Records, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> R
     """Return some frames of a block, in memory of their own."""
     captured = block.captured[rows]
     offset = np.cumsum(captured) - captured
-    # Each octet's place in the old buffer: the place within its frame, behind where that begins.
-    place = np.arange(int(captured.sum())) + np.repeat(block.offset[rows] - offset, captured)
     return Records(
-        buffer=block.buffer[place],
+        buffer=block.buffer[consecutive(block.offset[rows], captured)],
         offset=offset,
         captured=captured,
         original=block.original[rows],

@@ -18,7 +18,7 @@ from handshake_inspect.connections.deciding.answers import NONE, reset_reason
 from handshake_inspect.connections.deciding.found import NO_FRAME, say
 from handshake_inspect.connections.deciding.time_waits import OUTCOMES
 from handshake_inspect.connections.model import Connections
-from handshake_inspect.sets import set_of
+from handshake_inspect.sets import consecutive, set_of
 from handshake_inspect.table import FRAME_BITS
 from handshake_inspect.views.contract import Json, finding_object, reset_object, time_wait_object
 from handshake_inspect.views.json_forms import Forms, encode
@@ -66,7 +66,7 @@ class Items(ABC):
         rare = count > MOST_ITEMS
         count = np.where(rare, 0, count)
         line = np.repeat(np.arange(len(rows)), count)
-        rank = np.arange(len(line)) - np.repeat(np.cumsum(count) - count, count)
+        rank = consecutive(0, count)
         item = first[line] + rank
         ordinary = self._are_ordinary(rows[line], item)
         rare[line[~ordinary]] = True

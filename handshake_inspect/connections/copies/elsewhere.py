@@ -34,7 +34,7 @@ from handshake_inspect.connections.copies.packets import (
     shown_in,
 )
 from handshake_inspect.connections.copies.runs import CERTAIN_COPIES, Places
-from handshake_inspect.sets import begins_run, first_of_runs, set_of
+from handshake_inspect.sets import begins_run, consecutive, first_of_runs, set_of
 
 
 def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Copies:
@@ -151,7 +151,7 @@ def _mostly_common(scene: Rows, common: Mask) -> Rows:
     scene, common = scene[order], common[order]
     begin = first_of_runs(scene)
     size = np.diff(np.append(begin, len(scene)))
-    index = np.arange(len(scene)) - np.repeat(begin, size)
+    index = consecutive(0, size)
     first = np.minimum.reduceat(np.where(common, index, len(scene)), begin)
     last = np.maximum.reduceat(np.where(common, index, -1), begin)
     shared = np.add.reduceat(common.astype(np.int64), begin)

@@ -26,7 +26,7 @@ from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.moments import NEVER, later_by
 from handshake_inspect.connections.splitting.rows import ACK, FIN, ORIGINATOR, RESPONDER, SYN, ConnectionRows
 from handshake_inspect.pairs import GOLDEN
-from handshake_inspect.sets import numbered, set_of
+from handshake_inspect.sets import consecutive, numbered, set_of
 
 T = TypeVar("T", bound=np.generic)
 
@@ -132,9 +132,8 @@ class Twins:
         `start`: where each part begins, and the end. Shape (k + 1,) -> (m + 1,).
         """
         count = np.diff(start).take(self.of)
-        ends = np.cumsum(count)
-        item = np.repeat(start.take(self.of) - (ends - count), count) + np.arange(int(count.sum()))
-        return np.append(0, ends), item, np.repeat(self.shift, count)
+        item = consecutive(start.take(self.of), count)
+        return np.append(0, np.cumsum(count)), item, np.repeat(self.shift, count)
 
 
 def moved_moments(when: Rows, shift: Rows) -> Rows:

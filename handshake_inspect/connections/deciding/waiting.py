@@ -14,6 +14,7 @@ from handshake_inspect.connections.events.events import Events
 from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.events.numbers import next_of_end
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, ConnectionRows
+from handshake_inspect.sets import consecutive
 
 #: Columns that a shape says of each of its two ends.
 ENTERED, CUT, HOW = range(3)
@@ -57,7 +58,7 @@ def _restarts(rows: ConnectionRows, owner: Rows, began: Rows, ended: Rows) -> Re
     the rows with which it does.
     """
     count = np.maximum(np.minimum(rows.start[(owner >> 1) + 1], ended) - began - 1, 0)
-    at = np.repeat(began + 1 - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+    at = consecutive(began + 1, count)
     owner, began = np.repeat(owner, count), np.repeat(began, count)
     later = (rows.time_ns[at] > rows.time_ns[began]) | (rows.clock[at] != rows.clock[began])
     again = later & (rows.peer[at] == owner) & ((rows.flags[at] & (FIN | ACK)) != 0) & ((rows.flags[at] & RST) == 0)

@@ -35,7 +35,7 @@ from handshake_inspect.connections.offered import OfferedOptions
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.splitting.split import StoredRows, first_of, split
 from handshake_inspect.pairs import KeyTable
-from handshake_inspect.sets import begins_run, set_of, without
+from handshake_inspect.sets import begins_run, consecutive, set_of, without
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
 from handshake_inspect.tcp.time_wait import Profile
 
@@ -280,8 +280,7 @@ class _Part:
         """
         leaving = np.bincount(self._groups(), self.looks["rows"] * leaves, len(self.size)).astype(np.int64)
         leaving = np.where(self._is_gone(leaves) | (self.changed & (leaving > 0)), self.size, leaving)
-        place = np.arange(len(self.places)) - np.repeat(np.cumsum(self.size) - self.size, self.size)
-        return self.places[place < np.repeat(leaving, self.size)]
+        return self.places[consecutive(0, self.size) < np.repeat(leaving, self.size)]
 
     def kept_of(self, leaves: Mask) -> StoredRows:
         """Return the rows, without copies, of the other connections of conversations with copies."""

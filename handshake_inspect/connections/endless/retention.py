@@ -36,7 +36,7 @@ from handshake_inspect.connections.events.kinds import Judgement
 from handshake_inspect.connections.splitting.rows import ACK, RST, SYN
 from handshake_inspect.connections.splitting.split import Split, StoredRows, first_of, last_of
 from handshake_inspect.plain import plain
-from handshake_inspect.sets import first_of_runs, without
+from handshake_inspect.sets import consecutive, first_of_runs, without
 from handshake_inspect.table import Table, grown
 from handshake_inspect.tcp.time_wait import SECOND_NS
 
@@ -302,7 +302,7 @@ def who_leaves(looks: LookTable, heard_ns: Rows, now_ns: int, most: int) -> Mask
     conversation, last_ns = looks["conversation"], looks["last_ns"]
     begin = first_of_runs(conversation)
     size = np.diff(np.append(begin, count))
-    place = np.arange(count) - np.repeat(begin, size)
+    place = consecutive(0, size)
     over = now_ns - heard_ns >= looks["quiet_ns"]
     all_over = over[begin + size - 1]
     last_cut = np.maximum.reduceat(np.where(looks["is_cut"], place, 0), begin)

@@ -16,7 +16,7 @@ from handshake_inspect.connections.events.machine import AS_CLOSED, AS_ESTABLISH
 from handshake_inspect.connections.moments import NEVER
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, UNKNOWN, ConnectionRows
 from handshake_inspect.connections.splitting.split import any_among, any_of
-from handshake_inspect.sets import numbered
+from handshake_inspect.sets import consecutive, numbered
 
 #: Octets of an event string that fit into one word.
 WORD_OCTETS = 8
@@ -93,7 +93,7 @@ def _words(events: Events, connections: int) -> list[NDArray[np.uint64]]:
     length = np.diff(events.start)
     longest = int(length.max(initial=0))
     words = np.zeros((connections, -(-longest // WORD_OCTETS)), np.uint64)
-    at = np.arange(len(events.code)) - np.repeat(events.start[:-1], length)
+    at = consecutive(0, length)
     conn = np.repeat(np.arange(connections), length)
     octets = words.view(np.uint8).reshape(-1)
     octets[conn * (words.shape[1] * WORD_OCTETS) + at] = events.code

@@ -19,6 +19,7 @@ from handshake_inspect.connections.ledger.owing import HostOwes, HostTally
 from handshake_inspect.connections.ledger.port_use import PortTally, PortUse
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.plain import plain
+from handshake_inspect.sets import consecutive
 from handshake_inspect.tcp.time_wait import PortRange, Profile
 
 
@@ -52,9 +53,8 @@ class TimeWaitLedger:
         self._rows: Rows = connections.order if streams is None else connections.rows_of(streams)
         owner = connections.time_waits.table["connection"]
         first, last = np.searchsorted(owner, self._rows), np.searchsorted(owner, self._rows, "right")
-        skipped = np.cumsum(last - first) - last
         #: Indices into `Connections.time_waits`, in the order of the streams.
-        self._at: Rows = np.arange(int((last - first).sum())) - np.repeat(skipped, last - first)
+        self._at: Rows = consecutive(first, last - first)
 
     @property
     def profile(self) -> Profile:

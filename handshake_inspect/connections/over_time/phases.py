@@ -34,6 +34,7 @@ from handshake_inspect.connections.ledger.at_once import Staircases, at_once
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.over_time.attempts import held_until_ns
 from handshake_inspect.connections.splitting.rows import ConnectionRows
+from handshake_inspect.sets import consecutive
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.states import State
 
@@ -125,7 +126,7 @@ def _changes(rows: ConnectionRows, events: Events, verdicts: Verdicts) -> PhaseT
     shape = verdicts.table["judgement"]
     mine = count[shape]
     conn = np.repeat(np.arange(rows.connections), mine)
-    place = np.arange(len(conn)) - np.repeat(np.cumsum(mine) - mine - (np.cumsum(count) - count)[shape], mine)
+    place = consecutive((np.cumsum(count) - count)[shape], mine)
     ordinal = ordinal[place]
     row = rows.start[:-1][conn]
     by_event = np.flatnonzero(ordinal != NONE)

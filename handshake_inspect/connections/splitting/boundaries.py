@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.splitting.reuse import ordinary_reuse
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN
-from handshake_inspect.sets import begins_run, count_to, first_of_runs, set_of, without
+from handshake_inspect.sets import begins_run, consecutive, count_to, first_of_runs, set_of, without
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.seqnum import MODULUS
 
@@ -84,8 +84,7 @@ def _differ(stored: Table, answers: Rows) -> Mask:
 def _rows_of(conversation: Column, chosen: Column) -> Rows:
     """Return the rows of some conversations; both are sorted."""
     first, behind = (np.searchsorted(conversation, chosen, side) for side in ("left", "right"))
-    count = behind - first
-    return np.repeat(first - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+    return consecutive(first, behind - first)
 
 
 # --- what each SYN is ------------------------------------------------------------------------------------------------

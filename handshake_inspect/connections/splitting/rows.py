@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.sets import consecutive
+
 # Control bits as in the header (RFC 9293 §3.1).
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
 FLAG_NAMES = ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE")
@@ -147,9 +149,7 @@ class ConnectionRows:
     def rows_of(self, connections: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the rows of some connections (rising), which is less than to ask each row for its connection."""
         first = self.start.take(connections)
-        count = self.start.take(connections + 1) - first
-        rows: NDArray[np.int64] = np.repeat(first - (np.cumsum(count) - count), count)
-        return rows + np.arange(len(rows))
+        return consecutive(first, self.start.take(connections + 1) - first)
 
     @cached_property
     def has_length(self) -> NDArray[np.bool_]:

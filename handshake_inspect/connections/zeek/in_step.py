@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.zeek.rules import conn_state, reset_alone, step_of, watch
 from handshake_inspect.connections.zeek.tokens import Token
+from handshake_inspect.sets import consecutive
 
 #: Fewer strings, and longer ones, are walked over one by one.
 FEWEST_STRINGS, MOST_TOKENS = 128, 64
@@ -139,7 +140,6 @@ def _joined(piece: Rows, texts: list[str], begin: Rows, count: Rows) -> list[str
     size = sizes.take(piece)
     ends = np.cumsum(size)
     octets = np.frombuffer("".join(texts).encode(), np.uint8)
-    shift = (np.cumsum(sizes) - sizes).take(piece) - (ends - size)
-    written = octets.take(np.repeat(shift, size) + np.arange(ends[-1])).tobytes().decode()
+    written = octets.take(consecutive((np.cumsum(sizes) - sizes).take(piece), size)).tobytes().decode()
     first, last = (ends - size)[begin].tolist(), ends[begin + count - 1].tolist()
     return [written[a:b] for a, b in zip(first, last, strict=True)]

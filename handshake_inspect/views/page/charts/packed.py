@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from handshake_inspect.arrays import Rows
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.over_time.phases import Phases
+from handshake_inspect.sets import consecutive
 
 #: Bits of a phase: it went on when its capture ended, it did at the last frame of all, it counts as given up.
 GOES_ON, REACHES_THE_END, GIVEN_UP = 1 << 3, 1 << 4, 1 << 5
@@ -35,7 +36,7 @@ def packed_phases(connections: Connections, phases: Phases, streams: Rows) -> st
     table = phases.table
     first, last = np.searchsorted(table["connection"], rows), np.searchsorted(table["connection"], rows, "right")
     count = last - first
-    at = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count - first, count)
+    at = consecutive(first, count)
     first_ns = connections.verdicts.table["first_ns"][rows]
     lasted = np.maximum(connections.verdicts.table["last_ns"][rows] - first_ns, 0)
     moved = np.diff(first_ns, prepend=phases.captured_ns[0])
