@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -83,19 +84,31 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # numpy costs a tenth of a second: `handshake-inspect --help` must not pay for it.
-    if name in __all__:
-        from importlib import import_module
+#: Where each of these is: numpy costs a tenth of a second, and `handshake-inspect --help` must not pay for it.
+_PLACES = {
+    "capture.records": ("CaptureError", "Damage"),
+    "capture.summary": ("CaptureSummary",),
+    "connections.connection": (
+        "Arithmetic", "Connection", "Endpoint", "Finding", "Handshake", "HandshakeKind", "Happened", "IcmpError",
+        "Pair", "Reset", "Restart", "Reuse", "RunFinding", "StateAt", "Step", "SynOptions", "Teardown", "TeardownKind",
+        "TimeWait",
+    ),
+    "connections.endless.retention": ("LetGo",),
+    "connections.ledger.ledger": ("Owed", "TimeWaitLedger"),
+    "connections.ledger.owing": ("HostOwes",),
+    "connections.ledger.port_use": ("PortUse",),
+    "exchanges": ("Exchange",),
+    "inspection": ("Inspection",),
+    "inspector": ("inspect",),
+    "tcp.states": ("Event", "StateName"),
+    "tcp.time_wait": ("PortRange", "Profile"),
+}  # fmt: skip
 
-        modules = (
-            "inspection", "inspector", "connections.connection", "connections.endless.retention",
-            "connections.ledger.ledger", "capture.records", "exchanges",
-        )  # fmt: skip
-        for module in modules:
-            found = getattr(import_module(f"{__name__}.{module}"), name, None)
-            if found is not None:
-                return found
+
+def __getattr__(name: str) -> Any:
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -100,7 +100,7 @@ TIME_WAIT = [
     "wheel", "jiffies", "counters", "following", "endings", "staying", "reckoning", "census", "observing", "binding",
 ]  # fmt: skip
 EXPLAIN = [
-    "page", "reading", "topics", "written", "rules", "counterparts", "collected", "shipped", "excerpts", "moves",
+    "page", "reading", "topics", "rules", "counterparts", "collected", "shipped", "excerpts", "moves",
     "arrows", "drawing", "rendering", "listing",
 ]  # fmt: skip
 LESSON = ["fired", "question", "choices", "errors", "ending", "stops", "score", "telling"]

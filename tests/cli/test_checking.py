@@ -171,9 +171,6 @@ def test_ctrl_c_judges_no_half_capture_and_begins_no_other(folder: Path) -> None
     assert b"Traceback" not in errors
 
 
-LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
-
-
 @pytest.mark.parametrize(
     ("becomes", "says"),
     [

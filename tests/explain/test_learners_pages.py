@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from handshake_inspect.explain.collected import written_pages
 from handshake_inspect.explain.page import Item, Page, Paragraph, Verbatim
 from handshake_inspect.explain.topics import Topics
-from handshake_inspect.explain.written import written_pages
 from handshake_inspect.tcp.time_wait import LINUX_PORTS, PROFILES, SECOND_NS
 
 PAGES = {page.name: page for page in written_pages()}

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
+from handshake_inspect.explain.collected import written_pages
 from handshake_inspect.explain.page import (
     CaptureExcerpt,
     Item,
@@ -20,7 +21,6 @@ from handshake_inspect.explain.page import (
 )
 from handshake_inspect.explain.rendering import block_lines, page_lines
 from handshake_inspect.explain.topics import Topics, normalised
-from handshake_inspect.explain.written import written_pages
 from handshake_inspect.tcp.states import State
 
 PAGES = sorted(written_pages(), key=lambda page: page.name)

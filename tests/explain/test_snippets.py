@@ -14,8 +14,8 @@ import click
 import pytest
 
 from handshake_inspect.cli import cli
+from handshake_inspect.explain.collected import written_pages
 from handshake_inspect.explain.page import Page, Verbatim
-from handshake_inspect.explain.written import written_pages
 
 #: A block that begins so is a whole program of Python.
 PROGRAM = "import "

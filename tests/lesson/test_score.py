@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handshake_inspect.explain.written import written_pages
+from handshake_inspect.explain.collected import written_pages
 from handshake_inspect.lesson.score import Score
 from handshake_inspect.lesson.telling import score_lines
 from tests.lesson.test_question import OWNER, STATE, TIMER

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from handshake_inspect.arrays import Column, Mask, Rows
 from handshake_inspect.connections.copies.packets import KINDS
 from handshake_inspect.connections.splitting.boundaries import begin_rows
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST, SYN, ConnectionRows
@@ -87,30 +88,22 @@ class Split:
 
 def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
     """Cut sorted rows into connections. `self_conversation`: are both sockets of a conversation equal?"""
-    flags = stored["flags"]
     begins, ignored = begin_rows(stored)
     start = np.append(np.flatnonzero(begins), len(stored)).astype(np.int64)
     count = len(start) - 1
     conn = np.repeat(np.arange(count), np.diff(start))
     conversation = stored["conversation"][start[:-1]].astype(np.int64)
-    syn, ack, rst = (flags & SYN) != 0, (flags & ACK) != 0, (flags & RST) != 0
-    from_higher = stored["from_higher"]
-
-    bare = first_of(conn, syn & ~ack & ~rst & ~ignored, count)
-    answer = first_of(conn, syn & ack & ~rst, count)
-    originator_is_higher = np.where(
-        bare >= 0, from_higher[bare], np.where(answer >= 0, 1 - from_higher[answer], from_higher[start[:-1]])
-    )
     self_connect = self_conversation[conversation]
+    originator_is_higher = _originator_is_higher(stored, start, conn, ignored)
     originator_is_higher[self_connect] = 0
-    side = (from_higher != originator_is_higher.take(conn)).astype(np.uint8)
+    side = (stored["from_higher"] != originator_is_higher.take(conn)).astype(np.uint8)
     if self_connect.any():
         side[self_connect[conn]] = ORIGINATOR
     rows = ConnectionRows(
         start=start,
         conn=conn,
         side=side,
-        flags=flags,
+        flags=stored["flags"],
         seq=stored["seq"].astype(np.int64),
         ack=stored["ack"].astype(np.int64),
         payload=stored["payload_octets"].astype(np.int64),
@@ -137,6 +130,16 @@ def split(stored: StoredRows, self_conversation: NDArray[np.bool_]) -> Split:
     _find_initial_numbers(rows)
     unwrap(rows)
     return Split(rows, conversation, originator_is_higher.astype(np.int64))
+
+
+def _originator_is_higher(stored: StoredRows, start: Rows, conn: Rows, ignored: Mask) -> Column:
+    """Say of each connection whether the higher socket asked: it sent the SYN, got the SYN-ACK, or came first. (m,)."""
+    flags, from_higher, count = stored["flags"], stored["from_higher"], len(start) - 1
+    syn, ack, rst = (flags & SYN) != 0, (flags & ACK) != 0, (flags & RST) != 0
+    bare = first_of(conn, syn & ~ack & ~rst & ~ignored, count)
+    answer = first_of(conn, syn & ack & ~rst, count)
+    answered = np.where(answer >= 0, 1 - from_higher[answer], from_higher[start[:-1]])
+    return np.where(bare >= 0, from_higher[bare], answered)
 
 
 def first_of(group: NDArray[np.int64], mask: NDArray[np.bool_], groups: int) -> NDArray[np.int64]:
