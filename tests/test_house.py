@@ -72,8 +72,8 @@ LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "quotes", "packets", "reader"]
 CONNECTIONS = [
     "connection", "conversations", "moments", "copies", "covers", "splitting", "events", "zeek", "derived", "folding",
-    "quotes", "deciding", "steps", "model", "sockets", "flat", "conn_log", "ledger", "offered", "decided_part",
-    "analysis", "prepared", "over_time", "endless",
+    "quotes", "deciding", "steps", "connection_columns", "model", "sockets", "flat", "conn_log", "ledger", "offered",
+    "decided_part", "analysis", "prepared", "over_time", "endless",
 ]  # fmt: skip
 COPIES = ["packets", "runs", "elsewhere", "copies"]
 SPLITTING = ["rows", "reuse", "boundaries", "unwrapping", "split"]

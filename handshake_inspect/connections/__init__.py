@@ -14,6 +14,7 @@ The modules and rooms, in an order in which each imports only from those before 
 - `quotes`: ICMP errors -> the connections whose segments they quote.
 - `deciding`: the answers as columns, one row per connection.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
+- `connection_columns`: all connections of a run as columns, numbered as streams.
 - `model`: columns -> `Connection` objects, when somebody asks for one.
 - `sockets`: the addresses and ports of their ends, in columns.
 - `flat`, `conn_log`: the columns of csv, and those of Zeek's conn.log as text, without objects.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from operator import eq
 from typing import overload
@@ -30,43 +29,27 @@ from handshake_inspect.connections.connection import (
     TimeWait,
     end_names,
 )
-from handshake_inspect.connections.deciding.answers import NONE, RESTARTING, Verdicts, reset_reason
+from handshake_inspect.connections.connection_columns import ConnectionColumns
+from handshake_inspect.connections.deciding.answers import NONE, RESTARTING, reset_reason
 from handshake_inspect.connections.deciding.found import Coded, Findings, Severity, Survey
-from handshake_inspect.connections.deciding.time_waits import OUTCOMES, RULES, TimeWaits, find_time_waits
+from handshake_inspect.connections.deciding.time_waits import OUTCOMES, RULES
 from handshake_inspect.connections.events.kinds import SIDES
 from handshake_inspect.memory import give_back
-from handshake_inspect.pairs import KeyTable, address
+from handshake_inspect.pairs import address
 from handshake_inspect.processes import Workers
 from handshake_inspect.quantities import counted
-from handshake_inspect.table import Names, frame_numbers
 from handshake_inspect.tcp.options import parse
-from handshake_inspect.tcp.time_wait import PROFILES, Profile
 
 #: How many connections are made of the columns at once.
 BLOCK_CONNECTIONS = 4096
 
 
 @dataclass(repr=False, eq=False)
-class Connections(Sequence[Connection]):
+class Connections(ConnectionColumns, Sequence[Connection]):
     """All connections of a run, in order of first segment. A `Connection` is made when it is asked for."""
 
-    verdicts: Verdicts
-    keys: KeyTable
-    names: Names
-    #: Names of the captures, as the user gave them.
-    captures: list[str]
-    #: Whose rules of TIME-WAIT are assumed.
-    profile: Profile = PROFILES["linux"]
-    #: Stream of each row of the verdicts, where connections have left; None: they are numbered by first segment.
-    numbers: NDArray[np.int64] | None = None
-    #: And of each that is not told of, and uses the sockets of one of these next (`Verdicts.others_next`).
-    numbers_next: NDArray[np.int64] | None = None
     #: Makes what looks over all of them.
     look_over: Callable[[Connections], Survey] | None = None
-
-    def __post_init__(self) -> None:
-        self._sockets = _Sockets(self.keys)
-        self.names = replace(self.names)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Connections | list | tuple):
@@ -77,9 +60,6 @@ class Connections(Sequence[Connection]):
 
     def __repr__(self) -> str:
         return f"<{counted(len(self), 'connection')}>"
-
-    def __len__(self) -> int:
-        return len(self.verdicts.table)
 
     @overload
     def __getitem__(self, index: int) -> Connection: ...
@@ -115,64 +95,6 @@ class Connections(Sequence[Connection]):
                 (stream, row, dict(zip(columns, values, strict=True)))
                 for stream, row, values in zip(some.tolist(), rows.tolist(), zip(*lists, strict=True), strict=True)
             )
-
-    @cached_property
-    def order(self) -> NDArray[np.int64]:
-        """The rows of the verdicts in order of stream."""
-        if self.numbers is not None:
-            return np.argsort(self.numbers)
-        table = self.verdicts.table
-        frames = frame_numbers(table["first_capture"], table["first_frame"])
-        if len(self.captures) > 1:  # in whatever order they are named
-            return np.lexsort((frames, table["first_ns"]))
-        return np.argsort(frames, kind="stable")
-
-    @cached_property
-    def streams(self) -> NDArray[np.int64]:
-        """The numbers of all streams, in order: from 0, without a gap unless connections have left."""
-        return np.arange(len(self)) if self.numbers is None else self.numbers[self.order]
-
-    def has(self, stream: int) -> bool:
-        """Is there a connection of this number?"""
-        if self.numbers is None:
-            return 0 <= stream < len(self)
-        place = int(np.searchsorted(self.streams, stream))
-        return place < len(self) and int(self.streams[place]) == stream
-
-    def rows_of(self, streams: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the rows of the verdicts that hold these streams."""
-        rows: NDArray[np.int64] = self.order[
-            streams if self.numbers is None else np.searchsorted(self.streams, streams)
-        ]
-        return rows
-
-    def row_of(self, stream: int) -> int:
-        """Return the row of the verdicts that holds this stream."""
-        return int(self.rows_of(np.array([stream]))[0])
-
-    def conversation_of(self, stream: int) -> tuple[int, int]:
-        """Return the conversation of this stream, and which of its connections it is, counted from 0."""
-        of_rows, row = self.verdicts.table["conversation"], self.row_of(stream)
-        return int(of_rows[row]), row - int(np.searchsorted(of_rows, of_rows[row]))
-
-    @cached_property
-    def _has_resets(self) -> NDArray[np.bool_]:
-        """Does the `ResetTable` have rows for a connection? Shape (m,)."""
-        has = np.zeros(len(self), np.bool_)
-        has[self.verdicts.resets["connection"]] = True
-        return has
-
-    @cached_property
-    def has_icmp_errors(self) -> NDArray[np.bool_]:
-        """Does an ICMP error belong to a connection? Shape (m,)."""
-        has = np.zeros(len(self), np.bool_)
-        has[self.verdicts.icmp_errors["connection"]] = True
-        return has
-
-    @cached_property
-    def time_waits(self) -> TimeWaits:
-        """Every TIME-WAIT, in columns."""
-        return find_time_waits(self.verdicts, self.profile)
 
     @property
     def _survey(self) -> Survey:
@@ -211,30 +133,6 @@ class Connections(Sequence[Connection]):
     def make_findings(self) -> None:
         """Have it found now, what takes its time, and by this thread: others only read it afterwards."""
         _ = self.findings, self.run_findings
-
-    def lasted_ns(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the time from the first to the last segment; NONE where the clock jumped back between."""
-        table = self.verdicts.table
-        lasted_ns = table["last_ns"][rows] - table["first_ns"][rows]
-        return np.where(table["first_clock"][rows] == table["last_clock"][rows], lasted_ns, NONE)
-
-    @cached_property
-    def stream_of(self) -> NDArray[np.int64]:
-        """Number of the connection in each row of the `VerdictTable`."""
-        streams = np.empty(len(self), np.int64)
-        streams[self.order] = self.streams
-        return streams
-
-    def kinds(self, streams: NDArray[np.int64] | None = None) -> Counter[tuple[str, str]]:
-        """Count the connections, or only these, by `handshake.kind` and `teardown.kind`."""
-        judgements = self.verdicts.judgements
-        judgement = self.verdicts.table["judgement"]
-        if streams is not None:
-            judgement = judgement[self.rows_of(streams)]
-        found: Counter[tuple[str, str]] = Counter()
-        for number, count in enumerate(np.bincount(judgement, minlength=len(judgements))):
-            found[judgements[number].handshake_kind, judgements[number].teardown_kind] += int(count)
-        return +found
 
     def _make(self, stream: int, row: int, cell: dict[str, int]) -> Connection:
         judgement = self.verdicts.judgements[cell["judgement"]]
@@ -278,7 +176,7 @@ class Connections(Sequence[Connection]):
                 fin_retransmissions=cell["fin_retransmissions"],
                 half_closed_ns=_known(cell["half_closed_ns"]),
             ),
-            resets=self._resets(row) if self._has_resets[row] else (),
+            resets=self._resets(row) if self.has_resets[row] else (),
             icmp_errors=self._icmp_errors(row, cell) if self.has_icmp_errors[row] else (),
             states=Pair(*judgement.states),
             time_wait=self._time_wait(row) if judgement.time_wait else (),
@@ -291,8 +189,14 @@ class Connections(Sequence[Connection]):
 
     def endpoints(self, conversation: int, originator_is_higher: int) -> tuple[Endpoint, Endpoint]:
         """Return the sockets of a conversation: the originator's and the responder's."""
-        lower, higher = self._sockets[conversation]
+        lower, higher = self._socket(conversation, "lower"), self._socket(conversation, "higher")
         return (higher, lower) if originator_is_higher else (lower, higher)
+
+    def _socket(self, conversation: int, which: str) -> Endpoint:
+        columns = self.keys.columns
+        upper, lower = int(columns[f"{which}_hi"][conversation]), int(columns[f"{which}_lo"][conversation])
+        spelled = address(int(columns["ip_version"][conversation]), upper, lower)
+        return Endpoint(spelled, int(columns[f"{which}_port"][conversation]))
 
     def _frame(self, home: int, capture: int, frame: int) -> Frame:
         return frame if capture == home else (self.captures[capture], frame)
@@ -383,23 +287,6 @@ class Connections(Sequence[Connection]):
             answer_seq=_known(int(following.answer_seq[i])),
             last_answer_seq=_known(int(following.last_answer_seq[i])),
         )
-
-
-class _Sockets:
-    """The two sockets of each conversation."""
-
-    def __init__(self, keys: KeyTable) -> None:
-        self._keys = keys
-
-    def __getitem__(self, conversation: int) -> tuple[Endpoint, Endpoint]:
-        columns = self._keys.columns
-        version = int(columns["ip_version"][conversation])
-
-        def socket(which: str) -> Endpoint:
-            upper, lower = int(columns[f"{which}_hi"][conversation]), int(columns[f"{which}_lo"][conversation])
-            return Endpoint(address(version, upper, lower), int(columns[f"{which}_port"][conversation]))
-
-        return socket("lower"), socket("higher")
 
 
 @lru_cache(maxsize=4096)
