@@ -72,11 +72,11 @@ LIVE = ["interfaces", "filtering", "timestamps", "ring", "opening", "capture", "
 SCAPY_SIDE = ["layers", "places", "ethertypes", "links", "wlan", "tunnels", "quotes", "packets", "reader"]
 CONNECTIONS = [
     "connection", "conversations", "moments", "copies", "covers", "splitting", "events", "zeek", "derived", "folding",
-    "quotes", "deciding", "steps", "connection_columns", "model", "sockets", "flat", "conn_log", "ledger", "offered",
-    "decided_part", "analysis", "prepared", "over_time", "endless",
+    "quotes", "quoted", "deciding", "steps", "connection_columns", "model", "sockets", "flat", "conn_log", "ledger",
+    "offered", "decided_part", "analysis", "prepared", "over_time", "endless",
 ]  # fmt: skip
 COPIES = ["packets", "runs", "elsewhere", "copies"]
-SPLITTING = ["rows", "reuse", "boundaries", "unwrapping", "split"]
+SPLITTING = ["rows", "reuse", "around", "syn_questions", "boundaries", "unwrapping", "split"]
 EVENTS = ["fins", "numbers", "resets", "news", "events", "machine", "shapes", "kinds"]
 ZEEK = ["reach", "gaps", "tokens", "rules", "in_step", "sizes", "uid"]
 FOLDING = ["duplicates", "compact", "steady", "seams", "repeats", "judged", "pool", "gather", "whereabouts"]
@@ -84,7 +84,7 @@ DECIDING = ["found", "answers", "waiting", "books", "twins", "behaviour", "verdi
 STEPS = ["sent_again", "step_rows", "sums", "steps", "present"]
 LEDGER = ["at_once", "owing", "port_use", "ledger"]
 OVER_TIME = ["attempts", "phases", "half_open", "openings"]
-ENDLESS = ["streams", "run_clock", "retention", "endless_analysis"]
+ENDLESS = ["streams", "run_clock", "retention", "looks", "attendance", "parts", "endless_analysis"]
 FINDINGS = [
     "evidence", "option_lists", "run", "rule", "fin_answers", "unanswered", "opening", "third_segment", "fast_open",
     "retries", "syns", "numbers", "control_bits", "offers", "options", "segment_sizes", "extensions", "paths",

@@ -11,7 +11,7 @@ The modules and rooms, in an order in which each imports only from those before 
 - `events`: what happened to each end, when, and which states follow.
 - `zeek`, `derived`: other tools' words: Zeek's, and Wireshark's.
 - `folding`: what can change an answer is kept, the rest is folded into it.
-- `quotes`: ICMP errors -> the connections whose segments they quote.
+- `quotes`, `quoted`: ICMP errors, and the connections whose segments they quote.
 - `deciding`: the answers as columns, one row per connection.
 - `steps`: one connection, segment by segment, with the arithmetic that proves each state.
 - `connection_columns`: all connections of a run as columns, numbered as streams.

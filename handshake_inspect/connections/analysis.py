@@ -26,7 +26,8 @@ from handshake_inspect.connections.folding.gather import GatheredRows
 from handshake_inspect.connections.folding.pool import Range
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.offered import OfferedOptions
-from handshake_inspect.connections.quotes import Quotes, QuoteTable, join
+from handshake_inspect.connections.quoted import join
+from handshake_inspect.connections.quotes import Quotes, QuoteTable
 from handshake_inspect.connections.splitting.rows import ConnectionRows
 from handshake_inspect.connections.splitting.split import Split, StoredRows, split
 from handshake_inspect.pairs import KeyTable, has_key, keys_of

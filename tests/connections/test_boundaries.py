@@ -8,14 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.connections.splitting.boundaries import (
-    ACKNOWLEDGES_WITHIN_OCTETS,
-    ASKED_OF,
-    SIDE_BIT,
-    OctetsOnSyns,
-    boundaries,
-)
+from handshake_inspect.connections.splitting.boundaries import OctetsOnSyns, boundaries
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN
+from handshake_inspect.connections.splitting.syn_questions import ACKNOWLEDGES_WITHIN_OCTETS, ASKED_OF, SIDE_BIT
 from handshake_inspect.table import Table
 from handshake_inspect.tcp.seqnum import MODULUS
 

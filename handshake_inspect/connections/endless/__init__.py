@@ -2,6 +2,9 @@
 
 - `streams`: numbers of connections for good.
 - `run_clock`: a time that never steps.
-- `retention`: who may leave when.
+- `retention`: how long each connection stays, and what is counted of those that left.
+- `looks`: which of those that were looked at leave.
+- `attendance`: when each conversation was heard last, and when it is worth a look.
+- `parts`: conversations that were looked at, and what goes of them.
 - `endless_analysis`: the rounds in which they leave.
 """

@@ -7,35 +7,28 @@ and `LetGo`, what was counted of those that left; somebody may be told of these.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from handshake_inspect.arrays import NO_ROWS, Column, Mask, Rows
+from handshake_inspect.arrays import NO_ROWS, Mask, Rows
 from handshake_inspect.connections.analysis import Analysis
 from handshake_inspect.connections.copies.packets import CopyEvidence
 from handshake_inspect.connections.decided_part import DecidedPart
 from handshake_inspect.connections.deciding.answers import Verdicts, VerdictTable
-from handshake_inspect.connections.endless.retention import (
-    MOST_ROWS,
-    Attendance,
-    LetGo,
-    LookTable,
-    Retention,
-    count_leaving,
-    looks_of,
-    who_leaves,
-)
+from handshake_inspect.connections.endless.attendance import Attendance
+from handshake_inspect.connections.endless.looks import MOST_ROWS, LookTable, looks_of, who_leaves
+from handshake_inspect.connections.endless.parts import GoneParts, LookedAtPart, groups_of
+from handshake_inspect.connections.endless.retention import LetGo, Retention, count_leaving
 from handshake_inspect.connections.endless.run_clock import RunClock
 from handshake_inspect.connections.endless.streams import Streams
-from handshake_inspect.connections.folding.duplicates import CollapsedRows, shown_by
+from handshake_inspect.connections.folding.duplicates import CollapsedRows
 from handshake_inspect.connections.folding.gather import GatheredRows, distinct_numbers
 from handshake_inspect.connections.model import Connections
 from handshake_inspect.connections.offered import OfferedOptions
 from handshake_inspect.connections.quotes import QuoteTable
 from handshake_inspect.connections.splitting.split import StoredRows, first_of, split
 from handshake_inspect.pairs import KeyTable
-from handshake_inspect.sets import begins_run, consecutive, set_of, without
+from handshake_inspect.sets import begins_run, without
 from handshake_inspect.table import IcmpErrorTable, Names, SegmentTable, frame_numbers, grown
 from handshake_inspect.tcp.time_wait import Profile
 
@@ -180,7 +173,7 @@ class EndlessAnalysis(Analysis):
         if is_full:
             looks.columns["quiet_ns"] = np.zeros(len(looks), np.int64)
         leaves = who_leaves(looks, attendance.heard(looks), attendance.now_ns, attendance.held - self.leaving.keep)
-        gone = _Gone()
+        gone = GoneParts()
         # Nothing but ICMP errors is known of the others.
         gone.conversations.append(without(due, looks["conversation"]))
         at = 0
@@ -196,24 +189,24 @@ class EndlessAnalysis(Analysis):
         if more:
             self._rows_since_round = len(self.gathering)  # go on with the next block
 
-    def _looks(self, due: Rows) -> list[_Part]:
+    def _looks(self, due: Rows) -> list[LookedAtPart]:
         """Look at conversations; twice, if only all of them tell what one is too short to tell."""
         parts, shown = [self._look(*one) for one in self.gathering.looks(due)], CopyEvidence()
         for part in parts:
             shown += part.collapsed.evidence
         return [self._look(*one) for one in self.gathering.looks(due)] if self.gathering.trust(shown) else parts
 
-    def _look(self, places: Rows, rows: StoredRows, collapsed: CollapsedRows) -> _Part:
+    def _look(self, places: Rows, rows: StoredRows, collapsed: CollapsedRows) -> LookedAtPart:
         stored = collapsed.rows
         decided = self.decide(stored)
-        size = np.bincount(_groups(rows["conversation"]))
-        changed = size != np.bincount(_groups(stored["conversation"]))
+        size = np.bincount(groups_of(rows["conversation"]))
+        changed = size != np.bincount(groups_of(stored["conversation"]))
         looks = looks_of(decided.verdicts, decided.part, stored, self.leaving)
         if self.can_be_read_again:
             looks.hold(self.gathering.misjudged_in(_folded(rows)))
-        return _Part(places, size, changed, collapsed, decided, looks)
+        return LookedAtPart(places, size, changed, collapsed, decided, looks)
 
-    def _discard(self, gone: _Gone) -> None:
+    def _discard(self, gone: GoneParts) -> None:
         conversations = np.concatenate(gone.conversations)
         if self.quotes:
             is_gone = np.zeros(len(self.gathering.conversations), np.bool_)
@@ -231,117 +224,9 @@ class EndlessAnalysis(Analysis):
         self.gathering.discard(places, kept, conversations, gone.shown)
 
 
-@dataclass
-class _Part:
-    """Whole conversations that were looked at."""
-
-    #: Where their rows are kept. Shape (n,).
-    places: Rows
-    #: How many rows each conversation has there, and whether copies are among them. Shape (c,).
-    size: Rows
-    changed: Mask
-    collapsed: CollapsedRows
-    decided: DecidedPart
-    looks: LookTable
-
-    @property
-    def stored(self) -> StoredRows:
-        """The rows without copies."""
-        return self.collapsed.rows
-
-    @property
-    def start(self) -> Rows:
-        """Where the rows of each connection begin. Shape (m + 1,)."""
-        return self.decided.part.rows.start
-
-    @property
-    def verdicts(self) -> Verdicts:
-        """What was decided about each connection."""
-        return self.decided.verdicts
-
-    def _groups(self) -> Rows:
-        """Number the conversation of each connection, from 0. Shape (m,)."""
-        return _groups(self.looks["conversation"])
-
-    def _is_gone(self, leaves: Mask) -> Mask:
-        """Say of each conversation whether all of its connections leave. Shape (c,)."""
-        gone: Mask = np.bincount(self._groups()[~leaves], minlength=len(self.size)) == 0
-        return gone
-
-    def gone(self, leaves: Mask) -> Rows:
-        """Return the numbers of the conversations of which all connections leave."""
-        begins = np.searchsorted(self._groups(), np.flatnonzero(self._is_gone(leaves)))
-        return self.looks["conversation"][begins]
-
-    def places_of(self, leaves: Mask) -> Rows:
-        """Return where the rows are kept that leave: all of a conversation, or its first ones.
-
-        Of one with copies of which some connections leave, all do: `kept_of` are the others, to be put back.
-        """
-        leaving = np.bincount(self._groups(), self.looks["rows"] * leaves, len(self.size)).astype(np.int64)
-        leaving = np.where(self._is_gone(leaves) | (self.changed & (leaving > 0)), self.size, leaving)
-        return self.places[consecutive(0, self.size) < np.repeat(leaving, self.size)]
-
-    def kept_of(self, leaves: Mask) -> StoredRows:
-        """Return the rows, without copies, of the other connections of conversations with copies."""
-        concerned = self.changed & (np.bincount(self._groups(), leaves, len(self.size)) > 0)
-        return self.rows_of(~leaves & concerned[self._groups()])
-
-    def rows_of(self, leaves: Mask) -> StoredRows:
-        """Return the rows, without copies, that leave."""
-        return self.stored.take(np.repeat(leaves, np.diff(self.start)))
-
-    def fewer(self, leaves: Mask) -> Rows:
-        """Return the numbers of the conversations of which connections leave."""
-        numbers: Rows = set_of(self.looks["conversation"][leaves])
-        return numbers
-
-    def frames_left(self, leaves: Mask) -> tuple[Rows, Rows]:
-        """Return the frames with which the other connections of these conversations began, and the conversations."""
-        begins = self.start[:-1][~leaves & np.isin(self.looks["conversation"], self.fewer(leaves))]
-        frames = frame_numbers(self.stored["capture"][begins], self.stored["frame"][begins])
-        return frames, self.stored["conversation"][begins]
-
-    def errors_of(self, leaves: Mask) -> QuoteTable:
-        """Return the ICMP errors about the connections that leave."""
-        errors = self.verdicts.icmp_errors
-        return errors.take(leaves[errors["connection"]])
-
-
-@dataclass
-class _Gone:
-    """What goes in a round, part for part."""
-
-    conversations: list[Rows] = field(default_factory=list)
-    #: Where rows are kept that go, and those to be put back.
-    places: list[Rows] = field(default_factory=list)
-    kept: list[StoredRows] = field(default_factory=list)
-    #: Conversations of which connections go, and the frames with which their others began, with the conversations.
-    fewer: list[Rows] = field(default_factory=list)
-    frames_left: list[tuple[Rows, Rows]] = field(default_factory=list)
-    errors: list[QuoteTable] = field(default_factory=list)
-    shown: CopyEvidence = field(default_factory=CopyEvidence)
-
-    def add(self, part: _Part, leaves: Mask) -> None:
-        """Add the connections of a part that leave."""
-        self.conversations.append(part.gone(leaves))
-        self.places.append(part.places_of(leaves))
-        self.kept.append(part.kept_of(leaves))
-        self.fewer.append(part.fewer(leaves))
-        self.frames_left.append(part.frames_left(leaves))
-        self.errors.append(part.errors_of(leaves))
-        self.shown += shown_by(part.rows_of(leaves), part.collapsed.undecided)
-
-
 def _folded(rows: StoredRows) -> StoredRows:
     """Return the rows of the conversations of which some were folded, those that take little memory."""
     conversation = rows["conversation"]
-    size = np.bincount(_groups(conversation))
+    size = np.bincount(groups_of(conversation))
     few = np.repeat(size <= MOST_ROWS, size)
     return rows.take(few & np.isin(conversation, conversation[rows["folded_segments"] > 0]))
-
-
-def _groups(conversation: Column) -> Rows:
-    """Number sorted conversations from 0."""
-    groups: Rows = np.cumsum(np.append(False, conversation[1:] != conversation[:-1]))[: len(conversation)]
-    return groups
