@@ -68,7 +68,7 @@ class About:
 
     def add_comment(self, comment: bytes) -> None:
         """Keep a comment on the whole."""
-        self._add_text(self.comments, comment, MOST_COMMENTS, "comments")
+        self._add_comment(self.comments, comment, MOST_COMMENTS)
 
     def add_interface(self, interface: InterfaceAbout, comments: Iterable[bytes]) -> None:
         """Keep an interface, and as many of these comments on it as of one frame."""
@@ -80,7 +80,7 @@ class About:
     def add_interface_comment(self, interface: InterfaceAbout | None, comment: bytes) -> None:
         """Keep a comment on an interface; None: on one that was left out."""
         kept, most = ([], 0) if interface is None else (interface.comments, MOST_OF_ONE)
-        self._add_text(kept, comment, most, "comments")
+        self._add_comment(kept, comment, most)
 
     def add_names(self, address: bytes, names: Iterable[bytes]) -> None:
         """Keep names of an address, each once."""
@@ -103,7 +103,7 @@ class About:
         wanted = np.flatnonzero((number < MOST_FRAMES - len(self.frame_comments)) & (place < MOST_OF_ONE))
         for row in wanted.tolist():
             kept = self.frame_comments.setdefault(int(frames[row]), [])
-            self._add_text(kept, comment(row), MOST_OF_ONE, "comments")
+            self._add_comment(kept, comment(row), MOST_OF_ONE)
         self.leave_out("comments", len(frames) - len(wanted))
 
     def leave_out(self, kind: str, count: int) -> None:
@@ -111,15 +111,15 @@ class About:
         if count:
             self.left_out[kind] += count
 
-    def _add_text(self, kept: list[str], octets: bytes, most: int, kind: str) -> None:
-        """Keep a text, unless there is too much already."""
+    def _add_comment(self, kept: list[str], octets: bytes, most: int) -> None:
+        """Keep a comment, unless there is too much already."""
         if octets[:1] in (b"", b"\0"):
             return
         if len(kept) < most:
             text = text_of(octets)
-            self._add(kept, text, most, kind, len(text))
+            self._add(kept, text, most, "comments", len(text))
         else:
-            self.leave_out(kind, 1)
+            self.leave_out("comments", 1)
 
     def _add(self, kept: list[T], one: T, most: int, kind: str, characters: int) -> None:
         """Keep something of so many characters, unless there is too much already."""

@@ -36,9 +36,9 @@ KINDS = [
 BINS = 9
 
 
-def tally(found: Inspection, streams: list[int] | None = None, *, by_socket: bool) -> HalfOpenTally:
+def tally(found: Inspection, streams: list[int] | None = None) -> HalfOpenTally:
     rows = found.connections.rows_of(np.array(range(len(found.connections)) if streams is None else streams, np.int64))
-    return HalfOpenTally(found.connections, found.phases, rows, by_socket=by_socket)
+    return HalfOpenTally(found.connections, found.phases, rows)
 
 
 def random_run(rng: random.Random) -> Inspection:
@@ -57,24 +57,23 @@ def place_held(found: Inspection, stream: int) -> tuple[int, int] | None:
     return begin, min(found.captured_ns[1], begin + HELD_NS) if end is None else end
 
 
-@pytest.mark.parametrize("by_socket", [True, False])
 @pytest.mark.parametrize("seed", range(10))
-def test_they_are_counted_as_one_by_one(seed: int, by_socket: bool) -> None:
+def test_they_are_counted_as_one_by_one(seed: int) -> None:
     rng = random.Random(f"half open {seed}")
     found = random_run(rng)
     streams = sorted(rng.sample(range(25), 20))
-    held: dict[tuple[str, int | None], list[tuple[int, int]]] = {}
+    held: dict[tuple[str, int], list[tuple[int, int]]] = {}
     left, abandoned, unanswered = Counter[Any](), Counter[Any](), Counter[Any]()
     for stream in streams:
         of = found.connections[stream]
-        key = (of.responder.ip, of.responder.port if by_socket else None)
+        key = (of.responder.ip, of.responder.port)
         unanswered[key] += of.handshake.kind == "unanswered"
         if interval := place_held(found, stream):
             held.setdefault(key, []).append(interval)
             assert of.states.responder
             left[key] += of.states.responder[-1:] == ("SYN-RECEIVED",)
             abandoned[key] += bool(of.resets)
-    counted = tally(found, streams, by_socket=by_socket)
+    counted = tally(found, streams)
     holders = counted.holders()
     assert {(one.ip, one.port) for one in holders} == held.keys()
     assert [one.peak for one in holders] == sorted((one.peak for one in holders), reverse=True)
@@ -94,7 +93,7 @@ def test_they_are_counted_as_one_by_one(seed: int, by_socket: bool) -> None:
 
 def test_a_flood_is_seen_at_its_listener() -> None:
     found = inspect(PCAPS / "syn-flood.pcap")
-    (listener,) = tally(found, by_socket=True).holders()
+    (listener,) = tally(found).holders()
     kinds = [one.handshake.kind for one in found.connections]
     assert (listener.peak, listener.left) == (kinds.count("half-open"), kinds.count("half-open")) == (9, 9)
     assert listener.unanswered == kinds.count("unanswered") == 16
@@ -102,7 +101,7 @@ def test_a_flood_is_seen_at_its_listener() -> None:
 
 
 def test_an_ordinary_handshake_is_half_open_until_its_third_segment() -> None:
-    (listener,) = tally(inspect(PCAPS / "four-way.pcap"), by_socket=True).holders()
+    (listener,) = tally(inspect(PCAPS / "four-way.pcap")).holders()
     assert (listener.connections, listener.left, listener.peak) == (1, 0, 1)
 
 
@@ -111,16 +110,16 @@ def test_whoever_opens_at_the_same_time_or_to_itself_holds_no_place() -> None:
     found = inspect_lines(SIMULTANEOUS)
     assert "half-open" in {PHASES[one] for one in found.phases.table["phase"].tolist()}
     for one in (found, inspect(PCAPS / "simultaneous-open.pcap"), inspect(PCAPS / "self-connect.pcap")):
-        assert tally(one, by_socket=True).holders() == ()
+        assert tally(one).holders() == ()
 
 
 def test_one_that_is_refused_by_mistake_and_comes_again_is_one_connection() -> None:
     """RFC 9293 §3.5 Figure 8: an old duplicate SYN is answered, and reset; then the listener hears the right one."""
     lines = "A > S x\n B > SA y ack x-100\n A > R x-100\n B > SA y+500 ack x+1\n A > A x+1 ack y+501"
-    (listener,) = tally(inspect_lines(lines), by_socket=True).holders()
+    (listener,) = tally(inspect_lines(lines)).holders()
     assert (listener.connections, listener.left, listener.abandoned, listener.peak) == (1, 0, 0, 1)
 
 
 def test_nobody_holds_any_where_nobody_answers() -> None:
-    assert tally(inspect(PCAPS / "unanswered.pcap"), by_socket=True).holders() == ()
-    assert tally(inspect_many([connection("A > S x", 0, 1)]), [], by_socket=False).holders() == ()
+    assert tally(inspect(PCAPS / "unanswered.pcap")).holders() == ()
+    assert tally(inspect_many([connection("A > S x", 0, 1)]), []).holders() == ()

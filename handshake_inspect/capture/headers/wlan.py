@@ -31,7 +31,7 @@ MOST_WORDS, MOST_SUBFRAMES = 16, 256
 def radiotap(part: Slice, layer: Layer) -> Iterator[Layer]:
     """Version, pad, length, words of field bits (all little-endian), the fields; then the frame."""
     layer = part.enough(layer, 8, "truncated radiotap header")
-    layer, length = _past(part, layer, part.little(layer.rows, layer.at + 2, 2), 8, "radiotap header")
+    layer, length = _past(part, layer, part.little(layer.rows, layer.at + 2, 2), "radiotap header")
     if len(layer.rows):
         padded = _is_padded(part, layer, length)
         for mask, note in ((~padded, 0), (padded, PADDED)):
@@ -65,20 +65,20 @@ def prism(part: Slice, layer: Layer) -> Iterator[Layer]:
     layer = layer.take(~is_avs)
     little = part.little(layer.rows, layer.at + 4, 4)
     length = np.where(little > 0xFFFF, part.long(layer.rows, layer.at + 4), little)
-    layer, length = _past(part, layer, length, 8, "Prism header")
+    layer, length = _past(part, layer, length, "Prism header")
     yield layer.next(Header.WLAN, length)
 
 
 def avs(part: Slice, layer: Layer) -> Iterator[Layer]:
     """Magic and length of four octets each."""
     layer = part.enough(layer, 8, "truncated AVS header")
-    layer, length = _past(part, layer, part.long(layer.rows, layer.at + 4), 8, "AVS header")
+    layer, length = _past(part, layer, part.long(layer.rows, layer.at + 4), "AVS header")
     yield layer.next(Header.WLAN, length)
 
 
-def _past(part: Slice, layer: Layer, length: Rows, least: int, name: str) -> tuple[Layer, Rows]:
-    """Keep the frames whose header of `length` octets can be and is there."""
-    good = part.expect((length >= least) & (length <= part.there(layer)), f"truncated {name}")
+def _past(part: Slice, layer: Layer, length: Rows, name: str) -> tuple[Layer, Rows]:
+    """Keep the frames whose header of `length` octets, eight at least, is there."""
+    good = part.expect((length >= 8) & (length <= part.there(layer)), f"truncated {name}")
     return layer.take(good), length[good]
 
 

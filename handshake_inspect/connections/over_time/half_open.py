@@ -1,7 +1,7 @@
 """Half-open connections by who holds them: what a backlog has to hold (RFC 4987 §2).
 
-In: `Connections`, their `Phases`, and which of them. Out: `HalfOpenTally`, which makes a `HoldsHalfOpen` of each host
-or listening socket. Every handshake counts from its SYN-ACK until its third segment, or the RST that ends it; one that
+In: `Connections`, their `Phases`, and which of them. Out: `HalfOpenTally`, which makes a `HoldsHalfOpen` of each
+listening socket. Every handshake counts from its SYN-ACK until its third segment, or the RST that ends it; one that
 is never finished counts as long as its phase lasts. Only a passive open holds a place: who opens at the same time as
 its peer (RFC 9293 §3.5 Figure 7), or connects to itself, is in SYN-RECEIVED too, and has no backlog.
 """
@@ -24,12 +24,11 @@ from handshake_inspect.tcp.states import State
 
 @dataclass(frozen=True, slots=True)
 class HoldsHalfOpen:
-    """The half-open connections of one host, or of one of its listening sockets."""
+    """The half-open connections of a listening socket."""
 
     ip: str
-    #: None: all ports of the host.
-    port: int | None
-    #: What tells it from a host of the same address elsewhere: a tunnel ("vxlan:7"); "" for none.
+    port: int
+    #: What tells it from one of the same address elsewhere: a tunnel ("vxlan:7"); "" for none.
     tunnel: str
     #: Connections that were half-open there at any time; of them those that still were when they were seen last, and
     #: those that an RST of either end took away.
@@ -49,9 +48,9 @@ class HoldsHalfOpen:
 
 
 class HalfOpenTally:
-    """Half-open connections by the host that answered with the SYN-ACK, or by its socket."""
+    """Half-open connections by the socket that answered with the SYN-ACK."""
 
-    def __init__(self, connections: Connections, phases: Phases, rows: Rows, *, by_socket: bool) -> None:
+    def __init__(self, connections: Connections, phases: Phases, rows: Rows) -> None:
         wanted = np.zeros(len(connections), np.bool_)
         wanted[rows] = True
         table = phases.table
@@ -61,9 +60,9 @@ class HalfOpenTally:
         at = at[wanted[table["connection"][at]]]
         unanswered = rows[judged(lambda one: one.handshake_kind == "unanswered")[rows]]
         conn = np.concatenate([table["connection"][at], unanswered])
-        self._names, self._by_socket = connections.names, by_socket
+        self._names = connections.names
         self._holder = Sockets.of(connections, conn, np.full(len(conn), RESPONDER))
-        group, self._example = number_groups([*self._holder.host, *([self._holder.port] if by_socket else [])])
+        group, self._example = number_groups([*self._holder.host, self._holder.port])
         count = len(self._example)
         self._unanswered = np.bincount(group[len(at) :], minlength=count)
         group = group[: len(at)]
@@ -83,7 +82,7 @@ class HalfOpenTally:
         return len(self._by_peak)
 
     def holders(self, most: int | None = None) -> tuple[HoldsHalfOpen, ...]:
-        """Return what each host or socket held, those with the highest peak first; at most so many."""
+        """Return what each socket held, those with the highest peak first; at most so many."""
         return tuple(self._holder_of(group) for group in self._by_peak[:most].tolist())
 
     def over_time(self, place: int, begin_ns: int, end_ns: int, bins: int) -> tuple[int, ...]:
@@ -95,7 +94,7 @@ class HalfOpenTally:
         example = int(self._example[group])
         return HoldsHalfOpen(
             ip=self._holder.ip(example),
-            port=int(self._holder.port[example]) if self._by_socket else None,
+            port=int(self._holder.port[example]),
             tunnel=self._names.tunnel[int(self._holder.tunnel[example])],
             connections=int(self._total[group]),
             left=int(self._left[group]),

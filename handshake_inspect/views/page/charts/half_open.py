@@ -28,7 +28,7 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
 
     A listener that held one handshake at a time, and finished each, is not drawn; None if there are no others.
     """
-    tally = HalfOpenTally(inspection.connections, inspection.phases, rows, by_socket=True)
+    tally = HalfOpenTally(inspection.connections, inspection.phases, rows)
     known = enumerate(tally.holders(LOOKED_AT))
     listed = {place: one for place, one in known if one.peak > 1 or one.unfinished or backlog is not None}
     if not listed:
@@ -38,7 +38,7 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
     panels = [
         Panel(
             name=_name(one),
-            query=f"host:{one.ip}" if one.port is None else f"host:{one.ip} port:{one.port}",
+            query=f"host:{one.ip} port:{one.port}",
             words=f"{_at_most(one, begin)}{_of_them(one)}",
             sentence="half-open connections over time",
             role="half-open",
@@ -66,8 +66,8 @@ def half_open_figure(inspection: Inspection, rows: Rows, backlog: int | None) ->
 
 
 def _name(one: HoldsHalfOpen) -> str:
-    socket = one.ip if one.port is None else str(Endpoint(one.ip, one.port))
-    return f"{socket} in {one.tunnel}" if one.tunnel else socket
+    socket = Endpoint(one.ip, one.port)
+    return f"{socket} in {one.tunnel}" if one.tunnel else str(socket)
 
 
 def _at_most(one: HoldsHalfOpen, begin_ns: int) -> str:
