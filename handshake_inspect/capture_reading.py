@@ -70,7 +70,7 @@ class CaptureReading:
         return lanes_of(self.summaries, self._decoders)
 
     def feeds(self, inputs: Sequence[Input], hooks: Hooks, begun: DecodingFork | None) -> list[Feed]:
-        """Begin captures, in the order given; those that cannot be used are left out. `begun`: reads the only one."""
+        """Begin captures, in the order given; those that cannot be used are left out. `begun` already reads the one."""
         feeds = [self._feed(one, len(inputs) > 1, hooks, begun) for one in inputs]
         return [feed for feed in feeds if feed is not None]
 

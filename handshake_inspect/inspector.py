@@ -49,10 +49,10 @@ class Inspector:
     """Takes captures block by block, and says at any time what they show so far.
 
     `inspect()` feeds it files. A live capture feeds it small blocks, asks what is new with each (`update`), and lets go
-    what is over (`go_on`), as `leaving` says. How long it has been over `steady_ns` tells, a clock that nobody sets; or
-    the times of the frames. Captures that are read may be let go likewise: `told` is given an `Inspection` of the
-    connections that leave. `jobs` threads work on captures of some size, with `processes` copies of this process, which
-    are faster: where nothing else goes on in it. If nothing is said of `jobs`, all cores work.
+    of connections that are over (`go_on`), by the rule `leaving`. For how long they are over the clock `steady_ns`
+    tells, one that nobody sets; without it the times of the frames do. While files are read connections may be let go
+    likewise: `told` is called with an `Inspection` of those that leave. `jobs` threads work on large captures (None:
+    one for each core); with `processes` copies of this process do, which is faster where no other thread runs in it.
     """
 
     def __init__(

@@ -49,12 +49,12 @@ T = TypeVar("T")
 
 @dataclass
 class Evidence:
-    """Some whole conversations, decided."""
+    """What rules over connections look at: some whole conversations, and what was decided of them."""
 
     decided: DecidedPart
     #: Until when each capture of the run shows what happens (`run.covered_until_ns`).
     ends_ns: Sequence[int]
-    #: Until when it is known what came of each connection, where it is let go then; None: until the capture ends. (m,).
+    #: Until when each connection was followed, in a run that lets connections go; None: until its capture ends. (m,).
     until_ns: Rows | None = None
     _shared: dict[Any, Any] = field(default_factory=dict)
 
@@ -66,7 +66,7 @@ class Evidence:
         return found
 
     def forget(self) -> None:
-        """Let go what was worked out, which refers to this evidence: such a circle would stay for long."""
+        """Drop what was worked out: it refers back to this evidence, and such a circle of references stays for long."""
         self._shared.clear()
 
     # What was decided.
@@ -185,7 +185,7 @@ class Evidence:
 
     @cached_property
     def is_data(self) -> Mask:
-        """It has payload, and no RST. Of the middle of a transfer not every one is there. Shape (n,)."""
+        """It has payload, and no RST. Those that were folded are not among them. Shape (n,)."""
         found: Mask = (self.rows.payload > 0) & ~self.is_rst
         return found
 

@@ -195,7 +195,7 @@ class Ladder:
     @cached_property
     def signs(self) -> list[str]:
         """Return the signs behind states that are used in the rows, in the order of the legend."""
-        written = [at for row in self.rows if isinstance(row, Rung | Standing) for at in ends_of(row.written)]
+        written = [at for row in self.rows if isinstance(row, Rung | Standing) for at in row.written]
         used = {sign_of(at) for at in written if at is not None}
         return [sign for sign in LEGEND if sign in used]
 
@@ -372,11 +372,6 @@ def fold_words(folded: Fold, names: Pair[str]) -> str:
         *([counted(bare, "bare ACK")] if bare else []),
     ]
     return ", ".join(said)
-
-
-def ends_of(pair: Written) -> tuple[StateAt | None, StateAt | None]:
-    """Return both values of a pair."""
-    return pair.originator, pair.responder
 
 
 def frame_text(frame: Frame) -> str:

@@ -33,7 +33,7 @@ SAME_OCTETS = 1 << 16
 
 @dataclass
 class Behaviour:
-    """How `m` connections behave."""
+    """What the numbers of `m` connections say: events, shapes, books, other tools' words."""
 
     events: Events
     #: The shape of each connection, and what equal shapes have in common. Shape (m,).

@@ -46,8 +46,8 @@ MOST_OPTIONS = 1 << 12
 class EndlessAnalysis(Analysis):
     """An `Analysis` that lets connections go.
 
-    `tell` is told of them: what was decided, and the rows of the verdicts that leave. Else somebody follows the
-    segments, and each connection has its number as soon as it is seen.
+    `tell` is called with those that leave: what was decided, and their rows of the verdicts. Without it somebody
+    follows the segments as they come, and each connection gets its number as soon as it is seen.
     """
 
     def __init__(self, names: Names, leaving: Retention, clock: RunClock, tell: Tell | None = None) -> None:
@@ -101,7 +101,7 @@ class EndlessAnalysis(Analysis):
 
     @property
     def has_more_than_kept(self) -> bool:
-        """Did more connections come than are kept, so that whoever is over leaves as soon as somebody looks?"""
+        """Did more connections come than are kept? Then those that are over leave with the next round."""
         return self._attendance.held + self.let_go.connections > self.leaving.keep
 
     def _number_touched(self) -> None:
@@ -190,7 +190,7 @@ class EndlessAnalysis(Analysis):
             self._rows_since_round = len(self.gathering)  # go on with the next block
 
     def _looks(self, due: Rows) -> list[LookedAtPart]:
-        """Look at conversations; twice, if only all of them tell what one is too short to tell."""
+        """Decide these conversations; twice, if one is too short to tell what all together tell about copies."""
         parts, shown = [self._look(*one) for one in self.gathering.looks(due)], CopyEvidence()
         for part in parts:
             shown += part.collapsed.evidence

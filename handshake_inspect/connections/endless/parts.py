@@ -20,7 +20,7 @@ from handshake_inspect.table import frame_numbers
 
 @dataclass
 class LookedAtPart:
-    """Whole conversations that were looked at."""
+    """Whole conversations that were looked at, to see whether their connections may leave."""
 
     #: Where their rows are kept. Shape (n,).
     places: Rows

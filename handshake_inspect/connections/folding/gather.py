@@ -99,9 +99,9 @@ class GatheredRows:
         self._fresh_long += int(np.where(before[long] >= enough[long], count[long], after[long]).sum())
 
     def _enough(self, numbers: NDArray[np.int64] | slice) -> NDArray[np.int32]:
-        """Return how many rows make each of these conversations worth a pass.
+        """Return how many rows make it worth while to try to fold each of these conversations.
 
-        What most could not be folded of is looked at again when several times as many rows have come: 1.3 times in all.
+        Where most could not be folded, the next try comes when several times as many rows are there: 1.3 tries in all.
         """
         enough: NDArray[np.int32] = np.maximum(STAYED_TIMES * self._stayed[numbers], self._long_rows)
         return enough
@@ -168,9 +168,9 @@ class GatheredRows:
             yield places, rows, self.collapse(rows)
 
     def trust(self, shown: CopyEvidence) -> bool:
-        """Believe captures by what was let go and what a look at some conversations has `shown`.
+        """Say which captures show most segments twice, by what was let go and what some conversations have `shown`.
 
-        Returns whether another look at them may tell more.
+        Returns whether these conversations are to be looked at once more, now that this is known.
         """
         before = self.trusted
         self.trusted = (self._shown_before + shown).trusted()
@@ -196,7 +196,7 @@ class GatheredRows:
         return marked
 
     def misjudged(self) -> NDArray[np.int64]:
-        """Return the conversations that were folded by what the whole of them does not confirm."""
+        """Return the conversations that were folded in a belief about copies which all of their rows do not confirm."""
         said = [np.flatnonzero(self._pool.total(name)) for name in ("shown_each", "copies_elsewhere")]
         marked, found = self._marked(np.concatenate(said)), [NO_ROWS]
         for _, rows in self._pool.by_conversation(marked) if marked.any() else ():
@@ -236,11 +236,11 @@ class GatheredRows:
         return self._pool.ranges()
 
     def begin(self) -> None:
-        """Forget what the last partitions showed: each is to be looked at by itself."""
+        """Forget what the last partitions showed of copies: each is to be looked at by itself."""
         self.trusted = self._told
 
     def is_final(self, shown: CopyEvidence) -> bool:
-        """Are partitions not looked at again, when some of them have `shown` this, whatever the others show?"""
+        """Is it certain, by what some partitions have `shown`, that none has to be looked at again?"""
         return (self._shown_before + shown).rules_out(self._given)
 
     def let_go_before(self, conversation: int) -> None:
@@ -264,11 +264,11 @@ class GatheredRows:
 
     @property
     def look_different_together(self) -> bool:
-        """Do the last partitions, all together, tell what one of them was too short to tell?"""
+        """Do all partitions together tell of copies what one of them was too short to tell?"""
         return self._undecided and bool(self.trusted)
 
     def reconsidered(self) -> Iterator[StoredRows]:
-        """Return the partitions anew, with what all of them told."""
+        """Return the partitions once more, without the copies that all of them together tell of."""
         return (self.partition(which)[0] for which in self.ranges())
 
     def collapse(self, rows: StoredRows, *, go_on: bool = False) -> CollapsedRows:

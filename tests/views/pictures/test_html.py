@@ -17,7 +17,7 @@ from handshake_inspect.views.escape import printable
 from handshake_inspect.views.pictures.html import fragment, page, style_sheet
 from handshake_inspect.views.pictures.markup import CLASSES
 from handshake_inspect.views.pictures.words import pattern_of, role_of
-from handshake_inspect.views.rungs import Rung, Spelling, Standing, ends_of, ladder_of
+from handshake_inspect.views.rungs import Rung, Spelling, Standing, ladder_of
 from handshake_inspect.views.segment_words import Numbers
 from tests.views.pictures.hostile import TEXTS, WORST, hostile_ladder, ladders
 
@@ -117,7 +117,7 @@ def test_the_lanes_are_the_states_of_the_model(name: str) -> None:
             states = [row.states[end] for row in [*ladder.rows, *ladder.deadlines]]
             assert lanes == [[side, f"now-{role_of(at)}", pattern_of(at)] for at in states]
         written = [row.written for row in ladder.rows if isinstance(row, Rung | Standing)]
-        labels = Counter(at.state for pair in written for at in ends_of(pair) if at and at.state)
+        labels = Counter(at.state for pair in written for at in pair if at and at.state)
         labels += Counter("CLOSED" for _ in ladder.deadlines)
         assert Counter(re.findall(r'<b class="state-[a-z]+">([^<]+)</b>', markup)) == labels
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from handshake_inspect.inspector import inspect
 from handshake_inspect.views.escape import printable
 from handshake_inspect.views.pictures.mermaid import diagram
-from handshake_inspect.views.rungs import Rung, Standing, ends_of, ladder_of
+from handshake_inspect.views.rungs import Rung, Standing, ladder_of
 from tests.views.pictures.hostile import TEXTS, WORST, hostile_ladder, ladders
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
@@ -69,7 +69,7 @@ def test_the_diagram_says_what_the_ladder_says(name: str) -> None:
         assert ("--x" in arrow) == (step.ignored is not None)
         assert ("-x" in arrow) == ("RST" in step.flags or step.ignored is not None)
         assert all(f"{line.name}={line.symbolic} " in arrow for line in step.arithmetic)
-    written = [at.state for row in ladder.rows if isinstance(row, Rung | Standing) for at in ends_of(row.written) if at]
+    written = [at.state for row in ladder.rows if isinstance(row, Rung | Standing) for at in row.written if at]
     notes = [re.match(r"    Note (?:left|right) of [LR]: ([A-Z0-9-]+)(<br/>|$)", line) for line in lines]
     assert [note[1] for note in notes if note] == [state for state in written if state]
 

@@ -17,7 +17,7 @@ from handshake_inspect.views.escape import printable
 from handshake_inspect.views.pictures.html import page
 from handshake_inspect.views.pictures.measured import flowed, wrapped
 from handshake_inspect.views.pictures.svg import picture
-from handshake_inspect.views.rungs import Rung, Spelling, Standing, ends_of, ladder_of
+from handshake_inspect.views.rungs import Rung, Spelling, Standing, ladder_of
 from tests.views.pictures.hostile import TEXTS, WORST, hostile_ladder, ladders
 
 PCAPS = Path(__file__).parents[3] / "pcaps"
@@ -80,7 +80,7 @@ def test_the_words_are_those_of_the_ladder(name: str) -> None:
     ladder = ladder_of(connection, steps)
     root = parsed(picture(ladder, title=name))
     said = texts(root)
-    written = [at.state for row in ladder.rows if isinstance(row, Rung | Standing) for at in ends_of(row.written) if at]
+    written = [at.state for row in ladder.rows if isinstance(row, Rung | Standing) for at in row.written if at]
     states = [one.text for one in root.iter(f"{SVG}text") if (one.get("class") or "").startswith("state")]
     assert states == [state for state in written if state] + ["CLOSED"] * len(ladder.deadlines)
     for step in steps:
