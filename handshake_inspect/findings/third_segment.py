@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from handshake_inspect.arrays import Mask
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.splitting.rows import ACK, ORIGINATOR, RESPONDER, RST
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
@@ -177,17 +178,10 @@ def opened_only_by_client(e: Evidence) -> Iterator[FindingRows]:
 
     Source. RFC 9293 §3.5.1 (half-open connections), §3.10.7.1; RFC 4987 §3.6.
     """
-    rows, numbers = e.rows, e.numbers
-    silent = e.handshake("three-way")
+    rows, silent = e.rows, _said_only_syn_ack(e)
     if not silent.any():
         return
-    silent &= rows.of_responders(numbers.ack_row) < 0
-    if not silent.any():
-        return
-    silent &= (rows.of_responders(numbers.fin_row) < 0) & (numbers.ack_row[ORIGINATOR::2] >= 0)
-    if not silent.any():
-        return
-    third = numbers.ack_row[e.originator]
+    third = e.numbers.ack_row[e.originator]
     resets = e.rows_of(silent, e.events.resets.row)
     reset = e.first_among(resets[rows.side[resets] == RESPONDER])
     bare = (reset >= 0) & ((rows.flags[reset] & ACK) == 0) & (rows.seq[reset] == 1)
@@ -214,3 +208,13 @@ def opened_only_by_client(e: Evidence) -> Iterator[FindingRows]:
         sent=sent[one],
         during=e.between_ns(first[one], last[one]),
     )
+
+
+def _said_only_syn_ack(e: Evidence) -> Mask:
+    """Say of each connection that looks open whether its server sent nothing but its SYN-ACK. Shape (m,)."""
+    rows, numbers, silent = e.rows, e.numbers, e.handshake("three-way")
+    if silent.any():
+        silent &= rows.of_responders(numbers.ack_row) < 0
+    if silent.any():
+        silent &= (rows.of_responders(numbers.fin_row) < 0) & (numbers.ack_row[ORIGINATOR::2] >= 0)
+    return silent

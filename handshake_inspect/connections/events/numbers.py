@@ -32,11 +32,12 @@ from handshake_inspect.sets import count_to, set_of
 class Numbers:
     """What the acknowledgments and sequence numbers of each end amount to."""
 
-    #: A of each side at each row, this row included; UNKNOWN before the first. Two arrays of shape (n,).
+    #: The highest number that each side has acknowledged at each row, this row included; UNKNOWN before its first
+    #: acknowledgment. Two arrays of shape (n,).
     acknowledged_by: list[Rows]
-    #: A of each end in the end. Shape (2m,).
+    #: The highest number that each end has acknowledged in all, UNKNOWN if none. Shape (2m,).
     finally_acknowledged: Rows
-    #: Acknowledgments that count towards A. Shape (n,).
+    #: Acknowledgments that count for these: possible ones, not of RSTs. Shape (n,).
     ack_counts: Mask
     #: SYNs of this connection that their receiver takes: without ACK, or with the right one. Shape (n,).
     is_syn: Mask

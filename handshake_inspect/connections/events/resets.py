@@ -38,12 +38,12 @@ class Resets:
     row: Rows
     #: Moment of its effect, NEVER if it has none.
     moment: Rows
-    #: A of the receiver when it was sent, the SYN's number if it waits behind a SYN-ACK, UNKNOWN if the receiver had
-    #: acknowledged nothing.
+    #: The highest number that its receiver had acknowledged when it was sent: the number that it must have. That of the
+    #: SYN if it waits behind a SYN-ACK, UNKNOWN if the receiver had acknowledged nothing.
     expected: Rows
     #: It acknowledges the receiver's SYN.
     of_syn: Mask
-    #: Its effect is assumed: it is beyond A, but nothing was heard of the receiver again.
+    #: Its effect is assumed: it is beyond that number, but nothing was heard of the receiver again.
     assumed: Mask
     #: Its sender went on, and the receiver acknowledged it: it had no effect.
     belied: Mask
