@@ -88,8 +88,9 @@ ENDLESS = ["streams", "run_clock", "retention", "looks", "attendance", "parts", 
 FINDINGS = [
     "evidence", "option_lists", "run", "rule", "fin_answers", "unanswered", "opening", "third_segment", "fast_open",
     "retries", "syns", "numbers", "control_bits", "offers", "options", "segment_sizes", "extensions", "paths",
-    "reset_causes", "resets", "reset_marks", "gone_ends", "injection", "black_holes", "silence", "stalls", "closing",
-    "half_closed", "late", "listeners", "scans", "time_wait", "sockets", "ports", "captures", "catalogue",
+    "reset_causes", "resets", "reset_marks", "gone_ends", "injection", "closed_windows", "black_holes", "silence",
+    "stalls", "closing", "half_closed", "late", "listeners", "scans", "time_wait", "sockets", "ports", "captures",
+    "catalogue",
     "other_tools",
 ]  # fmt: skip
 KERNEL = [

@@ -12,6 +12,7 @@ The modules, in the order in which data flows:
 - `paths`: what lies between the ends.
 - `reset_causes`, `resets`, `reset_marks`, `gone_ends`, `injection`: RSTs: why, what they did, and from whom they
   really come.
+- `closed_windows`: from when to when an end took nothing.
 - `black_holes`, `silence`: what is too large for the path, and what went unanswered in the life of a connection.
 - `stalls`: where the time goes.
 - `closing`, `half_closed`, `late`: how connections close, and what comes after it.

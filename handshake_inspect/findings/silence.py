@@ -11,10 +11,10 @@ from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.deciding.found import FindingRows
 from handshake_inspect.connections.events.numbers import previous_of_end
 from handshake_inspect.connections.folding.repeats import repeats
-from handshake_inspect.connections.moments import ROW_BITS
 from handshake_inspect.connections.splitting.rows import ACK, FIN, RST, SYN
 from handshake_inspect.connections.splitting.split import first_among
 from handshake_inspect.findings.black_holes import repeated_in_vain, swallowed
+from handshake_inspect.findings.closed_windows import closed_windows
 from handshake_inspect.findings.evidence import RETRANSMISSION_NS, Evidence
 from handshake_inspect.findings.rule import CHAT, NOTE, WARN, rule
 
@@ -174,52 +174,6 @@ def _sent_alike(e: Evidence) -> Mask:
     return alike
 
 
-# --- windows ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Closures:
-    """Each time that an end said it takes nothing more, though its peer had not closed."""
-
-    #: The end, the row that closes its window, and the row that opens it again, -1 if none does. Shape (k,).
-    end: Rows
-    first: Rows
-    opened: Rows
-    #: How long it was closed; while it is, up to its connection's last segment.
-    closed_ns: Rows
-    #: Rows of probes of the peer meanwhile.
-    probes: Rows
-
-
-def _closures(e: Evidence, zero: Mask) -> _Closures:
-    """Find them, by the segments with window 0. The row after one of these is never folded, nor is that itself."""
-    rows = e.rows
-    concerned = np.zeros(2 * len(e), np.bool_)
-    concerned[rows.end[zero]] = True
-    at = np.flatnonzero(concerned[rows.end] & ((rows.flags & (SYN | RST)) == 0))
-    at = at[np.argsort(rows.end[at], kind="stable")]
-    follows = np.zeros(len(at), np.bool_)
-    follows[1:] = rows.end[at[1:]] == rows.end[at[:-1]]
-    closed = zero[at]
-    begins = closed & ~(follows & np.roll(closed, 1))
-    place = np.flatnonzero(begins)
-    # The first row behind it that is open, or of another end.
-    over = np.append(np.flatnonzero(~closed | ~follows), len(at))
-    until = over[np.searchsorted(over, place, "right")]
-    same = (until < len(at)) & follows[np.minimum(until, len(at) - 1)]
-    opened = np.where(same, at[np.minimum(until, len(at) - 1)], -1)
-    first = at[place]
-    end = rows.end[first]
-    fin = e.numbers.fin_row[rows.peer[first]]
-    own_fin = e.numbers.fin_row[end]
-    wanted = ((fin < 0) | (fin > first)) & ((own_fin < 0) | (own_fin > first))
-    end, first, opened = end[wanted], first[wanted], opened[wanted]
-    last = np.where(opened >= 0, opened, rows.start[(end >> 1) + 1] - 1)
-    probe = np.sort(rows.peer[e.probes] << ROW_BITS | e.probes)
-    probes = np.searchsorted(probe, (end << ROW_BITS) + last) - np.searchsorted(probe, (end << ROW_BITS) + first)
-    return _Closures(end, first, opened, e.between_ns(first, last), probes)
-
-
 @rule("zero-window", NOTE, example="zero-window.pcap", needs=ACK)
 def zero_window(e: Evidence) -> Iterator[FindingRows]:
     """An end closed its window for long: its program did not read.
@@ -241,7 +195,7 @@ def zero_window(e: Evidence) -> Iterator[FindingRows]:
     zero = (e.rows.window == 0) & ((e.rows.flags & (SYN | RST | FIN | ACK)) == ACK)
     if not zero.any():
         return
-    found = _closures(e, zero)
+    found = closed_windows(e, zero)
     at = np.flatnonzero(found.closed_ns >= RETRANSMISSION_NS)
     if not len(at):
         return
