@@ -184,7 +184,8 @@ def to_the_end(watch: Watch, blocks: Iterator[Records | None]) -> CaptureError |
 def command_on_screen(watch: Watch, running: Running, printed: PrintedTail, name: str) -> CaptureError | None:
     """Follow a command's capture in a thread of its own while the screen shows it, which stays when the command ends.
 
-    What the command has printed is printed when the screen was left.
+    It is left when the terminal goes, or somebody asks for an end, also long after the command. What that printed is
+    printed then.
     """
     from handshake_inspect.cli.screens import run_screen
     from handshake_inspect.screen.live import Live
@@ -192,6 +193,7 @@ def command_on_screen(watch: Watch, running: Running, printed: PrintedTail, name
     printed.begun()
     live = Live(watch, printed=printed.text)
     live.on_interrupt = running.interrupt
+    running.when_asked_to_end(live.desk.close)
 
     def follow() -> CaptureError | None:
         failure = to_the_end(watch, live.attended(running.blocks()))

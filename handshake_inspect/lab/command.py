@@ -121,8 +121,9 @@ class Signals:
         self._process: subprocess.Popen[bytes] | None = None
         self._waiting: list[int] = []
         self._interrupted_s = 0.0
-        #: When the command was asked to end, if it was.
+        #: When the command was asked to end, if it was; and who is told of it, by a signal and so in the midst of all.
         self.asked_to_end_s: float | None = None
+        self.tell: Callable[[], None] = lambda: None
         for number in asking():
             signal.signal(number, self.take)  # not SIG_IGN, which the command would inherit
         signal.pthread_sigmask(signal.SIG_UNBLOCK, asking())
@@ -150,6 +151,7 @@ class Signals:
         else:
             self.asked_to_end_s = self.asked_to_end_s or time.monotonic()
             self._process.terminate()
+            self.tell()
 
 
 class Running:
@@ -247,6 +249,12 @@ class Running:
     def is_asked_to_end(self) -> bool:
         """Was the command asked to end?"""
         return self._signals.asked_to_end_s is not None
+
+    def when_asked_to_end(self, tell: Callable[[], None]) -> None:
+        """Have it told, at once if that was before; `tell` may be called in the midst of anything."""
+        self._signals.tell = tell
+        if self.is_asked_to_end:
+            tell()
 
     def stop(self) -> None:
         """Ask the command to end: `blocks` go on until it has, LEAVING_LIMIT_S at most."""

@@ -132,6 +132,15 @@ def test_a_command_is_watched_and_what_it_prints_comes_afterwards() -> None:
     assert "python" in last_words(written).splitlines()[-1]
 
 
+def test_the_screen_does_not_outlast_its_terminal_when_the_command_has_ended() -> None:
+    needs_private_world()
+    arguments = [*SNIFF, "--", "sh", "-c", "exit 3"]
+    began_s = time.monotonic()
+    code, written = on_terminal(arguments, [(b"ended with exit status 3", None)])
+    assert time.monotonic() - began_s < LIMIT_S, written
+    assert code != -signal.SIGKILL
+
+
 @pytest.mark.parametrize(
     ("program", "arguments", "environment"),
     [
