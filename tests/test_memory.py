@@ -47,12 +47,12 @@ def test_who_has_not_grown_does_not_look_for_pages(monkeypatch: pytest.MonkeyPat
     memory.give_back()
     memory.give_back()
     assert len(looked) == 1
-    grown = np.ones(16 << 20, np.uint8)
+    grown = np.ones(48 << 20, np.uint8)
     memory.give_back()
     assert len(looked) == 2
-    del grown  # which the system takes back, as it is large
+    del grown  # which the system takes back, as it is larger than LARGEST_OCTETS
     memory.give_back()
-    grown = np.ones(16 << 20, np.uint8)
+    grown = np.ones(48 << 20, np.uint8)
     memory.give_back()
     assert len(looked) == 3
     assert grown.all()
