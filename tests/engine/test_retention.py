@@ -369,6 +369,24 @@ def test_nobody_leaves_while_few_are_held(conversations: int, leave: bool) -> No
     assert not leave or len(found.connections) >= 150
 
 
+def test_the_latest_stay_though_they_are_over() -> None:
+    inspector = Inspector(leaving=Retention(keep=150, round_rows=1))
+    segments, ends = parse("open" + CLOSE).segments((1000, 5000)), Ends()
+    tables = [
+        table_of(
+            [replace(one, time_ns=BEGIN_NS + number * SECOND_NS + k * 1_000_000) for k, one in enumerate(segments)],
+            inspector,
+            Ends((*ends.a[:2], 10_000 + number), ends.b),
+            1 + number * len(segments),
+        )
+        for number in range(400)
+    ]
+    found = fed(inspector, SegmentTable.concatenate(tables), 50).result()
+    ports = [one.originator.port for one in found.connections]
+    assert ports[-140:] == [*range(10_260, 10_400)]
+    assert 150 <= len(ports) < 200
+
+
 def test_a_long_transfer_that_is_followed_stays_small() -> None:
     inspector = Inspector(leaving=Retention())
     capture, most, begin = inspector.begin_capture("live", "live"), 0, 0
