@@ -71,26 +71,31 @@ def retransmission_stall(e: Evidence) -> Iterator[FindingRows]:
     times = np.bincount(end, minlength=2 * len(e))
     first, last = e.first_of_end(at), e.last_of_end(at)
     concerned = np.flatnonzero(total_ns >= LONG_NS)
-    once = times[concerned] == 1
-    for some, text in (
-        (concerned[once], "nothing was sent for {total:duration}, until the {who:end} sent {n:octets} again"),
+    times, total_ns, longest_ns = times[concerned], total_ns[concerned], longest_ns[concerned]
+    first, last = first[concerned], last[concerned]
+    once = times == 1
+    yield from e.found_each(
         (
-            concerned[~once],
-            "nothing was sent {times:count time} for {total:duration} in all, up to {longest:duration}, until the "
-            "{who:end} sent octets again",
+            (
+                once,
+                "nothing was sent for {total:duration}, until the {who:end} sent {n:octets} again: its timer had run "
+                "out",
+            ),
+            (
+                ~once,
+                "nothing was sent {times:count time} for {total:duration} in all, up to {longest:duration}, until the "
+                "{who:end} sent octets again: its timer had run out",
+            ),
         ),
-    ):
-        yield e.found(
-            f"{text}: its timer had run out",
-            some >> 1,
-            first[some],
-            np.where(times[some] > 1, last[some], -1),
-            who=some & 1,
-            n=e.rows.payload[first[some]],
-            times=times[some],
-            total=total_ns[some],
-            longest=longest_ns[some],
-        )
+        concerned >> 1,
+        first,
+        np.where(once, -1, last),
+        who=concerned & 1,
+        n=e.rows.payload[first],
+        times=times,
+        total=total_ns,
+        longest=longest_ns,
+    )
 
 
 @rule("hole-not-filled", WARN, needs=ACK)
@@ -153,7 +158,7 @@ def lost_before_capture(e: Evidence) -> Iterator[FindingRows]:
     What it means. They are lost on the way from their sender to the place of the capture: the first copy of each is
     only a gap here, and the second one fills it. Captured near the sender the same is `many-retransmissions`.
 
-    Why it matters. Each loss halves the speed or more. It says where to look: not between the capture and the receiver.
+    Why it matters. Each loss slows the sender down. It says where to look: not between the capture and the receiver.
 
     Reported when. Ten or more segments of an end fill a gap, when three times as many octets behind them had come: so
     many tell a sender that a segment is lost, not only overtaken.
@@ -222,14 +227,14 @@ def slow_answer(e: Evidence) -> Iterator[FindingRows]:
     opening_ns = e.between_ns(rows.start[client >> 1], answer - 1)
     unasked = late & ~asked & (opening_ns >= 0) & (silent_ns - opening_ns >= LONG_NS)
     late &= asked & (rows.side[answer - 1] == RESPONDER)
-    for fits, text in (
-        (late, "it had acknowledged the client's request"),
-        (unasked, "the opening, before the client said anything"),
-    ):
-        yield e.found(
-            f"the server's first octets came {{silent:duration}} after {text}: its program took so long",
-            client[fits] >> 1,
-            answer[fits] - 1,
-            answer[fits],
-            silent=silent_ns[fits],
-        )
+    text, behind = "the server's first octets came {silent:duration} after ", ": its program took so long"
+    yield from e.found_each(
+        (
+            (late, f"{text}it had acknowledged the client's request{behind}"),
+            (unasked, f"{text}the opening, before the client said anything{behind}"),
+        ),
+        client >> 1,
+        answer - 1,
+        answer,
+        silent=silent_ns,
+    )

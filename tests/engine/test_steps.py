@@ -208,6 +208,16 @@ def test_why_a_number_comes_again(lines: str, words: str) -> None:
     assert words in line.reason
 
 
+@pytest.mark.parametrize(("rows", "words"), [(6, r"a retransmission, [\d.]+ ms later$"), (5, "a retransmission$")])
+def test_what_led_to_a_repetition_is_looked_for_among_the_last_rows(
+    rows: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handshake_inspect.connections.steps.sent_again.LOOK_BACK", rows)
+    again = "A > PA x+1 (4) ack y+1 \n"
+    (line,) = inspect_lines("open\n" + again + 5 * "A > A x+5 ack y+1 \n" + "0.3 " + again).steps(0)[-1].arithmetic
+    assert re.search(words, line.reason)
+
+
 def test_what_was_captured_ahead_of_its_own_fin_is_not_said_to_lack_an_octet() -> None:
     """zeek__mysql_tls-13-amazon-rds.pcap: an ACK overtook the FIN that was sent before it."""
     steps = inspect_lines("open\nA > FA x+1 ack y+1\nB > A y+2 ack x+2\nB > FA y+1 ack x+1\nA > A x+2 ack y+2").steps(0)

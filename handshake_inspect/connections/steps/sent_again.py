@@ -26,6 +26,9 @@ from handshake_inspect.quantities import duration
 FAST_RETRANSMIT = 3
 #: A packet that was doubled on its way comes sooner than this; a timer that has measured nothing better comes later.
 DOUBLED_WITHIN_NS = 100_000_000
+#: So many rows before it are looked at for what led to a segment: more than are under way at once, and a ladder of a
+#: hundred thousand repetitions takes no more for each than one of a thousand.
+LOOK_BACK = 1 << 12
 
 
 def duplicate_acks(rows: ConnectionRows, numbers: Numbers, sent: list[Rows]) -> Rows:
@@ -52,8 +55,11 @@ def duplicate_acks(rows: ConnectionRows, numbers: Numbers, sent: list[Rows]) -> 
 
 
 def why_again(rows: ConnectionRows, numbers: Numbers, duplicates: Rows, row: int) -> str:
-    """Say of a segment that brings nothing new what it is, and what led to it. `duplicates`: see `duplicate_acks`."""
-    begin = int(rows.start[rows.conn[row]])
+    """Say of a segment that brings nothing new what it is, and what led to it, as far as LOOK_BACK rows before it show.
+
+    `duplicates`: see `duplicate_acks`.
+    """
+    begin = max(int(rows.start[rows.conn[row]]), row - LOOK_BACK)
     earlier = np.arange(begin, row)
     same = earlier[(rows.side[earlier] == rows.side[row]) & (rows.seq[earlier] <= rows.seq[row])]
     same = same[rows.seq_end[same] > rows.seq[row]]
