@@ -22,7 +22,6 @@ from handshake_inspect.connections.folding.pool import Pool, Range
 from handshake_inspect.connections.folding.steady import SteadyTransfers
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.connections.splitting.split import StoredRows
-from handshake_inspect.memory import give_back
 from handshake_inspect.pairs import keys_of
 from handshake_inspect.sets import set_of
 from handshake_inspect.table import Numbered, SegmentTable, grown
@@ -33,8 +32,6 @@ FOLD_ROWS, LONG_ROWS = 1 << 14, 1 << 8
 #: How many times the rows that could not be folded must come before they are looked at again. A million FINs at random
 #: numbers take 3.2 us each, and with 1 they would 4.9.
 STAYED_TIMES = 3
-#: Octets of rows that are let go, from which on what else is free is given back too: of each process, and its copies.
-GONE_OCTETS = 1 << 23
 
 
 class GatheredRows:
@@ -69,8 +66,6 @@ class GatheredRows:
         self._shown_before = CopyEvidence()
         #: Segments that each capture has shown, by its number.
         self._given: Counter[int] = Counter()
-        #: Octets of rows that were let go since memory was given back.
-        self._gone_octets = 0
 
     def add(self, segments: SegmentTable) -> NDArray[np.int64]:
         """Add a block of segments. Returns the conversation of each."""
@@ -245,10 +240,7 @@ class GatheredRows:
 
     def let_go_before(self, conversation: int) -> None:
         """Let rows of earlier conversations go, those of whole blocks: nobody will ask for any of them again."""
-        self._gone_octets += self._pool.let_go_before(conversation)
-        if self._gone_octets >= GONE_OCTETS:
-            give_back()
-            self._gone_octets = 0
+        self._pool.let_go_before(conversation)
 
     def partition(self, which: Range) -> tuple[StoredRows, CopyEvidence]:
         """Return the rows of a range, sorted by conversation and capture order, and what these show of copies."""

@@ -264,18 +264,15 @@ class Pool:
         if small:
             self._sorted.append(_together(small))
 
-    def let_go_before(self, conversation: int) -> int:
-        """Let the blocks go that have rows of earlier conversations alone. Returns how many octets they took."""
+    def let_go_before(self, conversation: int) -> None:
+        """Let the blocks go that have rows of earlier conversations alone."""
         stay: list[_Block] = []
-        octets = 0
         for block in self._blocks:
             goes = block.last_conversation < conversation
             (self._gone if goes else stay).append(block)
             if goes:
                 block.let_go()
-                octets += block.octets
         self._sorted = stay
-        return octets
 
     def distinct(self, name: str) -> Column:
         """Return the distinct values of a column."""
