@@ -57,11 +57,13 @@ def find_copies(packets: Packets) -> Copies:
     rows = _candidates(packets)
     if not len(rows):
         none = np.zeros((0, 2), np.uint8)
-        return Copies(rows, rows, rows.astype(np.uint8), _evidence(packets, None), rows, none, rows, rows)
+        evidence = _evidence(packets, None, _known_one_by_one(packets))
+        return Copies(rows, rows, rows.astype(np.uint8), evidence, rows, none, rows, rows)
     places = _places(packets, rows)
     within_ns = np.where(packets.loopback[places.conversation], LOOPBACK_WITHIN_NS, COPY_WITHIN_NS)
     directed = _directed(packets, places)
-    settled = np.isin(places.conversation, _told_one_by_one(packets, places, directed))
+    one_by_one: Rows = np.concatenate([_known_one_by_one(packets), places.conversation[directed]])
+    settled = np.isin(places.conversation, one_by_one)
     follows = _follows(packets, places, within_ns)
     runs = Runs(packets, places, follows, settled)
     is_copy = directed | runs.is_copy
@@ -75,7 +77,7 @@ def find_copies(packets: Packets) -> Copies:
         original=places.row[original[is_copy]],
         copy=places.row[is_copy],
         kind=kind[is_copy],
-        evidence=_evidence(packets, runs),
+        evidence=_evidence(packets, runs, one_by_one),
         scenes=runs.scenes.number,
         each=each,
         open=places.row[still_open],
@@ -147,8 +149,11 @@ def shown_each(packets: Packets, copies: Copies) -> NDArray[np.uint8]:
     return each
 
 
-def _evidence(packets: Packets, runs: Runs | None) -> CopyEvidence:
-    """Count what each capture shows, and what of it in conversations that are doubled, or may be."""
+def _evidence(packets: Packets, runs: Runs | None, one_by_one: Rows) -> CopyEvidence:
+    """Count what each capture shows, and what of it in conversations that are doubled, or may be.
+
+    Conversations whose copies the link layer tells `one_by_one` say nothing about others.
+    """
     shown = packets.shown
     evidence = CopyEvidence(shown=by_capture(packets.columns["capture"], shown))
     doubled = NO_ROWS
@@ -157,7 +162,9 @@ def _evidence(packets: Packets, runs: Runs | None) -> CopyEvidence:
         doubled = scenes.number[runs.doubled]
         evidence.doubled = by_capture(capture[runs.doubled], scenes.shown[runs.doubled])
         evidence.undecided = by_capture(capture[runs.undecided], scenes.shown[runs.undecided])
-    if (known := packets.taken_out > 0).any():  # and what `compact` looked at before
+    known = packets.taken_out > 0
+    if known.any():  # and what `compact` looked at before
+        known &= ~np.isin(packets.columns["conversation"], one_by_one)
         scene = scene_of(packets.columns)
         rows = np.isin(scene, without(scene[known], doubled))
         evidence.doubled += by_capture(packets.columns["capture"][rows], shown[rows])
@@ -262,21 +269,21 @@ def _places(packets: Packets, rows: Rows) -> Places:
 
 
 def _directed(packets: Packets, places: Places) -> Mask:
-    """Mark what came in right after it had gone out, where the link layer says so."""
+    """Mark what came in right after it had gone out, where the link layer says so: one copy of each at most."""
     packet_type = packets.columns["packet_type"][places.row]
-    went_out = packet_type == PACKET_OUTGOING
+    went_out = (packet_type == PACKET_OUTGOING) & (packets.taken_out[places.row] == 0)
     came_in = (packet_type != PACKET_OUTGOING) & (packet_type != PACKET_TYPE_UNKNOWN)
     found = _follows(packets, places, np.full(len(places.row), LOOPBACK_WITHIN_NS)) & places.whole
     found[1:] &= went_out[:-1] & came_in[1:]
     return found
 
 
-def _told_one_by_one(packets: Packets, places: Places, directed: Mask) -> Rows:
-    """Return the conversations of which the link layer tells the copies, now or by what was taken out before."""
-    told = [places.conversation[directed]]
-    if packets.shown_each is not None:
-        told.append(packets.columns["conversation"][packets.shown_each == ONE_BY_ONE])
-    return np.concatenate(told).astype(np.int64)
+def _known_one_by_one(packets: Packets) -> Rows:
+    """Return the conversations of which the link layer told the copies that were taken out before."""
+    if packets.shown_each is None:
+        return NO_ROWS
+    conversations: Rows = packets.columns["conversation"][packets.shown_each == ONE_BY_ONE].astype(np.int64)
+    return conversations
 
 
 def _may_go_on(packets: Packets, places: Places, follows: Mask, within_ns: Rows) -> Mask:

@@ -78,7 +78,7 @@ class Runs:
         self.certain = self.several & places.certain[self.start]
         self.scenes = scenes
         #: Does each scene show most of its packets more than once; or seem to, and is too short to tell? Shape (s,).
-        self.doubled, self.undecided = self._doubled(scenes)
+        self.doubled, self.undecided = self._doubled(scenes, settled)
         each = self._each()[self.end][self.run]
         #: Is each place a copy? Shape of the places, as the next.
         self.is_copy = (
@@ -121,16 +121,20 @@ class Runs:
             np.maximum.at(before, end, self._packets.shown_each[rows])
         return before
 
-    def _doubled(self, scenes: Scenes) -> tuple[Mask, Mask]:
-        """Say of each scene whether most of its packets stand there more than once; and if only its capture tells."""
+    def _doubled(self, scenes: Scenes, settled: Mask) -> tuple[Mask, Mask]:
+        """Say of each scene whether most of its packets stand there more than once; and if only its capture tells.
+
+        It is not asked of those that are `settled`.
+        """
         count = len(scenes.shown)
         often = scenes.again + np.bincount(self._scene, np.where(self.several, self.count * self.shown, 0), count)
         certain = np.bincount(self.end[self.certain], self.count[self.certain], 2 * count).reshape(count, 2)
-        one_is_enough = np.zeros(count, np.bool_)
+        one_is_enough, asked = np.zeros((2, count), np.bool_)
+        asked[self._scene] = ~settled[self.start]
         row = self._places.row[self.start]
         undirected = self._packets.columns["packet_type"][row] == PACKET_TYPE_UNKNOWN
         one_is_enough[self._scene] = self._packets.loopback[self._places.conversation[self.start]] & undirected
-        mostly = (often >= MOSTLY_DOUBLED * scenes.shown) & (certain.any(axis=1) | scenes.known)
+        mostly = (often >= MOSTLY_DOUBLED * scenes.shown) & (certain.any(axis=1) | scenes.known) & asked
         enough = certain.sum(axis=1) >= np.where(one_is_enough, 1, CERTAIN_COPIES)
         enough |= certain.all(axis=1) | scenes.known
         trusted = np.isin(capture_of(scenes.number), list(self._packets.trusted))

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import NO_ROWS
 from handshake_inspect.connections.copies.copies import by_capture, find_copies, shown_each
-from handshake_inspect.connections.copies.packets import ELSEWHERE, MIXED, Copies, CopyEvidence, Packets, scene_of
+from handshake_inspect.connections.copies.packets import (
+    ELSEWHERE,
+    MIXED,
+    ONE_BY_ONE,
+    Copies,
+    CopyEvidence,
+    Packets,
+    scene_of,
+)
 from handshake_inspect.connections.splitting.split import COPY_COLUMNS, StoredRows
 from handshake_inspect.sets import set_of, without
 
@@ -157,6 +165,7 @@ def shown_by(stored: StoredRows, undecided: NDArray[np.int64]) -> CopyEvidence:
     copies = stored.copies(COPY_COLUMNS[:ELSEWHERE])
     shown = 1 + stored["folded_segments"].astype(np.int64) + copies
     unknown = np.isin(scene_of(stored.columns), undecided)
-    doubled = np.isin(stored["conversation"], stored["conversation"][copies > 0]) & ~unknown
+    mostly = (copies > 0) & (stored["shown_each"] != ONE_BY_ONE)
+    doubled = np.isin(stored["conversation"], stored["conversation"][mostly]) & ~unknown
     every = np.ones(len(stored), np.bool_)
     return CopyEvidence(*(by_capture(stored["capture"][mask], shown[mask]) for mask in (every, doubled, unknown)))
