@@ -300,7 +300,8 @@ def from_port(frame: RawFrame, port: int) -> RawFrame:
     return dataclasses.replace(frame, octets=frame.octets[:at] + struct.pack("!H", port) + frame.octets[at + 2 :])
 
 
-def test_a_long_transfer_that_is_mirrored_is_folded_and_every_copy_counted(tmp_path: Path) -> None:
+def long_transfer() -> list[RawFrame]:
+    """Return 3,000 segments of 4 octets, each acknowledged, 300 us apart."""
     frames = session("four-way")
     data, ack = frames[3], frames[4]
     seq, acked = int.from_bytes(data.octets[38:42], "big"), int.from_bytes(ack.octets[42:46], "big")
@@ -312,6 +313,11 @@ def test_a_long_transfer_that_is_mirrored_is_folded_and_every_copy_counted(tmp_p
         transfer.append(identified(dataclasses.replace(data, octets=segment, time_ns=frames[0].time_ns + at), number))
         at += 50_000
         transfer.append(identified(dataclasses.replace(ack, octets=answer, time_ns=frames[0].time_ns + at), number))
+    return transfer
+
+
+def test_a_long_transfer_that_is_mirrored_is_folded_and_every_copy_counted(tmp_path: Path) -> None:
+    transfer = long_transfer()
     doubled = sorted((copy for one in transfer for copy in (one, later(one, 4 * MS))), key=lambda one: one.time_ns)
     path = saved(tmp_path / "mirrored.pcap", doubled)
     (plain,) = inspect(saved(tmp_path / "plain.pcap", transfer)).connections
@@ -322,6 +328,19 @@ def test_a_long_transfer_that_is_mirrored_is_folded_and_every_copy_counted(tmp_p
     for (found,) in (folded.result().connections, inspect(path).connections):
         assert (found.segments, found.octets, found.states) == (plain.segments, plain.octets, plain.states)
         assert found.duplicates == len(transfer)
+
+
+def test_the_copies_that_a_mirror_shows_in_the_next_file_of_a_rotation_are_copies(tmp_path: Path) -> None:
+    """They come 4 ms later: each file begins with those of the last 26 segments of the one before."""
+    transfer = long_transfer()
+    (plain,) = inspect(saved(tmp_path / "plain.pcap", transfer)).connections
+    doubled = sorted((copy for one in transfer for copy in (one, later(one, 4 * MS))), key=lambda one: one.time_ns)
+    files = [saved(tmp_path / f"{at}.pcap", doubled[at : at + 3001]) for at in range(0, len(doubled), 3001)]
+    for fold in (True, False):
+        result = inspect(files, fold=fold, block_octets=20_000)
+        (found,) = result.connections
+        assert (found.segments, found.octets, found.states) == (plain.segments, plain.octets, plain.states)
+        assert result.copies == {"mirror": len(transfer)}
 
 
 def test_datagrams_on_both_sides_of_a_router_are_counted_once(tmp_path: Path) -> None:

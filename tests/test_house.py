@@ -75,7 +75,7 @@ CONNECTIONS = [
     "quotes", "quoted", "deciding", "steps", "connection_columns", "model", "sockets", "flat", "conn_log", "ledger",
     "offered", "decided_part", "analysis", "prepared", "over_time", "endless",
 ]  # fmt: skip
-COPIES = ["packets", "runs", "elsewhere", "copies"]
+COPIES = ["packets", "runs", "rotation", "elsewhere", "copies"]
 SPLITTING = ["rows", "reuse", "around", "syn_questions", "boundaries", "unwrapping", "split"]
 EVENTS = ["fins", "numbers", "resets", "news", "events", "machine", "shapes", "kinds"]
 ZEEK = ["reach", "gaps", "tokens", "rules", "in_step", "sizes", "uid"]

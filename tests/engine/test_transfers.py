@@ -97,6 +97,15 @@ def test_folding_what_goes_out_and_comes_in_changes_nothing(tmp_path: Path, seed
 
 
 @pytest.mark.parametrize("seed", range(CAPTURES))
+def test_folding_what_a_mirror_shows_in_the_files_of_a_rotation_changes_nothing(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(f"mirror in files {seed}")
+    shown = mirrored(rng, traffic(rng))
+    cuts = sorted({rng.randrange(len(shown)), rng.randrange(len(shown))} - {0})
+    files = [shown[a:b] for a, b in pairwise([0, *cuts, len(shown)])]
+    assert_folding_changes_nothing(rng, [written(tmp_path / f"{n}.pcap", some) for n, some in enumerate(files)])
+
+
+@pytest.mark.parametrize("seed", range(CAPTURES))
 def test_the_files_of_a_rotation_say_what_the_whole_says(tmp_path: Path, seed: int) -> None:
     """One packet is delivered twice, and the one ends a file, the other begins the next."""
     rng = random.Random(f"rotation {seed}")

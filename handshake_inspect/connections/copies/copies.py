@@ -7,8 +7,8 @@ Copies are equal in everything that a sender would change, IP identification inc
 network may deliver a packet twice, and dropping what is equal would lose it. What tells is how many there are. A port
 mirror that sees a packet come in and go out, a router of which both sides are captured, or Linux' `any` with a bridge
 show (nearly) *every* segment of a conversation that often; a network hardly ever does. A conversation too short to tell
-is judged by its capture: if that shows most of all others more than once, it does so of this one. `elsewhere` has what
-tells copies in other captures.
+is judged by its capture: if that shows most of all others more than once, it does so of this one. `rotation` and
+`elsewhere` have what tells copies in other captures.
 
 An identification of 0 without timestamps makes even a sure copy doubtful (Linux sends SYN-ACKs and RSTs so), and is
 believed only in a conversation that has certain copies too. A retransmission has a new identification (RFC 6864 §4.1
@@ -40,6 +40,7 @@ from handshake_inspect.connections.copies.packets import (
     scene_of,
     shown_in,
 )
+from handshake_inspect.connections.copies.rotation import with_next_file
 from handshake_inspect.connections.copies.runs import Places, Runs
 from handshake_inspect.connections.moments import EARLIEST_NS
 from handshake_inspect.pairs import GOLDEN
@@ -83,7 +84,9 @@ def find_copies(packets: Packets) -> Copies:
         open=places.row[still_open],
         undecided=runs.scenes.number[runs.undecided],
     )
-    return with_other_captures(packets, places, inside) if _several(packets.columns["capture"]) else inside
+    if not _several(packets.columns["capture"]):
+        return inside
+    return with_other_captures(packets, places, with_next_file(packets, places, inside))
 
 
 def find_all_copies(packets: Packets) -> Copies:

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from handshake_inspect.arrays import Mask, Rows
 from handshake_inspect.connections.copies.packets import (
-    COPY_WITHIN_NS,
     ELSEWHERE,
     MOSTLY_DOUBLED,
     Copies,
@@ -40,7 +39,7 @@ from handshake_inspect.sets import begins_run, consecutive, first_of_runs, set_o
 def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Copies:
     """Add the copies that other captures have to those `inside` one capture."""
     at = np.flatnonzero(places.whole & ~np.isin(places.row, inside.copy))
-    source = _sources(packets, places, inside, at)
+    source = _sources(packets, places, at)
     order = np.lexsort((places.row[at], source, places.packet[at]))
     at, source = at[order], source[order]
     packet, capture = places.packet[at], places.capture[at]
@@ -64,7 +63,7 @@ def with_other_captures(packets: Packets, places: Places, inside: Copies) -> Cop
     )
 
 
-def _sources(packets: Packets, places: Places, inside: Copies, at: Rows) -> Rows:
+def _sources(packets: Packets, places: Places, at: Rows) -> Rows:
     """Return what shows each of these places: a capture, or a lane of captures that follow each other."""
     capture, packet, conversation = places.capture[at].astype(np.int64), places.packet[at], places.conversation[at]
     if packets.lanes is None or len(set_of(packets.lanes)) == len(packets.lanes):
@@ -84,11 +83,7 @@ def _sources(packets: Packets, places: Places, inside: Copies, at: Rows) -> Rows
     common = np.bincount(place[set_of(np.append(before[telling], behind[telling]))], minlength=packets.places)
     same_stretch = np.bincount(packets.place) == common
     same_stretch |= packets.has(shown_in(shown_in(pairs[times >= CERTAIN_COPIES])))
-    # A mirror shows a packet and its copy: the one may end a file, and the other begin the next.
-    time_ns, taken_out = packets.columns["time_ns"][places.row[at]], np.flatnonzero(packets.taken_out)
-    doubled = packets.has(packets.columns["conversation"][np.append(inside.copy, taken_out)])
-    close = doubled[place[behind]] & (time_ns[behind] - time_ns[before] <= COPY_WITHIN_NS)
-    of_captures = same_stretch[place] | np.isin(packet, packet[behind[close]])
+    of_captures = same_stretch[place]
     sources: Rows = np.where(of_captures, capture, lane)
     return sources
 

@@ -167,13 +167,16 @@ class Runs:
 
     def _kinds(self) -> NDArray[np.uint8]:
         """Say of each run what shows its packet again."""
-        loopback = self._packets.loopback[self._places.conversation[self.start]]
-        kind = np.where(loopback, np.uint8(LOOPBACK), np.uint8(MIRROR))
+        routed = np.zeros(len(self.start), np.bool_)
         if "ttl" in self._packets.columns:
             ttl = self._packets.columns["ttl"][self._places.row]
             routed = np.minimum.reduceat(ttl, self.start) != np.maximum.reduceat(ttl, self.start)
-            kind[routed] = ROUTER
-        return kind
+        return kinds_of(self._packets.loopback[self._places.conversation[self.start]], routed)
+
+
+def kinds_of(loopback: Mask, routed: Mask) -> NDArray[np.uint8]:
+    """Say what shows packets again. `routed`: with another time to live."""
+    return np.where(routed, ROUTER, np.where(loopback, LOOPBACK, MIRROR)).astype(np.uint8)
 
 
 @dataclass

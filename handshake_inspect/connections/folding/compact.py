@@ -103,7 +103,7 @@ def compact(
     ordinary = _ordinary(rows, events.numbers, progress, plain, settled) | (stored["ordinary"] != 0)
     ordinary &= ~_steps_over(rows.end, rows.seq) & ~_steps_over(rows.end, rows.ack)
     lone = _lone(collapsed, copies_within_ns, single_until_ns) & ~may_copy_another_connection(part)
-    lone &= ~_last_of_capture(rows)
+    lone &= ~(_last_of_capture(rows) | _may_be_copied_in_the_next_file(stored, rows))
     stays = ~_foldable(rows, events.numbers, ordinary, lone & ~_tells_of_copies(rows))
     echoes = _echoes(rows, progress)
     # A row is counted in the next row of its end that stays.
@@ -269,6 +269,20 @@ def _last_of_capture(rows: ConnectionRows) -> Mask:
         end, capture = rows.end[order], rows.capture[order]
         last[order[:-1]] = (end[1:] == end[:-1]) & (capture[1:] != capture[:-1])
     return last
+
+
+def _may_be_copied_in_the_next_file(stored: StoredRows, rows: ConnectionRows) -> Mask:
+    """Mark the rows of doubled conversations that have no copy, shortly before one file ends and another begins."""
+    conversation, capture, time_ns = stored["conversation"], stored["capture"], stored["time_ns"]
+    begins = np.flatnonzero((capture[1:] != capture[:-1]) & (conversation[1:] == conversation[:-1])) + 1
+    may = np.zeros(len(rows), np.bool_)
+    copied = rows.duplicates > 0
+    if not len(begins) or not copied.any():
+        return may
+    number = np.searchsorted(begins, np.arange(len(rows)), side="right")
+    for other in (begins[np.maximum(number - 1, 0)] - 1, begins[np.minimum(number, len(begins) - 1)]):
+        may |= (conversation[other] == conversation) & (np.abs(time_ns[other] - time_ns) <= COPY_WITHIN_NS)
+    return may & ~copied & np.isin(conversation, conversation[copied])
 
 
 def _echoes(rows: ConnectionRows, progress: Progress) -> Mask:

@@ -1,0 +1,53 @@
+"""Finds the copies of a mirror in the next file of a rotation: one file ends with a packet, the next begins with it.
+
+In: `Packets`, the `Places` of equal ones side by side, and the copies found inside each capture. Out: the same with
+those of the next file.
+
+What stands alone in a conversation whose packets are shown twice, and alone in the next file too, shortly after it, is
+one of these. What a network delivers twice is shown four times by a mirror.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from handshake_inspect.arrays import Mask, Rows
+from handshake_inspect.connections.copies.packets import COPY_WITHIN_NS, LOOPBACK_WITHIN_NS, Copies, Packets
+from handshake_inspect.connections.copies.runs import Places, kinds_of
+from handshake_inspect.sets import set_of
+
+
+def with_next_file(packets: Packets, places: Places, inside: Copies) -> Copies:
+    """Add the copies that the next file of a rotation has to those `inside` one capture."""
+    if packets.lanes is None or len(set_of(packets.lanes)) == len(packets.lanes):
+        return inside
+    at = np.flatnonzero(_alone(packets, places, inside))
+    lane = packets.lanes[places.capture[at]]
+    order = np.lexsort((places.row[at], lane, places.packet[at]))
+    at, lane = at[order], lane[order]
+    row, capture = places.row[at], places.capture[at]
+    loopback = packets.loopback[places.conversation[at[1:]]]
+    later_ns = np.diff(packets.columns["time_ns"][row])
+    again = (np.diff(places.packet[at]) == 0) & (np.diff(lane) == 0) & (capture[1:] != capture[:-1])
+    again &= (later_ns >= 0) & (later_ns <= np.where(loopback, LOOPBACK_WITHIN_NS, COPY_WITHIN_NS))
+    again[1:] &= ~again[:-1]  # a packet has one copy
+    original, copy = row[:-1][again], row[1:][again]
+    ttl = packets.columns.get("ttl", np.zeros(len(packets), np.uint8))
+    return replace(
+        inside,
+        original=np.append(inside.original, original),
+        copy=np.append(inside.copy, copy),
+        kind=np.append(inside.kind, kinds_of(loopback[again], ttl[original] != ttl[copy])),
+    )
+
+
+def _alone(packets: Packets, places: Places, inside: Copies) -> Mask:
+    """Mark the places whose capture shows their packet once, though it shows others of the conversation twice."""
+    shown_twice: Mask = packets.taken_out > 0
+    doubled = packets.has(packets.columns["conversation"][shown_twice])
+    rows: Rows = np.append(inside.original, inside.copy)
+    doubled[packets.place[rows]] = True
+    shown_twice[rows] = True
+    return places.whole & doubled[places.conversation - packets.base] & ~shown_twice[places.row]
